@@ -1,0 +1,30 @@
+# make alone lists what there is.
+
+GO ?= go
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: check
+check: ## look for faults without running anything: format, vet, staticcheck, go.mod
+	@unformatted="$$(gofmt -l .)" || exit 1; \
+	if [ -n "$$unformatted" ]; then echo "not formatted, gofmt -w mends it:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) mod tidy -diff
+
+.PHONY: test
+test: ## run all tests: no network, no account, Python 3 with venv
+	$(GO) test -race -shuffle=on ./...
+
+.PHONY: run
+run: ## run the drop testdata/drops/hello on this machine
+	$(GO) run ./cmd/jobdrop run testdata/drops/hello
+
+.PHONY: testdata
+testdata: ## make the packages of testdata/drops from testdata/trainers
+	$(GO) generate ./internal/pack
