@@ -1,0 +1,1 @@
+"""A trainer that ends with a traceback."""

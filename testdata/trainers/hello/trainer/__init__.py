@@ -1,0 +1,1 @@
+"""A trainer that greets, and leaves the greeting in its job directory."""

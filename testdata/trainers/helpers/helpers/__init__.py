@@ -1,0 +1,1 @@
+"""What the trainer of the drop pair imports from its second package."""

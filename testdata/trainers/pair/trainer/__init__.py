@@ -1,0 +1,1 @@
+"""A trainer whose work is in another package."""

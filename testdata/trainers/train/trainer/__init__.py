@@ -1,0 +1,1 @@
+"""A trainer that really trains: logistic regression, with checkpoints."""
