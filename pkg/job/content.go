@@ -1,0 +1,28 @@
+package job
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// Content digests what an attempt is: the resolved job, less its ID and the
+// places of its packages, and the packages' names, sizes and checksums. Equal
+// content in another folder, or uploaded again, has the same digest.
+func Content(spec Spec, packages []Object) (string, error) {
+	spec.JobID = ""
+	if spec.TrainingInput != nil {
+		t := *spec.TrainingInput
+		t.PackageURIs = nil
+		spec.TrainingInput = &t
+	}
+	data, err := json.Marshal(spec)
+	if err != nil {
+		return "", fmt.Errorf("content digest: %w", err)
+	}
+	parts := []string{string(data)}
+	for _, p := range packages {
+		parts = append(parts, fmt.Sprintf("%s %d %s", p.Base(), p.Size, p.CRC32C))
+	}
+	return digest(slices.Concat([]string{"content"}, parts)...), nil
+}

@@ -1,0 +1,11 @@
+// Package job is the domain of jobdrop: drops, attempts, jobs, and the pure
+// transitions between their states. It imports the standard library only and
+// does no I/O: time, identifiers and everything that was seen come in as
+// arguments.
+//
+// An attempt is one generation of a drop's job file. [Step] takes its record
+// and one observation and gives the record's next form, with the events that
+// the transition causes already in its outbox; [Next] tells what is to be done
+// about a record. Both depend on nothing but their arguments, so a redelivery
+// or another worker that looks at the same record comes to the same result.
+package job

@@ -1,0 +1,165 @@
+package job
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Object is one generation of an object in Cloud Storage.
+type Object struct {
+	Bucket     string `json:"bucket"`
+	Name       string `json:"name"`
+	Generation int64  `json:"generation,string"`
+	// Size is in bytes.
+	Size int64 `json:"size,string"`
+	// CRC32C is the base64 of the big-endian sum, as Cloud Storage writes it.
+	CRC32C string `json:"crc32c,omitempty"`
+	// Created is the storage service's time of this generation.
+	Created time.Time `json:"created,omitzero"`
+	// CorrelationID is the uploader's own: the object's metadata
+	// jobdrop-correlation-id.
+	CorrelationID string `json:"correlationId,omitempty"`
+}
+
+// URI gives gs://bucket/name.
+func (o Object) URI() string { return "gs://" + o.Bucket + "/" + o.Name }
+
+// Base is the object's name without its folder.
+func (o Object) Base() string { return path.Base(o.Name) }
+
+// Folder gives the folder of an object's name, with its final slash; empty for
+// an object at the bucket's root.
+func Folder(name string) string { return name[:strings.LastIndexByte(name, '/')+1] }
+
+// IsJobFile tells whether an object's name is that of a job file.
+func IsJobFile(name string) bool {
+	switch path.Base(name) {
+	case "job.yaml", "job.yml", "job.json":
+		return !strings.HasSuffix(name, "/")
+	}
+	return false
+}
+
+// IsPackage tells whether an object's name is that of a Python package.
+func IsPackage(name string) bool {
+	for _, suffix := range [...]string{".tar.gz", ".tgz", ".whl"} {
+		if strings.HasSuffix(name, suffix) && path.Base(name) != suffix {
+			return true
+		}
+	}
+	return false
+}
+
+// IsPart tells whether an object can be part of a drop. Other names and empty
+// objects (gcsfuse and some consoles write those first) are ignored, before
+// any remote call.
+func IsPart(name string, size int64) bool {
+	return size > 0 && (IsJobFile(name) || IsPackage(name))
+}
+
+// Drop is a folder of the inbox as one listing showed it.
+type Drop struct {
+	Bucket string
+	// Folder ends in a slash, or is empty for the bucket's root.
+	Folder string
+	// JobFiles and Packages are sorted by name.
+	JobFiles []Object
+	Packages []Object
+}
+
+// Assemble makes a drop of the objects that lie directly in a folder.
+func Assemble(bucket, folder string, objects []Object) Drop {
+	d := Drop{Bucket: bucket, Folder: folder}
+	for _, o := range objects {
+		switch {
+		case Folder(o.Name) != folder || !IsPart(o.Name, o.Size):
+		case IsJobFile(o.Name):
+			d.JobFiles = append(d.JobFiles, o)
+		default:
+			d.Packages = append(d.Packages, o)
+		}
+	}
+	byName := func(a, b Object) int { return cmp.Compare(a.Name, b.Name) }
+	slices.SortFunc(d.JobFiles, byName)
+	slices.SortFunc(d.Packages, byName)
+	return d
+}
+
+// JobFile gives the newest job file of the drop: the one that an attempt is
+// made of. A second one is a violation of that attempt.
+func (d Drop) JobFile() (Object, bool) {
+	if len(d.JobFiles) == 0 {
+		return Object{}, false
+	}
+	return slices.MaxFunc(d.JobFiles, func(a, b Object) int { return cmp.Compare(a.Generation, b.Generation) }), true
+}
+
+// Package finds a package by its plain file name.
+func (d Drop) Package(base string) (Object, bool) {
+	for _, p := range d.Packages {
+		if p.Base() == base {
+			return p, true
+		}
+	}
+	return Object{}, false
+}
+
+// Newest is when the newest of the objects was written.
+func Newest(objects []Object) time.Time {
+	var t time.Time
+	for _, o := range objects {
+		if o.Created.After(t) {
+			t = o.Created
+		}
+	}
+	return t
+}
+
+// FolderKey names a drop's folder in the ledger: 40 hex digits of SHA-256 over
+// bucket and folder.
+func FolderKey(bucket, folder string) string { return digest(bucket, folder) }
+
+// AttemptKey names an attempt: the folder's key and the job file's generation.
+func AttemptKey(jobFile Object) string {
+	return FolderKey(jobFile.Bucket, Folder(jobFile.Name)) + "-" + strconv.FormatInt(jobFile.Generation, 10)
+}
+
+// DefaultJobID gives the ID of a job whose file names none: the drop's name
+// made valid, the time of the job file, and 12 hex digits of a hash over its
+// bucket, name and generation. It is the same at each redelivery.
+func DefaultJobID(jobFile Object) string {
+	name := path.Base(strings.TrimSuffix(Folder(jobFile.Name), "/"))
+	if name == "." {
+		name = "job"
+	}
+	valid := []byte(name)
+	for i, c := range valid {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9') {
+			valid[i] = '_'
+		}
+	}
+	// An ID begins with a letter; its length is bounded to what services and
+	// tools are known to take (128 characters in all).
+	if c := valid[0]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z') {
+		valid = append([]byte("job_"), valid...)
+	}
+	if len(valid) > 96 {
+		valid = valid[:96]
+	}
+	return fmt.Sprintf("%s_%s_%s", valid, jobFile.Created.UTC().Format("20060102_150405"),
+		digest(jobFile.Bucket, jobFile.Name, strconv.FormatInt(jobFile.Generation, 10))[:12])
+}
+
+// digest gives 40 hex digits of SHA-256 over the parts. No part holds a NUL:
+// object names can't.
+func digest(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return hex.EncodeToString(sum[:])[:40]
+}

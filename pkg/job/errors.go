@@ -1,0 +1,43 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What adapters return, whatever the service behind them calls it.
+var (
+	// ErrNotFound: the object or job is not there.
+	ErrNotFound = errors.New("not found")
+	// ErrStale: a conditional write met another generation than expected.
+	ErrStale = errors.New("written by another meanwhile")
+	// ErrTooLarge: a read passed its limit.
+	ErrTooLarge = errors.New("larger than allowed")
+	// ErrQuota: the service wants fewer requests or the project's quota is
+	// used up; trying again later may help.
+	ErrQuota = errors.New("quota exceeded")
+)
+
+// RefusedError is a trainer's final no: the same request would be refused again.
+type RefusedError struct {
+	// Code is a google.rpc.Code name, e.g. INVALID_ARGUMENT.
+	Code    string
+	Message string
+	// Fields are the violations that the trainer named.
+	Fields []Violation
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("refused by the trainer: %s: %s", e.Code, e.Message)
+}
+
+// ConflictError says that the trainer has another job of the same ID.
+type ConflictError struct {
+	JobID string
+	// Found is what the trainer says of it.
+	Found Look
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("job ID %s is taken by another job in state %s", e.JobID, e.Found.State)
+}

@@ -1,0 +1,68 @@
+package job
+
+import "time"
+
+// Attributes are what Cloud Storage tells of an object beside its content.
+type Attributes struct {
+	Object
+	Metadata map[string]string
+}
+
+// AnyGeneration as the condition of a write means that whatever is there may be
+// overwritten; 0 means that nothing may be there yet.
+const AnyGeneration int64 = -1
+
+// Stored is a record with its place in the ledger.
+type Stored struct {
+	Record
+	// Generation is that at which the record was read or written; zero
+	// means that it is not in the ledger yet.
+	Generation int64
+	// Published is the sequence number of the last event that is known to
+	// be published.
+	Published int64
+}
+
+// Entry is what the ledger's index tells of an attempt without reading its
+// record. It is a hint: the record is the truth.
+type Entry struct {
+	Attempt string
+	// Bucket is where the attempt's drop lies, JobFile the name of its job
+	// file.
+	Bucket, JobFile string
+	State           State
+	TrainerState    TrainerState
+	JobID           string
+	// Due is when the attempt needs a look though nothing happens.
+	Due time.Time
+	// Published is the sequence number of the last event published, Sequence
+	// that of the last event written.
+	Published, Sequence int64
+	// Revision is the record's at the time of writing.
+	Revision int64
+	// Status holds the generations of the attempt's status objects.
+	Status [2]int64
+}
+
+// NewEntry gives the index entry of a record.
+func NewEntry(s Stored) Entry {
+	return Entry{
+		Attempt: s.Attempt, Bucket: s.Drop.Bucket, JobFile: s.Drop.JobFile.Name,
+		State: s.State, TrainerState: s.Job.State, JobID: s.Job.ID,
+		Due: s.Due(), Published: s.Published, Sequence: s.Sequence, Revision: s.Revision,
+	}
+}
+
+// Seen names an attempt of a folder and when its job file was written.
+type Seen struct {
+	Attempt    string    `json:"attempt"`
+	Generation int64     `json:"generation,string"`
+	Created    time.Time `json:"created"`
+}
+
+// Owner says which attempt owns a job ID.
+type Owner struct {
+	Attempt string `json:"attempt"`
+	// Generation is that of the ledger's note.
+	Generation int64 `json:"-"`
+}

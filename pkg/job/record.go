@@ -1,0 +1,233 @@
+package job
+
+import "time"
+
+// RecordVersion is the form of the records that this code writes. A revision
+// refuses to rewrite a newer one's record.
+const RecordVersion = 1
+
+// State is where an attempt stands.
+type State string
+
+// The states of an attempt. After Submitted the trainer's own state, see
+// [TrainerState], says more.
+const (
+	Waiting   State = "waiting"   // packages are missing
+	Held      State = "held"      // complete, but its packages may be yesterday's
+	Accepted  State = "accepted"  // checked and pinned; the trainer is to be asked
+	Submitted State = "submitted" // the trainer has it
+
+	Rejected  State = "rejected"
+	Withdrawn State = "withdrawn"
+	Expired   State = "expired"
+	Succeeded State = "succeeded"
+	Failed    State = "failed"
+	Cancelled State = "cancelled"
+	TimedOut  State = "timed_out"
+	Lost      State = "lost"
+)
+
+// Undecided tells whether the attempt's folder still has to be looked at.
+func (s State) Undecided() bool { return s == "" || s == Waiting || s == Held }
+
+// Terminal tells whether the state is a verdict.
+func (s State) Terminal() bool {
+	switch s {
+	case Rejected, Withdrawn, Expired, Succeeded, Failed, Cancelled, TimedOut, Lost:
+		return true
+	}
+	return false
+}
+
+// TrainerState is the state of a job in the words of ml/v1.
+type TrainerState string
+
+// The states of ml/v1's Job.
+const (
+	TrainerQueued     TrainerState = "QUEUED"
+	TrainerPreparing  TrainerState = "PREPARING"
+	TrainerRunning    TrainerState = "RUNNING"
+	TrainerSucceeded  TrainerState = "SUCCEEDED"
+	TrainerFailed     TrainerState = "FAILED"
+	TrainerCancelling TrainerState = "CANCELLING"
+	TrainerCancelled  TrainerState = "CANCELLED"
+)
+
+// Record is all that jobdrop knows of an attempt, from first sight to verdict.
+// It changes by [Step] only.
+type Record struct {
+	RecordVersion int `json:"recordVersion"`
+	// Revision counts the changes of the record.
+	Revision int64 `json:"revision"`
+	// Writer is the mark of whoever wrote this revision: after a lost answer
+	// it tells one's own write from another's.
+	Writer string `json:"writer,omitempty"`
+	// Sequence is the number of the last event, from 1.
+	Sequence int64   `json:"sequence"`
+	Outbox   []Event `json:"outbox,omitempty"`
+	// Told lists the event types that are said at most once.
+	Told []EventType `json:"told,omitempty"`
+
+	Attempt string `json:"attempt"`
+	State   State  `json:"state"`
+	// Reason says in words what the attempt waits for or why it ended.
+	Reason        string      `json:"reason,omitempty"`
+	Drop          DropInfo    `json:"drop"`
+	Violations    []Violation `json:"violations,omitempty"`
+	CorrelationID string      `json:"correlationId,omitempty"`
+
+	// Spec is the resolved job: what the trainer is asked to run.
+	Spec    *Spec    `json:"spec,omitempty"`
+	Trainer string   `json:"trainer,omitempty"`
+	Job     JobInfo  `json:"job,omitzero"`
+	Notify  []string `json:"notify,omitempty"`
+
+	Times     Times     `json:"times"`
+	Deadlines Deadlines `json:"deadlines,omitzero"`
+	Timeout   *Timeout  `json:"timeout,omitempty"`
+	Error     *Failure  `json:"error,omitempty"`
+	Links     Links     `json:"links,omitzero"`
+
+	// Creating is the claim on the call that creates the job.
+	Creating *Claim `json:"creating,omitempty"`
+	// CancelRequested says that jobdrop itself asked for a cancel, and why.
+	CancelRequested *CancelRequest `json:"cancelRequested,omitempty"`
+	// Absent counts direct looks that found no job, since Since.
+	Absent *Absence `json:"absent,omitempty"`
+}
+
+// Claim is the right to create an attempt's job, for a time.
+type Claim struct {
+	Owner string    `json:"owner"`
+	Until time.Time `json:"until"`
+	Nonce string    `json:"nonce"`
+}
+
+// CancelRequest is written before the trainer is asked to cancel.
+type CancelRequest struct {
+	Kind string    `json:"kind"`
+	At   time.Time `json:"at"`
+}
+
+// Absence counts direct looks at the trainer that found no job.
+type Absence struct {
+	Looks int       `json:"looks"`
+	Since time.Time `json:"since"`
+}
+
+// DropInfo is what an attempt is made of.
+type DropInfo struct {
+	Bucket string `json:"bucket"`
+	// Prefix is the folder, with its final slash; empty at the bucket's root.
+	Prefix string `json:"prefix"`
+	// JobFile is the generation of the job file that makes the attempt.
+	JobFile Object `json:"jobFile"`
+	// Arrived and Missing are set while the drop is incomplete.
+	Arrived []Object `json:"arrived,omitempty"`
+	Missing []string `json:"missing,omitempty"`
+	Receipt *Receipt `json:"receipt,omitempty"`
+}
+
+// Receipt is what an attempt was accepted with; it never changes.
+type Receipt struct {
+	// Objects are the job file and the packages, each at its generation.
+	Objects []Object `json:"objects"`
+	// Staged are the copies that the trainer reads, in the order of the
+	// packages.
+	Staged []string `json:"staged,omitempty"`
+	// Content is a digest over the resolved job and the contents of the
+	// packages; generations and places are left out, so equal content has
+	// an equal digest.
+	Content string `json:"content"`
+}
+
+// JobInfo is the training job as events tell of it.
+type JobInfo struct {
+	ID            string            `json:"id,omitempty"`
+	Trainer       string            `json:"trainer,omitempty"`
+	ResourceName  string            `json:"resourceName,omitempty"`
+	State         TrainerState      `json:"state,omitempty"`
+	PreviousState TrainerState      `json:"previousState,omitempty"`
+	Labels        map[string]string `json:"labels,omitempty"`
+	Summary       *Summary          `json:"summary,omitempty"`
+}
+
+// Summary is what a person asks first about a job.
+type Summary struct {
+	Region         string   `json:"region,omitempty"`
+	ScaleTier      string   `json:"scaleTier,omitempty"`
+	MasterType     string   `json:"masterType,omitempty"`
+	RuntimeVersion string   `json:"runtimeVersion,omitempty"`
+	PythonVersion  string   `json:"pythonVersion,omitempty"`
+	PythonModule   string   `json:"pythonModule,omitempty"`
+	ImageURI       string   `json:"imageUri,omitempty"`
+	Packages       []string `json:"packages,omitempty"`
+	JobDir         string   `json:"jobDir,omitempty"`
+}
+
+// Summarize gives the summary of a job.
+func Summarize(s *Spec) *Summary {
+	t := s.TrainingInput
+	if t == nil {
+		return nil
+	}
+	sum := &Summary{
+		Region: t.Region, ScaleTier: t.ScaleTier, MasterType: t.MasterType,
+		RuntimeVersion: t.RuntimeVersion, PythonVersion: t.PythonVersion, PythonModule: t.PythonModule,
+		Packages: t.PackageURIs, JobDir: t.JobDir,
+	}
+	if t.HasImage() {
+		sum.ImageURI = t.MasterConfig.ImageURI
+	}
+	return sum
+}
+
+// Times are what happened when. Dropped is the storage service's time, Created,
+// Started and Ended the trainer's, the others jobdrop's.
+type Times struct {
+	Dropped   time.Time `json:"dropped,omitzero"`
+	Seen      time.Time `json:"seen,omitzero"`
+	Accepted  time.Time `json:"accepted,omitzero"`
+	Created   time.Time `json:"created,omitzero"`
+	Started   time.Time `json:"started,omitzero"`
+	Ended     time.Time `json:"ended,omitzero"`
+	Concluded time.Time `json:"concluded,omitzero"`
+}
+
+// Deadlines are the times at which something is due. Absent ones never are.
+type Deadlines struct {
+	// Held is when an attempt held for its package goes on as it is.
+	Held time.Time `json:"held,omitzero"`
+	// Incomplete is when an incomplete drop is reported, Expires when it ends.
+	Incomplete time.Time `json:"incomplete,omitzero"`
+	Expires    time.Time `json:"expires,omitzero"`
+	// Wait is when a job that does not run yet is cancelled by the trainer
+	// (scheduling.maxWaitTime from its creation), Run when one that runs is
+	// (scheduling.maxRunningTime from its first start).
+	Wait time.Time `json:"wait,omitzero"`
+	Run  time.Time `json:"run,omitzero"`
+}
+
+// Timeout says which limit ended a job, and who enforced it.
+type Timeout struct {
+	// Kind is wait or run.
+	Kind string `json:"kind"`
+	// Limit is the duration as the API writes it, e.g. 7200s.
+	Limit string `json:"limit"`
+	// EnforcedBy is trainer or jobdrop.
+	EnforcedBy string `json:"enforcedBy"`
+}
+
+// Failure says what went wrong at the trainer. Code is a google.rpc.Code name
+// where the trainer gave one.
+type Failure struct {
+	Code      string `json:"code,omitempty"`
+	Message   string `json:"message"`
+	Retryable bool   `json:"retryable"`
+}
+
+// Links are pages for people.
+type Links struct {
+	Console string `json:"console,omitempty"`
+	Logs    string `json:"logs,omitempty"`
+}

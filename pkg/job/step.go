@@ -1,0 +1,439 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// ErrNewerRecord says that a record was written by a newer revision of jobdrop,
+// which alone may change it.
+var ErrNewerRecord = errors.New("the record was written by a newer revision of jobdrop")
+
+// Observation is something that was seen or done about an attempt.
+type Observation interface {
+	apply(r *Record, now time.Time) error
+}
+
+// Step takes an observation into a record and gives the record's next form,
+// with the events that the change causes in its outbox. It does no I/O and
+// leaves its argument as it is. changed is false where the observation says
+// nothing new; the record needs no rewriting then. A record that has its
+// verdict never changes again.
+func Step(r Record, o Observation, now time.Time) (next Record, changed bool, err error) {
+	if r.RecordVersion > RecordVersion {
+		return r, false, fmt.Errorf("attempt %s: %w", r.Attempt, ErrNewerRecord)
+	}
+	if r.State.Terminal() {
+		return r, false, nil
+	}
+	next = r
+	next.Outbox = slices.Clone(r.Outbox)
+	next.Told = slices.Clone(r.Told)
+	if err := o.apply(&next, now.UTC()); err != nil {
+		if errors.Is(err, errNothingNew) {
+			return r, false, nil
+		}
+		return r, false, fmt.Errorf("attempt %s: %w", r.Attempt, err)
+	}
+	next.RecordVersion = RecordVersion
+	next.Revision++
+	return next, true, nil
+}
+
+// errNothingNew is how an observation says that it changes nothing.
+var errNothingNew = errors.New("nothing new")
+
+// Published gives the record without the events up to the sequence number: they
+// have been published.
+func (r Record) Published(sequence int64) Record {
+	i := 0
+	for i < len(r.Outbox) && r.Outbox[i].Body.Sequence <= sequence {
+		i++
+	}
+	r.Outbox = r.Outbox[i:]
+	return r
+}
+
+// NewRecord gives the record of an attempt that was never seen before.
+func NewRecord(jobFile Object, now time.Time) Record {
+	return Record{
+		RecordVersion: RecordVersion,
+		Attempt:       AttemptKey(jobFile),
+		Drop:          DropInfo{Bucket: jobFile.Bucket, Prefix: Folder(jobFile.Name), JobFile: jobFile},
+		CorrelationID: jobFile.CorrelationID,
+		Times:         Times{Dropped: jobFile.Created, Seen: now.UTC()},
+	}
+}
+
+// emit adds an event of the record as it stands now.
+func (r *Record) emit(t EventType, now time.Time) {
+	r.Sequence++
+	r.Told = append(r.Told, t)
+	r.Outbox = append(r.Outbox, Event{Type: t, Time: now, Body: r.Snapshot()})
+}
+
+// conclude gives the verdict.
+func (r *Record) conclude(s State, t EventType, now time.Time) {
+	r.State = s
+	r.Creating = nil
+	r.Times.Concluded = now
+	r.emit(t, now)
+}
+
+func (r *Record) told(t EventType) bool { return slices.Contains(r.Told, t) }
+
+// undecided refuses an observation that only an attempt without a decision can
+// take: another worker was faster, and its decision stands.
+func (r *Record) undecided() error {
+	if !r.State.Undecided() {
+		return errNothingNew
+	}
+	return nil
+}
+
+// Incomplete says that packages are missing. Violations are those of the job
+// file as far as they can be known already.
+type Incomplete struct {
+	Arrived    []Object
+	Missing    []string
+	Violations []Violation
+	// ReportAfter and ExpireAfter count from the job file's arrival.
+	ReportAfter, ExpireAfter time.Duration
+}
+
+func (o Incomplete) apply(r *Record, now time.Time) error {
+	if err := r.undecided(); err != nil {
+		return err
+	}
+	first := r.State != Waiting
+	news := first || !slices.Equal(r.Drop.Missing, o.Missing) || !slices.Equal(r.Drop.Arrived, o.Arrived)
+	r.State = Waiting
+	r.Reason = "packages are missing"
+	r.Drop.Arrived, r.Drop.Missing, r.Violations = o.Arrived, o.Missing, o.Violations
+	if first {
+		r.Deadlines = Deadlines{
+			Incomplete: r.Times.Dropped.Add(o.ReportAfter),
+			Expires:    r.Times.Dropped.Add(o.ExpireAfter),
+		}
+	}
+	switch {
+	case !now.Before(r.Deadlines.Expires):
+		r.Reason = "the drop was never completed"
+		r.conclude(Expired, DropExpired, now)
+	case !now.Before(r.Deadlines.Incomplete) && !r.told(DropIncomplete):
+		r.emit(DropIncomplete, now)
+	case !news:
+		return errNothingNew
+	}
+	return nil
+}
+
+// Hold says that the drop is complete, but that its folder ran before and no
+// package is newer than that: the new one may be on its way.
+type Hold struct {
+	Until time.Time
+}
+
+func (o Hold) apply(r *Record, now time.Time) error {
+	if err := r.undecided(); err != nil {
+		return err
+	}
+	if r.State == Held && r.Deadlines.Held.Equal(o.Until) {
+		return errNothingNew
+	}
+	r.State = Held
+	r.Reason = "no package is newer than this folder's last attempt: waiting for one until " +
+		o.Until.UTC().Format(time.RFC3339) + "; pin the packages (jobdrop.packages in the job file) to start at once"
+	r.Drop.Arrived, r.Drop.Missing, r.Violations = nil, nil, nil
+	r.Deadlines = Deadlines{Held: o.Until.UTC()}
+	return nil
+}
+
+// Reject says that the drop is no valid job, or that policy or a job ID that is
+// taken forbids it.
+type Reject struct {
+	Reason     string
+	Violations []Violation
+}
+
+func (o Reject) apply(r *Record, now time.Time) error {
+	if err := r.undecided(); err != nil {
+		return err
+	}
+	r.Reason, r.Violations, r.Deadlines = o.Reason, o.Violations, Deadlines{}
+	r.Drop.Arrived, r.Drop.Missing = nil, nil
+	r.conclude(Rejected, DropRejected, now)
+	return nil
+}
+
+// Withdraw says that the attempt ended before it was accepted: its job file was
+// deleted or overwritten, or it is a duplicate.
+type Withdraw struct {
+	Reason string
+	// JobID is that of the attempt that a duplicate repeats.
+	JobID string
+}
+
+func (o Withdraw) apply(r *Record, now time.Time) error {
+	if err := r.undecided(); err != nil {
+		return err
+	}
+	r.Reason, r.Deadlines = o.Reason, Deadlines{}
+	r.Job.ID = o.JobID
+	r.conclude(Withdrawn, DropWithdrawn, now)
+	return nil
+}
+
+// Accept says that the drop is checked, allowed and staged, and claims the
+// right to create its job.
+type Accept struct {
+	Spec     Spec
+	Receipt  Receipt
+	Trainer  string
+	Notify   []string
+	Warnings []Violation
+	Claim    Claim
+}
+
+func (o Accept) apply(r *Record, now time.Time) error {
+	if err := r.undecided(); err != nil {
+		return err
+	}
+	r.State, r.Reason, r.Deadlines = Accepted, "", Deadlines{}
+	r.Drop.Arrived, r.Drop.Missing, r.Drop.Receipt = nil, nil, &o.Receipt
+	r.Spec, r.Trainer, r.Notify, r.Violations = &o.Spec, o.Trainer, o.Notify, o.Warnings
+	r.Job = JobInfo{ID: o.Spec.JobID, Trainer: o.Trainer, Labels: o.Spec.Labels, Summary: Summarize(&o.Spec)}
+	r.Times.Accepted = now
+	r.Creating = &o.Claim
+	r.emit(DropAccepted, now)
+	return nil
+}
+
+// TakeClaim takes the right to create the job of an accepted attempt. It is
+// refused while another's claim holds.
+type TakeClaim struct {
+	Claim Claim
+}
+
+func (o TakeClaim) apply(r *Record, now time.Time) error {
+	if r.State != Accepted || !r.Claimable(now) {
+		return errNothingNew
+	}
+	r.Creating = &o.Claim
+	return nil
+}
+
+// Claimable tells whether the record may be claimed for a create.
+func (r Record) Claimable(now time.Time) bool {
+	return r.State == Accepted && (r.Creating == nil || !now.Before(r.Creating.Until))
+}
+
+// Postpone gives a claim back: the trainer could not take the job now, for the
+// reason given.
+type Postpone struct {
+	Nonce  string
+	Reason string
+}
+
+func (o Postpone) apply(r *Record, _ time.Time) error {
+	if r.State != Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {
+		return errNothingNew
+	}
+	r.Creating, r.Reason = nil, o.Reason
+	return nil
+}
+
+// Refuse says that the trainer refused the job for good.
+type Refuse struct {
+	Failure    Failure
+	Violations []Violation
+}
+
+func (o Refuse) apply(r *Record, now time.Time) error {
+	if r.State != Accepted {
+		return errNothingNew
+	}
+	r.Reason, r.Error = "the trainer refused the job", &o.Failure
+	r.Violations = append(slices.Clone(r.Violations), o.Violations...)
+	r.conclude(Rejected, DropRejected, now)
+	return nil
+}
+
+// Look is what the trainer says of a job at one moment.
+type Look struct {
+	JobID        string
+	ResourceName string
+	State        TrainerState
+	// Created, Started (first RUNNING) and Ended are the trainer's times.
+	Created, Started, Ended time.Time
+	Message                 string
+	Labels                  map[string]string
+	Links                   Links
+}
+
+func (o Look) apply(r *Record, now time.Time) error {
+	if r.State != Accepted && r.State != Submitted {
+		return errNothingNew
+	}
+	before := *r
+	if r.State == Accepted {
+		r.State, r.Reason, r.Creating = Submitted, "", nil
+		r.Job.ResourceName, r.Links = o.ResourceName, o.Links
+		r.Times.Created = o.Created
+		r.Deadlines.Wait = r.waitDeadline()
+		// The first event tells of the job as it was created, however far
+		// it came since.
+		r.Job.State = TrainerQueued
+		r.emit(JobSubmitted, now)
+	}
+	r.Absent = nil
+	if r.Times.Started.IsZero() && !o.Started.IsZero() {
+		r.Times.Started = o.Started
+		r.Deadlines.Wait, r.Deadlines.Run = time.Time{}, r.runDeadline()
+	}
+	r.Times.Ended = o.Ended
+	r.follow(o, now)
+	if r.Sequence == before.Sequence && r.State == before.State && r.Job.State == before.Job.State &&
+		r.Times == before.Times && before.Absent == nil {
+		return errNothingNew
+	}
+	return nil
+}
+
+// follow takes the trainer's state, and tells each state once: queued and
+// preparing when they were seen, running also where only its time tells of it.
+func (r *Record) follow(o Look, now time.Time) {
+	enter := func(s TrainerState) {
+		if r.Job.State != s {
+			r.Job.PreviousState, r.Job.State = r.Job.State, s
+		}
+	}
+	tell := func(t EventType) {
+		if !r.told(t) {
+			r.emit(t, now)
+		}
+	}
+	if !r.Times.Started.IsZero() && !r.told(JobRunning) {
+		enter(TrainerRunning)
+		ended := r.Times.Ended
+		r.Times.Ended = time.Time{}
+		r.emit(JobRunning, now)
+		r.Times.Ended = ended
+	}
+	switch o.State {
+	case TrainerQueued:
+		// A list that lags behind may still say so of a job that ran.
+		if r.Times.Started.IsZero() {
+			enter(o.State)
+			tell(JobQueued)
+		}
+	case TrainerPreparing:
+		enter(o.State)
+		if r.Times.Started.IsZero() {
+			tell(JobPreparing)
+		}
+	case TrainerRunning:
+		enter(o.State)
+		tell(JobRunning)
+	case TrainerCancelling:
+		enter(o.State)
+	case TrainerSucceeded:
+		enter(o.State)
+		r.conclude(Succeeded, JobSucceeded, now)
+	case TrainerFailed:
+		enter(o.State)
+		r.Error = &Failure{Message: o.Message}
+		r.conclude(Failed, JobFailed, now)
+	case TrainerCancelled:
+		enter(o.State)
+		if o.Message != "" {
+			r.Error = &Failure{Message: o.Message}
+		}
+		if r.Timeout = r.timedOut(); r.Timeout != nil {
+			r.conclude(TimedOut, JobTimedOut, now)
+		} else {
+			r.conclude(Cancelled, JobCancelled, now)
+		}
+	}
+}
+
+// Absent limits: a job is lost when direct looks found nothing three times and
+// ten minutes after it was created.
+const (
+	lostLooks = 3
+	lostAfter = 10 * time.Minute
+)
+
+// NotFound says that a direct look found no job at the trainer. Absence from a
+// list is none.
+type NotFound struct{}
+
+func (NotFound) apply(r *Record, now time.Time) error {
+	if r.State != Submitted {
+		return errNothingNew
+	}
+	a := Absence{Since: now}
+	if r.Absent != nil {
+		a = *r.Absent
+	}
+	a.Looks++
+	r.Absent = &a
+	if a.Looks >= lostLooks && !now.Before(r.Times.Created.Add(lostAfter)) {
+		r.Reason = "the trainer no longer knows the job"
+		r.conclude(Lost, JobLost, now)
+	}
+	return nil
+}
+
+// defaultRunningTime is ml/v1's own where a job sets none (TrainingInput,
+// scheduling.maxRunningTime).
+const defaultRunningTime = 604800 * time.Second
+
+// limits gives the job's time limits; zero is none.
+func (r *Record) limits() (wait, run time.Duration) {
+	run = defaultRunningTime
+	if r.Spec == nil || r.Spec.TrainingInput == nil || r.Spec.TrainingInput.Scheduling == nil {
+		return 0, run
+	}
+	s := r.Spec.TrainingInput.Scheduling
+	// Both were checked before the attempt was accepted.
+	if d, err := ParseDuration(s.MaxWaitTime); err == nil {
+		wait = d
+	}
+	if d, err := ParseDuration(s.MaxRunningTime); err == nil && d > 0 {
+		run = d
+	}
+	return wait, run
+}
+
+func (r *Record) waitDeadline() time.Time {
+	wait, _ := r.limits()
+	if wait == 0 || r.Times.Created.IsZero() {
+		return time.Time{}
+	}
+	return r.Times.Created.Add(wait)
+}
+
+func (r *Record) runDeadline() time.Time {
+	_, run := r.limits()
+	return r.Times.Started.Add(run)
+}
+
+// timedOut tells a cancel by the trainer's own limits from a person's, by the
+// trainer's times, which may be whole seconds.
+func (r *Record) timedOut() *Timeout {
+	const rounding = time.Second
+	wait, run := r.limits()
+	t := r.Times
+	switch {
+	case r.CancelRequested != nil || t.Ended.IsZero():
+		return nil
+	case !t.Started.IsZero() && t.Ended.Sub(t.Started) >= run-rounding:
+		return &Timeout{Kind: "run", Limit: FormatDuration(run), EnforcedBy: "trainer"}
+	case t.Started.IsZero() && wait > 0 && !t.Created.IsZero() && t.Ended.Sub(t.Created) >= wait-rounding:
+		return &Timeout{Kind: "wait", Limit: FormatDuration(wait), EnforcedBy: "trainer"}
+	}
+	return nil
+}
