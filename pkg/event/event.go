@@ -1,0 +1,167 @@
+// Package event is what subscribers import: the lifecycle events of jobdrop as
+// Go types, and their form as CloudEvents on Pub/Sub.
+//
+// Delivery is at least once; a repeat has the same ID. Messages of one attempt
+// carry the attempt as ordering key and arrive in order on a subscription with
+// ordering enabled. A subscriber that keeps the highest [Body] Sequence of each
+// attempt, and skips what is not above it, sees each event once. The body is a
+// full snapshot: the newest event alone tells everything.
+package event
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	ce "github.com/cloudevents/sdk-go/v2/event"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// Body is the data of every lifecycle event, and of status.json.
+type Body = job.Snapshot
+
+// Type names a lifecycle event.
+type Type = job.EventType
+
+// The lifecycle events, as they stand in the CloudEvent's type. Unknown types
+// may come: skip them.
+const (
+	DropIncomplete = job.DropIncomplete // patience ran out once: Body.Drop says what came and what is missing
+	DropRejected   = job.DropRejected   // Body.Violations says why
+	DropWithdrawn  = job.DropWithdrawn  // deleted, overwritten, or a duplicate
+	DropExpired    = job.DropExpired    // never completed
+	DropAccepted   = job.DropAccepted   // checked and pinned
+	JobSubmitted   = job.JobSubmitted   // the trainer has it
+	JobQueued      = job.JobQueued
+	JobPreparing   = job.JobPreparing
+	JobRunning     = job.JobRunning
+	JobDelayed     = job.JobDelayed // a warning
+	JobSucceeded   = job.JobSucceeded
+	JobFailed      = job.JobFailed
+	JobCancelled   = job.JobCancelled
+	JobTimedOut    = job.JobTimedOut // Body.Timeout says which limit
+	JobLost        = job.JobLost
+)
+
+// Extension attributes, for filters of subscriptions. On Pub/Sub each is the
+// message attribute ce-<name>.
+const (
+	ExtensionJobID         = "jobid"
+	ExtensionState         = "state" // the trainer's state in lower case while a job is under way, else the attempt's
+	ExtensionTrainer       = "trainer"
+	ExtensionSequence      = "sequence"
+	ExtensionCorrelationID = "correlationid"
+	ExtensionTraceparent   = "traceparent"
+)
+
+// Schema is the CloudEvent's dataschema: the version of [Body].
+const Schema = "https://jobdrop.dev/schemas/lifecycle.v1.json"
+
+const contentType = "application/json"
+
+// Source is the CloudEvent's source of an installation.
+func Source(instance string) string { return "//jobdrop.dev/" + instance }
+
+// Encode gives the CloudEvent of a lifecycle event of an installation.
+func Encode(instance string, e job.Event) (ce.Event, error) {
+	b := e.Body
+	c := ce.New(ce.CloudEventsVersionV1)
+	c.SetID(b.Attempt + "-" + strconv.FormatInt(b.Sequence, 10))
+	c.SetSource(Source(instance))
+	c.SetType(string(e.Type))
+	c.SetSubject(strings.TrimSuffix(b.Drop.Prefix, "/"))
+	c.SetTime(e.Time)
+	c.SetDataSchema(Schema)
+	state := string(b.State)
+	if b.State == job.Submitted && b.Job.State != "" && e.Type != JobSubmitted {
+		state = strings.ToLower(string(b.Job.State))
+	}
+	for name, value := range map[string]string{
+		ExtensionJobID: b.Job.ID, ExtensionState: state, ExtensionTrainer: b.Job.Trainer,
+		ExtensionSequence:      strconv.FormatInt(b.Sequence, 10),
+		ExtensionCorrelationID: b.CorrelationID,
+	} {
+		if value != "" {
+			c.SetExtension(name, value)
+		}
+	}
+	if err := c.SetData(contentType, b); err != nil {
+		return c, fmt.Errorf("event %s: %w", c.ID(), err)
+	}
+	if err := c.Validate(); err != nil {
+		return c, fmt.Errorf("event %s: %w", c.ID(), err)
+	}
+	return c, nil
+}
+
+// Decode gives a CloudEvent's type and body.
+func Decode(c ce.Event) (Type, Body, error) {
+	var b Body
+	if err := c.DataAs(&b); err != nil {
+		return "", b, fmt.Errorf("event %s: %w", c.ID(), err)
+	}
+	return Type(c.Type()), b, nil
+}
+
+// attributePrefix stands before each CloudEvent attribute among a message's: in
+// binary mode, as Pub/Sub pushes it unwrapped to HTTP headers.
+const attributePrefix = "ce-"
+
+// ToMessage gives a CloudEvent as a Pub/Sub message in binary mode.
+func ToMessage(c ce.Event) (attributes map[string]string, data []byte) {
+	attributes = map[string]string{
+		"ce-id": c.ID(), "ce-source": c.Source(), "ce-type": c.Type(),
+		"ce-specversion": c.SpecVersion(), "content-type": c.DataContentType(),
+		"ce-time": c.Time().UTC().Format("2006-01-02T15:04:05.999999999Z07:00"),
+	}
+	for name, value := range map[string]string{"subject": c.Subject(), "dataschema": c.DataSchema()} {
+		if value != "" {
+			attributes[attributePrefix+name] = value
+		}
+	}
+	for name, value := range c.Extensions() {
+		attributes[attributePrefix+name] = fmt.Sprint(value)
+	}
+	return attributes, c.Data()
+}
+
+// FromMessage gives the CloudEvent of a Pub/Sub message in binary mode: what a
+// subscriber calls on each message that it receives.
+func FromMessage(attributes map[string]string, data []byte) (ce.Event, error) {
+	fields := map[string]json.RawMessage{}
+	for name, value := range attributes {
+		name, found := strings.CutPrefix(strings.ToLower(name), attributePrefix)
+		if !found {
+			continue
+		}
+		text, err := json.Marshal(value)
+		if err != nil {
+			return ce.Event{}, fmt.Errorf("attribute %s: %w", name, err)
+		}
+		fields[name] = text
+	}
+	if len(fields) == 0 {
+		return ce.Event{}, errors.New("the message has no CloudEvent attributes")
+	}
+	if t := attributes["content-type"]; t != "" {
+		fields["datacontenttype"], _ = json.Marshal(t)
+	}
+	// The structured form is read by the SDK's own decoder, so that the
+	// rules for each attribute are the SDK's.
+	structured, err := json.Marshal(fields)
+	if err != nil {
+		return ce.Event{}, err
+	}
+	var c ce.Event
+	if err := json.Unmarshal(structured, &c); err != nil {
+		return ce.Event{}, fmt.Errorf("cloud event attributes: %w", err)
+	}
+	c.DataEncoded = data
+	if err := c.Validate(); err != nil {
+		return ce.Event{}, fmt.Errorf("cloud event: %w", err)
+	}
+	return c, nil
+}

@@ -1,0 +1,237 @@
+// Package gcs is the adapter for Cloud Storage: the few calls that jobdrop
+// makes, over the JSON API, with the domain's types and errors.
+//
+// Reads name a generation wherever one is known. Writes are conditional where
+// the caller says so; a condition that is not met gives [job.ErrStale], which
+// may also be the answer to one's own earlier write whose answer was lost.
+// Deletes, copies and updates are never conditional: no design here may rest on
+// that.
+package gcs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"google.golang.org/api/googleapi"
+	"google.golang.org/api/option"
+	"google.golang.org/api/storage/v1"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// CorrelationMetadata is the object metadata by which an uploader passes an ID
+// of its own through logs and events.
+const CorrelationMetadata = "jobdrop-correlation-id"
+
+// callTimeout bounds one call that moves no content: Cloud Storage answers
+// within a second or two, and the client retries inside this time.
+const callTimeout = 20 * time.Second
+
+// pageSize is the most that the API returns in one page.
+const pageSize = 1000
+
+// Client speaks to Cloud Storage. It is safe for concurrent use.
+type Client struct {
+	service *storage.Service
+}
+
+// New makes a client. emulator is the host:port or base URL of an emulator, as
+// in STORAGE_EMULATOR_HOST; empty means Google's own service with the
+// environment's credentials.
+func New(ctx context.Context, emulator string) (*Client, error) {
+	options := []option.ClientOption{option.WithScopes(storage.DevstorageReadWriteScope)}
+	if emulator != "" {
+		if !strings.Contains(emulator, "://") {
+			emulator = "http://" + emulator
+		}
+		options = []option.ClientOption{
+			option.WithEndpoint(strings.TrimSuffix(emulator, "/") + "/storage/v1/"),
+			option.WithoutAuthentication(),
+		}
+	}
+	s, err := storage.NewService(ctx, options...)
+	if err != nil {
+		return nil, fmt.Errorf("cloud storage client: %w", err)
+	}
+	return &Client{service: s}, nil
+}
+
+func attributes(o *storage.Object) job.Attributes {
+	created, _ := time.Parse(time.RFC3339, o.TimeCreated)
+	return job.Attributes{
+		Object: job.Object{
+			Bucket: o.Bucket, Name: o.Name, Generation: o.Generation,
+			Size: int64(o.Size), CRC32C: o.Crc32c, Created: created.UTC(),
+			CorrelationID: o.Metadata[CorrelationMetadata],
+		},
+		Metadata: o.Metadata,
+	}
+}
+
+// List calls page for each page of the objects below a prefix, in the order of
+// their names. With flat, objects in deeper folders are left out. It ends at
+// the first error of page.
+func (c *Client) List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error {
+	call := c.service.Objects.List(bucket).Prefix(prefix).MaxResults(pageSize).
+		Fields("nextPageToken", "items(bucket,name,generation,size,crc32c,timeCreated,metadata)")
+	if flat {
+		call = call.Delimiter("/")
+	}
+	for token := ""; ; {
+		result, err := bounded(ctx, func(ctx context.Context) (*storage.Objects, error) {
+			return call.PageToken(token).Context(ctx).Do()
+		})
+		if err != nil {
+			return fmt.Errorf("list gs://%s/%s: %w", bucket, prefix, classify(err))
+		}
+		items := make([]job.Attributes, len(result.Items))
+		for i, o := range result.Items {
+			items[i] = attributes(o)
+		}
+		if err := page(items); err != nil {
+			return err
+		}
+		if token = result.NextPageToken; token == "" {
+			return nil
+		}
+	}
+}
+
+// Open reads an object's content as a stream; generation 0 means the live one.
+// The caller closes it; ctx bounds the whole read.
+func (c *Client) Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error) {
+	response, err := c.download(ctx, bucket, name, generation)
+	if err != nil {
+		return nil, err
+	}
+	return response.Body, nil
+}
+
+func (c *Client) download(ctx context.Context, bucket, name string, generation int64) (*http.Response, error) {
+	call := c.service.Objects.Get(bucket, name).Context(ctx)
+	if generation != 0 {
+		call = call.Generation(generation)
+	}
+	// The bytes as they are stored: an upload marked Content-Encoding: gzip
+	// would be unpacked on the way, and match no checksum.
+	call.Header().Set("Accept-Encoding", "gzip")
+	response, err := call.Download()
+	if err != nil {
+		return nil, fmt.Errorf("read gs://%s/%s#%d: %w", bucket, name, generation, classify(err))
+	}
+	return response, nil
+}
+
+// Read reads a whole object of at most limit bytes, and its generation. A
+// larger one gives [job.ErrTooLarge].
+func (c *Client) Read(ctx context.Context, bucket, name string, generation, limit int64) ([]byte, int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	response, err := c.download(ctx, bucket, name, generation)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
+	if err != nil {
+		return nil, 0, fmt.Errorf("read gs://%s/%s: %w", bucket, name, err)
+	}
+	if int64(len(data)) > limit {
+		return nil, 0, fmt.Errorf("read gs://%s/%s: %w (limit %d bytes)", bucket, name, job.ErrTooLarge, limit)
+	}
+	var read int64
+	if _, err := fmt.Sscan(response.Header.Get("X-Goog-Generation"), &read); err != nil {
+		return nil, 0, fmt.Errorf("read gs://%s/%s: the answer names no generation", bucket, name)
+	}
+	return data, read, nil
+}
+
+// Stat gives an object's attributes without its content.
+func (c *Client) Stat(ctx context.Context, bucket, name string) (job.Attributes, error) {
+	o, err := bounded(ctx, func(ctx context.Context) (*storage.Object, error) {
+		return c.service.Objects.Get(bucket, name).Context(ctx).Do()
+	})
+	if err != nil {
+		return job.Attributes{}, fmt.Errorf("stat gs://%s/%s: %w", bucket, name, classify(err))
+	}
+	return attributes(o), nil
+}
+
+// Write writes an object and gives its generation. It succeeds only where the
+// live generation is ifGeneration: 0 means that there is no such object yet,
+// [job.AnyGeneration] that anything may be there.
+func (c *Client) Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string, ifGeneration int64) (int64, error) {
+	o, err := bounded(ctx, func(ctx context.Context) (*storage.Object, error) {
+		call := c.service.Objects.Insert(bucket, &storage.Object{Name: name, ContentType: contentType, Metadata: metadata}).
+			// One request: records are small.
+			Media(bytes.NewReader(data), googleapi.ContentType(contentType), googleapi.ChunkSize(0)).
+			Fields("generation").Context(ctx)
+		if ifGeneration != job.AnyGeneration {
+			call = call.IfGenerationMatch(ifGeneration)
+		}
+		return call.Do()
+	})
+	if err != nil {
+		return 0, fmt.Errorf("write gs://%s/%s: %w", bucket, name, classify(err))
+	}
+	return o.Generation, nil
+}
+
+// Copy copies one generation of an object inside Cloud Storage. A source that
+// is gone gives [job.ErrNotFound].
+func (c *Client) Copy(ctx context.Context, source job.Object, bucket, name string) error {
+	for token := ""; ; {
+		r, err := bounded(ctx, func(ctx context.Context) (*storage.RewriteResponse, error) {
+			return c.service.Objects.Rewrite(source.Bucket, source.Name, bucket, name, &storage.Object{}).
+				SourceGeneration(source.Generation).RewriteToken(token).
+				Fields("done", "rewriteToken").Context(ctx).Do()
+		})
+		if err != nil {
+			return fmt.Errorf("copy %s#%d to gs://%s/%s: %w", source.URI(), source.Generation, bucket, name, classify(err))
+		}
+		// A copy between places may need several calls.
+		if token = r.RewriteToken; r.Done || token == "" {
+			return nil
+		}
+	}
+}
+
+// Delete removes an object; one that is gone already is no error.
+func (c *Client) Delete(ctx context.Context, bucket, name string) error {
+	_, err := bounded(ctx, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, c.service.Objects.Delete(bucket, name).Context(ctx).Do()
+	})
+	if err = classify(err); err != nil && !errors.Is(err, job.ErrNotFound) {
+		return fmt.Errorf("delete gs://%s/%s: %w", bucket, name, err)
+	}
+	return nil
+}
+
+func bounded[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return call(ctx)
+}
+
+// classify gives the domain's error for the API's code, and keeps the API's own.
+func classify(err error) error {
+	var api *googleapi.Error
+	if !errors.As(err, &api) {
+		return err
+	}
+	switch api.Code {
+	case http.StatusNotFound:
+		return fmt.Errorf("%w: %w", job.ErrNotFound, err)
+	case http.StatusPreconditionFailed:
+		return fmt.Errorf("%w: %w", job.ErrStale, err)
+	case http.StatusTooManyRequests:
+		return fmt.Errorf("%w: %w", job.ErrQuota, err)
+	}
+	return err
+}

@@ -1,0 +1,287 @@
+// Package ledger keeps jobdrop's own durable records as objects of the state
+// bucket, which is its database: Cloud Storage is strongly consistent and
+// writes conditionally.
+//
+//	attempts/<key>.json  the record of an attempt; compare-and-swap only
+//	open/<key>           the index entry of an attempt without a verdict: a hint
+//	folders/<key>.json   the newest attempt of a folder, and the one before it
+//	jobs/<jobID>.json    the attempt that owns a job ID
+//	parked/<key>.json    what could not even be decoded
+//
+// An index entry is written before its record and deleted only when the record
+// is terminal and told, so nothing that a crash leaves is invisible to a tick.
+// One object name takes about one write a second; every name here belongs to
+// one attempt, folder or job.
+package ledger
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// store is what the ledger needs of Cloud Storage. Write is conditional on the
+// generation of what is there and gives [job.ErrStale] where that differs; reads
+// of what is not there give [job.ErrNotFound].
+type store interface {
+	List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error
+	Read(ctx context.Context, bucket, name string, generation, limit int64) ([]byte, int64, error)
+	Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string, ifGeneration int64) (int64, error)
+	Stat(ctx context.Context, bucket, name string) (job.Attributes, error)
+	Delete(ctx context.Context, bucket, name string) error
+}
+
+// recordLimit bounds the read of a record: a job file is at most 1 MiB, its
+// resolved form stands in the record and once in each event of the outbox.
+const recordLimit = 32 << 20
+
+// swaps is how often a change is tried against other writers before the caller
+// has to come again: each failure means that another made progress.
+const swaps = 8
+
+const jsonType = "application/json"
+
+// Ledger is the state bucket. It is safe for concurrent use.
+type Ledger struct {
+	store  store
+	bucket string
+}
+
+// New makes a ledger of a bucket.
+func New(s store, bucket string) (*Ledger, error) {
+	if s == nil || bucket == "" {
+		return nil, errors.New("ledger: the store and the state bucket are required")
+	}
+	return &Ledger{store: s, bucket: bucket}, nil
+}
+
+// Get reads an attempt's record. One that is not there gives [job.ErrNotFound].
+func (l *Ledger) Get(ctx context.Context, attempt string) (job.Stored, error) {
+	var s job.Stored
+	data, generation, err := l.store.Read(ctx, l.bucket, recordName(attempt), 0, recordLimit)
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(data, &s.Record); err != nil {
+		return s, fmt.Errorf("record of attempt %s: %w", attempt, err)
+	}
+	if s.Attempt != attempt {
+		return s, fmt.Errorf("record of attempt %s names attempt %s", attempt, s.Attempt)
+	}
+	s.Generation = generation
+	return s, nil
+}
+
+// Apply takes an observation into a record by compare-and-swap: where another
+// wrote meanwhile, the record is read again and the observation taken into what
+// stands there. The result is the record as it stands afterwards; applied tells
+// whether the observation was news to it. It writes the record once, or not at
+// all.
+func (l *Ledger) Apply(ctx context.Context, s job.Stored, o job.Observation, now time.Time) (after job.Stored, applied bool, err error) {
+	for range swaps {
+		next, changed, err := job.Step(s.Record.Published(s.Published), o, now)
+		if err != nil || !changed {
+			return s, false, err
+		}
+		next.Writer = rand.Text()
+		data, err := json.Marshal(next)
+		if err != nil {
+			return s, false, fmt.Errorf("record of attempt %s: %w", s.Attempt, err)
+		}
+		generation, err := l.store.Write(ctx, l.bucket, recordName(s.Attempt), data, jsonType, nil, s.Generation)
+		if err == nil {
+			return job.Stored{Record: next, Generation: generation, Published: s.Published}, true, nil
+		}
+		if !errors.Is(err, job.ErrStale) {
+			return s, false, err
+		}
+		published := s.Published
+		if s, err = l.Get(ctx, s.Attempt); err != nil {
+			return s, false, err
+		}
+		s.Published = published
+		if s.Writer == next.Writer {
+			return s, true, nil // our own write, whose answer was lost
+		}
+	}
+	return s, false, fmt.Errorf("attempt %s: %w, %d times", s.Attempt, job.ErrStale, swaps)
+}
+
+// Open puts an attempt on the index, before its record is written. One that is
+// there already stays as it is.
+func (l *Ledger) Open(ctx context.Context, e job.Entry) error {
+	_, err := l.store.Write(ctx, l.bucket, entryName(e.Attempt), nil, "text/plain", metadata(e), 0)
+	if errors.Is(err, job.ErrStale) {
+		return nil
+	}
+	return err
+}
+
+// Entry reads an attempt's index entry. One that is not there gives
+// [job.ErrNotFound]: nothing is left to do or to tell of the attempt, or it was
+// never seen.
+func (l *Ledger) Entry(ctx context.Context, attempt string) (job.Entry, error) {
+	o, err := l.store.Stat(ctx, l.bucket, entryName(attempt))
+	if err != nil {
+		return job.Entry{}, err
+	}
+	return parseEntry(attempt, o.Metadata), nil
+}
+
+// Mark rewrites an attempt's index entry.
+func (l *Ledger) Mark(ctx context.Context, e job.Entry) error {
+	_, err := l.store.Write(ctx, l.bucket, entryName(e.Attempt), nil, "text/plain", metadata(e), job.AnyGeneration)
+	return err
+}
+
+// Close takes an attempt off the index: its record is terminal and told.
+func (l *Ledger) Close(ctx context.Context, attempt string) error {
+	return l.store.Delete(ctx, l.bucket, entryName(attempt))
+}
+
+// Entries calls page for each page of the index, at most 1,000 entries at once.
+func (l *Ledger) Entries(ctx context.Context, page func([]job.Entry) error) error {
+	const prefix = "open/"
+	return l.store.List(ctx, l.bucket, prefix, false, func(objects []job.Attributes) error {
+		entries := make([]job.Entry, 0, len(objects))
+		for _, o := range objects {
+			entries = append(entries, parseEntry(strings.TrimPrefix(o.Name, prefix), o.Metadata))
+		}
+		return page(entries)
+	})
+}
+
+func metadata(e job.Entry) map[string]string {
+	m := map[string]string{
+		"bucket":    e.Bucket,
+		"job-file":  e.JobFile,
+		"state":     string(e.State),
+		"trainer":   string(e.TrainerState),
+		"job-id":    e.JobID,
+		"published": strconv.FormatInt(e.Published, 10),
+		"sequence":  strconv.FormatInt(e.Sequence, 10),
+		"revision":  strconv.FormatInt(e.Revision, 10),
+		"status":    fmt.Sprintf("%d %d", e.Status[0], e.Status[1]),
+	}
+	if !e.Due.IsZero() {
+		m["due"] = e.Due.UTC().Format(time.RFC3339Nano)
+	}
+	return m
+}
+
+// parseEntry never fails: an entry that is damaged in part only costs a read of
+// its record.
+func parseEntry(attempt string, m map[string]string) job.Entry {
+	number := func(s string) int64 {
+		n, _ := strconv.ParseInt(s, 10, 64)
+		return n
+	}
+	e := job.Entry{
+		Attempt: attempt, Bucket: m["bucket"], JobFile: m["job-file"],
+		State: job.State(m["state"]), TrainerState: job.TrainerState(m["trainer"]), JobID: m["job-id"],
+		Published: number(m["published"]), Sequence: number(m["sequence"]), Revision: number(m["revision"]),
+	}
+	e.Due, _ = time.Parse(time.RFC3339Nano, m["due"])
+	first, second, _ := strings.Cut(m["status"], " ")
+	e.Status = [2]int64{number(first), number(second)}
+	return e
+}
+
+// folder is the object folders/<key>.json.
+type folder struct {
+	Newest job.Seen `json:"newest"`
+	Before job.Seen `json:"before,omitzero"`
+}
+
+// Succeed enters an attempt as its folder's newest, and gives the one before
+// it; a zero one where there is none. superseded tells that a newer one is
+// entered already. It is called before the attempt's record is written, and
+// answers the same when called again.
+func (l *Ledger) Succeed(ctx context.Context, jobFile job.Object) (before job.Seen, superseded bool, err error) {
+	name := "folders/" + job.FolderKey(jobFile.Bucket, job.Folder(jobFile.Name)) + ".json"
+	own := job.Seen{Attempt: job.AttemptKey(jobFile), Generation: jobFile.Generation, Created: jobFile.Created}
+	for range swaps {
+		var f folder
+		generation, err := l.read(ctx, name, &f)
+		if err != nil && !errors.Is(err, job.ErrNotFound) {
+			return job.Seen{}, false, err
+		}
+		switch {
+		case f.Newest.Attempt == own.Attempt:
+			return f.Before, false, nil
+		case f.Newest.Generation > own.Generation:
+			return f.Newest, true, nil
+		}
+		f = folder{Newest: own, Before: f.Newest}
+		if err := l.write(ctx, name, f, generation); err == nil {
+			return f.Before, false, nil
+		} else if !errors.Is(err, job.ErrStale) {
+			return job.Seen{}, false, err
+		}
+	}
+	return job.Seen{}, false, fmt.Errorf("folder of attempt %s: %w, %d times", own.Attempt, job.ErrStale, swaps)
+}
+
+// ClaimID claims a job ID for an attempt. Where another owns it, that owner is
+// given and nothing is changed.
+func (l *Ledger) ClaimID(ctx context.Context, jobID string, own job.Owner) (owner job.Owner, claimed bool, err error) {
+	name := "jobs/" + jobID + ".json"
+	err = l.write(ctx, name, own, 0)
+	if err == nil {
+		return own, true, nil
+	}
+	if !errors.Is(err, job.ErrStale) {
+		return job.Owner{}, false, err
+	}
+	if owner.Generation, err = l.read(ctx, name, &owner); err != nil {
+		return job.Owner{}, false, err
+	}
+	return owner, owner.Attempt == own.Attempt, nil
+}
+
+// TakeID takes a job ID over from an owner that gave it up, as [Ledger.ClaimID]
+// told of it. Where a third was faster it gives [job.ErrStale].
+func (l *Ledger) TakeID(ctx context.Context, jobID string, from, own job.Owner) error {
+	return l.write(ctx, "jobs/"+jobID+".json", own, from.Generation)
+}
+
+// Park keeps a message that could not be decoded, for people to look at.
+func (l *Ledger) Park(ctx context.Context, source, id string, message any, cause error) error {
+	sum := sha256.Sum256([]byte(source + "\x00" + id))
+	return l.write(ctx, "parked/"+hex.EncodeToString(sum[:])[:40]+".json", map[string]any{
+		"source": source, "id": id, "message": message, "error": cause.Error(),
+	}, job.AnyGeneration)
+}
+
+func (l *Ledger) read(ctx context.Context, name string, into any) (int64, error) {
+	const limit = 64 << 10 // a few names and times
+	data, generation, err := l.store.Read(ctx, l.bucket, name, 0, limit)
+	if err != nil {
+		return 0, err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return 0, fmt.Errorf("read gs://%s/%s: %w", l.bucket, name, err)
+	}
+	return generation, nil
+}
+
+func (l *Ledger) write(ctx context.Context, name string, value any, ifGeneration int64) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("write gs://%s/%s: %w", l.bucket, name, err)
+	}
+	_, err = l.store.Write(ctx, l.bucket, name, data, jsonType, nil, ifGeneration)
+	return err
+}
+
+func recordName(attempt string) string { return "attempts/" + attempt + ".json" }
+func entryName(attempt string) string  { return "open/" + attempt }

@@ -1,0 +1,88 @@
+// Package publisher is the adapter for Pub/Sub: it publishes lifecycle events.
+//
+// All events of one call go out in one request, in order, and are stored when
+// the call returns. It uses the generated client: the high-level one bundles
+// in the background, may pause an ordering key after a failure, and lets a
+// later event overtake.
+package publisher
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	pubsub "cloud.google.com/go/pubsub/v2/apiv1"
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/jobdrop/jobdrop/pkg/event"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// publishTimeout bounds one publish with its retries: Pub/Sub answers in well
+// under a second, and the caller comes again if it does not.
+const publishTimeout = 20 * time.Second
+
+// Publisher publishes to one topic. It is safe for concurrent use.
+type Publisher struct {
+	client          *pubsub.TopicAdminClient
+	topic, instance string
+}
+
+// Options say where Pub/Sub is. At most one of them is set; neither means the
+// global endpoint.
+type Options struct {
+	// Emulator is host:port, as in PUBSUB_EMULATOR_HOST.
+	Emulator string
+	// Endpoint is a regional one, e.g. europe-west4-pubsub.googleapis.com:443:
+	// ordering holds within a region only.
+	Endpoint string
+}
+
+// New makes a publisher of an installation's events to a topic, given as
+// projects/P/topics/T. It connects at the first publish.
+func New(ctx context.Context, topic, instance string, o Options) (*Publisher, error) {
+	if topic == "" || instance == "" {
+		return nil, fmt.Errorf("publisher: the topic and the instance are required")
+	}
+	var options []option.ClientOption
+	switch {
+	case o.Emulator != "":
+		options = append(options, option.WithEndpoint(o.Emulator), option.WithoutAuthentication(),
+			option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
+	case o.Endpoint != "":
+		options = append(options, option.WithEndpoint(o.Endpoint))
+	}
+	client, err := pubsub.NewTopicAdminClient(ctx, options...)
+	if err != nil {
+		return nil, fmt.Errorf("pub/sub client: %w", err)
+	}
+	return &Publisher{client: client, topic: topic, instance: instance}, nil
+}
+
+// Publish publishes events of one attempt, in order, in one request. When it
+// returns without an error all of them are stored; with one, none or all may be.
+func (p *Publisher) Publish(ctx context.Context, attempt string, events []job.Event) error {
+	request := &pubsubpb.PublishRequest{Topic: p.topic}
+	for _, e := range events {
+		c, err := event.Encode(p.instance, e)
+		if err != nil {
+			return err
+		}
+		attributes, data := event.ToMessage(c)
+		request.Messages = append(request.Messages, &pubsubpb.PubsubMessage{
+			Data: data, Attributes: attributes, OrderingKey: attempt,
+		})
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	if _, err := p.client.Publish(ctx, request); err != nil {
+		return fmt.Errorf("publish to %s: %w", p.topic, err)
+	}
+	return nil
+}
+
+// Close ends the connection.
+func (p *Publisher) Close() error { return p.client.Close() }
