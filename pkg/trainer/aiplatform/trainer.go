@@ -1,0 +1,254 @@
+// Package aiplatform is the adapter for AI Platform Training's API, ml/v1. The
+// service itself closed in January 2025; the local training service speaks the
+// same API.
+//
+// A create with an ID that the service knows already is answered 409; the job
+// found is then compared by jobdrop's own labels, so creating again is safe.
+package aiplatform
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/googleapis/gax-go/v2"
+	"google.golang.org/api/googleapi"
+	"google.golang.org/api/ml/v1"
+	"google.golang.org/api/option"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// Name is the trainer's name in events and configuration.
+const Name = "aiplatform"
+
+// CallTimeout bounds one call with its retries. A claim on a create has to last
+// more than twice as long.
+const CallTimeout = 30 * time.Second
+
+// pageSize is the most that projects.jobs.list returns in a page.
+const pageSize = 100
+
+// Trainer speaks to ml/v1. It is safe for concurrent use.
+type Trainer struct {
+	jobs    *ml.ProjectsJobsService
+	parent  string
+	project string
+}
+
+// New makes a trainer for a project. endpoint is the service's base URL where it
+// is not Google's own; plain http means a local service without credentials.
+func New(ctx context.Context, project, endpoint string) (*Trainer, error) {
+	if project == "" {
+		return nil, errors.New("aiplatform: the project is required")
+	}
+	var options []option.ClientOption
+	if endpoint != "" {
+		options = append(options, option.WithEndpoint(strings.TrimSuffix(endpoint, "/")+"/"))
+	}
+	if strings.HasPrefix(endpoint, "http://") {
+		options = append(options, option.WithoutAuthentication())
+	}
+	s, err := ml.NewService(ctx, options...)
+	if err != nil {
+		return nil, fmt.Errorf("ml/v1 client: %w", err)
+	}
+	return &Trainer{jobs: s.Projects.Jobs, parent: "projects/" + project, project: project}, nil
+}
+
+// Name gives the trainer's name.
+func (t *Trainer) Name() string { return Name }
+
+// Create creates a job, or finds the one that was created for the same attempt
+// before. It gives a [*job.ConflictError] where the ID belongs to another job,
+// a [*job.RefusedError] where the service refuses for good, [job.ErrQuota]
+// where it can't take the job now; any other error leaves the outcome unknown,
+// and Create may be called again.
+func (t *Trainer) Create(ctx context.Context, spec job.Spec) (job.Look, error) {
+	request, err := toRequest(spec)
+	if err != nil {
+		return job.Look{}, &job.RefusedError{Code: "INVALID_ARGUMENT", Message: err.Error()}
+	}
+	created, err := invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__Job, error) {
+		return t.jobs.Create(t.parent, request).Context(ctx).Do()
+	})
+	if code(err) == http.StatusConflict {
+		found, err := t.Get(ctx, spec.JobID)
+		if err != nil {
+			return job.Look{}, fmt.Errorf("job %s is there already: %w", spec.JobID, err)
+		}
+		if !job.SameOwner(found.Labels, spec.Labels) {
+			return job.Look{}, &job.ConflictError{JobID: spec.JobID, Found: found}
+		}
+		return found, nil
+	}
+	if err != nil {
+		return job.Look{}, fmt.Errorf("create job %s: %w", spec.JobID, classify(err))
+	}
+	return t.look(created), nil
+}
+
+// Get looks at one job; one that is not there gives [job.ErrNotFound].
+func (t *Trainer) Get(ctx context.Context, jobID string) (job.Look, error) {
+	found, err := invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__Job, error) {
+		return t.jobs.Get(t.parent + "/jobs/" + jobID).Context(ctx).Do()
+	})
+	if err != nil {
+		return job.Look{}, fmt.Errorf("get job %s: %w", jobID, classify(err))
+	}
+	return t.look(found), nil
+}
+
+// ListActive calls page for each page of an installation's jobs that have not
+// ended. It may lag behind Get.
+func (t *Trainer) ListActive(ctx context.Context, instance string, page func([]job.Look) error) error {
+	filter := fmt.Sprintf("labels.%s=%s AND (state:QUEUED OR state:PREPARING OR state:RUNNING OR state:CANCELLING)",
+		job.LabelInstance, job.InstanceLabel(instance))
+	for token := ""; ; {
+		result, err := invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__ListJobsResponse, error) {
+			return t.jobs.List(t.parent).Filter(filter).PageSize(pageSize).PageToken(token).Context(ctx).Do()
+		})
+		if err != nil {
+			return fmt.Errorf("list jobs: %w", classify(err))
+		}
+		looks := make([]job.Look, len(result.Jobs))
+		for i, j := range result.Jobs {
+			looks[i] = t.look(j)
+		}
+		if err := page(looks); err != nil {
+			return err
+		}
+		if token = result.NextPageToken; token == "" {
+			return nil
+		}
+	}
+}
+
+// Cancel asks the service to end a job. That it was asked is no sign that the
+// job has stopped: look at it again.
+func (t *Trainer) Cancel(ctx context.Context, jobID string) error {
+	_, err := invoke(ctx, func(ctx context.Context) (*ml.GoogleProtobuf__Empty, error) {
+		return t.jobs.Cancel(t.parent+"/jobs/"+jobID, &ml.GoogleCloudMlV1__CancelJobRequest{}).Context(ctx).Do()
+	})
+	if err != nil {
+		return fmt.Errorf("cancel job %s: %w", jobID, classify(err))
+	}
+	return nil
+}
+
+// toRequest gives a job as the API's own type: the JSON of both is the same.
+func toRequest(spec job.Spec) (*ml.GoogleCloudMlV1__Job, error) {
+	data, err := json.Marshal(spec)
+	if err != nil {
+		return nil, fmt.Errorf("job %s: %w", spec.JobID, err)
+	}
+	var request ml.GoogleCloudMlV1__Job
+	if err := json.Unmarshal(data, &request); err != nil {
+		return nil, fmt.Errorf("job %s: %w", spec.JobID, err)
+	}
+	if spec.TrainingInput == nil || spec.TrainingInput.Hyperparameters == nil {
+		return &request, nil
+	}
+	// The API's type leaves out zeros, and zero is a bound like any other.
+	for i, p := range spec.TrainingInput.Hyperparameters.Params {
+		r := request.TrainingInput.Hyperparameters.Params[i]
+		if p.MinValue != nil {
+			r.ForceSendFields = append(r.ForceSendFields, "MinValue")
+		}
+		if p.MaxValue != nil {
+			r.ForceSendFields = append(r.ForceSendFields, "MaxValue")
+		}
+	}
+	return &request, nil
+}
+
+func (t *Trainer) look(j *ml.GoogleCloudMlV1__Job) job.Look {
+	return job.Look{
+		JobID: j.JobId, ResourceName: t.parent + "/jobs/" + j.JobId,
+		State:   job.TrainerState(j.State),
+		Created: parseTime(j.CreateTime), Started: parseTime(j.StartTime), Ended: parseTime(j.EndTime),
+		Message: j.ErrorMessage, Labels: j.Labels,
+		// The forms that gcloud prints after a submit.
+		Links: job.Links{
+			Console: "https://console.cloud.google.com/mlengine/jobs/" + url.PathEscape(j.JobId) + "?project=" + url.QueryEscape(t.project),
+			Logs:    "https://console.cloud.google.com/logs?resource=" + url.QueryEscape("ml_job/job_id/"+j.JobId) + "&project=" + url.QueryEscape(t.project),
+		},
+	}
+}
+
+func parseTime(s string) time.Time {
+	t, _ := time.Parse(time.RFC3339, s)
+	return t.UTC()
+}
+
+// invoke makes a call within [CallTimeout], again with backoff where the service
+// is not available. Every call here may be repeated. A quota that is used up is
+// not waited for: the caller comes again later.
+func invoke[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
+	defer cancel()
+	var result T
+	retry := gax.WithRetry(func() gax.Retryer {
+		return gax.OnHTTPCodes(gax.Backoff{Initial: 200 * time.Millisecond, Max: 5 * time.Second, Multiplier: 2},
+			http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
+	})
+	err := gax.Invoke(ctx, func(ctx context.Context, _ gax.CallSettings) (err error) {
+		result, err = call(ctx)
+		return err
+	}, retry)
+	return result, err
+}
+
+// code gives the HTTP status of an API error, or 0.
+func code(err error) int {
+	var api *googleapi.Error
+	if errors.As(err, &api) {
+		return api.Code
+	}
+	return 0
+}
+
+// classify gives the domain's error for the API's, by status alone.
+func classify(err error) error {
+	var api *googleapi.Error
+	if !errors.As(err, &api) {
+		return err
+	}
+	switch api.Code {
+	case http.StatusNotFound:
+		return fmt.Errorf("%w: %w", job.ErrNotFound, err)
+	case http.StatusTooManyRequests:
+		return fmt.Errorf("%w: %w", job.ErrQuota, err)
+	case http.StatusBadRequest:
+		return &job.RefusedError{Code: "INVALID_ARGUMENT", Message: api.Message, Fields: fieldViolations(api)}
+	case http.StatusForbidden:
+		return &job.RefusedError{Code: "PERMISSION_DENIED", Message: api.Message, Fields: fieldViolations(api)}
+	}
+	return err
+}
+
+// fieldViolations reads google.rpc.BadRequest from an error's details.
+func fieldViolations(api *googleapi.Error) []job.Violation {
+	var body struct {
+		Error struct {
+			Details []struct {
+				FieldViolations []struct{ Field, Description string } `json:"fieldViolations"`
+			} `json:"details"`
+		} `json:"error"`
+	}
+	if json.Unmarshal([]byte(api.Body), &body) != nil {
+		return nil
+	}
+	var vs []job.Violation
+	for _, d := range body.Error.Details {
+		for _, v := range d.FieldViolations {
+			vs = append(vs, job.Violation{Rule: "trainer-refused", Severity: job.Error, Field: v.Field, Message: v.Description})
+		}
+	}
+	return vs
+}
