@@ -1,0 +1,152 @@
+// Package config reads the environment of the functions: in one place, checked
+// as a whole, all faults at once.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Lookup gives the value of an environment variable; os.LookupEnv is one.
+type Lookup func(name string) (value string, ok bool)
+
+// Config is an installation's configuration.
+type Config struct {
+	Instance        string
+	Project         string
+	Inbox           string
+	State           string
+	Staging         string
+	Status          string
+	Topic           string
+	Trainer         string
+	TrainerEndpoint string
+	PubSubEndpoint  string
+	StorageEmulator string
+	PubSubEmulator  string
+	Settle          time.Duration
+	Incomplete      time.Duration
+	Expire          time.Duration
+	LogLevel        slog.Level
+}
+
+// Variable documents an environment variable.
+type Variable struct {
+	Name     string
+	Required bool
+	// Default is the value where the variable is not set.
+	Default string
+	Meaning string
+
+	pattern *regexp.Regexp
+	form    string
+	set     func(*Config, string) error
+}
+
+var (
+	name   = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	bucket = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$`)
+	topic  = regexp.MustCompile(`^projects/[^/]+/topics/[^/]+$`)
+)
+
+// Variables lists every environment variable that the functions read. Nothing
+// that names a resource has a default.
+func Variables() []Variable {
+	text := func(field func(*Config) *string) func(*Config, string) error {
+		return func(c *Config, v string) error { *field(c) = v; return nil }
+	}
+	duration := func(field func(*Config) *time.Duration) func(*Config, string) error {
+		return func(c *Config, v string) error {
+			d, err := time.ParseDuration(v)
+			if err == nil && d < 0 {
+				err = errors.New("is negative")
+			}
+			*field(c) = d
+			return err
+		}
+	}
+	const bucketForm = "a bucket's name, without gs://"
+	return []Variable{
+		{Name: "JOBDROP_INSTANCE", Required: true, Meaning: "name of this installation; part of every job's labels and of the events' source",
+			pattern: name, form: "lower-case letters, digits and hyphens, beginning with a letter", set: text(func(c *Config) *string { return &c.Instance })},
+		{Name: "JOBDROP_PROJECT", Required: true, Meaning: "project in which jobs run",
+			set: text(func(c *Config) *string { return &c.Project })},
+		{Name: "JOBDROP_INBOX", Required: true, Meaning: "bucket that people and CI upload into",
+			pattern: bucket, form: bucketForm, set: text(func(c *Config) *string { return &c.Inbox })},
+		{Name: "JOBDROP_STATE_BUCKET", Required: true, Meaning: "bucket of jobdrop's own records",
+			pattern: bucket, form: bucketForm, set: text(func(c *Config) *string { return &c.State })},
+		{Name: "JOBDROP_STAGING_BUCKET", Required: true, Meaning: "bucket of the packages as they were checked; trainers read it",
+			pattern: bucket, form: bucketForm, set: text(func(c *Config) *string { return &c.Staging })},
+		{Name: "JOBDROP_STATUS_BUCKET", Required: true, Meaning: "bucket of status.json; droppers read it",
+			pattern: bucket, form: bucketForm, set: text(func(c *Config) *string { return &c.Status })},
+		{Name: "JOBDROP_TOPIC", Required: true, Meaning: "Pub/Sub topic of the lifecycle events",
+			pattern: topic, form: "projects/PROJECT/topics/TOPIC", set: text(func(c *Config) *string { return &c.Topic })},
+		{Name: "JOBDROP_TRAINER", Default: "aiplatform", Meaning: "service that runs jobs: `aiplatform` (ml/v1)",
+			pattern: regexp.MustCompile(`^aiplatform$`), form: "aiplatform", set: text(func(c *Config) *string { return &c.Trainer })},
+		{Name: "JOBDROP_TRAINER_ENDPOINT", Meaning: "base URL of the trainer where it is not Google's own",
+			pattern: regexp.MustCompile(`^https?://`), form: "an http or https URL", set: text(func(c *Config) *string { return &c.TrainerEndpoint })},
+		{Name: "JOBDROP_PUBSUB_ENDPOINT", Meaning: "regional endpoint of Pub/Sub, e.g. `europe-west4-pubsub.googleapis.com:443`: events are ordered within a region",
+			set: text(func(c *Config) *string { return &c.PubSubEndpoint })},
+		{Name: "JOBDROP_SETTLE", Default: "60s", Meaning: "how long a folder that ran before is given for its new package",
+			set: duration(func(c *Config) *time.Duration { return &c.Settle })},
+		{Name: "JOBDROP_INCOMPLETE_AFTER", Default: "15m", Meaning: "when missing packages are reported",
+			set: duration(func(c *Config) *time.Duration { return &c.Incomplete })},
+		{Name: "JOBDROP_EXPIRE_AFTER", Default: "24h", Meaning: "when an incomplete drop is given up",
+			set: duration(func(c *Config) *time.Duration { return &c.Expire })},
+		{Name: "JOBDROP_LOG_LEVEL", Default: "INFO", Meaning: "`DEBUG`, `INFO`, `WARN` or `ERROR`",
+			set: func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
+		{Name: "STORAGE_EMULATOR_HOST", Meaning: "Cloud Storage emulator, as host:port or URL",
+			set: text(func(c *Config) *string { return &c.StorageEmulator })},
+		{Name: "PUBSUB_EMULATOR_HOST", Meaning: "Pub/Sub emulator, as host:port",
+			set: text(func(c *Config) *string { return &c.PubSubEmulator })},
+	}
+}
+
+// Load reads the configuration. Its error names every variable that is missing
+// or malformed.
+func Load(lookup Lookup) (Config, error) {
+	var (
+		c    Config
+		errs []error
+	)
+	for _, v := range Variables() {
+		value, _ := lookup(v.Name)
+		value = strings.TrimSpace(value)
+		switch {
+		case value == "" && v.Required:
+			errs = append(errs, fmt.Errorf("%s is not set: %s", v.Name, v.Meaning))
+			continue
+		case value == "":
+			value = v.Default
+		case v.pattern != nil && !v.pattern.MatchString(value):
+			errs = append(errs, fmt.Errorf("%s is %q, must be %s", v.Name, value, v.form))
+			continue
+		}
+		if value == "" {
+			continue
+		}
+		if err := v.set(&c, value); err != nil {
+			errs = append(errs, fmt.Errorf("%s is %q: %w", v.Name, value, err))
+		}
+	}
+	seen := map[string]string{}
+	for _, b := range [...]struct{ variable, bucket string }{
+		{"JOBDROP_INBOX", c.Inbox}, {"JOBDROP_STATE_BUCKET", c.State},
+		{"JOBDROP_STAGING_BUCKET", c.Staging}, {"JOBDROP_STATUS_BUCKET", c.Status},
+	} {
+		// One bucket for two purposes would let droppers write jobdrop's
+		// own records, or wake the functions by their own writes.
+		if other := seen[b.bucket]; other != "" && b.bucket != "" {
+			errs = append(errs, fmt.Errorf("%s and %s are both %q: each needs a bucket of its own", other, b.variable, b.bucket))
+		}
+		seen[b.bucket] = b.variable
+	}
+	if err := errors.Join(errs...); err != nil {
+		return Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	return c, nil
+}
