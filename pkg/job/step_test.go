@@ -1,0 +1,360 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var start = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func at(d time.Duration) time.Time { return start.Add(d) }
+
+func jobFile() Object {
+	return Object{Bucket: "inbox", Name: "census/job.yaml", Generation: 7, Size: 100, CRC32C: "AAAAAA==", Created: start, CorrelationID: "build-42"}
+}
+
+func accept(s *Scheduling) Accept {
+	spec := Spec{JobID: "census_1", Labels: map[string]string{"team": "nlp"}, TrainingInput: &TrainingInput{Region: "us-central1", Scheduling: s}}
+	return Accept{Spec: spec, Receipt: Receipt{Objects: []Object{jobFile()}, Content: "c"}, Trainer: "aiplatform", Claim: Claim{Owner: "w1", Until: at(time.Minute), Nonce: "n1"}}
+}
+
+// step is an observation at a time after start.
+type step struct {
+	after time.Duration
+	o     Observation
+}
+
+// play takes observations into a new record, and gives the record and the types
+// of all its events.
+func play(t *testing.T, steps ...step) (Record, []EventType) {
+	t.Helper()
+	r := NewRecord(jobFile(), start)
+	for _, s := range steps {
+		next, _, err := Step(r, s.o, at(s.after))
+		if err != nil {
+			t.Fatalf("Step(%T) at %s: %v", s.o, s.after, err)
+		}
+		r = next
+	}
+	var types []EventType
+	for i, e := range r.Outbox {
+		types = append(types, e.Type)
+		if e.Body.Sequence != int64(i)+1 {
+			t.Errorf("event %d has sequence %d", i, e.Body.Sequence)
+		}
+	}
+	return r, types
+}
+
+func look(s TrainerState, created, started, ended time.Duration) Look {
+	l := Look{JobID: "census_1", ResourceName: "projects/p/jobs/census_1", State: s, Created: at(created)}
+	if started >= 0 {
+		l.Started = at(started)
+	}
+	if ended >= 0 {
+		l.Ended = at(ended)
+	}
+	return l
+}
+
+const never = -1
+
+func TestStep(t *testing.T) {
+	failed := look(TrainerFailed, 1*time.Second, 5*time.Second, 9*time.Second)
+	failed.Message = "ValueError: boom"
+	minute := Incomplete{Missing: []string{"a.tar.gz"}, ReportAfter: time.Minute, ExpireAfter: time.Hour}
+	tests := []struct {
+		name  string
+		steps []step
+		want  []EventType
+		state State
+	}{
+		{
+			name: "every state seen",
+			steps: []step{
+				{0, accept(nil)},
+				{1, look(TrainerQueued, 1, never, never)},
+				{2, look(TrainerPreparing, 1, never, never)},
+				{3, look(TrainerRunning, 1, 3, never)},
+				{4, look(TrainerSucceeded, 1, 3, 4)},
+			},
+			want:  []EventType{DropAccepted, JobSubmitted, JobQueued, JobPreparing, JobRunning, JobSucceeded},
+			state: Succeeded,
+		},
+		{
+			name:  "a run that no look caught is told from its start time",
+			steps: []step{{0, accept(nil)}, {1, look(TrainerQueued, 1, never, never)}, {9, look(TrainerSucceeded, 1, 3, 4)}},
+			want:  []EventType{DropAccepted, JobSubmitted, JobQueued, JobRunning, JobSucceeded},
+			state: Succeeded,
+		},
+		{
+			name: "a restart goes back to preparing and is not told again",
+			steps: []step{
+				{0, accept(nil)}, {1, look(TrainerPreparing, 1, never, never)}, {2, look(TrainerRunning, 1, 2, never)},
+				{3, look(TrainerPreparing, 1, 2, never)}, {4, look(TrainerRunning, 1, 2, never)}, {5, failed},
+			},
+			want:  []EventType{DropAccepted, JobSubmitted, JobPreparing, JobRunning, JobFailed},
+			state: Failed,
+		},
+		{
+			name:  "a list that lags says queued of a job that ran",
+			steps: []step{{0, accept(nil)}, {2, look(TrainerRunning, 1, 2, never)}, {3, look(TrainerQueued, 1, never, never)}},
+			want:  []EventType{DropAccepted, JobSubmitted, JobRunning},
+			state: Submitted,
+		},
+		{
+			name:  "nothing follows a verdict",
+			steps: []step{{0, accept(nil)}, {1, look(TrainerSucceeded, 1, 2, 3)}, {4, look(TrainerRunning, 1, 2, never)}, {5, look(TrainerFailed, 1, 2, 5)}},
+			want:  []EventType{DropAccepted, JobSubmitted, JobRunning, JobSucceeded},
+			state: Succeeded,
+		},
+		{
+			name:  "refused by the trainer",
+			steps: []step{{0, accept(nil)}, {1, Refuse{Failure: Failure{Code: "INVALID_ARGUMENT", Message: "no"}}}},
+			want:  []EventType{DropAccepted, DropRejected},
+			state: Rejected,
+		},
+		{
+			name:  "rejected",
+			steps: []step{{0, Reject{Reason: "not valid", Violations: []Violation{{Rule: "x"}}}}, {1, accept(nil)}},
+			want:  []EventType{DropRejected},
+			state: Rejected,
+		},
+		{
+			name:  "a second decision does not replace the first",
+			steps: []step{{0, accept(nil)}, {1, Reject{Reason: "policy changed"}}, {1, Withdraw{Reason: "deleted"}}, {1, minute}, {1, Hold{Until: at(time.Hour)}}},
+			want:  []EventType{DropAccepted},
+			state: Accepted,
+		},
+		{
+			name:  "incomplete is reported once, then completed",
+			steps: []step{{0, minute}, {time.Minute, minute}, {2 * time.Minute, minute}, {3 * time.Minute, accept(nil)}},
+			want:  []EventType{DropIncomplete, DropAccepted},
+			state: Accepted,
+		},
+		{
+			name:  "never completed",
+			steps: []step{{0, minute}, {time.Minute, minute}, {time.Hour, minute}},
+			want:  []EventType{DropIncomplete, DropExpired},
+			state: Expired,
+		},
+		{
+			name:  "held says nothing, then goes on",
+			steps: []step{{0, Hold{Until: at(time.Minute)}}, {time.Second, Hold{Until: at(time.Minute)}}, {time.Minute, accept(nil)}},
+			want:  []EventType{DropAccepted},
+			state: Accepted,
+		},
+		{
+			name:  "withdrawn while it waited",
+			steps: []step{{0, minute}, {time.Second, Withdraw{Reason: "deleted"}}},
+			want:  []EventType{DropWithdrawn},
+			state: Withdrawn,
+		},
+		{
+			name: "absent three times is lost only ten minutes after its creation",
+			steps: []step{
+				{0, accept(nil)}, {1, look(TrainerQueued, 0, never, never)},
+				{time.Minute, NotFound{}}, {2 * time.Minute, NotFound{}}, {3 * time.Minute, NotFound{}}, {10 * time.Minute, NotFound{}},
+			},
+			want:  []EventType{DropAccepted, JobSubmitted, JobQueued, JobLost},
+			state: Lost,
+		},
+		{
+			name: "found again, absence counts anew",
+			steps: []step{
+				{0, accept(nil)}, {1, look(TrainerQueued, 0, never, never)},
+				{11 * time.Minute, NotFound{}}, {12 * time.Minute, NotFound{}}, {13 * time.Minute, look(TrainerQueued, 0, never, never)},
+				{14 * time.Minute, NotFound{}}, {15 * time.Minute, NotFound{}},
+			},
+			want:  []EventType{DropAccepted, JobSubmitted, JobQueued},
+			state: Submitted,
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r, got := play(t, test.steps...)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("events (-want +got):\n%s", diff)
+			}
+			if r.State != test.state {
+				t.Errorf("state is %s, want %s", r.State, test.state)
+			}
+		})
+	}
+}
+
+func TestStepCancelledOrTimedOut(t *testing.T) {
+	limits := &Scheduling{MaxWaitTime: "1800s", MaxRunningTime: "60s"}
+	tests := []struct {
+		name string
+		look Look
+		s    *Scheduling
+		want *Timeout
+	}{
+		{"run limit", look(TrainerCancelled, 0, 10*time.Second, 70*time.Second), limits, &Timeout{Kind: "run", Limit: "60s", EnforcedBy: "trainer"}},
+		{"run limit, whole seconds", look(TrainerCancelled, 0, 10*time.Second, 69*time.Second), limits, &Timeout{Kind: "run", Limit: "60s", EnforcedBy: "trainer"}},
+		{"a person, while it ran", look(TrainerCancelled, 0, 10*time.Second, 30*time.Second), limits, nil},
+		{"wait limit", look(TrainerCancelled, 0, never, 1800*time.Second), limits, &Timeout{Kind: "wait", Limit: "1800s", EnforcedBy: "trainer"}},
+		{"a person, while it waited", look(TrainerCancelled, 0, never, 1700*time.Second), limits, nil},
+		{"the default run limit", look(TrainerCancelled, 0, 0, 604800*time.Second), nil, &Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "trainer"}},
+		{"no wait limit by default", look(TrainerCancelled, 0, never, 600000*time.Second), nil, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r, types := play(t, step{0, accept(test.s)}, step{time.Second, test.look})
+			if diff := cmp.Diff(test.want, r.Timeout); diff != "" {
+				t.Errorf("timeout (-want +got):\n%s", diff)
+			}
+			want := JobCancelled
+			if test.want != nil {
+				want = JobTimedOut
+			}
+			if got := types[len(types)-1]; got != want {
+				t.Errorf("last event is %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+// A job that beats its own limit has succeeded.
+func TestStepSucceededPastTheLimit(t *testing.T) {
+	r, _ := play(t, step{0, accept(&Scheduling{MaxRunningTime: "60s"})}, step{1, look(TrainerSucceeded, 0, 0, 61*time.Second)})
+	if r.State != Succeeded || r.Timeout != nil {
+		t.Errorf("state %s, timeout %v; want succeeded without one", r.State, r.Timeout)
+	}
+}
+
+func TestStepDeadlines(t *testing.T) {
+	limits := accept(&Scheduling{MaxWaitTime: "1800s", MaxRunningTime: "60s"})
+	r, _ := play(t, step{0, limits}, step{1, look(TrainerQueued, time.Second, never, never)})
+	if want := (Deadlines{Wait: at(1801 * time.Second)}); r.Deadlines != want {
+		t.Errorf("while it waits: %+v, want %+v", r.Deadlines, want)
+	}
+	r, _ = play(t, step{0, limits}, step{1, look(TrainerRunning, time.Second, 5*time.Second, never)})
+	if want := (Deadlines{Run: at(65 * time.Second)}); r.Deadlines != want {
+		t.Errorf("while it runs: %+v, want %+v", r.Deadlines, want)
+	}
+	if want := at(65 * time.Second); !r.Due().Equal(want) {
+		t.Errorf("due %s, want %s", r.Due(), want)
+	}
+}
+
+func TestStepClaims(t *testing.T) {
+	r, _ := play(t, step{0, accept(nil)})
+	other := TakeClaim{Claim: Claim{Owner: "w2", Until: at(5 * time.Minute), Nonce: "n2"}}
+	if _, changed, _ := Step(r, other, at(30*time.Second)); changed {
+		t.Error("a claim that holds was taken over")
+	}
+	taken, changed, _ := Step(r, other, at(time.Minute))
+	if !changed || taken.Creating.Nonce != "n2" {
+		t.Errorf("a claim that ended was not taken over: %+v", taken.Creating)
+	}
+	if _, changed, _ := Step(taken, Postpone{Nonce: "n1", Reason: "late"}, at(time.Minute)); changed {
+		t.Error("a claim was given back by someone who no longer held it")
+	}
+	free, changed, _ := Step(taken, Postpone{Nonce: "n2", Reason: "quota"}, at(time.Minute))
+	if !changed || free.Creating != nil || free.Reason != "quota" || !free.Claimable(at(time.Minute)) {
+		t.Errorf("a claim was not given back: %+v", free.Creating)
+	}
+}
+
+func TestStepLeavesItsArgument(t *testing.T) {
+	before, _ := play(t, step{0, accept(nil)})
+	kept := before
+	kept.Outbox = append([]Event(nil), before.Outbox...)
+	if _, _, err := Step(before, look(TrainerRunning, 1, 2, never), at(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(kept, before); diff != "" {
+		t.Errorf("the record changed (-before +after):\n%s", diff)
+	}
+}
+
+func TestStepRefusesNewerRecords(t *testing.T) {
+	r := NewRecord(jobFile(), start)
+	r.RecordVersion = RecordVersion + 1
+	if _, _, err := Step(r, accept(nil), start); !errors.Is(err, ErrNewerRecord) {
+		t.Errorf("error is %v, want ErrNewerRecord", err)
+	}
+}
+
+func TestPublished(t *testing.T) {
+	r, _ := play(t, step{0, accept(nil)}, step{1, look(TrainerRunning, 1, 1, never)})
+	for n := range int64(4) {
+		rest := r.Published(n).Outbox
+		if len(rest) != 3-int(n) || len(rest) > 0 && rest[0].Body.Sequence != n+1 {
+			t.Errorf("after %d published: %d left", n, len(rest))
+		}
+	}
+}
+
+// Whatever is observed in whatever order, a record has at most one verdict, which
+// is its last event, and its events are numbered without a gap.
+func TestStepProperties(t *testing.T) {
+	for seed := range uint64(2000) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		r := NewRecord(jobFile(), start)
+		var all []Event
+		now := time.Duration(0)
+		for range 30 {
+			now += time.Duration(random.IntN(300)) * time.Second
+			states := []TrainerState{TrainerQueued, TrainerPreparing, TrainerRunning, TrainerSucceeded, TrainerFailed, TrainerCancelling, TrainerCancelled}
+			s := states[random.IntN(len(states))]
+			started, ended := time.Duration(never), time.Duration(never)
+			if s == TrainerRunning || s == TrainerSucceeded {
+				started = now
+			}
+			if s == TrainerSucceeded || s == TrainerFailed || s == TrainerCancelled {
+				ended = now
+			}
+			observations := []Observation{
+				Incomplete{Missing: []string{"a"}, ReportAfter: time.Minute, ExpireAfter: time.Hour},
+				Hold{Until: at(now + time.Minute)}, accept(&Scheduling{MaxWaitTime: "1800s"}), Reject{Reason: "x"}, Withdraw{Reason: "x"},
+				TakeClaim{Claim{Until: at(now + time.Minute), Nonce: fmt.Sprint(now)}}, Refuse{}, NotFound{},
+				look(s, 0, started, ended), look(s, 0, started, ended), look(s, 0, started, ended),
+			}
+			published := int64(random.IntN(int(r.Sequence) + 1))
+			next, changed, err := Step(r.Published(published), observations[random.IntN(len(observations))], at(now))
+			if err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			if !changed {
+				continue
+			}
+			if r.State.Terminal() {
+				t.Fatalf("seed %d: a record in state %s changed", seed, r.State)
+			}
+			for _, e := range next.Outbox {
+				if e.Body.Sequence == int64(len(all))+1 {
+					all = append(all, e)
+				}
+			}
+			r = next
+		}
+		if int64(len(all)) != r.Sequence {
+			t.Fatalf("seed %d: %d events, sequence %d", seed, len(all), r.Sequence)
+		}
+		verdicts := 0
+		for i, e := range all {
+			if e.Body.State.Terminal() {
+				verdicts++
+				if i != len(all)-1 {
+					t.Fatalf("seed %d: %s follows the verdict", seed, all[i+1].Type)
+				}
+			}
+		}
+		if want := 0; r.State.Terminal() {
+			want = 1
+			if verdicts != want {
+				t.Fatalf("seed %d: %d verdicts in state %s", seed, verdicts, r.State)
+			}
+		} else if verdicts != want {
+			t.Fatalf("seed %d: %d verdicts in state %s", seed, verdicts, r.State)
+		}
+	}
+}
