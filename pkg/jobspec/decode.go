@@ -1,0 +1,581 @@
+package jobspec
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// maxNodes bounds how many values are visited, each alias counted anew, so that
+// a few lines of aliases can't stand for gigabytes. A tuning job with 20
+// parameters of 1,000 values visits 20,000.
+const maxNodes = 100_000
+
+// document is the whole file, as [decoder] sees it.
+type document struct {
+	job.Spec
+	Options job.Options `json:"jobdrop"`
+}
+
+// decoder fills a value from nodes by the json and enum tags of its type, as
+// gcloud's message parser would, and reports what that parser or the service
+// would refuse.
+type decoder struct {
+	f       *File
+	out     *violations
+	visited int
+}
+
+func (d *decoder) document(root *yaml.Node) {
+	d.f.places[""] = place{pos: position(root)}
+	var doc document
+	d.value(root, reflect.ValueOf(&doc).Elem(), "", "")
+	d.f.Spec, d.f.Options = doc.Spec, doc.Options
+}
+
+// spend counts one visited node and tells whether there may be more.
+func (d *decoder) spend(n *yaml.Node) bool {
+	d.visited++
+	if d.visited == maxNodes+1 {
+		v := d.f.Violation("", job.Violation{
+			Rule:    "file-nodes",
+			Allowed: fmt.Sprintf("at most %d values, those behind aliases counted at each use", maxNodes),
+			Message: "the job file describes too many values",
+			Remedy:  "shorten the lists, or write out what the aliases stand for",
+		})
+		v.Position = position(n)
+		d.out.add(v)
+		d.f.unreadable[""] = true
+	}
+	return d.visited <= maxNodes
+}
+
+// fail reports a field that could not be decoded.
+func (d *decoder) fail(field string, v job.Violation) {
+	d.f.unreadable[field] = true
+	d.out.add(d.f.Violation(field, v))
+}
+
+func (d *decoder) warn(field string, v job.Violation) {
+	v.Severity = job.Warning
+	d.out.add(d.f.Violation(field, v))
+}
+
+// note records where a field stands. A scalar is looked for at its value,
+// anything larger at its key.
+func (d *decoder) note(field string, key, value *yaml.Node) {
+	p := place{pos: position(value)}
+	value = target(value)
+	if value.Kind == yaml.ScalarNode && !isNull(value) {
+		p.text = value.Value
+	} else if key != nil {
+		p.pos = position(key)
+	}
+	d.f.places[field] = p
+}
+
+func target(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode && n.Alias != nil {
+		return n.Alias
+	}
+	return n
+}
+
+func (d *decoder) value(n *yaml.Node, out reflect.Value, field, enum string) {
+	n = target(n)
+	if isNull(n) {
+		return // gcloud drops it
+	}
+	if out.Kind() == reflect.Pointer {
+		p := reflect.New(out.Type().Elem())
+		d.value(n, p.Elem(), field, enum)
+		if !d.f.unreadable[field] {
+			out.Set(p)
+		}
+		return
+	}
+	if !d.spend(n) {
+		return
+	}
+	switch out.Kind() {
+	case reflect.Struct:
+		d.structure(n, out, field)
+	case reflect.Map:
+		d.mapping(n, out, field)
+	case reflect.Slice:
+		d.list(n, out, field)
+	case reflect.String:
+		d.text(n, out, field, enum)
+	case reflect.Bool:
+		d.boolean(n, out, field)
+	case reflect.Int32, reflect.Int64:
+		d.integer(n, out, field)
+	case reflect.Float64:
+		d.float(n, out, field)
+	default:
+		panic("jobspec: no decoding for " + out.Type().String()) // a field of a new kind in package job
+	}
+}
+
+// shape reports a node of the wrong kind.
+func (d *decoder) shape(n *yaml.Node, field, want, remedy string) {
+	is := "a single value"
+	switch n.Kind {
+	case yaml.MappingNode:
+		is = "a mapping of names to values"
+	case yaml.SequenceNode:
+		is = "a list"
+	}
+	subject := field
+	if field == "" {
+		subject = "the job file"
+	}
+	d.fail(field, job.Violation{
+		Rule:    "shape",
+		Allowed: want,
+		Message: fmt.Sprintf("%s is %s, not %s", printable(shorten(subject, maxShown)), is, want),
+		Remedy:  remedy,
+	})
+}
+
+// pair is one entry of a mapping; a merged one came in through <<.
+type pair struct {
+	key, value *yaml.Node
+	merged     bool
+}
+
+// pairs lists a mapping's entries: its own first, since those beat merged ones.
+func (d *decoder) pairs(n *yaml.Node, field string) []pair {
+	var own, merged []pair
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if !d.spend(key) {
+			return nil
+		}
+		if key.ShortTag() != "!!merge" {
+			own = append(own, pair{key: key, value: value})
+			continue
+		}
+		sources := []*yaml.Node{value}
+		if list := target(value); list.Kind == yaml.SequenceNode {
+			sources = list.Content
+		}
+		for _, source := range sources {
+			if source = target(source); source.Kind != yaml.MappingNode {
+				d.fail(join(field, "<<"), job.Violation{
+					Rule:    "shape",
+					Message: "<< takes a mapping to merge, or a list of them",
+					Remedy:  "write <<: *name, with &name at a mapping above",
+				})
+				continue
+			}
+			for _, p := range d.pairs(source, field) {
+				p.merged = true
+				merged = append(merged, p)
+			}
+		}
+	}
+	return append(own, merged...)
+}
+
+// entries yields a mapping's entries with text keys, each key once.
+func (d *decoder) entries(n *yaml.Node, field string, canonical func(string) string, yield func(name string, p pair)) {
+	lines := map[string]int{}
+	for _, p := range d.pairs(n, field) {
+		key := target(p.key)
+		if key.Kind != yaml.ScalarNode || !isText(key) {
+			shown := "a list or mapping"
+			remedy := "write a plain name"
+			if key.Kind == yaml.ScalarNode {
+				shown = show(key.Value)
+				remedy = "put the key in quotes: " + quoted(key.Value)
+			}
+			v := d.f.Violation(field, job.Violation{Rule: "key-text", Found: shown, Message: "a key must be text", Remedy: remedy})
+			v.Position = position(p.key)
+			d.out.add(v)
+			continue
+		}
+		name := canonical(key.Value)
+		if first, twice := lines[name]; twice {
+			if !p.merged {
+				v := d.f.Violation(join(field, name), job.Violation{
+					Rule:    "duplicate-key",
+					Found:   show(key.Value),
+					Message: fmt.Sprintf("%s stands twice, in line %d and in line %d", show(name), first, p.key.Line),
+					Remedy:  "keep one of the two; gcloud would take the first",
+				})
+				v.Position = position(p.key)
+				d.out.add(v)
+			}
+			continue
+		}
+		lines[name] = p.key.Line
+		yield(name, p)
+	}
+}
+
+func (d *decoder) structure(n *yaml.Node, out reflect.Value, field string) {
+	if n.Kind != yaml.MappingNode {
+		d.shape(n, field, "a mapping of names to values", "write each field on a line of its own, indented, as name: value")
+		return
+	}
+	members := membersOf(out.Type())
+	canonical := func(name string) string {
+		if _, ok := members[name]; ok {
+			return name
+		}
+		if camel := camelCase(name); camel != name {
+			if _, ok := members[camel]; ok {
+				return camel
+			}
+		}
+		return name
+	}
+	d.entries(n, field, canonical, func(name string, p pair) {
+		path := join(field, name)
+		d.note(path, p.key, p.value)
+		m, ok := members[name]
+		if !ok {
+			d.unknown(field, name, p, members)
+			return
+		}
+		if written := target(p.key).Value; written != name {
+			d.warn(path, job.Violation{
+				Rule:    "field-spelling",
+				Found:   show(written),
+				Message: fmt.Sprintf("%s is taken for %s", show(written), name),
+				Remedy:  "write " + name,
+			})
+		}
+		d.value(p.value, out.FieldByIndex(m.index), path, m.enum)
+	})
+}
+
+// unknown reports a key that no field of the structure has.
+func (d *decoder) unknown(field, name string, p pair, members map[string]member) {
+	path := join(field, name)
+	if d.out.full() { // the suggestion would cost time and not be shown
+		d.fail(path, job.Violation{})
+		return
+	}
+	key := position(p.key)
+	if field == "" && outputOnly(camelCase(name)) {
+		v := d.f.Violation(path, job.Violation{
+			Rule:     "output-only",
+			Severity: job.Warning,
+			Message:  "only the service sets this field; it is ignored here",
+			Remedy:   "remove it",
+		})
+		v.Position = key
+		d.out.add(v)
+		return
+	}
+	v := job.Violation{Rule: "unknown-field"}
+	where := printable(shorten(field, maxShown))
+	if field == "" {
+		where = "a job"
+	}
+	v.Message = fmt.Sprintf("%s is no field of %s", show(name), where)
+	v.Remedy = "remove it"
+	switch places := placesOf(name); {
+	case field == "" && camelCase(name) == "predictionInput":
+		v.Rule = "training-only"
+		v.Message = "predictionInput describes a batch prediction, which jobdrop does not run"
+		v.Remedy = "write a trainingInput, or submit the prediction with gcloud"
+		d.f.excused["trainingInput"] = true
+	case len(places) > 0:
+		v.Remedy = "move it to " + strings.Join(places[:min(len(places), 2)], " or ")
+		if len(places) > 2 {
+			v.Remedy = "indent it below the field that it belongs to, as in " + places[0]
+		}
+		for _, place := range places {
+			d.f.excused[place] = true
+		}
+	default:
+		head, _, colon := strings.Cut(name, ":")
+		if _, ok := members[head]; colon && ok {
+			v.Remedy = "write a space or a line break after " + head + ":"
+			d.f.excused[join(field, head)] = true
+		} else if close := closest(name, names(members)); close != "" {
+			v.Remedy = "write " + close
+			v.Message += "; did you mean " + close + "?"
+			d.f.excused[join(field, close)] = true
+		} else {
+			v.Allowed = strings.Join(names(members), ", ")
+		}
+	}
+	d.f.unreadable[path] = true
+	v = d.f.Violation(path, v)
+	v.Position = key
+	d.out.add(v)
+}
+
+// outputOnly tells the members of Job that the service sets; they come along
+// with what jobs describe prints.
+func outputOnly(name string) bool {
+	switch name {
+	case "createTime", "endTime", "startTime", "state", "errorMessage", "etag", "jobPosition", "trainingOutput", "predictionOutput":
+		return true
+	}
+	return false
+}
+
+func (d *decoder) mapping(n *yaml.Node, out reflect.Value, field string) {
+	if n.Kind != yaml.MappingNode {
+		d.shape(n, field, "a mapping of names to values", "write each entry on a line of its own, indented, as name: value")
+		return
+	}
+	out.Set(reflect.MakeMap(out.Type()))
+	d.entries(n, field, func(name string) string { return name }, func(name string, p pair) {
+		path := join(field, name)
+		d.note(path, p.key, p.value)
+		if isNull(target(p.value)) {
+			return
+		}
+		v := reflect.New(out.Type().Elem()).Elem()
+		d.value(p.value, v, path, "")
+		if !d.f.unreadable[path] {
+			out.SetMapIndex(reflect.ValueOf(name), v)
+		}
+	})
+}
+
+func (d *decoder) list(n *yaml.Node, out reflect.Value, field string) {
+	switch {
+	case n.Kind == yaml.SequenceNode:
+	case n.Kind == yaml.ScalarNode && out.Type().Elem().Kind() != reflect.Struct:
+		// gcloud takes a single value for a list of one.
+		out.Set(reflect.MakeSlice(out.Type(), 1, 1))
+		path := element(field, 0)
+		d.f.places[path] = d.f.places[field]
+		if strings.ContainsAny(n.Value, " \t") {
+			d.warn(field, job.Violation{
+				Rule:    "list-of-one",
+				Message: "a single value is taken for a list of one, spaces included",
+				Remedy:  "write a list, each entry on a line of its own after '- '",
+			})
+		}
+		d.value(n, out.Index(0), path, "")
+		return
+	default:
+		d.shape(n, field, "a list", "write each entry on a line of its own after '- '")
+		return
+	}
+	out.Set(reflect.MakeSlice(out.Type(), len(n.Content), len(n.Content)))
+	for i, item := range n.Content {
+		if d.visited > maxNodes {
+			return
+		}
+		path := element(field, i)
+		d.note(path, nil, item)
+		if isNull(target(item)) {
+			d.fail(path, job.Violation{
+				Rule:    "shape",
+				Message: "the list's entry is empty",
+				Remedy:  "remove the entry; an empty text is written ''",
+			})
+			continue
+		}
+		d.value(item, out.Index(i), path, "")
+	}
+}
+
+// Words and numbers that are text to newer parsers, but not in YAML 1.1, which
+// gcloud reads.
+var (
+	oldBoolean     = regexp.MustCompile(`^(?:yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF)$`)
+	oldSexagesimal = regexp.MustCompile(`^[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$`)
+)
+
+func isPlain(n *yaml.Node) bool {
+	const marked = yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle | yaml.TaggedStyle
+	return n.Style&marked == 0
+}
+
+func isText(n *yaml.Node) bool {
+	return n.ShortTag() == "!!str" && !(isPlain(n) && (oldBoolean.MatchString(n.Value) || oldSexagesimal.MatchString(n.Value)))
+}
+
+func (d *decoder) text(n *yaml.Node, out reflect.Value, field, enum string) {
+	if n.Kind != yaml.ScalarNode {
+		d.shape(n, field, "text", "write one value, in quotes if in doubt")
+		return
+	}
+	if !isText(n) {
+		d.fail(field, job.Violation{
+			Rule:    "text",
+			Message: notText(n),
+			Remedy:  textRemedy(field, n),
+		})
+		return
+	}
+	if enum == "" {
+		out.SetString(n.Value)
+		return
+	}
+	values := strings.Fields(enum)
+	for _, value := range values {
+		if n.Value == value {
+			out.SetString(value)
+			return
+		}
+	}
+	for _, value := range values {
+		// The service's own parser forgives case and hyphens, by luck.
+		if strings.EqualFold(strings.ReplaceAll(n.Value, "-", "_"), value) {
+			out.SetString(value)
+			d.warn(field, job.Violation{
+				Rule:    "enum-spelling",
+				Found:   show(n.Value),
+				Message: fmt.Sprintf("%s is taken for %s", show(n.Value), value),
+				Remedy:  "write " + value,
+			})
+			return
+		}
+	}
+	allowed := specified(values)
+	v := job.Violation{
+		Rule:    "enum",
+		Allowed: strings.Join(allowed, ", "),
+		Message: "the value is not one of those allowed",
+		Remedy:  "write one of those allowed",
+	}
+	if close := closest(n.Value, allowed); close != "" {
+		v.Message += "; did you mean " + close + "?"
+		v.Remedy = "write " + close
+	}
+	d.fail(field, v)
+}
+
+// specified leaves out the enum values that mean none.
+func specified(values []string) []string {
+	var out []string
+	for _, value := range values {
+		if !strings.HasSuffix(value, "_UNSPECIFIED") {
+			out = append(out, value)
+		}
+	}
+	return out
+}
+
+// notText says what YAML makes of an unquoted value.
+func notText(n *yaml.Node) string {
+	written := show(n.Value)
+	var number float64
+	switch tag := n.ShortTag(); {
+	case (tag == "!!int" || tag == "!!float") && n.Decode(&number) == nil:
+		if read := strconv.FormatFloat(number, 'f', -1, 64); read != n.Value && len(read) <= maxShown {
+			return fmt.Sprintf("YAML reads %s as the number %s, but text is expected", written, read)
+		}
+		return fmt.Sprintf("YAML reads %s as a number, but text is expected", written)
+	case tag == "!!bool" || tag == "!!str" && oldBoolean.MatchString(n.Value):
+		return fmt.Sprintf("YAML reads %s as a truth value, but text is expected", written)
+	case tag == "!!timestamp":
+		return fmt.Sprintf("YAML reads %s as a date, but text is expected", written)
+	case tag == "!!str":
+		return fmt.Sprintf("YAML 1.1, which gcloud reads, takes %s for a number to base 60, but text is expected", written)
+	default:
+		return "text is expected"
+	}
+}
+
+func textRemedy(field string, n *yaml.Node) string {
+	if isDuration(field) && n.ShortTag() == "!!int" {
+		return "write the seconds with the suffix s: " + show(n.Value) + "s"
+	}
+	return "put it in quotes: " + quoted(n.Value)
+}
+
+func isDuration(field string) bool {
+	return field == maxWaitTime || field == maxRunningTime
+}
+
+func quoted(text string) string {
+	return "'" + strings.ReplaceAll(printable(shorten(text, maxShown)), "'", "''") + "'"
+}
+
+func (d *decoder) boolean(n *yaml.Node, out reflect.Value, field string) {
+	if n.Kind == yaml.ScalarNode {
+		switch word := strings.ToLower(n.Value); {
+		case n.ShortTag() == "!!bool" && (word == "true" || word == "false"):
+			out.SetBool(word == "true")
+			return
+		case isPlain(n) && oldBoolean.MatchString(n.Value):
+			on := word == "yes" || word == "on"
+			out.SetBool(on)
+			d.warn(field, job.Violation{
+				Rule:    "bool-spelling",
+				Found:   show(n.Value),
+				Message: fmt.Sprintf("%s is a truth value in YAML 1.1 only; it is taken for %t", n.Value, on),
+				Remedy:  fmt.Sprintf("write %t", on),
+			})
+			return
+		}
+	}
+	remedy := "write true or false"
+	if n.Kind == yaml.ScalarNode && !isPlain(n) {
+		remedy += ", without quotes"
+	}
+	d.fail(field, job.Violation{Rule: "bool", Allowed: "true, false", Message: "a truth value is expected", Remedy: remedy})
+}
+
+func (d *decoder) integer(n *yaml.Node, out reflect.Value, field string) {
+	v := job.Violation{Rule: "integer", Allowed: "a whole number", Message: "a whole number is expected", Remedy: "write a whole number"}
+	if n.Kind != yaml.ScalarNode {
+		d.fail(field, v)
+		return
+	}
+	var i int64
+	var err error
+	switch n.ShortTag() {
+	case "!!int":
+		if n.Decode(&i) != nil {
+			err = strconv.ErrRange
+		}
+	case "!!str":
+		// JSON spells 64-bit numbers as text, and gcloud takes either.
+		i, err = strconv.ParseInt(n.Value, 10, 64)
+	case "!!float":
+		var f float64
+		if err = n.Decode(&f); err == nil && (f != math.Trunc(f) || math.Abs(f) > 1<<53) {
+			err = strconv.ErrSyntax
+		}
+		i = int64(f)
+	default:
+		err = strconv.ErrSyntax
+	}
+	if err == nil && !out.OverflowInt(i) {
+		out.SetInt(i)
+		return
+	}
+	if err == nil || isRange(err) {
+		v.Message = "the number is out of range"
+		v.Allowed = fmt.Sprintf("a whole number of %d bits", out.Type().Bits())
+	}
+	d.fail(field, v)
+}
+
+func (d *decoder) float(n *yaml.Node, out reflect.Value, field string) {
+	var f float64
+	var err error = strconv.ErrSyntax
+	if n.Kind == yaml.ScalarNode {
+		switch n.ShortTag() {
+		case "!!int", "!!float":
+			err = n.Decode(&f)
+		case "!!str":
+			f, err = strconv.ParseFloat(n.Value, 64)
+		}
+	}
+	if err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) {
+		out.SetFloat(f)
+		return
+	}
+	d.fail(field, job.Violation{Rule: "number", Allowed: "a finite number", Message: "a number is expected", Remedy: "write a number, e.g. 0.01"})
+}

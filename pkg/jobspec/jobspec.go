@@ -1,0 +1,241 @@
+// Package jobspec reads a drop's job file and checks it: YAML or JSON in the
+// shape of ml/v1's Job, with jobdrop's own options under the key jobdrop.
+//
+// What gcloud and the service accept is accepted here, with a warning where it
+// is accepted by luck. What either would refuse is a violation that names the
+// line, the column and the remedy. All of a file's violations are gathered in
+// one go, so that nobody repairs a file one upload at a time.
+//
+// The order is [Parse], then whatever fills in the spec from elsewhere (package
+// names, an operator's defaults), then [File.Check].
+package jobspec
+
+import (
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// MaxSize is the most bytes a job file may have. Job files have a few hundred,
+// a large list of arguments a few thousand; the YAML parser needs some hundred
+// bytes of memory for each byte it reads, and a function has 256 MiB.
+const MaxSize = 1 << 20
+
+// maxShown is how many characters of a value a violation repeats: enough to
+// recognise it, little enough for a chat message.
+const maxShown = 80
+
+// File is a decoded job file.
+type File struct {
+	// Name is the file's name within the drop; violations carry it.
+	Name string
+	// Spec is the job as the file describes it, in the API's own spelling.
+	Spec job.Spec
+	// Options is what stands under the key jobdrop.
+	Options job.Options
+
+	places map[string]place
+	// unreadable fields have a violation already: what the rules would say of
+	// their emptiness is noise. A misspelt field excuses the one it stands for.
+	unreadable map[string]bool
+	excused    map[string]bool
+}
+
+// place is where a field stands and, for a scalar, what is written there.
+type place struct {
+	pos  job.Position
+	text string
+}
+
+// Parse decodes a job file (YAML or JSON). It never panics and always returns
+// a File, which holds what could be decoded; the violations, sorted by
+// position, say what could not.
+func Parse(name string, data []byte) (*File, []job.Violation) {
+	f := &File{
+		Name:       name,
+		places:     map[string]place{},
+		unreadable: map[string]bool{},
+		excused:    map[string]bool{},
+	}
+	out := &violations{}
+	root, fault := load(data)
+	if fault != nil {
+		f.unreadable[""] = true
+		v := f.Violation("", *fault)
+		v.Position = fault.Position
+		out.add(v)
+		return f, out.sorted()
+	}
+	d := decoder{f: f, out: out}
+	d.document(root)
+	return f, out.sorted()
+}
+
+// Position tells where field (a path such as
+// trainingInput.hyperparameters.params[2].type) stands in the file: a scalar's
+// value, the key of anything larger. For a field that is not there, it is the
+// position of the nearest parent that is.
+func (f *File) Position(field string) job.Position {
+	for {
+		if p, ok := f.places[field]; ok || field == "" {
+			return p.pos
+		}
+		field = parent(field)
+	}
+}
+
+// Violation completes v, which brings a Rule and a Message and as many of
+// Allowed and Remedy as there are, into a violation of field: it fills in File,
+// Field and Position, and, unless v has them, Severity (error) and Found. Found
+// is the field's present value in Spec or Options; where that says nothing, it
+// is the text in the file.
+func (f *File) Violation(field string, v job.Violation) job.Violation {
+	v.File = f.Name
+	v.Field = printable(shorten(field, 4*maxShown))
+	v.Position = f.Position(field)
+	if v.Severity == "" {
+		v.Severity = job.Error
+	}
+	if v.Found == "" {
+		v.Found = f.found(field)
+	}
+	return v
+}
+
+func (f *File) found(field string) string {
+	if text := f.current(field); text != "" {
+		return show(text)
+	}
+	if text := f.places[field].text; text != "" {
+		return show(text)
+	}
+	return ""
+}
+
+// current gives a scalar of Spec or Options by its path, "" if it is empty or
+// not there. The file's own text would mislead where a caller replaced it.
+func (f *File) current(field string) string {
+	v := reflect.ValueOf(document{f.Spec, f.Options})
+	for field != "" {
+		for v.Kind() == reflect.Pointer {
+			if v.IsNil() {
+				return ""
+			}
+			v = v.Elem()
+		}
+		switch v.Kind() {
+		case reflect.Struct:
+			name, rest := field, ""
+			if i := strings.IndexAny(field, ".["); i >= 0 {
+				name, rest = field[:i], strings.TrimPrefix(field[i:], ".")
+			}
+			member, ok := memberByName(v.Type(), name)
+			if !ok {
+				return ""
+			}
+			v, field = v.FieldByIndex(member.index), rest
+		case reflect.Slice:
+			number, rest, _ := strings.Cut(strings.TrimPrefix(field, "["), "]")
+			i, err := strconv.Atoi(number)
+			if err != nil || i < 0 || i >= v.Len() {
+				return ""
+			}
+			v, field = v.Index(i), strings.TrimPrefix(rest, ".")
+		case reflect.Map: // a key may itself contain dots
+			v, field = v.MapIndex(reflect.ValueOf(field)), ""
+		default:
+			return ""
+		}
+	}
+	for v.Kind() == reflect.Pointer && !v.IsNil() {
+		v = v.Elem()
+	}
+	switch v.Kind() {
+	case reflect.String:
+		return v.String()
+	case reflect.Int32, reflect.Int64:
+		if n := v.Int(); n != 0 {
+			return strconv.FormatInt(n, 10)
+		}
+	case reflect.Float64:
+		return strconv.FormatFloat(v.Float(), 'g', -1, 64)
+	case reflect.Bool:
+		if v.Bool() {
+			return "true"
+		}
+	}
+	return ""
+}
+
+// silent tells whether the rules have nothing to say about field, because it or
+// a parent could not be read.
+func (f *File) silent(field string) bool {
+	if _, there := f.places[field]; !there && f.excused[field] {
+		return true
+	}
+	for {
+		if f.unreadable[field] {
+			return true
+		}
+		if field == "" {
+			return false
+		}
+		field = parent(field)
+	}
+}
+
+// parent cuts the last step off a path. For a map's key with dots in it the
+// result may be no field at all; its own parent is then.
+func parent(field string) string {
+	return field[:max(0, strings.LastIndexAny(field, ".["))]
+}
+
+func join(field, name string) string {
+	if field == "" {
+		return name
+	}
+	return field + "." + name
+}
+
+func element(field string, i int) string {
+	return field + "[" + strconv.Itoa(i) + "]"
+}
+
+// show makes text from a file fit for a one-line message, a terminal and a log.
+func show(text string) string {
+	text = shorten(text, maxShown)
+	plain := text != "" && !strings.ContainsFunc(text, func(r rune) bool {
+		return r == '"' || r == utf8.RuneError || unicode.IsSpace(r) || !unicode.IsPrint(r)
+	})
+	if plain {
+		return text
+	}
+	return strconv.Quote(text)
+}
+
+// printable replaces what must not reach a terminal; keys are the file's own.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, text)
+}
+
+func shorten(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	count := 0
+	for i := range text {
+		if count++; count > most {
+			return text[:i] + "…"
+		}
+	}
+	return text
+}

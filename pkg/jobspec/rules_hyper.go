@@ -1,0 +1,292 @@
+package jobspec
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+const hyperField = "trainingInput.hyperparameters"
+
+// goalRequired: reference, goal: "Required … Defaults to MAXIMIZE".
+func goalRequired(c *check) {
+	h := c.in.Hyperparameters
+	if h != nil && (h.Goal == "" || h.Goal == "GOAL_TYPE_UNSPECIFIED") && h.ResumePreviousJobID == "" {
+		c.warn(hyperField+".goal", job.Violation{
+			Message: "without a goal the metric is maximized",
+			Allowed: "MAXIMIZE, MINIMIZE",
+			Remedy:  "write goal: MAXIMIZE or goal: MINIMIZE",
+		})
+	}
+}
+
+// paramsRequired: reference, params: "Required"; Google's own samples leave
+// them out where a previous job is resumed.
+func paramsRequired(c *check) {
+	h := c.in.Hyperparameters
+	if h != nil && len(h.Params) == 0 && h.ResumePreviousJobID == "" {
+		c.fail(paramsField, job.Violation{
+			Message: "hyperparameters has no params to tune",
+			Remedy:  "write params: below hyperparameters, with a list of parameters, or remove hyperparameters",
+		})
+	}
+}
+
+// trialCount: counts of trials.
+func trialCount(c *check) {
+	h := c.in.Hyperparameters
+	if h == nil {
+		return
+	}
+	for field, n := range map[string]int32{"maxTrials": h.MaxTrials, "maxParallelTrials": h.MaxParallelTrials, "maxFailedTrials": h.MaxFailedTrials} {
+		if n < 0 {
+			c.fail(hyperField+"."+field, job.Violation{
+				Message: "a number of trials can't be negative",
+				Remedy:  "write the number of trials, or remove the field for the default",
+			})
+		}
+	}
+}
+
+// parallelTrials: reference: both default to one. More at once than in all is
+// not forbidden anywhere.
+func parallelTrials(c *check) {
+	h := c.in.Hyperparameters
+	if h != nil && h.MaxParallelTrials > max(h.MaxTrials, 1) {
+		c.warn(hyperField+".maxParallelTrials", job.Violation{
+			Message: fmt.Sprintf("more trials at once than the %d there are to be", max(h.MaxTrials, 1)),
+			Remedy:  "raise maxTrials or lower maxParallelTrials",
+		})
+	}
+}
+
+// paramNameRequired: reference, parameterName: "Required".
+func paramNameRequired(c *check) {
+	for field, p := range c.params() {
+		if p.ParameterName == "" {
+			c.fail(field+".parameterName", job.Violation{
+				Message: "the parameter has no name",
+				Remedy:  "write parameterName: and the name of the trainer's flag, e.g. learning_rate",
+			})
+		}
+	}
+}
+
+// paramNameTwice: reference, parameterName: "must be unique".
+func paramNameTwice(c *check) {
+	first := map[string]string{}
+	for field, p := range c.params() {
+		if p.ParameterName == "" {
+			continue
+		}
+		if other, twice := first[p.ParameterName]; twice {
+			c.fail(field+".parameterName", job.Violation{
+				Message: fmt.Sprintf("%s has the same name", strings.TrimPrefix(other, hyperField+".")),
+				Remedy:  "rename or remove one of the two",
+			})
+			continue
+		}
+		first[p.ParameterName] = field
+	}
+}
+
+// paramNameInArgs: a trial passes --NAME=VALUE besides args.
+func paramNameInArgs(c *check) {
+	args := map[string]int{}
+	for i, arg := range c.in.Args {
+		name, _, _ := strings.Cut(arg, "=")
+		args[name] = i
+	}
+	for field, p := range c.params() {
+		if i, there := args["--"+p.ParameterName]; there && p.ParameterName != "" {
+			c.warn(field+".parameterName", job.Violation{
+				Message: fmt.Sprintf("args[%d] sets the same flag, which each trial sets as well", i),
+				Remedy:  "remove it from args",
+			})
+		}
+	}
+}
+
+// paramTypeRequired: reference, type: "Required"; unspecified "will result in
+// an error".
+func paramTypeRequired(c *check) {
+	for field, p := range c.params() {
+		if p.Type == "" || p.Type == "PARAMETER_TYPE_UNSPECIFIED" {
+			c.fail(field+".type", job.Violation{
+				Message: "the parameter has no type",
+				Allowed: "DOUBLE, INTEGER, CATEGORICAL, DISCRETE",
+				Remedy:  "write type: and one of those allowed",
+			})
+		}
+	}
+}
+
+func isRanged(p *job.ParameterSpec) bool { return p.Type == "DOUBLE" || p.Type == "INTEGER" }
+
+// paramBounds: reference, minValue and maxValue: "Required if type is DOUBLE or
+// INTEGER".
+func paramBounds(c *check) {
+	for field, p := range c.params() {
+		if !isRanged(p) {
+			continue
+		}
+		if p.MinValue == nil {
+			c.fail(field+".minValue", job.Violation{
+				Message: fmt.Sprintf("a parameter of type %s needs minValue", p.Type),
+				Remedy:  "write minValue: and the least value to try",
+			})
+		}
+		if p.MaxValue == nil {
+			c.fail(field+".maxValue", job.Violation{
+				Message: fmt.Sprintf("a parameter of type %s needs maxValue", p.Type),
+				Remedy:  "write maxValue: and the greatest value to try",
+			})
+		}
+	}
+}
+
+// paramBoundsOrder: a range has its least value first; one value alone is a
+// range.
+func paramBoundsOrder(c *check) {
+	for field, p := range c.params() {
+		if isRanged(p) && p.MinValue != nil && p.MaxValue != nil && *p.MinValue > *p.MaxValue {
+			c.fail(field+".minValue", job.Violation{
+				Message: fmt.Sprintf("minValue is greater than maxValue, %g", *p.MaxValue),
+				Remedy:  "exchange the two",
+			})
+		}
+	}
+}
+
+// paramBoundsInteger: reference, minValue: "should be integers if type is
+// INTEGER".
+func paramBoundsInteger(c *check) {
+	for field, p := range c.params() {
+		if p.Type != "INTEGER" {
+			continue
+		}
+		for _, bound := range []struct {
+			name  string
+			value *float64
+		}{{"minValue", p.MinValue}, {"maxValue", p.MaxValue}} {
+			if bound.value != nil && *bound.value != math.Trunc(*bound.value) {
+				c.fail(field+"."+bound.name, job.Violation{
+					Message: "a bound of a parameter of type INTEGER must be a whole number",
+					Remedy:  "write a whole number, or type: DOUBLE",
+				})
+			}
+		}
+	}
+}
+
+// paramLogScale: reference, scaleType: for both logarithmic scales "the entire
+// feasible space must be strictly positive".
+func paramLogScale(c *check) {
+	for field, p := range c.params() {
+		log := p.ScaleType == "UNIT_LOG_SCALE" || p.ScaleType == "UNIT_REVERSE_LOG_SCALE"
+		if log && isRanged(p) && p.MinValue != nil && *p.MinValue <= 0 {
+			c.fail(field+".minValue", job.Violation{
+				Message: "the scale " + p.ScaleType + " needs a range above 0",
+				Allowed: "more than 0",
+				Remedy:  "raise minValue above 0, or write scaleType: UNIT_LINEAR_SCALE",
+			})
+		}
+	}
+}
+
+// paramCategories: reference, categoricalValues: "Required if type is
+// CATEGORICAL".
+func paramCategories(c *check) {
+	for field, p := range c.params() {
+		if p.Type == "CATEGORICAL" && len(p.CategoricalValues) == 0 {
+			c.fail(field+".categoricalValues", job.Violation{
+				Message: "a parameter of type CATEGORICAL needs categoricalValues",
+				Remedy:  "write categoricalValues: and a list of texts in quotes",
+			})
+		}
+	}
+}
+
+// maxDiscreteValues: reference, discreteValues: "should not contain more than
+// 1,000 values".
+const maxDiscreteValues = 1000
+
+// paramValues: reference, discreteValues: "Required if type is DISCRETE", and
+// "should be in strictly increasing order". What the service does with another
+// order is not known.
+func paramValues(c *check) {
+	for field, p := range c.params() {
+		if p.Type != "DISCRETE" {
+			continue
+		}
+		field += ".discreteValues"
+		switch n := len(p.DiscreteValues); {
+		case n == 0:
+			c.fail(field, job.Violation{
+				Message: "a parameter of type DISCRETE needs discreteValues",
+				Remedy:  "write discreteValues: and a list of numbers",
+			})
+		case n > maxDiscreteValues:
+			c.fail(field, job.Violation{
+				Message: "there are too many values",
+				Found:   strconv.Itoa(n),
+				Allowed: fmt.Sprintf("at most %d", maxDiscreteValues),
+				Remedy:  "remove values, or use type DOUBLE or INTEGER with bounds",
+			})
+		}
+		for i := 1; i < len(p.DiscreteValues); i++ {
+			if p.DiscreteValues[i] <= p.DiscreteValues[i-1] {
+				c.warn(element(field, i), job.Violation{
+					Message: "the values should increase strictly",
+					Remedy:  "sort the values and remove repeated ones",
+				})
+				break
+			}
+		}
+	}
+}
+
+// paramUnused: reference, minValue: "should be unset if type is CATEGORICAL";
+// scaleType: "Leave unset for categorical parameters".
+func paramUnused(c *check) {
+	for field, p := range c.params() {
+		if p.Type != "CATEGORICAL" {
+			continue
+		}
+		for _, f := range []struct {
+			name string
+			set  bool
+		}{
+			{"minValue", p.MinValue != nil},
+			{"maxValue", p.MaxValue != nil},
+			{"scaleType", p.ScaleType != "" && p.ScaleType != "NONE"},
+		} {
+			if f.set {
+				c.warn(field+"."+f.name, job.Violation{
+					Message: f.name + " has no meaning for a parameter of type CATEGORICAL",
+					Remedy:  "remove it",
+				})
+			}
+		}
+	}
+}
+
+// gridSearch: reference, GRID_SEARCH: every parameter must be INTEGER,
+// CATEGORICAL or DISCRETE.
+func gridSearch(c *check) {
+	if c.in.Hyperparameters == nil || c.in.Hyperparameters.Algorithm != "GRID_SEARCH" {
+		return
+	}
+	for field, p := range c.params() {
+		if p.Type == "DOUBLE" {
+			c.fail(field+".type", job.Violation{
+				Message: "algorithm GRID_SEARCH can't try every value of a parameter of type DOUBLE",
+				Allowed: "INTEGER, CATEGORICAL, DISCRETE",
+				Remedy:  "write type: DISCRETE with discreteValues, or remove the algorithm",
+			})
+		}
+	}
+}

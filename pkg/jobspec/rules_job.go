@@ -1,0 +1,181 @@
+package jobspec
+
+import (
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+var jobID = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
+
+// jobIDFormat: the manual, "Running a training job": "mixed-case letters,
+// numbers, and underscores only, starting with a letter". Without an ID the
+// submitter makes one.
+func jobIDFormat(c *check) {
+	if id := c.spec.JobID; id != "" && !jobID.MatchString(id) {
+		c.fail("jobId", job.Violation{
+			Message: "a job ID holds only letters, digits and underscores and begins with a letter",
+			Allowed: "a letter, then letters, digits and underscores",
+			Remedy:  "write " + validJobID(id),
+		})
+	}
+}
+
+func validJobID(id string) string {
+	id = strings.Map(func(r rune) rune {
+		if r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
+			return r
+		}
+		return '_'
+	}, shorten(id, maxShown))
+	if id[0] == '_' || id[0] >= '0' && id[0] <= '9' {
+		id = "job_" + strings.TrimLeft(id, "_")
+	}
+	return id
+}
+
+// maxLabels is Google Cloud's bound for a resource.
+const maxLabels = 64
+
+// labelCount: Google Cloud, "Requirements for labels".
+func labelCount(c *check) {
+	if n := len(c.spec.Labels); n > maxLabels {
+		c.fail("labels", job.Violation{
+			Message: "there are too many labels",
+			Found:   strconv.Itoa(n),
+			Allowed: fmt.Sprintf("at most %d", maxLabels),
+			Remedy:  "remove labels",
+		})
+	}
+}
+
+// The formats are those of gcloud's --labels, which are the service's.
+var (
+	labelKeyFormat   = regexp.MustCompile(`^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}$`)
+	labelValueFormat = regexp.MustCompile(`^[\p{Ll}\p{Lo}\p{N}_-]{0,63}$`)
+)
+
+// labelKey: Google Cloud, "Requirements for labels".
+func labelKey(c *check) {
+	for _, key := range slices.Sorted(maps.Keys(c.spec.Labels)) {
+		if !labelKeyFormat.MatchString(key) {
+			c.fail(join("labels", key), job.Violation{
+				Message: "a label's key begins with a lowercase letter and holds only lowercase letters, digits, underscores and dashes",
+				Found:   show(key),
+				Allowed: "1 to 63 characters: a lowercase letter, then lowercase letters, digits, _ and -",
+				Remedy:  "rename the label",
+			})
+		}
+	}
+}
+
+// labelValue: Google Cloud, "Requirements for labels".
+func labelValue(c *check) {
+	for _, key := range slices.Sorted(maps.Keys(c.spec.Labels)) {
+		if !labelValueFormat.MatchString(c.spec.Labels[key]) {
+			c.fail(join("labels", key), job.Violation{
+				Message: "a label's value holds only lowercase letters, digits, underscores and dashes",
+				Allowed: "0 to 63 characters: lowercase letters, digits, _ and -",
+				Remedy:  "shorten the value or replace the other characters",
+			})
+		}
+	}
+}
+
+// labelReserved keeps the labels by which jobdrop knows its jobs from being
+// forged.
+func labelReserved(c *check) {
+	for _, key := range slices.Sorted(maps.Keys(c.spec.Labels)) {
+		if strings.HasPrefix(key, "jobdrop-") {
+			c.fail(join("labels", key), job.Violation{
+				Message: "labels that begin with jobdrop- are jobdrop's own",
+				Found:   show(key),
+				Remedy:  "rename the label",
+			})
+		}
+	}
+}
+
+// trainingInputRequired: a Job is a training or a prediction (Job's reference),
+// and jobdrop runs the former.
+func trainingInputRequired(c *check) {
+	if c.in == nil {
+		c.fail("trainingInput", job.Violation{
+			Message: "the job has no trainingInput",
+			Remedy:  "write trainingInput: and below it, indented, what is to be trained",
+		})
+	}
+}
+
+// pins: a pin that can't match would keep the drop incomplete for ever.
+func pins(c *check) {
+	for i, pin := range c.f.Options.Packages {
+		field := element("jobdrop.packages", i)
+		switch {
+		case pin.Name == "":
+			c.fail(field+".name", job.Violation{
+				Message: "the pin names no package",
+				Remedy:  "write the package's file name, e.g. trainer-0.1.tar.gz",
+			})
+		case strings.Contains(pin.Name, "/"):
+			c.fail(field+".name", job.Violation{
+				Message: "a pin names a file of the drop's own folder",
+				Allowed: "a file name without /",
+				Remedy:  "write " + show(pin.Name[strings.LastIndex(pin.Name, "/")+1:]),
+			})
+		}
+		if pin.Generation < 0 {
+			c.fail(field+".generation", job.Violation{
+				Message: "an object's generation is positive",
+				Remedy:  "write the generation that the upload returned",
+			})
+		}
+		if sum, err := base64.StdEncoding.DecodeString(pin.CRC32C); pin.CRC32C != "" && (err != nil || len(sum) != 4) {
+			c.fail(field+".crc32c", job.Violation{
+				Message: "this is no CRC32C as Cloud Storage writes it",
+				Allowed: "8 characters of base64, e.g. AAAAAA==",
+				Remedy:  "copy the object's crc32c from gcloud storage objects describe",
+			})
+		}
+		if pin.Generation == 0 && pin.CRC32C == "" && !c.f.silent(field+".generation") && !c.f.silent(field+".crc32c") {
+			c.fail(field, job.Violation{
+				Message: "the pin says nothing about the package's content",
+				Remedy:  "add its generation or its crc32c",
+			})
+		}
+	}
+}
+
+// pinTwice: of two pins for one package at most one can match.
+func pinTwice(c *check) {
+	first := map[string]int{}
+	for i, pin := range c.f.Options.Packages {
+		if j, twice := first[pin.Name]; twice && pin.Name != "" {
+			c.fail(element("jobdrop.packages", i)+".name", job.Violation{
+				Message: fmt.Sprintf("the package is pinned twice, here and in packages[%d]", j),
+				Remedy:  "keep one of the pins",
+			})
+			continue
+		}
+		first[pin.Name] = i
+	}
+}
+
+// notifyRoute: whether the route exists is for the policy to say.
+func notifyRoute(c *check) {
+	for i, route := range c.f.Options.Notify {
+		if strings.TrimSpace(route) == "" {
+			c.fail(element("jobdrop.notify", i), job.Violation{
+				Message: "the route has no name",
+				Remedy:  "write the name of a route of the policy, or remove the entry",
+			})
+		}
+	}
+}
