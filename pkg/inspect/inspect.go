@@ -1,0 +1,232 @@
+// Package inspect checks a whole drop: the job file, the packages it means, and
+// what the operator's policy says of them. The Submit function and the command
+// line call the same code, so what passes here passes there.
+package inspect
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/jobspec"
+	"github.com/jobdrop/jobdrop/pkg/policy"
+	"github.com/jobdrop/jobdrop/pkg/pypkg"
+)
+
+// Open gives the content of an object at its generation.
+type Open func(ctx context.Context, o job.Object) (io.ReadCloser, error)
+
+// Result is what was found out about a drop.
+type Result struct {
+	// Spec is the job with its ID, its packages resolved to objects of the
+	// inbox.
+	Spec       job.Spec
+	Options    job.Options
+	Resolution job.Resolution
+	// Violations are all that were found, warnings among them.
+	Violations []job.Violation
+}
+
+// Incomplete tells that the drop waits for packages. Only the job file was
+// checked then.
+func (r Result) Incomplete() bool { return len(r.Resolution.Missing) > 0 }
+
+// Drop checks a drop that has a job file. Everything wrong in it is a violation;
+// an error means that an object could not be read.
+func Drop(ctx context.Context, d job.Drop, open Open, p policy.Policy) (Result, error) {
+	jobFile, ok := d.JobFile()
+	if !ok {
+		return Result{}, errors.New("inspect: the drop has no job file")
+	}
+	data, err := read(ctx, jobFile, open)
+	if err != nil {
+		return Result{}, err
+	}
+	file, vs := jobspec.Parse(jobFile.Base(), data)
+	r := check(d, jobFile, file, p)
+	r.Violations = append(vs, r.Violations...)
+	if !r.Incomplete() {
+		found, err := packages(ctx, r.Resolution.Packages, open)
+		if err != nil {
+			return Result{}, err
+		}
+		if v, ok := moduleMissing(file, found.reports); ok && !found.broken() && !flagged(r.Violations, v.Field) {
+			r.Violations = append(r.Violations, v)
+		}
+		r.Violations = append(r.Violations, found.violations...)
+	}
+	inOrder(r.Violations)
+	return r, nil
+}
+
+// File checks a job file on its own, whatever its name: the packages that a
+// folder would hold are taken to be there.
+func File(name string, data []byte, p policy.Policy) Result {
+	file, vs := jobspec.Parse(name, data)
+	jobFile := job.Object{Bucket: "inbox", Name: "drop/" + name}
+	d := job.Drop{Bucket: jobFile.Bucket, Folder: "drop/", JobFiles: []job.Object{jobFile}}
+	if t := file.Spec.TrainingInput; t != nil && len(t.PackageURIs) > 0 {
+		for _, uri := range t.PackageURIs {
+			d.Packages = append(d.Packages, job.Object{Name: d.Folder + uri})
+		}
+	} else {
+		d.Packages = []job.Object{{Name: d.Folder + "package.tar.gz"}}
+	}
+	file.Options.Packages = nil // no object is there to match a pin
+	r := check(d, jobFile, file, p)
+	r.Violations = append(vs, r.Violations...)
+	inOrder(r.Violations)
+	return r
+}
+
+// check checks what can be known without the packages' contents.
+func check(d job.Drop, jobFile job.Object, file *jobspec.File, p policy.Policy) Result {
+	r := Result{Options: file.Options}
+	if file.Spec.JobID == "" {
+		file.Spec.JobID = job.DefaultJobID(jobFile)
+	}
+	if t := file.Spec.TrainingInput; t != nil {
+		r.Resolution = d.Resolve(t.PackageURIs, t.HasImage(), file.Options.Packages)
+		t.PackageURIs = r.Resolution.URIs
+		if r.Resolution.Ambiguous {
+			// Packages there are: which of them is the question.
+			for _, o := range d.Packages {
+				t.PackageURIs = append(t.PackageURIs, o.URI())
+			}
+		}
+	}
+	r.Violations = append(r.Violations, file.Check()...)
+	r.Violations = append(r.Violations, p.Check(file, r.Resolution)...)
+	if len(d.JobFiles) > 1 {
+		r.Violations = append(r.Violations, twoJobFiles(d, jobFile))
+	}
+	if r.Resolution.Ambiguous {
+		r.Violations = append(r.Violations, ambiguous(d, file))
+	}
+	r.Spec = file.Spec
+	return r
+}
+
+func read(ctx context.Context, jobFile job.Object, open Open) ([]byte, error) {
+	content, err := open(ctx, jobFile)
+	if err != nil {
+		return nil, err
+	}
+	defer content.Close()
+	// One byte more than allowed, for the parser to see that it is too large.
+	data, err := io.ReadAll(io.LimitReader(content, jobspec.MaxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", jobFile.URI(), err)
+	}
+	return data, nil
+}
+
+// inspected is what the packages of a drop hold.
+type inspected struct {
+	reports    []*pypkg.Report
+	violations []job.Violation
+}
+
+// broken tells that a package could not be read as one: what it holds is not
+// known then.
+func (i inspected) broken() bool { return job.HasErrors(i.violations) }
+
+func packages(ctx context.Context, objects []job.Object, open Open) (inspected, error) {
+	var all inspected
+	for _, o := range objects {
+		report, vs, err := inspectPackage(ctx, o, open)
+		if err != nil {
+			return inspected{}, err
+		}
+		all.reports = append(all.reports, report)
+		all.violations = append(all.violations, vs...)
+	}
+	return all, nil
+}
+
+// flagged tells whether a field has an error already.
+func flagged(vs []job.Violation, field string) bool {
+	return slices.ContainsFunc(vs, func(v job.Violation) bool { return v.Field == field && v.Severity != job.Warning })
+}
+
+// inOrder sorts violations as they stand in the job file; those of packages
+// come last.
+func inOrder(vs []job.Violation) {
+	line := func(v job.Violation) int {
+		if v.Line == 0 {
+			return math.MaxInt
+		}
+		return v.Line
+	}
+	slices.SortStableFunc(vs, func(a, b job.Violation) int {
+		return cmp.Or(cmp.Compare(line(a), line(b)), cmp.Compare(a.Column, b.Column))
+	})
+}
+
+func inspectPackage(ctx context.Context, o job.Object, open Open) (*pypkg.Report, []job.Violation, error) {
+	content, err := open(ctx, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer content.Close()
+	report, vs, err := pypkg.Inspect(o.Base(), content, pypkg.DefaultLimits())
+	if err != nil {
+		return nil, nil, fmt.Errorf("read %s: %w", o.URI(), err)
+	}
+	return report, vs, nil
+}
+
+func moduleMissing(file *jobspec.File, reports []*pypkg.Report) (job.Violation, bool) {
+	t := file.Spec.TrainingInput
+	if t == nil || t.PythonModule == "" || len(reports) == 0 {
+		return job.Violation{}, false
+	}
+	var close []string
+	for _, r := range reports {
+		if r.HasModule(t.PythonModule) {
+			return job.Violation{}, false
+		}
+		close = append(close, r.Suggest(t.PythonModule)...)
+	}
+	remedy := "name a module that is in the package, or add it to the package (setup.py: packages=find_packages())"
+	if len(close) > 0 {
+		remedy = "did you mean " + strings.Join(close[:min(3, len(close))], " or ") + "?"
+	}
+	return file.Violation("trainingInput.pythonModule", job.Violation{
+		Rule: "python-module-in-package", Severity: job.Error,
+		Message: "no package of the drop holds this module",
+		Remedy:  remedy,
+	}), true
+}
+
+func twoJobFiles(d job.Drop, jobFile job.Object) job.Violation {
+	var names []string
+	for _, o := range d.JobFiles {
+		names = append(names, o.Base())
+	}
+	return job.Violation{
+		Rule: "one-job-file", Severity: job.Error, File: jobFile.Base(),
+		Message: "the folder holds more than one job file", Found: strings.Join(names, ", "),
+		Allowed: "one of job.yaml, job.yml, job.json",
+		Remedy:  "delete all but one and upload that one again",
+	}
+}
+
+func ambiguous(d job.Drop, file *jobspec.File) job.Violation {
+	var names []string
+	for _, o := range d.Packages {
+		names = append(names, o.Base())
+	}
+	return file.Violation("trainingInput.packageUris", job.Violation{
+		Rule: "package-ambiguous", Severity: job.Error,
+		Message: "the job file names no package and the folder holds more than one",
+		Found:   strings.Join(names, ", "),
+		Remedy:  "list the packages of this job under trainingInput.packageUris, by their file names",
+	})
+}
