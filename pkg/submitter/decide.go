@@ -1,0 +1,162 @@
+package submitter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/jobdrop/jobdrop/pkg/inspect"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// ErrBusy says that another attempt has to be decided first.
+var ErrBusy = errors.New("waiting for another attempt's decision")
+
+// decide finds out what is to become of an undecided attempt. It writes no
+// record: what it leaves behind, staged packages and a claimed job ID, is found
+// again by whoever decides next.
+func (s *Submitter) decide(ctx context.Context, d job.Drop, stored job.Stored) (job.Observation, error) {
+	jobFile := stored.Drop.JobFile
+	before, superseded, err := s.records.Succeed(ctx, jobFile)
+	if err != nil {
+		return nil, err
+	}
+	if superseded {
+		return job.Withdraw{Reason: "the job file was overwritten before the drop was accepted"}, nil
+	}
+	r, err := inspect.Drop(ctx, d, s.open, s.Policy)
+	if errors.Is(err, job.ErrNotFound) {
+		return nil, fmt.Errorf("%w: %w", errChanged, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case r.Incomplete():
+		return job.Incomplete{
+			Arrived: d.Packages, Missing: r.Resolution.Missing, Violations: r.Violations,
+			ReportAfter: s.Patience.Incomplete, ExpireAfter: s.Patience.Expire,
+		}, nil
+	case job.HasErrors(r.Violations):
+		return job.Reject{Reason: "the drop is not valid", Violations: r.Violations}, nil
+	}
+	if until := jobFile.Created.Add(s.Patience.Settle); stale(r.Resolution, before) && s.Now().Before(until) {
+		return job.Hold{Until: until}, nil
+	}
+	return s.accept(ctx, stored, r)
+}
+
+// stale tells whether the packages may be yesterday's: the folder ran before,
+// none of them is newer than that attempt, and none is pinned. A job without
+// packages of its own has nothing to wait for.
+func stale(r job.Resolution, before job.Seen) bool {
+	return before.Attempt != "" && !r.Pinned && len(r.Packages) > 0 && !job.Newest(r.Packages).After(before.Created)
+}
+
+// accept stages the packages and claims the job ID.
+func (s *Submitter) accept(ctx context.Context, stored job.Stored, r inspect.Result) (job.Observation, error) {
+	content, err := job.Content(r.Spec, r.Resolution.Packages)
+	if err != nil {
+		return nil, err
+	}
+	if o, err := s.claimID(ctx, stored, r.Spec.JobID, content); o != nil || err != nil {
+		return o, err
+	}
+	receipt := job.Receipt{
+		Objects: append([]job.Object{stored.Drop.JobFile}, r.Resolution.Packages...),
+		Content: content,
+	}
+	if receipt.Staged, err = s.stage(ctx, stored.Attempt, r.Resolution.Packages); err != nil {
+		return nil, err
+	}
+	spec := r.Spec
+	input := *spec.TrainingInput
+	input.PackageURIs = receipt.Staged
+	spec.TrainingInput = &input
+	spec.Labels = job.Labels(spec.Labels, s.Instance, stored.Attempt, content)
+	return job.Accept{
+		Spec: spec, Receipt: receipt, Trainer: s.trainer.Name(), Notify: r.Options.Notify,
+		Warnings: r.Violations, Claim: s.claim(),
+	}, nil
+}
+
+// stage copies the packages from the generations that were checked to names that
+// only this attempt and these generations have.
+func (s *Submitter) stage(ctx context.Context, attempt string, packages []job.Object) ([]string, error) {
+	var staged []string
+	for _, p := range packages {
+		name := attempt + "/" + strconv.FormatInt(p.Generation, 10) + "/" + p.Base()
+		err := s.objects.Copy(ctx, p, s.Staging, name)
+		if errors.Is(err, job.ErrNotFound) {
+			return nil, fmt.Errorf("%w: %w", errChanged, err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		staged = append(staged, "gs://"+s.Staging+"/"+name)
+	}
+	return staged, nil
+}
+
+// claimID claims the job ID. The observation, where there is one, is what
+// becomes of an attempt that can't have it.
+func (s *Submitter) claimID(ctx context.Context, stored job.Stored, jobID, content string) (job.Observation, error) {
+	own := job.Owner{Attempt: stored.Attempt}
+	owner, claimed, err := s.records.ClaimID(ctx, jobID, own)
+	if claimed || err != nil {
+		return nil, err
+	}
+	other, err := s.records.Get(ctx, owner.Attempt)
+	switch {
+	case errors.Is(err, job.ErrNotFound):
+		// Claimed, but not decided; if it is not even on the index, nobody
+		// will decide it.
+		if _, err := s.records.Entry(ctx, owner.Attempt); err == nil {
+			return nil, fmt.Errorf("job ID %s: %w (%s)", jobID, ErrBusy, owner.Attempt)
+		} else if !errors.Is(err, job.ErrNotFound) {
+			return nil, err
+		}
+		return nil, s.records.TakeID(ctx, jobID, owner, own)
+	case err != nil:
+		return nil, err
+	case other.State.Undecided():
+		return nil, fmt.Errorf("job ID %s: %w (%s)", jobID, ErrBusy, owner.Attempt)
+	case free(other.Record):
+		return nil, s.records.TakeID(ctx, jobID, owner, own)
+	case other.Drop.Receipt != nil && other.Drop.Receipt.Content == content && other.Drop.Bucket == stored.Drop.Bucket && other.Drop.Prefix == stored.Drop.Prefix:
+		return job.Withdraw{
+			Reason: fmt.Sprintf("the same content ran before in this folder as attempt %s, now %s; change the job ID to run it again", other.Attempt, other.State),
+			JobID:  jobID,
+		}, nil
+	}
+	found := fmt.Sprintf("attempt %s of gs://%s/%s, now %s", other.Attempt, other.Drop.Bucket, other.Drop.Prefix, other.State)
+	r := stored.Record
+	r.Job.ID = jobID
+	return job.Reject{Reason: "the job ID is taken", Violations: []job.Violation{jobIDTaken(r, found)}}, nil
+}
+
+// free tells whether an attempt gave its job ID up: it ended before it was
+// accepted, or the trainer refused its job for good, so no job has the ID.
+func free(r job.Record) bool {
+	switch r.State {
+	case job.Withdrawn, job.Expired:
+		return true
+	case job.Rejected:
+		return r.Error == nil || r.Error.Code != "ALREADY_EXISTS"
+	}
+	return false
+}
+
+func jobIDTaken(r job.Record, by string) job.Violation {
+	return job.Violation{
+		Rule: "job-id-unique", Severity: job.Error, File: r.Drop.JobFile.Base(), Field: "jobId",
+		Message: "job ID " + r.Job.ID + " is taken by " + by,
+		Remedy:  "choose another job ID, or leave it out: jobdrop then makes one for each attempt",
+	}
+}
+
+func (s *Submitter) open(ctx context.Context, o job.Object) (io.ReadCloser, error) {
+	return s.objects.Open(ctx, o.Bucket, o.Name, o.Generation)
+}

@@ -1,0 +1,329 @@
+// Package submitter is the use case behind the Submit function: it turns a drop
+// into a job.
+//
+// It looks at a folder, never only at the object that woke it, so the order in
+// which objects arrive does not matter. What it decides is stored in the
+// attempt's record before anything is done about it; called again, by a
+// redelivery or by a tick, it goes on from what is stored and decides nothing
+// anew. Everything it does may be done twice.
+package submitter
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/policy"
+)
+
+// objects is the inbox, and the copy into the staging bucket. Reads of a
+// generation that is gone give [job.ErrNotFound].
+type objects interface {
+	List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error
+	Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error)
+	Copy(ctx context.Context, source job.Object, bucket, name string) error
+}
+
+// records is the ledger.
+type records interface {
+	Get(ctx context.Context, attempt string) (job.Stored, error)
+	Apply(ctx context.Context, s job.Stored, o job.Observation, now time.Time) (after job.Stored, applied bool, err error)
+	Open(ctx context.Context, e job.Entry) error
+	Entry(ctx context.Context, attempt string) (job.Entry, error)
+	Succeed(ctx context.Context, jobFile job.Object) (before job.Seen, superseded bool, err error)
+	ClaimID(ctx context.Context, jobID string, own job.Owner) (owner job.Owner, claimed bool, err error)
+	TakeID(ctx context.Context, jobID string, from, own job.Owner) error
+}
+
+// trainer creates jobs. Its errors are [*job.ConflictError], [*job.RefusedError]
+// and [job.ErrQuota]; any other leaves the outcome unknown.
+type trainer interface {
+	Name() string
+	Create(ctx context.Context, spec job.Spec) (job.Look, error)
+}
+
+// teller tells others what a record holds.
+type teller interface {
+	Tell(ctx context.Context, s job.Stored, known job.Entry) error
+}
+
+// Options are an installation's settings.
+type Options struct {
+	// Instance names the installation, Inbox and Staging are its buckets.
+	Instance, Inbox, Staging string
+	Policy                   policy.Policy
+	Patience                 Patience
+	// ClaimTime is how long a claim on a create holds: more than twice as
+	// long as the trainer's call may take.
+	ClaimTime time.Duration
+	// Now is the clock.
+	Now    func() time.Time
+	Logger *slog.Logger
+}
+
+// Patience says how long a drop is waited for.
+type Patience struct {
+	// Settle is how long a folder that ran before is given for its new
+	// package, counted from the arrival of the job file.
+	Settle time.Duration
+	// Incomplete is when missing packages are reported, Expire when the
+	// drop is given up, counted likewise.
+	Incomplete, Expire time.Duration
+}
+
+// Submitter is safe for concurrent use, in one process and in many.
+type Submitter struct {
+	objects objects
+	records records
+	trainer trainer
+	teller  teller
+	Options
+}
+
+// New makes a submitter; every part and option is required.
+func New(o objects, r records, t trainer, tell teller, options Options) (*Submitter, error) {
+	for name, missing := range map[string]bool{
+		"objects": o == nil, "records": r == nil, "trainer": t == nil, "teller": tell == nil,
+		"Instance": options.Instance == "", "Inbox": options.Inbox == "", "Staging": options.Staging == "",
+		"ClaimTime": options.ClaimTime <= 0, "Now": options.Now == nil, "Logger": options.Logger == nil,
+	} {
+		if missing {
+			return nil, fmt.Errorf("submitter: %s is required", name)
+		}
+	}
+	return &Submitter{objects: o, records: r, trainer: t, teller: tell, Options: options}, nil
+}
+
+// Submit looks at the folder of an object that was finalized. An object that can
+// be no part of a drop is ignored without a remote call.
+func (s *Submitter) Submit(ctx context.Context, o job.Object) error {
+	if o.Bucket != s.Inbox || !job.IsPart(o.Name, o.Size) {
+		s.Logger.DebugContext(ctx, "object ignored", "bucket", o.Bucket, "object", o.Name, "size", o.Size)
+		return nil
+	}
+	return s.look(ctx, o.Bucket, job.Folder(o.Name), "")
+}
+
+// Resume goes on with an attempt that the index tells of: it looks at the folder
+// of an undecided one, and creates the job of an accepted one.
+func (s *Submitter) Resume(ctx context.Context, e job.Entry) error {
+	stored, err := s.records.Get(ctx, e.Attempt)
+	if errors.Is(err, job.ErrNotFound) {
+		// The worker that opened the entry did not come to write a record.
+		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt)
+	}
+	if err != nil {
+		return err
+	}
+	if stored.State.Undecided() {
+		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt)
+	}
+	stored.Published = e.Published
+	return s.advance(ctx, stored, e)
+}
+
+// looks is how often a folder that changes under the look is looked at again at
+// once: beyond that the caller comes again later.
+const looks = 3
+
+// errChanged says that an object of the drop changed while it was looked at.
+var errChanged = errors.New("the folder changed while it was looked at")
+
+// look lists a folder and decides the attempt of its newest job file. attempt,
+// where given, is the one that the caller came for: it is withdrawn where the
+// folder no longer shows it.
+func (s *Submitter) look(ctx context.Context, bucket, folder, attempt string) error {
+	var err error
+	for range looks {
+		var d job.Drop
+		if d, err = s.list(ctx, bucket, folder); err != nil {
+			return err
+		}
+		jobFile, ok := d.JobFile()
+		if attempt != "" && (!ok || job.AttemptKey(jobFile) != attempt) {
+			err = s.withdraw(ctx, attempt, ok)
+			attempt = ""
+			if err != nil {
+				return err
+			}
+		}
+		if !ok {
+			return nil // packages alone are no attempt
+		}
+		if err = s.attempt(ctx, d, jobFile); !errors.Is(err, errChanged) {
+			return err
+		}
+	}
+	return fmt.Errorf("gs://%s/%s: %w, %d times", bucket, folder, err, looks)
+}
+
+// folderLimit bounds the objects of a folder, so that a listing ends: a drop is
+// one job file and at most 100 packages (TrainingInput.packageUris).
+const folderLimit = 10_000
+
+func (s *Submitter) list(ctx context.Context, bucket, folder string) (job.Drop, error) {
+	var parts []job.Object
+	listed := 0
+	err := s.objects.List(ctx, bucket, folder, true, func(page []job.Attributes) error {
+		if listed += len(page); listed > folderLimit {
+			return fmt.Errorf("gs://%s/%s: %w: more than %d objects", bucket, folder, job.ErrTooLarge, folderLimit)
+		}
+		for _, o := range page {
+			if job.IsPart(o.Name, o.Size) {
+				parts = append(parts, o.Object)
+			}
+		}
+		return nil
+	})
+	return job.Assemble(bucket, folder, parts), err
+}
+
+// attempt goes on with the attempt of a job file, from wherever it stands.
+func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object) error {
+	stored, err := s.records.Get(ctx, job.AttemptKey(jobFile))
+	var e job.Entry
+	switch {
+	case errors.Is(err, job.ErrNotFound):
+		stored = job.Stored{Record: job.NewRecord(jobFile, s.Now())}
+		err = s.records.Open(ctx, job.NewEntry(stored))
+	case err == nil:
+		// The index tells whether anything is left to do, and what was told.
+		e, err = s.records.Entry(ctx, stored.Attempt)
+		if errors.Is(err, job.ErrNotFound) && stored.State.Terminal() {
+			return nil
+		}
+		if errors.Is(err, job.ErrNotFound) {
+			err = s.records.Open(ctx, job.NewEntry(stored))
+		}
+		stored.Published = e.Published
+	}
+	if err != nil {
+		return err
+	}
+	if !stored.State.Undecided() {
+		return s.advance(ctx, stored, e)
+	}
+	observation, err := s.decide(ctx, d, stored)
+	if err != nil {
+		return err
+	}
+	return s.apply(ctx, stored, e, observation)
+}
+
+// apply takes an observation into the record, and does what follows from it.
+// Where another worker's decision stands already, what follows is that worker's
+// to do, or the next tick's.
+func (s *Submitter) apply(ctx context.Context, stored job.Stored, e job.Entry, o job.Observation) error {
+	stored, applied, err := s.records.Apply(ctx, stored, o, s.Now())
+	if err != nil || !applied {
+		return err
+	}
+	s.log(ctx, stored)
+	var failed error
+	if stored.State == job.Accepted && stored.Creating != nil {
+		// Applied, so the claim in the record is the observation's own.
+		stored, failed = s.create(ctx, stored)
+	}
+	// Also where the create failed: the attempt was accepted all the same.
+	return errors.Join(failed, s.teller.Tell(ctx, stored, e))
+}
+
+// advance goes on with a decided attempt: it takes the claim on an accepted one
+// where it is free, and tells what is untold.
+func (s *Submitter) advance(ctx context.Context, stored job.Stored, e job.Entry) error {
+	if stored.Claimable(s.Now()) {
+		return s.apply(ctx, stored, e, job.TakeClaim{Claim: s.claim()})
+	}
+	return s.teller.Tell(ctx, stored, e)
+}
+
+// create asks the trainer for the job, under the claim that the record holds.
+func (s *Submitter) create(ctx context.Context, stored job.Stored) (job.Stored, error) {
+	look, err := s.trainer.Create(ctx, *stored.Spec)
+	var (
+		observation job.Observation = look
+		conflict    *job.ConflictError
+		refused     *job.RefusedError
+		failed      error
+	)
+	switch {
+	case err == nil:
+	case errors.As(err, &conflict):
+		observation = job.Refuse{
+			Failure:    job.Failure{Code: "ALREADY_EXISTS", Message: conflict.Error()},
+			Violations: []job.Violation{jobIDTaken(stored.Record, "a job at the trainer that this attempt did not make, in state "+string(conflict.Found.State))},
+		}
+	case errors.As(err, &refused):
+		for i := range refused.Fields {
+			refused.Fields[i].File = stored.Drop.JobFile.Base()
+		}
+		observation = job.Refuse{Failure: job.Failure{Code: refused.Code, Message: refused.Message}, Violations: refused.Fields}
+	case errors.Is(err, job.ErrQuota):
+		observation = job.Postpone{Nonce: stored.Creating.Nonce, Reason: "waiting for the trainer's quota: " + err.Error()}
+	default:
+		// The outcome is unknown. The trainer takes our ID, so whoever asks
+		// again finds the job that this call may have made.
+		observation = job.Postpone{Nonce: stored.Creating.Nonce, Reason: "the trainer did not answer: " + err.Error()}
+		failed = err
+	}
+	after, _, err := s.records.Apply(ctx, stored, observation, s.Now())
+	if err != nil {
+		return stored, errors.Join(failed, err)
+	}
+	s.log(ctx, after)
+	return after, failed
+}
+
+func (s *Submitter) claim() job.Claim {
+	nonce := rand.Text()
+	return job.Claim{Owner: s.Instance + "/" + nonce[:8], Until: s.Now().UTC().Add(s.ClaimTime), Nonce: nonce}
+}
+
+// withdraw ends an undecided attempt whose job file is gone.
+func (s *Submitter) withdraw(ctx context.Context, attempt string, overwritten bool) error {
+	e, err := s.records.Entry(ctx, attempt)
+	if errors.Is(err, job.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	stored, err := s.records.Get(ctx, attempt)
+	if errors.Is(err, job.ErrNotFound) {
+		stored = job.Stored{Record: lostRecord(attempt, e, s.Now())}
+	} else if err != nil {
+		return err
+	}
+	stored.Published = e.Published
+	reason := "the job file was deleted before the drop was accepted"
+	if overwritten {
+		reason = "the job file was overwritten before the drop was accepted"
+	}
+	if !stored.State.Undecided() {
+		return s.advance(ctx, stored, e)
+	}
+	return s.apply(ctx, stored, e, job.Withdraw{Reason: reason})
+}
+
+// lostRecord makes the record of an attempt of which only the index entry was
+// written before its job file went away.
+func lostRecord(attempt string, e job.Entry, now time.Time) job.Record {
+	o := job.Object{Bucket: e.Bucket, Name: e.JobFile}
+	if n := len(job.FolderKey("", "")) + 1; len(attempt) > n {
+		o.Generation, _ = strconv.ParseInt(attempt[n:], 10, 64)
+	}
+	return job.NewRecord(o, now)
+}
+
+// log writes the one line of a decision.
+func (s *Submitter) log(ctx context.Context, r job.Stored) {
+	s.Logger.InfoContext(ctx, "attempt decided",
+		"attempt", r.Attempt, "drop", r.Drop.Prefix, "state", r.State, "reason", r.Reason,
+		"job_id", r.Job.ID, "violations", len(r.Violations), "correlation_id", r.CorrelationID)
+}
