@@ -1,0 +1,156 @@
+// Package app wires the use cases to the services that the environment names,
+// and settles what comes of an event.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+
+	"github.com/jobdrop/jobdrop/pkg/config"
+	"github.com/jobdrop/jobdrop/pkg/gcs"
+	"github.com/jobdrop/jobdrop/pkg/inbound"
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/ledger"
+	"github.com/jobdrop/jobdrop/pkg/logging"
+	"github.com/jobdrop/jobdrop/pkg/policy"
+	"github.com/jobdrop/jobdrop/pkg/publisher"
+	"github.com/jobdrop/jobdrop/pkg/relay"
+	"github.com/jobdrop/jobdrop/pkg/submitter"
+	"github.com/jobdrop/jobdrop/pkg/trainer/aiplatform"
+	"github.com/jobdrop/jobdrop/pkg/watcher"
+)
+
+// App holds the use cases of an installation.
+type App struct {
+	Submitter *submitter.Submitter
+	Watcher   *watcher.Watcher
+
+	parking parking
+	logger  *slog.Logger
+}
+
+// parking keeps what could not be decoded.
+type parking interface {
+	Park(ctx context.Context, source, id string, message any, cause error) error
+}
+
+// claimTime is how long a claim on a create holds: more than twice as long as
+// the trainer's call may take, so that a slow worker's call has ended before
+// another begins.
+const claimTime = 2*aiplatform.CallTimeout + 30*time.Second
+
+// parallel is how many attempts a tick works on at once: enough to hide the
+// latency of remote calls, few enough for a small instance.
+const parallel = 8
+
+// Loader gives the use cases.
+type Loader func(ctx context.Context) (*App, error)
+
+// Lazy gives a loader that reads the environment and makes the clients at its
+// first call. A load that failed is tried again at the next.
+func Lazy(lookup config.Lookup) Loader {
+	var (
+		mu     sync.Mutex
+		loaded *App
+	)
+	return func(ctx context.Context) (*App, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if loaded == nil {
+			// The clients outlive the request that needs them first.
+			a, err := Load(context.WithoutCancel(ctx), lookup)
+			if err != nil {
+				logging.New(os.Stderr, slog.LevelInfo).ErrorContext(ctx, "not configured", "error", err.Error())
+				return nil, err
+			}
+			loaded = a
+		}
+		return loaded, nil
+	}
+}
+
+// Load makes the use cases of the installation that the environment describes.
+// It makes clients, but no remote call.
+func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
+	c, err := config.Load(lookup)
+	if err != nil {
+		return nil, err
+	}
+	logger := logging.New(os.Stderr, c.LogLevel).With("instance", c.Instance)
+	storage, err := gcs.New(ctx, c.StorageEmulator)
+	if err != nil {
+		return nil, err
+	}
+	records, err := ledger.New(storage, c.State)
+	if err != nil {
+		return nil, err
+	}
+	events, err := publisher.New(ctx, c.Topic, c.Instance, publisher.Options{Emulator: c.PubSubEmulator, Endpoint: c.PubSubEndpoint})
+	if err != nil {
+		return nil, err
+	}
+	tell, err := relay.New(events, records, storage, c.Status)
+	if err != nil {
+		return nil, err
+	}
+	trainer, err := aiplatform.New(ctx, c.Project, c.TrainerEndpoint)
+	if err != nil {
+		return nil, err
+	}
+	submit, err := submitter.New(storage, records, trainer, tell, submitter.Options{
+		Instance: c.Instance, Inbox: c.Inbox, Staging: c.Staging,
+		Policy:    policy.Default(c.Project, c.Inbox),
+		Patience:  submitter.Patience{Settle: c.Settle, Incomplete: c.Incomplete, Expire: c.Expire},
+		ClaimTime: claimTime, Now: time.Now, Logger: logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	watch, err := watcher.New(records, trainer, tell, submit, watcher.Options{
+		Instance: c.Instance, Parallel: parallel, Now: time.Now, Logger: logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &App{Submitter: submit, Watcher: watch, parking: records, logger: logger}, nil
+}
+
+// Settle decides whether an event is acknowledged (nil) or delivered again. It
+// is the only place that does, and the one that logs the error. What is
+// permanently wrong in a drop is a verdict in the ledger and no error here.
+func (a *App) Settle(ctx context.Context, e cloudevents.Event, err error) error {
+	attributes := []any{"event_id", e.ID(), "event_type", e.Type(), "subject", e.Subject()}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, inbound.ErrOtherType):
+		// A trigger that is set too wide. Redelivery would not change the type.
+		a.logger.WarnContext(ctx, "event ignored", append(attributes, "error", err.Error())...)
+		return nil
+	case errors.Is(err, inbound.ErrUndecodable), errors.Is(err, job.ErrTooLarge):
+		// No redelivery helps, and no attempt can carry a verdict: keep it for
+		// people, and only then acknowledge.
+		if parkErr := a.parking.Park(ctx, e.Source(), e.ID(), e, err); parkErr != nil {
+			err = fmt.Errorf("%w; not parked: %w", err, parkErr)
+			a.logger.ErrorContext(ctx, "event not parked", append(attributes, "error", err.Error())...)
+			return err
+		}
+		a.logger.ErrorContext(ctx, "event parked", append(attributes, "error", err.Error())...)
+		return nil
+	case errors.Is(err, submitter.ErrBusy), errors.Is(err, job.ErrStale):
+		// Others are at work on the same; one of them will be first.
+		a.logger.WarnContext(ctx, "event to be delivered again", append(attributes, "error", err.Error())...)
+		return err
+	}
+	// A service that did not answer, a deadline, a configuration that is not
+	// complete: all may be mended by the time of the next delivery.
+	a.logger.ErrorContext(ctx, "event to be delivered again", append(attributes, "error", err.Error())...)
+	return err
+}
