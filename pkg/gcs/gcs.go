@@ -21,6 +21,7 @@ import (
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/option"
 	"google.golang.org/api/storage/v1"
+	htransport "google.golang.org/api/transport/http"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -45,21 +46,37 @@ type Client struct {
 // in STORAGE_EMULATOR_HOST; empty means Google's own service with the
 // environment's credentials.
 func New(ctx context.Context, emulator string) (*Client, error) {
-	options := []option.ClientOption{option.WithScopes(storage.DevstorageReadWriteScope)}
+	client := &http.Client{Transport: http.DefaultTransport}
+	var options []option.ClientOption
 	if emulator != "" {
 		if !strings.Contains(emulator, "://") {
 			emulator = "http://" + emulator
 		}
-		options = []option.ClientOption{
-			option.WithEndpoint(strings.TrimSuffix(emulator, "/") + "/storage/v1/"),
-			option.WithoutAuthentication(),
+		options = append(options, option.WithEndpoint(strings.TrimSuffix(emulator, "/")+"/storage/v1/"))
+	} else {
+		var err error
+		if client, _, err = htransport.NewClient(ctx, option.WithScopes(storage.DevstorageReadWriteScope)); err != nil {
+			return nil, fmt.Errorf("cloud storage client: %w", err)
 		}
 	}
-	s, err := storage.NewService(ctx, options...)
+	client.Transport = asStored{client.Transport}
+	s, err := storage.NewService(ctx, append(options, option.WithHTTPClient(client))...)
 	if err != nil {
 		return nil, fmt.Errorf("cloud storage client: %w", err)
 	}
 	return &Client{service: s}, nil
+}
+
+// asStored asks for content as it is stored: an upload marked Content-Encoding:
+// gzip, as some tools mark a .tar.gz, would be unpacked on the way.
+type asStored struct{ http.RoundTripper }
+
+func (t asStored) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Query().Get("alt") == "media" {
+		r = r.Clone(r.Context())
+		r.Header.Set("Accept-Encoding", "gzip")
+	}
+	return t.RoundTripper.RoundTrip(r)
 }
 
 func attributes(o *storage.Object) job.Attributes {
@@ -118,9 +135,6 @@ func (c *Client) download(ctx context.Context, bucket, name string, generation i
 	if generation != 0 {
 		call = call.Generation(generation)
 	}
-	// The bytes as they are stored: an upload marked Content-Encoding: gzip
-	// would be unpacked on the way, and match no checksum.
-	call.Header().Set("Accept-Encoding", "gzip")
 	response, err := call.Download()
 	if err != nil {
 		return nil, fmt.Errorf("read gs://%s/%s#%d: %w", bucket, name, generation, classify(err))
@@ -181,6 +195,16 @@ func (c *Client) Write(ctx context.Context, bucket, name string, data []byte, co
 		return 0, fmt.Errorf("write gs://%s/%s: %w", bucket, name, classify(err))
 	}
 	return o.Generation, nil
+}
+
+// Upload writes an object of any size as a stream; ctx bounds the whole upload.
+func (c *Client) Upload(ctx context.Context, bucket, name string, content io.Reader, metadata map[string]string) error {
+	_, err := c.service.Objects.Insert(bucket, &storage.Object{Name: name, Metadata: metadata}).
+		Media(content).Fields("generation").Context(ctx).Do()
+	if err != nil {
+		return fmt.Errorf("write gs://%s/%s: %w", bucket, name, classify(err))
+	}
+	return nil
 }
 
 // Copy copies one generation of an object inside Cloud Storage. A source that

@@ -1,0 +1,134 @@
+// Package storagetest gives tests a Cloud Storage of their own, reached over its
+// real protocol, and makes its calls fail where a test wants that.
+package storagetest
+
+import (
+	"context"
+	"io"
+	"sync"
+	"testing"
+
+	"github.com/fsouza/fake-gcs-server/fakestorage"
+
+	"github.com/jobdrop/jobdrop/pkg/gcs"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// New starts a Cloud Storage that ends with the test, holding the buckets.
+func New(t testing.TB, buckets ...string) (*gcs.Client, *fakestorage.Server) {
+	t.Helper()
+	server, err := fakestorage.NewServerWithOptions(fakestorage.Options{Scheme: "http", Host: "127.0.0.1"})
+	if err != nil {
+		t.Fatalf("cloud storage: %v", err)
+	}
+	t.Cleanup(server.Stop)
+	for _, b := range buckets {
+		server.CreateBucketWithOpts(fakestorage.CreateBucketOpts{Name: b})
+	}
+	client, err := gcs.New(t.Context(), server.URL())
+	if err != nil {
+		t.Fatalf("cloud storage: %v", err)
+	}
+	return client, server
+}
+
+// Call is one remote call.
+type Call struct {
+	// Number counts the calls from 1.
+	Number int
+	// Kind is list, read, write, copy, stat or delete.
+	Kind, Bucket, Name string
+}
+
+// Faults is a client whose calls are counted and may fail. Before is asked
+// before a call is made, After when its effect is there; an error of either is
+// what the caller gets.
+type Faults struct {
+	*gcs.Client
+	Before, After func(Call) error
+
+	mu    sync.Mutex
+	calls []Call
+}
+
+// Calls gives the calls so far.
+func (f *Faults) Calls() []Call {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]Call(nil), f.calls...)
+}
+
+// Reset forgets the calls so far.
+func (f *Faults) Reset() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = nil
+}
+
+func (f *Faults) do(kind, bucket, name string, call func() error) error {
+	f.mu.Lock()
+	c := Call{Number: len(f.calls) + 1, Kind: kind, Bucket: bucket, Name: name}
+	f.calls = append(f.calls, c)
+	f.mu.Unlock()
+	if f.Before != nil {
+		if err := f.Before(c); err != nil {
+			return err
+		}
+	}
+	err := call()
+	if err == nil && f.After != nil {
+		err = f.After(c)
+	}
+	return err
+}
+
+// List is [gcs.Client.List].
+func (f *Faults) List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error {
+	return f.do("list", bucket, prefix, func() error { return f.Client.List(ctx, bucket, prefix, flat, page) })
+}
+
+// Open is [gcs.Client.Open].
+func (f *Faults) Open(ctx context.Context, bucket, name string, generation int64) (r io.ReadCloser, err error) {
+	err = f.do("read", bucket, name, func() error {
+		r, err = f.Client.Open(ctx, bucket, name, generation)
+		return err
+	})
+	return r, err
+}
+
+// Read is [gcs.Client.Read].
+func (f *Faults) Read(ctx context.Context, bucket, name string, generation, limit int64) (data []byte, read int64, err error) {
+	err = f.do("read", bucket, name, func() error {
+		data, read, err = f.Client.Read(ctx, bucket, name, generation, limit)
+		return err
+	})
+	return data, read, err
+}
+
+// Stat is [gcs.Client.Stat].
+func (f *Faults) Stat(ctx context.Context, bucket, name string) (a job.Attributes, err error) {
+	err = f.do("stat", bucket, name, func() error {
+		a, err = f.Client.Stat(ctx, bucket, name)
+		return err
+	})
+	return a, err
+}
+
+// Write is [gcs.Client.Write].
+func (f *Faults) Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string, ifGeneration int64) (generation int64, err error) {
+	err = f.do("write", bucket, name, func() error {
+		generation, err = f.Client.Write(ctx, bucket, name, data, contentType, metadata, ifGeneration)
+		return err
+	})
+	return generation, err
+}
+
+// Copy is [gcs.Client.Copy].
+func (f *Faults) Copy(ctx context.Context, source job.Object, bucket, name string) error {
+	return f.do("copy", bucket, name, func() error { return f.Client.Copy(ctx, source, bucket, name) })
+}
+
+// Delete is [gcs.Client.Delete].
+func (f *Faults) Delete(ctx context.Context, bucket, name string) error {
+	return f.do("delete", bucket, name, func() error { return f.Client.Delete(ctx, bucket, name) })
+}
