@@ -1,0 +1,222 @@
+package training
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// predicate tells whether a job is among those that were asked for.
+type predicate func(*resource) bool
+
+// parseFilter reads the filter of jobs.list:
+//
+//	filter = [ or ]
+//	or     = and { "OR" and }
+//	and    = not { "AND" not }
+//	not    = "NOT" not | "(" or ")" | field op value
+//	field  = "jobId" | "state" | "labels." key
+//	op     = ":" | "=" | "!="
+//
+// ":" takes * for any text, "=" and "!=" compare literally, labels.key:* asks
+// whether the label is there. AND and OR side by side need parentheses: Google's
+// own filters differ on which binds closer.
+func parseFilter(text string) (predicate, error) {
+	p := filterParser{rest: text}
+	p.next()
+	if p.atEnd() {
+		return func(*resource) bool { return true }, p.err
+	}
+	match := p.or()
+	if p.err == nil && !p.atEnd() {
+		p.fail("AND or OR expected before %q", p.token)
+	}
+	return match, p.err
+}
+
+type filterParser struct {
+	rest   string
+	token  string // "" and not quoted at the end
+	quoted bool
+	err    error // the first one
+}
+
+func (p *filterParser) fail(format string, args ...any) {
+	if p.err == nil {
+		p.err = fmt.Errorf(format, args...)
+	}
+	p.rest, p.token, p.quoted = "", "", false
+}
+
+func (p *filterParser) atEnd() bool { return p.token == "" && !p.quoted }
+
+// next reads a parenthesis, an operator, a quoted text or a word.
+func (p *filterParser) next() {
+	p.token, p.quoted = "", false
+	p.rest = strings.TrimLeft(p.rest, " \t\r\n")
+	if p.rest == "" {
+		return
+	}
+	n := 1
+	switch p.rest[0] {
+	case '(', ')', ':', '=':
+	case '!':
+		if !strings.HasPrefix(p.rest, "!=") {
+			p.fail("= expected after !")
+			return
+		}
+		n = 2
+	case '"':
+		p.quote()
+		return
+	default:
+		if n = strings.IndexAny(p.rest, " \t\r\n():=!\""); n < 0 {
+			n = len(p.rest)
+		}
+	}
+	p.token, p.rest = p.rest[:n], p.rest[n:]
+}
+
+// quote reads a text in double quotes, with \" and \\ in it.
+func (p *filterParser) quote() {
+	var b strings.Builder
+	for i := 1; i < len(p.rest); i++ {
+		switch c := p.rest[i]; {
+		case c == '"':
+			p.token, p.quoted, p.rest = b.String(), true, p.rest[i+1:]
+			return
+		case c == '\\' && i+1 < len(p.rest):
+			i++
+			b.WriteByte(p.rest[i])
+		default:
+			b.WriteByte(c)
+		}
+	}
+	p.fail("a quoted text has no end")
+}
+
+func (p *filterParser) word(w string) bool { return !p.quoted && p.token == w }
+
+func (p *filterParser) or() predicate {
+	match, joined := p.and()
+	if p.word("OR") && joined {
+		p.fail("AND and OR side by side need parentheses")
+	}
+	for p.word("OR") {
+		p.next()
+		left := match
+		right, joined := p.and()
+		if joined {
+			p.fail("AND and OR side by side need parentheses")
+		}
+		match = func(j *resource) bool { return left(j) || right(j) }
+	}
+	return match
+}
+
+// and also tells whether there was an AND.
+func (p *filterParser) and() (match predicate, joined bool) {
+	match = p.not()
+	for p.word("AND") {
+		joined = true
+		p.next()
+		left, right := match, p.not()
+		match = func(j *resource) bool { return left(j) && right(j) }
+	}
+	return match, joined
+}
+
+func (p *filterParser) not() predicate {
+	switch {
+	case p.word("NOT"):
+		p.next()
+		inner := p.not()
+		return func(j *resource) bool { return !inner(j) }
+	case p.word("("):
+		p.next()
+		inner := p.or()
+		if !p.word(")") {
+			p.fail(") expected")
+		}
+		p.next()
+		return inner
+	}
+	return p.term()
+}
+
+func (p *filterParser) term() predicate {
+	field := p.token
+	if field == "" || p.quoted || strings.ContainsAny(field, "():=!") || field == "AND" || field == "OR" {
+		p.fail("a field expected, found %q", field)
+		return nil
+	}
+	p.next()
+	op := p.token
+	if p.quoted || op != ":" && op != "=" && op != "!=" {
+		p.fail(":, = or != expected after %q", field)
+		return nil
+	}
+	p.next()
+	value := p.token
+	if !p.quoted && (value == "" || strings.ContainsAny(value, "():=!")) {
+		p.fail("a value expected after %s%s", field, op)
+		return nil
+	}
+	quoted := p.quoted
+	p.next()
+
+	get, err := filterField(field)
+	if err == nil && field == "state" && !strings.Contains(value, "*") && !slices.Contains(states, state(value)) {
+		err = fmt.Errorf("%q is no state", value)
+	}
+	if err != nil {
+		p.fail("%w", err)
+		return nil
+	}
+	test := func(v string) bool { return v == value }
+	switch {
+	case op == "!=":
+		return func(j *resource) bool { v, _ := get(j); return v != value }
+	case op == ":" && !quoted:
+		test = func(v string) bool { return matchStars(value, v) }
+	}
+	return func(j *resource) bool { v, ok := get(j); return ok && test(v) }
+}
+
+// filterField gives a job's value of a field, and whether it has one.
+func filterField(name string) (func(*resource) (string, bool), error) {
+	if key, ok := strings.CutPrefix(name, "labels."); ok && key != "" {
+		return func(j *resource) (string, bool) { v, ok := j.Labels[key]; return v, ok }, nil
+	}
+	switch name {
+	case "jobId", "job_id":
+		return func(j *resource) (string, bool) { return j.JobID, true }, nil
+	case "state":
+		return func(j *resource) (string, bool) { return string(j.State), true }, nil
+	case "labels":
+		return nil, errors.New("labels need a key: labels.key")
+	}
+	return nil, fmt.Errorf("jobs can't be filtered by %q, only by jobId, state and labels.key", name)
+}
+
+// matchStars compares text with a pattern in which * stands for any text.
+func matchStars(pattern, text string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == text
+	}
+	first, last := parts[0], parts[len(parts)-1]
+	if len(text) < len(first)+len(last) || !strings.HasPrefix(text, first) || !strings.HasSuffix(text, last) {
+		return false
+	}
+	text = text[len(first) : len(text)-len(last)]
+	for _, part := range parts[1 : len(parts)-1] {
+		i := strings.Index(text, part)
+		if i < 0 {
+			return false
+		}
+		text = text[i+len(part):]
+	}
+	return true
+}

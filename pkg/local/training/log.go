@@ -1,0 +1,191 @@
+package training
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	// maxLogBytes bounds a job's log on disk, over all its tasks.
+	maxLogBytes = 64 << 20
+	// maxLineBytes bounds one entry, below the 256 KiB of Cloud Logging's; a
+	// longer line makes several.
+	maxLineBytes = 64 << 10
+	// maxTailLines and maxTailBytes bound what of a program's stderr stands in
+	// errorMessage.
+	maxTailLines = 20
+	maxTailBytes = 4 << 10
+)
+
+// Line is one line of a job's log. A file of the log holds one as JSON a line.
+type Line struct {
+	JobID  string    `json:"jobId"`
+	Task   string    `json:"task"` // "service" or a replica, e.g. "master-replica-0"
+	Time   time.Time `json:"time"`
+	Stream string    `json:"stream"` // "stdout" or "stderr"
+	Text   string    `json:"text"`
+}
+
+// jobLog writes <dir>/<task>.jsonl and hands each line on.
+type jobLog struct {
+	jobID string
+	dir   string
+	sink  func(Line)
+	now   func() time.Time
+	log   *slog.Logger
+
+	mu     sync.Mutex
+	left   int64
+	cut    bool
+	broken bool
+	files  map[string]*os.File
+}
+
+// write adds a line. The lines of one job are in one order for file and sink.
+func (l *jobLog) write(task, stream, text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cut && task != taskService {
+		return
+	}
+	l.put(Line{l.jobID, task, l.now(), stream, strings.ToValidUTF8(text, "\uFFFD")})
+	if l.left <= 0 && !l.cut {
+		l.cut = true
+		l.put(Line{l.jobID, task, l.now(), stderr, "The log is full; the lines after this one are left out."})
+	}
+}
+
+func (l *jobLog) put(line Line) {
+	data, err := json.Marshal(line)
+	if err == nil {
+		l.left -= int64(len(data)) + 1
+		err = l.append(line.Task, append(data, '\n'))
+	}
+	if err != nil && !l.broken {
+		l.broken = true // once: a full disk would say it for each line
+		l.log.Error("a job's log was not written", "job_id", l.jobID, "error", err)
+	}
+	if l.sink != nil {
+		l.sink(line)
+	}
+}
+
+func (l *jobLog) append(task string, data []byte) error {
+	f := l.files[task]
+	if f == nil {
+		if err := os.MkdirAll(l.dir, 0o755); err != nil {
+			return err
+		}
+		var err error
+		if f, err = os.OpenFile(filepath.Join(l.dir, task+".jsonl"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644); err != nil {
+			return err
+		}
+		if l.files == nil {
+			l.files = map[string]*os.File{}
+		}
+		l.files[task] = f
+	}
+	_, err := f.Write(data)
+	return err
+}
+
+func (l *jobLog) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, f := range l.files {
+		_ = f.Close() // each line was written by a write of its own
+	}
+	l.files = nil
+}
+
+// readLines calls f with each line of r until r ends. A line of more than limit
+// bytes makes several, cut between characters.
+func readLines(r io.Reader, limit int, f func(string)) {
+	br := bufio.NewReaderSize(r, limit)
+	var carry []byte // the begun character at the end of the piece before
+	for {
+		piece, err := br.ReadSlice('\n')
+		whole := append(carry, piece...)
+		carry = nil
+		if err == bufio.ErrBufferFull {
+			n := len(whole)
+			for i := n - 1; i >= 0 && i > n-utf8.UTFMax; i-- {
+				if utf8.RuneStart(whole[i]) {
+					if !utf8.FullRune(whole[i:]) {
+						n = i
+					}
+					break
+				}
+			}
+			carry = append(carry, whole[n:]...)
+			f(string(whole[:n]))
+			continue
+		}
+		if err == nil || len(whole) > 0 {
+			f(strings.TrimSuffix(strings.TrimSuffix(string(whole), "\n"), "\r"))
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// traceback is the first line of what Python writes about an exception.
+const traceback = "Traceback (most recent call last):"
+
+// tail keeps the last lines of a program's stderr.
+type tail struct {
+	mu    sync.Mutex
+	lines []string
+	cut   bool // lines are missing after the first, a traceback's
+}
+
+func (t *tail) add(line string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.lines) == 4*maxTailLines {
+		first := 0
+		if t.lines[0] == traceback {
+			first, t.cut = 1, true
+		}
+		t.lines = slices.Delete(t.lines, first, first+1)
+	}
+	t.lines = append(t.lines, line[max(0, len(line)-maxTailBytes/2):])
+}
+
+// excerpt is what fits of the end, from the last traceback's first line if that
+// is among it.
+func (t *tail) excerpt() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	lines := t.lines
+	for len(lines) > 0 && strings.TrimSpace(lines[len(lines)-1]) == "" {
+		lines = lines[:len(lines)-1]
+	}
+	begin := len(lines) - 1
+	for begin >= 0 && lines[begin] != traceback {
+		begin--
+	}
+	cut := begin == 0 && t.cut
+	lines = lines[max(0, begin):]
+	size := 0
+	kept := len(lines)
+	for kept > 0 && len(lines)-kept < maxTailLines && size+len(lines[kept-1]) < maxTailBytes {
+		kept--
+		size += len(lines[kept]) + 1
+	}
+	text := strings.Join(lines[kept:], "\n")
+	if begin >= 0 && (cut || kept > 0) {
+		return traceback + "\n  [...]\n" + strings.TrimPrefix(text, traceback+"\n")
+	}
+	return text
+}
