@@ -1,0 +1,53 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestExitCodes(t *testing.T) {
+	tests := []struct {
+		name   string
+		args   []string
+		code   int
+		stderr string
+	}{
+		{"no such command", []string{"rnu"}, exitUsage, "unknown command"},
+		{"no such flag", []string{"run", "--foo", dropsDir}, exitUsage, "unknown flag: --foo"},
+		{"no folder given", []string{"run"}, exitUsage, "accepts 1 arg"},
+		{"no such folder", []string{"run", "none"}, exitUsage, "no such file"},
+		{"a file for a folder", []string{"run", dropsDir + "/hello/job.yaml"}, exitUsage, "is no folder"},
+		{"no such form of events", []string{"run", dropsDir + "/hello", "--events", "xml"}, exitUsage, `--events is "xml", must be text or json`},
+		{"no such format", []string{"validate", dropsDir, "--format", "xml"}, exitUsage, `--format is "xml"`},
+		{"nothing to validate", []string{"validate"}, exitUsage, "requires at least 1 arg"},
+		{"no such path", []string{"validate", "none"}, exitUsage, "no such file"},
+		{"no such Python", []string{"run", dropsDir + "/hello", "--python", "/nonexistent/python3"}, exitMissing, "/nonexistent/python3"},
+		{"a job that fails", []string{"run", dropsDir + "/fails"}, exitFailed, ""},
+		{"a job that never ends", []string{"run", dropsDir + "/endless"}, exitFailed, ""},
+		{"a package that never comes", []string{"run", dropsDir + "/incomplete"}, exitRejected, ""},
+		{"help", []string{"run", "--help"}, exitSucceeded, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			if code := run(t.Context(), test.args, strings.NewReader(""), &stdout, &stderr); code != test.code {
+				t.Errorf("exit %d, want %d: %s", code, test.code, stderr.String())
+			}
+			if !strings.Contains(stderr.String(), test.stderr) {
+				t.Errorf("standard error is %q, want %q in it", stderr.String(), test.stderr)
+			}
+		})
+	}
+}
+
+func TestNoPythonOnPath(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"run", dropsDir + "/hello"}, strings.NewReader(""), &stdout, &stderr); code != exitMissing {
+		t.Errorf("exit %d, want %d", code, exitMissing)
+	}
+	if !strings.Contains(stderr.String(), "install the package python3") {
+		t.Errorf("standard error is %q, which names no package to install", stderr.String())
+	}
+}

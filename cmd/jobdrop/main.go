@@ -1,0 +1,103 @@
+// Command jobdrop runs drops on this machine and checks them before they are
+// uploaded.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/jobdrop/jobdrop/pkg/local/functions"
+)
+
+// The exit codes; those from 64 on are sysexits'.
+const (
+	exitSucceeded = 0
+	exitFailed    = 1  // the job failed, was cancelled, timed out or was lost
+	exitRejected  = 2  // the drop is no valid job, or incomplete
+	exitUsage     = 64 // the command line is wrong
+	exitMissing   = 69 // this machine lacks something
+	exitFault     = 70 // jobdrop's own fault
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run runs a command line and gives its exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	c := command()
+	c.SetArgs(args)
+	c.SetIn(stdin)
+	c.SetOut(stdout)
+	c.SetErr(stderr)
+	err := c.ExecuteContext(ctx)
+	var code *exitError
+	switch {
+	case err == nil:
+		return exitSucceeded
+	case errors.As(err, &code):
+		if code.err != nil {
+			fmt.Fprintln(stderr, "jobdrop:", code.err)
+		}
+		return code.code
+	}
+	// Whatever else the command line library returns is about the command line.
+	fmt.Fprintf(stderr, "jobdrop: %v\nRun 'jobdrop --help' for the commands and their flags.\n", err)
+	return exitUsage
+}
+
+// exitError ends the command with a code, and says why where err is set.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return fmt.Sprintf("exit %d: %v", e.code, e.err) }
+func (e *exitError) Unwrap() error { return e.err }
+
+// exit gives an error that ends the command with a code.
+func exit(code int, format string, args ...any) error {
+	return &exitError{code: code, err: fmt.Errorf(format, args...)}
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "jobdrop",
+		Short: "Drop a trainer package and a job.yaml into a bucket; jobdrop runs them as a training job",
+		Long: `Drop a trainer package and a job.yaml into a bucket. jobdrop checks them, runs
+them as a training job, and tells everyone who asked what became of it.
+
+This command runs drops on this machine, on an embedded stack that speaks the
+real protocols, and checks them before they are uploaded.`,
+		Example: `  jobdrop run testdata/drops/hello
+  jobdrop validate testdata/drops/hello`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(runCommand(), validateCommand(), functionsCommand())
+	return root
+}
+
+// functionsCommand is how the local stack starts the functions: this program
+// again, as a process of their own.
+func functionsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "functions ADDRESS", Short: "Serve the functions", Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := functions.Serve(args[0], c.InOrStdin()); err != nil {
+				return &exitError{code: exitFault, err: err}
+			}
+			return nil
+		},
+	}
+}

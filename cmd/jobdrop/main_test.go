@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/jobdrop/jobdrop/pkg/event"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// The local stack starts this program again to serve the functions: here that is
+// the test's own binary.
+func TestMain(m *testing.M) {
+	// Whatever pip would find by its own settings is no part of the tests.
+	for _, v := range os.Environ() {
+		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "PIP_") {
+			os.Unsetenv(name)
+		}
+	}
+	if len(os.Args) > 1 && os.Args[1] == "functions" {
+		main()
+		return
+	}
+	testscript.Main(m, map[string]func(){"jobdrop": main})
+}
+
+func TestScript(t *testing.T) {
+	drops, err := filepath.Abs(dropsDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("DROPS", drops)
+			e.Setenv("HOME", e.WorkDir)
+			return nil
+		},
+	})
+}
+
+const dropsDir = "../../testdata/drops"
+
+// Each rejected drop ends with all its violations in one event, and validate says
+// the same without running anything.
+func TestRejectedDrops(t *testing.T) {
+	drops, err := filepath.Glob(dropsDir + "/rejected-*")
+	if err != nil || len(drops) < 10 {
+		t.Fatalf("%d rejected drops, %v", len(drops), err)
+	}
+	for _, drop := range drops {
+		t.Run(filepath.Base(drop), func(t *testing.T) {
+			t.Parallel()
+			var stdout, stderr bytes.Buffer
+			if code := run(t.Context(), []string{"run", drop, "--events", "json"}, strings.NewReader(""), &stdout, &stderr); code != exitRejected {
+				t.Errorf("run exits %d, want %d:\n%s", code, exitRejected, stderr.String())
+			}
+			events := decodeEvents(t, stdout.Bytes())
+			if len(events) != 1 || events[0].Type() != string(event.DropRejected) {
+				t.Fatalf("events are %v, want one drop.rejected", types(events))
+			}
+			_, body, err := event.Decode(events[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body.Job.State != "" || body.Drop.Receipt != nil {
+				t.Errorf("something was submitted: %+v", body.Job)
+			}
+			var lines strings.Builder
+			for _, v := range body.Violations {
+				lines.WriteString(v.String() + "\n")
+			}
+			golden(t, filepath.Base(drop), lines.String())
+
+			stdout.Reset()
+			if code := run(t.Context(), []string{"validate", drop, "--project", "local"}, strings.NewReader(""), &stdout, &stderr); code != exitRejected && !onlyPolicyKnows[filepath.Base(drop)] {
+				t.Errorf("validate exits %d, want %d", code, exitRejected)
+			}
+			validated := strings.ReplaceAll(stdout.String(), drop+"/", "")
+			if diff := cmp.Diff(lines.String(), validated); diff != "" && !onlyPolicyKnows[filepath.Base(drop)] && !newestDiffers[filepath.Base(drop)] {
+				t.Errorf("validate says otherwise than run (-run +validate):\n%s", diff)
+			}
+		})
+	}
+}
+
+// What only an installation can know is a warning to validate.
+var onlyPolicyKnows = map[string]bool{"rejected-source": true}
+
+// Which of two job files is the newest depends on the upload.
+var newestDiffers = map[string]bool{"rejected-two-job-files": true}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", "golden", name+".txt")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got; -update writes it anew):\n%s", path, diff)
+	}
+}
+
+func decodeEvents(t *testing.T, data []byte) []cloudevents.Event {
+	t.Helper()
+	var events []cloudevents.Event
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var e cloudevents.Event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			t.Fatalf("standard output holds what is no CloudEvent: %v: %s", err, lines.Text())
+		}
+		events = append(events, e)
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return events
+}
+
+func types(events []cloudevents.Event) []string {
+	var types []string
+	for _, e := range events {
+		types = append(types, strings.TrimSuffix(strings.TrimPrefix(e.Type(), "dev.jobdrop."), ".v1"))
+	}
+	return types
+}
+
+// The events of a job arrive in order, and its output is in the bucket. Queued and
+// preparing are told only where a look caught them.
+func TestRunHelloWithEachPython(t *testing.T) {
+	pythons := []string{"", "/usr/bin/python3"}
+	for _, python := range pythons {
+		name := python
+		if python == "" {
+			name = "first of PATH"
+		} else if _, err := os.Stat(python); err != nil {
+			t.Logf("SKIPPED: %s is not on this machine", python)
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			keep := t.TempDir()
+			var stdout, stderr bytes.Buffer
+			args := []string{"run", dropsDir + "/hello", "--events", "json", "--keep", keep}
+			if python != "" {
+				args = append(args, "--python", python)
+			}
+			if code := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr); code != exitSucceeded {
+				t.Fatalf("exit %d:\n%s", code, stderr.String())
+			}
+			got := types(decodeEvents(t, stdout.Bytes()))
+			want := []string{"drop.accepted", "job.submitted", "job.queued", "job.preparing", "job.running", "job.succeeded"}
+			position := -1
+			for _, g := range got {
+				i := slices.Index(want, g)
+				if i <= position {
+					t.Fatalf("events are %v, want them in the order of %v", got, want)
+				}
+				position = i
+			}
+			for _, w := range []string{"drop.accepted", "job.submitted", "job.running", "job.succeeded"} {
+				if slices.Index(got, w) < 0 {
+					t.Errorf("events are %v, without %s", got, w)
+				}
+			}
+			output, err := os.ReadFile(filepath.Join(keep, "storage", "jobdrop-output", "hello", "hello.txt"))
+			if err != nil || !strings.Contains(string(output), "Hello, jobdrop!") {
+				t.Errorf("output is %q, %v", output, err)
+			}
+			status, err := os.ReadFile(filepath.Join(keep, "storage", "jobdrop-status", "hello", "status.json"))
+			var body event.Body
+			if err != nil || json.Unmarshal(status, &body) != nil || body.State != "succeeded" {
+				t.Errorf("status.json is %s, %v", status, err)
+			}
+			if open, _ := os.ReadDir(filepath.Join(keep, "storage", "jobdrop-state", "open")); len(open) != 0 {
+				t.Errorf("%d index entries are left", len(open))
+			}
+		})
+	}
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+
+	"github.com/jobdrop/jobdrop/pkg/event"
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/local"
+	"github.com/jobdrop/jobdrop/pkg/local/training"
+)
+
+// printer shows a run: events, logs and what it waits for.
+type printer struct {
+	out  io.Writer // events
+	logs io.Writer // all else
+	json bool
+
+	mu       sync.Mutex
+	sequence int64
+	waiting  string
+}
+
+// say prints a line of the command's own.
+func (p *printer) say(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fmt.Fprintf(p.logs, "%s  %s\n", clock(time.Now()), fmt.Sprintf(format, args...))
+}
+
+// log prints a line of the job's log.
+func (p *printer) log(l training.Line) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fmt.Fprintf(p.logs, "%s    %s | %s\n", clock(l.Time), l.Task, printable(l.Text))
+}
+
+// event prints an event, and tells whether it is new: delivery is at least once.
+func (p *printer) event(e cloudevents.Event, t event.Type, body event.Body) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if body.Sequence <= p.sequence {
+		return false
+	}
+	p.sequence = body.Sequence
+	if p.json {
+		_ = encodeEvent(p.out, e) // standard output that is closed ends the process
+		return true
+	}
+	name := strings.TrimSuffix(strings.TrimPrefix(string(t), "dev.jobdrop."), ".v1")
+	fmt.Fprintf(p.out, "%s  %-14s %s\n", clock(e.Time()), name, printable(detail(t, body)))
+	if t == event.DropRejected || t == event.DropIncomplete || t == event.DropAccepted {
+		for _, v := range body.Violations {
+			fmt.Fprintf(p.out, "    %s\n", printable(v.String()))
+		}
+	}
+	return true
+}
+
+// detail says in a line what an event tells.
+func detail(t event.Type, b event.Body) string {
+	switch t {
+	case event.DropIncomplete:
+		return "missing " + strings.Join(b.Drop.Missing, ", ")
+	case event.DropAccepted:
+		var names []string
+		for _, o := range b.Drop.Receipt.Objects {
+			names = append(names, fmt.Sprintf("%s#%d", o.Base(), o.Generation))
+		}
+		return b.Job.ID + ": " + strings.Join(names, ", ")
+	case event.DropRejected, event.DropWithdrawn, event.DropExpired, event.JobLost:
+		if b.Error != nil {
+			return b.Reason + ": " + b.Error.Message
+		}
+		return b.Reason
+	case event.JobSubmitted:
+		return b.Job.ResourceName
+	case event.JobTimedOut:
+		return fmt.Sprintf("%s limit of %s, enforced by the %s", b.Timeout.Kind, b.Timeout.Limit, b.Timeout.EnforcedBy)
+	case event.JobFailed, event.JobCancelled:
+		if b.Error != nil {
+			return b.Error.Message
+		}
+	}
+	return ""
+}
+
+// waits prints what a drop waits for, where status.json says so and it is news.
+func (p *printer) waits(ctx context.Context, stack *local.Stack, prefix string) {
+	const limit = 8 << 20
+	data, _, err := stack.Storage.Read(ctx, local.Status, prefix+"status.json", 0, limit)
+	if err != nil {
+		return // not written yet
+	}
+	var b event.Body
+	if json.Unmarshal(data, &b) != nil || b.State != job.Held && b.State != job.Accepted {
+		return
+	}
+	p.mu.Lock()
+	news := b.Reason != "" && b.Reason != p.waiting
+	p.waiting = b.Reason
+	p.mu.Unlock()
+	if news {
+		p.say("%s: %s", b.State, b.Reason)
+	}
+}
+
+// took says how long the program ran.
+func (p *printer) took(b event.Body) string {
+	if b.Times.Started.IsZero() || b.Times.Ended.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf(" after %s", b.Times.Ended.Sub(b.Times.Started).Round(100*time.Millisecond))
+}
+
+// outputs lists what the job left in its job directory.
+func (p *printer) outputs(ctx context.Context, stack *local.Stack, jobDir string) {
+	bucket, prefix, _ := strings.Cut(strings.TrimPrefix(jobDir, "gs://"), "/")
+	if bucket == "" {
+		return
+	}
+	const most = 20
+	n := 0
+	err := stack.Storage.List(ctx, bucket, strings.TrimSuffix(prefix, "/")+"/", false, func(page []job.Attributes) error {
+		for _, o := range page {
+			if n++; n <= most {
+				p.say("output %s (%d bytes)", o.URI(), o.Size)
+			}
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		p.say("output not listed: %v", err)
+	case n > most:
+		p.say("output: %d objects more", n-most)
+	}
+}
+
+func clock(t time.Time) string { return t.Local().Format("15:04:05.000") }
+
+// printable keeps what comes from a drop from steering a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return r
+		case r < ' ' || r >= 0x7f && r < 0xa0:
+			return '�'
+		}
+		return r
+	}, s)
+}

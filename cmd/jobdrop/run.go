@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/jobdrop/jobdrop/pkg/event"
+	"github.com/jobdrop/jobdrop/pkg/inspect"
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/local"
+	"github.com/jobdrop/jobdrop/pkg/local/training"
+	"github.com/jobdrop/jobdrop/pkg/policy"
+)
+
+// runOptions are the flags of jobdrop run.
+type runOptions struct {
+	events  string
+	keep    string
+	python  string
+	verbose bool
+}
+
+func runCommand() *cobra.Command {
+	var o runOptions
+	c := &cobra.Command{
+		Use:   "run DIR",
+		Short: "Run a drop on this machine, from the bucket to its verdict",
+		Long: `Run a drop on this machine. DIR holds a job file and its packages. A stack is
+started (Cloud Storage, Pub/Sub, the training service and jobdrop's functions,
+each over its real protocol), DIR is dropped into its inbox, the job runs as a
+Python process, and its events and logs are shown as they come.
+
+Exit codes: 0 the job succeeded, 1 it failed, was cancelled or timed out, 2 the
+drop was rejected or is incomplete, 64 wrong usage, 69 this machine lacks
+something, 70 jobdrop's own fault.`,
+		Example: `  jobdrop run testdata/drops/hello
+  jobdrop run my-drop --events json | jq -r .type
+  jobdrop run my-drop --python /usr/bin/python3 --keep /tmp/stack`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if o.events != "text" && o.events != "json" {
+				return fmt.Errorf("--events is %q, must be text or json", o.events)
+			}
+			return runDrop(c.Context(), args[0], o, c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+	c.Flags().StringVar(&o.events, "events", "text", "json prints the CloudEvents, one JSON a line, and nothing else on standard output")
+	c.Flags().StringVar(&o.keep, "keep", "", "keep the stack's data (objects, records, jobs, logs) in this folder")
+	c.Flags().StringVar(&o.python, "python", "", "Python interpreter that runs the job (default: the first python3 of PATH)")
+	c.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "show the logs of the functions, on standard error")
+	return c
+}
+
+// tick is how often the run's scheduler wakes Watch: often, as someone waits.
+const tick = 250 * time.Millisecond
+
+// incompleteAfter is the run's patience with missing packages: all files are
+// uploaded at once here, so what is missing will not come.
+const incompleteAfter = 2 * time.Second
+
+func runDrop(ctx context.Context, dir string, o runOptions, stdout, stderr io.Writer) (err error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is no folder: name the folder that holds the job file and its packages", dir)
+	}
+	python, err := training.FindPython(ctx, o.python)
+	if err != nil {
+		return &exitError{code: exitMissing, err: err}
+	}
+	d, err := localDrop(dir)
+	if err != nil {
+		return err
+	}
+	if len(d.JobFiles) == 0 {
+		return exit(exitRejected, "%s is incomplete: it holds no job file (job.yaml, job.yml or job.json)", dir)
+	}
+	data := o.keep
+	if data == "" {
+		if data, err = os.MkdirTemp("", "jobdrop-run-"); err != nil {
+			return &exitError{code: exitFault, err: err}
+		}
+		defer func() { err = errors.Join(err, fault(os.RemoveAll(data))) }()
+	}
+	p := &printer{out: stdout, json: o.events == "json", logs: stdout}
+	if p.json {
+		p.logs = stderr
+	}
+	stack, err := startStack(ctx, data, python, o, p, stderr)
+	if err != nil {
+		return &exitError{code: exitFault, err: err}
+	}
+	defer func() { err = errors.Join(err, fault(stack.Close())) }()
+	return dropAndFollow(ctx, stack, dir, d, p)
+}
+
+// fault gives an error of the stack's own the exit code of one.
+func fault(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{code: exitFault, err: err}
+}
+
+func startStack(ctx context.Context, data string, python training.Python, o runOptions, p *printer, stderr io.Writer) (*local.Stack, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	options := local.Options{
+		Dir: data, Python: python, Tick: tick,
+		Functions: []string{self, "functions"},
+		Env:       []string{"JOBDROP_INCOMPLETE_AFTER=" + incompleteAfter.String()},
+		Logs:      p.log,
+	}
+	if o.verbose {
+		options.FunctionLogs = stderr
+		options.Logger = slog.New(slog.NewTextHandler(stderr, nil))
+	}
+	return local.Start(ctx, options)
+}
+
+// dropAndFollow uploads the drop and follows it to its verdict.
+func dropAndFollow(ctx context.Context, stack *local.Stack, dir string, d job.Drop, p *printer) error {
+	jobDir := prepareJobDir(ctx, stack, dir, d)
+
+	following, stop := context.WithCancel(ctx)
+	defer stop()
+	verdict := make(chan event.Body, 1)
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- stack.Subscribe(following, "run-"+fmt.Sprint(os.Getpid()), func() { close(ready) }, func(_ context.Context, e cloudevents.Event) error {
+			t, body, err := event.Decode(e)
+			if err != nil {
+				return err
+			}
+			if !p.event(e, t, body) {
+				return nil
+			}
+			if body.State.Terminal() || t == event.DropIncomplete {
+				select {
+				case verdict <- body:
+				default: // a repeat
+				}
+			}
+			return nil
+		})
+	}()
+	select {
+	case <-ready:
+	case err := <-ended:
+		return fault(fmt.Errorf("lifecycle events: %w", err))
+	}
+	p.say("dropping %s into gs://%s/%s", dir, local.Inbox, d.Folder)
+	for _, o := range append(d.Packages, d.JobFiles...) {
+		if err := upload(ctx, stack, filepath.Join(dir, o.Base()), d.Folder+o.Base()); err != nil {
+			return fault(err)
+		}
+	}
+	waiting := time.NewTicker(time.Second)
+	defer waiting.Stop()
+	for {
+		select {
+		case body := <-verdict:
+			return conclude(ctx, stack, p, body, jobDir)
+		case err := <-ended:
+			return fault(fmt.Errorf("lifecycle events ended: %w", err))
+		case <-waiting.C:
+			p.waits(ctx, stack, d.Folder)
+		case <-ctx.Done():
+			return exit(exitFailed, "interrupted: the job, if it ran, was ended")
+		}
+	}
+}
+
+// prepareJobDir makes the bucket of the job file's job directory: in the cloud
+// it would be there. It gives the directory, or nothing.
+func prepareJobDir(ctx context.Context, stack *local.Stack, dir string, d job.Drop) string {
+	r, err := inspect.Drop(ctx, d, openLocal(dir), policy.Default(local.Project, local.Inbox))
+	if err != nil || job.HasErrors(r.Violations) || r.Spec.TrainingInput == nil {
+		return "" // Submit will say what is wrong
+	}
+	jobDir := r.Spec.TrainingInput.JobDir
+	if bucket, _, _ := strings.Cut(strings.TrimPrefix(jobDir, "gs://"), "/"); bucket != "" {
+		stack.CreateBucket(bucket)
+	}
+	return jobDir
+}
+
+func upload(ctx context.Context, stack *local.Stack, path, name string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return stack.Storage.Upload(ctx, local.Inbox, name, f, nil)
+}
+
+// conclude says what became of the drop, and gives the exit code of it.
+func conclude(ctx context.Context, stack *local.Stack, p *printer, body event.Body, jobDir string) error {
+	switch body.State {
+	case job.Succeeded:
+		p.say("succeeded%s", p.took(body))
+		p.outputs(ctx, stack, jobDir)
+		return nil
+	case job.Failed, job.Cancelled, job.TimedOut, job.Lost:
+		p.say("%s%s", strings.ReplaceAll(string(body.State), "_", " "), p.took(body))
+		return &exitError{code: exitFailed}
+	case job.Waiting:
+		p.say("incomplete: missing %s", strings.Join(body.Drop.Missing, ", "))
+	default:
+		p.say("%s: %s; nothing was submitted", body.State, body.Reason)
+	}
+	return &exitError{code: exitRejected}
+}
+
+// encodeEvent gives a CloudEvent in JSON's structured mode.
+func encodeEvent(w io.Writer, e cloudevents.Event) error {
+	data, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s\n", data)
+	return err
+}
