@@ -76,8 +76,10 @@ func (f *Faults) do(kind, bucket, name string, call func() error) error {
 		}
 	}
 	err := call()
-	if err == nil && f.After != nil {
-		err = f.After(c)
+	if f.After != nil {
+		if lost := f.After(c); lost != nil {
+			return lost
+		}
 	}
 	return err
 }

@@ -1,0 +1,202 @@
+package relay_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/internal/storagetest"
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/ledger"
+	"github.com/jobdrop/jobdrop/pkg/relay"
+)
+
+var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// topic keeps what was published, request by request.
+type topic struct {
+	requests [][]job.EventType
+	fail     error
+}
+
+func (p *topic) Publish(_ context.Context, _ string, events []job.Event) error {
+	if p.fail != nil {
+		return p.fail
+	}
+	var types []job.EventType
+	for _, e := range events {
+		types = append(types, e.Type)
+	}
+	p.requests = append(p.requests, types)
+	return nil
+}
+
+type setup struct {
+	*relay.Relay
+	ledger *ledger.Ledger
+	topic  *topic
+	faults *storagetest.Faults
+}
+
+func start(t *testing.T) setup {
+	t.Helper()
+	client, _ := storagetest.New(t, "state", "status")
+	s := setup{topic: &topic{}, faults: &storagetest.Faults{Client: client}}
+	var err error
+	if s.ledger, err = ledger.New(s.faults, "state"); err != nil {
+		t.Fatal(err)
+	}
+	if s.Relay, err = relay.New(s.topic, s.ledger, s.faults, "status"); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s setup) status(t *testing.T, name string) job.Snapshot {
+	t.Helper()
+	data, _, err := s.faults.Client.Read(t.Context(), "status", name, 0, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b job.Snapshot
+	if err := json.Unmarshal(data, &b); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func stored(t *testing.T, generation int64, observations ...job.Observation) job.Stored {
+	t.Helper()
+	r := job.NewRecord(job.Object{Bucket: "inbox", Name: "a/job.yaml", Generation: generation, Created: now}, now)
+	for _, o := range observations {
+		var err error
+		if r, _, err = job.Step(r, o, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return job.Stored{Record: r}
+}
+
+var (
+	accept  = job.Accept{Spec: job.Spec{JobID: "j"}, Claim: job.Claim{Nonce: "n"}}
+	running = job.Look{JobID: "j", State: job.TrainerRunning, Created: now, Started: now}
+	done    = job.Look{JobID: "j", State: job.TrainerSucceeded, Created: now, Started: now, Ended: now}
+)
+
+func TestTell(t *testing.T) {
+	s := start(t)
+	ctx := t.Context()
+	record := stored(t, 7, accept, running)
+	if err := s.Tell(ctx, record, job.Entry{}); err != nil {
+		t.Fatal(err)
+	}
+	want := [][]job.EventType{{job.DropAccepted, job.JobSubmitted, job.JobRunning}}
+	if diff := cmp.Diff(want, s.topic.requests); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+	e, err := s.ledger.Entry(ctx, record.Attempt)
+	if err != nil || e.Published != 3 || e.State != job.Submitted || e.TrainerState != job.TrainerRunning {
+		t.Errorf("entry %+v, %v", e, err)
+	}
+	for _, name := range []string{"a/status.json", "a/status-7.json"} {
+		if b := s.status(t, name); b.Sequence != 3 || b.Job.State != job.TrainerRunning {
+			t.Errorf("%s is at sequence %d", name, b.Sequence)
+		}
+	}
+	// Told again with nothing new, it makes no call.
+	s.faults.Reset()
+	if err := s.Tell(ctx, record, e); err != nil || len(s.faults.Calls()) != 0 || len(s.topic.requests) != 1 {
+		t.Errorf("told again: %v, calls %v", err, s.faults.Calls())
+	}
+	// Only what is new goes out, and the verdict closes the entry. The
+	// generations in the entry save reading the status objects.
+	s.faults.Reset()
+	if err := s.Tell(ctx, stored(t, 7, accept, running, done), e); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]job.EventType{job.JobSucceeded}, s.topic.requests[1]); diff != "" {
+		t.Errorf("second request (-want +got):\n%s", diff)
+	}
+	if _, err := s.ledger.Entry(ctx, record.Attempt); !errors.Is(err, job.ErrNotFound) {
+		t.Errorf("entry after the verdict: %v", err)
+	}
+	if calls := s.faults.Calls(); len(calls) != 4 { // two writes, a delete, and the look above
+		t.Errorf("calls %v, want two writes and a delete", calls)
+	}
+}
+
+// Nothing is marked, closed or said in status.json before it is published, and
+// what failed is found again.
+func TestTellFailures(t *testing.T) {
+	boom := errors.New("boom")
+	verdict := stored(t, 7, accept, running, done)
+	t.Run("publish", func(t *testing.T) {
+		s := start(t)
+		if err := s.ledger.Open(t.Context(), job.NewEntry(verdict)); err != nil {
+			t.Fatal(err)
+		}
+		s.topic.fail = boom
+		s.faults.Reset()
+		if err := s.Tell(t.Context(), verdict, job.Entry{}); !errors.Is(err, boom) || len(s.faults.Calls()) != 0 {
+			t.Errorf("%v, calls %v", err, s.faults.Calls())
+		}
+		if _, err := s.ledger.Entry(t.Context(), verdict.Attempt); err != nil {
+			t.Errorf("entry: %v", err)
+		}
+	})
+	t.Run("status", func(t *testing.T) {
+		s := start(t)
+		s.faults.Before = func(c storagetest.Call) error {
+			if c.Bucket == "status" {
+				return boom
+			}
+			return nil
+		}
+		if err := s.Tell(t.Context(), verdict, job.Entry{}); !errors.Is(err, boom) {
+			t.Errorf("%v", err)
+		}
+		e, err := s.ledger.Entry(t.Context(), verdict.Attempt)
+		if err != nil || e.Published != verdict.Sequence {
+			t.Fatalf("entry %+v, %v; want it there, with what was published", e, err)
+		}
+		s.faults.Before = nil
+		if err := s.Tell(t.Context(), verdict, e); err != nil || len(s.topic.requests) != 1 {
+			t.Errorf("told again: %v, %d requests", err, len(s.topic.requests))
+		}
+		if b := s.status(t, "a/status.json"); b.State != job.Succeeded {
+			t.Errorf("status.json says %s", b.State)
+		}
+	})
+}
+
+// Status objects never go backwards, whoever writes last.
+func TestStatusNeverGoesBackwards(t *testing.T) {
+	s := start(t)
+	ctx := t.Context()
+	tell := func(r job.Stored) {
+		t.Helper()
+		if err := s.Tell(ctx, r, job.Entry{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tell(stored(t, 7, accept, running, done))
+	tell(stored(t, 7, accept))
+	if b := s.status(t, "a/status.json"); b.State != job.Succeeded {
+		t.Errorf("an earlier revision was written over a later one: %s", b.State)
+	}
+	tell(stored(t, 9, accept))
+	if b := s.status(t, "a/status.json"); b.Drop.JobFile.Generation != 9 {
+		t.Error("a later attempt did not become the folder's status")
+	}
+	tell(stored(t, 7, accept, running, done))
+	if b := s.status(t, "a/status.json"); b.Drop.JobFile.Generation != 9 {
+		t.Error("an earlier attempt was written over a later one")
+	}
+	if b := s.status(t, "a/status-7.json"); b.State != job.Succeeded {
+		t.Errorf("the earlier attempt's own status says %s", b.State)
+	}
+}

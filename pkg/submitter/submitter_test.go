@@ -1,0 +1,405 @@
+package submitter_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/submitter"
+)
+
+const happy = "drop.accepted job.submitted job.queued job.running job.succeeded"
+
+// Both orders of arrival give the same job.
+func TestSubmitInEitherOrder(t *testing.T) {
+	var specs []job.Spec
+	for _, first := range []string{"package", "job file"} {
+		t.Run(first+" first", func(t *testing.T) {
+			w := newWorld(t)
+			var p, f job.Object
+			if first == "package" {
+				p = w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello"))
+				w.wake(p)
+				f = w.put("hello/job.yaml", []byte(spec))
+				w.wake(f)
+			} else {
+				f = w.put("hello/job.yaml", []byte(spec))
+				w.wake(f)
+				if r := w.record(f); r.State != job.Waiting || len(r.Drop.Missing) != 1 {
+					t.Errorf("without its package the attempt is %s, missing %v", r.State, r.Drop.Missing)
+				}
+				p = w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello"))
+				w.wake(p)
+			}
+			if len(w.trainer.specs) != 1 {
+				t.Fatalf("%d jobs, want 1", len(w.trainer.specs))
+			}
+			s := w.trainer.specs[0]
+			wantURI := fmt.Sprintf("gs://staging/%s/%d/trainer-0.1.tar.gz", job.AttemptKey(f), p.Generation)
+			if diff := cmp.Diff([]string{wantURI}, s.TrainingInput.PackageURIs); diff != "" {
+				t.Errorf("packages (-want +got):\n%s", diff)
+			}
+			w.trainer.finish()
+			w.tick()
+			if got := w.topic.of(job.AttemptKey(f)); got != happy {
+				t.Errorf("events are %q, want %q", got, happy)
+			}
+			if w.open() != 0 {
+				t.Errorf("%d entries are left on the index", w.open())
+			}
+			// What names generations and times differs by nature.
+			s.JobID, s.Labels[job.LabelAttempt], s.TrainingInput.PackageURIs = "", "", nil
+			specs = append(specs, s)
+		})
+	}
+	if diff := cmp.Diff(specs[0], specs[1]); diff != "" {
+		t.Errorf("the jobs differ:\n%s", diff)
+	}
+}
+
+// Each event five times, at once, gives one job and one of each event.
+func TestSubmitManyDeliveries(t *testing.T) {
+	w := newWorld(t)
+	p := w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello"))
+	f := w.put("hello/job.yaml", []byte(spec))
+	var group sync.WaitGroup
+	for range 5 {
+		for _, o := range []job.Object{p, f} {
+			group.Go(func() {
+				if err := w.submit.Submit(t.Context(), o); err != nil {
+					t.Errorf("Submit(%s): %v", o.Name, err)
+				}
+			})
+		}
+	}
+	group.Wait()
+	w.tick()
+	w.trainer.finish()
+	w.tick()
+	w.wake(f) // late
+	if len(w.trainer.specs) != 1 {
+		t.Errorf("%d jobs, want 1", len(w.trainer.specs))
+	}
+	if got := w.topic.of(job.AttemptKey(f)); got != happy {
+		t.Errorf("events are %q, want %q", got, happy)
+	}
+}
+
+// The process dies at each of its remote calls in turn, before and after the
+// call's effect. Redelivery and ticks bring every attempt to one job and one
+// verdict, and every event out in order.
+func TestSubmitSurvivesACrashAtEveryCall(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		for dieAt := 1; ; dieAt++ {
+			w := newWorld(t)
+			p := w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello"))
+			f := w.put("hello/job.yaml", []byte(spec))
+			w.dieAt, w.after = dieAt, after
+			deliver := func() error {
+				return errors.Join(w.submit.Submit(t.Context(), p), w.submit.Submit(t.Context(), f))
+			}
+			crashed := deliver() != nil
+			if !crashed && w.dead {
+				t.Errorf("death at call %d (after: %t) was answered as success", dieAt, after)
+			}
+			// Whoever died is not heard of for as long as its claim holds.
+			w.restart()
+			w.pass(2 * time.Minute)
+			if dieAt%2 == 0 { // half of the time only ticks come
+				if err := deliver(); err != nil {
+					t.Fatalf("redelivery after death at call %d (after: %t): %v", dieAt, after, err)
+				}
+			} else if w.open() == 0 {
+				w.wake(f) // died before anything was written: Eventarc delivers again
+			}
+			w.tick()
+			w.tick()
+			w.trainer.finish()
+			w.tick()
+			w.tick()
+			if len(w.trainer.specs) != 1 {
+				t.Errorf("death at call %d (after: %t): %d jobs, want 1", dieAt, after, len(w.trainer.specs))
+			}
+			r := w.record(f)
+			if got := w.topic.of(r.Attempt); r.State != job.Succeeded || !strings.HasSuffix(got, "job.running job.succeeded") {
+				t.Errorf("death at call %d (after: %t): state %s, events %q", dieAt, after, r.State, got)
+			}
+			if w.open() != 0 {
+				t.Errorf("death at call %d (after: %t): %d entries are left on the index", dieAt, after, w.open())
+			}
+			if !crashed {
+				if dieAt < 10 {
+					t.Errorf("only %d calls: the deaths were not injected", dieAt)
+				}
+				break
+			}
+		}
+	}
+}
+
+// The remote calls of a drop of two objects, package first, up to job.submitted.
+func TestSubmitCalls(t *testing.T) {
+	w := newWorld(t)
+	w.storage.Reset()
+	w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello")))
+	w.wake(w.put("hello/job.yaml", []byte(spec)))
+	calls := w.storage.Calls()
+	want := map[string]int{
+		"list inbox": 2, "read inbox": 2, "read state": 2,
+		"copy staging": 1, "write state": 6, "write status": 2,
+	}
+	if diff := cmp.Diff(want, count(calls)); diff != "" {
+		t.Errorf("calls (-want +got):\n%s%s", diff, names(calls))
+	}
+	if w.topic.requests != 1 || len(w.trainer.specs) != 1 {
+		t.Errorf("%d publish requests, %d creates; want 1 of each", w.topic.requests, len(w.trainer.specs))
+	}
+}
+
+func TestSubmitIgnores(t *testing.T) {
+	w := newWorld(t)
+	for _, o := range []job.Object{
+		{Bucket: inbox, Name: "hello/", Size: 1}, {Bucket: inbox, Name: "hello/job.yaml", Size: 0},
+		{Bucket: inbox, Name: "hello/data.csv", Size: 9}, {Bucket: inbox, Name: "hello/status.json", Size: 9},
+		{Bucket: "staging", Name: "x/1/trainer.tar.gz", Size: 9},
+	} {
+		w.wake(o)
+	}
+	if n := len(w.storage.Calls()); n != 0 {
+		t.Errorf("%d remote calls for objects that are no part of a drop", n)
+	}
+	w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello")))
+	if w.open() != 0 {
+		t.Error("a package alone was made an attempt")
+	}
+}
+
+func TestSubmitRejects(t *testing.T) {
+	w := newWorld(t)
+	w.wake(w.put("bad/trainer-0.1.tar.gz", pkg(t, "hello")))
+	f := w.put("bad/job.yaml", []byte(strings.ReplaceAll(spec, "trainer.task", "trainer.other")+"  serviceAccount: a@b.iam.gserviceaccount.com\n"))
+	w.wake(f)
+	r := w.record(f)
+	if r.State != job.Rejected || w.topic.of(r.Attempt) != "drop.rejected" {
+		t.Errorf("state %s, events %q", r.State, w.topic.of(r.Attempt))
+	}
+	if diff := cmp.Diff([]string{"policy-service-account", "python-module-in-package"}, violated(r)); diff != "" {
+		t.Errorf("violations (-want +got):\n%s", diff)
+	}
+	if len(w.trainer.specs) != 0 || w.open() != 0 {
+		t.Errorf("%d jobs, %d entries left", len(w.trainer.specs), w.open())
+	}
+}
+
+// What was checked is what runs: a package overwritten after acceptance changes
+// nothing.
+func TestSubmitPinsPackages(t *testing.T) {
+	w := newWorld(t)
+	w.trainer.fail = job.ErrQuota // accepted, but not created yet
+	w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello")))
+	f := w.put("hello/job.yaml", []byte(spec))
+	w.wake(f)
+	if r := w.record(f); r.State != job.Accepted || !strings.Contains(r.Reason, "quota") {
+		t.Fatalf("state %s: %s", r.State, r.Reason)
+	}
+	w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "fails")))
+	w.trainer.fail = nil
+	w.tick()
+	if len(w.trainer.specs) != 1 {
+		t.Fatalf("%d jobs, want 1", len(w.trainer.specs))
+	}
+	uri := w.trainer.specs[0].TrainingInput.PackageURIs[0]
+	staged, err := w.storage.Open(t.Context(), "staging", strings.TrimPrefix(uri, "gs://staging/"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer staged.Close()
+	if data, _ := io.ReadAll(staged); string(data) != string(pkg(t, "hello")) {
+		t.Error("the trainer was given another package than the one that was checked")
+	}
+}
+
+// A folder that ran before is given time for its new package.
+func TestSubmitHolds(t *testing.T) {
+	drop := func(w *world) job.Object {
+		w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello")))
+		w.wake(w.put("hello/job.yaml", []byte(spec)))
+		again := w.put("hello/job.yaml", []byte(spec+"  args: [again]\n"))
+		w.wake(again)
+		if r := w.record(again); r.State != job.Held || !strings.Contains(r.Reason, "pin") {
+			t.Fatalf("state %s: %s; want it held, and told how to pin", r.State, r.Reason)
+		}
+		if len(w.trainer.specs) != 1 {
+			t.Fatalf("%d jobs: yesterday's package ran", len(w.trainer.specs))
+		}
+		return again
+	}
+	t.Run("a new package starts it", func(t *testing.T) {
+		w := newWorld(t)
+		again := drop(w)
+		p := w.put("hello/trainer-0.1.tar.gz", pkg(t, "train"))
+		w.wake(p)
+		if r := w.record(again); r.State != job.Submitted || r.Drop.Receipt.Objects[1].Generation != p.Generation {
+			t.Errorf("state %s with %+v", r.State, r.Drop.Receipt)
+		}
+	})
+	t.Run("the tick starts it when the time is over", func(t *testing.T) {
+		w := newWorld(t)
+		again := drop(w)
+		w.tick()
+		if r := w.record(again); r.State != job.Held {
+			t.Errorf("state %s before the time was over", r.State)
+		}
+		w.pass(settle + time.Second)
+		w.tick()
+		if r := w.record(again); r.State != job.Submitted {
+			t.Errorf("state %s: %s", r.State, r.Reason)
+		}
+	})
+	t.Run("a pin starts it at once", func(t *testing.T) {
+		w := newWorld(t)
+		p := w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello"))
+		w.wake(w.put("hello/job.yaml", []byte(spec)))
+		again := w.put("hello/job.yaml", fmt.Appendf(nil, "%sjobdrop:\n  packages:\n  - name: trainer-0.1.tar.gz\n    generation: %d\n", spec, p.Generation))
+		w.wake(again)
+		if r := w.record(again); r.State != job.Submitted {
+			t.Errorf("state %s: %s", r.State, r.Reason)
+		}
+	})
+}
+
+func TestSubmitWithdraws(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(w *world)
+		reason string
+	}{
+		{"deleted", func(w *world) {
+			if err := w.storage.Delete(t.Context(), inbox, "hello/job.yaml"); err != nil {
+				t.Fatal(err)
+			}
+		}, "deleted"},
+		{"overwritten", func(w *world) { w.wake(w.put("hello/job.yaml", []byte(spec+"  args: [b]\n"))) }, "overwritten"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			f := w.put("hello/job.yaml", []byte(spec))
+			w.wake(f)
+			test.change(w)
+			w.tick()
+			r := w.record(f)
+			if r.State != job.Withdrawn || !strings.Contains(r.Reason, test.reason) || w.topic.of(r.Attempt) != "drop.withdrawn" {
+				t.Errorf("state %s: %s; events %q", r.State, r.Reason, w.topic.of(r.Attempt))
+			}
+			if len(w.trainer.specs) != 0 {
+				t.Errorf("%d jobs", len(w.trainer.specs))
+			}
+		})
+	}
+}
+
+func TestSubmitIncomplete(t *testing.T) {
+	w := newWorld(t)
+	f := w.put("hello/job.yaml", []byte(spec))
+	w.wake(f)
+	w.tick()
+	attempt := job.AttemptKey(f)
+	if got := w.topic.of(attempt); got != "" {
+		t.Errorf("events %q before patience ran out", got)
+	}
+	w.pass(16 * time.Minute)
+	w.tick()
+	w.tick()
+	if got := w.topic.of(attempt); got != "drop.incomplete" {
+		t.Errorf("events %q, want one drop.incomplete", got)
+	}
+	w.pass(24 * time.Hour)
+	w.tick()
+	if got := w.topic.of(attempt); got != "drop.incomplete drop.expired" || w.open() != 0 {
+		t.Errorf("events %q, %d entries left", got, w.open())
+	}
+}
+
+// The answers to a job ID that is taken.
+func TestSubmitJobIDTaken(t *testing.T) {
+	named := "jobId: mine\n" + spec
+	tests := []struct {
+		name   string
+		folder string
+		second string
+		before func(w *world)
+		state  job.State
+		text   string
+		jobs   int
+	}{
+		{name: "same folder, same content", folder: "a/", second: named, state: job.Withdrawn, text: "the same content ran before", jobs: 1},
+		{name: "same folder, other content", folder: "a/", second: named + "  args: [x]\n", state: job.Rejected, text: "the job ID is taken", jobs: 1},
+		{name: "other folder, same content", folder: "b/", second: named, state: job.Rejected, text: "the job ID is taken", jobs: 1},
+		{name: "given up by a refusal", folder: "b/", second: named, before: func(w *world) { w.trainer.fail = &job.RefusedError{Code: "INVALID_ARGUMENT"} }, state: job.Submitted, jobs: 1},
+		{name: "taken at the trainer", folder: "b/", second: strings.Replace(named, "mine", "theirs", 1), before: func(w *world) { w.trainer.jobs["theirs"] = job.Look{State: job.TrainerRunning} }, state: job.Rejected, text: "the trainer refused the job", jobs: 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			if test.before != nil {
+				test.before(w)
+			}
+			w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
+			w.wake(w.put("a/job.yaml", []byte(named)))
+			w.trainer.fail = nil
+			w.pass(2 * settle)
+			w.wake(w.put(test.folder+"trainer-0.1.tar.gz", pkg(t, "hello")))
+			f := w.put(test.folder+"job.yaml", []byte(test.second))
+			w.wake(f)
+			r := w.record(f)
+			if r.State != test.state || !strings.Contains(r.Reason, test.text) {
+				t.Errorf("state %s: %s; want %s: %s", r.State, r.Reason, test.state, test.text)
+			}
+			if len(w.trainer.specs) != test.jobs {
+				t.Errorf("%d jobs, want %d", len(w.trainer.specs), test.jobs)
+			}
+			if test.state == job.Rejected {
+				if diff := cmp.Diff([]string{"job-id-unique"}, violated(r)); diff != "" {
+					t.Errorf("violations (-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+}
+
+// A trainer that does not answer is asked again, by redelivery or by a tick, and
+// the attempt is told of as accepted meanwhile.
+func TestSubmitTrainerDown(t *testing.T) {
+	w := newWorld(t)
+	down := errors.New("connection refused")
+	w.trainer.fail = down
+	w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello")))
+	f := w.put("hello/job.yaml", []byte(spec))
+	if err := w.submit.Submit(t.Context(), f); !errors.Is(err, down) {
+		t.Errorf("Submit: %v, want it delivered again", err)
+	}
+	r := w.record(f)
+	if r.State != job.Accepted || !strings.Contains(r.Reason, "did not answer") || w.topic.of(r.Attempt) != "drop.accepted" {
+		t.Errorf("state %s: %s; events %q", r.State, r.Reason, w.topic.of(r.Attempt))
+	}
+	w.trainer.fail = nil
+	w.wake(f)
+	if r := w.record(f); r.State != job.Submitted {
+		t.Errorf("state %s after the trainer came back", r.State)
+	}
+}
+
+func TestNewRefusesMissingParts(t *testing.T) {
+	w := newWorld(t)
+	if _, err := submitter.New(w.storage, w.ledger, nil, nil, submitter.Options{}); err == nil || !strings.Contains(err.Error(), "is required") {
+		t.Errorf("New without parts: %v", err)
+	}
+}

@@ -1,0 +1,328 @@
+package submitter_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fsouza/fake-gcs-server/fakestorage"
+
+	"github.com/jobdrop/jobdrop/internal/storagetest"
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/ledger"
+	"github.com/jobdrop/jobdrop/pkg/policy"
+	"github.com/jobdrop/jobdrop/pkg/relay"
+	"github.com/jobdrop/jobdrop/pkg/submitter"
+	"github.com/jobdrop/jobdrop/pkg/watcher"
+)
+
+const (
+	inbox    = "inbox"
+	instance = "test"
+	settle   = time.Minute
+)
+
+// world is an installation: real use cases over a real Cloud Storage protocol,
+// with a trainer and a topic in memory. Every remote call can fail, and so can a
+// whole process.
+type world struct {
+	t       *testing.T
+	server  *fakestorage.Server
+	storage *storagetest.Faults
+	ledger  *ledger.Ledger
+	trainer *trainer
+	topic   *topic
+	submit  *submitter.Submitter
+	watch   *watcher.Watcher
+
+	mu   sync.Mutex
+	now  time.Time
+	call int
+	// dieAt, where not 0, is the number of the remote call at which the
+	// process dies: before it has an effect, or after.
+	dieAt int
+	after bool
+	dead  bool
+}
+
+var errDead = errors.New("the process died")
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	client, server := storagetest.New(t, inbox, "state", "staging", "status")
+	w := &world{t: t, server: server, now: time.Now()}
+	w.storage = &storagetest.Faults{Client: client,
+		Before: func(storagetest.Call) error { return w.before() },
+		After:  func(storagetest.Call) error { return w.done() },
+	}
+	w.trainer = &trainer{w: w, jobs: map[string]job.Look{}}
+	w.topic = &topic{w: w}
+	var err error
+	if w.ledger, err = ledger.New(w.storage, "state"); err != nil {
+		t.Fatal(err)
+	}
+	tell, err := relay.New(w.topic, w.ledger, w.storage, "status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	logger := slog.New(slog.DiscardHandler)
+	w.submit, err = submitter.New(w.storage, w.ledger, w.trainer, tell, submitter.Options{
+		Instance: instance, Inbox: inbox, Staging: "staging", Policy: policy.Default("project", inbox),
+		Patience:  submitter.Patience{Settle: settle, Incomplete: 15 * time.Minute, Expire: 24 * time.Hour},
+		ClaimTime: 90 * time.Second, Now: w.clock, Logger: logger,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.watch, err = watcher.New(w.ledger, w.trainer, tell, w.submit, watcher.Options{Instance: instance, Parallel: 4, Now: w.clock, Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w *world) clock() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+func (w *world) pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
+}
+
+// before is asked by every remote call.
+func (w *world) before() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.call++
+	if w.call == w.dieAt && !w.after {
+		w.dead = true
+	}
+	if w.dead {
+		return errDead
+	}
+	return nil
+}
+
+func (w *world) done() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.call == w.dieAt && w.after {
+		w.dead = true
+	}
+	if w.dead {
+		return errDead
+	}
+	return nil
+}
+
+// restart starts a new process after one died.
+func (w *world) restart() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dead, w.dieAt = false, 0
+}
+
+// put uploads an object and gives it as its event would tell of it.
+func (w *world) put(name string, data []byte) job.Object {
+	w.t.Helper()
+	generation, err := w.storage.Client.Write(w.t.Context(), inbox, name, data, "application/octet-stream", nil, job.AnyGeneration)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return job.Object{Bucket: inbox, Name: name, Generation: generation, Size: int64(len(data))}
+}
+
+func (w *world) wake(o job.Object) {
+	w.t.Helper()
+	if err := w.submit.Submit(w.t.Context(), o); err != nil {
+		w.t.Fatalf("Submit(%s): %v", o.Name, err)
+	}
+}
+
+func (w *world) tick() {
+	w.t.Helper()
+	if err := w.watch.Tick(w.t.Context()); err != nil {
+		w.t.Fatalf("Tick: %v", err)
+	}
+}
+
+func (w *world) record(jobFile job.Object) job.Stored {
+	w.t.Helper()
+	s, err := w.ledger.Get(w.t.Context(), job.AttemptKey(jobFile))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// open counts the entries of the index.
+func (w *world) open() int {
+	w.t.Helper()
+	n := 0
+	if err := w.ledger.Entries(w.t.Context(), func(page []job.Entry) error { n += len(page); return nil }); err != nil {
+		w.t.Fatal(err)
+	}
+	return n
+}
+
+func pkg(t *testing.T, drop string) []byte {
+	t.Helper()
+	data, err := os.ReadFile("../../testdata/drops/" + drop + "/trainer-0.1.tar.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+const spec = `trainingInput:
+  scaleTier: BASIC
+  region: us-central1
+  runtimeVersion: '2.11'
+  pythonVersion: '3.7'
+  pythonModule: trainer.task
+`
+
+// trainer is an ml/v1 in memory: it takes our IDs, and a repeated one is a
+// conflict unless it is our own.
+type trainer struct {
+	w  *world
+	mu sync.Mutex
+	// fail, where set, is what create answers.
+	fail  error
+	jobs  map[string]job.Look
+	specs []job.Spec
+}
+
+func (f *trainer) Name() string { return "aiplatform" }
+
+func (f *trainer) Create(_ context.Context, s job.Spec) (job.Look, error) {
+	if err := f.w.before(); err != nil {
+		return job.Look{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return job.Look{}, f.fail
+	}
+	found, ok := f.jobs[s.JobID]
+	switch {
+	case ok && job.SameOwner(found.Labels, s.Labels):
+	case ok:
+		return job.Look{}, &job.ConflictError{JobID: s.JobID, Found: found}
+	default:
+		found = job.Look{JobID: s.JobID, ResourceName: "projects/p/jobs/" + s.JobID, State: job.TrainerQueued, Created: f.w.clock(), Labels: s.Labels}
+		f.jobs[s.JobID] = found
+		f.specs = append(f.specs, s)
+	}
+	return found, f.w.done()
+}
+
+func (f *trainer) Get(_ context.Context, id string) (job.Look, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l, ok := f.jobs[id]
+	if !ok {
+		return l, job.ErrNotFound
+	}
+	return l, nil
+}
+
+func (f *trainer) ListActive(_ context.Context, _ string, page func([]job.Look) error) error {
+	f.mu.Lock()
+	var active []job.Look
+	for _, l := range f.jobs {
+		if l.Ended.IsZero() {
+			active = append(active, l)
+		}
+	}
+	f.mu.Unlock()
+	return page(active)
+}
+
+// finish ends every job well.
+func (f *trainer) finish() {
+	now := f.w.clock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, l := range f.jobs {
+		l.State, l.Started, l.Ended = job.TrainerSucceeded, now, now
+		f.jobs[id] = l
+	}
+}
+
+// topic keeps what was published.
+type topic struct {
+	w        *world
+	mu       sync.Mutex
+	requests int
+	events   map[string][]job.Event // by attempt, each once
+}
+
+func (p *topic) Publish(_ context.Context, attempt string, events []job.Event) error {
+	if err := p.w.before(); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.requests++
+	if p.events == nil {
+		p.events = map[string][]job.Event{}
+	}
+	for _, e := range events {
+		// As a subscriber that keeps the last sequence of each attempt.
+		if e.Body.Sequence > int64(len(p.events[attempt])) {
+			if e.Body.Sequence != int64(len(p.events[attempt]))+1 {
+				p.w.t.Errorf("attempt %s: event %d follows %d", attempt, e.Body.Sequence, len(p.events[attempt]))
+			}
+			p.events[attempt] = append(p.events[attempt], e)
+		}
+	}
+	return p.w.done()
+}
+
+// of gives the types of an attempt's events, shortened.
+func (p *topic) of(attempt string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var types []string
+	for _, e := range p.events[attempt] {
+		types = append(types, strings.TrimSuffix(strings.TrimPrefix(string(e.Type), "dev.jobdrop."), ".v1"))
+	}
+	return strings.Join(types, " ")
+}
+
+// count counts calls by kind and bucket, e.g. "write state".
+func count(calls []storagetest.Call) map[string]int {
+	n := map[string]int{}
+	for _, c := range calls {
+		n[c.Kind+" "+c.Bucket]++
+	}
+	return n
+}
+
+func names(calls []storagetest.Call) string {
+	var b strings.Builder
+	for _, c := range calls {
+		fmt.Fprintf(&b, "%d %s %s/%s\n", c.Number, c.Kind, c.Bucket, c.Name)
+	}
+	return b.String()
+}
+
+func violated(r job.Stored) (rules []string) {
+	for _, v := range r.Violations {
+		rules = append(rules, v.Rule)
+	}
+	slices.Sort(rules)
+	return rules
+}
