@@ -38,7 +38,8 @@ type Entry struct {
 	// Published is the sequence number of the last event published, Sequence
 	// that of the last event written.
 	Published, Sequence int64
-	// Revision is the record's at the time of writing.
+	// Revision is that of the record of which everything was told; 0 where
+	// something is left to tell.
 	Revision int64
 	// Status holds the generations of the attempt's status objects.
 	Status [2]int64
@@ -52,6 +53,10 @@ func NewEntry(s Stored) Entry {
 		Due: s.Due(), Published: s.Published, Sequence: s.Sequence, Revision: s.Revision,
 	}
 }
+
+// Told tells whether, as far as the index knows, nothing is left to tell of the
+// attempt.
+func (e Entry) Told() bool { return e.Revision > 0 && e.Published == e.Sequence }
 
 // Seen names an attempt of a folder and when its job file was written.
 type Seen struct {

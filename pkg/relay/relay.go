@@ -72,6 +72,9 @@ func (r *Relay) Tell(ctx context.Context, s job.Stored, known job.Entry) error {
 	if err == nil && s.State.Terminal() {
 		return r.index.Close(ctx, s.Attempt)
 	}
+	if err != nil {
+		entry.Revision = 0 // told in part: a tick has to come back
+	}
 	return errors.Join(err, r.index.Mark(ctx, entry))
 }
 

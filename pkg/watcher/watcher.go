@@ -129,7 +129,7 @@ func (w *Watcher) visit(ctx context.Context, e job.Entry, active map[string]job.
 		return nil
 	}
 	look, listed := active[e.JobID]
-	if listed && look.State == e.TrainerState && e.Published == e.Sequence {
+	if listed && look.State == e.TrainerState && e.Told() {
 		return nil // nothing new
 	}
 	var observation job.Observation = look

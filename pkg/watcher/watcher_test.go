@@ -1,0 +1,252 @@
+package watcher_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/watcher"
+)
+
+var start = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// fake is a ledger, a trainer, a submitter and a relay in memory. Records change
+// by the real transitions.
+type fake struct {
+	now time.Time
+
+	mu      sync.Mutex
+	entries []job.Entry
+	records map[string]job.Stored
+	listed  []job.Look
+	direct  map[string]job.Look
+	broken  map[string]error // by attempt or job ID
+	listErr error
+
+	gets    []string
+	resumed []string
+	told    map[string][]job.EventType
+}
+
+func newFake() *fake {
+	return &fake{now: start, records: map[string]job.Stored{}, direct: map[string]job.Look{}, broken: map[string]error{}, told: map[string][]job.EventType{}}
+}
+
+func (f *fake) watcher(t *testing.T) *watcher.Watcher {
+	t.Helper()
+	w, err := watcher.New(f, trainer{f}, f, f, watcher.Options{Instance: "test", Parallel: 3, Now: func() time.Time { return f.now }, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// add puts an attempt into the ledger whose job the trainer showed last as look,
+// and of which everything was told.
+func (f *fake) add(t *testing.T, id string, look job.Look) {
+	t.Helper()
+	r := job.NewRecord(job.Object{Bucket: "inbox", Name: id + "/job.yaml", Generation: 1, Created: start}, start)
+	for _, o := range []job.Observation{job.Accept{Spec: job.Spec{JobID: id}}, look} {
+		var err error
+		if r, _, err = job.Step(r, o, start); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := job.Stored{Record: r, Published: r.Sequence}
+	f.records[s.Attempt] = s
+	f.entries = append(f.entries, job.NewEntry(s))
+}
+
+func look(id string, s job.TrainerState) job.Look {
+	l := job.Look{JobID: id, State: s, Created: start}
+	if s != job.TrainerQueued {
+		l.Started = start
+	}
+	if s == job.TrainerSucceeded {
+		l.Ended = start
+	}
+	return l
+}
+
+func (f *fake) Get(_ context.Context, key string) (job.Stored, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.records[key], f.broken[key]
+}
+
+func (f *fake) Apply(_ context.Context, s job.Stored, o job.Observation, now time.Time) (job.Stored, bool, error) {
+	r, changed, err := job.Step(s.Record.Published(s.Published), o, now)
+	s.Record = r
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.records[s.Attempt] = s
+	return s, changed, err
+}
+
+func (f *fake) Entries(_ context.Context, page func([]job.Entry) error) error {
+	for chunk := range slices.Chunk(f.entries, 2) {
+		if err := page(chunk); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *fake) ListActive(_ context.Context, _ string, page func([]job.Look) error) error {
+	if f.listErr != nil {
+		return f.listErr
+	}
+	return page(f.listed)
+}
+
+// trainer is the part of the fake whose Get is the trainer's.
+type trainer struct{ *fake }
+
+func (f trainer) Get(_ context.Context, id string) (job.Look, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gets = append(f.gets, id)
+	if err := f.broken[id]; err != nil {
+		return job.Look{}, err
+	}
+	l, ok := f.direct[id]
+	if !ok {
+		return l, job.ErrNotFound
+	}
+	return l, nil
+}
+
+func (f *fake) Resume(_ context.Context, e job.Entry) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.resumed = append(f.resumed, e.JobFile)
+	return f.broken[e.Attempt]
+}
+
+func (f *fake) Tell(_ context.Context, s job.Stored, e job.Entry) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, event := range s.Record.Published(e.Published).Outbox {
+		f.told[s.Job.ID] = append(f.told[s.Job.ID], event.Type)
+	}
+	return nil
+}
+
+func TestTick(t *testing.T) {
+	f := newFake()
+	f.add(t, "same", look("same", job.TrainerRunning))
+	f.add(t, "moved", look("moved", job.TrainerQueued))
+	f.add(t, "ended", look("ended", job.TrainerRunning))
+	f.add(t, "late", look("late", job.TrainerQueued)) // the list lags: only a direct look finds it
+	f.listed = []job.Look{look("same", job.TrainerRunning), look("moved", job.TrainerRunning)}
+	f.direct = map[string]job.Look{"ended": look("ended", job.TrainerSucceeded), "late": look("late", job.TrainerQueued)}
+	f.entries = append(f.entries, job.Entry{Attempt: "w", JobFile: "waiting/job.yaml", State: job.Waiting}, job.Entry{Attempt: "a", JobFile: "accepted/job.yaml", State: job.Accepted})
+	if err := f.watcher(t).Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]job.EventType{"moved": {job.JobRunning}, "ended": {job.JobSucceeded}}
+	if diff := cmp.Diff(want, f.told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+	slices.Sort(f.gets)
+	if diff := cmp.Diff([]string{"ended", "late"}, f.gets); diff != "" {
+		t.Errorf("direct looks (-want +got): only what the list does not show is worth one:\n%s", diff)
+	}
+	slices.Sort(f.resumed)
+	if diff := cmp.Diff([]string{"accepted/job.yaml", "waiting/job.yaml"}, f.resumed); diff != "" {
+		t.Errorf("resumed (-want +got):\n%s", diff)
+	}
+}
+
+// What was written but not told, or told in part, is told by the tick though the
+// job did not move.
+func TestTickTellsWhatIsUntold(t *testing.T) {
+	for name, spoil := range map[string]func(*job.Entry){
+		"unpublished": func(e *job.Entry) { e.Published-- },
+		"in part":     func(e *job.Entry) { e.Revision = 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake()
+			f.add(t, "j", look("j", job.TrainerRunning))
+			spoil(&f.entries[0])
+			f.listed = []job.Look{look("j", job.TrainerRunning)}
+			told := 0
+			w, err := watcher.New(f, trainer{f}, counter{&told}, f, watcher.Options{Instance: "test", Parallel: 1, Now: func() time.Time { return f.now }, Logger: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Tick(t.Context()); err != nil || told != 1 {
+				t.Errorf("told %d times, %v", told, err)
+			}
+		})
+	}
+}
+
+type counter struct{ n *int }
+
+func (c counter) Tell(context.Context, job.Stored, job.Entry) error { *c.n++; return nil }
+
+// One bad attempt never stops the rest, and every failure is reported.
+func TestTickGoesOn(t *testing.T) {
+	f := newFake()
+	one, two := errors.New("one"), errors.New("two")
+	for _, id := range []string{"a", "b", "c", "d", "e"} {
+		f.add(t, id, look(id, job.TrainerRunning))
+		f.direct[id] = look(id, job.TrainerSucceeded)
+	}
+	f.broken["a"], f.broken[f.entries[3].Attempt] = one, two
+	err := f.watcher(t).Tick(t.Context())
+	if !errors.Is(err, one) || !errors.Is(err, two) {
+		t.Errorf("Tick: %v, want both failures", err)
+	}
+	if len(f.told) != 3 {
+		t.Errorf("told of %v, want the three others", f.told)
+	}
+}
+
+// Without the trainer's list nothing is said of jobs, but drops are decided.
+func TestTickWithoutTheList(t *testing.T) {
+	f := newFake()
+	f.listErr = errors.New("unavailable")
+	f.add(t, "j", look("j", job.TrainerRunning))
+	f.entries = append(f.entries, job.Entry{Attempt: "w", JobFile: "waiting/job.yaml", State: job.Waiting})
+	if err := f.watcher(t).Tick(t.Context()); !errors.Is(err, f.listErr) {
+		t.Errorf("Tick: %v", err)
+	}
+	if len(f.gets) != 0 || len(f.told) != 0 || len(f.resumed) != 1 {
+		t.Errorf("direct looks %v, told %v, resumed %v", f.gets, f.told, f.resumed)
+	}
+}
+
+// A job is lost after three direct looks that found nothing, and ten minutes.
+func TestTickFindsLostJobs(t *testing.T) {
+	f := newFake()
+	f.add(t, "j", look("j", job.TrainerQueued))
+	w := f.watcher(t)
+	for i, minutes := range []int{1, 2, 3, 10} {
+		if len(f.told) != 0 {
+			t.Fatalf("told %v after %d looks", f.told, i)
+		}
+		f.now = start.Add(time.Duration(minutes) * time.Minute)
+		if err := w.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(map[string][]job.EventType{"j": {job.JobLost}}, f.told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
+func TestNewRefusesMissingParts(t *testing.T) {
+	if _, err := watcher.New(nil, nil, nil, nil, watcher.Options{}); err == nil || !strings.Contains(err.Error(), "is required") {
+		t.Errorf("New without parts: %v", err)
+	}
+}
