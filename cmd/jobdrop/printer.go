@@ -55,7 +55,7 @@ func (p *printer) event(e cloudevents.Event, t event.Type, body event.Body) bool
 		return true
 	}
 	name := strings.TrimSuffix(strings.TrimPrefix(string(t), "dev.jobdrop."), ".v1")
-	fmt.Fprintf(p.out, "%s  %-14s %s\n", clock(e.Time()), name, printable(detail(t, body)))
+	fmt.Fprintf(p.out, "%s  %-14s %s\n", clock(e.Time()), name, strings.ReplaceAll(printable(detail(t, body)), "\n", "\n    "))
 	if t == event.DropRejected || t == event.DropIncomplete || t == event.DropAccepted {
 		for _, v := range body.Violations {
 			fmt.Fprintf(p.out, "    %s\n", printable(v.String()))

@@ -177,14 +177,20 @@ func dropAndFollow(ctx context.Context, stack *local.Stack, dir string, d job.Dr
 		case body := <-verdict:
 			return conclude(ctx, stack, p, body, jobDir)
 		case err := <-ended:
+			if ctx.Err() != nil {
+				return interrupted()
+			}
 			return fault(fmt.Errorf("lifecycle events ended: %w", err))
 		case <-waiting.C:
 			p.waits(ctx, stack, d.Folder)
 		case <-ctx.Done():
-			return exit(exitFailed, "interrupted: the job, if it ran, was ended")
+			return interrupted()
 		}
 	}
 }
+
+// interrupted ends a run that someone stopped: the stack's end is the job's.
+func interrupted() error { return exit(exitFailed, "interrupted: the job, if it ran, was ended") }
 
 // prepareJobDir makes the bucket of the job file's job directory: in the cloud
 // it would be there. It gives the directory, or nothing.
