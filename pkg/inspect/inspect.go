@@ -85,6 +85,9 @@ func File(name string, data []byte, p policy.Policy) Result {
 	return r
 }
 
+// maxPackages is the API's (TrainingInput.packageUris).
+const maxPackages = 100
+
 // check checks what can be known without the packages' contents.
 func check(d job.Drop, jobFile job.Object, file *jobspec.File, p policy.Policy) Result {
 	r := Result{Options: file.Options}
@@ -92,6 +95,9 @@ func check(d job.Drop, jobFile job.Object, file *jobspec.File, p policy.Policy) 
 		file.Spec.JobID = job.DefaultJobID(jobFile)
 	}
 	if t := file.Spec.TrainingInput; t != nil {
+		// One more than may be, for the rule to see: a hostile list is not
+		// worth the work.
+		t.PackageURIs = t.PackageURIs[:min(len(t.PackageURIs), maxPackages+1)]
 		r.Resolution = d.Resolve(t.PackageURIs, t.HasImage(), file.Options.Packages)
 		t.PackageURIs = r.Resolution.URIs
 		if r.Resolution.Ambiguous {

@@ -1,6 +1,10 @@
 package job
 
-import "time"
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+)
 
 // RecordVersion is the form of the records that this code writes. A revision
 // refuses to rewrite a newer one's record.
@@ -165,7 +169,8 @@ type Summary struct {
 	JobDir         string   `json:"jobDir,omitempty"`
 }
 
-// Summarize gives the summary of a job.
+// Summarize gives the summary of a job. Texts are shortened: the summary stands
+// in every event, and a message has a limit.
 func Summarize(s *Spec) *Summary {
 	t := s.TrainingInput
 	if t == nil {
@@ -179,7 +184,32 @@ func Summarize(s *Spec) *Summary {
 	if t.HasImage() {
 		sum.ImageURI = t.MasterConfig.ImageURI
 	}
+	for _, text := range [...]*string{
+		&sum.Region, &sum.ScaleTier, &sum.MasterType, &sum.RuntimeVersion, &sum.PythonVersion,
+		&sum.PythonModule, &sum.ImageURI, &sum.JobDir,
+	} {
+		*text = Shorten(*text, summaryText)
+	}
 	return sum
+}
+
+// summaryText is the longest text of a summary, in bytes: an object's name has
+// at most 1,024, its bucket 222.
+const summaryText = 1300
+
+// Shorten cuts a text that is longer than limit bytes, between characters, and
+// ends it with an ellipsis then. What is no UTF-8 is replaced.
+func Shorten(text string, limit int) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if len(text) <= limit {
+		return text
+	}
+	const ellipsis = "…"
+	cut := limit - len(ellipsis)
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + ellipsis
 }
 
 // Times are what happened when. Dropped is the storage service's time, Created,

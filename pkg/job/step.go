@@ -58,6 +58,7 @@ func (r Record) Published(sequence int64) Record {
 
 // NewRecord gives the record of an attempt that was never seen before.
 func NewRecord(jobFile Object, now time.Time) Record {
+	jobFile.CorrelationID = Shorten(jobFile.CorrelationID, correlationText)
 	return Record{
 		RecordVersion: RecordVersion,
 		Attempt:       AttemptKey(jobFile),
@@ -66,6 +67,10 @@ func NewRecord(jobFile Object, now time.Time) Record {
 		Times:         Times{Dropped: jobFile.Created, Seen: now.UTC()},
 	}
 }
+
+// correlationText is the longest correlation ID, in bytes: metadata may have
+// 8 KiB, an attribute of a message 1,024 bytes.
+const correlationText = 256
 
 // emit adds an event of the record as it stands now.
 func (r *Record) emit(t EventType, now time.Time) {
@@ -241,7 +246,7 @@ func (o Postpone) apply(r *Record, _ time.Time) error {
 	if r.State != Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {
 		return errNothingNew
 	}
-	r.Creating, r.Reason = nil, o.Reason
+	r.Creating, r.Reason = nil, Shorten(o.Reason, summaryText)
 	return nil
 }
 
@@ -255,6 +260,7 @@ func (o Refuse) apply(r *Record, now time.Time) error {
 	if r.State != Accepted {
 		return errNothingNew
 	}
+	o.Failure.Message = Shorten(o.Failure.Message, trainerText)
 	r.Reason, r.Error = "the trainer refused the job", &o.Failure
 	r.Violations = append(slices.Clone(r.Violations), o.Violations...)
 	r.conclude(Rejected, DropRejected, now)
@@ -344,12 +350,12 @@ func (r *Record) follow(o Look, now time.Time) {
 		r.conclude(Succeeded, JobSucceeded, now)
 	case TrainerFailed:
 		enter(o.State)
-		r.Error = &Failure{Message: o.Message}
+		r.Error = &Failure{Message: Shorten(o.Message, trainerText)}
 		r.conclude(Failed, JobFailed, now)
 	case TrainerCancelled:
 		enter(o.State)
 		if o.Message != "" {
-			r.Error = &Failure{Message: o.Message}
+			r.Error = &Failure{Message: Shorten(o.Message, trainerText)}
 		}
 		if r.Timeout = r.timedOut(); r.Timeout != nil {
 			r.conclude(TimedOut, JobTimedOut, now)
@@ -358,6 +364,10 @@ func (r *Record) follow(o Look, now time.Time) {
 		}
 	}
 }
+
+// trainerText is the longest message of the trainer that is kept, in bytes: a
+// traceback, not a log.
+const trainerText = 32 << 10
 
 // Absent limits: a job is lost when direct looks found nothing three times and
 // ten minutes after it was created.

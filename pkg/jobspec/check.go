@@ -17,6 +17,7 @@ type rule struct {
 func jobRules() []rule {
 	return []rule{
 		{"job-id-format", jobIDFormat},
+		{"job-id-length", jobIDLength},
 		{"label-count", labelCount},
 		{"label-key", labelKey},
 		{"label-value", labelValue},

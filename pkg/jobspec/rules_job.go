@@ -41,8 +41,28 @@ func validJobID(id string) string {
 	return id
 }
 
-// maxLabels is Google Cloud's bound for a resource.
-const maxLabels = 64
+// An ID is part of object names and of message attributes, which end at 1,024
+// bytes; the service's own bound is documented nowhere, 128 is what people say.
+const (
+	maxJobID     = 512
+	longestJobID = 128
+)
+
+// jobIDLength is jobdrop's own.
+func jobIDLength(c *check) {
+	v := job.Violation{Found: fmt.Sprintf("%d characters", len(c.spec.JobID)), Remedy: "write a shorter ID"}
+	switch n := len(c.spec.JobID); {
+	case n > maxJobID:
+		v.Message, v.Allowed = "the job ID is longer than jobdrop can carry", fmt.Sprintf("at most %d characters", maxJobID)
+		c.fail("jobId", v)
+	case n > longestJobID:
+		v.Message = fmt.Sprintf("job IDs of more than %d characters may be refused by the service", longestJobID)
+		c.warn("jobId", v)
+	}
+}
+
+// maxLabels is Google Cloud's bound for a resource, less jobdrop's own three.
+const maxLabels = 64 - 3
 
 // labelCount: Google Cloud, "Requirements for labels".
 func labelCount(c *check) {
@@ -50,7 +70,7 @@ func labelCount(c *check) {
 		c.fail("labels", job.Violation{
 			Message: "there are too many labels",
 			Found:   strconv.Itoa(n),
-			Allowed: fmt.Sprintf("at most %d", maxLabels),
+			Allowed: fmt.Sprintf("at most %d: the service takes 64, and jobdrop adds 3", maxLabels),
 			Remedy:  "remove labels",
 		})
 	}

@@ -163,9 +163,13 @@ func (s *Submitter) look(ctx context.Context, bucket, folder, attempt string) er
 	return fmt.Errorf("gs://%s/%s: %w, %d times", bucket, folder, err, looks)
 }
 
-// folderLimit bounds the objects of a folder, so that a listing ends: a drop is
-// one job file and at most 100 packages (TrainingInput.packageUris).
-const folderLimit = 10_000
+// A drop is one job file and at most 100 packages (TrainingInput.packageUris).
+// folderLimit bounds all objects of a folder, so that a listing ends; partLimit
+// those that may be parts of a drop, which are kept and told of.
+const (
+	folderLimit = 10_000
+	partLimit   = 1_000
+)
 
 func (s *Submitter) list(ctx context.Context, bucket, folder string) (job.Drop, error) {
 	var parts []job.Object
@@ -178,6 +182,9 @@ func (s *Submitter) list(ctx context.Context, bucket, folder string) (job.Drop, 
 			if job.IsPart(o.Name, o.Size) {
 				parts = append(parts, o.Object)
 			}
+		}
+		if len(parts) > partLimit {
+			return fmt.Errorf("gs://%s/%s: %w: more than %d job files and packages", bucket, folder, job.ErrTooLarge, partLimit)
 		}
 		return nil
 	})
