@@ -11,7 +11,7 @@ func TestExitCodes(t *testing.T) {
 		name   string
 		args   []string
 		code   int
-		stderr string
+		output string // on either stream
 	}{
 		{"no such command", []string{"rnu"}, exitUsage, "unknown command"},
 		{"no such flag", []string{"run", "--foo", dropsDir}, exitUsage, "unknown flag: --foo"},
@@ -23,19 +23,21 @@ func TestExitCodes(t *testing.T) {
 		{"nothing to validate", []string{"validate"}, exitUsage, "requires at least 1 arg"},
 		{"no such path", []string{"validate", "none"}, exitUsage, "no such file"},
 		{"no such Python", []string{"run", dropsDir + "/hello", "--python", "/nonexistent/python3"}, exitMissing, "/nonexistent/python3"},
-		{"a job that fails", []string{"run", dropsDir + "/fails"}, exitFailed, ""},
-		{"a job that never ends", []string{"run", dropsDir + "/endless"}, exitFailed, ""},
-		{"a package that never comes", []string{"run", dropsDir + "/incomplete"}, exitRejected, ""},
+		{"a folder without a job file", []string{"run", dropsDir}, exitRejected, "drops is incomplete: it holds no job file"},
+		{"a job that fails", []string{"run", dropsDir + "/fails"}, exitFailed, "\n    ValueError: learning rate must be positive, got -0.1\n"},
+		{"a job that never ends", []string{"run", dropsDir + "/endless"}, exitFailed, "job.timed_out  run limit of 5s, enforced by the trainer"},
+		{"a package that never comes", []string{"run", dropsDir + "/incomplete"}, exitRejected, "drop.incomplete missing trainer-0.2.tar.gz"},
 		{"help", []string{"run", "--help"}, exitSucceeded, ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			var stdout, stderr bytes.Buffer
 			if code := run(t.Context(), test.args, strings.NewReader(""), &stdout, &stderr); code != test.code {
 				t.Errorf("exit %d, want %d: %s", code, test.code, stderr.String())
 			}
-			if !strings.Contains(stderr.String(), test.stderr) {
-				t.Errorf("standard error is %q, want %q in it", stderr.String(), test.stderr)
+			if output := stdout.String() + stderr.String(); !strings.Contains(output, test.output) {
+				t.Errorf("output is %q, want %q in it", output, test.output)
 			}
 		})
 	}

@@ -14,10 +14,23 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// New starts a Cloud Storage that ends with the test, holding the buckets.
+// New starts a Cloud Storage in memory that ends with the test, holding the
+// buckets.
 func New(t testing.TB, buckets ...string) (*gcs.Client, *fakestorage.Server) {
 	t.Helper()
-	server, err := fakestorage.NewServerWithOptions(fakestorage.Options{Scheme: "http", Host: "127.0.0.1"})
+	return start(t, "", buckets)
+}
+
+// OnDisk is [New] for many objects: in memory each write looks at all of them.
+// It keeps one generation of each.
+func OnDisk(t testing.TB, buckets ...string) (*gcs.Client, *fakestorage.Server) {
+	t.Helper()
+	return start(t, t.TempDir(), buckets)
+}
+
+func start(t testing.TB, root string, buckets []string) (*gcs.Client, *fakestorage.Server) {
+	t.Helper()
+	server, err := fakestorage.NewServerWithOptions(fakestorage.Options{Scheme: "http", Host: "127.0.0.1", StorageRoot: root})
 	if err != nil {
 		t.Fatalf("cloud storage: %v", err)
 	}

@@ -109,7 +109,7 @@ func TestGenerations(t *testing.T) {
 }
 
 func TestListPages(t *testing.T) {
-	c, server := storagetest.New(t, "b")
+	c, server := storagetest.OnDisk(t, "b")
 	var want []string
 	for i := range 2500 {
 		name := fmt.Sprintf("dir/%04d", i)
