@@ -54,8 +54,9 @@ func (p *printer) event(e cloudevents.Event, t event.Type, body event.Body) bool
 		_ = encodeEvent(p.out, e) // standard output that is closed ends the process
 		return true
 	}
+	// Lines bear the time at which they came: an event's own stands in its JSON.
 	name := strings.TrimSuffix(strings.TrimPrefix(string(t), "dev.jobdrop."), ".v1")
-	fmt.Fprintf(p.out, "%s  %-14s %s\n", clock(e.Time()), name, strings.ReplaceAll(printable(detail(t, body)), "\n", "\n    "))
+	fmt.Fprintf(p.out, "%s  %-14s %s\n", clock(time.Now()), name, strings.ReplaceAll(printable(detail(t, body)), "\n", "\n    "))
 	if t == event.DropRejected || t == event.DropIncomplete || t == event.DropAccepted {
 		for _, v := range body.Violations {
 			fmt.Fprintf(p.out, "    %s\n", printable(v.String()))
