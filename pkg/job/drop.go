@@ -38,13 +38,12 @@ func (o Object) Base() string { return path.Base(o.Name) }
 // an object at the bucket's root.
 func Folder(name string) string { return name[:strings.LastIndexByte(name, '/')+1] }
 
+// JobFileNames are the names that a job file may have in its folder.
+func JobFileNames() []string { return []string{"job.yaml", "job.yml", "job.json"} }
+
 // IsJobFile tells whether an object's name is that of a job file.
 func IsJobFile(name string) bool {
-	switch path.Base(name) {
-	case "job.yaml", "job.yml", "job.json":
-		return !strings.HasSuffix(name, "/")
-	}
-	return false
+	return !strings.HasSuffix(name, "/") && slices.Contains(JobFileNames(), path.Base(name))
 }
 
 // IsPackage tells whether an object's name is that of a Python package.
@@ -72,6 +71,9 @@ type Drop struct {
 	// JobFiles and Packages are sorted by name.
 	JobFiles []Object
 	Packages []Object
+	// TooLarge tells that the folder holds more than a drop can have; its
+	// packages were not listed then.
+	TooLarge bool
 }
 
 // Assemble makes a drop of the objects that lie directly in a folder.

@@ -56,7 +56,10 @@ func (d Drop) resolve(r *Resolution, uri string, pins []Pin) {
 		return
 	}
 	if strings.Contains(name, "/") || !IsPackage(name) {
-		r.URIs = append(r.URIs, uri) // no file of the folder can be meant: for the rules to tell
+		r.URIs = append(r.URIs, uri) // no package of the folder can be meant: for the rules to tell
+		if own {
+			r.Outside = append(r.Outside, uri) // nothing of it would be checked or staged
+		}
 		return
 	}
 	r.URIs = append(r.URIs, "gs://"+d.Bucket+"/"+d.Folder+name)

@@ -226,6 +226,8 @@ func (o TakeClaim) apply(r *Record, now time.Time) error {
 	if r.State != Accepted || !r.Claimable(now) {
 		return errNothingNew
 	}
+	// Whoever held the claim before may have asked, and died.
+	r.Unknown = r.Unknown || r.Creating != nil
 	r.Creating = &o.Claim
 	return nil
 }
@@ -240,12 +242,15 @@ func (r Record) Claimable(now time.Time) bool {
 type Postpone struct {
 	Nonce  string
 	Reason string
+	// Unknown tells that the create may have had an effect all the same.
+	Unknown bool
 }
 
 func (o Postpone) apply(r *Record, _ time.Time) error {
 	if r.State != Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {
 		return errNothingNew
 	}
+	r.Unknown = r.Unknown || o.Unknown
 	r.Creating, r.Reason = nil, Shorten(o.Reason, summaryText)
 	return nil
 }

@@ -357,3 +357,74 @@ func TestStepProperties(t *testing.T) {
 		}
 	}
 }
+
+// A verdict ends every claim, and keeps what was warned of.
+func TestStepVerdicts(t *testing.T) {
+	a := accept(nil)
+	a.Warnings = []Violation{{Rule: "warned", Severity: Warning}}
+	r, _ := play(t, step{0, a}, step{1, Refuse{Violations: []Violation{{Rule: "refused"}}}})
+	if r.Creating != nil || len(r.Violations) != 2 || r.Violations[0].Rule != "warned" || r.Times.Concluded.IsZero() {
+		t.Errorf("claim %v, violations %v, concluded %s", r.Creating, r.Violations, r.Times.Concluded)
+	}
+	r, _ = play(t, step{0, Withdraw{Reason: "a duplicate", JobID: "mine"}})
+	if r.Job.ID != "mine" || r.Outbox[0].Body.Job.ID != "mine" {
+		t.Errorf("a duplicate names job %q", r.Job.ID)
+	}
+}
+
+// A job that jobdrop itself cancelled was not ended by the trainer's limit.
+func TestStepCancelledByJobdrop(t *testing.T) {
+	r, _ := play(t, step{0, accept(&Scheduling{MaxRunningTime: "60s"})}, step{1, look(TrainerRunning, 0, 0, never)})
+	r.CancelRequested = &CancelRequest{Kind: "run", At: at(70 * time.Second)}
+	r, _, err := Step(r, look(TrainerCancelled, 0, 0, 75*time.Second), at(80*time.Second))
+	if err != nil || r.Timeout != nil {
+		t.Errorf("timeout %+v, %v; want none that the trainer enforced", r.Timeout, err)
+	}
+}
+
+// A create whose outcome nobody learnt is remembered.
+func TestStepUnknownOutcome(t *testing.T) {
+	take := TakeClaim{Claim: Claim{Until: at(5 * time.Minute), Nonce: "n2"}}
+	for name, steps := range map[string][]step{
+		"the holder of the claim died": {{0, accept(nil)}, {2 * time.Minute, take}},
+		"no answer":                    {{0, accept(nil)}, {1, Postpone{Nonce: "n1", Unknown: true}}, {2, take}},
+	} {
+		if r, _ := play(t, steps...); !r.Unknown {
+			t.Errorf("%s: the outcome is taken to be known", name)
+		}
+	}
+	if r, _ := play(t, step{0, accept(nil)}, step{1, Postpone{Nonce: "n1"}}, step{2, take}); r.Unknown {
+		t.Error("a create that was never made, for want of quota, counts as one of unknown outcome")
+	}
+}
+
+func TestDue(t *testing.T) {
+	minute := Incomplete{Missing: []string{"a"}, ReportAfter: time.Minute, ExpireAfter: time.Hour}
+	tests := []struct {
+		name  string
+		steps []step
+		want  time.Time
+	}{
+		{"waiting", []step{{0, minute}}, at(time.Minute)},
+		{"reported", []step{{0, minute}, {time.Minute, minute}}, at(time.Hour)},
+		{"held", []step{{0, Hold{Until: at(time.Second)}}}, at(time.Second)},
+		{"claimed", []step{{0, accept(nil)}}, at(time.Minute)},
+		{"over", []step{{0, Reject{}}}, time.Time{}},
+	}
+	for _, test := range tests {
+		if r, _ := play(t, test.steps...); !r.Due().Equal(test.want) {
+			t.Errorf("%s: due %s, want %s", test.name, r.Due(), test.want)
+		}
+	}
+}
+
+func TestNext(t *testing.T) {
+	for want, steps := range map[Action][]step{
+		Decide: {{0, Hold{Until: at(1)}}}, Create: {{0, accept(nil)}},
+		Follow: {{0, accept(nil)}, {1, look(TrainerQueued, 0, never, never)}}, Close: {{0, Reject{}}},
+	} {
+		if r, _ := play(t, steps...); Next(r) != want {
+			t.Errorf("in state %s: %s, want %s", r.State, Next(r), want)
+		}
+	}
+}

@@ -217,7 +217,7 @@ func TestParseRefuses(t *testing.T) {
 		{"empty", "", [][]string{{"job.yaml: the job file is empty"}}},
 		{"comments only", "# later\n", [][]string{{"job file is empty"}}},
 		{"null", "---\n~\n", [][]string{{"job file is empty"}}},
-		{"too large", strings.Repeat("#", MaxSize+1), [][]string{{"1048577 bytes", "at most 1048576 bytes"}}},
+		{"too large", strings.Repeat("#", MaxSize+1), [][]string{{"more than 1048576 bytes", "at most 1048576 bytes"}}},
 		{"no space after a colon", "trainingInput:\n  masterConfig:imageUri: x\n", [][]string{{":2:3: ", "a space or a line break after masterConfig:"}}},
 		{"syntax", "trainingInput:\n  region: us-east1\n  masterConfig:imageUri: x: y\n", [][]string{{":3:3: the job file is not valid YAML: mapping values are not allowed"}}},
 		{"syntax in the first line", "a: b: c\n", [][]string{{":1:1: ", "not valid YAML"}}},

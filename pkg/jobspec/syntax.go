@@ -24,7 +24,7 @@ func load(data []byte) (*yaml.Node, *job.Violation) {
 	if len(data) > MaxSize {
 		return nil, &job.Violation{
 			Rule:    "file-size",
-			Found:   strconv.Itoa(len(data)) + " bytes",
+			Found:   fmt.Sprintf("more than %d bytes", MaxSize),
 			Allowed: fmt.Sprintf("at most %d bytes", MaxSize),
 			Message: "the job file is too large",
 			Remedy:  "move data out of the job file, into a package or an object that the trainer reads",

@@ -35,8 +35,10 @@ type Limits struct {
 	Ratio int64
 	// Entries is the most files, folders and links.
 	Entries int
-	// Name is the most bytes in an entry's name.
-	Name int
+	// Name is the most bytes in an entry's name, Names in all of them: they
+	// are kept while the package is inspected.
+	Name  int
+	Names int64
 	// Violations is the most that are reported; one more tells of the rest.
 	Violations int
 }
@@ -45,13 +47,14 @@ type Limits struct {
 // stays far below.
 func DefaultLimits() Limits {
 	return Limits{
-		Bytes:      1 << 30,   // read in half a minute, within a function's deadline
-		Spool:      128 << 20, // a function's /tmp is its memory
-		Unpacked:   4 << 30,   // some seconds per GiB to unpack, and a small part of a replica's disk
-		Ratio:      200,       // source has 3 to 10, logs and tables up to 100, a bomb 1,000
-		Entries:    50_000,    // the largest frameworks have some 15,000
-		Name:       1024,      // below any file system's bound for a path
-		Violations: 20,        // more are not read by anyone
+		Bytes:      1 << 30,  // read in half a minute, within a function's deadline
+		Spool:      64 << 20, // a function's /tmp is its memory
+		Unpacked:   4 << 30,  // some seconds per GiB to unpack, and a small part of a replica's disk
+		Ratio:      200,      // source has 3 to 10, logs and tables up to 100, a bomb 1,000
+		Entries:    50_000,   // the largest frameworks have some 15,000
+		Name:       1024,     // below any file system's bound for a path
+		Names:      4 << 20,  // 50,000 names of 80 bytes, as source trees have
+		Violations: 20,       // more are not read by anyone
 	}
 }
 
@@ -116,6 +119,7 @@ type inspection struct {
 	src    *source
 	report *Report
 	found  *modules
+	names  int64 // bytes of all entries' names so far
 
 	list       []job.Violation
 	rest       int
@@ -167,6 +171,15 @@ func (in *inspection) entry(name string) (sound, more bool) {
 			Message: "the package has too many entries",
 			Allowed: fmt.Sprintf("at most %d", in.limits.Entries),
 			Remedy:  "leave data, virtual environments and caches out of the package",
+		})
+		return false, false
+	}
+	if in.names += int64(len(name)); in.names > in.limits.Names {
+		in.fail(job.Violation{
+			Rule:    "package-entry-name",
+			Message: "the names of the package's entries are too long in all",
+			Allowed: fmt.Sprintf("at most %d bytes", in.limits.Names),
+			Remedy:  "shorten the names of folders and files, or pack fewer",
 		})
 		return false, false
 	}

@@ -147,7 +147,7 @@ func noise(n int) string {
 }
 
 func small() Limits {
-	return Limits{Bytes: 1 << 20, Spool: 1 << 20, Unpacked: 8 << 20, Ratio: 200, Entries: 50, Name: 100, Violations: 5}
+	return Limits{Bytes: 1 << 20, Spool: 1 << 20, Unpacked: 8 << 20, Ratio: 200, Entries: 50, Name: 100, Names: 4000, Violations: 5}
 }
 
 const whl = "trainer-0.1-py3-none-any.whl"
@@ -259,6 +259,7 @@ func TestInspect(t *testing.T) {
 		{"wheel with bzip2", whl, rawWheel(t, &zip.FileHeader{Name: "x", Method: 12, CompressedSize64: 5, UncompressedSize64: 5}), []string{"warning package-compression: found x"}},
 		{"wheel encrypted", whl, rawWheel(t, &zip.FileHeader{Name: "x", Flags: 1, CompressedSize64: 5, UncompressedSize64: 5}), []string{"error package-encrypted: found x"}},
 		{"wheel that lies of a size", whl, rawWheel(t, &zip.FileHeader{Name: "x", CompressedSize64: 5, UncompressedSize64: 3}), []string{"error package-damaged: found x"}},
+		{"long names in all", "", sdist(t, project(manyNames(45, 95)...)...), []string{"error package-entry-name: at most 4000 bytes"}},
 		{"wheel with a nameless entry", whl, rawWheel(t, &zip.FileHeader{}), []string{"error package-entry-name: no name"}},
 		{"wheel bomb", whl, wheel(t, release(file("x", zeros))...), []string{"error package-ratio: far more"}},
 		{"wheel too much", whl, wheel(t, release(file("x", zeros+zeros))...), []string{"error package-unpacked: at most 8388608"}},
@@ -588,4 +589,13 @@ func BenchmarkInspect(b *testing.B) {
 			}
 		})
 	}
+}
+
+// manyNames gives files whose names have the length given.
+func manyNames(n, length int) (files []entry) {
+	for i := range n {
+		name := fmt.Sprintf("trainer-0.1/%02d", i)
+		files = append(files, file(name+strings.Repeat("a", length-len(name)), ""))
+	}
+	return files
 }

@@ -19,11 +19,16 @@ func (in *inspection) wheel(base string) (err error) {
 	if err != nil {
 		return err
 	}
+	// Removed at once, where the system allows it, so that a process that is
+	// killed leaves nothing.
+	early := os.Remove(tmp.Name())
 	defer func() {
 		closeErr := tmp.Close()
-		removeErr := os.Remove(tmp.Name())
+		if early != nil {
+			closeErr = errors.Join(closeErr, os.Remove(tmp.Name()))
+		}
 		if err == nil {
-			err = errors.Join(closeErr, removeErr)
+			err = closeErr
 		}
 	}()
 	counter := &headers{}
