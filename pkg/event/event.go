@@ -26,6 +26,39 @@ type Body = job.Snapshot
 // Type names a lifecycle event.
 type Type = job.EventType
 
+// State is where an attempt stands, see Body.State.
+type State = job.State
+
+// The states of an attempt; [State.Terminal] tells the verdicts.
+const (
+	Waiting   = job.Waiting
+	Held      = job.Held
+	Accepted  = job.Accepted
+	Submitted = job.Submitted
+	Rejected  = job.Rejected
+	Withdrawn = job.Withdrawn
+	Expired   = job.Expired
+	Succeeded = job.Succeeded
+	Failed    = job.Failed
+	Cancelled = job.Cancelled
+	TimedOut  = job.TimedOut
+	Lost      = job.Lost
+)
+
+// TrainerState is a job's state in the words of ml/v1, see Body.Job.State.
+type TrainerState = job.TrainerState
+
+// The states of a job.
+const (
+	TrainerQueued     = job.TrainerQueued
+	TrainerPreparing  = job.TrainerPreparing
+	TrainerRunning    = job.TrainerRunning
+	TrainerSucceeded  = job.TrainerSucceeded
+	TrainerFailed     = job.TrainerFailed
+	TrainerCancelling = job.TrainerCancelling
+	TrainerCancelled  = job.TrainerCancelled
+)
+
 // The lifecycle events, as they stand in the CloudEvent's type. Unknown types
 // may come: skip them.
 const (
@@ -54,7 +87,6 @@ const (
 	ExtensionTrainer       = "trainer"
 	ExtensionSequence      = "sequence"
 	ExtensionCorrelationID = "correlationid"
-	ExtensionTraceparent   = "traceparent"
 )
 
 // Schema is the CloudEvent's dataschema: the version of [Body].
@@ -103,6 +135,10 @@ func Decode(c ce.Event) (Type, Body, error) {
 	if err := c.DataAs(&b); err != nil {
 		return "", b, fmt.Errorf("event %s: %w", c.ID(), err)
 	}
+	// The SDK takes no data at all for a body with nothing in it.
+	if b.Attempt == "" {
+		return "", b, fmt.Errorf("event %s: the body names no attempt", c.ID())
+	}
 	return Type(c.Type()), b, nil
 }
 
@@ -145,6 +181,10 @@ func FromMessage(attributes map[string]string, data []byte) (ce.Event, error) {
 	}
 	if len(fields) == 0 {
 		return ce.Event{}, errors.New("the message has no CloudEvent attributes")
+	}
+	// The SDK's decoder also takes version 0.3, and panics on some of it.
+	if string(fields["specversion"]) != `"`+ce.CloudEventsVersionV1+`"` {
+		return ce.Event{}, fmt.Errorf("the message is no CloudEvent of version %s", ce.CloudEventsVersionV1)
 	}
 	if t := attributes["content-type"]; t != "" {
 		fields["datacontenttype"], _ = json.Marshal(t)

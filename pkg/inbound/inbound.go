@@ -37,10 +37,11 @@ type Receive func(ctx context.Context, e cloudevents.Event) error
 // metadata of at most 8 KiB among them.
 const maxBody = 1 << 20
 
-// deadline bounds the work on one request. It lies below 600 s, the longest
+// deadline bounds the work on one request. It lies below 540 s, the time that
+// deploy/README.md gives the functions, and below 600 s, the longest
 // acknowledgement deadline of a subscription: past that the event is delivered
 // again while the first delivery is still worked on.
-const deadline = 9 * time.Minute
+const deadline = 8 * time.Minute
 
 // Handler serves a function that is woken by events.
 func Handler(receive Receive) http.Handler {
@@ -175,19 +176,15 @@ func wrapped(body io.Reader) (*cloudevents.Event, error) {
 	switch {
 	case m.Attributes["ce-id"] != "":
 		if e, err = event.FromMessage(m.Attributes, m.Data); err != nil {
-			return nil, err
+			e, err = message(p)
 		}
 	case m.Attributes["eventType"] != "" && m.Attributes["bucketId"] != "":
 		e = notification(func(name string) string { return m.Attributes[name] }, m.MessageID, m.PublishTime, m.Data)
 	default:
-		e = cloudevents.NewEvent()
-		e.SetID(m.MessageID)
-		e.SetType("google.cloud.pubsub.topic.v1.messagePublished")
-		e.SetSource("//pubsub.googleapis.com/" + p.Subscription)
-		e.SetTime(m.PublishTime)
-		if err := e.SetData("application/octet-stream", m.Data); err != nil {
-			return nil, err
-		}
+		e, err = message(p)
+	}
+	if err != nil {
+		return nil, err
 	}
 	attempt := ""
 	if p.DeliveryAttempt > 0 {
@@ -197,6 +194,20 @@ func wrapped(body io.Reader) (*cloudevents.Event, error) {
 	return &e, nil
 }
 
+// published is the type of a Pub/Sub message that holds no event known here.
+const published = "google.cloud.pubsub.topic.v1.messagePublished"
+
+// message gives a Pub/Sub message as an event of its own: what it is, is for
+// the function to tell, which can keep it where it makes no sense.
+func message(p pushed) (cloudevents.Event, error) {
+	e := cloudevents.NewEvent()
+	e.SetID(p.Message.MessageID)
+	e.SetType(published)
+	e.SetSource("//pubsub.googleapis.com/" + p.Subscription)
+	e.SetTime(p.Message.PublishTime)
+	return e, e.SetData("application/octet-stream", p.Message.Data)
+}
+
 // unwrapped decodes a Cloud Storage notification whose attributes came as
 // headers.
 func unwrapped(r *http.Request) (*cloudevents.Event, error) {
@@ -204,13 +215,13 @@ func unwrapped(r *http.Request) (*cloudevents.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	published, _ := time.Parse(time.RFC3339, r.Header.Get("X-Goog-Pubsub-Publish-Time"))
-	e := notification(r.Header.Get, r.Header.Get("X-Goog-Pubsub-Message-Id"), published, data)
+	at, _ := time.Parse(time.RFC3339, r.Header.Get("X-Goog-Pubsub-Publish-Time"))
+	e := notification(r.Header.Get, r.Header.Get("X-Goog-Pubsub-Message-Id"), at, data)
 	keepDelivery(&e, r.Header.Get("X-Goog-Pubsub-Delivery-Attempt"), r.Header.Get("X-Goog-Pubsub-Ordering-Key"))
 	return &e, nil
 }
 
-// storageTypes are Eventarc's types for the notifications of Cloud Storage.
+// storageType gives Eventarc's type for a notification of Cloud Storage.
 func storageType(eventType string) string {
 	switch eventType {
 	case "OBJECT_FINALIZE":
@@ -227,14 +238,14 @@ func storageType(eventType string) string {
 
 // notification gives a Cloud Storage notification (payload JSON_API_V1) as the
 // event that Eventarc makes of it.
-func notification(attribute func(string) string, id string, published time.Time, data []byte) cloudevents.Event {
+func notification(attribute func(string) string, id string, at time.Time, data []byte) cloudevents.Event {
 	e := cloudevents.NewEvent()
 	e.SetID(id)
 	e.SetType(storageType(attribute("eventType")))
 	e.SetSource("//storage.googleapis.com/projects/_/buckets/" + attribute("bucketId"))
 	e.SetSubject("objects/" + attribute("objectId"))
-	if !published.IsZero() {
-		e.SetTime(published)
+	if !at.IsZero() {
+		e.SetTime(at)
 	}
 	e.SetDataContentType(cloudevents.ApplicationJSON)
 	e.DataEncoded = data
@@ -270,6 +281,9 @@ func (i *integer) UnmarshalJSON(data []byte) error {
 // name, generation and size are used, and only to decide whether to look: what
 // is there is read from Cloud Storage.
 func DecodeObject(e cloudevents.Event) (job.Object, error) {
+	if e.Type() == published {
+		return job.Object{}, fmt.Errorf("%w: the message holds no event", ErrUndecodable)
+	}
 	if e.Type() != Finalized {
 		return job.Object{}, fmt.Errorf("%w: %s", ErrOtherType, e.Type())
 	}

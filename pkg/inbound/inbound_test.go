@@ -111,6 +111,26 @@ func TestHandlerTakesEveryForm(t *testing.T) {
 	}
 }
 
+// A push whose message makes no sense reaches the function, which can keep it:
+// refused, it would come again and again.
+func TestHandlerPassesOnWhatItCannotRead(t *testing.T) {
+	for name, attributes := range map[string]map[string]string{
+		"nothing known":        {"a": "b"},
+		"a CloudEvent, broken": {"ce-id": "1", "ce-specversion": "9.9"},
+	} {
+		w := httptest.NewRecorder()
+		var got cloudevents.Event
+		inbound.Handler(func(_ context.Context, e cloudevents.Event) error { got = e; return nil }).
+			ServeHTTP(w, plain("application/json", pushJSON(t, attributes, "content")))
+		if _, err := inbound.DecodeObject(got); w.Code != http.StatusNoContent || !errors.Is(err, inbound.ErrUndecodable) {
+			t.Errorf("%s: status %d, %v", name, w.Code, err)
+		}
+		if got.ID() != "77" || string(got.Data()) != "content" {
+			t.Errorf("%s: event %s with %q", name, got.ID(), got.Data())
+		}
+	}
+}
+
 func TestHandlerRefuses(t *testing.T) {
 	missing := binary(objectData)
 	missing.Header.Del("Ce-Source")
@@ -168,12 +188,16 @@ func TestHandlerAnswersAsSettled(t *testing.T) {
 func TestTick(t *testing.T) {
 	for want, err := range map[int]error{http.StatusNoContent: nil, http.StatusInternalServerError: errors.New("x")} {
 		w := httptest.NewRecorder()
+		caller, hangUp := context.WithCancel(t.Context())
 		inbound.Tick(func(ctx context.Context) error {
 			if _, bounded := ctx.Deadline(); !bounded {
 				t.Error("the tick has no deadline")
 			}
+			if hangUp(); ctx.Err() == nil {
+				t.Error("the tick goes on for a caller that has gone")
+			}
 			return err
-		}).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/Watch", nil))
+		}).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/Watch", nil).WithContext(caller))
 		if w.Code != want {
 			t.Errorf("status %d for %v, want %d", w.Code, err, want)
 		}
@@ -198,6 +222,8 @@ func TestDecodeObjectRefuses(t *testing.T) {
 		{"no data", e(inbound.Finalized, ""), inbound.ErrUndecodable},
 		{"no JSON", e(inbound.Finalized, "{"), inbound.ErrUndecodable},
 		{"no name", e(inbound.Finalized, `{"bucket":"b"}`), inbound.ErrUndecodable},
+		{"no bucket", e(inbound.Finalized, `{"name":"n"}`), inbound.ErrUndecodable},
+		{"a message that holds no event", e("google.cloud.pubsub.topic.v1.messagePublished", "x"), inbound.ErrUndecodable},
 		{"no number", e(inbound.Finalized, `{"bucket":"b","name":"n","size":"many"}`), inbound.ErrUndecodable},
 	}
 	for _, test := range tests {
