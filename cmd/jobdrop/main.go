@@ -9,7 +9,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,11 +29,22 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// A second signal ends the program at once.
-	context.AfterFunc(ctx, stop)
+	// SIGPIPE too: who reads the output has gone, and jobs must not outlive it.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	defer stop()
+	// Ending takes the grace that a job's processes have. Further signals do
+	// not cut that short: they would leave processes behind.
+	context.AfterFunc(ctx, func() {
+		time.AfterFunc(endTime, func() {
+			fmt.Fprintf(os.Stderr, "jobdrop: not ended after %s\n", endTime)
+			os.Exit(exitFault)
+		})
+	})
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
+
+// endTime is how long an interrupted command may take to end.
+const endTime = 20 * time.Second
 
 // run runs a command line and gives its exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -81,12 +94,22 @@ This command runs drops on this machine, on an embedded stack that speaks the
 real protocols, and checks them before they are uploaded.`,
 		Example: `  jobdrop run testdata/drops/hello
   jobdrop validate testdata/drops/hello`,
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(runCommand(), validateCommand(), functionsCommand())
 	return root
+}
+
+// version is the module's, as the build recorded it.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return info.Main.Version
 }
 
 // functionsCommand is how the local stack starts the functions: this program

@@ -22,44 +22,87 @@ type printer struct {
 	out  io.Writer // events
 	logs io.Writer // all else
 	json bool
+	// known is closed when attempt is: events may come before.
+	known   chan struct{}
+	attempt string
 
 	mu       sync.Mutex
 	sequence int64
 	waiting  string
+	err      error // the first write that failed
+}
+
+func newPrinter(stdout, stderr io.Writer, json bool) *printer {
+	p := &printer{out: stdout, logs: stdout, json: json, known: make(chan struct{})}
+	if json {
+		p.logs = stderr
+	}
+	return p
+}
+
+// follow says whose events are to be shown: a stack that was kept may still tell
+// of others.
+func (p *printer) follow(attempt string) {
+	p.attempt = attempt
+	close(p.known)
+}
+
+// print writes, and keeps the first failure. The caller holds mu.
+func (p *printer) print(w io.Writer, format string, args ...any) {
+	if _, err := fmt.Fprintf(w, format, args...); err != nil && p.err == nil {
+		p.err = err
+	}
+}
+
+// failed gives the first write that failed.
+func (p *printer) failed() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
 }
 
 // say prints a line of the command's own.
 func (p *printer) say(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	fmt.Fprintf(p.logs, "%s  %s\n", clock(time.Now()), fmt.Sprintf(format, args...))
+	p.print(p.logs, "%s  %s\n", clock(time.Now()), oneLine(fmt.Sprintf(format, args...)))
 }
 
 // log prints a line of the job's log.
 func (p *printer) log(l training.Line) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	fmt.Fprintf(p.logs, "%s    %s | %s\n", clock(l.Time), l.Task, printable(l.Text))
+	p.print(p.logs, "%s    %s | %s\n", clock(l.Time), l.Task, printable(l.Text))
 }
 
-// event prints an event, and tells whether it is new: delivery is at least once.
-func (p *printer) event(e cloudevents.Event, t event.Type, body event.Body) bool {
+// event prints an event of the attempt that is followed, and tells whether it is
+// new: delivery is at least once.
+func (p *printer) event(ctx context.Context, e cloudevents.Event, t event.Type, body event.Body) bool {
+	select {
+	case <-p.known:
+	case <-ctx.Done():
+		return false
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if body.Sequence <= p.sequence {
+	if body.Attempt != p.attempt || body.Sequence <= p.sequence {
 		return false
 	}
 	p.sequence = body.Sequence
 	if p.json {
-		_ = encodeEvent(p.out, e) // standard output that is closed ends the process
+		if data, err := json.Marshal(e); err == nil {
+			p.print(p.out, "%s\n", data)
+		} else if p.err == nil {
+			p.err = err
+		}
 		return true
 	}
 	// Lines bear the time at which they came: an event's own stands in its JSON.
 	name := strings.TrimSuffix(strings.TrimPrefix(string(t), "dev.jobdrop."), ".v1")
-	fmt.Fprintf(p.out, "%s  %-14s %s\n", clock(time.Now()), name, strings.ReplaceAll(printable(detail(t, body)), "\n", "\n    "))
+	p.print(p.out, "%s  %-14s %s\n", clock(time.Now()), name, strings.ReplaceAll(printable(detail(t, body)), "\n", "\n    "))
 	if t == event.DropRejected || t == event.DropIncomplete || t == event.DropAccepted {
 		for _, v := range body.Violations {
-			fmt.Fprintf(p.out, "    %s\n", printable(v.String()))
+			p.print(p.out, "    %s\n", oneLine(v.String()))
 		}
 	}
 	return true
@@ -146,6 +189,9 @@ func (p *printer) outputs(ctx context.Context, stack *local.Stack, jobDir string
 }
 
 func clock(t time.Time) string { return t.Local().Format("15:04:05.000") }
+
+// oneLine keeps what comes from a drop in one line.
+func oneLine(s string) string { return strings.ReplaceAll(printable(s), "\n", "�") }
 
 // printable keeps what comes from a drop from steering a terminal.
 func printable(s string) string {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -78,6 +77,9 @@ func runDrop(ctx context.Context, dir string, o runOptions, stdout, stderr io.Wr
 		return fmt.Errorf("%s is no folder: name the folder that holds the job file and its packages", dir)
 	}
 	python, err := training.FindPython(ctx, o.python)
+	if ctx.Err() != nil {
+		return interrupted()
+	}
 	if err != nil {
 		return &exitError{code: exitMissing, err: err}
 	}
@@ -95,16 +97,21 @@ func runDrop(ctx context.Context, dir string, o runOptions, stdout, stderr io.Wr
 		}
 		defer func() { err = errors.Join(err, fault(os.RemoveAll(data))) }()
 	}
-	p := &printer{out: stdout, json: o.events == "json", logs: stdout}
-	if p.json {
-		p.logs = stderr
-	}
-	stack, err := startStack(ctx, data, python, o, p, stderr)
+	p := newPrinter(stdout, stderr, o.events == "json")
+	failing := make(chan error, 1)
+	stack, err := startStack(ctx, data, python, o, p, stderr, failing)
 	if err != nil {
+		if ctx.Err() != nil {
+			return interrupted()
+		}
 		return &exitError{code: exitFault, err: err}
 	}
-	defer func() { err = errors.Join(err, fault(stack.Close())) }()
-	return dropAndFollow(ctx, stack, dir, d, p)
+	err = dropAndFollow(ctx, stack, dir, d, p, failing)
+	err = errors.Join(err, fault(stack.Close()))
+	if err == nil {
+		err = fault(p.failed())
+	}
+	return err
 }
 
 // fault gives an error of the stack's own the exit code of one.
@@ -115,7 +122,7 @@ func fault(err error) error {
 	return &exitError{code: exitFault, err: err}
 }
 
-func startStack(ctx context.Context, data string, python training.Python, o runOptions, p *printer, stderr io.Writer) (*local.Stack, error) {
+func startStack(ctx context.Context, data string, python training.Python, o runOptions, p *printer, stderr io.Writer, failing chan<- error) (*local.Stack, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -125,6 +132,12 @@ func startStack(ctx context.Context, data string, python training.Python, o runO
 		Functions: []string{self, "functions"},
 		Env:       []string{"JOBDROP_INCOMPLETE_AFTER=" + incompleteAfter.String()},
 		Logs:      p.log,
+		Failing: func(err error) {
+			select {
+			case failing <- err:
+			default: // told of another already
+			}
+		},
 	}
 	if o.verbose {
 		options.FunctionLogs = stderr
@@ -134,20 +147,19 @@ func startStack(ctx context.Context, data string, python training.Python, o runO
 }
 
 // dropAndFollow uploads the drop and follows it to its verdict.
-func dropAndFollow(ctx context.Context, stack *local.Stack, dir string, d job.Drop, p *printer) error {
-	jobDir := prepareJobDir(ctx, stack, dir, d)
-
+func dropAndFollow(ctx context.Context, stack *local.Stack, dir string, d job.Drop, p *printer, failing <-chan error) error {
+	jobDir := prepareJobDir(stack, dir, d)
 	following, stop := context.WithCancel(ctx)
 	defer stop()
 	verdict := make(chan event.Body, 1)
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		ended <- stack.Subscribe(following, "run-"+fmt.Sprint(os.Getpid()), func() { close(ready) }, func(_ context.Context, e cloudevents.Event) error {
+		ended <- stack.Subscribe(following, "run-"+fmt.Sprint(os.Getpid()), func() { close(ready) }, func(ctx context.Context, e cloudevents.Event) error {
 			t, body, err := event.Decode(e)
 			if err != nil {
 				return err
 			}
-			if !p.event(e, t, body) {
+			if !p.event(ctx, e, t, body) {
 				return nil
 			}
 			if body.State.Terminal() || t == event.DropIncomplete {
@@ -165,17 +177,26 @@ func dropAndFollow(ctx context.Context, stack *local.Stack, dir string, d job.Dr
 		return fault(fmt.Errorf("lifecycle events: %w", err))
 	}
 	p.say("dropping %s into gs://%s/%s", dir, local.Inbox, d.Folder)
+	var jobFile job.Object
 	for _, o := range append(d.Packages, d.JobFiles...) {
-		if err := upload(ctx, stack, filepath.Join(dir, o.Base()), d.Folder+o.Base()); err != nil {
+		generation, err := upload(ctx, stack, filepath.Join(dir, o.Base()), o.Name)
+		if err != nil {
 			return fault(err)
 		}
+		jobFile = job.Object{Bucket: local.Inbox, Name: o.Name, Generation: generation}
 	}
+	p.follow(job.AttemptKey(jobFile))
 	waiting := time.NewTicker(time.Second)
 	defer waiting.Stop()
 	for {
 		select {
 		case body := <-verdict:
+			if body.State.Terminal() {
+				awaitClosed(ctx, stack, body.Attempt)
+			}
 			return conclude(ctx, stack, p, body, jobDir)
+		case err := <-failing:
+			return fault(fmt.Errorf("the functions can't take the drop: %w", err))
 		case err := <-ended:
 			if ctx.Err() != nil {
 				return interrupted()
@@ -189,15 +210,40 @@ func dropAndFollow(ctx context.Context, stack *local.Stack, dir string, d job.Dr
 	}
 }
 
+// awaitClosed waits until everything of an attempt is written: its verdict is
+// published before its status.json. What it waits for is no part of the verdict,
+// so it gives up silently.
+func awaitClosed(ctx context.Context, stack *local.Stack, attempt string) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		if _, err := stack.Storage.Stat(ctx, local.State, "open/"+attempt); err != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-poll.C:
+		}
+	}
+}
+
 // interrupted ends a run that someone stopped: the stack's end is the job's.
 func interrupted() error { return exit(exitFailed, "interrupted: the job, if it ran, was ended") }
 
 // prepareJobDir makes the bucket of the job file's job directory: in the cloud
 // it would be there. It gives the directory, or nothing.
-func prepareJobDir(ctx context.Context, stack *local.Stack, dir string, d job.Drop) string {
-	r, err := inspect.Drop(ctx, d, openLocal(dir), policy.Default(local.Project, local.Inbox))
-	if err != nil || job.HasErrors(r.Violations) || r.Spec.TrainingInput == nil {
+func prepareJobDir(stack *local.Stack, dir string, d job.Drop) string {
+	jobFile, _ := d.JobFile()
+	data, err := readLocal(filepath.Join(dir, jobFile.Base()))
+	if err != nil {
 		return "" // Submit will say what is wrong
+	}
+	r := inspect.File(jobFile.Base(), data, policy.Policy{})
+	if job.HasErrors(r.Violations) || r.Spec.TrainingInput == nil {
+		return ""
 	}
 	jobDir := r.Spec.TrainingInput.JobDir
 	if bucket, _, _ := strings.Cut(strings.TrimPrefix(jobDir, "gs://"), "/"); bucket != "" {
@@ -206,10 +252,10 @@ func prepareJobDir(ctx context.Context, stack *local.Stack, dir string, d job.Dr
 	return jobDir
 }
 
-func upload(ctx context.Context, stack *local.Stack, path, name string) error {
+func upload(ctx context.Context, stack *local.Stack, path, name string) (generation int64, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer f.Close()
 	return stack.Storage.Upload(ctx, local.Inbox, name, f, nil)
@@ -231,14 +277,4 @@ func conclude(ctx context.Context, stack *local.Stack, p *printer, body event.Bo
 		p.say("%s: %s; nothing was submitted", body.State, body.Reason)
 	}
 	return &exitError{code: exitRejected}
-}
-
-// encodeEvent gives a CloudEvent in JSON's structured mode.
-func encodeEvent(w io.Writer, e cloudevents.Event) error {
-	data, err := json.Marshal(e)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "%s\n", data)
-	return err
 }

@@ -38,7 +38,7 @@ Exit codes: 0 all are valid, 2 one is rejected or incomplete, 64 wrong usage.`,
 			}
 			var reports []report
 			for _, path := range paths {
-				r, err := validate(c.Context(), path, policy.Default(project, ""))
+				r, err := validate(c.Context(), path, policy.Policy{Project: project})
 				if err != nil {
 					return err
 				}
@@ -120,6 +120,9 @@ func localDrop(dir string) (job.Drop, error) {
 	folder := filepath.Base(absolute) + "/"
 	var objects []job.Object
 	for _, e := range entries {
+		if !job.IsPart(e.Name(), 1) {
+			continue
+		}
 		info, err := os.Stat(filepath.Join(dir, e.Name())) // a link counts as what it points to
 		if err != nil {
 			return job.Drop{}, err
@@ -162,10 +165,10 @@ func printReports(stdout, stderr io.Writer, reports []report, format string) err
 
 func printReport(stdout, stderr io.Writer, r report) {
 	for _, v := range r.Violations {
-		fmt.Fprintln(stdout, v)
+		fmt.Fprintln(stdout, oneLine(v.String()))
 	}
 	if len(r.Missing) > 0 {
-		fmt.Fprintf(stdout, "%s: incomplete: missing %s\n", r.Path, strings.Join(r.Missing, ", "))
+		fmt.Fprintln(stdout, oneLine(fmt.Sprintf("%s: incomplete: missing %s", r.Path, strings.Join(r.Missing, ", "))))
 	}
 	word := "valid"
 	if !r.Valid {

@@ -197,14 +197,15 @@ func (c *Client) Write(ctx context.Context, bucket, name string, data []byte, co
 	return o.Generation, nil
 }
 
-// Upload writes an object of any size as a stream; ctx bounds the whole upload.
-func (c *Client) Upload(ctx context.Context, bucket, name string, content io.Reader, metadata map[string]string) error {
-	_, err := c.service.Objects.Insert(bucket, &storage.Object{Name: name, Metadata: metadata}).
+// Upload writes an object of any size as a stream and gives its generation; ctx
+// bounds the whole upload.
+func (c *Client) Upload(ctx context.Context, bucket, name string, content io.Reader, metadata map[string]string) (int64, error) {
+	o, err := c.service.Objects.Insert(bucket, &storage.Object{Name: name, Metadata: metadata}).
 		Media(content).Fields("generation").Context(ctx).Do()
 	if err != nil {
-		return fmt.Errorf("write gs://%s/%s: %w", bucket, name, classify(err))
+		return 0, fmt.Errorf("write gs://%s/%s: %w", bucket, name, classify(err))
 	}
-	return nil
+	return o.Generation, nil
 }
 
 // Copy copies one generation of an object inside Cloud Storage. A source that

@@ -171,7 +171,7 @@ func TestOpenDoesNotUnpack(t *testing.T) {
 func TestUpload(t *testing.T) {
 	c, _ := storagetest.New(t, "b")
 	const size = 20 << 20 // more than one chunk
-	if err := c.Upload(t.Context(), "b", "large", io.LimitReader(zeros{}, size), map[string]string{"jobdrop-correlation-id": "c"}); err != nil {
+	if _, err := c.Upload(t.Context(), "b", "large", io.LimitReader(zeros{}, size), map[string]string{"jobdrop-correlation-id": "c"}); err != nil {
 		t.Fatal(err)
 	}
 	a, err := c.Stat(t.Context(), "b", "large")

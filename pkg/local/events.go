@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"cloud.google.com/go/pubsub/v2"
@@ -43,15 +44,19 @@ func (s *Stack) deliver(ctx context.Context, m *pubsub.Message) {
 		"Ce-Id":          {m.ID},
 		"Ce-Type":        {inbound.Finalized},
 		"Ce-Source":      {"//storage.googleapis.com/projects/_/buckets/" + m.Attributes["bucketId"]},
-		"Ce-Subject":     {"objects/" + m.Attributes["objectId"]},
+		"Ce-Subject":     {encodeHeader("objects/" + m.Attributes["objectId"])},
 		"Ce-Specversion": {"1.0"},
 		"Ce-Time":        {m.PublishTime.UTC().Format(time.RFC3339Nano)},
 		"Ce-Bucket":      {m.Attributes["bucketId"]},
 	}
-	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
+	backoff := minBackoff
+	for refused := 1; ; refused++ {
 		err := s.post(ctx, "/Submit", header, m.Data)
 		if err == nil {
 			return
+		}
+		if refused == failing && s.options.Failing != nil && ctx.Err() == nil {
+			s.options.Failing(fmt.Errorf("event of %s: %w", m.Attributes["objectId"], err))
 		}
 		s.options.Logger.WarnContext(ctx, "event not taken", "object", m.Attributes["objectId"], "error", err.Error(), "again_in", backoff)
 		select {
@@ -59,7 +64,25 @@ func (s *Stack) deliver(ctx context.Context, m *pubsub.Message) {
 			return
 		case <-time.After(backoff):
 		}
+		backoff = min(2*backoff, maxBackoff)
 	}
+}
+
+// failing is how often an event is refused before someone is told: some seconds.
+const failing = 6
+
+// encodeHeader encodes a header's value as the HTTP binding of CloudEvents asks
+// (3.1.3.2): everything but printable ASCII, and the quote and the percent sign.
+func encodeHeader(value string) string {
+	var b strings.Builder
+	for _, c := range []byte(value) {
+		if c <= ' ' || c >= 0x7f || c == '"' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // post posts to a function, and gives an error unless the answer is 2xx.

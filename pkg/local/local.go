@@ -69,6 +69,9 @@ type Options struct {
 	// Deliveries is how often each storage event is delivered, 1 by default:
 	// Eventarc delivers at least once.
 	Deliveries int
+	// Failing is called when an event was refused so often that waiting alone
+	// will hardly help, with the last answer.
+	Failing func(error)
 	// Logs is called with each line of a job's log.
 	Logs func(training.Line)
 	// FunctionLogs gets what the functions write.

@@ -136,7 +136,7 @@ func upload(t *testing.T, s *local.Stack, drop string, names ...string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = s.Storage.Upload(t.Context(), local.Inbox, drop+"/"+name, f, map[string]string{"jobdrop-correlation-id": "build-42"})
+		_, err = s.Storage.Upload(t.Context(), local.Inbox, drop+"/"+name, f, map[string]string{"jobdrop-correlation-id": "build-42"})
 		f.Close()
 		if err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"time"
 )
@@ -25,6 +26,7 @@ func (s *Stack) environment() []string {
 		"JOBDROP_TRAINER_ENDPOINT=" + s.TrainerURL,
 		"STORAGE_EMULATOR_HOST=" + s.StorageURL,
 		"PUBSUB_EMULATOR_HOST=" + s.PubSub,
+		"TMPDIR=" + os.TempDir(),
 	}, s.options.Env...)
 }
 
