@@ -14,6 +14,7 @@ import (
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 
 	"github.com/jobdrop/jobdrop/pkg/config"
+	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/gcs"
 	"github.com/jobdrop/jobdrop/pkg/inbound"
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -41,10 +42,9 @@ type parking interface {
 	Park(ctx context.Context, source, id string, message any, cause error) error
 }
 
-// claimTime is how long a claim on a create holds: more than twice as long as
-// the trainer's call may take, so that a slow worker's call has ended before
-// another begins.
-const claimTime = 2*aiplatform.CallTimeout + 30*time.Second
+// inspections is how many drops one process inspects at once: each may take some
+// tens of MiB, and a function has 256.
+const inspections = 2
 
 // parallel is how many attempts a tick works on at once: enough to hide the
 // latency of remote calls, few enough for a small instance.
@@ -106,9 +106,11 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	}
 	submit, err := submitter.New(storage, records, trainer, tell, submitter.Options{
 		Instance: c.Instance, Inbox: c.Inbox, Staging: c.Staging,
-		Policy:    policy.Default(c.Project, c.Inbox),
-		Patience:  submitter.Patience{Settle: c.Settle, Incomplete: c.Incomplete, Expire: c.Expire},
-		ClaimTime: claimTime, Now: time.Now, Logger: logger,
+		Policy: policy.Policy{
+			Project: c.Project, Inbox: c.Inbox, Own: []string{c.State, c.Staging, c.Status}, Trainer: trainer.Name(),
+		},
+		Patience: submitter.Patience{Settle: c.Settle, Incomplete: c.Incomplete, Expire: c.Expire},
+		CallTime: aiplatform.CallTimeout, Inspections: inspections, Now: time.Now, Logger: logger,
 	})
 	if err != nil {
 		return nil, err
@@ -120,6 +122,19 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 		return nil, err
 	}
 	return &App{Submitter: submit, Watcher: watch, parking: records, logger: logger}, nil
+}
+
+// message is an event in the JSON form of a Pub/Sub message. The event's own
+// JSON form holds its data as they are, and these may be no JSON: that is why
+// they are parked.
+type message struct {
+	Attributes map[string]string `json:"attributes"`
+	Data       []byte            `json:"data"`
+}
+
+func asMessage(e cloudevents.Event) message {
+	attributes, data := event.ToMessage(e)
+	return message{attributes, data}
 }
 
 // Settle decides whether an event is acknowledged (nil) or delivered again. It
@@ -134,10 +149,10 @@ func (a *App) Settle(ctx context.Context, e cloudevents.Event, err error) error 
 		// A trigger that is set too wide. Redelivery would not change the type.
 		a.logger.WarnContext(ctx, "event ignored", append(attributes, "error", err.Error())...)
 		return nil
-	case errors.Is(err, inbound.ErrUndecodable), errors.Is(err, job.ErrTooLarge):
+	case errors.Is(err, inbound.ErrUndecodable):
 		// No redelivery helps, and no attempt can carry a verdict: keep it for
 		// people, and only then acknowledge.
-		if parkErr := a.parking.Park(ctx, e.Source(), e.ID(), e, err); parkErr != nil {
+		if parkErr := a.parking.Park(ctx, e.Source(), e.ID(), asMessage(e), err); parkErr != nil {
 			err = fmt.Errorf("%w; not parked: %w", err, parkErr)
 			a.logger.ErrorContext(ctx, "event not parked", append(attributes, "error", err.Error())...)
 			return err

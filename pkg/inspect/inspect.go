@@ -1,6 +1,7 @@
 // Package inspect checks a whole drop: the job file, the packages it means, and
 // what the operator's policy says of them. The Submit function and the command
-// line call the same code, so what passes here passes there.
+// line call the same code; what only an installation can know is a warning to the
+// command line.
 package inspect
 
 import (
@@ -51,18 +52,48 @@ func Drop(ctx context.Context, d job.Drop, open Open, p policy.Policy) (Result, 
 	file, vs := jobspec.Parse(jobFile.Base(), data)
 	r := check(d, jobFile, file, p)
 	r.Violations = append(vs, r.Violations...)
-	if !r.Incomplete() {
-		found, err := packages(ctx, r.Resolution.Packages, open)
+	if v, ok := tooLarge(r.Resolution.Packages); ok {
+		r.Violations = append(r.Violations, v)
+	} else if !r.Incomplete() {
+		module := ""
+		if t := file.Spec.TrainingInput; t != nil {
+			module = t.PythonModule
+		}
+		found, err := packages(ctx, r.Resolution.Packages, module, open)
 		if err != nil {
 			return Result{}, err
 		}
-		if v, ok := moduleMissing(file, found.reports); ok && !found.broken() && !flagged(r.Violations, v.Field) {
-			r.Violations = append(r.Violations, v)
+		// Of a package that is broken it is not known what it holds.
+		broken := job.HasErrors(found.violations)
+		if module != "" && len(r.Resolution.Packages) > 0 && !found.hasModule && !broken && !flagged(r.Violations, moduleField) {
+			r.Violations = append(r.Violations, moduleMissing(file, found.close))
 		}
 		r.Violations = append(r.Violations, found.violations...)
 	}
 	inOrder(r.Violations)
 	return r, nil
+}
+
+const moduleField = "trainingInput.pythonModule"
+
+// maxBytes bounds the packages of a drop in all: they are read within a
+// function's deadline, at some tens of MB a second.
+const maxBytes = 4 << 30
+
+func tooLarge(packages []job.Object) (job.Violation, bool) {
+	total := int64(0)
+	for _, p := range packages {
+		total += p.Size
+	}
+	if total <= maxBytes {
+		return job.Violation{}, false
+	}
+	return job.Violation{
+		Rule: "packages-size", Severity: job.Error, File: packages[0].Base(),
+		Message: "the packages of the drop are too large in all",
+		Found:   fmt.Sprintf("%d bytes", total), Allowed: fmt.Sprintf("at most %d bytes", int64(maxBytes)),
+		Remedy: "leave data out of the packages: the trainer can read it from a bucket",
+	}, true
 }
 
 // File checks a job file on its own, whatever its name: the packages that a
@@ -108,6 +139,10 @@ func check(d job.Drop, jobFile job.Object, file *jobspec.File, p policy.Policy) 
 		}
 	}
 	r.Violations = append(r.Violations, file.Check()...)
+	if r.Incomplete() {
+		// The package is waited for: it is missing, and that is no fault yet.
+		r.Violations = slices.DeleteFunc(r.Violations, func(v job.Violation) bool { return v.Rule == "packages-required" })
+	}
 	r.Violations = append(r.Violations, p.Check(file, r.Resolution)...)
 	if len(d.JobFiles) > 1 {
 		r.Violations = append(r.Violations, twoJobFiles(d, jobFile))
@@ -133,28 +168,40 @@ func read(ctx context.Context, jobFile job.Object, open Open) ([]byte, error) {
 	return data, nil
 }
 
-// inspected is what the packages of a drop hold.
+// inspected is what was found out about the packages of a drop. What they hold
+// is not kept: a drop may have many, with many modules.
 type inspected struct {
-	reports    []*pypkg.Report
 	violations []job.Violation
+	// hasModule tells that one of them holds the job's module; close are names
+	// of modules that are like it.
+	hasModule bool
+	close     []string
 }
 
-// broken tells that a package could not be read as one: what it holds is not
-// known then.
-func (i inspected) broken() bool { return job.HasErrors(i.violations) }
-
-func packages(ctx context.Context, objects []job.Object, open Open) (inspected, error) {
+// packages inspects every package and looks for the module in each.
+func packages(ctx context.Context, objects []job.Object, module string, open Open) (inspected, error) {
 	var all inspected
 	for _, o := range objects {
-		report, vs, err := inspectPackage(ctx, o, open)
+		content, err := open(ctx, o)
 		if err != nil {
 			return inspected{}, err
 		}
-		all.reports = append(all.reports, report)
+		report, vs, err := pypkg.Inspect(o.Base(), content, pypkg.DefaultLimits())
+		content.Close()
+		if err != nil {
+			return inspected{}, fmt.Errorf("read %s: %w", o.URI(), err)
+		}
 		all.violations = append(all.violations, vs...)
+		all.hasModule = all.hasModule || report.HasModule(module)
+		if len(all.close) < suggestions {
+			all.close = append(all.close, report.Suggest(module)...)
+		}
 	}
 	return all, nil
 }
+
+// suggestions is how many modules a remedy names.
+const suggestions = 3
 
 // flagged tells whether a field has an error already.
 func flagged(vs []job.Violation, field string) bool {
@@ -175,40 +222,16 @@ func inOrder(vs []job.Violation) {
 	})
 }
 
-func inspectPackage(ctx context.Context, o job.Object, open Open) (*pypkg.Report, []job.Violation, error) {
-	content, err := open(ctx, o)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer content.Close()
-	report, vs, err := pypkg.Inspect(o.Base(), content, pypkg.DefaultLimits())
-	if err != nil {
-		return nil, nil, fmt.Errorf("read %s: %w", o.URI(), err)
-	}
-	return report, vs, nil
-}
-
-func moduleMissing(file *jobspec.File, reports []*pypkg.Report) (job.Violation, bool) {
-	t := file.Spec.TrainingInput
-	if t == nil || t.PythonModule == "" || len(reports) == 0 {
-		return job.Violation{}, false
-	}
-	var close []string
-	for _, r := range reports {
-		if r.HasModule(t.PythonModule) {
-			return job.Violation{}, false
-		}
-		close = append(close, r.Suggest(t.PythonModule)...)
-	}
+func moduleMissing(file *jobspec.File, close []string) job.Violation {
 	remedy := "name a module that is in the package, or add it to the package (setup.py: packages=find_packages())"
 	if len(close) > 0 {
-		remedy = "did you mean " + strings.Join(close[:min(3, len(close))], " or ") + "?"
+		remedy = "did you mean " + strings.Join(close[:min(suggestions, len(close))], " or ") + "?"
 	}
-	return file.Violation("trainingInput.pythonModule", job.Violation{
+	return file.Violation(moduleField, job.Violation{
 		Rule: "python-module-in-package", Severity: job.Error,
 		Message: "no package of the drop holds this module",
 		Remedy:  remedy,
-	}), true
+	})
 }
 
 func twoJobFiles(d job.Drop, jobFile job.Object) job.Violation {

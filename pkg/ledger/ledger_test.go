@@ -247,3 +247,19 @@ func TestPark(t *testing.T) {
 		t.Errorf("parked %s, %v", data, err)
 	}
 }
+
+// A record that stands under another attempt's name is not believed.
+func TestGetRefusesAnotherAttemptsRecord(t *testing.T) {
+	l, faults := start(t)
+	s := apply(t, l, job.Stored{Record: job.NewRecord(jobFile("a/", 7), now)}, accepted)
+	data, _, err := faults.Read(t.Context(), "state", "attempts/"+s.Attempt+".json", 0, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := faults.Write(t.Context(), "state", "attempts/other.json", data, "application/json", nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := l.Get(t.Context(), "other"); err == nil {
+		t.Errorf("read the record of %s as another's", got.Attempt)
+	}
+}

@@ -20,10 +20,11 @@ type Policy struct {
 	// Inbox is the bucket of the drops: no job may write there. Where it is
 	// not known, packages that lie elsewhere are warned of.
 	Inbox string
+	// Own are the installation's other buckets, closed to jobs likewise.
+	Own []string
+	// Trainer is the service that runs jobs here; empty where not known.
+	Trainer string
 }
-
-// Default gives the policy of an installation whose operator wrote none.
-func Default(project, inbox string) Policy { return Policy{Project: project, Inbox: inbox} }
 
 // Check gives the policy's violations of a job file whose packages were
 // resolved.
@@ -89,10 +90,24 @@ func (p Policy) Check(f *jobspec.File, r job.Resolution) []job.Violation {
 		}
 		vs = append(vs, f.Violation(fmt.Sprintf("trainingInput.packageUris[%d]", i), v))
 	}
-	if p.Inbox != "" && (t.JobDir == "gs://"+p.Inbox || strings.HasPrefix(t.JobDir, "gs://"+p.Inbox+"/")) {
+	bucket, _, _ := strings.Cut(strings.TrimPrefix(t.JobDir, "gs://"), "/")
+	switch {
+	case bucket == "":
+	case bucket == p.Inbox:
 		refuse("trainingInput.jobDir", job.Violation{
 			Rule: "job-dir-outside-inbox", Message: "a job must not write into the inbox: its output would be taken for drops",
 			Remedy: "choose another bucket",
+		})
+	case slices.Contains(p.Own, bucket):
+		refuse("trainingInput.jobDir", job.Violation{
+			Rule: "job-dir-not-ours", Message: "a job must not write into a bucket of jobdrop's own",
+			Remedy: "choose another bucket",
+		})
+	}
+	if asked := f.Options.Trainer; asked != "" && p.Trainer != "" && asked != p.Trainer {
+		refuse("jobdrop.trainer", job.Violation{
+			Rule: "policy-trainer", Message: "this installation runs jobs at another trainer",
+			Allowed: p.Trainer, Remedy: "remove the field, or drop into an installation that has this trainer",
 		})
 	}
 	return vs

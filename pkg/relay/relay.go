@@ -91,12 +91,18 @@ func (r *Relay) writeStatus(ctx context.Context, s job.Stored, known [2]int64) (
 		prefix + "-" + strconv.FormatInt(generation, 10) + ".json",
 		prefix + ".json",
 	} {
+		if len(name) > longestName {
+			continue // there can be no such object; the attempt was rejected for it
+		}
 		if known[i], err = r.writeNewer(ctx, name, append(body, '\n'), version, known[i]); err != nil {
 			return known, err
 		}
 	}
 	return known, nil
 }
+
+// longestName is Cloud Storage's, in bytes.
+const longestName = 1024
 
 // version orders status objects of one name: a later attempt is newer, and so
 // is a later revision of the same one.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -188,6 +189,14 @@ func TestStatusNeverGoesBackwards(t *testing.T) {
 	if b := s.status(t, "a/status.json"); b.State != job.Succeeded {
 		t.Errorf("an earlier revision was written over a later one: %s", b.State)
 	}
+	before, err := s.faults.Client.Stat(ctx, "status", "a/status.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tell(stored(t, 7, accept, running, done))
+	if after, err := s.faults.Client.Stat(ctx, "status", "a/status.json"); err != nil || after.Generation != before.Generation {
+		t.Errorf("the same revision was written again: %v", err)
+	}
 	tell(stored(t, 9, accept))
 	if b := s.status(t, "a/status.json"); b.Drop.JobFile.Generation != 9 {
 		t.Error("a later attempt did not become the folder's status")
@@ -198,5 +207,22 @@ func TestStatusNeverGoesBackwards(t *testing.T) {
 	}
 	if b := s.status(t, "a/status-7.json"); b.State != job.Succeeded {
 		t.Errorf("the earlier attempt's own status says %s", b.State)
+	}
+}
+
+// A folder with the longest of names has no status objects, and its verdict is
+// told all the same.
+func TestTellOfALongFolder(t *testing.T) {
+	s := start(t)
+	r := stored(t, 7, job.Reject{Reason: "the folder's name is too long"})
+	r.Drop.Prefix = strings.Repeat("a", 1010) + "/"
+	if err := s.ledger.Open(t.Context(), job.NewEntry(r)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Tell(t.Context(), r, job.Entry{}); err != nil || len(s.topic.requests) != 1 {
+		t.Errorf("%v, %d requests", err, len(s.topic.requests))
+	}
+	if _, err := s.ledger.Entry(t.Context(), r.Attempt); !errors.Is(err, job.ErrNotFound) {
+		t.Errorf("entry after the verdict: %v", err)
 	}
 }

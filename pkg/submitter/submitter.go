@@ -26,6 +26,7 @@ import (
 // generation that is gone give [job.ErrNotFound].
 type objects interface {
 	List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error
+	Stat(ctx context.Context, bucket, name string) (job.Attributes, error)
 	Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error)
 	Copy(ctx context.Context, source job.Object, bucket, name string) error
 }
@@ -41,11 +42,12 @@ type records interface {
 	TakeID(ctx context.Context, jobID string, from, own job.Owner) error
 }
 
-// trainer creates jobs. Its errors are [*job.ConflictError], [*job.RefusedError]
+// trainer creates jobs. A create may take the time of two calls. Its errors are [*job.ConflictError], [*job.RefusedError]
 // and [job.ErrQuota]; any other leaves the outcome unknown.
 type trainer interface {
 	Name() string
 	Create(ctx context.Context, spec job.Spec) (job.Look, error)
+	Get(ctx context.Context, jobID string) (job.Look, error)
 }
 
 // teller tells others what a record holds.
@@ -59,9 +61,10 @@ type Options struct {
 	Instance, Inbox, Staging string
 	Policy                   policy.Policy
 	Patience                 Patience
-	// ClaimTime is how long a claim on a create holds: more than twice as
-	// long as the trainer's call may take.
-	ClaimTime time.Duration
+	// CallTime is the longest that one call of the trainer takes.
+	CallTime time.Duration
+	// Inspections is how many drops are inspected at once.
+	Inspections int
 	// Now is the clock.
 	Now    func() time.Time
 	Logger *slog.Logger
@@ -83,6 +86,8 @@ type Submitter struct {
 	records records
 	trainer trainer
 	teller  teller
+	// inspecting holds a token for each inspection under way.
+	inspecting chan struct{}
 	Options
 }
 
@@ -91,13 +96,16 @@ func New(o objects, r records, t trainer, tell teller, options Options) (*Submit
 	for name, missing := range map[string]bool{
 		"objects": o == nil, "records": r == nil, "trainer": t == nil, "teller": tell == nil,
 		"Instance": options.Instance == "", "Inbox": options.Inbox == "", "Staging": options.Staging == "",
-		"ClaimTime": options.ClaimTime <= 0, "Now": options.Now == nil, "Logger": options.Logger == nil,
+		"CallTime": options.CallTime <= 0, "Inspections": options.Inspections <= 0, "Now": options.Now == nil, "Logger": options.Logger == nil,
 	} {
 		if missing {
 			return nil, fmt.Errorf("submitter: %s is required", name)
 		}
 	}
-	return &Submitter{objects: o, records: r, trainer: t, teller: tell, Options: options}, nil
+	return &Submitter{
+		objects: o, records: r, trainer: t, teller: tell, Options: options,
+		inspecting: make(chan struct{}, options.Inspections),
+	}, nil
 }
 
 // Submit looks at the folder of an object that was finalized. An object that can
@@ -171,24 +179,45 @@ const (
 	partLimit   = 1_000
 )
 
+var errFull = errors.New("the folder holds too much")
+
+// list lists a folder. Of one that holds more than a drop can have only the job
+// files are given, and that it is too large.
 func (s *Submitter) list(ctx context.Context, bucket, folder string) (job.Drop, error) {
 	var parts []job.Object
 	listed := 0
 	err := s.objects.List(ctx, bucket, folder, true, func(page []job.Attributes) error {
-		if listed += len(page); listed > folderLimit {
-			return fmt.Errorf("gs://%s/%s: %w: more than %d objects", bucket, folder, job.ErrTooLarge, folderLimit)
-		}
 		for _, o := range page {
 			if job.IsPart(o.Name, o.Size) {
 				parts = append(parts, o.Object)
 			}
 		}
-		if len(parts) > partLimit {
-			return fmt.Errorf("gs://%s/%s: %w: more than %d job files and packages", bucket, folder, job.ErrTooLarge, partLimit)
+		if listed += len(page); listed > folderLimit || len(parts) > partLimit {
+			return errFull
 		}
 		return nil
 	})
+	if errors.Is(err, errFull) {
+		return s.jobFiles(ctx, bucket, folder)
+	}
 	return job.Assemble(bucket, folder, parts), err
+}
+
+// jobFiles gives a folder that is too large to be a drop, with its job files.
+func (s *Submitter) jobFiles(ctx context.Context, bucket, folder string) (job.Drop, error) {
+	var found []job.Object
+	for _, name := range job.JobFileNames() {
+		o, err := s.objects.Stat(ctx, bucket, folder+name)
+		switch {
+		case err == nil:
+			found = append(found, o.Object)
+		case !errors.Is(err, job.ErrNotFound):
+			return job.Drop{}, err
+		}
+	}
+	d := job.Assemble(bucket, folder, found)
+	d.TooLarge = true
+	return d, nil
 }
 
 // attempt goes on with the attempt of a job file, from wherever it stands.
@@ -234,8 +263,12 @@ func (s *Submitter) apply(ctx context.Context, stored job.Stored, e job.Entry, o
 	s.log(ctx, stored)
 	var failed error
 	if stored.State == job.Accepted && stored.Creating != nil {
-		// Applied, so the claim in the record is the observation's own.
-		stored, failed = s.create(ctx, stored)
+		// Applied, so the claim in the record is the observation's own. What
+		// is left of it must outlast the calls, or another may begin before
+		// they end.
+		if left := stored.Creating.Until.Sub(s.Now()); left >= 2*s.CallTime {
+			stored, failed = s.create(ctx, stored)
+		}
 	}
 	// Also where the create failed: the attempt was accepted all the same.
 	return errors.Join(failed, s.teller.Tell(ctx, stored, e))
@@ -252,7 +285,7 @@ func (s *Submitter) advance(ctx context.Context, stored job.Stored, e job.Entry)
 
 // create asks the trainer for the job, under the claim that the record holds.
 func (s *Submitter) create(ctx context.Context, stored job.Stored) (job.Stored, error) {
-	look, err := s.trainer.Create(ctx, *stored.Spec)
+	look, err := s.ask(ctx, stored)
 	var (
 		observation job.Observation = look
 		conflict    *job.ConflictError
@@ -276,7 +309,7 @@ func (s *Submitter) create(ctx context.Context, stored job.Stored) (job.Stored, 
 	default:
 		// The outcome is unknown. The trainer takes our ID, so whoever asks
 		// again finds the job that this call may have made.
-		observation = job.Postpone{Nonce: stored.Creating.Nonce, Reason: "the trainer did not answer: " + err.Error()}
+		observation = job.Postpone{Nonce: stored.Creating.Nonce, Reason: "the trainer did not answer: " + err.Error(), Unknown: true}
 		failed = err
 	}
 	after, _, err := s.records.Apply(ctx, stored, observation, s.Now())
@@ -287,9 +320,32 @@ func (s *Submitter) create(ctx context.Context, stored job.Stored) (job.Stored, 
 	return after, failed
 }
 
+// ask asks the trainer for the job. A refusal is final only where no earlier
+// create may have had an effect: else the job that it may have made is looked
+// for first.
+func (s *Submitter) ask(ctx context.Context, stored job.Stored) (job.Look, error) {
+	look, err := s.trainer.Create(ctx, *stored.Spec)
+	var refused *job.RefusedError
+	if !stored.Unknown || !errors.As(err, &refused) {
+		return look, err
+	}
+	found, getErr := s.trainer.Get(ctx, stored.Spec.JobID)
+	switch {
+	case errors.Is(getErr, job.ErrNotFound):
+		return job.Look{}, err
+	case getErr != nil:
+		return job.Look{}, fmt.Errorf("refused (%v), but an earlier create may have had an effect: %v", err, getErr)
+	case !job.SameOwner(found.Labels, stored.Spec.Labels):
+		return job.Look{}, err
+	}
+	return found, nil
+}
+
+// claim makes a claim on a create: it holds for three calls of the trainer, of
+// which a create may take two.
 func (s *Submitter) claim() job.Claim {
 	nonce := rand.Text()
-	return job.Claim{Owner: s.Instance + "/" + nonce[:8], Until: s.Now().UTC().Add(s.ClaimTime), Nonce: nonce}
+	return job.Claim{Owner: s.Instance + "/" + nonce[:8], Until: s.Now().UTC().Add(3 * s.CallTime), Nonce: nonce}
 }
 
 // withdraw ends an undecided attempt whose job file is gone.

@@ -9,8 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fsouza/fake-gcs-server/fakestorage"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/jobdrop/jobdrop/internal/storagetest"
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/submitter"
 )
@@ -401,5 +403,214 @@ func TestNewRefusesMissingParts(t *testing.T) {
 	w := newWorld(t)
 	if _, err := submitter.New(w.storage, w.ledger, nil, nil, submitter.Options{}); err == nil || !strings.Contains(err.Error(), "is required") {
 		t.Errorf("New without parts: %v", err)
+	}
+}
+
+// A folder, or a name, that is too large for a drop ends in a verdict, also where
+// it was waiting before.
+func TestSubmitOutOfBounds(t *testing.T) {
+	long := strings.Repeat("f", 950) + "/"
+	tests := []struct {
+		name, rule, folder string
+		fill               func(w *world)
+	}{
+		{"too many packages", "folder-size", "d/", func(w *world) {
+			for i := range 1001 {
+				w.server.CreateObject(fakestorage.Object{ObjectAttrs: fakestorage.ObjectAttrs{BucketName: inbox, Name: fmt.Sprintf("d/%04d.whl", i)}, Content: []byte("x")})
+			}
+		}},
+		{"a long folder", "folder-name", long, func(w *world) { w.put(long+"trainer-0.1.tar.gz", pkg(t, "hello")) }},
+		{"a long package", "package-name", "d/", func(w *world) { w.put("d/"+strings.Repeat("p", 300)+".tar.gz", pkg(t, "hello")) }},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			f := w.put(test.folder+"job.yaml", []byte(spec))
+			if len(test.folder) < 900 {
+				w.wake(f) // waits for its package
+			}
+			test.fill(w)
+			w.wake(f)
+			r := w.record(f)
+			if r.State != job.Rejected || w.topic.of(r.Attempt) != "drop.rejected" || w.open() != 0 {
+				t.Errorf("state %s, events %q, %d entries left", r.State, w.topic.of(r.Attempt), w.open())
+			}
+			if diff := cmp.Diff([]string{test.rule}, violated(r)); diff != "" {
+				t.Errorf("violations (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// An object that is replaced while it is looked at means another look.
+func TestSubmitLooksAgain(t *testing.T) {
+	for _, moment := range []string{"read inbox/d/trainer-0.1.tar.gz", "copy staging"} {
+		t.Run(moment, func(t *testing.T) {
+			w := newWorld(t)
+			w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
+			f := w.put("d/job.yaml", []byte(spec))
+			var replaced job.Object
+			w.storage.Before = func(c storagetest.Call) error {
+				if replaced.Name == "" && strings.HasPrefix(c.Kind+" "+c.Bucket+"/"+c.Name, moment) {
+					replaced = w.put("d/trainer-0.1.tar.gz", pkg(t, "train"))
+				}
+				return nil
+			}
+			w.wake(f)
+			if replaced.Name == "" {
+				t.Fatal("the package was not replaced")
+			}
+			r := w.record(f)
+			if r.State != job.Submitted || r.Drop.Receipt.Objects[1].Generation != replaced.Generation {
+				t.Errorf("state %s with %+v", r.State, r.Drop.Receipt)
+			}
+		})
+	}
+}
+
+// While an ID's owner is undecided others wait; an owner that nobody will decide
+// is dispossessed.
+func TestSubmitJobIDOfAnUndecidedAttempt(t *testing.T) {
+	named := "jobId: mine\n" + spec
+	prepare := func(w *world) (other, f job.Object) {
+		other = job.Object{Bucket: inbox, Name: "other/job.yaml", Generation: 5}
+		if _, _, err := w.ledger.ClaimID(t.Context(), "mine", job.Owner{Attempt: job.AttemptKey(other)}); err != nil {
+			t.Fatal(err)
+		}
+		w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
+		return other, w.put("d/job.yaml", []byte(named))
+	}
+	t.Run("on the index", func(t *testing.T) {
+		w := newWorld(t)
+		other, f := prepare(w)
+		if err := w.ledger.Open(t.Context(), job.Entry{Attempt: job.AttemptKey(other)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.submit.Submit(t.Context(), f); !errors.Is(err, submitter.ErrBusy) || len(w.trainer.specs) != 0 {
+			t.Errorf("%v, %d jobs; want it to wait", err, len(w.trainer.specs))
+		}
+	})
+	t.Run("waiting", func(t *testing.T) {
+		w := newWorld(t)
+		other, f := prepare(w)
+		o := job.Incomplete{Missing: []string{"x"}, ReportAfter: time.Hour, ExpireAfter: time.Hour}
+		other.Created = w.clock()
+		if _, _, err := w.ledger.Apply(t.Context(), job.Stored{Record: job.NewRecord(other, w.clock())}, o, w.clock()); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.submit.Submit(t.Context(), f); !errors.Is(err, submitter.ErrBusy) || len(w.trainer.specs) != 0 {
+			t.Errorf("%v, %d jobs; want it to wait", err, len(w.trainer.specs))
+		}
+	})
+	t.Run("nowhere", func(t *testing.T) {
+		w := newWorld(t)
+		_, f := prepare(w)
+		w.wake(f)
+		owner, claimed, err := w.ledger.ClaimID(t.Context(), "mine", job.Owner{Attempt: job.AttemptKey(f)})
+		if err != nil || !claimed || len(w.trainer.specs) != 1 {
+			t.Errorf("the ID belongs to %+v, %v; %d jobs", owner, err, len(w.trainer.specs))
+		}
+	})
+}
+
+// An ID that is in use at the trainer is not given up by the attempt that met it
+// there.
+func TestSubmitJobIDTakenAtTheTrainerStaysTaken(t *testing.T) {
+	w := newWorld(t)
+	w.trainer.jobs["mine"] = job.Look{State: job.TrainerRunning}
+	for i, want := range []string{"the trainer refused the job", "the job ID is taken"} {
+		folder := fmt.Sprintf("d%d/", i)
+		w.put(folder+"trainer-0.1.tar.gz", pkg(t, "hello"))
+		f := w.put(folder+"job.yaml", []byte("jobId: mine\n"+spec))
+		w.wake(f)
+		if r := w.record(f); r.State != job.Rejected || r.Reason != want {
+			t.Errorf("state %s: %s; want rejected: %s", r.State, r.Reason, want)
+		}
+	}
+}
+
+// A refusal after a create of unknown outcome frees nothing before the trainer
+// was asked for the job that may be there.
+func TestSubmitRefusedAfterAnUnknownOutcome(t *testing.T) {
+	w := newWorld(t)
+	w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
+	f := w.put("d/job.yaml", []byte(spec))
+	w.trainer.lose = true // the job is made, the answer lost
+	if err := w.submit.Submit(t.Context(), f); err == nil {
+		t.Fatal("a lost answer was taken for success")
+	}
+	w.trainer.lose = false
+	w.trainer.fail = &job.RefusedError{Code: "PERMISSION_DENIED"}
+	w.wake(f)
+	if r := w.record(f); r.State != job.Submitted || len(w.trainer.specs) != 1 {
+		t.Errorf("state %s: %s; want the job that is there", r.State, r.Reason)
+	}
+}
+
+// What the trainer names is said of the job file, and warnings stay.
+func TestSubmitRefusedFields(t *testing.T) {
+	w := newWorld(t)
+	w.trainer.fail = &job.RefusedError{Code: "INVALID_ARGUMENT", Message: "no", Fields: []job.Violation{{Rule: "trainer-refused", Field: "region"}}}
+	w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
+	f := w.put("d/job.yaml", []byte(strings.Replace(spec, "us-central1", "us-nowhere9", 1)))
+	w.wake(f)
+	r := w.record(f)
+	if diff := cmp.Diff([]string{"region-unknown", "trainer-refused"}, violated(r)); diff != "" {
+		t.Errorf("violations (-want +got):\n%s", diff)
+	}
+	if last := r.Violations[len(r.Violations)-1]; last.File != "job.yaml" {
+		t.Errorf("the trainer's violation is in file %q", last.File)
+	}
+}
+
+// An index entry that was lost while its attempt was undecided is put back.
+func TestSubmitReopens(t *testing.T) {
+	w := newWorld(t)
+	f := w.put("d/job.yaml", []byte(spec))
+	w.wake(f)
+	if err := w.ledger.Close(t.Context(), job.AttemptKey(f)); err != nil {
+		t.Fatal(err)
+	}
+	w.wake(f)
+	if w.open() != 1 {
+		t.Errorf("%d entries on the index, want the one that was lost", w.open())
+	}
+}
+
+// An attempt of which only the index entry was written, and whose job file is
+// gone, ends withdrawn under its own name.
+func TestSubmitWithdrawsWhatWasOnlyOpened(t *testing.T) {
+	w := newWorld(t)
+	f := job.Object{Bucket: inbox, Name: "d/job.yaml", Generation: 5}
+	if err := w.ledger.Open(t.Context(), job.Entry{Attempt: job.AttemptKey(f), Bucket: inbox, JobFile: f.Name}); err != nil {
+		t.Fatal(err)
+	}
+	w.tick()
+	if r := w.record(f); r.State != job.Withdrawn || r.Drop.JobFile.Generation != 5 || w.open() != 0 {
+		t.Errorf("state %s of %+v, %d entries left", r.State, r.Drop.JobFile, w.open())
+	}
+}
+
+// A claim of which too little is left is not used: another may begin before the
+// call ends.
+func TestSubmitLeavesAClaimThatIsNearlyOver(t *testing.T) {
+	w := newWorld(t)
+	w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
+	f := w.put("d/job.yaml", []byte(spec))
+	w.storage.After = func(c storagetest.Call) error {
+		if c.Kind == "write" && strings.HasPrefix(c.Name, "attempts/") {
+			w.storage.After = nil
+			w.pass(45 * time.Second) // a slow write
+		}
+		return nil
+	}
+	w.wake(f)
+	if len(w.trainer.specs) != 0 || w.record(f).State != job.Accepted {
+		t.Errorf("%d jobs in state %s", len(w.trainer.specs), w.record(f).State)
+	}
+	w.pass(time.Minute)
+	w.tick()
+	if len(w.trainer.specs) != 1 {
+		t.Errorf("%d jobs after the claim was over, want 1", len(w.trainer.specs))
 	}
 }

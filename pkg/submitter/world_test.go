@@ -74,9 +74,9 @@ func newWorld(t *testing.T) *world {
 	}
 	logger := slog.New(slog.DiscardHandler)
 	w.submit, err = submitter.New(w.storage, w.ledger, w.trainer, tell, submitter.Options{
-		Instance: instance, Inbox: inbox, Staging: "staging", Policy: policy.Default("project", inbox),
-		Patience:  submitter.Patience{Settle: settle, Incomplete: 15 * time.Minute, Expire: 24 * time.Hour},
-		ClaimTime: 90 * time.Second, Now: w.clock, Logger: logger,
+		Instance: instance, Inbox: inbox, Staging: "staging", Policy: policy.Policy{Project: "project", Inbox: inbox, Own: []string{"state", "staging", "status"}, Trainer: "aiplatform"},
+		Patience: submitter.Patience{Settle: settle, Incomplete: 15 * time.Minute, Expire: 24 * time.Hour},
+		CallTime: 30 * time.Second, Inspections: 2, Now: w.clock, Logger: logger,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -198,8 +198,10 @@ const spec = `trainingInput:
 type trainer struct {
 	w  *world
 	mu sync.Mutex
-	// fail, where set, is what create answers.
+	// fail, where set, is what create answers. With lose it has its effect,
+	// but no answer.
 	fail  error
+	lose  bool
 	jobs  map[string]job.Look
 	specs []job.Spec
 }
@@ -224,6 +226,9 @@ func (f *trainer) Create(_ context.Context, s job.Spec) (job.Look, error) {
 		found = job.Look{JobID: s.JobID, ResourceName: "projects/p/jobs/" + s.JobID, State: job.TrainerQueued, Created: f.w.clock(), Labels: s.Labels}
 		f.jobs[s.JobID] = found
 		f.specs = append(f.specs, s)
+	}
+	if f.lose {
+		return job.Look{}, errors.New("connection reset")
 	}
 	return found, f.w.done()
 }

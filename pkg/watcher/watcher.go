@@ -76,6 +76,9 @@ func New(r records, t trainer, tell teller, resume resumer, o Options) (*Watcher
 	return &Watcher{records: r, trainer: t, teller: tell, resumer: resume, Options: o}, nil
 }
 
+// reported is how many failures a tick tells in words: a log entry has a limit.
+const reported = 20
+
 // Tick looks once at every attempt without a verdict. One that fails does not
 // stop the rest: all failures are returned together.
 func (w *Watcher) Tick(ctx context.Context) error {
@@ -107,13 +110,18 @@ func (w *Watcher) Tick(ctx context.Context) error {
 		_ = group.Wait() // the functions give none
 		seen += len(page)
 		for _, e := range errs {
-			if e != nil {
-				failed++
+			if e == nil {
+				continue
+			}
+			if failed++; failed <= reported {
+				err = errors.Join(err, e)
 			}
 		}
-		err = errors.Join(append([]error{err}, errs...)...)
 		return ctx.Err()
 	})
+	if failed > reported {
+		err = errors.Join(err, fmt.Errorf("and %d more attempts failed", failed-reported))
+	}
 	err = errors.Join(err, listing)
 	w.Logger.InfoContext(ctx, "tick", "open", seen, "failed", failed, "active_jobs", len(active), "duration", w.Now().Sub(begin))
 	return err

@@ -3,6 +3,7 @@ package watcher_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -30,6 +31,8 @@ type fake struct {
 	direct  map[string]job.Look
 	broken  map[string]error // by attempt or job ID
 	listErr error
+
+	onResume func()
 
 	gets    []string
 	resumed []string
@@ -128,6 +131,9 @@ func (f *fake) Resume(_ context.Context, e job.Entry) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.resumed = append(f.resumed, e.JobFile)
+	if f.onResume != nil {
+		f.onResume()
+	}
 	return f.broken[e.Attempt]
 }
 
@@ -248,5 +254,45 @@ func TestTickFindsLostJobs(t *testing.T) {
 func TestNewRefusesMissingParts(t *testing.T) {
 	if _, err := watcher.New(nil, nil, nil, nil, watcher.Options{}); err == nil || !strings.Contains(err.Error(), "is required") {
 		t.Errorf("New without parts: %v", err)
+	}
+}
+
+// Of many failures some are told in words, the others counted.
+func TestTickBoundsItsErrors(t *testing.T) {
+	f := newFake()
+	for i := range 50 {
+		id := fmt.Sprintf("j%02d", i)
+		f.add(t, id, look(id, job.TrainerRunning))
+		f.broken[id] = errors.New("broken " + id)
+	}
+	err := f.watcher(t).Tick(t.Context())
+	if n := strings.Count(fmt.Sprint(err), "broken"); n != 20 || !strings.Contains(err.Error(), "and 30 more attempts failed") {
+		t.Errorf("%d failures in words: %v", n, err)
+	}
+}
+
+// A tick whose time is over stops between pages.
+func TestTickStops(t *testing.T) {
+	f := newFake()
+	ctx, cancel := context.WithCancel(t.Context())
+	for _, id := range []string{"a", "b", "c", "d"} {
+		f.entries = append(f.entries, job.Entry{Attempt: id, JobFile: id, State: job.Waiting})
+	}
+	f.onResume = cancel
+	if err := f.watcher(t).Tick(ctx); !errors.Is(err, context.Canceled) || len(f.resumed) != 2 {
+		t.Errorf("resumed %v, %v; want the first page only", f.resumed, err)
+	}
+}
+
+// What was published leaves the outbox with the next write.
+func TestTickDropsWhatWasPublished(t *testing.T) {
+	f := newFake()
+	f.add(t, "j", look("j", job.TrainerQueued))
+	f.listed = []job.Look{look("j", job.TrainerRunning)}
+	if err := f.watcher(t).Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r := f.records[f.entries[0].Attempt]; len(r.Outbox) != 1 || r.Outbox[0].Type != job.JobRunning {
+		t.Errorf("outbox holds %d events", len(r.Outbox))
 	}
 }

@@ -7,6 +7,7 @@
 package aiplatform
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -80,7 +81,8 @@ func (t *Trainer) Create(ctx context.Context, spec job.Spec) (job.Look, error) {
 	if code(err) == http.StatusConflict {
 		found, err := t.Get(ctx, spec.JobID)
 		if err != nil {
-			return job.Look{}, fmt.Errorf("job %s is there already: %w", spec.JobID, err)
+			// Without its class: a look that is refused is no refusal of the job.
+			return job.Look{}, fmt.Errorf("job %s is there already, and can't be looked at: %v", spec.JobID, err)
 		}
 		if !job.SameOwner(found.Labels, spec.Labels) {
 			return job.Look{}, &job.ConflictError{JobID: spec.JobID, Found: found}
@@ -225,11 +227,16 @@ func classify(err error) error {
 	case http.StatusTooManyRequests:
 		return fmt.Errorf("%w: %w", job.ErrQuota, err)
 	case http.StatusBadRequest:
-		return &job.RefusedError{Code: "INVALID_ARGUMENT", Message: api.Message, Fields: fieldViolations(api)}
+		return &job.RefusedError{Code: "INVALID_ARGUMENT", Message: message(api), Fields: fieldViolations(api)}
 	case http.StatusForbidden:
-		return &job.RefusedError{Code: "PERMISSION_DENIED", Message: api.Message, Fields: fieldViolations(api)}
+		return &job.RefusedError{Code: "PERMISSION_DENIED", Message: message(api), Fields: fieldViolations(api)}
 	}
 	return err
+}
+
+// message gives what an error says. A gateway's page says nothing to people.
+func message(api *googleapi.Error) string {
+	return cmp.Or(api.Message, http.StatusText(api.Code))
 }
 
 // fieldViolations reads google.rpc.BadRequest from an error's details.
