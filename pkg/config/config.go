@@ -133,6 +133,9 @@ func Load(lookup Lookup) (Config, error) {
 			errs = append(errs, fmt.Errorf("%s is %q: %w", v.Name, value, err))
 		}
 	}
+	if len(errs) == 0 && c.Incomplete > c.Expire {
+		errs = append(errs, fmt.Errorf("JOBDROP_INCOMPLETE_AFTER is %s, must not be longer than JOBDROP_EXPIRE_AFTER, %s", c.Incomplete, c.Expire))
+	}
 	seen := map[string]string{}
 	for _, b := range [...]struct{ variable, bucket string }{
 		{"JOBDROP_INBOX", c.Inbox}, {"JOBDROP_STATE_BUCKET", c.State},

@@ -120,6 +120,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"another trainer", map[string]string{"JOBDROP_TRAINER": "slurm"}, []string{`JOBDROP_TRAINER is "slurm", must be aiplatform`}},
 		{"an endpoint without a scheme", map[string]string{"JOBDROP_TRAINER_ENDPOINT": "localhost:8"}, []string{"JOBDROP_TRAINER_ENDPOINT"}},
 		{"a number for a duration", map[string]string{"JOBDROP_SETTLE": "60"}, []string{`JOBDROP_SETTLE is "60"`}},
+		{"reported after it is over", map[string]string{"JOBDROP_INCOMPLETE_AFTER": "2h", "JOBDROP_EXPIRE_AFTER": "1h"}, []string{"JOBDROP_INCOMPLETE_AFTER is 2h0m0s, must not be longer than JOBDROP_EXPIRE_AFTER, 1h0m0s"}},
 		{"a negative duration", map[string]string{"JOBDROP_EXPIRE_AFTER": "-1h"}, []string{`JOBDROP_EXPIRE_AFTER is "-1h": is negative`}},
 		{"an unknown level", map[string]string{"JOBDROP_LOG_LEVEL": "LOUD"}, []string{"JOBDROP_LOG_LEVEL"}},
 		{"one bucket twice", map[string]string{"JOBDROP_STATE_BUCKET": "inbox"}, []string{`JOBDROP_INBOX and JOBDROP_STATE_BUCKET are both "inbox"`}},

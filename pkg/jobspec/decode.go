@@ -10,6 +10,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/jobdrop/jobdrop/pkg/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -140,7 +141,7 @@ func (d *decoder) shape(n *yaml.Node, field, want, remedy string) {
 	d.fail(field, job.Violation{
 		Rule:    "shape",
 		Allowed: want,
-		Message: fmt.Sprintf("%s is %s, not %s", printable(shorten(subject, maxShown)), is, want),
+		Message: fmt.Sprintf("%s is %s, not %s", printable(text.Shorten(subject, maxShown)), is, want),
 		Remedy:  remedy,
 	})
 }
@@ -278,7 +279,7 @@ func (d *decoder) unknown(field, name string, p pair, members map[string]member)
 		return
 	}
 	v := job.Violation{Rule: "unknown-field"}
-	where := printable(shorten(field, maxShown))
+	where := printable(text.Shorten(field, maxShown))
 	if field == "" {
 		where = "a job"
 	}
@@ -497,8 +498,8 @@ func isDuration(field string) bool {
 	return field == maxWaitTime || field == maxRunningTime
 }
 
-func quoted(text string) string {
-	return "'" + strings.ReplaceAll(printable(shorten(text, maxShown)), "'", "''") + "'"
+func quoted(value string) string {
+	return "'" + strings.ReplaceAll(printable(text.Shorten(value, maxShown)), "'", "''") + "'"
 }
 
 func (d *decoder) boolean(n *yaml.Node, out reflect.Value, field string) {

@@ -17,6 +17,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/jobdrop/jobdrop/pkg/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -95,7 +96,7 @@ func (f *File) Position(field string) job.Position {
 // is the text in the file.
 func (f *File) Violation(field string, v job.Violation) job.Violation {
 	v.File = f.Name
-	v.Field = printable(shorten(field, 4*maxShown))
+	v.Field = printable(text.Shorten(field, 4*maxShown))
 	v.Position = f.Position(field)
 	if v.Severity == "" {
 		v.Severity = job.Error
@@ -205,37 +206,15 @@ func element(field string, i int) string {
 	return field + "[" + strconv.Itoa(i) + "]"
 }
 
-// show makes text from a file fit for a one-line message, a terminal and a log.
-func show(text string) string {
-	text = shorten(text, maxShown)
-	plain := text != "" && !strings.ContainsFunc(text, func(r rune) bool {
-		return r == '"' || r == utf8.RuneError || unicode.IsSpace(r) || !unicode.IsPrint(r)
-	})
-	if plain {
-		return text
-	}
-	return strconv.Quote(text)
-}
+// show quotes a text of the file.
+func show(s string) string { return text.Show(s, maxShown) }
 
 // printable replaces what must not reach a terminal; keys are the file's own.
-func printable(text string) string {
+func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return utf8.RuneError
 		}
 		return r
-	}, text)
-}
-
-func shorten(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	count := 0
-	for i := range text {
-		if count++; count > most {
-			return text[:i] + "…"
-		}
-	}
-	return text
+	}, s)
 }

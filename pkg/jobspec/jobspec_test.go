@@ -447,28 +447,6 @@ func TestSpecMirrorsAPI(t *testing.T) {
 	compare("job", reflect.TypeFor[job.Spec](), reflect.TypeFor[ml.GoogleCloudMlV1__Job](), outputOnlyOrPrediction)
 }
 
-func TestNames(t *testing.T) {
-	for _, tt := range []struct{ name, want string }{
-		{"scale_tier", "scaleTier"},
-		{"boot_disk_size_gb", "bootDiskSizeGb"},
-		{"scaleTier", "scaleTier"},
-		{"Scale_Tier", "Scale_Tier"},
-		{"_", ""},
-	} {
-		if got := camelCase(tt.name); got != tt.want {
-			t.Errorf("camelCase(%q) = %q, want %q", tt.name, got, tt.want)
-		}
-	}
-	for _, tt := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"a", "", 1}, {"abc", "acb", 1}, {"kitten", "sitting", 3}, {"region", "regoin", 1}} {
-		if got := distance(tt.a, tt.b); got != tt.want {
-			t.Errorf("distance(%q, %q) = %d, want %d", tt.a, tt.b, got, tt.want)
-		}
-	}
-}
-
 // seeds are small files that between them reach every branch of the decoder.
 func seeds() []string {
 	return []string{
@@ -551,5 +529,19 @@ func TestRuleNames(t *testing.T) {
 			t.Errorf("rule %s stands twice", r.name)
 		}
 		seen[r.name] = true
+	}
+}
+
+func TestNames(t *testing.T) {
+	for _, tt := range []struct{ name, want string }{
+		{"scale_tier", "scaleTier"},
+		{"boot_disk_size_gb", "bootDiskSizeGb"},
+		{"scaleTier", "scaleTier"},
+		{"Scale_Tier", "Scale_Tier"},
+		{"_", ""},
+	} {
+		if got := camelCase(tt.name); got != tt.want {
+			t.Errorf("camelCase(%q) = %q, want %q", tt.name, got, tt.want)
+		}
 	}
 }

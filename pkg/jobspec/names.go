@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/jobdrop/jobdrop/pkg/internal/text"
 )
 
 // member is one field of a structure.
@@ -100,7 +102,7 @@ func closest(name string, candidates []string) string {
 		if len(folded) > len(to)+most || len(to) > len(folded)+most {
 			continue
 		}
-		if n := distance(folded, to); n <= most && (best == "" || n < least) {
+		if n := text.Distance(folded, to); n <= most && (best == "" || n < least) {
 			best, least = c, n
 		}
 	}
@@ -109,30 +111,6 @@ func closest(name string, candidates []string) string {
 
 func fold(name string) string {
 	return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(name))
-}
-
-// distance is the number of bytes to insert, delete, replace or swap with their
-// neighbour that makes b of a.
-func distance(a, b string) int {
-	earlier, before, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		earlier, before, row = before, row, earlier
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(before[j]+1, row[j-1]+1, before[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], earlier[j-2]+1)
-			}
-		}
-	}
-	return row[len(b)]
 }
 
 func isRange(err error) bool {

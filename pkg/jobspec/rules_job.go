@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/jobdrop/jobdrop/pkg/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -34,7 +35,7 @@ func validJobID(id string) string {
 			return r
 		}
 		return '_'
-	}, shorten(id, maxShown))
+	}, text.Shorten(id, maxShown))
 	if id[0] == '_' || id[0] >= '0' && id[0] <= '9' {
 		id = "job_" + strings.TrimLeft(id, "_")
 	}

@@ -12,6 +12,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/jobdrop/jobdrop/pkg/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -95,8 +96,8 @@ func syntaxFault(data []byte, err error) *job.Violation {
 		line, _ = strconv.Atoi(m[1])
 		v.Message = "the job file is not valid YAML: " + m[2]
 	} else if m := errorAnchor.FindStringSubmatch(err.Error()); m != nil {
-		v.Message = fmt.Sprintf("the alias *%s has no anchor", printable(shorten(m[1], maxShown)))
-		v.Remedy = fmt.Sprintf("define the anchor before its use, with &%s, or put the text in quotes", printable(shorten(m[1], maxShown)))
+		v.Message = fmt.Sprintf("the alias *%s has no anchor", printable(text.Shorten(m[1], maxShown)))
+		v.Remedy = fmt.Sprintf("define the anchor before its use, with &%s, or put the text in quotes", printable(text.Shorten(m[1], maxShown)))
 		for i, text := range lines {
 			if strings.Contains(text, "*"+m[1]) {
 				line = i + 1

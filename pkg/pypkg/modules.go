@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/jobdrop/jobdrop/pkg/internal/text"
 )
 
 // modules gathers a package's Python files. The number of entries and the
@@ -179,7 +181,7 @@ func (r *Report) Suggest(module string) []string {
 		case strings.HasSuffix(m, "."+module) || strings.HasSuffix(module, "."+m):
 			rank = 1
 		case abs(len(folded)-len(wanted)) <= most:
-			if d := distance(wanted, folded); d <= most {
+			if d := text.Distance(wanted, folded); d <= most {
 				rank = 1 + d
 			}
 		}
@@ -206,28 +208,4 @@ func abs(n int) int { return max(n, -n) }
 
 func fold(name string) string {
 	return strings.ToLower(strings.NewReplacer("_", "", "-", "", "/", ".").Replace(name))
-}
-
-// distance is the number of bytes to insert, delete, replace or swap with their
-// neighbour that makes b of a.
-func distance(a, b string) int {
-	earlier, before, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		earlier, before, row = before, row, earlier
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(before[j]+1, row[j-1]+1, before[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], earlier[j-2]+1)
-			}
-		}
-	}
-	return row[len(b)]
 }

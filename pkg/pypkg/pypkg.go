@@ -15,9 +15,9 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/jobdrop/jobdrop/pkg/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -386,21 +386,5 @@ func kind(head []byte) (looks, remedy string) {
 	return "something else", rebuild
 }
 
-// show makes an entry's name fit for a one-line message, a terminal and a log.
-func show(name string) string {
-	const most = 120 // bytes; enough to find the file by
-	if len(name) > most {
-		cut := most
-		for cut > 0 && !utf8.RuneStart(name[cut]) {
-			cut--
-		}
-		name = name[:cut] + "…"
-	}
-	plain := name != "" && !strings.ContainsFunc(name, func(r rune) bool {
-		return r == '"' || r == utf8.RuneError || unicode.IsSpace(r) || !unicode.IsPrint(r)
-	})
-	if plain {
-		return name
-	}
-	return strconv.Quote(name)
-}
+// show quotes a name of the package: enough to find the file by.
+func show(name string) string { return text.Show(name, 120) }
