@@ -417,14 +417,3 @@ func TestDue(t *testing.T) {
 		}
 	}
 }
-
-func TestNext(t *testing.T) {
-	for want, steps := range map[Action][]step{
-		Decide: {{0, Hold{Until: at(1)}}}, Create: {{0, accept(nil)}},
-		Follow: {{0, accept(nil)}, {1, look(TrainerQueued, 0, never, never)}}, Close: {{0, Reject{}}},
-	} {
-		if r, _ := play(t, steps...); Next(r) != want {
-			t.Errorf("in state %s: %s, want %s", r.State, Next(r), want)
-		}
-	}
-}
