@@ -28,7 +28,11 @@ func lockDir(dir string) (unlock func() error, err error) {
 	return f.Close, nil
 }
 
-func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+func ownGroup() *syscall.SysProcAttr {
+	a := &syscall.SysProcAttr{Setpgid: true}
+	dieWithParent(a)
+	return a
+}
 
 func signalGroup(pgid int, signal syscall.Signal) error { return syscall.Kill(-pgid, signal) }
 
