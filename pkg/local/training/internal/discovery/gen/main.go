@@ -1,4 +1,4 @@
-// The command gen writes the reduced discovery document, from the one that
+// Command gen writes the reduced discovery document, from the one that
 // ships in the google.golang.org/api module, to the file that it is given.
 package main
 
