@@ -131,7 +131,9 @@ func localDrop(dir string) (job.Drop, error) {
 			objects = append(objects, job.Object{Bucket: inbox, Name: folder + e.Name(), Size: info.Size(), Created: info.ModTime()})
 		}
 	}
-	return job.Assemble(inbox, folder, objects), nil
+	d := job.Assemble(inbox, folder, objects)
+	d.TooLarge = len(objects) > inspect.PartLimit
+	return d, nil
 }
 
 func openLocal(dir string) inspect.Open {

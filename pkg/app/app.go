@@ -42,8 +42,9 @@ type parking interface {
 	Park(ctx context.Context, source, id string, message any, cause error) error
 }
 
-// inspections is how many drops one process inspects at once: each may take some
-// tens of MiB, and a function has 256.
+// inspections is how many drops one process inspects at once: each may take 64
+// MiB for a wheel in /tmp, which is memory, and some tens more; a function has
+// 512 MiB.
 const inspections = 2
 
 // parallel is how many attempts a tick works on at once: enough to hide the

@@ -176,12 +176,12 @@ func wrapped(body io.Reader) (*cloudevents.Event, error) {
 	switch {
 	case m.Attributes["ce-id"] != "":
 		if e, err = event.FromMessage(m.Attributes, m.Data); err != nil {
-			e, err = message(p)
+			e, err = message(p, err.Error())
 		}
 	case m.Attributes["eventType"] != "" && m.Attributes["bucketId"] != "":
 		e = notification(func(name string) string { return m.Attributes[name] }, m.MessageID, m.PublishTime, m.Data)
 	default:
-		e, err = message(p)
+		e, err = message(p, "the message holds no event")
 	}
 	if err != nil {
 		return nil, err
@@ -197,15 +197,19 @@ func wrapped(body io.Reader) (*cloudevents.Event, error) {
 // published is the type of a Pub/Sub message that holds no event known here.
 const published = "google.cloud.pubsub.topic.v1.messagePublished"
 
-// message gives a Pub/Sub message as an event of its own: what it is, is for
-// the function to tell, which can keep it where it makes no sense.
-func message(p pushed) (cloudevents.Event, error) {
+// extensionProblem says why a message is no event known here.
+const extensionProblem = "problem"
+
+// message gives a Pub/Sub message, whole, as an event of its own, and why it is
+// none known here: the function can keep it for people.
+func message(p pushed, problem string) (cloudevents.Event, error) {
 	e := cloudevents.NewEvent()
 	e.SetID(p.Message.MessageID)
 	e.SetType(published)
 	e.SetSource("//pubsub.googleapis.com/" + p.Subscription)
 	e.SetTime(p.Message.PublishTime)
-	return e, e.SetData("application/octet-stream", p.Message.Data)
+	e.SetExtension(extensionProblem, problem)
+	return e, e.SetData(cloudevents.ApplicationJSON, p.Message)
 }
 
 // unwrapped decodes a Cloud Storage notification whose attributes came as
@@ -281,8 +285,8 @@ func (i *integer) UnmarshalJSON(data []byte) error {
 // name, generation and size are used, and only to decide whether to look: what
 // is there is read from Cloud Storage.
 func DecodeObject(e cloudevents.Event) (job.Object, error) {
-	if e.Type() == published {
-		return job.Object{}, fmt.Errorf("%w: the message holds no event", ErrUndecodable)
+	if problem := e.Extensions()[extensionProblem]; e.Type() == published && problem != nil {
+		return job.Object{}, fmt.Errorf("%w: %v", ErrUndecodable, problem)
 	}
 	if e.Type() != Finalized {
 		return job.Object{}, fmt.Errorf("%w: %s", ErrOtherType, e.Type())

@@ -125,8 +125,15 @@ func TestHandlerPassesOnWhatItCannotRead(t *testing.T) {
 		if _, err := inbound.DecodeObject(got); w.Code != http.StatusNoContent || !errors.Is(err, inbound.ErrUndecodable) {
 			t.Errorf("%s: status %d, %v", name, w.Code, err)
 		}
-		if got.ID() != "77" || string(got.Data()) != "content" {
-			t.Errorf("%s: event %s with %q", name, got.ID(), got.Data())
+		var kept struct {
+			Data       []byte
+			Attributes map[string]string
+		}
+		if err := json.Unmarshal(got.Data(), &kept); err != nil || got.ID() != "77" || string(kept.Data) != "content" {
+			t.Errorf("%s: event %s with %q, %v", name, got.ID(), got.Data(), err)
+		}
+		if diff := cmp.Diff(attributes, kept.Attributes); diff != "" {
+			t.Errorf("%s: attributes (-sent +kept):\n%s", name, diff)
 		}
 	}
 }
@@ -223,7 +230,7 @@ func TestDecodeObjectRefuses(t *testing.T) {
 		{"no JSON", e(inbound.Finalized, "{"), inbound.ErrUndecodable},
 		{"no name", e(inbound.Finalized, `{"bucket":"b"}`), inbound.ErrUndecodable},
 		{"no bucket", e(inbound.Finalized, `{"name":"n"}`), inbound.ErrUndecodable},
-		{"a message that holds no event", e("google.cloud.pubsub.topic.v1.messagePublished", "x"), inbound.ErrUndecodable},
+		{"Eventarc's event of a topic", e("google.cloud.pubsub.topic.v1.messagePublished", "{}"), inbound.ErrOtherType},
 		{"no number", e(inbound.Finalized, `{"bucket":"b","name":"n","size":"many"}`), inbound.ErrUndecodable},
 	}
 	for _, test := range tests {

@@ -45,6 +45,9 @@ func Drop(ctx context.Context, d job.Drop, open Open, p policy.Policy) (Result, 
 	if !ok {
 		return Result{}, errors.New("inspect: the drop has no job file")
 	}
+	if v, ok := outOfBounds(d, jobFile); ok {
+		return Result{Violations: []job.Violation{v}}, nil
+	}
 	data, err := read(ctx, jobFile, open)
 	if err != nil {
 		return Result{}, err
@@ -59,19 +62,71 @@ func Drop(ctx context.Context, d job.Drop, open Open, p policy.Policy) (Result, 
 		if t := file.Spec.TrainingInput; t != nil {
 			module = t.PythonModule
 		}
-		found, err := packages(ctx, r.Resolution.Packages, module, open)
+		found, err := packages(ctx, r.Resolution.Packages, module, pypkg.DefaultLimits(), open)
 		if err != nil {
 			return Result{}, err
 		}
 		// Of a package that is broken it is not known what it holds.
 		broken := job.HasErrors(found.violations)
 		if module != "" && len(r.Resolution.Packages) > 0 && !found.hasModule && !broken && !flagged(r.Violations, moduleField) {
-			r.Violations = append(r.Violations, moduleMissing(file, found.close))
+			r.Violations = append(r.Violations, moduleMissing(file, found.alike))
 		}
 		r.Violations = append(r.Violations, found.violations...)
 	}
 	inOrder(r.Violations)
 	return r, nil
+}
+
+// A drop is one job file and at most 100 packages (TrainingInput.packageUris).
+// FolderLimit bounds all objects of a folder, so that a listing ends; PartLimit
+// those that may be parts of a drop, which are kept and told of.
+const (
+	FolderLimit = 10_000
+	PartLimit   = 1_000
+)
+
+// Cloud Storage's names have at most 1,024 bytes, and jobdrop adds to them:
+// status-<generation>.json to a folder, the attempt's key and a generation to a
+// package's name.
+const (
+	folderName  = 900
+	packageName = 255
+)
+
+// outOfBounds gives what makes a folder no drop before anything in it is read.
+func outOfBounds(d job.Drop, jobFile job.Object) (job.Violation, bool) {
+	v := job.Violation{Severity: job.Error, File: jobFile.Base()}
+	switch {
+	case d.TooLarge:
+		v.Rule, v.Message = "folder-size", "the folder holds too many objects to be a drop"
+		v.Allowed = fmt.Sprintf("at most %d job files and packages, among at most %d objects", PartLimit, FolderLimit)
+		v.Remedy = "upload the job file and its packages into a folder of their own"
+		return v, true
+	case len(d.Folder) > folderName:
+		v.Rule, v.Message = "folder-name", "the folder's name is too long"
+		v.Found, v.Allowed = fmt.Sprintf("%d bytes", len(d.Folder)), fmt.Sprintf("at most %d bytes", folderName)
+		v.Remedy = "upload into a folder with a shorter name"
+		return v, true
+	}
+	for _, p := range d.Packages {
+		if n := len(p.Base()); n > packageName {
+			v.Rule, v.Message = "package-name", "a package's name is too long"
+			v.File = job.Shorten(p.Base(), packageName)
+			v.Found, v.Allowed = fmt.Sprintf("%d bytes", n), fmt.Sprintf("at most %d bytes", packageName)
+			v.Remedy = "rename the package and upload the job file again"
+			return v, true
+		}
+	}
+	return v, false
+}
+
+// some gives the first of many names, and how many more there are.
+func some(names []string) string {
+	const most = 10
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 const moduleField = "trainingInput.pythonModule"
@@ -81,9 +136,12 @@ const moduleField = "trainingInput.pythonModule"
 const maxBytes = 4 << 30
 
 func tooLarge(packages []job.Object) (job.Violation, bool) {
-	total := int64(0)
+	total, seen := int64(0), map[string]bool{}
 	for _, p := range packages {
-		total += p.Size
+		if !seen[p.Name] {
+			total += p.Size
+		}
+		seen[p.Name] = true
 	}
 	if total <= maxBytes {
 		return job.Violation{}, false
@@ -172,29 +230,37 @@ func read(ctx context.Context, jobFile job.Object, open Open) ([]byte, error) {
 // is not kept: a drop may have many, with many modules.
 type inspected struct {
 	violations []job.Violation
-	// hasModule tells that one of them holds the job's module; close are names
+	// hasModule tells that one of them holds the job's module; alike are names
 	// of modules that are like it.
 	hasModule bool
-	close     []string
+	alike     []string
 }
 
 // packages inspects every package and looks for the module in each.
-func packages(ctx context.Context, objects []job.Object, module string, open Open) (inspected, error) {
+func packages(ctx context.Context, objects []job.Object, module string, limits pypkg.Limits, open Open) (inspected, error) {
 	var all inspected
+	seen := map[string]bool{}
 	for _, o := range objects {
+		if seen[o.Name] {
+			continue // a violation already
+		}
+		seen[o.Name] = true
 		content, err := open(ctx, o)
 		if err != nil {
 			return inspected{}, err
 		}
-		report, vs, err := pypkg.Inspect(o.Base(), content, pypkg.DefaultLimits())
+		report, vs, err := pypkg.Inspect(o.Base(), content, limits)
 		content.Close()
 		if err != nil {
 			return inspected{}, fmt.Errorf("read %s: %w", o.URI(), err)
 		}
+		// What may be unpacked is for all packages together: it is what takes
+		// the time.
+		limits.Unpacked = max(0, limits.Unpacked-report.Unpacked)
 		all.violations = append(all.violations, vs...)
 		all.hasModule = all.hasModule || report.HasModule(module)
-		if len(all.close) < suggestions {
-			all.close = append(all.close, report.Suggest(module)...)
+		if len(all.alike) < suggestions {
+			all.alike = append(all.alike, report.Suggest(module)...)
 		}
 	}
 	return all, nil
@@ -222,10 +288,10 @@ func inOrder(vs []job.Violation) {
 	})
 }
 
-func moduleMissing(file *jobspec.File, close []string) job.Violation {
+func moduleMissing(file *jobspec.File, alike []string) job.Violation {
 	remedy := "name a module that is in the package, or add it to the package (setup.py: packages=find_packages())"
-	if len(close) > 0 {
-		remedy = "did you mean " + strings.Join(close[:min(suggestions, len(close))], " or ") + "?"
+	if len(alike) > 0 {
+		remedy = "did you mean " + strings.Join(alike[:min(suggestions, len(alike))], " or ") + "?"
 	}
 	return file.Violation(moduleField, job.Violation{
 		Rule: "python-module-in-package", Severity: job.Error,
@@ -255,7 +321,7 @@ func ambiguous(d job.Drop, file *jobspec.File) job.Violation {
 	return file.Violation("trainingInput.packageUris", job.Violation{
 		Rule: "package-ambiguous", Severity: job.Error,
 		Message: "the job file names no package and the folder holds more than one",
-		Found:   strings.Join(names, ", "),
+		Found:   some(names),
 		Remedy:  "list the packages of this job under trainingInput.packageUris, by their file names",
 	})
 }

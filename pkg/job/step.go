@@ -257,12 +257,15 @@ func (o Postpone) apply(r *Record, _ time.Time) error {
 
 // Refuse says that the trainer refused the job for good.
 type Refuse struct {
+	// Nonce is that of the claim under which the trainer was asked: whoever
+	// lost it meanwhile has no say.
+	Nonce      string
 	Failure    Failure
 	Violations []Violation
 }
 
 func (o Refuse) apply(r *Record, now time.Time) error {
-	if r.State != Accepted {
+	if r.State != Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {
 		return errNothingNew
 	}
 	o.Failure.Message = Shorten(o.Failure.Message, trainerText)

@@ -115,7 +115,7 @@ func TestStep(t *testing.T) {
 		},
 		{
 			name:  "refused by the trainer",
-			steps: []step{{0, accept(nil)}, {1, Refuse{Failure: Failure{Code: "INVALID_ARGUMENT", Message: "no"}}}},
+			steps: []step{{0, accept(nil)}, {1, Refuse{Nonce: "n1", Failure: Failure{Code: "INVALID_ARGUMENT", Message: "no"}}}},
 			want:  []EventType{DropAccepted, DropRejected},
 			state: Rejected,
 		},
@@ -254,6 +254,9 @@ func TestStepClaims(t *testing.T) {
 	if !changed || taken.Creating.Nonce != "n2" {
 		t.Errorf("a claim that ended was not taken over: %+v", taken.Creating)
 	}
+	if _, changed, _ := Step(taken, Refuse{Nonce: "n1"}, at(time.Minute)); changed {
+		t.Error("the job was refused by someone who no longer held the claim")
+	}
 	if _, changed, _ := Step(taken, Postpone{Nonce: "n1", Reason: "late"}, at(time.Minute)); changed {
 		t.Error("a claim was given back by someone who no longer held it")
 	}
@@ -315,7 +318,7 @@ func TestStepProperties(t *testing.T) {
 			observations := []Observation{
 				Incomplete{Missing: []string{"a"}, ReportAfter: time.Minute, ExpireAfter: time.Hour},
 				Hold{Until: at(now + time.Minute)}, accept(&Scheduling{MaxWaitTime: "1800s"}), Reject{Reason: "x"}, Withdraw{Reason: "x"},
-				TakeClaim{Claim{Until: at(now + time.Minute), Nonce: fmt.Sprint(now)}}, Refuse{}, NotFound{},
+				TakeClaim{Claim{Until: at(now + time.Minute), Nonce: fmt.Sprint(now)}}, Refuse{Nonce: "n1"}, NotFound{},
 				look(s, 0, started, ended), look(s, 0, started, ended), look(s, 0, started, ended),
 			}
 			published := int64(random.IntN(int(r.Sequence) + 1))
@@ -362,7 +365,7 @@ func TestStepProperties(t *testing.T) {
 func TestStepVerdicts(t *testing.T) {
 	a := accept(nil)
 	a.Warnings = []Violation{{Rule: "warned", Severity: Warning}}
-	r, _ := play(t, step{0, a}, step{1, Refuse{Violations: []Violation{{Rule: "refused"}}}})
+	r, _ := play(t, step{0, a}, step{1, Refuse{Nonce: "n1", Violations: []Violation{{Rule: "refused"}}}})
 	if r.Creating != nil || len(r.Violations) != 2 || r.Violations[0].Rule != "warned" || r.Times.Concluded.IsZero() {
 		t.Errorf("claim %v, violations %v, concluded %s", r.Creating, r.Violations, r.Times.Concluded)
 	}

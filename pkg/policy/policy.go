@@ -11,8 +11,8 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
 )
 
-// Policy is what an installation allows. The zero value allows nothing that
-// reaches beyond the project; [Default] makes one for an installation.
+// Policy is what an installation allows where its operator wrote no policy:
+// nothing that reaches beyond the project and the drop.
 type Policy struct {
 	// Project is where jobs run: container images of its own registries are
 	// allowed. Where it is not known, images are warned of.

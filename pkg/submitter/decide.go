@@ -26,9 +26,6 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored job.Stored) (
 	if superseded {
 		return job.Withdraw{Reason: "the job file was overwritten before the drop was accepted"}, nil
 	}
-	if v, ok := outOfBounds(d, jobFile); ok {
-		return job.Reject{Reason: "the drop is not valid", Violations: []job.Violation{v}}, nil
-	}
 	if stored.State == job.Held && s.Now().Before(stored.Deadlines.Held) && !job.Newest(d.Packages).After(before.Created) {
 		return job.Hold{Until: stored.Deadlines.Held}, nil // as before, and not worth a read
 	}
@@ -63,41 +60,6 @@ func (s *Submitter) inspect(ctx context.Context, d job.Drop) (inspect.Result, er
 		return inspect.Result{}, ctx.Err()
 	}
 	return inspect.Drop(ctx, d, s.open, s.Policy)
-}
-
-// Cloud Storage's names have at most 1,024 bytes, and jobdrop adds to them:
-// status-<generation>.json to a folder, the attempt's key and a generation to a
-// package's name.
-const (
-	folderName  = 900
-	packageName = 255
-)
-
-// outOfBounds gives what makes a folder no drop before anything in it is read.
-func outOfBounds(d job.Drop, jobFile job.Object) (job.Violation, bool) {
-	v := job.Violation{Severity: job.Error, File: jobFile.Base()}
-	switch {
-	case d.TooLarge:
-		v.Rule, v.Message = "folder-size", "the folder holds too many objects to be a drop"
-		v.Allowed = fmt.Sprintf("at most %d job files and packages, among at most %d objects", partLimit, folderLimit)
-		v.Remedy = "upload the job file and its packages into a folder of their own"
-		return v, true
-	case len(d.Folder) > folderName:
-		v.Rule, v.Message = "folder-name", "the folder's name is too long"
-		v.Found, v.Allowed = fmt.Sprintf("%d bytes", len(d.Folder)), fmt.Sprintf("at most %d bytes", folderName)
-		v.Remedy = "upload into a folder with a shorter name"
-		return v, true
-	}
-	for _, p := range d.Packages {
-		if n := len(p.Base()); n > packageName {
-			v.Rule, v.Message = "package-name", "a package's name is too long"
-			v.File = job.Shorten(p.Base(), packageName)
-			v.Found, v.Allowed = fmt.Sprintf("%d bytes", n), fmt.Sprintf("at most %d bytes", packageName)
-			v.Remedy = "rename the package and upload the job file again"
-			return v, true
-		}
-	}
-	return v, false
 }
 
 // stale tells whether the packages may be yesterday's: the folder ran before,

@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/jobdrop/jobdrop/pkg/inspect"
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/policy"
 )
@@ -42,8 +43,9 @@ type records interface {
 	TakeID(ctx context.Context, jobID string, from, own job.Owner) error
 }
 
-// trainer creates jobs. A create may take the time of two calls. Its errors are [*job.ConflictError], [*job.RefusedError]
-// and [job.ErrQuota]; any other leaves the outcome unknown.
+// trainer creates jobs. A create may take the time of two calls. Its errors are
+// [*job.ConflictError], [*job.RefusedError] and [job.ErrQuota]; any other leaves
+// the outcome unknown.
 type trainer interface {
 	Name() string
 	Create(ctx context.Context, spec job.Spec) (job.Look, error)
@@ -171,14 +173,6 @@ func (s *Submitter) look(ctx context.Context, bucket, folder, attempt string) er
 	return fmt.Errorf("gs://%s/%s: %w, %d times", bucket, folder, err, looks)
 }
 
-// A drop is one job file and at most 100 packages (TrainingInput.packageUris).
-// folderLimit bounds all objects of a folder, so that a listing ends; partLimit
-// those that may be parts of a drop, which are kept and told of.
-const (
-	folderLimit = 10_000
-	partLimit   = 1_000
-)
-
 var errFull = errors.New("the folder holds too much")
 
 // list lists a folder. Of one that holds more than a drop can have only the job
@@ -192,7 +186,7 @@ func (s *Submitter) list(ctx context.Context, bucket, folder string) (job.Drop, 
 				parts = append(parts, o.Object)
 			}
 		}
-		if listed += len(page); listed > folderLimit || len(parts) > partLimit {
+		if listed += len(page); listed > inspect.FolderLimit || len(parts) > inspect.PartLimit {
 			return errFull
 		}
 		return nil
@@ -268,6 +262,9 @@ func (s *Submitter) apply(ctx context.Context, stored job.Stored, e job.Entry, o
 		// they end.
 		if left := stored.Creating.Until.Sub(s.Now()); left >= 2*s.CallTime {
 			stored, failed = s.create(ctx, stored)
+		} else {
+			back := job.Postpone{Nonce: stored.Creating.Nonce, Reason: "the claim was nearly over: to be asked again"}
+			stored, _, failed = s.records.Apply(ctx, stored, back, s.Now())
 		}
 	}
 	// Also where the create failed: the attempt was accepted all the same.
@@ -296,6 +293,7 @@ func (s *Submitter) create(ctx context.Context, stored job.Stored) (job.Stored, 
 	case err == nil:
 	case errors.As(err, &conflict):
 		observation = job.Refuse{
+			Nonce:      stored.Creating.Nonce,
 			Failure:    job.Failure{Code: "ALREADY_EXISTS", Message: conflict.Error()},
 			Violations: []job.Violation{jobIDTaken(stored.Record, "a job at the trainer that this attempt did not make, in state "+string(conflict.Found.State))},
 		}
@@ -303,7 +301,7 @@ func (s *Submitter) create(ctx context.Context, stored job.Stored) (job.Stored, 
 		for i := range refused.Fields {
 			refused.Fields[i].File = stored.Drop.JobFile.Base()
 		}
-		observation = job.Refuse{Failure: job.Failure{Code: refused.Code, Message: refused.Message}, Violations: refused.Fields}
+		observation = job.Refuse{Nonce: stored.Creating.Nonce, Failure: job.Failure{Code: refused.Code, Message: refused.Message}, Violations: refused.Fields}
 	case errors.Is(err, job.ErrQuota):
 		observation = job.Postpone{Nonce: stored.Creating.Nonce, Reason: "waiting for the trainer's quota: " + err.Error()}
 	default:

@@ -4,6 +4,6 @@ package training
 
 import "syscall"
 
-// dieWithParent: only Linux can. Orphans are found at the next start on the
+// dieWithParent does nothing here: orphans are found at the next start on the
 // folder.
 func dieWithParent(*syscall.SysProcAttr) {}
