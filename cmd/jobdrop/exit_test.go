@@ -2,6 +2,10 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -51,5 +55,48 @@ func TestNoPythonOnPath(t *testing.T) {
 	}
 	if !strings.Contains(stderr.String(), "install the package python3") {
 		t.Errorf("standard error is %q, which names no package to install", stderr.String())
+	}
+}
+
+// Nobody reads: the run ends, with its job, and says so.
+func TestOutputThatFails(t *testing.T) {
+	for _, drop := range []string{"hello", "endless"} {
+		t.Run(drop, func(t *testing.T) {
+			t.Parallel()
+			var stderr bytes.Buffer
+			if code := run(t.Context(), []string{"run", dropsDir + "/" + drop}, strings.NewReader(""), &full{left: 200}, &stderr); code != exitFault {
+				t.Errorf("exit %d, want %d", code, exitFault)
+			}
+			if !strings.Contains(stderr.String(), "output: no space left") {
+				t.Errorf("standard error is %q", stderr.String())
+			}
+		})
+	}
+}
+
+// full takes so many bytes and no more.
+type full struct{ left int }
+
+func (f *full) Write(p []byte) (int, error) {
+	if f.left -= len(p); f.left < 0 {
+		return 0, errors.New("no space left")
+	}
+	return len(p), nil
+}
+
+// What Submit would reject before it reads anything, validate does not pass.
+func TestValidateOfAFullFolder(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 1001 {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%04d.whl", i)), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "job.yaml"), []byte("trainingInput: {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"validate", dir}, strings.NewReader(""), &stdout, &stderr); code != exitRejected || !strings.Contains(stdout.String(), "too many objects to be a drop") {
+		t.Errorf("exit %d: %s", code, stdout.String())
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -29,22 +28,19 @@ const (
 )
 
 func main() {
-	// SIGPIPE too: who reads the output has gone, and jobs must not outlive it.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	var ends []os.Signal
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) { // as nohup wishes
+			ends = append(ends, s)
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
-	// Ending takes the grace that a job's processes have. Further signals do
-	// not cut that short: they would leave processes behind.
-	context.AfterFunc(ctx, func() {
-		time.AfterFunc(endTime, func() {
-			fmt.Fprintf(os.Stderr, "jobdrop: not ended after %s\n", endTime)
-			os.Exit(exitFault)
-		})
-	})
+	// A closed output is an error of the write, and no end of the process
+	// before its jobs are ended. Ignoring the signal would pass that on to them.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
-
-// endTime is how long an interrupted command may take to end.
-const endTime = 20 * time.Second
 
 // run runs a command line and gives its exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {

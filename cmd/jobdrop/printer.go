@@ -26,14 +26,17 @@ type printer struct {
 	known   chan struct{}
 	attempt string
 
+	// broken is closed at the first write that failed.
+	broken chan struct{}
+
 	mu       sync.Mutex
 	sequence int64
 	waiting  string
-	err      error // the first write that failed
+	err      error // why broken is closed
 }
 
 func newPrinter(stdout, stderr io.Writer, json bool) *printer {
-	p := &printer{out: stdout, logs: stdout, json: json, known: make(chan struct{})}
+	p := &printer{out: stdout, logs: stdout, json: json, known: make(chan struct{}), broken: make(chan struct{})}
 	if json {
 		p.logs = stderr
 	}
@@ -49,9 +52,23 @@ func (p *printer) follow(attempt string) {
 
 // print writes, and keeps the first failure. The caller holds mu.
 func (p *printer) print(w io.Writer, format string, args ...any) {
-	if _, err := fmt.Fprintf(w, format, args...); err != nil && p.err == nil {
+	_, err := fmt.Fprintf(w, format, args...)
+	p.check(err)
+}
+
+// check keeps the first failure. The caller holds mu.
+func (p *printer) check(err error) {
+	if err != nil && p.err == nil {
 		p.err = err
+		close(p.broken)
 	}
+}
+
+// started tells whether an event of the attempt came.
+func (p *printer) started() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sequence > 0
 }
 
 // failed gives the first write that failed.
@@ -90,11 +107,9 @@ func (p *printer) event(ctx context.Context, e cloudevents.Event, t event.Type, 
 	}
 	p.sequence = body.Sequence
 	if p.json {
-		if data, err := json.Marshal(e); err == nil {
-			p.print(p.out, "%s\n", data)
-		} else if p.err == nil {
-			p.err = err
-		}
+		data, err := json.Marshal(e)
+		p.check(err)
+		p.print(p.out, "%s\n", data)
 		return true
 	}
 	// Lines bear the time at which they came: an event's own stands in its JSON.

@@ -106,12 +106,30 @@ func runDrop(ctx context.Context, dir string, o runOptions, stdout, stderr io.Wr
 		}
 		return &exitError{code: exitFault, err: err}
 	}
+	defer endInTime(ctx)()
 	err = dropAndFollow(ctx, stack, dir, d, p, failing)
 	err = errors.Join(err, fault(stack.Close()))
 	if err == nil {
 		err = fault(p.failed())
 	}
 	return err
+}
+
+// endInTime bounds the end of an interrupted run. That takes the grace which a
+// job's processes have; further signals do not cut it short, as they would leave
+// processes behind. The result calls it off.
+func endInTime(ctx context.Context) (stop func()) {
+	const most = 20 * time.Second
+	done := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		select {
+		case <-done:
+		case <-time.After(most):
+			fmt.Fprintf(os.Stderr, "jobdrop: not ended after %s\n", most)
+			os.Exit(exitFault)
+		}
+	})
+	return func() { close(done) }
 }
 
 // fault gives an error of the stack's own the exit code of one.
@@ -180,6 +198,9 @@ func dropAndFollow(ctx context.Context, stack *local.Stack, dir string, d job.Dr
 	var jobFile job.Object
 	for _, o := range append(d.Packages, d.JobFiles...) {
 		generation, err := upload(ctx, stack, filepath.Join(dir, o.Base()), o.Name)
+		if ctx.Err() != nil {
+			return interrupted()
+		}
 		if err != nil {
 			return fault(err)
 		}
@@ -196,7 +217,12 @@ func dropAndFollow(ctx context.Context, stack *local.Stack, dir string, d job.Dr
 			}
 			return conclude(ctx, stack, p, body, jobDir)
 		case err := <-failing:
+			if p.started() {
+				continue // the drop was taken: some later delivery has trouble
+			}
 			return fault(fmt.Errorf("the functions can't take the drop: %w", err))
+		case <-p.broken:
+			return fault(fmt.Errorf("output: %w; the job, if it ran, was ended", p.failed()))
 		case err := <-ended:
 			if ctx.Err() != nil {
 				return interrupted()
