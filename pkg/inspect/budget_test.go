@@ -20,7 +20,9 @@ func TestPackagesShareABudget(t *testing.T) {
 	}
 	object := func(name string) job.Object { return job.Object{Name: name} }
 	limits := pypkg.DefaultLimits()
-	one, err := packages(t.Context(), []job.Object{object("a.tar.gz"), object("a.tar.gz")}, "trainer.task", limits, open)
+	drop := job.Drop{Bucket: "inbox", Packages: []job.Object{object("a.tar.gz")}}
+	twice := drop.Resolve([]string{"a.tar.gz", "a.tar.gz"}, false, nil).Packages
+	one, err := packages(t.Context(), twice, "trainer.task", limits, open)
 	if err != nil || len(one.violations) != 0 || !one.hasModule || opened != 1 {
 		t.Fatalf("%+v, %v; opened %d times", one, err, opened)
 	}

@@ -136,12 +136,9 @@ const moduleField = "trainingInput.pythonModule"
 const maxBytes = 4 << 30
 
 func tooLarge(packages []job.Object) (job.Violation, bool) {
-	total, seen := int64(0), map[string]bool{}
+	total := int64(0)
 	for _, p := range packages {
-		if !seen[p.Name] {
-			total += p.Size
-		}
-		seen[p.Name] = true
+		total += p.Size
 	}
 	if total <= maxBytes {
 		return job.Violation{}, false
@@ -239,12 +236,7 @@ type inspected struct {
 // packages inspects every package and looks for the module in each.
 func packages(ctx context.Context, objects []job.Object, module string, limits pypkg.Limits, open Open) (inspected, error) {
 	var all inspected
-	seen := map[string]bool{}
 	for _, o := range objects {
-		if seen[o.Name] {
-			continue // a violation already
-		}
-		seen[o.Name] = true
 		content, err := open(ctx, o)
 		if err != nil {
 			return inspected{}, err

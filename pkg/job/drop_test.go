@@ -73,6 +73,7 @@ func TestResolve(t *testing.T) {
 		{"none named, one there", one, nil, false, nil, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Packages: one}},
 		{"none named, none there", nil, nil, false, nil, Resolution{Missing: []string{"a package (*.tar.gz, *.tgz or *.whl)"}}},
 		{"none named, two there", two, nil, false, nil, Resolution{Ambiguous: true}},
+		{"named twice", one, []string{"a.tar.gz", "a.tar.gz"}, false, nil, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz", "gs://inbox/census/a.tar.gz"}, Packages: one}},
 		{"none needed", two, nil, true, nil, Resolution{}},
 		{"by name", two, []string{"b.whl", "a.tar.gz"}, false, nil, Resolution{URIs: []string{"gs://inbox/census/b.whl", "gs://inbox/census/a.tar.gz"}, Packages: []Object{two[1], two[0]}}},
 		{"by own URI", two, []string{"gs://inbox/census/a.tar.gz"}, false, nil, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Packages: one}},

@@ -2,6 +2,7 @@ package job
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -10,7 +11,8 @@ import (
 type Resolution struct {
 	// URIs are the job's packages as gs:// URIs, in the file's order.
 	URIs []string
-	// Packages are those of the drop's own folder, in the same order.
+	// Packages are those of the drop's own folder, in the same order, each
+	// once.
 	Packages []Object
 	// Missing names what has to come before the drop is complete.
 	Missing []string
@@ -74,7 +76,9 @@ func (d Drop) resolve(r *Resolution, uri string, pins []Pin) {
 			return
 		}
 	}
-	r.Packages = append(r.Packages, p)
+	if !slices.Contains(r.Packages, p) {
+		r.Packages = append(r.Packages, p)
+	}
 }
 
 // Matches tells whether an object is the content that the pin means.

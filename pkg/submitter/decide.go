@@ -24,7 +24,7 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored job.Stored) (
 		return nil, err
 	}
 	if superseded {
-		return job.Withdraw{Reason: "the job file was overwritten before the drop was accepted"}, nil
+		return job.Withdraw{Reason: overwrittenReason}, nil
 	}
 	if stored.State == job.Held && s.Now().Before(stored.Deadlines.Held) && !job.Newest(d.Packages).After(before.Created) {
 		return job.Hold{Until: stored.Deadlines.Held}, nil // as before, and not worth a read

@@ -123,16 +123,20 @@ func (s *Submitter) Submit(ctx context.Context, o job.Object) error {
 // Resume goes on with an attempt that the index tells of: it looks at the folder
 // of an undecided one, and creates the job of an accepted one.
 func (s *Submitter) Resume(ctx context.Context, e job.Entry) error {
+	if e.State.Undecided() && e.Bucket != "" {
+		// The look reads the record, and goes by what it says. A damaged entry
+		// does not say where to look: its record may.
+		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt)
+	}
 	stored, err := s.records.Get(ctx, e.Attempt)
 	if errors.Is(err, job.ErrNotFound) {
-		// The worker that opened the entry did not come to write a record.
 		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt)
 	}
 	if err != nil {
 		return err
 	}
 	if stored.State.Undecided() {
-		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt)
+		return s.look(ctx, stored.Drop.Bucket, stored.Drop.Prefix, e.Attempt)
 	}
 	stored.Published = e.Published
 	return s.advance(ctx, stored, e)
@@ -346,6 +350,8 @@ func (s *Submitter) claim() job.Claim {
 	return job.Claim{Owner: s.Instance + "/" + nonce[:8], Until: s.Now().UTC().Add(3 * s.CallTime), Nonce: nonce}
 }
 
+const overwrittenReason = "the job file was overwritten before the drop was accepted"
+
 // withdraw ends an undecided attempt whose job file is gone.
 func (s *Submitter) withdraw(ctx context.Context, attempt string, overwritten bool) error {
 	e, err := s.records.Entry(ctx, attempt)
@@ -364,7 +370,7 @@ func (s *Submitter) withdraw(ctx context.Context, attempt string, overwritten bo
 	stored.Published = e.Published
 	reason := "the job file was deleted before the drop was accepted"
 	if overwritten {
-		reason = "the job file was overwritten before the drop was accepted"
+		reason = overwrittenReason
 	}
 	if !stored.State.Undecided() {
 		return s.advance(ctx, stored, e)

@@ -614,3 +614,30 @@ func TestSubmitLeavesAClaimThatIsNearlyOver(t *testing.T) {
 		t.Errorf("%d jobs after the claim was over, want 1", len(w.trainer.specs))
 	}
 }
+
+// An index entry that lost what it said is healed from its record.
+func TestResumeOfADamagedEntry(t *testing.T) {
+	w := newWorld(t)
+	waiting := w.put("d/job.yaml", []byte(spec))
+	w.wake(waiting)
+	w.put("e/trainer-0.1.tar.gz", pkg(t, "hello"))
+	created := w.put("e/job.yaml", []byte(spec))
+	w.wake(created)
+	for _, f := range []job.Object{waiting, created} {
+		if err := w.ledger.Mark(t.Context(), job.Entry{Attempt: job.AttemptKey(f)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.put("d/trainer-0.1.tar.gz", pkg(t, "hello")) // its event is lost
+	w.tick()
+	w.trainer.finish()
+	w.tick()
+	for _, f := range []job.Object{waiting, created} {
+		if r := w.record(f); r.State != job.Succeeded {
+			t.Errorf("%s: state %s", f.Name, r.State)
+		}
+	}
+	if w.open() != 0 {
+		t.Errorf("%d entries are left on the index", w.open())
+	}
+}
