@@ -89,9 +89,6 @@ const (
 	ExtensionCorrelationID = "correlationid"
 )
 
-// Schema is the CloudEvent's dataschema: the version of [Body].
-const Schema = "https://jobdrop.dev/schemas/lifecycle.v1.json"
-
 const contentType = "application/json"
 
 // Source is the CloudEvent's source of an installation.
@@ -106,7 +103,7 @@ func Encode(instance string, e job.Event) (ce.Event, error) {
 	c.SetType(string(e.Type))
 	c.SetSubject(strings.TrimSuffix(b.Drop.Prefix, "/"))
 	c.SetTime(e.Time)
-	c.SetDataSchema(Schema)
+	c.SetDataSchema(SchemaOf(e.Type))
 	state := string(b.State)
 	if b.State == job.Submitted && b.Job.State != "" && e.Type != JobSubmitted {
 		state = strings.ToLower(string(b.Job.State))

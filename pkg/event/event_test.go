@@ -97,7 +97,7 @@ func TestAttributes(t *testing.T) {
 	full := map[string]string{
 		"ce-id": attempt + "-4", "ce-source": "//jobdrop.dev/prod", "ce-type": "dev.jobdrop.job.running.v1",
 		"ce-specversion": "1.0", "ce-subject": "teams/census", "ce-time": "2026-11-22T12:01:00.123456789Z",
-		"ce-dataschema": event.Schema, "content-type": "application/json",
+		"ce-dataschema": "https://jobdrop.dev/schemas/job.running.v1.json", "content-type": "application/json",
 		"ce-jobid": "census_1", "ce-state": "running", "ce-trainer": "aiplatform", "ce-sequence": "4", "ce-correlationid": "build-42",
 	}
 	less := func(names ...string) map[string]string {

@@ -1,0 +1,377 @@
+package event_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/internal/eventtest"
+	"github.com/jobdrop/jobdrop/pkg/event"
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/relay"
+)
+
+// The examples of docs/events tell of one folder, census/, over a day. They are
+// made by the domain's own transitions, told by the relay and encoded as they
+// are published, so they show what subscribers get.
+
+const (
+	examples      = "../../docs/events"
+	statusExample = examples + "/status.json"
+
+	inbox, staging, project, instance = "acme-inbox", "acme-staging", "acme-ml", "prod"
+)
+
+// received is a Pub/Sub message as a subscriber has it, less what the service
+// adds: its own ID and time.
+type received struct {
+	message
+	OrderingKey string `json:"orderingKey"`
+}
+
+// story is what became of the folder. It stands in for Pub/Sub, the ledger's
+// index and the status bucket.
+type story struct {
+	*testing.T
+	relay *relay.Relay
+	// messages are all that were published, statuses all that status.json ever
+	// was.
+	messages []received
+	statuses [][]byte
+
+	record job.Record
+}
+
+func (s *story) Publish(_ context.Context, attempt string, events []job.Event) error {
+	for _, e := range events {
+		c, err := event.Encode(instance, e)
+		if err != nil {
+			return err
+		}
+		eventtest.Check(s, c)
+		attributes, data := event.ToMessage(c)
+		s.messages = append(s.messages, received{message{attributes, data}, attempt})
+	}
+	return nil
+}
+
+func (s *story) Mark(context.Context, job.Entry) error { return nil }
+func (s *story) Close(context.Context, string) error   { return nil }
+func (s *story) Stat(context.Context, string, string) (job.Attributes, error) {
+	return job.Attributes{}, job.ErrNotFound
+}
+
+func (s *story) Write(_ context.Context, _, name string, data []byte, _ string, _ map[string]string, _ int64) (int64, error) {
+	if name == "census/status.json" {
+		eventtest.CheckStatus(s, data)
+		s.statuses = append(s.statuses, data)
+	}
+	return 1, nil
+}
+
+// clock gives a time of the day of the story.
+func clock(text string) time.Time {
+	t, err := time.Parse(time.DateTime, "2026-11-23 "+text)
+	if err != nil {
+		panic(err) // the story's own text
+	}
+	return t
+}
+
+// stored gives an object of the folder. Cloud Storage's generations are the
+// microseconds of its clock.
+func stored(name, text, crc32c string, size int64) job.Object {
+	created := clock(text).Add(381 * time.Millisecond)
+	return job.Object{
+		Bucket: inbox, Name: "census/" + name, Generation: created.UnixMicro(), Size: size, CRC32C: crc32c, Created: created,
+	}
+}
+
+// begin makes an attempt of a job file that was dropped at a time.
+func (s *story) begin(dropped string) {
+	jobFile := stored("job.yaml", dropped, "3q2+7w==", 331)
+	jobFile.CorrelationID = "build-" + strings.ReplaceAll(dropped[:5], ":", "")
+	s.record = job.NewRecord(jobFile, jobFile.Created.Add(2*time.Second))
+}
+
+// step takes an observation at a time, and tells of what it changed.
+func (s *story) step(now time.Time, o job.Observation) {
+	s.Helper()
+	next, changed, err := job.Step(s.record, o, now)
+	if err != nil || !changed {
+		s.Fatalf("%T at %s: changed %t, %v", o, now, changed, err)
+	}
+	s.record = next
+	s.tell()
+}
+
+func (s *story) tell() {
+	s.Helper()
+	before := s.record.Sequence
+	if len(s.record.Outbox) > 0 {
+		before = s.record.Outbox[0].Body.Sequence - 1
+	}
+	if err := s.relay.Tell(s.Context(), job.Stored{Record: s.record, Published: before}, job.Entry{}); err != nil {
+		s.Fatal(err)
+	}
+	s.record = s.record.Published(s.record.Sequence)
+}
+
+// violations are what is wrong in the first job file, in the words of package
+// jobspec.
+var violations = []job.Violation{
+	{
+		Rule: "region-required", Severity: job.Error, File: "job.yaml", Position: job.Position{Line: 1, Column: 1},
+		Field: "trainingInput.region", Message: "the job has no region",
+		Remedy: "write region: and the region of the data's bucket, e.g. us-central1",
+	},
+	{
+		Rule: "max-wait-time", Severity: job.Error, File: "job.yaml", Position: job.Position{Line: 8, Column: 18},
+		Field: "trainingInput.scheduling.maxWaitTime", Found: "60s", Allowed: "1800s or more",
+		Message: "the wait is shorter than the service's minimum",
+		Remedy:  "write 1800s, or remove the field to wait without limit",
+	},
+}
+
+// accept takes the drop with the package that came in the morning.
+func (s *story) accept(now time.Time) {
+	s.Helper()
+	trainer, jobFile := stored("trainer-0.1.tar.gz", "09:21:40", "yZRlqg==", 5120), s.record.Drop.JobFile
+	staged := []string{fmt.Sprintf("gs://%s/%s/%d/%s", staging, s.record.Attempt, trainer.Generation, trainer.Base())}
+	spec := job.Spec{JobID: job.DefaultJobID(jobFile), TrainingInput: &job.TrainingInput{
+		ScaleTier: "CUSTOM", MasterType: "n1-standard-8", Region: "us-central1", RuntimeVersion: "2.11", PythonVersion: "3.7",
+		PythonModule: "trainer.task", Args: []string{"--epochs=20"}, PackageURIs: staged, JobDir: "gs://acme-models/census",
+		Scheduling: &job.Scheduling{MaxWaitTime: "1800s", MaxRunningTime: "7200s"},
+	}}
+	content, err := job.Content(spec, []job.Object{trainer})
+	if err != nil {
+		s.Fatal(err)
+	}
+	spec.Labels = job.Labels(map[string]string{"team": "forecasting"}, instance, s.record.Attempt, content)
+	s.step(now, job.Accept{
+		Spec: spec, Trainer: "aiplatform",
+		Receipt: job.Receipt{Objects: []job.Object{jobFile, trainer}, Staged: staged, Content: content},
+		Claim:   job.Claim{Owner: "prod/1", Until: now.Add(3 * time.Minute), Nonce: "1"},
+	})
+}
+
+// look takes what the trainer says of the job.
+func (s *story) look(now time.Time, l job.Look) {
+	s.Helper()
+	id := s.record.Job.ID
+	l.JobID, l.ResourceName = id, "projects/"+project+"/jobs/"+id
+	l.Links = job.Links{
+		Console: "https://console.cloud.google.com/mlengine/jobs/" + id + "?project=" + project,
+		Logs:    "https://console.cloud.google.com/logs?resource=ml_job%2Fjob_id%2F" + id + "&project=" + project,
+	}
+	s.step(now, l)
+}
+
+// submit drops a job file at a time and follows its job until it runs.
+func (s *story) submit(hour string) (created, started time.Time) {
+	s.Helper()
+	s.begin(hour + ":00:00")
+	s.accept(clock(hour + ":01:02"))
+	created, started = clock(hour+":01:04"), clock(hour+":04:31")
+	s.look(clock(hour+":01:04"), job.Look{State: job.TrainerQueued, Created: created})
+	s.look(clock(hour+":05:00"), job.Look{State: job.TrainerRunning, Created: created, Started: started})
+	return created, started
+}
+
+// tellStory lets a day go by.
+func tellStory(t *testing.T) *story {
+	t.Helper()
+	s := &story{T: t}
+	var err error
+	if s.relay, err = relay.New(s, s, s, "acme-status"); err != nil {
+		t.Fatal(err)
+	}
+
+	// The first job file is wrong.
+	s.begin("08:58:00")
+	s.step(clock("08:58:03"), job.Reject{Reason: "the drop is not valid", Violations: violations})
+
+	// The second is right; its package comes late, the machines later.
+	s.begin("09:05:00")
+	incomplete := job.Incomplete{
+		Missing: []string{"a package (*.tar.gz, *.tgz or *.whl)"}, ReportAfter: 15 * time.Minute, ExpireAfter: 24 * time.Hour,
+	}
+	s.step(clock("09:05:03"), incomplete)
+	s.step(clock("09:21:00"), incomplete)
+	s.accept(clock("09:21:43"))
+	created, started := clock("09:21:45"), clock("09:47:12")
+	s.look(clock("09:21:45"), job.Look{State: job.TrainerQueued, Created: created})
+	s.look(clock("09:23:00"), job.Look{State: job.TrainerPreparing, Created: created})
+	s.delay(clock("09:46:00"), "80 % of scheduling.maxWaitTime (1800s) went by and the job does not run yet")
+	s.look(clock("09:48:00"), job.Look{State: job.TrainerRunning, Created: created, Started: started})
+	s.look(clock("10:32:00"), job.Look{State: job.TrainerSucceeded, Created: created, Started: started, Ended: clock("10:31:26")})
+
+	// One is overwritten while it waits for a newer package.
+	s.begin("10:59:30")
+	s.step(clock("10:59:33"), job.Hold{Until: clock("11:00:30")})
+	s.step(clock("11:00:03"), job.Withdraw{Reason: "the job file was overwritten before the drop was accepted"})
+
+	// The day's other jobs end in other ways.
+	created, started = s.submit("11")
+	s.look(clock("13:05:00"), job.Look{State: job.TrainerCancelled, Created: created, Started: started, Ended: started.Add(2 * time.Hour)})
+	created, started = s.submit("14")
+	s.look(clock("14:07:00"), job.Look{
+		State: job.TrainerFailed, Created: created, Started: started, Ended: clock("14:06:18"),
+		Message: "The replica master 0 exited with a non-zero status of 1.\nTraceback (most recent call last):\n  …\nValueError: could not convert string to float: 'n/a'",
+	})
+	created, started = s.submit("15")
+	s.look(clock("15:20:00"), job.Look{State: job.TrainerCancelled, Created: created, Started: started, Ended: clock("15:19:07")})
+	s.submit("16")
+	for _, text := range []string{"16:30:00", "16:31:00", "16:32:00"} {
+		s.step(clock(text), job.NotFound{})
+	}
+
+	// The last one never gets its package.
+	s.begin("18:00:00")
+	incomplete.Missing = []string{"trainer-0.2.tar.gz"}
+	s.step(clock("18:00:03"), incomplete)
+	s.step(clock("18:15:30"), incomplete)
+	s.step(clock("18:00:30").AddDate(0, 0, 1), incomplete)
+	return s
+}
+
+// delay tells that the job is late.
+func (s *story) delay(now time.Time, reason string) {
+	s.Helper()
+	// No transition makes this event yet: it is written down here as one would.
+	s.record.Reason = reason
+	s.record.Revision++
+	s.record.Sequence++
+	s.record.Told = append(slices.Clone(s.record.Told), job.JobDelayed)
+	s.record.Outbox = append(s.record.Outbox, job.Event{Type: job.JobDelayed, Time: now, Body: s.record.Snapshot()})
+	s.tell()
+	s.record.Reason = ""
+}
+
+func examplePath(typ event.Type) string {
+	return filepath.Join(examples, strings.TrimPrefix(string(typ), "dev.jobdrop.")+".json")
+}
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func readExample(t *testing.T, typ event.Type) received {
+	t.Helper()
+	var m received
+	if err := json.Unmarshal(readFile(t, examplePath(typ)), &m); err != nil {
+		t.Fatalf("%s: %v", typ, err)
+	}
+	return m
+}
+
+func golden(t *testing.T, path string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(string(readFile(t, path)), string(got)); diff != "" {
+		t.Errorf("%s (-want +got; -update writes it anew):\n%s", path, diff)
+	}
+}
+
+// The table for subscribers leads to everything that there is.
+func TestReadmeLinksEveryType(t *testing.T) {
+	readme := string(readFile(t, examples+"/README.md"))
+	names := []string{"status.json", "../../pkg/event/schemas/" + filepath.Base(event.StatusSchema), "../../pkg/event/schemas/" + filepath.Base(event.BodySchema)}
+	for _, typ := range types(t) {
+		names = append(names, filepath.Base(examplePath(typ)), "../../pkg/event/schemas/"+filepath.Base(event.SchemaOf(typ)))
+	}
+	for _, name := range names {
+		if !strings.Contains(readme, "]("+name+")") {
+			t.Errorf("docs/events/README.md has no link to %s", name)
+		}
+	}
+}
+
+func TestExamplesAreGolden(t *testing.T) {
+	s := tellStory(t)
+	want := []string{"README.md", "status.json"}
+	for _, typ := range types(t) {
+		i := slices.IndexFunc(s.messages, func(m received) bool { return m.Attributes["ce-type"] == string(typ) })
+		if i < 0 {
+			t.Errorf("nothing in the story is of type %s", typ)
+			continue
+		}
+		var text bytes.Buffer
+		w := json.NewEncoder(&text)
+		w.SetEscapeHTML(false)
+		w.SetIndent("", "  ")
+		if err := w.Encode(s.messages[i]); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, examplePath(typ), text.Bytes())
+		want = append(want, filepath.Base(examplePath(typ)))
+	}
+	// status.json is that of the job of which most of the examples tell, at
+	// its end.
+	i := slices.IndexFunc(s.statuses, func(data []byte) bool { return bytes.Contains(data, []byte(`"state": "succeeded"`)) })
+	if i < 0 {
+		t.Fatal("no status.json tells of a success")
+	}
+	golden(t, statusExample, s.statuses[i])
+
+	var got []string
+	files, err := os.ReadDir(examples)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		got = append(got, f.Name())
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("files of %s (-want +got):\n%s", examples, diff)
+	}
+}
+
+// A subscriber that reads an example gets the event whose example it is, and
+// loses nothing.
+func TestExamplesAreReadBack(t *testing.T) {
+	for _, typ := range types(t) {
+		t.Run(string(typ), func(t *testing.T) {
+			m := readExample(t, typ)
+			c, err := event.FromMessage(m.Attributes, m.Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			eventtest.Check(t, c)
+			got, body, err := event.Decode(c)
+			if err != nil || got != typ {
+				t.Errorf("type %s, %v", got, err)
+			}
+			if body.Attempt != m.OrderingKey {
+				t.Errorf("the ordering key is %s, the attempt %s", m.OrderingKey, body.Attempt)
+			}
+			attributes, data := event.ToMessage(c)
+			if diff := cmp.Diff(m.message, message{attributes, data}); diff != "" {
+				t.Errorf("message (-want +got):\n%s", diff)
+			}
+			if err := eventtest.ValidateOpen(c.DataSchema(), data); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	eventtest.CheckStatus(t, readFile(t, statusExample))
+}
