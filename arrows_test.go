@@ -63,6 +63,9 @@ func allArrows() []arrows {
 		{pkg: "pkg/gcs", allowed: []string{"pkg/job"}, cloud: true},
 		{pkg: "pkg/publisher", allowed: []string{"pkg/job", "pkg/event"}, cloud: true},
 		{pkg: "pkg/trainer/aiplatform", allowed: []string{"pkg/job"}, cloud: true},
+		{pkg: "pkg/local/loopback", pure: true},
+		{pkg: "pkg/local/discovery", pure: true},
+		{pkg: "pkg/local/storage", allowed: []string{"pkg/local/discovery", "pkg/local/loopback"}},
 	}
 }
 

@@ -1,0 +1,85 @@
+package loopback
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+func TestGuard(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		hosts   []string
+		method  string
+		host    string
+		headers map[string]string
+		want    int
+	}{
+		{name: "localhost", host: "localhost:8085", want: 200},
+		{name: "localhost without a port", host: "LOCALHOST", want: 200},
+		{name: "IPv4", host: "127.0.0.1:8085", want: 200},
+		{name: "another loopback address", host: "127.1.2.3", want: 200},
+		{name: "IPv6", host: "[::1]:8085", want: 200},
+		{name: "IPv6 without a port", host: "[::1]", want: 200},
+		{name: "IPv4 in IPv6", host: "[::ffff:127.0.0.1]:1", want: 200},
+		{name: "rebound name", host: "evil.example:8085", want: 403},
+		{name: "name that begins like ours", host: "localhost.evil.example", want: 403},
+		{name: "name that ends like ours", host: "127.0.0.1.evil.example", want: 403},
+		{name: "address of the network", host: "192.168.0.7:8085", want: 403},
+		{name: "every address", host: "0.0.0.0:8085", want: 403},
+		{name: "no host", host: "", want: 403},
+		{name: "no host, and an empty entry", hosts: []string{""}, host: "", want: 403},
+		{name: "allowed", hosts: []string{"pubsub"}, host: "pubsub:8085", want: 200},
+		{name: "allowed, another case", hosts: []string{"PubSub:1"}, host: "pubsuB", want: 200},
+		{name: "allowed address", hosts: []string{"fd00::7"}, host: "[fd00::7]:8085", want: 200},
+		{name: "not the allowed one", hosts: []string{"pubsub"}, host: "pubsub.evil.example", want: 403},
+		{name: "localhost beside the allowed", hosts: []string{"pubsub"}, host: "localhost", want: 200},
+		{name: "page of another site", host: "localhost:8085", headers: map[string]string{"Sec-Fetch-Site": "cross-site"}, want: 403},
+		{name: "page of another port", host: "localhost:8085", headers: map[string]string{"Sec-Fetch-Site": "same-site"}, want: 403},
+		{name: "old browser", host: "localhost:8085", headers: map[string]string{"Origin": "http://evil.example"}, want: 403},
+		{name: "page without an origin", host: "localhost:8085", headers: map[string]string{"Origin": "null"}, want: 403},
+		{name: "own page", host: "localhost:8085", headers: map[string]string{"Origin": "http://localhost:8085"}, want: 200},
+		{name: "origin of the rebound name", host: "evil.example", headers: map[string]string{"Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"}, want: 403},
+		{name: "rebound name reads", method: http.MethodGet, host: "evil.example", want: 403},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			passed := false
+			next := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { passed = true })
+			method := test.method
+			if method == "" {
+				method = http.MethodPost
+			}
+			r := httptest.NewRequest(method, "/v1/projects/p/topics", nil)
+			r.Host = test.host
+			for name, value := range test.headers {
+				r.Header.Set(name, value)
+			}
+			w := httptest.NewRecorder()
+			Guard(test.hosts, next).ServeHTTP(w, r)
+			if w.Code != test.want || passed != (test.want == 200) {
+				t.Fatalf("got %d, passed %t; want %d: %s", w.Code, passed, test.want, w.Body)
+			}
+			if !passed {
+				checkError(t, w)
+			}
+		})
+	}
+}
+
+// checkError holds a refusal to the form that Google's clients decode.
+func checkError(t *testing.T, w *httptest.ResponseRecorder) {
+	t.Helper()
+	var body struct {
+		Error struct {
+			Code            int
+			Message, Status string
+		}
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+		t.Fatalf("%v: %s", err, w.Body)
+	}
+	if e := body.Error; e.Code != 403 || e.Status != "PERMISSION_DENIED" || e.Message == "" {
+		t.Errorf("got %+v", e)
+	}
+}
