@@ -66,6 +66,7 @@ func allArrows() []arrows {
 		{pkg: "pkg/local/loopback", pure: true},
 		{pkg: "pkg/local/discovery", pure: true},
 		{pkg: "pkg/local/storage", allowed: []string{"pkg/local/discovery", "pkg/local/loopback"}},
+		{pkg: "pkg/local/messaging", allowed: []string{"pkg/local/discovery", "pkg/local/loopback"}, cloud: true},
 	}
 }
 

@@ -1,0 +1,346 @@
+package messaging
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/iam/apiv1/iampb"
+	"cloud.google.com/go/pubsub/v2"
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// patience is how long a test waits for what comes at once on an idle machine.
+const patience = 20 * time.Second
+
+func serve(t *testing.T, hosts ...string) *Server {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Serve(listener, hosts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func connect(t *testing.T, s *Server, options ...grpc.DialOption) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient(s.Addr(), append(options, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// client makes the library's client, with the topic and the subscription.
+func client(t *testing.T, s *Server, config *pubsubpb.Subscription) *pubsub.Client {
+	t.Helper()
+	c, err := pubsub.NewClient(t.Context(), "p", option.WithGRPCConn(connect(t, s)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if _, err := c.TopicAdminClient.CreateTopic(t.Context(), &pubsubpb.Topic{Name: testTopic}); err != nil {
+		t.Fatal(err)
+	}
+	config.Name, config.Topic = testSub, testTopic
+	if _, err := c.SubscriptionAdminClient.CreateSubscription(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestClientReceivesInOrder(t *testing.T) {
+	for _, config := range []*pubsubpb.Subscription{
+		{EnableMessageOrdering: true},
+		{EnableMessageOrdering: true, EnableExactlyOnceDelivery: true},
+	} {
+		c := client(t, serve(t), config)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		publisher := c.Publisher(testTopic)
+		publisher.EnableMessageOrdering = true
+		defer publisher.Stop()
+		for _, data := range []string{"1", "2", "3", "4"} {
+			for _, key := range []string{"k", "l"} {
+				if _, err := publisher.Publish(ctx, &pubsub.Message{OrderingKey: key, Data: []byte(data)}).Get(ctx); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		var mu sync.Mutex
+		got, seen := make(map[string][]string), 0
+		err := c.Subscriber(testSub).Receive(ctx, func(_ context.Context, m *pubsub.Message) {
+			mu.Lock()
+			defer mu.Unlock()
+			key, data := m.OrderingKey, string(m.Data)
+			again := len(got[key]) > 0 && got[key][len(got[key])-1] == data
+			got[key] = append(got[key], data)
+			if !again && (data == "2" || data == "4") {
+				m.Nack()
+				return
+			}
+			m.Ack()
+			if seen++; seen == 8 {
+				cancel()
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"1", "2", "2", "3", "4", "4"}
+		if diff := cmp.Diff(map[string][]string{"k": want, "l": want}, got); diff != "" {
+			t.Errorf("received (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// TestClientReceivesMuch has more under way than a window of HTTP/2.
+func TestClientReceivesMuch(t *testing.T) {
+	s := serve(t)
+	c := client(t, s, &pubsubpb.Subscription{})
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	const messages = 12
+	large := bytes.Repeat([]byte("x"), 1<<20)
+	publisher := c.Publisher(testTopic)
+	defer publisher.Stop()
+	for range messages {
+		if _, err := publisher.Publish(ctx, &pubsub.Message{Data: large}).Get(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := make(chan string, 10*messages)
+	go func() {
+		ids := make(map[string]bool)
+		for len(ids) < messages {
+			select {
+			case id := <-seen:
+				ids[id] = true
+			case <-ctx.Done():
+				return
+			}
+		}
+		cancel()
+	}()
+	err := c.Subscriber(testSub).Receive(ctx, func(_ context.Context, m *pubsub.Message) {
+		if !bytes.Equal(m.Data, large) {
+			t.Errorf("message %s changed", m.ID)
+		}
+		m.Ack()
+		seen <- m.ID
+	})
+	if err != nil || ctx.Err() != context.Canceled {
+		t.Fatalf("%v, %v", err, ctx.Err())
+	}
+	wantEmpty(t, s.broker, testSub)
+}
+
+func TestNotHere(t *testing.T) {
+	s := serve(t)
+	conn := connect(t, s)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	subscriber := pubsubpb.NewSubscriberClient(conn)
+	for name, call := range map[string]func() error{
+		"Seek": func() error {
+			_, err := subscriber.Seek(ctx, &pubsubpb.SeekRequest{Subscription: testSub, Target: &pubsubpb.SeekRequest_Time{Time: timestamppb.Now()}})
+			return err
+		},
+		"CreateSnapshot": func() error {
+			_, err := subscriber.CreateSnapshot(ctx, &pubsubpb.CreateSnapshotRequest{})
+			return err
+		},
+		"CreateSchema": func() error {
+			_, err := pubsubpb.NewSchemaServiceClient(conn).CreateSchema(ctx, &pubsubpb.CreateSchemaRequest{})
+			return err
+		},
+		"GetIamPolicy": func() error {
+			_, err := iampb.NewIAMPolicyClient(conn).GetIamPolicy(ctx, &iampb.GetIamPolicyRequest{})
+			return err
+		},
+	} {
+		err := call()
+		wantCode(t, err, codes.Unimplemented)
+		if err != nil && !strings.Contains(err.Error(), "on one machine") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestCompressed(t *testing.T) {
+	s := serve(t)
+	client(t, s, &pubsubpb.Subscription{})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	_, err := pubsubpb.NewPublisherClient(connect(t, s)).Publish(ctx, &pubsubpb.PublishRequest{
+		Topic: testTopic, Messages: []*pubsubpb.PubsubMessage{{Data: make([]byte, 1000)}},
+	}, grpc.UseCompressor("gzip"))
+	wantCode(t, err, codes.OK)
+}
+
+func TestGuarded(t *testing.T) {
+	s := serve(t, "pubsub.test")
+	for _, test := range []struct {
+		name, host, origin string
+		want               int
+	}{
+		{name: "ours", want: http.StatusOK},
+		{name: "allowed", host: "pubsub.test:1", want: http.StatusOK},
+		{name: "page of another site", origin: "http://evil.example", want: http.StatusForbidden},
+		{name: "rebound name", host: "evil.example", want: http.StatusForbidden},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+s.Addr()+"/v1/projects/p/topics/t-"+strings.ReplaceAll(test.name, " ", "-"), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host = test.host
+			if test.origin != "" {
+				r.Header.Set("Origin", test.origin)
+			}
+			response, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			if response.StatusCode != test.want {
+				t.Errorf("got %s, want %d", response.Status, test.want)
+			}
+		})
+	}
+	for host, want := range map[string]codes.Code{"evil.example": codes.PermissionDenied, "pubsub.test": codes.OK} {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		_, err := pubsubpb.NewPublisherClient(connect(t, s, grpc.WithAuthority(host))).ListTopics(ctx, &pubsubpb.ListTopicsRequest{Project: "projects/p"})
+		wantCode(t, err, want)
+		cancel()
+	}
+}
+
+// TestClose ends a stream and a pull that wait, and frees the port.
+func TestClose(t *testing.T) {
+	s := serve(t)
+	client(t, s, &pubsubpb.Subscription{})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	subscriber := pubsubpb.NewSubscriberClient(connect(t, s))
+	stream, err := subscriber.StreamingPull(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Send(&pubsubpb.StreamingPullRequest{Subscription: testSub, StreamAckDeadlineSeconds: 10, ProtocolVersion: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Send(&pubsubpb.StreamingPullRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil { // it is open
+		t.Fatal(err)
+	}
+	ended := make(chan error, 2)
+	go func() {
+		_, err := stream.Recv()
+		ended <- err
+	}()
+	go func() {
+		_, err := subscriber.Pull(ctx, &pubsubpb.PullRequest{Subscription: testSub, MaxMessages: 1})
+		ended <- err
+	}()
+	closed := make(chan error)
+	go func() { closed <- s.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("Close hangs")
+	}
+	for range 2 {
+		select {
+		case err := <-ended:
+			wantCode(t, err, codes.Unavailable)
+		case <-time.After(5 * time.Second):
+			t.Fatal("a call outlives the server")
+		}
+	}
+	listener, err := net.Listen("tcp", s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = listener.Close()
+}
+
+// TestCancelledStreamEnds sees that a client that goes away leaves nothing.
+func TestCancelledStreamEnds(t *testing.T) {
+	s := serve(t)
+	client(t, s, &pubsubpb.Subscription{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		stream, err := pubsubpb.NewSubscriberClient(connect(t, s)).StreamingPull(ctx)
+		if err != nil {
+			return
+		}
+		_ = stream.Send(&pubsubpb.StreamingPullRequest{Subscription: testSub, StreamAckDeadlineSeconds: 10, ProtocolVersion: 1})
+		_ = stream.Send(&pubsubpb.StreamingPullRequest{})
+		_, _ = stream.Recv()
+	}()
+	<-ended
+	// The server may hear of it later than we publish: then the message comes
+	// again when its lease ends, as in the service.
+	deadline := time.After(patience)
+	publish(t, s.broker, "/a")
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, got := pull(t, s.broker, testSub); len(got) == 1 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("the message stays with a stream that is gone")
+		}
+	}
+}
+
+func TestAddr(t *testing.T) {
+	listener, err := net.Listen("tcp4", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Serve(listener)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if !strings.HasPrefix(s.Addr(), "127.0.0.1:") {
+		t.Errorf("got %s", s.Addr())
+	}
+	if _, err := Serve(nil); err == nil {
+		t.Error("no error without a listener")
+	}
+}

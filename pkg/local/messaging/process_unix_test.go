@@ -1,0 +1,14 @@
+//go:build unix
+
+package messaging
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// own gives a command a process group: the tools are scripts that start others.
+func own(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
+
+// end ends a command with all that it started.
+func end(c *exec.Cmd) { _ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }

@@ -1,0 +1,394 @@
+package messaging
+
+import (
+	"container/heap"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+)
+
+const (
+	// maxResponse is where a response takes no further message, in bytes. One
+	// message may be larger than that, and then goes alone.
+	maxResponse = 4 << 20
+	// The backoff of a retry policy that names none, and that of a push
+	// subscription without a policy: the service's own.
+	minRetry, maxRetry = 10 * time.Second, 600 * time.Second
+	minPush, maxPush   = 100 * time.Millisecond, 60 * time.Second
+)
+
+// subscription is a subscription's configuration and its backlog. The broker's
+// lock guards it all.
+//
+// A message in the backlog is in one of these states: ready; leased, which is
+// what Pub/Sub calls outstanding; delayed, where it waits for the end of a
+// backoff; or behind another message of its ordering key, where no heap has it.
+type subscription struct {
+	broker *broker
+	// config is replaced, never changed: responses share it.
+	config  *pubsubpb.Subscription
+	filter  filter
+	deleted bool
+	pushing bool // a goroutine pushes
+
+	ready  deliveries // in the order of publishing
+	timers deliveries // leased and delayed, in the order of time
+	leases map[string]*delivery
+	keys   map[string]*keyQueue
+	size   int // messages in the backlog
+
+	// changed is closed and replaced when a waiting subscriber may find more.
+	changed chan struct{}
+}
+
+// delivery is one message in one subscription's backlog.
+type delivery struct {
+	message  *pubsubpb.PubsubMessage // shared with other subscriptions
+	sequence uint64
+	size     int
+	attempts int
+
+	key       *keyQueue // nil for an unordered message
+	lease     string    // the acknowledgment ID while it is leased
+	stream    *stream   // which the lease counts against, if any
+	at        time.Time // end of the lease or of the delay
+	notBefore time.Time
+
+	in    *deliveries // the heap it is in
+	index int         // its place there
+}
+
+// keyQueue has the messages of one ordering key that are not acknowledged. Only
+// its first may be ready. Where one response takes several, these are leased
+// together, and nothing else of the key is until all of them are settled.
+type keyQueue struct {
+	name   string
+	items  []*delivery
+	leased int // so many of the first items are
+}
+
+// limits is how much a subscriber takes.
+type limits struct {
+	messages int
+	lease    time.Duration
+	stream   *stream
+	// together lets several messages of a key into one response. A stream's
+	// client goes on with the next although it refused the first, so that it
+	// gets them one by one.
+	together bool
+}
+
+func newSubscription(b *broker, config *pubsubpb.Subscription, f filter) *subscription {
+	return &subscription{
+		broker: b, config: config, filter: f,
+		ready:   deliveries{less: func(a, b *delivery) bool { return a.sequence < b.sequence }},
+		timers:  deliveries{less: func(a, b *delivery) bool { return a.at.Before(b.at) }},
+		leases:  make(map[string]*delivery),
+		keys:    make(map[string]*keyQueue),
+		changed: make(chan struct{}),
+	}
+}
+
+// gone is why a subscription delivers nothing any more.
+func (s *subscription) gone() error {
+	switch {
+	case s.broker.ctx.Err() != nil:
+		return status.Error(codes.Unavailable, "The service ends.")
+	case s.deleted:
+		return notFound(s.config.Name)
+	case s.config.Detached:
+		return status.Errorf(codes.FailedPrecondition, "Subscription %s is detached.", s.config.Name)
+	}
+	return nil
+}
+
+func (s *subscription) wake() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *subscription) ackDeadline() time.Duration {
+	return time.Duration(s.config.AckDeadlineSeconds) * time.Second
+}
+
+// enqueue takes a published message.
+func (s *subscription) enqueue(m *pubsubpb.PubsubMessage, sequence uint64) {
+	s.expire(m.PublishTime.AsTime()) // nobody else may ever look here
+	if s.config.Detached || !s.filter(m.Attributes) {
+		return
+	}
+	d := &delivery{message: m, sequence: sequence, size: proto.Size(m)}
+	s.size++
+	if s.config.EnableMessageOrdering && m.OrderingKey != "" {
+		d.key = s.keys[m.OrderingKey]
+		if d.key == nil {
+			d.key = &keyQueue{name: m.OrderingKey}
+			s.keys[m.OrderingKey] = d.key
+		}
+		d.key.items = append(d.key.items, d)
+		if len(d.key.items) > 1 {
+			return
+		}
+	}
+	s.ready.add(d)
+	s.wake()
+}
+
+// expire brings the backlog up to date: leases and delays that ended, messages
+// that are older than the subscription keeps them.
+func (s *subscription) expire(now time.Time) {
+	for len(s.timers.items) > 0 && !s.timers.items[0].at.After(now) {
+		if d := s.timers.items[0]; d.lease != "" {
+			s.release(d, now)
+		} else {
+			s.timers.remove(d)
+			s.ready.add(d)
+			s.wake()
+		}
+	}
+	oldest := now.Add(-s.config.MessageRetentionDuration.AsDuration())
+	for len(s.ready.items) > 0 && s.ready.items[0].message.PublishTime.AsTime().Before(oldest) {
+		s.remove(s.ready.items[0], now)
+	}
+}
+
+// next is when a lease or a delay ends next; nought if there is none.
+func (s *subscription) next() time.Time {
+	if len(s.timers.items) == 0 {
+		return time.Time{}
+	}
+	return s.timers.items[0].at
+}
+
+// take leases messages that are ready, the oldest first.
+func (s *subscription) take(now time.Time, l limits) []*pubsubpb.ReceivedMessage {
+	var taken []*pubsubpb.ReceivedMessage
+	var offered []*delivery
+	size := 0
+	for len(s.ready.items) > 0 && len(taken) < l.messages && l.stream.room() {
+		d := s.ready.items[0]
+		if len(taken) > 0 && size+d.size > maxResponse {
+			break
+		}
+		size += d.size
+		s.ready.remove(d)
+		taken = append(taken, s.lend(d, now, l))
+		if k := d.key; k != nil && l.together && k.leased < len(k.items) {
+			s.ready.add(k.items[k.leased])
+			offered = append(offered, k.items[k.leased])
+		}
+	}
+	for _, d := range offered {
+		if d.in == &s.ready { // behind one that is leased
+			s.ready.remove(d)
+		}
+	}
+	return taken
+}
+
+func (s *subscription) lend(d *delivery, now time.Time, l limits) *pubsubpb.ReceivedMessage {
+	d.attempts++
+	d.lease = s.broker.ackID()
+	d.stream = l.stream
+	d.at = now.Add(l.lease)
+	s.leases[d.lease] = d
+	s.timers.add(d)
+	d.stream.add(1, d.size)
+	if d.key != nil {
+		d.key.leased++
+	}
+	m := &pubsubpb.ReceivedMessage{AckId: d.lease, Message: d.message}
+	if s.config.DeadLetterPolicy != nil {
+		m.DeliveryAttempt = int32(d.attempts)
+	}
+	return m
+}
+
+// ack removes a message, and is false where nobody has a lease of that name.
+func (s *subscription) ack(id string, now time.Time) bool {
+	d := s.leases[id]
+	if d != nil {
+		s.remove(d, now)
+	}
+	return d != nil
+}
+
+// extend sets the end of a lease; nought ends it.
+func (s *subscription) extend(id string, lease time.Duration, now time.Time) bool {
+	d := s.leases[id]
+	switch {
+	case d == nil:
+		return false
+	case lease == 0:
+		s.release(d, now)
+	default:
+		d.at = now.Add(lease)
+		heap.Fix(&s.timers, d.index)
+		s.wake()
+	}
+	return true
+}
+
+// release ends a lease without an acknowledgment. Those of the same key that
+// were leased after it are released too, so that they come again behind it.
+func (s *subscription) release(d *delivery, now time.Time) {
+	s.endLease(d)
+	if d.key != nil {
+		for _, later := range d.key.items {
+			if later.sequence > d.sequence && later.lease != "" {
+				s.endLease(later)
+			}
+		}
+	}
+	if p := s.config.DeadLetterPolicy; p != nil && d.attempts >= int(p.MaxDeliveryAttempts) && s.broker.deadLetter(s, d, now) {
+		s.remove(d, now)
+		return
+	}
+	d.notBefore = now.Add(s.backoff(d.attempts))
+	s.offer(d, now)
+}
+
+func (s *subscription) endLease(d *delivery) {
+	delete(s.leases, d.lease)
+	d.lease = ""
+	s.timers.remove(d)
+	d.stream.add(-1, -d.size)
+	d.stream = nil
+	if d.key != nil {
+		d.key.leased--
+	}
+	s.wake() // a stream has room again
+}
+
+// remove takes a message out of the backlog, wherever it is.
+func (s *subscription) remove(d *delivery, now time.Time) {
+	if d.lease != "" {
+		s.endLease(d)
+	}
+	if d.in != nil {
+		d.in.remove(d)
+	}
+	s.size--
+	if k := d.key; k != nil {
+		i := slices.Index(k.items, d)
+		k.items = slices.Delete(k.items, i, i+1)
+		if len(k.items) == 0 {
+			delete(s.keys, k.name)
+			return
+		}
+		s.offer(d, now)
+	}
+}
+
+// offer makes a message available, now or after its backoff; of an ordering key,
+// it is always the first one that is, once none of the key is leased.
+func (s *subscription) offer(d *delivery, now time.Time) {
+	if d.key != nil {
+		d = d.key.items[0]
+		if d.in != nil { // leased, or on offer already
+			return
+		}
+	}
+	if d.notBefore.After(now) {
+		d.at = d.notBefore
+		s.timers.add(d)
+	} else {
+		s.ready.add(d)
+	}
+	s.wake()
+}
+
+// backoff is how long a message waits that was not acknowledged.
+func (s *subscription) backoff(attempts int) time.Duration {
+	least, most := time.Duration(0), time.Duration(0)
+	if p := s.config.RetryPolicy; p != nil {
+		least, most = minRetry, maxRetry
+		if p.MinimumBackoff != nil {
+			least = p.MinimumBackoff.AsDuration()
+		}
+		if p.MaximumBackoff != nil {
+			most = p.MaximumBackoff.AsDuration()
+		}
+	} else if s.config.PushConfig.GetPushEndpoint() != "" {
+		least, most = minPush, maxPush
+	}
+	for range attempts - 1 {
+		if least *= 2; least >= most {
+			return most
+		}
+	}
+	return least
+}
+
+// deadLetter forwards a message to the dead letter topic. It is false where the
+// topic is gone: the message then stays, as it does in the service.
+func (b *broker) deadLetter(s *subscription, d *delivery, now time.Time) bool {
+	topic := b.topics[s.config.DeadLetterPolicy.DeadLetterTopic]
+	if topic == nil {
+		return false
+	}
+	attributes := maps.Clone(d.message.Attributes)
+	if attributes == nil {
+		attributes = make(map[string]string)
+	}
+	parts := strings.Split(s.config.Name, "/")
+	attributes["CloudPubSubDeadLetterSourceSubscription"] = parts[3]
+	attributes["CloudPubSubDeadLetterSourceSubscriptionProject"] = parts[1]
+	attributes["CloudPubSubDeadLetterSourceDeliveryCount"] = strconv.Itoa(d.attempts)
+	attributes["CloudPubSubDeadLetterSourceTopicPublishTime"] = d.message.PublishTime.AsTime().Format(time.RFC3339Nano)
+	b.publish(topic, &pubsubpb.PubsubMessage{
+		Data: d.message.Data, Attributes: attributes, OrderingKey: d.message.OrderingKey,
+	}, now)
+	return true
+}
+
+// deliveries is a heap of messages. A message is in one heap at most.
+type deliveries struct {
+	items []*delivery
+	less  func(a, b *delivery) bool
+}
+
+func (h *deliveries) add(d *delivery) {
+	d.in = h
+	heap.Push(h, d)
+}
+
+func (h *deliveries) remove(d *delivery) {
+	heap.Remove(h, d.index)
+	d.in = nil
+}
+
+// Len is [heap.Interface]'s.
+func (h *deliveries) Len() int { return len(h.items) }
+
+// Less is [heap.Interface]'s.
+func (h *deliveries) Less(i, j int) bool { return h.less(h.items[i], h.items[j]) }
+
+// Swap is [heap.Interface]'s.
+func (h *deliveries) Swap(i, j int) {
+	h.items[i], h.items[j] = h.items[j], h.items[i]
+	h.items[i].index, h.items[j].index = i, j
+}
+
+// Push is [heap.Interface]'s.
+func (h *deliveries) Push(x any) {
+	d := x.(*delivery)
+	d.index = len(h.items)
+	h.items = append(h.items, d)
+}
+
+// Pop is [heap.Interface]'s.
+func (h *deliveries) Pop() any {
+	last := len(h.items) - 1
+	d := h.items[last]
+	h.items[last] = nil // what is acknowledged must not be kept
+	h.items = h.items[:last]
+	return d
+}
