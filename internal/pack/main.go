@@ -31,6 +31,7 @@ type tarball struct {
 // tarballs are all packages that are made. Drops whose fault is in the job
 // file hold a good package, so that nothing else is wrong with them.
 var tarballs = []tarball{
+	{drop: "distributed", name: "trainer-0.1", source: "distributed"},
 	{drop: "endless", name: "trainer-0.1", source: "endless"},
 	{drop: "fails", name: "trainer-0.1", source: "fails"},
 	{drop: "hello", name: "trainer-0.1", source: "hello"},

@@ -194,19 +194,28 @@ func TestSetupAgreesWithName(t *testing.T) {
 	}
 }
 
-// TestStorageCopies keeps the two copies of storage.py equal: a trainer
-// package has to hold all of its own code.
+// TestStorageCopies keeps all copies of storage.py equal: a trainer package has
+// to hold all of its own code.
 func TestStorageCopies(t *testing.T) {
-	var copies [2]string
-	for i, source := range []string{"hello", "train"} {
-		text, err := os.ReadFile(filepath.Join(testdata, "trainers", source, "trainer", "storage.py"))
+	copies, err := filepath.Glob(filepath.Join(testdata, "trainers", "*", "trainer", "storage.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(copies) < 3 {
+		t.Fatalf("copies are %q, want those of distributed, hello and train", copies)
+	}
+	var first []byte
+	for _, file := range copies {
+		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		copies[i] = string(text)
-	}
-	if diff := cmp.Diff(copies[0], copies[1]); diff != "" {
-		t.Errorf("storage.py of hello and train differ (-hello +train):\n%s", diff)
+		if first == nil {
+			first = text
+		}
+		if diff := cmp.Diff(string(first), string(text)); diff != "" {
+			t.Errorf("%s and %s differ (-first +second):\n%s", copies[0], file, diff)
+		}
 	}
 }
 

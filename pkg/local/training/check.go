@@ -3,6 +3,7 @@ package training
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -19,14 +20,17 @@ const (
 var (
 	jobIDFormat  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
 	moduleFormat = regexp.MustCompile(`^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$`)
-	labelKey     = regexp.MustCompile(`^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}$`)
-	labelValue   = regexp.MustCompile(`^[\p{Ll}\p{Lo}\p{N}_-]{0,63}$`)
+	// imageFormat keeps an image from being read as an option of the runner's;
+	// the rest of the name is for the runner to judge.
+	imageFormat = regexp.MustCompile(`^[A-Za-z0-9][^\s\x00]*$`)
+	labelKey    = regexp.MustCompile(`^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}$`)
+	labelValue  = regexp.MustCompile(`^[\p{Ll}\p{Lo}\p{N}_-]{0,63}$`)
 )
 
 // checkJob tells why a job can't be created here. It looks at what this service
 // needs and can do; whether the cloud's would take the job is for a validator.
 // Runtime version and scale tier are not required: they choose nothing here.
-func checkJob(spec job.Spec) []fieldViolation {
+func checkJob(spec job.Spec, l limits) []fieldViolation {
 	var vs []fieldViolation
 	add := func(field, format string, args ...any) {
 		vs = append(vs, fieldViolation{field, fmt.Sprintf(format, args...)})
@@ -45,8 +49,10 @@ func checkJob(spec job.Spec) []fieldViolation {
 		add("training_input", "A training job must have a training input; the local training service runs nothing else.")
 		return vs
 	}
-	if in.HasImage() {
-		add("master_config.image_uri", "The local training service runs no containers: give packageUris and pythonModule.")
+	if !usesPython(in) {
+		if l.containers && (len(in.PackageURIs) > 0 || in.PythonModule != "") {
+			add("package_uris", "The local training service runs an image as it is and installs no packages into it: leave packageUris and pythonModule out.")
+		}
 	} else {
 		if len(in.PackageURIs) == 0 {
 			add("package_uris", "A job without a container image must have packages.")
@@ -77,30 +83,10 @@ func checkJob(spec job.Spec) []fieldViolation {
 		add("master_type", "The master type must be given with the scale tier CUSTOM.")
 	}
 
-	// What the service can't do yet is refused, so that no job runs as another
-	// than was asked for.
-	if in.ScaleTier == "STANDARD_1" || in.ScaleTier == "PREMIUM_1" {
-		add("scale_tier", "The local training service runs one replica, and %s has several: use BASIC.", in.ScaleTier)
-	}
-	for _, role := range []struct {
-		field  string
-		count  int64
-		config *job.ReplicaConfig
-	}{
-		{"worker", in.WorkerCount, in.WorkerConfig},
-		{"parameter_server", in.ParameterServerCount, in.ParameterServerConfig},
-		{"evaluator", in.EvaluatorCount, in.EvaluatorConfig},
-	} {
-		if role.count < 0 {
-			add(role.field+"_count", "The count must not be negative.")
-		}
-		if role.count > 0 {
-			add(role.field+"_count", "The local training service runs one replica: the count must be 0 or absent.")
-		}
-		if role.config != nil && role.config.ImageURI != "" {
-			add(role.field+"_config.image_uri", "The local training service runs no containers.")
-		}
-	}
+	vs = append(vs, checkReplicas(in)...)
+	vs = append(vs, l.check(in)...)
+	// What the service can't do is refused, so that no job runs as another than
+	// was asked for.
 	if in.Hyperparameters != nil {
 		add("hyperparameters", "The local training service does not tune hyperparameters: give the trainer its values in args.")
 	}
@@ -109,6 +95,94 @@ func checkJob(spec job.Spec) []fieldViolation {
 			add("args", "An argument must not contain a null character.")
 			break
 		}
+	}
+	return vs
+}
+
+// checkReplicas holds a job to the API's own rules: counts go with the tier
+// CUSTOM only, a count needs its type, and a container's command line its image.
+func checkReplicas(in *job.TrainingInput) []fieldViolation {
+	var vs []fieldViolation
+	add := func(role, suffix, format string, args ...any) {
+		vs = append(vs, fieldViolation{roleField(role, suffix), fmt.Sprintf(format, args...)})
+	}
+	for _, r := range []struct {
+		role, machine string
+		count         int64
+	}{
+		{roleWorker, in.WorkerType, in.WorkerCount},
+		{rolePS, in.ParameterServerType, in.ParameterServerCount},
+		{roleEvaluator, in.EvaluatorType, in.EvaluatorCount},
+	} {
+		switch {
+		case r.count < 0:
+			add(r.role, "count", "The count must not be negative.")
+		case r.count > 0 && in.ScaleTier != "CUSTOM":
+			add(r.role, "count", "The count can only be used with the scale tier CUSTOM.")
+		case r.count > 0 && r.machine == "":
+			add(r.role, "type", "The type must be given with a count.")
+		case r.count > 0 && r.machine == "cloud_tpu":
+			// Such a worker runs no program of the job's; the master drives it.
+			add(r.role, "type", "The local training service has no cloud_tpu: leave type and count out.")
+		}
+	}
+	for _, role := range []string{roleMaster, roleWorker, rolePS, roleEvaluator} {
+		c := configOf(in, role)
+		if c == nil || len(c.ContainerCommand) == 0 && len(c.ContainerArgs) == 0 {
+			continue
+		}
+		field := "container_args"
+		if len(c.ContainerCommand) > 0 {
+			field = "container_command"
+		}
+		switch {
+		case imageOf(in, role) == "":
+			add(role, "config."+field, "It can't be set without a container image.")
+		case len(in.Args) > 0:
+			add(role, "config."+field, "Only one of args and the containers' own commands and args can be given.")
+		case len(c.ContainerCommand) > 0 && c.ContainerCommand[0] == "":
+			add(role, "config."+field, "The command must not be empty.")
+		}
+		for _, text := range slices.Concat(c.ContainerCommand, c.ContainerArgs) {
+			if strings.ContainsRune(text, 0) {
+				add(role, "config."+field, "An argument must not contain a null character.")
+				break
+			}
+		}
+	}
+	return vs
+}
+
+// limits are what a service's options let a job have.
+type limits struct {
+	replicas   int
+	containers bool
+}
+
+// check tells what keeps a job that is right from ever running here. That is no
+// lack of quota, which a client would wait for: it does not pass.
+func (l limits) check(in *job.TrainingInput) []fieldViolation {
+	var vs []fieldViolation
+	for _, role := range []string{roleMaster, roleWorker, rolePS, roleEvaluator} {
+		c := configOf(in, role)
+		if c == nil || c.ImageURI == "" {
+			continue
+		}
+		field := roleField(role, "config.image_uri")
+		if !l.containers {
+			vs = append(vs, fieldViolation{field, "The local training service runs no containers, as it was given nothing to run them with: " +
+				"start jobdrop local with --container-runner docker or --container-runner podman, or give packageUris and pythonModule instead of an image."})
+		} else if !imageFormat.MatchString(c.ImageURI) {
+			vs = append(vs, fieldViolation{field, fmt.Sprintf("%q is not the name of a container image.", c.ImageURI)})
+		}
+	}
+	if n := countsOf(in); n.total() > l.replicas {
+		field := "scale_tier"
+		if in.ScaleTier == "CUSTOM" {
+			field = "worker_count"
+		}
+		vs = append(vs, fieldViolation{field, fmt.Sprintf("The job needs %d replicas (%v), and the local training service runs at most %d at once on this machine: "+
+			"start jobdrop local with --max-replicas %[1]d or more, or ask for fewer workers with the scale tier CUSTOM.", n.total(), n, l.replicas)})
 	}
 	return vs
 }

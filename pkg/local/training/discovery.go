@@ -6,7 +6,7 @@ import (
 	"maps"
 )
 
-//go:generate go run ./internal/discovery/gen discovery.json
+//go:generate go run ../../../internal/discovery/gen ml/v1 discovery.json ml.projects.jobs.cancel ml.projects.jobs.create ml.projects.jobs.get ml.projects.jobs.list ml.projects.jobs.patch
 
 // discoveryJSON is ml/v1's discovery document, reduced to what is served.
 //

@@ -2,38 +2,13 @@ package training
 
 import (
 	"encoding/json"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/jobdrop/jobdrop/pkg/job"
-	"github.com/jobdrop/jobdrop/pkg/local/training/internal/discovery"
 )
-
-// TestDiscoveryIsGenerated: go generate would change nothing.
-func TestDiscoveryIsGenerated(t *testing.T) {
-	dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", "google.golang.org/api/ml/v1").Output()
-	if err != nil {
-		t.Skipf("no go command, or no module cache: %v", err)
-	}
-	full, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "ml-api.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := discovery.Reduce(full)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(discoveryJSON)); diff != "" {
-		t.Errorf("discovery.json is not what go generate makes (-want +got):\n%s", diff)
-	}
-}
 
 func TestDiscoveryServed(t *testing.T) {
 	_, server := idle(t)

@@ -2,20 +2,35 @@
 // REST API (AI Platform Training, projects.jobs) and runs the jobs that it is
 // given as Python processes on this machine.
 //
-// A job is one replica, without containers. Its packages are fetched from Cloud
-// Storage, installed into a virtual environment of the job's own that also sees
-// the libraries of the Python that made it, and its module is run with the
-// arguments, --job-dir and environment (TF_CONFIG among it) that the cloud's
-// service gives. The job's region, machine and runtime version are taken as
-// they are and choose nothing.
+// Each of a job's replicas is a process, with a working directory, HOME and
+// TMPDIR of its own. The job's packages are fetched from Cloud Storage and
+// installed, once for all replicas, into a virtual environment of the job's own
+// that also sees the libraries of the Python that made it. The module is run with
+// the arguments, --job-dir and environment that the cloud's service gives:
+// TF_CONFIG among it, with the replicas' addresses on loopback. A replica with
+// an image is run by [Options.ContainerRunner] on the machine's own network, as
+// the image is: packages are not installed into it. The scale tier and counts
+// choose the replicas; region, machines and runtime version are taken as they
+// are and choose nothing but the master's name in TF_CONFIG.
+//
+// The logs of all replicas are kept with the job, and are served as Cloud
+// Logging's entries.list does, to gcloud ai-platform jobs stream-logs among
+// others.
+//
+// Not here: hyperparameter tuning and workers of the type cloud_tpu (such jobs
+// are refused), CLUSTER_SPEC, and Cloud Logging's other methods.
 //
 // What the package promises:
 //   - A job that was answered for is on disk: after a restart on the same
 //     folder queued jobs are queued again, and those that were under way end as
 //     FAILED, their processes killed.
-//   - When a job has ended, no process of its process group is left.
-//   - Jobs start in the order of their creation, and the limits of
-//     trainingInput.scheduling are enforced by the service itself.
+//   - When a job has ended, no process of its replicas' process groups and no
+//     container of it is left, and its log is complete.
+//   - The job ends with its master, or with the first other replica that fails;
+//     what is left then has one SIGTERM and the grace that all share.
+//   - Jobs start in the order of their creation, a large one is not overtaken,
+//     the replicas that run at once are no more than [Options.MaxReplicas], and
+//     the limits of trainingInput.scheduling are enforced by the service itself.
 //
 // A job's program has the rights of the user who runs the service: the process
 // group and the folder of its own keep jobs apart, they are no sandbox.

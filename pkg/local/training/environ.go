@@ -2,7 +2,6 @@ package training
 
 import (
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -122,14 +121,4 @@ func lines(vars map[string]string) []string {
 		env = append(env, name+"="+vars[name])
 	}
 	return env
-}
-
-// freePort is a port of this machine that nobody listens on now.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

@@ -23,7 +23,7 @@ type predicate func(*resource) bool
 // whether the label is there. AND and OR side by side need parentheses: Google's
 // own filters differ on which binds closer.
 func parseFilter(text string) (predicate, error) {
-	p := filterParser{rest: text}
+	p := filterParser{filterLexer{rest: text}}
 	p.next()
 	if p.atEnd() {
 		return func(*resource) bool { return true }, p.err
@@ -35,24 +35,27 @@ func parseFilter(text string) (predicate, error) {
 	return match, p.err
 }
 
-type filterParser struct {
+type filterParser struct{ filterLexer }
+
+// filterLexer reads the words of Google's filter languages.
+type filterLexer struct {
 	rest   string
 	token  string // "" and not quoted at the end
 	quoted bool
 	err    error // the first one
 }
 
-func (p *filterParser) fail(format string, args ...any) {
+func (p *filterLexer) fail(format string, args ...any) {
 	if p.err == nil {
 		p.err = fmt.Errorf(format, args...)
 	}
 	p.rest, p.token, p.quoted = "", "", false
 }
 
-func (p *filterParser) atEnd() bool { return p.token == "" && !p.quoted }
+func (p *filterLexer) atEnd() bool { return p.token == "" && !p.quoted }
 
 // next reads a parenthesis, an operator, a quoted text or a word.
-func (p *filterParser) next() {
+func (p *filterLexer) next() {
 	p.token, p.quoted = "", false
 	p.rest = strings.TrimLeft(p.rest, " \t\r\n")
 	if p.rest == "" {
@@ -60,33 +63,35 @@ func (p *filterParser) next() {
 	}
 	n := 1
 	switch p.rest[0] {
-	case '(', ')', ':', '=':
-	case '!':
-		if !strings.HasPrefix(p.rest, "!=") {
-			p.fail("= expected after !")
+	case '(', ')', ':':
+	case '=', '!', '<', '>', '~':
+		if len(p.rest) > 1 && slices.Contains(twoSigns, p.rest[:2]) {
+			n = 2
+		} else if p.rest[0] == '!' || p.rest[0] == '~' {
+			p.fail("%q is no operator", p.rest[:1])
 			return
 		}
-		n = 2
 	case '"':
 		p.quote()
 		return
 	default:
-		if n = strings.IndexAny(p.rest, " \t\r\n():=!\""); n < 0 {
+		if n = strings.IndexAny(p.rest, " \t\r\n\""+signs); n < 0 {
 			n = len(p.rest)
 		}
 	}
 	p.token, p.rest = p.rest[:n], p.rest[n:]
 }
 
-// quote reads a text in double quotes, with \" and \\ in it.
-func (p *filterParser) quote() {
+// quote reads a text in double quotes, with \" and \\ in it; any other backslash
+// stands for itself, as regular expressions have them.
+func (p *filterLexer) quote() {
 	var b strings.Builder
 	for i := 1; i < len(p.rest); i++ {
 		switch c := p.rest[i]; {
 		case c == '"':
 			p.token, p.quoted, p.rest = b.String(), true, p.rest[i+1:]
 			return
-		case c == '\\' && i+1 < len(p.rest):
+		case c == '\\' && i+1 < len(p.rest) && strings.IndexByte(`"\`, p.rest[i+1]) >= 0:
 			i++
 			b.WriteByte(p.rest[i])
 		default:
@@ -96,7 +101,12 @@ func (p *filterParser) quote() {
 	p.fail("a quoted text has no end")
 }
 
-func (p *filterParser) word(w string) bool { return !p.quoted && p.token == w }
+// signs end an unquoted word; twoSigns are the operators of two of them.
+const signs = "():=!<>~"
+
+var twoSigns = []string{"!=", "<=", ">=", "=~", "!~"}
+
+func (p *filterLexer) word(w string) bool { return !p.quoted && p.token == w }
 
 func (p *filterParser) or() predicate {
 	match, joined := p.and()
@@ -147,7 +157,7 @@ func (p *filterParser) not() predicate {
 
 func (p *filterParser) term() predicate {
 	field := p.token
-	if field == "" || p.quoted || strings.ContainsAny(field, "():=!") || field == "AND" || field == "OR" {
+	if field == "" || p.quoted || strings.ContainsAny(field, signs) || field == "AND" || field == "OR" {
 		p.fail("a field expected, found %q", field)
 		return nil
 	}
@@ -159,7 +169,7 @@ func (p *filterParser) term() predicate {
 	}
 	p.next()
 	value := p.token
-	if !p.quoted && (value == "" || strings.ContainsAny(value, "():=!")) {
+	if !p.quoted && (value == "" || strings.ContainsAny(value, signs)) {
 		p.fail("a value expected after %s%s", field, op)
 		return nil
 	}

@@ -348,9 +348,9 @@ func readRecord(t *testing.T, file string) (r record) {
 	return r
 }
 
-func readLog(t *testing.T, dir, id, task string) []Line {
+func logLines(t *testing.T, dir, id, task string) []Line {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(dir, "jobs", id, "logs", task+".jsonl"))
+	data, err := os.ReadFile(filepath.Join(dir, "jobs", id, "logs", logFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -360,7 +360,9 @@ func readLog(t *testing.T, dir, id, task string) []Line {
 		if err := dec.Decode(&l); err != nil {
 			t.Fatal(err)
 		}
-		lines = append(lines, l)
+		if l.Task == task {
+			lines = append(lines, l)
+		}
 	}
 	return lines
 }

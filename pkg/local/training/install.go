@@ -55,7 +55,7 @@ func (s *Service) fetch(e *entry, p places) ([]packageFile, error) {
 func (s *Service) install(e *entry, p places, files []packageFile, env []string) error {
 	err := s.exec(e, command{
 		path: s.opts.Python.Path, args: []string{"-m", "venv", "--without-pip", "--system-site-packages", p.env},
-		dir: p.work, env: env,
+		dir: p.packages, env: env,
 	})
 	if err != nil {
 		return messagef("The job's Python environment can't be made: %s", describe(err))
@@ -148,8 +148,8 @@ func (s *Service) pipInstall(e *entry, p places, env []string, files []packageFi
 
 func (s *Service) pip(e *entry, p places, env []string, what string, args []string) error {
 	args = append([]string{"-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"}, args...)
-	e.log.write(taskMaster, stdout, "Running command: "+quote("python3", args))
-	err := s.exec(e, command{path: filepath.Join(p.env, "bin", "python"), args: args, dir: p.work, env: env})
+	e.log.write(taskService, stdout, "Running command: "+quote("python3", args))
+	err := s.exec(e, command{path: filepath.Join(p.env, "bin", "python"), args: args, dir: p.packages, env: env})
 	if exit := (*exitError)(nil); errors.As(err, &exit) {
 		return messagef("The replica master 0 could not install %s: pip exited with a non-zero status of %v", what, exit)
 	}
@@ -197,7 +197,7 @@ for text in sorted(missing):
 func (s *Service) installRequirements(e *entry, p places, env []string, site string) error {
 	var missing []string
 	err := s.exec(e, command{
-		path: filepath.Join(p.env, "bin", "python"), args: []string{"-c", unsatisfied, site}, dir: p.work, env: env,
+		path: filepath.Join(p.env, "bin", "python"), args: []string{"-c", unsatisfied, site}, dir: p.packages, env: env,
 		output: func(line string) {
 			var text string
 			if json.Unmarshal([]byte(line), &text) == nil {

@@ -3,6 +3,7 @@ package training
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -26,28 +27,38 @@ const (
 	maxTailBytes = 4 << 10
 )
 
-// Line is one line of a job's log. A file of the log holds one as JSON a line.
+// Line is one line of a job's log. The log's file holds one as JSON a line.
 type Line struct {
-	JobID  string    `json:"jobId"`
-	Task   string    `json:"task"` // "service" or a replica, e.g. "master-replica-0"
-	Time   time.Time `json:"time"`
+	JobID string `json:"jobId"`
+	Task  string `json:"task"` // "service" or a replica, e.g. "master-replica-0"
+	// Seq counts the lines of a job from 1, over all its tasks and over
+	// restarts of the service.
+	Seq    int64     `json:"seq"`
+	Time   time.Time `json:"time"`   // never before the line before
 	Stream string    `json:"stream"` // "stdout" or "stderr"
 	Text   string    `json:"text"`
 }
 
-// jobLog writes <dir>/<task>.jsonl and hands each line on.
+// logFile holds the lines of all of a job's tasks in the order of Seq, which is
+// that of Time, too: a reader needs no more than a place in one file.
+const logFile = "log.jsonl"
+
+// jobLog writes <dir>/log.jsonl and hands each line on.
 type jobLog struct {
 	jobID string
 	dir   string
 	sink  func(Line)
 	now   func() time.Time
 	log   *slog.Logger
+	max   int64 // bytes on disk
 
 	mu     sync.Mutex
+	seq    int64
+	last   time.Time
 	left   int64
 	cut    bool
 	broken bool
-	files  map[string]*os.File
+	file   *os.File
 }
 
 // write adds a line. The lines of one job are in one order for file and sink.
@@ -57,54 +68,105 @@ func (l *jobLog) write(task, stream, text string) {
 	if l.cut && task != taskService {
 		return
 	}
-	l.put(Line{l.jobID, task, l.now(), stream, strings.ToValidUTF8(text, "\uFFFD")})
+	if l.file == nil && !l.broken {
+		l.left = l.max
+		l.check(l.open())
+	}
+	l.put(task, stream, text)
 	if l.left <= 0 && !l.cut {
 		l.cut = true
-		l.put(Line{l.jobID, task, l.now(), stderr, "The log is full; the lines after this one are left out."})
+		l.put(task, stderr, "The log is full; the lines after this one are left out.")
 	}
 }
 
-func (l *jobLog) put(line Line) {
+func (l *jobLog) put(task, stream, text string) {
+	if now := l.now(); now.After(l.last) { // a clock may be set back
+		l.last = now
+	}
+	l.seq++
+	line := Line{l.jobID, task, l.seq, l.last, stream, strings.ToValidUTF8(text, "\uFFFD")}
 	data, err := json.Marshal(line)
 	if err == nil {
 		l.left -= int64(len(data)) + 1
-		err = l.append(line.Task, append(data, '\n'))
+		if l.file != nil {
+			_, err = l.file.Write(append(data, '\n'))
+		}
 	}
-	if err != nil && !l.broken {
-		l.broken = true // once: a full disk would say it for each line
-		l.log.Error("a job's log was not written", "job_id", l.jobID, "error", err)
-	}
+	l.check(err)
 	if l.sink != nil {
 		l.sink(line)
 	}
 }
 
-func (l *jobLog) append(task string, data []byte) error {
-	f := l.files[task]
-	if f == nil {
-		if err := os.MkdirAll(l.dir, 0o755); err != nil {
-			return err
-		}
-		var err error
-		if f, err = os.OpenFile(filepath.Join(l.dir, task+".jsonl"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644); err != nil {
-			return err
-		}
-		if l.files == nil {
-			l.files = map[string]*os.File{}
-		}
-		l.files[task] = f
+func (l *jobLog) check(err error) {
+	if err != nil && !l.broken {
+		l.broken = true // once: a full disk would say it for each line
+		l.log.Error("a job's log was not written", "job_id", l.jobID, "error", err)
 	}
-	_, err := f.Write(data)
-	return err
+}
+
+// open goes on with what an earlier service wrote. Its last line may have no
+// end, if it was killed.
+func (l *jobLog) open() (err error) {
+	if err := os.MkdirAll(l.dir, 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(l.dir, logFile), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	size, torn := int64(0), false
+	br := bufio.NewReaderSize(f, readBytes)
+	for err == nil {
+		var data []byte
+		if data, err = readLine(br); len(data) == 0 {
+			continue
+		}
+		size += int64(len(data))
+		torn = data[len(data)-1] != '\n'
+		var line Line
+		if json.Unmarshal(data, &line) == nil && line.Seq > l.seq {
+			l.seq = line.Seq
+			if line.Time.After(l.last) {
+				l.last = line.Time
+			}
+		}
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	if err == nil && torn {
+		_, err = f.Write([]byte{'\n'})
+	}
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	l.left = l.max - size
+	l.file = f
+	return nil
 }
 
 func (l *jobLog) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, f := range l.files {
-		_ = f.Close() // each line was written by a write of its own
+	if l.file != nil {
+		_ = l.file.Close() // each line was written by a write of its own
+		l.file = nil
 	}
-	l.files = nil
+}
+
+// readBytes is above any line of a log: maxLineBytes as JSON are up to six times
+// as long, and a little more.
+const readBytes = 512 << 10
+
+// readLine gives the next line of a log with its end, which is valid until the
+// next call. A longer one than a log has comes in pieces that are no JSON.
+func readLine(br *bufio.Reader) ([]byte, error) {
+	data, err := br.ReadSlice('\n')
+	if err == bufio.ErrBufferFull {
+		err = nil
+	}
+	return data, err
 }
 
 // readLines calls f with each line of r until r ends. A line of more than limit

@@ -106,18 +106,6 @@ func TestTrainerEnv(t *testing.T) {
 	}
 }
 
-func TestPrimaryRole(t *testing.T) {
-	for runtime, want := range map[string]string{"1.15": "master", "2.0": "master", "2.1": "chief", "2.11": "chief", "": "chief"} {
-		if got := primaryRole(runtime); got != want {
-			t.Errorf("runtime %q: %s, want %s", runtime, got, want)
-		}
-		vars, err := jobEnv("j", &job.TrainingInput{RuntimeVersion: runtime})
-		if err != nil || !strings.Contains(vars[0], `"cluster":{"`+want+`":["127.0.0.1:`) {
-			t.Errorf("runtime %q: %v, %v", runtime, vars, err)
-		}
-	}
-}
-
 func TestReadLines(t *testing.T) {
 	var got []string
 	readLines(strings.NewReader("one\r\n\n"+strings.Repeat("é", 20)+"\nabc\xff\nlast"), 16, func(line string) { got = append(got, line) })
@@ -135,13 +123,13 @@ func TestReadLines(t *testing.T) {
 func TestLogIsBounded(t *testing.T) {
 	dir := t.TempDir()
 	var seen []string
-	l := &jobLog{jobID: "j", dir: filepath.Join(dir, "jobs", "j", "logs"), left: 1000, now: time.Now, log: slog.New(slog.DiscardHandler), sink: func(l Line) { seen = append(seen, l.Text) }}
+	l := &jobLog{jobID: "j", dir: filepath.Join(dir, "jobs", "j", "logs"), max: 1000, now: time.Now, log: slog.New(slog.DiscardHandler), sink: func(l Line) { seen = append(seen, l.Text) }}
 	for range 100 {
-		l.write(taskMaster, stdout, strings.Repeat("x", 50))
+		l.write(master.task(), stdout, strings.Repeat("x", 50))
 	}
 	l.write(taskService, stdout, "Job completed successfully.")
 	l.close()
-	lines := readLog(t, dir, "j", taskMaster)
+	lines := logLines(t, dir, "j", master.task())
 	if len(lines) > 10 || !strings.HasPrefix(lines[len(lines)-1].Text, "The log is full") {
 		t.Errorf("%d lines, the last is %q", len(lines), lines[len(lines)-1].Text)
 	}
@@ -216,7 +204,7 @@ func TestCheckWritable(t *testing.T) {
 }
 
 func TestRecordRoundTrip(t *testing.T) {
-	r := record{Project: "p", Revision: 3, Process: &process{PID: 1, Start: "s"}, Job: resource{
+	r := record{Project: "p", Revision: 3, Processes: []process{{Task: "worker-replica-0", PID: 1, Start: "s"}}, Job: resource{
 		Spec: job.Spec{JobID: "j", TrainingInput: &job.TrainingInput{Region: "r"}}, State: running, CreateTime: time.Unix(1, 5).UTC(), StartTime: time.Unix(2, 0).UTC(),
 	}}
 	data, err := json.Marshal(r)

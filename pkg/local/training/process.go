@@ -1,6 +1,7 @@
 package training
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,12 +27,13 @@ const (
 
 // command is one process of a job. Its output goes to the job's log.
 type command struct {
-	path    string
-	args    []string
-	dir     string
-	env     []string
-	started func()            // optional: called once the process is there
-	output  func(line string) // optional: takes stdout instead of the log
+	path      string
+	args      []string
+	dir       string
+	env       []string
+	task      string            // whose lines its output is; the service's own if empty
+	container string            // the container that the process runs, by its name
+	output    func(line string) // optional: takes stdout instead of the log
 }
 
 // exitError is a process that ended other than with status 0.
@@ -65,102 +68,154 @@ func describe(err error) string {
 // the group is left. The error is an *exitError, the cause that ended e.ctx, or
 // why there is no process.
 func (s *Service) exec(e *entry, c command) error {
-	if err := context.Cause(e.ctx); err != nil {
+	p, err := s.start(e, c)
+	if err != nil {
 		return err
 	}
-	cmd := exec.Command(c.path, c.args...)
-	cmd.Dir, cmd.Env, cmd.SysProcAttr = c.dir, c.env, ownGroup()
+	defer s.forgetProcesses(e)
+	select {
+	case <-p.done:
+		return s.settle(p)
+	case <-e.ctx.Done():
+		s.terminate(p)
+		_ = s.settle(p)
+		return context.Cause(e.ctx)
+	}
+}
+
+// child is a command that was started.
+type child struct {
+	command
+	pid     int // of the leader, which is its group's number
+	cmd     *exec.Cmd
+	done    chan struct{} // closed when the leader has ended
+	err     error         // what Wait gave; set before done is closed
+	last    tail
+	readers []*os.File
+	drained sync.WaitGroup
+	settled bool
+	end     error // how the leader ended, once settled
+}
+
+func (p *child) exited() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// start starts a command and records it. The caller settles it.
+func (s *Service) start(e *entry, c command) (*child, error) {
+	if err := context.Cause(e.ctx); err != nil {
+		return nil, err
+	}
+	c.task = cmp.Or(c.task, taskService)
+	p := &child{command: c, cmd: exec.Command(c.path, c.args...), done: make(chan struct{})}
+	p.cmd.Dir, p.cmd.Env, p.cmd.SysProcAttr = c.dir, c.env, ownGroup()
 
 	// Pipes of our own: exec's would make Wait wait for every process that
 	// inherited them, and the group is ended only after Wait.
-	var readers []*os.File
-	var drained sync.WaitGroup
-	var last tail
+	var writers []*os.File
 	for _, stream := range []string{stdout, stderr} {
 		r, w, err := os.Pipe()
 		if err != nil {
-			return errors.Join(err, closeAll(readers))
+			return nil, errors.Join(err, closeAll(p.readers), closeAll(writers))
 		}
-		defer w.Close()
-		readers = append(readers, r)
-		if stream == stdout {
-			cmd.Stdout = w
-		} else {
-			cmd.Stderr = w
-		}
-		drained.Go(func() {
+		p.readers, writers = append(p.readers, r), append(writers, w)
+		p.drained.Go(func() {
 			readLines(r, maxLineBytes, func(line string) {
 				if stream == stdout && c.output != nil {
 					c.output(line)
 					return
 				}
 				if stream == stderr {
-					last.add(line)
+					p.last.add(line)
 				}
-				e.log.write(taskMaster, stream, line)
+				e.log.write(c.task, stream, line)
 			})
 		})
 	}
-	err := cmd.Start()
-	for _, w := range []any{cmd.Stdout, cmd.Stderr} {
-		_ = w.(*os.File).Close()
+	p.cmd.Stdout, p.cmd.Stderr = writers[0], writers[1]
+	if c.container != "" { // its name is known before, and outlives the leader
+		s.addProcess(e, process{Task: c.task, Runner: c.path, Container: c.container})
 	}
+	err := p.cmd.Start()
+	_ = closeAll(writers)
 	if err != nil {
-		_ = closeAll(readers)
-		drained.Wait()
-		return err
+		_ = closeAll(p.readers)
+		p.drained.Wait()
+		return nil, err
 	}
-	pid := cmd.Process.Pid
-	s.setProcess(e, &process{PID: pid, Start: startOf(pid)})
-	if c.started != nil {
-		c.started()
-	}
-
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
-	var stopped error
-	select {
-	case err = <-exited:
-	case <-e.ctx.Done():
-		stopped = context.Cause(e.ctx)
-		err = s.terminate(pid, exited)
-	}
-	_ = signalGroup(pid, syscall.SIGKILL) // what the leader left behind
-	settle := time.AfterFunc(drainTime, func() { _ = closeAll(readers) })
-	drained.Wait()
-	if settle.Stop() {
-		_ = closeAll(readers)
-	}
-	if stopped != nil {
-		return stopped
-	}
-	return exitOf(cmd.ProcessState, err, last.excerpt())
+	p.pid = p.cmd.Process.Pid
+	s.addProcess(e, process{Task: c.task, PID: p.pid, Start: startOf(p.pid)})
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.done)
+	}()
+	return p, nil
 }
 
-// terminate asks a group to end and, after the grace, ends it. It returns the
-// leader's exit.
-func (s *Service) terminate(pid int, exited <-chan error) (err error) {
-	_ = signalGroup(pid, syscall.SIGTERM)
+// settle ends what a leader that has ended left behind, waits for the output
+// and tells how the leader ended. Whoever started it calls it, any number of
+// times: the group's number may be another's later.
+func (s *Service) settle(p *child) error {
+	<-p.done
+	if p.settled {
+		return p.end
+	}
+	p.settled = true
+	_ = signalGroup(p.pid, syscall.SIGKILL)
+	settle := time.AfterFunc(drainTime, func() { _ = closeAll(p.readers) })
+	p.drained.Wait()
+	if settle.Stop() {
+		_ = closeAll(p.readers)
+	}
+	p.end = exitOf(p.cmd.ProcessState, p.err, p.last.excerpt())
+	return p.end
+}
+
+// terminate asks groups to end, all at once, and ends them after one grace for
+// all. It returns when every leader has ended.
+func (s *Service) terminate(ps ...*child) {
+	left := slices.DeleteFunc(slices.Clone(ps), (*child).exited)
+	if len(left) == 0 {
+		return
+	}
+	var asked sync.WaitGroup
+	for _, p := range left {
+		if p.container != "" {
+			asked.Go(func() { s.container("kill", "--signal", "TERM", p.container) })
+			continue
+		}
+		_ = signalGroup(p.pid, syscall.SIGTERM)
+	}
 	grace := time.NewTimer(s.opts.Grace)
 	defer grace.Stop()
 	poll := time.NewTicker(groupPoll)
 	defer poll.Stop()
-	gone := false // the leader
-	for {
+	for inTime := true; inTime && len(left) > 0; {
 		select {
-		case err = <-exited:
-			gone, exited = true, nil
 		case <-poll.C:
+			live := liveGroups(left)
+			left = slices.DeleteFunc(left, func(p *child) bool { return p.exited() && !live[p.pid] })
 		case <-grace.C:
-			_ = signalGroup(pid, syscall.SIGKILL)
-			if !gone {
-				err = <-exited
-			}
-			return err
+			inTime = false
 		}
-		if gone && !groupAlive(pid) {
-			return err
+	}
+	asked.Wait()
+	for _, p := range left {
+		if p.container != "" {
+			asked.Go(func() { s.container("rm", "-f", p.container) })
 		}
+	}
+	asked.Wait()
+	for _, p := range left {
+		_ = signalGroup(p.pid, syscall.SIGKILL)
+	}
+	for _, p := range ps {
+		<-p.done
 	}
 }
 
@@ -185,12 +240,14 @@ func closeAll(files []*os.File) error {
 	return errors.Join(errs...)
 }
 
-// killOrphans ends what an earlier service left of a job: the group whose leader
-// is still the one that was recorded and, where /proc tells environments, every
-// process whose HOME is the job's.
-func killOrphans(p *process, home string) {
-	if p != nil && p.Start != "" && startOf(p.PID) == p.Start {
-		_ = signalGroup(p.PID, syscall.SIGKILL)
+// killOrphans ends what an earlier service left of a job: the groups whose
+// leaders are still the ones that were recorded and, where /proc tells
+// environments, every process whose HOME is in the job's.
+func killOrphans(ps []process, home string) {
+	for _, p := range ps {
+		if p.Start != "" && startOf(p.PID) == p.Start {
+			_ = signalGroup(p.PID, syscall.SIGKILL)
+		}
 	}
 	if runtime.GOOS != "linux" {
 		return
@@ -198,13 +255,23 @@ func killOrphans(p *process, home string) {
 	environs, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, file := range environs {
 		data, err := os.ReadFile(file)
-		if err != nil || !strings.Contains("\x00"+string(data), "\x00HOME="+home+"\x00") {
+		if err != nil || !homeIn(string(data), home) {
 			continue
 		}
 		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil && pid != os.Getpid() {
 			_ = killProcess(pid)
 		}
 	}
+}
+
+// homeIn tells whether an environment's HOME is a folder or one in it.
+func homeIn(environ, folder string) bool {
+	for kv := range strings.SplitSeq(environ, "\x00") {
+		if home, ok := strings.CutPrefix(kv, "HOME="); ok {
+			return home == folder || strings.HasPrefix(home, folder+string(filepath.Separator))
+		}
+	}
+	return false
 }
 
 // startOf is when a process started, in a form to compare only; empty if it is
@@ -237,27 +304,35 @@ func statOf(pid int) []string {
 	return strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
 }
 
-// groupAlive tells whether a process of the group still runs. A zombie that
-// nobody reaps (a container's first process often doesn't) counts as gone.
-func groupAlive(pgid int) bool {
-	if errors.Is(signalGroup(pgid, 0), syscall.ESRCH) {
-		return false
+// liveGroups tells of which groups a process still runs. A zombie that nobody
+// reaps (a container's first process often doesn't) counts as gone.
+func liveGroups(ps []*child) map[int]bool {
+	live := map[int]bool{}
+	for _, p := range ps {
+		if !errors.Is(signalGroup(p.pid, 0), syscall.ESRCH) {
+			live[p.pid] = true
+		}
 	}
-	if runtime.GOOS != "linux" {
-		return true
+	if runtime.GOOS != "linux" || len(live) == 0 {
+		return live
 	}
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil || len(stats) == 0 {
-		return true
+		return live
 	}
+	found := map[int]bool{}
 	for _, file := range stats {
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
 		if err != nil {
 			continue
 		}
-		if f := statOf(pid); len(f) > 2 && f[2] == strconv.Itoa(pgid) && f[0] != "Z" && f[0] != "X" {
-			return true
+		f := statOf(pid)
+		if len(f) < 3 || f[0] == "Z" || f[0] == "X" {
+			continue
+		}
+		if group, err := strconv.Atoi(f[2]); err == nil && live[group] {
+			found[group] = true
 		}
 	}
-	return false
+	return found
 }

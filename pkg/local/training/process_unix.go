@@ -21,7 +21,7 @@ func lockDir(dir string) (unlock func() error, err error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("another local training service uses %s", dir)
+			return nil, fmt.Errorf("%w: %s", ErrInUse, dir)
 		}
 		return nil, err
 	}

@@ -74,7 +74,8 @@ func errorOf(err error) *apiError {
 	return &apiError{Code: http.StatusInternalServerError, Status: "INTERNAL", Message: "Internal error encountered."}
 }
 
-// Handler serves the API: projects.jobs of ml/v1 and its discovery document.
+// Handler serves the APIs: projects.jobs of ml/v1 with its discovery document, and
+// entries.list of Cloud Logging (v2) for the jobs' logs.
 func (s *Service) Handler() http.Handler {
 	// A web page must not make its reader's browser run programs.
 	origin := http.NewCrossOriginProtection()
@@ -125,6 +126,9 @@ func (s *Service) serve(r *http.Request) (any, error) {
 			}
 			return s.discovery.at(scheme + r.Host + "/"), nil
 		}
+	}
+	if r.URL.Path == "/v2/entries:list" && r.Method == http.MethodPost {
+		return s.serveEntries(r)
 	}
 	parts := strings.Split(r.URL.Path, "/")
 	if len(parts) < 5 || len(parts) > 6 || parts[0] != "" || parts[1] != "v1" || parts[2] != "projects" || parts[3] == "" || parts[4] != "jobs" {
@@ -203,7 +207,7 @@ func (s *Service) serveCreate(r *http.Request, project string) (any, error) {
 	if body.PredictionInput != nil {
 		return nil, invalidFields([]fieldViolation{{"prediction_input", "The local training service runs training jobs only."}}, false)
 	}
-	if vs := checkJob(body.Spec); len(vs) > 0 {
+	if vs := checkJob(body.Spec, s.limits()); len(vs) > 0 {
 		return nil, invalidFields(vs, false)
 	}
 	return s.create(project, body.Spec)

@@ -18,7 +18,7 @@ import (
 // idle is a service whose jobs stay queued: nothing runs in tests of the API.
 func idle(t *testing.T) (*Service, *httptest.Server) {
 	t.Helper()
-	svc, err := newService(t.Context(), Options{Storage: "http://127.0.0.1:1", Dir: t.TempDir(), Python: Python{Path: "/nowhere/python3"}}, nil)
+	svc, err := newService(t.Context(), Options{Storage: "http://127.0.0.1:1", Dir: t.TempDir(), Python: Python{Path: "/nowhere/python3"}, MaxReplicas: 4}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,10 +102,16 @@ func TestCreateRefuses(t *testing.T) {
 		{"job dir", input(`"jobDir": "/tmp/x"`), "must be of the form gs://bucket/object", "job_dir"},
 		{"null in args", input(`"args": ["a\u0000b"]`), "null character", "args"},
 		{"custom", input(`"scaleTier": "CUSTOM"`), "Field: master_type Error: ", "master_type"},
-		{"scale tier", input(`"scaleTier": "STANDARD_1"`), "Field: scale_tier Error: ", "scale_tier"},
-		{"workers", input(`"scaleTier": "CUSTOM", "masterType": "standard", "workerType": "standard", "workerCount": "2"`), "Field: worker_count Error: ", "worker_count"},
-		{"parameter servers", input(`"parameterServerCount": 1`), "Field: parameter_server_count Error: ", "parameter_server_count"},
+		{"large tier", input(`"scaleTier": "STANDARD_1"`), "The job needs 8 replicas (1 master, 4 workers, 3 parameter servers), and the local training service runs at most 4 at once on this machine: start jobdrop local with --max-replicas 8 or more", "scale_tier"},
+		{"larger tier", input(`"scaleTier": "PREMIUM_1"`), "needs 31 replicas (1 master, 19 workers, 11 parameter servers)", "scale_tier"},
+		{"many workers", input(`"scaleTier": "CUSTOM", "masterType": "standard", "workerType": "standard", "workerCount": "9223372036854775807", "evaluatorType": "standard", "evaluatorCount": "9223372036854775807"`), "needs 2147483647 replicas (1 master, 9223372036854775807 workers, 9223372036854775807 evaluators)", "worker_count"},
+		{"worker type", input(`"scaleTier": "CUSTOM", "masterType": "standard", "workerCount": "2"`), "Field: worker_type Error: ", "worker_type"},
+		{"TPU worker", input(`"scaleTier": "CUSTOM", "masterType": "standard", "workerType": "cloud_tpu", "workerCount": "1"`), "has no cloud_tpu", "worker_type"},
+		{"parameter servers", input(`"parameterServerCount": 1`), "can only be used with the scale tier CUSTOM", "parameter_server_count"},
+		{"workers of a tier", input(`"scaleTier": "STANDARD_1", "workerCount": 1`), "can only be used with the scale tier CUSTOM", "worker_count"},
 		{"evaluator", input(`"evaluatorCount": "1"`), "Field: evaluator_count Error: ", "evaluator_count"},
+		{"image of a worker", input(`"workerConfig": {"imageUri": "gcr.io/p/i"}`), "--container-runner docker", "worker_config.image_uri"},
+		{"container command", input(`"masterConfig": {"containerCommand": ["x"]}`), "can't be set without a container image", "master_config.container_command"},
 		{"negative", input(`"evaluatorCount": "-1"`), "must not be negative", "evaluator_count"},
 		{"image", input(`"masterConfig": {"imageUri": "gcr.io/p/i"}`), "Field: master_config.image_uri Error: ", "master_config.image_uri"},
 		{"hyperparameters", input(`"hyperparameters": {"maxTrials": 2}`), "Field: hyperparameters Error: ", "hyperparameters"},
@@ -367,7 +373,7 @@ func FuzzDecode(f *testing.F) {
 		if err := json.Unmarshal(out, &body); err != nil {
 			t.Fatalf("what the schema takes is no job: %v: %s", err, out)
 		}
-		checkJob(body.Spec)
+		checkJob(body.Spec, limits{replicas: 4})
 		if again, vs := doc.decode(out, "GoogleCloudMlV1__Job", "job"); len(vs) > 0 || string(again) != string(out) {
 			t.Errorf("the normal form %s becomes %s, %v", out, again, vs)
 		}

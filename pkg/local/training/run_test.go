@@ -71,7 +71,7 @@ func TestSucceeds(t *testing.T) {
 		root := filepath.Join(h.opts.Dir, "jobs", "works")
 		for name, want := range map[string]string{
 			"CLOUD_ML_JOB_ID": "works", "STORAGE_EMULATOR_HOST": h.gcs.URL(), "PYTHONUNBUFFERED": "1",
-			"HOME": filepath.Join(root, "home"), "EXTRA": "1", "SOME_SECRET": "",
+			"HOME": filepath.Join(root, "home", "master-replica-0"), "EXTRA": "1", "SOME_SECRET": "",
 		} {
 			if got := report.Env[name]; got != want {
 				t.Errorf("%s = %q, want %q", name, got, want)
@@ -93,19 +93,19 @@ func TestSucceeds(t *testing.T) {
 		if err := json.Unmarshal([]byte(report.Env["TF_CONFIG"]), &config); err != nil {
 			t.Fatal(err)
 		}
-		if len(config.Cluster["chief"]) != 1 || config.Environment != "cloud" || config.Job["pythonModule"] != "trainer.task" {
+		if len(config.Cluster["chief"]) != 1 || config.Environment != "cloud" || config.Job["python_module"] != "trainer.task" {
 			t.Errorf("TF_CONFIG = %s", report.Env["TF_CONFIG"])
 		}
 		if diff := cmp.Diff(map[string]any{"type": "chief", "index": 0.0}, config.Task); diff != "" {
 			t.Errorf("TF_CONFIG.task (-want +got):\n%s", diff)
 		}
 
-		master := readLog(t, h.opts.Dir, "works", taskMaster)
+		lines := logLines(t, h.opts.Dir, "works", master.task())
 		for _, want := range []Line{{Stream: stdout, Text: "hello from the trainer"}, {Stream: stderr, Text: "a warning"}} {
-			if !slices.ContainsFunc(master, func(l Line) bool {
-				return l.JobID == "works" && l.Task == taskMaster && l.Stream == want.Stream && l.Text == want.Text && !l.Time.IsZero()
+			if !slices.ContainsFunc(lines, func(l Line) bool {
+				return l.JobID == "works" && l.Task == master.task() && l.Stream == want.Stream && l.Text == want.Text && !l.Time.IsZero()
 			}) {
-				t.Errorf("the log lacks %+v:\n%+v", want, master)
+				t.Errorf("the log lacks %+v:\n%+v", want, lines)
 			}
 		}
 		unpacked := slices.ContainsFunc(h.log("works"), func(l string) bool { return strings.Contains(l, "is unpacked as it is") })
@@ -499,23 +499,7 @@ func TestCrash(t *testing.T) {
 	python := pythons(t)[0]
 	h := newHarness(t, python, nil)
 	dir := t.TempDir()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "TRAINING_TEST_DIR="+dir, "TRAINING_TEST_STORAGE="+h.gcs.URL(), "TRAINING_TEST_PYTHON="+python.Path)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = cmd.Wait() }()
-	defer func() { _ = cmd.Process.Kill() }()
-	url, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.api = client(t, strings.TrimSpace(url))
+	kill := h.external(dir, python)
 	mark := filepath.Join(t.TempDir(), "pids")
 	h.create(h.job("orphan", `
 import os, subprocess, sys, time
@@ -528,10 +512,7 @@ time.sleep(600)
 	var pids []byte
 	poll(t, func() bool { pids, _ = os.ReadFile(mark); return len(pids) > 0 }, func() string { return "the trainer never ran" })
 	h.until("orphan", "RUNNING")
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait()
+	kill()
 
 	h.opts.Dir = dir
 	h.start()
@@ -542,8 +523,8 @@ time.sleep(600)
 	for pid := range strings.FieldsSeq(string(pids)) {
 		poll(t, func() bool { return !alive(t, pid) }, func() string { return "process " + pid + " survived" })
 	}
-	if r := readRecord(t, filepath.Join(dir, "jobs", "orphan", "job.json")); r.Job.State != failed || r.Process != nil {
-		t.Errorf("the record has state %s and process %+v", r.Job.State, r.Process)
+	if r := readRecord(t, filepath.Join(dir, "jobs", "orphan", "job.json")); r.Job.State != failed || len(r.Processes) > 0 {
+		t.Errorf("the record has state %s and processes %+v", r.Job.State, r.Processes)
 	}
 }
 
@@ -569,15 +550,15 @@ func TestSparesStrangers(t *testing.T) {
 	if start == "" {
 		t.Fatal("the start of a running process is not known")
 	}
-	killOrphans(&process{PID: cmd.Process.Pid, Start: start + "0"}, home)
-	killOrphans(&process{PID: cmd.Process.Pid}, home)
+	killOrphans([]process{{PID: cmd.Process.Pid, Start: start + "0"}}, home)
+	killOrphans([]process{{PID: cmd.Process.Pid}}, home)
 	if _, err := io.WriteString(in, "alive\n"); err != nil {
 		t.Fatal(err)
 	}
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "alive\n" {
 		t.Fatalf("a stranger was killed: %q, %v", line, err)
 	}
-	killOrphans(&process{PID: cmd.Process.Pid, Start: start}, home)
+	killOrphans([]process{{PID: cmd.Process.Pid, Start: start}}, home)
 	if err := cmd.Wait(); err == nil {
 		t.Error("the process ended well, want it killed")
 	}

@@ -3,11 +3,12 @@ package training
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,8 +16,8 @@ import (
 )
 
 const (
+	// taskService is the task of the service's own lines.
 	taskService = "service"
-	taskMaster  = "master-replica-0"
 
 	stdout = "stdout"
 	stderr = "stderr"
@@ -85,11 +86,12 @@ func (s *Service) finish(e *entry, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e.Job.State, e.Job.ErrorMessage, e.Job.EndTime = end, message, s.now()
-	e.Process = nil
+	e.Processes = nil
 	s.saveLocked(e)
 	select {
 	case <-e.admitted:
 		s.active--
+		s.replicas -= countsOf(e.Job.TrainingInput).total()
 	default: // cancelled in the queue: it never took a place
 	}
 	e.stop(nil)
@@ -101,11 +103,11 @@ func (s *Service) finish(e *entry, err error) {
 func (s *Service) work(e *entry) error {
 	in, p := e.Job.TrainingInput, s.store.places(e.Job.JobID)
 	defer p.clean()
-	tmp, release, err := makePlaces(p)
+	rooms, release, err := makePlaces(p, replicasOf(in))
+	defer release()
 	if err != nil {
 		return messagef("The job's folder can't be made: %v", err)
 	}
-	defer release()
 
 	e.log.write(taskService, stdout, "Validating job requirements...")
 	if in.JobDir != "" {
@@ -113,35 +115,151 @@ func (s *Service) work(e *entry) error {
 			return s.reason(e, err)
 		}
 	}
-	files, err := s.fetch(e, p)
-	if err != nil {
-		return s.reason(e, err)
+	if usesPython(in) {
+		files, err := s.fetch(e, p)
+		if err != nil {
+			return s.reason(e, err)
+		}
+		e.log.write(taskService, stdout, "The job's environment is being prepared with Python "+s.opts.Python.Version+" ("+s.opts.Python.Path+").")
+		if err := s.install(e, p, files, s.env(e, p, rooms[master])); err != nil {
+			return s.reason(e, err)
+		}
 	}
-	env := trainerEnv(s.environ, s.opts.Env, environment{
-		storage: s.opts.Storage, project: e.Project, home: p.home, tmp: tmp, bin: filepath.Join(p.env, "bin"), env: p.env,
+	return s.runReplicas(e, p, rooms)
+}
+
+// env is a replica's environment, less what tells it about its job.
+func (s *Service) env(e *entry, p places, r room) []string {
+	return trainerEnv(s.environ, s.opts.Env, environment{
+		storage: s.opts.Storage, project: e.Project, home: r.home, tmp: r.tmp, bin: filepath.Join(p.env, "bin"), env: p.env,
 	})
-	e.log.write(taskService, stdout, "The job's environment is being prepared with Python "+s.opts.Python.Version+" ("+s.opts.Python.Path+").")
-	if err := s.install(e, p, files, env); err != nil {
-		return s.reason(e, err)
+}
+
+// usesPython tells whether any replica runs the job's packages.
+func usesPython(in *job.TrainingInput) bool {
+	c := countsOf(in)
+	return imageOf(in, roleMaster) == "" || c.workers > 0 && imageOf(in, roleWorker) == "" ||
+		c.ps > 0 && imageOf(in, rolePS) == "" || c.evaluators > 0 && imageOf(in, roleEvaluator) == ""
+}
+
+// replicaCommand is what a replica runs.
+func (s *Service) replicaCommand(e *entry, p places, r replica, at room, a addresses) (command, error) {
+	in := e.Job.TrainingInput
+	vars, err := jobEnv(e.Job.JobID, in, r, a)
+	if err != nil {
+		return command{}, err
+	}
+	args, c := arguments(in, r), command{dir: at.work, task: r.task()}
+	if image := imageOf(in, r.role); image != "" {
+		var entrypoint []string
+		if config := configOf(in, r.role); config != nil {
+			entrypoint = config.ContainerCommand
+		}
+		c.container = containerName(e.Job.JobID, r)
+		c.path, c.env = s.opts.ContainerRunner, s.environ
+		c.args = containerArgs(c.container, image, entrypoint, args, append(containerEnv(s.opts.Env, s.opts.Storage, e.Project), vars...))
+		e.log.write(c.task, stdout, "Running the image "+quote(image, slices.Concat(entrypoint, args)))
+		return c, nil
+	}
+	c.path, c.env = filepath.Join(p.env, "bin", "python"), append(s.env(e, p, at), vars...)
+	c.args = append([]string{"-m", in.PythonModule}, args...)
+	e.log.write(c.task, stdout, "Running command: "+quote("python3", c.args))
+	return c, nil
+}
+
+// runReplicas runs a job's replicas until the master ends, another one fails or
+// the job is stopped; then the others are ended. The job's state is the
+// master's: a replica that ends well before it is not missed.
+func (s *Service) runReplicas(e *entry, p places, rooms map[replica]room) error {
+	in := e.Job.TrainingInput
+	replicas := replicasOf(in)
+	reserved, err := s.ports.reserve(len(replicas))
+	if err != nil {
+		return messagef("The replicas can't be given addresses: %v", err)
+	}
+	defer s.ports.release(reserved)
+	a := addresses{}
+	for i, r := range replicas {
+		if r.role != roleEvaluator {
+			a[r] = reserved[i].address()
+		}
 	}
 
-	vars, err := jobEnv(e.Job.JobID, in)
-	if err != nil {
-		return err
+	defer s.forgetProcesses(e)
+	started := map[replica]*child{}
+	ended := make(chan replica, len(replicas))
+	all := func() []*child { return slices.Collect(maps.Values(started)) }
+	stop := func() {
+		s.terminate(all()...)
+		for r, p := range started {
+			if r != master {
+				_ = s.settle(p)
+			}
+		}
 	}
-	args := append([]string{"-m", in.PythonModule}, in.Args...)
-	if in.JobDir != "" {
-		args = append(args, "--job-dir", in.JobDir)
+	// All at once: what a replica sends to one that is yet to start would be
+	// taken by the listener that reserves its port, and lost.
+	for _, r := range reserved {
+		r.open()
 	}
-	e.log.write(taskMaster, stdout, "Running command: "+quote("python3", args))
-	err = s.exec(e, command{
-		path: filepath.Join(p.env, "bin", "python"), args: args, dir: p.work, env: append(env, vars...),
-		started: func() { s.setRunning(e) },
-	})
+	for _, r := range replicas {
+		var child *child
+		c, err := s.replicaCommand(e, p, r, rooms[r], a)
+		if err == nil {
+			child, err = s.start(e, c)
+		}
+		if err != nil {
+			stop()
+			if cause := context.Cause(e.ctx); cause != nil {
+				return cause
+			}
+			return messagef("The %s could not be started: %v", r, err)
+		}
+		started[r] = child
+		go func() {
+			<-child.done
+			ended <- r
+		}()
+	}
+	s.setRunning(e)
+
+	var failed error
+	leader := started[master]
+	for failed == nil && !leader.exited() {
+		select {
+		case r := <-ended:
+			if r == master {
+				continue
+			}
+			// What it left behind ends with it, as its machine would.
+			if err := s.settle(started[r]); err != nil && !leader.exited() {
+				failed = exitMessage(r, err)
+			}
+		case <-e.ctx.Done():
+			failed = context.Cause(e.ctx)
+		}
+	}
+	if failed == nil {
+		// Its output is complete before the others are waited for.
+		if err := s.settle(leader); err != nil {
+			failed = exitMessage(master, err)
+			stop()
+			return failed
+		}
+		stop()
+		return nil
+	}
+	stop()
+	_ = s.settle(leader)
+	return failed
+}
+
+// exitMessage is how the service tells of a replica's end.
+func exitMessage(r replica, err error) error {
 	if exit := (*exitError)(nil); errors.As(err, &exit) {
-		return messagef("The replica master 0 exited with a non-zero status of %s", exit)
+		return messagef("The %s exited with a non-zero status of %s", r, exit)
 	}
-	return s.reason(e, err)
+	return messagef("The %s ended: %v", r, err)
 }
 
 // reason prefers why the job was stopped over what the stop did to a step.
@@ -168,11 +286,22 @@ func (s *Service) setRunning(e *entry) {
 	e.log.write(taskService, stdout, "Job is running.")
 }
 
-// setProcess records the group that a restarted service has to look for.
-func (s *Service) setProcess(e *entry, p *process) {
+// addProcess records a group that a restarted service has to look for.
+func (s *Service) addProcess(e *entry, p process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e.Process = p
+	s.setProcesses(e, append(slices.Clone(e.Processes), p))
+}
+
+// forgetProcesses says that none of a job's processes is left.
+func (s *Service) forgetProcesses(e *entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.setProcesses(e, nil)
+}
+
+func (s *Service) setProcesses(e *entry, ps []process) {
+	e.Processes = ps
 	if err := s.store.save(e.record); err != nil {
 		s.log.Error("a job's record was not written", "job_id", e.Job.JobID, "error", err)
 	}
@@ -196,64 +325,40 @@ func runLimit(in *job.TrainingInput) time.Duration {
 	return cmp.Or(d, defaultMaxRunningTime)
 }
 
-// makePlaces makes the job's folders anew and gives its temporary folder, with
-// what removes it.
-func makePlaces(p places) (tmp string, release func(), err error) {
+// room is where a replica is at home.
+type room struct{ home, tmp, work string }
+
+// makePlaces makes the job's folders anew and gives each replica's own, with
+// what removes those that are elsewhere.
+func makePlaces(p places, replicas []replica) (rooms map[replica]room, release func(), err error) {
 	p.clean()
-	for _, dir := range []string{p.packages, p.home, p.tmp, p.work, p.logs} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return "", nil, err
+	var far []string
+	release = func() {
+		for _, dir := range far {
+			_ = os.RemoveAll(dir)
 		}
 	}
-	// Python's multiprocessing puts Unix sockets some 35 bytes below TMPDIR,
-	// and a socket's path ends at 104.
-	if len(p.tmp) <= 68 {
-		return p.tmp, func() {}, nil
+	rooms = map[replica]room{}
+	dirs := []string{p.packages, p.logs}
+	for _, r := range replicas {
+		at := room{filepath.Join(p.home, r.task()), filepath.Join(p.tmp, r.task()), filepath.Join(p.work, r.task())}
+		// Python's multiprocessing puts Unix sockets some 35 bytes below
+		// TMPDIR, and a socket's path ends at 104.
+		if len(at.tmp) > 68 {
+			if at.tmp, err = os.MkdirTemp("", "jobdrop-"); err != nil {
+				return nil, release, err
+			}
+			far = append(far, at.tmp)
+		}
+		rooms[r] = at
+		dirs = append(dirs, at.home, at.tmp, at.work)
 	}
-	tmp, err = os.MkdirTemp("", "jobdrop-")
-	return tmp, func() { _ = os.RemoveAll(tmp) }, err
-}
-
-// jobEnv is what the service tells a trainer about its job.
-func jobEnv(id string, in *job.TrainingInput) ([]string, error) {
-	type task struct {
-		Type  string `json:"type"`
-		Index int    `json:"index"`
+	for _, dir := range dirs {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, release, err
+		}
 	}
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	role := primaryRole(in.RuntimeVersion)
-	config, err := json.Marshal(struct {
-		Cluster     map[string][]string `json:"cluster"`
-		Environment string              `json:"environment"`
-		Job         *job.TrainingInput  `json:"job"`
-		Task        task                `json:"task"`
-	}{
-		Cluster:     map[string][]string{role: {fmt.Sprintf("127.0.0.1:%d", port)}},
-		Environment: "cloud",
-		Job:         in,
-		Task:        task{Type: role},
-	})
-	if err != nil {
-		return nil, err
-	}
-	input, err := json.Marshal(in)
-	if err != nil {
-		return nil, err
-	}
-	return []string{"TF_CONFIG=" + string(config), "CLOUD_ML_JOB_ID=" + id, "CLOUD_ML_JOB=" + string(input)}, nil
-}
-
-// primaryRole is the first replica's name in TF_CONFIG: chief from runtime 2.1
-// (and where none is named), master before.
-func primaryRole(runtime string) string {
-	var major, minor int
-	if _, err := fmt.Sscanf(runtime, "%d.%d", &major, &minor); err == nil && (major < 2 || major == 2 && minor < 1) {
-		return "master"
-	}
-	return "chief"
+	return rooms, release, nil
 }
 
 // quote writes a command as a shell would read it.

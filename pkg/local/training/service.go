@@ -39,6 +39,12 @@ type Options struct {
 	// MaxJobs bounds the jobs that are under way at once, 2 by default; others
 	// stay QUEUED.
 	MaxJobs int
+	// MaxReplicas bounds the replicas that run at once, over all jobs; 0 is
+	// [DefaultMaxReplicas]. A job of more is refused.
+	MaxReplicas int
+	// ContainerRunner runs the replicas that name an image: docker or podman,
+	// or the path of one. Without it such jobs are refused.
+	ContainerRunner string
 	// Grace is how long a job's processes have between SIGTERM and SIGKILL, 5
 	// seconds by default.
 	Grace time.Duration
@@ -60,6 +66,7 @@ type Service struct {
 	discovery *document
 	store     store
 	unlock    func() error
+	ports     ports
 	environ   []string
 	log       *slog.Logger
 	now       func() time.Time
@@ -73,6 +80,8 @@ type Service struct {
 	jobs   map[string]*entry
 	order  []*entry // by creation
 	active int      // jobs between leaving the queue and their end
+	// replicas are those of the active jobs.
+	replicas int
 }
 
 // entry is a job in memory. Its record is guarded by the service's mu.
@@ -86,6 +95,9 @@ type entry struct {
 	runTimer *time.Timer
 	log      *jobLog
 }
+
+// ErrInUse says that another service uses Options.Dir.
+var ErrInUse = errors.New("another local training service uses the folder")
 
 var (
 	errClosed     = errors.New("the local training service was stopped")
@@ -105,7 +117,8 @@ func messagef(format string, args ...any) error { return message(fmt.Sprintf(for
 
 // New starts a service on opts.Dir: jobs that are recorded there as queued are
 // queued again, those that were under way are ended as FAILED. ctx bounds the
-// start only. The caller closes the service.
+// start only. Where another service uses the folder the error is [ErrInUse]. The
+// caller closes the service.
 func New(ctx context.Context, opts Options) (*Service, error) {
 	return newService(ctx, opts, os.Environ())
 }
@@ -119,13 +132,21 @@ func newService(ctx context.Context, opts Options, environ []string) (_ *Service
 		return nil, errors.New("training: Options.Dir is empty")
 	case opts.Python.Path == "":
 		return nil, errors.New("training: Options.Python is empty; see FindPython")
-	case opts.MaxJobs < 0 || opts.Grace < 0:
-		return nil, errors.New("training: Options.MaxJobs or Options.Grace is negative")
+	case opts.MaxJobs < 0 || opts.MaxReplicas < 0 || opts.Grace < 0:
+		return nil, errors.New("training: Options.MaxJobs, Options.MaxReplicas or Options.Grace is negative")
 	}
 	if u, err := url.Parse(opts.Storage); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fmt.Errorf("training: Options.Storage: %q is no URL of an HTTP server", opts.Storage)
 	}
+	if opts.ContainerRunner != "" {
+		if opts.ContainerRunner, err = findRunner(opts.ContainerRunner); err != nil {
+			return nil, fmt.Errorf("training: %w", err)
+		}
+	}
 	opts.MaxJobs = cmp.Or(opts.MaxJobs, defaultMaxJobs)
+	if opts.MaxReplicas == 0 {
+		opts.MaxReplicas = DefaultMaxReplicas()
+	}
 	opts.Grace = cmp.Or(opts.Grace, defaultGrace)
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
@@ -174,19 +195,22 @@ func (s *Service) recover(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if r.Job.State.underWay() {
+		e := s.add(r)
+		switch vs := s.limits().check(r.Job.TrainingInput); {
+		case r.Job.State.underWay():
 			places := s.store.places(r.Job.JobID)
-			killOrphans(r.Process, places.home)
-			r.Process = nil
-			r.Job.ErrorMessage = fmt.Sprintf("The local training service was restarted while the job was %s; the job's processes were ended.", r.Job.State)
-			r.Job.State, r.Job.EndTime = failed, s.now()
-			r.Revision++
-			if err := s.store.save(r); err != nil {
-				return err
-			}
+			killOrphans(r.Processes, places.home)
+			s.removeContainers(r.Processes)
 			places.clean()
+			err = s.close(e, fmt.Sprintf("The local training service was restarted while the job was %s; the job's processes were ended.", r.Job.State))
+		case r.Job.State == queued && len(vs) > 0:
+			// The service has other limits now; the job would wait for ever
+			// and keep those behind it waiting.
+			err = s.close(e, "The local training service was restarted with other options while the job was QUEUED. "+vs[0].Description)
 		}
-		s.add(r)
+		if err != nil {
+			return err
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -199,11 +223,27 @@ func (s *Service) recover(ctx context.Context) error {
 	return nil
 }
 
+// close ends a job that nobody runs as FAILED. Nobody else knows s yet.
+func (s *Service) close(e *entry, message string) error {
+	e.log.write(taskService, stderr, message)
+	e.log.close()
+	e.Processes = nil
+	e.Job.State, e.Job.ErrorMessage, e.Job.EndTime = failed, message, s.now()
+	e.Revision++
+	e.decided = true
+	e.stop(nil)
+	return s.store.save(e.record)
+}
+
+func (s *Service) limits() limits {
+	return limits{replicas: s.opts.MaxReplicas, containers: s.opts.ContainerRunner != ""}
+}
+
 // add makes a record known. The caller holds mu, or nobody else knows s yet.
 func (s *Service) add(r record) *entry {
 	e := &entry{record: r, admitted: make(chan struct{})}
 	e.ctx, e.stop = context.WithCancelCause(s.ctx)
-	e.log = &jobLog{jobID: r.Job.JobID, dir: s.store.places(r.Job.JobID).logs, left: maxLogBytes, sink: s.opts.Logs, now: s.now, log: s.log}
+	e.log = &jobLog{jobID: r.Job.JobID, dir: s.store.places(r.Job.JobID).logs, max: maxLogBytes, sink: s.opts.Logs, now: s.now, log: s.log}
 	if r.Job.State.ended() {
 		e.stop(nil)
 	}
@@ -365,20 +405,22 @@ func (s *Service) view(e *entry) resource {
 	return r
 }
 
-// dispatch lets jobs out of the queue, oldest first, while there is room. The
-// caller holds mu.
+// dispatch lets jobs out of the queue, oldest first, while there is room: a job
+// that has none yet is not overtaken by a smaller one. The caller holds mu.
 func (s *Service) dispatch() {
 	if s.closed {
 		return
 	}
 	for _, e := range s.order {
-		if s.active >= s.opts.MaxJobs {
-			return
-		}
 		if e.Job.State != queued || e.decided {
 			continue
 		}
+		n := countsOf(e.Job.TrainingInput).total()
+		if s.active >= s.opts.MaxJobs || s.replicas+n > s.opts.MaxReplicas {
+			return
+		}
 		s.active++
+		s.replicas += n
 		e.Job.State = preparing
 		s.saveLocked(e)
 		close(e.admitted)

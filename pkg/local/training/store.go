@@ -47,17 +47,24 @@ type resource struct {
 
 // record is a job as it is kept on disk.
 type record struct {
-	Project  string   `json:"project"`
-	Revision int64    `json:"revision"` // counts the record's changes
-	Process  *process `json:"process,omitempty"`
-	Job      resource `json:"job"`
+	Project   string    `json:"project"`
+	Revision  int64     `json:"revision"` // counts the record's changes
+	Processes []process `json:"processes,omitempty"`
+	Job       resource  `json:"job"`
+
+	// Process is of records from when a job had one process; see load.
+	Process *process `json:"process,omitempty"`
 }
 
-// process names the leader of a job's process group. A PID comes back in time,
-// so the start time tells the leader from a stranger.
+// process names the leader of one of a job's process groups, and the container
+// that it runs, if any. A PID comes back in time, so the start time tells the
+// leader from a stranger. A process that is about to start has no PID.
 type process struct {
-	PID   int    `json:"pid"`
-	Start string `json:"start"`
+	Task      string `json:"task,omitempty"`
+	PID       int    `json:"pid,omitempty"`
+	Start     string `json:"start,omitempty"`
+	Runner    string `json:"runner,omitempty"`
+	Container string `json:"container,omitempty"`
 }
 
 func (r *record) etag() string {
@@ -162,6 +169,9 @@ func (s store) load(log *slog.Logger) ([]record, error) {
 		if err != nil {
 			log.Error("a job's record can't be read", "file", p.record, "error", err)
 			continue
+		}
+		if r.Process != nil {
+			r.Processes, r.Process = append(r.Processes, *r.Process), nil
 		}
 		records = append(records, r)
 	}

@@ -1,0 +1,231 @@
+package training
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// The roles of replicas, as task names and error messages spell them. TF_CONFIG
+// has another word for the master, see [primaryRole].
+const (
+	roleMaster    = "master"
+	roleWorker    = "worker"
+	rolePS        = "ps"
+	roleEvaluator = "evaluator"
+)
+
+// replica is one process of a job.
+type replica struct {
+	role  string
+	index int
+}
+
+var master = replica{role: roleMaster}
+
+// task is the replica's name in logs and webAccessUris.
+func (r replica) task() string { return fmt.Sprintf("%s-replica-%d", r.role, r.index) }
+
+func (r replica) String() string { return fmt.Sprintf("replica %s %d", r.role, r.index) }
+
+// counts are a job's replicas beside its one master.
+type counts struct{ workers, ps, evaluators int64 }
+
+// countsOf gives a job's replicas. The sizes of the tiers are not in the API's
+// reference; they are what Google's guide to scale tiers said.
+func countsOf(in *job.TrainingInput) counts {
+	switch in.ScaleTier {
+	case "CUSTOM":
+		return counts{in.WorkerCount, in.ParameterServerCount, in.EvaluatorCount}
+	case "STANDARD_1":
+		return counts{workers: 4, ps: 3}
+	case "PREMIUM_1":
+		return counts{workers: 19, ps: 11}
+	}
+	return counts{}
+}
+
+// total counts the master, too, and saturates.
+func (c counts) total() int {
+	sum := int64(1)
+	for _, n := range []int64{c.workers, c.ps, c.evaluators} {
+		sum += min(max(n, 0), math.MaxInt32)
+	}
+	return int(min(sum, math.MaxInt32))
+}
+
+// String lists the replicas for people: 1 master, 19 workers, 11 parameter servers.
+func (c counts) String() string {
+	text := "1 master"
+	for _, part := range []struct {
+		n    int64
+		name string
+	}{{c.workers, "worker"}, {c.ps, "parameter server"}, {c.evaluators, "evaluator"}} {
+		if part.n <= 0 {
+			continue
+		}
+		text += fmt.Sprintf(", %d %s", part.n, part.name)
+		if part.n > 1 {
+			text += "s"
+		}
+	}
+	return text
+}
+
+// replicasOf lists a job's replicas, the master last: whoever runs them in this
+// order has started the others before the master can end the job.
+func replicasOf(in *job.TrainingInput) []replica {
+	c := countsOf(in)
+	var all []replica
+	for _, part := range []struct {
+		role string
+		n    int64
+	}{{rolePS, c.ps}, {roleWorker, c.workers}, {roleEvaluator, c.evaluators}} {
+		for i := range int(part.n) {
+			all = append(all, replica{part.role, i})
+		}
+	}
+	return append(all, master)
+}
+
+// configOf is what a job says of a role's machines; nil if it says nothing.
+func configOf(in *job.TrainingInput, role string) *job.ReplicaConfig {
+	switch role {
+	case roleWorker:
+		return in.WorkerConfig
+	case rolePS:
+		return in.ParameterServerConfig
+	case roleEvaluator:
+		return in.EvaluatorConfig
+	}
+	return in.MasterConfig
+}
+
+// imageOf is the image that a role runs, "" for a Python package. The API: a
+// role without an imageUri of its own runs the master's.
+func imageOf(in *job.TrainingInput, role string) string {
+	if c := configOf(in, role); c != nil && c.ImageURI != "" {
+		return c.ImageURI
+	}
+	if in.HasImage() {
+		return in.MasterConfig.ImageURI
+	}
+	return ""
+}
+
+// primaryRole is the master's name in TF_CONFIG: chief from runtime 2.1 on and
+// where none is named, master before, and master in containers unless the job
+// asks for chief (Google's guide to distributed training).
+func primaryRole(in *job.TrainingInput) string {
+	if in.HasImage() {
+		if in.UseChiefInTFConfig {
+			return "chief"
+		}
+		return roleMaster
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(in.RuntimeVersion, "%d.%d", &major, &minor); err == nil && (major < 2 || major == 2 && minor < 1) {
+		return roleMaster
+	}
+	return "chief"
+}
+
+// addresses gives each replica that others talk to its host and port. An
+// evaluator reads checkpoints and is no member of the cluster.
+type addresses map[replica]string
+
+func (a addresses) cluster(in *job.TrainingInput) map[string][]string {
+	cluster := map[string][]string{}
+	for _, r := range replicasOf(in) {
+		switch address := a[r]; {
+		case address == "":
+		case r == master:
+			cluster[primaryRole(in)] = []string{address}
+		default:
+			cluster[r.role] = append(cluster[r.role], address) // by index, as replicasOf lists them
+		}
+	}
+	return cluster
+}
+
+// jobEnv is what the service tells a replica about its job.
+func jobEnv(id string, in *job.TrainingInput, r replica, a addresses) ([]string, error) {
+	type task struct {
+		Type  string `json:"type"`
+		Index int    `json:"index"`
+	}
+	input, err := snakeJSON(in)
+	if err != nil {
+		return nil, err
+	}
+	t := task{r.role, r.index}
+	if r == master {
+		t.Type = primaryRole(in)
+	}
+	config, err := json.Marshal(struct {
+		Cluster     map[string][]string `json:"cluster"`
+		Environment string              `json:"environment"`
+		Job         json.RawMessage     `json:"job"`
+		Task        task                `json:"task"`
+	}{a.cluster(in), "cloud", input, t})
+	if err != nil {
+		return nil, err
+	}
+	return []string{"TF_CONFIG=" + string(config), "CLOUD_ML_JOB_ID=" + id, "CLOUD_ML_JOB=" + string(input)}, nil
+}
+
+// snakeJSON writes a training input under its proto names, as the service does
+// in TF_CONFIG's job and in CLOUD_ML_JOB ("scale_tier", "package_uris"; seen in
+// the logs of public repositories).
+func snakeJSON(in *job.TrainingInput) (json.RawMessage, error) {
+	data, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	var members map[string]any
+	if err := json.Unmarshal(data, &members); err != nil {
+		return nil, err
+	}
+	return json.Marshal(snakeKeys(members))
+}
+
+func snakeKeys(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key, value := range v {
+			out[snake(key)] = snakeKeys(value)
+		}
+		return out
+	case []any:
+		for i := range v {
+			v[i] = snakeKeys(v[i])
+		}
+	}
+	return v
+}
+
+// arguments are those of a replica's program: the job's, or its container's own,
+// and --job-dir, which the service adds.
+func arguments(in *job.TrainingInput, r replica) []string {
+	args := in.Args
+	if c := configOf(in, r.role); imageOf(in, r.role) != "" && c != nil && len(c.ContainerArgs) > 0 {
+		args = c.ContainerArgs
+	}
+	args = append([]string(nil), args...)
+	if in.JobDir != "" {
+		args = append(args, "--job-dir", in.JobDir)
+	}
+	return args
+}
+
+// roleField is the proto name of a field that each role has.
+func roleField(role, suffix string) string {
+	if role == rolePS {
+		role = "parameter_server"
+	}
+	return strings.Join([]string{role, suffix}, "_")
+}

@@ -1,0 +1,1 @@
+"""A trainer for several machines: a parameter server, and replicas that train."""
