@@ -25,6 +25,10 @@ test: ## run all tests: no network, no account, Python 3 with venv
 run: ## run the drop testdata/drops/hello on this machine
 	$(GO) run ./cmd/jobdrop run testdata/drops/hello
 
+.PHONY: clients
+clients: ## install what the Node client of docs/clients needs; its test is skipped without
+	npm ci --prefix docs/clients/node --no-audit --no-fund
+
 .PHONY: testdata
 testdata: ## make the packages of testdata/drops from testdata/trainers
 	$(GO) generate ./internal/pack

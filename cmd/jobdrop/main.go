@@ -89,13 +89,14 @@ them as a training job, and tells everyone who asked what became of it.
 This command runs drops on this machine, on an embedded stack that speaks the
 real protocols, and checks them before they are uploaded.`,
 		Example: `  jobdrop run testdata/drops/hello
-  jobdrop validate testdata/drops/hello`,
+  jobdrop validate testdata/drops/hello
+  jobdrop local`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(), validateCommand(), functionsCommand())
+	root.AddCommand(runCommand(), localCommand(), logsCommand(), validateCommand(), functionsCommand())
 	return root
 }
 

@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/jobdrop/jobdrop/internal/emulator"
+	"github.com/jobdrop/jobdrop/internal/eventtest"
 	"github.com/jobdrop/jobdrop/pkg/event"
 )
 
@@ -36,7 +38,12 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"jobdrop": main})
 }
 
-func TestScript(t *testing.T) {
+func TestScript(t *testing.T) { runScripts(t, "") }
+
+// Commands give the same with Google's own emulator of Pub/Sub.
+func TestScriptWithPubSubEmulator(t *testing.T) { runScripts(t, emulator.Start(t)) }
+
+func runScripts(t *testing.T, pubsubEmulator string) {
 	drops, err := filepath.Abs(dropsDir)
 	if err != nil {
 		t.Fatal(err)
@@ -46,6 +53,7 @@ func TestScript(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("DROPS", drops)
 			e.Setenv("HOME", e.WorkDir)
+			e.Setenv(pubsubVariable, pubsubEmulator)
 			return nil
 		},
 	})
@@ -102,6 +110,41 @@ var onlyPolicyKnows = map[string]bool{"rejected-source": true}
 // Which of two job files is the newest depends on the upload.
 var newestDiffers = map[string]bool{"rejected-two-job-files": true}
 
+// A distributed job has one process for each replica, which talk and train.
+func TestDistributedDrop(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	output := t.TempDir()
+	if code := run(t.Context(), []string{"run", dropsDir + "/distributed", "--output", output}, strings.NewReader(""), &stdout, &stderr); code != exitSucceeded {
+		t.Fatalf("exit %d:\n%s%s", code, stdout.String(), stderr.String())
+	}
+	for task, name := range map[string]string{
+		"master-replica-0": "chief-0", "worker-replica-0": "worker-0", "worker-replica-1": "worker-1", "ps-replica-0": "ps-0",
+	} {
+		if line := task + " | I am " + name + " of a cluster of "; !strings.Contains(stdout.String(), line) {
+			t.Errorf("the log lacks %q:\n%s", line, stdout.String())
+		}
+	}
+	data, err := os.ReadFile(filepath.Join(output, "result.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var result struct {
+		Loss     struct{ First, Last float64 }
+		Replicas map[string]struct{ Rows, Steps int }
+	}
+	if err := json.Unmarshal(data, &result); err != nil {
+		t.Fatal(err)
+	}
+	if result.Loss.Last <= 0 || result.Loss.First < 10*result.Loss.Last {
+		t.Errorf("the loss went from %g to %g", result.Loss.First, result.Loss.Last)
+	}
+	for _, name := range []string{"chief-0", "worker-0", "worker-1"} {
+		if r := result.Replicas[name]; r.Rows == 0 || r.Steps != 40 {
+			t.Errorf("%s had %d rows in %d steps", name, r.Rows, r.Steps)
+		}
+	}
+}
+
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", "golden", name+".txt")
@@ -129,6 +172,7 @@ func decodeEvents(t *testing.T, data []byte) []cloudevents.Event {
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
 			t.Fatalf("standard output holds what is no CloudEvent: %v: %s", err, lines.Text())
 		}
+		eventtest.Check(t, e)
 		events = append(events, e)
 	}
 	if err := lines.Err(); err != nil {

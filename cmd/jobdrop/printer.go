@@ -113,14 +113,26 @@ func (p *printer) event(ctx context.Context, e cloudevents.Event, t event.Type, 
 		return true
 	}
 	// Lines bear the time at which they came: an event's own stands in its JSON.
-	name := strings.TrimSuffix(strings.TrimPrefix(string(t), "dev.jobdrop."), ".v1")
-	p.print(p.out, "%s  %-14s %s\n", clock(time.Now()), name, strings.ReplaceAll(printable(detail(t, body)), "\n", "\n    "))
+	p.print(p.out, "%s  %-14s %s\n", clock(time.Now()), short(t), strings.ReplaceAll(printable(detail(t, body)), "\n", "\n    "))
 	if t == event.DropRejected || t == event.DropIncomplete || t == event.DropAccepted {
 		for _, v := range body.Violations {
 			p.print(p.out, "    %s\n", oneLine(v.String()))
 		}
 	}
 	return true
+}
+
+// told prints an event of any attempt, in a line.
+func (p *printer) told(t event.Type, body event.Body) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	first, _, _ := strings.Cut(detail(t, body), "\n")
+	p.print(p.out, "%s  %-14s %s  %s\n", clock(time.Now()), short(t), oneLine(body.Drop.Prefix), oneLine(first))
+}
+
+// short is an event's type without what all have.
+func short(t event.Type) string {
+	return strings.TrimSuffix(strings.TrimPrefix(string(t), "dev.jobdrop."), ".v1")
 }
 
 // detail says in a line what an event tells.
@@ -177,30 +189,6 @@ func (p *printer) took(b event.Body) string {
 		return ""
 	}
 	return fmt.Sprintf(" after %s", b.Times.Ended.Sub(b.Times.Started).Round(100*time.Millisecond))
-}
-
-// outputs lists what the job left in its job directory.
-func (p *printer) outputs(ctx context.Context, stack *local.Stack, jobDir string) {
-	bucket, prefix, _ := strings.Cut(strings.TrimPrefix(jobDir, "gs://"), "/")
-	if bucket == "" {
-		return
-	}
-	const most = 20
-	n := 0
-	err := stack.Storage.List(ctx, bucket, strings.TrimSuffix(prefix, "/")+"/", false, func(page []job.Attributes) error {
-		for _, o := range page {
-			if n++; n <= most {
-				p.say("output %s (%d bytes)", o.URI(), o.Size)
-			}
-		}
-		return nil
-	})
-	switch {
-	case err != nil:
-		p.say("output not listed: %v", err)
-	case n > most:
-		p.say("output: %d objects more", n-most)
-	}
 }
 
 func clock(t time.Time) string { return t.Local().Format("15:04:05.000") }

@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,10 +24,10 @@ import (
 
 // runOptions are the flags of jobdrop run.
 type runOptions struct {
-	events  string
-	keep    string
-	python  string
-	verbose bool
+	machineOptions
+	events string
+	keep   string
+	output string
 }
 
 func runCommand() *cobra.Command {
@@ -51,13 +51,16 @@ something, 70 jobdrop's own fault.`,
 			if o.events != "text" && o.events != "json" {
 				return fmt.Errorf("--events is %q, must be text or json", o.events)
 			}
+			if err := o.check(); err != nil {
+				return err
+			}
 			return runDrop(c.Context(), args[0], o, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	c.Flags().StringVar(&o.events, "events", "text", "json prints the CloudEvents, one JSON a line, and nothing else on standard output")
 	c.Flags().StringVar(&o.keep, "keep", "", "keep the stack's data (objects, records, jobs, logs) in this folder")
-	c.Flags().StringVar(&o.python, "python", "", "Python interpreter that runs the job (default: the first python3 of PATH)")
-	c.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "show the logs of the functions, on standard error")
+	c.Flags().StringVar(&o.output, "output", "", "copy what the job left in its job directory to this folder")
+	o.flags(c.Flags())
 	return c
 }
 
@@ -76,12 +79,9 @@ func runDrop(ctx context.Context, dir string, o runOptions, stdout, stderr io.Wr
 	if !info.IsDir() {
 		return fmt.Errorf("%s is no folder: name the folder that holds the job file and its packages", dir)
 	}
-	python, err := training.FindPython(ctx, o.python)
-	if ctx.Err() != nil {
-		return interrupted()
-	}
+	python, err := findPython(ctx, o.python)
 	if err != nil {
-		return &exitError{code: exitMissing, err: err}
+		return err
 	}
 	d, err := localDrop(dir)
 	if err != nil {
@@ -104,15 +104,27 @@ func runDrop(ctx context.Context, dir string, o runOptions, stdout, stderr io.Wr
 		if ctx.Err() != nil {
 			return interrupted()
 		}
-		return &exitError{code: exitFault, err: err}
+		return unavailable(err)
 	}
 	defer endInTime(ctx)()
-	err = dropAndFollow(ctx, stack, dir, d, p, failing)
+	err = dropAndFollow(ctx, stack, dir, d, o, p, failing)
 	err = errors.Join(err, fault(stack.Close()))
 	if err == nil {
 		err = fault(p.failed())
 	}
 	return err
+}
+
+// findPython finds the interpreter that a flag names, or the machine's.
+func findPython(ctx context.Context, flag string) (training.Python, error) {
+	python, err := training.FindPython(ctx, flag)
+	if ctx.Err() != nil {
+		return python, interrupted()
+	}
+	if err != nil {
+		return python, &exitError{code: exitMissing, err: err}
+	}
+	return python, nil
 }
 
 // endInTime bounds the end of an interrupted run. That takes the grace which a
@@ -141,32 +153,26 @@ func fault(err error) error {
 }
 
 func startStack(ctx context.Context, data string, python training.Python, o runOptions, p *printer, stderr io.Writer, failing chan<- error) (*local.Stack, error) {
-	self, err := os.Executable()
+	options, err := o.stack(data, python, stderr)
 	if err != nil {
 		return nil, err
 	}
-	options := local.Options{
-		Dir: data, Python: python, Tick: tick,
-		Functions: []string{self, "functions"},
-		Env:       []string{"JOBDROP_INCOMPLETE_AFTER=" + incompleteAfter.String()},
-		Logs:      p.log,
-		Failing: func(err error) {
-			select {
-			case failing <- err:
-			default: // told of another already
-			}
-		},
-	}
-	if o.verbose {
-		options.FunctionLogs = stderr
-		options.Logger = slog.New(slog.NewTextHandler(stderr, nil))
+	options.Tick = tick
+	options.OwnTopic = true // the emulator, if one is named, may be others' too
+	options.Env = []string{"JOBDROP_INCOMPLETE_AFTER=" + incompleteAfter.String()}
+	options.Logs = p.log
+	options.Failing = func(err error) {
+		select {
+		case failing <- err:
+		default: // told of another already
+		}
 	}
 	return local.Start(ctx, options)
 }
 
 // dropAndFollow uploads the drop and follows it to its verdict.
-func dropAndFollow(ctx context.Context, stack *local.Stack, dir string, d job.Drop, p *printer, failing <-chan error) error {
-	jobDir := prepareJobDir(stack, dir, d)
+func dropAndFollow(ctx context.Context, stack *local.Stack, dir string, d job.Drop, o runOptions, p *printer, failing <-chan error) error {
+	jobDir := prepareJobDir(stack, dir, d, p)
 	following, stop := context.WithCancel(ctx)
 	defer stop()
 	verdict := make(chan event.Body, 1)
@@ -196,15 +202,15 @@ func dropAndFollow(ctx context.Context, stack *local.Stack, dir string, d job.Dr
 	}
 	p.say("dropping %s into gs://%s/%s", dir, local.Inbox, d.Folder)
 	var jobFile job.Object
-	for _, o := range append(d.Packages, d.JobFiles...) {
-		generation, err := upload(ctx, stack, filepath.Join(dir, o.Base()), o.Name)
+	for _, file := range append(d.Packages, d.JobFiles...) {
+		generation, err := upload(ctx, stack, filepath.Join(dir, file.Base()), file.Name)
 		if ctx.Err() != nil {
 			return interrupted()
 		}
 		if err != nil {
 			return fault(err)
 		}
-		jobFile = job.Object{Bucket: local.Inbox, Name: o.Name, Generation: generation}
+		jobFile = job.Object{Bucket: local.Inbox, Name: file.Name, Generation: generation}
 	}
 	p.follow(job.AttemptKey(jobFile))
 	waiting := time.NewTicker(time.Second)
@@ -215,7 +221,15 @@ func dropAndFollow(ctx context.Context, stack *local.Stack, dir string, d job.Dr
 			if body.State.Terminal() {
 				awaitClosed(ctx, stack, body.Attempt)
 			}
-			return conclude(ctx, stack, p, body, jobDir)
+			ending := conclude(p, body)
+			if body.Times.Started.IsZero() {
+				return ending // no program ran that could have left something
+			}
+			if err := outputs(ctx, stack.Storage, jobDir, o.output, p); err != nil {
+				p.say("%v", err)
+				ending = cmp.Or(ending, error(&exitError{code: exitFault}))
+			}
+			return ending
 		case err := <-failing:
 			if p.started() {
 				continue // the drop was taken: some later delivery has trouble
@@ -261,7 +275,7 @@ func interrupted() error { return exit(exitFailed, "interrupted: the job, if it 
 
 // prepareJobDir makes the bucket of the job file's job directory: in the cloud
 // it would be there. It gives the directory, or nothing.
-func prepareJobDir(stack *local.Stack, dir string, d job.Drop) string {
+func prepareJobDir(stack *local.Stack, dir string, d job.Drop, p *printer) string {
 	jobFile, _ := d.JobFile()
 	data, err := readLocal(filepath.Join(dir, jobFile.Base()))
 	if err != nil {
@@ -273,7 +287,9 @@ func prepareJobDir(stack *local.Stack, dir string, d job.Drop) string {
 	}
 	jobDir := r.Spec.TrainingInput.JobDir
 	if bucket, _, _ := strings.Cut(strings.TrimPrefix(jobDir, "gs://"), "/"); bucket != "" {
-		stack.CreateBucket(bucket)
+		if err := stack.CreateBucket(bucket); err != nil {
+			p.say("the bucket of the job directory can't be made: %v", err)
+		}
 	}
 	return jobDir
 }
@@ -288,11 +304,10 @@ func upload(ctx context.Context, stack *local.Stack, path, name string) (generat
 }
 
 // conclude says what became of the drop, and gives the exit code of it.
-func conclude(ctx context.Context, stack *local.Stack, p *printer, body event.Body, jobDir string) error {
+func conclude(p *printer, body event.Body) error {
 	switch body.State {
 	case job.Succeeded:
 		p.say("succeeded%s", p.took(body))
-		p.outputs(ctx, stack, jobDir)
 		return nil
 	case job.Failed, job.Cancelled, job.TimedOut, job.Lost:
 		p.say("%s%s", strings.ReplaceAll(string(body.State), "_", " "), p.took(body))

@@ -4,61 +4,92 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"hash/fnv"
 	"io"
+	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
-	"cloud.google.com/go/pubsub/v2"
-	cloudevents "github.com/cloudevents/sdk-go/v2"
-
-	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/inbound"
+	"github.com/jobdrop/jobdrop/pkg/local/storage"
 )
 
-// Redelivery waits between these, doubling; Eventarc's own are 10 s and 600 s.
 const (
+	// Redelivery waits between these, doubling; Eventarc's own are 10 s and
+	// 600 s.
 	minBackoff = 100 * time.Millisecond
 	maxBackoff = 10 * time.Second
+	// retention is how long an event is tried, and how old one may be that is
+	// delivered again at the start: Eventarc's own.
+	retention = 24 * time.Hour
+	// maxPosting bounds the requests to Submit at once: an instance of the
+	// function in the cloud takes that order.
+	maxPosting = 32
+	// failing is how often an event is refused before someone is told: some
+	// seconds.
+	failing = 6
 )
 
-// pump delivers the inbox's storage events to Submit as Eventarc does: binary
-// CloudEvents over HTTP, in no order, at least once. 2xx acknowledges; anything
-// else is delivered again after a while.
-func (s *Stack) pump(ctx context.Context) {
-	subscriber := s.pubsub.Subscriber(notifications)
-	err := subscriber.Receive(ctx, func(ctx context.Context, m *pubsub.Message) {
-		for range s.options.Deliveries {
-			s.deliver(ctx, m)
-		}
-		m.Ack()
-	})
-	if err != nil && ctx.Err() == nil {
-		s.options.Logger.ErrorContext(ctx, "storage events", "error", err.Error())
-	}
-}
-
-func (s *Stack) deliver(ctx context.Context, m *pubsub.Message) {
-	header := http.Header{
-		"Content-Type":   {"application/json"},
-		"Ce-Id":          {m.ID},
-		"Ce-Type":        {inbound.Finalized},
-		"Ce-Source":      {"//storage.googleapis.com/projects/_/buckets/" + m.Attributes["bucketId"]},
-		"Ce-Subject":     {encodeHeader("objects/" + m.Attributes["objectId"])},
-		"Ce-Specversion": {"1.0"},
-		"Ce-Time":        {m.PublishTime.UTC().Format(time.RFC3339Nano)},
-		"Ce-Bucket":      {m.Attributes["bucketId"]},
-	}
-	backoff := minBackoff
-	for refused := 1; ; refused++ {
-		err := s.post(ctx, "/Submit", header, m.Data)
-		if err == nil {
+// announce delivers the storage event of a new object, in the background.
+func (s *Stack) announce(run context.Context, o storage.Object) {
+	s.task(func() {
+		select {
+		case <-s.ready:
+		case <-run.Done():
 			return
 		}
-		if refused == failing && s.options.Failing != nil && ctx.Err() == nil {
-			s.options.Failing(fmt.Errorf("event of %s: %w", m.Attributes["objectId"], err))
+		if rand.Float64() < s.options.LoseEvents {
+			s.options.Logger.InfoContext(run, "event lost, as asked for", "object", o.Name)
+			return
 		}
-		s.options.Logger.WarnContext(ctx, "event not taken", "object", m.Attributes["objectId"], "error", err.Error(), "again_in", backoff)
+		for range s.options.Deliveries {
+			s.deliver(run, o)
+		}
+	})
+}
+
+// announceRecent announces what the inbox holds from a time before: nobody knows
+// which of its events were delivered.
+func (s *Stack) announceRecent(ctx, run context.Context) error {
+	for o, err := range s.server.Objects(ctx, Inbox, time.Now().Add(-retention)) {
+		if err != nil {
+			return err
+		}
+		s.announce(run, o)
+	}
+	return nil
+}
+
+// deliver delivers a storage event to Submit as Eventarc does: a binary
+// CloudEvent over HTTP, in no order with others, at least once. 2xx acknowledges;
+// anything else is delivered again after a while, for a day.
+func (s *Stack) deliver(ctx context.Context, o storage.Object) {
+	header := http.Header{
+		"Content-Type":   {"application/json"},
+		"Ce-Id":          {eventID(o)},
+		"Ce-Type":        {inbound.Finalized},
+		"Ce-Source":      {"//storage.googleapis.com/projects/_/buckets/" + o.Bucket},
+		"Ce-Subject":     {encodeHeader("objects/" + o.Name)},
+		"Ce-Specversion": {"1.0"},
+		"Ce-Time":        {o.Created.UTC().Format(time.RFC3339Nano)},
+		"Ce-Bucket":      {o.Bucket},
+	}
+	backoff, end := minBackoff, time.Now().Add(retention)
+	for refused := 1; ; refused++ {
+		err := s.submit(ctx, header, o.Resource)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if refused == failing && s.options.Failing != nil {
+			s.options.Failing(fmt.Errorf("event of %s: %w", o.Name, err))
+		}
+		if time.Now().After(end) {
+			s.options.Logger.ErrorContext(ctx, "event given up", "object", o.Name, "error", err.Error())
+			return
+		}
+		s.options.Logger.WarnContext(ctx, "event not taken", "object", o.Name, "error", err.Error(), "again_in", backoff)
 		select {
 		case <-ctx.Done():
 			return
@@ -68,8 +99,23 @@ func (s *Stack) deliver(ctx context.Context, m *pubsub.Message) {
 	}
 }
 
-// failing is how often an event is refused before someone is told: some seconds.
-const failing = 6
+// submit posts an event when there is room for one more.
+func (s *Stack) submit(ctx context.Context, header http.Header, body []byte) error {
+	select {
+	case s.posting <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.posting }()
+	return s.post(ctx, "/Submit", header, body)
+}
+
+// eventID is the same for each delivery of an object's event.
+func eventID(o storage.Object) string {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s/%s#%d", o.Bucket, o.Name, o.Generation)
+	return strconv.FormatUint(h.Sum64(), 10)
+}
 
 // encodeHeader encodes a header's value as the HTTP binding of CloudEvents asks
 // (3.1.3.2): everything but printable ASCII, and the quote and the percent sign.
@@ -87,6 +133,9 @@ func encodeHeader(value string) string {
 
 // post posts to a function, and gives an error unless the answer is 2xx.
 func (s *Stack) post(ctx context.Context, path string, header http.Header, body []byte) error {
+	// Longer than the functions' own deadline: they answer for themselves.
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.FunctionsURL+path, bytes.NewReader(body))
 	if err != nil {
 		return err
@@ -118,26 +167,4 @@ func (s *Stack) schedule(ctx context.Context) {
 			}
 		}
 	}
-}
-
-// Subscribe makes a subscription to the lifecycle events and calls receive with
-// each, those of one attempt in order, until ctx ends. It is ready when ready is
-// called. An error of receive asks for redelivery.
-func (s *Stack) Subscribe(ctx context.Context, name string, ready func(), receive func(context.Context, cloudevents.Event) error) error {
-	if err := s.createSubscription(ctx, name, Topic); err != nil {
-		return fmt.Errorf("subscription %s: %w", name, err)
-	}
-	ready()
-	return s.pubsub.Subscriber(name).Receive(ctx, func(ctx context.Context, m *pubsub.Message) {
-		e, err := event.FromMessage(m.Attributes, m.Data)
-		if err == nil {
-			err = receive(ctx, e)
-		}
-		if err != nil {
-			s.options.Logger.WarnContext(ctx, "lifecycle event not taken", "error", err.Error())
-			m.Nack()
-			return
-		}
-		m.Ack()
-	})
 }

@@ -1,10 +1,13 @@
 // Package local is a small cloud on one machine, for the command line and for
 // tests: Cloud Storage, Pub/Sub, the delivery of storage events, a scheduler,
-// the training service, and jobdrop's functions in a process of their own.
+// the training service with its logs, and jobdrop's functions in a process of
+// their own.
 //
 // Everything is reached over its real protocol, and the functions see nothing
-// but an environment: no code in them knows that they run here. Objects and jobs
-// are kept on disk; messages are not, and those undelivered at the end are gone.
+// but an environment: no code in them knows that they run here. Objects, jobs and
+// logs are kept on disk and survive the death of the process. Messages are not,
+// and neither are topics and subscriptions; but storage events of the last day
+// are delivered again at the next start, as Eventarc's would be.
 package local
 
 import (
@@ -15,21 +18,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
 	"cloud.google.com/go/pubsub/v2"
-	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
-	"cloud.google.com/go/pubsub/v2/pstest"
-	"github.com/fsouza/fake-gcs-server/fakestorage"
-	"google.golang.org/api/option"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/jobdrop/jobdrop/pkg/gcs"
+	"github.com/jobdrop/jobdrop/pkg/local/loopback"
+	"github.com/jobdrop/jobdrop/pkg/local/storage"
 	"github.com/jobdrop/jobdrop/pkg/local/training"
 )
 
@@ -45,13 +43,12 @@ const (
 	Output = "jobdrop-output"
 	// Topic carries the lifecycle events.
 	Topic = "projects/" + Project + "/topics/jobdrop-lifecycle"
-	// notifications carries the storage events of the inbox.
-	notifications = "jobdrop-inbox-notifications"
 )
 
 // Options are a stack's settings. Dir, Python and Functions are required.
 type Options struct {
-	// Dir is where objects and jobs are kept.
+	// Dir is where objects, jobs and logs are kept. One stack at a time uses
+	// it.
 	Dir string
 	// Python runs the jobs.
 	Python training.Python
@@ -59,16 +56,33 @@ type Options struct {
 	// given as its last argument, see package functions. Its standard input
 	// stays open as long as the stack lives.
 	Functions []string
+	// Listen says where the services are reached.
+	Listen Addresses
+	// Hosts are the names, other than loopback's, by which requests may
+	// address the services.
+	Hosts []string
+	// PubSubEmulator is the host:port of a Pub/Sub emulator that runs already
+	// and is used instead of the stack's own.
+	PubSubEmulator string
+	// OwnTopic gives the lifecycle topic a name of this stack's own and deletes
+	// it at the end: others may use the same emulator.
+	OwnTopic bool
 	// Env is extra environment of the functions, as NAME=value.
 	Env []string
-	// MaxJobs bounds the jobs that run at once; 0 is the training service's
-	// own default.
-	MaxJobs int
+	// MaxJobs and MaxReplicas bound the jobs, and the processes of all jobs,
+	// that run at once; 0 is the training service's own default.
+	MaxJobs, MaxReplicas int
+	// ContainerRunner is docker or podman; without it jobs with images are
+	// refused.
+	ContainerRunner string
 	// Tick is the interval of the scheduler, 1 s by default.
 	Tick time.Duration
 	// Deliveries is how often each storage event is delivered, 1 by default:
 	// Eventarc delivers at least once.
 	Deliveries int
+	// LoseEvents is the share of storage events that are not delivered at all,
+	// from 0 to 1.
+	LoseEvents float64
 	// Failing is called when an event was refused so often that waiting alone
 	// will hardly help, with the last answer.
 	Failing func(error)
@@ -79,23 +93,40 @@ type Options struct {
 	Logger       *slog.Logger
 }
 
+// Addresses are where the services listen, each as host:port. Without one it is
+// a free port of loopback. Functions must be of loopback: nobody else calls them.
+type Addresses struct {
+	Storage, PubSub, Training, Functions string
+}
+
+// ErrEmulator is a Pub/Sub emulator that was named and does not answer.
+var ErrEmulator = errors.New("the Pub/Sub emulator does not answer")
+
 // Stack is a running stack.
 type Stack struct {
-	// StorageURL and TrainerURL are base URLs, PubSub is host:port.
+	// StorageURL, TrainerURL (ml/v1, and Cloud Logging's entries) and
+	// FunctionsURL are base URLs, PubSub is host:port.
 	StorageURL, TrainerURL, FunctionsURL, PubSub string
+	// Topic is the full name of the topic of the lifecycle events.
+	Topic string
 	// Storage speaks to the stack's Cloud Storage.
 	Storage *gcs.Client
 
-	server   *fakestorage.Server
-	pubsub   *pubsub.Client
-	training *training.Service
-	options  Options
-	cancel   context.CancelFunc
-	tasks    sync.WaitGroup
-	closers  []func() error
+	server  *storage.Server
+	pubsub  *pubsub.Client
+	options Options
+	cancel  context.CancelFunc
+	ready   chan struct{} // closed when the functions answer
+	posting chan struct{} // bounds the storage events that are being posted
+	closers []func() error
+
+	mu     sync.Mutex
+	closed bool // no task is started any more
+	tasks  sync.WaitGroup
 }
 
-// Start starts a stack. It is ready when Start returns; Close ends it.
+// Start starts a stack. It is ready when Start returns; Close ends it. An address
+// that is taken is an error that wraps syscall.EADDRINUSE.
 func Start(ctx context.Context, o Options) (stack *Stack, err error) {
 	if o.Dir == "" || len(o.Functions) == 0 {
 		return nil, errors.New("local stack: Dir and Functions are required")
@@ -111,136 +142,128 @@ func Start(ctx context.Context, o Options) (stack *Stack, err error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s := &Stack{options: o, cancel: cancel}
+	s := &Stack{options: o, cancel: cancel, ready: make(chan struct{}), posting: make(chan struct{}, maxPosting), Topic: Topic}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("local stack: %w", err), s.Close())
 			stack = nil
 		}
 	}()
-	for _, part := range []func(context.Context) error{
-		s.startPubSub, s.startStorage, s.startTraining, s.startFunctions,
+	// Each part may be used at once: what it needs stands before it.
+	for _, part := range []struct {
+		name  string
+		start func(start, run context.Context) error
+	}{
+		{"Pub/Sub", s.startPubSub},
+		{"Cloud Storage", s.startStorage},
+		{"training service", s.startTraining},
+		{"functions", s.startFunctions},
 	} {
-		if err := part(ctx); err != nil {
-			return nil, err
+		if err := part.start(ctx, run); err != nil {
+			return nil, fmt.Errorf("%s: %w", part.name, err)
 		}
 	}
-	s.tasks.Go(func() { s.pump(run) })
-	s.tasks.Go(func() { s.schedule(run) })
+	if err := s.writeBotoConfig(); err != nil {
+		return nil, err
+	}
+	close(s.ready)
+	if err := s.announceRecent(ctx, run); err != nil {
+		return nil, fmt.Errorf("storage events: %w", err)
+	}
+	s.task(func() { s.schedule(run) })
 	return s, nil
 }
 
 // Close ends the stack: jobs that run are ended with it.
 func (s *Stack) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.cancel()
 	s.tasks.Wait()
 	var errs []error
 	for _, c := range slices.Backward(s.closers) {
 		errs = append(errs, c())
 	}
+	s.closers = nil
 	return errors.Join(errs...)
 }
 
-// dialPubSub are the options of a client of the stack's Pub/Sub.
-func (s *Stack) dialPubSub() []option.ClientOption {
-	return []option.ClientOption{
-		option.WithEndpoint(s.PubSub), option.WithoutAuthentication(),
-		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
+// task runs f until the stack is closed; f ends with the context of the run.
+func (s *Stack) task(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.tasks.Go(f)
 	}
 }
 
-func (s *Stack) startPubSub(ctx context.Context) error {
-	server := pstest.NewServer()
-	s.closers = append(s.closers, server.Close)
-	s.PubSub = server.Addr
-	client, err := pubsub.NewClient(ctx, Project, s.dialPubSub()...)
+func (s *Stack) atClose(f func() error) { s.closers = append(s.closers, f) }
+
+// listen listens on an address, or on a free port of loopback.
+func listen(address string) (net.Listener, error) {
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	return net.Listen("tcp", address)
+}
+
+// reachable is the host:port under which this machine reaches a listener.
+func reachable(l net.Listener) string {
+	a := l.Addr().(*net.TCPAddr)
+	if a.IP.IsUnspecified() {
+		return fmt.Sprintf("127.0.0.1:%d", a.Port)
+	}
+	return a.String()
+}
+
+func (s *Stack) startStorage(ctx, run context.Context) error {
+	listener, err := listen(s.options.Listen.Storage)
 	if err != nil {
 		return err
 	}
-	s.closers = append(s.closers, client.Close)
-	s.pubsub = client
-	for _, topic := range []string{Topic, "projects/" + Project + "/topics/" + notifications} {
-		if _, err := client.TopicAdminClient.CreateTopic(ctx, &pubsubpb.Topic{Name: topic}); err != nil {
-			return err
-		}
-	}
-	return s.createSubscription(ctx, notifications, "projects/"+Project+"/topics/"+notifications)
-}
-
-func (s *Stack) createSubscription(ctx context.Context, name, topic string) error {
-	_, err := s.pubsub.SubscriptionAdminClient.CreateSubscription(ctx, &pubsubpb.Subscription{
-		Name:                  "projects/" + Project + "/subscriptions/" + name,
-		Topic:                 topic,
-		AckDeadlineSeconds:    600,
-		EnableMessageOrdering: true,
+	s.StorageURL = "http://" + reachable(listener)
+	s.server, err = storage.Serve(ctx, storage.Options{
+		Dir: filepath.Join(s.options.Dir, "storage"), Listener: listener, Hosts: s.options.Hosts,
+		Buckets: []string{Inbox, State, Staging, Status, Output},
+		Finalized: func(o storage.Object) {
+			if o.Bucket == Inbox {
+				s.announce(run, o)
+			}
+		},
+		Logger: s.options.Logger,
 	})
-	return err
-}
-
-// emulatorEnv guards the environment while a storage server is made: the server
-// takes the address of Pub/Sub from there only.
-var emulatorEnv sync.Mutex
-
-func (s *Stack) startStorage(ctx context.Context) error {
-	root := filepath.Join(s.options.Dir, "storage")
-	for _, bucket := range []string{Inbox, State, Staging, Status, Output} {
-		if err := os.MkdirAll(filepath.Join(root, bucket), 0o700); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
-	var err error
-	if s.server, err = s.newStorageServer(root); err != nil {
-		return fmt.Errorf("cloud storage: %w", err)
-	}
-	s.closers = append(s.closers, func() error { s.server.Stop(); return nil })
-	s.StorageURL = s.server.URL()
+	s.atClose(s.server.Close)
 	s.Storage, err = gcs.New(ctx, s.StorageURL)
 	return err
 }
 
-func (s *Stack) newStorageServer(root string) (*fakestorage.Server, error) {
-	const variable = "PUBSUB_EMULATOR_HOST"
-	emulatorEnv.Lock()
-	defer emulatorEnv.Unlock()
-	if before, ok := os.LookupEnv(variable); ok {
-		defer os.Setenv(variable, before)
-	} else {
-		defer os.Unsetenv(variable)
-	}
-	if err := os.Setenv(variable, s.PubSub); err != nil {
-		return nil, err
-	}
-	return fakestorage.NewServerWithOptions(fakestorage.Options{
-		StorageRoot: root, Scheme: "http", Host: "127.0.0.1",
-		EventOptions: fakestorage.EventManagerOptions{
-			ProjectID: Project, TopicName: notifications, Bucket: Inbox,
-			NotifyOn: fakestorage.EventNotificationOptions{Finalize: true},
-		},
-	})
-}
-
 // CreateBucket makes a bucket if it is not there yet.
-func (s *Stack) CreateBucket(name string) {
-	s.server.CreateBucketWithOpts(fakestorage.CreateBucketOpts{Name: name})
-}
+func (s *Stack) CreateBucket(name string) error { return s.server.CreateBucket(name) }
 
-func (s *Stack) startTraining(ctx context.Context) error {
+func (s *Stack) startTraining(ctx, _ context.Context) error {
+	listener, err := listen(s.options.Listen.Training)
+	if err != nil {
+		return err
+	}
 	service, err := training.New(ctx, training.Options{
 		Storage: s.StorageURL, Dir: filepath.Join(s.options.Dir, "training"), Python: s.options.Python,
-		MaxJobs: s.options.MaxJobs, Logs: s.options.Logs, Logger: s.options.Logger,
+		MaxJobs: s.options.MaxJobs, MaxReplicas: s.options.MaxReplicas, ContainerRunner: s.options.ContainerRunner,
+		Logs: s.options.Logs, Logger: s.options.Logger,
 	})
 	if err != nil {
-		return fmt.Errorf("training service: %w", err)
+		return errors.Join(err, listener.Close())
 	}
-	s.closers = append(s.closers, service.Close)
-	s.training = service
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return fmt.Errorf("training service: %w", err)
+	s.atClose(service.Close)
+	server := &http.Server{
+		Handler:           loopback.Guard(s.options.Hosts, service.Handler()),
+		ReadHeaderTimeout: 10 * time.Second, // a header is written at once; only someone who means ill takes longer
 	}
-	server := &http.Server{Handler: service.Handler(), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(listener) }() // it ends by Close only
-	s.closers = append(s.closers, server.Close)
-	s.TrainerURL = "http://" + listener.Addr().String()
+	s.atClose(server.Close)
+	s.TrainerURL = "http://" + reachable(listener)
 	return nil
 }

@@ -2,19 +2,27 @@ package local_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 
+	"github.com/jobdrop/jobdrop/internal/emulator"
+	"github.com/jobdrop/jobdrop/internal/eventtest"
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/local"
@@ -25,20 +33,33 @@ import (
 // The stack starts the functions as a process: here that is this binary again.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "functions" {
+		if file := os.Getenv("PID_FILE"); file != "" {
+			if err := os.WriteFile(file, []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+			}
+		}
 		fmt.Fprintln(os.Stderr, functions.Serve(os.Args[2], os.Stdin))
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
 
-// stack starts a stack that ends with the test.
-func stack(t *testing.T, o local.Options) *local.Stack {
+func python(t *testing.T) training.Python {
 	t.Helper()
-	python, err := training.FindPython(t.Context(), "")
+	p, err := training.FindPython(t.Context(), "")
 	if err != nil {
 		t.Fatalf("these tests run Python programs: %v", err)
 	}
-	o.Dir, o.Python, o.Tick = t.TempDir(), python, 100*time.Millisecond
+	return p
+}
+
+// stack starts a stack that ends with the test.
+func stack(t *testing.T, o local.Options) *local.Stack {
+	t.Helper()
+	if o.Dir == "" {
+		o.Dir = t.TempDir()
+	}
+	o.Python, o.Tick = python(t), 100*time.Millisecond
 	o.Functions = []string{os.Args[0], "functions"}
 	logs := &lines{}
 	o.FunctionLogs = logs
@@ -87,9 +108,10 @@ func follow(t *testing.T, s *local.Stack) func() (event.Body, []event.Type) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		ended <- s.Subscribe(ctx, "test", func() { close(ready) }, func(_ context.Context, e cloudevents.Event) error {
-			t, b, err := event.Decode(e)
-			events <- received{t, b}
+		ended <- s.Subscribe(ctx, path.Base(s.Topic)+"-test", func() { close(ready) }, func(_ context.Context, e cloudevents.Event) error {
+			eventtest.Check(t, e)
+			typ, b, err := event.Decode(e)
+			events <- received{typ, b}
 			return err
 		})
 	}()
@@ -173,25 +195,134 @@ func TestStackRunsADrop(t *testing.T) {
 		{"each event five times", []string{tarball, file}, 5},
 		{"job file first, each event five times", []string{file, tarball}, 5},
 	}
+	// Google's own emulator of Pub/Sub has to make no difference either. Its
+	// stacks share it, as someone's stacks would.
+	t.Run("built-in Pub/Sub", func(t *testing.T) {
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				t.Parallel()
+				runsADrop(t, local.Options{Deliveries: test.deliveries}, test.order)
+			})
+		}
+	})
+	t.Run("Google's Pub/Sub emulator", func(t *testing.T) {
+		address := emulator.Start(t)
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				t.Parallel()
+				runsADrop(t, local.Options{Deliveries: test.deliveries, PubSubEmulator: address, OwnTopic: true}, test.order)
+			})
+		}
+	})
+}
+
+func runsADrop(t *testing.T, o local.Options, order []string) {
+	s := stack(t, o)
+	verdict := follow(t, s)
+	upload(t, s, "hello", order...)
+	body, types := verdict()
+	if body.State != job.Succeeded || body.CorrelationID != "build-42" {
+		t.Errorf("verdict %s (%s) for %q", body.State, body.Reason, body.CorrelationID)
+	}
+	if types[0] != event.DropAccepted || types[1] != event.JobSubmitted || types[len(types)-2] != event.JobRunning {
+		t.Errorf("events are %v", types)
+	}
+	if n := jobs(t, s); n != 1 {
+		t.Errorf("%d jobs, want 1", n)
+	}
+	data, _, err := s.Storage.Read(t.Context(), local.Output, "hello/hello.txt", 0, 1<<10)
+	if err != nil || !strings.Contains(string(data), "Hello, jobdrop!") {
+		t.Errorf("output is %q, %v", data, err)
+	}
+}
+
+// eventually waits until a condition holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	patience := time.After(time.Minute)
+	for !holds() {
+		select {
+		case <-poll.C:
+		case <-patience:
+			t.Fatalf("after a minute: %s", what)
+		}
+	}
+}
+
+// A drop whose events were all lost is found at the next start, which announces
+// what came in the last day.
+func TestLostEventsAreAnnouncedAtTheNextStart(t *testing.T) {
+	dir, logs := t.TempDir(), &lines{}
+	s := stack(t, local.Options{Dir: dir, LoseEvents: 1, Logger: slog.New(slog.NewTextHandler(logs, nil))})
+	upload(t, s, "hello", "trainer-0.1.tar.gz", "job.yaml")
+	eventually(t, "both events are lost", func() bool { return strings.Count(logs.String(), "event lost, as asked for") == 2 })
+	if n := jobs(t, s); n != 0 {
+		t.Errorf("%d jobs, want none", n)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	s = stack(t, local.Options{Dir: dir})
+	eventually(t, "the drop has run", func() bool {
+		data, _, err := s.Storage.Read(t.Context(), local.Status, "hello/status.json", 0, 1<<20)
+		var body event.Body
+		return err == nil && json.Unmarshal(data, &body) == nil && body.State == job.Succeeded
+	})
+}
+
+// Functions that end are started again where they were.
+func TestFunctionsAreStartedAgain(t *testing.T) {
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	s := stack(t, local.Options{Env: []string{"PID_FILE=" + pidFile}})
+	pid := func() int {
+		data, _ := os.ReadFile(pidFile)
+		n, _ := strconv.Atoi(string(data))
+		return n
+	}
+	first := pid()
+	process, err := os.FindProcess(first)
+	if err != nil || first == 0 {
+		t.Fatalf("the functions' process is %d, %v", first, err)
+	}
+	if err := process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	verdict := follow(t, s)
+	upload(t, s, "hello", "trainer-0.1.tar.gz", "job.yaml")
+	if body, _ := verdict(); body.State != job.Succeeded {
+		t.Errorf("verdict %s (%s)", body.State, body.Reason)
+	}
+	if second := pid(); second == first {
+		t.Errorf("the functions' process is still %d", second)
+	}
+}
+
+// What is wrong with the machine is told as such.
+func TestStartFails(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	tests := []struct {
+		name    string
+		options local.Options
+		want    error
+	}{
+		{"port of Cloud Storage", local.Options{Listen: local.Addresses{Storage: taken.Addr().String()}}, syscall.EADDRINUSE},
+		{"port of Pub/Sub", local.Options{Listen: local.Addresses{PubSub: taken.Addr().String()}}, syscall.EADDRINUSE},
+		{"port of the training service", local.Options{Listen: local.Addresses{Training: taken.Addr().String()}}, syscall.EADDRINUSE},
+		{"port of the functions", local.Options{Listen: local.Addresses{Functions: taken.Addr().String()}}, syscall.EADDRINUSE},
+	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			s := stack(t, local.Options{Deliveries: test.deliveries})
-			verdict := follow(t, s)
-			upload(t, s, "hello", test.order...)
-			body, types := verdict()
-			if body.State != job.Succeeded || body.CorrelationID != "build-42" {
-				t.Errorf("verdict %s (%s) for %q", body.State, body.Reason, body.CorrelationID)
-			}
-			if types[0] != event.DropAccepted || types[1] != event.JobSubmitted || types[len(types)-2] != event.JobRunning {
-				t.Errorf("events are %v", types)
-			}
-			if n := jobs(t, s); n != 1 {
-				t.Errorf("%d jobs, want 1", n)
-			}
-			data, _, err := s.Storage.Read(t.Context(), local.Output, "hello/hello.txt", 0, 1<<10)
-			if err != nil || !strings.Contains(string(data), "Hello, jobdrop!") {
-				t.Errorf("output is %q, %v", data, err)
+			o := test.options
+			o.Dir, o.Python, o.Functions = t.TempDir(), python(t), []string{os.Args[0], "functions"}
+			if _, err := local.Start(t.Context(), o); !errors.Is(err, test.want) {
+				t.Errorf("error is %v, want %v", err, test.want)
 			}
 		})
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,7 +21,7 @@ func (s *Stack) environment() []string {
 		"JOBDROP_STATE_BUCKET=" + State,
 		"JOBDROP_STAGING_BUCKET=" + Staging,
 		"JOBDROP_STATUS_BUCKET=" + Status,
-		"JOBDROP_TOPIC=" + Topic,
+		"JOBDROP_TOPIC=" + s.Topic,
 		"JOBDROP_TRAINER=aiplatform",
 		"JOBDROP_TRAINER_ENDPOINT=" + s.TrainerURL,
 		"STORAGE_EMULATOR_HOST=" + s.StorageURL,
@@ -30,60 +30,108 @@ func (s *Stack) environment() []string {
 	}, s.options.Env...)
 }
 
-// starts is how often the functions are started on another port, where the
-// first was taken by someone else meanwhile.
-const starts = 3
+const (
+	// starts is how often the functions are started on another port, where the
+	// first was taken by someone else meanwhile.
+	starts = 3
+	// restartAfter keeps functions that end at once from being started in a
+	// tight loop.
+	restartAfter = time.Second
+)
 
-func (s *Stack) startFunctions(ctx context.Context) error {
+// startFunctions starts the functions and keeps them: a process that ended is
+// started again, as the cloud starts another instance.
+func (s *Stack) startFunctions(ctx, run context.Context) error {
+	var process *process
+	var address string
 	var err error
 	for range starts {
-		if err = s.startFunctionsOnce(ctx); err == nil {
+		if address, err = s.functionsAddress(); err != nil {
+			return err
+		}
+		s.FunctionsURL = "http://" + address
+		if process, err = s.spawn(ctx, address); err == nil {
+			s.task(func() { s.keep(run, process, address) })
 			return nil
 		}
+		if s.options.Listen.Functions != "" {
+			break
+		}
 	}
-	return fmt.Errorf("functions: %w", err)
+	return err
 }
 
-func (s *Stack) startFunctionsOnce(ctx context.Context) error {
-	// The framework listens by itself: it is given a port that is free now.
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+// functionsAddress is an address that is free now: the framework listens by
+// itself.
+func (s *Stack) functionsAddress() (string, error) {
+	listener, err := listen(s.options.Listen.Functions)
 	if err != nil {
-		return err
+		return "", err
 	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		return err
-	}
-	command := exec.Command(s.options.Functions[0], append(s.options.Functions[1:len(s.options.Functions):len(s.options.Functions)], address)...)
+	return reachable(listener), listener.Close()
+}
+
+// process is the functions' process. It ends when its lifeline is closed, also
+// where this process dies without a word.
+type process struct {
+	lifeline io.Closer
+	exited   chan struct{} // closed when it has ended with err
+	err      error
+}
+
+// spawn starts the functions and waits until they answer.
+func (s *Stack) spawn(ctx context.Context, address string) (*process, error) {
+	name, args := s.options.Functions[0], s.options.Functions[1:]
+	command := exec.Command(name, append(args[:len(args):len(args)], address)...)
 	command.Env = s.environment()
 	command.Stdout, command.Stderr = s.options.FunctionLogs, s.options.FunctionLogs
-	// The process ends when this end of its standard input is closed, also
-	// where this process dies without a word.
 	lifeline, err := command.StdinPipe()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := command.Start(); err != nil {
-		return err
+		return nil, err
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- command.Wait() }()
-	stop := func() error {
-		_ = lifeline.Close()
-		<-exited
-		return nil
-	}
-	s.FunctionsURL = "http://" + address
-	if err := s.awaitFunctions(ctx, exited); err != nil {
+	p := &process{lifeline: lifeline, exited: make(chan struct{})}
+	go func() {
+		p.err = command.Wait()
+		close(p.exited)
+	}()
+	if err := s.awaitFunctions(ctx, p); err != nil {
 		_ = command.Process.Kill()
-		return err
+		<-p.exited
+		return nil, err
 	}
-	s.closers = append(s.closers, stop)
-	return nil
+	return p, nil
+}
+
+// keep starts the functions again when they end, until ctx does.
+func (s *Stack) keep(ctx context.Context, p *process, address string) {
+	for {
+		if p != nil {
+			select {
+			case <-p.exited:
+				s.options.Logger.ErrorContext(ctx, "the functions ended; they are started again", "error", fmt.Sprint(p.err))
+			case <-ctx.Done():
+				_ = p.lifeline.Close()
+				<-p.exited
+				return
+			}
+		}
+		select {
+		case <-time.After(restartAfter):
+		case <-ctx.Done():
+			return
+		}
+		var err error
+		if p, err = s.spawn(ctx, address); err != nil && ctx.Err() == nil {
+			s.options.Logger.ErrorContext(ctx, "the functions do not start", "error", err.Error())
+		}
+	}
 }
 
 // awaitFunctions waits until the functions answer: a GET is refused, but by them.
-func (s *Stack) awaitFunctions(ctx context.Context, exited <-chan error) error {
+func (s *Stack) awaitFunctions(ctx context.Context, p *process) error {
 	const patience = 30 * time.Second // a loaded machine starts a process slowly
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -100,8 +148,8 @@ func (s *Stack) awaitFunctions(ctx context.Context, exited <-chan error) error {
 			return nil
 		}
 		select {
-		case err := <-exited:
-			return fmt.Errorf("the process ended: %w", errors.Join(err, errors.New("see its log")))
+		case <-p.exited:
+			return fmt.Errorf("the process ended: %w", errors.Join(p.err, errors.New("see its log")))
 		case <-ctx.Done():
 			return fmt.Errorf("no answer after %s: %w", patience, err)
 		case <-poll.C:

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jobdrop/jobdrop/internal/eventtest"
+	"github.com/jobdrop/jobdrop/pkg/event"
+	"github.com/jobdrop/jobdrop/pkg/gcs"
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/local"
+)
+
+const clientsDir = "../../docs/clients"
+
+// systemPython is Debian's, for which its packages install modules.
+const systemPython = "/usr/bin/python3"
+
+// command runs a program with the settings that jobdrop local gives its clients,
+// and gives its standard output.
+func (r *running) command(t *testing.T, name string, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, name, args...)
+	c.Env = append(os.Environ(), "CLOUDSDK_CORE_DISABLE_PROMPTS=1")
+	for name, value := range r.env {
+		c.Env = append(c.Env, name+"="+value)
+	}
+	var stdout, stderr bytes.Buffer
+	c.Stdout, c.Stderr = &stdout, &stderr
+	err := c.Run()
+	if err != nil {
+		err = fmt.Errorf("%s: %w\n%s%s", filepath.Base(name), err, stdout.String(), stderr.String())
+	} else {
+		t.Logf("%s %s\n%s%s", filepath.Base(name), strings.Join(args, " "), stdout.String(), stderr.String())
+	}
+	return stdout.String(), err
+}
+
+// need skips a test, visibly, where the machine lacks a program.
+func need(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Skipf("SKIPPED: %s is not on this machine", name)
+		}
+	}
+}
+
+// needPythonClient skips a test where the system's Python lacks Google's API client.
+func needPythonClient(t *testing.T) {
+	t.Helper()
+	need(t, systemPython)
+	if err := exec.Command(systemPython, "-c", "import googleapiclient, httplib2").Run(); err != nil {
+		t.Skip("SKIPPED: Debian's python3-googleapi is not on this machine")
+	}
+}
+
+// nodeModules is where Google's Node libraries are installed, see package.json
+// beside the client.
+const nodeModules = clientsDir + "/node/node_modules"
+
+// copyDrop copies a drop to a folder of another name: one attempt for each test.
+func copyDrop(t *testing.T, drop, name string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), name)
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(dropsDir, drop))); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// Each client of the documentation drops a package, hears of its verdict and reads
+// its output, with the settings that jobdrop local gives and nothing else.
+func TestClients(t *testing.T) {
+	r := startLocal(t, t.TempDir(), "--max-jobs", "4")
+	tests := []struct {
+		name    string
+		need    func(t *testing.T)
+		command []string
+		last    string // the state of the last event as the client prints it
+	}{
+		{"go", func(t *testing.T) { need(t, "go") }, []string{"go", "run", "../../docs/clients/go"}, "dev.jobdrop.job.succeeded.v1"},
+		{"node", needNode, []string{"node", clientsDir + "/node/client.mjs"}, "dev.jobdrop.job.succeeded.v1"},
+		{"python", needPythonClient, []string{systemPython, clientsDir + "/python/client.py"}, "dev.jobdrop.job.succeeded.v1"},
+		{"gcloud", func(t *testing.T) { need(t, "gcloud") }, []string{clientsDir + "/gcloud.sh"}, "dev.jobdrop.job.succeeded.v1"},
+		{"gsutil", func(t *testing.T) { need(t, "gsutil") }, []string{clientsDir + "/gsutil.sh"}, "state: succeeded"},
+		{"curl", func(t *testing.T) { need(t, "curl") }, []string{clientsDir + "/curl.sh"}, "dev.jobdrop.job.succeeded.v1"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			test.need(t)
+			args := append(test.command[1:], copyDrop(t, "hello", "hello-"+test.name), "hello/hello.txt")
+			out, err := r.command(t, test.command[0], args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(out, test.last) || !strings.HasSuffix(out, "Hello, jobdrop!\n") {
+				t.Errorf("output is %q, want %s and the job's own output in it", out, test.last)
+			}
+		})
+	}
+}
+
+// What jobdrop local prints can be pasted into a shell, and says what its env file
+// says.
+func TestPrintedSettings(t *testing.T) {
+	need(t, "bash")
+	r := startLocal(t, t.TempDir())
+	const end = "Events, as they come"
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	patience := time.After(10 * time.Second)
+	for !strings.Contains(r.output.String(), end) {
+		select {
+		case <-poll.C:
+		case <-patience:
+			t.Fatalf("the settings are not printed:\n%s", r.output)
+		}
+	}
+	text, _, _ := strings.Cut(r.output.String(), end)
+	sections := map[string][]string{}
+	for section := range strings.SplitSeq(text, "\n\n") {
+		lines := strings.Split(section, "\n  ")
+		sections[lines[0]] = lines[1:]
+	}
+	libraries, gcloud, curl := sections["Go, Node and Python, with Google's libraries"], sections["gcloud and gsutil"], sections["curl"]
+	if len(libraries) != 3 || len(gcloud) < 10 || len(curl) != 5 {
+		t.Fatalf("the settings are\n%s", text)
+	}
+	exported := 0
+	for _, line := range append(libraries, gcloud...) {
+		setting, ok := strings.CutPrefix(line, "export ")
+		if !ok {
+			continue
+		}
+		exported++
+		if name, value, _ := strings.Cut(setting, "="); r.env[name] != value {
+			t.Errorf("%s is printed as %s, the env file says %q", name, value, r.env[name])
+		}
+	}
+	if exported != len(r.env)-1 { // the last is for jobdrop logs, which is printed as a flag
+		t.Errorf("%d settings are printed, the env file has %d", exported, len(r.env))
+	}
+
+	dir := copyDrop(t, "hello", "hello")
+	paste := func(t *testing.T, lines ...string) string {
+		t.Helper()
+		out, err := r.command(t, "bash", "-euc", fmt.Sprintf("cd %q\n%s", dir, strings.Join(lines, "\n")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	t.Run("curl", func(t *testing.T) {
+		need(t, "curl")
+		paste(t, curl[3])     // subscribes
+		paste(t, curl[:2]...) // uploads
+		awaitStatus(t, r.storage(t), "hello/", string(job.Succeeded))
+		var body event.Body
+		if out := paste(t, curl[2]); json.Unmarshal([]byte(out), &body) != nil || body.State != job.Succeeded {
+			t.Errorf("status.json is %s", out)
+		}
+		if out := paste(t, curl[4]); !strings.Contains(out, "dev.jobdrop.drop.accepted.v1") {
+			t.Errorf("pulled was %s", out)
+		}
+	})
+	t.Run("gcloud", func(t *testing.T) {
+		need(t, "gcloud")
+		var exports, commands []string
+		for _, line := range gcloud {
+			if strings.HasPrefix(line, "export ") {
+				exports = append(exports, line)
+			} else {
+				commands = append(commands, strings.Replace(line, " my-events ", " your-events ", 1))
+			}
+		}
+		copyTo, create, pull, logs := commands[0], commands[1], commands[2], commands[3]
+		paste(t, append(exports, create, strings.Replace(copyTo, "/hello/", "/hello-gcloud/", 1))...)
+		body := awaitStatus(t, r.storage(t), "hello-gcloud/", string(job.Succeeded))
+		if out := paste(t, append(exports, pull)...); !strings.Contains(out, "dev.jobdrop.drop.accepted.v1") {
+			t.Errorf("pulled was %s", out)
+		}
+		if out := paste(t, append(exports, strings.Replace(logs, "JOB", body.Job.ID, 1))...); !strings.Contains(out, "Hello, jobdrop!") {
+			t.Errorf("the log is %s", out)
+		}
+	})
+}
+
+func needNode(t *testing.T) {
+	t.Helper()
+	need(t, "node")
+	if _, err := os.Stat(nodeModules); err != nil {
+		t.Skip("SKIPPED: Google's Node libraries are not installed: make clients")
+	}
+}
+
+// awaitStatus waits until status.json of a folder tells of a state, the attempt's
+// or the trainer's, and gives it. It fails at another verdict.
+func awaitStatus(t *testing.T, storage *gcs.Client, folder, want string) event.Body {
+	t.Helper()
+	poll := time.NewTicker(100 * time.Millisecond)
+	defer poll.Stop()
+	patience := time.After(time.Minute)
+	for {
+		var body event.Body
+		data, _, err := storage.Read(t.Context(), local.Status, folder+"status.json", 0, 8<<20)
+		if err == nil {
+			err = json.Unmarshal(data, &body)
+			eventtest.CheckStatus(t, data)
+		}
+		switch {
+		case err == nil && (string(body.State) == want || string(body.Job.State) == want):
+			return body
+		case body.State.Terminal():
+			t.Fatalf("%s is %s: %s", folder, body.State, body.Reason)
+		}
+		select {
+		case <-poll.C:
+		case <-patience:
+			t.Fatalf("%s is %q after a minute, want %s (%v)", folder, body.State, want, err)
+		}
+	}
+}

@@ -1,0 +1,311 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/jobdrop/jobdrop/pkg/event"
+	"github.com/jobdrop/jobdrop/pkg/local"
+	"github.com/jobdrop/jobdrop/pkg/local/training"
+)
+
+// The ports of jobdrop local: those that the emulators of Cloud Storage and
+// Pub/Sub use by habit, and two that nothing well known uses.
+const (
+	storagePort   = 4443
+	pubsubPort    = 8085
+	trainingPort  = 8480
+	functionsPort = 8481
+)
+
+// pubsubVariable names a Pub/Sub emulator, to Google's libraries too.
+const pubsubVariable = "PUBSUB_EMULATOR_HOST"
+
+// machineOptions are the flags of the commands that run jobs on this machine.
+type machineOptions struct {
+	python          string
+	maxJobs         int
+	maxReplicas     int
+	containerRunner string
+	verbose         bool
+}
+
+func (o *machineOptions) flags(f *pflag.FlagSet) {
+	f.StringVar(&o.python, "python", "", "Python interpreter that runs the jobs (default: the first python3 of PATH)")
+	f.IntVar(&o.maxJobs, "max-jobs", 0, "jobs that run at once; others are queued (default 2)")
+	f.IntVar(&o.maxReplicas, "max-replicas", 0, "processes of all jobs at once; a job with more is refused (default: this machine's memory in units of 512 MiB)")
+	f.StringVar(&o.containerRunner, "container-runner", "", "docker or podman, to run jobs that have an image; without it they are refused")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "show the logs of the functions and services, on standard error")
+}
+
+func (o *machineOptions) check() error {
+	if o.maxJobs < 0 || o.maxReplicas < 0 {
+		return errors.New("--max-jobs and --max-replicas must not be negative")
+	}
+	if r := o.containerRunner; r != "" && r != "docker" && r != "podman" {
+		return fmt.Errorf("--container-runner is %q, must be docker or podman", r)
+	}
+	return nil
+}
+
+// stack gives the options of a stack on a folder of data.
+func (o *machineOptions) stack(data string, python training.Python, stderr io.Writer) (local.Options, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return local.Options{}, err
+	}
+	options := local.Options{
+		Dir: data, Python: python, Functions: []string{self, "functions"},
+		MaxJobs: o.maxJobs, MaxReplicas: o.maxReplicas, ContainerRunner: o.containerRunner,
+		PubSubEmulator: os.Getenv(pubsubVariable),
+	}
+	if o.verbose {
+		options.FunctionLogs = stderr
+		options.Logger = slog.New(slog.NewTextHandler(stderr, nil))
+	}
+	return options, nil
+}
+
+// unavailable gives an error of a stack's start its exit code, with the remedy
+// where the machine is to blame.
+func unavailable(err error) error {
+	switch {
+	case errors.Is(err, local.ErrEmulator):
+		return exit(exitMissing, "%w\nIt is named by %s: start it, or unset the variable to use the built-in Pub/Sub", err, pubsubVariable)
+	case errors.Is(err, syscall.EADDRINUSE):
+		return exit(exitMissing, "%w\nDoes another jobdrop local run? Choose other ports, see jobdrop local --help; 0 is any that is free", err)
+	case errors.Is(err, training.ErrInUse):
+		return exit(exitMissing, "%w\nGive each stack a folder of its own with --data", err)
+	}
+	return fault(err)
+}
+
+// localOptions are the flags of jobdrop local.
+type localOptions struct {
+	machineOptions
+	data                                 string
+	host                                 string
+	allowRemote                          bool
+	storage, pubsub, training, functions uint16
+	envFile                              string
+	loseEvents                           float64
+}
+
+func localCommand() *cobra.Command {
+	var o localOptions
+	c := &cobra.Command{
+		Use:   "local",
+		Short: "Run a small cloud on this machine, for any client",
+		Long: `Run a small cloud on this machine until it is told to stop: Cloud Storage,
+Pub/Sub, the training service (ml/v1) with its logs, and jobdrop's functions,
+each over its real protocol. Whatever speaks to Google's services can drop
+packages into it and subscribe to its events; it prints the settings.
+
+Objects, jobs and logs are kept in the folder --data and are there after a
+restart. Messages, topics and subscriptions are not. Where PUBSUB_EMULATOR_HOST
+is set, that emulator is used for Pub/Sub.
+
+Whoever reaches it runs programs as you: it listens on this machine only, unless
+you say --allow-remote.`,
+		Example: `  jobdrop local
+  jobdrop local --data /tmp/cloud --env-file /tmp/cloud.env &
+  jobdrop local --lose-events=0.3 --max-jobs 4`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
+			return runLocal(c.Context(), o, c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+	f := c.Flags()
+	o.flags(f)
+	f.StringVar(&o.data, "data", "", "folder of objects, jobs and logs (default: jobdrop in $XDG_DATA_HOME or ~/.local/share)")
+	f.StringVar(&o.host, "host", "127.0.0.1", "address to listen on")
+	f.BoolVar(&o.allowRemote, "allow-remote", false, "allow a --host that other machines can reach")
+	f.Uint16Var(&o.storage, "storage-port", storagePort, "port of Cloud Storage; 0 is any free one")
+	f.Uint16Var(&o.pubsub, "pubsub-port", pubsubPort, "port of Pub/Sub; 0 is any free one")
+	f.Uint16Var(&o.training, "training-port", trainingPort, "port of the training service; 0 is any free one")
+	f.Uint16Var(&o.functions, "functions-port", functionsPort, "port of the functions, on loopback; 0 is any free one")
+	f.StringVar(&o.envFile, "env-file", "", "write the clients' settings to this file as NAME=value, once the stack is ready")
+	f.Float64Var(&o.loseEvents, "lose-events", 0, "lose this share of the storage events, 0 to 1; all of them where no share is given")
+	f.Lookup("lose-events").NoOptDefVal = "1"
+	return c
+}
+
+func (o *localOptions) check() error {
+	if err := o.machineOptions.check(); err != nil {
+		return err
+	}
+	if !(o.loseEvents >= 0 && o.loseEvents <= 1) {
+		return fmt.Errorf("--lose-events is %v, must be from 0 to 1", o.loseEvents)
+	}
+	if ip := net.ParseIP(o.host); ip == nil {
+		return fmt.Errorf("--host is %q, must be an IP address", o.host)
+	} else if !ip.IsLoopback() && !o.allowRemote {
+		return fmt.Errorf("--host %s can be reached by other machines, and whoever reaches the stack runs programs as you: add --allow-remote if that is what you want", o.host)
+	}
+	return nil
+}
+
+// dataDir is the folder of the stack's data.
+func (o *localOptions) dataDir() (string, error) {
+	if o.data != "" {
+		return filepath.Abs(o.data)
+	}
+	if share := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(share) {
+		return filepath.Join(share, "jobdrop"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("no folder for the data: %w; name one with --data", err)
+	}
+	return filepath.Join(home, ".local", "share", "jobdrop"), nil
+}
+
+func (o *localOptions) address(port uint16) string {
+	return net.JoinHostPort(o.host, strconv.Itoa(int(port)))
+}
+
+func runLocal(ctx context.Context, o localOptions, stdout, stderr io.Writer) (err error) {
+	data, err := o.dataDir()
+	if err != nil {
+		return err
+	}
+	python, err := findPython(ctx, o.python)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return &exitError{code: exitMissing, err: err}
+	}
+	// Who waits for the file must not find that of a time before.
+	if o.envFile != "" {
+		if err := os.Remove(o.envFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return &exitError{code: exitMissing, err: err}
+		}
+	}
+	options, err := o.stack(data, python, stderr)
+	if err != nil {
+		return fault(err)
+	}
+	options.LoseEvents = o.loseEvents
+	if own := o.address(o.pubsub); options.PubSubEmulator == own && !answers(ctx, own) {
+		options.PubSubEmulator = "" // the setting of an earlier jobdrop local
+	}
+	options.Listen = local.Addresses{
+		Storage: o.address(o.storage), PubSub: o.address(o.pubsub), Training: o.address(o.training),
+		Functions: net.JoinHostPort("127.0.0.1", strconv.Itoa(int(o.functions))),
+	}
+	if o.allowRemote {
+		options.Hosts = remoteHosts(o.host)
+	}
+	p := newPrinter(stdout, stderr, false)
+	options.Failing = func(err error) { p.say("Submit does not take an event, which is tried on: %v", err) }
+	stack, err := local.Start(ctx, options)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	defer endInTime(ctx)()
+	defer func() { err = errors.Join(err, fault(stack.Close())) }()
+	following, stop := context.WithCancel(ctx)
+	defer stop()
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- stack.Subscribe(following, fmt.Sprintf("jobdrop-local-%d", os.Getpid()), func() { close(ready) }, func(_ context.Context, e cloudevents.Event) error {
+			t, body, err := event.Decode(e)
+			if err == nil {
+				p.told(t, body)
+			}
+			return err
+		})
+	}()
+	select {
+	case <-ready:
+	case err := <-ended:
+		return fault(fmt.Errorf("lifecycle events: %w", err))
+	}
+	p.settings(stack, data)
+	if o.envFile != "" {
+		if err := writeEnv(o.envFile, stack.ClientEnv()); err != nil {
+			return &exitError{code: exitMissing, err: err}
+		}
+	}
+	select {
+	case <-ctx.Done():
+		p.say("stopping; jobs that run are ended")
+		stop()
+		return fault(<-ended)
+	case err := <-ended:
+		return fault(fmt.Errorf("lifecycle events ended: %w", err))
+	case <-p.broken:
+		return fault(fmt.Errorf("output: %w", p.failed()))
+	}
+}
+
+// answers tells whether someone listens at an address of this machine.
+func answers(ctx context.Context, address string) bool {
+	d := net.Dialer{Timeout: time.Second}
+	c, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
+}
+
+// remoteHosts are the names by which other machines may address the stack.
+func remoteHosts(host string) []string {
+	hosts := []string{host}
+	if name, err := os.Hostname(); err == nil {
+		hosts = append(hosts, name)
+	}
+	addresses, _ := net.InterfaceAddrs() // the host's own remains
+	for _, a := range addresses {
+		if n, ok := a.(*net.IPNet); ok {
+			hosts = append(hosts, n.IP.String())
+		}
+	}
+	return hosts
+}
+
+// writeEnv writes the file at once, for those who wait for it: lines that a shell
+// can read, and without a space in a path other tools too.
+func writeEnv(file string, env []string) error {
+	var b strings.Builder
+	for _, kv := range env {
+		name, value, _ := strings.Cut(kv, "=")
+		b.WriteString(name + "=" + shellQuote(value) + "\n")
+	}
+	temporary := file + ".new"
+	if err := os.WriteFile(temporary, []byte(b.String()), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(temporary, file)
+}
+
+// shellQuote quotes a value for a shell where it has to be.
+func shellQuote(value string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%"
+	if value != "" && strings.Trim(value, plain) == "" {
+		return value
+	}
+	return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
+}

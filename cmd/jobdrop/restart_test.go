@@ -1,0 +1,334 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"google.golang.org/api/ml/v1"
+	"google.golang.org/api/option"
+
+	"github.com/jobdrop/jobdrop/pkg/gcs"
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/local"
+)
+
+// running is a jobdrop local in a process of its own.
+type running struct {
+	*exec.Cmd
+	env    map[string]string // what its env file says
+	output *lockedBuffer
+	exited chan error
+}
+
+// lockedBuffer is a buffer that is read while others write.
+type lockedBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}
+
+// startLocal starts jobdrop local on free ports, and waits for its env file.
+func startLocal(t *testing.T, data string, args ...string) *running {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "env")
+	args = append([]string{"local", "--data", data, "--env-file", file,
+		"--storage-port", "0", "--pubsub-port", "0", "--training-port", "0", "--functions-port", "0"}, args...)
+	r := &running{Cmd: exec.Command(os.Args[0], args...), env: map[string]string{}, output: &lockedBuffer{}, exited: make(chan error, 1)}
+	// The test's binary is jobdrop where it is called so: see testscript.Main.
+	r.Args[0] = "jobdrop"
+	r.Env = append(os.Environ(), "PUBSUB_EMULATOR_HOST=")
+	r.Stdout, r.Stderr = r.output, r.output
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { r.exited <- r.Wait() }()
+	t.Cleanup(func() { _ = r.Process.Kill() })
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	patience := time.After(time.Minute)
+	for {
+		data, err := os.ReadFile(file)
+		if err == nil {
+			for line := range strings.Lines(string(data)) {
+				name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+				r.env[name] = value
+			}
+			return r
+		}
+		select {
+		case err := <-r.exited:
+			t.Fatalf("jobdrop local ended: %v\n%s", err, r.output)
+		case <-patience:
+			t.Fatal("jobdrop local is not ready after a minute")
+		case <-poll.C:
+		}
+	}
+}
+
+// end sends a signal and waits for the end.
+func (r *running) end(t *testing.T, s syscall.Signal) error {
+	t.Helper()
+	if err := r.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-r.exited:
+		return err
+	case <-time.After(30 * time.Second):
+		t.Fatal("jobdrop local has not ended after half a minute")
+		return nil
+	}
+}
+
+func (r *running) storage(t *testing.T) *gcs.Client {
+	t.Helper()
+	c, err := gcs.New(t.Context(), r.env["STORAGE_EMULATOR_HOST"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// However often the stack is killed under load, each drop that was taken ends in a
+// verdict, once, and no job runs twice.
+func TestKillsUnderLoad(t *testing.T) {
+	const rounds, perRound = 10, 3
+	data := t.TempDir()
+	packed, err := os.ReadFile(filepath.Join(dropsDir, "hello", "trainer-0.1.tar.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobFile, err := os.ReadFile(filepath.Join(dropsDir, "hello", "job.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	taken := map[string]bool{} // attempts whose two uploads were answered
+	for round := range rounds {
+		r := startLocal(t, data, "--max-jobs", "4")
+		ctx, cancel := context.WithCancel(t.Context())
+		storage := r.storage(t)
+		var uploads sync.WaitGroup
+		for i := range perRound {
+			uploads.Go(func() {
+				folder := fmt.Sprintf("round-%d/%d/", round, i)
+				if _, err := storage.Upload(ctx, local.Inbox, folder+"trainer-0.1.tar.gz", bytes.NewReader(packed), nil); err != nil {
+					return // killed meanwhile
+				}
+				name := folder + "job.yaml"
+				generation, err := storage.Upload(ctx, local.Inbox, name, bytes.NewReader(jobFile), nil)
+				if err != nil {
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				taken[job.AttemptKey(job.Object{Bucket: local.Inbox, Name: name, Generation: generation})] = true
+			})
+		}
+		<-time.After(time.Duration(rand.IntN(1500)) * time.Millisecond)
+		if err := r.end(t, syscall.SIGKILL); err == nil {
+			t.Fatal("a killed process exits with 0")
+		}
+		cancel()
+		uploads.Wait()
+	}
+	if len(taken) < rounds {
+		t.Fatalf("only %d drops were taken in %d rounds", len(taken), rounds)
+	}
+
+	r := startLocal(t, data, "--max-jobs", "4")
+	storage := r.storage(t)
+	records := verdicts(t, storage, taken)
+	states := map[job.State]int{}
+	for key := range taken {
+		states[records[key].State]++
+	}
+	t.Logf("%d drops were taken: %v", len(taken), states)
+	if states[job.Succeeded] == 0 {
+		t.Error("none succeeded")
+	}
+	service, err := ml.NewService(t.Context(), option.WithEndpoint(r.env["JOBDROP_TRAINER_ENDPOINT"]+"/"), option.WithoutAuthentication())
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs := map[string]int{}
+	err = service.Projects.Jobs.List("projects/"+local.Project).Pages(t.Context(), func(page *ml.GoogleCloudMlV1__ListJobsResponse) error {
+		for _, j := range page.Jobs {
+			jobs[j.Labels["jobdrop-attempt"]]++
+			if j.EndTime == "" {
+				t.Errorf("job %s is %s", j.JobId, j.State)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for attempt, n := range jobs {
+		if n != 1 {
+			t.Errorf("attempt %s has %d jobs", attempt, n)
+		}
+	}
+	if err := r.end(t, syscall.SIGTERM); err != nil {
+		t.Errorf("after SIGTERM: %v\n%s", err, r.output)
+	}
+}
+
+// verdicts waits until no attempt is open and each of those taken has a record
+// with a verdict, and gives the records by attempt.
+func verdicts(t *testing.T, storage *gcs.Client, taken map[string]bool) map[string]job.Record {
+	t.Helper()
+	poll := time.NewTicker(200 * time.Millisecond)
+	defer poll.Stop()
+	patience := time.After(3 * time.Minute)
+	for {
+		records, open := map[string]job.Record{}, 0
+		read := func(prefix string, each func(job.Attributes)) {
+			if err := storage.List(t.Context(), local.State, prefix, true, func(page []job.Attributes) error {
+				for _, o := range page {
+					each(o)
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		read("open/", func(job.Attributes) { open++ })
+		read("attempts/", func(o job.Attributes) {
+			data, _, err := storage.Read(t.Context(), local.State, o.Name, 0, 8<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var r job.Record
+			if err := json.Unmarshal(data, &r); err != nil {
+				t.Fatalf("%s: %v", o.Name, err)
+			}
+			records[strings.TrimSuffix(strings.TrimPrefix(o.Name, "attempts/"), ".json")] = r
+		})
+		missing := 0
+		for key := range taken {
+			if !records[key].State.Terminal() {
+				missing++
+			}
+		}
+		if missing == 0 && open == 0 {
+			return records
+		}
+		select {
+		case <-patience:
+			for key := range taken {
+				if r := records[key]; !r.State.Terminal() {
+					t.Errorf("attempt %s is %q: %s", key, r.State, r.Reason)
+				}
+			}
+			t.Fatalf("%d of %d drops have no verdict, %d index entries are left", missing, len(taken), open)
+		case <-poll.C:
+		}
+	}
+}
+
+// dropInto uploads a drop of testdata to a stack.
+func dropInto(t *testing.T, storage *gcs.Client, drop string) {
+	t.Helper()
+	for _, name := range []string{"trainer-0.1.tar.gz", "job.yaml"} {
+		f, err := os.Open(filepath.Join(dropsDir, drop, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = storage.Upload(t.Context(), local.Inbox, drop+"/"+name, f, nil)
+		f.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// jobdrop logs follows a job until it has ended, and shows each line once; one
+// task's lines can be had alone.
+func TestLogsOfAJob(t *testing.T) {
+	r := startLocal(t, t.TempDir())
+	storage := r.storage(t)
+	dropInto(t, storage, "train")
+	id := awaitStatus(t, storage, "train/", string(job.Submitted)).Job.ID
+	logs := func(args ...string) string {
+		t.Helper()
+		var stdout, stderr bytes.Buffer
+		args = append([]string{"logs", "--endpoint", r.env["JOBDROP_TRAINER_ENDPOINT"]}, args...)
+		if code := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr); code != exitSucceeded {
+			t.Fatalf("logs exits %d: %s", code, stderr.String())
+		}
+		return stdout.String()
+	}
+	followed := logs(id, "--follow")
+	if !strings.HasSuffix(followed, "service | Job completed successfully.\n") {
+		t.Errorf("followed was\n%s", followed)
+	}
+	if again := logs(id); again != followed {
+		t.Errorf("followed was\n%s\nthe whole log is\n%s", followed, again)
+	}
+	master := logs(id, "--task", "master-replica-0")
+	if n := strings.Count(master, "\n"); n == 0 || n != strings.Count(followed, "master-replica-0 | ") || strings.Contains(master, "service | ") {
+		t.Errorf("the master's lines are\n%s\nof\n%s", master, followed)
+	}
+
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{"logs", "other", "--endpoint", r.env["JOBDROP_TRAINER_ENDPOINT"]}, strings.NewReader(""), &stdout, &stderr)
+	if code != exitFailed || !strings.Contains(stderr.String(), `no job "other"`) || !strings.Contains(stderr.String(), id) {
+		t.Errorf("logs of a job that is not there exits %d: %s", code, stderr.String())
+	}
+}
+
+// A stack that is asked to end ends its jobs and says so at the next start; what
+// was there before is there again.
+func TestRestart(t *testing.T) {
+	data := t.TempDir()
+	r := startLocal(t, data)
+	storage := r.storage(t)
+	dropInto(t, storage, "endless")
+	awaitStatus(t, storage, "endless/", string(job.TrainerRunning))
+	if err := r.end(t, syscall.SIGTERM); err != nil {
+		t.Errorf("after SIGTERM: %v\n%s", err, r.output)
+	}
+	if !strings.Contains(r.output.String(), "stopping; jobs that run are ended") {
+		t.Errorf("output is %s", r.output)
+	}
+
+	r = startLocal(t, data)
+	body := awaitStatus(t, r.storage(t), "endless/", string(job.Failed))
+	if body.Error == nil || !strings.Contains(body.Error.Message, "The local training service was stopped while the job was RUNNING") {
+		t.Errorf("the job's error is %+v", body.Error)
+	}
+	// The log of the time before is there.
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"logs", body.Job.ID, "--endpoint", r.env["JOBDROP_TRAINER_ENDPOINT"]}, strings.NewReader(""), &stdout, &stderr); code != exitSucceeded {
+		t.Errorf("logs exits %d: %s", code, stderr.String())
+	}
+	if !strings.Contains(stdout.String(), "service | Job is running.") {
+		t.Errorf("the log is %s", stdout.String())
+	}
+	if err := r.end(t, syscall.SIGTERM); err != nil {
+		t.Errorf("after SIGTERM: %v\n%s", err, r.output)
+	}
+}

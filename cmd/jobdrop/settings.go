@@ -1,0 +1,69 @@
+package main
+
+import (
+	"strings"
+	"text/template"
+
+	"github.com/jobdrop/jobdrop/pkg/local"
+)
+
+// settingsText is what jobdrop local prints when it is ready. A test pastes its
+// commands into a shell; docs/clients holds whole programs for each client.
+var settingsText = template.Must(template.New("settings").Parse(`jobdrop local is ready; its data is in {{.Data}}
+
+  Cloud Storage              {{.Stack.StorageURL}}
+  Pub/Sub, gRPC and REST     {{.Stack.PubSub}}
+  ml/v1 and Cloud Logging    {{.Stack.TrainerURL}}
+  functions                  {{.Stack.FunctionsURL}}
+
+  gs://{{.Inbox}}/FOLDER/      drop a job file and its packages here
+  gs://{{.Status}}/FOLDER/     status.json: what became of it
+  gs://{{.Output}}/            for job directories
+  {{.Stack.Topic}}
+
+Go, Node and Python, with Google's libraries
+{{- range .Libraries}}
+  export {{.}}{{end}}
+
+gcloud and gsutil
+{{- range .Gcloud}}
+  export {{.}}{{end}}
+  gcloud storage cp job.yaml trainer-0.1.tar.gz gs://{{.Inbox}}/hello/
+  gcloud pubsub subscriptions create my-events --topic=jobdrop-lifecycle --enable-message-ordering
+  gcloud pubsub subscriptions pull my-events --auto-ack --limit=10
+  gcloud ai-platform jobs stream-logs JOB
+
+curl
+  curl --data-binary @trainer-0.1.tar.gz '{{.Stack.StorageURL}}/upload/storage/v1/b/{{.Inbox}}/o?uploadType=media&name=hello/trainer-0.1.tar.gz'
+  curl --data-binary @job.yaml '{{.Stack.StorageURL}}/upload/storage/v1/b/{{.Inbox}}/o?uploadType=media&name=hello/job.yaml'
+  curl '{{.Stack.StorageURL}}/storage/v1/b/{{.Status}}/o/hello%2Fstatus.json?alt=media'
+  curl -X PUT -H 'Content-Type: application/json' -d '{"topic": "{{.Stack.Topic}}", "enableMessageOrdering": true}' http://{{.Stack.PubSub}}/v1/projects/{{.Project}}/subscriptions/my-events
+  curl -H 'Content-Type: application/json' -d '{"maxMessages": 10}' http://{{.Stack.PubSub}}/v1/projects/{{.Project}}/subscriptions/my-events:pull
+
+jobdrop
+  jobdrop logs JOB --follow --endpoint {{.Stack.TrainerURL}}
+
+Events, as they come; an interrupt ends the stack:
+`))
+
+// settings prints how to reach a stack.
+func (p *printer) settings(stack *local.Stack, data string) {
+	var libraries, gcloud []string
+	for _, kv := range stack.ClientEnv() {
+		name, value, _ := strings.Cut(kv, "=")
+		setting := name + "=" + shellQuote(value)
+		switch {
+		case strings.HasPrefix(name, "CLOUDSDK_"), name == "BOTO_CONFIG":
+			gcloud = append(gcloud, setting)
+		case !strings.HasPrefix(name, "JOBDROP_"):
+			libraries = append(libraries, setting)
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.check(settingsText.Execute(p.out, map[string]any{
+		"Data": data, "Stack": stack, "Project": local.Project,
+		"Inbox": local.Inbox, "Status": local.Status, "Output": local.Output,
+		"Libraries": libraries, "Gcloud": gcloud,
+	}))
+}
