@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +19,10 @@ import (
 	"github.com/jobdrop/jobdrop/internal/emulator"
 	"github.com/jobdrop/jobdrop/internal/eventtest"
 	"github.com/jobdrop/jobdrop/pkg/event"
+	"github.com/jobdrop/jobdrop/pkg/gcs"
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/local"
+	"github.com/jobdrop/jobdrop/pkg/local/storage"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -226,18 +231,47 @@ func TestRunHelloWithEachPython(t *testing.T) {
 					t.Errorf("events are %v, without %s", got, w)
 				}
 			}
-			output, err := os.ReadFile(filepath.Join(keep, "storage", "jobdrop-output", "hello", "hello.txt"))
+			objects := kept(t, keep)
+			output, _, err := objects.Read(t.Context(), local.Output, "hello/hello.txt", 0, 1<<10)
 			if err != nil || !strings.Contains(string(output), "Hello, jobdrop!") {
 				t.Errorf("output is %q, %v", output, err)
 			}
-			status, err := os.ReadFile(filepath.Join(keep, "storage", "jobdrop-status", "hello", "status.json"))
+			status, _, err := objects.Read(t.Context(), local.Status, "hello/status.json", 0, 1<<20)
 			var body event.Body
 			if err != nil || json.Unmarshal(status, &body) != nil || body.State != "succeeded" {
 				t.Errorf("status.json is %s, %v", status, err)
 			}
-			if open, _ := os.ReadDir(filepath.Join(keep, "storage", "jobdrop-state", "open")); len(open) != 0 {
-				t.Errorf("%d index entries are left", len(open))
+			if err := objects.List(t.Context(), local.State, "open/", false, func(open []job.Attributes) error {
+				if len(open) != 0 {
+					t.Errorf("index entries are left: %v", open)
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
 			}
 		})
 	}
+}
+
+// kept serves the objects that a run has left in its folder.
+func kept(t *testing.T, dir string) *gcs.Client {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := storage.Serve(t.Context(), storage.Options{Dir: filepath.Join(dir, "storage"), Listener: listener})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Errorf("storage: %v", err)
+		}
+	})
+	client, err := gcs.New(t.Context(), server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
 }
