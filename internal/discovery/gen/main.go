@@ -5,6 +5,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,7 +25,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) < 3 {
-		return fmt.Errorf("usage: gen PACKAGE FILE METHOD...")
+		return errors.New("usage: gen PACKAGE FILE METHOD, with one METHOD or more")
 	}
 	dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", "google.golang.org/api/"+args[0]).Output()
 	if err != nil {

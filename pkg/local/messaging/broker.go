@@ -2,6 +2,7 @@ package messaging
 
 import (
 	"context"
+	"crypto/rand"
 	"maps"
 	"net/http"
 	"net/url"
@@ -40,6 +41,7 @@ type broker struct {
 	subscriptions map[string]*subscription
 	sequence      uint64 // of messages
 	lease         uint64
+	run           string // unlike that of any process before: see ackID
 }
 
 func newBroker(ctx context.Context) *broker {
@@ -49,15 +51,21 @@ func newBroker(ctx context.Context) *broker {
 			// A redirect is an answer like any other: it does not acknowledge.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
+		run: rand.Text(),
+		// Subscribers may know messages by their IDs, and outlive this process:
+		// it begins where no earlier one has come to.
+		sequence:      uint64(time.Now().UnixNano()),
 		topics:        make(map[string]*pubsubpb.Topic),
 		subscriptions: make(map[string]*subscription),
 	}
 }
 
-// ackID makes a name for a lease, unlike that of any other subscription's.
+// ackID makes a name for a lease, unlike that of any other subscription's and of
+// any other process: who acknowledges late, after a restart, must not take
+// someone else's message away.
 func (b *broker) ackID() string {
 	b.lease++
-	return "lease-" + strconv.FormatUint(b.lease, 10)
+	return b.run + "-" + strconv.FormatUint(b.lease, 10)
 }
 
 func notFound(name string) error {

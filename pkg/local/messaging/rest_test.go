@@ -214,6 +214,43 @@ func testREST(t *testing.T, base string) {
 }
 
 // TestRESTRefuses has what Google's emulator does differently from the service.
+// What one process gave out means nothing to the next: neither a late
+// acknowledgment nor a subscriber that remembers messages may be misled.
+func TestIDsAreOfOneProcess(t *testing.T) {
+	const topic, sub = "/v1/projects/p/topics/events", "/v1/projects/p/subscriptions/reader"
+	post := func(method, url, body string) map[string]any {
+		t.Helper()
+		code, answer := call(t, method, url, body)
+		if code != http.StatusOK {
+			t.Fatalf("%s %s: %d %v", method, url, code, answer)
+		}
+		return answer
+	}
+	deliver := func(base, data string) (ackID, messageID string) {
+		t.Helper()
+		post("PUT", base+topic, `{}`)
+		post("PUT", base+sub, `{"topic":"projects/p/topics/events"}`)
+		post("POST", base+topic+":publish", `{"messages":[{"data":"`+data+`"}]}`)
+		received, _ := post("POST", base+sub+":pull", `{"maxMessages":1}`)["receivedMessages"].([]any)
+		if len(received) != 1 {
+			t.Fatalf("received %v", received)
+		}
+		r := received[0].(map[string]any)
+		return r["ackId"].(string), r["message"].(map[string]any)["messageId"].(string)
+	}
+	firstAck, firstID := deliver("http://"+serve(t).Addr(), "YQ==")
+	base := "http://" + serve(t).Addr()
+	ack, id := deliver(base, "Yg==")
+	if ack == firstAck || id == firstID {
+		t.Errorf("lease %s and message %s came before", ack, id)
+	}
+	post("POST", base+sub+":acknowledge", `{"ackIds":["`+firstAck+`"]}`)
+	post("POST", base+sub+":modifyAckDeadline", `{"ackIds":["`+ack+`"],"ackDeadlineSeconds":0}`)
+	if again, _ := post("POST", base+sub+":pull", `{"maxMessages":1}`)["receivedMessages"].([]any); len(again) != 1 {
+		t.Error("an acknowledgment from before took the message away")
+	}
+}
+
 func TestRESTRefuses(t *testing.T) {
 	base := "http://" + serve(t).Addr()
 	for _, test := range []struct {

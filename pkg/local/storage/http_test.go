@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
@@ -227,18 +229,48 @@ func TestSessionsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		now = now.Add(time.Second)
-		return u.add(&session{spool: spool})
+		id, err := u.add(&session{spool: spool})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
 	}
-	first, second := add(), add()
-	for range maxSessions - 2 {
+	first, second, third := add(), add(), add()
+	for range maxSessions - 3 {
 		add()
 	}
-	now = now.Add(time.Second)
-	_ = u.get(first) // it is in use
-	add()
-	if u.get(first) == nil || u.get(second) != nil || len(u.byID) != maxSessions {
-		t.Errorf("%d sessions; the one in use is there: %t, the oldest: %t", len(u.byID), u.get(first) != nil, u.get(second) != nil)
+	busy := u.get(first) // a request is in it for long
+	complete := u.get(third)
+	complete.done = &object{}
+	u.leave(complete)
+	for range maxSessions {
+		add()
+		if u.byID[first] == nil {
+			t.Fatal("a session with a request in it was dropped")
+		}
+		if u.byID[third] != nil {
+			t.Fatal("a complete session outlives others")
+		}
 	}
+	if u.byID[second] != nil || len(u.byID) != maxSessions {
+		t.Errorf("%d sessions; the oldest is there: %t", len(u.byID), u.byID[second] != nil)
+	}
+	for id := range u.byID {
+		_ = u.get(id)
+	}
+	spool, err := s.store.newSpool(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f *fault
+	if _, err := u.add(&session{spool: spool}); !errors.As(err, &f) || f.status != http.StatusServiceUnavailable {
+		t.Errorf("one session more where all are in use: %v", err)
+	}
+	spool.discard()
+	for _, other := range u.byID {
+		u.leave(other)
+	}
+	u.leave(busy)
 	now = now.Add(sessionLife + time.Second)
 	add()
 	if left, _ := filepath.Glob(filepath.Join(s.store.tmp(), "*")); len(u.byID) != 1 || len(left) != 1 {

@@ -188,7 +188,32 @@ func checkBucketSettings(set map[string]any) error {
 			return errUnsupported("buckets with " + k)
 		}
 	}
+	for _, k := range []string{"encryption", "lifecycle", "retentionPolicy"} {
+		if m, _ := set[k].(map[string]any); promises(m) {
+			return errUnsupported("buckets with " + k)
+		}
+	}
+	if set["defaultEventBasedHold"] == true {
+		return errUnsupported("buckets with defaultEventBasedHold")
+	}
 	return nil
+}
+
+// promises tells whether a setting asks for something: an empty one, or one of
+// empty members, asks for nothing.
+func promises(setting map[string]any) bool {
+	for _, v := range setting {
+		switch v := v.(type) {
+		case nil:
+		case []any:
+			if len(v) > 0 {
+				return true
+			}
+		default:
+			return true
+		}
+	}
+	return false
 }
 
 // merge applies a patch to a document: null removes (RFC 7396).

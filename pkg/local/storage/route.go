@@ -105,6 +105,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
+	for _, api := range []string{"/storage/v1/", "/upload/storage/v1/", "/resumable/upload/storage/v1/", "/download/storage/v1/", "/batch/"} {
+		if strings.HasPrefix(path, api) {
+			s.failJSON(w, r, errUnsupported("the method "+r.Method+" "+path))
+			return
+		}
+	}
 	s.xml(c, path)
 }
 

@@ -46,29 +46,54 @@ type session struct {
 	spool *spool
 	done  *object // kept for a client that has not heard the last answer
 
-	used time.Time // of uploads.mu
+	used     time.Time // of uploads.mu, as is busy
+	busy     int       // requests that are in it
+	complete bool      // done, as uploads.mu knows it
 }
 
-// add keeps a session and gives its ID. Sessions that stand still go, the one
-// that has stood longest where there are too many.
-func (u *uploads) add(n *session) string {
+// add keeps a session and gives its ID. Sessions that stand still go; where there
+// are too many, one that is complete, else the one that has stood longest. One
+// with a request in it stays.
+func (u *uploads) add(n *session) (string, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	oldest := ""
 	for id, s := range u.byID {
-		if u.now().Sub(s.used) > sessionLife {
+		switch {
+		case s.busy > 0:
+		case u.now().Sub(s.used) > sessionLife:
 			u.drop(id)
-		} else if oldest == "" || s.used.Before(u.byID[oldest].used) {
+		case oldest == "" || s.before(u.byID[oldest]):
 			oldest = id
 		}
 	}
 	if len(u.byID) >= maxSessions {
+		if oldest == "" {
+			return "", &fault{http.StatusServiceUnavailable, "backendError", "ServiceUnavailable", "Too many uploads are under way. Try again later."}
+		}
 		u.drop(oldest)
 	}
 	id := rand.Text()
 	n.used = u.now()
 	u.byID[id] = n
-	return id
+	return id, nil
+}
+
+// before tells which of two sessions goes first.
+func (u *session) before(o *session) bool {
+	if u.complete != o.complete {
+		return u.complete
+	}
+	return u.used.Before(o.used)
+}
+
+// leave ends a request in a session.
+func (u *uploads) leave(s *session) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	s.busy--
+	s.used = u.now()
+	s.complete = s.done != nil
 }
 
 // drop ends a session; one that is in use ends in its next request.
@@ -79,12 +104,14 @@ func (u *uploads) drop(id string) {
 	}
 }
 
+// get enters a session; the caller leaves it.
 func (u *uploads) get(id string) *session {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	s := u.byID[id]
 	if s != nil {
 		s.used = u.now()
+		s.busy++
 	}
 	return s
 }
@@ -118,7 +145,11 @@ func (s *Server) startSession(c *call, cond conditions) error {
 	if err != nil {
 		return err
 	}
-	id := s.uploads.add(&session{object: o, cond: cond, declared: i.declared, spool: spool})
+	id, err := s.uploads.add(&session{object: o, cond: cond, declared: i.declared, spool: spool})
+	if err != nil {
+		spool.discard()
+		return err
+	}
 	query := url.Values{"uploadType": {"resumable"}, "name": {o.Name}, "upload_id": {id}}
 	c.w.Header().Set("Location", fmt.Sprintf("%s/upload/storage/v1/b/%s/o?%s", c.base(), c.bucket, query.Encode()))
 	c.w.Header().Set("X-GUploader-UploadID", id)
@@ -134,6 +165,7 @@ func (s *Server) session(c *call, id string) error {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	defer s.uploads.leave(u)
 	switch c.Method {
 	case http.MethodPut, http.MethodPost:
 	case http.MethodDelete:

@@ -195,6 +195,50 @@ forever()
 	}
 }
 
+// TestMasterLeavesFirst: a worker that fails because its master is about to end
+// does not fail the job.
+func TestMasterLeavesFirst(t *testing.T) {
+	h := newHarness(t, pythons(t)[0], func(o *Options) { o.MaxReplicas, o.Grace = 8, time.Minute })
+	h.create(h.distributed("leaves", peers+`
+if kind == "chief":
+    listen().accept()[0].close()
+    time.sleep(0.5)
+else:
+    call("chief", 0).recv(1)
+    sys.exit("my chief is gone")
+`, 1, 0, 0))
+	if j := h.ended("leaves"); j.State != "SUCCEEDED" {
+		t.Errorf("%s: %q", j.State, j.ErrorMessage)
+	}
+}
+
+// TestCrashWhileCancelling: a cancel that was taken is the job's end, also where
+// the service was killed before the job had ended.
+func TestCrashWhileCancelling(t *testing.T) {
+	python := pythons(t)[0]
+	h := newHarness(t, python, nil)
+	dir := t.TempDir()
+	kill := h.external(dir, python)
+	mark := filepath.Join(t.TempDir(), "deaf")
+	h.create(h.job("deaf", "import signal, sys, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nopen(sys.argv[1], 'w').close()\ntime.sleep(600)\n", mark))
+	poll(t, func() bool { _, err := os.Stat(mark); return err == nil }, func() string { return "the trainer never ran" })
+	h.until("deaf", "RUNNING")
+	if _, err := h.api.Cancel("projects/p/jobs/deaf", &ml.GoogleCloudMlV1__CancelJobRequest{}).Do(); err != nil {
+		t.Fatal(err)
+	}
+	reason := h.get("deaf").ErrorMessage
+	kill()
+
+	h.opts.Dir = dir
+	h.start()
+	if j := h.get("deaf"); j.State != "CANCELLED" || j.ErrorMessage != reason || j.EndTime == "" {
+		t.Errorf("%s until %q: %q, want %q", j.State, j.EndTime, j.ErrorMessage, reason)
+	}
+	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), h.svc.store.farPrefix()+"*")); len(left) > 0 {
+		t.Errorf("folders are left: %v", left)
+	}
+}
+
 func TestCancelDistributed(t *testing.T) {
 	h := newHarness(t, pythons(t)[0], func(o *Options) { o.MaxReplicas = 8 })
 	h.create(h.distributed("stubborn", peers+"signal.signal(signal.SIGTERM, signal.SIG_IGN)\nforever()\n", 2, 1, 1))

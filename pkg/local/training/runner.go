@@ -103,7 +103,7 @@ func (s *Service) finish(e *entry, err error) {
 func (s *Service) work(e *entry) error {
 	in, p := e.Job.TrainingInput, s.store.places(e.Job.JobID)
 	defer p.clean()
-	rooms, release, err := makePlaces(p, replicasOf(in))
+	rooms, release, err := s.store.makePlaces(p, replicasOf(in))
 	defer release()
 	if err != nil {
 		return messagef("The job's folder can't be made: %v", err)
@@ -232,7 +232,7 @@ func (s *Service) runReplicas(e *entry, p places, rooms map[replica]room) error 
 				continue
 			}
 			// What it left behind ends with it, as its machine would.
-			if err := s.settle(started[r]); err != nil && !leader.exited() {
+			if err := s.settle(started[r]); err != nil && !s.endsSoon(e, leader) {
 				failed = exitMessage(r, err)
 			}
 		case <-e.ctx.Done():
@@ -252,6 +252,21 @@ func (s *Service) runReplicas(e *entry, p places, rooms map[replica]room) error 
 	stop()
 	_ = s.settle(leader)
 	return failed
+}
+
+// endsSoon waits a grace for the master to end. A replica that loses its master
+// may fail before the master's process is gone, and the job's state is the
+// master's.
+func (s *Service) endsSoon(e *entry, leader *child) bool {
+	grace := time.NewTimer(s.opts.Grace)
+	defer grace.Stop()
+	select {
+	case <-leader.done:
+		return true
+	case <-grace.C:
+	case <-e.ctx.Done():
+	}
+	return false
 }
 
 // exitMessage is how the service tells of a replica's end.
@@ -330,7 +345,7 @@ type room struct{ home, tmp, work string }
 
 // makePlaces makes the job's folders anew and gives each replica's own, with
 // what removes those that are elsewhere.
-func makePlaces(p places, replicas []replica) (rooms map[replica]room, release func(), err error) {
+func (s store) makePlaces(p places, replicas []replica) (rooms map[replica]room, release func(), err error) {
 	p.clean()
 	var far []string
 	release = func() {
@@ -345,7 +360,7 @@ func makePlaces(p places, replicas []replica) (rooms map[replica]room, release f
 		// Python's multiprocessing puts Unix sockets some 35 bytes below
 		// TMPDIR, and a socket's path ends at 104.
 		if len(at.tmp) > 68 {
-			if at.tmp, err = os.MkdirTemp("", "jobdrop-"); err != nil {
+			if at.tmp, err = os.MkdirTemp("", s.farPrefix()); err != nil {
 				return nil, release, err
 			}
 			far = append(far, at.tmp)

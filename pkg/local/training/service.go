@@ -190,6 +190,9 @@ func (s *Service) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.store.removeFar(); err != nil {
+		return err
+	}
 	slices.SortStableFunc(records, func(a, b record) int { return a.Job.CreateTime.Compare(b.Job.CreateTime) })
 	for _, r := range records {
 		if err := ctx.Err(); err != nil {
@@ -202,11 +205,16 @@ func (s *Service) recover(ctx context.Context) error {
 			killOrphans(r.Processes, places.home)
 			s.removeContainers(r.Processes)
 			places.clean()
-			err = s.close(e, fmt.Sprintf("The local training service was restarted while the job was %s; the job's processes were ended.", r.Job.State))
+			if r.Job.State == cancelling {
+				// Its end was decided, and why is on record.
+				err = s.close(e, cancelled, r.Job.ErrorMessage)
+				break
+			}
+			err = s.close(e, failed, fmt.Sprintf("The local training service was restarted while the job was %s; the job's processes were ended.", r.Job.State))
 		case r.Job.State == queued && len(vs) > 0:
 			// The service has other limits now; the job would wait for ever
 			// and keep those behind it waiting.
-			err = s.close(e, "The local training service was restarted with other options while the job was QUEUED. "+vs[0].Description)
+			err = s.close(e, failed, "The local training service was restarted with other options while the job was QUEUED. "+vs[0].Description)
 		}
 		if err != nil {
 			return err
@@ -223,12 +231,12 @@ func (s *Service) recover(ctx context.Context) error {
 	return nil
 }
 
-// close ends a job that nobody runs as FAILED. Nobody else knows s yet.
-func (s *Service) close(e *entry, message string) error {
+// close ends a job that nobody runs. Nobody else knows s yet.
+func (s *Service) close(e *entry, in state, message string) error {
 	e.log.write(taskService, stderr, message)
 	e.log.close()
 	e.Processes = nil
-	e.Job.State, e.Job.ErrorMessage, e.Job.EndTime = failed, message, s.now()
+	e.Job.State, e.Job.ErrorMessage, e.Job.EndTime = in, message, s.now()
 	e.Revision++
 	e.decided = true
 	e.stop(nil)

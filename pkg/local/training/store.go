@@ -75,6 +75,22 @@ func (r *record) etag() string {
 // store keeps records as <dir>/<job ID>/job.json.
 type store struct{ dir string }
 
+// farPrefix begins the names of a store's folders in the system's own folder for
+// temporary files, where a job's own would have too long a path.
+func (s store) farPrefix() string {
+	sum := sha256.Sum256([]byte(s.dir))
+	return fmt.Sprintf("jobdrop-%x-", sum[:6])
+}
+
+// removeFar removes those that a killed service has left. The store is locked.
+func (s store) removeFar() error {
+	left, err := filepath.Glob(filepath.Join(os.TempDir(), s.farPrefix()+"*"))
+	for _, dir := range left {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	return err
+}
+
 // places are the files and folders of one job.
 type places struct {
 	root, record, logs, packages, env, home, tmp, work string
