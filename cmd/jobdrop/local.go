@@ -20,6 +20,7 @@ import (
 
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/local"
+	"github.com/jobdrop/jobdrop/pkg/local/storage"
 	"github.com/jobdrop/jobdrop/pkg/local/training"
 )
 
@@ -88,7 +89,7 @@ func unavailable(err error) error {
 		return exit(exitMissing, "%w\nIt is named by %s: start it, or unset the variable to use the built-in Pub/Sub", err, pubsubVariable)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return exit(exitMissing, "%w\nDoes another jobdrop local run? Choose other ports, see jobdrop local --help; 0 is any that is free", err)
-	case errors.Is(err, training.ErrInUse):
+	case errors.Is(err, training.ErrInUse), errors.Is(err, storage.ErrInUse):
 		return exit(exitMissing, "%w\nGive each stack a folder of its own with --data", err)
 	}
 	return fault(err)
@@ -193,12 +194,6 @@ func runLocal(ctx context.Context, o localOptions, stdout, stderr io.Writer) (er
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return &exitError{code: exitMissing, err: err}
 	}
-	// Who waits for the file must not find that of a time before.
-	if o.envFile != "" {
-		if err := os.Remove(o.envFile); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return &exitError{code: exitMissing, err: err}
-		}
-	}
 	options, err := o.stack(data, python, stderr)
 	if err != nil {
 		return fault(err)
@@ -225,6 +220,13 @@ func runLocal(ctx context.Context, o localOptions, stdout, stderr io.Writer) (er
 	}
 	defer endInTime(ctx)()
 	defer func() { err = errors.Join(err, fault(stack.Close())) }()
+	// That of a time before is of no use; that of a stack that runs is not ours
+	// to remove, and its ports and folder are taken.
+	if o.envFile != "" {
+		if err := os.Remove(o.envFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return &exitError{code: exitMissing, err: err}
+		}
+	}
 	following, stop := context.WithCancel(ctx)
 	defer stop()
 	ready, ended := make(chan struct{}), make(chan error, 1)
