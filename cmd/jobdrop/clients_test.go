@@ -107,6 +107,11 @@ func TestClients(t *testing.T) {
 			if !strings.Contains(out, test.last) || !strings.HasSuffix(out, "Hello, jobdrop!\n") {
 				t.Errorf("output is %q, want %s and the job's own output in it", out, test.last)
 			}
+			// The events of an attempt come in order.
+			accepted, submitted, succeeded := strings.Index(out, "drop.accepted.v1"), strings.Index(out, "job.submitted.v1"), strings.Index(out, "job.succeeded.v1")
+			if test.name != "gsutil" && !(0 <= accepted && accepted < submitted && submitted < succeeded) {
+				t.Errorf("the events are out of order in %q", out)
+			}
 		})
 	}
 }
