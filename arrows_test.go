@@ -49,7 +49,7 @@ func allArrows() []arrows {
 		{pkg: "pkg/job", pure: true},
 		{pkg: "pkg/internal/text", pure: true},
 		{pkg: "pkg/jobspec", allowed: []string{"pkg/job", "pkg/internal/text"}},
-		{pkg: "pkg/pypkg", allowed: []string{"pkg/job", "pkg/internal/text"}, pure: true},
+		{pkg: "pkg/pypkg", allowed: []string{"pkg/job", "pkg/internal/text"}},
 		{pkg: "pkg/policy", allowed: []string{"pkg/job", "pkg/jobspec", "pkg/internal/text"}},
 		{pkg: "pkg/inspect", allowed: []string{"pkg/job", "pkg/jobspec", "pkg/pypkg", "pkg/policy", "pkg/internal/text"}},
 		{pkg: "pkg/event", allowed: []string{"pkg/job"}},

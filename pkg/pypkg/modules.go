@@ -16,10 +16,54 @@ import (
 type modules struct {
 	files []string        // paths of .py and .pyc files
 	inits map[string]bool // folders that have an __init__.py
+	// emptyInits are those of inits whose __init__.py is empty.
+	emptyInits map[string]bool
+	// aliases counts the links to folders that were added, aliasNames the bytes
+	// of the names that they brought.
+	aliases, aliasNames int
 }
 
 func newModules() *modules {
-	return &modules{inits: map[string]bool{}}
+	return &modules{inits: map[string]bool{}, emptyInits: map[string]bool{}}
+}
+
+// empty tells that the file has no content.
+func (m *modules) empty(name string) {
+	if path.Base(name) == "__init__.py" {
+		m.emptyInits[path.Dir(name)] = true
+	}
+}
+
+const (
+	// maxAliases is how many links to folders are heeded: each takes a walk
+	// through all modules.
+	maxAliases = 100
+	// maxAliasNames bounds the names, in bytes, that links add to the modules.
+	maxAliasNames = 1 << 20
+)
+
+// alias adds the modules of a folder under the name of a link to it; both are
+// clean paths. dot tells that the archive's paths begin with ./.
+func (m *modules) alias(name, folder string, dot bool) {
+	if path.Ext(name) == ".py" || strings.HasPrefix(name+"/", folder+"/") {
+		return // a link to a file, or to a folder that it lies in itself
+	}
+	if m.aliases++; m.aliases > maxAliases {
+		return
+	}
+	if dot {
+		name, folder = "./"+name, "./"+folder
+	}
+	for _, file := range m.files[:len(m.files):len(m.files)] {
+		rest, ok := strings.CutPrefix(file, folder+"/")
+		if !ok {
+			continue
+		}
+		if m.aliasNames += len(name) + len(rest); m.aliasNames > maxAliasNames {
+			return
+		}
+		m.file(name + "/" + rest)
+	}
 }
 
 func (m *modules) file(name string) {
@@ -67,9 +111,9 @@ func (m *modules) sdist(root string, roots map[string]bool) []string {
 		if rest != "setup.py" && (!roots[top] || m.inits[root+top]) {
 			add(found, rest)
 		}
-		for dir := path.Dir(rest); dir != "." && dir != "/"; dir = path.Dir(dir) {
-			if roots[dir] {
-				add(found, rest[len(dir)+1:])
+		for at, c := range []byte(rest) {
+			if c == '/' && roots[rest[:at]] {
+				add(found, rest[at+1:])
 			}
 		}
 	}

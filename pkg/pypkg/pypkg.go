@@ -119,7 +119,8 @@ type inspection struct {
 	src    *source
 	report *Report
 	found  *modules
-	names  int64 // bytes of all entries' names so far
+	stated string // a wheel's name as its file's name states it
+	names  int64  // bytes of all entries' and links' names so far
 
 	list       []job.Violation
 	rest       int
@@ -175,16 +176,10 @@ func (in *inspection) entry(name string) (sound, more bool) {
 		return false, false
 	}
 	if in.names += int64(len(name)); in.names > in.limits.Names {
-		in.fail(job.Violation{
-			Rule:    "package-entry-name",
-			Message: "the names of the package's entries are too long in all",
-			Allowed: fmt.Sprintf("at most %d bytes", in.limits.Names),
-			Remedy:  "shorten the names of folders and files, or pack fewer",
-		})
+		in.tooLongNames()
 		return false, false
 	}
-	// Windows' separator counts, too: some tools write it, and pip heeds it.
-	slashed := strings.ReplaceAll(name, `\`, "/")
+	slashed := slashed(name)
 	switch {
 	case len(name) > in.limits.Name:
 		in.fail(job.Violation{
@@ -225,6 +220,15 @@ func (in *inspection) entry(name string) (sound, more bool) {
 		return true, true
 	}
 	return false, true
+}
+
+func (in *inspection) tooLongNames() {
+	in.fail(job.Violation{
+		Rule:    "package-entry-name",
+		Message: "the names of the package's entries are too long in all",
+		Allowed: fmt.Sprintf("at most %d bytes", in.limits.Names),
+		Remedy:  "shorten the names of folders and files, or pack fewer",
+	})
 }
 
 func climbs(path string) bool {

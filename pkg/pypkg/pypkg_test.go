@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +17,6 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -90,21 +91,32 @@ func sdist(t testing.TB, entries ...entry) []byte { return gzipped(t, untar(t, e
 
 // release is a wheel as python -m build makes it.
 func release(more ...entry) []entry {
-	return append([]entry{
+	entries := append([]entry{
 		file("trainer/__init__.py", ""),
 		file("trainer/task.py", "print('hello')\n"),
 		file("trainer-0.1.dist-info/METADATA", "Metadata-Version: 2.1\nName: trainer\nVersion: 0.1.post1\n\ntext"),
 		file("trainer-0.1.dist-info/WHEEL", "Wheel-Version: 1.0\n"),
-		file("trainer-0.1.dist-info/RECORD", ""),
 	}, more...)
+	var lines strings.Builder
+	for _, e := range entries {
+		sum := sha256.Sum256([]byte(e.body))
+		fmt.Fprintf(&lines, "%s,sha256=%s,%d\n", e.name, base64.RawURLEncoding.EncodeToString(sum[:]), len(e.body))
+	}
+	lines.WriteString("trainer-0.1.dist-info/RECORD,,\n")
+	return append(entries, file("trainer-0.1.dist-info/RECORD", lines.String()))
 }
 
 func wheel(t testing.TB, entries ...entry) []byte {
 	t.Helper()
+	return zipped(t, zip.Deflate, entries)
+}
+
+func zipped(t testing.TB, method uint16, entries []entry) []byte {
+	t.Helper()
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
 	for _, e := range entries {
-		f, err := w.Create(e.name)
+		f, err := w.CreateHeader(&zip.FileHeader{Name: e.name, Method: method})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +159,7 @@ func noise(n int) string {
 }
 
 func small() Limits {
-	return Limits{Bytes: 1 << 20, Spool: 1 << 20, Unpacked: 8 << 20, Ratio: 200, Entries: 50, Name: 100, Names: 4000, Violations: 5}
+	return Limits{Bytes: 1 << 20, Spool: 1 << 20, Unpacked: 3 << 20, Ratio: 200, Entries: 50, Name: 100, Names: 4000, Violations: 5}
 }
 
 const whl = "trainer-0.1-py3-none-any.whl"
@@ -160,14 +172,7 @@ func TestInspect(t *testing.T) {
 		data[at] ^= 0xFF
 		return data
 	}
-	zeros := strings.Repeat("\x00", 7<<20)
-	many := func(n int, format string) []entry {
-		var out []entry
-		for i := range n {
-			out = append(out, file(fmt.Sprintf(format, i), "#"))
-		}
-		return out
-	}
+	zeros := strings.Repeat("\x00", 2<<20)
 	src := "from setuptools import setup\nsetup(package_dir={'': 'lib/python'}, packages=['trainer'])\n"
 	for _, tt := range []struct {
 		name string
@@ -224,7 +229,7 @@ func TestInspect(t *testing.T) {
 		{"bomb", "", sdist(t, project(file("trainer-0.1/x", zeros))...), []string{"error package-ratio: far more"}},
 		{"bomb behind the tar", "", gzipped(t, append(untar(t, project()), zeros...)), []string{"error package-ratio: far more"}},
 		{"too much unpacked", "", sdist(t, project(file("trainer-0.1/x", zeros), file("trainer-0.1/y", zeros))...), []string{"error package-ratio: far more"}},
-		{"too much stated", "", sdist(t, project(file("trainer-0.1/x", zeros+zeros))...), []string{"error package-unpacked: at most 8388608"}},
+		{"too much stated", "", sdist(t, project(file("trainer-0.1/x", zeros+zeros))...), []string{"error package-unpacked: at most 3145728"}},
 		{"too large", "", sdist(t, project(file("trainer-0.1/x", noise(1<<20)))...), []string{"error package-size: at most 1048576"}},
 		{"too many entries", "", sdist(t, project(many(50, "trainer-0.1/trainer/m%d.py")...)...), []string{"error package-entries: at most 50"}},
 		{"long name", "", sdist(t, project(file("trainer-0.1/"+strings.Repeat("a", 100)+".py", ""))...), []string{"error package-entry-name: at most 100 bytes"}},
@@ -243,7 +248,7 @@ func TestInspect(t *testing.T) {
 		{"wheel", whl, goodWheel, nil},
 		{"wheel for Linux", "trainer-0.1-1-cp37-cp37m-manylinux2014_x86_64.whl", goodWheel, nil},
 		{"wheel's name", "trainer.whl", goodWheel, []string{"error package-wheel-name: found trainer.whl"}},
-		{"wheel for Windows", "trainer-0.1-cp37-cp37m-win_amd64.whl", goodWheel, []string{"warning package-platform: win_amd64"}},
+		{"wheel for Windows", "trainer-0.1-cp37-cp37m-win_amd64.whl", goodWheel, []string{"error package-platform: win_amd64"}},
 		{"wheel empty", whl, nil, []string{"error package-empty: empty file"}},
 		{"wheel of gzip", whl, good, []string{"error package-format: found gzip"}},
 		{"wheel truncated", whl, goodWheel[:len(goodWheel)/2], []string{"error package-truncated: ends in the middle"}},
@@ -262,7 +267,7 @@ func TestInspect(t *testing.T) {
 		{"long names in all", "", sdist(t, project(manyNames(45, 95)...)...), []string{"error package-entry-name: at most 4000 bytes"}},
 		{"wheel with a nameless entry", whl, rawWheel(t, &zip.FileHeader{}), []string{"error package-entry-name: no name"}},
 		{"wheel bomb", whl, wheel(t, release(file("x", zeros))...), []string{"error package-ratio: far more"}},
-		{"wheel too much", whl, wheel(t, release(file("x", zeros+zeros))...), []string{"error package-unpacked: at most 8388608"}},
+		{"wheel too much", whl, wheel(t, release(file("x", zeros+zeros))...), []string{"error package-unpacked: at most 3145728"}},
 		{"wheel too large", whl, wheel(t, release(file("x", noise(1<<20)))...), []string{"error package-size: at most 1048576"}},
 		{"wheel with too many entries", whl, wheel(t, release(many(50, "trainer/m%d.py")...)...), []string{"error package-entries: at most 50"}},
 	} {
@@ -271,29 +276,35 @@ func TestInspect(t *testing.T) {
 			if name == "" {
 				name = "trainer-0.1.tar.gz"
 			}
-			readers := []io.Reader{bytes.NewReader(tt.data)}
-			if len(tt.data) < 100<<10 { // byte by byte takes its time
-				readers = append(readers, iotest.OneByteReader(bytes.NewReader(tt.data)))
-			}
-			for _, r := range readers {
-				report, vs, err := Inspect(name, r, small())
-				if err != nil || report == nil {
-					t.Fatalf("got %v, error %v", report, err)
-				}
-				if len(vs) != len(tt.want) {
-					t.Fatalf("got %v, want %q", vs, tt.want)
-				}
-				for i, want := range tt.want {
-					rule, part, _ := strings.Cut(want, ": ")
-					if got := fmt.Sprintf("%s %s", vs[i].Severity, vs[i].Rule); got != rule || !strings.Contains(vs[i].String(), part) {
-						t.Errorf("got %s: %v, want %q", got, vs[i], want)
-					}
-					if vs[i].File != name || vs[i].Message == "" || vs[i].Remedy == "" {
-						t.Errorf("incomplete: %+v", vs[i])
-					}
-				}
-			}
+			inspects(t, name, tt.data, tt.want)
 		})
+	}
+}
+
+// inspects wants violations, each as "severity rule: part of the text".
+func inspects(t *testing.T, name string, data []byte, want []string) {
+	t.Helper()
+	readers := []io.Reader{bytes.NewReader(data)}
+	if len(data) < 100<<10 { // byte by byte takes its time
+		readers = append(readers, iotest.OneByteReader(bytes.NewReader(data)))
+	}
+	for _, r := range readers {
+		report, vs, err := Inspect(name, r, small())
+		if err != nil || report == nil {
+			t.Fatalf("got %v, error %v", report, err)
+		}
+		if len(vs) != len(want) {
+			t.Fatalf("got %v, want %q", vs, want)
+		}
+		for i, w := range want {
+			rule, part, _ := strings.Cut(w, ": ")
+			if got := fmt.Sprintf("%s %s", vs[i].Severity, vs[i].Rule); got != rule || !strings.Contains(vs[i].String(), part) {
+				t.Errorf("got %s: %v, want %q", got, vs[i], w)
+			}
+			if vs[i].File != name || vs[i].Message == "" || vs[i].Remedy == "" {
+				t.Errorf("incomplete: %+v", vs[i])
+			}
+		}
 	}
 }
 
@@ -351,24 +362,12 @@ func rawWheel(t testing.TB, h *zip.FileHeader) []byte {
 
 func storedWheel(t testing.TB) []byte {
 	t.Helper()
-	var b bytes.Buffer
-	w := zip.NewWriter(&b)
-	for _, e := range release(file("trainer/stored.py", "stored body")) {
-		f, err := w.CreateHeader(&zip.FileHeader{Name: e.name, Method: zip.Store})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(f, e.body); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
+	return zipped(t, zip.Store, release(file("trainer/stored.py", "stored body")))
 }
 
 func TestReport(t *testing.T) {
+	entries := release(file("trainer-0.1.data/purelib/extra.py", ""), file("trainer-0.1.data/scripts/run.py", ""))
+	recordSize := int64(len(entries[len(entries)-1].body))
 	for _, tt := range []struct {
 		name, file string
 		data       []byte
@@ -401,8 +400,8 @@ func TestReport(t *testing.T) {
 		},
 		{
 			"wheel", whl,
-			wheel(t, release(file("trainer-0.1.data/purelib/extra.py", ""), file("trainer-0.1.data/scripts/run.py", ""))...),
-			Report{Name: "trainer", Version: "0.1.post1", Modules: []string{"extra", "trainer.task"}, Entries: 7, Unpacked: 15 + 60 + 19},
+			wheel(t, entries...),
+			Report{Name: "trainer", Version: "0.1.post1", Modules: []string{"extra", "trainer.task"}, Entries: 7, Unpacked: 15 + 60 + 19 + recordSize},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -515,7 +514,7 @@ func TestInspectMemory(t *testing.T) {
 		t.Skip("unpacks 16 MiB")
 	}
 	peak := func(size int) uint64 {
-		data := sdist(t, project(file("trainer-0.1/data", noise(size)))...)
+		data := storedGzip(t, untar(t, project(file("trainer-0.1/data", noise(size)))))
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		if _, vs, err := Inspect("trainer-0.1.tar.gz", bytes.NewReader(data), DefaultLimits()); err != nil || len(vs) > 0 {
@@ -527,42 +526,6 @@ func TestInspectMemory(t *testing.T) {
 	if little, much := peak(1<<20), peak(16<<20); much > little+(1<<20) {
 		t.Errorf("allocated %d bytes for 1 MiB, %d for 16 MiB", little, much)
 	}
-}
-
-func FuzzInspect(f *testing.F) {
-	for _, seed := range [][]byte{
-		sdist(f, project()...), sdist(f, under("", project())...), sdist(f), untar(f, project()),
-		sdist(f, project(entry{name: "trainer-0.1/x", typ: tar.TypeSymlink, link: "../../x"}, entry{name: "p", typ: tar.TypeFifo})...),
-		wheel(f, release()...), storedWheel(f), nil, []byte("\x1f\x8b"), []byte("PK\x05\x06"),
-	} {
-		f.Add(seed, true)
-		f.Add(seed, false)
-	}
-	f.Fuzz(func(t *testing.T, data []byte, sdistFormat bool) {
-		name := whl
-		if sdistFormat {
-			name = "trainer-0.1.tar.gz"
-			if !bytes.HasPrefix(data, []byte("\x1f\x8b")) { // let it reach the tar reader
-				data = gzipped(t, data)
-			}
-		}
-		report, vs, err := Inspect(name, bytes.NewReader(data), small())
-		if err != nil {
-			t.Fatalf("error %v", err)
-		}
-		if report == nil || report.Entries > small().Entries+1 || report.Unpacked > small().Unpacked || len(vs) > small().Violations+1 {
-			t.Errorf("got %+v, %v", report, vs)
-		}
-		for _, v := range vs {
-			if v.Rule == "" || v.Message == "" || v.Remedy == "" || v.File != name || v.Severity == "" || !utf8.ValidString(v.String()) || strings.ContainsAny(v.String(), "\n\r\x1b") {
-				t.Errorf("bad violation %+q", v)
-			}
-		}
-		report.Suggest("trainer.task")
-		if len(vs) == 0 && len(report.Modules) == 0 {
-			t.Error("passes without a module")
-		}
-	})
 }
 
 func BenchmarkInspect(b *testing.B) {
@@ -580,7 +543,11 @@ func BenchmarkInspect(b *testing.B) {
 		{"small sdist", "trainer-0.1.tar.gz", sdist(b, project()...)},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
-			b.SetBytes(int64(len(bb.data)))
+			report, _, err := Inspect(bb.file, bytes.NewReader(bb.data), DefaultLimits())
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(report.Unpacked)
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, vs, err := Inspect(bb.file, bytes.NewReader(bb.data), DefaultLimits()); err != nil || job.HasErrors(vs) {

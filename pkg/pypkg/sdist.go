@@ -4,24 +4,32 @@ import (
 	"archive/tar"
 	"bufio"
 	"bytes"
-	"compress/flate"
-	"compress/gzip"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
+
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/gzip"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 // maxMetadata is how much of a metadata or setup file is read. Only names are
 // wanted of it; a long description may follow.
-const maxMetadata = 64 << 10
+const maxMetadata = 256 << 10
+
+// blockSize is what is read of a package at a time: as much as keeps the calls
+// to a socket or a file few.
+const blockSize = 128 << 10
 
 // sdist inspects a gzip'd tar; stem is its file name without the extension.
 func (in *inspection) sdist(stem string) {
-	br := bufio.NewReaderSize(in.src, 64<<10)
+	last := &end{r: in.src}
+	br := bufio.NewReaderSize(last, blockSize)
 	head, _ := br.Peek(512)
 	if len(head) == 0 {
 		in.empty()
@@ -45,11 +53,16 @@ func (in *inspection) sdist(stem string) {
 	out := &bounded{r: gz, in: in}
 	tree := &tree{}
 	entries, ok := in.tar(out, gz, tree)
-	// The sum over the packed bytes stands at their end; pip reads that far, too.
+	// The sum over the packed bytes stands at their end. gzip -t reads that far;
+	// pip stops before it, and would install what was changed.
 	if ok {
 		ok = in.drain(out, gz)
 	}
 	if !ok {
+		return
+	}
+	if last.zip() {
+		in.alsoZip()
 		return
 	}
 	if entries == 0 {
@@ -74,11 +87,7 @@ func (in *inspection) tar(out *bounded, gz *gunzip, t *tree) (entries int, ok bo
 		if err != nil && !(errors.Is(err, tar.ErrInsecurePath) && h != nil) { // entry reports that one
 			noTar := errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF) && gz.done && entries == 0
 			if out.fault == nil && !in.src.over && noTar {
-				in.fail(job.Violation{
-					Rule:    "package-format",
-					Message: "what is packed is not a tar archive, or is damaged",
-					Remedy:  "build the package with python -m build, or setup.py sdist, and upload the result",
-				})
+				in.noTar(out, entries)
 			} else {
 				in.packed(err)
 			}
@@ -92,8 +101,9 @@ func (in *inspection) tar(out *bounded, gz *gunzip, t *tree) (entries int, ok bo
 		if !more {
 			return entries, false
 		}
-		name := strings.TrimSuffix(h.Name, "/")
+		name := h.Name
 		if sound {
+			name = tidy(name)
 			t.add(name)
 		}
 		switch h.Typeflag {
@@ -105,17 +115,37 @@ func (in *inspection) tar(out *bounded, gz *gunzip, t *tree) (entries int, ok bo
 				continue
 			}
 			in.found.file(name)
+			if h.Size == 0 {
+				in.found.empty(name)
+			}
+			var err error
 			if t.wanted(name) {
-				text, err := io.ReadAll(io.LimitReader(tr, maxMetadata))
-				if err != nil {
-					in.packed(err)
-					return entries, false
-				}
+				var text []byte
+				text, err = io.ReadAll(io.LimitReader(tr, maxMetadata))
 				t.read(name, text)
+			} else if t.imports.wanted(name) {
+				err = t.source(name, tr)
+			}
+			if err != nil {
+				in.packed(err)
+				return entries, false
 			}
 		case tar.TypeDir:
 		case tar.TypeSymlink, tar.TypeLink:
-			in.link(h, name, t)
+			// Where a link leads is kept, too.
+			if in.names += int64(len(h.Linkname)); in.names > in.limits.Names {
+				in.tooLongNames()
+				return entries, false
+			}
+			if !sound {
+				continue
+			}
+			t.links.add(path.Clean(name), h.Linkname, h.Typeflag == tar.TypeLink)
+			// The file that it stands for is installed under the link's name.
+			in.found.file(name)
+			if t.wanted(name) {
+				t.read(name, nil)
+			}
 		default:
 			what := "something that is neither a file, a folder nor a link"
 			switch h.Typeflag {
@@ -135,26 +165,47 @@ func (in *inspection) tar(out *bounded, gz *gunzip, t *tree) (entries int, ok bo
 	}
 }
 
-// link checks where a link leads: a symbolic one from its own folder, a hard
-// one from the archive's root.
-func (in *inspection) link(h *tar.Header, name string, t *tree) {
-	target := strings.ReplaceAll(h.Linkname, `\`, "/")
-	absolute := strings.HasPrefix(target, "/")
-	if h.Typeflag == tar.TypeSymlink {
-		target = path.Join(path.Dir(name), target)
-	}
-	target = path.Clean(target)
+// alsoZip reports an archive of two formats: what was inspected is not what pip
+// would install (unpack_file in pip/_internal/utils/unpacking.py asks
+// zipfile.is_zipfile first).
+func (in *inspection) alsoZip() {
+	in.fail(job.Violation{
+		Rule:    "package-two-formats",
+		Message: "the file is a gzip'd tar archive that ends like a zip archive; pip takes it for the latter",
+		Remedy:  "build the package again, without a zip archive in it or behind it",
+	})
+}
+
+// noTar reports gzip'd content that is something else. pip unpacks one layer
+// only (tarfile's mode r:gz), so that a package that was compressed twice can't
+// be installed.
+func (in *inspection) noTar(out *bounded, entries int) {
 	v := job.Violation{
-		Rule:    "package-link",
-		Message: "a link leads out of the package",
-		Found:   show(name) + " -> " + show(h.Linkname),
-		Remedy:  "replace the link by the file that it leads to",
+		Rule:    "package-format",
+		Message: "what is packed is not a tar archive, or is damaged",
+		Remedy:  "build the package with python -m build, or setup.py sdist, and upload the result",
 	}
-	if absolute || target == ".." || strings.HasPrefix(target, "../") {
-		in.fail(v)
-	} else if first(target) != first(path.Clean(name)) && len(t.sideways) < in.limits.Violations {
-		t.sideways = append(t.sideways, v) // out, if the archive has one root folder
+	if entries == 0 {
+		looks, _ := kind(out.start())
+		v.Found = looks
+		switch looks {
+		case "gzip", "bzip2", "xz", "zstd", "a zip archive":
+			v.Message = "the package is packed twice; pip unpacks it once"
+			v.Remedy = "pack the tar archive once, with gzip: tar czf; or " + v.Remedy
+		}
 	}
+	in.fail(v)
+}
+
+// tidy gives an entry's path without its final slash, empty steps and those
+// that stay where they are; the first ./ is kept, as pip counts it as a folder.
+func tidy(name string) string {
+	rest, dot := strings.CutPrefix(name, "./")
+	clean := path.Clean(rest)
+	if dot && clean != "." {
+		return "./" + clean
+	}
+	return clean
 }
 
 // packed reports what stopped the decompressor or the tar reader.
@@ -167,6 +218,13 @@ func (in *inspection) packed(err error) {
 		in.tooLarge()
 	case errors.Is(err, errRatio):
 		in.tooDense()
+	case errors.Is(err, errMembers):
+		in.fail(job.Violation{
+			Rule:    "package-members",
+			Message: "the package consists of too many gzip members",
+			Allowed: fmt.Sprintf("at most %d", maxMembers),
+			Remedy:  "compress the archive as a whole: tar czf",
+		})
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		in.truncated()
 	case errors.Is(err, gzip.ErrChecksum):
@@ -218,99 +276,6 @@ func (in *inspection) drain(out *bounded, gz *gunzip) bool {
 	return true
 }
 
-var (
-	errUnpacked = errors.New("too much to unpack")
-	errRatio    = errors.New("packed too densely")
-)
-
-// bounded bounds what is unpacked, headers and padding included: sizes that an
-// archive states of itself prove nothing.
-type bounded struct {
-	r     io.Reader
-	in    *inspection
-	n     int64
-	fault error
-}
-
-func (b *bounded) Read(p []byte) (int, error) {
-	if b.fault != nil {
-		return 0, b.fault
-	}
-	n, err := b.r.Read(p)
-	b.n += int64(n)
-	// Headers take up to 1.5 KiB for each entry.
-	if b.n > b.in.limits.Unpacked+2048*int64(b.in.limits.Entries) {
-		err = errUnpacked
-	} else if b.in.dense(b.n, b.in.src.read) {
-		err = errRatio
-	}
-	if err != nil && err != io.EOF {
-		b.fault = err
-	}
-	return n, err
-}
-
-// gunzip reads gzip members one after the other, as gzip.Reader does, but takes
-// what is no further member for garbage rather than for a damaged package: zero
-// bytes to fill a block are common, and pip stops at the archive's end anyway.
-type gunzip struct {
-	br      *bufio.Reader
-	zr      *gzip.Reader
-	garbage bool
-	done    bool
-}
-
-func newGunzip(br *bufio.Reader) (*gunzip, error) {
-	zr, err := gzip.NewReader(br)
-	if err != nil {
-		return nil, err
-	}
-	zr.Multistream(false)
-	return &gunzip{br: br, zr: zr}, nil
-}
-
-func (g *gunzip) Read(p []byte) (int, error) {
-	for !g.done {
-		n, err := g.zr.Read(p)
-		if err != io.EOF {
-			return n, err
-		}
-		if err := g.next(); err != nil {
-			return n, err
-		}
-		if n > 0 {
-			return n, nil
-		}
-	}
-	return 0, io.EOF
-}
-
-// next opens the next member, or reads what else there is to the end.
-func (g *gunzip) next() error {
-	head, _ := g.br.Peek(2)
-	if bytes.Equal(head, []byte("\x1f\x8b")) {
-		if err := g.zr.Reset(g.br); err != nil {
-			return err
-		}
-		g.zr.Multistream(false)
-		return nil
-	}
-	g.done = true
-	for {
-		chunk, err := g.br.Peek(max(1, min(g.br.Buffered(), g.br.Size())))
-		if len(chunk) == 0 {
-			if err == io.EOF {
-				return nil
-			}
-			return err
-		}
-		g.garbage = g.garbage || len(bytes.Trim(chunk, "\x00")) > 0
-		if _, err := g.br.Discard(len(chunk)); err != nil {
-			return err
-		}
-	}
-}
-
 // place is a file of a project's own: its level and its name.
 type place struct {
 	level int
@@ -319,14 +284,13 @@ type place struct {
 
 // tree remembers of an sdist's entries what tells how pip would see it.
 type tree struct {
-	root     string // the first step of every path so far
-	seen     bool
-	below    bool // a setup.py is two levels down
-	many     bool // the paths have no first step in common
-	files    map[place]bool
-	config   [2][]byte // setup files at the top and one level below
-	metadata [2][]byte // PKG-INFO likewise
-	sideways []job.Violation
+	root    string // the first step of every path so far
+	seen    bool
+	below   bool             // a setup.py is two levels down
+	many    bool             // the paths have no first step in common
+	files   map[place][]byte // setup files and PKG-INFO, cut to maxMetadata
+	links   links
+	imports imports
 }
 
 func first(name string) string {
@@ -363,21 +327,33 @@ func (t *tree) wanted(name string) bool {
 
 func (t *tree) read(name string, text []byte) {
 	n, _ := level(name)
-	base := path.Base(name)
+	at := place{n, path.Base(name)}
 	if t.files == nil {
-		t.files = map[place]bool{}
+		t.files = map[place][]byte{}
 	}
 	// With a second folder the first is no root: one folder's files are enough,
 	// and of a name that comes twice the first.
-	if n == 1 && first(name) != t.root || t.files[place{n, base}] {
+	if _, twice := t.files[at]; twice || n == 1 && first(name) != t.root {
 		return
 	}
-	t.files[place{n, base}] = true
-	if base == "PKG-INFO" {
-		t.metadata[n] = text
-	} else {
-		t.config[n] = append(append(t.config[n], text...), '\n')
+	t.files[at] = text
+	// Imports tell something beside gcloud's own script only.
+	if at.base == "setup.py" && !generatedSetup(string(text)) {
+		t.imports.off = true
 	}
+}
+
+// source searches a module's start for imports.
+func (t *tree) source(name string, r io.Reader) error {
+	if t.imports.buf == nil {
+		t.imports.buf = make([]byte, maxSource)
+	}
+	n, err := io.ReadFull(r, t.imports.buf)
+	if err == io.EOF || err == io.ErrUnexpectedEOF && n < maxSource {
+		err = nil
+	}
+	t.imports.scan(name, t.imports.buf[:n])
+	return err
 }
 
 // project judges the sdist as pip would: it strips the folder that all entries
@@ -387,35 +363,18 @@ func (in *inspection) project(t *tree, stem string) {
 	if t.many {
 		n, root = 0, ""
 	}
-	has := func(base string) bool { return t.files[place{n, base}] }
-	name, version, _ := cutLast(stem)
-	if n == 1 {
-		if rootName, rootVersion, ok := cutLast(t.root); ok {
-			name, version = rootName, rootVersion
-		}
+	in.identify(t, n, stem)
+	stripped := t.root
+	if t.many || t.root == "." {
+		stripped = ""
 	}
-	in.report.Name, in.report.Version = metadata(t.metadata[n], name, version)
-	if n == 1 && t.root != "." {
-		for _, v := range t.sideways {
-			in.fail(v)
-		}
-	}
-	installable := has("setup.py") || has("pyproject.toml")
+	in.followLinks(&t.links, stripped, root)
+	script, hasScript := t.files[place{n, "setup.py"}]
+	project, hasProject := t.files[place{n, "pyproject.toml"}]
+	set := settings{script: string(script), config: string(t.files[place{n, "setup.cfg"}]), project: string(project)}
+	installable := hasScript || hasProject
 	if !installable {
-		v := job.Violation{
-			Rule:    "package-not-installable",
-			Message: "pip can't install the package: it has no setup.py and no pyproject.toml",
-			Allowed: "one folder that holds setup.py or pyproject.toml",
-			Remedy:  "build the package with python -m build, or setup.py sdist, from the folder that holds setup.py",
-		}
-		switch {
-		case t.many:
-			v.Message += ", and no single root folder"
-		case t.root == "." && t.below:
-			v.Message = "pip can't install the package: its paths begin with ./, so that pip looks for setup.py one folder too high"
-			v.Remedy = "pack the folder by its name, without ./ before it"
-		}
-		in.fail(v)
+		in.notInstallable(t)
 	} else if t.many {
 		in.warn(job.Violation{
 			Rule:    "package-root",
@@ -423,21 +382,127 @@ func (in *inspection) project(t *tree, stem string) {
 			Remedy:  "build the package with python -m build, or setup.py sdist",
 		})
 	}
-	config := string(t.config[n])
-	roots := sourceRoots(config)
+	roots := sourceRoots(set.all())
 	in.report.Modules = in.found.sdist(root, roots)
 	if len(in.report.Modules) == 0 && installable {
 		in.noModule("modules (.py) besides setup.py")
 	}
-	if !strings.Contains(config, "find_packages") && !strings.Contains(config, "find:") {
+	in.packages(t, root, roots, set)
+}
+
+// identify gives the report its name and version: PKG-INFO's, else those of the
+// root folder, else those of the file.
+func (in *inspection) identify(t *tree, n int, stem string) {
+	name, version, _ := cutLast(stem)
+	if n == 1 {
+		if rootName, rootVersion, ok := cutLast(t.root); ok {
+			name, version = rootName, rootVersion
+		}
+	}
+	in.report.Name, in.report.Version = metadata(t.files[place{n, "PKG-INFO"}], name, version)
+}
+
+// notInstallable reports that pip finds nothing to run: "neither 'setup.py' nor
+// 'pyproject.toml' found" (pip/_internal/req/req_install.py).
+func (in *inspection) notInstallable(t *tree) {
+	v := job.Violation{
+		Rule:    "package-not-installable",
+		Message: "pip can't install the package: it has no setup.py and no pyproject.toml",
+		Allowed: "one folder that holds setup.py or pyproject.toml",
+		Remedy:  "build the package with python -m build, or setup.py sdist, from the folder that holds setup.py",
+	}
+	switch {
+	case t.many:
+		v.Message += ", and no single root folder"
+	case t.root == "." && t.below:
+		v.Message = "pip can't install the package: its paths begin with ./, so that pip looks for setup.py one folder too high"
+		v.Remedy = "pack the folder by its name, without ./ before it"
+	}
+	in.fail(v)
+}
+
+// followLinks reports links that leave the package's folder: newer versions of
+// pip refuse them (PEP 706), and older ones write through them. What a link to
+// a folder brings is added to the modules.
+func (in *inspection) followLinks(l *links, stripped, root string) {
+	for _, link := range l.follow(stripped) {
+		if link.outside {
+			in.fail(job.Violation{
+				Rule:    "package-link",
+				Message: "a link leads out of the package",
+				Found:   show(link.name) + " -> " + show(link.target),
+				Remedy:  "replace the link by the file that it leads to",
+			})
+			continue
+		}
+		in.found.alias(link.name, link.at, strings.HasPrefix(root, "./"))
+	}
+}
+
+// packages compares the project's folders with the packages that its settings
+// name, as far as those are known.
+func (in *inspection) packages(t *tree, root string, roots map[string]bool, set settings) {
+	p, known := set.packing()
+	if known && p.generated {
+		in.missingImports(t, root)
+	}
+	if known && (len(p.listed) > 0 || len(p.include) > 0) {
+		for _, dir := range in.found.leftOut(root, roots, &p) {
+			in.subPackage(dir, &p)
+		}
+		if p.exact {
+			in.report.Modules = p.installed(in.report.Modules, func(module string) bool {
+				dir := strings.ReplaceAll(module, ".", "/")
+				return in.found.inits[root+dir] || in.found.inits[root+"src/"+dir]
+			})
+		}
+	}
+	config := set.all()
+	if known && !p.found || !strings.Contains(config, "find_packages") && !strings.Contains(config, "find:") {
 		return // named one by one, or found whether or not they have __init__.py
 	}
 	for _, dir := range in.found.bare(root, roots) {
+		if known && len(p.include) > 0 && leftOutOf(strings.TrimPrefix(dir, root), roots, &p) != "" {
+			continue // told already, and an __init__.py alone would not help
+		}
 		in.warn(job.Violation{
 			Rule:    "package-no-init",
 			Message: "the folder has modules but no __init__.py, so that setuptools' find_packages leaves it out",
 			Found:   show(dir),
 			Remedy:  "add an empty " + show(dir+"/__init__.py"),
+		})
+	}
+}
+
+// subPackage reports a folder that is packed and not installed: neither a list
+// of packages nor find_packages' include covers what lies below a package
+// (setuptools' user guide, "Package Discovery").
+func (in *inspection) subPackage(dir string, p *packing) {
+	v := job.Violation{
+		Rule:    "package-sub-package",
+		Message: "the folder lies in a package and has modules, but the project's packages do not name it, so that it is not installed",
+		Found:   show(dir),
+		Allowed: "packages that match " + show(strings.Join(slices.Concat(p.listed, p.include), ", ")),
+		Remedy:  "write packages=find_packages() in setup.py, and give each folder an __init__.py",
+	}
+	if p.generated {
+		v.Message = "the folder lies in a package and has modules, but the setup.py that gcloud generates names the package alone, so that the folder is not installed"
+		v.Remedy = "write a setup.py with packages=find_packages() beside the package, and build it again"
+	}
+	in.warn(v)
+}
+
+// missingImports reports sub-packages that gcloud's generated setup.py has left
+// out of the archive: find_packages(include=[NAME]) does not take NAME.SUB
+// (gcloud's command_lib/ml_engine/jobs_prep.py).
+func (in *inspection) missingImports(t *tree, root string) {
+	for _, i := range t.imports.missing(in.found) {
+		module := strings.ReplaceAll(strings.TrimPrefix(i.path, root), "/", ".")
+		in.warn(job.Violation{
+			Rule:    "package-sub-package",
+			Message: "a module imports what the package does not hold; the setup.py that gcloud generates leaves out the folders below the package's own",
+			Found:   "import of " + show(module) + " in " + show(i.by),
+			Remedy:  "write a setup.py with packages=find_packages() beside the package, give each folder an __init__.py, and build it again",
 		})
 	}
 }
@@ -453,20 +518,21 @@ func cutLast(stem string) (name, version string, ok bool) {
 
 // metadata takes Name and Version from the head of a PKG-INFO or METADATA.
 func metadata(text []byte, name, version string) (string, string) {
+	return clip(cmp.Or(header(text, "Name"), name)), clip(cmp.Or(header(text, "Version"), version))
+}
+
+// header gives a field of a metadata file's head.
+func header(text []byte, key string) string {
 	for line := range strings.SplitSeq(string(text), "\n") {
 		line = strings.TrimRight(line, "\r")
 		if line == "" {
-			break // the description follows
+			break
 		}
-		key, value, _ := strings.Cut(line, ":")
-		switch strings.ToLower(key) {
-		case "name":
-			name = clip(strings.TrimSpace(value))
-		case "version":
-			version = clip(strings.TrimSpace(value))
+		if k, value, ok := strings.Cut(line, ":"); ok && strings.EqualFold(k, key) {
+			return strings.TrimSpace(value)
 		}
 	}
-	return clip(name), clip(version)
+	return ""
 }
 
 // clip keeps what a package says of itself short.

@@ -2,12 +2,18 @@ package pypkg
 
 import (
 	"archive/zip"
+	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/klauspost/compress/flate"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -49,23 +55,33 @@ func (in *inspection) wheel(base string) (err error) {
 		return nil
 	}
 	in.wheelName(base)
-	spooled := &spool{f: tmp}
+	spooled := &spool{f: tmp, left: maxContents}
 	if !in.zip(spooled, size) {
 		in.unreadable(tmp)
 	}
 	return spooled.err
 }
 
+// maxContents is the most that is read to open a wheel: its table of contents,
+// which is then held in memory. Entries take some 100 bytes each; fields that
+// nobody reads may add 128 KiB to every one.
+const maxContents = 16 << 20
+
 // spool reads the temporary file. A read that fails is not the package's fault,
 // unless it was told to begin before the start.
 type spool struct {
-	f   io.ReaderAt
-	err error
+	f    io.ReaderAt
+	left int64 // what may be read to open the archive
+	open bool
+	err  error
 }
 
 func (s *spool) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, zip.ErrFormat
+	}
+	if s.left -= int64(len(p)); s.left < 0 && !s.open {
+		return 0, errContents
 	}
 	n, err := s.f.ReadAt(p, off)
 	if err != nil && err != io.EOF {
@@ -74,14 +90,45 @@ func (s *spool) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
+var (
+	errContents  = errors.New("too large a table of contents")
+	errEncrypted = errors.New("encrypted")
+)
+
+// info is the text of the files in a wheel's .dist-info folder that pip reads.
+type info struct {
+	dir  string
+	text map[string][]byte // nil unless the file is there
+}
+
 // zip inspects a wheel's entries, unless there is no table of contents.
-func (in *inspection) zip(r io.ReaderAt, size int64) bool {
+func (in *inspection) zip(r *spool, size int64) bool {
 	zr, err := zip.NewReader(r, size)
+	if errors.Is(err, errContents) {
+		in.tooLongNames()
+		return true
+	}
 	if err != nil && !(errors.Is(err, zip.ErrInsecurePath) && zr != nil) { // entry reports that one
 		return false
 	}
-	var infos []string
-	has := map[string]bool{}
+	r.open = true
+	// One entry is read at a time, with one window for all of them.
+	br := bufio.NewReader(nil)
+	var inflate io.ReadCloser
+	zr.RegisterDecompressor(zip.Deflate, func(packed io.Reader) io.ReadCloser {
+		if br.Reset(packed); inflate == nil {
+			inflate = flate.NewReader(br)
+		} else {
+			_ = inflate.(flate.Resetter).Reset(br, nil) // fails at a dictionary only
+		}
+		return io.NopCloser(inflate)
+	})
+	infos := distInfos(zr.File)
+	rec := newRecord(zr.File, infos, in.limits.Entries)
+	var texts info
+	if len(infos) == 1 {
+		texts = info{dir: infos[0], text: map[string][]byte{}}
+	}
 	for _, f := range zr.File {
 		sound, more := in.entry(f.Name)
 		if !more {
@@ -101,23 +148,24 @@ func (in *inspection) zip(r io.ReaderAt, size int64) bool {
 		if sound {
 			in.found.file(f.Name)
 		}
-		if dir, file, ok := strings.Cut(f.Name, "/"); ok && strings.HasSuffix(dir, ".dist-info") {
-			if !has[dir] {
-				has[dir] = true
-				infos = append(infos, dir)
-			}
-			has[dir+"/"+file] = true
+		keep := 0
+		base, inInfo := strings.CutPrefix(f.Name, texts.dir+"/")
+		if inInfo && texts.text != nil && (base == "METADATA" || base == "WHEEL" || base == "RECORD") {
+			keep = maxMetadata
+			texts.text[base] = []byte{}
 		}
-		text, err := readZipped(f, size)
+		text, err := rec.read(f, size, keep, sound)
 		if err != nil {
 			in.unzipped(err, f.Name)
 			continue
 		}
-		if strings.HasSuffix(f.Name, ".dist-info/METADATA") && strings.Count(f.Name, "/") == 1 {
-			in.report.Name, in.report.Version = metadata(text, in.report.Name, in.report.Version)
+		if keep > 0 {
+			texts.text[base] = text
 		}
 	}
-	in.installable(infos, has)
+	in.overlaps(zr.File)
+	in.installable(infos, texts)
+	in.recorded(rec)
 	in.report.Modules = in.found.wheel()
 	if len(in.report.Modules) == 0 {
 		in.noModule("modules (.py)")
@@ -125,32 +173,50 @@ func (in *inspection) zip(r io.ReaderAt, size int64) bool {
 	return true
 }
 
-// readZipped reads an entry to its checksum; of metadata it keeps the start.
-func readZipped(f *zip.File, size int64) ([]byte, error) {
-	if f.Flags&1 != 0 {
-		return nil, errEncrypted
-	}
-	r, err := f.Open()
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	var text []byte
-	if strings.HasSuffix(f.Name, "/METADATA") {
-		if text, err = io.ReadAll(io.LimitReader(r, min(size, maxMetadata))); err != nil {
-			return nil, err
+// distInfos lists the wheel's .dist-info folders as pip looks for them: the
+// first step of any path (pip/_internal/utils/wheel.py).
+func distInfos(files []*zip.File) (dirs []string) {
+	for _, f := range files {
+		if dir := first(f.Name); strings.HasSuffix(dir, ".dist-info") && !slices.Contains(dirs, dir) {
+			if dirs = append(dirs, dir); len(dirs) > maxSuggestions {
+				break // many enough to be wrong
+			}
 		}
 	}
-	// One byte more than stated makes the reader compare sizes and sums.
-	left := size - int64(len(text))
-	n, err := io.Copy(io.Discard, io.LimitReader(r, left+1))
-	if err == nil && n > left {
-		err = zip.ErrFormat
-	}
-	return text, err
+	return dirs
 }
 
-var errEncrypted = errors.New("encrypted")
+// overlaps reports entries that share packed bytes: no tool writes them, and a
+// few bytes make any number of files (Python's zipfile refuses them, too, since
+// 3.7.17: CVE-2024-0450).
+func (in *inspection) overlaps(files []*zip.File) {
+	type span struct {
+		from, to int64
+		name     string
+	}
+	var spans []span
+	for _, f := range files {
+		from, err := f.DataOffset()
+		if err != nil {
+			continue // reported when it was read
+		}
+		if packed := int64(min(f.CompressedSize64, 1<<62)); packed > 0 {
+			spans = append(spans, span{from, from + packed, f.Name})
+		}
+	}
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+	for i := range spans[:max(0, len(spans)-1)] {
+		if next := spans[i+1]; spans[i].to > next.from {
+			in.fail(job.Violation{
+				Rule:    "package-overlap",
+				Message: "two entries of the wheel share the same bytes, as those of a decompression bomb do",
+				Found:   show(spans[i].name) + " and " + show(next.name),
+				Remedy:  "build the wheel with python -m build",
+			})
+			return
+		}
+	}
+}
 
 // unreadable reports why a file's table of contents can't be read.
 func (in *inspection) unreadable(tmp io.ReaderAt) {
@@ -181,10 +247,15 @@ func (in *inspection) unzipped(err error, entry string) {
 	case errors.Is(err, zip.ErrChecksum):
 		v.Rule = "package-checksum"
 		v.Message = "an entry's checksum is wrong: its bytes were changed after it was packed"
-	case errors.Is(err, zip.ErrAlgorithm):
+	case errors.Is(err, errMethod):
 		v.Rule = "package-compression"
 		v.Severity = job.Warning
 		v.Message = "an entry is packed in an uncommon way and was not looked into"
+		v.Remedy = "build the wheel with python -m build"
+	case errors.Is(err, zip.ErrAlgorithm):
+		v.Rule = "package-compression"
+		v.Message = "an entry is packed in a way that Python's zipfile can't unpack"
+		v.Allowed = "stored or deflated entries"
 		v.Remedy = "build the wheel with python -m build"
 	case errors.Is(err, errEncrypted):
 		v.Rule = "package-encrypted"
@@ -195,10 +266,11 @@ func (in *inspection) unzipped(err error, entry string) {
 }
 
 // wheelName checks the file's name, which pip reads: NAME-VERSION[-BUILD]-
-// PYTHON-ABI-PLATFORM.whl (PEP 427).
+// PYTHON-ABI-PLATFORM.whl, where BUILD begins with a digit (PEP 427;
+// pip/_internal/models/wheel.py).
 func (in *inspection) wheelName(base string) {
 	parts := strings.Split(strings.TrimSuffix(base, ".whl"), "-")
-	if len(parts) != 5 && len(parts) != 6 {
+	if n := len(parts); n != 5 && (n != 6 || parts[2] == "" || parts[2][0] < '0' || parts[2][0] > '9') || slices.Contains(parts, "") {
 		in.fail(job.Violation{
 			Rule:    "package-wheel-name",
 			Message: "pip can't install a wheel of this name",
@@ -209,46 +281,106 @@ func (in *inspection) wheelName(base string) {
 		return
 	}
 	in.report.Name, in.report.Version = clip(parts[0]), clip(parts[1])
-	platform := parts[len(parts)-1]
-	if platform != "any" && !strings.Contains(platform, "linux") {
-		in.warn(job.Violation{
-			Rule:    "package-platform",
-			Message: "the wheel is for another system than the service's",
-			Found:   show(platform),
-			Allowed: "any, or a Linux platform",
-			Remedy:  "build the wheel on Linux, or upload a source distribution",
+	in.stated = parts[0]
+	in.platform(parts[len(parts)-1])
+	in.python(parts[len(parts)-3])
+}
+
+// platform checks the platform tag: pip refuses a wheel of which none is the
+// machine's ("is not a supported wheel on this platform"), and the service's
+// machines are x86-64 with Linux and glibc (PEP 425, 600; musllinux is another
+// C library's, PEP 656).
+func (in *inspection) platform(tag string) {
+	for platform := range strings.SplitSeq(tag, ".") {
+		if platform == "any" || strings.HasSuffix(platform, "_x86_64") && (strings.HasPrefix(platform, "linux") || strings.HasPrefix(platform, "manylinux")) {
+			return
+		}
+	}
+	in.fail(job.Violation{
+		Rule:    "package-platform",
+		Message: "the wheel is for another system than the service's, where pip refuses it",
+		Found:   show(tag),
+		Allowed: "any, linux_x86_64, manylinux*_x86_64",
+		Remedy:  "build the wheel on Linux on x86-64, or upload a source distribution",
+	})
+}
+
+// python checks the Python tag (PEP 425) against the service's versions, of
+// which the job names one; here it is only certain what none of them installs.
+func (in *inspection) python(tag string) {
+	for python := range strings.SplitSeq(tag, ".") {
+		version, ok := strings.CutPrefix(python, "py")
+		if !ok {
+			version, ok = strings.CutPrefix(python, "cp")
+		}
+		if n, err := strconv.Atoi(version); ok && err == nil && (n == 2 || n == 3 || n >= 20 && n <= 27 || n >= 30 && n <= 37) {
+			return
+		}
+	}
+	in.warn(job.Violation{
+		Rule:    "package-python",
+		Message: "the wheel is for another Python than any of the service's runtimes",
+		Found:   show(tag),
+		Allowed: "py3, or that of the job's pythonVersion, e.g. cp37",
+		Remedy:  "build the wheel with the Python of the job's pythonVersion, or upload a source distribution",
+	})
+}
+
+const buildWheel = "build the wheel with python -m build or pip wheel"
+
+// installable checks the wheel's metadata folder as pip does before it unpacks
+// anything (PEP 427; pip/_internal/utils/wheel.py and
+// operations/install/wheel.py, which reads RECORD).
+func (in *inspection) installable(infos []string, texts info) {
+	refuse := func(reason, found string) {
+		in.fail(job.Violation{
+			Rule:    "package-not-installable",
+			Message: "pip can't install the wheel: " + reason,
+			Found:   found,
+			Remedy:  buildWheel,
 		})
+	}
+	switch n := len(infos); {
+	case n == 0:
+		refuse("it has no .dist-info folder", "")
+		return
+	case n > maxSuggestions:
+		refuse(fmt.Sprintf("it has more than %d .dist-info folders", maxSuggestions), "")
+		return
+	case n > 1:
+		refuse(fmt.Sprintf("it has %d .dist-info folders", n), "")
+		return
+	}
+	if in.stated != "" && !strings.HasPrefix(canonical(texts.dir), canonical(in.stated)) {
+		refuse("its .dist-info folder is another package's than the file's name says", show(texts.dir))
+	}
+	for _, file := range []string{"METADATA", "WHEEL", "RECORD"} {
+		if texts.text[file] == nil {
+			refuse("it has no "+file, show(texts.dir))
+		}
+	}
+	if text := texts.text["METADATA"]; text != nil {
+		name, version := metadata(text, in.report.Name, in.report.Version)
+		if in.stated != "" && canonical(name) != canonical(in.stated) {
+			refuse("its METADATA names another package than the file's name", show(name))
+		}
+		in.report.Name, in.report.Version = name, version
+	}
+	if text := texts.text["WHEEL"]; text != nil {
+		version := header(text, "Wheel-Version")
+		if major, _, _ := strings.Cut(version, "."); major != "1" && major != "0" {
+			found := "none"
+			if version != "" {
+				found = show(version)
+			}
+			refuse("its WHEEL states no Wheel-Version that pip knows, which is 1.0", found)
+		}
 	}
 }
 
-// installable checks the wheel's metadata folder (PEP 427).
-func (in *inspection) installable(infos []string, has map[string]bool) {
-	const remedy = "build the wheel with python -m build or pip wheel"
-	switch {
-	case len(infos) == 0:
-		in.fail(job.Violation{
-			Rule:    "package-not-installable",
-			Message: "pip can't install the wheel: it has no .dist-info folder",
-			Remedy:  remedy,
-		})
-	case len(infos) > 1:
-		in.fail(job.Violation{
-			Rule:    "package-not-installable",
-			Message: fmt.Sprintf("pip can't install the wheel: it has %d .dist-info folders", len(infos)),
-			Remedy:  remedy,
-		})
-	default:
-		for _, file := range []string{"METADATA", "WHEEL"} {
-			if !has[infos[0]+"/"+file] {
-				in.fail(job.Violation{
-					Rule:    "package-not-installable",
-					Message: "pip can't install the wheel: it has no " + file,
-					Found:   show(infos[0]),
-					Remedy:  remedy,
-				})
-			}
-		}
-	}
+// canonical gives a name as pip compares it (PEP 503).
+func canonical(name string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return r == '-' || r == '_' || r == '.' }), "-")
 }
 
 // headers counts what looks like an entry of a zip's table of contents. The

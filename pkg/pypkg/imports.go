@@ -1,0 +1,182 @@
+package pypkg
+
+import (
+	"bytes"
+	"path"
+	"slices"
+	"strings"
+)
+
+const (
+	// maxSource is how much of a module is searched for imports, which stand at
+	// its top.
+	maxSource = 64 << 10
+	// maxImports bounds the imports that are kept, maxImport the bytes of one:
+	// the ones that a package's modules make of each other are some dozens.
+	maxImports = 1000
+	maxImport  = 200
+)
+
+// imports are what modules import of the package that they belong to. gcloud's
+// setup.py packs one folder and none below it, so that what is missing leaves
+// no other trace in the archive.
+type imports struct {
+	buf  []byte
+	list []imported
+	seen map[imported]bool
+	off  bool // the project has another setup.py
+}
+
+// imported is a module or package, as a path in the archive without extension,
+// and a file that imports it.
+type imported struct {
+	path, by string
+	// name tells of from PACKAGE import NAME, where NAME may as well be defined
+	// in the package's __init__.py.
+	name bool
+}
+
+func (im *imports) wanted(name string) bool {
+	return !im.off && strings.HasSuffix(name, ".py") && strings.Contains(name, "/") && len(im.list) < maxImports
+}
+
+// scan takes the import statements that begin a line: one that is indented may
+// be an attempt, and text in strings seldom begins so.
+func (im *imports) scan(name string, text []byte) {
+	for len(text) > 0 {
+		end := bytes.IndexByte(text, '\n')
+		if end < 0 {
+			end = len(text) - 1
+		}
+		line := text[:end+1]
+		text = text[end+1:]
+		// Few lines begin so; the rest must cost nothing.
+		if line[0] != 'i' && line[0] != 'f' || len(line) > 4*maxImport {
+			continue
+		}
+		if rest, ok := bytes.CutPrefix(line, []byte("import ")); ok {
+			for module := range strings.SplitSeq(code(rest), ",") {
+				im.module(name, firstWord(module), nil)
+			}
+		} else if rest, ok := bytes.CutPrefix(line, []byte("from ")); ok {
+			if module, names, ok := strings.Cut(code(rest), " import "); ok {
+				im.module(name, strings.TrimSpace(module), strings.Split(strings.Trim(names, " ()\\"), ","))
+			}
+		}
+	}
+}
+
+// code is a line without its comment and its end.
+func code(line []byte) string {
+	before, _, _ := strings.Cut(string(line), "#")
+	return strings.TrimSpace(before)
+}
+
+func firstWord(text string) string {
+	if fields := strings.Fields(text); len(fields) > 0 {
+		return fields[0]
+	}
+	return ""
+}
+
+// module notes an import if it is one of the file's own package.
+func (im *imports) module(by, module string, names []string) {
+	if !dotted(module) {
+		return
+	}
+	var at string
+	if rest := strings.TrimLeft(module, "."); rest != module {
+		// PEP 328: one dot is the file's own package, each further one a level up.
+		at = path.Dir(by)
+		for range len(module) - len(rest) - 1 {
+			at = path.Dir(at)
+		}
+		if rest != "" {
+			at += "/" + strings.ReplaceAll(rest, ".", "/")
+		}
+	} else {
+		top, below, _ := strings.Cut(module, ".")
+		// The package's folder is the first of the path, or the one below that
+		// if the archive has a root folder.
+		folders := strings.SplitN(by, "/", 3)
+		switch {
+		case len(folders) == 3 && folders[1] == top:
+			at = folders[0] + "/" + top
+		case folders[0] == top:
+			at = top
+		default:
+			return
+		}
+		if below != "" {
+			at += "/" + strings.ReplaceAll(below, ".", "/")
+		}
+	}
+	im.add(imported{path: at, by: by})
+	for _, n := range names {
+		if n = firstWord(n); dotted(n) && !strings.Contains(n, ".") {
+			im.add(imported{path: at + "/" + n, by: by, name: true})
+		}
+	}
+}
+
+// dotted tells whether text is a module's name; it may begin with dots.
+func dotted(text string) bool {
+	if text == "" || len(text) > maxImport {
+		return false
+	}
+	for _, c := range []byte(text) {
+		if c != '.' && c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+func (im *imports) add(i imported) {
+	key := imported{path: i.path, name: i.name}
+	if len(im.list) >= maxImports || im.seen[key] {
+		return
+	}
+	if im.seen == nil {
+		im.seen = map[imported]bool{}
+	}
+	im.seen[key] = true
+	im.list = append(im.list, i)
+}
+
+// missing lists the imports of the package that no file of the archive can
+// satisfy; those below another that is missing are left out.
+func (im *imports) missing(m *modules) []imported {
+	sorted := slices.Sorted(slices.Values(m.files))
+	there := func(at string) bool {
+		folder, _ := slices.BinarySearch(sorted, at+"/")
+		if folder < len(sorted) && strings.HasPrefix(sorted[folder], at+"/") {
+			return true
+		}
+		_, source := slices.BinarySearch(sorted, at+".py")
+		_, compiled := slices.BinarySearch(sorted, at+".pyc")
+		return source || compiled
+	}
+	var list []imported
+	told := map[string]bool{}
+	for _, i := range im.list {
+		// An __init__.py that holds something may define the name.
+		if i.name && !m.emptyInits[path.Dir(i.path)] {
+			continue
+		}
+		at := i.path
+		if there(at) {
+			continue
+		}
+		for up := path.Dir(at); up != "." && !there(up); up = path.Dir(up) {
+			at = up
+		}
+		// Above the package there is nothing to be missing.
+		if !there(path.Dir(at)) || told[at] {
+			continue
+		}
+		told[at] = true
+		list = append(list, imported{path: at, by: i.by})
+	}
+	return list
+}
