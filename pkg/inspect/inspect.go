@@ -193,7 +193,7 @@ func check(d job.Drop, jobFile job.Object, file *jobspec.File, p policy.Policy) 
 			}
 		}
 	}
-	r.Violations = append(r.Violations, file.Check()...)
+	r.Violations = append(r.Violations, file.Check(nil)...)
 	if r.Incomplete() {
 		// The package is waited for: it is missing, and that is no fault yet.
 		r.Violations = slices.DeleteFunc(r.Violations, func(v job.Violation) bool { return v.Rule == "packages-required" })

@@ -1,128 +1,224 @@
 package jobspec
 
 import (
-	"regexp"
+	_ "embed"
+	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
-// regions lists the training regions that the service's release notes name. It
-// is not complete by promise, so a region that is missing here earns a warning
-// only.
-func regions() []string {
-	return []string{
-		"asia-east1", "asia-east2", "asia-northeast1", "asia-northeast2", "asia-northeast3", "asia-south1", "asia-southeast1",
-		"australia-southeast1",
-		"europe-north1", "europe-west1", "europe-west2", "europe-west3", "europe-west4", "europe-west6",
-		"northamerica-northeast1", "southamerica-east1",
-		"us-central1", "us-east1", "us-east4", "us-west1", "us-west2", "us-west3",
-	}
+// Catalogue is what is known of the service's choices: data, since they change
+// and no list of them was ever complete. A name that looks right and is not in
+// it earns a warning only. An operator adds to it with [Catalogue.With]; its
+// JSON is that of catalogue.json in this package.
+type Catalogue struct {
+	// Date is the day (YYYY-MM-DD) up to which the sources were read.
+	Date string `json:"date"`
+	// Sources says where the entries come from.
+	Sources  []string  `json:"sources"`
+	Machines []Machine `json:"machines"`
+	Regions  []Region  `json:"regions"`
+	Runtimes []Runtime `json:"runtimes"`
+	Pythons  []Python  `json:"pythons"`
 }
 
-// version is a runtime version, MAJOR.MINOR.
-type version struct{ major, minor int }
+// Machine is machine types that are alike in everything that is checked.
+type Machine struct {
+	Names    []string `json:"names"`
+	Category Category `json:"category"`
+	// Accelerators maps an accelerator to the numbers of it that one machine
+	// can have: an empty list says that it can have none. Of an accelerator
+	// that is missing nothing is known.
+	Accelerators map[string][]int64 `json:"accelerators,omitempty"`
+	// Deduced says that no source states Accelerators: a contradiction is then
+	// a warning, not an error.
+	Deduced bool `json:"deduced,omitempty"`
+}
 
-// versionFormat also takes a patch number: whether the service does is not
+// Category is a kind of machine types. Those of one job must not mix the first
+// two.
+type Category string
+
+// The categories. TPU goes with either of the others.
+const (
+	Legacy        Category = "legacy"
+	ComputeEngine Category = "Compute Engine"
+	TPU           Category = "TPU"
+)
+
+// Region is a region that trains.
+type Region struct {
+	Name string `json:"name"`
+	// TPU tells that it has TPUs.
+	TPU bool `json:"tpu,omitempty"`
+}
+
+// Runtime is a runtime version.
+type Runtime struct {
+	Version string `json:"version"` // MAJOR.MINOR
+	// Ended is the day (YYYY-MM-DD) since when the service no longer trains
+	// with it, if any.
+	Ended string `json:"ended,omitempty"`
+	// TPU is yes or no; empty is not known.
+	TPU string `json:"tpu,omitempty"`
+}
+
+// Python is a Python version with the runtime versions that have it: from From
+// to To, both included; an empty one is no bound.
+type Python struct {
+	Version string `json:"version"`
+	From    string `json:"from,omitempty"`
+	To      string `json:"to,omitempty"`
+}
+
+//go:embed catalogue.json
+var catalogueJSON []byte
+
+// Parsing takes some hundred microseconds, which a cold start need not spend.
+var defaultCatalogue = sync.OnceValue(func() *Catalogue {
+	c := new(Catalogue)
+	if err := json.Unmarshal(catalogueJSON, c); err != nil {
+		panic("jobspec: catalogue.json: " + err.Error()) // a test reads it
+	}
+	return c
+})
+
+// DefaultCatalogue gives the catalogue that jobdrop brings. It is shared: to
+// change it, use [Catalogue.With].
+func DefaultCatalogue() *Catalogue { return defaultCatalogue() }
+
+// With gives a catalogue that has more's entries, too. Where both have an entry
+// of the same name, more's counts. Neither is changed.
+func (c *Catalogue) With(more Catalogue) *Catalogue {
+	out := &Catalogue{
+		Date:     c.Date,
+		Sources:  slices.Concat(more.Sources, c.Sources),
+		Machines: slices.Concat(more.Machines, c.Machines),
+		Regions:  slices.Concat(more.Regions, c.Regions),
+		Runtimes: slices.Concat(more.Runtimes, c.Runtimes),
+		Pythons:  slices.Concat(more.Pythons, c.Pythons),
+	}
+	if more.Date != "" {
+		out.Date = more.Date
+	}
+	return out
+}
+
+func (c *Catalogue) machine(name string) (Machine, bool) {
+	for _, m := range c.Machines {
+		if slices.Contains(m.Names, name) {
+			return m, true
+		}
+	}
+	return Machine{}, false
+}
+
+func (c *Catalogue) machineNames() []string {
+	var names []string
+	for _, m := range c.Machines {
+		names = append(names, m.Names...)
+	}
+	return names
+}
+
+// category tells the category of a machine type, of one that is not in the
+// catalogue by the look of its name; empty is not known.
+func (c *Catalogue) category(name string) Category {
+	m, ok := c.machine(name)
+	switch {
+	case ok:
+		return m.Category
+	case strings.Contains(name, "tpu"):
+		return TPU
+	case strings.Contains(name, "-"):
+		return ComputeEngine
+	case strings.Contains(name, "_"):
+		return Legacy
+	}
+	return ""
+}
+
+func (c *Catalogue) region(name string) (Region, bool) {
+	for _, r := range c.Regions {
+		if r.Name == name {
+			return r, true
+		}
+	}
+	return Region{}, false
+}
+
+func (c *Catalogue) regionNames() []string {
+	var names []string
+	for _, r := range c.Regions {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+func (c *Catalogue) runtime(v version) (Runtime, bool) {
+	for _, r := range c.Runtimes {
+		if w, ok := parseVersion(r.Version); ok && w.major == v.major && w.minor == v.minor {
+			return r, true
+		}
+	}
+	return Runtime{}, false
+}
+
+func (c *Catalogue) python(name string) (Python, bool) {
+	for _, p := range c.Pythons {
+		if p.Version == name {
+			return p, true
+		}
+	}
+	return Python{}, false
+}
+
+// has tells whether a runtime version has the Python version.
+func (p Python) has(v version) bool {
+	from, bounded := parseVersion(p.From)
+	if bounded && v.less(from) {
+		return false
+	}
+	to, bounded := parseVersion(p.To)
+	return !bounded || !to.less(v)
+}
+
+// runtimes says in words which runtime versions have the Python version.
+func (p Python) runtimes() string {
+	switch {
+	case p.From == "":
+		return p.To + " or earlier"
+	case p.To == "":
+		return p.From + " or later"
+	}
+	return p.From + " to " + p.To
+}
+
+// version is a runtime version. Whether the service takes a patch number is not
 // documented.
-var versionFormat = regexp.MustCompile(`^[0-9]{1,4}\.[0-9]{1,4}(\.[0-9]{1,4})?$`)
+type version struct {
+	major, minor int
+	patch        bool
+}
 
 func parseVersion(text string) (version, bool) {
-	if !versionFormat.MatchString(text) {
+	parts := strings.Split(text, ".")
+	if len(parts) < 2 || len(parts) > 3 {
 		return version{}, false
 	}
-	parts := strings.Split(text, ".")
-	major, _ := strconv.Atoi(parts[0])
-	minor, _ := strconv.Atoi(parts[1])
-	return version{major, minor}, true
+	var numbers [3]int
+	for i, part := range parts {
+		n, err := strconv.ParseUint(part, 10, 32)
+		if err != nil || len(part) > 4 {
+			return version{}, false
+		}
+		numbers[i] = int(n)
+	}
+	return version{numbers[0], numbers[1], len(parts) == 3}, true
 }
 
 func (v version) less(w version) bool {
 	return v.major < w.major || v.major == w.major && v.minor < w.minor
-}
-
-// knownRuntime tells whether a runtime version is known to have existed.
-func knownRuntime(v version) bool {
-	return v.major == 1 && v.minor <= 15 && v.minor != 3 || v.major == 2 && v.minor >= 1 && v.minor <= 11
-}
-
-// pythonRange is the runtime versions that have a Python version.
-type pythonRange struct {
-	python   string
-	from, to version
-	text     string
-}
-
-// pythons is the manual's table ("Running a training job", pythonVersion) for
-// 3.5 and 3.7; 2.7, which it no longer names, is from TrainingInput's reference.
-func pythons() []pythonRange {
-	return []pythonRange{
-		{"3.7", version{1, 15}, version{9999, 0}, "1.15 or later"},
-		{"3.5", version{1, 13}, version{1, 14}, "1.13 to 1.14"},
-		{"2.7", version{0, 0}, version{1, 15}, "1.15 or earlier"},
-	}
-}
-
-func pythonNames() string {
-	var list []string
-	for _, p := range pythons() {
-		list = append(list, p.python)
-	}
-	return strings.Join(list, ", ")
-}
-
-// category of a machine type; types of one job must not mix the first two.
-type category string
-
-const (
-	legacyMachine  category = "legacy"
-	computeMachine category = "Compute Engine"
-	tpuMachine     category = "TPU" // goes with either
-	unknownMachine category = ""
-)
-
-var (
-	legacyName  = regexp.MustCompile(`^(?:standard|large_model|complex_model_[sml])(?:_(?:gpu|p100|v100))?$`)
-	computeName = regexp.MustCompile(`^[a-z][a-z0-9]*(?:-[a-z0-9]+)+$`)
-)
-
-func categoryOf(machine string) category {
-	switch {
-	case strings.Contains(machine, "tpu"):
-		return tpuMachine
-	case legacyName.MatchString(machine):
-		return legacyMachine
-	case computeName.MatchString(machine):
-		return computeMachine
-	}
-	return unknownMachine
-}
-
-// bucketFault tells why a name can't be a bucket's (Cloud Storage, "Bucket
-// names"), "" if it can.
-func bucketFault(name string) string {
-	for _, r := range name {
-		if !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.') {
-			return "a bucket's name holds only lowercase letters, digits, dashes, underscores and dots"
-		}
-	}
-	if strings.Trim(name, "-_.") != name || name == "" {
-		return "a bucket's name begins and ends with a letter or a digit"
-	}
-	if len(name) > 222 {
-		return "a bucket's name has at most 222 characters"
-	}
-	parts := strings.Split(name, ".")
-	numbers := 0
-	for _, part := range parts {
-		if len(part) > 63 {
-			return "each part of a bucket's name has at most 63 characters"
-		}
-		if part != "" && strings.Trim(part, "0123456789") == "" {
-			numbers++
-		}
-	}
-	if len(parts) == 4 && numbers == 4 {
-		return "a bucket's name is no IP address"
-	}
-	return ""
 }

@@ -2,6 +2,8 @@ package jobspec
 
 import (
 	"iter"
+	"maps"
+	"slices"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -14,113 +16,155 @@ type rule struct {
 }
 
 // jobRules are about the job as a whole and run always.
-func jobRules() []rule {
-	return []rule{
-		{"job-id-format", jobIDFormat},
-		{"job-id-length", jobIDLength},
-		{"label-count", labelCount},
-		{"label-key", labelKey},
-		{"label-value", labelValue},
-		{"label-reserved", labelReserved},
-		{"training-input-required", trainingInputRequired},
-		{"pin", pins},
-		{"pin-twice", pinTwice},
-		{"notify-route", notifyRoute},
-	}
+var jobRules = [...]rule{
+	{"job-id-format", jobIDFormat},
+	{"job-id-length", jobIDLength},
+	{"label-count", labelCount},
+	{"label-key", labelKey},
+	{"label-value", labelValue},
+	{"label-value-narrow", labelValueNarrow},
+	{"label-reserved", labelReserved},
+	{"training-input-required", trainingInputRequired},
+	{"pin", pins},
+	{"pin-twice", pinTwice},
+	{"notify-route", notifyRoute},
 }
 
 // trainingRules run if there is a trainingInput.
-func trainingRules() []rule {
-	return []rule{
-		{"region-required", regionRequired},
-		{"region-format", regionFormat},
-		{"region-unknown", regionUnknown},
+var trainingRules = [...]rule{
+	{"region-required", regionRequired},
+	{"region-format", regionFormat},
+	{"region-unknown", regionUnknown},
 
-		{"scale-tier-required", scaleTierRequired},
-		{"master-type-required", masterTypeRequired},
-		{"custom-tier-only", customTierOnly},
-		{"replica-count", replicaCount},
-		{"replica-type-required", replicaTypeRequired},
-		{"replica-type-unused", replicaTypeUnused},
-		{"machine-category", machineCategory},
-		{"machine-unknown", machineUnknown},
-		{"evaluator-count", evaluatorCount},
+	{"scale-tier-required", scaleTierRequired},
+	{"master-type-required", masterTypeRequired},
+	{"custom-tier-only", customTierOnly},
+	{"machine-unused", machineUnused},
+	{"replica-count", replicaCount},
+	{"replica-type-required", replicaTypeRequired},
+	{"replica-type-unused", replicaTypeUnused},
+	{"machine-format", machineFormat},
+	{"machine-unknown", machineUnknown},
+	{"machine-category", machineCategory},
+	{"evaluator-count", evaluatorCount},
 
-		{"packages-required", packagesRequired},
-		{"package-count", packageCount},
-		{"package-uri", packageURI},
-		{"package-name-twice", packageNameTwice},
-		{"package-extension", packageExtension},
-		{"python-module-required", pythonModuleRequired},
-		{"python-module-format", pythonModuleFormat},
-		{"runtime-version-required", runtimeVersionRequired},
-		{"runtime-version-format", runtimeVersionFormat},
-		{"runtime-version-unknown", runtimeVersionUnknown},
-		{"python-version-required", pythonVersionRequired},
-		{"python-version", pythonVersion},
-		{"python-for-runtime", pythonForRuntime},
-		{"image-excludes-runtime", imageExcludesRuntime},
+	{"packages-required", packagesRequired},
+	{"package-count", packageCount},
+	{"package-uri", packageURI},
+	{"package-name-twice", packageNameTwice},
+	{"package-extension", packageExtension},
+	{"python-module-required", pythonModuleRequired},
+	{"python-module-format", pythonModuleFormat},
+	{"runtime-version-required", runtimeVersionRequired},
+	{"runtime-version-format", runtimeVersionFormat},
+	{"runtime-version-patch", runtimeVersionPatch},
+	{"runtime-version-unknown", runtimeVersionUnknown},
+	{"runtime-version-ended", runtimeVersionEnded},
+	{"python-version-required", pythonVersionRequired},
+	{"python-version", pythonVersion},
+	{"python-for-runtime", pythonForRuntime},
+	{"image-excludes-runtime", imageExcludesRuntime},
+	{"image-excludes-python", imageExcludesPython},
+	{"image-registry", imageRegistry},
 
-		{"job-dir-format", jobDirFormat},
-		{"max-wait-time", maxWait},
-		{"max-running-time", maxRunning},
-		{"priority-range", priorityRange},
-		{"service-account-format", serviceAccountFormat},
-		{"network-format", networkFormat},
-		{"kms-key-format", kmsKeyFormat},
+	{"job-dir-format", jobDirFormat},
+	{"bucket-format", bucketFormat},
+	{"bucket-length", bucketLength},
+	{"object-name", objectName},
+	{"duration-format", durationFormat},
+	{"max-wait-time", maxWait},
+	{"max-running-time", maxRunning},
+	{"priority-range", priorityRange},
+	{"service-account-format", serviceAccountFormat},
+	{"network-format", networkFormat},
+	{"kms-key-format", kmsKeyFormat},
+	{"kms-key-region", kmsKeyRegion},
 
-		{"args-exclusive", argsExclusive},
-		{"container-needs-image", containerNeedsImage},
-		{"chief-unused", chiefUnused},
-		{"accelerator-complete", acceleratorComplete},
-		{"accelerator-count", acceleratorCount},
-		{"accelerator-machine", acceleratorMachine},
-		{"disk-type", diskType},
-		{"disk-size", diskSize},
+	{"args-exclusive", argsExclusive},
+	{"container-needs-image", containerNeedsImage},
+	{"chief-unused", chiefUnused},
+	{"accelerator-complete", acceleratorComplete},
+	{"accelerator-count", acceleratorCount},
+	{"accelerator-legacy", acceleratorLegacy},
+	{"accelerator-unused", acceleratorUnused},
+	{"accelerator-machine", acceleratorMachine},
+	{"tpu-worker-count", tpuWorkerCount},
+	{"tpu-accelerator", tpuAccelerator},
+	{"tpu-tf-version-required", tpuTFVersionRequired},
+	{"tpu-tf-version-format", tpuTFVersionFormat},
+	{"tpu-tf-version-unused", tpuTFVersionUnused},
+	{"tpu-runtime", tpuRuntime},
+	{"tpu-region", tpuRegion},
+	{"disk-type", diskType},
+	{"disk-size", diskSize},
 
-		{"goal-required", goalRequired},
-		{"params-required", paramsRequired},
-		{"trial-count", trialCount},
-		{"parallel-trials", parallelTrials},
-		{"param-name-required", paramNameRequired},
-		{"param-name-twice", paramNameTwice},
-		{"param-name-in-args", paramNameInArgs},
-		{"param-type-required", paramTypeRequired},
-		{"param-bounds", paramBounds},
-		{"param-bounds-order", paramBoundsOrder},
-		{"param-bounds-integer", paramBoundsInteger},
-		{"param-log-scale", paramLogScale},
-		{"param-categories", paramCategories},
-		{"param-values", paramValues},
-		{"param-unused", paramUnused},
-		{"grid-search", gridSearch},
-	}
+	{"goal-required", goalRequired},
+	{"params-required", paramsRequired},
+	{"trial-count", trialCount},
+	{"parallel-trials", parallelTrials},
+	{"param-name-required", paramNameRequired},
+	{"param-name-twice", paramNameTwice},
+	{"param-name-in-args", paramNameInArgs},
+	{"param-type-required", paramTypeRequired},
+	{"param-bounds", paramBounds},
+	{"param-bounds-order", paramBoundsOrder},
+	{"param-bounds-integer", paramBoundsInteger},
+	{"param-log-scale", paramLogScale},
+	{"param-categories", paramCategories},
+	{"param-values", paramValues},
+	{"param-values-count", paramValuesCount},
+	{"param-values-order", paramValuesOrder},
+	{"param-unused", paramUnused},
+	{"grid-search", gridSearch},
 }
 
 // Check runs every rule over Spec and Options as they stand now and returns
-// what they find, sorted by position. Package names have been resolved before:
-// every entry of packageUris is then a gs:// URI. Fields that [Parse] could not
-// read are left out; it has reported them.
-func (f *File) Check() []job.Violation {
-	c := &check{f: f, spec: &f.Spec, in: f.Spec.TrainingInput, out: &violations{}}
-	rules := jobRules()
-	if c.in != nil {
-		rules = append(rules, trainingRules()...)
+// what they find, sorted by position; nil stands for [DefaultCatalogue].
+// Package names have been resolved before: every entry of packageUris is then a
+// gs:// URI. Fields that [Parse] or [File.SetMetadata] could not read are left
+// out; they have reported them.
+func (f *File) Check(catalogue *Catalogue) []job.Violation {
+	return f.check(catalogue, jobRules[:], trainingRules[:])
+}
+
+func (f *File) check(catalogue *Catalogue, always, training []rule) []job.Violation {
+	if catalogue == nil {
+		catalogue = DefaultCatalogue()
 	}
-	for _, r := range rules {
-		c.rule = r.name
-		r.check(c)
+	c := &check{f: f, spec: &f.Spec, in: f.Spec.TrainingInput, known: catalogue}
+	if len(f.Spec.Labels) > 0 {
+		c.labels = slices.Sorted(maps.Keys(f.Spec.Labels))
+	}
+	c.run(always)
+	if c.in != nil {
+		c.roles = [4]role{
+			{"master", c.in.MasterType, 1, c.in.MasterConfig},
+			{"worker", c.in.WorkerType, c.in.WorkerCount, c.in.WorkerConfig},
+			{"parameterServer", c.in.ParameterServerType, c.in.ParameterServerCount, c.in.ParameterServerConfig},
+			{"evaluator", c.in.EvaluatorType, c.in.EvaluatorCount, c.in.EvaluatorConfig},
+		}
+		c.run(training)
 	}
 	return c.out.sorted()
 }
 
 // check is what a rule sees.
 type check struct {
-	f    *File
-	spec *job.Spec
-	in   *job.TrainingInput // never nil in a training rule
-	rule string
-	out  *violations
+	f      *File
+	spec   *job.Spec
+	labels []string           // the labels' keys, sorted
+	in     *job.TrainingInput // never nil in a training rule
+	roles  [4]role            // the master, then the kinds of replicas that have a count
+	known  *Catalogue
+	rule   string
+	out    violations
+}
+
+func (c *check) run(rules []rule) {
+	for _, r := range rules {
+		c.rule = r.name
+		r.check(c)
+	}
 }
 
 // fail reports v of field under the running rule.
@@ -143,7 +187,7 @@ func (c *check) withoutImage() bool {
 	return !c.in.HasImage() && !c.f.silent("trainingInput.masterConfig.imageUri")
 }
 
-// custom tells whether the tier is surely not the one that takes machines.
+// notCustom tells whether the tier is surely not the one that takes machines.
 func (c *check) notCustom() bool {
 	tier := c.in.ScaleTier
 	return tier != "" && tier != "SCALE_TIER_UNSPECIFIED" && tier != "CUSTOM"
@@ -161,31 +205,45 @@ func (r role) typeField() string   { return "trainingInput." + r.name + "Type" }
 func (r role) countField() string  { return "trainingInput." + r.name + "Count" }
 func (r role) configField() string { return "trainingInput." + r.name + "Config" }
 
-// roles gives the master, then the three kinds of replicas that have a count.
-func (c *check) roles() []role {
-	return append([]role{{"master", c.in.MasterType, 1, c.in.MasterConfig}}, c.counted()...)
+// image is the image that the role's replicas run, the master's by default
+// (reference, workerConfig and its like).
+func (c *check) image(r role) string {
+	if r.config != nil && r.config.ImageURI != "" {
+		return r.config.ImageURI
+	}
+	if c.in.MasterConfig != nil {
+		return c.in.MasterConfig.ImageURI
+	}
+	return ""
 }
 
-func (c *check) counted() []role {
-	return []role{
-		{"worker", c.in.WorkerType, c.in.WorkerCount, c.in.WorkerConfig},
-		{"parameterServer", c.in.ParameterServerType, c.in.ParameterServerCount, c.in.ParameterServerConfig},
-		{"evaluator", c.in.EvaluatorType, c.in.EvaluatorCount, c.in.EvaluatorConfig},
+// counted gives the kinds of replicas that have a count.
+func (c *check) counted() []role { return c.roles[1:] }
+
+// failFor fails for a role that has replicas and warns for one that has none:
+// what is said of those has no effect, and the service may well take it.
+func (c *check) failFor(r role, field string, v job.Violation) {
+	if r.count == 0 {
+		v.Severity = job.Warning
 	}
+	c.fail(field, v)
 }
 
 const paramsField = "trainingInput.hyperparameters.params"
 
-// params yields each hyperparameter with its path.
-func (c *check) params() iter.Seq2[string, *job.ParameterSpec] {
-	return func(yield func(string, *job.ParameterSpec) bool) {
+// params yields each hyperparameter with its index in params.
+func (c *check) params() iter.Seq2[int, *job.ParameterSpec] {
+	return func(yield func(int, *job.ParameterSpec) bool) {
 		if c.in.Hyperparameters == nil {
 			return
 		}
 		for i := range c.in.Hyperparameters.Params {
-			if !yield(element(paramsField, i), &c.in.Hyperparameters.Params[i]) {
+			if !yield(i, &c.in.Hyperparameters.Params[i]) {
 				return
 			}
 		}
 	}
 }
+
+// param is the path of a hyperparameter's field.
+func param(i int, name string) string { return element(paramsField, i) + "." + name }

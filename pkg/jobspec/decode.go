@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,13 +35,6 @@ type decoder struct {
 	visited int
 }
 
-func (d *decoder) document(root *yaml.Node) {
-	d.f.places[""] = place{pos: position(root)}
-	var doc document
-	d.value(root, reflect.ValueOf(&doc).Elem(), "", "")
-	d.f.Spec, d.f.Options = doc.Spec, doc.Options
-}
-
 // spend counts one visited node and tells whether there may be more.
 func (d *decoder) spend(n *yaml.Node) bool {
 	d.visited++
@@ -48,7 +42,7 @@ func (d *decoder) spend(n *yaml.Node) bool {
 		v := d.f.Violation("", job.Violation{
 			Rule:    "file-nodes",
 			Allowed: fmt.Sprintf("at most %d values, those behind aliases counted at each use", maxNodes),
-			Message: "the job file describes too many values",
+			Message: d.f.kind.file + " describes too many values",
 			Remedy:  "shorten the lists, or write out what the aliases stand for",
 		})
 		v.Position = position(n)
@@ -74,7 +68,8 @@ func (d *decoder) warn(field string, v job.Violation) {
 func (d *decoder) note(field string, key, value *yaml.Node) {
 	p := place{pos: position(value)}
 	value = target(value)
-	if value.Kind == yaml.ScalarNode && !isNull(value) {
+	p.null = isNull(value)
+	if value.Kind == yaml.ScalarNode && !p.null {
 		p.text = value.Value
 	} else if key != nil {
 		p.pos = position(key)
@@ -89,7 +84,7 @@ func target(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-func (d *decoder) value(n *yaml.Node, out reflect.Value, field, enum string) {
+func (d *decoder) value(n *yaml.Node, out reflect.Value, field string, enum []string) {
 	n = target(n)
 	if isNull(n) {
 		return // gcloud drops it
@@ -136,7 +131,7 @@ func (d *decoder) shape(n *yaml.Node, field, want, remedy string) {
 	}
 	subject := field
 	if field == "" {
-		subject = "the job file"
+		subject = d.f.kind.file
 	}
 	d.fail(field, job.Violation{
 		Rule:    "shape",
@@ -152,44 +147,48 @@ type pair struct {
 	merged     bool
 }
 
-// pairs lists a mapping's entries: its own first, since those beat merged ones.
-func (d *decoder) pairs(n *yaml.Node, field string) []pair {
-	var own, merged []pair
+// pairs adds a mapping's entries to a list: its own first, since those beat
+// merged ones. A mapping may merge itself; [decoder.spend] ends that.
+func (d *decoder) pairs(list []pair, n *yaml.Node, field string, merged bool) []pair {
+	merges := false
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := n.Content[i], n.Content[i+1]
-		if !d.spend(key) {
-			return nil
+		if !d.spend(n.Content[i]) {
+			return list
 		}
-		if key.ShortTag() != "!!merge" {
-			own = append(own, pair{key: key, value: value})
-			continue
-		}
-		sources := []*yaml.Node{value}
-		if list := target(value); list.Kind == yaml.SequenceNode {
-			sources = list.Content
-		}
-		for _, source := range sources {
-			if source = target(source); source.Kind != yaml.MappingNode {
-				d.fail(join(field, "<<"), job.Violation{
-					Rule:    "shape",
-					Message: "<< takes a mapping to merge, or a list of them",
-					Remedy:  "write <<: *name, with &name at a mapping above",
-				})
-				continue
-			}
-			for _, p := range d.pairs(source, field) {
-				p.merged = true
-				merged = append(merged, p)
-			}
+		if n.Content[i].ShortTag() == "!!merge" {
+			merges = true
+		} else {
+			list = append(list, pair{n.Content[i], n.Content[i+1], merged})
 		}
 	}
-	return append(own, merged...)
+	for i := 0; merges && i+1 < len(n.Content); i += 2 {
+		if n.Content[i].ShortTag() != "!!merge" {
+			continue
+		}
+		sources := n.Content[i+1 : i+2]
+		if value := target(sources[0]); value.Kind == yaml.SequenceNode {
+			sources = value.Content
+		}
+		for _, source := range sources {
+			if source = target(source); source.Kind == yaml.MappingNode {
+				list = d.pairs(list, source, field, true)
+				continue
+			}
+			d.fail(join(field, "<<"), job.Violation{
+				Rule:    "shape",
+				Message: "<< takes a mapping to merge, or a list of them",
+				Remedy:  "write <<: *name, with &name at a mapping above",
+			})
+		}
+	}
+	return list
 }
 
-// entries yields a mapping's entries with text keys, each key once.
-func (d *decoder) entries(n *yaml.Node, field string, canonical func(string) string, yield func(name string, p pair)) {
+// entries yields a mapping's entries with text keys, each key once: those of a
+// structure by their JSON names.
+func (d *decoder) entries(n *yaml.Node, field string, s *structure, yield func(name string, p pair)) {
 	lines := map[string]int{}
-	for _, p := range d.pairs(n, field) {
+	for _, p := range d.pairs(make([]pair, 0, len(n.Content)/2), n, field, false) {
 		key := target(p.key)
 		if key.Kind != yaml.ScalarNode || !isText(key) {
 			shown := "a list or mapping"
@@ -203,14 +202,14 @@ func (d *decoder) entries(n *yaml.Node, field string, canonical func(string) str
 			d.out.add(v)
 			continue
 		}
-		name := canonical(key.Value)
+		name := s.canonical(key.Value)
 		if first, twice := lines[name]; twice {
 			if !p.merged {
 				v := d.f.Violation(join(field, name), job.Violation{
 					Rule:    "duplicate-key",
 					Found:   show(key.Value),
 					Message: fmt.Sprintf("%s stands twice, in line %d and in line %d", show(name), first, p.key.Line),
-					Remedy:  "keep one of the two; gcloud would take the first",
+					Remedy:  d.f.kind.twice,
 				})
 				v.Position = position(p.key)
 				d.out.add(v)
@@ -227,24 +226,13 @@ func (d *decoder) structure(n *yaml.Node, out reflect.Value, field string) {
 		d.shape(n, field, "a mapping of names to values", "write each field on a line of its own, indented, as name: value")
 		return
 	}
-	members := membersOf(out.Type())
-	canonical := func(name string) string {
-		if _, ok := members[name]; ok {
-			return name
-		}
-		if camel := camelCase(name); camel != name {
-			if _, ok := members[camel]; ok {
-				return camel
-			}
-		}
-		return name
-	}
-	d.entries(n, field, canonical, func(name string, p pair) {
+	s := d.f.kind.structures()[out.Type()]
+	d.entries(n, field, s, func(name string, p pair) {
 		path := join(field, name)
 		d.note(path, p.key, p.value)
-		m, ok := members[name]
+		m, ok := s.member(name)
 		if !ok {
-			d.unknown(field, name, p, members)
+			d.unknown(field, name, p, s)
 			return
 		}
 		if written := target(p.key).Value; written != name {
@@ -259,15 +247,31 @@ func (d *decoder) structure(n *yaml.Node, out reflect.Value, field string) {
 	})
 }
 
+// canonical gives the JSON name of a member as people write it.
+func (s *structure) canonical(name string) string {
+	if s == nil {
+		return name
+	}
+	if _, ok := s.byName[name]; ok {
+		return name
+	}
+	if camel := camelCase(name); camel != name {
+		if _, ok := s.byName[camel]; ok {
+			return camel
+		}
+	}
+	return name
+}
+
 // unknown reports a key that no field of the structure has.
-func (d *decoder) unknown(field, name string, p pair, members map[string]member) {
+func (d *decoder) unknown(field, name string, p pair, s *structure) {
 	path := join(field, name)
 	if d.out.full() { // the suggestion would cost time and not be shown
 		d.fail(path, job.Violation{})
 		return
 	}
 	key := position(p.key)
-	if field == "" && outputOnly(camelCase(name)) {
+	if field == "" && !d.f.other.IsValid() && outputOnly(camelCase(name)) {
 		v := d.f.Violation(path, job.Violation{
 			Rule:     "output-only",
 			Severity: job.Warning,
@@ -281,12 +285,12 @@ func (d *decoder) unknown(field, name string, p pair, members map[string]member)
 	v := job.Violation{Rule: "unknown-field"}
 	where := printable(text.Shorten(field, maxShown))
 	if field == "" {
-		where = "a job"
+		where = d.f.kind.whole
 	}
 	v.Message = fmt.Sprintf("%s is no field of %s", show(name), where)
 	v.Remedy = "remove it"
-	switch places := placesOf(name); {
-	case field == "" && camelCase(name) == "predictionInput":
+	switch places := placesOf(name, d.f.kind.spots()); {
+	case field == "" && !d.f.other.IsValid() && camelCase(name) == "predictionInput":
 		v.Rule = "training-only"
 		v.Message = "predictionInput describes a batch prediction, which jobdrop does not run"
 		v.Remedy = "write a trainingInput, or submit the prediction with gcloud"
@@ -301,15 +305,15 @@ func (d *decoder) unknown(field, name string, p pair, members map[string]member)
 		}
 	default:
 		head, _, colon := strings.Cut(name, ":")
-		if _, ok := members[head]; colon && ok {
+		if _, ok := s.byName[head]; colon && ok {
 			v.Remedy = "write a space or a line break after " + head + ":"
 			d.f.excused[join(field, head)] = true
-		} else if close := closest(name, names(members)); close != "" {
+		} else if close := closest(name, s.names); close != "" {
 			v.Remedy = "write " + close
 			v.Message += "; did you mean " + close + "?"
 			d.f.excused[join(field, close)] = true
 		} else {
-			v.Allowed = strings.Join(names(members), ", ")
+			v.Allowed = strings.Join(s.names, ", ")
 		}
 	}
 	d.f.unreadable[path] = true
@@ -334,14 +338,14 @@ func (d *decoder) mapping(n *yaml.Node, out reflect.Value, field string) {
 		return
 	}
 	out.Set(reflect.MakeMap(out.Type()))
-	d.entries(n, field, func(name string) string { return name }, func(name string, p pair) {
+	d.entries(n, field, nil, func(name string, p pair) {
 		path := join(field, name)
 		d.note(path, p.key, p.value)
 		if isNull(target(p.value)) {
 			return
 		}
 		v := reflect.New(out.Type().Elem()).Elem()
-		d.value(p.value, v, path, "")
+		d.value(p.value, v, path, nil)
 		if !d.f.unreadable[path] {
 			out.SetMapIndex(reflect.ValueOf(name), v)
 		}
@@ -363,7 +367,7 @@ func (d *decoder) list(n *yaml.Node, out reflect.Value, field string) {
 				Remedy:  "write a list, each entry on a line of its own after '- '",
 			})
 		}
-		d.value(n, out.Index(0), path, "")
+		d.value(n, out.Index(0), path, nil)
 		return
 	default:
 		d.shape(n, field, "a list", "write each entry on a line of its own after '- '")
@@ -384,16 +388,26 @@ func (d *decoder) list(n *yaml.Node, out reflect.Value, field string) {
 			})
 			continue
 		}
-		d.value(item, out.Index(i), path, "")
+		d.value(item, out.Index(i), path, nil)
 	}
 }
 
 // Words and numbers that are text to newer parsers, but not in YAML 1.1, which
 // gcloud reads.
-var (
-	oldBoolean     = regexp.MustCompile(`^(?:yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF)$`)
-	oldSexagesimal = regexp.MustCompile(`^[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$`)
-)
+
+func isOldBoolean(s string) bool {
+	switch s {
+	case "yes", "Yes", "YES", "no", "No", "NO", "on", "On", "ON", "off", "Off", "OFF":
+		return true
+	}
+	return false
+}
+
+var oldSexagesimal = regexp.MustCompile(`^[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$`)
+
+func isSexagesimal(s string) bool {
+	return strings.Contains(s, ":") && oldSexagesimal.MatchString(s)
+}
 
 func isPlain(n *yaml.Node) bool {
 	const marked = yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle | yaml.TaggedStyle
@@ -401,10 +415,10 @@ func isPlain(n *yaml.Node) bool {
 }
 
 func isText(n *yaml.Node) bool {
-	return n.ShortTag() == "!!str" && !(isPlain(n) && (oldBoolean.MatchString(n.Value) || oldSexagesimal.MatchString(n.Value)))
+	return n.ShortTag() == "!!str" && !(isPlain(n) && (isOldBoolean(n.Value) || isSexagesimal(n.Value)))
 }
 
-func (d *decoder) text(n *yaml.Node, out reflect.Value, field, enum string) {
+func (d *decoder) text(n *yaml.Node, out reflect.Value, field string, enum []string) {
 	if n.Kind != yaml.ScalarNode {
 		d.shape(n, field, "text", "write one value, in quotes if in doubt")
 		return
@@ -413,22 +427,15 @@ func (d *decoder) text(n *yaml.Node, out reflect.Value, field, enum string) {
 		d.fail(field, job.Violation{
 			Rule:    "text",
 			Message: notText(n),
-			Remedy:  textRemedy(field, n),
+			Remedy:  d.textRemedy(field, n),
 		})
 		return
 	}
-	if enum == "" {
+	if len(enum) == 0 || slices.Contains(enum, n.Value) {
 		out.SetString(n.Value)
 		return
 	}
-	values := strings.Fields(enum)
-	for _, value := range values {
-		if n.Value == value {
-			out.SetString(value)
-			return
-		}
-	}
-	for _, value := range values {
+	for _, value := range enum {
 		// The service's own parser forgives case and hyphens, by luck.
 		if strings.EqualFold(strings.ReplaceAll(n.Value, "-", "_"), value) {
 			out.SetString(value)
@@ -441,7 +448,7 @@ func (d *decoder) text(n *yaml.Node, out reflect.Value, field, enum string) {
 			return
 		}
 	}
-	allowed := specified(values)
+	allowed := specified(enum)
 	v := job.Violation{
 		Rule:    "enum",
 		Allowed: strings.Join(allowed, ", "),
@@ -476,7 +483,7 @@ func notText(n *yaml.Node) string {
 			return fmt.Sprintf("YAML reads %s as the number %s, but text is expected", written, read)
 		}
 		return fmt.Sprintf("YAML reads %s as a number, but text is expected", written)
-	case tag == "!!bool" || tag == "!!str" && oldBoolean.MatchString(n.Value):
+	case tag == "!!bool" || tag == "!!str" && isOldBoolean(n.Value):
 		return fmt.Sprintf("YAML reads %s as a truth value, but text is expected", written)
 	case tag == "!!timestamp":
 		return fmt.Sprintf("YAML reads %s as a date, but text is expected", written)
@@ -487,8 +494,8 @@ func notText(n *yaml.Node) string {
 	}
 }
 
-func textRemedy(field string, n *yaml.Node) string {
-	if isDuration(field) && n.ShortTag() == "!!int" {
+func (d *decoder) textRemedy(field string, n *yaml.Node) string {
+	if d.f.kind.isDuration(field) && n.ShortTag() == "!!int" {
 		return "write the seconds with the suffix s: " + show(n.Value) + "s"
 	}
 	return "put it in quotes: " + quoted(n.Value)
@@ -508,7 +515,7 @@ func (d *decoder) boolean(n *yaml.Node, out reflect.Value, field string) {
 		case n.ShortTag() == "!!bool" && (word == "true" || word == "false"):
 			out.SetBool(word == "true")
 			return
-		case isPlain(n) && oldBoolean.MatchString(n.Value):
+		case isPlain(n) && isOldBoolean(n.Value):
 			on := word == "yes" || word == "on"
 			out.SetBool(on)
 			d.warn(field, job.Violation{

@@ -6,8 +6,9 @@
 // line, the column and the remedy. All of a file's violations are gathered in
 // one go, so that nobody repairs a file one upload at a time.
 //
-// The order is [Parse], then whatever fills in the spec from elsewhere (package
-// names, an operator's defaults), then [File.Check].
+// The order is [Parse], then whatever fills in the spec from elsewhere
+// ([File.SetMetadata], which beats the file, [File.ApplyDefaults], which the file
+// beats, and the packages' names), then [File.Check].
 package jobspec
 
 import (
@@ -39,7 +40,14 @@ type File struct {
 	// Options is what stands under the key jobdrop.
 	Options job.Options
 
+	// kind is what the file was decoded as. Of one that is no job file, other
+	// is what it was decoded into.
+	kind  *Kind
+	other reflect.Value
+
 	places map[string]place
+	// origins tells of fields that the file does not give where they come from.
+	origins map[string]string
 	// unreadable fields have a violation already: what the rules would say of
 	// their emptiness is noise. A misspelt field excuses the one it stands for.
 	unreadable map[string]bool
@@ -50,37 +58,65 @@ type File struct {
 type place struct {
 	pos  job.Position
 	text string
+	null bool
 }
 
 // Parse decodes a job file (YAML or JSON). It never panics and always returns
 // a File, which holds what could be decoded; the violations, sorted by
 // position, say what could not.
 func Parse(name string, data []byte) (*File, []job.Violation) {
-	f := &File{
-		Name:       name,
-		places:     map[string]place{},
-		unreadable: map[string]bool{},
-		excused:    map[string]bool{},
-	}
+	f := newFile(name)
+	var doc document
+	vs := f.parse(data, reflect.ValueOf(&doc).Elem())
+	f.Spec, f.Options = doc.Spec, doc.Options
+	return f, vs.sorted()
+}
+
+// New makes a File of a job that is not read from one, as if a caller had set
+// every field.
+func New(name string, spec job.Spec) *File {
+	f := newFile(name)
+	f.Spec = spec
+	return f
+}
+
+// parse decodes data into a value of the file's kind.
+func (f *File) parse(data []byte, value reflect.Value) *violations {
 	out := &violations{}
-	root, fault := load(data)
+	root, fault := load(data, f.kind)
 	if fault != nil {
 		f.unreadable[""] = true
 		v := f.Violation("", *fault)
 		v.Position = fault.Position
 		out.add(v)
-		return f, out.sorted()
+		return out
 	}
+	f.places[""] = place{pos: position(root)}
 	d := decoder{f: f, out: out}
-	d.document(root)
-	return f, out.sorted()
+	d.value(root, value, "", nil)
+	return out
+}
+
+func newFile(name string) *File {
+	return &File{
+		Name:       name,
+		kind:       jobKind(),
+		places:     map[string]place{},
+		origins:    map[string]string{},
+		unreadable: map[string]bool{},
+		excused:    map[string]bool{},
+	}
 }
 
 // Position tells where field (a path such as
 // trainingInput.hyperparameters.params[2].type) stands in the file: a scalar's
 // value, the key of anything larger. For a field that is not there, it is the
-// position of the nearest parent that is.
+// position of the nearest parent that is; it is zero if the field was set from
+// elsewhere.
 func (f *File) Position(field string) job.Position {
+	if f.origin(field) != "" {
+		return job.Position{}
+	}
 	for {
 		if p, ok := f.places[field]; ok || field == "" {
 			return p.pos
@@ -93,7 +129,8 @@ func (f *File) Position(field string) job.Position {
 // Allowed and Remedy as there are, into a violation of field: it fills in File,
 // Field and Position, and, unless v has them, Severity (error) and Found. Found
 // is the field's present value in Spec or Options; where that says nothing, it
-// is the text in the file.
+// is the text in the file. Of a field that was set from elsewhere there is no
+// Position, and the Remedy says where it comes from.
 func (f *File) Violation(field string, v job.Violation) job.Violation {
 	v.File = f.Name
 	v.Field = printable(text.Shorten(field, 4*maxShown))
@@ -104,7 +141,35 @@ func (f *File) Violation(field string, v job.Violation) job.Violation {
 	if v.Found == "" {
 		v.Found = f.found(field)
 	}
+	if origin := f.origin(field); origin != "" {
+		if v.Remedy != "" {
+			v.Remedy += "; "
+		}
+		v.Remedy += "the value comes from " + origin
+	}
 	return v
+}
+
+// Origin tells where a field was set if that is not the file: "metadata
+// jobdrop-set-region", or the words given with the defaults.
+func (f *File) Origin(field string) string { return f.origin(field) }
+
+// Unreadable tells whether a field, or what it is in, has a violation already
+// because it could not be read: of its emptiness nothing can be said.
+func (f *File) Unreadable(field string) bool { return f.silent(field) }
+
+// origin tells where a field was set if that is not the file.
+func (f *File) origin(field string) string {
+	for len(f.origins) > 0 && field != "" {
+		if origin := f.origins[field]; origin != "" {
+			return origin
+		}
+		if _, ok := f.places[field]; ok {
+			break
+		}
+		field = parent(field)
+	}
+	return ""
 }
 
 func (f *File) found(field string) string {
@@ -120,7 +185,12 @@ func (f *File) found(field string) string {
 // current gives a scalar of Spec or Options by its path, "" if it is empty or
 // not there. The file's own text would mislead where a caller replaced it.
 func (f *File) current(field string) string {
-	v := reflect.ValueOf(document{f.Spec, f.Options})
+	v, known := f.other, structures
+	if v.IsValid() {
+		known = f.kind.structures
+	} else {
+		v = reflect.ValueOf(document{f.Spec, f.Options})
+	}
 	for field != "" {
 		for v.Kind() == reflect.Pointer {
 			if v.IsNil() {
@@ -134,7 +204,7 @@ func (f *File) current(field string) string {
 			if i := strings.IndexAny(field, ".["); i >= 0 {
 				name, rest = field[:i], strings.TrimPrefix(field[i:], ".")
 			}
-			member, ok := memberByName(v.Type(), name)
+			member, ok := known()[v.Type()].member(name)
 			if !ok {
 				return ""
 			}

@@ -1,7 +1,10 @@
 package jobspec
 
 import (
+	"encoding/json"
+	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -92,7 +95,7 @@ func TestParse(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f, vs := Parse("job.yaml", []byte(tt.data))
-			if diff := cmp.Diff([]job.Violation(nil), append(vs, f.Check()...)); diff != "" {
+			if diff := cmp.Diff([]job.Violation(nil), append(vs, f.Check(nil)...)); diff != "" {
 				t.Errorf("violations (-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff(want, f.Spec); diff != "" {
@@ -208,6 +211,7 @@ func TestParseRefuses(t *testing.T) {
 		{"alias bomb", bomb, [][]string{{":4:", "too many values"}}},
 		{"alias within itself", "trainingInput: &a\n  workerConfig:\n    <<: *a\n", [][]string{{"workerConfig.workerConfig", "no field"}}},
 		{"merge within itself", "trainingInput: &a\n  <<: *a\n", [][]string{{"too many values"}}},
+		{"merge within itself, with a field", "trainingInput: &a\n  region: us-east1\n  <<: *a\n", [][]string{{"too many values"}}},
 		{"merge of text", "trainingInput:\n  <<: a\n", [][]string{{"<< takes a mapping"}}},
 		{"alias without anchor", "jobId: a\nlabels: *x\n", [][]string{{":2:1: ", "the alias *x has no anchor"}}},
 		{"too deep", strings.Repeat("[", 40) + strings.Repeat("]", 40), [][]string{{":1:33: ", "too deeply"}}},
@@ -245,7 +249,7 @@ func TestParseRefuses(t *testing.T) {
 					}
 				}
 			}
-			f.Check()
+			f.Check(nil)
 		})
 	}
 }
@@ -271,14 +275,14 @@ func TestCheckAfterParse(t *testing.T) {
 			if !job.HasErrors(vs) {
 				t.Error("Parse accepts it")
 			}
-			if more := f.Check(); job.HasErrors(more) {
+			if more := f.Check(nil); job.HasErrors(more) {
 				t.Errorf("Check adds %v", more)
 			}
 		})
 	}
 	f, vs := Parse("job.yaml", []byte("trainingInput:\n  masterConfig: {imageUri: 5}\n  scaleTier: BASIC\n  region: us-east1\n"))
-	if !job.HasErrors(vs) || job.HasErrors(f.Check()) {
-		t.Errorf("unreadable image: got %v and %v", vs, f.Check())
+	if !job.HasErrors(vs) || job.HasErrors(f.Check(nil)) {
+		t.Errorf("unreadable image: got %v and %v", vs, f.Check(nil))
 	}
 }
 
@@ -417,8 +421,8 @@ func TestSpecMirrorsAPI(t *testing.T) {
 		fields := func(s reflect.Type) map[string]reflect.StructField {
 			m := map[string]reflect.StructField{}
 			for i := range s.NumField() {
-				if f := s.Field(i); jsonName(f) != "-" {
-					m[jsonName(f)] = f
+				if f := s.Field(i); strings.Split(f.Tag.Get("json"), ",")[0] != "-" {
+					m[strings.Split(f.Tag.Get("json"), ",")[0]] = f
 				}
 			}
 			return m
@@ -463,7 +467,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, vs := Parse("job.yaml", data)
-		vs = append(vs, file.Check()...)
+		vs = append(vs, file.Check(nil)...)
 		lines := splitLines([]byte(strings.TrimPrefix(string(data), "\ufeff")))
 		for _, v := range vs {
 			if v.Rule == "" || v.Message == "" && v.Rule != "unknown-field" || v.File != "job.yaml" || !utf8.ValidString(v.String()) || strings.ContainsAny(v.String(), "\n\r\x1b") {
@@ -476,31 +480,61 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("position outside of %d lines: %v", len(lines), v)
 			}
 			// The parser puts an empty value one past the end.
-			if width := len(lines[min(v.Line, len(lines))-1]); v.Line <= len(lines) && v.Column > width+1 {
-				t.Fatalf("position outside of line of %d bytes: %v", width, v)
+			if width := utf8.RuneCountInString(lines[min(v.Line, len(lines))-1]); v.Line <= len(lines) && v.Column > width+1 {
+				t.Fatalf("position outside of line of %d characters: %v", width, v)
+			}
+			if text := Excerpt(data, v); text != "" && (strings.Count(text, "\n") != 2 || !strings.HasSuffix(text, "^\n") || !utf8.ValidString(text)) {
+				t.Fatalf("bad excerpt %+q", text)
 			}
 		}
 	})
 }
 
-func BenchmarkParseCheck(b *testing.B) {
-	b.SetBytes(int64(len(cluster)))
-	b.ReportAllocs()
-	for b.Loop() {
-		f, vs := Parse("job.yaml", []byte(cluster))
-		if len(vs) > 0 || len(f.Check()) > 0 {
-			b.Fatal("violations")
+// BenchmarkCheck is all that is done with a usual job file, beside what the YAML
+// parser alone takes for it.
+func BenchmarkCheck(b *testing.B) {
+	b.Run("job", func(b *testing.B) {
+		b.SetBytes(int64(len(cluster)))
+		b.ReportAllocs()
+		for b.Loop() {
+			f, vs := Parse("job.yaml", []byte(cluster))
+			if len(vs) > 0 || len(f.Check(nil)) > 0 {
+				b.Fatal("violations")
+			}
 		}
-	}
+	})
+	b.Run("yaml alone", func(b *testing.B) {
+		b.SetBytes(int64(len(cluster)))
+		b.ReportAllocs()
+		for b.Loop() {
+			var v any
+			if err := yaml.Unmarshal([]byte(cluster), &v); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("1000 parameters", func(b *testing.B) {
+		var text strings.Builder
+		text.WriteString(tuning[:strings.LastIndex(tuning, "    - ")])
+		for i := range 1000 {
+			fmt.Fprintf(&text, "    - {parameterName: p%d, type: DOUBLE, minValue: 0.1, maxValue: %d, scaleType: UNIT_LOG_SCALE}\n", i, i+1)
+		}
+		data := []byte(text.String())
+		b.SetBytes(int64(len(data)))
+		b.ReportAllocs()
+		for b.Loop() {
+			f, vs := Parse("job.yaml", data)
+			if len(vs) > 0 || len(f.Check(nil)) > 0 {
+				b.Fatal("violations")
+			}
+		}
+	})
 }
 
-// BenchmarkYAML is the parser alone, for comparison.
-func BenchmarkYAML(b *testing.B) {
-	b.SetBytes(int64(len(cluster)))
-	b.ReportAllocs()
+func BenchmarkDefaultCatalogue(b *testing.B) {
 	for b.Loop() {
-		var v any
-		if err := yaml.Unmarshal([]byte(cluster), &v); err != nil {
+		var c Catalogue
+		if err := json.Unmarshal(catalogueJSON, &c); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -516,7 +550,7 @@ func BenchmarkHostile(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				f, _ := Parse("job.yaml", data)
-				f.Check()
+				f.Check(nil)
 			}
 		})
 	}
@@ -524,7 +558,7 @@ func BenchmarkHostile(b *testing.B) {
 
 func TestRuleNames(t *testing.T) {
 	seen := map[string]bool{}
-	for _, r := range append(jobRules(), trainingRules()...) {
+	for _, r := range slices.Concat(jobRules[:], trainingRules[:]) {
 		if seen[r.name] {
 			t.Errorf("rule %s stands twice", r.name)
 		}

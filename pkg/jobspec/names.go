@@ -2,77 +2,124 @@ package jobspec
 
 import (
 	"errors"
-	"maps"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/jobdrop/jobdrop/pkg/internal/text"
+	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 // member is one field of a structure.
 type member struct {
+	name  string // in JSON
 	index []int
-	enum  string
+	typ   reflect.Type
+	enum  []string // its values, if it has a set of them
 }
 
-// membersOf maps a structure's JSON names, those of embedded structures
-// included, to its fields.
-func membersOf(t reflect.Type) map[string]member {
-	members := map[string]member{}
-	for _, f := range reflect.VisibleFields(t) {
-		if !f.Anonymous {
-			members[jsonName(f)] = member{f.Index, f.Tag.Get("enum")}
-		}
+// structure is a structure of the job file; its members include those of
+// embedded structures.
+type structure struct {
+	members []member
+	byName  map[string]int // index in members
+	names   []string       // sorted
+}
+
+func (s *structure) member(name string) (member, bool) {
+	i, ok := s.byName[name]
+	if !ok {
+		return member{}, false
 	}
-	return members
+	return s.members[i], true
 }
 
-func memberByName(t reflect.Type, name string) (member, bool) {
-	for _, f := range reflect.VisibleFields(t) {
-		if !f.Anonymous && jsonName(f) == name {
-			return member{f.Index, f.Tag.Get("enum")}, true
-		}
-	}
-	return member{}, false
-}
+// structures has every structure that a job file can have.
+var structures = sync.OnceValue(func() map[reflect.Type]*structure {
+	return structuresOf(reflect.TypeFor[document](), reflect.TypeFor[job.Spec]())
+})
 
-func jsonName(f reflect.StructField) string {
-	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-	return name
-}
-
-func names(members map[string]member) []string {
-	return slices.Sorted(maps.Keys(members))
-}
-
-// placesOf lists the fields, anywhere in a job file, that have exactly this
-// name, [] standing for a list's entries: most misplaced fields are a matter of
-// indentation.
-func placesOf(name string) []string {
-	var places []string
-	var walk func(t reflect.Type, field string)
-	walk = func(t reflect.Type, field string) {
+// structuresOf has every structure that is part of some.
+func structuresOf(roots ...reflect.Type) map[reflect.Type]*structure {
+	all := map[reflect.Type]*structure{}
+	var add func(t reflect.Type)
+	add = func(t reflect.Type) {
 		switch t.Kind() {
-		case reflect.Pointer:
-			walk(t.Elem(), field)
-		case reflect.Slice:
-			walk(t.Elem(), field+"[]")
+		case reflect.Pointer, reflect.Slice:
+			add(t.Elem())
 		case reflect.Struct:
+			if all[t] != nil {
+				return
+			}
+			s := &structure{byName: map[string]int{}}
+			all[t] = s
 			for _, f := range reflect.VisibleFields(t) {
-				if f.Anonymous {
+				if f.Anonymous || !f.IsExported() {
 					continue
 				}
-				path := join(field, jsonName(f))
-				if jsonName(f) == camelCase(name) {
-					places = append(places, path)
-				}
-				walk(f.Type, path)
+				name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+				s.byName[name] = len(s.members)
+				s.names = append(s.names, name)
+				s.members = append(s.members, member{name, f.Index, f.Type, strings.Fields(f.Tag.Get("enum"))})
+				add(f.Type)
+			}
+			slices.Sort(s.names)
+		}
+	}
+	for _, t := range roots {
+		add(t)
+	}
+	return all
+}
+
+// field gives a structure's field by its JSON name, which it must have.
+func field(v reflect.Value, name string) reflect.Value {
+	m, _ := structures()[v.Type()].member(name)
+	return v.FieldByIndex(m.index)
+}
+
+// spot is a field anywhere in a job file; [] in its path stands for a list's
+// entries.
+type spot struct {
+	path string
+	member
+}
+
+// spots lists every field of a job file, those of a structure after it.
+var spots = sync.OnceValue(func() []spot { return spotsOf(reflect.TypeFor[document](), structures()) })
+
+// spotsOf lists every field of a structure, known having those within it.
+func spotsOf(root reflect.Type, known map[reflect.Type]*structure) []spot {
+	var list []spot
+	var walk func(t reflect.Type, path string)
+	walk = func(t reflect.Type, path string) {
+		switch t.Kind() {
+		case reflect.Pointer:
+			walk(t.Elem(), path)
+		case reflect.Slice:
+			walk(t.Elem(), path+"[]")
+		case reflect.Struct:
+			for _, m := range known[t].members {
+				list = append(list, spot{join(path, m.name), m})
+				walk(m.typ, join(path, m.name))
 			}
 		}
 	}
-	walk(reflect.TypeFor[document](), "")
+	walk(root, "")
+	return list
+}
+
+// placesOf lists the fields that have exactly this name: most misplaced fields
+// are a matter of indentation.
+func placesOf(name string, spots []spot) []string {
+	var places []string
+	for _, s := range spots {
+		if s.name == camelCase(name) {
+			places = append(places, s.path)
+		}
+	}
 	return places
 }
 
@@ -109,9 +156,10 @@ func closest(name string, candidates []string) string {
 	return best
 }
 
-func fold(name string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(name))
-}
+var separators = strings.NewReplacer("_", "", "-", "", " ", "")
+
+// fold drops what people write in different ways.
+func fold(name string) string { return strings.ToLower(separators.Replace(name)) }
 
 func isRange(err error) bool {
 	return errors.Is(err, strconv.ErrRange)

@@ -35,15 +35,18 @@ func paramsRequired(c *check) {
 	}
 }
 
-// trialCount: counts of trials.
+// trialCount: a deduction from what the fields count.
 func trialCount(c *check) {
 	h := c.in.Hyperparameters
 	if h == nil {
 		return
 	}
-	for field, n := range map[string]int32{"maxTrials": h.MaxTrials, "maxParallelTrials": h.MaxParallelTrials, "maxFailedTrials": h.MaxFailedTrials} {
-		if n < 0 {
-			c.fail(hyperField+"."+field, job.Violation{
+	for _, f := range [...]struct {
+		name  string
+		count int32
+	}{{"maxTrials", h.MaxTrials}, {"maxParallelTrials", h.MaxParallelTrials}, {"maxFailedTrials", h.MaxFailedTrials}} {
+		if f.count < 0 {
+			c.fail(hyperField+"."+f.name, job.Violation{
 				Message: "a number of trials can't be negative",
 				Remedy:  "write the number of trials, or remove the field for the default",
 			})
@@ -65,9 +68,9 @@ func parallelTrials(c *check) {
 
 // paramNameRequired: reference, parameterName: "Required".
 func paramNameRequired(c *check) {
-	for field, p := range c.params() {
+	for i, p := range c.params() {
 		if p.ParameterName == "" {
-			c.fail(field+".parameterName", job.Violation{
+			c.fail(param(i, "parameterName"), job.Violation{
 				Message: "the parameter has no name",
 				Remedy:  "write parameterName: and the name of the trainer's flag, e.g. learning_rate",
 			})
@@ -77,33 +80,36 @@ func paramNameRequired(c *check) {
 
 // paramNameTwice: reference, parameterName: "must be unique".
 func paramNameTwice(c *check) {
-	first := map[string]string{}
-	for field, p := range c.params() {
+	first := map[string]int{}
+	for i, p := range c.params() {
 		if p.ParameterName == "" {
 			continue
 		}
-		if other, twice := first[p.ParameterName]; twice {
-			c.fail(field+".parameterName", job.Violation{
-				Message: fmt.Sprintf("%s has the same name", strings.TrimPrefix(other, hyperField+".")),
+		if j, twice := first[p.ParameterName]; twice {
+			c.fail(param(i, "parameterName"), job.Violation{
+				Message: fmt.Sprintf("params[%d] has the same name", j),
 				Remedy:  "rename or remove one of the two",
 			})
 			continue
 		}
-		first[p.ParameterName] = field
+		first[p.ParameterName] = i
 	}
 }
 
 // paramNameInArgs: a trial passes --NAME=VALUE besides args.
 func paramNameInArgs(c *check) {
+	if c.in.Hyperparameters == nil {
+		return
+	}
 	args := map[string]int{}
 	for i, arg := range c.in.Args {
 		name, _, _ := strings.Cut(arg, "=")
 		args[name] = i
 	}
-	for field, p := range c.params() {
-		if i, there := args["--"+p.ParameterName]; there && p.ParameterName != "" {
-			c.warn(field+".parameterName", job.Violation{
-				Message: fmt.Sprintf("args[%d] sets the same flag, which each trial sets as well", i),
+	for i, p := range c.params() {
+		if j, there := args["--"+p.ParameterName]; there && p.ParameterName != "" {
+			c.warn(param(i, "parameterName"), job.Violation{
+				Message: fmt.Sprintf("args[%d] sets the same flag, which each trial sets as well", j),
 				Remedy:  "remove it from args",
 			})
 		}
@@ -113,9 +119,9 @@ func paramNameInArgs(c *check) {
 // paramTypeRequired: reference, type: "Required"; unspecified "will result in
 // an error".
 func paramTypeRequired(c *check) {
-	for field, p := range c.params() {
+	for i, p := range c.params() {
 		if p.Type == "" || p.Type == "PARAMETER_TYPE_UNSPECIFIED" {
-			c.fail(field+".type", job.Violation{
+			c.fail(param(i, "type"), job.Violation{
 				Message: "the parameter has no type",
 				Allowed: "DOUBLE, INTEGER, CATEGORICAL, DISCRETE",
 				Remedy:  "write type: and one of those allowed",
@@ -129,18 +135,18 @@ func isRanged(p *job.ParameterSpec) bool { return p.Type == "DOUBLE" || p.Type =
 // paramBounds: reference, minValue and maxValue: "Required if type is DOUBLE or
 // INTEGER".
 func paramBounds(c *check) {
-	for field, p := range c.params() {
+	for i, p := range c.params() {
 		if !isRanged(p) {
 			continue
 		}
 		if p.MinValue == nil {
-			c.fail(field+".minValue", job.Violation{
+			c.fail(param(i, "minValue"), job.Violation{
 				Message: fmt.Sprintf("a parameter of type %s needs minValue", p.Type),
 				Remedy:  "write minValue: and the least value to try",
 			})
 		}
 		if p.MaxValue == nil {
-			c.fail(field+".maxValue", job.Violation{
+			c.fail(param(i, "maxValue"), job.Violation{
 				Message: fmt.Sprintf("a parameter of type %s needs maxValue", p.Type),
 				Remedy:  "write maxValue: and the greatest value to try",
 			})
@@ -151,9 +157,9 @@ func paramBounds(c *check) {
 // paramBoundsOrder: a range has its least value first; one value alone is a
 // range.
 func paramBoundsOrder(c *check) {
-	for field, p := range c.params() {
+	for i, p := range c.params() {
 		if isRanged(p) && p.MinValue != nil && p.MaxValue != nil && *p.MinValue > *p.MaxValue {
-			c.fail(field+".minValue", job.Violation{
+			c.fail(param(i, "minValue"), job.Violation{
 				Message: fmt.Sprintf("minValue is greater than maxValue, %g", *p.MaxValue),
 				Remedy:  "exchange the two",
 			})
@@ -164,16 +170,16 @@ func paramBoundsOrder(c *check) {
 // paramBoundsInteger: reference, minValue: "should be integers if type is
 // INTEGER".
 func paramBoundsInteger(c *check) {
-	for field, p := range c.params() {
+	for i, p := range c.params() {
 		if p.Type != "INTEGER" {
 			continue
 		}
-		for _, bound := range []struct {
+		for _, bound := range [...]struct {
 			name  string
 			value *float64
 		}{{"minValue", p.MinValue}, {"maxValue", p.MaxValue}} {
 			if bound.value != nil && *bound.value != math.Trunc(*bound.value) {
-				c.fail(field+"."+bound.name, job.Violation{
+				c.fail(param(i, bound.name), job.Violation{
 					Message: "a bound of a parameter of type INTEGER must be a whole number",
 					Remedy:  "write a whole number, or type: DOUBLE",
 				})
@@ -185,14 +191,26 @@ func paramBoundsInteger(c *check) {
 // paramLogScale: reference, scaleType: for both logarithmic scales "the entire
 // feasible space must be strictly positive".
 func paramLogScale(c *check) {
-	for field, p := range c.params() {
-		log := p.ScaleType == "UNIT_LOG_SCALE" || p.ScaleType == "UNIT_REVERSE_LOG_SCALE"
-		if log && isRanged(p) && p.MinValue != nil && *p.MinValue <= 0 {
-			c.fail(field+".minValue", job.Violation{
-				Message: "the scale " + p.ScaleType + " needs a range above 0",
-				Allowed: "more than 0",
-				Remedy:  "raise minValue above 0, or write scaleType: UNIT_LINEAR_SCALE",
-			})
+	for i, p := range c.params() {
+		if p.ScaleType != "UNIT_LOG_SCALE" && p.ScaleType != "UNIT_REVERSE_LOG_SCALE" {
+			continue
+		}
+		v := job.Violation{
+			Message: "the scale " + p.ScaleType + " needs values above 0",
+			Allowed: "more than 0",
+			Remedy:  "raise the value above 0, or write scaleType: UNIT_LINEAR_SCALE",
+		}
+		if isRanged(p) && p.MinValue != nil && *p.MinValue <= 0 {
+			c.fail(param(i, "minValue"), v)
+		}
+		if p.Type != "DISCRETE" {
+			continue
+		}
+		for j, value := range p.DiscreteValues {
+			if value <= 0 {
+				c.fail(element(param(i, "discreteValues"), j), v)
+				break
+			}
 		}
 	}
 }
@@ -200,9 +218,9 @@ func paramLogScale(c *check) {
 // paramCategories: reference, categoricalValues: "Required if type is
 // CATEGORICAL".
 func paramCategories(c *check) {
-	for field, p := range c.params() {
+	for i, p := range c.params() {
 		if p.Type == "CATEGORICAL" && len(p.CategoricalValues) == 0 {
-			c.fail(field+".categoricalValues", job.Violation{
+			c.fail(param(i, "categoricalValues"), job.Violation{
 				Message: "a parameter of type CATEGORICAL needs categoricalValues",
 				Remedy:  "write categoricalValues: and a list of texts in quotes",
 			})
@@ -210,36 +228,45 @@ func paramCategories(c *check) {
 	}
 }
 
-// maxDiscreteValues: reference, discreteValues: "should not contain more than
-// 1,000 values".
-const maxDiscreteValues = 1000
-
-// paramValues: reference, discreteValues: "Required if type is DISCRETE", and
-// "should be in strictly increasing order". What the service does with another
-// order is not known.
+// paramValues: reference, discreteValues: "Required if type is DISCRETE".
 func paramValues(c *check) {
-	for field, p := range c.params() {
-		if p.Type != "DISCRETE" {
-			continue
-		}
-		field += ".discreteValues"
-		switch n := len(p.DiscreteValues); {
-		case n == 0:
-			c.fail(field, job.Violation{
+	for i, p := range c.params() {
+		if p.Type == "DISCRETE" && len(p.DiscreteValues) == 0 {
+			c.fail(param(i, "discreteValues"), job.Violation{
 				Message: "a parameter of type DISCRETE needs discreteValues",
 				Remedy:  "write discreteValues: and a list of numbers",
 			})
-		case n > maxDiscreteValues:
-			c.fail(field, job.Violation{
+		}
+	}
+}
+
+// maxDiscreteValues: reference, discreteValues.
+const maxDiscreteValues = 1000
+
+// paramValuesCount: reference, discreteValues: not "more than 1,000 values".
+func paramValuesCount(c *check) {
+	for i, p := range c.params() {
+		if n := len(p.DiscreteValues); n > maxDiscreteValues && p.Type == "DISCRETE" {
+			c.fail(param(i, "discreteValues"), job.Violation{
 				Message: "there are too many values",
 				Found:   strconv.Itoa(n),
 				Allowed: fmt.Sprintf("at most %d", maxDiscreteValues),
 				Remedy:  "remove values, or use type DOUBLE or INTEGER with bounds",
 			})
 		}
-		for i := 1; i < len(p.DiscreteValues); i++ {
-			if p.DiscreteValues[i] <= p.DiscreteValues[i-1] {
-				c.warn(element(field, i), job.Violation{
+	}
+}
+
+// paramValuesOrder: reference, discreteValues: "should be in strictly increasing
+// order". What the service does with another order is not known.
+func paramValuesOrder(c *check) {
+	for i, p := range c.params() {
+		if p.Type != "DISCRETE" {
+			continue
+		}
+		for j := 1; j < len(p.DiscreteValues); j++ {
+			if p.DiscreteValues[j] <= p.DiscreteValues[j-1] {
+				c.warn(element(param(i, "discreteValues"), j), job.Violation{
 					Message: "the values should increase strictly",
 					Remedy:  "sort the values and remove repeated ones",
 				})
@@ -249,24 +276,27 @@ func paramValues(c *check) {
 	}
 }
 
-// paramUnused: reference, minValue: "should be unset if type is CATEGORICAL";
-// scaleType: "Leave unset for categorical parameters".
+// paramUnused: reference: bounds are for DOUBLE and INTEGER, categoricalValues
+// for CATEGORICAL, discreteValues for DISCRETE; scaleType: "Leave unset for
+// categorical parameters".
 func paramUnused(c *check) {
-	for field, p := range c.params() {
-		if p.Type != "CATEGORICAL" {
+	for i, p := range c.params() {
+		if p.Type == "" || p.Type == "PARAMETER_TYPE_UNSPECIFIED" {
 			continue
 		}
-		for _, f := range []struct {
-			name string
-			set  bool
+		for _, f := range [...]struct {
+			name      string
+			set, used bool
 		}{
-			{"minValue", p.MinValue != nil},
-			{"maxValue", p.MaxValue != nil},
-			{"scaleType", p.ScaleType != "" && p.ScaleType != "NONE"},
+			{"minValue", p.MinValue != nil, isRanged(p)},
+			{"maxValue", p.MaxValue != nil, isRanged(p)},
+			{"categoricalValues", len(p.CategoricalValues) > 0, p.Type == "CATEGORICAL"},
+			{"discreteValues", len(p.DiscreteValues) > 0, p.Type == "DISCRETE"},
+			{"scaleType", p.ScaleType != "" && p.ScaleType != "NONE", p.Type != "CATEGORICAL"},
 		} {
-			if f.set {
-				c.warn(field+"."+f.name, job.Violation{
-					Message: f.name + " has no meaning for a parameter of type CATEGORICAL",
+			if f.set && !f.used {
+				c.warn(param(i, f.name), job.Violation{
+					Message: f.name + " has no meaning for a parameter of type " + p.Type,
 					Remedy:  "remove it",
 				})
 			}
@@ -280,9 +310,9 @@ func gridSearch(c *check) {
 	if c.in.Hyperparameters == nil || c.in.Hyperparameters.Algorithm != "GRID_SEARCH" {
 		return
 	}
-	for field, p := range c.params() {
+	for i, p := range c.params() {
 		if p.Type == "DOUBLE" {
-			c.fail(field+".type", job.Violation{
+			c.fail(param(i, "type"), job.Violation{
 				Message: "algorithm GRID_SEARCH can't try every value of a parameter of type DOUBLE",
 				Allowed: "INTEGER, CATEGORICAL, DISCRETE",
 				Remedy:  "write type: DISCRETE with discreteValues, or remove the algorithm",

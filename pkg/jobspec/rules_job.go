@@ -3,24 +3,20 @@ package jobspec
 import (
 	"encoding/base64"
 	"fmt"
-	"maps"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/jobdrop/jobdrop/pkg/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-var jobID = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
-
 // jobIDFormat: the manual, "Running a training job": "mixed-case letters,
 // numbers, and underscores only, starting with a letter". Without an ID the
 // submitter makes one.
 func jobIDFormat(c *check) {
-	if id := c.spec.JobID; id != "" && !jobID.MatchString(id) {
+	if id := c.spec.JobID; id != "" && !isJobID(id) {
 		c.fail("jobId", job.Violation{
 			Message: "a job ID holds only letters, digits and underscores and begins with a letter",
 			Allowed: "a letter, then letters, digits and underscores",
@@ -77,16 +73,27 @@ func labelCount(c *check) {
 	}
 }
 
-// The formats are those of gcloud's --labels, which are the service's.
-var (
-	labelKeyFormat   = regexp.MustCompile(`^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}$`)
-	labelValueFormat = regexp.MustCompile(`^[\p{Ll}\p{Lo}\p{N}_-]{0,63}$`)
-)
+// maxLabel is in characters.
+const maxLabel = 63
+
+// isLabel: the characters are those of gcloud's --labels, which are the
+// service's.
+func isLabel(s string) bool {
+	count := 0
+	for _, r := range s {
+		count++
+		if !unicode.In(r, unicode.Ll, unicode.Lo, unicode.N) && r != '_' && r != '-' || count > maxLabel {
+			return false
+		}
+	}
+	return true
+}
 
 // labelKey: Google Cloud, "Requirements for labels".
 func labelKey(c *check) {
-	for _, key := range slices.Sorted(maps.Keys(c.spec.Labels)) {
-		if !labelKeyFormat.MatchString(key) {
+	for _, key := range c.labels {
+		first, _ := utf8.DecodeRuneInString(key)
+		if !unicode.In(first, unicode.Ll, unicode.Lo) || !isLabel(key) {
 			c.fail(join("labels", key), job.Violation{
 				Message: "a label's key begins with a lowercase letter and holds only lowercase letters, digits, underscores and dashes",
 				Found:   show(key),
@@ -99,8 +106,8 @@ func labelKey(c *check) {
 
 // labelValue: Google Cloud, "Requirements for labels".
 func labelValue(c *check) {
-	for _, key := range slices.Sorted(maps.Keys(c.spec.Labels)) {
-		if !labelValueFormat.MatchString(c.spec.Labels[key]) {
+	for _, key := range c.labels {
+		if !isLabel(c.spec.Labels[key]) {
 			c.fail(join("labels", key), job.Violation{
 				Message: "a label's value holds only lowercase letters, digits, underscores and dashes",
 				Allowed: "0 to 63 characters: lowercase letters, digits, _ and -",
@@ -110,13 +117,27 @@ func labelValue(c *check) {
 	}
 }
 
+// labelValueNarrow: Google's tensorflow/cloud, validate.py, takes fewer values
+// than gcloud; the service is not known to.
+func labelValueNarrow(c *check) {
+	for _, key := range c.labels {
+		value := c.spec.Labels[key]
+		if isLabel(value) && (value == "" || !isLower(value[0]) || !only(value, func(c byte) bool { return c < utf8.RuneSelf })) {
+			c.warn(join("labels", key), job.Violation{
+				Message: "some of Google's tools refuse a label's value that does not begin with a letter from a to z, or holds other scripts",
+				Remedy:  "begin the value with a letter from a to z if such a tool reads the job",
+			})
+		}
+	}
+}
+
 // labelReserved keeps the labels by which jobdrop knows its jobs from being
 // forged.
 func labelReserved(c *check) {
-	for _, key := range slices.Sorted(maps.Keys(c.spec.Labels)) {
-		if strings.HasPrefix(key, "jobdrop-") {
+	for _, key := range c.labels {
+		if strings.HasPrefix(key, job.LabelPrefix) {
 			c.fail(join("labels", key), job.Violation{
-				Message: "labels that begin with jobdrop- are jobdrop's own",
+				Message: "labels that begin with " + job.LabelPrefix + " are jobdrop's own",
 				Found:   show(key),
 				Remedy:  "rename the label",
 			})
@@ -176,6 +197,9 @@ func pins(c *check) {
 
 // pinTwice: of two pins for one package at most one can match.
 func pinTwice(c *check) {
+	if len(c.f.Options.Packages) == 0 {
+		return
+	}
 	first := map[string]int{}
 	for i, pin := range c.f.Options.Packages {
 		if j, twice := first[pin.Name]; twice && pin.Name != "" {

@@ -2,6 +2,10 @@ package jobspec
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -12,7 +16,7 @@ func argsExclusive(c *check) {
 	if len(c.in.Args) == 0 {
 		return
 	}
-	for _, r := range c.roles() {
+	for _, r := range c.roles {
 		if r.config == nil {
 			continue
 		}
@@ -32,7 +36,7 @@ func containerNeedsImage(c *check) {
 	if !c.withoutImage() {
 		return
 	}
-	for _, r := range c.roles() {
+	for _, r := range c.roles {
 		if r.config == nil || r.config.ImageURI != "" || c.f.silent(r.configField()+".imageUri") {
 			continue
 		}
@@ -70,7 +74,7 @@ func chiefUnused(c *check) {
 // accelerators yields the replicas that ask for accelerators. An empty config
 // asks for none.
 func (c *check) accelerators(yield func(r role, a *job.AcceleratorConfig, field string)) {
-	for _, r := range c.roles() {
+	for _, r := range c.roles {
 		if r.config == nil || r.config.AcceleratorConfig == nil {
 			continue
 		}
@@ -118,22 +122,244 @@ func acceleratorCount(c *check) {
 	})
 }
 
-// acceleratorMachine: reference, masterConfig and its like: acceleratorConfig
+// acceleratorLegacy: reference, masterConfig and its like: acceleratorConfig
 // only if the type is "a Compute Engine machine type".
-func acceleratorMachine(c *check) {
+func acceleratorLegacy(c *check) {
 	c.accelerators(func(r role, _ *job.AcceleratorConfig, field string) {
-		if categoryOf(r.typ) == legacyMachine {
-			c.fail(field, job.Violation{
-				Message: fmt.Sprintf("accelerators can't be added to the legacy machine type %s", r.typ),
+		if c.known.category(r.typ) == Legacy {
+			c.failFor(r, field, job.Violation{
+				Message: fmt.Sprintf("accelerators can't be added to the legacy machine type %s", show(r.typ)),
 				Remedy:  fmt.Sprintf("write a Compute Engine type in %sType, e.g. n1-standard-8, or a legacy type that has GPUs, e.g. standard_gpu", r.name),
 			})
 		}
 	})
 }
 
+// acceleratorUnused: as [acceleratorLegacy]; of a tier that has its own machines
+// the reference says nothing.
+func acceleratorUnused(c *check) {
+	c.accelerators(func(r role, _ *job.AcceleratorConfig, field string) {
+		if r.typ == "" && c.notCustom() {
+			c.warn(field, job.Violation{
+				Message: fmt.Sprintf("accelerators go with a Compute Engine type in %sType; the tier %s has its own machines", r.name, c.in.ScaleTier),
+				Remedy:  "write scaleTier: CUSTOM with a machine type, or remove acceleratorConfig",
+			})
+		}
+	})
+}
+
+// acceleratorMachine: the service's page "Using GPUs", as Google's
+// tensorflow/cloud has it in gcp.py: which machine takes how many of which.
+func acceleratorMachine(c *check) {
+	c.accelerators(func(r role, a *job.AcceleratorConfig, field string) {
+		m, ok := c.known.machine(r.typ)
+		if !ok || len(m.Accelerators) == 0 || isTPU(a) || !acceleratorSet(a) {
+			return
+		}
+		v := job.Violation{Remedy: "choose another accelerator or another machine type"}
+		counts, listed := m.Accelerators[a.Type]
+		switch {
+		case listed && len(counts) == 0:
+			field += ".type"
+			v.Message = fmt.Sprintf("the machine type %s takes no %s", r.typ, a.Type)
+			v.Allowed = acceleratorsOf(m)
+		case !listed:
+			field += ".type"
+			v.Message = fmt.Sprintf("the machine type %s is not known to take %s", r.typ, a.Type)
+			v.Allowed = acceleratorsOf(m)
+			v.Severity = job.Warning
+		case a.Count > 0 && !slices.Contains(counts, a.Count):
+			field += ".count"
+			v.Message = fmt.Sprintf("the machine type %s does not take this number of %s", r.typ, a.Type)
+			v.Allowed = numbers(counts)
+			v.Remedy = fmt.Sprintf("write %d", nearest(counts, a.Count))
+		default:
+			return
+		}
+		if m.Deduced {
+			v.Severity = job.Warning
+		}
+		c.failFor(r, field, v)
+	})
+}
+
+// acceleratorsOf lists what a machine type takes.
+func acceleratorsOf(m Machine) string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(m.Accelerators)) {
+		if len(m.Accelerators[name]) > 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+func numbers(counts []int64) string {
+	var list []string
+	for _, n := range counts {
+		list = append(list, strconv.FormatInt(n, 10))
+	}
+	return strings.Join(list, ", ")
+}
+
+// nearest gives the least number that is enough, or the greatest there is.
+func nearest(counts []int64, n int64) int64 {
+	for _, count := range counts {
+		if count >= n {
+			return count
+		}
+	}
+	return counts[len(counts)-1]
+}
+
+func isTPU(a *job.AcceleratorConfig) bool { return strings.HasPrefix(a.Type, "TPU_") }
+
+// tpus yields the roles whose replicas are TPUs.
+func (c *check) tpus(yield func(r role)) {
+	for _, r := range c.roles {
+		if r.count > 0 && c.known.category(r.typ) == TPU {
+			yield(r)
+		}
+	}
+}
+
+// hasTPU tells whether the job trains on TPUs.
+func (c *check) hasTPU() bool {
+	has := c.in.ScaleTier == "BASIC_TPU"
+	c.tpus(func(role) { has = true })
+	return has
+}
+
+// tpuWorkerCount: Google's tensorflow/cloud, validate.py. Whether the service
+// refuses another count is not known.
+func tpuWorkerCount(c *check) {
+	c.tpus(func(r role) {
+		if r.name == "worker" && r.count != 1 {
+			c.warn(r.countField(), job.Violation{
+				Message: "a job has one worker with TPUs",
+				Allowed: "1",
+				Remedy:  "write 1",
+			})
+		}
+	})
+}
+
+// tpuAccelerator: Google's tensorflow/cloud, validate.py: TPU_V2 and TPU_V3 are
+// eight to a cloud_tpu, and nothing else is. The service is not known to refuse
+// it.
+func tpuAccelerator(c *check) {
+	c.accelerators(func(r role, a *job.AcceleratorConfig, field string) {
+		category := c.known.category(r.typ)
+		switch {
+		case category == TPU && acceleratorSet(a) && !isTPU(a):
+			c.warn(field+".type", job.Violation{
+				Message: fmt.Sprintf("the machine type %s has TPUs only", show(r.typ)),
+				Allowed: "TPU_V2, TPU_V3",
+				Remedy:  "write TPU_V2 or TPU_V3, or another machine type",
+			})
+		case category == ComputeEngine && isTPU(a):
+			c.warn(field+".type", job.Violation{
+				Message: fmt.Sprintf("TPUs go with the machine type cloud_tpu, not with %s", show(r.typ)),
+				Remedy:  fmt.Sprintf("write %sType: cloud_tpu, or a GPU", r.name),
+			})
+		case (a.Type == "TPU_V2" || a.Type == "TPU_V3") && a.Count > 0 && a.Count != 8:
+			c.warn(field+".count", job.Violation{
+				Message: fmt.Sprintf("accelerators %s come in eights", a.Type),
+				Allowed: "8",
+				Remedy:  "write 8",
+			})
+		}
+	})
+}
+
+// tpuTFVersionRequired: reference, tpuTfVersion: "required if the replica is a
+// TPU worker that uses a custom container".
+func tpuTFVersionRequired(c *check) {
+	c.tpus(func(r role) {
+		if r.name == "worker" && c.image(r) != "" && (r.config == nil || r.config.TPUTFVersion == "") {
+			c.fail(r.configField()+".tpuTfVersion", job.Violation{
+				Message: "a worker with TPUs and an image needs tpuTfVersion",
+				Remedy:  "write tpuTfVersion: below workerConfig and the image's version of TensorFlow in quotes, e.g. '2.11'",
+			})
+		}
+	})
+}
+
+// tfVersions yields each tpuTfVersion.
+func (c *check) tfVersions(yield func(r role, text, field string)) {
+	for _, r := range c.roles {
+		if r.config != nil && r.config.TPUTFVersion != "" {
+			yield(r, r.config.TPUTFVersion, r.configField()+".tpuTfVersion")
+		}
+	}
+}
+
+// tpuTFVersionFormat: reference, tpuTfVersion: "specify the runtime version
+// (TensorFlow minor version)".
+func tpuTFVersionFormat(c *check) {
+	c.tfVersions(func(_ role, text, field string) {
+		if v, ok := parseVersion(text); !ok || v.patch {
+			c.fail(field, job.Violation{
+				Message: "this is no runtime version",
+				Allowed: "two numbers with a dot, e.g. 2.11",
+				Remedy:  "write the image's version of TensorFlow without its last number, in quotes",
+			})
+		}
+	})
+}
+
+// tpuTFVersionUnused: reference, tpuTfVersion: "Otherwise, do not specify this
+// field".
+func tpuTFVersionUnused(c *check) {
+	c.tfVersions(func(r role, _, field string) {
+		category := c.known.category(r.typ)
+		if category == Legacy || category == ComputeEngine || c.image(r) == "" && c.withoutImage() {
+			c.warn(field, job.Violation{
+				Message: "tpuTfVersion is for workers with TPUs and an image",
+				Remedy:  "remove it",
+			})
+		}
+	})
+}
+
+// tpuRuntime: reference, tpuTfVersion: "a runtime version that currently
+// supports training with TPUs"; the catalogue, from the release notes.
+func tpuRuntime(c *check) {
+	warn := func(field, text string) {
+		v, ok := parseVersion(text)
+		if r, _ := c.known.runtime(v); ok && r.TPU == "no" {
+			c.warn(field, job.Violation{
+				Message: "the service does not train on TPUs with this runtime version",
+				Remedy:  "write a later one, e.g. '2.11'",
+			})
+		}
+	}
+	if c.hasTPU() {
+		warn(runtimeField, c.in.RuntimeVersion)
+	}
+	c.tfVersions(func(_ role, text, field string) { warn(field, text) })
+}
+
+// tpuRegion: the catalogue, from the release notes.
+func tpuRegion(c *check) {
+	if r, ok := c.known.region(c.in.Region); ok && !r.TPU && c.hasTPU() {
+		var names []string
+		for _, r := range c.known.Regions {
+			if r.TPU {
+				names = append(names, r.Name)
+			}
+		}
+		c.warn("trainingInput.region", job.Violation{
+			Message: "the region is not known to have TPUs",
+			Allowed: strings.Join(names, ", "),
+			Remedy:  "write a region that has them",
+		})
+	}
+}
+
 // diskType: reference, bootDiskType: "Valid values".
 func diskType(c *check) {
-	for _, r := range c.roles() {
+	for _, r := range c.roles {
 		if r.config == nil || r.config.DiskConfig == nil {
 			continue
 		}
@@ -152,7 +378,7 @@ func diskType(c *check) {
 // diskSize: reference, bootDiskSizeGb: the default is 100 GB; bounds are not
 // documented.
 func diskSize(c *check) {
-	for _, r := range c.roles() {
+	for _, r := range c.roles {
 		if r.config == nil || r.config.DiskConfig == nil {
 			continue
 		}

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"path"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -16,6 +16,10 @@ import (
 // and below); "the manual" is its page "Running a training job".
 
 const (
+	runtimeField   = "trainingInput.runtimeVersion"
+	pythonField    = "trainingInput.pythonVersion"
+	jobDirField    = "trainingInput.jobDir"
+	kmsKeyField    = "trainingInput.encryptionConfig.kmsKeyName"
 	maxWaitTime    = "trainingInput.scheduling.maxWaitTime"
 	maxRunningTime = "trainingInput.scheduling.maxRunningTime"
 )
@@ -30,15 +34,10 @@ func regionRequired(c *check) {
 	}
 }
 
-var (
-	regionName = regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]+$`)
-	zoneName   = regexp.MustCompile(`^([a-z]+-[a-z]+[0-9]+)-[a-z]$`)
-)
-
 // regionFormat: Google Cloud, "Regions and zones".
 func regionFormat(c *check) {
 	region := c.in.Region
-	if region == "" || regionName.MatchString(region) {
+	if region == "" || isRegion(region) {
 		return
 	}
 	v := job.Violation{
@@ -46,28 +45,29 @@ func regionFormat(c *check) {
 		Allowed: "a region such as us-central1",
 		Remedy:  "write the region of the data's bucket",
 	}
-	if m := zoneName.FindStringSubmatch(region); m != nil {
+	lower := strings.ToLower(strings.TrimSpace(region))
+	if n := len(lower) - 2; n > 0 && isRegion(lower[:n]) && lower[n] == '-' && isLower(lower[n+1]) {
 		v.Message = "this is a zone; jobs run in a region"
-		v.Remedy = "write " + m[1]
-	} else if lower := strings.ToLower(strings.TrimSpace(region)); regionName.MatchString(lower) {
+		v.Remedy = "write " + lower[:n]
+	} else if isRegion(lower) {
 		v.Remedy = "write " + lower
-	} else if close := closest(region, regions()); close != "" {
+	} else if close := closest(region, c.known.regionNames()); close != "" {
 		v.Remedy = "write " + close
 	}
 	c.fail("trainingInput.region", v)
 }
 
-// regionUnknown: the service's release notes; they may not be all.
+// regionUnknown: the catalogue; it may not have all.
 func regionUnknown(c *check) {
 	region := c.in.Region
-	if !regionName.MatchString(region) || slices.Contains(regions(), region) {
+	if _, ok := c.known.region(region); ok || !isRegion(region) {
 		return
 	}
 	v := job.Violation{
 		Message: "the region is not among those known to train",
 		Remedy:  "check that the service offers training there",
 	}
-	if close := closest(region, regions()); close != "" {
+	if close := closest(region, c.known.regionNames()); close != "" {
 		v.Message += "; did you mean " + close + "?"
 	}
 	c.warn("trainingInput.region", v)
@@ -103,21 +103,23 @@ func masterTypeRequired(c *check) {
 }
 
 // customTierOnly: reference, workerCount and its like: "can only be used when
-// scale_tier is set to CUSTOM". Of types it says nothing, so they only warn.
+// scale_tier is set to CUSTOM".
 func customTierOnly(c *check) {
-	if !c.notCustom() {
-		return
-	}
 	for _, r := range c.counted() {
-		if r.count > 0 {
+		if r.count > 0 && c.notCustom() {
 			c.fail(r.countField(), job.Violation{
 				Message: fmt.Sprintf("%sCount goes with scaleTier CUSTOM only; the tier %s has its own replicas", r.name, c.in.ScaleTier),
 				Remedy:  "write scaleTier: CUSTOM with masterType, or remove the count",
 			})
 		}
 	}
-	for _, r := range c.roles() {
-		if r.typ != "" {
+}
+
+// machineUnused: of types beside a tier other than CUSTOM the reference says
+// nothing.
+func machineUnused(c *check) {
+	for _, r := range c.roles {
+		if r.typ != "" && c.notCustom() {
 			c.warn(r.typeField(), job.Violation{
 				Message: fmt.Sprintf("%sType goes with scaleTier CUSTOM only; the tier %s has its own machines", r.name, c.in.ScaleTier),
 				Remedy:  "write scaleTier: CUSTOM, or remove the type",
@@ -174,34 +176,59 @@ func replicaTypeUnused(c *check) {
 	}
 }
 
+// machineFormat: Compute Engine, "Naming resources", and the legacy types: a name
+// of another look is no machine type.
+func machineFormat(c *check) {
+	for _, r := range c.roles {
+		if r.typ == "" || isMachine(r.typ) {
+			continue
+		}
+		v := job.Violation{
+			Message: "this is no machine type",
+			Allowed: "a Compute Engine type such as n1-standard-8, a legacy type such as standard_gpu, or cloud_tpu",
+			Remedy:  "write the name of a machine type",
+		}
+		lower := strings.ToLower(strings.TrimSpace(r.typ))
+		if _, ok := c.known.machine(lower); ok {
+			v.Remedy = "write " + lower
+		} else if close := closest(r.typ, c.known.machineNames()); close != "" {
+			v.Remedy = "write " + close
+		}
+		c.fail(r.typeField(), v)
+	}
+}
+
+// machineUnknown: the catalogue. The reference points to a list that changes.
+func machineUnknown(c *check) {
+	for _, r := range c.roles {
+		if _, ok := c.known.machine(r.typ); ok || !isMachine(r.typ) {
+			continue
+		}
+		v := job.Violation{
+			Message: "the machine type is not among those known to train",
+			Remedy:  "check it against the service's list",
+		}
+		if close := closest(r.typ, c.known.machineNames()); close != "" {
+			v.Message += "; did you mean " + close + "?"
+		}
+		c.warn(r.typeField(), v)
+	}
+}
+
 // machineCategory: reference, workerType and its like: "both must be Compute
 // Engine machine types or both must be legacy machine types". TPUs are seen to
 // go with either.
 func machineCategory(c *check) {
-	master := categoryOf(c.in.MasterType)
-	if master != legacyMachine && master != computeMachine {
+	master := c.known.category(c.in.MasterType)
+	if master == "" || master == TPU || c.notCustom() {
 		return
 	}
 	for _, r := range c.counted() {
-		if k := categoryOf(r.typ); (k == legacyMachine || k == computeMachine) && k != master {
-			c.fail(r.typeField(), job.Violation{
+		if k := c.known.category(r.typ); k != "" && k != TPU && k != master {
+			c.failFor(r, r.typeField(), job.Violation{
 				Message: fmt.Sprintf("%s is a %s machine type, but masterType %s is a %s one", show(r.typ), k, show(c.in.MasterType), master),
 				Allowed: fmt.Sprintf("a %s machine type, or cloud_tpu", master),
 				Remedy:  "choose both types from one category",
-			})
-		}
-	}
-}
-
-// machineUnknown: the reference points to a list that changes, so a type that
-// looks like none is only doubted.
-func machineUnknown(c *check) {
-	for _, r := range c.roles() {
-		if r.typ != "" && categoryOf(r.typ) == unknownMachine {
-			c.warn(r.typeField(), job.Violation{
-				Message: "this looks like no machine type",
-				Allowed: "a Compute Engine type such as n1-standard-8, a legacy type such as standard_gpu, or cloud_tpu",
-				Remedy:  "check the spelling",
 			})
 		}
 	}
@@ -247,37 +274,62 @@ func packageCount(c *check) {
 	}
 }
 
-var gsURI = regexp.MustCompile(`^gs://([^/]+)(/?)([^\r\n]*)$`)
-
 // packageURI: reference, packageUris: "The Google Cloud Storage location of the
 // packages".
 func packageURI(c *check) {
 	for i, uri := range c.in.PackageURIs {
-		m := gsURI.FindStringSubmatch(uri)
-		if m == nil || m[3] == "" || strings.HasSuffix(uri, "/") {
+		if _, object, ok := cutGS(uri); !ok || object == "" || strings.HasSuffix(object, "/") {
 			c.fail(element(packagesField, i), job.Violation{
 				Message: "this is no object of Cloud Storage",
 				Allowed: "gs://bucket/object, or the name of a file in the drop's folder",
 				Remedy:  "write the name of a file that is in the drop's folder",
 			})
-			continue
 		}
-		c.bucket(element(packagesField, i), m[1])
 	}
 }
 
-// bucket reports a name that can't be a bucket's. Real names have at least
-// three characters, but the manual's own examples have fewer.
-func (c *check) bucket(field, name string) {
-	if fault := bucketFault(name); fault != "" {
-		c.fail(field, job.Violation{Message: fault, Found: show(name), Remedy: "correct the bucket's name"})
-	} else if len(name) < 3 {
-		c.warn(field, job.Violation{
-			Message: "a bucket's name has at least 3 characters",
-			Found:   show(name),
-			Remedy:  "write the bucket's name in place of the example's",
-		})
+// locations yields the gs:// URIs of packageUris and jobDir, taken apart.
+func (c *check) locations(yield func(field, bucket, object string)) {
+	for i, uri := range c.in.PackageURIs {
+		if bucket, object, ok := cutGS(uri); ok {
+			yield(element(packagesField, i), bucket, object)
+		}
 	}
+	if bucket, object, ok := cutGS(c.in.JobDir); ok {
+		yield(jobDirField, bucket, object)
+	}
+}
+
+// bucketFormat: Cloud Storage, "Bucket names", as gcloud checks them.
+func bucketFormat(c *check) {
+	c.locations(func(field, bucket, _ string) {
+		if fault := bucketFault(bucket); fault != "" {
+			c.fail(field, job.Violation{Message: fault, Found: show(bucket), Remedy: "correct the bucket's name"})
+		}
+	})
+}
+
+// bucketLength: Cloud Storage, "Bucket names". The manual's own example has a
+// shorter one.
+func bucketLength(c *check) {
+	c.locations(func(field, bucket, _ string) {
+		if len(bucket) < 3 {
+			c.warn(field, job.Violation{
+				Message: "a bucket's name has at least 3 characters",
+				Found:   show(bucket),
+				Remedy:  "write the bucket's name in place of the example's",
+			})
+		}
+	})
+}
+
+// objectName: Cloud Storage, "Object names", as gcloud checks them.
+func objectName(c *check) {
+	c.locations(func(field, _, object string) {
+		if fault := objectFault(object); fault != "" {
+			c.fail(field, job.Violation{Message: fault, Remedy: "shorten or correct the path"})
+		}
+	})
 }
 
 // packageNameTwice: packages are installed from one folder, so gcloud refuses
@@ -301,7 +353,7 @@ func packageNameTwice(c *check) {
 // than jobdrop inspects, so this is a doubt.
 func packageExtension(c *check) {
 	for i, uri := range c.in.PackageURIs {
-		if !strings.HasSuffix(uri, ".tar.gz") && !strings.HasSuffix(uri, ".tgz") && !strings.HasSuffix(uri, ".whl") && gsURI.MatchString(uri) {
+		if !strings.HasSuffix(uri, ".tar.gz") && !strings.HasSuffix(uri, ".tgz") && !strings.HasSuffix(uri, ".whl") && strings.HasPrefix(uri, "gs://") {
 			c.warn(element(packagesField, i), job.Violation{
 				Message: "the name is not that of a Python package",
 				Allowed: ".tar.gz, .tgz, .whl",
@@ -322,16 +374,23 @@ func pythonModuleRequired(c *check) {
 	}
 }
 
-// moduleName is what python -m can find: it imports by file name, so that a
+// isModule: what python -m can find: it imports by file name, so that a
 // dash, which an import statement would not take, does no harm.
-var moduleName = regexp.MustCompile(`^[\p{L}\p{N}_-]+(?:\.[\p{L}\p{N}_-]+)*$`)
+func isModule(s string) bool {
+	for name := range strings.SplitSeq(s, ".") {
+		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) && r != '_' && r != '-' }) {
+			return false
+		}
+	}
+	return true
+}
 
 // pythonModuleFormat: reference, pythonModule: "The Python module name to run
 // after installing the packages".
 func pythonModuleFormat(c *check) {
 	module := c.in.PythonModule
 	file := strings.HasSuffix(module, ".py")
-	if module == "" || moduleName.MatchString(module) && !file {
+	if module == "" || isModule(module) && !file {
 		return
 	}
 	v := job.Violation{
@@ -345,7 +404,7 @@ func pythonModuleFormat(c *check) {
 	}
 	guess = strings.NewReplacer("/", ".", `\`, ".").Replace(strings.TrimSuffix(guess, ".py"))
 	guess = strings.TrimPrefix(strings.Trim(guess, "."), "src.")
-	if moduleName.MatchString(guess) {
+	if isModule(guess) {
 		v.Remedy = "write " + show(guess)
 	}
 	c.fail("trainingInput.pythonModule", v)
@@ -354,19 +413,21 @@ func pythonModuleFormat(c *check) {
 // runtimeVersionRequired: reference, runtimeVersion: "You must either specify
 // this field or specify masterConfig.imageUri".
 func runtimeVersionRequired(c *check) {
-	if c.in.RuntimeVersion == "" && c.withoutImage() {
-		c.fail("trainingInput.runtimeVersion", job.Violation{
-			Message: "the job has no runtime version",
-			Remedy:  "write it in quotes, e.g. runtimeVersion: '2.11'",
-		})
+	if c.in.RuntimeVersion != "" || !c.withoutImage() {
+		return
 	}
+	v := job.Violation{Message: "the job has no runtime version", Remedy: "write it in quotes, e.g. runtimeVersion: '2.11'"}
+	if p, ok := c.known.python(c.in.PythonVersion); ok && p.To != "" {
+		v.Remedy = "write it in quotes: runtimeVersion " + p.runtimes()
+	}
+	c.fail(runtimeField, v)
 }
 
 // runtimeVersionFormat: the service's list of runtime versions.
 func runtimeVersionFormat(c *check) {
 	if text := c.in.RuntimeVersion; text != "" {
 		if _, ok := parseVersion(text); !ok {
-			c.fail("trainingInput.runtimeVersion", job.Violation{
+			c.fail(runtimeField, job.Violation{
 				Message: "this is no runtime version",
 				Allowed: "two numbers with a dot, e.g. 2.11",
 				Remedy:  "write a version of the service's list, in quotes",
@@ -375,26 +436,34 @@ func runtimeVersionFormat(c *check) {
 	}
 }
 
-// runtimeVersionUnknown: the list was never complete here, so it only warns.
-// Its release notes of 2020-03-17 end 1.2 to 1.9 for training.
-func runtimeVersionUnknown(c *check) {
-	text := c.in.RuntimeVersion
-	v, ok := parseVersion(text)
-	switch {
-	case !ok:
-	case strings.Count(text, ".") > 1:
-		c.warn("trainingInput.runtimeVersion", job.Violation{
+// runtimeVersionPatch: from memory of the documentation, so it only warns.
+func runtimeVersionPatch(c *check) {
+	if v, ok := parseVersion(c.in.RuntimeVersion); ok && v.patch {
+		c.warn(runtimeField, job.Violation{
 			Message: "a runtime version has no patch number",
 			Remedy:  fmt.Sprintf("write '%d.%d'", v.major, v.minor),
 		})
-	case !knownRuntime(v):
-		c.warn("trainingInput.runtimeVersion", job.Violation{
+	}
+}
+
+// runtimeVersionUnknown: the catalogue; the list was never complete here.
+func runtimeVersionUnknown(c *check) {
+	v, ok := parseVersion(c.in.RuntimeVersion)
+	if _, known := c.known.runtime(v); ok && !known {
+		c.warn(runtimeField, job.Violation{
 			Message: "the runtime version is not among those known",
 			Remedy:  "check it against the service's list",
 		})
-	case v.less(version{1, 10}):
-		c.warn("trainingInput.runtimeVersion", job.Violation{
-			Message: "the service no longer trains with this runtime version",
+	}
+}
+
+// runtimeVersionEnded: release notes of 2020-03-17, which later ones may have
+// loosened.
+func runtimeVersionEnded(c *check) {
+	v, ok := parseVersion(c.in.RuntimeVersion)
+	if r, _ := c.known.runtime(v); ok && r.Ended != "" {
+		c.warn(runtimeField, job.Violation{
+			Message: "the service no longer trains with this runtime version, since " + r.Ended,
 			Remedy:  "write a later one, e.g. '1.15'",
 		})
 	}
@@ -403,54 +472,61 @@ func runtimeVersionUnknown(c *check) {
 // pythonVersionRequired: reference, pythonVersion: "You must either specify
 // this field or specify masterConfig.imageUri".
 func pythonVersionRequired(c *check) {
-	if c.in.PythonVersion == "" && c.withoutImage() {
-		c.fail("trainingInput.pythonVersion", job.Violation{
-			Message: "the job has no Python version",
-			Allowed: pythonNames(),
-			Remedy:  "write it in quotes, e.g. pythonVersion: '3.7'",
-		})
+	if c.in.PythonVersion != "" || !c.withoutImage() {
+		return
 	}
+	allowed := c.pythonsFor(c.in.RuntimeVersion)
+	v := job.Violation{
+		Message: "the job has no Python version",
+		Allowed: strings.Join(allowed, ", "),
+		Remedy:  "write it in quotes",
+	}
+	if len(allowed) > 0 {
+		v.Remedy += ", e.g. pythonVersion: '" + allowed[0] + "'"
+	}
+	c.fail(pythonField, v)
+}
+
+// pythonsFor lists the Python versions that go with a runtime version, all if it
+// is no version.
+func (c *check) pythonsFor(runtime string) []string {
+	var names []string
+	v, ok := parseVersion(runtime)
+	for _, p := range c.known.Pythons {
+		if !ok || p.has(v) {
+			names = append(names, p.Version)
+		}
+	}
+	return names
 }
 
 // pythonVersion: reference, pythonVersion, names exactly three.
 func pythonVersion(c *check) {
-	python := c.in.PythonVersion
-	if python == "" || slices.ContainsFunc(pythons(), func(p pythonRange) bool { return p.python == python }) {
+	if _, ok := c.known.python(c.in.PythonVersion); ok || c.in.PythonVersion == "" {
 		return
 	}
-	c.fail("trainingInput.pythonVersion", job.Violation{
+	c.fail(pythonField, job.Violation{
 		Message: "the service has no such Python version",
-		Allowed: pythonNames(),
+		Allowed: strings.Join(c.pythonsFor(""), ", "),
 		Remedy:  "write '3.7', with runtimeVersion 1.15 or later",
 	})
 }
 
-// pythonForRuntime: see [pythons].
+// pythonForRuntime: the manual ("Running a training job", pythonVersion) for 3.5
+// and 3.7; reference, pythonVersion, for 2.7, which the manual no longer names.
 func pythonForRuntime(c *check) {
 	v, ok := parseVersion(c.in.RuntimeVersion)
-	if !ok {
+	python, known := c.known.python(c.in.PythonVersion)
+	if !ok || !known || python.has(v) {
 		return
 	}
-	var allowed []string
-	fits, known := false, ""
-	for _, p := range pythons() {
-		in := !v.less(p.from) && !p.to.less(v)
-		if in {
-			allowed = append(allowed, p.python)
-		}
-		if p.python == c.in.PythonVersion {
-			fits, known = in, p.text
-		}
-	}
-	if fits || known == "" {
-		return
-	}
-	remedy := "write runtimeVersion " + known
+	allowed := c.pythonsFor(c.in.RuntimeVersion)
+	remedy := "write runtimeVersion " + python.runtimes()
 	if len(allowed) > 0 {
-		remedy = "write pythonVersion: '" + allowed[0] + "', or runtimeVersion " + known
+		remedy = "write pythonVersion: '" + allowed[0] + "', or runtimeVersion " + python.runtimes()
 	}
-	c.fail("trainingInput.pythonVersion", job.Violation{
-		Message: fmt.Sprintf("Python %s goes with runtime versions %s, not with %s", c.in.PythonVersion, known, c.in.RuntimeVersion),
+	c.fail(pythonField, job.Violation{
+		Message: fmt.Sprintf("Python %s goes with runtime versions %s, not with %s", c.in.PythonVersion, python.runtimes(), c.in.RuntimeVersion),
 		Allowed: strings.Join(allowed, ", "),
 		Remedy:  remedy,
 	})
@@ -458,16 +534,41 @@ func pythonForRuntime(c *check) {
 
 // imageExcludesRuntime: reference, masterConfig: "Only one of
 // masterConfig.imageUri and runtimeVersion should be set"; the service refuses
-// both, and pythonVersion likewise.
+// both.
 func imageExcludesRuntime(c *check) {
-	if !c.in.HasImage() {
-		return
+	if c.in.HasImage() && c.in.RuntimeVersion != "" {
+		c.fail(runtimeField, job.Violation{
+			Message: "runtimeVersion excludes masterConfig.imageUri: the image brings its own",
+			Remedy:  "remove runtimeVersion, or the image",
+		})
 	}
-	for field, value := range map[string]string{"runtimeVersion": c.in.RuntimeVersion, "pythonVersion": c.in.PythonVersion} {
-		if value != "" {
-			c.fail("trainingInput."+field, job.Violation{
-				Message: field + " excludes masterConfig.imageUri: the image brings its own",
-				Remedy:  "remove " + field + ", or the image",
+}
+
+// imageExcludesPython: seen to be refused, once (a2i2/surround, pull request
+// 217).
+func imageExcludesPython(c *check) {
+	if c.in.HasImage() && c.in.PythonVersion != "" {
+		c.warn(pythonField, job.Violation{
+			Message: "the service may refuse pythonVersion beside masterConfig.imageUri: the image brings its own",
+			Remedy:  "remove pythonVersion, or the image",
+		})
+	}
+}
+
+// imageRegistry: reference, imageUri: the image is "in Container Registry".
+// Whether the service takes Artifact Registry is not documented; other hosts it
+// is not known to reach.
+func imageRegistry(c *check) {
+	for _, r := range c.roles {
+		if r.config == nil || r.config.ImageURI == "" {
+			continue
+		}
+		host, _, _ := strings.Cut(r.config.ImageURI, "/")
+		if host != "gcr.io" && !strings.HasSuffix(host, ".gcr.io") && !strings.HasSuffix(host, "-docker.pkg.dev") {
+			c.warn(r.configField()+".imageUri", job.Violation{
+				Message: "the image is not in a registry of Google Cloud",
+				Allowed: "gcr.io/PROJECT/IMAGE, or LOCATION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE",
+				Remedy:  "push the image to the project's registry and name it there",
 			})
 		}
 	}
@@ -475,77 +576,79 @@ func imageExcludesRuntime(c *check) {
 
 // jobDirFormat: reference, jobDir: "A Google Cloud Storage path".
 func jobDirFormat(c *check) {
-	dir := c.in.JobDir
-	if dir == "" {
-		return
-	}
-	m := gsURI.FindStringSubmatch(dir)
-	if m == nil {
-		c.fail("trainingInput.jobDir", job.Violation{
+	if _, _, ok := cutGS(c.in.JobDir); c.in.JobDir != "" && !ok {
+		c.fail(jobDirField, job.Violation{
 			Message: "the job's directory must be in Cloud Storage",
 			Allowed: "gs://bucket/path",
 			Remedy:  "write gs:// and a bucket that the trainer may write to",
 		})
-		return
 	}
-	if len(m[3]) > 1024 { // Cloud Storage's bound for an object's name
-		c.fail("trainingInput.jobDir", job.Violation{
-			Message: "the path is longer than an object's name may be",
-			Allowed: "at most 1024 bytes after the bucket",
-			Remedy:  "shorten the path",
-		})
+}
+
+// durations yields the fields of scheduling that are set.
+func (c *check) durations(yield func(field, text string)) {
+	if s := c.in.Scheduling; s != nil {
+		if s.MaxWaitTime != "" {
+			yield(maxWaitTime, s.MaxWaitTime)
+		}
+		if s.MaxRunningTime != "" {
+			yield(maxRunningTime, s.MaxRunningTime)
+		}
 	}
-	c.bucket("trainingInput.jobDir", m[1])
+}
+
+// durationFormat: reference, maxWaitTime and maxRunningTime: "expressed in
+// seconds … up to nine fractional digits, terminated by s". That what jobdrop
+// can't count is refused is its own.
+func durationFormat(c *check) {
+	c.durations(func(field, text string) {
+		if _, err := job.ParseDuration(text); err == nil {
+			return
+		}
+		v := job.Violation{
+			Message: "this is no duration as the service reads it",
+			Allowed: "seconds with the suffix s, e.g. 3600s",
+			Remedy:  "write the seconds with the suffix s",
+		}
+		if only(strings.TrimSuffix(text, "s"), isDigit) && len(text) > 10 {
+			v.Message = "the duration is longer than jobdrop can count"
+			v.Allowed = "at most 9223372035s"
+			v.Remedy = "write fewer seconds"
+		}
+		for _, guess := range [...]string{text, text + "s"} {
+			if d, err := time.ParseDuration(strings.TrimSpace(guess)); err == nil && d > 0 {
+				v.Remedy = "write " + job.FormatDuration(d)
+				break
+			}
+		}
+		c.fail(field, v)
+	})
 }
 
 // maxWait: reference, maxWaitTime: "The minimum for this field is 1800s".
 func maxWait(c *check) {
-	if c.in.Scheduling == nil || c.in.Scheduling.MaxWaitTime == "" {
-		return
-	}
-	if d, ok := c.duration(maxWaitTime, c.in.Scheduling.MaxWaitTime); ok && d < 1800*time.Second {
-		c.fail(maxWaitTime, job.Violation{
-			Message: "the wait is shorter than the service's minimum",
-			Allowed: "1800s or more",
-			Remedy:  "write 1800s, or remove the field to wait without limit",
-		})
-	}
-}
-
-// maxRunning: reference, maxRunningTime.
-func maxRunning(c *check) {
-	if c.in.Scheduling == nil || c.in.Scheduling.MaxRunningTime == "" {
-		return
-	}
-	if d, ok := c.duration(maxRunningTime, c.in.Scheduling.MaxRunningTime); ok && d <= 0 {
-		c.fail(maxRunningTime, job.Violation{
-			Message: "the job would have no time to run",
-			Allowed: "more than 0s",
-			Remedy:  "write the most seconds that the job may run, or remove the field for 604800s",
-		})
-	}
-}
-
-// duration reads a duration of the API; both fields of scheduling have its
-// format.
-func (c *check) duration(field, text string) (time.Duration, bool) {
-	d, err := job.ParseDuration(text)
-	if err == nil {
-		return d, true
-	}
-	v := job.Violation{
-		Message: "this is no duration as the service reads it",
-		Allowed: "seconds with the suffix s, e.g. 3600s",
-		Remedy:  "write the seconds with the suffix s",
-	}
-	for _, guess := range []string{text + "s", text} {
-		if d, err := time.ParseDuration(strings.TrimSpace(guess)); err == nil && d > 0 {
-			v.Remedy = "write " + job.FormatDuration(d)
-			break
+	c.durations(func(field, text string) {
+		if d, err := job.ParseDuration(text); err == nil && field == maxWaitTime && d < 1800*time.Second {
+			c.fail(maxWaitTime, job.Violation{
+				Message: "the wait is shorter than the service's minimum",
+				Allowed: "1800s or more",
+				Remedy:  "write 1800s, or remove the field to wait without limit",
+			})
 		}
-	}
-	c.fail(field, v)
-	return 0, false
+	})
+}
+
+// maxRunning: a minimum of maxRunningTime is documented nowhere.
+func maxRunning(c *check) {
+	c.durations(func(field, text string) {
+		if d, err := job.ParseDuration(text); err == nil && field == maxRunningTime && d == 0 {
+			c.warn(maxRunningTime, job.Violation{
+				Message: "the job would have no time to run",
+				Allowed: "more than 0s",
+				Remedy:  "write the most seconds that the job may run, or remove the field for 604800s",
+			})
+		}
+	})
 }
 
 // priorityRange: reference, priority: "in the range [0, 1000]".
@@ -599,23 +702,24 @@ func networkFormat(c *check) {
 
 var kmsKey = regexp.MustCompile(`^projects/[^/]+/locations/([^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+$`)
 
-// kmsKeyFormat: reference, kmsKeyName. That key and job share a region is Cloud
-// KMS's general rule, not stated for training.
+// kmsKeyFormat: reference, kmsKeyName.
 func kmsKeyFormat(c *check) {
-	e := c.in.EncryptionConfig
-	if e == nil || e.KMSKeyName == "" {
-		return
-	}
-	m := kmsKey.FindStringSubmatch(e.KMSKeyName)
-	switch {
-	case m == nil:
-		c.fail("trainingInput.encryptionConfig.kmsKeyName", job.Violation{
+	if e := c.in.EncryptionConfig; e != nil && e.KMSKeyName != "" && !kmsKey.MatchString(e.KMSKeyName) {
+		c.fail(kmsKeyField, job.Violation{
 			Message: "this is no key's full name",
 			Allowed: "projects/ID/locations/REGION/keyRings/RING/cryptoKeys/KEY",
 			Remedy:  "write the key's resource name, without a version",
 		})
-	case c.in.Region != "" && m[1] != c.in.Region:
-		c.warn("trainingInput.encryptionConfig.kmsKeyName", job.Violation{
+	}
+}
+
+// kmsKeyRegion: Cloud KMS's general rule, not stated for training.
+func kmsKeyRegion(c *check) {
+	if c.in.EncryptionConfig == nil || c.in.Region == "" {
+		return
+	}
+	if m := kmsKey.FindStringSubmatch(c.in.EncryptionConfig.KMSKeyName); m != nil && m[1] != c.in.Region {
+		c.warn(kmsKeyField, job.Violation{
 			Message: fmt.Sprintf("the key is in %s, the job in %s", show(m[1]), show(c.in.Region)),
 			Remedy:  "use a key of the job's region",
 		})

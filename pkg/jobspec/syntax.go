@@ -21,14 +21,14 @@ const maxDepth = 32
 
 // load reads the file's one document. A fault, with its position, is a reason
 // to go no further.
-func load(data []byte) (*yaml.Node, *job.Violation) {
+func load(data []byte, k *Kind) (*yaml.Node, *job.Violation) {
 	if len(data) > MaxSize {
 		return nil, &job.Violation{
 			Rule:    "file-size",
 			Found:   fmt.Sprintf("more than %d bytes", MaxSize),
 			Allowed: fmt.Sprintf("at most %d bytes", MaxSize),
-			Message: "the job file is too large",
-			Remedy:  "move data out of the job file, into a package or an object that the trainer reads",
+			Message: k.file + " is too large",
+			Remedy:  k.advice,
 		}
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
@@ -37,7 +37,7 @@ func load(data []byte) (*yaml.Node, *job.Violation) {
 			Rule:     "file-encoding",
 			Position: pos,
 			Found:    what,
-			Message:  "the job file is not plain text in UTF-8",
+			Message:  k.file + " is not plain text in UTF-8",
 			Remedy:   "save the file as UTF-8 text",
 		}
 	}
@@ -47,8 +47,8 @@ func load(data []byte) (*yaml.Node, *job.Violation) {
 	if errors.Is(err, io.EOF) || err == nil && isNull(content(&root)) {
 		return nil, &job.Violation{
 			Rule:    "file-empty",
-			Message: "the job file is empty",
-			Remedy:  "describe the job: trainingInput with at least scaleTier, region, pythonModule, runtimeVersion and pythonVersion",
+			Message: k.file + " is empty",
+			Remedy:  k.empty,
 		}
 	}
 	if err == nil {
@@ -57,21 +57,21 @@ func load(data []byte) (*yaml.Node, *job.Violation) {
 			return nil, &job.Violation{
 				Rule:     "single-document",
 				Position: position(&next),
-				Message:  "the job file holds more than one YAML document",
-				Remedy:   "remove the line --- and what follows it; write one file per job",
+				Message:  k.file + " holds more than one YAML document",
+				Remedy:   "remove the line --- and what follows it; write one file per " + strings.TrimPrefix(k.whole, "a "),
 			}
 		}
 	}
 	if !errors.Is(err, io.EOF) {
-		return nil, syntaxFault(data, err)
+		return nil, syntaxFault(data, err, k)
 	}
 	if n := tooDeep(&root, maxDepth); n != nil {
 		return nil, &job.Violation{
 			Rule:     "file-depth",
 			Position: position(n),
 			Allowed:  fmt.Sprintf("at most %d levels", maxDepth),
-			Message:  "the job file is nested too deeply",
-			Remedy:   "write only the fields of a job",
+			Message:  k.file + " is nested too deeply",
+			Remedy:   "write only the fields of " + k.whole,
 		}
 	}
 	return content(&root), nil
@@ -84,17 +84,17 @@ var (
 	errorAnchor = regexp.MustCompile(`^yaml: unknown anchor '(.*)' referenced$`)
 )
 
-func syntaxFault(data []byte, err error) *job.Violation {
+func syntaxFault(data []byte, err error, k *Kind) *job.Violation {
 	v := &job.Violation{
 		Rule:    "syntax",
-		Message: "the job file is not valid YAML: " + strings.TrimPrefix(err.Error(), "yaml: "),
+		Message: k.file + " is not valid YAML: " + strings.TrimPrefix(err.Error(), "yaml: "),
 		Remedy:  "check the indentation, the colons (each followed by a space) and the quotes up to this line",
 	}
 	lines := splitLines(data)
 	line := 1
 	if m := errorLine.FindStringSubmatch(err.Error()); m != nil {
 		line, _ = strconv.Atoi(m[1])
-		v.Message = "the job file is not valid YAML: " + m[2]
+		v.Message = k.file + " is not valid YAML: " + m[2]
 	} else if m := errorAnchor.FindStringSubmatch(err.Error()); m != nil {
 		v.Message = fmt.Sprintf("the alias *%s has no anchor", printable(text.Shorten(m[1], maxShown)))
 		v.Remedy = fmt.Sprintf("define the anchor before its use, with &%s, or put the text in quotes", printable(text.Shorten(m[1], maxShown)))

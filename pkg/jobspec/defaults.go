@@ -1,0 +1,199 @@
+package jobspec
+
+import (
+	"cmp"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// ApplyDefaults fills in what neither the file nor [File.SetMetadata] gave, field
+// by field, labels by their keys; origin says where d comes from, in words that
+// a remedy can repeat ("the operator's policy"). A field that could not be read
+// is not filled in, since its author wanted something else, and neither is one
+// that the job's own choices exclude:
+//
+//   - beside an image of the job's own: runtimeVersion, pythonVersion,
+//     packageUris, pythonModule; beside one of those, an image;
+//   - beside a scale tier other than CUSTOM: machine types, counts and
+//     accelerators, and beside machines a tier other than CUSTOM;
+//   - a machine type of another category than the master's, or of a replica
+//     that has no count; accelerators beside another machine type than d's;
+//   - a runtime or Python version that does not go with the other;
+//   - args beside a container's own command line, and the other way round.
+//
+// Hyperparameters are filled in only where the job has some, and the job ID
+// never is: an ID runs once.
+func (f *File) ApplyDefaults(d job.Spec, origin string) {
+	if f.unreadable[""] {
+		return
+	}
+	if !f.silent("labels") {
+		for key, value := range d.Labels {
+			path := join("labels", key)
+			if f.given(path) {
+				continue
+			}
+			if f.Spec.Labels == nil {
+				f.Spec.Labels = map[string]string{}
+			}
+			if _, ok := f.Spec.Labels[key]; !ok {
+				f.Spec.Labels[key] = value
+				f.origins[path] = origin
+			}
+		}
+	}
+	in := f.Spec.TrainingInput
+	if in == nil || d.TrainingInput == nil || f.silent(trainingInput) {
+		return
+	}
+	x := defaulter{f: f, in: in, d: d.TrainingInput, origin: origin}
+	x.image = x.in.HasImage() || x.gives("masterConfig.imageUri")
+	for _, role := range roleNames {
+		x.commanded = x.commanded || x.gives(role+"Config.containerArgs", role+"Config.containerCommand")
+	}
+	for _, path := range defaultOrder() {
+		if x.allows(path) {
+			x.fill(path)
+		}
+	}
+}
+
+// given tells whether the file or metadata says something of a field, readable
+// or not.
+func (f *File) given(path string) bool {
+	p, there := f.places[path]
+	return there && !p.null || f.origins[path] != "" || f.silent(path)
+}
+
+var roleNames = [...]string{"master", "worker", "parameterServer", "evaluator"}
+
+// defaultOrder lists the fields below trainingInput that hold no further ones:
+// first those that others depend on.
+var defaultOrder = sync.OnceValue(func() []string {
+	rank := func(path string) int {
+		switch {
+		case path == "scaleTier":
+			return 0
+		case strings.HasSuffix(path, "Count"), path == "masterType":
+			return 1
+		case path == "masterConfig.imageUri":
+			return 2
+		}
+		return 3
+	}
+	var paths []string
+	for _, s := range spots() {
+		path, below := strings.CutPrefix(s.path, trainingInput+".")
+		if below && !strings.Contains(path, "[]") && s.typ.Kind() != reflect.Pointer {
+			paths = append(paths, path)
+		}
+	}
+	slices.SortStableFunc(paths, func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
+	return paths
+})
+
+// defaulter fills in a training input from the default d.
+type defaulter struct {
+	f      *File
+	in, d  *job.TrainingInput
+	origin string
+	// image and commanded tell that the job itself has an image, and command
+	// lines of containers.
+	image, commanded bool
+}
+
+// gives tells whether the job itself says something of one of these fields.
+func (x *defaulter) gives(paths ...string) bool {
+	return slices.ContainsFunc(paths, func(path string) bool { return x.f.given(join(trainingInput, path)) })
+}
+
+// allows tells whether the job's own choices leave room for a default.
+func (x *defaulter) allows(path string) bool {
+	role, inConfig, _ := strings.Cut(path, "Config.")
+	switch {
+	case path == "scaleTier":
+		return x.d.ScaleTier == "CUSTOM" || !x.gives("masterType", "workerType", "workerCount",
+			"parameterServerType", "parameterServerCount", "evaluatorType", "evaluatorCount")
+	case path == "masterType", strings.HasSuffix(path, "Count"):
+		return x.in.ScaleTier == "CUSTOM"
+	case strings.HasSuffix(path, "Type") && inConfig == "":
+		return x.in.ScaleTier == "CUSTOM" && x.fits(path)
+	case strings.HasPrefix(inConfig, "acceleratorConfig."):
+		_, own := x.f.places[join(trainingInput, parent(path))]
+		return x.in.ScaleTier == "CUSTOM" && !own && textOf(x.in, role+"Type") == textOf(x.d, role+"Type")
+
+	case path == "masterConfig.imageUri":
+		return !x.gives("runtimeVersion", "pythonVersion", "packageUris", "pythonModule")
+	case inConfig == "imageUri", inConfig == "tpuTfVersion", path == "useChiefInTfConfig":
+		return x.in.HasImage()
+	case path == "packageUris", path == "pythonModule":
+		return !x.hasImage()
+	case path == "runtimeVersion":
+		return !x.hasImage() && agree(x.in.PythonVersion, x.d.RuntimeVersion)
+	case path == "pythonVersion":
+		return !x.hasImage() && agree(x.d.PythonVersion, x.in.RuntimeVersion)
+
+	case path == "args":
+		return !x.commanded
+	case inConfig == "containerArgs", inConfig == "containerCommand":
+		return x.in.HasImage() && !x.commanded && len(x.in.Args) == 0 && !x.gives("args")
+	case strings.HasPrefix(path, "hyperparameters."):
+		return x.in.Hyperparameters != nil
+	}
+	return true
+}
+
+func (x *defaulter) hasImage() bool { return x.image || x.in.HasImage() }
+
+// fits tells whether a default machine type goes with the replica's count and
+// the master's type.
+func (x *defaulter) fits(path string) bool {
+	known := DefaultCatalogue()
+	master, category := known.category(x.in.MasterType), known.category(textOf(x.d, path))
+	count := reach(reflect.ValueOf(x.in), strings.TrimSuffix(path, "Type")+"Count").Int()
+	return count > 0 && (master == category || master == TPU || category == TPU || master == "" || category == "")
+}
+
+// agree tells whether a Python version goes with a runtime version, as far as
+// known.
+func agree(python, runtime string) bool {
+	v, ok := parseVersion(runtime)
+	p, known := DefaultCatalogue().python(python)
+	return !ok || !known || p.has(v)
+}
+
+// textOf gives the text of a field.
+func textOf(in *job.TrainingInput, name string) string {
+	return field(reflect.ValueOf(in).Elem(), name).String()
+}
+
+// fill sets one field that is not given.
+func (x *defaulter) fill(path string) {
+	src := reflect.ValueOf(x.d)
+	for name := range strings.SplitSeq(path, ".") {
+		if src = src.Elem(); !src.IsValid() {
+			return // a nil pointer on the way
+		}
+		src = field(src, name)
+		if src.Kind() != reflect.Pointer {
+			break
+		}
+	}
+	full := join(trainingInput, path)
+	if src.IsZero() || x.f.given(full) {
+		return
+	}
+	dst := reach(reflect.ValueOf(x.in), path)
+	if !dst.IsZero() {
+		return // set by the caller
+	}
+	if src.Kind() == reflect.Slice { // the caller may change its own
+		src = reflect.AppendSlice(reflect.MakeSlice(src.Type(), 0, src.Len()), src)
+	}
+	dst.Set(src)
+	x.f.origins[full] = x.origin
+}

@@ -1,0 +1,254 @@
+package jobspec
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/jobdrop/jobdrop/pkg/internal/text"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// MetadataPrefix begins the names of object metadata that set a field of the
+// job: jobdrop-set-region.
+const MetadataPrefix = "jobdrop-set-"
+
+// maxMetadata is Cloud Storage's bound for an object's custom metadata in all,
+// in bytes. That many bytes hold no more than a hundred settings.
+const (
+	maxMetadata = 8 << 10
+	maxSettings = 100
+)
+
+// setting is one piece of metadata with the field that it sets.
+type setting struct {
+	key, value string
+	field      spot
+}
+
+func (s setting) origin() string { return "metadata " + printable(text.Shorten(s.key, maxShown)) }
+
+// SetMetadata sets the fields that the job file's object metadata names, under
+// keys that begin with [MetadataPrefix] and go on with the path of a field,
+// whole or below trainingInput: jobdrop-set-region,
+// jobdrop-set-scheduling.maxRunningTime, jobdrop-set-labels. Case, dashes and
+// underscores don't matter, since Cloud Storage's XML API lowers the case of
+// metadata. Text is taken as it is, so that runtimeVersion 2.10 needs no quotes;
+// lists and mappings are written in YAML's flow form or in JSON, and replace the
+// file's. What can't be set is a violation and leaves the field as it was.
+func (f *File) SetMetadata(metadata map[string]string) []job.Violation {
+	out := &violations{}
+	settings := f.settings(metadata, out)
+	for i, s := range settings {
+		if i > 0 && s.field.path == settings[i-1].field.path {
+			f.refuse(out, s, job.Violation{
+				Rule:    "metadata-twice",
+				Message: fmt.Sprintf("the metadata %s sets the same field", printable(text.Shorten(settings[i-1].key, maxShown))),
+				Remedy:  "remove one of the two",
+			})
+			continue
+		}
+		f.set(s, out)
+	}
+	return out.sorted()
+}
+
+// settings finds the fields that metadata names: parents before what is within
+// them, whose own setting then counts.
+func (f *File) settings(metadata map[string]string, out *violations) []setting {
+	var list []setting
+	size := 0
+	for _, key := range slices.Sorted(maps.Keys(metadata)) {
+		if len(key) < len(MetadataPrefix) || !strings.EqualFold(key[:len(MetadataPrefix)], MetadataPrefix) {
+			continue
+		}
+		s := setting{key: key, value: metadata[key]}
+		if size += len(key) + len(s.value); size > maxMetadata || len(list) == maxSettings {
+			f.refuse(out, s, job.Violation{
+				Rule:    "metadata-size",
+				Found:   "more",
+				Allowed: fmt.Sprintf("at most %d settings and %d bytes in all", maxSettings, maxMetadata),
+				Message: "the object's metadata sets too much",
+				Remedy:  "write the fields into the job file",
+			})
+			return nil
+		}
+		name := fold(key[len(MetadataPrefix):])
+		field, ok := settable()[name]
+		if !ok {
+			f.refuse(out, s, unknownSetting(name, key[len(MetadataPrefix):]))
+			continue
+		}
+		s.field = field
+		list = append(list, s)
+	}
+	slices.SortStableFunc(list, func(a, b setting) int { return strings.Compare(a.field.path, b.field.path) })
+	return list
+}
+
+// refuse reports a setting. Nothing in the file is to blame, so there is no
+// position.
+func (f *File) refuse(out *violations, s setting, v job.Violation) {
+	v.File, v.Position = f.Name, job.Position{}
+	if v.Severity == "" {
+		v.Severity = job.Error
+	}
+	if v.Field == "" {
+		v.Field = s.field.path
+	}
+	if v.Found == "" {
+		v.Found = show(s.value)
+	}
+	if suffix := "the value comes from " + s.origin(); v.Field != "" && !strings.HasSuffix(v.Remedy, suffix) {
+		v.Remedy += "; " + suffix
+	}
+	out.add(v)
+}
+
+// settable maps the names of fields that metadata can set, folded, to the
+// fields.
+var settable = sync.OnceValue(func() map[string]spot {
+	fields := map[string]spot{}
+	for _, s := range spots() {
+		below, ok := strings.CutPrefix(s.path, trainingInput+".")
+		if strings.Contains(s.path, "[]") || !ok && s.path != "jobId" && s.path != "labels" {
+			continue
+		}
+		fields[fold(s.path)] = s
+		fields[fold(below)] = s
+	}
+	return fields
+})
+
+const trainingInput = "trainingInput"
+
+// unknownSetting says what metadata may have meant.
+func unknownSetting(name, written string) job.Violation {
+	v := job.Violation{
+		Rule:    "metadata-field",
+		Found:   show(MetadataPrefix + written),
+		Message: "the object's metadata names no field that it can set",
+		Remedy:  "name a field as in " + MetadataPrefix + "region, or remove the metadata",
+	}
+	if head, _, _ := strings.Cut(name, "."); head == "jobdrop" {
+		v.Message = "jobdrop's own options can't be set by the object's metadata"
+		v.Remedy = "write them into the job file, below jobdrop:"
+		return v
+	}
+	var places []string
+	last := name[strings.LastIndex(name, ".")+1:]
+	for _, folded := range slices.Sorted(maps.Keys(settable())) {
+		if s := settable()[folded]; fold(s.path) == folded && fold(s.name) == last {
+			places = append(places, MetadataPrefix+strings.TrimPrefix(s.path, trainingInput+"."))
+		}
+	}
+	switch {
+	case len(places) == 1:
+		v.Remedy = "write " + places[0]
+	case len(places) > 1:
+		v.Message = "the object's metadata names a field that stands in several places"
+		v.Allowed = strings.Join(places, ", ")
+		v.Remedy = "write the field's path"
+	default:
+		if close := closest(name, slices.Sorted(maps.Keys(settable()))); close != "" {
+			v.Remedy = "write " + MetadataPrefix + strings.TrimPrefix(settable()[close].path, trainingInput+".")
+		}
+	}
+	return v
+}
+
+// set decodes one setting apart from the file, and takes it over if nothing is
+// wrong with it.
+func (f *File) set(s setting, out *violations) {
+	node, fault := s.node(f.kind)
+	if fault != nil {
+		f.unreadable[s.field.path] = true
+		f.refuse(out, s, *fault)
+		return
+	}
+	scratch := newFile(f.Name)
+	scratch.origins[s.field.path] = s.origin()
+	found := &violations{}
+	value := reflect.New(s.field.typ).Elem()
+	// No honest value has more parts than bytes; aliases could make them many.
+	d := decoder{f: scratch, out: found, visited: maxNodes - maxMetadata}
+	scratch.places[s.field.path] = place{text: s.value}
+	d.value(node, value, s.field.path, s.field.enum)
+	delete(scratch.places, s.field.path)
+	for _, v := range found.sorted() {
+		f.refuse(out, s, v)
+	}
+	if job.HasErrors(found.list) {
+		f.unreadable[s.field.path] = true
+		return
+	}
+	f.forget(s.field.path)
+	reach(reflect.ValueOf(&f.Spec).Elem(), s.field.path).Set(value)
+	f.origins[s.field.path] = s.origin()
+}
+
+// node gives the value as the decoder takes it: text as if in quotes, numbers
+// and truth values as if without, anything else as YAML.
+func (s setting) node(k *Kind) (*yaml.Node, *job.Violation) {
+	if _, what := badCharacter([]byte(s.value)); what != "" {
+		return nil, &job.Violation{
+			Rule:    "metadata-text",
+			Found:   what,
+			Message: "the metadata is not plain text in UTF-8",
+			Remedy:  "write the value again",
+		}
+	}
+	value := strings.TrimSpace(s.value)
+	if value == "" {
+		return nil, &job.Violation{
+			Rule:    "metadata-empty",
+			Message: "the metadata has no value",
+			Remedy:  "write a value, or remove the metadata",
+		}
+	}
+	switch s.field.typ.Kind() {
+	case reflect.String:
+		return &yaml.Node{Kind: yaml.ScalarNode, Style: yaml.DoubleQuotedStyle, Tag: "!!str", Value: s.value}, nil
+	case reflect.Bool, reflect.Int32, reflect.Int64:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: value}, nil
+	}
+	node, fault := load([]byte(value), k)
+	if fault != nil {
+		fault.Message = "the metadata is not valid YAML in flow form"
+		fault.Remedy = "write it as in [a, b], or in {a: b} for a mapping"
+	}
+	return node, fault
+}
+
+// forget drops what the file says of a field and of all within it.
+func (f *File) forget(field string) {
+	within := func(path string) bool {
+		rest, ok := strings.CutPrefix(path, field)
+		return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	}
+	maps.DeleteFunc(f.places, func(path string, _ place) bool { return within(path) })
+	maps.DeleteFunc(f.origins, func(path, _ string) bool { return within(path) })
+	maps.DeleteFunc(f.unreadable, func(path string, _ bool) bool { return within(path) })
+	maps.DeleteFunc(f.excused, func(path string, _ bool) bool { return within(path) })
+}
+
+// reach gives the field of v with this path, which goes through structures only.
+// It makes those that are missing.
+func reach(v reflect.Value, path string) reflect.Value {
+	for path != "" {
+		if v.Kind() == reflect.Pointer {
+			if v.IsNil() {
+				v.Set(reflect.New(v.Type().Elem()))
+			}
+			v = v.Elem()
+		}
+		name, rest, _ := strings.Cut(path, ".")
+		v, path = field(v, name), rest
+	}
+	return v
+}
