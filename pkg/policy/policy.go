@@ -1,18 +1,22 @@
 // Package policy holds the operator's rules: what a job of the inbox may ask
 // for. Whoever can write to the bucket must gain no rights by it.
+//
+// Without a policy file, what reaches beyond the project and the drop is
+// refused: service accounts, networks, images and packages from elsewhere. The
+// file, which [Parse] reads, says otherwise, gives defaults and sets limits, for
+// all folders or for some. [Policy.For] gives the policy of one folder; then
+// [Policy.ApplyDefaults] fills in a job, and [Policy.Check] judges it.
 package policy
 
 import (
-	"fmt"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
 )
 
-// Policy is what an installation allows where its operator wrote no policy:
-// nothing that reaches beyond the project and the drop.
+// Policy is what an installation allows.
 type Policy struct {
 	// Project is where jobs run: container images of its own registries are
 	// allowed. Where it is not known, images are warned of.
@@ -24,102 +28,158 @@ type Policy struct {
 	Own []string
 	// Trainer is the service that runs jobs here; empty where not known.
 	Trainer string
+	// Rules are the operator's; the zero value allows nothing that reaches
+	// beyond the project and the drop.
+	Rules Rules
+}
+
+// For gives the policy of a folder of the inbox, with or without its final
+// slash. The other methods are meant for what it gives: without it, the rules
+// for prefixes are left out.
+func (p Policy) For(folder string) Policy {
+	p.Rules = p.Rules.forFolder(folder)
+	return p
+}
+
+// Catalogue is what is known of the service's choices, the operator's additions
+// among it; nil stands for the catalogue that jobdrop brings.
+func (p Policy) Catalogue() *jobspec.Catalogue { return p.Rules.catalogue }
+
+// Waits are the policy's patience; zero is the installation's own setting, or no
+// warning for a state. Settle is nil for the installation's own, since it may be
+// zero.
+type Waits struct {
+	Settle                     *time.Duration
+	Incomplete, Expire         time.Duration
+	Queued, Preparing, Running time.Duration
+}
+
+// Waits gives the policy's patience.
+func (p Policy) Waits() Waits {
+	read := func(text string) time.Duration {
+		d, _ := job.ParseDuration(text) // checked when the file was read
+		return d
+	}
+	from := p.Rules.Patience
+	w := Waits{
+		Incomplete: read(from.Incomplete), Expire: read(from.Expire),
+		Queued: read(from.Stuck.Queued), Preparing: read(from.Stuck.Preparing), Running: read(from.Stuck.Running),
+	}
+	if from.Settle != "" {
+		settle := read(from.Settle)
+		w.Settle = &settle
+	}
+	return w
+}
+
+// serviceRunningTime is how long the service lets a job run that says nothing
+// (reference, maxRunningTime).
+const serviceRunningTime = 604800 * time.Second
+
+const maxRunningTimeField = "trainingInput.scheduling.maxRunningTime"
+
+// ApplyDefaults fills in what neither the file nor its object's metadata give,
+// each value with its place in the policy as its origin. The limit for the
+// running time is a default, too, where it is lower than what would hold
+// without: else a job that says nothing would have no limit.
+func (p Policy) ApplyDefaults(f *jobspec.File) {
+	if !p.Rules.given() {
+		return
+	}
+	d := p.Rules.Defaults
+	for key, value := range d.Labels {
+		f.ApplyDefaults(job.Spec{Labels: map[string]string{key: value}}, p.Rules.place("defaults.labels."+key))
+	}
+	fill := func(setting, value string, in job.TrainingInput) {
+		if value != "" {
+			f.ApplyDefaults(job.Spec{TrainingInput: &in}, p.Rules.place(setting))
+		}
+	}
+	fill("defaults.region", d.Region, job.TrainingInput{Region: d.Region})
+	fill("defaults.runtimeVersion", d.RuntimeVersion, job.TrainingInput{RuntimeVersion: d.RuntimeVersion})
+	fill("defaults.pythonVersion", d.PythonVersion, job.TrainingInput{PythonVersion: d.PythonVersion})
+	fill("defaults.serviceAccount", d.ServiceAccount, job.TrainingInput{ServiceAccount: d.ServiceAccount})
+	fill("defaults.network", d.Network, job.TrainingInput{Network: d.Network})
+	running, setting := p.runningTime()
+	fill(setting, running, job.TrainingInput{Scheduling: &job.Scheduling{MaxRunningTime: running}})
+}
+
+// runningTime gives the running time of a job that says nothing, and the setting
+// that it comes from.
+func (p Policy) runningTime() (value, setting string) {
+	own, limit := p.Rules.Defaults.MaxRunningTime, p.Rules.Limits.MaxRunningTime
+	without := serviceRunningTime
+	if d, err := job.ParseDuration(own); err == nil {
+		without = d
+	}
+	if most, err := job.ParseDuration(limit); err == nil && most < without {
+		return limit, "limits.maxRunningTime"
+	}
+	return own, "defaults.maxRunningTime"
 }
 
 // Check gives the policy's violations of a job file whose packages were
-// resolved.
+// resolved. Each names the place of the rule in the policy file.
 func (p Policy) Check(f *jobspec.File, r job.Resolution) []job.Violation {
-	t := f.Spec.TrainingInput
-	if t == nil {
-		return nil
-	}
 	var vs []job.Violation
-	refuse := func(field string, v job.Violation) {
-		v.Severity = job.Error
-		vs = append(vs, f.Violation(field, v))
-	}
-	// A job runs with the rights of its service account, and the function
-	// that creates it can act as more accounts than the dropper can.
-	if t.ServiceAccount != "" {
-		refuse("trainingInput.serviceAccount", job.Violation{
-			Rule: "policy-service-account", Message: "this installation's policy does not let a job choose its service account",
-			Remedy: "remove the field: the trainer's own account is used; or ask the operator to allow it",
-		})
-	}
-	if t.Network != "" {
-		refuse("trainingInput.network", job.Violation{
-			Rule: "policy-network", Message: "this installation's policy does not let a job choose its network",
-			Remedy: "remove the field, or ask the operator to allow it",
-		})
-	}
-	for _, role := range []struct {
-		name   string
-		config *job.ReplicaConfig
-	}{
-		{"masterConfig", t.MasterConfig}, {"workerConfig", t.WorkerConfig},
-		{"parameterServerConfig", t.ParameterServerConfig}, {"evaluatorConfig", t.EvaluatorConfig},
-	} {
-		if role.config == nil || role.config.ImageURI == "" || p.ownImage(role.config.ImageURI) {
-			continue
+	for _, d := range p.Explain(f, r) {
+		if d.violation != nil {
+			vs = append(vs, *d.violation)
 		}
-		if p.Project == "" {
-			vs = append(vs, f.Violation("trainingInput."+role.name+".imageUri", job.Violation{
-				Rule: "policy-image", Severity: job.Warning,
-				Message: "an installation allows images of its own project only, unless its policy says otherwise",
-			}))
-			continue
-		}
-		refuse("trainingInput."+role.name+".imageUri", job.Violation{
-			Rule: "policy-image", Message: "this installation's policy allows images of its own project only",
-			Allowed: fmt.Sprintf("gcr.io/%s/…, REGION-docker.pkg.dev/%s/…", p.Project, p.Project),
-			Remedy:  "copy the image to the project, or ask the operator to allow it",
-		})
-	}
-	for i, uri := range t.PackageURIs {
-		if !slices.Contains(r.Outside, uri) {
-			continue
-		}
-		v := job.Violation{
-			Rule: "policy-package-source", Severity: job.Error,
-			Message: "this installation's policy allows packages of the drop's own folder only",
-			Found:   uri,
-			Remedy:  "upload the package into the folder of the job file and name it by its file name",
-		}
-		if p.Inbox == "" {
-			v.Severity, v.Message = job.Warning, "an installation allows packages of the drop's own folder only, unless its policy says otherwise"
-		}
-		vs = append(vs, f.Violation(fmt.Sprintf("trainingInput.packageUris[%d]", i), v))
-	}
-	bucket, _, _ := strings.Cut(strings.TrimPrefix(t.JobDir, "gs://"), "/")
-	switch {
-	case bucket == "":
-	case bucket == p.Inbox:
-		refuse("trainingInput.jobDir", job.Violation{
-			Rule: "job-dir-outside-inbox", Message: "a job must not write into the inbox: its output would be taken for drops",
-			Remedy: "choose another bucket",
-		})
-	case slices.Contains(p.Own, bucket):
-		refuse("trainingInput.jobDir", job.Violation{
-			Rule: "job-dir-not-ours", Message: "a job must not write into a bucket of jobdrop's own",
-			Remedy: "choose another bucket",
-		})
-	}
-	if asked := f.Options.Trainer; asked != "" && p.Trainer != "" && asked != p.Trainer {
-		refuse("jobdrop.trainer", job.Violation{
-			Rule: "policy-trainer", Message: "this installation runs jobs at another trainer",
-			Allowed: p.Trainer, Remedy: "remove the field, or drop into an installation that has this trainer",
-		})
 	}
 	return vs
 }
 
-// ownImage tells whether an image lies in a registry of the project:
-// Container Registry's [HOST.]gcr.io/PROJECT/… or Artifact Registry's
-// LOCATION-docker.pkg.dev/PROJECT/…
-func (p Policy) ownImage(uri string) bool {
-	host, rest, _ := strings.Cut(uri, "/")
-	registry := host == "gcr.io" || strings.HasSuffix(host, ".gcr.io") || strings.HasSuffix(host, "-docker.pkg.dev")
-	// A project of a domain is written example.com:project, in registries
-	// example.com/project.
-	return p.Project != "" && registry && strings.HasPrefix(rest, strings.Replace(p.Project, ":", "/", 1)+"/")
+// Verdict is what a rule says of a value.
+type Verdict string
+
+// The verdicts.
+const (
+	Allowed Verdict = "allowed"
+	Refused Verdict = "refused"
+	// Defaulted: the value is the policy's own.
+	Defaulted Verdict = "defaulted"
+	// NotAsked: the job leaves the matter open.
+	NotAsked Verdict = "not asked"
+	// Unknown: it depends on the installation, which is not known here.
+	Unknown Verdict = "not known"
+)
+
+// Decision is what one rule of the policy says of one field of a job.
+type Decision struct {
+	// Rule is the rule's stable name, that of its violations.
+	Rule string `json:"rule"`
+	// Field is the path in the job file, Value what stands there.
+	Field   string  `json:"field"`
+	Value   string  `json:"value,omitempty"`
+	Verdict Verdict `json:"verdict"`
+	// Because names the place in the policy, policy.yaml:7:3, or says
+	// "built in" where the file has no word on it.
+	Because string `json:"because"`
+
+	violation *job.Violation
 }
+
+// Explain gives what each rule says of a job, in the order of [Policy.Check].
+func (p Policy) Explain(f *jobspec.File, r job.Resolution) []Decision {
+	if f.Spec.TrainingInput == nil {
+		return nil
+	}
+	j := judge{p: p, f: f, in: f.Spec.TrainingInput, lists: p.Rules.Allow.lists()}
+	j.serviceAccount()
+	j.network()
+	j.images()
+	j.packages(r)
+	j.jobDir()
+	j.trainer()
+	j.region()
+	j.machines()
+	j.accelerators()
+	j.replicas()
+	j.runningTime()
+	j.packageBytes(r)
+	j.defaults()
+	return j.out
+}
+
+func (p Policy) own(bucket string) bool { return slices.Contains(p.Own, bucket) }

@@ -1,0 +1,226 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/jobspec"
+)
+
+// Rules are what an operator wrote into policy.yaml, as [Parse] gives them. The
+// zero value is that of no file.
+type Rules struct {
+	document
+	file *jobspec.Other
+	// from maps the path of a setting to the one under which it is written in
+	// the file: allow.regions to prefixes[0].allow.regions.
+	from      map[string]string
+	catalogue *jobspec.Catalogue
+}
+
+// document is the whole file.
+type document struct {
+	Section
+	// Catalogue is added to the catalogue that jobdrop brings.
+	Catalogue *jobspec.Catalogue `json:"catalogue"`
+	// Prefixes are settings for some folders. Of those that match a folder,
+	// the one whose pattern has the most characters that are no wildcards
+	// counts, for each setting apart; of two alike, the later. A setting that
+	// none of them gives is that of the file's top.
+	Prefixes []Prefix `json:"prefixes"`
+}
+
+// Prefix is what differs in the folders that a pattern matches.
+type Prefix struct {
+	// Match is a pattern of folders without bucket, such as teams/nlp/**: *
+	// stands for any characters other than /, ** for any characters at all.
+	Match string `json:"match"`
+	Section
+}
+
+// Section is the settings that may differ from folder to folder.
+type Section struct {
+	Defaults Defaults `json:"defaults"`
+	Allow    Allow    `json:"allow"`
+	Limits   Limits   `json:"limits"`
+	Patience Patience `json:"patience"`
+}
+
+// Defaults are used where neither the job file nor its object's metadata say
+// anything. They are the operator's own: [Allow] does not bind them.
+type Defaults struct {
+	Region         string            `json:"region"`
+	RuntimeVersion string            `json:"runtimeVersion"`
+	PythonVersion  string            `json:"pythonVersion"`
+	Labels         map[string]string `json:"labels"`
+	ServiceAccount string            `json:"serviceAccount"`
+	Network        string            `json:"network"`
+	// MaxRunningTime is in seconds with the suffix s. Where the limit for it
+	// is lower, that counts.
+	MaxRunningTime string `json:"maxRunningTime"`
+}
+
+// Allow is lists of patterns, each of which allows the values that it matches as
+// a whole: * stands for any characters other than /, ** for any characters at
+// all. A list that is there allows nothing else, an empty one nothing; what a
+// missing one allows is said with each. No pattern matches a path with an empty
+// part, or with . or .., and none may leave the name of a bucket, a project or a
+// host half open, as gs://bucket* does: anyone could take one that it matches.
+type Allow struct {
+	// Regions, any if missing.
+	Regions []string `json:"regions"`
+	// MachineTypes, any if missing. A scale tier other than CUSTOM is the
+	// service's choice of machines, and counts as one machine type: BASIC.
+	MachineTypes []string `json:"machineTypes"`
+	// Accelerators, any if missing; those that come with a machine type or a
+	// scale tier count, too.
+	Accelerators []string `json:"accelerators"`
+	// Images, those in the project's own registries if missing; the word
+	// project stands for these.
+	Images []string `json:"images"`
+	// ServiceAccounts, none if missing. * does not stand for @ either.
+	ServiceAccounts []string `json:"serviceAccounts"`
+	// Networks, none if missing.
+	Networks []string `json:"networks"`
+	// JobDirs, any if missing. jobdrop's own buckets are never allowed.
+	JobDirs []string `json:"jobDirs"`
+	// PackageSources are packages outside the drop's folder, none if missing.
+	PackageSources []string `json:"packageSources"`
+}
+
+// Limits are what one job may have at most; 0 and an empty text are no limit.
+type Limits struct {
+	// Replicas are those that run at the same time, the master among them:
+	// each of parallel trials has its own.
+	Replicas int64 `json:"replicas"`
+	// MaxRunningTime is in seconds with the suffix s. A job that says nothing
+	// gets it.
+	MaxRunningTime string `json:"maxRunningTime"`
+	// PackageBytes is the size of the drop's packages in all.
+	PackageBytes int64 `json:"packageBytes"`
+}
+
+// Patience is how long is waited, in seconds with the suffix s; an empty text is
+// the installation's own setting.
+type Patience struct {
+	// Settle is how long a folder that ran before is given for its new
+	// package, Incomplete when missing packages are reported, Expire when a
+	// drop that lacks some is given up; all from the arrival of the job file.
+	Settle     string `json:"settle"`
+	Incomplete string `json:"incomplete"`
+	Expire     string `json:"expire"`
+	// Stuck is how long a job may stay in a state before that is reported.
+	Stuck Stuck `json:"stuck"`
+}
+
+// Stuck is for how long a job may be in each state, in seconds with the suffix s.
+type Stuck struct {
+	Queued    string `json:"queued"`
+	Preparing string `json:"preparing"`
+	Running   string `json:"running"`
+}
+
+var kind = jobspec.NewKind[document]("the policy", "a policy", "write {} for a policy without rules, or remove the file", func(field string) bool {
+	switch field[strings.LastIndexByte(field, '.')+1:] {
+	case "maxRunningTime", "settle", "incomplete", "expire", "queued", "preparing", "running":
+		return true
+	}
+	return false
+})
+
+// Parse reads and checks a policy file, whose name violations and explanations
+// carry. It never panics. The violations are sorted by position; with an error
+// among them the rules are those of no file, and must not be used: the operator
+// wanted others.
+func Parse(name string, data []byte) (Rules, []job.Violation) {
+	var d document
+	file := jobspec.ParseOther(name, data, kind, &d)
+	c := checker{file: file, d: &d}
+	c.check()
+	vs := file.Violations()
+	if job.HasErrors(vs) {
+		return Rules{}, vs
+	}
+	r := Rules{document: d, file: file}
+	if d.Catalogue != nil {
+		r.catalogue = jobspec.DefaultCatalogue().With(*d.Catalogue)
+	}
+	return r, vs
+}
+
+// given tells whether there is a policy at all.
+func (r Rules) given() bool { return r.file != nil }
+
+// forFolder gives the rules of one folder: those of the file's top and of the
+// prefixes that match it, in one.
+func (r Rules) forFolder(folder string) Rules {
+	if !r.given() || r.from != nil {
+		return r
+	}
+	out := Rules{file: r.file, catalogue: r.catalogue, from: map[string]string{}}
+	type layer struct {
+		section     Section
+		at          string
+		specificity int
+	}
+	layers := []layer{{r.Section, "", -1}}
+	for i, p := range r.Prefixes {
+		if covers(p.Match, folder) {
+			layers = append(layers, layer{p.Section, fmt.Sprintf("prefixes[%d].", i), specificity(p.Match)})
+		}
+	}
+	slices.SortStableFunc(layers, func(a, b layer) int { return cmp.Compare(a.specificity, b.specificity) })
+	for _, l := range layers {
+		overlay(reflect.ValueOf(&out.Section).Elem(), reflect.ValueOf(l.section), "", l.at, out.from)
+	}
+	return out
+}
+
+// overlay sets what src gives in dst; at is src's own place in the file.
+func overlay(dst, src reflect.Value, path, at string, from map[string]string) {
+	switch src.Kind() {
+	case reflect.Struct:
+		for i := range src.NumField() {
+			name := src.Type().Field(i).Tag.Get("json")
+			if path != "" {
+				name = path + "." + name
+			}
+			overlay(dst.Field(i), src.Field(i), name, at, from)
+		}
+	case reflect.Map: // labels are set one by one
+		merged := map[string]string{}
+		maps.Copy(merged, dst.Interface().(map[string]string))
+		for key, value := range src.Interface().(map[string]string) {
+			merged[key] = value
+			from[path+"."+key] = at + path + "." + key
+		}
+		if len(merged) > 0 {
+			dst.Set(reflect.ValueOf(merged))
+		}
+	default:
+		if !src.IsZero() { // an empty list is no zero value: it allows nothing
+			dst.Set(src)
+			from[path] = at + path
+		}
+	}
+}
+
+// place tells where a setting is written, as in policy.yaml:7:3.
+func (r Rules) place(setting string) string {
+	path := setting
+	// An entry of a list lies where its list does.
+	head, rest := setting, ""
+	if i := strings.IndexByte(setting, '['); i >= 0 {
+		head, rest = setting[:i], setting[i:]
+	}
+	if from, ok := r.from[head]; ok {
+		path = from + rest
+	}
+	pos := r.file.Position(path)
+	return fmt.Sprintf("%s:%d:%d", r.file.Name(), pos.Line, pos.Column)
+}
