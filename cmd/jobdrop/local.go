@@ -98,7 +98,7 @@ func unavailable(err error) error {
 // localOptions are the flags of jobdrop local.
 type localOptions struct {
 	machineOptions
-	data                                 string
+	data, policy                         string
 	host                                 string
 	allowRemote                          bool
 	storage, pubsub, training, functions uint16
@@ -136,6 +136,7 @@ you say --allow-remote.`,
 	f := c.Flags()
 	o.flags(f)
 	f.StringVar(&o.data, "data", "", "folder of objects, jobs and logs (default: jobdrop in $XDG_DATA_HOME or ~/.local/share)")
+	f.StringVar(&o.policy, "policy", "", "the operator's policy, in place of that of an installation without one")
 	f.StringVar(&o.host, "host", "127.0.0.1", "address to listen on")
 	f.BoolVar(&o.allowRemote, "allow-remote", false, "allow a --host that other machines can reach")
 	f.Uint16Var(&o.storage, "storage-port", storagePort, "port of Cloud Storage; 0 is any free one")
@@ -197,6 +198,14 @@ func runLocal(ctx context.Context, o localOptions, stdout, stderr io.Writer) (er
 	options, err := o.stack(data, python, stderr)
 	if err != nil {
 		return fault(err)
+	}
+	if o.policy != "" {
+		if options.Policy, err = readLocal(o.policy); err != nil {
+			return err
+		}
+		if _, err := parsePolicy(o.policy, options.Policy); err != nil {
+			return faulty(stderr, err)
+		}
 	}
 	options.LoseEvents = o.loseEvents
 	if own := o.address(o.pubsub); options.PubSubEmulator == own && !answers(ctx, own) {

@@ -96,7 +96,7 @@ real protocols, and checks them before they are uploaded.`,
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(), localCommand(), logsCommand(), validateCommand(), functionsCommand())
+	root.AddCommand(runCommand(), localCommand(), logsCommand(), validateCommand(), policyCommand(), functionsCommand())
 	return root
 }
 

@@ -98,10 +98,17 @@ func TestRejectedDrops(t *testing.T) {
 			golden(t, filepath.Base(drop), lines.String())
 
 			stdout.Reset()
-			if code := run(t.Context(), []string{"validate", drop, "--project", "local"}, strings.NewReader(""), &stdout, &stderr); code != exitRejected && !onlyPolicyKnows[filepath.Base(drop)] {
+			if code := run(t.Context(), []string{"validate", drop, "--project", "local", "--format", "json"}, strings.NewReader(""), &stdout, &stderr); code != exitRejected && !onlyPolicyKnows[filepath.Base(drop)] {
 				t.Errorf("validate exits %d, want %d", code, exitRejected)
 			}
-			validated := strings.ReplaceAll(stdout.String(), drop+"/", "")
+			var reports []report
+			if err := json.Unmarshal(stdout.Bytes(), &reports); err != nil || len(reports) != 1 {
+				t.Fatalf("%d reports, %v", len(reports), err)
+			}
+			validated := ""
+			for _, v := range reports[0].Violations {
+				validated += strings.ReplaceAll(v.String(), drop+"/", "") + "\n"
+			}
 			if diff := cmp.Diff(lines.String(), validated); diff != "" && !onlyPolicyKnows[filepath.Base(drop)] && !newestDiffers[filepath.Base(drop)] {
 				t.Errorf("validate says otherwise than run (-run +validate):\n%s", diff)
 			}

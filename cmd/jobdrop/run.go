@@ -83,7 +83,7 @@ func runDrop(ctx context.Context, dir string, o runOptions, stdout, stderr io.Wr
 	if err != nil {
 		return err
 	}
-	d, err := localDrop(dir)
+	d, err := localDrop(dir, inbox, "")
 	if err != nil {
 		return err
 	}
@@ -281,17 +281,15 @@ func prepareJobDir(stack *local.Stack, dir string, d job.Drop, p *printer) strin
 	if err != nil {
 		return "" // Submit will say what is wrong
 	}
-	r := inspect.File(jobFile.Base(), data, policy.Policy{})
-	if job.HasErrors(r.Violations) || r.Spec.TrainingInput == nil {
+	r := inspect.File(d, jobFile.Base(), data, policy.Policy{})
+	bucket := r.OutputBucket()
+	if job.HasErrors(r.Violations) || bucket == "" {
 		return ""
 	}
-	jobDir := r.Spec.TrainingInput.JobDir
-	if bucket, _, _ := strings.Cut(strings.TrimPrefix(jobDir, "gs://"), "/"); bucket != "" {
-		if err := stack.CreateBucket(bucket); err != nil {
-			p.say("the bucket of the job directory can't be made: %v", err)
-		}
+	if err := stack.CreateBucket(bucket); err != nil {
+		p.say("the bucket of the job directory can't be made: %v", err)
 	}
-	return jobDir
+	return r.Spec.TrainingInput.JobDir
 }
 
 func upload(ctx context.Context, stack *local.Stack, path, name string) (generation int64, err error) {

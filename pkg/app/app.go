@@ -105,11 +105,18 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	submit, err := submitter.New(storage, records, trainer, tell, submitter.Options{
-		Instance: c.Instance, Inbox: c.Inbox, Staging: c.Staging,
-		Policy: policy.Policy{
+	rules := &operator{
+		storage: storage, bucket: c.PolicyBucket, name: c.PolicyObject, logger: logger,
+		base: policy.Policy{
 			Project: c.Project, Inbox: c.Inbox, Own: []string{c.State, c.Staging, c.Status}, Trainer: trainer.Name(),
 		},
+	}
+	places := storage.Places
+	if c.StorageEmulator != "" {
+		places = nil // an emulator's buckets lie nowhere
+	}
+	submit, err := submitter.New(storage, records, trainer, tell, submitter.Options{
+		Instance: c.Instance, Inbox: c.Inbox, Staging: c.Staging, Policy: rules.current, Places: places,
 		Patience: submitter.Patience{Settle: c.Settle, Incomplete: c.Incomplete, Expire: c.Expire},
 		CallTime: aiplatform.CallTimeout, Inspections: inspections, Now: time.Now, Logger: logger,
 	})

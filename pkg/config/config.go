@@ -16,13 +16,16 @@ type Lookup func(name string) (value string, ok bool)
 
 // Config is an installation's configuration.
 type Config struct {
-	Instance        string
-	Project         string
-	Inbox           string
-	State           string
-	Staging         string
-	Status          string
-	Topic           string
+	Instance string
+	Project  string
+	Inbox    string
+	State    string
+	Staging  string
+	Status   string
+	Topic    string
+	// PolicyBucket and PolicyObject name the operator's policy; empty without one.
+	PolicyBucket    string
+	PolicyObject    string
 	Trainer         string
 	TrainerEndpoint string
 	PubSubEndpoint  string
@@ -51,6 +54,7 @@ var (
 	name   = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	bucket = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$`)
 	topic  = regexp.MustCompile(`^projects/[^/]+/topics/[^/]+$`)
+	object = regexp.MustCompile(`^gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/.*[^/]$`)
 )
 
 // Variables lists every environment variable that the functions read. Nothing
@@ -85,6 +89,11 @@ func Variables() []Variable {
 			pattern: bucket, form: bucketForm, set: text(func(c *Config) *string { return &c.Status })},
 		{Name: "JOBDROP_TOPIC", Required: true, Meaning: "Pub/Sub topic of the lifecycle events",
 			pattern: topic, form: "projects/PROJECT/topics/TOPIC", set: text(func(c *Config) *string { return &c.Topic })},
+		{Name: "JOBDROP_POLICY", Meaning: "the operator's policy.yaml, as `gs://BUCKET/OBJECT`; without it nothing that reaches beyond the project and the drop is allowed",
+			pattern: object, form: "gs://BUCKET/OBJECT", set: func(c *Config, v string) error {
+				c.PolicyBucket, c.PolicyObject, _ = strings.Cut(strings.TrimPrefix(v, "gs://"), "/")
+				return nil
+			}},
 		{Name: "JOBDROP_TRAINER", Default: "aiplatform", Meaning: "service that runs jobs: `aiplatform` (ml/v1)",
 			pattern: regexp.MustCompile(`^aiplatform$`), form: "aiplatform", set: text(func(c *Config) *string { return &c.Trainer })},
 		{Name: "JOBDROP_TRAINER_ENDPOINT", Meaning: "base URL of the trainer where it is not Google's own",
@@ -147,6 +156,11 @@ func Load(lookup Lookup) (Config, error) {
 			errs = append(errs, fmt.Errorf("%s and %s are both %q: each needs a bucket of its own", other, b.variable, b.bucket))
 		}
 		seen[b.bucket] = b.variable
+	}
+	// The state bucket is jobdrop's alone; the others are open to those whom the
+	// policy is to bind.
+	if other := seen[c.PolicyBucket]; other != "" && c.PolicyBucket != "" && c.PolicyBucket != c.State {
+		errs = append(errs, fmt.Errorf("JOBDROP_POLICY lies in %q, which is %s: whoever writes there could change the policy", c.PolicyBucket, other))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)

@@ -48,6 +48,7 @@ func TestLoad(t *testing.T) {
 	full := defaults()
 	full.TrainerEndpoint, full.PubSubEndpoint = "http://127.0.0.1:8", "europe-west4-pubsub.googleapis.com:443"
 	full.StorageEmulator, full.PubSubEmulator = "127.0.0.1:9", "127.0.0.1:10"
+	full.PolicyBucket, full.PolicyObject = "ops", "jobdrop/policy.yaml"
 	full.Settle, full.Incomplete, full.Expire, full.LogLevel = 0, time.Second, 90*time.Minute, slog.LevelWarn
 	tests := []struct {
 		name string
@@ -61,6 +62,7 @@ func TestLoad(t *testing.T) {
 			"JOBDROP_TRAINER": "aiplatform", "JOBDROP_TRAINER_ENDPOINT": "http://127.0.0.1:8",
 			"JOBDROP_PUBSUB_ENDPOINT": "europe-west4-pubsub.googleapis.com:443",
 			"JOBDROP_SETTLE":          "0s", "JOBDROP_INCOMPLETE_AFTER": "1s", "JOBDROP_EXPIRE_AFTER": "1h30m", "JOBDROP_LOG_LEVEL": "WARN",
+			"JOBDROP_POLICY":        "gs://ops/jobdrop/policy.yaml",
 			"STORAGE_EMULATOR_HOST": "127.0.0.1:9", "PUBSUB_EMULATOR_HOST": "127.0.0.1:10",
 		}, full},
 	}
@@ -117,6 +119,9 @@ func TestLoadRefuses(t *testing.T) {
 		{"a URI for a bucket", map[string]string{"JOBDROP_INBOX": "gs://inbox"}, []string{`JOBDROP_INBOX is "gs://inbox", must be a bucket's name`}},
 		{"a folder of a bucket", map[string]string{"JOBDROP_STATUS_BUCKET": "status/a"}, []string{"JOBDROP_STATUS_BUCKET"}},
 		{"a topic's short name", map[string]string{"JOBDROP_TOPIC": "lifecycle"}, []string{`JOBDROP_TOPIC is "lifecycle", must be projects/PROJECT/topics/TOPIC`}},
+		{"a bucket for a policy", map[string]string{"JOBDROP_POLICY": "ops"}, []string{`JOBDROP_POLICY is "ops", must be gs://BUCKET/OBJECT`}},
+		{"a folder for a policy", map[string]string{"JOBDROP_POLICY": "gs://ops/jobdrop/"}, []string{"JOBDROP_POLICY"}},
+		{"a policy that droppers can write", map[string]string{"JOBDROP_POLICY": "gs://inbox/policy.yaml"}, []string{`JOBDROP_POLICY lies in "inbox", which is JOBDROP_INBOX`}},
 		{"another trainer", map[string]string{"JOBDROP_TRAINER": "slurm"}, []string{`JOBDROP_TRAINER is "slurm", must be aiplatform`}},
 		{"an endpoint without a scheme", map[string]string{"JOBDROP_TRAINER_ENDPOINT": "localhost:8"}, []string{"JOBDROP_TRAINER_ENDPOINT"}},
 		{"a number for a duration", map[string]string{"JOBDROP_SETTLE": "60"}, []string{`JOBDROP_SETTLE is "60"`}},

@@ -177,6 +177,22 @@ func (c *Client) Stat(ctx context.Context, bucket, name string) (job.Attributes,
 	return attributes(o), nil
 }
 
+// Places gives where a bucket's data lie, in Cloud Storage's words: one region
+// (EUROPE-WEST4) or multi-region (EU), or the two regions of a dual-region. It
+// takes the permission storage.buckets.get.
+func (c *Client) Places(ctx context.Context, bucket string) ([]string, error) {
+	b, err := bounded(ctx, func(ctx context.Context) (*storage.Bucket, error) {
+		return c.service.Buckets.Get(bucket).Fields("location", "customPlacementConfig").Context(ctx).Do()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("place of gs://%s: %w", bucket, classify(err))
+	}
+	if p := b.CustomPlacementConfig; p != nil && len(p.DataLocations) > 0 {
+		return p.DataLocations, nil
+	}
+	return []string{b.Location}, nil
+}
+
 // Write writes an object and gives its generation. It succeeds only where the
 // live generation is ifGeneration: 0 means that there is no such object yet,
 // [job.AnyGeneration] that anything may be there.

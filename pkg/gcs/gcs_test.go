@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobdrop/jobdrop/internal/storagetest"
+	"github.com/jobdrop/jobdrop/pkg/gcs"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -185,4 +188,33 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
+}
+
+func TestPlaces(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch r.URL.Path {
+		case "/storage/v1/b/single":
+			fmt.Fprint(w, `{"location": "EUROPE-WEST4", "locationType": "region"}`)
+		case "/storage/v1/b/dual":
+			fmt.Fprint(w, `{"location": "US", "customPlacementConfig": {"dataLocations": ["US-EAST1", "US-WEST1"]}}`)
+		default:
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, `{"error": {"code": 403, "message": "storage.buckets.get denied"}}`)
+		}
+	}))
+	defer server.Close()
+	c, err := gcs.New(t.Context(), server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for bucket, want := range map[string][]string{"single": {"EUROPE-WEST4"}, "dual": {"US-EAST1", "US-WEST1"}} {
+		got, err := c.Places(t.Context(), bucket)
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("places of %s: %v (-want +got):\n%s", bucket, err, diff)
+		}
+	}
+	if got, err := c.Places(t.Context(), "closed"); err == nil || !strings.Contains(err.Error(), "gs://closed") {
+		t.Errorf("places of a closed bucket: %v, %v", got, err)
+	}
 }

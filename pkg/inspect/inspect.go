@@ -30,6 +30,9 @@ type Result struct {
 	Spec       job.Spec
 	Options    job.Options
 	Resolution job.Resolution
+	// File is the job file with what metadata and defaults set in it, for
+	// explanations; nil if it was not read.
+	File *jobspec.File
 	// Violations are all that were found, warnings among them.
 	Violations []job.Violation
 }
@@ -39,8 +42,11 @@ type Result struct {
 func (r Result) Incomplete() bool { return len(r.Resolution.Missing) > 0 }
 
 // Drop checks a drop that has a job file. Everything wrong in it is a violation;
-// an error means that an object could not be read.
-func Drop(ctx context.Context, d job.Drop, open Open, p policy.Policy) (Result, error) {
+// an error means that an object could not be read. Of the policy, the rules for
+// the drop's folder count. What the job file's metadata set beats the file, and
+// the file beats defaults, of which the first to speak counts, and the policy's
+// own come last.
+func Drop(ctx context.Context, d job.Drop, open Open, p policy.Policy, defaults ...Defaults) (Result, error) {
 	jobFile, ok := d.JobFile()
 	if !ok {
 		return Result{}, errors.New("inspect: the drop has no job file")
@@ -52,7 +58,7 @@ func Drop(ctx context.Context, d job.Drop, open Open, p policy.Policy) (Result, 
 	if err != nil {
 		return Result{}, err
 	}
-	file, vs := jobspec.Parse(jobFile.Base(), data)
+	file, vs, p := resolve(jobFile.Base(), data, d, p, defaults)
 	r := check(d, jobFile, file, p)
 	r.Violations = append(vs, r.Violations...)
 	if v, ok := tooLarge(r.Resolution.Packages); ok {
@@ -151,12 +157,34 @@ func tooLarge(packages []job.Object) (job.Violation, bool) {
 	}, true
 }
 
-// File checks a job file on its own, whatever its name: the packages that a
-// folder would hold are taken to be there.
-func File(name string, data []byte, p policy.Policy) Result {
+// Defaults are values for what a job file leaves out, from elsewhere than the
+// policy.
+type Defaults struct {
+	Spec job.Spec
+	// Origin names where they come from.
+	Origin string
+}
+
+// resolve reads a job file, fills in what its metadata, the defaults and the
+// policy give, and gives the policy of its folder.
+func resolve(name string, data []byte, d job.Drop, p policy.Policy, defaults []Defaults) (*jobspec.File, []job.Violation, policy.Policy) {
 	file, vs := jobspec.Parse(name, data)
-	jobFile := job.Object{Bucket: "inbox", Name: "drop/" + name}
-	d := job.Drop{Bucket: jobFile.Bucket, Folder: "drop/", JobFiles: []job.Object{jobFile}}
+	vs = append(vs, file.SetMetadata(d.Metadata)...)
+	for _, f := range defaults {
+		file.ApplyDefaults(f.Spec, f.Origin)
+	}
+	p = p.For(d.Folder)
+	p.ApplyDefaults(file)
+	return file, vs, p
+}
+
+// File checks a job file on its own, whatever its name, as part of a drop of which
+// the bucket, the folder and the metadata count: the packages that the folder
+// would hold are taken to be there.
+func File(d job.Drop, name string, data []byte, p policy.Policy, defaults ...Defaults) Result {
+	jobFile := job.Object{Bucket: d.Bucket, Name: d.Folder + name}
+	d.JobFiles = []job.Object{jobFile}
+	file, vs, p := resolve(name, data, d, p, defaults)
 	if t := file.Spec.TrainingInput; t != nil && len(t.PackageURIs) > 0 {
 		for _, uri := range t.PackageURIs {
 			d.Packages = append(d.Packages, job.Object{Name: d.Folder + uri})
@@ -176,7 +204,7 @@ const maxPackages = 100
 
 // check checks what can be known without the packages' contents.
 func check(d job.Drop, jobFile job.Object, file *jobspec.File, p policy.Policy) Result {
-	r := Result{Options: file.Options}
+	r := Result{Options: file.Options, File: file}
 	if file.Spec.JobID == "" {
 		file.Spec.JobID = job.DefaultJobID(jobFile)
 	}
@@ -193,7 +221,7 @@ func check(d job.Drop, jobFile job.Object, file *jobspec.File, p policy.Policy) 
 			}
 		}
 	}
-	r.Violations = append(r.Violations, file.Check(nil)...)
+	r.Violations = append(r.Violations, file.Check(p.Catalogue())...)
 	if r.Incomplete() {
 		// The package is waited for: it is missing, and that is no fault yet.
 		r.Violations = slices.DeleteFunc(r.Violations, func(v job.Violation) bool { return v.Rule == "packages-required" })

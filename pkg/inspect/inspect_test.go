@@ -445,7 +445,7 @@ func TestFile(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			r := inspect.File("spec.yaml", []byte(test.file), test.policy)
+			r := inspect.File(job.Drop{Bucket: "inbox", Folder: "drop/"}, "spec.yaml", []byte(test.file), test.policy)
 			if diff := cmp.Diff(test.violations, lines(r.Violations)); diff != "" {
 				t.Errorf("violations (-want +got):\n%s\n%v", diff, r.Violations)
 			}

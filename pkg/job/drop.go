@@ -71,6 +71,9 @@ type Drop struct {
 	// JobFiles and Packages are sorted by name.
 	JobFiles []Object
 	Packages []Object
+	// Metadata is the object metadata of the job file that [Drop.JobFile]
+	// gives; settings of jobs are among it.
+	Metadata map[string]string
 	// TooLarge tells that the folder holds more than a drop can have; its
 	// packages were not listed then.
 	TooLarge bool

@@ -26,6 +26,7 @@ import (
 	"cloud.google.com/go/pubsub/v2"
 
 	"github.com/jobdrop/jobdrop/pkg/gcs"
+	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/local/loopback"
 	"github.com/jobdrop/jobdrop/pkg/local/storage"
 	"github.com/jobdrop/jobdrop/pkg/local/training"
@@ -67,6 +68,9 @@ type Options struct {
 	// OwnTopic gives the lifecycle topic a name of this stack's own and deletes
 	// it at the end: others may use the same emulator.
 	OwnTopic bool
+	// Policy is the operator's policy, as YAML. It is kept as the object
+	// gs://jobdrop-state/policy.yaml, where it may be changed.
+	Policy []byte
 	// Env is extra environment of the functions, as NAME=value.
 	Env []string
 	// MaxJobs and MaxReplicas bound the jobs, and the processes of all jobs,
@@ -237,9 +241,14 @@ func (s *Stack) startStorage(ctx, run context.Context) error {
 		return err
 	}
 	s.atClose(s.server.Close)
-	s.Storage, err = gcs.New(ctx, s.StorageURL)
+	if s.Storage, err = gcs.New(ctx, s.StorageURL); err != nil || len(s.options.Policy) == 0 {
+		return err
+	}
+	_, err = s.Storage.Write(ctx, State, policyObject, s.options.Policy, "application/yaml", nil, job.AnyGeneration)
 	return err
 }
+
+const policyObject = "policy.yaml"
 
 // CreateBucket makes a bucket if it is not there yet.
 func (s *Stack) CreateBucket(name string) error { return s.server.CreateBucket(name) }

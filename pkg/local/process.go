@@ -14,7 +14,7 @@ import (
 // environment is what the functions see: an installation's, as Terraform would
 // set it, with the emulators' addresses.
 func (s *Stack) environment() []string {
-	return append([]string{
+	env := []string{
 		"JOBDROP_INSTANCE=" + Instance,
 		"JOBDROP_PROJECT=" + Project,
 		"JOBDROP_INBOX=" + Inbox,
@@ -27,7 +27,11 @@ func (s *Stack) environment() []string {
 		"STORAGE_EMULATOR_HOST=" + s.StorageURL,
 		"PUBSUB_EMULATOR_HOST=" + s.PubSub,
 		"TMPDIR=" + os.TempDir(),
-	}, s.options.Env...)
+	}
+	if len(s.options.Policy) > 0 {
+		env = append(env, "JOBDROP_POLICY=gs://"+State+"/"+policyObject)
+	}
+	return append(env, s.options.Env...)
 }
 
 const (

@@ -1,6 +1,7 @@
 package submitter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/jobdrop/jobdrop/pkg/inspect"
 	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/policy"
 )
 
 // ErrBusy says that another attempt has to be decided first.
@@ -29,37 +31,68 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored job.Stored) (
 	if stored.State == job.Held && s.Now().Before(stored.Deadlines.Held) && !job.Newest(d.Packages).After(before.Created) {
 		return job.Hold{Until: stored.Deadlines.Held}, nil // as before, and not worth a read
 	}
-	r, err := s.inspect(ctx, d)
+	p, err := s.Policy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.inspect(ctx, d, p)
 	if errors.Is(err, job.ErrNotFound) {
 		return nil, fmt.Errorf("%w: %w", errChanged, err)
 	}
 	if err != nil {
 		return nil, err
 	}
+	patience := s.Patience.under(p.For(d.Folder).Waits())
 	switch {
 	case r.Incomplete():
 		return job.Incomplete{
 			Arrived: d.Packages, Missing: r.Resolution.Missing, Violations: r.Violations,
-			ReportAfter: s.Patience.Incomplete, ExpireAfter: s.Patience.Expire,
+			ReportAfter: patience.Incomplete, ExpireAfter: patience.Expire,
 		}, nil
 	case job.HasErrors(r.Violations):
 		return job.Reject{Reason: "the drop is not valid", Violations: r.Violations}, nil
 	}
-	if until := jobFile.Created.Add(s.Patience.Settle); stale(r.Resolution, before) && s.Now().Before(until) {
+	if until := jobFile.Created.Add(patience.Settle); stale(r.Resolution, before) && s.Now().Before(until) {
 		return job.Hold{Until: until}, nil
 	}
+	r.Violations = append(r.Violations, s.farOutput(ctx, r)...)
 	return s.accept(ctx, stored, r)
 }
 
+// under gives the patience that a policy leaves.
+func (p Patience) under(w policy.Waits) Patience {
+	if w.Settle != nil {
+		p.Settle = *w.Settle
+	}
+	p.Expire = cmp.Or(w.Expire, p.Expire)
+	p.Incomplete = min(cmp.Or(w.Incomplete, p.Incomplete), p.Expire)
+	return p
+}
+
+// farOutput warns of a jobDir in another region than the job, where the bucket's
+// place can be read: a bucket of others may well be closed to jobdrop.
+func (s *Submitter) farOutput(ctx context.Context, r inspect.Result) []job.Violation {
+	bucket := r.OutputBucket()
+	if bucket == "" || s.Places == nil {
+		return nil
+	}
+	places, err := s.Places(ctx, bucket)
+	if err != nil {
+		s.Logger.DebugContext(ctx, "place of the job's output not known", "bucket", bucket, "error", err.Error())
+		return nil
+	}
+	return r.FarOutput(places)
+}
+
 // inspect checks a drop, with as many others at once as memory allows.
-func (s *Submitter) inspect(ctx context.Context, d job.Drop) (inspect.Result, error) {
+func (s *Submitter) inspect(ctx context.Context, d job.Drop, p policy.Policy) (inspect.Result, error) {
 	select {
 	case s.inspecting <- struct{}{}:
 		defer func() { <-s.inspecting }()
 	case <-ctx.Done():
 		return inspect.Result{}, ctx.Err()
 	}
-	return inspect.Drop(ctx, d, s.open, s.Policy)
+	return inspect.Drop(ctx, d, s.open, p)
 }
 
 // stale tells whether the packages may be yesterday's: the folder ran before,

@@ -61,8 +61,13 @@ type teller interface {
 type Options struct {
 	// Instance names the installation, Inbox and Staging are its buckets.
 	Instance, Inbox, Staging string
-	Policy                   policy.Policy
-	Patience                 Patience
+	// Policy gives the operator's policy as it is now. Where it can't be had,
+	// nothing is decided.
+	Policy func(context.Context) (policy.Policy, error)
+	// Places gives the locations of a bucket's data, in Cloud Storage's words.
+	// Without it they are not asked for.
+	Places   func(ctx context.Context, bucket string) ([]string, error)
+	Patience Patience
 	// CallTime is the longest that one call of the trainer takes.
 	CallTime time.Duration
 	// Inspections is how many drops are inspected at once.
@@ -72,7 +77,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Patience says how long a drop is waited for.
+// Patience says how long a drop is waited for where the policy does not.
 type Patience struct {
 	// Settle is how long a folder that ran before is given for its new
 	// package, counted from the arrival of the job file.
@@ -97,7 +102,7 @@ type Submitter struct {
 func New(o objects, r records, t trainer, tell teller, options Options) (*Submitter, error) {
 	for name, missing := range map[string]bool{
 		"objects": o == nil, "records": r == nil, "trainer": t == nil, "teller": tell == nil,
-		"Instance": options.Instance == "", "Inbox": options.Inbox == "", "Staging": options.Staging == "",
+		"Instance": options.Instance == "", "Inbox": options.Inbox == "", "Staging": options.Staging == "", "Policy": options.Policy == nil,
 		"CallTime": options.CallTime <= 0, "Inspections": options.Inspections <= 0, "Now": options.Now == nil, "Logger": options.Logger == nil,
 	} {
 		if missing {
@@ -183,11 +188,15 @@ var errFull = errors.New("the folder holds too much")
 // files are given, and that it is too large.
 func (s *Submitter) list(ctx context.Context, bucket, folder string) (job.Drop, error) {
 	var parts []job.Object
+	metadata := map[string]map[string]string{} // of the job files
 	listed := 0
 	err := s.objects.List(ctx, bucket, folder, true, func(page []job.Attributes) error {
 		for _, o := range page {
 			if job.IsPart(o.Name, o.Size) {
 				parts = append(parts, o.Object)
+				if job.IsJobFile(o.Name) {
+					metadata[o.Name] = o.Metadata
+				}
 			}
 		}
 		if listed += len(page); listed > inspect.FolderLimit || len(parts) > inspect.PartLimit {
@@ -198,7 +207,11 @@ func (s *Submitter) list(ctx context.Context, bucket, folder string) (job.Drop, 
 	if errors.Is(err, errFull) {
 		return s.jobFiles(ctx, bucket, folder)
 	}
-	return job.Assemble(bucket, folder, parts), err
+	d := job.Assemble(bucket, folder, parts)
+	if jobFile, ok := d.JobFile(); ok {
+		d.Metadata = metadata[jobFile.Name]
+	}
+	return d, err
 }
 
 // jobFiles gives a folder that is too large to be a drop, with its job files.

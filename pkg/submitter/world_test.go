@@ -41,6 +41,10 @@ type world struct {
 	topic   *topic
 	submit  *submitter.Submitter
 	watch   *watcher.Watcher
+	// rules are the operator's; noPolicy is that they can't be had.
+	rules    policy.Rules
+	noPolicy error
+	places   map[string][]string // of buckets
 
 	mu   sync.Mutex
 	now  time.Time
@@ -74,7 +78,13 @@ func newWorld(t *testing.T) *world {
 	}
 	logger := slog.New(slog.DiscardHandler)
 	w.submit, err = submitter.New(w.storage, w.ledger, w.trainer, tell, submitter.Options{
-		Instance: instance, Inbox: inbox, Staging: "staging", Policy: policy.Policy{Project: "project", Inbox: inbox, Own: []string{"state", "staging", "status"}, Trainer: "aiplatform"},
+		Instance: instance, Inbox: inbox, Staging: "staging", Policy: w.policy,
+		Places: func(_ context.Context, bucket string) ([]string, error) {
+			if places, ok := w.places[bucket]; ok {
+				return places, nil
+			}
+			return nil, errors.New("storage.buckets.get denied")
+		},
 		Patience: submitter.Patience{Settle: settle, Incomplete: 15 * time.Minute, Expire: 24 * time.Hour},
 		CallTime: 30 * time.Second, Inspections: 2, Now: w.clock, Logger: logger,
 	})
@@ -86,6 +96,14 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// policy is that of an installation whose operator wrote none, but for rules that
+// a test sets.
+func (w *world) policy(context.Context) (policy.Policy, error) {
+	return policy.Policy{
+		Project: "project", Inbox: inbox, Own: []string{"state", "staging", "status"}, Trainer: "aiplatform", Rules: w.rules,
+	}, w.noPolicy
 }
 
 func (w *world) clock() time.Time {

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/jobspec"
+)
+
+// report is what validate found out about one path; its JSON is what --format
+// json lists.
+type report struct {
+	Path       string                `json:"path"`
+	Valid      bool                  `json:"valid"`
+	Missing    []string              `json:"missing,omitempty"`
+	Violations []job.Violation       `json:"violations"`
+	Explain    []jobspec.Explanation `json:"explain,omitempty"`
+
+	// source is the content of sourceFile, the job file, for excerpts.
+	source     []byte
+	sourceFile string
+}
+
+// writer gives the function that writes a format, or nil.
+func writer(format string) func(io.Writer, []report) error {
+	switch format {
+	case "text":
+		return writeText
+	case "json":
+		return func(w io.Writer, reports []report) error { return encode(w, reports) }
+	case "sarif":
+		return writeSARIF
+	case "github":
+		return writeGitHub
+	}
+	return nil
+}
+
+func encode(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+func writeText(w io.Writer, reports []report) error {
+	var b strings.Builder
+	for _, r := range reports {
+		for _, v := range r.Violations {
+			b.WriteString(withExcerpt(r, v))
+		}
+		if len(r.Missing) > 0 {
+			b.WriteString(incomplete(r) + "\n")
+		}
+		if len(r.Explain) == 0 {
+			continue
+		}
+		table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(table, "FIELD\tVALUE\tFROM")
+		for _, e := range r.Explain {
+			fmt.Fprintf(table, "%s\t%s\t%s\n", cell(e.Field), cell(e.Value), cell(e.Origin))
+		}
+		table.Flush() // a strings.Builder takes everything
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func cell(s string) string { return strings.ReplaceAll(oneLine(s), "\t", "�") }
+
+// withExcerpt is a violation with the line that it is about.
+func withExcerpt(r report, v job.Violation) string {
+	text := oneLine(v.String()) + "\n"
+	if v.File == r.sourceFile {
+		for line := range strings.Lines(jobspec.Excerpt(r.source, v)) {
+			text += "  " + line
+		}
+	}
+	return text
+}
+
+func incomplete(r report) string {
+	return oneLine(fmt.Sprintf("%s: incomplete: missing %s", r.Path, strings.Join(r.Missing, ", ")))
+}
+
+// The escapes of GitHub's workflow commands: a property has more of them, since a
+// colon or a comma would end it.
+func githubData(s string) string {
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(s)
+}
+
+func githubProperty(s string) string {
+	return strings.NewReplacer(":", "%3A", ",", "%2C").Replace(githubData(s))
+}
+
+func writeGitHub(w io.Writer, reports []report) error {
+	var b strings.Builder
+	for _, r := range reports {
+		for _, v := range r.Violations {
+			level := "error"
+			if v.Severity == job.Warning {
+				level = "warning"
+			}
+			properties := "file=" + githubProperty(printable(relative(v.File)))
+			if v.Line > 0 {
+				properties += fmt.Sprintf(",line=%d,col=%d", v.Line, v.Column)
+			}
+			fmt.Fprintf(&b, "::%s %s,title=%s::%s\n", level, properties, githubProperty("jobdrop "+v.Rule), githubData(printable(message(v))))
+		}
+		if len(r.Missing) > 0 {
+			fmt.Fprintf(&b, "::error file=%s,title=jobdrop drop-incomplete::%s\n", githubProperty(printable(relative(r.Path))), githubData(incomplete(r)))
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// relative gives a path as seen from the working directory, which CI takes for
+// the repository's; one that leads out of it stays as it is.
+func relative(path string) string {
+	if filepath.IsAbs(path) {
+		if here, err := filepath.Abs("."); err == nil {
+			if rel, err := filepath.Rel(here, path); err == nil && filepath.IsLocal(rel) {
+				path = rel
+			}
+		}
+	}
+	return filepath.ToSlash(filepath.Clean(path))
+}
+
+// message is a violation without its place and severity, which SARIF and GitHub
+// keep apart.
+func message(v job.Violation) string {
+	place := v.File
+	v.Position, v.Severity = job.Position{}, job.Error
+	return strings.TrimPrefix(v.String(), place+": ")
+}
+
+// verdict tells a reader of text how each path fared, and gives the exit code.
+func verdict(stderr io.Writer, reports []report, format string) error {
+	var err error
+	for _, r := range reports {
+		word := "valid"
+		if !r.Valid {
+			word, err = "not valid", &exitError{code: exitRejected}
+		}
+		if format == "text" {
+			fmt.Fprintf(stderr, "%s: %s%s\n", oneLine(r.Path), word, counts(r.Violations))
+		}
+	}
+	return err
+}
+
+// counts gives ": 2 errors, 1 warning", or nothing.
+func counts(vs []job.Violation) string {
+	errs := 0
+	for _, v := range vs {
+		if v.Severity != job.Warning {
+			errs++
+		}
+	}
+	var parts []string
+	for _, p := range [...]struct {
+		n    int
+		word string
+	}{{errs, "error"}, {len(vs) - errs, "warning"}} {
+		switch {
+		case p.n == 1:
+			parts = append(parts, "1 "+p.word)
+		case p.n > 1:
+			parts = append(parts, fmt.Sprintf("%d %ss", p.n, p.word))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(parts, ", ")
+}
