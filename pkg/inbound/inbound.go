@@ -85,6 +85,13 @@ func serve(handle func(context.Context, http.ResponseWriter, *http.Request) (int
 			http.Error(w, "POST an event", http.StatusMethodNotAllowed)
 			return
 		}
+		// Every browser says that a page sends the request; no service does. On
+		// a machine where the functions listen without asking who calls, a page
+		// of strangers would have events parked, and Watch woken.
+		if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
+			http.Error(w, "requests of web pages are not taken", http.StatusForbidden)
+			return
+		}
 		status, err := handle(ctx, w, r)
 		if err != nil {
 			logger.WarnContext(ctx, "request refused", "status", status, "error", err.Error())

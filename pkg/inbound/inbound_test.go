@@ -139,6 +139,9 @@ func TestHandlerPassesOnWhatItCannotRead(t *testing.T) {
 }
 
 func TestHandlerRefuses(t *testing.T) {
+	page, rebound := binary(objectData), binary(objectData)
+	page.Header.Set("Origin", "https://example.com")
+	rebound.Header.Set("Sec-Fetch-Site", "same-origin")
 	missing := binary(objectData)
 	missing.Header.Del("Ce-Source")
 	large := binary(`{"bucket":"` + strings.Repeat("a", 1<<20) + `"}`)
@@ -148,6 +151,8 @@ func TestHandlerRefuses(t *testing.T) {
 		want    int
 	}{
 		{"a GET", httptest.NewRequest(http.MethodGet, "/", nil), http.StatusMethodNotAllowed},
+		{"a web page", page, http.StatusForbidden},
+		{"a web page that took this machine's name", rebound, http.StatusForbidden},
 		{"no body", plain("", ""), http.StatusBadRequest},
 		{"some JSON", plain("application/json", `{"a":1}`), http.StatusBadRequest},
 		{"no JSON", plain("application/json", `<a>`), http.StatusBadRequest},
