@@ -122,16 +122,7 @@ func TestPrintedSettings(t *testing.T) {
 	need(t, "bash")
 	r := startLocal(t, t.TempDir())
 	const end = "Events, as they come"
-	poll := time.NewTicker(10 * time.Millisecond)
-	defer poll.Stop()
-	patience := time.After(10 * time.Second)
-	for !strings.Contains(r.output.String(), end) {
-		select {
-		case <-poll.C:
-		case <-patience:
-			t.Fatalf("the settings are not printed:\n%s", r.output)
-		}
-	}
+	r.awaitOutput(t, end)
 	text, _, _ := strings.Cut(r.output.String(), end)
 	sections := map[string][]string{}
 	for section := range strings.SplitSeq(text, "\n\n") {
@@ -168,11 +159,10 @@ func TestPrintedSettings(t *testing.T) {
 	}
 	t.Run("curl", func(t *testing.T) {
 		need(t, "curl")
-		paste(t, curl[3])     // subscribes
-		paste(t, curl[:2]...) // uploads
+		paste(t, curl[:3]...) // subscribes, uploads
 		awaitStatus(t, r.storage(t), "hello/", string(job.Succeeded))
 		var body event.Body
-		if out := paste(t, curl[2]); json.Unmarshal([]byte(out), &body) != nil || body.State != job.Succeeded {
+		if out := paste(t, curl[3]); json.Unmarshal([]byte(out), &body) != nil || body.State != job.Succeeded {
 			t.Errorf("status.json is %s", out)
 		}
 		if out := paste(t, curl[4]); !strings.Contains(out, "dev.jobdrop.drop.accepted.v1") {
@@ -186,12 +176,15 @@ func TestPrintedSettings(t *testing.T) {
 			if strings.HasPrefix(line, "export ") {
 				exports = append(exports, line)
 			} else {
-				commands = append(commands, strings.Replace(line, " my-events ", " your-events ", 1))
+				commands = append(commands, line)
 			}
 		}
-		copyTo, create, pull, logs := commands[0], commands[1], commands[2], commands[3]
-		paste(t, append(exports, create, strings.Replace(copyTo, "/hello/", "/hello-gcloud/", 1))...)
-		body := awaitStatus(t, r.storage(t), "hello-gcloud/", string(job.Succeeded))
+		create, copyTo, pull, logs := commands[0], commands[1], commands[2], commands[3]
+		if err := r.storage(t).Delete(t.Context(), local.Status, "hello/status.json"); err != nil { // of the drop before
+			t.Fatal(err)
+		}
+		paste(t, append(exports, create, copyTo)...)
+		body := awaitStatus(t, r.storage(t), "hello/", string(job.Succeeded))
 		if out := paste(t, append(exports, pull)...); !strings.Contains(out, "dev.jobdrop.drop.accepted.v1") {
 			t.Errorf("pulled was %s", out)
 		}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -189,6 +191,9 @@ func runLocal(ctx context.Context, o localOptions, stdout, stderr io.Writer) (er
 		return err
 	}
 	python, err := findPython(ctx, o.python)
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -221,10 +226,10 @@ func runLocal(ctx context.Context, o localOptions, stdout, stderr io.Writer) (er
 	p := newPrinter(stdout, stderr, false)
 	options.Failing = func(err error) { p.say("Submit does not take an event, which is tried on: %v", err) }
 	stack, err := local.Start(ctx, options)
-	if ctx.Err() != nil {
-		return nil
-	}
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return unavailable(err)
 	}
 	defer endInTime(ctx)()
@@ -240,7 +245,7 @@ func runLocal(ctx context.Context, o localOptions, stdout, stderr io.Writer) (er
 	defer stop()
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		ended <- stack.Subscribe(following, fmt.Sprintf("jobdrop-local-%d", os.Getpid()), func() { close(ready) }, func(_ context.Context, e cloudevents.Event) error {
+		ended <- stack.Subscribe(following, subscriptionOf(data), func() { close(ready) }, func(_ context.Context, e cloudevents.Event) error {
 			t, body, err := event.Decode(e)
 			if err == nil {
 				p.told(t, body)
@@ -251,9 +256,12 @@ func runLocal(ctx context.Context, o localOptions, stdout, stderr io.Writer) (er
 	select {
 	case <-ready:
 	case err := <-ended:
+		if ctx.Err() != nil {
+			return nil
+		}
 		return fault(fmt.Errorf("lifecycle events: %w", err))
 	}
-	p.settings(stack, data)
+	p.settings(stack, data, o.allowRemote)
 	if o.envFile != "" {
 		if err := writeEnv(o.envFile, stack.ClientEnv()); err != nil {
 			return &exitError{code: exitMissing, err: err}
@@ -269,6 +277,13 @@ func runLocal(ctx context.Context, o localOptions, stdout, stderr io.Writer) (er
 	case <-p.broken:
 		return fault(fmt.Errorf("output: %w", p.failed()))
 	}
+}
+
+// subscriptionOf names the stack's own subscription by its folder: the next stack
+// on it finds what a killed one left on an emulator.
+func subscriptionOf(data string) string {
+	sum := sha256.Sum256([]byte(data))
+	return "jobdrop-local-" + hex.EncodeToString(sum[:6])
 }
 
 // answers tells whether someone listens at an address of this machine.

@@ -177,5 +177,5 @@ func (r *logReader) explain(ctx context.Context, err error, o logsOptions) error
 			message += "\n  " + j.JobId + "  " + j.State
 		}
 	}
-	return exit(exitFailed, "%s", message)
+	return exit(exitUsage, "%s", message)
 }

@@ -114,20 +114,32 @@ func (p *printer) event(ctx context.Context, e cloudevents.Event, t event.Type, 
 	}
 	// Lines bear the time at which they came: an event's own stands in its JSON.
 	p.print(p.out, "%s  %-14s %s\n", clock(time.Now()), short(t), strings.ReplaceAll(printable(detail(t, body)), "\n", "\n    "))
-	if t == event.DropRejected || t == event.DropIncomplete || t == event.DropAccepted {
-		for _, v := range body.Violations {
-			p.print(p.out, "    %s\n", oneLine(v.String()))
-		}
-	}
+	p.violations(t, body)
 	return true
 }
 
-// told prints an event of any attempt, in a line.
+// violations prints those that an event is about. The caller holds mu.
+func (p *printer) violations(t event.Type, body event.Body) {
+	if t != event.DropRejected && t != event.DropIncomplete && t != event.DropAccepted {
+		return
+	}
+	for _, v := range body.Violations {
+		p.print(p.out, "    %s\n", oneLine(v.String()))
+	}
+}
+
+// told prints an event of any attempt: whose it is, and what it tells.
 func (p *printer) told(t event.Type, body event.Body) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	first, _, _ := strings.Cut(detail(t, body), "\n")
-	p.print(p.out, "%s  %-14s %s  %s\n", clock(time.Now()), short(t), oneLine(body.Drop.Prefix), oneLine(first))
+	id := body.Job.ID
+	if strings.Contains(first, id) {
+		id = ""
+	}
+	line := fmt.Sprintf("%s  %-14s gs://%s/%s  %s  %s", clock(time.Now()), short(t), body.Drop.Bucket, oneLine(body.Drop.Prefix), oneLine(id), oneLine(first))
+	p.print(p.out, "%s\n", strings.TrimRight(line, " "))
+	p.violations(t, body)
 }
 
 // short is an event's type without what all have.

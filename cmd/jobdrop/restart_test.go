@@ -63,8 +63,15 @@ func startLocal(t *testing.T, data string, args ...string) *running {
 	if err := r.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { r.exited <- r.Wait() }()
-	t.Cleanup(func() { _ = r.Process.Kill() })
+	ended := make(chan struct{})
+	go func() {
+		r.exited <- r.Wait()
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		_ = r.Process.Kill()
+		<-ended
+	})
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
 	patience := time.After(time.Minute)
@@ -73,7 +80,7 @@ func startLocal(t *testing.T, data string, args ...string) *running {
 		if err == nil {
 			for line := range strings.Lines(string(data)) {
 				name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
-				r.env[name] = value
+				r.env[name] = strings.Trim(value, "'")
 			}
 			return r
 		}
@@ -99,6 +106,21 @@ func (r *running) end(t *testing.T, s syscall.Signal) error {
 	case <-time.After(30 * time.Second):
 		t.Fatal("jobdrop local has not ended after half a minute")
 		return nil
+	}
+}
+
+// awaitOutput waits for a text in what the stack prints.
+func (r *running) awaitOutput(t *testing.T, text string) {
+	t.Helper()
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	patience := time.After(30 * time.Second)
+	for !strings.Contains(r.output.String(), text) {
+		select {
+		case <-poll.C:
+		case <-patience:
+			t.Fatalf("%q is not in the output:\n%s", text, r.output)
+		}
 	}
 }
 
@@ -302,7 +324,7 @@ func TestLogsOfAJob(t *testing.T) {
 
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{"logs", "other", "--endpoint", r.env["JOBDROP_TRAINER_ENDPOINT"]}, strings.NewReader(""), &stdout, &stderr)
-	if code != exitFailed || !strings.Contains(stderr.String(), `no job "other"`) || !strings.Contains(stderr.String(), id) {
+	if code != exitUsage || !strings.Contains(stderr.String(), `no job "other"`) || !strings.Contains(stderr.String(), id) {
 		t.Errorf("logs of a job that is not there exits %d: %s", code, stderr.String())
 	}
 }

@@ -15,6 +15,8 @@ var settingsText = template.Must(template.New("settings").Parse(`jobdrop local i
   Pub/Sub, gRPC and REST     {{.Stack.PubSub}}
   ml/v1 and Cloud Logging    {{.Stack.TrainerURL}}
   functions                  {{.Stack.FunctionsURL}}
+{{- if .Remote}}
+  Other machines put this machine's name in place of the address.{{end}}
 
   gs://{{.Inbox}}/FOLDER/      drop a job file and its packages here
   gs://{{.Status}}/FOLDER/     status.json: what became of it
@@ -28,17 +30,17 @@ Go, Node and Python, with Google's libraries
 gcloud and gsutil
 {{- range .Gcloud}}
   export {{.}}{{end}}
-  gcloud storage cp job.yaml trainer-0.1.tar.gz gs://{{.Inbox}}/hello/
   gcloud pubsub subscriptions create my-events --topic=jobdrop-lifecycle --enable-message-ordering
+  gcloud storage cp job.yaml trainer-0.1.tar.gz gs://{{.Inbox}}/hello/
   gcloud pubsub subscriptions pull my-events --auto-ack --limit=10
   gcloud ai-platform jobs stream-logs JOB
 
 curl
+  curl -X PUT -H 'Content-Type: application/json' -d '{"topic": "{{.Stack.Topic}}", "enableMessageOrdering": true}' http://{{.Stack.PubSub}}/v1/projects/{{.Project}}/subscriptions/curl-events
   curl --data-binary @trainer-0.1.tar.gz '{{.Stack.StorageURL}}/upload/storage/v1/b/{{.Inbox}}/o?uploadType=media&name=hello/trainer-0.1.tar.gz'
   curl --data-binary @job.yaml '{{.Stack.StorageURL}}/upload/storage/v1/b/{{.Inbox}}/o?uploadType=media&name=hello/job.yaml'
   curl '{{.Stack.StorageURL}}/storage/v1/b/{{.Status}}/o/hello%2Fstatus.json?alt=media'
-  curl -X PUT -H 'Content-Type: application/json' -d '{"topic": "{{.Stack.Topic}}", "enableMessageOrdering": true}' http://{{.Stack.PubSub}}/v1/projects/{{.Project}}/subscriptions/my-events
-  curl -H 'Content-Type: application/json' -d '{"maxMessages": 10}' http://{{.Stack.PubSub}}/v1/projects/{{.Project}}/subscriptions/my-events:pull
+  curl -H 'Content-Type: application/json' -d '{"maxMessages": 10}' http://{{.Stack.PubSub}}/v1/projects/{{.Project}}/subscriptions/curl-events:pull
 
 jobdrop
   jobdrop logs JOB --follow --endpoint {{.Stack.TrainerURL}}
@@ -46,8 +48,9 @@ jobdrop
 Events, as they come; an interrupt ends the stack:
 `))
 
-// settings prints how to reach a stack.
-func (p *printer) settings(stack *local.Stack, data string) {
+// settings prints how to reach a stack, from this machine and with remote from
+// others.
+func (p *printer) settings(stack *local.Stack, data string, remote bool) {
 	var libraries, gcloud []string
 	for _, kv := range stack.ClientEnv() {
 		name, value, _ := strings.Cut(kv, "=")
@@ -62,7 +65,7 @@ func (p *printer) settings(stack *local.Stack, data string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.check(settingsText.Execute(p.out, map[string]any{
-		"Data": data, "Stack": stack, "Project": local.Project,
+		"Data": data, "Remote": remote, "Stack": stack, "Project": local.Project,
 		"Inbox": local.Inbox, "Status": local.Status, "Output": local.Output,
 		"Libraries": libraries, "Gcloud": gcloud,
 	}))

@@ -2,6 +2,7 @@ package local
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,7 +35,10 @@ func (s *Stack) botoConfig() string { return filepath.Join(s.options.Dir, "boto.
 
 // writeBotoConfig writes gsutil's settings, which it takes from a file only.
 func (s *Stack) writeBotoConfig() error {
-	host, port, _ := strings.Cut(strings.TrimPrefix(s.StorageURL, "http://"), ":")
+	host, port, err := net.SplitHostPort(strings.TrimPrefix(s.StorageURL, "http://"))
+	if err != nil {
+		return err
+	}
 	return os.WriteFile(s.botoConfig(), fmt.Appendf(nil, `[Credentials]
 gs_json_host = %s
 gs_json_port = %s

@@ -80,18 +80,22 @@ func (s *Stack) deleteTopic() error {
 }
 
 // Subscribe calls receive with each lifecycle event, those of one attempt in
-// order, until ctx ends. It makes the subscription of this name if it is not
-// there, is ready when ready is called, and deletes the subscription at the end
-// where it made it. An error of receive asks for redelivery.
+// order, until ctx ends. It makes the subscription of this name anew: one that a
+// stack of before has left on an emulator holds what that stack saw. It is ready
+// when ready is called, and deletes the subscription at the end. An error of
+// receive asks for redelivery.
 func (s *Stack) Subscribe(ctx context.Context, name string, ready func(), receive func(context.Context, cloudevents.Event) error) error {
 	subscription := "projects/" + Project + "/subscriptions/" + name
-	_, err := s.pubsub.SubscriptionAdminClient.CreateSubscription(ctx, &pubsubpb.Subscription{
-		Name: subscription, Topic: s.Topic, AckDeadlineSeconds: 600, EnableMessageOrdering: true,
-	})
-	if err != nil && status.Code(err) != codes.AlreadyExists {
+	err := s.deleteSubscription(ctx, subscription)
+	if err != nil && status.Code(err) != codes.NotFound {
 		return fmt.Errorf("subscription %s: %w", name, err)
 	}
-	made := err == nil
+	_, err = s.pubsub.SubscriptionAdminClient.CreateSubscription(ctx, &pubsubpb.Subscription{
+		Name: subscription, Topic: s.Topic, AckDeadlineSeconds: 600, EnableMessageOrdering: true,
+	})
+	if err != nil {
+		return fmt.Errorf("subscription %s: %w", name, err)
+	}
 	ready()
 	err = s.pubsub.Subscriber(name).Receive(ctx, func(ctx context.Context, m *pubsub.Message) {
 		e, err := event.FromMessage(m.Attributes, m.Data)
@@ -105,10 +109,11 @@ func (s *Stack) Subscribe(ctx context.Context, name string, ready func(), receiv
 		}
 		m.Ack()
 	})
-	if made {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		err = errors.Join(err, s.pubsub.SubscriptionAdminClient.DeleteSubscription(ctx, &pubsubpb.DeleteSubscriptionRequest{Subscription: subscription}))
-	}
-	return err
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return errors.Join(err, s.deleteSubscription(end, subscription))
+}
+
+func (s *Stack) deleteSubscription(ctx context.Context, name string) error {
+	return s.pubsub.SubscriptionAdminClient.DeleteSubscription(ctx, &pubsubpb.DeleteSubscriptionRequest{Subscription: name})
 }
