@@ -243,7 +243,7 @@ func (v *validator) look(ctx context.Context, path string) (found, error) {
 		return f, nil
 	}
 	f.name = jobFile.Base()
-	if f.Result, err = inspect.Drop(ctx, d, openLocal(path), v.policy, v.defaults...); err != nil {
+	if f.Result, err = inspect.Drop(ctx, d, inspect.Objects{Open: openLocal(path)}, v.policy, v.defaults...); err != nil {
 		return found{}, err
 	}
 	f.data, err = readLocal(filepath.Join(path, f.name))

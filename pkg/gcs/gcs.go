@@ -269,6 +269,8 @@ func classify(err error) error {
 	switch api.Code {
 	case http.StatusNotFound:
 		return fmt.Errorf("%w: %w", job.ErrNotFound, err)
+	case http.StatusForbidden:
+		return fmt.Errorf("%w: %w", job.ErrDenied, err)
 	case http.StatusPreconditionFailed:
 		return fmt.Errorf("%w: %w", job.ErrStale, err)
 	case http.StatusTooManyRequests:

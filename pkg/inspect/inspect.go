@@ -23,6 +23,17 @@ import (
 // Open gives the content of an object at its generation.
 type Open func(ctx context.Context, o job.Object) (io.ReadCloser, error)
 
+// Stat gives the live generation of an object; [job.ErrNotFound] and
+// [job.ErrDenied] are a fault of the drop.
+type Stat func(ctx context.Context, bucket, name string) (job.Object, error)
+
+// Objects is where a drop's objects are read. Without Stat, packages that lie
+// outside the folder are not looked at.
+type Objects struct {
+	Open Open
+	Stat Stat
+}
+
 // Result is what was found out about a drop.
 type Result struct {
 	// Spec is the job with its ID, its packages resolved to objects of the
@@ -46,7 +57,7 @@ func (r Result) Incomplete() bool { return len(r.Resolution.Missing) > 0 }
 // the drop's folder count. What the job file's metadata set beats the file, and
 // the file beats defaults, of which the first to speak counts, and the policy's
 // own come last.
-func Drop(ctx context.Context, d job.Drop, open Open, p policy.Policy, defaults ...Defaults) (Result, error) {
+func Drop(ctx context.Context, d job.Drop, from Objects, p policy.Policy, defaults ...Defaults) (Result, error) {
 	jobFile, ok := d.JobFile()
 	if !ok {
 		return Result{}, errors.New("inspect: the drop has no job file")
@@ -54,27 +65,32 @@ func Drop(ctx context.Context, d job.Drop, open Open, p policy.Policy, defaults 
 	if v, ok := outOfBounds(d, jobFile); ok {
 		return Result{Violations: []job.Violation{v}}, nil
 	}
-	data, err := read(ctx, jobFile, open)
+	data, err := read(ctx, jobFile, from.Open)
 	if err != nil {
 		return Result{}, err
 	}
 	file, vs, p := resolve(jobFile.Base(), data, d, p, defaults)
-	r := check(d, jobFile, file, p)
+	r, err := check(ctx, d, jobFile, file, p, from.Stat)
+	if err != nil {
+		return Result{}, err
+	}
 	r.Violations = append(vs, r.Violations...)
-	if v, ok := tooLarge(r.Resolution.Packages); ok {
+	all := r.Resolution.All()
+	if v, ok := tooLarge(all); ok {
 		r.Violations = append(r.Violations, v)
 	} else if !r.Incomplete() {
 		module := ""
 		if t := file.Spec.TrainingInput; t != nil {
 			module = t.PythonModule
 		}
-		found, err := packages(ctx, r.Resolution.Packages, module, pypkg.DefaultLimits(), open)
+		found, err := packages(ctx, all, module, pypkg.DefaultLimits(), from.Open)
 		if err != nil {
 			return Result{}, err
 		}
 		// Of a package that is broken it is not known what it holds.
 		broken := job.HasErrors(found.violations)
-		if module != "" && len(r.Resolution.Packages) > 0 && !found.hasModule && !broken && !flagged(r.Violations, moduleField) {
+		unread := len(r.Resolution.Elsewhere) < len(r.Resolution.Outside)
+		if module != "" && len(all) > 0 && !found.hasModule && !broken && !unread && !flagged(r.Violations, moduleField) {
 			r.Violations = append(r.Violations, moduleMissing(file, found.alike))
 		}
 		r.Violations = append(r.Violations, found.violations...)
@@ -192,8 +208,8 @@ func File(d job.Drop, name string, data []byte, p policy.Policy, defaults ...Def
 	} else {
 		d.Packages = []job.Object{{Name: d.Folder + "package.tar.gz"}}
 	}
-	file.Options.Packages = nil // no object is there to match a pin
-	r := check(d, jobFile, file, p)
+	file.Options.Packages = nil                                   // no object is there to match a pin
+	r, _ := check(context.Background(), d, jobFile, file, p, nil) // without a look elsewhere there is no error
 	r.Violations = append(vs, r.Violations...)
 	inOrder(r.Violations)
 	return r
@@ -203,7 +219,7 @@ func File(d job.Drop, name string, data []byte, p policy.Policy, defaults ...Def
 const maxPackages = 100
 
 // check checks what can be known without the packages' contents.
-func check(d job.Drop, jobFile job.Object, file *jobspec.File, p policy.Policy) Result {
+func check(ctx context.Context, d job.Drop, jobFile job.Object, file *jobspec.File, p policy.Policy, stat Stat) (Result, error) {
 	r := Result{Options: file.Options, File: file}
 	if file.Spec.JobID == "" {
 		file.Spec.JobID = job.DefaultJobID(jobFile)
@@ -214,6 +230,13 @@ func check(d job.Drop, jobFile job.Object, file *jobspec.File, p policy.Policy) 
 		t.PackageURIs = t.PackageURIs[:min(len(t.PackageURIs), maxPackages+1)]
 		r.Resolution = d.Resolve(t.PackageURIs, t.HasImage(), file.Options.Packages)
 		t.PackageURIs = r.Resolution.URIs
+		if stat != nil {
+			vs, err := elsewhere(ctx, &r.Resolution, file, p, stat)
+			if err != nil {
+				return Result{}, err
+			}
+			r.Violations = append(r.Violations, vs...)
+		}
 		if r.Resolution.Ambiguous {
 			// Packages there are: which of them is the question.
 			for _, o := range d.Packages {
@@ -234,7 +257,34 @@ func check(d job.Drop, jobFile job.Object, file *jobspec.File, p policy.Policy) 
 		r.Violations = append(r.Violations, ambiguous(d, file))
 	}
 	r.Spec = file.Spec
-	return r
+	return r, nil
+}
+
+// elsewhere looks for the packages outside the folder, where the policy allows
+// their sources: from then on they are one generation each, like the others.
+func elsewhere(ctx context.Context, r *job.Resolution, file *jobspec.File, p policy.Policy, stat Stat) ([]job.Violation, error) {
+	var vs []job.Violation
+	for i, uri := range r.URIs {
+		bucket, name, ok := strings.Cut(strings.TrimPrefix(uri, "gs://"), "/")
+		if !ok || !slices.Contains(r.Outside, uri) || slices.Index(r.URIs, uri) < i || !job.IsPackage(name) || !p.AllowsSource(uri) {
+			continue
+		}
+		o, err := stat(ctx, bucket, name)
+		v := job.Violation{Rule: "package-source", Severity: job.Error}
+		switch {
+		case errors.Is(err, job.ErrNotFound):
+			v.Message, v.Remedy = "there is no such object", "upload the package there or correct its name, and upload the job file again"
+		case errors.Is(err, job.ErrDenied):
+			v.Message, v.Remedy = "jobdrop may not read this object", "ask the operator to let jobdrop read the bucket, or upload the package into the folder of the job file"
+		case err != nil:
+			return nil, err
+		default:
+			r.Elsewhere = append(r.Elsewhere, o)
+			continue
+		}
+		vs = append(vs, file.Violation(fmt.Sprintf("trainingInput.packageUris[%d]", i), v))
+	}
+	return vs, nil
 }
 
 func read(ctx context.Context, jobFile job.Object, open Open) ([]byte, error) {

@@ -221,7 +221,7 @@ labels: {jobdrop-x: y}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			f := folder{files: test.files}
-			r, err := inspect.Drop(t.Context(), f.drop(), f.open, policy.Policy{Project: "project", Inbox: "inbox"})
+			r, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: f.open}, policy.Policy{Project: "project", Inbox: "inbox"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -259,7 +259,7 @@ func TestViolationsTellWhatWasFound(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			f := folder{files: test.files}
-			r, err := inspect.Drop(t.Context(), f.drop(), f.open, policy.Policy{Project: "project", Inbox: "inbox"})
+			r, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: f.open}, policy.Policy{Project: "project", Inbox: "inbox"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -291,7 +291,7 @@ func TestDropBoundsItsPackages(t *testing.T) {
 			for i := range d.Packages {
 				d.Packages[i].Size = test.sizes[i]
 			}
-			r, err := inspect.Drop(t.Context(), d, f.open, policy.Policy{Project: "project", Inbox: "inbox"})
+			r, err := inspect.Drop(t.Context(), d, inspect.Objects{Open: f.open}, policy.Policy{Project: "project", Inbox: "inbox"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -316,7 +316,7 @@ func TestDropGivesTheJobItsID(t *testing.T) {
 	f := folder{files: map[string]string{"job.yaml": valid, "trainer-0.1.tar.gz": sdist(t, "trainer", "task")}}
 	look := func(d job.Drop) string {
 		t.Helper()
-		r, err := inspect.Drop(t.Context(), d, f.open, policy.Policy{Project: "project", Inbox: "inbox"})
+		r, err := inspect.Drop(t.Context(), d, inspect.Objects{Open: f.open}, policy.Policy{Project: "project", Inbox: "inbox"})
 		if err != nil || len(r.Violations) > 0 {
 			t.Fatalf("%v, %v", r.Violations, err)
 		}
@@ -376,7 +376,7 @@ func TestDropReadErrors(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			f := folder{files: map[string]string{"job.yaml": valid, "trainer-0.1.tar.gz": task}}
-			r, err := inspect.Drop(t.Context(), f.drop(), test.open, policy.Policy{Project: "project", Inbox: "inbox"})
+			r, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: test.open}, policy.Policy{Project: "project", Inbox: "inbox"})
 			if !errors.Is(err, test.want) {
 				t.Errorf("%v, want %v", err, test.want)
 			}
@@ -389,7 +389,7 @@ func TestDropReadErrors(t *testing.T) {
 
 func TestDropNeedsAJobFile(t *testing.T) {
 	f := folder{files: map[string]string{"a.tar.gz": "x"}}
-	if r, err := inspect.Drop(t.Context(), f.drop(), f.open, policy.Policy{}); err == nil || len(f.opened) > 0 {
+	if r, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: f.open}, policy.Policy{}); err == nil || len(f.opened) > 0 {
 		t.Errorf("%+v, %v; opened %v", r, err, f.opened)
 	}
 }
@@ -397,11 +397,11 @@ func TestDropNeedsAJobFile(t *testing.T) {
 func TestDropClosesWhatItOpens(t *testing.T) {
 	f := folder{files: map[string]string{"job.yaml": valid + "  packageUris: [a.tar.gz, b.tar.gz]\n", "a.tar.gz": "broken", "b.tar.gz": sdist(t, "trainer", "task")}}
 	open, closed := 0, 0
-	_, err := inspect.Drop(t.Context(), f.drop(), func(ctx context.Context, o job.Object) (io.ReadCloser, error) {
+	_, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: func(ctx context.Context, o job.Object) (io.ReadCloser, error) {
 		r, err := f.open(ctx, o)
 		open++
 		return counted{r, &closed}, err
-	}, policy.Policy{})
+	}}, policy.Policy{})
 	if err != nil || open != 3 || closed != open {
 		t.Errorf("%d opened, %d closed, %v", open, closed, err)
 	}

@@ -9,6 +9,8 @@ import (
 var (
 	// ErrNotFound: the object or job is not there.
 	ErrNotFound = errors.New("not found")
+	// ErrDenied: the service does not let jobdrop do it.
+	ErrDenied = errors.New("permission denied")
 	// ErrStale: a conditional write met another generation than expected.
 	ErrStale = errors.New("written by another meanwhile")
 	// ErrTooLarge: a read passed its limit.

@@ -16,13 +16,29 @@ type Resolution struct {
 	Packages []Object
 	// Missing names what has to come before the drop is complete.
 	Missing []string
-	// Outside are URIs that lie elsewhere.
-	Outside []string
+	// Outside are URIs that lie elsewhere; Elsewhere are their objects, as far
+	// as they were looked for.
+	Outside   []string
+	Elsewhere []Object
 	// Ambiguous tells that the file names no package and the folder holds
 	// more than one.
 	Ambiguous bool
 	// Pinned tells that the file pins at least one of its packages.
 	Pinned bool
+}
+
+// All are the job's packages, those from elsewhere among them, in the file's
+// order, each once.
+func (r Resolution) All() []Object {
+	var all []Object
+	for _, uri := range r.URIs {
+		for _, o := range slices.Concat(r.Packages, r.Elsewhere) {
+			if o.URI() == uri && !slices.Contains(all, o) {
+				all = append(all, o)
+			}
+		}
+	}
+	return all
 }
 
 // Resolve finds the packages that a job file names: an entry without gs:// is a

@@ -40,6 +40,10 @@ func (a Allow) lists() []list {
 	}
 }
 
+func find(lists []list, setting string) list {
+	return lists[slices.IndexFunc(lists, func(l list) bool { return l.setting == setting })]
+}
+
 // separators are the characters that * does not stand for. With @ among those of
 // an account's name, a pattern of names can't reach into another project.
 func (l list) separators() string {
@@ -104,10 +108,7 @@ type judge struct {
 	out   []Decision
 }
 
-func (j *judge) list(setting string) list {
-	i := slices.IndexFunc(j.lists, func(l list) bool { return l.setting == setting })
-	return j.lists[i]
-}
+func (j *judge) list(setting string) list { return find(j.lists, setting) }
 
 func (j *judge) say(rule, field, value string, verdict Verdict, because string) {
 	if value != "" {
@@ -550,7 +551,7 @@ func (j *judge) packageBytes(r job.Resolution) {
 		return
 	}
 	total := int64(0)
-	for _, o := range r.Packages {
+	for _, o := range slices.Concat(r.Packages, r.Elsewhere) {
 		total += min(max(o.Size, 0), math.MaxInt64-total)
 	}
 	place, value := j.p.Rules.place("limits.packageBytes"), strconv.FormatInt(total, 10)

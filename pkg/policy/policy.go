@@ -130,6 +130,13 @@ func (p Policy) Check(f *jobspec.File, r job.Resolution) []job.Violation {
 	return vs
 }
 
+// AllowsSource tells whether a package may come from a gs:// URI outside the
+// drop's folder.
+func (p Policy) AllowsSource(uri string) bool {
+	_, ok := find(p.Rules.Allow.lists(), "allow.packageSources").match(uri)
+	return ok
+}
+
 // Verdict is what a rule says of a value.
 type Verdict string
 

@@ -92,19 +92,20 @@ func (s *Submitter) inspect(ctx context.Context, d job.Drop, p policy.Policy) (i
 	case <-ctx.Done():
 		return inspect.Result{}, ctx.Err()
 	}
-	return inspect.Drop(ctx, d, s.open, p)
+	return inspect.Drop(ctx, d, inspect.Objects{Open: s.open, Stat: s.stat}, p)
 }
 
 // stale tells whether the packages may be yesterday's: the folder ran before,
 // none of them is newer than that attempt, and none is pinned. A job without
-// packages of its own has nothing to wait for.
+// packages of its own folder has nothing to wait for.
 func stale(r job.Resolution, before job.Seen) bool {
 	return before.Attempt != "" && !r.Pinned && len(r.Packages) > 0 && !job.Newest(r.Packages).After(before.Created)
 }
 
 // accept stages the packages and claims the job ID.
 func (s *Submitter) accept(ctx context.Context, stored job.Stored, r inspect.Result) (job.Observation, error) {
-	content, err := job.Content(r.Spec, r.Resolution.Packages)
+	packages := r.Resolution.All()
+	content, err := job.Content(r.Spec, packages)
 	if err != nil {
 		return nil, err
 	}
@@ -112,10 +113,10 @@ func (s *Submitter) accept(ctx context.Context, stored job.Stored, r inspect.Res
 		return o, err
 	}
 	receipt := job.Receipt{
-		Objects: append([]job.Object{stored.Drop.JobFile}, r.Resolution.Packages...),
+		Objects: append([]job.Object{stored.Drop.JobFile}, packages...),
 		Content: content,
 	}
-	if receipt.Staged, err = s.stage(ctx, stored.Attempt, r.Resolution.Packages); err != nil {
+	if receipt.Staged, err = s.stage(ctx, stored.Attempt, packages); err != nil {
 		return nil, err
 	}
 	spec := r.Spec
@@ -206,4 +207,9 @@ func jobIDTaken(r job.Record, by string) job.Violation {
 
 func (s *Submitter) open(ctx context.Context, o job.Object) (io.ReadCloser, error) {
 	return s.objects.Open(ctx, o.Bucket, o.Name, o.Generation)
+}
+
+func (s *Submitter) stat(ctx context.Context, bucket, name string) (job.Object, error) {
+	o, err := s.objects.Stat(ctx, bucket, name)
+	return o.Object, err
 }

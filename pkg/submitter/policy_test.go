@@ -2,10 +2,12 @@ package submitter_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/fsouza/fake-gcs-server/fakestorage"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -154,5 +156,53 @@ func TestSubmitFarOutput(t *testing.T) {
 				t.Errorf("%s, violations (-want +got):\n%s", r.State, diff)
 			}
 		})
+	}
+}
+
+// A package from elsewhere is staged from its generation, in its place among the
+// others.
+func TestSubmitPackagesFromElsewhere(t *testing.T) {
+	w := newWorld(t)
+	w.operator("allow: {packageSources: ['gs://shared/*.gz']}\n")
+	w.server.CreateBucketWithOpts(fakestorage.CreateBucketOpts{Name: "shared"})
+	upload := func(drop string) int64 {
+		t.Helper()
+		generation, err := w.storage.Client.Write(t.Context(), "shared", "lib-0.1.tar.gz", pkg(t, drop), "application/gzip", nil, job.AnyGeneration)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return generation
+	}
+	generation := upload("train")
+	w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
+	f := w.put("a/job.yaml", []byte(spec+"  packageUris: [gs://shared/lib-0.1.tar.gz, trainer-0.1.tar.gz]\n"))
+	w.wake(f)
+	upload("fails") // after acceptance
+	r := w.record(f)
+	if len(w.trainer.specs) != 1 || len(r.Drop.Receipt.Objects) != 3 || r.Drop.Receipt.Objects[1].Generation != generation {
+		t.Fatalf("%s: %v, receipt %+v", r.State, r.Violations, r.Drop.Receipt)
+	}
+	uris := w.trainer.specs[0].TrainingInput.PackageURIs
+	if len(uris) != 2 || !strings.HasSuffix(uris[0], "/lib-0.1.tar.gz") || !strings.HasSuffix(uris[1], "/trainer-0.1.tar.gz") {
+		t.Fatalf("packages %v", uris)
+	}
+	for i, drop := range []string{"train", "hello"} {
+		name, ok := strings.CutPrefix(uris[i], "gs://staging/")
+		staged, _, err := w.storage.Client.Read(t.Context(), "staging", name, 0, 1<<20)
+		if !ok || err != nil || string(staged) != string(pkg(t, drop)) {
+			t.Errorf("%s is not what was checked: %v", uris[i], err)
+		}
+	}
+	// The same job with other content from elsewhere is another one.
+	again := w.put("b/job.yaml", []byte(spec+"  packageUris: [gs://shared/lib-0.1.tar.gz]\n"))
+	w.wake(again)
+	if other := w.record(again); other.State != job.Submitted || other.Drop.Receipt.Content == r.Drop.Receipt.Content {
+		t.Errorf("%s: %v, receipt %+v", other.State, other.Violations, other.Drop.Receipt)
+	}
+
+	missing := w.put("c/job.yaml", []byte(spec+"  packageUris: [gs://shared/none-0.1.tar.gz]\n"))
+	w.wake(missing)
+	if r := w.record(missing); r.State != job.Rejected || !slices.Equal(violated(r), []string{"package-source"}) {
+		t.Errorf("%s: %v", r.State, r.Violations)
 	}
 }
