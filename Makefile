@@ -25,6 +25,10 @@ test: ## run all tests: no network, no account, Python 3 with venv
 run: ## run the drop testdata/drops/hello on this machine
 	$(GO) run ./cmd/jobdrop run testdata/drops/hello
 
+.PHONY: sim
+sim: ## run the simulator for SIM_TIME (10m): lost and repeated events, crashes, frozen processes
+	SIM_TIME=$${SIM_TIME:-10m} $(GO) test ./internal/sim -run TestSim -v -timeout=24h
+
 .PHONY: clients
 clients: ## install what the Node client of docs/clients needs; its test is skipped without
 	npm ci --prefix docs/clients/node --no-audit --no-fund

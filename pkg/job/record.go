@@ -94,9 +94,9 @@ type Record struct {
 
 	// Creating is the claim on the call that creates the job.
 	Creating *Claim `json:"creating,omitempty"`
-	// Unknown tells that a create was asked for and its outcome never learnt:
-	// a job may be there.
-	Unknown bool `json:"unknown,omitempty"`
+	// UnknownUntil is set where a create was asked for and its outcome never
+	// learnt: a job may be there, and until then it may still appear.
+	UnknownUntil time.Time `json:"unknownUntil,omitzero"`
 	// CancelRequested says that jobdrop itself asked for a cancel, and why.
 	CancelRequested *CancelRequest `json:"cancelRequested,omitempty"`
 	// Absent counts direct looks that found no job, since Since.

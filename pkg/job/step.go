@@ -226,10 +226,28 @@ func (o TakeClaim) apply(r *Record, now time.Time) error {
 	if r.State != Accepted || !r.Claimable(now) {
 		return errNothingNew
 	}
-	// Whoever held the claim before may have asked, and died.
-	r.Unknown = r.Unknown || r.Creating != nil
+	if r.Creating != nil { // whoever held the claim before may have asked, and died
+		r.doubt(now)
+	}
 	r.Creating = &o.Claim
 	return nil
+}
+
+// stalled is how long after its claim a process may still act on it: a function
+// ends after nine minutes, and until then one that was frozen may thaw.
+const stalled = 10 * time.Minute
+
+// doubt says that an earlier create may have its effect yet.
+func (r *Record) doubt(now time.Time) {
+	if until := now.Add(stalled); until.After(r.UnknownUntil) {
+		r.UnknownUntil = until
+	}
+}
+
+// Doubtful tells whether an earlier create may have had an effect that nobody
+// learnt of, and whether it may have one yet.
+func (r Record) Doubtful(now time.Time) (had, mayHave bool) {
+	return !r.UnknownUntil.IsZero(), now.Before(r.UnknownUntil)
 }
 
 // Claimable tells whether the record may be claimed for a create.
@@ -246,11 +264,13 @@ type Postpone struct {
 	Unknown bool
 }
 
-func (o Postpone) apply(r *Record, _ time.Time) error {
+func (o Postpone) apply(r *Record, now time.Time) error {
 	if r.State != Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {
 		return errNothingNew
 	}
-	r.Unknown = r.Unknown || o.Unknown
+	if o.Unknown {
+		r.doubt(now)
+	}
 	r.Creating, r.Reason = nil, Shorten(o.Reason, summaryText)
 	return nil
 }

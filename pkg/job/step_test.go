@@ -392,11 +392,11 @@ func TestStepUnknownOutcome(t *testing.T) {
 		"the holder of the claim died": {{0, accept(nil)}, {2 * time.Minute, take}},
 		"no answer":                    {{0, accept(nil)}, {1, Postpone{Nonce: "n1", Unknown: true}}, {2, take}},
 	} {
-		if r, _ := play(t, steps...); !r.Unknown {
+		if r, _ := play(t, steps...); r.UnknownUntil.IsZero() {
 			t.Errorf("%s: the outcome is taken to be known", name)
 		}
 	}
-	if r, _ := play(t, step{0, accept(nil)}, step{1, Postpone{Nonce: "n1"}}, step{2, take}); r.Unknown {
+	if r, _ := play(t, step{0, accept(nil)}, step{1, Postpone{Nonce: "n1"}}, step{2, take}); !r.UnknownUntil.IsZero() {
 		t.Error("a create that was never made, for want of quota, counts as one of unknown outcome")
 	}
 }

@@ -60,6 +60,9 @@ func (r *Relay) Tell(ctx context.Context, s job.Stored, known job.Entry) error {
 	if !news && !s.State.Terminal() && known.Revision == s.Revision {
 		return nil
 	}
+	if known.Revision > s.Revision {
+		return nil // the entry is younger than the record as it was read: another told more
+	}
 	if news {
 		if err := r.publisher.Publish(ctx, s.Attempt, s.Record.Published(s.Published).Outbox); err != nil {
 			return err
@@ -73,7 +76,7 @@ func (r *Relay) Tell(ctx context.Context, s job.Stored, known job.Entry) error {
 		return r.index.Close(ctx, s.Attempt)
 	}
 	if err != nil {
-		entry.Revision = 0 // told in part: a tick has to come back
+		entry.Revision, entry.Status = 0, [2]int64{} // told in part: a tick has to come back
 	}
 	return errors.Join(err, r.index.Mark(ctx, entry))
 }
@@ -120,8 +123,9 @@ const (
 // attempts is how often a write is tried against other writers.
 const attempts = 5
 
-// writeNewer writes an object unless what stands there is as new, and gives the
-// generation that stands there then.
+// writeNewer writes an object unless what stands there is as new. It gives the
+// generation that may be written over next time without a look: that of this
+// version, or 0 where a newer one stands there.
 func (r *Relay) writeNewer(ctx context.Context, name string, body []byte, v version, known int64) (int64, error) {
 	metadata := map[string]string{
 		metaAttempt:  strconv.FormatInt(v.Attempt, 10),
@@ -145,7 +149,10 @@ func (r *Relay) writeNewer(ctx context.Context, name string, body []byte, v vers
 		var there version
 		there.Attempt, _ = strconv.ParseInt(found.Metadata[metaAttempt], 10, 64)
 		there.Revision, _ = strconv.ParseInt(found.Metadata[metaRevision], 10, 64)
-		if known = found.Generation; !v.newer(there) {
+		switch known = found.Generation; {
+		case there.newer(v):
+			return 0, nil
+		case there == v:
 			return known, nil
 		}
 	}

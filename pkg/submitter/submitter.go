@@ -319,6 +319,8 @@ func (s *Submitter) create(ctx context.Context, stored job.Stored) (job.Stored, 
 			refused.Fields[i].File = stored.Drop.JobFile.Base()
 		}
 		observation = job.Refuse{Nonce: stored.Creating.Nonce, Failure: job.Failure{Code: refused.Code, Message: refused.Message}, Violations: refused.Fields}
+	case errors.Is(err, errTooEarly):
+		observation = job.Postpone{Nonce: stored.Creating.Nonce, Reason: err.Error()}
 	case errors.Is(err, job.ErrQuota):
 		observation = job.Postpone{Nonce: stored.Creating.Nonce, Reason: "waiting for the trainer's quota: " + err.Error()}
 	default:
@@ -335,17 +337,29 @@ func (s *Submitter) create(ctx context.Context, stored job.Stored) (job.Stored, 
 	return after, failed
 }
 
+// errTooEarly says that a refusal can't be taken for final yet.
+var errTooEarly = errors.New("an earlier create may still have its effect")
+
 // ask asks the trainer for the job. A refusal is final only where no earlier
 // create may have had an effect: else the job that it may have made is looked
-// for first.
+// for first, for as long as whoever asked for it may still be at work.
 func (s *Submitter) ask(ctx context.Context, stored job.Stored) (job.Look, error) {
 	look, err := s.trainer.Create(ctx, *stored.Spec)
-	var refused *job.RefusedError
-	if !stored.Unknown || !errors.As(err, &refused) {
+	var (
+		conflict *job.ConflictError
+		refused  *job.RefusedError
+	)
+	if errors.As(err, &conflict) && job.SameOwner(conflict.Found.Labels, stored.Spec.Labels) {
+		return conflict.Found, nil // made by an earlier create of ours
+	}
+	doubtful, early := stored.Doubtful(s.Now())
+	if !doubtful || !errors.As(err, &refused) {
 		return look, err
 	}
 	found, getErr := s.trainer.Get(ctx, stored.Spec.JobID)
 	switch {
+	case errors.Is(getErr, job.ErrNotFound) && early:
+		return job.Look{}, fmt.Errorf("%w; %v", errTooEarly, err)
 	case errors.Is(getErr, job.ErrNotFound):
 		return job.Look{}, err
 	case getErr != nil:

@@ -237,7 +237,6 @@ func (f *trainer) Create(_ context.Context, s job.Spec) (job.Look, error) {
 	}
 	found, ok := f.jobs[s.JobID]
 	switch {
-	case ok && job.SameOwner(found.Labels, s.Labels):
 	case ok:
 		return job.Look{}, &job.ConflictError{JobID: s.JobID, Found: found}
 	default:

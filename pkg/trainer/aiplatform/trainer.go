@@ -65,9 +65,9 @@ func New(ctx context.Context, project, endpoint string) (*Trainer, error) {
 // Name gives the trainer's name.
 func (t *Trainer) Name() string { return Name }
 
-// Create creates a job, or finds the one that was created for the same attempt
-// before. It gives a [*job.ConflictError] where the ID belongs to another job,
-// a [*job.RefusedError] where the service refuses for good, [job.ErrQuota]
+// Create creates a job. It gives a [*job.ConflictError] where a job has the ID
+// already, whose labels tell whether an earlier create of the same attempt made
+// it; a [*job.RefusedError] where the service refuses for good, [job.ErrQuota]
 // where it can't take the job now; any other error leaves the outcome unknown,
 // and Create may be called again.
 func (t *Trainer) Create(ctx context.Context, spec job.Spec) (job.Look, error) {
@@ -84,10 +84,7 @@ func (t *Trainer) Create(ctx context.Context, spec job.Spec) (job.Look, error) {
 			// Without its class: a look that is refused is no refusal of the job.
 			return job.Look{}, fmt.Errorf("job %s is there already, and can't be looked at: %v", spec.JobID, err)
 		}
-		if !job.SameOwner(found.Labels, spec.Labels) {
-			return job.Look{}, &job.ConflictError{JobID: spec.JobID, Found: found}
-		}
-		return found, nil
+		return job.Look{}, &job.ConflictError{JobID: spec.JobID, Found: found}
 	}
 	if err != nil {
 		return job.Look{}, fmt.Errorf("create job %s: %w", spec.JobID, classify(err))

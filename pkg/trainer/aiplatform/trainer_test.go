@@ -238,14 +238,14 @@ func TestCreateWhatIsThere(t *testing.T) {
 			got, err := trainer.Create(t.Context(), spec())
 			want := look(job.TrainerRunning, test.labels)
 			var other *job.ConflictError
-			if test.own {
-				if diff := cmp.Diff(want, got); diff != "" || err != nil {
-					t.Errorf("%v, look (-want +got):\n%s", err, diff)
-				}
-			} else if !errors.As(err, &other) {
-				t.Errorf("%+v, %v; want a conflict", got, err)
-			} else if diff := cmp.Diff(&job.ConflictError{JobID: "census_1", Found: want}, other); diff != "" {
+			if !errors.As(err, &other) {
+				t.Fatalf("%+v, %v; want a conflict", got, err)
+			}
+			if diff := cmp.Diff(&job.ConflictError{JobID: "census_1", Found: want}, other); diff != "" {
 				t.Errorf("conflict (-want +got):\n%s", diff)
+			}
+			if own := job.SameOwner(other.Found.Labels, spec().Labels); own != test.own {
+				t.Errorf("made by an earlier create: %t", own)
 			}
 			if diff := cmp.Diff([]string{create, get}, s.calls()); diff != "" {
 				t.Errorf("calls (-want +got):\n%s", diff)
@@ -351,11 +351,15 @@ func TestCreateAgain(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			trainer, s := open(t, test.answers...)
 			got, err := trainer.Create(t.Context(), spec())
-			if (err != nil) != test.lost {
-				t.Fatalf("first call: %v", err)
-			}
+			var there *job.ConflictError
 			if test.lost {
+				if err == nil || errors.As(err, &there) {
+					t.Fatalf("first call: %v", err)
+				}
 				got, err = trainer.Create(t.Context(), spec())
+			}
+			if errors.As(err, &there) {
+				got, err = there.Found, nil
 			}
 			if diff := cmp.Diff(look(job.TrainerQueued, spec().Labels), got); diff != "" || err != nil {
 				t.Errorf("%v, look (-want +got):\n%s", err, diff)

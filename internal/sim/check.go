@@ -1,0 +1,145 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// check holds what is there at the end to the invariants.
+func (w *world) check() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	records := map[string]job.Record{}
+	for _, path := range slices.Sorted(maps.Keys(w.storage.objects)) {
+		attempt, ok := strings.CutPrefix(path, state+"/attempts/")
+		switch {
+		case strings.HasPrefix(path, state+"/open/"):
+			w.fail("%s is still open", strings.TrimPrefix(path, state+"/open/"))
+		case ok:
+			r, _ := w.storage.record(strings.TrimSuffix(attempt, ".json"))
+			records[r.Attempt] = r
+		}
+	}
+	for _, attempt := range slices.Sorted(maps.Keys(records)) {
+		w.checkAttempt(records[attempt])
+	}
+	for _, id := range slices.Sorted(maps.Keys(w.trainer.jobs)) {
+		w.checkJob(w.trainer.jobs[id], records)
+	}
+	w.checkStatus(records)
+}
+
+func (w *world) checkAttempt(r job.Record) {
+	if !r.State.Terminal() {
+		w.fail("attempt %s ends as %s: %s", r.Attempt, r.State, r.Reason)
+		return
+	}
+	log := w.topic.logs[r.Attempt]
+	if int64(len(log)) != r.Sequence {
+		w.fail("attempt %s: %d of %d events were published", r.Attempt, len(log), r.Sequence)
+	} else if last := log[len(log)-1].Body; last.State != r.State {
+		w.fail("attempt %s is %s, and its last event says %s", r.Attempt, r.State, last.State)
+	}
+	verdicts := 0
+	for _, e := range log {
+		if e.Body.State.Terminal() {
+			verdicts++
+		}
+	}
+	if verdicts != 1 {
+		w.fail("attempt %s has %d verdicts", r.Attempt, verdicts)
+	}
+	if r.Drop.Receipt == nil {
+		return
+	}
+	// What was checked is what runs.
+	for i, uri := range r.Drop.Receipt.Staged {
+		source := r.Drop.Receipt.Objects[i+1]
+		was := w.storage.history[versionKey(source.Bucket+"/"+source.Name, source.Generation)]
+		is := w.storage.objects[strings.TrimPrefix(uri, "gs://")]
+		if was.data == nil || !bytes.Equal(was.data, is.data) {
+			w.fail("attempt %s: %s is not generation %d of %s", r.Attempt, uri, source.Generation, source.Name)
+		}
+	}
+	// Nobody runs yesterday's package while today's may be on its way.
+	before := w.storage.before[r.Attempt]
+	if before.Attempt == "" {
+		return
+	}
+	packages := r.Drop.Receipt.Objects[1:]
+	early := r.Times.Accepted.Add(2 * w.weather.skew).Before(r.Drop.JobFile.Created.Add(settle))
+	if len(packages) > 0 && early && !job.Newest(packages).After(before.Created) {
+		w.fail("attempt %s was accepted %s after its job file with a package from before attempt %s", r.Attempt, r.Times.Accepted.Sub(r.Drop.JobFile.Created), before.Attempt)
+	}
+}
+
+// hasJob tells whether a verdict means that there is a job.
+func hasJob(s job.State) bool {
+	switch s {
+	case job.Succeeded, job.Failed, job.Cancelled, job.TimedOut, job.Lost:
+		return true
+	}
+	return false
+}
+
+func (w *world) checkJob(j *simJob, records map[string]job.Record) {
+	var owners []string
+	for _, attempt := range slices.Sorted(maps.Keys(records)) {
+		r := records[attempt]
+		if r.Drop.Receipt != nil && r.Job.ID == j.id && hasJob(r.State) {
+			owners = append(owners, attempt)
+		}
+	}
+	if j.labels == nil { // not ours
+		if len(owners) > 0 {
+			w.fail("job %s was there before, and attempts %v took it for theirs", j.id, owners)
+		}
+		return
+	}
+	if len(owners) != 1 {
+		w.fail("job %s belongs to attempts %v", j.id, owners)
+		return
+	}
+	r := records[owners[0]]
+	if !job.SameOwner(j.labels, r.Job.Labels) {
+		w.fail("job %s has the labels %v, attempt %s %v", j.id, j.labels, r.Attempt, r.Job.Labels)
+	}
+	if !slices.Equal(j.packages, r.Drop.Receipt.Staged) {
+		w.fail("job %s runs %v, attempt %s staged %v", j.id, j.packages, r.Attempt, r.Drop.Receipt.Staged)
+	}
+	ends := map[job.TrainerState]job.State{job.TrainerSucceeded: job.Succeeded, job.TrainerFailed: job.Failed, job.TrainerCancelled: job.Cancelled}
+	if r.State != ends[j.end] {
+		w.fail("job %s ended as %s, attempt %s as %s", j.id, j.end, r.Attempt, r.State)
+	}
+}
+
+// checkStatus holds status.json to the newest attempt that told something.
+func (w *world) checkStatus(records map[string]job.Record) {
+	newest := map[string]job.Record{}
+	for _, r := range records {
+		if n, ok := newest[r.Drop.Prefix]; !ok || r.Drop.JobFile.Generation > n.Drop.JobFile.Generation {
+			newest[r.Drop.Prefix] = r
+		}
+		w.checkSnapshot(r.Drop.Prefix+"status-"+strconv.FormatInt(r.Drop.JobFile.Generation, 10)+".json", r)
+	}
+	for prefix, r := range newest {
+		w.checkSnapshot(prefix+"status.json", r)
+	}
+}
+
+func (w *world) checkSnapshot(name string, r job.Record) {
+	o, ok := w.storage.objects[status+"/"+name]
+	var s job.Snapshot
+	if ok {
+		must(json.Unmarshal(o.data, &s))
+	}
+	if s.Attempt != r.Attempt || s.State != r.State || s.Sequence != r.Sequence {
+		w.fail("%s says %q of attempt %q at %d, the record of %s says %s at %d", name, s.State, s.Attempt, s.Sequence, r.Attempt, r.State, r.Sequence)
+	}
+}

@@ -1,0 +1,139 @@
+// Command mutate removes one safeguard after another from a copy of this module
+// and tells whether the simulator notices, and in how many seeds. It prints the
+// table of docs/delivery.md.
+//
+//	go run ./internal/sim/mutate [-seeds 1000] [NAME...]
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// edit replaces a text that stands in a file once.
+type edit struct{ file, text, by string }
+
+// mutation is one safeguard less.
+type mutation struct {
+	name  string
+	edits []edit
+}
+
+var mutations = []mutation{
+	{"compare labels at 409", []edit{{"pkg/submitter/submitter.go", "errors.As(err, &conflict) && job.SameOwner(conflict.Found.Labels, stored.Spec.Labels)", "errors.As(err, &conflict)"}}},
+	{"compare-and-swap", []edit{{"pkg/ledger/ledger.go", "recordName(s.Attempt), data, jsonType, nil, s.Generation)", "recordName(s.Attempt), data, jsonType, nil, job.AnyGeneration)"}}},
+	{"outbox in the swap", []edit{{"pkg/ledger/ledger.go", "data, err := json.Marshal(next)", "kept := next\n\t\tkept.Outbox = nil\n\t\tdata, err := json.Marshal(kept)"}}},
+	{"outbox order", []edit{
+		{"pkg/relay/relay.go", "s.Record.Published(s.Published).Outbox); err", "reversed(s.Record.Published(s.Published).Outbox)); err"},
+		{"pkg/relay/relay.go", "// writeStatus writes the attempt's", "func reversed(events []job.Event) (r []job.Event) {\n\tfor i := range events {\n\t\tr = append(r, events[len(events)-1-i])\n\t}\n\treturn r\n}\n\n// writeStatus writes the attempt's"},
+	}},
+	{"claim", []edit{{"pkg/job/step.go", "return r.State == Accepted && (r.Creating == nil || !now.Before(r.Creating.Until))", "return r.State == Accepted"}}},
+	{"fence: a lost claim has no say", []edit{
+		{"pkg/job/step.go", "func (o Postpone) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {", "func (o Postpone) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted {"},
+		{"pkg/job/step.go", "func (o Refuse) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {", "func (o Refuse) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted {"},
+	}},
+	{"fence: a claim that is nearly over is not used", []edit{{"pkg/submitter/submitter.go", "left >= 2*s.CallTime", "left >= -1000*s.CallTime"}}},
+	{"generation pin", []edit{{"pkg/submitter/decide.go", "err := s.objects.Copy(ctx, p, s.Staging, name)", "live := p\n\t\tlive.Generation = 0\n\t\terr := s.objects.Copy(ctx, live, s.Staging, name)"}}},
+	{"settle rule", []edit{{"pkg/submitter/decide.go", "return before.Attempt != \"\" &&", "return false && before.Attempt != \"\" &&"}}},
+	{"terminal wins", []edit{
+		{"pkg/job/step.go", "if r.State.Terminal() {\n\t\treturn r, false, nil\n\t}", ""},
+		{"pkg/job/step.go", "func (o Look) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted && r.State != Submitted {", "func (o Look) apply(r *Record, now time.Time) error {\n\tif r.State.Undecided() {"},
+	}},
+	{"await of the publish", []edit{{"pkg/relay/relay.go", "s.Record.Published(s.Published).Outbox); err != nil {\n\t\t\treturn err\n\t\t}", "s.Record.Published(s.Published).Outbox); err != nil {\n\t\t\t_ = err\n\t\t}"}}},
+	{"look-up after an unknown outcome", []edit{{"pkg/submitter/submitter.go", "if !doubtful || !errors.As(err, &refused) {", "if !errors.As(err, &refused) || refused != nil {"}, {"pkg/submitter/submitter.go", "doubtful, early := ", "_, early := "}}},
+	{"no refusal while an earlier create may have its effect", []edit{{"pkg/job/step.go", "return !r.UnknownUntil.IsZero(), now.Before(r.UnknownUntil)", "return !r.UnknownUntil.IsZero(), false"}}},
+	{"index before record", []edit{{"pkg/submitter/submitter.go", "stored = job.Stored{Record: job.NewRecord(jobFile, s.Now())}\n\t\terr = s.records.Open(ctx, job.NewEntry(stored))", "stored = job.Stored{Record: job.NewRecord(jobFile, s.Now())}\n\t\terr = nil"}}},
+	{"index entry goes last", []edit{{"pkg/relay/relay.go", "if news {\n", "if s.State.Terminal() {\n\t\tif err := r.index.Close(ctx, s.Attempt); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\tif news {\n"}}},
+	{"status.json never goes back", []edit{{"pkg/relay/relay.go", "case there.newer(v):", "case false && there.newer(v):"}}},
+	{"an old record tells nothing", []edit{{"pkg/relay/relay.go", "if known.Revision > s.Revision {", "if false && known.Revision > s.Revision {"}}},
+	{"one owner of a job ID", []edit{{"pkg/submitter/decide.go", "if claimed || err != nil {\n\t\treturn nil, err\n\t}", "if true || claimed || err != nil {\n\t\treturn nil, err\n\t}"}}},
+}
+
+var summary = regexp.MustCompile(`(\d+) seeds, .*; (\d+) seeds broke an invariant`)
+
+func main() {
+	seeds := flag.Int("seeds", 1000, "seeds for each mutation")
+	flag.Parse()
+	fmt.Printf("| without | seeds of %d in which the simulator finds it |\n|---|---|\n", *seeds)
+	missed := 0
+	for _, m := range mutations {
+		if flag.NArg() > 0 && !slices.Contains(flag.Args(), m.name) {
+			continue
+		}
+		found, err := try(m, *seeds)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "mutate: %s: %v\n", m.name, err)
+			os.Exit(1)
+		}
+		if found == "0" {
+			missed++
+		}
+		fmt.Printf("| %s | %s |\n", m.name, found)
+	}
+	if missed > 0 {
+		fmt.Fprintf(os.Stderr, "mutate: %d mutations were not found\n", missed)
+		os.Exit(1)
+	}
+}
+
+// try runs the simulator over a mutated copy, and gives the number of seeds that
+// broke an invariant.
+func try(m mutation, seeds int) (string, error) {
+	dir, err := os.MkdirTemp("", "jobdrop-mutate-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	for _, part := range []string{"go.mod", "go.sum", "pkg", "internal"} {
+		if err := copyTree(part, filepath.Join(dir, part)); err != nil {
+			return "", err
+		}
+	}
+	for _, e := range m.edits {
+		path := filepath.Join(dir, e.file)
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return "", err
+		}
+		if n := bytes.Count(data, []byte(e.text)); n != 1 {
+			return "", fmt.Errorf("%q stands %d times in %s", e.text, n, e.file)
+		}
+		if err := os.WriteFile(path, bytes.Replace(data, []byte(e.text), []byte(e.by), 1), 0o600); err != nil {
+			return "", err
+		}
+	}
+	c := exec.Command("go", "test", "./internal/sim", "-run", "^TestSim$", "-v", "-count=1", "-timeout=30m")
+	c.Dir = dir
+	c.Env = append(os.Environ(), fmt.Sprintf("SIM_SEEDS=%d", seeds), "SIM_ALL=1", "SIM_SEED=")
+	out, _ := c.CombinedOutput() // a run that finds something fails
+	found := summary.FindStringSubmatch(string(out))
+	switch {
+	case found == nil && strings.Contains(string(out), "panic: "):
+		return "the first: it crashes", nil
+	case found == nil:
+		return "", fmt.Errorf("no summary in\n%s", out)
+	}
+	return found[2], nil
+}
+
+func copyTree(from, to string) error {
+	info, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return os.CopyFS(to, os.DirFS(from))
+	}
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, 0o600)
+}

@@ -1,0 +1,205 @@
+package sim
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// packed are packages of different content, with the module trainer.task each.
+var packed = sync.OnceValue(func() [][]byte {
+	var all [][]byte
+	for i := range 3 {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		t := tar.NewWriter(z)
+		for name, text := range map[string]string{
+			"PKG-INFO":            "Metadata-Version: 2.1\nName: trainer\nVersion: 0.1\n",
+			"setup.py":            "from setuptools import setup, find_packages\nsetup(name='trainer', version='0.1', packages=find_packages())\n",
+			"trainer/__init__.py": "",
+			"trainer/task.py":     fmt.Sprintf("print(%d)\n", i),
+		} {
+			must(t.WriteHeader(&tar.Header{Name: "trainer-0.1/" + name, Mode: 0o644, Size: int64(len(text)), Typeflag: tar.TypeReg}))
+			_, err := t.Write([]byte(text))
+			must(err)
+		}
+		must(t.Close())
+		must(z.Close())
+		all = append(all, b.Bytes())
+	}
+	return all
+})
+
+// jobFiles are job files: two that differ, one with an ID, the same ID with other
+// content, an invalid one.
+var jobFiles = func() []string {
+	const plain = "trainingInput:\n  scaleTier: BASIC\n  region: us-central1\n  runtimeVersion: '2.11'\n  pythonVersion: '3.7'\n  pythonModule: trainer.task\n"
+	return []string{
+		plain, plain, plain + "  args: [again]\n", "jobId: shared\n" + plain, "jobId: shared\n" + plain + "  args: [other]\n",
+		"jobId: foreign\n" + plain, strings.Replace(plain, "BASIC", "HUGE", 1),
+	}
+}()
+
+// upload puts an object into the inbox, and lets its event go its way. The
+// caller holds mu.
+func (w *world) upload(group *sync.WaitGroup, name string, data []byte) {
+	o := w.storage.put(inbox, name, data, nil)
+	w.say("%-8s uploads %s#%d, %d bytes", "someone", name, o.Generation, o.Size)
+	deliveries := 1
+	if w.chance(w.weather.lost) {
+		deliveries = 0
+		w.say("%-8s the event of %s#%d is lost", "", name, o.Generation)
+	} else if w.chance(w.weather.twice) {
+		deliveries = 2 + w.rng.IntN(2)
+	}
+	for range deliveries {
+		delay := w.at(w.between(10*time.Millisecond, pick(w.rng, time.Second, time.Second, 2*time.Minute)))
+		group.Go(func() { w.deliver(o.Object, delay) })
+	}
+}
+
+// deliver delivers an event as Eventarc does, until it is taken.
+func (w *world) deliver(o job.Object, delay time.Duration) {
+	for backoff := 10 * time.Second; ; backoff = min(2*backoff, 10*time.Minute) {
+		time.Sleep(delay)
+		ctx, cancel, me, submit, _ := w.process("submit")
+		w.mu.Lock()
+		w.say("%-8s is woken by %s#%d", me.name, o.Name, o.Generation)
+		w.mu.Unlock()
+		err := submit.Submit(ctx, o)
+		cancel()
+		if w.settled(me, err) {
+			return
+		}
+		w.mu.Lock()
+		if w.weather.calm {
+			w.mu.Unlock()
+			return // ticks alone have to do
+		}
+		delay = w.at(backoff)
+		w.mu.Unlock()
+	}
+}
+
+func (w *world) tick() {
+	ctx, cancel, me, _, watch := w.process("watch")
+	defer cancel()
+	w.mu.Lock()
+	w.say("%-8s begins a tick", me.name)
+	w.mu.Unlock()
+	err := watch.Tick(ctx)
+	w.settled(me, err)
+}
+
+// play lets people drop and change things while everything may go wrong, and
+// then lets ticks alone bring it to an end.
+func (w *world) play() {
+	var group sync.WaitGroup
+	w.mu.Lock()
+	if w.chance(0.3) { // a job that was there before jobdrop
+		w.trainer.add("foreign", nil, nil)
+	}
+	folders := 1 + w.rng.IntN(3)
+	for range 2 + w.rng.IntN(8) {
+		folder := fmt.Sprintf("drop%d/", w.rng.IntN(folders))
+		content, file := packed()[w.rng.IntN(3)], []byte(pick(w.rng, jobFiles...))
+		action := w.rng.IntN(12)
+		at := w.at(w.between(0, pick(w.rng, 5*time.Second, 2*time.Minute, 12*time.Minute)))
+		gap := w.at(w.between(0, pick(w.rng, time.Second, 10*time.Second, 90*time.Second)))
+		group.Go(func() {
+			time.Sleep(at)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			switch action {
+			case 0, 1, 2, 3, 4: // a drop, the package first
+				w.upload(&group, folder+"trainer-0.1.tar.gz", content)
+				w.later(gap)
+				w.upload(&group, folder+"job.yaml", file)
+			case 5, 6: // the job file first
+				w.upload(&group, folder+"job.yaml", file)
+				w.later(gap)
+				w.upload(&group, folder+"trainer-0.1.tar.gz", content)
+			case 7: // the job file alone
+				w.upload(&group, folder+"job.yaml", file)
+			case 8: // a package alone
+				w.upload(&group, folder+"trainer-0.1.tar.gz", content)
+			case 9:
+				delete(w.storage.objects, inbox+"/"+folder+"job.yaml")
+				w.say("%-8s deletes %sjob.yaml", "someone", folder)
+			case 10: // gcsfuse writes an empty object first
+				w.upload(&group, folder+"job.yaml", nil)
+				w.later(gap)
+				w.upload(&group, folder+"job.yaml", file)
+			case 11: // a second job file
+				w.upload(&group, folder+"job.yml", file)
+			}
+		})
+	}
+	w.mu.Unlock()
+
+	for time.Since(w.begin) < chaos {
+		w.mu.Lock()
+		next := w.at(w.between(10*time.Second, pick(w.rng, 30*time.Second, 90*time.Second)))
+		overlap := 0
+		if w.chance(0.3) {
+			overlap = 1
+		}
+		w.mu.Unlock()
+		time.Sleep(next)
+		w.mu.Lock()
+		for range 1 + overlap {
+			delay := w.at(w.between(time.Millisecond, time.Second))
+			group.Go(func() {
+				time.Sleep(delay)
+				w.tick()
+			})
+		}
+		w.mu.Unlock()
+	}
+	w.mu.Lock()
+	w.weather.calm = true
+	w.say("%-8s everything answers from now on", "")
+	w.mu.Unlock()
+	group.Wait()
+	for range ticks {
+		if w.quiet() {
+			return
+		}
+		w.tick()
+		w.mu.Lock()
+		next := w.at(time.Minute)
+		w.mu.Unlock()
+		time.Sleep(next)
+	}
+}
+
+// later rests while someone holds mu.
+func (w *world) later(d time.Duration) {
+	w.mu.Unlock()
+	time.Sleep(w.reserve(d))
+	w.mu.Lock()
+}
+
+func (w *world) reserve(d time.Duration) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.at(d)
+}
+
+// quiet tells whether no attempt is on the index.
+func (w *world) quiet() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name := range w.storage.objects {
+		if strings.HasPrefix(name, state+"/open/") {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,113 @@
+package sim
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// seeds is how many seeds a plain run of the tests takes.
+const seeds = 200
+
+// setting reads a number from the environment.
+func setting(t testing.TB, name string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+func runSeed(t *testing.T, seed uint64) Result {
+	t.Helper()
+	var r Result
+	synctest.Test(t, func(*testing.T) { r = Run(seed) })
+	return r
+}
+
+// TestSim runs seeds from SIM_FIRST (0) on: SIM_SEEDS of them, or as many as fit
+// into SIM_TIME. SIM_SEED runs one and shows its trace.
+func TestSim(t *testing.T) {
+	if text := os.Getenv("SIM_SEED"); text != "" {
+		r := runSeed(t, setting(t, "SIM_SEED", 0))
+		t.Log("\n" + strings.Join(r.Trace, "\n"))
+		for _, v := range r.Violations {
+			t.Error(v)
+		}
+		return
+	}
+	first, n := setting(t, "SIM_FIRST", 0), setting(t, "SIM_SEEDS", seeds)
+	var until time.Time
+	if text := os.Getenv("SIM_TIME"); text != "" {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			t.Fatalf("SIM_TIME: %v", err)
+		}
+		until, n = time.Now().Add(d), 1<<62
+	}
+	begin := time.Now()
+	var (
+		mu    sync.Mutex
+		next  = first
+		total Result
+		bad   int
+	)
+	take := func() (uint64, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		over := next-first >= n || !until.IsZero() && time.Now().After(until) || bad >= 5 && os.Getenv("SIM_ALL") == ""
+		next++
+		return next - 1, !over
+	}
+	t.Run("seeds", func(t *testing.T) {
+		for worker := range runtime.GOMAXPROCS(0) {
+			t.Run(strconv.Itoa(worker), func(t *testing.T) {
+				t.Parallel()
+				for seed, ok := take(); ok; seed, ok = take() {
+					r := runSeed(t, seed)
+					mu.Lock()
+					total.Calls += r.Calls
+					total.Jobs += r.Jobs
+					total.Attempts += r.Attempts
+					if len(r.Violations) > 0 {
+						bad++
+						t.Errorf("seed %d: %s\nits trace: SIM_SEED=%d go test ./internal/sim -run TestSim -v", seed, strings.Join(r.Violations, "\n"), seed)
+					}
+					mu.Unlock()
+				}
+			})
+		}
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	took := time.Since(begin).Seconds()
+	ran := min(next-first, n)
+	t.Logf("%d seeds, %d attempts, %d jobs, %d remote calls in %.1f s: %.0f seeds/s; %d seeds broke an invariant",
+		ran, total.Attempts, total.Jobs, total.Calls, took, float64(ran)/took, bad)
+	if bad > 0 {
+		fmt.Println("sim: broken seeds:", bad)
+	}
+}
+
+// The same seed is the same run, to the last call.
+func TestSimIsDeterministic(t *testing.T) {
+	for seed := range uint64(20) {
+		first, again := runSeed(t, seed), runSeed(t, seed)
+		if diff := cmp.Diff(first.Trace, again.Trace); diff != "" {
+			t.Fatalf("seed %d differs (-first +again):\n%s", seed, diff)
+		}
+	}
+}

@@ -1,0 +1,238 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// object is one generation.
+type object struct {
+	job.Attributes
+	data []byte
+}
+
+// storage is Cloud Storage, as package gcs speaks of it. Objects are kept by
+// bucket/name.
+type storage struct {
+	w       *world
+	last    int64
+	objects map[string]object
+	// history holds each generation that ever was.
+	history map[string]object
+	// before is what stood as a folder's newest attempt when one was entered.
+	before map[string]job.Seen
+}
+
+func newStorage(w *world) *storage {
+	return &storage{w: w, objects: map[string]object{}, history: map[string]object{}, before: map[string]job.Seen{}}
+}
+
+func versionKey(path string, generation int64) string { return fmt.Sprintf("%s#%d", path, generation) }
+
+// put makes a new generation. The caller holds the world's mu.
+func (s *storage) put(bucket, name string, data []byte, metadata map[string]string) object {
+	s.last = max(s.last+1, time.Now().UnixMicro())
+	sum := make([]byte, 4)
+	binary.BigEndian.PutUint32(sum, crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)))
+	o := object{data: data, Attributes: job.Attributes{
+		Object: job.Object{
+			Bucket: bucket, Name: name, Generation: s.last, Size: int64(len(data)),
+			CRC32C: base64.StdEncoding.EncodeToString(sum), Created: time.Now().UTC(),
+		},
+		Metadata: maps.Clone(metadata),
+	}}
+	s.objects[bucket+"/"+name] = o
+	s.history[versionKey(bucket+"/"+name, o.Generation)] = o
+	return o
+}
+
+// get gives a generation that can be read; 0 is the live one.
+func (s *storage) get(bucket, name string, generation int64) (object, error) {
+	path := bucket + "/" + name
+	o, ok := s.objects[path]
+	if generation != 0 && o.Generation != generation {
+		o, ok = s.history[versionKey(path, generation)]
+		ok = ok && s.w.weather.versioned && bucket == inbox
+	}
+	if !ok {
+		return object{}, fmt.Errorf("gs://%s: %w", path, job.ErrNotFound)
+	}
+	return o, nil
+}
+
+// call is a call of Cloud Storage's client, which waits 20 s for an answer.
+func (s *storage) call(ctx context.Context, name string, effect func() error) error {
+	return s.w.call(ctx, 20*time.Second, name, effect)
+}
+
+func (s *storage) List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error {
+	var all []job.Attributes
+	err := s.call(ctx, "list "+bucket+"/"+prefix, func() error {
+		for _, path := range slices.Sorted(maps.Keys(s.objects)) {
+			name, ok := strings.CutPrefix(path, bucket+"/")
+			if rest, below := strings.CutPrefix(name, prefix); ok && below && !(flat && strings.Contains(rest, "/")) {
+				all = append(all, s.objects[path].Attributes)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return page(all)
+}
+
+func (s *storage) Stat(ctx context.Context, bucket, name string) (job.Attributes, error) {
+	var found object
+	err := s.call(ctx, "stat "+bucket+"/"+name, func() (err error) {
+		found, err = s.get(bucket, name, 0)
+		return err
+	})
+	if err != nil {
+		return job.Attributes{}, err
+	}
+	return found.Attributes, nil
+}
+
+func (s *storage) Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error) {
+	var found object
+	err := s.call(ctx, fmt.Sprintf("open %s/%s#%d", bucket, name, generation), func() (err error) {
+		found, err = s.get(bucket, name, generation)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return io.NopCloser(bytes.NewReader(found.data)), nil
+}
+
+func (s *storage) Read(ctx context.Context, bucket, name string, generation, limit int64) ([]byte, int64, error) {
+	var found object
+	err := s.call(ctx, "read "+bucket+"/"+name, func() (err error) {
+		found, err = s.get(bucket, name, generation)
+		return err
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	if found.Size > limit {
+		return nil, 0, job.ErrTooLarge
+	}
+	return found.data, found.Generation, nil
+}
+
+func (s *storage) Write(ctx context.Context, bucket, name string, data []byte, _ string, metadata map[string]string, ifGeneration int64) (int64, error) {
+	path := bucket + "/" + name
+	data = bytes.Clone(data)
+	var written object
+	err := s.call(ctx, fmt.Sprintf("write %s if %d", path, ifGeneration), func() error {
+		there, ok := s.objects[path]
+		switch {
+		case ifGeneration != job.AnyGeneration && (ok || ifGeneration != 0) && there.Generation != ifGeneration:
+			return fmt.Errorf("gs://%s: %w", path, job.ErrStale)
+		case ok && time.Since(there.Created) < time.Second && !s.w.weather.calm && s.w.chance(0.1):
+			return fmt.Errorf("gs://%s, two writes in a second: %w", path, job.ErrQuota)
+		}
+		s.watch(bucket, name, there.data, data)
+		written = s.put(bucket, name, data, metadata)
+		s.watchStatus(there, written)
+		return nil
+	})
+	if bucket == state {
+		workerOf(ctx).note("write "+path, err)
+	}
+	return written.Generation, err
+}
+
+func (s *storage) Delete(ctx context.Context, bucket, name string) error {
+	return s.call(ctx, "delete "+bucket+"/"+name, func() error {
+		if attempt, ok := strings.CutPrefix(name, "open/"); ok && bucket == state {
+			s.watchClose(attempt)
+		}
+		delete(s.objects, bucket+"/"+name)
+		return nil
+	})
+}
+
+func (s *storage) Copy(ctx context.Context, source job.Object, bucket, name string) error {
+	return s.call(ctx, fmt.Sprintf("copy %s/%s#%d to %s/%s", source.Bucket, source.Name, source.Generation, bucket, name), func() error {
+		o, err := s.get(source.Bucket, source.Name, source.Generation)
+		if err != nil {
+			return err
+		}
+		s.put(bucket, name, o.data, nil)
+		return nil
+	})
+}
+
+// record gives what the ledger holds of an attempt.
+func (s *storage) record(attempt string) (job.Record, bool) {
+	o, ok := s.objects[state+"/attempts/"+attempt+".json"]
+	if !ok {
+		return job.Record{}, false
+	}
+	var r job.Record
+	must(json.Unmarshal(o.data, &r))
+	return r, true
+}
+
+// watch holds each write of the ledger to the invariants.
+func (s *storage) watch(bucket, name string, was, data []byte) {
+	switch {
+	case bucket != state:
+	case strings.HasPrefix(name, "attempts/"):
+		var next, prev job.Record
+		must(json.Unmarshal(data, &next))
+		if was != nil {
+			must(json.Unmarshal(was, &prev))
+		}
+		if prev.State.Terminal() {
+			s.w.fail("attempt %s, %s, was written again as %s", next.Attempt, prev.State, next.State)
+		}
+		if next.Revision != prev.Revision+1 || next.Sequence < prev.Sequence {
+			s.w.fail("attempt %s goes from revision %d to %d, sequence %d to %d", next.Attempt, prev.Revision, next.Revision, prev.Sequence, next.Sequence)
+		}
+		if _, indexed := s.objects[state+"/open/"+next.Attempt]; !indexed {
+			s.w.fail("attempt %s has a record of state %s and no index entry", next.Attempt, next.State)
+		}
+	case strings.HasPrefix(name, "folders/"):
+		var f struct{ Newest, Before job.Seen }
+		must(json.Unmarshal(data, &f))
+		s.before[f.Newest.Attempt] = f.Before
+	}
+}
+
+// watchStatus holds status objects to their order.
+func (s *storage) watchStatus(was, now object) {
+	if now.Bucket != status || was.data == nil {
+		return
+	}
+	var prev, next job.Snapshot
+	must(json.Unmarshal(was.data, &prev))
+	must(json.Unmarshal(now.data, &next))
+	before, after := prev.Drop.JobFile.Generation, next.Drop.JobFile.Generation
+	if after < before || after == before && next.Sequence < prev.Sequence {
+		s.w.fail("%s goes back from sequence %d of generation %d to %d of %d", now.Name, prev.Sequence, before, next.Sequence, after)
+	}
+}
+
+// watchClose checks an attempt that leaves the index.
+func (s *storage) watchClose(attempt string) {
+	r, ok := s.record(attempt)
+	told := len(s.w.topic.logs[attempt])
+	if !ok || !r.State.Terminal() || int64(told) < r.Sequence {
+		s.w.fail("attempt %s leaves the index as %q, %d of %d events published", attempt, r.State, told, r.Sequence)
+	}
+}

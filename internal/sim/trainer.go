@@ -1,0 +1,174 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// simJob is a job at the trainer. Its state follows from the time.
+type simJob struct {
+	id                                 string
+	labels                             map[string]string
+	packages                           []string
+	created, preparing, running, ended time.Time
+	end                                job.TrainerState
+}
+
+// trainer is a service that takes our job IDs, as package aiplatform speaks of
+// it.
+type trainer struct {
+	w    *world
+	jobs map[string]*simJob
+	// creating is when the latest create of an ID began that has no answer.
+	creating map[string]time.Time
+}
+
+func newTrainer(w *world) *trainer {
+	return &trainer{w: w, jobs: map[string]*simJob{}, creating: map[string]time.Time{}}
+}
+
+func (t *trainer) Name() string { return "aiplatform" }
+
+func (t *trainer) look(j *simJob, now time.Time) job.Look {
+	l := job.Look{JobID: j.id, ResourceName: "projects/p/jobs/" + j.id, State: job.TrainerQueued, Created: j.created, Labels: maps.Clone(j.labels)}
+	if !now.Before(j.preparing) {
+		l.State = job.TrainerPreparing
+	}
+	if !now.Before(j.running) {
+		l.State, l.Started = job.TrainerRunning, j.running
+	}
+	if !now.Before(j.ended) {
+		l.State, l.Ended = j.end, j.ended
+	}
+	return l
+}
+
+// add makes a job. The caller holds the world's mu.
+func (t *trainer) add(id string, labels map[string]string, packages []string) *simJob {
+	w := t.w
+	j := &simJob{id: id, labels: maps.Clone(labels), packages: packages, created: time.Now()}
+	j.preparing = j.created.Add(w.between(time.Second, 2*time.Minute))
+	j.running = j.preparing.Add(w.between(time.Second, 3*time.Minute))
+	j.ended = j.running.Add(w.between(time.Second, 10*time.Minute))
+	j.end = pick(w.rng, job.TrainerSucceeded, job.TrainerSucceeded, job.TrainerFailed, job.TrainerCancelled)
+	t.jobs[id] = j
+	return j
+}
+
+func (t *trainer) Create(ctx context.Context, s job.Spec) (job.Look, error) {
+	var made *simJob
+	var conflict bool
+	t.begin(s.JobID)
+	defer t.end(s.JobID)
+	err := t.w.call(ctx, callTime, "create "+s.JobID, func() error {
+		if !t.w.weather.calm && t.w.chance(t.w.weather.fault) {
+			return &job.RefusedError{Code: "PERMISSION_DENIED", Message: "not now"}
+		}
+		if made, conflict = t.jobs[s.JobID]; !conflict {
+			made = t.add(s.JobID, s.Labels, s.TrainingInput.PackageURIs)
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return job.Look{}, err
+	case !conflict:
+		return t.look(made, time.Now()), nil
+	}
+	found, err := t.Get(ctx, s.JobID)
+	if err != nil {
+		return job.Look{}, fmt.Errorf("job %s is there already, and can't be looked at: %v", s.JobID, err)
+	}
+	return job.Look{}, &job.ConflictError{JobID: s.JobID, Found: found}
+}
+
+// claimed is how long a create is safe from another of the same attempt: its
+// claim holds for two calls more, by clocks that may differ.
+const claimed = 2*callTime - 10*time.Second
+
+func (t *trainer) begin(id string) {
+	t.w.mu.Lock()
+	defer t.w.mu.Unlock()
+	if began, ok := t.creating[id]; ok && time.Since(began) < claimed {
+		t.w.fail("job %s is asked for while another create of it is %s old", id, time.Since(began))
+	}
+	t.creating[id] = time.Now()
+}
+
+func (t *trainer) end(id string) {
+	t.w.mu.Lock()
+	defer t.w.mu.Unlock()
+	delete(t.creating, id)
+}
+
+func (t *trainer) Get(ctx context.Context, id string) (job.Look, error) {
+	var l job.Look
+	err := t.w.call(ctx, callTime, "get "+id, func() error {
+		j, ok := t.jobs[id]
+		if !ok {
+			return fmt.Errorf("job %s: %w", id, job.ErrNotFound)
+		}
+		l = t.look(j, time.Now())
+		return nil
+	})
+	return l, err
+}
+
+// ListActive may lag behind by some seconds.
+func (t *trainer) ListActive(ctx context.Context, _ string, page func([]job.Look) error) error {
+	var active []job.Look
+	err := t.w.call(ctx, callTime, "list jobs", func() error {
+		at := time.Now()
+		if !t.w.weather.calm {
+			at = at.Add(-t.w.between(0, 30*time.Second))
+		}
+		for _, id := range slices.Sorted(maps.Keys(t.jobs)) {
+			j := t.jobs[id]
+			if l := t.look(j, at); !j.created.After(at) && l.Ended.IsZero() && j.labels[job.LabelInstance] != "" {
+				active = append(active, l)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return page(active)
+}
+
+// topic keeps what was published, as a subscriber does that keeps the last
+// sequence of each attempt.
+type topic struct {
+	w    *world
+	logs map[string][]job.Event
+}
+
+func (p *topic) Publish(ctx context.Context, attempt string, events []job.Event) error {
+	events = slices.Clone(events)
+	err := p.w.call(ctx, 20*time.Second, fmt.Sprintf("publish %d of %s", len(events), attempt), func() error {
+		log := p.logs[attempt]
+		for _, e := range events {
+			n := int64(len(log))
+			switch {
+			case e.Body.Sequence == n+1:
+				if n > 0 && log[n-1].Body.State.Terminal() {
+					p.w.fail("attempt %s: %s follows the verdict %s", attempt, e.Type, log[n-1].Type)
+				}
+				log = append(log, e)
+			case e.Body.Sequence > n+1:
+				p.w.fail("attempt %s: event %d, %s, follows %d", attempt, e.Body.Sequence, e.Type, n)
+			case log[e.Body.Sequence-1].Type != e.Type:
+				p.w.fail("attempt %s: event %d was %s and is %s", attempt, e.Body.Sequence, log[e.Body.Sequence-1].Type, e.Type)
+			}
+		}
+		p.logs[attempt] = log
+		return nil
+	})
+	workerOf(ctx).note("publish "+attempt, err)
+	return err
+}

@@ -1,0 +1,364 @@
+// Package sim runs the real use cases against a hostile world: an installation
+// over Cloud Storage, a topic and a trainer in memory, in virtual time, with
+// faults, from one seed.
+//
+// Everything that happens follows from the seed. Each remote call rests for a
+// drawn time before its effect and again before its answer, and no two rests of
+// a run end at the same moment: so one goroutine runs at a time, and the draws
+// decide the order. [Run] has to be called in a bubble of testing/synctest.
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/ledger"
+	"github.com/jobdrop/jobdrop/pkg/policy"
+	"github.com/jobdrop/jobdrop/pkg/relay"
+	"github.com/jobdrop/jobdrop/pkg/submitter"
+	"github.com/jobdrop/jobdrop/pkg/watcher"
+)
+
+// The names of the simulated installation.
+const (
+	instance = "sim"
+	inbox    = "inbox"
+	state    = "state"
+	staging  = "staging"
+	status   = "status"
+)
+
+// The installation's patience: short, so that a run converges within two hours.
+const (
+	settle     = time.Minute
+	incomplete = 2 * time.Minute
+	expire     = 10 * time.Minute
+	callTime   = 30 * time.Second
+	// deadline bounds a delivery and a tick, as inbound does.
+	deadline = 8 * time.Minute
+	// chaos is how long faults and people are at work; after it everything
+	// answers, and ticks alone have to bring each attempt to its verdict.
+	chaos = 20 * time.Minute
+	// ticks is how many of those may take.
+	ticks = 90
+)
+
+// world is a run.
+type world struct {
+	seed uint64
+
+	mu      sync.Mutex
+	rng     *rand.Rand
+	begin   time.Time
+	wakes   map[int64]bool // the moments at which a rest ends, in nanoseconds
+	trace   []string
+	broken  []string // invariants
+	weather weather
+	workers int
+	calls   int
+
+	storage *storage
+	trainer *trainer
+	topic   *topic
+}
+
+// weather is how hostile a run is; the seed decides.
+type weather struct {
+	fault     float64 // share of calls that go wrong in some way
+	lost      float64 // share of storage events that never come
+	twice     float64 // share of events that come again though they were taken
+	skew      time.Duration
+	calm      bool // chaos is over
+	versioned bool // the inbox keeps old generations
+}
+
+// worker is a process: an instance of a function that works on one request.
+type worker struct {
+	name string
+	skew time.Duration
+	dead bool
+	// unsettled are writes of the ledger and publishes that failed, by name,
+	// and did not succeed later.
+	unsettled map[string]bool
+}
+
+type workerKey struct{}
+
+func workerOf(ctx context.Context) *worker {
+	w, _ := ctx.Value(workerKey{}).(*worker)
+	return w
+}
+
+// Result is what a run showed.
+type Result struct {
+	// Violations are broken invariants; Trace is what happened, a line each.
+	Violations, Trace []string
+	// Calls, Jobs and Attempts say how much there was.
+	Calls, Jobs, Attempts int
+}
+
+// Run runs a seed.
+func Run(seed uint64) Result {
+	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), begin: time.Now(), wakes: map[int64]bool{}}
+	w.weather = weather{
+		fault:     pick(w.rng, 0, 0.02, 0.1, 0.25),
+		lost:      pick(w.rng, 0, 0, 0.1, 0.3),
+		twice:     pick(w.rng, 0, 0.2, 0.5),
+		skew:      pick(w.rng, 0, 0, 3*time.Second),
+		versioned: w.rng.IntN(2) == 0,
+	}
+	w.storage = newStorage(w)
+	w.trainer = newTrainer(w)
+	w.topic = &topic{w: w, logs: map[string][]job.Event{}}
+	w.play()
+	w.check()
+	r := Result{Violations: w.broken, Trace: w.trace, Calls: w.calls, Jobs: len(w.trainer.jobs)}
+	for name := range w.storage.objects {
+		if strings.HasPrefix(name, state+"/attempts/") {
+			r.Attempts++
+		}
+	}
+	return r
+}
+
+func pick[T any](r *rand.Rand, choices ...T) T { return choices[r.IntN(len(choices))] }
+
+func (w *world) chance(p float64) bool { return w.rng.Float64() < p }
+
+// between draws a duration.
+func (w *world) between(least, most time.Duration) time.Duration {
+	return least + time.Duration(w.rng.Int64N(int64(most-least)+1))
+}
+
+// say adds a line to the trace. The caller holds mu or is alone.
+func (w *world) say(format string, args ...any) {
+	w.trace = append(w.trace, fmt.Sprintf("%12s  ", time.Since(w.begin).Truncate(time.Microsecond))+fmt.Sprintf(format, args...))
+}
+
+// fail tells of a broken invariant.
+func (w *world) fail(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	w.broken = append(w.broken, text)
+	w.say("BROKEN: %s", text)
+}
+
+// at reserves a moment about d from now for whoever wakes then.
+func (w *world) at(d time.Duration) time.Duration {
+	end := time.Now().Add(d).UnixNano()
+	for w.wakes[end] {
+		end++
+	}
+	w.wakes[end] = true
+	return time.Duration(end - time.Now().UnixNano())
+}
+
+// rest sleeps for a reserved time. It ends early with the context.
+func (w *world) rest(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+var (
+	errDied   = errors.New("the process died")
+	errServer = errors.New("503 service unavailable")
+	errCut    = errors.New("connection reset")
+)
+
+// fault is what goes wrong with a call.
+type fault int
+
+const (
+	fine     fault = iota
+	before         // refused without an effect
+	after          // done, but the answer is lost
+	quota          // 429
+	slow           // takes minutes
+	thaw           // the process freezes before the effect, and thaws
+	die            // the process dies before the effect
+	dieAfter       // and after it
+)
+
+func (w *world) draw(name string) fault {
+	if w.weather.calm || !w.chance(w.weather.fault) {
+		return fine
+	}
+	// Where a claim is at stake, processes freeze more often.
+	if (strings.HasPrefix(name, "create ") || strings.HasPrefix(name, "write state/attempts/")) && w.chance(0.3) {
+		return thaw
+	}
+	return pick(w.rng, before, before, after, after, quota, slow, thaw, die, dieAfter)
+}
+
+// call is one remote call: it rests, has its effect, and rests again. bound is
+// how long the client waits for it; 0 is as long as the context.
+func (w *world) call(ctx context.Context, bound time.Duration, name string, effect func() error) error {
+	me := workerOf(ctx)
+	w.mu.Lock()
+	if me != nil && me.dead {
+		w.mu.Unlock()
+		return errDied
+	}
+	w.calls++
+	f := w.draw(name)
+	first, second := w.between(time.Millisecond, 100*time.Millisecond), w.between(time.Millisecond, 100*time.Millisecond)
+	if !w.weather.calm && w.chance(0.05) {
+		first = w.between(time.Second, 10*time.Second)
+	}
+	switch f {
+	case slow:
+		second = w.between(10*time.Second, 5*time.Minute)
+	case thaw: // about as long as a claim holds, or much longer
+		first = w.between(time.Minute, pick(w.rng, 2*time.Minute, 7*time.Minute))
+	}
+	first = w.at(first)
+	w.mu.Unlock()
+
+	client := ctx
+	if bound > 0 && f != thaw { // the clock of a frozen process stands still, too
+		var cancel context.CancelFunc
+		client, cancel = context.WithTimeout(ctx, bound)
+		defer cancel()
+	}
+	if err := w.rest(client, first); err != nil {
+		return w.answer(me, name, f, err)
+	}
+	w.mu.Lock()
+	if me != nil && me.dead {
+		w.mu.Unlock()
+		return errDied
+	}
+	switch f {
+	case before:
+		w.mu.Unlock()
+		return w.answer(me, name, f, errServer)
+	case quota:
+		w.mu.Unlock()
+		return w.answer(me, name, f, fmt.Errorf("429: %w", job.ErrQuota))
+	case die:
+		me.die()
+		w.mu.Unlock()
+		return w.answer(me, name, f, errDied)
+	}
+	err := effect()
+	if f == dieAfter {
+		me.die()
+	}
+	second = w.at(second)
+	w.mu.Unlock()
+	if restErr := w.rest(client, second); restErr != nil {
+		return w.answer(me, name, f, restErr)
+	}
+	switch {
+	case f == dieAfter:
+		err = errDied
+	case f == after:
+		err = errCut
+	}
+	return w.answer(me, name, f, err)
+}
+
+func (me *worker) die() {
+	if me != nil {
+		me.dead = true
+	}
+}
+
+// answer traces a call and gives its error on.
+func (w *world) answer(me *worker, name string, f fault, err error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	who := "-"
+	if me != nil {
+		who = me.name
+	}
+	text := "ok"
+	if err != nil {
+		text = err.Error()
+	}
+	w.say("%-8s %s: %s", who, name, text)
+	return err
+}
+
+// process gives a new process's use cases, and a context of its own with the
+// function's deadline.
+func (w *world) process(kind string) (context.Context, context.CancelFunc, *worker, *submitter.Submitter, *watcher.Watcher) {
+	w.mu.Lock()
+	w.workers++
+	me := &worker{name: fmt.Sprintf("%s%d", kind, w.workers), unsettled: map[string]bool{}}
+	if w.weather.skew > 0 {
+		me.skew = w.between(-w.weather.skew, w.weather.skew)
+	}
+	limit := w.at(deadline)
+	w.mu.Unlock()
+	now := func() time.Time { return time.Now().Add(me.skew) }
+	records, err := ledger.New(w.storage, state)
+	must(err)
+	tell, err := relay.New(w.topic, records, w.storage, status)
+	must(err)
+	logger := slog.New(slog.DiscardHandler)
+	submit, err := submitter.New(w.storage, records, w.trainer, tell, submitter.Options{
+		Instance: instance, Inbox: inbox, Staging: staging,
+		Policy: func(context.Context) (policy.Policy, error) {
+			return policy.Policy{Project: "project", Inbox: inbox, Own: []string{state, staging, status}, Trainer: "aiplatform"}, nil
+		},
+		Patience: submitter.Patience{Settle: settle, Incomplete: incomplete, Expire: expire},
+		CallTime: callTime, Inspections: 2, Now: now, Logger: logger,
+	})
+	must(err)
+	watch, err := watcher.New(records, w.trainer, tell, submit, watcher.Options{Instance: instance, Parallel: 1, Now: now, Logger: logger})
+	must(err)
+	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), workerKey{}, me), limit)
+	return ctx, cancel, me, submit, watch
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// settled checks an answer of success: nothing that the process wrote to the
+// ledger or published may have failed.
+func (w *world) settled(me *worker, err error) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if me.dead {
+		err = errDied
+	}
+	if err != nil {
+		w.say("%-8s answers %q", me.name, strings.ReplaceAll(err.Error(), "\n", "; "))
+		return false
+	}
+	w.say("%-8s answers success", me.name)
+	for name := range me.unsettled {
+		w.fail("%s answered success after %s had failed", me.name, name)
+	}
+	return true
+}
+
+// note keeps what a process could not write or publish.
+func (me *worker) note(name string, err error) {
+	if me == nil {
+		return
+	}
+	switch {
+	case err == nil:
+		delete(me.unsettled, name)
+	case errors.Is(err, job.ErrStale): // another was faster: the answer to it is a read
+	default:
+		me.unsettled[name] = true
+	}
+}
