@@ -91,7 +91,7 @@ func Drop(ctx context.Context, d job.Drop, from Objects, p policy.Policy, defaul
 		broken := job.HasErrors(found.violations)
 		unread := len(r.Resolution.Elsewhere) < len(r.Resolution.Outside)
 		if module != "" && len(all) > 0 && !found.hasModule && !broken && !unread && !flagged(r.Violations, moduleField) {
-			r.Violations = append(r.Violations, moduleMissing(file, found.alike))
+			r.Violations = append(r.Violations, moduleMissing(file, found))
 		}
 		r.Violations = append(r.Violations, found.violations...)
 	}
@@ -309,6 +309,8 @@ type inspected struct {
 	// of modules that are like it.
 	hasModule bool
 	alike     []string
+	// guessed tells that a package may hold modules that are not known.
+	guessed bool
 }
 
 // packages inspects every package and looks for the module in each.
@@ -329,6 +331,7 @@ func packages(ctx context.Context, objects []job.Object, module string, limits p
 		limits.Unpacked = max(0, limits.Unpacked-report.Unpacked)
 		all.violations = append(all.violations, vs...)
 		all.hasModule = all.hasModule || report.HasModule(module)
+		all.guessed = all.guessed || report.Guessed
 		if len(all.alike) < suggestions {
 			all.alike = append(all.alike, report.Suggest(module)...)
 		}
@@ -358,10 +361,17 @@ func inOrder(vs []job.Violation) {
 	})
 }
 
-func moduleMissing(file *jobspec.File, alike []string) job.Violation {
+func moduleMissing(file *jobspec.File, found inspected) job.Violation {
 	remedy := "name a module that is in the package, or add it to the package (setup.py: packages=find_packages())"
-	if len(alike) > 0 {
+	if alike := found.alike; len(alike) > 0 {
 		remedy = "did you mean " + strings.Join(alike[:min(suggestions, len(alike))], " or ") + "?"
+	}
+	if found.guessed {
+		return file.Violation(moduleField, job.Violation{
+			Rule: "python-module-in-package", Severity: job.Warning,
+			Message: "this module is not seen in the packages of the drop, whose settings say where modules come from in a way that jobdrop does not follow",
+			Remedy:  "check that the built package holds the module, or upload a wheel, which shows what is installed",
+		})
 	}
 	return file.Violation(moduleField, job.Violation{
 		Rule: "python-module-in-package", Severity: job.Error,

@@ -26,6 +26,12 @@ import (
 // sdist is a source distribution trainer-0.1 with a package of some modules.
 func sdist(t *testing.T, pkg string, modules ...string) string {
 	t.Helper()
+	return sdistWith(t, "packages=find_packages()", pkg, modules...)
+}
+
+// sdistWith is [sdist] with arguments of one's own to setup().
+func sdistWith(t *testing.T, args, pkg string, modules ...string) string {
+	t.Helper()
 	files := []string{"PKG-INFO", "setup.py", pkg + "/__init__.py"}
 	for _, m := range modules {
 		files = append(files, pkg+"/"+m+".py")
@@ -39,7 +45,7 @@ func sdist(t *testing.T, pkg string, modules ...string) string {
 		case "PKG-INFO":
 			body = "Metadata-Version: 2.1\nName: trainer\nVersion: 0.1\n"
 		case "setup.py":
-			body = "from setuptools import setup, find_packages\nsetup(name='trainer', version='0.1', packages=find_packages())\n"
+			body = "from setuptools import setup, find_packages\nsetup(name='trainer', version='0.1', " + args + ")\n"
 		}
 		if err := w.WriteHeader(&tar.Header{Name: "trainer-0.1/" + name, Mode: 0o644, Size: int64(len(body)), Typeflag: tar.TypeReg}); err != nil {
 			t.Fatal(err)
@@ -162,6 +168,11 @@ func TestDrop(t *testing.T) {
 			name: "no package has the module", files: map[string]string{"job.yaml": valid, "trainer-0.1.tar.gz": sdist(t, "trainer", "tsak")},
 			opened: []string{"job.yaml", "trainer-0.1.tar.gz"}, uris: []string{"gs://inbox/census/trainer-0.1.tar.gz"},
 			violations: []string{"error python-module-in-package job.yaml:6:17 trainingInput.pythonModule"},
+		},
+		{
+			name: "the settings move the package, so nobody is sure", files: map[string]string{"job.yaml": valid, "trainer-0.1.tar.gz": sdistWith(t, "packages=['trainer'], package_dir={'trainer': 'code'}", "code", "task")},
+			opened: []string{"job.yaml", "trainer-0.1.tar.gz"}, uris: []string{"gs://inbox/census/trainer-0.1.tar.gz"},
+			violations: []string{"warning python-module-in-package job.yaml:6:17 trainingInput.pythonModule"},
 		},
 		{
 			name: "another package has the module", files: map[string]string{"job.yaml": names, "a.tar.gz": sdist(t, "other", "x"), "b.tar.gz": task},

@@ -105,6 +105,7 @@ func (l *links) walk(root, from, target string) (at string, outside bool) {
 		if next = slashed(next); strings.HasPrefix(next, "/") {
 			return "", true
 		}
+		l.walked += len(next) + len(todo) // both are copied
 		at, todo = folder, next+"/"+todo
 	}
 	return at, false

@@ -21,6 +21,8 @@ type modules struct {
 	// aliases counts the links to folders that were added, aliasNames the bytes
 	// of the names that they brought.
 	aliases, aliasNames int
+	// code tells that there is something to import or to compile.
+	code bool
 }
 
 func newModules() *modules {
@@ -68,6 +70,12 @@ func (m *modules) alias(name, folder string, dot bool) {
 
 func (m *modules) file(name string) {
 	ext := path.Ext(name)
+	switch ext {
+	case ".py", ".pyc":
+		m.code = m.code || path.Base(name) != "setup.py"
+	case ".so", ".pyd", ".pyx", ".c", ".cc", ".cpp", ".cu", ".rs":
+		m.code = true
+	}
 	// Python runs a .pyc where the source is missing, not from a cache.
 	if ext != ".py" && (ext != ".pyc" || strings.Contains(name, "__pycache__/")) {
 		return
@@ -83,7 +91,32 @@ func (m *modules) file(name string) {
 var (
 	sourceRoot = regexp.MustCompile(`\b(?:package_dir|package-dir|where|from)['"]?\s*[]=:]`)
 	configWord = regexp.MustCompile(`[\w./-]+`)
+
+	// packageDir is a package_dir that names a package's own folder, and not
+	// only that of all: {'trainer': 'code'}, trainer = code.
+	packageDir = regexp.MustCompile(`\bpackage[_-]dir['"]?\s*\]?\s*[=:]?\s*(?:\{\s*['"]?[\w.]+['"]?\s*[:=]|\r?\n\s*['"]?[\w.]+['"]?\s*=|dict\()`)
+	// backend is what builds a project. Others than setuptools, poetry and flit
+	// have settings of their own for where packages lie.
+	backend      = regexp.MustCompile(`\bbuild-backend\s*=\s*['"]([^'"]*)['"]`)
+	knownBackend = regexp.MustCompile(`^(?:setuptools\.|poetry\.|flit)`)
 )
+
+const (
+	// maxRoots bounds the folders that may hold packages, maxRootNames the
+	// names, in bytes, that modules have from them.
+	maxRoots     = 100
+	maxRootNames = 4 << 20
+)
+
+// guessed tells that a module may be installed under a name that its place in the
+// package does not show.
+func guessed(config string) bool {
+	if packageDir.MatchString(config) {
+		return true
+	}
+	m := backend.FindStringSubmatch(config)
+	return m != nil && !knownBackend.MatchString(m[1])
+}
 
 // sourceRoots lists the folders that may hold packages without being one. What
 // a setup script computes can't be known, so where it moves packages, any word
@@ -91,7 +124,10 @@ var (
 func sourceRoots(config string) map[string]bool {
 	roots := map[string]bool{"src": true}
 	if sourceRoot.MatchString(config) {
-		for _, word := range configWord.FindAllString(config, -1) {
+		for _, word := range configWord.FindAllString(comment.ReplaceAllString(config, "$1"), -1) {
+			if len(roots) == maxRoots {
+				break
+			}
 			roots[strings.Trim(word, "./")] = true
 		}
 	}
@@ -102,6 +138,7 @@ func sourceRoots(config string) map[string]bool {
 // as pip would install them: from its top and from its source roots.
 func (m *modules) sdist(root string, roots map[string]bool) []string {
 	found := map[string]bool{}
+	names := 0
 	for _, file := range m.files {
 		rest, ok := strings.CutPrefix(file, root)
 		if !ok {
@@ -112,8 +149,9 @@ func (m *modules) sdist(root string, roots map[string]bool) []string {
 			add(found, rest)
 		}
 		for at, c := range []byte(rest) {
-			if c == '/' && roots[rest[:at]] {
+			if c == '/' && roots[rest[:at]] && names < maxRootNames {
 				add(found, rest[at+1:])
+				names += len(rest) - at
 			}
 		}
 	}

@@ -65,6 +65,9 @@ type Report struct {
 	// Modules lists, sorted, what python -m can run once the package is
 	// installed: modules, and packages that have a __main__.
 	Modules []string
+	// Guessed tells that the package's settings move or make modules in ways
+	// that are not understood: one that is not listed may be there.
+	Guessed bool
 	// Entries counts files, folders and links; Unpacked is the files' sizes
 	// added up.
 	Entries  int
@@ -302,11 +305,15 @@ func (in *inspection) empty() {
 	})
 }
 
-func (in *inspection) noModule(allowed string) {
-	in.fail(job.Violation{
+// noModule warns of a package without code. It may be there for what it requires,
+// and the job's own module is looked for in all packages together.
+func (in *inspection) noModule() {
+	if in.found.code {
+		return
+	}
+	in.warn(job.Violation{
 		Rule:    "package-no-module",
 		Message: "the package contains no Python module",
-		Allowed: allowed,
 		Remedy:  "check that the package's setup names its packages, and build it again",
 	})
 }

@@ -97,6 +97,11 @@ func release(more ...entry) []entry {
 		file("trainer-0.1.dist-info/METADATA", "Metadata-Version: 2.1\nName: trainer\nVersion: 0.1.post1\n\ntext"),
 		file("trainer-0.1.dist-info/WHEEL", "Wheel-Version: 1.0\n"),
 	}, more...)
+	return recorded(entries...)
+}
+
+// recorded is the entries, and a RECORD of them.
+func recorded(entries ...entry) []entry {
 	var lines strings.Builder
 	for _, e := range entries {
 		sum := sha256.Sum256([]byte(e.body))
@@ -240,7 +245,10 @@ func TestInspect(t *testing.T) {
 		{"two roots", "", sdist(t, append(project(), file("other/x.py", ""))...), []string{"error package-not-installable: no single root folder"}},
 		{"two roots, mixed", "", sdist(t, append(append(project()[:3], file("other/x.py", "")), project()[3:]...)...), []string{"error package-not-installable: no single root folder"}},
 		{"no root", "", sdist(t, under("", project())...), []string{"warning package-root: pip installs it nevertheless"}},
-		{"no module", "", sdist(t, project()[:3]...), []string{"error package-no-module: no Python module"}},
+		{"no module", "", sdist(t, project()[:3]...), []string{"warning package-no-module: no Python module"}},
+		{"library that is one file", "", sdist(t, file("p-1/setup.py", setup), file("p-1/mylib/__init__.py", "x = 1")), nil},
+		{"extension in C", "", sdist(t, file("p-1/setup.py", setup), file("p-1/fast.c", "")), nil},
+		{"extension in Rust", "", sdist(t, file("p-1/pyproject.toml", "[build-system]\nbuild-backend = \"maturin\"\n"), file("p-1/src/lib.rs", "")), nil},
 		{"no init", "", sdist(t, project(file("trainer-0.1/trainer/data/load.py", ""), file("trainer-0.1/trainer/data/deep/x.py", ""), file("trainer-0.1/other/x.py", ""))...), []string{"warning package-no-init: found trainer-0.1/other)", "warning package-no-init: add an empty trainer-0.1/trainer/data/__init__.py"}},
 		{"no init below src", "", sdist(t, append(project()[:3], file("trainer-0.1/src/trainer/task.py", ""))...), []string{"warning package-no-init: found trainer-0.1/src/trainer)"}},
 		{"unprintable", "", sdist(t, project(file("trainer-0.1/../\x1b[31m\n", ""))...), []string{`error package-traversal: \x1b[31m\n"`}},
@@ -252,12 +260,14 @@ func TestInspect(t *testing.T) {
 		{"wheel empty", whl, nil, []string{"error package-empty: empty file"}},
 		{"wheel of gzip", whl, good, []string{"error package-format: found gzip"}},
 		{"wheel truncated", whl, goodWheel[:len(goodWheel)/2], []string{"error package-truncated: ends in the middle"}},
-		{"wheel without entries", whl, wheel(t), []string{"error package-not-installable: no .dist-info", "error package-no-module: no Python module"}},
+		{"wheel without entries", whl, wheel(t), []string{"error package-not-installable: no .dist-info", "warning package-no-module: no Python module"}},
 		{"wheel without info", whl, wheel(t, release()[:2]...), []string{"error package-not-installable: no .dist-info"}},
 		{"wheel with two infos", whl, wheel(t, release(file("x-1.dist-info/WHEEL", ""))...), []string{"error package-not-installable: 2 .dist-info"}},
 		{"wheel without METADATA", whl, wheel(t, without("trainer-0.1.dist-info/METADATA", release())...), []string{"error package-not-installable: no METADATA"}},
 		{"wheel without WHEEL", whl, wheel(t, without("trainer-0.1.dist-info/WHEEL", release())...), []string{"error package-not-installable: no WHEEL"}},
-		{"wheel without modules", whl, wheel(t, release()[2:]...), []string{"error package-no-module"}},
+		{"wheel without modules", whl, wheel(t, release()[2:]...), []string{"warning package-no-module"}},
+		{"wheel of an extension", whl, wheel(t, recorded(append(release()[2:4:4], file("_fast.cpython-311-x86_64-linux-gnu.so", ""))...)...), nil},
+		{"wheel that a browser renamed", "trainer-0.1-py3-none-any (1).whl", goodWheel, []string{"error package-wheel-name: can't install a wheel of this name"}},
 		{"wheel traversal", whl, wheel(t, release(file("../x.py", ""))...), []string{"error package-traversal: ../x.py"}},
 		{"wheel absolute", whl, wheel(t, release(file("/x.py", ""))...), []string{"error package-absolute-path: /x.py"}},
 		{"wheel sum", whl, bytes.Replace(storedWheel(t), []byte("stored body"), []byte("other body!"), 1), []string{"error package-checksum: found trainer/stored.py"}},

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -384,8 +385,9 @@ func (in *inspection) project(t *tree, stem string) {
 	}
 	roots := sourceRoots(set.all())
 	in.report.Modules = in.found.sdist(root, roots)
-	if len(in.report.Modules) == 0 && installable {
-		in.noModule("modules (.py) besides setup.py")
+	in.report.Guessed = guessed(set.all()) || len(roots) >= maxRoots
+	if installable {
+		in.noModule()
 	}
 	in.packages(t, root, roots, set)
 }
@@ -482,7 +484,7 @@ func (in *inspection) subPackage(dir string, p *packing) {
 		Rule:    "package-sub-package",
 		Message: "the folder lies in a package and has modules, but the project's packages do not name it, so that it is not installed",
 		Found:   show(dir),
-		Allowed: "packages that match " + show(strings.Join(slices.Concat(p.listed, p.include), ", ")),
+		Allowed: "packages that match " + show(strings.Join(slices.Concat(slices.Sorted(maps.Keys(p.listed)), p.include), ", ")),
 		Remedy:  "write packages=find_packages() in setup.py, and give each folder an __init__.py",
 	}
 	if p.generated {

@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"fmt"
-
 	"slices"
 	"strings"
 	"testing"
@@ -106,6 +105,93 @@ func TestReportLinks(t *testing.T) {
 	}
 }
 
+// Where settings tell a package's place in ways that are not followed, a module
+// that is not seen may be there.
+func TestReportGuessed(t *testing.T) {
+	pyproject := func(text string) entry { return file("p-1/pyproject.toml", text) }
+	for _, tt := range []struct {
+		name     string
+		settings entry
+		want     bool
+	}{
+		{"nothing said", file("p-1/setup.py", setup), false},
+		{"the folder of all", file("p-1/setup.py", "setup(package_dir={'': 'lib'})"), false},
+		{"a package's folder", file("p-1/setup.py", "setup(package_dir={'trainer': 'code'})"), true},
+		{"a call", file("p-1/setup.py", "setup(package_dir=dict(trainer='code'))"), true},
+		{"setup.cfg", file("p-1/setup.cfg", "[options]\npackage_dir =\n    trainer = code\n"), true},
+		{"pyproject", pyproject("[tool.setuptools]\npackage-dir = {trainer = \"code\"}\n"), true},
+		{"pyproject's table", pyproject("[tool.setuptools.package-dir]\ntrainer = \"code\"\n"), true},
+		{"setuptools", pyproject("[build-system]\nbuild-backend = \"setuptools.build_meta\"\n"), false},
+		{"poetry", pyproject("[build-system]\nbuild-backend = \"poetry.core.masonry.api\"\n"), false},
+		{"flit", pyproject("[build-system]\nbuild-backend = 'flit_core.buildapi'\n"), false},
+		{"hatch", pyproject("[build-system]\nbuild-backend = \"hatchling.build\"\n"), true},
+		{"maturin", pyproject("[build-system]\nbuild-backend = \"maturin\"\n"), true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			data := sdist(t, tt.settings, file("p-1/setup.py", ""), file("p-1/code/task.py", ""))
+			if tt.settings.name == "p-1/setup.py" {
+				data = sdist(t, tt.settings, file("p-1/code/task.py", ""))
+			}
+			report, _, err := Inspect("p-1.tar.gz", bytes.NewReader(data), small())
+			if err != nil || report.Guessed != tt.want {
+				t.Errorf("got %v, error %v, want %v", report.Guessed, err, tt.want)
+			}
+		})
+	}
+}
+
+// Settings and names are held against each other within bounds, whatever they
+// say: each of these took minutes where it was done naively.
+func TestInspectBounds(t *testing.T) {
+	limits := DefaultLimits()
+	folders := func(n int, format string) (files []entry) {
+		for i := range n {
+			files = append(files, file(fmt.Sprintf(format, i), ""))
+		}
+		return files
+	}
+	list := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	deep := strings.Repeat("a/", 400)
+	for name, entries := range map[string][]entry{
+		"roots":    append(folders(4000, "p-1/"+deep+"m%d.py"), file("p-1/setup.py", "setup(package_dir=x("+list(400, "'"+strings.Repeat("a/", 300)+"%d',")+list(400, "'a',")+"))")),
+		"patterns": append(folders(4000, "p-1/"+strings.Repeat("a", 200)+"%d/b/m.py"), file("p-1/setup.py", "setup(packages=find_packages(include=["+list(4000, "'*a*a*a*a*a*a*b%d',")+"]))")),
+		"listed":   append(folders(4000, "p-1/a%d/b/m.py"), file("p-1/setup.py", "setup(packages=["+list(9000, "'a%d',")+"])")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			report, _, err := Inspect("p-1.tar.gz", bytes.NewReader(sdist(t, entries...)), limits)
+			if err != nil {
+				t.Fatal(err)
+			}
+			names := 0
+			for _, m := range report.Modules {
+				names += len(m)
+			}
+			// Each module counts once by its place, and what its roots add is bounded.
+			if most := maxRootNames + len(entries)*(len(deep)+limits.Name); names > most {
+				t.Errorf("%d bytes of modules, at most %d", names, most)
+			}
+		})
+	}
+	many := packing{}
+	if many.list(strings.Fields(list(maxListed+1, "p%d "))) {
+		t.Error("a list without an end is understood")
+	}
+	for _, script := range []string{
+		"setup(packages=find_packages(include=[" + list(maxPatterns+1, "'p%d',") + "]))",
+		"setup(packages=find_packages(exclude=[" + list(maxPatterns+1, "'p%d',") + "]))",
+	} {
+		if _, ok := scriptPacking(script); ok {
+			t.Errorf("%.60s...: understood", script)
+		}
+	}
+}
+
 // Whatever makes a project leave out what lies below its packages is told.
 func TestInspectSubPackages(t *testing.T) {
 	listed := func(list string) string {
@@ -143,6 +229,11 @@ func TestInspectSubPackages(t *testing.T) {
 		{"computed", tree(listed("packages()")), nil, whole},
 		{"named twice", tree("packages = ['trainer']\nsetup(packages=packages)\n"), nil, whole},
 		{"data of the package", tree("setup(packages=['trainer'], package_data={'trainer': ['data/*']})\n"), missing, whole},
+		{"as black writes it", tree("from setuptools import setup\n\nsetup(\n    packages=[\n        \"trainer\",\n    ],\n)\n"), missing, []string{"trainer.task"}},
+		{"list and more, on the next line", tree("setup(packages=['trainer']\n  + find_packages())\n"), []string{"warning package-no-init: found t-0/trainer/data/deep)"}, whole},
+		{"list that grows", tree("setup(packages=['trainer'], **extra(packages))\n"), nil, whole},
+		{"told in a text", tree("\"\"\"Write packages=['trainer'], not more.\"\"\"\nfrom setuptools import setup, find_namespace_packages as f\nsetup(**{'pack' 'ages': f()})\n"), nil, whole},
+		{"setup.cfg of pbr", tree("setup()", file("t-0/setup.cfg", "[files]\npackages =\n    trainer\n")), nil, whole},
 		{"moved", []entry{file("t-0/setup.py", "setup(package_dir={'': 'lib'}, packages=['trainer'])"), file("t-0/lib/trainer/task.py", ""), file("t-0/lib/trainer/data/load.py", "")}, []string{"warning package-sub-package: found t-0/lib/trainer/data, "}, []string{"trainer.data.load", "trainer.task"}},
 		{"setup.cfg", tree("setup()", file("t-0/setup.cfg", "[options]\npackages =\n    trainer\n    trainer.data\n[x]\n")), []string{"warning package-sub-package: found t-0/trainer/data/deep, "}, whole},
 		{"setup.cfg in a line", tree("setup()", file("t-0/setup.cfg", "[options]\npackages = trainer\n")), missing, whole},

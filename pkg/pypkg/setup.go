@@ -12,7 +12,7 @@ import (
 // are read, never run: what is not written out literally stays unknown.
 type packing struct {
 	// listed are packages named one by one; nothing else is installed.
-	listed []string
+	listed map[string]bool
 	// found tells of find_packages: folders with __init__.py whose dotted name
 	// a pattern of include matches and none of exclude.
 	found            bool
@@ -26,12 +26,15 @@ type packing struct {
 var (
 	comment  = regexp.MustCompile(`(?m)(^|[\s,(\[{])#.*$`)
 	packages = regexp.MustCompile(`\bpackages\b\s*=[^=]`)
+	// packagesWord is any mention.
+	packagesWord = regexp.MustCompile(`\bpackages\b`)
 
-	// A list of literals, to the comma, bracket or line's end behind it: more
-	// may be added by an operator.
+	// An argument of literals, to the comma or bracket behind it: more may be
+	// added by an operator.
 	literals    = `\[((?:\s*(?:'[\w.*?-]*'|"[\w.*?-]*")\s*,?)*)\s*\]`
-	listedIn    = regexp.MustCompile(`\bpackages\b\s*=\s*` + literals + `[ \t]*(?:[,)\n]|$)`)
-	foundIn     = regexp.MustCompile(`\bpackages\b\s*=\s*(?:setuptools\.)?find_packages\(([^()]*)\)\s*(?:[,)\n]|$)`)
+	listedIn    = regexp.MustCompile(`\bpackages\b\s*=\s*` + literals + `\s*[,)]`)
+	foundIn     = regexp.MustCompile(`\bpackages\b\s*=\s*(?:setuptools\.)?find_packages\(([^()]*)\)\s*[,)]`)
+	listedTOML  = regexp.MustCompile(`(?m)^packages\s*=\s*` + literals + `[ \t]*(?:\n|$)`)
 	foundOption = regexp.MustCompile(`^\s*(include|exclude)\s*=\s*` + literals + `\s*(?:,|$)`)
 	foundWhere  = regexp.MustCompile(`^\s*(?:where\s*=\s*)?(?:'[^']*'|"[^"]*")\s*(?:,|$)`)
 	literal     = regexp.MustCompile(`['"]([^'"]*)['"]`)
@@ -77,9 +80,13 @@ func (s settings) packing() (p packing, ok bool) {
 // scriptPacking reads setup.py's packages: a list of literals, or find_packages
 // with literal arguments (setuptools' user guide, "Package Discovery").
 func scriptPacking(script string) (p packing, ok bool) {
+	// An argument of setup, and no other word of packages: none is added, and
+	// what is read is no text about it.
+	if at := packagesWord.FindAllStringIndex(script, 2); len(at) != 1 || !strings.Contains(script[:at[0][0]], "setup(") {
+		return p, false
+	}
 	if m := listedIn.FindStringSubmatch(script); m != nil {
-		p.listed = words(m[1])
-		return p, len(p.listed) > 0
+		return p, p.list(words(m[1]))
 	}
 	m := foundIn.FindStringSubmatch(script)
 	if m == nil {
@@ -102,7 +109,23 @@ func scriptPacking(script string) (p packing, ok bool) {
 			p.exclude = words(option[2])
 		}
 	}
-	return p, true
+	return p, len(p.include)+len(p.exclude) <= maxPatterns
+}
+
+const (
+	// maxListed bounds the packages that settings name one by one, maxPatterns
+	// the patterns: what has more is not understood.
+	maxListed   = 10_000
+	maxPatterns = 50
+)
+
+// list takes packages named one by one, and tells whether they are understood.
+func (p *packing) list(names []string) bool {
+	p.listed = map[string]bool{}
+	for _, n := range names {
+		p.listed[n] = true
+	}
+	return len(names) > 0 && len(names) <= maxListed
 }
 
 // configPacking reads setup.cfg's options.packages: find: or a name on each
@@ -111,18 +134,17 @@ func configPacking(config string) (p packing, ok bool) {
 	if strings.Contains(config, "find:") || strings.Contains(config, "find_namespace:") {
 		return p, false // its patterns stand in a section of their own
 	}
-	if m := listedLines.FindStringSubmatch(config); m != nil {
-		p.listed = strings.Fields(m[1])
-	}
-	return p, len(p.listed) > 0
+	_, options, _ := strings.Cut("\n"+config, "\n[options]")
+	options, _, _ = strings.Cut(options, "\n[") // [files] is pbr's, which takes sub-packages along
+	m := listedLines.FindStringSubmatch(options)
+	return p, m != nil && p.list(strings.Fields(m[1]))
 }
 
 // projectPacking reads pyproject.toml's tool.setuptools: packages, a list, or
 // packages.find (setuptools' user guide, "pyproject.toml configuration").
 func projectPacking(project string) (p packing, ok bool) {
-	if m := listedIn.FindStringSubmatch(project); m != nil {
-		p.listed = words(m[1])
-		return p, len(p.listed) > 0
+	if m := listedTOML.FindStringSubmatch(project); m != nil {
+		return p, p.list(words(m[1]))
 	}
 	_, section, ok := strings.Cut(project, "[tool.setuptools.packages.find]\n")
 	if !ok {
@@ -137,7 +159,7 @@ func projectPacking(project string) (p packing, ok bool) {
 		}
 	}
 	p.found = len(p.include) > 0
-	return p, p.found
+	return p, p.found && len(p.include)+len(p.exclude) <= maxPatterns
 }
 
 func generatedSetup(script string) bool {
@@ -154,7 +176,7 @@ func words(list string) (names []string) {
 // covers tells whether a package is installed as far as its name matters.
 func (p *packing) covers(pkg string) bool {
 	if !p.found {
-		return slices.Contains(p.listed, pkg)
+		return p.listed[pkg]
 	}
 	return (len(p.include) == 0 || matches(p.include, pkg)) && !matches(p.exclude, pkg)
 }
@@ -172,11 +194,14 @@ func matches(patterns []string, pkg string) bool {
 // that lie in an installed package's folder and are not installed themselves.
 // What an exclude names is left out on purpose.
 func (m *modules) leftOut(root string, roots map[string]bool, p *packing) []string {
-	found := map[string]bool{}
+	found, judged := map[string]bool{}, map[string]bool{}
 	for _, file := range m.files {
 		rest, ok := strings.CutPrefix(file, root)
-		if !ok {
+		if !ok || judged[path.Dir(rest)] {
 			continue
+		}
+		if judged[path.Dir(rest)] = true; len(judged) > maxJudged {
+			break
 		}
 		if dir := leftOutOf(path.Dir(rest), roots, p); dir != "" {
 			found[root+dir] = true
@@ -188,6 +213,9 @@ func (m *modules) leftOut(root string, roots map[string]bool, p *packing) []stri
 // maxLevels is how deep packages are looked for: a path may have hundreds of
 // levels, each with as many names.
 const maxLevels = 20
+
+// maxJudged bounds the folders that are held against the patterns.
+const maxJudged = 1_000
 
 // leftOutOf gives the first folder on the way to dir that is no package while
 // the one above it is.
@@ -225,7 +253,7 @@ func leftOutOf(dir string, roots map[string]bool, p *packing) string {
 func packageNames(folder string, roots map[string]bool) []string {
 	names := []string{strings.ReplaceAll(folder, "/", ".")}
 	for i := range len(folder) {
-		if folder[i] == '/' && roots[folder[:i]] {
+		if folder[i] == '/' && roots[folder[:i]] && len(names) < maxLevels {
 			names = append(names, strings.ReplaceAll(folder[i+1:], "/", "."))
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/klauspost/compress/flate"
 
@@ -129,6 +130,11 @@ func (in *inspection) zip(r *spool, size int64) bool {
 	if len(infos) == 1 {
 		texts = info{dir: infos[0], text: map[string][]byte{}}
 	}
+	// Before anything is inflated: entries that share their bytes cost nothing
+	// to pack, and each takes its time to unpack.
+	if in.overlaps(zr.File[:min(len(zr.File), in.limits.Entries)]) {
+		return true
+	}
 	for _, f := range zr.File {
 		sound, more := in.entry(f.Name)
 		if !more {
@@ -163,13 +169,10 @@ func (in *inspection) zip(r *spool, size int64) bool {
 			texts.text[base] = text
 		}
 	}
-	in.overlaps(zr.File)
 	in.installable(infos, texts)
 	in.recorded(rec)
 	in.report.Modules = in.found.wheel()
-	if len(in.report.Modules) == 0 {
-		in.noModule("modules (.py)")
-	}
+	in.noModule()
 	return true
 }
 
@@ -186,10 +189,10 @@ func distInfos(files []*zip.File) (dirs []string) {
 	return dirs
 }
 
-// overlaps reports entries that share packed bytes: no tool writes them, and a
-// few bytes make any number of files (Python's zipfile refuses them, too, since
-// 3.7.17: CVE-2024-0450).
-func (in *inspection) overlaps(files []*zip.File) {
+// overlaps reports, and tells of, entries that share packed bytes: no tool
+// writes them, and a few bytes make any number of files (Python's zipfile
+// refuses them, too, since 3.7.17: CVE-2024-0450).
+func (in *inspection) overlaps(files []*zip.File) bool {
 	type span struct {
 		from, to int64
 		name     string
@@ -198,7 +201,7 @@ func (in *inspection) overlaps(files []*zip.File) {
 	for _, f := range files {
 		from, err := f.DataOffset()
 		if err != nil {
-			continue // reported when it was read
+			continue // reported when it is read
 		}
 		if packed := int64(min(f.CompressedSize64, 1<<62)); packed > 0 {
 			spans = append(spans, span{from, from + packed, f.Name})
@@ -213,9 +216,10 @@ func (in *inspection) overlaps(files []*zip.File) {
 				Found:   show(spans[i].name) + " and " + show(next.name),
 				Remedy:  "build the wheel with python -m build",
 			})
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // unreadable reports why a file's table of contents can't be read.
@@ -270,7 +274,8 @@ func (in *inspection) unzipped(err error, entry string) {
 // pip/_internal/models/wheel.py).
 func (in *inspection) wheelName(base string) {
 	parts := strings.Split(strings.TrimSuffix(base, ".whl"), "-")
-	if n := len(parts); n != 5 && (n != 6 || parts[2] == "" || parts[2][0] < '0' || parts[2][0] > '9') || slices.Contains(parts, "") {
+	if n := len(parts); n != 5 && (n != 6 || parts[2] == "" || parts[2][0] < '0' || parts[2][0] > '9') ||
+		slices.Contains(parts, "") || strings.ContainsFunc(base, unicode.IsSpace) {
 		in.fail(job.Violation{
 			Rule:    "package-wheel-name",
 			Message: "pip can't install a wheel of this name",
