@@ -2,6 +2,7 @@ package job
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -200,7 +201,12 @@ func TestParseDuration(t *testing.T) {
 			t.Errorf("FormatDuration(%s) = %q, want %q", want, back, text)
 		}
 	}
-	for _, text := range []string{"", "3600", "1h", "-1s", "1.s", ".5s", "1.0000000001s", "99999999999999999999s", "9999999999s", " 1s", "1s "} {
+	for _, text := range []string{"9223372036s", "315576000000s"} {
+		if got, err := ParseDuration(text); got != math.MaxInt64 || err != nil {
+			t.Errorf("ParseDuration(%q) = %s, %v; want the longest", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "3600", "1h", "-1s", "1.s", ".5s", "1.0000000001s", "99999999999999999999s", "315576000001s", " 1s", "1s "} {
 		if got, err := ParseDuration(text); err == nil {
 			t.Errorf("ParseDuration(%q) = %s, want an error", text, got)
 		}
