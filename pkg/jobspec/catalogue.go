@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 // Catalogue is what is known of the service's choices: data, since they change
@@ -71,6 +73,9 @@ type Python struct {
 	Version string `json:"version"`
 	From    string `json:"from,omitempty"`
 	To      string `json:"to,omitempty"`
+	// ManualFrom is a later From that the manual gives, other than the
+	// reference: the versions in between are a warning.
+	ManualFrom string `json:"manualFrom,omitempty"`
 }
 
 //go:embed catalogue.json
@@ -138,6 +143,17 @@ func (c *Catalogue) category(name string) Category {
 		return Legacy
 	}
 	return ""
+}
+
+// guessed makes a warning of what rests on the category of a machine type that
+// only looks like one.
+func (c *check) guessed(v job.Violation, types ...string) job.Violation {
+	for _, name := range types {
+		if _, ok := c.known.machine(name); !ok {
+			v.Severity = job.Warning
+		}
+	}
+	return v
 }
 
 func (c *Catalogue) region(name string) (Region, bool) {

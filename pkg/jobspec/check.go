@@ -176,6 +176,19 @@ func (c *check) fail(field string, v job.Violation) {
 	c.out.add(c.f.Violation(field, v))
 }
 
+// failKey is fail for what is wrong with a map's key, not its value.
+func (c *check) failKey(field string, v job.Violation) {
+	if c.f.silent(field) {
+		return
+	}
+	v.Rule = c.rule
+	v = c.f.Violation(field, v)
+	if v.Position != (job.Position{}) {
+		v.Position = c.f.places[field].key
+	}
+	c.out.add(v)
+}
+
 func (c *check) warn(field string, v job.Violation) {
 	v.Severity = job.Warning
 	c.fail(field, v)
@@ -223,10 +236,17 @@ func (c *check) counted() []role { return c.roles[1:] }
 // failFor fails for a role that has replicas and warns for one that has none:
 // what is said of those has no effect, and the service may well take it.
 func (c *check) failFor(r role, field string, v job.Violation) {
-	if r.count == 0 {
+	if c.idle(r) {
 		v.Severity = job.Warning
 	}
 	c.fail(field, v)
+}
+
+// idle tells whether a role surely has no replicas. Two tiers bring some of
+// their own (reference, ScaleTier).
+func (c *check) idle(r role) bool {
+	brings := c.in.ScaleTier == "STANDARD_1" || c.in.ScaleTier == "PREMIUM_1"
+	return r.count == 0 && !(brings && r.name != "evaluator") && !c.f.silent(r.countField())
 }
 
 const paramsField = "trainingInput.hyperparameters.params"

@@ -20,6 +20,11 @@ import (
 // parameters of 1,000 values visits 20,000.
 const maxNodes = 100_000
 
+// maxKey bounds a mapping's key: that of a label has at most 63 characters, and
+// that of a folder, in a policy, is an object's name. It is part of the paths of
+// all that is below it.
+const maxKey = 1024
+
 // document is the whole file, as [decoder] sees it.
 type document struct {
 	job.Spec
@@ -63,16 +68,19 @@ func (d *decoder) warn(field string, v job.Violation) {
 	d.out.add(d.f.Violation(field, v))
 }
 
-// note records where a field stands. A scalar is looked for at its value,
-// anything larger at its key.
-func (d *decoder) note(field string, key, value *yaml.Node) {
-	p := place{pos: position(value)}
+// note records where a field of parent stands. A scalar is looked for at its
+// value, anything larger at its key.
+func (d *decoder) note(field, parent string, key, value *yaml.Node) {
+	p := place{pos: position(value), parent: len(parent)}
+	if key != nil {
+		p.key = position(key)
+	}
 	value = target(value)
 	p.null = isNull(value)
 	if value.Kind == yaml.ScalarNode && !p.null {
 		p.text = value.Value
 	} else if key != nil {
-		p.pos = position(key)
+		p.pos = p.key
 	}
 	d.f.places[field] = p
 }
@@ -202,6 +210,18 @@ func (d *decoder) entries(n *yaml.Node, field string, s *structure, yield func(n
 			d.out.add(v)
 			continue
 		}
+		if len(key.Value) > maxKey {
+			v := d.f.Violation(field, job.Violation{
+				Rule:    "key-length",
+				Found:   show(key.Value),
+				Allowed: fmt.Sprintf("at most %d bytes", maxKey),
+				Message: "the key is too long",
+				Remedy:  "check the quotes and the colons from this line on",
+			})
+			v.Position = position(p.key)
+			d.out.add(v)
+			continue
+		}
 		name := s.canonical(key.Value)
 		if first, twice := lines[name]; twice {
 			if !p.merged {
@@ -229,7 +249,7 @@ func (d *decoder) structure(n *yaml.Node, out reflect.Value, field string) {
 	s := d.f.kind.structures()[out.Type()]
 	d.entries(n, field, s, func(name string, p pair) {
 		path := join(field, name)
-		d.note(path, p.key, p.value)
+		d.note(path, field, p.key, p.value)
 		m, ok := s.member(name)
 		if !ok {
 			d.unknown(field, name, p, s)
@@ -289,7 +309,7 @@ func (d *decoder) unknown(field, name string, p pair, s *structure) {
 	}
 	v.Message = fmt.Sprintf("%s is no field of %s", show(name), where)
 	v.Remedy = "remove it"
-	switch places := placesOf(name, d.f.kind.spots()); {
+	switch places := placesOf(name, field, d.f.kind.spots()); {
 	case field == "" && !d.f.other.IsValid() && camelCase(name) == "predictionInput":
 		v.Rule = "training-only"
 		v.Message = "predictionInput describes a batch prediction, which jobdrop does not run"
@@ -340,7 +360,7 @@ func (d *decoder) mapping(n *yaml.Node, out reflect.Value, field string) {
 	out.Set(reflect.MakeMap(out.Type()))
 	d.entries(n, field, nil, func(name string, p pair) {
 		path := join(field, name)
-		d.note(path, p.key, p.value)
+		d.note(path, field, p.key, p.value)
 		if isNull(target(p.value)) {
 			return
 		}
@@ -359,7 +379,9 @@ func (d *decoder) list(n *yaml.Node, out reflect.Value, field string) {
 		// gcloud takes a single value for a list of one.
 		out.Set(reflect.MakeSlice(out.Type(), 1, 1))
 		path := element(field, 0)
-		d.f.places[path] = d.f.places[field]
+		only := d.f.places[field]
+		only.parent = len(field)
+		d.f.places[path] = only
 		if strings.ContainsAny(n.Value, " \t") {
 			d.warn(field, job.Violation{
 				Rule:    "list-of-one",
@@ -379,7 +401,7 @@ func (d *decoder) list(n *yaml.Node, out reflect.Value, field string) {
 			return
 		}
 		path := element(field, i)
-		d.note(path, nil, item)
+		d.note(path, field, nil, item)
 		if isNull(target(item)) {
 			d.fail(path, job.Violation{
 				Rule:    "shape",
@@ -414,8 +436,19 @@ func isPlain(n *yaml.Node) bool {
 	return n.Style&marked == 0
 }
 
+// notOld are the numbers of newer parsers that are text in YAML 1.1 (its type
+// int): an octal number begins with a plain 0 there, and has no 8 or 9.
+var notOld = regexp.MustCompile(`^[-+]?(?:0o[0-7_]+|0[0-9_]*[89][0-9_]*)$`)
+
+// isText tells whether a scalar is text to gcloud's parser.
 func isText(n *yaml.Node) bool {
-	return n.ShortTag() == "!!str" && !(isPlain(n) && (isOldBoolean(n.Value) || isSexagesimal(n.Value)))
+	switch n.ShortTag() {
+	case "!!str":
+		return !isPlain(n) || !isOldBoolean(n.Value) && !isSexagesimal(n.Value)
+	case "!!int", "!!float":
+		return isPlain(n) && strings.HasPrefix(strings.TrimLeft(n.Value, "+-"), "0") && notOld.MatchString(n.Value)
+	}
+	return false
 }
 
 func (d *decoder) text(n *yaml.Node, out reflect.Value, field string, enum []string) {
@@ -495,10 +528,33 @@ func notText(n *yaml.Node) string {
 }
 
 func (d *decoder) textRemedy(field string, n *yaml.Node) string {
-	if d.f.kind.isDuration(field) && n.ShortTag() == "!!int" {
+	switch tag := n.ShortTag(); {
+	case d.f.kind.isDuration(field) && tag == "!!int", d.f.kind.isDuration(field) && tag == "!!float":
 		return "write the seconds with the suffix s: " + show(n.Value) + "s"
+	case d.f.kind.isDuration(field) && tag == "!!str" && isSexagesimal(n.Value):
+		if s, ok := clock(n.Value); ok {
+			return "write the seconds with the suffix s: " + strconv.FormatInt(s, 10) + "s"
+		}
+		return "write the seconds with the suffix s"
+	case field == runtimeField && tag == "!!int":
+		return "write both of its numbers, in quotes: '" + printable(text.Shorten(n.Value, maxShown)) + ".MINOR', e.g. '2.11'"
+	case field == pythonField && tag == "!!int":
+		return "write both of its numbers, in quotes, e.g. '3.7'"
 	}
 	return "put it in quotes: " + quoted(n.Value)
+}
+
+// clock gives the seconds of [hours:]minutes:seconds.
+func clock(s string) (int64, bool) {
+	var total int64
+	for part := range strings.SplitSeq(s, ":") {
+		n, err := strconv.ParseInt(part, 10, 32)
+		if err != nil || n < 0 || total > math.MaxInt32 {
+			return 0, false
+		}
+		total = total*60 + n
+	}
+	return total, true
 }
 
 func isDuration(field string) bool {

@@ -123,7 +123,7 @@ func (x *defaulter) allows(path string) bool {
 	case strings.HasSuffix(path, "Type") && inConfig == "":
 		return x.in.ScaleTier == "CUSTOM" && x.fits(path)
 	case strings.HasPrefix(inConfig, "acceleratorConfig."):
-		_, own := x.f.places[join(trainingInput, parent(path))]
+		_, own := x.f.places[join(trainingInput, path[:strings.LastIndexByte(path, '.')])]
 		return x.in.ScaleTier == "CUSTOM" && !own && textOf(x.in, role+"Type") == textOf(x.d, role+"Type")
 
 	case path == "masterConfig.imageUri":

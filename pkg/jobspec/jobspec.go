@@ -57,8 +57,12 @@ type File struct {
 // place is where a field stands and, for a scalar, what is written there.
 type place struct {
 	pos  job.Position
+	key  job.Position // zero in a list
 	text string
 	null bool
+	// parent is the length of the path of what the field is in: a map's key may
+	// hold dots.
+	parent int
 }
 
 // Parse decodes a job file (YAML or JSON). It never panics and always returns
@@ -121,7 +125,7 @@ func (f *File) Position(field string) job.Position {
 		if p, ok := f.places[field]; ok || field == "" {
 			return p.pos
 		}
-		field = parent(field)
+		field = f.parent(field)
 	}
 }
 
@@ -167,7 +171,7 @@ func (f *File) origin(field string) string {
 		if _, ok := f.places[field]; ok {
 			break
 		}
-		field = parent(field)
+		field = f.parent(field)
 	}
 	return ""
 }
@@ -255,13 +259,17 @@ func (f *File) silent(field string) bool {
 		if field == "" {
 			return false
 		}
-		field = parent(field)
+		field = f.parent(field)
 	}
 }
 
-// parent cuts the last step off a path. For a map's key with dots in it the
-// result may be no field at all; its own parent is then.
-func parent(field string) string {
+// parent cuts the last step off a path. For the key of a map, with dots in it,
+// that is not in the file the result may be no field at all; its own parent is
+// then.
+func (f *File) parent(field string) string {
+	if p, ok := f.places[field]; ok {
+		return field[:p.parent]
+	}
 	return field[:max(0, strings.LastIndexAny(field, ".["))]
 }
 

@@ -112,11 +112,12 @@ func spotsOf(root reflect.Type, known map[reflect.Type]*structure) []spot {
 }
 
 // placesOf lists the fields that have exactly this name: most misplaced fields
-// are a matter of indentation.
-func placesOf(name string, spots []spot) []string {
+// are a matter of indentation. What only jobdrop knows is not where a name from
+// elsewhere belongs.
+func placesOf(name, field string, spots []spot) []string {
 	var places []string
 	for _, s := range spots {
-		if s.name == camelCase(name) {
+		if s.name == camelCase(name) && (!strings.HasPrefix(s.path, "jobdrop.") || strings.HasPrefix(field, "jobdrop")) {
 			places = append(places, s.path)
 		}
 	}

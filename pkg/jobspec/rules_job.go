@@ -94,7 +94,7 @@ func labelKey(c *check) {
 	for _, key := range c.labels {
 		first, _ := utf8.DecodeRuneInString(key)
 		if !unicode.In(first, unicode.Ll, unicode.Lo) || !isLabel(key) {
-			c.fail(join("labels", key), job.Violation{
+			c.failKey(join("labels", key), job.Violation{
 				Message: "a label's key begins with a lowercase letter and holds only lowercase letters, digits, underscores and dashes",
 				Found:   show(key),
 				Allowed: "1 to 63 characters: a lowercase letter, then lowercase letters, digits, _ and -",
@@ -136,7 +136,7 @@ func labelValueNarrow(c *check) {
 func labelReserved(c *check) {
 	for _, key := range c.labels {
 		if strings.HasPrefix(key, job.LabelPrefix) {
-			c.fail(join("labels", key), job.Violation{
+			c.failKey(join("labels", key), job.Violation{
 				Message: "labels that begin with " + job.LabelPrefix + " are jobdrop's own",
 				Found:   show(key),
 				Remedy:  "rename the label",

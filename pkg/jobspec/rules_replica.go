@@ -21,7 +21,7 @@ func argsExclusive(c *check) {
 			continue
 		}
 		for _, field := range containerFields(r) {
-			c.fail(field, job.Violation{
+			c.failFor(r, field, job.Violation{
 				Message: "the replica's own command line and trainingInput.args exclude each other",
 				Remedy:  "move trainingInput.args into containerArgs, or remove this field",
 			})
@@ -41,7 +41,7 @@ func containerNeedsImage(c *check) {
 			continue
 		}
 		for _, field := range containerFields(r) {
-			c.fail(field, job.Violation{
+			c.failFor(r, field, job.Violation{
 				Message: "a command line of the container needs an image",
 				Remedy:  "name the image in masterConfig.imageUri, or write trainingInput.args instead",
 			})
@@ -91,15 +91,15 @@ func acceleratorSet(a *job.AcceleratorConfig) bool {
 // acceleratorComplete: reference, AcceleratorConfig: "the type and number of
 // accelerators".
 func acceleratorComplete(c *check) {
-	c.accelerators(func(_ role, a *job.AcceleratorConfig, field string) {
+	c.accelerators(func(r role, a *job.AcceleratorConfig, field string) {
 		if !acceleratorSet(a) {
-			c.fail(field+".type", job.Violation{
+			c.failFor(r, field+".type", job.Violation{
 				Message: "the accelerators have a count but no type",
 				Remedy:  "write type: and the accelerator, e.g. NVIDIA_TESLA_T4",
 			})
 		}
 		if a.Count == 0 {
-			c.fail(field+".count", job.Violation{
+			c.failFor(r, field+".count", job.Violation{
 				Message: "the accelerators have a type but no count",
 				Allowed: "1 or more",
 				Remedy:  "write count: and the number for each machine, or remove acceleratorConfig",
@@ -111,9 +111,9 @@ func acceleratorComplete(c *check) {
 // acceleratorCount: gcloud, "The count of the accelerator must be greater than
 // 0".
 func acceleratorCount(c *check) {
-	c.accelerators(func(_ role, a *job.AcceleratorConfig, field string) {
+	c.accelerators(func(r role, a *job.AcceleratorConfig, field string) {
 		if a.Count < 0 {
-			c.fail(field+".count", job.Violation{
+			c.failFor(r, field+".count", job.Violation{
 				Message: "a count of accelerators can't be negative",
 				Allowed: "1 or more",
 				Remedy:  "write the number for each machine, or remove acceleratorConfig",
@@ -127,10 +127,10 @@ func acceleratorCount(c *check) {
 func acceleratorLegacy(c *check) {
 	c.accelerators(func(r role, _ *job.AcceleratorConfig, field string) {
 		if c.known.category(r.typ) == Legacy {
-			c.failFor(r, field, job.Violation{
+			c.failFor(r, field, c.guessed(job.Violation{
 				Message: fmt.Sprintf("accelerators can't be added to the legacy machine type %s", show(r.typ)),
 				Remedy:  fmt.Sprintf("write a Compute Engine type in %sType, e.g. n1-standard-8, or a legacy type that has GPUs, e.g. standard_gpu", r.name),
-			})
+			}, r.typ))
 		}
 	})
 }
@@ -277,10 +277,10 @@ func tpuAccelerator(c *check) {
 func tpuTFVersionRequired(c *check) {
 	c.tpus(func(r role) {
 		if r.name == "worker" && c.image(r) != "" && (r.config == nil || r.config.TPUTFVersion == "") {
-			c.fail(r.configField()+".tpuTfVersion", job.Violation{
+			c.fail(r.configField()+".tpuTfVersion", c.guessed(job.Violation{
 				Message: "a worker with TPUs and an image needs tpuTfVersion",
 				Remedy:  "write tpuTfVersion: below workerConfig and the image's version of TensorFlow in quotes, e.g. '2.11'",
-			})
+			}, r.typ))
 		}
 	})
 }
@@ -297,9 +297,9 @@ func (c *check) tfVersions(yield func(r role, text, field string)) {
 // tpuTFVersionFormat: reference, tpuTfVersion: "specify the runtime version
 // (TensorFlow minor version)".
 func tpuTFVersionFormat(c *check) {
-	c.tfVersions(func(_ role, text, field string) {
+	c.tfVersions(func(r role, text, field string) {
 		if v, ok := parseVersion(text); !ok || v.patch {
-			c.fail(field, job.Violation{
+			c.failFor(r, field, job.Violation{
 				Message: "this is no runtime version",
 				Allowed: "two numbers with a dot, e.g. 2.11",
 				Remedy:  "write the image's version of TensorFlow without its last number, in quotes",
@@ -366,7 +366,7 @@ func diskType(c *check) {
 		switch r.config.DiskConfig.BootDiskType {
 		case "", "pd-ssd", "pd-standard":
 		default:
-			c.fail(r.configField()+".diskConfig.bootDiskType", job.Violation{
+			c.failFor(r, r.configField()+".diskConfig.bootDiskType", job.Violation{
 				Message: "the service has no such boot disk",
 				Allowed: "pd-ssd, pd-standard",
 				Remedy:  "write pd-ssd or pd-standard",
@@ -385,7 +385,7 @@ func diskSize(c *check) {
 		field := r.configField() + ".diskConfig.bootDiskSizeGb"
 		switch size := r.config.DiskConfig.BootDiskSizeGB; {
 		case size < 0:
-			c.fail(field, job.Violation{
+			c.failFor(r, field, job.Violation{
 				Message: "a disk's size can't be negative",
 				Remedy:  "write the size in GB, or remove the field for 100",
 			})

@@ -225,11 +225,11 @@ func machineCategory(c *check) {
 	}
 	for _, r := range c.counted() {
 		if k := c.known.category(r.typ); k != "" && k != TPU && k != master {
-			c.failFor(r, r.typeField(), job.Violation{
+			c.failFor(r, r.typeField(), c.guessed(job.Violation{
 				Message: fmt.Sprintf("%s is a %s machine type, but masterType %s is a %s one", show(r.typ), k, show(c.in.MasterType), master),
 				Allowed: fmt.Sprintf("a %s machine type, or cloud_tpu", master),
 				Remedy:  "choose both types from one category",
-			})
+			}, r.typ, c.in.MasterType))
 		}
 	}
 }
@@ -332,15 +332,15 @@ func objectName(c *check) {
 	})
 }
 
-// packageNameTwice: packages are installed from one folder, so gcloud refuses
-// two of one file name.
+// packageNameTwice: gcloud refuses to upload two files of one name into one
+// folder; what the service does with two objects of one name is not known.
 func packageNameTwice(c *check) {
 	first := map[string]int{}
 	for i, uri := range c.in.PackageURIs {
 		name := path.Base(uri)
 		if j, twice := first[name]; twice && uri != "" {
-			c.fail(element(packagesField, i), job.Violation{
-				Message: fmt.Sprintf("packageUris[%d] has the same file name; one would replace the other", j),
+			c.warn(element(packagesField, i), job.Violation{
+				Message: fmt.Sprintf("packageUris[%d] has the same file name; one may replace the other where both are installed", j),
 				Remedy:  "rename one of the two",
 			})
 			continue
@@ -512,12 +512,21 @@ func pythonVersion(c *check) {
 	})
 }
 
-// pythonForRuntime: the manual ("Running a training job", pythonVersion) for 3.5
-// and 3.7; reference, pythonVersion, for 2.7, which the manual no longer names.
+// pythonForRuntime: reference, pythonVersion. The manual ("Running a training
+// job", pythonVersion) has 3.5 from a later runtime version on, and no 2.7.
 func pythonForRuntime(c *check) {
 	v, ok := parseVersion(c.in.RuntimeVersion)
 	python, known := c.known.python(c.in.PythonVersion)
-	if !ok || !known || python.has(v) {
+	if !ok || !known {
+		return
+	}
+	if python.has(v) {
+		if from, later := parseVersion(python.ManualFrom); later && v.less(from) {
+			c.warn(pythonField, job.Violation{
+				Message: fmt.Sprintf("the manual has Python %s from runtime version %s on, the API's reference from %s", python.Version, python.ManualFrom, python.From),
+				Remedy:  "write runtimeVersion '" + python.ManualFrom + "' if the service refuses this one",
+			})
+		}
 		return
 	}
 	allowed := c.pythonsFor(c.in.RuntimeVersion)
@@ -598,8 +607,8 @@ func (c *check) durations(yield func(field, text string)) {
 }
 
 // durationFormat: reference, maxWaitTime and maxRunningTime: "expressed in
-// seconds … up to nine fractional digits, terminated by s". That what jobdrop
-// can't count is refused is its own.
+// seconds … up to nine fractional digits, terminated by s"; google.protobuf.Duration:
+// at most 315,576,000,000 seconds.
 func durationFormat(c *check) {
 	c.durations(func(field, text string) {
 		if _, err := job.ParseDuration(text); err == nil {
@@ -611,8 +620,8 @@ func durationFormat(c *check) {
 			Remedy:  "write the seconds with the suffix s",
 		}
 		if only(strings.TrimSuffix(text, "s"), isDigit) && len(text) > 10 {
-			v.Message = "the duration is longer than jobdrop can count"
-			v.Allowed = "at most 9223372035s"
+			v.Message = "the duration is longer than the API can say"
+			v.Allowed = "at most 315576000000s"
 			v.Remedy = "write fewer seconds"
 		}
 		for _, guess := range [...]string{text, text + "s"} {

@@ -43,7 +43,7 @@ var descriptions = map[string]schematest.Described{
 	"TrainingInput.parameterServerCount":  {Text: "Number of parameter servers, with scaleTier CUSTOM.", More: object{"minimum": 0}},
 	"TrainingInput.parameterServerType":   {Text: "Machine type of parameter servers, of the same category as masterType.", More: machineSchema()},
 	"TrainingInput.pythonModule":          {Text: "Module to run once the packages are installed, with dots and without .py.", More: object{"pattern": `^[\p{L}\p{N}_-]+(\.[\p{L}\p{N}_-]+)*$`, "not": object{"pattern": `\.py$`}, "examples": []string{"trainer.task"}}},
-	"TrainingInput.pythonVersion":         {Text: "Python version, in quotes: '3.7' goes with runtime versions from 1.15, '3.5' with 1.13 and 1.14, '2.7' with those up to 1.15.", More: object{"enum": pythonVersions()}},
+	"TrainingInput.pythonVersion":         {Text: "Python version, in quotes: '3.7' goes with runtime versions from 1.15, '3.5' with 1.4 to 1.14, '2.7' with those up to 1.15.", More: object{"enum": pythonVersions()}},
 	"TrainingInput.region":                {Text: "Region that the job runs in: that of the data's bucket.", More: object{"pattern": `^[a-z]+-[a-z]+[0-9]+$`, "examples": DefaultCatalogue().regionNames()}},
 	"TrainingInput.runtimeVersion":        {Text: "Version of the service's machine image, in quotes. Not beside an image of one's own.", More: object{"pattern": `^[0-9]{1,4}\.[0-9]{1,4}(\.[0-9]{1,4})?$`, "examples": runtimeVersions()}},
 	"TrainingInput.scaleTier":             {Text: "Number and kind of machines: a set that the service has ready, or CUSTOM for one's own choice."},

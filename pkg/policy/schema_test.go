@@ -105,6 +105,7 @@ func descriptions(t *testing.T) map[string]schematest.Described {
 		"Runtime.tpu":          {Text: "Whether it works with TPUs, in quotes; not known if missing.", More: object{"enum": []string{"yes", "no"}}},
 		"Python.version":       {Text: "Version, in quotes.", More: python},
 		"Python.from":          {Text: "First runtime version that has it, in quotes.", More: version},
+		"Python.manualFrom":    {Text: "First runtime version that has it by the manual, in quotes, where that is later than from: those in between are a warning.", More: version},
 		"Python.to":            {Text: "Last runtime version that has it, in quotes.", More: version},
 	}
 	for _, where := range []string{"document.", "Prefix."} {
