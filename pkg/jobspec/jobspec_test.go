@@ -140,6 +140,10 @@ func TestParseAccepts(t *testing.T) {
 		{"alias", "labels: {a: &x b, c: *x}", func(f *File) any { return f.Spec.Labels["c"] }, "b", ""},
 		{"merge", "trainingInput:\n  masterConfig: &m\n    imageUri: gcr.io/p/i\n    tpuTfVersion: '1.15'\n  workerConfig:\n    <<: *m\n    tpuTfVersion: '2.1'", func(f *File) any { return *f.Spec.TrainingInput.WorkerConfig }, job.ReplicaConfig{ImageURI: "gcr.io/p/i", TPUTFVersion: "2.1"}, ""},
 		{"explicit text", "trainingInput: {runtimeVersion: !!str 2.1}", func(f *File) any { return f.Spec.TrainingInput.RuntimeVersion }, "2.1", ""},
+		{"octal of newer YAML", "trainingInput: {args: [08, 0o17, -09]}", func(f *File) any { return f.Spec.TrainingInput.Args }, []string{"08", "0o17", "-09"}, ""},
+		{"escaped slash of JSON", `{"trainingInput": {"packageUris": ["gs:\/\/bucket\/a\"\/.whl"]}}`, func(f *File) any { return f.Spec.TrainingInput.PackageURIs }, []string{`gs://bucket/a"/.whl`}, ""},
+		{"two halves of a character in JSON", ` {"jobId": "\ud83d\uDE00\n\/", "trainingInput": {"workerCount": 4}}`, func(f *File) any { return [...]any{f.Spec.JobID, f.Position("trainingInput.workerCount")} }, [...]any{"😀\n/", job.Position{Line: 1, Column: 65}}, ""},
+		{"newer YAML", "# comment\n\n%YAML 1.2\n---\njobId: a\n", func(f *File) any { return [...]any{f.Spec.JobID, f.Position("jobId")} }, [...]any{"a", job.Position{Line: 5, Column: 8}}, ""},
 		{"block text", "trainingInput:\n  pythonModule: >-\n    trainer.task\n", func(f *File) any { return f.Spec.TrainingInput.PythonModule }, "trainer.task", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -213,7 +217,7 @@ func TestParseRefuses(t *testing.T) {
 		{"merge within itself", "trainingInput: &a\n  <<: *a\n", [][]string{{"too many values"}}},
 		{"merge within itself, with a field", "trainingInput: &a\n  region: us-east1\n  <<: *a\n", [][]string{{"too many values"}}},
 		{"merge of text", "trainingInput:\n  <<: a\n", [][]string{{"<< takes a mapping"}}},
-		{"alias without anchor", "jobId: a\nlabels: *x\n", [][]string{{":2:1: ", "the alias *x has no anchor"}}},
+		{"alias without anchor", "jobId: a\nlabels: *x\n", [][]string{{":2:9: ", "the alias *x has no anchor"}}},
 		{"too deep", strings.Repeat("[", 40) + strings.Repeat("]", 40), [][]string{{":1:33: ", "too deeply"}}},
 		{"not UTF-8", "jobId: a\nlabels: {a: \xff}\n", [][]string{{":2:13: ", "UTF-8", "0xFF"}}},
 		{"control character", "jobId: é\x00\n", [][]string{{":1:9: ", "U+0000"}}},
@@ -223,8 +227,33 @@ func TestParseRefuses(t *testing.T) {
 		{"null", "---\n~\n", [][]string{{"job file is empty"}}},
 		{"too large", strings.Repeat("#", MaxSize+1), [][]string{{"more than 1048576 bytes", "at most 1048576 bytes"}}},
 		{"no space after a colon", "trainingInput:\n  masterConfig:imageUri: x\n", [][]string{{":2:3: ", "a space or a line break after masterConfig:"}}},
-		{"syntax", "trainingInput:\n  region: us-east1\n  masterConfig:imageUri: x: y\n", [][]string{{":3:3: the job file is not valid YAML: mapping values are not allowed"}}},
-		{"syntax in the first line", "a: b: c\n", [][]string{{":1:1: ", "not valid YAML"}}},
+		{"second colon", "trainingInput:\n  region: us-east1\n  masterConfig:imageUri: x: y\n", [][]string{{":3:27: the job file is not valid YAML: mapping values are not allowed", "quotes"}}},
+		{"second colon in the first line", "a: b: c\n", [][]string{{":1:5: ", "not valid YAML"}}},
+		{"indented below a value", "jobId: a\n  labels: {}\n", [][]string{{":2:9: ", "mapping values", "indent"}}},
+		{"list not closed", "jobId: a\ntrainingInput:\n  args: [a, [b], c\n  region: us-east1\n", [][]string{{":3:9: ", "close the bracket ["}}},
+		{"list not closed in the first line", "[a, b\n", [][]string{{":1:1: ", "close the bracket ["}}},
+		{"mapping not closed", "jobId: a\nlabels: {a: b\n", [][]string{{":2:9: ", "close the brace {"}}},
+		{"no comma", "labels: {a: b c: d}\n", [][]string{{":1:9: ", "commas"}}},
+		{"reserved character", "trainingInput:\n  pythonModule: @x\n", [][]string{{":2:17: ", "in quotes"}}},
+		{"reserved character after é", "labels: {é: `x`}\n", [][]string{{":1:13: ", "in quotes"}}},
+		{"key after a block", "trainingInput:\n    region: us-east1\n  jobDir: gs://abc\nlabels: {}\n", [][]string{{":3:3: ", "did not find expected key", "indent"}}},
+		{"text after a quote", "jobId: a\nlabels:\n  a: 'b'\n  b: 'c' d\n", [][]string{{":4:3: ", "did not find expected key", "after a closing quote"}}},
+		{"key within a list", "trainingInput:\n  args:\n  - a\n  - b\n   c: d\n  - e\n", [][]string{{":5:5: ", "mapping values"}}},
+		{"entry without dash", "trainingInput:\n  args:\n    - a\n    - b\n    c: d\n", [][]string{{":5:5: ", "'-' indicator", "'- '"}}},
+		{"no colon", "jobId: a\nlabels\ntrainingInput: {}\n", [][]string{{":2:1: ", "could not find expected ':'", "name: value"}}},
+		{"quote not closed", "jobId: a\nlabels:\n  a: 'b'\n  c: \"d\n  e: f\n", [][]string{{":4:6: ", "close the quote"}}},
+		{"backslash", "trainingInput:\n  jobDir: \"C:\\data\\x\"\n", [][]string{{":2:14: ", "backslash twice"}}},
+		{"half a character", "{\"jobId\": \"\\ud83d\"}", [][]string{{":1:12: ", "the character itself"}}},
+		{"tag", "labels:\n  a: !b!c d\n", [][]string{{":2:6: ", "! begins a tag"}}},
+		{"text after the file's value", "{jobId: a} b\n", [][]string{{":1:1: ", "remove what follows"}}},
+		{"other YAML", "%YAML 2.0\n---\njobId: a\n", [][]string{{":1:1: ", "remove the line %YAML"}}},
+		{"key too long", "labels:\n  ? " + strings.Repeat("a", 1025) + "\n  : b\n", [][]string{{":2:5: labels: ", "the key is too long", "at most 1024 bytes"}}},
+		{"name of jobdrop's own options", "name: foo\n", [][]string{{":1:1: name: ", "remove it"}}},
+		{"duration with a fraction", "trainingInput: {scheduling: {maxWaitTime: 3600.5}}\n", [][]string{{":1:43: ", "3600.5s"}}},
+		{"duration as a clock", "trainingInput: {scheduling: {maxRunningTime: 1:30:00}}\n", [][]string{{":1:46: ", "5400s"}}},
+		{"duration as a clock with a fraction", "trainingInput: {scheduling: {maxRunningTime: 1:30:00.5}}\n", [][]string{{":1:46: ", "with the suffix s"}}},
+		{"runtime version of one number", "trainingInput: {runtimeVersion: 2}\n", [][]string{{":1:33: ", "both of its numbers", "'2.MINOR'"}}},
+		{"Python version of one number", "trainingInput: {pythonVersion: 3}\n", [][]string{{":1:32: ", "both of its numbers"}}},
 		{"unknown option", "jobdrop:\n  pakages: []\n", [][]string{{":2:3: jobdrop.pakages: ", "write packages"}}},
 		{"several", "trainingInput:\n  pythonVersion: 3.7\n  runtimeVersion: 2.1\n", [][]string{{":2:18: "}, {":3:19: "}}},
 	} {
@@ -458,6 +487,8 @@ func seeds() []string {
 		"trainingInput: &a {<<: *a, args: --x}", "labels: {1: a, ? [b] : c}", "a: &x [*x]", "*y",
 		"trainingInput:\n  runtimeVersion: 2.10\n  workerCount: 0x1F\n  args: [~, 5, !!binary aGk=]\n",
 		"--- a\n--- b\n", "? a\n: b\n", "jobId: |\n  a\n \u2028b: c\u0085\n", "%YAML 1.1\n---\njobId: a\n", "\ufeff\r\rjobId: 'é\r\n  ü'\r\n",
+		`{"a": "\/", "b": "\ud83d\ude00\\u\ud83d"}`, "# a\n%YAML 1.2\n---\njobId: a\n", "labels:\n  a.b[0].c: Ä\n  a.b.c: D\n",
+		"a: [b, 'c\n", "a: {b: c\n", "a: @b\n", "a: \"\\d\"\n", "a:\n    b: c\n  d: e\nf: g\n", "a:\n  - b\n  c: d\n", "a: !b!c d\n", "{a: b} c\n",
 	}
 }
 
@@ -550,6 +581,23 @@ func BenchmarkHostile(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				f, _ := Parse("job.yaml", data)
+				f.Check(nil)
+			}
+		})
+	}
+	var keys strings.Builder
+	keys.WriteString("labels:\n")
+	for i := range MaxSize / (maxKey + 10) {
+		fmt.Fprintf(&keys, "  %sa%d: B\n", strings.Repeat("a.", maxKey/2-4), i)
+	}
+	for _, bb := range []struct{ name, data string }{
+		{"long keys", keys.String()},
+		{"late fault", "a:\n" + strings.Repeat("    b: 1\n", maxSearched/9-1) + "  c: 1\n"},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				f, _ := Parse("job.yaml", []byte(bb.data))
 				f.Check(nil)
 			}
 		})

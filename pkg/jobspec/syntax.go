@@ -2,17 +2,19 @@ package jobspec
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/jobdrop/jobdrop/pkg/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -41,6 +43,7 @@ func load(data []byte, k *Kind) (*yaml.Node, *job.Violation) {
 			Remedy:   "save the file as UTF-8 text",
 		}
 	}
+	data = asYAML11(data)
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var root, next yaml.Node
 	err := decoder.Decode(&root)
@@ -77,57 +80,68 @@ func load(data []byte, k *Kind) (*yaml.Node, *job.Violation) {
 	return content(&root), nil
 }
 
-// The parser has no typed error: its text carries the line, and the name of an
-// unknown anchor without one.
-var (
-	errorLine   = regexp.MustCompile(`^yaml: line (\d+): (?s:(.*))$`)
-	errorAnchor = regexp.MustCompile(`^yaml: unknown anchor '(.*)' referenced$`)
-)
+// newerYAML is a directive at the file's head that the parser refuses, though it
+// reads what follows.
+var newerYAML = regexp.MustCompile(`^(?:[ \t]*(?:#[^\n]*)?\r?\n)*%YAML[ \t]+1\.[02-9]`)
 
-func syntaxFault(data []byte, err error, k *Kind) *job.Violation {
-	v := &job.Violation{
-		Rule:    "syntax",
-		Message: k.file + " is not valid YAML: " + strings.TrimPrefix(err.Error(), "yaml: "),
-		Remedy:  "check the indentation, the colons (each followed by a space) and the quotes up to this line",
+// asYAML11 mends what the parser refuses in good files of newer YAML, which has
+// all of JSON in it. Every value stays in its line and column.
+func asYAML11(data []byte) []byte {
+	if head := newerYAML.Find(data); head != nil {
+		data = slices.Clone(data)
+		data[len(head)-1] = '1'
 	}
-	lines := splitLines(data)
-	line := 1
-	if m := errorLine.FindStringSubmatch(err.Error()); m != nil {
-		line, _ = strconv.Atoi(m[1])
-		v.Message = k.file + " is not valid YAML: " + m[2]
-	} else if m := errorAnchor.FindStringSubmatch(err.Error()); m != nil {
-		v.Message = fmt.Sprintf("the alias *%s has no anchor", printable(text.Shorten(m[1], maxShown)))
-		v.Remedy = fmt.Sprintf("define the anchor before its use, with &%s, or put the text in quotes", printable(text.Shorten(m[1], maxShown)))
-		for i, text := range lines {
-			if strings.Contains(text, "*"+m[1]) {
-				line = i + 1
-				break
+	if bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) && jsonEscape.Match(data) && json.Valid(data) {
+		data = withoutJSONEscapes(data)
+	}
+	return data
+}
+
+// jsonEscape are the escapes of JSON that YAML 1.1 does not have: of a slash,
+// and of a character in two halves.
+var jsonEscape = regexp.MustCompile(`\\/|\\u[dD][89abAB]`)
+
+// withoutJSONEscapes writes them as YAML 1.1 does; spaces after the string make
+// up for the width.
+func withoutJSONEscapes(data []byte) []byte {
+	out := make([]byte, 0, len(data))
+	inString := false
+	for i := 0; i < len(data); {
+		switch {
+		case data[i] == '"':
+			out = append(out, '"')
+			i++
+			if inString = !inString; !inString && len(out) < i {
+				out = append(out, bytes.Repeat([]byte(" "), i-len(out))...)
 			}
+		case !inString || data[i] != '\\':
+			out = append(out, data[i])
+			i++
+		case data[i+1] == '/':
+			out = append(out, '/')
+			i += 2
+		default:
+			if r, ok := surrogates(data[i:]); ok {
+				out = fmt.Appendf(out, `\U%08X`, r)
+				i += len(`\uD83D\uDE00`)
+				continue
+			}
+			out = append(out, data[i:i+2]...)
+			i += 2
 		}
 	}
-	line = min(max(line, 1), max(len(lines), 1))
-	v.Position = job.Position{Line: line, Column: 1}
-	if len(lines) == 0 {
-		return v
+	return out
+}
+
+// surrogates reads a character escaped in two halves.
+func surrogates(data []byte) (rune, bool) {
+	if len(data) < 12 || data[1] != 'u' || data[6] != '\\' || data[7] != 'u' {
+		return 0, false
 	}
-	// A tab is invisible in an editor, and the parser's words for it are not
-	// helpful. It may blame the line before or after.
-	for i := max(0, line-2); i < min(len(lines), line+1); i++ {
-		indent := lines[i][:len(lines[i])-len(strings.TrimLeft(lines[i], " \t"))]
-		if tab := strings.IndexByte(indent, '\t'); tab >= 0 {
-			v.Position = job.Position{Line: i + 1, Column: tab + 1}
-			v.Message = "the line is indented with a tab, which YAML does not allow"
-			v.Remedy = "indent with spaces"
-			return v
-		}
-	}
-	text := lines[line-1]
-	v.Column = 1 + len(text) - len(strings.TrimLeft(text, " \t"))
-	v.Found = strings.TrimSpace(text)
-	if v.Found != "" {
-		v.Found = show(v.Found)
-	}
-	return v
+	high, err1 := strconv.ParseUint(string(data[2:6]), 16, 16)
+	low, err2 := strconv.ParseUint(string(data[8:12]), 16, 16)
+	r := utf16.DecodeRune(rune(high), rune(low))
+	return r, err1 == nil && err2 == nil && r != utf8.RuneError
 }
 
 // splitLines splits where the YAML parser does.
