@@ -94,6 +94,7 @@ func FuzzPolicy(f *testing.F) {
 			p := Policy{Project: "project", Inbox: "inbox", Trainer: "aiplatform", Rules: rules}.For(folder)
 			p.ApplyDefaults(file)
 			p.Waits()
+			p.Start(folder)
 			file.Check(p.Catalogue())
 			for _, v := range p.Check(file, r) {
 				if strings.Contains(v.Remedy, "comes from policy.yaml") {

@@ -50,7 +50,7 @@ func (p Policy) Catalogue() *jobspec.Catalogue { return p.Rules.catalogue }
 // zero.
 type Waits struct {
 	Settle                     *time.Duration
-	Incomplete, Expire         time.Duration
+	Incomplete, Expire, Submit time.Duration
 	Queued, Preparing, Running time.Duration
 }
 
@@ -62,7 +62,7 @@ func (p Policy) Waits() Waits {
 	}
 	from := p.Rules.Patience
 	w := Waits{
-		Incomplete: read(from.Incomplete), Expire: read(from.Expire),
+		Incomplete: read(from.Incomplete), Expire: read(from.Expire), Submit: read(from.Submit),
 		Queued: read(from.Stuck.Queued), Preparing: read(from.Stuck.Preparing), Running: read(from.Stuck.Running),
 	}
 	if from.Settle != "" {

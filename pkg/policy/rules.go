@@ -49,6 +49,9 @@ type Section struct {
 	Allow    Allow    `json:"allow"`
 	Limits   Limits   `json:"limits"`
 	Patience Patience `json:"patience"`
+	// Pause keeps jobs from being created; drops are accepted all the same, and
+	// wait. It is a pointer since a folder may be excepted.
+	Pause *bool `json:"pause"`
 }
 
 // Defaults are used where neither the job file nor its object's metadata say
@@ -93,7 +96,8 @@ type Allow struct {
 	PackageSources []string `json:"packageSources"`
 }
 
-// Limits are what one job may have at most; 0 and an empty text are no limit.
+// Limits are what one job may have at most, and how many there may be; 0 and an
+// empty text are no limit.
 type Limits struct {
 	// Replicas are those that run at the same time, the master among them:
 	// each of parallel trials has its own.
@@ -103,6 +107,11 @@ type Limits struct {
 	MaxRunningTime string `json:"maxRunningTime"`
 	// PackageBytes is the size of the drop's packages in all.
 	PackageBytes int64 `json:"packageBytes"`
+	// ActiveJobs are those without a verdict, JobsPerHour those created within
+	// an hour. All jobs of the folders that the section is for count together,
+	// also those for which a more specific one sets a limit of its own.
+	ActiveJobs  int64 `json:"activeJobs"`
+	JobsPerHour int64 `json:"jobsPerHour"`
 }
 
 // Patience is how long is waited, in seconds with the suffix s; an empty text is
@@ -114,6 +123,9 @@ type Patience struct {
 	Settle     string `json:"settle"`
 	Incomplete string `json:"incomplete"`
 	Expire     string `json:"expire"`
+	// Submit is how long the trainer is asked for the job of an accepted drop
+	// that it does not take, from when it may be asked first.
+	Submit string `json:"submit"`
 	// Stuck is how long a job may stay in a state before that is reported.
 	Stuck Stuck `json:"stuck"`
 }
@@ -127,7 +139,7 @@ type Stuck struct {
 
 var kind = jobspec.NewKind[document]("the policy", "a policy", "write {} for a policy without rules, or remove the file", func(field string) bool {
 	switch field[strings.LastIndexByte(field, '.')+1:] {
-	case "maxRunningTime", "settle", "incomplete", "expire", "queued", "preparing", "running":
+	case "maxRunningTime", "settle", "incomplete", "expire", "submit", "queued", "preparing", "running":
 		return true
 	}
 	return false
@@ -163,6 +175,7 @@ func (r Rules) forFolder(folder string) Rules {
 		return r
 	}
 	out := Rules{file: r.file, catalogue: r.catalogue, from: map[string]string{}}
+	out.Prefixes = r.Prefixes
 	type layer struct {
 		section     Section
 		at          string

@@ -79,9 +79,13 @@ func descriptions(t *testing.T) map[string]schematest.Described {
 		"Limits.maxRunningTime": {Text: "Seconds that a job may run, with the suffix s. A job that says nothing gets it.", More: duration("86400s")},
 		"Limits.packageBytes":   {Text: "Size of a drop's packages in all.", More: object{"minimum": 1, "examples": []int{100 << 20}}},
 
+		"Limits.activeJobs":  {Text: "Jobs of these folders without a verdict, all together. More wait for their turn.", More: object{"minimum": 1, "examples": []int{8}}},
+		"Limits.jobsPerHour": {Text: "Jobs of these folders created within an hour, all together. More wait for their turn.", More: object{"minimum": 1, "examples": []int{20}}},
+
 		"Patience.settle":     {Text: "How long a folder that ran before is given for its new package.", More: duration("60s")},
 		"Patience.incomplete": {Text: "When missing packages are reported.", More: duration("600s")},
 		"Patience.expire":     {Text: "When a drop that lacks packages is given up.", More: duration("86400s")},
+		"Patience.submit":     {Text: "How long the trainer is asked for the job of an accepted drop that it does not take.", More: duration("86400s")},
 		"Patience.stuck":      {Text: "How long a job may stay in a state before that is reported."},
 		"Stuck.queued":        {Text: "Seconds in the trainer's queue, with the suffix s.", More: duration("7200s")},
 		"Stuck.preparing":     {Text: "Seconds of preparation, with the suffix s.", More: duration("1800s")},
@@ -111,7 +115,8 @@ func descriptions(t *testing.T) map[string]schematest.Described {
 	for _, where := range []string{"document.", "Prefix."} {
 		all[where+"defaults"] = schematest.Described{Text: "Values for jobs that say nothing themselves. The lists of allow do not bind them."}
 		all[where+"allow"] = schematest.Described{Text: "Lists of patterns. A list that is there allows nothing else, an empty one nothing."}
-		all[where+"limits"] = schematest.Described{Text: "What one job may have at most; a missing one is no limit."}
+		all[where+"limits"] = schematest.Described{Text: "What one job may have at most, and how many there may be; a missing one is no limit."}
+		all[where+"pause"] = schematest.Described{Text: "No job is created; drops are accepted all the same, and wait."}
 		all[where+"patience"] = schematest.Described{Text: "How long jobdrop waits; a missing one is the installation's own setting."}
 	}
 	return all
@@ -168,7 +173,7 @@ func TestSchemaAccepts(t *testing.T) {
 func TestSchemaRefuses(t *testing.T) {
 	validate := validator(t)
 	for _, data := range []string{
-		"[]", "allow", "alow: {}", "pause: true", "defaults: {zone: a}", "allow: {region: a}", "limits: {cpus: 1}", "patience: {stuck: {done: 1s}}", "prefixes: [{match: a, prefixes: []}]", "catalogue: {zones: []}",
+		"[]", "allow", "alow: {}", "stop: true", "pause: maybe", "limits: {activeJobs: 0}", "patience: {submit: 1h}", "defaults: {zone: a}", "allow: {region: a}", "limits: {cpus: 1}", "patience: {stuck: {done: 1s}}", "prefixes: [{match: a, prefixes: []}]", "catalogue: {zones: []}",
 		"defaults: []", "defaults: {region: [us-east1]}", "defaults: {runtimeVersion: 2.10}", "defaults: {labels: [a]}", "defaults: {labels: {A: b}}", "defaults: {labels: {jobdrop-a: b}}", "defaults: {maxRunningTime: 1h}", "defaults: {maxRunningTime: 3600}", "defaults: {serviceAccount: me}", "defaults: {network: default}",
 		"allow: [a]", "allow: {regions: {a: b}}", "allow: {regions: [1]}", "allow: {regions: ['']}", "allow: {regions: [null]}", "allow: {regions: null}", "allow: {jobDirs: [bucket]}", "allow: {packageSources: [/a]}", "allow: {images: ['https://gcr.io/a/b']}",
 		"limits: {replicas: 0}", "limits: {replicas: many}", "limits: {replicas: 1.5}", "limits: {packageBytes: -1}", "limits: {maxRunningTime: ''}",

@@ -276,9 +276,9 @@ func (c *checker) limits(l *Limits, d *Defaults, at string) {
 	for _, f := range [...]struct {
 		name string
 		n    int64
-	}{{"replicas", l.Replicas}, {"packageBytes", l.PackageBytes}} {
+	}{{"replicas", l.Replicas}, {"packageBytes", l.PackageBytes}, {"activeJobs", l.ActiveJobs}, {"jobsPerHour", l.JobsPerHour}} {
 		if name := at + "limits." + f.name; c.file.Given(name) && f.n < 1 {
-			c.fail(name, job.Violation{Rule: "policy-limit", Message: "the limit leaves room for no job", Allowed: "1 or more", Remedy: "write a number from 1, or remove the line for no limit"})
+			c.fail(name, job.Violation{Rule: "policy-limit", Message: "the limit leaves room for no job", Allowed: "1 or more", Remedy: "write a number from 1, or remove the line for no limit; pause: true stops all jobs"})
 		}
 	}
 	limit, ok := c.duration(at+"limits.maxRunningTime", l.MaxRunningTime, time.Second)
@@ -324,6 +324,7 @@ func (c *checker) patience(p *Patience, at string) {
 			Allowed: "at least incomplete, " + p.Incomplete, Remedy: "raise expire, or lower incomplete",
 		})
 	}
+	c.duration(at+"submit", p.Submit, time.Second)
 	c.duration(at+"stuck.queued", p.Stuck.Queued, time.Second)
 	c.duration(at+"stuck.preparing", p.Stuck.Preparing, time.Second)
 	c.duration(at+"stuck.running", p.Stuck.Running, time.Second)
