@@ -34,6 +34,7 @@ type Config struct {
 	Settle          time.Duration
 	Incomplete      time.Duration
 	Expire          time.Duration
+	SubmitWithin    time.Duration
 	LogLevel        slog.Level
 }
 
@@ -106,6 +107,8 @@ func Variables() []Variable {
 			set: duration(func(c *Config) *time.Duration { return &c.Incomplete })},
 		{Name: "JOBDROP_EXPIRE_AFTER", Default: "24h", Meaning: "when an incomplete drop is given up",
 			set: duration(func(c *Config) *time.Duration { return &c.Expire })},
+		{Name: "JOBDROP_SUBMIT_WITHIN", Default: "24h", Meaning: "how long the trainer is asked for the job of an accepted drop that it does not take; `0s` is for ever",
+			set: duration(func(c *Config) *time.Duration { return &c.SubmitWithin })},
 		{Name: "JOBDROP_LOG_LEVEL", Default: "INFO", Meaning: "`DEBUG`, `INFO`, `WARN` or `ERROR`",
 			set: func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
 		{Name: "STORAGE_EMULATOR_HOST", Meaning: "Cloud Storage emulator, as host:port or URL",

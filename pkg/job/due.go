@@ -22,6 +22,8 @@ func (r Record) Due() time.Time {
 	case Accepted:
 		if r.Creating != nil {
 			consider(r.Creating.Until)
+		} else {
+			consider(r.NextTry)
 		}
 	case Submitted:
 		consider(r.Deadlines.Wait)

@@ -33,6 +33,13 @@ type Entry struct {
 	State           State
 	TrainerState    TrainerState
 	JobID           string
+	// Waits says what an accepted attempt waits for in the queue; empty where
+	// it is not there.
+	Waits string
+	// Accepted and Created are when the attempt was accepted and its job
+	// created, SubmitBy is when the trainer is no longer asked; zero where that
+	// did not happen yet.
+	Accepted, Created, SubmitBy time.Time
 	// Due is when the attempt needs a look though nothing happens.
 	Due time.Time
 	// Published is the sequence number of the last event published, Sequence
@@ -47,11 +54,32 @@ type Entry struct {
 
 // NewEntry gives the index entry of a record.
 func NewEntry(s Stored) Entry {
-	return Entry{
+	e := Entry{
 		Attempt: s.Attempt, Bucket: s.Drop.Bucket, JobFile: s.Drop.JobFile.Name,
 		State: s.State, TrainerState: s.Job.State, JobID: s.Job.ID,
+		Accepted: s.Times.Accepted, Created: s.Times.Created, SubmitBy: s.Deadlines.Submit,
 		Due: s.Due(), Published: s.Published, Sequence: s.Sequence, Revision: s.Revision,
 	}
+	if s.Queued {
+		e.Waits = s.Reason
+	}
+	return e
+}
+
+// Turn is the leave that was given to one attempt of a folder with a limit on
+// jobs.
+type Turn struct {
+	Attempt string    `json:"attempt"`
+	Folder  string    `json:"folder"`
+	At      time.Time `json:"at"`
+}
+
+// Turns are those that were given, in their order: of attempts that have no
+// verdict yet, and of the last hour.
+type Turns struct {
+	Given []Turn `json:"given"`
+	// Generation is that of the ledger's note; 0 where there is none.
+	Generation int64 `json:"-"`
 }
 
 // Told tells whether, as far as the index knows, nothing is left to tell of the

@@ -7,8 +7,9 @@ import (
 )
 
 // RecordVersion is the form of the records that this code writes. A revision
-// refuses to rewrite a newer one's record.
-const RecordVersion = 1
+// refuses to rewrite a newer one's record: it would drop what it does not know.
+// Form 2 added the queue and the tries.
+const RecordVersion = 2
 
 // State is where an attempt stands.
 type State string
@@ -97,6 +98,16 @@ type Record struct {
 	// UnknownUntil is set where a create was asked for and its outcome never
 	// learnt: a job may be there, and until then it may still appear.
 	UnknownUntil time.Time `json:"unknownUntil,omitzero"`
+	// Queued tells that an accepted attempt waits for its turn: for the
+	// operator's pause or limits, or for the trainer's quota. Reason says which.
+	Queued bool `json:"queued,omitempty"`
+	// SubmitWithin is how long the trainer is asked for the job, as text in
+	// seconds; empty is for ever.
+	SubmitWithin string `json:"submitWithin,omitempty"`
+	// Tries counts the times that the trainer was asked in vain; NextTry is
+	// when it may be asked again.
+	Tries   int       `json:"tries,omitempty"`
+	NextTry time.Time `json:"nextTry,omitzero"`
 	// CancelRequested says that jobdrop itself asked for a cancel, and why.
 	CancelRequested *CancelRequest `json:"cancelRequested,omitempty"`
 	// Absent counts direct looks that found no job, since Since.
@@ -234,6 +245,9 @@ type Deadlines struct {
 	// Incomplete is when an incomplete drop is reported, Expires when it ends.
 	Incomplete time.Time `json:"incomplete,omitzero"`
 	Expires    time.Time `json:"expires,omitzero"`
+	// Submit is when the trainer is no longer asked for the job: set when it is
+	// asked first, or may be.
+	Submit time.Time `json:"submit,omitzero"`
 	// Wait is when a job that does not run yet is cancelled by the trainer
 	// (scheduling.maxWaitTime from its creation), Run when one that runs is
 	// (scheduling.maxRunningTime from its first start).

@@ -3,6 +3,7 @@ package job
 import (
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"time"
 )
@@ -82,7 +83,7 @@ func (r *Record) emit(t EventType, now time.Time) {
 // conclude gives the verdict.
 func (r *Record) conclude(s State, t EventType, now time.Time) {
 	r.State = s
-	r.Creating = nil
+	r.Creating, r.Queued, r.NextTry = nil, false, time.Time{}
 	r.Times.Concluded = now
 	r.emit(t, now)
 }
@@ -192,7 +193,7 @@ func (o Withdraw) apply(r *Record, now time.Time) error {
 }
 
 // Accept says that the drop is checked, allowed and staged, and claims the
-// right to create its job.
+// right to create its job; or that the attempt has to wait for its turn.
 type Accept struct {
 	Spec     Spec
 	Receipt  Receipt
@@ -200,6 +201,10 @@ type Accept struct {
 	Notify   []string
 	Warnings []Violation
 	Claim    Claim
+	// Waits says what the attempt waits for. It gets no claim then.
+	Waits string
+	// SubmitWithin is how long the trainer is asked; 0 is for ever.
+	SubmitWithin time.Duration
 }
 
 func (o Accept) apply(r *Record, now time.Time) error {
@@ -211,23 +216,48 @@ func (o Accept) apply(r *Record, now time.Time) error {
 	r.Spec, r.Trainer, r.Notify, r.Violations = &o.Spec, o.Trainer, o.Notify, o.Warnings
 	r.Job = JobInfo{ID: o.Spec.JobID, Trainer: o.Trainer, Labels: o.Spec.Labels, Summary: Summarize(&o.Spec)}
 	r.Times.Accepted = now
-	r.Creating = &o.Claim
+	if o.SubmitWithin > 0 {
+		r.SubmitWithin = FormatDuration(o.SubmitWithin)
+	}
+	if o.Waits != "" {
+		r.Queued, r.Reason = true, Shorten(o.Waits, summaryText)
+	} else {
+		r.Creating = &o.Claim
+		r.Deadlines.Submit = r.submitDeadline(now)
+	}
 	r.emit(DropAccepted, now)
 	return nil
 }
 
+func (r *Record) submitDeadline(now time.Time) time.Time {
+	within, err := ParseDuration(r.SubmitWithin)
+	if err != nil {
+		return time.Time{} // none
+	}
+	return now.Add(within)
+}
+
 // TakeClaim takes the right to create the job of an accepted attempt. It is
-// refused while another's claim holds.
+// refused while another's claim holds and before the next try is due.
 type TakeClaim struct {
 	Claim Claim
+	// Turn tells that it is the attempt's turn. Without it one that is queued
+	// is not claimed.
+	Turn bool
 }
 
 func (o TakeClaim) apply(r *Record, now time.Time) error {
-	if r.State != Accepted || !r.Claimable(now) {
+	if !r.Claimable(now) && !(o.Turn && r.Startable(now)) {
 		return errNothingNew
 	}
 	if r.Creating != nil { // whoever held the claim before may have asked, and died
 		r.doubt(now)
+	}
+	if r.Queued {
+		r.Queued, r.Reason = false, ""
+	}
+	if r.Deadlines.Submit.IsZero() {
+		r.Deadlines.Submit = r.submitDeadline(now)
 	}
 	r.Creating = &o.Claim
 	return nil
@@ -250,16 +280,55 @@ func (r Record) Doubtful(now time.Time) (had, mayHave bool) {
 	return !r.UnknownUntil.IsZero(), now.Before(r.UnknownUntil)
 }
 
-// Claimable tells whether the record may be claimed for a create.
+// Claimable tells whether the record may be claimed for a create by whoever sees
+// it.
 func (r Record) Claimable(now time.Time) bool {
-	return r.State == Accepted && (r.Creating == nil || !now.Before(r.Creating.Until))
+	return r.State == Accepted && !r.Queued && (r.Creating == nil || !now.Before(r.Creating.Until)) && !now.Before(r.NextTry)
 }
 
-// Postpone gives a claim back: the trainer could not take the job now, for the
+// Startable tells whether the record is queued and may be claimed when it is its
+// turn.
+func (r Record) Startable(now time.Time) bool {
+	return r.State == Accepted && r.Queued && !now.Before(r.NextTry)
+}
+
+// Overdue tells whether the time is over in which the trainer is asked for the
+// job.
+func (r Record) Overdue(now time.Time) bool {
+	return r.State == Accepted && !r.Deadlines.Submit.IsZero() && !now.Before(r.Deadlines.Submit)
+}
+
+// WaitsForQuota is the reason of an attempt whose job the trainer has no room for.
+const WaitsForQuota = "waiting for the trainer's quota"
+
+// Wait puts an accepted attempt into the queue, or says anew what it waits for
+// there.
+type Wait struct {
+	Reason string
+}
+
+func (o Wait) apply(r *Record, now time.Time) error {
+	o.Reason = Shorten(o.Reason, summaryText)
+	if r.State != Accepted || !r.Queued && !r.Claimable(now) || r.Queued && r.Reason == o.Reason {
+		return errNothingNew
+	}
+	if r.Creating != nil {
+		r.doubt(now)
+	}
+	r.Queued, r.Reason, r.Creating = true, o.Reason, nil
+	return nil
+}
+
+// Postpone gives a claim back: there is no job yet, as far as is known, for the
 // reason given.
 type Postpone struct {
+	// Nonce is that of the claim.
 	Nonce  string
 	Reason string
+	// Failure is what the trainer answered; nil where it was not asked.
+	Failure *Failure
+	// Quota tells that the trainer has no room: the attempt waits for its turn.
+	Quota bool
 	// Unknown tells that the create may have had an effect all the same.
 	Unknown bool
 }
@@ -272,6 +341,68 @@ func (o Postpone) apply(r *Record, now time.Time) error {
 		r.doubt(now)
 	}
 	r.Creating, r.Reason = nil, Shorten(o.Reason, summaryText)
+	if o.Failure == nil {
+		return nil
+	}
+	failure := *o.Failure
+	failure.Message, failure.Retryable = Shorten(failure.Message, summaryText), true
+	r.Error = &failure
+	r.Tries++
+	if r.Overdue(now) && r.UnknownUntil.IsZero() {
+		r.giveUp(now)
+		return nil
+	}
+	r.Queued = o.Quota
+	r.NextTry = now.Add(backoff(r.Attempt, r.Tries))
+	if end := r.Deadlines.Submit; end.After(now) && end.Before(r.NextTry) {
+		r.NextTry = end
+	}
+	return nil
+}
+
+// giveUp ends an attempt whose job the trainer did not take in time. No job of it
+// is there.
+func (r *Record) giveUp(now time.Time) {
+	r.Reason = "the trainer did not take the job within " + r.SubmitWithin
+	r.conclude(Rejected, DropRejected, now)
+}
+
+// Bounds of the time between two tries. Ticks come about once a minute; a trainer
+// that is down for hours is asked every few minutes.
+const (
+	firstBackoff   = 5 * time.Second
+	longestBackoff = 5 * time.Minute
+)
+
+// backoff gives the time until the next try after so many: twice as long after
+// each, less up to a half, by which attempts that failed together are spread. It
+// depends on the arguments alone, so every worker comes to the same.
+func backoff(attempt string, tries int) time.Duration {
+	d := longestBackoff
+	if doublings := tries - 1; doublings < 6 {
+		d = min(firstBackoff<<doublings, d)
+	}
+	h := fnv.New32a()
+	fmt.Fprintf(h, "%s %d", attempt, tries)
+	return d/2 + time.Duration(float64(d/2)*float64(h.Sum32())/(1<<32))
+}
+
+// GiveUp says that a direct look, after the time for submits, found no job of the
+// attempt, and that none can appear any more.
+type GiveUp struct {
+	// Nonce is that of the claim under which was looked: so nobody created
+	// meanwhile.
+	Nonce string
+}
+
+func (o GiveUp) apply(r *Record, now time.Time) error {
+	if !r.Overdue(now) || now.Before(r.UnknownUntil) || r.Creating == nil || r.Creating.Nonce != o.Nonce {
+		return errNothingNew
+	}
+	if r.Error == nil { // whoever asked died
+		r.Error = &Failure{Message: "the trainer's answer was never learnt", Retryable: true}
+	}
+	r.giveUp(now)
 	return nil
 }
 
@@ -289,7 +420,7 @@ func (o Refuse) apply(r *Record, now time.Time) error {
 		return errNothingNew
 	}
 	o.Failure.Message = Shorten(o.Failure.Message, trainerText)
-	r.Reason, r.Error = "the trainer refused the job", &o.Failure
+	r.Reason, r.Error, r.Deadlines = "the trainer refused the job", &o.Failure, Deadlines{}
 	r.Violations = append(slices.Clone(r.Violations), o.Violations...)
 	r.conclude(Rejected, DropRejected, now)
 	return nil
@@ -314,6 +445,7 @@ func (o Look) apply(r *Record, now time.Time) error {
 	before := *r
 	if r.State == Accepted {
 		r.State, r.Reason, r.Creating = Submitted, "", nil
+		r.Queued, r.NextTry, r.UnknownUntil, r.Error, r.Deadlines.Submit = false, time.Time{}, time.Time{}, nil, time.Time{}
 		r.Job.ResourceName, r.Links = o.ResourceName, o.Links
 		r.Times.Created = o.Created
 		r.Deadlines.Wait = r.waitDeadline()

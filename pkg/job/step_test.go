@@ -318,7 +318,9 @@ func TestStepProperties(t *testing.T) {
 			observations := []Observation{
 				Incomplete{Missing: []string{"a"}, ReportAfter: time.Minute, ExpireAfter: time.Hour},
 				Hold{Until: at(now + time.Minute)}, accept(&Scheduling{MaxWaitTime: "1800s"}), Reject{Reason: "x"}, Withdraw{Reason: "x"},
-				TakeClaim{Claim{Until: at(now + time.Minute), Nonce: fmt.Sprint(now)}}, Refuse{Nonce: "n1"}, NotFound{},
+				TakeClaim{Claim: Claim{Until: at(now + time.Minute), Nonce: fmt.Sprint(now)}, Turn: random.IntN(2) == 0}, Refuse{Nonce: "n1"}, NotFound{},
+				Postpone{Nonce: "n1", Reason: "x", Failure: &Failure{Message: "x"}, Quota: random.IntN(2) == 0, Unknown: random.IntN(2) == 0},
+				Wait{Reason: "x"}, GiveUp{Nonce: "n1"},
 				look(s, 0, started, ended), look(s, 0, started, ended), look(s, 0, started, ended),
 			}
 			published := int64(random.IntN(int(r.Sequence) + 1))

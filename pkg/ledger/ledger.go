@@ -6,12 +6,14 @@
 //	open/<key>           the index entry of an attempt without a verdict: a hint
 //	folders/<key>.json   the newest attempt of a folder, and the one before it
 //	jobs/<jobID>.json    the attempt that owns a job ID
+//	turns.json           whose turn it was, where the number of jobs is limited
 //	parked/<key>.json    what could not even be decoded
 //
 // An index entry is written before its record and deleted only when the record
 // is terminal and told, so nothing that a crash leaves is invisible to a tick.
 // One object name takes about one write a second; every name here belongs to
-// one attempt, folder or job.
+// one attempt, folder or job, but for turns.json, which only ticks write, once
+// each.
 package ledger
 
 import (
@@ -172,10 +174,20 @@ func metadata(e job.Entry) map[string]string {
 		"revision":  strconv.FormatInt(e.Revision, 10),
 		"status":    fmt.Sprintf("%d %d", e.Status[0], e.Status[1]),
 	}
-	if !e.Due.IsZero() {
-		m["due"] = e.Due.UTC().Format(time.RFC3339Nano)
+	if e.Waits != "" {
+		m["waits"] = e.Waits
+	}
+	for name, t := range times(&e) {
+		if !t.IsZero() {
+			m[name] = t.UTC().Format(time.RFC3339Nano)
+		}
 	}
 	return m
+}
+
+// times names the times of an entry.
+func times(e *job.Entry) map[string]*time.Time {
+	return map[string]*time.Time{"due": &e.Due, "accepted": &e.Accepted, "created": &e.Created, "submit-by": &e.SubmitBy}
 }
 
 // parseEntry never fails: an entry that is damaged in part only costs a read of
@@ -190,7 +202,10 @@ func parseEntry(attempt string, m map[string]string) job.Entry {
 		State: job.State(m["state"]), TrainerState: job.TrainerState(m["trainer"]), JobID: m["job-id"],
 		Published: number(m["published"]), Sequence: number(m["sequence"]), Revision: number(m["revision"]),
 	}
-	e.Due, _ = time.Parse(time.RFC3339Nano, m["due"])
+	e.Waits = m["waits"]
+	for name, t := range times(&e) {
+		*t, _ = time.Parse(time.RFC3339Nano, m[name])
+	}
 	first, second, _ := strings.Cut(m["status"], " ")
 	e.Status = [2]int64{number(first), number(second)}
 	return e
@@ -252,6 +267,35 @@ func (l *Ledger) ClaimID(ctx context.Context, jobID string, own job.Owner) (owne
 // told of it. Where a third was faster it gives [job.ErrStale].
 func (l *Ledger) TakeID(ctx context.Context, jobID string, from, own job.Owner) error {
 	return l.write(ctx, "jobs/"+jobID+".json", own, from.Generation)
+}
+
+const turnsName = "turns.json"
+
+// turnsLimit bounds the read of the turns: ten thousand with folders of usual
+// names take two megabytes.
+const turnsLimit = 16 << 20
+
+// Turns reads the turns that were given. Where none ever was they are empty.
+func (l *Ledger) Turns(ctx context.Context) (job.Turns, error) {
+	var t job.Turns
+	data, generation, err := l.store.Read(ctx, l.bucket, turnsName, 0, turnsLimit)
+	if errors.Is(err, job.ErrNotFound) {
+		return t, nil
+	}
+	if err != nil {
+		return t, err
+	}
+	if err := json.Unmarshal(data, &t); err != nil {
+		return t, fmt.Errorf("read gs://%s/%s: %w", l.bucket, turnsName, err)
+	}
+	t.Generation = generation
+	return t, nil
+}
+
+// GiveTurns writes turns in the place of those that were read at t.Generation.
+// Where another was faster it gives [job.ErrStale].
+func (l *Ledger) GiveTurns(ctx context.Context, t job.Turns) error {
+	return l.write(ctx, turnsName, t, t.Generation)
 }
 
 // Park keeps a message that could not be decoded, for people to look at.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/jobdrop/jobdrop/pkg/inspect"
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -56,7 +57,7 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored job.Stored) (
 		return job.Hold{Until: until}, nil
 	}
 	r.Violations = append(r.Violations, s.farOutput(ctx, r)...)
-	return s.accept(ctx, stored, r)
+	return s.accept(ctx, stored, r, waits(p.Start(d.Folder)), patience.Submit)
 }
 
 // under gives the patience that a policy leaves.
@@ -65,6 +66,7 @@ func (p Patience) under(w policy.Waits) Patience {
 		p.Settle = *w.Settle
 	}
 	p.Expire = cmp.Or(w.Expire, p.Expire)
+	p.Submit = cmp.Or(w.Submit, p.Submit)
 	p.Incomplete = min(cmp.Or(w.Incomplete, p.Incomplete), p.Expire)
 	return p
 }
@@ -102,8 +104,9 @@ func stale(r job.Resolution, before job.Seen) bool {
 	return before.Attempt != "" && !r.Pinned && len(r.Packages) > 0 && !job.Newest(r.Packages).After(before.Created)
 }
 
-// accept stages the packages and claims the job ID.
-func (s *Submitter) accept(ctx context.Context, stored job.Stored, r inspect.Result) (job.Observation, error) {
+// accept stages the packages and claims the job ID. wait, where given, is what the
+// attempt waits for.
+func (s *Submitter) accept(ctx context.Context, stored job.Stored, r inspect.Result, wait string, within time.Duration) (job.Observation, error) {
 	packages := r.Resolution.All()
 	content, err := job.Content(r.Spec, packages)
 	if err != nil {
@@ -124,10 +127,14 @@ func (s *Submitter) accept(ctx context.Context, stored job.Stored, r inspect.Res
 	input.PackageURIs = receipt.Staged
 	spec.TrainingInput = &input
 	spec.Labels = job.Labels(spec.Labels, s.Instance, stored.Attempt, content)
-	return job.Accept{
+	accepted := job.Accept{
 		Spec: spec, Receipt: receipt, Trainer: s.trainer.Name(), Notify: r.Options.Notify,
-		Warnings: r.Violations, Claim: s.claim(),
-	}, nil
+		Warnings: r.Violations, Waits: wait, SubmitWithin: within,
+	}
+	if wait == "" {
+		accepted.Claim = s.claim()
+	}
+	return accepted, nil
 }
 
 // stage copies the packages from the generations that were checked to names that

@@ -38,14 +38,17 @@ type records interface {
 	Apply(ctx context.Context, s job.Stored, o job.Observation, now time.Time) (after job.Stored, applied bool, err error)
 	Open(ctx context.Context, e job.Entry) error
 	Entry(ctx context.Context, attempt string) (job.Entry, error)
+	Entries(ctx context.Context, page func([]job.Entry) error) error
+	Turns(ctx context.Context) (job.Turns, error)
+	GiveTurns(ctx context.Context, t job.Turns) error
 	Succeed(ctx context.Context, jobFile job.Object) (before job.Seen, superseded bool, err error)
 	ClaimID(ctx context.Context, jobID string, own job.Owner) (owner job.Owner, claimed bool, err error)
 	TakeID(ctx context.Context, jobID string, from, own job.Owner) error
 }
 
 // trainer creates jobs. A create may take the time of two calls. Its errors are
-// [*job.ConflictError], [*job.RefusedError] and [job.ErrQuota]; any other leaves
-// the outcome unknown.
+// [*job.ConflictError], [*job.RefusedError], [job.ErrQuota] and [job.ErrNotFound]
+// (there is nothing that would take it); any other leaves the outcome unknown.
 type trainer interface {
 	Name() string
 	Create(ctx context.Context, spec job.Spec) (job.Look, error)
@@ -85,6 +88,9 @@ type Patience struct {
 	// Incomplete is when missing packages are reported, Expire when the
 	// drop is given up, counted likewise.
 	Incomplete, Expire time.Duration
+	// Submit is how long the trainer is asked for a job, counted from when it
+	// may be asked first; 0 is for ever.
+	Submit time.Duration
 }
 
 // Submitter is safe for concurrent use, in one process and in many.
@@ -260,16 +266,17 @@ func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object)
 	if err != nil {
 		return err
 	}
-	return s.apply(ctx, stored, e, observation)
+	_, err = s.apply(ctx, stored, e, observation)
+	return err
 }
 
-// apply takes an observation into the record, and does what follows from it.
-// Where another worker's decision stands already, what follows is that worker's
-// to do, or the next tick's.
-func (s *Submitter) apply(ctx context.Context, stored job.Stored, e job.Entry, o job.Observation) error {
+// apply takes an observation into the record, and does what follows from it. It
+// gives the record as it stands then. Where another worker's decision stands
+// already, what follows is that worker's to do, or the next tick's.
+func (s *Submitter) apply(ctx context.Context, stored job.Stored, e job.Entry, o job.Observation) (job.Stored, error) {
 	stored, applied, err := s.records.Apply(ctx, stored, o, s.Now())
 	if err != nil || !applied {
-		return err
+		return stored, err
 	}
 	s.log(ctx, stored)
 	var failed error
@@ -278,96 +285,159 @@ func (s *Submitter) apply(ctx context.Context, stored job.Stored, e job.Entry, o
 		// is left of it must outlast the calls, or another may begin before
 		// they end.
 		if left := stored.Creating.Until.Sub(s.Now()); left >= 2*s.CallTime {
-			stored, failed = s.create(ctx, stored)
+			stored, failed = s.create(ctx, stored, left)
 		} else {
 			back := job.Postpone{Nonce: stored.Creating.Nonce, Reason: "the claim was nearly over: to be asked again"}
 			stored, _, failed = s.records.Apply(ctx, stored, back, s.Now())
 		}
 	}
 	// Also where the create failed: the attempt was accepted all the same.
-	return errors.Join(failed, s.teller.Tell(ctx, stored, e))
+	return stored, errors.Join(failed, s.teller.Tell(ctx, stored, e))
 }
 
 // advance goes on with a decided attempt: it takes the claim on an accepted one
 // where it is free, and tells what is untold.
 func (s *Submitter) advance(ctx context.Context, stored job.Stored, e job.Entry) error {
-	if stored.Claimable(s.Now()) {
-		return s.apply(ctx, stored, e, job.TakeClaim{Claim: s.claim()})
+	o, err := s.next(ctx, stored)
+	if err == nil && o != nil {
+		_, err = s.apply(ctx, stored, e, o)
+		return err
 	}
-	return s.teller.Tell(ctx, stored, e)
+	return errors.Join(err, s.teller.Tell(ctx, stored, e))
 }
 
-// create asks the trainer for the job, under the claim that the record holds.
-func (s *Submitter) create(ctx context.Context, stored job.Stored) (job.Stored, error) {
-	look, err := s.ask(ctx, stored)
-	var (
-		observation job.Observation = look
-		conflict    *job.ConflictError
-		refused     *job.RefusedError
-		failed      error
-	)
-	switch {
-	case err == nil:
-	case errors.As(err, &conflict):
-		observation = job.Refuse{
-			Nonce:      stored.Creating.Nonce,
-			Failure:    job.Failure{Code: "ALREADY_EXISTS", Message: conflict.Error()},
-			Violations: []job.Violation{jobIDTaken(stored.Record, "a job at the trainer that this attempt did not make, in state "+string(conflict.Found.State))},
+// next gives what is to be observed of a decided attempt, if anything.
+func (s *Submitter) next(ctx context.Context, stored job.Stored) (job.Observation, error) {
+	claimable := stored.Claimable(s.Now())
+	var start policy.Start
+	if claimable {
+		p, err := s.Policy(ctx)
+		if err != nil {
+			return nil, err
 		}
-	case errors.As(err, &refused):
-		for i := range refused.Fields {
-			refused.Fields[i].File = stored.Drop.JobFile.Base()
-		}
-		observation = job.Refuse{Nonce: stored.Creating.Nonce, Failure: job.Failure{Code: refused.Code, Message: refused.Message}, Violations: refused.Fields}
-	case errors.Is(err, errTooEarly):
-		observation = job.Postpone{Nonce: stored.Creating.Nonce, Reason: err.Error()}
-	case errors.Is(err, job.ErrQuota):
-		observation = job.Postpone{Nonce: stored.Creating.Nonce, Reason: "waiting for the trainer's quota: " + err.Error()}
-	default:
-		// The outcome is unknown. The trainer takes our ID, so whoever asks
-		// again finds the job that this call may have made.
-		observation = job.Postpone{Nonce: stored.Creating.Nonce, Reason: "the trainer did not answer: " + err.Error(), Unknown: true}
-		failed = err
+		start = p.Start(stored.Drop.Prefix)
 	}
+	doubtful, _ := stored.Doubtful(s.Now())
+	switch {
+	case claimable && !start.Paused:
+		return job.TakeClaim{Claim: s.claim()}, nil
+	case claimable && (doubtful || stored.Creating != nil), stored.State == job.Accepted && stored.Queued && doubtful:
+		// Nobody creates now. The job of an earlier create may be there.
+		look, err := s.trainer.Get(ctx, stored.Spec.JobID)
+		switch {
+		case err == nil && job.SameOwner(look.Labels, stored.Spec.Labels):
+			return look, nil
+		case err != nil && !errors.Is(err, job.ErrNotFound):
+			return nil, err
+		}
+	}
+	if claimable {
+		return job.Wait{Reason: paused}, nil
+	}
+	return nil, nil
+}
+
+// create asks the trainer for the job, under the claim that the record holds for
+// the time that is left of it. That the trainer does not take it is no error:
+// the record tells, and ticks ask again.
+func (s *Submitter) create(ctx context.Context, stored job.Stored, left time.Duration) (job.Stored, error) {
+	// A worker that was stopped, and goes on after its claim, makes no call.
+	asking, cancel := context.WithTimeout(ctx, left)
+	observation := s.ask(asking, stored)
+	cancel()
 	after, _, err := s.records.Apply(ctx, stored, observation, s.Now())
 	if err != nil {
-		return stored, errors.Join(failed, err)
+		return stored, err
+	}
+	if after.State == job.Accepted && after.Error != nil {
+		s.Logger.WarnContext(ctx, "job not taken", "attempt", after.Attempt, "job_id", after.Job.ID, "tries", after.Tries,
+			"next_try", after.NextTry, "error", after.Error.Message, "correlation_id", after.CorrelationID)
 	}
 	s.log(ctx, after)
-	return after, failed
+	return after, nil
 }
 
-// errTooEarly says that a refusal can't be taken for final yet.
-var errTooEarly = errors.New("an earlier create may still have its effect")
-
-// ask asks the trainer for the job. A refusal is final only where no earlier
-// create may have had an effect: else the job that it may have made is looked
-// for first, for as long as whoever asked for it may still be at work.
-func (s *Submitter) ask(ctx context.Context, stored job.Stored) (job.Look, error) {
+// ask asks the trainer for the job, and gives what came of it. After the time for
+// submits, a job that may be there is only looked for. A refusal is final only
+// where no earlier create may have had an effect: else the job that it may have
+// made is looked for first, for as long as whoever asked for it may still be at
+// work.
+func (s *Submitter) ask(ctx context.Context, stored job.Stored) job.Observation {
+	nonce := stored.Creating.Nonce
+	doubtful, _ := stored.Doubtful(s.Now())
+	if doubtful && stored.Overdue(s.Now()) {
+		return s.lookFor(ctx, stored, job.GiveUp{Nonce: nonce})
+	}
 	look, err := s.trainer.Create(ctx, *stored.Spec)
 	var (
 		conflict *job.ConflictError
 		refused  *job.RefusedError
 	)
-	if errors.As(err, &conflict) && job.SameOwner(conflict.Found.Labels, stored.Spec.Labels) {
-		return conflict.Found, nil // made by an earlier create of ours
-	}
-	doubtful, early := stored.Doubtful(s.Now())
-	if !doubtful || !errors.As(err, &refused) {
-		return look, err
-	}
-	found, getErr := s.trainer.Get(ctx, stored.Spec.JobID)
 	switch {
-	case errors.Is(getErr, job.ErrNotFound) && early:
-		return job.Look{}, fmt.Errorf("%w; %v", errTooEarly, err)
-	case errors.Is(getErr, job.ErrNotFound):
-		return job.Look{}, err
-	case getErr != nil:
-		return job.Look{}, fmt.Errorf("refused (%v), but an earlier create may have had an effect: %v", err, getErr)
-	case !job.SameOwner(found.Labels, stored.Spec.Labels):
-		return job.Look{}, err
+	case err == nil:
+		return look
+	case errors.As(err, &conflict) && job.SameOwner(conflict.Found.Labels, stored.Spec.Labels):
+		return conflict.Found // made by an earlier create of ours
+	case errors.As(err, &conflict):
+		return taken(stored.Record, conflict)
+	case errors.As(err, &refused):
+		for i := range refused.Fields {
+			refused.Fields[i].File = stored.Drop.JobFile.Base()
+		}
+		final := job.Refuse{Nonce: nonce, Failure: job.Failure{Code: refused.Code, Message: refused.Message}, Violations: refused.Fields}
+		if doubtful {
+			return s.lookFor(ctx, stored, final)
+		}
+		return final
+	case errors.Is(err, job.ErrQuota):
+		return job.Postpone{
+			Nonce: nonce, Reason: job.WaitsForQuota, Quota: true,
+			Failure: &job.Failure{Code: "RESOURCE_EXHAUSTED", Message: err.Error()},
+		}
+	case errors.Is(err, job.ErrNotFound):
+		return job.Postpone{
+			Nonce: nonce, Reason: "the trainer is not found: " + err.Error(),
+			Failure: &job.Failure{Code: "NOT_FOUND", Message: err.Error()},
+		}
 	}
-	return found, nil
+	// The outcome is unknown. The trainer takes our ID, so whoever asks again
+	// finds the job that this call may have made.
+	return job.Postpone{
+		Nonce: nonce, Reason: "the trainer did not answer: " + err.Error(), Unknown: true,
+		Failure: &job.Failure{Code: "UNAVAILABLE", Message: err.Error()},
+	}
+}
+
+// taken is of a job ID that another job has at the trainer.
+func taken(r job.Record, conflict *job.ConflictError) job.Refuse {
+	return job.Refuse{
+		Nonce:      r.Creating.Nonce,
+		Failure:    job.Failure{Code: "ALREADY_EXISTS", Message: conflict.Error()},
+		Violations: []job.Violation{jobIDTaken(r, "a job at the trainer that this attempt did not make, in state "+string(conflict.Found.State))},
+	}
+}
+
+// lookFor looks for the job that an earlier create may have made. none is what
+// comes of it where there is none and none can appear.
+func (s *Submitter) lookFor(ctx context.Context, stored job.Stored, none job.Observation) job.Observation {
+	nonce := stored.Creating.Nonce
+	_, early := stored.Doubtful(s.Now())
+	found, err := s.trainer.Get(ctx, stored.Spec.JobID)
+	switch {
+	case errors.Is(err, job.ErrNotFound) && early:
+		return job.Postpone{Nonce: nonce, Reason: "an earlier create may still have its effect"}
+	case errors.Is(err, job.ErrNotFound):
+		return none
+	case err != nil:
+		// Without the look nothing is known: no verdict, whatever time it is.
+		return job.Postpone{
+			Nonce: nonce, Reason: "an earlier create may have had an effect, and can't be looked for: " + err.Error(),
+			Failure: &job.Failure{Code: "UNAVAILABLE", Message: err.Error()},
+		}
+	case !job.SameOwner(found.Labels, stored.Spec.Labels):
+		return taken(stored.Record, &job.ConflictError{JobID: stored.Spec.JobID, Found: found})
+	}
+	return found
 }
 
 // claim makes a claim on a create: it holds for three calls of the trainer, of
@@ -402,7 +472,8 @@ func (s *Submitter) withdraw(ctx context.Context, attempt string, overwritten bo
 	if !stored.State.Undecided() {
 		return s.advance(ctx, stored, e)
 	}
-	return s.apply(ctx, stored, e, job.Withdraw{Reason: reason})
+	_, err = s.apply(ctx, stored, e, job.Withdraw{Reason: reason})
+	return err
 }
 
 // lostRecord makes the record of an attempt of which only the index entry was

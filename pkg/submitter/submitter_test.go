@@ -213,6 +213,7 @@ func TestSubmitPinsPackages(t *testing.T) {
 	}
 	w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "fails")))
 	w.trainer.fail = nil
+	w.pass(time.Minute)
 	w.tick()
 	if len(w.trainer.specs) != 1 {
 		t.Fatalf("%d jobs, want 1", len(w.trainer.specs))
@@ -377,25 +378,32 @@ func TestSubmitJobIDTaken(t *testing.T) {
 	}
 }
 
-// A trainer that does not answer is asked again, by redelivery or by a tick, and
-// the attempt is told of as accepted meanwhile.
+// A trainer that does not answer is asked again by ticks, later and later, and the
+// attempt is told of as accepted meanwhile.
 func TestSubmitTrainerDown(t *testing.T) {
 	w := newWorld(t)
 	down := errors.New("connection refused")
 	w.trainer.fail = down
 	w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello")))
 	f := w.put("hello/job.yaml", []byte(spec))
-	if err := w.submit.Submit(t.Context(), f); !errors.Is(err, down) {
-		t.Errorf("Submit: %v, want it delivered again", err)
-	}
+	w.wake(f)
 	r := w.record(f)
 	if r.State != job.Accepted || !strings.Contains(r.Reason, "did not answer") || w.topic.of(r.Attempt) != "drop.accepted" {
 		t.Errorf("state %s: %s; events %q", r.State, r.Reason, w.topic.of(r.Attempt))
 	}
+	for range 60 {
+		w.wake(f)
+		w.tick()
+		w.pass(time.Minute)
+	}
+	if r := w.record(f); r.Tries < 10 || r.Tries > 30 || w.trainer.creates != r.Tries {
+		t.Errorf("asked %d times in an hour, %d by the record", w.trainer.creates, r.Tries)
+	}
 	w.trainer.fail = nil
-	w.wake(f)
-	if r := w.record(f); r.State != job.Submitted {
-		t.Errorf("state %s after the trainer came back", r.State)
+	w.pass(5 * time.Minute)
+	w.tick()
+	if r := w.record(f); r.State != job.Submitted || r.Error != nil || w.topic.of(r.Attempt) != "drop.accepted job.submitted job.queued" {
+		t.Errorf("state %s after the trainer came back, error %v, events %q", r.State, r.Error, w.topic.of(r.Attempt))
 	}
 }
 
@@ -536,11 +544,13 @@ func TestSubmitRefusedAfterAnUnknownOutcome(t *testing.T) {
 	w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
 	f := w.put("d/job.yaml", []byte(spec))
 	w.trainer.lose = true // the job is made, the answer lost
-	if err := w.submit.Submit(t.Context(), f); err == nil {
-		t.Fatal("a lost answer was taken for success")
+	w.wake(f)
+	if r := w.record(f); r.State != job.Accepted {
+		t.Fatalf("a lost answer: state %s", r.State)
 	}
 	w.trainer.lose = false
 	w.trainer.fail = &job.RefusedError{Code: "PERMISSION_DENIED"}
+	w.pass(time.Minute)
 	w.wake(f)
 	if r := w.record(f); r.State != job.Submitted || len(w.trainer.specs) != 1 {
 		t.Errorf("state %s: %s; want the job that is there", r.State, r.Reason)

@@ -85,7 +85,7 @@ func newWorld(t *testing.T) *world {
 			}
 			return nil, errors.New("storage.buckets.get denied")
 		},
-		Patience: submitter.Patience{Settle: settle, Incomplete: 15 * time.Minute, Expire: 24 * time.Hour},
+		Patience: submitter.Patience{Settle: settle, Incomplete: 15 * time.Minute, Expire: 24 * time.Hour, Submit: 24 * time.Hour},
 		CallTime: 30 * time.Second, Inspections: 2, Now: w.clock, Logger: logger,
 	})
 	if err != nil {
@@ -218,10 +218,13 @@ type trainer struct {
 	mu sync.Mutex
 	// fail, where set, is what create answers. With lose it has its effect,
 	// but no answer.
-	fail  error
-	lose  bool
-	jobs  map[string]job.Look
-	specs []job.Spec
+	fail error
+	lose bool
+	// room is how many jobs it runs at a time; 0 for any number.
+	room    int
+	creates int
+	jobs    map[string]job.Look
+	specs   []job.Spec
 }
 
 func (f *trainer) Name() string { return "aiplatform" }
@@ -232,8 +235,18 @@ func (f *trainer) Create(_ context.Context, s job.Spec) (job.Look, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.creates++
 	if f.fail != nil {
 		return job.Look{}, f.fail
+	}
+	active := 0
+	for _, l := range f.jobs {
+		if l.Ended.IsZero() {
+			active++
+		}
+	}
+	if f.room > 0 && active >= f.room {
+		return job.Look{}, job.ErrQuota
 	}
 	found, ok := f.jobs[s.JobID]
 	switch {
@@ -272,12 +285,15 @@ func (f *trainer) ListActive(_ context.Context, _ string, page func([]job.Look) 
 	return page(active)
 }
 
-// finish ends every job well.
-func (f *trainer) finish() {
+// finish ends jobs well: those that are named, or every one.
+func (f *trainer) finish(ids ...string) {
 	now := f.w.clock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for id, l := range f.jobs {
+		if !l.Ended.IsZero() || len(ids) > 0 && !slices.Contains(ids, id) {
+			continue
+		}
 		l.State, l.Started, l.Ended = job.TrainerSucceeded, now, now
 		f.jobs[id] = l
 	}

@@ -40,6 +40,8 @@ type teller interface {
 // resumer goes on with attempts that have no job yet; it is the submitter's.
 type resumer interface {
 	Resume(ctx context.Context, e job.Entry) error
+	// Admit goes through those that are accepted and wait for their turn.
+	Admit(ctx context.Context) error
 }
 
 // Options are an installation's settings.
@@ -96,7 +98,7 @@ func (w *Watcher) Tick(ctx context.Context) error {
 		err = fmt.Errorf("the trainer's jobs: %w", err)
 		active = nil
 	}
-	seen, failed := 0, 0
+	seen, failed, queued := 0, 0, 0
 	listing := w.records.Entries(ctx, func(page []job.Entry) error {
 		var group errgroup.Group
 		group.SetLimit(w.Parallel)
@@ -109,6 +111,11 @@ func (w *Watcher) Tick(ctx context.Context) error {
 		}
 		_ = group.Wait() // the functions give none
 		seen += len(page)
+		for _, e := range page {
+			if e.Waits != "" {
+				queued++
+			}
+		}
 		for _, e := range errs {
 			if e == nil {
 				continue
@@ -123,13 +130,19 @@ func (w *Watcher) Tick(ctx context.Context) error {
 		err = errors.Join(err, fmt.Errorf("and %d more attempts failed", failed-reported))
 	}
 	err = errors.Join(err, listing)
-	w.Logger.InfoContext(ctx, "tick", "open", seen, "failed", failed, "active_jobs", len(active), "duration", w.Now().Sub(begin))
+	if queued > 0 {
+		err = errors.Join(err, w.resumer.Admit(ctx))
+	}
+	w.Logger.InfoContext(ctx, "tick", "open", seen, "queued", queued, "failed", failed, "active_jobs", len(active), "duration", w.Now().Sub(begin))
 	return err
 }
 
 // visit looks at one attempt. active are the trainer's jobs that have not ended;
 // nil where they could not be listed.
 func (w *Watcher) visit(ctx context.Context, e job.Entry, active map[string]job.Look) error {
+	if _, listed := active[e.JobID]; e.State == job.Accepted && e.Told() && !listed && (e.Waits != "" || w.Now().Before(e.Due)) {
+		return nil // not its turn, or not time for its next try
+	}
 	if e.State != job.Submitted {
 		return w.resumer.Resume(ctx, e) // no job yet, as far as the index knows
 	}

@@ -36,6 +36,7 @@ type fake struct {
 
 	gets    []string
 	resumed []string
+	admits  int
 	told    map[string][]job.EventType
 }
 
@@ -135,6 +136,13 @@ func (f *fake) Resume(_ context.Context, e job.Entry) error {
 		f.onResume()
 	}
 	return f.broken[e.Attempt]
+}
+
+func (f *fake) Admit(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.admits++
+	return f.broken["queue"]
 }
 
 func (f *fake) Tell(_ context.Context, s job.Stored, e job.Entry) error {

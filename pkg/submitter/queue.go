@@ -1,0 +1,317 @@
+package submitter
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/policy"
+)
+
+// paused is the reason of an attempt that the operator's pause keeps waiting.
+const paused = "waiting: paused by the operator"
+
+// waits says what a drop that is accepted has to wait for; nothing where its job
+// may be created at once. Where the number of jobs is limited, only ticks give
+// turns: see [Submitter.Admit].
+func waits(s policy.Start) string {
+	switch {
+	case s.Paused:
+		return paused
+	case s.Active != nil:
+		return fmt.Sprintf("waiting for its turn: at most %d %s may be active", s.Active.Most, s.Active)
+	case s.PerHour != nil:
+		return fmt.Sprintf("waiting for its turn: at most %d %s may be started in an hour", s.PerHour.Most, s.PerHour)
+	}
+	return ""
+}
+
+// Admit goes through the queue: it creates the jobs of the attempts whose turn it
+// is, and says of the others what they wait for. Ticks call it.
+//
+// Where the number of jobs is limited, a turn is given by a compare-and-swap of
+// the note of all turns, which was read before the index was listed. So a turn
+// that anybody else gave meanwhile makes the swap fail, and every turn before is
+// counted: the limit holds, however many ticks run at once.
+func (s *Submitter) Admit(ctx context.Context) error {
+	p, err := s.Policy(ctx)
+	if err != nil {
+		return err
+	}
+	turns, err := s.records.Turns(ctx)
+	if err != nil {
+		return err
+	}
+	var open []job.Entry
+	if err := s.records.Entries(ctx, func(page []job.Entry) error { open = append(open, page...); return nil }); err != nil {
+		return err
+	}
+	now := s.Now().UTC()
+	q := newQueue(open, turns.Given, p.Start, now)
+	q.plan()
+	// The trainer's room is for all: while one waits for its next try, the
+	// others would ask in vain.
+	full := slices.ContainsFunc(open, func(e job.Entry) bool { return e.Waits == job.WaitsForQuota && now.Before(e.Due) })
+	if !full && len(q.given) > 0 {
+		turns.Given = append(q.turns, q.given...)
+		err := s.records.GiveTurns(ctx, turns)
+		if errors.Is(err, job.ErrStale) {
+			return nil // another tick goes through the queue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	errs := []error{}
+	for _, e := range open {
+		if reason, ok := q.waits[e.Attempt]; ok && reason != e.Waits {
+			errs = append(errs, s.await(ctx, e, reason))
+		}
+	}
+	for _, e := range q.starts {
+		if ctx.Err() != nil {
+			break // the next tick goes on
+		}
+		last := !e.SubmitBy.IsZero() && !now.Before(e.SubmitBy) // to be asked for the last time
+		if full && (!last || q.isNew(e)) {
+			if e.Waits != job.WaitsForQuota {
+				errs = append(errs, s.await(ctx, e, job.WaitsForQuota))
+			}
+			continue
+		}
+		after, err := s.start(ctx, e)
+		errs = append(errs, err)
+		full = full || after.Queued && after.Reason == job.WaitsForQuota
+	}
+	return errors.Join(append(errs, ctx.Err())...)
+}
+
+// start creates the job of a queued attempt.
+func (s *Submitter) start(ctx context.Context, e job.Entry) (job.Stored, error) {
+	stored, err := s.records.Get(ctx, e.Attempt)
+	if err != nil {
+		return stored, err
+	}
+	stored.Published = e.Published
+	if !stored.Startable(s.Now()) {
+		// The index is behind, or it is not time yet.
+		return stored, s.advance(ctx, stored, e)
+	}
+	return s.apply(ctx, stored, e, job.TakeClaim{Claim: s.claim(), Turn: true})
+}
+
+// await says of a queued attempt what it waits for.
+func (s *Submitter) await(ctx context.Context, e job.Entry, reason string) error {
+	stored, err := s.records.Get(ctx, e.Attempt)
+	if err != nil {
+		return err
+	}
+	stored.Published = e.Published
+	if !stored.Queued {
+		return s.advance(ctx, stored, e)
+	}
+	_, err = s.apply(ctx, stored, e, job.Wait{Reason: reason})
+	return err
+}
+
+// hour is what the limit on jobs per hour counts over.
+const hour = time.Hour
+
+// queue is what is to be done with the attempts that wait, as far as the index
+// and the turns of before tell. It does no I/O.
+type queue struct {
+	now     time.Time
+	startOf func(folder string) policy.Start
+	open    map[string]job.Entry
+	waiting []job.Entry
+	// turns are those of before that still count; turnOf names their attempts.
+	turns  []job.Turn
+	turnOf map[string]bool
+	// active are the folders of the jobs without a verdict, started those of the
+	// jobs of the last hour.
+	active, started tally
+
+	// starts are to be created, in this order; given are the new turns among
+	// them; waits is what each of the others waits for.
+	starts []job.Entry
+	given  []job.Turn
+	waits  map[string]string
+}
+
+// newQueue makes a queue of the index and the turns that were given before.
+func newQueue(open []job.Entry, given []job.Turn, startOf func(folder string) policy.Start, now time.Time) *queue {
+	q := &queue{now: now, open: map[string]job.Entry{}, turnOf: map[string]bool{}, waits: map[string]string{}}
+	known := map[string]policy.Start{}
+	q.startOf = func(folder string) policy.Start {
+		start, ok := known[folder]
+		if !ok {
+			start = startOf(folder)
+			known[folder] = start
+		}
+		return start
+	}
+	for _, e := range open {
+		q.open[e.Attempt] = e
+	}
+	lately := func(t time.Time) bool { return t.After(now.Add(-hour)) }
+	for _, t := range given {
+		e, isOpen := q.open[t.Attempt]
+		switch {
+		case isOpen && e.Created.IsZero():
+			t.At = now // created any moment
+		case isOpen:
+			t.At = e.Created
+		case !lately(t.At):
+			continue
+		}
+		q.turns = append(q.turns, t)
+		q.turnOf[t.Attempt] = true
+		if isOpen {
+			q.active.add(t.Folder)
+		}
+		if lately(t.At) {
+			q.started.add(t.Folder)
+		}
+	}
+	for _, e := range open {
+		folder := job.Folder(e.JobFile)
+		switch {
+		case e.State == job.Accepted && e.Waits != "":
+			q.waiting = append(q.waiting, e)
+		case q.turnOf[e.Attempt]: // counted above
+		case e.State == job.Accepted, e.State == job.Submitted:
+			q.active.add(folder)
+			if e.Created.IsZero() || lately(e.Created) {
+				q.started.add(folder)
+			}
+		}
+	}
+	return q
+}
+
+// group is the attempts of one prefix that wait, the oldest first.
+type group struct {
+	waiting []job.Entry
+	// turn counts up with each turn: the lowest was the longest ago.
+	turn, active int
+}
+
+// before tells whether it is this group's turn and not the other's: the one whose
+// last turn was the longest ago comes first, then the one that has fewer jobs,
+// then the one that waits longer.
+func (g *group) before(other *group) bool {
+	return cmp.Or(
+		cmp.Compare(g.turn, other.turn), cmp.Compare(g.active, other.active), oldest(g.waiting[0], other.waiting[0]),
+	) < 0
+}
+
+func oldest(a, b job.Entry) int {
+	return cmp.Or(a.Accepted.Compare(b.Accepted), cmp.Compare(a.Attempt, b.Attempt))
+}
+
+// plan decides about every attempt that waits: prefix by prefix in turns, and
+// within a prefix the oldest first.
+func (q *queue) plan() {
+	groups := map[string]*group{}
+	slices.SortFunc(q.waiting, oldest)
+	for _, e := range q.waiting {
+		start := q.startOf(job.Folder(e.JobFile))
+		if start.Paused {
+			q.waits[e.Attempt] = paused
+			continue
+		}
+		if groups[start.Prefix] == nil {
+			groups[start.Prefix] = &group{}
+		}
+		groups[start.Prefix].waiting = append(groups[start.Prefix].waiting, e)
+	}
+	for _, folder := range q.active.folders {
+		if g := groups[q.startOf(folder).Prefix]; g != nil {
+			g.active++
+		}
+	}
+	for i, t := range q.turns {
+		if g := groups[q.startOf(t.Folder).Prefix]; g != nil {
+			g.turn = i + 1
+		}
+	}
+	turn := len(q.turns)
+	for {
+		var next *group
+		for _, g := range groups {
+			if len(g.waiting) > 0 && (next == nil || g.before(next)) {
+				next = g
+			}
+		}
+		if next == nil {
+			return
+		}
+		e := next.waiting[0]
+		next.waiting = next.waiting[1:]
+		folder := job.Folder(e.JobFile)
+		if start := q.startOf(folder); start.Limited() && !q.turnOf[e.Attempt] {
+			if reason := q.full(start); reason != "" {
+				q.waits[e.Attempt] = reason
+				continue
+			}
+			q.given = append(q.given, job.Turn{Attempt: e.Attempt, Folder: folder, At: q.now})
+			q.active.add(folder)
+			q.started.add(folder)
+		}
+		q.starts = append(q.starts, e)
+		turn++
+		next.turn, next.active = turn, next.active+1
+	}
+}
+
+// isNew tells whether the attempt got its turn just now.
+func (q *queue) isNew(e job.Entry) bool {
+	return slices.ContainsFunc(q.given, func(t job.Turn) bool { return t.Attempt == e.Attempt })
+}
+
+// full says which limit leaves no room, if one does.
+func (q *queue) full(s policy.Start) string {
+	if l := s.Active; l != nil && q.active.of(*l) >= l.Most {
+		return fmt.Sprintf("waiting: %d of %d %s are active", l.Most, l.Most, l)
+	}
+	if l := s.PerHour; l != nil && q.started.of(*l) >= l.Most {
+		return fmt.Sprintf("waiting: %d of %d %s were started in the last hour", l.Most, l.Most, l)
+	}
+	return ""
+}
+
+// tally counts jobs by the folders that limits cover.
+type tally struct {
+	folders []string
+	counts  map[string]int64 // of the limits that were asked for
+}
+
+func (t *tally) add(folder string) {
+	t.folders = append(t.folders, folder)
+	for pattern := range t.counts {
+		if (policy.Limit{Folders: pattern}).Covers(folder) {
+			t.counts[pattern]++
+		}
+	}
+}
+
+func (t *tally) of(l policy.Limit) int64 {
+	n, ok := t.counts[l.Folders]
+	if ok {
+		return n
+	}
+	for _, folder := range t.folders {
+		if l.Covers(folder) {
+			n++
+		}
+	}
+	if t.counts == nil {
+		t.counts = map[string]int64{}
+	}
+	t.counts[l.Folders] = n
+	return n
+}

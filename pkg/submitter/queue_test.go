@@ -1,0 +1,293 @@
+package submitter_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// queued drops jobs into folders, a second apart.
+func (w *world) queued(folders ...string) []job.Object {
+	w.t.Helper()
+	var files []job.Object
+	for _, folder := range folders {
+		w.put(folder+"/trainer-0.1.tar.gz", pkg(w.t, "hello"))
+		f := w.put(folder+"/job.yaml", []byte("jobId: "+strings.ReplaceAll(folder, "/", "_")+"\n"+spec))
+		w.wake(f)
+		w.pass(time.Second)
+		files = append(files, f)
+	}
+	return files
+}
+
+// created gives the IDs of the jobs at the trainer, in order of their creation.
+func (w *world) created() []string {
+	w.trainer.mu.Lock()
+	defer w.trainer.mu.Unlock()
+	var ids []string
+	for _, s := range w.trainer.specs {
+		ids = append(ids, s.JobID)
+	}
+	return ids
+}
+
+func (w *world) wantCreated(when string, want ...string) {
+	w.t.Helper()
+	if diff := cmp.Diff(want, w.created()); diff != "" {
+		w.t.Fatalf("jobs %s (-want +got):\n%s", when, diff)
+	}
+}
+
+// status gives the reason in a folder's status.json.
+func (w *world) status(folder string) string {
+	w.t.Helper()
+	data, _, err := w.storage.Client.Read(w.t.Context(), "status", folder+"/status.json", 0, 1<<20)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var body job.Snapshot
+	if err := json.Unmarshal(data, &body); err != nil {
+		w.t.Fatal(err)
+	}
+	return body.Reason
+}
+
+// What is dropped while the operator's pause lasts is accepted, says that it
+// waits, and runs when it is over; a folder may be excepted.
+func TestQueuePause(t *testing.T) {
+	w := newWorld(t)
+	w.operator("pause: true\nprefixes:\n- match: urgent/**\n  pause: false\n")
+	files := w.queued("a", "urgent/b", "c")
+	w.tick()
+	w.wantCreated("while paused", "urgent_b")
+	r := w.record(files[0])
+	if r.State != job.Accepted || w.topic.of(r.Attempt) != "drop.accepted" {
+		t.Errorf("state %s, events %q", r.State, w.topic.of(r.Attempt))
+	}
+	const want = "waiting: paused by the operator"
+	if told := w.topic.events[r.Attempt][0].Body.Reason; told != want || w.status("a") != want {
+		t.Errorf("the event says %q, status.json %q", told, w.status("a"))
+	}
+	w.wake(files[0])
+	w.pass(48 * time.Hour) // no deadline runs
+	w.tick()
+	w.operator("{}")
+	w.tick()
+	w.wantCreated("after it", "urgent_b", "a", "c")
+	if r := w.record(files[2]); r.State != job.Submitted || r.Reason != "" {
+		t.Errorf("state %s: %s", r.State, r.Reason)
+	}
+}
+
+// A pause that begins between acceptance and create holds too, and a job that an
+// earlier create made is found all the same.
+func TestQueuePauseAfterAcceptance(t *testing.T) {
+	w := newWorld(t)
+	w.trainer.fail = errors.New("connection refused")
+	lost, down := w.queued("lost")[0], w.queued("down")[0]
+	w.trainer.fail = nil
+	// Its create arrives now, long after the answer was given up.
+	if _, err := w.trainer.Create(t.Context(), *w.record(lost).Spec); err != nil {
+		t.Fatal(err)
+	}
+	w.operator("pause: true")
+	for range 3 {
+		w.pass(time.Minute)
+		w.tick()
+	}
+	w.wantCreated("while paused", "lost")
+	if r := w.record(lost); r.State != job.Submitted {
+		t.Errorf("lost: state %s", r.State)
+	}
+	if r := w.record(down); r.State != job.Accepted || w.status("down") != "waiting: paused by the operator" {
+		t.Errorf("down: state %s, status.json says %q", r.State, w.status("down"))
+	}
+}
+
+// Active jobs are limited: the oldest drops come first, one job's verdict makes
+// room for the next, and those that wait say for what.
+func TestQueueActiveJobs(t *testing.T) {
+	w := newWorld(t)
+	w.operator("limits: {activeJobs: 2}")
+	w.queued("x/a", "x/b", "x/c", "x/d")
+	w.wantCreated("before a tick")
+	if got, want := w.status("x/a"), "waiting for its turn: at most 2 jobs may be active"; got != want {
+		t.Errorf("status.json says %q, want %q", got, want)
+	}
+	w.tick()
+	w.tick()
+	w.wantCreated("of the first ticks", "x_a", "x_b")
+	if got, want := w.status("x/c"), "waiting: 2 of 2 jobs are active"; got != want {
+		t.Errorf("status.json says %q, want %q", got, want)
+	}
+	w.trainer.finish("x_b")
+	w.tick() // sees the verdict
+	w.tick()
+	w.wantCreated("after one ended", "x_a", "x_b", "x_c")
+	w.trainer.finish()
+	w.tick()
+	w.tick()
+	w.wantCreated("at last", "x_a", "x_b", "x_c", "x_d")
+}
+
+// Jobs are counted over an hour, also those that ended.
+func TestQueueJobsPerHour(t *testing.T) {
+	w := newWorld(t)
+	w.operator("limits: {jobsPerHour: 2}")
+	w.queued("a", "b", "c")
+	for range 58 {
+		w.tick()
+		w.trainer.finish()
+		w.pass(time.Minute)
+	}
+	w.wantCreated("in an hour", "a", "b")
+	if got, want := w.status("c"), "waiting: 2 of 2 jobs were started in the last hour"; got != want {
+		t.Errorf("status.json says %q, want %q", got, want)
+	}
+	w.pass(2 * time.Minute)
+	w.tick()
+	w.wantCreated("in the next", "a", "b", "c")
+}
+
+// A prefix with many drops does not keep the others waiting: they take turns.
+func TestQueueFair(t *testing.T) {
+	w := newWorld(t)
+	w.operator("limits: {activeJobs: 3}\nprefixes:\n- match: teams/nlp/**\n- match: teams/vision/**\n  limits: {activeJobs: 1}\n")
+	w.queued("teams/nlp/a", "teams/nlp/b", "teams/nlp/c", "teams/vision/d", "teams/vision/e", "f/f")
+	w.tick()
+	w.wantCreated("of the first tick", "teams_nlp_a", "teams_vision_d", "f_f")
+	if got, want := w.status("teams/vision/e"), "waiting: 1 of 1 jobs of teams/vision/** are active"; got != want {
+		t.Errorf("status.json says %q, want %q", got, want)
+	}
+	w.trainer.finish()
+	w.tick()
+	w.tick()
+	w.wantCreated("then", "teams_nlp_a", "teams_vision_d", "f_f", "teams_nlp_b", "teams_vision_e", "teams_nlp_c")
+}
+
+// Where the trainer has no room, it is not asked for each of those that wait.
+func TestQueueQuota(t *testing.T) {
+	w := newWorld(t)
+	w.trainer.room = 2
+	var folders, ids []string
+	for i := range 10 {
+		folders, ids = append(folders, fmt.Sprintf("x/%d", i)), append(ids, fmt.Sprintf("x_%d", i))
+	}
+	w.queued(folders...)
+	w.wantCreated("at once", ids[:2]...)
+	asked := w.trainer.creates
+	for range 10 {
+		w.pass(time.Minute)
+		w.tick()
+	}
+	if asked = w.trainer.creates - asked; asked > 10 {
+		t.Errorf("asked %d times in ten ticks", asked)
+	}
+	for range 60 {
+		w.trainer.finish()
+		w.tick()
+		w.pass(time.Minute)
+	}
+	if diff := cmp.Diff(ids, w.created()); diff != "" {
+		t.Errorf("jobs (-want +got):\n%s", diff)
+	}
+}
+
+// However many ticks run at once, the limit holds.
+func TestQueueOverlappingTicks(t *testing.T) {
+	w := newWorld(t)
+	w.operator("limits: {activeJobs: 3}")
+	var folders []string
+	for i := range 12 {
+		folders = append(folders, fmt.Sprintf("x/%d", i))
+	}
+	files := w.queued(folders...)
+	for round := 0; len(w.created()) < len(folders); round++ {
+		if round == 40 {
+			t.Fatalf("%d jobs after %d rounds", len(w.created()), round)
+		}
+		var group sync.WaitGroup
+		for i := range 8 {
+			group.Go(func() {
+				if i%2 == 0 {
+					_ = w.watch.Tick(t.Context()) // one that another overtakes may fail
+				} else {
+					_ = w.submit.Submit(t.Context(), files[(round+i)%len(files)])
+				}
+			})
+		}
+		group.Wait()
+		active := 0
+		for _, l := range w.trainer.jobs {
+			if l.Ended.IsZero() {
+				active++
+			}
+		}
+		if active > 3 {
+			t.Fatalf("%d jobs are active", active)
+		}
+		if round%2 == 1 {
+			w.trainer.finish()
+		}
+		w.pass(time.Second)
+	}
+}
+
+// A trainer that does not take the job in the policy's time ends the attempt, and
+// the ID is free again; where a job may be there, it is looked for first.
+func TestSubmitDeadline(t *testing.T) {
+	w := newWorld(t)
+	w.operator("patience: {submit: 3600s}")
+	w.trainer.fail = errors.New("connection refused")
+	f := w.queued("a")[0]
+	for range 59 {
+		w.pass(time.Minute)
+		w.tick()
+	}
+	if r := w.record(f); r.State != job.Accepted || !r.Deadlines.Submit.Before(w.clock().Add(time.Minute)) {
+		t.Fatalf("state %s, deadline %s", r.State, r.Deadlines.Submit)
+	}
+	// The trainer is there again, but takes nothing more; what it may have made
+	// is not there.
+	w.trainer.fail = job.ErrQuota
+	for range 15 {
+		w.pass(time.Minute)
+		w.tick()
+	}
+	r := w.record(f)
+	if r.State != job.Rejected || r.Reason != "the trainer did not take the job within 3600s" || r.Error == nil || !r.Error.Retryable || w.open() != 0 {
+		t.Fatalf("state %s: %s; %+v; %d entries", r.State, r.Reason, r.Error, w.open())
+	}
+	if got, want := w.topic.of(r.Attempt), "drop.accepted drop.rejected"; got != want {
+		t.Errorf("events %q, want %q", got, want)
+	}
+	w.trainer.fail = nil
+	w.pass(time.Hour)
+	w.put("b/trainer-0.1.tar.gz", pkg(t, "hello"))
+	again := w.put("b/job.yaml", []byte("jobId: a\n"+spec))
+	w.wake(again)
+	if r := w.record(again); r.State != job.Submitted {
+		t.Errorf("the ID is not free: %s: %s", r.State, r.Reason)
+	}
+}
+
+// A create whose answer was lost is found after the deadline, and is no refusal.
+func TestSubmitDeadlineFindsTheJob(t *testing.T) {
+	w := newWorld(t)
+	w.operator("patience: {submit: 60s}")
+	w.trainer.lose = true
+	f := w.queued("a")[0]
+	w.pass(time.Hour)
+	w.wake(f)
+	if r := w.record(f); r.State != job.Submitted || w.trainer.creates != 1 {
+		t.Errorf("state %s: %s after %d creates", r.State, r.Reason, w.trainer.creates)
+	}
+}
