@@ -33,6 +33,20 @@ func (w *world) check() {
 		w.checkJob(w.trainer.jobs[id], records)
 	}
 	w.checkStatus(records)
+	w.checkGarbage()
+}
+
+// checkGarbage looks for what can't be decoded, and was taken all the same.
+func (w *world) checkGarbage() {
+	for _, id := range w.garbage {
+		kept := false
+		for path, o := range w.storage.objects {
+			kept = kept || strings.HasPrefix(path, state+"/parked/") && bytes.Contains(o.data, []byte(strconv.Quote(id)))
+		}
+		if !kept {
+			w.fail("the event %s was taken, can't be decoded, and is not parked", id)
+		}
+	}
 }
 
 func (w *world) checkAttempt(r job.Record) {

@@ -4,11 +4,17 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"fmt"
+	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/jobdrop/jobdrop/functions/submit"
+	"github.com/jobdrop/jobdrop/functions/watch"
+	"github.com/jobdrop/jobdrop/pkg/inbound"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -64,37 +70,52 @@ func (w *world) upload(group *sync.WaitGroup, name string, data []byte) {
 	}
 }
 
-// deliver delivers an event as Eventarc does, until it is taken.
+// deliver delivers the event of an object as Eventarc does, until it is taken.
 func (w *world) deliver(o job.Object, delay time.Duration) {
+	body, err := json.Marshal(map[string]any{
+		"kind": "storage#object", "bucket": o.Bucket, "name": o.Name, "generation": strconv.FormatInt(o.Generation, 10),
+		"size": strconv.FormatInt(o.Size, 10), "timeCreated": o.Created, "crc32c": o.CRC32C,
+	})
+	must(err)
+	w.wake(fmt.Sprintf("%s#%d", o.Name, o.Generation), body, delay, func() bool { return w.weather.calm }) // ticks alone have to do then
+}
+
+// wake wakes Submit by an event until it takes it, or until it need not.
+func (w *world) wake(id string, body []byte, delay time.Duration, over func() bool) bool {
 	for backoff := 10 * time.Second; ; backoff = min(2*backoff, 10*time.Minute) {
 		time.Sleep(delay)
-		ctx, cancel, me, submit, _ := w.process("submit")
+		me, load := w.process("submit")
 		w.mu.Lock()
-		w.say("%-8s is woken by %s#%d", me.name, o.Name, o.Generation)
+		w.say("%-8s is woken by %s", me.name, id)
 		w.mu.Unlock()
-		err := submit.Submit(ctx, o)
-		cancel()
-		if w.settled(me, err) {
-			return
-		}
+		taken := w.request(me, submit.Handler(load), http.Header{
+			"Content-Type": {"application/json"}, "Ce-Specversion": {"1.0"}, "Ce-Id": {id}, "Ce-Type": {inbound.Finalized},
+			"Ce-Source": {"//storage.googleapis.com/projects/_/buckets/" + inbox},
+		}, body)
 		w.mu.Lock()
-		if w.weather.calm {
+		if taken || over() {
 			w.mu.Unlock()
-			return // ticks alone have to do
+			return taken
 		}
 		delay = w.at(backoff)
 		w.mu.Unlock()
 	}
 }
 
+// stray delivers an event that no one can decode.
+func (w *world) stray(id, body string, delay time.Duration) {
+	w.wake(id, []byte(body), delay, func() bool { return false })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.garbage = append(w.garbage, id)
+}
+
 func (w *world) tick() {
-	ctx, cancel, me, _, watch := w.process("watch")
-	defer cancel()
+	me, load := w.process("watch")
 	w.mu.Lock()
 	w.say("%-8s begins a tick", me.name)
 	w.mu.Unlock()
-	err := watch.Tick(ctx)
-	w.settled(me, err)
+	w.request(me, watch.Handler(load), http.Header{}, nil)
 }
 
 // play lets people drop and change things while everything may go wrong, and
@@ -104,6 +125,25 @@ func (w *world) play() {
 	w.mu.Lock()
 	if w.chance(0.3) { // a job that was there before jobdrop
 		w.trainer.add("foreign", nil, nil)
+	}
+	if w.weather.pauses {
+		for range 1 + w.rng.IntN(3) {
+			at, lasts := w.at(w.between(0, chaos/2)), w.between(time.Minute, 40*time.Minute)
+			group.Go(func() { w.pause(at, lasts) })
+		}
+	}
+	if w.chance(0.2) {
+		at, lasts := w.at(w.between(0, chaos/2)), w.between(time.Minute, 5*time.Minute)
+		group.Go(func() {
+			time.Sleep(at)
+			w.operator("allows no region", func() { w.strict = true })
+			time.Sleep(w.reserve(lasts))
+			w.operator("allows regions", func() { w.strict = false })
+		})
+	}
+	for n := range w.rng.IntN(3) {
+		body, delay := pick(w.rng, "", "{", `{"bucket": "inbox"}`, `[]`, "\xff"), w.at(w.between(0, chaos/2))
+		group.Go(func() { w.stray(fmt.Sprintf("stray%d", n), body, delay) })
 	}
 	folders := 1 + w.rng.IntN(3)
 	for range 2 + w.rng.IntN(8) {
@@ -143,7 +183,11 @@ func (w *world) play() {
 	}
 	w.mu.Unlock()
 
-	for time.Since(w.begin) < chaos {
+	end := chaos
+	if w.weather.pauses {
+		end += chaos
+	}
+	for time.Since(w.begin) < end {
 		w.mu.Lock()
 		next := w.at(w.between(10*time.Second, pick(w.rng, 30*time.Second, 90*time.Second)))
 		overlap := 0
@@ -167,7 +211,11 @@ func (w *world) play() {
 	w.say("%-8s everything answers from now on", "")
 	w.mu.Unlock()
 	group.Wait()
-	for range ticks {
+	n := ticks
+	if w.weather.active > 0 || w.weather.hourly > 0 || w.weather.room > 0 {
+		n = limitedTicks
+	}
+	for range n {
 		if w.quiet() {
 			return
 		}
@@ -177,6 +225,25 @@ func (w *world) play() {
 		w.mu.Unlock()
 		time.Sleep(next)
 	}
+}
+
+// pause writes a policy that pauses, and later one that does not.
+func (w *world) pause(at, lasts time.Duration) {
+	time.Sleep(at)
+	w.operator("pauses", func() {
+		if w.paused.IsZero() {
+			w.paused = time.Now()
+		}
+	})
+	time.Sleep(w.reserve(lasts))
+	w.operator("ends the pause", func() { w.paused = time.Time{} })
+}
+
+func (w *world) operator(does string, change func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.say("%-8s %s", "operator", does)
+	change()
 }
 
 // later rests while someone holds mu.

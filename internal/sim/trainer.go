@@ -69,9 +69,14 @@ func (t *trainer) Create(ctx context.Context, s job.Spec) (job.Look, error) {
 		if !t.w.weather.calm && t.w.chance(t.w.weather.fault) {
 			return &job.RefusedError{Code: "PERMISSION_DENIED", Message: "not now"}
 		}
-		if made, conflict = t.jobs[s.JobID]; !conflict {
-			made = t.add(s.JobID, s.Labels, s.TrainingInput.PackageURIs)
+		if made, conflict = t.jobs[s.JobID]; conflict {
+			return nil
 		}
+		if room := t.w.weather.room; room > 0 && len(t.ours(time.Time{})) >= room {
+			return fmt.Errorf("no room for more than %d jobs: %w", room, job.ErrQuota)
+		}
+		made = t.add(s.JobID, s.Labels, s.TrainingInput.PackageURIs)
+		t.allowed(made)
 		return nil
 	})
 	switch {
@@ -85,6 +90,38 @@ func (t *trainer) Create(ctx context.Context, s job.Spec) (job.Look, error) {
 		return job.Look{}, fmt.Errorf("job %s is there already, and can't be looked at: %v", s.JobID, err)
 	}
 	return job.Look{}, &job.ConflictError{JobID: s.JobID, Found: found}
+}
+
+// ours gives our jobs that have not ended, or all that were created since.
+func (t *trainer) ours(since time.Time) []string {
+	var ids []string
+	for id, j := range t.jobs {
+		switch {
+		case j.labels == nil:
+		case since.IsZero() && time.Now().Before(j.ended), !since.IsZero() && j.created.After(since):
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// inFlight is how long after a change of the policy a create may come that was
+// decided under the one before.
+const inFlight = deadline + 10*time.Minute
+
+// allowed holds a new job to the operator's policy.
+func (t *trainer) allowed(j *simJob) {
+	w := t.w
+	if most := w.weather.active; most > 0 && len(t.ours(time.Time{})) > most {
+		w.fail("job %s is one of %d that are active, and %d may be", j.id, len(t.ours(time.Time{})), most)
+	}
+	// Clocks may differ at both ends of the hour.
+	if most, hour := w.weather.hourly, time.Hour-2*w.weather.skew-time.Second; most > 0 && len(t.ours(time.Now().Add(-hour))) > most {
+		w.fail("job %s is one of %d within an hour, and %d may be", j.id, len(t.ours(time.Now().Add(-hour))), most)
+	}
+	if !w.paused.IsZero() && time.Since(w.paused) > inFlight {
+		w.fail("job %s was created %s after the pause began", j.id, time.Since(w.paused))
+	}
 }
 
 // claimed is how long a create is safe from another of the same attempt: its

@@ -9,15 +9,19 @@
 package sim
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/jobdrop/jobdrop/pkg/app"
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/ledger"
 	"github.com/jobdrop/jobdrop/pkg/policy"
@@ -41,13 +45,15 @@ const (
 	incomplete = 2 * time.Minute
 	expire     = 10 * time.Minute
 	callTime   = 30 * time.Second
-	// deadline bounds a delivery and a tick, as inbound does.
+	// deadline is inbound's bound on a delivery and a tick.
 	deadline = 8 * time.Minute
 	// chaos is how long faults and people are at work; after it everything
 	// answers, and ticks alone have to bring each attempt to its verdict.
 	chaos = 20 * time.Minute
-	// ticks is how many of those may take.
-	ticks = 90
+	// ticks is how many of those may take, and more where jobs wait for their
+	// turn.
+	ticks        = 90
+	limitedTicks = 600
 )
 
 // world is a run.
@@ -67,6 +73,12 @@ type world struct {
 	storage *storage
 	trainer *trainer
 	topic   *topic
+	// paused is since when the policy says so; zero where it does not.
+	paused time.Time
+	// strict is that it allows no region.
+	strict bool
+	// garbage are the events that no one can decode and that were taken.
+	garbage []string
 }
 
 // weather is how hostile a run is; the seed decides.
@@ -77,6 +89,13 @@ type weather struct {
 	skew      time.Duration
 	calm      bool // chaos is over
 	versioned bool // the inbox keeps old generations
+	room      int  // jobs that the trainer takes at a time; 0 is any number
+
+	// The operator's policy: limits on jobs, 0 for none, and how long the
+	// trainer is asked. Pauses come and go.
+	active, hourly int
+	submit         time.Duration
+	pauses         bool
 }
 
 // worker is a process: an instance of a function that works on one request.
@@ -113,6 +132,11 @@ func Run(seed uint64) Result {
 		twice:     pick(w.rng, 0, 0.2, 0.5),
 		skew:      pick(w.rng, 0, 0, 3*time.Second),
 		versioned: w.rng.IntN(2) == 0,
+		room:      pick(w.rng, 0, 0, 1, 3),
+		active:    pick(w.rng, 0, 0, 1, 2),
+		hourly:    pick(w.rng, 0, 0, 0, 4),
+		submit:    pick(w.rng, 5*time.Minute, 24*time.Hour),
+		pauses:    w.rng.IntN(3) == 0,
 	}
 	w.storage = newStorage(w)
 	w.trainer = newTrainer(w)
@@ -227,12 +251,14 @@ func (w *world) call(ctx context.Context, bound time.Duration, name string, effe
 	w.mu.Unlock()
 
 	client := ctx
-	if bound > 0 && f != thaw { // the clock of a frozen process stands still, too
+	if bound > 0 {
 		var cancel context.CancelFunc
 		client, cancel = context.WithTimeout(ctx, bound)
 		defer cancel()
 	}
-	if err := w.rest(client, first); err != nil {
+	if f == thaw {
+		time.Sleep(first) // and what it was about to do, it does
+	} else if err := w.rest(client, first); err != nil {
 		return w.answer(me, name, f, err)
 	}
 	w.mu.Lock()
@@ -292,16 +318,15 @@ func (w *world) answer(me *worker, name string, f fault, err error) error {
 	return err
 }
 
-// process gives a new process's use cases, and a context of its own with the
-// function's deadline.
-func (w *world) process(kind string) (context.Context, context.CancelFunc, *worker, *submitter.Submitter, *watcher.Watcher) {
+// process starts a new process: an instance of each function, of which the caller
+// wakes one.
+func (w *world) process(kind string) (me *worker, load app.Loader) {
 	w.mu.Lock()
 	w.workers++
-	me := &worker{name: fmt.Sprintf("%s%d", kind, w.workers), unsettled: map[string]bool{}}
+	me = &worker{name: fmt.Sprintf("%s%d", kind, w.workers), unsettled: map[string]bool{}}
 	if w.weather.skew > 0 {
 		me.skew = w.between(-w.weather.skew, w.weather.skew)
 	}
-	limit := w.at(deadline)
 	w.mu.Unlock()
 	now := func() time.Time { return time.Now().Add(me.skew) }
 	records, err := ledger.New(w.storage, state)
@@ -311,42 +336,82 @@ func (w *world) process(kind string) (context.Context, context.CancelFunc, *work
 	logger := slog.New(slog.DiscardHandler)
 	submit, err := submitter.New(w.storage, records, w.trainer, tell, submitter.Options{
 		Instance: instance, Inbox: inbox, Staging: staging,
-		Policy: func(context.Context) (policy.Policy, error) {
-			return policy.Policy{Project: "project", Inbox: inbox, Own: []string{state, staging, status}, Trainer: "aiplatform"}, nil
-		},
-		Patience: submitter.Patience{Settle: settle, Incomplete: incomplete, Expire: expire},
+		Policy:   w.policy,
+		Patience: submitter.Patience{Settle: settle, Incomplete: incomplete, Expire: expire, Submit: w.weather.submit},
 		CallTime: callTime, Inspections: 2, Now: now, Logger: logger,
 	})
 	must(err)
 	watch, err := watcher.New(records, w.trainer, tell, submit, watcher.Options{Instance: instance, Parallel: 1, Now: now, Logger: logger})
 	must(err)
-	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), workerKey{}, me), limit)
-	return ctx, cancel, me, submit, watch
+	return me, func(context.Context) (*app.App, error) { return app.New(submit, watch, records, logger), nil }
+}
+
+// request sends a function a request, and tells whether it was taken.
+func (w *world) request(me *worker, function http.Handler, header http.Header, body []byte) bool {
+	r := httptest.NewRequestWithContext(context.WithValue(context.Background(), workerKey{}, me), http.MethodPost, "/", bytes.NewReader(body))
+	r.Header = header
+	answer := httptest.NewRecorder()
+	function.ServeHTTP(answer, r)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case me.dead:
+		w.say("%-8s %v", me.name, errDied)
+		return false
+	case answer.Code >= 300:
+		w.say("%-8s answers %d", me.name, answer.Code)
+		return false
+	}
+	w.say("%-8s answers %d", me.name, answer.Code)
+	for name := range me.unsettled {
+		w.fail("%s answered success after %s had failed", me.name, name)
+	}
+	return true
+}
+
+// policy reads the operator's policy, as it is now.
+func (w *world) policy(ctx context.Context) (policy.Policy, error) {
+	p := policy.Policy{Project: "project", Inbox: inbox, Own: []string{state, staging, status}, Trainer: "aiplatform"}
+	err := w.call(ctx, 20*time.Second, "read the policy", func() error {
+		text := fmt.Sprintf("pause: %t\n", !w.paused.IsZero())
+		limits := ""
+		if w.weather.active > 0 {
+			limits += fmt.Sprintf("  activeJobs: %d\n", w.weather.active)
+		}
+		if w.weather.hourly > 0 {
+			limits += fmt.Sprintf("  jobsPerHour: %d\n", w.weather.hourly)
+		}
+		if limits != "" {
+			text += "limits:\n" + limits
+		}
+		if w.strict {
+			text += "allow: {regions: []}\n"
+		}
+		p.Rules = parsed(text)
+		return nil
+	})
+	return p, err
+}
+
+// policies are those that were parsed before.
+var policies sync.Map
+
+func parsed(text string) policy.Rules {
+	if rules, ok := policies.Load(text); ok {
+		return rules.(policy.Rules)
+	}
+	rules, vs := policy.Parse("policy.yaml", []byte(text))
+	if len(vs) > 0 {
+		panic(fmt.Sprint(vs))
+	}
+	policies.Store(text, rules)
+	return rules
 }
 
 func must(err error) {
 	if err != nil {
 		panic(err)
 	}
-}
-
-// settled checks an answer of success: nothing that the process wrote to the
-// ledger or published may have failed.
-func (w *world) settled(me *worker, err error) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if me.dead {
-		err = errDied
-	}
-	if err != nil {
-		w.say("%-8s answers %q", me.name, strings.ReplaceAll(err.Error(), "\n", "; "))
-		return false
-	}
-	w.say("%-8s answers success", me.name)
-	for name := range me.unsettled {
-		w.fail("%s answered success after %s had failed", me.name, name)
-	}
-	return true
 }
 
 // note keeps what a process could not write or publish.

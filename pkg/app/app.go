@@ -37,6 +37,11 @@ type App struct {
 	logger  *slog.Logger
 }
 
+// New gives an application of use cases that are made already.
+func New(submit *submitter.Submitter, watch *watcher.Watcher, records parking, logger *slog.Logger) *App {
+	return &App{Submitter: submit, Watcher: watch, parking: records, logger: logger}
+}
+
 // parking keeps what could not be decoded.
 type parking interface {
 	Park(ctx context.Context, source, id string, message any, cause error) error
@@ -129,7 +134,7 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &App{Submitter: submit, Watcher: watch, parking: records, logger: logger}, nil
+	return New(submit, watch, records, logger), nil
 }
 
 // message is an event in the JSON form of a Pub/Sub message. The event's own

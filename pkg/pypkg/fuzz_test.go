@@ -136,8 +136,8 @@ func verdict(t *testing.T, name string, data []byte) {
 		}
 	}
 	report.Suggest("trainer.task")
-	if len(vs) == 0 && len(report.Modules) == 0 {
-		t.Error("passes without a module")
+	if len(vs) == 0 && report.Entries == 0 { // one with an __init__.py alone has no module to run
+		t.Error("an empty package passes")
 	}
 }
 

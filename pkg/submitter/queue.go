@@ -51,13 +51,20 @@ func (s *Submitter) Admit(ctx context.Context) error {
 		return err
 	}
 	now := s.Now().UTC()
+	over, err := s.settleTurns(ctx, &turns, open, now)
+	if err != nil {
+		return err
+	}
 	q := newQueue(open, turns.Given, p.Start, now)
 	q.plan()
 	// The trainer's room is for all: while one waits for its next try, the
 	// others would ask in vain.
 	full := slices.ContainsFunc(open, func(e job.Entry) bool { return e.Waits == job.WaitsForQuota && now.Before(e.Due) })
-	if !full && len(q.given) > 0 {
-		turns.Given = append(q.turns, q.given...)
+	if over || !full && len(q.given) > 0 {
+		turns.Given = q.turns
+		if !full {
+			turns.Given = append(turns.Given, q.given...)
+		}
 		err := s.records.GiveTurns(ctx, turns)
 		if errors.Is(err, job.ErrStale) {
 			return nil // another tick goes through the queue
@@ -90,6 +97,31 @@ func (s *Submitter) Admit(ctx context.Context) error {
 	return errors.Join(append(errs, ctx.Err())...)
 }
 
+// settleTurns looks at the turns of attempts that got their verdict, once an hour
+// has passed since: a job may have been created much later than its turn was
+// given. It tells whether there were any.
+func (s *Submitter) settleTurns(ctx context.Context, turns *job.Turns, open []job.Entry, now time.Time) (bool, error) {
+	isOpen := map[string]bool{}
+	for _, e := range open {
+		isOpen[e.Attempt] = true
+	}
+	over := false
+	for i, t := range turns.Given {
+		if isOpen[t.Attempt] || lately(t.At, now) {
+			continue
+		}
+		over = true
+		stored, err := s.records.Get(ctx, t.Attempt)
+		if err != nil && !errors.Is(err, job.ErrNotFound) {
+			return false, err
+		}
+		if stored.Times.Created.After(t.At) {
+			turns.Given[i].At = stored.Times.Created
+		}
+	}
+	return over, nil
+}
+
 // start creates the job of a queued attempt.
 func (s *Submitter) start(ctx context.Context, e job.Entry) (job.Stored, error) {
 	stored, err := s.records.Get(ctx, e.Attempt)
@@ -118,8 +150,8 @@ func (s *Submitter) await(ctx context.Context, e job.Entry, reason string) error
 	return err
 }
 
-// hour is what the limit on jobs per hour counts over.
-const hour = time.Hour
+// lately tells whether the limit on jobs per hour counts what was at t.
+func lately(t, now time.Time) bool { return t.After(now.Add(-time.Hour)) }
 
 // queue is what is to be done with the attempts that wait, as far as the index
 // and the turns of before tell. It does no I/O.
@@ -157,7 +189,6 @@ func newQueue(open []job.Entry, given []job.Turn, startOf func(folder string) po
 	for _, e := range open {
 		q.open[e.Attempt] = e
 	}
-	lately := func(t time.Time) bool { return t.After(now.Add(-hour)) }
 	for _, t := range given {
 		e, isOpen := q.open[t.Attempt]
 		switch {
@@ -165,7 +196,7 @@ func newQueue(open []job.Entry, given []job.Turn, startOf func(folder string) po
 			t.At = now // created any moment
 		case isOpen:
 			t.At = e.Created
-		case !lately(t.At):
+		case !lately(t.At, now):
 			continue
 		}
 		q.turns = append(q.turns, t)
@@ -173,7 +204,7 @@ func newQueue(open []job.Entry, given []job.Turn, startOf func(folder string) po
 		if isOpen {
 			q.active.add(t.Folder)
 		}
-		if lately(t.At) {
+		if lately(t.At, now) {
 			q.started.add(t.Folder)
 		}
 	}
@@ -185,7 +216,7 @@ func newQueue(open []job.Entry, given []job.Turn, startOf func(folder string) po
 		case q.turnOf[e.Attempt]: // counted above
 		case e.State == job.Accepted, e.State == job.Submitted:
 			q.active.add(folder)
-			if e.Created.IsZero() || lately(e.Created) {
+			if e.Created.IsZero() || lately(e.Created, now) {
 				q.started.add(folder)
 			}
 		}

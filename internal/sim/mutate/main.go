@@ -34,7 +34,7 @@ var mutations = []mutation{
 		{"pkg/relay/relay.go", "s.Record.Published(s.Published).Outbox); err", "reversed(s.Record.Published(s.Published).Outbox)); err"},
 		{"pkg/relay/relay.go", "// writeStatus writes the attempt's", "func reversed(events []job.Event) (r []job.Event) {\n\tfor i := range events {\n\t\tr = append(r, events[len(events)-1-i])\n\t}\n\treturn r\n}\n\n// writeStatus writes the attempt's"},
 	}},
-	{"claim", []edit{{"pkg/job/step.go", "return r.State == Accepted && (r.Creating == nil || !now.Before(r.Creating.Until))", "return r.State == Accepted"}}},
+	{"claim", []edit{{"pkg/job/step.go", "!r.Queued && (r.Creating == nil || !now.Before(r.Creating.Until)) && !now.Before(r.NextTry)", "!r.Queued && !now.Before(r.NextTry)"}}},
 	{"fence: a lost claim has no say", []edit{
 		{"pkg/job/step.go", "func (o Postpone) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {", "func (o Postpone) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted {"},
 		{"pkg/job/step.go", "func (o Refuse) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {", "func (o Refuse) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted {"},
@@ -47,12 +47,21 @@ var mutations = []mutation{
 		{"pkg/job/step.go", "func (o Look) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted && r.State != Submitted {", "func (o Look) apply(r *Record, now time.Time) error {\n\tif r.State.Undecided() {"},
 	}},
 	{"await of the publish", []edit{{"pkg/relay/relay.go", "s.Record.Published(s.Published).Outbox); err != nil {\n\t\t\treturn err\n\t\t}", "s.Record.Published(s.Published).Outbox); err != nil {\n\t\t\t_ = err\n\t\t}"}}},
-	{"look-up after an unknown outcome", []edit{{"pkg/submitter/submitter.go", "if !doubtful || !errors.As(err, &refused) {", "if !errors.As(err, &refused) || refused != nil {"}, {"pkg/submitter/submitter.go", "doubtful, early := ", "_, early := "}}},
+	{"look-up after an unknown outcome", []edit{{"pkg/submitter/submitter.go", "if doubtful {\n\t\t\treturn s.lookFor(ctx, stored, final)\n\t\t}\n\t\t", ""}}},
+	{"look-up before the time for submits ends", []edit{{"pkg/job/step.go", "if r.Overdue(now) && r.UnknownUntil.IsZero() {", "if r.Overdue(now) {"}}},
 	{"no refusal while an earlier create may have its effect", []edit{{"pkg/job/step.go", "return !r.UnknownUntil.IsZero(), now.Before(r.UnknownUntil)", "return !r.UnknownUntil.IsZero(), false"}}},
 	{"index before record", []edit{{"pkg/submitter/submitter.go", "stored = job.Stored{Record: job.NewRecord(jobFile, s.Now())}\n\t\terr = s.records.Open(ctx, job.NewEntry(stored))", "stored = job.Stored{Record: job.NewRecord(jobFile, s.Now())}\n\t\terr = nil"}}},
 	{"index entry goes last", []edit{{"pkg/relay/relay.go", "if news {\n", "if s.State.Terminal() {\n\t\tif err := r.index.Close(ctx, s.Attempt); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\tif news {\n"}}},
 	{"status.json never goes back", []edit{{"pkg/relay/relay.go", "case there.newer(v):", "case false && there.newer(v):"}}},
 	{"an old record tells nothing", []edit{{"pkg/relay/relay.go", "if known.Revision > s.Revision {", "if false && known.Revision > s.Revision {"}}},
+	{"turn before the create", []edit{{"pkg/submitter/queue.go", "err := s.records.GiveTurns(ctx, turns)\n", "var err error\n"}}},
+	{"turns read before the index", []edit{
+		{"pkg/submitter/queue.go", "\tturns, err := s.records.Turns(ctx)\n\tif err != nil {\n\t\treturn err\n\t}\n\tvar open", "\tvar open"},
+		{"pkg/submitter/queue.go", "\tnow := s.Now().UTC()\n\tover, err", "\tturns, err := s.records.Turns(ctx)\n\tif err != nil {\n\t\treturn err\n\t}\n\tnow := s.Now().UTC()\n\tover, err"},
+	}},
+	{"an hour from the create, not the turn", []edit{{"pkg/submitter/queue.go", "if stored.Times.Created.After(t.At) {", "if false {"}}},
+	{"pause", []edit{{"pkg/submitter/queue.go", "if start.Paused {\n\t\t\tq.waits", "if false {\n\t\t\tq.waits"}}},
+	{"park, then acknowledge", []edit{{"pkg/app/app.go", "a.logger.ErrorContext(ctx, \"event not parked\", append(attributes, \"error\", err.Error())...)\n\t\t\treturn err", "return nil"}}},
 	{"one owner of a job ID", []edit{{"pkg/submitter/decide.go", "if claimed || err != nil {\n\t\treturn nil, err\n\t}", "if true || claimed || err != nil {\n\t\treturn nil, err\n\t}"}}},
 }
 
