@@ -100,7 +100,7 @@ func try(m mutation, seeds int) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(dir)
-	for _, part := range []string{"go.mod", "go.sum", "pkg", "internal"} {
+	for _, part := range []string{"go.mod", "go.sum", "functions", "pkg", "internal"} {
 		if err := copyTree(part, filepath.Join(dir, part)); err != nil {
 			return "", err
 		}

@@ -1,0 +1,251 @@
+package local_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+	"google.golang.org/api/ml/v1"
+	"google.golang.org/api/option"
+
+	"github.com/jobdrop/jobdrop/pkg/event"
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/local"
+)
+
+// number reads a number from the environment.
+func number(t *testing.T, name string, otherwise int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// subscriber keeps what it is told of each attempt.
+type subscriber struct {
+	mu      sync.Mutex
+	told    map[string][]event.Body
+	repeats int
+	wrong   []string
+}
+
+func (s *subscriber) receive(_ context.Context, e cloudevents.Event) error {
+	_, b, err := event.Decode(e)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	log := s.told[b.Attempt]
+	switch n := int64(len(log)); {
+	case b.Sequence == n+1:
+		s.told[b.Attempt] = append(log, b)
+	case b.Sequence > n+1:
+		s.wrong = append(s.wrong, fmt.Sprintf("attempt %s: event %d, %s, follows %d", b.Attempt, b.Sequence, b.State, n))
+	default:
+		s.repeats++
+		if first := log[b.Sequence-1]; first.State != b.State || first.Job.State != b.Job.State {
+			s.wrong = append(s.wrong, fmt.Sprintf("attempt %s: event %d was %s and is %s", b.Attempt, b.Sequence, first.State, b.State))
+		}
+	}
+	return nil
+}
+
+// TestChaos kills the functions' server with SIGKILL at random moments, CHAOS_KILLS
+// (20) times, while CHAOS_DROPS (200) drops are in flight, and holds what the
+// buckets, the training service and a subscriber have at the end to the
+// invariants. Cloud Storage, Pub/Sub and the training service run on in this
+// process.
+func TestChaos(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes minutes")
+	}
+	t.Parallel()
+	kills, drops := number(t, "CHAOS_KILLS", 20), number(t, "CHAOS_DROPS", 200)
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	s := stack(t, local.Options{Env: []string{"PID_FILE=" + pidFile}, MaxJobs: 4})
+	sub := &subscriber{told: map[string][]event.Body{}}
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- s.Subscribe(ctx, path.Base(s.Topic)+"-chaos", func() { close(ready) }, sub.receive)
+	}()
+	<-ready
+
+	began := time.Now()
+	var (
+		group sync.WaitGroup
+		mu    sync.Mutex
+		taken = map[string]string{} // folders, by attempt
+	)
+	for worker := range 8 {
+		group.Go(func() {
+			for i := worker; i < drops; i += 8 {
+				folder := fmt.Sprintf("drop%03d/", i)
+				names := []string{"trainer-0.1.tar.gz", "job.yaml"}
+				if i%3 == 0 {
+					names[0], names[1] = names[1], names[0]
+				}
+				for _, name := range names {
+					data, err := os.ReadFile(filepath.Join("../../testdata/drops/hello", name))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					generation, err := s.Storage.Upload(ctx, local.Inbox, folder+name, bytes.NewReader(data), nil)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if name == "job.yaml" {
+						mu.Lock()
+						taken[job.AttemptKey(job.Object{Bucket: local.Inbox, Name: folder + name, Generation: generation})] = folder
+						mu.Unlock()
+					}
+				}
+			}
+		})
+	}
+	pid := func() int {
+		data, _ := os.ReadFile(pidFile)
+		n, _ := strconv.Atoi(string(data))
+		return n
+	}
+	atKill := 0 // attempts without a verdict at the last kill
+	for range kills {
+		<-time.After(time.Duration(50+rand.IntN(450)) * time.Millisecond)
+		victim := pid()
+		process, err := os.FindProcess(victim)
+		if err != nil || victim == 0 {
+			t.Fatalf("the functions' process is %d, %v", victim, err)
+		}
+		if err := process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the functions are there again", func() bool { n := pid(); return n != 0 && n != victim })
+		atKill = open(t, s)
+	}
+	group.Wait()
+	killed := time.Since(began)
+	until := time.Now().Add(8 * time.Minute) // claims of the dead hold for a minute and a half
+	for open(t, s) > 0 || verdicts(sub) < drops {
+		if time.Now().After(until) {
+			t.Fatalf("%d attempts are open, %d of %d verdicts told", open(t, s), verdicts(sub), drops)
+		}
+		<-time.After(200 * time.Millisecond)
+	}
+	t.Logf("%d kills within %s, %d attempts open after the last one; all had their verdict %s later; %d repeats of events",
+		kills, killed.Round(time.Millisecond), atKill, (time.Since(began) - killed).Round(time.Millisecond), sub.repeats)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("subscription: %v", err)
+	}
+
+	if len(taken) != drops || len(sub.told) != drops {
+		t.Errorf("%d drops, %d attempts told of, want %d", len(taken), len(sub.told), drops)
+	}
+	for _, w := range sub.wrong {
+		t.Error(w)
+	}
+	owners := trainerJobs(t, s)
+	for attempt, folder := range taken {
+		var r job.Record
+		readJSON(t, s, local.State, "attempts/"+attempt+".json", &r)
+		log := sub.told[attempt]
+		terminal := 0
+		for _, b := range log {
+			if b.State.Terminal() {
+				terminal++
+			}
+		}
+		var status event.Body
+		readJSON(t, s, local.Status, folder+"status.json", &status)
+		switch {
+		case r.State != job.Succeeded:
+			t.Errorf("attempt %s is %s: %s", attempt, r.State, r.Reason)
+		case terminal != 1 || int64(len(log)) != r.Sequence || log[len(log)-1].State != r.State:
+			t.Errorf("attempt %s: %d of %d events, %d verdicts", attempt, len(log), r.Sequence, terminal)
+		case len(owners[r.Job.Labels[job.LabelAttempt]]) != 1:
+			t.Errorf("attempt %s has the jobs %q", attempt, owners[r.Job.Labels[job.LabelAttempt]])
+		case status.Attempt != attempt || status.Sequence != r.Sequence:
+			t.Errorf("%sstatus.json says %d of attempt %s, the record %d of %s", folder, status.Sequence, status.Attempt, r.Sequence, attempt)
+		}
+	}
+	if total := len(owners); total != drops {
+		t.Errorf("jobs of %d attempts, want %d", total, drops)
+	}
+}
+
+func verdicts(s *subscriber) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, log := range s.told {
+		if log[len(log)-1].State.Terminal() {
+			n++
+		}
+	}
+	return n
+}
+
+// open counts the attempts on the index.
+func open(t *testing.T, s *local.Stack) int {
+	t.Helper()
+	n := 0
+	if err := s.Storage.List(t.Context(), local.State, "open/", true, func(page []job.Attributes) error {
+		n += len(page)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func readJSON(t *testing.T, s *local.Stack, bucket, name string, into any) {
+	t.Helper()
+	data, _, err := s.Storage.Read(t.Context(), bucket, name, 0, 8<<20)
+	if err == nil {
+		err = json.Unmarshal(data, into)
+	}
+	if err != nil {
+		t.Fatalf("gs://%s/%s: %v", bucket, name, err)
+	}
+}
+
+// trainerJobs gives the IDs of the jobs at the training service, by their
+// attempt's label.
+func trainerJobs(t *testing.T, s *local.Stack) map[string][]string {
+	t.Helper()
+	service, err := ml.NewService(t.Context(), option.WithEndpoint(strings.TrimSuffix(s.TrainerURL, "/")+"/"), option.WithoutAuthentication())
+	if err != nil {
+		t.Fatal(err)
+	}
+	owners := map[string][]string{}
+	err = service.Projects.Jobs.List("projects/"+local.Project).Pages(t.Context(), func(page *ml.GoogleCloudMlV1__ListJobsResponse) error {
+		for _, j := range page.Jobs {
+			owners[j.Labels[job.LabelAttempt]] = append(owners[j.Labels[job.LabelAttempt]], j.JobId)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return owners
+}
