@@ -33,10 +33,12 @@ type storage struct {
 	history map[string]object
 	// before is what stood as a folder's newest attempt when one was entered.
 	before map[string]job.Seen
+	// claims are the workers that took them, by their nonce.
+	claims map[string]*worker
 }
 
 func newStorage(w *world) *storage {
-	return &storage{w: w, objects: map[string]object{}, history: map[string]object{}, before: map[string]job.Seen{}}
+	return &storage{w: w, objects: map[string]object{}, history: map[string]object{}, before: map[string]job.Seen{}, claims: map[string]*worker{}}
 }
 
 func versionKey(path string, generation int64) string { return fmt.Sprintf("%s#%d", path, generation) }
@@ -145,7 +147,7 @@ func (s *storage) Write(ctx context.Context, bucket, name string, data []byte, _
 		case ok && time.Since(there.Created) < time.Second && !s.w.weather.calm && s.w.chance(0.1):
 			return fmt.Errorf("gs://%s, two writes in a second: %w", path, job.ErrQuota)
 		}
-		s.watch(bucket, name, there.data, data)
+		s.watch(workerOf(ctx), bucket, name, there.data, data)
 		written = s.put(bucket, name, data, metadata)
 		s.watchStatus(there, written)
 		return nil
@@ -189,7 +191,7 @@ func (s *storage) record(attempt string) (job.Record, bool) {
 }
 
 // watch holds each write of the ledger to the invariants.
-func (s *storage) watch(bucket, name string, was, data []byte) {
+func (s *storage) watch(me *worker, bucket, name string, was, data []byte) {
 	switch {
 	case bucket != state:
 	case strings.HasPrefix(name, "attempts/"):
@@ -204,6 +206,7 @@ func (s *storage) watch(bucket, name string, was, data []byte) {
 		if next.Revision != prev.Revision+1 || next.Sequence < prev.Sequence {
 			s.w.fail("attempt %s goes from revision %d to %d, sequence %d to %d", next.Attempt, prev.Revision, next.Revision, prev.Sequence, next.Sequence)
 		}
+		s.watchClaim(me, prev, next)
 		if _, indexed := s.objects[state+"/open/"+next.Attempt]; !indexed {
 			s.w.fail("attempt %s has a record of state %s and no index entry", next.Attempt, next.State)
 		}
@@ -212,6 +215,38 @@ func (s *storage) watch(bucket, name string, was, data []byte) {
 		must(json.Unmarshal(data, &f))
 		s.before[f.Newest.Attempt] = f.Before
 	}
+}
+
+// watchClaim holds a transition to the claim on the create: only who has it may
+// give it back or end the attempt, and nobody else takes it while it lasts.
+func (s *storage) watchClaim(me *worker, prev, next job.Record) {
+	if next.Creating != nil && (prev.Creating == nil || prev.Creating.Nonce != next.Creating.Nonce) {
+		s.claims[next.Creating.Nonce] = me
+	}
+	if prev.State != job.Accepted || next.State != job.Accepted && next.State != job.Rejected {
+		return
+	}
+	lasts := prev.Creating != nil && time.Now().Add(2*s.w.weather.skew).Before(prev.Creating.Until)
+	mine := prev.Creating != nil && s.claims[prev.Creating.Nonce] == me
+	switch {
+	case mine:
+	case next.State == job.Rejected:
+		s.w.fail("%s ends attempt %s without its claim", me.name, next.Attempt)
+	case lasts && (next.Creating == nil || next.Creating.Nonce != prev.Creating.Nonce):
+		s.w.fail("%s takes the claim on attempt %s from another", me.name, next.Attempt)
+	}
+}
+
+// claimed tells whether the claim on the create of a job lasts, or its attempt
+// needs none any more.
+func (s *storage) claimed(jobID string) bool {
+	var owner job.Owner
+	must(json.Unmarshal(s.objects[state+"/jobs/"+jobID+".json"].data, &owner))
+	r, ok := s.record(owner.Attempt)
+	if !ok || r.State != job.Accepted {
+		return ok
+	}
+	return r.Creating != nil && time.Now().Before(r.Creating.Until.Add(2*s.w.weather.skew))
 }
 
 // watchStatus holds status objects to their order.

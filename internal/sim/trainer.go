@@ -63,10 +63,13 @@ func (t *trainer) add(id string, labels map[string]string, packages []string) *s
 func (t *trainer) Create(ctx context.Context, s job.Spec) (job.Look, error) {
 	var made *simJob
 	var conflict bool
-	t.begin(s.JobID)
+	if err := ctx.Err(); err != nil {
+		return job.Look{}, err // a client makes no call then
+	}
+	t.begin(workerOf(ctx), s.JobID)
 	defer t.end(s.JobID)
 	err := t.w.call(ctx, callTime, "create "+s.JobID, func() error {
-		if !t.w.weather.calm && t.w.chance(t.w.weather.fault) {
+		if !t.w.weather.calm && t.w.chance(t.w.weather.refuse) {
 			return &job.RefusedError{Code: "PERMISSION_DENIED", Message: "not now"}
 		}
 		if made, conflict = t.jobs[s.JobID]; conflict {
@@ -128,9 +131,15 @@ func (t *trainer) allowed(j *simJob) {
 // claim holds for two calls more, by clocks that may differ.
 const claimed = 2*callTime - 10*time.Second
 
-func (t *trainer) begin(id string) {
+func (t *trainer) begin(me *worker, id string) {
 	t.w.mu.Lock()
 	defer t.w.mu.Unlock()
+	if me.behind {
+		return // it may have begun at the end of its claim
+	}
+	if !t.w.storage.claimed(id) {
+		t.w.fail("%s asks for job %s without a claim", me.name, id)
+	}
 	if began, ok := t.creating[id]; ok && time.Since(began) < claimed {
 		t.w.fail("job %s is asked for while another create of it is %s old", id, time.Since(began))
 	}

@@ -87,9 +87,11 @@ type weather struct {
 	lost      float64 // share of storage events that never come
 	twice     float64 // share of events that come again though they were taken
 	skew      time.Duration
-	calm      bool // chaos is over
-	versioned bool // the inbox keeps old generations
-	room      int  // jobs that the trainer takes at a time; 0 is any number
+	frozen    float64 // share of faults of calls about a claim that freeze the process
+	refuse    float64 // share of creates that the trainer refuses
+	calm      bool    // chaos is over
+	versioned bool    // the inbox keeps old generations
+	room      int     // jobs that the trainer takes at a time; 0 is any number
 
 	// The operator's policy: limits on jobs, 0 for none, and how long the
 	// trainer is asked. Pauses come and go.
@@ -103,6 +105,9 @@ type worker struct {
 	name string
 	skew time.Duration
 	dead bool
+	// behind is that it froze after its last look at the clock: no check of a
+	// time can tell it.
+	behind bool
 	// unsettled are writes of the ledger and publishes that failed, by name,
 	// and did not succeed later.
 	unsettled map[string]bool
@@ -127,7 +132,7 @@ type Result struct {
 func Run(seed uint64) Result {
 	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), begin: time.Now(), wakes: map[int64]bool{}}
 	w.weather = weather{
-		fault:     pick(w.rng, 0, 0.02, 0.1, 0.25),
+		fault:     pick(w.rng, 0, 0.02, 0.1, 0.25, 0.4),
 		lost:      pick(w.rng, 0, 0, 0.1, 0.3),
 		twice:     pick(w.rng, 0, 0.2, 0.5),
 		skew:      pick(w.rng, 0, 0, 3*time.Second),
@@ -137,6 +142,10 @@ func Run(seed uint64) Result {
 		hourly:    pick(w.rng, 0, 0, 0, 4),
 		submit:    pick(w.rng, 5*time.Minute, 24*time.Hour),
 		pauses:    w.rng.IntN(3) == 0,
+	}
+	w.weather.frozen, w.weather.refuse = pick(w.rng, 0.3, 0.3, 0.8), pick(w.rng, w.weather.fault, w.weather.fault, 0.5)
+	if w.chance(0.15) { // many claims are lost
+		w.weather.fault, w.weather.frozen, w.weather.refuse = 0.4, 0.8, 0.5
 	}
 	w.storage = newStorage(w)
 	w.trainer = newTrainer(w)
@@ -219,8 +228,11 @@ func (w *world) draw(name string) fault {
 	if w.weather.calm || !w.chance(w.weather.fault) {
 		return fine
 	}
-	// Where a claim is at stake, processes freeze more often.
-	if (strings.HasPrefix(name, "create ") || strings.HasPrefix(name, "write state/attempts/")) && w.chance(0.3) {
+	// Where a claim is at stake, processes freeze and answers are lost more often.
+	switch {
+	case strings.HasPrefix(name, "create ") && w.chance(w.weather.frozen):
+		return pick(w.rng, thaw, thaw, after)
+	case strings.HasPrefix(name, "write state/attempts/") && w.chance(w.weather.frozen):
 		return thaw
 	}
 	return pick(w.rng, before, before, after, after, quota, slow, thaw, die, dieAfter)
@@ -245,7 +257,7 @@ func (w *world) call(ctx context.Context, bound time.Duration, name string, effe
 	case slow:
 		second = w.between(10*time.Second, 5*time.Minute)
 	case thaw: // about as long as a claim holds, or much longer
-		first = w.between(time.Minute, pick(w.rng, 2*time.Minute, 7*time.Minute))
+		first = w.between(20*time.Second, pick(w.rng, 2*time.Minute, 7*time.Minute))
 	}
 	first = w.at(first)
 	w.mu.Unlock()
@@ -328,7 +340,25 @@ func (w *world) process(kind string) (me *worker, load app.Loader) {
 		me.skew = w.between(-w.weather.skew, w.weather.skew)
 	}
 	w.mu.Unlock()
-	now := func() time.Time { return time.Now().Add(me.skew) }
+	now := func() time.Time {
+		at := time.Now().Add(me.skew)
+		w.mu.Lock()
+		me.behind = false
+		if w.weather.calm || !w.chance(w.weather.fault*w.weather.frozen/4) {
+			w.mu.Unlock()
+			return at
+		}
+		// Frozen between two calls, before the clock is read or after.
+		lasts := w.at(w.between(20*time.Second, pick(w.rng, 2*time.Minute, 7*time.Minute)))
+		late := w.chance(0.5)
+		me.behind = !late
+		w.mu.Unlock()
+		time.Sleep(lasts)
+		if late {
+			at = time.Now().Add(me.skew)
+		}
+		return at
+	}
 	records, err := ledger.New(w.storage, state)
 	must(err)
 	tell, err := relay.New(w.topic, records, w.storage, status)

@@ -281,15 +281,8 @@ func (s *Submitter) apply(ctx context.Context, stored job.Stored, e job.Entry, o
 	s.log(ctx, stored)
 	var failed error
 	if stored.State == job.Accepted && stored.Creating != nil {
-		// Applied, so the claim in the record is the observation's own. What
-		// is left of it must outlast the calls, or another may begin before
-		// they end.
-		if left := stored.Creating.Until.Sub(s.Now()); left >= 2*s.CallTime {
-			stored, failed = s.create(ctx, stored, left)
-		} else {
-			back := job.Postpone{Nonce: stored.Creating.Nonce, Reason: "the claim was nearly over: to be asked again"}
-			stored, _, failed = s.records.Apply(ctx, stored, back, s.Now())
-		}
+		// Applied, so the claim in the record is the observation's own.
+		stored, failed = s.create(ctx, stored)
 	}
 	// Also where the create failed: the attempt was accepted all the same.
 	return stored, errors.Join(failed, s.teller.Tell(ctx, stored, e))
@@ -337,12 +330,11 @@ func (s *Submitter) next(ctx context.Context, stored job.Stored) (job.Observatio
 	return nil, nil
 }
 
-// create asks the trainer for the job, under the claim that the record holds for
-// the time that is left of it. That the trainer does not take it is no error:
+// create asks the trainer for the job, under the claim that the record holds. That the trainer does not take it is no error:
 // the record tells, and ticks ask again.
-func (s *Submitter) create(ctx context.Context, stored job.Stored, left time.Duration) (job.Stored, error) {
+func (s *Submitter) create(ctx context.Context, stored job.Stored) (job.Stored, error) {
 	// A worker that was stopped, and goes on after its claim, makes no call.
-	asking, cancel := context.WithTimeout(ctx, left)
+	asking, cancel := context.WithDeadline(ctx, stored.Creating.Until)
 	observation := s.ask(asking, stored)
 	cancel()
 	after, _, err := s.records.Apply(ctx, stored, observation, s.Now())
@@ -363,9 +355,14 @@ func (s *Submitter) create(ctx context.Context, stored job.Stored, left time.Dur
 // made is looked for first, for as long as whoever asked for it may still be at
 // work.
 func (s *Submitter) ask(ctx context.Context, stored job.Stored) job.Observation {
-	nonce := stored.Creating.Nonce
-	doubtful, _ := stored.Doubtful(s.Now())
-	if doubtful && stored.Overdue(s.Now()) {
+	nonce, now := stored.Creating.Nonce, s.Now()
+	if stored.Creating.Until.Sub(now) < 2*s.CallTime {
+		// What is left of the claim must outlast the calls, or another may
+		// begin before they end.
+		return job.Postpone{Nonce: nonce, Reason: "the claim was nearly over: to be asked again"}
+	}
+	doubtful, _ := stored.Doubtful(now)
+	if doubtful && stored.Overdue(now) {
 		return s.lookFor(ctx, stored, job.GiveUp{Nonce: nonce})
 	}
 	look, err := s.trainer.Create(ctx, *stored.Spec)

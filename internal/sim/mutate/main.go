@@ -39,7 +39,10 @@ var mutations = []mutation{
 		{"pkg/job/step.go", "func (o Postpone) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {", "func (o Postpone) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted {"},
 		{"pkg/job/step.go", "func (o Refuse) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {", "func (o Refuse) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted {"},
 	}},
-	{"fence: a claim that is nearly over is not used", []edit{{"pkg/submitter/submitter.go", "left >= 2*s.CallTime", "left >= -1000*s.CallTime"}}},
+	{"fence: no call after the claim", []edit{
+		{"pkg/submitter/submitter.go", "if stored.Creating.Until.Sub(now) < 2*s.CallTime {", "if false {"},
+		{"pkg/submitter/submitter.go", "context.WithDeadline(ctx, stored.Creating.Until)", "context.WithCancel(ctx)"},
+	}},
 	{"generation pin", []edit{{"pkg/submitter/decide.go", "err := s.objects.Copy(ctx, p, s.Staging, name)", "live := p\n\t\tlive.Generation = 0\n\t\terr := s.objects.Copy(ctx, live, s.Staging, name)"}}},
 	{"settle rule", []edit{{"pkg/submitter/decide.go", "return before.Attempt != \"\" &&", "return false && before.Attempt != \"\" &&"}}},
 	{"terminal wins", []edit{
