@@ -55,6 +55,7 @@ func allArrows() []arrows {
 		{pkg: "pkg/event", allowed: []string{"pkg/job"}},
 		{pkg: "pkg/config", pure: true},
 		{pkg: "pkg/logging", pure: true},
+		{pkg: "pkg/telemetry", allowed: []string{"pkg/job"}, cloud: true},
 		{pkg: "pkg/inbound", allowed: []string{"pkg/job", "pkg/event", "pkg/logging"}},
 		{pkg: "pkg/ledger", allowed: []string{"pkg/job"}, pure: true},
 		{pkg: "pkg/relay", allowed: []string{"pkg/job"}, pure: true},

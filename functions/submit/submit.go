@@ -21,9 +21,13 @@ func Handler(load app.Loader) http.Handler {
 			return err // not configured or not reachable yet: redeliver
 		}
 		object, err := inbound.DecodeObject(e)
+		ctx, traceparent, end := a.Telemetry.Span(ctx, "submit", object.Traceparent)
 		if err == nil {
+			object.Traceparent = traceparent
 			err = a.Submitter.Submit(ctx, object)
 		}
+		end(err)
+		defer a.Flush(ctx)
 		return a.Settle(ctx, e, err)
 	})
 }

@@ -20,6 +20,10 @@ func Handler(load app.Loader) http.Handler {
 		if err != nil {
 			return err // not configured or not reachable yet: the next tick may find it so
 		}
-		return a.Settle(ctx, cloudevents.NewEvent(), a.Watcher.Tick(ctx))
+		ctx, _, end := a.Telemetry.Span(ctx, "tick", "")
+		err = a.Watcher.Tick(ctx)
+		end(err)
+		defer a.Flush(ctx)
+		return a.Settle(ctx, cloudevents.NewEvent(), err)
 	})
 }

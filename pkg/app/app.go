@@ -24,6 +24,7 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/publisher"
 	"github.com/jobdrop/jobdrop/pkg/relay"
 	"github.com/jobdrop/jobdrop/pkg/submitter"
+	"github.com/jobdrop/jobdrop/pkg/telemetry"
 	"github.com/jobdrop/jobdrop/pkg/trainer/aiplatform"
 	"github.com/jobdrop/jobdrop/pkg/watcher"
 )
@@ -32,6 +33,7 @@ import (
 type App struct {
 	Submitter *submitter.Submitter
 	Watcher   *watcher.Watcher
+	Telemetry *telemetry.Telemetry
 
 	parking parking
 	logger  *slog.Logger
@@ -106,6 +108,11 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	measures, err := telemetry.New(ctx, c.Collector, c.Instance)
+	if err != nil {
+		return nil, err
+	}
+	records.Transition, tell.Published = measures.Transition, measures.Published
 	trainer, err := aiplatform.New(ctx, c.Project, c.TrainerEndpoint)
 	if err != nil {
 		return nil, err
@@ -134,7 +141,22 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(submit, watch, records, logger), nil
+	a := New(submit, watch, records, logger)
+	a.Telemetry = measures
+	return a, nil
+}
+
+// flushTime bounds what a request waits for the collector.
+const flushTime = 3 * time.Second
+
+// Flush sends what was measured. That it can't be sent is told, and changes
+// nothing else.
+func (a *App) Flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
+	defer cancel()
+	if err := a.Telemetry.Flush(ctx); err != nil {
+		a.logger.WarnContext(ctx, "telemetry not sent", "error", err.Error())
+	}
 }
 
 // message is an event in the JSON form of a Pub/Sub message. The event's own
@@ -170,6 +192,7 @@ func (a *App) Settle(ctx context.Context, e cloudevents.Event, err error) error 
 			a.logger.ErrorContext(ctx, "event not parked", append(attributes, "error", err.Error())...)
 			return err
 		}
+		a.Telemetry.Parked(ctx)
 		a.logger.ErrorContext(ctx, "event parked", append(attributes, "error", err.Error())...)
 		return nil
 	case errors.Is(err, submitter.ErrBusy), errors.Is(err, job.ErrStale):

@@ -36,6 +36,8 @@ type Config struct {
 	Expire          time.Duration
 	SubmitWithin    time.Duration
 	LogLevel        slog.Level
+	// Collector is the URL of an OTLP collector; empty where nothing is measured.
+	Collector string
 }
 
 // Variable documents an environment variable.
@@ -111,6 +113,8 @@ func Variables() []Variable {
 			set: duration(func(c *Config) *time.Duration { return &c.SubmitWithin })},
 		{Name: "JOBDROP_LOG_LEVEL", Default: "INFO", Meaning: "`DEBUG`, `INFO`, `WARN` or `ERROR`",
 			set: func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
+		{Name: "OTEL_EXPORTER_OTLP_ENDPOINT", Meaning: "URL of a collector that takes metrics and traces, OTLP over HTTP; without it nothing is measured",
+			pattern: regexp.MustCompile(`^https?://[^/]`), form: "https://HOST[:PORT]", set: text(func(c *Config) *string { return &c.Collector })},
 		{Name: "STORAGE_EMULATOR_HOST", Meaning: "Cloud Storage emulator, as host:port or URL",
 			set: text(func(c *Config) *string { return &c.StorageEmulator })},
 		{Name: "PUBSUB_EMULATOR_HOST", Meaning: "Pub/Sub emulator, as host:port",

@@ -51,6 +51,7 @@ func TestLoad(t *testing.T) {
 	full.PolicyBucket, full.PolicyObject = "ops", "jobdrop/policy.yaml"
 	full.Settle, full.Incomplete, full.Expire, full.LogLevel = 0, time.Second, 90*time.Minute, slog.LevelWarn
 	full.SubmitWithin = 0
+	full.Collector = "http://127.0.0.1:4318"
 	tests := []struct {
 		name string
 		more map[string]string
@@ -63,8 +64,9 @@ func TestLoad(t *testing.T) {
 			"JOBDROP_TRAINER": "aiplatform", "JOBDROP_TRAINER_ENDPOINT": "http://127.0.0.1:8",
 			"JOBDROP_PUBSUB_ENDPOINT": "europe-west4-pubsub.googleapis.com:443",
 			"JOBDROP_SETTLE":          "0s", "JOBDROP_INCOMPLETE_AFTER": "1s", "JOBDROP_EXPIRE_AFTER": "1h30m", "JOBDROP_SUBMIT_WITHIN": "0s", "JOBDROP_LOG_LEVEL": "WARN",
-			"JOBDROP_POLICY":        "gs://ops/jobdrop/policy.yaml",
-			"STORAGE_EMULATOR_HOST": "127.0.0.1:9", "PUBSUB_EMULATOR_HOST": "127.0.0.1:10",
+			"JOBDROP_POLICY":              "gs://ops/jobdrop/policy.yaml",
+			"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
+			"STORAGE_EMULATOR_HOST":       "127.0.0.1:9", "PUBSUB_EMULATOR_HOST": "127.0.0.1:10",
 		}, full},
 	}
 	for _, test := range tests {

@@ -87,6 +87,8 @@ const (
 	ExtensionTrainer       = "trainer"
 	ExtensionSequence      = "sequence"
 	ExtensionCorrelationID = "correlationid"
+	// ExtensionTraceparent is that of CloudEvents' extension for tracing.
+	ExtensionTraceparent = "traceparent"
 )
 
 const contentType = "application/json"
@@ -112,6 +114,7 @@ func Encode(instance string, e job.Event) (ce.Event, error) {
 		ExtensionJobID: b.Job.ID, ExtensionState: state, ExtensionTrainer: b.Job.Trainer,
 		ExtensionSequence:      strconv.FormatInt(b.Sequence, 10),
 		ExtensionCorrelationID: b.CorrelationID,
+		ExtensionTraceparent:   e.Traceparent,
 	} {
 		if value != "" {
 			c.SetExtension(name, value)

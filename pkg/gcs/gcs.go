@@ -30,6 +30,10 @@ import (
 // of its own through logs and events.
 const CorrelationMetadata = "jobdrop-correlation-id"
 
+// TraceMetadata is the object metadata that names the span of the upload, as
+// W3C's Trace Context writes it.
+const TraceMetadata = "jobdrop-traceparent"
+
 // callTimeout bounds one call that moves no content: Cloud Storage answers
 // within a second or two, and the client retries inside this time.
 const callTimeout = 20 * time.Second
@@ -85,7 +89,7 @@ func attributes(o *storage.Object) job.Attributes {
 		Object: job.Object{
 			Bucket: o.Bucket, Name: o.Name, Generation: o.Generation,
 			Size: int64(o.Size), CRC32C: o.Crc32c, Created: created.UTC(),
-			CorrelationID: o.Metadata[CorrelationMetadata],
+			CorrelationID: o.Metadata[CorrelationMetadata], Traceparent: o.Metadata[TraceMetadata],
 		},
 		Metadata: o.Metadata,
 	}

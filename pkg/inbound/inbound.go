@@ -9,6 +9,7 @@
 package inbound
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -132,6 +133,9 @@ func decode(w http.ResponseWriter, r *http.Request) (cloudevents.Event, int, err
 	}
 	if err != nil {
 		return none, http.StatusBadRequest, fmt.Errorf("no event: %w", err)
+	}
+	if trace := r.Header.Get("Traceparent"); trace != "" && e.Extensions()[event.ExtensionTraceparent] == nil {
+		e.SetExtension(event.ExtensionTraceparent, trace)
 	}
 	return *e, 0, nil
 }
@@ -303,6 +307,9 @@ func DecodeObject(e cloudevents.Event) (job.Object, error) {
 		Name       string  `json:"name"`
 		Generation integer `json:"generation"`
 		Size       integer `json:"size"`
+		Metadata   struct {
+			Traceparent string `json:"jobdrop-traceparent"`
+		} `json:"metadata"`
 	}
 	if err := json.Unmarshal(e.Data(), &data); err != nil {
 		return job.Object{}, fmt.Errorf("%w: %w", ErrUndecodable, err)
@@ -310,7 +317,9 @@ func DecodeObject(e cloudevents.Event) (job.Object, error) {
 	if data.Bucket == "" || data.Name == "" {
 		return job.Object{}, fmt.Errorf("%w: bucket or name is missing", ErrUndecodable)
 	}
+	trace, _ := e.Extensions()[event.ExtensionTraceparent].(string)
 	return job.Object{
 		Bucket: data.Bucket, Name: data.Name, Generation: int64(data.Generation), Size: int64(data.Size),
+		Traceparent: cmp.Or(data.Metadata.Traceparent, trace),
 	}, nil
 }

@@ -326,3 +326,29 @@ func TestAbortedRequests(t *testing.T) {
 		}
 	}
 }
+
+// The trace of the upload is its object's metadata, else what the request says.
+func TestDecodeObjectTraceparent(t *testing.T) {
+	const own, asked = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00-11111111111111111111111111111111-2222222222222222-01"
+	for _, test := range []struct{ name, data, header, want string }{
+		{"neither", `{"bucket":"b","name":"n"}`, "", ""},
+		{"the request's", `{"bucket":"b","name":"n"}`, asked, asked},
+		{"the object's", `{"bucket":"b","name":"n","metadata":{"jobdrop-traceparent":"` + own + `"}}`, asked, own},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(test.data))
+			for name, value := range map[string]string{
+				"Content-Type": "application/json", "Ce-Id": "1", "Ce-Specversion": "1.0", "Ce-Type": inbound.Finalized, "Ce-Source": "s", "Traceparent": test.header,
+			} {
+				r.Header.Set(name, value)
+			}
+			inbound.Handler(func(_ context.Context, e cloudevents.Event) error {
+				o, err := inbound.DecodeObject(e)
+				if err != nil || o.Traceparent != test.want {
+					t.Errorf("%q, %v; want %q", o.Traceparent, err, test.want)
+				}
+				return nil
+			}).ServeHTTP(httptest.NewRecorder(), r)
+		})
+	}
+}

@@ -26,6 +26,9 @@ type Object struct {
 	// CorrelationID is the uploader's own: the object's metadata
 	// jobdrop-correlation-id.
 	CorrelationID string `json:"correlationId,omitempty"`
+	// Traceparent names the span of the upload, as W3C's Trace Context writes
+	// it: the object's metadata jobdrop-traceparent.
+	Traceparent string `json:"-"`
 }
 
 // URI gives gs://bucket/name.

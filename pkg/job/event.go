@@ -29,6 +29,8 @@ type Event struct {
 	Type EventType `json:"type"`
 	Time time.Time `json:"time"`
 	Body Snapshot  `json:"body"`
+	// Traceparent is that of the upload, if it was traced.
+	Traceparent string `json:"traceparent,omitempty"`
 }
 
 // Snapshot is the body of a lifecycle event and of status.json: everything

@@ -80,6 +80,7 @@ type Record struct {
 	Drop          DropInfo    `json:"drop"`
 	Violations    []Violation `json:"violations,omitempty"`
 	CorrelationID string      `json:"correlationId,omitempty"`
+	Traceparent   string      `json:"traceparent,omitempty"`
 
 	// Spec is the resolved job: what the trainer is asked to run.
 	Spec    *Spec    `json:"spec,omitempty"`

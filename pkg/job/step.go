@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"regexp"
 	"slices"
 	"time"
 )
@@ -60,12 +61,15 @@ func (r Record) Published(sequence int64) Record {
 // NewRecord gives the record of an attempt that was never seen before.
 func NewRecord(jobFile Object, now time.Time) Record {
 	jobFile.CorrelationID = Shorten(jobFile.CorrelationID, correlationText)
+	if !traceparent.MatchString(jobFile.Traceparent) {
+		jobFile.Traceparent = ""
+	}
 	return Record{
 		RecordVersion: RecordVersion,
 		Attempt:       AttemptKey(jobFile),
 		Drop:          DropInfo{Bucket: jobFile.Bucket, Prefix: Folder(jobFile.Name), JobFile: jobFile},
-		CorrelationID: jobFile.CorrelationID,
-		Times:         Times{Dropped: jobFile.Created, Seen: now.UTC()},
+		CorrelationID: jobFile.CorrelationID, Traceparent: jobFile.Traceparent,
+		Times: Times{Dropped: jobFile.Created, Seen: now.UTC()},
 	}
 }
 
@@ -73,11 +77,14 @@ func NewRecord(jobFile Object, now time.Time) Record {
 // 8 KiB, an attribute of a message 1,024 bytes.
 const correlationText = 256
 
+// traceparent is W3C's Trace Context in its version 00.
+var traceparent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+
 // emit adds an event of the record as it stands now.
 func (r *Record) emit(t EventType, now time.Time) {
 	r.Sequence++
 	r.Told = append(r.Told, t)
-	r.Outbox = append(r.Outbox, Event{Type: t, Time: now, Body: r.Snapshot()})
+	r.Outbox = append(r.Outbox, Event{Type: t, Time: now, Body: r.Snapshot(), Traceparent: r.Traceparent})
 }
 
 // conclude gives the verdict.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -275,6 +276,16 @@ func TestStepLeavesItsArgument(t *testing.T) {
 	}
 	if diff := cmp.Diff(kept, before); diff != "" {
 		t.Errorf("the record changed (-before +after):\n%s", diff)
+	}
+}
+
+// A trace context that is none is not carried along.
+func TestNewRecordTraceparent(t *testing.T) {
+	const good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	for text, want := range map[string]string{good: good, "": "", good + "\n": "", "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01": "", strings.Repeat("x", 9000): ""} {
+		if got := NewRecord(Object{Name: "a/job.yaml", Traceparent: text}, start).Traceparent; got != want {
+			t.Errorf("of %.80q: %q, want %q", text, got, want)
+		}
 	}
 }
 

@@ -56,6 +56,9 @@ const jsonType = "application/json"
 type Ledger struct {
 	store  store
 	bucket string
+	// Transition, where set, is called after each transition that this process
+	// wrote.
+	Transition func(ctx context.Context, before, after job.Record)
 }
 
 // New makes a ledger of a bucket.
@@ -101,6 +104,9 @@ func (l *Ledger) Apply(ctx context.Context, s job.Stored, o job.Observation, now
 		}
 		generation, err := l.store.Write(ctx, l.bucket, recordName(s.Attempt), data, jsonType, nil, s.Generation)
 		if err == nil {
+			if l.Transition != nil {
+				l.Transition(ctx, s.Record, next)
+			}
 			return job.Stored{Record: next, Generation: generation, Published: s.Published}, true, nil
 		}
 		if !errors.Is(err, job.ErrStale) {

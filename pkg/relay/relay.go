@@ -39,6 +39,9 @@ type Relay struct {
 	index     index
 	bucket    bucket
 	status    string
+	// Published, where set, is called with the events of an attempt that were
+	// published at once.
+	Published func(ctx context.Context, events []job.Event)
 }
 
 // New makes a relay that writes status objects to the bucket named status.
@@ -66,6 +69,9 @@ func (r *Relay) Tell(ctx context.Context, s job.Stored, known job.Entry) error {
 	if news {
 		if err := r.publisher.Publish(ctx, s.Attempt, s.Record.Published(s.Published).Outbox); err != nil {
 			return err
+		}
+		if r.Published != nil {
+			r.Published(ctx, s.Record.Published(s.Published).Outbox)
 		}
 		s.Published = s.Sequence
 	}

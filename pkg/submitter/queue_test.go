@@ -157,6 +157,33 @@ func TestQueueJobsPerHour(t *testing.T) {
 	w.wantCreated("in the next", "a", "b", "c")
 }
 
+// The hour begins with the job's creation, which may be long after its turn.
+func TestQueueHourBeginsWithTheJob(t *testing.T) {
+	w := newWorld(t)
+	w.operator("limits: {jobsPerHour: 1}")
+	w.trainer.fail = job.ErrQuota
+	w.queued("a")
+	for range 50 {
+		w.tick()
+		w.pass(time.Minute)
+	}
+	w.trainer.fail = nil
+	w.pass(5 * time.Minute)
+	w.tick()
+	w.wantCreated("after 55 minutes", "a")
+	w.trainer.finish()
+	w.tick()
+	w.queued("b")
+	for range 58 {
+		w.pass(time.Minute)
+		w.tick()
+	}
+	w.wantCreated("within an hour of it", "a")
+	w.pass(2 * time.Minute)
+	w.tick()
+	w.wantCreated("then", "a", "b")
+}
+
 // A prefix with many drops does not keep the others waiting: they take turns.
 func TestQueueFair(t *testing.T) {
 	w := newWorld(t)

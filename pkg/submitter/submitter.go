@@ -9,6 +9,7 @@
 package submitter
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -128,7 +129,7 @@ func (s *Submitter) Submit(ctx context.Context, o job.Object) error {
 		s.Logger.DebugContext(ctx, "object ignored", "bucket", o.Bucket, "object", o.Name, "size", o.Size)
 		return nil
 	}
-	return s.look(ctx, o.Bucket, job.Folder(o.Name), "")
+	return s.look(ctx, o.Bucket, job.Folder(o.Name), "", o.Traceparent)
 }
 
 // Resume goes on with an attempt that the index tells of: it looks at the folder
@@ -137,17 +138,17 @@ func (s *Submitter) Resume(ctx context.Context, e job.Entry) error {
 	if e.State.Undecided() && e.Bucket != "" {
 		// The look reads the record, and goes by what it says. A damaged entry
 		// does not say where to look: its record may.
-		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt)
+		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt, "")
 	}
 	stored, err := s.records.Get(ctx, e.Attempt)
 	if errors.Is(err, job.ErrNotFound) {
-		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt)
+		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt, "")
 	}
 	if err != nil {
 		return err
 	}
 	if stored.State.Undecided() {
-		return s.look(ctx, stored.Drop.Bucket, stored.Drop.Prefix, e.Attempt)
+		return s.look(ctx, stored.Drop.Bucket, stored.Drop.Prefix, e.Attempt, "")
 	}
 	stored.Published = e.Published
 	return s.advance(ctx, stored, e)
@@ -162,8 +163,9 @@ var errChanged = errors.New("the folder changed while it was looked at")
 
 // look lists a folder and decides the attempt of its newest job file. attempt,
 // where given, is the one that the caller came for: it is withdrawn where the
-// folder no longer shows it.
-func (s *Submitter) look(ctx context.Context, bucket, folder, attempt string) error {
+// folder no longer shows it. traceparent is for an attempt that is new, and whose
+// job file has none.
+func (s *Submitter) look(ctx context.Context, bucket, folder, attempt, traceparent string) error {
 	var err error
 	for range looks {
 		var d job.Drop
@@ -181,6 +183,7 @@ func (s *Submitter) look(ctx context.Context, bucket, folder, attempt string) er
 		if !ok {
 			return nil // packages alone are no attempt
 		}
+		jobFile.Traceparent = cmp.Or(jobFile.Traceparent, traceparent)
 		if err = s.attempt(ctx, d, jobFile); !errors.Is(err, errChanged) {
 			return err
 		}

@@ -58,11 +58,6 @@ var mutations = []mutation{
 	{"status.json never goes back", []edit{{"pkg/relay/relay.go", "case there.newer(v):", "case false && there.newer(v):"}}},
 	{"an old record tells nothing", []edit{{"pkg/relay/relay.go", "if known.Revision > s.Revision {", "if false && known.Revision > s.Revision {"}}},
 	{"turn before the create", []edit{{"pkg/submitter/queue.go", "err := s.records.GiveTurns(ctx, turns)\n", "var err error\n"}}},
-	{"turns read before the index", []edit{
-		{"pkg/submitter/queue.go", "\tturns, err := s.records.Turns(ctx)\n\tif err != nil {\n\t\treturn err\n\t}\n\tvar open", "\tvar open"},
-		{"pkg/submitter/queue.go", "\tnow := s.Now().UTC()\n\tover, err", "\tturns, err := s.records.Turns(ctx)\n\tif err != nil {\n\t\treturn err\n\t}\n\tnow := s.Now().UTC()\n\tover, err"},
-	}},
-	{"an hour from the create, not the turn", []edit{{"pkg/submitter/queue.go", "if stored.Times.Created.After(t.At) {", "if false {"}}},
 	{"pause", []edit{{"pkg/submitter/queue.go", "if start.Paused {\n\t\t\tq.waits", "if false {\n\t\t\tq.waits"}}},
 	{"park, then acknowledge", []edit{{"pkg/app/app.go", "a.logger.ErrorContext(ctx, \"event not parked\", append(attributes, \"error\", err.Error())...)\n\t\t\treturn err", "return nil"}}},
 	{"one owner of a job ID", []edit{{"pkg/submitter/decide.go", "if claimed || err != nil {\n\t\treturn nil, err\n\t}", "if true || claimed || err != nil {\n\t\treturn nil, err\n\t}"}}},

@@ -1,0 +1,163 @@
+// Package telemetry measures what the functions do, and traces it, over OTLP. An
+// installation that names no collector has neither, at no cost.
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+const scope = "github.com/jobdrop/jobdrop"
+
+// Telemetry is safe for concurrent use. Its zero value, and a nil one, measure
+// nothing.
+type Telemetry struct {
+	tracer trace.Tracer
+	flush  func(context.Context) error
+
+	verdicts, retries, takenOver, parked metric.Int64Counter
+	publishLag                           metric.Float64Histogram
+	outboxDepth                          metric.Int64Histogram
+}
+
+// New gives the telemetry of an installation. endpoint is the URL of a collector
+// that takes OTLP over HTTP, without /v1/…; where it is empty nothing is measured.
+// The other variables OTEL_EXPORTER_OTLP_… of OpenTelemetry hold too.
+func New(ctx context.Context, endpoint, instance string) (*Telemetry, error) {
+	if endpoint == "" {
+		return nil, nil
+	}
+	endpoint = strings.TrimSuffix(endpoint, "/")
+	spans, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint+"/v1/traces"))
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := otlpmetrichttp.New(ctx, otlpmetrichttp.WithEndpointURL(endpoint+"/v1/metrics"))
+	if err != nil {
+		return nil, err
+	}
+	what := resource.NewSchemaless(attribute.String("service.name", "jobdrop"), attribute.String("service.namespace", instance))
+	tracers := sdktrace.NewTracerProvider(sdktrace.WithBatcher(spans), sdktrace.WithResource(what))
+	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(metrics)), sdkmetric.WithResource(what))
+	t := &Telemetry{
+		tracer: tracers.Tracer(scope),
+		flush: func(ctx context.Context) error {
+			return errors.Join(tracers.ForceFlush(ctx), meters.ForceFlush(ctx))
+		},
+	}
+	return t, t.instruments(meters.Meter(scope))
+}
+
+// instruments makes the metrics: their names, units and meanings.
+func (t *Telemetry) instruments(m metric.Meter) error {
+	var errs [6]error
+	t.verdicts, errs[0] = m.Int64Counter("jobdrop.verdicts", metric.WithUnit("{attempt}"), metric.WithDescription("attempts that got their verdict, by verdict"))
+	t.retries, errs[1] = m.Int64Counter("jobdrop.create.retries", metric.WithUnit("{call}"), metric.WithDescription("creates that the trainer did not take, and that are tried again, by code"))
+	t.takenOver, errs[2] = m.Int64Counter("jobdrop.claims.taken_over", metric.WithUnit("{claim}"), metric.WithDescription("claims on a create whose owner died or was too slow"))
+	t.parked, errs[3] = m.Int64Counter("jobdrop.events.parked", metric.WithUnit("{event}"), metric.WithDescription("events that could not be decoded, and were kept for people"))
+	t.publishLag, errs[4] = m.Float64Histogram("jobdrop.publish.lag", metric.WithUnit("s"), metric.WithDescription("from a transition in the ledger to its event's publication"),
+		metric.WithExplicitBucketBoundaries(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 120, 300, 900, 3600))
+	t.outboxDepth, errs[5] = m.Int64Histogram("jobdrop.outbox.depth", metric.WithUnit("{event}"), metric.WithDescription("events of an attempt that were published at once"),
+		metric.WithExplicitBucketBoundaries(1, 2, 3, 5, 8))
+	return errors.Join(errs[:]...)
+}
+
+// Flush sends what was gathered: between requests a function may get no processor
+// time.
+func (t *Telemetry) Flush(ctx context.Context) error {
+	if t == nil || t.flush == nil {
+		return nil
+	}
+	return t.flush(ctx)
+}
+
+var w3c propagation.TraceContext
+
+// Span begins a span below the one that traceparent names, or, without it, that
+// of the context. It gives the context for what is part of it, the span's own
+// traceparent, and what ends it. Where nothing is traced, the traceparent is the
+// one given.
+func (t *Telemetry) Span(ctx context.Context, name, traceparent string) (context.Context, string, func(error)) {
+	if t == nil || t.tracer == nil {
+		return ctx, traceparent, func(error) {}
+	}
+	if traceparent != "" {
+		ctx = w3c.Extract(ctx, propagation.MapCarrier{"traceparent": traceparent})
+	}
+	ctx, span := t.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindConsumer))
+	own := propagation.MapCarrier{}
+	w3c.Inject(ctx, own)
+	return ctx, own["traceparent"], func(err error) {
+		if err != nil {
+			span.RecordError(err)
+			span.SetStatus(codes.Error, err.Error())
+		}
+		span.End()
+	}
+}
+
+// Transition measures a record's step from before to after, and gives each event
+// of it a span in the trace of the drop's upload.
+func (t *Telemetry) Transition(ctx context.Context, before, after job.Record) {
+	if t == nil || t.tracer == nil {
+		return
+	}
+	if after.State.Terminal() && !before.State.Terminal() {
+		t.verdicts.Add(ctx, 1, metric.WithAttributes(attribute.String("verdict", string(after.State))))
+	}
+	if after.Tries > before.Tries && after.Error != nil {
+		t.retries.Add(ctx, 1, metric.WithAttributes(attribute.String("code", after.Error.Code)))
+	}
+	if before.Creating != nil && after.Creating != nil && before.Creating.Nonce != after.Creating.Nonce {
+		t.takenOver.Add(ctx, 1)
+	}
+	for _, e := range after.Outbox {
+		if e.Body.Sequence <= before.Sequence {
+			continue
+		}
+		parent := w3c.Extract(ctx, propagation.MapCarrier{"traceparent": after.Traceparent})
+		_, span := t.tracer.Start(parent, Short(e.Type), trace.WithTimestamp(e.Time), trace.WithAttributes(
+			attribute.String("jobdrop.attempt", after.Attempt), attribute.String("jobdrop.job_id", after.Job.ID), attribute.Int64("jobdrop.sequence", e.Body.Sequence),
+		))
+		span.End()
+	}
+}
+
+// Short gives an event's type as people say it, e.g. job.submitted.
+func Short(t job.EventType) string {
+	return strings.TrimSuffix(strings.TrimPrefix(string(t), "dev.jobdrop."), ".v1")
+}
+
+// Published measures events of one attempt that were published now.
+func (t *Telemetry) Published(ctx context.Context, events []job.Event) {
+	if t == nil || t.tracer == nil {
+		return
+	}
+	t.outboxDepth.Record(ctx, int64(len(events)))
+	for _, e := range events {
+		t.publishLag.Record(ctx, time.Since(e.Time).Seconds(), metric.WithAttributes(attribute.String("type", Short(e.Type))))
+	}
+}
+
+// Parked counts an event that could not be decoded.
+func (t *Telemetry) Parked(ctx context.Context) {
+	if t == nil || t.tracer == nil {
+		return
+	}
+	t.parked.Add(ctx, 1)
+}
