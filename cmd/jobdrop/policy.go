@@ -64,6 +64,8 @@ type trial struct {
 	// Folder is the one by which the policy's prefixes went.
 	Folder    string            `json:"folder"`
 	Decisions []policy.Decision `json:"decisions"`
+	// Waits says what the job of an accepted drop waits for, or may.
+	Waits []string `json:"waits,omitempty"`
 }
 
 func policyTestCommand() *cobra.Command {
@@ -85,7 +87,8 @@ Each line is one rule's verdict on one field:
   not asked  the job leaves the matter open
   not known  it depends on the installation: see --project and --inbox
 
-and the place in the policy that decided, or "built in" where it says nothing.
+and the place in the policy that decided, or "built in" where it says nothing. A
+pause, and limits on the number of jobs, refuse nothing: they are told below.
 Whatever else is wrong in the drop is printed after it, as jobdrop validate
 prints it.
 
@@ -108,6 +111,7 @@ policy that is not valid included.`,
 			}
 			t := trial{report: found.report(), Folder: found.folder, Decisions: []policy.Decision{}}
 			if found.File != nil {
+				t.Waits = v.policy.Start(found.folder).Terms()
 				t.Decisions = append(t.Decisions, v.policy.For(found.folder).Explain(found.File, found.Resolution)...)
 			}
 			if format == "json" {
@@ -134,6 +138,9 @@ func (t trial) writeText(w io.Writer) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", d.Verdict, cell(d.Field), cmp.Or(cell(d.Value), "-"), d.Rule, cell(d.Because))
 	}
 	table.Flush() // a strings.Builder takes everything
+	if len(t.Waits) > 0 {
+		fmt.Fprintf(&b, "\nIts job may have to wait: %s.\n", strings.Join(t.Waits, "; "))
+	}
 	if len(t.Violations)+len(t.Missing) > 0 {
 		b.WriteString("\n")
 	}

@@ -18,6 +18,21 @@ type Start struct {
 	Prefix string
 }
 
+// Terms says in words what keeps the job of an accepted drop waiting, or may.
+func (s Start) Terms() []string {
+	var terms []string
+	if s.Paused {
+		terms = append(terms, "paused by the operator")
+	}
+	if s.Active != nil {
+		terms = append(terms, fmt.Sprintf("at most %s may be active", s.Active.count()))
+	}
+	if s.PerHour != nil {
+		terms = append(terms, fmt.Sprintf("at most %s may be started in an hour", s.PerHour.count()))
+	}
+	return terms
+}
+
 // Limited tells whether the number of jobs is limited.
 func (s Start) Limited() bool { return s.Active != nil || s.PerHour != nil }
 
@@ -36,6 +51,15 @@ func (l Limit) String() string {
 		return "jobs"
 	}
 	return "jobs of " + l.Folders
+}
+
+// count gives the number with what it counts, as in "1 job of teams/nlp/**".
+func (l Limit) count() string {
+	what := l.String()
+	if l.Most == 1 {
+		what = strings.Replace(what, "jobs", "job", 1)
+	}
+	return fmt.Sprintf("%d %s", l.Most, what)
 }
 
 // everywhere is the pattern of the limits at a policy's top.

@@ -19,13 +19,12 @@ const paused = "waiting: paused by the operator"
 // may be created at once. Where the number of jobs is limited, only ticks give
 // turns: see [Submitter.Admit].
 func waits(s policy.Start) string {
+	terms := s.Terms()
 	switch {
 	case s.Paused:
 		return paused
-	case s.Active != nil:
-		return fmt.Sprintf("waiting for its turn: at most %d %s may be active", s.Active.Most, s.Active)
-	case s.PerHour != nil:
-		return fmt.Sprintf("waiting for its turn: at most %d %s may be started in an hour", s.PerHour.Most, s.PerHour)
+	case len(terms) > 0:
+		return "waiting for its turn: " + terms[0]
 	}
 	return ""
 }
