@@ -134,7 +134,7 @@ const claimed = 2*callTime - 10*time.Second
 func (t *trainer) begin(me *worker, id string) {
 	t.w.mu.Lock()
 	defer t.w.mu.Unlock()
-	if me.behind {
+	if me == nil || me.behind {
 		return // it may have begun at the end of its claim
 	}
 	if !t.w.storage.claimed(id) {
@@ -166,7 +166,7 @@ func (t *trainer) Get(ctx context.Context, id string) (job.Look, error) {
 }
 
 // ListActive may lag behind by some seconds.
-func (t *trainer) ListActive(ctx context.Context, _ string, page func([]job.Look) error) error {
+func (t *trainer) ListActive(ctx context.Context, instance string, page func([]job.Look) error) error {
 	var active []job.Look
 	err := t.w.call(ctx, callTime, "list jobs", func() error {
 		at := time.Now()
@@ -175,7 +175,7 @@ func (t *trainer) ListActive(ctx context.Context, _ string, page func([]job.Look
 		}
 		for _, id := range slices.Sorted(maps.Keys(t.jobs)) {
 			j := t.jobs[id]
-			if l := t.look(j, at); !j.created.After(at) && l.Ended.IsZero() && j.labels[job.LabelInstance] != "" {
+			if l := t.look(j, at); !j.created.After(at) && l.Ended.IsZero() && j.labels[job.LabelInstance] == job.InstanceLabel(instance) {
 				active = append(active, l)
 			}
 		}

@@ -1,0 +1,48 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jobdrop/jobdrop/internal/contract"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// The stand-ins do what the real services do, as far as the use cases rely on it.
+func TestContract(t *testing.T) {
+	calm := func() *world {
+		w := &world{rng: rand.New(rand.NewPCG(1, 1)), begin: time.Now(), wakes: map[int64]bool{}}
+		w.weather = weather{calm: true, versioned: true}
+		w.storage = newStorage(w)
+		w.trainer = newTrainer(w)
+		w.topic = &topic{w: w, logs: map[string][]job.Event{}}
+		return w
+	}
+	t.Run("storage", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { contract.CheckStorage(t, calm().storage, inbox, staging) })
+	})
+	t.Run("trainer", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := calm()
+			contract.CheckTrainer(t, w.trainer, instance, job.Spec{JobID: "j", TrainingInput: &job.TrainingInput{}}, func(id string) {
+				time.Sleep(time.Until(w.trainer.jobs[id].ended))
+			})
+		})
+	})
+	t.Run("topic", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := calm()
+			contract.CheckPublisher(t, w.topic, func(attempt string, _ int) (all []int64) {
+				for _, e := range w.topic.logs[attempt] {
+					all = append(all, e.Body.Sequence)
+				}
+				return all
+			})
+			if len(w.broken) > 0 {
+				t.Errorf("broken: %q", w.broken)
+			}
+		})
+	})
+}
