@@ -214,11 +214,13 @@ func CheckTrainer(t *testing.T, tr Trainer, instance string, spec job.Spec, end 
 
 	end(spec.JobID)
 	var last job.Look
+	poll := time.NewTicker(100 * time.Millisecond)
+	defer poll.Stop()
 	for range 600 {
 		if last, err = tr.Get(ctx, spec.JobID); err != nil || !last.Ended.IsZero() {
 			break
 		}
-		time.Sleep(100 * time.Millisecond)
+		<-poll.C
 	}
 	if err != nil || last.Ended.IsZero() || last.Ended.Before(last.Created) {
 		t.Errorf("ended: %+v, %v", last, err)

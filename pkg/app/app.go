@@ -91,7 +91,12 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	logger := logging.New(os.Stderr, c.LogLevel).With("instance", c.Instance)
+	measures, err := telemetry.New(ctx, c.Collector, c.Instance)
+	if err != nil {
+		return nil, err
+	}
+	handler := measures.Handler(logging.New(os.Stderr, c.LogLevel).Handler(), c.Project)
+	logger := slog.New(handler).With("instance", c.Instance)
 	storage, err := gcs.New(ctx, c.StorageEmulator)
 	if err != nil {
 		return nil, err
@@ -105,10 +110,6 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 		return nil, err
 	}
 	tell, err := relay.New(events, records, storage, c.Status)
-	if err != nil {
-		return nil, err
-	}
-	measures, err := telemetry.New(ctx, c.Collector, c.Instance)
 	if err != nil {
 		return nil, err
 	}

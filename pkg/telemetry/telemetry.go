@@ -5,6 +5,7 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -152,6 +153,40 @@ func (t *Telemetry) Published(ctx context.Context, events []job.Event) {
 	for _, e := range events {
 		t.publishLag.Record(ctx, time.Since(e.Time).Seconds(), metric.WithAttributes(attribute.String("type", Short(e.Type))))
 	}
+}
+
+// Handler adds to each line of h the span that it belongs to, under the names
+// that Cloud Logging knows. Without a collector it is h itself.
+func (t *Telemetry) Handler(h slog.Handler, project string) slog.Handler {
+	if t == nil || t.tracer == nil {
+		return h
+	}
+	return spanned{h, "projects/" + project + "/traces/"}
+}
+
+type spanned struct {
+	slog.Handler
+	traces string
+}
+
+func (s spanned) Handle(ctx context.Context, r slog.Record) error {
+	if c := trace.SpanContextFromContext(ctx); c.IsValid() {
+		r = r.Clone()
+		r.AddAttrs(
+			slog.String("logging.googleapis.com/trace", s.traces+c.TraceID().String()),
+			slog.String("logging.googleapis.com/spanId", c.SpanID().String()),
+			slog.Bool("logging.googleapis.com/trace_sampled", c.IsSampled()),
+		)
+	}
+	return s.Handler.Handle(ctx, r)
+}
+
+func (s spanned) WithAttrs(attributes []slog.Attr) slog.Handler {
+	return spanned{s.Handler.WithAttrs(attributes), s.traces}
+}
+
+func (s spanned) WithGroup(name string) slog.Handler {
+	return spanned{s.Handler.WithGroup(name), s.traces}
 }
 
 // Parked counts an event that could not be decoded.
