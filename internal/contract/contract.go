@@ -150,16 +150,20 @@ func CheckStorage(t *testing.T, s Storage, bucket, other string) {
 // Trainer is what the use cases ask for together.
 type Trainer interface {
 	Create(ctx context.Context, spec job.Spec) (job.Look, error)
-	Get(ctx context.Context, jobID string) (job.Look, error)
+	TakesID() bool
+	Get(ctx context.Context, j job.JobInfo) (job.Look, error)
+	Find(ctx context.Context, spec job.Spec) ([]job.Look, error)
+	Cancel(ctx context.Context, j job.JobInfo) error
 	ListActive(ctx context.Context, instance string, page func([]job.Look) error) error
 }
 
-// CheckTrainer checks a trainer that takes our IDs, with a job that does not end
-// before end was called.
-func CheckTrainer(t *testing.T, tr Trainer, instance string, spec job.Spec, end func(id string)) {
+// CheckTrainer checks a trainer with a job that does not end before it is
+// cancelled.
+func CheckTrainer(t *testing.T, tr Trainer, instance string, spec job.Spec) {
 	t.Helper()
 	ctx := t.Context()
 	spec.Labels = job.Labels(spec.Labels, instance, "attempt-1", "content")
+	id := job.JobInfo{ID: spec.JobID}
 	active := func() (ids []string) {
 		t.Helper()
 		if err := tr.ListActive(ctx, instance, func(page []job.Look) error {
@@ -172,7 +176,7 @@ func CheckTrainer(t *testing.T, tr Trainer, instance string, spec job.Spec, end 
 		}
 		return ids
 	}
-	if _, err := tr.Get(ctx, spec.JobID); !errors.Is(err, job.ErrNotFound) {
+	if _, err := tr.Get(ctx, id); !errors.Is(err, job.ErrNotFound) {
 		t.Errorf("get of what is not there: %v", err)
 	}
 	if ids := active(); len(ids) > 0 {
@@ -182,22 +186,29 @@ func CheckTrainer(t *testing.T, tr Trainer, instance string, spec job.Spec, end 
 	if err != nil {
 		t.Fatalf("create: %v", err)
 	}
+	id.ResourceName = made.ResourceName
 	if made.JobID != spec.JobID || made.ResourceName == "" || made.Created.IsZero() || !made.Ended.IsZero() || !job.SameOwner(made.Labels, spec.Labels) {
 		t.Errorf("created %+v", made)
 	}
 
-	// The same ID again: a conflict that shows whose the job is.
-	var conflict *job.ConflictError
-	if _, err := tr.Create(ctx, spec); !errors.As(err, &conflict) || !job.SameOwner(conflict.Found.Labels, spec.Labels) {
-		t.Errorf("the same create again: %v", err)
+	if found, err := tr.Find(ctx, spec); err != nil || len(found) != 1 || found[0].ResourceName != made.ResourceName || !job.SameOwner(found[0].Labels, spec.Labels) {
+		t.Errorf("find: %+v, %v", found, err)
 	}
 	foreign := spec
 	foreign.Labels = job.Labels(nil, instance, "attempt-2", "content")
-	conflict = nil
-	if _, err := tr.Create(ctx, foreign); !errors.As(err, &conflict) || job.SameOwner(conflict.Found.Labels, foreign.Labels) {
-		t.Errorf("a create of another attempt: %v", err)
+	var conflict *job.ConflictError
+	if tr.TakesID() { // the same ID again is a conflict that shows whose the job is
+		if _, err := tr.Create(ctx, spec); !errors.As(err, &conflict) || !job.SameOwner(conflict.Found.Labels, spec.Labels) {
+			t.Errorf("the same create again: %v", err)
+		}
+		conflict = nil
+		if _, err := tr.Create(ctx, foreign); !errors.As(err, &conflict) || job.SameOwner(conflict.Found.Labels, foreign.Labels) {
+			t.Errorf("a create of another attempt: %v", err)
+		}
+	} else if found, err := tr.Find(ctx, foreign); err != nil || len(found) > 0 {
+		t.Errorf("find of another attempt: %+v, %v", found, err)
 	}
-	if found, err := tr.Get(ctx, spec.JobID); err != nil || !job.SameOwner(found.Labels, spec.Labels) || found.ResourceName != made.ResourceName {
+	if found, err := tr.Get(ctx, id); err != nil || !job.SameOwner(found.Labels, spec.Labels) || found.ResourceName != made.ResourceName {
 		t.Errorf("get: %+v, %v", found, err)
 	}
 	if ids := active(); !slices.Equal(ids, []string{spec.JobID}) {
@@ -212,23 +223,25 @@ func CheckTrainer(t *testing.T, tr Trainer, instance string, spec job.Spec, end 
 		t.Error(err)
 	}
 
-	end(spec.JobID)
+	if err := tr.Cancel(ctx, id); err != nil {
+		t.Fatalf("cancel: %v", err)
+	}
 	var last job.Look
 	poll := time.NewTicker(100 * time.Millisecond)
 	defer poll.Stop()
 	for range 600 {
-		if last, err = tr.Get(ctx, spec.JobID); err != nil || !last.Ended.IsZero() {
+		if last, err = tr.Get(ctx, id); err != nil || !last.Ended.IsZero() {
 			break
 		}
 		<-poll.C
 	}
-	if err != nil || last.Ended.IsZero() || last.Ended.Before(last.Created) {
+	if err != nil || last.State != job.TrainerCancelled || last.Ended.IsZero() || last.Ended.Before(last.Created) {
 		t.Errorf("ended: %+v, %v", last, err)
 	}
 	if ids := active(); len(ids) > 0 {
 		t.Errorf("active after its end: %q", ids)
 	}
-	if _, err := tr.Create(ctx, spec); !errors.As(err, &conflict) {
+	if _, err := tr.Create(ctx, spec); tr.TakesID() && !errors.As(err, &conflict) {
 		t.Errorf("create of the ID of a job that has ended: %v", err)
 	}
 	gone, cancel := context.WithCancel(ctx)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -29,8 +30,8 @@ func (w *world) check() {
 	for _, attempt := range slices.Sorted(maps.Keys(records)) {
 		w.checkAttempt(records[attempt])
 	}
-	for _, id := range slices.Sorted(maps.Keys(w.trainer.jobs)) {
-		w.checkJob(w.trainer.jobs[id], records)
+	for _, j := range w.trainer.sorted() {
+		w.checkJob(j, records)
 	}
 	w.checkStatus(records)
 	w.checkGarbage()
@@ -102,6 +103,9 @@ func hasJob(s job.State) bool {
 	return false
 }
 
+// found is how long a second job may run once everything answers.
+const found = 5 * time.Minute
+
 func (w *world) checkJob(j *simJob, records map[string]job.Record) {
 	var owners []string
 	for _, attempt := range slices.Sorted(maps.Keys(records)) {
@@ -111,13 +115,26 @@ func (w *world) checkJob(j *simJob, records map[string]job.Record) {
 		}
 	}
 	if j.labels == nil { // not ours
-		if len(owners) > 0 {
-			w.fail("job %s was there before, and attempts %v took it for theirs", j.id, owners)
+		for _, attempt := range owners {
+			if records[attempt].Job.ResourceName == j.resource {
+				w.fail("job %s was there before, and attempt %s took it for its own", j.id, attempt)
+			}
 		}
 		return
 	}
-	if len(owners) != 1 {
-		w.fail("job %s belongs to attempts %v", j.id, owners)
+	// At a trainer that takes no ID a create that comes too late makes a second
+	// job: found, and cancelled or over by itself.
+	since := w.calm
+	if j.created.After(since) {
+		since = j.created
+	}
+	over := j.cancelled || time.Now().After(j.ended) && !j.ended.After(since.Add(found))
+	if w.weather.noID && w.lateCreates(j) && over && (len(owners) == 0 || len(owners) == 1 && records[owners[0]].Job.ResourceName != j.resource) {
+		w.doubles++
+		return
+	}
+	if len(owners) != 1 || records[owners[0]].Job.ResourceName != j.resource {
+		w.fail("job %s, %s, belongs to attempts %v", j.id, j.resource, owners)
 		return
 	}
 	r := records[owners[0]]
@@ -131,6 +148,16 @@ func (w *world) checkJob(j *simJob, records map[string]job.Record) {
 	if r.State != ends[j.end] {
 		w.fail("job %s ended as %s, attempt %s as %s", j.id, j.end, r.Attempt, r.State)
 	}
+}
+
+// lateCreates tells whether a process froze in a create of the same attempt.
+func (w *world) lateCreates(of *simJob) bool {
+	for _, j := range w.trainer.jobs {
+		if j.late && j.labels[job.LabelAttempt] == of.labels[job.LabelAttempt] {
+			return true
+		}
+	}
+	return false
 }
 
 // checkStatus holds status.json to the newest attempt that told something.

@@ -23,14 +23,15 @@ func TestContract(t *testing.T) {
 	t.Run("storage", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) { contract.CheckStorage(t, calm().storage, inbox, staging) })
 	})
-	t.Run("trainer", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			w := calm()
-			contract.CheckTrainer(t, w.trainer, instance, job.Spec{JobID: "j", TrainingInput: &job.TrainingInput{}}, func(id string) {
-				time.Sleep(time.Until(w.trainer.jobs[id].ended))
+	for name, taken := range map[string]bool{"trainer": true, "trainer that takes no ID": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := calm()
+				w.weather.noID = !taken
+				contract.CheckTrainer(t, w.trainer, instance, job.Spec{JobID: "j", TrainingInput: &job.TrainingInput{}})
 			})
 		})
-	})
+	}
 	t.Run("topic", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := calm()

@@ -207,23 +207,28 @@ func (w *world) play() {
 		w.mu.Unlock()
 	}
 	w.mu.Lock()
-	w.weather.calm = true
+	w.weather.calm, w.calm = true, time.Now()
 	w.say("%-8s everything answers from now on", "")
 	w.mu.Unlock()
-	group.Wait()
 	n := ticks
 	if w.weather.active > 0 || w.weather.hourly > 0 || w.weather.room > 0 {
 		n = limitedTicks
 	}
 	for range n {
 		if w.quiet() {
-			return
+			break
 		}
 		w.tick()
-		w.mu.Lock()
-		next := w.at(time.Minute)
-		w.mu.Unlock()
-		time.Sleep(next)
+		time.Sleep(w.reserve(time.Minute))
+	}
+	// Who froze may thaw only now, and do what it was about to do.
+	group.Wait()
+	for range ticks {
+		w.tick()
+		if w.quiet() {
+			return
+		}
+		time.Sleep(w.reserve(time.Minute))
 	}
 }
 

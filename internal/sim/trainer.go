@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,18 +14,21 @@ import (
 
 // simJob is a job at the trainer. Its state follows from the time.
 type simJob struct {
-	id                                 string
+	id, resource                       string
 	labels                             map[string]string
 	packages                           []string
 	created, preparing, running, ended time.Time
 	end                                job.TrainerState
+	// late is that its create may have come long after its process looked at
+	// the clock; cancelled that it was cancelled.
+	late, cancelled bool
 }
 
 // trainer is a service that takes our job IDs, as package aiplatform speaks of
-// it.
+// it; or, where the weather says so, one that does not.
 type trainer struct {
 	w    *world
-	jobs map[string]*simJob
+	jobs map[string]*simJob // by resource name
 	// creating is when the latest create of an ID began that has no answer.
 	creating map[string]time.Time
 }
@@ -34,8 +39,18 @@ func newTrainer(w *world) *trainer {
 
 func (t *trainer) Name() string { return "aiplatform" }
 
+func (t *trainer) TakesID() bool { return !t.w.weather.noID }
+
+// resource is the name of a job to be.
+func (t *trainer) resource(id string) string {
+	if t.w.weather.noID {
+		return fmt.Sprintf("projects/p/customJobs/%d", len(t.jobs))
+	}
+	return "projects/p/jobs/" + id
+}
+
 func (t *trainer) look(j *simJob, now time.Time) job.Look {
-	l := job.Look{JobID: j.id, ResourceName: "projects/p/jobs/" + j.id, State: job.TrainerQueued, Created: j.created, Labels: maps.Clone(j.labels)}
+	l := job.Look{JobID: j.id, ResourceName: j.resource, State: job.TrainerQueued, Created: j.created, Labels: maps.Clone(j.labels)}
 	if !now.Before(j.preparing) {
 		l.State = job.TrainerPreparing
 	}
@@ -51,12 +66,12 @@ func (t *trainer) look(j *simJob, now time.Time) job.Look {
 // add makes a job. The caller holds the world's mu.
 func (t *trainer) add(id string, labels map[string]string, packages []string) *simJob {
 	w := t.w
-	j := &simJob{id: id, labels: maps.Clone(labels), packages: packages, created: time.Now()}
+	j := &simJob{id: id, resource: t.resource(id), labels: maps.Clone(labels), packages: packages, created: time.Now()}
 	j.preparing = j.created.Add(w.between(time.Second, 2*time.Minute))
 	j.running = j.preparing.Add(w.between(time.Second, 3*time.Minute))
 	j.ended = j.running.Add(w.between(time.Second, 10*time.Minute))
 	j.end = pick(w.rng, job.TrainerSucceeded, job.TrainerSucceeded, job.TrainerFailed, job.TrainerCancelled)
-	t.jobs[id] = j
+	t.jobs[j.resource] = j
 	return j
 }
 
@@ -72,13 +87,16 @@ func (t *trainer) Create(ctx context.Context, s job.Spec) (job.Look, error) {
 		if !t.w.weather.calm && t.w.chance(t.w.weather.refuse) {
 			return &job.RefusedError{Code: "PERMISSION_DENIED", Message: "not now"}
 		}
-		if made, conflict = t.jobs[s.JobID]; conflict {
+		if made, conflict = t.jobs[t.resource(s.JobID)]; conflict {
 			return nil
 		}
 		if room := t.w.weather.room; room > 0 && len(t.ours(time.Time{})) >= room {
 			return fmt.Errorf("no room for more than %d jobs: %w", room, job.ErrQuota)
 		}
 		made = t.add(s.JobID, s.Labels, s.TrainingInput.PackageURIs)
+		if me := workerOf(ctx); me != nil {
+			made.late = me.behind || me.thawed
+		}
 		t.allowed(made)
 		return nil
 	})
@@ -88,21 +106,22 @@ func (t *trainer) Create(ctx context.Context, s job.Spec) (job.Look, error) {
 	case !conflict:
 		return t.look(made, time.Now()), nil
 	}
-	found, err := t.Get(ctx, s.JobID)
+	found, err := t.Get(ctx, job.JobInfo{ID: s.JobID})
 	if err != nil {
 		return job.Look{}, fmt.Errorf("job %s is there already, and can't be looked at: %v", s.JobID, err)
 	}
 	return job.Look{}, &job.ConflictError{JobID: s.JobID, Found: found}
 }
 
-// ours gives our jobs that have not ended, or all that were created since.
-func (t *trainer) ours(since time.Time) []string {
-	var ids []string
-	for id, j := range t.jobs {
+// ours gives the IDs of our jobs that have not ended, or of all that were created
+// since.
+func (t *trainer) ours(since time.Time) map[string]bool {
+	ids := map[string]bool{}
+	for _, j := range t.jobs {
 		switch {
 		case j.labels == nil:
 		case since.IsZero() && time.Now().Before(j.ended), !since.IsZero() && j.created.After(since):
-			ids = append(ids, id)
+			ids[j.id] = true
 		}
 	}
 	return ids
@@ -152,17 +171,79 @@ func (t *trainer) end(id string) {
 	delete(t.creating, id)
 }
 
-func (t *trainer) Get(ctx context.Context, id string) (job.Look, error) {
+func (t *trainer) Get(ctx context.Context, info job.JobInfo) (job.Look, error) {
 	var l job.Look
-	err := t.w.call(ctx, callTime, "get "+id, func() error {
-		j, ok := t.jobs[id]
+	err := t.w.call(ctx, callTime, "get "+info.ID, func() error {
+		name := info.ResourceName
+		if t.TakesID() {
+			name = t.resource(info.ID)
+		}
+		j, ok := t.jobs[name]
 		if !ok {
-			return fmt.Errorf("job %s: %w", id, job.ErrNotFound)
+			return fmt.Errorf("job %s: %w", info.ID, job.ErrNotFound)
 		}
 		l = t.look(j, time.Now())
 		return nil
 	})
 	return l, err
+}
+
+// Find may lag behind where IDs are not taken.
+func (t *trainer) Find(ctx context.Context, spec job.Spec) ([]job.Look, error) {
+	if t.TakesID() {
+		l, err := t.Get(ctx, job.JobInfo{ID: spec.JobID})
+		if errors.Is(err, job.ErrNotFound) {
+			return nil, nil
+		}
+		return []job.Look{l}, err
+	}
+	var found []job.Look
+	err := t.w.call(ctx, callTime, "find "+spec.JobID, func() error {
+		seen := time.Now()
+		if !t.w.weather.calm {
+			seen = seen.Add(-t.w.between(0, 30*time.Second))
+		}
+		for _, j := range t.sorted() {
+			if j.labels[job.LabelAttempt] == spec.Labels[job.LabelAttempt] && !j.created.After(seen) {
+				found = append(found, t.look(j, time.Now()))
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// sorted gives all jobs, the oldest first.
+func (t *trainer) sorted() []*simJob {
+	return slices.SortedFunc(maps.Values(t.jobs), func(a, b *simJob) int {
+		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.resource, b.resource))
+	})
+}
+
+func (t *trainer) Cancel(ctx context.Context, info job.JobInfo) error {
+	return t.w.call(ctx, callTime, "cancel "+info.ID, func() error {
+		name := info.ResourceName
+		if t.TakesID() {
+			name = t.resource(info.ID)
+		}
+		j, ok := t.jobs[name]
+		if !ok {
+			return fmt.Errorf("job %s: %w", info.ID, job.ErrNotFound)
+		}
+		if now := time.Now(); now.Before(j.ended) {
+			j.ended, j.end = now, job.TrainerCancelled
+			j.preparing, j.running = minTime(j.preparing, now), minTime(j.running, now)
+			j.cancelled = true
+		}
+		return nil
+	})
+}
+
+func minTime(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // ListActive may lag behind by some seconds.
@@ -173,8 +254,7 @@ func (t *trainer) ListActive(ctx context.Context, instance string, page func([]j
 		if !t.w.weather.calm {
 			at = at.Add(-t.w.between(0, 30*time.Second))
 		}
-		for _, id := range slices.Sorted(maps.Keys(t.jobs)) {
-			j := t.jobs[id]
+		for _, j := range t.sorted() {
 			if l := t.look(j, at); !j.created.After(at) && l.Ended.IsZero() && j.labels[job.LabelInstance] == job.InstanceLabel(instance) {
 				active = append(active, l)
 			}

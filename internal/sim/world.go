@@ -69,6 +69,8 @@ type world struct {
 	weather weather
 	workers int
 	calls   int
+	doubles int       // second jobs of an attempt
+	calm    time.Time // when chaos was over
 
 	storage *storage
 	trainer *trainer
@@ -91,6 +93,7 @@ type weather struct {
 	refuse    float64 // share of creates that the trainer refuses
 	calm      bool    // chaos is over
 	versioned bool    // the inbox keeps old generations
+	noID      bool    // the trainer makes a job of each create
 	room      int     // jobs that the trainer takes at a time; 0 is any number
 
 	// The operator's policy: limits on jobs, 0 for none, and how long the
@@ -108,6 +111,8 @@ type worker struct {
 	// behind is that it froze after its last look at the clock: no check of a
 	// time can tell it.
 	behind bool
+	// thawed is that it froze right before what it does now.
+	thawed bool
 	// unsettled are writes of the ledger and publishes that failed, by name,
 	// and did not succeed later.
 	unsettled map[string]bool
@@ -126,6 +131,8 @@ type Result struct {
 	Violations, Trace []string
 	// Calls, Jobs and Attempts say how much there was.
 	Calls, Jobs, Attempts int
+	// Doubles are jobs that a frozen process made beside an attempt's own.
+	Doubles int
 }
 
 // Run runs a seed.
@@ -137,6 +144,7 @@ func Run(seed uint64) Result {
 		twice:     pick(w.rng, 0, 0.2, 0.5),
 		skew:      pick(w.rng, 0, 0, 3*time.Second),
 		versioned: w.rng.IntN(2) == 0,
+		noID:      w.rng.IntN(3) == 0,
 		room:      pick(w.rng, 0, 0, 1, 3),
 		active:    pick(w.rng, 0, 0, 1, 2),
 		hourly:    pick(w.rng, 0, 0, 0, 4),
@@ -152,7 +160,7 @@ func Run(seed uint64) Result {
 	w.topic = &topic{w: w, logs: map[string][]job.Event{}}
 	w.play()
 	w.check()
-	r := Result{Violations: w.broken, Trace: w.trace, Calls: w.calls, Jobs: len(w.trainer.jobs)}
+	r := Result{Violations: w.broken, Trace: w.trace, Calls: w.calls, Jobs: len(w.trainer.jobs), Doubles: w.doubles}
 	for name := range w.storage.objects {
 		if strings.HasPrefix(name, state+"/attempts/") {
 			r.Attempts++
@@ -258,6 +266,9 @@ func (w *world) call(ctx context.Context, bound time.Duration, name string, effe
 		second = w.between(10*time.Second, 5*time.Minute)
 	case thaw: // about as long as a claim holds, or much longer
 		first = w.between(20*time.Second, pick(w.rng, 2*time.Minute, 7*time.Minute))
+		if w.weather.noID && w.chance(0.5) { // longer than anyone may
+			first = w.between(9*time.Minute, 30*time.Minute)
+		}
 	}
 	first = w.at(first)
 	w.mu.Unlock()
@@ -289,6 +300,9 @@ func (w *world) call(ctx context.Context, bound time.Duration, name string, effe
 		me.die()
 		w.mu.Unlock()
 		return w.answer(me, name, f, errDied)
+	}
+	if me != nil {
+		me.thawed = f == thaw
 	}
 	err := effect()
 	if f == dieAfter {

@@ -137,7 +137,7 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 		return nil, err
 	}
 	watch, err := watcher.New(records, trainer, tell, submit, watcher.Options{
-		Instance: c.Instance, Parallel: parallel, Now: time.Now, Logger: logger,
+		Instance: c.Instance, Parallel: parallel, Now: time.Now, Logger: logger, Double: measures.Double,
 	})
 	if err != nil {
 		return nil, err

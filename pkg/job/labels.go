@@ -15,13 +15,16 @@ const (
 // InstanceLabel is the value of [LabelInstance] of an installation.
 func InstanceLabel(instance string) string { return digest("instance", instance) }
 
+// AttemptLabel is the value of [LabelAttempt] of an attempt.
+func AttemptLabel(attempt string) string { return digest("attempt", attempt) }
+
 // Labels gives the user's labels and jobdrop's own for an attempt with the
 // content digest of its receipt.
 func Labels(user map[string]string, instance, attempt, content string) map[string]string {
 	labels := make(map[string]string, len(user)+3)
 	maps.Copy(labels, user)
 	labels[LabelInstance] = InstanceLabel(instance)
-	labels[LabelAttempt] = digest("attempt", attempt)
+	labels[LabelAttempt] = AttemptLabel(attempt)
 	labels[LabelContent] = content
 	return labels
 }

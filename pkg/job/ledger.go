@@ -33,6 +33,8 @@ type Entry struct {
 	State           State
 	TrainerState    TrainerState
 	JobID           string
+	// Resource is the trainer's own name of the job.
+	Resource string
 	// Waits says what an accepted attempt waits for in the queue; empty where
 	// it is not there.
 	Waits string
@@ -56,7 +58,7 @@ type Entry struct {
 func NewEntry(s Stored) Entry {
 	e := Entry{
 		Attempt: s.Attempt, Bucket: s.Drop.Bucket, JobFile: s.Drop.JobFile.Name,
-		State: s.State, TrainerState: s.Job.State, JobID: s.Job.ID,
+		State: s.State, TrainerState: s.Job.State, JobID: s.Job.ID, Resource: s.Job.ResourceName,
 		Accepted: s.Times.Accepted, Created: s.Times.Created, SubmitBy: s.Deadlines.Submit,
 		Due: s.Due(), Published: s.Published, Sequence: s.Sequence, Revision: s.Revision,
 	}

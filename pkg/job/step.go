@@ -276,9 +276,44 @@ const stalled = 10 * time.Minute
 
 // doubt says that an earlier create may have its effect yet.
 func (r *Record) doubt(now time.Time) {
+	r.Absent = nil // what was not there may be there now
 	if until := now.Add(stalled); until.After(r.UnknownUntil) {
 		r.UnknownUntil = until
 	}
+}
+
+// Look-ups that have to find no job before another create is asked of a trainer
+// that takes no ID: its list may lag behind.
+const (
+	vainLooks = 2
+	vainFor   = 2 * time.Minute
+)
+
+// Vain says that a look-up found no job of the attempt, while an earlier create may
+// still have its effect, or a list may lag behind. It gives the claim back.
+type Vain struct {
+	// Nonce is that of the claim under which was looked: so nobody created
+	// meanwhile.
+	Nonce string
+}
+
+func (o Vain) apply(r *Record, now time.Time) error {
+	if r.State != Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {
+		return errNothingNew
+	}
+	a := Absence{Since: now}
+	if r.Absent != nil {
+		a = *r.Absent
+	}
+	a.Looks++
+	r.Absent, r.Creating, r.Reason = &a, nil, "an earlier create may still have its effect"
+	return nil
+}
+
+// Vainly tells whether look-ups found no job often enough, for long enough, that a
+// list that lags behind would show it.
+func (r Record) Vainly(now time.Time) bool {
+	return r.Absent != nil && r.Absent.Looks >= vainLooks && !now.Before(r.Absent.Since.Add(vainFor))
 }
 
 // Doubtful tells whether an earlier create may have had an effect that nobody

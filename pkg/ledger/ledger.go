@@ -183,6 +183,9 @@ func metadata(e job.Entry) map[string]string {
 	if e.Waits != "" {
 		m["waits"] = e.Waits
 	}
+	if e.Resource != "" {
+		m["resource"] = e.Resource
+	}
 	for name, t := range times(&e) {
 		if !t.IsZero() {
 			m[name] = t.UTC().Format(time.RFC3339Nano)
@@ -208,7 +211,7 @@ func parseEntry(attempt string, m map[string]string) job.Entry {
 		State: job.State(m["state"]), TrainerState: job.TrainerState(m["trainer"]), JobID: m["job-id"],
 		Published: number(m["published"]), Sequence: number(m["sequence"]), Revision: number(m["revision"]),
 	}
-	e.Waits = m["waits"]
+	e.Waits, e.Resource = m["waits"], m["resource"]
 	for name, t := range times(&e) {
 		*t, _ = time.Parse(time.RFC3339Nano, m[name])
 	}
@@ -267,6 +270,12 @@ func (l *Ledger) ClaimID(ctx context.Context, jobID string, own job.Owner) (owne
 		return job.Owner{}, false, err
 	}
 	return owner, owner.Attempt == own.Attempt, nil
+}
+
+// Owner gives the attempt that owns a job ID, or [job.ErrNotFound].
+func (l *Ledger) Owner(ctx context.Context, jobID string) (owner job.Owner, err error) {
+	owner.Generation, err = l.read(ctx, "jobs/"+jobID+".json", &owner)
+	return owner, err
 }
 
 // TakeID takes a job ID over from an owner that gave it up, as [Ledger.ClaimID]

@@ -318,3 +318,62 @@ func TestSubmitDeadlineFindsTheJob(t *testing.T) {
 		t.Errorf("state %s: %s after %d creates", r.State, r.Reason, w.trainer.creates)
 	}
 }
+
+// A trainer that takes no ID would make a second job of a second create: after an
+// unknown outcome it is asked again only when looks found none for long enough.
+func TestSubmitWithoutAnID(t *testing.T) {
+	t.Run("the job is there", func(t *testing.T) {
+		w := newWorld(t)
+		w.trainer.noID, w.trainer.lose = true, true
+		f := w.queued("a")[0]
+		w.trainer.lose = false
+		w.pass(time.Minute)
+		w.tick()
+		if r := w.record(f); r.State != job.Submitted || w.trainer.creates != 1 {
+			t.Errorf("state %s after %d creates", r.State, w.trainer.creates)
+		}
+	})
+	t.Run("no job is there", func(t *testing.T) {
+		w := newWorld(t)
+		w.trainer.noID, w.trainer.fail = true, errors.New("connection refused")
+		f := w.queued("a")[0]
+		w.trainer.fail = nil
+		for minute := range 9 {
+			w.pass(time.Minute)
+			w.tick()
+			if w.trainer.creates != 1 || w.record(f).State != job.Accepted {
+				t.Fatalf("%d creates after %d minutes", w.trainer.creates, minute+1)
+			}
+		}
+		if w.trainer.finds < 5 {
+			t.Errorf("looked for %d times", w.trainer.finds)
+		}
+		for range 3 {
+			w.pass(time.Minute)
+			w.tick()
+		}
+		if r := w.record(f); r.State != job.Submitted || w.trainer.creates != 2 {
+			t.Errorf("state %s: %s after %d creates", r.State, r.Reason, w.trainer.creates)
+		}
+	})
+	t.Run("ticks were down meanwhile", func(t *testing.T) {
+		w := newWorld(t)
+		w.trainer.noID, w.trainer.fail = true, errors.New("connection refused")
+		f := w.queued("a")[0]
+		w.trainer.fail = nil
+		w.pass(time.Hour)
+		w.tick()
+		w.pass(time.Minute)
+		w.tick()
+		if w.trainer.creates != 1 {
+			t.Fatal("created on the word of looks within a minute")
+		}
+		w.pass(time.Minute)
+		w.tick()
+		w.pass(time.Minute)
+		w.tick()
+		if r := w.record(f); r.State != job.Submitted || w.trainer.creates != 2 {
+			t.Errorf("state %s: %s after %d creates", r.State, r.Reason, w.trainer.creates)
+		}
+	})
+}

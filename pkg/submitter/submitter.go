@@ -52,8 +52,13 @@ type records interface {
 // (there is nothing that would take it); any other leaves the outcome unknown.
 type trainer interface {
 	Name() string
+	// TakesID tells whether a second create of a job ID is a conflict. Where it
+	// is none, two creates make two jobs.
+	TakesID() bool
 	Create(ctx context.Context, spec job.Spec) (job.Look, error)
-	Get(ctx context.Context, jobID string) (job.Look, error)
+	// Find gives the jobs that a create of spec may have made, or that stand in
+	// its way, the oldest first. It may lag behind where IDs are not taken.
+	Find(ctx context.Context, spec job.Spec) ([]job.Look, error)
 }
 
 // teller tells others what a record holds.
@@ -319,12 +324,12 @@ func (s *Submitter) next(ctx context.Context, stored job.Stored) (job.Observatio
 		return job.TakeClaim{Claim: s.claim()}, nil
 	case claimable && (doubtful || stored.Creating != nil), stored.State == job.Accepted && stored.Queued && doubtful:
 		// Nobody creates now. The job of an earlier create may be there.
-		look, err := s.trainer.Get(ctx, stored.Spec.JobID)
-		switch {
-		case err == nil && job.SameOwner(look.Labels, stored.Spec.Labels):
-			return look, nil
-		case err != nil && !errors.Is(err, job.ErrNotFound):
+		found, err := s.trainer.Find(ctx, *stored.Spec)
+		if err != nil {
 			return nil, err
+		}
+		if look, ok := own(found, stored.Spec.Labels); ok {
+			return look, nil
 		}
 	}
 	if claimable {
@@ -359,14 +364,20 @@ func (s *Submitter) create(ctx context.Context, stored job.Stored) (job.Stored, 
 // work.
 func (s *Submitter) ask(ctx context.Context, stored job.Stored) job.Observation {
 	nonce, now := stored.Creating.Nonce, s.Now()
-	if stored.Creating.Until.Sub(now) < 2*s.CallTime {
+	doubtful, _ := stored.Doubtful(now)
+	switch {
+	case !doubtful:
+	case stored.Overdue(now):
+		return s.lookFor(ctx, stored, job.GiveUp{Nonce: nonce})
+	case !s.trainer.TakesID():
+		if o := s.lookFor(ctx, stored, nil); o != nil {
+			return o
+		}
+	}
+	if stored.Creating.Until.Sub(s.Now()) < 2*s.CallTime {
 		// What is left of the claim must outlast the calls, or another may
 		// begin before they end.
 		return job.Postpone{Nonce: nonce, Reason: "the claim was nearly over: to be asked again"}
-	}
-	doubtful, _ := stored.Doubtful(now)
-	if doubtful && stored.Overdue(now) {
-		return s.lookFor(ctx, stored, job.GiveUp{Nonce: nonce})
 	}
 	look, err := s.trainer.Create(ctx, *stored.Spec)
 	var (
@@ -420,31 +431,43 @@ func taken(r job.Record, conflict *job.ConflictError) job.Refuse {
 // lookFor looks for the job that an earlier create may have made. none is what
 // comes of it where there is none and none can appear.
 func (s *Submitter) lookFor(ctx context.Context, stored job.Stored, none job.Observation) job.Observation {
-	nonce := stored.Creating.Nonce
-	_, early := stored.Doubtful(s.Now())
-	found, err := s.trainer.Get(ctx, stored.Spec.JobID)
-	switch {
-	case errors.Is(err, job.ErrNotFound) && early:
-		return job.Postpone{Nonce: nonce, Reason: "an earlier create may still have its effect"}
-	case errors.Is(err, job.ErrNotFound):
-		return none
-	case err != nil:
+	nonce, now := stored.Creating.Nonce, s.Now()
+	_, early := stored.Doubtful(now)
+	found, err := s.trainer.Find(ctx, *stored.Spec)
+	if err != nil {
 		// Without the look nothing is known: no verdict, whatever time it is.
 		return job.Postpone{
 			Nonce: nonce, Reason: "an earlier create may have had an effect, and can't be looked for: " + err.Error(),
 			Failure: &job.Failure{Code: "UNAVAILABLE", Message: err.Error()},
 		}
-	case !job.SameOwner(found.Labels, stored.Spec.Labels):
-		return taken(stored.Record, &job.ConflictError{JobID: stored.Spec.JobID, Found: found})
 	}
-	return found
+	look, ok := own(found, stored.Spec.Labels)
+	switch {
+	case ok:
+		return look
+	case len(found) > 0:
+		return taken(stored.Record, &job.ConflictError{JobID: stored.Spec.JobID, Found: found[0]})
+	case early, !s.trainer.TakesID() && !stored.Vainly(now):
+		return job.Vain{Nonce: nonce}
+	}
+	return none
 }
 
-// claim makes a claim on a create: it holds for three calls of the trainer, of
-// which a create may take two.
+// own gives the oldest of the jobs that have an attempt's labels.
+func own(found []job.Look, labels map[string]string) (job.Look, bool) {
+	for _, l := range found {
+		if job.SameOwner(l.Labels, labels) {
+			return l, true
+		}
+	}
+	return job.Look{}, false
+}
+
+// claim makes a claim on a create: it holds for four calls of the trainer. A look
+// may take one, and a create, which may take two, begins only if two are left.
 func (s *Submitter) claim() job.Claim {
 	nonce := rand.Text()
-	return job.Claim{Owner: s.Instance + "/" + nonce[:8], Until: s.Now().UTC().Add(3 * s.CallTime), Nonce: nonce}
+	return job.Claim{Owner: s.Instance + "/" + nonce[:8], Until: s.Now().UTC().Add(4 * s.CallTime), Nonce: nonce}
 }
 
 const overwrittenReason = "the job file was overwritten before the drop was accepted"

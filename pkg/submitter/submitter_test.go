@@ -610,7 +610,7 @@ func TestSubmitLeavesAClaimThatIsNearlyOver(t *testing.T) {
 	w.storage.After = func(c storagetest.Call) error {
 		if c.Kind == "write" && strings.HasPrefix(c.Name, "attempts/") {
 			w.storage.After = nil
-			w.pass(45 * time.Second) // a slow write
+			w.pass(75 * time.Second) // a slow write
 		}
 		return nil
 	}

@@ -221,8 +221,11 @@ type trainer struct {
 	fail error
 	lose bool
 	// room is how many jobs it runs at a time; 0 for any number.
-	room    int
+	room int
+	// noID is that it makes a job of each create.
+	noID    bool
 	creates int
+	finds   int
 	jobs    map[string]job.Look
 	specs   []job.Spec
 }
@@ -248,13 +251,17 @@ func (f *trainer) Create(_ context.Context, s job.Spec) (job.Look, error) {
 	if f.room > 0 && active >= f.room {
 		return job.Look{}, job.ErrQuota
 	}
-	found, ok := f.jobs[s.JobID]
+	name := s.JobID
+	if f.noID {
+		name = fmt.Sprintf("%s/%d", s.JobID, len(f.jobs))
+	}
+	found, ok := f.jobs[name]
 	switch {
 	case ok:
 		return job.Look{}, &job.ConflictError{JobID: s.JobID, Found: found}
 	default:
-		found = job.Look{JobID: s.JobID, ResourceName: "projects/p/jobs/" + s.JobID, State: job.TrainerQueued, Created: f.w.clock(), Labels: s.Labels}
-		f.jobs[s.JobID] = found
+		found = job.Look{JobID: s.JobID, ResourceName: "projects/p/jobs/" + name, State: job.TrainerQueued, Created: f.w.clock(), Labels: s.Labels}
+		f.jobs[name] = found
 		f.specs = append(f.specs, s)
 	}
 	if f.lose {
@@ -263,10 +270,34 @@ func (f *trainer) Create(_ context.Context, s job.Spec) (job.Look, error) {
 	return found, f.w.done()
 }
 
-func (f *trainer) Get(_ context.Context, id string) (job.Look, error) {
+func (f *trainer) TakesID() bool { return !f.noID }
+
+func (f *trainer) Find(ctx context.Context, s job.Spec) ([]job.Look, error) {
+	f.finds++
+	if f.noID {
+		var found []job.Look
+		for _, l := range f.jobs {
+			if l.Labels[job.LabelAttempt] == s.Labels[job.LabelAttempt] {
+				found = append(found, l)
+			}
+		}
+		return found, nil
+	}
+	l, err := f.Get(ctx, job.JobInfo{ID: s.JobID})
+	if errors.Is(err, job.ErrNotFound) {
+		return nil, nil
+	}
+	return []job.Look{l}, err
+}
+
+func (f *trainer) Cancel(context.Context, job.JobInfo) error {
+	return errors.New("nothing is to be cancelled")
+}
+
+func (f *trainer) Get(_ context.Context, j job.JobInfo) (job.Look, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	l, ok := f.jobs[id]
+	l, ok := f.jobs[j.ID]
 	if !ok {
 		return l, job.ErrNotFound
 	}

@@ -31,9 +31,9 @@ type Telemetry struct {
 	tracer trace.Tracer
 	flush  func(context.Context) error
 
-	verdicts, retries, takenOver, parked metric.Int64Counter
-	publishLag                           metric.Float64Histogram
-	outboxDepth                          metric.Int64Histogram
+	verdicts, retries, takenOver, parked, doubles metric.Int64Counter
+	publishLag                                    metric.Float64Histogram
+	outboxDepth                                   metric.Int64Histogram
 }
 
 // New gives the telemetry of an installation. endpoint is the URL of a collector
@@ -66,7 +66,7 @@ func New(ctx context.Context, endpoint, instance string) (*Telemetry, error) {
 
 // instruments makes the metrics: their names, units and meanings.
 func (t *Telemetry) instruments(m metric.Meter) error {
-	var errs [6]error
+	var errs [7]error
 	t.verdicts, errs[0] = m.Int64Counter("jobdrop.verdicts", metric.WithUnit("{attempt}"), metric.WithDescription("attempts that got their verdict, by verdict"))
 	t.retries, errs[1] = m.Int64Counter("jobdrop.create.retries", metric.WithUnit("{call}"), metric.WithDescription("creates that the trainer did not take, and that are tried again, by code"))
 	t.takenOver, errs[2] = m.Int64Counter("jobdrop.claims.taken_over", metric.WithUnit("{claim}"), metric.WithDescription("claims on a create whose owner died or was too slow"))
@@ -75,6 +75,7 @@ func (t *Telemetry) instruments(m metric.Meter) error {
 		metric.WithExplicitBucketBoundaries(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 120, 300, 900, 3600))
 	t.outboxDepth, errs[5] = m.Int64Histogram("jobdrop.outbox.depth", metric.WithUnit("{event}"), metric.WithDescription("events of an attempt that were published at once"),
 		metric.WithExplicitBucketBoundaries(1, 2, 3, 5, 8))
+	t.doubles, errs[6] = m.Int64Counter("jobdrop.jobs.doubles", metric.WithUnit("{job}"), metric.WithDescription("second jobs of an attempt that were found and cancelled"))
 	return errors.Join(errs[:]...)
 }
 
@@ -187,6 +188,14 @@ func (s spanned) WithAttrs(attributes []slog.Attr) slog.Handler {
 
 func (s spanned) WithGroup(name string) slog.Handler {
 	return spanned{s.Handler.WithGroup(name), s.traces}
+}
+
+// Double counts a second job of an attempt that was found and cancelled.
+func (t *Telemetry) Double(ctx context.Context) {
+	if t == nil || t.tracer == nil {
+		return
+	}
+	t.doubles.Add(ctx, 1)
 }
 
 // Parked counts an event that could not be decoded.

@@ -29,6 +29,7 @@ func TestWithoutACollector(t *testing.T) {
 	none.Transition(ctx, job.Record{}, job.Record{State: job.Succeeded})
 	none.Published(ctx, []job.Event{{Type: job.JobRunning}})
 	none.Parked(ctx)
+	none.Double(ctx)
 	if err := none.Flush(ctx); err != nil {
 		t.Error(err)
 	}

@@ -22,6 +22,7 @@ import (
 type records interface {
 	Get(ctx context.Context, attempt string) (job.Stored, error)
 	Apply(ctx context.Context, s job.Stored, o job.Observation, now time.Time) (after job.Stored, applied bool, err error)
+	Owner(ctx context.Context, jobID string) (job.Owner, error)
 	Entries(ctx context.Context, page func([]job.Entry) error) error
 }
 
@@ -29,7 +30,11 @@ type records interface {
 // reason to look.
 type trainer interface {
 	ListActive(ctx context.Context, instance string, page func([]job.Look) error) error
-	Get(ctx context.Context, jobID string) (job.Look, error)
+	Get(ctx context.Context, j job.JobInfo) (job.Look, error)
+	// TakesID tells whether a second create of a job ID is a conflict; where it
+	// is none, an attempt may have two jobs, and one is cancelled.
+	TakesID() bool
+	Cancel(ctx context.Context, j job.JobInfo) error
 }
 
 // teller tells others what a record holds.
@@ -54,6 +59,9 @@ type Options struct {
 	// Now is the clock.
 	Now    func() time.Time
 	Logger *slog.Logger
+	// Double, where set, is called for each second job of an attempt that was
+	// cancelled.
+	Double func(ctx context.Context)
 }
 
 // Watcher is safe for concurrent use, in one process and in many.
@@ -85,10 +93,10 @@ const reported = 20
 // stop the rest: all failures are returned together.
 func (w *Watcher) Tick(ctx context.Context) error {
 	begin := w.Now()
-	active := map[string]job.Look{}
+	active := map[string][]job.Look{}
 	err := w.trainer.ListActive(ctx, w.Instance, func(page []job.Look) error {
 		for _, l := range page {
-			active[l.JobID] = l
+			active[l.JobID] = append(active[l.JobID], l)
 		}
 		return nil
 	})
@@ -99,6 +107,7 @@ func (w *Watcher) Tick(ctx context.Context) error {
 		active = nil
 	}
 	seen, failed, queued := 0, 0, 0
+	open := map[string]bool{} // job IDs
 	listing := w.records.Entries(ctx, func(page []job.Entry) error {
 		var group errgroup.Group
 		group.SetLimit(w.Parallel)
@@ -115,6 +124,7 @@ func (w *Watcher) Tick(ctx context.Context) error {
 			if e.Waits != "" {
 				queued++
 			}
+			open[e.JobID] = true
 		}
 		for _, e := range errs {
 			if e == nil {
@@ -130,6 +140,9 @@ func (w *Watcher) Tick(ctx context.Context) error {
 		err = errors.Join(err, fmt.Errorf("and %d more attempts failed", failed-reported))
 	}
 	err = errors.Join(err, listing)
+	if listing == nil {
+		err = errors.Join(err, w.cancelLate(ctx, active, open))
+	}
 	if queued > 0 {
 		err = errors.Join(err, w.resumer.Admit(ctx))
 	}
@@ -139,8 +152,9 @@ func (w *Watcher) Tick(ctx context.Context) error {
 
 // visit looks at one attempt. active are the trainer's jobs that have not ended;
 // nil where they could not be listed.
-func (w *Watcher) visit(ctx context.Context, e job.Entry, active map[string]job.Look) error {
-	if _, listed := active[e.JobID]; e.State == job.Accepted && e.Told() && !listed && (e.Waits != "" || w.Now().Before(e.Due)) {
+func (w *Watcher) visit(ctx context.Context, e job.Entry, active map[string][]job.Look) error {
+	looks := active[e.JobID]
+	if e.State == job.Accepted && e.Told() && len(looks) == 0 && (e.Waits != "" || w.Now().Before(e.Due)) {
 		return nil // not its turn, or not time for its next try
 	}
 	if e.State != job.Submitted {
@@ -149,20 +163,13 @@ func (w *Watcher) visit(ctx context.Context, e job.Entry, active map[string]job.
 	if active == nil {
 		return nil
 	}
-	look, listed := active[e.JobID]
-	if listed && look.State == e.TrainerState && e.Told() {
-		return nil // nothing new
+	var doubles error
+	if !w.trainer.TakesID() && e.Resource != "" {
+		doubles = w.cancelDoubles(ctx, e.Attempt, e.Resource, looks)
 	}
-	var observation job.Observation = look
-	if !listed {
-		found, err := w.trainer.Get(ctx, e.JobID)
-		switch {
-		case errors.Is(err, job.ErrNotFound):
-			observation = job.NotFound{}
-		case err != nil:
-			return err
-		default:
-			observation = found
+	for _, l := range looks {
+		if l.ResourceName == e.Resource && l.State == e.TrainerState && e.Told() {
+			return doubles // nothing new
 		}
 	}
 	stored, err := w.records.Get(ctx, e.Attempt)
@@ -170,6 +177,10 @@ func (w *Watcher) visit(ctx context.Context, e job.Entry, active map[string]job.
 		return err
 	}
 	stored.Published = e.Published
+	observation, err := w.observe(ctx, stored, looks)
+	if err != nil {
+		return err
+	}
 	stored, applied, err := w.records.Apply(ctx, stored, observation, w.Now())
 	if err != nil {
 		return err
@@ -178,5 +189,72 @@ func (w *Watcher) visit(ctx context.Context, e job.Entry, active map[string]job.
 		w.Logger.InfoContext(ctx, "job seen", "attempt", stored.Attempt, "job_id", stored.Job.ID,
 			"state", stored.State, "trainer_state", stored.Job.State, "correlation_id", stored.CorrelationID)
 	}
-	return w.teller.Tell(ctx, stored, e)
+	return errors.Join(doubles, w.teller.Tell(ctx, stored, e))
+}
+
+// cancelDoubles cancels the jobs of an attempt that are not the one in its record:
+// a process that froze in a create, and thawed after others had looked and
+// created, may have made them.
+func (w *Watcher) cancelDoubles(ctx context.Context, attempt, kept string, looks []job.Look) error {
+	var errs []error
+	for _, l := range looks {
+		if l.ResourceName == kept || l.Labels[job.LabelAttempt] != job.AttemptLabel(attempt) || l.State == job.TrainerCancelling {
+			continue
+		}
+		err := w.trainer.Cancel(ctx, job.JobInfo{ID: l.JobID, ResourceName: l.ResourceName})
+		errs = append(errs, err)
+		if err != nil {
+			continue
+		}
+		w.Logger.ErrorContext(ctx, "second job of an attempt cancelled", "attempt", attempt, "job_id", l.JobID, "cancelled", l.ResourceName, "kept", kept)
+		if w.Double != nil {
+			w.Double(ctx)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// cancelLate cancels doubles of attempts that have their verdict: no index entry
+// tells of those.
+func (w *Watcher) cancelLate(ctx context.Context, active map[string][]job.Look, open map[string]bool) error {
+	if w.trainer.TakesID() {
+		return nil
+	}
+	var errs []error
+	for id, looks := range active {
+		if open[id] {
+			continue
+		}
+		owner, err := w.records.Owner(ctx, id)
+		if errors.Is(err, job.ErrNotFound) {
+			continue // not of this ledger
+		}
+		stored := job.Stored{}
+		if err == nil {
+			stored, err = w.records.Get(ctx, owner.Attempt)
+		}
+		if err == nil && stored.State.Terminal() {
+			err = w.cancelDoubles(ctx, stored.Attempt, stored.Job.ResourceName, looks)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// observe gives what the trainer says of a record's job. looks are the jobs of its
+// ID that have not ended.
+func (w *Watcher) observe(ctx context.Context, stored job.Stored, looks []job.Look) (job.Observation, error) {
+	for _, l := range looks {
+		if l.ResourceName == stored.Job.ResourceName {
+			return l, nil
+		}
+	}
+	found, err := w.trainer.Get(ctx, stored.Job)
+	if errors.Is(err, job.ErrNotFound) {
+		return job.NotFound{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
 }

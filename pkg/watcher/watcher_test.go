@@ -33,6 +33,11 @@ type fake struct {
 	listErr error
 
 	onResume func()
+	// noID is that the trainer makes a job of each create; owners are of job
+	// IDs, cancelled the resources that were.
+	noID      bool
+	owners    map[string]string
+	cancelled []string
 
 	gets    []string
 	resumed []string
@@ -114,7 +119,28 @@ func (f *fake) ListActive(_ context.Context, _ string, page func([]job.Look) err
 // trainer is the part of the fake whose Get is the trainer's.
 type trainer struct{ *fake }
 
-func (f trainer) Get(_ context.Context, id string) (job.Look, error) {
+func (f trainer) TakesID() bool { return !f.noID }
+
+func (f trainer) Cancel(_ context.Context, j job.JobInfo) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.broken[j.ResourceName]; err != nil {
+		return err
+	}
+	f.cancelled = append(f.cancelled, j.ResourceName)
+	return nil
+}
+
+func (f *fake) Owner(_ context.Context, jobID string) (job.Owner, error) {
+	attempt, ok := f.owners[jobID]
+	if !ok {
+		return job.Owner{}, job.ErrNotFound
+	}
+	return job.Owner{Attempt: attempt}, f.broken["owner of "+jobID]
+}
+
+func (f trainer) Get(_ context.Context, j job.JobInfo) (job.Look, error) {
+	id := j.ID
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.gets = append(f.gets, id)
@@ -302,5 +328,74 @@ func TestTickDropsWhatWasPublished(t *testing.T) {
 	}
 	if r := f.records[f.entries[0].Attempt]; len(r.Outbox) != 1 || r.Outbox[0].Type != job.JobRunning {
 		t.Errorf("outbox holds %d events", len(r.Outbox))
+	}
+}
+
+// At a trainer that takes no ID a process that froze in a create may make a second
+// job of an attempt. The one in the record is kept, also after the verdict.
+func TestTickCancelsDoubles(t *testing.T) {
+	f := newFake()
+	f.noID, f.owners = true, map[string]string{}
+	of := func(id, resource, attempt string, s job.TrainerState) job.Look {
+		l := look(id, s)
+		l.ResourceName, l.Labels = resource, map[string]string{job.LabelAttempt: job.AttemptLabel(attempt)}
+		return l
+	}
+	kept := of("two", "jobs/1", "", job.TrainerRunning)
+	f.add(t, "two", kept)
+	attempt := f.entries[0].Attempt
+	second := of("two", "jobs/2", attempt, job.TrainerRunning)
+	foreign := of("two", "jobs/3", "another", job.TrainerRunning)
+	going := of("two", "jobs/4", attempt, job.TrainerCancelling)
+
+	f.add(t, "over", of("over", "jobs/5", "", job.TrainerSucceeded))
+	over := f.entries[1].Attempt
+	f.entries, f.owners["over"] = f.entries[:1], over // it has its verdict
+	late := of("over", "jobs/6", over, job.TrainerQueued)
+	f.listed = []job.Look{kept, second, foreign, going, late, of("unknown", "jobs/7", "x", job.TrainerRunning)}
+
+	doubles := 0
+	w := f.watcher(t)
+	w.Double = func(context.Context) { doubles++ }
+	if err := w.Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(f.cancelled)
+	if diff := cmp.Diff([]string{"jobs/2", "jobs/6"}, f.cancelled); diff != "" || doubles != 2 {
+		t.Errorf("cancelled, %d counted (-want +got):\n%s", doubles, diff)
+	}
+
+	// What can't be cancelled is reported, and the rest goes on.
+	refused := errors.New("cancel refused")
+	f.cancelled, f.broken = nil, map[string]error{"jobs/2": refused}
+	if err := f.watcher(t).Tick(t.Context()); !errors.Is(err, refused) || !slices.Equal(f.cancelled, []string{"jobs/6"}) {
+		t.Errorf("%v, cancelled %q", err, f.cancelled)
+	}
+
+	// A trainer that takes our ID is not asked.
+	f.noID, f.cancelled, f.broken = false, nil, map[string]error{}
+	if err := f.watcher(t).Tick(t.Context()); err != nil || len(f.cancelled) > 0 {
+		t.Errorf("%v, cancelled %q", err, f.cancelled)
+	}
+}
+
+// The kept job is followed, whatever a second one does.
+func TestTickFollowsTheKeptJob(t *testing.T) {
+	f := newFake()
+	f.noID = true
+	kept := look("two", job.TrainerRunning)
+	kept.ResourceName = "jobs/1"
+	f.add(t, "two", kept)
+	second := kept
+	second.ResourceName = "jobs/2"
+	f.listed = []job.Look{second}
+	ended := look("two", job.TrainerSucceeded)
+	ended.ResourceName = "jobs/1"
+	f.direct["two"] = ended
+	if err := f.watcher(t).Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r := f.records[f.entries[0].Attempt]; r.State != job.Succeeded {
+		t.Errorf("state %s, want that of the job in the record", r.State)
 	}
 }

@@ -65,6 +65,21 @@ func New(ctx context.Context, project, endpoint string) (*Trainer, error) {
 // Name gives the trainer's name.
 func (t *Trainer) Name() string { return Name }
 
+// TakesID tells that a second create of a job ID is a conflict.
+func (t *Trainer) TakesID() bool { return true }
+
+// Find gives the job that has a spec's ID, if there is one.
+func (t *Trainer) Find(ctx context.Context, spec job.Spec) ([]job.Look, error) {
+	found, err := t.Get(ctx, job.JobInfo{ID: spec.JobID})
+	if errors.Is(err, job.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []job.Look{found}, nil
+}
+
 // Create creates a job. It gives a [*job.ConflictError] where a job has the ID
 // already, whose labels tell whether an earlier create of the same attempt made
 // it; a [*job.RefusedError] where the service refuses for good, [job.ErrQuota]
@@ -79,7 +94,7 @@ func (t *Trainer) Create(ctx context.Context, spec job.Spec) (job.Look, error) {
 		return t.jobs.Create(t.parent, request).Context(ctx).Do()
 	})
 	if code(err) == http.StatusConflict {
-		found, err := t.Get(ctx, spec.JobID)
+		found, err := t.Get(ctx, job.JobInfo{ID: spec.JobID})
 		if err != nil {
 			// Without its class: a look that is refused is no refusal of the job.
 			return job.Look{}, fmt.Errorf("job %s is there already, and can't be looked at: %v", spec.JobID, err)
@@ -93,12 +108,12 @@ func (t *Trainer) Create(ctx context.Context, spec job.Spec) (job.Look, error) {
 }
 
 // Get looks at one job; one that is not there gives [job.ErrNotFound].
-func (t *Trainer) Get(ctx context.Context, jobID string) (job.Look, error) {
+func (t *Trainer) Get(ctx context.Context, j job.JobInfo) (job.Look, error) {
 	found, err := invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__Job, error) {
-		return t.jobs.Get(t.parent + "/jobs/" + jobID).Context(ctx).Do()
+		return t.jobs.Get(t.parent + "/jobs/" + j.ID).Context(ctx).Do()
 	})
 	if err != nil {
-		return job.Look{}, fmt.Errorf("get job %s: %w", jobID, classify(err))
+		return job.Look{}, fmt.Errorf("get job %s: %w", j.ID, classify(err))
 	}
 	return t.look(found), nil
 }
@@ -130,12 +145,12 @@ func (t *Trainer) ListActive(ctx context.Context, instance string, page func([]j
 
 // Cancel asks the service to end a job. That it was asked is no sign that the
 // job has stopped: look at it again.
-func (t *Trainer) Cancel(ctx context.Context, jobID string) error {
+func (t *Trainer) Cancel(ctx context.Context, j job.JobInfo) error {
 	_, err := invoke(ctx, func(ctx context.Context) (*ml.GoogleProtobuf__Empty, error) {
-		return t.jobs.Cancel(t.parent+"/jobs/"+jobID, &ml.GoogleCloudMlV1__CancelJobRequest{}).Context(ctx).Do()
+		return t.jobs.Cancel(t.parent+"/jobs/"+j.ID, &ml.GoogleCloudMlV1__CancelJobRequest{}).Context(ctx).Do()
 	})
 	if err != nil {
-		return fmt.Errorf("cancel job %s: %w", jobID, classify(err))
+		return fmt.Errorf("cancel job %s: %w", j.ID, classify(err))
 	}
 	return nil
 }

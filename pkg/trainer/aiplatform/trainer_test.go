@@ -390,7 +390,7 @@ func TestGet(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			trainer, s := open(t, test.answer)
-			got, err := trainer.Get(t.Context(), "census_1")
+			got, err := trainer.Get(t.Context(), job.JobInfo{ID: "census_1"})
 			if !errors.Is(err, test.is) || (err != nil) != (test.is != nil) {
 				t.Errorf("%v, want %v", err, test.is)
 			}
@@ -407,7 +407,7 @@ func TestGet(t *testing.T) {
 // A job that waits has no times yet; records hold all times in UTC.
 func TestTimes(t *testing.T) {
 	trainer, _ := open(t, answer{status: http.StatusOK, body: `{"jobId": "census_1", "state": "QUEUED", "createTime": "2026-11-22T13:00:00+01:00"}`})
-	got, err := trainer.Get(t.Context(), "census_1")
+	got, err := trainer.Get(t.Context(), job.JobInfo{ID: "census_1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -487,7 +487,7 @@ func TestCancel(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			trainer, s := open(t, test.answers...)
-			err := trainer.Cancel(t.Context(), "census_1")
+			err := trainer.Cancel(t.Context(), job.JobInfo{ID: "census_1"})
 			var refused *job.RefusedError
 			if errors.As(err, &refused) != test.refused || !errors.Is(err, test.is) && !test.refused || (err != nil) != (test.is != nil || test.refused) {
 				t.Errorf("%v, want %v, refused %t", err, test.is, test.refused)
@@ -509,11 +509,14 @@ func TestCancel(t *testing.T) {
 func TestCallsEndWithTheirContext(t *testing.T) {
 	calls := map[string]func(*Trainer, context.Context) error{
 		"create": func(tr *Trainer, ctx context.Context) error { _, err := tr.Create(ctx, spec()); return err },
-		"get":    func(tr *Trainer, ctx context.Context) error { _, err := tr.Get(ctx, "census_1"); return err },
+		"get": func(tr *Trainer, ctx context.Context) error {
+			_, err := tr.Get(ctx, job.JobInfo{ID: "census_1"})
+			return err
+		},
 		"list": func(tr *Trainer, ctx context.Context) error {
 			return tr.ListActive(ctx, "prod", func([]job.Look) error { return nil })
 		},
-		"cancel": func(tr *Trainer, ctx context.Context) error { return tr.Cancel(ctx, "census_1") },
+		"cancel": func(tr *Trainer, ctx context.Context) error { return tr.Cancel(ctx, job.JobInfo{ID: "census_1"}) },
 	}
 	for name, call := range calls {
 		t.Run(name+", no answer", func(t *testing.T) {
@@ -587,7 +590,7 @@ func TestNew(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := trainer.Get(t.Context(), "census_1"); err != nil {
+		if _, err := trainer.Get(t.Context(), job.JobInfo{ID: "census_1"}); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff([]string{"GET " + strings.TrimSuffix(path, "/") + "/v1/projects/p/jobs/census_1"}, s.calls()); diff != "" {
