@@ -2,6 +2,7 @@ package submitter
 
 import (
 	"cmp"
+	"container/heap"
 	"context"
 	"errors"
 	"fmt"
@@ -239,6 +240,20 @@ func (g *group) before(other *group) bool {
 	) < 0
 }
 
+// groups is a heap: the one whose turn it is comes first.
+type groups []*group
+
+func (g groups) Len() int           { return len(g) }
+func (g groups) Less(i, j int) bool { return g[i].before(g[j]) }
+func (g groups) Swap(i, j int)      { g[i], g[j] = g[j], g[i] }
+func (g *groups) Push(x any)        { *g = append(*g, x.(*group)) }
+func (g *groups) Pop() any {
+	last := len(*g) - 1
+	x := (*g)[last]
+	*g = (*g)[:last]
+	return x
+}
+
 func oldest(a, b job.Entry) int {
 	return cmp.Or(a.Accepted.Compare(b.Accepted), cmp.Compare(a.Attempt, b.Attempt))
 }
@@ -246,7 +261,8 @@ func oldest(a, b job.Entry) int {
 // plan decides about every attempt that waits: prefix by prefix in turns, and
 // within a prefix the oldest first.
 func (q *queue) plan() {
-	groups := map[string]*group{}
+	byPrefix := map[string]*group{}
+	var order groups
 	slices.SortFunc(q.waiting, oldest)
 	for _, e := range q.waiting {
 		start := q.startOf(job.Folder(e.JobFile))
@@ -254,48 +270,53 @@ func (q *queue) plan() {
 			q.waits[e.Attempt] = paused
 			continue
 		}
-		if groups[start.Prefix] == nil {
-			groups[start.Prefix] = &group{}
+		g := byPrefix[start.Prefix]
+		if g == nil {
+			g = &group{}
+			byPrefix[start.Prefix] = g
+			order = append(order, g)
 		}
-		groups[start.Prefix].waiting = append(groups[start.Prefix].waiting, e)
+		g.waiting = append(g.waiting, e)
 	}
 	for _, folder := range q.active.folders {
-		if g := groups[q.startOf(folder).Prefix]; g != nil {
+		if g := byPrefix[q.startOf(folder).Prefix]; g != nil {
 			g.active++
 		}
 	}
 	for i, t := range q.turns {
-		if g := groups[q.startOf(t.Folder).Prefix]; g != nil {
+		if g := byPrefix[q.startOf(t.Folder).Prefix]; g != nil {
 			g.turn = i + 1
 		}
 	}
-	turn := len(q.turns)
-	for {
-		var next *group
-		for _, g := range groups {
-			if len(g.waiting) > 0 && (next == nil || g.before(next)) {
-				next = g
-			}
+	heap.Init(&order)
+	for turn := len(q.turns); len(order) > 0; {
+		next := order[0]
+		if q.decide(next.waiting[0]) {
+			turn++
+			next.turn, next.active = turn, next.active+1
 		}
-		if next == nil {
-			return
+		if next.waiting = next.waiting[1:]; len(next.waiting) > 0 {
+			heap.Fix(&order, 0)
+		} else {
+			heap.Pop(&order)
 		}
-		e := next.waiting[0]
-		next.waiting = next.waiting[1:]
-		folder := job.Folder(e.JobFile)
-		if start := q.startOf(folder); start.Limited() && !q.turnOf[e.Attempt] {
-			if reason := q.full(start); reason != "" {
-				q.waits[e.Attempt] = reason
-				continue
-			}
-			q.given = append(q.given, job.Turn{Attempt: e.Attempt, Folder: folder, At: q.now})
-			q.active.add(folder)
-			q.started.add(folder)
-		}
-		q.starts = append(q.starts, e)
-		turn++
-		next.turn, next.active = turn, next.active+1
 	}
+}
+
+// decide tells whether an attempt is to be created, and enters what becomes of it.
+func (q *queue) decide(e job.Entry) bool {
+	folder := job.Folder(e.JobFile)
+	if start := q.startOf(folder); start.Limited() && !q.turnOf[e.Attempt] {
+		if reason := q.full(start); reason != "" {
+			q.waits[e.Attempt] = reason
+			return false
+		}
+		q.given = append(q.given, job.Turn{Attempt: e.Attempt, Folder: folder, At: q.now})
+		q.active.add(folder)
+		q.started.add(folder)
+	}
+	q.starts = append(q.starts, e)
+	return true
 }
 
 // isNew tells whether the attempt got its turn just now.
