@@ -222,7 +222,7 @@ labels: {jobdrop-x: y}
 				"error policy-service-account job.yaml:2:19 trainingInput.serviceAccount",
 				"error enum job.yaml:3:14 trainingInput.scaleTier",
 				"error job-dir-outside-inbox job.yaml:4:11 trainingInput.jobDir",
-				"error label-reserved job.yaml:10:21 labels.jobdrop-x",
+				"error label-reserved job.yaml:10:10 labels.jobdrop-x",
 				"error one-job-file job.yaml:0:0 ",
 				"error package-format b.tar.gz:0:0 ",
 				"error package-format a.tar.gz:0:0 ",
@@ -450,7 +450,7 @@ func TestFile(t *testing.T) {
 			[]string{
 				"error enum spec.yaml:2:14 trainingInput.scaleTier",
 				"error policy-service-account spec.yaml:7:19 trainingInput.serviceAccount",
-				"error label-reserved spec.yaml:8:21 labels.jobdrop-x",
+				"error label-reserved spec.yaml:8:10 labels.jobdrop-x",
 			},
 		},
 	}
