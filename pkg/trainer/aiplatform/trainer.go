@@ -90,7 +90,9 @@ func (t *Trainer) Create(ctx context.Context, spec job.Spec) (job.Look, error) {
 	if err != nil {
 		return job.Look{}, &job.RefusedError{Code: "INVALID_ARGUMENT", Message: err.Error()}
 	}
+	tries := 0
 	created, err := invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__Job, error) {
+		tries++
 		return t.jobs.Create(t.parent, request).Context(ctx).Do()
 	})
 	if code(err) == http.StatusConflict {
@@ -100,6 +102,11 @@ func (t *Trainer) Create(ctx context.Context, spec job.Spec) (job.Look, error) {
 			return job.Look{}, fmt.Errorf("job %s is there already, and can't be looked at: %v", spec.JobID, err)
 		}
 		return job.Look{}, &job.ConflictError{JobID: spec.JobID, Found: found}
+	}
+	if err != nil && tries > 1 {
+		// Without its class: the tries before were answered as if the service
+		// were down, and may have had their effect all the same.
+		return job.Look{}, fmt.Errorf("create job %s, asked %d times: %v", spec.JobID, tries, err)
 	}
 	if err != nil {
 		return job.Look{}, fmt.Errorf("create job %s: %w", spec.JobID, classify(err))

@@ -332,6 +332,21 @@ func TestCreateErrors(t *testing.T) {
 	}
 }
 
+// A refusal says nothing of the tries before it, which may have had their effect.
+func TestCreateRefusedAfterAnUnknownOutcome(t *testing.T) {
+	for _, last := range []answer{
+		failure(http.StatusForbidden, "PERMISSION_DENIED", "x"), failure(http.StatusBadRequest, "INVALID_ARGUMENT", "x"),
+		failure(http.StatusTooManyRequests, "RESOURCE_EXHAUSTED", "x"), failure(http.StatusNotFound, "NOT_FOUND", "x"),
+	} {
+		trainer, s := open(t, unavailable, last)
+		_, err := trainer.Create(t.Context(), spec())
+		var refused *job.RefusedError
+		if err == nil || errors.As(err, &refused) || errors.Is(err, job.ErrQuota) || errors.Is(err, job.ErrNotFound) {
+			t.Errorf("%v after %q: its class is kept", err, s.calls())
+		}
+	}
+}
+
 // After an unknown outcome the job may be there: asking again finds it.
 func TestCreateAgain(t *testing.T) {
 	own := found("QUEUED", spec().Labels)
