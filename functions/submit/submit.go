@@ -21,6 +21,9 @@ func Handler(load app.Loader) http.Handler {
 			return err // not configured or not reachable yet: redeliver
 		}
 		object, err := inbound.DecodeObject(e)
+		if err == nil && !a.Submitter.Takes(object) {
+			return a.Submitter.Submit(ctx, object) // ignores it
+		}
 		ctx, traceparent, end := a.Telemetry.Span(ctx, "submit", object.Traceparent)
 		if err == nil {
 			object.Traceparent = traceparent

@@ -222,7 +222,21 @@ func (w *world) play() {
 		time.Sleep(w.reserve(time.Minute))
 	}
 	// Who froze may thaw only now, and do what it was about to do.
-	group.Wait()
+	thawed := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(thawed)
+	}()
+	for waits := true; waits; {
+		w.tick()
+		minute := time.NewTimer(w.reserve(time.Minute))
+		select {
+		case <-thawed:
+			waits = false
+		case <-minute.C:
+		}
+		minute.Stop()
+	}
 	for range ticks {
 		w.tick()
 		if w.quiet() {

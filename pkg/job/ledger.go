@@ -38,6 +38,8 @@ type Entry struct {
 	// Waits says what an accepted attempt waits for in the queue; empty where
 	// it is not there.
 	Waits string
+	// Doubtful tells that a create of unknown outcome was asked for.
+	Doubtful bool
 	// Accepted and Created are when the attempt was accepted and its job
 	// created, SubmitBy is when the trainer is no longer asked; zero where that
 	// did not happen yet.
@@ -65,6 +67,7 @@ func NewEntry(s Stored) Entry {
 	if s.Queued {
 		e.Waits = s.Reason
 	}
+	e.Doubtful = s.State == Accepted && !s.UnknownUntil.IsZero()
 	return e
 }
 
@@ -74,6 +77,9 @@ type Turn struct {
 	Attempt string    `json:"attempt"`
 	Folder  string    `json:"folder"`
 	At      time.Time `json:"at"`
+	// Done tells that the attempt has its verdict, and At is when its job was
+	// created.
+	Done bool `json:"done,omitempty"`
 }
 
 // Turns are those that were given, in their order: of attempts that have no

@@ -105,6 +105,11 @@ type Record struct {
 	// SubmitWithin is how long the trainer is asked for the job, as text in
 	// seconds; empty is for ever.
 	SubmitWithin string `json:"submitWithin,omitempty"`
+	// SubmitLeft is what was left of it when the attempt came to wait for the
+	// operator: that time does not count.
+	SubmitLeft string `json:"submitLeft,omitempty"`
+	// Turn tells that the attempt had its turn under a limit on jobs.
+	Turn bool `json:"turn,omitempty"`
 	// Tries counts the times that the trainer was asked in vain; NextTry is
 	// when it may be asked again.
 	Tries   int       `json:"tries,omitempty"`

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -237,7 +238,7 @@ func (o Accept) apply(r *Record, now time.Time) error {
 }
 
 func (r *Record) submitDeadline(now time.Time) time.Time {
-	within, err := ParseDuration(r.SubmitWithin)
+	within, err := ParseDuration(cmp.Or(r.SubmitLeft, r.SubmitWithin))
 	if err != nil {
 		return time.Time{} // none
 	}
@@ -263,6 +264,7 @@ func (o TakeClaim) apply(r *Record, now time.Time) error {
 	if r.Queued {
 		r.Queued, r.Reason = false, ""
 	}
+	r.Turn = r.Turn || o.Turn
 	if r.Deadlines.Submit.IsZero() {
 		r.Deadlines.Submit = r.submitDeadline(now)
 	}
@@ -358,6 +360,9 @@ func (o Wait) apply(r *Record, now time.Time) error {
 		r.doubt(now)
 	}
 	r.Queued, r.Reason, r.Creating = true, o.Reason, nil
+	if end := r.Deadlines.Submit; !end.IsZero() && o.Reason != WaitsForQuota {
+		r.SubmitLeft, r.Deadlines.Submit = FormatDuration(max(end.Sub(now), 0)), time.Time{}
+	}
 	return nil
 }
 
@@ -396,6 +401,9 @@ func (o Postpone) apply(r *Record, now time.Time) error {
 	}
 	r.Queued = o.Quota
 	r.NextTry = now.Add(backoff(r.Attempt, r.Tries))
+	if most := now.Add(quotaBackoff); o.Quota && most.Before(r.NextTry) {
+		r.NextTry = most // room may come at any moment, and new drops ask at once
+	}
 	if end := r.Deadlines.Submit; end.After(now) && end.Before(r.NextTry) {
 		r.NextTry = end
 	}
@@ -414,6 +422,7 @@ func (r *Record) giveUp(now time.Time) {
 const (
 	firstBackoff   = 5 * time.Second
 	longestBackoff = 5 * time.Minute
+	quotaBackoff   = time.Minute
 )
 
 // backoff gives the time until the next try after so many: twice as long after
@@ -487,7 +496,7 @@ func (o Look) apply(r *Record, now time.Time) error {
 	before := *r
 	if r.State == Accepted {
 		r.State, r.Reason, r.Creating = Submitted, "", nil
-		r.Queued, r.NextTry, r.UnknownUntil, r.Error, r.Deadlines.Submit = false, time.Time{}, time.Time{}, nil, time.Time{}
+		r.Queued, r.NextTry, r.UnknownUntil, r.Error, r.SubmitLeft, r.Deadlines.Submit = false, time.Time{}, time.Time{}, nil, "", time.Time{}
 		r.Job.ResourceName, r.Links = o.ResourceName, o.Links
 		r.Times.Created = o.Created
 		r.Deadlines.Wait = r.waitDeadline()

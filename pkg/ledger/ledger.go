@@ -112,13 +112,16 @@ func (l *Ledger) Apply(ctx context.Context, s job.Stored, o job.Observation, now
 		if !errors.Is(err, job.ErrStale) {
 			return s, false, err
 		}
-		published := s.Published
+		published, before := s.Published, s.Record
 		if s, err = l.Get(ctx, s.Attempt); err != nil {
 			return s, false, err
 		}
 		s.Published = published
-		if s.Writer == next.Writer {
-			return s, true, nil // our own write, whose answer was lost
+		if s.Writer == next.Writer { // our own write, whose answer was lost
+			if l.Transition != nil {
+				l.Transition(ctx, before, s.Record)
+			}
+			return s, true, nil
 		}
 	}
 	return s, false, fmt.Errorf("attempt %s: %w, %d times", s.Attempt, job.ErrStale, swaps)
@@ -183,6 +186,9 @@ func metadata(e job.Entry) map[string]string {
 	if e.Waits != "" {
 		m["waits"] = e.Waits
 	}
+	if e.Doubtful {
+		m["doubtful"] = "true"
+	}
 	if e.Resource != "" {
 		m["resource"] = e.Resource
 	}
@@ -211,7 +217,7 @@ func parseEntry(attempt string, m map[string]string) job.Entry {
 		State: job.State(m["state"]), TrainerState: job.TrainerState(m["trainer"]), JobID: m["job-id"],
 		Published: number(m["published"]), Sequence: number(m["sequence"]), Revision: number(m["revision"]),
 	}
-	e.Waits, e.Resource = m["waits"], m["resource"]
+	e.Waits, e.Resource, e.Doubtful = m["waits"], m["resource"], m["doubtful"] != ""
 	for name, t := range times(&e) {
 		*t, _ = time.Parse(time.RFC3339Nano, m[name])
 	}

@@ -112,12 +112,13 @@ var cases = map[string]func(w *world){
 	"uploaded again unchanged, in flight": func(w *world) {
 		w.trainer.fail = job.ErrQuota
 		first := w.drop("a/", named)
-		w.again("a/", named)
+		second := w.again("a/", named)
 		w.trainer.fail = nil
 		w.pass(2 * settle)
 		w.tick()
 		w.tick()
 		w.want(first, job.Submitted, "", 1)
+		w.want(second, job.Withdrawn, "the same content ran before", 1)
 	},
 	"uploaded again unchanged, running": func(w *world) {
 		first := w.drop("a/", named)

@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/policy"
@@ -57,14 +60,8 @@ func (s *Submitter) Admit(ctx context.Context) error {
 	}
 	q := newQueue(open, turns.Given, p.Start, now)
 	q.plan()
-	// The trainer's room is for all: while one waits for its next try, the
-	// others would ask in vain.
-	full := slices.ContainsFunc(open, func(e job.Entry) bool { return e.Waits == job.WaitsForQuota && now.Before(e.Due) })
-	if over || !full && len(q.given) > 0 {
-		turns.Given = q.turns
-		if !full {
-			turns.Given = append(turns.Given, q.given...)
-		}
+	if over || len(q.given) > 0 {
+		turns.Given = append(q.turns, q.given...)
 		err := s.records.GiveTurns(ctx, turns)
 		if errors.Is(err, job.ErrStale) {
 			return nil // another tick goes through the queue
@@ -73,53 +70,94 @@ func (s *Submitter) Admit(ctx context.Context) error {
 			return err
 		}
 	}
-	errs := []error{}
-	for _, e := range open {
-		if reason, ok := q.waits[e.Attempt]; ok && reason != e.Waits {
-			errs = append(errs, s.await(ctx, e, reason))
-		}
-	}
+	errs := s.startAll(ctx, q)
+	return errors.Join(errs, s.awaitAll(ctx, q))
+}
+
+// refusals is how many times a tick is told that the trainer has no room: the
+// next job may ask for another kind of machine, but hardly all of them do.
+const refusals = 4
+
+// startAll creates the jobs whose turn it is.
+func (s *Submitter) startAll(ctx context.Context, q *queue) error {
+	var errs []error
+	refused := 0
 	for _, e := range q.starts {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || refused == refusals {
 			break // the next tick goes on
-		}
-		last := !e.SubmitBy.IsZero() && !now.Before(e.SubmitBy) // to be asked for the last time
-		if full && (!last || q.isNew(e)) {
-			if e.Waits != job.WaitsForQuota {
-				errs = append(errs, s.await(ctx, e, job.WaitsForQuota))
-			}
-			continue
 		}
 		after, err := s.start(ctx, e)
 		errs = append(errs, err)
-		full = full || after.Queued && after.Reason == job.WaitsForQuota
+		if after.Queued && after.Reason == job.WaitsForQuota {
+			refused++
+		}
 	}
 	return errors.Join(append(errs, ctx.Err())...)
 }
 
-// settleTurns looks at the turns of attempts that got their verdict, once an hour
-// has passed since: a job may have been created much later than its turn was
-// given. It tells whether there were any.
+// Reasons that a tick writes anew, and how many at once.
+const (
+	mostReasons     = 500
+	parallelReasons = 8
+)
+
+// awaitAll says of those that go on waiting what they wait for, where that has
+// changed.
+func (s *Submitter) awaitAll(ctx context.Context, q *queue) error {
+	var (
+		group errgroup.Group
+		mu    sync.Mutex
+		errs  []error
+	)
+	group.SetLimit(parallelReasons)
+	n := 0
+	for _, e := range q.waiting {
+		reason, ok := q.waits[e.Attempt]
+		if !ok || reason == e.Waits {
+			continue
+		}
+		if n++; n > mostReasons || ctx.Err() != nil {
+			break // the next tick goes on
+		}
+		group.Go(func() error {
+			if err := s.await(ctx, e, reason); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // the functions give none
+	return errors.Join(errs...)
+}
+
+// settleTurns looks at the turns of attempts that got their verdict since: a job
+// may have been created much later than its turn was given, or not at all. It
+// tells whether the turns have changed.
 func (s *Submitter) settleTurns(ctx context.Context, turns *job.Turns, open []job.Entry, now time.Time) (bool, error) {
 	isOpen := map[string]bool{}
 	for _, e := range open {
 		isOpen[e.Attempt] = true
 	}
-	over := false
-	for i, t := range turns.Given {
-		if isOpen[t.Attempt] || lately(t.At, now) {
-			continue
+	changed := false
+	var kept []job.Turn
+	for _, t := range turns.Given {
+		if !isOpen[t.Attempt] && !t.Done {
+			changed = true
+			stored, err := s.records.Get(ctx, t.Attempt)
+			if errors.Is(err, job.ErrNotFound) || err == nil && stored.Times.Created.IsZero() {
+				continue
+			}
+			if err != nil {
+				return false, err
+			}
+			t.At, t.Done = stored.Times.Created, true
 		}
-		over = true
-		stored, err := s.records.Get(ctx, t.Attempt)
-		if err != nil && !errors.Is(err, job.ErrNotFound) {
-			return false, err
-		}
-		if stored.Times.Created.After(t.At) {
-			turns.Given[i].At = stored.Times.Created
-		}
+		kept = append(kept, t)
 	}
-	return over, nil
+	turns.Given = kept
+	return changed, nil
 }
 
 // start creates the job of a queued attempt.
@@ -254,8 +292,11 @@ func (g *groups) Pop() any {
 	return x
 }
 
+// oldest sorts by age, but those that the trainer was asked for in vain come last,
+// and among them who was asked the longest ago first: none is asked again and
+// again while another, for which there may be room, is not.
 func oldest(a, b job.Entry) int {
-	return cmp.Or(a.Accepted.Compare(b.Accepted), cmp.Compare(a.Attempt, b.Attempt))
+	return cmp.Or(a.Due.Compare(b.Due), a.Accepted.Compare(b.Accepted), cmp.Compare(a.Attempt, b.Attempt))
 }
 
 // plan decides about every attempt that waits: prefix by prefix in turns, and
@@ -305,6 +346,9 @@ func (q *queue) plan() {
 
 // decide tells whether an attempt is to be created, and enters what becomes of it.
 func (q *queue) decide(e job.Entry) bool {
+	if q.now.Before(e.Due) {
+		return false // not time for its next try
+	}
 	folder := job.Folder(e.JobFile)
 	if start := q.startOf(folder); start.Limited() && !q.turnOf[e.Attempt] {
 		if reason := q.full(start); reason != "" {
@@ -317,11 +361,6 @@ func (q *queue) decide(e job.Entry) bool {
 	}
 	q.starts = append(q.starts, e)
 	return true
-}
-
-// isNew tells whether the attempt got its turn just now.
-func (q *queue) isNew(e job.Entry) bool {
-	return slices.ContainsFunc(q.given, func(t job.Turn) bool { return t.Attempt == e.Attempt })
 }
 
 // full says which limit leaves no room, if one does.

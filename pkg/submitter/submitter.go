@@ -127,10 +127,15 @@ func New(o objects, r records, t trainer, tell teller, options Options) (*Submit
 	}, nil
 }
 
+// Takes tells whether an object can be part of a drop.
+func (s *Submitter) Takes(o job.Object) bool {
+	return o.Bucket == s.Inbox && job.IsPart(o.Name, o.Size)
+}
+
 // Submit looks at the folder of an object that was finalized. An object that can
 // be no part of a drop is ignored without a remote call.
 func (s *Submitter) Submit(ctx context.Context, o job.Object) error {
-	if o.Bucket != s.Inbox || !job.IsPart(o.Name, o.Size) {
+	if !s.Takes(o) {
 		s.Logger.DebugContext(ctx, "object ignored", "bucket", o.Bucket, "object", o.Name, "size", o.Size)
 		return nil
 	}
@@ -309,31 +314,42 @@ func (s *Submitter) advance(ctx context.Context, stored job.Stored, e job.Entry)
 
 // next gives what is to be observed of a decided attempt, if anything.
 func (s *Submitter) next(ctx context.Context, stored job.Stored) (job.Observation, error) {
-	claimable := stored.Claimable(s.Now())
-	var start policy.Start
+	now := s.Now()
+	doubtful, _ := stored.Doubtful(now)
+	claimable := stored.Claimable(now)
 	if claimable {
+		// What is to be found is found, whatever the policy says.
 		p, err := s.Policy(ctx)
+		start := p.Start(stored.Drop.Prefix)
+		wait := waits(start)
+		if err == nil && (wait == "" || !start.Paused && stored.Turn) {
+			return job.TakeClaim{Claim: s.claim()}, nil
+		}
+		if doubtful || stored.Creating != nil {
+			if look, err := s.found(ctx, stored); look != nil || err != nil {
+				return look, err
+			}
+		}
 		if err != nil {
 			return nil, err
 		}
-		start = p.Start(stored.Drop.Prefix)
+		return job.Wait{Reason: wait}, nil
 	}
-	doubtful, _ := stored.Doubtful(s.Now())
-	switch {
-	case claimable && !start.Paused:
-		return job.TakeClaim{Claim: s.claim()}, nil
-	case claimable && (doubtful || stored.Creating != nil), stored.State == job.Accepted && stored.Queued && doubtful:
-		// Nobody creates now. The job of an earlier create may be there.
-		found, err := s.trainer.Find(ctx, *stored.Spec)
-		if err != nil {
-			return nil, err
-		}
-		if look, ok := own(found, stored.Spec.Labels); ok {
-			return look, nil
-		}
+	if stored.State == job.Accepted && stored.Queued && doubtful {
+		return s.found(ctx, stored)
 	}
-	if claimable {
-		return job.Wait{Reason: paused}, nil
+	return nil, nil
+}
+
+// found gives the job of an attempt that nobody creates now, if an earlier create
+// made one.
+func (s *Submitter) found(ctx context.Context, stored job.Stored) (job.Observation, error) {
+	found, err := s.trainer.Find(ctx, *stored.Spec)
+	if err != nil {
+		return nil, err
+	}
+	if look, ok := own(found, stored.Spec.Labels); ok {
+		return look, nil
 	}
 	return nil, nil
 }

@@ -222,6 +222,10 @@ type trainer struct {
 	lose bool
 	// room is how many jobs it runs at a time; 0 for any number.
 	room int
+	// scarce, where set, is part of the IDs of jobs for which there is no room;
+	// asked, where set, is called at each create.
+	scarce string
+	asked  func()
 	// noID is that it makes a job of each create.
 	noID    bool
 	creates int
@@ -239,6 +243,12 @@ func (f *trainer) Create(_ context.Context, s job.Spec) (job.Look, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.creates++
+	if f.asked != nil {
+		f.asked()
+	}
+	if f.scarce != "" && strings.Contains(s.JobID, f.scarce) {
+		return job.Look{}, job.ErrQuota
+	}
 	if f.fail != nil {
 		return job.Look{}, f.fail
 	}

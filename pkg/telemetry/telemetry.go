@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -30,6 +31,7 @@ const scope = "github.com/jobdrop/jobdrop"
 type Telemetry struct {
 	tracer trace.Tracer
 	flush  func(context.Context) error
+	silent atomic.Int64 // until when nothing is sent, in Unix nanoseconds
 
 	verdicts, retries, takenOver, parked, doubles metric.Int64Counter
 	publishLag                                    metric.Float64Histogram
@@ -58,7 +60,9 @@ func New(ctx context.Context, endpoint, instance string) (*Telemetry, error) {
 	t := &Telemetry{
 		tracer: tracers.Tracer(scope),
 		flush: func(ctx context.Context) error {
-			return errors.Join(tracers.ForceFlush(ctx), meters.ForceFlush(ctx))
+			traced := make(chan error, 1)
+			go func() { traced <- tracers.ForceFlush(ctx) }()
+			return errors.Join(meters.ForceFlush(ctx), <-traced)
 		},
 	}
 	return t, t.instruments(meters.Meter(scope))
@@ -82,11 +86,19 @@ func (t *Telemetry) instruments(m metric.Meter) error {
 // Flush sends what was gathered: between requests a function may get no processor
 // time.
 func (t *Telemetry) Flush(ctx context.Context) error {
-	if t == nil || t.flush == nil {
+	if t == nil || t.flush == nil || time.Now().UnixNano() < t.silent.Load() {
 		return nil
 	}
-	return t.flush(ctx)
+	err := t.flush(ctx)
+	if err != nil { // a collector that hangs must not hold each answer back
+		t.silent.Store(time.Now().Add(silence).UnixNano())
+	}
+	return err
 }
+
+// silence is how long nothing is sent after the collector did not answer; what is
+// gathered meanwhile is sent then, as far as it is kept.
+const silence = time.Minute
 
 var w3c propagation.TraceContext
 

@@ -66,3 +66,15 @@ func TestHandler(t *testing.T) {
 		t.Errorf("a line outside of any span: %s", out.String())
 	}
 }
+
+// A collector that does not answer is left alone for a while.
+func TestFlushAfterAFailure(t *testing.T) {
+	calls := 0
+	some := &Telemetry{flush: func(context.Context) error { calls++; return errors.New("hangs") }}
+	if err := some.Flush(t.Context()); err == nil {
+		t.Error("the failure is not told")
+	}
+	if err := some.Flush(t.Context()); err != nil || calls != 1 {
+		t.Errorf("%v after %d calls", err, calls)
+	}
+}

@@ -154,7 +154,7 @@ func (w *Watcher) Tick(ctx context.Context) error {
 // nil where they could not be listed.
 func (w *Watcher) visit(ctx context.Context, e job.Entry, active map[string][]job.Look) error {
 	looks := active[e.JobID]
-	if e.State == job.Accepted && e.Told() && len(looks) == 0 && (e.Waits != "" || w.Now().Before(e.Due)) {
+	if e.State == job.Accepted && e.Told() && len(looks) == 0 && (e.Waits != "" && !e.Doubtful || w.Now().Before(e.Due)) {
 		return nil // not its turn, or not time for its next try
 	}
 	if e.State != job.Submitted {
