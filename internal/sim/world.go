@@ -382,7 +382,7 @@ func (w *world) process(kind string) (me *worker, load app.Loader) {
 		Instance: instance, Inbox: inbox, Staging: staging,
 		Policy:   w.policy,
 		Patience: submitter.Patience{Settle: settle, Incomplete: incomplete, Expire: expire, Submit: w.weather.submit},
-		CallTime: callTime, Inspections: 2, Now: now, Logger: logger,
+		CallTime: callTime, Inspections: 2, Parallel: 1, Now: now, Logger: logger,
 	})
 	must(err)
 	watch, err := watcher.New(records, w.trainer, tell, submit, watcher.Options{Instance: instance, Parallel: 1, Now: now, Logger: logger})

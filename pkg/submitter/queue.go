@@ -95,11 +95,8 @@ func (s *Submitter) startAll(ctx context.Context, q *queue) error {
 	return errors.Join(append(errs, ctx.Err())...)
 }
 
-// Reasons that a tick writes anew, and how many at once.
-const (
-	mostReasons     = 500
-	parallelReasons = 8
-)
+// mostReasons is how many reasons a tick writes anew.
+const mostReasons = 500
 
 // awaitAll says of those that go on waiting what they wait for, where that has
 // changed.
@@ -109,7 +106,7 @@ func (s *Submitter) awaitAll(ctx context.Context, q *queue) error {
 		mu    sync.Mutex
 		errs  []error
 	)
-	group.SetLimit(parallelReasons)
+	group.SetLimit(s.Parallel)
 	n := 0
 	for _, e := range q.waiting {
 		reason, ok := q.waits[e.Attempt]

@@ -81,6 +81,9 @@ type Options struct {
 	CallTime time.Duration
 	// Inspections is how many drops are inspected at once.
 	Inspections int
+	// Parallel is how many waiting attempts are told anew at once what they wait
+	// for.
+	Parallel int
 	// Now is the clock.
 	Now    func() time.Time
 	Logger *slog.Logger
@@ -115,7 +118,7 @@ func New(o objects, r records, t trainer, tell teller, options Options) (*Submit
 	for name, missing := range map[string]bool{
 		"objects": o == nil, "records": r == nil, "trainer": t == nil, "teller": tell == nil,
 		"Instance": options.Instance == "", "Inbox": options.Inbox == "", "Staging": options.Staging == "", "Policy": options.Policy == nil,
-		"CallTime": options.CallTime <= 0, "Inspections": options.Inspections <= 0, "Now": options.Now == nil, "Logger": options.Logger == nil,
+		"CallTime": options.CallTime <= 0, "Inspections": options.Inspections <= 0, "Parallel": options.Parallel <= 0, "Now": options.Now == nil, "Logger": options.Logger == nil,
 	} {
 		if missing {
 			return nil, fmt.Errorf("submitter: %s is required", name)

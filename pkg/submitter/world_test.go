@@ -86,7 +86,7 @@ func newWorld(t *testing.T) *world {
 			return nil, errors.New("storage.buckets.get denied")
 		},
 		Patience: submitter.Patience{Settle: settle, Incomplete: 15 * time.Minute, Expire: 24 * time.Hour, Submit: 24 * time.Hour},
-		CallTime: 30 * time.Second, Inspections: 2, Now: w.clock, Logger: logger,
+		CallTime: 30 * time.Second, Inspections: 2, Parallel: 4, Now: w.clock, Logger: logger,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -283,8 +283,12 @@ func (f *trainer) Create(_ context.Context, s job.Spec) (job.Look, error) {
 func (f *trainer) TakesID() bool { return !f.noID }
 
 func (f *trainer) Find(ctx context.Context, s job.Spec) ([]job.Look, error) {
+	f.mu.Lock()
 	f.finds++
+	f.mu.Unlock()
 	if f.noID {
+		f.mu.Lock()
+		defer f.mu.Unlock()
 		var found []job.Look
 		for _, l := range f.jobs {
 			if l.Labels[job.LabelAttempt] == s.Labels[job.LabelAttempt] {
