@@ -130,7 +130,7 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	}
 	submit, err := submitter.New(storage, records, trainer, tell, submitter.Options{
 		Instance: c.Instance, Inbox: c.Inbox, Staging: c.Staging, Policy: rules.current, Places: places,
-		Patience: submitter.Patience{Settle: c.Settle, Incomplete: c.Incomplete, Expire: c.Expire, Submit: c.SubmitWithin},
+		Patience: submitter.Patience{Settle: c.Settle, Incomplete: c.Incomplete, Expire: c.Expire, Submit: c.SubmitWithin, Grace: c.Grace},
 		CallTime: aiplatform.CallTimeout, Inspections: inspections, Parallel: parallel, Now: time.Now, Logger: logger,
 	})
 	if err != nil {

@@ -35,6 +35,7 @@ type Config struct {
 	Incomplete      time.Duration
 	Expire          time.Duration
 	SubmitWithin    time.Duration
+	Grace           time.Duration
 	LogLevel        slog.Level
 	// Collector is the URL of an OTLP collector; empty where nothing is measured.
 	Collector string
@@ -111,6 +112,8 @@ func Variables() []Variable {
 			set: duration(func(c *Config) *time.Duration { return &c.Expire })},
 		{Name: "JOBDROP_SUBMIT_WITHIN", Default: "24h", Meaning: "how long the trainer is asked for the job of an accepted drop that it does not take; `0s` is for ever",
 			set: duration(func(c *Config) *time.Duration { return &c.SubmitWithin })},
+		{Name: "JOBDROP_GRACE", Default: "15m", Meaning: "how long after a limit on a job's time jobdrop itself cancels the job, where the trainer has not; longer than clocks differ",
+			set: duration(func(c *Config) *time.Duration { return &c.Grace })},
 		{Name: "JOBDROP_LOG_LEVEL", Default: "INFO", Meaning: "`DEBUG`, `INFO`, `WARN` or `ERROR`",
 			set: func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
 		{Name: "OTEL_EXPORTER_OTLP_ENDPOINT", Meaning: "URL of a collector that takes metrics and traces, OTLP over HTTP; without it nothing is measured",

@@ -41,6 +41,7 @@ func defaults() config.Config {
 		Instance: "prod", Project: "example.com:p", Inbox: "inbox", State: "state", Staging: "staging", Status: "status",
 		Topic: "projects/p/topics/t", Trainer: "aiplatform",
 		Settle: time.Minute, Incomplete: 15 * time.Minute, Expire: 24 * time.Hour, SubmitWithin: 24 * time.Hour,
+		Grace: 15 * time.Minute,
 	}
 }
 
@@ -50,7 +51,7 @@ func TestLoad(t *testing.T) {
 	full.StorageEmulator, full.PubSubEmulator = "127.0.0.1:9", "127.0.0.1:10"
 	full.PolicyBucket, full.PolicyObject = "ops", "jobdrop/policy.yaml"
 	full.Settle, full.Incomplete, full.Expire, full.LogLevel = 0, time.Second, 90*time.Minute, slog.LevelWarn
-	full.SubmitWithin = 0
+	full.SubmitWithin, full.Grace = 0, time.Minute
 	full.Collector = "http://127.0.0.1:4318"
 	tests := []struct {
 		name string
@@ -63,7 +64,7 @@ func TestLoad(t *testing.T) {
 		{"all", map[string]string{
 			"JOBDROP_TRAINER": "aiplatform", "JOBDROP_TRAINER_ENDPOINT": "http://127.0.0.1:8",
 			"JOBDROP_PUBSUB_ENDPOINT": "europe-west4-pubsub.googleapis.com:443",
-			"JOBDROP_SETTLE":          "0s", "JOBDROP_INCOMPLETE_AFTER": "1s", "JOBDROP_EXPIRE_AFTER": "1h30m", "JOBDROP_SUBMIT_WITHIN": "0s", "JOBDROP_LOG_LEVEL": "WARN",
+			"JOBDROP_SETTLE":          "0s", "JOBDROP_INCOMPLETE_AFTER": "1s", "JOBDROP_EXPIRE_AFTER": "1h30m", "JOBDROP_SUBMIT_WITHIN": "0s", "JOBDROP_GRACE": "1m", "JOBDROP_LOG_LEVEL": "WARN",
 			"JOBDROP_POLICY":              "gs://ops/jobdrop/policy.yaml",
 			"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
 			"STORAGE_EMULATOR_HOST":       "127.0.0.1:9", "PUBSUB_EMULATOR_HOST": "127.0.0.1:10",

@@ -303,35 +303,19 @@ func texts(list any) []string {
 	return ts
 }
 
-// The values of a timeout are no constants: what the code writes is an enum's
-// value.
-func TestTimeoutsAreThoseOfTheCode(t *testing.T) {
-	timeout := schema(t, event.BodySchema)["properties"].(object)["timeout"].(object)["properties"].(object)
-	found := 0
-	for _, f := range sources(t, "../job") {
-		ast.Inspect(f, func(n ast.Node) bool {
-			c, ok := n.(*ast.CompositeLit)
-			if !ok || !named(c.Type, "Timeout") {
-				return true
-			}
-			for _, e := range c.Elts {
-				kv := e.(*ast.KeyValueExpr)
-				for field, name := range map[string]string{"Kind": "kind", "EnforcedBy": "enforcedBy"} {
-					if !named(kv.Key, field) {
-						continue
-					}
-					found++
-					enum := texts(timeout[name].(object)["enum"])
-					if v := text(t, kv.Value); !slices.Contains(enum, v) {
-						t.Errorf("timeout.%s may be %q, which is none of %q", name, v, enum)
-					}
-				}
-			}
-			return true
-		})
-	}
-	if found == 0 {
-		t.Error("no timeout is written anywhere")
+// Fields without a type of their own have the words of the code.
+func TestWordsAreThoseOfTheCode(t *testing.T) {
+	body := schema(t, event.BodySchema)["properties"].(object)
+	for field, want := range map[[2]string][]string{
+		{"timeout", "kind"}:       {job.KindWait, job.KindRun},
+		{"timeout", "enforcedBy"}: {job.ByTrainer, job.ByJobdrop},
+		{"delay", "kind"}:         {job.KindWait, job.KindRun, job.KindState},
+		{"delay", "cause"}:        {job.CauseQuota, job.CauseCapacity, job.CausePermission},
+	} {
+		got := texts(body[field[0]].(object)["properties"].(object)[field[1]].(object)["enum"])
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s.%s (-code +schema):\n%s", field[0], field[1], diff)
+		}
 	}
 }
 

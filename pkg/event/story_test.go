@@ -211,7 +211,7 @@ func tellStory(t *testing.T) *story {
 	created, started := clock("09:21:45"), clock("09:47:12")
 	s.look(clock("09:21:45"), job.Look{State: job.TrainerQueued, Created: created})
 	s.look(clock("09:23:00"), job.Look{State: job.TrainerPreparing, Created: created})
-	s.delay(clock("09:46:00"), "80 % of scheduling.maxWaitTime (1800s) went by and the job does not run yet")
+	s.look(clock("09:46:00"), job.Look{State: job.TrainerPreparing, Created: created, Message: "Resources are insufficient in region us-central1."})
 	s.look(clock("09:48:00"), job.Look{State: job.TrainerRunning, Created: created, Started: started})
 	s.look(clock("10:32:00"), job.Look{State: job.TrainerSucceeded, Created: created, Started: started, Ended: clock("10:31:26")})
 
@@ -231,7 +231,7 @@ func tellStory(t *testing.T) *story {
 	created, started = s.submit("15")
 	s.look(clock("15:20:00"), job.Look{State: job.TrainerCancelled, Created: created, Started: started, Ended: clock("15:19:07")})
 	s.submit("16")
-	for _, text := range []string{"16:30:00", "16:31:00", "16:32:00"} {
+	for _, text := range []string{"16:40:00", "16:41:00", "16:42:00"} {
 		s.step(clock(text), job.NotFound{})
 	}
 
@@ -242,19 +242,6 @@ func tellStory(t *testing.T) *story {
 	s.step(clock("18:15:30"), incomplete)
 	s.step(clock("18:00:30").AddDate(0, 0, 1), incomplete)
 	return s
-}
-
-// delay tells that the job is late.
-func (s *story) delay(now time.Time, reason string) {
-	s.Helper()
-	// No transition makes this event yet: it is written down here as one would.
-	s.record.Reason = reason
-	s.record.Revision++
-	s.record.Sequence++
-	s.record.Told = append(slices.Clone(s.record.Told), job.JobDelayed)
-	s.record.Outbox = append(s.record.Outbox, job.Event{Type: job.JobDelayed, Time: now, Body: s.record.Snapshot()})
-	s.tell()
-	s.record.Reason = ""
 }
 
 func examplePath(typ event.Type) string {

@@ -1,6 +1,9 @@
 package job
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Due is the next time at which a record needs a look though nothing happens.
 // Zero is never.
@@ -26,8 +29,15 @@ func (r Record) Due() time.Time {
 			consider(r.NextTry)
 		}
 	case Submitted:
-		consider(r.Deadlines.Wait)
-		consider(r.Deadlines.Run)
+		if l, ok := r.limit(); ok && r.Job.State != TrainerCancelling {
+			if !slices.Contains(r.Warned, l.kind) {
+				consider(l.near())
+			}
+			consider(l.end().Add(r.Patience.grace()))
+		}
+		if at, _ := r.stuck(); !slices.Contains(r.Warned, string(r.Job.State)) {
+			consider(at)
+		}
 	}
 	return due
 }

@@ -41,12 +41,14 @@ type Snapshot struct {
 	Sequence int64  `json:"sequence"`
 	State    State  `json:"state"`
 	// Reason says in words what the attempt waits for or why it ended.
-	Reason        string      `json:"reason,omitempty"`
-	Job           JobInfo     `json:"job,omitzero"`
-	Drop          DropInfo    `json:"drop"`
-	Times         Times       `json:"times"`
-	Deadlines     Deadlines   `json:"deadlines,omitzero"`
-	Timeout       *Timeout    `json:"timeout,omitempty"`
+	Reason    string    `json:"reason,omitempty"`
+	Job       JobInfo   `json:"job,omitzero"`
+	Drop      DropInfo  `json:"drop"`
+	Times     Times     `json:"times"`
+	Deadlines Deadlines `json:"deadlines,omitzero"`
+	Timeout   *Timeout  `json:"timeout,omitempty"`
+	// Delay is set while a job takes longer than it should.
+	Delay         *Delay      `json:"delay,omitempty"`
 	Error         *Failure    `json:"error,omitempty"`
 	Violations    []Violation `json:"violations,omitempty"`
 	Links         Links       `json:"links,omitzero"`
@@ -58,7 +60,7 @@ func (r Record) Snapshot() Snapshot {
 	return Snapshot{
 		Attempt: r.Attempt, Sequence: r.Sequence, State: r.State, Reason: r.Reason,
 		Job: r.Job, Drop: r.Drop, Times: r.Times, Deadlines: r.Deadlines,
-		Timeout: r.Timeout, Error: r.Error, Violations: r.Violations,
+		Timeout: r.Timeout, Delay: r.Delay, Error: r.Error, Violations: r.Violations,
 		Links: r.Links, CorrelationID: r.CorrelationID,
 	}
 }

@@ -8,8 +8,8 @@ import (
 
 // RecordVersion is the form of the records that this code writes. A revision
 // refuses to rewrite a newer one's record: it would drop what it does not know.
-// Form 2 added the queue and the tries.
-const RecordVersion = 2
+// Form 2 added the queue and the tries, form 3 the patience and the warnings.
+const RecordVersion = 3
 
 // State is where an attempt stands.
 type State string
@@ -114,6 +114,15 @@ type Record struct {
 	// when it may be asked again.
 	Tries   int       `json:"tries,omitempty"`
 	NextTry time.Time `json:"nextTry,omitzero"`
+	// Patience is the operator's with the job, as it was when the attempt was
+	// accepted.
+	Patience Patience `json:"patience,omitzero"`
+	// Changed is when the trainer's state was first seen to be what it is.
+	Changed time.Time `json:"changed,omitzero"`
+	// Warned are the limits that were told to be near, and the states that the
+	// job was told to be stuck in; Delay is the latest of it.
+	Warned []string `json:"warned,omitempty"`
+	Delay  *Delay   `json:"delay,omitempty"`
 	// CancelRequested says that jobdrop itself asked for a cancel, and why.
 	CancelRequested *CancelRequest `json:"cancelRequested,omitempty"`
 	// Absent counts direct looks that found no job, since Since.
@@ -133,10 +142,52 @@ type CancelRequest struct {
 	At   time.Time `json:"at"`
 }
 
-// Absence counts direct looks at the trainer that found no job.
+// Absence counts direct looks at the trainer that found no job. Last is when the
+// last of them was.
 type Absence struct {
 	Looks int       `json:"looks"`
 	Since time.Time `json:"since"`
+	Last  time.Time `json:"last,omitzero"`
+}
+
+// Patience is for how long a job may be in each state before that is reported,
+// and how long after its limit jobdrop cancels a job that the trainer has not.
+// All are texts in seconds; an empty one of a state is for ever.
+type Patience struct {
+	Queued     string `json:"queued,omitempty"`
+	Preparing  string `json:"preparing,omitempty"`
+	Running    string `json:"running,omitempty"`
+	Cancelling string `json:"cancelling,omitempty"`
+	Grace      string `json:"grace,omitempty"`
+}
+
+// defaultGrace is longer than clocks differ, and than the trainer takes to end a
+// job by itself.
+const defaultGrace = 15 * time.Minute
+
+func (p Patience) grace() time.Duration {
+	d, err := ParseDuration(p.Grace)
+	if err != nil {
+		return defaultGrace
+	}
+	return d
+}
+
+// in gives the patience with a state; 0 is for ever.
+func (p Patience) in(s TrainerState) time.Duration {
+	text := ""
+	switch s {
+	case TrainerQueued:
+		text = p.Queued
+	case TrainerPreparing:
+		text = p.Preparing
+	case TrainerRunning:
+		text = p.Running
+	case TrainerCancelling:
+		text = p.Cancelling
+	}
+	d, _ := ParseDuration(text) // checked when the attempt was accepted
+	return d
 }
 
 // DropInfo is what an attempt is made of.
@@ -261,6 +312,21 @@ type Deadlines struct {
 	Run  time.Time `json:"run,omitzero"`
 }
 
+// The kinds of limits on a job's time, who enforces them, and the likely causes of
+// a delay.
+const (
+	KindWait  = "wait"  // until the job runs
+	KindRun   = "run"   // from then on
+	KindState = "state" // in one state; of a [Delay] alone
+
+	ByTrainer = "trainer"
+	ByJobdrop = "jobdrop"
+
+	CauseQuota      = "quota"
+	CauseCapacity   = "capacity"
+	CausePermission = "permission"
+)
+
 // Timeout says which limit ended a job, and who enforced it.
 type Timeout struct {
 	// Kind is wait or run.
@@ -269,6 +335,20 @@ type Timeout struct {
 	Limit string `json:"limit"`
 	// EnforcedBy is trainer or jobdrop.
 	EnforcedBy string `json:"enforcedBy"`
+}
+
+// Delay says why a job takes longer than it should.
+type Delay struct {
+	// Kind is wait or run where the limit nears, state where the job stays in
+	// its state.
+	Kind string `json:"kind"`
+	// Limit is how long the job may wait, run or be in its state, e.g. 7200s;
+	// it counts from Since.
+	Limit string    `json:"limit"`
+	Since time.Time `json:"since"`
+	// Cause is quota, capacity or permission, where the trainer's message
+	// shows it.
+	Cause string `json:"cause,omitempty"`
 }
 
 // Failure says what went wrong at the trainer. Code is a google.rpc.Code name

@@ -213,6 +213,8 @@ type Accept struct {
 	Waits string
 	// SubmitWithin is how long the trainer is asked; 0 is for ever.
 	SubmitWithin time.Duration
+	// Patience is the operator's with the job.
+	Patience Patience
 }
 
 func (o Accept) apply(r *Record, now time.Time) error {
@@ -223,6 +225,7 @@ func (o Accept) apply(r *Record, now time.Time) error {
 	r.Drop.Arrived, r.Drop.Missing, r.Drop.Receipt = nil, nil, &o.Receipt
 	r.Spec, r.Trainer, r.Notify, r.Violations = &o.Spec, o.Trainer, o.Notify, o.Warnings
 	r.Job = JobInfo{ID: o.Spec.JobID, Trainer: o.Trainer, Labels: o.Spec.Labels, Summary: Summarize(&o.Spec)}
+	r.Patience = o.Patience
 	r.Times.Accepted = now
 	if o.SubmitWithin > 0 {
 		r.SubmitWithin = FormatDuration(o.SubmitWithin)
@@ -474,187 +477,5 @@ func (o Refuse) apply(r *Record, now time.Time) error {
 	r.Reason, r.Error, r.Deadlines = "the trainer refused the job", &o.Failure, Deadlines{}
 	r.Violations = append(slices.Clone(r.Violations), o.Violations...)
 	r.conclude(Rejected, DropRejected, now)
-	return nil
-}
-
-// Look is what the trainer says of a job at one moment.
-type Look struct {
-	JobID        string
-	ResourceName string
-	State        TrainerState
-	// Created, Started (first RUNNING) and Ended are the trainer's times.
-	Created, Started, Ended time.Time
-	Message                 string
-	Labels                  map[string]string
-	Links                   Links
-}
-
-func (o Look) apply(r *Record, now time.Time) error {
-	if r.State != Accepted && r.State != Submitted {
-		return errNothingNew
-	}
-	before := *r
-	if r.State == Accepted {
-		r.State, r.Reason, r.Creating = Submitted, "", nil
-		r.Queued, r.NextTry, r.UnknownUntil, r.Error, r.SubmitLeft, r.Deadlines.Submit = false, time.Time{}, time.Time{}, nil, "", time.Time{}
-		r.Job.ResourceName, r.Links = o.ResourceName, o.Links
-		r.Times.Created = o.Created
-		r.Deadlines.Wait = r.waitDeadline()
-		// The first event tells of the job as it was created, however far
-		// it came since.
-		r.Job.State = TrainerQueued
-		r.emit(JobSubmitted, now)
-	}
-	r.Absent = nil
-	if r.Times.Started.IsZero() && !o.Started.IsZero() {
-		r.Times.Started = o.Started
-		r.Deadlines.Wait, r.Deadlines.Run = time.Time{}, r.runDeadline()
-	}
-	r.Times.Ended = o.Ended
-	r.follow(o, now)
-	if r.Sequence == before.Sequence && r.State == before.State && r.Job.State == before.Job.State &&
-		r.Times == before.Times && before.Absent == nil {
-		return errNothingNew
-	}
-	return nil
-}
-
-// follow takes the trainer's state, and tells each state once: queued and
-// preparing when they were seen, running also where only its time tells of it.
-func (r *Record) follow(o Look, now time.Time) {
-	enter := func(s TrainerState) {
-		if r.Job.State != s {
-			r.Job.PreviousState, r.Job.State = r.Job.State, s
-		}
-	}
-	tell := func(t EventType) {
-		if !r.told(t) {
-			r.emit(t, now)
-		}
-	}
-	if !r.Times.Started.IsZero() && !r.told(JobRunning) {
-		enter(TrainerRunning)
-		ended := r.Times.Ended
-		r.Times.Ended = time.Time{}
-		r.emit(JobRunning, now)
-		r.Times.Ended = ended
-	}
-	switch o.State {
-	case TrainerQueued:
-		// A list that lags behind may still say so of a job that ran.
-		if r.Times.Started.IsZero() {
-			enter(o.State)
-			tell(JobQueued)
-		}
-	case TrainerPreparing:
-		enter(o.State)
-		if r.Times.Started.IsZero() {
-			tell(JobPreparing)
-		}
-	case TrainerRunning:
-		enter(o.State)
-		tell(JobRunning)
-	case TrainerCancelling:
-		enter(o.State)
-	case TrainerSucceeded:
-		enter(o.State)
-		r.conclude(Succeeded, JobSucceeded, now)
-	case TrainerFailed:
-		enter(o.State)
-		r.Error = &Failure{Message: Shorten(o.Message, trainerText)}
-		r.conclude(Failed, JobFailed, now)
-	case TrainerCancelled:
-		enter(o.State)
-		if o.Message != "" {
-			r.Error = &Failure{Message: Shorten(o.Message, trainerText)}
-		}
-		if r.Timeout = r.timedOut(); r.Timeout != nil {
-			r.conclude(TimedOut, JobTimedOut, now)
-		} else {
-			r.conclude(Cancelled, JobCancelled, now)
-		}
-	}
-}
-
-// trainerText is the longest message of the trainer that is kept, in bytes: a
-// traceback, not a log.
-const trainerText = 32 << 10
-
-// Absent limits: a job is lost when direct looks found nothing three times and
-// ten minutes after it was created.
-const (
-	lostLooks = 3
-	lostAfter = 10 * time.Minute
-)
-
-// NotFound says that a direct look found no job at the trainer. Absence from a
-// list is none.
-type NotFound struct{}
-
-func (NotFound) apply(r *Record, now time.Time) error {
-	if r.State != Submitted {
-		return errNothingNew
-	}
-	a := Absence{Since: now}
-	if r.Absent != nil {
-		a = *r.Absent
-	}
-	a.Looks++
-	r.Absent = &a
-	if a.Looks >= lostLooks && !now.Before(r.Times.Created.Add(lostAfter)) {
-		r.Reason = "the trainer no longer knows the job"
-		r.conclude(Lost, JobLost, now)
-	}
-	return nil
-}
-
-// defaultRunningTime is ml/v1's own where a job sets none (TrainingInput,
-// scheduling.maxRunningTime).
-const defaultRunningTime = 604800 * time.Second
-
-// limits gives the job's time limits; zero is none.
-func (r *Record) limits() (wait, run time.Duration) {
-	run = defaultRunningTime
-	if r.Spec == nil || r.Spec.TrainingInput == nil || r.Spec.TrainingInput.Scheduling == nil {
-		return 0, run
-	}
-	s := r.Spec.TrainingInput.Scheduling
-	// Both were checked before the attempt was accepted.
-	if d, err := ParseDuration(s.MaxWaitTime); err == nil {
-		wait = d
-	}
-	if d, err := ParseDuration(s.MaxRunningTime); err == nil && d > 0 {
-		run = d
-	}
-	return wait, run
-}
-
-func (r *Record) waitDeadline() time.Time {
-	wait, _ := r.limits()
-	if wait == 0 || r.Times.Created.IsZero() {
-		return time.Time{}
-	}
-	return r.Times.Created.Add(wait)
-}
-
-func (r *Record) runDeadline() time.Time {
-	_, run := r.limits()
-	return r.Times.Started.Add(run)
-}
-
-// timedOut tells a cancel by the trainer's own limits from a person's, by the
-// trainer's times, which may be whole seconds.
-func (r *Record) timedOut() *Timeout {
-	const rounding = time.Second
-	wait, run := r.limits()
-	t := r.Times
-	switch {
-	case r.CancelRequested != nil || t.Ended.IsZero():
-		return nil
-	case !t.Started.IsZero() && t.Ended.Sub(t.Started) >= run-rounding:
-		return &Timeout{Kind: "run", Limit: FormatDuration(run), EnforcedBy: "trainer"}
-	case t.Started.IsZero() && wait > 0 && !t.Created.IsZero() && t.Ended.Sub(t.Created) >= wait-rounding:
-		return &Timeout{Kind: "wait", Limit: FormatDuration(wait), EnforcedBy: "trainer"}
-	}
 	return nil
 }

@@ -46,12 +46,12 @@ func (p Policy) For(folder string) Policy {
 func (p Policy) Catalogue() *jobspec.Catalogue { return p.Rules.catalogue }
 
 // Waits are the policy's patience; zero is the installation's own setting, or no
-// warning for a state. Settle is nil for the installation's own, since it may be
-// zero.
+// warning for a state. Settle and Grace are nil for the installation's own, since
+// they may be zero.
 type Waits struct {
-	Settle                     *time.Duration
-	Incomplete, Expire, Submit time.Duration
-	Queued, Preparing, Running time.Duration
+	Settle, Grace                          *time.Duration
+	Incomplete, Expire, Submit             time.Duration
+	Queued, Preparing, Running, Cancelling time.Duration
 }
 
 // Waits gives the policy's patience.
@@ -64,10 +64,15 @@ func (p Policy) Waits() Waits {
 	w := Waits{
 		Incomplete: read(from.Incomplete), Expire: read(from.Expire), Submit: read(from.Submit),
 		Queued: read(from.Stuck.Queued), Preparing: read(from.Stuck.Preparing), Running: read(from.Stuck.Running),
+		Cancelling: read(from.Stuck.Cancelling),
 	}
 	if from.Settle != "" {
 		settle := read(from.Settle)
 		w.Settle = &settle
+	}
+	if from.Grace != "" {
+		grace := read(from.Grace)
+		w.Grace = &grace
 	}
 	return w
 }

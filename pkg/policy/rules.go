@@ -126,6 +126,9 @@ type Patience struct {
 	// Submit is how long the trainer is asked for the job of an accepted drop
 	// that it does not take, from when it may be asked first.
 	Submit string `json:"submit"`
+	// Grace is how long after a limit on its time jobdrop itself cancels a job
+	// that the trainer has not.
+	Grace string `json:"grace"`
 	// Stuck is how long a job may stay in a state before that is reported.
 	Stuck Stuck `json:"stuck"`
 }
@@ -135,11 +138,13 @@ type Stuck struct {
 	Queued    string `json:"queued"`
 	Preparing string `json:"preparing"`
 	Running   string `json:"running"`
+	// Cancelling is how long a cancel may take; an hour if missing.
+	Cancelling string `json:"cancelling"`
 }
 
 var kind = jobspec.NewKind[document]("the policy", "a policy", "write {} for a policy without rules, or remove the file", func(field string) bool {
 	switch field[strings.LastIndexByte(field, '.')+1:] {
-	case "maxRunningTime", "settle", "incomplete", "expire", "submit", "queued", "preparing", "running":
+	case "maxRunningTime", "settle", "incomplete", "expire", "submit", "grace", "queued", "preparing", "running", "cancelling":
 		return true
 	}
 	return false

@@ -328,6 +328,8 @@ func (c *checker) patience(p *Patience, at string) {
 	c.duration(at+"stuck.queued", p.Stuck.Queued, time.Second)
 	c.duration(at+"stuck.preparing", p.Stuck.Preparing, time.Second)
 	c.duration(at+"stuck.running", p.Stuck.Running, time.Second)
+	c.duration(at+"stuck.cancelling", p.Stuck.Cancelling, time.Second)
+	c.duration(at+"grace", p.Grace, 0)
 }
 
 // catalogue checks that its entries have names, without which they are of no

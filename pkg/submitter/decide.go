@@ -57,7 +57,7 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored job.Stored) (
 		return job.Hold{Until: until}, nil
 	}
 	r.Violations = append(r.Violations, s.farOutput(ctx, r)...)
-	return s.accept(ctx, stored, r, waits(p.Start(d.Folder)), patience.Submit)
+	return s.accept(ctx, stored, r, waits(p.Start(d.Folder)), patience)
 }
 
 // under gives the patience that a policy leaves.
@@ -68,7 +68,30 @@ func (p Patience) under(w policy.Waits) Patience {
 	p.Expire = cmp.Or(w.Expire, p.Expire)
 	p.Submit = cmp.Or(w.Submit, p.Submit)
 	p.Incomplete = min(cmp.Or(w.Incomplete, p.Incomplete), p.Expire)
+	if w.Grace != nil {
+		p.Grace = *w.Grace
+	}
+	p.states = w
+	p.states.Cancelling = cmp.Or(w.Cancelling, cancelling)
 	return p
+}
+
+// cancelling is how long a cancel may take before that is reported, where the
+// policy does not say.
+const cancelling = time.Hour
+
+// withJob gives the patience with a job as its record keeps it.
+func (p Patience) withJob() job.Patience {
+	text := func(d time.Duration) string {
+		if d == 0 {
+			return ""
+		}
+		return job.FormatDuration(d)
+	}
+	return job.Patience{
+		Queued: text(p.states.Queued), Preparing: text(p.states.Preparing), Running: text(p.states.Running),
+		Cancelling: text(p.states.Cancelling), Grace: job.FormatDuration(p.Grace),
+	}
 }
 
 // farOutput warns of a jobDir in another region than the job, where the bucket's
@@ -106,7 +129,7 @@ func stale(r job.Resolution, before job.Seen) bool {
 
 // accept stages the packages and claims the job ID. wait, where given, is what the
 // attempt waits for.
-func (s *Submitter) accept(ctx context.Context, stored job.Stored, r inspect.Result, wait string, within time.Duration) (job.Observation, error) {
+func (s *Submitter) accept(ctx context.Context, stored job.Stored, r inspect.Result, wait string, patience Patience) (job.Observation, error) {
 	packages := r.Resolution.All()
 	content, err := job.Content(r.Spec, packages)
 	if err != nil {
@@ -129,7 +152,7 @@ func (s *Submitter) accept(ctx context.Context, stored job.Stored, r inspect.Res
 	spec.Labels = job.Labels(spec.Labels, s.Instance, stored.Attempt, content)
 	accepted := job.Accept{
 		Spec: spec, Receipt: receipt, Trainer: s.trainer.Name(), Notify: r.Options.Notify,
-		Warnings: r.Violations, Waits: wait, SubmitWithin: within,
+		Warnings: r.Violations, Waits: wait, SubmitWithin: patience.Submit, Patience: patience.withJob(),
 	}
 	if wait == "" {
 		accepted.Claim = s.claim()

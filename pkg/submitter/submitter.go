@@ -100,6 +100,11 @@ type Patience struct {
 	// Submit is how long the trainer is asked for a job, counted from when it
 	// may be asked first; 0 is for ever.
 	Submit time.Duration
+	// Grace is how long after a limit on its time a job is cancelled that the
+	// trainer has not ended.
+	Grace time.Duration
+	// states are the policy's patience with each state of a job.
+	states policy.Waits
 }
 
 // Submitter is safe for concurrent use, in one process and in many.

@@ -1,0 +1,327 @@
+package job
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Look is what the trainer says of a job at one moment.
+type Look struct {
+	JobID        string
+	ResourceName string
+	State        TrainerState
+	// Created, Started (first RUNNING) and Ended are the trainer's times.
+	Created, Started, Ended time.Time
+	Message                 string
+	Labels                  map[string]string
+	Links                   Links
+}
+
+func (o Look) apply(r *Record, now time.Time) error {
+	if r.State != Accepted && r.State != Submitted {
+		return errNothingNew
+	}
+	before := *r
+	if r.State == Accepted {
+		r.State, r.Reason, r.Creating = Submitted, "", nil
+		r.Queued, r.NextTry, r.UnknownUntil, r.Error, r.SubmitLeft, r.Deadlines.Submit = false, time.Time{}, time.Time{}, nil, "", time.Time{}
+		r.Job.ResourceName, r.Links = o.ResourceName, o.Links
+		r.Times.Created = o.Created
+		r.Deadlines.Wait = r.waitDeadline()
+		// The first event tells of the job as it was created, however far
+		// it came since.
+		r.Job.State, r.Changed = TrainerQueued, now
+		r.emit(JobSubmitted, now)
+	}
+	r.Absent = nil
+	if r.Times.Started.IsZero() && !o.Started.IsZero() {
+		r.Times.Started = o.Started
+		r.Deadlines.Wait, r.Deadlines.Run = time.Time{}, r.runDeadline()
+	}
+	r.Times.Ended = o.Ended
+	r.follow(o, now)
+	if r.State == Submitted {
+		r.warn(o.Message, now)
+	}
+	if r.Sequence == before.Sequence && r.State == before.State && r.Job.State == before.Job.State &&
+		r.Times == before.Times && before.Absent == nil {
+		return errNothingNew
+	}
+	return nil
+}
+
+// follow takes the trainer's state, and tells each state once: queued and
+// preparing when they were seen, running also where only its time tells of it.
+func (r *Record) follow(o Look, now time.Time) {
+	enter := func(s TrainerState) {
+		if r.Job.State != s {
+			r.Job.PreviousState, r.Job.State = r.Job.State, s
+			r.Changed, r.Delay, r.Reason = now, nil, ""
+		}
+	}
+	tell := func(t EventType) {
+		if !r.told(t) {
+			r.emit(t, now)
+		}
+	}
+	if !r.Times.Started.IsZero() && !r.told(JobRunning) {
+		enter(TrainerRunning)
+		ended := r.Times.Ended
+		r.Times.Ended = time.Time{}
+		r.emit(JobRunning, now)
+		r.Times.Ended = ended
+	}
+	switch o.State {
+	case TrainerQueued:
+		// A list that lags behind may still say so of a job that ran.
+		if r.Times.Started.IsZero() {
+			enter(o.State)
+			tell(JobQueued)
+		}
+	case TrainerPreparing:
+		enter(o.State)
+		if r.Times.Started.IsZero() {
+			tell(JobPreparing)
+		}
+	case TrainerRunning:
+		enter(o.State)
+		tell(JobRunning)
+	case TrainerCancelling:
+		enter(o.State)
+	case TrainerSucceeded:
+		enter(o.State)
+		r.conclude(Succeeded, JobSucceeded, now)
+	case TrainerFailed:
+		enter(o.State)
+		r.Error = &Failure{Message: Shorten(o.Message, trainerText)}
+		r.conclude(Failed, JobFailed, now)
+	case TrainerCancelled:
+		enter(o.State)
+		if o.Message != "" {
+			r.Error = &Failure{Message: Shorten(o.Message, trainerText)}
+		}
+		if r.Timeout = r.timedOut(); r.Timeout != nil {
+			r.conclude(TimedOut, JobTimedOut, now)
+		} else {
+			if r.CancelRequested != nil {
+				r.Reason = "jobdrop asked for the cancel as a limit on the job's time was over, and the job was just going on"
+			}
+			r.conclude(Cancelled, JobCancelled, now)
+		}
+	}
+}
+
+// trainerText is the longest message of the trainer that is kept, in bytes: a
+// traceback, not a log.
+const trainerText = 32 << 10
+
+// A job is lost when direct looks found nothing three times, in three ticks, and
+// ten minutes after it was last known.
+const (
+	lostLooks   = 3
+	lostAfter   = 10 * time.Minute
+	lostSpacing = 20 * time.Second // looks that are closer belong to ticks that overlap
+)
+
+// NotFound says that a direct look found no job at the trainer. Absence from a
+// list is none.
+type NotFound struct{}
+
+func (NotFound) apply(r *Record, now time.Time) error {
+	if r.State != Submitted {
+		return errNothingNew
+	}
+	a := Absence{Since: now}
+	if r.Absent != nil {
+		a = *r.Absent
+		if now.Before(a.Last.Add(lostSpacing)) {
+			return errNothingNew
+		}
+	}
+	a.Looks, a.Last = a.Looks+1, now
+	r.Absent = &a
+	// Changed is no earlier than the creation, by jobdrop's own clock; the
+	// trainer's may differ.
+	known := r.Changed
+	if known.IsZero() { // a record of an earlier form
+		known = r.Times.Created
+	}
+	if a.Looks >= lostLooks && !now.Before(known.Add(lostAfter)) {
+		r.Delay, r.Reason = nil, "the trainer no longer knows the job"
+		r.conclude(Lost, JobLost, now)
+	}
+	return nil
+}
+
+// limit is a limit on a job's time that holds now.
+type limit struct {
+	kind string
+	// lasts counts from the time begin, the trainer's.
+	begin time.Time
+	lasts time.Duration
+}
+
+func (l limit) end() time.Time { return l.begin.Add(l.lasts) }
+
+// near is when its end is near: after four fifths.
+func (l limit) near() time.Time { return l.begin.Add(l.lasts / 5 * 4) }
+
+// limit gives the limit that holds for the job now: the wait until it runs for
+// the first time, the run from then on.
+func (r *Record) limit() (limit, bool) {
+	wait, run := r.limits()
+	switch {
+	case r.State != Submitted:
+		return limit{}, false
+	case !r.Times.Started.IsZero():
+		return limit{KindRun, r.Times.Started, run}, true
+	case wait > 0 && !r.Times.Created.IsZero():
+		return limit{KindWait, r.Times.Created, wait}, true
+	}
+	return limit{}, false
+}
+
+// stuck gives when the job has been in its state for as long as is reported, and
+// how long that is. The time is zero where it never is.
+func (r *Record) stuck() (time.Time, time.Duration) {
+	lasts := r.Patience.in(r.Job.State)
+	if lasts <= 0 || r.Changed.IsZero() {
+		return time.Time{}, 0
+	}
+	return r.Changed.Add(lasts), lasts
+}
+
+// warn tells, once each, that a limit is near and that the job stays in its state
+// for longer than the operator's patience. message is the trainer's.
+func (r *Record) warn(message string, now time.Time) {
+	if l, ok := r.limit(); ok && r.Job.State != TrainerCancelling && !now.Before(l.near()) && !slices.Contains(r.Warned, l.kind) {
+		text := fmt.Sprintf("the job has waited for %s of the %s that it may wait to run", l.part(now), FormatDuration(l.lasts))
+		if l.kind == KindRun {
+			text = fmt.Sprintf("the job has run for %s of the %s that it may run", l.part(now), FormatDuration(l.lasts))
+		}
+		r.delay(Delay{Kind: l.kind, Limit: FormatDuration(l.lasts), Since: l.begin}, l.kind, text, message, now)
+	}
+	if at, lasts := r.stuck(); !at.IsZero() && !now.Before(at) && !slices.Contains(r.Warned, string(r.Job.State)) {
+		text := fmt.Sprintf("the job is %s since %s, and was expected to be for less than %s", r.Job.State, r.Changed.Format(time.RFC3339), FormatDuration(lasts))
+		r.delay(Delay{Kind: KindState, Limit: FormatDuration(lasts), Since: r.Changed}, string(r.Job.State), text, message, now)
+	}
+}
+
+// part is how much of a limit is over: whole seconds, or less of a short one.
+func (l limit) part(now time.Time) string {
+	return FormatDuration(now.Sub(l.begin).Truncate(min(time.Second, max(l.lasts/100, time.Millisecond))))
+}
+
+// delay emits the warning named once.
+func (r *Record) delay(d Delay, once, text, message string, now time.Time) {
+	d.Cause = cause(message)
+	if message != "" {
+		text += ": " + message
+	}
+	r.Delay, r.Reason = &d, Shorten(text, summaryText)
+	r.Warned = append(slices.Clone(r.Warned), once)
+	r.emit(JobDelayed, now)
+}
+
+// causes are words of the services' messages, and what they hint at.
+var causes = []struct {
+	cause string
+	words []string
+}{
+	{CauseQuota, []string{"quota", "resource_exhausted", "rate limit"}},
+	{CauseCapacity, []string{"capacity", "stockout", "pool_exhausted", "insufficient resources", "resources are insufficient", "not enough resources", "does not have enough", "currently unavailable"}},
+	{CausePermission, []string{"permission", "denied", "forbidden", "not authorized", "unauthorized", "service account", "serviceaccount"}},
+}
+
+// cause names the likely cause that a message of the trainer shows; empty where
+// it shows none.
+func cause(message string) string {
+	message = strings.ToLower(message)
+	for _, c := range causes {
+		if slices.ContainsFunc(c.words, func(word string) bool { return strings.Contains(message, word) }) {
+			return c.cause
+		}
+	}
+	return ""
+}
+
+// CancelDue gives the limit whose grace is over: jobdrop has to cancel the job,
+// since the trainer did not. It is empty where nothing is to be cancelled.
+func (r Record) CancelDue(now time.Time) string {
+	l, ok := r.limit()
+	if !ok || r.Job.State == TrainerCancelling || now.Before(l.end().Add(r.Patience.grace())) {
+		return ""
+	}
+	return l.kind
+}
+
+// CancelJob says that jobdrop is about to ask the trainer to cancel the job,
+// since a limit of the kind is over. It is written before the call.
+type CancelJob struct {
+	Kind string
+}
+
+func (o CancelJob) apply(r *Record, now time.Time) error {
+	if r.State != Submitted || r.CancelRequested != nil && r.CancelRequested.Kind == o.Kind {
+		return errNothingNew
+	}
+	r.CancelRequested = &CancelRequest{Kind: o.Kind, At: now}
+	return nil
+}
+
+// defaultRunningTime is ml/v1's own where a job sets none (TrainingInput,
+// scheduling.maxRunningTime).
+const defaultRunningTime = 604800 * time.Second
+
+// limits gives the job's time limits; zero is none.
+func (r *Record) limits() (wait, run time.Duration) {
+	run = defaultRunningTime
+	if r.Spec == nil || r.Spec.TrainingInput == nil || r.Spec.TrainingInput.Scheduling == nil {
+		return 0, run
+	}
+	s := r.Spec.TrainingInput.Scheduling
+	// Both were checked before the attempt was accepted.
+	if d, err := ParseDuration(s.MaxWaitTime); err == nil {
+		wait = d
+	}
+	if d, err := ParseDuration(s.MaxRunningTime); err == nil && d > 0 {
+		run = d
+	}
+	return wait, run
+}
+
+func (r *Record) waitDeadline() time.Time {
+	wait, _ := r.limits()
+	if wait == 0 || r.Times.Created.IsZero() {
+		return time.Time{}
+	}
+	return r.Times.Created.Add(wait)
+}
+
+func (r *Record) runDeadline() time.Time {
+	_, run := r.limits()
+	return r.Times.Started.Add(run)
+}
+
+// timedOut tells a cancel by a limit from a person's, by the trainer's times, which
+// may be whole seconds. It was jobdrop that enforced the limit if it asked for the
+// cancel: right before it had seen that the trainer did not.
+func (r *Record) timedOut() *Timeout {
+	const rounding = time.Second
+	wait, run := r.limits()
+	begin, kind, lasts := r.Times.Started, KindRun, run
+	if begin.IsZero() {
+		begin, kind, lasts = r.Times.Created, KindWait, wait
+	}
+	ended := r.Times.Ended
+	if begin.IsZero() || ended.IsZero() || lasts <= 0 || ended.Sub(begin) < lasts-rounding {
+		return nil
+	}
+	t := &Timeout{Kind: kind, Limit: FormatDuration(lasts), EnforcedBy: ByTrainer}
+	if asked := r.CancelRequested; asked != nil && asked.Kind == kind {
+		t.EnforcedBy = ByJobdrop
+	}
+	return t
+}

@@ -1,0 +1,269 @@
+package job
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const minute = time.Minute
+
+// watched plays what the watcher does: it looks whenever the record is due, and
+// asks for a cancel where one is due. says gives what the trainer says at a time.
+func watched(t *testing.T, a Accept, ends time.Duration, says func(r Record, after time.Duration) Look) (Record, []EventType, []time.Duration) {
+	t.Helper()
+	r, _ := play(t, step{0, a}, step{0, says(Record{}, 0)})
+	var looks []time.Duration
+	for after := time.Duration(0); after <= ends && !r.State.Terminal(); {
+		next := r.Due()
+		if next.IsZero() || next.After(at(ends)) {
+			break
+		}
+		if after = max(next.Sub(start), after+minute); after > ends {
+			break
+		}
+		looks = append(looks, after)
+		for range 2 { // the look, and another after the cancel
+			var err error
+			if r, _, err = Step(r, says(r, after), at(after)); err != nil {
+				t.Fatal(err)
+			}
+			if kind := r.CancelDue(at(after)); kind != "" {
+				r, _, _ = Step(r, CancelJob{Kind: kind}, at(after))
+			}
+		}
+	}
+	var types []EventType
+	for _, e := range r.Outbox[2:] { // without accepted and submitted
+		types = append(types, e.Type)
+	}
+	return r, types, looks
+}
+
+// obeys is a trainer that runs a job from started on, or never, and ends it when
+// jobdrop asks for a cancel.
+func obeys(started time.Duration) func(Record, time.Duration) Look {
+	return func(r Record, after time.Duration) Look {
+		state, began := TrainerQueued, time.Duration(never)
+		if started >= 0 && after >= started {
+			state, began = TrainerRunning, started
+		}
+		if r.CancelRequested != nil {
+			return look(TrainerCancelled, 0, began, after)
+		}
+		return look(state, 0, began, never)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	both := accept(&Scheduling{MaxWaitTime: "3600s", MaxRunningTime: "604800s"})
+	const week = 604800 * time.Second
+	tests := []struct {
+		name    string
+		accept  Accept
+		ends    time.Duration
+		says    func(Record, time.Duration) Look
+		want    []EventType
+		timeout *Timeout
+		looks   []time.Duration
+	}{
+		{
+			name: "jobdrop ends a wait that the trainer does not", accept: both, ends: 2 * time.Hour, says: obeys(never),
+			want:    []EventType{JobQueued, JobDelayed, JobTimedOut},
+			timeout: &Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
+			looks:   []time.Duration{48 * minute, 75 * minute},
+		},
+		{
+			name: "and a run of seven days", accept: both, ends: 9 * 24 * time.Hour, says: obeys(0),
+			want:    []EventType{JobRunning, JobDelayed, JobTimedOut},
+			timeout: &Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "jobdrop"},
+			looks:   []time.Duration{week / 5 * 4, week + 15*minute},
+		},
+		{
+			name: "which is the limit where the job names none", accept: accept(nil), ends: 9 * 24 * time.Hour, says: obeys(0),
+			want:    []EventType{JobRunning, JobDelayed, JobTimedOut},
+			timeout: &Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "jobdrop"},
+			looks:   []time.Duration{week / 5 * 4, week + 15*minute},
+		},
+		{
+			name: "no wait is too long where the job names none", accept: accept(nil), ends: 9 * 24 * time.Hour, says: obeys(never),
+			want: []EventType{JobQueued},
+		},
+		{
+			name: "the trainer ends a run by itself", accept: both, ends: 9 * 24 * time.Hour,
+			says: func(r Record, after time.Duration) Look {
+				if after > week {
+					return look(TrainerCancelled, 0, 0, week+10*time.Second)
+				}
+				return look(TrainerRunning, 0, 0, never)
+			},
+			want:    []EventType{JobRunning, JobDelayed, JobTimedOut},
+			timeout: &Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "trainer"},
+			looks:   []time.Duration{week / 5 * 4, week + 15*minute},
+		},
+		{
+			name: "a job that is done before its cancel has succeeded", accept: both, ends: 9 * 24 * time.Hour,
+			says: func(r Record, after time.Duration) Look {
+				if r.CancelRequested != nil {
+					return look(TrainerSucceeded, 0, 0, after)
+				}
+				return look(TrainerRunning, 0, 0, never)
+			},
+			want:  []EventType{JobRunning, JobDelayed, JobSucceeded},
+			looks: []time.Duration{week / 5 * 4, week + 15*minute},
+		},
+		{
+			name: "a job that is being cancelled is not cancelled again", accept: both, ends: 9 * 24 * time.Hour,
+			says:  func(Record, time.Duration) Look { return look(TrainerCancelling, 0, 0, never) },
+			want:  []EventType{JobRunning},
+			looks: nil,
+		},
+		{
+			name: "a person cancels", accept: both, ends: 9 * 24 * time.Hour,
+			says: func(_ Record, after time.Duration) Look {
+				if after > 0 {
+					return look(TrainerCancelled, 0, 0, week-time.Hour)
+				}
+				return look(TrainerRunning, 0, 0, never)
+			},
+			want: []EventType{JobRunning, JobCancelled}, looks: []time.Duration{week / 5 * 4},
+		},
+		{
+			name: "a job that begins to run while its wait is ended, and is ended", accept: both, ends: 2 * time.Hour,
+			says: func(r Record, after time.Duration) Look {
+				if r.CancelRequested != nil {
+					return look(TrainerCancelled, 0, after, after)
+				}
+				return look(TrainerQueued, 0, never, never)
+			},
+			want: []EventType{JobQueued, JobDelayed, JobRunning, JobCancelled}, looks: []time.Duration{48 * minute, 75 * minute},
+		},
+		{
+			name: "the trainer's clock is ten minutes ahead", accept: both, ends: 3 * time.Hour,
+			says: func(r Record, after time.Duration) Look {
+				if r.CancelRequested != nil {
+					return look(TrainerCancelled, 10*minute, never, after+10*minute)
+				}
+				return look(TrainerQueued, 10*minute, never, never)
+			},
+			want:    []EventType{JobQueued, JobDelayed, JobTimedOut},
+			timeout: &Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
+			looks:   []time.Duration{58 * minute, 85 * minute},
+		},
+		{
+			name: "the trainer's clock is ten minutes behind: not ended before its time", accept: both, ends: 3 * time.Hour,
+			says: func(r Record, after time.Duration) Look {
+				if r.CancelRequested != nil {
+					return look(TrainerCancelled, -10*minute, never, after-10*minute)
+				}
+				return look(TrainerQueued, -10*minute, never, never)
+			},
+			want:    []EventType{JobQueued, JobDelayed, JobTimedOut},
+			timeout: &Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
+			looks:   []time.Duration{38 * minute, 65 * minute},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r, got, looks := watched(t, test.accept, test.ends, test.says)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("events (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.timeout, r.Timeout); diff != "" {
+				t.Errorf("timeout (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.looks, looks); diff != "" {
+				t.Errorf("looks (-want +got):\n%s", diff)
+			}
+			if r.State.Terminal() && r.Delay != nil {
+				t.Errorf("ended, and still delayed: %+v", r.Delay)
+			}
+		})
+	}
+}
+
+// Each state has its own patience, and each is told once.
+func TestStuck(t *testing.T) {
+	a := accept(nil)
+	a.Patience = Patience{Queued: "600s", Preparing: "300s", Running: "7200s", Cancelling: "900s"}
+	message := func(l Look, text string) Look { l.Message = text; return l }
+	r, got := play(t,
+		step{0, a},
+		step{0, look(TrainerQueued, 0, never, never)},
+		step{9 * minute, look(TrainerQueued, 0, never, never)},
+		step{10 * minute, message(look(TrainerQueued, 0, never, never), "Quota 'NVIDIA_T4_GPUS' exceeded")},
+		step{11 * minute, look(TrainerQueued, 0, never, never)},
+		step{12 * minute, look(TrainerPreparing, 0, never, never)},
+		step{17 * minute, look(TrainerPreparing, 0, never, never)},
+		step{18 * minute, look(TrainerRunning, 0, 18*minute, never)},
+		step{139 * minute, look(TrainerRunning, 0, 18*minute, never)},
+		step{140 * minute, look(TrainerCancelling, 0, 18*minute, never)},
+		step{155 * minute, look(TrainerCancelling, 0, 18*minute, never)},
+		step{255 * minute, look(TrainerCancelling, 0, 18*minute, never)},
+	)
+	want := []EventType{
+		DropAccepted, JobSubmitted, JobQueued, JobDelayed, JobPreparing, JobDelayed, JobRunning, JobDelayed, JobDelayed,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("events (-want +got):\n%s", diff)
+	}
+	first := r.Outbox[3].Body
+	if diff := cmp.Diff(&Delay{Kind: "state", Limit: "600s", Since: start, Cause: "quota"}, first.Delay); diff != "" || !strings.Contains(first.Reason, "NVIDIA_T4_GPUS") {
+		t.Errorf("delay (-want +got):\n%s\nreason %q", diff, first.Reason)
+	}
+	if next := r.Outbox[4].Body; next.Delay != nil || next.Reason != "" {
+		t.Errorf("a job that goes on is still delayed: %+v, %q", next.Delay, next.Reason)
+	}
+	if last := r.Outbox[8].Body; last.Job.State != TrainerCancelling || last.Delay == nil || last.Delay.Limit != "900s" {
+		t.Errorf("a cancel that does not end: %+v", last.Delay)
+	}
+	if due := r.Due(); !due.IsZero() {
+		t.Errorf("due again at %s", due)
+	}
+}
+
+func TestCause(t *testing.T) {
+	for message, want := range map[string]string{
+		"":              "",
+		"Job is queued": "",
+		"The following quota metrics exceed quota limits: aiplatform.googleapis.com/custom_model_training_nvidia_t4_gpus": "quota",
+		"RESOURCE_EXHAUSTED: try again":                                     "quota",
+		"The zone 'us-central1-a' does not have enough resources available": "capacity",
+		"ZONE_RESOURCE_POOL_EXHAUSTED":                                      "capacity",
+		"Permission 'storage.objects.get' denied on resource":               "permission",
+		"The service account does not exist":                                "permission",
+	} {
+		if got := cause(message); got != want {
+			t.Errorf("cause of %q is %q, want %q", message, got, want)
+		}
+	}
+}
+
+// The request stands in the record before the call, once, and not of a job that
+// has no limit to pass.
+func TestCancelJob(t *testing.T) {
+	r, _ := play(t, step{0, accept(&Scheduling{MaxRunningTime: "60s"})}, step{0, look(TrainerRunning, 0, 0, never)})
+	if kind := r.CancelDue(at(16*minute - 1)); kind != "" {
+		t.Errorf("%s is over before its grace", kind)
+	}
+	if kind := r.CancelDue(at(16 * minute)); kind != KindRun {
+		t.Fatalf("due is %q", kind)
+	}
+	asked, changed, _ := Step(r, CancelJob{Kind: KindRun}, at(16*minute))
+	if !changed || asked.CancelRequested == nil || !asked.CancelRequested.At.Equal(at(16*minute)) || asked.Sequence != r.Sequence {
+		t.Fatalf("%+v, changed %t", asked.CancelRequested, changed)
+	}
+	if _, changed, _ := Step(asked, CancelJob{Kind: KindRun}, at(17*minute)); changed {
+		t.Error("asked for twice")
+	}
+	if due := asked.Due(); due.After(at(16 * minute)) {
+		t.Errorf("a cancel that may not have been heard is looked at again at %s", due)
+	}
+	accepted, _ := play(t, step{0, accept(nil)})
+	if _, changed, _ := Step(accepted, CancelJob{Kind: KindRun}, start); changed || slices.Contains(accepted.Warned, KindRun) {
+		t.Error("a cancel of a job that nobody created")
+	}
+}
