@@ -21,6 +21,7 @@ import (
 // Storage is what the ledger, the relay and the submitter ask for together.
 type Storage interface {
 	List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error
+	ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error
 	Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error)
 	Read(ctx context.Context, bucket, name string, generation, limit int64) ([]byte, int64, error)
 	Stat(ctx context.Context, bucket, name string) (job.Attributes, error)
@@ -125,6 +126,23 @@ func CheckStorage(t *testing.T, s Storage, bucket, other string) {
 	} {
 		if got := list(test.prefix, test.flat); !slices.Equal(got, test.names) {
 			t.Errorf("list of %q, flat %t: %q, want %q", test.prefix, test.flat, got, test.names)
+		}
+	}
+	for _, test := range []struct {
+		prefix, after string
+		names         []string
+	}{
+		{"", "", []string{"d/a", "d/b/deep", "d/c", "e"}}, {"d/", "d/a", []string{"d/b/deep", "d/c"}}, {"d/", "d/b", []string{"d/b/deep", "d/c"}},
+		{"", "d/c", []string{"e"}}, {"d/", "d/c", nil}, {"d/", "e", nil},
+	} {
+		var got []string
+		if err := s.ListAfter(ctx, bucket, test.prefix, test.after, func(page []job.Attributes) error {
+			for _, o := range page {
+				got = append(got, o.Name)
+			}
+			return nil
+		}); err != nil || !slices.Equal(got, test.names) {
+			t.Errorf("list of %q after %q: %q, %v; want %q", test.prefix, test.after, got, err, test.names)
 		}
 	}
 	stop := errors.New("enough")

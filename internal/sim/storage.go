@@ -80,11 +80,19 @@ func (s *storage) call(ctx context.Context, name string, effect func() error) er
 }
 
 func (s *storage) List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error {
+	return s.list(ctx, bucket, prefix, "", flat, page)
+}
+
+func (s *storage) ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error {
+	return s.list(ctx, bucket, prefix, after, false, page)
+}
+
+func (s *storage) list(ctx context.Context, bucket, prefix, after string, flat bool, page func([]job.Attributes) error) error {
 	var all []job.Attributes
 	err := s.call(ctx, "list "+bucket+"/"+prefix, func() error {
 		for _, path := range slices.Sorted(maps.Keys(s.objects)) {
 			name, ok := strings.CutPrefix(path, bucket+"/")
-			if rest, below := strings.CutPrefix(name, prefix); ok && below && !(flat && strings.Contains(rest, "/")) {
+			if rest, below := strings.CutPrefix(name, prefix); ok && below && name > after && !(flat && strings.Contains(rest, "/")) {
 				all = append(all, s.objects[path].Attributes)
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -385,7 +386,9 @@ func (w *world) process(kind string) (me *worker, load app.Loader) {
 		CallTime: callTime, Inspections: 2, Parallel: 1, Now: now, Logger: logger,
 	})
 	must(err)
-	watch, err := watcher.New(records, w.trainer, tell, submit, watcher.Options{Instance: instance, Parallel: 1, Now: now, Logger: logger})
+	watch, err := watcher.New(records, w.trainer, w.storage, tell, submit, watcher.Options{
+		Instance: instance, Inbox: inbox, Parallel: 1, Budget: deadline - time.Minute, LooksPerMinute: math.MaxInt32, Now: now, Logger: logger,
+	})
 	must(err)
 	return me, func(context.Context) (*app.App, error) { return app.New(submit, watch, records, logger), nil }
 }

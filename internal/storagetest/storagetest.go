@@ -102,6 +102,11 @@ func (f *Faults) List(ctx context.Context, bucket, prefix string, flat bool, pag
 	return f.do("list", bucket, prefix, func() error { return f.Client.List(ctx, bucket, prefix, flat, page) })
 }
 
+// ListAfter is [gcs.Client.ListAfter].
+func (f *Faults) ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error {
+	return f.do("list", bucket, prefix, func() error { return f.Client.ListAfter(ctx, bucket, prefix, after, page) })
+}
+
 // Open is [gcs.Client.Open].
 func (f *Faults) Open(ctx context.Context, bucket, name string, generation int64) (r io.ReadCloser, err error) {
 	err = f.do("read", bucket, name, func() error {

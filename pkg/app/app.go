@@ -58,6 +58,14 @@ const inspections = 2
 // latency of remote calls, few enough for a small instance.
 const parallel = 8
 
+// tickBudget is how long a tick may take: a minute less than inbound's bound on a
+// request, in which what was begun is ended.
+const tickBudget = 7 * time.Minute
+
+// looksPerMinute bounds the direct looks at jobs: half of the 600 requests that
+// Vertex AI takes in a minute; the rest is for creates, lists and people.
+const looksPerMinute = 300
+
 // Loader gives the use cases.
 type Loader func(ctx context.Context) (*App, error)
 
@@ -131,13 +139,20 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	submit, err := submitter.New(storage, records, trainer, tell, submitter.Options{
 		Instance: c.Instance, Inbox: c.Inbox, Staging: c.Staging, Policy: rules.current, Places: places,
 		Patience: submitter.Patience{Settle: c.Settle, Incomplete: c.Incomplete, Expire: c.Expire, Submit: c.SubmitWithin, Grace: c.Grace},
-		CallTime: aiplatform.CallTimeout, Inspections: inspections, Parallel: parallel, Now: time.Now, Logger: logger,
+		CallTime: aiplatform.CallTimeout, Inspections: inspections, Parallel: parallel, Now: storage.Now, Logger: logger,
 	})
 	if err != nil {
 		return nil, err
 	}
-	watch, err := watcher.New(records, trainer, tell, submit, watcher.Options{
-		Instance: c.Instance, Parallel: parallel, Now: time.Now, Logger: logger, Double: measures.Double,
+	watch, err := watcher.New(records, trainer, storage, tell, submit, watcher.Options{
+		Instance: c.Instance, Inbox: c.Inbox, Parallel: parallel, Budget: tickBudget, LooksPerMinute: looksPerMinute,
+		Now: storage.Now, Logger: logger, Alone: rules.alone, Double: measures.Double,
+		Measure: func(ctx context.Context, p watcher.Pulse) {
+			measures.Ticked(ctx, telemetry.Tick{
+				Changed: int64(p.Changed), Found: int64(p.Found), Open: int64(p.Open), Queued: int64(p.Queued),
+				Active: int64(p.Active), Strangers: int64(p.Strangers), Complete: p.Complete, Seconds: p.Seconds, Lag: p.Lag,
+			})
+		},
 	})
 	if err != nil {
 		return nil, err

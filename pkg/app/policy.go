@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path"
 	"sync"
+	"time"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
@@ -66,4 +67,14 @@ func (o *operator) current(ctx context.Context) (policy.Policy, error) {
 	}
 	p.Rules = o.rules
 	return p, nil
+}
+
+// alone gives the policy's patience with packages that lie in a folder without a
+// job file.
+func (o *operator) alone(ctx context.Context) (func(folder string) time.Duration, error) {
+	p, err := o.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return func(folder string) time.Duration { return p.For(folder).Waits().Alone }, nil
 }

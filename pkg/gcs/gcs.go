@@ -44,6 +44,7 @@ const pageSize = 1000
 // Client speaks to Cloud Storage. It is safe for concurrent use.
 type Client struct {
 	service *storage.Service
+	clock   *clock
 }
 
 // New makes a client. emulator is the host:port or base URL of an emulator, as
@@ -63,12 +64,13 @@ func New(ctx context.Context, emulator string) (*Client, error) {
 			return nil, fmt.Errorf("cloud storage client: %w", err)
 		}
 	}
-	client.Transport = asStored{client.Transport}
+	served := &clock{RoundTripper: client.Transport}
+	client.Transport = asStored{served}
 	s, err := storage.NewService(ctx, append(options, option.WithHTTPClient(client))...)
 	if err != nil {
 		return nil, fmt.Errorf("cloud storage client: %w", err)
 	}
-	return &Client{service: s}, nil
+	return &Client{service: s, clock: served}, nil
 }
 
 // asStored asks for content as it is stored: an upload marked Content-Encoding:
@@ -99,17 +101,33 @@ func attributes(o *storage.Object) job.Attributes {
 // their names. With flat, objects in deeper folders are left out. It ends at
 // the first error of page.
 func (c *Client) List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error {
-	call := c.service.Objects.List(bucket).Prefix(prefix).MaxResults(pageSize).
-		Fields("nextPageToken", "items(bucket,name,generation,size,crc32c,timeCreated,metadata)")
+	call := c.service.Objects.List(bucket).Prefix(prefix)
 	if flat {
 		call = call.Delimiter("/")
 	}
+	return list(ctx, call, "gs://"+bucket+"/"+prefix, page)
+}
+
+// ListAfter is [Client.List] of all objects whose names come after one; that one
+// need not exist.
+func (c *Client) ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error {
+	call := c.service.Objects.List(bucket).Prefix(prefix).StartOffset(after)
+	return list(ctx, call, "gs://"+bucket+"/"+prefix, func(items []job.Attributes) error {
+		if len(items) > 0 && items[0].Name == after {
+			items = items[1:]
+		}
+		return page(items)
+	})
+}
+
+func list(ctx context.Context, call *storage.ObjectsListCall, what string, page func([]job.Attributes) error) error {
+	call = call.MaxResults(pageSize).Fields("nextPageToken", "items(bucket,name,generation,size,crc32c,timeCreated,metadata)")
 	for token := ""; ; {
 		result, err := bounded(ctx, func(ctx context.Context) (*storage.Objects, error) {
 			return call.PageToken(token).Context(ctx).Do()
 		})
 		if err != nil {
-			return fmt.Errorf("list gs://%s/%s: %w", bucket, prefix, classify(err))
+			return fmt.Errorf("list %s: %w", what, classify(err))
 		}
 		items := make([]job.Attributes, len(result.Items))
 		for i, o := range result.Items {

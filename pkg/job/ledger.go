@@ -94,6 +94,59 @@ type Turns struct {
 // attempt.
 func (e Entry) Told() bool { return e.Revision > 0 && e.Published == e.Sequence }
 
+// Filed is what a list of the records tells of one without reading it.
+type Filed struct {
+	Attempt string
+	// State and Revision are the record's; empty and 0 of one that does not
+	// say.
+	State    State
+	Revision int64
+	// Written is when this revision was.
+	Written time.Time
+}
+
+// Cursor is where a scan stands that goes on from tick to tick.
+type Cursor struct {
+	// After is the last name of the round that was looked at; empty at the
+	// begin of a round.
+	After string `json:"after,omitempty"`
+	// Began is when the round began, Before when the one before did.
+	Began  time.Time `json:"began,omitzero"`
+	Before time.Time `json:"before,omitzero"`
+	// Failed tells that the round left something undone.
+	Failed bool `json:"failed,omitempty"`
+}
+
+// Begin begins a round where none is under way.
+func (c *Cursor) Begin(now time.Time) {
+	if c.After == "" {
+		c.Began, c.Failed = now.UTC(), false
+	}
+}
+
+// End ends the round. What a round that failed left undone counts as not looked
+// at: the next one begins where it began.
+func (c *Cursor) End() {
+	if !c.Failed {
+		c.Before = c.Began
+	}
+	c.After = ""
+}
+
+// Cursors are those of all scans.
+type Cursors struct {
+	// Open is of the index, Records of the records, Inbox of the drops.
+	Open    Cursor `json:"open,omitzero"`
+	Records Cursor `json:"records,omitzero"`
+	Inbox   Cursor `json:"inbox,omitzero"`
+	// Ticks counts the ticks, Undecided is how many attempts without a decision
+	// the last whole round came to.
+	Ticks     int `json:"ticks"`
+	Undecided int `json:"undecided"`
+	// Generation is that of the ledger's note; 0 where there is none.
+	Generation int64 `json:"-"`
+}
+
 // Seen names an attempt of a folder and when its job file was written.
 type Seen struct {
 	Attempt    string    `json:"attempt"`

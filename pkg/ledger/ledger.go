@@ -7,13 +7,17 @@
 //	folders/<key>.json   the newest attempt of a folder, and the one before it
 //	jobs/<jobID>.json    the attempt that owns a job ID
 //	turns.json           whose turn it was, where the number of jobs is limited
+//	cursors.json         where the scans stand that go on from tick to tick
+//	heartbeat.json       the latest tick
+//	epoch                when the installation was first started
+//	strangers/<key>.json a job at the trainer that has no record
 //	parked/<key>.json    what could not even be decoded
 //
 // An index entry is written before its record and deleted only when the record
 // is terminal and told, so nothing that a crash leaves is invisible to a tick.
 // One object name takes about one write a second; every name here belongs to
-// one attempt, folder or job, but for turns.json, which only ticks write, once
-// each.
+// one attempt, folder or job, but for turns.json, cursors.json and heartbeat.json,
+// which only ticks write, once each.
 package ledger
 
 import (
@@ -35,7 +39,7 @@ import (
 // generation of what is there and gives [job.ErrStale] where that differs; reads
 // of what is not there give [job.ErrNotFound].
 type store interface {
-	List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error
+	ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error
 	Read(ctx context.Context, bucket, name string, generation, limit int64) ([]byte, int64, error)
 	Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string, ifGeneration int64) (int64, error)
 	Stat(ctx context.Context, bucket, name string) (job.Attributes, error)
@@ -102,7 +106,7 @@ func (l *Ledger) Apply(ctx context.Context, s job.Stored, o job.Observation, now
 		if err != nil {
 			return s, false, fmt.Errorf("record of attempt %s: %w", s.Attempt, err)
 		}
-		generation, err := l.store.Write(ctx, l.bucket, recordName(s.Attempt), data, jsonType, nil, s.Generation)
+		generation, err := l.store.Write(ctx, l.bucket, recordName(s.Attempt), data, jsonType, filed(next), s.Generation)
 		if err == nil {
 			if l.Transition != nil {
 				l.Transition(ctx, s.Record, next)
@@ -159,10 +163,48 @@ func (l *Ledger) Close(ctx context.Context, attempt string) error {
 	return l.store.Delete(ctx, l.bucket, entryName(attempt))
 }
 
-// Entries calls page for each page of the index, at most 1,000 entries at once.
-func (l *Ledger) Entries(ctx context.Context, page func([]job.Entry) error) error {
+// filed is the metadata of a record.
+func filed(r job.Record) map[string]string {
+	return map[string]string{"state": string(r.State), "revision": strconv.FormatInt(r.Revision, 10)}
+}
+
+// Has tells whether there is a record of an attempt, without reading it.
+func (l *Ledger) Has(ctx context.Context, attempt string) (bool, error) {
+	_, err := l.store.Stat(ctx, l.bucket, recordName(attempt))
+	if errors.Is(err, job.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Filed calls page for each page of the records of the attempts after one, at most
+// 1,000 at once.
+func (l *Ledger) Filed(ctx context.Context, after string, page func([]job.Filed) error) error {
+	const prefix, suffix = "attempts/", ".json"
+	if after != "" {
+		after = recordName(after)
+	}
+	return l.store.ListAfter(ctx, l.bucket, prefix, after, func(objects []job.Attributes) error {
+		all := make([]job.Filed, 0, len(objects))
+		for _, o := range objects {
+			revision, _ := strconv.ParseInt(o.Metadata["revision"], 10, 64)
+			all = append(all, job.Filed{
+				Attempt: strings.TrimSuffix(strings.TrimPrefix(o.Name, prefix), suffix),
+				State:   job.State(o.Metadata["state"]), Revision: revision, Written: o.Created,
+			})
+		}
+		return page(all)
+	})
+}
+
+// Entries calls page for each page of the index, of the attempts after one; at
+// most 1,000 entries at once, in the order of the attempts.
+func (l *Ledger) Entries(ctx context.Context, after string, page func([]job.Entry) error) error {
 	const prefix = "open/"
-	return l.store.List(ctx, l.bucket, prefix, false, func(objects []job.Attributes) error {
+	if after != "" {
+		after = entryName(after)
+	}
+	return l.store.ListAfter(ctx, l.bucket, prefix, after, func(objects []job.Attributes) error {
 		entries := make([]job.Entry, 0, len(objects))
 		for _, o := range objects {
 			entries = append(entries, parseEntry(strings.TrimPrefix(o.Name, prefix), o.Metadata))
@@ -317,6 +359,68 @@ func (l *Ledger) Turns(ctx context.Context) (job.Turns, error) {
 // Where another was faster it gives [job.ErrStale].
 func (l *Ledger) GiveTurns(ctx context.Context, t job.Turns) error {
 	return l.write(ctx, turnsName, t, t.Generation)
+}
+
+const cursorsName = "cursors.json"
+
+// Cursors reads where the scans stand. Where none ever was they are empty.
+func (l *Ledger) Cursors(ctx context.Context) (job.Cursors, error) {
+	var c job.Cursors
+	generation, err := l.read(ctx, cursorsName, &c)
+	if errors.Is(err, job.ErrNotFound) {
+		return job.Cursors{}, nil
+	}
+	c.Generation = generation
+	return c, err
+}
+
+// MoveCursors writes the cursors in the place of those that were read at
+// c.Generation. Where another was faster it gives [job.ErrStale].
+func (l *Ledger) MoveCursors(ctx context.Context, c job.Cursors) error {
+	return l.write(ctx, cursorsName, c, c.Generation)
+}
+
+// epoch is the object that says when the installation was first started.
+type epoch struct {
+	At time.Time `json:"at"`
+}
+
+const epochName = "epoch"
+
+// Epoch gives when the installation was first started, or [job.ErrNotFound].
+func (l *Ledger) Epoch(ctx context.Context) (time.Time, error) {
+	var e epoch
+	_, err := l.read(ctx, epochName, &e)
+	if err == nil && e.At.IsZero() {
+		err = fmt.Errorf("gs://%s/%s names no time", l.bucket, epochName)
+	}
+	return e.At, err
+}
+
+// Begin says when the installation was first started. Where that was said before
+// it changes nothing.
+func (l *Ledger) Begin(ctx context.Context, at time.Time) error {
+	err := l.write(ctx, epochName, epoch{at.UTC()}, 0)
+	if errors.Is(err, job.ErrStale) {
+		return nil
+	}
+	return err
+}
+
+// Beat writes what the latest tick did.
+func (l *Ledger) Beat(ctx context.Context, heartbeat any) error {
+	return l.write(ctx, "heartbeat.json", heartbeat, job.AnyGeneration)
+}
+
+// Stranger notes a job of this installation's that has no record, and tells
+// whether it was not noted before.
+func (l *Ledger) Stranger(ctx context.Context, jobID, resource string, found any) (bool, error) {
+	sum := sha256.Sum256([]byte(jobID + "\x00" + resource))
+	err := l.write(ctx, "strangers/"+hex.EncodeToString(sum[:])[:40]+".json", found, 0)
+	if errors.Is(err, job.ErrStale) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Park keeps a message that could not be decoded, for people to look at.

@@ -163,7 +163,7 @@ func TestEntries(t *testing.T) {
 	}
 	list := func() (all []job.Entry) {
 		t.Helper()
-		if err := l.Entries(ctx, func(page []job.Entry) error { all = append(all, page...); return nil }); err != nil {
+		if err := l.Entries(ctx, "", func(page []job.Entry) error { all = append(all, page...); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return all

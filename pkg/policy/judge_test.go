@@ -540,16 +540,16 @@ prefixes:
 
 func TestWaits(t *testing.T) {
 	zero, minute := time.Duration(0), time.Minute
-	const file = "patience: {incomplete: 60s, expire: 120.5s, submit: 7s, stuck: {queued: 1s, preparing: 2s, cancelling: 4s}}\nprefixes:\n- match: a\n  patience: {settle: 0s, grace: 0s, stuck: {running: 3s, preparing: 9s}}\n- match: b\n  patience: {settle: 60s, expire: 90s}\n"
+	const file = "patience: {alone: 5s, incomplete: 60s, expire: 120.5s, submit: 7s, stuck: {queued: 1s, preparing: 2s, cancelling: 4s}}\nprefixes:\n- match: a\n  patience: {settle: 0s, grace: 0s, stuck: {running: 3s, preparing: 9s}}\n- match: b\n  patience: {settle: 60s, expire: 90s}\n"
 	tests := []struct {
 		file, folder string
 		want         policy.Waits
 	}{
 		{"", "a", policy.Waits{}},
 		{"{}", "a", policy.Waits{}},
-		{file, "c", policy.Waits{Incomplete: time.Minute, Expire: 120500 * time.Millisecond, Submit: 7 * time.Second, Queued: time.Second, Preparing: 2 * time.Second, Cancelling: 4 * time.Second}},
-		{file, "a", policy.Waits{Settle: &zero, Grace: &zero, Incomplete: time.Minute, Expire: 120500 * time.Millisecond, Submit: 7 * time.Second, Queued: time.Second, Preparing: 9 * time.Second, Running: 3 * time.Second, Cancelling: 4 * time.Second}},
-		{file, "b", policy.Waits{Settle: &minute, Incomplete: time.Minute, Expire: 90 * time.Second, Submit: 7 * time.Second, Queued: time.Second, Preparing: 2 * time.Second, Cancelling: 4 * time.Second}},
+		{file, "c", policy.Waits{Alone: 5 * time.Second, Incomplete: time.Minute, Expire: 120500 * time.Millisecond, Submit: 7 * time.Second, Queued: time.Second, Preparing: 2 * time.Second, Cancelling: 4 * time.Second}},
+		{file, "a", policy.Waits{Settle: &zero, Grace: &zero, Alone: 5 * time.Second, Incomplete: time.Minute, Expire: 120500 * time.Millisecond, Submit: 7 * time.Second, Queued: time.Second, Preparing: 9 * time.Second, Running: 3 * time.Second, Cancelling: 4 * time.Second}},
+		{file, "b", policy.Waits{Settle: &minute, Alone: 5 * time.Second, Incomplete: time.Minute, Expire: 90 * time.Second, Submit: 7 * time.Second, Queued: time.Second, Preparing: 2 * time.Second, Cancelling: 4 * time.Second}},
 	}
 	for _, test := range tests {
 		if diff := cmp.Diff(test.want, installation(t, test.file).For(test.folder).Waits()); diff != "" {

@@ -50,7 +50,7 @@ func (p Policy) Catalogue() *jobspec.Catalogue { return p.Rules.catalogue }
 // they may be zero.
 type Waits struct {
 	Settle, Grace                          *time.Duration
-	Incomplete, Expire, Submit             time.Duration
+	Incomplete, Expire, Submit, Alone      time.Duration
 	Queued, Preparing, Running, Cancelling time.Duration
 }
 
@@ -62,7 +62,7 @@ func (p Policy) Waits() Waits {
 	}
 	from := p.Rules.Patience
 	w := Waits{
-		Incomplete: read(from.Incomplete), Expire: read(from.Expire), Submit: read(from.Submit),
+		Incomplete: read(from.Incomplete), Expire: read(from.Expire), Submit: read(from.Submit), Alone: read(from.Alone),
 		Queued: read(from.Stuck.Queued), Preparing: read(from.Stuck.Preparing), Running: read(from.Stuck.Running),
 		Cancelling: read(from.Stuck.Cancelling),
 	}

@@ -126,6 +126,9 @@ type Patience struct {
 	// Submit is how long the trainer is asked for the job of an accepted drop
 	// that it does not take, from when it may be asked first.
 	Submit string `json:"submit"`
+	// Alone is how long packages may lie in a folder without a job file before
+	// that is reported; for ever if missing.
+	Alone string `json:"alone"`
 	// Grace is how long after a limit on its time jobdrop itself cancels a job
 	// that the trainer has not.
 	Grace string `json:"grace"`
@@ -144,7 +147,7 @@ type Stuck struct {
 
 var kind = jobspec.NewKind[document]("the policy", "a policy", "write {} for a policy without rules, or remove the file", func(field string) bool {
 	switch field[strings.LastIndexByte(field, '.')+1:] {
-	case "maxRunningTime", "settle", "incomplete", "expire", "submit", "grace", "queued", "preparing", "running", "cancelling":
+	case "maxRunningTime", "settle", "incomplete", "expire", "submit", "alone", "grace", "queued", "preparing", "running", "cancelling":
 		return true
 	}
 	return false

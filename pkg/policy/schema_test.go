@@ -91,6 +91,7 @@ func descriptions(t *testing.T) map[string]schematest.Described {
 		"Stuck.preparing":     {Text: "Seconds of preparation, with the suffix s.", More: duration("1800s")},
 		"Stuck.running":       {Text: "Seconds of running, with the suffix s.", More: duration("43200s")},
 		"Stuck.cancelling":    {Text: "Seconds that a cancel may take, with the suffix s. 3600s if missing.", More: duration("3600s")},
+		"Patience.alone":      {Text: "How long packages may lie in a folder without a job file before that is reported.", More: duration("3600s")},
 		"Patience.grace":      {Text: "How long after a limit on its time jobdrop cancels a job that the trainer has not.", More: duration("900s")},
 
 		"Catalogue.date":     {Text: "Day up to which the sources were read.", More: day},

@@ -329,6 +329,7 @@ func (c *checker) patience(p *Patience, at string) {
 	c.duration(at+"stuck.preparing", p.Stuck.Preparing, time.Second)
 	c.duration(at+"stuck.running", p.Stuck.Running, time.Second)
 	c.duration(at+"stuck.cancelling", p.Stuck.Cancelling, time.Second)
+	c.duration(at+"alone", p.Alone, time.Second)
 	c.duration(at+"grace", p.Grace, 0)
 }
 

@@ -50,7 +50,7 @@ func (s *Submitter) Admit(ctx context.Context) error {
 		return err
 	}
 	var open []job.Entry
-	if err := s.records.Entries(ctx, func(page []job.Entry) error { open = append(open, page...); return nil }); err != nil {
+	if err := s.records.Entries(ctx, "", func(page []job.Entry) error { open = append(open, page...); return nil }); err != nil {
 		return err
 	}
 	now := s.Now().UTC()

@@ -91,7 +91,9 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.watch, err = watcher.New(w.ledger, w.trainer, tell, w.submit, watcher.Options{Instance: instance, Parallel: 4, Now: w.clock, Logger: logger})
+	w.watch, err = watcher.New(w.ledger, w.trainer, w.storage, tell, w.submit, watcher.Options{
+		Instance: instance, Inbox: inbox, Parallel: 4, Budget: time.Minute, LooksPerMinute: 100_000, Now: w.clock, Logger: logger,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +190,7 @@ func (w *world) record(jobFile job.Object) job.Stored {
 func (w *world) open() int {
 	w.t.Helper()
 	n := 0
-	if err := w.ledger.Entries(w.t.Context(), func(page []job.Entry) error { n += len(page); return nil }); err != nil {
+	if err := w.ledger.Entries(w.t.Context(), "", func(page []job.Entry) error { n += len(page); return nil }); err != nil {
 		w.t.Fatal(err)
 	}
 	return n
@@ -230,6 +232,7 @@ type trainer struct {
 	noID    bool
 	creates int
 	finds   int
+	cancels int
 	jobs    map[string]job.Look
 	specs   []job.Spec
 }
@@ -304,8 +307,17 @@ func (f *trainer) Find(ctx context.Context, s job.Spec) ([]job.Look, error) {
 	return []job.Look{l}, err
 }
 
-func (f *trainer) Cancel(context.Context, job.JobInfo) error {
-	return errors.New("nothing is to be cancelled")
+func (f *trainer) Cancel(_ context.Context, j job.JobInfo) error {
+	if err := f.w.before(); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	l := f.jobs[j.ID]
+	l.State, l.Ended = job.TrainerCancelled, f.w.clock()
+	f.jobs[j.ID] = l
+	f.cancels++
+	f.mu.Unlock()
+	return f.w.done()
 }
 
 func (f *trainer) Get(_ context.Context, j job.JobInfo) (job.Look, error) {

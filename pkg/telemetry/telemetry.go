@@ -36,6 +36,10 @@ type Telemetry struct {
 	verdicts, retries, takenOver, parked, doubles metric.Int64Counter
 	publishLag                                    metric.Float64Histogram
 	outboxDepth                                   metric.Int64Histogram
+
+	ticks, changed, found           metric.Int64Counter
+	open, queued, active, strangers metric.Int64Gauge
+	tickTime, lag                   metric.Float64Gauge
 }
 
 // New gives the telemetry of an installation. endpoint is the URL of a collector
@@ -70,7 +74,7 @@ func New(ctx context.Context, endpoint, instance string) (*Telemetry, error) {
 
 // instruments makes the metrics: their names, units and meanings.
 func (t *Telemetry) instruments(m metric.Meter) error {
-	var errs [7]error
+	var errs [16]error
 	t.verdicts, errs[0] = m.Int64Counter("jobdrop.verdicts", metric.WithUnit("{attempt}"), metric.WithDescription("attempts that got their verdict, by verdict"))
 	t.retries, errs[1] = m.Int64Counter("jobdrop.create.retries", metric.WithUnit("{call}"), metric.WithDescription("creates that the trainer did not take, and that are tried again, by code"))
 	t.takenOver, errs[2] = m.Int64Counter("jobdrop.claims.taken_over", metric.WithUnit("{claim}"), metric.WithDescription("claims on a create whose owner died or was too slow"))
@@ -80,7 +84,44 @@ func (t *Telemetry) instruments(m metric.Meter) error {
 	t.outboxDepth, errs[5] = m.Int64Histogram("jobdrop.outbox.depth", metric.WithUnit("{event}"), metric.WithDescription("events of an attempt that were published at once"),
 		metric.WithExplicitBucketBoundaries(1, 2, 3, 5, 8))
 	t.doubles, errs[6] = m.Int64Counter("jobdrop.jobs.doubles", metric.WithUnit("{job}"), metric.WithDescription("second jobs of an attempt that were found and cancelled"))
+	t.ticks, errs[7] = m.Int64Counter("jobdrop.ticks", metric.WithUnit("{tick}"), metric.WithDescription("ticks that came to their end: proof of life"))
+	t.changed, errs[8] = m.Int64Counter("jobdrop.tick.changed", metric.WithUnit("{attempt}"), metric.WithDescription("attempts whose job had changed at a tick"))
+	t.found, errs[9] = m.Int64Counter("jobdrop.drops.found", metric.WithUnit("{drop}"), metric.WithDescription("drops that ticks found, since their event was lost"))
+	t.open, errs[10] = m.Int64Gauge("jobdrop.attempts.open", metric.WithUnit("{attempt}"), metric.WithDescription("attempts without a verdict"))
+	t.queued, errs[11] = m.Int64Gauge("jobdrop.attempts.queued", metric.WithUnit("{attempt}"), metric.WithDescription("accepted attempts that wait for their turn"))
+	t.active, errs[12] = m.Int64Gauge("jobdrop.jobs.active", metric.WithUnit("{job}"), metric.WithDescription("this installation's jobs at the trainer that have not ended"))
+	t.strangers, errs[13] = m.Int64Gauge("jobdrop.jobs.strangers", metric.WithUnit("{job}"), metric.WithDescription("jobs at the trainer that have this installation's label, and that nobody follows"))
+	t.tickTime, errs[14] = m.Float64Gauge("jobdrop.tick.duration", metric.WithUnit("s"), metric.WithDescription("time that the last tick took"))
+	t.lag, errs[15] = m.Float64Gauge("jobdrop.tick.lag", metric.WithUnit("s"), metric.WithDescription("how late the last tick came to what was due the longest"))
 	return errors.Join(errs[:]...)
+}
+
+// Tick is what a tick did. Complete tells that it came to all open attempts.
+type Tick struct {
+	Changed, Found                  int64
+	Open, Queued, Active, Strangers int64
+	Complete                        bool
+	Seconds, Lag                    float64
+}
+
+// Ticked measures a tick.
+func (t *Telemetry) Ticked(ctx context.Context, did Tick) {
+	if t == nil || t.tracer == nil {
+		return
+	}
+	t.ticks.Add(ctx, 1)
+	t.changed.Add(ctx, did.Changed)
+	t.found.Add(ctx, did.Found)
+	t.tickTime.Record(ctx, did.Seconds)
+	t.lag.Record(ctx, did.Lag)
+	if did.Active >= 0 {
+		t.active.Record(ctx, did.Active)
+	}
+	if did.Complete {
+		t.open.Record(ctx, did.Open)
+		t.queued.Record(ctx, did.Queued)
+		t.strangers.Record(ctx, did.Strangers)
+	}
 }
 
 // Flush sends what was gathered: between requests a function may get no processor

@@ -3,7 +3,9 @@
 //
 // Everything is computed from what is stored and what the trainer says now: a
 // tick keeps nothing in memory, two of them may overlap, and one that dies half
-// way only leaves work for the next.
+// way only leaves work for the next. A tick looks at the index, not at the
+// records, and at the trainer's list of jobs that have not ended: it reads a
+// record only where these two differ, or something is due.
 package watcher
 
 import (
@@ -11,9 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -21,9 +24,19 @@ import (
 // records is the ledger.
 type records interface {
 	Get(ctx context.Context, attempt string) (job.Stored, error)
+	Has(ctx context.Context, attempt string) (bool, error)
 	Apply(ctx context.Context, s job.Stored, o job.Observation, now time.Time) (after job.Stored, applied bool, err error)
+	Open(ctx context.Context, e job.Entry) error
+	Entry(ctx context.Context, attempt string) (job.Entry, error)
+	Entries(ctx context.Context, after string, page func([]job.Entry) error) error
+	Filed(ctx context.Context, after string, page func([]job.Filed) error) error
 	Owner(ctx context.Context, jobID string) (job.Owner, error)
-	Entries(ctx context.Context, page func([]job.Entry) error) error
+	Stranger(ctx context.Context, jobID, resource string, found any) (first bool, err error)
+	Cursors(ctx context.Context) (job.Cursors, error)
+	MoveCursors(ctx context.Context, c job.Cursors) error
+	Epoch(ctx context.Context) (time.Time, error)
+	Begin(ctx context.Context, at time.Time) error
+	Beat(ctx context.Context, heartbeat any) error
 }
 
 // trainer looks at jobs. A list may lag behind a get: absence from it is only a
@@ -37,6 +50,11 @@ type trainer interface {
 	Cancel(ctx context.Context, j job.JobInfo) error
 }
 
+// objects is the inbox.
+type objects interface {
+	ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error
+}
+
 // teller tells others what a record holds.
 type teller interface {
 	Tell(ctx context.Context, s job.Stored, known job.Entry) error
@@ -44,6 +62,8 @@ type teller interface {
 
 // resumer goes on with attempts that have no job yet; it is the submitter's.
 type resumer interface {
+	// Submit looks at the folder of an object whose event may be lost.
+	Submit(ctx context.Context, o job.Object) error
 	Resume(ctx context.Context, e job.Entry) error
 	// Admit goes through those that are accepted and wait for their turn.
 	Admit(ctx context.Context) error
@@ -51,14 +71,24 @@ type resumer interface {
 
 // Options are an installation's settings.
 type Options struct {
-	// Instance names the installation.
-	Instance string
+	// Instance names the installation, Inbox is its bucket of drops.
+	Instance, Inbox string
 	// Parallel is how many attempts are worked on at once: it bounds memory
 	// and the requests to the trainer.
 	Parallel int
-	// Now is the clock.
+	// Budget is how long a tick may take: less than the function's own limit.
+	// What it does not come to is done by the next.
+	Budget time.Duration
+	// LooksPerMinute bounds the direct looks at the trainer's jobs.
+	LooksPerMinute int
+	// Now is the storage service's clock.
 	Now    func() time.Time
 	Logger *slog.Logger
+	// Alone gives for how long packages of a folder may lie without a job file
+	// before that is reported; 0 is for ever. Without it nothing is.
+	Alone func(ctx context.Context) (func(folder string) time.Duration, error)
+	// Measure, where set, is called with what a tick did.
+	Measure func(ctx context.Context, p Pulse)
 	// Double, where set, is called for each second job of an attempt that was
 	// cancelled.
 	Double func(ctx context.Context)
@@ -68,128 +98,144 @@ type Options struct {
 type Watcher struct {
 	records records
 	trainer trainer
+	objects objects
 	teller  teller
 	resumer resumer
+	looks   *rate.Limiter
+	// epoch is when the installation was first started, once that is known.
+	epoch atomic.Pointer[time.Time]
 	Options
 }
 
-// New makes a watcher; every part and option is required.
-func New(r records, t trainer, tell teller, resume resumer, o Options) (*Watcher, error) {
+// New makes a watcher; every part is required, and every option but the hooks.
+func New(r records, t trainer, o objects, tell teller, resume resumer, options Options) (*Watcher, error) {
 	for name, missing := range map[string]bool{
-		"records": r == nil, "trainer": t == nil, "teller": tell == nil, "resumer": resume == nil,
-		"Instance": o.Instance == "", "Parallel": o.Parallel <= 0, "Now": o.Now == nil, "Logger": o.Logger == nil,
+		"records": r == nil, "trainer": t == nil, "objects": o == nil, "teller": tell == nil, "resumer": resume == nil,
+		"Instance": options.Instance == "", "Inbox": options.Inbox == "", "Parallel": options.Parallel <= 0, "Budget": options.Budget <= 0,
+		"LooksPerMinute": options.LooksPerMinute <= 0, "Now": options.Now == nil, "Logger": options.Logger == nil,
 	} {
 		if missing {
 			return nil, fmt.Errorf("watcher: %s is required", name)
 		}
 	}
-	return &Watcher{records: r, trainer: t, teller: tell, resumer: resume, Options: o}, nil
+	// A burst and what comes after it fit into one minute together.
+	perMinute := options.LooksPerMinute
+	return &Watcher{
+		records: r, trainer: t, objects: o, teller: tell, resumer: resume, Options: options,
+		looks: rate.NewLimiter(rate.Limit(float64(perMinute)/2/60), max(perMinute/2, 1)),
+	}, nil
 }
 
-// reported is how many failures a tick tells in words: a log entry has a limit.
-const reported = 20
-
-// Tick looks once at every attempt without a verdict. One that fails does not
-// stop the rest: all failures are returned together.
-func (w *Watcher) Tick(ctx context.Context) error {
-	begin := w.Now()
-	active := map[string][]job.Look{}
-	err := w.trainer.ListActive(ctx, w.Instance, func(page []job.Look) error {
-		for _, l := range page {
-			active[l.JobID] = append(active[l.JobID], l)
-		}
-		return nil
-	})
+// direct looks at one job, as fast as the trainer's read quota allows.
+func (w *Watcher) direct(ctx context.Context, j job.JobInfo) (job.Observation, error) {
+	if err := w.looks.Wait(ctx); err != nil {
+		return nil, err
+	}
+	found, err := w.trainer.Get(ctx, j)
+	if errors.Is(err, job.ErrNotFound) {
+		return job.NotFound{}, nil
+	}
 	if err != nil {
-		// Without the list nothing can be said of the jobs, but drops can
-		// still be decided.
-		err = fmt.Errorf("the trainer's jobs: %w", err)
-		active = nil
+		return nil, err
 	}
-	seen, failed, queued := 0, 0, 0
-	open := map[string]bool{} // job IDs
-	listing := w.records.Entries(ctx, func(page []job.Entry) error {
-		var group errgroup.Group
-		group.SetLimit(w.Parallel)
-		errs := make([]error, len(page))
-		for i, e := range page {
-			group.Go(func() error {
-				errs[i] = w.visit(ctx, e, active)
-				return nil
-			})
-		}
-		_ = group.Wait() // the functions give none
-		seen += len(page)
-		for _, e := range page {
-			if e.Waits != "" {
-				queued++
-			}
-			open[e.JobID] = true
-		}
-		for _, e := range errs {
-			if e == nil {
-				continue
-			}
-			if failed++; failed <= reported {
-				err = errors.Join(err, e)
-			}
-		}
-		return ctx.Err()
-	})
-	if failed > reported {
-		err = errors.Join(err, fmt.Errorf("and %d more attempts failed", failed-reported))
-	}
-	err = errors.Join(err, listing)
-	if listing == nil {
-		err = errors.Join(err, w.cancelLate(ctx, active, open))
-	}
-	if queued > 0 {
-		err = errors.Join(err, w.resumer.Admit(ctx))
-	}
-	w.Logger.InfoContext(ctx, "tick", "open", seen, "queued", queued, "failed", failed, "active_jobs", len(active), "duration", w.Now().Sub(begin))
-	return err
+	return found, nil
 }
 
-// visit looks at one attempt. active are the trainer's jobs that have not ended;
-// nil where they could not be listed.
-func (w *Watcher) visit(ctx context.Context, e job.Entry, active map[string][]job.Look) error {
-	looks := active[e.JobID]
-	if e.State == job.Accepted && e.Told() && len(looks) == 0 && (e.Waits != "" && !e.Doubtful || w.Now().Before(e.Due)) {
-		return nil // not its turn, or not time for its next try
-	}
-	if e.State != job.Submitted {
-		return w.resumer.Resume(ctx, e) // no job yet, as far as the index knows
-	}
-	if active == nil {
-		return nil
-	}
-	var doubles error
-	if !w.trainer.TakesID() && e.Resource != "" {
-		doubles = w.cancelDoubles(ctx, e.Attempt, e.Resource, looks)
-	}
-	for _, l := range looks {
-		if l.ResourceName == e.Resource && l.State == e.TrainerState && e.Told() {
-			return doubles // nothing new
+// follow takes what the trainer says of a record's job into the record, and
+// cancels a job that is past its limit and the grace. looks are the jobs of its ID
+// in the list; without the job among them, or where something is due, the job is
+// looked at directly.
+func (w *Watcher) follow(ctx context.Context, stored job.Stored, looks []job.Look, due bool) (after job.Stored, changed bool, err error) {
+	var o job.Observation
+	if !due {
+		for _, l := range looks {
+			if l.ResourceName == stored.Job.ResourceName {
+				o = l
+			}
 		}
 	}
-	stored, err := w.records.Get(ctx, e.Attempt)
+	direct := o == nil
+	if direct {
+		if o, err = w.direct(ctx, stored.Job); err != nil {
+			return stored, false, err
+		}
+	}
+	stored, changed, err = w.records.Apply(ctx, stored, o, w.Now())
 	if err != nil {
+		return stored, changed, err
+	}
+	if kind := stored.CancelDue(w.Now()); kind != "" && direct {
+		stored, err = w.cancel(ctx, stored, kind)
+	}
+	return stored, changed, err
+}
+
+// cancel ends a job that is past a limit: the record says so before the call, so
+// that whoever sees the job's end knows whose doing it was. What comes of it is
+// what the trainer says afterwards.
+func (w *Watcher) cancel(ctx context.Context, stored job.Stored, kind string) (job.Stored, error) {
+	stored, _, err := w.records.Apply(ctx, stored, job.CancelJob{Kind: kind}, w.Now())
+	if err != nil || stored.CancelDue(w.Now()) == "" {
+		return stored, err
+	}
+	refused := w.trainer.Cancel(ctx, stored.Job)
+	w.Logger.WarnContext(ctx, "job cancelled: its limit is over, and the trainer has not ended it",
+		"attempt", stored.Attempt, "job_id", stored.Job.ID, "limit", kind, "correlation_id", stored.CorrelationID)
+	o, err := w.direct(ctx, stored.Job)
+	if err != nil {
+		return stored, errors.Join(refused, err)
+	}
+	stored, _, err = w.records.Apply(ctx, stored, o, w.Now())
+	if stored.CancelDue(w.Now()) == "" {
+		refused = nil // it has ended meanwhile, or is being cancelled already
+	}
+	return stored, errors.Join(refused, err)
+}
+
+func (w *Watcher) logSeen(ctx context.Context, r job.Stored) {
+	w.Logger.InfoContext(ctx, "job seen", "attempt", r.Attempt, "job_id", r.Job.ID,
+		"state", r.State, "trainer_state", r.Job.State, "correlation_id", r.CorrelationID)
+}
+
+// Look looks at one job at once. Whoever tells of it is not believed: the trainer
+// is asked. A job is named by its ID, or by the trainer's own name of it; one that
+// is not of this ledger is none of our business.
+func (w *Watcher) Look(ctx context.Context, j job.JobInfo) error {
+	if j.ID == "" {
+		o, err := w.direct(ctx, j)
+		found, ok := o.(job.Look)
+		if !ok || err != nil {
+			return err
+		}
+		j.ID = found.JobID
+	}
+	owner, err := w.records.Owner(ctx, j.ID)
+	if errors.Is(err, job.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	stored, err := w.records.Get(ctx, owner.Attempt)
+	if err != nil {
+		return err
+	}
+	if stored.State != job.Submitted {
+		return nil // it has no job yet, or none any more: that is for ticks
+	}
+	e, err := w.records.Entry(ctx, stored.Attempt)
+	if err != nil && !errors.Is(err, job.ErrNotFound) {
 		return err
 	}
 	stored.Published = e.Published
-	observation, err := w.observe(ctx, stored, looks)
+	stored, changed, err := w.follow(ctx, stored, nil, true)
 	if err != nil {
 		return err
 	}
-	stored, applied, err := w.records.Apply(ctx, stored, observation, w.Now())
-	if err != nil {
-		return err
+	if changed {
+		w.logSeen(ctx, stored)
 	}
-	if applied {
-		w.Logger.InfoContext(ctx, "job seen", "attempt", stored.Attempt, "job_id", stored.Job.ID,
-			"state", stored.State, "trainer_state", stored.Job.State, "correlation_id", stored.CorrelationID)
-	}
-	return errors.Join(doubles, w.teller.Tell(ctx, stored, e))
+	return w.teller.Tell(ctx, stored, e)
 }
 
 // cancelDoubles cancels the jobs of an attempt that are not the one in its record:
@@ -212,49 +258,4 @@ func (w *Watcher) cancelDoubles(ctx context.Context, attempt, kept string, looks
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// cancelLate cancels doubles of attempts that have their verdict: no index entry
-// tells of those.
-func (w *Watcher) cancelLate(ctx context.Context, active map[string][]job.Look, open map[string]bool) error {
-	if w.trainer.TakesID() {
-		return nil
-	}
-	var errs []error
-	for id, looks := range active {
-		if open[id] {
-			continue
-		}
-		owner, err := w.records.Owner(ctx, id)
-		if errors.Is(err, job.ErrNotFound) {
-			continue // not of this ledger
-		}
-		stored := job.Stored{}
-		if err == nil {
-			stored, err = w.records.Get(ctx, owner.Attempt)
-		}
-		if err == nil && stored.State.Terminal() {
-			err = w.cancelDoubles(ctx, stored.Attempt, stored.Job.ResourceName, looks)
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-// observe gives what the trainer says of a record's job. looks are the jobs of its
-// ID that have not ended.
-func (w *Watcher) observe(ctx context.Context, stored job.Stored, looks []job.Look) (job.Observation, error) {
-	for _, l := range looks {
-		if l.ResourceName == stored.Job.ResourceName {
-			return l, nil
-		}
-	}
-	found, err := w.trainer.Get(ctx, stored.Job)
-	if errors.Is(err, job.ErrNotFound) {
-		return job.NotFound{}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return found, nil
 }

@@ -1,17 +1,19 @@
 package watcher_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/watcher"
@@ -39,6 +41,19 @@ type fake struct {
 	owners    map[string]string
 	cancelled []string
 
+	uploaded  []job.Attributes
+	epoch     time.Time
+	cursors   job.Cursors
+	beats     []watcher.Pulse
+	strangers []string
+	submitted []string
+	broughtUp []string // by Open
+	pageSize  int
+	onCancel  func(job.JobInfo)
+	onPage    func()
+	onGet     func()
+	onTell    func(job.Stored)
+
 	gets    []string
 	resumed []string
 	admits  int
@@ -46,16 +61,26 @@ type fake struct {
 }
 
 func newFake() *fake {
-	return &fake{now: start, records: map[string]job.Stored{}, direct: map[string]job.Look{}, broken: map[string]error{}, told: map[string][]job.EventType{}}
+	return &fake{
+		now: start, epoch: start.Add(-time.Hour), pageSize: 2, owners: map[string]string{},
+		records: map[string]job.Stored{}, direct: map[string]job.Look{}, broken: map[string]error{}, told: map[string][]job.EventType{},
+	}
 }
 
 func (f *fake) watcher(t *testing.T) *watcher.Watcher {
 	t.Helper()
-	w, err := watcher.New(f, trainer{f}, f, f, watcher.Options{Instance: "test", Parallel: 3, Now: func() time.Time { return f.now }, Logger: slog.New(slog.DiscardHandler)})
+	w, err := watcher.New(f, trainer{f}, f, f, f, f.options())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return w
+}
+
+func (f *fake) options() watcher.Options {
+	return watcher.Options{
+		Instance: "test", Inbox: "inbox", Parallel: 3, Budget: 10 * time.Minute, LooksPerMinute: 100_000,
+		Now: func() time.Time { f.mu.Lock(); defer f.mu.Unlock(); return f.now }, Logger: slog.New(slog.DiscardHandler),
+	}
 }
 
 // add puts an attempt into the ledger whose job the trainer showed last as look,
@@ -72,6 +97,7 @@ func (f *fake) add(t *testing.T, id string, look job.Look) {
 	s := job.Stored{Record: r, Published: r.Sequence}
 	f.records[s.Attempt] = s
 	f.entries = append(f.entries, job.NewEntry(s))
+	f.owners[id] = s.Attempt
 }
 
 func look(id string, s job.TrainerState) job.Look {
@@ -88,7 +114,109 @@ func look(id string, s job.TrainerState) job.Look {
 func (f *fake) Get(_ context.Context, key string) (job.Stored, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.records[key], f.broken[key]
+	s, ok := f.records[key]
+	if err := f.broken[key]; err != nil {
+		return s, err
+	}
+	if !ok {
+		return s, job.ErrNotFound
+	}
+	return s, nil
+}
+
+func (f *fake) Has(_ context.Context, key string) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, ok := f.records[key]
+	return ok, f.broken["has "+key]
+}
+
+func (f *fake) Open(_ context.Context, e job.Entry) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.broughtUp = append(f.broughtUp, e.Attempt)
+	f.entries = append(f.entries, e)
+	return nil
+}
+
+func (f *fake) Entry(_ context.Context, key string) (job.Entry, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range f.entries {
+		if e.Attempt == key {
+			return e, nil
+		}
+	}
+	return job.Entry{}, job.ErrNotFound
+}
+
+func (f *fake) Filed(_ context.Context, after string, page func([]job.Filed) error) error {
+	if err := f.broken["records"]; err != nil {
+		return err
+	}
+	var all []job.Filed
+	for _, key := range slices.Sorted(maps.Keys(f.records)) {
+		if r := f.records[key]; key > after {
+			all = append(all, job.Filed{Attempt: key, State: r.State, Revision: r.Revision, Written: r.Times.Seen})
+		}
+	}
+	return pages(all, f.pageSize, page)
+}
+
+func pages[T any](all []T, size int, page func([]T) error) error {
+	for chunk := range slices.Chunk(all, size) {
+		if err := page(chunk); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *fake) ListAfter(_ context.Context, _, prefix, after string, page func([]job.Attributes) error) error {
+	var all []job.Attributes
+	for _, o := range f.uploaded {
+		if o.Name > after && strings.HasPrefix(o.Name, prefix) {
+			all = append(all, o)
+		}
+	}
+	slices.SortFunc(all, func(a, b job.Attributes) int { return strings.Compare(a.Name, b.Name) })
+	return pages(all, f.pageSize, page)
+}
+
+func (f *fake) Submit(_ context.Context, o job.Object) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.submitted = append(f.submitted, o.Name)
+	return f.broken["submit "+o.Name]
+}
+
+func (f *fake) Cursors(context.Context) (job.Cursors, error) { return f.cursors, f.broken["cursors"] }
+
+func (f *fake) MoveCursors(_ context.Context, c job.Cursors) error {
+	f.cursors = c
+	return f.broken["move cursors"]
+}
+
+func (f *fake) Epoch(context.Context) (time.Time, error) {
+	if f.epoch.IsZero() {
+		return f.epoch, job.ErrNotFound
+	}
+	return f.epoch, nil
+}
+
+func (f *fake) Begin(_ context.Context, at time.Time) error {
+	f.epoch = at
+	return nil
+}
+
+func (f *fake) Beat(_ context.Context, heartbeat any) error {
+	f.beats = append(f.beats, heartbeat.(watcher.Pulse))
+	return f.broken["beat"]
+}
+
+func (f *fake) Stranger(_ context.Context, jobID, resource string, _ any) (bool, error) {
+	f.strangers = append(f.strangers, strings.TrimSpace(jobID+" "+resource))
+	return true, f.broken["stranger"]
 }
 
 func (f *fake) Apply(_ context.Context, s job.Stored, o job.Observation, now time.Time) (job.Stored, bool, error) {
@@ -100,13 +228,20 @@ func (f *fake) Apply(_ context.Context, s job.Stored, o job.Observation, now tim
 	return s, changed, err
 }
 
-func (f *fake) Entries(_ context.Context, page func([]job.Entry) error) error {
-	for chunk := range slices.Chunk(f.entries, 2) {
-		if err := page(chunk); err != nil {
-			return err
-		}
+func (f *fake) Entries(_ context.Context, after string, page func([]job.Entry) error) error {
+	if err := f.broken["entries"]; err != nil {
+		return err
 	}
-	return nil
+	f.mu.Lock()
+	all := slices.DeleteFunc(slices.Clone(f.entries), func(e job.Entry) bool { return e.Attempt <= after })
+	f.mu.Unlock()
+	slices.SortStableFunc(all, func(a, b job.Entry) int { return strings.Compare(a.Attempt, b.Attempt) })
+	return pages(all, f.pageSize, func(chunk []job.Entry) error {
+		if f.onPage != nil {
+			f.onPage()
+		}
+		return page(chunk)
+	})
 }
 
 func (f *fake) ListActive(_ context.Context, _ string, page func([]job.Look) error) error {
@@ -127,7 +262,10 @@ func (f trainer) Cancel(_ context.Context, j job.JobInfo) error {
 	if err := f.broken[j.ResourceName]; err != nil {
 		return err
 	}
-	f.cancelled = append(f.cancelled, j.ResourceName)
+	f.cancelled = append(f.cancelled, cmp.Or(j.ResourceName, j.ID))
+	if f.onCancel != nil {
+		f.onCancel(j)
+	}
 	return nil
 }
 
@@ -144,6 +282,9 @@ func (f trainer) Get(_ context.Context, j job.JobInfo) (job.Look, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.gets = append(f.gets, id)
+	if f.onGet != nil {
+		f.onGet()
+	}
 	if err := f.broken[id]; err != nil {
 		return job.Look{}, err
 	}
@@ -174,6 +315,9 @@ func (f *fake) Admit(context.Context) error {
 func (f *fake) Tell(_ context.Context, s job.Stored, e job.Entry) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.onTell != nil {
+		f.onTell(s)
+	}
 	for _, event := range s.Record.Published(e.Published).Outbox {
 		f.told[s.Job.ID] = append(f.told[s.Job.ID], event.Type)
 	}
@@ -193,15 +337,15 @@ func TestTick(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string][]job.EventType{"moved": {job.JobRunning}, "ended": {job.JobSucceeded}}
-	if diff := cmp.Diff(want, f.told); diff != "" {
+	if diff := gocmp.Diff(want, f.told); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
 	}
 	slices.Sort(f.gets)
-	if diff := cmp.Diff([]string{"ended", "late"}, f.gets); diff != "" {
+	if diff := gocmp.Diff([]string{"ended", "late"}, f.gets); diff != "" {
 		t.Errorf("direct looks (-want +got): only what the list does not show is worth one:\n%s", diff)
 	}
 	slices.Sort(f.resumed)
-	if diff := cmp.Diff([]string{"accepted/job.yaml", "waiting/job.yaml"}, f.resumed); diff != "" {
+	if diff := gocmp.Diff([]string{"accepted/job.yaml", "waiting/job.yaml"}, f.resumed); diff != "" {
 		t.Errorf("resumed (-want +got):\n%s", diff)
 	}
 }
@@ -219,7 +363,7 @@ func TestTickTellsWhatIsUntold(t *testing.T) {
 			spoil(&f.entries[0])
 			f.listed = []job.Look{look("j", job.TrainerRunning)}
 			told := 0
-			w, err := watcher.New(f, trainer{f}, counter{&told}, f, watcher.Options{Instance: "test", Parallel: 1, Now: func() time.Time { return f.now }, Logger: slog.New(slog.DiscardHandler)})
+			w, err := watcher.New(f, trainer{f}, f, counter{&told}, f, f.options())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -280,13 +424,13 @@ func TestTickFindsLostJobs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if diff := cmp.Diff(map[string][]job.EventType{"j": {job.JobLost}}, f.told); diff != "" {
+	if diff := gocmp.Diff(map[string][]job.EventType{"j": {job.JobLost}}, f.told); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
 	}
 }
 
 func TestNewRefusesMissingParts(t *testing.T) {
-	if _, err := watcher.New(nil, nil, nil, nil, watcher.Options{}); err == nil || !strings.Contains(err.Error(), "is required") {
+	if _, err := watcher.New(nil, nil, nil, nil, nil, watcher.Options{}); err == nil || !strings.Contains(err.Error(), "is required") {
 		t.Errorf("New without parts: %v", err)
 	}
 }
@@ -300,7 +444,7 @@ func TestTickBoundsItsErrors(t *testing.T) {
 		f.broken[id] = errors.New("broken " + id)
 	}
 	err := f.watcher(t).Tick(t.Context())
-	if n := strings.Count(fmt.Sprint(err), "broken"); n != 20 || !strings.Contains(err.Error(), "and 30 more attempts failed") {
+	if n := strings.Count(fmt.Sprint(err), "broken"); n != 20 || !strings.Contains(err.Error(), "and 30 more failures") {
 		t.Errorf("%d failures in words: %v", n, err)
 	}
 }
@@ -335,7 +479,7 @@ func TestTickDropsWhatWasPublished(t *testing.T) {
 // job of an attempt. The one in the record is kept, also after the verdict.
 func TestTickCancelsDoubles(t *testing.T) {
 	f := newFake()
-	f.noID, f.owners = true, map[string]string{}
+	f.noID = true
 	of := func(id, resource, attempt string, s job.TrainerState) job.Look {
 		l := look(id, s)
 		l.ResourceName, l.Labels = resource, map[string]string{job.LabelAttempt: job.AttemptLabel(attempt)}
@@ -350,7 +494,7 @@ func TestTickCancelsDoubles(t *testing.T) {
 
 	f.add(t, "over", of("over", "jobs/5", "", job.TrainerSucceeded))
 	over := f.entries[1].Attempt
-	f.entries, f.owners["over"] = f.entries[:1], over // it has its verdict
+	f.entries = f.entries[:1] // it has its verdict
 	late := of("over", "jobs/6", over, job.TrainerQueued)
 	f.listed = []job.Look{kept, second, foreign, going, late, of("unknown", "jobs/7", "x", job.TrainerRunning)}
 
@@ -361,7 +505,7 @@ func TestTickCancelsDoubles(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Sort(f.cancelled)
-	if diff := cmp.Diff([]string{"jobs/2", "jobs/6"}, f.cancelled); diff != "" || doubles != 2 {
+	if diff := gocmp.Diff([]string{"jobs/2", "jobs/6"}, f.cancelled); diff != "" || doubles != 2 {
 		t.Errorf("cancelled, %d counted (-want +got):\n%s", doubles, diff)
 	}
 

@@ -1,0 +1,226 @@
+package watcher_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// addLimited puts an attempt into the ledger whose job has limits on its time.
+func (f *fake) addLimited(t *testing.T, id string, s job.Scheduling, p job.Patience, l job.Look) string {
+	t.Helper()
+	r := job.NewRecord(job.Object{Bucket: "inbox", Name: id + "/job.yaml", Generation: 1, Created: f.now}, f.now)
+	spec := job.Spec{JobID: id, TrainingInput: &job.TrainingInput{Scheduling: &s}}
+	for _, o := range []job.Observation{job.Accept{Spec: spec, Patience: p}, l} {
+		var err error
+		if r, _, err = job.Step(r, o, f.now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored := job.Stored{Record: r, Published: r.Sequence}
+	f.records[r.Attempt], f.owners[id] = stored, r.Attempt
+	f.entries = append(f.entries, job.NewEntry(stored))
+	return r.Attempt
+}
+
+// retell marks what was told, as the relay does.
+func (f *fake) retell() {
+	for i, e := range f.entries {
+		s := f.records[e.Attempt]
+		s.Published = s.Sequence
+		f.records[e.Attempt] = s
+		f.entries[i] = job.NewEntry(s)
+	}
+	f.entries = slices.DeleteFunc(f.entries, func(e job.Entry) bool { return e.State.Terminal() })
+}
+
+// Ticks alone bring a job that never ends to its end, and look at it only when
+// something is due; seven days take as long as the ticks.
+func TestTickEnforcesLimits(t *testing.T) {
+	f := newFake()
+	running := look("j", job.TrainerRunning)
+	attempt := f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "604800s"}, job.Patience{Grace: "900s"}, running)
+	f.listed, f.direct["j"] = []job.Look{running}, running
+	asked := time.Time{}
+	f.onCancel = func(job.JobInfo) {
+		r := f.records[attempt]
+		if r.CancelRequested == nil || r.CancelRequested.Kind != job.KindRun {
+			t.Errorf("cancelled before the record said so: %+v", r.CancelRequested)
+		}
+		asked = f.now
+		ended := running
+		ended.State, ended.Ended = job.TrainerCancelled, f.now
+		f.direct["j"], f.listed = ended, nil
+	}
+	w := f.watcher(t)
+	for range 8 * 24 * 6 {
+		f.now = f.now.Add(10 * time.Minute)
+		if err := w.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.retell()
+	}
+	if diff := gocmp.Diff(map[string][]job.EventType{"j": {job.JobDelayed, job.JobTimedOut}}, f.told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+	r := f.records[attempt]
+	if want := (job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "jobdrop"}); r.Timeout == nil || *r.Timeout != want {
+		t.Errorf("timeout %+v, want %+v", r.Timeout, want)
+	}
+	if want := start.Add(7*24*time.Hour + 20*time.Minute); !asked.Equal(want) || len(f.cancelled) != 1 {
+		t.Errorf("cancelled %q at %s, want once at %s", f.cancelled, asked, want)
+	}
+	if len(f.gets) != 3 { // the warning, before the cancel, after it
+		t.Errorf("looked at directly %d times", len(f.gets))
+	}
+}
+
+// What comes of a cancel is what the trainer says.
+func TestTickCancels(t *testing.T) {
+	unavailable := errors.New("unavailable")
+	tests := []struct {
+		name string
+		// after is what the trainer says once it was asked, fails its answer.
+		after func(now time.Time) job.Look
+		fails error
+		err   error
+		state job.State
+		told  []job.EventType
+	}{
+		{name: "the job ends first", state: job.Succeeded, told: []job.EventType{job.JobDelayed, job.JobSucceeded}, after: func(now time.Time) job.Look {
+			l := look("j", job.TrainerSucceeded)
+			l.Ended = now
+			return l
+		}},
+		{name: "it takes a while", state: job.Submitted, told: []job.EventType{job.JobDelayed}, after: func(time.Time) job.Look { return look("j", job.TrainerCancelling) }},
+		{name: "it is not heard", state: job.Submitted, told: []job.EventType{job.JobDelayed}, after: func(time.Time) job.Look { return look("j", job.TrainerRunning) }},
+		{name: "it can't be asked for", state: job.Submitted, told: []job.EventType{job.JobDelayed}, fails: unavailable, err: unavailable, after: func(time.Time) job.Look { return look("j", job.TrainerRunning) }},
+		{
+			name: "refused, as the job has just ended", state: job.Succeeded, told: []job.EventType{job.JobDelayed, job.JobSucceeded},
+			fails: &job.RefusedError{Message: "the job has ended"}, after: func(now time.Time) job.Look { return look("j", job.TrainerSucceeded) },
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFake()
+			running := look("j", job.TrainerRunning)
+			running.ResourceName = "projects/p/jobs/j"
+			attempt := f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "60s"}, job.Patience{Grace: "60s"}, running)
+			f.listed, f.direct["j"] = []job.Look{running}, running
+			f.now = start.Add(2 * time.Minute)
+			f.broken[running.ResourceName] = test.fails
+			asked := false
+			f.onGet = func() {
+				if f.records[attempt].CancelRequested != nil && !asked {
+					asked, f.direct["j"] = true, test.after(f.now)
+				}
+			}
+			if err := f.watcher(t).Tick(t.Context()); !errors.Is(err, test.err) || (err == nil) != (test.err == nil) {
+				t.Errorf("Tick: %v, want %v", err, test.err)
+			}
+			r := f.records[attempt]
+			if r.State != test.state || r.CancelRequested == nil {
+				t.Errorf("state %s, cancel %+v; want %s", r.State, r.CancelRequested, test.state)
+			}
+			if diff := gocmp.Diff(test.told, f.told["j"]); diff != "" {
+				t.Errorf("told (-want +got):\n%s", diff)
+			}
+			// A cancel that was not heard is asked for again, one that is under
+			// way is not.
+			f.retell()
+			f.cancelled, f.broken = nil, map[string]error{}
+			f.now = f.now.Add(time.Minute)
+			if err := f.watcher(t).Tick(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if again := len(f.cancelled) > 0; again != (f.direct["j"].State == job.TrainerRunning) {
+				t.Errorf("cancelled again: %t, the job is %s", again, f.direct["j"].State)
+			}
+		})
+	}
+}
+
+// A list that lags behind says that a job waits that runs: no warning, no cancel.
+func TestTickAsksBeforeItWarns(t *testing.T) {
+	f := newFake()
+	waiting, running := look("j", job.TrainerQueued), look("j", job.TrainerRunning)
+	running.Started = start.Add(30 * time.Minute)
+	f.addLimited(t, "j", job.Scheduling{MaxWaitTime: "1800s", MaxRunningTime: "86400s"}, job.Patience{Queued: "600s"}, waiting)
+	f.listed, f.direct["j"] = []job.Look{waiting}, running
+	f.now = start.Add(2 * time.Hour)
+	if err := f.watcher(t).Tick(t.Context()); err != nil || len(f.cancelled) > 0 {
+		t.Errorf("%v, cancelled %q", err, f.cancelled)
+	}
+	if diff := gocmp.Diff([]job.EventType{job.JobRunning}, f.told["j"]); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
+// This machine's clock may be wrong by ten minutes either way, or the trainer's:
+// no job is ended before its time, and none lives on for long.
+func TestTickClockSkew(t *testing.T) {
+	const limit = time.Hour
+	for _, skew := range []time.Duration{-10 * time.Minute, 0, 10 * time.Minute} {
+		f := newFake()
+		running := look("j", job.TrainerRunning)
+		running.Created, running.Started = start.Add(skew), start.Add(skew)
+		f.addLimited(t, "j", job.Scheduling{MaxRunningTime: job.FormatDuration(limit)}, job.Patience{}, running)
+		f.listed, f.direct["j"] = []job.Look{running}, running
+		var ran time.Duration
+		f.onCancel = func(job.JobInfo) {
+			ran = f.now.Sub(start)
+			ended := running
+			ended.State, ended.Ended = job.TrainerCancelled, f.now.Add(skew)
+			f.direct["j"], f.listed = ended, nil
+		}
+		w := f.watcher(t)
+		for range 200 {
+			f.now = f.now.Add(time.Minute)
+			if err := w.Tick(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			f.retell()
+		}
+		if ran < limit || ran > limit+30*time.Minute {
+			t.Errorf("clocks that differ by %s: ended after %s", skew, ran)
+		}
+		if last := f.told["j"]; last[len(last)-1] != job.JobTimedOut {
+			t.Errorf("clocks that differ by %s: told %v", skew, last)
+		}
+	}
+}
+
+// A hint makes the job be looked at, whatever it says.
+func TestLook(t *testing.T) {
+	f := newFake()
+	f.add(t, "j", look("j", job.TrainerRunning))
+	f.direct["j"] = look("j", job.TrainerSucceeded)
+	f.direct[""] = look("j", job.TrainerSucceeded) // by its resource
+	w := f.watcher(t)
+	if err := w.Look(t.Context(), job.JobInfo{ID: "unknown"}); err != nil || len(f.gets) > 0 {
+		t.Errorf("a job of others: %v, looked at %q", err, f.gets)
+	}
+	for range 2 { // the second finds the verdict
+		if err := w.Look(t.Context(), job.JobInfo{ID: "j"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := gocmp.Diff(map[string][]job.EventType{"j": {job.JobSucceeded}}, f.told); diff != "" || len(f.gets) != 1 {
+		t.Errorf("%d looks, told (-want +got):\n%s", len(f.gets), diff)
+	}
+
+	f.add(t, "k", look("k", job.TrainerRunning))
+	ended := look("k", job.TrainerFailed)
+	f.direct["k"], f.direct[""] = ended, ended
+	if err := w.Look(t.Context(), job.JobInfo{ResourceName: "projects/1/customJobs/7"}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := gocmp.Diff([]job.EventType{job.JobFailed}, f.told["k"]); diff != "" {
+		t.Errorf("by its resource, told (-want +got):\n%s", diff)
+	}
+}

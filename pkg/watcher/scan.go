@@ -1,0 +1,333 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// listFiled lists a slice of the records, before the index is listed: so whatever
+// is in the slice without a verdict, and not on the index then, has got its
+// verdict meanwhile, or was lost.
+func (t *tick) listFiled(ctx context.Context) error {
+	c := &t.cursors.Records
+	c.Begin(t.begin)
+	err := t.records.Filed(ctx, c.After, func(page []job.Filed) error {
+		for _, f := range page {
+			t.filed[f.Attempt], t.filedLast = f, f.Attempt
+		}
+		if len(t.filed) >= filedSlice {
+			return errEnough
+		}
+		return nil
+	})
+	if t.filedEnd = err == nil; err != nil && !errors.Is(err, errEnough) {
+		t.filed = nil
+		return fmt.Errorf("the records: %w", err)
+	}
+	return nil
+}
+
+// filedSlice is how many records a tick compares with the index: one page.
+const filedSlice = 1000
+
+// drifted tells whether an index entry is older than its record, though it says
+// that all was told: someone who was stopped wrote it too late.
+func (t *tick) drifted(e job.Entry) bool {
+	f, ok := t.filed[e.Attempt]
+	if !ok {
+		return false
+	}
+	delete(t.filed, e.Attempt) // it is on the index
+	return e.Revision < f.Revision
+}
+
+// compareFiled puts the records of the slice back on the index that have no
+// verdict and are not there.
+func (t *tick) compareFiled(ctx context.Context) {
+	c := &t.cursors.Records
+	if t.filed == nil {
+		return
+	}
+	for attempt, f := range t.filed {
+		if f.State.Terminal() {
+			continue
+		}
+		if !t.timeFor(ctx, otherShare) {
+			return // the slice is for the next tick
+		}
+		if err := t.reopen(ctx, attempt); err != nil {
+			t.failures.add(err)
+			return
+		}
+	}
+	if c.After = t.filedLast; t.filedEnd {
+		c.End()
+	}
+}
+
+// reopen puts a record without a verdict back on the index.
+func (t *tick) reopen(ctx context.Context, attempt string) error {
+	stored, err := t.records.Get(ctx, attempt)
+	if err != nil || stored.State.Terminal() {
+		return err
+	}
+	if _, err := t.records.Entry(ctx, attempt); !errors.Is(err, job.ErrNotFound) {
+		return err // it is there
+	}
+	t.Reopened++
+	t.Logger.ErrorContext(ctx, "the index had lost an attempt", "attempt", attempt, "state", stored.State)
+	e := job.NewEntry(stored)
+	e.Revision = 0 // whatever is untold is told by the next tick
+	return t.records.Open(ctx, e)
+}
+
+// mostStrangers is how many jobs a tick looks at that no open attempt owns.
+const mostStrangers = 100
+
+// strangers looks at the jobs with our labels that no open attempt owns: such that
+// ended while the lists were made, second jobs of attempts that have their verdict,
+// and such that have no record at all, of which people are told.
+func (t *tick) strangers(ctx context.Context) {
+	if t.active == nil {
+		return
+	}
+	ids := t.active.unmatched()
+	if n := len(ids); n > mostStrangers { // each tick another part of them
+		at := t.cursors.Ticks * mostStrangers % n
+		ids = append(ids[at:n:n], ids[:at]...)[:mostStrangers]
+	}
+	for _, id := range ids {
+		if !t.timeFor(ctx, otherShare) {
+			return
+		}
+		t.failures.add(t.stranger(ctx, id, t.active.of(id)))
+	}
+}
+
+func (t *tick) stranger(ctx context.Context, id string, looks []job.Look) error {
+	owner, err := t.records.Owner(ctx, id)
+	if errors.Is(err, job.ErrNotFound) {
+		return t.tellStrangers(ctx, looks, "no attempt owns its ID")
+	}
+	if err != nil {
+		return err
+	}
+	stored, err := t.records.Get(ctx, owner.Attempt)
+	if errors.Is(err, job.ErrNotFound) {
+		return t.tellStrangers(ctx, looks, "its attempt "+owner.Attempt+" has no record")
+	}
+	if err != nil {
+		return err
+	}
+	var others []job.Look
+	for _, l := range looks {
+		if l.Labels[job.LabelAttempt] != job.AttemptLabel(owner.Attempt) {
+			others = append(others, l)
+		}
+	}
+	err = t.tellStrangers(ctx, others, "attempt "+owner.Attempt+" owns its ID, and did not make it")
+	switch {
+	case !stored.State.Terminal():
+		return errors.Join(err, t.reopen(ctx, stored.Attempt))
+	case !t.trainer.TakesID():
+		return errors.Join(err, t.cancelDoubles(ctx, stored.Attempt, stored.Job.ResourceName, looks))
+	case len(others) > 0:
+		return err
+	}
+	// It has ended, and the list lags behind; or the verdict was wrong.
+	o, err := t.direct(ctx, job.JobInfo{ID: id})
+	if found, ok := o.(job.Look); ok && found.Ended.IsZero() && err == nil {
+		return t.tellStrangers(ctx, []job.Look{found}, "its attempt "+stored.Attempt+" is "+string(stored.State))
+	}
+	return err
+}
+
+// tellStrangers tells people of jobs that nobody follows, once each.
+func (t *tick) tellStrangers(ctx context.Context, looks []job.Look, why string) error {
+	var errs []error
+	for _, l := range looks {
+		t.Strangers++
+		first, err := t.records.Stranger(ctx, l.JobID, l.ResourceName, map[string]any{
+			"jobId": l.JobID, "resourceName": l.ResourceName, "state": l.State, "created": l.Created, "why": why, "found": t.begin,
+		})
+		if errs = append(errs, err); first {
+			t.Logger.ErrorContext(ctx, "a job of this installation that nobody follows", "job_id", l.JobID, "resource", l.ResourceName,
+				"state", l.State, "created", l.Created, "why", why)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+const (
+	// inboxPages is how many pages of the inbox a tick lists: 5,000 objects.
+	inboxPages = 5
+	// inboxAge is up to which age drops are found without an event.
+	inboxAge = 48 * time.Hour
+	// inFlight is how long an event is left to come by itself; slack is by how
+	// much the clocks of two ticks may differ.
+	inFlight, slack = 15 * time.Second, time.Minute
+)
+
+// scanInbox goes through a slice of the inbox and looks at the drops whose event
+// was lost. Each round looks at the job files that came since the round before
+// began: a list shows all that was there when it began.
+func (t *tick) scanInbox(ctx context.Context) {
+	epoch, err := t.firstStart(ctx)
+	if err != nil {
+		t.failures.add(err)
+		return
+	}
+	c := &t.cursors.Inbox
+	c.Begin(t.begin)
+	from := latest(epoch, t.begin.Add(-inboxAge), c.Before.Add(-slack-inFlight))
+	until := t.begin.Add(-inFlight)
+	lone := lonely{tick: t, from: c.Before, until: c.Began}
+	pages := 0
+	err = t.objects.ListAfter(ctx, t.Inbox, "", c.After, func(page []job.Attributes) error {
+		for _, o := range page {
+			if !t.timeFor(ctx, scanShare) {
+				return errEnough
+			}
+			switch {
+			case !job.IsPart(o.Name, o.Size):
+			case job.IsJobFile(o.Name):
+				if !o.Created.Before(from) && o.Created.Before(until) {
+					t.look(ctx, o.Object)
+				}
+			default:
+				lone.see(ctx, o.Object)
+			}
+			c.After = o.Name
+		}
+		if pages++; pages == inboxPages {
+			return errEnough
+		}
+		return nil
+	})
+	switch {
+	case err == nil:
+		c.End()
+	case !errors.Is(err, errEnough):
+		t.failures.add(fmt.Errorf("the inbox: %w", err))
+	}
+}
+
+func latest(first time.Time, more ...time.Time) time.Time {
+	for _, at := range more {
+		if at.After(first) {
+			first = at
+		}
+	}
+	return first
+}
+
+// look looks at a drop unless its attempt is known.
+func (t *tick) look(ctx context.Context, o job.Object) {
+	known, err := t.records.Has(ctx, job.AttemptKey(o))
+	if err == nil && !known {
+		t.Found++
+		t.Logger.WarnContext(ctx, "a drop was found whose event did not come", "bucket", o.Bucket, "object", o.Name, "generation", o.Generation, "created", o.Created)
+		err = t.resumer.Submit(ctx, o)
+	}
+	if err != nil {
+		t.cursors.Inbox.Failed = true
+		t.failures.add(err)
+	}
+}
+
+// lonely finds folders that have packages and no job file, where the operator asks
+// for that.
+type lonely struct {
+	*tick
+	// A package is reported in the round in which its time is over.
+	from, until time.Time
+	patience    func(folder string) time.Duration
+	told        map[string]bool
+}
+
+func (l *lonely) see(ctx context.Context, o job.Object) {
+	if l.Alone == nil || l.from.IsZero() {
+		return
+	}
+	if l.patience == nil {
+		patience, err := l.Alone(ctx)
+		if err != nil {
+			l.failures.add(err)
+			patience = func(string) time.Duration { return 0 }
+		}
+		l.patience, l.told = patience, map[string]bool{}
+	}
+	folder := job.Folder(o.Name)
+	wait := l.patience(folder)
+	over := o.Created.Add(wait)
+	if wait <= 0 || l.told[folder] || over.Before(l.from) || !over.Before(l.until) {
+		return
+	}
+	l.told[folder] = true
+	alone := true
+	err := l.objects.ListAfter(ctx, o.Bucket, folder+"job.", "", func(page []job.Attributes) error {
+		for _, other := range page {
+			alone = alone && !(job.IsJobFile(other.Name) && job.Folder(other.Name) == folder)
+		}
+		return nil
+	})
+	if err != nil {
+		l.failures.add(err)
+		return
+	}
+	if alone {
+		l.Logger.WarnContext(ctx, "packages without a job file", "bucket", o.Bucket, "folder", folder, "package", o.Name, "created", o.Created, "waited", wait.String())
+	}
+}
+
+// firstStart gives when the installation was first started, and notes it at the
+// first start. Where that note is gone nobody knows which drops are old.
+func (w *Watcher) firstStart(ctx context.Context) (time.Time, error) {
+	if at := w.epoch.Load(); at != nil {
+		return *at, nil
+	}
+	at, err := w.records.Epoch(ctx)
+	if errors.Is(err, job.ErrNotFound) {
+		if at, err = w.firstRecord(ctx); err == nil {
+			if err = w.records.Begin(ctx, at); err == nil {
+				at, err = w.records.Epoch(ctx) // another tick may have been faster
+			}
+		}
+	}
+	if err != nil {
+		return at, fmt.Errorf("drops whose event was lost are not looked for: %w", err)
+	}
+	w.epoch.Store(&at)
+	return at, nil
+}
+
+// firstRecord gives the time of the first start where it was not noted yet: now,
+// or, where drops came before the first tick, that of the first of them.
+func (w *Watcher) firstRecord(ctx context.Context) (time.Time, error) {
+	now := w.Now().UTC()
+	first, old := now, false
+	err := w.records.Filed(ctx, "", func(page []job.Filed) error {
+		for _, f := range page {
+			old = old || f.Written.Before(now.Add(-inboxAge))
+			if f.Written.Before(first) {
+				first = f.Written
+			}
+		}
+		if old {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return now, err
+	}
+	if old {
+		return now, errors.New("the state bucket holds records, and no epoch: it was damaged; " +
+			`write the object epoch with {"at": "TIME"}, the time from which on drops may be run`)
+	}
+	return first, nil
+}

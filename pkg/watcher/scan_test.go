@@ -1,0 +1,347 @@
+package watcher_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/watcher"
+)
+
+// upload puts an object into the inbox.
+func (f *fake) upload(name string, created time.Time) job.Object {
+	o := job.Object{Bucket: "inbox", Name: name, Generation: int64(len(f.uploaded) + 1), Size: 1, Created: created}
+	f.uploaded = append(f.uploaded, job.Attributes{Object: o})
+	return o
+}
+
+func ticked(t *testing.T, w *watcher.Watcher) {
+	t.Helper()
+	if err := w.Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Drops whose event was lost are found; those that are known, too old, from before
+// the installation, or so new that their event may be on its way, are not touched.
+func TestScanInbox(t *testing.T) {
+	f := newFake()
+	f.epoch = start.Add(-36 * time.Hour)
+	f.now = start
+	f.upload("lost/job.yaml", start.Add(-35*time.Hour))
+	f.upload("lost/trainer.tar.gz", start.Add(-35*time.Hour))
+	f.upload("before/job.yaml", start.Add(-37*time.Hour))
+	f.upload("new/job.json", start.Add(-5*time.Second))
+	f.upload("other/readme.md", start.Add(-time.Hour))
+	f.upload("alone/trainer.tar.gz", start.Add(-time.Hour))
+	known := f.upload("known/job.yml", start.Add(-time.Hour))
+	f.records[job.AttemptKey(known)] = job.Stored{Record: job.NewRecord(known, start)}
+	f.records[job.AttemptKey(known)] = terminal(f.records[job.AttemptKey(known)])
+	w := f.watcher(t)
+	ticked(t, w)
+	if diff := gocmp.Diff([]string{"lost/job.yaml"}, f.submitted); diff != "" {
+		t.Errorf("found (-want +got):\n%s", diff)
+	}
+	if b := f.beats[0]; b.Found != 1 || !b.Complete || b.Failed != 0 || !b.At.Equal(start) {
+		t.Errorf("heartbeat %+v", b)
+	}
+	// What a round looked at, the next one does not; what came since, it does.
+	f.submitted, f.now = nil, start.Add(20*time.Minute)
+	ticked(t, w)
+	if diff := gocmp.Diff([]string{"new/job.json"}, f.submitted); diff != "" {
+		t.Errorf("found later (-want +got):\n%s", diff)
+	}
+	f.submitted, f.now = nil, start.Add(40*time.Minute)
+	ticked(t, w)
+	if len(f.submitted) > 0 {
+		t.Errorf("looked at again: %q", f.submitted)
+	}
+}
+
+func terminal(s job.Stored) job.Stored {
+	s.Record, _, _ = job.Step(s.Record, job.Reject{Reason: "no"}, start)
+	s.Published = s.Sequence
+	return s
+}
+
+// A look that failed is tried again, though the round went on.
+func TestScanInboxTriesAgain(t *testing.T) {
+	f := newFake()
+	unavailable := errors.New("unavailable")
+	for _, name := range []string{"a", "b", "c"} {
+		f.upload(name+"/job.yaml", start.Add(-time.Minute))
+	}
+	f.broken["submit b/job.yaml"] = unavailable
+	w := f.watcher(t)
+	if err := w.Tick(t.Context()); !errors.Is(err, unavailable) || len(f.submitted) != 3 {
+		t.Fatalf("%v, looked at %q", err, f.submitted)
+	}
+	f.broken, f.submitted, f.now = map[string]error{}, nil, start.Add(time.Hour)
+	ticked(t, w)
+	if !slices.Contains(f.submitted, "b/job.yaml") {
+		t.Errorf("looked at %q only", f.submitted)
+	}
+}
+
+// Of a large inbox a tick looks at a slice, and the next one goes on.
+func TestScanInboxInSlices(t *testing.T) {
+	f := newFake()
+	for i := range 35 {
+		f.upload(fmt.Sprintf("%02d/job.yaml", i), start.Add(-time.Minute))
+	}
+	w := f.watcher(t)
+	for i, want := range []int{10, 20, 30, 35, 45} { // pages of two, five in a tick; then another round
+		f.now = start.Add(time.Duration(i) * time.Second)
+		ticked(t, w)
+		if len(f.submitted) != want {
+			t.Fatalf("%d looked at after tick %d, want %d", len(f.submitted), i+1, want)
+		}
+	}
+}
+
+// An inbox of old drops is left alone, and the first tick notes when that was.
+func TestFirstStart(t *testing.T) {
+	f := newFake()
+	f.epoch, f.pageSize = time.Time{}, 1000
+	for i := range 10_000 {
+		f.upload(fmt.Sprintf("%05d/job.yaml", i), start.Add(-time.Minute))
+	}
+	w := f.watcher(t)
+	for range 5 {
+		f.now = f.now.Add(time.Minute)
+		ticked(t, w)
+	}
+	if len(f.submitted) > 0 {
+		t.Errorf("%d old drops are run", len(f.submitted))
+	}
+	if want := start.Add(time.Minute); !f.epoch.Equal(want) {
+		t.Errorf("epoch %s, want %s", f.epoch, want)
+	}
+
+	// A drop may come before the first tick.
+	f = newFake()
+	f.epoch = time.Time{}
+	f.add(t, "j", look("j", job.TrainerRunning))
+	f.listed, f.now = []job.Look{look("j", job.TrainerRunning)}, start.Add(10*time.Minute)
+	ticked(t, f.watcher(t))
+	if !f.epoch.Equal(start) {
+		t.Errorf("epoch %s, want that of the first drop", f.epoch)
+	}
+
+	// Where the note is gone, nothing is looked for, and people are told.
+	f = newFake()
+	f.epoch = time.Time{}
+	f.add(t, "j", look("j", job.TrainerRunning))
+	f.listed, f.now = []job.Look{look("j", job.TrainerRunning)}, start.Add(49*time.Hour)
+	f.upload("lost/job.yaml", start.Add(48*time.Hour))
+	if err := f.watcher(t).Tick(t.Context()); err == nil || !strings.Contains(err.Error(), "write the object epoch") || !f.epoch.IsZero() || len(f.submitted) > 0 {
+		t.Errorf("%v, epoch %s, submitted %q", err, f.epoch, f.submitted)
+	}
+}
+
+// Packages without a job file are reported where the policy asks, once.
+func TestAlone(t *testing.T) {
+	f := newFake()
+	f.upload("alone/trainer.tar.gz", start)
+	f.upload("alone/other.tar.gz", start)
+	f.upload("alone/deeper/job.yaml", start.Add(-100*time.Hour))
+	f.upload("drop/trainer.tar.gz", start)
+	f.upload("drop/job.yaml", start.Add(-100*time.Hour))
+	f.upload("never/trainer.tar.gz", start)
+	var log bytes.Buffer
+	o := f.options()
+	o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	o.Alone = func(context.Context) (func(string) time.Duration, error) {
+		return func(folder string) time.Duration {
+			if folder == "never/" {
+				return 0
+			}
+			return time.Hour
+		}, nil
+	}
+	w, err := watcher.New(f, trainer{f}, f, f, f, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 30 {
+		f.now = f.now.Add(5 * time.Minute)
+		ticked(t, w)
+	}
+	if n := strings.Count(log.String(), "packages without a job file"); n != 1 || !strings.Contains(log.String(), "folder=alone/ ") {
+		t.Errorf("%d reports:\n%s", n, &log)
+	}
+}
+
+// A record that the index lost comes back, and one whose entry is older than it is
+// looked at.
+func TestScanRecords(t *testing.T) {
+	f := newFake()
+	for _, id := range []string{"lost", "behind", "fine", "over"} {
+		f.add(t, id, look(id, job.TrainerRunning))
+		l := look(id, job.TrainerRunning)
+		l.Labels = map[string]string{job.LabelAttempt: job.AttemptLabel(f.owners[id])}
+		f.listed = append(f.listed, l)
+	}
+	f.records[f.owners["over"]] = func() job.Stored {
+		s := f.records[f.owners["over"]]
+		s.Record, _, _ = job.Step(s.Record, look("over", job.TrainerSucceeded), start)
+		s.Published = s.Sequence
+		return s
+	}()
+	f.direct["over"] = look("over", job.TrainerSucceeded)
+	behind := f.entries[1]
+	behind.Revision--
+	f.entries = []job.Entry{behind, f.entries[2]}
+	told := map[string]bool{}
+	w, err := watcher.New(f, trainer{f}, f, teller(func(s job.Stored) { told[s.Job.ID] = true }), f, f.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ticked(t, w)
+	if diff := gocmp.Diff([]string{f.owners["lost"]}, f.broughtUp); diff != "" || f.beats[0].Reopened != 1 {
+		t.Errorf("%d brought up again (-want +got):\n%s", f.beats[0].Reopened, diff)
+	}
+	if diff := gocmp.Diff(map[string]bool{"behind": true}, told); diff != "" {
+		t.Errorf("looked at (-want +got):\n%s", diff)
+	}
+	if len(f.strangers) > 0 {
+		t.Errorf("strangers: %q", f.strangers)
+	}
+	told["behind"] = false
+	ticked(t, w)
+	if !told["lost"] {
+		t.Error("what was brought up again is not looked at")
+	}
+}
+
+type teller func(job.Stored)
+
+func (t teller) Tell(_ context.Context, s job.Stored, _ job.Entry) error { t(s); return nil }
+
+// Jobs with our label that nobody follows are told of.
+func TestStrangers(t *testing.T) {
+	f := newFake()
+	of := func(id, attempt string, s job.TrainerState) job.Look {
+		l := look(id, s)
+		l.Labels = map[string]string{job.LabelAttempt: job.AttemptLabel(attempt)}
+		return l
+	}
+	f.add(t, "mine", look("mine", job.TrainerRunning))
+	f.add(t, "ended", look("ended", job.TrainerSucceeded))
+	f.add(t, "revived", look("revived", job.TrainerSucceeded))
+	f.add(t, "taken", look("taken", job.TrainerSucceeded))
+	f.listed = []job.Look{
+		of("mine", f.owners["mine"], job.TrainerRunning), of("ended", f.owners["ended"], job.TrainerRunning), of("revived", f.owners["revived"], job.TrainerRunning),
+		of("taken", "another", job.TrainerRunning), of("none", "gone", job.TrainerQueued), of("claimed", "gone", job.TrainerQueued),
+	}
+	f.owners["claimed"] = "gone"
+	f.entries = f.entries[:1]
+	f.direct["ended"], f.direct["revived"] = look("ended", job.TrainerSucceeded), look("revived", job.TrainerRunning)
+	ticked(t, f.watcher(t))
+	slices.Sort(f.strangers)
+	if diff := gocmp.Diff([]string{"claimed", "none", "revived", "taken"}, f.strangers); diff != "" || f.beats[0].Strangers != 4 {
+		t.Errorf("strangers (-want +got):\n%s", diff)
+	}
+	if len(f.cancelled) > 0 {
+		t.Errorf("cancelled %q", f.cancelled)
+	}
+}
+
+// On a project with jobs of others, and with our own of before, nothing is told.
+func TestFirstRun(t *testing.T) {
+	f := newFake()
+	f.epoch = time.Time{}
+	ticked(t, f.watcher(t))
+	if len(f.told)+len(f.strangers)+len(f.gets)+len(f.submitted) > 0 {
+		t.Errorf("told %v, strangers %q, looks %q, drops %q", f.told, f.strangers, f.gets, f.submitted)
+	}
+}
+
+// A tick stops in time, and the next one goes on where it stopped: the tail does
+// not starve.
+func TestTickGoesOnWhereItStopped(t *testing.T) {
+	f := newFake()
+	for i := range 10 {
+		id := fmt.Sprintf("j%d", i)
+		f.add(t, id, look(id, job.TrainerQueued))
+		f.listed = append(f.listed, look(id, job.TrainerQueued))
+	}
+	f.onPage = func() { f.now = f.now.Add(2 * time.Minute) } // of the ten that a tick has
+	visited := map[string]int{}
+	for i := range f.entries {
+		f.entries[i].Revision = 0 // each needs a look
+	}
+	f.onTell = func(s job.Stored) { visited[s.Job.ID]++ }
+	w := f.watcher(t)
+	ticked(t, w)
+	if n := len(visited); n < 4 || n > 8 || f.beats[0].Complete {
+		t.Fatalf("%d visited in a tick that had no time for all, complete %t", n, f.beats[0].Complete)
+	}
+	ticked(t, w)
+	for id, n := range visited {
+		if n != 1 {
+			t.Errorf("%s was visited %d times", id, n)
+		}
+	}
+	if len(visited) != 10 {
+		t.Errorf("%d of 10 were visited in two ticks", len(visited))
+	}
+	if b := f.beats[1]; b.Complete || f.cursors.Open.After != "" {
+		t.Errorf("the round is over: %+v, %+v", b, f.cursors.Open)
+	}
+}
+
+// Undecided drops are looked at in turns where there are very many: no event tells
+// that a job file was deleted.
+func TestTickLooksAtUndecidedInTurns(t *testing.T) {
+	f := newFake()
+	const n = 1000
+	for i := range n {
+		f.entries = append(f.entries, job.Entry{Attempt: fmt.Sprintf("a%04d", i), Bucket: "inbox", JobFile: fmt.Sprintf("a%04d/job.yaml", i), State: job.Waiting, Revision: 1})
+	}
+	f.pageSize = 100
+	w := f.watcher(t)
+	ticked(t, w) // learns how many there are
+	seen := map[string]bool{}
+	for range 11 {
+		f.resumed = nil
+		ticked(t, w)
+		if len(f.resumed) > 200 {
+			t.Errorf("%d looked at in a tick", len(f.resumed))
+		}
+		for _, name := range f.resumed {
+			seen[name] = true
+		}
+	}
+	if len(seen) != n {
+		t.Errorf("%d of %d were looked at", len(seen), n)
+	}
+}
+
+// The state bucket's other notes are of use, and no condition of a tick.
+func TestTickWithoutNotes(t *testing.T) {
+	for _, broken := range []string{"cursors", "move cursors", "beat", "records", "stranger"} {
+		t.Run(broken, func(t *testing.T) {
+			f := newFake()
+			gone := errors.New(broken)
+			f.broken[broken] = gone
+			f.add(t, "j", look("j", job.TrainerQueued))
+			f.listed = []job.Look{look("j", job.TrainerRunning), look("stranger", job.TrainerQueued)}
+			if err := f.watcher(t).Tick(t.Context()); !errors.Is(err, gone) {
+				t.Errorf("%v, want %v", err, gone)
+			}
+			if diff := gocmp.Diff(map[string][]job.EventType{"j": {job.JobRunning}}, f.told); diff != "" {
+				t.Errorf("told (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

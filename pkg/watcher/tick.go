@@ -1,0 +1,281 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// Pulse is what a tick did: proof that the installation is alive.
+type Pulse struct {
+	At time.Time `json:"at"`
+	// Seconds is how long the tick took.
+	Seconds float64 `json:"seconds"`
+	// Open are the attempts without a verdict that the tick came to; Complete
+	// tells whether these were all.
+	Open     int  `json:"open"`
+	Complete bool `json:"complete"`
+	// Queued are those of them that wait for their turn, Active the trainer's
+	// jobs that have not ended; -1 where they could not be listed.
+	Queued int `json:"queued"`
+	Active int `json:"active"`
+	// Changed are the attempts whose record this tick changed, Failed those
+	// that it could not look at.
+	Changed int `json:"changed"`
+	Failed  int `json:"failed"`
+	// Found are the drops whose event was lost, Reopened the records that the
+	// index had lost, Strangers the jobs that were found to have no record.
+	Found     int `json:"found"`
+	Reopened  int `json:"reopened"`
+	Strangers int `json:"strangers"`
+	// OldestLook is when the attempt that waits the longest for a look was
+	// looked at.
+	OldestLook time.Time `json:"oldestLook"`
+	// Lag is how many seconds late the tick came to what was due the longest.
+	Lag float64 `json:"lag"`
+}
+
+// tick is one run.
+type tick struct {
+	*Watcher
+	begin   time.Time
+	active  *sightings // nil where they could not be listed
+	cursors job.Cursors
+	// filed is the slice of the records that is compared with the index.
+	filed     map[string]job.Filed
+	filedLast string
+	filedEnd  bool
+	// slots is into how many parts the undecided attempts are divided that are
+	// not due; one part is looked at in a tick.
+	slots     uint32
+	undecided int
+	changed   atomic.Int64
+	failures  failures
+	Pulse
+}
+
+// failures gathers what went wrong. All is counted, and some is told in words: a
+// log entry has a limit.
+type failures struct {
+	all  int
+	errs error
+}
+
+const reported = 20
+
+func (f *failures) add(err error) {
+	if err == nil {
+		return
+	}
+	if f.all++; f.all <= reported {
+		f.errs = errors.Join(f.errs, err)
+	}
+}
+
+func (f *failures) err() error {
+	if f.all > reported {
+		return errors.Join(f.errs, fmt.Errorf("and %d more failures", f.all-reported))
+	}
+	return f.errs
+}
+
+// errEnough ends a list whose rest is for another tick.
+var errEnough = errors.New("enough for this tick")
+
+// Tick looks once at every attempt without a verdict, at a slice of the inbox and
+// at a slice of the records. One that fails does not stop the rest: all failures
+// are returned together.
+func (w *Watcher) Tick(ctx context.Context) error {
+	t := &tick{Watcher: w, begin: w.Now().UTC(), filed: map[string]job.Filed{}}
+	cursors, cursorsErr := w.records.Cursors(ctx)
+	if cursorsErr != nil {
+		t.failures.add(fmt.Errorf("the scans begin anew: %w", cursorsErr))
+	}
+	t.cursors = cursors
+	t.cursors.Ticks++
+	t.slots = uint32(1 + t.cursors.Undecided/mostIdle)
+	var err error
+	if t.active, err = w.sight(ctx); err != nil {
+		// Without the list nothing can be said of the jobs, but drops can
+		// still be decided.
+		t.failures.add(fmt.Errorf("the trainer's jobs: %w", err))
+	}
+	t.failures.add(t.listFiled(ctx))
+	t.pass(ctx)
+	if t.Complete {
+		t.compareFiled(ctx)
+		t.strangers(ctx)
+	}
+	if t.Queued > 0 {
+		t.failures.add(w.resumer.Admit(ctx))
+	}
+	t.scanInbox(ctx)
+	if cursorsErr == nil {
+		if err := w.records.MoveCursors(ctx, t.cursors); !errors.Is(err, job.ErrStale) && !errors.Is(err, job.ErrQuota) {
+			t.failures.add(err) // else another tick has moved them
+		}
+	}
+	t.beat(ctx)
+	return t.failures.err()
+}
+
+// timeFor tells whether less than a share of the tick's time is used up.
+func (t *tick) timeFor(ctx context.Context, share float64) bool {
+	return ctx.Err() == nil && t.Now().Sub(t.begin) < time.Duration(share*float64(t.Budget))
+}
+
+// Shares of a tick's time after which no more is begun of each part.
+const (
+	passShare  = 0.6
+	scanShare  = 0.9
+	otherShare = 0.8
+)
+
+// pass goes through the index, from where the last tick stopped.
+func (t *tick) pass(ctx context.Context) {
+	c := &t.cursors.Open
+	whole := c.After == ""
+	c.Begin(t.begin)
+	err := t.records.Entries(ctx, c.After, func(page []job.Entry) error {
+		if len(page) == 0 {
+			return nil
+		}
+		t.visitPage(ctx, page)
+		c.After = page[len(page)-1].Attempt
+		if !t.timeFor(ctx, passShare) {
+			return errEnough
+		}
+		return nil
+	})
+	t.failures.add(ctx.Err())
+	t.OldestLook = c.Began
+	switch {
+	case err == nil:
+		c.End()
+		t.Complete = whole
+		t.cursors.Undecided = t.undecided
+	case errors.Is(err, errEnough):
+		t.OldestLook = c.Before
+		t.Logger.WarnContext(ctx, "the tick's time is over: the next one goes on", "after", c.After)
+	default:
+		t.failures.add(err)
+	}
+}
+
+// visitPage visits a page of the index, some at once.
+func (t *tick) visitPage(ctx context.Context, page []job.Entry) {
+	var group errgroup.Group
+	group.SetLimit(t.Parallel)
+	errs := make([]error, len(page))
+	for i, e := range page {
+		if e.Waits != "" {
+			t.Queued++
+		}
+		if e.State.Undecided() {
+			t.undecided++
+		}
+		if e.State != job.Accepted && t.due(e) {
+			t.Lag = max(t.Lag, t.begin.Sub(e.Due).Seconds())
+		}
+		if t.active != nil {
+			t.active.match(e.JobID)
+		}
+		drifted := t.drifted(e)
+		if !drifted && t.idle(e) {
+			continue
+		}
+		group.Go(func() error {
+			errs[i] = t.visit(ctx, e)
+			return nil
+		})
+	}
+	_ = group.Wait() // the functions give none
+	t.Open += len(page)
+	for _, err := range errs {
+		if err != nil {
+			t.Failed++
+			t.failures.add(err)
+		}
+	}
+}
+
+func (t *tick) due(e job.Entry) bool { return !e.Due.IsZero() && !t.begin.Before(e.Due) }
+
+// mostIdle is how many undecided attempts a tick looks at that are not due:
+// events tell of new packages, but none tells that a job file was deleted.
+const mostIdle = 100
+
+// idle tells whether an attempt needs no look, as far as the index and the list of
+// jobs tell.
+func (t *tick) idle(e job.Entry) bool {
+	if !e.Told() {
+		return false
+	}
+	switch {
+	case e.State == job.Submitted && t.active == nil:
+		return !t.due(e)
+	case e.State == job.Submitted:
+		return !t.due(e) && t.active.unchanged(e) && (t.trainer.TakesID() || t.active.single(e.JobID))
+	case e.State == job.Accepted && len(t.active.of(e.JobID)) > 0:
+		return false
+	case e.State == job.Accepted: // not its turn, or not time for its next try
+		return e.Waits != "" && !e.Doubtful || t.begin.Before(e.Due)
+	case e.State.Undecided() && !t.due(e):
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(e.Attempt))
+		return h.Sum32()%t.slots != uint32(t.cursors.Ticks)%t.slots
+	}
+	return false
+}
+
+// visit looks at one attempt.
+func (t *tick) visit(ctx context.Context, e job.Entry) error {
+	if e.State != job.Submitted {
+		return t.resumer.Resume(ctx, e) // no job yet, as far as the index knows
+	}
+	looks := t.active.of(e.JobID)
+	var doubles error
+	if !t.trainer.TakesID() && e.Resource != "" {
+		doubles = t.cancelDoubles(ctx, e.Attempt, e.Resource, looks)
+	}
+	stored, err := t.records.Get(ctx, e.Attempt)
+	if err != nil {
+		return errors.Join(doubles, err)
+	}
+	stored.Published = e.Published
+	if stored.State == job.Submitted && (t.active != nil || t.due(e)) {
+		var changed bool
+		stored, changed, err = t.follow(ctx, stored, looks, t.due(e))
+		if changed {
+			t.changed.Add(1)
+			t.logSeen(ctx, stored)
+		}
+	}
+	// Also where the look failed: what the record holds is told all the same.
+	return errors.Join(doubles, err, t.teller.Tell(ctx, stored, e))
+}
+
+// beat tells that the tick came to its end, and what it did.
+func (t *tick) beat(ctx context.Context) {
+	t.At, t.Changed, t.Active = t.begin, int(t.changed.Load()), -1
+	if t.active != nil {
+		t.Active = t.active.len()
+	}
+	t.Seconds = t.Now().Sub(t.begin).Seconds()
+	if err := t.records.Beat(ctx, t.Pulse); !errors.Is(err, job.ErrQuota) { // else another tick has just written its own
+		t.failures.add(err)
+	}
+	t.Logger.InfoContext(ctx, "tick", "open", t.Open, "complete", t.Complete, "queued", t.Queued, "active_jobs", t.Active,
+		"changed", t.Changed, "failed", t.Failed, "found", t.Found, "reopened", t.Reopened, "strangers", t.Strangers,
+		"oldest_look", t.OldestLook, "lag_seconds", t.Lag, "seconds", t.Seconds)
+	if t.Measure != nil {
+		t.Measure(ctx, t.Pulse)
+	}
+}
