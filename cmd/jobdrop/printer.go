@@ -158,6 +158,8 @@ func detail(t event.Type, b event.Body) string {
 			names = append(names, fmt.Sprintf("%s#%d", o.Base(), o.Generation))
 		}
 		return b.Job.ID + ": " + strings.Join(names, ", ")
+	case event.JobDelayed:
+		return b.Reason
 	case event.DropRejected, event.DropWithdrawn, event.DropExpired, event.JobLost:
 		if b.Error != nil {
 			return b.Reason + ": " + b.Error.Message

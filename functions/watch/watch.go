@@ -1,5 +1,5 @@
 // Package watch is the Cloud Function that follows jobs and drops to their end.
-// It is woken by a scheduler.
+// It is woken by a scheduler, and by hints that a job has changed.
 package watch
 
 import (
@@ -10,20 +10,29 @@ import (
 
 	"github.com/jobdrop/jobdrop/pkg/app"
 	"github.com/jobdrop/jobdrop/pkg/inbound"
+	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 // Handler returns the function's body. load supplies the dependencies on first
 // use and is tried again after a failure.
 func Handler(load app.Loader) http.Handler {
-	return inbound.Tick(func(ctx context.Context) error {
+	do := func(ctx context.Context, name string, work func(context.Context, *app.App) error) error {
 		a, err := load(ctx)
 		if err != nil {
 			return err // not configured or not reachable yet: the next tick may find it so
 		}
-		ctx, _, end := a.Telemetry.Span(ctx, "tick", "")
-		err = a.Watcher.Tick(ctx)
+		ctx, _, end := a.Telemetry.Span(ctx, name, "")
+		err = work(ctx, a)
 		end(err)
 		defer a.Flush(ctx)
 		return a.Settle(ctx, cloudevents.NewEvent(), err)
-	})
+	}
+	return inbound.Watch(
+		func(ctx context.Context) error {
+			return do(ctx, "tick", func(ctx context.Context, a *app.App) error { return a.Watcher.Tick(ctx) })
+		},
+		func(ctx context.Context, j job.JobInfo) error {
+			return do(ctx, "look", func(ctx context.Context, a *app.App) error { return a.Watcher.Look(ctx, j) })
+		},
+	)
 }

@@ -58,17 +58,6 @@ func Handler(receive Receive) http.Handler {
 	})
 }
 
-// Tick serves a function that is woken by a scheduler. What the request says
-// does not matter.
-func Tick(tick func(ctx context.Context) error) http.Handler {
-	return serve(func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) (int, error) {
-		if err := tick(ctx); err != nil {
-			return http.StatusInternalServerError, nil
-		}
-		return http.StatusNoContent, nil
-	})
-}
-
 func serve(handle func(context.Context, http.ResponseWriter, *http.Request) (int, error)) http.Handler {
 	logger := logging.New(os.Stderr, slog.LevelInfo)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

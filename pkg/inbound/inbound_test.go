@@ -201,7 +201,7 @@ func TestTick(t *testing.T) {
 	for want, err := range map[int]error{http.StatusNoContent: nil, http.StatusInternalServerError: errors.New("x")} {
 		w := httptest.NewRecorder()
 		caller, hangUp := context.WithCancel(t.Context())
-		inbound.Tick(func(ctx context.Context) error {
+		inbound.Watch(func(ctx context.Context) error {
 			if _, bounded := ctx.Deadline(); !bounded {
 				t.Error("the tick has no deadline")
 			}
@@ -209,7 +209,7 @@ func TestTick(t *testing.T) {
 				t.Error("the tick goes on for a caller that has gone")
 			}
 			return err
-		}).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/Watch", nil).WithContext(caller))
+		}, nil).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/Watch", nil).WithContext(caller))
 		if w.Code != want {
 			t.Errorf("status %d for %v, want %d", w.Code, err, want)
 		}

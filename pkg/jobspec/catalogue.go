@@ -1,12 +1,14 @@
 package jobspec
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -24,6 +26,15 @@ type Catalogue struct {
 	Regions  []Region  `json:"regions"`
 	Runtimes []Runtime `json:"runtimes"`
 	Pythons  []Python  `json:"pythons"`
+	// MinWait is the shortest scheduling.maxWaitTime that the service takes, as
+	// text in seconds.
+	MinWait string `json:"minWait"`
+}
+
+// minWait gives the service's shortest wait; one that says nothing has none.
+func (c *Catalogue) minWait() time.Duration {
+	d, _ := job.ParseDuration(c.MinWait)
+	return d
 }
 
 // Machine is machine types that are alike in everything that is checked.
@@ -104,6 +115,7 @@ func (c *Catalogue) With(more Catalogue) *Catalogue {
 		Regions:  slices.Concat(more.Regions, c.Regions),
 		Runtimes: slices.Concat(more.Runtimes, c.Runtimes),
 		Pythons:  slices.Concat(more.Pythons, c.Pythons),
+		MinWait:  cmp.Or(more.MinWait, c.MinWait),
 	}
 	if more.Date != "" {
 		out.Date = more.Date

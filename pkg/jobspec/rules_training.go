@@ -634,14 +634,15 @@ func durationFormat(c *check) {
 	})
 }
 
-// maxWait: reference, maxWaitTime: "The minimum for this field is 1800s".
+// maxWait: reference, maxWaitTime: "The minimum for this field is 1800s". A service
+// of one's own may have another.
 func maxWait(c *check) {
 	c.durations(func(field, text string) {
-		if d, err := job.ParseDuration(text); err == nil && field == maxWaitTime && d < 1800*time.Second {
+		if d, err := job.ParseDuration(text); err == nil && field == maxWaitTime && d < c.known.minWait() {
 			c.fail(maxWaitTime, job.Violation{
 				Message: "the wait is shorter than the service's minimum",
-				Allowed: "1800s or more",
-				Remedy:  "write 1800s, or remove the field to wait without limit",
+				Allowed: c.known.MinWait + " or more",
+				Remedy:  "write " + c.known.MinWait + ", or remove the field to wait without limit",
 			})
 		}
 	})

@@ -3,6 +3,7 @@ package local
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -151,6 +152,57 @@ func (s *Stack) post(ctx context.Context, path string, header http.Header, body 
 		return fmt.Errorf("%s answered %s: %s", path, response.Status, bytes.TrimSpace(answer))
 	}
 	return nil
+}
+
+// maxHinting bounds the hints that are being posted.
+const maxHinting = 16
+
+// hint tells Watch that a job has changed, as a sink of Cloud Logging does with an
+// entry of the service about it, through a push subscription. A hint that is not
+// taken at once is gone: ticks do without.
+func (s *Stack) hint(ctx context.Context, jobID, state string) {
+	select {
+	case <-s.ready:
+	default:
+		return // nobody listens yet
+	}
+	select {
+	case s.hinting <- struct{}{}:
+	default:
+		return // there are enough of them
+	}
+	entry, err := json.Marshal(map[string]any{
+		"logName":  "projects/" + Project + "/logs/ml.googleapis.com%2F" + jobID,
+		"resource": map[string]any{"type": "ml_job", "labels": map[string]string{"job_id": jobID, "project_id": Project, "task_name": "service"}},
+		"severity": "INFO", "timestamp": time.Now().UTC(), "textPayload": "The job is " + state + ".",
+	})
+	var body []byte
+	if err == nil {
+		body, err = json.Marshal(map[string]any{
+			"subscription": "projects/" + Project + "/subscriptions/jobdrop-hints",
+			"message":      map[string]any{"messageId": strconv.FormatInt(time.Now().UnixNano(), 10), "publishTime": time.Now().UTC(), "data": entry},
+		})
+	}
+	if err != nil {
+		panic(err) // texts and times alone
+	}
+	s.task(func() {
+		defer func() { <-s.hinting }()
+		if err := s.post(ctx, "/Watch", http.Header{"Content-Type": {"application/json"}}, body); err != nil && ctx.Err() == nil {
+			s.options.Logger.WarnContext(ctx, "hint not taken", "job_id", jobID, "error", err.Error())
+		}
+	})
+}
+
+// firstTick wakes Watch once before anything is dropped: drops that are older than
+// an installation's first tick are never run without their event. It is not waited
+// for longer than a user would.
+func (s *Stack) firstTick(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := s.post(ctx, "/Watch", http.Header{}, nil); err != nil {
+		s.options.Logger.WarnContext(ctx, "first tick failed", "error", err.Error())
+	}
 }
 
 // schedule is the scheduler: it wakes Watch at each tick.

@@ -122,6 +122,7 @@ type Stack struct {
 	cancel  context.CancelFunc
 	ready   chan struct{} // closed when the functions answer
 	posting chan struct{} // bounds the storage events that are being posted
+	hinting chan struct{} // and the hints
 	closers []func() error
 
 	mu     sync.Mutex
@@ -146,7 +147,7 @@ func Start(ctx context.Context, o Options) (stack *Stack, err error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s := &Stack{options: o, cancel: cancel, ready: make(chan struct{}), posting: make(chan struct{}, maxPosting), Topic: Topic}
+	s := &Stack{options: o, cancel: cancel, ready: make(chan struct{}), posting: make(chan struct{}, maxPosting), hinting: make(chan struct{}, maxHinting), Topic: Topic}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("local stack: %w", err), s.Close())
@@ -171,6 +172,7 @@ func Start(ctx context.Context, o Options) (stack *Stack, err error) {
 		return nil, err
 	}
 	close(s.ready)
+	s.firstTick(ctx)
 	if err := s.announceRecent(ctx, run); err != nil {
 		return nil, fmt.Errorf("storage events: %w", err)
 	}
@@ -253,7 +255,7 @@ const policyObject = "policy.yaml"
 // CreateBucket makes a bucket if it is not there yet.
 func (s *Stack) CreateBucket(name string) error { return s.server.CreateBucket(name) }
 
-func (s *Stack) startTraining(ctx, _ context.Context) error {
+func (s *Stack) startTraining(ctx, run context.Context) error {
 	listener, err := listen(s.options.Listen.Training)
 	if err != nil {
 		return err
@@ -261,7 +263,7 @@ func (s *Stack) startTraining(ctx, _ context.Context) error {
 	service, err := training.New(ctx, training.Options{
 		Storage: s.StorageURL, Dir: filepath.Join(s.options.Dir, "training"), Python: s.options.Python,
 		MaxJobs: s.options.MaxJobs, MaxReplicas: s.options.MaxReplicas, ContainerRunner: s.options.ContainerRunner,
-		Logs: s.options.Logs, Logger: s.options.Logger,
+		Logs: s.options.Logs, Changed: func(jobID, state string) { s.hint(run, jobID, state) }, Logger: s.options.Logger,
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())

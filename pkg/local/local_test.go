@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,7 +60,7 @@ func stack(t *testing.T, o local.Options) *local.Stack {
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
 	}
-	o.Python, o.Tick = python(t), 100*time.Millisecond
+	o.Python, o.Tick = python(t), cmp.Or(o.Tick, 100*time.Millisecond)
 	o.Functions = []string{os.Args[0], "functions"}
 	logs := &lines{}
 	o.FunctionLogs = logs

@@ -147,7 +147,7 @@ type Stuck struct {
 
 var kind = jobspec.NewKind[document]("the policy", "a policy", "write {} for a policy without rules, or remove the file", func(field string) bool {
 	switch field[strings.LastIndexByte(field, '.')+1:] {
-	case "maxRunningTime", "settle", "incomplete", "expire", "submit", "alone", "grace", "queued", "preparing", "running", "cancelling":
+	case "maxRunningTime", "minWait", "settle", "incomplete", "expire", "submit", "alone", "grace", "queued", "preparing", "running", "cancelling":
 		return true
 	}
 	return false

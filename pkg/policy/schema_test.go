@@ -100,6 +100,7 @@ func descriptions(t *testing.T) map[string]schematest.Described {
 		"Catalogue.regions":  {Text: "Regions that train."},
 		"Catalogue.runtimes": {Text: "Runtime versions."},
 		"Catalogue.pythons":  {Text: "Python versions."},
+		"Catalogue.minWait":  {Text: "Shortest scheduling.maxWaitTime that the service takes: for a service of one's own.", More: duration("1s")},
 
 		"Machine.names":        {Text: "Machine types that are alike in what follows.", More: object{"minItems": 1, "examples": [][]string{{"c3-standard-8"}}}},
 		"Machine.category":     {Text: "Kind of machine types: those of one job must not mix the first two.", More: object{"enum": []jobspec.Category{jobspec.Legacy, jobspec.ComputeEngine, jobspec.TPU}}},

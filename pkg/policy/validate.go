@@ -349,6 +349,7 @@ func (c *checker) catalogue(k jobspec.Catalogue) {
 			})
 		}
 	}
+	c.duration("catalogue.minWait", k.MinWait, 0)
 	for i, m := range k.Machines {
 		at := fmt.Sprintf("catalogue.machines[%d].", i)
 		named(at+"names", len(m.Names) > 0)

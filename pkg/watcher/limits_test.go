@@ -200,7 +200,6 @@ func TestLook(t *testing.T) {
 	f := newFake()
 	f.add(t, "j", look("j", job.TrainerRunning))
 	f.direct["j"] = look("j", job.TrainerSucceeded)
-	f.direct[""] = look("j", job.TrainerSucceeded) // by its resource
 	w := f.watcher(t)
 	if err := w.Look(t.Context(), job.JobInfo{ID: "unknown"}); err != nil || len(f.gets) > 0 {
 		t.Errorf("a job of others: %v, looked at %q", err, f.gets)
@@ -215,12 +214,25 @@ func TestLook(t *testing.T) {
 	}
 
 	f.add(t, "k", look("k", job.TrainerRunning))
-	ended := look("k", job.TrainerFailed)
-	f.direct["k"], f.direct[""] = ended, ended
-	if err := w.Look(t.Context(), job.JobInfo{ResourceName: "projects/1/customJobs/7"}); err != nil {
+	f.direct["k"] = look("k", job.TrainerFailed)
+	if err := w.Look(t.Context(), job.JobInfo{ResourceName: "projects/p/jobs/k"}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := gocmp.Diff([]job.EventType{job.JobFailed}, f.told["k"]); diff != "" {
 		t.Errorf("by its resource, told (-want +got):\n%s", diff)
+	}
+
+	// Where the trainer takes no ID, a hint has the trainer's own.
+	f.noID = true
+	for id, hinted := range map[string]job.JobInfo{"l": {ID: "7"}, "m": {ResourceName: "projects/1/locations/r/customJobs/8"}} {
+		f.add(t, id, look(id, job.TrainerRunning))
+		f.direct[id] = look(id, job.TrainerFailed)
+		f.direct[""] = f.direct[id] // asked by the resource alone
+		if err := w.Look(t.Context(), hinted); err != nil {
+			t.Fatal(err)
+		}
+		if diff := gocmp.Diff([]job.EventType{job.JobFailed}, f.told[id]); diff != "" {
+			t.Errorf("%+v: told (-want +got):\n%s", hinted, diff)
+		}
 	}
 }

@@ -9,10 +9,12 @@
 package watcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"path"
 	"sync/atomic"
 	"time"
 
@@ -201,8 +203,11 @@ func (w *Watcher) logSeen(ctx context.Context, r job.Stored) {
 // is asked. A job is named by its ID, or by the trainer's own name of it; one that
 // is not of this ledger is none of our business.
 func (w *Watcher) Look(ctx context.Context, j job.JobInfo) error {
-	if j.ID == "" {
-		o, err := w.direct(ctx, j)
+	switch {
+	case w.trainer.TakesID() && j.ID == "":
+		j.ID = path.Base(j.ResourceName)
+	case !w.trainer.TakesID(): // its ID is the trainer's own
+		o, err := w.direct(ctx, job.JobInfo{ResourceName: cmp.Or(j.ResourceName, j.ID)})
 		found, ok := o.(job.Look)
 		if !ok || err != nil {
 			return err

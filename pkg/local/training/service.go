@@ -54,6 +54,9 @@ type Options struct {
 	// time for one job, but several jobs may call at once. A slow one slows
 	// the trainer down.
 	Logs func(Line)
+	// Changed is called after each change of a job's state, and must return at
+	// once.
+	Changed func(jobID, state string)
 	// Logger is the service's own log; nothing is logged without it.
 	Logger *slog.Logger
 }
@@ -441,6 +444,9 @@ func (s *Service) saveLocked(e *entry) {
 	e.Revision++
 	if err := s.store.save(e.record); err != nil {
 		s.log.Error("a job's record was not written", "job_id", e.Job.JobID, "error", err)
+	}
+	if s.opts.Changed != nil {
+		s.opts.Changed(e.Job.JobID, string(e.Job.State))
 	}
 	s.log.Info("job changed", "job_id", e.Job.JobID, "state", string(e.Job.State))
 }
