@@ -34,6 +34,7 @@ func (w *world) check() {
 		w.checkJob(j, records)
 	}
 	w.checkStatus(records)
+	w.checkFound(records)
 	w.checkGarbage()
 }
 
@@ -145,8 +146,31 @@ func (w *world) checkJob(j *simJob, records map[string]job.Record) {
 		w.fail("job %s runs %v, attempt %s staged %v", j.id, j.packages, r.Attempt, r.Drop.Receipt.Staged)
 	}
 	ends := map[job.TrainerState]job.State{job.TrainerSucceeded: job.Succeeded, job.TrainerFailed: job.Failed, job.TrainerCancelled: job.Cancelled}
-	if r.State != ends[j.end] {
-		w.fail("job %s ended as %s, attempt %s as %s", j.id, j.end, r.Attempt, r.State)
+	want := ends[j.end]
+	if kind, by := j.over(j.ended); j.end == job.TrainerCancelled && kind != "" && by >= 0 {
+		want = job.TimedOut
+	}
+	if r.State != want {
+		w.fail("job %s ended as %s, attempt %s as %s, and should as %s", j.id, j.end, r.Attempt, r.State, want)
+	}
+	if t := r.Timeout; t != nil && (j.asked && t.EnforcedBy != job.ByJobdrop || r.CancelRequested == nil && t.EnforcedBy != job.ByTrainer) {
+		w.fail("job %s: %+v, asked %t, cancel %+v", j.id, *t, j.asked, r.CancelRequested)
+	}
+}
+
+// checkFound looks for drops that nobody looked at though ticks alone have to do.
+func (w *world) checkFound(records map[string]job.Record) {
+	parts := map[string][]job.Object{}
+	for _, o := range w.storage.objects {
+		if o.Bucket == inbox && job.IsPart(o.Name, o.Size) {
+			parts[job.Folder(o.Name)] = append(parts[job.Folder(o.Name)], o.Object)
+		}
+	}
+	for folder, all := range parts {
+		f, ok := job.Assemble(inbox, folder, all).JobFile()
+		if _, known := records[job.AttemptKey(f)]; ok && !known {
+			w.fail("nobody looked at %s#%d", f.Name, f.Generation)
+		}
 	}
 }
 

@@ -3,10 +3,13 @@ package sim
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -49,6 +52,7 @@ var jobFiles = func() []string {
 	return []string{
 		plain, plain, plain + "  args: [again]\n", "jobId: shared\n" + plain, "jobId: shared\n" + plain + "  args: [other]\n",
 		"jobId: foreign\n" + plain, strings.Replace(plain, "BASIC", "HUGE", 1),
+		plain + "  scheduling: {maxRunningTime: 180s}\n", plain + "  scheduling: {maxWaitTime: 1800s}\n",
 	}
 }()
 
@@ -121,8 +125,11 @@ func (w *world) tick() {
 // play lets people drop and change things while everything may go wrong, and
 // then lets ticks alone bring it to an end.
 func (w *world) play() {
-	var group sync.WaitGroup
+	group := &w.group
 	w.mu.Lock()
+	first, err := json.Marshal(map[string]time.Time{"at": w.begin})
+	must(err)
+	w.storage.put(state, "epoch", first, nil)
 	if w.chance(0.3) { // a job that was there before jobdrop
 		w.trainer.add("foreign", nil, nil)
 	}
@@ -149,7 +156,7 @@ func (w *world) play() {
 	for range 2 + w.rng.IntN(8) {
 		folder := fmt.Sprintf("drop%d/", w.rng.IntN(folders))
 		content, file := packed()[w.rng.IntN(3)], []byte(pick(w.rng, jobFiles...))
-		action := w.rng.IntN(12)
+		action := w.rng.IntN(13)
 		at := w.at(w.between(0, pick(w.rng, 5*time.Second, 2*time.Minute, 12*time.Minute)))
 		gap := w.at(w.between(0, pick(w.rng, time.Second, 10*time.Second, 90*time.Second)))
 		group.Go(func() {
@@ -158,26 +165,28 @@ func (w *world) play() {
 			defer w.mu.Unlock()
 			switch action {
 			case 0, 1, 2, 3, 4: // a drop, the package first
-				w.upload(&group, folder+"trainer-0.1.tar.gz", content)
+				w.upload(group, folder+"trainer-0.1.tar.gz", content)
 				w.later(gap)
-				w.upload(&group, folder+"job.yaml", file)
+				w.upload(group, folder+"job.yaml", file)
 			case 5, 6: // the job file first
-				w.upload(&group, folder+"job.yaml", file)
+				w.upload(group, folder+"job.yaml", file)
 				w.later(gap)
-				w.upload(&group, folder+"trainer-0.1.tar.gz", content)
+				w.upload(group, folder+"trainer-0.1.tar.gz", content)
 			case 7: // the job file alone
-				w.upload(&group, folder+"job.yaml", file)
+				w.upload(group, folder+"job.yaml", file)
 			case 8: // a package alone
-				w.upload(&group, folder+"trainer-0.1.tar.gz", content)
+				w.upload(group, folder+"trainer-0.1.tar.gz", content)
 			case 9:
 				delete(w.storage.objects, inbox+"/"+folder+"job.yaml")
 				w.say("%-8s deletes %sjob.yaml", "someone", folder)
 			case 10: // gcsfuse writes an empty object first
-				w.upload(&group, folder+"job.yaml", nil)
+				w.upload(group, folder+"job.yaml", nil)
 				w.later(gap)
-				w.upload(&group, folder+"job.yaml", file)
+				w.upload(group, folder+"job.yaml", file)
 			case 11: // a second job file
-				w.upload(&group, folder+"job.yml", file)
+				w.upload(group, folder+"job.yml", file)
+			case 12:
+				w.drift()
 			}
 		})
 	}
@@ -192,7 +201,7 @@ func (w *world) play() {
 		next := w.at(w.between(10*time.Second, pick(w.rng, 30*time.Second, 90*time.Second)))
 		overlap := 0
 		if w.chance(0.3) {
-			overlap = 1
+			overlap = 1 + w.rng.IntN(2)
 		}
 		w.mu.Unlock()
 		time.Sleep(next)
@@ -278,14 +287,54 @@ func (w *world) reserve(d time.Duration) time.Duration {
 	return w.at(d)
 }
 
-// quiet tells whether no attempt is on the index.
+// drift loses an index entry of an attempt without a verdict. The caller holds mu.
+func (w *world) drift() {
+	for _, path := range slices.Sorted(maps.Keys(w.storage.objects)) {
+		attempt, ok := strings.CutPrefix(path, state+"/open/")
+		if r, written := w.storage.record(attempt); ok && written && !r.State.Terminal() {
+			w.say("%-8s the index loses %s", "", attempt)
+			w.dropped[attempt] = true
+			delete(w.storage.objects, path)
+			return
+		}
+	}
+}
+
+// hints sends hints of a job's changes, some of them. The caller holds mu.
+func (w *world) hints(j *simJob) {
+	for _, at := range []time.Time{j.preparing, j.running, j.ended} {
+		if w.weather.calm || time.Until(at) < 0 || time.Until(at) > chaos || !w.chance(w.weather.hinted) {
+			continue
+		}
+		delay := w.at(time.Until(at) + w.between(time.Millisecond, 3*time.Second))
+		w.group.Go(func() {
+			time.Sleep(delay)
+			me, load := w.process("watch")
+			w.mu.Lock()
+			me.hinted = true
+			w.say("%-8s is told of %s", me.name, j.id)
+			w.mu.Unlock()
+			entry, err := json.Marshal(map[string]any{"logName": "l", "resource": map[string]any{"type": "ml_job", "labels": map[string]string{"job_id": cmp.Or(w.trainer.hintOf(j), j.id)}}})
+			must(err)
+			w.request(me, watch.Handler(load), http.Header{}, entry)
+		})
+	}
+}
+
+// quiet tells whether every attempt has its verdict and is off the index, and
+// every drop has an attempt.
 func (w *world) quiet() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for name := range w.storage.objects {
-		if strings.HasPrefix(name, state+"/open/") {
+	for path := range w.storage.objects {
+		if strings.HasPrefix(path, state+"/open/") {
 			return false
 		}
+		if attempt, ok := strings.CutPrefix(path, state+"/attempts/"); ok {
+			if r, _ := w.storage.record(strings.TrimSuffix(attempt, ".json")); !r.State.Terminal() {
+				return false
+			}
+		}
 	}
-	return true
+	return time.Since(w.calm) > 2*time.Minute // what came last is looked for then
 }

@@ -83,6 +83,7 @@ func TestSim(t *testing.T) {
 					total.Jobs += r.Jobs
 					total.Attempts += r.Attempts
 					total.Doubles += r.Doubles
+					total.Cancels += r.Cancels
 					if len(r.Violations) > 0 {
 						bad++
 						t.Errorf("seed %d: %s\nits trace: SIM_SEED=%d go test ./internal/sim -run TestSim -v", seed, strings.Join(r.Violations, "\n"), seed)
@@ -96,8 +97,8 @@ func TestSim(t *testing.T) {
 	defer mu.Unlock()
 	took := time.Since(begin).Seconds()
 	ran := min(next-first, n)
-	t.Logf("%d seeds, %d attempts, %d jobs (%d cancelled as doubles), %d remote calls in %.1f s: %.0f seeds/s; %d seeds broke an invariant",
-		ran, total.Attempts, total.Jobs, total.Doubles, total.Calls, took, float64(ran)/took, bad)
+	t.Logf("%d seeds, %d attempts, %d jobs (%d cancelled as doubles, %d at a limit), %d remote calls in %.1f s: %.0f seeds/s; %d seeds broke an invariant",
+		ran, total.Attempts, total.Jobs, total.Doubles, total.Cancels, total.Calls, took, float64(ran)/took, bad)
 	if bad > 0 {
 		fmt.Println("sim: broken seeds:", bad)
 	}

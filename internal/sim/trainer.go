@@ -3,6 +3,7 @@ package sim
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -19,6 +20,12 @@ type simJob struct {
 	packages                           []string
 	created, preparing, running, ended time.Time
 	end                                job.TrainerState
+	// cancelling is since when it is being cancelled; wait and run are its
+	// limits, 0 for none.
+	cancelling time.Time
+	wait, run  time.Duration
+	// asked is that it ended since jobdrop asked for that.
+	asked bool
 	// late is that its create may have come long after its process looked at
 	// the clock; cancelled that it was cancelled.
 	late, cancelled bool
@@ -50,17 +57,65 @@ func (t *trainer) resource(id string) string {
 }
 
 func (t *trainer) look(j *simJob, now time.Time) job.Look {
-	l := job.Look{JobID: j.id, ResourceName: j.resource, State: job.TrainerQueued, Created: j.created, Labels: maps.Clone(j.labels)}
+	skew := t.w.weather.trainerSkew
+	l := job.Look{JobID: j.id, ResourceName: j.resource, State: job.TrainerQueued, Created: j.created.Add(skew), Labels: maps.Clone(j.labels)}
 	if !now.Before(j.preparing) {
 		l.State = job.TrainerPreparing
 	}
-	if !now.Before(j.running) {
-		l.State, l.Started = job.TrainerRunning, j.running
+	if !now.Before(j.running) && j.ran() {
+		l.State, l.Started = job.TrainerRunning, j.running.Add(skew)
+	}
+	if !j.cancelling.IsZero() && !now.Before(j.cancelling) {
+		l.State = job.TrainerCancelling
 	}
 	if !now.Before(j.ended) {
-		l.State, l.Ended = j.end, j.ended
+		l.State, l.Ended = j.end, j.ended.Add(skew)
 	}
 	return l
+}
+
+// ran tells whether the job runs before its end.
+func (j *simJob) ran() bool { return j.running.Before(j.ended) }
+
+// never is later than any run.
+const never = 1000 * time.Hour
+
+// limit gives the job the limits of its file: some jobs never run, or never end,
+// and the trainer ends those that are past a limit, or leaves that to others.
+func (t *trainer) limit(j *simJob, s *job.Scheduling) {
+	if s == nil {
+		return
+	}
+	j.wait, _ = job.ParseDuration(s.MaxWaitTime)
+	j.run, _ = job.ParseDuration(s.MaxRunningTime)
+	endless := t.w.chance(0.5)
+	switch {
+	case !endless:
+	case j.wait > 0:
+		j.preparing, j.running, j.ended = j.created.Add(never), j.created.Add(never), j.created.Add(2*never)
+	case j.run > 0:
+		j.ended = j.running.Add(never)
+	}
+	if t.w.weather.lax {
+		return
+	}
+	if end := j.created.Add(j.wait); j.wait > 0 && end.Before(j.running) {
+		j.ended, j.end = end, job.TrainerCancelled
+	}
+	if end := j.running.Add(j.run); j.run > 0 && end.Before(j.ended) {
+		j.ended, j.end = end, job.TrainerCancelled
+	}
+}
+
+// over gives the limit that the job is past at a time, and for how long.
+func (j *simJob) over(at time.Time) (kind string, by time.Duration) {
+	switch {
+	case j.ran() && !at.Before(j.running) && j.run > 0:
+		return job.KindRun, at.Sub(j.running) - j.run
+	case j.wait > 0 && (!j.ran() || at.Before(j.running)):
+		return job.KindWait, at.Sub(j.created) - j.wait
+	}
+	return "", 0
 }
 
 // add makes a job. The caller holds the world's mu.
@@ -94,6 +149,8 @@ func (t *trainer) Create(ctx context.Context, s job.Spec) (job.Look, error) {
 			return fmt.Errorf("no room for more than %d jobs: %w", room, job.ErrQuota)
 		}
 		made = t.add(s.JobID, s.Labels, s.TrainingInput.PackageURIs)
+		t.limit(made, s.TrainingInput.Scheduling)
+		t.w.hints(made)
 		if me := workerOf(ctx); me != nil {
 			made.late = me.behind || me.thawed
 		}
@@ -172,6 +229,14 @@ func (t *trainer) end(id string) {
 	delete(t.creating, id)
 }
 
+// hintOf is how a hint names a job where the trainer takes no ID of ours.
+func (t *trainer) hintOf(j *simJob) string {
+	if t.TakesID() {
+		return ""
+	}
+	return j.resource
+}
+
 func (t *trainer) Get(ctx context.Context, info job.JobInfo) (job.Look, error) {
 	var l job.Look
 	err := t.w.call(ctx, callTime, "get "+info.ID, func() error {
@@ -231,13 +296,45 @@ func (t *trainer) Cancel(ctx context.Context, info job.JobInfo) error {
 		if !ok {
 			return fmt.Errorf("job %s: %w", info.ID, job.ErrNotFound)
 		}
-		if now := time.Now(); now.Before(j.ended) {
-			j.ended, j.end = now, job.TrainerCancelled
-			j.preparing, j.running = minTime(j.preparing, now), minTime(j.running, now)
-			j.cancelled = true
+		now := time.Now()
+		if !now.Before(j.ended) || !j.cancelling.IsZero() {
+			return nil
+		}
+		t.mayCancel(j, now)
+		j.cancelled, j.cancelling = true, now
+		if end := now.Add(t.w.between(0, time.Minute)); end.Before(j.ended) { // else it ends first
+			j.ended, j.end = end, job.TrainerCancelled
+			if j.running.After(now) {
+				j.running = end
+			}
+			j.preparing = minTime(j.preparing, j.running)
+			t.w.hints(j)
 		}
 		return nil
 	})
+}
+
+// mayCancel holds a cancel to the limits: the record says first that jobdrop asks
+// for it, and nobody asks before the grace is over.
+func (t *trainer) mayCancel(j *simJob, now time.Time) {
+	w := t.w
+	var owner job.Owner
+	must(json.Unmarshal(w.storage.objects[state+"/jobs/"+j.id+".json"].data, &owner))
+	r, ok := w.storage.record(owner.Attempt)
+	if !ok || r.Job.ResourceName != j.resource {
+		return // a second job
+	}
+	j.asked = true
+	w.cancels++
+	kind, by := j.over(now)
+	if r.CancelRequested == nil || r.CancelRequested.Kind != kind && kind != job.KindRun {
+		w.fail("job %s is cancelled, %s past its limit of the %s, and the record says %+v", j.id, by, kind, r.CancelRequested)
+	}
+	// A process that froze may ask late, of a job that has begun to run since.
+	late := r.CancelRequested != nil && r.CancelRequested.Kind == job.KindWait && kind == job.KindRun
+	if early := grace - 2*w.weather.skew - w.weather.trainerSkew.Abs(); by < early && !late {
+		w.fail("job %s is cancelled %s after its limit of the %s, before the grace is over", j.id, by, kind)
+	}
 }
 
 func minTime(a, b time.Time) time.Time {

@@ -46,6 +46,7 @@ const (
 	incomplete = 2 * time.Minute
 	expire     = 10 * time.Minute
 	callTime   = 30 * time.Second
+	grace      = 5 * time.Minute
 	// deadline is inbound's bound on a delivery and a tick.
 	deadline = 8 * time.Minute
 	// chaos is how long faults and people are at work; after it everything
@@ -71,6 +72,7 @@ type world struct {
 	workers int
 	calls   int
 	doubles int       // second jobs of an attempt
+	cancels int       // jobs that jobdrop ended at a limit
 	calm    time.Time // when chaos was over
 
 	storage *storage
@@ -80,6 +82,10 @@ type world struct {
 	paused time.Time
 	// strict is that it allows no region.
 	strict bool
+	// group are the goroutines of people, events and functions.
+	group sync.WaitGroup
+	// dropped are the attempts whose index entry was lost by chance.
+	dropped map[string]bool
 	// garbage are the events that no one can decode and that were taken.
 	garbage []string
 }
@@ -95,7 +101,11 @@ type weather struct {
 	calm      bool    // chaos is over
 	versioned bool    // the inbox keeps old generations
 	noID      bool    // the trainer makes a job of each create
-	room      int     // jobs that the trainer takes at a time; 0 is any number
+	lax       bool    // the trainer ends no job at its limits
+	hinted    float64 // share of a job's changes that a hint tells of
+	// trainerSkew is how far the trainer's clock is ahead.
+	trainerSkew time.Duration
+	room        int // jobs that the trainer takes at a time; 0 is any number
 
 	// The operator's policy: limits on jobs, 0 for none, and how long the
 	// trainer is asked. Pauses come and go.
@@ -114,6 +124,8 @@ type worker struct {
 	behind bool
 	// thawed is that it froze right before what it does now.
 	thawed bool
+	// hinted is that a hint woke it.
+	hinted bool
 	// unsettled are writes of the ledger and publishes that failed, by name,
 	// and did not succeed later.
 	unsettled map[string]bool
@@ -132,13 +144,14 @@ type Result struct {
 	Violations, Trace []string
 	// Calls, Jobs and Attempts say how much there was.
 	Calls, Jobs, Attempts int
-	// Doubles are jobs that a frozen process made beside an attempt's own.
-	Doubles int
+	// Doubles are jobs that a frozen process made beside an attempt's own,
+	// Cancels those that jobdrop ended at a limit.
+	Doubles, Cancels int
 }
 
 // Run runs a seed.
 func Run(seed uint64) Result {
-	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), begin: time.Now(), wakes: map[int64]bool{}}
+	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), begin: time.Now(), wakes: map[int64]bool{}, dropped: map[string]bool{}}
 	w.weather = weather{
 		fault:     pick(w.rng, 0, 0.02, 0.1, 0.25, 0.4),
 		lost:      pick(w.rng, 0, 0, 0.1, 0.3),
@@ -151,6 +164,11 @@ func Run(seed uint64) Result {
 		hourly:    pick(w.rng, 0, 0, 0, 4),
 		submit:    pick(w.rng, 5*time.Minute, 24*time.Hour),
 		pauses:    w.rng.IntN(3) == 0,
+		lax:       w.rng.IntN(2) == 0,
+		hinted:    pick(w.rng, 0, 0.5, 1),
+	}
+	if w.weather.hourly == 0 { // an hour is counted by the trainer's times
+		w.weather.trainerSkew = pick(w.rng, 0, 0, -time.Minute, time.Minute)
 	}
 	w.weather.frozen, w.weather.refuse = pick(w.rng, 0.3, 0.3, 0.8), pick(w.rng, w.weather.fault, w.weather.fault, 0.5)
 	if w.chance(0.15) { // many claims are lost
@@ -161,7 +179,7 @@ func Run(seed uint64) Result {
 	w.topic = &topic{w: w, logs: map[string][]job.Event{}}
 	w.play()
 	w.check()
-	r := Result{Violations: w.broken, Trace: w.trace, Calls: w.calls, Jobs: len(w.trainer.jobs), Doubles: w.doubles}
+	r := Result{Violations: w.broken, Trace: w.trace, Calls: w.calls, Jobs: len(w.trainer.jobs), Doubles: w.doubles, Cancels: w.cancels}
 	for name := range w.storage.objects {
 		if strings.HasPrefix(name, state+"/attempts/") {
 			r.Attempts++
@@ -382,7 +400,7 @@ func (w *world) process(kind string) (me *worker, load app.Loader) {
 	submit, err := submitter.New(w.storage, records, w.trainer, tell, submitter.Options{
 		Instance: instance, Inbox: inbox, Staging: staging,
 		Policy:   w.policy,
-		Patience: submitter.Patience{Settle: settle, Incomplete: incomplete, Expire: expire, Submit: w.weather.submit},
+		Patience: submitter.Patience{Settle: settle, Incomplete: incomplete, Expire: expire, Submit: w.weather.submit, Grace: grace},
 		CallTime: callTime, Inspections: 2, Parallel: 1, Now: now, Logger: logger,
 	})
 	must(err)
@@ -410,6 +428,9 @@ func (w *world) request(me *worker, function http.Handler, header http.Header, b
 		return false
 	}
 	w.say("%-8s answers %d", me.name, answer.Code)
+	if me.hinted {
+		return true // taken in any case: the next tick does what is left
+	}
 	for name := range me.unsettled {
 		w.fail("%s answered success after %s had failed", me.name, name)
 	}

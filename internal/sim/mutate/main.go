@@ -28,7 +28,7 @@ type mutation struct {
 
 var mutations = []mutation{
 	{"compare labels at 409", []edit{{"pkg/submitter/submitter.go", "errors.As(err, &conflict) && job.SameOwner(conflict.Found.Labels, stored.Spec.Labels)", "errors.As(err, &conflict)"}}},
-	{"compare-and-swap", []edit{{"pkg/ledger/ledger.go", "recordName(s.Attempt), data, jsonType, nil, s.Generation)", "recordName(s.Attempt), data, jsonType, nil, job.AnyGeneration)"}}},
+	{"compare-and-swap", []edit{{"pkg/ledger/ledger.go", "recordName(s.Attempt), data, jsonType, filed(next), s.Generation)", "recordName(s.Attempt), data, jsonType, filed(next), job.AnyGeneration)"}}},
 	{"outbox in the swap", []edit{{"pkg/ledger/ledger.go", "data, err := json.Marshal(next)", "kept := next\n\t\tkept.Outbox = nil\n\t\tdata, err := json.Marshal(kept)"}}},
 	{"outbox order", []edit{
 		{"pkg/relay/relay.go", "s.Record.Published(s.Published).Outbox); err", "reversed(s.Record.Published(s.Published).Outbox)); err"},
@@ -47,7 +47,7 @@ var mutations = []mutation{
 	{"settle rule", []edit{{"pkg/submitter/decide.go", "return before.Attempt != \"\" &&", "return false && before.Attempt != \"\" &&"}}},
 	{"terminal wins", []edit{
 		{"pkg/job/step.go", "if r.State.Terminal() {\n\t\treturn r, false, nil\n\t}", ""},
-		{"pkg/job/step.go", "func (o Look) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted && r.State != Submitted {", "func (o Look) apply(r *Record, now time.Time) error {\n\tif r.State.Undecided() {"},
+		{"pkg/job/look.go", "func (o Look) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted && r.State != Submitted {", "func (o Look) apply(r *Record, now time.Time) error {\n\tif r.State.Undecided() {"},
 	}},
 	{"await of the publish", []edit{{"pkg/relay/relay.go", "s.Record.Published(s.Published).Outbox); err != nil {\n\t\t\treturn err\n\t\t}", "s.Record.Published(s.Published).Outbox); err != nil {\n\t\t\t_ = err\n\t\t}"}}},
 	{"look-up after an unknown outcome", []edit{{"pkg/submitter/submitter.go", "if doubtful {\n\t\t\treturn s.lookFor(ctx, stored, final)\n\t\t}\n\t\t", ""}}},
@@ -61,7 +61,14 @@ var mutations = []mutation{
 	{"look-ups before a create that may be the second", []edit{{"pkg/submitter/submitter.go", "if o := s.lookFor(ctx, stored, nil); o != nil {", "if o := s.lookFor(ctx, stored, nil); o != nil && s.trainer.TakesID() {"}}},
 	{"look-ups until no create is under way", []edit{{"pkg/submitter/submitter.go", "case early, !s.trainer", "case early && s.trainer.TakesID(), !s.trainer"}}},
 	{"cancel of a second job", []edit{{"pkg/watcher/watcher.go", "err := w.trainer.Cancel(ctx, job.JobInfo{ID: l.JobID, ResourceName: l.ResourceName})", "var err error"}}},
-	{"cancel of a second job after the verdict", []edit{{"pkg/watcher/watcher.go", "err = w.cancelDoubles(ctx, stored.Attempt", "err = w.cancelDoubles(ctx, \"\"+stored.Attempt[:0]"}}},
+	{"cancel of a second job after the verdict", []edit{{"pkg/watcher/scan.go", "t.cancelDoubles(ctx, stored.Attempt", "t.cancelDoubles(ctx, stored.Attempt[:0]"}}},
+	{"cancelRequested before the cancel", []edit{{"pkg/watcher/watcher.go", "stored, _, err := w.records.Apply(ctx, stored, job.CancelJob", "_ = w.trainer.Cancel(ctx, stored.Job)\n\tstored, _, err := w.records.Apply(ctx, stored, job.CancelJob"}}},
+	{"grace before a cancel", []edit{{"pkg/job/look.go", "now.Before(l.end().Add(r.Patience.grace())) {", "now.Before(l.end()) {"}}},
+	{"a direct look before a cancel", []edit{{"pkg/watcher/watcher.go", "kind != \"\" && direct {", "kind != \"\" {"}, {"pkg/watcher/watcher.go", "\tif !due {\n\t\tfor _, l", "\tif true {\n\t\tfor _, l"}}},
+	{"cancel by jobdrop", []edit{{"pkg/watcher/watcher.go", "kind != \"\" && direct {", "kind != \"\" && false {"}}},
+	{"records compared with the index", []edit{{"pkg/watcher/scan.go", "if f.State.Terminal() {\n\t\t\tcontinue", "if true {\n\t\t\tcontinue"}, {"pkg/watcher/scan.go", "return errors.Join(err, t.reopen(ctx, stored.Attempt))", "return err"}}},
+	{"drops found without their event", []edit{{"pkg/watcher/scan.go", "if err == nil && !known {", "if false && err == nil && !known {"}}},
+	{"a round that failed is looked at again", []edit{{"pkg/watcher/scan.go", "t.cursors.Inbox.Failed = true", "t.cursors.Inbox.Failed = false"}}},
 	{"pause", []edit{{"pkg/submitter/queue.go", "if start.Paused {\n\t\t\tq.waits", "if false {\n\t\t\tq.waits"}}},
 	{"park, then acknowledge", []edit{{"pkg/app/app.go", "a.logger.ErrorContext(ctx, \"event not parked\", append(attributes, \"error\", err.Error())...)\n\t\t\treturn err", "return nil"}}},
 	{"one owner of a job ID", []edit{{"pkg/submitter/decide.go", "if claimed || err != nil {\n\t\treturn nil, err\n\t}", "if true || claimed || err != nil {\n\t\treturn nil, err\n\t}"}}},
