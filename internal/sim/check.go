@@ -147,7 +147,7 @@ func (w *world) checkJob(j *simJob, records map[string]job.Record) {
 	}
 	ends := map[job.TrainerState]job.State{job.TrainerSucceeded: job.Succeeded, job.TrainerFailed: job.Failed, job.TrainerCancelled: job.Cancelled}
 	want := ends[j.end]
-	if kind, by := j.over(j.ended); j.end == job.TrainerCancelled && kind != "" && by >= 0 {
+	if kind, by := j.over(j.ended); j.end == job.TrainerCancelled && kind != "" && by >= -time.Second { // the trainer's times may be whole seconds
 		want = job.TimedOut
 	}
 	if r.State != want {
