@@ -166,8 +166,8 @@ func (w *world) checkFound(records map[string]job.Record) {
 			parts[job.Folder(o.Name)] = append(parts[job.Folder(o.Name)], o.Object)
 		}
 	}
-	for folder, all := range parts {
-		f, ok := job.Assemble(inbox, folder, all).JobFile()
+	for _, folder := range slices.Sorted(maps.Keys(parts)) {
+		f, ok := job.Assemble(inbox, folder, parts[folder]).JobFile()
 		if _, known := records[job.AttemptKey(f)]; ok && !known {
 			w.fail("nobody looked at %s#%d", f.Name, f.Generation)
 		}

@@ -28,12 +28,13 @@ var packed = sync.OnceValue(func() [][]byte {
 		var b bytes.Buffer
 		z := gzip.NewWriter(&b)
 		t := tar.NewWriter(z)
-		for name, text := range map[string]string{
-			"PKG-INFO":            "Metadata-Version: 2.1\nName: trainer\nVersion: 0.1\n",
-			"setup.py":            "from setuptools import setup, find_packages\nsetup(name='trainer', version='0.1', packages=find_packages())\n",
-			"trainer/__init__.py": "",
-			"trainer/task.py":     fmt.Sprintf("print(%d)\n", i),
+		for _, file := range [][2]string{
+			{"PKG-INFO", "Metadata-Version: 2.1\nName: trainer\nVersion: 0.1\n"},
+			{"setup.py", "from setuptools import setup, find_packages\nsetup(name='trainer', version='0.1', packages=find_packages())\n"},
+			{"trainer/__init__.py", ""},
+			{"trainer/task.py", fmt.Sprintf("print(%d)\n", i)},
 		} {
+			name, text := file[0], file[1]
 			must(t.WriteHeader(&tar.Header{Name: "trainer-0.1/" + name, Mode: 0o644, Size: int64(len(text)), Typeflag: tar.TypeReg}))
 			_, err := t.Write([]byte(text))
 			must(err)

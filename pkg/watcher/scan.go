@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -52,8 +54,8 @@ func (t *tick) compareFiled(ctx context.Context) {
 	if t.filed == nil {
 		return
 	}
-	for attempt, f := range t.filed {
-		if f.State.Terminal() {
+	for _, attempt := range slices.Sorted(maps.Keys(t.filed)) {
+		if t.filed[attempt].State.Terminal() {
 			continue
 		}
 		if !t.timeFor(ctx, otherShare) {

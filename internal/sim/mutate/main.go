@@ -66,7 +66,7 @@ var mutations = []mutation{
 	{"grace before a cancel", []edit{{"pkg/job/look.go", "now.Before(l.end().Add(r.Patience.grace())) {", "now.Before(l.end()) {"}}},
 	{"a direct look before a cancel", []edit{{"pkg/watcher/watcher.go", "kind != \"\" && direct {", "kind != \"\" {"}, {"pkg/watcher/watcher.go", "\tif !due {\n\t\tfor _, l", "\tif true {\n\t\tfor _, l"}}},
 	{"cancel by jobdrop", []edit{{"pkg/watcher/watcher.go", "kind != \"\" && direct {", "kind != \"\" && false {"}}},
-	{"records compared with the index", []edit{{"pkg/watcher/scan.go", "if f.State.Terminal() {\n\t\t\tcontinue", "if true {\n\t\t\tcontinue"}, {"pkg/watcher/scan.go", "return errors.Join(err, t.reopen(ctx, stored.Attempt))", "return err"}}},
+	{"records compared with the index", []edit{{"pkg/watcher/scan.go", "if t.filed[attempt].State.Terminal() {\n\t\t\tcontinue", "if true {\n\t\t\tcontinue"}, {"pkg/watcher/scan.go", "return errors.Join(err, t.reopen(ctx, stored.Attempt))", "return err"}}},
 	{"drops found without their event", []edit{{"pkg/watcher/scan.go", "if err == nil && !known {", "if false && err == nil && !known {"}}},
 	{"a round that failed is looked at again", []edit{{"pkg/watcher/scan.go", "t.cursors.Inbox.Failed = true", "t.cursors.Inbox.Failed = false"}}},
 	{"pause", []edit{{"pkg/submitter/queue.go", "if start.Paused {\n\t\t\tq.waits", "if false {\n\t\t\tq.waits"}}},
