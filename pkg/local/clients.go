@@ -10,25 +10,24 @@ import (
 
 // ClientEnv is the environment, as NAME=value, with which a program of this
 // machine uses the stack: Google's libraries for Go, Node and Python, gcloud and
-// gsutil, and jobdrop itself. gcloud is given a configuration folder of its own
+// gsutil, and jobdrop itself, which is told of the installation. gcloud is given a configuration folder of its own
 // below the stack's, so that nothing is done with the user's accounts.
 func (s *Stack) ClientEnv() []string {
-	return []string{
-		"STORAGE_EMULATOR_HOST=" + s.StorageURL,
-		"PUBSUB_EMULATOR_HOST=" + s.PubSub,
-		"GOOGLE_CLOUD_PROJECT=" + Project,
-		"CLOUDSDK_CONFIG=" + filepath.Join(s.options.Dir, "gcloud"),
-		"CLOUDSDK_CORE_PROJECT=" + Project,
+	return append(s.installation(),
+		"STORAGE_EMULATOR_HOST="+s.StorageURL,
+		"PUBSUB_EMULATOR_HOST="+s.PubSub,
+		"GOOGLE_CLOUD_PROJECT="+Project,
+		"CLOUDSDK_CONFIG="+filepath.Join(s.options.Dir, "gcloud"),
+		"CLOUDSDK_CORE_PROJECT="+Project,
 		"CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true",
-		"CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE=" + s.StorageURL + "/storage/v1/",
-		"CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB=http://" + s.PubSub + "/",
-		"CLOUDSDK_API_ENDPOINT_OVERRIDES_ML=" + s.TrainerURL + "/",
-		"CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING=" + s.TrainerURL + "/",
+		"CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE="+s.StorageURL+"/storage/v1/",
+		"CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB=http://"+s.PubSub+"/",
+		"CLOUDSDK_API_ENDPOINT_OVERRIDES_ML="+s.TrainerURL+"/",
+		"CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING="+s.TrainerURL+"/",
 		// Its default is a minute, and jobs here take seconds.
 		"CLOUDSDK_ML_ENGINE_POLLING_INTERVAL=1",
-		"BOTO_CONFIG=" + s.botoConfig(),
-		"JOBDROP_TRAINER_ENDPOINT=" + s.TrainerURL,
-	}
+		"BOTO_CONFIG="+s.botoConfig(),
+	)
 }
 
 func (s *Stack) botoConfig() string { return filepath.Join(s.options.Dir, "boto.cfg") }

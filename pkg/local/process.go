@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// environment is what the functions see: an installation's, as Terraform would
-// set it, with the emulators' addresses.
-func (s *Stack) environment() []string {
+// installation is the environment that names an installation, as Terraform would
+// set it.
+func (s *Stack) installation() []string {
 	env := []string{
 		"JOBDROP_INSTANCE=" + Instance,
 		"JOBDROP_PROJECT=" + Project,
@@ -24,13 +24,21 @@ func (s *Stack) environment() []string {
 		"JOBDROP_TOPIC=" + s.Topic,
 		"JOBDROP_TRAINER=aiplatform",
 		"JOBDROP_TRAINER_ENDPOINT=" + s.TrainerURL,
-		"STORAGE_EMULATOR_HOST=" + s.StorageURL,
-		"PUBSUB_EMULATOR_HOST=" + s.PubSub,
-		"TMPDIR=" + os.TempDir(),
 	}
 	if len(s.options.Policy) > 0 {
 		env = append(env, "JOBDROP_POLICY=gs://"+State+"/"+policyObject)
 	}
+	return env
+}
+
+// environment is what the functions see: the installation's, with the emulators'
+// addresses.
+func (s *Stack) environment() []string {
+	env := append(s.installation(),
+		"STORAGE_EMULATOR_HOST="+s.StorageURL,
+		"PUBSUB_EMULATOR_HOST="+s.PubSub,
+		"TMPDIR="+os.TempDir(),
+	)
 	return append(env, s.options.Env...)
 }
 

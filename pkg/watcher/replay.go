@@ -1,0 +1,61 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// Replayed is a drop that was found below a prefix.
+type Replayed struct {
+	// JobFile is the generation that is there now.
+	JobFile job.Object
+	// Known tells that it had a record before: it is left as it is.
+	Known bool
+	// State and Reason are those of its record; empty where it has none.
+	State  job.State
+	Reason string
+	// Err is why it could not be looked at.
+	Err error
+}
+
+// Replay runs the drops of the inbox below a prefix that have no record, however
+// old they are: nobody looked at them, since they are from before the
+// installation, or their events were lost and not made up for in time. With dry it
+// only finds them. tell is called with each drop, in the order of their names, and
+// ends the replay by an error.
+func (w *Watcher) Replay(ctx context.Context, prefix string, dry bool, tell func(Replayed) error) error {
+	return w.objects.ListAfter(ctx, w.Inbox, prefix, "", func(page []job.Attributes) error {
+		for _, o := range page {
+			if !job.IsJobFile(o.Name) || !job.IsPart(o.Name, o.Size) {
+				continue
+			}
+			if err := tell(w.replay(ctx, o.Object, dry)); err != nil {
+				return err
+			}
+		}
+		return ctx.Err()
+	})
+}
+
+func (w *Watcher) replay(ctx context.Context, o job.Object, dry bool) Replayed {
+	r := Replayed{JobFile: o}
+	if r.Known, r.Err = w.records.Has(ctx, job.AttemptKey(o)); r.Err != nil {
+		return r
+	}
+	if !r.Known && !dry {
+		if r.Err = w.resumer.Submit(ctx, o); r.Err != nil {
+			return r
+		}
+	}
+	stored, err := w.records.Get(ctx, job.AttemptKey(o))
+	switch {
+	case err == nil:
+		r.State, r.Reason = stored.State, stored.Reason
+	case !errors.Is(err, job.ErrNotFound):
+		r.Err = fmt.Errorf("what became of it: %w", err)
+	}
+	return r
+}
