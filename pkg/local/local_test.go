@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func python(t *testing.T) training.Python {
+func python(t testing.TB) training.Python {
 	t.Helper()
 	p, err := training.FindPython(t.Context(), "")
 	if err != nil {
@@ -55,7 +55,7 @@ func python(t *testing.T) training.Python {
 }
 
 // stack starts a stack that ends with the test.
-func stack(t *testing.T, o local.Options) *local.Stack {
+func stack(t testing.TB, o local.Options) *local.Stack {
 	t.Helper()
 	if o.Dir == "" {
 		o.Dir = t.TempDir()

@@ -1,12 +1,21 @@
 package local_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/api/ml/v1"
+	"google.golang.org/api/option"
 
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -86,6 +95,90 @@ func TestHints(t *testing.T) {
 	if body, types := verdict(); body.State != job.Succeeded {
 		t.Errorf("%s: %s, events %v", body.State, body.Reason, types)
 	}
+}
+
+// On a project with jobs of others, nothing is told of them, and nobody looks at
+// them.
+func TestJobsOfOthers(t *testing.T) {
+	s := stack(t, local.Options{MaxJobs: 1})
+	service, err := ml.NewService(t.Context(), option.WithEndpoint(s.TrainerURL+"/"), option.WithoutAuthentication())
+	if err != nil {
+		t.Fatal(err)
+	}
+	upload(t, s, "endless", "trainer-0.1.tar.gz")
+	for i := range 20 {
+		_, err := service.Projects.Jobs.Create("projects/"+local.Project, &ml.GoogleCloudMlV1__Job{
+			JobId: "other_" + strconv.Itoa(i), Labels: map[string]string{"team": "other"},
+			TrainingInput: &ml.GoogleCloudMlV1__TrainingInput{
+				ScaleTier: "BASIC", Region: "us-central1", RuntimeVersion: "2.11", PythonVersion: "3.7", PythonModule: "trainer.task",
+				PackageUris: []string{"gs://" + local.Inbox + "/endless/trainer-0.1.tar.gz"},
+			},
+		}).Context(t.Context()).Do()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	beat := func() (b struct{ At time.Time }) {
+		data, _, err := s.Storage.Read(t.Context(), local.State, "heartbeat.json", 0, 1<<20)
+		if err == nil {
+			err = json.Unmarshal(data, &b)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	begin := time.Now()
+	eventually(t, "a tick saw the jobs", func() bool { return beat().At.After(begin) })
+	if err := s.Storage.List(t.Context(), local.State, "", false, func(page []job.Attributes) error {
+		for _, o := range page {
+			switch o.Name {
+			case "cursors.json", "epoch", "heartbeat.json":
+			default:
+				t.Errorf("the ledger holds %s", o.Name)
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// BenchmarkHint measures how long after a job's end its event is with a subscriber,
+// without any tick.
+func BenchmarkHint(b *testing.B) {
+	s := stack(b, local.Options{Tick: time.Hour})
+	events := make(chan event.Body, 100)
+	ready := make(chan struct{})
+	go func() {
+		_ = s.Subscribe(b.Context(), path.Base(s.Topic)+"-bench", func() { close(ready) }, func(_ context.Context, e cloudevents.Event) error {
+			_, body, err := event.Decode(e)
+			if err == nil && body.State.Terminal() {
+				events <- body
+			}
+			return err
+		})
+	}()
+	<-ready
+	var total, most time.Duration
+	n := 0
+	for b.Loop() {
+		folder := "hello" + strconv.Itoa(n)
+		for _, name := range []string{"trainer-0.1.tar.gz", "job.yaml"} {
+			data, err := os.ReadFile(filepath.Join(drops, "train", name))
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := s.Storage.Upload(b.Context(), local.Inbox, folder+"/"+name, bytes.NewReader(data), nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+		body := <-events
+		took := time.Since(body.Times.Ended)
+		total, most, n = total+took, max(most, took), n+1
+	}
+	b.ReportMetric(total.Seconds()/float64(n), "s/event")
+	b.ReportMetric(most.Seconds(), "s-at-most")
 }
 
 // All storage events are lost, and the drop runs all the same.

@@ -256,16 +256,6 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// On a project with jobs of others, and with our own of before, nothing is told.
-func TestFirstRun(t *testing.T) {
-	f := newFake()
-	f.epoch = time.Time{}
-	ticked(t, f.watcher(t))
-	if len(f.told)+len(f.strangers)+len(f.gets)+len(f.submitted) > 0 {
-		t.Errorf("told %v, strangers %q, looks %q, drops %q", f.told, f.strangers, f.gets, f.submitted)
-	}
-}
-
 // A tick stops in time, and the next one goes on where it stopped: the tail does
 // not starve.
 func TestTickGoesOnWhereItStopped(t *testing.T) {
