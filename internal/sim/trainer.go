@@ -319,7 +319,11 @@ func (t *trainer) Cancel(ctx context.Context, info job.JobInfo) error {
 func (t *trainer) mayCancel(j *simJob, now time.Time) {
 	w := t.w
 	var owner job.Owner
-	must(json.Unmarshal(w.storage.objects[state+"/jobs/"+j.id+".json"].data, &owner))
+	claim, ok := w.storage.objects[state+"/jobs/"+j.id+".json"]
+	if !ok {
+		return // nobody's
+	}
+	must(json.Unmarshal(claim.data, &owner))
 	r, ok := w.storage.record(owner.Attempt)
 	if !ok || r.Job.ResourceName != j.resource {
 		return // a second job

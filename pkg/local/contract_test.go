@@ -20,7 +20,11 @@ import (
 func TestContract(t *testing.T) {
 	s := stack(t, local.Options{})
 	t.Run("storage", func(t *testing.T) {
-		contract.CheckStorage(t, s.Storage, local.State, local.Staging)
+		const bucket = "contract"
+		if err := s.CreateBucket(bucket); err != nil {
+			t.Fatal(err)
+		}
+		contract.CheckStorage(t, s.Storage, bucket, local.Staging)
 	})
 	t.Run("trainer", func(t *testing.T) {
 		data, err := os.ReadFile(drops + "endless/trainer-0.1.tar.gz")
