@@ -10,7 +10,6 @@ import (
 	"runtime/metrics"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,9 +28,8 @@ type company struct {
 	record  []byte
 	entry   map[string]string
 
-	mu      sync.Mutex
-	calls   map[string]int
-	changes atomic.Int64
+	mu    sync.Mutex
+	calls map[string]int
 }
 
 const (
