@@ -49,9 +49,6 @@ not be looked at; run it again.`,
 	return c
 }
 
-// errLimit ends a replay that came to its limit.
-var errLimit = errors.New("there are more")
-
 func replay(ctx context.Context, prefix string, dry bool, limit int, out io.Writer) error {
 	a, inbox, err := installation(ctx)
 	if err != nil {
@@ -68,12 +65,10 @@ func replay(ctx context.Context, prefix string, dry bool, limit int, out io.Writ
 		return exit(exitUsage, "name a folder: a replay of the whole inbox could run every drop of years")
 	}
 	found, failed := 0, 0
-	err = a.Watcher.Replay(ctx, prefix, dry, func(r watcher.Replayed) error {
+	err = a.Watcher.Replay(ctx, prefix, dry, limit, func(r watcher.Replayed) error {
 		line := "known"
 		switch {
 		case r.Known:
-		case found == limit:
-			return errLimit
 		case r.Err != nil:
 			line = "failed"
 		case dry:
@@ -97,7 +92,7 @@ func replay(ctx context.Context, prefix string, dry bool, limit int, out io.Writ
 		return err
 	})
 	switch {
-	case errors.Is(err, errLimit):
+	case errors.Is(err, watcher.ErrMore):
 		err = fmt.Errorf("there are more than %d: raise --limit, or name a folder further down", limit)
 		if !dry {
 			err = fmt.Errorf("%w; run it again to go on", err)

@@ -296,6 +296,11 @@ func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object)
 // already, what follows is that worker's to do, or the next tick's.
 func (s *Submitter) apply(ctx context.Context, stored job.Stored, e job.Entry, o job.Observation) (job.Stored, error) {
 	stored, applied, err := s.records.Apply(ctx, stored, o, s.Now())
+	if err == nil && !applied && stored.State.Undecided() && e.Attempt != "" {
+		// Nothing new; but whoever wrote what stands there may have died
+		// before it was told.
+		return stored, s.teller.Tell(ctx, stored, e)
+	}
 	if err != nil || !applied {
 		return stored, err
 	}

@@ -67,6 +67,36 @@ func TestTickSurvivesACrashAtEveryCall(t *testing.T) {
 	}
 }
 
+// What was written of a drop that goes on waiting, and not told, is told by the
+// next tick.
+func TestTickTellsOfWaitingDrops(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		for dieAt := 1; ; dieAt++ {
+			w := newWorld(t)
+			f := w.put("hello/job.yaml", []byte(spec))
+			w.wake(f)
+			w.pass(16 * time.Minute)
+			w.mu.Lock()
+			w.call, w.dieAt, w.after = 0, dieAt, after
+			w.mu.Unlock()
+			_ = w.watch.Tick(t.Context())
+			over := w.call < dieAt
+			w.restart()
+			w.pass(time.Minute)
+			w.tick()
+			if got := w.topic.of(job.AttemptKey(f)); got != "drop.incomplete" {
+				t.Errorf("death at call %d (after: %t): events %q", dieAt, after, got)
+			}
+			if over {
+				if dieAt < 15 {
+					t.Errorf("only %d calls: the deaths were not injected", dieAt)
+				}
+				break
+			}
+		}
+	}
+}
+
 // Three ticks at once do what one does.
 func TestTicksOverlap(t *testing.T) {
 	w := newWorld(t)

@@ -25,14 +25,26 @@ type Replayed struct {
 // old they are: nobody looked at them, since they are from before the
 // installation, or their events were lost and not made up for in time. With dry it
 // only finds them. tell is called with each drop, in the order of their names, and
-// ends the replay by an error.
-func (w *Watcher) Replay(ctx context.Context, prefix string, dry bool, tell func(Replayed) error) error {
+// ends the replay by an error. After limit drops without a record it ends with
+// [ErrMore] if there is another.
+func (w *Watcher) Replay(ctx context.Context, prefix string, dry bool, limit int, tell func(Replayed) error) error {
 	return w.objects.ListAfter(ctx, w.Inbox, prefix, "", func(page []job.Attributes) error {
 		for _, o := range page {
 			if !job.IsJobFile(o.Name) || !job.IsPart(o.Name, o.Size) {
 				continue
 			}
-			if err := tell(w.replay(ctx, o.Object, dry)); err != nil {
+			known, err := w.records.Has(ctx, job.AttemptKey(o.Object))
+			if !known {
+				if limit == 0 {
+					return ErrMore
+				}
+				limit--
+			}
+			r := Replayed{JobFile: o.Object, Known: known, Err: err}
+			if err == nil {
+				r = w.replay(ctx, r, dry)
+			}
+			if err := tell(r); err != nil {
 				return err
 			}
 		}
@@ -40,11 +52,11 @@ func (w *Watcher) Replay(ctx context.Context, prefix string, dry bool, tell func
 	})
 }
 
-func (w *Watcher) replay(ctx context.Context, o job.Object, dry bool) Replayed {
-	r := Replayed{JobFile: o}
-	if r.Known, r.Err = w.records.Has(ctx, job.AttemptKey(o)); r.Err != nil {
-		return r
-	}
+// ErrMore says that there are more drops than were asked for.
+var ErrMore = errors.New("there are more drops")
+
+func (w *Watcher) replay(ctx context.Context, r Replayed, dry bool) Replayed {
+	o := r.JobFile
 	if !r.Known && !dry {
 		if r.Err = w.resumer.Submit(ctx, o); r.Err != nil {
 			return r

@@ -92,6 +92,57 @@ func TestScanInboxTriesAgain(t *testing.T) {
 	}
 }
 
+// A replay runs what has no record, and no more than was asked for.
+func TestReplay(t *testing.T) {
+	f := newFake()
+	for _, name := range []string{"a/a", "a/b", "a/c", "a/d", "b/e"} {
+		f.upload(name+"/job.yaml", start.Add(-1000*time.Hour))
+		f.upload(name+"/trainer.tar.gz", start)
+	}
+	f.uploaded[2].Size = 0 // an empty object is none: a/b
+	known := f.uploaded[4].Object
+	f.records[job.AttemptKey(known)] = job.Stored{Record: job.NewRecord(known, start)} // a/c
+	unavailable := errors.New("unavailable")
+	f.broken["submit a/d/job.yaml"] = unavailable
+	w := f.watcher(t)
+	tests := []struct {
+		prefix    string
+		dry       bool
+		limit     int
+		said      []string
+		submitted []string
+		err       error
+	}{
+		{"a/", true, 10, []string{"a/a/job.yaml", "known a/c/job.yaml", "a/d/job.yaml"}, nil, nil},
+		{"a/", true, 1, []string{"a/a/job.yaml", "known a/c/job.yaml"}, nil, watcher.ErrMore},
+		{"a/", false, 1, []string{"a/a/job.yaml", "known a/c/job.yaml"}, []string{"a/a/job.yaml"}, watcher.ErrMore},
+		{"a/", false, 2, []string{"a/a/job.yaml", "known a/c/job.yaml", "failed a/d/job.yaml"}, []string{"a/a/job.yaml", "a/d/job.yaml"}, nil},
+		{"", false, 2, []string{"a/a/job.yaml", "known a/c/job.yaml", "failed a/d/job.yaml"}, []string{"a/a/job.yaml", "a/d/job.yaml"}, watcher.ErrMore},
+		{"none/", false, 2, nil, nil, nil},
+	}
+	for _, test := range tests {
+		f.submitted = nil
+		var said []string
+		err := w.Replay(t.Context(), test.prefix, test.dry, test.limit, func(r watcher.Replayed) error {
+			name := r.JobFile.Name
+			switch {
+			case r.Known:
+				name = "known " + name
+			case r.Err != nil:
+				name = "failed " + name
+			}
+			said = append(said, name)
+			return nil
+		})
+		if !errors.Is(err, test.err) || (err == nil) != (test.err == nil) {
+			t.Errorf("%q: %v, want %v", test.prefix, err, test.err)
+		}
+		if diff := gocmp.Diff([][]string{test.said, test.submitted}, [][]string{said, f.submitted}); diff != "" {
+			t.Errorf("%q, dry %t, %d at most: said and run (-want +got):\n%s", test.prefix, test.dry, test.limit, diff)
+		}
+	}
+}
+
 // Of a large inbox a tick looks at a slice, and the next one goes on.
 func TestScanInboxInSlices(t *testing.T) {
 	f := newFake()
@@ -273,9 +324,10 @@ func TestTickGoesOnWhereItStopped(t *testing.T) {
 	f.onTell = func(s job.Stored) { visited[s.Job.ID]++ }
 	w := f.watcher(t)
 	ticked(t, w)
-	if n := len(visited); n < 4 || n > 8 || f.beats[0].Complete {
+	if n := len(visited); n != 4 || f.beats[0].Complete {
 		t.Fatalf("%d visited in a tick that had no time for all, complete %t", n, f.beats[0].Complete)
 	}
+	ticked(t, w)
 	ticked(t, w)
 	for id, n := range visited {
 		if n != 1 {
@@ -283,10 +335,35 @@ func TestTickGoesOnWhereItStopped(t *testing.T) {
 		}
 	}
 	if len(visited) != 10 {
-		t.Errorf("%d of 10 were visited in two ticks", len(visited))
+		t.Errorf("%d of 10 were visited in three ticks", len(visited))
 	}
-	if b := f.beats[1]; b.Complete || f.cursors.Open.After != "" {
+	if b := f.beats[2]; b.Complete || f.cursors.Open.After != "" {
 		t.Errorf("the round is over: %+v, %+v", b, f.cursors.Open)
+	}
+}
+
+// Many jobs that end at once are looked at as fast as the quota allows, and the
+// tick does not run into the function's limit by that.
+func TestTickStopsWithinAPage(t *testing.T) {
+	f := newFake()
+	f.pageSize = 1000
+	for i := range 100 {
+		id := fmt.Sprintf("j%02d", i)
+		f.add(t, id, look(id, job.TrainerRunning))
+		f.direct[id] = look(id, job.TrainerSucceeded)
+	}
+	f.onGet = func() { f.now = f.now.Add(20 * time.Second) } // each look takes that long
+	w := f.watcher(t)
+	ticked(t, w)
+	if n := len(f.told); n == 0 || n > 20 || f.cursors.Open.After == "" {
+		t.Fatalf("%d of 100 told, cursor %q", n, f.cursors.Open.After)
+	}
+	for range 20 {
+		f.retell()
+		ticked(t, w)
+	}
+	if len(f.told) != 100 {
+		t.Errorf("%d of 100 told in the end", len(f.told))
 	}
 }
 

@@ -147,9 +147,11 @@ func (t *tick) pass(ctx context.Context) {
 		if len(page) == 0 {
 			return nil
 		}
-		t.visitPage(ctx, page)
-		c.After = page[len(page)-1].Attempt
-		if !t.timeFor(ctx, passShare) {
+		visited := t.visitPage(ctx, page)
+		if visited > 0 {
+			c.After = page[visited-1].Attempt
+		}
+		if visited < len(page) || !t.timeFor(ctx, passShare) {
 			return errEnough
 		}
 		return nil
@@ -169,12 +171,17 @@ func (t *tick) pass(ctx context.Context) {
 	}
 }
 
-// visitPage visits a page of the index, some at once.
-func (t *tick) visitPage(ctx context.Context, page []job.Entry) {
+// visitPage visits a page of the index, some at once, and gives how many it came
+// to before the time was over.
+func (t *tick) visitPage(ctx context.Context, page []job.Entry) (visited int) {
 	var group errgroup.Group
 	group.SetLimit(t.Parallel)
 	errs := make([]error, len(page))
 	for i, e := range page {
+		if !t.timeFor(ctx, passShare) {
+			break
+		}
+		visited++
 		if e.Waits != "" {
 			t.Queued++
 		}
@@ -197,13 +204,14 @@ func (t *tick) visitPage(ctx context.Context, page []job.Entry) {
 		})
 	}
 	_ = group.Wait() // the functions give none
-	t.Open += len(page)
+	t.Open += visited
 	for _, err := range errs {
 		if err != nil {
 			t.Failed++
 			t.failures.add(err)
 		}
 	}
+	return visited
 }
 
 func (t *tick) due(e job.Entry) bool { return !e.Due.IsZero() && !t.begin.Before(e.Due) }

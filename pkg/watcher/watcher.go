@@ -181,7 +181,7 @@ func (w *Watcher) cancel(ctx context.Context, stored job.Stored, kind string) (j
 		return stored, err
 	}
 	refused := w.trainer.Cancel(ctx, stored.Job)
-	w.Logger.WarnContext(ctx, "job cancelled: its limit is over, and the trainer has not ended it",
+	w.Logger.WarnContext(ctx, "cancel asked for: the job is past its limit, and the trainer has not ended it",
 		"attempt", stored.Attempt, "job_id", stored.Job.ID, "limit", kind, "correlation_id", stored.CorrelationID)
 	o, err := w.direct(ctx, stored.Job)
 	if err != nil {
