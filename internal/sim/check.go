@@ -56,6 +56,9 @@ func (w *world) checkAttempt(r job.Record) {
 		w.fail("attempt %s ends as %s: %s", r.Attempt, r.State, r.Reason)
 		return
 	}
+	if w.dropped[r.Attempt] {
+		return // it may have got its verdict before it was back on the index, and nobody told
+	}
 	log := w.topic.logs[r.Attempt]
 	if int64(len(log)) != r.Sequence {
 		w.fail("attempt %s: %d of %d events were published", r.Attempt, len(log), r.Sequence)
@@ -92,6 +95,21 @@ func (w *world) checkAttempt(r job.Record) {
 	early := r.Times.Accepted.Add(2 * w.weather.skew).Before(r.Drop.JobFile.Created.Add(settle))
 	if len(packages) > 0 && early && !job.Newest(packages).After(before.Created) {
 		w.fail("attempt %s was accepted %s after its job file with a package from before attempt %s", r.Attempt, r.Times.Accepted.Sub(r.Drop.JobFile.Created), before.Attempt)
+	}
+}
+
+// soon is how long an event may take from the ledger to the topic, once everything
+// answers: some ticks.
+const soon = 5 * time.Minute
+
+// checkLag holds an event that is published to that. The caller holds mu.
+func (w *world) checkLag(id string, t job.EventType) {
+	since := w.written[id]
+	if w.calm.After(since) {
+		since = w.calm
+	}
+	if w.weather.calm && time.Since(since) > soon {
+		w.fail("event %s, %s, was published %s after it could be", id, t, time.Since(since))
 	}
 }
 
@@ -206,6 +224,9 @@ func (w *world) checkStatus(records map[string]job.Record) {
 }
 
 func (w *world) checkSnapshot(name string, r job.Record) {
+	if w.dropped[r.Attempt] {
+		return
+	}
 	o, ok := w.storage.objects[status+"/"+name]
 	var s job.Snapshot
 	if ok {

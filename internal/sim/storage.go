@@ -215,6 +215,11 @@ func (s *storage) watch(me *worker, bucket, name string, was, data []byte) {
 			s.w.fail("attempt %s goes from revision %d to %d, sequence %d to %d", next.Attempt, prev.Revision, next.Revision, prev.Sequence, next.Sequence)
 		}
 		s.watchClaim(me, prev, next)
+		for _, e := range next.Outbox {
+			if e.Body.Sequence > prev.Sequence {
+				s.w.written[fmt.Sprintf("%s-%d", next.Attempt, e.Body.Sequence)] = time.Now()
+			}
+		}
 		if _, indexed := s.objects[state+"/open/"+next.Attempt]; !indexed && !s.w.dropped[next.Attempt] {
 			s.w.fail("attempt %s has a record of state %s and no index entry", next.Attempt, next.State)
 		}

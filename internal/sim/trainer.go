@@ -192,6 +192,9 @@ const inFlight = deadline + 10*time.Minute
 // allowed holds a new job to the operator's policy.
 func (t *trainer) allowed(j *simJob) {
 	w := t.w
+	if len(w.dropped) > 0 {
+		return // jobs that the index has lost are not counted
+	}
 	if most := w.weather.active; most > 0 && len(t.ours(time.Time{})) > most {
 		w.fail("job %s is one of %d that are active, and %d may be", j.id, len(t.ours(time.Time{})), most)
 	}
@@ -388,6 +391,7 @@ func (p *topic) Publish(ctx context.Context, attempt string, events []job.Event)
 					p.w.fail("attempt %s: %s follows the verdict %s", attempt, e.Type, log[n-1].Type)
 				}
 				log = append(log, e)
+				p.w.checkLag(fmt.Sprintf("%s-%d", attempt, e.Body.Sequence), e.Type)
 			case e.Body.Sequence > n+1:
 				p.w.fail("attempt %s: event %d, %s, follows %d", attempt, e.Body.Sequence, e.Type, n)
 			case log[e.Body.Sequence-1].Type != e.Type:

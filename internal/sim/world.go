@@ -84,8 +84,11 @@ type world struct {
 	strict bool
 	// group are the goroutines of people, events and functions.
 	group sync.WaitGroup
-	// dropped are the attempts whose index entry was lost by chance.
+	// dropped are the attempts whose index entry was lost by chance: a fault that
+	// no service promises to make, so that less is promised where it is made.
 	dropped map[string]bool
+	// written is when each event came into the ledger, by its ID.
+	written map[string]time.Time
 	// garbage are the events that no one can decode and that were taken.
 	garbage []string
 }
@@ -151,7 +154,7 @@ type Result struct {
 
 // Run runs a seed.
 func Run(seed uint64) Result {
-	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), begin: time.Now(), wakes: map[int64]bool{}, dropped: map[string]bool{}}
+	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), begin: time.Now(), wakes: map[int64]bool{}, dropped: map[string]bool{}, written: map[string]time.Time{}}
 	w.weather = weather{
 		fault:     pick(w.rng, 0, 0.02, 0.1, 0.25, 0.4),
 		lost:      pick(w.rng, 0, 0, 0.1, 0.3),
