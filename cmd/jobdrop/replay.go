@@ -21,9 +21,9 @@ func replayCommand() *cobra.Command {
 		limit int
 	)
 	c := &cobra.Command{
-		Use:   "replay PREFIX",
+		Use:   "replay FOLDER",
 		Short: "Run drops that lie in the inbox and were never looked at",
-		Long: `Run the drops of the inbox below PREFIX (teams/nlp/ or gs://INBOX/teams/nlp/)
+		Long: `Run the drops of the inbox in FOLDER and below (teams/nlp/ or gs://INBOX/teams/nlp/)
 that jobdrop never looked at: such that are older than the installation, or
 whose storage event was lost more than 48 hours ago. Drops that it knows are left
 alone, whatever became of them: upload their job file again to run them again.
@@ -49,23 +49,23 @@ not be looked at; run it again.`,
 	return c
 }
 
-func replay(ctx context.Context, prefix string, dry bool, limit int, out io.Writer) error {
+func replay(ctx context.Context, folder string, dry bool, limit int, out io.Writer) error {
 	a, inbox, err := installation(ctx)
 	if err != nil {
 		return err
 	}
-	if rest, ok := strings.CutPrefix(prefix, "gs://"); ok {
-		bucket, folder, _ := strings.Cut(rest, "/")
+	if rest, ok := strings.CutPrefix(folder, "gs://"); ok {
+		bucket, below, _ := strings.Cut(rest, "/")
 		if bucket != inbox {
-			return exit(exitUsage, "%s is not in the inbox, gs://%s/", prefix, inbox)
+			return exit(exitUsage, "%s is not in the inbox, gs://%s/", folder, inbox)
 		}
-		prefix = folder
+		folder = below
 	}
-	if prefix == "" {
+	if strings.Trim(folder, "/") == "" {
 		return exit(exitUsage, "name a folder: a replay of the whole inbox could run every drop of years")
 	}
 	found, failed := 0, 0
-	err = a.Watcher.Replay(ctx, prefix, dry, limit, func(r watcher.Replayed) error {
+	err = a.Watcher.Replay(ctx, folder, dry, limit, func(r watcher.Replayed) error {
 		line := "known"
 		switch {
 		case r.Known:

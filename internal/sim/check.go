@@ -104,7 +104,10 @@ const soon = 5 * time.Minute
 
 // checkLag holds an event that is published to that. The caller holds mu.
 func (w *world) checkLag(id string, t job.EventType) {
-	since := w.written[id]
+	since, ok := w.written[id]
+	if !ok {
+		return // not of this ledger
+	}
 	if w.calm.After(since) {
 		since = w.calm
 	}

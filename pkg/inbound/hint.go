@@ -25,9 +25,9 @@ func Watch(tick func(ctx context.Context) error, look func(ctx context.Context, 
 		case err != nil:
 			return http.StatusBadRequest, err
 		}
-		j, isEntry := hint(body)
+		j, isTick := hint(body)
 		switch {
-		case !isEntry:
+		case isTick:
 			err = tick(ctx)
 		case j.ID != "" || j.ResourceName != "":
 			_ = look(ctx, j) // logged by whoever looked
@@ -55,24 +55,29 @@ type entry struct {
 }
 
 // hint reads a request's body as an entry of Cloud Logging, in a Pub/Sub push or
-// unwrapped. isEntry tells whether it is one; the job is empty where it names none
-// that may have changed. What the entries hold is nowhere promised, so everything
-// but their form is taken as it comes.
-func hint(body []byte) (j job.JobInfo, isEntry bool) {
+// unwrapped. The job is empty where it names none that may have changed. isTick
+// tells that it is none of that, but what a scheduler sends, through a topic or not:
+// a push with data is never a tick, or one that fails would be sent again and
+// again. What the entries hold is nowhere promised, so all that can be read of them
+// is taken.
+func hint(body []byte) (j job.JobInfo, isTick bool) {
 	var p pushed
 	data := body
-	if json.Unmarshal(body, &p) == nil && p.Message != nil {
-		data = p.Message.Data
+	isPush := readable(json.Unmarshal(body, &p)) && p.Message != nil
+	if isPush {
+		if data = p.Message.Data; len(data) == 0 {
+			return j, true
+		}
 	}
 	var e entry
-	if json.Unmarshal(data, &e) != nil || e.LogName == "" {
-		return j, false
+	if !readable(json.Unmarshal(data, &e)) || e.LogName == "" {
+		return j, !isPush
 	}
 	for _, name := range [...]string{e.ProtoPayload.Response.Name, e.ProtoPayload.ResourceName} {
 		for _, kind := range [...]string{"/customJobs/", "/hyperparameterTuningJobs/", "/jobs/"} {
 			if strings.Contains(name, kind) {
 				j.ResourceName = name
-				return j, true
+				return j, false
 			}
 		}
 	}
@@ -83,5 +88,11 @@ func hint(body []byte) (j job.JobInfo, isEntry bool) {
 			j.ID = e.Resource.Labels["job_id"]
 		}
 	}
-	return j, true
+	return j, false
+}
+
+// readable tells whether JSON was read but for fields of other types.
+func readable(err error) bool {
+	var field *json.UnmarshalTypeError
+	return err == nil || errors.As(err, &field)
 }

@@ -31,7 +31,9 @@ func TestWatch(t *testing.T) {
 		{name: "whatever a scheduler sends", body: "tick", tick: true},
 		{name: "JSON of a scheduler", body: `{"kind": "tick", "message": null}`, tick: true},
 		{name: "a scheduler by way of a topic", body: push(""), tick: true},
-		{name: "and with words", body: push(`{"tick": true}`), tick: true},
+		{name: "a push that is no entry", body: push(`{"tick": true}`)},
+		{name: "a push that is no JSON", body: push("tick")},
+		{name: "an entry with fields of other types", body: push(`{"logName": "l", "resource": {"type": "ml_job", "labels": {"job_id": "census_1"}}, "protoPayload": {"response": {"name": 5}}}`), look: job.JobInfo{ID: "census_1"}},
 		{name: "an entry about a job", body: push(ml(`"job_id": "census_1", "project_id": "p", "task_name": "service"`)), look: job.JobInfo{ID: "census_1"}},
 		{name: "without a task", body: push(ml(`"job_id": "census_1"`)), look: job.JobInfo{ID: "census_1"}},
 		{name: "unwrapped", body: ml(`"job_id": "census_1"`), look: job.JobInfo{ID: "census_1"}},
@@ -44,7 +46,7 @@ func TestWatch(t *testing.T) {
 			look: job.JobInfo{ResourceName: "projects/1/locations/us-central1/hyperparameterTuningJobs/78"},
 		},
 		{name: "an audit log of something else", body: push(strings.Replace(audit, "customJobs", "models", 1))},
-		{name: "an entry whose parts are of other types", body: push(`{"logName": "l", "resource": "ml_job"}`), tick: true},
+		{name: "an entry whose parts are of other types", body: push(`{"logName": "l", "resource": "ml_job"}`)},
 		{name: "more than anyone may send", body: strings.Repeat("x", 2<<20)},
 	}
 	for _, test := range tests {

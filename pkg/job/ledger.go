@@ -113,6 +113,8 @@ type Cursor struct {
 	// Began is when the round began, Before when the one before did.
 	Began  time.Time `json:"began,omitzero"`
 	Before time.Time `json:"before,omitzero"`
+	// Last is when the last round began, also where it failed.
+	Last time.Time `json:"last,omitzero"`
 	// Failed tells that the round left something undone.
 	Failed bool `json:"failed,omitempty"`
 }
@@ -127,7 +129,7 @@ func (c *Cursor) Begin(now time.Time) {
 // End ends the round. What a round that failed left undone counts as not looked
 // at: the next one begins where it began.
 func (c *Cursor) End() {
-	if !c.Failed {
+	if c.Last = c.Began; !c.Failed {
 		c.Before = c.Began
 	}
 	c.After = ""

@@ -118,11 +118,12 @@ func (r *Record) follow(o Look, now time.Time) {
 const trainerText = 32 << 10
 
 // A job is lost when direct looks found nothing three times, in three ticks, and
-// ten minutes after it was last known.
+// ten minutes after its creation or the last change of its state.
 const (
 	lostLooks   = 3
 	lostAfter   = 10 * time.Minute
-	lostSpacing = 20 * time.Second // looks that are closer belong to ticks that overlap
+	lostSpacing = 40 * time.Second // looks that are closer belong to ticks that overlap
+	lostWithin  = 10 * time.Minute // what was not there longer ago was there meanwhile
 )
 
 // NotFound says that a direct look found no job at the trainer. Absence from a
@@ -134,7 +135,7 @@ func (NotFound) apply(r *Record, now time.Time) error {
 		return errNothingNew
 	}
 	a := Absence{Since: now}
-	if r.Absent != nil {
+	if r.Absent != nil && now.Before(r.Absent.Last.Add(lostWithin)) {
 		a = *r.Absent
 		if now.Before(a.Last.Add(lostSpacing)) {
 			return errNothingNew

@@ -225,6 +225,20 @@ func TestStuck(t *testing.T) {
 	}
 }
 
+// A job that was not found now and then, and was there in between, is not lost.
+func TestAbsenceIsForgotten(t *testing.T) {
+	r, got := play(t,
+		step{0, accept(nil)}, step{0, look(TrainerRunning, 0, 0, never)},
+		step{60 * minute, NotFound{}}, step{90 * minute, NotFound{}}, step{120 * minute, NotFound{}}, step{121 * minute, NotFound{}},
+	)
+	if r.State != Submitted || r.Absent.Looks != 2 {
+		t.Errorf("state %s, %+v, events %v", r.State, r.Absent, got)
+	}
+	if r, _, _ = Step(r, NotFound{}, at(122*minute)); r.State != Lost {
+		t.Errorf("state %s after three looks in a row", r.State)
+	}
+}
+
 func TestCause(t *testing.T) {
 	for message, want := range map[string]string{
 		"":              "",

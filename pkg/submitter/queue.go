@@ -40,7 +40,7 @@ func waits(s policy.Start) string {
 // the note of all turns, which was read before the index was listed. So a turn
 // that anybody else gave meanwhile makes the swap fail, and every turn before is
 // counted: the limit holds, however many ticks run at once.
-func (s *Submitter) Admit(ctx context.Context) error {
+func (s *Submitter) Admit(ctx context.Context, until time.Time) error {
 	p, err := s.Policy(ctx)
 	if err != nil {
 		return err
@@ -70,8 +70,8 @@ func (s *Submitter) Admit(ctx context.Context) error {
 			return err
 		}
 	}
-	errs := s.startAll(ctx, q)
-	return errors.Join(errs, s.awaitAll(ctx, q))
+	errs := s.startAll(ctx, q, until)
+	return errors.Join(errs, s.awaitAll(ctx, q, until))
 }
 
 // refusals is how many times a tick is told that the trainer has no room: the
@@ -79,11 +79,11 @@ func (s *Submitter) Admit(ctx context.Context) error {
 const refusals = 4
 
 // startAll creates the jobs whose turn it is.
-func (s *Submitter) startAll(ctx context.Context, q *queue) error {
+func (s *Submitter) startAll(ctx context.Context, q *queue, until time.Time) error {
 	var errs []error
 	refused := 0
 	for _, e := range q.starts {
-		if ctx.Err() != nil || refused == refusals {
+		if ctx.Err() != nil || refused == refusals || !s.Now().Before(until) {
 			break // the next tick goes on
 		}
 		after, err := s.start(ctx, e)
@@ -100,7 +100,7 @@ const mostReasons = 500
 
 // awaitAll says of those that go on waiting what they wait for, where that has
 // changed.
-func (s *Submitter) awaitAll(ctx context.Context, q *queue) error {
+func (s *Submitter) awaitAll(ctx context.Context, q *queue, until time.Time) error {
 	var (
 		group errgroup.Group
 		mu    sync.Mutex
@@ -113,7 +113,7 @@ func (s *Submitter) awaitAll(ctx context.Context, q *queue) error {
 		if !ok || reason == e.Waits {
 			continue
 		}
-		if n++; n > mostReasons || ctx.Err() != nil {
+		if n++; n > mostReasons || ctx.Err() != nil || !s.Now().Before(until) {
 			break // the next tick goes on
 		}
 		group.Go(func() error {

@@ -40,6 +40,7 @@ type records interface {
 	Open(ctx context.Context, e job.Entry) error
 	Entry(ctx context.Context, attempt string) (job.Entry, error)
 	Entries(ctx context.Context, after string, page func([]job.Entry) error) error
+	Epoch(ctx context.Context) (time.Time, error)
 	Turns(ctx context.Context) (job.Turns, error)
 	GiveTurns(ctx context.Context, t job.Turns) error
 	Succeed(ctx context.Context, jobFile job.Object) (before job.Seen, superseded bool, err error)
@@ -147,7 +148,12 @@ func (s *Submitter) Submit(ctx context.Context, o job.Object) error {
 		s.Logger.DebugContext(ctx, "object ignored", "bucket", o.Bucket, "object", o.Name, "size", o.Size)
 		return nil
 	}
-	return s.look(ctx, o.Bucket, job.Folder(o.Name), "", o.Traceparent)
+	return s.look(ctx, o.Bucket, job.Folder(o.Name), "", o.Traceparent, false)
+}
+
+// Replay is [Submitter.Submit] of an object that may be of any age.
+func (s *Submitter) Replay(ctx context.Context, o job.Object) error {
+	return s.look(ctx, o.Bucket, job.Folder(o.Name), "", o.Traceparent, true)
 }
 
 // Resume goes on with an attempt that the index tells of: it looks at the folder
@@ -156,17 +162,17 @@ func (s *Submitter) Resume(ctx context.Context, e job.Entry) error {
 	if e.State.Undecided() && e.Bucket != "" {
 		// The look reads the record, and goes by what it says. A damaged entry
 		// does not say where to look: its record may.
-		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt, "")
+		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt, "", true)
 	}
 	stored, err := s.records.Get(ctx, e.Attempt)
 	if errors.Is(err, job.ErrNotFound) {
-		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt, "")
+		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt, "", true)
 	}
 	if err != nil {
 		return err
 	}
 	if stored.State.Undecided() {
-		return s.look(ctx, stored.Drop.Bucket, stored.Drop.Prefix, e.Attempt, "")
+		return s.look(ctx, stored.Drop.Bucket, stored.Drop.Prefix, e.Attempt, "", true)
 	}
 	stored.Published = e.Published
 	return s.advance(ctx, stored, e)
@@ -183,7 +189,7 @@ var errChanged = errors.New("the folder changed while it was looked at")
 // where given, is the one that the caller came for: it is withdrawn where the
 // folder no longer shows it. traceparent is for an attempt that is new, and whose
 // job file has none.
-func (s *Submitter) look(ctx context.Context, bucket, folder, attempt, traceparent string) error {
+func (s *Submitter) look(ctx context.Context, bucket, folder, attempt, traceparent string, anyAge bool) error {
 	var err error
 	for range looks {
 		var d job.Drop
@@ -202,7 +208,7 @@ func (s *Submitter) look(ctx context.Context, bucket, folder, attempt, tracepare
 			return nil // packages alone are no attempt
 		}
 		jobFile.Traceparent = cmp.Or(jobFile.Traceparent, traceparent)
-		if err = s.attempt(ctx, d, jobFile); !errors.Is(err, errChanged) {
+		if err = s.attempt(ctx, d, jobFile, anyAge); !errors.Is(err, errChanged) {
 			return err
 		}
 	}
@@ -259,11 +265,14 @@ func (s *Submitter) jobFiles(ctx context.Context, bucket, folder string) (job.Dr
 }
 
 // attempt goes on with the attempt of a job file, from wherever it stands.
-func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object) error {
+func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object, anyAge bool) error {
 	stored, err := s.records.Get(ctx, job.AttemptKey(jobFile))
 	var e job.Entry
 	switch {
 	case errors.Is(err, job.ErrNotFound):
+		if old, err := s.old(ctx, jobFile); err != nil || old && !anyAge {
+			return err
+		}
 		stored = job.Stored{Record: job.NewRecord(jobFile, s.Now())}
 		err = s.records.Open(ctx, job.NewEntry(stored))
 	case err == nil:
@@ -289,6 +298,31 @@ func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object)
 	}
 	_, err = s.apply(ctx, stored, e, observation)
 	return err
+}
+
+// Job files that are older than eventAge have no event any more, which is tried for
+// a day; of such as are older than recent the time of the first start is asked for.
+const (
+	eventAge = 48 * time.Hour
+	recent   = 15 * time.Minute
+)
+
+// old tells whether a job file that has no record is from before the installation,
+// or older than any event: a new package in its folder is no wish to run it.
+func (s *Submitter) old(ctx context.Context, jobFile job.Object) (bool, error) {
+	age := s.Now().Sub(jobFile.Created)
+	if age < recent {
+		return false, nil
+	}
+	epoch, err := s.records.Epoch(ctx)
+	if errors.Is(err, job.ErrNotFound) {
+		err = nil // this is the first start
+	}
+	old := age > eventAge || jobFile.Created.Before(epoch)
+	if old && err == nil {
+		s.Logger.InfoContext(ctx, "old job file ignored: jobdrop replay runs it", "bucket", jobFile.Bucket, "object", jobFile.Name, "created", jobFile.Created)
+	}
+	return old, err
 }
 
 // apply takes an observation into the record, and does what follows from it. It

@@ -155,6 +155,33 @@ func TestTickFindsDrops(t *testing.T) {
 	}
 }
 
+// A new package in the folder of a job file from before the installation is no wish
+// to run that; a replay is.
+func TestOldJobFile(t *testing.T) {
+	for name, begin := range map[string]time.Duration{"from before the first start": 20 * time.Minute, "of three days ago": -100 * time.Hour} {
+		w := newWorld(t)
+		f := w.put("hello/job.yaml", []byte(spec))
+		if err := w.ledger.Begin(t.Context(), w.clock().Add(begin)); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(30 * time.Minute)
+		if begin < 0 {
+			w.pass(72 * time.Hour)
+		}
+		p := w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello"))
+		w.wake(p)
+		if known, err := w.ledger.Has(t.Context(), job.AttemptKey(f)); known || err != nil || w.open() != 0 {
+			t.Errorf("%s: it has a record: %t, %v", name, known, err)
+		}
+		if err := w.submit.Replay(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+		if r := w.record(f); r.State != job.Submitted {
+			t.Errorf("%s: replayed, it is %s: %s", name, r.State, r.Reason)
+		}
+	}
+}
+
 // An attempt whose index entry is gone comes back, and so does one whose entry
 // says less than its record.
 func TestTickRebuildsTheIndex(t *testing.T) {

@@ -194,7 +194,8 @@ func (c manyJobs) Cancel(context.Context, job.JobInfo) error { return nil }
 
 func (c manyJobs) Submit(context.Context, job.Object) error { return nil }
 func (c manyJobs) Resume(context.Context, job.Entry) error  { return nil }
-func (c manyJobs) Admit(context.Context) error              { return nil }
+func (c manyJobs) Admit(context.Context, time.Time) error   { return nil }
+func (c manyJobs) Replay(context.Context, job.Object) error { return nil }
 
 // peakHeap samples the heap in use until it is stopped, and gives the most.
 func peakHeap() (stop func() uint64) {

@@ -213,6 +213,18 @@ func TestLook(t *testing.T) {
 		t.Errorf("%d looks, told (-want +got):\n%s", len(f.gets), diff)
 	}
 
+	// That a job is not there is nothing that a hint can bring about.
+	f.add(t, "gone", look("gone", job.TrainerRunning))
+	for range 5 {
+		f.now = f.now.Add(time.Hour)
+		if err := w.Look(t.Context(), job.JobInfo{ID: "gone"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(f.told["gone"]) > 0 {
+		t.Errorf("hints alone told %v", f.told["gone"])
+	}
+
 	f.add(t, "k", look("k", job.TrainerRunning))
 	f.direct["k"] = look("k", job.TrainerFailed)
 	if err := w.Look(t.Context(), job.JobInfo{ResourceName: "projects/p/jobs/k"}); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -21,18 +22,23 @@ type Replayed struct {
 	Err error
 }
 
-// Replay runs the drops of the inbox below a prefix that have no record, however
-// old they are: nobody looked at them, since they are from before the
-// installation, or their events were lost and not made up for in time. With dry it
-// only finds them. tell is called with each drop, in the order of their names, and
-// ends the replay by an error. After limit drops without a record it ends with
-// [ErrMore] if there is another.
-func (w *Watcher) Replay(ctx context.Context, prefix string, dry bool, limit int, tell func(Replayed) error) error {
-	return w.objects.ListAfter(ctx, w.Inbox, prefix, "", func(page []job.Attributes) error {
+// Replay runs the drops in a folder of the inbox, and below it, that have no record,
+// however old they are: nobody looked at them, since they are from before the
+// installation, or their events were lost and not made up for in time. A job file
+// may stand for its folder. With dry it only finds them. tell is called with each
+// drop, in the order of their names, and ends the replay by an error. After limit
+// drops without a record it ends with [ErrMore] if there is another.
+func (w *Watcher) Replay(ctx context.Context, folder string, dry bool, limit int, tell func(Replayed) error) error {
+	if folder != "" && !strings.HasSuffix(folder, "/") && !job.IsJobFile(folder) {
+		folder += "/" // census is not census2
+	}
+	done := map[string]bool{} // folders: one with two job files is one drop
+	return w.objects.ListAfter(ctx, w.Inbox, folder, "", func(page []job.Attributes) error {
 		for _, o := range page {
-			if !job.IsJobFile(o.Name) || !job.IsPart(o.Name, o.Size) {
+			if !job.IsJobFile(o.Name) || !job.IsPart(o.Name, o.Size) || done[job.Folder(o.Name)] {
 				continue
 			}
+			done[job.Folder(o.Name)] = true
 			known, err := w.records.Has(ctx, job.AttemptKey(o.Object))
 			if !known {
 				if limit == 0 {
@@ -58,7 +64,7 @@ var ErrMore = errors.New("there are more drops")
 func (w *Watcher) replay(ctx context.Context, r Replayed, dry bool) Replayed {
 	o := r.JobFile
 	if !r.Known && !dry {
-		if r.Err = w.resumer.Submit(ctx, o); r.Err != nil {
+		if r.Err = w.resumer.Replay(ctx, o); r.Err != nil {
 			return r
 		}
 	}

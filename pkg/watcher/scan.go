@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,12 +74,12 @@ func (t *tick) compareFiled(ctx context.Context) {
 
 // reopen puts a record without a verdict back on the index.
 func (t *tick) reopen(ctx context.Context, attempt string) error {
+	if _, err := t.records.Entry(ctx, attempt); !errors.Is(err, job.ErrNotFound) {
+		return err // it is there: this tick did not come to it
+	}
 	stored, err := t.records.Get(ctx, attempt)
 	if err != nil || stored.State.Terminal() {
 		return err
-	}
-	if _, err := t.records.Entry(ctx, attempt); !errors.Is(err, job.ErrNotFound) {
-		return err // it is there
 	}
 	t.Reopened++
 	t.Logger.ErrorContext(ctx, "the index had lost an attempt", "attempt", attempt, "state", stored.State)
@@ -135,17 +136,21 @@ func (t *tick) stranger(ctx context.Context, id string, looks []job.Look) error 
 	switch {
 	case !stored.State.Terminal():
 		return errors.Join(err, t.reopen(ctx, stored.Attempt))
-	case !t.trainer.TakesID():
-		return errors.Join(err, t.cancelDoubles(ctx, stored.Attempt, stored.Job.ResourceName, looks))
+	case !t.trainer.TakesID() && stored.Job.ResourceName != "":
+		err = errors.Join(err, t.cancelDoubles(ctx, stored.Attempt, stored.Job.ResourceName, looks))
+		if !slices.ContainsFunc(looks, func(l job.Look) bool { return l.ResourceName == stored.Job.ResourceName }) {
+			return err
+		}
 	case len(others) > 0:
 		return err
 	}
 	// It has ended, and the list lags behind; or the verdict was wrong.
-	o, err := t.direct(ctx, job.JobInfo{ID: id})
-	if found, ok := o.(job.Look); ok && found.Ended.IsZero() && err == nil {
-		return t.tellStrangers(ctx, []job.Look{found}, "its attempt "+stored.Attempt+" is "+string(stored.State))
+	known := job.JobInfo{ID: id, ResourceName: cmp.Or(stored.Job.ResourceName, looks[0].ResourceName)}
+	o, lookErr := t.direct(ctx, known)
+	if found, ok := o.(job.Look); ok && found.Ended.IsZero() && lookErr == nil {
+		lookErr = t.tellStrangers(ctx, []job.Look{found}, "its attempt "+stored.Attempt+" is "+string(stored.State))
 	}
-	return err
+	return errors.Join(err, lookErr)
 }
 
 // tellStrangers tells people of jobs that nobody follows, once each.
@@ -187,7 +192,7 @@ func (t *tick) scanInbox(ctx context.Context) {
 	c.Begin(t.begin)
 	from := latest(epoch, t.begin.Add(-inboxAge), c.Before.Add(-slack-inFlight))
 	until := t.begin.Add(-inFlight)
-	lone := lonely{tick: t, from: c.Before, until: c.Began}
+	lone := lonely{tick: t, from: c.Last, until: c.Began}
 	pages := 0
 	err = t.objects.ListAfter(ctx, t.Inbox, "", c.After, func(page []job.Attributes) error {
 		for _, o := range page {

@@ -99,7 +99,9 @@ func TestReplay(t *testing.T) {
 		f.upload(name+"/job.yaml", start.Add(-1000*time.Hour))
 		f.upload(name+"/trainer.tar.gz", start)
 	}
-	f.uploaded[2].Size = 0 // an empty object is none: a/b
+	f.upload("b2/job.yaml", start)
+	f.upload("a/a/job.yml", start) // two job files are one drop
+	f.uploaded[2].Size = 0         // an empty object is none: a/b
 	known := f.uploaded[4].Object
 	f.records[job.AttemptKey(known)] = job.Stored{Record: job.NewRecord(known, start)} // a/c
 	unavailable := errors.New("unavailable")
@@ -119,6 +121,8 @@ func TestReplay(t *testing.T) {
 		{"a/", false, 2, []string{"a/a/job.yaml", "known a/c/job.yaml", "failed a/d/job.yaml"}, []string{"a/a/job.yaml", "a/d/job.yaml"}, nil},
 		{"", false, 2, []string{"a/a/job.yaml", "known a/c/job.yaml", "failed a/d/job.yaml"}, []string{"a/a/job.yaml", "a/d/job.yaml"}, watcher.ErrMore},
 		{"none/", false, 2, nil, nil, nil},
+		{"b", true, 2, []string{"b/e/job.yaml"}, nil, nil}, // a folder, and not what begins so
+		{"a/a/job.yaml", true, 2, []string{"a/a/job.yaml"}, nil, nil},
 	}
 	for _, test := range tests {
 		f.submitted = nil
@@ -223,9 +227,11 @@ func TestAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.upload("failing/job.yaml", start) // and keeps the rounds from being clean
+	f.broken["submit failing/job.yaml"] = errors.New("unavailable")
 	for range 30 {
 		f.now = f.now.Add(5 * time.Minute)
-		ticked(t, w)
+		_ = w.Tick(t.Context())
 	}
 	if n := strings.Count(log.String(), "packages without a job file"); n != 1 || !strings.Contains(log.String(), "folder=alone/ ") {
 		t.Errorf("%d reports:\n%s", n, &log)
@@ -307,6 +313,33 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
+// Where no tick has the time for the whole index, jobs that nobody follows are told
+// of, and lost entries come back, all the same.
+func TestScansOverManyTicks(t *testing.T) {
+	f := newFake()
+	for i := range 12 {
+		id := fmt.Sprintf("j%02d", i)
+		f.add(t, id, look(id, job.TrainerRunning))
+		l := look(id, job.TrainerRunning)
+		l.Labels = map[string]string{job.LabelAttempt: job.AttemptLabel(f.owners[id])}
+		f.listed = append(f.listed, l)
+	}
+	f.listed = append(f.listed, look("stranger", job.TrainerRunning))
+	lost := f.entries[5].Attempt
+	f.entries = slices.Delete(f.entries, 5, 6)
+	f.onPage = func() { f.now = f.now.Add(3 * time.Minute) }
+	w := f.watcher(t)
+	for range 10 {
+		ticked(t, w)
+	}
+	if !slices.Contains(f.strangers, "stranger") || slices.ContainsFunc(f.strangers, func(s string) bool { return s != "stranger" }) {
+		t.Errorf("strangers %q", f.strangers)
+	}
+	if !slices.Equal(f.broughtUp, []string{lost}) {
+		t.Errorf("brought up again: %q, want %s", f.broughtUp, lost)
+	}
+}
+
 // A tick stops in time, and the next one goes on where it stopped: the tail does
 // not starve.
 func TestTickGoesOnWhereItStopped(t *testing.T) {
@@ -355,7 +388,7 @@ func TestTickStopsWithinAPage(t *testing.T) {
 	f.onGet = func() { f.now = f.now.Add(20 * time.Second) } // each look takes that long
 	w := f.watcher(t)
 	ticked(t, w)
-	if n := len(f.told); n == 0 || n > 20 || f.cursors.Open.After == "" {
+	if n := len(f.told); n == 0 || n > 25 || f.cursors.Open.After == "" {
 		t.Fatalf("%d of 100 told, cursor %q", n, f.cursors.Open.After)
 	}
 	for range 20 {

@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -102,19 +101,17 @@ func (w *Watcher) Tick(ctx context.Context) error {
 	t.cursors.Ticks++
 	t.slots = uint32(1 + t.cursors.Undecided/mostIdle)
 	var err error
-	if t.active, err = w.sight(ctx); err != nil {
+	if t.active, err = t.sightInTime(ctx); err != nil {
 		// Without the list nothing can be said of the jobs, but drops can
 		// still be decided.
 		t.failures.add(fmt.Errorf("the trainer's jobs: %w", err))
 	}
 	t.failures.add(t.listFiled(ctx))
 	t.pass(ctx)
-	if t.Complete {
-		t.compareFiled(ctx)
-		t.strangers(ctx)
-	}
+	t.compareFiled(ctx)
+	t.strangers(ctx)
 	if t.Queued > 0 {
-		t.failures.add(w.resumer.Admit(ctx))
+		t.failures.add(w.resumer.Admit(ctx, t.begin.Add(time.Duration(otherShare*float64(t.Budget)))))
 	}
 	t.scanInbox(ctx)
 	if cursorsErr == nil {
@@ -133,10 +130,19 @@ func (t *tick) timeFor(ctx context.Context, share float64) bool {
 
 // Shares of a tick's time after which no more is begun of each part.
 const (
+	sightShare = 0.3
 	passShare  = 0.6
 	scanShare  = 0.9
 	otherShare = 0.8
 )
+
+// sightInTime lists the trainer's jobs, and gives up in time for all that can be
+// done without that.
+func (t *tick) sightInTime(ctx context.Context) (*sightings, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(sightShare*float64(t.Budget)))
+	defer cancel()
+	return t.sight(ctx)
+}
 
 // pass goes through the index, from where the last tick stopped.
 func (t *tick) pass(ctx context.Context) {
@@ -162,7 +168,9 @@ func (t *tick) pass(ctx context.Context) {
 	case err == nil:
 		c.End()
 		t.Complete = whole
-		t.cursors.Undecided = t.undecided
+		if whole || t.undecided > t.cursors.Undecided {
+			t.cursors.Undecided = t.undecided
+		}
 	case errors.Is(err, errEnough):
 		t.OldestLook = c.Before
 		t.Logger.WarnContext(ctx, "the tick's time is over: the next one goes on", "after", c.After)
@@ -174,14 +182,10 @@ func (t *tick) pass(ctx context.Context) {
 // visitPage visits a page of the index, some at once, and gives how many it came
 // to before the time was over.
 func (t *tick) visitPage(ctx context.Context, page []job.Entry) (visited int) {
-	var group errgroup.Group
-	group.SetLimit(t.Parallel)
+	var group sync.WaitGroup
+	slots := make(chan struct{}, t.Parallel)
 	errs := make([]error, len(page))
 	for i, e := range page {
-		if !t.timeFor(ctx, passShare) {
-			break
-		}
-		visited++
 		if e.Waits != "" {
 			t.Queued++
 		}
@@ -196,14 +200,20 @@ func (t *tick) visitPage(ctx context.Context, page []job.Entry) (visited int) {
 		}
 		drifted := t.drifted(e)
 		if !drifted && t.idle(e) {
+			visited++
 			continue
 		}
-		group.Go(func() error {
+		slots <- struct{}{}
+		if ctx.Err() != nil || t.Open+visited >= t.Parallel && !t.timeFor(ctx, passShare) {
+			break // but whatever was slow before: a tick goes on by some attempts at least
+		}
+		visited++
+		group.Go(func() {
+			defer func() { <-slots }()
 			errs[i] = t.visit(ctx, e)
-			return nil
 		})
 	}
-	_ = group.Wait() // the functions give none
+	group.Wait()
 	t.Open += visited
 	for _, err := range errs {
 		if err != nil {

@@ -66,9 +66,12 @@ type teller interface {
 type resumer interface {
 	// Submit looks at the folder of an object whose event may be lost.
 	Submit(ctx context.Context, o job.Object) error
+	// Replay does so though the object is old.
+	Replay(ctx context.Context, o job.Object) error
 	Resume(ctx context.Context, e job.Entry) error
 	// Admit goes through those that are accepted and wait for their turn.
-	Admit(ctx context.Context) error
+	// No more is begun after until.
+	Admit(ctx context.Context, until time.Time) error
 }
 
 // Options are an installation's settings.
@@ -103,7 +106,8 @@ type Watcher struct {
 	objects objects
 	teller  teller
 	resumer resumer
-	looks   *rate.Limiter
+	// looks bounds the direct looks, hints those of them that are due to hints.
+	looks, hints *rate.Limiter
 	// epoch is when the installation was first started, once that is known.
 	epoch atomic.Pointer[time.Time]
 	Options
@@ -125,6 +129,7 @@ func New(r records, t trainer, o objects, tell teller, resume resumer, options O
 	return &Watcher{
 		records: r, trainer: t, objects: o, teller: tell, resumer: resume, Options: options,
 		looks: rate.NewLimiter(rate.Limit(float64(perMinute)/2/60), max(perMinute/2, 1)),
+		hints: rate.NewLimiter(rate.Limit(float64(perMinute)/4/60), max(perMinute/4, 1)),
 	}, nil
 }
 
@@ -203,6 +208,9 @@ func (w *Watcher) logSeen(ctx context.Context, r job.Stored) {
 // is asked. A job is named by its ID, or by the trainer's own name of it; one that
 // is not of this ledger is none of our business.
 func (w *Watcher) Look(ctx context.Context, j job.JobInfo) error {
+	if !w.hints.Allow() {
+		return nil // more than ticks can spare: the next one looks
+	}
 	switch {
 	case w.trainer.TakesID() && j.ID == "":
 		j.ID = path.Base(j.ResourceName)
@@ -233,12 +241,16 @@ func (w *Watcher) Look(ctx context.Context, j job.JobInfo) error {
 		return err
 	}
 	stored.Published = e.Published
-	stored, changed, err := w.follow(ctx, stored, nil, true)
+	o, err := w.direct(ctx, stored.Job)
+	if found, ok := o.(job.Look); ok && err == nil {
+		// That a job is not there is for ticks to say, and to count.
+		var changed bool
+		if stored, changed, err = w.records.Apply(ctx, stored, found, w.Now()); changed {
+			w.logSeen(ctx, stored)
+		}
+	}
 	if err != nil {
 		return err
-	}
-	if changed {
-		w.logSeen(ctx, stored)
 	}
 	return w.teller.Tell(ctx, stored, e)
 }

@@ -190,6 +190,8 @@ func (f *fake) Submit(_ context.Context, o job.Object) error {
 	return f.broken["submit "+o.Name]
 }
 
+func (f *fake) Replay(ctx context.Context, o job.Object) error { return f.Submit(ctx, o) }
+
 func (f *fake) Cursors(context.Context) (job.Cursors, error) { return f.cursors, f.broken["cursors"] }
 
 func (f *fake) MoveCursors(_ context.Context, c job.Cursors) error {
@@ -305,7 +307,7 @@ func (f *fake) Resume(_ context.Context, e job.Entry) error {
 	return f.broken[e.Attempt]
 }
 
-func (f *fake) Admit(context.Context) error {
+func (f *fake) Admit(context.Context, time.Time) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.admits++
