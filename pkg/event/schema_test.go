@@ -223,6 +223,8 @@ func (c comparison) value(path string, s object, t reflect.Type, asText bool) {
 		want["type"] = "boolean"
 	case t.Kind() == reflect.Int || t.Kind() == reflect.Int64:
 		want["type"] = "integer"
+	case t.Kind() == reflect.Float64:
+		want["type"] = "number"
 	case t.Kind() == reflect.Slice:
 		want["type"] = "array"
 		items, _ := s["items"].(object)

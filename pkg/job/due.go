@@ -33,7 +33,7 @@ func (r Record) Due() time.Time {
 			if !slices.Contains(r.Warned, l.kind) {
 				consider(l.near())
 			}
-			consider(l.end().Add(r.Patience.grace()))
+			consider(r.cancelAt(l))
 		}
 		if at, _ := r.stuck(); !slices.Contains(r.Warned, string(r.Job.State)) {
 			consider(at)

@@ -2,6 +2,8 @@ package job
 
 import (
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +19,10 @@ type Look struct {
 	Message                 string
 	Labels                  map[string]string
 	Links                   Links
+	// DeadlineExceeded says that the trainer calls a failure the end of a limit.
+	DeadlineExceeded bool
+	// Trials are a tuning job's; a list may leave them out.
+	Trials []Trial
 }
 
 func (o Look) apply(r *Record, now time.Time) error {
@@ -28,7 +34,7 @@ func (o Look) apply(r *Record, now time.Time) error {
 		r.State, r.Reason, r.Creating = Submitted, "", nil
 		r.Queued, r.NextTry, r.UnknownUntil, r.Error, r.SubmitLeft, r.Deadlines.Submit = false, time.Time{}, time.Time{}, nil, "", time.Time{}
 		r.Job.ResourceName, r.Links = o.ResourceName, o.Links
-		r.Times.Created = o.Created
+		r.Times.Created, r.SubmittedAt = o.Created, now
 		r.Deadlines.Wait = r.waitDeadline()
 		// The first event tells of the job as it was created, however far
 		// it came since.
@@ -73,6 +79,9 @@ func (r *Record) follow(o Look, now time.Time) {
 		r.emit(JobRunning, now)
 		r.Times.Ended = ended
 	}
+	if o.State.Ended() {
+		r.Job.Trials = bounded(o.Trials)
+	}
 	switch o.State {
 	case TrainerQueued:
 		// A list that lags behind may still say so of a job that ran.
@@ -96,7 +105,14 @@ func (r *Record) follow(o Look, now time.Time) {
 	case TrainerFailed:
 		enter(o.State)
 		r.Error = &Failure{Message: Shorten(o.Message, trainerText)}
-		r.conclude(Failed, JobFailed, now)
+		if o.DeadlineExceeded {
+			r.Timeout = r.timedOut()
+		}
+		if r.Timeout != nil {
+			r.conclude(TimedOut, JobTimedOut, now)
+		} else {
+			r.conclude(Failed, JobFailed, now)
+		}
 	case TrainerCancelled:
 		enter(o.State)
 		if o.Message != "" {
@@ -111,6 +127,31 @@ func (r *Record) follow(o Look, now time.Time) {
 			r.conclude(Cancelled, JobCancelled, now)
 		}
 	}
+}
+
+// bounded gives trials that fit into an event: with the bounds here they take about
+// 2 MB, and a record has no more than one event with trials.
+func bounded(trials []Trial) []Trial {
+	var out []Trial
+	for _, t := range trials[:min(len(trials), MaxTrials)] {
+		t.Message = Shorten(t.Message, trialText)
+		t.ID = Shorten(t.ID, trialText)
+		if v := t.Objective; v != nil && (math.IsNaN(*v) || math.IsInf(*v, 0)) {
+			t.Objective = nil // JSON has no word for it
+		}
+		if len(t.Parameters) > 0 {
+			few := map[string]string{}
+			for _, name := range slices.Sorted(maps.Keys(t.Parameters)) {
+				if len(few) == trialParams {
+					break
+				}
+				few[Shorten(name, trialText)] = Shorten(t.Parameters[name], trialText)
+			}
+			t.Parameters = few
+		}
+		out = append(out, t)
+	}
+	return out
 }
 
 // trainerText is the longest message of the trainer that is kept, in bytes: a
@@ -252,10 +293,20 @@ func cause(message string) string {
 // since the trainer did not. It is empty where nothing is to be cancelled.
 func (r Record) CancelDue(now time.Time) string {
 	l, ok := r.limit()
-	if !ok || r.Job.State == TrainerCancelling || now.Before(l.end().Add(r.Patience.grace())) {
+	if !ok || r.Job.State == TrainerCancelling || now.Before(r.cancelAt(l)) {
 		return ""
 	}
 	return l.kind
+}
+
+// cancelAt is when jobdrop cancels a job that is past a limit. A wait counts by
+// jobdrop's own clock, too: there may be no grace that is longer than clocks differ.
+func (r *Record) cancelAt(l limit) time.Time {
+	at := l.end().Add(r.Patience.grace(l.kind))
+	if own := r.SubmittedAt.Add(l.lasts); l.kind == KindWait && own.After(at) {
+		return own
+	}
+	return at
 }
 
 // CancelJob says that jobdrop is about to ask the trainer to cancel the job,

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -8,8 +9,9 @@ import (
 
 // RecordVersion is the form of the records that this code writes. A revision
 // refuses to rewrite a newer one's record: it would drop what it does not know.
-// Form 2 added the queue and the tries, form 3 the patience and the warnings.
-const RecordVersion = 3
+// Form 2 added the queue and the tries, form 3 the patience and the warnings,
+// form 4 the mapping and the trials.
+const RecordVersion = 4
 
 // State is where an attempt stands.
 type State string
@@ -58,6 +60,11 @@ const (
 	TrainerCancelled  TrainerState = "CANCELLED"
 )
 
+// Ended tells whether a job in this state has stopped.
+func (s TrainerState) Ended() bool {
+	return s == TrainerSucceeded || s == TrainerFailed || s == TrainerCancelled
+}
+
 // Record is all that jobdrop knows of an attempt, from first sight to verdict.
 // It changes by [Step] only.
 type Record struct {
@@ -82,8 +89,10 @@ type Record struct {
 	CorrelationID string      `json:"correlationId,omitempty"`
 	Traceparent   string      `json:"traceparent,omitempty"`
 
-	// Spec is the resolved job: what the trainer is asked to run.
+	// Spec is the resolved job: what the trainer is asked to run, as Mapping
+	// says.
 	Spec    *Spec    `json:"spec,omitempty"`
+	Mapping Mapping  `json:"mapping,omitzero"`
 	Trainer string   `json:"trainer,omitempty"`
 	Job     JobInfo  `json:"job,omitzero"`
 	Notify  []string `json:"notify,omitempty"`
@@ -117,6 +126,9 @@ type Record struct {
 	// Patience is the operator's with the job, as it was when the attempt was
 	// accepted.
 	Patience Patience `json:"patience,omitzero"`
+	// SubmittedAt is when jobdrop learnt that the trainer has the job, by its own
+	// clock.
+	SubmittedAt time.Time `json:"submittedAt,omitzero"`
 	// Changed is when the trainer's state was first seen to be what it is.
 	Changed time.Time `json:"changed,omitzero"`
 	// Warned are the limits that were told to be near, and the states that the
@@ -135,6 +147,9 @@ type Claim struct {
 	Until time.Time `json:"until"`
 	Nonce string    `json:"nonce"`
 }
+
+// Order is what the trainer is asked for.
+func (r Record) Order() Order { return Order{Spec: *r.Spec, Mapping: r.Mapping} }
 
 // CancelRequest is written before the trainer is asked to cancel.
 type CancelRequest struct {
@@ -159,14 +174,22 @@ type Patience struct {
 	Running    string `json:"running,omitempty"`
 	Cancelling string `json:"cancelling,omitempty"`
 	Grace      string `json:"grace,omitempty"`
+	// WaitGrace is the grace after the limit on the wait, where it is another:
+	// a trainer that does not know that limit is not waited for.
+	WaitGrace string `json:"waitGrace,omitempty"`
 }
 
 // defaultGrace is longer than clocks differ, and than the trainer takes to end a
 // job by itself.
 const defaultGrace = 15 * time.Minute
 
-func (p Patience) grace() time.Duration {
-	d, err := ParseDuration(p.Grace)
+// grace is how long after a limit of the kind jobdrop cancels.
+func (p Patience) grace(kind string) time.Duration {
+	text := p.Grace
+	if kind == KindWait {
+		text = cmp.Or(p.WaitGrace, text)
+	}
+	d, err := ParseDuration(text)
 	if err != nil {
 		return defaultGrace
 	}
@@ -225,7 +248,32 @@ type JobInfo struct {
 	PreviousState TrainerState      `json:"previousState,omitempty"`
 	Labels        map[string]string `json:"labels,omitempty"`
 	Summary       *Summary          `json:"summary,omitempty"`
+	// Trials are those of a tuning job that has ended, as the trainer orders
+	// them, [MaxTrials] at most.
+	Trials []Trial `json:"trials,omitempty"`
 }
+
+// Trial is one run of a tuning job.
+type Trial struct {
+	ID    string       `json:"id"`
+	State TrainerState `json:"state,omitempty"`
+	// Parameters are the trial's values as texts.
+	Parameters map[string]string `json:"parameters,omitempty"`
+	// Objective is the final value of the metric at Step; nil where the trial
+	// reported none.
+	Objective *float64 `json:"objective,omitempty"`
+	Step      int64    `json:"step,omitempty"`
+	// Message says why the trial has no result, where the trainer does.
+	Message string `json:"message,omitempty"`
+}
+
+// A message has a limit: of more trials the first are told, and of a trial no more
+// than this.
+const (
+	MaxTrials   = 500
+	trialParams = 16
+	trialText   = 128
+)
 
 // Summary is what a person asks first about a job.
 type Summary struct {

@@ -1,5 +1,10 @@
 package job
 
+import (
+	"strconv"
+	"strings"
+)
+
 // Spec is a training job as ml/v1 writes it: the Job resource less the fields
 // that only the service sets. JSON names, nesting and number formats are those
 // of the API's discovery document (ml/v1, revision 20251213), so that a Spec's
@@ -104,6 +109,28 @@ type ParameterSpec struct {
 // need no packages.
 func (t *TrainingInput) HasImage() bool {
 	return t.MasterConfig != nil && t.MasterConfig.ImageURI != ""
+}
+
+// Python is the job's Python version; of one that names none, the default: 3.7 from
+// runtime version 2.1 on, which has no other, and 2.7 before (reference,
+// TrainingInput.pythonVersion).
+func (t *TrainingInput) Python() string {
+	switch {
+	case t.PythonVersion != "":
+		return t.PythonVersion
+	case t.RuntimeBefore(2, 1):
+		return "2.7"
+	}
+	return "3.7"
+}
+
+// RuntimeBefore tells whether the runtime version is older than another; one that
+// is no version is not.
+func (t *TrainingInput) RuntimeBefore(major, minor int) bool {
+	a, b, _ := strings.Cut(t.RuntimeVersion, ".")
+	x, errX := strconv.Atoi(a)
+	y, errY := strconv.Atoi(b)
+	return errX == nil && errY == nil && (x < major || x == major && y < minor)
 }
 
 // Options is what jobdrop adds to the job file, under the key jobdrop.

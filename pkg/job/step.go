@@ -204,6 +204,7 @@ func (o Withdraw) apply(r *Record, now time.Time) error {
 // right to create its job; or that the attempt has to wait for its turn.
 type Accept struct {
 	Spec     Spec
+	Mapping  Mapping
 	Receipt  Receipt
 	Trainer  string
 	Notify   []string
@@ -223,7 +224,7 @@ func (o Accept) apply(r *Record, now time.Time) error {
 	}
 	r.State, r.Reason, r.Deadlines = Accepted, "", Deadlines{}
 	r.Drop.Arrived, r.Drop.Missing, r.Drop.Receipt = nil, nil, &o.Receipt
-	r.Spec, r.Trainer, r.Notify, r.Violations = &o.Spec, o.Trainer, o.Notify, o.Warnings
+	r.Spec, r.Mapping, r.Trainer, r.Notify, r.Violations = &o.Spec, o.Mapping, o.Trainer, o.Notify, o.Warnings
 	r.Job = JobInfo{ID: o.Spec.JobID, Trainer: o.Trainer, Labels: o.Spec.Labels, Summary: Summarize(&o.Spec)}
 	r.Patience = o.Patience
 	r.Times.Accepted = now
