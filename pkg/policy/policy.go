@@ -9,6 +9,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -76,6 +77,21 @@ func (p Policy) Waits() Waits {
 	}
 	return w
 }
+
+// Mapping gives what the policy says of how a job is put into the words of a
+// service that does not speak ml/v1.
+func (p Policy) Mapping(in *job.TrainingInput) job.Mapping {
+	v := p.Rules.Vertex
+	m := job.Mapping{Accelerators: v.Accelerators, DisableRetries: v.DisableRetries != nil && *v.DisableRetries}
+	if in != nil && in.RuntimeVersion != "" {
+		m.Image = cmp.Or(v.Images[in.RuntimeVersion+"/"+in.Python()], v.Images[in.RuntimeVersion])
+	}
+	return m
+}
+
+// Strict tells whether a job is refused of which anything would be replaced or
+// left out.
+func (p Policy) Strict() bool { return p.Rules.Vertex.Strict != nil && *p.Rules.Vertex.Strict }
 
 // serviceRunningTime is how long the service lets a job run that says nothing
 // (reference, maxRunningTime).

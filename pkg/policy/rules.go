@@ -49,6 +49,7 @@ type Section struct {
 	Allow    Allow    `json:"allow"`
 	Limits   Limits   `json:"limits"`
 	Patience Patience `json:"patience"`
+	Vertex   Vertex   `json:"vertex"`
 	// Pause keeps jobs from being created; drops are accepted all the same, and
 	// wait. It is a pointer since a folder may be excepted.
 	Pause *bool `json:"pause"`
@@ -134,6 +135,22 @@ type Patience struct {
 	Grace string `json:"grace"`
 	// Stuck is how long a job may stay in a state before that is reported.
 	Stuck Stuck `json:"stuck"`
+}
+
+// Vertex is how jobs are put into Vertex AI's words. It changes nothing where
+// another service runs the jobs.
+type Vertex struct {
+	// Strict refuses a job of which anything would be replaced or left out;
+	// without it that is a warning.
+	Strict *bool `json:"strict"`
+	// Images are container images that stand for runtime versions, in the place
+	// of Google's own: each by 2.11, or by 2.11/3.7 for one Python version. They
+	// are the operator's own: Allow does not bind them.
+	Images map[string]string `json:"images"`
+	// Accelerators gives jobs another accelerator than the one that they name.
+	Accelerators map[string]string `json:"accelerators"`
+	// DisableRetries keeps the service from running a failed job again.
+	DisableRetries *bool `json:"disableRetries"`
 }
 
 // Stuck is for how long a job may be in each state, in seconds with the suffix s.

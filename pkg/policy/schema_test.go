@@ -94,6 +94,11 @@ func descriptions(t *testing.T) map[string]schematest.Described {
 		"Patience.alone":      {Text: "How long packages may lie in a folder without a job file before that is reported.", More: duration("3600s")},
 		"Patience.grace":      {Text: "How long after a limit on its time jobdrop cancels a job that the trainer has not.", More: duration("900s")},
 
+		"Vertex.strict":         {Text: "Refuse a job of which anything would be replaced or left out; else that is a warning."},
+		"Vertex.images":         {Text: "Container images that stand for runtime versions in the place of Google's own, by 2.11, or by 2.11/3.7 for one Python version.", More: object{"propertyNames": object{"pattern": runtimeKey.String()}, "examples": []object{{"2.11": "europe-docker.pkg.dev/my-project/images/tf:2.11"}}}},
+		"Vertex.accelerators":   {Text: "Accelerators that jobs get in the place of those that they name.", More: object{"examples": []object{{"NVIDIA_TESLA_K80": "NVIDIA_TESLA_T4"}}}},
+		"Vertex.disableRetries": {Text: "Keep the service from running a failed job again."},
+
 		"Catalogue.date":     {Text: "Day up to which the sources were read.", More: day},
 		"Catalogue.sources":  {Text: "Where the entries come from."},
 		"Catalogue.machines": {Text: "Machine types."},
@@ -121,6 +126,7 @@ func descriptions(t *testing.T) map[string]schematest.Described {
 		all[where+"allow"] = schematest.Described{Text: "Lists of patterns. A list that is there allows nothing else, an empty one nothing."}
 		all[where+"limits"] = schematest.Described{Text: "What one job may have at most, and how many there may be; a missing one is no limit."}
 		all[where+"pause"] = schematest.Described{Text: "No job is created; drops are accepted all the same, and wait."}
+		all[where+"vertex"] = schematest.Described{Text: "How jobs are put into Vertex AI's words."}
 		all[where+"patience"] = schematest.Described{Text: "How long jobdrop waits; a missing one is the installation's own setting."}
 	}
 	return all

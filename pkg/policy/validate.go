@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -111,6 +112,31 @@ func (c *checker) section(s *Section, at string, known *jobspec.Catalogue) {
 	}
 	c.limits(&s.Limits, &s.Defaults, at)
 	c.patience(&s.Patience, at+"patience.")
+	c.vertex(&s.Vertex, at+"vertex.")
+}
+
+var (
+	runtimeKey  = regexp.MustCompile(`^\d+\.\d+(/\d+\.\d+)?$`)
+	imageName   = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*\.[a-z]{2,}/[^\s]+$`)
+	accelerator = regexp.MustCompile(`^NVIDIA_[A-Z0-9_]+$`)
+)
+
+func (c *checker) vertex(v *Vertex, at string) {
+	for key, image := range v.Images {
+		field := at + "images." + key
+		if !runtimeKey.MatchString(key) {
+			c.fail(field, job.Violation{Rule: "policy-vertex-image", Message: "the image stands for no runtime version", Found: key, Allowed: "2.11, or 2.11/3.7 for one Python version", Remedy: "write the runtime version, in quotes"})
+		}
+		if !imageName.MatchString(image) {
+			c.fail(field, job.Violation{Rule: "policy-vertex-image", Message: "this is no container image's full name", Allowed: "e.g. europe-docker.pkg.dev/my-project/images/tf:2.11", Remedy: "begin with the registry"})
+		}
+	}
+	for from, to := range v.Accelerators {
+		field := at + "accelerators." + from
+		if !accelerator.MatchString(from) || !accelerator.MatchString(to) {
+			c.fail(field, job.Violation{Rule: "policy-vertex-accelerator", Message: "this is no accelerator that another one can be put in the place of", Allowed: "names of the API such as NVIDIA_TESLA_K80: NVIDIA_TESLA_T4", Remedy: "write both as the API does"})
+		}
+	}
 }
 
 // empty finds settings without a value: whether anything or nothing was meant
