@@ -167,10 +167,10 @@ func CheckStorage(t *testing.T, s Storage, bucket, other string) {
 
 // Trainer is what the use cases ask for together.
 type Trainer interface {
-	Create(ctx context.Context, spec job.Spec) (job.Look, error)
+	Create(ctx context.Context, o job.Order) (job.Look, error)
 	TakesID() bool
 	Get(ctx context.Context, j job.JobInfo) (job.Look, error)
-	Find(ctx context.Context, spec job.Spec) ([]job.Look, error)
+	Find(ctx context.Context, o job.Order) ([]job.Look, error)
 	Cancel(ctx context.Context, j job.JobInfo) error
 	ListActive(ctx context.Context, instance string, page func([]job.Look) error) error
 }
@@ -200,7 +200,7 @@ func CheckTrainer(t *testing.T, tr Trainer, instance string, spec job.Spec) {
 	if ids := active(); len(ids) > 0 {
 		t.Errorf("active before: %q", ids)
 	}
-	made, err := tr.Create(ctx, spec)
+	made, err := tr.Create(ctx, job.Order{Spec: spec})
 	if err != nil {
 		t.Fatalf("create: %v", err)
 	}
@@ -209,21 +209,21 @@ func CheckTrainer(t *testing.T, tr Trainer, instance string, spec job.Spec) {
 		t.Errorf("created %+v", made)
 	}
 
-	if found, err := tr.Find(ctx, spec); err != nil || len(found) != 1 || found[0].ResourceName != made.ResourceName || !job.SameOwner(found[0].Labels, spec.Labels) {
+	if found, err := tr.Find(ctx, job.Order{Spec: spec}); err != nil || len(found) != 1 || found[0].ResourceName != made.ResourceName || !job.SameOwner(found[0].Labels, spec.Labels) {
 		t.Errorf("find: %+v, %v", found, err)
 	}
 	foreign := spec
 	foreign.Labels = job.Labels(nil, instance, "attempt-2", "content")
 	var conflict *job.ConflictError
 	if tr.TakesID() { // the same ID again is a conflict that shows whose the job is
-		if _, err := tr.Create(ctx, spec); !errors.As(err, &conflict) || !job.SameOwner(conflict.Found.Labels, spec.Labels) {
+		if _, err := tr.Create(ctx, job.Order{Spec: spec}); !errors.As(err, &conflict) || !job.SameOwner(conflict.Found.Labels, spec.Labels) {
 			t.Errorf("the same create again: %v", err)
 		}
 		conflict = nil
-		if _, err := tr.Create(ctx, foreign); !errors.As(err, &conflict) || job.SameOwner(conflict.Found.Labels, foreign.Labels) {
+		if _, err := tr.Create(ctx, job.Order{Spec: foreign}); !errors.As(err, &conflict) || job.SameOwner(conflict.Found.Labels, foreign.Labels) {
 			t.Errorf("a create of another attempt: %v", err)
 		}
-	} else if found, err := tr.Find(ctx, foreign); err != nil || len(found) > 0 {
+	} else if found, err := tr.Find(ctx, job.Order{Spec: foreign}); err != nil || len(found) > 0 {
 		t.Errorf("find of another attempt: %+v, %v", found, err)
 	}
 	if found, err := tr.Get(ctx, id); err != nil || !job.SameOwner(found.Labels, spec.Labels) || found.ResourceName != made.ResourceName {
@@ -259,13 +259,13 @@ func CheckTrainer(t *testing.T, tr Trainer, instance string, spec job.Spec) {
 	if ids := active(); len(ids) > 0 {
 		t.Errorf("active after its end: %q", ids)
 	}
-	if _, err := tr.Create(ctx, spec); tr.TakesID() && !errors.As(err, &conflict) {
+	if _, err := tr.Create(ctx, job.Order{Spec: spec}); tr.TakesID() && !errors.As(err, &conflict) {
 		t.Errorf("create of the ID of a job that has ended: %v", err)
 	}
 	gone, cancel := context.WithCancel(ctx)
 	cancel()
 	spec.JobID += "_2"
-	if _, err := tr.Create(gone, spec); err == nil {
+	if _, err := tr.Create(gone, job.Order{Spec: spec}); err == nil {
 		t.Error("a create whose context is over succeeds")
 	}
 }

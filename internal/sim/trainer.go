@@ -48,6 +48,12 @@ func (t *trainer) Name() string { return "aiplatform" }
 
 func (t *trainer) TakesID() bool { return !t.w.weather.noID }
 
+// EnforcesWait tells that whoever takes IDs also ends jobs that wait for too long,
+// as ml/v1 does and Vertex AI does not.
+func (t *trainer) EnforcesWait() bool { return t.TakesID() }
+
+func (t *trainer) Check(job.Order) []job.Diagnostic { return nil }
+
 // resource is the name of a job to be.
 func (t *trainer) resource(id string) string {
 	if t.w.weather.noID {
@@ -99,7 +105,7 @@ func (t *trainer) limit(j *simJob, s *job.Scheduling) {
 	if t.w.weather.lax {
 		return
 	}
-	if end := j.created.Add(j.wait); j.wait > 0 && end.Before(j.running) {
+	if end := j.created.Add(j.wait); j.wait > 0 && end.Before(j.running) && t.EnforcesWait() {
 		j.ended, j.end = end, job.TrainerCancelled
 	}
 	if end := j.running.Add(j.run); j.run > 0 && end.Before(j.ended) {
@@ -130,7 +136,7 @@ func (t *trainer) add(id string, labels map[string]string, packages []string) *s
 	return j
 }
 
-func (t *trainer) Create(ctx context.Context, s job.Spec) (job.Look, error) {
+func (t *trainer) Create(ctx context.Context, s job.Order) (job.Look, error) {
 	var made *simJob
 	var conflict bool
 	if err := ctx.Err(); err != nil {
@@ -258,7 +264,7 @@ func (t *trainer) Get(ctx context.Context, info job.JobInfo) (job.Look, error) {
 }
 
 // Find may lag behind where IDs are not taken.
-func (t *trainer) Find(ctx context.Context, spec job.Spec) ([]job.Look, error) {
+func (t *trainer) Find(ctx context.Context, spec job.Order) ([]job.Look, error) {
 	if t.TakesID() {
 		l, err := t.Get(ctx, job.JobInfo{ID: spec.JobID})
 		if errors.Is(err, job.ErrNotFound) {
@@ -339,7 +345,11 @@ func (t *trainer) mayCancel(j *simJob, now time.Time) {
 	}
 	// A process that froze may ask late, of a job that has begun to run since.
 	late := r.CancelRequested != nil && r.CancelRequested.Kind == job.KindWait && kind == job.KindRun
-	if early := grace - 2*w.weather.skew - w.weather.trainerSkew.Abs(); by < early && !late {
+	after := grace
+	if kind == job.KindWait && !t.EnforcesWait() {
+		after = 0
+	}
+	if early := after - 2*w.weather.skew - w.weather.trainerSkew.Abs(); by < early && !late {
 		w.fail("job %s is cancelled %s after its limit of the %s, before the grace is over", j.id, by, kind)
 	}
 }

@@ -38,7 +38,10 @@ type Objects struct {
 type Result struct {
 	// Spec is the job with its ID, its packages resolved to objects of the
 	// inbox.
-	Spec       job.Spec
+	Spec job.Spec
+	// MadeID tells that the file gives no job ID: that of Spec is made of the
+	// object's name, time and generation.
+	MadeID     bool
 	Options    job.Options
 	Resolution job.Resolution
 	// File is the job file with what metadata and defaults set in it, for
@@ -46,6 +49,16 @@ type Result struct {
 	File *jobspec.File
 	// Violations are all that were found, warnings among them.
 	Violations []job.Violation
+}
+
+// Map adds what the trainer can't be asked for as the job file has it: as
+// warnings, or as errors where the job can't run or, where strict, would run as
+// another than the file says.
+func (r *Result) Map(told []job.Diagnostic, strict bool) {
+	for _, d := range told {
+		r.Violations = append(r.Violations, r.File.Violation(d.Field, d.Violation(strict)))
+	}
+	inOrder(r.Violations)
 }
 
 // Incomplete tells that the drop waits for packages. Only the job file was
@@ -222,6 +235,7 @@ const maxPackages = 100
 func check(ctx context.Context, d job.Drop, jobFile job.Object, file *jobspec.File, p policy.Policy, stat Stat) (Result, error) {
 	r := Result{Options: file.Options, File: file}
 	if file.Spec.JobID == "" {
+		r.MadeID = true
 		file.Spec.JobID = job.DefaultJobID(jobFile)
 	}
 	if t := file.Spec.TrainingInput; t != nil {

@@ -43,7 +43,13 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored job.Stored) (
 	if err != nil {
 		return nil, err
 	}
-	patience := s.Patience.under(p.For(d.Folder).Waits())
+	rules := p.For(d.Folder)
+	patience := s.Patience.under(rules.Waits())
+	var mapping job.Mapping
+	if !r.Incomplete() && !job.HasErrors(r.Violations) {
+		mapping = rules.Mapping(r.Spec.TrainingInput)
+		r.Map(s.trainer.Check(job.Order{Spec: r.Spec, Mapping: mapping}), rules.Strict())
+	}
 	switch {
 	case r.Incomplete():
 		return job.Incomplete{
@@ -57,7 +63,7 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored job.Stored) (
 		return job.Hold{Until: until}, nil
 	}
 	r.Violations = append(r.Violations, s.farOutput(ctx, r)...)
-	return s.accept(ctx, stored, r, waits(p.Start(d.Folder)), patience)
+	return s.accept(ctx, stored, r, mapping, waits(p.Start(d.Folder)), patience)
 }
 
 // under gives the patience that a policy leaves.
@@ -129,7 +135,7 @@ func stale(r job.Resolution, before job.Seen) bool {
 
 // accept stages the packages and claims the job ID. wait, where given, is what the
 // attempt waits for.
-func (s *Submitter) accept(ctx context.Context, stored job.Stored, r inspect.Result, wait string, patience Patience) (job.Observation, error) {
+func (s *Submitter) accept(ctx context.Context, stored job.Stored, r inspect.Result, mapping job.Mapping, wait string, patience Patience) (job.Observation, error) {
 	packages := r.Resolution.All()
 	content, err := job.Content(r.Spec, packages)
 	if err != nil {
@@ -151,8 +157,13 @@ func (s *Submitter) accept(ctx context.Context, stored job.Stored, r inspect.Res
 	spec.TrainingInput = &input
 	spec.Labels = job.Labels(spec.Labels, s.Instance, stored.Attempt, content)
 	accepted := job.Accept{
-		Spec: spec, Receipt: receipt, Trainer: s.trainer.Name(), Notify: r.Options.Notify,
+		Spec: spec, Mapping: mapping, Receipt: receipt, Trainer: s.trainer.Name(), Notify: r.Options.Notify,
 		Warnings: r.Violations, Waits: wait, SubmitWithin: patience.Submit, Patience: patience.withJob(),
+	}
+	if !s.trainer.EnforcesWait() {
+		// Nobody else ends a job that waits for too long: there is nothing to wait
+		// for once the limit is over.
+		accepted.Patience.WaitGrace = job.FormatDuration(0)
 	}
 	if wait == "" {
 		accepted.Claim = s.claim()

@@ -96,7 +96,7 @@ func TestQueuePauseAfterAcceptance(t *testing.T) {
 	lost, down := w.queued("lost")[0], w.queued("down")[0]
 	w.trainer.fail = nil
 	// Its create arrives now, long after the answer was given up.
-	if _, err := w.trainer.Create(t.Context(), *w.record(lost).Spec); err != nil {
+	if _, err := w.trainer.Create(t.Context(), w.record(lost).Order()); err != nil {
 		t.Fatal(err)
 	}
 	w.operator("pause: true")
@@ -309,7 +309,7 @@ func TestQueuePausedJobIsFollowed(t *testing.T) {
 	w.operator("pause: true")
 	w.pass(time.Minute)
 	w.tick()
-	if _, err := w.trainer.Create(t.Context(), *w.record(f).Spec); err != nil {
+	if _, err := w.trainer.Create(t.Context(), w.record(f).Order()); err != nil {
 		t.Fatal(err)
 	}
 	w.trainer.finish()

@@ -56,10 +56,16 @@ type trainer interface {
 	// TakesID tells whether a second create of a job ID is a conflict. Where it
 	// is none, two creates make two jobs.
 	TakesID() bool
-	Create(ctx context.Context, spec job.Spec) (job.Look, error)
-	// Find gives the jobs that a create of spec may have made, or that stand in
-	// its way, the oldest first. It may lag behind where IDs are not taken.
-	Find(ctx context.Context, spec job.Spec) ([]job.Look, error)
+	Create(ctx context.Context, o job.Order) (job.Look, error)
+	// Find gives the jobs that a create of the order may have made, or that stand
+	// in its way, the oldest first. It may lag behind where IDs are not taken.
+	Find(ctx context.Context, o job.Order) ([]job.Look, error)
+	// Check tells, without a call, what of an order the trainer can't be asked for
+	// as the job file has it.
+	Check(o job.Order) []job.Diagnostic
+	// EnforcesWait tells whether the trainer itself ends a job that waits for
+	// longer than its file says.
+	EnforcesWait() bool
 }
 
 // teller tells others what a record holds.
@@ -391,7 +397,7 @@ func (s *Submitter) next(ctx context.Context, stored job.Stored) (job.Observatio
 // found gives the job of an attempt that nobody creates now, if an earlier create
 // made one.
 func (s *Submitter) found(ctx context.Context, stored job.Stored) (job.Observation, error) {
-	found, err := s.trainer.Find(ctx, *stored.Spec)
+	found, err := s.trainer.Find(ctx, stored.Order())
 	if err != nil {
 		return nil, err
 	}
@@ -442,7 +448,7 @@ func (s *Submitter) ask(ctx context.Context, stored job.Stored) job.Observation 
 		// begin before they end.
 		return job.Postpone{Nonce: nonce, Reason: "the claim was nearly over: to be asked again"}
 	}
-	look, err := s.trainer.Create(ctx, *stored.Spec)
+	look, err := s.trainer.Create(ctx, stored.Order())
 	var (
 		conflict *job.ConflictError
 		refused  *job.RefusedError
@@ -496,7 +502,7 @@ func taken(r job.Record, conflict *job.ConflictError) job.Refuse {
 func (s *Submitter) lookFor(ctx context.Context, stored job.Stored, none job.Observation) job.Observation {
 	nonce, now := stored.Creating.Nonce, s.Now()
 	_, early := stored.Doubtful(now)
-	found, err := s.trainer.Find(ctx, *stored.Spec)
+	found, err := s.trainer.Find(ctx, stored.Order())
 	if err != nil {
 		// Without the look nothing is known: no verdict, whatever time it is.
 		return job.Postpone{

@@ -229,7 +229,10 @@ type trainer struct {
 	scarce string
 	asked  func()
 	// noID is that it makes a job of each create.
-	noID    bool
+	noID bool
+	// told is what it says of each order; orders are those of its creates.
+	told    []job.Diagnostic
+	orders  []job.Order
 	creates int
 	finds   int
 	cancels int
@@ -239,7 +242,7 @@ type trainer struct {
 
 func (f *trainer) Name() string { return "aiplatform" }
 
-func (f *trainer) Create(_ context.Context, s job.Spec) (job.Look, error) {
+func (f *trainer) Create(_ context.Context, s job.Order) (job.Look, error) {
 	if err := f.w.before(); err != nil {
 		return job.Look{}, err
 	}
@@ -275,7 +278,7 @@ func (f *trainer) Create(_ context.Context, s job.Spec) (job.Look, error) {
 	default:
 		found = job.Look{JobID: s.JobID, ResourceName: "projects/p/jobs/" + name, State: job.TrainerQueued, Created: f.w.clock(), Labels: s.Labels}
 		f.jobs[name] = found
-		f.specs = append(f.specs, s)
+		f.specs, f.orders = append(f.specs, s.Spec), append(f.orders, s)
 	}
 	if f.lose {
 		return job.Look{}, errors.New("connection reset")
@@ -285,7 +288,11 @@ func (f *trainer) Create(_ context.Context, s job.Spec) (job.Look, error) {
 
 func (f *trainer) TakesID() bool { return !f.noID }
 
-func (f *trainer) Find(ctx context.Context, s job.Spec) ([]job.Look, error) {
+func (f *trainer) EnforcesWait() bool { return !f.noID }
+
+func (f *trainer) Check(job.Order) []job.Diagnostic { return f.told }
+
+func (f *trainer) Find(ctx context.Context, s job.Order) ([]job.Look, error) {
 	f.mu.Lock()
 	f.finds++
 	f.mu.Unlock()

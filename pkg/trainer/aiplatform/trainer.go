@@ -68,9 +68,15 @@ func (t *Trainer) Name() string { return Name }
 // TakesID tells that a second create of a job ID is a conflict.
 func (t *Trainer) TakesID() bool { return true }
 
-// Find gives the job that has a spec's ID, if there is one.
-func (t *Trainer) Find(ctx context.Context, spec job.Spec) ([]job.Look, error) {
-	found, err := t.Get(ctx, job.JobInfo{ID: spec.JobID})
+// EnforcesWait tells that the service itself ends a job that waits for too long.
+func (t *Trainer) EnforcesWait() bool { return true }
+
+// Check tells of no difference: the job file is in the service's own words.
+func (t *Trainer) Check(job.Order) []job.Diagnostic { return nil }
+
+// Find gives the job that has an order's ID, if there is one.
+func (t *Trainer) Find(ctx context.Context, o job.Order) ([]job.Look, error) {
+	found, err := t.Get(ctx, job.JobInfo{ID: o.JobID})
 	if errors.Is(err, job.ErrNotFound) {
 		return nil, nil
 	}
@@ -85,8 +91,9 @@ func (t *Trainer) Find(ctx context.Context, spec job.Spec) ([]job.Look, error) {
 // it; a [*job.RefusedError] where the service refuses for good, [job.ErrQuota]
 // where it can't take the job now; any other error leaves the outcome unknown,
 // and Create may be called again.
-func (t *Trainer) Create(ctx context.Context, spec job.Spec) (job.Look, error) {
-	request, err := toRequest(spec)
+func (t *Trainer) Create(ctx context.Context, o job.Order) (job.Look, error) {
+	spec := o.Spec
+	request, err := NewRequest(spec)
 	if err != nil {
 		return job.Look{}, &job.RefusedError{Code: "INVALID_ARGUMENT", Message: err.Error()}
 	}
@@ -162,8 +169,12 @@ func (t *Trainer) Cancel(ctx context.Context, j job.JobInfo) error {
 	return nil
 }
 
-// toRequest gives a job as the API's own type: the JSON of both is the same.
-func toRequest(spec job.Spec) (*ml.GoogleCloudMlV1__Job, error) {
+// URL is the base URL of Google's own service.
+const URL = "https://ml.googleapis.com/"
+
+// NewRequest gives the body of the request that creates a job, which is posted to
+// projects/PROJECT/jobs: the JSON of both is the same.
+func NewRequest(spec job.Spec) (*ml.GoogleCloudMlV1__Job, error) {
 	data, err := json.Marshal(spec)
 	if err != nil {
 		return nil, fmt.Errorf("job %s: %w", spec.JobID, err)
@@ -193,13 +204,30 @@ func (t *Trainer) look(j *ml.GoogleCloudMlV1__Job) job.Look {
 		JobID: j.JobId, ResourceName: t.parent + "/jobs/" + j.JobId,
 		State:   job.TrainerState(j.State),
 		Created: parseTime(j.CreateTime), Started: parseTime(j.StartTime), Ended: parseTime(j.EndTime),
-		Message: j.ErrorMessage, Labels: j.Labels,
+		Message: j.ErrorMessage, Labels: j.Labels, Trials: trials(j.TrainingOutput),
 		// The forms that gcloud prints after a submit.
 		Links: job.Links{
 			Console: "https://console.cloud.google.com/mlengine/jobs/" + url.PathEscape(j.JobId) + "?project=" + url.QueryEscape(t.project),
 			Logs:    "https://console.cloud.google.com/logs?resource=" + url.QueryEscape("ml_job/job_id/"+j.JobId) + "&project=" + url.QueryEscape(t.project),
 		},
 	}
+}
+
+// trials gives those of a tuning job.
+func trials(out *ml.GoogleCloudMlV1__TrainingOutput) []job.Trial {
+	if out == nil {
+		return nil
+	}
+	var all []job.Trial
+	for _, t := range out.Trials {
+		trial := job.Trial{ID: t.TrialId, State: job.TrainerState(t.State), Parameters: t.Hyperparameters}
+		if m := t.FinalMetric; m != nil {
+			value := m.ObjectiveValue
+			trial.Objective, trial.Step = &value, m.TrainingStep
+		}
+		all = append(all, trial)
+	}
+	return all
 }
 
 func parseTime(s string) time.Time {

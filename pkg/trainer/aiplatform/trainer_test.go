@@ -181,7 +181,7 @@ func look(state job.TrainerState, labels map[string]string) job.Look {
 
 func TestCreateSends(t *testing.T) {
 	trainer, s := open(t, found("QUEUED", spec().Labels))
-	got, err := trainer.Create(t.Context(), spec())
+	got, err := trainer.Create(t.Context(), job.Order{Spec: spec()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +235,7 @@ func TestCreateWhatIsThere(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			trainer, s := open(t, conflict, found("RUNNING", test.labels))
-			got, err := trainer.Create(t.Context(), spec())
+			got, err := trainer.Create(t.Context(), job.Order{Spec: spec()})
 			want := look(job.TrainerRunning, test.labels)
 			var other *job.ConflictError
 			if !errors.As(err, &other) {
@@ -308,7 +308,7 @@ func TestCreateErrors(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			trainer, s := open(t, test.answers...)
-			got, err := trainer.Create(t.Context(), spec())
+			got, err := trainer.Create(t.Context(), job.Order{Spec: spec()})
 			if err == nil {
 				t.Fatalf("no error, and %+v", got)
 			}
@@ -339,7 +339,7 @@ func TestCreateRefusedAfterAnUnknownOutcome(t *testing.T) {
 		failure(http.StatusTooManyRequests, "RESOURCE_EXHAUSTED", "x"), failure(http.StatusNotFound, "NOT_FOUND", "x"),
 	} {
 		trainer, s := open(t, unavailable, last)
-		_, err := trainer.Create(t.Context(), spec())
+		_, err := trainer.Create(t.Context(), job.Order{Spec: spec()})
 		var refused *job.RefusedError
 		if err == nil || errors.As(err, &refused) || errors.Is(err, job.ErrQuota) || errors.Is(err, job.ErrNotFound) {
 			t.Errorf("%v after %q: its class is kept", err, s.calls())
@@ -365,13 +365,13 @@ func TestCreateAgain(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			trainer, s := open(t, test.answers...)
-			got, err := trainer.Create(t.Context(), spec())
+			got, err := trainer.Create(t.Context(), job.Order{Spec: spec()})
 			var there *job.ConflictError
 			if test.lost {
 				if err == nil || errors.As(err, &there) {
 					t.Fatalf("first call: %v", err)
 				}
-				got, err = trainer.Create(t.Context(), spec())
+				got, err = trainer.Create(t.Context(), job.Order{Spec: spec()})
 			}
 			if errors.As(err, &there) {
 				got, err = there.Found, nil
@@ -523,7 +523,10 @@ func TestCancel(t *testing.T) {
 // answer nor by one that always says later.
 func TestCallsEndWithTheirContext(t *testing.T) {
 	calls := map[string]func(*Trainer, context.Context) error{
-		"create": func(tr *Trainer, ctx context.Context) error { _, err := tr.Create(ctx, spec()); return err },
+		"create": func(tr *Trainer, ctx context.Context) error {
+			_, err := tr.Create(ctx, job.Order{Spec: spec()})
+			return err
+		},
 		"get": func(tr *Trainer, ctx context.Context) error {
 			_, err := tr.Get(ctx, job.JobInfo{ID: "census_1"})
 			return err
@@ -658,7 +661,7 @@ func TestRequestKeepsEveryField(t *testing.T) {
 	var full job.Spec
 	n := 0
 	fill(t, reflect.ValueOf(&full).Elem(), &n)
-	request, err := toRequest(full)
+	request, err := NewRequest(full)
 	if err != nil {
 		t.Fatal(err)
 	}
