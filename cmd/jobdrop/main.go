@@ -96,7 +96,7 @@ real protocols, and checks them before they are uploaded.`,
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(), localCommand(), logsCommand(), validateCommand(), policyCommand(), replayCommand(), functionsCommand())
+	root.AddCommand(runCommand(), localCommand(), logsCommand(), validateCommand(), planCommand(), policyCommand(), replayCommand(), functionsCommand())
 	return root
 }
 

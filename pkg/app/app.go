@@ -26,6 +26,7 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/submitter"
 	"github.com/jobdrop/jobdrop/pkg/telemetry"
 	"github.com/jobdrop/jobdrop/pkg/trainer/aiplatform"
+	"github.com/jobdrop/jobdrop/pkg/trainer/vertex"
 	"github.com/jobdrop/jobdrop/pkg/watcher"
 )
 
@@ -122,7 +123,7 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 		return nil, err
 	}
 	records.Transition, tell.Published = measures.Transition, measures.Published
-	trainer, err := aiplatform.New(ctx, c.Project, c.TrainerEndpoint)
+	trainer, err := newTrainer(ctx, c, storage.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +140,7 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	submit, err := submitter.New(storage, records, trainer, tell, submitter.Options{
 		Instance: c.Instance, Inbox: c.Inbox, Staging: c.Staging, Policy: rules.current, Places: places,
 		Patience: submitter.Patience{Settle: c.Settle, Incomplete: c.Incomplete, Expire: c.Expire, Submit: c.SubmitWithin, Grace: c.Grace},
-		CallTime: aiplatform.CallTimeout, Inspections: inspections, Parallel: parallel, Now: storage.Now, Logger: logger,
+		CallTime: max(aiplatform.CallTimeout, vertex.CallTimeout), Inspections: inspections, Parallel: parallel, Now: storage.Now, Logger: logger,
 	})
 	if err != nil {
 		return nil, err
@@ -160,6 +161,27 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	a := New(submit, watch, records, logger)
 	a.Telemetry = measures
 	return a, nil
+}
+
+// service is what the use cases ask of whoever runs jobs.
+type service interface {
+	Name() string
+	TakesID() bool
+	EnforcesWait() bool
+	Check(o job.Order) []job.Diagnostic
+	Create(ctx context.Context, o job.Order) (job.Look, error)
+	Find(ctx context.Context, o job.Order) ([]job.Look, error)
+	Get(ctx context.Context, j job.JobInfo) (job.Look, error)
+	ListActive(ctx context.Context, instance string, page func([]job.Look) error) error
+	Cancel(ctx context.Context, j job.JobInfo) error
+}
+
+// newTrainer makes the adapter for the service that the environment names.
+func newTrainer(ctx context.Context, c config.Config, now func() time.Time) (service, error) {
+	if c.Trainer == vertex.Name {
+		return vertex.New(ctx, vertex.Options{Project: c.Project, Regions: c.Regions, Endpoint: c.TrainerEndpoint, Now: now})
+	}
+	return aiplatform.New(ctx, c.Project, c.TrainerEndpoint)
 }
 
 // flushTime bounds what a request waits for the collector.

@@ -27,6 +27,7 @@ type Config struct {
 	PolicyBucket    string
 	PolicyObject    string
 	Trainer         string
+	Regions         []string
 	TrainerEndpoint string
 	PubSubEndpoint  string
 	StorageEmulator string
@@ -98,8 +99,15 @@ func Variables() []Variable {
 				c.PolicyBucket, c.PolicyObject, _ = strings.Cut(strings.TrimPrefix(v, "gs://"), "/")
 				return nil
 			}},
-		{Name: "JOBDROP_TRAINER", Default: "aiplatform", Meaning: "service that runs jobs: `aiplatform` (ml/v1)",
-			pattern: regexp.MustCompile(`^aiplatform$`), form: "aiplatform", set: text(func(c *Config) *string { return &c.Trainer })},
+		{Name: "JOBDROP_TRAINER", Default: "aiplatform", Meaning: "service that runs jobs: `vertex` (Vertex AI) or `aiplatform` (ml/v1)",
+			pattern: regexp.MustCompile(`^(aiplatform|vertex)$`), form: "aiplatform or vertex", set: text(func(c *Config) *string { return &c.Trainer })},
+		{Name: "JOBDROP_REGIONS", Meaning: "regions in which jobs may run at Vertex AI, separated by commas; required there",
+			pattern: regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]+( *, *[a-z]+-[a-z]+[0-9]+)*$`), form: "regions separated by commas, e.g. europe-west4,us-central1", set: func(c *Config, v string) error {
+				for region := range strings.SplitSeq(v, ",") {
+					c.Regions = append(c.Regions, strings.TrimSpace(region))
+				}
+				return nil
+			}},
 		{Name: "JOBDROP_TRAINER_ENDPOINT", Meaning: "base URL of the trainer where it is not Google's own",
 			pattern: regexp.MustCompile(`^https?://`), form: "an http or https URL", set: text(func(c *Config) *string { return &c.TrainerEndpoint })},
 		{Name: "JOBDROP_PUBSUB_ENDPOINT", Meaning: "regional endpoint of Pub/Sub, e.g. `europe-west4-pubsub.googleapis.com:443`: events are ordered within a region",
@@ -151,6 +159,9 @@ func Load(lookup Lookup) (Config, error) {
 		if err := v.set(&c, value); err != nil {
 			errs = append(errs, fmt.Errorf("%s is %q: %w", v.Name, value, err))
 		}
+	}
+	if c.Trainer == "vertex" && len(c.Regions) == 0 {
+		errs = append(errs, errors.New("JOBDROP_REGIONS is not set: Vertex AI has jobs in regions, and ticks look for them in those that are named"))
 	}
 	if len(errs) == 0 && c.Incomplete > c.Expire {
 		errs = append(errs, fmt.Errorf("JOBDROP_INCOMPLETE_AFTER is %s, must not be longer than JOBDROP_EXPIRE_AFTER, %s", c.Incomplete, c.Expire))

@@ -1,0 +1,402 @@
+// Package vertex is the adapter for Vertex AI's API, aiplatform/v1: the only
+// package that imports its client.
+//
+// A job file is put into the API's words by [NewRequest], which tells every
+// difference. The API takes no ID from its callers: each create makes a job. So a
+// create is never repeated here, and jobs are found again by jobdrop's own labels.
+// Jobs are in regions, each with an endpoint of its own, and in two collections
+// there: custom jobs, and tuning jobs.
+package vertex
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/googleapis/gax-go/v2"
+	"golang.org/x/time/rate"
+	aiplatform "google.golang.org/api/aiplatform/v1"
+	"google.golang.org/api/googleapi"
+	"google.golang.org/api/option"
+	htransport "google.golang.org/api/transport/http"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// Name is the trainer's name in events and configuration.
+const Name = "vertex"
+
+// CallTimeout bounds one call with its retries. A claim on a create has to last
+// more than twice as long.
+const CallTimeout = 30 * time.Second
+
+// pageSize is that of lists: a mask keeps the jobs small.
+const pageSize = 100
+
+// The service takes 600 requests and 60 creates a minute in a project and region
+// (its page on quotas); what is left is for other instances, for people and CI.
+const (
+	createsPerMinute = 40
+	readsPerMinute   = 480
+	burst            = 20
+)
+
+// Options are a trainer's settings. Project and Regions are required.
+type Options struct {
+	Project string
+	// Regions are those in which jobs may run: a tick lists each of them.
+	Regions []string
+	// Endpoint is the base URL of all regions where it is not Google's own;
+	// plain http means a local service without credentials.
+	Endpoint string
+	// Now is the clock of the creates' quota.
+	Now func() time.Time
+}
+
+// Trainer speaks to aiplatform/v1. It is safe for concurrent use.
+type Trainer struct {
+	Options
+	http *http.Client
+
+	mu      sync.Mutex
+	regions map[string]*region
+}
+
+// region is one region's service, and what may be asked of it.
+type region struct {
+	jobs    *aiplatform.ProjectsLocationsService
+	creates *rate.Limiter
+	reads   *rate.Limiter
+}
+
+// New makes a trainer, without a call.
+func New(ctx context.Context, o Options) (*Trainer, error) {
+	switch {
+	case o.Project == "":
+		return nil, errors.New("vertex: the project is required")
+	case len(o.Regions) == 0:
+		return nil, errors.New("vertex: the regions are required")
+	case o.Now == nil:
+		return nil, errors.New("vertex: Now is required")
+	}
+	t := &Trainer{Options: o, regions: map[string]*region{}}
+	var options []option.ClientOption
+	if strings.HasPrefix(o.Endpoint, "http://") {
+		options = append(options, option.WithoutAuthentication())
+	} else {
+		options = append(options, option.WithScopes(aiplatform.CloudPlatformScope))
+	}
+	var err error
+	if t.http, _, err = htransport.NewClient(ctx, options...); err != nil { // one transport for all regions
+		return nil, fmt.Errorf("aiplatform/v1 client: %w", err)
+	}
+	return t, nil
+}
+
+// at gives a region's service.
+func (t *Trainer) at(name string) (*region, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r := t.regions[name]; r != nil {
+		return r, nil
+	}
+	s, err := aiplatform.NewService(context.Background(), option.WithHTTPClient(t.http), option.WithEndpoint(t.URL(name)))
+	if err != nil {
+		return nil, fmt.Errorf("aiplatform/v1 client: %w", err)
+	}
+	r := &region{
+		jobs:    s.Projects.Locations,
+		creates: rate.NewLimiter(createsPerMinute/60.0, burst),
+		reads:   rate.NewLimiter(readsPerMinute/60.0, burst),
+	}
+	t.regions[name] = r
+	return r, nil
+}
+
+// URL gives the base URL of a region's service.
+func (t *Trainer) URL(region string) string {
+	if t.Endpoint != "" {
+		return strings.TrimSuffix(t.Endpoint, "/") + "/"
+	}
+	return URL(region)
+}
+
+// URL gives the base URL of Google's own service in a region.
+func URL(region string) string { return "https://" + region + "-aiplatform.googleapis.com/" }
+
+// Name gives the trainer's name.
+func (t *Trainer) Name() string { return Name }
+
+// TakesID tells that each create makes a job.
+func (t *Trainer) TakesID() bool { return false }
+
+// EnforcesWait tells that the service knows no limit on a job's wait.
+func (t *Trainer) EnforcesWait() bool { return false }
+
+// Check tells every difference between what a job file says and what the service
+// can be asked for.
+func (t *Trainer) Check(o job.Order) []job.Diagnostic {
+	_, told := t.request(o)
+	return told
+}
+
+func (t *Trainer) request(o job.Order) (Request, []job.Diagnostic) {
+	r, told := NewRequest(t.Project, o, t.Now())
+	if !slices.Contains(t.Regions, r.Region()) {
+		told = append(told, job.Diagnostic{
+			Field: "trainingInput.region", Action: job.Unmappable, Why: "this installation runs jobs in " + strings.Join(t.Regions, ", ") + " only",
+			Remedy: "choose one of these, or have the operator add it to JOBDROP_REGIONS",
+		})
+	}
+	return r, told
+}
+
+// Create creates a job: a second call makes a second job. It gives a
+// [*job.RefusedError] where the service refuses for good, [job.ErrQuota] where it
+// can't take the job now or the creates of a minute are used up; after any other
+// error the job may be there.
+func (t *Trainer) Create(ctx context.Context, o job.Order) (job.Look, error) {
+	request, told := t.request(o)
+	if refused := unmappable(told); refused != nil {
+		return job.Look{}, refused
+	}
+	r, err := t.at(request.Region())
+	if err != nil {
+		return job.Look{}, err
+	}
+	if !r.creates.AllowN(t.Now(), 1) {
+		return job.Look{}, fmt.Errorf("create job %s: more than %d creates a minute in %s: %w", o.JobID, createsPerMinute, request.Region(), job.ErrQuota)
+	}
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
+	defer cancel()
+	var made *found
+	if request.Tuning != nil {
+		var answer *tuningJob
+		answer, err = r.jobs.HyperparameterTuningJobs.Create(request.Parent, request.Tuning).Context(ctx).Do()
+		made = ofTuning(answer)
+	} else {
+		var answer *customJob
+		answer, err = r.jobs.CustomJobs.Create(request.Parent, request.Custom).Context(ctx).Do()
+		made = ofCustom(answer)
+	}
+	if err != nil {
+		return job.Look{}, fmt.Errorf("create job %s: %w", o.JobID, classify(err))
+	}
+	return t.look(made), nil
+}
+
+// unmappable gives the refusal of a job that can't be put into the API's words.
+func unmappable(told []job.Diagnostic) error {
+	refused := &job.RefusedError{Code: "INVALID_ARGUMENT", Message: "the job can't run on Vertex AI"}
+	for _, d := range told {
+		if d.Action == job.Unmappable {
+			refused.Fields = append(refused.Fields, d.Violation(false))
+		}
+	}
+	if len(refused.Fields) == 0 {
+		return nil
+	}
+	return refused
+}
+
+// Find gives the jobs that creates of an order made, the oldest first. The list
+// may lag behind.
+func (t *Trainer) Find(ctx context.Context, o job.Order) ([]job.Look, error) {
+	request, _ := t.request(o)
+	filter := "labels." + job.LabelAttempt + "=" + o.Labels[job.LabelAttempt]
+	var found []job.Look
+	err := t.list(ctx, request.Region(), request.Collection(), filter, "", func(page []job.Look, _ string) error {
+		found = append(found, page...)
+		return nil
+	})
+	slices.SortStableFunc(found, func(a, b job.Look) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ResourceName, b.ResourceName))
+	})
+	return found, err
+}
+
+// Get looks at one job, by its resource name; one that is not there gives
+// [job.ErrNotFound]. A bare ID, or a name without its project's or region's, is
+// looked for nowhere.
+func (t *Trainer) Get(ctx context.Context, j job.JobInfo) (job.Look, error) {
+	at, collection, ok := place(j.ResourceName)
+	if !ok {
+		return job.Look{}, fmt.Errorf("job %q has no resource name: %w", cmp.Or(j.ResourceName, j.ID), job.ErrNotFound)
+	}
+	r, err := t.at(at)
+	if err != nil {
+		return job.Look{}, err
+	}
+	result, err := invoke(ctx, r.reads, func(ctx context.Context) (*found, error) {
+		if collection == tuningJobs {
+			answer, err := r.jobs.HyperparameterTuningJobs.Get(j.ResourceName).Context(ctx).Do()
+			return ofTuning(answer), err
+		}
+		answer, err := r.jobs.CustomJobs.Get(j.ResourceName).Context(ctx).Do()
+		return ofCustom(answer), err
+	})
+	if err != nil {
+		return job.Look{}, fmt.Errorf("get job %s: %w", j.ResourceName, classify(err))
+	}
+	return t.look(result), nil
+}
+
+// place takes a resource name apart:
+// projects/PROJECT/locations/REGION/COLLECTION/ID.
+func place(name string) (region, collection string, ok bool) {
+	parts := strings.Split(name, "/")
+	if len(parts) != 6 || parts[0] != "projects" || parts[2] != "locations" || parts[3] == "" || parts[5] == "" {
+		return "", "", false
+	}
+	// A region becomes part of a host's name.
+	if strings.Trim(parts[3], "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return "", "", false
+	}
+	return parts[3], parts[4], parts[4] == customJobs || parts[4] == tuningJobs
+}
+
+// active are the states of jobs that have not ended.
+var active = []string{"JOB_STATE_QUEUED", "JOB_STATE_PENDING", "JOB_STATE_RUNNING", "JOB_STATE_UPDATING", "JOB_STATE_PAUSED", "JOB_STATE_CANCELLING"}
+
+// ListActive calls page for each page of an installation's jobs that have not
+// ended, in all regions and both collections. It may lag behind Get. A region that
+// does not answer does not stop the others; its error is given at the end.
+func (t *Trainer) ListActive(ctx context.Context, instance string, page func([]job.Look) error) error {
+	var states []string
+	for _, s := range active {
+		states = append(states, `state="`+s+`"`)
+	}
+	filter := "labels." + job.LabelInstance + "=" + job.InstanceLabel(instance) + " AND (" + strings.Join(states, " OR ") + ")"
+	for _, region := range t.Regions {
+		for _, collection := range []string{customJobs, tuningJobs} {
+			if err := t.list(ctx, region, collection, filter, "", func(looks []job.Look, _ string) error { return page(looks) }); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// mask are the fields that a list is asked for.
+const mask = "name,displayName,labels,state,createTime,startTime,endTime,error"
+
+// list gives the jobs of a region and collection that match a filter, in pages, from
+// the one that a token names on.
+func (t *Trainer) list(ctx context.Context, at, collection, filter, token string, page func(looks []job.Look, next string) error) error {
+	r, err := t.at(at)
+	if err != nil {
+		return err
+	}
+	parent := "projects/" + t.Project + "/locations/" + at
+	for {
+		var next string
+		all, err := invoke(ctx, r.reads, func(ctx context.Context) (all []*found, err error) {
+			if collection == tuningJobs {
+				answer, err := r.jobs.HyperparameterTuningJobs.List(parent).Filter(filter).ReadMask(mask).PageSize(pageSize).PageToken(token).Context(ctx).Do()
+				if err != nil {
+					return nil, err
+				}
+				for _, j := range answer.HyperparameterTuningJobs {
+					all = append(all, ofTuning(j))
+				}
+				next = answer.NextPageToken
+				return all, nil
+			}
+			answer, err := r.jobs.CustomJobs.List(parent).Filter(filter).ReadMask(mask).PageSize(pageSize).PageToken(token).Context(ctx).Do()
+			if err != nil {
+				return nil, err
+			}
+			for _, j := range answer.CustomJobs {
+				all = append(all, ofCustom(j))
+			}
+			next = answer.NextPageToken
+			return all, nil
+		})
+		if err != nil {
+			return fmt.Errorf("list %s in %s: %w", collection, at, classify(err))
+		}
+		looks := make([]job.Look, len(all))
+		for i, f := range all {
+			looks[i] = t.look(f)
+		}
+		if err := page(looks, next); err != nil {
+			return err
+		}
+		if token = next; token == "" {
+			return nil
+		}
+	}
+}
+
+// Cancel asks the service to end a job. That it was asked is no sign that the job
+// has stopped: look at it again.
+func (t *Trainer) Cancel(ctx context.Context, j job.JobInfo) error {
+	at, collection, ok := place(j.ResourceName)
+	if !ok {
+		return fmt.Errorf("job %q has no resource name: %w", cmp.Or(j.ResourceName, j.ID), job.ErrNotFound)
+	}
+	r, err := t.at(at)
+	if err != nil {
+		return err
+	}
+	_, err = invoke(ctx, r.reads, func(ctx context.Context) (*aiplatform.GoogleProtobufEmpty, error) {
+		if collection == tuningJobs {
+			return r.jobs.HyperparameterTuningJobs.Cancel(j.ResourceName, &aiplatform.GoogleCloudAiplatformV1CancelHyperparameterTuningJobRequest{}).Context(ctx).Do()
+		}
+		return r.jobs.CustomJobs.Cancel(j.ResourceName, &aiplatform.GoogleCloudAiplatformV1CancelCustomJobRequest{}).Context(ctx).Do()
+	})
+	if err != nil {
+		return fmt.Errorf("cancel job %s: %w", j.ResourceName, classify(err))
+	}
+	return nil
+}
+
+// invoke makes a call that may be repeated, within [CallTimeout] and the region's
+// quota of requests, again with backoff where the service is not available. A
+// create is none: each makes a job.
+func invoke[T any](ctx context.Context, quota *rate.Limiter, call func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
+	defer cancel()
+	var result T
+	retry := gax.WithRetry(func() gax.Retryer {
+		return gax.OnHTTPCodes(gax.Backoff{Initial: 200 * time.Millisecond, Max: 5 * time.Second, Multiplier: 2},
+			http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
+	})
+	err := gax.Invoke(ctx, func(ctx context.Context, _ gax.CallSettings) (err error) {
+		if err := quota.Wait(ctx); err != nil {
+			return err
+		}
+		result, err = call(ctx)
+		return err
+	}, retry)
+	return result, err
+}
+
+// classify gives the domain's error for the API's, by status alone.
+func classify(err error) error {
+	var api *googleapi.Error
+	if !errors.As(err, &api) {
+		return err
+	}
+	switch api.Code {
+	case http.StatusNotFound:
+		return fmt.Errorf("%w: %w", job.ErrNotFound, err)
+	case http.StatusTooManyRequests:
+		return fmt.Errorf("%w: %w", job.ErrQuota, err)
+	case http.StatusBadRequest:
+		return &job.RefusedError{Code: "INVALID_ARGUMENT", Message: cmp.Or(api.Message, http.StatusText(api.Code))}
+	case http.StatusForbidden:
+		return &job.RefusedError{Code: "PERMISSION_DENIED", Message: cmp.Or(api.Message, http.StatusText(api.Code))}
+	}
+	return err
+}
+
+// id is the last part of a resource name.
+func id(resource string) string { return path.Base(resource) }
