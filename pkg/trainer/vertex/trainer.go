@@ -37,6 +37,8 @@ const Name = "vertex"
 // more than twice as long.
 const CallTimeout = 30 * time.Second
 
+const scope = aiplatform.CloudPlatformScope
+
 // pageSize is that of lists: a mask keeps the jobs small.
 const pageSize = 100
 
@@ -71,7 +73,7 @@ type Trainer struct {
 
 // region is one region's service, and what may be asked of it.
 type region struct {
-	jobs    *aiplatform.ProjectsLocationsService
+	api
 	creates *rate.Limiter
 	reads   *rate.Limiter
 }
@@ -91,7 +93,7 @@ func New(ctx context.Context, o Options) (*Trainer, error) {
 	if strings.HasPrefix(o.Endpoint, "http://") {
 		options = append(options, option.WithoutAuthentication())
 	} else {
-		options = append(options, option.WithScopes(aiplatform.CloudPlatformScope))
+		options = append(options, option.WithScopes(scope))
 	}
 	var err error
 	if t.http, _, err = htransport.NewClient(ctx, options...); err != nil { // one transport for all regions
@@ -107,12 +109,12 @@ func (t *Trainer) at(name string) (*region, error) {
 	if r := t.regions[name]; r != nil {
 		return r, nil
 	}
-	s, err := aiplatform.NewService(context.Background(), option.WithHTTPClient(t.http), option.WithEndpoint(t.URL(name)))
+	calls, err := newAPI(t.http, t.URL(name))
 	if err != nil {
-		return nil, fmt.Errorf("aiplatform/v1 client: %w", err)
+		return nil, err
 	}
 	r := &region{
-		jobs:    s.Projects.Locations,
+		api:     calls,
 		creates: rate.NewLimiter(createsPerMinute/60.0, burst),
 		reads:   rate.NewLimiter(readsPerMinute/60.0, burst),
 	}
@@ -176,16 +178,7 @@ func (t *Trainer) Create(ctx context.Context, o job.Order) (job.Look, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
-	var made *found
-	if request.Tuning != nil {
-		var answer *tuningJob
-		answer, err = r.jobs.HyperparameterTuningJobs.Create(request.Parent, request.Tuning).Context(ctx).Do()
-		made = ofTuning(answer)
-	} else {
-		var answer *customJob
-		answer, err = r.jobs.CustomJobs.Create(request.Parent, request.Custom).Context(ctx).Do()
-		made = ofCustom(answer)
-	}
+	made, err := r.create(ctx, request)
 	if err != nil {
 		return job.Look{}, fmt.Errorf("create job %s: %w", o.JobID, classify(err))
 	}
@@ -235,12 +228,7 @@ func (t *Trainer) Get(ctx context.Context, j job.JobInfo) (job.Look, error) {
 		return job.Look{}, err
 	}
 	result, err := invoke(ctx, r.reads, func(ctx context.Context) (*found, error) {
-		if collection == tuningJobs {
-			answer, err := r.jobs.HyperparameterTuningJobs.Get(j.ResourceName).Context(ctx).Do()
-			return ofTuning(answer), err
-		}
-		answer, err := r.jobs.CustomJobs.Get(j.ResourceName).Context(ctx).Do()
-		return ofCustom(answer), err
+		return r.get(ctx, collection, j.ResourceName)
 	})
 	if err != nil {
 		return job.Look{}, fmt.Errorf("get job %s: %w", j.ResourceName, classify(err))
@@ -298,26 +286,8 @@ func (t *Trainer) list(ctx context.Context, at, collection, filter, token string
 	for {
 		var next string
 		all, err := invoke(ctx, r.reads, func(ctx context.Context) (all []*found, err error) {
-			if collection == tuningJobs {
-				answer, err := r.jobs.HyperparameterTuningJobs.List(parent).Filter(filter).ReadMask(mask).PageSize(pageSize).PageToken(token).Context(ctx).Do()
-				if err != nil {
-					return nil, err
-				}
-				for _, j := range answer.HyperparameterTuningJobs {
-					all = append(all, ofTuning(j))
-				}
-				next = answer.NextPageToken
-				return all, nil
-			}
-			answer, err := r.jobs.CustomJobs.List(parent).Filter(filter).ReadMask(mask).PageSize(pageSize).PageToken(token).Context(ctx).Do()
-			if err != nil {
-				return nil, err
-			}
-			for _, j := range answer.CustomJobs {
-				all = append(all, ofCustom(j))
-			}
-			next = answer.NextPageToken
-			return all, nil
+			all, next, err = r.list(ctx, collection, parent, filter, token)
+			return all, err
 		})
 		if err != nil {
 			return fmt.Errorf("list %s in %s: %w", collection, at, classify(err))
@@ -346,11 +316,8 @@ func (t *Trainer) Cancel(ctx context.Context, j job.JobInfo) error {
 	if err != nil {
 		return err
 	}
-	_, err = invoke(ctx, r.reads, func(ctx context.Context) (*aiplatform.GoogleProtobufEmpty, error) {
-		if collection == tuningJobs {
-			return r.jobs.HyperparameterTuningJobs.Cancel(j.ResourceName, &aiplatform.GoogleCloudAiplatformV1CancelHyperparameterTuningJobRequest{}).Context(ctx).Do()
-		}
-		return r.jobs.CustomJobs.Cancel(j.ResourceName, &aiplatform.GoogleCloudAiplatformV1CancelCustomJobRequest{}).Context(ctx).Do()
+	_, err = invoke(ctx, r.reads, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, r.cancel(ctx, collection, j.ResourceName)
 	})
 	if err != nil {
 		return fmt.Errorf("cancel job %s: %w", j.ResourceName, classify(err))
