@@ -24,6 +24,8 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/local"
 	"github.com/jobdrop/jobdrop/pkg/local/storage"
 	"github.com/jobdrop/jobdrop/pkg/local/training"
+	"github.com/jobdrop/jobdrop/pkg/trainer/aiplatform"
+	"github.com/jobdrop/jobdrop/pkg/trainer/vertex"
 )
 
 // The ports of jobdrop local: those that the emulators of Cloud Storage and
@@ -44,6 +46,7 @@ type machineOptions struct {
 	maxJobs         int
 	maxReplicas     int
 	containerRunner string
+	trainer         string
 	verbose         bool
 }
 
@@ -52,6 +55,7 @@ func (o *machineOptions) flags(f *pflag.FlagSet) {
 	f.IntVar(&o.maxJobs, "max-jobs", 0, "jobs that run at once; others are queued (default 2)")
 	f.IntVar(&o.maxReplicas, "max-replicas", 0, "processes of all jobs at once; a job with more is refused (default: this machine's memory in units of 512 MiB)")
 	f.StringVar(&o.containerRunner, "container-runner", "", "docker or podman, to run jobs that have an image; without it they are refused")
+	f.StringVar(&o.trainer, "trainer", aiplatform.Name, "API by which jobs are asked for: aiplatform (ml/v1) or vertex (Vertex AI)")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show the logs of the functions and services, on standard error")
 }
 
@@ -61,6 +65,9 @@ func (o *machineOptions) check() error {
 	}
 	if r := o.containerRunner; r != "" && r != "docker" && r != "podman" {
 		return fmt.Errorf("--container-runner is %q, must be docker or podman", r)
+	}
+	if t := o.trainer; t != aiplatform.Name && t != vertex.Name {
+		return fmt.Errorf("--trainer is %q, must be %s or %s", t, aiplatform.Name, vertex.Name)
 	}
 	return nil
 }
@@ -72,7 +79,7 @@ func (o *machineOptions) stack(data string, python training.Python, stderr io.Wr
 		return local.Options{}, err
 	}
 	options := local.Options{
-		Dir: data, Python: python, Functions: []string{self, "functions"},
+		Dir: data, Python: python, Functions: []string{self, "functions"}, Trainer: o.trainer,
 		MaxJobs: o.maxJobs, MaxReplicas: o.maxReplicas, ContainerRunner: o.containerRunner,
 		PubSubEmulator: os.Getenv(pubsubVariable),
 	}

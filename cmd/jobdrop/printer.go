@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -169,12 +171,27 @@ func detail(t event.Type, b event.Body) string {
 		return b.Job.ResourceName
 	case event.JobTimedOut:
 		return fmt.Sprintf("%s limit of %s, enforced by the %s", b.Timeout.Kind, b.Timeout.Limit, b.Timeout.EnforcedBy)
+	case event.JobSucceeded:
+		return trials(b.Job.Trials)
 	case event.JobFailed, event.JobCancelled:
 		if b.Error != nil {
 			return b.Error.Message
 		}
 	}
 	return ""
+}
+
+// trials says what came of a tuning job: its best trial.
+func trials(all []job.Trial) string {
+	if len(all) == 0 || all[0].Objective == nil {
+		return ""
+	}
+	best := all[0]
+	var values []string
+	for _, name := range slices.Sorted(maps.Keys(best.Parameters)) {
+		values = append(values, name+"="+best.Parameters[name])
+	}
+	return fmt.Sprintf("best of %d trials is %s: %s gives %v", len(all), best.ID, strings.Join(values, " "), *best.Objective)
 }
 
 // waits prints what a drop waits for, where status.json says so and it is news.

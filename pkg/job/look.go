@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -80,7 +81,7 @@ func (r *Record) follow(o Look, now time.Time) {
 		r.Times.Ended = ended
 	}
 	if o.State.Ended() {
-		r.Job.Trials = bounded(o.Trials)
+		r.Job.Trials = bounded(r.bestFirst(o.Trials))
 	}
 	switch o.State {
 	case TrainerQueued:
@@ -127,6 +128,24 @@ func (r *Record) follow(o Look, now time.Time) {
 			r.conclude(Cancelled, JobCancelled, now)
 		}
 	}
+}
+
+// bestFirst orders trials by the job's goal, those without a value last, and else as
+// the trainer has them: not all trainers do.
+func (r *Record) bestFirst(trials []Trial) []Trial {
+	sign := -1.0 // ml/v1's own goal where a job names none is MAXIMIZE
+	if r.Spec != nil && r.Spec.TrainingInput != nil && r.Spec.TrainingInput.Hyperparameters != nil && r.Spec.TrainingInput.Hyperparameters.Goal == "MINIMIZE" {
+		sign = 1
+	}
+	value := func(t Trial) float64 {
+		if t.Objective == nil || t.State != TrainerSucceeded || math.IsNaN(*t.Objective) {
+			return math.Inf(1)
+		}
+		return sign * *t.Objective
+	}
+	trials = slices.Clone(trials)
+	slices.SortStableFunc(trials, func(a, b Trial) int { return cmp.Compare(value(a), value(b)) })
+	return trials
 }
 
 // bounded gives trials that fit into an event: with the bounds here they take about

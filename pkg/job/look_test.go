@@ -1,6 +1,9 @@
 package job
 
 import (
+	"encoding/json"
+	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -279,5 +282,116 @@ func TestCancelJob(t *testing.T) {
 	accepted, _ := play(t, step{0, accept(nil)})
 	if _, changed, _ := Step(accepted, CancelJob{Kind: KindRun}, start); changed || slices.Contains(accepted.Warned, KindRun) {
 		t.Error("a cancel of a job that nobody created")
+	}
+}
+
+// The trials of a job that has ended are told of, the best first, and no event with
+// them is too large.
+func TestTrials(t *testing.T) {
+	value := func(v float64) *float64 { return &v }
+	trials := []Trial{
+		{ID: "1", State: TrainerSucceeded, Objective: value(2)},
+		{ID: "2", State: TrainerFailed, Message: strings.Repeat("x", 1000)},
+		{ID: "3", State: TrainerSucceeded, Objective: value(-1)},
+		{ID: "4", State: TrainerSucceeded, Objective: value(3)},
+		{ID: "5", State: TrainerSucceeded, Objective: value(math.NaN())},
+		{ID: "6", State: TrainerSucceeded, Objective: value(math.Inf(-1))},
+	}
+	for goal, want := range map[string][]string{
+		"MINIMIZE": {"6", "3", "1", "4", "2", "5"}, "MAXIMIZE": {"4", "1", "3", "2", "5", "6"}, "": {"4", "1", "3", "2", "5", "6"},
+	} {
+		r, _ := play(t, step{0, accept(nil)}, step{0, look(TrainerQueued, 0, never, never)})
+		spec := *r.Spec
+		input := *spec.TrainingInput
+		input.Hyperparameters = &HyperparameterSpec{Goal: goal}
+		spec.TrainingInput, r.Spec = &input, &spec
+		r, changed, err := Step(r, Look{State: TrainerSucceeded, Started: at(minute), Ended: at(2 * minute), Trials: trials}, at(3*minute))
+		if err != nil || !changed {
+			t.Fatalf("changed %t, %v", changed, err)
+		}
+		var got []string
+		for _, tr := range r.Job.Trials {
+			got = append(got, tr.ID)
+			if len(tr.Message) > 128 {
+				t.Errorf("message of %d bytes", len(tr.Message))
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: order (-want +got):\n%s", goal, diff)
+		}
+		for _, e := range r.Outbox {
+			if with := len(e.Body.Job.Trials) > 0; with != (e.Type == JobSucceeded) {
+				t.Errorf("%s with trials: %t", e.Type, with)
+			}
+		}
+		if _, err := json.Marshal(r); err != nil { // NaN and Inf are no JSON
+			t.Error(err)
+		}
+	}
+
+	many := make([]Trial, 3000)
+	for i := range many {
+		many[i] = Trial{ID: strings.Repeat("i", 1000), State: TrainerSucceeded, Objective: value(1), Parameters: map[string]string{}}
+		for p := range 100 {
+			many[i].Parameters[fmt.Sprintf("%d%s", p, strings.Repeat("p", 1000))] = strings.Repeat("v", 1000)
+		}
+	}
+	r, _ := play(t, step{0, accept(nil)}, step{0, look(TrainerQueued, 0, never, never)})
+	r, _, err := Step(r, Look{State: TrainerSucceeded, Started: at(minute), Ended: at(2 * minute), Trials: many}, at(3*minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(r.Outbox[len(r.Outbox)-1].Body)
+	if err != nil || len(data) > 5<<20 {
+		t.Errorf("an event of %d bytes, %v", len(data), err)
+	}
+}
+
+// Where the trainer knows no limit on the wait, jobdrop cancels at once when it is
+// over, by the trainer's clock and by its own.
+func TestWaitWithoutGrace(t *testing.T) {
+	const wait = 30 * minute
+	for _, test := range []struct {
+		name    string
+		created time.Duration // by the trainer's clock
+		cancel  time.Duration
+	}{
+		{"clocks agree", 0, wait},
+		{"the trainer's is late", -10 * minute, wait},
+		{"the trainer's is early", 10 * minute, wait + 10*minute},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			a := accept(&Scheduling{MaxWaitTime: "1800s"})
+			a.Patience = Patience{Grace: "900s", WaitGrace: "0s"}
+			r, _ := play(t, step{0, a}, step{0, look(TrainerQueued, test.created, never, never)})
+			if kind := r.CancelDue(at(test.cancel - time.Second)); kind != "" {
+				t.Errorf("cancelled for the %s too early", kind)
+			}
+			if kind := r.CancelDue(at(test.cancel)); kind != KindWait {
+				t.Errorf("due for %q", kind)
+			}
+			if due := r.Due(); due.After(at(test.cancel)) {
+				t.Errorf("looked at %s only", due)
+			}
+		})
+	}
+	a := accept(&Scheduling{MaxRunningTime: "1800s"})
+	a.Patience = Patience{Grace: "900s", WaitGrace: "0s"}
+	r, _ := play(t, step{0, a}, step{0, look(TrainerRunning, 0, 0, never)})
+	if r.CancelDue(at(wait+14*minute)) != "" || r.CancelDue(at(wait+15*minute)) != KindRun {
+		t.Error("the run has no grace, or another")
+	}
+}
+
+// A failure that the trainer calls the end of a limit is one only where a limit is
+// over.
+func TestDeadlineExceeded(t *testing.T) {
+	for ended, want := range map[time.Duration]State{29 * minute: Failed, 30 * minute: TimedOut} {
+		l := look(TrainerFailed, 0, 0, ended)
+		l.DeadlineExceeded = true
+		r, _ := play(t, step{0, accept(&Scheduling{MaxRunningTime: "1800s"})}, step{0, look(TrainerRunning, 0, 0, never)}, step{ended, l})
+		if r.State != want || (r.Timeout != nil) != (want == TimedOut) {
+			t.Errorf("after %s: %s, %+v", ended, r.State, r.Timeout)
+		}
 	}
 }

@@ -248,8 +248,8 @@ type JobInfo struct {
 	PreviousState TrainerState      `json:"previousState,omitempty"`
 	Labels        map[string]string `json:"labels,omitempty"`
 	Summary       *Summary          `json:"summary,omitempty"`
-	// Trials are those of a tuning job that has ended, as the trainer orders
-	// them, [MaxTrials] at most.
+	// Trials are those of a tuning job that has ended, the best first,
+	// [MaxTrials] at most.
 	Trials []Trial `json:"trials,omitempty"`
 }
 

@@ -11,6 +11,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/local/loopback"
 	"github.com/jobdrop/jobdrop/pkg/local/storage"
 	"github.com/jobdrop/jobdrop/pkg/local/training"
+	"github.com/jobdrop/jobdrop/pkg/trainer/aiplatform"
 )
 
 // The names of the stack's resources.
@@ -68,6 +70,9 @@ type Options struct {
 	// OwnTopic gives the lifecycle topic a name of this stack's own and deletes
 	// it at the end: others may use the same emulator.
 	OwnTopic bool
+	// Trainer is the API by which the functions ask the training service for jobs:
+	// aiplatform, the default, or vertex.
+	Trainer string
 	// Policy is the operator's policy, as YAML. It is kept as the object
 	// gs://jobdrop-state/policy.yaml, where it may be changed.
 	Policy []byte
@@ -140,6 +145,7 @@ func Start(ctx context.Context, o Options) (stack *Stack, err error) {
 		o.Tick = time.Second
 	}
 	o.Deliveries = max(o.Deliveries, 1)
+	o.Trainer = cmp.Or(o.Trainer, aiplatform.Name)
 	if o.FunctionLogs == nil {
 		o.FunctionLogs = io.Discard
 	}

@@ -8,7 +8,10 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
+
+	"github.com/jobdrop/jobdrop/pkg/trainer/vertex"
 )
 
 // installation is the environment that names an installation, as Terraform would
@@ -22,8 +25,11 @@ func (s *Stack) installation() []string {
 		"JOBDROP_STAGING_BUCKET=" + Staging,
 		"JOBDROP_STATUS_BUCKET=" + Status,
 		"JOBDROP_TOPIC=" + s.Topic,
-		"JOBDROP_TRAINER=aiplatform",
+		"JOBDROP_TRAINER=" + s.options.Trainer,
 		"JOBDROP_TRAINER_ENDPOINT=" + s.TrainerURL,
+	}
+	if s.options.Trainer == vertex.Name {
+		env = append(env, "JOBDROP_REGIONS="+strings.Join(vertex.Regions(), ","))
 	}
 	if len(s.options.Policy) > 0 {
 		env = append(env, "JOBDROP_POLICY=gs://"+State+"/"+policyObject)

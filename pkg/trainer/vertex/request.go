@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -65,6 +66,9 @@ func NewRequest(project string, o job.Order, today time.Time) (Request, []job.Di
 	p, told := plan.New(o)
 	b := builder{plan: p, in: cmp.Or(o.TrainingInput, &job.TrainingInput{}), today: today, told: told}
 	b.names()
+	if !slices.Contains(regions, p.Region) {
+		b.tell("trainingInput.region", job.Doubtful, "Vertex AI is not known to train there", "choose a region of its page on locations")
+	}
 	spec := b.spec()
 	r := Request{Parent: "projects/" + project + "/locations/" + p.Region}
 	var key *aiplatform.GoogleCloudAiplatformV1EncryptionSpec
