@@ -329,10 +329,10 @@ func TestTrials(t *testing.T) {
 		}
 	}
 
-	many := make([]Trial, 3000)
+	many := make([]Trial, 600)
 	for i := range many {
 		many[i] = Trial{ID: strings.Repeat("i", 1000), State: TrainerSucceeded, Objective: value(1), Parameters: map[string]string{}}
-		for p := range 100 {
+		for p := range 20 {
 			many[i].Parameters[fmt.Sprintf("%d%s", p, strings.Repeat("p", 1000))] = strings.Repeat("v", 1000)
 		}
 	}
