@@ -403,6 +403,7 @@ func (s *Service) find(project, id string) (*entry, error) {
 func (s *Service) view(e *entry) resource {
 	r := e.Job
 	r.Etag = e.etag()
+	r.TrainingOutput = outputOf(r.TrainingInput.Hyperparameters, e.Trials)
 	if r.State == queued {
 		for _, other := range s.order {
 			if other.Job.State == queued {

@@ -43,6 +43,8 @@ type resource struct {
 	ErrorMessage string    `json:"errorMessage,omitempty"`
 	Etag         string    `json:"etag,omitempty"`
 	JobPosition  int64     `json:"jobPosition,omitempty,string"`
+	// TrainingOutput is made from the record's trials when the job is shown.
+	TrainingOutput *trainingOutput `json:"trainingOutput,omitempty"`
 }
 
 // record is a job as it is kept on disk.
@@ -51,6 +53,8 @@ type record struct {
 	Revision  int64     `json:"revision"` // counts the record's changes
 	Processes []process `json:"processes,omitempty"`
 	Job       resource  `json:"job"`
+	// Trials are a tuning job's, in the order of their IDs.
+	Trials []trial `json:"trials,omitempty"`
 
 	// Process is of records from when a job had one process; see load.
 	Process *process `json:"process,omitempty"`
@@ -61,6 +65,7 @@ type record struct {
 // leader from a stranger. A process that is about to start has no PID.
 type process struct {
 	Task      string `json:"task,omitempty"`
+	Trial     string `json:"trial,omitempty"`
 	PID       int    `json:"pid,omitempty"`
 	Start     string `json:"start,omitempty"`
 	Runner    string `json:"runner,omitempty"`
