@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 const (
@@ -33,6 +35,15 @@ func replicasIn(memory uint64, cpus int) int {
 		return max(minReplicas, replicasPerCPU*cpus)
 	}
 	return int(min(max(minReplicas, memory/replicaMemory), math.MaxInt32))
+}
+
+// needs is how many replicas a job has at once.
+func needs(in *job.TrainingInput) int {
+	n := countsOf(in).total()
+	if in.Hyperparameters != nil {
+		n = int(min(int64(n)*int64(parallelTrials(in.Hyperparameters)), math.MaxInt32))
+	}
+	return n
 }
 
 // memory is this machine's, in bytes; 0 if it is not known.

@@ -88,7 +88,7 @@ func checkJob(spec job.Spec, l limits) []fieldViolation {
 	// What the service can't do is refused, so that no job runs as another than
 	// was asked for.
 	if in.Hyperparameters != nil {
-		add("hyperparameters", "The local training service does not tune hyperparameters: give the trainer its values in args.")
+		vs = append(vs, checkTuning(in.Hyperparameters)...)
 	}
 	for _, text := range append([]string{in.PythonModule, in.JobDir}, in.Args...) {
 		if strings.ContainsRune(text, 0) {
@@ -176,13 +176,18 @@ func (l limits) check(in *job.TrainingInput) []fieldViolation {
 			vs = append(vs, fieldViolation{field, fmt.Sprintf("%q is not the name of a container image.", c.ImageURI)})
 		}
 	}
-	if n := countsOf(in); n.total() > l.replicas {
+	n := countsOf(in)
+	switch {
+	case n.total() > l.replicas:
 		field := "scale_tier"
 		if in.ScaleTier == "CUSTOM" {
 			field = "worker_count"
 		}
 		vs = append(vs, fieldViolation{field, fmt.Sprintf("The job needs %d replicas (%v), and the local training service runs at most %d at once on this machine: "+
 			"start jobdrop local with --max-replicas %[1]d or more, or ask for fewer workers with the scale tier CUSTOM.", n.total(), n, l.replicas)})
+	case needs(in) > l.replicas:
+		vs = append(vs, fieldViolation{"hyperparameters.max_parallel_trials", fmt.Sprintf("%d trials at once need %d replicas (%v for each), and the local training service runs at most %d at once on this machine: "+
+			"lower maxParallelTrials to %d, or start jobdrop local with --max-replicas %[2]d or more.", parallelTrials(in.Hyperparameters), needs(in), n, l.replicas, l.replicas/n.total())})
 	}
 	return vs
 }

@@ -36,15 +36,23 @@ func findRunner(name string) (string, error) {
 
 // containerName is unique, so that a name that is left over blocks no other
 // attempt.
-func containerName(jobID string, r replica) string {
-	return fmt.Sprintf("jobdrop-%s-%s-%s", jobID, r.task(), strings.ToLower(rand.Text()[:8]))
+func containerName(jobID, trial string, r replica) string {
+	if trial != "" {
+		trial += "-"
+	}
+	return fmt.Sprintf("jobdrop-%s-%s%s-%s", jobID, trial, r.task(), strings.ToLower(rand.Text()[:8]))
 }
 
 // containerArgs is the runner's command line for a replica. env is what the
 // container sees; the network is the machine's, where the other replicas and
-// Cloud Storage are on loopback.
-func containerArgs(name, image string, command, args, env []string) []string {
+// Cloud Storage are on loopback. metrics is the folder that it has as
+// [containerMetrics], if any.
+func containerArgs(name, image string, command, args, env []string, metrics string) []string {
 	line := []string{"run", "--rm", "--name", name, "--network", "host"}
+	if metrics != "" {
+		// --volume has no way to write a colon.
+		line = append(line, "--mount", "type=bind,source="+metrics+",target="+containerMetrics)
+	}
 	for _, kv := range env {
 		line = append(line, "--env", kv)
 	}
@@ -54,6 +62,9 @@ func containerArgs(name, image string, command, args, env []string) []string {
 	}
 	return append(append(line, image), args...)
 }
+
+// containerMetrics is where a trial's container writes its metrics.
+const containerMetrics = "/var/hypertune"
 
 // containerEnv is the part of a trainer's environment that has a meaning in a
 // container, whose own files and folders are its image's.

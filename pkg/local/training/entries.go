@@ -72,11 +72,15 @@ func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.
 
 func entryOf(project string, l *Line) logEntry {
 	t, severity := timestamp(l.Time), severityOf(l)
+	labels := map[string]string{"ml.googleapis.com/job_id": l.JobID, "ml.googleapis.com/task_name": l.Task}
+	if l.Trial != "" { // gcloud's stream-logs shows it from here
+		labels["ml.googleapis.com/trial_id"] = l.Trial
+	}
 	return logEntry{
 		LogName:   logName(project, l.Task),
 		Resource:  logOrigin{logResource, map[string]string{"job_id": l.JobID, "project_id": project, "task_name": l.Task}},
 		Timestamp: t, ReceiveTimestamp: t, Severity: severity, InsertID: insertID(l),
-		Labels:      map[string]string{"ml.googleapis.com/job_id": l.JobID, "ml.googleapis.com/task_name": l.Task},
+		Labels:      labels,
 		JSONPayload: map[string]string{"message": l.Text, "levelname": severity},
 	}
 }

@@ -30,7 +30,8 @@ const (
 // Line is one line of a job's log. The log's file holds one as JSON a line.
 type Line struct {
 	JobID string `json:"jobId"`
-	Task  string `json:"task"` // "service" or a replica, e.g. "master-replica-0"
+	Trial string `json:"trial,omitempty"` // the ID of the trial that it is of, if any
+	Task  string `json:"task"`            // "service" or a replica, e.g. "master-replica-0"
 	// Seq counts the lines of a job from 1, over all its tasks and over
 	// restarts of the service.
 	Seq    int64     `json:"seq"`
@@ -61,8 +62,11 @@ type jobLog struct {
 	file   *os.File
 }
 
-// write adds a line. The lines of one job are in one order for file and sink.
-func (l *jobLog) write(task, stream, text string) {
+// write adds a line that is of no trial.
+func (l *jobLog) write(task, stream, text string) { l.writeTrial("", task, stream, text) }
+
+// writeTrial adds a line. The lines of one job are in one order for file and sink.
+func (l *jobLog) writeTrial(trial, task, stream, text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.cut && task != taskService {
@@ -72,19 +76,19 @@ func (l *jobLog) write(task, stream, text string) {
 		l.left = l.max
 		l.check(l.open())
 	}
-	l.put(task, stream, text)
+	l.put(trial, task, stream, text)
 	if l.left <= 0 && !l.cut {
 		l.cut = true
-		l.put(task, stderr, "The log is full; the lines after this one are left out.")
+		l.put("", task, stderr, "The log is full; the lines after this one are left out.")
 	}
 }
 
-func (l *jobLog) put(task, stream, text string) {
+func (l *jobLog) put(trial, task, stream, text string) {
 	if now := l.now(); now.After(l.last) { // a clock may be set back
 		l.last = now
 	}
 	l.seq++
-	line := Line{l.jobID, task, l.seq, l.last, stream, strings.ToValidUTF8(text, "\uFFFD")}
+	line := Line{l.jobID, trial, task, l.seq, l.last, stream, strings.ToValidUTF8(text, "\uFFFD")}
 	data, err := json.Marshal(line)
 	if err == nil {
 		l.left -= int64(len(data)) + 1

@@ -214,6 +214,8 @@ func logFieldOf(name string) (logField, error) {
 		return logField{"exact", true, func(v logView) (string, bool) { return v.project, true }}, nil
 	case "resource.labels.task_name", `labels.ml.googleapis.com/task_name`:
 		return logField{"text", false, func(v logView) (string, bool) { return v.line.Task, true }}, nil
+	case `labels.ml.googleapis.com/trial_id`:
+		return logField{"exact", false, func(v logView) (string, bool) { return v.line.Trial, v.line.Trial != "" }}, nil
 	case "logName", "log_name":
 		return logField{"text", false, func(v logView) (string, bool) { return logName(v.project, v.line.Task), true }}, nil
 	case "insertId", "insert_id":

@@ -11,10 +11,10 @@ import (
 func filterLines() []logView {
 	at := func(second int) time.Time { return time.Date(2026, 1, 2, 3, 4, second, 500, time.UTC) }
 	return []logView{
-		{"p", "census_1", &Line{"census_1", "master-replica-0", 1, at(1), stdout, "epoch One of 3"}},
-		{"p", "census_1", &Line{"census_1", "worker-replica-0", 2, at(2), stderr, "a warning"}},
-		{"p", "census_1", &Line{"census_1", "service", 3, at(2), stdout, ""}},
-		{"q", "Census_1", &Line{"Census_1", "master-replica-0", 1, at(3), stdout, `say "hi"`}},
+		{"p", "census_1", &Line{"census_1", "", "master-replica-0", 1, at(1), stdout, "epoch One of 3"}},
+		{"p", "census_1", &Line{"census_1", "7", "worker-replica-0", 2, at(2), stderr, "a warning"}},
+		{"p", "census_1", &Line{"census_1", "", "service", 3, at(2), stdout, ""}},
+		{"q", "Census_1", &Line{"Census_1", "", "master-replica-0", 1, at(3), stdout, `say "hi"`}},
 	}
 }
 
@@ -40,6 +40,8 @@ func TestLogFilter(t *testing.T) {
 		{`NOT resource.labels.zone=x`, "abcd"},
 		{`resource.labels.zone!=x`, ""},
 		{`labels."ml.googleapis.com/task_name"="service"`, "c"},
+		{`labels."ml.googleapis.com/trial_id"="7"`, "b"},
+		{`NOT labels."ml.googleapis.com/trial_id":*`, "acd"},
 		{`labels."a b":*`, ""},
 		{`logName="projects/p/logs/master-replica-0"`, "a"},
 		{`logName:"/logs/master"`, "ad"},

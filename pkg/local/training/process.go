@@ -32,6 +32,7 @@ type command struct {
 	dir       string
 	env       []string
 	task      string            // whose lines its output is; the service's own if empty
+	trial     string            // the trial that it belongs to, if any
 	container string            // the container that the process runs, by its name
 	output    func(line string) // optional: takes stdout instead of the log
 }
@@ -68,11 +69,11 @@ func describe(err error) string {
 // the group is left. The error is an *exitError, the cause that ended e.ctx, or
 // why there is no process.
 func (s *Service) exec(e *entry, c command) error {
-	p, err := s.start(e, c)
+	p, err := s.start(e.ctx, e, c)
 	if err != nil {
 		return err
 	}
-	defer s.forgetProcesses(e)
+	defer s.forgetProcesses(e, c.trial)
 	select {
 	case <-p.done:
 		return s.settle(p)
@@ -106,9 +107,10 @@ func (p *child) exited() bool {
 	}
 }
 
-// start starts a command and records it. The caller settles it.
-func (s *Service) start(e *entry, c command) (*child, error) {
-	if err := context.Cause(e.ctx); err != nil {
+// start starts a command and records it, unless ctx is done. The caller settles
+// it.
+func (s *Service) start(ctx context.Context, e *entry, c command) (*child, error) {
+	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
 	c.task = cmp.Or(c.task, taskService)
@@ -133,13 +135,13 @@ func (s *Service) start(e *entry, c command) (*child, error) {
 				if stream == stderr {
 					p.last.add(line)
 				}
-				e.log.write(c.task, stream, line)
+				e.log.writeTrial(c.trial, c.task, stream, line)
 			})
 		})
 	}
 	p.cmd.Stdout, p.cmd.Stderr = writers[0], writers[1]
 	if c.container != "" { // its name is known before, and outlives the leader
-		s.addProcess(e, process{Task: c.task, Runner: c.path, Container: c.container})
+		s.addProcess(e, process{Task: c.task, Trial: c.trial, Runner: c.path, Container: c.container})
 	}
 	err := p.cmd.Start()
 	_ = closeAll(writers)
@@ -149,7 +151,7 @@ func (s *Service) start(e *entry, c command) (*child, error) {
 		return nil, err
 	}
 	p.pid = p.cmd.Process.Pid
-	s.addProcess(e, process{Task: c.task, PID: p.pid, Start: startOf(p.pid)})
+	s.addProcess(e, process{Task: c.task, Trial: c.trial, PID: p.pid, Start: startOf(p.pid)})
 	go func() {
 		p.err = p.cmd.Wait()
 		close(p.done)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -151,17 +152,19 @@ func (a addresses) cluster(in *job.TrainingInput) map[string][]string {
 	return cluster
 }
 
-// jobEnv is what the service tells a replica about its job.
-func jobEnv(id string, in *job.TrainingInput, r replica, a addresses) ([]string, error) {
+// jobEnv is what the service tells a replica about its job, and its trial if it
+// has one: programs make paths of TF_CONFIG's task.trial, so it is text.
+func jobEnv(id string, in *job.TrainingInput, trial string, r replica, a addresses) ([]string, error) {
 	type task struct {
 		Type  string `json:"type"`
 		Index int    `json:"index"`
+		Trial string `json:"trial,omitempty"`
 	}
 	input, err := snakeJSON(in)
 	if err != nil {
 		return nil, err
 	}
-	t := task{r.role, r.index}
+	t := task{r.role, r.index, trial}
 	if r == master {
 		t.Type = primaryRole(in)
 	}
@@ -209,15 +212,15 @@ func snakeKeys(v any) any {
 }
 
 // arguments are those of a replica's program: the job's, or its container's own,
-// and --job-dir, which the service adds.
-func arguments(in *job.TrainingInput, r replica) []string {
+// those of its trial, and --job-dir, which the service adds.
+func arguments(in *job.TrainingInput, r replica, trial []string, jobDir string) []string {
 	args := in.Args
 	if c := configOf(in, r.role); imageOf(in, r.role) != "" && c != nil && len(c.ContainerArgs) > 0 {
 		args = c.ContainerArgs
 	}
-	args = append([]string(nil), args...)
-	if in.JobDir != "" {
-		args = append(args, "--job-dir", in.JobDir)
+	args = slices.Concat(args, trial)
+	if jobDir != "" {
+		args = append(args, "--job-dir", jobDir)
 	}
 	return args
 }

@@ -60,7 +60,7 @@ func TestTFConfig(t *testing.T) {
 				`"worker":["127.0.0.1:2000","127.0.0.1:2001","127.0.0.1:2002","127.0.0.1:2003"]}`, `{"type":"ps","index":2}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			vars, err := jobEnv("j", tt.in, tt.replica, numbered(tt.in))
+			vars, err := jobEnv("j", tt.in, "", tt.replica, numbered(tt.in))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -206,7 +206,7 @@ func TestContainerArgs(t *testing.T) {
 		{"command", []string{"sh", "-c", "x"}, []string{"--a"}, []string{"--entrypoint", "sh", "image", "-c", "x", "--a"}},
 	} {
 		want := append([]string{"run", "--rm", "--name", "n", "--network", "host", "--env", "A=1", "--env", "B=x y"}, tt.want...)
-		if diff := cmp.Diff(want, containerArgs("n", "image", tt.command, tt.args, env)); diff != "" {
+		if diff := cmp.Diff(want, containerArgs("n", "image", tt.command, tt.args, env, "")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}
 	}

@@ -79,6 +79,8 @@ func send(t *testing.T, method, url, body string, header ...string) answered {
 
 const validInput = `"packageUris": ["gs://b/p/trainer-0.1.tar.gz"], "pythonModule": "trainer.task", "region": "us-central1"`
 
+const validParams = `"params": [{"parameterName": "a", "type": "DOUBLE", "minValue": 0, "maxValue": 1}]`
+
 func TestCreateRefuses(t *testing.T) {
 	_, server := idle(t)
 	input := func(more string) string {
@@ -114,7 +116,30 @@ func TestCreateRefuses(t *testing.T) {
 		{"container command", input(`"masterConfig": {"containerCommand": ["x"]}`), "can't be set without a container image", "master_config.container_command"},
 		{"negative", input(`"evaluatorCount": "-1"`), "must not be negative", "evaluator_count"},
 		{"image", input(`"masterConfig": {"imageUri": "gcr.io/p/i"}`), "Field: master_config.image_uri Error: ", "master_config.image_uri"},
-		{"hyperparameters", input(`"hyperparameters": {"maxTrials": 2}`), "Field: hyperparameters Error: ", "hyperparameters"},
+		{"tuning nothing", input(`"hyperparameters": {"maxTrials": 2}`), "must have parameters", "hyperparameters.params"},
+		{"resumed study", input(`"hyperparameters": {` + validParams + `, "resumePreviousJobId": "old"}`), "does not resume a study: leave resumePreviousJobId out", "hyperparameters.resume_previous_job_id"},
+		{"negative trials", input(`"hyperparameters": {` + validParams + `, "maxTrials": -1}`), "must not be negative", "hyperparameters.max_trials"},
+		{"negative parallel trials", input(`"hyperparameters": {` + validParams + `, "maxParallelTrials": -1}`), "must not be negative", "hyperparameters.max_parallel_trials"},
+		{"negative failed trials", input(`"hyperparameters": {` + validParams + `, "maxFailedTrials": -1}`), "must not be negative", "hyperparameters.max_failed_trials"},
+		{"many trials", input(`"hyperparameters": {` + validParams + `, "maxTrials": 1001}`), "at most 1000 trials", "hyperparameters.max_trials"},
+		{"parallel trials", input(`"hyperparameters": {` + validParams + `, "maxTrials": 9, "maxParallelTrials": 7}`), "7 trials at once need 7 replicas (1 master for each), and the local training service runs at most 4 at once on this machine: lower maxParallelTrials to 4, or start jobdrop local with --max-replicas 7 or more", "hyperparameters.max_parallel_trials"},
+		{"no parameter's name", input(`"hyperparameters": {"params": [{"type": "DOUBLE", "minValue": 0, "maxValue": 1}]}`), "must have a name", "hyperparameters.params[0].parameter_name"},
+		{"odd name", input(`"hyperparameters": {"params": [{"parameterName": "a b", "type": "DOUBLE", "minValue": 0, "maxValue": 1}]}`), "can't be the name of an argument", "hyperparameters.params[0].parameter_name"},
+		{"option as a name", input(`"hyperparameters": {"params": [{"parameterName": "-a", "type": "DOUBLE", "minValue": 0, "maxValue": 1}]}`), "can't be the name of an argument", "hyperparameters.params[0].parameter_name"},
+		{"name twice", input(`"hyperparameters": {"params": [{"parameterName": "a", "type": "CATEGORICAL", "categoricalValues": ["x"]}, {"parameterName": "a", "type": "CATEGORICAL", "categoricalValues": ["x"]}]}`), "must be unique", "hyperparameters.params[1].parameter_name"},
+		{"no type", input(`"hyperparameters": {"params": [{"parameterName": "a", "minValue": 0, "maxValue": 1}]}`), "must have a type", "hyperparameters.params[0].type"},
+		{"no bounds", input(`"hyperparameters": {"params": [{"parameterName": "a", "type": "DOUBLE", "minValue": 0}]}`), "must be given for the type DOUBLE", "hyperparameters.params[0].min_value"},
+		{"order of bounds", input(`"hyperparameters": {"params": [{"parameterName": "a", "type": "INTEGER", "minValue": 2, "maxValue": 1}]}`), "must not be greater than max_value, 1", "hyperparameters.params[0].min_value"},
+		{"bounds of a log scale", input(`"hyperparameters": {"params": [{"parameterName": "a", "type": "DOUBLE", "minValue": 0, "maxValue": 1, "scaleType": "UNIT_LOG_SCALE"}]}`), "strictly positive with the scale type UNIT_LOG_SCALE", "hyperparameters.params[0].min_value"},
+		{"integers", input(`"hyperparameters": {"params": [{"parameterName": "a", "type": "INTEGER", "minValue": 0.5, "maxValue": 1}]}`), "must be integers", "hyperparameters.params[0].min_value"},
+		{"large integers", input(`"hyperparameters": {"params": [{"parameterName": "a", "type": "INTEGER", "minValue": 0, "maxValue": 1e300}]}`), "from -9007199254740992 to 9007199254740992", "hyperparameters.params[0].min_value"},
+		{"no values", input(`"hyperparameters": {"params": [{"parameterName": "a", "type": "DISCRETE"}]}`), "must be given for the type DISCRETE", "hyperparameters.params[0].discrete_values"},
+		{"values of a log scale", input(`"hyperparameters": {"params": [{"parameterName": "a", "type": "DISCRETE", "discreteValues": [1, -2], "scaleType": "UNIT_REVERSE_LOG_SCALE"}]}`), "strictly positive", "hyperparameters.params[0].discrete_values"},
+		{"no categories", input(`"hyperparameters": {"params": [{"parameterName": "a", "type": "CATEGORICAL"}]}`), "must be given for the type CATEGORICAL", "hyperparameters.params[0].categorical_values"},
+		{"null in a category", input(`"hyperparameters": {"params": [{"parameterName": "a", "type": "CATEGORICAL", "categoricalValues": ["a\u0000"]}]}`), "null character", "hyperparameters.params[0].categorical_values"},
+		{"grid of a continuous parameter", input(`"hyperparameters": {` + validParams + `, "algorithm": "GRID_SEARCH"}`), "To use grid search, all parameters must be INTEGER, CATEGORICAL, or DISCRETE.", "hyperparameters.params[0].type"},
+		{"more discrete values than the API takes", input(`"hyperparameters": {"params": [{"parameterName": "a", "type": "DISCRETE", "discreteValues": [1` + strings.Repeat(", 1", 1000) + `]}]}`), "not be more than 1000 values", "hyperparameters.params[0].discrete_values"},
+		{"more text than a record holds", input(`"hyperparameters": {"maxTrials": 1000, "params": [{"parameterName": "a", "type": "CATEGORICAL", "categoricalValues": ["` + strings.Repeat("x", 4000) + `"]}]}`), "The names and values of 1000 trials have more than 2097152 bytes", "hyperparameters.params"},
 		{"prediction", `{"jobId": "j", "predictionInput": {}}`, "Field: prediction_input Error: ", "prediction_input"},
 		{"label", `{"jobId": "j", "labels": {"Team": "x"}, "trainingInput": {` + validInput + `}}`, "Field: labels Error: ", "labels"},
 		{"unknown", input(`"foo": 1`), `Invalid JSON payload received. Unknown name "foo" at 'job.training_input': Cannot find field.`, "job.training_input"},

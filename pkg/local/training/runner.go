@@ -91,7 +91,7 @@ func (s *Service) finish(e *entry, err error) {
 	select {
 	case <-e.admitted:
 		s.active--
-		s.replicas -= countsOf(e.Job.TrainingInput).total()
+		s.replicas -= needs(e.Job.TrainingInput)
 	default: // cancelled in the queue: it never took a place
 	}
 	e.stop(nil)
@@ -103,7 +103,7 @@ func (s *Service) finish(e *entry, err error) {
 func (s *Service) work(e *entry) error {
 	in, p := e.Job.TrainingInput, s.store.places(e.Job.JobID)
 	defer p.clean()
-	rooms, release, err := s.store.makePlaces(p, replicasOf(in))
+	setup, release, err := s.store.makePlaces(p)
 	defer release()
 	if err != nil {
 		return messagef("The job's folder can't be made: %v", err)
@@ -121,11 +121,29 @@ func (s *Service) work(e *entry) error {
 			return s.reason(e, err)
 		}
 		e.log.write(taskService, stdout, "The job's environment is being prepared with Python "+s.opts.Python.Version+" ("+s.opts.Python.Path+").")
-		if err := s.install(e, p, files, s.env(e, p, rooms[master])); err != nil {
+		if err := s.install(e, p, files, s.env(e, p, setup)); err != nil {
 			return s.reason(e, err)
 		}
 	}
-	return s.runReplicas(e, p, rooms)
+	if in.Hyperparameters != nil {
+		return s.tune(e, p)
+	}
+	rooms, release, err := s.store.makeRooms(p, "", replicasOf(in))
+	defer release()
+	if err != nil {
+		return messagef("The job's folder can't be made: %v", err)
+	}
+	return s.runReplicas(e, p, part{ctx: e.ctx, jobDir: in.JobDir, rooms: rooms})
+}
+
+// part is one run of a job's replicas: the job's only one, or a trial of it.
+type part struct {
+	ctx    context.Context // ends it
+	trial  string          // the trial's ID, if it is one
+	args   []string        // the trial's own
+	metric string          // the tag that the trial is to report, if it is one
+	jobDir string
+	rooms  map[replica]room
 }
 
 // env is a replica's environment, less what tells it about its job.
@@ -143,34 +161,35 @@ func usesPython(in *job.TrainingInput) bool {
 }
 
 // replicaCommand is what a replica runs.
-func (s *Service) replicaCommand(e *entry, p places, r replica, at room, a addresses) (command, error) {
-	in := e.Job.TrainingInput
-	vars, err := jobEnv(e.Job.JobID, in, r, a)
+func (s *Service) replicaCommand(e *entry, p places, run part, r replica, a addresses) (command, error) {
+	in, at := e.Job.TrainingInput, run.rooms[r]
+	vars, err := jobEnv(e.Job.JobID, in, run.trial, r, a)
 	if err != nil {
 		return command{}, err
 	}
-	args, c := arguments(in, r), command{dir: at.work, task: r.task()}
+	args, c := arguments(in, r, run.args, run.jobDir), command{dir: at.work, task: r.task(), trial: run.trial}
 	if image := imageOf(in, r.role); image != "" {
 		var entrypoint []string
 		if config := configOf(in, r.role); config != nil {
 			entrypoint = config.ContainerCommand
 		}
-		c.container = containerName(e.Job.JobID, r)
+		c.container = containerName(e.Job.JobID, run.trial, r)
 		c.path, c.env = s.opts.ContainerRunner, s.environ
-		c.args = containerArgs(c.container, image, entrypoint, args, append(containerEnv(s.opts.Env, s.opts.Storage, e.Project), vars...))
-		e.log.write(c.task, stdout, "Running the image "+quote(image, slices.Concat(entrypoint, args)))
+		vars = slices.Concat(containerEnv(s.opts.Env, s.opts.Storage, e.Project), vars, trialEnv(run, containerMetrics))
+		c.args = containerArgs(c.container, image, entrypoint, args, vars, at.metrics)
+		e.log.writeTrial(run.trial, c.task, stdout, "Running the image "+quote(image, slices.Concat(entrypoint, args)))
 		return c, nil
 	}
-	c.path, c.env = filepath.Join(p.env, "bin", "python"), append(s.env(e, p, at), vars...)
+	c.path, c.env = filepath.Join(p.env, "bin", "python"), slices.Concat(s.env(e, p, at), vars, trialEnv(run, at.metrics))
 	c.args = append([]string{"-m", in.PythonModule}, args...)
-	e.log.write(c.task, stdout, "Running command: "+quote("python3", c.args))
+	e.log.writeTrial(run.trial, c.task, stdout, "Running command: "+quote("python3", c.args))
 	return c, nil
 }
 
 // runReplicas runs a job's replicas until the master ends, another one fails or
-// the job is stopped; then the others are ended. The job's state is the
+// the part is stopped; then the others are ended. The part's state is the
 // master's: a replica that ends well before it is not missed.
-func (s *Service) runReplicas(e *entry, p places, rooms map[replica]room) error {
+func (s *Service) runReplicas(e *entry, p places, run part) error {
 	in := e.Job.TrainingInput
 	replicas := replicasOf(in)
 	reserved, err := s.ports.reserve(len(replicas))
@@ -185,7 +204,7 @@ func (s *Service) runReplicas(e *entry, p places, rooms map[replica]room) error 
 		}
 	}
 
-	defer s.forgetProcesses(e)
+	defer s.forgetProcesses(e, run.trial)
 	started := map[replica]*child{}
 	ended := make(chan replica, len(replicas))
 	all := func() []*child { return slices.Collect(maps.Values(started)) }
@@ -204,13 +223,13 @@ func (s *Service) runReplicas(e *entry, p places, rooms map[replica]room) error 
 	}
 	for _, r := range replicas {
 		var child *child
-		c, err := s.replicaCommand(e, p, r, rooms[r], a)
+		c, err := s.replicaCommand(e, p, run, r, a)
 		if err == nil {
-			child, err = s.start(e, c)
+			child, err = s.start(run.ctx, e, c)
 		}
 		if err != nil {
 			stop()
-			if cause := context.Cause(e.ctx); cause != nil {
+			if cause := context.Cause(run.ctx); cause != nil {
 				return cause
 			}
 			return messagef("The %s could not be started: %v", r, err)
@@ -232,11 +251,11 @@ func (s *Service) runReplicas(e *entry, p places, rooms map[replica]room) error 
 				continue
 			}
 			// What it left behind ends with it, as its machine would.
-			if err := s.settle(started[r]); err != nil && !s.endsSoon(e, leader) {
+			if err := s.settle(started[r]); err != nil && !s.endsSoon(run.ctx, leader) {
 				failed = exitMessage(r, err)
 			}
-		case <-e.ctx.Done():
-			failed = context.Cause(e.ctx)
+		case <-run.ctx.Done():
+			failed = context.Cause(run.ctx)
 		}
 	}
 	if failed == nil {
@@ -257,14 +276,14 @@ func (s *Service) runReplicas(e *entry, p places, rooms map[replica]room) error 
 // endsSoon waits a grace for the master to end. A replica that loses its master
 // may fail before the master's process is gone, and the job's state is the
 // master's.
-func (s *Service) endsSoon(e *entry, leader *child) bool {
+func (s *Service) endsSoon(ctx context.Context, leader *child) bool {
 	grace := time.NewTimer(s.opts.Grace)
 	defer grace.Stop()
 	select {
 	case <-leader.done:
 		return true
 	case <-grace.C:
-	case <-e.ctx.Done():
+	case <-ctx.Done():
 	}
 	return false
 }
@@ -308,11 +327,12 @@ func (s *Service) addProcess(e *entry, p process) {
 	s.setProcesses(e, append(slices.Clone(e.Processes), p))
 }
 
-// forgetProcesses says that none of a job's processes is left.
-func (s *Service) forgetProcesses(e *entry) {
+// forgetProcesses says that none of the processes of a job's trial is left, or of
+// a job without.
+func (s *Service) forgetProcesses(e *entry, trial string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.setProcesses(e, nil)
+	s.setProcesses(e, slices.DeleteFunc(slices.Clone(e.Processes), func(p process) bool { return p.Trial == trial }))
 }
 
 func (s *Service) setProcesses(e *entry, ps []process) {
@@ -340,40 +360,70 @@ func runLimit(in *job.TrainingInput) time.Duration {
 	return cmp.Or(d, defaultMaxRunningTime)
 }
 
-// room is where a replica is at home.
-type room struct{ home, tmp, work string }
+// room is where a replica is at home. A trial's has a folder for its metrics.
+type room struct{ home, tmp, work, metrics string }
 
-// makePlaces makes the job's folders anew and gives each replica's own, with
-// what removes those that are elsewhere.
-func (s store) makePlaces(p places, replicas []replica) (rooms map[replica]room, release func(), err error) {
+// makePlaces makes the job's folders anew and gives the room in which the job's
+// environment is made, with what removes the part that is elsewhere.
+func (s store) makePlaces(p places) (setup room, release func(), err error) {
 	p.clean()
-	var far []string
+	for _, dir := range []string{p.packages, p.logs} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return room{}, func() {}, err
+		}
+	}
+	return s.makeRoom(room{home: filepath.Join(p.home, taskService), tmp: filepath.Join(p.tmp, taskService)})
+}
+
+// makeRooms makes the rooms of a part's replicas and gives what removes them but
+// for the working directories. trial is the part's, if it is one.
+func (s store) makeRooms(p places, trial string, replicas []replica) (rooms map[replica]room, release func(), err error) {
+	var releases []func()
 	release = func() {
-		for _, dir := range far {
-			_ = os.RemoveAll(dir)
+		for _, f := range releases {
+			f()
 		}
 	}
 	rooms = map[replica]room{}
-	dirs := []string{p.packages, p.logs}
 	for _, r := range replicas {
-		at := room{filepath.Join(p.home, r.task()), filepath.Join(p.tmp, r.task()), filepath.Join(p.work, r.task())}
-		// Python's multiprocessing puts Unix sockets some 35 bytes below
-		// TMPDIR, and a socket's path ends at 104.
-		if len(at.tmp) > 68 {
-			if at.tmp, err = os.MkdirTemp("", s.farPrefix()); err != nil {
-				return nil, release, err
-			}
-			far = append(far, at.tmp)
+		at := room{home: filepath.Join(p.home, trial, r.task()), tmp: filepath.Join(p.tmp, trial, r.task()), work: filepath.Join(p.work, trial, r.task())}
+		if trial != "" {
+			at.metrics = filepath.Join(p.metrics, trial, r.task())
 		}
-		rooms[r] = at
-		dirs = append(dirs, at.home, at.tmp, at.work)
-	}
-	for _, dir := range dirs {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+		at, f, err := s.makeRoom(at)
+		releases = append(releases, f)
+		if err != nil {
 			return nil, release, err
 		}
+		rooms[r] = at
 	}
 	return rooms, release, nil
+}
+
+func (s store) makeRoom(at room) (_ room, release func(), err error) {
+	// Python's multiprocessing puts Unix sockets some 35 bytes below TMPDIR,
+	// and a socket's path ends at 104.
+	if len(at.tmp) > 68 {
+		if at.tmp, err = os.MkdirTemp("", s.farPrefix()); err != nil {
+			return at, func() {}, err
+		}
+	}
+	release = func() {
+		for _, dir := range []string{at.home, at.tmp, at.metrics} {
+			if dir != "" {
+				_ = os.RemoveAll(dir) // what a program made unremovable costs room only
+			}
+		}
+	}
+	for _, dir := range []string{at.home, at.tmp, at.work, at.metrics} {
+		if dir != "" {
+			err = errors.Join(err, os.MkdirAll(dir, 0o755))
+		}
+	}
+	if at.metrics != "" { // a container's program may be another user
+		err = errors.Join(err, os.Chmod(at.metrics, 0o777))
+	}
+	return at, release, err
 }
 
 // quote writes a command as a shell would read it.

@@ -208,6 +208,7 @@ func (s *Service) recover(ctx context.Context) error {
 			killOrphans(r.Processes, places.home)
 			s.removeContainers(r.Processes)
 			places.clean()
+			e.Trials = endTrials(e.Trials, r.Job.State, s.now())
 			if r.Job.State == cancelling {
 				// Its end was decided, and why is on record.
 				err = s.close(e, cancelled, r.Job.ErrorMessage)
@@ -427,7 +428,7 @@ func (s *Service) dispatch() {
 		if e.Job.State != queued || e.decided {
 			continue
 		}
-		n := countsOf(e.Job.TrainingInput).total()
+		n := needs(e.Job.TrainingInput)
 		if s.active >= s.opts.MaxJobs || s.replicas+n > s.opts.MaxReplicas {
 			return
 		}

@@ -98,7 +98,7 @@ func (s store) removeFar() error {
 
 // places are the files and folders of one job.
 type places struct {
-	root, record, logs, packages, env, home, tmp, work string
+	root, record, logs, packages, env, home, tmp, metrics, work string
 }
 
 func (s store) places(id string) places {
@@ -111,6 +111,7 @@ func (s store) places(id string) places {
 		env:      filepath.Join(root, "env"),
 		home:     filepath.Join(root, "home"),
 		tmp:      filepath.Join(root, "tmp"),
+		metrics:  filepath.Join(root, "metrics"),
 		work:     filepath.Join(root, "work"),
 	}
 }
@@ -118,7 +119,7 @@ func (s store) places(id string) places {
 // clean removes what only a running job needs; record, logs and working
 // directory stay.
 func (p places) clean() {
-	for _, dir := range []string{p.packages, p.env, p.home, p.tmp} {
+	for _, dir := range []string{p.packages, p.env, p.home, p.tmp, p.metrics} {
 		_ = os.RemoveAll(dir) // what a program made unremovable costs room only
 	}
 }
