@@ -157,6 +157,7 @@ func lineOf(e *logging.LogEntry) training.Line {
 	if e.Resource != nil {
 		l.JobID, l.Task = e.Resource.Labels["job_id"], e.Resource.Labels["task_name"]
 	}
+	l.Trial = e.Labels["ml.googleapis.com/trial_id"]
 	l.Time, _ = time.Parse(time.RFC3339Nano, e.Timestamp) // the zero time shows that it is none
 	return l
 }

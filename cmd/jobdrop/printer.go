@@ -91,7 +91,11 @@ func (p *printer) say(format string, args ...any) {
 func (p *printer) log(l training.Line) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.print(p.logs, "%s    %s | %s\n", clock(l.Time), l.Task, printable(l.Text))
+	task := l.Task
+	if l.Trial != "" {
+		task = "trial " + l.Trial + " " + task
+	}
+	p.print(p.logs, "%s    %s | %s\n", clock(l.Time), printable(task), printable(l.Text))
 }
 
 // event prints an event of the attempt that is followed, and tells whether it is

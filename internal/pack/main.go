@@ -58,6 +58,7 @@ var tarballs = []tarball{
 	{drop: "rejected-unknown-field", name: "trainer-0.1", source: "hello"},
 	{drop: "rejected-version", name: "trainer-0.1", source: "hello"},
 	{drop: "train", name: "trainer-0.1", source: "train"},
+	{drop: "tune", name: "trainer-0.1", source: "tune"},
 }
 
 // path is where the tarball stands below testdata.

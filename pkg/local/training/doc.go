@@ -13,12 +13,26 @@
 // choose the replicas; region, machines and runtime version are taken as they
 // are and choose nothing but the master's name in TF_CONFIG.
 //
+// A job with hyperparameters runs its trials, each of them a run of all replicas
+// with folders of its own. The environment is made once for all. A trial's
+// program gets its parameters as --name=value behind the job's own arguments,
+// the job directory <jobDir>/<trial's ID>, and the ID in TF_CONFIG (task.trial) and
+// CLOUD_ML_TRIAL_ID. Its result is the last value of the metric that it wrote, as
+// the Python package cloudml-hypertune does, to CLOUD_ML_HP_METRIC_FILE, of which
+// each replica has its own: the master's counts, then the evaluator's. TensorFlow's
+// summaries are not read. The algorithms are a grid, random search and, for the
+// service's Bayesian default, a simple search around the best trials so far; with
+// enableTrialEarlyStopping the median rule ends trials that are worse than most.
+// Suggestions depend on nothing but the job's ID and the results, in the order in
+// which they came. trainingOutput has the trials while the job runs, too, the best
+// one first.
+//
 // The logs of all replicas are kept with the job, and are served as Cloud
 // Logging's entries.list does, to gcloud ai-platform jobs stream-logs among
 // others.
 //
-// Not here: hyperparameter tuning and workers of the type cloud_tpu (such jobs
-// are refused), CLUSTER_SPEC, and Cloud Logging's other methods.
+// Not here: workers of the type cloud_tpu and resumePreviousJobId (such jobs are
+// refused), CLUSTER_SPEC, and Cloud Logging's other methods.
 //
 // What the package promises:
 //   - A job that was answered for is on disk: after a restart on the same
@@ -27,10 +41,14 @@
 //   - When a job has ended, no process of its replicas' process groups and no
 //     container of it is left, and its log is complete.
 //   - The job ends with its master, or with the first other replica that fails;
-//     what is left then has one SIGTERM and the grace that all share.
+//     what is left then has one SIGTERM and the grace that all share. So does a
+//     trial. A tuning job ends with its last trial, fails with the one that makes
+//     maxFailedTrials failed ones (or that fails before any has succeeded, where
+//     that is zero), and is cancelled with all its trials.
 //   - Jobs start in the order of their creation, a large one is not overtaken,
-//     the replicas that run at once are no more than [Options.MaxReplicas], and
-//     the limits of trainingInput.scheduling are enforced by the service itself.
+//     the replicas that run at once, those of parallel trials among them, are no
+//     more than [Options.MaxReplicas], and the limits of trainingInput.scheduling
+//     are enforced by the service itself.
 //
 // A job's program has the rights of the user who runs the service: the process
 // group and the folder of its own keep jobs apart, they are no sandbox.

@@ -69,6 +69,15 @@ if task["type"] == "chief":
 			t.Errorf("stream-logs lacks %q:\n%s", want, out)
 		}
 	}
+	h.create(h.tuning("tuned", "print('hello from', trial)\nreport('accuracy', trial, 10)\n", 2, []float64{5, 6}))
+	h.succeeded("tuned")
+	// severity, time, task, trial, message
+	if out := run("ai-platform", "jobs", "stream-logs", "tuned", "--polling-interval=1"); !strings.Contains(out, "\tmaster-replica-0\t2\thello from 2") {
+		t.Errorf("stream-logs of a tuning job:\n%s", out)
+	}
+	if out := run("ai-platform", "jobs", "describe", "tuned", "--format=value(trainingOutput.trials.trialId.slice(0),trainingOutput.trials.finalMetric.objectiveValue.slice(0))"); strings.TrimSpace(out) != "2\t2.0" && strings.TrimSpace(out) != "2\t2" {
+		t.Errorf("the best trial: %q", out)
+	}
 	if n := strings.Count(out, "hello from worker"); n != 1 {
 		t.Errorf("a line comes %d times:\n%s", n, out)
 	}

@@ -66,6 +66,7 @@ func (s *Service) tune(e *entry, p places) error {
 	ends := make(chan trialEnd)
 	var verdict error
 	var first *trialEnd // that failed
+	var best *trial
 	started, active, done, failures := 0, 0, 0, 0
 	for {
 		for active < parallelTrials(spec) && ctx.Err() == nil {
@@ -91,6 +92,9 @@ func (s *Service) tune(e *entry, p places) error {
 		switch end.record.State {
 		case succeeded:
 			done++
+			if best == nil || t.better(end.record.Final.Value, best.Final.Value) > 0 {
+				best = &end.record
+			}
 			study.report(end.number, end.record.Final.Value)
 			continue
 		case failed:
@@ -121,6 +125,10 @@ func (s *Service) tune(e *entry, p places) error {
 	case done == 0 && first != nil:
 		return messagef("None of the job's %d trials succeeded. %s first. %s", started, first.name(), first.reason())
 	}
+	if best != nil {
+		e.log.write(taskService, stdout, fmt.Sprintf("Trial %s is the best of %d that succeeded: %s is %v with %s.",
+			best.ID, done, t.tag, best.Final.Value, describeValues(best.Parameters)))
+	}
 	return nil
 }
 
@@ -139,14 +147,24 @@ func describeValues(values []parameterValue) string {
 	return cut(strings.Join(texts, ", "), 500)
 }
 
+// brief keeps of a message that is too long its first line and its end, where an
+// exception's text is.
+func brief(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	const gap = "\n[...]\n"
+	first, _, _ := strings.Cut(text, "\n")
+	first = cut(first, limit/2)
+	return first + gap + strings.ToValidUTF8(text[len(text)-(limit-len(first)-len(gap)):], "")
+}
+
 // run runs a trial to its end and gives its record, and why it failed.
 func (t *tuning) run(ctx context.Context, record trial) (trial, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	say := func(stream, format string, args ...any) {
-		for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
-			t.e.log.writeTrial(record.ID, taskService, stream, line)
-		}
+		t.e.log.writeTrial(record.ID, taskService, stream, fmt.Sprintf(format, args...))
 	}
 	say(stdout, "Trial %s begins: %s.", record.ID, describeValues(record.Parameters))
 	in := t.e.Job.TrainingInput
@@ -203,11 +221,12 @@ func (t *tuning) run(ctx context.Context, record trial) (trial, error) {
 		}
 		say(stdout, "Trial %s %ssucceeded: %s is %v at step %d.", record.ID, early, t.tag, record.Final.Value, record.Final.Step)
 	case cause != nil && errors.Is(err, cause) && !errors.Is(err, errClosed):
-		record.State, record.Error = cancelled, cut(err.Error(), maxTrialError)
+		record.State, record.Error = cancelled, brief(err.Error(), maxTrialError)
 		say(stdout, "Trial %s was cancelled.", record.ID)
 	default:
-		record.State, record.Error = failed, cut(err.Error(), maxTrialError)
-		say(stderr, "Trial %s failed. %v", record.ID, err)
+		record.State, record.Error = failed, brief(err.Error(), maxTrialError)
+		what, _, _ := strings.Cut(err.Error(), "\n") // the rest is in the log already
+		say(stderr, "Trial %s failed. %s", record.ID, what)
 	}
 	return record, err
 }

@@ -1,0 +1,1 @@
+"""A trainer whose hyperparameters are tuned."""
