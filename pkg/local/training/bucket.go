@@ -77,25 +77,25 @@ func (c *bucketClient) fetch(ctx context.Context, bucket, object, file string, l
 	return nil
 }
 
-// checkWritable writes an object below jobDir and deletes it. The object is
-// empty: whoever acts on uploads skips those.
-func (c *bucketClient) checkWritable(ctx context.Context, jobDir, jobID string) error {
-	bucket, object, _ := splitURI(jobDir)
+// checkWritable writes an object below the folder that a job's field names, and
+// deletes it. The object is empty: whoever acts on uploads skips those.
+func (c *bucketClient) checkWritable(ctx context.Context, field, what, dir, jobID string) error {
+	bucket, object, _ := splitURI(dir)
 	if object = strings.TrimRight(object, "/"); object != "" {
 		object += "/"
 	}
 	object += ".jobdrop-write-check-" + jobID + "-" + rand.Text()[:8]
 	body, err := c.do(ctx, http.MethodPost, "/upload/storage/v1/b/"+url.PathEscape(bucket)+"/o?uploadType=media&name="+url.QueryEscape(object), http.NoBody)
 	if notFound(err) {
-		return messagef("Field: job_dir Error: The job directory %s can't be written to: the bucket %s does not exist.", jobDir, bucket)
+		return messagef("Field: %s Error: The %s %s can't be written to: the bucket %s does not exist.", field, what, dir, bucket)
 	}
 	if err != nil {
-		return messagef("Field: job_dir Error: The job directory %s can't be written to (bucket %s): %v", jobDir, bucket, err)
+		return messagef("Field: %s Error: The %s %s can't be written to (bucket %s): %v", field, what, dir, bucket, err)
 	}
 	_ = body.Close()
 	body, err = c.do(ctx, http.MethodDelete, "/storage/v1/b/"+url.PathEscape(bucket)+"/o/"+url.PathEscape(object), nil)
 	if err != nil {
-		return messagef("Field: job_dir Error: The object %s of the bucket %s, which checked the job directory, can't be deleted: %v", object, bucket, err)
+		return messagef("Field: %s Error: The object %s of the bucket %s, which checked the %s, can't be deleted: %v", field, object, bucket, what, err)
 	}
 	return body.Close()
 }

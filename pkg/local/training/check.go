@@ -168,28 +168,59 @@ func (l limits) check(in *job.TrainingInput) []fieldViolation {
 		if c == nil || c.ImageURI == "" {
 			continue
 		}
-		field := roleField(role, "config.image_uri")
-		if !l.containers {
-			vs = append(vs, fieldViolation{field, "The local training service runs no containers, as it was given nothing to run them with: " +
-				"start jobdrop local with --container-runner docker or --container-runner podman, or give packageUris and pythonModule instead of an image."})
-		} else if !imageFormat.MatchString(c.ImageURI) {
-			vs = append(vs, fieldViolation{field, fmt.Sprintf("%q is not the name of a container image.", c.ImageURI)})
+		if text := l.image(c.ImageURI); text != "" {
+			vs = append(vs, fieldViolation{roleField(role, "config.image_uri"), text})
 		}
 	}
 	n := countsOf(in)
-	switch {
-	case n.total() > l.replicas:
+	switch text := l.count(n); {
+	case text != "":
 		field := "scale_tier"
 		if in.ScaleTier == "CUSTOM" {
 			field = "worker_count"
 		}
-		vs = append(vs, fieldViolation{field, fmt.Sprintf("The job needs %d replicas (%v), and the local training service runs at most %d at once on this machine: "+
-			"start jobdrop local with --max-replicas %[1]d or more, or ask for fewer workers with the scale tier CUSTOM.", n.total(), n, l.replicas)})
+		vs = append(vs, fieldViolation{field, text + " with the scale tier CUSTOM."})
 	case needs(in) > l.replicas:
-		vs = append(vs, fieldViolation{"hyperparameters.max_parallel_trials", fmt.Sprintf("%d trials at once need %d replicas (%v for each), and the local training service runs at most %d at once on this machine: "+
-			"lower maxParallelTrials to %d, or start jobdrop local with --max-replicas %[2]d or more.", parallelTrials(in.Hyperparameters), needs(in), n, l.replicas, l.replicas/n.total())})
+		vs = append(vs, fieldViolation{"hyperparameters.max_parallel_trials", fmt.Sprintf("%s: lower maxParallelTrials to %d, or start jobdrop local with --max-replicas %d or more.",
+			l.parallel(in), l.replicas/n.total(), needs(in))})
 	}
 	return vs
+}
+
+// image tells why an image can't be run.
+func (l limits) image(uri string) string {
+	if !l.containers {
+		return "The local training service runs no containers, as it was given nothing to run them with: " +
+			"start jobdrop local with --container-runner docker or --container-runner podman, or give packageUris and pythonModule instead of an image."
+	}
+	if !imageFormat.MatchString(uri) {
+		return fmt.Sprintf("%q is not the name of a container image.", uri)
+	}
+	return ""
+}
+
+// count tells why so many replicas can't be run, in a sentence that lacks its end.
+func (l limits) count(n counts) string {
+	if n.total() <= l.replicas {
+		return ""
+	}
+	return fmt.Sprintf("The job needs %d replicas (%v), and the local training service runs at most %d at once on this machine: "+
+		"start jobdrop local with --max-replicas %[1]d or more, or ask for fewer workers", n.total(), n, l.replicas)
+}
+
+// parallel says how many replicas a job's trials need, in a sentence that lacks
+// its end.
+func (l limits) parallel(in *job.TrainingInput) string {
+	return fmt.Sprintf("%d trials at once need %d replicas (%v for each), and the local training service runs at most %d at once on this machine",
+		parallelTrials(in.Hyperparameters), needs(in), countsOf(in), l.replicas)
+}
+
+// checkRecord is check for a job that was created already.
+func (l limits) checkRecord(r *record) []fieldViolation {
+	if r.Vertex != nil {
+		return l.checkVertex(r.Vertex)
+	}
+	return l.check(r.Job.TrainingInput)
 }
 
 func checkLabels(labels map[string]string) []fieldViolation {

@@ -36,11 +36,11 @@ func findRunner(name string) (string, error) {
 
 // containerName is unique, so that a name that is left over blocks no other
 // attempt.
-func containerName(jobID, trial string, r replica) string {
+func containerName(jobID, trial, task string) string {
 	if trial != "" {
 		trial += "-"
 	}
-	return fmt.Sprintf("jobdrop-%s-%s%s-%s", jobID, trial, r.task(), strings.ToLower(rand.Text()[:8]))
+	return fmt.Sprintf("jobdrop-%s-%s%s-%s", jobID, trial, task, strings.ToLower(rand.Text()[:8]))
 }
 
 // containerArgs is the runner's command line for a replica. env is what the

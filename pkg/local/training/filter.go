@@ -8,7 +8,7 @@ import (
 )
 
 // predicate tells whether a job is among those that were asked for.
-type predicate func(*resource) bool
+type predicate[T any] func(T) bool
 
 // parseFilter reads the filter of jobs.list:
 //
@@ -22,11 +22,14 @@ type predicate func(*resource) bool
 // ":" takes * for any text, "=" and "!=" compare literally, labels.key:* asks
 // whether the label is there. AND and OR side by side need parentheses: Google's
 // own filters differ on which binds closer.
-func parseFilter(text string) (predicate, error) {
-	p := filterParser{filterLexer{rest: text}}
+func parseFilter(text string) (predicate[*resource], error) { return parseTerms(text, filterTerm) }
+
+// parseTerms reads a filter whose comparisons term reads.
+func parseTerms[T any](text string, term func(field, op, value string, quoted bool) (predicate[T], error)) (predicate[T], error) {
+	p := filterParser[T]{filterLexer{rest: text}, term}
 	p.next()
 	if p.atEnd() {
-		return func(*resource) bool { return true }, p.err
+		return func(T) bool { return true }, p.err
 	}
 	match := p.or()
 	if p.err == nil && !p.atEnd() {
@@ -35,7 +38,10 @@ func parseFilter(text string) (predicate, error) {
 	return match, p.err
 }
 
-type filterParser struct{ filterLexer }
+type filterParser[T any] struct {
+	filterLexer
+	read func(field, op, value string, quoted bool) (predicate[T], error)
+}
 
 // filterLexer reads the words of Google's filter languages.
 type filterLexer struct {
@@ -108,7 +114,7 @@ var twoSigns = []string{"!=", "<=", ">=", "=~", "!~"}
 
 func (p *filterLexer) word(w string) bool { return !p.quoted && p.token == w }
 
-func (p *filterParser) or() predicate {
+func (p *filterParser[T]) or() predicate[T] {
 	match, joined := p.and()
 	if p.word("OR") && joined {
 		p.fail("AND and OR side by side need parentheses")
@@ -120,29 +126,29 @@ func (p *filterParser) or() predicate {
 		if joined {
 			p.fail("AND and OR side by side need parentheses")
 		}
-		match = func(j *resource) bool { return left(j) || right(j) }
+		match = func(j T) bool { return left(j) || right(j) }
 	}
 	return match
 }
 
 // and also tells whether there was an AND.
-func (p *filterParser) and() (match predicate, joined bool) {
+func (p *filterParser[T]) and() (match predicate[T], joined bool) {
 	match = p.not()
 	for p.word("AND") {
 		joined = true
 		p.next()
 		left, right := match, p.not()
-		match = func(j *resource) bool { return left(j) && right(j) }
+		match = func(j T) bool { return left(j) && right(j) }
 	}
 	return match, joined
 }
 
-func (p *filterParser) not() predicate {
+func (p *filterParser[T]) not() predicate[T] {
 	switch {
 	case p.word("NOT"):
 		p.next()
 		inner := p.not()
-		return func(j *resource) bool { return !inner(j) }
+		return func(j T) bool { return !inner(j) }
 	case p.word("("):
 		p.next()
 		inner := p.or()
@@ -155,7 +161,7 @@ func (p *filterParser) not() predicate {
 	return p.term()
 }
 
-func (p *filterParser) term() predicate {
+func (p *filterParser[T]) term() predicate[T] {
 	field := p.token
 	if field == "" || p.quoted || strings.ContainsAny(field, signs) || field == "AND" || field == "OR" {
 		p.fail("a field expected, found %q", field)
@@ -163,8 +169,8 @@ func (p *filterParser) term() predicate {
 	}
 	p.next()
 	op := p.token
-	if p.quoted || op != ":" && op != "=" && op != "!=" {
-		p.fail(":, = or != expected after %q", field)
+	if p.quoted || !slices.Contains([]string{":", "=", "!=", "<", "<=", ">", ">="}, op) {
+		p.fail("a comparison expected after %q", field)
 		return nil
 	}
 	p.next()
@@ -175,23 +181,33 @@ func (p *filterParser) term() predicate {
 	}
 	quoted := p.quoted
 	p.next()
+	match, err := p.read(field, op, value, quoted)
+	if err != nil {
+		p.fail("%w", err)
+	}
+	return match
+}
 
+// filterTerm reads a comparison of jobs.list.
+func filterTerm(field, op, value string, quoted bool) (predicate[*resource], error) {
+	if op != ":" && op != "=" && op != "!=" {
+		return nil, fmt.Errorf(":, = or != expected after %q", field)
+	}
 	get, err := filterField(field)
 	if err == nil && field == "state" && !strings.Contains(value, "*") && !slices.Contains(states, state(value)) {
 		err = fmt.Errorf("%q is no state", value)
 	}
 	if err != nil {
-		p.fail("%w", err)
-		return nil
+		return nil, err
 	}
 	test := func(v string) bool { return v == value }
 	switch {
 	case op == "!=":
-		return func(j *resource) bool { v, _ := get(j); return v != value }
+		return func(j *resource) bool { v, _ := get(j); return v != value }, nil
 	case op == ":" && !quoted:
 		test = func(v string) bool { return matchStars(value, v) }
 	}
-	return func(j *resource) bool { v, ok := get(j); return ok && test(v) }
+	return func(j *resource) bool { v, ok := get(j); return ok && test(v) }, nil
 }
 
 // filterField gives a job's value of a field, and whether it has one.

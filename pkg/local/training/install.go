@@ -20,17 +20,50 @@ type packageFile struct {
 
 func (f packageFile) wheel() bool { return strings.HasSuffix(f.file, ".whl") }
 
-// fetch brings the job's packages to its folder.
-func (s *Service) fetch(e *entry, p places) ([]packageFile, error) {
+// pythonEnv is a virtual environment: what is installed into it, and the replicas
+// that run in it.
+type pythonEnv struct {
+	dir, fetched string // the environment's folder, and that of its packages
+	packages     []string
+	module       string
+	replicas     []replica
+	trial        string // whose alone it is, if it is a trial's
+}
+
+func (v pythonEnv) python() string { return filepath.Join(v.dir, "bin", "python") }
+
+// lead is the replica in whose name it is installed: the master, if it is one of
+// them.
+func (v pythonEnv) lead() replica { return v.replicas[len(v.replicas)-1] }
+
+// environments are those that are made for all parts of a job.
+func (e *entry) environments(p places) []pythonEnv {
+	if e.Vertex != nil {
+		return e.vertexEnvironments(p)
+	}
+	v := pythonEnv{dir: p.env, fetched: p.packages, packages: e.Job.TrainingInput.PackageURIs, module: e.Job.TrainingInput.PythonModule}
+	for _, r := range replicasOf(e.Job.TrainingInput) {
+		if imageOf(e.Job.TrainingInput, r.role) == "" {
+			v.replicas = append(v.replicas, r)
+		}
+	}
+	if len(v.replicas) == 0 {
+		return nil
+	}
+	return []pythonEnv{v}
+}
+
+// fetch brings an environment's packages to its folder.
+func (s *Service) fetch(e *entry, v pythonEnv) ([]packageFile, error) {
 	var files []packageFile
-	for i, uri := range e.Job.TrainingInput.PackageURIs {
+	for i, uri := range v.packages {
 		bucket, object, _ := splitURI(uri)
 		name := path.Base(object)
 		if !strings.HasSuffix(name, ".tar.gz") && !strings.HasSuffix(name, ".tgz") && !strings.HasSuffix(name, ".whl") {
 			return nil, messagef("Field: package_uris Error: The package %s is neither a source archive (.tar.gz, .tgz) nor a wheel (.whl).", uri)
 		}
 		// A folder of its own for each: two may have the same name.
-		dir := filepath.Join(p.packages, strconv.Itoa(i))
+		dir := filepath.Join(v.fetched, strconv.Itoa(i))
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, err
 		}
@@ -50,22 +83,32 @@ func (s *Service) fetch(e *entry, p places) ([]packageFile, error) {
 	return files, nil
 }
 
-// install makes the job's environment and puts the packages into it, with what
-// they require.
-func (s *Service) install(e *entry, p places, files []packageFile, env []string) error {
-	err := s.exec(e, command{
-		path: s.opts.Python.Path, args: []string{"-m", "venv", "--without-pip", "--system-site-packages", p.env},
-		dir: p.packages, env: env,
+// makeEnv makes an environment and gives its folder of libraries.
+func (s *Service) makeEnv(e *entry, v pythonEnv, env []string) (site string, err error) {
+	if err := os.MkdirAll(v.fetched, 0o755); err != nil {
+		return "", messagef("The job's folder can't be made: %v", err)
+	}
+	err = s.exec(e, command{
+		path: s.opts.Python.Path, args: []string{"-m", "venv", "--without-pip", "--system-site-packages", v.dir},
+		dir: v.fetched, env: env, trial: v.trial,
 	})
 	if err != nil {
-		return messagef("The job's Python environment can't be made: %s", describe(err))
+		return "", messagef("The job's Python environment can't be made: %s", describe(err))
 	}
-	site, err := s.sitePackages(p)
-	if err != nil {
-		return messagef("The job's Python environment can't be made: %v", err)
+	if site, err = s.sitePackages(v); err != nil {
+		return "", messagef("The job's Python environment can't be made: %v", err)
 	}
+	return site, nil
+}
 
-	env = pipEnv(env, s.environ, filepath.Join(s.opts.Dir, "pip-cache"))
+// install makes an environment and puts the packages into it, with what they
+// require.
+func (s *Service) install(e *entry, v pythonEnv, files []packageFile, env []string) error {
+	site, err := s.makeEnv(e, v, env)
+	if err != nil {
+		return err
+	}
+	env = pipEnv(env, s.environ, s.pipCache())
 	var plain, isolated []packageFile
 	for _, f := range files {
 		setuptools := f.backend == "" || strings.HasPrefix(f.backend, "setuptools")
@@ -75,26 +118,26 @@ func (s *Service) install(e *entry, p places, files []packageFile, env []string)
 		case s.opts.Python.Pip && !setuptools:
 			isolated = append(isolated, f)
 		default:
-			if err := s.unpackPackage(e, f, site); err != nil {
+			if err := s.unpackPackage(e, v, f, site); err != nil {
 				return err
 			}
 		}
 	}
 	// Nothing has to be fetched for these, so a network that is not there isn't
 	// waited for.
-	if err := s.pipInstall(e, p, env, plain, "--no-index", "--no-build-isolation"); err != nil {
+	if err := s.pipInstall(e, v, env, plain, "--no-index", "--no-build-isolation"); err != nil {
 		return err
 	}
-	if err := s.pipInstall(e, p, env, isolated); err != nil {
+	if err := s.pipInstall(e, v, env, isolated); err != nil {
 		return err
 	}
-	return s.installRequirements(e, p, env, site)
+	return s.installRequirements(e, v, env, site)
 }
 
 // sitePackages finds the environment's folder of libraries and points it to the
 // ones that it would not see by itself.
-func (s *Service) sitePackages(p places) (string, error) {
-	dirs, err := filepath.Glob(filepath.Join(p.env, "lib", "python3*", "site-packages"))
+func (s *Service) sitePackages(v pythonEnv) (string, error) {
+	dirs, err := filepath.Glob(filepath.Join(v.dir, "lib", "python3*", "site-packages"))
 	if err != nil || len(dirs) == 0 {
 		return "", errors.Join(errors.New("it has no site-packages"), err)
 	}
@@ -114,11 +157,11 @@ func (s *Service) sitePackages(p places) (string, error) {
 }
 
 // unpackPackage puts a package's modules onto the path as they are.
-func (s *Service) unpackPackage(e *entry, f packageFile, site string) error {
+func (s *Service) unpackPackage(e *entry, v pythonEnv, f packageFile, site string) error {
 	target := wheelLayout(f.contents)
 	if !f.wheel() {
 		var modules []string
-		if target, modules = sourceLayout(f.contents, e.Job.TrainingInput.PythonModule); len(modules) == 0 {
+		if target, modules = sourceLayout(f.contents, v.module); len(modules) == 0 {
 			return messagef("Field: package_uris Error: The package %s can't be installed: it holds no Python package or module.", f.uri)
 		}
 		e.log.write(taskService, stdout, fmt.Sprintf("This Python can't build source packages (it needs pip, and setuptools 70.1 or setuptools with wheel): "+
@@ -133,7 +176,7 @@ func (s *Service) unpackPackage(e *entry, f packageFile, site string) error {
 }
 
 // pipInstall installs packages, and nothing that they require.
-func (s *Service) pipInstall(e *entry, p places, env []string, files []packageFile, flags ...string) error {
+func (s *Service) pipInstall(e *entry, v pythonEnv, env []string, files []packageFile, flags ...string) error {
 	if len(files) == 0 {
 		return nil
 	}
@@ -143,15 +186,15 @@ func (s *Service) pipInstall(e *entry, p places, env []string, files []packageFi
 		args = append(args, f.file)
 		uris = append(uris, f.uri)
 	}
-	return s.pip(e, p, env, strings.Join(uris, ", "), args)
+	return s.pip(e, v, env, strings.Join(uris, ", "), args)
 }
 
-func (s *Service) pip(e *entry, p places, env []string, what string, args []string) error {
+func (s *Service) pip(e *entry, v pythonEnv, env []string, what string, args []string) error {
 	args = append([]string{"-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"}, args...)
 	e.log.write(taskService, stdout, "Running command: "+quote("python3", args))
-	err := s.exec(e, command{path: filepath.Join(p.env, "bin", "python"), args: args, dir: p.packages, env: env})
+	err := s.exec(e, command{path: v.python(), args: args, dir: v.fetched, env: env})
 	if exit := (*exitError)(nil); errors.As(err, &exit) {
-		return messagef("The replica master 0 could not install %s: pip exited with a non-zero status of %v", what, exit)
+		return messagef("The %s could not install %s: pip exited with a non-zero status of %v", e.named(v.lead()), what, exit)
 	}
 	return err
 }
@@ -194,10 +237,10 @@ for text in sorted(missing):
 
 // installRequirements installs what the packages declare and this Python's
 // libraries don't give.
-func (s *Service) installRequirements(e *entry, p places, env []string, site string) error {
+func (s *Service) installRequirements(e *entry, v pythonEnv, env []string, site string) error {
 	var missing []string
 	err := s.exec(e, command{
-		path: filepath.Join(p.env, "bin", "python"), args: []string{"-c", unsatisfied, site}, dir: p.packages, env: env,
+		path: v.python(), args: []string{"-c", unsatisfied, site}, dir: v.fetched, env: env,
 		output: func(line string) {
 			var text string
 			if json.Unmarshal([]byte(line), &text) == nil {
@@ -215,5 +258,5 @@ func (s *Service) installRequirements(e *entry, p places, env []string, site str
 	if !s.opts.Python.Pip {
 		return messagef("The packages require %s, and this Python has no pip to install it.", what)
 	}
-	return s.pip(e, p, env, what, append([]string{"--"}, missing...))
+	return s.pip(e, v, env, what, append([]string{"--"}, missing...))
 }

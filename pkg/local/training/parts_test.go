@@ -184,7 +184,7 @@ func TestQuote(t *testing.T) {
 func TestCheckWritable(t *testing.T) {
 	h := newHarness(t, Python{Path: "python3"}, nil)
 	for _, dir := range []string{"gs://out", "gs://out/", "gs://out/a b/c", "gs://out/a/"} {
-		if err := h.svc.bucket.checkWritable(t.Context(), dir, "j"); err != nil {
+		if err := h.svc.bucket.checkWritable(t.Context(), "job_dir", "job directory", dir, "j"); err != nil {
 			t.Errorf("%s: %v", dir, err)
 		}
 	}

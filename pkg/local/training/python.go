@@ -28,6 +28,9 @@ type Python struct {
 	Sites []string
 }
 
+// name is the interpreter for people.
+func (p Python) name() string { return "Python " + p.Version + " (" + p.Path + ")" }
+
 // PythonError says why there is no Python to run jobs with.
 type PythonError struct {
 	Name    string // the interpreter that was tried

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -117,6 +116,29 @@ func imageOf(in *job.TrainingInput, role string) string {
 	return ""
 }
 
+// program is what a replica runs: an image, or a module of installed packages.
+type program struct {
+	image    string
+	command  []string // the container's, if not the image's own
+	packages []string
+	module   string
+	args     []string
+	// standIn is a command line of Python's own, other than a module: what
+	// this machine's Python runs in the place of an image.
+	standIn bool
+}
+
+// programOf is what ml/v1's jobs run.
+func programOf(in *job.TrainingInput, r replica) program {
+	g := program{image: imageOf(in, r.role), args: arguments(in, r)}
+	if g.image == "" {
+		g.packages, g.module = in.PackageURIs, in.PythonModule
+	} else if c := configOf(in, r.role); c != nil {
+		g.command = c.ContainerCommand
+	}
+	return g
+}
+
 // primaryRole is the master's name in TF_CONFIG: chief from runtime 2.1 on and
 // where none is named, master before, and master in containers unless the job
 // asks for chief (Google's guide to distributed training).
@@ -211,18 +233,13 @@ func snakeKeys(v any) any {
 	return v
 }
 
-// arguments are those of a replica's program: the job's, or its container's own,
-// those of its trial, and --job-dir, which the service adds.
-func arguments(in *job.TrainingInput, r replica, trial []string, jobDir string) []string {
-	args := in.Args
+// arguments are those that a job gives a replica's program: the job's, or its
+// container's own.
+func arguments(in *job.TrainingInput, r replica) []string {
 	if c := configOf(in, r.role); imageOf(in, r.role) != "" && c != nil && len(c.ContainerArgs) > 0 {
-		args = c.ContainerArgs
+		return c.ContainerArgs
 	}
-	args = slices.Concat(args, trial)
-	if jobDir != "" {
-		args = append(args, "--job-dir", jobDir)
-	}
-	return args
+	return in.Args
 }
 
 // roleField is the proto name of a field that each role has.

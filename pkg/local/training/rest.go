@@ -130,6 +130,9 @@ func (s *Service) serve(r *http.Request) (any, error) {
 	if r.URL.Path == "/v2/entries:list" && r.Method == http.MethodPost {
 		return s.serveEntries(r)
 	}
+	if at, ok := vertexAddress(r.URL.Path); ok {
+		return s.serveVertex(r, at)
+	}
 	parts := strings.Split(r.URL.Path, "/")
 	if len(parts) < 5 || len(parts) > 6 || parts[0] != "" || parts[1] != "v1" || parts[2] != "projects" || parts[3] == "" || parts[4] != "jobs" {
 		return nil, unknownMethod(r)
@@ -164,8 +167,12 @@ func unknownMethod(r *http.Request) error {
 	return &apiError{Code: http.StatusNotFound, Status: "NOT_FOUND", Message: fmt.Sprintf("The local training service has no method %s %s.", r.Method, r.URL.Path)}
 }
 
-// read gives a request's body in the schema's own form.
+// read gives the body of a request of ml/v1 in the schema's own form.
 func (s *Service) read(r *http.Request, schema, name string) ([]byte, error) {
+	return readBody(s.discovery, r, schema, name)
+}
+
+func readBody(d *document, r *http.Request, schema, name string) ([]byte, error) {
 	data, err := io.ReadAll(r.Body)
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return nil, invalid("Request payload size exceeds the limit: %d bytes.", maxBody)
@@ -173,7 +180,7 @@ func (s *Service) read(r *http.Request, schema, name string) ([]byte, error) {
 	if err != nil {
 		return nil, invalid("The request's body can't be read: %v", err)
 	}
-	body, violations := s.discovery.decode(data, schema, name)
+	body, violations := d.decode(data, schema, name)
 	if len(violations) > 0 {
 		return nil, invalidFields(violations, true)
 	}
@@ -223,15 +230,9 @@ func (s *Service) serveList(r *http.Request, project string) (any, error) {
 	if err != nil {
 		return nil, invalid("Invalid filter: %v.", err)
 	}
-	size := defaultPage
-	if text := q.Get("pageSize"); text != "" {
-		n, err := strconv.ParseInt(text, 10, 32)
-		if err != nil || n < 0 {
-			return nil, invalid("Invalid value at 'page_size' (TYPE_INT32), %q", text)
-		}
-		if n > 0 {
-			size = int(min(n, maxPage))
-		}
+	size, err := pageSize(q.Get("pageSize"))
+	if err != nil {
+		return nil, err
 	}
 	after, err := base64.RawURLEncoding.DecodeString(q.Get("pageToken"))
 	if err != nil {
@@ -253,6 +254,20 @@ func (s *Service) serveList(r *http.Request, project string) (any, error) {
 		answer.NextPageToken = base64.RawURLEncoding.EncodeToString([]byte(page[len(page)-1].JobID))
 	}
 	return answer, nil
+}
+
+func pageSize(text string) (int, error) {
+	if text == "" {
+		return defaultPage, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n < 0 {
+		return 0, invalid("Invalid value at 'page_size' (TYPE_INT32), %q", text)
+	}
+	if n == 0 {
+		return defaultPage, nil
+	}
+	return int(min(n, maxPage)), nil
 }
 
 func (s *Service) servePatch(r *http.Request, project, id string) (any, error) {

@@ -86,6 +86,7 @@ func (s *Service) finish(e *entry, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e.Job.State, e.Job.ErrorMessage, e.Job.EndTime = end, message, s.now()
+	e.setCode(err)
 	e.Processes = nil
 	s.saveLocked(e)
 	select {
@@ -110,30 +111,26 @@ func (s *Service) work(e *entry) error {
 	}
 
 	e.log.write(taskService, stdout, "Validating job requirements...")
-	if in.JobDir != "" {
-		if err := s.bucket.checkWritable(e.ctx, in.JobDir, e.Job.JobID); err != nil {
+	if field, what, dir := e.output(); dir != "" {
+		if err := s.bucket.checkWritable(e.ctx, field, what, dir, e.Job.JobID); err != nil {
 			return s.reason(e, err)
 		}
 	}
-	if usesPython(in) {
-		files, err := s.fetch(e, p)
-		if err != nil {
-			return s.reason(e, err)
-		}
-		e.log.write(taskService, stdout, "The job's environment is being prepared with Python "+s.opts.Python.Version+" ("+s.opts.Python.Path+").")
-		if err := s.install(e, p, files, s.env(e, p, setup)); err != nil {
+	for _, v := range e.environments(p) {
+		if err := s.prepare(e, v, s.env(e, setup, v.dir)); err != nil {
 			return s.reason(e, err)
 		}
 	}
 	if in.Hyperparameters != nil {
 		return s.tune(e, p)
 	}
-	rooms, release, err := s.store.makeRooms(p, "", replicasOf(in))
+	rooms, release, err := s.store.makeRooms(p, "", replicasOf(in), e.task)
 	defer release()
 	if err != nil {
 		return messagef("The job's folder can't be made: %v", err)
 	}
-	return s.runReplicas(e, p, part{ctx: e.ctx, jobDir: in.JobDir, rooms: rooms})
+	_, _, dir := e.output()
+	return s.runReplicas(e, p, part{ctx: e.ctx, output: dir, rooms: rooms})
 }
 
 // part is one run of a job's replicas: the job's only one, or a trial of it.
@@ -142,14 +139,83 @@ type part struct {
 	trial  string          // the trial's ID, if it is one
 	args   []string        // the trial's own
 	metric string          // the tag that the trial is to report, if it is one
-	jobDir string
+	output string          // its folder in Cloud Storage, if the job names one
 	rooms  map[replica]room
 }
 
-// env is a replica's environment, less what tells it about its job.
-func (s *Service) env(e *entry, p places, r room) []string {
+// output is the folder in Cloud Storage that a job writes to, if it names one,
+// and the field that names it.
+func (e *entry) output() (field, what, dir string) {
+	if e.Vertex != nil {
+		return e.vertexOutput()
+	}
+	return "job_dir", "job directory", e.Job.TrainingInput.JobDir
+}
+
+// prepare makes an environment for all parts of a job.
+func (s *Service) prepare(e *entry, v pythonEnv, env []string) error {
+	files, err := s.fetch(e, v)
+	if err != nil {
+		return err
+	}
+	e.log.write(taskService, stdout, "The job's environment is being prepared with "+s.opts.Python.name()+".")
+	return s.install(e, v, files, env)
+}
+
+// furnish gives a part's replicas their environments: those of the job, and to
+// each that stands in for an image one of its own, which it may install into.
+func (s *Service) furnish(e *entry, p places, run part) (release func(), err error) {
+	for _, v := range e.environments(p) {
+		for _, r := range v.replicas {
+			at := run.rooms[r]
+			at.env = v.dir
+			run.rooms[r] = at
+		}
+	}
+	var own []string
+	release = func() {
+		for _, dir := range own {
+			_ = os.RemoveAll(dir) // what a program made unremovable costs room only
+		}
+	}
+	for r, at := range run.rooms {
+		g := e.program(r)
+		if !g.standIn {
+			continue
+		}
+		at.env = filepath.Join(p.env, "own", run.trial, e.task(r))
+		own = append(own, at.env)
+		run.rooms[r] = at
+		e.log.writeTrial(run.trial, e.task(r), stdout, s.opts.Python.name()+" of this machine stands in for the image "+g.image+".")
+		v := pythonEnv{dir: at.env, fetched: at.tmp, trial: run.trial}
+		if _, err := s.makeEnv(e, v, s.env(e, at, at.env)); err != nil {
+			return release, err
+		}
+	}
+	return release, nil
+}
+
+// task is a replica's name in logs and folders.
+func (e *entry) task(r replica) string {
+	if e.Vertex != nil {
+		return r.pool()
+	}
+	return r.task()
+}
+
+// named is a replica's name in messages.
+func (e *entry) named(r replica) string {
+	if e.Vertex != nil {
+		return "replica " + r.pool()
+	}
+	return r.String()
+}
+
+// env is the environment of what runs in a room with a virtual environment, less
+// what tells it about its job.
+func (s *Service) env(e *entry, r room, dir string) []string {
 	return trainerEnv(s.environ, s.opts.Env, environment{
-		storage: s.opts.Storage, project: e.Project, home: r.home, tmp: r.tmp, bin: filepath.Join(p.env, "bin"), env: p.env,
+		storage: s.opts.Storage, project: e.Project, home: r.home, tmp: r.tmp, bin: filepath.Join(dir, "bin"), env: dir,
 	})
 }
 
@@ -161,35 +227,80 @@ func usesPython(in *job.TrainingInput) bool {
 }
 
 // replicaCommand is what a replica runs.
-func (s *Service) replicaCommand(e *entry, p places, run part, r replica, a addresses) (command, error) {
-	in, at := e.Job.TrainingInput, run.rooms[r]
-	vars, err := jobEnv(e.Job.JobID, in, run.trial, r, a)
+func (s *Service) replicaCommand(e *entry, run part, r replica, a addresses) (command, error) {
+	g, at := e.program(r), run.rooms[r]
+	c := command{dir: at.work, task: e.task(r), trial: run.trial}
+	args := slices.Concat(g.args, run.args)
+	if e.Vertex == nil && run.output != "" {
+		args = append(args, "--job-dir", run.output)
+	}
+	inContainer := g.image != "" && !g.standIn
+	env, metrics := s.env(e, at, at.env), at.metrics
+	if inContainer {
+		env, metrics = containerEnv(s.opts.Env, s.opts.Storage, e.Project), containerMetrics
+	}
+	vars, err := e.vars(run, r, a, env)
 	if err != nil {
 		return command{}, err
 	}
-	args, c := arguments(in, r, run.args, run.jobDir), command{dir: at.work, task: r.task(), trial: run.trial}
-	if image := imageOf(in, r.role); image != "" {
-		var entrypoint []string
-		if config := configOf(in, r.role); config != nil {
-			entrypoint = config.ContainerCommand
-		}
-		c.container = containerName(e.Job.JobID, run.trial, r)
+	env = slices.Concat(env, vars, trialEnv(run, metrics))
+	if inContainer {
+		c.container = containerName(e.Job.JobID, run.trial, c.task)
 		c.path, c.env = s.opts.ContainerRunner, s.environ
-		vars = slices.Concat(containerEnv(s.opts.Env, s.opts.Storage, e.Project), vars, trialEnv(run, containerMetrics))
-		c.args = containerArgs(c.container, image, entrypoint, args, vars, at.metrics)
-		e.log.writeTrial(run.trial, c.task, stdout, "Running the image "+quote(image, slices.Concat(entrypoint, args)))
+		c.args = containerArgs(c.container, g.image, g.command, args, env, at.metrics)
+		e.log.writeTrial(run.trial, c.task, stdout, "Running the image "+quote(g.image, slices.Concat(g.command, args)))
 		return c, nil
 	}
-	c.path, c.env = filepath.Join(p.env, "bin", "python"), slices.Concat(s.env(e, p, at), vars, trialEnv(run, at.metrics))
-	c.args = append([]string{"-m", in.PythonModule}, args...)
-	e.log.writeTrial(run.trial, c.task, stdout, "Running command: "+quote("python3", c.args))
+	c.path, c.env = filepath.Join(at.env, "bin", "python"), env
+	if g.standIn {
+		c.env = pipEnv(env, s.environ, s.pipCache())
+		c.args = slices.Concat(g.command[1:], args)
+	} else {
+		c.args = append([]string{"-m", g.module}, args...)
+	}
+	e.log.writeTrial(run.trial, c.task, stdout, "Running command: "+quote("python3", shortened(c.args)))
 	return c, nil
+}
+
+// program is what a replica runs.
+func (e *entry) program(r replica) program {
+	if e.Vertex != nil {
+		return e.vertexProgram(r)
+	}
+	return programOf(e.Job.TrainingInput, r)
+}
+
+// vars are what the service tells a replica about its job, whose environment is
+// env else.
+func (e *entry) vars(run part, r replica, a addresses, env []string) ([]string, error) {
+	if e.Vertex != nil {
+		return e.vertexVars(run, r, a, env)
+	}
+	return jobEnv(e.Job.JobID, e.Job.TrainingInput, run.trial, r, a)
+}
+
+func (s *Service) pipCache() string { return filepath.Join(s.opts.Dir, "pip-cache") }
+
+// shortened cuts arguments that are programs, for a line of a log.
+func shortened(args []string) []string {
+	out := slices.Clone(args)
+	for i, a := range out {
+		if first, _, more := strings.Cut(a, "\n"); more {
+			out[i] = first + " [...]"
+		}
+	}
+	return out
 }
 
 // runReplicas runs a job's replicas until the master ends, another one fails or
 // the part is stopped; then the others are ended. The part's state is the
 // master's: a replica that ends well before it is not missed.
 func (s *Service) runReplicas(e *entry, p places, run part) error {
+	leave, err := s.furnish(e, p, run)
+	defer leave()
+	if err != nil {
+		return s.reason(e, err)
+	}
 	in := e.Job.TrainingInput
 	replicas := replicasOf(in)
 	reserved, err := s.ports.reserve(len(replicas))
@@ -199,7 +310,7 @@ func (s *Service) runReplicas(e *entry, p places, run part) error {
 	defer s.ports.release(reserved)
 	a := addresses{}
 	for i, r := range replicas {
-		if r.role != roleEvaluator {
+		if r.role != roleEvaluator || e.Vertex != nil {
 			a[r] = reserved[i].address()
 		}
 	}
@@ -223,7 +334,7 @@ func (s *Service) runReplicas(e *entry, p places, run part) error {
 	}
 	for _, r := range replicas {
 		var child *child
-		c, err := s.replicaCommand(e, p, run, r, a)
+		c, err := s.replicaCommand(e, run, r, a)
 		if err == nil {
 			child, err = s.start(run.ctx, e, c)
 		}
@@ -232,7 +343,7 @@ func (s *Service) runReplicas(e *entry, p places, run part) error {
 			if cause := context.Cause(run.ctx); cause != nil {
 				return cause
 			}
-			return messagef("The %s could not be started: %v", r, err)
+			return messagef("The %s could not be started: %v", e.named(r), err)
 		}
 		started[r] = child
 		go func() {
@@ -252,7 +363,7 @@ func (s *Service) runReplicas(e *entry, p places, run part) error {
 			}
 			// What it left behind ends with it, as its machine would.
 			if err := s.settle(started[r]); err != nil && !s.endsSoon(run.ctx, leader) {
-				failed = exitMessage(r, err)
+				failed = exitMessage(e.named(r), err)
 			}
 		case <-run.ctx.Done():
 			failed = context.Cause(run.ctx)
@@ -261,7 +372,7 @@ func (s *Service) runReplicas(e *entry, p places, run part) error {
 	if failed == nil {
 		// Its output is complete before the others are waited for.
 		if err := s.settle(leader); err != nil {
-			failed = exitMessage(master, err)
+			failed = exitMessage(e.named(master), err)
 			stop()
 			return failed
 		}
@@ -289,7 +400,7 @@ func (s *Service) endsSoon(ctx context.Context, leader *child) bool {
 }
 
 // exitMessage is how the service tells of a replica's end.
-func exitMessage(r replica, err error) error {
+func exitMessage(r string, err error) error {
 	if exit := (*exitError)(nil); errors.As(err, &exit) {
 		return messagef("The %s exited with a non-zero status of %s", r, exit)
 	}
@@ -313,7 +424,11 @@ func (s *Service) setRunning(e *entry) {
 	}
 	e.Job.State, e.Job.StartTime = running, s.now()
 	limit := runLimit(e.Job.TrainingInput)
-	late := messagef("The job was cancelled because it was still running after maxRunningTime (%s).", job.FormatDuration(limit))
+	name := "maxRunningTime"
+	if e.Vertex != nil {
+		name = "scheduling.timeout"
+	}
+	late := messagef("The job was cancelled because it was still running after %s (%s).", name, job.FormatDuration(limit))
 	e.runTimer = time.AfterFunc(limit, func() { _ = s.cancel(e, late) })
 	s.saveLocked(e)
 	s.mu.Unlock()
@@ -361,7 +476,10 @@ func runLimit(in *job.TrainingInput) time.Duration {
 }
 
 // room is where a replica is at home. A trial's has a folder for its metrics.
-type room struct{ home, tmp, work, metrics string }
+type room struct {
+	home, tmp, work, metrics string
+	env                      string // its virtual environment; empty for one in a container
+}
 
 // makePlaces makes the job's folders anew and gives the room in which the job's
 // environment is made, with what removes the part that is elsewhere.
@@ -377,7 +495,7 @@ func (s store) makePlaces(p places) (setup room, release func(), err error) {
 
 // makeRooms makes the rooms of a part's replicas and gives what removes them but
 // for the working directories. trial is the part's, if it is one.
-func (s store) makeRooms(p places, trial string, replicas []replica) (rooms map[replica]room, release func(), err error) {
+func (s store) makeRooms(p places, trial string, replicas []replica, task func(replica) string) (rooms map[replica]room, release func(), err error) {
 	var releases []func()
 	release = func() {
 		for _, f := range releases {
@@ -386,9 +504,10 @@ func (s store) makeRooms(p places, trial string, replicas []replica) (rooms map[
 	}
 	rooms = map[replica]room{}
 	for _, r := range replicas {
-		at := room{home: filepath.Join(p.home, trial, r.task()), tmp: filepath.Join(p.tmp, trial, r.task()), work: filepath.Join(p.work, trial, r.task())}
+		name := task(r)
+		at := room{home: filepath.Join(p.home, trial, name), tmp: filepath.Join(p.tmp, trial, name), work: filepath.Join(p.work, trial, name)}
 		if trial != "" {
-			at.metrics = filepath.Join(p.metrics, trial, r.task())
+			at.metrics = filepath.Join(p.metrics, trial, name)
 		}
 		at, f, err := s.makeRoom(at)
 		releases = append(releases, f)

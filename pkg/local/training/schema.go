@@ -78,6 +78,8 @@ func (n *normalizer) value(s *schema, v any, path string) any {
 	text, isText := v.(string)
 	number, isNumber := v.(json.Number)
 	switch s.Type {
+	case "any":
+		return v
 	case "object":
 		members, ok := v.(map[string]any)
 		if !ok {

@@ -55,8 +55,9 @@ type Options struct {
 	// the trainer down.
 	Logs func(Line)
 	// Changed is called after each change of a job's state, and must return at
-	// once.
-	Changed func(jobID, state string)
+	// once. A job of aiplatform/v1 goes by its resource name,
+	// projects/P/locations/L/customJobs/ID, and has a state of that API's.
+	Changed func(job, state string)
 	// Logger is the service's own log; nothing is logged without it.
 	Logger *slog.Logger
 }
@@ -66,7 +67,8 @@ type Options struct {
 type Service struct {
 	opts      Options
 	bucket    *bucketClient
-	discovery *document
+	discovery *document // ml/v1's
+	vertex    *document // aiplatform/v1's
 	store     store
 	unlock    func() error
 	ports     ports
@@ -97,6 +99,7 @@ type entry struct {
 	reason   error         // why it is being cancelled; the first reason stays
 	runTimer *time.Timer
 	log      *jobLog
+	body     vertexBody // of the record's Vertex
 }
 
 // ErrInUse says that another service uses Options.Dir.
@@ -161,6 +164,10 @@ func newService(ctx context.Context, opts Options, environ []string) (_ *Service
 	if err != nil {
 		return nil, fmt.Errorf("training: discovery document: %w", err)
 	}
+	vertex, err := parseDocument(vertexJSON)
+	if err != nil {
+		return nil, fmt.Errorf("training: discovery document of aiplatform: %w", err)
+	}
 	if err := os.MkdirAll(filepath.Join(opts.Dir, "jobs"), 0o755); err != nil {
 		return nil, fmt.Errorf("training: %w", err)
 	}
@@ -172,6 +179,7 @@ func newService(ctx context.Context, opts Options, environ []string) (_ *Service
 		opts:      opts,
 		bucket:    newBucketClient(opts.Storage),
 		discovery: doc,
+		vertex:    vertex,
 		store:     store{dir: filepath.Join(opts.Dir, "jobs")},
 		unlock:    unlock,
 		environ:   environ,
@@ -202,7 +210,7 @@ func (s *Service) recover(ctx context.Context) error {
 			return err
 		}
 		e := s.add(r)
-		switch vs := s.limits().check(r.Job.TrainingInput); {
+		switch vs := s.limits().checkRecord(&r); {
 		case r.Job.State.underWay():
 			places := s.store.places(r.Job.JobID)
 			killOrphans(r.Processes, places.home)
@@ -241,6 +249,8 @@ func (s *Service) close(e *entry, in state, message string) error {
 	e.log.close()
 	e.Processes = nil
 	e.Job.State, e.Job.ErrorMessage, e.Job.EndTime = in, message, s.now()
+	e.setCode(errClosed)
+	e.touch(s.now())
 	e.Revision++
 	e.decided = true
 	e.stop(nil)
@@ -254,6 +264,9 @@ func (s *Service) limits() limits {
 // add makes a record known. The caller holds mu, or nobody else knows s yet.
 func (s *Service) add(r record) *entry {
 	e := &entry{record: r, admitted: make(chan struct{})}
+	if r.Vertex != nil {
+		e.body, _ = r.Vertex.parse() // it was read before, at its creation or its load
+	}
 	e.ctx, e.stop = context.WithCancelCause(s.ctx)
 	e.log = &jobLog{jobID: r.Job.JobID, dir: s.store.places(r.Job.JobID).logs, max: maxLogBytes, sink: s.opts.Logs, now: s.now, log: s.log}
 	if r.Job.State.ended() {
@@ -284,21 +297,33 @@ func (s *Service) Close() error {
 func (s *Service) create(project string, spec job.Spec) (resource, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return resource{}, errClosed
-	}
-	if s.jobs[spec.JobID] != nil {
-		return resource{}, errJobExists
-	}
-	r := record{Project: project, Revision: 1, Job: resource{Spec: spec, State: queued, CreateTime: s.now()}}
-	if err := s.store.create(r); err != nil {
+	e, err := s.enqueue(record{Project: project, Job: resource{Spec: spec}})
+	if err != nil {
 		return resource{}, err
 	}
-	e := s.add(r)
-	s.wg.Go(func() { s.run(e) })
 	answer := s.view(e)
 	s.dispatch()
 	return answer, nil
+}
+
+// enqueue records a new job as queued. The caller holds mu, and dispatches.
+func (s *Service) enqueue(r record) (*entry, error) {
+	if s.closed {
+		return nil, errClosed
+	}
+	if s.jobs[r.Job.JobID] != nil {
+		return nil, errJobExists
+	}
+	r.Revision, r.Job.State, r.Job.CreateTime = 1, queued, s.now()
+	if r.Vertex != nil {
+		r.Vertex.UpdateTime = r.Job.CreateTime
+	}
+	if err := s.store.create(r); err != nil {
+		return nil, err
+	}
+	e := s.add(r)
+	s.wg.Go(func() { s.run(e) })
+	return e, nil
 }
 
 // get gives one job, or errJobUnknown.
@@ -314,7 +339,7 @@ func (s *Service) get(project, id string) (resource, error) {
 
 // list gives up to limit jobs that match, newest first, from the one after the
 // job named after, and whether there are more.
-func (s *Service) list(project, after string, limit int, match predicate) (page []resource, more bool, err error) {
+func (s *Service) list(project, after string, limit int, match predicate[*resource]) (page []resource, more bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if after != "" {
@@ -322,21 +347,31 @@ func (s *Service) list(project, after string, limit int, match predicate) (page 
 			return nil, false, err
 		}
 	}
+	found, more := s.page(after, limit, func(e *entry) bool { return e.Vertex == nil && e.Project == project && match(&e.Job) })
+	for _, e := range found {
+		page = append(page, s.view(e))
+	}
+	return page, more, nil
+}
+
+// page gives up to limit of the jobs that match, newest first, from the one after
+// the job named after, and whether there are more. The caller holds mu.
+func (s *Service) page(after string, limit int, match func(*entry) bool) (page []*entry, more bool) {
 	skip := after != ""
 	for _, e := range slices.Backward(s.order) {
 		if skip {
 			skip = e.Job.JobID != after
 			continue
 		}
-		if e.Project != project || !match(&e.Job) {
+		if !match(e) {
 			continue
 		}
 		if len(page) == limit {
-			return page, true, nil
+			return page, true
 		}
-		page = append(page, s.view(e))
+		page = append(page, e)
 	}
-	return page, false, nil
+	return page, false
 }
 
 // relabel replaces a job's labels, if etag is empty or the job's own.
@@ -394,7 +429,7 @@ func (s *Service) cancel(e *entry, reason error, from ...state) error {
 }
 
 func (s *Service) find(project, id string) (*entry, error) {
-	if e := s.jobs[id]; e != nil && e.Project == project {
+	if e := s.jobs[id]; e != nil && e.Project == project && e.Vertex == nil {
 		return e, nil
 	}
 	return nil, errJobUnknown
@@ -444,11 +479,16 @@ func (s *Service) dispatch() {
 // refuses it can't undo that, so it is logged and the service goes on.
 func (s *Service) saveLocked(e *entry) {
 	e.Revision++
+	e.touch(s.now())
 	if err := s.store.save(e.record); err != nil {
 		s.log.Error("a job's record was not written", "job_id", e.Job.JobID, "error", err)
 	}
+	name, state := e.Job.JobID, string(e.Job.State)
+	if e.Vertex != nil {
+		name, state = e.vertexName(), vertexStates[e.Job.State]
+	}
 	if s.opts.Changed != nil {
-		s.opts.Changed(e.Job.JobID, string(e.Job.State))
+		s.opts.Changed(name, state)
 	}
 	s.log.Info("job changed", "job_id", e.Job.JobID, "state", string(e.Job.State))
 }

@@ -55,6 +55,8 @@ type record struct {
 	Job       resource  `json:"job"`
 	// Trials are a tuning job's, in the order of their IDs.
 	Trials []trial `json:"trials,omitempty"`
+	// Vertex is of jobs that came through aiplatform/v1; see [vertexJob].
+	Vertex *vertexJob `json:"vertex,omitempty"`
 
 	// Process is of records from when a job had one process; see load.
 	Process *process `json:"process,omitempty"`
@@ -187,6 +189,9 @@ func (s store) load(log *slog.Logger) ([]record, error) {
 		}
 		if err == nil && (r.Job.JobID != d.Name() || r.Job.TrainingInput == nil) {
 			err = errors.New("not the record of this job")
+		}
+		if err == nil && r.Vertex != nil {
+			_, err = r.Vertex.parse()
 		}
 		if err != nil {
 			log.Error("a job's record can't be read", "file", p.record, "error", err)

@@ -168,7 +168,7 @@ func (t *tuning) run(ctx context.Context, record trial) (trial, error) {
 	}
 	say(stdout, "Trial %s begins: %s.", record.ID, describeValues(record.Parameters))
 	in := t.e.Job.TrainingInput
-	rooms, release, err := t.store.makeRooms(t.p, record.ID, replicasOf(in))
+	rooms, release, err := t.store.makeRooms(t.p, record.ID, replicasOf(in), t.e.task)
 	defer release()
 	if err != nil {
 		err = messagef("The trial's folder can't be made: %v", err)
@@ -182,11 +182,12 @@ func (t *tuning) run(ctx context.Context, record trial) (trial, error) {
 			// behind the job's own, so that they win over a default there.
 			run.args = append(run.args, "--"+v.Name+"="+v.text())
 		}
-		if in.JobDir != "" {
+		if _, _, dir := t.e.output(); dir != "" {
 			// Each trial's job directory is the one below that has its ID, as
 			// Google's samples knew: of the code that appends the ID to an
-			// output directory, "it's already done for --job-dir".
-			run.jobDir = strings.TrimRight(in.JobDir, "/") + "/" + record.ID
+			// output directory, "it's already done for --job-dir". Of the base
+			// output directory aiplatform/v1 says the same.
+			run.output = strings.TrimRight(dir, "/") + "/" + record.ID
 		}
 		var watch sync.WaitGroup
 		watched, watching := context.WithCancel(ctx)

@@ -1,0 +1,118 @@
+package training
+
+import (
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// vertexBody is a CustomJob of aiplatform/v1, as far as the service acts on it.
+// What a job says else is kept and shown.
+type vertexBody struct {
+	DisplayName    string            `json:"displayName"`
+	Labels         map[string]string `json:"labels"`
+	EncryptionSpec *struct {
+		KMSKeyName string `json:"kmsKeyName"`
+	} `json:"encryptionSpec"`
+	JobSpec *vertexSpec `json:"jobSpec"`
+}
+
+// spec is what the job runs.
+func (b *vertexBody) spec() *vertexSpec { return b.JobSpec }
+
+// vertexSpec is CustomJobSpec.
+type vertexSpec struct {
+	BaseOutputDirectory *struct {
+		OutputURIPrefix string `json:"outputUriPrefix"`
+	} `json:"baseOutputDirectory"`
+	Network              string     `json:"network"`
+	PersistentResourceID string     `json:"persistentResourceId"`
+	PSCInterfaceConfig   *struct{}  `json:"pscInterfaceConfig"`
+	ReservedIPRanges     []string   `json:"reservedIpRanges"`
+	ServiceAccount       string     `json:"serviceAccount"`
+	Scheduling           scheduling `json:"scheduling"`
+	Tensorboard          string     `json:"tensorboard"`
+	WorkerPoolSpecs      []pool     `json:"workerPoolSpecs"`
+}
+
+type scheduling struct {
+	Timeout string `json:"timeout"`
+}
+
+// pool is WorkerPoolSpec.
+type pool struct {
+	ContainerSpec     *containerSpec     `json:"containerSpec"`
+	PythonPackageSpec *pythonPackageSpec `json:"pythonPackageSpec"`
+	MachineSpec       *machineSpec       `json:"machineSpec"`
+	DiskSpec          *struct {
+		BootDiskType   string `json:"bootDiskType"`
+		BootDiskSizeGB int64  `json:"bootDiskSizeGb"`
+	} `json:"diskSpec"`
+	ReplicaCount int64      `json:"replicaCount,string"`
+	NFSMounts    []struct{} `json:"nfsMounts"`
+	LustreMounts []struct{} `json:"lustreMounts"`
+}
+
+// used tells a pool from the empty ones that stand before it.
+func (p *pool) used() bool {
+	return p.ContainerSpec != nil || p.PythonPackageSpec != nil || p.MachineSpec != nil || p.DiskSpec != nil || p.ReplicaCount != 0 ||
+		len(p.NFSMounts) > 0 || len(p.LustreMounts) > 0
+}
+
+type containerSpec struct {
+	ImageURI string   `json:"imageUri"`
+	Command  []string `json:"command"`
+	Args     []string `json:"args"`
+	Env      []envVar `json:"env"`
+}
+
+type pythonPackageSpec struct {
+	ExecutorImageURI string   `json:"executorImageUri"`
+	PackageURIs      []string `json:"packageUris"`
+	PythonModule     string   `json:"pythonModule"`
+	Args             []string `json:"args"`
+	Env              []envVar `json:"env"`
+}
+
+type envVar struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+type machineSpec struct {
+	MachineType      string `json:"machineType"`
+	AcceleratorType  string `json:"acceleratorType"`
+	AcceleratorCount int64  `json:"acceleratorCount"`
+	TPUTopology      string `json:"tpuTopology"`
+}
+
+// poolRoles are the roles of the pools, by their place (Google's guide to
+// distributed training).
+var poolRoles = []string{roleMaster, roleWorker, rolePS, roleEvaluator}
+
+// pool of a role, which may be an empty one.
+func (s *vertexSpec) pool(role string) *pool {
+	for i, r := range poolRoles {
+		if r == role && i < len(s.WorkerPoolSpecs) {
+			return &s.WorkerPoolSpecs[i]
+		}
+	}
+	return &pool{}
+}
+
+// standsIn tells whether a container is run by this machine's Python: an image of
+// Google's own, whose command is Python's.
+func (c *containerSpec) standsIn() bool {
+	return prebuilt.MatchString(c.ImageURI) && len(c.Command) > 0 && (c.Command[0] == "python3" || c.Command[0] == "python")
+}
+
+// input is the job as the runner counts and bounds it.
+func (b *vertexBody) input(a address) *job.TrainingInput {
+	s := b.spec()
+	in := &job.TrainingInput{
+		ScaleTier: "CUSTOM", Region: a.location,
+		WorkerCount: s.pool(roleWorker).ReplicaCount, ParameterServerCount: s.pool(rolePS).ReplicaCount, EvaluatorCount: s.pool(roleEvaluator).ReplicaCount,
+	}
+	if s.Scheduling.Timeout != "" {
+		in.Scheduling = &job.Scheduling{MaxRunningTime: s.Scheduling.Timeout}
+	}
+	return in
+}
