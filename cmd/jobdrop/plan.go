@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path"
 	"time"
 
 	"github.com/spf13/cobra"
 	"gopkg.in/yaml.v3"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/local/training"
 	"github.com/jobdrop/jobdrop/pkg/trainer/aiplatform"
 	"github.com/jobdrop/jobdrop/pkg/trainer/vertex"
 )
@@ -131,12 +133,22 @@ func newPlanned(f found, trainer, project string, m job.Mapping) (planned, error
 	p := planned{Trainer: trainer, Method: "POST", Diagnostics: []job.Diagnostic{}}
 	if trainer == aiplatform.Name {
 		body, err := aiplatform.NewRequest(o.Spec)
+		if err != nil {
+			return p, err
+		}
 		p.URL, p.Body = aiplatform.URL+"v1/projects/"+project+"/jobs", body
+	} else {
+		r, told := vertex.NewRequest(project, o, time.Now())
+		p.URL, p.Body = vertex.URL(r.Region())+"v1/"+r.Parent+"/"+r.Collection(), r.Body()
+		p.Diagnostics = append(p.Diagnostics, told...)
+	}
+	body, err := json.Marshal(p.Body)
+	if err != nil {
 		return p, err
 	}
-	r, told := vertex.NewRequest(project, o, time.Now())
-	p.URL, p.Body = vertex.URL(r.Region())+"v1/"+r.Parent+"/"+r.Collection(), r.Body()
-	p.Diagnostics = append(p.Diagnostics, told...)
+	if err := training.CheckRequest(path.Base(p.URL), body); err != nil {
+		return p, fmt.Errorf("the request does not fit the service's API: %w", err)
+	}
 	return p, nil
 }
 
