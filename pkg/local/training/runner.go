@@ -239,11 +239,12 @@ func (s *Service) replicaCommand(e *entry, run part, r replica, a addresses) (co
 	if inContainer {
 		env, metrics = containerEnv(s.opts.Env, s.opts.Storage, e.Project), containerMetrics
 	}
-	vars, err := e.vars(run, r, a, env)
+	own := trialEnv(run, metrics)
+	vars, err := e.vars(run, r, a, slices.Concat(env, own))
 	if err != nil {
 		return command{}, err
 	}
-	env = slices.Concat(env, vars, trialEnv(run, metrics))
+	env = slices.Concat(env, vars, own)
 	if inContainer {
 		c.container = containerName(e.Job.JobID, run.trial, c.task)
 		c.path, c.env = s.opts.ContainerRunner, s.environ
@@ -423,13 +424,14 @@ func (s *Service) setRunning(e *entry) {
 		return
 	}
 	e.Job.State, e.Job.StartTime = running, s.now()
-	limit := runLimit(e.Job.TrainingInput)
-	name := "maxRunningTime"
-	if e.Vertex != nil {
-		name = "scheduling.timeout"
+	if e.trialLimit() == 0 {
+		limit, name := runLimit(e.Job.TrainingInput), "maxRunningTime"
+		if e.Vertex != nil {
+			name = "scheduling.timeout"
+		}
+		late := messagef("The job was cancelled because it was still running after %s (%s).", name, job.FormatDuration(limit))
+		e.runTimer = time.AfterFunc(limit, func() { _ = s.cancel(e, late) })
 	}
-	late := messagef("The job was cancelled because it was still running after %s (%s).", name, job.FormatDuration(limit))
-	e.runTimer = time.AfterFunc(limit, func() { _ = s.cancel(e, late) })
 	s.saveLocked(e)
 	s.mu.Unlock()
 	e.log.write(taskService, stdout, "Job is running.")

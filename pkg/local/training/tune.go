@@ -111,7 +111,7 @@ func (s *Service) tune(e *entry, p places) error {
 		case spec.MaxFailedTrials == 0 && done == 0:
 			verdict = messagef("%s before any trial had succeeded. %s", first.name(), first.reason())
 		case spec.MaxFailedTrials > 0 && failures >= int(spec.MaxFailedTrials):
-			verdict = messagef("%d of the job's trials failed, and maxFailedTrials is %d. %s first. %s", failures, spec.MaxFailedTrials, first.name(), first.reason())
+			verdict = messagef("%d of the job's trials failed, and %s is %d. %s first. %s", failures, e.maxFailed(), spec.MaxFailedTrials, first.name(), first.reason())
 		default:
 			continue
 		}
@@ -174,6 +174,7 @@ func (t *tuning) run(ctx context.Context, record trial) (trial, error) {
 		err = messagef("The trial's folder can't be made: %v", err)
 	}
 	var seen []measurement // before an early stop
+	var late error         // the trial's own limit, if it has one
 	if err == nil {
 		run := part{ctx: ctx, trial: record.ID, metric: t.tag, rooms: rooms}
 		for _, v := range record.Parameters {
@@ -188,6 +189,11 @@ func (t *tuning) run(ctx context.Context, record trial) (trial, error) {
 			// output directory, "it's already done for --job-dir". Of the base
 			// output directory aiplatform/v1 says the same.
 			run.output = strings.TrimRight(dir, "/") + "/" + record.ID
+		}
+		if limit := t.e.trialLimit(); limit > 0 {
+			late = messagef("It was ended because it was still running after scheduling.timeout (%s).", job.FormatDuration(limit))
+			timer := time.AfterFunc(limit, func() { stop(late) })
+			defer timer.Stop()
 		}
 		var watch sync.WaitGroup
 		watched, watching := context.WithCancel(ctx)
@@ -221,7 +227,7 @@ func (t *tuning) run(ctx context.Context, record trial) (trial, error) {
 			early = "was stopped early and "
 		}
 		say(stdout, "Trial %s %ssucceeded: %s is %v at step %d.", record.ID, early, t.tag, record.Final.Value, record.Final.Step)
-	case cause != nil && errors.Is(err, cause) && !errors.Is(err, errClosed):
+	case cause != nil && errors.Is(err, cause) && !errors.Is(err, errClosed) && cause != late:
 		record.State, record.Error = cancelled, brief(err.Error(), maxTrialError)
 		say(stdout, "Trial %s was cancelled.", record.ID)
 	default:

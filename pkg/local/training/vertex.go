@@ -19,18 +19,21 @@ import (
 // collection is a kind of jobs of aiplatform/v1, as its resource names have it.
 type collection string
 
-const customJobs collection = "customJobs"
+const (
+	customJobs collection = "customJobs"
+	tuningJobs collection = "hyperparameterTuningJobs"
+)
 
 // kind is what differs between the collections.
 type kind struct {
-	schema  string // of its resource, and the begin of its requests'
+	schema  string // of its resource, whose name that is, too
 	message string // the resource's place in error messages
-	noun    string
 	methods string // the begin of its methods' IDs
 }
 
 var kinds = map[collection]kind{
-	customJobs: {"CustomJob", "custom_job", "CustomJob", "aiplatform.projects.locations.customJobs."},
+	customJobs: {"CustomJob", "custom_job", "aiplatform.projects.locations.customJobs."},
+	tuningJobs: {"HyperparameterTuningJob", "hyperparameter_tuning_job", "aiplatform.projects.locations.hyperparameterTuningJobs."},
 }
 
 // vertexSchema begins the names of the API's schemas.
@@ -76,7 +79,7 @@ func (v *vertexJob) parse() (body vertexBody, err error) {
 	if err := json.Unmarshal(v.Body, &body); err != nil {
 		return body, err
 	}
-	if body.spec() == nil {
+	if body.spec() == nil || (v.Collection == tuningJobs) != (body.StudySpec != nil) {
 		return body, errors.New("a job without a spec")
 	}
 	return body, nil
@@ -123,6 +126,9 @@ func (e *entry) vertexView() map[string]any {
 	}
 	if e.Job.State == failed || e.Job.State == cancelled {
 		view["error"] = map[string]any{"code": e.Vertex.Code, "message": e.Job.ErrorMessage}
+	}
+	if trials := e.vertexTrials(); len(trials) > 0 {
+		view["trials"] = trials
 	}
 	return view
 }
@@ -243,7 +249,7 @@ func (s *Service) findVertex(a address) (*entry, error) {
 	e := s.jobs[a.id]
 	if e == nil || e.Vertex == nil || e.Project != a.project || e.Vertex.Location != a.location || e.Vertex.Collection != a.collection {
 		return nil, &apiError{Code: http.StatusNotFound, Status: "NOT_FOUND", Message: fmt.Sprintf("%s projects/%s/locations/%s/%s/%s is not found.",
-			kinds[a.collection].noun, a.project, a.location, a.collection, a.id)}
+			kinds[a.collection].schema, a.project, a.location, a.collection, a.id)}
 	}
 	return e, nil
 }

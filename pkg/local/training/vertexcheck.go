@@ -60,6 +60,11 @@ func checkVertex(b vertexBody, a address) []fieldViolation {
 			vs.add("encryption_spec.kms_key_name", "The key must be in the job's region, %s, not in %s.", a.location, m[1])
 		}
 	}
+	if a.collection == tuningJobs {
+		vs.study(&b)
+		vs.spec("trial_job_spec", b.TrialJobSpec)
+		return vs
+	}
 	vs.spec("job_spec", b.JobSpec)
 	return vs
 }
@@ -237,7 +242,7 @@ func (l limits) checkVertex(v *vertexJob) []fieldViolation {
 		return []fieldViolation{{"", err.Error()}}
 	}
 	var vs violations
-	const field = "job_spec.worker_pool_specs"
+	field := b.specField() + ".worker_pool_specs"
 	for i, p := range b.spec().WorkerPoolSpecs {
 		if c := p.ContainerSpec; c != nil && !c.standsIn() {
 			if text := l.image(c.ImageURI); text != "" {
@@ -245,8 +250,12 @@ func (l limits) checkVertex(v *vertexJob) []fieldViolation {
 			}
 		}
 	}
-	if text := l.count(countsOf(b.input(address{location: v.Location}))); text != "" {
-		vs.add(field, "%s.", text)
+	in := b.input(address{location: v.Location})
+	switch n := countsOf(in); {
+	case n.total() > l.replicas:
+		vs.add(field, "%s.", l.count(n))
+	case needs(in) > l.replicas:
+		vs.add("parallel_trial_count", "%s: lower parallelTrialCount to %d, or start jobdrop local with --max-replicas %d or more.", l.parallel(in), l.replicas/n.total(), needs(in))
 	}
 	return vs
 }

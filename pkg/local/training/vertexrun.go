@@ -17,7 +17,7 @@ func poolName(role string) string { return fmt.Sprintf("workerpool%d", slices.In
 
 // vertexOutput is the folder that the job's AIP_ variables lead to.
 func (e *entry) vertexOutput() (field, what, dir string) {
-	field = "job_spec.base_output_directory"
+	field = e.body.specField() + ".base_output_directory"
 	if base := e.body.spec().BaseOutputDirectory; base != nil {
 		dir = base.OutputURIPrefix
 	}

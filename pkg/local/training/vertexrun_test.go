@@ -18,7 +18,8 @@ import (
 // vertexHarness runs jobs of aiplatform/v1.
 type vertexHarness struct {
 	*harness
-	jobs *aiplatform.ProjectsLocationsCustomJobsService
+	jobs    *aiplatform.ProjectsLocationsCustomJobsService
+	tunings *aiplatform.ProjectsLocationsHyperparameterTuningJobsService
 }
 
 func newVertexHarness(t *testing.T, python Python, change func(*Options)) *vertexHarness {
@@ -31,7 +32,8 @@ func newVertexHarness(t *testing.T, python Python, change func(*Options)) *verte
 func (h *vertexHarness) connect() {
 	server := httptest.NewServer(h.svc.Handler())
 	h.Cleanup(server.Close)
-	h.jobs = vertexClient(h.T, server.URL).CustomJobs
+	api := vertexClient(h.T, server.URL)
+	h.jobs, h.tunings = api.CustomJobs, api.HyperparameterTuningJobs
 }
 
 // custom is a job that runs a program in pools of so many replicas; its name is
@@ -215,7 +217,7 @@ func TestVertexStandIn(t *testing.T) {
 		if diff := cmp.Diff([]string{"--rate", "0.5"}, got.Argv); diff != "" {
 			t.Errorf("argv (-want +got):\n%s", diff)
 		}
-		if want := filepath.Join(h.opts.Dir, "jobs", id, "env", "workerpool0-0", "bin"); filepath.Dir(got.Executable) != want || got.Env["MINE"] != "x" || got.Env["AIP_MODEL_DIR"] != "" {
+		if want := filepath.Join(h.opts.Dir, "jobs", id, "env", "own", "workerpool0-0", "bin"); filepath.Dir(got.Executable) != want || got.Env["MINE"] != "x" || got.Env["AIP_MODEL_DIR"] != "" {
 			t.Errorf("executable %s, want one in %s; MINE %q, AIP_MODEL_DIR %q", got.Executable, want, got.Env["MINE"], got.Env["AIP_MODEL_DIR"])
 		}
 		for _, l := range h.log(id) {

@@ -4,8 +4,8 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// vertexBody is a CustomJob of aiplatform/v1, as far as the service acts on it.
-// What a job says else is kept and shown.
+// vertexBody is a CustomJob of aiplatform/v1 or a HyperparameterTuningJob, as far
+// as the service acts on it. What a job says else is kept and shown.
 type vertexBody struct {
 	DisplayName    string            `json:"displayName"`
 	Labels         map[string]string `json:"labels"`
@@ -13,10 +13,29 @@ type vertexBody struct {
 		KMSKeyName string `json:"kmsKeyName"`
 	} `json:"encryptionSpec"`
 	JobSpec *vertexSpec `json:"jobSpec"`
+
+	StudySpec           *studySpec  `json:"studySpec"`
+	TrialJobSpec        *vertexSpec `json:"trialJobSpec"`
+	MaxTrialCount       int32       `json:"maxTrialCount"`
+	ParallelTrialCount  int32       `json:"parallelTrialCount"`
+	MaxFailedTrialCount int32       `json:"maxFailedTrialCount"`
 }
 
-// spec is what the job runs.
-func (b *vertexBody) spec() *vertexSpec { return b.JobSpec }
+// spec is what the job runs, or each of its trials.
+func (b *vertexBody) spec() *vertexSpec {
+	if b.TrialJobSpec != nil {
+		return b.TrialJobSpec
+	}
+	return b.JobSpec
+}
+
+// specField is the name of the field that holds spec.
+func (b *vertexBody) specField() string {
+	if b.TrialJobSpec != nil {
+		return "trial_job_spec"
+	}
+	return "job_spec"
+}
 
 // vertexSpec is CustomJobSpec.
 type vertexSpec struct {
@@ -111,7 +130,10 @@ func (b *vertexBody) input(a address) *job.TrainingInput {
 		ScaleTier: "CUSTOM", Region: a.location,
 		WorkerCount: s.pool(roleWorker).ReplicaCount, ParameterServerCount: s.pool(rolePS).ReplicaCount, EvaluatorCount: s.pool(roleEvaluator).ReplicaCount,
 	}
-	if s.Scheduling.Timeout != "" {
+	switch {
+	case b.StudySpec != nil: // the timeout is each trial's
+		in.Hyperparameters = b.hyperparameters()
+	case s.Scheduling.Timeout != "":
 		in.Scheduling = &job.Scheduling{MaxRunningTime: s.Scheduling.Timeout}
 	}
 	return in
