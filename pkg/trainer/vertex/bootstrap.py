@@ -3,6 +3,7 @@
 # trials (whether each trial has a job directory of its own), tfConfig. The arguments
 # are the program's own.
 import importlib
+import importlib.util
 import json
 import os
 import shutil
@@ -76,11 +77,22 @@ def unpack(path, folder):
     return source if os.path.isdir(source) else top
 
 
+def builds():
+    """Tells whether the image can build a source package by itself."""
+    try:
+        import setuptools
+    except ImportError:
+        return False
+    version = [int(part) for part in setuptools.__version__.split(".")[:2] if part.isdigit()]
+    return version >= [70, 1] or importlib.util.find_spec("wheel") is not None
+
+
 def install(path, folder):
-    # First as the image is, without asking an index for tools to build with.
-    if pip("--no-deps", "--force-reinstall", "--no-index", "--no-build-isolation", path) or pip("--no-deps", "--force-reinstall", path):
-        return
-    say("pip can't install %s: its modules are used as they are, without its setup" % os.path.basename(path))
+    if path.endswith(".whl") or builds():
+        # First as the image is, without asking an index for tools to build with.
+        if pip("--no-deps", "--force-reinstall", "--no-index", "--no-build-isolation", path) or pip("--no-deps", "--force-reinstall", path):
+            return
+    say("this Python can't install %s: its modules are used as they are, without its setup" % os.path.basename(path))
     where = unpack(path, folder)
     os.environ["PYTHONPATH"] = os.pathsep.join([where] + os.environ.get("PYTHONPATH", "").split(os.pathsep)).rstrip(os.pathsep)
 
