@@ -1,15 +1,12 @@
 package local_test
 
 import (
-	"bytes"
 	"context"
-	"os"
 	"path"
 	"testing"
 
 	"github.com/jobdrop/jobdrop/internal/contract"
 	"github.com/jobdrop/jobdrop/pkg/event"
-	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/local"
 	"github.com/jobdrop/jobdrop/pkg/publisher"
 	"github.com/jobdrop/jobdrop/pkg/trainer/aiplatform"
@@ -27,22 +24,13 @@ func TestContract(t *testing.T) {
 		contract.CheckStorage(t, s.Storage, bucket, local.Staging)
 	})
 	t.Run("trainer", func(t *testing.T) {
-		data, err := os.ReadFile(drops + "endless/trainer-0.1.tar.gz")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := s.Storage.Upload(t.Context(), local.Staging, "contract/trainer-0.1.tar.gz", bytes.NewReader(data), nil); err != nil {
-			t.Fatal(err)
-		}
+		spec := endlessSpec(t, s)
 		trainer, err := aiplatform.New(t.Context(), local.Project, s.TrainerURL)
 		if err != nil {
 			t.Fatal(err)
 		}
-		spec := job.Spec{JobID: "contract", TrainingInput: &job.TrainingInput{
-			ScaleTier: "BASIC", Region: "us-central1", RuntimeVersion: "2.11", PythonVersion: "3.7", PythonModule: "trainer.task",
-			PackageURIs: []string{"gs://" + local.Staging + "/contract/trainer-0.1.tar.gz"},
-		}}
-		contract.CheckTrainer(t, trainer, "contract", spec)
+		contract.CheckTrainer(t, trainer, "contract", spec(1))
+		contract.CheckTrainer(t, vertexTrainer(t, s.TrainerURL), "contract", spec(2))
 	})
 	t.Run("Pub/Sub", func(t *testing.T) {
 		sub := &subscriber{told: map[string][]event.Body{}}
