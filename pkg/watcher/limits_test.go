@@ -248,3 +248,21 @@ func TestLook(t *testing.T) {
 		}
 	}
 }
+
+// A job that is past its limit and not there is not cancelled: it is lost.
+func TestTickDoesNotCancelWhatIsGone(t *testing.T) {
+	f := newFake()
+	f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "60s"}, job.Patience{Grace: "60s"}, look("j", job.TrainerRunning))
+	w := f.watcher(t)
+	for range 4 {
+		f.now = f.now.Add(5 * time.Minute)
+		ticked(t, w)
+		f.retell()
+	}
+	if len(f.cancelled) > 0 {
+		t.Errorf("cancelled %q", f.cancelled)
+	}
+	if diff := gocmp.Diff([]job.EventType{job.JobLost}, f.told["j"]); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}

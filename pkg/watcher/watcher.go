@@ -171,8 +171,11 @@ func (w *Watcher) follow(ctx context.Context, stored job.Stored, looks []job.Loo
 	if err != nil {
 		return stored, changed, err
 	}
-	if kind := stored.CancelDue(w.Now()); kind != "" && direct {
-		stored, err = w.cancel(ctx, stored, kind)
+	// Only of a job that was seen to be there: one that is gone can't be cancelled.
+	if _, seen := o.(job.Look); seen && direct {
+		if kind := stored.CancelDue(w.Now()); kind != "" {
+			stored, err = w.cancel(ctx, stored, kind)
+		}
 	}
 	return stored, changed, err
 }

@@ -64,7 +64,7 @@ var mutations = []mutation{
 	{"cancel of a second job after the verdict", []edit{{"pkg/watcher/scan.go", "t.cancelDoubles(ctx, stored.Attempt", "t.cancelDoubles(ctx, stored.Attempt[:0]"}}},
 	{"cancelRequested before the cancel", []edit{{"pkg/watcher/watcher.go", "stored, _, err := w.records.Apply(ctx, stored, job.CancelJob", "_ = w.trainer.Cancel(ctx, stored.Job)\n\tstored, _, err := w.records.Apply(ctx, stored, job.CancelJob"}}},
 	{"grace before a cancel", []edit{{"pkg/job/look.go", "now.Before(l.end().Add(r.Patience.grace())) {", "now.Before(l.end()) {"}}},
-	{"cancel by jobdrop", []edit{{"pkg/watcher/watcher.go", "kind != \"\" && direct {", "kind != \"\" && false {"}}},
+	{"cancel by jobdrop", []edit{{"pkg/watcher/watcher.go", "seen && direct {", "seen && false {"}}},
 	{"records compared with the index", []edit{{"pkg/watcher/scan.go", "if t.filed[attempt].State.Terminal() {\n\t\t\tcontinue", "if true {\n\t\t\tcontinue"}, {"pkg/watcher/scan.go", "return errors.Join(err, t.reopen(ctx, stored.Attempt))", "return err"}}},
 	{"drops found without their event", []edit{{"pkg/watcher/scan.go", "if err == nil && !known {", "if false && err == nil && !known {"}}},
 	{"a round that failed is looked at again", []edit{{"pkg/watcher/scan.go", "t.cursors.Inbox.Failed = true", "t.cursors.Inbox.Failed = false"}}},
