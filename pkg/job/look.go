@@ -386,12 +386,20 @@ func (r *Record) timedOut() *Timeout {
 	if begin.IsZero() {
 		begin, kind, lasts = r.Times.Created, KindWait, wait
 	}
-	ended := r.Times.Ended
-	if begin.IsZero() || ended.IsZero() || lasts <= 0 || ended.Sub(begin) < lasts-rounding {
+	asked := r.CancelRequested != nil && r.CancelRequested.Kind == kind
+	switch ended := r.Times.Ended; {
+	case begin.IsZero(), lasts <= 0:
+		return nil
+	case ended.IsZero():
+		// The trainer does not say when: jobdrop knows of its own cancel alone.
+		if !asked {
+			return nil
+		}
+	case ended.Sub(begin) < lasts-rounding:
 		return nil
 	}
 	t := &Timeout{Kind: kind, Limit: FormatDuration(lasts), EnforcedBy: ByTrainer}
-	if asked := r.CancelRequested; asked != nil && asked.Kind == kind {
+	if asked {
 		t.EnforcedBy = ByJobdrop
 	}
 	return t

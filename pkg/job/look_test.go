@@ -135,6 +135,28 @@ func TestLimits(t *testing.T) {
 			want: []EventType{JobRunning, JobCancelled}, looks: []time.Duration{week / 5 * 4},
 		},
 		{
+			name: "the trainer does not say when a job ended that jobdrop cancelled", accept: both, ends: 2 * time.Hour,
+			says: func(r Record, _ time.Duration) Look {
+				if r.CancelRequested != nil {
+					return look(TrainerCancelled, 0, never, never)
+				}
+				return look(TrainerQueued, 0, never, never)
+			},
+			want:    []EventType{JobQueued, JobDelayed, JobTimedOut},
+			timeout: &Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
+			looks:   []time.Duration{48 * minute, 75 * minute},
+		},
+		{
+			name: "nor when one ended that jobdrop did not cancel", accept: both, ends: 2 * time.Hour,
+			says: func(_ Record, after time.Duration) Look {
+				if after > 0 {
+					return look(TrainerCancelled, 0, never, never)
+				}
+				return look(TrainerQueued, 0, never, never)
+			},
+			want: []EventType{JobQueued, JobCancelled}, looks: []time.Duration{48 * minute},
+		},
+		{
 			name: "a job that begins to run while its wait is ended, and is ended", accept: both, ends: 2 * time.Hour,
 			says: func(r Record, after time.Duration) Look {
 				if r.CancelRequested != nil {
