@@ -99,6 +99,9 @@ func (r *Record) follow(o Look, now time.Time) {
 		enter(o.State)
 		tell(JobRunning)
 	case TrainerCancelling:
+		if r.Cancelling.IsZero() {
+			r.Cancelling = now
+		}
 		enter(o.State)
 	case TrainerSucceeded:
 		enter(o.State)
@@ -376,6 +379,11 @@ func (r *Record) runDeadline() time.Time {
 	return r.Times.Started.Add(run)
 }
 
+// clocksDiffer is by how much the trainer's clock may differ from jobdrop's at most:
+// services keep theirs to a second, machines that people run to minutes. What is
+// closer together by two clocks has no order.
+const clocksDiffer = 10 * time.Minute
+
 // timedOut tells a cancel by a limit from a person's, by the trainer's times, which
 // may be whole seconds. It was jobdrop that enforced the limit if it asked for the
 // cancel: right before it had seen that the trainer did not.
@@ -397,6 +405,8 @@ func (r *Record) timedOut() *Timeout {
 		}
 	case ended.Sub(begin) < lasts-rounding:
 		return nil
+	case !asked && !r.Cancelling.IsZero() && r.Cancelling.Add(clocksDiffer).Before(begin.Add(lasts)):
+		return nil // the cancel began before, and only took until then
 	}
 	t := &Timeout{Kind: kind, Limit: FormatDuration(lasts), EnforcedBy: ByTrainer}
 	if asked {

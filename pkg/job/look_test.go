@@ -210,6 +210,44 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// A cancel that ends after the limit was a person's if it began well before: by more
+// than clocks differ.
+func TestCancelThatTakesLong(t *testing.T) {
+	const wait, grace = time.Hour, 15 * time.Minute
+	tests := []struct {
+		name       string
+		cancelling time.Duration
+		asks       bool // jobdrop does, when its grace is over
+		want       State
+		by         string
+	}{
+		{"a person's", 30 * minute, false, Cancelled, ""},
+		{"a person's, eleven minutes before the limit", wait - 11*minute, false, Cancelled, ""},
+		{"before the limit by less than clocks differ", wait - 10*minute, false, TimedOut, ByTrainer},
+		{"the trainer's", wait + minute, false, TimedOut, ByTrainer},
+		{"jobdrop's", wait + grace, true, TimedOut, ByJobdrop},
+	}
+	for _, test := range tests {
+		steps := []step{{0, accept(&Scheduling{MaxWaitTime: FormatDuration(wait)})}, {0, look(TrainerQueued, 0, never, never)}}
+		if test.asks {
+			steps = append(steps, step{test.cancelling, CancelJob{Kind: KindWait}})
+		}
+		steps = append(steps,
+			step{test.cancelling, look(TrainerCancelling, 0, never, never)},
+			step{test.cancelling + 30*minute, look(TrainerCancelling, 0, never, never)},
+			step{2 * wait, look(TrainerCancelled, 0, never, wait+grace+minute)},
+		)
+		r, _ := play(t, steps...)
+		by := ""
+		if r.Timeout != nil {
+			by = r.Timeout.EnforcedBy
+		}
+		if r.State != test.want || by != test.by {
+			t.Errorf("%s: %s, enforced by %q; want %s, %q", test.name, r.State, by, test.want, test.by)
+		}
+	}
+}
+
 // Each state has its own patience, and each is told once.
 func TestStuck(t *testing.T) {
 	a := accept(nil)

@@ -135,6 +135,8 @@ type Record struct {
 	// job was told to be stuck in; Delay is the latest of it.
 	Warned []string `json:"warned,omitempty"`
 	Delay  *Delay   `json:"delay,omitempty"`
+	// Cancelling is when the job was first seen to be cancelled.
+	Cancelling time.Time `json:"cancelling,omitzero"`
 	// CancelRequested says that jobdrop itself asked for a cancel, and why.
 	CancelRequested *CancelRequest `json:"cancelRequested,omitempty"`
 	// Absent counts direct looks that found no job, since Since.
