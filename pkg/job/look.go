@@ -35,7 +35,7 @@ func (o Look) apply(r *Record, now time.Time) error {
 		r.State, r.Reason, r.Creating = Submitted, "", nil
 		r.Queued, r.NextTry, r.UnknownUntil, r.Error, r.SubmitLeft, r.Deadlines.Submit = false, time.Time{}, time.Time{}, nil, "", time.Time{}
 		r.Job.ResourceName, r.Links = o.ResourceName, o.Links
-		r.Times.Created, r.SubmittedAt = o.Created, now
+		r.Times.Created, r.Began = o.Created, now
 		r.Deadlines.Wait = r.waitDeadline()
 		// The first event tells of the job as it was created, however far
 		// it came since.
@@ -44,7 +44,7 @@ func (o Look) apply(r *Record, now time.Time) error {
 	}
 	r.Absent = nil
 	if r.Times.Started.IsZero() && !o.Started.IsZero() {
-		r.Times.Started = o.Started
+		r.Times.Started, r.Began = o.Started, now
 		r.Deadlines.Wait, r.Deadlines.Run = time.Time{}, r.runDeadline()
 	}
 	r.Times.Ended = o.Ended
@@ -222,15 +222,29 @@ func (NotFound) apply(r *Record, now time.Time) error {
 // limit is a limit on a job's time that holds now.
 type limit struct {
 	kind string
-	// lasts counts from the time begin, the trainer's.
-	begin time.Time
-	lasts time.Duration
+	// lasts counts from the time begin, the trainer's; seen is when jobdrop
+	// first saw that, by its own clock.
+	begin, seen time.Time
+	lasts       time.Duration
 }
 
 func (l limit) end() time.Time { return l.begin.Add(l.lasts) }
 
+// since is from when a warning counts, which is sent when four fifths are over by
+// both clocks. A begin that was seen later than clocks differ was seen late.
+func (l limit) since() time.Time {
+	since, late := l.seen, l.begin.Add(clocksDiffer)
+	if since.After(late) {
+		since = late
+	}
+	if since.Before(l.begin) {
+		since = l.begin
+	}
+	return since
+}
+
 // near is when its end is near: after four fifths.
-func (l limit) near() time.Time { return l.begin.Add(l.lasts / 5 * 4) }
+func (l limit) near() time.Time { return l.since().Add(l.lasts / 5 * 4) }
 
 // limit gives the limit that holds for the job now: the wait until it runs for
 // the first time, the run from then on.
@@ -240,9 +254,9 @@ func (r *Record) limit() (limit, bool) {
 	case r.State != Submitted:
 		return limit{}, false
 	case !r.Times.Started.IsZero():
-		return limit{KindRun, r.Times.Started, run}, true
+		return limit{KindRun, r.Times.Started, r.Began, run}, true
 	case wait > 0 && !r.Times.Created.IsZero():
-		return limit{KindWait, r.Times.Created, wait}, true
+		return limit{KindWait, r.Times.Created, r.Began, wait}, true
 	}
 	return limit{}, false
 }
@@ -275,7 +289,7 @@ func (r *Record) warn(message string, now time.Time) {
 
 // part is how much of a limit is over: whole seconds, or less of a short one.
 func (l limit) part(now time.Time) string {
-	return FormatDuration(now.Sub(l.begin).Truncate(min(time.Second, max(l.lasts/100, time.Millisecond))))
+	return FormatDuration(now.Sub(l.since()).Truncate(min(time.Second, max(l.lasts/100, time.Millisecond))))
 }
 
 // delay emits the warning named once.
@@ -325,7 +339,7 @@ func (r Record) CancelDue(now time.Time) string {
 // jobdrop's own clock, too: there may be no grace that is longer than clocks differ.
 func (r *Record) cancelAt(l limit) time.Time {
 	at := l.end().Add(r.Patience.grace(l.kind))
-	if own := r.SubmittedAt.Add(l.lasts); l.kind == KindWait && own.After(at) {
+	if own := r.Began.Add(l.lasts); l.kind == KindWait && own.After(at) {
 		return own
 	}
 	return at

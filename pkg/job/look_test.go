@@ -188,7 +188,7 @@ func TestLimits(t *testing.T) {
 			},
 			want:    []EventType{JobQueued, JobDelayed, JobTimedOut},
 			timeout: &Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
-			looks:   []time.Duration{38 * minute, 65 * minute},
+			looks:   []time.Duration{48 * minute, 65 * minute}, // the warning: by jobdrop's clock
 		},
 	}
 	for _, test := range tests {
@@ -207,6 +207,41 @@ func TestLimits(t *testing.T) {
 				t.Errorf("ended, and still delayed: %+v", r.Delay)
 			}
 		})
+	}
+}
+
+// A warning comes when four fifths are over by both clocks; but where jobdrop saw a
+// job late, not much later.
+func TestWarnings(t *testing.T) {
+	tests := []struct {
+		name                   string
+		created, started, seen time.Duration
+		want                   time.Duration
+	}{
+		{"the clocks agree", 0, 20 * minute, 20 * minute, 100 * minute},
+		{"the trainer's is behind", 0, 12 * minute, 20 * minute, 100 * minute},
+		{"the trainer's is ahead", 0, 28 * minute, 20 * minute, 108 * minute},
+		{"nobody looked for half an hour", 0, 20 * minute, 50 * minute, 110 * minute},
+	}
+	for _, test := range tests {
+		steps := []step{
+			{0, accept(&Scheduling{MaxRunningTime: "6000s"})}, {0, look(TrainerQueued, test.created, never, never)},
+			{test.seen, look(TrainerRunning, test.created, test.started, never)},
+			{test.want - 1, look(TrainerRunning, test.created, test.started, never)},
+		}
+		r, types := play(t, steps...)
+		if slices.Contains(types, JobDelayed) || !r.Due().Equal(at(test.want)) {
+			t.Errorf("%s: events %v, due at %s", test.name, types, r.Due())
+		}
+		if r, types = play(t, append(steps, step{test.want, look(TrainerRunning, test.created, test.started, never)})...); !slices.Contains(types, JobDelayed) || !strings.Contains(r.Reason, "4800s of the 6000s") {
+			t.Errorf("%s: events %v, %q", test.name, types, r.Reason)
+		}
+	}
+	// A record of before does not say when jobdrop saw the job.
+	r, _ := play(t, step{0, accept(&Scheduling{MaxRunningTime: "6000s"})}, step{0, look(TrainerRunning, 0, 0, never)})
+	r.Began = time.Time{}
+	if due := r.Due(); !due.Equal(at(80 * minute)) {
+		t.Errorf("a record of before is due at %s", due)
 	}
 }
 

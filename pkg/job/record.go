@@ -126,16 +126,16 @@ type Record struct {
 	// Patience is the operator's with the job, as it was when the attempt was
 	// accepted.
 	Patience Patience `json:"patience,omitzero"`
-	// SubmittedAt is when jobdrop learnt that the trainer has the job, by its own
-	// clock.
-	SubmittedAt time.Time `json:"submittedAt,omitzero"`
 	// Changed is when the trainer's state was first seen to be what it is.
 	Changed time.Time `json:"changed,omitzero"`
 	// Warned are the limits that were told to be near, and the states that the
 	// job was told to be stuck in; Delay is the latest of it.
 	Warned []string `json:"warned,omitempty"`
 	Delay  *Delay   `json:"delay,omitempty"`
-	// Cancelling is when the job was first seen to be cancelled.
+	// Began is when what the limit that holds counts from was first seen: that
+	// the job was there, or that it ran. Cancelling is when it was first seen to
+	// be cancelled. Both are jobdrop's times.
+	Began      time.Time `json:"began,omitzero"`
 	Cancelling time.Time `json:"cancelling,omitzero"`
 	// CancelRequested says that jobdrop itself asked for a cancel, and why.
 	CancelRequested *CancelRequest `json:"cancelRequested,omitempty"`
