@@ -26,6 +26,15 @@ type Look struct {
 	Trials []Trial
 }
 
+// Behind tells whether a list shows the job in an earlier state than is known: the
+// list lags, or the job was restarted, which only a direct look can tell.
+func (r Record) Behind(l Look) bool {
+	return slices.Index(course, l.State) < slices.Index(course, r.Job.State)
+}
+
+// course are the states of a job that has not ended, in their order.
+var course = []TrainerState{TrainerQueued, TrainerPreparing, TrainerRunning, TrainerCancelling}
+
 func (o Look) apply(r *Record, now time.Time) error {
 	if r.State != Accepted && r.State != Submitted {
 		return errNothingNew

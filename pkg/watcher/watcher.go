@@ -150,13 +150,13 @@ func (w *Watcher) direct(ctx context.Context, j job.JobInfo) (job.Observation, e
 
 // follow takes what the trainer says of a record's job into the record, and
 // cancels a job that is past its limit and the grace. looks are the jobs of its ID
-// in the list; without the job among them, or where something is due, the job is
-// looked at directly.
+// in the list; without the job among them, where they show it as it was before, or
+// where something is due, the job is looked at directly.
 func (w *Watcher) follow(ctx context.Context, stored job.Stored, looks []job.Look, due bool) (after job.Stored, changed bool, err error) {
 	var o job.Observation
 	if !due {
 		for _, l := range looks {
-			if l.ResourceName == stored.Job.ResourceName {
+			if l.ResourceName == stored.Job.ResourceName && !stored.Behind(l) {
 				o = l
 			}
 		}

@@ -545,3 +545,30 @@ func TestTickFollowsTheKeptJob(t *testing.T) {
 		t.Errorf("state %s, want that of the job in the record", r.State)
 	}
 }
+
+// A list that lags behind turns no job back, and one that a look finds restarted
+// goes back.
+func TestTickWithALaggingList(t *testing.T) {
+	started := func(l job.Look) job.Look { l.Started = start; return l }
+	tests := []struct {
+		name                  string
+		known, listed, direct job.Look
+		want                  job.TrainerState
+		gets                  int
+	}{
+		{"not running yet", look("j", job.TrainerRunning), job.Look{JobID: "j", State: job.TrainerPreparing, Created: start}, look("j", job.TrainerRunning), job.TrainerRunning, 1},
+		{"not being cancelled yet", look("j", job.TrainerCancelling), look("j", job.TrainerRunning), look("j", job.TrainerCancelling), job.TrainerCancelling, 1},
+		{"ended since", look("j", job.TrainerCancelling), look("j", job.TrainerRunning), look("j", job.TrainerSucceeded), job.TrainerSucceeded, 1},
+		{"restarted", look("j", job.TrainerRunning), started(look("j", job.TrainerPreparing)), started(look("j", job.TrainerPreparing)), job.TrainerPreparing, 1},
+		{"goes on", look("j", job.TrainerQueued), look("j", job.TrainerRunning), job.Look{}, job.TrainerRunning, 0},
+	}
+	for _, test := range tests {
+		f := newFake()
+		f.add(t, "j", test.known)
+		f.listed, f.direct["j"] = []job.Look{test.listed}, test.direct
+		ticked(t, f.watcher(t))
+		if r := f.records[f.owners["j"]]; r.Job.State != test.want || len(f.gets) != test.gets {
+			t.Errorf("%s: %s after %d looks, want %s after %d", test.name, r.Job.State, len(f.gets), test.want, test.gets)
+		}
+	}
+}
