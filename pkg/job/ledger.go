@@ -40,6 +40,8 @@ type Entry struct {
 	Waits string
 	// Doubtful tells that a create of unknown outcome was asked for.
 	Doubtful bool
+	// Absent tells that the last direct look found no job.
+	Absent bool
 	// Accepted and Created are when the attempt was accepted and its job
 	// created, SubmitBy is when the trainer is no longer asked; zero where that
 	// did not happen yet.
@@ -67,6 +69,7 @@ func NewEntry(s Stored) Entry {
 	if s.Queued {
 		e.Waits = s.Reason
 	}
+	e.Absent = s.State == Submitted && s.Absent != nil
 	e.Doubtful = s.State == Accepted && !s.UnknownUntil.IsZero()
 	return e
 }

@@ -189,13 +189,15 @@ func bounded(trials []Trial) []Trial {
 // traceback, not a log.
 const trainerText = 32 << 10
 
-// A job is lost when direct looks found nothing three times, in three ticks, and
-// ten minutes after its creation or the last change of its state.
+// A job is lost when direct looks found nothing three times in a row, in three
+// ticks, and ten minutes after its creation or the last change of its state. The
+// index tells of the first such look, so each tick comes back to the job: one that
+// shows up again is seen, and forgotten to have been absent, however long a round
+// of looks takes.
 const (
 	lostLooks   = 3
 	lostAfter   = 10 * time.Minute
 	lostSpacing = 40 * time.Second // looks that are closer belong to ticks that overlap
-	lostWithin  = 10 * time.Minute // what was not there longer ago was there meanwhile
 )
 
 // NotFound says that a direct look found no job at the trainer. Absence from a
@@ -206,8 +208,8 @@ func (NotFound) apply(r *Record, now time.Time) error {
 	if r.State != Submitted {
 		return errNothingNew
 	}
-	a := Absence{Since: now}
-	if r.Absent != nil && now.Before(r.Absent.Last.Add(lostWithin)) {
+	a := Absence{Since: now, Indexed: true}
+	if r.Absent != nil && r.Absent.Indexed {
 		a = *r.Absent
 		if now.Before(a.Last.Add(lostSpacing)) {
 			return errNothingNew

@@ -323,16 +323,27 @@ func TestStuck(t *testing.T) {
 	}
 }
 
-// A job that was not found now and then, and was there in between, is not lost.
-func TestAbsenceIsForgotten(t *testing.T) {
+// A job that was not found now and then, and was there in between, is not lost; one
+// that never was there is, however long it takes to look three times.
+func TestAbsence(t *testing.T) {
+	running := look(TrainerRunning, 0, 0, never)
 	r, got := play(t,
-		step{0, accept(nil)}, step{0, look(TrainerRunning, 0, 0, never)},
-		step{60 * minute, NotFound{}}, step{90 * minute, NotFound{}}, step{120 * minute, NotFound{}}, step{121 * minute, NotFound{}},
+		step{0, accept(nil)}, step{0, running},
+		step{60 * minute, NotFound{}}, step{90 * minute, NotFound{}}, step{120 * minute, running}, step{121 * minute, NotFound{}}, step{122 * minute, NotFound{}},
 	)
-	if r.State != Submitted || r.Absent.Looks != 2 {
+	if r.State != Submitted || r.Absent.Looks != 2 || !NewEntry(Stored{Record: r}).Absent {
 		t.Errorf("state %s, %+v, events %v", r.State, r.Absent, got)
 	}
-	if r, _, _ = Step(r, NotFound{}, at(122*minute)); r.State != Lost {
+	if there, _, _ := Step(r, running, at(123*minute)); there.Absent != nil || NewEntry(Stored{Record: there}).Absent {
+		t.Errorf("found again: %+v", there.Absent)
+	}
+	// Of looks of an earlier form nobody knows what was in between.
+	before := r
+	before.Absent = &Absence{Looks: 2, Since: at(0), Last: at(60 * minute)}
+	if before, _, _ = Step(before, NotFound{}, at(300*minute)); before.State != Submitted {
+		t.Errorf("state %s by looks of before", before.State)
+	}
+	if r, _, _ = Step(r, NotFound{}, at(300*minute)); r.State != Lost {
 		t.Errorf("state %s after three looks in a row", r.State)
 	}
 }

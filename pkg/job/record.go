@@ -160,11 +160,13 @@ type CancelRequest struct {
 }
 
 // Absence counts direct looks at the trainer that found no job. Last is when the
-// last of them was.
+// last of them was; Indexed that the index tells of them: else the job may have been
+// there in between, and nobody looked.
 type Absence struct {
-	Looks int       `json:"looks"`
-	Since time.Time `json:"since"`
-	Last  time.Time `json:"last,omitzero"`
+	Looks   int       `json:"looks"`
+	Since   time.Time `json:"since"`
+	Last    time.Time `json:"last,omitzero"`
+	Indexed bool      `json:"indexed,omitempty"`
 }
 
 // Patience is for how long a job may be in each state before that is reported,

@@ -231,6 +231,9 @@ func metadata(e job.Entry) map[string]string {
 	if e.Doubtful {
 		m["doubtful"] = "true"
 	}
+	if e.Absent {
+		m["absent"] = "true"
+	}
 	if e.Resource != "" {
 		m["resource"] = e.Resource
 	}
@@ -259,7 +262,7 @@ func parseEntry(attempt string, m map[string]string) job.Entry {
 		State: job.State(m["state"]), TrainerState: job.TrainerState(m["trainer"]), JobID: m["job-id"],
 		Published: number(m["published"]), Sequence: number(m["sequence"]), Revision: number(m["revision"]),
 	}
-	e.Waits, e.Resource, e.Doubtful = m["waits"], m["resource"], m["doubtful"] != ""
+	e.Waits, e.Resource, e.Doubtful, e.Absent = m["waits"], m["resource"], m["doubtful"] != "", m["absent"] != ""
 	for name, t := range times(&e) {
 		*t, _ = time.Parse(time.RFC3339Nano, m[name])
 	}

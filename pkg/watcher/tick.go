@@ -240,7 +240,7 @@ func (t *tick) idle(e job.Entry) bool {
 	case e.State == job.Submitted && t.active == nil:
 		return !t.due(e)
 	case e.State == job.Submitted:
-		return !t.due(e) && t.active.unchanged(e) && (t.trainer.TakesID() || t.active.single(e.JobID))
+		return !t.due(e) && !e.Absent && t.active.unchanged(e) && (t.trainer.TakesID() || t.active.single(e.JobID))
 	case e.State == job.Accepted && len(t.active.of(e.JobID)) > 0:
 		return false
 	case e.State == job.Accepted: // not its turn, or not time for its next try

@@ -431,6 +431,32 @@ func TestTickFindsLostJobs(t *testing.T) {
 	}
 }
 
+// Jobs that vanish in thousands are lost though a round of looks takes long; one that
+// is back in the list was never gone.
+func TestTickFindsLostJobsSlowly(t *testing.T) {
+	f := newFake()
+	f.add(t, "gone", look("gone", job.TrainerQueued))
+	f.add(t, "back", look("back", job.TrainerQueued))
+	w := f.watcher(t)
+	tick := func() {
+		f.now = f.now.Add(20 * time.Minute)
+		ticked(t, w)
+		f.retell()
+	}
+	tick()
+	tick()
+	f.listed = []job.Look{look("back", job.TrainerQueued)}
+	tick()
+	if diff := gocmp.Diff(map[string][]job.EventType{"gone": {job.JobLost}}, f.told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+	f.listed = nil
+	tick()
+	if r := f.records[f.owners["back"]]; r.State != job.Submitted || r.Absent == nil || r.Absent.Looks != 1 {
+		t.Errorf("seen in between: %s, %+v", r.State, r.Absent)
+	}
+}
+
 func TestNewRefusesMissingParts(t *testing.T) {
 	if _, err := watcher.New(nil, nil, nil, nil, nil, watcher.Options{}); err == nil || !strings.Contains(err.Error(), "is required") {
 		t.Errorf("New without parts: %v", err)
