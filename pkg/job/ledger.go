@@ -40,6 +40,8 @@ type Entry struct {
 	Waits string
 	// Doubtful tells that a create of unknown outcome was asked for.
 	Doubtful bool
+	// Replayed tells that a replay made the attempt, however old its job file is.
+	Replayed bool
 	// Absent tells that the last direct look found no job.
 	Absent bool
 	// Accepted and Created are when the attempt was accepted and its job
@@ -69,6 +71,7 @@ func NewEntry(s Stored) Entry {
 	if s.Queued {
 		e.Waits = s.Reason
 	}
+	e.Replayed = !s.Replayed.IsZero()
 	e.Absent = s.State == Submitted && s.Absent != nil
 	e.Doubtful = s.State == Accepted && !s.UnknownUntil.IsZero()
 	return e

@@ -89,6 +89,10 @@ type Record struct {
 	CorrelationID string      `json:"correlationId,omitempty"`
 	Traceparent   string      `json:"traceparent,omitempty"`
 
+	// Replayed is when the drop was first looked at by a replay: patience with it
+	// counts from then.
+	Replayed time.Time `json:"replayed,omitzero"`
+
 	// Spec is the resolved job: what the trainer is asked to run, as Mapping
 	// says.
 	Spec    *Spec    `json:"spec,omitempty"`

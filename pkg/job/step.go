@@ -113,7 +113,8 @@ type Incomplete struct {
 	Arrived    []Object
 	Missing    []string
 	Violations []Violation
-	// ReportAfter and ExpireAfter count from the job file's arrival.
+	// ReportAfter and ExpireAfter count from the job file's arrival, or from
+	// the replay that looked at it first.
 	ReportAfter, ExpireAfter time.Duration
 }
 
@@ -127,10 +128,11 @@ func (o Incomplete) apply(r *Record, now time.Time) error {
 	r.Reason = "packages are missing"
 	r.Drop.Arrived, r.Drop.Missing, r.Violations = o.Arrived, o.Missing, o.Violations
 	if first {
-		r.Deadlines = Deadlines{
-			Incomplete: r.Times.Dropped.Add(o.ReportAfter),
-			Expires:    r.Times.Dropped.Add(o.ExpireAfter),
+		from := r.Times.Dropped
+		if r.Replayed.After(from) {
+			from = r.Replayed
 		}
+		r.Deadlines = Deadlines{Incomplete: from.Add(o.ReportAfter), Expires: from.Add(o.ExpireAfter)}
 	}
 	switch {
 	case !now.Before(r.Deadlines.Expires):

@@ -231,6 +231,9 @@ func metadata(e job.Entry) map[string]string {
 	if e.Doubtful {
 		m["doubtful"] = "true"
 	}
+	if e.Replayed {
+		m["replayed"] = "true"
+	}
 	if e.Absent {
 		m["absent"] = "true"
 	}
@@ -263,6 +266,7 @@ func parseEntry(attempt string, m map[string]string) job.Entry {
 		Published: number(m["published"]), Sequence: number(m["sequence"]), Revision: number(m["revision"]),
 	}
 	e.Waits, e.Resource, e.Doubtful, e.Absent = m["waits"], m["resource"], m["doubtful"] != "", m["absent"] != ""
+	e.Replayed = m["replayed"] != ""
 	for name, t := range times(&e) {
 		*t, _ = time.Parse(time.RFC3339Nano, m[name])
 	}

@@ -153,7 +153,7 @@ func TestEntries(t *testing.T) {
 	if err := l.Open(ctx, job.NewEntry(job.Stored{Record: job.NewRecord(jobFile("학습 a/", 7), now)})); err != nil {
 		t.Fatal(err)
 	}
-	e.Status, e.Absent, e.Resource = [2]int64{4, 5}, true, "projects/p/jobs/j"
+	e.Status, e.Replayed, e.Absent, e.Resource = [2]int64{4, 5}, true, true, "projects/p/jobs/j"
 	if err := l.Mark(ctx, e); err != nil {
 		t.Fatal(err)
 	}

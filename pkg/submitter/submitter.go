@@ -154,31 +154,44 @@ func (s *Submitter) Submit(ctx context.Context, o job.Object) error {
 		s.Logger.DebugContext(ctx, "object ignored", "bucket", o.Bucket, "object", o.Name, "size", o.Size)
 		return nil
 	}
-	return s.look(ctx, o.Bucket, job.Folder(o.Name), "", o.Traceparent, false)
+	return s.look(ctx, o.Bucket, job.Folder(o.Name), "", o.Traceparent, byEvent)
 }
 
 // Replay is [Submitter.Submit] of an object that may be of any age.
 func (s *Submitter) Replay(ctx context.Context, o job.Object) error {
-	return s.look(ctx, o.Bucket, job.Folder(o.Name), "", o.Traceparent, true)
+	return s.look(ctx, o.Bucket, job.Folder(o.Name), "", o.Traceparent, byReplay)
 }
+
+// cause is what makes a drop be looked at. It matters to one that has no record.
+type cause int
+
+const (
+	byEvent  cause = iota // its job file has to be young
+	byIndex               // it was taken before, whatever its age
+	byReplay              // of any age, and patience with it begins now
+)
 
 // Resume goes on with an attempt that the index tells of: it looks at the folder
 // of an undecided one, and creates the job of an accepted one.
 func (s *Submitter) Resume(ctx context.Context, e job.Entry) error {
+	why := byIndex
+	if e.Replayed {
+		why = byReplay
+	}
 	if e.State.Undecided() && e.Bucket != "" {
 		// The look reads the record, and goes by what it says. A damaged entry
 		// does not say where to look: its record may.
-		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt, "", true)
+		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt, "", why)
 	}
 	stored, err := s.records.Get(ctx, e.Attempt)
 	if errors.Is(err, job.ErrNotFound) {
-		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt, "", true)
+		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt, "", why)
 	}
 	if err != nil {
 		return err
 	}
 	if stored.State.Undecided() {
-		return s.look(ctx, stored.Drop.Bucket, stored.Drop.Prefix, e.Attempt, "", true)
+		return s.look(ctx, stored.Drop.Bucket, stored.Drop.Prefix, e.Attempt, "", why)
 	}
 	stored.Published = e.Published
 	return s.advance(ctx, stored, e)
@@ -195,7 +208,7 @@ var errChanged = errors.New("the folder changed while it was looked at")
 // where given, is the one that the caller came for: it is withdrawn where the
 // folder no longer shows it. traceparent is for an attempt that is new, and whose
 // job file has none.
-func (s *Submitter) look(ctx context.Context, bucket, folder, attempt, traceparent string, anyAge bool) error {
+func (s *Submitter) look(ctx context.Context, bucket, folder, attempt, traceparent string, why cause) error {
 	var err error
 	for range looks {
 		var d job.Drop
@@ -214,7 +227,7 @@ func (s *Submitter) look(ctx context.Context, bucket, folder, attempt, tracepare
 			return nil // packages alone are no attempt
 		}
 		jobFile.Traceparent = cmp.Or(jobFile.Traceparent, traceparent)
-		if err = s.attempt(ctx, d, jobFile, anyAge); !errors.Is(err, errChanged) {
+		if err = s.attempt(ctx, d, jobFile, why); !errors.Is(err, errChanged) {
 			return err
 		}
 	}
@@ -271,15 +284,18 @@ func (s *Submitter) jobFiles(ctx context.Context, bucket, folder string) (job.Dr
 }
 
 // attempt goes on with the attempt of a job file, from wherever it stands.
-func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object, anyAge bool) error {
+func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object, why cause) error {
 	stored, err := s.records.Get(ctx, job.AttemptKey(jobFile))
 	var e job.Entry
 	switch {
 	case errors.Is(err, job.ErrNotFound):
-		if old, err := s.old(ctx, jobFile); err != nil || old && !anyAge {
+		if old, err := s.old(ctx, jobFile); err != nil || old && why == byEvent {
 			return err
 		}
 		stored = job.Stored{Record: job.NewRecord(jobFile, s.Now())}
+		if why == byReplay {
+			stored.Replayed = stored.Times.Seen
+		}
 		err = s.records.Open(ctx, job.NewEntry(stored))
 	case err == nil:
 		// The index tells whether anything is left to do, and what was told.

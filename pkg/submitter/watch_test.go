@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jobdrop/jobdrop/internal/storagetest"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -178,6 +179,42 @@ func TestOldJobFile(t *testing.T) {
 		}
 		if r := w.record(f); r.State != job.Submitted {
 			t.Errorf("%s: replayed, it is %s: %s", name, r.State, r.Reason)
+		}
+	}
+}
+
+// Patience with an old drop that is replayed begins with the replay, also where the
+// process died before it had written the record.
+func TestReplayOfAnIncompleteDrop(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		w := newWorld(t)
+		f := w.put("hello/job.yaml", []byte(spec))
+		w.pass(100 * time.Hour)
+		if err := w.ledger.Begin(t.Context(), w.clock()); err != nil {
+			t.Fatal(err)
+		}
+		if dies {
+			w.storage.Before = func(c storagetest.Call) error {
+				if c.Kind == "write" && strings.HasPrefix(c.Name, "attempts/") {
+					return errDead
+				}
+				return nil
+			}
+		}
+		if err := w.submit.Replay(t.Context(), f); (err != nil) != dies {
+			t.Fatal(err)
+		}
+		w.storage.Before = nil
+		w.tick()
+		if r := w.record(f); r.State != job.Waiting || r.Deadlines.Expires.Before(w.clock().Add(23*time.Hour)) {
+			t.Fatalf("%s: %s, expires %s", r.State, r.Reason, r.Deadlines.Expires)
+		}
+		w.pass(23 * time.Hour)
+		w.tick()
+		w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello"))
+		w.tick()
+		if got, want := w.topic.of(job.AttemptKey(f)), "drop.incomplete drop.accepted job.submitted job.queued"; got != want {
+			t.Errorf("dies %t: events %q, want %q", dies, got, want)
 		}
 	}
 }

@@ -53,7 +53,7 @@ var mutations = []mutation{
 	{"look-up after an unknown outcome", []edit{{"pkg/submitter/submitter.go", "if doubtful {\n\t\t\treturn s.lookFor(ctx, stored, final)\n\t\t}\n\t\t", ""}}},
 	{"look-up before the time for submits ends", []edit{{"pkg/job/step.go", "if r.Overdue(now) && r.UnknownUntil.IsZero() {", "if r.Overdue(now) {"}}},
 	{"no refusal while an earlier create may have its effect", []edit{{"pkg/job/step.go", "return !r.UnknownUntil.IsZero(), now.Before(r.UnknownUntil)", "return !r.UnknownUntil.IsZero(), false"}}},
-	{"index before record", []edit{{"pkg/submitter/submitter.go", "stored = job.Stored{Record: job.NewRecord(jobFile, s.Now())}\n\t\terr = s.records.Open(ctx, job.NewEntry(stored))", "stored = job.Stored{Record: job.NewRecord(jobFile, s.Now())}\n\t\terr = nil"}}},
+	{"index before record", []edit{{"pkg/submitter/submitter.go", "stored.Replayed = stored.Times.Seen\n\t\t}\n\t\terr = s.records.Open(ctx, job.NewEntry(stored))", "stored.Replayed = stored.Times.Seen\n\t\t}\n\t\terr = nil"}}},
 	{"index entry goes last", []edit{{"pkg/relay/relay.go", "if news {\n", "if s.State.Terminal() {\n\t\tif err := r.index.Close(ctx, s.Attempt); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\tif news {\n"}}},
 	{"status.json never goes back", []edit{{"pkg/relay/relay.go", "case there.newer(v):", "case false && there.newer(v):"}}},
 	{"an old record tells nothing", []edit{{"pkg/relay/relay.go", "if known.Revision > s.Revision {", "if false && known.Revision > s.Revision {"}}},
