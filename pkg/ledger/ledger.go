@@ -370,12 +370,22 @@ func (l *Ledger) GiveTurns(ctx context.Context, t job.Turns) error {
 
 const cursorsName = "cursors.json"
 
-// Cursors reads where the scans stand. Where none ever was they are empty.
+// Cursors reads where the scans stand. Where none ever was they are empty. With an
+// error they are empty too; where the note is there and damaged they have its
+// generation, so that another can be written in its place.
 func (l *Ledger) Cursors(ctx context.Context) (job.Cursors, error) {
 	var c job.Cursors
 	generation, err := l.read(ctx, cursorsName, &c)
-	if errors.Is(err, job.ErrNotFound) {
+	switch {
+	case errors.Is(err, job.ErrNotFound):
 		return job.Cursors{}, nil
+	case errors.Is(err, job.ErrTooLarge):
+		if o, statErr := l.store.Stat(ctx, l.bucket, cursorsName); statErr == nil {
+			generation = o.Generation
+		}
+	}
+	if err != nil {
+		c = job.Cursors{}
 	}
 	c.Generation = generation
 	return c, err
@@ -438,6 +448,7 @@ func (l *Ledger) Park(ctx context.Context, source, id string, message any, cause
 	}, job.AnyGeneration)
 }
 
+// read reads a note. One that can't be decoded gives its generation and an error.
 func (l *Ledger) read(ctx context.Context, name string, into any) (int64, error) {
 	const limit = 64 << 10 // a few names and times
 	data, generation, err := l.store.Read(ctx, l.bucket, name, 0, limit)
@@ -445,7 +456,7 @@ func (l *Ledger) read(ctx context.Context, name string, into any) (int64, error)
 		return 0, err
 	}
 	if err := json.Unmarshal(data, into); err != nil {
-		return 0, fmt.Errorf("read gs://%s/%s: %w", l.bucket, name, err)
+		return generation, fmt.Errorf("read gs://%s/%s: %w", l.bucket, name, err)
 	}
 	return generation, nil
 }

@@ -263,3 +263,26 @@ func TestGetRefusesAnotherAttemptsRecord(t *testing.T) {
 		t.Errorf("read the record of %s as another's", got.Attempt)
 	}
 }
+
+// A note of the cursors that is damaged is told of, and can be written anew.
+func TestCursorsHeal(t *testing.T) {
+	for name, damaged := range map[string]string{
+		"no JSON": "{", "half decoded": `{"ticks": 7, "undecided": "many"}`, "far too large": `{"ticks": 7}` + strings.Repeat(" ", 1<<20),
+	} {
+		l, faults := start(t)
+		if _, err := faults.Write(t.Context(), "state", "cursors.json", []byte(damaged), "application/json", nil, 0); err != nil {
+			t.Fatal(err)
+		}
+		c, err := l.Cursors(t.Context())
+		if err == nil || c.Generation == 0 || c.Ticks != 0 {
+			t.Errorf("%s: %+v, %v", name, c, err)
+		}
+		c.Ticks = 1
+		if err := l.MoveCursors(t.Context(), c); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if c, err = l.Cursors(t.Context()); err != nil || c.Ticks != 1 {
+			t.Errorf("%s: then %+v, %v", name, c, err)
+		}
+	}
+}

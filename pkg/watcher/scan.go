@@ -62,10 +62,8 @@ func (t *tick) compareFiled(ctx context.Context) {
 		if !t.timeFor(ctx, otherShare) {
 			return // the slice is for the next tick
 		}
-		if err := t.reopen(ctx, attempt); err != nil {
-			t.failures.add(err)
-			return
-		}
+		// One that can't be read is not waited for: the next round tries again.
+		t.failures.add(t.reopen(ctx, attempt))
 	}
 	if c.After = t.filedLast; t.filedEnd {
 		c.End()
@@ -238,12 +236,21 @@ func (t *tick) look(ctx context.Context, o job.Object) {
 	if err == nil && !known {
 		t.Found++
 		t.Logger.WarnContext(ctx, "a drop was found whose event did not come", "bucket", o.Bucket, "object", o.Name, "generation", o.Generation, "created", o.Created)
-		err = t.resumer.Submit(ctx, o)
+		if err = t.resumer.Submit(ctx, o); err != nil && t.onIndex(ctx, o) {
+			t.failures.add(err)
+			return // ticks come to it by the index
+		}
 	}
 	if err != nil {
 		t.cursors.Inbox.Failed = true
 		t.failures.add(err)
 	}
+}
+
+// onIndex tells whether a drop's attempt is on the index, as far as can be known.
+func (t *tick) onIndex(ctx context.Context, o job.Object) bool {
+	_, err := t.records.Entry(ctx, job.AttemptKey(o))
+	return err == nil
 }
 
 // lonely finds folders that have packages and no job file, where the operator asks

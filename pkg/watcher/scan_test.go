@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -443,5 +444,70 @@ func TestTickWithoutNotes(t *testing.T) {
 				t.Errorf("told (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A record that can't be read, and is not on the index, does not keep the others
+// from being compared.
+func TestScanRecordsGoesOn(t *testing.T) {
+	f := newFake()
+	for _, id := range []string{"a", "b", "c", "d"} {
+		f.add(t, id, look(id, job.TrainerRunning))
+	}
+	unreadable := errors.New("unreadable")
+	attempts := slices.Sorted(maps.Keys(f.records))
+	f.entries, f.broken[attempts[0]] = nil, unreadable
+	w := f.watcher(t)
+	if err := w.Tick(t.Context()); !errors.Is(err, unreadable) {
+		t.Errorf("Tick: %v", err)
+	}
+	if diff := gocmp.Diff(attempts[1:], f.broughtUp); diff != "" || f.cursors.Records.After != "" {
+		t.Errorf("brought up again, cursor %q (-want +got):\n%s", f.cursors.Records.After, diff)
+	}
+}
+
+// A drop that fails and is on the index is for the index's ticks: it costs no look
+// at all drops since, round after round.
+func TestScanInboxLeavesWhatIsOnTheIndex(t *testing.T) {
+	f := newFake()
+	unavailable := errors.New("unavailable")
+	o := f.upload("a/job.yaml", start.Add(-10*time.Minute))
+	f.broken["submit a/job.yaml"] = unavailable
+	f.onSubmit = func() {
+		f.entries = []job.Entry{{Attempt: job.AttemptKey(o), Bucket: "inbox", JobFile: o.Name}}
+	}
+	w := f.watcher(t)
+	if err := w.Tick(t.Context()); !errors.Is(err, unavailable) || f.cursors.Inbox.Failed || f.beats[0].Found != 1 {
+		t.Errorf("%v, cursor %+v", err, f.cursors.Inbox)
+	}
+	f.now = f.now.Add(20 * time.Minute)
+	ticked(t, w)
+	if len(f.submitted) != 1 || f.beats[1].Found != 0 {
+		t.Errorf("looked at %q again", f.submitted)
+	}
+}
+
+// A process that has just started learns the storage service's clock by its first
+// call.
+func TestTickBeginsByTheStorageClock(t *testing.T) {
+	f := newFake()
+	f.onCursors = func() { f.now = start.Add(10 * time.Minute) }
+	ticked(t, f.watcher(t))
+	if at := f.beats[0].At; !at.Equal(start.Add(10 * time.Minute)) {
+		t.Errorf("the tick began at %s", at)
+	}
+}
+
+// A damaged note of the cursors is told of once, and written anew.
+func TestTickHealsItsCursors(t *testing.T) {
+	f := newFake()
+	damaged := errors.New("damaged")
+	f.broken["cursors"], f.cursors = damaged, job.Cursors{Generation: 7}
+	w := f.watcher(t)
+	if err := w.Tick(t.Context()); !errors.Is(err, damaged) {
+		t.Errorf("Tick: %v", err)
+	}
+	if f.cursors.Ticks != 1 || f.cursors.Generation != 7 {
+		t.Errorf("cursors %+v", f.cursors)
 	}
 }

@@ -92,8 +92,11 @@ var errEnough = errors.New("enough for this tick")
 // at a slice of the records. One that fails does not stop the rest: all failures
 // are returned together.
 func (w *Watcher) Tick(ctx context.Context) error {
-	t := &tick{Watcher: w, begin: w.Now().UTC(), filed: map[string]job.Filed{}}
+	t := &tick{Watcher: w, filed: map[string]job.Filed{}}
 	cursors, cursorsErr := w.records.Cursors(ctx)
+	// Not before: a process that has just started learns the storage service's
+	// clock by the answer to its first call.
+	t.begin = w.Now().UTC()
 	if cursorsErr != nil {
 		t.failures.add(fmt.Errorf("the scans begin anew: %w", cursorsErr))
 	}
@@ -114,7 +117,7 @@ func (w *Watcher) Tick(ctx context.Context) error {
 		t.failures.add(w.resumer.Admit(ctx, t.begin.Add(time.Duration(otherShare*float64(t.Budget)))))
 	}
 	t.scanInbox(ctx)
-	if cursorsErr == nil {
+	if cursorsErr == nil || t.cursors.Generation != 0 { // what is damaged is written anew
 		if err := w.records.MoveCursors(ctx, t.cursors); !errors.Is(err, job.ErrStale) && !errors.Is(err, job.ErrQuota) {
 			t.failures.add(err) // else another tick has moved them
 		}

@@ -53,6 +53,8 @@ type fake struct {
 	onPage    func()
 	onGet     func()
 	onTell    func(job.Stored)
+	onSubmit  func()
+	onCursors func()
 
 	gets    []string
 	resumed []string
@@ -187,12 +189,20 @@ func (f *fake) Submit(_ context.Context, o job.Object) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.submitted = append(f.submitted, o.Name)
+	if f.onSubmit != nil {
+		f.onSubmit()
+	}
 	return f.broken["submit "+o.Name]
 }
 
 func (f *fake) Replay(ctx context.Context, o job.Object) error { return f.Submit(ctx, o) }
 
-func (f *fake) Cursors(context.Context) (job.Cursors, error) { return f.cursors, f.broken["cursors"] }
+func (f *fake) Cursors(context.Context) (job.Cursors, error) {
+	if f.onCursors != nil {
+		f.onCursors()
+	}
+	return f.cursors, f.broken["cursors"]
+}
 
 func (f *fake) MoveCursors(_ context.Context, c job.Cursors) error {
 	f.cursors = c
