@@ -9,6 +9,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/watcher"
 )
 
 // addLimited puts an attempt into the ledger whose job has limits on its time.
@@ -264,5 +265,49 @@ func TestTickDoesNotCancelWhatIsGone(t *testing.T) {
 	}
 	if diff := gocmp.Diff([]job.EventType{job.JobLost}, f.told["j"]); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
+// Hints of other people's jobs, which cost no look, use up none of our own; where
+// each costs one, they are dropped when there are too many.
+func TestLookIsLimited(t *testing.T) {
+	for _, noID := range []bool{false, true} {
+		f := newFake()
+		f.noID = noID
+		f.add(t, "j", look("j", job.TrainerRunning))
+		f.direct["j"], f.direct["other"] = look("j", job.TrainerSucceeded), look("other", job.TrainerRunning)
+		o := f.options()
+		o.LooksPerMinute = 40 // a quarter is for hints
+		w, err := watcher.New(f, trainer{f}, f, f, f, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 1000 {
+			if f.noID {
+				f.direct[""] = f.direct["other"]
+			}
+			if err := w.Look(t.Context(), job.JobInfo{ID: "other"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := len(f.gets); !noID && n > 0 || noID && n > 20 {
+			t.Errorf("no ID taken %t: %d looks at a job of others", noID, n)
+		}
+		if f.direct[""] = f.direct["j"]; !noID {
+			if err := w.Look(t.Context(), job.JobInfo{ID: "j"}); err != nil || len(f.told["j"]) != 1 {
+				t.Errorf("%v, told %v: our own hint was dropped", err, f.told["j"])
+			}
+			f.add(t, "k", look("k", job.TrainerRunning))
+			f.direct["k"] = look("k", job.TrainerRunning)
+			f.gets = nil
+			for range 1000 {
+				if err := w.Look(t.Context(), job.JobInfo{ID: "k"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n := len(f.gets); n > 20 {
+				t.Errorf("%d looks at one of ours", n)
+			}
+		}
 	}
 }

@@ -211,13 +211,13 @@ func (w *Watcher) logSeen(ctx context.Context, r job.Stored) {
 // is asked. A job is named by its ID, or by the trainer's own name of it; one that
 // is not of this ledger is none of our business.
 func (w *Watcher) Look(ctx context.Context, j job.JobInfo) error {
-	if !w.hints.Allow() {
-		return nil // more than ticks can spare: the next one looks
-	}
 	switch {
 	case w.trainer.TakesID() && j.ID == "":
 		j.ID = path.Base(j.ResourceName)
 	case !w.trainer.TakesID(): // its ID is the trainer's own
+		if !w.hints.Allow() {
+			return nil // more than ticks can spare: the next one looks
+		}
 		o, err := w.direct(ctx, job.JobInfo{ResourceName: cmp.Or(j.ResourceName, j.ID)})
 		found, ok := o.(job.Look)
 		if !ok || err != nil {
@@ -238,6 +238,9 @@ func (w *Watcher) Look(ctx context.Context, j job.JobInfo) error {
 	}
 	if stored.State != job.Submitted {
 		return nil // it has no job yet, or none any more: that is for ticks
+	}
+	if w.trainer.TakesID() && !w.hints.Allow() {
+		return nil // as above; hints of other people's jobs came to no look
 	}
 	e, err := w.records.Entry(ctx, stored.Attempt)
 	if err != nil && !errors.Is(err, job.ErrNotFound) {
