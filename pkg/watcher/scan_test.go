@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -510,4 +511,72 @@ func TestTickHealsItsCursors(t *testing.T) {
 	if f.cursors.Ticks != 1 || f.cursors.Generation != 7 {
 		t.Errorf("cursors %+v", f.cursors)
 	}
+}
+
+// inBubble gives a watcher whose clock is the bubble's, with the times of the
+// function in the cloud, and a tick under its request.
+func inBubble(t *testing.T, f *fake, change func(o *watcher.Options)) (tick func() (time.Duration, error)) {
+	t.Helper()
+	o := f.options()
+	o.Now, o.Budget = time.Now, 7*time.Minute
+	if change != nil {
+		change(&o)
+	}
+	w, err := watcher.New(f, trainer{f}, f, f, f, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.epoch = time.Now().Add(-time.Hour)
+	return func() (time.Duration, error) {
+		begin := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+		defer cancel()
+		err := w.Tick(ctx)
+		return time.Since(begin), err
+	}
+}
+
+// Attempts that hang, at every look, keep nobody behind them waiting for ever, and
+// neither do drops of the inbox; the notes are written all the same.
+func TestTickGoesOnPastWhatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		for _, name := range []string{"a0", "a1", "a2", "a3", "hangs/job.yaml"} {
+			f.takes[name] = time.Hour
+		}
+		for i := range 10 {
+			f.entries = append(f.entries, job.Entry{Attempt: fmt.Sprintf("a%d", i), Bucket: "inbox", JobFile: fmt.Sprintf("a%d/job.yaml", i), State: job.Waiting})
+		}
+		tick := inBubble(t, f, nil)
+		f.upload("hangs/job.yaml", time.Now().Add(-time.Minute))
+		f.upload("other/job.yaml", time.Now().Add(-time.Minute))
+		for i := range 4 {
+			if took, err := tick(); took > 7*time.Minute || i == 0 && !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("tick %d took %s: %v", i, took, err)
+			}
+		}
+		if got := slices.Compact(slices.Sorted(slices.Values(f.resumed))); len(got) != 6 {
+			t.Errorf("looked at %q", got)
+		}
+		if !slices.Contains(f.submitted, "other/job.yaml") {
+			t.Errorf("found %q", f.submitted)
+		}
+		if len(f.beats) != 4 || f.cursors.Ticks != 4 {
+			t.Errorf("%d heartbeats, cursors of tick %d", len(f.beats), f.cursors.Ticks)
+		}
+	})
+}
+
+// A drop that takes minutes to be inspected gets them.
+func TestTickWaitsForLargeDrops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.entries = []job.Entry{{Attempt: "a", Bucket: "inbox", JobFile: "a/job.yaml", State: job.Waiting}}
+		f.takes["a"], f.takes["b/job.yaml"] = 3*time.Minute, 3*time.Minute
+		tick := inBubble(t, f, nil)
+		f.upload("b/job.yaml", time.Now().Add(-time.Minute))
+		if took, err := tick(); err != nil || took != 6*time.Minute {
+			t.Errorf("ended after %s, %v", took, err)
+		}
+	})
 }

@@ -91,7 +91,9 @@ var errEnough = errors.New("enough for this tick")
 // Tick looks once at every attempt without a verdict, at a slice of the inbox and
 // at a slice of the records. One that fails does not stop the rest: all failures
 // are returned together.
-func (w *Watcher) Tick(ctx context.Context) error {
+func (w *Watcher) Tick(request context.Context) error {
+	ctx, cancel := context.WithTimeout(request, w.Budget)
+	defer cancel()
 	t := &tick{Watcher: w, filed: map[string]job.Filed{}}
 	cursors, cursorsErr := w.records.Cursors(ctx)
 	// Not before: a process that has just started learns the storage service's
@@ -118,12 +120,20 @@ func (w *Watcher) Tick(ctx context.Context) error {
 	}
 	t.scanInbox(ctx)
 	if cursorsErr == nil || t.cursors.Generation != 0 { // what is damaged is written anew
+		ctx, cancel := forNotes(request)
+		defer cancel()
 		if err := w.records.MoveCursors(ctx, t.cursors); !errors.Is(err, job.ErrStale) && !errors.Is(err, job.ErrQuota) {
 			t.failures.add(err) // else another tick has moved them
 		}
 	}
-	t.beat(ctx)
+	t.beat(request)
 	return t.failures.err()
+}
+
+// forNotes gives the context of a note at the tick's end: it is written whatever
+// took the tick's time, in what is left of the request's.
+func forNotes(request context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(request), 20*time.Second)
 }
 
 // timeFor tells whether less than a share of the tick's time is used up.
@@ -131,13 +141,38 @@ func (t *tick) timeFor(ctx context.Context, share float64) bool {
 	return ctx.Err() == nil && t.Now().Sub(t.begin) < time.Duration(share*float64(t.Budget))
 }
 
-// Shares of a tick's time after which no more is begun of each part.
+// Shares of a tick's time after which no more is begun of each part. What was
+// begun of the pass ends at visitShare, so that something is left for the others;
+// everything else ends with the tick's time.
 const (
 	sightShare = 0.3
 	passShare  = 0.6
+	visitShare = 0.8
+	otherShare = 0.85
 	scanShare  = 0.9
-	otherShare = 0.8
 )
+
+// One attempt may take visitTime, where so much is left: the largest drop that is
+// inspected, of 4 GiB, is read in two minutes, and may have to wait for another; a
+// claim on a create lasts two. Whatever hangs for longer must not keep those behind
+// it waiting. leastVisit is for the few attempts that are visited however late it is.
+const (
+	visitTime  = 4 * time.Minute
+	leastVisit = 30 * time.Second
+)
+
+// inTime calls work with what one attempt may take of the time up to a share of the
+// tick's.
+func (t *tick) inTime(ctx context.Context, share float64, work func(context.Context) error) error {
+	left := time.Duration(share*float64(t.Budget)) - t.Now().Sub(t.begin)
+	bounded, cancel := context.WithTimeout(ctx, min(max(left, leastVisit), visitTime))
+	defer cancel()
+	err := work(bounded)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("its time in this tick is over: %w", err)
+	}
+	return err
+}
 
 // sightInTime lists the trainer's jobs, and gives up in time for all that can be
 // done without that.
@@ -213,7 +248,10 @@ func (t *tick) visitPage(ctx context.Context, page []job.Entry) (visited int) {
 		visited++
 		group.Go(func() {
 			defer func() { <-slots }()
-			errs[i] = t.visit(ctx, e)
+			errs[i] = t.inTime(ctx, visitShare, func(ctx context.Context) error { return t.visit(ctx, e) })
+			if errs[i] != nil {
+				errs[i] = fmt.Errorf("attempt %s: %w", e.Attempt, errs[i])
+			}
 		})
 	}
 	group.Wait()
@@ -284,7 +322,9 @@ func (t *tick) visit(ctx context.Context, e job.Entry) error {
 }
 
 // beat tells that the tick came to its end, and what it did.
-func (t *tick) beat(ctx context.Context) {
+func (t *tick) beat(request context.Context) {
+	ctx, cancel := forNotes(request)
+	defer cancel()
 	t.At, t.Changed, t.Active = t.begin, int(t.changed.Load()), -1
 	if t.active != nil {
 		t.Active = t.active.len()

@@ -54,6 +54,8 @@ type fake struct {
 	onGet     func()
 	onTell    func(job.Stored)
 	onSubmit  func()
+	// takes is how long a look at an attempt or a job file takes.
+	takes     map[string]time.Duration
 	onCursors func()
 
 	gets    []string
@@ -65,6 +67,7 @@ type fake struct {
 func newFake() *fake {
 	return &fake{
 		now: start, epoch: start.Add(-time.Hour), pageSize: 2, owners: map[string]string{},
+		takes:   map[string]time.Duration{},
 		records: map[string]job.Stored{}, direct: map[string]job.Look{}, broken: map[string]error{}, told: map[string][]job.EventType{},
 	}
 }
@@ -185,14 +188,34 @@ func (f *fake) ListAfter(_ context.Context, _, prefix, after string, page func([
 	return pages(all, f.pageSize, page)
 }
 
-func (f *fake) Submit(_ context.Context, o job.Object) error {
+func (f *fake) Submit(ctx context.Context, o job.Object) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.submitted = append(f.submitted, o.Name)
+	if err := f.take(ctx, f.takes[o.Name]); err != nil {
+		return err
+	}
 	if f.onSubmit != nil {
 		f.onSubmit()
 	}
 	return f.broken["submit "+o.Name]
+}
+
+// take rests, and less where ctx ends. The caller holds mu.
+func (f *fake) take(ctx context.Context, d time.Duration) error {
+	if d == 0 {
+		return nil
+	}
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	rest := time.NewTimer(d)
+	defer rest.Stop()
+	select {
+	case <-rest.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (f *fake) Replay(ctx context.Context, o job.Object) error { return f.Submit(ctx, o) }
@@ -204,7 +227,10 @@ func (f *fake) Cursors(context.Context) (job.Cursors, error) {
 	return f.cursors, f.broken["cursors"]
 }
 
-func (f *fake) MoveCursors(_ context.Context, c job.Cursors) error {
+func (f *fake) MoveCursors(ctx context.Context, c job.Cursors) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	f.cursors = c
 	return f.broken["move cursors"]
 }
@@ -221,7 +247,10 @@ func (f *fake) Begin(_ context.Context, at time.Time) error {
 	return nil
 }
 
-func (f *fake) Beat(_ context.Context, heartbeat any) error {
+func (f *fake) Beat(ctx context.Context, heartbeat any) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	f.beats = append(f.beats, heartbeat.(watcher.Pulse))
 	return f.broken["beat"]
 }
@@ -307,9 +336,12 @@ func (f trainer) Get(_ context.Context, j job.JobInfo) (job.Look, error) {
 	return l, nil
 }
 
-func (f *fake) Resume(_ context.Context, e job.Entry) error {
+func (f *fake) Resume(ctx context.Context, e job.Entry) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if err := f.take(ctx, f.takes[e.Attempt]); err != nil {
+		return err
+	}
 	f.resumed = append(f.resumed, e.JobFile)
 	if f.onResume != nil {
 		f.onResume()
