@@ -172,7 +172,7 @@ type Trainer interface {
 	Get(ctx context.Context, j job.JobInfo) (job.Look, error)
 	Find(ctx context.Context, o job.Order) ([]job.Look, error)
 	Cancel(ctx context.Context, j job.JobInfo) error
-	ListActive(ctx context.Context, instance string, page func([]job.Look) error) error
+	ListActive(ctx context.Context, instance, from string, page func(looks []job.Look, next string) error) error
 }
 
 // CheckTrainer checks a trainer with a job that does not end before it is
@@ -184,13 +184,18 @@ func CheckTrainer(t *testing.T, tr Trainer, instance string, spec job.Spec) {
 	id := job.JobInfo{ID: spec.JobID}
 	active := func() (ids []string) {
 		t.Helper()
-		if err := tr.ListActive(ctx, instance, func(page []job.Look) error {
+		over := false
+		if err := tr.ListActive(ctx, instance, "", func(page []job.Look, next string) error {
+			if over {
+				t.Error("the list has another page after its last")
+			}
 			for _, l := range page {
 				ids = append(ids, l.JobID)
 			}
+			over = next == ""
 			return nil
-		}); err != nil {
-			t.Errorf("list: %v", err)
+		}); err != nil || !over {
+			t.Errorf("list: %v; its last page came: %t", err, over)
 		}
 		return ids
 	}
@@ -232,7 +237,7 @@ func CheckTrainer(t *testing.T, tr Trainer, instance string, spec job.Spec) {
 	if ids := active(); !slices.Equal(ids, []string{spec.JobID}) {
 		t.Errorf("active: %q", ids)
 	}
-	if err := tr.ListActive(ctx, "another", func(page []job.Look) error {
+	if err := tr.ListActive(ctx, "another", "", func(page []job.Look, _ string) error {
 		if len(page) > 0 {
 			return fmt.Errorf("%d jobs of another installation", len(page))
 		}

@@ -361,25 +361,44 @@ func minTime(a, b time.Time) time.Time {
 	return a
 }
 
-// ListActive may lag behind by some seconds.
-func (t *trainer) ListActive(ctx context.Context, instance string, page func([]job.Look) error) error {
-	var active []job.Look
-	err := t.w.call(ctx, callTime, "list jobs", func() error {
-		at := time.Now()
-		if !t.w.weather.calm {
-			at = at.Add(-t.w.between(0, 30*time.Second))
-		}
-		for _, j := range t.sorted() {
-			if l := t.look(j, at); !j.created.After(at) && l.Ended.IsZero() && j.labels[job.LabelInstance] == job.InstanceLabel(instance) {
-				active = append(active, l)
+// ListActive gives pages of a few jobs, each as it was some seconds ago. A place in
+// the list may be forgotten.
+func (t *trainer) ListActive(ctx context.Context, instance, from string, page func(looks []job.Look, next string) error) error {
+	for {
+		var looks []job.Look
+		next := ""
+		err := t.w.call(ctx, callTime, "list jobs", func() error {
+			at := time.Now()
+			if !t.w.weather.calm {
+				at = at.Add(-t.w.between(0, 30*time.Second))
+				if from != "" && t.w.chance(0.05) {
+					return &job.RefusedError{Code: "INVALID_ARGUMENT", Message: "the token has expired"}
+				}
 			}
+			seen := from == ""
+			for _, j := range t.sorted() {
+				l := t.look(j, at)
+				switch {
+				case !seen:
+					seen = j.resource == from
+				case j.created.After(at) || !l.Ended.IsZero() || j.labels[job.LabelInstance] != job.InstanceLabel(instance):
+				case len(looks) == t.w.weather.page:
+					next = looks[len(looks)-1].ResourceName
+					return nil
+				default:
+					looks = append(looks, l)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		return nil
-	})
-	if err != nil {
-		return err
+		if err := page(looks, next); err != nil || next == "" {
+			return err
+		}
+		from = next
 	}
-	return page(active)
 }
 
 // topic keeps what was published, as a subscriber does that keeps the last

@@ -109,6 +109,7 @@ type weather struct {
 	// trainerSkew is how far the trainer's clock is ahead.
 	trainerSkew time.Duration
 	room        int // jobs that the trainer takes at a time; 0 is any number
+	page        int // jobs in a page of its list
 
 	// The operator's policy: limits on jobs, 0 for none, and how long the
 	// trainer is asked. Pauses come and go.
@@ -169,6 +170,7 @@ func Run(seed uint64) Result {
 		pauses:    w.rng.IntN(3) == 0,
 		lax:       w.rng.IntN(2) == 0,
 		hinted:    pick(w.rng, 0, 0.5, 1),
+		page:      pick(w.rng, 1, 2, 3, 100),
 	}
 	if w.weather.hourly == 0 { // an hour is counted by the trainer's times
 		w.weather.trainerSkew = pick(w.rng, 0, 0, -time.Minute, time.Minute)
@@ -408,7 +410,7 @@ func (w *world) process(kind string) (me *worker, load app.Loader) {
 	})
 	must(err)
 	watch, err := watcher.New(records, w.trainer, w.storage, tell, submit, watcher.Options{
-		Instance: instance, Inbox: inbox, Parallel: 1, Budget: deadline - time.Minute, LooksPerMinute: math.MaxInt32, Now: now, Logger: logger,
+		Instance: instance, Inbox: inbox, Parallel: 1, Budget: deadline - time.Minute, LooksPerMinute: math.MaxInt32, ReadsPerMinute: math.MaxInt32, Now: now, Logger: logger,
 	})
 	must(err)
 	return me, func(context.Context) (*app.App, error) { return app.New(submit, watch, records, logger), nil }

@@ -147,10 +147,14 @@ type Cursors struct {
 	Open    Cursor `json:"open,omitzero"`
 	Records Cursor `json:"records,omitzero"`
 	Inbox   Cursor `json:"inbox,omitzero"`
-	// Ticks counts the ticks, Undecided is how many attempts without a decision
-	// the last whole round came to.
+	// Jobs is of the trainer's list: After is where it goes on, in the trainer's
+	// own words.
+	Jobs Cursor `json:"jobs,omitzero"`
+	// Ticks counts the ticks. Undecided and Submitted are how many attempts
+	// without a decision, and with a job, the last whole round came to.
 	Ticks     int `json:"ticks"`
 	Undecided int `json:"undecided"`
+	Submitted int `json:"submitted,omitempty"`
 	// Generation is that of the ledger's note; 0 where there is none.
 	Generation int64 `json:"-"`
 }

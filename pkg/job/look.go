@@ -346,11 +346,11 @@ func (r Record) CancelDue(now time.Time) string {
 	return l.kind
 }
 
-// cancelAt is when jobdrop cancels a job that is past a limit. A wait counts by
-// jobdrop's own clock, too: there may be no grace that is longer than clocks differ.
+// cancelAt is when jobdrop cancels a job that is past a limit. It counts by jobdrop's
+// own clock, too: there may be no grace that is longer than clocks differ.
 func (r *Record) cancelAt(l limit) time.Time {
 	at := l.end().Add(r.Patience.grace(l.kind))
-	if own := r.Began.Add(l.lasts); l.kind == KindWait && own.After(at) {
+	if own := l.since().Add(l.lasts); own.After(at) {
 		return own
 	}
 	return at

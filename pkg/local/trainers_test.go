@@ -170,7 +170,7 @@ func creates(t *testing.T, s *local.Stack, trainer string) int {
 		return jobs(t, s)
 	}
 	n := 0
-	if err := vertexTrainer(t, s.TrainerURL).ListActive(t.Context(), local.Instance, func(page []job.Look) error { n += len(page); return nil }); err != nil {
+	if err := vertexTrainer(t, s.TrainerURL).ListActive(t.Context(), local.Instance, "", func(page []job.Look, _ string) error { n += len(page); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	response, err := http.Get(s.TrainerURL + "/v1/projects/local/locations/us-central1/customJobs")

@@ -92,7 +92,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.watch, err = watcher.New(w.ledger, w.trainer, w.storage, tell, w.submit, watcher.Options{
-		Instance: instance, Inbox: inbox, Parallel: 4, Budget: time.Minute, LooksPerMinute: 100_000, Now: w.clock, Logger: logger,
+		Instance: instance, Inbox: inbox, Parallel: 4, Budget: time.Minute, LooksPerMinute: 100_000, ReadsPerMinute: 100_000, Now: w.clock, Logger: logger,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -337,7 +337,7 @@ func (f *trainer) Get(_ context.Context, j job.JobInfo) (job.Look, error) {
 	return l, nil
 }
 
-func (f *trainer) ListActive(_ context.Context, _ string, page func([]job.Look) error) error {
+func (f *trainer) ListActive(_ context.Context, _, _ string, page func([]job.Look, string) error) error {
 	f.mu.Lock()
 	var active []job.Look
 	for _, l := range f.jobs {
@@ -346,7 +346,7 @@ func (f *trainer) ListActive(_ context.Context, _ string, page func([]job.Look) 
 		}
 	}
 	f.mu.Unlock()
-	return page(active)
+	return page(active, "")
 }
 
 // finish ends jobs well: those that are named, or every one.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"runtime/metrics"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -169,14 +170,18 @@ func (c manyJobs) look(i int) job.Look {
 	return l
 }
 
-func (c manyJobs) ListActive(_ context.Context, _ string, page func([]job.Look) error) error {
+func (c manyJobs) ListActive(_ context.Context, _, _ string, page func([]job.Look, string) error) error {
 	for begin := 0; begin < c.jobs; begin += pageOfJobs {
 		c.count("list jobs")
 		var all []job.Look
 		for i := begin; i < min(begin+pageOfJobs, c.jobs); i++ {
 			all = append(all, c.look(i))
 		}
-		if err := page(all); err != nil {
+		next := ""
+		if begin+pageOfJobs < c.jobs {
+			next = strconv.Itoa(begin + pageOfJobs)
+		}
+		if err := page(all, next); err != nil {
 			return err
 		}
 	}
@@ -248,7 +253,7 @@ func benchmarkTick(b *testing.B, jobs, changed int) {
 	}
 	var last watcher.Pulse
 	w, err := watcher.New(records, manyJobs{c}, c, tell, manyJobs{c}, watcher.Options{
-		Instance: "test", Inbox: "inbox", Parallel: 8, Budget: time.Hour, LooksPerMinute: 1_000_000,
+		Instance: "test", Inbox: "inbox", Parallel: 8, Budget: 7 * time.Minute, LooksPerMinute: 1_000_000, ReadsPerMinute: 1_000_000,
 		Now: func() time.Time { return start.Add(time.Minute) }, Logger: slog.New(slog.DiscardHandler),
 		Measure: func(_ context.Context, p watcher.Pulse) { last = p },
 	})

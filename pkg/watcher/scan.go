@@ -93,8 +93,8 @@ const mostStrangers = 100
 // ended while the lists were made, second jobs of attempts that have their verdict,
 // and such that have no record at all, of which people are told.
 func (t *tick) strangers(ctx context.Context) {
-	if t.active == nil {
-		return
+	if t.active == nil || !t.active.whole {
+		return // without the time for the whole list there is none for these
 	}
 	ids := t.active.unmatched()
 	if n := len(ids); n > mostStrangers { // each tick another part of them

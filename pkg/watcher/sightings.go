@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -17,9 +18,11 @@ type sighting struct {
 	matched                        bool  // an open attempt owns the job ID
 }
 
-// sightings are all of the trainer's jobs that have not ended, by job ID. Where
-// the trainer takes no ID, several may have one.
+// sightings are the trainer's jobs that have not ended, by job ID. Where the trainer
+// takes no ID, several may have one.
 type sightings struct {
+	// whole tells that they are all. That a job is not among a part says nothing.
+	whole bool
 	all   []sighting // the first stands for none
 	first map[string]int32
 	// known are texts that many jobs share.
@@ -42,7 +45,13 @@ func (s *sightings) shared(text string) string {
 	return text
 }
 
+// add adds a job. One that moved from page to page is listed twice.
 func (s *sightings) add(l job.Look) {
+	for i := s.first[l.JobID]; i != 0; i = s.all[i].next {
+		if s.all[i].resource == l.ResourceName {
+			return
+		}
+	}
 	s.all = append(s.all, sighting{
 		id: l.JobID, resource: l.ResourceName, attempt: l.Labels[job.LabelAttempt], message: l.Message, state: job.TrainerState(s.shared(string(l.State))),
 		created: nanoseconds(l.Created), started: nanoseconds(l.Started), next: s.first[l.JobID],
@@ -102,6 +111,9 @@ func (s *sightings) unchanged(e job.Entry) bool {
 	return false
 }
 
+// shows tells whether a job of the ID is among them.
+func (s *sightings) shows(jobID string) bool { return s.first[jobID] != 0 }
+
 // single tells whether one job at most has the ID.
 func (s *sightings) single(jobID string) bool { return s.all[s.first[jobID]].next == 0 }
 
@@ -118,17 +130,58 @@ func (s *sightings) unmatched() []string {
 
 func (s *sightings) len() int { return len(s.all) - 1 }
 
-// sight lists the trainer's jobs that have not ended.
-func (w *Watcher) sight(ctx context.Context) (*sightings, error) {
-	s := newSightings()
-	err := w.trainer.ListActive(ctx, w.Instance, func(page []job.Look) error {
-		for _, l := range page {
-			s.add(l)
+// sight lists the trainer's jobs that have not ended, from where the last tick
+// stopped, for as long as the tick's time allows. What it got is used, also where it
+// is only a part; only a whole list tells that a job is not there.
+func (t *tick) sight(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(sightShare*float64(t.Budget)))
+	defer cancel()
+	c := &t.cursors.Jobs
+	s, pages := newSightings(), 0
+	list := func() error {
+		s.whole = c.After == ""
+		c.Begin(t.begin)
+		if err := t.reads.Wait(ctx); err != nil {
+			return err
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
+		return t.trainer.ListActive(ctx, t.Instance, c.After, func(looks []job.Look, next string) error {
+			for _, l := range looks {
+				s.add(l)
+			}
+			pages++
+			if c.After = next; next == "" {
+				return nil
+			}
+			if t.reads.Wait(ctx) != nil {
+				return errEnough
+			}
+			return nil
+		})
 	}
-	return s, nil
+	err := list()
+	var refused *job.RefusedError
+	if pages == 0 && c.After != "" && (errors.As(err, &refused) || errors.Is(err, job.ErrNotFound)) {
+		c.After = "" // it was too long ago
+		err = list()
+	}
+	if pages > 0 {
+		t.active = s
+	}
+	switch {
+	case err == nil:
+		c.End()
+		return nil
+	case pages == 0 && !errors.Is(err, job.ErrQuota), len(c.After) > longestToken:
+		c.After = "" // whatever is wrong, it may be with the place
+	}
+	s.whole = false
+	if pages > 0 && (errors.Is(err, errEnough) || ctx.Err() != nil) {
+		t.Logger.WarnContext(ctx, "the time for the trainer's list is over: the next tick goes on", "pages", pages)
+		return nil
+	}
+	return err
 }
+
+// longestToken is the longest place in a trainer's list that is kept: the note of
+// the cursors is small.
+const longestToken = 16 << 10

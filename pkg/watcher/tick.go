@@ -18,15 +18,15 @@ type Pulse struct {
 	// Seconds is how long the tick took.
 	Seconds float64 `json:"seconds"`
 	// Open are the attempts without a verdict that the tick came to; Complete
-	// tells whether these were all.
+	// tells whether these were all, and the trainer's list told of their jobs.
 	Open     int  `json:"open"`
 	Complete bool `json:"complete"`
 	// Queued are those of them that wait for their turn, Active the trainer's
-	// jobs that have not ended; -1 where they could not be listed.
+	// jobs that have not ended; -1 where not all could be listed.
 	Queued int `json:"queued"`
 	Active int `json:"active"`
-	// Changed are the attempts whose record this tick changed, Failed those
-	// that it could not look at.
+	// Changed are the attempts whose record this tick changed, Failed is how
+	// much the tick could not do: attempts, lists, notes.
 	Changed int `json:"changed"`
 	Failed  int `json:"failed"`
 	// Found are the drops whose event was lost, Reopened the records that the
@@ -35,7 +35,7 @@ type Pulse struct {
 	Reopened  int `json:"reopened"`
 	Strangers int `json:"strangers"`
 	// OldestLook is when the attempt that waits the longest for a look was
-	// looked at.
+	// looked at: the last round over all of them that had the trainer's list.
 	OldestLook time.Time `json:"oldestLook"`
 	// Lag is how many seconds late the tick came to what was due the longest.
 	Lag float64 `json:"lag"`
@@ -45,18 +45,18 @@ type Pulse struct {
 type tick struct {
 	*Watcher
 	begin   time.Time
-	active  *sightings // nil where they could not be listed
+	active  *sightings // nil where none could be listed
 	cursors job.Cursors
 	// filed is the slice of the records that is compared with the index.
 	filed     map[string]job.Filed
 	filedLast string
 	filedEnd  bool
-	// slots is into how many parts the undecided attempts are divided that are
-	// not due; one part is looked at in a tick.
-	slots     uint32
-	undecided int
-	changed   atomic.Int64
-	failures  failures
+	// Attempts that nothing tells of are looked at in turns: one part of them in
+	// a tick. These are those without a decision that are not due, and those whose
+	// job was in no part of the list that could be had. They are counted.
+	undecided, submitted int
+	changed              atomic.Int64
+	failures             failures
 	Pulse
 }
 
@@ -104,9 +104,7 @@ func (w *Watcher) Tick(request context.Context) error {
 	}
 	t.cursors = cursors
 	t.cursors.Ticks++
-	t.slots = uint32(1 + t.cursors.Undecided/mostIdle)
-	var err error
-	if t.active, err = t.sightInTime(ctx); err != nil {
+	if err := t.sight(ctx); err != nil {
 		// Without the list nothing can be said of the jobs, but drops can
 		// still be decided.
 		t.failures.add(fmt.Errorf("the trainer's jobs: %w", err))
@@ -145,7 +143,7 @@ func (t *tick) timeFor(ctx context.Context, share float64) bool {
 // begun of the pass ends at visitShare, so that something is left for the others;
 // everything else ends with the tick's time.
 const (
-	sightShare = 0.3
+	sightShare = 0.5
 	passShare  = 0.6
 	visitShare = 0.8
 	otherShare = 0.85
@@ -174,19 +172,12 @@ func (t *tick) inTime(ctx context.Context, share float64, work func(context.Cont
 	return err
 }
 
-// sightInTime lists the trainer's jobs, and gives up in time for all that can be
-// done without that.
-func (t *tick) sightInTime(ctx context.Context) (*sightings, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(sightShare*float64(t.Budget)))
-	defer cancel()
-	return t.sight(ctx)
-}
-
 // pass goes through the index, from where the last tick stopped.
 func (t *tick) pass(ctx context.Context) {
 	c := &t.cursors.Open
-	whole := c.After == ""
+	whole, listed := c.After == "", t.active != nil && t.active.whole
 	c.Begin(t.begin)
+	c.Failed = c.Failed || !listed
 	err := t.records.Entries(ctx, c.After, func(page []job.Entry) error {
 		if len(page) == 0 {
 			return nil
@@ -201,20 +192,22 @@ func (t *tick) pass(ctx context.Context) {
 		return nil
 	})
 	t.failures.add(ctx.Err())
-	t.OldestLook = c.Began
 	switch {
 	case err == nil:
 		c.End()
-		t.Complete = whole
+		t.Complete = whole && listed
 		if whole || t.undecided > t.cursors.Undecided {
 			t.cursors.Undecided = t.undecided
 		}
+		if whole || t.submitted > t.cursors.Submitted {
+			t.cursors.Submitted = t.submitted
+		}
 	case errors.Is(err, errEnough):
-		t.OldestLook = c.Before
 		t.Logger.WarnContext(ctx, "the tick's time is over: the next one goes on", "after", c.After)
 	default:
 		t.failures.add(err)
 	}
+	t.OldestLook = c.Before
 }
 
 // visitPage visits a page of the index, some at once, and gives how many it came
@@ -229,6 +222,9 @@ func (t *tick) visitPage(ctx context.Context, page []job.Entry) (visited int) {
 		}
 		if e.State.Undecided() {
 			t.undecided++
+		}
+		if e.State == job.Submitted {
+			t.submitted++
 		}
 		if e.State != job.Accepted && t.due(e) {
 			t.Lag = max(t.Lag, t.begin.Sub(e.Due).Seconds())
@@ -257,19 +253,25 @@ func (t *tick) visitPage(ctx context.Context, page []job.Entry) (visited int) {
 	group.Wait()
 	t.Open += visited
 	for _, err := range errs {
-		if err != nil {
-			t.Failed++
-			t.failures.add(err)
-		}
+		t.failures.add(err)
 	}
 	return visited
 }
 
 func (t *tick) due(e job.Entry) bool { return !e.Due.IsZero() && !t.begin.Before(e.Due) }
 
-// mostIdle is how many undecided attempts a tick looks at that are not due:
-// events tell of new packages, but none tells that a job file was deleted.
+// mostIdle is how many attempts of each kind a tick looks at in turns. Events tell
+// of new packages, but none tells that a job file was deleted; and where the list is
+// never had as a whole, nothing tells that a job has ended.
 const mostIdle = 100
+
+// turn tells whether it is an attempt's turn, of so many.
+func (t *tick) turn(e job.Entry, of int) bool {
+	slots := uint32(1 + of/mostIdle)
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(e.Attempt))
+	return h.Sum32()%slots == uint32(t.cursors.Ticks)%slots
+}
 
 // idle tells whether an attempt needs no look, as far as the index and the list of
 // jobs tell.
@@ -280,6 +282,8 @@ func (t *tick) idle(e job.Entry) bool {
 	switch {
 	case e.State == job.Submitted && t.active == nil:
 		return !t.due(e)
+	case e.State == job.Submitted && !t.active.whole && !t.active.shows(e.JobID):
+		return !t.due(e) && !e.Absent && !t.turn(e, t.cursors.Submitted)
 	case e.State == job.Submitted:
 		return !t.due(e) && !e.Absent && t.active.unchanged(e) && (t.trainer.TakesID() || t.active.single(e.JobID))
 	case e.State == job.Accepted && len(t.active.of(e.JobID)) > 0:
@@ -287,9 +291,7 @@ func (t *tick) idle(e job.Entry) bool {
 	case e.State == job.Accepted: // not its turn, or not time for its next try
 		return e.Waits != "" && !e.Doubtful || t.begin.Before(e.Due)
 	case e.State.Undecided() && !t.due(e):
-		h := fnv.New32a()
-		_, _ = h.Write([]byte(e.Attempt))
-		return h.Sum32()%t.slots != uint32(t.cursors.Ticks)%t.slots
+		return !t.turn(e, t.cursors.Undecided)
 	}
 	return false
 }
@@ -325,8 +327,8 @@ func (t *tick) visit(ctx context.Context, e job.Entry) error {
 func (t *tick) beat(request context.Context) {
 	ctx, cancel := forNotes(request)
 	defer cancel()
-	t.At, t.Changed, t.Active = t.begin, int(t.changed.Load()), -1
-	if t.active != nil {
+	t.At, t.Changed, t.Failed, t.Active = t.begin, int(t.changed.Load()), t.failures.all, -1
+	if t.active != nil && t.active.whole {
 		t.Active = t.active.len()
 	}
 	t.Seconds = t.Now().Sub(t.begin).Seconds()

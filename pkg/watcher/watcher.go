@@ -44,7 +44,11 @@ type records interface {
 // trainer looks at jobs. A list may lag behind a get: absence from it is only a
 // reason to look.
 type trainer interface {
-	ListActive(ctx context.Context, instance string, page func([]job.Look) error) error
+	// ListActive gives the jobs that have not ended, page by page. next is where
+	// the list goes on after a page, as from of another call; it is empty at the
+	// end, and a from that is too old gives a [*job.RefusedError]. Where a page
+	// can't be had, those before were given.
+	ListActive(ctx context.Context, instance, from string, page func(looks []job.Look, next string) error) error
 	Get(ctx context.Context, j job.JobInfo) (job.Look, error)
 	// TakesID tells whether a second create of a job ID is a conflict; where it
 	// is none, an attempt may have two jobs, and one is cancelled.
@@ -86,6 +90,8 @@ type Options struct {
 	Budget time.Duration
 	// LooksPerMinute bounds the direct looks at the trainer's jobs.
 	LooksPerMinute int
+	// ReadsPerMinute bounds these and the pages of the trainer's list together.
+	ReadsPerMinute int
 	// Now is the storage service's clock.
 	Now    func() time.Time
 	Logger *slog.Logger
@@ -107,7 +113,8 @@ type Watcher struct {
 	teller  teller
 	resumer resumer
 	// looks bounds the direct looks, hints those of them that are due to hints.
-	looks, hints *rate.Limiter
+	// reads the looks and the pages of the trainer's list.
+	looks, hints, reads *rate.Limiter
 	// epoch is when the installation was first started, once that is known.
 	epoch atomic.Pointer[time.Time]
 	Options
@@ -118,25 +125,29 @@ func New(r records, t trainer, o objects, tell teller, resume resumer, options O
 	for name, missing := range map[string]bool{
 		"records": r == nil, "trainer": t == nil, "objects": o == nil, "teller": tell == nil, "resumer": resume == nil,
 		"Instance": options.Instance == "", "Inbox": options.Inbox == "", "Parallel": options.Parallel <= 0, "Budget": options.Budget <= 0,
-		"LooksPerMinute": options.LooksPerMinute <= 0, "Now": options.Now == nil, "Logger": options.Logger == nil,
+		"LooksPerMinute": options.LooksPerMinute <= 0, "ReadsPerMinute": options.ReadsPerMinute <= 0, "Now": options.Now == nil, "Logger": options.Logger == nil,
 	} {
 		if missing {
 			return nil, fmt.Errorf("watcher: %s is required", name)
 		}
 	}
-	// A burst and what comes after it fit into one minute together.
-	perMinute := options.LooksPerMinute
+	// A burst and what comes after it fit into one minute together. Of pages there
+	// may be more than any burst takes, and what counts is how fast they go on.
+	perMinute, reads := options.LooksPerMinute, options.ReadsPerMinute
 	return &Watcher{
 		records: r, trainer: t, objects: o, teller: tell, resumer: resume, Options: options,
 		looks: rate.NewLimiter(rate.Limit(float64(perMinute)/2/60), max(perMinute/2, 1)),
 		hints: rate.NewLimiter(rate.Limit(float64(perMinute)/4/60), max(perMinute/4, 1)),
+		reads: rate.NewLimiter(rate.Limit(float64(reads)*7/8/60), max(reads/8, 1)),
 	}, nil
 }
 
 // direct looks at one job, as fast as the trainer's read quota allows.
 func (w *Watcher) direct(ctx context.Context, j job.JobInfo) (job.Observation, error) {
-	if err := w.looks.Wait(ctx); err != nil {
-		return nil, err
+	for _, limiter := range []*rate.Limiter{w.looks, w.reads} {
+		if err := limiter.Wait(ctx); err != nil {
+			return nil, err
+		}
 	}
 	found, err := w.trainer.Get(ctx, j)
 	if errors.Is(err, job.ErrNotFound) {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -32,7 +33,10 @@ type fake struct {
 	listed  []job.Look
 	direct  map[string]job.Look
 	broken  map[string]error // by attempt or job ID
-	listErr error
+	// listErr is what a page of the list from listErrAt on answers; a page has
+	// jobsPage jobs, or all.
+	listErr             error
+	listErrAt, jobsPage int
 
 	onResume func()
 	// noID is that the trainer makes a job of each create; owners are of job
@@ -54,6 +58,7 @@ type fake struct {
 	onGet     func()
 	onTell    func(job.Stored)
 	onSubmit  func()
+	onAsk     func(what string)
 	// takes is how long a look at an attempt or a job file takes.
 	takes     map[string]time.Duration
 	onCursors func()
@@ -83,7 +88,7 @@ func (f *fake) watcher(t *testing.T) *watcher.Watcher {
 
 func (f *fake) options() watcher.Options {
 	return watcher.Options{
-		Instance: "test", Inbox: "inbox", Parallel: 3, Budget: 10 * time.Minute, LooksPerMinute: 100_000,
+		Instance: "test", Inbox: "inbox", Parallel: 3, Budget: 10 * time.Minute, LooksPerMinute: 100_000, ReadsPerMinute: 100_000,
 		Now: func() time.Time { f.mu.Lock(); defer f.mu.Unlock(); return f.now }, Logger: slog.New(slog.DiscardHandler),
 	}
 }
@@ -285,11 +290,44 @@ func (f *fake) Entries(_ context.Context, after string, page func([]job.Entry) e
 	})
 }
 
-func (f *fake) ListActive(_ context.Context, _ string, page func([]job.Look) error) error {
-	if f.listErr != nil {
-		return f.listErr
+// ListActive gives what is listed, as one page or in pages of jobsPage. The token is
+// the number of the first job of a page.
+func (f *fake) ListActive(ctx context.Context, _, from string, page func([]job.Look, string) error) error {
+	first := 0
+	if from != "" {
+		var err error
+		if first, err = strconv.Atoi(from); err != nil {
+			return &job.RefusedError{Code: "INVALID_ARGUMENT", Message: "no such token"}
+		}
 	}
-	return page(f.listed)
+	size := cmp.Or(f.jobsPage, max(len(f.listed), 1))
+	for {
+		f.asked("page")
+		f.mu.Lock()
+		err := f.take(ctx, f.takes["page"])
+		f.mu.Unlock()
+		if f.listErr != nil && first >= f.listErrAt {
+			err = f.listErr
+		}
+		if err != nil {
+			return err
+		}
+		last, next := min(first+size, len(f.listed)), ""
+		if last < len(f.listed) {
+			next = strconv.Itoa(last)
+		}
+		if err := page(f.listed[min(first, last):last], next); err != nil || next == "" {
+			return err
+		}
+		first = last
+	}
+}
+
+// asked notes when the trainer was asked.
+func (f *fake) asked(what string) {
+	if f.onAsk != nil {
+		f.onAsk(what)
+	}
 }
 
 // trainer is the part of the fake whose Get is the trainer's.
@@ -320,6 +358,7 @@ func (f *fake) Owner(_ context.Context, jobID string) (job.Owner, error) {
 
 func (f trainer) Get(_ context.Context, j job.JobInfo) (job.Look, error) {
 	id := j.ID
+	f.asked("get")
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.gets = append(f.gets, id)

@@ -133,11 +133,13 @@ func (t *Trainer) Get(ctx context.Context, j job.JobInfo) (job.Look, error) {
 }
 
 // ListActive calls page for each page of an installation's jobs that have not
-// ended. It may lag behind Get.
-func (t *Trainer) ListActive(ctx context.Context, instance string, page func([]job.Look) error) error {
+// ended. It may lag behind Get. next, a text of the service's, is where the list
+// goes on after the page, in this call or as from in another; it is empty at the
+// end. A from that the service no longer knows gives a [*job.RefusedError].
+func (t *Trainer) ListActive(ctx context.Context, instance, from string, page func(looks []job.Look, next string) error) error {
 	filter := fmt.Sprintf("labels.%s=%s AND (state:QUEUED OR state:PREPARING OR state:RUNNING OR state:CANCELLING)",
 		job.LabelInstance, job.InstanceLabel(instance))
-	for token := ""; ; {
+	for token := from; ; {
 		result, err := invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__ListJobsResponse, error) {
 			return t.jobs.List(t.parent).Filter(filter).PageSize(pageSize).PageToken(token).Context(ctx).Do()
 		})
@@ -148,11 +150,9 @@ func (t *Trainer) ListActive(ctx context.Context, instance string, page func([]j
 		for i, j := range result.Jobs {
 			looks[i] = t.look(j)
 		}
-		if err := page(looks); err != nil {
+		token = result.NextPageToken
+		if err := page(looks, token); err != nil || token == "" {
 			return err
-		}
-		if token = result.NextPageToken; token == "" {
-			return nil
 		}
 	}
 }

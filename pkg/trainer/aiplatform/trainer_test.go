@@ -441,16 +441,16 @@ func TestListActive(t *testing.T) {
 		answer{status: http.StatusOK, body: `{"jobs": [{"jobId": "c", "state": "CANCELLING"}]}`},
 	)
 	var got []string
-	pages := 0
-	err := trainer.ListActive(t.Context(), "prod", func(page []job.Look) error {
-		pages++
+	var nexts []string
+	err := trainer.ListActive(t.Context(), "prod", "", func(page []job.Look, next string) error {
+		nexts = append(nexts, next)
 		for _, l := range page {
 			got = append(got, l.JobID+" "+string(l.State)+" "+l.ResourceName)
 		}
 		return nil
 	})
-	if err != nil || pages != 3 {
-		t.Errorf("%d pages, want 3; %v", pages, err)
+	if err != nil || !slices.Equal(nexts, []string{"t/1=", "t2", ""}) {
+		t.Errorf("goes on at %q, %v", nexts, err)
 	}
 	want := []string{
 		"a QUEUED projects/example.com:p/jobs/a", "b RUNNING projects/example.com:p/jobs/b", "c CANCELLING projects/example.com:p/jobs/c",
@@ -476,13 +476,40 @@ func TestListActiveStops(t *testing.T) {
 	first := answer{status: http.StatusOK, body: `{"jobs": [{"jobId": "a"}], "nextPageToken": "t"}`}
 	stop := errors.New("enough")
 	trainer, s := open(t, first)
-	if err := trainer.ListActive(t.Context(), "prod", func([]job.Look) error { return stop }); !errors.Is(err, stop) || len(s.requests()) != 1 {
+	if err := trainer.ListActive(t.Context(), "prod", "", func([]job.Look, string) error { return stop }); !errors.Is(err, stop) || len(s.requests()) != 1 {
 		t.Errorf("%v after %d requests, want the page's own error after one", err, len(s.requests()))
 	}
-	// Half a list is no list: what is missing in it might be taken for lost.
-	trainer, _ = open(t, first, quota)
-	if err := trainer.ListActive(t.Context(), "prod", func([]job.Look) error { return nil }); !errors.Is(err, job.ErrQuota) {
-		t.Errorf("%v, want ErrQuota", err)
+	// A page that can't be had ends the list; what came before was given, and the
+	// list goes on from there.
+	trainer, s = open(t, first, quota, answer{status: http.StatusOK, body: `{"jobs": [{"jobId": "b"}]}`}, failure(http.StatusBadRequest, "INVALID_ARGUMENT", "The page token is invalid."))
+	var ids []string
+	from := ""
+	list := func() error {
+		return trainer.ListActive(t.Context(), "prod", from, func(looks []job.Look, next string) error {
+			for _, l := range looks {
+				ids = append(ids, l.JobID)
+			}
+			from = next
+			return nil
+		})
+	}
+	if err := list(); !errors.Is(err, job.ErrQuota) || from != "t" {
+		t.Errorf("%v, want ErrQuota; goes on at %q", err, from)
+	}
+	if err := list(); err != nil || from != "" || !slices.Equal(ids, []string{"a", "b"}) {
+		t.Errorf("%v, jobs %q, goes on at %q", err, ids, from)
+	}
+	var tokens []bool
+	for _, r := range s.requests() {
+		tokens = append(tokens, strings.HasSuffix(r.Query, "pageToken=t"))
+	}
+	if diff := cmp.Diff([]bool{false, true, true}, tokens); diff != "" {
+		t.Errorf("asked from the token (-want +got):\n%s", diff)
+	}
+	from = "old"
+	var refused *job.RefusedError
+	if err := list(); !errors.As(err, &refused) {
+		t.Errorf("a token that is over: %v, want a refusal", err)
 	}
 }
 
@@ -532,7 +559,7 @@ func TestCallsEndWithTheirContext(t *testing.T) {
 			return err
 		},
 		"list": func(tr *Trainer, ctx context.Context) error {
-			return tr.ListActive(ctx, "prod", func([]job.Look) error { return nil })
+			return tr.ListActive(ctx, "prod", "", func([]job.Look, string) error { return nil })
 		},
 		"cancel": func(tr *Trainer, ctx context.Context) error { return tr.Cancel(ctx, job.JobInfo{ID: "census_1"}) },
 	}

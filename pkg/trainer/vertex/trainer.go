@@ -254,22 +254,63 @@ func place(name string) (region, collection string, ok bool) {
 var active = []string{"JOB_STATE_QUEUED", "JOB_STATE_PENDING", "JOB_STATE_RUNNING", "JOB_STATE_UPDATING", "JOB_STATE_PAUSED", "JOB_STATE_CANCELLING"}
 
 // ListActive calls page for each page of an installation's jobs that have not
-// ended, in all regions and both collections. It may lag behind Get. A region that
-// does not answer does not stop the others; its error is given at the end.
-func (t *Trainer) ListActive(ctx context.Context, instance string, page func([]job.Look) error) error {
-	var states []string
+// ended, in all regions and both collections. It may lag behind Get. next is where
+// the list goes on after the page, in this call or as from in another; it is empty at
+// the end. A from that is no such place, or that the service no longer knows, gives a
+// [*job.RefusedError]. A region that does not answer does not stop the others: its
+// error is given at the end.
+func (t *Trainer) ListActive(ctx context.Context, instance, from string, page func(looks []job.Look, next string) error) error {
+	var alternatives []string
 	for _, s := range active {
-		states = append(states, `state="`+s+`"`)
+		alternatives = append(alternatives, `state="`+s+`"`)
 	}
-	filter := "labels." + job.LabelInstance + "=" + job.InstanceLabel(instance) + " AND (" + strings.Join(states, " OR ") + ")"
+	filter := "labels." + job.LabelInstance + "=" + job.InstanceLabel(instance) + " AND (" + strings.Join(alternatives, " OR ") + ")"
+	var shelves []shelf
 	for _, region := range t.Regions {
-		for _, collection := range []string{customJobs, tuningJobs} {
-			if err := t.list(ctx, region, collection, filter, "", func(looks []job.Look, _ string) error { return page(looks) }); err != nil {
-				return err
-			}
-		}
+		shelves = append(shelves, shelf{region, customJobs}, shelf{region, tuningJobs})
 	}
-	return nil
+	first, token := 0, ""
+	if from != "" {
+		var s shelf
+		if s, token = parseShelf(from); !slices.Contains(shelves, s) {
+			return &job.RefusedError{Code: "INVALID_ARGUMENT", Message: "no list goes on there any more"}
+		}
+		first = slices.Index(shelves, s)
+	}
+	var errs []error
+	for i, s := range shelves[first:] {
+		after := ""
+		if rest := shelves[first:][i+1:]; len(rest) > 0 {
+			after = rest[0].at("")
+		}
+		var stop error // page's own
+		err := t.list(ctx, s.region, s.collection, filter, token, func(looks []job.Look, next string) error {
+			if next != "" {
+				next = s.at(next)
+			} else {
+				next = after
+			}
+			stop = page(looks, next)
+			return stop
+		})
+		if stop != nil || err != nil && ctx.Err() != nil {
+			return cmp.Or(stop, err)
+		}
+		errs, token = append(errs, err), ""
+	}
+	return errors.Join(errs...)
+}
+
+// shelf is a region and collection: a list of its own.
+type shelf struct{ region, collection string }
+
+// at gives a place in it, by the service's token.
+func (s shelf) at(token string) string { return s.region + "/" + s.collection + "/" + token }
+
+func parseShelf(place string) (s shelf, token string) {
+	s.region, place, _ = strings.Cut(place, "/")
+	s.collection, token, _ = strings.Cut(place, "/")
+	return s, token
 }
 
 // mask are the fields that a list is asked for.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -411,4 +412,85 @@ func TestStatesAreAllMapped(t *testing.T) {
 		}
 	}
 	var _ aiplatform.GoogleCloudAiplatformV1CustomJob // the states are those of its field State
+}
+
+// All regions and both collections are listed, each in pages, and each page says
+// where the list goes on.
+func TestListActive(t *testing.T) {
+	page := func(collection, next string, ids ...string) answer {
+		var all []string
+		for _, id := range ids {
+			all = append(all, shown(parent+"/"+collection+"/"+id, "JOB_STATE_RUNNING", ""))
+		}
+		return ok(fmt.Sprintf(`{%q: [%s], "nextPageToken": %q}`, collection, strings.Join(all, ", "), next))
+	}
+	const custom, tuning = "customJobs", "hyperparameterTuningJobs"
+	down := failure(403, "PERMISSION_DENIED", "not in this region")
+	for _, test := range []struct {
+		name, from string
+		answers    []answer
+		stop       int // after so many pages
+		calls      []string
+		ids, nexts []string
+		err        error
+	}{
+		{
+			name: "all", answers: []answer{page(custom, "x/y", "1"), page(custom, "", "2"), page(tuning, ""), page(custom, ""), page(tuning, "", "3")},
+			calls: []string{"europe-west4/customJobs", "europe-west4/customJobs x/y", "europe-west4/hyperparameterTuningJobs", "us-central1/customJobs", "us-central1/hyperparameterTuningJobs"},
+			ids:   []string{"1", "2", "3"},
+			nexts: []string{"europe-west4/customJobs/x/y", "europe-west4/hyperparameterTuningJobs/", "us-central1/customJobs/", "us-central1/hyperparameterTuningJobs/", ""},
+		},
+		{
+			name: "from a page on", from: "us-central1/customJobs/x/y", answers: []answer{page(custom, "", "4"), page(tuning, "")},
+			calls: []string{"us-central1/customJobs x/y", "us-central1/hyperparameterTuningJobs"}, ids: []string{"4"}, nexts: []string{"us-central1/hyperparameterTuningJobs/", ""},
+		},
+		{
+			name: "stopped by the caller", answers: []answer{page(custom, "", "1")}, stop: 1,
+			calls: []string{"europe-west4/customJobs"}, ids: []string{"1"}, nexts: []string{"europe-west4/hyperparameterTuningJobs/"}, err: io.EOF,
+		},
+		{
+			name: "a region that is down", answers: []answer{down, down, page(custom, "", "1"), page(tuning, "")},
+			calls: []string{"europe-west4/customJobs", "europe-west4/hyperparameterTuningJobs", "us-central1/customJobs", "us-central1/hyperparameterTuningJobs"},
+			ids:   []string{"1"}, nexts: []string{"us-central1/hyperparameterTuningJobs/", ""}, err: &job.RefusedError{},
+		},
+		{name: "from nowhere", from: "mars/customJobs/x", err: &job.RefusedError{}},
+		{name: "from nothing", from: "x", err: &job.RefusedError{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			trainer, s := open(t, test.answers...)
+			var ids, nexts []string
+			err := trainer.ListActive(t.Context(), "prod", test.from, func(looks []job.Look, next string) error {
+				for _, l := range looks {
+					ids = append(ids, id(l.ResourceName))
+				}
+				if nexts = append(nexts, next); len(nexts) == test.stop {
+					return io.EOF
+				}
+				return nil
+			})
+			_, refused := errors.AsType[*job.RefusedError](err)
+			_, wanted := errors.AsType[*job.RefusedError](test.err)
+			if refused != wanted || !wanted && !errors.Is(err, test.err) {
+				t.Errorf("error %v, want %v", err, test.err)
+			}
+			var calls []string
+			for _, call := range s.seen {
+				path, query, _ := strings.Cut(strings.TrimPrefix(call, "GET /v1/projects/p/locations/"), "?")
+				values, err := url.ParseQuery(query)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := "labels.jobdrop-instance=" + job.InstanceLabel("prod") + ` AND (state="JOB_STATE_QUEUED" OR state="JOB_STATE_PENDING" OR state="JOB_STATE_RUNNING" OR state="JOB_STATE_UPDATING" OR state="JOB_STATE_PAUSED" OR state="JOB_STATE_CANCELLING")`
+				if diff := cmp.Diff(want, values.Get("filter")); diff != "" || values.Get("pageSize") != "100" || values.Get("readMask") != mask {
+					t.Errorf("query %v; filter (-want +got):\n%s", values, diff)
+				}
+				calls = append(calls, strings.TrimSpace(path+" "+values.Get("pageToken")))
+			}
+			for what, diff := range map[string]string{"calls": cmp.Diff(test.calls, calls), "jobs": cmp.Diff(test.ids, ids), "places": cmp.Diff(test.nexts, nexts)} {
+				if diff != "" {
+					t.Errorf("%s (-want +got):\n%s", what, diff)
+				}
+			}
+		})
+	}
 }
