@@ -68,20 +68,25 @@ const everywhere = "**"
 // Start gives what the policy says of the start of a folder's jobs.
 func (p Policy) Start(folder string) Start {
 	r := p.Rules.forFolder(folder)
-	first, _, _ := strings.Cut(folder, "/")
-	s := Start{Prefix: first}
+	s := Start{Prefix: p.Prefix(folder)}
 	if !r.given() {
 		return s
 	}
 	s.Paused = r.Pause != nil && *r.Pause
 	s.Active, s.PerHour = r.limit("limits.activeJobs", r.Limits.ActiveJobs), r.limit("limits.jobsPerHour", r.Limits.JobsPerHour)
+	return s
+}
+
+// Prefix gives what a folder takes turns by: see [Start].
+func (p Policy) Prefix(folder string) string {
+	prefix, _, _ := strings.Cut(folder, "/")
 	most := -1
-	for _, match := range r.Prefixes {
+	for _, match := range p.Rules.Prefixes {
 		if n := specificity(match.Match); n >= most && covers(match.Match, folder) {
-			s.Prefix, most = match.Match, n
+			prefix, most = match.Match, n
 		}
 	}
-	return s
+	return prefix
 }
 
 // limit gives a limit with the folders for which it was written.

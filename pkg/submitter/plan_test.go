@@ -28,7 +28,11 @@ func BenchmarkPlan(b *testing.B) {
 			p := policy.Policy{Rules: rules}
 			b.ReportAllocs()
 			for b.Loop() {
-				q := newQueue(open, nil, p.Start, now)
+				backlog := job.NewBacklog(job.Turns{}, now)
+				for _, e := range open {
+					backlog.Add(e)
+				}
+				q := newQueue(backlog, nil, p, now)
 				q.plan()
 				if len(q.given) != 200 || len(q.waits) != 9800 {
 					b.Fatalf("%d turns, %d wait", len(q.given), len(q.waits))

@@ -39,26 +39,18 @@ func waits(s policy.Start) string {
 // Where the number of jobs is limited, a turn is given by a compare-and-swap of
 // the note of all turns, which was read before the index was listed. So a turn
 // that anybody else gave meanwhile makes the swap fail, and every turn before is
-// counted: the limit holds, however many ticks run at once.
-func (s *Submitter) Admit(ctx context.Context, until time.Time) error {
+// counted: the limit holds, however many ticks run at once. b is of the whole index.
+func (s *Submitter) Admit(ctx context.Context, b *job.Backlog, until time.Time) error {
 	p, err := s.Policy(ctx)
 	if err != nil {
 		return err
 	}
-	turns, err := s.records.Turns(ctx)
+	turns := b.Turns
+	over, err := s.settleTurns(ctx, &turns, b.Open)
 	if err != nil {
 		return err
 	}
-	var open []job.Entry
-	if err := s.records.Entries(ctx, "", func(page []job.Entry) error { open = append(open, page...); return nil }); err != nil {
-		return err
-	}
-	now := s.Now().UTC()
-	over, err := s.settleTurns(ctx, &turns, open, now)
-	if err != nil {
-		return err
-	}
-	q := newQueue(open, turns.Given, p.Start, now)
+	q := newQueue(b, turns.Given, p, s.Now().UTC())
 	q.plan()
 	if over || len(q.given) > 0 {
 		turns.Given = append(q.turns, q.given...)
@@ -132,15 +124,11 @@ func (s *Submitter) awaitAll(ctx context.Context, q *queue, until time.Time) err
 // settleTurns looks at the turns of attempts that got their verdict since: a job
 // may have been created much later than its turn was given, or not at all. It
 // tells whether the turns have changed.
-func (s *Submitter) settleTurns(ctx context.Context, turns *job.Turns, open []job.Entry, now time.Time) (bool, error) {
-	isOpen := map[string]bool{}
-	for _, e := range open {
-		isOpen[e.Attempt] = true
-	}
+func (s *Submitter) settleTurns(ctx context.Context, turns *job.Turns, open map[string]time.Time) (bool, error) {
 	changed := false
 	var kept []job.Turn
 	for _, t := range turns.Given {
-		if !isOpen[t.Attempt] && !t.Done {
+		if _, isOpen := open[t.Attempt]; !isOpen && !t.Done {
 			changed = true
 			stored, err := s.records.Get(ctx, t.Attempt)
 			if errors.Is(err, job.ErrNotFound) || err == nil && stored.Times.Created.IsZero() {
@@ -185,16 +173,14 @@ func (s *Submitter) await(ctx context.Context, e job.Entry, reason string) error
 	return err
 }
 
-// lately tells whether the limit on jobs per hour counts what was at t.
-func lately(t, now time.Time) bool { return t.After(now.Add(-time.Hour)) }
-
 // queue is what is to be done with the attempts that wait, as far as the index
 // and the turns of before tell. It does no I/O.
 type queue struct {
 	now     time.Time
 	startOf func(folder string) policy.Start
-	open    map[string]job.Entry
-	waiting []job.Entry
+	// prefixOf gives what a folder takes turns by, which is far less work.
+	prefixOf func(folder string) string
+	waiting  []job.Entry
 	// turns are those of before that still count; turnOf names their attempts.
 	turns  []job.Turn
 	turnOf map[string]bool
@@ -209,29 +195,30 @@ type queue struct {
 	waits  map[string]string
 }
 
-// newQueue makes a queue of the index and the turns that were given before.
-func newQueue(open []job.Entry, given []job.Turn, startOf func(folder string) policy.Start, now time.Time) *queue {
-	q := &queue{now: now, open: map[string]job.Entry{}, turnOf: map[string]bool{}, waits: map[string]string{}}
+// newQueue makes a queue of what the index tells and the turns that were given
+// before. b is used up.
+func newQueue(b *job.Backlog, given []job.Turn, p policy.Policy, now time.Time) *queue {
+	q := &queue{
+		now: now, prefixOf: p.Prefix, waiting: b.Waiting, turnOf: map[string]bool{}, waits: map[string]string{},
+		active: tally{folders: b.Active}, started: tally{folders: b.Started},
+	}
 	known := map[string]policy.Start{}
 	q.startOf = func(folder string) policy.Start {
 		start, ok := known[folder]
 		if !ok {
-			start = startOf(folder)
+			start = p.Start(folder)
 			known[folder] = start
 		}
 		return start
 	}
-	for _, e := range open {
-		q.open[e.Attempt] = e
-	}
 	for _, t := range given {
-		e, isOpen := q.open[t.Attempt]
+		created, isOpen := b.Open[t.Attempt]
 		switch {
-		case isOpen && e.Created.IsZero():
+		case isOpen && created.IsZero():
 			t.At = now // created any moment
 		case isOpen:
-			t.At = e.Created
-		case !lately(t.At, now):
+			t.At = created
+		case !job.Lately(t.At, now):
 			continue
 		}
 		q.turns = append(q.turns, t)
@@ -239,21 +226,8 @@ func newQueue(open []job.Entry, given []job.Turn, startOf func(folder string) po
 		if isOpen {
 			q.active.add(t.Folder)
 		}
-		if lately(t.At, now) {
+		if job.Lately(t.At, now) {
 			q.started.add(t.Folder)
-		}
-	}
-	for _, e := range open {
-		folder := job.Folder(e.JobFile)
-		switch {
-		case e.State == job.Accepted && e.Waits != "":
-			q.waiting = append(q.waiting, e)
-		case q.turnOf[e.Attempt]: // counted above
-		case e.State == job.Accepted, e.State == job.Submitted:
-			q.active.add(folder)
-			if e.Created.IsZero() || lately(e.Created, now) {
-				q.started.add(folder)
-			}
 		}
 	}
 	return q
@@ -263,7 +237,8 @@ func newQueue(open []job.Entry, given []job.Turn, startOf func(folder string) po
 type group struct {
 	waiting []job.Entry
 	// turn counts up with each turn: the lowest was the longest ago.
-	turn, active int
+	turn   int
+	active int64
 }
 
 // before tells whether it is this group's turn and not the other's: the one whose
@@ -316,13 +291,16 @@ func (q *queue) plan() {
 		}
 		g.waiting = append(g.waiting, e)
 	}
-	for _, folder := range q.active.folders {
-		if g := byPrefix[q.startOf(folder).Prefix]; g != nil {
-			g.active++
+	for folder, n := range q.active.folders {
+		if len(byPrefix) == 0 {
+			break // all are paused
+		}
+		if g := byPrefix[q.prefixOf(folder)]; g != nil {
+			g.active += n
 		}
 	}
 	for i, t := range q.turns {
-		if g := byPrefix[q.startOf(t.Folder).Prefix]; g != nil {
+		if g := byPrefix[q.prefixOf(t.Folder)]; g != nil {
 			g.turn = i + 1
 		}
 	}
@@ -373,12 +351,12 @@ func (q *queue) full(s policy.Start) string {
 
 // tally counts jobs by the folders that limits cover.
 type tally struct {
-	folders []string
+	folders map[string]int64
 	counts  map[string]int64 // of the limits that were asked for
 }
 
 func (t *tally) add(folder string) {
-	t.folders = append(t.folders, folder)
+	t.folders[folder]++
 	for pattern := range t.counts {
 		if (policy.Limit{Folders: pattern}).Covers(folder) {
 			t.counts[pattern]++
@@ -391,9 +369,9 @@ func (t *tally) of(l policy.Limit) int64 {
 	if ok {
 		return n
 	}
-	for _, folder := range t.folders {
+	for folder, jobs := range t.folders {
 		if l.Covers(folder) {
-			n++
+			n += jobs
 		}
 	}
 	if t.counts == nil {

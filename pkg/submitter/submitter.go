@@ -39,9 +39,7 @@ type records interface {
 	Apply(ctx context.Context, s job.Stored, o job.Observation, now time.Time) (after job.Stored, applied bool, err error)
 	Open(ctx context.Context, e job.Entry) error
 	Entry(ctx context.Context, attempt string) (job.Entry, error)
-	Entries(ctx context.Context, after string, page func([]job.Entry) error) error
 	Epoch(ctx context.Context) (time.Time, error)
-	Turns(ctx context.Context) (job.Turns, error)
 	GiveTurns(ctx context.Context, t job.Turns) error
 	Succeed(ctx context.Context, jobFile job.Object) (before job.Seen, superseded bool, err error)
 	ClaimID(ctx context.Context, jobID string, own job.Owner) (owner job.Owner, claimed bool, err error)

@@ -580,3 +580,85 @@ func TestTickWaitsForLargeDrops(t *testing.T) {
 		}
 	})
 }
+
+// The queue is told of the whole index, each entry once, whatever part of it the
+// pass came to; where that was all, the index is listed once. The turns are read
+// first.
+func TestBacklog(t *testing.T) {
+	tests := []struct {
+		name  string
+		after string // where the pass begins
+		slow  bool   // and it ends after two pages
+		lists int
+	}{
+		{"the whole index", "", false, 1},
+		{"its begin", "", true, 2},
+		{"its end", "a3", false, 2},
+		{"from a name that is gone", "a3x", false, 2},
+		{"its middle", "a3", true, 3},
+	}
+	for _, test := range tests {
+		f := newFake()
+		want := map[string]int64{}
+		for i := range 12 {
+			folder := fmt.Sprintf("a%d/", i%10)
+			e := job.Entry{Attempt: fmt.Sprintf("a%d", i), JobFile: folder + "job.yaml", State: job.Accepted, Due: start.Add(time.Hour), Revision: 1}
+			if want[folder]++; i >= 8 { // somewhere in the middle, in the order of names
+				e.Waits, e.Doubtful = "paused", true
+				if want[folder]--; want[folder] == 0 {
+					delete(want, folder)
+				}
+			}
+			f.entries = append(f.entries, e)
+		}
+		f.entries[5].Waits, f.entries[5].Doubtful = "paused", true
+		delete(want, "a5/")
+		f.cursors.Open = job.Cursor{After: test.after, Began: start}
+		if test.slow {
+			pages := 0
+			f.onPage = func() {
+				if pages++; pages == 2 {
+					f.now = f.now.Add(7 * time.Minute) // of the ten that a tick has
+				}
+			}
+		}
+		ticked(t, f.watcher(t))
+		if len(f.admitted) != 1 {
+			t.Fatalf("%s: the queue was gone through %d times", test.name, len(f.admitted))
+		}
+		b := f.admitted[0]
+		var waiting []string
+		for _, e := range b.Waiting {
+			waiting = append(waiting, e.Attempt)
+		}
+		slices.Sort(waiting)
+		if diff := gocmp.Diff([]string{"a10", "a11", "a5", "a8", "a9"}, waiting); diff != "" {
+			t.Errorf("%s: waiting (-want +got):\n%s", test.name, diff)
+		}
+		if diff := gocmp.Diff(want, b.Active); diff != "" {
+			t.Errorf("%s: active (-want +got):\n%s", test.name, diff)
+		}
+		if len(f.lists) != 1+test.lists || f.lists[0] != "turns" {
+			t.Errorf("%s: listed from %q", test.name, f.lists)
+		}
+	}
+}
+
+// A job that is seen to have ended makes room in the same tick; without the turns
+// nothing is started.
+func TestBacklogOfATick(t *testing.T) {
+	f := newFake()
+	f.add(t, "ended", look("ended", job.TrainerRunning))
+	f.add(t, "runs", look("runs", job.TrainerRunning))
+	f.listed, f.direct["ended"] = []job.Look{look("runs", job.TrainerRunning)}, look("ended", job.TrainerSucceeded)
+	f.entries = append(f.entries, job.Entry{Attempt: "w", JobFile: "w/job.yaml", State: job.Accepted, Waits: "its turn", Revision: 1})
+	ticked(t, f.watcher(t))
+	if diff := gocmp.Diff(map[string]int64{"runs/": 1}, f.admitted[0].Active); diff != "" {
+		t.Errorf("active (-want +got):\n%s", diff)
+	}
+	unreadable := errors.New("unreadable")
+	f.broken["turns"] = unreadable
+	if err := f.watcher(t).Tick(t.Context()); !errors.Is(err, unreadable) || len(f.admitted) != 1 {
+		t.Errorf("%v, gone through %d times", err, len(f.admitted))
+	}
+}

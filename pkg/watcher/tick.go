@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,8 +57,13 @@ type tick struct {
 	// a tick. These are those without a decision that are not due, and those whose
 	// job was in no part of the list that could be had. They are counted.
 	undecided, submitted int
-	changed              atomic.Int64
-	failures             failures
+	// backlog is of the part of the index that the pass came to: after from, and
+	// to its end where atEnd says so. It is nil where there can be none.
+	backlog  *job.Backlog
+	from     string
+	atEnd    bool
+	changed  atomic.Int64
+	failures failures
 	Pulse
 }
 
@@ -110,12 +117,15 @@ func (w *Watcher) Tick(request context.Context) error {
 		t.failures.add(fmt.Errorf("the trainer's jobs: %w", err))
 	}
 	t.failures.add(t.listFiled(ctx))
+	if turns, err := w.records.Turns(ctx); err != nil { // before the index is listed: see [job.Backlog]
+		t.failures.add(fmt.Errorf("the queue: %w", err))
+	} else {
+		t.backlog = job.NewBacklog(turns, t.begin)
+	}
 	t.pass(ctx)
 	t.compareFiled(ctx)
 	t.strangers(ctx)
-	if t.Queued > 0 {
-		t.failures.add(w.resumer.Admit(ctx, t.begin.Add(time.Duration(otherShare*float64(t.Budget)))))
-	}
+	t.failures.add(t.admit(ctx))
 	t.scanInbox(ctx)
 	if cursorsErr == nil || t.cursors.Generation != 0 { // what is damaged is written anew
 		ctx, cancel := forNotes(request)
@@ -176,6 +186,7 @@ func (t *tick) inTime(ctx context.Context, share float64, work func(context.Cont
 func (t *tick) pass(ctx context.Context) {
 	c := &t.cursors.Open
 	whole, listed := c.After == "", t.active != nil && t.active.whole
+	t.from = c.After
 	c.Begin(t.begin)
 	c.Failed = c.Failed || !listed
 	err := t.records.Entries(ctx, c.After, func(page []job.Entry) error {
@@ -195,6 +206,7 @@ func (t *tick) pass(ctx context.Context) {
 	switch {
 	case err == nil:
 		c.End()
+		t.atEnd = true
 		t.Complete = whole && listed
 		if whole || t.undecided > t.cursors.Undecided {
 			t.cursors.Undecided = t.undecided
@@ -215,7 +227,7 @@ func (t *tick) pass(ctx context.Context) {
 func (t *tick) visitPage(ctx context.Context, page []job.Entry) (visited int) {
 	var group sync.WaitGroup
 	slots := make(chan struct{}, t.Parallel)
-	errs := make([]error, len(page))
+	errs, ended := make([]error, len(page)), make([]bool, len(page))
 	for i, e := range page {
 		if e.Waits != "" {
 			t.Queued++
@@ -244,7 +256,10 @@ func (t *tick) visitPage(ctx context.Context, page []job.Entry) (visited int) {
 		visited++
 		group.Go(func() {
 			defer func() { <-slots }()
-			errs[i] = t.inTime(ctx, visitShare, func(ctx context.Context) error { return t.visit(ctx, e) })
+			errs[i] = t.inTime(ctx, visitShare, func(ctx context.Context) (err error) {
+				ended[i], err = t.visit(ctx, e)
+				return err
+			})
 			if errs[i] != nil {
 				errs[i] = fmt.Errorf("attempt %s: %w", e.Attempt, errs[i])
 			}
@@ -252,6 +267,11 @@ func (t *tick) visitPage(ctx context.Context, page []job.Entry) (visited int) {
 	}
 	group.Wait()
 	t.Open += visited
+	for i, e := range page[:visited] {
+		if t.backlog != nil && !ended[i] { // what has its verdict makes room at once
+			t.backlog.Add(e)
+		}
+	}
 	for _, err := range errs {
 		t.failures.add(err)
 	}
@@ -296,10 +316,45 @@ func (t *tick) idle(e job.Entry) bool {
 	return false
 }
 
-// visit looks at one attempt.
-func (t *tick) visit(ctx context.Context, e job.Entry) error {
+// admit lets the submitter go through the queue, with what the index tells of it.
+// Only the part is listed that the pass did not come to.
+func (t *tick) admit(ctx context.Context) error {
+	if t.Queued == 0 || t.backlog == nil {
+		return nil
+	}
+	add := func(page []job.Entry) error {
+		for _, e := range page {
+			t.backlog.Add(e)
+		}
+		return nil
+	}
+	if t.from != "" {
+		if err := t.records.Entries(ctx, "", func(page []job.Entry) error {
+			i, _ := slices.BinarySearchFunc(page, t.from, func(e job.Entry, from string) int { return strings.Compare(e.Attempt, from) })
+			if i == len(page) {
+				return add(page)
+			}
+			if page[i].Attempt == t.from {
+				i++
+			}
+			_ = add(page[:i])
+			return errEnough
+		}); err != nil && !errors.Is(err, errEnough) {
+			return fmt.Errorf("the queue: %w", err)
+		}
+	}
+	if !t.atEnd {
+		if err := t.records.Entries(ctx, t.cursors.Open.After, add); err != nil {
+			return fmt.Errorf("the queue: %w", err)
+		}
+	}
+	return t.resumer.Admit(ctx, t.backlog, t.begin.Add(time.Duration(otherShare*float64(t.Budget))))
+}
+
+// visit looks at one attempt, and tells whether it has its verdict.
+func (t *tick) visit(ctx context.Context, e job.Entry) (ended bool, err error) {
 	if e.State != job.Submitted {
-		return t.resumer.Resume(ctx, e) // no job yet, as far as the index knows
+		return false, t.resumer.Resume(ctx, e) // no job yet, as far as the index knows
 	}
 	looks := t.active.of(e.JobID)
 	var doubles error
@@ -308,7 +363,7 @@ func (t *tick) visit(ctx context.Context, e job.Entry) error {
 	}
 	stored, err := t.records.Get(ctx, e.Attempt)
 	if err != nil {
-		return errors.Join(doubles, err)
+		return false, errors.Join(doubles, err)
 	}
 	stored.Published = e.Published
 	if stored.State == job.Submitted && (t.active != nil || t.due(e)) {
@@ -320,7 +375,7 @@ func (t *tick) visit(ctx context.Context, e job.Entry) error {
 		}
 	}
 	// Also where the look failed: what the record holds is told all the same.
-	return errors.Join(doubles, err, t.teller.Tell(ctx, stored, e))
+	return stored.State.Terminal(), errors.Join(doubles, err, t.teller.Tell(ctx, stored, e))
 }
 
 // beat tells that the tick came to its end, and what it did.

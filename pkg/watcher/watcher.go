@@ -31,6 +31,7 @@ type records interface {
 	Open(ctx context.Context, e job.Entry) error
 	Entry(ctx context.Context, attempt string) (job.Entry, error)
 	Entries(ctx context.Context, after string, page func([]job.Entry) error) error
+	Turns(ctx context.Context) (job.Turns, error)
 	Filed(ctx context.Context, after string, page func([]job.Filed) error) error
 	Owner(ctx context.Context, jobID string) (job.Owner, error)
 	Stranger(ctx context.Context, jobID, resource string, found any) (first bool, err error)
@@ -75,7 +76,7 @@ type resumer interface {
 	Resume(ctx context.Context, e job.Entry) error
 	// Admit goes through those that are accepted and wait for their turn.
 	// No more is begun after until.
-	Admit(ctx context.Context, until time.Time) error
+	Admit(ctx context.Context, b *job.Backlog, until time.Time) error
 }
 
 // Options are an installation's settings.

@@ -63,10 +63,12 @@ type fake struct {
 	takes     map[string]time.Duration
 	onCursors func()
 
-	gets    []string
-	resumed []string
-	admits  int
-	told    map[string][]job.EventType
+	gets     []string
+	resumed  []string
+	turns    job.Turns
+	lists    []string // from where the index was listed, and when the turns were read
+	admitted []*job.Backlog
+	told     map[string][]job.EventType
 }
 
 func newFake() *fake {
@@ -278,6 +280,7 @@ func (f *fake) Entries(_ context.Context, after string, page func([]job.Entry) e
 	if err := f.broken["entries"]; err != nil {
 		return err
 	}
+	f.lists = append(f.lists, after)
 	f.mu.Lock()
 	all := slices.DeleteFunc(slices.Clone(f.entries), func(e job.Entry) bool { return e.Attempt <= after })
 	f.mu.Unlock()
@@ -388,10 +391,15 @@ func (f *fake) Resume(ctx context.Context, e job.Entry) error {
 	return f.broken[e.Attempt]
 }
 
-func (f *fake) Admit(context.Context, time.Time) error {
+func (f *fake) Turns(context.Context) (job.Turns, error) {
+	f.lists = append(f.lists, "turns")
+	return f.turns, f.broken["turns"]
+}
+
+func (f *fake) Admit(_ context.Context, b *job.Backlog, _ time.Time) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.admits++
+	f.admitted = append(f.admitted, b)
 	return f.broken["queue"]
 }
 
