@@ -134,7 +134,9 @@ func (t *tick) stranger(ctx context.Context, id string, looks []job.Look) error 
 	switch {
 	case !stored.State.Terminal():
 		return errors.Join(err, t.reopen(ctx, stored.Attempt))
-	case !t.trainer.TakesID() && stored.Job.ResourceName != "":
+	case !t.trainer.TakesID():
+		// Also where the attempt never came to a job: a create that it had given
+		// up may have its effect yet.
 		err = errors.Join(err, t.cancelDoubles(ctx, stored.Attempt, stored.Job.ResourceName, looks))
 		if !slices.ContainsFunc(looks, func(l job.Look) bool { return l.ResourceName == stored.Job.ResourceName }) {
 			return err

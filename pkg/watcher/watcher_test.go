@@ -615,6 +615,12 @@ func TestTickCancelsDoubles(t *testing.T) {
 	late := of("over", "jobs/6", over, job.TrainerQueued)
 	f.listed = []job.Look{kept, second, foreign, going, late, of("unknown", "jobs/7", "x", job.TrainerRunning)}
 
+	// One that was given up has no job, and may get one from a process that froze.
+	refused := job.Object{Bucket: "inbox", Name: "refused/job.yaml", Generation: 1, Created: start}
+	r := terminal(job.Stored{Record: job.NewRecord(refused, start)})
+	f.records[r.Attempt], f.owners["refused"] = r, r.Attempt
+	f.listed = append(f.listed, of("refused", "jobs/8", r.Attempt, job.TrainerRunning))
+
 	doubles := 0
 	w := f.watcher(t)
 	w.Double = func(context.Context) { doubles++ }
@@ -622,14 +628,14 @@ func TestTickCancelsDoubles(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Sort(f.cancelled)
-	if diff := gocmp.Diff([]string{"jobs/2", "jobs/6"}, f.cancelled); diff != "" || doubles != 2 {
+	if diff := gocmp.Diff([]string{"jobs/2", "jobs/6", "jobs/8"}, f.cancelled); diff != "" || doubles != 3 {
 		t.Errorf("cancelled, %d counted (-want +got):\n%s", doubles, diff)
 	}
 
 	// What can't be cancelled is reported, and the rest goes on.
-	refused := errors.New("cancel refused")
-	f.cancelled, f.broken = nil, map[string]error{"jobs/2": refused}
-	if err := f.watcher(t).Tick(t.Context()); !errors.Is(err, refused) || !slices.Equal(f.cancelled, []string{"jobs/6"}) {
+	unheard := errors.New("cancel refused")
+	f.cancelled, f.broken = nil, map[string]error{"jobs/2": unheard}
+	if err := f.watcher(t).Tick(t.Context()); !errors.Is(err, unheard) || !slices.Equal(f.cancelled, []string{"jobs/6", "jobs/8"}) {
 		t.Errorf("%v, cancelled %q", err, f.cancelled)
 	}
 
