@@ -74,6 +74,20 @@ func (w *world) checkAttempt(r job.Record) {
 	if verdicts != 1 {
 		w.fail("attempt %s has %d verdicts", r.Attempt, verdicts)
 	}
+	delays := map[string]bool{}
+	for _, e := range log {
+		if e.Type != job.JobDelayed {
+			continue
+		}
+		what := e.Body.Delay.Kind
+		if what == job.KindState {
+			what = string(e.Body.Job.State)
+		}
+		if delays[what] {
+			w.fail("attempt %s: a delay, %s, is told again", r.Attempt, what)
+		}
+		delays[what] = true
+	}
 	if r.Drop.Receipt == nil {
 		return
 	}
@@ -170,6 +184,9 @@ func (w *world) checkJob(j *simJob, records map[string]job.Record) {
 	want := ends[j.end]
 	if kind, by := j.over(j.ended); j.end == job.TrainerCancelled && kind != "" && by >= -time.Second { // the trainer's times may be whole seconds
 		want = job.TimedOut
+	}
+	if kind, by := j.over(j.cancelling); want == job.TimedOut && j.person && !j.asked && kind != "" && by < 0 && r.State == job.Cancelled {
+		want = job.Cancelled // whoever saw in time that it was being cancelled can tell
 	}
 	if r.State != want {
 		w.fail("job %s ended as %s, attempt %s as %s, and should as %s", j.id, j.end, r.Attempt, r.State, want)

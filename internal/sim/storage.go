@@ -215,6 +215,7 @@ func (s *storage) watch(me *worker, bucket, name string, was, data []byte) {
 			s.w.fail("attempt %s goes from revision %d to %d, sequence %d to %d", next.Attempt, prev.Revision, next.Revision, prev.Sequence, next.Sequence)
 		}
 		s.watchClaim(me, prev, next)
+		s.watchJob(prev, next)
 		for _, e := range next.Outbox {
 			if e.Body.Sequence > prev.Sequence {
 				s.w.written[fmt.Sprintf("%s-%d", next.Attempt, e.Body.Sequence)] = time.Now()
@@ -247,6 +248,27 @@ func (s *storage) watchClaim(me *worker, prev, next job.Record) {
 		s.w.fail("%s ends attempt %s without its claim", me.name, next.Attempt)
 	case lasts && (next.Creating == nil || next.Creating.Nonce != prev.Creating.Nonce):
 		s.w.fail("%s takes the claim on attempt %s from another", me.name, next.Attempt)
+	}
+}
+
+// watchJob holds what a record says of a job: no job here is restarted, so none goes
+// back; and none is warned of a limit before four fifths are over.
+func (s *storage) watchJob(prev, next job.Record) {
+	if prev.Job.ResourceName != "" && prev.Behind(job.Look{State: next.Job.State}) && !next.State.Terminal() {
+		s.w.fail("the job of attempt %s goes back from %s to %s", next.Attempt, prev.Job.State, next.Job.State)
+	}
+	j, ok := s.w.trainer.jobs[next.Job.ResourceName]
+	for _, e := range next.Outbox {
+		if !ok || e.Body.Sequence <= prev.Sequence || e.Type != job.JobDelayed || e.Body.Delay.Kind == job.KindState {
+			continue
+		}
+		begin, lasts := j.created, j.wait
+		if e.Body.Delay.Kind == job.KindRun {
+			begin, lasts = j.running, j.run
+		}
+		if over := time.Since(begin); over < lasts/5*4-2*s.w.weather.skew-time.Second {
+			s.w.fail("attempt %s: a warning after %s of the %s's %s", next.Attempt, over, e.Body.Delay.Kind, lasts)
+		}
 	}
 }
 

@@ -26,6 +26,8 @@ type simJob struct {
 	wait, run  time.Duration
 	// asked is that it ended since jobdrop asked for that.
 	asked bool
+	// person is that somebody cancels it at the time cancelling.
+	person bool
 	// late is that its create may have come long after its process looked at
 	// the clock; cancelled that it was cancelled.
 	late, cancelled bool
@@ -103,6 +105,7 @@ func (t *trainer) limit(j *simJob, s *job.Scheduling) {
 		j.ended = j.running.Add(never)
 	}
 	if t.w.weather.lax {
+		t.byPerson(j)
 		return
 	}
 	if end := j.created.Add(j.wait); j.wait > 0 && end.Before(j.running) && t.EnforcesWait() {
@@ -110,6 +113,20 @@ func (t *trainer) limit(j *simJob, s *job.Scheduling) {
 	}
 	if end := j.running.Add(j.run); j.run > 0 && end.Before(j.ended) {
 		j.ended, j.end = end, job.TrainerCancelled
+	}
+	t.byPerson(j)
+}
+
+// byPerson lets somebody cancel some of the jobs that never run, which may take a
+// while, and longer than until the limit.
+func (t *trainer) byPerson(j *simJob) {
+	if j.run > 0 || j.ran() && j.running.Before(j.created.Add(never)) || !t.w.chance(0.3) {
+		return
+	}
+	at := j.created.Add(t.w.between(time.Minute, 40*time.Minute))
+	if at.Before(j.ended) {
+		j.person, j.cancelling, j.end = true, at, job.TrainerCancelled
+		j.ended = at.Add(t.w.between(0, 20*time.Minute))
 	}
 }
 
@@ -306,7 +323,7 @@ func (t *trainer) Cancel(ctx context.Context, info job.JobInfo) error {
 			return fmt.Errorf("job %s: %w", info.ID, job.ErrNotFound)
 		}
 		now := time.Now()
-		if !now.Before(j.ended) || !j.cancelling.IsZero() {
+		if !now.Before(j.ended) || !j.cancelling.IsZero() && !now.Before(j.cancelling) {
 			return nil
 		}
 		t.mayCancel(j, now)
@@ -345,7 +362,7 @@ func (t *trainer) mayCancel(j *simJob, now time.Time) {
 	}
 	// A process that froze may ask late, of a job that has begun to run since.
 	late := r.CancelRequested != nil && r.CancelRequested.Kind == job.KindWait && kind == job.KindRun
-	after := grace
+	after := w.weather.grace
 	if kind == job.KindWait && !t.EnforcesWait() {
 		after = 0
 	}

@@ -46,7 +46,6 @@ const (
 	incomplete = 2 * time.Minute
 	expire     = 10 * time.Minute
 	callTime   = 30 * time.Second
-	grace      = 5 * time.Minute
 	// deadline is inbound's bound on a delivery and a tick.
 	deadline = 8 * time.Minute
 	// chaos is how long faults and people are at work; after it everything
@@ -106,10 +105,11 @@ type weather struct {
 	noID      bool    // the trainer makes a job of each create
 	lax       bool    // the trainer ends no job at its limits
 	hinted    float64 // share of a job's changes that a hint tells of
-	// trainerSkew is how far the trainer's clock is ahead.
-	trainerSkew time.Duration
-	room        int // jobs that the trainer takes at a time; 0 is any number
-	page        int // jobs in a page of its list
+	// trainerSkew is how far the trainer's clock is ahead; grace is longer.
+	trainerSkew, grace time.Duration
+	stuck              bool // the policy says for how long a job may be in a state
+	room               int  // jobs that the trainer takes at a time; 0 is any number
+	page               int  // jobs in a page of its list
 
 	// The operator's policy: limits on jobs, 0 for none, and how long the
 	// trainer is asked. Pauses come and go.
@@ -173,8 +173,13 @@ func Run(seed uint64) Result {
 		page:      pick(w.rng, 1, 2, 3, 100),
 	}
 	if w.weather.hourly == 0 { // an hour is counted by the trainer's times
-		w.weather.trainerSkew = pick(w.rng, 0, 0, -time.Minute, time.Minute)
+		w.weather.trainerSkew = pick(w.rng, 0, 0, -time.Minute, time.Minute, -10*time.Minute, 10*time.Minute)
 	}
+	w.weather.grace = 5 * time.Minute
+	if w.weather.trainerSkew.Abs() > time.Minute {
+		w.weather.grace = 15 * time.Minute
+	}
+	w.weather.stuck = w.rng.IntN(2) == 0
 	w.weather.frozen, w.weather.refuse = pick(w.rng, 0.3, 0.3, 0.8), pick(w.rng, w.weather.fault, w.weather.fault, 0.5)
 	if w.chance(0.15) { // many claims are lost
 		w.weather.fault, w.weather.frozen, w.weather.refuse = 0.4, 0.8, 0.5
@@ -405,7 +410,7 @@ func (w *world) process(kind string) (me *worker, load app.Loader) {
 	submit, err := submitter.New(w.storage, records, w.trainer, tell, submitter.Options{
 		Instance: instance, Inbox: inbox, Staging: staging,
 		Policy:   w.policy,
-		Patience: submitter.Patience{Settle: settle, Incomplete: incomplete, Expire: expire, Submit: w.weather.submit, Grace: grace},
+		Patience: submitter.Patience{Settle: settle, Incomplete: incomplete, Expire: expire, Submit: w.weather.submit, Grace: w.weather.grace},
 		CallTime: callTime, Inspections: 2, Parallel: 1, Now: now, Logger: logger,
 	})
 	must(err)
@@ -456,6 +461,9 @@ func (w *world) policy(ctx context.Context) (policy.Policy, error) {
 		}
 		if limits != "" {
 			text += "limits:\n" + limits
+		}
+		if w.weather.stuck {
+			text += "patience: {stuck: {queued: 60s, preparing: 60s, running: 120s, cancelling: 60s}}\n"
 		}
 		if w.strict {
 			text += "allow: {regions: []}\n"
