@@ -59,8 +59,8 @@ const inspections = 2
 // latency of remote calls, few enough for a small instance.
 const parallel = 8
 
-// tickBudget is how long a tick may take: a minute less than inbound's bound on a
-// request, in which what was begun is ended.
+// tickBudget is how long a tick may work: a minute less than inbound's bound on a
+// request, in which it writes its notes.
 const tickBudget = 7 * time.Minute
 
 // readsPerMinute bounds what Watch reads of the trainer, direct looks and pages of

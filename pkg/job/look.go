@@ -24,12 +24,24 @@ type Look struct {
 	DeadlineExceeded bool
 	// Trials are a tuning job's; a list may leave them out.
 	Trials []Trial
+	// Asked is when the trainer was asked, by jobdrop's clock, where that is known.
+	// The answer may be older than what was seen since.
+	Asked time.Time
 }
 
-// Behind tells whether a list shows the job in an earlier state than is known: the
-// list lags, or the job was restarted, which only a direct look can tell.
+// Behind tells whether a look shows the job in an earlier state than is known: it is
+// late, or of a list that lags; or the job was restarted.
 func (r Record) Behind(l Look) bool {
-	return slices.Index(course, l.State) < slices.Index(course, r.Job.State)
+	state := slices.Index(course, l.State)
+	return state >= 0 && state < slices.Index(course, r.Job.State)
+}
+
+// late tells whether a look shows less than is known because its answer took long,
+// or because the record was written only after another's look. sameClock is by how
+// much the clocks of processes that go by the storage service's may differ.
+func (o Look) late(r *Record) bool {
+	const sameClock = 10 * time.Second
+	return !o.Asked.IsZero() && r.Behind(o) && !o.Asked.After(r.Changed.Add(sameClock))
 }
 
 // course are the states of a job that has not ended, in their order.
@@ -37,6 +49,9 @@ var course = []TrainerState{TrainerQueued, TrainerPreparing, TrainerRunning, Tra
 
 func (o Look) apply(r *Record, now time.Time) error {
 	if r.State != Accepted && r.State != Submitted {
+		return errNothingNew
+	}
+	if o.late(r) {
 		return errNothingNew
 	}
 	before := *r

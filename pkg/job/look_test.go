@@ -283,6 +283,26 @@ func TestCancelThatTakesLong(t *testing.T) {
 	}
 }
 
+// A look whose answer took long turns no job back; one that was asked since does.
+func TestLateLook(t *testing.T) {
+	asked := func(l Look, after time.Duration) Look { l.Asked = at(after); return l }
+	r, _ := play(t, step{0, accept(nil)}, step{0, look(TrainerQueued, 0, never, never)}, step{5 * minute, asked(look(TrainerRunning, 0, 4*minute, never), 5*minute-1)})
+	for name, test := range map[string]struct {
+		look Look
+		want TrainerState
+	}{
+		"asked before":                {asked(look(TrainerPreparing, 0, never, never), 3*minute), TrainerRunning},
+		"asked at about the time":     {asked(look(TrainerPreparing, 0, never, never), 5*minute+5*time.Second), TrainerRunning},
+		"asked since: a restart":      {asked(look(TrainerPreparing, 0, 4*minute, never), 6*minute), TrainerPreparing},
+		"asked before, and goes on":   {asked(look(TrainerCancelling, 0, 4*minute, never), 3*minute), TrainerCancelling},
+		"asked before, and has ended": {asked(look(TrainerSucceeded, 0, 4*minute, 5*minute), 3*minute), TrainerSucceeded},
+	} {
+		if next, _, err := Step(r, test.look, at(7*minute)); next.Job.State != test.want || err != nil {
+			t.Errorf("%s: %s, %v; want %s", name, next.Job.State, err, test.want)
+		}
+	}
+}
+
 // Each state has its own patience, and each is told once.
 func TestStuck(t *testing.T) {
 	a := accept(nil)

@@ -238,7 +238,7 @@ func (t *tick) look(ctx context.Context, o job.Object) {
 	if err == nil && !known {
 		t.Found++
 		t.Logger.WarnContext(ctx, "a drop was found whose event did not come", "bucket", o.Bucket, "object", o.Name, "generation", o.Generation, "created", o.Created)
-		err = t.inTime(ctx, 1, func(ctx context.Context) error { return t.resumer.Submit(ctx, o) })
+		err = t.inTime(ctx, 1, "gs://"+o.Bucket+"/"+o.Name, func(ctx context.Context) error { return t.resumer.Submit(ctx, o) })
 		if err != nil && t.onIndex(ctx, o) {
 			t.failures.add(err)
 			return // ticks come to it by the index

@@ -23,6 +23,8 @@ type sighting struct {
 type sightings struct {
 	// whole tells that they are all. That a job is not among a part says nothing.
 	whole bool
+	// asked is when the list began.
+	asked time.Time
 	all   []sighting // the first stands for none
 	first map[string]int32
 	// known are texts that many jobs share.
@@ -80,7 +82,9 @@ func (s *sightings) of(jobID string) []job.Look {
 	}
 	var looks []job.Look
 	for i := s.first[jobID]; i != 0; i = s.all[i].next {
-		looks = append(looks, s.all[i].look())
+		l := s.all[i].look()
+		l.Asked = s.asked
+		looks = append(looks, l)
 	}
 	return looks
 }
@@ -138,6 +142,7 @@ func (t *tick) sight(ctx context.Context) error {
 	defer cancel()
 	c := &t.cursors.Jobs
 	s, pages := newSightings(), 0
+	s.asked = t.begin
 	list := func() error {
 		s.whole = c.After == ""
 		c.Begin(t.begin)

@@ -169,15 +169,15 @@ const (
 	leastVisit = 30 * time.Second
 )
 
-// inTime calls work with what one attempt may take of the time up to a share of the
-// tick's.
-func (t *tick) inTime(ctx context.Context, share float64, work func(context.Context) error) error {
+// inTime does work on an attempt, which what names, with what one may take of the
+// time up to a share of the tick's.
+func (t *tick) inTime(ctx context.Context, share float64, what string, work func(context.Context) error) error {
 	left := time.Duration(share*float64(t.Budget)) - t.Now().Sub(t.begin)
 	bounded, cancel := context.WithTimeout(ctx, min(max(left, leastVisit), visitTime))
 	defer cancel()
 	err := work(bounded)
 	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
-		return fmt.Errorf("its time in this tick is over: %w", err)
+		return fmt.Errorf("%s: its time in this tick is over: %w", what, err)
 	}
 	return err
 }
@@ -256,13 +256,10 @@ func (t *tick) visitPage(ctx context.Context, page []job.Entry) (visited int) {
 		visited++
 		group.Go(func() {
 			defer func() { <-slots }()
-			errs[i] = t.inTime(ctx, visitShare, func(ctx context.Context) (err error) {
+			errs[i] = t.inTime(ctx, visitShare, "attempt "+e.Attempt, func(ctx context.Context) (err error) {
 				ended[i], err = t.visit(ctx, e)
 				return err
 			})
-			if errs[i] != nil {
-				errs[i] = fmt.Errorf("attempt %s: %w", e.Attempt, errs[i])
-			}
 		})
 	}
 	group.Wait()

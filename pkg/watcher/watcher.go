@@ -86,8 +86,8 @@ type Options struct {
 	// Parallel is how many attempts are worked on at once: it bounds memory
 	// and the requests to the trainer.
 	Parallel int
-	// Budget is how long a tick may take: less than the function's own limit.
-	// What it does not come to is done by the next.
+	// Budget is how long a tick may work: a minute less than the request's own
+	// limit, in which it writes how far it came. The rest is done by the next.
 	Budget time.Duration
 	// LooksPerMinute bounds the direct looks at the trainer's jobs.
 	LooksPerMinute int
@@ -150,6 +150,7 @@ func (w *Watcher) direct(ctx context.Context, j job.JobInfo) (job.Observation, e
 			return nil, err
 		}
 	}
+	asked := w.Now()
 	found, err := w.trainer.Get(ctx, j)
 	if errors.Is(err, job.ErrNotFound) {
 		return job.NotFound{}, nil
@@ -157,6 +158,7 @@ func (w *Watcher) direct(ctx context.Context, j job.JobInfo) (job.Observation, e
 	if err != nil {
 		return nil, err
 	}
+	found.Asked = asked
 	return found, nil
 }
 

@@ -687,6 +687,7 @@ func TestTickWithALaggingList(t *testing.T) {
 		f := newFake()
 		f.add(t, "j", test.known)
 		f.listed, f.direct["j"] = []job.Look{test.listed}, test.direct
+		f.now = f.now.Add(time.Minute)
 		ticked(t, f.watcher(t))
 		if r := f.records[f.owners["j"]]; r.Job.State != test.want || len(f.gets) != test.gets {
 			t.Errorf("%s: %s after %d looks, want %s after %d", test.name, r.Job.State, len(f.gets), test.want, test.gets)
