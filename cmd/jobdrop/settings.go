@@ -13,7 +13,7 @@ var settingsText = template.Must(template.New("settings").Parse(`jobdrop local i
 
   Cloud Storage              {{.Stack.StorageURL}}
   Pub/Sub, gRPC and REST     {{.Stack.PubSub}}
-  ml/v1 and Cloud Logging    {{.Stack.TrainerURL}}
+  ml/v1, aiplatform/v1, logs {{.Stack.TrainerURL}}
   functions                  {{.Stack.FunctionsURL}}
 {{- if .Remote}}
   Other machines put this machine's name in place of the address.{{end}}

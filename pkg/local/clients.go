@@ -23,6 +23,7 @@ func (s *Stack) ClientEnv() []string {
 		"CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE="+s.StorageURL+"/storage/v1/",
 		"CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB=http://"+s.PubSub+"/",
 		"CLOUDSDK_API_ENDPOINT_OVERRIDES_ML="+s.TrainerURL+"/",
+		"CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM="+s.TrainerURL+"/",
 		"CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING="+s.TrainerURL+"/",
 		// Its default is a minute, and jobs here take seconds.
 		"CLOUDSDK_ML_ENGINE_POLLING_INTERVAL=1",

@@ -160,7 +160,7 @@ const maxHinting = 16
 // hint tells Watch that a job has changed, as a sink of Cloud Logging does with an
 // entry of the service about it, through a push subscription. A hint that is not
 // taken at once is gone: ticks do without.
-func (s *Stack) hint(ctx context.Context, jobID, state string) {
+func (s *Stack) hint(ctx context.Context, name, state string) {
 	select {
 	case <-s.ready:
 	default:
@@ -171,27 +171,48 @@ func (s *Stack) hint(ctx context.Context, jobID, state string) {
 	default:
 		return // there are enough of them
 	}
-	entry, err := json.Marshal(map[string]any{
-		"logName":  "projects/" + Project + "/logs/ml.googleapis.com%2F" + jobID,
-		"resource": map[string]any{"type": "ml_job", "labels": map[string]string{"job_id": jobID, "project_id": Project, "task_name": "service"}},
-		"severity": "INFO", "timestamp": time.Now().UTC(), "textPayload": "The job is " + state + ".",
+	body := hintBody(name, state, time.Now().UTC())
+	s.task(func() {
+		defer func() { <-s.hinting }()
+		if err := s.post(ctx, "/Watch", http.Header{"Content-Type": {"application/json"}}, body); err != nil && ctx.Err() == nil {
+			s.options.Logger.WarnContext(ctx, "hint not taken", "job", name, "error", err.Error())
+		}
 	})
+}
+
+// hintBody is the push of an entry about a job, which has the name that the
+// training service tells it by. The entries of a job of aiplatform/v1 have no more
+// of it than a number, so its hint is of the kind that names resources, as audit
+// logs are.
+func hintBody(name, state string, now time.Time) []byte {
+	entry := map[string]any{
+		"logName":  "projects/" + Project + "/logs/ml.googleapis.com%2F" + name,
+		"resource": map[string]any{"type": "ml_job", "labels": map[string]string{"job_id": name, "project_id": Project, "task_name": "service"}},
+		"severity": "INFO", "timestamp": now, "textPayload": "The job is " + state + ".",
+	}
+	if strings.HasPrefix(name, "projects/") {
+		entry = map[string]any{
+			"logName":  "projects/" + Project + "/logs/cloudaudit.googleapis.com%2Factivity",
+			"resource": map[string]any{"type": "audited_resource", "labels": map[string]string{"service": "aiplatform.googleapis.com", "project_id": Project}},
+			"severity": "NOTICE", "timestamp": now,
+			"protoPayload": map[string]any{
+				"@type": "type.googleapis.com/google.cloud.audit.AuditLog", "serviceName": "aiplatform.googleapis.com", "resourceName": name,
+				"status": map[string]any{"message": "The job is " + state + "."},
+			},
+		}
+	}
+	data, err := json.Marshal(entry)
 	var body []byte
 	if err == nil {
 		body, err = json.Marshal(map[string]any{
 			"subscription": "projects/" + Project + "/subscriptions/jobdrop-hints",
-			"message":      map[string]any{"messageId": strconv.FormatInt(time.Now().UnixNano(), 10), "publishTime": time.Now().UTC(), "data": entry},
+			"message":      map[string]any{"messageId": strconv.FormatInt(now.UnixNano(), 10), "publishTime": now, "data": data},
 		})
 	}
 	if err != nil {
 		panic(err) // texts and times alone
 	}
-	s.task(func() {
-		defer func() { <-s.hinting }()
-		if err := s.post(ctx, "/Watch", http.Header{"Content-Type": {"application/json"}}, body); err != nil && ctx.Err() == nil {
-			s.options.Logger.WarnContext(ctx, "hint not taken", "job_id", jobID, "error", err.Error())
-		}
-	})
+	return body
 }
 
 // firstTick wakes Watch once before anything is dropped: drops that are older than

@@ -113,7 +113,7 @@ var ErrEmulator = errors.New("the Pub/Sub emulator does not answer")
 
 // Stack is a running stack.
 type Stack struct {
-	// StorageURL, TrainerURL (ml/v1, and Cloud Logging's entries) and
+	// StorageURL, TrainerURL (ml/v1, aiplatform/v1, and Cloud Logging's entries) and
 	// FunctionsURL are base URLs, PubSub is host:port.
 	StorageURL, TrainerURL, FunctionsURL, PubSub string
 	// Topic is the full name of the topic of the lifecycle events.
@@ -269,7 +269,7 @@ func (s *Stack) startTraining(ctx, run context.Context) error {
 	service, err := training.New(ctx, training.Options{
 		Storage: s.StorageURL, Dir: filepath.Join(s.options.Dir, "training"), Python: s.options.Python,
 		MaxJobs: s.options.MaxJobs, MaxReplicas: s.options.MaxReplicas, ContainerRunner: s.options.ContainerRunner,
-		Logs: s.options.Logs, Changed: func(jobID, state string) { s.hint(run, jobID, state) }, Logger: s.options.Logger,
+		Logs: s.options.Logs, Changed: func(name, state string) { s.hint(run, name, state) }, Logger: s.options.Logger,
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())
