@@ -1,6 +1,8 @@
 // Package training is the embedded local training service: it speaks ml/v1's
-// REST API (AI Platform Training, projects.jobs) and runs the jobs that it is
-// given as Python processes on this machine.
+// REST API (AI Platform Training, projects.jobs) and, of aiplatform/v1's (Vertex
+// AI), customJobs and hyperparameterTuningJobs, and runs the jobs that it is given
+// as Python processes on this machine. Both have one queue, one runner and one
+// set of limits; neither shows the other's jobs.
 //
 // Each of a job's replicas is a process, with a working directory, HOME and
 // TMPDIR of its own. The job's packages are fetched from Cloud Storage and
@@ -27,12 +29,36 @@
 // which they came. trainingOutput has the trials while the job runs, too, the best
 // one first.
 //
+// A CustomJob's pools are chief, workers, parameter servers and evaluators, in this
+// order. A pool with a Python package runs it with this machine's Python, whatever
+// its executor image holds. So does one whose image is of Google's own for training
+// and whose command is python3 or python: the command runs in an environment of
+// each replica's own, empty but for this machine's libraries, with pip, and may
+// install into it. Every other image is for [Options.ContainerRunner]. Replicas
+// have CLUSTER_SPEC, and TF_CONFIG where there are several, AIP_MODEL_DIR and its
+// like below the base output directory (a trial's: below <base>/<trial's ID>), and
+// the spec's own env, which yields to what the service sets; --job-dir is not
+// added. IDs are the service's, and two creates of the same are two jobs. What a
+// job asks for that would make another run of it here (networks, mounts, persistent
+// resources, TPUs, other stopping rules than the median's) is refused; machines,
+// disks, accounts, keys, dashboards, tensorboards and the scheduling fields other
+// than timeout are taken and do nothing. Nothing is ever retried.
+//
+// How such jobs end: FAILED with code 3 (INVALID_ARGUMENT, as jobs are seen to whose
+// replica exited) and the replica's message; CANCELLED with code 1 after a cancel and
+// after scheduling.timeout. The API's reference does not say how the latter ends;
+// reports of jobs that ran for the default of 7 days say cancelled, so the message,
+// which names scheduling.timeout, and the times are what tells the two apart. Code 13
+// (INTERNAL) is a job that the service's own end stopped. A tuning job's timeout is
+// that of each trial, which is INFEASIBLE then; the job itself has none.
+//
 // The logs of all replicas are kept with the job, and are served as Cloud
-// Logging's entries.list does, to gcloud ai-platform jobs stream-logs among
-// others.
+// Logging's entries.list does, to gcloud ai-platform jobs stream-logs and gcloud ai
+// custom-jobs stream-logs among others.
 //
 // Not here: workers of the type cloud_tpu and resumePreviousJobId (such jobs are
-// refused), CLUSTER_SPEC, and Cloud Logging's other methods.
+// refused), CLUSTER_SPEC of ml/v1's jobs, deletion of jobs, aiplatform/v1's
+// discovery document, and Cloud Logging's other methods.
 //
 // What the package promises:
 //   - A job that was answered for is on disk: after a restart on the same

@@ -349,23 +349,25 @@ print("%s of %s: %s" % (cluster["task"]["type"], sorted(cluster["cluster"]), NAM
 	h.line(id, "ps of ['chief', 'ps']: two")
 }
 
+// drop is the package of one of the project's drops.
+func (h *vertexHarness) drop(name string) string {
+	h.Helper()
+	data, err := os.ReadFile(filepath.Join("../../../testdata/drops", name, "trainer-0.1.tar.gz"))
+	if err != nil {
+		h.Fatal(err)
+	}
+	return h.put("inbox", "drops/"+name+"/trainer-0.1.tar.gz", data)
+}
+
 // TestVertexDrops runs the packages that come with the project.
 func TestVertexDrops(t *testing.T) {
 	h := newVertexHarness(t, pythons(t)[0], func(o *Options) { o.MaxReplicas = 12; o.MaxJobs = 4 })
-	drop := func(name string) string {
-		const drops = "../../../testdata/drops"
-		data, err := os.ReadFile(filepath.Join(drops, name, "trainer-0.1.tar.gz"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return h.put("inbox", "drops/"+name+"/trainer-0.1.tar.gz", data)
-	}
-	_, hello := h.startJob(h.customOf("hello", drop("hello"), []string{"--job-dir", "gs://out/hello"}))
-	_, fails := h.startJob(h.customOf("fails", drop("fails"), []string{"--learning-rate", "-0.1"}))
-	endless := h.customOf("endless", drop("endless"), nil)
+	_, hello := h.startJob(h.customOf("hello", h.drop("hello"), []string{"--job-dir", "gs://out/hello"}))
+	_, fails := h.startJob(h.customOf("fails", h.drop("fails"), []string{"--learning-rate", "-0.1"}))
+	endless := h.customOf("endless", h.drop("endless"), nil)
 	endless.JobSpec.Scheduling = &aiplatform.GoogleCloudAiplatformV1Scheduling{Timeout: "2s"}
 	endlessID, endlessName := h.startJob(endless)
-	_, distributed := h.startJob(h.customOf("distributed", drop("distributed"), []string{"--job-dir", "gs://out/distributed"}, 2, 1))
+	_, distributed := h.startJob(h.customOf("distributed", h.drop("distributed"), []string{"--job-dir", "gs://out/distributed"}, 2, 1))
 	h.succeeds(hello)
 	h.succeeds(distributed)
 	if j := h.endOf(fails); j.State != "JOB_STATE_FAILED" || !strings.Contains(j.Error.Message, "learning rate must be positive") {
@@ -422,5 +424,50 @@ func TestVertexEntries(t *testing.T) {
 	}
 	if e := list.Entries[0]; e.LogName != "projects/p/logs/workerpool0-0" || e.Resource.Labels["job_id"] != id || e.Resource.Labels["task_name"] != "workerpool0-0" {
 		t.Errorf("entry %+v", e)
+	}
+}
+
+// TestVertexContainers: an image of one's own is run as it is, beside a pool that
+// runs a package.
+func TestVertexContainers(t *testing.T) {
+	python := pythons(t)[0]
+	dir := withRunner(t, python)
+	h := newVertexHarness(t, python, func(o *Options) { o.ContainerRunner = "docker" })
+	j := h.custom("mixed", telling+"import time\ntime.sleep(600)\n", nil, 1)
+	chief := &j.JobSpec.WorkerPoolSpecs[0]
+	mark := filepath.Join(h.opts.Dir, "go")
+	(*chief).PythonPackageSpec = nil
+	(*chief).ContainerSpec = &aiplatform.GoogleCloudAiplatformV1ContainerSpec{
+		ImageUri: "gcr.io/p/trainer:1", Command: []string{python.Path, "-c"},
+		Args: []string{telling + "import time\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.01)\n", mark},
+		Env:  []*aiplatform.GoogleCloudAiplatformV1EnvVar{{Name: "MINE", Value: "$(CLOUD_ML_PROJECT_ID)/x"}},
+	}
+	id, name := h.startJob(j)
+	by := map[string]seen{}
+	poll(t, func() bool {
+		for _, task := range []string{"workerpool0-0", "workerpool1-0"} {
+			for _, l := range h.log(id) {
+				if text, ok := strings.CutPrefix(l, task+" stdout: seen "); ok {
+					var s seen
+					if err := json.Unmarshal([]byte(text), &s); err != nil {
+						t.Fatal(err)
+					}
+					by[task] = s
+				}
+			}
+		}
+		return len(by) == 2
+	}, func() string { return strings.Join(h.log(id), "\n") })
+	touch(t, mark)
+	h.succeeds(name)
+	in, out := by["workerpool0-0"], by["workerpool1-0"]
+	if in.Env["IMAGE"] != "gcr.io/p/trainer:1" || in.Env["MINE"] != "p/x" || in.Env["AIP_MODEL_DIR"] != "gs://out/mixed/model/" || in.Env["HOME"] != "" || out.Env["IMAGE"] != "" {
+		t.Errorf("the container's environment %v, the package's %v", in.Env, out.Env)
+	}
+	if diff := cmp.Diff(strings.Replace(in.Env["CLUSTER_SPEC"], `"task":{"type":"workerpool0"`, `"task":{"type":"workerpool1"`, 1)[:60], out.Env["CLUSTER_SPEC"][:60]); diff != "" {
+		t.Errorf("CLUSTER_SPEC (-container +package):\n%s", diff)
+	}
+	if runs := runnerCalls(t, dir, "run"); len(runs) != 1 || !strings.HasPrefix(runs[0][3], "jobdrop-"+id+"-workerpool0-0-") {
+		t.Errorf("runs %v", runs)
 	}
 }

@@ -1,6 +1,7 @@
 package training
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"path"
@@ -9,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	aiplatform "google.golang.org/api/aiplatform/v1"
 )
 
@@ -225,7 +226,7 @@ func TestVertexTuning(t *testing.T) {
 			{"SUCCEEDED", " layers=1 kind=a", "", 1.5, 7}, {"INFEASIBLE", " layers=1 kind=b", "no such thing", 0, 0},
 			{"SUCCEEDED", " layers=2 kind=a", "", 2.5, 7}, {"SUCCEEDED", " layers=2 kind=b", "", 2, 7},
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
+		if diff := gocmp.Diff(want, got); diff != "" {
 			t.Errorf("trials (-want +got):\n%s", diff)
 		}
 
@@ -240,7 +241,7 @@ func TestVertexTuning(t *testing.T) {
 			}
 		}
 		s := seenBy["3"]
-		if diff := cmp.Diff([]string{"--own=x", "--layers=1", "--kind=a"}, s.Argv); diff != "" || len(seenBy) != 6 {
+		if diff := gocmp.Diff([]string{"--own=x", "--layers=1", "--kind=a"}, s.Argv); diff != "" || len(seenBy) != 6 {
 			t.Errorf("%d trials told of themselves; argv of trial 3 (-want +got):\n%s", len(seenBy), diff)
 		}
 		var spec struct{ Task map[string]any }
@@ -256,6 +257,27 @@ func TestVertexTuning(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestVertexTuningDrop: the drop that tunes finds the better value.
+func TestVertexTuningDrop(t *testing.T) {
+	h := newVertexHarness(t, pythons(t)[0], nil)
+	j := h.tuningOf(h.customOf("tune", h.drop("tune"), []string{"--job-dir", "gs://out/tune"}))
+	j.StudySpec.Parameters = []*aiplatform.GoogleCloudAiplatformV1StudySpecParameterSpec{
+		{ParameterId: "learning-rate", DiscreteValueSpec: &aiplatform.GoogleCloudAiplatformV1StudySpecParameterSpecDiscreteValueSpec{Values: []float64{0.01, 0.1, 0.5}}},
+		{ParameterId: "optimizer", CategoricalValueSpec: &aiplatform.GoogleCloudAiplatformV1StudySpecParameterSpecCategoricalValueSpec{Values: []string{"plain", "momentum"}}},
+	}
+	_, name := h.startTuning(j)
+	ended := h.endOfTuning(name)
+	if ended.State != "JOB_STATE_SUCCEEDED" || len(ended.Trials) != 6 {
+		t.Fatalf("%s, %+v, %d trials", ended.State, ended.Error, len(ended.Trials))
+	}
+	best := slices.MinFunc(ended.Trials, func(a, b *aiplatform.GoogleCloudAiplatformV1Trial) int {
+		return cmp.Compare(a.FinalMeasurement.Metrics[0].Value, b.FinalMeasurement.Metrics[0].Value)
+	})
+	if best.Id != "5" || best.Parameters[0].Value != 0.5 || best.Parameters[1].Value != "plain" || best.FinalMeasurement.StepCount != 40 {
+		t.Errorf("the best trial is %s with %+v", best.Id, best.Parameters)
+	}
 }
 
 // TestVertexTuningStandIn: trials that run at once have an environment each.
