@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/api/logging/v2"
+
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -43,6 +45,26 @@ func TestTold(t *testing.T) {
 	for i, line := range lines {
 		if !strings.HasSuffix(line, want[i]) {
 			t.Errorf("line %q does not end with %q", line, want[i])
+		}
+	}
+}
+
+// A line of a log says which replica it is of, and which trial.
+func TestLogLine(t *testing.T) {
+	for _, tt := range []struct {
+		labels map[string]string
+		want   string
+	}{
+		{nil, "    master-replica-0 | hello\n"},
+		{map[string]string{"ml.googleapis.com/trial_id": "3"}, "    trial 3 master-replica-0 | hello\n"},
+	} {
+		var out bytes.Buffer
+		newPrinter(&out, &out, false).log(lineOf(&logging.LogEntry{
+			Labels: tt.labels, TextPayload: "hello", Timestamp: "2026-01-02T03:04:05Z",
+			Resource: &logging.MonitoredResource{Labels: map[string]string{"task_name": "master-replica-0"}},
+		}))
+		if !strings.HasSuffix(out.String(), tt.want) {
+			t.Errorf("the line is %q, want its end %q", out.String(), tt.want)
 		}
 	}
 }

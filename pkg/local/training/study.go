@@ -339,7 +339,7 @@ func scaled(scale string, lower, upper, u float64) float64 {
 	case "UNIT_LOG_SCALE":
 		return math.Exp(mix(math.Log(lower), math.Log(upper), u))
 	case "UNIT_REVERSE_LOG_SCALE":
-		return lower + upper - math.Exp(mix(math.Log(lower), math.Log(upper), 1-u))
+		return lower + (upper - math.Exp(mix(math.Log(lower), math.Log(upper), 1-u)))
 	}
 	return mix(lower, upper, u)
 }

@@ -1,6 +1,7 @@
 package training
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -81,7 +82,7 @@ func TestGridSearch(t *testing.T) {
 		{
 			name: "at the end of what a float64 counts", maxTrials: 9,
 			params: []job.ParameterSpec{whole("a", maxWhole-2, maxWhole, "UNIT_REVERSE_LOG_SCALE")},
-			want:   [][]string{{"9007199254740990"}, {"9007199254740991"}, {"9007199254740992"}},
+			want:   [][]string{{"9007199254740989"}, {"9007199254740990"}, {"9007199254740991"}},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -93,15 +94,36 @@ func TestGridSearch(t *testing.T) {
 	}
 }
 
+// inSpace tells why a value is not one of a parameter's.
+func inSpace(p job.ParameterSpec, v parameterValue) error {
+	ok := v.Name == p.ParameterName && v.Categorical == (p.Type == "CATEGORICAL")
+	switch p.Type {
+	case "CATEGORICAL":
+		ok = ok && slices.Contains(p.CategoricalValues, v.text())
+	case "DISCRETE":
+		ok = ok && slices.Contains(p.DiscreteValues, v.Number)
+	default:
+		ok = ok && *p.MinValue <= v.Number && v.Number <= *p.MaxValue
+	}
+	if p.Type == "INTEGER" {
+		if _, err := strconv.ParseInt(v.text(), 10, 64); err != nil {
+			return err
+		}
+	}
+	if !ok {
+		return fmt.Errorf("%s = %s is not of the space", p.ParameterName, v.text())
+	}
+	return nil
+}
+
 // TestSuggestionsAreOfTheSpace is about the algorithms that draw.
 func TestSuggestionsAreOfTheSpace(t *testing.T) {
-	discretes := []float64{-3, 0, 0.1, 1e-7}
 	params := []job.ParameterSpec{
 		double("linear", -2, 3, "UNIT_LINEAR_SCALE"), double("log", 1e-6, 10, "UNIT_LOG_SCALE"),
 		double("reverse", 0.5, 0.999, "UNIT_REVERSE_LOG_SCALE"), double("huge", -math.MaxFloat64, math.MaxFloat64, ""), double("one", 7, 7, ""),
 		whole("few", -2, 2, ""), whole("logs", 1, 1024, "UNIT_LOG_SCALE"), whole("reverses", 1, 64, "UNIT_REVERSE_LOG_SCALE"),
 		whole("many", -maxWhole, maxWhole, ""), whole("single", 3, 3, "UNIT_LOG_SCALE"),
-		discrete("discrete", discretes...), category("category", "", "a", "b c"),
+		discrete("discrete", -3, 0, 0.1, 1e-7), category("category", "", "a", "b c"),
 	}
 	for _, algorithm := range []string{"RANDOM_SEARCH", "", "ALGORITHM_UNSPECIFIED"} {
 		for seed := range 40 {
@@ -118,23 +140,8 @@ func TestSuggestionsAreOfTheSpace(t *testing.T) {
 					t.Fatalf("trial %d has the number %d", trials, n)
 				}
 				for i, v := range values {
-					p := params[i]
-					in := v.Name == p.ParameterName && v.Categorical == (p.Type == "CATEGORICAL")
-					switch p.Type {
-					case "CATEGORICAL":
-						in = in && slices.Contains(p.CategoricalValues, v.text())
-					case "DISCRETE":
-						in = in && slices.Contains(discretes, v.Number)
-					default:
-						in = in && *p.MinValue <= v.Number && v.Number <= *p.MaxValue && (p.Type == "DOUBLE" || v.Number == math.Trunc(v.Number))
-					}
-					if p.Type == "INTEGER" {
-						if _, err := strconv.ParseInt(v.text(), 10, 64); err != nil {
-							t.Errorf("%s: %v", p.ParameterName, err)
-						}
-					}
-					if !in {
-						t.Fatalf("seed %d, trial %d: %s = %v is not of the space", seed, n, p.ParameterName, v.text())
+					if err := inSpace(params[i], v); err != nil {
+						t.Fatalf("seed %d, trial %d: %v", seed, n, err)
 					}
 				}
 				key := fmt.Sprint(values)
@@ -299,4 +306,34 @@ func TestValueText(t *testing.T) {
 			t.Errorf("%+v is %q, want %q", tt.value, got, tt.want)
 		}
 	}
+}
+
+// FuzzStudy: whatever spec is accepted has a study.
+func FuzzStudy(f *testing.F) {
+	f.Add([]byte(`{"params": [{"parameterName": "a", "type": "DOUBLE", "minValue": 1e308, "maxValue": 1.7e308, "scaleType": "UNIT_REVERSE_LOG_SCALE"}]}`))
+	f.Add([]byte(`{"algorithm": "GRID_SEARCH", "params": [{"parameterName": "a", "type": "INTEGER", "minValue": -9007199254740991, "maxValue": 9007199254740991}, {"parameterName": "b", "type": "DISCRETE", "discreteValues": [2, 1]}]}`))
+	f.Add([]byte(`{"algorithm": "RANDOM_SEARCH", "params": [{"parameterName": "a", "type": "INTEGER", "minValue": 9007199254740991, "maxValue": 9007199254740991, "scaleType": "UNIT_LOG_SCALE"}, {"parameterName": "b", "type": "CATEGORICAL", "categoricalValues": ["x", "x"]}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var spec job.HyperparameterSpec
+		if json.Unmarshal(data, &spec) != nil || len(checkTuning(&spec)) > 0 {
+			return
+		}
+		spec.MaxTrials = 12
+		s := newStudy(&spec, "seed")
+		for {
+			n, values, ok := s.next()
+			if !ok {
+				break
+			}
+			for i, v := range values {
+				if err := inSpace(spec.Params[i], v); err != nil {
+					t.Errorf("trial %d: %v", n, err)
+				}
+			}
+			s.report(n, float64(n%5))
+		}
+		if s.suggested < int(min(12, s.size)) {
+			t.Errorf("%d trials of %v combinations", s.suggested, s.size)
+		}
+	})
 }

@@ -47,8 +47,9 @@ func (v parameterValue) text() string {
 	return strconv.FormatFloat(v.Number, 'g', -1, 64)
 }
 
-// maxWhole is the greatest number up to which every whole one is a float64.
-const maxWhole = 1 << 53
+// maxWhole is the greatest number up to which every whole one and the next are
+// float64s.
+const maxWhole = 1<<53 - 1
 
 // measurement is a reported value of a metric; in ml/v1's form.
 type measurement struct {
