@@ -608,12 +608,13 @@ func TestTickCancelsDoubles(t *testing.T) {
 	second := of("two", "jobs/2", attempt, job.TrainerRunning)
 	foreign := of("two", "jobs/3", "another", job.TrainerRunning)
 	going := of("two", "jobs/4", attempt, job.TrainerCancelling)
+	part := of("two", "trials/1", attempt, job.TrainerRunning) // of the service's own
 
 	f.add(t, "over", of("over", "jobs/5", "", job.TrainerSucceeded))
 	over := f.entries[1].Attempt
 	f.entries = f.entries[:1] // it has its verdict
 	late := of("over", "jobs/6", over, job.TrainerQueued)
-	f.listed = []job.Look{kept, second, foreign, going, late, of("unknown", "jobs/7", "x", job.TrainerRunning)}
+	f.listed = []job.Look{kept, second, foreign, going, part, late, of("unknown", "jobs/7", "x", job.TrainerRunning)}
 
 	// One that was given up has no job, and may get one from a process that froze.
 	refused := job.Object{Bucket: "inbox", Name: "refused/job.yaml", Generation: 1, Created: start}
