@@ -47,6 +47,7 @@ type arrows struct {
 func allArrows() []arrows {
 	return []arrows{
 		{pkg: "pkg/job", pure: true},
+		{pkg: "pkg/plan", allowed: []string{"pkg/job"}, pure: true},
 		{pkg: "pkg/internal/text", pure: true},
 		{pkg: "pkg/jobspec", allowed: []string{"pkg/job", "pkg/internal/text"}},
 		{pkg: "pkg/pypkg", allowed: []string{"pkg/job", "pkg/internal/text"}},
@@ -64,6 +65,7 @@ func allArrows() []arrows {
 		{pkg: "pkg/gcs", allowed: []string{"pkg/job"}, cloud: true},
 		{pkg: "pkg/publisher", allowed: []string{"pkg/job", "pkg/event"}, cloud: true},
 		{pkg: "pkg/trainer/aiplatform", allowed: []string{"pkg/job"}, cloud: true},
+		{pkg: "pkg/trainer/vertex", allowed: []string{"pkg/job", "pkg/plan"}, cloud: true},
 		{pkg: "pkg/local/loopback", pure: true},
 		{pkg: "pkg/local/discovery", pure: true},
 		{pkg: "pkg/local/storage", allowed: []string{"pkg/local/discovery", "pkg/local/loopback"}},

@@ -105,10 +105,15 @@ func (s *Submitter) awaitAll(ctx context.Context, q *queue, until time.Time) err
 		if !ok || reason == e.Waits {
 			continue
 		}
-		if n++; n > mostReasons || ctx.Err() != nil || !s.Now().Before(until) {
+		if n++; n > mostReasons || ctx.Err() != nil {
 			break // the next tick goes on
 		}
 		group.Go(func() error {
+			// When it is its turn, not while others are at work: so one at a time
+			// is the same run for the same clock.
+			if !s.Now().Before(until) {
+				return nil
+			}
 			if err := s.await(ctx, e, reason); err != nil {
 				mu.Lock()
 				defer mu.Unlock()

@@ -63,7 +63,7 @@ var mutations = []mutation{
 	{"cancel of a second job", []edit{{"pkg/watcher/watcher.go", "err := w.trainer.Cancel(ctx, job.JobInfo{ID: l.JobID, ResourceName: l.ResourceName})", "var err error"}}},
 	{"cancel of a second job after the verdict", []edit{{"pkg/watcher/scan.go", "t.cancelDoubles(ctx, stored.Attempt", "t.cancelDoubles(ctx, stored.Attempt[:0]"}}},
 	{"cancelRequested before the cancel", []edit{{"pkg/watcher/watcher.go", "stored, _, err := w.records.Apply(ctx, stored, job.CancelJob", "_ = w.trainer.Cancel(ctx, stored.Job)\n\tstored, _, err := w.records.Apply(ctx, stored, job.CancelJob"}}},
-	{"grace before a cancel", []edit{{"pkg/job/look.go", "now.Before(l.end().Add(r.Patience.grace())) {", "now.Before(l.end()) {"}}},
+	{"grace before a cancel", []edit{{"pkg/job/look.go", "at := l.end().Add(r.Patience.grace(l.kind))", "at := l.end()"}}},
 	{"a warning by both clocks", []edit{{"pkg/job/look.go", "since, late := l.seen, l.begin", "since, late := l.begin, l.begin"}}},
 	{"a list that lags is only a reason to look", []edit{{"pkg/watcher/watcher.go", " && !stored.Behind(l)", ""}}},
 	{"cancel of a job that was given up", []edit{{"pkg/watcher/scan.go", "case !t.trainer.TakesID():", "case !t.trainer.TakesID() && stored.Job.ResourceName != \"\":"}}},
