@@ -383,17 +383,23 @@ func TestVertexDrops(t *testing.T) {
 }
 
 func TestVertexRestart(t *testing.T) {
-	h := newVertexHarness(t, pythons(t)[0], func(o *Options) { o.MaxJobs = 1; o.MaxReplicas = 4 })
+	python := pythons(t)[0]
+	withRunner(t, python)
+	h := newVertexHarness(t, python, func(o *Options) { o.MaxJobs, o.MaxReplicas, o.ContainerRunner = 1, 4, "docker" })
 	j := h.custom("running", sleeper, nil)
 	j.Labels = map[string]string{"a": "b"}
 	id, ran := h.startJob(j)
 	h.line(id, "sleeping")
 	_, waits := h.startJob(h.custom("waiting", "print('at last')\n", nil))
 	_, large := h.startJob(h.custom("large", "", nil, 3))
+	image := h.custom("image", "", nil)
+	image.JobSpec.WorkerPoolSpecs[0].PythonPackageSpec = nil
+	image.JobSpec.WorkerPoolSpecs[0].ContainerSpec = &aiplatform.GoogleCloudAiplatformV1ContainerSpec{ImageUri: "gcr.io/p/trainer:1"}
+	_, contained := h.startJob(image)
 	if err := h.svc.Close(); err != nil {
 		t.Fatal(err)
 	}
-	h.opts.MaxReplicas = 3
+	h.opts.MaxReplicas, h.opts.ContainerRunner = 3, ""
 	h.start()
 	h.connect()
 	got := h.endOf(ran)
@@ -402,6 +408,9 @@ func TestVertexRestart(t *testing.T) {
 	}
 	if got := h.endOf(large); got.State != "JOB_STATE_FAILED" || got.Error.Code != 13 || !strings.Contains(got.Error.Message, "needs 4 replicas") {
 		t.Errorf("large: %s, %+v", got.State, got.Error)
+	}
+	if got := h.endOf(contained); got.State != "JOB_STATE_FAILED" || got.Error.Code != 13 || !strings.Contains(got.Error.Message, "--container-runner docker") {
+		t.Errorf("image: %s, %+v", got.State, got.Error)
 	}
 	h.succeeds(waits)
 	list, err := h.jobs.List(parent).Filter("labels.a=b").Do()

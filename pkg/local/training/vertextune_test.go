@@ -325,6 +325,10 @@ func TestVertexTuningEnds(t *testing.T) {
 	long.TrialJobSpec.Scheduling = &aiplatform.GoogleCloudAiplatformV1Scheduling{Timeout: "3s"}
 	long.MaxFailedTrialCount = 6
 	_, longName := h.startTuning(long)
+	late := h.tuningOf(h.custom("late", hypertune+"time.sleep(600)\n", nil))
+	late.TrialJobSpec.Scheduling = &aiplatform.GoogleCloudAiplatformV1Scheduling{Timeout: "1s"}
+	late.MaxFailedTrialCount = 2
+	_, lateName := h.startTuning(late)
 	asked := h.tuningOf(h.custom("asked", hypertune+"print('sleeping')\ntime.sleep(600)\n", nil))
 	askedID, askedName := h.startTuning(asked)
 	h.line(askedID, "sleeping")
@@ -340,6 +344,9 @@ func TestVertexTuningEnds(t *testing.T) {
 	}
 	if j := h.endOfTuning(failsName); j.State != "JOB_STATE_FAILED" || j.Error == nil || j.Error.Code != 3 || !strings.Contains(j.Error.Message, "maxFailedTrialCount is 2") || !strings.Contains(j.Error.Message, "ValueError: boom") {
 		t.Errorf("fails: %s, %+v", j.State, j.Error)
+	}
+	if j := h.endOfTuning(lateName); j.State != "JOB_STATE_FAILED" || j.Error.Code != 3 || !strings.Contains(j.Error.Message, "scheduling.timeout (1s)") {
+		t.Errorf("late: %s, %+v", j.State, j.Error)
 	}
 	j := h.endOfTuning(longName)
 	if j.State != "JOB_STATE_SUCCEEDED" || len(j.Trials) != 6 || j.Trials[0].State != "INFEASIBLE" || !strings.Contains(j.Trials[0].InfeasibleReason, "scheduling.timeout (3s)") || j.Trials[5].State != "SUCCEEDED" {
