@@ -110,7 +110,7 @@ func New(o job.Order) (Plan, []job.Diagnostic) {
 	b := builder{in: cmp.Or(o.TrainingInput, &job.TrainingInput{}), mapping: o.Mapping}
 	in := b.in
 	b.plan = Plan{
-		JobID: o.JobID, Labels: maps.Clone(o.Labels), Region: in.Region, JobDir: in.JobDir, Primary: primary(in),
+		JobID: o.JobID, Labels: maps.Clone(o.Labels), Region: in.Region, JobDir: in.JobDir, Primary: Primary(in),
 		ServiceAccount: in.ServiceAccount, Network: in.Network, EnableWebAccess: in.EnableWebAccess,
 		DisableRetries: o.DisableRetries, Study: in.Hyperparameters,
 	}
@@ -159,10 +159,10 @@ func (b *builder) python() {
 	}
 }
 
-// primary is the master's name in TF_CONFIG: chief from runtime 2.1 on and where
+// Primary is the master's name in TF_CONFIG: chief from runtime 2.1 on and where
 // none is named, master before, and master in containers unless the job asks for
 // chief (Google's guide to distributed training).
-func primary(in *job.TrainingInput) string {
+func Primary(in *job.TrainingInput) string {
 	switch {
 	case in.HasImage() && in.UseChiefInTFConfig:
 		return "chief"

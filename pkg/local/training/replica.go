@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/plan"
 )
 
 // The roles of replicas, as task names and error messages spell them. TF_CONFIG
@@ -139,23 +140,6 @@ func programOf(in *job.TrainingInput, r replica) program {
 	return g
 }
 
-// primaryRole is the master's name in TF_CONFIG: chief from runtime 2.1 on and
-// where none is named, master before, and master in containers unless the job
-// asks for chief (Google's guide to distributed training).
-func primaryRole(in *job.TrainingInput) string {
-	if in.HasImage() {
-		if in.UseChiefInTFConfig {
-			return "chief"
-		}
-		return roleMaster
-	}
-	var major, minor int
-	if _, err := fmt.Sscanf(in.RuntimeVersion, "%d.%d", &major, &minor); err == nil && (major < 2 || major == 2 && minor < 1) {
-		return roleMaster
-	}
-	return "chief"
-}
-
 // addresses gives each replica that others talk to its host and port. An
 // evaluator reads checkpoints and is no member of the cluster.
 type addresses map[replica]string
@@ -166,7 +150,7 @@ func (a addresses) cluster(in *job.TrainingInput) map[string][]string {
 		switch address := a[r]; {
 		case address == "":
 		case r == master:
-			cluster[primaryRole(in)] = []string{address}
+			cluster[plan.Primary(in)] = []string{address}
 		default:
 			cluster[r.role] = append(cluster[r.role], address) // by index, as replicasOf lists them
 		}
@@ -182,13 +166,13 @@ func jobEnv(id string, in *job.TrainingInput, trial string, r replica, a address
 		Index int    `json:"index"`
 		Trial string `json:"trial,omitempty"`
 	}
-	input, err := snakeJSON(in)
+	input, err := plan.SnakeJSON(in)
 	if err != nil {
 		return nil, err
 	}
 	t := task{r.role, r.index, trial}
 	if r == master {
-		t.Type = primaryRole(in)
+		t.Type = plan.Primary(in)
 	}
 	config, err := json.Marshal(struct {
 		Cluster     map[string][]string `json:"cluster"`
@@ -200,37 +184,6 @@ func jobEnv(id string, in *job.TrainingInput, trial string, r replica, a address
 		return nil, err
 	}
 	return []string{"TF_CONFIG=" + string(config), "CLOUD_ML_JOB_ID=" + id, "CLOUD_ML_JOB=" + string(input)}, nil
-}
-
-// snakeJSON writes a training input under its proto names, as the service does
-// in TF_CONFIG's job and in CLOUD_ML_JOB ("scale_tier", "package_uris"; seen in
-// the logs of public repositories).
-func snakeJSON(in *job.TrainingInput) (json.RawMessage, error) {
-	data, err := json.Marshal(in)
-	if err != nil {
-		return nil, err
-	}
-	var members map[string]any
-	if err := json.Unmarshal(data, &members); err != nil {
-		return nil, err
-	}
-	return json.Marshal(snakeKeys(members))
-}
-
-func snakeKeys(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for key, value := range v {
-			out[snake(key)] = snakeKeys(value)
-		}
-		return out
-	case []any:
-		for i := range v {
-			v[i] = snakeKeys(v[i])
-		}
-	}
-	return v
 }
 
 // arguments are those that a job gives a replica's program: the job's, or its

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/plan"
 )
 
 // numbered gives each member of a job's cluster a port that tells which it is.
@@ -83,7 +84,7 @@ func TestTFConfig(t *testing.T) {
 
 // TestJobInTFConfig: the job's fields have their proto names, at every depth.
 func TestJobInTFConfig(t *testing.T) {
-	got, err := snakeJSON(&job.TrainingInput{
+	got, err := plan.SnakeJSON(&job.TrainingInput{
 		ScaleTier: "CUSTOM", WorkerCount: 2, PackageURIs: []string{"gs://b/o"}, UseChiefInTFConfig: true, Args: []string{"--camelCase"},
 		MasterConfig: &job.ReplicaConfig{AcceleratorConfig: &job.AcceleratorConfig{Count: 1}, ImageURI: "i", TPUTFVersion: "2.1"},
 		Scheduling:   &job.Scheduling{MaxWaitTime: "1s"},

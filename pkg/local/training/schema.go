@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/plan"
 )
 
 // fieldViolation is google.rpc.BadRequest.FieldViolation.
@@ -152,7 +153,7 @@ func (n *normalizer) object(s *schema, members map[string]any, path string) any 
 			n.violations = append(n.violations, fieldViolation{path, fmt.Sprintf("Invalid JSON payload received. Unknown name %q at '%s': Cannot find field.", key, path)})
 		case v == nil: // null is an absent field
 		default:
-			out[name] = n.value(property, v, path+"."+snake(name))
+			out[name] = n.value(property, v, path+"."+plan.Snake(name))
 		}
 	}
 	return out
@@ -177,7 +178,7 @@ func integer(text string, bits int) (int64, bool) {
 	return int64(f), true
 }
 
-// camel and snake turn a proto field's name into its JSON name and back.
+// camel turns a proto field's name into its JSON name.
 func camel(name string) string {
 	var b strings.Builder
 	up := false
@@ -191,18 +192,6 @@ func camel(name string) string {
 		}
 		b.WriteRune(r)
 		up = false
-	}
-	return b.String()
-}
-
-func snake(name string) string {
-	var b strings.Builder
-	for _, r := range name {
-		if unicode.IsUpper(r) {
-			b.WriteByte('_')
-			r = unicode.ToLower(r)
-		}
-		b.WriteRune(r)
 	}
 	return b.String()
 }
