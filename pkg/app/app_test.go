@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/google/go-cmp/cmp"
@@ -244,6 +245,22 @@ func TestLazyLoadsOnce(t *testing.T) {
 	}
 	if n := count.Load(); n != 1 {
 		t.Errorf("%d loads, want 1", n)
+	}
+}
+
+// Each trainer that the environment may name can be made, without a call.
+func TestLoadMakesEachTrainer(t *testing.T) {
+	for _, name := range []string{"aiplatform", "vertex"} {
+		values := environment()
+		values["JOBDROP_TRAINER"], values["JOBDROP_REGIONS"] = name, "europe-west4"
+		c, err := config.Load(func(name string) (string, bool) { v, ok := values[name]; return v, ok })
+		if err != nil {
+			t.Fatal(err)
+		}
+		trainer, err := newTrainer(t.Context(), c, time.Now)
+		if err != nil || trainer.Name() != name || trainer.TakesID() != (name == "aiplatform") {
+			t.Errorf("%s: %+v, %v", name, trainer, err)
+		}
 	}
 }
 

@@ -53,6 +53,8 @@ func TestLoad(t *testing.T) {
 	full.Settle, full.Incomplete, full.Expire, full.LogLevel = 0, time.Second, 90*time.Minute, slog.LevelWarn
 	full.SubmitWithin, full.Grace = 0, time.Minute
 	full.Collector = "http://127.0.0.1:4318"
+	atVertex := defaults()
+	atVertex.Trainer, atVertex.Regions = "vertex", []string{"europe-west4", "us-central1"}
 	tests := []struct {
 		name string
 		more map[string]string
@@ -69,6 +71,7 @@ func TestLoad(t *testing.T) {
 			"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
 			"STORAGE_EMULATOR_HOST":       "127.0.0.1:9", "PUBSUB_EMULATOR_HOST": "127.0.0.1:10",
 		}, full},
+		{"Vertex AI", map[string]string{"JOBDROP_TRAINER": "vertex", "JOBDROP_REGIONS": "europe-west4, us-central1"}, atVertex},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -127,6 +130,9 @@ func TestLoadRefuses(t *testing.T) {
 		{"a folder for a policy", map[string]string{"JOBDROP_POLICY": "gs://ops/jobdrop/"}, []string{"JOBDROP_POLICY"}},
 		{"a policy that droppers can write", map[string]string{"JOBDROP_POLICY": "gs://inbox/policy.yaml"}, []string{`JOBDROP_POLICY lies in "inbox", which is JOBDROP_INBOX`}},
 		{"another trainer", map[string]string{"JOBDROP_TRAINER": "slurm"}, []string{`JOBDROP_TRAINER is "slurm", must be aiplatform`}},
+		{"Vertex AI without regions", map[string]string{"JOBDROP_TRAINER": "vertex"}, []string{"JOBDROP_REGIONS is not set"}},
+		{"a zone for a region", map[string]string{"JOBDROP_REGIONS": "europe-west4-a"}, []string{`JOBDROP_REGIONS is "europe-west4-a", must be regions`}},
+		{"a region of a host's form", map[string]string{"JOBDROP_REGIONS": "us-central1,evil.example/x1"}, []string{"JOBDROP_REGIONS"}},
 		{"an endpoint without a scheme", map[string]string{"JOBDROP_TRAINER_ENDPOINT": "localhost:8"}, []string{"JOBDROP_TRAINER_ENDPOINT"}},
 		{"a number for a duration", map[string]string{"JOBDROP_SETTLE": "60"}, []string{`JOBDROP_SETTLE is "60"`}},
 		{"reported after it is over", map[string]string{"JOBDROP_INCOMPLETE_AFTER": "2h", "JOBDROP_EXPIRE_AFTER": "1h"}, []string{"JOBDROP_INCOMPLETE_AFTER is 2h0m0s, must not be longer than JOBDROP_EXPIRE_AFTER, 1h0m0s"}},

@@ -1,0 +1,96 @@
+package submitter_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// What a trainer can't be given is told at its line, with the drop's verdict; strict
+// refuses what would be replaced or dropped.
+func TestSubmitTellsOfTheTrainer(t *testing.T) {
+	const strict = "vertex: {strict: true}\n"
+	for _, test := range []struct {
+		name     string
+		action   job.Action
+		policy   string
+		state    job.State
+		severity job.Severity
+	}{
+		{"replaced", job.Replaced, "", job.Submitted, job.Warning},
+		{"dropped", job.Dropped, "", job.Submitted, job.Warning},
+		{"doubtful", job.Doubtful, "", job.Submitted, job.Warning},
+		{"refused", job.Unmappable, "", job.Rejected, job.Error},
+		{"replaced, strictly", job.Replaced, strict, job.Rejected, job.Error},
+		{"dropped, strictly", job.Dropped, strict, job.Rejected, job.Error},
+		{"doubtful, strictly", job.Doubtful, strict, job.Submitted, job.Warning},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			if test.policy != "" {
+				w.operator(test.policy)
+			}
+			w.trainer.told = []job.Diagnostic{{Field: "trainingInput.region", Action: test.action, Why: "it is far", Remedy: "move"}}
+			w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
+			f := w.put("a/job.yaml", []byte(spec))
+			w.wake(f)
+			r := w.record(f)
+			if r.State != test.state || len(w.trainer.orders) > 0 != (test.state == job.Submitted) {
+				t.Fatalf("%s (%s), %d creates", r.State, r.Reason, len(w.trainer.orders))
+			}
+			want := []job.Violation{{
+				Rule: "trainer-mapping", Severity: test.severity, File: "job.yaml", Field: "trainingInput.region", Found: "us-central1",
+				Message: string(test.action) + ": it is far", Remedy: "move",
+			}}
+			for i := range r.Violations {
+				if r.Violations[i].Line == 0 {
+					t.Error("no line")
+				}
+				r.Violations[i].Position = job.Position{}
+			}
+			if diff := cmp.Diff(want, r.Violations); diff != "" {
+				t.Errorf("violations (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The operator's mapping goes with the order, as it was when the drop was accepted:
+// a create that is made later asks for the same.
+func TestSubmitMapping(t *testing.T) {
+	const before = `vertex:
+  images: {'2.11': gcr.io/ops/tf:2.11, '2.11/3.7': 'gcr.io/ops/tf:2.11-py37'}
+  accelerators: {NVIDIA_TESLA_K80: NVIDIA_TESLA_T4}
+  disableRetries: true
+`
+	w := newWorld(t)
+	w.operator("pause: true\n" + before)
+	w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
+	f := w.put("a/job.yaml", []byte(spec))
+	w.wake(f)
+	w.operator("vertex: {images: {'2.11': gcr.io/ops/other:1}}\n")
+	w.tick()
+	if len(w.trainer.orders) != 1 {
+		t.Fatalf("%d creates: %+v", len(w.trainer.orders), w.record(f))
+	}
+	want := job.Mapping{Image: "gcr.io/ops/tf:2.11-py37", Accelerators: map[string]string{"NVIDIA_TESLA_K80": "NVIDIA_TESLA_T4"}, DisableRetries: true}
+	if diff := cmp.Diff(want, w.trainer.orders[0].Mapping); diff != "" {
+		t.Errorf("mapping (-want +got):\n%s", diff)
+	}
+}
+
+// A trainer that knows no limit on the wait gives no grace for it.
+func TestSubmitWaitGrace(t *testing.T) {
+	for _, noID := range []bool{false, true} {
+		w := newWorld(t)
+		w.trainer.noID = noID
+		w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
+		f := w.put("a/job.yaml", []byte(spec))
+		w.wake(f)
+		if got, want := w.record(f).Patience.WaitGrace, map[bool]string{false: "", true: "0s"}[noID]; got != want {
+			t.Errorf("a trainer that enforces the wait %t: grace %q", !noID, got)
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package vertex
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// python finds this machine's interpreter, without what a site's own packages add.
+func python(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("SKIPPED: no python3 on this machine")
+	}
+	return path
+}
+
+// sdist gives a source package whose module prints its arguments and environment.
+func sdist(t *testing.T) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	w := tar.NewWriter(z)
+	for name, text := range map[string]string{
+		"trainer-0.1/setup.py":            "from setuptools import setup, find_packages\nsetup(name='trainer', version='0.1', packages=find_packages())\n",
+		"trainer-0.1/trainer/__init__.py": "",
+		"trainer-0.1/trainer/task.py": "import json, os, sys\n" +
+			"print('RAN ' + json.dumps({'args': sys.argv[1:], 'tf': os.environ.get('TF_CONFIG'), 'left': os.environ.get('JOBDROP_BOOTSTRAP')}))\n" +
+			"sys.exit(3 if '--fail' in sys.argv else 0)\n",
+	} {
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// The bootstrap, as a container's command runs it: by a real Python, with packages
+// from a storage service.
+func TestBootstrap(t *testing.T) {
+	interpreter, data := python(t), sdist(t)
+	env := filepath.Join(t.TempDir(), "env")
+	if out, err := exec.Command(interpreter, "-m", "venv", "--without-pip", "--system-site-packages", env).CombinedOutput(); err != nil {
+		t.Skipf("SKIPPED: no venv on this machine: %v, %s", err, out)
+	}
+	flaky := 0
+	storage := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Query().Get("alt") != "media" || !strings.HasPrefix(r.URL.Path, "/download/storage/v1/b/staging/o/"):
+			http.Error(w, "what?", http.StatusBadRequest)
+		case r.URL.EscapedPath() == "/download/storage/v1/b/staging/o/a%2F1%2Ftrainer-0.1.tar.gz":
+			if flaky++; flaky == 1 {
+				http.Error(w, "later", http.StatusServiceUnavailable)
+				return
+			}
+			_, _ = w.Write(data)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	defer storage.Close()
+	const tf = `{"cluster": {"chief": ["127.0.0.1:2222"]}, "task": {"type": "chief", "index": 0}}`
+	type result struct {
+		Args []string
+		TF   map[string]any
+		Left *string
+	}
+	task := func(trial string) map[string]any {
+		all := map[string]any{"cluster": map[string]any{"chief": []any{"127.0.0.1:2222"}}, "task": map[string]any{"type": "chief", "index": 0.0}}
+		if trial != "" {
+			all["task"].(map[string]any)["trial"] = trial
+		}
+		return all
+	}
+	settings := func(uri string, more map[string]any) map[string]any {
+		all := map[string]any{"packages": []string{uri}, "module": "trainer.task"}
+		for name, value := range more {
+			all[name] = value
+		}
+		return all
+	}
+	const uri = "gs://staging/a/1/trainer-0.1.tar.gz"
+	for _, test := range []struct {
+		name     string
+		settings map[string]any
+		env      []string
+		args     []string
+		want     result
+		status   int
+		says     string
+	}{
+		{name: "arguments", settings: settings(uri, nil), args: []string{"--a=b c", "", "--d"}, want: result{Args: []string{"--a=b c", "", "--d"}}},
+		{
+			name: "a job directory and TF_CONFIG", settings: settings(uri, map[string]any{"jobDir": "gs://out/x", "tfConfig": tf}), args: []string{"--a"},
+			env: []string{"CLOUD_ML_TRIAL_ID=9"}, want: result{Args: []string{"--a", "--job-dir", "gs://out/x"}, TF: task("")},
+		},
+		{
+			name: "a trial's", settings: settings(uri, map[string]any{"jobDir": "gs://out/x", "tfConfig": tf, "trials": true}), args: []string{"--lr=1"},
+			env: []string{"CLOUD_ML_TRIAL_ID=3", "AIP_MODEL_DIR=gs://out/x/3/model/"}, want: result{Args: []string{"--lr=1", "--job-dir", "gs://out/x/3"}, TF: task("3")},
+		},
+		{
+			name: "a trial's, without the service's folders", settings: settings(uri, map[string]any{"jobDir": "gs://out/x/", "trials": true}),
+			env: []string{"CLOUD_ML_TRIAL_ID=3"}, want: result{Args: []string{"--job-dir", "gs://out/x/3"}},
+		},
+		{
+			name: "the service's own TF_CONFIG stays", settings: settings(uri, map[string]any{"tfConfig": tf}), env: []string{`TF_CONFIG={"of": "the service"}`},
+			want: result{Args: []string{}, TF: map[string]any{"of": "the service"}},
+		},
+		{name: "the program's status", settings: settings(uri, nil), args: []string{"--fail"}, want: result{Args: []string{"--fail"}}, status: 3},
+		{name: "no such package", settings: settings("gs://staging/a/1/other-0.1.tar.gz", nil), status: 1, says: "the package gs://staging/a/1/other-0.1.tar.gz can't be fetched: HTTP Error 404"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			text, err := json.Marshal(test.settings)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := exec.CommandContext(t.Context(), filepath.Join(env, "bin", "python3"), append([]string{"-c", bootstrap}, test.args...)...)
+			c.Dir = t.TempDir()
+			c.Env = append([]string{
+				"PATH=" + os.Getenv("PATH"), "HOME=" + c.Dir, "TMPDIR=" + c.Dir, "STORAGE_EMULATOR_HOST=" + strings.TrimPrefix(storage.URL, "http://"),
+				"JOBDROP_BOOTSTRAP=" + string(text), "PIP_NO_INDEX=1", "NO_PROXY=127.0.0.1",
+			}, test.env...)
+			out, err := c.CombinedOutput()
+			if c.ProcessState == nil || c.ProcessState.ExitCode() != test.status {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			if test.says != "" {
+				if !strings.Contains(string(out), test.says) {
+					t.Errorf("does not say %q:\n%s", test.says, out)
+				}
+				return
+			}
+			_, after, ok := strings.Cut(string(out), "RAN ")
+			line, _, _ := strings.Cut(after, "\n")
+			var raw struct {
+				Args []string
+				TF   *string
+				Left *string
+			}
+			if err := json.Unmarshal([]byte(line), &raw); !ok || err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			got := result{Args: raw.Args, Left: raw.Left}
+			if raw.TF != nil {
+				if err := json.Unmarshal([]byte(*raw.TF), &got.TF); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("ran (-want +got):\n%s\n%s", diff, out)
+			}
+		})
+	}
+	if flaky < 2 {
+		t.Error("a fetch that was answered 503 was not repeated")
+	}
+}
