@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	aiplatform "google.golang.org/api/aiplatform/v1"
 
@@ -106,13 +106,24 @@ func (b *builder) tell(field string, a job.Action, why, remedy string) {
 // maxDisplayName is the API's (CustomJob.displayName, in characters).
 const maxDisplayName = 128
 
-// maxLabels and the forms are those of the service's labels.
-const maxLabels = 64
-
-var (
-	labelKey   = regexp.MustCompile(`^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}$`)
-	labelValue = regexp.MustCompile(`^[\p{Ll}\p{Lo}\p{N}_-]{0,63}$`)
+// maxLabels and maxLabel, in characters, are those of the service's labels.
+const (
+	maxLabels = 64
+	maxLabel  = 63
 )
+
+// isLabel tells whether the service takes a label's value; its key also begins with
+// a letter.
+func isLabel(text string) bool {
+	return utf8.RuneCountInString(text) <= maxLabel && !strings.ContainsFunc(text, func(r rune) bool {
+		return !unicode.In(r, unicode.Ll, unicode.Lo, unicode.N) && r != '_' && r != '-'
+	})
+}
+
+func isLabelKey(text string) bool {
+	first, _ := utf8.DecodeRuneInString(text)
+	return unicode.In(first, unicode.Ll, unicode.Lo) && isLabel(text)
+}
 
 // names checks what is written as it stands, and never shortened or mended: by it
 // the job is found again.
@@ -124,7 +135,7 @@ func (b *builder) names() {
 		b.tell("labels", job.Unmappable, fmt.Sprintf("a job has at most %d labels, jobdrop's own among them, and this has %d", maxLabels, n), "remove some")
 	}
 	for key, value := range b.plan.Labels {
-		if !labelKey.MatchString(key) || !labelValue.MatchString(value) {
+		if !isLabelKey(key) || !isLabel(value) {
 			b.tell("labels."+key, job.Unmappable, "Vertex AI takes keys and values of lower-case letters, digits, _ and -, up to 63 characters, keys beginning with a letter", "write it so")
 		}
 	}
