@@ -1,0 +1,25 @@
+locals {
+  apis = concat([
+    "aiplatform.googleapis.com",
+    "artifactregistry.googleapis.com",
+    "cloudbuild.googleapis.com",
+    "cloudfunctions.googleapis.com",
+    "cloudscheduler.googleapis.com",
+    "eventarc.googleapis.com",
+    "iam.googleapis.com",
+    "logging.googleapis.com",
+    "monitoring.googleapis.com",
+    "pubsub.googleapis.com",
+    "run.googleapis.com",
+    "secretmanager.googleapis.com",
+    "storage.googleapis.com",
+  ], var.kms_key == null ? [] : ["cloudkms.googleapis.com"])
+}
+
+resource "google_project_service" "this" {
+  for_each = toset(var.enable_apis ? local.apis : [])
+  project  = var.project_id
+  service  = each.key
+  # Others may use it too.
+  disable_on_destroy = false
+}

@@ -1,0 +1,94 @@
+# Four buckets, since each has other readers and writers, and one for the source.
+# All of them are made by this one block: none can be left open by oversight.
+
+locals {
+  day = 24 * 60 * 60
+
+  buckets = {
+    # What was overwritten or deleted stays for some days: a drop is decided by the
+    # generation that its event names.
+    inbox = {
+      versioned = true
+      rules     = [{ days_since_noncurrent_time = var.history_days, with_state = "ARCHIVED" }]
+    }
+    # The ledger, and the policy. No rule may delete what is live.
+    state = {
+      versioned = true
+      rules = [
+        { days_since_noncurrent_time = var.history_days, with_state = "ARCHIVED" },
+        # Rewritten by each tick.
+        { num_newer_versions = 10, with_state = "ARCHIVED", matches_prefix = ["heartbeat.json", "cursors.json", "turns.json"] },
+      ]
+    }
+    # Packages as they were checked. Names are never used again.
+    staging = {
+      versioned = false
+      rules     = [{ age = var.staged_days }]
+    }
+    # Told, and decided by nothing: it could be made anew from the ledger.
+    status = {
+      versioned = false
+      rules     = [{ age = var.status_days }]
+    }
+    # Archives of the source: a rollback takes an older one.
+    source = {
+      versioned = false
+      rules     = []
+    }
+  }
+}
+
+resource "google_storage_bucket" "this" {
+  for_each = local.buckets
+  project  = var.project_id
+  name     = local.bucket_names[each.key]
+  location = local.bucket_location
+  labels   = local.labels
+
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = var.force_destroy
+
+  versioning {
+    enabled = each.value.versioned
+  }
+
+  soft_delete_policy {
+    retention_duration_seconds = var.soft_delete_days * local.day
+  }
+
+  dynamic "lifecycle_rule" {
+    for_each = each.value.rules
+    content {
+      action {
+        type = "Delete"
+      }
+      condition {
+        age                        = lookup(lifecycle_rule.value, "age", null)
+        days_since_noncurrent_time = lookup(lifecycle_rule.value, "days_since_noncurrent_time", null)
+        num_newer_versions         = lookup(lifecycle_rule.value, "num_newer_versions", null)
+        with_state                 = lookup(lifecycle_rule.value, "with_state", null)
+        matches_prefix             = lookup(lifecycle_rule.value, "matches_prefix", null)
+      }
+    }
+  }
+
+  # What a broken upload leaves behind costs as much as an object.
+  lifecycle_rule {
+    action {
+      type = "AbortIncompleteMultipartUpload"
+    }
+    condition {
+      age = 7
+    }
+  }
+
+  dynamic "encryption" {
+    for_each = var.kms_key[*]
+    content {
+      default_kms_key_name = encryption.value
+    }
+  }
+
+  depends_on = [google_project_service.this, google_kms_crypto_key_iam_member.agents]
+}

@@ -1,0 +1,58 @@
+# Drops on the left, jobs and ticks on the right; what should be flat below.
+
+locals {
+  charts = [
+    { title = "Drops decided, by state", filter = local.count.decided, aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = ["metric.label.state"], plot = "STACKED_BAR" },
+    { title = "Jobs, by the state that they came to", filter = local.count.seen, aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = ["metric.label.state", "metric.label.trainer_state"], plot = "STACKED_BAR" },
+    { title = "Attempts without a verdict", filter = local.value.open, aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], plot = "LINE" },
+    { title = "Jobs that have not ended", filter = local.value.active_jobs, aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], plot = "LINE" },
+    { title = "Accepted drops that wait for their turn", filter = local.value.queued, aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], plot = "LINE" },
+    { title = "Jobs that the trainer did not take yet", filter = local.count.not_taken, aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = [], plot = "STACKED_BAR" },
+    { title = "Ticks", filter = local.count.ticks, aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = [], plot = "STACKED_BAR" },
+    { title = "How late ticks come, in seconds", filter = local.value.lag_seconds, aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], plot = "LINE" },
+    { title = "How long ticks take, in seconds", filter = local.value.seconds, aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], plot = "LINE" },
+    { title = "Attempts that ticks could not look at", filter = local.value.failed, aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], plot = "LINE" },
+    { title = "Errors, by function", filter = local.count.errors, aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = ["resource.label.service_name"], plot = "STACKED_BAR" },
+    { title = "Dead letters, by subscription", filter = "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" AND resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=one_of(${join(",", [for s in values(var.dead_letters) : "\"${s}\""])})", aligner = "ALIGN_MAX", reducer = "REDUCE_MAX", by = ["resource.label.subscription_id"], plot = "LINE" },
+    { title = "Events published, by answer", filter = "metric.type=\"pubsub.googleapis.com/topic/send_request_count\" AND resource.type=\"pubsub_topic\" AND resource.labels.topic_id=\"${var.lifecycle_topic}\"", aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = ["metric.label.response_code"], plot = "STACKED_BAR" },
+    { title = "Requests, by function and answer", filter = "metric.type=\"run.googleapis.com/request_count\" AND resource.type=\"cloud_run_revision\" AND resource.labels.service_name=one_of(${join(",", [for s in values(var.services) : "\"${s}\""])})", aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = ["resource.label.service_name", "metric.label.response_code"], plot = "STACKED_BAR" },
+  ]
+}
+
+resource "google_monitoring_dashboard" "this" {
+  project = var.project_id
+  dashboard_json = jsonencode({
+    displayName = "jobdrop ${var.instance}"
+    labels      = { jobdrop = "" }
+    mosaicLayout = {
+      columns = 48
+      tiles = [for i, c in local.charts : {
+        xPos   = (i % 2) * 24
+        yPos   = floor(i / 2) * 16
+        width  = 24
+        height = 16
+        widget = {
+          title = c.title
+          xyChart = {
+            chartOptions = { mode = "COLOR" }
+            dataSets = [{
+              plotType   = c.plot
+              targetAxis = "Y1"
+              timeSeriesQuery = {
+                timeSeriesFilter = {
+                  filter = c.filter
+                  aggregation = {
+                    alignmentPeriod    = "300s"
+                    perSeriesAligner   = c.aligner
+                    crossSeriesReducer = c.reducer
+                    groupByFields      = c.by
+                  }
+                }
+              }
+            }]
+          }
+        }
+      }]
+    }
+  })
+}

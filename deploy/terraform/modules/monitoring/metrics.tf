@@ -1,0 +1,118 @@
+# Metrics of the lines that the functions log. jobdrop's own metrics go to a
+# collector, and need not be there. A test compares messages and fields with the
+# source.
+terraform {
+  required_providers {
+    google = {
+      source = "hashicorp/google"
+    }
+  }
+}
+
+locals {
+  functions = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=(${join(" OR ", [for s in values(var.services) : "\"${s}\""])})"
+  watch     = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.services.watch}\""
+  # Cloud Run logs each answer above 499 as an error of its own; Submit asks that way
+  # for events to be delivered again, also where nothing is wrong.
+  own_errors = "severity>=ERROR AND NOT logName:\"run.googleapis.com%2Frequests\""
+
+  counters = {
+    ticks = {
+      description = "ticks that came to their end"
+      filter      = "${local.watch} AND jsonPayload.message=\"tick\""
+    }
+    whole_ticks = {
+      description = "ticks that came to every attempt"
+      filter      = "${local.watch} AND jsonPayload.message=\"tick\" AND jsonPayload.complete=true"
+    }
+    decided = {
+      description = "decisions on drops, by the state that they led to"
+      filter      = "${local.functions} AND jsonPayload.message=\"attempt decided\""
+      labels      = { state = "EXTRACT(jsonPayload.state)" }
+    }
+    seen = {
+      description = "changes of jobs, by the state that they led to"
+      filter      = "${local.watch} AND jsonPayload.message=\"job seen\""
+      labels      = { state = "EXTRACT(jsonPayload.state)", trainer_state = "EXTRACT(jsonPayload.trainer_state)" }
+    }
+    not_taken = {
+      description = "jobs that the trainer did not take, and that it will be asked for again"
+      filter      = "${local.functions} AND jsonPayload.message=\"job not taken\""
+    }
+    errors = {
+      description = "errors of the functions"
+      filter      = "${local.functions} AND ${local.own_errors}"
+    }
+    publish_failed = {
+      description = "events that could not be published, and will be again"
+      filter      = "${local.functions} AND severity>=WARNING AND jsonPayload.error:\"publish to projects/\""
+    }
+    parked = {
+      description = "messages that are no event, kept in the state bucket for people, or not even that"
+      filter      = "${local.functions} AND jsonPayload.message=(\"event parked\" OR \"event not parked\")"
+    }
+    calls_failed = {
+      description = "ticks that Cloud Scheduler asked for in vain, or that failed"
+      filter      = "resource.type=\"cloud_scheduler_job\" AND resource.labels.job_id=\"${var.scheduler_job}\" AND severity>=ERROR"
+    }
+  }
+
+  # Numbers that each tick tells.
+  values = {
+    open        = "attempts without a verdict"
+    queued      = "accepted drops that wait for their turn"
+    active_jobs = "jobs that have not ended; -1 where they could not be listed"
+    failed      = "attempts that the tick could not look at"
+    lag_seconds = "how late the tick came to what was due the longest"
+    seconds     = "how long the tick took"
+  }
+}
+
+resource "google_logging_metric" "counter" {
+  for_each         = local.counters
+  project          = var.project_id
+  name             = "jobdrop/${var.instance}/${each.key}"
+  description      = each.value.description
+  filter           = each.value.filter
+  label_extractors = lookup(each.value, "labels", null)
+
+  metric_descriptor {
+    metric_kind  = "DELTA"
+    value_type   = "INT64"
+    unit         = "1"
+    display_name = "jobdrop ${var.instance}: ${each.value.description}"
+    dynamic "labels" {
+      for_each = lookup(each.value, "labels", {})
+      content {
+        key        = labels.key
+        value_type = "STRING"
+      }
+    }
+  }
+}
+
+resource "google_logging_metric" "value" {
+  for_each        = local.values
+  project         = var.project_id
+  name            = "jobdrop/${var.instance}/tick_${each.key}"
+  description     = each.value
+  filter          = "${local.watch} AND jsonPayload.message=\"tick\""
+  value_extractor = "EXTRACT(jsonPayload.${each.key})"
+
+  metric_descriptor {
+    metric_kind  = "DELTA"
+    value_type   = "DISTRIBUTION"
+    unit         = endswith(each.key, "seconds") ? "s" : "1"
+    display_name = "jobdrop ${var.instance}: ${each.value}"
+  }
+}
+
+locals {
+  # How the metrics are asked for.
+  count = { for key, m in google_logging_metric.counter : key =>
+    "metric.type=\"logging.googleapis.com/user/${m.name}\" AND resource.type=\"${key == "calls_failed" ? "cloud_scheduler_job" : "cloud_run_revision"}\""
+  }
+  value = { for key, m in google_logging_metric.value : key =>
+    "metric.type=\"logging.googleapis.com/user/${m.name}\" AND resource.type=\"cloud_run_revision\""
+  }
+}

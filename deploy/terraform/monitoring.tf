@@ -1,0 +1,19 @@
+module "monitoring" {
+  source = "./modules/monitoring"
+  count  = var.alerts ? 1 : 0
+
+  project_id            = var.project_id
+  region                = var.region
+  instance              = var.instance
+  labels                = local.labels
+  services              = { for name, f in module.function : name => f.name }
+  scheduler_job         = google_cloud_scheduler_job.tick.name
+  lifecycle_topic       = google_pubsub_topic.lifecycle.name
+  buckets               = { for purpose in ["inbox", "state", "status"] : purpose => google_storage_bucket.this[purpose].name }
+  dead_letters          = local.dead_letters
+  notification_channels = var.notification_channels
+  thresholds            = var.thresholds
+  publish_lag_metric    = var.publish_lag_metric
+
+  depends_on = [google_project_service.this]
+}

@@ -1,0 +1,29 @@
+# Watch's ticks. Scheduler may call twice, or while a tick still runs: two ticks do
+# no harm.
+resource "google_cloud_scheduler_job" "tick" {
+  project     = var.project_id
+  region      = coalesce(var.scheduler_region, var.region)
+  name        = "${var.instance}-tick"
+  description = "jobdrop ${var.instance}: has Watch look at everything"
+  schedule    = var.tick_schedule
+  time_zone   = "Etc/UTC"
+  # Longer than the function's own timeout: a tick that is cut off by the caller
+  # would go on all the same.
+  attempt_deadline = "${local.timeout_seconds + 20}s"
+
+  # The next tick is the retry.
+  retry_config {
+    retry_count = 0
+  }
+
+  http_target {
+    http_method = "POST"
+    uri         = module.function["watch"].uri
+    oidc_token {
+      service_account_email = google_service_account.caller["watch"].email
+      audience              = module.function["watch"].uri
+    }
+  }
+
+  depends_on = [google_project_service.this]
+}

@@ -1,0 +1,216 @@
+# What else an operator may choose.
+
+mock_provider "google" {
+  source = "./tests/mocks"
+}
+
+variables {
+  project_id     = "acme-ml"
+  region         = "europe-west4"
+  instance       = "prod"
+  source_archive = "out/jobdrop-0123456789ab.zip"
+  policy_file    = "tests/policy.yaml"
+}
+
+run "cloud_run" {
+  variables {
+    platform       = "run"
+    source_archive = null
+    image          = "europe-west4-docker.pkg.dev/acme-ml/jobdrop/server@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+  }
+  assert {
+    condition     = toset([for f in module.function : f.name]) == toset(["prod-submit", "prod-watch"])
+    error_message = "The services have other names than the functions."
+  }
+  assert {
+    condition     = length(google_storage_bucket_object.source) == 0 && length(google_service_account.build) == 0 && length(google_artifact_registry_repository.images) == 0
+    error_message = "Nothing is built."
+  }
+  assert {
+    condition     = length(google_eventarc_trigger.inbox) == 1 && google_eventarc_trigger.inbox["submit"].location == "europe-west4"
+    error_message = "Submit's service needs a trigger of its own."
+  }
+  assert {
+    condition = { for c in google_eventarc_trigger.inbox["submit"].matching_criteria : c.attribute => c.value } == {
+      type   = "google.cloud.storage.object.v1.finalized"
+      bucket = "acme-ml-prod-inbox"
+    }
+    error_message = "The trigger is for other events."
+  }
+  assert {
+    condition     = google_eventarc_trigger.inbox["submit"].destination[0].cloud_run_service[0].service == "prod-submit"
+    error_message = "The trigger wakes another service."
+  }
+}
+
+run "notification" {
+  variables {
+    inbox_trigger = "notification"
+    inbox_prefix  = "teams/"
+  }
+  assert {
+    condition     = google_storage_notification.inbox[0].object_name_prefix == "teams/" && google_storage_notification.inbox[0].payload_format == "JSON_API_V1" && google_storage_notification.inbox[0].event_types == toset(["OBJECT_FINALIZE"])
+    error_message = "The notification is another one."
+  }
+  assert {
+    condition     = length(google_project_iam_member.storage_agent) == 0 && length(google_project_iam_member.eventarc) == 0 && google_pubsub_topic_iam_member.inbox[0].role == "roles/pubsub.publisher"
+    error_message = "Cloud Storage publishes to our topic alone."
+  }
+  assert {
+    condition     = toset(keys(module.push)) == toset(["submit-inbox", "watch-hints"])
+    error_message = "There are other push subscriptions."
+  }
+  assert {
+    condition     = output.inbox_trigger == null && output.dead_letters.submit-inbox == "prod-submit-inbox-dead"
+    error_message = "The dead letters are those of our own subscription."
+  }
+}
+
+run "no_policy" {
+  variables {
+    policy_file = null
+  }
+  assert {
+    condition     = length(google_storage_bucket_object.policy) == 0 && !contains(keys(output.environment), "JOBDROP_POLICY") && output.policy == null
+    error_message = "There is no policy, and nothing names one."
+  }
+  # People are told what that means.
+  expect_failures = [check.trainer_account]
+}
+
+run "own_key" {
+  variables {
+    kms_key       = "projects/acme-keys/locations/europe-west4/keyRings/jobdrop/cryptoKeys/data"
+    inbox_trigger = "notification"
+  }
+  assert {
+    condition     = alltrue([for b in google_storage_bucket.this : b.encryption[0].default_kms_key_name == var.kms_key])
+    error_message = "A bucket is encrypted with another key."
+  }
+  assert {
+    condition     = alltrue([for t in [google_pubsub_topic.lifecycle, google_pubsub_topic.inbox[0], google_pubsub_topic.hints[0]] : t.kms_key_name == var.kms_key])
+    error_message = "A topic is encrypted with another key."
+  }
+  assert {
+    condition     = google_artifact_registry_repository.images[0].kms_key_name == var.kms_key
+    error_message = "Images are encrypted with another key."
+  }
+  assert {
+    condition     = length(google_kms_crypto_key_iam_member.agents) == 5 && contains(keys(google_project_service.this), "cloudkms.googleapis.com")
+    error_message = "Google's agents may not use the key."
+  }
+  assert {
+    condition     = google_storage_notification.inbox[0].object_name_prefix == null
+    error_message = "An empty prefix is no prefix."
+  }
+}
+
+run "all_that_can_be_added" {
+  variables {
+    trainer_service_accounts = ["nlp-trainer@acme-ml.iam.gserviceaccount.com", "trainer@other-project.iam.gserviceaccount.com"]
+    output_buckets           = ["acme-models"]
+    package_source_buckets   = ["acme-packages"]
+    job_regions              = ["europe-west4", "us-central1"]
+    droppers = [
+      { member = "serviceAccount:ci@acme-ml.iam.gserviceaccount.com" },
+      { member = "group:nlp@example.com", folder = "teams/nlp/" },
+    ]
+    subscriptions = {
+      failures = { filter = "attributes.ce-type = \"dev.jobdrop.job.failed.v1\"", members = ["serviceAccount:reports@acme-ml.iam.gserviceaccount.com"] }
+      archive  = {}
+    }
+    collector_endpoint        = "https://collector.example.com"
+    collector_headers_secret  = "collector-key"
+    collector_headers_version = "3"
+    publish_lag_metric        = "workload.googleapis.com/jobdrop.publish.lag"
+    network = {
+      connector = "projects/acme-ml/locations/europe-west4/connectors/jobdrop"
+    }
+    build_worker_pool = "projects/acme-ml/locations/europe-west4/workerPools/build"
+    bucket_location   = "EU"
+  }
+
+  # Trainers.
+  assert {
+    condition     = length(google_service_account_iam_member.act_as) == 6 && length(google_storage_bucket_iam_member.trainer_staging) == 3
+    error_message = "Jobs can't run as all accounts that are listed."
+  }
+  assert {
+    condition     = google_service_account_iam_member.act_as["watch-trainer@other-project.iam.gserviceaccount.com"].role == "roles/iam.serviceAccountUser"
+    error_message = "A role of this project is none in another."
+  }
+  assert {
+    condition     = google_storage_bucket_iam_member.trainer_output["acme-models"].role == "roles/storage.objectUser" && toset(keys(google_storage_bucket_iam_member.place)) == toset(["submit-acme-models", "watch-acme-models"])
+    error_message = "Jobs write to the output bucket, and jobdrop sees where it lies."
+  }
+  assert {
+    condition     = alltrue([for m in google_storage_bucket_iam_member.package_source : m.role == "roles/storage.objectViewer" && m.bucket == "acme-packages"])
+    error_message = "jobdrop may do more with packages of others than read them."
+  }
+  assert {
+    condition     = output.environment.JOBDROP_REGIONS == "europe-west4,us-central1"
+    error_message = "Jobs run in other regions."
+  }
+  # Droppers.
+  assert {
+    condition     = length(google_storage_bucket_iam_member.dropper["serviceAccount:ci@acme-ml.iam.gserviceaccount.com "].condition) == 0
+    error_message = "Who has no folder may drop everywhere."
+  }
+  assert {
+    condition     = google_storage_bucket_iam_member.dropper["group:nlp@example.com teams/nlp/"].condition[0].expression == "resource.name.startsWith(\"projects/_/buckets/acme-ml-prod-inbox/objects/teams/nlp/\") || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\").startsWith(\"teams/nlp/\")"
+    error_message = "A folder's dropper may drop elsewhere."
+  }
+  assert {
+    condition     = strcontains(google_storage_bucket_iam_member.dropper_status["group:nlp@example.com teams/nlp/"].condition[0].expression, "acme-ml-prod-status/objects/teams/nlp/")
+    error_message = "A folder's dropper may read the status of others."
+  }
+  # Subscribers.
+  assert {
+    condition     = toset(keys(output.dead_letters)) == toset(["submit-inbox", "watch-hints", "lifecycle-failures", "lifecycle-archive"])
+    error_message = "A subscription has no dead letters."
+  }
+  # Collector.
+  assert {
+    condition     = output.environment.OTEL_EXPORTER_OTLP_ENDPOINT == "https://collector.example.com" && !contains(keys(output.environment), "OTEL_EXPORTER_OTLP_HEADERS")
+    error_message = "The collector is set, and its secret is no plain text."
+  }
+  assert {
+    condition     = length(google_secret_manager_secret_iam_member.function) == 2 && alltrue([for m in google_secret_manager_secret_iam_member.function : m.secret_id == "collector-key" && m.role == "roles/secretmanager.secretAccessor"])
+    error_message = "The functions may not read the secret."
+  }
+  # Closed network.
+  assert {
+    condition     = var.network.egress == "all-traffic"
+    error_message = "All traffic goes through the network, if nothing else is said."
+  }
+  # Multi region.
+  assert {
+    condition     = output.inbox_trigger.location == "eu" && google_storage_bucket.this["inbox"].location == "EU"
+    error_message = "The trigger lies where the bucket does."
+  }
+}
+
+run "all_that_can_be_left_out" {
+  variables {
+    trainer     = "aiplatform"
+    hints       = false
+    alerts      = false
+    enable_apis = false
+  }
+  assert {
+    condition     = length(google_kms_crypto_key_iam_member.agents) == 0 && alltrue([for b in google_storage_bucket.this : length(b.encryption) == 0]) && google_pubsub_topic.lifecycle.kms_key_name == null
+    error_message = "There is no key."
+  }
+  assert {
+    condition     = output.environment.JOBDROP_TRAINER == "aiplatform" && toset(google_project_iam_custom_role.this["run_jobs"].permissions) == toset(["ml.jobs.create", "ml.jobs.get", "ml.jobs.list"])
+    error_message = "The rights are those at another trainer."
+  }
+  assert {
+    condition     = length(google_logging_project_sink.hints) == 0 && length(google_pubsub_topic.hints) == 0 && length(module.push) == 0
+    error_message = "Hints were not wanted."
+  }
+  assert {
+    condition     = length(module.monitoring) == 0 && length(google_project_service.this) == 0
+    error_message = "Alerts or APIs were not wanted."
+  }
+}
