@@ -20,6 +20,8 @@ module "inbox_dead_letter" {
 
 # Eventarc has Cloud Storage publish to a topic of Eventarc's own, and demands that
 # it may do so in the whole project. This is the only role of its kind here.
+# Installations of one project share it: when one of them is destroyed, apply the
+# others again.
 resource "google_project_iam_member" "storage_agent" {
   count   = var.inbox_trigger == "eventarc" ? 1 : 0
   project = var.project_id

@@ -9,7 +9,6 @@ module "monitoring" {
   services              = { for name, f in module.function : name => f.name }
   scheduler_job         = google_cloud_scheduler_job.tick.name
   lifecycle_topic       = google_pubsub_topic.lifecycle.name
-  buckets               = { for purpose in ["inbox", "state", "status"] : purpose => google_storage_bucket.this[purpose].name }
   dead_letters          = local.dead_letters
   notification_channels = var.notification_channels
   thresholds            = var.thresholds

@@ -21,7 +21,7 @@ const resources = `
   eventarc_trigger
   kms_crypto_key_iam_member
   logging_metric logging_project_sink
-  monitoring_alert_policy monitoring_dashboard
+  monitoring_alert_policy monitoring_dashboard monitoring_notification_channel
   project_iam_custom_role project_iam_member project_service
   pubsub_schema
   pubsub_subscription pubsub_subscription_iam_member

@@ -68,16 +68,6 @@ variable "lifecycle_topic" {
   }
 }
 
-variable "buckets" {
-  description = "Names of the buckets that playbooks speak of, by purpose."
-  type        = object({ inbox = string, state = string, status = string })
-  nullable    = false
-  validation {
-    condition     = alltrue([for name in var.buckets : name != ""])
-    error_message = "A bucket's name is missing."
-  }
-}
-
 variable "dead_letters" {
   description = "Names of the subscriptions to dead letters, by what they are of."
   type        = map(string)

@@ -1,0 +1,19 @@
+output "inbox" {
+  description = "Where to drop."
+  value       = "gs://${module.jobdrop.buckets.inbox}"
+}
+
+output "status" {
+  description = "Where to look what became of a drop."
+  value       = "gs://${module.jobdrop.buckets.status}"
+}
+
+output "environment" {
+  description = "Environment of the functions."
+  value       = module.jobdrop.environment
+}
+
+output "inbox_trigger" {
+  description = "What the step after the deployment needs."
+  value       = module.jobdrop.inbox_trigger
+}

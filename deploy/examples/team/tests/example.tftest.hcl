@@ -1,0 +1,17 @@
+# The example as it is, with terraform.tfvars.example as terraform.tfvars.
+mock_provider "google" {
+  source = "../../terraform/tests/mocks"
+  mock_resource "google_monitoring_notification_channel" {
+    defaults = {
+      name = "projects/acme-ml/notificationChannels/1"
+    }
+  }
+}
+
+run "example" {
+  command = plan
+  assert {
+    condition     = output.models == "gs://acme-ml-models" && keys(output.subscriptions) == ["failures"]
+    error_message = "The example makes something else."
+  }
+}

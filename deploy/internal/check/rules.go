@@ -1,0 +1,463 @@
+package check
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/jobdrop/jobdrop/pkg/config"
+)
+
+// installation is the module that makes one.
+const installation = "deploy/terraform"
+
+// Check applies all rules to the files below root/deploy, and to what else of root
+// they depend on. now is the date at which runtimes have to be supported.
+func Check(root string, now time.Time) ([]Finding, error) {
+	f, err := read(root)
+	if err != nil {
+		return nil, err
+	}
+	var found []Finding
+	for _, rule := range []func(files) ([]Finding, error){
+		entryPoints,
+		func(f files) ([]Finding, error) { return runtimes(f, now), nil },
+		func(f files) ([]Finding, error) { return buckets(f), nil },
+		func(f files) ([]Finding, error) { return everybody(f), nil },
+		func(f files) ([]Finding, error) { return subscriptions(f), nil },
+		func(f files) ([]Finding, error) { return triggers(f), nil },
+		rights,
+		environment,
+		func(f files) ([]Finding, error) { return variables(f), nil },
+		playbooks,
+		logLines,
+	} {
+		fs, err := rule(f)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, fs...)
+	}
+	return found, nil
+}
+
+// entryPoints: each entry point is registered in function.go, and each function
+// that is registered is deployed.
+func entryPoints(f files) ([]Finding, error) {
+	registered, err := registered(filepath.Join(f.root, "function.go"))
+	if err != nil {
+		return nil, err
+	}
+	functions, err := f.local(installation, "functions")
+	if err != nil {
+		return nil, err
+	}
+	var found []Finding
+	deployed := map[string]bool{}
+	for _, i := range items(functions) {
+		name := ""
+		if e := get(i.value, "entry_point"); e != nil {
+			if v, diagnostics := e.Value(nil); !diagnostics.HasErrors() {
+				name = v.AsString()
+			}
+		}
+		deployed[name] = true
+		if !slices.Contains(registered, name) {
+			found = append(found, Finding{"entry-point", f.where(i.at), fmt.Sprintf("the entry point %q of %s is not registered in function.go", name, i.key)})
+		}
+	}
+	for _, name := range registered {
+		if !deployed[name] {
+			found = append(found, Finding{"entry-point", "function.go", fmt.Sprintf("%s is registered, and not deployed", name)})
+		}
+	}
+	return found, nil
+}
+
+// support is when Google ceases to support a runtime.
+type support struct{ deprecated, decommissioned string }
+
+// reviewed is when goRuntimes was compared with Google's list.
+const reviewed = "2026-11-01"
+
+// goRuntimes are from the list of runtimes of Cloud Run functions; where that names
+// two months, the first.
+var goRuntimes = map[string]support{
+	"go124": {"2026-09-02", "2027-03-02"},
+	"go125": {"2026-10-01", "2027-04-01"},
+	"go126": {"2027-02-01", "2027-08-01"},
+	"go127": {"2027-08-01", "2028-02-01"},
+}
+
+// runtimes: those that may be chosen are supported: not deprecated when the list
+// was reviewed, and not decommissioned now.
+func runtimes(f files, now time.Time) []Finding {
+	var found []Finding
+	today := now.UTC().Format(time.DateOnly)
+	for _, v := range f.blocks("variable", "runtime") {
+		if v.module != installation {
+			continue
+		}
+		names := stringsIn(v.Body.Attributes["default"].Expr)
+		for _, b := range always(v.Body, "validation") {
+			names = append(names, stringsIn(b.Attributes["condition"].Expr)...)
+		}
+		for _, name := range names {
+			s, known := goRuntimes[name]
+			switch where := f.where(v.DefRange()); {
+			case !known:
+				found = append(found, Finding{"runtime", where, fmt.Sprintf("%q is no runtime", name)})
+			case s.deprecated <= reviewed:
+				found = append(found, Finding{"runtime", where, fmt.Sprintf("%s is deprecated since %s", name, s.deprecated)})
+			case s.decommissioned <= today:
+				found = append(found, Finding{"runtime", where, fmt.Sprintf("%s is decommissioned since %s", name, s.decommissioned)})
+			}
+		}
+		if len(names) == 0 {
+			found = append(found, Finding{"runtime", f.where(v.DefRange()), "any runtime may be chosen"})
+		}
+	}
+	if len(f.blocks("variable", "runtime")) == 0 {
+		found = append(found, Finding{"runtime", installation, "the runtime is not said"})
+	}
+	return found
+}
+
+// buckets: none can be made public, by access lists or otherwise.
+func buckets(f files) []Finding {
+	var found []Finding
+	all := f.blocks("resource", "google_storage_bucket")
+	for _, b := range all {
+		where := f.where(b.DefRange())
+		if !isTrue(b.Body, "uniform_bucket_level_access") {
+			found = append(found, Finding{"bucket", where, "uniform_bucket_level_access is not true: access lists of single objects would count"})
+		}
+		if v, _ := text(b.Body, "public_access_prevention"); v != "enforced" {
+			found = append(found, Finding{"bucket", where, "public_access_prevention is not enforced"})
+		}
+		if len(inner(b.Body, "website")) > 0 {
+			found = append(found, Finding{"bucket", where, "a bucket is no web site"})
+		}
+	}
+	if len(all) == 0 {
+		found = append(found, Finding{"bucket", installation, "there are no buckets"})
+	}
+	for _, b := range f.blocks("resource", "") {
+		if t := b.Labels[0]; strings.HasPrefix(t, "google_storage_") && (strings.HasSuffix(t, "_acl") || strings.HasSuffix(t, "_access_control")) {
+			found = append(found, Finding{"bucket", f.where(b.DefRange()), t + " opens single objects"})
+		}
+	}
+	return found
+}
+
+// everybody: nothing is given to all the world, and no service is called without a
+// question. Variables name the members of IAM that stand for everybody in order to
+// refuse them.
+func everybody(f files) []Finding {
+	var found []Finding
+	for _, name := range f.names() {
+		for _, b := range f.bodies[name].Blocks {
+			if b.Type == "variable" {
+				if a := b.Body.Attributes["default"]; a == nil || !slices.ContainsFunc(stringsIn(a.Expr), isEverybody) {
+					continue
+				}
+			}
+			if slices.ContainsFunc(stringsIn(b.Body), isEverybody) {
+				found = append(found, Finding{"everybody", f.where(b.DefRange()), "something is given to everybody"})
+			}
+			if isTrue(b.Body, "invoker_iam_disabled") {
+				found = append(found, Finding{"everybody", f.where(b.DefRange()), "everybody may call the service"})
+			}
+		}
+	}
+	return found
+}
+
+func isEverybody(s string) bool {
+	return strings.Contains(s, "allUsers") || strings.Contains(s, "allAuthenticatedUsers")
+}
+
+// subscriptions: each has a dead letter and never expires. Dead letters have no
+// further ones; but each topic for them has a subscription, or what it is given is
+// lost.
+func subscriptions(f files) []Finding {
+	const dead = "google_pubsub_topic.dead"
+	var found []Finding
+	kept := map[string]bool{}
+	all := f.blocks("resource", "google_pubsub_subscription")
+	for _, b := range all {
+		where := f.where(b.DefRange())
+		never := slices.ContainsFunc(always(b.Body, "expiration_policy"), func(p *hclsyntax.Body) bool {
+			ttl, ok := text(p, "ttl")
+			return ok && ttl == ""
+		})
+		if !never {
+			found = append(found, Finding{"subscription", where, "the subscription expires where nobody uses it for a month"})
+		}
+		if topic := b.Body.Attributes["topic"]; topic != nil && refers(topic.Expr, dead) {
+			kept[b.module] = true
+			continue
+		}
+		if len(always(b.Body, "dead_letter_policy")) != 1 {
+			found = append(found, Finding{"subscription", where, "the subscription has no dead letter"})
+		}
+	}
+	for _, b := range f.blocks("resource", "google_pubsub_topic") {
+		if b.label() == "dead" && !kept[b.module] {
+			found = append(found, Finding{"subscription", f.where(b.DefRange()), "nothing keeps the dead letters of this topic"})
+		}
+	}
+	if len(all) == 0 {
+		found = append(found, Finding{"subscription", installation, "there are no subscriptions"})
+	}
+	return found
+}
+
+// triggers: an event is delivered again until it is settled.
+func triggers(f files) []Finding {
+	var found []Finding
+	for _, b := range f.blocks("resource", "google_cloudfunctions2_function") {
+		for _, t := range inner(b.Body, "event_trigger") {
+			if v, _ := text(t, "retry_policy"); v != "RETRY_POLICY_RETRY" {
+				found = append(found, Finding{"trigger", f.where(b.DefRange()), "events whose handling fails are acknowledged: retry_policy is not RETRY_POLICY_RETRY"})
+			}
+		}
+	}
+	return found
+}
+
+// inProject are the roles of Google's that may be given in the whole project, and
+// why.
+var inProject = map[string]string{
+	"roles/logging.logWriter":      "a build with an account of its own writes its log itself",
+	"roles/eventarc.eventReceiver": "Eventarc looks for it in the project only",
+	"roles/pubsub.publisher":       "Eventarc has Cloud Storage's agent publish to a topic of its own",
+}
+
+// rights: nobody is owner or editor, and nothing about objects or messages is given
+// in the whole project, but for what Cloud Storage's own agent needs. A role of ours
+// counts by its permissions; a condition that names buckets narrows it to these.
+func rights(f files) ([]Finding, error) {
+	roles, err := f.local(installation, "roles")
+	if err != nil {
+		return nil, err
+	}
+	functions, err := f.local(installation, "functions")
+	if err != nil {
+		return nil, err
+	}
+	var found []Finding
+	for _, b := range f.blocks("resource", "") {
+		a := b.Body.Attributes["role"]
+		if a == nil {
+			continue
+		}
+		where, kind := f.where(a.SrcRange), b.Labels[0]
+		for _, s := range stringsIn(a.Expr) {
+			if s == "roles/owner" || s == "roles/editor" || s == "roles/viewer" {
+				found = append(found, Finding{"rights", where, s + " is given"})
+			}
+		}
+		if !strings.HasPrefix(kind, "google_project_iam_") && !strings.HasPrefix(kind, "google_folder_iam_") && !strings.HasPrefix(kind, "google_organization_iam_") {
+			continue
+		}
+		if kind != "google_project_iam_member" {
+			found = append(found, Finding{"rights", where, kind + " is given: it reaches too far, or takes from others what they have"})
+			continue
+		}
+		if role, ok := text(b.Body, "role"); ok {
+			storageAgent := refers(b.Body.Attributes["member"].Expr, "local.agents.storage")
+			if _, ok := inProject[role]; !ok || role == "roles/pubsub.publisher" && !storageAgent {
+				found = append(found, Finding{"rights", where, role + " is given in the whole project"})
+			}
+			continue
+		}
+		for _, name := range rolesOf(a.Expr, functions) {
+			r := get(roles, name)
+			if r == nil {
+				found = append(found, Finding{"rights", where, fmt.Sprintf("there is no role %q", name)})
+				continue
+			}
+			if !narrowed(b.Body) && slices.ContainsFunc(stringsIn(get(r, "permissions")), ofData) {
+				found = append(found, Finding{"rights", where, fmt.Sprintf("the role %q, which is about objects, messages or accounts, is given in the whole project", name)})
+			}
+		}
+	}
+	return found, nil
+}
+
+// rolesOf gives the roles of ours that a reference means: the one that it names, or
+// those that functions have in the project.
+func rolesOf(e, functions hclsyntax.Expression) []string {
+	if named := stringsIn(e); len(named) > 0 {
+		return named
+	}
+	for _, t := range e.Variables() {
+		if _, rest, ok := strings.Cut(written(t), `google_project_iam_custom_role.this["`); ok {
+			name, _, _ := strings.Cut(rest, `"`)
+			return []string{name}
+		}
+	}
+	names := map[string]bool{}
+	for _, i := range items(functions) {
+		if p := get(i.value, "project"); p != nil {
+			for _, s := range stringsIn(p) {
+				names[s] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func narrowed(b *hclsyntax.Body) bool {
+	return slices.ContainsFunc(always(b, "condition"), func(c *hclsyntax.Body) bool {
+		return slices.ContainsFunc(stringsIn(c), func(s string) bool {
+			return strings.HasPrefix(s, `resource.name.startsWith("projects/_/buckets/`) && !strings.Contains(s, "||")
+		})
+	})
+}
+
+func ofData(permission string) bool {
+	for _, service := range []string{"storage.", "pubsub.", "iam.", "resourcemanager."} {
+		if strings.HasPrefix(permission, service) {
+			return true
+		}
+	}
+	return false
+}
+
+// Elsewhere are environment variables that pkg/config and Terraform see differently,
+// with the reasons.
+type Elsewhere struct {
+	// Local are for the local stack alone.
+	Local map[string]string
+	// Libraries are read by what the functions are made of.
+	Libraries map[string]string
+}
+
+// environment: every variable that the functions read is set, and none that they
+// don't.
+func environment(f files) ([]Finding, error) {
+	const list = installation + "/environment-elsewhere.json"
+	data, err := os.ReadFile(filepath.Join(f.root, list))
+	if err != nil {
+		return nil, err
+	}
+	var elsewhere Elsewhere
+	if err := json.Unmarshal(data, &elsewhere); err != nil {
+		return nil, fmt.Errorf("%s: %w", list, err)
+	}
+	settings, err := f.local(installation, "settings")
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := f.local(installation, "secret_settings")
+	if err != nil {
+		return nil, err
+	}
+	read, set := map[string]config.Variable{}, map[string]bool{}
+	for _, v := range config.Variables() {
+		read[v.Name] = v
+	}
+	var found []Finding
+	report := func(where, format string, args ...any) {
+		found = append(found, Finding{"environment", where, fmt.Sprintf(format, args...)})
+	}
+	for _, i := range append(items(settings), items(secrets)...) {
+		set[i.key] = true
+		_, ours := read[i.key]
+		switch {
+		case elsewhere.Local[i.key] != "":
+			report(f.where(i.at), "%s is for the local stack alone: it %s", i.key, elsewhere.Local[i.key])
+		case !ours && elsewhere.Libraries[i.key] == "":
+			report(f.where(i.at), "%s is set, and nothing reads it", i.key)
+		}
+		// Whoever chooses nothing gets what the code has for its default. Only the
+		// trainer is another one: the code's is the one that runs locally.
+		if d := read[i.key].Default; d != "" && i.key != "JOBDROP_TRAINER" {
+			if got := f.defaultOf(i.value); got != d {
+				report(f.where(i.at), "%s is %q by default, and %q in the code", i.key, got, d)
+			}
+		}
+	}
+	for _, v := range config.Variables() {
+		if !set[v.Name] && elsewhere.Local[v.Name] == "" {
+			report(installation, "%s is read, and not set: %s", v.Name, v.Meaning)
+		}
+	}
+	for name := range elsewhere.Local {
+		if _, ok := read[name]; !ok {
+			report(list, "%s is not read", name)
+		}
+	}
+	// These settings, and no others, are what the functions get.
+	for _, b := range f.blocks("module", "function") {
+		for argument, local := range map[string]string{"environment": "local.environment", "secret_environment": "local.secret_environment"} {
+			if a := b.Body.Attributes[argument]; b.module == installation && (a == nil || !refers(a.Expr, local)) {
+				report(f.where(b.DefRange()), "%s is not %s", argument, local)
+			}
+		}
+	}
+	const functions = installation + "/modules/function"
+	for _, b := range f.blocks("resource", "") {
+		if b.module != functions {
+			continue
+		}
+		for _, s := range inner(b.Body, "service_config") {
+			if a := s.Attributes["environment_variables"]; a == nil || !refers(a.Expr, "var.environment") || len(stringsIn(a.Expr)) > 0 {
+				report(f.where(b.DefRange()), "the function's environment is not var.environment")
+			}
+		}
+		for _, t := range inner(b.Body, "template") {
+			for _, c := range inner(t, "containers") {
+				for _, e := range inner(c, "env") {
+					if name, ok := text(e, "name"); ok && elsewhere.Libraries[name] == "" {
+						report(f.where(b.DefRange()), "%s is set, and nothing reads it", name)
+					}
+				}
+			}
+		}
+	}
+	return found, nil
+}
+
+// defaultOf gives the default of the variable that an expression is.
+func (f files) defaultOf(e hclsyntax.Expression) string {
+	for _, t := range e.Variables() {
+		for _, v := range f.blocks("variable", "") {
+			if v.module == installation && written(t) == "var."+v.label() {
+				s, _ := text(v.Body, "default")
+				return s
+			}
+		}
+	}
+	return ""
+}
+
+// variables: each says what it is for and of which type, and refuses what it can't
+// be. Of true and false there is nothing to refuse.
+func variables(f files) []Finding {
+	var found []Finding
+	for _, v := range f.blocks("variable", "") {
+		where := f.where(v.DefRange())
+		if s, _ := text(v.Body, "description"); s == "" {
+			found = append(found, Finding{"variable", where, v.label() + " has no description"})
+		}
+		t := v.Body.Attributes["type"]
+		if t == nil {
+			found = append(found, Finding{"variable", where, v.label() + " has no type"})
+			continue
+		}
+		if !refers(t.Expr, "bool") && len(always(v.Body, "validation")) == 0 {
+			found = append(found, Finding{"variable", where, v.label() + " takes any value"})
+		}
+	}
+	return found
+}

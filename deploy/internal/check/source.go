@@ -1,0 +1,287 @@
+package check
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// registered are the names of the functions in function.go.
+func registered(path string) ([]string, error) {
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok || len(call.Args) == 0 {
+			return true
+		}
+		if of, ok := call.Fun.(*ast.SelectorExpr); ok {
+			if x, ok := of.X.(*ast.Ident); ok && x.Name == "functions" {
+				names = append(names, literals(call.Args[0])...)
+			}
+		}
+		return true
+	})
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%s registers no function", path)
+	}
+	return names, nil
+}
+
+// literals gives the strings that stand in a piece of Go.
+func literals(n ast.Node) []string {
+	var found []string
+	ast.Inspect(n, func(n ast.Node) bool {
+		if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
+			if s, err := strconv.Unquote(l.Value); err == nil {
+				found = append(found, s)
+			}
+		}
+		return true
+	})
+	return found
+}
+
+// logged are the messages that the functions log, and the names that may stand
+// beside them.
+type logged struct{ messages, keys map[string]bool }
+
+// logs reads what is logged in the packages of the functions.
+func logs(root string) (logged, error) {
+	// Cloud Logging's own, and what pkg/app adds to each line.
+	l := logged{map[string]bool{}, map[string]bool{"message": true, "severity": true}}
+	pkg, err := filepath.EvalSymlinks(filepath.Join(root, "pkg"))
+	if err != nil {
+		return l, err
+	}
+	err = filepath.WalkDir(pkg, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if d.Name() == "local" || d.Name() == "testdata" {
+				return fs.SkipDir // is no part of a function
+			}
+			return nil
+		}
+		if filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.CallExpr:
+				of, ok := n.Fun.(*ast.SelectorExpr)
+				if !ok {
+					break
+				}
+				switch of.Sel.Name {
+				case "DebugContext", "InfoContext", "WarnContext", "ErrorContext":
+					if len(n.Args) > 1 {
+						for _, m := range literals(n.Args[1]) {
+							l.messages[m] = true
+						}
+						for _, a := range n.Args[2:] {
+							for _, k := range literals(a) {
+								l.keys[k] = true
+							}
+						}
+					}
+				case "With":
+					for _, a := range n.Args {
+						for _, k := range literals(a) {
+							l.keys[k] = true
+						}
+					}
+				}
+			case *ast.CompositeLit: // attributes that several lines share
+				if a, ok := n.Type.(*ast.ArrayType); ok {
+					if x, ok := a.Elt.(*ast.Ident); ok && x.Name == "any" {
+						for _, k := range literals(n) {
+							l.keys[k] = true
+						}
+					}
+				}
+			}
+			return true
+		})
+		return nil
+	})
+	if err == nil && len(l.messages) == 0 {
+		err = fmt.Errorf("nothing is logged below %s", root)
+	}
+	return l, err
+}
+
+var (
+	// message finds what a filter wants of a message: one text or several.
+	messages = regexp.MustCompile(`jsonPayload\.message[=:]("(?:[^"]+)"|[a-z]+\b|\((?:"[^"]+"(?: OR )?)+\))`)
+	quoted   = regexp.MustCompile(`"([^"]+)"`)
+	keys     = regexp.MustCompile(`jsonPayload\.([a-zA-Z_]+)`)
+)
+
+// logLines: what alerts, metrics and playbooks look for is what the code logs.
+func logLines(f files) ([]Finding, error) {
+	l, err := logs(f.root)
+	if err != nil {
+		return nil, err
+	}
+	texts := map[string]string{}
+	for _, name := range f.names() {
+		data, err := os.ReadFile(filepath.Join(f.root, name))
+		if err != nil {
+			return nil, err
+		}
+		texts[name] = string(data)
+	}
+	books, err := filepath.Glob(filepath.Join(f.root, playbookFolder, "*.md"))
+	if err != nil {
+		return nil, err
+	}
+	for _, book := range books {
+		data, err := os.ReadFile(book)
+		if err != nil {
+			return nil, err
+		}
+		texts[playbookFolder+"/"+filepath.Base(book)] = string(data)
+	}
+	var found []Finding
+	for name, text := range texts {
+		for i, line := range strings.Split(text, "\n") {
+			where := fmt.Sprintf("%s:%d", name, i+1)
+			line = strings.ReplaceAll(line, `\"`, `"`)
+			for _, m := range messages.FindAllStringSubmatch(line, -1) {
+				wanted := []string{m[1]}
+				if strings.Contains(m[1], `"`) {
+					wanted = nil
+					for _, q := range quoted.FindAllStringSubmatch(m[1], -1) {
+						wanted = append(wanted, q[1])
+					}
+				}
+				part := strings.HasPrefix(m[0], "jsonPayload.message:")
+				for _, w := range wanted {
+					if !l.messages[w] && (!part || !l.begins(w)) {
+						found = append(found, Finding{"log-line", where, fmt.Sprintf("nothing logs the message %q", w)})
+					}
+				}
+			}
+			for _, k := range keys.FindAllStringSubmatch(line, -1) {
+				if !l.keys[k[1]] {
+					found = append(found, Finding{"log-line", where, fmt.Sprintf("no line has the field %q", k[1])})
+				}
+			}
+		}
+	}
+	// The numbers of a tick are named as a list.
+	values, err := f.local(installation+"/modules/monitoring", "values")
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range items(values) {
+		if !l.keys[i.key] {
+			found = append(found, Finding{"log-line", f.where(i.at), fmt.Sprintf("no line has the field %q", i.key)})
+		}
+	}
+	slices.SortFunc(found, func(a, b Finding) int { return strings.Compare(a.String(), b.String()) })
+	return found, nil
+}
+
+func (l logged) begins(with string) bool {
+	for m := range l.messages {
+		if strings.HasPrefix(m, with) {
+			return true
+		}
+	}
+	return false
+}
+
+const playbookFolder = "deploy/playbooks"
+
+// sections are what a playbook has, in this order.
+var sections = []string{"## What it means", "## First look", "## Usual causes", "## Remedy"}
+
+// longest is what Cloud Monitoring takes of an alert's documentation, in characters,
+// less than what names of an installation may add.
+const longest = 8192 - 512
+
+// playbooks: each alert has one of its name and sends it along, and each is an
+// alert's.
+func playbooks(f files) ([]Finding, error) {
+	var found []Finding
+	used := map[string]bool{}
+	for _, b := range f.blocks("resource", "google_monitoring_alert_policy") {
+		name, where := strings.ReplaceAll(b.label(), "_", "-"), f.where(b.DefRange())
+		used[name] = true
+		sent := false
+		for _, d := range always(b.Body, "documentation") {
+			a := d.Attributes["content"]
+			sent = sent || a != nil && refers(a.Expr, fmt.Sprintf("local.playbooks[%q]", name))
+		}
+		if !sent {
+			found = append(found, Finding{"playbook", where, "the alert does not send the playbook of its name along"})
+		}
+		if shown := stringsIn(b.Body.Attributes["display_name"].Expr); !slices.ContainsFunc(shown, func(s string) bool { return strings.HasSuffix(s, ": "+name) }) {
+			found = append(found, Finding{"playbook", where, "the alert is shown under another name than its playbook's"})
+		}
+		data, err := os.ReadFile(filepath.Join(f.root, playbookFolder, name+".md"))
+		if err != nil {
+			found = append(found, Finding{"playbook", where, "the alert has no playbook"})
+			continue
+		}
+		found = append(found, book(playbookFolder+"/"+name+".md", name, string(data))...)
+	}
+	books, err := filepath.Glob(filepath.Join(f.root, playbookFolder, "*.md"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range books {
+		if name := strings.TrimSuffix(filepath.Base(path), ".md"); !used[name] {
+			found = append(found, Finding{"playbook", playbookFolder + "/" + name + ".md", "no alert has this playbook"})
+		}
+	}
+	if len(used) == 0 {
+		found = append(found, Finding{"playbook", installation, "there are no alerts"})
+	}
+	return found, nil
+}
+
+func book(where, name, text string) []Finding {
+	var found []Finding
+	if !strings.HasPrefix(text, "# "+name+"\n") {
+		found = append(found, Finding{"playbook", where, "it is not titled by the alert's name"})
+	}
+	rest := text
+	for i, s := range sections {
+		_, after, ok := strings.Cut(rest, "\n"+s+"\n")
+		if !ok {
+			found = append(found, Finding{"playbook", where, fmt.Sprintf("%q is missing, or comes too early", s)})
+			continue
+		}
+		if i == 1 { // a command to paste, with names that Terraform fills in
+			look, _, _ := strings.Cut(after, "\n## ")
+			if !strings.Contains(look, "\n```\nexport PROJECT=… REGION=… INSTANCE=…\n") {
+				found = append(found, Finding{"playbook", where, "the first look has no command that begins with the names to fill in"})
+			}
+		}
+		rest = "\n" + after
+	}
+	if n := utf8.RuneCountInString(text); n > longest {
+		found = append(found, Finding{"playbook", where, fmt.Sprintf("it has %d characters, and an alert sends %d at most", n, longest)})
+	}
+	return found
+}

@@ -1,0 +1,164 @@
+package check
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// runTime bounds one call of Terraform, or of the go command that builds the
+// stand-in from an empty cache.
+const runTime = 8 * time.Minute
+
+// standIn is the version of the google provider whose schema the stand-in has.
+const standIn = "6.50.0"
+
+// terraform is a Terraform that takes the stand-in for the google provider, and
+// asks nobody else for anything.
+type terraform struct {
+	path    string
+	environ []string
+}
+
+func newTerraform(t *testing.T) terraform {
+	t.Helper()
+	path, err := exec.LookPath("terraform")
+	if err != nil {
+		t.Skip("SKIPPED: no terraform here, which formats, validates and tests what is deployed")
+	}
+	dir := t.TempDir()
+	mirror := filepath.Join(dir, "mirror")
+	plugin := filepath.Join(mirror, "registry.terraform.io/hashicorp/google", standIn, runtime.GOOS+"_"+runtime.GOARCH, "terraform-provider-google_v"+standIn)
+	if runtime.GOOS == "windows" {
+		plugin += ".exe"
+	}
+	build(t, plugin)
+	settings := filepath.Join(dir, "settings")
+	// Nothing is installed but from the mirror: no registry is asked.
+	text := fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\ndisable_checkpoint = true\n", mirror)
+	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tf := terraform{path, append(os.Environ(), "TF_CLI_CONFIG_FILE="+settings, "TF_IN_AUTOMATION=1", "TF_DATA_DIR=", "TF_CLI_ARGS=", "TF_LOG=", "TF_WORKSPACE=")}
+	var v struct {
+		Version string `json:"terraform_version"`
+	}
+	out, err := tf.run(t, dir, "version", "-json")
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &v)
+	}
+	if err != nil {
+		t.Fatalf("terraform version: %v\n%s", err, out)
+	}
+	numbers := regexp.MustCompile(`^(\d+)\.(\d+)\.`).FindStringSubmatch(v.Version)
+	if numbers == nil {
+		t.Fatalf("terraform's version is %q", v.Version)
+	}
+	major, _ := strconv.Atoi(numbers[1])
+	minor, _ := strconv.Atoi(numbers[2])
+	if major < 1 || major == 1 && minor < 9 {
+		t.Skipf("SKIPPED: terraform %s is too old here: what is deployed takes 1.9", v.Version)
+	}
+	return tf
+}
+
+func build(t *testing.T, to string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), runTime)
+	defer cancel()
+	c := exec.CommandContext(ctx, "go", "build", "-o", to, "../tfstub")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(c.Args, " "), err, out)
+	}
+}
+
+// run gives what Terraform says.
+func (tf terraform) run(t *testing.T, dir string, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), runTime)
+	defer cancel()
+	c := exec.CommandContext(ctx, tf.path, args...)
+	c.Dir, c.Env = dir, tf.environ
+	var said bytes.Buffer
+	c.Stdout, c.Stderr = &said, &said
+	err := c.Run()
+	return said.String(), err
+}
+
+func (tf terraform) must(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	if said, err := tf.run(t, dir, args...); err != nil {
+		t.Fatalf("terraform %s: %v\n%s", strings.Join(args, " "), err, said)
+	}
+}
+
+func TestTerraform(t *testing.T) {
+	tf := newTerraform(t)
+	t.Run("fmt", func(t *testing.T) {
+		if said, err := tf.run(t, filepath.Join(root, "deploy"), "fmt", "-check", "-recursive", "-diff"); err != nil {
+			t.Errorf("terraform fmt -recursive deploy mends this: %v\n%s", err, said)
+		}
+	})
+	to := clone(t, "", "", "")
+	modules := []string{installation, installation + "/modules/function", installation + "/modules/subscription", installation + "/modules/monitoring"}
+	examples, err := filepath.Glob(filepath.Join(to, "deploy/examples/*"))
+	if err != nil || len(examples) < 3 {
+		t.Fatalf("examples are %v, %v: want one for each size", examples, err)
+	}
+	for _, e := range examples {
+		name, err := filepath.Rel(to, e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		modules = append(modules, name)
+		// An example is used as it is shown.
+		if err := os.Rename(filepath.Join(e, "terraform.tfvars.example"), filepath.Join(e, "terraform.tfvars")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, m := range modules {
+		t.Run(m, func(t *testing.T) {
+			dir := filepath.Join(to, m)
+			tf.must(t, dir, "init", "-backend=false", "-input=false", "-no-color")
+			tf.must(t, dir, "validate", "-no-color")
+			tf.must(t, dir, "test", "-no-color")
+		})
+	}
+}
+
+// The stand-in tells what is wrong as the provider would.
+func TestTerraformFinds(t *testing.T) {
+	tf := newTerraform(t)
+	const tfiles = "deploy/terraform/"
+	tests := []struct{ name, file, old, new, want string }{
+		{"an unknown argument", tfiles + "schedule.tf", "attempt_deadline =", "deadline =", `Unsupported argument`},
+		{"an unknown block", tfiles + "modules/subscription/main.tf", "  retry_policy {", "  retries {", "Unsupported block type"},
+		{"a missing argument", tfiles + "buckets.tf", "  location = local.bucket_location\n", "", "Missing required argument"},
+		{"a wrong type", tfiles + "modules/subscription/main.tf", "ack_deadline_seconds = 600", `ack_deadline_seconds = "10m"`, "a number is required"},
+		{"a value that there is not", tfiles + "buckets.tf", `"enforced"`, `"closed"`, `"closed" is none of enforced, inherited`},
+		{"a value in a block that there is not", tfiles + "modules/monitoring/alerts.tf", `"ALIGN_DELTA"`, `"DELTA"`, `"DELTA" is none of ALIGN_NONE`},
+		{"an unknown variable", tfiles + "hints.tf", "var.hints ?", "var.hint ?", "Reference to undeclared input variable"},
+		{"an unknown resource", tfiles + "hints.tf", "google_pubsub_topic.hints[*]", "google_pubsub_topic.hint[*]", "Reference to undeclared resource"},
+		{"a missing playbook", "deploy/playbooks/dead-letters.md", "", "", "Invalid index"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			here := filepath.Join(clone(t, test.file, test.old, test.new), installation)
+			tf.must(t, here, "init", "-backend=false", "-input=false", "-no-color")
+			said, err := tf.run(t, here, "validate", "-no-color")
+			if flat := strings.Join(strings.Fields(said), " "); err == nil || !strings.Contains(flat, test.want) {
+				t.Errorf("terraform validate ends with %v and says %q, want %q", err, flat, test.want)
+			}
+		})
+	}
+}
