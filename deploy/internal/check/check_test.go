@@ -151,6 +151,8 @@ func TestRulesFind(t *testing.T) {
 		{"all objects of the project", tf + "source.tf", `role    = "roles/logging.logWriter"`, `role    = "roles/storage.objectViewer"`, "rights"},
 		{"all topics of the project", tf + "inbox.tf", `"serviceAccount:${local.agents.storage}"`, `google_service_account.trainer.member`, "rights"},
 		{"all objects, by a role of ours", tf + "source.tf", `expression = "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-${data.google_project.this.number}-${var.region}\")"`, `expression = "true"`, "rights"},
+		{"all objects, by a condition that always holds", tf + "source.tf", `startsWith(\"projects/_/buckets/gcf-v2-sources-${data.google_project.this.number}-${var.region}\")`, `startsWith(\"projects/_/buckets/\")`, "rights"},
+		{"all objects, by another condition", tf + "source.tf", `-${var.region}\")`, `-${var.region}\") || true`, "rights"},
 		{"all objects, by a function's roles", tf + "functions.tf", `project = ["run_jobs"]`, `project = ["run_jobs", "read"]`, "rights"},
 		{"all accounts of the project", tf + "functions.tf", `project = ["run_jobs"]`, `project = ["run_jobs", "act_as"]`, "rights"},
 		{"a role that is none", tf + "functions.tf", `project = ["run_jobs"]`, `project = ["run"]`, "rights"},

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -316,11 +317,14 @@ func rolesOf(e, functions hclsyntax.Expression) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
+// ofBucket begins a condition that holds for objects of some buckets only.
+var ofBucket = regexp.MustCompile(`^resource\.name\.startsWith\("projects/_/buckets/[a-z0-9]`)
+
 func narrowed(b *hclsyntax.Body) bool {
 	return slices.ContainsFunc(always(b, "condition"), func(c *hclsyntax.Body) bool {
-		return slices.ContainsFunc(stringsIn(c), func(s string) bool {
-			return strings.HasPrefix(s, `resource.name.startsWith("projects/_/buckets/`) && !strings.Contains(s, "||")
-		})
+		texts := stringsIn(c)
+		return slices.ContainsFunc(texts, ofBucket.MatchString) &&
+			!slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(s, "||") })
 	})
 }
 
