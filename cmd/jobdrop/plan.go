@@ -21,7 +21,8 @@ type planned struct {
 	Trainer string `json:"trainer"`
 	Method  string `json:"method"`
 	URL     string `json:"url"`
-	Body    any    `json:"body"`
+	// Body is left out where the job is refused.
+	Body any `json:"body,omitempty"`
 	// Diagnostics are the differences between the job file and the request.
 	Diagnostics []job.Diagnostic `json:"diagnostics"`
 }
@@ -47,6 +48,8 @@ what is asked for:
 PATH is a drop's folder, a job file alone, or - for a job file on standard input.
 What only an upload decides is not in the request: the names of the staged copies
 of packages, jobdrop's own labels, and the job ID where the file gives none.
+
+Of a job that is refused the request has no body.
 
 --strict refuses a job of which anything is replaced or dropped, as the setting
 vertex.strict of a policy does.
@@ -85,10 +88,15 @@ job is refused, 64 wrong usage.`,
 				return &exitError{code: exitFault, err: err}
 			}
 			if !r.Valid {
-				return exit(exitRejected, "%s: not for %s: %s", oneLine(r.Path), trainer, count(r))
+				p.Body = nil // it must not be sent
 			}
-			if err := p.write(c.OutOrStdout(), format); err != nil {
-				return &exitError{code: exitFault, err: err}
+			if p.Trainer != "" {
+				if err := p.write(c.OutOrStdout(), format); err != nil {
+					return &exitError{code: exitFault, err: err}
+				}
+			}
+			if !r.Valid {
+				return exit(exitRejected, "%s: not for %s: %s", oneLine(r.Path), trainer, count(r))
 			}
 			return nil
 		},

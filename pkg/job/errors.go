@@ -15,6 +15,8 @@ var (
 	ErrStale = errors.New("written by another meanwhile")
 	// ErrTooLarge: a read passed its limit.
 	ErrTooLarge = errors.New("larger than allowed")
+	// ErrOtherTrainer: the job was given to another trainer than is asked here.
+	ErrOtherTrainer = errors.New("the job is another trainer's")
 	// ErrQuota: the service wants fewer requests or the project's quota is
 	// used up; trying again later may help.
 	ErrQuota = errors.New("quota exceeded")

@@ -67,6 +67,11 @@ func (o Look) apply(r *Record, now time.Time) error {
 		r.emit(JobSubmitted, now)
 	}
 	r.Absent = nil
+	if asked := r.CancelRequested; asked != nil && asked.Kind == KindWait && o.State == TrainerCancelled && !r.told(JobRunning) && o.Started.Before(asked.At) {
+		// Vertex AI has a start also for a job that was only being prepared. Right
+		// before the cancel was asked for, a look had seen that this one did not run.
+		o.Started = time.Time{}
+	}
 	if r.Times.Started.IsZero() && !o.Started.IsZero() {
 		r.Times.Started, r.Began = o.Started, now
 		r.Deadlines.Wait, r.Deadlines.Run = time.Time{}, r.runDeadline()
@@ -129,6 +134,7 @@ func (r *Record) follow(o Look, now time.Time) {
 		enter(o.State)
 	case TrainerSucceeded:
 		enter(o.State)
+		r.Reason = Shorten(o.Message, summaryText) // such as that it did in part
 		r.conclude(Succeeded, JobSucceeded, now)
 	case TrainerFailed:
 		enter(o.State)

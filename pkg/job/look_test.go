@@ -521,3 +521,31 @@ func TestDeadlineExceeded(t *testing.T) {
 		}
 	}
 }
+
+// Vertex AI has a start also for jobs that are only being prepared: one that was
+// cancelled at its wait limit never ran.
+func TestStartOfAJobThatNeverRan(t *testing.T) {
+	a := accept(&Scheduling{MaxWaitTime: "1800s"})
+	a.Patience = Patience{WaitGrace: "0s"}
+	r, types := play(t, step{0, a}, step{0, look(TrainerPreparing, 0, never, never)},
+		step{30 * minute, CancelJob{Kind: KindWait}}, step{31 * minute, look(TrainerCancelled, 0, minute, 31*minute)})
+	if r.State != TimedOut || r.Timeout == nil || *r.Timeout != (Timeout{Kind: KindWait, Limit: "1800s", EnforcedBy: ByJobdrop}) || slices.Contains(types, JobRunning) {
+		t.Errorf("%s, %+v, events %v", r.State, r.Timeout, types)
+	}
+	// One that began to run as it was being cancelled did.
+	r, types = play(t, step{0, a}, step{0, look(TrainerPreparing, 0, never, never)},
+		step{30 * minute, CancelJob{Kind: KindWait}}, step{32 * minute, look(TrainerCancelled, 0, 31*minute, 32*minute)})
+	if r.State != Cancelled || !slices.Contains(types, JobRunning) {
+		t.Errorf("%s, events %v", r.State, types)
+	}
+}
+
+// What a trainer says of a success is told.
+func TestSuccessWithAMessage(t *testing.T) {
+	l := look(TrainerSucceeded, 0, 0, minute)
+	l.Message = "the job succeeded in part"
+	r, _ := play(t, step{0, accept(nil)}, step{0, look(TrainerRunning, 0, 0, never)}, step{minute, l})
+	if r.State != Succeeded || r.Reason != l.Message {
+		t.Errorf("%s: %q", r.State, r.Reason)
+	}
+}

@@ -157,6 +157,9 @@ func (s *Submitter) start(ctx context.Context, e job.Entry) (job.Stored, error) 
 		return stored, err
 	}
 	stored.Published = e.Published
+	if err := s.otherTrainer(stored); err != nil {
+		return stored, err
+	}
 	if !stored.Startable(s.Now()) {
 		// The index is behind, or it is not time yet.
 		return stored, s.advance(ctx, stored, e)

@@ -381,6 +381,9 @@ func (s *Submitter) advance(ctx context.Context, stored job.Stored, e job.Entry)
 
 // next gives what is to be observed of a decided attempt, if anything.
 func (s *Submitter) next(ctx context.Context, stored job.Stored) (job.Observation, error) {
+	if err := s.otherTrainer(stored); err != nil {
+		return nil, err
+	}
 	now := s.Now()
 	doubtful, _ := stored.Doubtful(now)
 	claimable := stored.Claimable(now)
@@ -408,6 +411,16 @@ func (s *Submitter) next(ctx context.Context, stored job.Stored) (job.Observatio
 	return nil, nil
 }
 
+// otherTrainer is of an accepted attempt that was checked for another trainer than
+// this installation has now: what it would be asked for was never looked at.
+func (s *Submitter) otherTrainer(stored job.Stored) error {
+	if stored.State != job.Accepted || stored.Trainer == s.trainer.Name() {
+		return nil
+	}
+	return fmt.Errorf("attempt %s was accepted for %s, and this installation asks %s: drop the job file again, or set JOBDROP_TRAINER back: %w",
+		stored.Attempt, stored.Trainer, s.trainer.Name(), job.ErrOtherTrainer)
+}
+
 // found gives the job of an attempt that nobody creates now, if an earlier create
 // made one.
 func (s *Submitter) found(ctx context.Context, stored job.Stored) (job.Observation, error) {
@@ -421,8 +434,8 @@ func (s *Submitter) found(ctx context.Context, stored job.Stored) (job.Observati
 	return nil, nil
 }
 
-// create asks the trainer for the job, under the claim that the record holds. That the trainer does not take it is no error:
-// the record tells, and ticks ask again.
+// create asks the trainer for the job, under the claim that the record holds. That
+// the trainer does not take it is no error: the record tells, and ticks ask again.
 func (s *Submitter) create(ctx context.Context, stored job.Stored) (job.Stored, error) {
 	// A worker that was stopped, and goes on after its claim, makes no call.
 	asking, cancel := context.WithDeadline(ctx, stored.Creating.Until)
@@ -494,8 +507,8 @@ func (s *Submitter) ask(ctx context.Context, stored job.Stored) job.Observation 
 			Failure: &job.Failure{Code: "NOT_FOUND", Message: err.Error()},
 		}
 	}
-	// The outcome is unknown. The trainer takes our ID, so whoever asks again
-	// finds the job that this call may have made.
+	// The outcome is unknown: whoever asks again looks for the job that this call
+	// may have made, or is told that its ID is taken.
 	return job.Postpone{
 		Nonce: nonce, Reason: "the trainer did not answer: " + err.Error(), Unknown: true,
 		Failure: &job.Failure{Code: "UNAVAILABLE", Message: err.Error()},

@@ -1,6 +1,7 @@
 package submitter_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -92,5 +93,29 @@ func TestSubmitWaitGrace(t *testing.T) {
 		if got, want := w.record(f).Patience.WaitGrace, map[bool]string{false: "", true: "0s"}[noID]; got != want {
 			t.Errorf("a trainer that enforces the wait %t: grace %q", !noID, got)
 		}
+	}
+}
+
+// An attempt that was accepted for another trainer is not asked for at this one,
+// which never checked it.
+func TestSubmitOfAnotherTrainer(t *testing.T) {
+	w := newWorld(t)
+	w.trainer.name = "vertex"
+	w.operator("pause: true\n")
+	w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
+	f := w.put("a/job.yaml", []byte(spec))
+	w.wake(f)
+	w.operator("pause: false\n")
+	w.trainer.name = ""
+	if err := w.watch.Tick(t.Context()); !errors.Is(err, job.ErrOtherTrainer) || w.trainer.creates > 0 {
+		t.Errorf("tick: %v, %d creates", err, w.trainer.creates)
+	}
+	if r := w.record(f); r.State != job.Accepted {
+		t.Errorf("%s: %s", r.State, r.Reason)
+	}
+	w.trainer.name = "vertex"
+	w.tick()
+	if r := w.record(f); r.State != job.Submitted {
+		t.Errorf("set back: %s, %s", r.State, r.Reason)
 	}
 }

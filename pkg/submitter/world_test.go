@@ -1,6 +1,7 @@
 package submitter_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -230,6 +231,8 @@ type trainer struct {
 	asked  func()
 	// noID is that it makes a job of each create.
 	noID bool
+	// name is aiplatform where it is not given.
+	name string
 	// told is what it says of each order; orders are those of its creates.
 	told    []job.Diagnostic
 	orders  []job.Order
@@ -240,7 +243,7 @@ type trainer struct {
 	specs   []job.Spec
 }
 
-func (f *trainer) Name() string { return "aiplatform" }
+func (f *trainer) Name() string { return cmp.Or(f.name, "aiplatform") }
 
 func (f *trainer) Create(_ context.Context, s job.Order) (job.Look, error) {
 	if err := f.w.before(); err != nil {

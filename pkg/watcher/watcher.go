@@ -51,6 +51,7 @@ type trainer interface {
 	// can't be had, those before were given.
 	ListActive(ctx context.Context, instance, from string, page func(looks []job.Look, next string) error) error
 	Get(ctx context.Context, j job.JobInfo) (job.Look, error)
+	Name() string
 	// TakesID tells whether a second create of a job ID is a conflict; where it
 	// is none, an attempt may have two jobs, and one is cancelled.
 	TakesID() bool
@@ -143,8 +144,13 @@ func New(r records, t trainer, o objects, tell teller, resume resumer, options O
 	}, nil
 }
 
-// direct looks at one job, as fast as the trainer's read quota allows.
+// direct looks at one job, as fast as the trainer's read quota allows. One that an
+// installation gave to another trainer before is not asked for here: this one would
+// say that it is not there.
 func (w *Watcher) direct(ctx context.Context, j job.JobInfo) (job.Observation, error) {
+	if j.Trainer != "" && j.Trainer != w.trainer.Name() {
+		return nil, fmt.Errorf("job %s is with %s, and this installation asks %s: %w", j.ID, j.Trainer, w.trainer.Name(), job.ErrOtherTrainer)
+	}
 	for _, limiter := range []*rate.Limiter{w.looks, w.reads} {
 		if err := limiter.Wait(ctx); err != nil {
 			return nil, err

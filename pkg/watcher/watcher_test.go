@@ -338,6 +338,8 @@ type trainer struct{ *fake }
 
 func (f trainer) TakesID() bool { return !f.noID }
 
+func (f trainer) Name() string { return "aiplatform" }
+
 func (f trainer) Cancel(_ context.Context, j job.JobInfo) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -522,6 +524,28 @@ func TestTickFindsLostJobs(t *testing.T) {
 
 // Jobs that vanish in thousands are lost though a round of looks takes long; one that
 // is back in the list was never gone.
+
+// A job that was given to another trainer before is not lost because this one does
+// not know it: it is reported, and nothing is told of it.
+func TestTickLeavesAnotherTrainersJobs(t *testing.T) {
+	f := newFake()
+	f.add(t, "j", look("j", job.TrainerQueued))
+	attempt := f.owners["j"]
+	s := f.records[attempt]
+	s.Job.Trainer = "vertex"
+	f.records[attempt] = s
+	w := f.watcher(t)
+	for minutes := range 30 {
+		f.now = start.Add(time.Duration(minutes) * time.Minute)
+		if err := w.Tick(t.Context()); !errors.Is(err, job.ErrOtherTrainer) {
+			t.Fatalf("tick: %v", err)
+		}
+	}
+	if len(f.told) > 0 || f.records[attempt].State != job.Submitted {
+		t.Errorf("told %v, now %s", f.told, f.records[attempt].State)
+	}
+}
+
 func TestTickFindsLostJobsSlowly(t *testing.T) {
 	f := newFake()
 	f.add(t, "gone", look("gone", job.TrainerQueued))

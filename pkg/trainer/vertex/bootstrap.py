@@ -56,7 +56,7 @@ def fetch(uri, path):
 
 
 def pip(*args):
-    command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"] + list(args)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--retries", "2"] + list(args)
     return subprocess.call(command) == 0
 
 
@@ -88,11 +88,12 @@ def builds():
 
 
 def install(path, folder):
-    if path.endswith(".whl") or builds():
-        # First as the image is, without asking an index for tools to build with.
-        if pip("--no-deps", "--force-reinstall", "--no-index", "--no-build-isolation", path) or pip("--no-deps", "--force-reinstall", path):
-            return
-    say("this Python can't install %s: its modules are used as they are, without its setup" % os.path.basename(path))
+    # First as the image is, without asking an index for tools to build with.
+    if (path.endswith(".whl") or builds()) and pip("--no-deps", "--force-reinstall", "--no-index", "--no-build-isolation", path):
+        return
+    if pip("--no-deps", "--force-reinstall", path):
+        return
+    say("pip can't install %s: its modules are used as they are, without its setup" % os.path.basename(path))
     where = unpack(path, folder)
     os.environ["PYTHONPATH"] = os.pathsep.join([where] + os.environ.get("PYTHONPATH", "").split(os.pathsep)).rstrip(os.pathsep)
 
@@ -100,27 +101,35 @@ def install(path, folder):
 REQUIREMENTS = """
 import json, sys
 try:
-    import importlib.metadata as metadata
-except ImportError:
-    sys.exit(0)
+    from importlib.metadata import PackageNotFoundError as Missing, requires, version
+except ImportError:  # before Python 3.8
+    try:
+        import pkg_resources
+    except ImportError:
+        from pip._vendor import pkg_resources
+    Missing = pkg_resources.DistributionNotFound
+    def requires(name):
+        return [str(r) for r in pkg_resources.get_distribution(name).requires()]
+    def version(name):
+        return pkg_resources.get_distribution(name).version
 try:
-    from pip._vendor.packaging.requirements import Requirement
+    from packaging.requirements import Requirement
 except ImportError:
-    sys.exit(0)
+    from pip._vendor.packaging.requirements import Requirement
 missing = []
 for name in sys.argv[1:]:
     try:
-        needs = metadata.requires(name) or []
-    except metadata.PackageNotFoundError:
-        continue
+        needs = requires(name) or []
+    except Missing:
+        continue  # it was not installed, and said so
     for text in needs:
         r = Requirement(text)
         if r.marker is not None and not r.marker.evaluate({"extra": ""}):
             continue
         try:
-            if r.specifier.contains(metadata.version(r.name), prereleases=True):
+            if r.specifier.contains(version(r.name), prereleases=True):
                 continue
-        except metadata.PackageNotFoundError:
+        except Missing:
             pass
         missing.append(text)
 print(json.dumps(missing))
@@ -130,8 +139,14 @@ print(json.dumps(missing))
 def requirements(paths):
     """Installs what the packages declare and the image lacks."""
     names = [os.path.basename(p).rsplit("-", 1)[0] if not p.endswith(".whl") else os.path.basename(p).split("-")[0] for p in paths]
-    out = subprocess.check_output([sys.executable, "-c", REQUIREMENTS] + names).decode().strip()
-    missing = json.loads(out or "[]")
+    tell = subprocess.Popen([sys.executable, "-c", REQUIREMENTS] + names, stdout=subprocess.PIPE)
+    out = tell.communicate()[0].decode()
+    if tell.returncode != 0:
+        # What they declare can't be read here: pip itself finds out.
+        if not pip(*paths):
+            sys.exit("jobdrop: the packages' requirements can't be installed")
+        return
+    missing = json.loads(out)
     if missing and not pip("--", *missing):
         sys.exit("jobdrop: the packages' requirements can't be installed: " + ", ".join(missing))
 

@@ -2,6 +2,7 @@ package vertex
 
 import (
 	"archive/tar"
+	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
@@ -55,10 +56,48 @@ func sdist(t *testing.T) []byte {
 	return b.Bytes()
 }
 
+// wheel gives a package that requires what there is not.
+func wheel(t *testing.T) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for name, text := range map[string]string{
+		"trainer/__init__.py":              "",
+		"trainer/task.py":                  "print('RAN {}')\n",
+		"demanding-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: demanding\nVersion: 1.0\nRequires-Dist: nosuchthing-zz (>=9)\n",
+		"demanding-1.0.dist-info/WHEEL":    "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+		"demanding-1.0.dist-info/RECORD":   "",
+	} {
+		f, err := w.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
 // The bootstrap, as a container's command runs it: by a real Python, with packages
 // from a storage service.
 func TestBootstrap(t *testing.T) {
-	interpreter, data := python(t), sdist(t)
+	t.Run("python3", func(t *testing.T) { bootstraps(t, python(t)) })
+	// That of nearly all runtimes, where this machine has it.
+	t.Run("python3.7", func(t *testing.T) {
+		old, err := exec.LookPath("python3.7")
+		if err != nil {
+			t.Skip("SKIPPED: no python3.7 on this machine")
+		}
+		bootstraps(t, old)
+	})
+}
+
+func bootstraps(t *testing.T, interpreter string) {
+	data, demanding := sdist(t), wheel(t)
 	env := filepath.Join(t.TempDir(), "env")
 	if out, err := exec.Command(interpreter, "-m", "venv", "--without-pip", "--system-site-packages", env).CombinedOutput(); err != nil {
 		t.Skipf("SKIPPED: no venv on this machine: %v, %s", err, out)
@@ -74,6 +113,8 @@ func TestBootstrap(t *testing.T) {
 				return
 			}
 			_, _ = w.Write(data)
+		case r.URL.EscapedPath() == "/download/storage/v1/b/staging/o/a%2F1%2Fdemanding-1.0-py3-none-any.whl":
+			_, _ = w.Write(demanding)
 		default:
 			http.NotFound(w, r)
 		}
@@ -127,6 +168,7 @@ func TestBootstrap(t *testing.T) {
 			want: result{Args: []string{}, TF: map[string]any{"of": "the service"}},
 		},
 		{name: "the program's status", settings: settings(uri, nil), args: []string{"--fail"}, want: result{Args: []string{"--fail"}}, status: 3},
+		{name: "a requirement that can't be had", settings: settings("gs://staging/a/1/demanding-1.0-py3-none-any.whl", nil), status: 1, says: "requirements can't be installed: nosuchthing-zz"},
 		{name: "no such package", settings: settings("gs://staging/a/1/other-0.1.tar.gz", nil), status: 1, says: "the package gs://staging/a/1/other-0.1.tar.gz can't be fetched: HTTP Error 404"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

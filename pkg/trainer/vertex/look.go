@@ -1,6 +1,7 @@
 package vertex
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -79,9 +80,9 @@ func (t *Trainer) look(f *found) job.Look {
 	}
 	switch f.state {
 	case "JOB_STATE_PAUSED":
-		l.Message = "the job is paused"
+		l.Message = cmp.Or(l.Message, "the job is paused")
 	case "JOB_STATE_PARTIALLY_SUCCEEDED":
-		l.Message = "the job succeeded in part"
+		l.Message = cmp.Or(l.Message, "the job succeeded in part")
 	}
 	for _, tr := range f.trials {
 		l.Trials = append(l.Trials, trial(tr))

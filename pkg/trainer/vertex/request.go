@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -131,11 +132,15 @@ func (b *builder) names() {
 	if n := len([]rune(b.plan.JobID)); n > maxDisplayName {
 		b.tell("jobId", job.Unmappable, fmt.Sprintf("it is the job's display name, which has at most %d characters, and this has %d", maxDisplayName, n), "write a shorter one")
 	}
-	if n := len(b.plan.Labels); n > maxLabels {
+	n := len(b.plan.Labels)
+	if b.plan.Labels[job.LabelInstance] == "" {
+		n += 3 // jobdrop's own are yet to come
+	}
+	if n > maxLabels {
 		b.tell("labels", job.Unmappable, fmt.Sprintf("a job has at most %d labels, jobdrop's own among them, and this has %d", maxLabels, n), "remove some")
 	}
-	for key, value := range b.plan.Labels {
-		if !isLabelKey(key) || !isLabel(value) {
+	for _, key := range slices.Sorted(maps.Keys(b.plan.Labels)) {
+		if !isLabelKey(key) || !isLabel(b.plan.Labels[key]) {
 			b.tell("labels."+key, job.Unmappable, "Vertex AI takes keys and values of lower-case letters, digits, _ and -, up to 63 characters, keys beginning with a letter", "write it so")
 		}
 	}
@@ -352,7 +357,9 @@ func (b *builder) parameter(p job.ParameterSpec, at string) *aiplatform.GoogleCl
 	case "INTEGER":
 		out.IntegerValueSpec = &aiplatform.GoogleCloudAiplatformV1StudySpecParameterSpecIntegerValueSpec{MinValue: int64(low), MaxValue: int64(high), ForceSendFields: force}
 	case "DISCRETE":
-		out.DiscreteValueSpec = &aiplatform.GoogleCloudAiplatformV1StudySpecParameterSpecDiscreteValueSpec{Values: p.DiscreteValues}
+		out.DiscreteValueSpec = &aiplatform.GoogleCloudAiplatformV1StudySpecParameterSpecDiscreteValueSpec{
+			Values: slices.Compact(slices.Sorted(slices.Values(p.DiscreteValues))), // the service wants them so
+		}
 	default: // the file was checked: CATEGORICAL
 		out.CategoricalValueSpec = &aiplatform.GoogleCloudAiplatformV1StudySpecParameterSpecCategoricalValueSpec{Values: p.CategoricalValues}
 	}

@@ -40,7 +40,7 @@ func TestRequests(t *testing.T) {
 		Goal: "MINIMIZE", MaxTrials: 6, MaxParallelTrials: 2, MaxFailedTrials: 1, HyperparameterMetricTag: "loss", EnableTrialEarlyStopping: true, Params: []job.ParameterSpec{
 			{ParameterName: "rate", Type: "DOUBLE", MinValue: &zero, MaxValue: &one, ScaleType: "UNIT_LINEAR_SCALE"},
 			{ParameterName: "shift", Type: "INTEGER", MinValue: new(-1.0), MaxValue: &zero, ScaleType: "NONE"},
-			{ParameterName: "size", Type: "DISCRETE", DiscreteValues: []float64{0, 2}, ScaleType: "UNIT_LOG_SCALE"},
+			{ParameterName: "size", Type: "DISCRETE", DiscreteValues: []float64{2, 0, 2}, ScaleType: "UNIT_LOG_SCALE"},
 			{ParameterName: "kind", Type: "CATEGORICAL", CategoricalValues: []string{"a", "b"}},
 		},
 	}
@@ -149,6 +149,15 @@ func TestTold(t *testing.T) {
 				o.Labels["l"+string(rune('a'+i/26))+string(rune('a'+i%26))] = ""
 			}
 		}), []job.Diagnostic{is("labels", job.Unmappable), old}},
+		{"too many labels with jobdrop's own", order(func(o *job.Order) {
+			o.Labels = map[string]string{}
+			for i := range 62 {
+				o.Labels["l"+string(rune('a'+i/26))+string(rune('a'+i%26))] = ""
+			}
+		}), []job.Diagnostic{is("labels", job.Unmappable), old}},
+		{"labels that are none, in their order", order(func(o *job.Order) { o.Labels["C"], o.Labels["A"], o.Labels["B"] = "", "", "" }), []job.Diagnostic{
+			is("labels.A", job.Unmappable), is("labels.B", job.Unmappable), is("labels.C", job.Unmappable), old,
+		}},
 		{"master in TF_CONFIG", input(func(in *job.TrainingInput) {
 			in.RuntimeVersion, in.ScaleTier = "1.15", "STANDARD_1"
 		}), []job.Diagnostic{old, is("trainingInput.runtimeVersion", job.Replaced)}},

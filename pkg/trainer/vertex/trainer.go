@@ -200,13 +200,24 @@ func unmappable(told []job.Diagnostic) error {
 }
 
 // Find gives the jobs that creates of an order made, the oldest first. The list
-// may lag behind.
+// may lag behind. It has no trials, so a tuning job is looked at by itself, too.
 func (t *Trainer) Find(ctx context.Context, o job.Order) ([]job.Look, error) {
 	request, _ := t.request(o)
-	filter := "labels." + job.LabelAttempt + "=" + o.Labels[job.LabelAttempt]
 	var found []job.Look
-	err := t.list(ctx, request.Region(), request.Collection(), filter, "", func(page []job.Look, _ string) error {
-		found = append(found, page...)
+	err := t.list(ctx, request.Region(), request.Collection(), labelled(job.LabelAttempt, o.Labels[job.LabelAttempt]), "", func(page []job.Look, _ string) error {
+		for _, l := range page {
+			// Whatever the service makes of a filter.
+			if l.Labels[job.LabelAttempt] != o.Labels[job.LabelAttempt] || l.Labels[job.LabelInstance] != o.Labels[job.LabelInstance] {
+				continue
+			}
+			if request.Tuning != nil && l.State.Ended() {
+				var err error
+				if l, err = t.Get(ctx, job.JobInfo{ID: l.JobID, ResourceName: l.ResourceName}); err != nil {
+					return err
+				}
+			}
+			found = append(found, l)
+		}
 		return nil
 	})
 	slices.SortStableFunc(found, func(a, b job.Look) int {
@@ -264,7 +275,7 @@ func (t *Trainer) ListActive(ctx context.Context, instance, from string, page fu
 	for _, s := range active {
 		alternatives = append(alternatives, `state="`+s+`"`)
 	}
-	filter := "labels." + job.LabelInstance + "=" + job.InstanceLabel(instance) + " AND (" + strings.Join(alternatives, " OR ") + ")"
+	filter := labelled(job.LabelInstance, job.InstanceLabel(instance)) + " AND (" + strings.Join(alternatives, " OR ") + ")"
 	var shelves []shelf
 	for _, region := range t.Regions {
 		shelves = append(shelves, shelf{region, customJobs}, shelf{region, tuningJobs})
@@ -290,6 +301,7 @@ func (t *Trainer) ListActive(ctx context.Context, instance, from string, page fu
 			} else {
 				next = after
 			}
+			looks = slices.DeleteFunc(looks, func(l job.Look) bool { return l.Labels[job.LabelInstance] != job.InstanceLabel(instance) })
 			stop = page(looks, next)
 			return stop
 		})
@@ -300,6 +312,9 @@ func (t *Trainer) ListActive(ctx context.Context, instance, from string, page fu
 	}
 	return errors.Join(errs...)
 }
+
+// labelled is a filter by a label.
+func labelled(key, value string) string { return "labels." + key + `="` + value + `"` }
 
 // shelf is a region and collection: a list of its own.
 type shelf struct{ region, collection string }

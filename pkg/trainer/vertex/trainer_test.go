@@ -92,8 +92,14 @@ const (
 
 // found is a job as the service shows it.
 func shown(name, state, more string) string {
-	return fmt.Sprintf(`{"name": %q, "displayName": "census_1", "state": %q, "labels": {"team": "nlp"}, "createTime": "2026-11-28T12:00:00.5Z"%s}`, name, state, more)
+	labels, err := json.Marshal(labels())
+	if err != nil {
+		panic(err)
+	}
+	return fmt.Sprintf(`{"name": %q, "displayName": "census_1", "state": %q, "labels": %s, "createTime": "2026-11-28T12:00:00.5Z"%s}`, name, state, labels, more)
 }
+
+func labels() map[string]string { return order(nil).Labels }
 
 func ok(body string) answer { return answer{status: http.StatusOK, body: body} }
 
@@ -105,7 +111,7 @@ func TestCreate(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := job.Look{
-		JobID: "census_1", ResourceName: resource, State: job.TrainerPreparing, Labels: map[string]string{"team": "nlp"},
+		JobID: "census_1", ResourceName: resource, State: job.TrainerPreparing, Labels: labels(),
 		Created: time.Date(2026, 11, 28, 12, 0, 0, 5e8, time.UTC),
 		Links: job.Links{
 			Console: "https://console.cloud.google.com/agent-platform/locations/europe-west4/training/123?project=p",
@@ -243,7 +249,7 @@ func TestGet(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			test.want.JobID, test.want.ResourceName, test.want.Labels = "census_1", resource, map[string]string{"team": "nlp"}
+			test.want.JobID, test.want.ResourceName, test.want.Labels = "census_1", resource, labels()
 			test.want.Created, test.want.Links = time.Date(2026, 11, 28, 12, 0, 0, 5e8, time.UTC), got.Links
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("look (-want +got):\n%s", diff)
@@ -334,7 +340,8 @@ func TestCancel(t *testing.T) {
 // request goes to, the oldest first.
 func TestFind(t *testing.T) {
 	newer := strings.Replace(shown(parent+"/customJobs/2", "JOB_STATE_RUNNING", ""), "12:00:00.5Z", "12:00:01Z", 1)
-	trainer, s := open(t, ok(`{"customJobs": [`+newer+`], "nextPageToken": "more"}`), ok(`{"customJobs": [`+shown(resource, "JOB_STATE_RUNNING", "")+`]}`))
+	foreign := strings.Replace(shown(parent+"/customJobs/3", "JOB_STATE_RUNNING", ""), job.AttemptLabel("attempt"), job.AttemptLabel("another"), 1)
+	trainer, s := open(t, ok(`{"customJobs": [`+newer+", "+foreign+`], "nextPageToken": "more"}`), ok(`{"customJobs": [`+shown(resource, "JOB_STATE_RUNNING", "")+`]}`))
 	found, err := trainer.Find(t.Context(), order(nil))
 	if err != nil {
 		t.Fatal(err)
@@ -342,7 +349,7 @@ func TestFind(t *testing.T) {
 	if len(found) != 2 || found[0].ResourceName != resource {
 		t.Errorf("found %+v", found)
 	}
-	list := "GET /v1/" + parent + "/customJobs?filter=labels.jobdrop-attempt%3D" + job.AttemptLabel("attempt") + "&pageSize=100"
+	list := "GET /v1/" + parent + "/customJobs?filter=labels.jobdrop-attempt%3D%22" + job.AttemptLabel("attempt") + "%22&pageSize=100"
 	const fields = "&readMask=name%2CdisplayName%2Clabels%2Cstate%2CcreateTime%2CstartTime%2CendTime%2Cerror"
 	want := []string{list + "&pageToken=" + fields, list + "&pageToken=more" + fields}
 	for i := range s.seen {
@@ -355,6 +362,11 @@ func TestFind(t *testing.T) {
 	trainer, s = open(t, ok(`{}`))
 	if found, err := trainer.Find(t.Context(), tuning); err != nil || len(found) > 0 || !strings.Contains(s.seen[0], "/hyperparameterTuningJobs?") {
 		t.Errorf("found %v, %v by %v", found, err, s.seen)
+	}
+	// The list has no trials, and a verdict needs them.
+	trainer, s = open(t, ok(`{"hyperparameterTuningJobs": [`+shown(tuned, "JOB_STATE_SUCCEEDED", "")+`]}`), ok(shown(tuned, "JOB_STATE_SUCCEEDED", `, "trials": [{"id": "1", "state": "SUCCEEDED"}]`)))
+	if found, err := trainer.Find(t.Context(), tuning); err != nil || len(found) != 1 || len(found[0].Trials) != 1 {
+		t.Errorf("found %+v, %v by %v", found, err, s.seen)
 	}
 }
 
@@ -480,7 +492,7 @@ func TestListActive(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				want := "labels.jobdrop-instance=" + job.InstanceLabel("prod") + ` AND (state="JOB_STATE_QUEUED" OR state="JOB_STATE_PENDING" OR state="JOB_STATE_RUNNING" OR state="JOB_STATE_UPDATING" OR state="JOB_STATE_PAUSED" OR state="JOB_STATE_CANCELLING")`
+				want := `labels.jobdrop-instance="` + job.InstanceLabel("prod") + `" AND (state="JOB_STATE_QUEUED" OR state="JOB_STATE_PENDING" OR state="JOB_STATE_RUNNING" OR state="JOB_STATE_UPDATING" OR state="JOB_STATE_PAUSED" OR state="JOB_STATE_CANCELLING")`
 				if diff := cmp.Diff(want, values.Get("filter")); diff != "" || values.Get("pageSize") != "100" || values.Get("readMask") != mask {
 					t.Errorf("query %v; filter (-want +got):\n%s", values, diff)
 				}
