@@ -293,6 +293,21 @@ func TestScales(t *testing.T) {
 	}
 }
 
+// TestCoordinates: a search around a value has to know where it is.
+func TestCoordinates(t *testing.T) {
+	for _, scale := range []string{"NONE", "UNIT_LINEAR_SCALE", "UNIT_LOG_SCALE", "UNIT_REVERSE_LOG_SCALE"} {
+		d := newDimension(whole("a", 1, 1000, scale))
+		last := -1.
+		for n := range int64(d.size) {
+			u, want := d.nth(n)
+			if got := d.value(u); got != want || u <= last || u >= 1 {
+				t.Errorf("%s: value %d is %v, at %v %v, after %v", scale, n, want.Number, u, got.Number, last)
+			}
+			last = u
+		}
+	}
+}
+
 func TestValueText(t *testing.T) {
 	for _, tt := range []struct {
 		value parameterValue
