@@ -7,7 +7,6 @@
 package aiplatform
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,12 +16,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/googleapis/gax-go/v2"
-	"google.golang.org/api/googleapi"
 	"google.golang.org/api/ml/v1"
 	"google.golang.org/api/option"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/trainer/internal/rest"
 )
 
 // Name is the trainer's name in events and configuration.
@@ -30,7 +28,7 @@ const Name = "aiplatform"
 
 // CallTimeout bounds one call with its retries. A claim on a create has to last
 // more than twice as long.
-const CallTimeout = 30 * time.Second
+const CallTimeout = rest.CallTimeout
 
 // pageSize is the most that projects.jobs.list returns in a page.
 const pageSize = 100
@@ -98,11 +96,11 @@ func (t *Trainer) Create(ctx context.Context, o job.Order) (job.Look, error) {
 		return job.Look{}, &job.RefusedError{Code: "INVALID_ARGUMENT", Message: err.Error()}
 	}
 	tries := 0
-	created, err := invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__Job, error) {
+	created, err := rest.Invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__Job, error) {
 		tries++
 		return t.jobs.Create(t.parent, request).Context(ctx).Do()
 	})
-	if code(err) == http.StatusConflict {
+	if rest.Code(err) == http.StatusConflict {
 		found, err := t.Get(ctx, job.JobInfo{ID: spec.JobID})
 		if err != nil {
 			// Without its class: a look that is refused is no refusal of the job.
@@ -116,18 +114,18 @@ func (t *Trainer) Create(ctx context.Context, o job.Order) (job.Look, error) {
 		return job.Look{}, fmt.Errorf("create job %s, asked %d times: %v", spec.JobID, tries, err)
 	}
 	if err != nil {
-		return job.Look{}, fmt.Errorf("create job %s: %w", spec.JobID, classify(err))
+		return job.Look{}, fmt.Errorf("create job %s: %w", spec.JobID, rest.Classify(err))
 	}
 	return t.look(created), nil
 }
 
 // Get looks at one job; one that is not there gives [job.ErrNotFound].
 func (t *Trainer) Get(ctx context.Context, j job.JobInfo) (job.Look, error) {
-	found, err := invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__Job, error) {
+	found, err := rest.Invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__Job, error) {
 		return t.jobs.Get(t.parent + "/jobs/" + j.ID).Context(ctx).Do()
 	})
 	if err != nil {
-		return job.Look{}, fmt.Errorf("get job %s: %w", j.ID, classify(err))
+		return job.Look{}, fmt.Errorf("get job %s: %w", j.ID, rest.Classify(err))
 	}
 	return t.look(found), nil
 }
@@ -140,11 +138,11 @@ func (t *Trainer) ListActive(ctx context.Context, instance, from string, page fu
 	filter := fmt.Sprintf("labels.%s=%s AND (state:QUEUED OR state:PREPARING OR state:RUNNING OR state:CANCELLING)",
 		job.LabelInstance, job.InstanceLabel(instance))
 	for token := from; ; {
-		result, err := invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__ListJobsResponse, error) {
+		result, err := rest.Invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__ListJobsResponse, error) {
 			return t.jobs.List(t.parent).Filter(filter).PageSize(pageSize).PageToken(token).Context(ctx).Do()
 		})
 		if err != nil {
-			return fmt.Errorf("list jobs: %w", classify(err))
+			return fmt.Errorf("list jobs: %w", rest.Classify(err))
 		}
 		looks := make([]job.Look, len(result.Jobs))
 		for i, j := range result.Jobs {
@@ -160,11 +158,11 @@ func (t *Trainer) ListActive(ctx context.Context, instance, from string, page fu
 // Cancel asks the service to end a job. That it was asked is no sign that the
 // job has stopped: look at it again.
 func (t *Trainer) Cancel(ctx context.Context, j job.JobInfo) error {
-	_, err := invoke(ctx, func(ctx context.Context) (*ml.GoogleProtobuf__Empty, error) {
+	_, err := rest.Invoke(ctx, func(ctx context.Context) (*ml.GoogleProtobuf__Empty, error) {
 		return t.jobs.Cancel(t.parent+"/jobs/"+j.ID, &ml.GoogleCloudMlV1__CancelJobRequest{}).Context(ctx).Do()
 	})
 	if err != nil {
-		return fmt.Errorf("cancel job %s: %w", j.ID, classify(err))
+		return fmt.Errorf("cancel job %s: %w", j.ID, rest.Classify(err))
 	}
 	return nil
 }
@@ -233,76 +231,4 @@ func trials(out *ml.GoogleCloudMlV1__TrainingOutput) []job.Trial {
 func parseTime(s string) time.Time {
 	t, _ := time.Parse(time.RFC3339, s)
 	return t.UTC()
-}
-
-// invoke makes a call within [CallTimeout], again with backoff where the service
-// is not available. Every call here may be repeated. A quota that is used up is
-// not waited for: the caller comes again later.
-func invoke[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
-	defer cancel()
-	var result T
-	retry := gax.WithRetry(func() gax.Retryer {
-		return gax.OnHTTPCodes(gax.Backoff{Initial: 200 * time.Millisecond, Max: 5 * time.Second, Multiplier: 2},
-			http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
-	})
-	err := gax.Invoke(ctx, func(ctx context.Context, _ gax.CallSettings) (err error) {
-		result, err = call(ctx)
-		return err
-	}, retry)
-	return result, err
-}
-
-// code gives the HTTP status of an API error, or 0.
-func code(err error) int {
-	var api *googleapi.Error
-	if errors.As(err, &api) {
-		return api.Code
-	}
-	return 0
-}
-
-// classify gives the domain's error for the API's, by status alone.
-func classify(err error) error {
-	var api *googleapi.Error
-	if !errors.As(err, &api) {
-		return err
-	}
-	switch api.Code {
-	case http.StatusNotFound:
-		return fmt.Errorf("%w: %w", job.ErrNotFound, err)
-	case http.StatusTooManyRequests:
-		return fmt.Errorf("%w: %w", job.ErrQuota, err)
-	case http.StatusBadRequest:
-		return &job.RefusedError{Code: "INVALID_ARGUMENT", Message: message(api), Fields: fieldViolations(api)}
-	case http.StatusForbidden:
-		return &job.RefusedError{Code: "PERMISSION_DENIED", Message: message(api), Fields: fieldViolations(api)}
-	}
-	return err
-}
-
-// message gives what an error says. A gateway's page says nothing to people.
-func message(api *googleapi.Error) string {
-	return cmp.Or(api.Message, http.StatusText(api.Code))
-}
-
-// fieldViolations reads google.rpc.BadRequest from an error's details.
-func fieldViolations(api *googleapi.Error) []job.Violation {
-	var body struct {
-		Error struct {
-			Details []struct {
-				FieldViolations []struct{ Field, Description string } `json:"fieldViolations"`
-			} `json:"details"`
-		} `json:"error"`
-	}
-	if json.Unmarshal([]byte(api.Body), &body) != nil {
-		return nil
-	}
-	var vs []job.Violation
-	for _, d := range body.Error.Details {
-		for _, v := range d.FieldViolations {
-			vs = append(vs, job.Violation{Rule: "trainer-refused", Severity: job.Error, Field: v.Field, Message: v.Description})
-		}
-	}
-	return vs
 }

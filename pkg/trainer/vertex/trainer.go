@@ -20,14 +20,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/googleapis/gax-go/v2"
 	"golang.org/x/time/rate"
 	aiplatform "google.golang.org/api/aiplatform/v1"
-	"google.golang.org/api/googleapi"
 	"google.golang.org/api/option"
 	htransport "google.golang.org/api/transport/http"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/trainer/internal/rest"
 )
 
 // Name is the trainer's name in events and configuration.
@@ -35,7 +34,7 @@ const Name = "vertex"
 
 // CallTimeout bounds one call with its retries. A claim on a create has to last
 // more than twice as long.
-const CallTimeout = 30 * time.Second
+const CallTimeout = rest.CallTimeout
 
 const scope = aiplatform.CloudPlatformScope
 
@@ -176,11 +175,11 @@ func (t *Trainer) Create(ctx context.Context, o job.Order) (job.Look, error) {
 	if !r.creates.AllowN(t.Now(), 1) {
 		return job.Look{}, fmt.Errorf("create job %s: more than %d creates a minute in %s: %w", o.JobID, createsPerMinute, request.Region(), job.ErrQuota)
 	}
-	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, rest.CallTimeout)
 	defer cancel()
 	made, err := r.create(ctx, request)
 	if err != nil {
-		return job.Look{}, fmt.Errorf("create job %s: %w", o.JobID, classify(err))
+		return job.Look{}, fmt.Errorf("create job %s: %w", o.JobID, rest.Classify(err))
 	}
 	return t.look(made), nil
 }
@@ -242,7 +241,7 @@ func (t *Trainer) Get(ctx context.Context, j job.JobInfo) (job.Look, error) {
 		return r.get(ctx, collection, j.ResourceName)
 	})
 	if err != nil {
-		return job.Look{}, fmt.Errorf("get job %s: %w", j.ResourceName, classify(err))
+		return job.Look{}, fmt.Errorf("get job %s: %w", j.ResourceName, rest.Classify(err))
 	}
 	return t.look(result), nil
 }
@@ -346,7 +345,7 @@ func (t *Trainer) list(ctx context.Context, at, collection, filter, token string
 			return all, err
 		})
 		if err != nil {
-			return fmt.Errorf("list %s in %s: %w", collection, at, classify(err))
+			return fmt.Errorf("list %s in %s: %w", collection, at, rest.Classify(err))
 		}
 		looks := make([]job.Look, len(all))
 		for i, f := range all {
@@ -376,49 +375,20 @@ func (t *Trainer) Cancel(ctx context.Context, j job.JobInfo) error {
 		return struct{}{}, r.cancel(ctx, collection, j.ResourceName)
 	})
 	if err != nil {
-		return fmt.Errorf("cancel job %s: %w", j.ResourceName, classify(err))
+		return fmt.Errorf("cancel job %s: %w", j.ResourceName, rest.Classify(err))
 	}
 	return nil
 }
 
-// invoke makes a call that may be repeated, within [CallTimeout] and the region's
-// quota of requests, again with backoff where the service is not available. A
-// create is none: each makes a job.
+// invoke makes a call that may be repeated, each time within the region's quota of
+// requests. A create is none: each makes a job.
 func invoke[T any](ctx context.Context, quota *rate.Limiter, call func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
-	defer cancel()
-	var result T
-	retry := gax.WithRetry(func() gax.Retryer {
-		return gax.OnHTTPCodes(gax.Backoff{Initial: 200 * time.Millisecond, Max: 5 * time.Second, Multiplier: 2},
-			http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
-	})
-	err := gax.Invoke(ctx, func(ctx context.Context, _ gax.CallSettings) (err error) {
+	return rest.Invoke(ctx, func(ctx context.Context) (result T, err error) {
 		if err := quota.Wait(ctx); err != nil {
-			return err
+			return result, err
 		}
-		result, err = call(ctx)
-		return err
-	}, retry)
-	return result, err
-}
-
-// classify gives the domain's error for the API's, by status alone.
-func classify(err error) error {
-	var api *googleapi.Error
-	if !errors.As(err, &api) {
-		return err
-	}
-	switch api.Code {
-	case http.StatusNotFound:
-		return fmt.Errorf("%w: %w", job.ErrNotFound, err)
-	case http.StatusTooManyRequests:
-		return fmt.Errorf("%w: %w", job.ErrQuota, err)
-	case http.StatusBadRequest:
-		return &job.RefusedError{Code: "INVALID_ARGUMENT", Message: cmp.Or(api.Message, http.StatusText(api.Code))}
-	case http.StatusForbidden:
-		return &job.RefusedError{Code: "PERMISSION_DENIED", Message: cmp.Or(api.Message, http.StatusText(api.Code))}
-	}
-	return err
+		return call(ctx)
+	})
 }
 
 // id is the last part of a resource name.
