@@ -25,11 +25,11 @@ import (
 	"strings"
 )
 
-// Bounds of an archive, in bytes. The source has less than one megabyte; a binary
+// Bounds of an archive, in bytes. The source has less than two megabytes; a binary
 // or a data set that slips in has more.
 const (
 	maxFile = 1 << 20
-	maxAll  = 2 << 20
+	maxAll  = 4 << 20
 )
 
 // digits is how much of the SHA-256 the name has: two archives of one name would

@@ -183,7 +183,7 @@ func TestPackRefuses(t *testing.T) {
 		{"a pipe", map[string]string{".gcloudignore": ""},
 			func(dir string) error { return syscall.Mkfifo(filepath.Join(dir, "p"), 0o600) }, "", "p is no regular file"},
 		{"a large file", map[string]string{".gcloudignore": "", "a": strings.Repeat("x", maxFile+1)}, nil, "", "a has more than"},
-		{"many files", map[string]string{".gcloudignore": "", "a": strings.Repeat("x", maxFile), "b": strings.Repeat("x", maxFile)}, nil, "", "with b the archive has more"},
+		{"many files", map[string]string{".gcloudignore": "", "a": strings.Repeat("x", maxFile), "b": strings.Repeat("x", maxFile), "c": strings.Repeat("x", maxFile), "d": strings.Repeat("x", maxFile)}, nil, "", "with d the archive has more"},
 		{"an archive in what is packed", map[string]string{".gcloudignore": "", "a.go": ""}, nil, "out", "would be packed themselves"},
 		{"an archive in the root", map[string]string{".gcloudignore": "", "a.go": ""}, nil, ".", "would be packed themselves"},
 		{"an include from elsewhere", map[string]string{".gcloudignore": "#!include:a/b\n"}, nil, "", "only files of the same folder"},

@@ -1,0 +1,224 @@
+// Command verify drops a folder into the inbox of an installation and waits for
+// the verdict in its status bucket: the way that a dropper goes, with the rights of
+// one. It succeeds if the job does.
+//
+//	go run ./deploy/verify -outputs outputs.json -set jobDir=gs://BUCKET/verify testdata/drops/hello
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jobdrop/jobdrop/deploy/outputs"
+	"github.com/jobdrop/jobdrop/pkg/event"
+	"github.com/jobdrop/jobdrop/pkg/gcs"
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/jobspec"
+)
+
+// statusLimit bounds a status object, in bytes: it has some kilobytes, with all
+// violations some hundred.
+const statusLimit = 4 << 20
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "verify:", err)
+		os.Exit(1)
+	}
+}
+
+// options are the flags.
+type options struct {
+	outputs, installation string
+	inbox, status         string
+	folder, correlation   string
+	metadata              map[string]string
+	wait, poll            time.Duration
+}
+
+func parse(args []string, usage io.Writer) (o options, dir string, err error) {
+	o.metadata = map[string]string{}
+	f := flag.NewFlagSet("verify", flag.ContinueOnError)
+	f.SetOutput(usage)
+	f.StringVar(&o.outputs, "outputs", "", "file with what terraform output -json prints, which names the buckets")
+	f.StringVar(&o.installation, "installation", "", "which installation of the outputs, where there are several")
+	f.StringVar(&o.inbox, "inbox", "", "inbox, in place of that of the outputs")
+	f.StringVar(&o.status, "status", "", "status bucket, in place of that of the outputs")
+	f.StringVar(&o.folder, "folder", "", "folder of the inbox (default: verify/ and the name of the dropped one)")
+	f.StringVar(&o.correlation, "correlation", "", "an ID that comes back in all events of the drop")
+	f.DurationVar(&o.wait, "wait", 30*time.Minute, "how long to wait for the verdict: machines come late")
+	f.DurationVar(&o.poll, "poll", 5*time.Second, "how often to look at the status")
+	f.Func("set", "FIELD=VALUE of the job file, as the metadata jobdrop-set-FIELD; may be repeated", func(text string) error {
+		field, value, ok := strings.Cut(text, "=")
+		if !ok || field == "" {
+			return errors.New("want FIELD=VALUE")
+		}
+		o.metadata[jobspec.MetadataPrefix+field] = value
+		return nil
+	})
+	if err := f.Parse(args); err != nil {
+		return o, "", err
+	}
+	if f.NArg() != 1 {
+		return o, "", errors.New("name one folder to drop")
+	}
+	if o.wait <= 0 || o.poll <= 0 {
+		return o, "", errors.New("-wait and -poll must be longer than 0")
+	}
+	if o.outputs != "" {
+		i, err := outputs.Read(o.outputs, o.installation)
+		if err != nil {
+			return o, "", err
+		}
+		o.inbox = cmp.Or(o.inbox, i.Environment["JOBDROP_INBOX"])
+		o.status = cmp.Or(o.status, i.Environment["JOBDROP_STATUS_BUCKET"])
+	}
+	if o.inbox == "" || o.status == "" {
+		return o, "", errors.New("name the buckets, by -outputs or by -inbox and -status")
+	}
+	if o.correlation != "" {
+		o.metadata["jobdrop-correlation-id"] = o.correlation
+	}
+	dir = f.Arg(0)
+	o.folder = path.Clean(cmp.Or(o.folder, "verify/"+filepath.Base(dir)))
+	return o, dir, nil
+}
+
+func run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
+	o, dir, err := parse(args, out)
+	if err != nil {
+		return err
+	}
+	client, err := gcs.New(ctx, getenv("STORAGE_EMULATOR_HOST"))
+	if err != nil {
+		return err
+	}
+	generation, err := drop(ctx, client, o, dir, out)
+	if err != nil {
+		return err
+	}
+	return follow(ctx, client, o, fmt.Sprintf("%s/status-%d.json", o.folder, generation), out)
+}
+
+// drop uploads the packages and then the job file, whose generation it gives.
+func drop(ctx context.Context, client *gcs.Client, o options, dir string, out io.Writer) (int64, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, err
+	}
+	var jobFile string
+	upload := func(name string, metadata map[string]string) (int64, error) {
+		f, err := os.Open(filepath.Join(dir, name))
+		if err != nil {
+			return 0, err
+		}
+		defer f.Close()
+		return client.Upload(ctx, o.inbox, o.folder+"/"+name, f, metadata)
+	}
+	for _, e := range entries {
+		switch {
+		case !e.Type().IsRegular() || !job.IsPart(e.Name(), 1):
+		case job.IsJobFile(e.Name()):
+			if jobFile != "" {
+				return 0, fmt.Errorf("%s has two job files, %s and %s", dir, jobFile, e.Name())
+			}
+			jobFile = e.Name()
+		default:
+			if _, err := upload(e.Name(), nil); err != nil {
+				return 0, err
+			}
+		}
+	}
+	if jobFile == "" {
+		return 0, fmt.Errorf("%s has no job file", dir)
+	}
+	generation, err := upload(jobFile, o.metadata)
+	if err == nil {
+		fmt.Fprintf(out, "dropped %s into gs://%s/%s/ (generation %d)\n", dir, o.inbox, o.folder, generation)
+	}
+	return generation, err
+}
+
+// follow waits for the verdict of an attempt, and says what it sees meanwhile.
+func follow(ctx context.Context, client *gcs.Client, o options, status string, out io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, o.wait)
+	defer cancel()
+	poll := time.NewTicker(o.poll)
+	defer poll.Stop()
+	last, problem := "nothing is known of it", error(nil)
+	for {
+		data, _, err := client.Read(ctx, o.status, status, 0, statusLimit)
+		switch {
+		case err == nil:
+			var body event.Body
+			if err := json.Unmarshal(data, &body); err != nil {
+				return fmt.Errorf("gs://%s/%s: %w", o.status, status, err)
+			}
+			problem = nil
+			if said := describe(body); said != last {
+				last = said
+				fmt.Fprintln(out, last)
+			}
+			if body.State.Terminal() {
+				return conclude(body, data, out)
+			}
+		case errors.Is(err, job.ErrDenied):
+			return fmt.Errorf("the status can't be read: %w", err)
+		case ctx.Err() == nil && !errors.Is(err, job.ErrNotFound):
+			problem = err // it may pass
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return errors.New("interrupted: the drop stays where it is")
+			}
+			return errors.Join(fmt.Errorf("no verdict after %s; gs://%s/%s: %s", o.wait, o.status, status, last), problem)
+		}
+	}
+}
+
+// describe is one line about an attempt.
+func describe(b event.Body) string {
+	said := string(b.State)
+	if b.Job.State != "" && !b.State.Terminal() {
+		said += " (" + string(b.Job.State) + ")"
+	}
+	if b.Job.ID != "" {
+		said += ", job " + b.Job.ID
+	}
+	if b.Reason != "" {
+		said += ": " + b.Reason
+	}
+	return said
+}
+
+// conclude shows the whole status of what did not succeed.
+func conclude(b event.Body, status []byte, out io.Writer) error {
+	if b.State == event.Succeeded {
+		return nil
+	}
+	for _, v := range b.Violations {
+		fmt.Fprintln(out, v)
+	}
+	var pretty bytes.Buffer
+	if json.Indent(&pretty, status, "", "  ") == nil {
+		fmt.Fprintln(out, pretty.String())
+	}
+	return fmt.Errorf("the drop ended as %s", b.State)
+}

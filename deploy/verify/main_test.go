@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jobdrop/jobdrop/pkg/local"
+	"github.com/jobdrop/jobdrop/pkg/local/functions"
+	"github.com/jobdrop/jobdrop/pkg/local/training"
+)
+
+const drops = "../../testdata/drops/"
+
+// The stack starts the functions as a process: here that is this binary again.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "functions" {
+		fmt.Fprintln(os.Stderr, functions.Serve(os.Args[2], os.Stdin))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func TestVerify(t *testing.T) {
+	python, err := training.FindPython(t.Context(), "")
+	if err != nil {
+		t.Fatalf("this test runs Python programs: %v", err)
+	}
+	stack, err := local.Start(t.Context(), local.Options{
+		Dir: t.TempDir(), Python: python, Functions: []string{os.Args[0], "functions"}, Tick: 100 * time.Millisecond,
+		Env: []string{"JOBDROP_SETTLE=0s"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := stack.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	outputs := filepath.Join(t.TempDir(), "outputs.json")
+	text := fmt.Sprintf(`{"environment": {"value": {"JOBDROP_INBOX": %q, "JOBDROP_STATUS_BUCKET": %q}}}`, local.Inbox, local.Status)
+	if err := os.WriteFile(outputs, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name string
+		args []string
+		out  []string // in what it says, in this order
+		err  string
+	}{
+		{"a job that succeeds", []string{"-set", "jobDir=gs://" + local.Output + "/verify", "-correlation", "build-7", drops + "hello"},
+			[]string{"into gs://jobdrop-inbox/verify/hello/", "succeeded, job hello_"}, ""},
+		{"again", []string{"-folder", "verify/hello", drops + "hello"}, []string{"succeeded"}, ""},
+		{"a job that fails", []string{drops + "fails"}, []string{"failed", `"state": "failed"`}, "the drop ended as failed"},
+		{"a drop that is refused", []string{drops + "rejected-scheduling"}, []string{"rejected", "maxWaitTime"}, "the drop ended as rejected"},
+		{"a verdict that does not come", []string{"-wait", "2s", drops + "incomplete"}, []string{"waiting"}, "no verdict after 2s; gs://jobdrop-status/verify/incomplete/status-"},
+		{"a bucket that is not there", []string{"-inbox", "no-such-inbox", drops + "hello"}, nil, "not found"},
+		{"nobody who takes it", []string{"-inbox", local.Output, "-wait", "300ms", drops + "hello"}, nil, "nothing is known of it"},
+		{"no job file", []string{t.TempDir()}, nil, "has no job file"},
+		{"no folder", nil, nil, "name one folder"},
+		{"no value", []string{"-set", "region", drops + "hello"}, nil, "want FIELD=VALUE"},
+		{"no such installation", []string{"-installation", "x", drops + "hello"}, nil, "no installation named x"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var out strings.Builder
+			getenv := func(name string) string { return map[string]string{"STORAGE_EMULATOR_HOST": stack.StorageURL}[name] }
+			err := run(t.Context(), append([]string{"-outputs", outputs, "-poll", "50ms"}, test.args...), getenv, &out)
+			if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+				t.Errorf("it ends with %v, want %q; it said:\n%s", err, test.err, out.String())
+			}
+			rest := out.String()
+			for _, want := range test.out {
+				_, after, ok := strings.Cut(rest, want)
+				if !ok {
+					t.Fatalf("it does not say %q, or not in order:\n%s", want, out.String())
+				}
+				rest = after
+			}
+		})
+	}
+	if o, err := stack.Storage.Stat(t.Context(), local.Output, "verify/hello.txt"); err != nil {
+		t.Errorf("the field that was set did not reach the job: %v %v", o, err)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := run(ctx, []string{"-outputs", outputs, drops + "hello"}, func(string) string { return stack.StorageURL }, &strings.Builder{}); err == nil {
+		t.Error("an interrupted run succeeds")
+	}
+}
