@@ -63,7 +63,7 @@ func parse(args []string, usage io.Writer) (o options, dir string, err error) {
 	f.StringVar(&o.correlation, "correlation", "", "an ID that comes back in all events of the drop")
 	f.DurationVar(&o.wait, "wait", 30*time.Minute, "how long to wait for the verdict: machines come late")
 	f.DurationVar(&o.poll, "poll", 5*time.Second, "how often to look at the status")
-	f.Func("set", "FIELD=VALUE of the job file, as the metadata jobdrop-set-FIELD; may be repeated", func(text string) error {
+	f.Func("set", "FIELD=VALUE of the job file, as the metadata jobdrop-set-FIELD; may be repeated (region: the first of the installation's)", func(text string) error {
 		field, value, ok := strings.Cut(text, "=")
 		if !ok || field == "" {
 			return errors.New("want FIELD=VALUE")
@@ -87,6 +87,11 @@ func parse(args []string, usage io.Writer) (o options, dir string, err error) {
 		}
 		o.inbox = cmp.Or(o.inbox, i.Environment["JOBDROP_INBOX"])
 		o.status = cmp.Or(o.status, i.Environment["JOBDROP_STATUS_BUCKET"])
+		// The file's region need not be one of the installation's.
+		const region = jobspec.MetadataPrefix + "region"
+		if first, _, _ := strings.Cut(i.Environment["JOBDROP_REGIONS"], ","); first != "" && o.metadata[region] == "" {
+			o.metadata[region] = strings.TrimSpace(first)
+		}
 	}
 	if o.inbox == "" || o.status == "" {
 		return o, "", errors.New("name the buckets, by -outputs or by -inbox and -status")

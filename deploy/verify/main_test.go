@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,7 +44,7 @@ func TestVerify(t *testing.T) {
 		}
 	})
 	outputs := filepath.Join(t.TempDir(), "outputs.json")
-	text := fmt.Sprintf(`{"environment": {"value": {"JOBDROP_INBOX": %q, "JOBDROP_STATUS_BUCKET": %q}}}`, local.Inbox, local.Status)
+	text := fmt.Sprintf(`{"environment": {"value": {"JOBDROP_INBOX": %q, "JOBDROP_STATUS_BUCKET": %q, "JOBDROP_REGIONS": "europe-west4,us-central1"}}}`, local.Inbox, local.Status)
 	if err := os.WriteFile(outputs, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +87,14 @@ func TestVerify(t *testing.T) {
 	}
 	if o, err := stack.Storage.Stat(t.Context(), local.Output, "verify/hello.txt"); err != nil {
 		t.Errorf("the field that was set did not reach the job: %v %v", o, err)
+	}
+
+	// Regions are the installation's, where nothing else is said.
+	for want, args := range map[string][]string{"europe-west4": nil, "us-central1": {"-set", "region=us-central1"}} {
+		o, _, err := parse(append(args, "-outputs", outputs, drops+"hello"), io.Discard)
+		if got := o.metadata["jobdrop-set-region"]; err != nil || got != want {
+			t.Errorf("%q: the region is %q, %v, want %s", args, got, err, want)
+		}
 	}
 
 	ctx, cancel := context.WithCancel(t.Context())
