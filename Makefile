@@ -7,7 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: check
 check: ## look for faults without running anything: format, vet, staticcheck, go.mod
@@ -36,3 +36,20 @@ clients: ## install what the Node client of docs/clients needs; its test is skip
 .PHONY: testdata
 testdata: ## make the packages of testdata/drops from testdata/trainers
 	$(GO) generate ./internal/pack
+
+# What the tests of a deployment use where it is there, in the order of their worth.
+DEPLOY_TOOLS := terraform git gcloud python3
+
+.PHONY: deploy-check
+deploy-check: ## check what is deployed without an account: Terraform, builds, the packed functions
+	@for tool in $(DEPLOY_TOOLS); do \
+		command -v $$tool >/dev/null || echo "SKIPPED: $$tool is not on this machine, nor are the tests that use it run"; \
+	done
+	$(GO) mod verify
+	@said="$$(mktemp)"; trap 'rm -f "$$said"' EXIT; \
+	echo '$(GO) test -v . ./deploy/...'; \
+	if $(GO) test -v . ./deploy/... >"$$said" 2>&1; then grep -E 'SKIPPED|^ok' "$$said"; else cat "$$said"; exit 1; fi
+
+.PHONY: package
+package: ## pack the source of the functions into out/, the same bytes each time
+	@$(GO) run ./deploy/pack out
