@@ -17,6 +17,7 @@ func TestGcloud(t *testing.T) {
 	if err != nil {
 		t.Skip("no gcloud on PATH")
 	}
+	t.Parallel() // with the other of its kind: each is a minute of gcloud's starts
 	python := pythons(t)[0]
 	h := newHarness(t, python, func(o *Options) { o.MaxReplicas = 4 })
 	server := httptest.NewServer(h.svc.Handler())

@@ -19,6 +19,7 @@ func TestVertexGcloud(t *testing.T) {
 	if err != nil {
 		t.Skip("no gcloud on PATH")
 	}
+	t.Parallel() // with the other of its kind: each is a minute of gcloud's starts
 	h := newVertexHarness(t, pythons(t)[0], func(o *Options) { o.MaxReplicas = 4 })
 	server := httptest.NewServer(h.svc.Handler())
 	defer server.Close()

@@ -365,7 +365,7 @@ func TestVertexDrops(t *testing.T) {
 	_, hello := h.startJob(h.customOf("hello", h.drop("hello"), []string{"--job-dir", "gs://out/hello"}))
 	_, fails := h.startJob(h.customOf("fails", h.drop("fails"), []string{"--learning-rate", "-0.1"}))
 	endless := h.customOf("endless", h.drop("endless"), nil)
-	endless.JobSpec.Scheduling = &aiplatform.GoogleCloudAiplatformV1Scheduling{Timeout: "2s"}
+	endless.JobSpec.Scheduling = &aiplatform.GoogleCloudAiplatformV1Scheduling{Timeout: "4s"}
 	endlessID, endlessName := h.startJob(endless)
 	_, distributed := h.startJob(h.customOf("distributed", h.drop("distributed"), []string{"--job-dir", "gs://out/distributed"}, 2, 1))
 	h.succeeds(hello)
@@ -373,7 +373,7 @@ func TestVertexDrops(t *testing.T) {
 	if j := h.endOf(fails); j.State != "JOB_STATE_FAILED" || !strings.Contains(j.Error.Message, "learning rate must be positive") {
 		t.Errorf("fails: %s, %+v", j.State, j.Error)
 	}
-	if j := h.endOf(endlessName); j.State != "JOB_STATE_CANCELLED" || !strings.Contains(j.Error.Message, "scheduling.timeout (2s)") {
+	if j := h.endOf(endlessName); j.State != "JOB_STATE_CANCELLED" || !strings.Contains(j.Error.Message, "scheduling.timeout (4s)") {
 		t.Errorf("endless: %s, %+v", j.State, j.Error)
 	}
 	h.line(endlessID, "heartbeat 1")

@@ -322,7 +322,7 @@ func TestVertexTuningEnds(t *testing.T) {
 	fails.MaxFailedTrialCount = 2
 	_, failsName := h.startTuning(fails)
 	long := h.tuningOf(h.custom("long", hypertune+"if options.layers == 0: time.sleep(600)\nreport(1)\n", nil))
-	long.TrialJobSpec.Scheduling = &aiplatform.GoogleCloudAiplatformV1Scheduling{Timeout: "3s"}
+	long.TrialJobSpec.Scheduling = &aiplatform.GoogleCloudAiplatformV1Scheduling{Timeout: "6s"}
 	long.MaxFailedTrialCount = 6
 	_, longName := h.startTuning(long)
 	late := h.tuningOf(h.custom("late", hypertune+"time.sleep(600)\n", nil))
@@ -349,7 +349,7 @@ func TestVertexTuningEnds(t *testing.T) {
 		t.Errorf("late: %s, %+v", j.State, j.Error)
 	}
 	j := h.endOfTuning(longName)
-	if j.State != "JOB_STATE_SUCCEEDED" || len(j.Trials) != 6 || j.Trials[0].State != "INFEASIBLE" || !strings.Contains(j.Trials[0].InfeasibleReason, "scheduling.timeout (3s)") || j.Trials[5].State != "SUCCEEDED" {
+	if j.State != "JOB_STATE_SUCCEEDED" || len(j.Trials) != 6 || j.Trials[0].State != "INFEASIBLE" || !strings.Contains(j.Trials[0].InfeasibleReason, "scheduling.timeout (6s)") || j.Trials[5].State != "SUCCEEDED" {
 		t.Errorf("long: %s, %+v", j.State, j.Error)
 		for _, trial := range j.Trials {
 			t.Logf("%+v", trial)
