@@ -203,6 +203,46 @@ func TestDeploys(t *testing.T) {
 	}
 }
 
+// The configuration that is deployed if nothing else is said has what the steps
+// look for, and the substitutions are those of the manual.
+func TestDefaults(t *testing.T) {
+	b, err := decode(readBuild(t, deploying))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	files, err := filepath.Glob(filepath.Join(root, b.Substitutions["_INSTALLATION"], "*.tf"))
+	for _, name := range files {
+		data, failed := os.ReadFile(name)
+		text.Write(data)
+		err = errors.Join(err, failed)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`backend "gcs"`, `variable "source_archive"`, `output "environment"`, `output "inbox_trigger"`, `"${var.project_id}-models"`} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("%s has no %s", b.Substitutions["_INSTALLATION"], want)
+		}
+	}
+	manual, err := os.ReadFile(filepath.Join(root, "deploy/README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got []string
+	for name := range b.Substitutions {
+		want = append(want, name)
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(_[A-Z_]+)` \\|").FindAllSubmatch(manual, -1) {
+		got = append(got, string(m[1]))
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("substitutions (-declared +in the manual):\n%s", diff)
+	}
+}
+
 // Copies with a fault are refused, most of them by Cloud Build's own definition.
 func TestBrokenBuilds(t *testing.T) {
 	tests := []struct{ name, old, new, want string }{
