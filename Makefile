@@ -2,6 +2,8 @@
 
 GO ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+CYCLONEDX := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+GOSEC := github.com/securego/gosec/v2/cmd/gosec@v2.30.0
 
 .DEFAULT_GOAL := help
 
@@ -53,3 +55,12 @@ deploy-check: ## check what is deployed without an account: Terraform, builds, t
 .PHONY: package
 package: ## pack the source of the functions into out/, the same bytes each time
 	@$(GO) run ./deploy/pack out
+
+.PHONY: licences
+licences: ## list the licences of what the functions link, in docs/licences.md
+	$(GO) run ./deploy/licences >docs/licences.md.new && mv docs/licences.md.new docs/licences.md
+
+.PHONY: sbom
+sbom: ## write out/sbom.json, CycloneDX, of what the functions link
+	@mkdir -p out
+	GOOS=linux GOARCH=amd64 CGO_ENABLED=0 $(GO) run $(CYCLONEDX) app -json -licenses -main cmd/server -output out/sbom.json .
