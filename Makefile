@@ -21,7 +21,7 @@ check: ## look for faults without running anything: format, vet, staticcheck, go
 
 .PHONY: test
 test: ## run all tests: no network, no account, Python 3 with venv
-	$(GO) test -race -shuffle=on ./...
+	$(GO) test -race -shuffle=on -timeout=30m ./...
 
 .PHONY: run
 run: ## run the drop testdata/drops/hello on this machine
