@@ -48,7 +48,7 @@ type options struct {
 	inbox, status         string
 	folder, correlation   string
 	metadata              map[string]string
-	wait, poll            time.Duration
+	wait, poll, denied    time.Duration
 }
 
 func parse(args []string, usage io.Writer) (o options, dir string, err error) {
@@ -62,6 +62,7 @@ func parse(args []string, usage io.Writer) (o options, dir string, err error) {
 	f.StringVar(&o.folder, "folder", "", "folder of the inbox (default: verify/ and the name of the dropped one)")
 	f.StringVar(&o.correlation, "correlation", "", "an ID that comes back in all events of the drop")
 	f.DurationVar(&o.wait, "wait", 30*time.Minute, "how long to wait for the verdict: machines come late")
+	f.DurationVar(&o.denied, "denied", 10*time.Minute, "how long to drop again where rights are missing: new ones take minutes to hold")
 	f.DurationVar(&o.poll, "poll", 5*time.Second, "how often to look at the status")
 	f.Func("set", "FIELD=VALUE of the job file, as the metadata jobdrop-set-FIELD; may be repeated (region: the first of the installation's)", func(text string) error {
 		field, value, ok := strings.Cut(text, "=")
@@ -113,11 +114,25 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	if err != nil {
 		return err
 	}
-	generation, err := drop(ctx, client, o, dir, out)
-	if err != nil {
-		return err
+	// Rights that were given a moment ago may take minutes to hold everywhere, for
+	// this program and for the functions.
+	patience, cancel := context.WithTimeout(ctx, o.denied)
+	defer cancel()
+	for {
+		generation, err := drop(ctx, client, o, dir, out)
+		if err == nil {
+			err = follow(ctx, client, o, fmt.Sprintf("%s/status-%d.json", o.folder, generation), out)
+		}
+		if !errors.Is(err, job.ErrDenied) {
+			return err
+		}
+		fmt.Fprintf(out, "%v: rights may be new, trying again\n", err)
+		select {
+		case <-time.After(min(o.poll*6, o.denied)):
+		case <-patience.Done():
+			return err
+		}
 	}
-	return follow(ctx, client, o, fmt.Sprintf("%s/status-%d.json", o.folder, generation), out)
 }
 
 // drop uploads the packages and then the job file, whose generation it gives.
@@ -224,6 +239,9 @@ func conclude(b event.Body, status []byte, out io.Writer) error {
 	var pretty bytes.Buffer
 	if json.Indent(&pretty, status, "", "  ") == nil {
 		fmt.Fprintln(out, pretty.String())
+	}
+	if b.State == event.Rejected && b.Error != nil && b.Error.Code == "PERMISSION_DENIED" {
+		return fmt.Errorf("the drop ended as %s: %s: %w", b.State, b.Error.Message, job.ErrDenied)
 	}
 	return fmt.Errorf("the drop ended as %s", b.State)
 }

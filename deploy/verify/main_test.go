@@ -2,14 +2,20 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/jobdrop/jobdrop/internal/contract"
+	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/local"
 	"github.com/jobdrop/jobdrop/pkg/local/functions"
 	"github.com/jobdrop/jobdrop/pkg/local/training"
@@ -24,6 +30,45 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
+}
+
+// Rights that were given a moment ago do not hold everywhere yet: what is denied is
+// dropped again, for a while.
+func TestVerifyWaitsForRights(t *testing.T) {
+	python, err := training.FindPython(t.Context(), "")
+	if err != nil {
+		t.Fatalf("this test runs Python programs: %v", err)
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p := contract.NewProxy(t, "http://"+address)
+	stack, err := local.Start(t.Context(), local.Options{
+		Dir: t.TempDir(), Python: python, Functions: []string{os.Args[0], "functions"}, Tick: 100 * time.Millisecond,
+		Listen: local.Addresses{Training: address}, Env: []string{"JOBDROP_TRAINER_ENDPOINT=" + p.URL},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stack.Close()
+	getenv := func(name string) string { return map[string]string{"STORAGE_EMULATOR_HOST": stack.StorageURL}[name] }
+	args := []string{"-inbox", local.Inbox, "-status", local.Status, "-poll", "50ms", drops + "hello"}
+	deny := contract.Fault{Method: http.MethodPost, Path: regexp.MustCompile(`/jobs$`), Status: http.StatusForbidden}
+	p.Inject(deny)
+	var out strings.Builder
+	if err := run(t.Context(), args, getenv, &out); err != nil || !strings.Contains(out.String(), "trying again") {
+		t.Errorf("%v; it said:\n%s", err, out.String())
+	}
+	deny.Times = 100
+	p.Inject(deny)
+	if err := run(t.Context(), append([]string{"-denied", "1s"}, args...), getenv, &out); !errors.Is(err, job.ErrDenied) {
+		t.Errorf("denied for good: %v", err)
+	}
 }
 
 func TestVerify(t *testing.T) {

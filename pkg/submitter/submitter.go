@@ -449,9 +449,18 @@ func (s *Submitter) create(ctx context.Context, stored job.Stored) (job.Stored, 
 		s.Logger.WarnContext(ctx, "job not taken", "attempt", after.Attempt, "job_id", after.Job.ID, "tries", after.Tries,
 			"next_try", after.NextTry, "error", after.Error.Message, "correlation_id", after.CorrelationID)
 	}
+	if after.State == job.Rejected && after.Error != nil && after.Error.Code == denied {
+		// No fault of the dropper's: jobdrop may not create jobs, or not as whom the
+		// job is to run.
+		s.Logger.ErrorContext(ctx, "job denied", "attempt", after.Attempt, "job_id", after.Job.ID,
+			"error", after.Error.Message, "correlation_id", after.CorrelationID)
+	}
 	s.log(ctx, after)
 	return after, nil
 }
+
+// denied is google.rpc.Code's.
+const denied = "PERMISSION_DENIED"
 
 // ask asks the trainer for the job, and gives what came of it. After the time for
 // submits, a job that may be there is only looked for. A refusal is final only

@@ -1,7 +1,10 @@
 package submitter_test
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -117,5 +120,22 @@ func TestSubmitOfAnotherTrainer(t *testing.T) {
 	w.tick()
 	if r := w.record(f); r.State != job.Submitted {
 		t.Errorf("set back: %s, %s", r.State, r.Reason)
+	}
+}
+
+// That jobdrop may not create jobs is an error of the installation: operators are
+// told, not only the dropper.
+func TestSubmitDenied(t *testing.T) {
+	for code, errors := range map[string]int{"PERMISSION_DENIED": 1, "INVALID_ARGUMENT": 0} {
+		w := newWorld(t)
+		var log bytes.Buffer
+		w.submit.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		w.trainer.fail = &job.RefusedError{Code: code, Message: "iam.serviceAccounts.actAs"}
+		w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
+		f := w.put("a/job.yaml", []byte(spec))
+		w.wake(f)
+		if got := strings.Count(log.String(), "level=ERROR"); w.record(f).State != job.Rejected || got != errors {
+			t.Errorf("%s: %s, %d errors, want %d:\n%s", code, w.record(f).State, got, errors, log.String())
+		}
 	}
 }
