@@ -160,7 +160,8 @@ func allowOnce(ctx context.Context, s *pubsub.Service, name, member string, out 
 	return nil
 }
 
-// set sets deadline, dead letter and retention where they differ.
+// set sets deadline, dead letter, retention and that the subscription never expires,
+// where they differ.
 func set(ctx context.Context, s *pubsub.Service, name, topic string, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
@@ -178,6 +179,9 @@ func set(ctx context.Context, s *pubsub.Service, name, topic string, out io.Writ
 	if now.MessageRetentionDuration != retention {
 		mask = append(mask, "messageRetentionDuration")
 	}
+	if e := now.ExpirationPolicy; e == nil || e.Ttl != "" { // without one it expires after a month of silence
+		mask = append(mask, "expirationPolicy")
+	}
 	if len(mask) == 0 {
 		fmt.Fprintf(out, "%s: all is set\n", name)
 		return nil
@@ -186,6 +190,7 @@ func set(ctx context.Context, s *pubsub.Service, name, topic string, out io.Writ
 		Subscription: &pubsub.Subscription{
 			Name: name, AckDeadlineSeconds: deadline, MessageRetentionDuration: retention,
 			DeadLetterPolicy: &pubsub.DeadLetterPolicy{DeadLetterTopic: topic, MaxDeliveryAttempts: attempts},
+			ExpirationPolicy: &pubsub.ExpirationPolicy{},
 		},
 		UpdateMask: strings.Join(mask, ","),
 	}).Context(ctx).Do()

@@ -75,9 +75,10 @@ func TestRun(t *testing.T) {
 		return map[string]any{"name": trigger, "transport": map[string]any{"pubsub": map[string]any{"subscription": name}}}
 	}
 	const outputs = `{"environment": {"value": {}}, "inbox_trigger": {"value": {"trigger": "` + trigger + `", "location": "europe-west4", "dead_letter_topic": "` + dead + `", "pubsub_agent": "` + agent + `"}}}`
-	made := map[string]any{"name": own, "ackDeadlineSeconds": 10.0, "messageRetentionDuration": "86400s", "pushConfig": map[string]any{"pushEndpoint": "https://x"}}
+	made := map[string]any{"name": own, "ackDeadlineSeconds": 10.0, "messageRetentionDuration": "86400s", "pushConfig": map[string]any{"pushEndpoint": "https://x"},
+		"expirationPolicy": map[string]any{"ttl": "2678400s"}}
 	set := map[string]any{"name": own, "ackDeadlineSeconds": 600.0, "messageRetentionDuration": "604800s", "pushConfig": map[string]any{"pushEndpoint": "https://x"},
-		"deadLetterPolicy": map[string]any{"deadLetterTopic": dead, "maxDeliveryAttempts": 20.0}}
+		"deadLetterPolicy": map[string]any{"deadLetterTopic": dead, "maxDeliveryAttempts": 20.0}, "expirationPolicy": map[string]any{}}
 	others := []any{map[string]any{"role": "roles/pubsub.viewer", "members": []any{"user:a@example.com"}},
 		map[string]any{"role": puller, "members": []any{"user:a@example.com"}, "condition": map[string]any{"expression": "false"}}}
 	allowed := append(others[:2:2], map[string]any{"role": puller, "members": []any{"serviceAccount:" + agent}})
@@ -92,14 +93,14 @@ func TestRun(t *testing.T) {
 		policy  []any
 	}{
 		{"as Eventarc makes it", outputs, cloud{trigger: found(own), subscription: made, policy: map[string]any{"etag": "1", "bindings": others}},
-			"set ackDeadlineSeconds, deadLetterPolicy, messageRetentionDuration", "", []string{"policy", "ackDeadlineSeconds,deadLetterPolicy,messageRetentionDuration"}, set, allowed},
+			"set ackDeadlineSeconds, deadLetterPolicy, messageRetentionDuration, expirationPolicy", "", []string{"policy", "ackDeadlineSeconds,deadLetterPolicy,messageRetentionDuration,expirationPolicy"}, set, allowed},
 		{"a second time", outputs, cloud{trigger: found(own), subscription: set, policy: map[string]any{"etag": "1", "bindings": allowed}},
 			"all is set", "", nil, set, allowed},
 		{"another wrote the policy", outputs, cloud{trigger: found(own), subscription: set, policy: map[string]any{"etag": "1"}, conflicts: 2},
 			"has roles/pubsub.subscriber", "", []string{"policy"}, set, allowed[2:]},
 		{"another topic of dead letters", outputs, cloud{trigger: found(own), policy: map[string]any{"etag": "1", "bindings": allowed}, subscription: map[string]any{
 			"name": own, "ackDeadlineSeconds": 600.0, "messageRetentionDuration": "604800s", "pushConfig": map[string]any{"pushEndpoint": "https://x"},
-			"deadLetterPolicy": map[string]any{"deadLetterTopic": "projects/p/topics/old", "maxDeliveryAttempts": 20.0}}},
+			"deadLetterPolicy": map[string]any{"deadLetterTopic": "projects/p/topics/old", "maxDeliveryAttempts": 20.0}, "expirationPolicy": map[string]any{}}},
 			"set deadLetterPolicy", "", []string{"deadLetterPolicy"}, set, allowed},
 		{"another always writes the policy", outputs, cloud{trigger: found(own), subscription: made, policy: map[string]any{"etag": "1"}, conflicts: 100},
 			"", "concurrent change", nil, made, nil},
