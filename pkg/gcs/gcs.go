@@ -90,7 +90,8 @@ func attributes(o *storage.Object) job.Attributes {
 	return job.Attributes{
 		Object: job.Object{
 			Bucket: o.Bucket, Name: o.Name, Generation: o.Generation,
-			Size: int64(o.Size), CRC32C: o.Crc32c, Created: created.UTC(),
+			Size:   int64(o.Size), // #nosec G115 -- an object has at most 5 TiB
+			CRC32C: o.Crc32c, Created: created.UTC(),
 			CorrelationID: o.Metadata[CorrelationMetadata], Traceparent: o.Metadata[TraceMetadata],
 		},
 		Metadata: o.Metadata,

@@ -336,7 +336,7 @@ func packages(ctx context.Context, objects []job.Object, module string, limits p
 			return inspected{}, err
 		}
 		report, vs, err := pypkg.Inspect(o.Base(), content, limits)
-		content.Close()
+		_ = content.Close() // all of it was read
 		if err != nil {
 			return inspected{}, fmt.Errorf("read %s: %w", o.URI(), err)
 		}

@@ -9,7 +9,7 @@ type EventType string
 const (
 	DropIncomplete EventType = "dev.jobdrop.drop.incomplete.v1"
 	DropRejected   EventType = "dev.jobdrop.drop.rejected.v1"
-	DropWithdrawn  EventType = "dev.jobdrop.drop.withdrawn.v1"
+	DropWithdrawn  EventType = "dev.jobdrop.drop.withdrawn.v1" // #nosec G101 -- the name of an event
 	DropExpired    EventType = "dev.jobdrop.drop.expired.v1"
 	DropAccepted   EventType = "dev.jobdrop.drop.accepted.v1"
 	JobSubmitted   EventType = "dev.jobdrop.job.submitted.v1"

@@ -58,7 +58,7 @@ func (s *sightings) add(l job.Look) {
 		id: l.JobID, resource: l.ResourceName, attempt: l.Labels[job.LabelAttempt], message: l.Message, state: job.TrainerState(s.shared(string(l.State))),
 		created: nanoseconds(l.Created), started: nanoseconds(l.Started), next: s.first[l.JobID],
 	})
-	s.first[l.JobID] = int32(len(s.all) - 1)
+	s.first[l.JobID] = int32(len(s.all) - 1) // #nosec G115 -- as many jobs as 2^31 fit in no memory
 }
 
 func nanoseconds(t time.Time) int64 {

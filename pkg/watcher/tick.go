@@ -284,10 +284,10 @@ const mostIdle = 100
 
 // turn tells whether it is an attempt's turn, of so many.
 func (t *tick) turn(e job.Entry, of int) bool {
-	slots := uint32(1 + of/mostIdle)
+	slots := uint32(1 + of/mostIdle) // #nosec G115 -- as many attempts as 2^32 fit in no memory
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(e.Attempt))
-	return h.Sum32()%slots == uint32(t.cursors.Ticks)%slots
+	return h.Sum32()%slots == uint32(t.cursors.Ticks)%slots // #nosec G115 -- a turn; where it wraps, the next one comes sooner or later
 }
 
 // idle tells whether an attempt needs no look, as far as the index and the list of
