@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/jobdrop/jobdrop/internal/envfile"
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/local"
 	"github.com/jobdrop/jobdrop/pkg/local/storage"
@@ -112,6 +112,7 @@ type localOptions struct {
 	allowRemote                          bool
 	storage, pubsub, training, functions uint16
 	envFile                              string
+	env                                  string
 	loseEvents                           float64
 }
 
@@ -146,6 +147,7 @@ you say --allow-remote.`,
 	o.flags(f)
 	f.StringVar(&o.data, "data", "", "folder of objects, jobs and logs (default: jobdrop in $XDG_DATA_HOME or ~/.local/share)")
 	f.StringVar(&o.policy, "policy", "", "the operator's policy, in place of that of an installation without one")
+	f.StringVar(&o.env, "env", "", "file with the environment of an installation's functions, as deploy/env makes it: have its names and settings here")
 	f.StringVar(&o.host, "host", "127.0.0.1", "address to listen on")
 	f.BoolVar(&o.allowRemote, "allow-remote", false, "allow a --host that other machines can reach")
 	f.Uint16Var(&o.storage, "storage-port", storagePort, "port of Cloud Storage; 0 is any free one")
@@ -217,6 +219,11 @@ func runLocal(ctx context.Context, o localOptions, stdout, stderr io.Writer) (er
 		}
 		if _, err := parsePolicy(o.policy, options.Policy); err != nil {
 			return faulty(stderr, err)
+		}
+	}
+	if o.env != "" {
+		if err := o.like(&options, stderr); err != nil {
+			return err
 		}
 	}
 	options.LoseEvents = o.loseEvents
@@ -322,23 +329,9 @@ func remoteHosts(host string) []string {
 // writeEnv writes the file at once, for those who wait for it: lines that a shell
 // can read, and without a space in a path other tools too.
 func writeEnv(file string, env []string) error {
-	var b strings.Builder
-	for _, kv := range env {
-		name, value, _ := strings.Cut(kv, "=")
-		b.WriteString(name + "=" + shellQuote(value) + "\n")
-	}
 	temporary := file + ".new"
-	if err := os.WriteFile(temporary, []byte(b.String()), 0o644); err != nil {
+	if err := os.WriteFile(temporary, []byte(envfile.Format(env)), 0o644); err != nil {
 		return err
 	}
 	return os.Rename(temporary, file)
-}
-
-// shellQuote quotes a value for a shell where it has to be.
-func shellQuote(value string) string {
-	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%"
-	if value != "" && strings.Trim(value, plain) == "" {
-		return value
-	}
-	return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
 }

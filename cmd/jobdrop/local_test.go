@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/api/logging/v2"
 
+	"github.com/jobdrop/jobdrop/internal/envfile"
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -71,9 +72,9 @@ func TestLogLine(t *testing.T) {
 
 func TestShellQuote(t *testing.T) {
 	for _, value := range []string{"", "plain", "a b", "it's", `$HOME "x" \`, "http://[::1]:1/", "*", "a;b", "\n"} {
-		out, err := exec.Command("sh", "-c", "printf %s "+shellQuote(value)).Output()
+		out, err := exec.Command("sh", "-c", "printf %s "+envfile.Quote(value)).Output()
 		if err != nil || string(out) != value {
-			t.Errorf("%q, quoted as %s, is read as %q, %v", value, shellQuote(value), out, err)
+			t.Errorf("%q, quoted as %s, is read as %q, %v", value, envfile.Quote(value), out, err)
 		}
 	}
 }

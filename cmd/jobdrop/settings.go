@@ -4,6 +4,7 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/jobdrop/jobdrop/internal/envfile"
 	"github.com/jobdrop/jobdrop/pkg/local"
 )
 
@@ -54,7 +55,7 @@ func (p *printer) settings(stack *local.Stack, data string, remote bool) {
 	var libraries, gcloud []string
 	for _, kv := range stack.ClientEnv() {
 		name, value, _ := strings.Cut(kv, "=")
-		setting := name + "=" + shellQuote(value)
+		setting := name + "=" + envfile.Quote(value)
 		switch {
 		case strings.HasPrefix(name, "CLOUDSDK_"), name == "BOTO_CONFIG":
 			gcloud = append(gcloud, setting)
@@ -66,7 +67,7 @@ func (p *printer) settings(stack *local.Stack, data string, remote bool) {
 	defer p.mu.Unlock()
 	p.check(settingsText.Execute(p.out, map[string]any{
 		"Data": data, "Remote": remote, "Stack": stack, "Project": local.Project,
-		"Inbox": local.Inbox, "Status": local.Status, "Output": local.Output,
+		"Inbox": stack.Names().Inbox, "Status": stack.Names().Status, "Output": local.Output,
 		"Libraries": libraries, "Gcloud": gcloud,
 	}))
 }

@@ -54,7 +54,7 @@ func (s *Stack) announce(run context.Context, o storage.Object) {
 // announceRecent announces what the inbox holds from a time before: nobody knows
 // which of its events were delivered.
 func (s *Stack) announceRecent(ctx, run context.Context) error {
-	for o, err := range s.server.Objects(ctx, Inbox, time.Now().Add(-retention)) {
+	for o, err := range s.server.Objects(ctx, s.options.Names.Inbox, time.Now().Add(-retention)) {
 		if err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/trainer/aiplatform"
 )
 
-// The names of the stack's resources.
+// The names of the stack's resources, but for those that Options.Names gives others.
 const (
 	Project  = "local"
 	Instance = "local"
@@ -47,6 +47,24 @@ const (
 	// Topic carries the lifecycle events.
 	Topic = "projects/" + Project + "/topics/jobdrop-lifecycle"
 )
+
+// Names are those that an installation of Terraform has of its own: with them, what
+// knows that installation by name finds its like here. Each that is empty is the
+// stack's own name.
+type Names struct {
+	Instance                      string
+	Inbox, State, Staging, Status string
+	// Policy is the object of the state bucket in which the policy lies.
+	Policy string
+}
+
+// orOwn fills in the stack's own names.
+func (n Names) orOwn() Names {
+	return Names{
+		Instance: cmp.Or(n.Instance, Instance), Policy: cmp.Or(n.Policy, policyObject),
+		Inbox: cmp.Or(n.Inbox, Inbox), State: cmp.Or(n.State, State), Staging: cmp.Or(n.Staging, Staging), Status: cmp.Or(n.Status, Status),
+	}
+}
 
 // Options are a stack's settings. Dir, Python and Functions are required.
 type Options struct {
@@ -73,8 +91,9 @@ type Options struct {
 	// Trainer is the API by which the functions ask the training service for jobs:
 	// aiplatform, the default, or vertex.
 	Trainer string
+	Names   Names
 	// Policy is the operator's policy, as YAML. It is kept as the object
-	// gs://jobdrop-state/policy.yaml, where it may be changed.
+	// policy.yaml of the state bucket, where it may be changed.
 	Policy []byte
 	// Env is extra environment of the functions, as NAME=value.
 	Env []string
@@ -146,6 +165,7 @@ func Start(ctx context.Context, o Options) (stack *Stack, err error) {
 	}
 	o.Deliveries = max(o.Deliveries, 1)
 	o.Trainer = cmp.Or(o.Trainer, aiplatform.Name)
+	o.Names = o.Names.orOwn()
 	if o.FunctionLogs == nil {
 		o.FunctionLogs = io.Discard
 	}
@@ -235,11 +255,12 @@ func (s *Stack) startStorage(ctx, run context.Context) error {
 		return err
 	}
 	s.StorageURL = "http://" + reachable(listener)
+	names := s.options.Names
 	s.server, err = storage.Serve(ctx, storage.Options{
 		Dir: filepath.Join(s.options.Dir, "storage"), Listener: listener, Hosts: s.options.Hosts,
-		Buckets: []string{Inbox, State, Staging, Status, Output},
+		Buckets: []string{names.Inbox, names.State, names.Staging, names.Status, Output},
 		Finalized: func(o storage.Object) {
-			if o.Bucket == Inbox {
+			if o.Bucket == names.Inbox {
 				s.announce(run, o)
 			}
 		},
@@ -252,11 +273,14 @@ func (s *Stack) startStorage(ctx, run context.Context) error {
 	if s.Storage, err = gcs.New(ctx, s.StorageURL); err != nil || len(s.options.Policy) == 0 {
 		return err
 	}
-	_, err = s.Storage.Write(ctx, State, policyObject, s.options.Policy, "application/yaml", nil, job.AnyGeneration)
+	_, err = s.Storage.Write(ctx, names.State, names.Policy, s.options.Policy, "application/yaml", nil, job.AnyGeneration)
 	return err
 }
 
 const policyObject = "policy.yaml"
+
+// Names are those of the installation that the functions are told of.
+func (s *Stack) Names() Names { return s.options.Names }
 
 // CreateBucket makes a bucket if it is not there yet.
 func (s *Stack) CreateBucket(name string) error { return s.server.CreateBucket(name) }

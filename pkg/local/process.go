@@ -17,13 +17,14 @@ import (
 // installation is the environment that names an installation, as Terraform would
 // set it.
 func (s *Stack) installation() []string {
+	names := s.options.Names
 	env := []string{
-		"JOBDROP_INSTANCE=" + Instance,
+		"JOBDROP_INSTANCE=" + names.Instance,
 		"JOBDROP_PROJECT=" + Project,
-		"JOBDROP_INBOX=" + Inbox,
-		"JOBDROP_STATE_BUCKET=" + State,
-		"JOBDROP_STAGING_BUCKET=" + Staging,
-		"JOBDROP_STATUS_BUCKET=" + Status,
+		"JOBDROP_INBOX=" + names.Inbox,
+		"JOBDROP_STATE_BUCKET=" + names.State,
+		"JOBDROP_STAGING_BUCKET=" + names.Staging,
+		"JOBDROP_STATUS_BUCKET=" + names.Status,
 		"JOBDROP_TOPIC=" + s.Topic,
 		"JOBDROP_TRAINER=" + s.options.Trainer,
 		"JOBDROP_TRAINER_ENDPOINT=" + s.TrainerURL,
@@ -32,7 +33,7 @@ func (s *Stack) installation() []string {
 		env = append(env, "JOBDROP_REGIONS="+strings.Join(vertex.Regions(), ","))
 	}
 	if len(s.options.Policy) > 0 {
-		env = append(env, "JOBDROP_POLICY=gs://"+State+"/"+policyObject)
+		env = append(env, "JOBDROP_POLICY=gs://"+names.State+"/"+names.Policy)
 	}
 	return env
 }

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jobdrop/jobdrop/pkg/event"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// installationEnv is what deploy/env makes of Terraform's outputs.
+const installationEnv = `JOBDROP_EXPIRE_AFTER=24h
+JOBDROP_GRACE=15m
+JOBDROP_INBOX=acme-ml-research-inbox
+JOBDROP_INSTANCE=research
+JOBDROP_LOG_LEVEL=INFO
+JOBDROP_POLICY=gs://acme-ml-research-state/policy/policy.yaml
+JOBDROP_PROJECT=acme-ml
+JOBDROP_PUBSUB_ENDPOINT=europe-west4-pubsub.googleapis.com:443
+JOBDROP_REGIONS=europe-west4
+JOBDROP_SETTLE=0s
+JOBDROP_STAGING_BUCKET=acme-ml-research-staging
+JOBDROP_STATE_BUCKET=acme-ml-research-state
+JOBDROP_STATUS_BUCKET=acme-ml-research-status
+JOBDROP_TOPIC=projects/acme-ml/topics/research-lifecycle
+JOBDROP_TRAINER=vertex
+`
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// With the environment and the policy file of an installation, the stack has its
+// buckets, its trainer, its regions and its rules.
+func TestLocalIsLikeAnInstallation(t *testing.T) {
+	policy := write(t, "policy.yaml", "defaults: {labels: {team: research}}\nallow: {regions: [europe-west4]}\n")
+	r := startLocal(t, t.TempDir(), "--env", write(t, ".env", installationEnv), "--policy", policy)
+	storage := r.storage(t)
+	drop := func(folder string, metadata map[string]string) string {
+		t.Helper()
+		for _, name := range []string{"trainer-0.1.tar.gz", "job.yaml"} {
+			f, err := os.Open(filepath.Join(dropsDir, "hello", name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = storage.Upload(t.Context(), "acme-ml-research-inbox", folder+name, f, metadata)
+			f.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		poll, patience := time.NewTicker(50*time.Millisecond), time.After(time.Minute)
+		defer poll.Stop()
+		for {
+			var body event.Body
+			data, _, err := storage.Read(t.Context(), "acme-ml-research-status", folder+"status.json", 0, 1<<20)
+			if err == nil && json.Unmarshal(data, &body) == nil && body.State.Terminal() {
+				return string(body.State) + " " + body.Job.ResourceName
+			}
+			select {
+			case <-poll.C:
+			case <-patience:
+				t.Fatalf("no verdict: %v\n%s", err, r.output)
+			}
+		}
+	}
+	if got := drop("first/", map[string]string{"jobdrop-set-region": "europe-west4"}); !strings.HasPrefix(got, string(job.Succeeded)) || !strings.Contains(got, "/europe-west4/") {
+		t.Errorf("a drop for the installation's region is %s", got)
+	}
+	// The policy of that installation refuses the file's own region.
+	if got := drop("second/", nil); !strings.HasPrefix(got, string(job.Rejected)) {
+		t.Errorf("a drop for another region is %s", got)
+	}
+	if _, err := storage.Stat(t.Context(), "acme-ml-research-state", "policy/policy.yaml"); err != nil {
+		t.Errorf("the policy: %v", err)
+	}
+	if r.env["JOBDROP_INBOX"] != "acme-ml-research-inbox" || r.env["JOBDROP_INSTANCE"] != "research" {
+		t.Errorf("clients are told %v", r.env)
+	}
+	for _, want := range []string{"JOBDROP_PROJECT is acme-ml there; here the project is local", "JOBDROP_TOPIC is ", "gs://acme-ml-research-inbox/FOLDER/"} {
+		if !strings.Contains(r.output.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, r.output)
+		}
+	}
+}
+
+func TestLocalRefusesWhatItIsNot(t *testing.T) {
+	policy := write(t, "policy.yaml", "{}\n")
+	change := func(old, new string) string {
+		if !strings.Contains(installationEnv, old) {
+			t.Fatalf("no %q to change", old)
+		}
+		return strings.Replace(installationEnv, old, new, 1)
+	}
+	for name, test := range map[string]struct {
+		env  string
+		args []string
+		want string
+	}{
+		"no policy file":      {installationEnv, nil, "name the file that Terraform wrote there by --policy"},
+		"a policy too many":   {change("JOBDROP_POLICY=gs://acme-ml-research-state/policy/policy.yaml\n", ""), []string{"--policy", policy}, "has no policy, and --policy names one"},
+		"a policy elsewhere":  {change("gs://acme-ml-research-state/", "gs://acme-ml-policies/"), []string{"--policy", policy}, "the policy lies in gs://acme-ml-policies"},
+		"an unknown variable": {installationEnv + "JOBDROP_DEBUG=1\n", []string{"--policy", policy}, "JOBDROP_DEBUG is no variable of the functions"},
+		"a way out":           {installationEnv + "STORAGE_EMULATOR_HOST=example.com\n", []string{"--policy", policy}, "STORAGE_EMULATOR_HOST is for the local stack alone"},
+		"what is missing":     {change("JOBDROP_INBOX=acme-ml-research-inbox\n", ""), []string{"--policy", policy}, "JOBDROP_INBOX is not set"},
+		"a wrong value":       {change("GRACE=15m", "GRACE=long"), []string{"--policy", policy}, "JOBDROP_GRACE"},
+		"the stack's bucket":  {change("acme-ml-research-staging", "jobdrop-output"), []string{"--policy", policy}, "the stack's own for job directories"},
+		"another trainer":     {change("TRAINER=vertex", "TRAINER=aiplatform"), []string{"--policy", policy, "--trainer", "vertex"}, "--trainer says vertex"},
+		"no environment":      {"hello\n", nil, "is not NAME=value"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			args := append([]string{"local", "--data", t.TempDir(), "--env", write(t, ".env", test.env)}, test.args...)
+			if code := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr); code == exitSucceeded || !strings.Contains(stderr.String(), test.want) {
+				t.Errorf("exit %d: %s, want %q", code, stderr.String(), test.want)
+			}
+		})
+	}
+}
