@@ -23,8 +23,8 @@ import (
 
 // outcome is what events tell of a drop, less the names and times of one run.
 type outcome struct {
-	// Types are those of the events, less the states that only a look at the
-	// right moment sees.
+	// Types are those of the events, less the states and warnings that only a look
+	// at the right moment sees.
 	Types     []event.Type
 	State     event.State
 	Reason    string
@@ -39,7 +39,9 @@ type outcome struct {
 
 func outcomeOf(b event.Body, types []event.Type) outcome {
 	o := outcome{State: b.State, Reason: b.Reason, JobState: b.Job.State, Trials: b.Job.Trials, Timeout: b.Timeout, Started: !b.Times.Started.IsZero(), Deadlines: !b.Deadlines.Run.IsZero()}
-	o.Types = slices.DeleteFunc(slices.Clone(types), func(t event.Type) bool { return t == event.JobQueued || t == event.JobPreparing })
+	o.Types = slices.DeleteFunc(slices.Clone(types), func(t event.Type) bool {
+		return t == event.JobQueued || t == event.JobPreparing || t == event.JobDelayed
+	})
 	if b.Job.Summary != nil {
 		o.Summary = *b.Job.Summary
 		o.Summary.Packages = nil

@@ -42,8 +42,8 @@ func TestDocumentsAreUpToDate(t *testing.T) {
 			}
 		}
 	}
-	if documents != 3 {
-		t.Errorf("%d documents are generated, want 3", documents)
+	if documents != 4 {
+		t.Errorf("%d documents are generated, want 4", documents)
 	}
 }
 
