@@ -192,6 +192,7 @@ func add(w *zip.Writer, name string, data []byte) error {
 		CompressedSize64: uint64(len(data)), UncompressedSize64: uint64(len(data)),
 	}
 	h.SetMode(0o644)
+	//lint:ignore SA1019 CreateRaw writes these, and not Modified
 	h.ModifiedDate, h.ModifiedTime = first, 0
 	if strings.ContainsFunc(name, func(r rune) bool { return r >= 0x80 }) {
 		h.Flags = 0x800 // the name is UTF-8
