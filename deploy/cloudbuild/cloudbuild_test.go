@@ -293,30 +293,46 @@ func TestDeployScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	script := b.Steps[slices.IndexFunc(b.Steps, func(s *cloudbuildpb.BuildStep) bool { return s.Id == "deploy" })].Script
-	const fake = "#!/bin/sh\necho \"$@\" >>\"$CALLS\"\ncase $1 in\n$FAIL) exit 1;;\noutput) echo '{}';;\nesac\n"
+	// It fails at a command for as often as it is told to.
+	const fake = `#!/bin/sh
+echo "$@" >>"$CALLS"
+if [ "$1" = "$FAIL" ] && [ "$(grep -c "^$1 " "$CALLS")" -le "$TIMES" ]; then
+  exit 1
+fi
+if [ "$1" = output ]; then
+  echo '{}'
+fi
+`
 	calls := []string{
 		"init -input=false -no-color -backend-config=bucket=states",
 		"plan -input=false -no-color -lock-timeout=5m -var=source_archive=../../../out/jobdrop-1.zip -out=WORK/out/plan.tfplan",
 		"apply -input=false -no-color -lock-timeout=5m WORK/out/plan.tfplan",
 		"output -json",
 	}
+	const archive = "variable \"source_archive\" {\n}\n"
+	// Each plan is applied once.
+	again := func(n int) []string { return slices.Concat(calls[:1], slices.Repeat(calls[1:3], n)) }
+	noArchive := slices.Clone(calls)
+	noArchive[1] = strings.Replace(noArchive[1], "-var=source_archive=../../../out/jobdrop-1.zip ", "", 1)
 	tests := []struct {
-		name, backend, bucket, fail string
-		calls                       []string
-		ok                          bool
+		name, backend, rest, bucket, fail, times string
+		calls                                    []string
+		ok                                       bool
 	}{
-		{"deployed", "gcs", "states", "none", calls, true},
-		{"no bucket", "gcs", "", "none", nil, false},
-		{"a state of this build's own", "local", "states", "none", nil, false},
-		{"no plan", "gcs", "states", "plan", calls[:2], false},
-		{"not applied", "gcs", "states", "apply", calls[:3], false},
+		{"deployed", "gcs", archive, "states", "none", "0", calls, true},
+		{"services of an image", "gcs", "", "states", "none", "0", noArchive, true},
+		{"no bucket", "gcs", archive, "", "none", "0", nil, false},
+		{"a state of this build's own", "local", archive, "states", "none", "0", nil, false},
+		{"no plan", "gcs", archive, "states", "plan", "9", calls[:2], false},
+		{"metrics that are not known yet", "gcs", archive, "states", "apply", "2", append(again(3), calls[3]), true},
+		{"not applied", "gcs", archive, "states", "apply", "9", again(4), false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			work, bin := t.TempDir(), t.TempDir()
 			for name, content := range map[string]string{
 				filepath.Join(work, "out/archive"):         "out/jobdrop-1.zip\n",
-				filepath.Join(work, "deploy/prod/eu/m.tf"): fmt.Sprintf("terraform {\n  backend %q {\n  }\n}\n", test.backend),
+				filepath.Join(work, "deploy/prod/eu/m.tf"): fmt.Sprintf("terraform {\n  backend %q {\n  }\n}\n%s", test.backend, test.rest),
 				filepath.Join(bin, "terraform"):            fake,
 			} {
 				if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(content), 0o755)); err != nil {
@@ -326,7 +342,7 @@ func TestDeployScript(t *testing.T) {
 			log := filepath.Join(bin, "calls")
 			c := exec.Command("sh", "-c", script)
 			c.Dir = work
-			c.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "INSTALLATION=deploy/prod/eu", "STATE_BUCKET=" + test.bucket, "CALLS=" + log, "FAIL=" + test.fail}
+			c.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "INSTALLATION=deploy/prod/eu", "STATE_BUCKET=" + test.bucket, "PAUSE=0", "CALLS=" + log, "FAIL=" + test.fail, "TIMES=" + test.times}
 			said, err := c.CombinedOutput()
 			if (err == nil) != test.ok {
 				t.Errorf("it ends with %v:\n%s", err, said)
@@ -343,5 +359,71 @@ func TestDeployScript(t *testing.T) {
 				t.Errorf("the outputs: %v", err)
 			}
 		})
+	}
+}
+
+// Each example that keeps its state in a bucket declares what the step hands over.
+func TestDeploysExamples(t *testing.T) {
+	b, err := decode(readBuild(t, deploying))
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := b.Steps[slices.IndexFunc(b.Steps, func(s *cloudbuildpb.BuildStep) bool { return s.Id == "deploy" })].Script
+	examples, err := filepath.Glob(filepath.Join(root, "deploy/examples/*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tested := 0
+	for _, example := range examples {
+		var text strings.Builder
+		files, err := filepath.Glob(filepath.Join(example, "*.tf"))
+		for _, name := range files {
+			data, failed := os.ReadFile(name)
+			text.Write(data)
+			err = errors.Join(err, failed)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(text.String(), `backend "gcs"`) {
+			continue
+		}
+		tested++
+		t.Run(filepath.Base(example), func(t *testing.T) {
+			work, bin := t.TempDir(), t.TempDir()
+			for name, content := range map[string]string{
+				filepath.Join(work, "out/archive"):         "out/jobdrop-1.zip\n",
+				filepath.Join(work, "deploy/mine/main.tf"): text.String(),
+				filepath.Join(bin, "terraform"):            "#!/bin/sh\necho \"$@\" >>\"$CALLS\"\n",
+			} {
+				if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(content), 0o755)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			log := filepath.Join(bin, "calls")
+			c := exec.Command("sh", "-c", script)
+			c.Dir = work
+			c.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "INSTALLATION=deploy/mine", "STATE_BUCKET=states", "PAUSE=0", "CALLS=" + log}
+			if said, err := c.CombinedOutput(); err != nil {
+				t.Fatalf("%v:\n%s", err, said)
+			}
+			calls, err := os.ReadFile(log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			given := map[string]bool{}
+			for _, m := range regexp.MustCompile(`-var=(\w+)=`).FindAllSubmatch(calls, -1) {
+				given[string(m[1])] = true
+				if !strings.Contains(text.String(), fmt.Sprintf("\nvariable %q {", m[1])) {
+					t.Errorf("it is given %s, which it does not declare: Terraform would refuse that", m[1])
+				}
+			}
+			if want := strings.Contains(text.String(), "\nvariable \"source_archive\" {"); given["source_archive"] != want {
+				t.Errorf("whether it is given an archive: %v, want %v", given["source_archive"], want)
+			}
+		})
+	}
+	if tested < 2 {
+		t.Errorf("%d examples keep their state in a bucket, want two", tested)
 	}
 }

@@ -78,7 +78,7 @@ variable "platform" {
 }
 
 variable "image" {
-  description = "Container image of cmd/server, pinned by its digest. Needed where platform is run."
+  description = "Container image of cmd/server, pinned by its digest. Needed where platform is run: it is yours to build, by the commands in deploy/README.md (Sizes)."
   type        = string
   default     = null
   validation {
@@ -492,7 +492,7 @@ variable "collector_headers_version" {
 }
 
 variable "publish_lag_metric" {
-  description = "Type under which the collector writes jobdrop.publish.lag to Cloud Monitoring, if it does, e.g. workload.googleapis.com/jobdrop.publish.lag: the alert publish-lag then looks at it, too."
+  description = "Type under which the collector writes jobdrop.publish.lag to Cloud Monitoring, if it does, e.g. workload.googleapis.com/jobdrop.publish.lag: the alert publish-lag then looks at it, too. Set it once the metric has data: Cloud Monitoring refuses alerts on what it does not know."
   type        = string
   default     = null
   validation {

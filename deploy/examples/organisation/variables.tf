@@ -19,7 +19,7 @@ variable "region" {
 }
 
 variable "image" {
-  description = "Image of cmd/server, pinned by its digest."
+  description = "Image of cmd/server, pinned by its digest. It is yours to build: deploy/README.md has the commands."
   type        = string
   nullable    = false
   validation {

@@ -99,7 +99,7 @@ variable "thresholds" {
 }
 
 variable "publish_lag_metric" {
-  description = "Type of the metric jobdrop.publish.lag in Cloud Monitoring; none where it is null."
+  description = "Type of the metric jobdrop.publish.lag in Cloud Monitoring; none where it is null. It has to have data already."
   type        = string
   default     = null
   validation {
