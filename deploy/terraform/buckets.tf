@@ -30,7 +30,7 @@ locals {
       versioned = false
       rules     = [{ age = var.status_days }]
     }
-    # Archives of the source: a rollback takes an older one.
+    # The archive of the source that is deployed.
     source = {
       versioned = false
       rules     = []

@@ -8,6 +8,12 @@ resource "google_storage_bucket_object" "source" {
   # the functions built anew.
   name   = basename(var.source_archive)
   source = var.source_archive
+
+  # The revision that runs keeps its archive until the functions are built of the next
+  # one. A rollback packs the older commit again: the same bytes.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "google_artifact_registry_repository" "images" {

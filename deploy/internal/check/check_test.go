@@ -40,7 +40,7 @@ func TestInstallation(t *testing.T) {
 func clone(t *testing.T, file, old, new string) string {
 	t.Helper()
 	to := t.TempDir()
-	parts := []string{"deploy/terraform", "deploy/examples", "deploy/playbooks", "function.go"}
+	parts := []string{"deploy/terraform", "deploy/examples", "deploy/playbooks", "deploy/eventarc", "function.go"}
 	if strings.HasPrefix(file, "pkg/") {
 		parts = append(parts, "pkg")
 	} else {
@@ -137,7 +137,7 @@ func TestRulesFind(t *testing.T) {
 		{"nobody is asked", function, "  deletion_protection = false", "  invoker_iam_disabled = true\n  deletion_protection = false", "everybody"},
 
 		{"no dead letter", subscr, deadPolicy, "", "subscription"},
-		{"perhaps no dead letter", subscr, deadPolicy, "  dynamic \"dead_letter_policy\" {\n    for_each = var.push[*]\n    content {\n      dead_letter_topic = module.dead_letter.topic\n    }\n  }\n", "subscription"},
+		{"perhaps no dead letter", subscr, deadPolicy, "  dynamic \"dead_letter_policy\" {\n    for_each = var.push[*]\n    content {\n      dead_letter_topic     = module.dead_letter.topic\n      max_delivery_attempts = 20\n    }\n  }\n", "subscription"},
 		{"it expires", subscr, "    ttl = \"\"", "    ttl = \"2678400s\"", "subscription"},
 		{"it expires by default", subscr, "  expiration_policy {\n    ttl = \"\" # never: one that is not used for a month would be gone\n  }\n", "", "subscription"},
 		{"dead letters expire", dead, "  expiration_policy {\n    ttl = \"\" # never\n  }\n", "", "subscription"},
@@ -145,6 +145,28 @@ func TestRulesFind(t *testing.T) {
 
 		{"events are lost", function, `"RETRY_POLICY_RETRY"`, `"RETRY_POLICY_DO_NOT_RETRY"`, "trigger"},
 		{"events are lost by default", function, "      retry_policy          = \"RETRY_POLICY_RETRY\"\n", "", "trigger"},
+
+		{"events are not tried again by a trigger of its own", tf + "inbox.tf", "  matching_criteria {\n    attribute = \"type\"", "  retry_policy {\n    max_attempts = 1\n  }\n  matching_criteria {\n    attribute = \"type\"", "trigger"},
+
+		{"a short deadline", subscr, "ack_deadline_seconds = 600", "ack_deadline_seconds = 60", "delivery"},
+		{"another deadline than Eventarc's", "deploy/eventarc/main.go", "deadline = 600", "deadline = 540", "delivery"},
+		{"few attempts", subscr, "max_delivery_attempts = 20", "max_delivery_attempts = 5", "delivery"},
+		{"a short memory", tf + "modules/subscription/variables.tf", `default     = "604800s"`, `default     = "600s"`, "delivery"},
+		{"a short memory of the inbox", tf + "inbox.tf", `retention = "${7 * local.day}s"`, `retention = "${1 * local.day}s"`, "delivery"},
+		{"a memory that is not the module's", subscr, "message_retention_duration = var.retention", `message_retention_duration = "600s"`, "delivery"},
+		{"dead letters that are soon gone", dead, `message_retention_duration = "2678400s"`, `message_retention_duration = "604800s"`, "delivery"},
+		{"functions that work for longer", tf + "functions.tf", "timeout_seconds = 540", "timeout_seconds = 900", "delivery"},
+
+		{"an administrator of a bucket", tf + "grants.tf", `role   = "roles/storage.objectViewer"`, `role   = "roles/storage.admin"`, "grant"},
+		{"an administrator of objects", tf + "trainers.tf", `role     = "roles/storage.objectUser"`, `role     = "roles/storage.objectAdmin"`, "grant"},
+		{"a wide role on a bucket of ours", tf + "trainers.tf", `google_project_iam_custom_role.this["fetch"].name`, `"roles/storage.objectUser"`, "grant"},
+		{"an administrator of a topic", tf + "hints.tf", `role    = "roles/pubsub.publisher"`, `role    = "roles/pubsub.editor"`, "grant"},
+		{"tokens of other accounts", tf + "grants.tf", `: "roles/iam.serviceAccountUser"`, `: "roles/iam.serviceAccountTokenCreator"`, "grant"},
+		{"a developer of a function", function, `role   = "roles/run.invoker"`, `role   = "roles/run.developer"`, "grant"},
+		{"others lose their rights on a bucket", tf + "trainers.tf", `resource "google_storage_bucket_iam_member" "trainer_output"`, `resource "google_storage_bucket_iam_binding" "trainer_output"`, "grant"},
+		{"a role of ours that gives rights away", tf + "roles.tf", `permissions = ["storage.objects.get", "storage.objects.list"]`, `permissions = ["storage.objects.get", "storage.buckets.setIamPolicy"]`, "grant"},
+
+		{"a source that goes too early", tf + "source.tf", "    create_before_destroy = true\n", "", "source"},
 
 		{"an owner", tf + "grants.tf", `role     = "roles/pubsub.publisher"`, `role     = "roles/owner"`, "rights"},
 		{"an editor by condition", tf + "grants.tf", `: "roles/iam.serviceAccountUser"`, `: "roles/editor"`, "rights"},
@@ -185,6 +207,13 @@ func TestRulesFind(t *testing.T) {
 		{"a field that no line has", metrics, "jsonPayload.trainer_state", "jsonPayload.job_state", "log-line"},
 		{"a number that no tick tells", metrics, "    lag_seconds = ", "    lag         = ", "log-line"},
 		{"a playbook that looks for what is not logged", "deploy/playbooks/jobs-timed-out.md", `jsonPayload.message=\"job seen\"`, `jsonPayload.message=\"job changed\"`, "log-line"},
+		{"an alert on a state that there is not", alerts, `metric.labels.state=\"timed_out\"`, `metric.labels.state=\"timedout\"`, "query"},
+		{"one of two states that there is not", alerts, `\"rejected\",\"submitted\"`, `\"rejected\",\"started\"`, "query"},
+		{"a state that there is no longer", "pkg/job/record.go", `= "timed_out"`, `= "timeout"`, "query"},
+		{"a playbook that looks for a state that there is not", "deploy/playbooks/jobs-timed-out.md", "jsonPayload.state=timed_out", "jsonPayload.state=timeout", "query"},
+		{"an error that is not told", metrics, `publish to projects/`, `publishing to projects/`, "query"},
+		{"an error that is no longer told", "pkg/publisher/publisher.go", `"publish to %s: %w"`, `"publishing %s: %w"`, "query"},
+
 		{"a playbook that shows what is not there", "deploy/playbooks/jobs-timed-out.md", "jsonPayload.correlation_id", "jsonPayload.correlation", "log-line"},
 	}
 	for _, test := range tests {

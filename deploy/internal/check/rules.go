@@ -34,11 +34,15 @@ func Check(root string, now time.Time) ([]Finding, error) {
 		func(f files) ([]Finding, error) { return everybody(f), nil },
 		func(f files) ([]Finding, error) { return subscriptions(f), nil },
 		func(f files) ([]Finding, error) { return triggers(f), nil },
+		delivery,
 		rights,
+		func(f files) ([]Finding, error) { return grants(f), nil },
+		func(f files) ([]Finding, error) { return sources(f), nil },
 		environment,
 		func(f files) ([]Finding, error) { return variables(f), nil },
 		playbooks,
 		logLines,
+		queries,
 	} {
 		fs, err := rule(f)
 		if err != nil {
@@ -231,6 +235,12 @@ func triggers(f files) []Finding {
 			}
 		}
 	}
+	// A trigger of its own delivers again by default, and can only be told not to.
+	for _, b := range f.blocks("resource", "google_eventarc_trigger") {
+		if len(inner(b.Body, "retry_policy")) > 0 {
+			found = append(found, Finding{"trigger", f.where(b.DefRange()), "events whose handling fails may be acknowledged: the trigger bounds its attempts"})
+		}
+	}
 	return found
 }
 
@@ -262,11 +272,11 @@ func rights(f files) ([]Finding, error) {
 		}
 		where, kind := f.where(a.SrcRange), b.Labels[0]
 		for _, s := range stringsIn(a.Expr) {
-			if s == "roles/owner" || s == "roles/editor" || s == "roles/viewer" {
+			if basic(s) {
 				found = append(found, Finding{"rights", where, s + " is given"})
 			}
 		}
-		if !strings.HasPrefix(kind, "google_project_iam_") && !strings.HasPrefix(kind, "google_folder_iam_") && !strings.HasPrefix(kind, "google_organization_iam_") {
+		if !reaching(kind) {
 			continue
 		}
 		if kind != "google_project_iam_member" {
@@ -292,6 +302,20 @@ func rights(f files) ([]Finding, error) {
 		}
 	}
 	return found, nil
+}
+
+func basic(role string) bool {
+	return role == "roles/owner" || role == "roles/editor" || role == "roles/viewer"
+}
+
+// reaching tells whether a resource gives something in a whole project, or in more.
+func reaching(kind string) bool {
+	for _, s := range []string{"google_project_iam_", "google_folder_iam_", "google_organization_iam_"} {
+		if strings.HasPrefix(kind, s) {
+			return true
+		}
+	}
+	return false
 }
 
 // rolesOf gives the roles of ours that a reference means: the one that it names, or

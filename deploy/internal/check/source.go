@@ -56,12 +56,16 @@ func literals(n ast.Node) []string {
 
 // logged are the messages that the functions log, and the names that may stand
 // beside them.
-type logged struct{ messages, keys map[string]bool }
+type logged struct {
+	messages, keys map[string]bool
+	// texts are all that stand in these packages.
+	texts map[string]bool
+}
 
 // logs reads what is logged in the packages of the functions.
 func logs(root string) (logged, error) {
 	// Cloud Logging's own, and what pkg/app adds to each line.
-	l := logged{map[string]bool{}, map[string]bool{"message": true, "severity": true}}
+	l := logged{map[string]bool{}, map[string]bool{"message": true, "severity": true}, map[string]bool{}}
 	pkg, err := filepath.EvalSymlinks(filepath.Join(root, "pkg"))
 	if err != nil {
 		return l, err
@@ -82,6 +86,9 @@ func logs(root string) (logged, error) {
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
 		if err != nil {
 			return err
+		}
+		for _, s := range literals(file) {
+			l.texts[s] = true
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			switch n := n.(type) {
@@ -141,24 +148,9 @@ func logLines(f files) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	texts := map[string]string{}
-	for _, name := range f.names() {
-		data, err := os.ReadFile(filepath.Join(f.root, name))
-		if err != nil {
-			return nil, err
-		}
-		texts[name] = string(data)
-	}
-	books, err := filepath.Glob(filepath.Join(f.root, playbookFolder, "*.md"))
+	texts, err := f.queried()
 	if err != nil {
 		return nil, err
-	}
-	for _, book := range books {
-		data, err := os.ReadFile(book)
-		if err != nil {
-			return nil, err
-		}
-		texts[playbookFolder+"/"+filepath.Base(book)] = string(data)
 	}
 	var found []Finding
 	for name, text := range texts {
