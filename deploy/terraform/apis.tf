@@ -1,19 +1,24 @@
 locals {
-  apis = concat([
-    "aiplatform.googleapis.com",
-    "artifactregistry.googleapis.com",
-    "cloudbuild.googleapis.com",
-    "cloudfunctions.googleapis.com",
-    "cloudscheduler.googleapis.com",
-    "eventarc.googleapis.com",
-    "iam.googleapis.com",
-    "logging.googleapis.com",
-    "monitoring.googleapis.com",
-    "pubsub.googleapis.com",
-    "run.googleapis.com",
-    "secretmanager.googleapis.com",
-    "storage.googleapis.com",
-  ], var.kms_key == null ? [] : ["cloudkms.googleapis.com"])
+  apis = concat(
+    [
+      "artifactregistry.googleapis.com",
+      "cloudbuild.googleapis.com",
+      "cloudfunctions.googleapis.com",
+      "cloudresourcemanager.googleapis.com", # grants in the project; it is asked even for a plan
+      "cloudscheduler.googleapis.com",
+      "eventarc.googleapis.com",
+      "iam.googleapis.com",
+      "logging.googleapis.com",
+      "monitoring.googleapis.com",
+      "pubsub.googleapis.com",
+      "run.googleapis.com",
+      "secretmanager.googleapis.com",
+      "storage.googleapis.com",
+    ],
+    [{ vertex = "aiplatform.googleapis.com", aiplatform = "ml.googleapis.com" }[var.trainer]],
+    var.kms_key == null ? [] : ["cloudkms.googleapis.com"],
+    try(var.network.connector, null) == null ? [] : ["vpcaccess.googleapis.com"],
+  )
 }
 
 resource "google_project_service" "this" {

@@ -8,6 +8,7 @@ module "monitoring" {
   labels                = local.labels
   services              = { for name, f in module.function : name => f.name }
   scheduler_job         = google_cloud_scheduler_job.tick.name
+  scheduler_region      = google_cloud_scheduler_job.tick.region
   lifecycle_topic       = google_pubsub_topic.lifecycle.name
   dead_letters          = local.dead_letters
   notification_channels = var.notification_channels

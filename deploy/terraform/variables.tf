@@ -209,6 +209,17 @@ variable "trainer_service_accounts" {
     condition     = alltrue([for a in var.trainer_service_accounts : can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]@[a-z][a-z0-9-]{4,28}[a-z0-9]\\.iam\\.gserviceaccount\\.com$", a))]) && length(distinct(var.trainer_service_accounts)) == length(var.trainer_service_accounts)
     error_message = "Service accounts are written NAME@PROJECT.iam.gserviceaccount.com, each once. Google's own agents and default accounts reach too much."
   }
+  validation {
+    condition     = var.trainers_of_others || alltrue([for a in var.trainer_service_accounts : endswith(a, "@${var.project_id}.iam.gserviceaccount.com")])
+    error_message = "A service account of another project takes what can't be granted here: see trainers_of_others."
+  }
+}
+
+variable "trainers_of_others" {
+  description = "Whether trainer_service_accounts may be of other projects. In each of those, its owners have to give Vertex AI's agent of this project, service-NUMBER@gcp-sa-aiplatform.iam.gserviceaccount.com, roles/iam.serviceAccountTokenCreator on the account, and iam.disableCrossProjectServiceAccountUsage must not be enforced; deploy/README.md has the commands."
+  type        = bool
+  default     = false
+  nullable    = false
 }
 
 variable "output_buckets" {
@@ -310,6 +321,10 @@ variable "longest_wait_days" {
     condition     = var.longest_wait_days >= 1 && var.longest_wait_days <= 365 && floor(var.longest_wait_days) == var.longest_wait_days
     error_message = "The longest wait is 1 to 365 days."
   }
+  validation {
+    condition     = try(timecmp(timeadd("2000-01-01T00:00:00Z", "${24 * var.longest_wait_days}h"), timeadd("2000-01-01T00:00:00Z", var.submit_within)) >= 0, true)
+    error_message = "The trainer may be asked for a job for as long as submit_within, which is longer than longest_wait_days: its packages would be gone."
+  }
 }
 
 variable "longest_run_days" {
@@ -343,6 +358,11 @@ variable "history_days" {
     # A pinned generation has to outlive the time in which its drop is decided.
     condition     = var.history_days >= 2 && var.history_days <= 365 && floor(var.history_days) == var.history_days
     error_message = "Former versions are kept for 2 to 365 days."
+  }
+  validation {
+    # What is no duration, its own variable refuses.
+    condition     = try(timecmp(timeadd("2000-01-01T00:00:00Z", "${24 * var.history_days}h"), timeadd("2000-01-01T00:00:00Z", var.expire_after)) >= 0, true)
+    error_message = "Former versions are kept for as long as an incomplete drop is waited for, expire_after, or for longer: it is decided by the versions that it began with."
   }
 }
 
@@ -422,7 +442,7 @@ variable "expire_after" {
 }
 
 variable "submit_within" {
-  description = "How long the trainer is asked for the job of an accepted drop that it does not take; 0s is for ever."
+  description = "How long the trainer is asked for the job of an accepted drop that it does not take, which is part of longest_wait_days; 0s is for ever: then packages are kept for staged_days all the same. A policy that sets other patience is not compared."
   type        = string
   default     = "24h"
   nullable    = false

@@ -151,6 +151,12 @@ run "defaults" {
     error_message = "The lifecycle topic has a schema, keeps messages for seven days, in its region."
   }
 
+  # APIs.
+  assert {
+    condition     = contains(keys(google_project_service.this), "aiplatform.googleapis.com") && contains(keys(google_project_service.this), "cloudresourcemanager.googleapis.com")
+    error_message = "An API that is asked is not enabled."
+  }
+
   # Policy.
   assert {
     condition     = google_storage_bucket_object.policy[0].bucket == "acme-ml-prod-state" && google_storage_bucket_object.policy[0].name == "policy/policy.yaml" && google_storage_bucket_object.policy[0].content == file("tests/policy.yaml")

@@ -16,45 +16,42 @@ variables {
 run "refused_1" {
   command = plan
   variables {
-    project_id                = "123456789012"                                         # project number
-    region                    = "europe-west4-a"                                       # region as zone
-    instance                  = "a-very-long-name-x"                                   # long instance
-    labels                    = { jobdrop-x = "y" }                                    # label of ours
-    source_archive            = "out/jobdrop.zip"                                      # archive without digest
-    runtime                   = "go125"                                                # old runtime
-    memory_mib                = 256                                                    # little memory
-    submit_max_instances      = 0                                                      # no instance of submit
-    inbox_trigger             = "pubsub"                                               # unknown trigger
-    tick_schedule             = "0 * * * *"                                            # hourly ticks
-    scheduler_region          = "europe"                                               # scheduler elsewhere
-    trainer                   = "sagemaker"                                            # unknown trainer
-    job_regions               = ["europe-west4", "europe-west4"]                       # job region twice
-    trainer_service_accounts  = ["123456789012-compute@developer.gserviceaccount.com"] # default account
-    output_buckets            = ["gs://acme-models"]                                   # output uri
-    package_source_buckets    = ["gs://acme-packages"]                                 # source uri
-    policy_file               = "tests/nothing.yaml"                                   # no such policy
-    droppers                  = [{ member = "allUsers" }]                              # everybody drops
-    subscriptions             = { all = { members = ["allAuthenticatedUsers"] } }      # everybody subscribes
-    bucket_location           = "europe west"                                          # no location
-    longest_wait_days         = 0                                                      # no wait
-    longest_run_days          = 0.5                                                    # half a day
-    history_days              = 1                                                      # no history
-    soft_delete_days          = 3                                                      # short soft delete
-    lifecycle_retention_days  = 32                                                     # long retention
-    settle                    = "60"                                                   # settle without unit
-    incomplete_after          = "soon"                                                 # incomplete in words
-    expire_after              = "-24h"                                                 # negative expiry
-    submit_within             = "1d"                                                   # expiry in days
-    grace                     = "15"                                                   # grace without unit
-    log_level                 = "WARN"                                                 # no heartbeat in the log
-    collector_endpoint        = "collector.example.com"                                # collector without scheme
-    collector_headers_version = "latest"                                               # latest secret
-    publish_lag_metric        = "jobdrop.publish.lag"                                  # metric by name
-    notification_channels     = ["sre@example.com"]                                    # channel by address
-    thresholds                = { rejected_share = 50 }                                # share in percent
-    ingress                   = "ALLOW_ALL"                                            # open ingress
-    network                   = {}                                                     # network without way
-    build_worker_pool         = "build"                                                # pool by name
+    project_id                = "123456789012"                                    # project number
+    region                    = "europe-west4-a"                                  # region as zone
+    instance                  = "a-very-long-name-x"                              # long instance
+    labels                    = { jobdrop-x = "y" }                               # label of ours
+    source_archive            = "out/jobdrop.zip"                                 # archive without digest
+    runtime                   = "go125"                                           # old runtime
+    memory_mib                = 256                                               # little memory
+    submit_max_instances      = 0                                                 # no instance of submit
+    inbox_trigger             = "pubsub"                                          # unknown trigger
+    tick_schedule             = "0 * * * *"                                       # hourly ticks
+    scheduler_region          = "europe"                                          # scheduler elsewhere
+    trainer                   = "sagemaker"                                       # unknown trainer
+    job_regions               = ["europe-west4", "europe-west4"]                  # job region twice
+    output_buckets            = ["gs://acme-models"]                              # output uri
+    package_source_buckets    = ["gs://acme-packages"]                            # source uri
+    policy_file               = "tests/nothing.yaml"                              # no such policy
+    droppers                  = [{ member = "allUsers" }]                         # everybody drops
+    subscriptions             = { all = { members = ["allAuthenticatedUsers"] } } # everybody subscribes
+    bucket_location           = "europe west"                                     # no location
+    longest_run_days          = 0.5                                               # half a day
+    soft_delete_days          = 3                                                 # short soft delete
+    lifecycle_retention_days  = 32                                                # long retention
+    settle                    = "60"                                              # settle without unit
+    incomplete_after          = "soon"                                            # incomplete in words
+    expire_after              = "-24h"                                            # negative expiry
+    submit_within             = "1d"                                              # expiry in days
+    grace                     = "15"                                              # grace without unit
+    log_level                 = "WARN"                                            # no heartbeat in the log
+    collector_endpoint        = "collector.example.com"                           # collector without scheme
+    collector_headers_version = "latest"                                          # latest secret
+    publish_lag_metric        = "jobdrop.publish.lag"                             # metric by name
+    notification_channels     = ["sre@example.com"]                               # channel by address
+    thresholds                = { rejected_share = 50 }                           # share in percent
+    ingress                   = "ALLOW_ALL"                                       # open ingress
+    network                   = {}                                                # network without way
+    build_worker_pool         = "build"                                           # pool by name
   }
   expect_failures = [
     var.project_id,
@@ -70,16 +67,13 @@ run "refused_1" {
     var.scheduler_region,
     var.trainer,
     var.job_regions,
-    var.trainer_service_accounts,
     var.output_buckets,
     var.package_source_buckets,
     var.policy_file,
     var.droppers,
     var.subscriptions,
     var.bucket_location,
-    var.longest_wait_days,
     var.longest_run_days,
-    var.history_days,
     var.soft_delete_days,
     var.lifecycle_retention_days,
     var.settle,
@@ -202,6 +196,37 @@ run "refused_7" {
   }
   expect_failures = [
     var.network,
+  ]
+}
+
+# What is compared with another variable is not looked at where that one is refused.
+run "refused_8" {
+  command = plan
+  variables {
+    trainer_service_accounts = ["123456789012-compute@developer.gserviceaccount.com"] # default account
+    trainers_of_others       = true
+    longest_wait_days        = 0 # no wait
+    history_days             = 1 # no history
+  }
+  expect_failures = [
+    var.trainer_service_accounts,
+    var.longest_wait_days,
+    var.history_days,
+  ]
+}
+
+run "refused_9" {
+  command = plan
+  variables {
+    history_days             = 2
+    expire_after             = "49h"                                             # drop that outlives its versions
+    submit_within            = "168h1s"                                          # packages gone while the trainer is asked
+    trainer_service_accounts = ["trainer@other-project.iam.gserviceaccount.com"] # account of another project
+  }
+  expect_failures = [
+    var.history_days,
+    var.longest_wait_days,
+    var.trainer_service_accounts,
   ]
 }
 

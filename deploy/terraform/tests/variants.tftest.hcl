@@ -108,6 +108,7 @@ run "own_key" {
 run "all_that_can_be_added" {
   variables {
     trainer_service_accounts = ["nlp-trainer@acme-ml.iam.gserviceaccount.com", "trainer@other-project.iam.gserviceaccount.com"]
+    trainers_of_others       = true
     output_buckets           = ["acme-models"]
     package_source_buckets   = ["acme-packages"]
     job_regions              = ["europe-west4", "us-central1"]
@@ -180,6 +181,10 @@ run "all_that_can_be_added" {
   }
   # Closed network.
   assert {
+    condition     = contains(keys(google_project_service.this), "vpcaccess.googleapis.com")
+    error_message = "A connector is of an API of its own."
+  }
+  assert {
     condition     = var.network.egress == "all-traffic"
     error_message = "All traffic goes through the network, if nothing else is said."
   }
@@ -208,6 +213,10 @@ run "all_that_can_be_left_out" {
   assert {
     condition     = length(google_logging_project_sink.hints) == 0 && length(google_pubsub_topic.hints) == 0 && length(module.push) == 0
     error_message = "Hints were not wanted."
+  }
+  assert {
+    condition     = contains(local.apis, "ml.googleapis.com") && !contains(local.apis, "aiplatform.googleapis.com")
+    error_message = "The API is another trainer's."
   }
   assert {
     condition     = length(module.monitoring) == 0 && length(google_project_service.this) == 0

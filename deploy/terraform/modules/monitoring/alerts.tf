@@ -6,7 +6,7 @@ locals {
     file("${path.module}/../../../playbooks/${file}"),
     # The playbooks' own commands, but with values.
     "export PROJECT=… REGION=… INSTANCE=…",
-    "export PROJECT=${var.project_id} REGION=${var.region} INSTANCE=${var.instance}",
+    "export PROJECT=${var.project_id} REGION=${var.region} INSTANCE=${var.instance}${var.scheduler_region == var.region ? "" : " SCHEDULER_REGION=${var.scheduler_region}"}",
   ) }
 
   ten_minutes = "600s"
@@ -22,9 +22,14 @@ resource "google_monitoring_alert_policy" "watch_heartbeat" {
 
   conditions {
     display_name = "No tick came to its end for ten minutes"
-    condition_absent {
-      filter   = local.count.ticks
-      duration = local.ten_minutes
+    # Not condition_absent: a metric that was never written, or is written as zero, is
+    # not absent.
+    condition_threshold {
+      filter                  = local.count.ticks
+      comparison              = "COMPARISON_LT"
+      threshold_value         = 1
+      duration                = local.ten_minutes
+      evaluation_missing_data = "EVALUATION_MISSING_DATA_ACTIVE"
       aggregations {
         alignment_period     = "60s"
         per_series_aligner   = "ALIGN_DELTA"
@@ -92,9 +97,12 @@ resource "google_monitoring_alert_policy" "watch_errors" {
 
   conditions {
     display_name = "No tick came to every attempt for half an hour"
-    condition_absent {
-      filter   = local.count.whole_ticks
-      duration = "1800s"
+    condition_threshold {
+      filter                  = local.count.whole_ticks
+      comparison              = "COMPARISON_LT"
+      threshold_value         = 1
+      duration                = "1800s"
+      evaluation_missing_data = "EVALUATION_MISSING_DATA_ACTIVE"
       aggregations {
         alignment_period     = "60s"
         per_series_aligner   = "ALIGN_DELTA"
@@ -120,7 +128,7 @@ resource "google_monitoring_alert_policy" "dead_letters" {
   conditions {
     display_name = "Messages wait that nobody took"
     condition_threshold {
-      filter          = "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" AND resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=one_of(${join(",", [for s in values(var.dead_letters) : "\"${s}\""])})"
+      filter          = local.dead_letters
       comparison      = "COMPARISON_GT"
       threshold_value = 0
       duration        = "0s"

@@ -108,6 +108,13 @@ resource "google_logging_metric" "value" {
 }
 
 locals {
+  # A filter has 2,048 characters at most. Those of lifecycle events, of which there
+  # may be many, are of one form.
+  dead_letter_names = distinct([for s in values(var.dead_letters) :
+    startswith(s, "${var.instance}-lifecycle-") ? "${var.instance}-lifecycle-[a-z0-9-]+-dead" : s
+  ])
+  dead_letters = "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" AND resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=monitoring.regex.full_match(\"(${join("|", local.dead_letter_names)})\")"
+
   # How the metrics are asked for.
   count = { for key, m in google_logging_metric.counter : key =>
     "metric.type=\"logging.googleapis.com/user/${m.name}\" AND resource.type=\"${key == "calls_failed" ? "cloud_scheduler_job" : "cloud_run_revision"}\""

@@ -58,6 +58,16 @@ variable "scheduler_job" {
   }
 }
 
+variable "scheduler_region" {
+  description = "Region of that job."
+  type        = string
+  nullable    = false
+  validation {
+    condition     = var.scheduler_region != ""
+    error_message = "The region is missing."
+  }
+}
+
 variable "lifecycle_topic" {
   description = "Name of the topic of lifecycle events."
   type        = string
@@ -73,8 +83,8 @@ variable "dead_letters" {
   type        = map(string)
   nullable    = false
   validation {
-    condition     = length(var.dead_letters) >= 1 && length(var.dead_letters) <= 100
-    error_message = "There are dead letters of the inbox at least, and a filter has room for 100."
+    condition     = length(var.dead_letters) >= 1 && length([for s in values(var.dead_letters) : s if !startswith(s, "${var.instance}-lifecycle-")]) <= 20
+    error_message = "There are dead letters of the inbox at least, and a filter has room for 20, and for all of lifecycle events."
   }
 }
 

@@ -8,6 +8,7 @@ variables {
   labels                = {}
   services              = { submit = "prod-submit", watch = "prod-watch" }
   scheduler_job         = "prod-tick"
+  scheduler_region      = "europe-west1"
   lifecycle_topic       = "prod-lifecycle"
   dead_letters          = { submit-inbox = "prod-submit-inbox-dead" }
   notification_channels = ["projects/acme-ml/notificationChannels/1"]
@@ -18,7 +19,7 @@ variables {
 run "alerts" {
   command = plan
   assert {
-    condition     = strcontains(google_monitoring_alert_policy.watch_heartbeat.documentation[0].content, "export PROJECT=acme-ml REGION=europe-west4 INSTANCE=prod\n") && google_monitoring_alert_policy.watch_heartbeat.notification_channels == tolist(["projects/acme-ml/notificationChannels/1"])
+    condition     = strcontains(google_monitoring_alert_policy.watch_heartbeat.documentation[0].content, "export PROJECT=acme-ml REGION=europe-west4 INSTANCE=prod SCHEDULER_REGION=europe-west1\n") && google_monitoring_alert_policy.watch_heartbeat.notification_channels == tolist(["projects/acme-ml/notificationChannels/1"])
     error_message = "The playbook has not the installation's names, or nobody is told."
   }
   assert {
@@ -26,8 +27,18 @@ run "alerts" {
     error_message = "The heartbeat is read elsewhere."
   }
   assert {
-    condition     = google_monitoring_alert_policy.watch_heartbeat.conditions[0].condition_absent[0].filter == "metric.type=\"logging.googleapis.com/user/jobdrop/prod/ticks\" AND resource.type=\"cloud_run_revision\""
+    condition     = google_monitoring_alert_policy.watch_heartbeat.conditions[0].condition_threshold[0].filter == "metric.type=\"logging.googleapis.com/user/jobdrop/prod/ticks\" AND resource.type=\"cloud_run_revision\""
     error_message = "The alert looks at another metric."
+  }
+  assert {
+    condition = alltrue([for c in [google_monitoring_alert_policy.watch_heartbeat.conditions[0], google_monitoring_alert_policy.watch_errors.conditions[3]] :
+      c.condition_threshold[0].comparison == "COMPARISON_LT" && c.condition_threshold[0].threshold_value == 1 && c.condition_threshold[0].evaluation_missing_data == "EVALUATION_MISSING_DATA_ACTIVE"
+    ])
+    error_message = "Ticks that never came are not missed."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.dead_letters.conditions[0].condition_threshold[0].filter == "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" AND resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=monitoring.regex.full_match(\"(prod-submit-inbox-dead)\")"
+    error_message = "Other dead letters are looked at."
   }
   assert {
     condition     = length(google_monitoring_alert_policy.publish_lag.conditions) == 2
@@ -36,5 +47,30 @@ run "alerts" {
   assert {
     condition     = google_monitoring_alert_policy.jobs_timed_out.conditions[0].condition_threshold[0].threshold_value == 2
     error_message = "Three jobs that time out are three."
+  }
+}
+
+# Any number of subscribers: Cloud Monitoring takes filters of 2,048 characters.
+run "many_subscriptions" {
+  command = plan
+  variables {
+    instance         = "a-long-name-long"
+    scheduler_region = "europe-west4"
+    dead_letters = merge(
+      { submit-inbox = "a-long-name-long-submit-inbox-dead", watch-hints = "a-long-name-long-watch-hints-dead" },
+      { for i in range(300) : "lifecycle-${i}" => format("a-long-name-long-lifecycle-a-subscription-of-a-long-name-%d-dead", i) },
+    )
+  }
+  assert {
+    condition     = length(google_monitoring_alert_policy.dead_letters.conditions[0].condition_threshold[0].filter) <= 2048
+    error_message = "The filter is too long."
+  }
+  assert {
+    condition     = alltrue([for s in values(var.dead_letters) : can(regex("^(${join("|", local.dead_letter_names)})$", s))])
+    error_message = "Some dead letters are not looked at."
+  }
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.watch_heartbeat.documentation[0].content, "INSTANCE=a-long-name-long\n")
+    error_message = "The region of Cloud Scheduler is the functions'."
   }
 }
