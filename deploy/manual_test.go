@@ -79,3 +79,17 @@ func TestLinks(t *testing.T) {
 		}
 	}
 }
+
+// A project with nothing enabled is one in which Terraform can't even plan.
+func TestManualEnablesWhatTerraformAsks(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := regexp.MustCompile(`(?m)^\s*gcloud services enable .*$`).Find(text)
+	for _, api := range []string{"cloudresourcemanager", "serviceusage", "iam"} {
+		if !regexp.MustCompile(` ` + api + `\.googleapis\.com\b`).Match(first) {
+			t.Errorf("%s is not enabled first: %q", api, first)
+		}
+	}
+}

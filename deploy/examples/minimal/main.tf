@@ -19,6 +19,15 @@ provider "google" {
   region  = var.region
 }
 
+# Job directories: programs leave what they trained here.
+resource "google_storage_bucket" "models" {
+  project                     = var.project_id
+  name                        = "${var.project_id}-${var.instance}-models"
+  location                    = var.region
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+}
+
 module "jobdrop" {
   source = "../../terraform"
 
@@ -27,4 +36,5 @@ module "jobdrop" {
   instance       = var.instance
   source_archive = var.source_archive
   policy_file    = "${path.module}/policy.yaml"
+  output_buckets = [google_storage_bucket.models.name]
 }

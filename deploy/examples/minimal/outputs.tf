@@ -17,3 +17,8 @@ output "inbox_trigger" {
   description = "What the step after the deployment needs."
   value       = module.jobdrop.inbox_trigger
 }
+
+output "models" {
+  description = "Where job directories lie."
+  value       = "gs://${google_storage_bucket.models.name}"
+}
