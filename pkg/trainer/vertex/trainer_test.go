@@ -67,6 +67,20 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, a.body)
 }
 
+// calls gives those that the service saw.
+func (s *service) calls() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.seen)
+}
+
+// body gives that of the first call.
+func (s *service) body() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bodies[0]
+}
+
 func open(t *testing.T, answers ...answer) (*Trainer, *service) {
 	t.Helper()
 	s := &service{t: t, answers: answers}
@@ -121,7 +135,7 @@ func TestCreate(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("look (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"POST /v1/" + parent + "/customJobs"}, s.seen); diff != "" {
+	if diff := cmp.Diff([]string{"POST /v1/" + parent + "/customJobs"}, s.calls()); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 	r, _ := NewRequest("p", o, today)
@@ -129,7 +143,7 @@ func TestCreate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(body), strings.TrimSpace(s.bodies[0])); diff != "" {
+	if diff := cmp.Diff(string(body), strings.TrimSpace(s.body())); diff != "" {
 		t.Errorf("body (-planned +sent):\n%s", diff)
 	}
 }
@@ -164,8 +178,8 @@ func TestCreateFails(t *testing.T) {
 			if err == nil || !test.class(err) {
 				t.Errorf("error %v", err)
 			}
-			if len(s.seen) != 1 {
-				t.Errorf("%d creates", len(s.seen))
+			if len(s.calls()) != 1 {
+				t.Errorf("%d creates", len(s.calls()))
 			}
 		})
 	}
@@ -209,8 +223,8 @@ func TestCreatesAreLimited(t *testing.T) {
 	if _, err := trainer.Create(t.Context(), order(nil)); !errors.Is(err, job.ErrQuota) {
 		t.Errorf("create %d: %v", burst, err)
 	}
-	if len(s.seen) != burst {
-		t.Errorf("%d creates, want %d", len(s.seen), burst)
+	if len(s.calls()) != burst {
+		t.Errorf("%d creates, want %d", len(s.calls()), burst)
 	}
 	if _, err := trainer.Create(t.Context(), order(func(o *job.Order) { o.TrainingInput.Region = "us-central1" })); err != nil {
 		t.Errorf("another region: %v", err)
@@ -254,7 +268,7 @@ func TestGet(t *testing.T) {
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("look (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff([]string{"GET /v1/" + resource}, s.seen); diff != "" {
+			if diff := cmp.Diff([]string{"GET /v1/" + resource}, s.calls()); diff != "" {
 				t.Errorf("calls (-want +got):\n%s", diff)
 			}
 		})
@@ -317,8 +331,8 @@ func TestReadsAreRepeated(t *testing.T) {
 			if _, err := trainer.Get(t.Context(), job.JobInfo{ResourceName: resource}); !errors.Is(err, test.want) {
 				t.Errorf("error %v", err)
 			}
-			if len(s.seen) != len(test.answers) {
-				t.Errorf("%d calls, want %d", len(s.seen), len(test.answers))
+			if len(s.calls()) != len(test.answers) {
+				t.Errorf("%d calls, want %d", len(s.calls()), len(test.answers))
 			}
 		})
 	}
@@ -331,7 +345,7 @@ func TestCancel(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if diff := cmp.Diff([]string{"POST /v1/" + resource + ":cancel", "POST /v1/" + tuned + ":cancel"}, s.seen); diff != "" {
+	if diff := cmp.Diff([]string{"POST /v1/" + resource + ":cancel", "POST /v1/" + tuned + ":cancel"}, s.calls()); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 }
@@ -352,21 +366,22 @@ func TestFind(t *testing.T) {
 	list := "GET /v1/" + parent + "/customJobs?filter=labels.jobdrop-attempt%3D%22" + job.AttemptLabel("attempt") + "%22&pageSize=100"
 	const fields = "&readMask=name%2CdisplayName%2Clabels%2Cstate%2CcreateTime%2CstartTime%2CendTime%2Cerror"
 	want := []string{list + "&pageToken=" + fields, list + "&pageToken=more" + fields}
-	for i := range s.seen {
-		s.seen[i] = strings.Replace(s.seen[i], "&pageSize=100&readMask", "&pageSize=100&pageToken=&readMask", 1)
+	calls := s.calls()
+	for i := range calls {
+		calls[i] = strings.Replace(calls[i], "&pageSize=100&readMask", "&pageSize=100&pageToken=&readMask", 1)
 	}
-	if diff := cmp.Diff(want, s.seen); diff != "" {
+	if diff := cmp.Diff(want, calls); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 	tuning := order(func(o *job.Order) { o.TrainingInput.Hyperparameters = &job.HyperparameterSpec{} })
 	trainer, s = open(t, ok(`{}`))
-	if found, err := trainer.Find(t.Context(), tuning); err != nil || len(found) > 0 || !strings.Contains(s.seen[0], "/hyperparameterTuningJobs?") {
-		t.Errorf("found %v, %v by %v", found, err, s.seen)
+	if found, err := trainer.Find(t.Context(), tuning); err != nil || len(found) > 0 || !strings.Contains(s.calls()[0], "/hyperparameterTuningJobs?") {
+		t.Errorf("found %v, %v by %v", found, err, s.calls())
 	}
 	// The list has no trials, and a verdict needs them.
 	trainer, s = open(t, ok(`{"hyperparameterTuningJobs": [`+shown(tuned, "JOB_STATE_SUCCEEDED", "")+`]}`), ok(shown(tuned, "JOB_STATE_SUCCEEDED", `, "trials": [{"id": "1", "state": "SUCCEEDED"}]`)))
 	if found, err := trainer.Find(t.Context(), tuning); err != nil || len(found) != 1 || len(found[0].Trials) != 1 {
-		t.Errorf("found %+v, %v by %v", found, err, s.seen)
+		t.Errorf("found %+v, %v by %v", found, err, s.calls())
 	}
 }
 
@@ -406,8 +421,8 @@ func TestCallsHaveADeadline(t *testing.T) {
 	if _, err := trainer.Get(ctx, job.JobInfo{ResourceName: resource}); !errors.Is(err, context.Canceled) {
 		t.Errorf("get: %v", err)
 	}
-	if len(s.seen) > 0 {
-		t.Errorf("calls %v", s.seen)
+	if len(s.calls()) > 0 {
+		t.Errorf("calls %v", s.calls())
 	}
 }
 
@@ -486,7 +501,7 @@ func TestListActive(t *testing.T) {
 				t.Errorf("error %v, want %v", err, test.err)
 			}
 			var calls []string
-			for _, call := range s.seen {
+			for _, call := range s.calls() {
 				path, query, _ := strings.Cut(strings.TrimPrefix(call, "GET /v1/projects/p/locations/"), "?")
 				values, err := url.ParseQuery(query)
 				if err != nil {
