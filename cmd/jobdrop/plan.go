@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -96,7 +97,7 @@ job is refused, 64 wrong usage.`,
 				}
 			}
 			if !r.Valid {
-				return exit(exitRejected, "%s: not for %s: %s", oneLine(r.Path), trainer, count(r))
+				return exit(exitRejected, "%s: not for %s%s", oneLine(r.Path), trainer, faults(r))
 			}
 			return nil
 		},
@@ -110,21 +111,12 @@ job is refused, 64 wrong usage.`,
 	return c
 }
 
-// count says how much keeps a drop from being valid.
-func count(r report) string {
+// faults says what keeps a drop from being valid.
+func faults(r report) string {
 	if len(r.Missing) > 0 {
-		return "incomplete"
+		return ": incomplete"
 	}
-	n := 0
-	for _, v := range r.Violations {
-		if v.Severity != job.Warning {
-			n++
-		}
-	}
-	if n == 1 {
-		return "1 error"
-	}
-	return fmt.Sprintf("%d errors", n)
+	return counts(slices.DeleteFunc(slices.Clone(r.Violations), func(v job.Violation) bool { return v.Severity == job.Warning }))
 }
 
 // newPlanned gives the request of a drop that is valid.

@@ -1,6 +1,10 @@
 package job
 
-import "maps"
+import (
+	"maps"
+	"unicode"
+	"unicode/utf8"
+)
 
 // The labels that jobdrop puts on every job: by them it knows its own. Their
 // values are 40 hex digits of SHA-256; a user's label may not begin with
@@ -11,6 +15,28 @@ const (
 	LabelAttempt  = "jobdrop-attempt"
 	LabelContent  = "jobdrop-content"
 )
+
+// maxLabel is in characters.
+const maxLabel = 63
+
+// IsLabel tells whether a text is a label's value: at most 63 characters, which are
+// those of gcloud's --labels (Google Cloud, "Requirements for labels").
+func IsLabel(text string) bool {
+	count := 0
+	for _, r := range text {
+		count++
+		if !unicode.In(r, unicode.Ll, unicode.Lo, unicode.N) && r != '_' && r != '-' || count > maxLabel {
+			return false
+		}
+	}
+	return true
+}
+
+// IsLabelKey tells whether a text is a label's key, which also begins with a letter.
+func IsLabelKey(text string) bool {
+	first, _ := utf8.DecodeRuneInString(text)
+	return unicode.In(first, unicode.Ll, unicode.Lo) && IsLabel(text)
+}
 
 // InstanceLabel is the value of [LabelInstance] of an installation.
 func InstanceLabel(instance string) string { return digest("instance", instance) }

@@ -73,27 +73,10 @@ func labelCount(c *check) {
 	}
 }
 
-// maxLabel is in characters.
-const maxLabel = 63
-
-// isLabel: the characters are those of gcloud's --labels, which are the
-// service's.
-func isLabel(s string) bool {
-	count := 0
-	for _, r := range s {
-		count++
-		if !unicode.In(r, unicode.Ll, unicode.Lo, unicode.N) && r != '_' && r != '-' || count > maxLabel {
-			return false
-		}
-	}
-	return true
-}
-
 // labelKey: Google Cloud, "Requirements for labels".
 func labelKey(c *check) {
 	for _, key := range c.labels {
-		first, _ := utf8.DecodeRuneInString(key)
-		if !unicode.In(first, unicode.Ll, unicode.Lo) || !isLabel(key) {
+		if !job.IsLabelKey(key) {
 			c.failKey(join("labels", key), job.Violation{
 				Message: "a label's key begins with a lowercase letter and holds only lowercase letters, digits, underscores and dashes",
 				Found:   show(key),
@@ -107,7 +90,7 @@ func labelKey(c *check) {
 // labelValue: Google Cloud, "Requirements for labels".
 func labelValue(c *check) {
 	for _, key := range c.labels {
-		if !isLabel(c.spec.Labels[key]) {
+		if !job.IsLabel(c.spec.Labels[key]) {
 			c.fail(join("labels", key), job.Violation{
 				Message: "a label's value holds only lowercase letters, digits, underscores and dashes",
 				Allowed: "0 to 63 characters: lowercase letters, digits, _ and -",
@@ -122,7 +105,7 @@ func labelValue(c *check) {
 func labelValueNarrow(c *check) {
 	for _, key := range c.labels {
 		value := c.spec.Labels[key]
-		if isLabel(value) && (value == "" || !isLower(value[0]) || !only(value, func(c byte) bool { return c < utf8.RuneSelf })) {
+		if job.IsLabel(value) && (value == "" || !isLower(value[0]) || !only(value, func(c byte) bool { return c < utf8.RuneSelf })) {
 			c.warn(join("labels", key), job.Violation{
 				Message: "some of Google's tools refuse a label's value that does not begin with a letter from a to z, or holds other scripts",
 				Remedy:  "begin the value with a letter from a to z if such a tool reads the job",

@@ -113,7 +113,10 @@ func (b *builder) role(name RoleName, n int64, m machine, field string, c *job.R
 		b.refuseTPU(field)
 		return
 	}
-	b.accelerator(&r, field)
+	if r.Accelerator != "" {
+		r.AcceleratorField = field
+		b.accelerator(&r)
+	}
 	if d := c.DiskConfig; d != nil {
 		r.DiskType, r.DiskGB = d.BootDiskType, d.BootDiskSizeGB
 	}
@@ -134,12 +137,12 @@ func (b *builder) role(name RoleName, n int64, m machine, field string, c *job.R
 
 // accelerator gives a role the accelerator that the operator wants in the place
 // of its own.
-func (b *builder) accelerator(r *Role, field string) {
+func (b *builder) accelerator(r *Role) {
 	instead := b.mapping.Accelerators[r.Accelerator]
-	if r.Accelerator == "" || instead == "" || instead == r.Accelerator {
+	if instead == "" || instead == r.Accelerator {
 		return
 	}
-	b.tell(field, job.Replaced, fmt.Sprintf("%s by %s, as the operator's policy says", r.Accelerator, instead), "name the accelerator that the job shall have")
+	b.tell(r.AcceleratorField, job.Replaced, fmt.Sprintf("%s by %s, as the operator's policy says", r.Accelerator, instead), "name the accelerator that the job shall have")
 	r.Accelerator = instead
 }
 

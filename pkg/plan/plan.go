@@ -52,6 +52,8 @@ type Role struct {
 	// it each replica has; empty and 0 for none.
 	Accelerator  string
 	Accelerators int64
+	// AcceleratorField is where the job file chose it; empty for none.
+	AcceleratorField string
 	// DiskType and DiskGB are the boot disk's; empty and 0 for the service's own.
 	DiskType string
 	DiskGB   int32
@@ -180,15 +182,24 @@ func TFConfig(p Plan, in *job.TrainingInput) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	type task struct {
-		Type  string `json:"type"`
-		Index int    `json:"index"`
-	}
+	return ClusterConfig(map[string][]string{p.Primary: {"127.0.0.1:2222"}}, input, Task{Type: p.Primary})
+}
+
+// Task is a replica's part in TF_CONFIG.
+type Task struct {
+	Type  string `json:"type"`
+	Index int    `json:"index"`
+	Trial string `json:"trial,omitempty"`
+}
+
+// ClusterConfig gives TF_CONFIG as AI Platform Training wrote it: the addresses of
+// each role, the training input under its proto names, and the replica's own part.
+func ClusterConfig(cluster map[string][]string, input json.RawMessage, t Task) (string, error) {
 	text, err := json.Marshal(struct {
 		Cluster     map[string][]string `json:"cluster"`
 		Environment string              `json:"environment"`
 		Job         json.RawMessage     `json:"job"`
-		Task        task                `json:"task"`
-	}{map[string][]string{p.Primary: {"127.0.0.1:2222"}}, "cloud", input, task{p.Primary, 0}})
+		Task        Task                `json:"task"`
+	}{cluster, "cloud", input, t})
 	return string(text), err
 }

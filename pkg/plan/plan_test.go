@@ -25,7 +25,7 @@ func TestRoles(t *testing.T) {
 	}{
 		{"no tier is BASIC", job.TrainingInput{}, []plan.Role{{Name: plan.Master, Replicas: 1, Machine: "n1-standard-4"}}},
 		{"BASIC", job.TrainingInput{ScaleTier: "BASIC", Args: []string{"a"}}, []plan.Role{{Name: plan.Master, Replicas: 1, Machine: "n1-standard-4", Args: []string{"a"}}}},
-		{"BASIC_GPU", job.TrainingInput{ScaleTier: "BASIC_GPU"}, []plan.Role{{Name: plan.Master, Replicas: 1, Machine: "n1-standard-8", Accelerator: "NVIDIA_TESLA_K80", Accelerators: 1}}},
+		{"BASIC_GPU", job.TrainingInput{ScaleTier: "BASIC_GPU"}, []plan.Role{{Name: plan.Master, Replicas: 1, Machine: "n1-standard-8", Accelerator: "NVIDIA_TESLA_K80", Accelerators: 1, AcceleratorField: "trainingInput.scaleTier"}}},
 		{"STANDARD_1", job.TrainingInput{ScaleTier: "STANDARD_1"}, []plan.Role{
 			{Name: plan.Master, Replicas: 1, Machine: "n1-highcpu-8"},
 			{Name: plan.Worker, Replicas: 4, Machine: "n1-highcpu-8"},
@@ -40,15 +40,15 @@ func TestRoles(t *testing.T) {
 			ScaleTier: "CUSTOM", MasterType: "complex_model_m_p100", WorkerType: "large_model", WorkerCount: 2,
 			ParameterServerType: "standard", ParameterServerCount: 1, EvaluatorType: "standard_v100", EvaluatorCount: 1,
 		}, []plan.Role{
-			{Name: plan.Master, Replicas: 1, Machine: "n1-standard-16", Accelerator: "NVIDIA_TESLA_P100", Accelerators: 4},
+			{Name: plan.Master, Replicas: 1, Machine: "n1-standard-16", Accelerator: "NVIDIA_TESLA_P100", Accelerators: 4, AcceleratorField: "trainingInput.masterType"},
 			{Name: plan.Worker, Replicas: 2, Machine: "n1-highmem-8"},
 			{Name: plan.ParameterServer, Replicas: 1, Machine: "n1-standard-4"},
-			{Name: plan.Evaluator, Replicas: 1, Machine: "n1-standard-8", Accelerator: "NVIDIA_TESLA_V100", Accelerators: 1},
+			{Name: plan.Evaluator, Replicas: 1, Machine: "n1-standard-8", Accelerator: "NVIDIA_TESLA_V100", Accelerators: 1, AcceleratorField: "trainingInput.evaluatorType"},
 		}},
 		{"machines of Compute Engine, accelerators and disks", job.TrainingInput{
 			ScaleTier: "CUSTOM", MasterType: "n1-standard-8",
 			MasterConfig: &job.ReplicaConfig{AcceleratorConfig: k80, DiskConfig: &job.DiskConfig{BootDiskType: "pd-standard", BootDiskSizeGB: 200}},
-		}, []plan.Role{{Name: plan.Master, Replicas: 1, Machine: "n1-standard-8", Accelerator: "NVIDIA_TESLA_K80", Accelerators: 2, DiskType: "pd-standard", DiskGB: 200}}},
+		}, []plan.Role{{Name: plan.Master, Replicas: 1, Machine: "n1-standard-8", Accelerator: "NVIDIA_TESLA_K80", Accelerators: 2, AcceleratorField: "trainingInput.masterConfig.acceleratorConfig.type", DiskType: "pd-standard", DiskGB: 200}}},
 		{"a role without an image runs the master's, with the job's arguments", job.TrainingInput{
 			ScaleTier: "CUSTOM", MasterType: "n1-standard-4", WorkerType: "n1-standard-4", WorkerCount: 1, Args: []string{"--all"},
 			MasterConfig: &job.ReplicaConfig{ImageURI: "gcr.io/p/i"},

@@ -23,8 +23,6 @@ var (
 	// imageFormat keeps an image from being read as an option of the runner's;
 	// the rest of the name is for the runner to judge.
 	imageFormat = regexp.MustCompile(`^[A-Za-z0-9][^\s\x00]*$`)
-	labelKey    = regexp.MustCompile(`^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}$`)
-	labelValue  = regexp.MustCompile(`^[\p{Ll}\p{Lo}\p{N}_-]{0,63}$`)
 )
 
 // checkJob tells why a job can't be created here. It looks at what this service
@@ -229,7 +227,7 @@ func checkLabels(labels map[string]string) []fieldViolation {
 		vs = append(vs, fieldViolation{"labels", fmt.Sprintf("A job has at most %d labels.", maxLabels)})
 	}
 	for key, value := range labels {
-		if !labelKey.MatchString(key) || !labelValue.MatchString(value) {
+		if !job.IsLabelKey(key) || !job.IsLabel(value) {
 			vs = append(vs, fieldViolation{"labels", fmt.Sprintf("%q: %q is not a label. "+
 				"Only hyphens (-), underscores (_), lowercase characters, and numbers are allowed. "+
 				"Keys must start with a lowercase character. International characters are allowed. "+

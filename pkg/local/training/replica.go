@@ -1,7 +1,6 @@
 package training
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"strings"
@@ -161,29 +160,19 @@ func (a addresses) cluster(in *job.TrainingInput) map[string][]string {
 // jobEnv is what the service tells a replica about its job, and its trial if it
 // has one: programs make paths of TF_CONFIG's task.trial, so it is text.
 func jobEnv(id string, in *job.TrainingInput, trial string, r replica, a addresses) ([]string, error) {
-	type task struct {
-		Type  string `json:"type"`
-		Index int    `json:"index"`
-		Trial string `json:"trial,omitempty"`
-	}
 	input, err := plan.SnakeJSON(in)
 	if err != nil {
 		return nil, err
 	}
-	t := task{r.role, r.index, trial}
+	t := plan.Task{Type: r.role, Index: r.index, Trial: trial}
 	if r == master {
 		t.Type = plan.Primary(in)
 	}
-	config, err := json.Marshal(struct {
-		Cluster     map[string][]string `json:"cluster"`
-		Environment string              `json:"environment"`
-		Job         json.RawMessage     `json:"job"`
-		Task        task                `json:"task"`
-	}{a.cluster(in), "cloud", input, t})
+	config, err := plan.ClusterConfig(a.cluster(in), input, t)
 	if err != nil {
 		return nil, err
 	}
-	return []string{"TF_CONFIG=" + string(config), "CLOUD_ML_JOB_ID=" + id, "CLOUD_ML_JOB=" + string(input)}, nil
+	return []string{"TF_CONFIG=" + config, "CLOUD_ML_JOB_ID=" + id, "CLOUD_ML_JOB=" + string(input)}, nil
 }
 
 // arguments are those that a job gives a replica's program: the job's, or its

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	aiplatform "google.golang.org/api/aiplatform/v1"
 
@@ -107,24 +106,8 @@ func (b *builder) tell(field string, a job.Action, why, remedy string) {
 // maxDisplayName is the API's (CustomJob.displayName, in characters).
 const maxDisplayName = 128
 
-// maxLabels and maxLabel, in characters, are those of the service's labels.
-const (
-	maxLabels = 64
-	maxLabel  = 63
-)
-
-// isLabel tells whether the service takes a label's value; its key also begins with
-// a letter.
-func isLabel(text string) bool {
-	return utf8.RuneCountInString(text) <= maxLabel && !strings.ContainsFunc(text, func(r rune) bool {
-		return !unicode.In(r, unicode.Ll, unicode.Lo, unicode.N) && r != '_' && r != '-'
-	})
-}
-
-func isLabelKey(text string) bool {
-	first, _ := utf8.DecodeRuneInString(text)
-	return unicode.In(first, unicode.Ll, unicode.Lo) && isLabel(text)
-}
+// maxLabels is the service's.
+const maxLabels = 64
 
 // names checks what is written as it stands, and never shortened or mended: by it
 // the job is found again.
@@ -140,7 +123,7 @@ func (b *builder) names() {
 		b.tell("labels", job.Unmappable, fmt.Sprintf("a job has at most %d labels, jobdrop's own among them, and this has %d", maxLabels, n), "remove some")
 	}
 	for _, key := range slices.Sorted(maps.Keys(b.plan.Labels)) {
-		if !isLabelKey(key) || !isLabel(b.plan.Labels[key]) {
+		if !job.IsLabelKey(key) || !job.IsLabel(b.plan.Labels[key]) {
 			b.tell("labels."+key, job.Unmappable, "Vertex AI takes keys and values of lower-case letters, digits, _ and -, up to 63 characters, keys beginning with a letter", "write it so")
 		}
 	}
@@ -220,26 +203,7 @@ func (b *builder) accelerator(r plan.Role) {
 	if !ok {
 		return
 	}
-	field := r.Name.Field("Config.acceleratorConfig.type")
-	if c := config(b.in, r.Name); c == nil || c.AcceleratorConfig == nil {
-		field = r.Name.Field("Type")
-		if b.in.ScaleTier != "CUSTOM" {
-			field = "trainingInput.scaleTier"
-		}
-	}
-	b.tell(field, job.Unmappable, why, "name another one, or have the operator put another in its place (policy: vertex.accelerators)")
-}
-
-func config(in *job.TrainingInput, r plan.RoleName) *job.ReplicaConfig {
-	switch r {
-	case plan.Worker:
-		return in.WorkerConfig
-	case plan.ParameterServer:
-		return in.ParameterServerConfig
-	case plan.Evaluator:
-		return in.EvaluatorConfig
-	}
-	return in.MasterConfig
+	b.tell(r.AcceleratorField, job.Unmappable, why, "name another one, or have the operator put another in its place (policy: vertex.accelerators)")
 }
 
 // withJobDir adds --job-dir to a program's arguments, as AI Platform Training did:
@@ -253,14 +217,20 @@ func (b *builder) withJobDir(args []string) []string {
 
 // tfConfig gives TF_CONFIG to a job's only replica: Vertex AI sets it for more.
 func (b *builder) tfConfig() []*envVar {
-	if b.plan.Replicas() != 1 {
+	text := b.tfText()
+	if text == "" {
 		return nil
 	}
-	text, err := plan.TFConfig(b.plan, b.in)
-	if err != nil {
-		return nil // a job that came from JSON can be written as JSON
-	}
 	return []*envVar{{Name: "TF_CONFIG", Value: literal(text)}}
+}
+
+// tfText is what TF_CONFIG holds; empty for a job of several replicas.
+func (b *builder) tfText() string {
+	if b.plan.Replicas() != 1 {
+		return ""
+	}
+	text, _ := plan.TFConfig(b.plan, b.in) // a job that came from JSON can be written as JSON
+	return text
 }
 
 // literal writes a text so that the service, which expands $(NAME) in the values of
@@ -286,17 +256,13 @@ func (b *builder) bootstraps() bool { return b.plan.Python.Image != "" || b.plan
 // settings is what the bootstrap reads from its environment.
 func (b *builder) settings() []*envVar {
 	p := b.plan
-	tf := ""
-	if p.Replicas() == 1 {
-		tf, _ = plan.TFConfig(p, b.in)
-	}
 	text, _ := json.Marshal(struct {
 		Packages []string `json:"packages"`
 		Module   string   `json:"module"`
 		JobDir   string   `json:"jobDir,omitempty"`
 		Trials   bool     `json:"trials,omitempty"`
 		TFConfig string   `json:"tfConfig,omitempty"`
-	}{p.Python.Packages, p.Python.Module, p.JobDir, p.Study != nil, tf}) // strings and a bool: no error
+	}{p.Python.Packages, p.Python.Module, p.JobDir, p.Study != nil, b.tfText()}) // strings and a bool: no error
 	return []*envVar{{Name: "JOBDROP_BOOTSTRAP", Value: literal(string(text))}}
 }
 

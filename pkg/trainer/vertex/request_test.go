@@ -196,17 +196,6 @@ func TestImageAge(t *testing.T) {
 	}
 }
 
-func TestLabels(t *testing.T) {
-	for text, want := range map[string][2]bool{ // as a key, as a value
-		"": {false, true}, "team": {true, true}, "über-team_1": {true, true}, "1st": {false, true}, "_x": {false, true}, "Team": {false, false}, "a b": {false, false},
-		"a.b": {false, false}, "語": {true, true}, strings.Repeat("é", 63): {true, true}, strings.Repeat("é", 64): {false, false}, "a\xff": {false, false},
-	} {
-		if got := [2]bool{isLabelKey(text), isLabel(text)}; got != want {
-			t.Errorf("%q: key %t, value %t; want %v", text, got[0], got[1], want)
-		}
-	}
-}
-
 func TestHost(t *testing.T) {
 	for region, want := range map[string]string{
 		"us-central1": "us", "northamerica-northeast1": "us", "southamerica-east1": "us", "europe-west4": "europe",
