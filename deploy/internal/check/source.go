@@ -142,6 +142,19 @@ var (
 	keys     = regexp.MustCompile(`jsonPayload\.([a-zA-Z_]+)`)
 )
 
+// alternatives gives the values of a filter's right side: a bare word, or all that
+// stand in quotes.
+func alternatives(value string) []string {
+	if !strings.Contains(value, `"`) {
+		return []string{value}
+	}
+	var all []string
+	for _, q := range quoted.FindAllStringSubmatch(value, -1) {
+		all = append(all, q[1])
+	}
+	return all
+}
+
 // logLines: what alerts, metrics and playbooks look for is what the code logs.
 func logLines(f files) ([]Finding, error) {
 	l, err := logs(f.root)
@@ -158,15 +171,8 @@ func logLines(f files) ([]Finding, error) {
 			where := fmt.Sprintf("%s:%d", name, i+1)
 			line = strings.ReplaceAll(line, `\"`, `"`)
 			for _, m := range messages.FindAllStringSubmatch(line, -1) {
-				wanted := []string{m[1]}
-				if strings.Contains(m[1], `"`) {
-					wanted = nil
-					for _, q := range quoted.FindAllStringSubmatch(m[1], -1) {
-						wanted = append(wanted, q[1])
-					}
-				}
 				part := strings.HasPrefix(m[0], "jsonPayload.message:")
-				for _, w := range wanted {
+				for _, w := range alternatives(m[1]) {
 					if !l.messages[w] && (!part || !l.begins(w)) {
 						found = append(found, Finding{"log-line", where, fmt.Sprintf("nothing logs the message %q", w)})
 					}

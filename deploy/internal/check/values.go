@@ -103,14 +103,7 @@ func queries(f files) ([]Finding, error) {
 			where := fmt.Sprintf("%s:%d", name, i+1)
 			line = strings.ReplaceAll(line, `\"`, `"`)
 			for _, m := range stateOf.FindAllStringSubmatch(line, -1) {
-				wanted := []string{m[1]}
-				if strings.Contains(m[1], `"`) {
-					wanted = nil
-					for _, q := range quoted.FindAllStringSubmatch(m[1], -1) {
-						wanted = append(wanted, q[1])
-					}
-				}
-				for _, w := range wanted {
+				for _, w := range alternatives(m[1]) {
 					if !known[w] {
 						found = append(found, Finding{"query", where, fmt.Sprintf("there is no state %q", w)})
 					}
