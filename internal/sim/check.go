@@ -28,7 +28,7 @@ func (w *world) check() {
 		}
 	}
 	for _, attempt := range slices.Sorted(maps.Keys(records)) {
-		w.checkAttempt(records[attempt])
+		w.checkAttempt(records[attempt], records)
 	}
 	for _, j := range w.trainer.sorted() {
 		w.checkJob(j, records)
@@ -51,7 +51,7 @@ func (w *world) checkGarbage() {
 	}
 }
 
-func (w *world) checkAttempt(r job.Record) {
+func (w *world) checkAttempt(r job.Record, records map[string]job.Record) {
 	if !r.State.Terminal() {
 		w.fail("attempt %s ends as %s: %s", r.Attempt, r.State, r.Reason)
 		return
@@ -101,14 +101,18 @@ func (w *world) checkAttempt(r job.Record) {
 		}
 	}
 	// Nobody runs yesterday's package while today's may be on its way.
-	before := w.storage.before[r.Attempt]
-	if before.Attempt == "" {
+	if !r.Times.Accepted.Add(2 * w.weather.skew).Before(r.Drop.JobFile.Created.Add(settle)) {
 		return
 	}
-	packages := r.Drop.Receipt.Objects[1:]
-	early := r.Times.Accepted.Add(2 * w.weather.skew).Before(r.Drop.JobFile.Created.Add(settle))
-	if len(packages) > 0 && early && !job.Newest(packages).After(before.Created) {
-		w.fail("attempt %s was accepted %s after its job file with a package from before attempt %s", r.Attempt, r.Times.Accepted.Sub(r.Drop.JobFile.Created), before.Attempt)
+	for _, before := range records {
+		if before.Drop.Receipt == nil || before.Drop.Prefix != r.Drop.Prefix || before.Drop.JobFile.Generation >= r.Drop.JobFile.Generation {
+			continue
+		}
+		for _, p := range r.Drop.Receipt.Objects[1:] {
+			if slices.Contains(before.Drop.Receipt.Objects[1:], p) && before.Times.Accepted.Before(r.Times.Accepted) {
+				w.fail("attempt %s was accepted %s after its job file with the package of attempt %s", r.Attempt, r.Times.Accepted.Sub(r.Drop.JobFile.Created), before.Attempt)
+			}
+		}
 	}
 }
 
@@ -206,13 +210,6 @@ func (w *world) checkFound(records map[string]job.Record) {
 	}
 	for _, folder := range slices.Sorted(maps.Keys(parts)) {
 		f, ok := job.Assemble(inbox, folder, parts[folder]).JobFile()
-		var note struct{ Newest job.Seen }
-		if data := w.storage.objects[state+"/folders/"+job.FolderKey(inbox, folder)+".json"].data; data != nil {
-			must(json.Unmarshal(data, &note))
-		}
-		if note.Newest.Generation > f.Generation {
-			continue // a newer one counted, and was deleted
-		}
 		if _, known := records[job.AttemptKey(f)]; ok && !known {
 			w.fail("nobody looked at %s#%d", f.Name, f.Generation)
 		}

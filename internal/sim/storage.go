@@ -31,14 +31,12 @@ type storage struct {
 	objects map[string]object
 	// history holds each generation that ever was.
 	history map[string]object
-	// before is what stood as a folder's newest attempt when one was entered.
-	before map[string]job.Seen
 	// claims are the workers that took them, by their nonce.
 	claims map[string]*worker
 }
 
 func newStorage(w *world) *storage {
-	return &storage{w: w, objects: map[string]object{}, history: map[string]object{}, before: map[string]job.Seen{}, claims: map[string]*worker{}}
+	return &storage{w: w, objects: map[string]object{}, history: map[string]object{}, claims: map[string]*worker{}}
 }
 
 func versionKey(path string, generation int64) string { return fmt.Sprintf("%s#%d", path, generation) }
@@ -224,10 +222,6 @@ func (s *storage) watch(me *worker, bucket, name string, was, data []byte) {
 		if _, indexed := s.objects[state+"/open/"+next.Attempt]; !indexed && !s.w.dropped[next.Attempt] {
 			s.w.fail("attempt %s has a record of state %s and no index entry", next.Attempt, next.State)
 		}
-	case strings.HasPrefix(name, "folders/"):
-		var f struct{ Newest, Before job.Seen }
-		must(json.Unmarshal(data, &f))
-		s.before[f.Newest.Attempt] = f.Before
 	}
 }
 

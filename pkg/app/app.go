@@ -235,8 +235,8 @@ func (a *App) Settle(ctx context.Context, e cloudevents.Event, err error) error 
 		a.Telemetry.Parked(ctx)
 		a.logger.ErrorContext(ctx, "event parked", append(attributes, "error", err.Error())...)
 		return nil
-	case errors.Is(err, submitter.ErrBusy), errors.Is(err, job.ErrStale):
-		// Others are at work on the same; one of them will be first.
+	case job.Contended(err):
+		// Others are at work on the same; one of them was first.
 		a.logger.WarnContext(ctx, "event to be delivered again", append(attributes, "error", err.Error())...)
 		return err
 	}

@@ -21,7 +21,6 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/ledger"
 	"github.com/jobdrop/jobdrop/pkg/logging"
-	"github.com/jobdrop/jobdrop/pkg/submitter"
 )
 
 // parked is what was parked, and the error with which parking fails.
@@ -107,8 +106,12 @@ func TestSettle(t *testing.T) {
 			log: []string{"ERROR event to be delivered again: read record: larger than allowed"},
 		},
 		{
-			name: "another attempt is decided first", err: fmt.Errorf("job ID a: %w", submitter.ErrBusy), again: true,
-			log: []string{"WARNING event to be delivered again: job ID a: waiting for another attempt's decision"},
+			name: "others were faster, twice", err: errors.Join(job.ErrStale, fmt.Errorf("write: %w", job.ErrStale)), again: true,
+			log: []string{"WARNING event to be delivered again: written by another meanwhile\nwrite: written by another meanwhile"},
+		},
+		{
+			name: "others were faster, and something is denied", err: errors.Join(job.ErrStale, fmt.Errorf("list: %w", job.ErrDenied)), again: true,
+			log: []string{"ERROR event to be delivered again: written by another meanwhile\nlist: permission denied"},
 		},
 		{
 			name: "another worker was faster", err: fmt.Errorf("write: %w", job.ErrStale), again: true,

@@ -49,6 +49,9 @@ type Result struct {
 	File *jobspec.File
 	// Violations are all that were found, warnings among them.
 	Violations []job.Violation
+	// Final reports that there is an error among them that no package of the folder
+	// can mend: it is in the job file, or in what the policy or the backend says of it.
+	Final bool
 }
 
 // Map adds what the trainer can't be asked for as the job file has it: as
@@ -56,7 +59,8 @@ type Result struct {
 // another than the file says.
 func (r *Result) Map(told []job.Diagnostic, strict bool) {
 	for _, d := range told {
-		r.Violations = append(r.Violations, r.File.Violation(d.Field, d.Violation(strict)))
+		v := r.File.Violation(d.Field, d.Violation(strict))
+		r.Violations, r.Final = append(r.Violations, v), r.Final || job.HasErrors([]job.Violation{v})
 	}
 	inOrder(r.Violations)
 }
@@ -76,7 +80,7 @@ func Drop(ctx context.Context, d job.Drop, from Objects, p policy.Policy, defaul
 		return Result{}, errors.New("inspect: the drop has no job file")
 	}
 	if v, ok := outOfBounds(d, jobFile); ok {
-		return Result{Violations: []job.Violation{v}}, nil
+		return Result{Violations: []job.Violation{v}, Final: true}, nil
 	}
 	data, err := read(ctx, jobFile, from.Open)
 	if err != nil {
@@ -88,6 +92,7 @@ func Drop(ctx context.Context, d job.Drop, from Objects, p policy.Policy, defaul
 		return Result{}, err
 	}
 	r.Violations = append(vs, r.Violations...)
+	r.Final = job.HasErrors(r.Violations)
 	all := r.Resolution.All()
 	if v, ok := tooLarge(all); ok {
 		r.Violations = append(r.Violations, v)

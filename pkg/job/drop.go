@@ -119,17 +119,6 @@ func (d Drop) Package(base string) (Object, bool) {
 	return Object{}, false
 }
 
-// Newest is when the newest of the objects was written.
-func Newest(objects []Object) time.Time {
-	var t time.Time
-	for _, o := range objects {
-		if o.Created.After(t) {
-			t = o.Created
-		}
-	}
-	return t
-}
-
 // FolderKey names a drop's folder in the ledger: 40 hex digits of SHA-256 over
 // bucket and folder.
 func FolderKey(bucket, folder string) string { return digest(bucket, folder) }

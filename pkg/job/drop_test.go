@@ -71,19 +71,19 @@ func TestResolve(t *testing.T) {
 		pins     []Pin
 		want     Resolution
 	}{
-		{"none named, one there", one, nil, false, nil, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Packages: one}},
+		{"none named, one there", one, nil, false, nil, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Packages: one, Unpinned: one}},
 		{"none named, none there", nil, nil, false, nil, Resolution{Missing: []string{"a package (*.tar.gz, *.tgz or *.whl)"}}},
 		{"none named, two there", two, nil, false, nil, Resolution{Ambiguous: true}},
-		{"named twice", one, []string{"a.tar.gz", "a.tar.gz"}, false, nil, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz", "gs://inbox/census/a.tar.gz"}, Packages: one}},
+		{"named twice", one, []string{"a.tar.gz", "a.tar.gz"}, false, nil, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz", "gs://inbox/census/a.tar.gz"}, Packages: one, Unpinned: one}},
 		{"none needed", two, nil, true, nil, Resolution{}},
-		{"by name", two, []string{"b.whl", "a.tar.gz"}, false, nil, Resolution{URIs: []string{"gs://inbox/census/b.whl", "gs://inbox/census/a.tar.gz"}, Packages: []Object{two[1], two[0]}}},
-		{"by own URI", two, []string{"gs://inbox/census/a.tar.gz"}, false, nil, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Packages: one}},
-		{"one not there", one, []string{"a.tar.gz", "c.whl"}, false, nil, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz", "gs://inbox/census/c.whl"}, Packages: one, Missing: []string{"c.whl"}}},
+		{"by name", two, []string{"b.whl", "a.tar.gz"}, false, nil, Resolution{URIs: []string{"gs://inbox/census/b.whl", "gs://inbox/census/a.tar.gz"}, Packages: []Object{two[1], two[0]}, Unpinned: []Object{two[1], two[0]}}},
+		{"by own URI", two, []string{"gs://inbox/census/a.tar.gz"}, false, nil, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Packages: one, Unpinned: one}},
+		{"one not there", one, []string{"a.tar.gz", "c.whl"}, false, nil, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz", "gs://inbox/census/c.whl"}, Packages: one, Unpinned: one, Missing: []string{"c.whl"}}},
 		{"elsewhere", one, []string{"gs://other/c.whl", "gs://inbox/census/deep/c.whl"}, false, nil, Resolution{URIs: []string{"gs://other/c.whl", "gs://inbox/census/deep/c.whl"}, Outside: []string{"gs://other/c.whl", "gs://inbox/census/deep/c.whl"}}},
 		{"no name of a package", one, []string{"../x.tar.gz", "setup.py"}, false, nil, Resolution{URIs: []string{"../x.tar.gz", "setup.py"}}},
-		{"pinned and there", one, nil, false, []Pin{{Name: "a.tar.gz", Generation: 2}}, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Packages: one, Pinned: true}},
-		{"pinned to a later generation", one, nil, false, []Pin{{Name: "a.tar.gz", Generation: 8}}, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Missing: []string{"a.tar.gz (generation 8)"}, Pinned: true}},
-		{"pinned to other content", one, nil, false, []Pin{{Name: "a.tar.gz", CRC32C: "x"}}, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Missing: []string{"a.tar.gz (CRC32C x)"}, Pinned: true}},
+		{"pinned and there", one, nil, false, []Pin{{Name: "a.tar.gz", Generation: 2}}, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Packages: one}},
+		{"pinned to a later generation", one, nil, false, []Pin{{Name: "a.tar.gz", Generation: 8}}, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Missing: []string{"a.tar.gz (generation 8)"}}},
+		{"pinned to other content", one, nil, false, []Pin{{Name: "a.tar.gz", CRC32C: "x"}}, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Missing: []string{"a.tar.gz (CRC32C x)"}}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

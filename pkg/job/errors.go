@@ -45,3 +45,21 @@ type ConflictError struct {
 func (e *ConflictError) Error() string {
 	return fmt.Sprintf("job ID %s is taken by another job in state %s", e.JobID, e.Found.State)
 }
+
+// Contended reports whether an error says only that another worker was faster:
+// [ErrStale], and if several errors were joined, each of them. So nothing else hides
+// behind it.
+func Contended(err error) bool {
+	switch e := err.(type) {
+	case interface{ Unwrap() []error }:
+		for _, part := range e.Unwrap() {
+			if !Contended(part) {
+				return false
+			}
+		}
+		return true
+	case interface{ Unwrap() error }:
+		return Contended(e.Unwrap())
+	}
+	return err == ErrStale // the chain was walked
+}

@@ -159,13 +159,6 @@ type Cursors struct {
 	Generation int64 `json:"-"`
 }
 
-// Seen names an attempt of a folder and when its job file was written.
-type Seen struct {
-	Attempt    string    `json:"attempt"`
-	Generation int64     `json:"generation,string"`
-	Created    time.Time `json:"created"`
-}
-
 // Owner says which attempt owns a job ID.
 type Owner struct {
 	Attempt string `json:"attempt"`

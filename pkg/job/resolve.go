@@ -23,8 +23,8 @@ type Resolution struct {
 	// Ambiguous tells that the file names no package and the folder holds
 	// more than one.
 	Ambiguous bool
-	// Pinned tells that the file pins at least one of its packages.
-	Pinned bool
+	// Unpinned are those of Packages that the file does not pin.
+	Unpinned []Object
 }
 
 // All are the job's packages, those from elsewhere among them, in the file's
@@ -47,7 +47,6 @@ func (r Resolution) All() []Object {
 // A package that does not match its pin counts as missing.
 func (d Drop) Resolve(uris []string, image bool, pins []Pin) Resolution {
 	var r Resolution
-	r.Pinned = len(pins) > 0
 	switch {
 	case len(uris) > 0:
 		for _, uri := range uris {
@@ -86,14 +85,23 @@ func (d Drop) resolve(r *Resolution, uri string, pins []Pin) {
 		r.Missing = append(r.Missing, name)
 		return
 	}
+	pinned := false
 	for _, pin := range pins {
-		if pin.Name == name && !pin.Matches(p) {
+		if pin.Name != name {
+			continue
+		}
+		if !pin.Matches(p) {
 			r.Missing = append(r.Missing, pin.String())
 			return
 		}
+		pinned = true
 	}
-	if !slices.Contains(r.Packages, p) {
-		r.Packages = append(r.Packages, p)
+	if slices.Contains(r.Packages, p) {
+		return
+	}
+	r.Packages = append(r.Packages, p)
+	if !pinned {
+		r.Unpinned = append(r.Unpinned, p)
 	}
 }
 

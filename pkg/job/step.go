@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -122,7 +123,7 @@ func (o Incomplete) apply(r *Record, now time.Time) error {
 	if err := r.undecided(); err != nil {
 		return err
 	}
-	first := r.State != Waiting
+	first := r.State != Waiting || r.Deadlines.Expires.IsZero() // it may have waited for a job ID
 	news := first || !slices.Equal(r.Drop.Missing, o.Missing) || !slices.Equal(r.Drop.Arrived, o.Arrived)
 	r.State = Waiting
 	r.Reason = "packages are missing"
@@ -146,10 +147,11 @@ func (o Incomplete) apply(r *Record, now time.Time) error {
 	return nil
 }
 
-// Hold says that the drop is complete, but that its folder ran before and no
-// package is newer than that: the new one may be on its way.
+// Hold says that the drop is complete, but that an earlier attempt of its folder was
+// decided upon Packages: the new ones may be on their way.
 type Hold struct {
-	Until time.Time
+	Until    time.Time
+	Packages []Object
 }
 
 func (o Hold) apply(r *Record, now time.Time) error {
@@ -160,10 +162,56 @@ func (o Hold) apply(r *Record, now time.Time) error {
 		return errNothingNew
 	}
 	r.State = Held
-	r.Reason = "no package is newer than this folder's last attempt: waiting for one until " +
-		o.Until.UTC().Format(time.RFC3339) + "; pin the packages (jobdrop.packages in the job file) to start at once"
+	r.Reason = o.reason()
 	r.Drop.Arrived, r.Drop.Missing, r.Violations = nil, nil, nil
 	r.Deadlines = Deadlines{Held: o.Until.UTC()}
+	return nil
+}
+
+// reason says what is waited for, until when, and how to go on at once.
+func (o Hold) reason() string {
+	const most = 3
+	var names, pins []string
+	for _, p := range o.Packages[:min(len(o.Packages), most)] {
+		names = append(names, p.Base())
+		pins = append(pins, fmt.Sprintf("{name: %s, generation: %d}", p.Base(), p.Generation))
+	}
+	if more := len(o.Packages) - most; more > 0 {
+		names, pins = append(names, fmt.Sprintf("%d more", more)), append(pins, "…")
+	}
+	return fmt.Sprintf("held until %s for a new upload of %s, which an earlier attempt of this folder already had; "+
+		"after that the drop runs with what is there. To go on at once, upload the new package; "+
+		"or, to run this one again, pin it and upload the job file again: jobdrop: {packages: [%s]}",
+		o.Until.UTC().Format(time.RFC3339), strings.Join(names, ", "), strings.Join(pins, ", "))
+}
+
+// Blocked says that the attempt wants a job ID that an undecided attempt has claimed.
+type Blocked struct {
+	JobID string
+	// By is the attempt that has it. Folder and Waits are where it lies and what it
+	// waits for, as far as is known.
+	By, Folder, Waits string
+}
+
+func (o Blocked) apply(r *Record, now time.Time) error {
+	if err := r.undecided(); err != nil {
+		return err
+	}
+	reason := fmt.Sprintf("waiting for job ID %s: attempt %s", o.JobID, o.By)
+	if o.Folder != "" {
+		reason += " in " + o.Folder
+	}
+	reason += " has claimed it and is not decided yet"
+	if o.Waits != "" {
+		reason += " (" + o.Waits + ")"
+	}
+	reason = Shorten(reason+"; complete or delete that drop, or choose another job ID", summaryText)
+	if r.State == Waiting && r.Reason == reason {
+		return errNothingNew
+	}
+	r.State, r.Reason = Waiting, reason
+	r.Drop.Arrived, r.Drop.Missing, r.Violations = nil, nil, nil
+	r.Deadlines = Deadlines{}
 	return nil
 }
 

@@ -4,7 +4,7 @@
 //
 //	attempts/<key>.json  the record of an attempt; compare-and-swap only
 //	open/<key>           the index entry of an attempt without a verdict: a hint
-//	folders/<key>.json   the newest attempt of a folder, and the one before it
+//	folders/<key>.json   a folder's newest attempt, and the packages decided upon
 //	jobs/<jobID>.json    the attempt that owns a job ID
 //	turns.json           whose turn it was, where the number of jobs is limited
 //	cursors.json         where the scans stand that go on from tick to tick
@@ -275,39 +275,29 @@ func parseEntry(attempt string, m map[string]string) job.Entry {
 	return e
 }
 
-// folder is the object folders/<key>.json.
-type folder struct {
-	Newest job.Seen `json:"newest"`
-	Before job.Seen `json:"before,omitzero"`
+// noteLimit bounds the read of a folder's note: the largest one, of a thousand
+// packages, has some 100 KB. A test of package job makes it.
+const noteLimit = 256 << 10
+
+// Note reads what is kept of a folder. Where nothing is yet the note is empty.
+func (l *Ledger) Note(ctx context.Context, bucket, folder string) (job.Note, error) {
+	var n job.Note
+	generation, err := l.read(ctx, noteName(bucket, folder), noteLimit, &n)
+	if errors.Is(err, job.ErrNotFound) {
+		return job.Note{}, nil
+	}
+	n.Generation = generation
+	return n, err
 }
 
-// Succeed enters an attempt as its folder's newest, and gives the one before
-// it; a zero one where there is none. superseded tells that a newer one is
-// entered already. It is called before the attempt's record is written, and
-// answers the same when called again.
-func (l *Ledger) Succeed(ctx context.Context, jobFile job.Object) (before job.Seen, superseded bool, err error) {
-	name := "folders/" + job.FolderKey(jobFile.Bucket, job.Folder(jobFile.Name)) + ".json"
-	own := job.Seen{Attempt: job.AttemptKey(jobFile), Generation: jobFile.Generation, Created: jobFile.Created}
-	for range swaps {
-		var f folder
-		generation, err := l.read(ctx, name, &f)
-		if err != nil && !errors.Is(err, job.ErrNotFound) {
-			return job.Seen{}, false, err
-		}
-		switch {
-		case f.Newest.Attempt == own.Attempt:
-			return f.Before, false, nil
-		case f.Newest.Generation > own.Generation:
-			return f.Newest, true, nil
-		}
-		f = folder{Newest: own, Before: f.Newest}
-		if err := l.write(ctx, name, f, generation); err == nil {
-			return f.Before, false, nil
-		} else if !errors.Is(err, job.ErrStale) {
-			return job.Seen{}, false, err
-		}
-	}
-	return job.Seen{}, false, fmt.Errorf("folder of attempt %s: %w, %d times", own.Attempt, job.ErrStale, swaps)
+// SwapNote writes a folder's note in the place of the one that was read at
+// n.Generation. It returns [job.ErrStale] if another was faster.
+func (l *Ledger) SwapNote(ctx context.Context, bucket, folder string, n job.Note) error {
+	return l.write(ctx, noteName(bucket, folder), n, n.Generation)
+}
+
+func noteName(bucket, folder string) string {
+	return "folders/" + job.FolderKey(bucket, folder) + ".json"
 }
 
 // ClaimID claims a job ID for an attempt. Where another owns it, that owner is
@@ -321,7 +311,7 @@ func (l *Ledger) ClaimID(ctx context.Context, jobID string, own job.Owner) (owne
 	if !errors.Is(err, job.ErrStale) {
 		return job.Owner{}, false, err
 	}
-	if owner.Generation, err = l.read(ctx, name, &owner); err != nil {
+	if owner.Generation, err = l.read(ctx, name, smallLimit, &owner); err != nil {
 		return job.Owner{}, false, err
 	}
 	return owner, owner.Attempt == own.Attempt, nil
@@ -329,7 +319,7 @@ func (l *Ledger) ClaimID(ctx context.Context, jobID string, own job.Owner) (owne
 
 // Owner gives the attempt that owns a job ID, or [job.ErrNotFound].
 func (l *Ledger) Owner(ctx context.Context, jobID string) (owner job.Owner, err error) {
-	owner.Generation, err = l.read(ctx, "jobs/"+jobID+".json", &owner)
+	owner.Generation, err = l.read(ctx, "jobs/"+jobID+".json", smallLimit, &owner)
 	return owner, err
 }
 
@@ -375,7 +365,7 @@ const cursorsName = "cursors.json"
 // generation, so that another can be written in its place.
 func (l *Ledger) Cursors(ctx context.Context) (job.Cursors, error) {
 	var c job.Cursors
-	generation, err := l.read(ctx, cursorsName, &c)
+	generation, err := l.read(ctx, cursorsName, smallLimit, &c)
 	switch {
 	case errors.Is(err, job.ErrNotFound):
 		return job.Cursors{}, nil
@@ -407,7 +397,7 @@ const epochName = "epoch"
 // Epoch gives when the installation was first started, or [job.ErrNotFound].
 func (l *Ledger) Epoch(ctx context.Context) (time.Time, error) {
 	var e epoch
-	_, err := l.read(ctx, epochName, &e)
+	_, err := l.read(ctx, epochName, smallLimit, &e)
 	if err == nil && e.At.IsZero() {
 		err = fmt.Errorf("gs://%s/%s names no time", l.bucket, epochName)
 	}
@@ -448,9 +438,11 @@ func (l *Ledger) Park(ctx context.Context, source, id string, message any, cause
 	}, job.AnyGeneration)
 }
 
-// read reads a note. One that can't be decoded gives its generation and an error.
-func (l *Ledger) read(ctx context.Context, name string, into any) (int64, error) {
-	const limit = 64 << 10 // a few names and times
+// smallLimit bounds the read of an object that holds a few names and times.
+const smallLimit = 64 << 10
+
+// read decodes an object. If it can't be decoded, its generation comes with the error.
+func (l *Ledger) read(ctx context.Context, name string, limit int64, into any) (int64, error) {
 	data, generation, err := l.store.Read(ctx, l.bucket, name, 0, limit)
 	if err != nil {
 		return 0, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobdrop/jobdrop/internal/storagetest"
+	"github.com/jobdrop/jobdrop/pkg/inspect"
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/ledger"
 )
@@ -185,33 +187,61 @@ func TestEntries(t *testing.T) {
 	}
 }
 
-func TestSucceed(t *testing.T) {
+func TestNote(t *testing.T) {
 	l, _ := start(t)
-	succeed := func(generation int64) (job.Seen, bool) {
-		t.Helper()
-		before, superseded, err := l.Succeed(t.Context(), jobFile("a/", generation))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return before, superseded
+	ctx := t.Context()
+	empty, err := l.Note(ctx, "inbox", "a/")
+	if err != nil || empty.Generation != 0 || empty.Newest.Attempt != "" {
+		t.Fatalf("a folder of which nothing is kept: %+v, %v", empty, err)
 	}
-	steps := []struct {
-		generation, before int64
-		superseded         bool
-	}{
-		{7, 0, false}, {7, 0, false}, // the first, and its redelivery
-		{9, 7, false}, {9, 7, false},
-		{7, 9, true}, // an old event, late
-		{12, 9, false},
+	f, p := jobFile("a/", 7), job.Object{Bucket: "inbox", Name: "a/trainer.tar.gz", Generation: 5}
+	d := job.Assemble("inbox", "a/", []job.Object{f, p})
+	first := empty.Enter(d, f, d.Packages)
+	if err := l.SwapNote(ctx, "inbox", "a/", first); err != nil {
+		t.Fatal(err)
 	}
-	for i, want := range steps {
-		before, superseded := succeed(want.generation)
-		if before.Generation != want.before || superseded != want.superseded {
-			t.Errorf("step %d: before %d, superseded %t; want %d, %t", i, before.Generation, superseded, want.before, want.superseded)
-		}
+	got, err := l.Note(ctx, "inbox", "a/")
+	if err != nil || !got.Equal(first) || got.Generation == 0 {
+		t.Errorf("read back %+v, %v; want %+v", got, err, first)
 	}
-	if before, _, err := l.Succeed(t.Context(), jobFile("b/", 1)); before.Attempt != "" || err != nil {
-		t.Errorf("another folder knows of %+v, %v", before, err)
+	// Who read it before that is told, and so is everybody after the next swap.
+	if err := l.SwapNote(ctx, "inbox", "a/", empty.Enter(d, f, nil)); !errors.Is(err, job.ErrStale) {
+		t.Errorf("a swap of what was not there: %v", err)
+	}
+	if err := l.SwapNote(ctx, "inbox", "a/", got.Enter(d, jobFile("a/", 9), nil)); err != nil {
+		t.Error(err)
+	}
+	if err := l.SwapNote(ctx, "inbox", "a/", got); !errors.Is(err, job.ErrStale) {
+		t.Errorf("a swap of what is no longer there: %v", err)
+	}
+	if other, err := l.Note(ctx, "inbox", "b/"); err != nil || other.Generation != 0 {
+		t.Errorf("another folder: %+v, %v", other, err)
+	}
+}
+
+// The note of a folder with as many packages as a drop can have is readable, and so
+// is one of an earlier form.
+func TestLargestNote(t *testing.T) {
+	l, store := start(t)
+	ctx := t.Context()
+	f := jobFile("a/", math.MaxInt64)
+	d := job.Drop{Bucket: "inbox", Folder: "a/"}
+	for i := range inspect.PartLimit {
+		d.Packages = append(d.Packages, job.Object{Bucket: "inbox", Name: fmt.Sprintf("a/%0250d.whl", i), Generation: math.MaxInt64 - 1})
+	}
+	if err := l.SwapNote(ctx, "inbox", "a/", job.Note{}.Enter(d, f, d.Packages)); err != nil {
+		t.Fatal(err)
+	}
+	n, err := l.Note(ctx, "inbox", "a/")
+	if decided := n.Decided(jobFile("a/", 1), d.Packages); err != nil || len(decided) != inspect.PartLimit {
+		t.Errorf("%d packages, %v", len(decided), err)
+	}
+	old := `{"newest":{"attempt":"x-5","generation":"5","created":"2026-11-22T12:00:00Z"},"before":{"attempt":"","generation":"0","created":"0001-01-01T00:00:00Z"}}`
+	if _, err := store.Write(ctx, "state", "folders/"+job.FolderKey("inbox", "b/")+".json", []byte(old), "application/json", nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := l.Note(ctx, "inbox", "b/"); err != nil || !n.Supersedes(jobFile("b/", 4)) || n.Supersedes(jobFile("b/", 5)) {
+		t.Errorf("a note of an earlier form: %+v, %v", n, err)
 	}
 }
 

@@ -14,23 +14,22 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/policy"
 )
 
-// ErrBusy says that another attempt has to be decided first.
-var ErrBusy = errors.New("waiting for another attempt's decision")
-
 // decide finds out what is to become of an undecided attempt. It writes no
-// record: what it leaves behind, staged packages and a claimed job ID, is found
-// again by whoever decides next.
+// record: what it leaves behind, staged packages, a claimed job ID and the entry in
+// the folder's note, is found again by whoever decides next.
 func (s *Submitter) decide(ctx context.Context, d job.Drop, stored job.Stored) (job.Observation, error) {
 	jobFile := stored.Drop.JobFile
-	before, superseded, err := s.records.Succeed(ctx, jobFile)
+	note, err := s.records.Note(ctx, d.Bucket, d.Folder)
 	if err != nil {
 		return nil, err
 	}
-	if superseded {
+	if note.Supersedes(jobFile) {
 		return job.Withdraw{Reason: overwrittenReason}, nil
 	}
-	if stored.State == job.Held && s.Now().Before(stored.Deadlines.Held) && !job.Newest(d.Packages).After(before.Created) {
-		return job.Hold{Until: stored.Deadlines.Held}, nil // as before, and not worth a read
+	if until := stored.Deadlines.Held; stored.State == job.Held && s.Now().Before(until) {
+		if decided := note.Decided(jobFile, d.Packages); len(decided) == len(d.Packages) {
+			return job.Hold{Until: until, Packages: decided}, nil // as before, and not worth a read
+		}
 	}
 	p, err := s.Policy(ctx)
 	if err != nil {
@@ -50,20 +49,90 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored job.Stored) (
 		mapping = rules.Mapping(r.Spec.TrainingInput)
 		r.Map(s.trainer.Check(job.Order{Spec: r.Spec, Mapping: mapping}), rules.Strict())
 	}
-	switch {
-	case r.Incomplete():
+	if r.Incomplete() {
 		return job.Incomplete{
 			Arrived: d.Packages, Missing: r.Resolution.Missing, Violations: r.Violations,
 			ReportAfter: patience.Incomplete, ExpireAfter: patience.Expire,
 		}, nil
-	case job.HasErrors(r.Violations):
-		return job.Reject{Reason: "the drop is not valid", Violations: r.Violations}, nil
 	}
-	if until := jobFile.Created.Add(patience.Settle); stale(r.Resolution, before) && s.Now().Before(until) {
-		return job.Hold{Until: until}, nil
+	e := entering{drop: d, jobFile: jobFile, packages: r.Resolution.Packages, held: r.Resolution.Unpinned, until: jobFile.Created.Add(patience.Settle)}
+	if r.Final {
+		e.held = nil
+	}
+	if hold := e.hold(note, s.Now()); hold != nil {
+		return hold, nil
+	}
+	if job.HasErrors(r.Violations) {
+		if len(e.packages) == 0 {
+			// Which packages it meant is not known: it was decided with all in sight.
+			e.packages = d.Packages
+		}
+		return s.enter(ctx, note, e, job.Reject{Reason: "the drop is not valid", Violations: r.Violations})
 	}
 	r.Violations = append(r.Violations, s.farOutput(ctx, r)...)
-	return s.accept(ctx, stored, r, mapping, waits(p.Start(d.Folder)), patience)
+	verdict, err := s.accept(ctx, stored, r, mapping, waits(p.Start(d.Folder)), patience)
+	if _, waits := verdict.(job.Blocked); waits || err != nil {
+		return verdict, err
+	}
+	return s.enter(ctx, note, e, verdict)
+}
+
+// entering is an attempt that is about to be decided, as its folder's note has to
+// know it.
+type entering struct {
+	drop    job.Drop
+	jobFile job.Object
+	// packages are those of the folder that it is decided upon; held are those of
+	// them for whose successors it waits, until a time.
+	packages, held []job.Object
+	until          time.Time
+}
+
+// hold returns that the attempt has to wait, since an earlier one was decided upon a
+// package that it would take: the job file may have overtaken the new package. It
+// returns nil if nothing is to be waited for.
+func (e entering) hold(note job.Note, now time.Time) job.Observation {
+	if !now.Before(e.until) {
+		return nil
+	}
+	if decided := note.Decided(e.jobFile, e.held); len(decided) > 0 {
+		return job.Hold{Until: e.until, Packages: decided}
+	}
+	return nil
+}
+
+// enters is how often an attempt is entered against others before the caller has to
+// come again.
+const enters = 8
+
+// enter writes the attempt into its folder's note, right before its verdict is
+// written, and returns the verdict. If another attempt was entered meanwhile, the
+// verdict may be another: a newer one withdraws this one, and an older one may have
+// been decided upon its packages.
+func (s *Submitter) enter(ctx context.Context, note job.Note, e entering, verdict job.Observation) (job.Observation, error) {
+	for range enters {
+		if note.Supersedes(e.jobFile) {
+			return job.Withdraw{Reason: overwrittenReason}, nil
+		}
+		if hold := e.hold(note, s.Now()); hold != nil {
+			return hold, nil
+		}
+		next := note.Enter(e.drop, e.jobFile, e.packages)
+		if next.Equal(note) {
+			return verdict, nil // entered by a worker that died, or is slower
+		}
+		err := s.records.SwapNote(ctx, e.drop.Bucket, e.drop.Folder, next)
+		if err == nil {
+			return verdict, nil
+		}
+		if !errors.Is(err, job.ErrStale) {
+			return nil, err
+		}
+		if note, err = s.records.Note(ctx, e.drop.Bucket, e.drop.Folder); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("folder gs://%s/%s: %w, %d times", e.drop.Bucket, e.drop.Folder, job.ErrStale, enters)
 }
 
 // under gives the patience that a policy leaves.
@@ -126,13 +195,6 @@ func (s *Submitter) inspect(ctx context.Context, d job.Drop, p policy.Policy) (i
 	return inspect.Drop(ctx, d, inspect.Objects{Open: s.open, Stat: s.stat}, p)
 }
 
-// stale tells whether the packages may be yesterday's: the folder ran before,
-// none of them is newer than that attempt, and none is pinned. A job without
-// packages of its own folder has nothing to wait for.
-func stale(r job.Resolution, before job.Seen) bool {
-	return before.Attempt != "" && !r.Pinned && len(r.Packages) > 0 && !job.Newest(r.Packages).After(before.Created)
-}
-
 // accept stages the packages and claims the job ID. wait, where given, is what the
 // attempt waits for.
 func (s *Submitter) accept(ctx context.Context, stored job.Stored, r inspect.Result, mapping job.Mapping, wait string, patience Patience) (job.Observation, error) {
@@ -189,8 +251,8 @@ func (s *Submitter) stage(ctx context.Context, attempt string, packages []job.Ob
 	return staged, nil
 }
 
-// claimID claims the job ID. The observation, where there is one, is what
-// becomes of an attempt that can't have it.
+// claimID claims the job ID. The observation, if there is one, is what becomes of an
+// attempt that can't have it.
 func (s *Submitter) claimID(ctx context.Context, stored job.Stored, jobID, content string) (job.Observation, error) {
 	own := job.Owner{Attempt: stored.Attempt}
 	owner, claimed, err := s.records.ClaimID(ctx, jobID, own)
@@ -203,7 +265,7 @@ func (s *Submitter) claimID(ctx context.Context, stored job.Stored, jobID, conte
 		// Claimed, but not decided; if it is not even on the index, nobody
 		// will decide it.
 		if _, err := s.records.Entry(ctx, owner.Attempt); err == nil {
-			return nil, fmt.Errorf("job ID %s: %w (%s)", jobID, ErrBusy, owner.Attempt)
+			return job.Blocked{JobID: jobID, By: owner.Attempt}, nil
 		} else if !errors.Is(err, job.ErrNotFound) {
 			return nil, err
 		}
@@ -211,10 +273,10 @@ func (s *Submitter) claimID(ctx context.Context, stored job.Stored, jobID, conte
 	case err != nil:
 		return nil, err
 	case other.State.Undecided():
-		return nil, fmt.Errorf("job ID %s: %w (%s)", jobID, ErrBusy, owner.Attempt)
+		return job.Blocked{JobID: jobID, By: owner.Attempt, Folder: "gs://" + other.Drop.Bucket + "/" + other.Drop.Prefix, Waits: other.Reason}, nil
 	case free(other.Record):
 		return nil, s.records.TakeID(ctx, jobID, owner, own)
-	case other.Drop.Receipt != nil && other.Drop.Receipt.Content == content && other.Drop.Bucket == stored.Drop.Bucket && other.Drop.Prefix == stored.Drop.Prefix:
+	case sameDrop(other.Record, stored.Record, content):
 		return job.Withdraw{
 			Reason: fmt.Sprintf("the same content ran before in this folder as attempt %s, now %s; change the job ID to run it again", other.Attempt, other.State),
 			JobID:  jobID,
@@ -224,6 +286,13 @@ func (s *Submitter) claimID(ctx context.Context, stored job.Stored, jobID, conte
 	r := stored.Record
 	r.Job.ID = jobID
 	return job.Reject{Reason: "the job ID is taken", Violations: []job.Violation{jobIDTaken(r, found)}}, nil
+}
+
+// sameDrop reports whether an accepted attempt has the content, and lies in the folder
+// of another.
+func sameDrop(accepted, other job.Record, content string) bool {
+	receipt := accepted.Drop.Receipt
+	return receipt != nil && receipt.Content == content && accepted.Drop.Bucket == other.Drop.Bucket && accepted.Drop.Prefix == other.Drop.Prefix
 }
 
 // free tells whether an attempt gave its job ID up: it ended before it was

@@ -41,7 +41,8 @@ type records interface {
 	Entry(ctx context.Context, attempt string) (job.Entry, error)
 	Epoch(ctx context.Context) (time.Time, error)
 	GiveTurns(ctx context.Context, t job.Turns) error
-	Succeed(ctx context.Context, jobFile job.Object) (before job.Seen, superseded bool, err error)
+	Note(ctx context.Context, bucket, folder string) (job.Note, error)
+	SwapNote(ctx context.Context, bucket, folder string, n job.Note) error
 	ClaimID(ctx context.Context, jobID string, own job.Owner) (owner job.Owner, claimed bool, err error)
 	TakeID(ctx context.Context, jobID string, from, own job.Owner) error
 }

@@ -229,53 +229,220 @@ func TestSubmitPinsPackages(t *testing.T) {
 	}
 }
 
-// A folder that ran before is given time for its new package.
-func TestSubmitHolds(t *testing.T) {
-	drop := func(w *world) job.Object {
-		w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello")))
-		w.wake(w.put("hello/job.yaml", []byte(spec)))
-		again := w.put("hello/job.yaml", []byte(spec+"  args: [again]\n"))
-		w.wake(again)
-		if r := w.record(again); r.State != job.Held || !strings.Contains(r.Reason, "pin") {
-			t.Fatalf("state %s: %s; want it held, and told how to pin", r.State, r.Reason)
-		}
-		if len(w.trainer.specs) != 1 {
-			t.Fatalf("%d jobs: yesterday's package ran", len(w.trainer.specs))
-		}
-		return again
+// upload is one object of a re-drop, and how long after the one before it comes.
+type upload struct {
+	name, content string
+	after         time.Duration
+}
+
+// The same folder is used twice: what was uploaded with a job file runs, in either
+// order, at once or with the package on its way. Packages are named by the drop of
+// testdata that they are taken from, job files by their text.
+func TestSubmitUsedTwice(t *testing.T) {
+	const (
+		file    = "d/job.yaml"
+		tarball = "d/trainer-0.1.tar.gz"
+		again   = spec + "  args: [again]\n"
+		broken  = "trainingInput: ["
+	)
+	region := strings.Replace(spec, "us-central1", "mars", 1)
+	tests := []struct {
+		name          string
+		first, second []upload
+		// held is whether the second attempt is held once all is uploaded; runs is the
+		// package that it runs in the end, "" for none.
+		held  bool
+		runs  string
+		state job.State
+	}{
+		{
+			name:  "the job file first, both times",
+			first: []upload{{file, spec, 0}, {tarball, "hello", 0}}, second: []upload{{file, again, time.Second}, {tarball, "train", 5 * time.Second}},
+			runs: "train", state: job.Submitted,
+		},
+		{
+			name:  "the package first, both times",
+			first: []upload{{tarball, "hello", 0}, {file, spec, 0}}, second: []upload{{tarball, "train", time.Second}, {file, again, 5 * time.Second}},
+			runs: "train", state: job.Submitted,
+		},
+		{
+			name:  "the package first, then the job file first",
+			first: []upload{{tarball, "hello", 0}, {file, spec, 0}}, second: []upload{{file, spec, time.Second}, {tarball, "train", 50 * time.Second}},
+			runs: "train", state: job.Submitted,
+		},
+		{
+			name:  "the job file alone",
+			first: []upload{{file, spec, 0}, {tarball, "hello", 0}}, second: []upload{{file, spec, time.Second}},
+			held: true, runs: "hello", state: job.Submitted,
+		},
+		{
+			name:  "the package after the patience",
+			first: []upload{{file, spec, 0}, {tarball, "hello", 0}}, second: []upload{{file, spec, time.Second}, {tarball, "train", 2 * settle}},
+			runs: "hello", state: job.Submitted,
+		},
+		{
+			name:  "the first was rejected for its package",
+			first: []upload{{file, spec, 0}, {tarball, "rejected-traversal", 0}}, second: []upload{{file, spec, time.Second}, {tarball, "train", time.Second}},
+			runs: "train", state: job.Submitted,
+		},
+		{
+			name:  "a faulty package again",
+			first: []upload{{file, spec, 0}, {tarball, "rejected-traversal", 0}}, second: []upload{{file, spec, time.Second}},
+			held: true, state: job.Rejected,
+		},
+		{
+			name:  "the first could not be read",
+			first: []upload{{tarball, "hello", 0}, {file, broken, 0}}, second: []upload{{file, spec, time.Second}, {tarball, "train", time.Second}},
+			runs: "train", state: job.Submitted,
+		},
+		{
+			name:  "only the region is mended",
+			first: []upload{{tarball, "hello", 0}, {file, region, 0}}, second: []upload{{file, spec, time.Second}},
+			held: true, runs: "hello", state: job.Submitted,
+		},
+		{
+			name:  "a fault that no package can change",
+			first: []upload{{tarball, "hello", 0}, {file, spec, 0}}, second: []upload{{file, region, time.Second}},
+			state: job.Rejected,
+		},
+		{
+			name:  "the first never had its package",
+			first: []upload{{file, spec, 0}}, second: []upload{{file, again, time.Second}, {tarball, "hello", time.Second}},
+			runs: "hello", state: job.Submitted,
+		},
+		{
+			name:   "a duplicate, and then a new one",
+			first:  []upload{{tarball, "hello", 0}, {file, "jobId: one\n" + spec, 0}, {tarball, "hello", 0}, {file, "jobId: one\n" + spec, 0}},
+			second: []upload{{file, "jobId: two\n" + spec, time.Second}, {tarball, "train", time.Second}},
+			runs:   "train", state: job.Submitted,
+		},
+		{
+			name:   "another name",
+			first:  []upload{{tarball, "hello", 0}, {file, spec, 0}},
+			second: []upload{{file, spec + "  packageUris: [trainer-0.2.tar.gz]\n", time.Second}, {"d/trainer-0.2.tar.gz", "train", time.Second}},
+			runs:   "train", state: job.Submitted,
+		},
+		{
+			name:   "one of two is old",
+			first:  []upload{{tarball, "hello", 0}, {file, spec, 0}},
+			second: []upload{{"d/trainer-0.2.tar.gz", "train", time.Second}, {file, spec + "  packageUris: [trainer-0.1.tar.gz, trainer-0.2.tar.gz]\n", time.Second}},
+			held:   true, runs: "hello", state: job.Submitted,
+		},
+		{
+			name:   "a package that no attempt had",
+			first:  []upload{{tarball, "hello", 0}, {"d/trainer-0.2.tar.gz", "train", 0}, {file, spec + "  packageUris: [trainer-0.1.tar.gz]\n", 0}},
+			second: []upload{{file, spec + "  packageUris: [trainer-0.2.tar.gz]\n", time.Second}},
+			runs:   "train", state: job.Submitted,
+		},
+		{
+			name:   "a container job",
+			first:  []upload{{tarball, "hello", 0}, {file, spec, 0}},
+			second: []upload{{file, "trainingInput: {region: us-central1, scaleTier: CUSTOM, masterType: n1-standard-4, masterConfig: {imageUri: 'gcr.io/project/x'}}\n", time.Second}},
+			state:  job.Submitted,
+		},
 	}
-	t.Run("a new package starts it", func(t *testing.T) {
-		w := newWorld(t)
-		again := drop(w)
-		p := w.put("hello/trainer-0.1.tar.gz", pkg(t, "train"))
-		w.wake(p)
-		if r := w.record(again); r.State != job.Submitted || r.Drop.Receipt.Objects[1].Generation != p.Generation {
-			t.Errorf("state %s with %+v", r.State, r.Drop.Receipt)
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			var f job.Object
+			generations := map[string]int64{} // the newest of each drop of testdata
+			upload := func(u upload) {
+				w.pass(u.after)
+				w.tick()
+				data := []byte(u.content)
+				if u.name != file {
+					data = pkg(t, u.content)
+				}
+				o := w.put(u.name, data)
+				if u.name == file {
+					f = o
+				} else {
+					generations[u.content] = o.Generation
+				}
+				w.wake(o)
+			}
+			for _, u := range test.first {
+				upload(u)
+			}
+			for _, u := range test.second {
+				upload(u)
+			}
+			if r := w.record(f); (r.State == job.Held) != test.held {
+				t.Errorf("state %s: %s; want it held: %t", r.State, r.Reason, test.held)
+			}
+			w.pass(settle + time.Second)
+			w.tick()
+			r := w.record(f)
+			if r.State != test.state {
+				t.Fatalf("state %s: %s; want %s", r.State, r.Reason, test.state)
+			}
+			if test.runs != "" && r.Drop.Receipt.Objects[1].Generation != generations[test.runs] {
+				t.Errorf("runs %+v; want %s, generation %d", r.Drop.Receipt.Objects, test.runs, generations[test.runs])
+			}
+		})
+	}
+}
+
+// A hold says until when, for what, and how to go on; a pin as it says goes on at once.
+func TestSubmitHoldIsTold(t *testing.T) {
+	w := newWorld(t)
+	p := w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
+	w.wake(w.put("d/job.yaml", []byte(spec)))
+	again := w.put("d/job.yaml", []byte(spec))
+	w.wake(again)
+	r := w.record(again)
+	want := []string{"trainer-0.1.tar.gz", r.Deadlines.Held.Format(time.RFC3339), "upload the new package", fmt.Sprintf("jobdrop: {packages: [{name: trainer-0.1.tar.gz, generation: %d}]}", p.Generation)}
+	for _, text := range want {
+		if !strings.Contains(r.Reason, text) {
+			t.Errorf("reason %q does not say %q", r.Reason, text)
 		}
-	})
-	t.Run("the tick starts it when the time is over", func(t *testing.T) {
-		w := newWorld(t)
-		again := drop(w)
-		w.tick()
-		if r := w.record(again); r.State != job.Held {
-			t.Errorf("state %s before the time was over", r.State)
+	}
+	pinned := w.put("d/job.yaml", []byte(spec+want[3]+"\n"))
+	w.wake(pinned)
+	if r := w.record(pinned); r.State != job.Submitted {
+		t.Errorf("pinned: %s: %s", r.State, r.Reason)
+	}
+}
+
+// Two job files come a moment apart, and a worker is between the inspection of the
+// first and its entry in the folder's note, or between that and the record, when the
+// second is decided. One package is decided upon by one attempt at most.
+func TestSubmitOvertaken(t *testing.T) {
+	for _, step := range []string{"write state/folders/", "write state/attempts/"} {
+		for _, before := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, before %t", step, before), func(t *testing.T) {
+				w := newWorld(t)
+				w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
+				first := w.put("d/job.yaml", []byte(spec))
+				var second job.Object
+				overtake := func(c storagetest.Call) error {
+					if second.Generation == 0 && strings.HasPrefix(c.Kind+" "+c.Bucket+"/"+c.Name, step) {
+						second.Generation = 1 // not again
+						second = w.put("d/job.yaml", []byte(spec+"  args: [second]\n"))
+						w.wake(second)
+					}
+					return nil
+				}
+				if before {
+					w.storage.Before = overtake
+				} else {
+					w.storage.After = overtake
+				}
+				w.wake(first)
+				ran := 0
+				for _, f := range []job.Object{first, second} {
+					if r := w.record(f); r.Drop.Receipt != nil {
+						ran++
+					} else if r.State != job.Held && r.State != job.Withdrawn {
+						t.Errorf("attempt of generation %d is %s: %s", f.Generation, r.State, r.Reason)
+					}
+				}
+				if ran != 1 {
+					t.Errorf("the package was accepted %d times", ran)
+				}
+			})
 		}
-		w.pass(settle + time.Second)
-		w.tick()
-		if r := w.record(again); r.State != job.Submitted {
-			t.Errorf("state %s: %s", r.State, r.Reason)
-		}
-	})
-	t.Run("a pin starts it at once", func(t *testing.T) {
-		w := newWorld(t)
-		p := w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello"))
-		w.wake(w.put("hello/job.yaml", []byte(spec)))
-		again := w.put("hello/job.yaml", fmt.Appendf(nil, "%sjobdrop:\n  packages:\n  - name: trainer-0.1.tar.gz\n    generation: %d\n", spec, p.Generation))
-		w.wake(again)
-		if r := w.record(again); r.State != job.Submitted {
-			t.Errorf("state %s: %s", r.State, r.Reason)
-		}
-	})
+	}
 }
 
 func TestSubmitWithdraws(t *testing.T) {
@@ -476,10 +643,15 @@ func TestSubmitLooksAgain(t *testing.T) {
 	}
 }
 
-// While an ID's owner is undecided others wait; an owner that nobody will decide
-// is dispossessed.
+// While an ID's owner is undecided others wait, and say for what; an owner that nobody
+// will decide is dispossessed.
 func TestSubmitJobIDOfAnUndecidedAttempt(t *testing.T) {
 	named := "jobId: mine\n" + spec
+	waits := func(w *world, other, f job.Object) {
+		t.Helper()
+		w.wake(f)
+		w.want(f, job.Waiting, "waiting for job ID mine: attempt "+job.AttemptKey(other), 0)
+	}
 	prepare := func(w *world) (other, f job.Object) {
 		other = job.Object{Bucket: inbox, Name: "other/job.yaml", Generation: 5}
 		if _, _, err := w.ledger.ClaimID(t.Context(), "mine", job.Owner{Attempt: job.AttemptKey(other)}); err != nil {
@@ -494,9 +666,7 @@ func TestSubmitJobIDOfAnUndecidedAttempt(t *testing.T) {
 		if err := w.ledger.Open(t.Context(), job.Entry{Attempt: job.AttemptKey(other)}); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.submit.Submit(t.Context(), f); !errors.Is(err, submitter.ErrBusy) || len(w.trainer.specs) != 0 {
-			t.Errorf("%v, %d jobs; want it to wait", err, len(w.trainer.specs))
-		}
+		waits(w, other, f)
 	})
 	t.Run("waiting", func(t *testing.T) {
 		w := newWorld(t)
@@ -506,9 +676,15 @@ func TestSubmitJobIDOfAnUndecidedAttempt(t *testing.T) {
 		if _, _, err := w.ledger.Apply(t.Context(), job.Stored{Record: job.NewRecord(other, w.clock())}, o, w.clock()); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.submit.Submit(t.Context(), f); !errors.Is(err, submitter.ErrBusy) || len(w.trainer.specs) != 0 {
-			t.Errorf("%v, %d jobs; want it to wait", err, len(w.trainer.specs))
+		waits(w, other, f)
+		if r := w.record(f); !strings.Contains(r.Reason, "packages are missing") {
+			t.Errorf("reason %q does not say what the other waits for", r.Reason)
 		}
+		// Once the other has its verdict, the ID is free.
+		w.pass(2 * time.Hour)
+		w.tick()
+		w.tick()
+		w.want(f, job.Submitted, "", 1)
 	})
 	t.Run("nowhere", func(t *testing.T) {
 		w := newWorld(t)
