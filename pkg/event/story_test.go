@@ -173,7 +173,7 @@ func (s *story) look(now time.Time, l job.Look) {
 		Console: "https://console.cloud.google.com/mlengine/jobs/" + id + "?project=" + project,
 		Logs:    "https://console.cloud.google.com/logs?resource=ml_job%2Fjob_id%2F" + id + "&project=" + project,
 	}
-	s.step(now, l)
+	s.step(now, job.Seen(l, now))
 }
 
 // submit drops a job file at a time and follows its job until it runs.
@@ -232,7 +232,7 @@ func tellStory(t *testing.T) *story {
 	s.look(clock("15:20:00"), job.Look{State: job.TrainerCancelled, Created: created, Started: started, Ended: clock("15:19:07")})
 	s.submit("16")
 	for _, text := range []string{"16:40:00", "16:41:00", "16:42:00"} {
-		s.step(clock(text), job.NotFound{})
+		s.step(clock(text), job.NotFound(clock(text)))
 	}
 
 	// The last one never gets its package.

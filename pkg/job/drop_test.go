@@ -224,7 +224,7 @@ func TestSnapshotsAreBounded(t *testing.T) {
 	a.Spec.TrainingInput = &TrainingInput{PythonModule: huge, JobDir: huge, MasterType: huge, MasterConfig: &ReplicaConfig{ImageURI: huge}}
 	failed := look(TrainerFailed, 0, 1, 2)
 	failed.Message = huge
-	for _, o := range []Observation{a, failed} {
+	for _, o := range []Observation{a, Seen(failed, start)} {
 		var err error
 		if r, _, err = Step(r, o, start); err != nil {
 			t.Fatal(err)

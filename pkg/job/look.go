@@ -24,9 +24,6 @@ type Look struct {
 	DeadlineExceeded bool
 	// Trials are a tuning job's; a list may leave them out.
 	Trials []Trial
-	// Asked is when the trainer was asked, by jobdrop's clock, where that is known.
-	// The answer may be older than what was seen since.
-	Asked time.Time
 }
 
 // Behind tells whether a look shows the job in an earlier state than is known: it is
@@ -36,22 +33,33 @@ func (r Record) Behind(l Look) bool {
 	return state >= 0 && state < slices.Index(course, r.Job.State)
 }
 
-// late tells whether a look shows less than is known because its answer took long,
-// or because the record was written only after another's look. sameClock is by how
-// much the clocks of processes that go by the storage service's may differ.
-func (o Look) late(r *Record) bool {
-	const sameClock = 10 * time.Second
-	return !o.Asked.IsZero() && r.Behind(o) && !o.Asked.After(r.Changed.Add(sameClock))
+// seen is the observation of a job.
+type seen struct {
+	Look
+	asked time.Time
 }
+
+// Seen returns the observation that the trainer, asked at a time, answered with l. The
+// time is jobdrop's, from before the call: an answer may be older than what others
+// saw since, and then says nothing new.
+func Seen(l Look, asked time.Time) Observation { return seen{l, asked} }
+
+// sameClock is by how much the clocks of processes that go by the storage service's
+// may differ.
+const sameClock = 10 * time.Second
+
+// late reports whether what was asked for at a time is older than the job's state as
+// it is known.
+func (r *Record) late(asked time.Time) bool { return !asked.After(r.Changed.Add(sameClock)) }
 
 // course are the states of a job that has not ended, in their order.
 var course = []TrainerState{TrainerQueued, TrainerPreparing, TrainerRunning, TrainerCancelling}
 
-func (o Look) apply(r *Record, now time.Time) error {
+func (o seen) apply(r *Record, now time.Time) error {
 	if r.State != Accepted && r.State != Submitted {
 		return errNothingNew
 	}
-	if o.late(r) {
+	if r.Behind(o.Look) && r.late(o.asked) {
 		return errNothingNew
 	}
 	before := *r
@@ -77,7 +85,7 @@ func (o Look) apply(r *Record, now time.Time) error {
 		r.Deadlines.Wait, r.Deadlines.Run = time.Time{}, r.runDeadline()
 	}
 	r.Times.Ended = o.Ended
-	r.follow(o, now)
+	r.follow(o.Look, now)
 	if r.State == Submitted {
 		r.warn(o.Message, now)
 	}
@@ -221,12 +229,15 @@ const (
 	lostSpacing = 40 * time.Second // looks that are closer belong to ticks that overlap
 )
 
-// NotFound says that a direct look found no job at the trainer. Absence from a
-// list is none.
-type NotFound struct{}
+// notFound is the observation that there is no job.
+type notFound struct{ asked time.Time }
 
-func (NotFound) apply(r *Record, now time.Time) error {
-	if r.State != Submitted {
+// NotFound returns the observation that the trainer, asked directly at a time, does
+// not know the job. Absence from a list is none.
+func NotFound(asked time.Time) Observation { return notFound{asked} }
+
+func (o notFound) apply(r *Record, now time.Time) error {
+	if r.State != Submitted || r.late(o.asked) {
 		return errNothingNew
 	}
 	a := Absence{Since: now, Indexed: true}

@@ -31,7 +31,7 @@ func watched(t *testing.T, a Accept, ends time.Duration, says func(r Record, aft
 		looks = append(looks, after)
 		for range 2 { // the look, and another after the cancel
 			var err error
-			if r, _, err = Step(r, says(r, after), at(after)); err != nil {
+			if r, _, err = Step(r, Seen(says(r, after), at(after)), at(after)); err != nil {
 				t.Fatal(err)
 			}
 			if kind := r.CancelDue(at(after)); kind != "" {
@@ -283,22 +283,27 @@ func TestCancelThatTakesLong(t *testing.T) {
 	}
 }
 
-// A look whose answer took long turns no job back; one that was asked since does.
-func TestLateLook(t *testing.T) {
-	asked := func(l Look, after time.Duration) Look { l.Asked = at(after); return l }
-	r, _ := play(t, step{0, accept(nil)}, step{0, look(TrainerQueued, 0, never, never)}, step{5 * minute, asked(look(TrainerRunning, 0, 4*minute, never), 5*minute-1)})
+// An answer that took long turns no job back, and does not count as an absence; one
+// that was asked for since does.
+func TestLateAnswer(t *testing.T) {
+	r, _ := play(t, step{0, accept(nil)}, step{0, look(TrainerQueued, 0, never, never)}, step{5 * minute, look(TrainerRunning, 0, 4*minute, never)})
+	preparing, restarted := look(TrainerPreparing, 0, never, never), look(TrainerPreparing, 0, 4*minute, never)
 	for name, test := range map[string]struct {
-		look Look
-		want TrainerState
+		o      Observation
+		want   TrainerState
+		absent bool
 	}{
-		"asked before":                {asked(look(TrainerPreparing, 0, never, never), 3*minute), TrainerRunning},
-		"asked at about the time":     {asked(look(TrainerPreparing, 0, never, never), 5*minute+5*time.Second), TrainerRunning},
-		"asked since: a restart":      {asked(look(TrainerPreparing, 0, 4*minute, never), 6*minute), TrainerPreparing},
-		"asked before, and goes on":   {asked(look(TrainerCancelling, 0, 4*minute, never), 3*minute), TrainerCancelling},
-		"asked before, and has ended": {asked(look(TrainerSucceeded, 0, 4*minute, 5*minute), 3*minute), TrainerSucceeded},
+		"asked before":                {Seen(preparing, at(3*minute)), TrainerRunning, false},
+		"asked at about the time":     {Seen(preparing, at(5*minute+5*time.Second)), TrainerRunning, false},
+		"asked since: a restart":      {Seen(restarted, at(6*minute)), TrainerPreparing, false},
+		"asked before, and goes on":   {Seen(look(TrainerCancelling, 0, 4*minute, never), at(3*minute)), TrainerCancelling, false},
+		"asked before, and has ended": {Seen(look(TrainerSucceeded, 0, 4*minute, 5*minute), at(3*minute)), TrainerSucceeded, false},
+		"not there, asked before":     {NotFound(at(3 * minute)), TrainerRunning, false},
+		"not there, asked since":      {NotFound(at(6 * minute)), TrainerRunning, true},
 	} {
-		if next, _, err := Step(r, test.look, at(7*minute)); next.Job.State != test.want || err != nil {
-			t.Errorf("%s: %s, %v; want %s", name, next.Job.State, err, test.want)
+		next, _, err := Step(r, test.o, at(7*minute))
+		if next.Job.State != test.want || (next.Absent != nil) != test.absent || err != nil {
+			t.Errorf("%s: %s, absent %+v, %v; want %s, %t", name, next.Job.State, next.Absent, err, test.want, test.absent)
 		}
 	}
 }
@@ -349,21 +354,21 @@ func TestAbsence(t *testing.T) {
 	running := look(TrainerRunning, 0, 0, never)
 	r, got := play(t,
 		step{0, accept(nil)}, step{0, running},
-		step{60 * minute, NotFound{}}, step{90 * minute, NotFound{}}, step{120 * minute, running}, step{121 * minute, NotFound{}}, step{122 * minute, NotFound{}},
+		step{60 * minute, gone{}}, step{90 * minute, gone{}}, step{120 * minute, running}, step{121 * minute, gone{}}, step{122 * minute, gone{}},
 	)
 	if r.State != Submitted || r.Absent.Looks != 2 || !NewEntry(Stored{Record: r}).Absent {
 		t.Errorf("state %s, %+v, events %v", r.State, r.Absent, got)
 	}
-	if there, _, _ := Step(r, running, at(123*minute)); there.Absent != nil || NewEntry(Stored{Record: there}).Absent {
+	if there, _, _ := Step(r, Seen(running, at(123*minute)), at(123*minute)); there.Absent != nil || NewEntry(Stored{Record: there}).Absent {
 		t.Errorf("found again: %+v", there.Absent)
 	}
 	// Of looks of an earlier form nobody knows what was in between.
 	before := r
 	before.Absent = &Absence{Looks: 2, Since: at(0), Last: at(60 * minute)}
-	if before, _, _ = Step(before, NotFound{}, at(300*minute)); before.State != Submitted {
+	if before, _, _ = Step(before, NotFound(at(300*minute)), at(300*minute)); before.State != Submitted {
 		t.Errorf("state %s by looks of before", before.State)
 	}
-	if r, _, _ = Step(r, NotFound{}, at(300*minute)); r.State != Lost {
+	if r, _, _ = Step(r, NotFound(at(300*minute)), at(300*minute)); r.State != Lost {
 		t.Errorf("state %s after three looks in a row", r.State)
 	}
 }
@@ -431,7 +436,7 @@ func TestTrials(t *testing.T) {
 		input := *spec.TrainingInput
 		input.Hyperparameters = &HyperparameterSpec{Goal: goal}
 		spec.TrainingInput, r.Spec = &input, &spec
-		r, changed, err := Step(r, Look{State: TrainerSucceeded, Started: at(minute), Ended: at(2 * minute), Trials: trials}, at(3*minute))
+		r, changed, err := Step(r, Seen(Look{State: TrainerSucceeded, Started: at(minute), Ended: at(2 * minute), Trials: trials}, at(3*minute)), at(3*minute))
 		if err != nil || !changed {
 			t.Fatalf("changed %t, %v", changed, err)
 		}
@@ -463,7 +468,7 @@ func TestTrials(t *testing.T) {
 		}
 	}
 	r, _ := play(t, step{0, accept(nil)}, step{0, look(TrainerQueued, 0, never, never)})
-	r, _, err := Step(r, Look{State: TrainerSucceeded, Started: at(minute), Ended: at(2 * minute), Trials: many}, at(3*minute))
+	r, _, err := Step(r, Seen(Look{State: TrainerSucceeded, Started: at(minute), Ended: at(2 * minute), Trials: many}, at(3*minute)), at(3*minute))
 	if err != nil {
 		t.Fatal(err)
 	}

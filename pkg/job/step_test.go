@@ -24,10 +24,25 @@ func accept(s *Scheduling) Accept {
 	return Accept{Spec: spec, Receipt: Receipt{Objects: []Object{jobFile()}, Content: "c"}, Trainer: "aiplatform", Claim: Claim{Owner: "w1", Until: at(time.Minute), Nonce: "n1"}}
 }
 
-// step is an observation at a time after start.
+// step is an observation at a time after start, or the trainer's answer at that time:
+// a [Look], or gone.
 type step struct {
 	after time.Duration
-	o     Observation
+	o     any
+}
+
+// gone is the trainer's answer that it does not know the job.
+type gone struct{}
+
+// observed returns what was asked for and observed at a time.
+func observed(o any, at time.Time) Observation {
+	switch o := o.(type) {
+	case Look:
+		return Seen(o, at)
+	case gone:
+		return NotFound(at)
+	}
+	return o.(Observation)
 }
 
 // play takes observations into a new record, and gives the record and the types
@@ -36,7 +51,7 @@ func play(t *testing.T, steps ...step) (Record, []EventType) {
 	t.Helper()
 	r := NewRecord(jobFile(), start)
 	for _, s := range steps {
-		next, _, err := Step(r, s.o, at(s.after))
+		next, _, err := Step(r, observed(s.o, at(s.after)), at(s.after))
 		if err != nil {
 			t.Fatalf("Step(%T) at %s: %v", s.o, s.after, err)
 		}
@@ -160,7 +175,7 @@ func TestStep(t *testing.T) {
 			name: "absent three times is lost only ten minutes after its creation",
 			steps: []step{
 				{0, accept(nil)}, {1, look(TrainerQueued, 0, never, never)},
-				{time.Minute, NotFound{}}, {2 * time.Minute, NotFound{}}, {3 * time.Minute, NotFound{}}, {10*time.Minute + 1, NotFound{}},
+				{time.Minute, gone{}}, {2 * time.Minute, gone{}}, {3 * time.Minute, gone{}}, {10*time.Minute + 1, gone{}},
 			},
 			want:  []EventType{DropAccepted, JobSubmitted, JobQueued, JobLost},
 			state: Lost,
@@ -169,7 +184,7 @@ func TestStep(t *testing.T) {
 			name: "absent three times in ticks that overlap is not lost",
 			steps: []step{
 				{0, accept(nil)}, {1, look(TrainerQueued, 0, never, never)},
-				{20 * time.Minute, NotFound{}}, {20*time.Minute + time.Second, NotFound{}}, {20*time.Minute + 2*time.Second, NotFound{}},
+				{20 * time.Minute, gone{}}, {20*time.Minute + time.Second, gone{}}, {20*time.Minute + 2*time.Second, gone{}},
 			},
 			want:  []EventType{DropAccepted, JobSubmitted, JobQueued},
 			state: Submitted,
@@ -178,8 +193,8 @@ func TestStep(t *testing.T) {
 			name: "found again, absence counts anew",
 			steps: []step{
 				{0, accept(nil)}, {1, look(TrainerQueued, 0, never, never)},
-				{11 * time.Minute, NotFound{}}, {12 * time.Minute, NotFound{}}, {13 * time.Minute, look(TrainerQueued, 0, never, never)},
-				{14 * time.Minute, NotFound{}}, {15 * time.Minute, NotFound{}},
+				{11 * time.Minute, gone{}}, {12 * time.Minute, gone{}}, {13 * time.Minute, look(TrainerQueued, 0, never, never)},
+				{14 * time.Minute, gone{}}, {15 * time.Minute, gone{}},
 			},
 			want:  []EventType{DropAccepted, JobSubmitted, JobQueued},
 			state: Submitted,
@@ -277,7 +292,7 @@ func TestStepLeavesItsArgument(t *testing.T) {
 	before, _ := play(t, step{0, accept(nil)})
 	kept := before
 	kept.Outbox = append([]Event(nil), before.Outbox...)
-	if _, _, err := Step(before, look(TrainerRunning, 1, 2, never), at(time.Second)); err != nil {
+	if _, _, err := Step(before, Seen(look(TrainerRunning, 1, 2, never), at(time.Second)), at(time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(kept, before); diff != "" {
@@ -332,16 +347,16 @@ func TestStepProperties(t *testing.T) {
 			if s == TrainerSucceeded || s == TrainerFailed || s == TrainerCancelled {
 				ended = now
 			}
-			observations := []Observation{
+			observations := []any{
 				Incomplete{Missing: []string{"a"}, ReportAfter: time.Minute, ExpireAfter: time.Hour},
 				Hold{Until: at(now + time.Minute)}, accept(&Scheduling{MaxWaitTime: "1800s"}), Reject{Reason: "x"}, Withdraw{Reason: "x"},
-				TakeClaim{Claim: Claim{Until: at(now + time.Minute), Nonce: fmt.Sprint(now)}, Turn: random.IntN(2) == 0}, Refuse{Nonce: "n1"}, NotFound{},
+				TakeClaim{Claim: Claim{Until: at(now + time.Minute), Nonce: fmt.Sprint(now)}, Turn: random.IntN(2) == 0}, Refuse{Nonce: "n1"}, gone{},
 				Postpone{Nonce: "n1", Reason: "x", Failure: &Failure{Message: "x"}, Quota: random.IntN(2) == 0, Unknown: random.IntN(2) == 0},
 				Wait{Reason: "x"}, GiveUp{Nonce: "n1"},
 				look(s, 0, started, ended), look(s, 0, started, ended), look(s, 0, started, ended),
 			}
 			published := int64(random.IntN(int(r.Sequence) + 1))
-			next, changed, err := Step(r.Published(published), observations[random.IntN(len(observations))], at(now))
+			next, changed, err := Step(r.Published(published), observed(observations[random.IntN(len(observations))], at(now)), at(now))
 			if err != nil {
 				t.Fatalf("seed %d: %v", seed, err)
 			}

@@ -419,15 +419,23 @@ func (l *Ledger) Beat(ctx context.Context, heartbeat any) error {
 	return l.write(ctx, "heartbeat.json", heartbeat, job.AnyGeneration)
 }
 
-// Stranger notes a job of this installation's that has no record, and tells
-// whether it was not noted before.
-func (l *Ledger) Stranger(ctx context.Context, jobID, resource string, found any) (bool, error) {
-	sum := sha256.Sum256([]byte(jobID + "\x00" + resource))
-	err := l.write(ctx, "strangers/"+hex.EncodeToString(sum[:])[:40]+".json", found, 0)
-	if errors.Is(err, job.ErrStale) {
+// Stranger reports whether a job that nobody follows was noted before.
+func (l *Ledger) Stranger(ctx context.Context, jobID, resource string) (known bool, err error) {
+	_, err = l.store.Stat(ctx, l.bucket, strangerName(jobID, resource))
+	if errors.Is(err, job.ErrNotFound) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// NoteStranger notes a job that nobody follows, once people were told of it.
+func (l *Ledger) NoteStranger(ctx context.Context, jobID, resource string, found any) error {
+	return l.write(ctx, strangerName(jobID, resource), found, job.AnyGeneration)
+}
+
+func strangerName(jobID, resource string) string {
+	sum := sha256.Sum256([]byte(jobID + "\x00" + resource))
+	return "strangers/" + hex.EncodeToString(sum[:])[:40] + ".json"
 }
 
 // Park keeps a message that could not be decoded, for people to look at.

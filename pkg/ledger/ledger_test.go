@@ -66,11 +66,11 @@ func TestApplyAndGet(t *testing.T) {
 	}
 	// What is known to be published leaves the outbox with the next write.
 	got.Published = 1
-	got = apply(t, l, got, job.Look{JobID: "j", State: job.TrainerQueued})
+	got = apply(t, l, got, job.Seen(job.Look{JobID: "j", State: job.TrainerQueued}, now))
 	if len(got.Outbox) != 2 || got.Outbox[0].Type != job.JobSubmitted || got.Sequence != 3 {
 		t.Errorf("outbox holds %d events, sequence %d", len(got.Outbox), got.Sequence)
 	}
-	if _, applied, err := l.Apply(t.Context(), got, job.Look{JobID: "j", State: job.TrainerQueued}, now); applied || err != nil {
+	if _, applied, err := l.Apply(t.Context(), got, job.Seen(job.Look{JobID: "j", State: job.TrainerQueued}, now), now); applied || err != nil {
 		t.Errorf("the same look again: applied %t, %v", applied, err)
 	}
 }
@@ -136,12 +136,12 @@ func TestApplyAfterFailures(t *testing.T) {
 	s := apply(t, l, job.Stored{Record: job.NewRecord(jobFile("a/", 7), now)}, accepted)
 	boom := errors.New("boom")
 	faults.Before = func(storagetest.Call) error { return boom }
-	if _, applied, err := l.Apply(t.Context(), s, job.Look{State: job.TrainerQueued}, now); applied || !errors.Is(err, boom) {
+	if _, applied, err := l.Apply(t.Context(), s, job.Seen(job.Look{State: job.TrainerQueued}, now), now); applied || !errors.Is(err, boom) {
 		t.Errorf("applied %t, %v", applied, err)
 	}
 	faults.Before = nil
-	newer := apply(t, l, s, job.Look{State: job.TrainerRunning, Started: now})
-	late, applied, err := l.Apply(t.Context(), s, job.Look{State: job.TrainerSucceeded, Started: now, Ended: now}, now)
+	newer := apply(t, l, s, job.Seen(job.Look{State: job.TrainerRunning, Started: now}, now))
+	late, applied, err := l.Apply(t.Context(), s, job.Seen(job.Look{State: job.TrainerSucceeded, Started: now, Ended: now}, now), now)
 	if err != nil || !applied || late.State != job.Succeeded || late.Revision != newer.Revision+1 {
 		t.Errorf("late: applied %t, state %s, revision %d, %v", applied, late.State, late.Revision, err)
 	}

@@ -84,8 +84,8 @@ func stored(t *testing.T, generation int64, observations ...job.Observation) job
 
 var (
 	accept  = job.Accept{Spec: job.Spec{JobID: "j"}, Claim: job.Claim{Nonce: "n"}}
-	running = job.Look{JobID: "j", State: job.TrainerRunning, Created: now, Started: now}
-	done    = job.Look{JobID: "j", State: job.TrainerSucceeded, Created: now, Started: now, Ended: now}
+	running = job.Seen(job.Look{JobID: "j", State: job.TrainerRunning, Created: now, Started: now}, now)
+	done    = job.Seen(job.Look{JobID: "j", State: job.TrainerSucceeded, Created: now, Started: now, Ended: now}, now)
 )
 
 func TestTell(t *testing.T) {

@@ -425,12 +425,13 @@ func (s *Submitter) otherTrainer(stored job.Stored) error {
 // found gives the job of an attempt that nobody creates now, if an earlier create
 // made one.
 func (s *Submitter) found(ctx context.Context, stored job.Stored) (job.Observation, error) {
+	asked := s.Now()
 	found, err := s.trainer.Find(ctx, stored.Order())
 	if err != nil {
 		return nil, err
 	}
 	if look, ok := own(found, stored.Spec.Labels); ok {
-		return look, nil
+		return job.Seen(look, asked), nil
 	}
 	return nil, nil
 }
@@ -485,6 +486,7 @@ func (s *Submitter) ask(ctx context.Context, stored job.Stored) job.Observation 
 		// begin before they end.
 		return job.Postpone{Nonce: nonce, Reason: "the claim was nearly over: to be asked again"}
 	}
+	asked := s.Now()
 	look, err := s.trainer.Create(ctx, stored.Order())
 	var (
 		conflict *job.ConflictError
@@ -492,9 +494,9 @@ func (s *Submitter) ask(ctx context.Context, stored job.Stored) job.Observation 
 	)
 	switch {
 	case err == nil:
-		return look
+		return job.Seen(look, asked)
 	case errors.As(err, &conflict) && job.SameOwner(conflict.Found.Labels, stored.Spec.Labels):
-		return conflict.Found // made by an earlier create of ours
+		return job.Seen(conflict.Found, asked) // made by an earlier create of ours
 	case errors.As(err, &conflict):
 		return taken(stored.Record, conflict)
 	case errors.As(err, &refused):
@@ -550,7 +552,7 @@ func (s *Submitter) lookFor(ctx context.Context, stored job.Stored, none job.Obs
 	look, ok := own(found, stored.Spec.Labels)
 	switch {
 	case ok:
-		return look
+		return job.Seen(look, now)
 	case len(found) > 0:
 		return taken(stored.Record, &job.ConflictError{JobID: stored.Spec.JobID, Found: found[0]})
 	case early, !s.trainer.TakesID() && !stored.Vainly(now):

@@ -62,7 +62,7 @@ func newCompany(b *testing.B, jobs int, n news) *company {
 	r.Attempt = templateAttempt
 	spec := job.Spec{JobID: templateID, TrainingInput: &job.TrainingInput{Region: "us-central1", ScaleTier: "BASIC", PythonModule: "trainer.task"}}
 	queued := job.Look{JobID: templateID, ResourceName: "projects/acme/jobs/" + templateID, State: job.TrainerQueued, Created: start}
-	for _, o := range []job.Observation{job.Accept{Spec: spec}, queued} {
+	for _, o := range []job.Observation{job.Accept{Spec: spec}, job.Seen(queued, start)} {
 		var err error
 		if r, _, err = job.Step(r, o, start); err != nil {
 			b.Fatal(err)

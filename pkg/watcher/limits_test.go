@@ -17,7 +17,7 @@ func (f *fake) addLimited(t *testing.T, id string, s job.Scheduling, p job.Patie
 	t.Helper()
 	r := job.NewRecord(job.Object{Bucket: "inbox", Name: id + "/job.yaml", Generation: 1, Created: f.now}, f.now)
 	spec := job.Spec{JobID: id, TrainingInput: &job.TrainingInput{Scheduling: &s}}
-	for _, o := range []job.Observation{job.Accept{Spec: spec, Patience: p}, l} {
+	for _, o := range []job.Observation{job.Accept{Spec: spec, Patience: p}, job.Seen(l, start)} {
 		var err error
 		if r, _, err = job.Step(r, o, f.now); err != nil {
 			t.Fatal(err)

@@ -146,25 +146,33 @@ func (t *tick) stranger(ctx context.Context, id string, looks []job.Look) error 
 	}
 	// It has ended, and the list lags behind; or the verdict was wrong.
 	known := job.JobInfo{ID: id, ResourceName: cmp.Or(stored.Job.ResourceName, looks[0].ResourceName)}
-	o, lookErr := t.direct(ctx, known)
-	if found, ok := o.(job.Look); ok && found.Ended.IsZero() && lookErr == nil {
-		lookErr = t.tellStrangers(ctx, []job.Look{found}, "its attempt "+stored.Attempt+" is "+string(stored.State))
+	found, lookErr := t.direct(ctx, known)
+	if found.found && found.Ended.IsZero() && lookErr == nil {
+		lookErr = t.tellStrangers(ctx, []job.Look{found.Look}, "its attempt "+stored.Attempt+" is "+string(stored.State))
 	}
 	return errors.Join(err, lookErr)
 }
 
-// tellStrangers tells people of jobs that nobody follows, once each.
+// tellStrangers tells people of jobs that nobody follows. Each is noted after it was
+// told: a note whose answer is lost, or a tick that dies before it, costs a second
+// alert, never the only one.
 func (t *tick) tellStrangers(ctx context.Context, looks []job.Look, why string) error {
 	var errs []error
 	for _, l := range looks {
 		t.Strangers++
-		first, err := t.records.Stranger(ctx, l.JobID, l.ResourceName, map[string]any{
-			"jobId": l.JobID, "resourceName": l.ResourceName, "state": l.State, "created": l.Created, "why": why, "found": t.begin,
-		})
-		if errs = append(errs, err); first {
-			t.Logger.ErrorContext(ctx, "a job of this installation that nobody follows", "job_id", l.JobID, "resource", l.ResourceName,
-				"state", l.State, "created", l.Created, "why", why)
+		known, err := t.records.Stranger(ctx, l.JobID, l.ResourceName)
+		if err != nil {
+			errs = append(errs, err)
+			continue
 		}
+		if known {
+			continue
+		}
+		t.Logger.ErrorContext(ctx, "a job of this installation that nobody follows", "job_id", l.JobID, "resource", l.ResourceName,
+			"state", l.State, "created", l.Created, "why", why)
+		errs = append(errs, t.records.NoteStranger(ctx, l.JobID, l.ResourceName, map[string]any{
+			"jobId": l.JobID, "resourceName": l.ResourceName, "state": l.State, "created": l.Created, "why": why, "found": t.begin,
+		}))
 	}
 	return errors.Join(errs...)
 }

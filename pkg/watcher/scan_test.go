@@ -252,7 +252,7 @@ func TestScanRecords(t *testing.T) {
 	}
 	f.records[f.owners["over"]] = func() job.Stored {
 		s := f.records[f.owners["over"]]
-		s.Record, _, _ = job.Step(s.Record, look("over", job.TrainerSucceeded), start)
+		s.Record, _, _ = job.Step(s.Record, job.Seen(look("over", job.TrainerSucceeded), start), start)
 		s.Published = s.Sequence
 		return s
 	}()
@@ -314,6 +314,40 @@ func TestStrangers(t *testing.T) {
 		t.Errorf("cancelled %q", f.cancelled)
 	}
 }
+
+// People are told of a job that nobody follows until that is noted, and then no more.
+func TestStrangerIsToldBeforeItIsNoted(t *testing.T) {
+	f := newFake()
+	f.listed = []job.Look{look("stranger", job.TrainerRunning)}
+	var told []string
+	options := f.options()
+	options.Logger = slog.New(alerts(func(r slog.Record) { told = append(told, r.Message) }))
+	w, err := watcher.New(f, trainer{f}, f, f, f, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := errors.New("no space")
+	for i, noted := range []error{full, nil, nil} {
+		f.broken["note stranger"] = noted
+		if err := w.Tick(t.Context()); !errors.Is(err, noted) {
+			t.Errorf("tick %d: %v", i, err)
+		}
+	}
+	if diff := gocmp.Diff(slices.Repeat([]string{"a job of this installation that nobody follows"}, 2), told); diff != "" {
+		t.Errorf("alerts (-want +got):\n%s", diff)
+	}
+}
+
+// alerts is a log of which the errors count.
+type alerts func(slog.Record)
+
+func (alerts) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
+
+func (a alerts) Handle(_ context.Context, r slog.Record) error { a(r); return nil }
+
+func (a alerts) WithAttrs([]slog.Attr) slog.Handler { return a }
+
+func (a alerts) WithGroup(string) slog.Handler { return a }
 
 // Where no tick has the time for the whole index, jobs that nobody follows are told
 // of, and lost entries come back, all the same.

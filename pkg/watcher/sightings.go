@@ -82,9 +82,7 @@ func (s *sightings) of(jobID string) []job.Look {
 	}
 	var looks []job.Look
 	for i := s.first[jobID]; i != 0; i = s.all[i].next {
-		l := s.all[i].look()
-		l.Asked = s.asked
-		looks = append(looks, l)
+		looks = append(looks, s.all[i].look())
 	}
 	return looks
 }

@@ -68,10 +68,11 @@ type tick struct {
 }
 
 // failures gathers what went wrong. All is counted, and some is told in words: a
-// log entry has a limit.
+// log entry has a limit. What only says that others were faster comes last, so that
+// it hides nothing.
 type failures struct {
-	all  int
-	errs error
+	all             int
+	errs, contended []error
 }
 
 const reported = 20
@@ -80,16 +81,23 @@ func (f *failures) add(err error) {
 	if err == nil {
 		return
 	}
-	if f.all++; f.all <= reported {
-		f.errs = errors.Join(f.errs, err)
+	f.all++
+	kept := &f.errs
+	if job.Contended(err) {
+		kept = &f.contended
+	}
+	if len(*kept) < reported {
+		*kept = append(*kept, err)
 	}
 }
 
 func (f *failures) err() error {
-	if f.all > reported {
-		return errors.Join(f.errs, fmt.Errorf("and %d more failures", f.all-reported))
+	told := slices.Concat(f.errs, f.contended)
+	told = told[:min(len(told), reported)]
+	if more := f.all - len(told); more > 0 {
+		return fmt.Errorf("%w\nand %d more failures", errors.Join(told...), more)
 	}
-	return f.errs
+	return errors.Join(told...)
 }
 
 // errEnough ends a list whose rest is for another tick.
@@ -365,7 +373,7 @@ func (t *tick) visit(ctx context.Context, e job.Entry) (ended bool, err error) {
 	stored.Published = e.Published
 	if stored.State == job.Submitted && (t.active != nil || t.due(e)) {
 		var changed bool
-		stored, changed, err = t.follow(ctx, stored, looks, t.due(e))
+		stored, changed, err = t.follow(ctx, stored, t.active, t.due(e))
 		if changed {
 			t.changed.Add(1)
 			t.logSeen(ctx, stored)

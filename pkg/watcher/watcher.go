@@ -34,7 +34,8 @@ type records interface {
 	Turns(ctx context.Context) (job.Turns, error)
 	Filed(ctx context.Context, after string, page func([]job.Filed) error) error
 	Owner(ctx context.Context, jobID string) (job.Owner, error)
-	Stranger(ctx context.Context, jobID, resource string, found any) (first bool, err error)
+	Stranger(ctx context.Context, jobID, resource string) (known bool, err error)
+	NoteStranger(ctx context.Context, jobID, resource string, found any) error
 	Cursors(ctx context.Context) (job.Cursors, error)
 	MoveCursors(ctx context.Context, c job.Cursors) error
 	Epoch(ctx context.Context) (time.Time, error)
@@ -144,55 +145,67 @@ func New(r records, t trainer, o objects, tell teller, resume resumer, options O
 	}, nil
 }
 
+// directLook is the trainer's answer about one job.
+type directLook struct {
+	job.Look
+	found bool
+	asked time.Time
+}
+
+func (l directLook) observation() job.Observation {
+	if !l.found {
+		return job.NotFound(l.asked)
+	}
+	return job.Seen(l.Look, l.asked)
+}
+
 // direct looks at one job, as fast as the trainer's read quota allows. One that an
 // installation gave to another trainer before is not asked for here: this one would
 // say that it is not there.
-func (w *Watcher) direct(ctx context.Context, j job.JobInfo) (job.Observation, error) {
+func (w *Watcher) direct(ctx context.Context, j job.JobInfo) (directLook, error) {
 	if j.Trainer != "" && j.Trainer != w.trainer.Name() {
-		return nil, fmt.Errorf("job %s is with %s, and this installation asks %s: %w", j.ID, j.Trainer, w.trainer.Name(), job.ErrOtherTrainer)
+		return directLook{}, fmt.Errorf("job %s is with %s, and this installation asks %s: %w", j.ID, j.Trainer, w.trainer.Name(), job.ErrOtherTrainer)
 	}
 	for _, limiter := range []*rate.Limiter{w.looks, w.reads} {
 		if err := limiter.Wait(ctx); err != nil {
-			return nil, err
+			return directLook{}, err
 		}
 	}
 	asked := w.Now()
 	found, err := w.trainer.Get(ctx, j)
 	if errors.Is(err, job.ErrNotFound) {
-		return job.NotFound{}, nil
+		return directLook{asked: asked}, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	found.Asked = asked
-	return found, nil
+	return directLook{Look: found, found: true, asked: asked}, err
 }
 
 // follow takes what the trainer says of a record's job into the record, and
-// cancels a job that is past its limit and the grace. looks are the jobs of its ID
-// in the list; without the job among them, where they show it as it was before, or
-// where something is due, the job is looked at directly.
-func (w *Watcher) follow(ctx context.Context, stored job.Stored, looks []job.Look, due bool) (after job.Stored, changed bool, err error) {
+// cancels a job that is past its limit and the grace. The list's jobs of its ID are
+// what the trainer says, unless something is due: without the job among them, or
+// where they show it as it was before, the job is looked at directly.
+func (w *Watcher) follow(ctx context.Context, stored job.Stored, list *sightings, due bool) (after job.Stored, changed bool, err error) {
 	var o job.Observation
 	if !due {
-		for _, l := range looks {
+		for _, l := range list.of(stored.Job.ID) {
 			if l.ResourceName == stored.Job.ResourceName && !stored.Behind(l) {
-				o = l
+				o = job.Seen(l, list.asked)
 			}
 		}
 	}
-	direct := o == nil
-	if direct {
-		if o, err = w.direct(ctx, stored.Job); err != nil {
+	cancellable := false
+	if o == nil {
+		look, err := w.direct(ctx, stored.Job)
+		if err != nil {
 			return stored, false, err
 		}
+		// Only a job that was seen to be there: one that is gone can't be cancelled.
+		o, cancellable = look.observation(), look.found
 	}
 	stored, changed, err = w.records.Apply(ctx, stored, o, w.Now())
 	if err != nil {
 		return stored, changed, err
 	}
-	// Only of a job that was seen to be there: one that is gone can't be cancelled.
-	if _, seen := o.(job.Look); seen && direct {
+	if cancellable {
 		if kind := stored.CancelDue(w.Now()); kind != "" {
 			stored, err = w.cancel(ctx, stored, kind)
 		}
@@ -211,11 +224,11 @@ func (w *Watcher) cancel(ctx context.Context, stored job.Stored, kind string) (j
 	refused := w.trainer.Cancel(ctx, stored.Job)
 	w.Logger.WarnContext(ctx, "cancel asked for: the job is past its limit, and the trainer has not ended it",
 		"attempt", stored.Attempt, "job_id", stored.Job.ID, "limit", kind, "correlation_id", stored.CorrelationID)
-	o, err := w.direct(ctx, stored.Job)
+	look, err := w.direct(ctx, stored.Job)
 	if err != nil {
 		return stored, errors.Join(refused, err)
 	}
-	stored, _, err = w.records.Apply(ctx, stored, o, w.Now())
+	stored, _, err = w.records.Apply(ctx, stored, look.observation(), w.Now())
 	if stored.CancelDue(w.Now()) == "" {
 		refused = nil // it has ended meanwhile, or is being cancelled already
 	}
@@ -238,9 +251,8 @@ func (w *Watcher) Look(ctx context.Context, j job.JobInfo) error {
 		if !w.hints.Allow() {
 			return nil // more than ticks can spare: the next one looks
 		}
-		o, err := w.direct(ctx, job.JobInfo{ResourceName: cmp.Or(j.ResourceName, j.ID)})
-		found, ok := o.(job.Look)
-		if !ok || err != nil {
+		found, err := w.direct(ctx, job.JobInfo{ResourceName: cmp.Or(j.ResourceName, j.ID)})
+		if !found.found || err != nil {
 			return err
 		}
 		j.ID = found.JobID
@@ -267,11 +279,11 @@ func (w *Watcher) Look(ctx context.Context, j job.JobInfo) error {
 		return err
 	}
 	stored.Published = e.Published
-	o, err := w.direct(ctx, stored.Job)
-	if found, ok := o.(job.Look); ok && err == nil {
+	found, err := w.direct(ctx, stored.Job)
+	if found.found && err == nil {
 		// That a job is not there is for ticks to say, and to count.
 		var changed bool
-		if stored, changed, err = w.records.Apply(ctx, stored, found, w.Now()); changed {
+		if stored, changed, err = w.records.Apply(ctx, stored, found.observation(), w.Now()); changed {
 			w.logSeen(ctx, stored)
 		}
 	}

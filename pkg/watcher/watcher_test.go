@@ -100,7 +100,7 @@ func (f *fake) options() watcher.Options {
 func (f *fake) add(t *testing.T, id string, look job.Look) {
 	t.Helper()
 	r := job.NewRecord(job.Object{Bucket: "inbox", Name: id + "/job.yaml", Generation: 1, Created: start}, start)
-	for _, o := range []job.Observation{job.Accept{Spec: job.Spec{JobID: id}}, look} {
+	for _, o := range []job.Observation{job.Accept{Spec: job.Spec{JobID: id}}, job.Seen(look, start)} {
 		var err error
 		if r, _, err = job.Step(r, o, start); err != nil {
 			t.Fatal(err)
@@ -262,9 +262,16 @@ func (f *fake) Beat(ctx context.Context, heartbeat any) error {
 	return f.broken["beat"]
 }
 
-func (f *fake) Stranger(_ context.Context, jobID, resource string, _ any) (bool, error) {
+func (f *fake) Stranger(_ context.Context, jobID, resource string) (bool, error) {
+	return slices.Contains(f.strangers, strings.TrimSpace(jobID+" "+resource)), f.broken["stranger"]
+}
+
+func (f *fake) NoteStranger(_ context.Context, jobID, resource string, _ any) error {
+	if err := f.broken["note stranger"]; err != nil {
+		return err
+	}
 	f.strangers = append(f.strangers, strings.TrimSpace(jobID+" "+resource))
-	return true, f.broken["stranger"]
+	return nil
 }
 
 func (f *fake) Apply(_ context.Context, s job.Stored, o job.Observation, now time.Time) (job.Stored, bool, error) {
