@@ -126,7 +126,7 @@ func (o Incomplete) apply(r *Record, now time.Time) error {
 	first := r.State != Waiting || r.Deadlines.Expires.IsZero() // it may have waited for a job ID
 	news := first || !slices.Equal(r.Drop.Missing, o.Missing) || !slices.Equal(r.Drop.Arrived, o.Arrived)
 	r.State = Waiting
-	r.Reason = "packages are missing"
+	r.Reason = o.reason(r.Drop)
 	r.Drop.Arrived, r.Drop.Missing, r.Violations = o.Arrived, o.Missing, o.Violations
 	if first {
 		from := r.Times.Dropped
@@ -145,6 +145,24 @@ func (o Incomplete) apply(r *Record, now time.Time) error {
 		return errNothingNew
 	}
 	return nil
+}
+
+// reason says what is waited for, and how to go on.
+func (o Incomplete) reason(d DropInfo) string {
+	then := "the job file need not be uploaded again"
+	if HasErrors(o.Violations) {
+		then = "then the job file again, which has errors: see the violations"
+	}
+	return Shorten(fmt.Sprintf("waiting for %s in gs://%s/%s: upload what is missing; %s", some(o.Missing), d.Bucket, d.Prefix, then), summaryText)
+}
+
+// some returns the first of some names, and how many more there are.
+func some(names []string) string {
+	const most = 3
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 // Hold says that the drop is complete, but that an earlier attempt of its folder was
@@ -170,19 +188,15 @@ func (o Hold) apply(r *Record, now time.Time) error {
 
 // reason says what is waited for, until when, and how to go on at once.
 func (o Hold) reason() string {
-	const most = 3
 	var names, pins []string
-	for _, p := range o.Packages[:min(len(o.Packages), most)] {
+	for _, p := range o.Packages {
 		names = append(names, p.Base())
 		pins = append(pins, fmt.Sprintf("{name: %s, generation: %d}", p.Base(), p.Generation))
 	}
-	if more := len(o.Packages) - most; more > 0 {
-		names, pins = append(names, fmt.Sprintf("%d more", more)), append(pins, "…")
-	}
-	return fmt.Sprintf("held until %s for a new upload of %s, which an earlier attempt of this folder already had; "+
+	return Shorten(fmt.Sprintf("held until %s for a new upload of %s, which an earlier attempt of this folder already had; "+
 		"after that the drop runs with what is there. To go on at once, upload the new package; "+
 		"or, to run this one again, pin it and upload the job file again: jobdrop: {packages: [%s]}",
-		o.Until.UTC().Format(time.RFC3339), strings.Join(names, ", "), strings.Join(pins, ", "))
+		o.Until.UTC().Format(time.RFC3339), some(names), some(pins)), summaryText)
 }
 
 // Blocked says that the attempt wants a job ID that an undecided attempt has claimed.

@@ -95,6 +95,17 @@ var cases = map[string]func(w *world){
 			w.t.Errorf("violations (-want +got):\n%s", diff)
 		}
 	},
+	"ID claimed by an attempt without a verdict": func(w *world) {
+		first := job.Object{Bucket: inbox, Name: "a/job.yaml", Generation: 5, Created: w.clock()}
+		if _, _, err := w.ledger.ClaimID(w.t.Context(), "mine", job.Owner{Attempt: job.AttemptKey(first)}); err != nil {
+			w.t.Fatal(err)
+		}
+		waits := job.Incomplete{Missing: []string{tarball}, ReportAfter: time.Hour, ExpireAfter: time.Hour}
+		if _, _, err := w.ledger.Apply(w.t.Context(), job.Stored{Record: job.NewRecord(first, w.clock())}, waits, w.clock()); err != nil {
+			w.t.Fatal(err)
+		}
+		w.want(w.drop("b/", named), job.Waiting, "waiting for job ID mine: attempt "+job.AttemptKey(first)+" in gs://inbox/a/", 0)
+	},
 	"ID given up": func(w *world) {
 		w.trainer.fail = &job.RefusedError{Code: "INVALID_ARGUMENT"}
 		w.drop("a/", named)
@@ -140,6 +151,16 @@ var cases = map[string]func(w *world){
 		second := w.again("a/", spec)
 		w.held(second)
 		w.want(second, job.Submitted, "", 2)
+	},
+	"mended after a rejection, the package unchanged": func(w *world) {
+		w.want(w.drop("a/", strings.Replace(spec, "us-central1", "mars", 1)), job.Rejected, "the drop is not valid", 0)
+		second := w.again("a/", spec)
+		w.held(second)
+		w.want(second, job.Submitted, "", 1)
+	},
+	"with a fault that no package can change": func(w *world) {
+		w.drop("a/", spec)
+		w.want(w.again("a/", strings.Replace(spec, "us-central1", "mars", 1)), job.Rejected, "the drop is not valid", 1)
 	},
 	"changed, while waiting": func(w *world) {
 		first := w.again("a/", spec)
@@ -212,6 +233,32 @@ var cases = map[string]func(w *world){
 		if got := w.record(second).Drop.Receipt.Objects[1].Generation; got != p.Generation {
 			w.t.Errorf("ran generation %d, want the new one, %d", got, p.Generation)
 		}
+	},
+	"job file before its package, both times": func(w *world) {
+		w.again("a/", spec)
+		w.wake(w.put("a/"+tarball, pkg(w.t, "hello")))
+		second := w.again("a/", spec)
+		w.want(second, job.Held, "pin", 1)
+		p := w.put("a/"+tarball, pkg(w.t, "train"))
+		w.wake(p)
+		w.want(second, job.Submitted, "", 2)
+		if got := w.record(second).Drop.Receipt.Objects[1].Generation; got != p.Generation {
+			w.t.Errorf("ran generation %d, want the new one, %d", got, p.Generation)
+		}
+	},
+	"package pinned": func(w *world) {
+		p := w.put("a/"+tarball, pkg(w.t, "hello"))
+		w.again("a/", spec)
+		pin := fmt.Sprintf("%sjobdrop: {packages: [{name: %s, generation: %d}]}\n", spec, tarball, p.Generation)
+		w.want(w.again("a/", pin), job.Submitted, "", 2)
+		w.wake(w.put("a/"+tarball, pkg(w.t, "train")))
+		w.want(w.again("a/", pin), job.Waiting, fmt.Sprintf("(generation %d)", p.Generation), 2)
+	},
+	"package that no attempt was decided upon": func(w *world) {
+		w.drop("a/", spec)
+		w.wake(w.put("a/"+tarball, pkg(w.t, "train")))
+		w.tick()
+		w.want(w.again("a/", spec), job.Submitted, "", 2)
 	},
 	"two job files": func(w *world) {
 		w.put("a/"+tarball, pkg(w.t, "hello"))

@@ -67,7 +67,7 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored job.Stored) (
 			// Which packages it meant is not known: it was decided with all in sight.
 			e.packages = d.Packages
 		}
-		return s.enter(ctx, note, e, job.Reject{Reason: "the drop is not valid", Violations: r.Violations})
+		return s.enter(ctx, note, e, job.Reject{Reason: invalidReason, Violations: r.Violations})
 	}
 	r.Violations = append(r.Violations, s.farOutput(ctx, r)...)
 	verdict, err := s.accept(ctx, stored, r, mapping, waits(p.Start(d.Folder)), patience)
@@ -76,6 +76,9 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored job.Stored) (
 	}
 	return s.enter(ctx, note, e, verdict)
 }
+
+// invalidReason is the reason of a drop with faults, which its violations name.
+const invalidReason = "the drop is not valid: correct it, and upload the packages that change first, and the job file again last"
 
 // entering is an attempt that is about to be decided, as its folder's note has to
 // know it.

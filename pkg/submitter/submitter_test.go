@@ -677,7 +677,7 @@ func TestSubmitJobIDOfAnUndecidedAttempt(t *testing.T) {
 			t.Fatal(err)
 		}
 		waits(w, other, f)
-		if r := w.record(f); !strings.Contains(r.Reason, "packages are missing") {
+		if r := w.record(f); !strings.Contains(r.Reason, "(waiting for x in gs://inbox/other/: upload what is missing") {
 			t.Errorf("reason %q does not say what the other waits for", r.Reason)
 		}
 		// Once the other has its verdict, the ID is free.
