@@ -68,11 +68,51 @@ func (s *subscriber) receive(_ context.Context, e cloudevents.Event) error {
 	return nil
 }
 
+// dropped is what somebody uploaded together.
+type dropped struct {
+	folder       string
+	job, trainer int64 // generations of the job file and of the package
+}
+
+func (d dropped) attempt() string {
+	return job.AttemptKey(job.Object{Bucket: local.Inbox, Name: d.folder + "job.yaml", Generation: d.job})
+}
+
+// drop uploads a package and a job file, one right after the other.
+func drop(ctx context.Context, s *local.Stack, folder string, jobFileFirst bool) (d dropped, err error) {
+	d.folder = folder
+	upload := func(name string, generation *int64) {
+		var data []byte
+		if err == nil {
+			data, err = os.ReadFile(filepath.Join("../../testdata/drops/hello", name))
+		}
+		if err == nil {
+			*generation, err = s.Storage.Upload(ctx, local.Inbox, folder+name, bytes.NewReader(data), nil)
+		}
+	}
+	if jobFileFirst {
+		upload("job.yaml", &d.job)
+	}
+	upload("trainer-0.1.tar.gz", &d.trainer)
+	if !jobFileFirst {
+		upload("job.yaml", &d.job)
+	}
+	return d, err
+}
+
+// accepted reports whether an attempt has been accepted.
+func accepted(ctx context.Context, s *local.Stack, attempt string) bool {
+	data, _, err := s.Storage.Read(ctx, local.State, "attempts/"+attempt+".json", 0, 8<<20)
+	var r job.Record
+	return err == nil && json.Unmarshal(data, &r) == nil && r.Drop.Receipt != nil
+}
+
 // TestChaos kills the functions' server with SIGKILL at random moments, CHAOS_KILLS
 // (20) times, while CHAOS_DROPS (200) drops are in flight, and holds what the
 // buckets, the training service and a subscriber have at the end to the
-// invariants. Cloud Storage, Pub/Sub and the training service run on in this
-// process.
+// invariants. Each folder is used twice, the second time once its first attempt is
+// accepted, and in all four orders of uploads. Cloud Storage, Pub/Sub and the
+// training service run on in this process.
 func TestChaos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes minutes")
@@ -93,32 +133,24 @@ func TestChaos(t *testing.T) {
 	var (
 		group sync.WaitGroup
 		mu    sync.Mutex
-		taken = map[string]string{} // folders, by attempt
+		taken []dropped
 	)
-	for worker := range 8 {
+	slots := make(chan struct{}, 16)
+	for i := range drops / 2 {
 		group.Go(func() {
-			for i := worker; i < drops; i += 8 {
-				folder := fmt.Sprintf("drop%03d/", i)
-				names := []string{"trainer-0.1.tar.gz", "job.yaml"}
-				if i%3 == 0 {
-					names[0], names[1] = names[1], names[0]
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			for again := range 2 {
+				d, err := drop(ctx, s, fmt.Sprintf("drop%03d/", i), i>>again&1 == 0)
+				if err != nil {
+					t.Error(err)
+					return
 				}
-				for _, name := range names {
-					data, err := os.ReadFile(filepath.Join("../../testdata/drops/hello", name))
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					generation, err := s.Storage.Upload(ctx, local.Inbox, folder+name, bytes.NewReader(data), nil)
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					if name == "job.yaml" {
-						mu.Lock()
-						taken[job.AttemptKey(job.Object{Bucket: local.Inbox, Name: folder + name, Generation: generation})] = folder
-						mu.Unlock()
-					}
+				mu.Lock()
+				taken = append(taken, d)
+				mu.Unlock()
+				for again == 0 && !accepted(ctx, s, d.attempt()) && ctx.Err() == nil {
+					<-time.After(50 * time.Millisecond)
 				}
 			}
 		})
@@ -164,8 +196,13 @@ func TestChaos(t *testing.T) {
 	for _, w := range sub.wrong {
 		t.Error(w)
 	}
+	newest := map[string]int64{} // job file of each folder
+	for _, d := range taken {
+		newest[d.folder] = max(newest[d.folder], d.job)
+	}
 	owners := trainerJobs(t, s)
-	for attempt, folder := range taken {
+	for _, d := range taken {
+		attempt := d.attempt()
 		var r job.Record
 		readJSON(t, s, local.State, "attempts/"+attempt+".json", &r)
 		log := sub.told[attempt]
@@ -176,16 +213,23 @@ func TestChaos(t *testing.T) {
 			}
 		}
 		var status event.Body
-		readJSON(t, s, local.Status, folder+"status.json", &status)
+		name := d.folder + "status.json"
+		if d.job != newest[d.folder] {
+			name = fmt.Sprintf("%sstatus-%d.json", d.folder, d.job)
+		}
+		readJSON(t, s, local.Status, name, &status)
+		jobs := owners[r.Job.Labels[job.LabelAttempt]]
 		switch {
 		case r.State != job.Succeeded:
 			t.Errorf("attempt %s is %s: %s", attempt, r.State, r.Reason)
 		case terminal != 1 || int64(len(log)) != r.Sequence || log[len(log)-1].State != r.State:
 			t.Errorf("attempt %s: %d of %d events, %d verdicts", attempt, len(log), r.Sequence, terminal)
-		case len(owners[r.Job.Labels[job.LabelAttempt]]) != 1:
-			t.Errorf("attempt %s has the jobs %q", attempt, owners[r.Job.Labels[job.LabelAttempt]])
+		case len(jobs) != 1:
+			t.Errorf("attempt %s has %d jobs", attempt, len(jobs))
+		case !strings.Contains(jobs[0].TrainingInput.PackageUris[0], fmt.Sprintf("/%d/", d.trainer)):
+			t.Errorf("attempt %s runs %q, and was uploaded with generation %d", attempt, jobs[0].TrainingInput.PackageUris, d.trainer)
 		case status.Attempt != attempt || status.Sequence != r.Sequence:
-			t.Errorf("%sstatus.json says %d of attempt %s, the record %d of %s", folder, status.Sequence, status.Attempt, r.Sequence, attempt)
+			t.Errorf("%s says %d of attempt %s, the record %d of %s", name, status.Sequence, status.Attempt, r.Sequence, attempt)
 		}
 	}
 	if total := len(owners); total != drops {
@@ -229,18 +273,17 @@ func readJSON(t *testing.T, s *local.Stack, bucket, name string, into any) {
 	}
 }
 
-// trainerJobs gives the IDs of the jobs at the training service, by their
-// attempt's label.
-func trainerJobs(t *testing.T, s *local.Stack) map[string][]string {
+// trainerJobs returns the jobs at the training service by their attempt's label.
+func trainerJobs(t *testing.T, s *local.Stack) map[string][]*ml.GoogleCloudMlV1__Job {
 	t.Helper()
 	service, err := ml.NewService(t.Context(), option.WithEndpoint(strings.TrimSuffix(s.TrainerURL, "/")+"/"), option.WithoutAuthentication())
 	if err != nil {
 		t.Fatal(err)
 	}
-	owners := map[string][]string{}
+	owners := map[string][]*ml.GoogleCloudMlV1__Job{}
 	err = service.Projects.Jobs.List("projects/"+local.Project).Pages(t.Context(), func(page *ml.GoogleCloudMlV1__ListJobsResponse) error {
 		for _, j := range page.Jobs {
-			owners[j.Labels[job.LabelAttempt]] = append(owners[j.Labels[job.LabelAttempt]], j.JobId)
+			owners[j.Labels[job.LabelAttempt]] = append(owners[j.Labels[job.LabelAttempt]], j)
 		}
 		return nil
 	})
