@@ -193,9 +193,8 @@ func (o Hold) reason() string {
 		names = append(names, p.Base())
 		pins = append(pins, fmt.Sprintf("{name: %s, generation: %d}", p.Base(), p.Generation))
 	}
-	return Shorten(fmt.Sprintf("held until %s for a new upload of %s, which an earlier attempt of this folder already had; "+
-		"after that the drop runs with what is there. To go on at once, upload the new package; "+
-		"or, to run this one again, pin it and upload the job file again: jobdrop: {packages: [%s]}",
+	return Shorten(fmt.Sprintf("held until %s: an earlier attempt of this folder already had %s, and a new one may be on its way; "+
+		"upload the new package to go on at once, or pin this one in the job file to run it again: jobdrop: {packages: [%s]}",
 		o.Until.UTC().Format(time.RFC3339), some(names), some(pins)), summaryText)
 }
 
