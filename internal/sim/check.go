@@ -34,7 +34,7 @@ func (w *world) check() {
 		w.checkJob(j, records)
 	}
 	w.checkStatus(records)
-	w.checkFound(records)
+	w.checkFound()
 	w.checkGarbage()
 }
 
@@ -98,20 +98,6 @@ func (w *world) checkAttempt(r job.Record, records map[string]job.Record) {
 		is := w.storage.objects[strings.TrimPrefix(uri, "gs://")]
 		if was.data == nil || !bytes.Equal(was.data, is.data) {
 			w.fail("attempt %s: %s is not generation %d of %s", r.Attempt, uri, source.Generation, source.Name)
-		}
-	}
-	// Nobody runs yesterday's package while today's may be on its way.
-	if !r.Times.Accepted.Add(2 * w.weather.skew).Before(r.Drop.JobFile.Created.Add(settle)) {
-		return
-	}
-	for _, before := range records {
-		if before.Drop.Receipt == nil || before.Drop.Prefix != r.Drop.Prefix || before.Drop.JobFile.Generation >= r.Drop.JobFile.Generation {
-			continue
-		}
-		for _, p := range r.Drop.Receipt.Objects[1:] {
-			if slices.Contains(before.Drop.Receipt.Objects[1:], p) && before.Times.Accepted.Before(r.Times.Accepted) {
-				w.fail("attempt %s was accepted %s after its job file with the package of attempt %s", r.Attempt, r.Times.Accepted.Sub(r.Drop.JobFile.Created), before.Attempt)
-			}
 		}
 	}
 }
@@ -200,18 +186,19 @@ func (w *world) checkJob(j *simJob, records map[string]job.Record) {
 	}
 }
 
-// checkFound looks for drops that nobody looked at though ticks alone have to do.
-func (w *world) checkFound(records map[string]job.Record) {
-	parts := map[string][]job.Object{}
-	for _, o := range w.storage.objects {
-		if o.Bucket == inbox && job.IsPart(o.Name, o.Size) {
-			parts[job.Folder(o.Name)] = append(parts[job.Folder(o.Name)], o.Object)
+// checkFound looks for drops that nobody looked at though ticks alone have to do. A
+// job file that was not the newest of its folder at all times need not be looked at.
+func (w *world) checkFound() {
+	newest := map[string]upload{}
+	for _, u := range w.uploads {
+		if u.file != nil && u.generation > newest[u.drop.folder].generation {
+			newest[u.drop.folder] = u
 		}
 	}
-	for _, folder := range slices.Sorted(maps.Keys(parts)) {
-		f, ok := job.Assemble(inbox, folder, parts[folder]).JobFile()
-		if _, known := records[job.AttemptKey(f)]; ok && !known {
-			w.fail("nobody looked at %s#%d", f.Name, f.Generation)
+	for _, folder := range slices.Sorted(maps.Keys(newest)) {
+		u := newest[folder]
+		if _, known := w.judge.attempts[versionKey(u.path, u.generation)]; !known && w.storage.objects[u.path].Generation == u.generation {
+			w.fail("nobody looked at %s#%d", u.path, u.generation)
 		}
 	}
 }

@@ -14,7 +14,8 @@ import (
 func TestContract(t *testing.T) {
 	calm := func() *world {
 		w := &world{rng: rand.New(rand.NewPCG(1, 1)), begin: time.Now(), wakes: map[int64]bool{}}
-		w.weather = weather{calm: true, versioned: true, page: 1}
+		w.judge = newJudge(w)
+		w.weather = weather{calm: true, versioned: true, page: 1, objects: 2}
 		w.storage = newStorage(w)
 		w.trainer = newTrainer(w)
 		w.topic = &topic{w: w, logs: map[string][]job.Event{}}

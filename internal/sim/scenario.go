@@ -1,18 +1,15 @@
 package sim
 
 import (
-	"archive/tar"
-	"bytes"
 	"cmp"
-	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/jobdrop/jobdrop/functions/submit"
@@ -21,47 +18,13 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// packed are packages of different content, with the module trainer.task each.
-var packed = sync.OnceValue(func() [][]byte {
-	var all [][]byte
-	for i := range 3 {
-		var b bytes.Buffer
-		z := gzip.NewWriter(&b)
-		t := tar.NewWriter(z)
-		for _, file := range [][2]string{
-			{"PKG-INFO", "Metadata-Version: 2.1\nName: trainer\nVersion: 0.1\n"},
-			{"setup.py", "from setuptools import setup, find_packages\nsetup(name='trainer', version='0.1', packages=find_packages())\n"},
-			{"trainer/__init__.py", ""},
-			{"trainer/task.py", fmt.Sprintf("print(%d)\n", i)},
-		} {
-			name, text := file[0], file[1]
-			must(t.WriteHeader(&tar.Header{Name: "trainer-0.1/" + name, Mode: 0o644, Size: int64(len(text)), Typeflag: tar.TypeReg}))
-			_, err := t.Write([]byte(text))
-			must(err)
-		}
-		must(t.Close())
-		must(z.Close())
-		all = append(all, b.Bytes())
-	}
-	return all
-})
-
-// jobFiles are job files: two that differ, one with an ID, the same ID with other
-// content, an invalid one.
-var jobFiles = func() []string {
-	const plain = "trainingInput:\n  scaleTier: BASIC\n  region: us-central1\n  runtimeVersion: '2.11'\n  pythonVersion: '3.7'\n  pythonModule: trainer.task\n"
-	return []string{
-		plain, plain, plain + "  args: [again]\n", "jobId: shared\n" + plain, "jobId: shared\n" + plain + "  args: [other]\n",
-		"jobId: foreign\n" + plain, strings.Replace(plain, "BASIC", "HUGE", 1),
-		plain + "  scheduling: {maxRunningTime: 180s}\n", plain + "  scheduling: {maxWaitTime: 1800s}\n",
-	}
-}()
-
-// upload puts an object into the inbox, and lets its event go its way. The
-// caller holds mu.
-func (w *world) upload(group *sync.WaitGroup, name string, data []byte) {
-	o := w.storage.put(inbox, name, data, nil)
-	w.say("%-8s uploads %s#%d, %d bytes", "someone", name, o.Generation, o.Size)
+// upload puts an object into the inbox, and lets its event go its way. file and d are
+// what it is to whoever uploads it. The caller holds mu.
+func (w *world) upload(name string, data []byte, metadata map[string]string, file *jobFile, d *drop) upload {
+	o := w.storage.put(inbox, name, data, metadata)
+	u := upload{at: time.Now(), path: inbox + "/" + name, generation: o.Generation, data: data, file: file, drop: d}
+	w.uploads[versionKey(u.path, u.generation)] = u
+	w.say("%-8s uploads %s#%d, %d bytes, %s", "someone", name, o.Generation, o.Size, u.what())
 	deliveries := 1
 	if w.chance(w.weather.lost) {
 		deliveries = 0
@@ -71,8 +34,23 @@ func (w *world) upload(group *sync.WaitGroup, name string, data []byte) {
 	}
 	for range deliveries {
 		delay := w.at(w.between(10*time.Millisecond, pick(w.rng, time.Second, time.Second, 2*time.Minute)))
-		group.Go(func() { w.deliver(o.Object, delay) })
+		w.group.Go(func() { w.deliver(o.Object, delay) })
 	}
+	return u
+}
+
+// what is what the trace says of an upload.
+func (u upload) what() string {
+	switch {
+	case u.file != nil && u.file.id != "":
+		return "job " + u.file.id
+	case u.file != nil:
+		return "a job"
+	case len(u.data) == 0:
+		return "nothing"
+	}
+	_, i, _ := contentOf(path.Base(u.path), u.data)
+	return fmt.Sprintf("code %d", i)
 }
 
 // deliver delivers the event of an object as Eventarc does, until it is taken.
@@ -89,11 +67,11 @@ func (w *world) deliver(o job.Object, delay time.Duration) {
 func (w *world) wake(id string, body []byte, delay time.Duration, over func() bool) bool {
 	for backoff := 10 * time.Second; ; backoff = min(2*backoff, 10*time.Minute) {
 		time.Sleep(delay)
-		me, load := w.process("submit")
 		w.mu.Lock()
+		me := w.serve("submit")
 		w.say("%-8s is woken by %s", me.name, id)
 		w.mu.Unlock()
-		taken := w.request(me, submit.Handler(load), http.Header{
+		taken := w.request(me, submit.Handler(me.load), http.Header{
 			"Content-Type": {"application/json"}, "Ce-Specversion": {"1.0"}, "Ce-Id": {id}, "Ce-Type": {inbound.Finalized},
 			"Ce-Source": {"//storage.googleapis.com/projects/_/buckets/" + inbox},
 		}, body)
@@ -116,11 +94,11 @@ func (w *world) stray(id, body string, delay time.Duration) {
 }
 
 func (w *world) tick() {
-	me, load := w.process("watch")
 	w.mu.Lock()
+	me := w.serve("watch")
 	w.say("%-8s begins a tick", me.name)
 	w.mu.Unlock()
-	w.request(me, watch.Handler(load), http.Header{}, nil)
+	w.request(me, watch.Handler(me.load), http.Header{}, nil)
 }
 
 // play lets people drop and change things while everything may go wrong, and
@@ -144,50 +122,60 @@ func (w *world) play() {
 		at, lasts := w.at(w.between(0, chaos/2)), w.between(time.Minute, 5*time.Minute)
 		group.Go(func() {
 			time.Sleep(at)
-			w.operator("allows no region", func() { w.strict = true })
+			w.operator("allows no region", func() { w.strict = time.Now() })
 			time.Sleep(w.reserve(lasts))
-			w.operator("allows regions", func() { w.strict = false })
+			w.operator("allows regions", func() { w.strict, w.lenient = time.Time{}, time.Now() })
 		})
 	}
 	for n := range w.rng.IntN(3) {
 		body, delay := pick(w.rng, "", "{", `{"bucket": "inbox"}`, `[]`, "\xff"), w.at(w.between(0, chaos/2))
 		group.Go(func() { w.stray(fmt.Sprintf("stray%d", n), body, delay) })
 	}
+	w.storage.put(elsewhere, "lib-0.1.tar.gz", contents()[helpers][0].data, nil)
 	folders := 1 + w.rng.IntN(3)
+	special := pick(w.rng, 0, 0.1, 0.4)
 	for range 2 + w.rng.IntN(8) {
-		folder := fmt.Sprintf("drop%d/", w.rng.IntN(folders))
-		content, file := packed()[w.rng.IntN(3)], []byte(pick(w.rng, jobFiles...))
-		action := w.rng.IntN(13)
+		folder, file := fmt.Sprintf("drop%d/", w.rng.IntN(folders)), pick(w.rng, jobFiles...)
+		if w.chance(special) {
+			folder, file = fmt.Sprintf("special%d/", w.rng.IntN(2)), pick(w.rng, specialFiles...)
+		}
+		code := func(name string) content { return contents()[name][w.rng.IntN(3)] }
+		if w.chance(0.05) {
+			code = func(name string) content { return pick(w.rng, contents()[name]...) }
+		}
+		action := w.rng.IntN(16)
 		at := w.at(w.between(0, pick(w.rng, 5*time.Second, 2*time.Minute, 12*time.Minute)))
-		gap := w.at(w.between(0, pick(w.rng, time.Second, 10*time.Second, 90*time.Second)))
+		longest := pick(w.rng, time.Second, 10*time.Second, 90*time.Second)
+		gap := func() time.Duration { return w.between(0, longest) }
 		group.Go(func() {
 			time.Sleep(at)
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			switch action {
-			case 0, 1, 2, 3, 4: // a drop, the package first
-				w.upload(group, folder+"trainer-0.1.tar.gz", content)
-				w.later(gap)
-				w.upload(group, folder+"job.yaml", file)
-			case 5, 6: // the job file first
-				w.upload(group, folder+"job.yaml", file)
-				w.later(gap)
-				w.upload(group, folder+"trainer-0.1.tar.gz", content)
-			case 7: // the job file alone
-				w.upload(group, folder+"job.yaml", file)
-			case 8: // a package alone
-				w.upload(group, folder+"trainer-0.1.tar.gz", content)
+			case 0, 1, 2, 3:
+				w.person(folder, file, packagesFirst, code, gap)
+			case 4, 5, 6:
+				w.person(folder, file, jobFileFirst, code, gap)
+			case 7:
+				w.person(folder, file, jobFileAlone, code, gap)
+			case 8:
+				w.person(folder, file, packagesAlone, code, gap)
 			case 9:
-				delete(w.storage.objects, inbox+"/"+folder+"job.yaml")
-				w.say("%-8s deletes %sjob.yaml", "someone", folder)
+				w.remove(folder + "job.yaml")
 			case 10: // gcsfuse writes an empty object first
-				w.upload(group, folder+"job.yaml", nil)
-				w.later(gap)
-				w.upload(group, folder+"job.yaml", file)
+				w.upload(folder+"job.yaml", nil, nil, nil, nil)
+				w.later(gap())
+				w.person(folder, file, jobFileAlone, code, gap)
 			case 11: // a second job file
-				w.upload(group, folder+"job.yml", file)
+				w.upload(folder+"job.yml", file.text(), file.metadata(), &file, &drop{folder: folder})
 			case 12:
 				w.drift()
+			case 13:
+				w.person(folder, file, pinned, code, gap)
+			case 14:
+				w.person(folder, file, foretold, code, gap)
+			case 15:
+				w.storage.put(elsewhere, "lib-0.1.tar.gz", code(helpers).data, nil)
 			}
 		})
 	}
@@ -256,6 +244,13 @@ func (w *world) play() {
 	}
 }
 
+// remove deletes an object of the inbox. The caller holds mu.
+func (w *world) remove(name string) {
+	delete(w.storage.objects, inbox+"/"+name)
+	w.judge.deleted[inbox+"/"+name] = append(w.judge.deleted[inbox+"/"+name], time.Now())
+	w.say("%-8s deletes %s", "someone", name)
+}
+
 // pause writes a policy that pauses, and later one that does not.
 func (w *world) pause(at, lasts time.Duration) {
 	time.Sleep(at)
@@ -277,8 +272,9 @@ func (w *world) operator(does string, change func()) {
 
 // later rests while someone holds mu.
 func (w *world) later(d time.Duration) {
+	d = w.at(d)
 	w.mu.Unlock()
-	time.Sleep(w.reserve(d))
+	time.Sleep(d)
 	w.mu.Lock()
 }
 
@@ -310,14 +306,14 @@ func (w *world) hints(j *simJob) {
 		delay := w.at(time.Until(at) + w.between(time.Millisecond, 3*time.Second))
 		w.group.Go(func() {
 			time.Sleep(delay)
-			me, load := w.process("watch")
 			w.mu.Lock()
+			me := w.serve("watch")
 			me.hinted = true
 			w.say("%-8s is told of %s", me.name, j.id)
 			w.mu.Unlock()
 			entry, err := json.Marshal(map[string]any{"logName": "l", "resource": map[string]any{"type": "ml_job", "labels": map[string]string{"job_id": cmp.Or(w.trainer.hintOf(j), j.id)}}})
 			must(err)
-			w.request(me, watch.Handler(load), http.Header{}, entry)
+			w.request(me, watch.Handler(me.load), http.Header{}, entry)
 		})
 	}
 }

@@ -3,11 +3,8 @@ package sim
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"maps"
 	"slices"
@@ -44,12 +41,10 @@ func versionKey(path string, generation int64) string { return fmt.Sprintf("%s#%
 // put makes a new generation. The caller holds the world's mu.
 func (s *storage) put(bucket, name string, data []byte, metadata map[string]string) object {
 	s.last = max(s.last+1, time.Now().UnixMicro())
-	sum := make([]byte, 4)
-	binary.BigEndian.PutUint32(sum, crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)))
 	o := object{data: data, Attributes: job.Attributes{
 		Object: job.Object{
 			Bucket: bucket, Name: name, Generation: s.last, Size: int64(len(data)),
-			CRC32C: base64.StdEncoding.EncodeToString(sum), Created: time.Now().UTC(),
+			CRC32C: crc32c(data), Created: time.Now().UTC(),
 		},
 		Metadata: maps.Clone(metadata),
 	}}
@@ -85,21 +80,48 @@ func (s *storage) ListAfter(ctx context.Context, bucket, prefix, after string, p
 	return s.list(ctx, bucket, prefix, after, false, page)
 }
 
+// list gives pages, each as it is when it is asked for. One may fail after others
+// were given.
 func (s *storage) list(ctx context.Context, bucket, prefix, after string, flat bool, page func([]job.Attributes) error) error {
-	var all []job.Attributes
-	err := s.call(ctx, "list "+bucket+"/"+prefix, func() error {
-		for _, path := range slices.Sorted(maps.Keys(s.objects)) {
-			name, ok := strings.CutPrefix(path, bucket+"/")
-			if rest, below := strings.CutPrefix(name, prefix); ok && below && name > after && !(flat && strings.Contains(rest, "/")) {
-				all = append(all, s.objects[path].Attributes)
+	var seen listing
+	me := workerOf(ctx)
+	for last := false; !last; {
+		var some []job.Attributes
+		err := s.call(ctx, "list "+bucket+"/"+prefix, func() error {
+			last = true
+			if seen.at.IsZero() {
+				seen.at = time.Now()
 			}
+			for _, path := range slices.Sorted(maps.Keys(s.objects)) {
+				name, ok := strings.CutPrefix(path, bucket+"/")
+				rest, below := strings.CutPrefix(name, prefix)
+				if !ok || !below || name <= after || flat && strings.Contains(rest, "/") {
+					continue
+				}
+				if len(some) == s.w.weather.objects {
+					last = false
+					break
+				}
+				some = append(some, s.objects[path].Attributes)
+				seen.parts = append(seen.parts, s.objects[path])
+			}
+			if last && flat && bucket == inbox && me != nil {
+				me.listings[prefix] = seen
+				s.w.judge.listed(seen)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		return nil
-	})
-	if err != nil {
-		return err
+		if err := page(some); err != nil {
+			return err
+		}
+		if len(some) > 0 {
+			after = some[len(some)-1].Name
+		}
 	}
-	return page(all)
+	return nil
 }
 
 func (s *storage) Stat(ctx context.Context, bucket, name string) (job.Attributes, error) {
@@ -214,6 +236,7 @@ func (s *storage) watch(me *worker, bucket, name string, was, data []byte) {
 		}
 		s.watchClaim(me, prev, next)
 		s.watchJob(prev, next)
+		s.w.judge.decision(me, prev, next)
 		for _, e := range next.Outbox {
 			if e.Body.Sequence > prev.Sequence {
 				s.w.written[fmt.Sprintf("%s-%d", next.Attempt, e.Body.Sequence)] = time.Now()
@@ -280,12 +303,16 @@ func (s *storage) claimed(jobID string) bool {
 
 // watchStatus holds status objects to their order.
 func (s *storage) watchStatus(was, now object) {
-	if now.Bucket != status || was.data == nil {
+	if now.Bucket != status {
 		return
 	}
 	var prev, next job.Snapshot
-	must(json.Unmarshal(was.data, &prev))
 	must(json.Unmarshal(now.data, &next))
+	s.w.judge.told(next)
+	if was.data == nil {
+		return
+	}
+	must(json.Unmarshal(was.data, &prev))
 	before, after := prev.Drop.JobFile.Generation, next.Drop.JobFile.Generation
 	if after < before || after == before && next.Sequence < prev.Sequence {
 		s.w.fail("%s goes back from sequence %d of generation %d to %d of %d", now.Name, prev.Sequence, before, next.Sequence, after)

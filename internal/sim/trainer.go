@@ -40,10 +40,12 @@ type trainer struct {
 	jobs map[string]*simJob // by resource name
 	// creating is when the latest create of an ID began that has no answer.
 	creating map[string]time.Time
+	// refused are the IDs of which a create was refused for good.
+	refused map[string]bool
 }
 
 func newTrainer(w *world) *trainer {
-	return &trainer{w: w, jobs: map[string]*simJob{}, creating: map[string]time.Time{}}
+	return &trainer{w: w, jobs: map[string]*simJob{}, creating: map[string]time.Time{}, refused: map[string]bool{}}
 }
 
 func (t *trainer) Name() string { return "aiplatform" }
@@ -163,6 +165,7 @@ func (t *trainer) Create(ctx context.Context, s job.Order) (job.Look, error) {
 	defer t.end(s.JobID)
 	err := t.w.call(ctx, callTime, "create "+s.JobID, func() error {
 		if !t.w.weather.calm && t.w.chance(t.w.weather.refuse) {
+			t.refused[s.JobID] = true
 			return &job.RefusedError{Code: "PERMISSION_DENIED", Message: "not now"}
 		}
 		if made, conflict = t.jobs[t.resource(s.JobID)]; conflict {
@@ -191,6 +194,16 @@ func (t *trainer) Create(ctx context.Context, s job.Order) (job.Look, error) {
 		return job.Look{}, fmt.Errorf("job %s is there already, and can't be looked at: %v", s.JobID, err)
 	}
 	return job.Look{}, &job.ConflictError{JobID: s.JobID, Found: found}
+}
+
+// foreign tells whether there is a job of the ID that others made.
+func (t *trainer) foreign(id string, labels map[string]string) bool {
+	for _, j := range t.jobs {
+		if j.id == id && j.labels[job.LabelAttempt] != labels[job.LabelAttempt] {
+			return true
+		}
+	}
+	return false
 }
 
 // ours gives the IDs of our jobs that have not ended, or of all that were created

@@ -14,10 +14,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -77,10 +79,15 @@ type world struct {
 	storage *storage
 	trainer *trainer
 	topic   *topic
-	// paused is since when the policy says so; zero where it does not.
-	paused time.Time
-	// strict is that it allows no region.
-	strict bool
+	// uploads are what people uploaded to the inbox, by path and generation.
+	uploads map[string]upload
+	judge   *judge
+	alerts  []alert
+	// processes are those that live, in the order of their start.
+	processes []*process
+	// paused is since when the policy says so, strict since when it allows no region;
+	// zero where it does not. lenient is until when it last did.
+	paused, strict, lenient time.Time
 	// group are the goroutines of people, events and functions.
 	group sync.WaitGroup
 	// dropped are the attempts whose index entry was lost by chance: a fault that
@@ -110,6 +117,13 @@ type weather struct {
 	stuck              bool // the policy says for how long a job may be in a state
 	room               int  // jobs that the trainer takes at a time; 0 is any number
 	page               int  // jobs in a page of its list
+	objects            int  // objects in a page of a list of storage
+	// reused is the share of requests that a process takes that served others
+	// before, shared the share of processes that serve some at once.
+	reused, shared float64
+	partial        float64 // share of publishes of which only the first events are stored
+	vanish         float64 // share of jobs that the trainer forgets, for a while or for good
+	restart        float64 // share of jobs that are run again
 
 	// The operator's policy: limits on jobs, 0 for none, and how long the
 	// trainer is asked. Pauses come and go.
@@ -118,11 +132,30 @@ type weather struct {
 	pauses         bool
 }
 
-// worker is a process: an instance of a function that works on one request.
+// process is an instance of the functions. Some serve a request after another, some
+// a few at once, which then share what it keeps in memory.
+type process struct {
+	name, kind string
+	skew       time.Duration
+	dead       bool
+	// shared is that it serves some at once; serving are those under way.
+	shared  bool
+	serving []*worker
+	load    app.Loader
+}
+
+// mostAtOnce is how many requests a shared process serves at once: more than drops
+// that it inspects at once.
+const mostAtOnce = 4
+
+// worker is one request to a process.
 type worker struct {
-	name string
-	skew time.Duration
-	dead bool
+	*process
+	name  string
+	began time.Time
+	// rng decides what befalls its calls. It has one of its own, since two requests
+	// to one process may go on at the same moment.
+	rng *rand.Rand
 	// behind is that it froze after its last look at the clock: no check of a
 	// time can tell it.
 	behind bool
@@ -133,6 +166,8 @@ type worker struct {
 	// unsettled are writes of the ledger and publishes that failed, by name,
 	// and did not succeed later.
 	unsettled map[string]bool
+	// listings are what it last saw of each folder.
+	listings map[string]listing
 }
 
 type workerKey struct{}
@@ -155,7 +190,8 @@ type Result struct {
 
 // Run runs a seed.
 func Run(seed uint64) Result {
-	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), begin: time.Now(), wakes: map[int64]bool{}, dropped: map[string]bool{}, written: map[string]time.Time{}}
+	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), begin: time.Now(), wakes: map[int64]bool{}, dropped: map[string]bool{}, written: map[string]time.Time{}, uploads: map[string]upload{}}
+	w.judge = newJudge(w)
 	w.weather = weather{
 		fault:     pick(w.rng, 0, 0.02, 0.1, 0.25, 0.4),
 		lost:      pick(w.rng, 0, 0, 0.1, 0.3),
@@ -171,7 +207,13 @@ func Run(seed uint64) Result {
 		lax:       w.rng.IntN(2) == 0,
 		hinted:    pick(w.rng, 0, 0.5, 1),
 		page:      pick(w.rng, 1, 2, 3, 100),
+		objects:   pick(w.rng, 2, 5, 1000, 1000, 1000, 1000),
+		reused:    pick(w.rng, 0, 0.5, 0.9),
+		shared:    pick(w.rng, 0, 0.3, 1),
+		vanish:    pick(w.rng, 0, 0, 0, 0.3),
+		restart:   pick(w.rng, 0, 0, 0, 0.3),
 	}
+	w.weather.partial = pick(w.rng, 0, 0, w.weather.fault)
 	if w.weather.hourly == 0 { // an hour is counted by the trainer's times
 		w.weather.trainerSkew = pick(w.rng, 0, 0, -time.Minute, time.Minute, -10*time.Minute, 10*time.Minute)
 	}
@@ -203,8 +245,10 @@ func pick[T any](r *rand.Rand, choices ...T) T { return choices[r.IntN(len(choic
 func (w *world) chance(p float64) bool { return w.rng.Float64() < p }
 
 // between draws a duration.
-func (w *world) between(least, most time.Duration) time.Duration {
-	return least + time.Duration(w.rng.Int64N(int64(most-least)+1))
+func (w *world) between(least, most time.Duration) time.Duration { return within(w.rng, least, most) }
+
+func within(r *rand.Rand, least, most time.Duration) time.Duration {
+	return least + time.Duration(r.Int64N(int64(most-least)+1))
 }
 
 // say adds a line to the trace. The caller holds mu or is alone.
@@ -261,18 +305,18 @@ const (
 	dieAfter       // and after it
 )
 
-func (w *world) draw(name string) fault {
-	if w.weather.calm || !w.chance(w.weather.fault) {
+func (w *world) draw(rng *rand.Rand, name string) fault {
+	if w.weather.calm || rng.Float64() >= w.weather.fault {
 		return fine
 	}
 	// Where a claim is at stake, processes freeze and answers are lost more often.
 	switch {
-	case strings.HasPrefix(name, "create ") && w.chance(w.weather.frozen):
-		return pick(w.rng, thaw, thaw, after)
-	case strings.HasPrefix(name, "write state/attempts/") && w.chance(w.weather.frozen):
+	case strings.HasPrefix(name, "create ") && rng.Float64() < w.weather.frozen:
+		return pick(rng, thaw, thaw, after)
+	case strings.HasPrefix(name, "write state/attempts/") && rng.Float64() < w.weather.frozen:
 		return thaw
 	}
-	return pick(w.rng, before, before, after, after, quota, slow, thaw, die, dieAfter)
+	return pick(rng, before, before, after, after, quota, slow, thaw, die, dieAfter)
 }
 
 // call is one remote call: it rests, has its effect, and rests again. bound is
@@ -285,18 +329,22 @@ func (w *world) call(ctx context.Context, bound time.Duration, name string, effe
 		return errDied
 	}
 	w.calls++
-	f := w.draw(name)
-	first, second := w.between(time.Millisecond, 100*time.Millisecond), w.between(time.Millisecond, 100*time.Millisecond)
-	if !w.weather.calm && w.chance(0.05) {
-		first = w.between(time.Second, 10*time.Second)
+	rng := w.rng
+	if me != nil {
+		rng = me.rng
+	}
+	f := w.draw(rng, name)
+	first, second := within(rng, time.Millisecond, 100*time.Millisecond), within(rng, time.Millisecond, 100*time.Millisecond)
+	if !w.weather.calm && rng.Float64() < 0.05 {
+		first = within(rng, time.Second, 10*time.Second)
 	}
 	switch f {
 	case slow:
-		second = w.between(10*time.Second, 5*time.Minute)
+		second = within(rng, 10*time.Second, 5*time.Minute)
 	case thaw: // about as long as a claim holds, or much longer
-		first = w.between(20*time.Second, pick(w.rng, 2*time.Minute, 7*time.Minute))
-		if w.weather.noID && w.chance(0.5) { // longer than anyone may
-			first = w.between(9*time.Minute, 30*time.Minute)
+		first = within(rng, 20*time.Second, pick(rng, 2*time.Minute, 7*time.Minute))
+		if w.weather.noID && rng.Float64() < 0.5 { // longer than anyone may
+			first = within(rng, 9*time.Minute, 30*time.Minute)
 		}
 	}
 	first = w.at(first)
@@ -353,7 +401,7 @@ func (w *world) call(ctx context.Context, bound time.Duration, name string, effe
 
 func (me *worker) die() {
 	if me != nil {
-		me.dead = true
+		me.dead = true // and so is whoever else it serves
 	}
 }
 
@@ -373,32 +421,66 @@ func (w *world) answer(me *worker, name string, f fault, err error) error {
 	return err
 }
 
-// process starts a new process: an instance of each function, of which the caller
-// wakes one.
-func (w *world) process(kind string) (me *worker, load app.Loader) {
-	w.mu.Lock()
+// serve gives a request to a process that is up, or to a new one. The caller holds mu.
+func (w *world) serve(kind string) *worker {
 	w.workers++
-	me = &worker{name: fmt.Sprintf("%s%d", kind, w.workers), unsettled: map[string]bool{}}
-	if w.weather.skew > 0 {
-		me.skew = w.between(-w.weather.skew, w.weather.skew)
+	me := &worker{
+		name: fmt.Sprintf("%s%d", kind, w.workers), began: time.Now(), rng: rand.New(rand.NewPCG(w.seed, uint64(w.workers)+1)),
+		unsettled: map[string]bool{}, listings: map[string]listing{},
 	}
-	w.mu.Unlock()
+	if w.chance(w.weather.reused) {
+		for _, p := range w.processes {
+			if p.kind == kind && !p.dead && (len(p.serving) == 0 || p.shared && len(p.serving) < mostAtOnce) {
+				me.process = p
+			}
+		}
+	}
+	if me.process == nil {
+		me.process = w.process(kind)
+	}
+	me.serving = append(me.serving, me)
+	return me
+}
+
+// answered ends a request to a process. The caller holds mu.
+func (w *world) answered(me *worker) {
+	me.serving = slices.DeleteFunc(me.serving, func(other *worker) bool { return other == me })
+	if me.dead {
+		w.processes = slices.DeleteFunc(w.processes, func(p *process) bool { return p == me.process })
+	}
+}
+
+// process starts a new process. The caller holds mu.
+func (w *world) process(kind string) *process {
+	p := &process{name: fmt.Sprintf("process%d", w.workers), kind: kind, shared: w.chance(w.weather.shared)}
+	w.processes = append(w.processes, p)
+	if w.weather.skew > 0 {
+		p.skew = w.between(-w.weather.skew, w.weather.skew)
+	}
 	now := func() time.Time {
-		at := time.Now().Add(me.skew)
+		at := time.Now().Add(p.skew)
+		if p.shared { // nobody knows which of its requests asks
+			return at
+		}
 		w.mu.Lock()
+		if len(p.serving) == 0 {
+			w.mu.Unlock()
+			return at
+		}
+		me := p.serving[0]
 		me.behind = false
-		if w.weather.calm || !w.chance(w.weather.fault*w.weather.frozen/4) {
+		if w.weather.calm || me.rng.Float64() >= w.weather.fault*w.weather.frozen/4 {
 			w.mu.Unlock()
 			return at
 		}
 		// Frozen between two calls, before the clock is read or after.
-		lasts := w.at(w.between(20*time.Second, pick(w.rng, 2*time.Minute, 7*time.Minute)))
-		late := w.chance(0.5)
+		lasts := w.at(within(me.rng, 20*time.Second, pick(me.rng, 2*time.Minute, 7*time.Minute)))
+		late := me.rng.Float64() < 0.5
 		me.behind = !late
 		w.mu.Unlock()
 		time.Sleep(lasts)
 		if late {
-			at = time.Now().Add(me.skew)
+			at = time.Now().Add(p.skew)
 		}
 		return at
 	}
@@ -406,7 +488,7 @@ func (w *world) process(kind string) (me *worker, load app.Loader) {
 	must(err)
 	tell, err := relay.New(w.topic, records, w.storage, status)
 	must(err)
-	logger := slog.New(slog.DiscardHandler)
+	logger := slog.New(&recorder{w: w})
 	submit, err := submitter.New(w.storage, records, w.trainer, tell, submitter.Options{
 		Instance: instance, Inbox: inbox, Staging: staging,
 		Policy:   w.policy,
@@ -418,7 +500,9 @@ func (w *world) process(kind string) (me *worker, load app.Loader) {
 		Instance: instance, Inbox: inbox, Parallel: 1, Budget: deadline - time.Minute, LooksPerMinute: math.MaxInt32, ReadsPerMinute: math.MaxInt32, Now: now, Logger: logger,
 	})
 	must(err)
-	return me, func(context.Context) (*app.App, error) { return app.New(submit, watch, records, logger), nil }
+	a := app.New(submit, watch, records, logger)
+	p.load = func(context.Context) (*app.App, error) { return a, nil }
+	return p
 }
 
 // request sends a function a request, and tells whether it was taken.
@@ -429,6 +513,7 @@ func (w *world) request(me *worker, function http.Handler, header http.Header, b
 	function.ServeHTTP(answer, r)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.answered(me)
 	switch {
 	case me.dead:
 		w.say("%-8s %v", me.name, errDied)
@@ -441,9 +526,10 @@ func (w *world) request(me *worker, function http.Handler, header http.Header, b
 	if me.hinted {
 		return true // taken in any case: the next tick does what is left
 	}
-	for name := range me.unsettled {
+	for _, name := range slices.Sorted(maps.Keys(me.unsettled)) {
 		w.fail("%s answered success after %s had failed", me.name, name)
 	}
+	w.judge.answered(me)
 	return true
 }
 
@@ -465,8 +551,10 @@ func (w *world) policy(ctx context.Context) (policy.Policy, error) {
 		if w.weather.stuck {
 			text += "patience: {stuck: {queued: 60s, preparing: 60s, running: 120s, cancelling: 60s}}\n"
 		}
-		if w.strict {
-			text += "allow: {regions: []}\n"
+		if w.strict.IsZero() {
+			text += "allow: {packageSources: ['gs://" + elsewhere + "/**']}\n"
+		} else {
+			text += "allow: {regions: [], packageSources: ['gs://" + elsewhere + "/**']}\n"
 		}
 		p.Rules = parsed(text)
 		return nil
