@@ -285,9 +285,10 @@ type Publisher interface {
 // their sequences in the order in which a subscriber saw them.
 func CheckPublisher(t *testing.T, p Publisher, received func(attempt string, n int) []int64) {
 	t.Helper()
+	begin := time.Now().UTC() // an event that is published again is the same to the last letter
 	outbox := func(attempt string, from, to int64) (events []job.Event) {
 		for n := from; n <= to; n++ {
-			events = append(events, job.Event{Type: job.JobRunning, Time: time.Now().UTC(), Body: job.Snapshot{
+			events = append(events, job.Event{Type: job.JobRunning, Time: begin, Body: job.Snapshot{
 				Attempt: attempt, Sequence: n, State: job.Submitted, Drop: job.DropInfo{Bucket: "inbox", Prefix: "a/"},
 			}})
 		}

@@ -21,14 +21,20 @@ func (w *world) check() {
 		attempt, ok := strings.CutPrefix(path, state+"/attempts/")
 		switch {
 		case strings.HasPrefix(path, state+"/open/"):
-			w.fail("%s is still open", strings.TrimPrefix(path, state+"/open/"))
+			if attempt := strings.TrimPrefix(path, state+"/open/"); !w.elsewhere(attempt) {
+				w.fail("%s is still open", attempt)
+			}
 		case ok:
 			r, _ := w.storage.record(strings.TrimSuffix(attempt, ".json"))
 			records[r.Attempt] = r
 		}
 	}
 	for _, attempt := range slices.Sorted(maps.Keys(records)) {
-		w.checkAttempt(records[attempt], records)
+		if w.elsewhere(attempt) {
+			continue
+		}
+		w.checkAttempt(records[attempt])
+		w.checkTold(records[attempt])
 	}
 	for _, j := range w.trainer.sorted() {
 		w.checkJob(j, records)
@@ -36,6 +42,7 @@ func (w *world) check() {
 	w.checkStatus(records)
 	w.checkFound()
 	w.checkGarbage()
+	w.checkAlerts()
 }
 
 // checkGarbage looks for what can't be decoded, and was taken all the same.
@@ -47,6 +54,9 @@ func (w *world) checkGarbage() {
 		}
 		if !kept {
 			w.fail("the event %s was taken, can't be decoded, and is not parked", id)
+		}
+		if !slices.ContainsFunc(w.alerts, func(a alert) bool { return a.message == "event parked" && a.values["event_id"] == id }) {
+			w.fail("the event %s was parked, and nobody was told", id)
 		}
 	}
 }
@@ -74,19 +84,16 @@ func (w *world) checkAttempt(r job.Record, records map[string]job.Record) {
 	if verdicts != 1 {
 		w.fail("attempt %s has %d verdicts", r.Attempt, verdicts)
 	}
-	delays := map[string]bool{}
+	once := map[string]bool{}
 	for _, e := range log {
-		if e.Type != job.JobDelayed {
-			continue
+		what := string(e.Type)
+		if e.Type == job.JobDelayed {
+			what += " " + delayed(e)
 		}
-		what := e.Body.Delay.Kind
-		if what == job.KindState {
-			what = string(e.Body.Job.State)
+		if once[what] {
+			w.fail("attempt %s: %s is told again", r.Attempt, what)
 		}
-		if delays[what] {
-			w.fail("attempt %s: a delay, %s, is told again", r.Attempt, what)
-		}
-		delays[what] = true
+		once[what] = true
 	}
 	if r.Drop.Receipt == nil {
 		return
@@ -100,6 +107,126 @@ func (w *world) checkAttempt(r job.Record, records map[string]job.Record) {
 			w.fail("attempt %s: %s is not generation %d of %s", r.Attempt, uri, source.Generation, source.Name)
 		}
 	}
+}
+
+// delayed says of what a warning is: a limit, or a state that the job stays in.
+func delayed(e job.Event) string {
+	if e.Body.Delay.Kind == job.KindState {
+		return string(e.Body.Job.State)
+	}
+	return e.Body.Delay.Kind
+}
+
+// checkTold looks for what should have been told of an attempt and was not. Where
+// there was some minutes' time for it, after everything answered.
+func (w *world) checkTold(r job.Record) {
+	if w.dropped[r.Attempt] {
+		return
+	}
+	told := map[string]bool{}
+	for _, e := range w.topic.logs[r.Attempt] {
+		told[string(e.Type)] = true
+		if e.Type == job.JobDelayed {
+			told[delayed(e)] = true
+		}
+	}
+	if u, ok := w.judge.upload(r); ok {
+		from := u.at
+		if r.Replayed.After(from) {
+			from = r.Replayed
+		}
+		if since, ok := w.judge.waiting[r.Attempt]; ok && w.lasted(w.judge.left[r.Attempt], from.Add(incomplete), since) && !told[string(job.DropIncomplete)] {
+			w.fail("attempt %s was incomplete for %s, and nobody was told", r.Attempt, w.judge.left[r.Attempt].Sub(from))
+		}
+	}
+	j, ok := w.trainer.jobs[r.Job.ResourceName]
+	if !ok || !j.gone.IsZero() {
+		return
+	}
+	asked := r.CancelRequested != nil && r.CancelRequested.Kind == job.KindWait // it may have begun to run right then
+	if j.ran() && !asked && !told[string(job.JobRunning)] {
+		w.fail("the job of attempt %s ran, and nobody was told", r.Attempt)
+	}
+	entered := w.judge.entered[r.Attempt]
+	if w.weather.trainerSkew == 0 { // else the warning comes when both clocks say so
+		cancelled := j.ended
+		if !j.cancelling.IsZero() {
+			cancelled = minTime(cancelled, j.cancelling)
+		}
+		runs := entered[job.TrainerRunning]
+		if !runs.IsZero() && j.run > 0 && w.lasted(cancelled, runs.Add(j.run/5*4)) && !told[job.KindRun] {
+			w.fail("the job of attempt %s came near its limit of the run, and nobody was told", r.Attempt)
+		}
+		if begin := entered[job.TrainerQueued]; j.wait > 0 && w.lasted(minTime(j.running, cancelled), begin.Add(j.wait/5*4)) && !told[job.KindWait] {
+			w.fail("the job of attempt %s came near its limit of the wait, and nobody was told", r.Attempt)
+		}
+	}
+	if !w.weather.stuck || !j.restarted.IsZero() {
+		return
+	}
+	leaves := map[job.TrainerState]time.Time{job.TrainerQueued: j.preparing, job.TrainerPreparing: j.running, job.TrainerRunning: j.ended}
+	for state, most := range map[job.TrainerState]time.Duration{job.TrainerQueued: time.Minute, job.TrainerPreparing: time.Minute, job.TrainerRunning: 2 * time.Minute} {
+		until := minTime(leaves[state], j.ended)
+		if !j.cancelling.IsZero() {
+			until = minTime(until, j.cancelling)
+		}
+		if since, ok := entered[state]; ok && w.lasted(until, since.Add(most)) && !told[string(state)] {
+			w.fail("the job of attempt %s was %s for too long, and nobody was told", r.Attempt, state)
+		}
+	}
+}
+
+// lasted tells whether there was time for ticks to tell of something that was due at
+// the latest of some times, and over at another.
+func (w *world) lasted(over time.Time, due ...time.Time) bool {
+	for _, at := range append(due, w.calm) {
+		if over.Sub(at) < 4*time.Minute {
+			return false
+		}
+	}
+	return true
+}
+
+// checkAlerts looks for what should have woken people, and for what should not have.
+func (w *world) checkAlerts() {
+	const nobody = "a job of this installation that nobody follows"
+	told := map[string]int{}
+	for _, a := range w.alerts {
+		if a.message == nobody {
+			told[a.values["resource"]]++
+		}
+		if w.weather.fault == 0 && !w.expected(a) {
+			w.fail("%s tells people that %q, %v, and nothing was wrong", a.worker, a.message, a.values)
+		}
+	}
+	for _, j := range w.trainer.sorted() {
+		switch n := told[j.resource]; {
+		case n > 1:
+			w.fail("people are told %d times of %s", n, j.resource)
+		case j.stranger && n == 0 && w.lasted(minTime(j.ended, time.Now()), j.created):
+			w.fail("nobody was told of %s, which nobody follows", j.resource)
+		}
+	}
+}
+
+// expected tells whether an alert may come where every call succeeds.
+func (w *world) expected(a alert) bool {
+	switch a.message {
+	case "event parked":
+		return len(w.garbage) > 0
+	case "job denied":
+		return w.weather.refuse > 0
+	case "the index had lost an attempt":
+		return len(w.dropped) > 0
+	case "a job of this installation that nobody follows":
+		return w.trainer.jobs[a.values["resource"]].stranger || w.weather.vanish > 0
+	}
+	for _, text := range []string{"two writes in a second", "the token has expired", job.ErrOtherTrainer.Error(), job.ErrNewerRecord.Error()} {
+		if strings.Contains(a.values["error"], text) {
+			return true
+		}
+	}
+	return false
 }
 
 // soon is how long an event may take from the ledger to the topic, once everything
@@ -140,7 +267,7 @@ func (w *world) checkJob(j *simJob, records map[string]job.Record) {
 			owners = append(owners, attempt)
 		}
 	}
-	if j.labels == nil { // not ours
+	if j.labels == nil || j.stranger { // not ours
 		for _, attempt := range owners {
 			if records[attempt].Job.ResourceName == j.resource {
 				w.fail("job %s was there before, and attempt %s took it for its own", j.id, attempt)
@@ -178,6 +305,12 @@ func (w *world) checkJob(j *simJob, records map[string]job.Record) {
 	if kind, by := j.over(j.cancelling); want == job.TimedOut && j.person && !j.asked && kind != "" && by < 0 && r.State == job.Cancelled {
 		want = job.Cancelled // whoever saw in time that it was being cancelled can tell
 	}
+	if !j.gone.IsZero() && r.State == job.Lost {
+		return
+	}
+	if !j.gone.IsZero() && j.back.IsZero() && j.gone.Before(j.ended) {
+		want = job.Lost
+	}
 	if r.State != want {
 		w.fail("job %s ended as %s, attempt %s as %s, and should as %s", j.id, j.end, r.Attempt, r.State, want)
 	}
@@ -189,6 +322,10 @@ func (w *world) checkJob(j *simJob, records map[string]job.Record) {
 // checkFound looks for drops that nobody looked at though ticks alone have to do. A
 // job file that was not the newest of its folder at all times need not be looked at.
 func (w *world) checkFound() {
+	var epoch struct{ At time.Time }
+	if o, ok := w.storage.objects[state+"/epoch"]; ok {
+		must(json.Unmarshal(o.data, &epoch))
+	}
 	newest := map[string]upload{}
 	for _, u := range w.uploads {
 		if u.file != nil && u.generation > newest[u.drop.folder].generation {
@@ -197,6 +334,9 @@ func (w *world) checkFound() {
 	}
 	for _, folder := range slices.Sorted(maps.Keys(newest)) {
 		u := newest[folder]
+		if u.old && !w.replayed[folder] || !w.epoch && u.at.Before(epoch.At) {
+			continue
+		}
 		if _, known := w.judge.attempts[versionKey(u.path, u.generation)]; !known && w.storage.objects[u.path].Generation == u.generation {
 			w.fail("nobody looked at %s#%d", u.path, u.generation)
 		}
@@ -228,10 +368,13 @@ func (w *world) checkStatus(records map[string]job.Record) {
 }
 
 func (w *world) checkSnapshot(name string, r job.Record) {
-	if w.dropped[r.Attempt] {
+	if w.dropped[r.Attempt] || w.elsewhere(r.Attempt) {
 		return
 	}
 	o, ok := w.storage.objects[status+"/"+name]
+	if !ok && w.swept[status+"/"+name] {
+		return
+	}
 	var s job.Snapshot
 	if ok {
 		must(json.Unmarshal(o.data, &s))

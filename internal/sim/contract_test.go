@@ -17,7 +17,7 @@ func TestContract(t *testing.T) {
 		w.judge = newJudge(w)
 		w.weather = weather{calm: true, versioned: true, page: 1, objects: 2}
 		w.storage = newStorage(w)
-		w.trainer = newTrainer(w)
+		w.trainer = newTrainer(w, "aiplatform")
 		w.topic = &topic{w: w, logs: map[string][]job.Event{}}
 		return w
 	}

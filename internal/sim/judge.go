@@ -28,6 +28,13 @@ type judge struct {
 	attempts map[string]string
 	// deleted is when somebody deleted an object.
 	deleted map[string][]time.Time
+	// queued is since when an accepted attempt waits for its turn, waiting since when
+	// one waits for packages, left when it was decided, entered when its record came
+	// to each state of the job.
+	queued, waiting, left map[string]time.Time
+	entered               map[string]map[job.TrainerState]time.Time
+	// created are when jobs were created, by the first part of their folder.
+	created map[string][]time.Time
 	// owned are the job IDs that people gave, and whose they were.
 	owned []ownership
 }
@@ -50,6 +57,8 @@ func newJudge(w *world) *judge {
 	return &judge{
 		w: w, seenBy: map[string]int64{}, decided: map[string][]int64{}, holds: map[string]time.Time{}, firsts: map[string]time.Time{},
 		attempts: map[string]string{}, deleted: map[string][]time.Time{},
+		queued: map[string]time.Time{}, waiting: map[string]time.Time{}, left: map[string]time.Time{},
+		entered: map[string]map[job.TrainerState]time.Time{}, created: map[string][]time.Time{},
 	}
 }
 
@@ -176,6 +185,10 @@ func (j *judge) decision(me *worker, prev, next job.Record) {
 		return
 	}
 	j.attempts[versionKey(of.path, of.generation)] = next.Attempt
+	j.follow(prev, next)
+	if of.old && !j.w.replayed[of.drop.folder] {
+		j.w.fail("attempt %s is of %s, which was there before jobdrop", next.Attempt, of.path)
+	}
 	j.overdue(of, prev, next)
 	if !prev.State.Undecided() {
 		j.refused(prev, next)
@@ -207,6 +220,77 @@ func (j *judge) decision(me *worker, prev, next job.Record) {
 		v.rejected()
 	case job.Accepted, job.Submitted:
 		v.accepted()
+	}
+}
+
+// follow enters when an attempt came to what it is.
+func (j *judge) follow(prev, next job.Record) {
+	since := func(times map[string]time.Time, is bool) {
+		if _, was := times[next.Attempt]; is && !was {
+			times[next.Attempt] = time.Now()
+		} else if !is {
+			delete(times, next.Attempt)
+		}
+	}
+	since(j.queued, next.State == job.Accepted && next.Queued)
+	if next.State == job.Waiting && prev.State != job.Waiting {
+		j.waiting[next.Attempt] = time.Now()
+	}
+	if prev.State.Undecided() && !next.State.Undecided() {
+		j.left[next.Attempt] = time.Now()
+	}
+	if next.Job.State != "" {
+		if j.entered[next.Attempt] == nil {
+			j.entered[next.Attempt] = map[job.TrainerState]time.Time{}
+		}
+		if _, was := j.entered[next.Attempt][next.Job.State]; !was {
+			j.entered[next.Attempt][next.Job.State] = time.Now()
+		}
+	}
+	for _, e := range next.Outbox {
+		if e.Body.Sequence > prev.Sequence && e.Type == job.DropIncomplete {
+			from := next.Drop.JobFile.Created
+			if next.Replayed.After(from) {
+				from = next.Replayed
+			}
+			if early := time.Until(from.Add(incomplete)); early > j.slack() {
+				j.w.fail("attempt %s is told to be incomplete %s early", next.Attempt, early)
+			}
+		}
+	}
+}
+
+// prefixOf is what a folder takes turns by, where the policy names none.
+func prefixOf(folder string) string {
+	first, _, _ := strings.Cut(folder, "/")
+	return first
+}
+
+// turn holds a job that is created to the turns of the prefixes: while an attempt of
+// one waits, none of the others has two.
+func (j *judge) turn(made *simJob) {
+	w := j.w
+	r, ok := w.storage.owner(made.id)
+	if !ok {
+		return
+	}
+	prefix := prefixOf(r.Drop.Prefix)
+	j.created[prefix] = append(j.created[prefix], time.Now())
+	if w.weather.active == 0 && w.weather.hourly == 0 || w.weather.room > 0 || w.weather.pauses || w.weather.fault > 0 && w.calm.IsZero() ||
+		!w.activeChanged.IsZero() || w.weather.vanish > 0 {
+		return
+	}
+	since := func(prefix string, from time.Time) int {
+		return len(slices.DeleteFunc(slices.Clone(j.created[prefix]), from.After))
+	}
+	for attempt, from := range j.queued {
+		other, _ := w.storage.record(attempt)
+		if from = from.Add(3 * time.Minute); w.calm.After(from) {
+			from = w.calm.Add(3 * time.Minute)
+		}
+		if its := prefixOf(other.Drop.Prefix); its != prefix && other.Tries == 0 && since(prefix, from) > 1 && since(its, from) == 0 {
+			w.fail("attempt %s waits since %s, and %s had %d turns since", attempt, from, prefix, since(prefix, from))
+		}
 	}
 }
 
@@ -522,8 +606,8 @@ func (j *judge) refused(prev, next job.Record) {
 	}
 	of, id := slices.IndexFunc(j.owned, func(o ownership) bool { return o.attempt == next.Attempt }), prev.Spec.JobID
 	switch within := j.w.weather.submit; {
-	case code == "PERMISSION_DENIED" && j.w.trainer.refused[id]:
-	case code == "ALREADY_EXISTS" && j.w.trainer.foreign(id, prev.Job.Labels):
+	case code == "PERMISSION_DENIED" && (j.w.trainer.refused[id] || j.w.other.refused[id]):
+	case code == "ALREADY_EXISTS" && (j.w.trainer.foreign(id, prev.Job.Labels) || j.w.other.foreign(id, prev.Job.Labels)):
 		return // whoever has the ID has it for good
 	case time.Since(prev.Times.Accepted) < within-j.slack():
 		j.w.fail("attempt %s is given up %s after it was accepted: %s, %s", next.Attempt, time.Since(prev.Times.Accepted), next.Reason, code)

@@ -220,6 +220,8 @@ type upload struct {
 	data       []byte
 	file       *jobFile // of a job file
 	drop       *drop
+	// old is that it was there before jobdrop.
+	old bool
 }
 
 // drop is what one person uploads as one: a job file and its packages, in any order.

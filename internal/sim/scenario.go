@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -16,6 +17,7 @@ import (
 	"github.com/jobdrop/jobdrop/functions/watch"
 	"github.com/jobdrop/jobdrop/pkg/inbound"
 	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/watcher"
 )
 
 // upload puts an object into the inbox, and lets its event go its way. file and d are
@@ -106,26 +108,15 @@ func (w *world) tick() {
 func (w *world) play() {
 	group := &w.group
 	w.mu.Lock()
-	first, err := json.Marshal(map[string]time.Time{"at": w.begin})
-	must(err)
-	w.storage.put(state, "epoch", first, nil)
+	w.age()
+	if w.epoch = w.chance(0.8); w.epoch {
+		first, err := json.Marshal(map[string]time.Time{"at": w.begin})
+		must(err)
+		w.storage.put(state, "epoch", first, nil)
+	}
+	w.operators()
 	if w.chance(0.3) { // a job that was there before jobdrop
 		w.trainer.add("foreign", nil, nil)
-	}
-	if w.weather.pauses {
-		for range 1 + w.rng.IntN(3) {
-			at, lasts := w.at(w.between(0, chaos/2)), w.between(time.Minute, 40*time.Minute)
-			group.Go(func() { w.pause(at, lasts) })
-		}
-	}
-	if w.chance(0.2) {
-		at, lasts := w.at(w.between(0, chaos/2)), w.between(time.Minute, 5*time.Minute)
-		group.Go(func() {
-			time.Sleep(at)
-			w.operator("allows no region", func() { w.strict = time.Now() })
-			time.Sleep(w.reserve(lasts))
-			w.operator("allows regions", func() { w.strict, w.lenient = time.Time{}, time.Now() })
-		})
 	}
 	for n := range w.rng.IntN(3) {
 		body, delay := pick(w.rng, "", "{", `{"bucket": "inbox"}`, `[]`, "\xff"), w.at(w.between(0, chaos/2))
@@ -143,7 +134,7 @@ func (w *world) play() {
 		if w.chance(0.05) {
 			code = func(name string) content { return pick(w.rng, contents()[name]...) }
 		}
-		action := w.rng.IntN(16)
+		action := w.rng.IntN(17)
 		at := w.at(w.between(0, pick(w.rng, 5*time.Second, 2*time.Minute, 12*time.Minute)))
 		longest := pick(w.rng, time.Second, 10*time.Second, 90*time.Second)
 		gap := func() time.Duration { return w.between(0, longest) }
@@ -174,6 +165,8 @@ func (w *world) play() {
 				w.person(folder, file, pinned, code, gap)
 			case 14:
 				w.person(folder, file, foretold, code, gap)
+			case 16:
+				w.sweep()
 			case 15:
 				w.storage.put(elsewhere, "lib-0.1.tar.gz", code(helpers).data, nil)
 			}
@@ -241,6 +234,123 @@ func (w *world) play() {
 			return
 		}
 		time.Sleep(w.reserve(time.Minute))
+	}
+}
+
+// age puts what lay in the inbox before jobdrop, and lets somebody replay some of it.
+// The caller holds mu.
+func (w *world) age() {
+	if !w.chance(0.2) {
+		return
+	}
+	for n := range 1 + w.rng.IntN(2) {
+		folder, age := fmt.Sprintf("old%d/", n), pick(w.rng, time.Hour, 49*time.Hour, 1000*time.Hour)
+		d, file := &drop{folder: folder}, pick(w.rng, jobFiles...)
+		at := w.begin.Add(-age)
+		for name, data := range map[string][]byte{"job.yaml": file.text(), sdist: contents()[sdist][0].data} {
+			o := w.storage.putAt(at, inbox, folder+name, data, nil)
+			u := upload{at: at, path: inbox + "/" + folder + name, generation: o.Generation, data: data, drop: d, old: true}
+			if name == "job.yaml" {
+				u.file = &file
+			}
+			w.uploads[versionKey(u.path, u.generation)] = u
+		}
+		if w.chance(0.3) { // a package alone runs nothing
+			at, code := w.at(w.between(0, chaos/2)), pick(w.rng, contents()[sdist][:3]...)
+			w.group.Go(func() {
+				time.Sleep(at)
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.upload(folder+sdist, code.data, nil, nil, d)
+			})
+		}
+		if w.chance(0.4) {
+			at := w.at(w.between(0, chaos/2))
+			w.group.Go(func() { w.replay(folder, at) })
+		}
+	}
+}
+
+// replay runs a folder's drops as jobdrop replay does, until that has succeeded.
+func (w *world) replay(folder string, at time.Duration) {
+	for again := true; again; at = w.reserve(time.Minute) {
+		time.Sleep(at)
+		w.mu.Lock()
+		w.replayed[folder] = true
+		me := w.serve("replay")
+		w.say("%-8s replays %s", me.name, folder)
+		w.mu.Unlock()
+		ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), workerKey{}, me), deadline)
+		a, err := me.load(ctx)
+		must(err)
+		err = a.Watcher.Replay(ctx, folder, false, 100, func(r watcher.Replayed) error { return r.Err })
+		cancel()
+		w.mu.Lock()
+		w.answered(me)
+		again = err != nil || me.dead
+		w.say("%-8s replayed: %v", me.name, err)
+		w.mu.Unlock()
+	}
+}
+
+// operators change the policy, roll out a newer revision, switch to another trainer and
+// back, and people make jobs that look like jobdrop's. The caller holds mu.
+func (w *world) operators() {
+	if w.weather.pauses {
+		for range 1 + w.rng.IntN(3) {
+			at, lasts := w.at(w.between(0, chaos/2)), w.between(time.Minute, 40*time.Minute)
+			w.group.Go(func() { w.pause(at, lasts) })
+		}
+	}
+	during := func(p float64, least, most time.Duration, does string, begin func(), undoes string, end func()) {
+		if !w.chance(p) {
+			return
+		}
+		at, lasts := w.at(w.between(0, chaos/2)), w.between(least, most)
+		w.group.Go(func() {
+			time.Sleep(at)
+			w.operator(does, begin)
+			time.Sleep(w.reserve(lasts))
+			w.operator(undoes, end)
+		})
+	}
+	during(0.2, time.Minute, 5*time.Minute,
+		"allows no region", func() { w.strict = time.Now() },
+		"allows regions", func() { w.strict, w.lenient = time.Time{}, time.Now() })
+	limit := func(n int) func() {
+		return func() { w.activeBefore, w.weather.active, w.activeChanged = w.weather.active, n, time.Now() }
+	}
+	if w.weather.active > 0 {
+		during(0.2, 20*time.Minute, 40*time.Minute, "allows one job", limit(1), "allows three jobs", limit(3))
+	}
+	if w.weather.active == 0 && w.weather.hourly == 0 { // an attempt of the other trainer would keep its place for ever
+		during(0.1, time.Minute, 5*time.Minute,
+			"switches to the other trainer", func() { w.switched = true }, "switches back", func() { w.switched = false })
+	}
+	during(0.15, time.Minute, 10*time.Minute,
+		"rolls out a newer revision", func() { w.upgrade, w.upgraded = time.Now(), time.Now().Add(1000*time.Hour) },
+		"has rolled it out", func() { w.upgraded = time.Now() })
+	if w.chance(0.1) {
+		at := w.at(w.between(0, chaos/2))
+		w.group.Go(func() {
+			time.Sleep(at)
+			w.operator("copies a job with its label", func() {
+				labels := map[string]string{job.LabelInstance: job.InstanceLabel(instance), job.LabelAttempt: "copied"}
+				w.trainer.add("copy", labels, nil).stranger = true
+			})
+		})
+	}
+}
+
+// sweep deletes a status object, as a lifecycle rule may. The caller holds mu.
+func (w *world) sweep() {
+	for _, path := range slices.Sorted(maps.Keys(w.storage.objects)) {
+		if strings.HasPrefix(path, status+"/") && w.chance(0.3) {
+			w.say("%-8s deletes %s", "a rule", path)
+			w.swept[path] = true
+			delete(w.storage.objects, path)
+			return
+		}
 	}
 }
 
@@ -319,19 +429,27 @@ func (w *world) hints(j *simJob) {
 }
 
 // quiet tells whether every attempt has its verdict and is off the index, and
-// every drop has an attempt.
+// every drop has an attempt. What the other trainer has is not looked at any more.
 func (w *world) quiet() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for path := range w.storage.objects {
-		if strings.HasPrefix(path, state+"/open/") {
+		if attempt, ok := strings.CutPrefix(path, state+"/open/"); ok && !w.elsewhere(attempt) {
 			return false
 		}
 		if attempt, ok := strings.CutPrefix(path, state+"/attempts/"); ok {
-			if r, _ := w.storage.record(strings.TrimSuffix(attempt, ".json")); !r.State.Terminal() {
+			attempt = strings.TrimSuffix(attempt, ".json")
+			if r, _ := w.storage.record(attempt); !r.State.Terminal() && !w.elsewhere(attempt) {
 				return false
 			}
 		}
 	}
 	return time.Since(w.calm) > 2*time.Minute // what came last is looked for then
+}
+
+// elsewhere tells whether an attempt was accepted for the other trainer. The caller
+// holds mu.
+func (w *world) elsewhere(attempt string) bool {
+	r, ok := w.storage.record(attempt)
+	return ok && r.Trainer == w.other.name && !r.State.Terminal()
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,11 +41,16 @@ func versionKey(path string, generation int64) string { return fmt.Sprintf("%s#%
 
 // put makes a new generation. The caller holds the world's mu.
 func (s *storage) put(bucket, name string, data []byte, metadata map[string]string) object {
-	s.last = max(s.last+1, time.Now().UnixMicro())
+	return s.putAt(time.Now(), bucket, name, data, metadata)
+}
+
+// putAt makes one that is of a time.
+func (s *storage) putAt(at time.Time, bucket, name string, data []byte, metadata map[string]string) object {
+	s.last = max(s.last+1, at.UnixMicro())
 	o := object{data: data, Attributes: job.Attributes{
 		Object: job.Object{
 			Bucket: bucket, Name: name, Generation: s.last, Size: int64(len(data)),
-			CRC32C: crc32c(data), Created: time.Now().UTC(),
+			CRC32C: crc32c(data), Created: at.UTC(),
 		},
 		Metadata: maps.Clone(metadata),
 	}}
@@ -160,7 +166,57 @@ func (s *storage) Read(ctx context.Context, bucket, name string, generation, lim
 	if found.Size > limit {
 		return nil, 0, job.ErrTooLarge
 	}
-	return found.data, found.Generation, nil
+	return s.revised(workerOf(ctx), bucket, name, found.data), found.Generation, nil
+}
+
+// The newer of two revisions writes a version more, and a field that the older one
+// does not know.
+const futureField = "future"
+
+func isRecord(bucket, name string) bool {
+	return bucket == state && strings.HasPrefix(name, "attempts/")
+}
+
+// revised gives a record as the worker's revision reads it.
+func (s *storage) revised(me *worker, bucket, name string, data []byte) []byte {
+	if me == nil || !me.newer || !isRecord(bucket, name) {
+		return data
+	}
+	fields, version := versionOf(data)
+	if _, ok := fields[futureField]; !ok {
+		return data
+	}
+	delete(fields, futureField)
+	return withVersion(fields, version-1)
+}
+
+// revise gives a record as the worker's revision writes it.
+func (s *storage) revise(me *worker, bucket, name string, was, data []byte) []byte {
+	if me == nil || !isRecord(bucket, name) {
+		return data
+	}
+	if !me.newer {
+		if bytes.Contains(was, []byte(`"`+futureField+`"`)) {
+			s.w.fail("%s, of the older revision, writes over what the newer one wrote to %s", me.name, name)
+		}
+		return data
+	}
+	fields, version := versionOf(data)
+	fields[futureField] = json.RawMessage("true")
+	return withVersion(fields, version+1)
+}
+
+func versionOf(data []byte) (fields map[string]json.RawMessage, version int) {
+	must(json.Unmarshal(data, &fields))
+	must(json.Unmarshal(fields["recordVersion"], &version))
+	return fields, version
+}
+
+func withVersion(fields map[string]json.RawMessage, version int) []byte {
+	fields["recordVersion"] = json.RawMessage(strconv.Itoa(version))
+	data, err := json.Marshal(fields)
+	must(err)
+	return data
 }
 
 func (s *storage) Write(ctx context.Context, bucket, name string, data []byte, _ string, metadata map[string]string, ifGeneration int64) (int64, error) {
@@ -175,6 +231,7 @@ func (s *storage) Write(ctx context.Context, bucket, name string, data []byte, _
 		case ok && time.Since(there.Created) < time.Second && !s.w.weather.calm && s.w.chance(0.1):
 			return fmt.Errorf("gs://%s, two writes in a second: %w", path, job.ErrQuota)
 		}
+		data = s.revise(workerOf(ctx), bucket, name, there.data, data)
 		s.watch(workerOf(ctx), bucket, name, there.data, data)
 		written = s.put(bucket, name, data, metadata)
 		s.watchStatus(there, written)
@@ -216,6 +273,17 @@ func (s *storage) record(attempt string) (job.Record, bool) {
 	var r job.Record
 	must(json.Unmarshal(o.data, &r))
 	return r, true
+}
+
+// owner gives the record of the attempt that has a job ID.
+func (s *storage) owner(jobID string) (job.Record, bool) {
+	var owner job.Owner
+	o, ok := s.objects[state+"/jobs/"+jobID+".json"]
+	if !ok {
+		return job.Record{}, false
+	}
+	must(json.Unmarshal(o.data, &owner))
+	return s.record(owner.Attempt)
 }
 
 // watch holds each write of the ledger to the invariants.
@@ -268,24 +336,66 @@ func (s *storage) watchClaim(me *worker, prev, next job.Record) {
 	}
 }
 
-// watchJob holds what a record says of a job: no job here is restarted, so none goes
-// back; and none is warned of a limit before four fifths are over.
+// watchJob holds what a record says of a job to what it is: none goes back that was
+// not run again, none is warned of a limit before four fifths are over, none is lost
+// after one look, and nothing is told of it before it happens.
 func (s *storage) watchJob(prev, next job.Record) {
-	if prev.Job.ResourceName != "" && prev.Behind(job.Look{State: next.Job.State}) && !next.State.Terminal() {
+	j, ok := s.w.trainer.jobs[next.Job.ResourceName]
+	if next.Trainer != s.w.trainer.name {
+		j, ok = s.w.other.jobs[next.Job.ResourceName]
+	}
+	if next.Job.ResourceName == "" {
+		return
+	}
+	if !ok {
+		s.w.fail("attempt %s has the job %s, which nobody made", next.Attempt, next.Job.ResourceName)
+		return
+	}
+	if restarted := !j.restarted.IsZero() && !time.Now().Before(j.restarted); prev.Job.ResourceName != "" &&
+		stage(next.Job.State) < stage(prev.Job.State) && !next.State.Terminal() && !restarted {
 		s.w.fail("the job of attempt %s goes back from %s to %s", next.Attempt, prev.Job.State, next.Job.State)
 	}
-	j, ok := s.w.trainer.jobs[next.Job.ResourceName]
+	switch next.State {
+	case job.Succeeded, job.Failed, job.Cancelled, job.TimedOut:
+		if time.Now().Before(j.ended) {
+			s.w.fail("attempt %s is %s %s before its job ends", next.Attempt, next.State, time.Until(j.ended))
+		}
+	case job.Lost:
+		s.watchLost(next, j)
+	}
 	for _, e := range next.Outbox {
-		if !ok || e.Body.Sequence <= prev.Sequence || e.Type != job.JobDelayed || e.Body.Delay.Kind == job.KindState {
-			continue
+		switch {
+		case e.Body.Sequence <= prev.Sequence:
+		case e.Type == job.JobRunning && (time.Now().Before(j.running) || !j.ran()):
+			s.w.fail("attempt %s is told to run, and does not", next.Attempt)
+		case e.Type == job.JobDelayed && e.Body.Delay.Kind != job.KindState:
+			begin, lasts := j.created, j.wait
+			if e.Body.Delay.Kind == job.KindRun {
+				begin, lasts = j.running, j.run
+			}
+			if over := time.Since(begin); over < lasts/5*4-2*s.w.weather.skew-time.Second {
+				s.w.fail("attempt %s: a warning after %s of the %s's %s", next.Attempt, over, e.Body.Delay.Kind, lasts)
+			}
 		}
-		begin, lasts := j.created, j.wait
-		if e.Body.Delay.Kind == job.KindRun {
-			begin, lasts = j.running, j.run
-		}
-		if over := time.Since(begin); over < lasts/5*4-2*s.w.weather.skew-time.Second {
-			s.w.fail("attempt %s: a warning after %s of the %s's %s", next.Attempt, over, e.Body.Delay.Kind, lasts)
-		}
+	}
+}
+
+// stage orders the states of a job.
+func stage(s job.TrainerState) int {
+	return slices.Index([]job.TrainerState{job.TrainerQueued, job.TrainerPreparing, job.TrainerRunning, job.TrainerCancelling}, s)
+}
+
+// watchLost holds a job that is told to be lost to looks at it in three ticks that did
+// not find it, ten minutes or more after its creation.
+func (s *storage) watchLost(next job.Record, j *simJob) {
+	const looks, ticksApart, after = 3, 40 * time.Second, 10 * time.Minute
+	misses := s.w.trainer.misses[next.Job.ResourceName]
+	skew := 2*s.w.weather.skew + time.Second
+	switch n := len(misses); {
+	case n < looks, misses[n-1].Sub(misses[0]) < (looks-1)*(ticksApart-skew)-10*time.Second:
+		s.w.fail("attempt %s is lost after %d looks", next.Attempt, n)
+	case time.Since(j.created) < after-skew:
+		s.w.fail("attempt %s is lost %s after its job was created", next.Attempt, time.Since(j.created))
 	}
 }
 

@@ -28,6 +28,11 @@ type simJob struct {
 	asked bool
 	// person is that somebody cancels it at the time cancelling.
 	person bool
+	// gone is when the trainer forgets it, back when it knows it again; restarted
+	// is when it is run again, again when it runs then. All may be zero.
+	gone, back, restarted, again time.Time
+	// stranger is that somebody made it with this installation's label.
+	stranger bool
 	// late is that its create may have come long after its process looked at
 	// the clock; cancelled that it was cancelled.
 	late, cancelled bool
@@ -37,18 +42,21 @@ type simJob struct {
 // it; or, where the weather says so, one that does not.
 type trainer struct {
 	w    *world
+	name string
 	jobs map[string]*simJob // by resource name
 	// creating is when the latest create of an ID began that has no answer.
 	creating map[string]time.Time
 	// refused are the IDs of which a create was refused for good.
 	refused map[string]bool
+	// misses are when a job was looked for and not found, since it last was.
+	misses map[string][]time.Time
 }
 
-func newTrainer(w *world) *trainer {
-	return &trainer{w: w, jobs: map[string]*simJob{}, creating: map[string]time.Time{}, refused: map[string]bool{}}
+func newTrainer(w *world, name string) *trainer {
+	return &trainer{w: w, name: name, misses: map[string][]time.Time{}, jobs: map[string]*simJob{}, creating: map[string]time.Time{}, refused: map[string]bool{}}
 }
 
-func (t *trainer) Name() string { return "aiplatform" }
+func (t *trainer) Name() string { return t.name }
 
 func (t *trainer) TakesID() bool { return !t.w.weather.noID }
 
@@ -61,9 +69,9 @@ func (t *trainer) Check(job.Order) []job.Diagnostic { return nil }
 // resource is the name of a job to be.
 func (t *trainer) resource(id string) string {
 	if t.w.weather.noID {
-		return fmt.Sprintf("projects/p/customJobs/%d", len(t.jobs))
+		return fmt.Sprintf("%s/customJobs/%d", t.name, len(t.jobs))
 	}
-	return "projects/p/jobs/" + id
+	return t.name + "/jobs/" + id
 }
 
 func (t *trainer) look(j *simJob, now time.Time) job.Look {
@@ -74,6 +82,9 @@ func (t *trainer) look(j *simJob, now time.Time) job.Look {
 	}
 	if !now.Before(j.running) && j.ran() {
 		l.State, l.Started = job.TrainerRunning, j.running.Add(skew)
+		if !now.Before(j.restarted) && now.Before(j.again) {
+			l.State = job.TrainerPreparing
+		}
 	}
 	if !j.cancelling.IsZero() && !now.Before(j.cancelling) {
 		l.State = job.TrainerCancelling
@@ -82,6 +93,39 @@ func (t *trainer) look(j *simJob, now time.Time) job.Look {
 		l.State, l.Ended = j.end, j.ended.Add(skew)
 	}
 	return l
+}
+
+// knows tells whether the trainer knows the job at a time.
+func (j *simJob) knows(at time.Time) bool {
+	return j.gone.IsZero() || at.Before(j.gone) || !j.back.IsZero() && !at.Before(j.back)
+}
+
+// fate draws whether the trainer forgets a job or runs it again.
+func (t *trainer) fate(j *simJob) {
+	w := t.w
+	if ran := j.ended.Sub(j.running); w.chance(w.weather.restart) && ran > 0 {
+		j.restarted = j.running.Add(w.between(0, min(ran, 10*time.Minute)/2))
+		j.again = j.restarted.Add(w.between(time.Second, min(ran, 10*time.Minute)/2))
+	}
+	if !w.chance(w.weather.vanish) {
+		return
+	}
+	after, lasts := w.at(w.between(30*time.Second, 15*time.Minute)), pick(w.rng, 0, 0, w.between(time.Minute, 8*time.Minute))
+	w.group.Go(func() {
+		time.Sleep(after)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		// Only one that jobdrop knows: at a service that takes our IDs the ID of
+		// another could be created again.
+		if owner, ok := w.storage.owner(j.id); !ok || owner.State != job.Submitted || owner.Job.ResourceName != j.resource {
+			return
+		}
+		j.gone = time.Now()
+		if lasts > 0 {
+			j.back = j.gone.Add(lasts)
+		}
+		w.say("%-8s forgets %s for %s", "trainer", j.resource, lasts)
+	})
 }
 
 // ran tells whether the job runs before its end.
@@ -176,6 +220,7 @@ func (t *trainer) Create(ctx context.Context, s job.Order) (job.Look, error) {
 		}
 		made = t.add(s.JobID, s.Labels, s.TrainingInput.PackageURIs)
 		t.limit(made, s.TrainingInput.Scheduling)
+		t.fate(made)
 		t.w.hints(made)
 		if me := workerOf(ctx); me != nil {
 			made.late = me.behind || me.thawed
@@ -213,7 +258,7 @@ func (t *trainer) ours(since time.Time) map[string]bool {
 	ids := map[string]bool{}
 	for _, j := range t.jobs {
 		switch {
-		case j.labels == nil, j.late && t.w.weather.noID:
+		case j.labels == nil, j.stranger, !j.gone.IsZero(), j.late && t.w.weather.noID:
 		case since.IsZero() && time.Now().Before(j.ended), !since.IsZero() && j.created.After(since):
 			ids[j.id] = true
 		}
@@ -231,7 +276,7 @@ func (t *trainer) allowed(j *simJob) {
 	if len(w.dropped) > 0 {
 		return // jobs that the index has lost are not counted
 	}
-	if most := w.weather.active; most > 0 && len(t.ours(time.Time{})) > most {
+	if most := w.mostActive(); most > 0 && len(t.ours(time.Time{})) > most {
 		w.fail("job %s is one of %d that are active, and %d may be", j.id, len(t.ours(time.Time{})), most)
 	}
 	// Clocks may differ at both ends of the hour.
@@ -241,6 +286,16 @@ func (t *trainer) allowed(j *simJob) {
 	if !w.paused.IsZero() && time.Since(w.paused) > inFlight && !(j.late && w.weather.noID) {
 		w.fail("job %s was created %s after the pause began", j.id, time.Since(w.paused))
 	}
+	w.judge.turn(j)
+}
+
+// mostActive is how many jobs may be active, by what the policy says or by what it
+// said when a create may have been decided that comes now; 0 is any number.
+func (w *world) mostActive() int {
+	if now, before := w.weather.active, w.activeBefore; time.Since(w.activeChanged) >= inFlight || now > before && before > 0 {
+		return now
+	}
+	return w.activeBefore
 }
 
 // claimed is how long a create is safe from another of the same attempt: its
@@ -284,9 +339,11 @@ func (t *trainer) Get(ctx context.Context, info job.JobInfo) (job.Look, error) {
 			name = t.resource(info.ID)
 		}
 		j, ok := t.jobs[name]
-		if !ok {
+		if now := time.Now(); !ok || !j.knows(now) {
+			t.misses[name] = append(t.misses[name], now)
 			return fmt.Errorf("job %s: %w", info.ID, job.ErrNotFound)
 		}
+		delete(t.misses, name)
 		l = t.look(j, time.Now())
 		return nil
 	})
@@ -309,7 +366,7 @@ func (t *trainer) Find(ctx context.Context, spec job.Order) ([]job.Look, error) 
 			seen = seen.Add(-t.w.between(0, 30*time.Second))
 		}
 		for _, j := range t.sorted() {
-			if j.labels[job.LabelAttempt] == spec.Labels[job.LabelAttempt] && !j.created.After(seen) {
+			if j.labels[job.LabelAttempt] == spec.Labels[job.LabelAttempt] && !j.created.After(seen) && j.knows(time.Now()) {
 				found = append(found, t.look(j, time.Now()))
 			}
 		}
@@ -332,10 +389,10 @@ func (t *trainer) Cancel(ctx context.Context, info job.JobInfo) error {
 			name = t.resource(info.ID)
 		}
 		j, ok := t.jobs[name]
-		if !ok {
+		now := time.Now()
+		if !ok || !j.knows(now) {
 			return fmt.Errorf("job %s: %w", info.ID, job.ErrNotFound)
 		}
-		now := time.Now()
 		if !now.Before(j.ended) || !j.cancelling.IsZero() && !now.Before(j.cancelling) {
 			return nil
 		}
@@ -365,6 +422,9 @@ func (t *trainer) mayCancel(j *simJob, now time.Time) {
 	must(json.Unmarshal(claim.data, &owner))
 	r, ok := w.storage.record(owner.Attempt)
 	if !ok || r.Job.ResourceName != j.resource {
+		if ok && !r.State.Terminal() && r.Job.ResourceName == "" {
+			w.fail("job %s, %s, is cancelled as a second one, and attempt %s has no other", j.id, j.resource, r.Attempt)
+		}
 		return // a second job
 	}
 	j.asked = true
@@ -411,7 +471,7 @@ func (t *trainer) ListActive(ctx context.Context, instance, from string, page fu
 				switch {
 				case !seen:
 					seen = j.resource == from
-				case j.created.After(at) || !l.Ended.IsZero() || j.labels[job.LabelInstance] != job.InstanceLabel(instance):
+				case j.created.After(at) || !j.knows(at) || !l.Ended.IsZero() || j.labels[job.LabelInstance] != job.InstanceLabel(instance):
 				case len(looks) == t.w.weather.page:
 					next = looks[len(looks)-1].ResourceName
 					return nil
@@ -429,37 +489,4 @@ func (t *trainer) ListActive(ctx context.Context, instance, from string, page fu
 		}
 		from = next
 	}
-}
-
-// topic keeps what was published, as a subscriber does that keeps the last
-// sequence of each attempt.
-type topic struct {
-	w    *world
-	logs map[string][]job.Event
-}
-
-func (p *topic) Publish(ctx context.Context, attempt string, events []job.Event) error {
-	events = slices.Clone(events)
-	err := p.w.call(ctx, 20*time.Second, fmt.Sprintf("publish %d of %s", len(events), attempt), func() error {
-		log := p.logs[attempt]
-		for _, e := range events {
-			n := int64(len(log))
-			switch {
-			case e.Body.Sequence == n+1:
-				if n > 0 && log[n-1].Body.State.Terminal() {
-					p.w.fail("attempt %s: %s follows the verdict %s", attempt, e.Type, log[n-1].Type)
-				}
-				log = append(log, e)
-				p.w.checkLag(fmt.Sprintf("%s-%d", attempt, e.Body.Sequence), e.Type)
-			case e.Body.Sequence > n+1:
-				p.w.fail("attempt %s: event %d, %s, follows %d", attempt, e.Body.Sequence, e.Type, n)
-			case log[e.Body.Sequence-1].Type != e.Type:
-				p.w.fail("attempt %s: event %d was %s and is %s", attempt, e.Body.Sequence, log[e.Body.Sequence-1].Type, e.Type)
-			}
-		}
-		p.logs[attempt] = log
-		return nil
-	})
-	workerOf(ctx).note("publish "+attempt, err)
-	return err
 }

@@ -78,7 +78,11 @@ type world struct {
 
 	storage *storage
 	trainer *trainer
-	topic   *topic
+	// other is the trainer that the installation is switched to for a while, and
+	// switched tells whether it is.
+	other    *trainer
+	switched bool
+	topic    *topic
 	// uploads are what people uploaded to the inbox, by path and generation.
 	uploads map[string]upload
 	judge   *judge
@@ -88,6 +92,18 @@ type world struct {
 	// paused is since when the policy says so, strict since when it allows no region;
 	// zero where it does not. lenient is until when it last did.
 	paused, strict, lenient time.Time
+	// activeBefore is the limit on jobs before the policy changed.
+	activeBefore  int
+	activeChanged time.Time
+	// upgrade is from when on processes of a newer revision start, and upgraded
+	// from when on all are; zero where there is none.
+	upgrade, upgraded time.Time
+	// epoch tells that the installation was started before.
+	epoch bool
+	// replayed are the folders that somebody replayed.
+	replayed map[string]bool
+	// swept are the status objects that a lifecycle rule deleted.
+	swept map[string]bool
 	// group are the goroutines of people, events and functions.
 	group sync.WaitGroup
 	// dropped are the attempts whose index entry was lost by chance: a fault that
@@ -124,6 +140,7 @@ type weather struct {
 	partial        float64 // share of publishes of which only the first events are stored
 	vanish         float64 // share of jobs that the trainer forgets, for a while or for good
 	restart        float64 // share of jobs that are run again
+	jump           float64 // share of calls after which a clock is put right
 
 	// The operator's policy: limits on jobs, 0 for none, and how long the
 	// trainer is asked. Pauses come and go.
@@ -138,6 +155,9 @@ type process struct {
 	name, kind string
 	skew       time.Duration
 	dead       bool
+	trainer    *trainer
+	// newer is that it is of a newer revision than those before.
+	newer bool
 	// shared is that it serves some at once; serving are those under way.
 	shared  bool
 	serving []*worker
@@ -190,7 +210,7 @@ type Result struct {
 
 // Run runs a seed.
 func Run(seed uint64) Result {
-	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), begin: time.Now(), wakes: map[int64]bool{}, dropped: map[string]bool{}, written: map[string]time.Time{}, uploads: map[string]upload{}}
+	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), begin: time.Now(), wakes: map[int64]bool{}, dropped: map[string]bool{}, written: map[string]time.Time{}, uploads: map[string]upload{}, replayed: map[string]bool{}, swept: map[string]bool{}}
 	w.judge = newJudge(w)
 	w.weather = weather{
 		fault:     pick(w.rng, 0, 0.02, 0.1, 0.25, 0.4),
@@ -213,6 +233,9 @@ func Run(seed uint64) Result {
 		vanish:    pick(w.rng, 0, 0, 0, 0.3),
 		restart:   pick(w.rng, 0, 0, 0, 0.3),
 	}
+	if w.weather.skew > 0 {
+		w.weather.jump = pick(w.rng, 0, 0.05)
+	}
 	w.weather.partial = pick(w.rng, 0, 0, w.weather.fault)
 	if w.weather.hourly == 0 { // an hour is counted by the trainer's times
 		w.weather.trainerSkew = pick(w.rng, 0, 0, -time.Minute, time.Minute, -10*time.Minute, 10*time.Minute)
@@ -227,7 +250,7 @@ func Run(seed uint64) Result {
 		w.weather.fault, w.weather.frozen, w.weather.refuse = 0.4, 0.8, 0.5
 	}
 	w.storage = newStorage(w)
-	w.trainer = newTrainer(w)
+	w.trainer, w.other = newTrainer(w, "aiplatform"), newTrainer(w, "vertex")
 	w.topic = &topic{w: w, logs: map[string][]job.Event{}}
 	w.play()
 	w.check()
@@ -382,6 +405,9 @@ func (w *world) call(ctx context.Context, bound time.Duration, name string, effe
 		me.thawed = f == thaw
 	}
 	err := effect()
+	if me != nil && !w.weather.calm && w.weather.jump > 0 && w.chance(w.weather.jump) {
+		me.skew = w.between(-w.weather.skew, w.weather.skew)
+	}
 	if f == dieAfter {
 		me.die()
 	}
@@ -430,7 +456,7 @@ func (w *world) serve(kind string) *worker {
 	}
 	if w.chance(w.weather.reused) {
 		for _, p := range w.processes {
-			if p.kind == kind && !p.dead && (len(p.serving) == 0 || p.shared && len(p.serving) < mostAtOnce) {
+			if p.kind == kind && !p.dead && !w.outdated(p) && (len(p.serving) == 0 || p.shared && len(p.serving) < mostAtOnce) {
 				me.process = p
 			}
 		}
@@ -440,6 +466,13 @@ func (w *world) serve(kind string) *worker {
 	}
 	me.serving = append(me.serving, me)
 	return me
+}
+
+// outdated tells whether a process is of another revision, or of other settings, than
+// new requests go to.
+func (w *world) outdated(p *process) bool {
+	over := !w.upgraded.IsZero() && !time.Now().Before(w.upgraded)
+	return over && !p.newer || (p.trainer == w.other) != w.switched
 }
 
 // answered ends a request to a process. The caller holds mu.
@@ -452,18 +485,22 @@ func (w *world) answered(me *worker) {
 
 // process starts a new process. The caller holds mu.
 func (w *world) process(kind string) *process {
-	p := &process{name: fmt.Sprintf("process%d", w.workers), kind: kind, shared: w.chance(w.weather.shared)}
+	p := &process{name: fmt.Sprintf("process%d", w.workers), kind: kind, shared: w.chance(w.weather.shared), trainer: w.trainer}
+	if w.switched {
+		p.trainer = w.other
+	}
+	if !w.upgrade.IsZero() {
+		over := !time.Now().Before(w.upgraded)
+		p.newer = over || !time.Now().Before(w.upgrade) && w.chance(0.5)
+	}
 	w.processes = append(w.processes, p)
 	if w.weather.skew > 0 {
 		p.skew = w.between(-w.weather.skew, w.weather.skew)
 	}
 	now := func() time.Time {
-		at := time.Now().Add(p.skew)
-		if p.shared { // nobody knows which of its requests asks
-			return at
-		}
 		w.mu.Lock()
-		if len(p.serving) == 0 {
+		at := time.Now().Add(p.skew)
+		if p.shared || len(p.serving) == 0 { // nobody knows which of its requests asks
 			w.mu.Unlock()
 			return at
 		}
@@ -480,7 +517,9 @@ func (w *world) process(kind string) *process {
 		w.mu.Unlock()
 		time.Sleep(lasts)
 		if late {
+			w.mu.Lock()
 			at = time.Now().Add(p.skew)
+			w.mu.Unlock()
 		}
 		return at
 	}
@@ -489,14 +528,14 @@ func (w *world) process(kind string) *process {
 	tell, err := relay.New(w.topic, records, w.storage, status)
 	must(err)
 	logger := slog.New(&recorder{w: w})
-	submit, err := submitter.New(w.storage, records, w.trainer, tell, submitter.Options{
+	submit, err := submitter.New(w.storage, records, p.trainer, tell, submitter.Options{
 		Instance: instance, Inbox: inbox, Staging: staging,
-		Policy:   w.policy,
+		Policy:   func(ctx context.Context) (policy.Policy, error) { return w.policy(ctx, p.trainer.name) },
 		Patience: submitter.Patience{Settle: settle, Incomplete: incomplete, Expire: expire, Submit: w.weather.submit, Grace: w.weather.grace},
 		CallTime: callTime, Inspections: 2, Parallel: 1, Now: now, Logger: logger,
 	})
 	must(err)
-	watch, err := watcher.New(records, w.trainer, w.storage, tell, submit, watcher.Options{
+	watch, err := watcher.New(records, p.trainer, w.storage, tell, submit, watcher.Options{
 		Instance: instance, Inbox: inbox, Parallel: 1, Budget: deadline - time.Minute, LooksPerMinute: math.MaxInt32, ReadsPerMinute: math.MaxInt32, Now: now, Logger: logger,
 	})
 	must(err)
@@ -534,8 +573,8 @@ func (w *world) request(me *worker, function http.Handler, header http.Header, b
 }
 
 // policy reads the operator's policy, as it is now.
-func (w *world) policy(ctx context.Context) (policy.Policy, error) {
-	p := policy.Policy{Project: "project", Inbox: inbox, Own: []string{state, staging, status}, Trainer: "aiplatform"}
+func (w *world) policy(ctx context.Context, trainer string) (policy.Policy, error) {
+	p := policy.Policy{Project: "project", Inbox: inbox, Own: []string{state, staging, status}, Trainer: trainer}
 	err := w.call(ctx, 20*time.Second, "read the policy", func() error {
 		text := fmt.Sprintf("pause: %t\n", !w.paused.IsZero())
 		limits := ""
