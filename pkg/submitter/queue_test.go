@@ -113,6 +113,34 @@ func TestQueuePauseAfterAcceptance(t *testing.T) {
 	}
 }
 
+// The job of a process that died right after its create is found once its claim is
+// over, though a pause has begun: a pause creates no job, and forgets none.
+func TestQueuePauseFindsTheJobOfADeadClaim(t *testing.T) {
+	w := newWorld(t)
+	w.trainer.asked = func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.dieAt, w.after = w.call, true
+	}
+	w.put("died/trainer-0.1.tar.gz", pkg(t, "hello"))
+	file := w.put("died/job.yaml", []byte("jobId: died\n"+spec))
+	if err := w.submit.Submit(t.Context(), file); !errors.Is(err, errDead) {
+		t.Fatalf("Submit: %v, want %v", err, errDead)
+	}
+	w.restart()
+	w.trainer.asked = nil
+	if r := w.record(file); r.State != job.Accepted || r.Creating == nil {
+		t.Fatalf("state %s, claim %v: the process died elsewhere", r.State, r.Creating)
+	}
+	w.operator("pause: true")
+	w.pass(5 * time.Minute)
+	w.tick()
+	w.wantCreated("in all", "died")
+	if r := w.record(file); r.State != job.Submitted {
+		t.Errorf("state %s: %s", r.State, r.Reason)
+	}
+}
+
 // Active jobs are limited: the oldest drops come first, one job's verdict makes
 // room for the next, and those that wait say for what.
 func TestQueueActiveJobs(t *testing.T) {

@@ -311,3 +311,33 @@ func TestLookIsLimited(t *testing.T) {
 		}
 	}
 }
+
+// Whoever is about to cancel a job that waits too long goes by the record as it is when
+// the cancel is entered there: another worker may have seen the job begin to run since.
+func TestTickLooksAgainBeforeACancel(t *testing.T) {
+	f := newFake()
+	waits := look("j", job.TrainerPreparing)
+	waits.Created, waits.Started = start, time.Time{}
+	attempt := f.addLimited(t, "j", job.Scheduling{MaxWaitTime: "60s"}, job.Patience{Grace: "60s"}, waits)
+	f.listed, f.direct["j"] = []job.Look{waits}, waits
+	f.now = start.Add(10 * time.Minute)
+	f.onApply = func(o job.Observation) {
+		if _, ok := o.(job.CancelJob); !ok {
+			return
+		}
+		runs := look("j", job.TrainerRunning)
+		runs.Started = f.now
+		s := f.records[attempt]
+		var err error
+		if s.Record, _, err = job.Step(s.Record, runs, f.now); err != nil {
+			t.Fatal(err)
+		}
+		f.records[attempt], f.direct["j"] = s, runs
+	}
+	if err := f.watcher(t).Tick(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if r := f.records[attempt]; len(f.cancelled) > 0 || r.State != job.Submitted || r.Job.State != job.TrainerRunning {
+		t.Errorf("cancelled %q, and the job is %s, %s", f.cancelled, r.State, r.Job.State)
+	}
+}

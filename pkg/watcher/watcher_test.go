@@ -58,7 +58,9 @@ type fake struct {
 	onGet     func()
 	onTell    func(job.Stored)
 	onSubmit  func()
-	onAsk     func(what string)
+	// onApply may change the record of which an observation is made right now.
+	onApply func(o job.Observation)
+	onAsk   func(what string)
 	// takes is how long a look at an attempt or a job file takes.
 	takes     map[string]time.Duration
 	onCursors func()
@@ -275,6 +277,10 @@ func (f *fake) NoteStranger(_ context.Context, jobID, resource string, _ any) er
 }
 
 func (f *fake) Apply(_ context.Context, s job.Stored, o job.Observation, now time.Time) (job.Stored, bool, error) {
+	if f.onApply != nil {
+		f.onApply(o)
+		s.Record = f.records[s.Attempt].Record
+	}
 	r, changed, err := job.Step(s.Record.Published(s.Published), o, now)
 	s.Record = r
 	f.mu.Lock()

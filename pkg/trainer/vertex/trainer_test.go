@@ -355,7 +355,9 @@ func TestCancel(t *testing.T) {
 func TestFind(t *testing.T) {
 	newer := strings.Replace(shown(parent+"/customJobs/2", "JOB_STATE_RUNNING", ""), "12:00:00.5Z", "12:00:01Z", 1)
 	foreign := strings.Replace(shown(parent+"/customJobs/3", "JOB_STATE_RUNNING", ""), job.AttemptLabel("attempt"), job.AttemptLabel("another"), 1)
-	trainer, s := open(t, ok(`{"customJobs": [`+newer+", "+foreign+`], "nextPageToken": "more"}`), ok(`{"customJobs": [`+shown(resource, "JOB_STATE_RUNNING", "")+`]}`))
+	// Two installations may take drops of one bucket: an attempt's name is the same then.
+	others := strings.Replace(shown(parent+"/customJobs/4", "JOB_STATE_RUNNING", ""), labels()[job.LabelInstance], job.InstanceLabel("another"), 1)
+	trainer, s := open(t, ok(`{"customJobs": [`+newer+", "+foreign+", "+others+`], "nextPageToken": "more"}`), ok(`{"customJobs": [`+shown(resource, "JOB_STATE_RUNNING", "")+`]}`))
 	found, err := trainer.Find(t.Context(), order(nil))
 	if err != nil {
 		t.Fatal(err)
