@@ -61,7 +61,7 @@ func (w *world) checkGarbage() {
 	}
 }
 
-func (w *world) checkAttempt(r job.Record, records map[string]job.Record) {
+func (w *world) checkAttempt(r job.Record) {
 	if !r.State.Terminal() {
 		w.fail("attempt %s ends as %s: %s", r.Attempt, r.State, r.Reason)
 		return

@@ -329,7 +329,7 @@ func TestTickLooksAgainBeforeACancel(t *testing.T) {
 		runs.Started = f.now
 		s := f.records[attempt]
 		var err error
-		if s.Record, _, err = job.Step(s.Record, runs, f.now); err != nil {
+		if s.Record, _, err = job.Step(s.Record, job.Seen(runs, f.now), f.now); err != nil {
 			t.Fatal(err)
 		}
 		f.records[attempt], f.direct["j"] = s, runs
