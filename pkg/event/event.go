@@ -93,17 +93,30 @@ const (
 
 const contentType = "application/json"
 
+// attributeText is the longest value of a message's attribute, in bytes (Pub/Sub's
+// quotas).
+const attributeText = 1024
+
 // Source is the CloudEvent's source of an installation.
 func Source(instance string) string { return "//jobdrop.dev/" + instance }
 
-// Encode gives the CloudEvent of a lifecycle event of an installation.
+// attribute returns the part of a text that an attribute can hold.
+func attribute(text string) string {
+	if len(text) > attributeText {
+		text = text[:attributeText]
+	}
+	return strings.ToValidUTF8(text, "") // without the half of a last character
+}
+
+// Encode gives the CloudEvent of a lifecycle event of an installation: as a message
+// of Pub/Sub it is never larger than that takes. It is the same at each call.
 func Encode(instance string, e job.Event) (ce.Event, error) {
-	b := e.Body
+	b := e.Body.Bounded()
 	c := ce.New(ce.CloudEventsVersionV1)
 	c.SetID(b.Attempt + "-" + strconv.FormatInt(b.Sequence, 10))
 	c.SetSource(Source(instance))
 	c.SetType(string(e.Type))
-	c.SetSubject(strings.TrimSuffix(b.Drop.Prefix, "/"))
+	c.SetSubject(attribute(strings.TrimSuffix(b.Drop.Prefix, "/")))
 	c.SetTime(e.Time)
 	c.SetDataSchema(SchemaOf(e.Type))
 	state := string(b.State)
@@ -117,7 +130,7 @@ func Encode(instance string, e job.Event) (ce.Event, error) {
 		ExtensionTraceparent:   e.Traceparent,
 	} {
 		if value != "" {
-			c.SetExtension(name, value)
+			c.SetExtension(name, attribute(value))
 		}
 	}
 	if err := c.SetData(contentType, b); err != nil {

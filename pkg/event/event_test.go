@@ -7,11 +7,14 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/jobdrop/jobdrop/internal/eventtest"
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -134,6 +137,47 @@ func TestAttributes(t *testing.T) {
 				t.Errorf("attributes (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Whatever is dropped, Pub/Sub takes the message; the same event gives the same one.
+func TestMessageIsWithinPubSubsLimits(t *testing.T) {
+	for _, c := range []string{"a", "\x01", "<", "\u2028", "数"} {
+		long := strings.Repeat(c, 8<<10)
+		e := running()
+		e.Traceparent = long
+		b := &e.Body
+		b.Drop.Prefix, b.CorrelationID, b.Job.ID, b.Reason, b.Error.Message = long[:3<<10/len(c)*len(c)]+"/", long, long, long, long
+		// As a record of an earlier revision has them.
+		object := b.Drop.JobFile
+		object.CorrelationID = long
+		for range 900 {
+			b.Drop.Arrived = append(b.Drop.Arrived, object)
+			b.Drop.Receipt.Objects = append(b.Drop.Receipt.Objects, object)
+			b.Drop.Missing = append(b.Drop.Missing, long)
+			b.Violations = append(b.Violations, job.Violation{Severity: job.Error, File: "job.yaml", Message: long, Found: long})
+		}
+		m := encode(t, e)
+		size := len(m.Data)
+		for name, value := range m.Attributes {
+			if len(value) > 1024 || !utf8.ValidString(value) {
+				t.Errorf("%q: %s has %d bytes", c, name, len(value))
+			}
+			size += len(name) + len(value)
+		}
+		if size > job.MaxEvent {
+			t.Errorf("%q: the message has %d bytes", c, size)
+		}
+		var body event.Body
+		if err := json.Unmarshal(m.Data, &body); err != nil || !body.Truncated {
+			t.Errorf("%q: truncated %t, %v", c, body.Truncated, err)
+		}
+		if err := eventtest.Validate(event.BodySchema, m.Data); err != nil {
+			t.Errorf("%q: %v", c, err)
+		}
+		if again := encode(t, e); !maps.Equal(m.Attributes, again.Attributes) || !bytes.Equal(m.Data, again.Data) {
+			t.Errorf("%q: the same event again is another message", c)
+		}
 	}
 }
 

@@ -53,14 +53,16 @@ type Snapshot struct {
 	Violations    []Violation `json:"violations,omitempty"`
 	Links         Links       `json:"links,omitzero"`
 	CorrelationID string      `json:"correlationId,omitempty"`
+	// Truncated tells that a list was shortened: the body would be too large.
+	Truncated bool `json:"truncated,omitempty"`
 }
 
-// Snapshot gives what the record tells others.
+// Snapshot gives what the record tells others, within its bounds.
 func (r Record) Snapshot() Snapshot {
 	return Snapshot{
 		Attempt: r.Attempt, Sequence: r.Sequence, State: r.State, Reason: r.Reason,
 		Job: r.Job, Drop: r.Drop, Times: r.Times, Deadlines: r.Deadlines,
 		Timeout: r.Timeout, Delay: r.Delay, Error: r.Error, Violations: r.Violations,
-		Links: r.Links, CorrelationID: r.CorrelationID,
-	}
+		Links: r.Links, CorrelationID: r.CorrelationID, Truncated: r.Truncated,
+	}.Bounded()
 }

@@ -119,6 +119,7 @@ func (r *Record) follow(o Look, now time.Time) {
 	}
 	if o.State.Ended() {
 		r.Job.Trials = bounded(r.bestFirst(o.Trials))
+		r.Truncated = r.Truncated || len(r.Job.Trials) < len(o.Trials)
 	}
 	switch o.State {
 	case TrainerQueued:
@@ -142,11 +143,11 @@ func (r *Record) follow(o Look, now time.Time) {
 		enter(o.State)
 	case TrainerSucceeded:
 		enter(o.State)
-		r.Reason = Shorten(o.Message, summaryText) // such as that it did in part
+		r.Reason = o.Message // such as that it did in part
 		r.conclude(Succeeded, JobSucceeded, now)
 	case TrainerFailed:
 		enter(o.State)
-		r.Error = &Failure{Message: Shorten(o.Message, trainerText)}
+		r.Error = &Failure{Message: o.Message}
 		if o.DeadlineExceeded {
 			r.Timeout = r.timedOut()
 		}
@@ -158,7 +159,7 @@ func (r *Record) follow(o Look, now time.Time) {
 	case TrainerCancelled:
 		enter(o.State)
 		if o.Message != "" {
-			r.Error = &Failure{Message: Shorten(o.Message, trainerText)}
+			r.Error = &Failure{Message: o.Message}
 		}
 		if r.Timeout = r.timedOut(); r.Timeout != nil {
 			r.conclude(TimedOut, JobTimedOut, now)
@@ -213,10 +214,6 @@ func bounded(trials []Trial) []Trial {
 	}
 	return out
 }
-
-// trainerText is the longest message of the trainer that is kept, in bytes: a
-// traceback, not a log.
-const trainerText = 32 << 10
 
 // A job is lost when direct looks found nothing three times in a row, in three
 // ticks, and ten minutes after its creation or the last change of its state. The
@@ -341,7 +338,7 @@ func (r *Record) delay(d Delay, once, text, message string, now time.Time) {
 	if message != "" {
 		text += ": " + message
 	}
-	r.Delay, r.Reason = &d, Shorten(text, summaryText)
+	r.Delay, r.Reason = &d, text
 	r.Warned = append(slices.Clone(r.Warned), once)
 	r.emit(JobDelayed, now)
 }

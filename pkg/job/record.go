@@ -2,16 +2,14 @@ package job
 
 import (
 	"cmp"
-	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // RecordVersion is the form of the records that this code writes. A revision
 // refuses to rewrite a newer one's record: it would drop what it does not know.
 // Form 2 added the queue and the tries, form 3 the patience and the warnings,
-// form 4 the mapping and the trials.
-const RecordVersion = 4
+// form 4 the mapping and the trials, form 5 that lists were shortened.
+const RecordVersion = 5
 
 // State is where an attempt stands.
 type State string
@@ -83,11 +81,13 @@ type Record struct {
 	Attempt string `json:"attempt"`
 	State   State  `json:"state"`
 	// Reason says in words what the attempt waits for or why it ended.
-	Reason        string      `json:"reason,omitempty"`
-	Drop          DropInfo    `json:"drop"`
-	Violations    []Violation `json:"violations,omitempty"`
-	CorrelationID string      `json:"correlationId,omitempty"`
-	Traceparent   string      `json:"traceparent,omitempty"`
+	Reason     string      `json:"reason,omitempty"`
+	Drop       DropInfo    `json:"drop"`
+	Violations []Violation `json:"violations,omitempty"`
+	// Truncated tells that a list of the record was shortened.
+	Truncated     bool   `json:"truncated,omitempty"`
+	CorrelationID string `json:"correlationId,omitempty"`
+	Traceparent   string `json:"traceparent,omitempty"`
 
 	// Replayed is when the drop was first looked at by a replay: patience with it
 	// counts from then.
@@ -318,25 +318,6 @@ func Summarize(s *Spec) *Summary {
 		*text = Shorten(*text, summaryText)
 	}
 	return sum
-}
-
-// summaryText is the longest text of a summary, in bytes: an object's name has
-// at most 1,024, its bucket 222.
-const summaryText = 1300
-
-// Shorten cuts a text that is longer than limit bytes, between characters, and
-// ends it with an ellipsis then. What is no UTF-8 is replaced.
-func Shorten(text string, limit int) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if len(text) <= limit {
-		return text
-	}
-	const ellipsis = "…"
-	cut := limit - len(ellipsis)
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return text[:cut] + ellipsis
 }
 
 // Times are what happened when. Dropped is the storage service's time, Created,

@@ -41,6 +41,7 @@ func Step(r Record, o Observation, now time.Time) (next Record, changed bool, er
 		}
 		return r, false, fmt.Errorf("attempt %s: %w", r.Attempt, err)
 	}
+	next.bound()
 	next.RecordVersion = RecordVersion
 	next.Revision++
 	return next, true, nil
@@ -75,15 +76,12 @@ func NewRecord(jobFile Object, now time.Time) Record {
 	}
 }
 
-// correlationText is the longest correlation ID, in bytes: metadata may have
-// 8 KiB, an attribute of a message 1,024 bytes.
-const correlationText = 256
-
 // traceparent is W3C's Trace Context in its version 00.
 var traceparent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 
 // emit adds an event of the record as it stands now.
 func (r *Record) emit(t EventType, now time.Time) {
+	r.bound()
 	r.Sequence++
 	r.Told = append(r.Told, t)
 	r.Outbox = append(r.Outbox, Event{Type: t, Time: now, Body: r.Snapshot(), Traceparent: r.Traceparent})
@@ -124,10 +122,14 @@ func (o Incomplete) apply(r *Record, now time.Time) error {
 		return err
 	}
 	first := r.State != Waiting || r.Deadlines.Expires.IsZero() // it may have waited for a job ID
+	var arrivedCut, missingCut bool
+	o.Arrived, arrivedCut = boundArrived(o.Arrived)
+	o.Missing, missingCut = boundTexts(o.Missing)
 	news := first || !slices.Equal(r.Drop.Missing, o.Missing) || !slices.Equal(r.Drop.Arrived, o.Arrived)
 	r.State = Waiting
 	r.Reason = o.reason(r.Drop)
 	r.Drop.Arrived, r.Drop.Missing, r.Violations = o.Arrived, o.Missing, o.Violations
+	r.Truncated = arrivedCut || missingCut
 	if first {
 		from := r.Times.Dropped
 		if r.Replayed.After(from) {
@@ -240,7 +242,7 @@ func (o Reject) apply(r *Record, now time.Time) error {
 		return err
 	}
 	r.Reason, r.Violations, r.Deadlines = o.Reason, o.Violations, Deadlines{}
-	r.Drop.Arrived, r.Drop.Missing = nil, nil
+	r.Drop.Arrived, r.Drop.Missing, r.Truncated = nil, nil, false
 	r.conclude(Rejected, DropRejected, now)
 	return nil
 }
@@ -285,8 +287,14 @@ func (o Accept) apply(r *Record, now time.Time) error {
 	if err := r.undecided(); err != nil {
 		return err
 	}
+	if len(o.Receipt.Objects) > 0 {
+		o.Receipt.Objects = append([]Object{r.Drop.JobFile}, anonymous(o.Receipt.Objects[1:])...)
+	}
+	if o.tooLarge() {
+		return Reject{Reason: "the drop is not valid", Violations: []Violation{TooLarge(r.Drop.JobFile.Base())}}.apply(r, now)
+	}
 	r.State, r.Reason, r.Deadlines = Accepted, "", Deadlines{}
-	r.Drop.Arrived, r.Drop.Missing, r.Drop.Receipt = nil, nil, &o.Receipt
+	r.Drop.Arrived, r.Drop.Missing, r.Drop.Receipt, r.Truncated = nil, nil, &o.Receipt, false
 	r.Spec, r.Mapping, r.Trainer, r.Notify, r.Violations = &o.Spec, o.Mapping, o.Trainer, o.Notify, o.Warnings
 	r.Job = JobInfo{ID: o.Spec.JobID, Trainer: o.Trainer, Labels: o.Spec.Labels, Summary: Summarize(&o.Spec)}
 	r.Patience = o.Patience
@@ -295,7 +303,7 @@ func (o Accept) apply(r *Record, now time.Time) error {
 		r.SubmitWithin = FormatDuration(o.SubmitWithin)
 	}
 	if o.Waits != "" {
-		r.Queued, r.Reason = true, Shorten(o.Waits, summaryText)
+		r.Queued, r.Reason = true, o.Waits
 	} else {
 		r.Creating = &o.Claim
 		r.Deadlines.Submit = r.submitDeadline(now)
@@ -454,7 +462,7 @@ func (o Postpone) apply(r *Record, now time.Time) error {
 	if o.Unknown {
 		r.doubt(now)
 	}
-	r.Creating, r.Reason = nil, Shorten(o.Reason, summaryText)
+	r.Creating, r.Reason = nil, o.Reason
 	if o.Failure == nil {
 		return nil
 	}
@@ -537,7 +545,6 @@ func (o Refuse) apply(r *Record, now time.Time) error {
 	if r.State != Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {
 		return errNothingNew
 	}
-	o.Failure.Message = Shorten(o.Failure.Message, trainerText)
 	r.Reason, r.Error, r.Deadlines = "the trainer refused the job", &o.Failure, Deadlines{}
 	r.Violations = append(slices.Clone(r.Violations), o.Violations...)
 	r.conclude(Rejected, DropRejected, now)

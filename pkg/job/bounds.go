@@ -1,0 +1,340 @@
+package job
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// What people drop and what trainers say enters the record, its events and
+// status.json. Each text and list of them has its bound in this file. Bounds count
+// bytes of JSON, in which one byte may take six. A test makes the largest record and
+// the largest event, and holds them to these limits.
+const (
+	// MaxRecord is the most bytes of a record as JSON: a ledger reads no more, so it
+	// writes no more.
+	MaxRecord = 32 << 20
+	// MaxEvent is the most bytes of an event's body as JSON. A message of Pub/Sub has
+	// at most 10 MB, its attributes among them.
+	MaxEvent = 4 << 20
+	// MaxSpec is the most bytes of a job as JSON, before its packages are staged. A
+	// job file has at most 1 MiB, of which each character may take six bytes; aliases
+	// could make any number of it.
+	MaxSpec = 7 << 20
+	// MaxTurns is the most bytes of the note of the turns.
+	MaxTurns = 16 << 20
+
+	// maxAccepted bounds all that an attempt is accepted with: the job, its staged
+	// packages and the receipt of 101 objects.
+	maxAccepted = MaxSpec + 1<<20
+
+	// Bounds of lists. A job has at most 100 packages; with the longest of plain
+	// names their receipt takes 125 KiB.
+	maxItems        = 100
+	listBytes       = 64 << 10
+	receiptBytes    = 256 << 10
+	maxViolations   = 200
+	violationsBytes = 128 << 10
+	// labelBytes bounds the labels: 64 with 63 characters each.
+	labelBytes = 64 << 10
+
+	// codeText is the longest name of an error, linkText the longest link.
+	codeText = 64
+	linkText = 4 << 10
+	// summaryText is the longest text of a summary: an object's name has at most
+	// 1,024 bytes, its bucket 222. Texts for people are no longer either.
+	summaryText = 1300
+	// trainerText is the longest message of the trainer: a traceback, not a log.
+	trainerText = 32 << 10
+	// correlationText is the longest correlation ID: metadata may have 8 KiB, an
+	// attribute of a message 1,024 bytes.
+	correlationText = 256
+)
+
+// runeSize returns how many bytes a character takes in JSON as encoding/json writes
+// it, where size is how many it takes as UTF-8.
+func runeSize(r rune, size int) int {
+	switch {
+	case r == '"', r == '\\', r == '\b', r == '\f', r == '\n', r == '\r', r == '\t':
+		return 2
+	case r < ' ', r == '<', r == '>', r == '&', r == '\u2028', r == '\u2029', r == utf8.RuneError && size == 1:
+		return 6
+	}
+	return size
+}
+
+// TextSize returns how many bytes a text takes in JSON, without its quotes.
+func TextSize(text string) int {
+	n := 0
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRuneInString(text[i:])
+		n += runeSize(r, size)
+		i += size
+	}
+	return n
+}
+
+// Shorten cuts a text that takes more than limit bytes of JSON, between characters,
+// and ends it with an ellipsis then. What is not UTF-8 is replaced.
+func Shorten(text string, limit int) string {
+	over := len(text) > limit
+	if over {
+		text = text[:limit]
+	}
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	const ellipsis = "…"
+	n, cut := 0, 0
+	for i, r := range text {
+		if n <= limit-len(ellipsis) {
+			cut = i // as much as leaves room for the ellipsis
+		}
+		n += runeSize(r, utf8.RuneLen(r))
+	}
+	if over || n > limit {
+		return text[:cut] + ellipsis
+	}
+	return text
+}
+
+// Larger reports whether values take more than limit bytes of JSON together. It
+// ends as soon as they do: aliases of YAML let a small file stand for gigabytes.
+func Larger(limit int, values ...any) bool {
+	for _, v := range values {
+		if limit = left(reflect.ValueOf(v), limit); limit < 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// left returns what a value leaves of n bytes; below 0 is nothing.
+func left(v reflect.Value, n int) int {
+	const number = 24 // the longest of a number, a truth value or null
+	if n < 0 {
+		return n
+	}
+	switch v.Kind() {
+	case reflect.String:
+		return n - TextSize(v.String()) - len(`"",`)
+	case reflect.Pointer:
+		if !v.IsNil() {
+			return left(v.Elem(), n)
+		}
+	case reflect.Slice:
+		for i := 0; i < v.Len() && n >= 0; i++ {
+			n = left(v.Index(i), n)
+		}
+	case reflect.Map:
+		for entry := v.MapRange(); n >= 0 && entry.Next(); {
+			n = left(entry.Value(), left(entry.Key(), n))
+		}
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			return n - len(`"2026-11-22T12:00:00.123456789+00:00",`)
+		}
+		for i := range v.NumField() {
+			if f := v.Field(i); !f.IsZero() {
+				n = left(f, n-len(v.Type().Field(i).Tag.Get("json"))-len(`"":`))
+			}
+		}
+	}
+	return n - number
+}
+
+// fitting returns how many of a list's first items there may be: most at most, in so
+// many bytes.
+func fitting[T any](list []T, most, bytes int, size func(T) int) int {
+	for i, item := range list {
+		if bytes -= size(item); bytes < 0 || i == most {
+			return i
+		}
+	}
+	return len(list)
+}
+
+// size returns how many bytes the object takes in JSON, at most.
+func (o Object) size() int {
+	const rest = 200 // names of fields, numbers, a time
+	return TextSize(o.Bucket) + TextSize(o.Name) + TextSize(o.CRC32C) + TextSize(o.CorrelationID) + rest
+}
+
+// anonymous returns objects without their correlation IDs: only the job file's is
+// anybody's.
+func anonymous(objects []Object) []Object {
+	objects = slices.Clone(objects)
+	for i := range objects {
+		objects[i].CorrelationID = ""
+	}
+	return objects
+}
+
+// boundArrived returns the first of the packages that have come.
+func boundArrived(objects []Object) (bounded []Object, cut bool) {
+	n := fitting(objects, maxItems, listBytes, Object.size)
+	return anonymous(objects[:n]), n < len(objects)
+}
+
+// boundTexts returns the first of the texts, each shortened.
+func boundTexts(texts []string) (bounded []string, cut bool) {
+	n := 0
+	for left := listBytes; n < len(texts) && n < maxItems; n++ {
+		text := Shorten(texts[n], summaryText)
+		if left -= TextSize(text) + len(`"",`); left < 0 {
+			break
+		}
+		bounded = append(bounded, text)
+	}
+	return bounded, n < len(texts)
+}
+
+// bounded returns the receipt as events tell of it: the first of its objects.
+func (r *Receipt) bounded() (*Receipt, bool) {
+	if r == nil {
+		return nil, false
+	}
+	objects := fitting(r.Objects, len(r.Objects), receiptBytes, Object.size)
+	staged, cut := boundTexts(r.Staged)
+	return &Receipt{Objects: r.Objects[:objects], Staged: staged, Content: r.Content}, cut || objects < len(r.Objects)
+}
+
+// bounded returns the summary as events tell of it: the first of its packages.
+func (s *Summary) bounded() (*Summary, bool) {
+	if s == nil {
+		return nil, false
+	}
+	copied, cut := *s, false
+	copied.Packages, cut = boundTexts(s.Packages)
+	return &copied, cut
+}
+
+// bounded returns the violation with its texts shortened.
+func (v Violation) bounded() Violation {
+	for _, text := range [...]*string{&v.Rule, &v.File, &v.Field, &v.Found, &v.Allowed, &v.Message, &v.Remedy} {
+		*text = Shorten(*text, summaryText)
+	}
+	return v
+}
+
+// size returns how many bytes the violation takes in JSON, at most.
+func (v Violation) size() int {
+	const rest = 200 // names of fields, the severity, numbers
+	return TextSize(v.Rule) + TextSize(v.File) + TextSize(v.Field) + TextSize(v.Found) +
+		TextSize(v.Allowed) + TextSize(v.Message) + TextSize(v.Remedy) + rest
+}
+
+// boundViolations returns the first violations, errors rather than warnings, each
+// shortened. Where some are left out, the last one says how many.
+func boundViolations(vs []Violation) (bounded []Violation, cut bool) {
+	for _, v := range vs {
+		bounded = append(bounded, v.bounded())
+	}
+	if fitting(bounded, maxViolations, violationsBytes, Violation.size) == len(vs) {
+		return bounded, false
+	}
+	rest := Violation{Rule: "too-many-violations", Severity: Warning, File: bounded[0].File, Remedy: "correct these first"}
+	n, bytes := maxViolations-1, violationsBytes-rest.size()-100
+	kept := make([]bool, len(vs))
+	for _, severity := range [...]Severity{Error, Warning} {
+		for i, v := range bounded {
+			if (v.Severity == Warning) != (severity == Warning) {
+				continue
+			}
+			if n == 0 || bytes < v.size() {
+				rest.Severity = severity
+				break
+			}
+			kept[i], n, bytes = true, n-1, bytes-v.size()
+		}
+		if rest.Severity == Error {
+			break // no warning takes an error's place
+		}
+	}
+	var some []Violation
+	for i, v := range bounded {
+		if kept[i] {
+			some = append(some, v)
+		}
+	}
+	rest.Message = fmt.Sprintf("there are %d more violations", len(vs)-len(some))
+	return append(some, rest), true
+}
+
+// Bounded returns the snapshot with every text and list within its bounds; it
+// changes nothing of one that is. What a record holds is bounded as it enters. The
+// exceptions are the receipt, which a record keeps whole, and the events that an
+// earlier revision wrote.
+func (s Snapshot) Bounded() Snapshot {
+	var cut [5]bool
+	s.Reason = Shorten(s.Reason, summaryText)
+	s.Job.ID, s.Job.ResourceName = Shorten(s.Job.ID, summaryText), Shorten(s.Job.ResourceName, summaryText)
+	s.Job.Summary, cut[0] = s.Job.Summary.bounded()
+	s.Drop.Arrived, cut[1] = boundArrived(s.Drop.Arrived)
+	s.Drop.Missing, cut[2] = boundTexts(s.Drop.Missing)
+	s.Drop.Receipt, cut[3] = s.Drop.Receipt.bounded()
+	s.Violations, cut[4] = boundViolations(s.Violations)
+	if s.Error != nil {
+		failure := *s.Error
+		failure.Code, failure.Message = Shorten(failure.Code, codeText), Shorten(failure.Message, trainerText)
+		s.Error = &failure
+	}
+	for _, link := range [...]*string{&s.Links.Console, &s.Links.Logs} {
+		if TextSize(*link) > linkText {
+			*link = "" // a part of one leads nowhere
+		}
+	}
+	s.Truncated = s.Truncated || slices.Contains(cut[:], true)
+	return s
+}
+
+// bound brings what an observation put into the record within its bounds.
+func (r *Record) bound() {
+	if len(r.Drop.Arrived)+len(r.Drop.Missing)+len(r.Violations)+len(r.Job.Trials) == 0 {
+		r.Truncated = false // what was shortened is gone
+	}
+	s := r.Snapshot()
+	receipt, summary := r.Drop.Receipt, r.Job.Summary
+	r.Reason, r.Job, r.Drop, r.Violations, r.Error, r.Links, r.Truncated = s.Reason, s.Job, s.Drop, s.Violations, s.Error, s.Links, s.Truncated
+	r.Drop.Receipt, r.Job.Summary = receipt, summary
+}
+
+// tooLarge reports whether the attempt can't be recorded.
+func (o Accept) tooLarge() bool {
+	return Larger(maxAccepted, o.Spec, o.Mapping, o.Receipt, o.Notify) || Larger(labelBytes, o.Spec.Labels)
+}
+
+// TooLarge returns the violation of a job file that stands for more than can be
+// recorded.
+func TooLarge(file string) Violation {
+	return Violation{
+		Rule: "job-size", Severity: Error, File: file,
+		Message: "the job is too large, with what aliases stand for counted at each use",
+		Allowed: fmt.Sprintf("at most %d bytes as JSON, %d of them labels", MaxSpec, labelBytes),
+		Remedy:  "shorten the lists and texts; put long input into a file that the trainer reads",
+	}
+}
+
+// Within returns a record that is too large for the ledger with its outbox bounded,
+// and its JSON. Only events that an earlier revision wrote can be so large. Where
+// that does not help the error is [ErrTooLarge].
+func (r Record) Within(limit int) (Record, []byte, error) {
+	r.Outbox = slices.Clone(r.Outbox)
+	for i := range r.Outbox {
+		r.Outbox[i].Body = r.Outbox[i].Body.Bounded()
+	}
+	r.bound()
+	data, err := json.Marshal(r)
+	if err == nil && len(data) > limit {
+		err = fmt.Errorf("record of attempt %s: %w: %d bytes, at most %d", r.Attempt, ErrTooLarge, len(data), limit)
+	}
+	return r, data, err
+}
+
+// Size returns how many bytes the turn takes in the ledger's note, at most.
+func (t Turn) Size() int {
+	const rest = 120 // names of fields, a time
+	return TextSize(t.Attempt) + TextSize(t.Folder) + rest
+}
