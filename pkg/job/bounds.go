@@ -25,7 +25,8 @@ const (
 	// job file has at most 1 MiB, of which each character may take six bytes; aliases
 	// could make any number of it.
 	MaxSpec = 7 << 20
-	// MaxTurns is the most bytes of the note of the turns.
+	// MaxTurns is the most bytes of the note of the turns: ten thousand with folders
+	// of usual names take two megabytes.
 	MaxTurns = 16 << 20
 
 	// maxAccepted bounds all that an attempt is accepted with: the job, its staged
@@ -328,7 +329,7 @@ func (r Record) Within(limit int) (Record, []byte, error) {
 	r.bound()
 	data, err := json.Marshal(r)
 	if err == nil && len(data) > limit {
-		err = fmt.Errorf("record of attempt %s: %w: %d bytes, at most %d", r.Attempt, ErrTooLarge, len(data), limit)
+		err = fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(data), limit)
 	}
 	return r, data, err
 }

@@ -46,10 +46,6 @@ type store interface {
 	Delete(ctx context.Context, bucket, name string) error
 }
 
-// recordLimit bounds the read of a record: a job file is at most 1 MiB, its
-// resolved form stands in the record and once in each event of the outbox.
-const recordLimit = 32 << 20
-
 // swaps is how often a change is tried against other writers before the caller
 // has to come again: each failure means that another made progress.
 const swaps = 8
@@ -76,7 +72,7 @@ func New(s store, bucket string) (*Ledger, error) {
 // Get reads an attempt's record. One that is not there gives [job.ErrNotFound].
 func (l *Ledger) Get(ctx context.Context, attempt string) (job.Stored, error) {
 	var s job.Stored
-	data, generation, err := l.store.Read(ctx, l.bucket, recordName(attempt), 0, recordLimit)
+	data, generation, err := l.store.Read(ctx, l.bucket, recordName(attempt), 0, job.MaxRecord)
 	if err != nil {
 		return s, err
 	}
@@ -103,6 +99,9 @@ func (l *Ledger) Apply(ctx context.Context, s job.Stored, o job.Observation, now
 		}
 		next.Writer = rand.Text()
 		data, err := json.Marshal(next)
+		if len(data) > job.MaxRecord { // it could not be read back
+			next, data, err = next.Within(job.MaxRecord)
+		}
 		if err != nil {
 			return s, false, fmt.Errorf("record of attempt %s: %w", s.Attempt, err)
 		}
@@ -331,14 +330,10 @@ func (l *Ledger) TakeID(ctx context.Context, jobID string, from, own job.Owner) 
 
 const turnsName = "turns.json"
 
-// turnsLimit bounds the read of the turns: ten thousand with folders of usual
-// names take two megabytes.
-const turnsLimit = 16 << 20
-
 // Turns reads the turns that were given. Where none ever was they are empty.
 func (l *Ledger) Turns(ctx context.Context) (job.Turns, error) {
 	var t job.Turns
-	data, generation, err := l.store.Read(ctx, l.bucket, turnsName, 0, turnsLimit)
+	data, generation, err := l.store.Read(ctx, l.bucket, turnsName, 0, job.MaxTurns)
 	if errors.Is(err, job.ErrNotFound) {
 		return t, nil
 	}

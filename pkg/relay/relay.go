@@ -15,8 +15,9 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// publisher publishes events of one attempt in one request, in order; they are
-// stored when it returns without an error.
+// publisher publishes events of one attempt, in order; they are stored when it
+// returns without an error, and the first of them may be where it returns one. It is
+// never called without events.
 type publisher interface {
 	Publish(ctx context.Context, attempt string, events []job.Event) error
 }
@@ -67,11 +68,8 @@ func (r *Relay) Tell(ctx context.Context, s job.Stored, known job.Entry) error {
 		return nil // the entry is younger than the record as it was read: another told more
 	}
 	if news {
-		if err := r.publisher.Publish(ctx, s.Attempt, s.Record.Published(s.Published).Outbox); err != nil {
+		if err := r.publish(ctx, s.Attempt, s.Record.Published(s.Published).Outbox); err != nil {
 			return err
-		}
-		if r.Published != nil {
-			r.Published(ctx, s.Record.Published(s.Published).Outbox)
 		}
 		s.Published = s.Sequence
 	}
@@ -85,6 +83,21 @@ func (r *Relay) Tell(ctx context.Context, s job.Stored, known job.Entry) error {
 		entry.Revision, entry.Status = 0, [2]int64{} // told in part: a tick has to come back
 	}
 	return errors.Join(err, r.index.Mark(ctx, entry))
+}
+
+// publish publishes events of an attempt. There are none where the index is behind: a
+// slow worker marked it late, and the record has left out since what was published.
+func (r *Relay) publish(ctx context.Context, attempt string, events []job.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	if err := r.publisher.Publish(ctx, attempt, events); err != nil {
+		return err
+	}
+	if r.Published != nil {
+		r.Published(ctx, events)
+	}
+	return nil
 }
 
 // writeStatus writes the attempt's own status object and its folder's, neither

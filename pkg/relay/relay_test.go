@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobdrop/jobdrop/internal/storagetest"
+	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/ledger"
 	"github.com/jobdrop/jobdrop/pkg/relay"
@@ -18,7 +21,8 @@ import (
 
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// topic keeps what was published, request by request.
+// topic keeps what was published, request by request. As Pub/Sub it takes none
+// without messages, and no message of more than 10 MB.
 type topic struct {
 	requests [][]job.EventType
 	fail     error
@@ -28,8 +32,18 @@ func (p *topic) Publish(_ context.Context, _ string, events []job.Event) error {
 	if p.fail != nil {
 		return p.fail
 	}
+	if len(events) == 0 {
+		return errors.New("INVALID_ARGUMENT: the request has no messages")
+	}
 	var types []job.EventType
 	for _, e := range events {
+		c, err := event.Encode("prod", e)
+		if err != nil {
+			return err
+		}
+		if _, data := event.ToMessage(c); len(data) > 10_000_000 {
+			return errors.New("INVALID_ARGUMENT: a message is too large")
+		}
 		types = append(types, e.Type)
 	}
 	p.requests = append(p.requests, types)
@@ -130,6 +144,51 @@ func TestTell(t *testing.T) {
 	}
 }
 
+// An index entry that is behind, and a record that has left out since what was
+// published: there is nothing to publish, and all of it counts as told.
+func TestTellOfNothingLeft(t *testing.T) {
+	for name, steps := range map[string][]job.Observation{
+		"under way": {accept, running}, "a verdict": {accept, running, done},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t)
+			ctx := t.Context()
+			record := stored(t, 7, steps...)
+			late := job.NewEntry(record)
+			late.Revision, late.Published = record.Revision-1, 1 // a slow worker's
+			if err := s.ledger.Mark(ctx, late); err != nil {
+				t.Fatal(err)
+			}
+			record.Outbox = nil
+			published := 0
+			s.Relay.Published = func(context.Context, []job.Event) { published++ }
+			for range 2 {
+				known, err := s.ledger.Entry(ctx, record.Attempt)
+				if err != nil && !errors.Is(err, job.ErrNotFound) {
+					t.Fatal(err)
+				}
+				if err := s.Tell(ctx, record, known); err != nil {
+					t.Fatalf("%v", err)
+				}
+			}
+			if len(s.topic.requests) != 0 || published != 0 {
+				t.Errorf("requests %v, %d told as published", s.topic.requests, published)
+			}
+			if b := s.status(t, "a/status.json"); b.Sequence != record.Sequence {
+				t.Errorf("status.json is at sequence %d of %d", b.Sequence, record.Sequence)
+			}
+			e, err := s.ledger.Entry(ctx, record.Attempt)
+			if record.State.Terminal() {
+				if !errors.Is(err, job.ErrNotFound) {
+					t.Errorf("entry after the verdict: %v", err)
+				}
+			} else if err != nil || !e.Told() || e.Revision != record.Revision {
+				t.Errorf("entry %+v, %v", e, err)
+			}
+		})
+	}
+}
+
 // Nothing is marked, closed or said in status.json before it is published, and
 // what failed is found again.
 func TestTellFailures(t *testing.T) {
@@ -172,6 +231,101 @@ func TestTellFailures(t *testing.T) {
 			t.Errorf("status.json says %s", b.State)
 		}
 	})
+}
+
+// Nothing that somebody drops makes a record that can't be read back, an event that
+// can't be published or an entry that Cloud Storage does not take.
+func TestHostileAttempts(t *testing.T) {
+	const escaped = "\x01" // takes six bytes of JSON
+	folder := strings.Repeat(escaped, 890) + "/"
+	object := func(name string) job.Object {
+		return job.Object{
+			Bucket: "inbox", Name: folder + name, Generation: 7, Size: 1, Created: now, CorrelationID: strings.Repeat(`"`, 4<<10) + strings.Repeat(escaped, 4<<10),
+		}
+	}
+	packages := func(n int) (all []job.Object) {
+		for i := range n {
+			all = append(all, object(strings.Repeat(escaped, 100)+strconv.Itoa(i)+".whl"))
+		}
+		return all
+	}
+	var violations []job.Violation
+	for range 1000 {
+		violations = append(violations, job.Violation{Rule: "r", File: "job.yaml", Field: strings.Repeat(escaped, 1000), Message: strings.Repeat(`"<>&`, 500), Found: strings.Repeat(escaped, 1000)})
+	}
+	wide := accept
+	wide.Receipt.Objects = append([]job.Object{object("job.yaml")}, packages(100)...)
+	for range 100 {
+		wide.Receipt.Staged = append(wide.Receipt.Staged, "gs://staging/"+strings.Repeat(escaped, 255))
+	}
+	wide.Spec.TrainingInput = &job.TrainingInput{PackageURIs: wide.Receipt.Staged, Args: []string{strings.Repeat("<", 1<<20)}}
+	aliases := accept
+	aliases.Spec.TrainingInput = &job.TrainingInput{Args: slices.Repeat([]string{strings.Repeat("<", 1<<20)}, 1000)}
+	for name, steps := range map[string][]job.Observation{
+		"900 packages": {job.Incomplete{Arrived: packages(900), Missing: []string{"b.whl"}, ExpireAfter: time.Hour}},
+		"900 packages, withdrawn": {
+			job.Incomplete{Arrived: packages(900), Missing: []string{"b.whl"}, ExpireAfter: time.Hour}, job.Incomplete{Arrived: packages(900)}, job.Withdraw{Reason: strings.Repeat(escaped, 1<<20)},
+		},
+		"100 packages":        {wide, running, done},
+		"1,000 violations":    {job.Reject{Violations: violations}},
+		"an amplified job":    {aliases},
+		"a wordy queue":       {accept, job.Postpone{Nonce: "n", Reason: "later"}, job.Wait{Reason: strings.Repeat(escaped, 1<<20)}},
+		"a trainer's refusal": {accept, job.Refuse{Nonce: "n", Failure: job.Failure{Message: strings.Repeat(escaped, 1<<20)}, Violations: violations}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t)
+			ctx := t.Context()
+			record := job.Stored{Record: job.NewRecord(object("job.yaml"), now)}
+			if err := s.ledger.Open(ctx, job.NewEntry(record)); err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range steps {
+				applied := false
+				var err error
+				if record, applied, err = s.ledger.Apply(ctx, record, o, now); err != nil || !applied {
+					t.Fatalf("%T: applied %t, %v", o, applied, err)
+				}
+				back, err := s.ledger.Get(ctx, record.Attempt)
+				if err != nil || back.Revision != record.Revision {
+					t.Fatalf("%T: read back at revision %d of %d, %v", o, back.Revision, record.Revision, err)
+				}
+			}
+			if err := s.Tell(ctx, record, job.Entry{}); err != nil {
+				t.Fatal(err)
+			}
+			events := 0
+			for _, request := range s.topic.requests {
+				events += len(request)
+			}
+			if events != int(record.Sequence) {
+				t.Errorf("%d of %d events were published", events, record.Sequence)
+			}
+			size := 0
+			for _, o := range []string{"open/" + record.Attempt, "attempts/" + record.Attempt + ".json"} {
+				a, err := s.faults.Stat(ctx, "state", o)
+				if errors.Is(err, job.ErrNotFound) && record.State.Terminal() {
+					continue
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				for key, value := range a.Metadata {
+					size += len(key) + len(value)
+				}
+			}
+			if size > 8<<10 {
+				t.Errorf("metadata of %d bytes, and Cloud Storage takes 8 KiB", size)
+			}
+			data, _, err := s.faults.Read(ctx, "status", folder+"status.json", 0, 2*job.MaxEvent)
+			var b job.Snapshot
+			if err == nil {
+				err = json.Unmarshal(data, &b)
+			}
+			if err != nil || b.State != record.State || b.Truncated != record.Snapshot().Truncated {
+				t.Errorf("status.json: state %s, truncated %t, %v", b.State, b.Truncated, err)
+			}
+		})
+	}
 }
 
 // Status objects never go backwards, whoever writes last.
