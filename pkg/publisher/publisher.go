@@ -1,9 +1,9 @@
 // Package publisher is the adapter for Pub/Sub: it publishes lifecycle events.
 //
-// All events of one call go out in one request, in order, and are stored when
-// the call returns. It uses the generated client: the high-level one bundles
-// in the background, may pause an ordering key after a failure, and lets a
-// later event overtake.
+// All events of one call go out in one request, in order, and are stored when the
+// call returns. What is too large for one goes in several, each awaited before the
+// next. It uses the generated client: the high-level one bundles in the background,
+// may pause an ordering key after a failure, and lets a later event overtake.
 package publisher
 
 import (
@@ -16,6 +16,7 @@ import (
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -62,20 +63,56 @@ func New(ctx context.Context, topic, instance string, o Options) (*Publisher, er
 	return &Publisher{client: client, topic: topic, instance: instance}, nil
 }
 
-// Publish publishes events of one attempt, in order, in one request. When it
-// returns without an error all of them are stored; with one, none or all may be.
+// Pub/Sub's limits on a publish request, in messages and bytes. An event takes less
+// than half of the bytes.
+const (
+	maxMessages = 1000
+	maxRequest  = 10_000_000
+)
+
+// Publish publishes events of one attempt, in order. When it returns without an
+// error all of them are stored; with one, any number of the first may be. Published
+// again, events are the same messages, so the first occurrences are in order. Of no
+// events there is nothing to publish.
 func (p *Publisher) Publish(ctx context.Context, attempt string, events []job.Event) error {
-	request := &pubsubpb.PublishRequest{Topic: p.topic}
+	requests, err := p.requests(attempt, events)
+	if err != nil {
+		return err
+	}
+	for _, r := range requests {
+		if err := p.send(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// requests returns the fewest requests that take events of an attempt.
+func (p *Publisher) requests(attempt string, events []job.Event) ([]*pubsubpb.PublishRequest, error) {
+	var (
+		requests []*pubsubpb.PublishRequest
+		last     *pubsubpb.PublishRequest
+		size     int
+	)
 	for _, e := range events {
 		c, err := event.Encode(p.instance, e)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		attributes, data := event.ToMessage(c)
-		request.Messages = append(request.Messages, &pubsubpb.PubsubMessage{
-			Data: data, Attributes: attributes, OrderingKey: attempt,
-		})
+		m := &pubsubpb.PubsubMessage{Data: data, Attributes: attributes, OrderingKey: attempt}
+		more := proto.Size(m) + 10 // the tag and the length of a field
+		if last == nil || size+more > maxRequest || len(last.Messages) == maxMessages {
+			last = &pubsubpb.PublishRequest{Topic: p.topic}
+			requests, size = append(requests, last), proto.Size(last)
+		}
+		last.Messages, size = append(last.Messages, m), size+more
 	}
+	return requests, nil
+}
+
+// send sends one request and awaits the answer.
+func (p *Publisher) send(ctx context.Context, request *pubsubpb.PublishRequest) error {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	if _, err := p.client.Publish(ctx, request); err != nil {

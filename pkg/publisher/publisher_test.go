@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -197,6 +200,107 @@ func TestPublishErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// service is a Pub/Sub that takes what the real one does: pstest takes 4 MB at most.
+type service struct {
+	pubsubpb.UnimplementedPublisherServer
+	*requests
+}
+
+func (s service) Publish(_ context.Context, r *pubsubpb.PublishRequest) (*pubsubpb.PublishResponse, error) {
+	if size := proto.Size(r); size > 10_000_000 || len(r.Messages) == 0 || len(r.Messages) > 1000 {
+		return nil, status.Errorf(codes.InvalidArgument, "%d messages in %d bytes", len(r.Messages), size)
+	}
+	if _, _, err := s.React(r); err != nil {
+		return nil, err
+	}
+	return &pubsubpb.PublishResponse{MessageIds: make([]string, len(r.Messages))}, nil
+}
+
+func roomy(t *testing.T, errs ...error) (*publisher.Publisher, *requests) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &requests{errs: errs}
+	server := grpc.NewServer(grpc.MaxRecvMsgSize(20 << 20))
+	pubsubpb.RegisterPublisherServer(server, service{requests: r})
+	go server.Serve(listener) // ends with Stop
+	t.Cleanup(server.Stop)
+	return open(t, topic, listener.Addr().String()), r
+}
+
+// large are events that don't fit into one request: n of 4 MB.
+func large(n int) []job.Event {
+	var all []job.Event
+	for i := range n {
+		trials := make([]job.Trial, 500)
+		for k := range trials {
+			trials[k] = job.Trial{ID: strings.Repeat("t", 8000)}
+		}
+		all = append(all, job.Event{Type: job.JobRunning, Time: time.Date(2026, 11, 22, 12, 0, i, 0, time.UTC), Body: job.Snapshot{
+			Attempt: attempt, Sequence: int64(i) + 1, State: job.Submitted, Job: job.JobInfo{ID: "census_1", Trials: trials}, Drop: job.DropInfo{Bucket: "inbox", Prefix: "census/"},
+		}})
+	}
+	return all
+}
+
+func sequences(r *requests) (all [][]string) {
+	for _, request := range r.seen {
+		var one []string
+		for _, m := range request.Messages {
+			one = append(one, m.Attributes["ce-sequence"])
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// What is too large for one request goes in several, in order; after a failure in
+// between the same messages come again.
+func TestPublishInSeveralRequests(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		events []job.Event
+		want   [][]string
+	}{
+		{"none", nil, nil},
+		{"one", large(1), [][]string{{"1"}}},
+		{"five of 4 MB", large(5), [][]string{{"1", "2"}, {"3", "4"}, {"5"}}},
+		{"a thousand", slices.Repeat(events()[:1], 1000), [][]string{slices.Repeat([]string{"1"}, 1000)}},
+		{"one more", slices.Repeat(events()[:1], 1001), [][]string{slices.Repeat([]string{"1"}, 1000), {"1"}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p, r := roomy(t)
+			if err := p.Publish(t.Context(), attempt, test.events); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, sequences(r)); diff != "" {
+				t.Errorf("sequences by request (-want +got):\n%s", diff)
+			}
+		})
+	}
+	t.Run("a failure in between", func(t *testing.T) {
+		p, r := roomy(t, nil, status.Error(codes.PermissionDenied, "no"))
+		all := large(5)
+		if err := p.Publish(t.Context(), attempt, all); status.Code(err) != codes.PermissionDenied {
+			t.Fatalf("%v, want PermissionDenied", err)
+		}
+		if err := p.Publish(t.Context(), attempt, all); err != nil {
+			t.Fatal(err)
+		}
+		want := [][]string{{"1", "2"}, {"3", "4"}, {"1", "2"}, {"3", "4"}, {"5"}}
+		if diff := cmp.Diff(want, sequences(r)); diff != "" {
+			t.Errorf("sequences by request (-want +got):\n%s", diff)
+		}
+		for i := range r.seen[0].Messages { // a repeat has the same ID
+			if diff := cmp.Diff(r.seen[0].Messages[i].Attributes, r.seen[2].Messages[i].Attributes); diff != "" {
+				t.Errorf("the repeat (-before +after):\n%s", diff)
+			}
+		}
+	})
 }
 
 func TestPublishToNoTopic(t *testing.T) {
