@@ -87,6 +87,9 @@ func Drop(ctx context.Context, d job.Drop, from Objects, p policy.Policy, defaul
 		return Result{}, err
 	}
 	file, vs, p := resolve(jobFile.Base(), data, d, p, defaults)
+	if job.Larger(job.MaxSpec, file.Spec, file.Options) {
+		return Result{Violations: []job.Violation{job.TooLarge(jobFile.Base())}}, nil
+	}
 	r, err := check(ctx, d, jobFile, file, p, from.Stat)
 	if err != nil {
 		return Result{}, err
@@ -219,6 +222,9 @@ func File(d job.Drop, name string, data []byte, p policy.Policy, defaults ...Def
 	jobFile := job.Object{Bucket: d.Bucket, Name: d.Folder + name}
 	d.JobFiles = []job.Object{jobFile}
 	file, vs, p := resolve(name, data, d, p, defaults)
+	if job.Larger(job.MaxSpec, file.Spec, file.Options) {
+		return Result{Violations: []job.Violation{job.TooLarge(name)}}
+	}
 	if t := file.Spec.TrainingInput; t != nil && len(t.PackageURIs) > 0 {
 		for _, uri := range t.PackageURIs {
 			d.Packages = append(d.Packages, job.Object{Name: d.Folder + uri})

@@ -285,6 +285,41 @@ func TestViolationsTellWhatWasFound(t *testing.T) {
 	}
 }
 
+// A small file whose aliases stand for gigabytes has one violation, and nothing of it
+// is worked out or opened.
+func TestDropTooLarge(t *testing.T) {
+	text, aliases := strings.Repeat("<", 400<<10), strings.Repeat(", *a", 1000)
+	for name, file := range map[string]string{
+		"arguments": valid + "  args: [&a '" + text + "'" + aliases + "]\n",
+		"packages":  valid + "  packageUris: [&a '" + text + "'" + aliases + "]\n",
+		"pins":      valid + "jobdrop: {packages: [&a {name: '" + text + "'}" + aliases + "]}\n",
+		"routes":    valid + "jobdrop: {notify: [&a '" + text + "'" + aliases + "]}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := folder{files: map[string]string{"job.yaml": file, "a.tar.gz": "never read"}}
+			want := []string{"error job-size job.yaml:0:0 "}
+			r, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: f.open}, policy.Policy{Project: "project", Inbox: "inbox"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, lines(r.Violations)); diff != "" || len(f.opened) != 1 {
+				t.Errorf("opened %q, violations (-want +got):\n%s", f.opened, diff)
+			}
+			r = inspect.File(f.drop(), "job.yaml", []byte(file), policy.Policy{})
+			if diff := cmp.Diff(want, lines(r.Violations)); diff != "" {
+				t.Errorf("of the file alone (-want +got):\n%s", diff)
+			}
+		})
+	}
+	// The largest file without an alias is no larger than what can be recorded.
+	largest := valid + "  args: ['" + strings.Repeat("<", jobspec.MaxSize-len(valid)-20) + "']\n"
+	f := folder{files: map[string]string{"job.yaml": largest, "a.tar.gz": sdist(t, "trainer", "task")}}
+	r, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: f.open}, policy.Policy{Project: "project", Inbox: "inbox"})
+	if err != nil || slices.ContainsFunc(r.Violations, func(v job.Violation) bool { return v.Rule == "job-size" }) {
+		t.Errorf("the largest file: %v, %v", lines(r.Violations), err)
+	}
+}
+
 // Packages that are too large in all are not even opened.
 func TestDropBoundsItsPackages(t *testing.T) {
 	const limit = 4 << 30

@@ -81,7 +81,6 @@ var traceparent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$
 
 // emit adds an event of the record as it stands now.
 func (r *Record) emit(t EventType, now time.Time) {
-	r.bound()
 	r.Sequence++
 	r.Told = append(r.Told, t)
 	r.Outbox = append(r.Outbox, Event{Type: t, Time: now, Body: r.Snapshot(), Traceparent: r.Traceparent})

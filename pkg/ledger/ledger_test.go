@@ -316,3 +316,40 @@ func TestCursorsHeal(t *testing.T) {
 		}
 	}
 }
+
+// A record whose outbox an earlier revision filled can be written and read back.
+func TestApplyWritesNothingTooLarge(t *testing.T) {
+	l, _ := start(t)
+	s := apply(t, l, job.Stored{Record: job.NewRecord(jobFile("a/", 7), now)}, accepted)
+	for range 900 {
+		s.Outbox[0].Body.Drop.Arrived = append(s.Outbox[0].Body.Drop.Arrived, job.Object{Name: "a/b.whl", CorrelationID: strings.Repeat("<", 8<<10)})
+	}
+	s = apply(t, l, s, job.Seen(job.Look{JobID: "j", State: job.TrainerRunning, Created: now, Started: now}, now))
+	got, err := l.Get(t.Context(), s.Attempt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(s, got); diff != "" {
+		t.Errorf("read back (-written +read):\n%s", diff)
+	}
+	if len(got.Outbox) != 3 || !got.Outbox[0].Body.Truncated {
+		t.Errorf("%d events, the first truncated %t", len(got.Outbox), got.Outbox[0].Body.Truncated)
+	}
+}
+
+// The largest note of the cursors can be read back.
+func TestLargestCursors(t *testing.T) {
+	l, _ := start(t)
+	name := strings.Repeat("\x01", 1024)
+	c := job.Cursor{After: name, Began: now, Before: now, Last: now, Failed: true}
+	jobs := c
+	jobs.After = strings.Repeat("a", 16<<10) // see package watcher
+	want := job.Cursors{Open: c, Records: c, Inbox: c, Jobs: jobs, Ticks: 1 << 62, Undecided: 1 << 62, Submitted: 1 << 62}
+	if err := l.MoveCursors(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := l.Cursors(t.Context())
+	if want.Generation = got.Generation; err != nil || got != want {
+		t.Errorf("%v, read back as %+v", err, got)
+	}
+}

@@ -1,7 +1,9 @@
 package submitter
 
 import (
+	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,5 +41,35 @@ func BenchmarkPlan(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// Whatever folders are called, the note of the turns can be read back: beyond that
+// attempts wait.
+func TestTurnsFitTheirNote(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	rules, vs := policy.Parse("policy.yaml", []byte("limits: {activeJobs: 100000}"))
+	if len(vs) > 0 {
+		t.Fatal(vs)
+	}
+	folder := strings.Repeat("\x01", 890)
+	backlog := job.NewBacklog(job.Turns{}, now)
+	var before []job.Turn
+	for i := range 4000 {
+		e := job.Entry{Attempt: fmt.Sprintf("%040d-1587627537231057", i), JobFile: fmt.Sprintf("%s%d/job.yaml", folder, i), State: job.Accepted, Waits: "waiting", Accepted: now}
+		if i < 2000 { // these had their turn
+			before = append(before, job.Turn{Attempt: e.Attempt, Folder: job.Folder(e.JobFile), At: now, Done: true})
+			continue
+		}
+		backlog.Add(e)
+	}
+	q := newQueue(backlog, before, policy.Policy{Rules: rules}, now)
+	q.plan()
+	data, err := json.Marshal(job.Turns{Given: append(q.turns, q.given...)})
+	if err != nil || len(data) > job.MaxTurns || len(data) < job.MaxTurns*9/10 {
+		t.Errorf("the note has %d bytes, at most %d: %v", len(data), job.MaxTurns, err)
+	}
+	if len(q.given) == 0 || len(q.given)+len(q.waits) != 2000 || len(q.starts) != len(q.given) {
+		t.Errorf("%d turns are given to %d, %d wait", len(q.given), len(q.starts), len(q.waits))
 	}
 }

@@ -192,6 +192,8 @@ type queue struct {
 	// turns are those of before that still count; turnOf names their attempts.
 	turns  []job.Turn
 	turnOf map[string]bool
+	// size is how many bytes the note of all turns takes, at most.
+	size int
 	// active are the folders of the jobs without a verdict, started those of the
 	// jobs of the last hour.
 	active, started tally
@@ -230,6 +232,7 @@ func newQueue(b *job.Backlog, given []job.Turn, p policy.Policy, now time.Time) 
 			continue
 		}
 		q.turns = append(q.turns, t)
+		q.size += t.Size()
 		q.turnOf[t.Attempt] = true
 		if isOpen {
 			q.active.add(t.Folder)
@@ -327,6 +330,9 @@ func (q *queue) plan() {
 	}
 }
 
+// turnsRest is what the note of the turns holds beside them, in bytes.
+const turnsRest = 100
+
 // decide tells whether an attempt is to be created, and enters what becomes of it.
 func (q *queue) decide(e job.Entry) bool {
 	if q.now.Before(e.Due) {
@@ -338,7 +344,13 @@ func (q *queue) decide(e job.Entry) bool {
 			q.waits[e.Attempt] = reason
 			return false
 		}
-		q.given = append(q.given, job.Turn{Attempt: e.Attempt, Folder: folder, At: q.now})
+		turn := job.Turn{Attempt: e.Attempt, Folder: folder, At: q.now}
+		if q.size += turn.Size(); q.size > job.MaxTurns-turnsRest {
+			q.size -= turn.Size()
+			q.waits[e.Attempt] = "waiting: too many jobs under limits are active or were started in the last hour"
+			return false
+		}
+		q.given = append(q.given, turn)
 		q.active.add(folder)
 		q.started.add(folder)
 	}

@@ -183,6 +183,9 @@ func (s *Submitter) Resume(ctx context.Context, e job.Entry) error {
 		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt, "", why)
 	}
 	stored, err := s.records.Get(ctx, e.Attempt)
+	if errors.Is(err, job.ErrNotFound) && e.Bucket == "" {
+		return fmt.Errorf("the index entry of attempt %s was damaged: it names no bucket, and there is no record: delete open/%s from the state bucket, and run the drop by jobdrop replay", e.Attempt, e.Attempt)
+	}
 	if errors.Is(err, job.ErrNotFound) {
 		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt, "", why)
 	}

@@ -827,3 +827,18 @@ func TestResumeOfADamagedEntry(t *testing.T) {
 		t.Errorf("%d entries are left on the index", w.open())
 	}
 }
+
+// One that lost it all before its record was written can't be healed: no bucket is
+// asked for, and the error says what to do.
+func TestResumeOfAnEntryOfNothing(t *testing.T) {
+	w := newWorld(t)
+	w.storage.Reset()
+	attempt := job.AttemptKey(job.Object{Bucket: "inbox", Name: "d/job.yaml", Generation: 7})
+	err := w.submit.Resume(t.Context(), job.Entry{Attempt: attempt})
+	if err == nil || !strings.Contains(err.Error(), "delete open/"+attempt) {
+		t.Errorf("%v", err)
+	}
+	if n := count(w.storage.Calls()); n["list"] != 0 {
+		t.Errorf("calls %v", n)
+	}
+}

@@ -174,7 +174,7 @@ func (t *tick) sight(ctx context.Context) error {
 	case err == nil:
 		c.End()
 		return nil
-	case pages == 0 && !errors.Is(err, job.ErrQuota), len(c.After) > longestToken:
+	case pages == 0 && !errors.Is(err, job.ErrQuota), job.TextSize(c.After) > longestToken:
 		c.After = "" // whatever is wrong, it may be with the place
 	}
 	s.whole = false
@@ -185,6 +185,6 @@ func (t *tick) sight(ctx context.Context) error {
 	return err
 }
 
-// longestToken is the longest place in a trainer's list that is kept: the note of
-// the cursors is small.
+// longestToken is the longest place in a trainer's list that is kept, in bytes of
+// JSON: the note of the cursors is small.
 const longestToken = 16 << 10
