@@ -316,7 +316,9 @@ func localDrop(dir, bucket, folder string) (job.Drop, error) {
 		}
 	}
 	d := job.Assemble(bucket, folder, objects)
-	d.TooLarge = len(objects) > inspect.PartLimit
+	if len(objects) > inspect.PartLimit {
+		d.TooMany = job.ManyParts
+	}
 	return d, nil
 }
 

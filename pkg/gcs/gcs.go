@@ -100,7 +100,8 @@ func attributes(o *storage.Object) job.Attributes {
 
 // List calls page for each page of the objects below a prefix, in the order of
 // their names. With flat, objects in deeper folders are left out. It ends at
-// the first error of page.
+// the first error of page, which is called for a page without objects too: the
+// service counts the folders that are left out, so who bounds a list counts pages.
 func (c *Client) List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error {
 	call := c.service.Objects.List(bucket).Prefix(prefix)
 	if flat {

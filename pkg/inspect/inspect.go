@@ -122,10 +122,14 @@ func Drop(ctx context.Context, d job.Drop, from Objects, p policy.Policy, defaul
 
 // A drop is one job file and at most 100 packages (TrainingInput.packageUris).
 // FolderLimit bounds all objects of a folder, so that a listing ends; PartLimit
-// those that may be parts of a drop, which are kept and told of.
+// those that may be parts of a drop, which are kept and told of. PageLimit bounds
+// the pages of the listing, in which up to 1,000 objects and sub-folders stand, and
+// so the sub-folders: nothing keeps those out of it, nor the empty pages that a
+// service may give. Twenty take some seconds.
 const (
 	FolderLimit = 10_000
 	PartLimit   = 1_000
+	PageLimit   = 20
 )
 
 // Cloud Storage's names have at most 1,024 bytes, and jobdrop adds to them:
@@ -140,9 +144,15 @@ const (
 func outOfBounds(d job.Drop, jobFile job.Object) (job.Violation, bool) {
 	v := job.Violation{Severity: job.Error, File: jobFile.Base()}
 	switch {
-	case d.TooLarge:
-		v.Rule, v.Message = "folder-size", "the folder holds too many objects to be a drop"
-		v.Allowed = fmt.Sprintf("at most %d job files and packages, among at most %d objects", PartLimit, FolderLimit)
+	case d.TooMany != "":
+		v.Rule, v.Message = "folder-size", "the folder holds too many "+string(d.TooMany)+" to be a drop"
+		v.Found = map[job.Excess]string{
+			job.ManyParts:   fmt.Sprintf("more than %d", PartLimit),
+			job.ManyObjects: fmt.Sprintf("more than %d", FolderLimit),
+			job.ManyFolders: fmt.Sprintf("a list of more than %d pages", PageLimit),
+		}[d.TooMany]
+		v.Allowed = fmt.Sprintf("at most %d job files and packages, among at most %d objects, beside at most about %d sub-folders",
+			PartLimit, FolderLimit, 1_000*PageLimit-FolderLimit)
 		v.Remedy = "upload the job file and its packages into a folder of their own"
 		return v, true
 	case len(d.Folder) > folderName:

@@ -77,10 +77,21 @@ type Drop struct {
 	// Metadata is the object metadata of the job file that [Drop.JobFile]
 	// gives; settings of jobs are among it.
 	Metadata map[string]string
-	// TooLarge tells that the folder holds more than a drop can have; its
-	// packages were not listed then.
-	TooLarge bool
+	// TooMany says what the folder holds more of than the folder of a drop may
+	// have; its packages were not listed then. It is empty for other folders.
+	TooMany Excess
 }
+
+// Excess is what a folder holds too much of.
+type Excess string
+
+// The kinds of excess.
+const (
+	ManyParts   Excess = "job files and packages"
+	ManyObjects Excess = "objects"
+	// ManyFolders: the folders in it are part of each listing, whatever they hold.
+	ManyFolders Excess = "sub-folders"
+)
 
 // Assemble makes a drop of the objects that lie directly in a folder.
 func Assemble(bucket, folder string, objects []Object) Drop {

@@ -64,7 +64,7 @@ func (n Note) Enter(d Drop, jobFile Object, packages []Object) Note {
 		Packages:   map[string]Decided{},
 		Generation: n.Generation,
 	}
-	if d.TooLarge { // its packages were not listed
+	if d.TooMany != "" { // its packages were not listed
 		maps.Copy(next.Packages, n.Packages)
 	}
 	for _, p := range d.Packages {

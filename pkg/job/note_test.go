@@ -92,7 +92,7 @@ func TestNote(t *testing.T) {
 func TestNoteOfAFolderThatIsTooLarge(t *testing.T) {
 	a := object("d/a.tar.gz", 1)
 	n := Note{}.Enter(Drop{Packages: []Object{a}}, object("d/job.yaml", 2), []Object{a})
-	n = n.Enter(Drop{TooLarge: true}, object("d/job.yaml", 3), nil)
+	n = n.Enter(Drop{TooMany: ManyObjects}, object("d/job.yaml", 3), nil)
 	if len(n.Decided(object("d/job.yaml", 4), []Object{a})) != 1 {
 		t.Errorf("forgotten: %+v", n)
 	}

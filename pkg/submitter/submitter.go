@@ -239,11 +239,13 @@ func (s *Submitter) look(ctx context.Context, bucket, folder, attempt, tracepare
 var errFull = errors.New("the folder holds too much")
 
 // list lists a folder. Of one that holds more than a drop can have only the job
-// files are given, and that it is too large.
+// files are given, and what there is too much of. Pages count beside objects: one
+// that shows sub-folders only has no objects.
 func (s *Submitter) list(ctx context.Context, bucket, folder string) (job.Drop, error) {
 	var parts []job.Object
 	metadata := map[string]map[string]string{} // of the job files
-	listed := 0
+	listed, pages := 0, 0
+	var many job.Excess
 	err := s.objects.List(ctx, bucket, folder, true, func(page []job.Attributes) error {
 		for _, o := range page {
 			if job.IsPart(o.Name, o.Size) {
@@ -253,13 +255,22 @@ func (s *Submitter) list(ctx context.Context, bucket, folder string) (job.Drop, 
 				}
 			}
 		}
-		if listed += len(page); listed > inspect.FolderLimit || len(parts) > inspect.PartLimit {
-			return errFull
+		listed += len(page)
+		pages++
+		switch {
+		case len(parts) > inspect.PartLimit:
+			many = job.ManyParts
+		case listed > inspect.FolderLimit:
+			many = job.ManyObjects
+		case pages > inspect.PageLimit:
+			many = job.ManyFolders
+		default:
+			return nil
 		}
-		return nil
+		return errFull
 	})
 	if errors.Is(err, errFull) {
-		return s.jobFiles(ctx, bucket, folder)
+		return s.jobFiles(ctx, bucket, folder, many)
 	}
 	d := job.Assemble(bucket, folder, parts)
 	if jobFile, ok := d.JobFile(); ok {
@@ -269,7 +280,7 @@ func (s *Submitter) list(ctx context.Context, bucket, folder string) (job.Drop, 
 }
 
 // jobFiles gives a folder that is too large to be a drop, with its job files.
-func (s *Submitter) jobFiles(ctx context.Context, bucket, folder string) (job.Drop, error) {
+func (s *Submitter) jobFiles(ctx context.Context, bucket, folder string, many job.Excess) (job.Drop, error) {
 	var found []job.Object
 	for _, name := range job.JobFileNames() {
 		o, err := s.objects.Stat(ctx, bucket, folder+name)
@@ -281,7 +292,7 @@ func (s *Submitter) jobFiles(ctx context.Context, bucket, folder string) (job.Dr
 		}
 	}
 	d := job.Assemble(bucket, folder, found)
-	d.TooLarge = true
+	d.TooMany = many
 	return d, nil
 }
 

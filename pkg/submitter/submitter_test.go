@@ -1,6 +1,7 @@
 package submitter_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/jobdrop/jobdrop/internal/storagetest"
 	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/relay"
 	"github.com/jobdrop/jobdrop/pkg/submitter"
 )
 
@@ -612,6 +614,64 @@ func TestSubmitOutOfBounds(t *testing.T) {
 			}
 			if diff := cmp.Diff([]string{test.rule}, violated(r)); diff != "" {
 				t.Errorf("violations (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// crowded is an inbox whose lists go on for ever, with so many objects a page.
+type crowded struct {
+	*storagetest.Faults
+	pages, objects int
+}
+
+func (c *crowded) List(_ context.Context, bucket, folder string, _ bool, page func([]job.Attributes) error) error {
+	for {
+		c.pages++
+		items := make([]job.Attributes, c.objects)
+		for i := range items {
+			items[i].Object = job.Object{Bucket: bucket, Name: fmt.Sprintf("%snote-%d-%d", folder, c.pages, i), Size: 1}
+		}
+		if err := page(items); err != nil {
+			return err
+		}
+	}
+}
+
+// A listing ends whatever it shows, and the verdict tells of what there is too much.
+func TestSubmitCrowdedFolder(t *testing.T) {
+	tests := []struct {
+		name           string
+		objects, pages int
+		message, found string
+	}{
+		{"folders only", 0, 21, "the folder holds too many sub-folders to be a drop", "a list of more than 20 pages"},
+		{"objects", 1000, 11, "the folder holds too many objects to be a drop", "more than 10000"},
+		{"both", 100, 21, "the folder holds too many sub-folders to be a drop", "a list of more than 20 pages"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			f := w.put("job.yaml", []byte(spec))
+			w.put("trainer-0.1.tar.gz", pkg(t, "hello"))
+			full := &crowded{Faults: w.storage, objects: test.objects}
+			tell, err := relay.New(w.topic, w.ledger, w.storage, "status")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if w.submit, err = submitter.New(full, w.ledger, w.trainer, tell, w.submit.Options); err != nil {
+				t.Fatal(err)
+			}
+			w.wake(f)
+			if full.pages != test.pages {
+				t.Errorf("%d pages were listed for one event, want %d", full.pages, test.pages)
+			}
+			r := w.record(f)
+			if r.State != job.Rejected || len(r.Violations) != 1 {
+				t.Fatalf("state %s, violations %v", r.State, r.Violations)
+			}
+			if v := r.Violations[0]; v.Message != test.message || v.Found != test.found {
+				t.Errorf("told %q, found %q; want %q, %q", v.Message, v.Found, test.message, test.found)
 			}
 		})
 	}

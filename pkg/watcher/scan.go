@@ -293,13 +293,7 @@ func (l *lonely) see(ctx context.Context, o job.Object) {
 		return
 	}
 	l.told[folder] = true
-	alone := true
-	err := l.objects.ListAfter(ctx, o.Bucket, folder+"job.", "", func(page []job.Attributes) error {
-		for _, other := range page {
-			alone = alone && !(job.IsJobFile(other.Name) && job.Folder(other.Name) == folder)
-		}
-		return nil
-	})
+	alone, err := l.alone(ctx, o.Bucket, folder)
 	if err != nil {
 		l.failures.add(err)
 		return
@@ -307,6 +301,25 @@ func (l *lonely) see(ctx context.Context, o job.Object) {
 	if alone {
 		l.Logger.WarnContext(ctx, "packages without a job file", "bucket", o.Bucket, "folder", folder, "package", o.Name, "created", o.Created, "waited", wait.String())
 	}
+}
+
+// alone tells whether a folder has no job file. An object is the first of those
+// whose names begin with its own, so one page tells, whatever else there is.
+func (l *lonely) alone(ctx context.Context, bucket, folder string) (bool, error) {
+	found := false
+	for _, name := range job.JobFileNames() {
+		err := l.objects.ListAfter(ctx, bucket, folder+name, "", func(page []job.Attributes) error {
+			found = len(page) > 0 && page[0].Name == folder+name
+			return errEnough
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			return false, err
+		}
+		if found {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // firstStart gives when the installation was first started, and notes it at the

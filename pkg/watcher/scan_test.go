@@ -240,6 +240,57 @@ func TestAlone(t *testing.T) {
 	}
 }
 
+// counted counts the pages that are listed of a folder.
+type counted struct {
+	*fake
+	folder string
+	pages  int
+}
+
+func (c *counted) ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error {
+	return c.fake.ListAfter(ctx, bucket, prefix, after, func(items []job.Attributes) error {
+		if strings.HasPrefix(prefix, c.folder) {
+			c.pages++
+		}
+		return page(items)
+	})
+}
+
+// Whether a folder has a job file costs a page for each name that it may have.
+func TestAloneListsLittle(t *testing.T) {
+	for _, has := range []bool{false, true} {
+		f := newFake()
+		f.pageSize = 2
+		f.upload("d/a.tar.gz", start)
+		for i := range 20 {
+			f.upload(fmt.Sprintf("d/job.a/%d", i), start)
+			f.upload(fmt.Sprintf("d/job.json%d", i), start)
+			f.upload(fmt.Sprintf("d/job.yaml/%d", i), start)
+		}
+		if has {
+			f.upload("d/job.yml", start.Add(-100*time.Hour))
+		}
+		var log bytes.Buffer
+		o := f.options()
+		o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		o.Alone = func(context.Context) (func(string) time.Duration, error) {
+			return func(string) time.Duration { return time.Hour }, nil
+		}
+		inbox := &counted{fake: f, folder: "d/"}
+		w, err := watcher.New(f, trainer{f}, inbox, f, f, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 60 {
+			f.now = f.now.Add(5 * time.Minute)
+			ticked(t, w)
+		}
+		if told := strings.Contains(log.String(), "packages without a job file"); told == has || inbox.pages == 0 || inbox.pages > 3 {
+			t.Errorf("with a job file %t: told %t, %d pages listed, want 1 to 3", has, told, inbox.pages)
+		}
+	}
+}
+
 // A record that the index lost comes back, and one whose entry is older than it is
 // looked at.
 func TestScanRecords(t *testing.T) {
