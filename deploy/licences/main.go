@@ -102,7 +102,8 @@ func licences(dir string) ([]string, error) {
 	}
 	var found []string
 	for _, e := range entries {
-		if e.IsDir() || !named.MatchString(e.Name()) {
+		// LICENSE.docs is of a module's documentation, which nothing links.
+		if e.IsDir() || !named.MatchString(e.Name()) || strings.EqualFold(filepath.Ext(e.Name()), ".docs") {
 			continue
 		}
 		text, err := os.ReadFile(filepath.Join(dir, e.Name()))

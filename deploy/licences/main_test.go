@@ -70,4 +70,13 @@ The above copyright notice and this permission notice shall be included in all c
 	if _, err := licences(t.TempDir()); err == nil {
 		t.Error("a module without a licence has one")
 	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{"LICENSE": mit, "LICENSE.docs": "Creative Commons Attribution-ShareAlike"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := licences(dir); err != nil || strings.Join(got, " ") != "MIT" {
+		t.Errorf("beside a licence of the documentation: %q, %v", got, err)
+	}
 }

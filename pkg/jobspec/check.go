@@ -28,6 +28,7 @@ var jobRules = [...]rule{
 	{"pin", pins},
 	{"pin-twice", pinTwice},
 	{"notify-route", notifyRoute},
+	{"control-character", controlCharacter},
 }
 
 // trainingRules run if there is a trainingInput.
@@ -65,6 +66,7 @@ var trainingRules = [...]rule{
 	{"python-for-runtime", pythonForRuntime},
 	{"image-excludes-runtime", imageExcludesRuntime},
 	{"image-excludes-python", imageExcludesPython},
+	{"image-format", imageFormat},
 	{"image-registry", imageRegistry},
 
 	{"job-dir-format", jobDirFormat},

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/jobdrop/jobdrop/pkg/internal/image"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -564,6 +565,24 @@ func imageExcludesPython(c *check) {
 	}
 }
 
+// imageFormat: a name that clients of registries can't read, or read otherwise than
+// it looks, is pulled from nowhere; the grammar is that of distribution's reference.
+func imageFormat(c *check) {
+	for _, r := range c.roles {
+		if r.config == nil || r.config.ImageURI == "" {
+			continue
+		}
+		if _, err := image.Parse(r.config.ImageURI); err != nil {
+			c.fail(r.configField()+".imageUri", job.Violation{
+				Message: "this is not the name of a container image",
+				Found:   show(r.config.ImageURI),
+				Allowed: "HOST/PATH:TAG or HOST/PATH@sha256:DIGEST; a path is in lowercase",
+				Remedy:  "write the image's name as docker pull takes it",
+			})
+		}
+	}
+}
+
 // imageRegistry: reference, imageUri: the image is "in Container Registry".
 // Whether the service takes Artifact Registry is not documented; other hosts it
 // is not known to reach.
@@ -572,8 +591,7 @@ func imageRegistry(c *check) {
 		if r.config == nil || r.config.ImageURI == "" {
 			continue
 		}
-		host, _, _ := strings.Cut(r.config.ImageURI, "/")
-		if host != "gcr.io" && !strings.HasSuffix(host, ".gcr.io") && !strings.HasSuffix(host, "-docker.pkg.dev") {
+		if name, err := image.Parse(r.config.ImageURI); err == nil && !name.OfProject() {
 			c.warn(r.configField()+".imageUri", job.Violation{
 				Message: "the image is not in a registry of Google Cloud",
 				Allowed: "gcr.io/PROJECT/IMAGE, or LOCATION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE",
@@ -672,7 +690,7 @@ func priorityRange(c *check) {
 	}
 }
 
-var serviceAccount = regexp.MustCompile(`^(?:[^\s@]+@[^\s@]+\.[^\s@]+|[0-9]+)$`)
+var serviceAccount = regexp.MustCompile(`^(?:[\w.%+-]+@[\w-]+(?:\.[\w-]+)+|[0-9]+)$`)
 
 // serviceAccountFormat: reference, serviceAccount: "The email address of a
 // service account"; gcloud takes the numeric ID, too.
@@ -686,7 +704,7 @@ func serviceAccountFormat(c *check) {
 	}
 }
 
-var networkName = regexp.MustCompile(`^projects/([^/]+)/global/networks/[^/]+$`)
+var networkName = regexp.MustCompile(`^projects/([\w.:-]+)/global/networks/[\w-]+$`)
 
 // networkFormat: reference, network: "projects/{project}/global/networks/
 // {network}, where {project} is a project number".
@@ -710,7 +728,7 @@ func networkFormat(c *check) {
 	c.fail("trainingInput.network", v)
 }
 
-var kmsKey = regexp.MustCompile(`^projects/[^/]+/locations/([^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+$`)
+var kmsKey = regexp.MustCompile(`^projects/[\w.:-]+/locations/([\w-]+)/keyRings/[\w-]+/cryptoKeys/[\w-]+$`)
 
 // kmsKeyFormat: reference, kmsKeyName.
 func kmsKeyFormat(c *check) {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jobdrop/jobdrop/pkg/internal/image"
 	"github.com/jobdrop/jobdrop/pkg/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
@@ -59,7 +60,7 @@ func (l list) match(value string) (int, bool) {
 		return 0, false
 	}
 	for i, g := range l.globs {
-		if l.setting == "allow.images" && g == project { // a word, and no image's name
+		if l.setting == "allow.images" && (g == project || mirrored(g, value)) { // project is a word, and no image's name
 			continue
 		}
 		if glob(g, value, l.separators()) || l.setting == "allow.jobDirs" && covers(g, value) {
@@ -67,6 +68,14 @@ func (l list) match(value string) (int, bool) {
 		}
 	}
 	return 0, false
+}
+
+// mirrored tells whether an image is Docker Hub's under a host of Google's, and the
+// pattern means hosts of Google's: *.gcr.io/project/** does not mean the user of
+// Docker Hub that is named project.
+func mirrored(pattern, image string) bool {
+	host, _, _ := strings.Cut(pattern, "/")
+	return strings.HasPrefix(image, "mirror.gcr.io/") && strings.Contains(host, "*") && strings.Trim(host, "*") != ""
 }
 
 // plain tells whether a path or URI means what it says. Some that read it resolve
@@ -229,12 +238,20 @@ func (j *judge) images() {
 		}
 		asked = true
 		uri, field := role.config.ImageURI, "trainingInput."+role.name+"Config.imageUri"
+		name, err := image.Parse(uri)
+		if err != nil {
+			j.refuse(field, uri, builtIn, job.Violation{
+				Rule: l.rule, Message: "no policy allows an image whose name can't be read",
+				Found: text.Show(uri, 80), Remedy: "write the image's name as docker pull takes it",
+			})
+			continue
+		}
 		own, place := l.globs == nil, builtIn // the project's own are allowed
 		if entry >= 0 {
 			own, place = true, j.p.Rules.place(fmt.Sprintf("%s[%d]", l.setting, entry))
 		}
 		switch {
-		case own && j.p.ownImage(uri):
+		case own && j.p.ownImage(name):
 			j.say(l.rule, field, uri, Allowed, place)
 		case j.matches(l, field, uri):
 		case own && j.p.Project == "":
@@ -595,10 +612,8 @@ func (j *judge) defaults() {
 // ownImage tells whether an image lies in a registry of the project:
 // Container Registry's [HOST.]gcr.io/PROJECT/… or Artifact Registry's
 // LOCATION-docker.pkg.dev/PROJECT/…
-func (p Policy) ownImage(uri string) bool {
-	host, rest, _ := strings.Cut(uri, "/")
-	registry := host == "gcr.io" || strings.HasSuffix(host, ".gcr.io") || strings.HasSuffix(host, "-docker.pkg.dev")
+func (p Policy) ownImage(name image.Name) bool {
 	// A project of a domain is written example.com:project, in registries
 	// example.com/project.
-	return p.Project != "" && registry && plain(uri) && strings.HasPrefix(rest, strings.Replace(p.Project, ":", "/", 1)+"/")
+	return p.Project != "" && name.OfProject() && strings.HasPrefix(name.Path, strings.Replace(p.Project, ":", "/", 1)+"/")
 }

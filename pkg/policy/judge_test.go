@@ -315,22 +315,42 @@ func TestListsAreNotEvaded(t *testing.T) {
 		{
 			"images", "gcr.io/base/trainer", "masterConfig.imageUri",
 			[]string{"gcr.io/base/trainer"},
-			[]string{"gcr.io/base/trainer:latest", "gcr.io/base/trainer@sha256:00", "gcr.io/base/trainer-evil", "gcr.io/base/trainer/evil", "gcr.io/base/Trainer", "GCR.IO/base/trainer", "eu.gcr.io/base/trainer", "evil.com/gcr.io/base/trainer", "gcr.io:443/base/trainer", "gcr.io/base//trainer", "gcr.io/base/./trainer", "https://gcr.io/base/trainer", "gcr.io/project/a"},
+			[]string{"gcr.io/base/trainer:latest", "gcr.io/base/trainer@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "gcr.io/base/trainer-evil", "gcr.io/base/trainer/evil", "gcr.io/base/Trainer", "GCR.IO/base/trainer", "eu.gcr.io/base/trainer", "evil.com/gcr.io/base/trainer", "gcr.io:443/base/trainer", "gcr.io/base//trainer", "gcr.io/base/./trainer", "https://gcr.io/base/trainer", "gcr.io/project/a"},
 		},
 		{
 			"images", "gcr.io/base/trainer:1", "masterConfig.imageUri",
 			[]string{"gcr.io/base/trainer:1"},
-			[]string{"gcr.io/base/trainer", "gcr.io/base/trainer:10", "gcr.io/base/trainer:1@sha256:00", "gcr.io/base/trainer:1/../evil"},
+			[]string{"gcr.io/base/trainer", "gcr.io/base/trainer:10", "gcr.io/base/trainer:1@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "gcr.io/base/trainer:1/../evil"},
 		},
 		{
 			"images", "gcr.io/base/trainer@sha256:*", "masterConfig.imageUri",
-			[]string{"gcr.io/base/trainer@sha256:00"},
-			[]string{"gcr.io/base/trainer:1", "gcr.io/base/trainer:1@sha256:00", "gcr.io/base/trainer@sha512:00", "gcr.io/base/trainer@sha256:0/0"},
+			[]string{"gcr.io/base/trainer@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"},
+			[]string{"gcr.io/base/trainer:1", "gcr.io/base/trainer:1@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "gcr.io/base/trainer@sha512:00", "gcr.io/base/trainer@sha256:0/0"},
 		},
 		{
 			"images", "gcr.io/base/**", "masterConfig.imageUri",
-			[]string{"gcr.io/base/a", "gcr.io/base/a/b:1", "gcr.io/base/a@sha256:00"},
+			[]string{"gcr.io/base/a", "gcr.io/base/a/b:1", "gcr.io/base/a@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"},
 			[]string{"gcr.io/base-evil/a", "gcr.io/base", "gcr.io/base/../evil/a", "gcr.io/base/a/../../evil/b", "gcr.io//base/a", "evil.gcr.io/base/a"},
+		},
+		{
+			"images", "*.gcr.io/base/**", "masterConfig.imageUri",
+			[]string{"eu.gcr.io/base/a", "asia.gcr.io/base/a:1"},
+			[]string{"evil.com?.gcr.io/base/a", "evil.com#.gcr.io/base/a", `evil.com\.gcr.io/base/a`, "mirror.gcr.io/base/a", "gcr.io/base/a"},
+		},
+		{
+			"images", "*-docker.pkg.dev/base/**", "masterConfig.imageUri",
+			[]string{"us-docker.pkg.dev/base/r/a"},
+			[]string{"evil.com?-docker.pkg.dev/base/r/a", "evil.com:80-docker.pkg.dev/base/r/a", "evil.com#x-docker.pkg.dev/base/r/a"},
+		},
+		{
+			"images", "**", "masterConfig.imageUri",
+			[]string{"mirror.gcr.io/base/a", "evil.com/base/a"},
+			[]string{"evil.com?/base/a", "https://gcr.io/base/a"},
+		},
+		{
+			"images", "mirror.gcr.io/library/*", "masterConfig.imageUri",
+			[]string{"mirror.gcr.io/library/python"},
+			[]string{"mirror.gcr.io/evil/python"},
 		},
 		{
 			"images", "project", "masterConfig.imageUri",

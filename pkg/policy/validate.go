@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/jobdrop/jobdrop/pkg/internal/image"
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
 )
@@ -117,17 +118,17 @@ func (c *checker) section(s *Section, at string, known *jobspec.Catalogue) {
 
 var (
 	runtimeKey  = regexp.MustCompile(`^\d+\.\d+(/\d+\.\d+)?$`)
-	imageName   = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*\.[a-z]{2,}/[^\s]+$`)
 	accelerator = regexp.MustCompile(`^NVIDIA_[A-Z0-9_]+$`)
 )
 
 func (c *checker) vertex(v *Vertex, at string) {
-	for key, image := range v.Images {
+	for key, uri := range v.Images {
 		field := at + "images." + key
 		if !runtimeKey.MatchString(key) {
 			c.fail(field, job.Violation{Rule: "policy-vertex-image", Message: "the image stands for no runtime version", Found: key, Allowed: "2.11, or 2.11/3.7 for one Python version", Remedy: "write the runtime version, in quotes"})
 		}
-		if !imageName.MatchString(image) {
+		// With its host: without one, Docker Hub would be meant.
+		if name, err := image.Parse(uri); err != nil || !strings.HasPrefix(uri, name.Host+"/") {
 			c.fail(field, job.Violation{Rule: "policy-vertex-image", Message: "this is no container image's full name", Allowed: "e.g. europe-docker.pkg.dev/my-project/images/tf:2.11", Remedy: "begin with the registry"})
 		}
 	}
@@ -256,7 +257,7 @@ func (l list) halfOpen(pattern string) bool {
 			return false // an image's name alone
 		}
 		owner, _, _ := strings.Cut(path, "/")
-		return halfOpen(host) || halfOpen(owner) && slices.ContainsFunc(publicRegistries[:], func(end string) bool { return strings.HasSuffix(host, end) })
+		return halfOpen(host) || halfOpen(owner) && slices.ContainsFunc(publicRegistries[:], func(end string) bool { return strings.HasSuffix("."+host, end) })
 	case "allow.serviceAccounts":
 		name, domain, _ := strings.Cut(pattern, "@")
 		owner, named := strings.CutSuffix(domain, ".iam.gserviceaccount.com")
@@ -267,8 +268,8 @@ func (l list) halfOpen(pattern string) bool {
 }
 
 // publicRegistries are where anyone can take the first part of an image's path,
-// by how their hosts end.
-var publicRegistries = [...]string{"gcr.io", "-docker.pkg.dev", "docker.io", "ghcr.io", "quay.io"}
+// by how their hosts end, with a dot before each.
+var publicRegistries = [...]string{".gcr.io", "-docker.pkg.dev", ".docker.io", ".ghcr.io", ".quay.io"}
 
 // halfOpen tells whether a pattern stands for some names of hosts, buckets or
 // projects, but not for all. A domain's owner has all names below it.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jobdrop/jobdrop/pkg/internal/image"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -20,9 +21,6 @@ const (
 var (
 	jobIDFormat  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
 	moduleFormat = regexp.MustCompile(`^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$`)
-	// imageFormat keeps an image from being read as an option of the runner's;
-	// the rest of the name is for the runner to judge.
-	imageFormat = regexp.MustCompile(`^[A-Za-z0-9][^\s\x00]*$`)
 )
 
 // checkJob tells why a job can't be created here. It looks at what this service
@@ -191,7 +189,9 @@ func (l limits) image(uri string) string {
 		return "The local training service runs no containers, as it was given nothing to run them with: " +
 			"start jobdrop local with --container-runner docker or --container-runner podman, or give packageUris and pythonModule instead of an image."
 	}
-	if !imageFormat.MatchString(uri) {
+	// It is part of the runner's command line: its grammar keeps it from being read
+	// as an option.
+	if _, err := image.Parse(uri); err != nil {
 		return fmt.Sprintf("%q is not the name of a container image.", uri)
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/jobdrop/jobdrop/pkg/internal/image"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -174,7 +175,7 @@ func (vs *violations) pool(field string, p *pool, first bool) {
 func (vs *violations) container(field string, c *containerSpec) {
 	if c.ImageURI == "" {
 		vs.add(field+".image_uri", "The image is required.")
-	} else if !imageFormat.MatchString(c.ImageURI) {
+	} else if _, err := image.Parse(c.ImageURI); err != nil {
 		vs.add(field+".image_uri", "%q is not the name of a container image.", c.ImageURI)
 	}
 	if len(c.Command) > 0 && c.Command[0] == "" {
