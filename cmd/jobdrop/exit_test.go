@@ -104,7 +104,7 @@ func TestValidateOfAFullFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"validate", dir}, strings.NewReader(""), &stdout, &stderr); code != exitRejected || !strings.Contains(stdout.String(), "too many objects to be a drop") {
+	if code := run(t.Context(), []string{"validate", dir}, strings.NewReader(""), &stdout, &stderr); code != exitRejected || !strings.Contains(stdout.String(), "too many job files and packages to be a drop") {
 		t.Errorf("exit %d: %s", code, stdout.String())
 	}
 }

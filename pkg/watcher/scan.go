@@ -145,7 +145,7 @@ func (t *tick) stranger(ctx context.Context, id string, looks []job.Look) error 
 		return err
 	}
 	// It has ended, and the list lags behind; or the verdict was wrong.
-	known := job.JobInfo{ID: id, ResourceName: cmp.Or(stored.Job.ResourceName, looks[0].ResourceName)}
+	known := job.JobInfo{ID: id, Trainer: stored.Job.Trainer, ResourceName: cmp.Or(stored.Job.ResourceName, looks[0].ResourceName)}
 	found, lookErr := t.direct(ctx, known)
 	if found.found && found.Ended.IsZero() && lookErr == nil {
 		lookErr = t.tellStrangers(ctx, []job.Look{found.Look}, "its attempt "+stored.Attempt+" is "+string(stored.State))

@@ -101,12 +101,19 @@ func New(ctx context.Context, o Options) (*Trainer, error) {
 	return t, nil
 }
 
+// mostFormer is how many regions beside the installation's have a client at a time:
+// those of jobs whose region was taken out of the settings.
+const mostFormer = 8
+
 // at gives a region's service.
 func (t *Trainer) at(name string) (*region, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if r := t.regions[name]; r != nil {
 		return r, nil
+	}
+	if !slices.Contains(t.Regions, name) {
+		t.forget()
 	}
 	calls, err := newAPI(t.http, t.URL(name))
 	if err != nil {
@@ -119,6 +126,35 @@ func (t *Trainer) at(name string) (*region, error) {
 	}
 	t.regions[name] = r
 	return r, nil
+}
+
+// forget makes room for the client of a former region. The caller holds mu.
+func (t *Trainer) forget() {
+	var former []string
+	for name := range t.regions {
+		if !slices.Contains(t.Regions, name) {
+			former = append(former, name)
+		}
+	}
+	if len(former) >= mostFormer {
+		delete(t.regions, former[0]) // any: it is made again when it is asked for
+	}
+}
+
+// serving gives the service that has a job, and the collection. Where the job is a
+// record's, which names its trainer, that is in any region; a name that somebody
+// else gave is asked for in the installation's regions only, and elsewhere it gives
+// [job.ErrNotFound].
+func (t *Trainer) serving(j job.JobInfo) (*region, string, error) {
+	at, collection, ok := place(j.ResourceName)
+	switch {
+	case !ok:
+		return nil, "", fmt.Errorf("job %q has no resource name: %w", cmp.Or(j.ResourceName, j.ID), job.ErrNotFound)
+	case j.Trainer != Name && !slices.Contains(t.Regions, at):
+		return nil, "", fmt.Errorf("job %s is in %s, where this installation runs none: %w", j.ResourceName, at, job.ErrNotFound)
+	}
+	r, err := t.at(at)
+	return r, collection, err
 }
 
 // URL gives the base URL of a region's service.
@@ -227,13 +263,10 @@ func (t *Trainer) Find(ctx context.Context, o job.Order) ([]job.Look, error) {
 
 // Get looks at one job, by its resource name; one that is not there gives
 // [job.ErrNotFound]. A bare ID, or a name without its project's or region's, is
-// looked for nowhere.
+// looked for nowhere, and one that is no record's in the installation's regions
+// only.
 func (t *Trainer) Get(ctx context.Context, j job.JobInfo) (job.Look, error) {
-	at, collection, ok := place(j.ResourceName)
-	if !ok {
-		return job.Look{}, fmt.Errorf("job %q has no resource name: %w", cmp.Or(j.ResourceName, j.ID), job.ErrNotFound)
-	}
-	r, err := t.at(at)
+	r, collection, err := t.serving(j)
 	if err != nil {
 		return job.Look{}, err
 	}
@@ -250,12 +283,14 @@ func (t *Trainer) Get(ctx context.Context, j job.JobInfo) (job.Look, error) {
 // projects/PROJECT/locations/REGION/COLLECTION/ID.
 func place(name string) (region, collection string, ok bool) {
 	parts := strings.Split(name, "/")
-	if len(parts) != 6 || parts[0] != "projects" || parts[2] != "locations" || parts[3] == "" || parts[5] == "" {
+	if len(parts) != 6 || parts[0] != "projects" || parts[2] != "locations" {
 		return "", "", false
 	}
-	// A region becomes part of a host's name.
-	if strings.Trim(parts[3], "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-		return "", "", false
+	// A region becomes part of a host's name, and the rest part of a path.
+	for i, more := range map[int]string{1: ".:", 3: "", 5: ""} {
+		if parts[i] == "" || strings.Trim(parts[i], "abcdefghijklmnopqrstuvwxyz0123456789-"+more) != "" {
+			return "", "", false
+		}
 	}
 	return parts[3], parts[4], parts[4] == customJobs || parts[4] == tuningJobs
 }
@@ -363,11 +398,7 @@ func (t *Trainer) list(ctx context.Context, at, collection, filter, token string
 // Cancel asks the service to end a job. That it was asked is no sign that the job
 // has stopped: look at it again.
 func (t *Trainer) Cancel(ctx context.Context, j job.JobInfo) error {
-	at, collection, ok := place(j.ResourceName)
-	if !ok {
-		return fmt.Errorf("job %q has no resource name: %w", cmp.Or(j.ResourceName, j.ID), job.ErrNotFound)
-	}
-	r, err := t.at(at)
+	r, collection, err := t.serving(j)
 	if err != nil {
 		return err
 	}

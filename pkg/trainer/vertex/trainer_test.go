@@ -93,6 +93,66 @@ func open(t *testing.T, answers ...answer) (*Trainer, *service) {
 	return trainer, s
 }
 
+// A name that nobody has in a record is asked for where the installation runs jobs;
+// a record's job also where its region was taken out of the settings.
+func TestGetAsksKnownRegions(t *testing.T) {
+	t.Parallel()
+	const elsewhere = "projects/p/locations/asia-east1/customJobs/123"
+	job1 := answer{status: 200, body: shown(elsewhere, "JOB_STATE_RUNNING", "")}
+	for _, test := range []struct {
+		name string
+		j    job.JobInfo
+		asks bool
+	}{
+		{"hint, in a region of ours", job.JobInfo{ResourceName: resource}, true},
+		{"hint, elsewhere", job.JobInfo{ResourceName: elsewhere}, false},
+		{"hint, in no region", job.JobInfo{ResourceName: "projects/p/locations/evil/customJobs/1"}, false},
+		{"hint, with a query", job.JobInfo{ResourceName: "projects/p/locations/us-central1/customJobs/1?x=y"}, false},
+		{"hint, with dots", job.JobInfo{ResourceName: "projects/../locations/us-central1/customJobs/..%2f1"}, false},
+		{"record, elsewhere", job.JobInfo{ResourceName: elsewhere, Trainer: Name}, true},
+		{"another trainer's record", job.JobInfo{ResourceName: elsewhere, Trainer: "aiplatform"}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			trainer, s := open(t, job1, job1)
+			_, err := trainer.Get(t.Context(), test.j)
+			if !test.asks && !errors.Is(err, job.ErrNotFound) || test.asks && err != nil {
+				t.Errorf("Get: %v", err)
+			}
+			if err := trainer.Cancel(t.Context(), test.j); !test.asks && !errors.Is(err, job.ErrNotFound) || test.asks && err != nil {
+				t.Errorf("Cancel: %v", err)
+			}
+			if n := len(s.calls()); (n == 2) != test.asks {
+				t.Errorf("%d calls", n)
+			}
+		})
+	}
+}
+
+// However many regions the records name, clients are few, and the installation's own
+// are kept.
+func TestClientsAreBounded(t *testing.T) {
+	t.Parallel()
+	trainer, _ := open(t)
+	for _, region := range trainer.Regions {
+		if _, err := trainer.at(region); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 1000 {
+		if _, _, err := trainer.serving(job.JobInfo{ResourceName: fmt.Sprintf("projects/p/locations/r%d/customJobs/1", i), Trainer: Name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(trainer.regions); n != len(trainer.Regions)+mostFormer {
+		t.Errorf("%d clients are kept", n)
+	}
+	for _, region := range trainer.Regions {
+		if trainer.regions[region] == nil {
+			t.Errorf("the client of %s is gone", region)
+		}
+	}
+}
+
 // failure is an error as Google's services answer it.
 func failure(status int, code, message string) answer {
 	return answer{status: status, body: fmt.Sprintf(`{"error": {"code": %d, "message": %q, "status": %q}}`, status, message, code)}
