@@ -76,7 +76,7 @@ func (t *trainer) resource(id string) string {
 
 func (t *trainer) look(j *simJob, now time.Time) job.Look {
 	skew := t.w.weather.trainerSkew
-	l := job.Look{JobID: j.id, ResourceName: j.resource, State: job.TrainerQueued, Created: j.created.Add(skew), Labels: maps.Clone(j.labels)}
+	l := job.Look{JobID: j.id, ResourceName: j.resource, State: job.TrainerQueued, Created: j.created.Add(skew), Labels: maps.Clone(j.labels), Packages: j.packages}
 	if !now.Before(j.preparing) {
 		l.State = job.TrainerPreparing
 	}

@@ -24,6 +24,9 @@ type Look struct {
 	DeadlineExceeded bool
 	// Trials are a tuning job's; a list may leave them out.
 	Trials []Trial
+	// Packages are the URIs of the job's packages, in their order; a list may leave
+	// them out.
+	Packages []string
 }
 
 // Behind tells whether a look shows the job in an earlier state than is known: it is

@@ -109,6 +109,8 @@ type Record struct {
 
 	// Creating is the claim on the call that creates the job.
 	Creating *Claim `json:"creating,omitempty"`
+	// Claims is when claims were held.
+	Claims Claims `json:"claims,omitzero"`
 	// UnknownUntil is set where a create was asked for and its outcome never
 	// learnt: a job may be there, and until then it may still appear.
 	UnknownUntil time.Time `json:"unknownUntil,omitzero"`
@@ -152,6 +154,14 @@ type Claim struct {
 	Owner string    `json:"owner"`
 	Until time.Time `json:"until"`
 	Nonce string    `json:"nonce"`
+}
+
+// Claims is when creates of an attempt may have been asked for: First is when the
+// first claim was taken, Last is when the last one ends. Both are zero in records of
+// earlier versions.
+type Claims struct {
+	First time.Time `json:"first,omitzero"`
+	Last  time.Time `json:"last,omitzero"`
 }
 
 // Order is what the trainer is asked for.

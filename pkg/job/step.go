@@ -304,7 +304,7 @@ func (o Accept) apply(r *Record, now time.Time) error {
 	if o.Waits != "" {
 		r.Queued, r.Reason = true, o.Waits
 	} else {
-		r.Creating = &o.Claim
+		r.hold(o.Claim, now)
 		r.Deadlines.Submit = r.submitDeadline(now)
 	}
 	r.emit(DropAccepted, now)
@@ -342,8 +342,42 @@ func (o TakeClaim) apply(r *Record, now time.Time) error {
 	if r.Deadlines.Submit.IsZero() {
 		r.Deadlines.Submit = r.submitDeadline(now)
 	}
-	r.Creating = &o.Claim
+	r.hold(o.Claim, now)
 	return nil
+}
+
+// hold takes a claim into the record.
+func (r *Record) hold(c Claim, now time.Time) {
+	if r.Claims.First.IsZero() {
+		r.Claims.First = now
+		if r.Tries > 0 || r.Creating != nil || !r.UnknownUntil.IsZero() {
+			r.Claims.First = r.Times.Accepted // an earlier version took the first claim
+		}
+	}
+	if c.Until.After(r.Claims.Last) {
+		r.Claims.Last = c.Until
+	}
+	r.Creating = &c
+}
+
+// Made reports whether a job, as a direct look showed it, fits a create of the
+// attempt: it has the attempt's labels, name and staged packages, and was created
+// while a create may have been under way, as far as clocks tell. Nothing else is
+// compared: services fill in what a job leaves out. Of a record of an earlier
+// version it is not known when claims were held; no create came before its
+// acceptance.
+func (r Record) Made(l Look) bool {
+	if r.Spec == nil || r.Drop.Receipt == nil || !SameOwner(l.Labels, r.Spec.Labels) || l.JobID != r.Spec.JobID {
+		return false
+	}
+	if !slices.Equal(l.Packages, r.Drop.Receipt.Staged) || l.Created.IsZero() {
+		return false
+	}
+	first, last := r.Claims.First, r.Claims.Last
+	if first.IsZero() {
+		return !l.Created.Before(r.Times.Accepted.Add(-clocksDiffer))
+	}
+	return !l.Created.Before(first.Add(-clocksDiffer)) && !l.Created.After(last.Add(stalled+clocksDiffer))
 }
 
 // stalled is how long after its claim a process may still act on it: a function

@@ -288,6 +288,58 @@ func TestStepClaims(t *testing.T) {
 	}
 }
 
+func TestMade(t *testing.T) {
+	spec := Spec{JobID: "j", Labels: Labels(nil, "i", "a", "c")}
+	accept := Accept{Spec: spec, Receipt: Receipt{Staged: []string{"gs://s/a"}, Content: "c"}, Waits: "the operator"}
+	fits := Look{JobID: "j", Labels: spec.Labels, Packages: []string{"gs://s/a"}}
+	apply := func(r Record, o Observation, at time.Time) Record {
+		t.Helper()
+		after, _, err := Step(r, o, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return after
+	}
+	claim := func(n string, at time.Duration) Observation {
+		return TakeClaim{Claim: Claim{Owner: "w", Nonce: n, Until: start.Add(at + 2*time.Minute)}, Turn: true}
+	}
+	waits := apply(NewRecord(jobFile(), start), accept, start)
+	first := apply(waits, claim("n1", 3*time.Hour), start.Add(3*time.Hour))
+	second := apply(first, claim("n2", 4*time.Hour), start.Add(4*time.Hour))
+	old := second
+	old.Claims = Claims{}
+	updated := apply(old, claim("n3", 5*time.Hour), start.Add(5*time.Hour))
+	tests := []struct {
+		name string
+		r    Record
+		at   time.Duration
+		want bool
+	}{
+		{"at the first claim", first, 3 * time.Hour, true},
+		{"by another clock", first, 3*time.Hour - 10*time.Minute, true},
+		{"before it", first, 3*time.Hour - 11*time.Minute, false},
+		{"as late as a create may be", first, 3*time.Hour + 22*time.Minute, true},
+		{"later", first, 3*time.Hour + 23*time.Minute, false},
+		{"between claims", second, 3*time.Hour + 40*time.Minute, true},
+		{"at the last one", second, 4 * time.Hour, true},
+		{"after that", second, 5 * time.Hour, false},
+		{"an earlier version's", old, 100 * time.Hour, true},
+		{"an earlier version's, before", old, -11 * time.Minute, false},
+		{"an earlier version's, claimed since", updated, time.Minute, true},
+		{"an earlier version's, claimed since, later", updated, 6 * time.Hour, false},
+	}
+	for _, test := range tests {
+		l := fits
+		l.Created = start.Add(test.at)
+		if got := test.r.Made(l); got != test.want {
+			t.Errorf("%s: %t, want %t", test.name, got, test.want)
+		}
+	}
+	if (NewRecord(jobFile(), start)).Made(fits) {
+		t.Error("an attempt that was not accepted made a job")
+	}
+}
+
 func TestStepLeavesItsArgument(t *testing.T) {
 	before, _ := play(t, step{0, accept(nil)})
 	kept := before

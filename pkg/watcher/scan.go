@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"time"
 
@@ -137,7 +138,7 @@ func (t *tick) stranger(ctx context.Context, id string, looks []job.Look) error 
 	case !t.trainer.TakesID():
 		// Also where the attempt never came to a job: a create that it had given
 		// up may have its effect yet.
-		err = errors.Join(err, t.cancelDoubles(ctx, stored.Attempt, stored.Job.ResourceName, looks))
+		err = errors.Join(err, t.cancelDoubles(ctx, stored, looks))
 		if !slices.ContainsFunc(looks, func(l job.Look) bool { return l.ResourceName == stored.Job.ResourceName }) {
 			return err
 		}
@@ -159,7 +160,7 @@ func (t *tick) stranger(ctx context.Context, id string, looks []job.Look) error 
 func (t *tick) tellStrangers(ctx context.Context, looks []job.Look, why string) error {
 	var errs []error
 	for _, l := range looks {
-		t.Strangers++
+		t.strange.Add(1)
 		known, err := t.records.Stranger(ctx, l.JobID, l.ResourceName)
 		if err != nil {
 			errs = append(errs, err)
@@ -175,6 +176,47 @@ func (t *tick) tellStrangers(ctx context.Context, looks []job.Look, why string) 
 		}))
 	}
 	return errors.Join(errs...)
+}
+
+// cancelDoubles cancels the jobs of an attempt that are not the one in its record:
+// a process that froze in a create, and thawed after others had looked and
+// created, may have made them. What lies elsewhere than the kept one, in another
+// region or collection, no create of the attempt made: it may be the service's own
+// part of the job, as a trial is, with the job's labels. A job with these labels that
+// fits no create, as a person's copy does not, is told of and goes on.
+func (t *tick) cancelDoubles(ctx context.Context, stored job.Stored, looks []job.Look) error {
+	var errs []error
+	kept := stored.Job.ResourceName
+	for _, l := range looks {
+		if l.ResourceName == kept || l.Labels[job.LabelAttempt] != job.AttemptLabel(stored.Attempt) || l.State == job.TrainerCancelling {
+			continue
+		}
+		if kept != "" && path.Dir(l.ResourceName) != path.Dir(kept) {
+			continue
+		}
+		errs = append(errs, t.cancelDouble(ctx, stored, l.JobID, l.ResourceName))
+	}
+	return errors.Join(errs...)
+}
+
+// cancelDouble looks at a job by itself, since a list leaves out what it runs.
+func (t *tick) cancelDouble(ctx context.Context, stored job.Stored, id, resource string) error {
+	l, err := t.direct(ctx, job.JobInfo{ID: id, ResourceName: resource})
+	if err != nil || !l.found || l.State.Ended() || l.State == job.TrainerCancelling {
+		return err
+	}
+	if !stored.Made(l.Look) {
+		return t.tellStrangers(ctx, []job.Look{l.Look}, "it has the labels of attempt "+stored.Attempt+", and no create of that made it")
+	}
+	if err := t.trainer.Cancel(ctx, job.JobInfo{ID: id, ResourceName: resource}); err != nil {
+		return err
+	}
+	t.Logger.ErrorContext(ctx, "second job of an attempt cancelled",
+		"attempt", stored.Attempt, "job_id", id, "cancelled", resource, "kept", stored.Job.ResourceName)
+	if t.Double != nil {
+		t.Double(ctx)
+	}
+	return nil
 }
 
 const (

@@ -63,6 +63,7 @@ type tick struct {
 	from     string
 	atEnd    bool
 	changed  atomic.Int64
+	strange  atomic.Int64 // jobs that nobody follows
 	failures failures
 	Pulse
 }
@@ -362,15 +363,15 @@ func (t *tick) visit(ctx context.Context, e job.Entry) (ended bool, err error) {
 		return false, t.resumer.Resume(ctx, e) // no job yet, as far as the index knows
 	}
 	looks := t.active.of(e.JobID)
-	var doubles error
-	if !t.trainer.TakesID() && e.Resource != "" {
-		doubles = t.cancelDoubles(ctx, e.Attempt, e.Resource, looks)
-	}
 	stored, err := t.records.Get(ctx, e.Attempt)
 	if err != nil {
-		return false, errors.Join(doubles, err)
+		return false, err
 	}
 	stored.Published = e.Published
+	var doubles error
+	if !t.trainer.TakesID() && stored.Job.ResourceName != "" {
+		doubles = t.cancelDoubles(ctx, stored, looks)
+	}
 	if stored.State == job.Submitted && (t.active != nil || t.due(e)) {
 		var changed bool
 		stored, changed, err = t.follow(ctx, stored, t.active, t.due(e))
@@ -388,6 +389,7 @@ func (t *tick) beat(request context.Context) {
 	ctx, cancel := forNotes(request)
 	defer cancel()
 	t.At, t.Changed, t.Failed, t.Active = t.begin, int(t.changed.Load()), t.failures.all, -1
+	t.Strangers = int(t.strange.Load())
 	if t.active != nil && t.active.whole {
 		t.Active = t.active.len()
 	}

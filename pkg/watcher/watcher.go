@@ -292,30 +292,3 @@ func (w *Watcher) Look(ctx context.Context, j job.JobInfo) error {
 	}
 	return w.teller.Tell(ctx, stored, e)
 }
-
-// cancelDoubles cancels the jobs of an attempt that are not the one in its record:
-// a process that froze in a create, and thawed after others had looked and
-// created, may have made them. What lies elsewhere than the kept one, in another
-// region or collection, no create of the attempt made: it may be the service's own
-// part of the job, as a trial is, with the job's labels.
-func (w *Watcher) cancelDoubles(ctx context.Context, attempt, kept string, looks []job.Look) error {
-	var errs []error
-	for _, l := range looks {
-		if l.ResourceName == kept || l.Labels[job.LabelAttempt] != job.AttemptLabel(attempt) || l.State == job.TrainerCancelling {
-			continue
-		}
-		if kept != "" && path.Dir(l.ResourceName) != path.Dir(kept) {
-			continue
-		}
-		err := w.trainer.Cancel(ctx, job.JobInfo{ID: l.JobID, ResourceName: l.ResourceName})
-		errs = append(errs, err)
-		if err != nil {
-			continue
-		}
-		w.Logger.ErrorContext(ctx, "second job of an attempt cancelled", "attempt", attempt, "job_id", l.JobID, "cancelled", l.ResourceName, "kept", kept)
-		if w.Double != nil {
-			w.Double(ctx)
-		}
-	}
-	return errors.Join(errs...)
-}

@@ -102,7 +102,12 @@ func (f *fake) options() watcher.Options {
 func (f *fake) add(t *testing.T, id string, look job.Look) {
 	t.Helper()
 	r := job.NewRecord(job.Object{Bucket: "inbox", Name: id + "/job.yaml", Generation: 1, Created: start}, start)
-	for _, o := range []job.Observation{job.Accept{Spec: job.Spec{JobID: id}}, job.Seen(look, start)} {
+	accept := job.Accept{
+		Spec:    job.Spec{JobID: id, Labels: job.Labels(nil, "test", r.Attempt, "content")},
+		Receipt: job.Receipt{Staged: []string{"gs://staging/" + id + ".tar.gz"}, Content: "content"},
+		Claim:   job.Claim{Owner: "w", Until: start.Add(2 * time.Minute), Nonce: "n"},
+	}
+	for _, o := range []job.Observation{accept, job.Seen(look, start)} {
 		var err error
 		if r, _, err = job.Step(r, o, start); err != nil {
 			t.Fatal(err)
@@ -386,7 +391,10 @@ func (f trainer) Get(_ context.Context, j job.JobInfo) (job.Look, error) {
 	if err := f.broken[id]; err != nil {
 		return job.Look{}, err
 	}
-	l, ok := f.direct[id]
+	l, ok := f.direct[j.ResourceName]
+	if !ok {
+		l, ok = f.direct[id]
+	}
 	if !ok {
 		return l, job.ErrNotFound
 	}
@@ -636,7 +644,10 @@ func TestTickCancelsDoubles(t *testing.T) {
 	f.noID = true
 	of := func(id, resource, attempt string, s job.TrainerState) job.Look {
 		l := look(id, s)
-		l.ResourceName, l.Labels = resource, map[string]string{job.LabelAttempt: job.AttemptLabel(attempt)}
+		l.ResourceName, l.Labels = resource, job.Labels(nil, "test", attempt, "content")
+		direct := l // a list leaves out the packages
+		direct.Packages = []string{"gs://staging/" + id + ".tar.gz"}
+		f.direct[resource] = direct
 		return l
 	}
 	kept := of("two", "jobs/1", "", job.TrainerRunning)
@@ -666,14 +677,19 @@ func TestTickCancelsDoubles(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Sort(f.cancelled)
-	if diff := gocmp.Diff([]string{"jobs/2", "jobs/6", "jobs/8"}, f.cancelled); diff != "" || doubles != 3 {
+	// The one that was refused before it was accepted asked for no job.
+	if diff := gocmp.Diff([]string{"jobs/2", "jobs/6"}, f.cancelled); diff != "" || doubles != 2 {
 		t.Errorf("cancelled, %d counted (-want +got):\n%s", doubles, diff)
+	}
+	slices.Sort(f.strangers)
+	if diff := gocmp.Diff([]string{"refused jobs/8", "unknown jobs/7"}, f.strangers); diff != "" || f.beats[0].Strangers != 2 {
+		t.Errorf("told of, %d counted (-want +got):\n%s", f.beats[0].Strangers, diff)
 	}
 
 	// What can't be cancelled is reported, and the rest goes on.
 	unheard := errors.New("cancel refused")
 	f.cancelled, f.broken = nil, map[string]error{"jobs/2": unheard}
-	if err := f.watcher(t).Tick(t.Context()); !errors.Is(err, unheard) || !slices.Equal(f.cancelled, []string{"jobs/6", "jobs/8"}) {
+	if err := f.watcher(t).Tick(t.Context()); !errors.Is(err, unheard) || !slices.Equal(f.cancelled, []string{"jobs/6"}) {
 		t.Errorf("%v, cancelled %q", err, f.cancelled)
 	}
 
@@ -681,6 +697,61 @@ func TestTickCancelsDoubles(t *testing.T) {
 	f.noID, f.cancelled, f.broken = false, nil, map[string]error{}
 	if err := f.watcher(t).Tick(t.Context()); err != nil || len(f.cancelled) > 0 {
 		t.Errorf("%v, cancelled %q", err, f.cancelled)
+	}
+}
+
+// A person's copy has our labels, and fits no create: it is told of once and not
+// ended, while the attempt's job runs and after its verdict.
+func TestTickKeepsCopies(t *testing.T) {
+	changes := []struct {
+		name   string
+		change func(l *job.Look)
+		double bool
+	}{
+		{"nothing", func(*job.Look) {}, true},
+		{"within clocks, before", func(l *job.Look) { l.Created = start.Add(-9 * time.Minute) }, true},
+		{"late, of a writer that froze", func(l *job.Look) { l.Created = start.Add(12 * time.Minute) }, true},
+		{"later", func(l *job.Look) { l.Created = start.Add(time.Hour) }, false},
+		{"before the claim", func(l *job.Look) { l.Created = start.Add(-time.Hour) }, false},
+		{"its name", func(l *job.Look) { l.JobID = "mine-copy" }, false},
+		{"its packages", func(l *job.Look) { l.Packages = []string{"gs://mine/trainer.tar.gz"} }, false},
+		{"its content", func(l *job.Look) { l.Labels = job.Labels(nil, "test", "x", "other") }, false},
+	}
+	for _, ended := range []bool{false, true} {
+		for _, test := range changes {
+			t.Run(fmt.Sprintf("%s, ended %t", test.name, ended), func(t *testing.T) {
+				f := newFake()
+				f.noID = true
+				state := job.TrainerRunning
+				if ended {
+					state = job.TrainerSucceeded
+				}
+				kept := look("mine", state)
+				kept.ResourceName = "jobs/1"
+				f.add(t, "mine", kept)
+				attempt := f.entries[0].Attempt
+				if ended {
+					f.entries = nil
+				} else {
+					f.listed = append(f.listed, kept)
+				}
+				f.direct["jobs/1"] = kept
+				other := look("mine", job.TrainerRunning)
+				other.ResourceName, other.Labels = "jobs/2", job.Labels(nil, "test", attempt, "content")
+				shown := other
+				shown.Packages = []string{"gs://staging/mine.tar.gz"}
+				test.change(&shown)
+				f.listed, f.direct["jobs/2"] = append(f.listed, other), shown
+				w := f.watcher(t)
+				ticked(t, w)
+				if cancelled := slices.Equal(f.cancelled, []string{"jobs/2"}); cancelled != test.double || !cancelled && len(f.cancelled) > 0 {
+					t.Errorf("cancelled %q, a double is %t", f.cancelled, test.double)
+				}
+				if told := len(f.strangers) > 0; told == test.double {
+					t.Errorf("told of %q, a double is %t", f.strangers, test.double)
+				}
+			})
+		}
 	}
 }
 

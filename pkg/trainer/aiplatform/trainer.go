@@ -198,8 +198,13 @@ func NewRequest(spec job.Spec) (*ml.GoogleCloudMlV1__Job, error) {
 }
 
 func (t *Trainer) look(j *ml.GoogleCloudMlV1__Job) job.Look {
+	var packages []string
+	if j.TrainingInput != nil {
+		packages = j.TrainingInput.PackageUris
+	}
 	return job.Look{
-		JobID: j.JobId, ResourceName: t.parent + "/jobs/" + j.JobId,
+		Packages: packages,
+		JobID:    j.JobId, ResourceName: t.parent + "/jobs/" + j.JobId,
 		State:   job.TrainerState(j.State),
 		Created: parseTime(j.CreateTime), Started: parseTime(j.StartTime), Ended: parseTime(j.EndTime),
 		Message: j.ErrorMessage, Labels: j.Labels, Trials: trials(j.TrainingOutput),

@@ -2,6 +2,7 @@ package vertex
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -20,6 +21,7 @@ type found struct {
 	labels                   map[string]string
 	err                      *aiplatform.GoogleRpcStatus
 	trials                   []*aiplatform.GoogleCloudAiplatformV1Trial
+	spec                     *jobSpec
 }
 
 func ofCustom(j *customJob) *found {
@@ -28,7 +30,7 @@ func ofCustom(j *customJob) *found {
 	}
 	return &found{
 		name: j.Name, displayName: j.DisplayName, state: j.State, labels: j.Labels, err: j.Error,
-		created: j.CreateTime, started: j.StartTime, ended: j.EndTime,
+		created: j.CreateTime, started: j.StartTime, ended: j.EndTime, spec: j.JobSpec,
 	}
 }
 
@@ -38,7 +40,7 @@ func ofTuning(j *tuningJob) *found {
 	}
 	return &found{
 		name: j.Name, displayName: j.DisplayName, state: j.State, labels: j.Labels, err: j.Error,
-		created: j.CreateTime, started: j.StartTime, ended: j.EndTime, trials: j.Trials,
+		created: j.CreateTime, started: j.StartTime, ended: j.EndTime, trials: j.Trials, spec: j.TrialJobSpec,
 	}
 }
 
@@ -64,7 +66,7 @@ func (t *Trainer) look(f *found) job.Look {
 	l := job.Look{
 		JobID: f.displayName, ResourceName: f.name, State: states[f.state], Labels: f.labels,
 		Created: parseTime(f.created), Started: parseTime(f.started), Ended: parseTime(f.ended),
-		Links: t.links(f.name),
+		Links: t.links(f.name), Packages: packages(f.spec),
 	}
 	if l.State == job.TrainerQueued || l.State == job.TrainerPreparing {
 		// Seen on a job that had not run yet. One that ran, and is restarted, gets
@@ -88,6 +90,31 @@ func (t *Trainer) look(f *found) job.Look {
 		l.Trials = append(l.Trials, trial(tr))
 	}
 	return l
+}
+
+// packages gives those of a job, which its own installer reads or ours, and of which
+// each pool has the same.
+func packages(s *jobSpec) []string {
+	if s == nil || len(s.WorkerPoolSpecs) == 0 {
+		return nil
+	}
+	first := s.WorkerPoolSpecs[0]
+	if p := first.PythonPackageSpec; p != nil {
+		return p.PackageUris
+	}
+	if first.ContainerSpec == nil {
+		return nil
+	}
+	for _, v := range first.ContainerSpec.Env {
+		if v.Name == bootstrapEnv {
+			var own struct {
+				Packages []string `json:"packages"`
+			}
+			_ = json.Unmarshal([]byte(strings.ReplaceAll(v.Value, "$$(", "$(")), &own) // what a person wrote is none of ours
+			return own.Packages
+		}
+	}
+	return nil
 }
 
 // deadlineExceeded is google.rpc.Code's.

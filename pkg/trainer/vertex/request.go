@@ -253,6 +253,9 @@ func (b *builder) sameForTrials(r plan.Role) {
 // not take, and in trials, which it gives no job directory of their own.
 func (b *builder) bootstraps() bool { return b.plan.Python.Image != "" || b.plan.Study != nil }
 
+// bootstrapEnv is the variable that the bootstrap reads.
+const bootstrapEnv = "JOBDROP_BOOTSTRAP"
+
 // settings is what the bootstrap reads from its environment.
 func (b *builder) settings() []*envVar {
 	p := b.plan
@@ -263,7 +266,7 @@ func (b *builder) settings() []*envVar {
 		Trials   bool     `json:"trials,omitempty"`
 		TFConfig string   `json:"tfConfig,omitempty"`
 	}{p.Python.Packages, p.Python.Module, p.JobDir, p.Study != nil, b.tfText()}) // strings and a bool: no error
-	return []*envVar{{Name: "JOBDROP_BOOTSTRAP", Value: literal(string(text))}}
+	return []*envVar{{Name: bootstrapEnv, Value: literal(string(text))}}
 }
 
 // study gives the study of a tuning job.

@@ -111,6 +111,29 @@ func quoted(t *testing.T, s string) []byte {
 }
 
 // What is told of a job: the field and what becomes of it.
+// What a create asks for is what a look shows, so that a job can be held against its
+// record.
+func TestLookShowsPackages(t *testing.T) {
+	for name, change := range map[string]func(*job.Order){
+		"the service's installer": nil,
+		"ours": func(s *job.Order) {
+			s.TrainingInput.Hyperparameters = &job.HyperparameterSpec{MaxTrials: 1, Params: []job.ParameterSpec{{ParameterName: "a", Type: "CATEGORICAL", CategoricalValues: []string{"b"}}}}
+		},
+	} {
+		o := order(change)
+		o.TrainingInput.PackageURIs = []string{"gs://staging/a/1/$(a).tar.gz", "gs://staging/a/2/b.whl"}
+		r, _ := NewRequest("p", o, today)
+		f := ofCustom(r.Custom)
+		if r.Tuning != nil {
+			f = ofTuning(r.Tuning)
+		}
+		trainer, _ := open(t)
+		if diff := cmp.Diff(o.TrainingInput.PackageURIs, trainer.look(f).Packages); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 func TestTold(t *testing.T) {
 	old := job.Diagnostic{Field: "trainingInput.runtimeVersion", Action: job.Doubtful}
 	is := func(field string, a job.Action) job.Diagnostic { return job.Diagnostic{Field: field, Action: a} }
