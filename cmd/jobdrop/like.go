@@ -51,7 +51,7 @@ func (o *localOptions) like(options *local.Options, stderr io.Writer) error {
 	options.Env = append(options.Env, settings...)
 	for _, name := range slices.Sorted(maps.Keys(replaced)) {
 		if values[name] != "" {
-			fmt.Fprintf(stderr, "jobdrop: %s is %s there; here %s\n", name, values[name], replaced[name])
+			fmt.Fprintf(stderr, "jobdrop: %s is %s there; here %s\n", oneLine(name), oneLine(values[name]), oneLine(replaced[name]))
 		}
 	}
 	return nil

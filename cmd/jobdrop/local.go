@@ -84,7 +84,7 @@ func (o *machineOptions) stack(data string, python training.Python, stderr io.Wr
 		PubSubEmulator: os.Getenv(pubsubVariable),
 	}
 	if o.verbose {
-		options.FunctionLogs = stderr
+		options.FunctionLogs = &terminal{w: stderr}
 		options.Logger = slog.New(slog.NewTextHandler(stderr, nil))
 	}
 	return options, nil

@@ -56,12 +56,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitSucceeded
 	case errors.As(err, &code):
 		if code.err != nil {
-			fmt.Fprintln(stderr, "jobdrop:", code.err)
+			fmt.Fprintln(stderr, "jobdrop:", printable(code.err.Error()))
 		}
 		return code.code
 	}
 	// Whatever else the command line library returns is about the command line.
-	fmt.Fprintf(stderr, "jobdrop: %v\nRun 'jobdrop --help' for the commands and their flags.\n", err)
+	fmt.Fprintf(stderr, "jobdrop: %s\nRun 'jobdrop --help' for the commands and their flags.\n", printable(err.Error()))
 	return exitUsage
 }
 

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -165,18 +168,23 @@ func (p planned) write(w io.Writer, format string) error {
 		return err
 	}
 	plain(&node)
-	e := yaml.NewEncoder(w)
+	var b bytes.Buffer
+	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
-	if err := e.Encode(&node); err != nil {
+	if err := errors.Join(e.Encode(&node), e.Close()); err != nil {
 		return err
 	}
-	return e.Close()
+	_, err = w.Write(escaped(b.Bytes()))
+	return err
 }
 
 // plain takes JSON's style off a YAML document: texts keep quotes only where
 // without them they would be something else.
 func plain(n *yaml.Node) {
 	n.Style = 0
+	if strings.ContainsFunc(n.Value, hidden) {
+		n.Style = yaml.DoubleQuotedStyle // which has escapes
+	}
 	for _, c := range n.Content {
 		plain(c)
 	}

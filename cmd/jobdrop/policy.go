@@ -139,7 +139,7 @@ func (t trial) writeText(w io.Writer) error {
 	}
 	table.Flush() // a strings.Builder takes everything
 	if len(t.Waits) > 0 {
-		fmt.Fprintf(&b, "\nIts job may have to wait: %s.\n", strings.Join(t.Waits, "; "))
+		fmt.Fprintf(&b, "\nIts job may have to wait: %s.\n", oneLine(strings.Join(t.Waits, "; ")))
 	}
 	if len(t.Violations)+len(t.Missing) > 0 {
 		b.WriteString("\n")

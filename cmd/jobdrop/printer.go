@@ -115,7 +115,7 @@ func (p *printer) event(ctx context.Context, e cloudevents.Event, t event.Type, 
 	if p.json {
 		data, err := json.Marshal(e)
 		p.check(err)
-		p.print(p.out, "%s\n", data)
+		p.print(p.out, "%s\n", escaped(data))
 		return true
 	}
 	// Lines bear the time at which they came: an event's own stands in its JSON.
@@ -143,7 +143,7 @@ func (p *printer) told(t event.Type, body event.Body) {
 	if strings.Contains(first, id) {
 		id = ""
 	}
-	line := fmt.Sprintf("%s  %-14s gs://%s/%s  %s  %s", clock(time.Now()), short(t), body.Drop.Bucket, oneLine(body.Drop.Prefix), oneLine(id), oneLine(first))
+	line := fmt.Sprintf("%s  %-14s gs://%s/%s  %s  %s", clock(time.Now()), short(t), oneLine(body.Drop.Bucket), oneLine(body.Drop.Prefix), oneLine(id), oneLine(first))
 	p.print(p.out, "%s\n", strings.TrimRight(line, " "))
 	p.violations(t, body)
 }
@@ -227,19 +227,3 @@ func (p *printer) took(b event.Body) string {
 }
 
 func clock(t time.Time) string { return t.Local().Format("15:04:05.000") }
-
-// oneLine keeps what comes from a drop in one line.
-func oneLine(s string) string { return strings.ReplaceAll(printable(s), "\n", "�") }
-
-// printable keeps what comes from a drop from steering a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return r
-		case r < ' ' || r >= 0x7f && r < 0xa0:
-			return '�'
-		}
-		return r
-	}, s)
-}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+
+	"github.com/jobdrop/jobdrop/pkg/event"
+	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/local/training"
+)
+
+// unseen are characters that hide or reorder text.
+const unseen = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c\u200b\u00ad\ufeff\u2028\u2029\u3164\U000e0041"
+
+func TestPrintable(t *testing.T) {
+	for _, r := range unseen {
+		if got := printable("a" + string(r) + "b"); strings.ContainsRune(got, r) || !strings.HasPrefix(got, "a<U+") {
+			t.Errorf("%U is shown as %q", r, got)
+		}
+	}
+	for text, want := range map[string]string{
+		"":                        "",
+		"größe 日本 \u05d0\u0628":   "größe 日本 \u05d0\u0628",
+		"a\tb\nc":                 "a\tb\nc",
+		"\x1b[2J\x00\r\x7f\u0085": "�[2J����",
+		"a\xffb":                  "a�b",
+		"🙂":                       "🙂",
+	} {
+		if got := printable(text); got != want {
+			t.Errorf("%q is shown as %q, want %q", text, got, want)
+		}
+	}
+}
+
+func clean(t *testing.T, what, text string) {
+	t.Helper()
+	if i := strings.IndexAny(text, unseen+"\x1b\u009b"); i >= 0 {
+		t.Errorf("%s shows %q", what, text[i:min(i+10, len(text))])
+	}
+}
+
+// Wherever text of a job is printed it can be seen.
+func TestNothingHidesInTheOutput(t *testing.T) {
+	var out bytes.Buffer
+	p := newPrinter(&out, &out, false)
+	v := job.Violation{Rule: "r", File: "job" + unseen + ".yaml", Position: job.Position{Line: 1, Column: 2}, Field: "args[0]", Message: "m" + unseen, Found: unseen, Allowed: unseen, Remedy: unseen}
+	body := event.Body{Reason: "because" + unseen, Violations: []job.Violation{v}}
+	body.Drop.Bucket, body.Drop.Prefix, body.Job.ID = "b"+unseen, "d"+unseen, "j"+unseen
+	p.told(event.DropRejected, body)
+	p.say("%s", "say"+unseen)
+	p.log(training.Line{Task: "master" + unseen, Trial: unseen, Text: "text" + unseen, Time: time.Now()})
+	p.follow("")
+	body.Sequence = 1
+	if !p.event(t.Context(), cloudevents.NewEvent(), event.DropRejected, body) {
+		t.Fatal("the event is not printed")
+	}
+	clean(t, "a printer", out.String())
+
+	r := report{Path: "p" + unseen, Missing: []string{unseen}, Violations: []job.Violation{v}, source: []byte("args: [" + unseen + "]\n"), sourceFile: v.File}
+	for _, format := range []string{"text", "json", "sarif", "github"} {
+		out.Reset()
+		if err := writer(format)(&out, []report{r}); err != nil {
+			t.Fatal(err)
+		}
+		clean(t, format, out.String())
+		if format == "json" {
+			var back []report
+			if err := json.Unmarshal(out.Bytes(), &back); err != nil || back[0].Violations[0].Found != unseen {
+				t.Errorf("JSON gives %+v back, %v", back, err)
+			}
+		}
+	}
+	for _, format := range []string{"json", "yaml"} {
+		out.Reset()
+		if err := (planned{URL: "u" + unseen, Body: map[string]string{"key" + unseen: unseen}}).write(&out, format); err != nil {
+			t.Fatal(err)
+		}
+		clean(t, "plan as "+format, out.String())
+	}
+	out.Reset()
+	if code := run(t.Context(), []string{"validate", "no" + unseen}, strings.NewReader(""), &out, &out); code == 0 {
+		t.Error("a file that is not there is valid")
+	}
+	clean(t, "an error", out.String())
+}
+
+// What other programs write may come in any pieces.
+func TestTerminal(t *testing.T) {
+	const text = "größe 🙂 \u202e \x1b[2J a\xff\xf0\x9f b\n"
+	for size := 1; size < 8; size++ {
+		var out bytes.Buffer
+		w := &terminal{w: &out}
+		for rest := []byte(text); len(rest) > 0; {
+			n := min(size, len(rest))
+			if m, err := w.Write(rest[:n]); m != n || err != nil {
+				t.Fatalf("%d of %d bytes, %v", m, n, err)
+			}
+			rest = rest[n:]
+		}
+		if want := printable(text); out.String() != want {
+			t.Errorf("in pieces of %d: %q, want %q", size, out.String(), want)
+		}
+	}
+}
