@@ -113,9 +113,9 @@ func version() string {
 // again, as a process of their own.
 func functionsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "functions ADDRESS", Short: "Serve the functions", Hidden: true, Args: cobra.ExactArgs(1),
+		Use: "functions ADDRESS [HOST…]", Short: "Serve the functions", Hidden: true, Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := functions.Serve(args[0], c.InOrStdin()); err != nil {
+			if err := functions.Serve(args[0], args[1:], c.InOrStdin()); err != nil {
 				return &exitError{code: exitFault, err: err}
 			}
 			return nil

@@ -26,7 +26,7 @@ const drops = "../../testdata/drops/"
 // The stack starts the functions as a process: here that is this binary again.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "functions" {
-		fmt.Fprintln(os.Stderr, functions.Serve(os.Args[2], os.Stdin))
+		fmt.Fprintln(os.Stderr, functions.Serve(os.Args[2], os.Args[3:], os.Stdin))
 		os.Exit(1)
 	}
 	os.Exit(m.Run())

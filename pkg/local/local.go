@@ -73,8 +73,9 @@ type Options struct {
 	Dir string
 	// Python runs the jobs.
 	Python training.Python
-	// Functions is the command that serves the functions at the address
-	// given as its last argument, see package functions. Its standard input
+	// Functions is the command that serves the functions at the address that
+	// is its next argument, for the Hosts that follow it, see package
+	// functions. Its standard input
 	// stays open as long as the stack lives.
 	Functions []string
 	// Listen says where the services are reached.

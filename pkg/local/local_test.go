@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 				fmt.Fprintln(os.Stderr, err)
 			}
 		}
-		fmt.Fprintln(os.Stderr, functions.Serve(os.Args[2], os.Stdin))
+		fmt.Fprintln(os.Stderr, functions.Serve(os.Args[2], os.Args[3:], os.Stdin))
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
@@ -326,6 +326,37 @@ func TestStartFails(t *testing.T) {
 				t.Errorf("error is %v, want %v", err, test.want)
 			}
 		})
+	}
+}
+
+// The functions refuse who the stack's other services refuse, and answer others.
+func TestFunctionsRefuseWebPages(t *testing.T) {
+	s := stack(t, local.Options{Hosts: []string{"functions.test"}})
+	for _, test := range []struct {
+		host, origin string
+		want         int
+	}{
+		{"", "", http.StatusBadRequest}, // no event, but the function says so
+		{"functions.test", "", http.StatusBadRequest},
+		{"evil.example", "", http.StatusForbidden},
+		{"", "http://evil.example", http.StatusForbidden},
+	} {
+		r, err := http.NewRequest(http.MethodPost, s.FunctionsURL+"/Submit", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = test.host
+		if test.origin != "" {
+			r.Header.Set("Origin", test.origin)
+		}
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != test.want {
+			t.Errorf("host %q, origin %q: %s, want %d", test.host, test.origin, response.Status, test.want)
+		}
 	}
 }
 

@@ -101,7 +101,7 @@ type process struct {
 // spawn starts the functions and waits until they answer.
 func (s *Stack) spawn(ctx context.Context, address string) (*process, error) {
 	name, args := s.options.Functions[0], s.options.Functions[1:]
-	command := exec.Command(name, append(args[:len(args):len(args)], address)...)
+	command := exec.Command(name, append(append(args[:len(args):len(args)], address), s.options.Hosts...)...)
 	command.Env = s.environment()
 	command.Stdout, command.Stderr = s.options.FunctionLogs, s.options.FunctionLogs
 	lifeline, err := command.StdinPipe()
