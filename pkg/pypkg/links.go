@@ -50,29 +50,29 @@ func (l *links) follow(root string) []followed {
 	var all []followed
 	for _, name := range slices.Sorted(maps.Keys(l.symbolic)) {
 		f := followed{name: name, target: l.symbolic[name]}
-		f.at, f.outside = l.walk(root, path.Dir(name)+"/", f.target)
+		f.at, f.outside, _ = l.walk(root, path.Dir(name)+"/", f.target)
 		all = append(all, f)
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.hard)) {
 		f := followed{name: name, target: l.hard[name]}
-		f.at, f.outside = l.walk(root, "", f.target)
+		f.at, f.outside, _ = l.walk(root, "", f.target)
 		all = append(all, f)
 	}
 	return all
 }
 
 // walk goes from a folder, "" or with its slash, to a target as the file system
-// would.
-func (l *links) walk(root, from, target string) (at string, outside bool) {
+// would. Of links that lead to each other it comes to no end.
+func (l *links) walk(root, from, target string) (at string, outside, endless bool) {
 	target = slashed(target)
 	if strings.HasPrefix(target, "/") {
-		return "", true
+		return "", true, false
 	}
 	todo := from + target
 	hops := 0
 	for todo != "" {
 		if l.walked += len(at) + 1; l.walked > maxWalked {
-			return "", true
+			return "", true, false
 		}
 		var step string
 		step, todo, _ = strings.Cut(todo, "/")
@@ -81,7 +81,7 @@ func (l *links) walk(root, from, target string) (at string, outside bool) {
 			continue
 		case "..":
 			if at == root { // and root may be ""
-				return "", true
+				return "", true, false
 			}
 			at = at[:max(0, strings.LastIndexByte(at, '/'))]
 			continue
@@ -93,22 +93,22 @@ func (l *links) walk(root, from, target string) (at string, outside bool) {
 		case root == "" || step == root:
 			at = step
 		default:
-			return "", true
+			return "", true, false
 		}
 		next, isLink := l.symbolic[at]
 		if !isLink {
 			continue
 		}
 		if hops++; hops > maxHops {
-			return "", false
+			return "", false, true
 		}
 		if next = slashed(next); strings.HasPrefix(next, "/") {
-			return "", true
+			return "", true, false
 		}
 		l.walked += len(next) + len(todo) // both are copied
 		at, todo = folder, next+"/"+todo
 	}
-	return at, false
+	return at, false, false
 }
 
 // slashed reads Windows' separator as one, too: some tools write it, and pip

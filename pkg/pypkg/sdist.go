@@ -106,6 +106,7 @@ func (in *inspection) tar(out *bounded, gz *gunzip, t *tree) (entries int, ok bo
 		if sound {
 			name = tidy(name)
 			t.add(name)
+			in.place(t, h, path.Clean(name))
 		}
 		switch h.Typeflag {
 		case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
@@ -291,6 +292,7 @@ type tree struct {
 	many    bool             // the paths have no first step in common
 	files   map[place][]byte // setup files and PKG-INFO, cut to maxMetadata
 	links   links
+	places  places
 	imports imports
 }
 

@@ -4,7 +4,11 @@ import (
 	"archive/tar"
 	"bytes"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -49,7 +53,9 @@ func TestInspectLinks(t *testing.T) {
 			symlink("trainer-0.1/a/b/up", "../.."), symlink("trainer-0.1/a/b/up/x", "../y"),
 		}, out("trainer-0.1/a/b/up/x -> ../y")},
 		{"below a link, within", []entry{symlink("trainer-0.1/a/b/up", "../.."), file("trainer-0.1/a/b/up/y.txt", "")}, nil},
-		{"hard link to another root", []entry{hardlink("trainer-0.1/x", "other/y")}, out("trainer-0.1/x -> other/y")},
+		{"hard link to another root", []entry{hardlink("trainer-0.1/x", "other/y")}, []string{
+			"error package-hard-link: found trainer-0.1/x -> other/y", "error package-link: found trainer-0.1/x -> other/y",
+		}},
 		{"absolute through a link", []entry{symlink("trainer-0.1/etc", "/etc"), symlink("trainer-0.1/x", "etc/passwd")}, []string{
 			"error package-link: found trainer-0.1/etc -> /etc", "error package-link: found trainer-0.1/x -> etc/passwd",
 		}},
@@ -58,6 +64,102 @@ func TestInspectLinks(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			inspects(t, "trainer-0.1.tar.gz", sdist(t, project(tt.entries...)...), tt.want)
 		})
+	}
+}
+
+// What Python's tarfile can't unpack, since it goes by the entries before, is refused;
+// testdata has none of these: TestTarfileAgrees asks Python of the same.
+var placed = []struct {
+	name    string
+	entries []entry
+	want    []string
+}{
+	{"hard link", []entry{file("r/a", "x"), hardlink("r/b", "r/a")}, nil},
+	{"hard link to a later entry", []entry{hardlink("r/b", "r/a"), file("r/a", "x")}, []string{"error package-hard-link: found r/b -> r/a"}},
+	{"hard link to nothing", []entry{file("r/a", "x"), hardlink("r/b", "r/c")}, []string{"error package-hard-link: found r/b -> r/c"}},
+	{"hard link to itself", []entry{hardlink("r/b", "r/b")}, []string{"error package-hard-link: found r/b -> r/b"}},
+	{"hard link to a hard link", []entry{file("r/a", "x"), hardlink("r/b", "r/a"), hardlink("r/c", "r/b")}, nil},
+	{"hard link to a link", []entry{file("r/a", "x"), symlink("r/s", "a"), hardlink("r/b", "r/s")}, nil},
+	{"hard link through a link", []entry{file("r/d/a", "x"), symlink("r/l", "d"), hardlink("r/b", "r/l/a")}, nil},
+	{"hard link through a link, later", []entry{symlink("r/l", "d"), hardlink("r/b", "r/l/a"), file("r/d/a", "x")}, []string{"error package-hard-link: r/l/a"}},
+	{"hard link with dots", []entry{file("r/a", "x"), hardlink("r/b", "r/./a")}, nil},
+	{"hard link to a folder", []entry{file("r/d/a", "x"), hardlink("r/b", "r/d")}, nil},
+	{"below a link to nothing", []entry{symlink("r/l", "no"), file("r/l/a", "x")}, []string{"error package-entry-place: below r/l"}},
+	{"below a link to a later folder", []entry{symlink("r/l", "d"), file("r/l/a", "x"), file("r/d/y", "")}, []string{"error package-entry-place: below r/l"}},
+	{"below a link to a folder", []entry{file("r/d/y", ""), symlink("r/l", "d"), file("r/l/a", "x")}, nil},
+	{"below a link to a file", []entry{file("r/y", ""), symlink("r/l", "y"), file("r/l/a", "x")}, []string{"error package-entry-place: below r/l"}},
+	{"below a link to itself", []entry{symlink("r/l", "l"), file("r/l/a", "x")}, []string{"error package-entry-place: below r/l"}},
+	{"below a file", []entry{file("r/a", "x"), file("r/a/b", "")}, []string{"error package-entry-place: below r/a"}},
+	{"file in a folder's place", []entry{file("r/a/b", ""), file("r/a", "x")}, []string{"error package-entry-place: found r/a"}},
+	{"link in a folder's place", []entry{file("r/a/b", ""), file("r/b", "x"), symlink("r/a", "b")}, []string{"error package-entry-place: found r/a"}},
+	{"link in a file's place", []entry{file("r/a", "1"), file("r/b", "x"), symlink("r/a", "b")}, nil},
+	{"file in a link's place", []entry{symlink("r/a", "no"), file("r/a", "x")}, nil},
+	{"file in an endless link's place", []entry{symlink("r/a", "a"), file("r/a", "x")}, []string{"error package-entry-place: leads to itself"}},
+	{"file twice", []entry{file("r/a", "x"), file("r/a", "y")}, nil},
+}
+
+func TestInspectPlaces(t *testing.T) {
+	for _, tt := range placed {
+		t.Run(tt.name, func(t *testing.T) {
+			entries := append([]entry{file("r/setup.py", setup), file("r/trainer/__init__.py", ""), file("r/trainer/task.py", "")}, tt.entries...)
+			_, vs, err := Inspect("r-1.tar.gz", bytes.NewReader(sdist(t, entries...)), small())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, v := range vs {
+				if v.Rule == "package-hard-link" || v.Rule == "package-entry-place" {
+					got = append(got, "error "+v.Rule+": "+v.String())
+				}
+			}
+			if len(got) != len(tt.want) {
+				t.Fatalf("got %q, want %q", got, tt.want)
+			}
+			for i, want := range tt.want {
+				rule, text, _ := strings.Cut(want, ": ")
+				if !strings.HasPrefix(got[i], rule+": ") || !strings.Contains(got[i], text) {
+					t.Errorf("got %q, want %q", got[i], want)
+				}
+			}
+		})
+	}
+}
+
+// Python's own tarfile fails on what is refused, and on nothing else.
+func TestTarfileAgrees(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("SKIPPED: there is no python3")
+	}
+	dir := t.TempDir()
+	for i, tt := range placed {
+		if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(i)+".tar.gz"), sdist(t, tt.entries...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const program = `
+import os, sys, tarfile
+for i in range(int(sys.argv[2])):
+    name = os.path.join(sys.argv[1], str(i))
+    try:
+        with tarfile.open(name + ".tar.gz") as t:
+            t.extractall(name)
+        print("ok")
+    except Exception as e:
+        print(type(e).__name__, str(e).splitlines()[:1])
+`
+	out, err := exec.Command(python, "-W", "ignore", "-c", program, dir, strconv.Itoa(len(placed))).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if len(lines) != len(placed) {
+		t.Fatalf("%d answers of %d", len(lines), len(placed))
+	}
+	for i, tt := range placed {
+		if (lines[i] == "ok") != (len(tt.want) == 0) {
+			t.Errorf("%s: Python says %q, and we %q", tt.name, lines[i], tt.want)
+		}
 	}
 }
 
