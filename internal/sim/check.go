@@ -281,7 +281,7 @@ func (w *world) checkJob(j *simJob, records map[string]job.Record) {
 	if j.created.After(since) {
 		since = j.created
 	}
-	over := j.cancelled || time.Now().After(j.ended) && !j.ended.After(since.Add(found))
+	over := j.cancelled || w.tooLate(j, records) || time.Now().After(j.ended) && !j.ended.After(since.Add(found))
 	if w.weather.noID && w.lateCreates(j) && over && (len(owners) == 0 || len(owners) == 1 && records[owners[0]].Job.ResourceName != j.resource) {
 		w.doubles++
 		return
@@ -341,6 +341,23 @@ func (w *world) checkFound() {
 			w.fail("nobody looked at %s#%d", u.path, u.generation)
 		}
 	}
+}
+
+// tooLate tells whether a job was created later than any create of its attempt is
+// reckoned with: it may be somebody's copy, so it is told of and goes on.
+func (w *world) tooLate(j *simJob, records map[string]job.Record) bool {
+	for _, r := range records {
+		last := r.Claims.Last.Add(20 * time.Minute) // while a process may act, and by how much clocks differ
+		if job.AttemptLabel(r.Attempt) != j.labels[job.LabelAttempt] || !j.created.Add(w.weather.trainerSkew).After(last) {
+			continue
+		}
+		for name, o := range w.storage.objects {
+			if strings.HasPrefix(name, state+"/strangers/") && strings.Contains(string(o.data), `"`+j.resource+`"`) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // lateCreates tells whether a process froze in a create of the same attempt.

@@ -366,8 +366,8 @@ func (w *world) call(ctx context.Context, bound time.Duration, name string, effe
 		second = within(rng, 10*time.Second, 5*time.Minute)
 	case thaw: // about as long as a claim holds, or much longer
 		first = within(rng, 20*time.Second, pick(rng, 2*time.Minute, 7*time.Minute))
-		if w.weather.noID && rng.Float64() < 0.5 { // as long as anyone may
-			first = within(rng, 9*time.Minute, 10*time.Minute+30*time.Second)
+		if w.weather.noID && rng.Float64() < 0.5 { // longer than anyone may
+			first = within(rng, 9*time.Minute, 30*time.Minute)
 		}
 	}
 	first = w.at(first)
