@@ -87,6 +87,16 @@ func TestNothingHidesInTheOutput(t *testing.T) {
 		t.Error("a file that is not there is valid")
 	}
 	clean(t, "an error", out.String())
+	out.Reset()
+	if code := run(t.Context(), []string{"no" + unseen}, strings.NewReader(""), &out, &out); code != exitUsage {
+		t.Errorf("a command that is not there: exit %d", code)
+	}
+	clean(t, "an error of the command line", out.String())
+	out.Reset()
+	if code := run(t.Context(), []string{"logs", "no" + unseen, "--endpoint", "http://127.0.0.1:1/" + unseen}, strings.NewReader(""), &out, &out); code != exitMissing {
+		t.Errorf("a service that is not there: exit %d", code)
+	}
+	clean(t, "an error of a command", out.String())
 }
 
 // What other programs write may come in any pieces.

@@ -619,14 +619,14 @@ func TestSubmitOutOfBounds(t *testing.T) {
 	}
 }
 
-// crowded is an inbox whose lists go on for ever, with so many objects a page.
+// crowded is an inbox whose lists take 100 pages, with so many objects each.
 type crowded struct {
 	*storagetest.Faults
 	pages, objects int
 }
 
 func (c *crowded) List(_ context.Context, bucket, folder string, _ bool, page func([]job.Attributes) error) error {
-	for {
+	for c.pages < 100 {
 		c.pages++
 		items := make([]job.Attributes, c.objects)
 		for i := range items {
@@ -636,6 +636,7 @@ func (c *crowded) List(_ context.Context, bucket, folder string, _ bool, page fu
 			return err
 		}
 	}
+	return nil
 }
 
 // A listing ends whatever it shows, and the verdict tells of what there is too much.
