@@ -233,8 +233,8 @@ func (j *judge) follow(prev, next job.Record) {
 		}
 	}
 	since(j.queued, next.State == job.Accepted && next.Queued)
-	if next.State == job.Waiting && prev.State != job.Waiting {
-		j.waiting[next.Attempt] = time.Now()
+	if next.State.Undecided() {
+		since(j.waiting, next.State == job.Waiting && len(next.Drop.Missing) > 0)
 	}
 	if prev.State.Undecided() && !next.State.Undecided() {
 		j.left[next.Attempt] = time.Now()
@@ -313,9 +313,23 @@ func (v verdict) fail(format string, args ...any) {
 func (v verdict) patience() time.Time { return v.of.at.Add(settle) }
 
 func (v verdict) waiting() {
-	if len(v.means.missing) == 0 {
-		v.fail("waits for %q, and nothing is missing", v.r.Drop.Missing)
+	if len(v.means.missing) == 0 && (len(v.r.Drop.Missing) > 0 || !v.blocked()) {
+		v.fail("waits for %q, and nothing is missing: %s", v.r.Drop.Missing, v.r.Reason)
 	}
+}
+
+// blocked tells whether another attempt that wants the same job ID was undecided since
+// the worker began.
+func (v verdict) blocked() bool {
+	for _, u := range v.w.uploads {
+		if u.file == nil || v.of.file.id == "" || u.file.id != v.of.file.id || u.path == v.of.path && u.generation == v.of.generation {
+			continue
+		}
+		if left, ok := v.left[v.attempts[versionKey(u.path, u.generation)]]; !ok || left.After(v.me.began) {
+			return true
+		}
+	}
+	return false
 }
 
 func (v verdict) expired() {

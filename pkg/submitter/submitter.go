@@ -350,8 +350,12 @@ func (s *Submitter) old(ctx context.Context, jobFile job.Object) (bool, error) {
 		return false, nil
 	}
 	epoch, err := s.records.Epoch(ctx)
-	if errors.Is(err, job.ErrNotFound) {
-		err = nil // this is the first start
+	if errors.Is(err, job.ErrNotFound) && age <= eventAge {
+		// Only a tick may say that this is the first start. Until then the folder may be
+		// older than the installation, and a new package in it no wish to run it.
+		return false, fmt.Errorf("gs://%s/%s is %s old, and the installation has not had its first tick: %w", jobFile.Bucket, jobFile.Name, age.Truncate(time.Second), err)
+	} else if errors.Is(err, job.ErrNotFound) {
+		err = nil
 	}
 	old := age > eventAge || jobFile.Created.Before(epoch)
 	if old && err == nil {

@@ -183,6 +183,23 @@ func TestOldJobFile(t *testing.T) {
 	}
 }
 
+// Before the first tick nobody knows whether a folder is older than the installation: a
+// new package in it runs nothing, and its event comes again.
+func TestOldJobFileBeforeTheFirstTick(t *testing.T) {
+	w := newWorld(t)
+	f := w.put("hello/job.yaml", []byte(spec))
+	w.pass(30 * time.Minute)
+	p := w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello"))
+	if err := w.submit.Submit(t.Context(), p); !errors.Is(err, job.ErrNotFound) {
+		t.Errorf("Submit: %v, want that there is no epoch", err)
+	}
+	w.tick() // it notes the first start: now
+	w.wake(p)
+	if known, err := w.ledger.Has(t.Context(), job.AttemptKey(f)); known || err != nil {
+		t.Errorf("it has a record: %t, %v", known, err)
+	}
+}
+
 // Patience with an old drop that is replayed begins with the replay, also where the
 // process died before it had written the record.
 func TestReplayOfAnIncompleteDrop(t *testing.T) {
