@@ -35,6 +35,8 @@ type judge struct {
 	entered               map[string]map[job.TrainerState]time.Time
 	// created are when jobs were created, by the first part of their folder.
 	created map[string][]time.Time
+	// retired is that the records were deleted, and nobody dropped anything since.
+	retired bool
 	// owned are the job IDs that people gave, and whose they were.
 	owned []ownership
 }
@@ -186,6 +188,9 @@ func (j *judge) decision(me *worker, prev, next job.Record) {
 	}
 	j.attempts[versionKey(of.path, of.generation)] = next.Attempt
 	j.follow(prev, next)
+	if j.retired {
+		j.w.fail("attempt %s is looked at again, three days after its verdict", next.Attempt)
+	}
 	if of.old && !j.w.replayed[of.drop.folder] {
 		j.w.fail("attempt %s is of %s, which was there before jobdrop", next.Attempt, of.path)
 	}
@@ -547,6 +552,9 @@ func (v verdict) accepted() {
 	}
 	if region := f.region; region != "" && input.Region != region {
 		v.fail("runs in %q, and its metadata says %q", input.Region, region)
+	}
+	if c := f.correlation; c != longText && r.CorrelationID != c || len(r.CorrelationID) > 1024 {
+		v.fail("has a correlation ID of %d bytes, %.20q, and was given %.20q", len(r.CorrelationID), r.CorrelationID, c)
 	}
 	if f.id != "" && r.Spec.JobID != f.id {
 		v.fail("has the job ID %q, and says %q", r.Spec.JobID, f.id)

@@ -122,8 +122,8 @@ type jobFile struct {
 	outside string
 	// pins are the generations, or the checksums, that packages have to have.
 	pins map[string]pin
-	// region is what the object's metadata sets.
-	region string
+	// region is what the object's metadata sets, correlation the uploader's own ID there.
+	region, correlation string
 }
 
 type pin struct {
@@ -189,11 +189,19 @@ func (f jobFile) uris() []string {
 
 // metadata is that of the object.
 func (f jobFile) metadata() map[string]string {
-	if f.region == "" {
-		return nil
+	m := map[string]string{}
+	if f.region != "" {
+		m["jobdrop-set-region"] = f.region
 	}
-	return map[string]string{"jobdrop-set-region": f.region}
+	if f.correlation != "" {
+		m["jobdrop-correlation-id"] = f.correlation
+	}
+	return m
 }
+
+// longText is as much as an object's metadata takes, and what JSON writes with six
+// bytes each.
+var longText = strings.Repeat("\x01", 8000)
 
 // uploads are the packages that its author uploads with it.
 func (f jobFile) uploads() []string {
@@ -250,18 +258,23 @@ const (
 )
 
 // person uploads a drop. The caller holds mu.
-func (w *world) person(folder string, f jobFile, how habit, pick func(name string) content, gap func() time.Duration) {
+func (w *world) person(folder string, f jobFile, how habit, choose func(name string) content, gap func() time.Duration) {
 	d := &drop{folder: folder, packages: map[string]upload{}}
 	code := map[string]content{}
 	for _, name := range f.uploads() {
-		code[name] = pick(name)
+		code[name] = choose(name)
+	}
+	var metadata map[string]string
+	if w.chance(0.1) {
+		f.correlation = pick(w.rng, "build 7", longText)
+		metadata = map[string]string{"jobdrop-correlation-id": f.correlation}
 	}
 	packages := func() {
 		for i, name := range f.uploads() {
 			if i > 0 {
 				w.later(gap())
 			}
-			d.packages[name] = w.upload(folder+name, code[name].data, nil, nil, d)
+			d.packages[name] = w.upload(folder+name, code[name].data, metadata, nil, d)
 		}
 	}
 	file := func() { w.upload(folder+"job.yaml", f.text(), f.metadata(), &f, d) }

@@ -247,7 +247,9 @@ func (w *world) age() {
 		folder, age := fmt.Sprintf("old%d/", n), pick(w.rng, time.Hour, 49*time.Hour, 1000*time.Hour)
 		d, file := &drop{folder: folder}, pick(w.rng, jobFiles...)
 		at := w.begin.Add(-age)
-		for name, data := range map[string][]byte{"job.yaml": file.text(), sdist: contents()[sdist][0].data} {
+		data := map[string][]byte{"job.yaml": file.text(), sdist: contents()[sdist][0].data}
+		for _, name := range []string{sdist, "job.yaml"} {
+			data := data[name]
 			o := w.storage.putAt(at, inbox, folder+name, data, nil)
 			u := upload{at: at, path: inbox + "/" + folder + name, generation: o.Generation, data: data, drop: d, old: true}
 			if name == "job.yaml" {
@@ -353,6 +355,41 @@ func (w *world) sweep() {
 		}
 	}
 }
+
+// retire lets a lifecycle rule delete what is known of attempts that have their verdict,
+// three days later. What it was runs never again: neither by ticks, which find the job
+// files, nor by a package that comes to their folders.
+func (w *world) retire() {
+	time.Sleep(w.reserve(72 * time.Hour))
+	w.mu.Lock()
+	w.say("%-8s deletes the records", "a rule")
+	folders := map[string]*drop{}
+	for _, path := range slices.Sorted(maps.Keys(w.storage.objects)) {
+		bucket, name, _ := strings.Cut(path, "/")
+		switch kind, _, _ := strings.Cut(name, "/"); {
+		case bucket == status, bucket == state && (kind == "attempts" || kind == "jobs" || kind == "folders"):
+			if attempt := strings.TrimSuffix(strings.TrimPrefix(name, "attempts/"), ".json"); !w.elsewhere(attempt) {
+				delete(w.storage.objects, path)
+			}
+		case bucket == inbox && isJobFile(name):
+			folder := strings.TrimSuffix(name, base(name))
+			folders[folder] = &drop{folder: folder}
+		}
+	}
+	w.judge.retired = true
+	for _, folder := range slices.Sorted(maps.Keys(folders)) {
+		w.upload(folder+sdist, pick(w.rng, contents()[sdist][:3]...).data, nil, nil, folders[folder])
+	}
+	w.mu.Unlock()
+	w.group.Wait()
+	for range 3 {
+		w.tick()
+		time.Sleep(w.reserve(time.Minute))
+	}
+}
+
+// base is an object's name without its folder.
+func base(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
 
 // remove deletes an object of the inbox. The caller holds mu.
 func (w *world) remove(name string) {

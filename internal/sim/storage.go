@@ -50,7 +50,7 @@ func (s *storage) putAt(at time.Time, bucket, name string, data []byte, metadata
 	o := object{data: data, Attributes: job.Attributes{
 		Object: job.Object{
 			Bucket: bucket, Name: name, Generation: s.last, Size: int64(len(data)),
-			CRC32C: crc32c(data), Created: at.UTC(),
+			CRC32C: crc32c(data), Created: at.UTC(), CorrelationID: metadata["jobdrop-correlation-id"],
 		},
 		Metadata: maps.Clone(metadata),
 	}}

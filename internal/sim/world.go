@@ -254,6 +254,9 @@ func Run(seed uint64) Result {
 	w.topic = &topic{w: w, logs: map[string][]job.Event{}}
 	w.play()
 	w.check()
+	if w.chance(0.1) {
+		w.retire()
+	}
 	r := Result{Violations: w.broken, Trace: w.trace, Calls: w.calls, Jobs: len(w.trainer.jobs), Doubles: w.doubles, Cancels: w.cancels}
 	for name := range w.storage.objects {
 		if strings.HasPrefix(name, state+"/attempts/") {

@@ -41,23 +41,26 @@ func run(seeds int, names []string) error {
 	}
 	fmt.Print("| without | found by |\n|---|---|\n")
 	missed := 0
+	var errs []error
 	for _, m := range mutations {
 		if len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return strings.Contains(m.name, name) }) {
 			continue
 		}
 		by, err := try(dir, m, seeds)
-		if errors.Is(err, errMissed) {
+		switch {
+		case errors.Is(err, errMissed):
 			missed++
 			by = "nobody"
-		} else if err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%s: %w", m.name, err))
+			continue
 		}
 		fmt.Printf("| %s | %s |\n", m.name, by)
 	}
 	if missed > 0 {
-		return fmt.Errorf("%d mutations were not found", missed)
+		errs = append(errs, fmt.Errorf("%d mutations were not found", missed))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // copyModule copies the module that the command is run in, but for what is hidden.
