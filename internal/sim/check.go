@@ -391,8 +391,8 @@ func (w *world) checkSnapshot(name string, r job.Record) {
 		return
 	}
 	o, ok := w.storage.objects[status+"/"+name]
-	if !ok && w.swept[status+"/"+name] {
-		return
+	if w.swept[status+"/"+name] {
+		return // whichever attempt tells something next writes it anew
 	}
 	var s job.Snapshot
 	if ok {
