@@ -64,8 +64,17 @@ func New(ctx context.Context, emulator string) (*Client, error) {
 			return nil, fmt.Errorf("cloud storage client: %w", err)
 		}
 	}
-	served := &clock{RoundTripper: client.Transport}
-	client.Transport = asStored{served}
+	return over(ctx, client.Transport, options...)
+}
+
+// Over returns a client of Google's own service whose requests a transport sends.
+func Over(ctx context.Context, transport http.RoundTripper) (*Client, error) {
+	return over(ctx, transport)
+}
+
+func over(ctx context.Context, transport http.RoundTripper, options ...option.ClientOption) (*Client, error) {
+	served := &clock{RoundTripper: transport}
+	client := &http.Client{Transport: asStored{served}}
 	s, err := storage.NewService(ctx, append(options, option.WithHTTPClient(client))...)
 	if err != nil {
 		return nil, fmt.Errorf("cloud storage client: %w", err)

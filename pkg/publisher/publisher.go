@@ -28,7 +28,9 @@ const publishTimeout = 20 * time.Second
 
 // Publisher publishes to one topic. It is safe for concurrent use.
 type Publisher struct {
-	client          *pubsub.TopicAdminClient
+	// publish stores the messages of a request, in order, and close ends the connection.
+	publish         func(context.Context, *pubsubpb.PublishRequest) error
+	close           func() error
 	topic, instance string
 }
 
@@ -60,7 +62,22 @@ func New(ctx context.Context, topic, instance string, o Options) (*Publisher, er
 	if err != nil {
 		return nil, fmt.Errorf("pub/sub client: %w", err)
 	}
-	return &Publisher{client: client, topic: topic, instance: instance}, nil
+	publish := func(ctx context.Context, r *pubsubpb.PublishRequest) error {
+		_, err := client.Publish(ctx, r)
+		return err
+	}
+	return &Publisher{publish: publish, close: client.Close, topic: topic, instance: instance}, nil
+}
+
+// Over returns a publisher over a connection that stays the caller's: each publish is
+// one call of it.
+func Over(conn grpc.ClientConnInterface, topic, instance string) *Publisher {
+	client := pubsubpb.NewPublisherClient(conn)
+	publish := func(ctx context.Context, r *pubsubpb.PublishRequest) error {
+		_, err := client.Publish(ctx, r)
+		return err
+	}
+	return &Publisher{publish: publish, close: func() error { return nil }, topic: topic, instance: instance}
 }
 
 // Pub/Sub's limits on a publish request, in messages and bytes. An event takes less
@@ -115,11 +132,11 @@ func (p *Publisher) requests(attempt string, events []job.Event) ([]*pubsubpb.Pu
 func (p *Publisher) send(ctx context.Context, request *pubsubpb.PublishRequest) error {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	if _, err := p.client.Publish(ctx, request); err != nil {
+	if err := p.publish(ctx, request); err != nil {
 		return fmt.Errorf("publish to %s: %w", p.topic, err)
 	}
 	return nil
 }
 
 // Close ends the connection.
-func (p *Publisher) Close() error { return p.client.Close() }
+func (p *Publisher) Close() error { return p.close() }

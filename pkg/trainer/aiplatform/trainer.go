@@ -53,6 +53,16 @@ func New(ctx context.Context, project, endpoint string) (*Trainer, error) {
 	if strings.HasPrefix(endpoint, "http://") {
 		options = append(options, option.WithoutAuthentication())
 	}
+	return newTrainer(ctx, project, options...)
+}
+
+// Over returns a trainer for a project whose requests, to Google's own service, a
+// client sends.
+func Over(ctx context.Context, client *http.Client, project string) (*Trainer, error) {
+	return newTrainer(ctx, project, option.WithHTTPClient(client))
+}
+
+func newTrainer(ctx context.Context, project string, options ...option.ClientOption) (*Trainer, error) {
 	s, err := ml.NewService(ctx, options...)
 	if err != nil {
 		return nil, fmt.Errorf("ml/v1 client: %w", err)

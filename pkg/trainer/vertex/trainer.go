@@ -57,6 +57,8 @@ type Options struct {
 	// Endpoint is the base URL of all regions where it is not Google's own;
 	// plain http means a local service without credentials.
 	Endpoint string
+	// Client sends the requests; nil is one with the environment's credentials.
+	Client *http.Client
 	// Now is the clock of the creates' quota.
 	Now func() time.Time
 }
@@ -64,7 +66,6 @@ type Options struct {
 // Trainer speaks to aiplatform/v1. It is safe for concurrent use.
 type Trainer struct {
 	Options
-	http *http.Client
 
 	mu      sync.Mutex
 	regions map[string]*region
@@ -88,6 +89,9 @@ func New(ctx context.Context, o Options) (*Trainer, error) {
 		return nil, errors.New("vertex: Now is required")
 	}
 	t := &Trainer{Options: o, regions: map[string]*region{}}
+	if t.Client != nil {
+		return t, nil
+	}
 	var options []option.ClientOption
 	if strings.HasPrefix(o.Endpoint, "http://") {
 		options = append(options, option.WithoutAuthentication())
@@ -95,7 +99,7 @@ func New(ctx context.Context, o Options) (*Trainer, error) {
 		options = append(options, option.WithScopes(scope))
 	}
 	var err error
-	if t.http, _, err = htransport.NewClient(ctx, options...); err != nil { // one transport for all regions
+	if t.Client, _, err = htransport.NewClient(ctx, options...); err != nil { // one transport for all regions
 		return nil, fmt.Errorf("aiplatform/v1 client: %w", err)
 	}
 	return t, nil
@@ -115,7 +119,7 @@ func (t *Trainer) at(name string) (*region, error) {
 	if !slices.Contains(t.Regions, name) {
 		t.forget()
 	}
-	calls, err := newAPI(t.http, t.URL(name))
+	calls, err := newAPI(t.Client, t.URL(name))
 	if err != nil {
 		return nil, err
 	}
