@@ -23,6 +23,10 @@ func TestContract(t *testing.T) {
 	}
 	t.Run("storage", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) { contract.CheckStorage(t, calm().storage, inbox, staging) })
+		synctest.Test(t, func(t *testing.T) {
+			w := calm()
+			contract.CheckStorage(t, w.adapted(w.trainer).storage, inbox, staging)
+		})
 	})
 	for name, taken := range map[string]bool{"trainer": true, "trainer that takes no ID": false} {
 		t.Run(name, func(t *testing.T) {
@@ -31,20 +35,32 @@ func TestContract(t *testing.T) {
 				w.weather.noID = !taken
 				contract.CheckTrainer(t, w.trainer, instance, job.Spec{JobID: "j", TrainingInput: &job.TrainingInput{}})
 			})
+			synctest.Test(t, func(t *testing.T) {
+				w := calm()
+				w.weather.noID = !taken
+				contract.CheckTrainer(t, w.adapted(w.trainer).trainer, instance, job.Spec{JobID: "j", TrainingInput: &job.TrainingInput{
+					ScaleTier: "BASIC", Region: anyRegion, RuntimeVersion: "2.11", PythonVersion: "3.7", PythonModule: "trainer.task", PackageURIs: []string{"gs://staging/p.tar.gz"},
+				}})
+			})
 		})
 	}
-	t.Run("topic", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			w := calm()
-			contract.CheckPublisher(t, w.topic, func(attempt string, _ int) (all []int64) {
-				for _, e := range w.topic.logs[attempt] {
-					all = append(all, e.Body.Sequence)
+	for name, of := range map[string]func(*world) events{
+		"topic":                     func(w *world) events { return w.topic },
+		"topic through its adapter": func(w *world) events { return w.adapted(w.trainer).topic },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := calm()
+				contract.CheckPublisher(t, of(w), func(attempt string, _ int) (all []int64) {
+					for _, e := range w.topic.logs[attempt] {
+						all = append(all, e.Body.Sequence)
+					}
+					return all
+				})
+				if len(w.broken) > 0 {
+					t.Errorf("broken: %q", w.broken)
 				}
-				return all
 			})
-			if len(w.broken) > 0 {
-				t.Errorf("broken: %q", w.broken)
-			}
 		})
-	})
+	}
 }

@@ -31,15 +31,40 @@ func setting(t testing.TB, name string, otherwise uint64) uint64 {
 	return n
 }
 
+// runner returns what runs a seed: SIM_ADAPTERS is "all" or "none" of them with the real
+// adapters, or "only" those with them, where the seed decides it.
+func runner(t *testing.T) func(uint64) Result {
+	t.Helper()
+	switch text := os.Getenv("SIM_ADAPTERS"); text {
+	case "":
+		return Run
+	case "all":
+		return RunAdapters
+	case "none":
+		return RunDirectly
+	case "only":
+		return func(seed uint64) Result {
+			if !Adapted(seed) {
+				return Result{}
+			}
+			return RunAdapters(seed)
+		}
+	default:
+		t.Fatalf("SIM_ADAPTERS is %q, and may be all, only or none", text)
+		return nil
+	}
+}
+
 func runSeed(t *testing.T, seed uint64) Result {
 	t.Helper()
 	var r Result
-	synctest.Test(t, func(*testing.T) { r = Run(seed) })
+	synctest.Test(t, func(*testing.T) { r = runner(t)(seed) })
 	return r
 }
 
 // TestSim runs seeds from SIM_FIRST (0) on: SIM_SEEDS of them, or as many as fit
-// into SIM_TIME. SIM_SEED runs one and shows its trace.
+// into SIM_TIME. SIM_SEED runs one and shows its trace. SIM_ADAPTERS says which of them
+// run with the real adapters.
 func TestSim(t *testing.T) {
 	if text := os.Getenv("SIM_SEED"); text != "" {
 		r := runSeed(t, setting(t, "SIM_SEED", 0))
@@ -104,11 +129,18 @@ func TestSim(t *testing.T) {
 	}
 }
 
-// The same seed is the same run, to the last call.
+// The same seed is the same run, to the last call, with adapters and without.
 func TestSimIsDeterministic(t *testing.T) {
 	for seed := range uint64(20) {
-		first, again := runSeed(t, seed), runSeed(t, seed)
-		if diff := cmp.Diff(first.Trace, again.Trace); diff != "" {
+		run := RunDirectly
+		if seed%2 == 0 {
+			run = RunAdapters
+		}
+		var traces [2][]string
+		for i := range traces {
+			synctest.Test(t, func(*testing.T) { traces[i] = run(seed).Trace })
+		}
+		if diff := cmp.Diff(traces[0], traces[1]); diff != "" {
 			t.Fatalf("seed %d differs (-first +again):\n%s", seed, diff)
 		}
 	}

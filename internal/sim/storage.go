@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,44 +91,60 @@ func (s *storage) ListAfter(ctx context.Context, bucket, prefix, after string, p
 // were given.
 func (s *storage) list(ctx context.Context, bucket, prefix, after string, flat bool, page func([]job.Attributes) error) error {
 	var seen listing
-	me := workerOf(ctx)
-	for last := false; !last; {
-		var some []job.Attributes
-		err := s.call(ctx, "list "+bucket+"/"+prefix, func() error {
-			last = true
-			if seen.at.IsZero() {
-				seen.at = time.Now()
-			}
-			for _, path := range slices.Sorted(maps.Keys(s.objects)) {
-				name, ok := strings.CutPrefix(path, bucket+"/")
-				rest, below := strings.CutPrefix(name, prefix)
-				if !ok || !below || name <= after || flat && strings.Contains(rest, "/") {
-					continue
-				}
-				if len(some) == s.w.weather.objects {
-					last = false
-					break
-				}
-				some = append(some, s.objects[path].Attributes)
-				seen.parts = append(seen.parts, s.objects[path])
-			}
-			if last && flat && bucket == inbox && me != nil {
-				me.listings[prefix] = seen
-				s.w.judge.listed(seen)
-			}
-			return nil
-		})
+	for {
+		some, next, all, err := s.page(ctx, bucket, prefix, "", after, flat, math.MaxInt, seen)
 		if err != nil {
 			return err
 		}
-		if err := page(some); err != nil {
+		if err := page(some); err != nil || next == "" {
 			return err
 		}
-		if len(some) > 0 {
-			after = some[len(some)-1].Name
-		}
+		seen, after = all, next
 	}
-	return nil
+}
+
+// page returns a page of at most size objects whose names come after one and not
+// before from. A flat list has deeper folders in their place, which count. next is what
+// the following page comes after, seen what the pages before held, and all what they
+// hold with this one.
+func (s *storage) page(ctx context.Context, bucket, prefix, from, after string, flat bool, size int, seen listing) (some []job.Attributes, next string, all listing, err error) {
+	me := workerOf(ctx)
+	err = s.call(ctx, "list "+bucket+"/"+prefix, func() error {
+		all = listing{at: seen.at, parts: slices.Clone(seen.parts)}
+		if all.at.IsZero() {
+			all.at = time.Now()
+		}
+		n, last := 0, after
+		for _, path := range slices.Sorted(maps.Keys(s.objects)) {
+			name, ok := strings.CutPrefix(path, bucket+"/")
+			rest, below := strings.CutPrefix(name, prefix)
+			if !ok || !below || name < from {
+				continue
+			}
+			folder, _, deeper := strings.Cut(rest, "/")
+			if deeper = deeper && flat; deeper {
+				name = prefix + folder + "/"
+			}
+			if name <= last {
+				continue
+			}
+			if n == min(size, s.w.weather.objects) {
+				next = last
+				return nil
+			}
+			n, last = n+1, name
+			if o := s.objects[path]; !deeper {
+				some = append(some, o.Attributes)
+				all.parts = append(all.parts, o)
+			}
+		}
+		if flat && bucket == inbox && me != nil {
+			me.listings[prefix] = all
+			s.w.judge.listed(all)
+		}
+		return nil
+	})
+	return some, next, all, err
 }
 
 func (s *storage) Stat(ctx context.Context, bucket, name string) (job.Attributes, error) {
@@ -237,20 +254,25 @@ func (s *storage) Write(ctx context.Context, bucket, name string, data []byte, _
 		s.watchStatus(there, written)
 		return nil
 	})
-	if bucket == state && name != "heartbeat.json" && name != "cursors.json" { // the next tick writes these anew
-		workerOf(ctx).note("write "+path, err)
-	}
 	return written.Generation, err
 }
 
 func (s *storage) Delete(ctx context.Context, bucket, name string) error {
-	return s.call(ctx, "delete "+bucket+"/"+name, func() error {
+	_, err := s.remove(ctx, bucket, name)
+	return err
+}
+
+// remove deletes an object, and reports whether there was one.
+func (s *storage) remove(ctx context.Context, bucket, name string) (there bool, err error) {
+	err = s.call(ctx, "delete "+bucket+"/"+name, func() error {
 		if attempt, ok := strings.CutPrefix(name, "open/"); ok && bucket == state {
 			s.watchClose(attempt)
 		}
+		_, there = s.objects[bucket+"/"+name]
 		delete(s.objects, bucket+"/"+name)
 		return nil
 	})
+	return there, err
 }
 
 func (s *storage) Copy(ctx context.Context, source job.Object, bucket, name string) error {

@@ -26,7 +26,7 @@ const largest = 10_000_000
 // the rest is refused.
 func (p *topic) Publish(ctx context.Context, attempt string, events []job.Event) error {
 	events = slices.Clone(events)
-	err := p.w.call(ctx, 20*time.Second, fmt.Sprintf("publish %d of %s", len(events), attempt), func() error {
+	return p.w.call(ctx, 20*time.Second, fmt.Sprintf("publish %d of %s", len(events), attempt), func() error {
 		if len(events) == 0 {
 			return errors.New("INVALID_ARGUMENT: no messages")
 		}
@@ -42,8 +42,6 @@ func (p *topic) Publish(ctx context.Context, attempt string, events []job.Event)
 		}
 		return nil
 	})
-	workerOf(ctx).note("publish "+attempt, err)
-	return err
 }
 
 // store takes an event as a subscriber does. The caller holds the world's mu.

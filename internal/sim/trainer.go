@@ -66,13 +66,16 @@ func (t *trainer) EnforcesWait() bool { return t.TakesID() }
 
 func (t *trainer) Check(job.Order) []job.Diagnostic { return nil }
 
-// resource is the name of a job to be.
-func (t *trainer) resource(id string) string {
+// resource is the name of a job to be, in the form of the service.
+func (t *trainer) resource(id, region string) string {
 	if t.w.weather.noID {
-		return fmt.Sprintf("%s/customJobs/%d", t.name, len(t.jobs))
+		return fmt.Sprintf("projects/%s/locations/%s/customJobs/%d", t.name, region, len(t.jobs))
 	}
-	return t.name + "/jobs/" + id
+	return "projects/" + t.name + "/jobs/" + id
 }
+
+// anyRegion is where jobs run that people make.
+const anyRegion = "us-central1"
 
 func (t *trainer) look(j *simJob, now time.Time) job.Look {
 	skew := t.w.weather.trainerSkew
@@ -189,8 +192,12 @@ func (j *simJob) over(at time.Time) (kind string, by time.Duration) {
 
 // add makes a job. The caller holds the world's mu.
 func (t *trainer) add(id string, labels map[string]string, packages []string) *simJob {
+	return t.addIn(anyRegion, id, labels, packages)
+}
+
+func (t *trainer) addIn(region, id string, labels map[string]string, packages []string) *simJob {
 	w := t.w
-	j := &simJob{id: id, resource: t.resource(id), labels: maps.Clone(labels), packages: packages, created: time.Now()}
+	j := &simJob{id: id, resource: t.resource(id, region), labels: maps.Clone(labels), packages: packages, created: time.Now()}
 	j.preparing = j.created.Add(w.between(time.Second, 2*time.Minute))
 	j.running = j.preparing.Add(w.between(time.Second, 3*time.Minute))
 	j.ended = j.running.Add(w.between(time.Second, 10*time.Minute))
@@ -200,34 +207,7 @@ func (t *trainer) add(id string, labels map[string]string, packages []string) *s
 }
 
 func (t *trainer) Create(ctx context.Context, s job.Order) (job.Look, error) {
-	var made *simJob
-	var conflict bool
-	if err := ctx.Err(); err != nil {
-		return job.Look{}, err // a client makes no call then
-	}
-	t.begin(workerOf(ctx), s.JobID)
-	defer t.end(s.JobID)
-	err := t.w.call(ctx, callTime, "create "+s.JobID, func() error {
-		if !t.w.weather.calm && t.w.chance(t.w.weather.refuse) {
-			t.refused[s.JobID] = true
-			return &job.RefusedError{Code: "PERMISSION_DENIED", Message: "not now"}
-		}
-		if made, conflict = t.jobs[t.resource(s.JobID)]; conflict {
-			return nil
-		}
-		if room := t.w.weather.room; room > 0 && len(t.ours(time.Time{})) >= room {
-			return fmt.Errorf("no room for more than %d jobs: %w", room, job.ErrQuota)
-		}
-		made = t.add(s.JobID, s.Labels, s.TrainingInput.PackageURIs)
-		t.limit(made, s.TrainingInput.Scheduling)
-		t.fate(made)
-		t.w.hints(made)
-		if me := workerOf(ctx); me != nil {
-			made.late = me.behind || me.thawed
-		}
-		t.allowed(made)
-		return nil
-	})
+	made, conflict, err := t.create(ctx, s)
 	switch {
 	case err != nil:
 		return job.Look{}, err
@@ -239,6 +219,38 @@ func (t *trainer) Create(ctx context.Context, s job.Order) (job.Look, error) {
 		return job.Look{}, fmt.Errorf("job %s is there already, and can't be looked at: %v", s.JobID, err)
 	}
 	return job.Look{}, &job.ConflictError{JobID: s.JobID, Found: found}
+}
+
+// create makes a job, or finds that its ID has one already.
+func (t *trainer) create(ctx context.Context, s job.Order) (made *simJob, conflict bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, false, err // a client makes no call then
+	}
+	t.begin(workerOf(ctx), s.JobID)
+	defer t.end(s.JobID)
+	err = t.w.call(ctx, callTime, "create "+s.JobID, func() error {
+		if !t.w.weather.calm && t.w.chance(t.w.weather.refuse) {
+			t.refused[s.JobID] = true
+			return &job.RefusedError{Code: "PERMISSION_DENIED", Message: "not now"}
+		}
+		region := s.TrainingInput.Region
+		if made, conflict = t.jobs[t.resource(s.JobID, region)]; conflict {
+			return nil
+		}
+		if room := t.w.weather.room; room > 0 && len(t.ours(time.Time{})) >= room {
+			return fmt.Errorf("no room for more than %d jobs: %w", room, job.ErrQuota)
+		}
+		made = t.addIn(region, s.JobID, s.Labels, s.TrainingInput.PackageURIs)
+		t.limit(made, s.TrainingInput.Scheduling)
+		t.fate(made)
+		t.w.hints(made)
+		if me := workerOf(ctx); me != nil {
+			made.late = me.behind || me.thawed
+		}
+		t.allowed(made)
+		return nil
+	})
+	return made, conflict, err
 }
 
 // foreign tells whether there is a job of the ID that others made.
@@ -336,7 +348,7 @@ func (t *trainer) Get(ctx context.Context, info job.JobInfo) (job.Look, error) {
 	err := t.w.call(ctx, callTime, "get "+info.ID, func() error {
 		name := info.ResourceName
 		if t.TakesID() {
-			name = t.resource(info.ID)
+			name = t.resource(info.ID, "")
 		}
 		j, ok := t.jobs[name]
 		if now := time.Now(); !ok || !j.knows(now) {
@@ -386,7 +398,7 @@ func (t *trainer) Cancel(ctx context.Context, info job.JobInfo) error {
 	return t.w.call(ctx, callTime, "cancel "+info.ID, func() error {
 		name := info.ResourceName
 		if t.TakesID() {
-			name = t.resource(info.ID)
+			name = t.resource(info.ID, "")
 		}
 		j, ok := t.jobs[name]
 		now := time.Now()
@@ -454,33 +466,11 @@ func minTime(a, b time.Time) time.Time {
 // ListActive gives pages of a few jobs, each as it was some seconds ago. A place in
 // the list may be forgotten.
 func (t *trainer) ListActive(ctx context.Context, instance, from string, page func(looks []job.Look, next string) error) error {
+	ours := func(j *simJob, l job.Look) bool {
+		return l.Ended.IsZero() && j.labels[job.LabelInstance] == job.InstanceLabel(instance)
+	}
 	for {
-		var looks []job.Look
-		next := ""
-		err := t.w.call(ctx, callTime, "list jobs", func() error {
-			at := time.Now()
-			if !t.w.weather.calm {
-				at = at.Add(-t.w.between(0, 30*time.Second))
-				if from != "" && t.w.chance(0.05) {
-					return &job.RefusedError{Code: "INVALID_ARGUMENT", Message: "the token has expired"}
-				}
-			}
-			seen := from == ""
-			for _, j := range t.sorted() {
-				l := t.look(j, at)
-				switch {
-				case !seen:
-					seen = j.resource == from
-				case j.created.After(at) || !j.knows(at) || !l.Ended.IsZero() || j.labels[job.LabelInstance] != job.InstanceLabel(instance):
-				case len(looks) == t.w.weather.page:
-					next = looks[len(looks)-1].ResourceName
-					return nil
-				default:
-					looks = append(looks, l)
-				}
-			}
-			return nil
-		})
+		looks, next, err := t.page(ctx, from, t.w.weather.page, ours)
 		if err != nil {
 			return err
 		}
@@ -489,4 +479,34 @@ func (t *trainer) ListActive(ctx context.Context, instance, from string, page fu
 		}
 		from = next
 	}
+}
+
+// page returns a page of at most size jobs that match, as they were some seconds ago,
+// from the one after a name on. next is the name that the following page comes after.
+func (t *trainer) page(ctx context.Context, from string, size int, match func(*simJob, job.Look) bool) (looks []job.Look, next string, err error) {
+	err = t.w.call(ctx, callTime, "list jobs", func() error {
+		at := time.Now()
+		if !t.w.weather.calm {
+			at = at.Add(-t.w.between(0, 30*time.Second))
+			if from != "" && t.w.chance(0.05) {
+				return &job.RefusedError{Code: "INVALID_ARGUMENT", Message: "the token has expired"}
+			}
+		}
+		seen := from == ""
+		for _, j := range t.sorted() {
+			l := t.look(j, at)
+			switch {
+			case !seen:
+				seen = j.resource == from
+			case j.created.After(at) || !j.knows(at) || !match(j, l):
+			case len(looks) == size:
+				next = looks[len(looks)-1].ResourceName
+				return nil
+			default:
+				looks = append(looks, l)
+			}
+		}
+		return nil
+	})
+	return looks, next, err
 }

@@ -98,6 +98,8 @@ type world struct {
 	// upgrade is from when on processes of a newer revision start, and upgraded
 	// from when on all are; zero where there is none.
 	upgrade, upgraded time.Time
+	// adapters is that processes speak to the services through the real adapters.
+	adapters bool
 	// epoch tells that the installation was started before.
 	epoch bool
 	// replayed are the folders that somebody replayed.
@@ -208,10 +210,22 @@ type Result struct {
 	Doubles, Cancels int
 }
 
-// Run runs a seed.
-func Run(seed uint64) Result {
+// Run runs a seed, with the real adapters where [Adapted] says so.
+func Run(seed uint64) Result { return run(seed, Adapted(seed)) }
+
+// Adapted reports whether the processes of a seed speak to the services through the
+// real adapters: in one of four they do.
+func Adapted(seed uint64) bool { return rand.New(rand.NewPCG(seed, 0)).IntN(4) == 0 }
+
+// RunAdapters runs a seed with the real adapters.
+func RunAdapters(seed uint64) Result { return run(seed, true) }
+
+// RunDirectly runs a seed without them.
+func RunDirectly(seed uint64) Result { return run(seed, false) }
+
+func run(seed uint64, adapters bool) Result {
 	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), begin: time.Now(), wakes: map[int64]bool{}, dropped: map[string]bool{}, written: map[string]time.Time{}, uploads: map[string]upload{}, replayed: map[string]bool{}, swept: map[string]bool{}}
-	w.judge = newJudge(w)
+	w.judge, w.adapters = newJudge(w), adapters
 	w.weather = weather{
 		fault:     pick(w.rng, 0, 0.02, 0.1, 0.25, 0.4),
 		lost:      pick(w.rng, 0, 0, 0.1, 0.3),
@@ -377,7 +391,7 @@ func (w *world) call(ctx context.Context, bound time.Duration, name string, effe
 	w.mu.Unlock()
 
 	client := ctx
-	if bound > 0 {
+	if bound > 0 && !overWire(ctx) {
 		var cancel context.CancelFunc
 		client, cancel = context.WithTimeout(ctx, bound)
 		defer cancel()
@@ -500,9 +514,10 @@ func (w *world) process(kind string) *process {
 	if w.weather.skew > 0 {
 		p.skew = w.between(-w.weather.skew, w.weather.skew)
 	}
+	with := w.partsOf(p)
 	now := func() time.Time {
 		w.mu.Lock()
-		at := time.Now().Add(p.skew)
+		at := with.now().Add(p.skew)
 		if p.shared || len(p.serving) == 0 { // nobody knows which of its requests asks
 			w.mu.Unlock()
 			return at
@@ -521,24 +536,24 @@ func (w *world) process(kind string) *process {
 		time.Sleep(lasts)
 		if late {
 			w.mu.Lock()
-			at = time.Now().Add(p.skew)
+			at = with.now().Add(p.skew)
 			w.mu.Unlock()
 		}
 		return at
 	}
-	records, err := ledger.New(w.storage, state)
+	records, err := ledger.New(with.storage, state)
 	must(err)
-	tell, err := relay.New(w.topic, records, w.storage, status)
+	tell, err := relay.New(with.topic, records, with.storage, status)
 	must(err)
 	logger := slog.New(&recorder{w: w})
-	submit, err := submitter.New(w.storage, records, p.trainer, tell, submitter.Options{
+	submit, err := submitter.New(with.storage, records, with.trainer, tell, submitter.Options{
 		Instance: instance, Inbox: inbox, Staging: staging,
 		Policy:   func(ctx context.Context) (policy.Policy, error) { return w.policy(ctx, p.trainer.name) },
 		Patience: submitter.Patience{Settle: settle, Incomplete: incomplete, Expire: expire, Submit: w.weather.submit, Grace: w.weather.grace},
 		CallTime: callTime, Inspections: 2, Parallel: 1, Now: now, Logger: logger,
 	})
 	must(err)
-	watch, err := watcher.New(records, p.trainer, w.storage, tell, submit, watcher.Options{
+	watch, err := watcher.New(records, with.trainer, with.storage, tell, submit, watcher.Options{
 		Instance: instance, Inbox: inbox, Parallel: 1, Budget: deadline - time.Minute, LooksPerMinute: math.MaxInt32, ReadsPerMinute: math.MaxInt32, Now: now, Logger: logger,
 	})
 	must(err)
