@@ -31,6 +31,19 @@ run: ## run the drop testdata/drops/hello on this machine
 sim: ## run the simulator for SIM_TIME (10m): lost and repeated events, crashes, frozen processes
 	SIM_TIME=$${SIM_TIME:-10m} $(GO) test ./internal/sim -run TestSim -v -timeout=24h
 
+# Without a bound on it, go test spends most of its time on making one input smaller.
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZ_TIME (1m) each: a line says what it tried; one that fails leaves its input in testdata
+	@list="$$(mktemp)"; said="$$(mktemp)"; trap 'rm -f "$$list" "$$said"' EXIT; \
+	$(GO) test -list '^Fuzz' ./... >"$$list" || { cat "$$list"; exit 1; }; \
+	awk '/^Fuzz/ { targets[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, targets[i]; n = 0 }' "$$list" | { \
+	status=0; \
+	while read -r package target; do \
+		if $(GO) test "$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime "$${FUZZ_TIME:-1m}" -fuzzminimizetime=1x >"$$said" 2>&1 </dev/null; \
+		then sed -n "s|^fuzz: elapsed: .*execs: \([0-9]*\).*new interesting: \([0-9]*\).*|$$package $$target: \1 executions, \2 new interesting|p" "$$said" | tail -n 1; \
+		else echo "$$package $$target: FAILED"; cat "$$said"; status=1; fi; \
+	done; exit $$status; }
+
 .PHONY: clients
 clients: ## install what the Node client of docs/clients needs; its test is skipped without
 	npm ci --prefix docs/clients/node --no-audit --no-fund
