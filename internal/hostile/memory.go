@@ -1,0 +1,39 @@
+package hostile
+
+import (
+	"os"
+	"runtime/metrics"
+)
+
+// Some returns every third of a list, or all of it where HOSTILE=all is in the
+// environment: what takes minutes is not for each run of the tests.
+func Some[T any](all []T) []T {
+	if os.Getenv("HOSTILE") == "all" {
+		return all
+	}
+	var some []T
+	for i := 0; i < len(all); i += 3 {
+		some = append(some, all[i])
+	}
+	return some
+}
+
+// Allocated returns how many bytes f allocates, whether or not they are freed
+// again. Its peak is at most that, whatever the garbage collector does and when:
+// what is measured so does not change from run to run.
+func Allocated(f func()) uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	before := sample[0].Value.Uint64()
+	f()
+	metrics.Read(sample)
+	return sample[0].Value.Uint64() - before
+}
+
+// JobFileMemory is the most that the whole check of a job file may take, and that
+// of a policy; PackageMemory is the most that the process has which inspects a
+// package, with all else that is in it.
+const (
+	JobFileMemory = 64 << 20
+	PackageMemory = 128 << 20
+)
