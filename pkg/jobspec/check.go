@@ -175,7 +175,10 @@ func (c *check) fail(field string, v job.Violation) {
 		return
 	}
 	v.Rule = c.rule
-	c.out.add(c.f.Violation(field, v))
+	if !c.out.full() { // otherwise it is only counted
+		v = c.f.Violation(field, v)
+	}
+	c.out.add(v)
 }
 
 // failKey is fail for what is wrong with a map's key, not its value.
@@ -184,7 +187,9 @@ func (c *check) failKey(field string, v job.Violation) {
 		return
 	}
 	v.Rule = c.rule
-	v = c.f.Violation(field, v)
+	if !c.out.full() {
+		v = c.f.Violation(field, v)
+	}
 	if v.Position != (job.Position{}) {
 		v.Position = c.f.places[field].key
 	}

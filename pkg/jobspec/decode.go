@@ -1,6 +1,7 @@
 package jobspec
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"reflect"
@@ -15,10 +16,18 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// maxNodes bounds how many values are visited, each alias counted anew, so that
-// a few lines of aliases can't stand for gigabytes. A tuning job with 20
-// parameters of 1,000 values visits 20,000.
-const maxNodes = 100_000
+// maxNodes bounds how many keys and values are visited, empty ones included and
+// each alias and merge counted anew, so that a few lines of aliases can't stand
+// for gigabytes. A tuning job with 20 parameters of 1,000 values visits 20,000.
+// Each visit may leave a note of some 250 bytes.
+const maxNodes = 50_000
+
+// textShare is how many bytes of keys, paths and values count as one visit more:
+// all that is read behind aliases stays within maxNodes times as much.
+const textShare = 128
+
+// maxMerges is how deep mappings may merge others that merge others.
+const maxMerges = 8
 
 // maxKey bounds a mapping's key: that of a label has at most 63 characters, and
 // that of a folder, in a policy, is an object's name. It is part of the paths of
@@ -35,42 +44,76 @@ type document struct {
 // gcloud's message parser would, and reports what that parser or the service
 // would refuse.
 type decoder struct {
-	f       *File
-	out     *violations
-	visited int
+	ctx context.Context // of the call that made the decoder, which it does not outlive
+	f   *File
+	out *violations
+	// left is how much more may be visited, -1 once no more may; over is what
+	// is reported then.
+	left int
+	over job.Violation
 }
 
-// spend counts one visited node and tells whether there may be more.
-func (d *decoder) spend(n *yaml.Node) bool {
-	d.visited++
-	if d.visited == maxNodes+1 {
-		v := d.f.Violation("", job.Violation{
-			Rule:    "file-nodes",
-			Allowed: fmt.Sprintf("at most %d values, those behind aliases counted at each use", maxNodes),
-			Message: d.f.kind.file + " describes too many values",
-			Remedy:  "shorten the lists, or write out what the aliases stand for",
-		})
-		v.Position = position(n)
-		d.out.add(v)
-		d.f.unreadable[""] = true
+// newDecoder makes a decoder of a whole file.
+func newDecoder(ctx context.Context, f *File, out *violations) *decoder {
+	return &decoder{ctx: ctx, f: f, out: out, left: maxNodes, over: job.Violation{
+		Rule:    "file-nodes",
+		Found:   "more",
+		Allowed: fmt.Sprintf("at most %d keys and values, those behind aliases counted at each use", maxNodes),
+		Message: f.kind.file + " describes too many values",
+		Remedy:  "shorten the lists, or write out what the aliases stand for",
+	}}
+}
+
+// spend counts a visit to a node with so many bytes of text, and reports whether
+// the walk goes on. Every walk over nodes asks before each step.
+func (d *decoder) spend(n *yaml.Node, text int) bool {
+	if d.done() {
+		return false
 	}
-	return d.visited <= maxNodes
+	if d.left -= 1 + text/textShare; d.left >= 0 {
+		return true
+	}
+	d.left = -1
+	v := d.f.Violation("", d.over)
+	v.Position = position(n)
+	d.out.add(v)
+	d.f.unreadable[""] = true
+	return false
+}
+
+// done reports whether the walk is over: nothing is left to spend, or the
+// context has ended.
+func (d *decoder) done() bool {
+	if d.left >= 0 && d.ctx.Err() != nil {
+		d.left = -1
+	}
+	return d.left < 0
 }
 
 // fail reports a field that could not be decoded.
 func (d *decoder) fail(field string, v job.Violation) {
 	d.f.unreadable[field] = true
-	d.out.add(d.f.Violation(field, v))
+	d.add(field, v)
 }
 
 func (d *decoder) warn(field string, v job.Violation) {
 	v.Severity = job.Warning
-	d.out.add(d.f.Violation(field, v))
+	d.add(field, v)
 }
 
-// note records where a field of parent stands. A scalar is looked for at its
-// value, anything larger at its key.
-func (d *decoder) note(field, parent string, key, value *yaml.Node) {
+func (d *decoder) add(field string, v job.Violation) {
+	if !d.out.full() { // otherwise it is only counted
+		v = d.f.Violation(field, v)
+	}
+	d.out.add(v)
+}
+
+// note records where a field of parent stands, and reports whether the walk goes
+// on. A scalar is looked for at its value, anything larger at its key.
+func (d *decoder) note(field, parent string, key, value *yaml.Node) bool {
+	if !d.spend(value, len(field)+len(target(value).Value)) {
+		return false
+	}
 	p := place{pos: position(value), parent: len(parent)}
 	if key != nil {
 		p.key = position(key)
@@ -83,6 +126,7 @@ func (d *decoder) note(field, parent string, key, value *yaml.Node) {
 		p.pos = p.key
 	}
 	d.f.places[field] = p
+	return true
 }
 
 func target(n *yaml.Node) *yaml.Node {
@@ -103,9 +147,6 @@ func (d *decoder) value(n *yaml.Node, out reflect.Value, field string, enum []st
 		if !d.f.unreadable[field] {
 			out.Set(p)
 		}
-		return
-	}
-	if !d.spend(n) {
 		return
 	}
 	switch out.Kind() {
@@ -156,20 +197,25 @@ type pair struct {
 }
 
 // pairs adds a mapping's entries to a list: its own first, since those beat
-// merged ones. A mapping may merge itself; [decoder.spend] ends that.
-func (d *decoder) pairs(list []pair, n *yaml.Node, field string, merged bool) []pair {
+// merged ones. into are the mappings that it is merged into.
+func (d *decoder) pairs(list []pair, n *yaml.Node, field string, into []*yaml.Node) []pair {
 	merges := false
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		if !d.spend(n.Content[i]) {
+		key := n.Content[i]
+		if !d.spend(key, len(target(key).Value)) {
 			return list
 		}
-		if n.Content[i].ShortTag() == "!!merge" {
+		if key.ShortTag() == "!!merge" {
 			merges = true
 		} else {
-			list = append(list, pair{n.Content[i], n.Content[i+1], merged})
+			list = append(list, pair{key, n.Content[i+1], len(into) > 0})
 		}
 	}
-	for i := 0; merges && i+1 < len(n.Content); i += 2 {
+	if !merges {
+		return list
+	}
+	into = append(into, n)
+	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].ShortTag() != "!!merge" {
 			continue
 		}
@@ -177,16 +223,32 @@ func (d *decoder) pairs(list []pair, n *yaml.Node, field string, merged bool) []
 		if value := target(sources[0]); value.Kind == yaml.SequenceNode {
 			sources = value.Content
 		}
-		for _, source := range sources {
-			if source = target(source); source.Kind == yaml.MappingNode {
-				list = d.pairs(list, source, field, true)
+		for _, use := range sources {
+			if !d.spend(use, 0) {
+				return list
+			}
+			source := target(use)
+			v := job.Violation{Rule: "merge"}
+			switch {
+			case source.Kind != yaml.MappingNode:
+				v.Rule = "shape"
+				v.Message, v.Remedy = "<< takes a mapping to merge, or a list of them", "write <<: *name, with &name at a mapping above"
+			case slices.Contains(into, source):
+				v.Message, v.Remedy = "the mapping merges itself", "merge another mapping, with &name outside of this one"
+			case len(into) > maxMerges:
+				v.Message, v.Remedy = "mappings merge others too deeply", "write out what the innermost ones stand for"
+				v.Allowed = fmt.Sprintf("at most %d levels", maxMerges)
+			default:
+				list = d.pairs(list, source, field, into)
 				continue
 			}
-			d.fail(join(field, "<<"), job.Violation{
-				Rule:    "shape",
-				Message: "<< takes a mapping to merge, or a list of them",
-				Remedy:  "write <<: *name, with &name at a mapping above",
-			})
+			d.f.unreadable[join(field, "<<")] = true
+			v = d.f.Violation(join(field, "<<"), v)
+			v.Position = position(use)
+			d.out.add(v)
+			if v.Rule == "merge" {
+				return list // its other sources would say the same
+			}
 		}
 	}
 	return list
@@ -196,9 +258,12 @@ func (d *decoder) pairs(list []pair, n *yaml.Node, field string, merged bool) []
 // structure by their JSON names.
 func (d *decoder) entries(n *yaml.Node, field string, s *structure, yield func(name string, p pair)) {
 	lines := map[string]int{}
-	for _, p := range d.pairs(make([]pair, 0, len(n.Content)/2), n, field, false) {
+	for _, p := range d.pairs(make([]pair, 0, min(len(n.Content)/2, max(d.left, 0))), n, field, nil) {
+		if d.done() {
+			return
+		}
 		key := target(p.key)
-		if key.Kind != yaml.ScalarNode || !isText(key) {
+		if len(key.Value) <= maxKey && (key.Kind != yaml.ScalarNode || !isText(key)) {
 			shown := "a list or mapping"
 			remedy := "write a plain name"
 			if key.Kind == yaml.ScalarNode {
@@ -249,7 +314,9 @@ func (d *decoder) structure(n *yaml.Node, out reflect.Value, field string) {
 	s := d.f.kind.structures()[out.Type()]
 	d.entries(n, field, s, func(name string, p pair) {
 		path := join(field, name)
-		d.note(path, field, p.key, p.value)
+		if !d.note(path, field, p.key, p.value) {
+			return
+		}
 		m, ok := s.member(name)
 		if !ok {
 			d.unknown(field, name, p, s)
@@ -360,8 +427,7 @@ func (d *decoder) mapping(n *yaml.Node, out reflect.Value, field string) {
 	out.Set(reflect.MakeMap(out.Type()))
 	d.entries(n, field, nil, func(name string, p pair) {
 		path := join(field, name)
-		d.note(path, field, p.key, p.value)
-		if isNull(target(p.value)) {
+		if !d.note(path, field, p.key, p.value) || isNull(target(p.value)) {
 			return
 		}
 		v := reflect.New(out.Type().Elem()).Elem()
@@ -395,13 +461,16 @@ func (d *decoder) list(n *yaml.Node, out reflect.Value, field string) {
 		d.shape(n, field, "a list", "write each entry on a line of its own after '- '")
 		return
 	}
+	if len(n.Content) > d.left {
+		d.spend(n, textShare*len(n.Content)) // all of it, before there is room for what will not fit
+		return
+	}
 	out.Set(reflect.MakeSlice(out.Type(), len(n.Content), len(n.Content)))
 	for i, item := range n.Content {
-		if d.visited > maxNodes {
+		path := element(field, i)
+		if !d.note(path, field, nil, item) {
 			return
 		}
-		path := element(field, i)
-		d.note(path, field, nil, item)
 		if isNull(target(item)) {
 			d.fail(path, job.Violation{
 				Rule:    "shape",
@@ -470,7 +539,7 @@ func (d *decoder) text(n *yaml.Node, out reflect.Value, field string, enum []str
 	}
 	for _, value := range enum {
 		// The service's own parser forgives case and hyphens, by luck.
-		if strings.EqualFold(strings.ReplaceAll(n.Value, "-", "_"), value) {
+		if len(n.Value) == len(value) && strings.EqualFold(strings.ReplaceAll(n.Value, "-", "_"), value) {
 			out.SetString(value)
 			d.warn(field, job.Violation{
 				Rule:    "enum-spelling",
@@ -511,7 +580,7 @@ func notText(n *yaml.Node) string {
 	written := show(n.Value)
 	var number float64
 	switch tag := n.ShortTag(); {
-	case (tag == "!!int" || tag == "!!float") && n.Decode(&number) == nil:
+	case (tag == "!!int" || tag == "!!float") && decode(n, &number) == nil:
 		if read := strconv.FormatFloat(number, 'f', -1, 64); read != n.Value && len(read) <= maxShown {
 			return fmt.Sprintf("YAML reads %s as the number %s, but text is expected", written, read)
 		}
@@ -600,15 +669,15 @@ func (d *decoder) integer(n *yaml.Node, out reflect.Value, field string) {
 	var err error
 	switch n.ShortTag() {
 	case "!!int":
-		if n.Decode(&i) != nil {
+		if decode(n, &i) != nil {
 			err = strconv.ErrRange
 		}
 	case "!!str":
 		// JSON spells 64-bit numbers as text, and gcloud takes either.
-		i, err = strconv.ParseInt(n.Value, 10, 64)
+		i, err = strconv.ParseInt(text.Shorten(n.Value, maxNumber), 10, 64)
 	case "!!float":
 		var f float64
-		if err = n.Decode(&f); err == nil && (f != math.Trunc(f) || math.Abs(f) > 1<<53) {
+		if err = decode(n, &f); err == nil && (f != math.Trunc(f) || math.Abs(f) > 1<<53) {
 			err = strconv.ErrSyntax
 		}
 		i = int64(f)
@@ -626,15 +695,27 @@ func (d *decoder) integer(n *yaml.Node, out reflect.Value, field string) {
 	d.fail(field, v)
 }
 
+// maxNumber bounds the text of a number: the parsers of numbers copy it several
+// times into their errors.
+const maxNumber = 400
+
+// decode decodes a number.
+func decode(n *yaml.Node, number any) error {
+	if len(n.Value) > maxNumber {
+		return strconv.ErrSyntax
+	}
+	return n.Decode(number)
+}
+
 func (d *decoder) float(n *yaml.Node, out reflect.Value, field string) {
 	var f float64
 	var err error = strconv.ErrSyntax
 	if n.Kind == yaml.ScalarNode {
 		switch n.ShortTag() {
 		case "!!int", "!!float":
-			err = n.Decode(&f)
+			err = decode(n, &f)
 		case "!!str":
-			f, err = strconv.ParseFloat(n.Value, 64)
+			f, err = strconv.ParseFloat(text.Shorten(n.Value, maxNumber), 64)
 		}
 	}
 	if err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) {

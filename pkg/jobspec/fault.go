@@ -1,6 +1,8 @@
 package jobspec
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -61,13 +63,13 @@ var (
 
 // syntaxFault says where the text stops being YAML. The parser tells a line
 // only, none for the first and a wrong one for many.
-func syntaxFault(data []byte, err error, k *Kind) *job.Violation {
+func syntaxFault(ctx context.Context, data []byte, err error, k *Kind) *job.Violation {
 	lines := splitLines(data)
 	if m := errorAnchor.FindStringSubmatch(err.Error()); m != nil {
 		return anchorFault(lines, m[1])
 	}
 	// With a line before the first, every fault has one that is not zero.
-	line, message := parseFault("\n" + string(data))
+	line, message := parseFault(ctx, "\n"+string(data))
 	i := 0
 	for !strings.HasPrefix(message, mistakes[i].message) {
 		i++
@@ -79,7 +81,7 @@ func syntaxFault(data []byte, err error, k *Kind) *job.Violation {
 	line = min(max(line, 1), len(lines))
 	if m.later && len(data) <= maxSearched {
 		line = line + sort.Search(len(lines)-line, func(n int) bool {
-			_, found := parseFault("\n" + strings.Join(lines[:line+n], "\n") + "\n")
+			_, found := parseFault(ctx, "\n"+strings.Join(lines[:line+n], "\n")+"\n")
 			return found == message
 		})
 	}
@@ -117,11 +119,11 @@ func syntaxFault(data []byte, err error, k *Kind) *job.Violation {
 
 // maxSearched bounds the text that is parsed again and again for the line of a
 // fault.
-const maxSearched = 64 << 10
+const maxSearched = 16 << 10
 
 // parseFault gives the line and the message of the first fault of a text.
-func parseFault(data string) (int, string) {
-	decoder := yaml.NewDecoder(strings.NewReader(data))
+func parseFault(ctx context.Context, data string) (int, string) {
+	decoder := yaml.NewDecoder(source{ctx, bytes.NewReader([]byte(data))})
 	for {
 		var n yaml.Node
 		err := decoder.Decode(&n)

@@ -1,6 +1,7 @@
 package jobspec
 
 import (
+	"context"
 	"reflect"
 	"sync"
 
@@ -55,7 +56,7 @@ type Other struct {
 func ParseOther(name string, data []byte, k *Kind, out any) *Other {
 	f := newFile(name)
 	f.kind, f.other = k, reflect.ValueOf(out).Elem()
-	return &Other{f, f.parse(data, f.other)}
+	return &Other{f, f.parse(context.Background(), data, f.other)}
 }
 
 // Name is the file's name as violations carry it.

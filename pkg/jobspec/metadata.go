@@ -1,6 +1,7 @@
 package jobspec
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"reflect"
@@ -44,6 +45,7 @@ func (s setting) origin() string { return "metadata " + printable(text.Shorten(s
 func (f *File) SetMetadata(metadata map[string]string) []job.Violation {
 	out := &violations{}
 	settings := f.settings(metadata, out)
+	left := maxMetadata // no honest value has more parts than bytes
 	for i, s := range settings {
 		if i > 0 && s.field.path == settings[i-1].field.path {
 			f.refuse(out, s, job.Violation{
@@ -53,7 +55,9 @@ func (f *File) SetMetadata(metadata map[string]string) []job.Violation {
 			})
 			continue
 		}
-		f.set(s, out)
+		if f.set(s, &left, out); left < 0 {
+			break
+		}
 	}
 	return out.sorted()
 }
@@ -163,8 +167,8 @@ func unknownSetting(name, written string) job.Violation {
 }
 
 // set decodes one setting apart from the file, and takes it over if nothing is
-// wrong with it.
-func (f *File) set(s setting, out *violations) {
+// wrong with it. left is how much all settings together may still visit.
+func (f *File) set(s setting, left *int, out *violations) {
 	node, fault := s.node(f.kind)
 	if fault != nil {
 		f.unreadable[s.field.path] = true
@@ -175,10 +179,17 @@ func (f *File) set(s setting, out *violations) {
 	scratch.origins[s.field.path] = s.origin()
 	found := &violations{}
 	value := reflect.New(s.field.typ).Elem()
-	// No honest value has more parts than bytes; aliases could make them many.
-	d := decoder{f: scratch, out: found, visited: maxNodes - maxMetadata}
+	d := newDecoder(context.Background(), scratch, found)
+	d.left, d.over = *left, job.Violation{
+		Rule:    "metadata-size",
+		Found:   "more",
+		Allowed: fmt.Sprintf("at most %d keys and values in all, those behind aliases counted at each use", maxMetadata),
+		Message: "the object's metadata sets too much",
+		Remedy:  "write the fields into the job file",
+	}
 	scratch.places[s.field.path] = place{text: s.value}
 	d.value(node, value, s.field.path, s.field.enum)
+	*left = d.left
 	delete(scratch.places, s.field.path)
 	for _, v := range found.sorted() {
 		f.refuse(out, s, v)
@@ -217,7 +228,7 @@ func (s setting) node(k *Kind) (*yaml.Node, *job.Violation) {
 	case reflect.Bool, reflect.Int32, reflect.Int64:
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: value}, nil
 	}
-	node, fault := load([]byte(value), k)
+	node, fault := load(context.Background(), []byte(value), k)
 	if fault != nil {
 		fault.Message = "the metadata is not valid YAML in flow form"
 		fault.Remedy = "write it as in [a, b], or in {a: b} for a mapping"

@@ -143,6 +143,9 @@ func camelCase(name string) string {
 // closest picks the candidate that name is a misspelling of, if there is one.
 func closest(name string, candidates []string) string {
 	best, least := "", 0
+	if len(name) > maxKey {
+		return ""
+	}
 	folded := fold(name)
 	for _, c := range candidates {
 		to := fold(c)

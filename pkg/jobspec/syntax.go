@@ -2,6 +2,7 @@ package jobspec
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,9 +22,62 @@ import (
 // maxDepth bounds the nesting of a file. A job has seven levels.
 const maxDepth = 32
 
+// maxMarks bounds the characters that YAML's tokens begin with, before the parser
+// makes anything of them: it takes up to 500 bytes for each. 20 parameters of
+// 1,000 values have 20,000 of them.
+const maxMarks = 50_000
+
+// directive is the weight of a line that begins with %: the parser compares each
+// directive with all before it, and files have one at most.
+const directive = 1000
+
+// marks counts the characters with which keys, values and comments begin, wherever
+// they stand: that is more than there are, never less. It returns the place of
+// the first that is too many.
+func marks(data []byte) (job.Position, bool) {
+	n := 0
+	for i, c := range data {
+		switch c {
+		case ',', ':', '[', '{':
+			n++
+		case '-', '?': // of a list's entry, or of a key
+			if i+1 == len(data) || strings.IndexByte(" \t\r\n", data[i+1]) >= 0 {
+				n++
+			}
+		case '#': // a comment is kept with each of its neighbours
+			if i == 0 || data[i-1] != '#' {
+				n += 2
+			}
+		case '%':
+			if i == 0 || data[i-1] == '\n' || data[i-1] == '\r' {
+				n += directive
+			}
+		}
+		if n > maxMarks {
+			lines := splitLines(data[:i+1])
+			return job.Position{Line: len(lines), Column: utf8.RuneCountInString(lines[len(lines)-1])}, true
+		}
+	}
+	return job.Position{}, false
+}
+
+// source is what the YAML parser reads, some hundred bytes at a time, until the
+// context ends.
+type source struct {
+	ctx  context.Context
+	data *bytes.Reader
+}
+
+func (s source) Read(p []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return s.data.Read(p)
+}
+
 // load reads the file's one document. A fault, with its position, is a reason
-// to go no further.
-func load(data []byte, k *Kind) (*yaml.Node, *job.Violation) {
+// to go no further; it may also be that ctx has ended.
+func load(ctx context.Context, data []byte, k *Kind) (*yaml.Node, *job.Violation) {
 	if len(data) > MaxSize {
 		return nil, &job.Violation{
 			Rule:    "file-size",
@@ -43,8 +97,18 @@ func load(data []byte, k *Kind) (*yaml.Node, *job.Violation) {
 			Remedy:   "save the file as UTF-8 text",
 		}
 	}
+	if pos, many := marks(data); many {
+		return nil, &job.Violation{
+			Rule:     "file-nodes",
+			Position: pos,
+			Found:    "more",
+			Allowed:  fmt.Sprintf("at most %d commas, colons, opening brackets, dashes of lists and (each twice) comments", maxMarks),
+			Message:  k.file + " has too many parts",
+			Remedy:   k.advice,
+		}
+	}
 	data = asYAML11(data)
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	decoder := yaml.NewDecoder(source{ctx, bytes.NewReader(data)})
 	var root, next yaml.Node
 	err := decoder.Decode(&root)
 	if errors.Is(err, io.EOF) || err == nil && isNull(content(&root)) {
@@ -66,7 +130,7 @@ func load(data []byte, k *Kind) (*yaml.Node, *job.Violation) {
 		}
 	}
 	if !errors.Is(err, io.EOF) {
-		return nil, syntaxFault(data, err, k)
+		return nil, syntaxFault(ctx, data, err, k)
 	}
 	if n := tooDeep(&root, maxDepth); n != nil {
 		return nil, &job.Violation{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/jobdrop/jobdrop/pkg/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -19,8 +20,16 @@ type violations struct {
 	restErrors bool
 }
 
+// maxText bounds each text of a violation, in characters. What a file holds is
+// shortened to less where it is quoted; the longest lists of allowed names are
+// the operator's own.
+const maxText = 2000
+
 func (vs *violations) add(v job.Violation) {
 	if len(vs.list) < maxViolations {
+		for _, s := range []*string{&v.Field, &v.Found, &v.Allowed, &v.Message, &v.Remedy} {
+			*s = text.Shorten(*s, maxText)
+		}
 		vs.list = append(vs.list, v)
 		return
 	}
