@@ -13,6 +13,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
@@ -69,8 +70,9 @@ func (r *Result) Map(told []job.Diagnostic, strict bool) {
 // checked then.
 func (r Result) Incomplete() bool { return len(r.Resolution.Missing) > 0 }
 
-// Drop checks a drop that has a job file. Everything wrong in it is a violation;
-// an error means that an object could not be read. Of the policy, the rules for
+// Drop checks a drop that has a job file. Everything wrong in it is a violation,
+// also that it is too much work; an error means that an object could not be read,
+// or that ctx has ended. Of the policy, the rules for
 // the drop's folder count. What the job file's metadata set beats the file, and
 // the file beats defaults, of which the first to speak counts, and the policy's
 // own come last.
@@ -82,13 +84,32 @@ func Drop(ctx context.Context, d job.Drop, from Objects, p policy.Policy, defaul
 	if v, ok := outOfBounds(d, jobFile); ok {
 		return Result{Violations: []job.Violation{v}, Final: true}, nil
 	}
+	return within(ctx, workTime, d, jobFile, from, p, defaults)
+}
+
+// within checks a drop, which may take so much time.
+func within(request context.Context, limit time.Duration, d job.Drop, jobFile job.Object, from Objects, p policy.Policy, defaults []Defaults) (Result, error) {
+	work, ctx, cancel := newWork(request, limit)
+	defer cancel()
+	r, err := drop(ctx, d, jobFile, work.objects(from), p, defaults)
+	if err != nil && request.Err() == nil && errors.Is(context.Cause(ctx), errWorkTime) {
+		return work.over(), nil
+	}
+	return r, err
+}
+
+// drop checks a drop until ctx ends.
+func drop(ctx context.Context, d job.Drop, jobFile job.Object, from Objects, p policy.Policy, defaults []Defaults) (Result, error) {
 	data, err := read(ctx, jobFile, from.Open)
 	if err != nil {
 		return Result{}, err
 	}
-	file, vs, p := resolve(jobFile.Base(), data, d, p, defaults)
+	file, vs, p, err := resolve(ctx, jobFile.Base(), data, d, p, defaults)
+	if err != nil {
+		return Result{}, err
+	}
 	if job.Larger(job.MaxSpec, file.Spec, file.Options) {
-		return Result{Violations: []job.Violation{job.TooLarge(jobFile.Base())}}, nil
+		return Result{Violations: []job.Violation{job.TooLarge(jobFile.Base())}, Final: true}, nil
 	}
 	r, err := check(ctx, d, jobFile, file, p, from.Stat)
 	if err != nil {
@@ -116,8 +137,14 @@ func Drop(ctx context.Context, d job.Drop, from Objects, p policy.Policy, defaul
 		}
 		r.Violations = append(r.Violations, found.violations...)
 	}
-	inOrder(r.Violations)
+	r.Violations = bounded(r.Violations)
 	return r, nil
+}
+
+// bounded sorts violations, and keeps as many as an event can tell of.
+func bounded(vs []job.Violation) []job.Violation {
+	inOrder(vs)
+	return job.BoundViolations(vs)
 }
 
 // A drop is one job file and at most 100 packages (TrainingInput.packageUris).
@@ -214,15 +241,18 @@ type Defaults struct {
 
 // resolve reads a job file, fills in what its metadata, the defaults and the
 // policy give, and gives the policy of its folder.
-func resolve(name string, data []byte, d job.Drop, p policy.Policy, defaults []Defaults) (*jobspec.File, []job.Violation, policy.Policy) {
-	file, vs := jobspec.Parse(name, data)
+func resolve(ctx context.Context, name string, data []byte, d job.Drop, p policy.Policy, defaults []Defaults) (*jobspec.File, []job.Violation, policy.Policy, error) {
+	file, vs, err := jobspec.ParseContext(ctx, name, data)
+	if err != nil {
+		return nil, nil, p, err
+	}
 	vs = append(vs, file.SetMetadata(d.Metadata)...)
 	for _, f := range defaults {
 		file.ApplyDefaults(f.Spec, f.Origin)
 	}
 	p = p.For(d.Folder)
 	p.ApplyDefaults(file)
-	return file, vs, p
+	return file, vs, p, nil
 }
 
 // File checks a job file on its own, whatever its name, as part of a drop of which
@@ -231,9 +261,10 @@ func resolve(name string, data []byte, d job.Drop, p policy.Policy, defaults []D
 func File(d job.Drop, name string, data []byte, p policy.Policy, defaults ...Defaults) Result {
 	jobFile := job.Object{Bucket: d.Bucket, Name: d.Folder + name}
 	d.JobFiles = []job.Object{jobFile}
-	file, vs, p := resolve(name, data, d, p, defaults)
+	ctx := context.Background()
+	file, vs, p, _ := resolve(ctx, name, data, d, p, defaults) // which does not end
 	if job.Larger(job.MaxSpec, file.Spec, file.Options) {
-		return Result{Violations: []job.Violation{job.TooLarge(name)}}
+		return Result{Violations: []job.Violation{job.TooLarge(name)}, Final: true}
 	}
 	if t := file.Spec.TrainingInput; t != nil && len(t.PackageURIs) > 0 {
 		for _, uri := range t.PackageURIs {
@@ -242,8 +273,8 @@ func File(d job.Drop, name string, data []byte, p policy.Policy, defaults ...Def
 	} else {
 		d.Packages = []job.Object{{Name: d.Folder + "package.tar.gz"}}
 	}
-	file.Options.Packages = nil                                   // no object is there to match a pin
-	r, _ := check(context.Background(), d, jobFile, file, p, nil) // without a look elsewhere there is no error
+	file.Options.Packages = nil                  // no object is there to match a pin
+	r, _ := check(ctx, d, jobFile, file, p, nil) // without a look elsewhere there is no error
 	r.Violations = append(vs, r.Violations...)
 	inOrder(r.Violations)
 	return r
@@ -356,7 +387,7 @@ func packages(ctx context.Context, objects []job.Object, module string, limits p
 		if err != nil {
 			return inspected{}, err
 		}
-		report, vs, err := pypkg.Inspect(o.Base(), content, limits)
+		report, vs, err := pypkg.Inspect(ctx, o.Base(), content, limits)
 		_ = content.Close() // all of it was read
 		if err != nil {
 			return inspected{}, fmt.Errorf("read %s: %w", o.URI(), err)

@@ -227,8 +227,15 @@ func (v Violation) size() int {
 		TextSize(v.Allowed) + TextSize(v.Message) + TextSize(v.Remedy) + rest
 }
 
-// boundViolations returns the first violations, errors rather than warnings, each
-// shortened. Where some are left out, the last one says how many.
+// BoundViolations returns as many violations as an event can tell of: the first ones,
+// errors rather than warnings, each shortened. If some are left out, the last one says
+// how many.
+func BoundViolations(vs []Violation) []Violation {
+	bounded, _ := boundViolations(vs)
+	return bounded
+}
+
+// boundViolations reports also whether any were left out.
 func boundViolations(vs []Violation) (bounded []Violation, cut bool) {
 	for _, v := range vs {
 		bounded = append(bounded, v.bounded())

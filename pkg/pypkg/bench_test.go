@@ -3,6 +3,7 @@ package pypkg
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -43,7 +44,7 @@ func inspectAlone(path string) error {
 		return err
 	}
 	defer f.Close()
-	report, vs, err := Inspect(filepath.Base(path), f, DefaultLimits())
+	report, vs, err := Inspect(context.Background(), filepath.Base(path), f, DefaultLimits())
 	if err != nil {
 		return err
 	}

@@ -120,7 +120,7 @@ func FuzzWheel(f *testing.F) {
 // verdict wants any bytes to get one: within the limits, and fit to be shown.
 func verdict(t *testing.T, name string, data []byte) {
 	t.Helper()
-	report, vs, err := Inspect(name, bytes.NewReader(data), small())
+	report, vs, err := Inspect(t.Context(), name, bytes.NewReader(data), small())
 	if err != nil {
 		t.Fatalf("error %v", err)
 	}

@@ -26,6 +26,9 @@ type bounded struct {
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
+	if b.fault == nil && !b.in.src.alive() {
+		b.fault = b.in.src.err
+	}
 	if b.fault != nil {
 		return 0, b.fault
 	}
@@ -34,8 +37,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 		copy(b.head[b.n:], p[:n])
 	}
 	b.n += int64(n)
-	// Headers take up to 1.5 KiB for each entry.
-	if b.n > b.in.limits.Unpacked+2048*int64(b.in.limits.Entries) {
+	if b.n > b.in.limits.Unpacked+b.in.limits.headers() {
 		err = errUnpacked
 	} else if b.in.dense(b.n, b.in.src.read) {
 		err = errRatio

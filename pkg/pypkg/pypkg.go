@@ -11,6 +11,7 @@ package pypkg
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"strconv"
@@ -42,6 +43,11 @@ type Limits struct {
 	// Violations is the most that are reported; one more tells of the rest.
 	Violations int
 }
+
+// headers is the most bytes that an archive's headers take: those that tools write
+// have up to 1.5 KiB for each entry. Reading them takes ten times as long as
+// reading what they are of.
+func (l Limits) headers() int64 { return 2048 * int64(l.Entries) }
 
 // DefaultLimits returns bounds that a trainer's package, data files included,
 // stays far below.
@@ -77,15 +83,16 @@ type Report struct {
 // Inspect reads a package to its end; name is its file name, whose extension
 // tells the format. A violation is something wrong in the package. An error is
 // only a failed read of r (or, for a wheel, a failed write of the temporary
-// file): nothing is known about the package then, and callers try again.
+// file), or the end of ctx: nothing is known about the package then, and callers
+// try again.
 //
 // Without an error the report is never nil; with violations it holds what could
 // be read.
-func Inspect(name string, r io.Reader, limits Limits) (*Report, []job.Violation, error) {
+func Inspect(ctx context.Context, name string, r io.Reader, limits Limits) (*Report, []job.Violation, error) {
 	in := &inspection{
 		name:   name,
 		limits: limits,
-		src:    &source{r: r, left: limits.Bytes},
+		src:    &source{ctx: ctx, r: r, left: limits.Bytes},
 		report: &Report{},
 		found:  newModules(),
 	}
@@ -325,17 +332,27 @@ const maxIdle = 100
 // from a fault in the format: whatever a decompressor makes of the former, err
 // keeps it.
 type source struct {
+	ctx   context.Context // of the [Inspect] that made the source
 	r     io.Reader
 	read  int64
 	left  int64
-	err   error // of r, not io.EOF
+	err   error // of r, not io.EOF, or of ctx
 	idle  int   // reads in a row that brought nothing
 	ended bool
 	over  bool // the limit was passed; readers see the end
 }
 
+// alive reports whether the inspection goes on. What takes long asks, whether or
+// not it reads of the source.
+func (s *source) alive() bool {
+	if s.err == nil {
+		s.err = s.ctx.Err()
+	}
+	return s.err == nil
+}
+
 func (s *source) Read(p []byte) (int, error) {
-	if s.err != nil {
+	if !s.alive() {
 		return 0, s.err
 	}
 	if len(p) == 0 {

@@ -299,7 +299,7 @@ func inspects(t *testing.T, name string, data []byte, want []string) {
 		readers = append(readers, iotest.OneByteReader(bytes.NewReader(data)))
 	}
 	for _, r := range readers {
-		report, vs, err := Inspect(name, r, small())
+		report, vs, err := Inspect(t.Context(), name, r, small())
 		if err != nil || report == nil {
 			t.Fatalf("got %v, error %v", report, err)
 		}
@@ -323,7 +323,7 @@ func TestInspectUnpackedBehind(t *testing.T) {
 	limits := small()
 	limits.Unpacked = 10_000
 	data := gzipped(t, append(untar(t, project()), noise(200_000)...))
-	if _, vs, err := Inspect("trainer-0.1.tar.gz", bytes.NewReader(data), limits); err != nil || len(vs) != 1 || vs[0].Rule != "package-unpacked" {
+	if _, vs, err := Inspect(t.Context(), "trainer-0.1.tar.gz", bytes.NewReader(data), limits); err != nil || len(vs) != 1 || vs[0].Rule != "package-unpacked" {
 		t.Errorf("got %v, error %v", vs, err)
 	}
 }
@@ -415,7 +415,7 @@ func TestReport(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, _, err := Inspect(tt.file, bytes.NewReader(tt.data), small())
+			got, _, err := Inspect(t.Context(), tt.file, bytes.NewReader(tt.data), small())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -466,7 +466,7 @@ func TestInspectReadError(t *testing.T) {
 		t.Run(tt.file, func(t *testing.T) {
 			for at := range tt.data {
 				r := io.MultiReader(bytes.NewReader(tt.data[:at]), iotest.ErrReader(broken))
-				report, vs, err := Inspect(tt.file, r, small())
+				report, vs, err := Inspect(t.Context(), tt.file, r, small())
 				if !errors.Is(err, broken) || report != nil || vs != nil {
 					t.Fatalf("after %d bytes: got %v, %v, error %v", at, report, vs, err)
 				}
@@ -474,13 +474,13 @@ func TestInspectReadError(t *testing.T) {
 		})
 	}
 	// The parts of a context's end that a reader passes on.
-	if _, _, err := Inspect(whl, iotest.ErrReader(context.Canceled), small()); !errors.Is(err, context.Canceled) {
+	if _, _, err := Inspect(t.Context(), whl, iotest.ErrReader(context.Canceled), small()); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	if _, _, err := Inspect("a.tgz", iotest.ErrReader(io.ErrUnexpectedEOF), small()); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, _, err := Inspect(t.Context(), "a.tgz", iotest.ErrReader(io.ErrUnexpectedEOF), small()); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("got %v", err)
 	}
-	if _, _, err := Inspect("a.tgz", stuck{}, small()); !errors.Is(err, io.ErrNoProgress) {
+	if _, _, err := Inspect(t.Context(), "a.tgz", stuck{}, small()); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -492,7 +492,7 @@ func (stuck) Read([]byte) (int, error) { return 0, nil }
 func TestInspectReadsToTheEnd(t *testing.T) {
 	data := append(sdist(t, project()...), make([]byte, 200_000)...)
 	r := bytes.NewReader(data)
-	if _, _, err := Inspect("trainer-0.1.tar.gz", r, small()); err != nil || r.Len() > 0 {
+	if _, _, err := Inspect(t.Context(), "trainer-0.1.tar.gz", r, small()); err != nil || r.Len() > 0 {
 		t.Errorf("%d bytes left, error %v", r.Len(), err)
 	}
 }
@@ -501,11 +501,11 @@ func TestInspectLeavesNoFile(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
 	for _, data := range [][]byte{wheel(t, release()...), []byte("PK"), nil} {
-		if _, _, err := Inspect(whl, bytes.NewReader(data), small()); err != nil {
+		if _, _, err := Inspect(t.Context(), whl, bytes.NewReader(data), small()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, _, err := Inspect(whl, iotest.ErrReader(io.ErrClosedPipe), small())
+	_, _, err := Inspect(t.Context(), whl, iotest.ErrReader(io.ErrClosedPipe), small())
 	if !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("got %v", err)
 	}
@@ -513,7 +513,7 @@ func TestInspectLeavesNoFile(t *testing.T) {
 		t.Errorf("left %v, error %v", left, err)
 	}
 	t.Setenv("TMPDIR", dir+"/absent")
-	if _, vs, err := Inspect(whl, bytes.NewReader(wheel(t, release()...)), small()); err == nil || vs != nil {
+	if _, vs, err := Inspect(t.Context(), whl, bytes.NewReader(wheel(t, release()...)), small()); err == nil || vs != nil {
 		t.Errorf("without a temporary folder: got %v, %v", vs, err)
 	}
 }
@@ -527,7 +527,7 @@ func TestInspectMemory(t *testing.T) {
 		data := storedGzip(t, untar(t, project(file("trainer-0.1/data", noise(size)))))
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		if _, vs, err := Inspect("trainer-0.1.tar.gz", bytes.NewReader(data), DefaultLimits()); err != nil || len(vs) > 0 {
+		if _, vs, err := Inspect(t.Context(), "trainer-0.1.tar.gz", bytes.NewReader(data), DefaultLimits()); err != nil || len(vs) > 0 {
 			t.Fatal(vs, err)
 		}
 		runtime.ReadMemStats(&after)
@@ -553,14 +553,14 @@ func BenchmarkInspect(b *testing.B) {
 		{"small sdist", "trainer-0.1.tar.gz", sdist(b, project()...)},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
-			report, _, err := Inspect(bb.file, bytes.NewReader(bb.data), DefaultLimits())
+			report, _, err := Inspect(b.Context(), bb.file, bytes.NewReader(bb.data), DefaultLimits())
 			if err != nil {
 				b.Fatal(err)
 			}
 			b.SetBytes(report.Unpacked)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, vs, err := Inspect(bb.file, bytes.NewReader(bb.data), DefaultLimits()); err != nil || job.HasErrors(vs) {
+				if _, vs, err := Inspect(b.Context(), bb.file, bytes.NewReader(bb.data), DefaultLimits()); err != nil || job.HasErrors(vs) {
 					b.Fatal(vs, err)
 				}
 			}

@@ -19,6 +19,28 @@ import (
 // name and some 60 bytes, so that this is one of 50,000 entries.
 const maxRecord = 8 << 20
 
+// maxLine bounds one line of it, which may span several where it has quotes: the
+// reader keeps all fields of a line, and a RECORD of commas is one line.
+const maxLine = 16 << 10
+
+var errLine = errors.New("too long a line")
+
+// lineReader is what may be read for one line; whoever reads lines sets left anew
+// before each.
+type lineReader struct {
+	r    io.Reader
+	left int
+}
+
+func (l *lineReader) Read(p []byte) (int, error) {
+	if l.left <= 0 {
+		return 0, errLine
+	}
+	n, err := l.r.Read(p[:min(len(p), l.left)])
+	l.left -= n
+	return n, err
+}
+
 // errMethod is a method of packing that Python's zipfile knows, but rarely
 // meets: bzip2 and LZMA.
 var errMethod = errors.New("uncommon compression method")
@@ -68,10 +90,12 @@ func newRecord(files []*zip.File, infos []string, most int) *record {
 // the whole unknown.
 func (r *record) parse(text io.Reader, most int) {
 	r.lines, r.sizes = map[string][]byte{}, map[string]int64{}
-	lines := csv.NewReader(text)
+	source := &lineReader{r: text}
+	lines := csv.NewReader(source)
 	lines.FieldsPerRecord = -1
 	lines.ReuseRecord = true
 	for {
+		source.left = maxLine
 		line, err := lines.Read()
 		if err == io.EOF {
 			r.known = true

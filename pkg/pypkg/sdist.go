@@ -77,11 +77,38 @@ func (in *inspection) sdist(stem string) {
 	in.project(tree, stem)
 }
 
+// isSparse reports whether an entry's content is stored without its holes, so that
+// its size does not tell how much is stored.
+func isSparse(h *tar.Header) bool {
+	if h.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
+}
+
 // tar reads the entries; ok means that the archive's end was reached.
 func (in *inspection) tar(out *bounded, gz *gunzip, t *tree) (entries int, ok bool) {
 	tr := tar.NewReader(out)
+	// next is where the next header begins, at the least; headers is how much all
+	// of them take so far.
+	var next, headers int64
 	for {
 		h, err := tr.Next()
+		if headers += max(0, out.n-next); headers > in.limits.headers() {
+			in.fail(job.Violation{
+				Rule:    "package-headers",
+				Message: "the headers of the archive's entries are too long in all",
+				Allowed: fmt.Sprintf("at most %d bytes", in.limits.headers()),
+				Remedy:  "build the package with python -m build, or setup.py sdist",
+			})
+			return entries, false
+		}
+		next = out.n
 		if err == io.EOF {
 			return entries, true
 		}
@@ -113,20 +140,17 @@ func (in *inspection) tar(out *bounded, gz *gunzip, t *tree) (entries int, ok bo
 			if !in.unpack(h.Size) {
 				return entries, false
 			}
-			if !sound {
-				continue
-			}
-			in.found.file(name)
-			if h.Size == 0 {
-				in.found.empty(name)
+			sparse := isSparse(h)
+			if !sparse {
+				next += h.Size
 			}
 			var err error
-			if t.wanted(name) {
-				var text []byte
-				text, err = io.ReadAll(io.LimitReader(tr, maxMetadata))
-				t.read(name, text)
-			} else if t.imports.wanted(name) {
-				err = t.source(name, tr)
+			if sound {
+				err = t.file(in.found, name, h.Size, tr)
+			}
+			if err == nil && sparse {
+				_, err = io.Copy(io.Discard, tr)
+				next = out.n
 			}
 			if err != nil {
 				in.packed(err)
@@ -278,6 +302,23 @@ func (in *inspection) drain(out *bounded, gz *gunzip) bool {
 	return true
 }
 
+// file takes a file that has a sound name, and reads what is wanted of it.
+func (t *tree) file(found *modules, name string, size int64, r io.Reader) error {
+	found.file(name)
+	if size == 0 {
+		found.empty(name)
+	}
+	if t.wanted(name) {
+		text, err := io.ReadAll(io.LimitReader(r, maxMetadata))
+		t.read(name, text)
+		return err
+	}
+	if t.imports.wanted(name) {
+		return t.source(name, r)
+	}
+	return nil
+}
+
 // place is a file of a project's own: its level and its name.
 type place struct {
 	level int
@@ -371,7 +412,9 @@ func (in *inspection) project(t *tree, stem string) {
 	if t.many || t.root == "." {
 		stripped = ""
 	}
-	in.followLinks(&t.links, stripped, root)
+	if in.followLinks(&t.links, stripped, root); !in.src.alive() {
+		return
+	}
 	script, hasScript := t.files[place{n, "setup.py"}]
 	project, hasProject := t.files[place{n, "pyproject.toml"}]
 	set := settings{script: string(script), config: string(t.files[place{n, "setup.cfg"}]), project: string(project)}
@@ -391,7 +434,9 @@ func (in *inspection) project(t *tree, stem string) {
 	if installable {
 		in.noModule()
 	}
-	in.packages(t, root, roots, set)
+	if in.src.alive() {
+		in.packages(t, root, roots, set)
+	}
 }
 
 // identify gives the report its name and version: PKG-INFO's, else those of the
@@ -451,8 +496,9 @@ func (in *inspection) packages(t *tree, root string, roots map[string]bool, set 
 		in.missingImports(t, root)
 	}
 	if known && (len(p.listed) > 0 || len(p.include) > 0) {
+		allowed := "packages that match " + show(strings.Join(slices.Concat(slices.Sorted(maps.Keys(p.listed)), p.include), ", "))
 		for _, dir := range in.found.leftOut(root, roots, &p) {
-			in.subPackage(dir, &p)
+			in.subPackage(dir, allowed, p.generated)
 		}
 		if p.exact {
 			in.report.Modules = p.installed(in.report.Modules, func(module string) bool {
@@ -481,15 +527,15 @@ func (in *inspection) packages(t *tree, root string, roots map[string]bool, set 
 // subPackage reports a folder that is packed and not installed: neither a list
 // of packages nor find_packages' include covers what lies below a package
 // (setuptools' user guide, "Package Discovery").
-func (in *inspection) subPackage(dir string, p *packing) {
+func (in *inspection) subPackage(dir, allowed string, generated bool) {
 	v := job.Violation{
 		Rule:    "package-sub-package",
 		Message: "the folder lies in a package and has modules, but the project's packages do not name it, so that it is not installed",
 		Found:   show(dir),
-		Allowed: "packages that match " + show(strings.Join(slices.Concat(slices.Sorted(maps.Keys(p.listed)), p.include), ", ")),
+		Allowed: allowed,
 		Remedy:  "write packages=find_packages() in setup.py, and give each folder an __init__.py",
 	}
-	if p.generated {
+	if generated {
 		v.Message = "the folder lies in a package and has modules, but the setup.py that gcloud generates names the package alone, so that the folder is not installed"
 		v.Remedy = "write a setup.py with packages=find_packages() beside the package, and build it again"
 	}

@@ -196,7 +196,7 @@ func TestReportLinks(t *testing.T) {
 		{"odd paths", []entry{file("p-1//setup.py", ""), file("p-1/./a//b.py", "")}, []string{"a.b"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			report, vs, err := Inspect("p-1.tar.gz", bytes.NewReader(sdist(t, tt.entries...)), small())
+			report, vs, err := Inspect(t.Context(), "p-1.tar.gz", bytes.NewReader(sdist(t, tt.entries...)), small())
 			if err != nil || len(vs) > 0 {
 				t.Fatal(vs, err)
 			}
@@ -234,7 +234,7 @@ func TestReportGuessed(t *testing.T) {
 			if tt.settings.name == "p-1/setup.py" {
 				data = sdist(t, tt.settings, file("p-1/code/task.py", ""))
 			}
-			report, _, err := Inspect("p-1.tar.gz", bytes.NewReader(data), small())
+			report, _, err := Inspect(t.Context(), "p-1.tar.gz", bytes.NewReader(data), small())
 			if err != nil || report.Guessed != tt.want {
 				t.Errorf("got %v, error %v, want %v", report.Guessed, err, tt.want)
 			}
@@ -266,7 +266,7 @@ func TestInspectBounds(t *testing.T) {
 		"listed":   append(folders(4000, "p-1/a%d/b/m.py"), file("p-1/setup.py", "setup(packages=["+list(9000, "'a%d',")+"])")),
 	} {
 		t.Run(name, func(t *testing.T) {
-			report, _, err := Inspect("p-1.tar.gz", bytes.NewReader(sdist(t, entries...)), limits)
+			report, _, err := Inspect(t.Context(), "p-1.tar.gz", bytes.NewReader(sdist(t, entries...)), limits)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -348,7 +348,7 @@ func TestInspectSubPackages(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			data := sdist(t, tt.entries...)
 			inspects(t, "t-0.tar.gz", data, tt.want)
-			report, _, err := Inspect("t-0.tar.gz", bytes.NewReader(data), small())
+			report, _, err := Inspect(t.Context(), "t-0.tar.gz", bytes.NewReader(data), small())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -458,7 +458,7 @@ func TestInspectMembers(t *testing.T) {
 		want    string
 	}{{1000, ""}, {maxMembers + 1, "package-members"}} {
 		data := append(bytes.Repeat(gzipped(t, nil), tt.members-1), sdist(t, project()...)...)
-		_, vs, err := Inspect("trainer-0.1.tar.gz", bytes.NewReader(data), limits)
+		_, vs, err := Inspect(t.Context(), "trainer-0.1.tar.gz", bytes.NewReader(data), limits)
 		if err != nil || len(vs) > 1 || len(vs) == 0 && tt.want != "" || len(vs) == 1 && vs[0].Rule != tt.want {
 			t.Errorf("%d members: got %v, error %v", tt.members, vs, err)
 		}

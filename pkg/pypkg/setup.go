@@ -21,7 +21,13 @@ type packing struct {
 	generated bool
 	// exact tells that modules outside the packages are surely not installed.
 	exact bool
+	// left is how much may still be compared with patterns, in bytes.
+	left int
 }
+
+// maxMatched bounds what is compared with the patterns: the bytes of all names,
+// for each pattern anew. A thousand folders with a dozen patterns take 500 KiB.
+const maxMatched = 32 << 20
 
 var (
 	comment  = regexp.MustCompile(`(?m)(^|[\s,(\[{])#.*$`)
@@ -60,6 +66,7 @@ func (s settings) all() string { return s.script + "\n" + s.config + "\n" + s.pr
 // packing finds out which packages the settings name. Of two places that name
 // some, which one counts depends on setuptools' version: then they are unknown.
 func (s settings) packing() (p packing, ok bool) {
+	defer func() { p.left = maxMatched }()
 	script := comment.ReplaceAllString(s.script, "$1")
 	scripts, configs := len(packages.FindAllStringIndex(script, 2)), len(packages.FindAllStringIndex(s.config, 2))
 	projects := strings.Contains(s.project, "tool.setuptools") || strings.Contains(s.project, "tool.poetry") || strings.Contains(s.project, "tool.hatch")
@@ -173,18 +180,23 @@ func words(list string) (names []string) {
 	return names
 }
 
-// covers tells whether a package is installed as far as its name matters.
+// covers tells whether a package is installed as far as its name matters. Where
+// there is too much to compare, it may be.
 func (p *packing) covers(pkg string) bool {
 	if !p.found {
 		return p.listed[pkg]
 	}
-	return (len(p.include) == 0 || matches(p.include, pkg)) && !matches(p.exclude, pkg)
+	covered := (len(p.include) == 0 || p.matches(p.include, pkg)) && !p.matches(p.exclude, pkg)
+	return covered || p.left < 0
 }
 
 // matches compares as setuptools' PackageFinder does, with fnmatch; no name has
 // a slash, which the two functions' stars differ in.
-func matches(patterns []string, pkg string) bool {
+func (p *packing) matches(patterns []string, pkg string) bool {
 	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		if p.left -= len(pattern) + len(pkg); p.left < 0 {
+			return false
+		}
 		match, err := path.Match(pattern, pkg)
 		return err == nil && match
 	})
@@ -200,7 +212,7 @@ func (m *modules) leftOut(root string, roots map[string]bool, p *packing) []stri
 		if !ok || judged[path.Dir(rest)] {
 			continue
 		}
-		if judged[path.Dir(rest)] = true; len(judged) > maxJudged {
+		if judged[path.Dir(rest)] = true; len(judged) > maxJudged || p.left < 0 {
 			break
 		}
 		if dir := leftOutOf(path.Dir(rest), roots, p); dir != "" {
@@ -235,7 +247,7 @@ func leftOutOf(dir string, roots map[string]bool, p *packing) string {
 		covered, excluded := false, false
 		for _, name := range packageNames(folder, roots) {
 			covered = covered || p.covers(name)
-			excluded = excluded || matches(p.exclude, name)
+			excluded = excluded || p.matches(p.exclude, name)
 		}
 		if excluded {
 			return ""

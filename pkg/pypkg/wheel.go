@@ -56,7 +56,7 @@ func (in *inspection) wheel(base string) (err error) {
 		return nil
 	}
 	in.wheelName(base)
-	spooled := &spool{f: tmp, left: maxContents}
+	spooled := &spool{f: tmp, src: in.src, left: maxContents}
 	if !in.zip(spooled, size) {
 		in.unreadable(tmp)
 	}
@@ -72,6 +72,7 @@ const maxContents = 16 << 20
 // unless it was told to begin before the start.
 type spool struct {
 	f    io.ReaderAt
+	src  *source
 	left int64 // what may be read to open the archive
 	open bool
 	err  error
@@ -80,6 +81,9 @@ type spool struct {
 func (s *spool) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, zip.ErrFormat
+	}
+	if !s.src.alive() {
+		return 0, s.src.err
 	}
 	if s.left -= int64(len(p)); s.left < 0 && !s.open {
 		return 0, errContents
@@ -136,6 +140,9 @@ func (in *inspection) zip(r *spool, size int64) bool {
 		return true
 	}
 	for _, f := range zr.File {
+		if !in.src.alive() {
+			return true
+		}
 		sound, more := in.entry(f.Name)
 		if !more {
 			return true

@@ -123,7 +123,7 @@ func TestInspectWheelFormat(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			limits := small()
 			limits.Bytes, limits.Spool, limits.Entries = 64<<20, 64<<20, 1000
-			_, vs, err := Inspect(whl, bytes.NewReader(tt.data), limits)
+			_, vs, err := Inspect(t.Context(), whl, bytes.NewReader(tt.data), limits)
 			if err != nil || len(vs) != len(tt.want) {
 				t.Fatalf("got %v, error %v, want %q", vs, err, tt.want)
 			}
@@ -148,7 +148,7 @@ func TestInspectWheelEntries(t *testing.T) {
 	binary.LittleEndian.PutUint32(end[12:], uint32(n*len(line)))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	report, vs, err := Inspect(whl, bytes.NewReader(data), DefaultLimits())
+	report, vs, err := Inspect(t.Context(), whl, bytes.NewReader(data), DefaultLimits())
 	runtime.ReadMemStats(&after)
 	if err != nil || len(vs) != 1 || vs[0].Rule != "package-entries" || report.Entries != DefaultLimits().Entries+1 {
 		t.Errorf("got %d entries, %v, error %v", report.Entries, vs, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/jobdrop/jobdrop/internal/storagetest"
 	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/jobspec"
+	"github.com/jobdrop/jobdrop/pkg/policy"
 	"github.com/jobdrop/jobdrop/pkg/relay"
 	"github.com/jobdrop/jobdrop/pkg/submitter"
 )
@@ -182,6 +185,54 @@ func TestSubmitIgnores(t *testing.T) {
 	w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello")))
 	if w.open() != 0 {
 		t.Error("a package alone was made an attempt")
+	}
+}
+
+// A job file that is too much to read is rejected, with that as its violation: it
+// would be too much the next time, too.
+func TestSubmitRejectsWhatIsTooMuch(t *testing.T) {
+	for name, test := range map[string]struct{ file, rule string }{
+		"empty values behind aliases": {
+			"trainingInput:\n  hyperparameters:\n    params:\n    - &a {discreteValues: [" + strings.Repeat("1,", 10_000) + "]}\n" + strings.Repeat("    - *a\n", 200), "file-nodes",
+		},
+		"a mapping that merges itself": {spec + "labels: &a {<<: [" + strings.Repeat("*a,", 10_000) + "]}\n", "merge"},
+		"too many parts":               {spec + "labels: {" + strings.Repeat("a,", 100_000) + "}\n", "file-nodes"},
+		"too large":                    {spec + strings.Repeat("#", jobspec.MaxSize), "file-size"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.wake(w.put("bad/trainer-0.1.tar.gz", pkg(t, "hello")))
+			f := w.put("bad/job.yaml", []byte(test.file))
+			w.wake(f)
+			r := w.record(f)
+			if r.State != job.Rejected || !slices.Contains(violated(r), test.rule) || w.topic.of(r.Attempt) != "drop.rejected" || w.open() != 0 {
+				t.Errorf("state %s, violations %v, events %q, %d open", r.State, r.Violations, w.topic.of(r.Attempt), w.open())
+			}
+		})
+	}
+}
+
+// The end of the caller's time is no verdict: whoever comes next decides.
+func TestSubmitOutOfTime(t *testing.T) {
+	w := newWorld(t)
+	w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello")))
+	f := w.put("hello/job.yaml", []byte(spec))
+	ctx, cancel := context.WithCancel(t.Context())
+	opened := w.submit.Policy
+	w.submit.Policy = func(ctx context.Context) (policy.Policy, error) {
+		cancel() // between the note of the attempt and its inspection
+		return opened(ctx)
+	}
+	if err := w.submit.Submit(ctx, f); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want that of the context", err)
+	}
+	w.submit.Policy = opened
+	if w.open() != 1 {
+		t.Errorf("%d attempts open, want 1", w.open())
+	}
+	w.wake(f)
+	if r := w.record(f); r.State != job.Submitted {
+		t.Errorf("state %s: %s", r.State, r.Reason)
 	}
 }
 
