@@ -267,3 +267,27 @@ func TestGoClientCalls(t *testing.T) {
 		t.Errorf("deleted object: %v", err)
 	}
 }
+
+// Metadata that no header can hold does not keep anyone from reading the object.
+func TestReadersOfOddMetadata(t *testing.T) {
+	s := start(t, Options{})
+	o := goClient(t, s).Bucket(bucketA).Object("odd")
+	w := o.NewWriter(t.Context())
+	w.Metadata = map[string]string{"control": "a\x01b", "a key": "b", "plain": "c"}
+	if _, err := w.Write([]byte("content")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := o.NewReader(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(r); err != nil || string(got) != "content" {
+		t.Errorf("read %q, %v", got, err)
+	}
+	if diff := gocmp.Diff(map[string]string{"Plain": "c"}, r.Metadata()); diff != "" {
+		t.Errorf("metadata in headers (-want +got):\n%s", diff)
+	}
+}

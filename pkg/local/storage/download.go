@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // mediaOf serves /download/...: content and nothing else.
@@ -86,7 +88,11 @@ func (o *object) describe(h http.Header) {
 	h.Set("Content-Security-Policy", "sandbox")
 	h.Set("X-Content-Type-Options", "nosniff")
 	for k, v := range o.Metadata {
-		h.Set("X-Goog-Meta-"+k, v)
+		// What the JSON API took may be nothing that a header can hold: the
+		// answer would be none that a client reads.
+		if k = "X-Goog-Meta-" + k; httpguts.ValidHeaderFieldName(k) && httpguts.ValidHeaderFieldValue(v) {
+			h.Set(k, v)
+		}
 	}
 	o.identify(h)
 }
