@@ -63,7 +63,11 @@ func stack(t testing.TB, o local.Options) *local.Stack {
 	o.Python, o.Tick = python(t), cmp.Or(o.Tick, 100*time.Millisecond)
 	o.Functions = []string{os.Args[0], "functions"}
 	logs := &lines{}
-	o.FunctionLogs = logs
+	if o.FunctionLogs == nil {
+		o.FunctionLogs = logs
+	} else {
+		o.FunctionLogs = io.MultiWriter(logs, o.FunctionLogs)
+	}
 	s, err := local.Start(t.Context(), o)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, logs)
@@ -240,14 +244,20 @@ func runsADrop(t *testing.T, o local.Options, order []string) {
 // eventually waits until a condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
+	within(t, time.Minute, what, holds)
+}
+
+// within is [eventually] with a patience of its own.
+func within(t *testing.T, most time.Duration, what string, holds func() bool) {
+	t.Helper()
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
-	patience := time.After(time.Minute)
+	patience := time.After(most)
 	for !holds() {
 		select {
 		case <-poll.C:
 		case <-patience:
-			t.Fatalf("after a minute: %s", what)
+			t.Fatalf("after %v: %s", most, what)
 		}
 	}
 }
