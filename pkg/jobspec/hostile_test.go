@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -105,4 +106,42 @@ func FuzzMetadataMemory(f *testing.F) {
 			t.Errorf("the check of %d bytes allocates %d MiB", len(value), allocated>>20)
 		}
 	})
+}
+
+// Neither the YAML parser nor the walk over its nodes goes on once the context has
+// ended.
+func TestNothingGoesOnWithoutItsContext(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if root, _ := load(ended, []byte(cluster), jobKind()); root != nil {
+		t.Error("the file was parsed")
+	}
+	root, fault := load(t.Context(), []byte(cluster), jobKind())
+	if fault != nil {
+		t.Fatal(fault)
+	}
+	f := newFile("job.yaml")
+	var doc document
+	newDecoder(ended, f, &violations{}).value(root, reflect.ValueOf(&doc).Elem(), "", nil)
+	if len(f.places) > 0 {
+		t.Errorf("%d fields were visited", len(f.places))
+	}
+}
+
+// All settings of an object's metadata share what may be visited.
+func TestMetadataSharesABudget(t *testing.T) {
+	metadata := map[string]string{
+		MetadataPrefix + "labels":                 "{<<: [&x {a: b}," + strings.Repeat("*x,", 999) + "]}",
+		MetadataPrefix + "hyperparameters.params": "[&a {parameterName: p, discreteValues: [" + strings.Repeat("1,", 500) + "]}," + strings.Repeat("*a,", 13) + "]",
+	}
+	for name := range metadata {
+		f, _ := Parse("job.yaml", []byte("trainingInput: {}"))
+		if vs := f.SetMetadata(map[string]string{name: metadata[name]}); len(vs) > 0 {
+			t.Errorf("%s alone: %v", name, vs)
+		}
+	}
+	f, _ := Parse("job.yaml", []byte("trainingInput: {}"))
+	if vs := f.SetMetadata(metadata); len(vs) != 1 || vs[0].Rule != "metadata-size" {
+		t.Errorf("both: %v", vs)
+	}
 }
