@@ -92,7 +92,7 @@ func within(request context.Context, limit time.Duration, d job.Drop, jobFile jo
 	work, ctx, cancel := newWork(request, limit)
 	defer cancel()
 	r, err := drop(ctx, d, jobFile, work.objects(from), p, defaults)
-	if err != nil && request.Err() == nil && errors.Is(context.Cause(ctx), errWorkTime) {
+	if err != nil && errors.Is(context.Cause(ctx), errWorkTime) { // and not that the request ended first
 		return work.over(), nil
 	}
 	return r, err

@@ -39,6 +39,9 @@ func TestInspectEndsWithItsContext(t *testing.T) {
 				t.Fatal(err)
 			}
 			asked := 1<<30 - whole.left
+			if asked < 5 {
+				t.Fatalf("the context was asked %d times", asked)
+			}
 			for at := range asked {
 				ctx := &ending{t.Context(), at}
 				report, vs, err := Inspect(ctx, tt.file, bytes.NewReader(tt.data), small())
