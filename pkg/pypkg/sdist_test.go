@@ -102,7 +102,7 @@ func TestInspectPlaces(t *testing.T) {
 	for _, tt := range placed {
 		t.Run(tt.name, func(t *testing.T) {
 			entries := append([]entry{file("r/setup.py", setup), file("r/trainer/__init__.py", ""), file("r/trainer/task.py", "")}, tt.entries...)
-			_, vs, err := Inspect("r-1.tar.gz", bytes.NewReader(sdist(t, entries...)), small())
+			_, vs, err := Inspect(t.Context(), "r-1.tar.gz", bytes.NewReader(sdist(t, entries...)), small())
 			if err != nil {
 				t.Fatal(err)
 			}
