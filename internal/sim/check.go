@@ -118,7 +118,7 @@ func delayed(e job.Event) string {
 }
 
 // checkTold looks for what should have been told of an attempt and was not. Where
-// there was some minutes' time for it, after everything answered.
+// there was some minutes' time for it, while everything answered.
 func (w *world) checkTold(r job.Record) {
 	if w.dropped[r.Attempt] {
 		return
@@ -177,9 +177,12 @@ func (w *world) checkTold(r job.Record) {
 }
 
 // lasted tells whether there was time for ticks to tell of something that was due at
-// the latest of some times, and over at another.
+// the latest of some times, and over at another: while everything answered.
 func (w *world) lasted(over time.Time, due ...time.Time) bool {
-	for _, at := range append(due, w.calm) {
+	if w.weather.fault > 0 || !w.upgrade.IsZero() || w.wasSwitched {
+		due = append(due, w.calm)
+	}
+	for _, at := range due {
 		if over.Sub(at) < 4*time.Minute {
 			return false
 		}

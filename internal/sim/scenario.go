@@ -327,7 +327,7 @@ func (w *world) operators() {
 	}
 	if w.weather.active == 0 && w.weather.hourly == 0 { // an attempt of the other trainer would keep its place for ever
 		during(0.1, time.Minute, 5*time.Minute,
-			"switches to the other trainer", func() { w.switched = true }, "switches back", func() { w.switched = false })
+			"switches to the other trainer", func() { w.switched, w.wasSwitched = true, true }, "switches back", func() { w.switched = false })
 	}
 	during(0.15, time.Minute, 10*time.Minute,
 		"rolls out a newer revision", func() { w.upgrade, w.upgraded = time.Now(), time.Now().Add(1000*time.Hour) },

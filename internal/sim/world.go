@@ -78,11 +78,11 @@ type world struct {
 
 	storage *storage
 	trainer *trainer
-	// other is the trainer that the installation is switched to for a while, and
-	// switched tells whether it is.
-	other    *trainer
-	switched bool
-	topic    *topic
+	// other is the trainer that the installation is switched to for a while; switched
+	// tells whether it is, wasSwitched whether it ever was.
+	other                 *trainer
+	switched, wasSwitched bool
+	topic                 *topic
 	// uploads are what people uploaded to the inbox, by path and generation.
 	uploads map[string]upload
 	judge   *judge
@@ -244,7 +244,7 @@ func run(seed uint64, adapters bool) Result {
 		objects:   pick(w.rng, 2, 5, 1000, 1000, 1000, 1000),
 		reused:    pick(w.rng, 0, 0.5, 0.9),
 		shared:    pick(w.rng, 0, 0.3, 1),
-		vanish:    pick(w.rng, 0, 0, 0, 0.3),
+		vanish:    pick(w.rng, 0, 0, 0.3, 0.6),
 		restart:   pick(w.rng, 0, 0, 0, 0.3),
 	}
 	if w.weather.skew > 0 {

@@ -373,6 +373,41 @@ func TestAbsence(t *testing.T) {
 	}
 }
 
+// Looks of ticks that overlap count once, and however many found nothing, a job that
+// changed less than ten minutes ago is not lost.
+func TestAbsenceTakesItsTime(t *testing.T) {
+	running := look(TrainerRunning, 0, 0, never)
+	second := minute / 60
+	tests := []struct {
+		name  string
+		gone  []time.Duration
+		state State
+	}{
+		{"three ticks, nine minutes after its last change", []time.Duration{7 * minute, 8 * minute, 9 * minute}, Submitted},
+		{"three ticks, ten minutes after it", []time.Duration{8 * minute, 9 * minute, 10 * minute}, Lost},
+		{"three looks of two ticks", []time.Duration{20 * minute, 20*minute + 39*second, 21 * minute}, Submitted},
+	}
+	for _, test := range tests {
+		steps := []step{{0, accept(nil)}, {0, running}}
+		for _, at := range test.gone {
+			steps = append(steps, step{at, gone{}})
+		}
+		if r, types := play(t, steps...); r.State != test.state {
+			t.Errorf("%s: state %s, events %v; want %s", test.name, r.State, types, test.state)
+		}
+	}
+}
+
+// A limit is told to be near once, however often the job is looked at from then on.
+func TestWarningsComeOnce(t *testing.T) {
+	running := look(TrainerRunning, 0, 0, never)
+	_, types := play(t, step{0, accept(&Scheduling{MaxRunningTime: "6000s"})}, step{0, running},
+		step{81 * minute, running}, step{82 * minute, running}, step{83 * minute, running})
+	if n := len(slices.DeleteFunc(slices.Clone(types), func(e EventType) bool { return e != JobDelayed })); n != 1 {
+		t.Errorf("told %d times: %v", n, types)
+	}
+}
+
 func TestCause(t *testing.T) {
 	for message, want := range map[string]string{
 		"":              "",
