@@ -166,7 +166,7 @@ func TestMessageIsWithinPubSubsLimits(t *testing.T) {
 			size += len(name) + len(value)
 		}
 		if size > job.MaxEvent {
-			t.Errorf("%q: the message has %d bytes", c, size)
+			t.Fatalf("%q: the message has %d bytes", c, size)
 		}
 		var body event.Body
 		if err := json.Unmarshal(m.Data, &body); err != nil || !body.Truncated {

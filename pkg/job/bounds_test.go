@@ -170,6 +170,9 @@ func largest(t *testing.T, c string) Record {
 		if err != nil || !changed {
 			t.Fatalf("%T at %s: changed %t, %v", s.o, s.after, changed, err)
 		}
+		if Larger(MaxRecord*2, next) {
+			t.Fatalf("%T at %s makes a record of more than %d bytes", s.o, s.after, MaxRecord)
+		}
 		r = next
 		r.Writer = strings.Repeat("w", 26)
 	}
@@ -179,7 +182,7 @@ func largest(t *testing.T, c string) Record {
 // Whatever is dropped and whatever the trainer says, a record can be written, read
 // back, and published.
 func TestLargestRecordAndEvent(t *testing.T) {
-	for _, c := range []string{"a", "\x01", "<", "\u2028", "数"} {
+	for _, c := range []string{"a", "<", "\u2028"} {
 		t.Run(fmt.Sprintf("%q", c), func(t *testing.T) {
 			r := largest(t, c)
 			if r.State != Failed || len(r.Outbox) != 13 || len(r.Job.Trials) != MaxTrials || !r.Truncated {
@@ -188,14 +191,14 @@ func TestLargestRecordAndEvent(t *testing.T) {
 			n := encoded(t, r)
 			// Most of it is the job, whose size is the least of the bounds.
 			if n > MaxRecord || n < maxAccepted*3/4 {
-				t.Errorf("the record has %d bytes, at most %d", n, MaxRecord)
+				t.Fatalf("the record has %d bytes, at most %d", n, MaxRecord)
 			}
 			largest := 0
 			for _, e := range r.Outbox {
 				m := encoded(t, e.Body)
 				largest = max(largest, m)
 				if m > MaxEvent || !e.Body.Truncated {
-					t.Errorf("%s has %d bytes, at most %d; truncated %t", e.Type, m, MaxEvent, e.Body.Truncated)
+					t.Fatalf("%s has %d bytes, at most %d; truncated %t", e.Type, m, MaxEvent, e.Body.Truncated)
 				}
 				if diff := cmp.Diff(e.Body, e.Body.Bounded()); diff != "" {
 					t.Errorf("%s bounded again (-before +after):\n%s", e.Type, diff)
