@@ -40,7 +40,8 @@ fuzz: ## run every fuzz target for FUZZ_TIME (1m) each: a line says what it trie
 	status=0; \
 	while read -r package target; do \
 		if $(GO) test "$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime "$${FUZZ_TIME:-1m}" -fuzzminimizetime=1x >"$$said" 2>&1 </dev/null; \
-		then sed -n "s|^fuzz: elapsed: .*execs: \([0-9]*\).*new interesting: \([0-9]*\).*|$$package $$target: \1 executions, \2 new interesting|p" "$$said" | tail -n 1; \
+		then ran="$$(sed -n 's|^fuzz: elapsed: .*execs: \([0-9]*\).*new interesting: \([0-9]*\).*|\1 executions, \2 new interesting|p' "$$said" | tail -n 1)"; \
+			echo "$$package $$target: $${ran:-0 executions, 0 new interesting}"; \
 		else echo "$$package $$target: FAILED"; cat "$$said"; status=1; fi; \
 	done; exit $$status; }
 

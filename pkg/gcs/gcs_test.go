@@ -218,3 +218,32 @@ func TestPlaces(t *testing.T) {
 		t.Errorf("places of a closed bucket: %v, %v", got, err)
 	}
 }
+
+// Cloud Storage may end a call before the copy is done, and goes on by a token.
+func TestCopyGoesOn(t *testing.T) {
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token := r.URL.Query().Get("rewriteToken")
+		asked = append(asked, token)
+		w.Header().Set("Content-Type", "application/json")
+		switch token {
+		case "":
+			fmt.Fprint(w, `{"done": false, "rewriteToken": "first"}`)
+		case "first":
+			fmt.Fprint(w, `{"done": false, "rewriteToken": "second"}`)
+		default:
+			fmt.Fprint(w, `{"done": true}`)
+		}
+	}))
+	defer server.Close()
+	c, err := gcs.New(t.Context(), server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Copy(t.Context(), job.Object{Bucket: "inbox", Name: "a", Generation: 7}, "staging", "b"); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"", "first", "second"}, asked); diff != "" {
+		t.Errorf("tokens (-want +got):\n%s", diff)
+	}
+}
