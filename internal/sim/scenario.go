@@ -487,6 +487,9 @@ func (w *world) quiet() bool {
 // elsewhere tells whether an attempt was accepted for the other trainer. The caller
 // holds mu.
 func (w *world) elsewhere(attempt string) bool {
+	if !w.wasSwitched {
+		return false
+	}
 	r, ok := w.storage.record(attempt)
 	return ok && r.Trainer == w.other.name && !r.State.Terminal()
 }

@@ -109,6 +109,7 @@ func (s *storage) list(ctx context.Context, bucket, prefix, after string, flat b
 // hold with this one.
 func (s *storage) page(ctx context.Context, bucket, prefix, from, after string, flat bool, size int, seen listing) (some []job.Attributes, next string, all listing, err error) {
 	me := workerOf(ctx)
+	looks := flat && bucket == inbox && me != nil // at a drop
 	err = s.call(ctx, "list "+bucket+"/"+prefix, func() error {
 		all = listing{at: seen.at, parts: slices.Clone(seen.parts)}
 		if all.at.IsZero() {
@@ -135,10 +136,12 @@ func (s *storage) page(ctx context.Context, bucket, prefix, from, after string, 
 			n, last = n+1, name
 			if o := s.objects[path]; !deeper {
 				some = append(some, o.Attributes)
-				all.parts = append(all.parts, o)
+				if looks {
+					all.parts = append(all.parts, o)
+				}
 			}
 		}
-		if flat && bucket == inbox && me != nil {
+		if looks {
 			me.listings[prefix] = all
 			s.w.judge.listed(all)
 		}
