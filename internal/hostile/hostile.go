@@ -47,19 +47,19 @@ func (p Pattern) Repeat(n, size int) []byte {
 }
 
 // full is the largest of the file that is read at all.
-func (r Pattern) full() string {
-	return part(r.Head, r.Unit, (JobFileSize-len(r.Head)-len(r.Tail))/len(r.Unit), r.Tail)
+func (p Pattern) full() string {
+	return part(p.Head, p.Unit, (JobFileSize-len(p.Head)-len(p.Tail))/len(p.Unit), p.Tail)
 }
 
 // passing is the largest of the file that is parsed, as far as the number of its
 // parts matters; ok reports whether the full one is not.
-func (r Pattern) passing() (file string, ok bool) {
-	weight := strings.Count(r.Unit, ",") + strings.Count(r.Unit, ":") + strings.Count(r.Unit, "[") + strings.Count(r.Unit, "{") +
-		strings.Count(r.Unit, "- ") + strings.Count(r.Unit, "-\n") + strings.Count(r.Unit, "? ") + 2*strings.Count(r.Unit, "#")
-	if weight == 0 || (JobFileSize-len(r.Head)-len(r.Tail))/len(r.Unit)*weight < JobFileParts {
+func (p Pattern) passing() (file string, ok bool) {
+	weight := strings.Count(p.Unit, ",") + strings.Count(p.Unit, ":") + strings.Count(p.Unit, "[") + strings.Count(p.Unit, "{") +
+		strings.Count(p.Unit, "- ") + strings.Count(p.Unit, "-\n") + strings.Count(p.Unit, "? ") + 2*strings.Count(p.Unit, "#")
+	if weight == 0 || (JobFileSize-len(p.Head)-len(p.Tail))/len(p.Unit)*weight < JobFileParts {
 		return "", false
 	}
-	return part(r.Head, r.Unit, (JobFileParts-100)/weight, r.Tail), true
+	return part(p.Head, p.Unit, (JobFileParts-100)/weight, p.Tail), true
 }
 
 // JobFiles returns job files that are no larger than what is read of one. Where
