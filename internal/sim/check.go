@@ -157,7 +157,7 @@ func (w *world) checkTold(r job.Record) {
 		if !runs.IsZero() && j.run > 0 && w.lasted(cancelled, runs.Add(j.run/5*4)) && !told[job.KindRun] {
 			w.fail("the job of attempt %s came near its limit of the run, and nobody was told", r.Attempt)
 		}
-		if begin := entered[job.TrainerQueued]; j.wait > 0 && w.lasted(minTime(j.running, cancelled), begin.Add(j.wait/5*4)) && !told[job.KindWait] {
+		if begin, seen := entered[job.TrainerQueued]; seen && j.wait > 0 && w.lasted(minTime(j.running, cancelled), begin.Add(j.wait/5*4)) && !told[job.KindWait] {
 			w.fail("the job of attempt %s came near its limit of the wait, and nobody was told", r.Attempt)
 		}
 	}
