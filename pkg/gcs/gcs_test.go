@@ -247,3 +247,36 @@ func TestCopyGoesOn(t *testing.T) {
 		t.Errorf("tokens (-want +got):\n%s", diff)
 	}
 }
+
+// What the API says by a status is said by the domain's errors.
+func TestErrorClasses(t *testing.T) {
+	status := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `{"error": {"code": %d, "message": "no"}}`, status)
+	}))
+	defer server.Close()
+	c, err := gcs.New(t.Context(), server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	classes := []error{job.ErrNotFound, job.ErrDenied, job.ErrStale, job.ErrQuota}
+	for _, test := range []struct {
+		status int
+		want   error // nil is none of them
+	}{
+		{http.StatusNotFound, job.ErrNotFound}, {http.StatusForbidden, job.ErrDenied}, {http.StatusPreconditionFailed, job.ErrStale},
+		{http.StatusTooManyRequests, job.ErrQuota}, {http.StatusBadRequest, nil}, {http.StatusServiceUnavailable, nil},
+	} {
+		status = test.status
+		_, err := c.Stat(t.Context(), "inbox", "a")
+		if err == nil {
+			t.Errorf("%d: no error", status)
+		}
+		for _, class := range classes {
+			if is := errors.Is(err, class); is != (class == test.want) {
+				t.Errorf("%d: %v; is %q: %t", status, err, class, is)
+			}
+		}
+	}
+}
