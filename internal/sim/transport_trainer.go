@@ -69,6 +69,7 @@ func (t *transport) createML(ctx context.Context, q request) (*answer, error) {
 func asML(l job.Look) *ml.GoogleCloudMlV1__Job {
 	return &ml.GoogleCloudMlV1__Job{
 		JobId: l.JobID, Labels: l.Labels, State: string(l.State), CreateTime: timestamp(l.Created), StartTime: timestamp(l.Started), EndTime: timestamp(l.Ended),
+		TrainingInput: &ml.GoogleCloudMlV1__TrainingInput{PackageUris: l.Packages},
 	}
 }
 
@@ -151,6 +152,9 @@ func asVertex(l job.Look) *vertexapi.GoogleCloudAiplatformV1CustomJob {
 	return &vertexapi.GoogleCloudAiplatformV1CustomJob{
 		Name: l.ResourceName, DisplayName: l.JobID, Labels: l.Labels, State: vertexStates[l.State],
 		CreateTime: timestamp(l.Created), StartTime: timestamp(l.Started), EndTime: timestamp(l.Ended),
+		JobSpec: &vertexapi.GoogleCloudAiplatformV1CustomJobSpec{WorkerPoolSpecs: []*vertexapi.GoogleCloudAiplatformV1WorkerPoolSpec{
+			{PythonPackageSpec: &vertexapi.GoogleCloudAiplatformV1PythonPackageSpec{PackageUris: l.Packages}},
+		}},
 	}
 }
 
