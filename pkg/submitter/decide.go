@@ -257,6 +257,19 @@ func (s *Submitter) stage(ctx context.Context, attempt string, packages []job.Ob
 // claimID claims the job ID. The observation, if there is one, is what becomes of an
 // attempt that can't have it.
 func (s *Submitter) claimID(ctx context.Context, stored job.Stored, jobID, content string) (job.Observation, error) {
+	var o job.Observation
+	var err error
+	for range enters {
+		// If another takes over an ID that was given up, the next try waits for that one.
+		if o, err = s.tryID(ctx, stored, jobID, content); !errors.Is(err, job.ErrStale) {
+			break
+		}
+	}
+	return o, err
+}
+
+// tryID is [Submitter.claimID], but returns [job.ErrStale] if another was faster.
+func (s *Submitter) tryID(ctx context.Context, stored job.Stored, jobID, content string) (job.Observation, error) {
 	own := job.Owner{Attempt: stored.Attempt}
 	owner, claimed, err := s.records.ClaimID(ctx, jobID, own)
 	if claimed || err != nil {

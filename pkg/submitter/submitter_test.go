@@ -809,6 +809,30 @@ func TestSubmitJobIDOfAnUndecidedAttempt(t *testing.T) {
 	})
 }
 
+// Two attempts take over an ID that was given up: one has it, the other says for whom
+// it waits, or that the ID is taken. Nobody comes to an error.
+func TestSubmitJobIDGivenUpAndTakenByTwo(t *testing.T) {
+	w := newWorld(t)
+	w.trainer.fail = &job.RefusedError{Code: "INVALID_ARGUMENT"}
+	w.drop("a/", named)
+	w.trainer.fail = nil
+	w.put("b/"+tarball, pkg(t, "hello"))
+	w.put("c/"+tarball, pkg(t, "hello"))
+	b, c := w.put("b/job.yaml", []byte(named)), w.put("c/job.yaml", []byte(named))
+	reads := 0
+	w.storage.Before = func(call storagetest.Call) error {
+		if call.Kind == "write" && call.Name == "jobs/mine.json" {
+			if reads++; reads == 2 { // the first is the claim of what is free, the second takes it over
+				w.wake(c)
+			}
+		}
+		return nil
+	}
+	w.wake(b)
+	w.want(c, job.Submitted, "", 1)
+	w.want(b, job.Rejected, "the job ID is taken", 1)
+}
+
 // An ID that is in use at the trainer is not given up by the attempt that met it
 // there.
 func TestSubmitJobIDTakenAtTheTrainerStaysTaken(t *testing.T) {
