@@ -23,6 +23,10 @@ check: ## look for faults without running anything: format, vet, staticcheck, go
 test: ## run all tests: no network, no account, Python 3 with venv
 	$(GO) test -race -shuffle=on -timeout=30m ./...
 
+.PHONY: memory
+memory: ## run the tests that measure memory, which the race detector would falsify
+	$(GO) test -run 'Hostile|Allocates|Memory' ./pkg/inspect ./pkg/jobspec ./pkg/local ./pkg/policy ./pkg/pypkg
+
 .PHONY: run
 run: ## run the drop testdata/drops/hello on this machine
 	$(GO) run ./cmd/jobdrop run testdata/drops/hello

@@ -3,6 +3,7 @@ package hostile
 import (
 	"os"
 	"runtime/metrics"
+	"testing"
 )
 
 // Some returns every third of a list, or all of it where HOSTILE=all is in the
@@ -37,3 +38,12 @@ const (
 	JobFileMemory = 64 << 20
 	PackageMemory = 128 << 20
 )
+
+// Measures skips a test that measures memory where the race detector is at work, which
+// takes several times as much. make memory runs these tests without it.
+func Measures(t testing.TB) {
+	t.Helper()
+	if racing {
+		t.Skip("SKIPPED: memory is measured without the race detector, by make memory")
+	}
+}

@@ -121,6 +121,7 @@ func verdict(vs []job.Violation) string {
 // Whatever a job file and its metadata hold, the check ends within its memory, and
 // with a verdict. With -v it prints what each takes.
 func TestHostileJobFiles(t *testing.T) {
+	hostile.Measures(t)
 	check := func(name string, file []byte, metadata map[string]string, rejected bool) {
 		t.Run(name, func(t *testing.T) {
 			r, allocated, took := checkAlone(t, file, metadata)
@@ -159,6 +160,7 @@ func BenchmarkHostileJobFiles(b *testing.B) {
 // and the drop gets a verdict. With -v it prints what each takes, with HOSTILE=all
 // of every package.
 func TestHostilePackages(t *testing.T) {
+	hostile.Measures(t)
 	if runtime.GOOS != "linux" {
 		t.Skip("reads the peak memory from /proc")
 	}

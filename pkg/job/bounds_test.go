@@ -108,7 +108,7 @@ func largest(t *testing.T, c string) Record {
 	file := Object{Bucket: strings.Repeat("b", 222), Name: folder + "job.yaml", Generation: 1 << 60, Size: 1 << 20, CRC32C: "AAAAAA==", Created: start, CorrelationID: long}
 	pack := file
 	pack.Name = folder + name(120) + ".tar.gz"
-	vs := many(1000, Violation{Rule: "rule", Severity: Warning, File: long, Position: Position{1 << 20, 1 << 20}, Field: long, Found: long, Allowed: long, Message: long, Remedy: long})
+	vs := many(maxViolations+50, Violation{Rule: "rule", Severity: Warning, File: long, Position: Position{1 << 20, 1 << 20}, Field: long, Found: long, Allowed: long, Message: long, Remedy: long})
 
 	// The job is the largest that is not refused.
 	labels := map[string]string{}

@@ -55,6 +55,7 @@ func TestParseContext(t *testing.T) {
 // FuzzMemory looks for a job file whose check allocates too much: one that repeats
 // something, since what is written once is bounded by the file's size.
 func FuzzMemory(f *testing.F) {
+	hostile.Measures(f)
 	patterns := hostile.Patterns()
 	for _, name := range slices.Sorted(maps.Keys(patterns)) {
 		p := patterns[name]
@@ -82,6 +83,7 @@ func FuzzMemory(f *testing.F) {
 
 // FuzzMetadataMemory looks for metadata of a job file that allocate too much.
 func FuzzMetadataMemory(f *testing.F) {
+	hostile.Measures(f)
 	for _, metadata := range hostile.Metadata() {
 		for key, value := range metadata {
 			f.Add(strings.TrimPrefix(key, MetadataPrefix), "", value, "", 0)

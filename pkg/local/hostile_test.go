@@ -31,6 +31,7 @@ const hostileDrops = 200
 // memory, ticks within their time. A plain run takes a third of the drops,
 // HOSTILE=all takes all.
 func TestHostileInbox(t *testing.T) {
+	hostile.Measures(t)
 	if runtime.GOOS != "linux" {
 		t.Skip("reads the peak memory from /proc")
 	}

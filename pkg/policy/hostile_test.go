@@ -12,6 +12,7 @@ import (
 // FuzzMemory looks for a policy that takes too much to read: it is decoded as job
 // files are.
 func FuzzMemory(f *testing.F) {
+	hostile.Measures(f)
 	sample, err := os.ReadFile("../../testdata/policy/policy.yaml")
 	if err != nil {
 		f.Fatal(err)

@@ -58,6 +58,7 @@ func TestInspectEndsWithItsContext(t *testing.T) {
 
 // What a package allocates does not grow with what its files say.
 func TestInspectAllocates(t *testing.T) {
+	hostile.Measures(t)
 	want := map[string]bool{"a RECORD of commas": true, "a setup.py that lists 9,999": true, "names like the module's": true}
 	for _, p := range hostile.Packages() {
 		if !want[p.Name] {
