@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fsouza/fake-gcs-server/fakestorage"
 	"github.com/google/go-cmp/cmp"
@@ -277,6 +278,42 @@ func TestErrorClasses(t *testing.T) {
 			if is := errors.Is(err, class); is != (class == test.want) {
 				t.Errorf("%d: %v; is %q: %t", status, err, class, is)
 			}
+		}
+	}
+}
+
+type transport func(*http.Request) (*http.Response, error)
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
+
+// Every call that moves no content of people's has an end of its own.
+func TestCallsHaveADeadline(t *testing.T) {
+	errAsked := errors.New("asked")
+	asked, bounded := 0, 0
+	c, err := gcs.Over(t.Context(), transport(func(r *http.Request) (*http.Response, error) {
+		asked++
+		if end, ok := r.Context().Deadline(); ok && time.Until(end) <= 20*time.Second {
+			bounded++
+		}
+		return nil, errAsked
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	for name, call := range map[string]func() error{
+		"list":   func() error { return c.List(ctx, "b", "", false, nil) },
+		"after":  func() error { return c.ListAfter(ctx, "b", "", "a", nil) },
+		"read":   func() error { _, _, err := c.Read(ctx, "b", "o", 0, 1); return err },
+		"stat":   func() error { _, err := c.Stat(ctx, "b", "o"); return err },
+		"places": func() error { _, err := c.Places(ctx, "b"); return err },
+		"write":  func() error { _, err := c.Write(ctx, "b", "o", nil, "", nil, 0); return err },
+		"copy":   func() error { return c.Copy(ctx, job.Object{Bucket: "b", Name: "o"}, "b", "p") },
+		"delete": func() error { return c.Delete(ctx, "b", "o") },
+	} {
+		asked, bounded = 0, 0
+		if err := call(); !errors.Is(err, errAsked) || asked != 1 || bounded != 1 {
+			t.Errorf("%s: %v; %d requests, %d with a deadline", name, err, asked, bounded)
 		}
 	}
 }
