@@ -2,9 +2,10 @@
 // and tells who notices: the simulator, and in how many seeds, or a package's test.
 // It prints the table of docs/delivery.md.
 //
-//	go run ./internal/sim/mutate [-seeds 1000] [NAME...]
+//	go run ./internal/sim/mutate [-seeds 1000] [-all] [-by sim|tests] [NAME...]
 //
-// The safeguards are in mutations.go; a name may be a part of one.
+// The safeguards are in mutations.go; a name may be a part of one. The simulator stops
+// after five seeds that break a promise, unless -all has it run all of them.
 package main
 
 import (
@@ -21,16 +22,33 @@ import (
 )
 
 func main() {
-	seeds := flag.Int("seeds", 1000, "seeds for each mutation that the simulator finds")
+	var o options
+	flag.IntVar(&o.seeds, "seeds", 1000, "seeds for each mutation that the simulator finds")
+	flag.BoolVar(&o.all, "all", false, "run all seeds, whatever they find")
+	flag.StringVar(&o.by, "by", "", "try only what the simulator finds, or what tests find: sim or tests")
 	flag.Parse()
-	if err := run(*seeds, flag.Args()); err != nil {
+	if err := run(o, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
 		os.Exit(1)
 	}
 }
 
+type options struct {
+	seeds int
+	all   bool
+	by    string
+}
+
+// takes reports whether a mutation is to be tried.
+func (o options) takes(m mutation, names []string) bool {
+	if o.by == "sim" && m.by != (test{}) || o.by == "tests" && m.by == (test{}) {
+		return false
+	}
+	return len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return strings.Contains(m.name, name) })
+}
+
 // run tries the mutations that are named, or all.
-func run(seeds int, names []string) error {
+func run(o options, names []string) error {
 	dir, err := os.MkdirTemp("", "jobdrop-mutate-")
 	if err != nil {
 		return err
@@ -43,10 +61,10 @@ func run(seeds int, names []string) error {
 	missed := 0
 	var errs []error
 	for _, m := range mutations {
-		if len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return strings.Contains(m.name, name) }) {
+		if !o.takes(m, names) {
 			continue
 		}
-		by, err := try(dir, m, seeds)
+		by, err := try(dir, m, o)
 		switch {
 		case errors.Is(err, errMissed):
 			missed++
@@ -91,7 +109,7 @@ func copyModule(to string) error {
 var errMissed = errors.New("nothing noticed")
 
 // try mutates the copy in dir, runs what should notice, and puts the copy back.
-func try(dir string, m mutation, seeds int) (by string, err error) {
+func try(dir string, m mutation, o options) (by string, err error) {
 	for _, e := range m.edits {
 		path := filepath.Join(dir, e.file)
 		data, err := os.ReadFile(path)
@@ -109,7 +127,7 @@ func try(dir string, m mutation, seeds int) (by string, err error) {
 	if m.by != (test{}) {
 		return byTest(dir, m.by)
 	}
-	return bySeeds(dir, seeds*max(m.rare, 1))
+	return bySeeds(dir, o.seeds*max(m.rare, 1), o.all)
 }
 
 // failed is what go test says of a test that failed, or that never came to an end.
@@ -130,8 +148,12 @@ func byTest(dir string, t test) (string, error) {
 
 var summary = regexp.MustCompile(`(\d+) seeds, .*; (\d+) seeds broke an invariant`)
 
-func bySeeds(dir string, seeds int) (string, error) {
-	out, _ := gotest(dir, []string{fmt.Sprintf("SIM_SEEDS=%d", seeds), "SIM_ALL=1", "SIM_SEED="}, "./internal/sim", "-run", "^TestSim$", "-v", "-timeout=2h")
+func bySeeds(dir string, seeds int, all bool) (string, error) {
+	environment := []string{fmt.Sprintf("SIM_SEEDS=%d", seeds), "SIM_ALL=", "SIM_SEED="}
+	if all {
+		environment[1] = "SIM_ALL=1"
+	}
+	out, _ := gotest(dir, environment, "./internal/sim", "-run", "^TestSim$", "-v", "-timeout=2h")
 	found := summary.FindSubmatch(out)
 	switch {
 	case found == nil && bytes.Contains(out, []byte("panic: ")):
