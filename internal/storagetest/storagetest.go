@@ -18,17 +18,24 @@ import (
 // buckets.
 func New(t testing.TB, buckets ...string) (*gcs.Client, *fakestorage.Server) {
 	t.Helper()
-	return start(t, "", buckets)
+	return start(t, "", "", buckets)
+}
+
+// Versioned is [New] with one more bucket, which keeps old generations, as an
+// installation's inbox does (deploy/terraform/buckets.tf).
+func Versioned(t testing.TB, versioned string, buckets ...string) (*gcs.Client, *fakestorage.Server) {
+	t.Helper()
+	return start(t, "", versioned, append(buckets, versioned))
 }
 
 // OnDisk is [New] for many objects: in memory each write looks at all of them.
 // It keeps one generation of each.
 func OnDisk(t testing.TB, buckets ...string) (*gcs.Client, *fakestorage.Server) {
 	t.Helper()
-	return start(t, t.TempDir(), buckets)
+	return start(t, t.TempDir(), "", buckets)
 }
 
-func start(t testing.TB, root string, buckets []string) (*gcs.Client, *fakestorage.Server) {
+func start(t testing.TB, root, versioned string, buckets []string) (*gcs.Client, *fakestorage.Server) {
 	t.Helper()
 	server, err := fakestorage.NewServerWithOptions(fakestorage.Options{Scheme: "http", Host: "127.0.0.1", StorageRoot: root})
 	if err != nil {
@@ -36,7 +43,7 @@ func start(t testing.TB, root string, buckets []string) (*gcs.Client, *fakestora
 	}
 	t.Cleanup(server.Stop)
 	for _, b := range buckets {
-		server.CreateBucketWithOpts(fakestorage.CreateBucketOpts{Name: b})
+		server.CreateBucketWithOpts(fakestorage.CreateBucketOpts{Name: b, VersioningEnabled: b == versioned})
 	}
 	client, err := gcs.New(t.Context(), server.URL())
 	if err != nil {

@@ -198,7 +198,7 @@ func tellStory(t *testing.T) *story {
 
 	// The first job file is wrong.
 	s.begin("08:58:00")
-	s.step(clock("08:58:03"), job.Reject{Reason: "the drop is not valid: correct it, and upload the packages that change first, and the job file again last", Violations: violations})
+	s.step(clock("08:58:03"), job.Reject{Reason: "the drop is not valid: correct it; upload changed packages first, then the job file; pin a package that stays, to start at once", Violations: violations})
 
 	// The second is right; its package comes late, the machines later.
 	s.begin("09:05:00")

@@ -11,9 +11,12 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
@@ -93,12 +96,17 @@ func within(request context.Context, limit time.Duration, d job.Drop, jobFile jo
 	defer cancel()
 	r, err := drop(ctx, d, jobFile, work.objects(from), p, defaults)
 	if err != nil && errors.Is(context.Cause(ctx), errWorkTime) { // and not that the request ended first
-		return work.over(), nil
+		r.Violations = append(r.Violations, work.over())
+		return r, nil
 	}
-	return r, err
+	if err != nil {
+		return Result{}, err
+	}
+	return r, nil
 }
 
-// drop checks a drop until ctx ends.
+// drop checks a drop until ctx ends. If it ends while packages are read, the result has
+// what was known before.
 func drop(ctx context.Context, d job.Drop, jobFile job.Object, from Objects, p policy.Policy, defaults []Defaults) (Result, error) {
 	data, err := read(ctx, jobFile, from.Open)
 	if err != nil {
@@ -116,7 +124,7 @@ func drop(ctx context.Context, d job.Drop, jobFile job.Object, from Objects, p p
 		return Result{}, err
 	}
 	r.Violations = append(vs, r.Violations...)
-	r.Final = job.HasErrors(r.Violations)
+	r.Final = job.HasErrors(slices.DeleteFunc(slices.Clone(r.Violations), ofPackages))
 	all := r.Resolution.All()
 	if v, ok := tooLarge(all); ok {
 		r.Violations = append(r.Violations, v)
@@ -127,7 +135,7 @@ func drop(ctx context.Context, d job.Drop, jobFile job.Object, from Objects, p p
 		}
 		found, err := packages(ctx, all, module, pypkg.DefaultLimits(), from.Open)
 		if err != nil {
-			return Result{}, err
+			return r, err
 		}
 		// Of a package that is broken it is not known what it holds.
 		broken := job.HasErrors(found.violations)
@@ -140,6 +148,10 @@ func drop(ctx context.Context, d job.Drop, jobFile job.Object, from Objects, p p
 	r.Violations = bounded(r.Violations)
 	return r, nil
 }
+
+// ofPackages reports whether a violation is of what was found of the packages without
+// opening them: another upload may mend it.
+func ofPackages(v job.Violation) bool { return v.Rule == "policy-package-bytes" }
 
 // bounded sorts violations, and keeps as many as an event can tell of.
 func bounded(vs []job.Violation) []job.Violation {
@@ -186,6 +198,11 @@ func outOfBounds(d job.Drop, jobFile job.Object) (job.Violation, bool) {
 		v.Rule, v.Message = "folder-name", "the folder's name is too long"
 		v.Found, v.Allowed = fmt.Sprintf("%d bytes", len(d.Folder)), fmt.Sprintf("at most %d bytes", folderName)
 		v.Remedy = "upload into a folder with a shorter name"
+		return v, true
+	}
+	if strings.ContainsFunc(d.Folder, unicode.IsControl) {
+		v.Rule, v.Message, v.Found = "folder-name", "the folder's name holds a control character", strconv.Quote(job.Shorten(d.Folder, packageName))
+		v.Remedy = "upload into a folder whose name has none"
 		return v, true
 	}
 	for _, p := range d.Packages {
@@ -310,6 +327,7 @@ func check(ctx context.Context, d job.Drop, jobFile job.Object, file *jobspec.Fi
 			}
 		}
 	}
+	r.Violations = append(r.Violations, strayPins(file, r.Resolution)...)
 	r.Violations = append(r.Violations, file.Check(p.Catalogue())...)
 	if r.Incomplete() {
 		// The package is waited for: it is missing, and that is no fault yet.
@@ -444,6 +462,25 @@ func moduleMissing(file *jobspec.File, found inspected) job.Violation {
 		Message: "no package of the drop holds this module",
 		Remedy:  remedy,
 	})
+}
+
+// strayPins tells of pins for packages that the job does not use: whoever wrote one
+// means that the package runs.
+func strayPins(file *jobspec.File, r job.Resolution) []job.Violation {
+	var vs []job.Violation
+	for i, pin := range file.Options.Packages {
+		used := func(uri string) bool { return path.Base(uri) == path.Base(pin.Name) }
+		if pin.Name == "" || len(r.URIs) == 0 || slices.ContainsFunc(r.URIs, used) {
+			continue
+		}
+		vs = append(vs, file.Violation(fmt.Sprintf("jobdrop.packages[%d].name", i), job.Violation{
+			Rule: "pin-unused", Severity: job.Error,
+			Message: "the pin names a package that the job does not use", Found: pin.Name,
+			Allowed: "a package of trainingInput.packageUris",
+			Remedy:  "correct the name, add the package to packageUris, or remove the pin",
+		}))
+	}
+	return vs
 }
 
 func twoJobFiles(d job.Drop, jobFile job.Object) job.Violation {

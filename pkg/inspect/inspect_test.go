@@ -144,7 +144,7 @@ func TestDrop(t *testing.T) {
 		},
 		{
 			name: "a pin that does not match", files: map[string]string{"job.yaml": valid + "jobdrop:\n  packages: [{name: trainer-0.1.tar.gz, generation: 9}]\n", "trainer-0.1.tar.gz": task},
-			opened: []string{"job.yaml"}, missing: []string{"trainer-0.1.tar.gz (generation 9)"}, uris: []string{"gs://inbox/census/trainer-0.1.tar.gz"},
+			opened: []string{"job.yaml"}, missing: []string{"trainer-0.1.tar.gz (generation 9), in whose place generation 2 is there"}, uris: []string{"gs://inbox/census/trainer-0.1.tar.gz"},
 		},
 		{
 			name: "a file of the folder that is no package is not left out in silence", files: map[string]string{"job.yaml": valid + "  packageUris: [trainer-0.1.tar.gz, 'gs://inbox/census/more.zip']\n", "trainer-0.1.tar.gz": task},

@@ -85,11 +85,11 @@ func (c content) Read(p []byte) (int, error) {
 }
 
 // over is the verdict of a drop whose time is over.
-func (w *work) over() Result {
-	return Result{Violations: []job.Violation{{
+func (w *work) over() job.Violation {
+	return job.Violation{
 		Rule: "inspection-time", Severity: job.Error, File: w.file,
-		Message: "the check of the drop takes too long, and came to this file",
+		Message: "the check of the drop took too long, and stopped in this file",
 		Found:   fmt.Sprintf("more than %s", job.FormatDuration(w.limit)), Allowed: fmt.Sprintf("at most %s", job.FormatDuration(w.limit)),
 		Remedy: "leave data, environments and generated files out of the packages, and upload fewer of them; then upload the job file again",
-	}}}
+	}
 }

@@ -82,8 +82,9 @@ func TestResolve(t *testing.T) {
 		{"elsewhere", one, []string{"gs://other/c.whl", "gs://inbox/census/deep/c.whl"}, false, nil, Resolution{URIs: []string{"gs://other/c.whl", "gs://inbox/census/deep/c.whl"}, Outside: []string{"gs://other/c.whl", "gs://inbox/census/deep/c.whl"}}},
 		{"no name of a package", one, []string{"../x.tar.gz", "setup.py"}, false, nil, Resolution{URIs: []string{"../x.tar.gz", "setup.py"}}},
 		{"pinned and there", one, nil, false, []Pin{{Name: "a.tar.gz", Generation: 2}}, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Packages: one}},
-		{"pinned to a later generation", one, nil, false, []Pin{{Name: "a.tar.gz", Generation: 8}}, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Missing: []string{"a.tar.gz (generation 8)"}}},
-		{"pinned to other content", one, nil, false, []Pin{{Name: "a.tar.gz", CRC32C: "x"}}, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Missing: []string{"a.tar.gz (CRC32C x)"}}},
+		{"pinned to a later generation", one, nil, false, []Pin{{Name: "a.tar.gz", Generation: 8}}, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Missing: []string{"a.tar.gz (generation 8), in whose place generation 2 is there"}, Mispinned: true}},
+		{"pinned to other content", one, nil, false, []Pin{{Name: "a.tar.gz", CRC32C: "x"}}, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Missing: []string{"a.tar.gz (CRC32C x), in whose place generation 2 is there"}, Mispinned: true}},
+		{"a pin of another name", one, nil, false, []Pin{{Name: "b.tar.gz", Generation: 2}}, Resolution{Missing: []string{"b.tar.gz (generation 2)"}}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
+	"slices"
 )
 
 // Note is what the ledger keeps of a folder: the newest attempt that was decided
@@ -15,8 +16,9 @@ type Note struct {
 	Newest Entered `json:"newest"`
 	// Packages are those of the folder that an attempt was decided upon, by
 	// [packageKey]. Names that are no longer in the folder are left out, so a note
-	// has at most as many as a drop may have parts.
-	Packages map[string]Decided `json:"packages,omitempty"`
+	// has hardly more than a drop may have parts. It is nil in a note of an earlier
+	// revision: which packages it was about is not known then.
+	Packages map[string]Decided `json:"packages"`
 	// Generation is that of the ledger's object; 0 where there is none.
 	Generation int64 `json:"-"`
 }
@@ -44,16 +46,27 @@ func packageKey(base string) string {
 // Supersedes reports whether an attempt of a newer job file was decided already.
 func (n Note) Supersedes(jobFile Object) bool { return n.Newest.Generation > jobFile.Generation }
 
-// Decided returns those of the packages that an attempt of another job file was
-// decided upon at this generation or a later one.
+// Decided returns those of the packages that another attempt was decided upon: at this
+// generation, or at a later one, whoever was. Of a note of an earlier revision these
+// are all of them.
 func (n Note) Decided(jobFile Object, packages []Object) []Object {
+	if n.Packages == nil && n.Newest.Attempt != "" && n.Newest.Generation != jobFile.Generation {
+		return packages
+	}
 	var decided []Object
 	for _, p := range packages {
-		if d, ok := n.Packages[packageKey(p.Base())]; ok && d.By != jobFile.Generation && p.Generation <= d.Generation {
+		d, ok := n.Packages[packageKey(p.Base())]
+		if ok && (p.Generation < d.Generation || p.Generation == d.Generation && d.By != jobFile.Generation) {
 			decided = append(decided, p)
 		}
 	}
 	return decided
+}
+
+// Outdates reports whether an attempt was decided upon a later generation of one of the
+// packages: the list that shows them is older than the note.
+func (n Note) Outdates(packages []Object) bool {
+	return slices.ContainsFunc(packages, func(p Object) bool { return p.Generation < n.Packages[packageKey(p.Base())].Generation })
 }
 
 // Enter returns the note with the attempt of a job file as the newest, decided upon
@@ -64,12 +77,15 @@ func (n Note) Enter(d Drop, jobFile Object, packages []Object) Note {
 		Packages:   map[string]Decided{},
 		Generation: n.Generation,
 	}
-	if d.TooMany != "" { // its packages were not listed
-		maps.Copy(next.Packages, n.Packages)
-	}
+	listed := map[string]bool{}
 	for _, p := range d.Packages {
-		if known, ok := n.Packages[packageKey(p.Base())]; ok {
-			next.Packages[packageKey(p.Base())] = known
+		listed[packageKey(p.Base())] = true
+	}
+	for key, known := range n.Packages {
+		// Packages of a folder that is too large are not listed, and another worker
+		// of this attempt may have seen one that came later.
+		if listed[key] || d.TooMany != "" || known.By == jobFile.Generation {
+			next.Packages[key] = known
 		}
 	}
 	for _, p := range packages {

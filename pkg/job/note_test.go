@@ -61,6 +61,11 @@ func TestNote(t *testing.T) {
 			file:    5, asks: []Object{p("a", 4)},
 		},
 		{
+			name:    "an older one, after its own entry", // a worker whose list is late
+			entered: []entered{{2, []Object{p("a", 1)}, []Object{p("a", 1)}}, {3, []Object{p("a", 4)}, []Object{p("a", 4)}}},
+			file:    3, asks: []Object{p("a", 1)}, want: []Object{p("a", 1)},
+		},
+		{
 			name: "a newer attempt was decided", entered: []entered{{9, nil, nil}},
 			file: 8, over: true,
 		},
@@ -85,6 +90,32 @@ func TestNote(t *testing.T) {
 				t.Errorf("the note keeps names that are not in the folder: %+v", n.Packages)
 			}
 		})
+	}
+}
+
+// Another worker of the same attempt saw a package that came later: its entry stays.
+func TestNoteOfTwoWorkers(t *testing.T) {
+	a, b := object("d/a.tar.gz", 1), object("d/b.tar.gz", 3)
+	n := Note{}.Enter(Drop{Packages: []Object{a, b}}, object("d/job.yaml", 2), []Object{a, b})
+	n = n.Enter(Drop{Packages: []Object{a}}, object("d/job.yaml", 2), []Object{a})
+	if len(n.Decided(object("d/job.yaml", 4), []Object{b})) != 1 {
+		t.Errorf("forgotten: %+v", n)
+	}
+	if older := object("d/b.tar.gz", 2); !n.Outdates([]Object{a, older}) || n.Outdates([]Object{a, b}) {
+		t.Errorf("of %+v the list that shows generation 2 is older, and one of generation 3 is not", n)
+	}
+}
+
+// A note of an earlier revision does not say which packages it was about.
+func TestNoteOfAnEarlierRevision(t *testing.T) {
+	a := object("d/a.tar.gz", 1)
+	n := Note{Newest: Entered{Attempt: "x", Generation: 2}}
+	if len(n.Decided(object("d/job.yaml", 3), []Object{a})) != 1 || len(n.Decided(object("d/job.yaml", 2), []Object{a})) != 0 {
+		t.Errorf("decided by %+v", n)
+	}
+	n = n.Enter(Drop{Packages: []Object{a}}, object("d/job.yaml", 3), nil)
+	if len(n.Decided(object("d/job.yaml", 4), []Object{a})) != 0 {
+		t.Errorf("decided by %+v", n)
 	}
 }
 

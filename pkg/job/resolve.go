@@ -23,6 +23,8 @@ type Resolution struct {
 	// Ambiguous tells that the file names no package and the folder holds
 	// more than one.
 	Ambiguous bool
+	// Mispinned reports that one of Missing is there, but does not match its pin.
+	Mispinned bool
 	// Unpinned are those of Packages that the file does not pin.
 	Unpinned []Object
 }
@@ -53,6 +55,8 @@ func (d Drop) Resolve(uris []string, image bool, pins []Pin) Resolution {
 			d.resolve(&r, uri, pins)
 		}
 	case image:
+	case len(d.Packages) == 1 && len(pins) > 0 && pins[0].Name != d.Packages[0].Base():
+		r.Missing = append(r.Missing, pins[0].String()) // whoever pins a package means that one
 	case len(d.Packages) == 1:
 		d.resolve(&r, d.Packages[0].Base(), pins)
 	case len(d.Packages) == 0 && len(pins) > 0:
@@ -91,7 +95,8 @@ func (d Drop) resolve(r *Resolution, uri string, pins []Pin) {
 			continue
 		}
 		if !pin.Matches(p) {
-			r.Missing = append(r.Missing, pin.String())
+			r.Missing = append(r.Missing, fmt.Sprintf("%s, in whose place generation %d is there", pin, p.Generation))
+			r.Mispinned = true
 			return
 		}
 		pinned = true

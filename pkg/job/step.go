@@ -111,6 +111,9 @@ type Incomplete struct {
 	Arrived    []Object
 	Missing    []string
 	Violations []Violation
+	// Mispinned reports that a package is there in another generation or with other
+	// content than the job file's pin says.
+	Mispinned bool
 	// ReportAfter and ExpireAfter count from the job file's arrival, or from
 	// the replay that looked at it first.
 	ReportAfter, ExpireAfter time.Duration
@@ -120,38 +123,24 @@ func (o Incomplete) apply(r *Record, now time.Time) error {
 	if err := r.undecided(); err != nil {
 		return err
 	}
-	first := r.State != Waiting || r.Deadlines.Expires.IsZero() // it may have waited for a job ID
 	var arrivedCut, missingCut bool
 	o.Arrived, arrivedCut = boundArrived(o.Arrived)
 	o.Missing, missingCut = boundTexts(o.Missing)
-	news := first || !slices.Equal(r.Drop.Missing, o.Missing) || !slices.Equal(r.Drop.Arrived, o.Arrived)
+	news := r.State != Waiting || !slices.Equal(r.Drop.Missing, o.Missing) || !slices.Equal(r.Drop.Arrived, o.Arrived)
 	r.State = Waiting
 	r.Reason = o.reason(r.Drop)
 	r.Drop.Arrived, r.Drop.Missing, r.Violations = o.Arrived, o.Missing, o.Violations
 	r.Truncated = arrivedCut || missingCut
-	if first {
-		from := r.Times.Dropped
-		if r.Replayed.After(from) {
-			from = r.Replayed
-		}
-		r.Deadlines = Deadlines{Incomplete: from.Add(o.ReportAfter), Expires: from.Add(o.ExpireAfter)}
-	}
-	switch {
-	case !now.Before(r.Deadlines.Expires):
-		r.Reason = "the drop was never completed"
-		r.conclude(Expired, DropExpired, now)
-	case !now.Before(r.Deadlines.Incomplete) && !r.told(DropIncomplete):
-		r.emit(DropIncomplete, now)
-	case !news:
-		return errNothingNew
-	}
-	return nil
+	return r.wait(o.ReportAfter, o.ExpireAfter, news, "the drop was never completed", now)
 }
 
 // reason says what is waited for, and how to go on.
 func (o Incomplete) reason(d DropInfo) string {
 	then := "the job file need not be uploaded again"
-	if HasErrors(o.Violations) {
+	switch {
+	case o.Mispinned:
+		then = "or, if the pin is not of the package that is meant, correct it and upload the job file again"
+	case HasErrors(o.Violations):
 		then = "then the job file again, which has errors: see the violations"
 	}
 	return Shorten(fmt.Sprintf("waiting for %s in gs://%s/%s: upload what is missing; %s", some(o.Missing), d.Bucket, d.Prefix, then), summaryText)
@@ -177,11 +166,11 @@ func (o Hold) apply(r *Record, now time.Time) error {
 	if err := r.undecided(); err != nil {
 		return err
 	}
-	if r.State == Held && r.Deadlines.Held.Equal(o.Until) {
+	reason := o.reason()
+	if r.State == Held && r.Deadlines.Held.Equal(o.Until) && r.Reason == reason {
 		return errNothingNew
 	}
-	r.State = Held
-	r.Reason = o.reason()
+	r.State, r.Reason = Held, reason
 	r.Drop.Arrived, r.Drop.Missing, r.Violations = nil, nil, nil
 	r.Deadlines = Deadlines{Held: o.Until.UTC()}
 	return nil
@@ -192,11 +181,14 @@ func (o Hold) reason() string {
 	var names, pins []string
 	for _, p := range o.Packages {
 		names = append(names, p.Base())
-		pins = append(pins, fmt.Sprintf("{name: %s, generation: %d}", p.Base(), p.Generation))
+		pins = append(pins, fmt.Sprintf("{name: %q, generation: %d}", p.Base(), p.Generation))
+	}
+	again := "or pin this one in the job file to run it again: jobdrop: {packages: [" + strings.Join(pins, ", ") + "]}"
+	if len(pins) > 3 {
+		again = "or pin these in the job file, under jobdrop.packages, to run them again"
 	}
 	return Shorten(fmt.Sprintf("held until %s: an earlier attempt of this folder already had %s, and a new one may be on its way; "+
-		"upload the new package to go on at once, or pin this one in the job file to run it again: jobdrop: {packages: [%s]}",
-		o.Until.UTC().Format(time.RFC3339), some(names), some(pins)), summaryText)
+		"upload the new package to go on at once, %s", o.Until.UTC().Format(time.RFC3339), some(names), again), summaryText)
 }
 
 // Blocked says that the attempt wants a job ID that an undecided attempt has claimed.
@@ -205,6 +197,8 @@ type Blocked struct {
 	// By is the attempt that has it. Folder and Waits are where it lies and what it
 	// waits for, as far as is known.
 	By, Folder, Waits string
+	// ReportAfter and ExpireAfter count as for [Incomplete].
+	ReportAfter, ExpireAfter time.Duration
 }
 
 func (o Blocked) apply(r *Record, now time.Time) error {
@@ -220,12 +214,32 @@ func (o Blocked) apply(r *Record, now time.Time) error {
 		reason += " (" + o.Waits + ")"
 	}
 	reason = Shorten(reason+"; complete or delete that drop, or choose another job ID", summaryText)
-	if r.State == Waiting && r.Reason == reason {
-		return errNothingNew
-	}
+	news := r.State != Waiting || r.Reason != reason
 	r.State, r.Reason = Waiting, reason
 	r.Drop.Arrived, r.Drop.Missing, r.Violations = nil, nil, nil
-	r.Deadlines = Deadlines{}
+	return r.wait(o.ReportAfter, o.ExpireAfter, news, "the job ID "+o.JobID+" was never free", now)
+}
+
+// wait has the attempt wait, for as long as there is patience with it: that is counted
+// from the job file's arrival, or from the replay that looked at it first. never is the
+// reason why it expires.
+func (r *Record) wait(report, expire time.Duration, news bool, never string, now time.Time) error {
+	if r.Deadlines.Expires.IsZero() {
+		from := r.Times.Dropped
+		if r.Replayed.After(from) {
+			from = r.Replayed
+		}
+		r.Deadlines = Deadlines{Incomplete: from.Add(report), Expires: from.Add(expire)}
+	}
+	switch {
+	case !now.Before(r.Deadlines.Expires):
+		r.Reason = never
+		r.conclude(Expired, DropExpired, now)
+	case !now.Before(r.Deadlines.Incomplete) && !r.told(DropIncomplete):
+		r.emit(DropIncomplete, now)
+	case !news:
+		return errNothingNew
+	}
 	return nil
 }
 

@@ -49,7 +49,7 @@ func marks(data []byte) (job.Position, bool) {
 				n += 2
 			}
 		case '%':
-			if i == 0 || data[i-1] == '\n' || data[i-1] == '\r' {
+			if i == 0 || endsLine(data[:i]) {
 				n += directive
 			}
 		}
@@ -206,6 +206,12 @@ func surrogates(data []byte) (rune, bool) {
 	low, err2 := strconv.ParseUint(string(data[8:12]), 16, 16)
 	r := utf16.DecodeRune(rune(high), rune(low))
 	return r, err1 == nil && err2 == nil && r != utf8.RuneError
+}
+
+// endsLine reports whether data end with a line break of YAML 1.1.
+func endsLine(data []byte) bool {
+	r, _ := utf8.DecodeLastRune(data)
+	return strings.ContainsRune("\n\r\u0085\u2028\u2029", r)
 }
 
 // splitLines splits where the YAML parser does.

@@ -70,12 +70,13 @@ func (l list) match(value string) (int, bool) {
 	return 0, false
 }
 
-// mirrored tells whether an image is Docker Hub's under a host of Google's, and the
+// mirrored reports whether an image is Docker Hub's under a host of Google's, and the
 // pattern means hosts of Google's: *.gcr.io/project/** does not mean the user of
 // Docker Hub that is named project.
-func mirrored(pattern, image string) bool {
+func mirrored(pattern, uri string) bool {
 	host, _, _ := strings.Cut(pattern, "/")
-	return strings.HasPrefix(image, "mirror.gcr.io/") && strings.Contains(host, "*") && strings.Trim(host, "*") != ""
+	name, err := image.Parse(uri)
+	return err == nil && strings.EqualFold(name.Host, "mirror.gcr.io") && strings.Contains(host, "*") && strings.Trim(host, "*") != ""
 }
 
 // plain tells whether a path or URI means what it says. Some that read it resolve

@@ -335,7 +335,7 @@ func TestListsAreNotEvaded(t *testing.T) {
 		{
 			"images", "*.gcr.io/base/**", "masterConfig.imageUri",
 			[]string{"eu.gcr.io/base/a", "asia.gcr.io/base/a:1"},
-			[]string{"evil.com?.gcr.io/base/a", "evil.com#.gcr.io/base/a", `evil.com\.gcr.io/base/a`, "mirror.gcr.io/base/a", "gcr.io/base/a"},
+			[]string{"evil.com?.gcr.io/base/a", "evil.com#.gcr.io/base/a", `evil.com\.gcr.io/base/a`, "mirror.gcr.io/base/a", "Mirror.GCR.io/base/a", "gcr.io/base/a"},
 		},
 		{
 			"images", "*-docker.pkg.dev/base/**", "masterConfig.imageUri",

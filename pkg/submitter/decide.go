@@ -16,8 +16,9 @@ import (
 
 // decide finds out what is to become of an undecided attempt. It writes no
 // record: what it leaves behind, staged packages, a claimed job ID and the entry in
-// the folder's note, is found again by whoever decides next.
-func (s *Submitter) decide(ctx context.Context, d job.Drop, stored job.Stored) (job.Observation, error) {
+// the folder's note, is found again by whoever decides next. outdated is the generation
+// of a note by which an earlier list of the folder was too old.
+func (s *Submitter) decide(ctx context.Context, d job.Drop, stored job.Stored, outdated int64) (job.Observation, error) {
 	jobFile := stored.Drop.JobFile
 	note, err := s.records.Note(ctx, d.Bucket, d.Folder)
 	if err != nil {
@@ -26,8 +27,11 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored job.Stored) (
 	if note.Supersedes(jobFile) {
 		return job.Withdraw{Reason: overwrittenReason}, nil
 	}
+	if note.Generation != outdated && note.Outdates(d.Packages) {
+		return nil, &outdatedError{note.Generation}
+	}
 	if until := stored.Deadlines.Held; stored.State == job.Held && s.Now().Before(until) {
-		if decided := note.Decided(jobFile, d.Packages); len(decided) == len(d.Packages) {
+		if decided := note.Decided(jobFile, d.Packages); len(decided) > 0 && len(decided) == len(d.Packages) {
 			return job.Hold{Until: until, Packages: decided}, nil // as before, and not worth a read
 		}
 	}
@@ -51,7 +55,7 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored job.Stored) (
 	}
 	if r.Incomplete() {
 		return job.Incomplete{
-			Arrived: d.Packages, Missing: r.Resolution.Missing, Violations: r.Violations,
+			Arrived: d.Packages, Missing: r.Resolution.Missing, Violations: r.Violations, Mispinned: r.Resolution.Mispinned,
 			ReportAfter: patience.Incomplete, ExpireAfter: patience.Expire,
 		}, nil
 	}
@@ -71,6 +75,10 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored job.Stored) (
 	}
 	r.Violations = append(r.Violations, s.farOutput(ctx, r)...)
 	verdict, err := s.accept(ctx, stored, r, mapping, waits(p.Start(d.Folder)), patience)
+	if blocked, ok := verdict.(job.Blocked); ok {
+		blocked.ReportAfter, blocked.ExpireAfter = patience.Incomplete, patience.Expire
+		verdict = blocked
+	}
 	if _, waits := verdict.(job.Blocked); waits || err != nil {
 		return verdict, err
 	}
@@ -78,7 +86,7 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored job.Stored) (
 }
 
 // invalidReason is the reason of a drop with faults, which its violations name.
-const invalidReason = "the drop is not valid: correct it, and upload the packages that change first, and the job file again last"
+const invalidReason = "the drop is not valid: correct it; upload changed packages first, then the job file; pin a package that stays, to start at once"
 
 // entering is an attempt that is about to be decided, as its folder's note has to
 // know it.
@@ -113,9 +121,13 @@ const enters = 8
 // verdict may be another: a newer one withdraws this one, and an older one may have
 // been decided upon its packages.
 func (s *Submitter) enter(ctx context.Context, note job.Note, e entering, verdict job.Observation) (job.Observation, error) {
+	read := note.Generation // which was compared with the list already
 	for range enters {
 		if note.Supersedes(e.jobFile) {
 			return job.Withdraw{Reason: overwrittenReason}, nil
+		}
+		if note.Generation != read && note.Outdates(e.drop.Packages) {
+			return nil, &outdatedError{note.Generation}
 		}
 		if hold := e.hold(note, s.Now()); hold != nil {
 			return hold, nil

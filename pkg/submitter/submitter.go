@@ -206,12 +206,22 @@ const looks = 3
 // errChanged says that an object of the drop changed while it was looked at.
 var errChanged = errors.New("the folder changed while it was looked at")
 
+// outdatedError says that the folder's note is newer than its list. note is the note's
+// generation: a list that is made after it was read, and shows the same, is right, such
+// as one of a bucket that was made anew.
+type outdatedError struct{ note int64 }
+
+func (e *outdatedError) Error() string { return errChanged.Error() }
+
+func (e *outdatedError) Unwrap() error { return errChanged }
+
 // look lists a folder and decides the attempt of its newest job file. attempt,
 // where given, is the one that the caller came for: it is withdrawn where the
 // folder no longer shows it. traceparent is for an attempt that is new, and whose
 // job file has none.
 func (s *Submitter) look(ctx context.Context, bucket, folder, attempt, traceparent string, why cause) error {
 	var err error
+	var note int64 // by which the list of the look before was outdated
 	for range looks {
 		var d job.Drop
 		if d, err = s.list(ctx, bucket, folder); err != nil {
@@ -229,8 +239,12 @@ func (s *Submitter) look(ctx context.Context, bucket, folder, attempt, tracepare
 			return nil // packages alone are no attempt
 		}
 		jobFile.Traceparent = cmp.Or(jobFile.Traceparent, traceparent)
-		if err = s.attempt(ctx, d, jobFile, why); !errors.Is(err, errChanged) {
+		if err = s.attempt(ctx, d, jobFile, note, why); !errors.Is(err, errChanged) {
 			return err
+		}
+		var late *outdatedError
+		if note = 0; errors.As(err, &late) {
+			note = late.note
 		}
 	}
 	return fmt.Errorf("gs://%s/%s: %w, %d times", bucket, folder, err, looks)
@@ -297,7 +311,8 @@ func (s *Submitter) jobFiles(ctx context.Context, bucket, folder string, many jo
 }
 
 // attempt goes on with the attempt of a job file, from wherever it stands.
-func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object, why cause) error {
+// note is [outdatedError]'s.
+func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object, note int64, why cause) error {
 	stored, err := s.records.Get(ctx, job.AttemptKey(jobFile))
 	var e job.Entry
 	switch {
@@ -327,7 +342,7 @@ func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object,
 	if !stored.State.Undecided() {
 		return s.advance(ctx, stored, e)
 	}
-	observation, err := s.decide(ctx, d, stored)
+	observation, err := s.decide(ctx, d, stored, note)
 	if err != nil {
 		return err
 	}

@@ -444,7 +444,7 @@ func TestSubmitHoldIsTold(t *testing.T) {
 	again := w.put("d/job.yaml", []byte(spec))
 	w.wake(again)
 	r := w.record(again)
-	want := []string{"trainer-0.1.tar.gz", r.Deadlines.Held.Format(time.RFC3339), "upload the new package", fmt.Sprintf("jobdrop: {packages: [{name: trainer-0.1.tar.gz, generation: %d}]}", p.Generation)}
+	want := []string{"trainer-0.1.tar.gz", r.Deadlines.Held.Format(time.RFC3339), "upload the new package", fmt.Sprintf("jobdrop: {packages: [{name: \"trainer-0.1.tar.gz\", generation: %d}]}", p.Generation)}
 	for _, text := range want {
 		if !strings.Contains(r.Reason, text) {
 			t.Errorf("reason %q does not say %q", r.Reason, text)
@@ -496,6 +496,108 @@ func TestSubmitOvertaken(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A worker listed the folder before the new package came, and goes on after another
+// entered the attempt with it and died. The inbox keeps versions, as an installation's
+// does, so yesterday's package can still be read.
+func TestSubmitByAListThatIsLate(t *testing.T) {
+	client, server := storagetest.Versioned(t, inbox, "state", "staging", "status")
+	w := newWorldOver(t, client, server)
+	w.wake(w.put("d/trainer-0.1.tar.gz", pkg(t, "hello")))
+	w.wake(w.put("d/job.yaml", []byte(spec)))
+	f := w.put("d/job.yaml", []byte(spec+"  args: [again]\n"))
+	record := "attempts/" + job.AttemptKey(f) + ".json"
+	var today job.Object
+	w.storage.Before = func(c storagetest.Call) error {
+		if c.Kind != "read" || c.Name != record {
+			return nil
+		}
+		today = w.put("d/trainer-0.1.tar.gz", pkg(t, "train"))
+		w.storage.Before = func(c storagetest.Call) error {
+			if c.Kind == "write" && c.Name == record {
+				return errDead // between the note and the record
+			}
+			return nil
+		}
+		if err := w.submit.Submit(t.Context(), today); !errors.Is(err, errDead) {
+			t.Errorf("the other worker: %v, want it dead", err)
+		}
+		w.storage.Before = nil
+		return nil
+	}
+	w.wake(f)
+	if r := w.record(f); r.State != job.Submitted || r.Drop.Receipt.Objects[1].Generation != today.Generation {
+		t.Errorf("state %s: %s, runs %+v; want generation %d", r.State, r.Reason, r.Drop.Receipt, today.Generation)
+	}
+}
+
+// Yesterday's package is larger than the policy allows, and today's is not: it is told
+// of what is there once nothing new may come any more.
+func TestSubmitHoldsWhatAPackageMends(t *testing.T) {
+	w := newWorld(t)
+	small, large := pkg(t, "hello"), pkg(t, "train")
+	if len(small) > len(large) {
+		small, large = large, small
+	}
+	w.operator(fmt.Sprintf("limits: {packageBytes: %d}", len(large)-1))
+	w.put("d/trainer-0.1.tar.gz", large)
+	first := w.put("d/job.yaml", []byte(spec))
+	w.wake(first)
+	if r := w.record(first); r.State != job.Rejected {
+		t.Fatalf("state %s: %s, want it rejected", r.State, r.Reason)
+	}
+	again := w.put("d/job.yaml", []byte(spec))
+	w.wake(again)
+	w.wake(w.put("d/trainer-0.1.tar.gz", small))
+	if r := w.record(again); r.State != job.Submitted {
+		t.Errorf("state %s: %s %v", r.State, r.Reason, violated(r))
+	}
+}
+
+// What a hold says follows the folder, and its pins can be pasted.
+func TestSubmitHoldFollowsTheFolder(t *testing.T) {
+	w := newWorld(t)
+	names := []string{"a.tar.gz", "b.tar.gz", "c.tar.gz", "d.tar.gz"}
+	text := spec + "  packageUris: [" + strings.Join(names, ", ") + "]\n"
+	for _, name := range names {
+		w.put("d/"+name, pkg(t, "hello"))
+	}
+	w.wake(w.put("d/job.yaml", []byte(text)))
+	again := w.put("d/job.yaml", []byte(text))
+	w.wake(again)
+	if r := w.record(again); !strings.Contains(r.Reason, "a.tar.gz, b.tar.gz, c.tar.gz and 1 more") || !strings.Contains(r.Reason, "under jobdrop.packages") {
+		t.Errorf("reason %q", r.Reason)
+	}
+	for _, name := range names[:2] {
+		w.wake(w.put("d/"+name, pkg(t, "train")))
+	}
+	r := w.record(again)
+	_, pins, ok := strings.Cut(r.Reason, "run it again: ")
+	if r.State != job.Held || strings.Contains(r.Reason, "a.tar.gz") || !ok {
+		t.Fatalf("state %s: %s; want it held for the other two", r.State, r.Reason)
+	}
+	pinned := w.put("d/job.yaml", []byte(text+pins+"\n"))
+	w.wake(pinned)
+	if r := w.record(pinned); r.State != job.Submitted {
+		t.Errorf("pinned as told: %s: %s %v", r.State, r.Reason, violated(r))
+	}
+}
+
+// Whoever pins a package means that one: another in the folder is not taken for it.
+func TestSubmitPinOfAnotherName(t *testing.T) {
+	w := newWorld(t)
+	w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
+	pin := "jobdrop: {packages: [{name: trainer_0.1.tar.gz, generation: 5}]}\n"
+	f := w.put("d/job.yaml", []byte(spec+pin))
+	w.wake(f)
+	w.want(f, job.Waiting, "waiting for trainer_0.1.tar.gz (generation 5)", 0)
+	f = w.put("d/job.yaml", []byte(spec+"  packageUris: [trainer-0.1.tar.gz]\n"+pin))
+	w.wake(f)
+	w.want(f, job.Rejected, "", 0)
+	f = w.put("d/job.yaml", []byte(spec+"jobdrop: {packages: [{name: trainer-0.1.tar.gz, generation: 5}]}\n"))
+	w.wake(f)
+	w.want(f, job.Waiting, "correct it and upload the job file again", 0)
 }
 
 func TestSubmitWithdraws(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/fsouza/fake-gcs-server/fakestorage"
 
 	"github.com/jobdrop/jobdrop/internal/storagetest"
+	"github.com/jobdrop/jobdrop/pkg/gcs"
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/ledger"
 	"github.com/jobdrop/jobdrop/pkg/policy"
@@ -62,6 +63,11 @@ var errDead = errors.New("the process died")
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	client, server := storagetest.New(t, inbox, "state", "staging", "status")
+	return newWorldOver(t, client, server)
+}
+
+func newWorldOver(t *testing.T, client *gcs.Client, server *fakestorage.Server) *world {
+	t.Helper()
 	w := &world{t: t, server: server, now: time.Now()}
 	w.storage = &storagetest.Faults{Client: client,
 		Before: func(storagetest.Call) error { return w.before() },
