@@ -69,7 +69,7 @@ func TestPolicyAsItIsNow(t *testing.T) {
 		t.Errorf("the warning is not logged: %s", log.String())
 	}
 	write(strings.Repeat("#", 1<<20) + "\n")
-	refused("limit 1048576 bytes")
+	refused("limit 262144 bytes")
 	if err := storage.Delete(t.Context(), "ops", o.name); err != nil {
 		t.Fatal(err)
 	}
