@@ -22,8 +22,8 @@ const (
 	// at most 10 MB, its attributes among them.
 	MaxEvent = 4 << 20
 	// MaxSpec is the most bytes of a job as JSON, before its packages are staged. A
-	// job file has at most 1 MiB, of which each character may take six bytes; aliases
-	// could make any number of it.
+	// job file has at most 256 KiB, of which each character may take six bytes; aliases
+	// can make more of it, within what is decoded.
 	MaxSpec = 7 << 20
 	// MaxTurns is the most bytes of the note of the turns: ten thousand with folders
 	// of usual names take two megabytes.
