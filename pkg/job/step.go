@@ -126,12 +126,19 @@ func (o Incomplete) apply(r *Record, now time.Time) error {
 	var arrivedCut, missingCut bool
 	o.Arrived, arrivedCut = boundArrived(o.Arrived)
 	o.Missing, missingCut = boundTexts(o.Missing)
+	if len(r.Drop.Missing) == 0 {
+		r.Deadlines = Deadlines{} // it waited for something else, if at all
+	}
 	news := r.State != Waiting || !slices.Equal(r.Drop.Missing, o.Missing) || !slices.Equal(r.Drop.Arrived, o.Arrived)
 	r.State = Waiting
 	r.Reason = o.reason(r.Drop)
 	r.Drop.Arrived, r.Drop.Missing, r.Violations = o.Arrived, o.Missing, o.Violations
 	r.Truncated = arrivedCut || missingCut
-	return r.wait(o.ReportAfter, o.ExpireAfter, news, "the drop was never completed", now)
+	from := r.Times.Dropped
+	if r.Replayed.After(from) {
+		from = r.Replayed
+	}
+	return r.wait(from, o.ReportAfter, o.ExpireAfter, news, "the drop was never completed", now)
 }
 
 // reason says what is waited for, and how to go on.
@@ -197,7 +204,7 @@ type Blocked struct {
 	// By is the attempt that has it. Folder and Waits are where it lies and what it
 	// waits for, as far as is known.
 	By, Folder, Waits string
-	// ReportAfter and ExpireAfter count as for [Incomplete].
+	// ReportAfter and ExpireAfter count from when the attempt was blocked first.
 	ReportAfter, ExpireAfter time.Duration
 }
 
@@ -215,20 +222,19 @@ func (o Blocked) apply(r *Record, now time.Time) error {
 	}
 	reason = Shorten(reason+"; complete or delete that drop, or choose another job ID", summaryText)
 	news := r.State != Waiting || r.Reason != reason
+	if len(r.Drop.Missing) > 0 {
+		r.Deadlines = Deadlines{} // they were of a drop that was not complete
+	}
 	r.State, r.Reason = Waiting, reason
 	r.Drop.Arrived, r.Drop.Missing, r.Violations = nil, nil, nil
-	return r.wait(o.ReportAfter, o.ExpireAfter, news, "the job ID "+o.JobID+" was never free", now)
+	// It may be late itself, and the other about to be decided: so its patience begins now.
+	return r.wait(now, o.ReportAfter, o.ExpireAfter, news, "the job ID "+o.JobID+" was never free", now)
 }
 
-// wait has the attempt wait, for as long as there is patience with it: that is counted
-// from the job file's arrival, or from the replay that looked at it first. never is the
-// reason why it expires.
-func (r *Record) wait(report, expire time.Duration, news bool, never string, now time.Time) error {
+// wait has the attempt wait, for as long as there is patience with it, counted from a
+// time. never is the reason why it expires.
+func (r *Record) wait(from time.Time, report, expire time.Duration, news bool, never string, now time.Time) error {
 	if r.Deadlines.Expires.IsZero() {
-		from := r.Times.Dropped
-		if r.Replayed.After(from) {
-			from = r.Replayed
-		}
 		r.Deadlines = Deadlines{Incomplete: from.Add(report), Expires: from.Add(expire)}
 	}
 	switch {

@@ -362,6 +362,35 @@ func TestNewRecordTraceparent(t *testing.T) {
 	}
 }
 
+// An attempt that waits for a job ID has a patience of its own, counted from when it
+// came to wait, and tells what it waits for.
+func TestBlocked(t *testing.T) {
+	blocked := Blocked{JobID: "mine", By: "a-1", Folder: "gs://inbox/a/", Waits: "waiting for x", ReportAfter: minute, ExpireAfter: 10 * minute}
+	incomplete := Incomplete{Missing: []string{"x"}, ReportAfter: minute, ExpireAfter: 10 * minute}
+	for _, test := range []struct {
+		name  string
+		steps []step
+		want  []EventType
+		state State
+	}{
+		{"at once, however old it is", []step{{60 * minute, blocked}}, nil, Waiting},
+		{"reported once", []step{{0, blocked}, {2 * minute, blocked}, {3 * minute, blocked}}, []EventType{DropIncomplete}, Waiting},
+		{"never free", []step{{60 * minute, blocked}, {70 * minute, blocked}}, []EventType{DropExpired}, Expired},
+		{"incomplete before", []step{{0, incomplete}, {9 * minute, blocked}, {11 * minute, blocked}}, []EventType{DropIncomplete}, Waiting},
+		{"incomplete since", []step{{5 * minute, blocked}, {11 * minute, incomplete}}, []EventType{DropExpired}, Expired},
+		{"free", []step{{0, blocked}, {minute / 2, accept(nil)}}, []EventType{DropAccepted}, Accepted},
+	} {
+		r, got := play(t, test.steps...)
+		if diff := cmp.Diff(test.want, got); diff != "" || r.State != test.state {
+			t.Errorf("%s: %s: %s, events (-want +got):\n%s", test.name, r.State, r.Reason, diff)
+		}
+	}
+	r, _ := play(t, step{0, blocked})
+	if want := "waiting for job ID mine: attempt a-1 in gs://inbox/a/ has claimed it and is not decided yet (waiting for x); complete or delete that drop, or choose another job ID"; r.Reason != want {
+		t.Errorf("reason %q, want %q", r.Reason, want)
+	}
+}
+
 func TestStepRefusesNewerRecords(t *testing.T) {
 	r := NewRecord(jobFile(), start)
 	r.RecordVersion = RecordVersion + 1
