@@ -53,7 +53,7 @@ func (w *work) waiting() func() {
 	}
 }
 
-// objects is from, measured.
+// objects returns from with its calls left out of the measure.
 func (w *work) objects(from Objects) Objects {
 	measured := Objects{Open: func(ctx context.Context, o job.Object) (io.ReadCloser, error) {
 		w.file = o.Base()

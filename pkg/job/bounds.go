@@ -112,7 +112,8 @@ func Larger(limit int, values ...any) bool {
 	return false
 }
 
-// left returns what a value leaves of n bytes; below 0 is nothing.
+// left returns how many of n bytes remain after a value is written as JSON. It is
+// negative if the value takes more.
 func left(v reflect.Value, n int) int {
 	const number = 24 // the longest of a number, a truth value or null
 	if n < 0 {

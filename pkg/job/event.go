@@ -53,7 +53,7 @@ type Snapshot struct {
 	Violations    []Violation `json:"violations,omitempty"`
 	Links         Links       `json:"links,omitzero"`
 	CorrelationID string      `json:"correlationId,omitempty"`
-	// Truncated tells that a list was shortened: the body would be too large.
+	// Truncated reports that a list was shortened: the body would be too large.
 	Truncated bool `json:"truncated,omitempty"`
 }
 

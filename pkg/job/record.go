@@ -84,7 +84,7 @@ type Record struct {
 	Reason     string      `json:"reason,omitempty"`
 	Drop       DropInfo    `json:"drop"`
 	Violations []Violation `json:"violations,omitempty"`
-	// Truncated tells that a list of the record was shortened.
+	// Truncated reports that a list of the record was shortened.
 	Truncated     bool   `json:"truncated,omitempty"`
 	CorrelationID string `json:"correlationId,omitempty"`
 	Traceparent   string `json:"traceparent,omitempty"`

@@ -324,7 +324,7 @@ func (o Accept) apply(r *Record, now time.Time) error {
 	if o.Waits != "" {
 		r.Queued, r.Reason = true, o.Waits
 	} else {
-		r.hold(o.Claim, now)
+		r.takeClaim(o.Claim, now)
 		r.Deadlines.Submit = r.submitDeadline(now)
 	}
 	r.emit(DropAccepted, now)
@@ -362,12 +362,12 @@ func (o TakeClaim) apply(r *Record, now time.Time) error {
 	if r.Deadlines.Submit.IsZero() {
 		r.Deadlines.Submit = r.submitDeadline(now)
 	}
-	r.hold(o.Claim, now)
+	r.takeClaim(o.Claim, now)
 	return nil
 }
 
-// hold takes a claim into the record.
-func (r *Record) hold(c Claim, now time.Time) {
+// takeClaim enters a claim in the record.
+func (r *Record) takeClaim(c Claim, now time.Time) {
 	if r.Claims.First.IsZero() {
 		r.Claims.First = now
 		if r.Tries > 0 || r.Creating != nil || !r.UnknownUntil.IsZero() {

@@ -345,7 +345,7 @@ func (l *lonely) see(ctx context.Context, o job.Object) {
 	}
 }
 
-// alone tells whether a folder has no job file. An object is the first of those
+// alone reports whether a folder has no job file. An object is the first of those
 // whose names begin with its own, so one page tells, whatever else there is.
 func (l *lonely) alone(ctx context.Context, bucket, folder string) (bool, error) {
 	found := false

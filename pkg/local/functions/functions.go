@@ -79,8 +79,8 @@ func front(behind string, hosts []string) *http.Server {
 	}
 }
 
-// hidden gives an address for the framework that nobody can guess: any of 127/8 is
-// this machine, on systems where only one is, a free port has to do.
+// hidden returns an address for the framework that nobody can guess. Any address of
+// 127/8 is this machine; where only one is, a free port has to do.
 func hidden() (string, error) {
 	var b [3]byte
 	_, _ = rand.Read(b[:]) // it never fails

@@ -92,8 +92,8 @@ func (t *Trainer) look(f *found) job.Look {
 	return l
 }
 
-// packages gives those of a job, which its own installer reads or ours, and of which
-// each pool has the same.
+// packages returns the URIs of a job's packages. Every pool has the same ones; they are
+// an argument of Vertex AI's own installer, or of the bootstrap.
 func packages(s *jobSpec) []string {
 	if s == nil || len(s.WorkerPoolSpecs) == 0 {
 		return nil
