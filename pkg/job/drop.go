@@ -77,6 +77,8 @@ type Drop struct {
 	// Metadata is the object metadata of the job file that [Drop.JobFile]
 	// gives; settings of jobs are among it.
 	Metadata map[string]string
+	// Listed is when the listing began, by the storage service's clock.
+	Listed time.Time
 	// TooMany says what the folder holds more of than the folder of a drop may
 	// have; its packages were not listed then. It is empty for other folders.
 	TooMany Excess

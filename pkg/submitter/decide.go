@@ -63,8 +63,8 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored job.Stored, o
 	if r.Final {
 		e.held = nil
 	}
-	if hold := e.hold(note, s.Now()); hold != nil {
-		return hold, nil
+	if hold, err := e.hold(note, s.Now()); hold != nil || err != nil {
+		return hold, err
 	}
 	if job.HasErrors(r.Violations) {
 		if len(e.packages) == 0 {
@@ -101,15 +101,17 @@ type entering struct {
 
 // hold returns that the attempt has to wait, since an earlier one was decided upon a
 // package that it would take: the job file may have overtaken the new package. It
-// returns nil if nothing is to be waited for.
-func (e entering) hold(note job.Note, now time.Time) job.Observation {
-	if !now.Before(e.until) {
-		return nil
+// returns nil if nothing is to be waited for. Once the patience is over the drop goes on
+// with what is there: a list from before that does not show it, and is made again.
+func (e entering) hold(note job.Note, now time.Time) (job.Observation, error) {
+	decided := note.Decided(e.jobFile, e.held)
+	switch {
+	case len(decided) == 0 || !e.drop.Listed.Before(e.until):
+		return nil, nil
+	case now.Before(e.until):
+		return job.Hold{Until: e.until, Packages: decided}, nil
 	}
-	if decided := note.Decided(e.jobFile, e.held); len(decided) > 0 {
-		return job.Hold{Until: e.until, Packages: decided}
-	}
-	return nil
+	return nil, fmt.Errorf("%w, while it was held", errChanged)
 }
 
 // enters is how often an attempt is entered against others before the caller has to
@@ -129,8 +131,8 @@ func (s *Submitter) enter(ctx context.Context, note job.Note, e entering, verdic
 		if note.Generation != read && note.Outdates(e.drop.Packages) {
 			return nil, &outdatedError{note.Generation}
 		}
-		if hold := e.hold(note, s.Now()); hold != nil {
-			return hold, nil
+		if hold, err := e.hold(note, s.Now()); hold != nil || err != nil {
+			return hold, err
 		}
 		next := note.Enter(e.drop, e.jobFile, e.packages)
 		if next.Equal(note) {

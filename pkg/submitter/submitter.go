@@ -258,6 +258,7 @@ var errFull = errors.New("the folder holds too much")
 func (s *Submitter) list(ctx context.Context, bucket, folder string) (job.Drop, error) {
 	var parts []job.Object
 	metadata := map[string]map[string]string{} // of the job files
+	began := s.Now()
 	listed, pages := 0, 0
 	var many job.Excess
 	err := s.objects.List(ctx, bucket, folder, true, func(page []job.Attributes) error {
@@ -287,6 +288,7 @@ func (s *Submitter) list(ctx context.Context, bucket, folder string) (job.Drop, 
 		return s.jobFiles(ctx, bucket, folder, many)
 	}
 	d := job.Assemble(bucket, folder, parts)
+	d.Listed = began
 	if jobFile, ok := d.JobFile(); ok {
 		d.Metadata = metadata[jobFile.Name]
 	}

@@ -532,6 +532,27 @@ func TestSubmitByAListThatIsLate(t *testing.T) {
 	}
 }
 
+// The new package comes while a worker looks at the folder, in time, and the worker goes
+// on after the patience.
+func TestSubmitPatienceEndsUnderTheLook(t *testing.T) {
+	w := newWorld(t)
+	w.wake(w.put("d/trainer-0.1.tar.gz", pkg(t, "hello")))
+	w.wake(w.put("d/job.yaml", []byte(spec)))
+	f := w.put("d/job.yaml", []byte(spec+"  args: [again]\n"))
+	var today job.Object
+	w.storage.Before = func(c storagetest.Call) error {
+		if today.Generation == 0 && c.Kind == "read" && c.Name == "attempts/"+job.AttemptKey(f)+".json" {
+			today = w.put("d/trainer-0.1.tar.gz", pkg(t, "train"))
+			w.pass(settle + time.Second)
+		}
+		return nil
+	}
+	w.wake(f)
+	if r := w.record(f); r.State != job.Submitted || r.Drop.Receipt.Objects[1].Generation != today.Generation {
+		t.Errorf("state %s: %s, runs %+v; want generation %d", r.State, r.Reason, r.Drop.Receipt, today.Generation)
+	}
+}
+
 // Yesterday's package is larger than the policy allows, and today's is not: it is told
 // of what is there once nothing new may come any more.
 func TestSubmitHoldsWhatAPackageMends(t *testing.T) {
@@ -896,8 +917,9 @@ func TestSubmitJobIDOfAnUndecidedAttempt(t *testing.T) {
 		}
 		// Once the other has its verdict, the ID is free.
 		w.pass(2 * time.Hour)
-		w.tick()
-		w.tick()
+		for range 3 { // the index gets the other back, the other expires, and only then is it free
+			w.tick()
+		}
 		w.want(f, job.Submitted, "", 1)
 	})
 	t.Run("nowhere", func(t *testing.T) {

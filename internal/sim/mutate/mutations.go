@@ -34,7 +34,7 @@ var mutations = []mutation{
 		{"pkg/submitter/submitter.go", "context.WithDeadline(ctx, stored.Creating.Until)", "context.WithCancel(ctx)"},
 	}},
 	{name: "generation pin", edits: []edit{{"pkg/submitter/decide.go", "err := s.objects.Copy(ctx, p, s.Staging, name)", "live := p\n\t\tlive.Generation = 0\n\t\terr := s.objects.Copy(ctx, live, s.Staging, name)"}}},
-	{name: "settle rule", edits: []edit{{"pkg/submitter/decide.go", "if !now.Before(e.until) {", "if true {"}}},
+	{name: "settle rule", edits: []edit{{"pkg/submitter/decide.go", "case len(decided) == 0 || !e.drop.Listed.Before(e.until):", "case true:"}}},
 	{name: "terminal wins", edits: []edit{
 		{"pkg/job/step.go", "if r.State.Terminal() {\n\t\treturn r, false, nil\n\t}", ""},
 		{"pkg/job/look.go", "func (o seen) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted && r.State != Submitted {", "func (o seen) apply(r *Record, now time.Time) error {\n\tif r.State.Undecided() {"},
@@ -183,4 +183,5 @@ var mutations = []mutation{
 	{name: "turns fit their note", edits: []edit{{"pkg/submitter/queue.go", "q.size > job.MaxTurns-turnsRest {", "false {"}}, by: test{"pkg/submitter", "^TestTurnsFitTheirNote$"}},
 	{name: "escapes count", edits: []edit{{"pkg/job/bounds.go", "r == '<', r == '>', r == '&', ", ""}}, by: test{"pkg/job", "^TestSizesAreThoseOfJSON$"}},
 	{name: "no bucket without a name is listed", edits: []edit{{"pkg/submitter/submitter.go", "if errors.Is(err, job.ErrNotFound) && e.Bucket == \"\" {", "if false {"}}, by: test{"pkg/submitter", "^TestResumeOfAnEntryOfNothing$"}},
+	{name: "the patience is over for the list, not for the clock", edits: []edit{{"pkg/submitter/decide.go", "!e.drop.Listed.Before(e.until):", "!now.Before(e.until):"}}, by: test{"pkg/submitter", "^TestSubmitPatienceEndsUnderTheLook$"}},
 }
