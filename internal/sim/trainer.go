@@ -98,7 +98,7 @@ func (t *trainer) look(j *simJob, now time.Time) job.Look {
 	return l
 }
 
-// knows tells whether the trainer knows the job at a time.
+// knows reports whether the trainer knows the job at a time.
 func (j *simJob) knows(at time.Time) bool {
 	return j.gone.IsZero() || at.Before(j.gone) || !j.back.IsZero() && !at.Before(j.back)
 }
@@ -107,8 +107,9 @@ func (j *simJob) knows(at time.Time) bool {
 func (t *trainer) fate(j *simJob) {
 	w := t.w
 	if ran := j.ended.Sub(j.running); w.chance(w.weather.restart) && ran > 0 {
-		j.restarted = j.running.Add(w.between(0, min(ran, 10*time.Minute)/2))
-		j.again = j.restarted.Add(w.between(time.Second, min(ran, 10*time.Minute)/2))
+		half := min(ran, 10*time.Minute) / 2
+		j.restarted = j.running.Add(w.between(0, half))
+		j.again = j.restarted.Add(w.between(min(time.Second, half), half))
 	}
 	if !w.chance(w.weather.vanish) {
 		return
@@ -253,7 +254,7 @@ func (t *trainer) create(ctx context.Context, s job.Order) (made *simJob, confli
 	return made, conflict, err
 }
 
-// foreign tells whether there is a job of the ID that others made.
+// foreign reports whether there is a job of the ID that others made.
 func (t *trainer) foreign(id string, labels map[string]string) bool {
 	for _, j := range t.jobs {
 		if j.id == id && j.labels[job.LabelAttempt] != labels[job.LabelAttempt] {
