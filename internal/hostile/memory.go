@@ -1,8 +1,13 @@
 package hostile
 
 import (
+	"context"
+	"fmt"
 	"os"
+	"path/filepath"
 	"runtime/metrics"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -46,4 +51,34 @@ func Measures(t testing.TB) {
 	if racing {
 		t.Skip("SKIPPED: memory is measured without the race detector, by make memory")
 	}
+}
+
+// PeakMemory returns the most resident memory that a process had so far, in KiB, from
+// /proc; pid may be self. It is not getrusage's ru_maxrss: that begins with the memory of
+// the process that started this one.
+func PeakMemory(pid string) (int, error) {
+	status, err := os.ReadFile(filepath.Join("/proc", pid, "status"))
+	if err != nil {
+		return 0, err
+	}
+	_, peak, ok := strings.Cut(string(status), "VmHWM:")
+	if !ok {
+		return 0, fmt.Errorf("the status of process %s has no VmHWM", pid)
+	}
+	return strconv.Atoi(strings.Fields(peak)[0])
+}
+
+// Ending is a context that ends once it was asked Left times whether it has: wherever
+// what goes by it is then.
+type Ending struct {
+	context.Context
+	Left int
+}
+
+// Err reports the end.
+func (e *Ending) Err() error {
+	if e.Left--; e.Left < 0 {
+		return context.DeadlineExceeded
+	}
+	return nil
 }

@@ -44,9 +44,9 @@ func TestContract(t *testing.T) {
 			})
 		})
 	}
-	for name, of := range map[string]func(*world) events{
-		"topic":                     func(w *world) events { return w.topic },
-		"topic through its adapter": func(w *world) events { return w.adapted(w.trainer).topic },
+	for name, of := range map[string]func(*world) contract.Publisher{
+		"topic":                     func(w *world) contract.Publisher { return w.topic },
+		"topic through its adapter": func(w *world) contract.Publisher { return w.adapted(w.trainer).topic },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

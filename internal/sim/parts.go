@@ -2,10 +2,10 @@ package sim
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"time"
 
+	"github.com/jobdrop/jobdrop/internal/contract"
 	"github.com/jobdrop/jobdrop/pkg/gcs"
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/publisher"
@@ -13,39 +13,19 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/trainer/vertex"
 )
 
-// objects, backend and events are what the use cases ask of the services.
-type objects interface {
-	List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error
-	ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error
-	Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error)
-	Read(ctx context.Context, bucket, name string, generation, limit int64) ([]byte, int64, error)
-	Stat(ctx context.Context, bucket, name string) (job.Attributes, error)
-	Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string, ifGeneration int64) (int64, error)
-	Copy(ctx context.Context, source job.Object, bucket, name string) error
-	Delete(ctx context.Context, bucket, name string) error
-}
-
+// backend is what the use cases ask of whoever runs jobs.
 type backend interface {
+	contract.Trainer
 	Name() string
-	TakesID() bool
 	EnforcesWait() bool
 	Check(o job.Order) []job.Diagnostic
-	Create(ctx context.Context, o job.Order) (job.Look, error)
-	Find(ctx context.Context, o job.Order) ([]job.Look, error)
-	Get(ctx context.Context, j job.JobInfo) (job.Look, error)
-	ListActive(ctx context.Context, instance, from string, page func(looks []job.Look, next string) error) error
-	Cancel(ctx context.Context, j job.JobInfo) error
-}
-
-type events interface {
-	Publish(ctx context.Context, attempt string, events []job.Event) error
 }
 
 // parts are the services as a process reaches them.
 type parts struct {
-	storage objects
+	storage contract.Storage
 	trainer backend
-	topic   events
+	topic   contract.Publisher
 	// now is the process's clock, but for its skew.
 	now func() time.Time
 }
@@ -93,10 +73,10 @@ type named struct {
 func (n named) Name() string { return n.name }
 
 // noted keeps what a process could not write.
-type noted struct{ objects }
+type noted struct{ contract.Storage }
 
 func (n noted) Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string, ifGeneration int64) (int64, error) {
-	written, err := n.objects.Write(ctx, bucket, name, data, contentType, metadata, ifGeneration)
+	written, err := n.Storage.Write(ctx, bucket, name, data, contentType, metadata, ifGeneration)
 	if bucket == state && name != "heartbeat.json" && name != "cursors.json" { // the next tick writes these anew
 		workerOf(ctx).note("write "+bucket+"/"+name, err)
 	}
@@ -104,10 +84,10 @@ func (n noted) Write(ctx context.Context, bucket, name string, data []byte, cont
 }
 
 // notedEvents keeps what a process could not publish.
-type notedEvents struct{ events }
+type notedEvents struct{ contract.Publisher }
 
 func (n notedEvents) Publish(ctx context.Context, attempt string, events []job.Event) error {
-	err := n.events.Publish(ctx, attempt, events)
+	err := n.Publisher.Publish(ctx, attempt, events)
 	workerOf(ctx).note("publish "+attempt, err)
 	return err
 }

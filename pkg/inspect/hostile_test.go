@@ -3,7 +3,6 @@ package inspect_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -12,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -67,17 +65,7 @@ func inspectAlone(path string) error {
 		return err
 	}
 	told := alone{Took: time.Since(began), Violations: r.Violations}
-	// Not getrusage's ru_maxrss: that begins with the memory of the process
-	// that started this one.
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return err
-	}
-	_, peak, ok := strings.Cut(string(status), "VmHWM:")
-	if !ok {
-		return errors.New("/proc/self/status has no VmHWM")
-	}
-	if told.KiB, err = strconv.Atoi(strings.Fields(peak)[0]); err != nil {
+	if told.KiB, err = hostile.PeakMemory("self"); err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(told)

@@ -18,36 +18,23 @@ func TestHostileFilesAreOfOurSize(t *testing.T) {
 	}
 }
 
-// ending is a context that ends when it was asked so many times.
-type ending struct {
-	context.Context
-	left int
-}
-
-func (e *ending) Err() error {
-	if e.left--; e.left < 0 {
-		return context.DeadlineExceeded
-	}
-	return nil
-}
-
 // A parse ends with its context, wherever it is, and then finds nothing.
 func TestParseContext(t *testing.T) {
 	file := "trainingInput:\n  hyperparameters:\n    params:\n    - &p {discreteValues: [" + strings.Repeat("1,", 1000) + "]}\n" + strings.Repeat("    - *p\n", 20)
-	whole := &ending{t.Context(), 1 << 30}
+	whole := &hostile.Ending{Context: t.Context(), Left: 1 << 30}
 	if _, _, err := ParseContext(whole, "job.yaml", []byte(file)); err != nil {
 		t.Fatal(err)
 	}
-	asked := 1<<30 - whole.left
+	asked := 1<<30 - whole.Left
 	for _, at := range []int{0, 1, 5, asked / 3, asked / 2, asked - 2} {
-		ctx := &ending{t.Context(), at}
+		ctx := &hostile.Ending{Context: t.Context(), Left: at}
 		f, vs, err := ParseContext(ctx, "job.yaml", []byte(file))
 		if !errors.Is(err, context.DeadlineExceeded) || f != nil || vs != nil {
 			t.Errorf("ended after %d of %d: %v, %v, %v", at, asked, f, vs, err)
 		}
 		// One who goes on asks again.
-		if ctx.left < -50 {
-			t.Errorf("ended after %d of %d, and asked %d times more", at, asked, -ctx.left)
+		if ctx.Left < -50 {
+			t.Errorf("ended after %d of %d, and asked %d times more", at, asked, -ctx.Left)
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -111,28 +110,12 @@ func TestHostileInbox(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	peak, err := peakMemory(string(pid))
+	kib, err := hostile.PeakMemory(string(pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if peak > functionMemory {
-		t.Errorf("the functions' process had %d MiB", peak>>20)
+	if kib > functionMemory>>10 {
+		t.Errorf("the functions' process had %d MiB", kib>>10)
 	}
-	t.Logf("%d drops; the functions' process had %d MiB, the last tick took %.1f s", len(drops), peak>>20, pulse.Seconds)
-}
-
-// peakMemory is the most resident memory, in bytes, that a process had so far.
-// Getrusage does not tell it: that begins with the memory of the process that
-// started it.
-func peakMemory(pid string) (int, error) {
-	text, err := os.ReadFile(filepath.Join("/proc", pid, "status"))
-	if err != nil {
-		return 0, err
-	}
-	_, peak, ok := strings.Cut(string(text), "VmHWM:")
-	if !ok {
-		return 0, fmt.Errorf("no VmHWM in the status of process %s", pid)
-	}
-	kib, err := strconv.Atoi(strings.Fields(peak)[0])
-	return kib << 10, err
+	t.Logf("%d drops; the functions' process had %d MiB, the last tick took %.1f s", len(drops), kib>>10, pulse.Seconds)
 }

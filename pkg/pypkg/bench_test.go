@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jobdrop/jobdrop/internal/hostile"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -51,17 +52,11 @@ func inspectAlone(path string) error {
 	if job.HasErrors(vs) || report.Unpacked < 1<<30 {
 		return fmt.Errorf("%d bytes, %v", report.Unpacked, vs)
 	}
-	// Not getrusage's ru_maxrss: that begins with the memory of the process
-	// that started this one.
-	status, err := os.ReadFile("/proc/self/status")
+	kib, err := hostile.PeakMemory("self")
 	if err != nil {
 		return err
 	}
-	_, peak, ok := strings.Cut(string(status), "VmHWM:")
-	if !ok {
-		return errors.New("/proc/self/status has no VmHWM")
-	}
-	fmt.Println(strings.Fields(peak)[0])
+	fmt.Println(kib)
 	return nil
 }
 

@@ -11,19 +11,6 @@ import (
 	"github.com/jobdrop/jobdrop/internal/hostile"
 )
 
-// ending is a context that ends when it was asked so many times.
-type ending struct {
-	context.Context
-	left int
-}
-
-func (e *ending) Err() error {
-	if e.left--; e.left < 0 {
-		return context.DeadlineExceeded
-	}
-	return nil
-}
-
 // An inspection ends with its context, wherever it is, and then knows nothing.
 func TestInspectEndsWithItsContext(t *testing.T) {
 	for _, tt := range []struct {
@@ -34,22 +21,22 @@ func TestInspectEndsWithItsContext(t *testing.T) {
 		{"wheel", whl, wheel(t, release(manyNames(40, 60)...)...)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			whole := &ending{t.Context(), 1 << 30}
+			whole := &hostile.Ending{Context: t.Context(), Left: 1 << 30}
 			if _, _, err := Inspect(whole, tt.file, bytes.NewReader(tt.data), small()); err != nil {
 				t.Fatal(err)
 			}
-			asked := 1<<30 - whole.left
+			asked := 1<<30 - whole.Left
 			if asked < 5 {
 				t.Fatalf("the context was asked %d times", asked)
 			}
 			for at := range asked {
-				ctx := &ending{t.Context(), at}
+				ctx := &hostile.Ending{Context: t.Context(), Left: at}
 				report, vs, err := Inspect(ctx, tt.file, bytes.NewReader(tt.data), small())
 				if !errors.Is(err, context.DeadlineExceeded) || report != nil || vs != nil {
 					t.Fatalf("ended after %d of %d: %v, %v, %v", at, asked, report, vs, err)
 				}
-				if ctx.left < -1 {
-					t.Errorf("ended after %d of %d, and asked %d times more", at, asked, -ctx.left-1)
+				if ctx.Left < -1 {
+					t.Errorf("ended after %d of %d, and asked %d times more", at, asked, -ctx.Left-1)
 				}
 			}
 		})

@@ -65,6 +65,18 @@ func (w *world) held(f job.Object) {
 	w.tick()
 }
 
+// replaced puts a new package into the folder a/, which the attempt of f runs at once: the
+// second job.
+func (w *world) replaced(f job.Object) {
+	w.t.Helper()
+	p := w.put("a/"+tarball, pkg(w.t, "train"))
+	w.wake(p)
+	w.want(f, job.Submitted, "", 2)
+	if got := w.record(f).Drop.Receipt.Objects[1].Generation; got != p.Generation {
+		w.t.Errorf("ran generation %d, want the new one, %d", got, p.Generation)
+	}
+}
+
 // Each case of docs/delivery-cases.md, by its name there.
 var cases = map[string]func(w *world){
 	"same ID, other content": func(w *world) {
@@ -227,24 +239,14 @@ var cases = map[string]func(w *world){
 		w.drop("a/", spec)
 		second := w.again("a/", changed)
 		w.want(second, job.Held, "pin", 1)
-		p := w.put("a/"+tarball, pkg(w.t, "train"))
-		w.wake(p)
-		w.want(second, job.Submitted, "", 2)
-		if got := w.record(second).Drop.Receipt.Objects[1].Generation; got != p.Generation {
-			w.t.Errorf("ran generation %d, want the new one, %d", got, p.Generation)
-		}
+		w.replaced(second)
 	},
 	"job file before its package, both times": func(w *world) {
 		w.again("a/", spec)
 		w.wake(w.put("a/"+tarball, pkg(w.t, "hello")))
 		second := w.again("a/", spec)
 		w.want(second, job.Held, "pin", 1)
-		p := w.put("a/"+tarball, pkg(w.t, "train"))
-		w.wake(p)
-		w.want(second, job.Submitted, "", 2)
-		if got := w.record(second).Drop.Receipt.Objects[1].Generation; got != p.Generation {
-			w.t.Errorf("ran generation %d, want the new one, %d", got, p.Generation)
-		}
+		w.replaced(second)
 	},
 	"package pinned": func(w *world) {
 		p := w.put("a/"+tarball, pkg(w.t, "hello"))
