@@ -75,12 +75,12 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored job.Stored, o
 	}
 	r.Violations = append(r.Violations, s.farOutput(ctx, r)...)
 	verdict, err := s.accept(ctx, stored, r, mapping, waits(p.Start(d.Folder)), patience)
-	if blocked, ok := verdict.(job.Blocked); ok {
-		blocked.ReportAfter, blocked.ExpireAfter = patience.Incomplete, patience.Expire
-		verdict = blocked
+	if err != nil {
+		return nil, err
 	}
-	if _, waits := verdict.(job.Blocked); waits || err != nil {
-		return verdict, err
+	if blocked, ok := verdict.(job.Blocked); ok { // not decided yet
+		blocked.ReportAfter, blocked.ExpireAfter = patience.Incomplete, patience.Expire
+		return blocked, nil
 	}
 	return s.enter(ctx, note, e, verdict)
 }

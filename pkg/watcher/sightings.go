@@ -23,8 +23,6 @@ type sighting struct {
 type sightings struct {
 	// whole tells that they are all. That a job is not among a part says nothing.
 	whole bool
-	// asked is when the list began.
-	asked time.Time
 	all   []sighting // the first stands for none
 	first map[string]int32
 	// known are texts that many jobs share.
@@ -140,7 +138,6 @@ func (t *tick) sight(ctx context.Context) error {
 	defer cancel()
 	c := &t.cursors.Jobs
 	s, pages := newSightings(), 0
-	s.asked = t.begin
 	list := func() error {
 		s.whole = c.After == ""
 		c.Begin(t.begin)

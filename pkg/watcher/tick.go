@@ -374,7 +374,7 @@ func (t *tick) visit(ctx context.Context, e job.Entry) (ended bool, err error) {
 	}
 	if stored.State == job.Submitted && (t.active != nil || t.due(e)) {
 		var changed bool
-		stored, changed, err = t.follow(ctx, stored, t.active, t.due(e))
+		stored, changed, err = t.follow(ctx, stored, looks, t.begin, t.due(e))
 		if changed {
 			t.changed.Add(1)
 			t.logSeen(ctx, stored)

@@ -180,15 +180,15 @@ func (w *Watcher) direct(ctx context.Context, j job.JobInfo) (directLook, error)
 }
 
 // follow takes what the trainer says of a record's job into the record, and
-// cancels a job that is past its limit and the grace. The list's jobs of its ID are
-// what the trainer says, unless something is due: without the job among them, or
-// where they show it as it was before, the job is looked at directly.
-func (w *Watcher) follow(ctx context.Context, stored job.Stored, list *sightings, due bool) (after job.Stored, changed bool, err error) {
+// cancels a job that is past its limit and the grace. looks are the list's jobs of its
+// ID, which was asked for at a time; without the job among them, where they show it as it
+// was before, or where something is due, the job is looked at directly.
+func (w *Watcher) follow(ctx context.Context, stored job.Stored, looks []job.Look, asked time.Time, due bool) (after job.Stored, changed bool, err error) {
 	var o job.Observation
 	if !due {
-		for _, l := range list.of(stored.Job.ID) {
+		for _, l := range looks {
 			if l.ResourceName == stored.Job.ResourceName && !stored.Behind(l) {
-				o = job.Seen(l, list.asked)
+				o = job.Seen(l, asked)
 			}
 		}
 	}
