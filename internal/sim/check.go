@@ -176,7 +176,7 @@ func (w *world) checkTold(r job.Record) {
 	}
 }
 
-// lasted tells whether there was time for ticks to tell of something that was due at
+// lasted reports whether there was time for ticks to tell of something that was due at
 // the latest of some times, and over at another: while everything answered.
 func (w *world) lasted(over time.Time, due ...time.Time) bool {
 	if w.weather.fault > 0 || !w.upgrade.IsZero() || w.wasSwitched {
@@ -214,7 +214,7 @@ func (w *world) checkAlerts() {
 	}
 }
 
-// expected tells whether an alert may come where every call succeeds.
+// expected reports whether an alert may come where every call succeeds.
 func (w *world) expected(a alert) bool {
 	switch a.message {
 	case "event parked":
@@ -348,7 +348,7 @@ func (w *world) checkFound() {
 	}
 }
 
-// tooLate tells whether a job was created later than any create of its attempt is
+// tooLate reports whether a job was created later than any create of its attempt is
 // reckoned with: it may be somebody's copy, so it is told of and goes on.
 func (w *world) tooLate(j *simJob, records map[string]job.Record) bool {
 	for _, r := range records {

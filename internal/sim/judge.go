@@ -145,7 +145,7 @@ func (j *judge) listed(l listing) {
 	}
 }
 
-// mayBeOld tells whether an attempt before may have been decided with one of the
+// mayBeOld reports whether an attempt before may have been decided with one of the
 // packages; isOld whether one was.
 func (j *judge) mayBeOld(of upload, used []object) bool {
 	return slices.ContainsFunc(used, func(o object) bool {
@@ -323,7 +323,7 @@ func (v verdict) waiting() {
 	}
 }
 
-// blocked tells whether another attempt that wants the same job ID was undecided since
+// blocked reports whether another attempt that wants the same job ID was undecided since
 // the worker began.
 func (v verdict) blocked() bool {
 	for _, u := range v.w.uploads {
@@ -576,7 +576,7 @@ func (v verdict) own(id string) {
 	v.judge.owned = append(v.judge.owned, o)
 }
 
-// owner tells whether an attempt had the job ID since the worker began that is as
+// owner reports whether an attempt had the job ID since the worker began that is as
 // asked.
 func (v verdict) owner(as func(ownership) bool) bool {
 	return slices.ContainsFunc(v.owned, func(o ownership) bool {
@@ -584,7 +584,7 @@ func (v verdict) owner(as func(ownership) bool) bool {
 	})
 }
 
-// sameAs tells whether the drop is the same again.
+// sameAs reports whether the drop is the same again.
 func (v verdict) sameAs(o ownership) bool {
 	if o.of.drop.folder != v.of.drop.folder || !o.of.file.sameJob(*v.of.file) || len(o.code) != len(v.means.used) {
 		return false

@@ -214,7 +214,7 @@ func (f jobFile) uploads() []string {
 	return []string{sdist}
 }
 
-// sameJob tells whether two files ask for the same, but for the packages' code.
+// sameJob reports whether two files ask for the same, but for the packages' code.
 func (f jobFile) sameJob(other jobFile) bool {
 	return f.body == other.body && f.args == other.args && f.region == other.region && slices.Equal(f.uris(), other.uris())
 }

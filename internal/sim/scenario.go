@@ -484,7 +484,7 @@ func (w *world) quiet() bool {
 	return time.Since(w.calm) > 2*time.Minute // what came last is looked for then
 }
 
-// elsewhere tells whether an attempt was accepted for the other trainer. The caller
+// elsewhere reports whether an attempt was accepted for the other trainer. The caller
 // holds mu.
 func (w *world) elsewhere(attempt string) bool {
 	if !w.wasSwitched {

@@ -87,8 +87,8 @@ func (s *storage) ListAfter(ctx context.Context, bucket, prefix, after string, p
 	return s.list(ctx, bucket, prefix, after, false, page)
 }
 
-// list gives pages, each as it is when it is asked for. One may fail after others
-// were given.
+// list calls page for each page, as that is when it is asked for. One may fail after
+// others were given.
 func (s *storage) list(ctx context.Context, bucket, prefix, after string, flat bool, page func([]job.Attributes) error) error {
 	var seen listing
 	for {
@@ -197,7 +197,7 @@ func isRecord(bucket, name string) bool {
 	return bucket == state && strings.HasPrefix(name, "attempts/")
 }
 
-// revised gives a record as the worker's revision reads it.
+// revised returns a record as the worker's revision reads it.
 func (s *storage) revised(me *worker, bucket, name string, data []byte) []byte {
 	if me == nil || !me.newer || !isRecord(bucket, name) {
 		return data
@@ -210,7 +210,7 @@ func (s *storage) revised(me *worker, bucket, name string, data []byte) []byte {
 	return withVersion(fields, version-1)
 }
 
-// revise gives a record as the worker's revision writes it.
+// revise returns a record as the worker's revision writes it.
 func (s *storage) revise(me *worker, bucket, name string, was, data []byte) []byte {
 	if me == nil || !isRecord(bucket, name) {
 		return data
@@ -300,7 +300,7 @@ func (s *storage) record(attempt string) (job.Record, bool) {
 	return r, true
 }
 
-// owner gives the record of the attempt that has a job ID.
+// owner returns the record of the attempt that has a job ID.
 func (s *storage) owner(jobID string) (job.Record, bool) {
 	var owner job.Owner
 	o, ok := s.objects[state+"/jobs/"+jobID+".json"]

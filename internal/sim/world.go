@@ -464,7 +464,7 @@ func (w *world) answer(me *worker, name string, f fault, err error) error {
 	return err
 }
 
-// serve gives a request to a process that is up, or to a new one. The caller holds mu.
+// serve sends a request to a process that is up, or to a new one. The caller holds mu.
 func (w *world) serve(kind string) *worker {
 	w.workers++
 	me := &worker{
@@ -485,7 +485,7 @@ func (w *world) serve(kind string) *worker {
 	return me
 }
 
-// outdated tells whether a process is of another revision, or of other settings, than
+// outdated reports whether a process is of another revision, or of other settings, than
 // new requests go to.
 func (w *world) outdated(p *process) bool {
 	over := !w.upgraded.IsZero() && !time.Now().Before(w.upgraded)

@@ -108,7 +108,7 @@ func attribute(text string) string {
 	return strings.ToValidUTF8(text, "") // without the half of a last character
 }
 
-// Encode gives the CloudEvent of a lifecycle event of an installation: as a message
+// Encode returns the CloudEvent of a lifecycle event of an installation: as a message
 // of Pub/Sub it is never larger than that takes. It is the same at each call.
 func Encode(instance string, e job.Event) (ce.Event, error) {
 	b := e.Body.Bounded()

@@ -57,7 +57,7 @@ type Snapshot struct {
 	Truncated bool `json:"truncated,omitempty"`
 }
 
-// Snapshot gives what the record tells others, within its bounds.
+// Snapshot returns what the record tells others, within its bounds.
 func (r Record) Snapshot() Snapshot {
 	return Snapshot{
 		Attempt: r.Attempt, Sequence: r.Sequence, State: r.State, Reason: r.Reason,

@@ -180,7 +180,7 @@ func words(list string) (names []string) {
 	return names
 }
 
-// covers tells whether a package is installed as far as its name matters. Where
+// covers reports whether a package is installed as far as its name matters. Where
 // there is too much to compare, it may be.
 func (p *packing) covers(pkg string) bool {
 	if !p.found {

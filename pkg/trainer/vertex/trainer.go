@@ -145,7 +145,7 @@ func (t *Trainer) forget() {
 	}
 }
 
-// serving gives the service that has a job, and the collection. Where the job is a
+// serving returns the service that has a job, and the collection. Where the job is a
 // record's, which names its trainer, that is in any region; a name that somebody
 // else gave is asked for in the installation's regions only, and elsewhere it gives
 // [job.ErrNotFound].
