@@ -619,8 +619,12 @@ func TestTickStops(t *testing.T) {
 		f.entries = append(f.entries, job.Entry{Attempt: id, JobFile: id, State: job.Waiting})
 	}
 	f.onResume = cancel
-	if err := f.watcher(t).Tick(ctx); !errors.Is(err, context.Canceled) || len(f.resumed) != 2 {
-		t.Errorf("resumed %v, %v; want the first page only", f.resumed, err)
+	if err := f.watcher(t).Tick(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("tick: %v; want that it was canceled", err)
+	}
+	// The second of the page may have begun beside the first, or not any more.
+	if others := slices.DeleteFunc(f.resumed, func(f string) bool { return f == "a" || f == "b" }); len(others) > 0 {
+		t.Errorf("resumed %v after the first page", others)
 	}
 }
 
