@@ -516,12 +516,13 @@ func (s *Submitter) ask(ctx context.Context, stored job.Stored) job.Observation 
 			return o
 		}
 	}
-	if stored.Creating.Until.Sub(s.Now()) < 2*s.CallTime {
+	// The clock is read once: whoever stops after this check can't know it.
+	asked := s.Now()
+	if stored.Creating.Until.Sub(asked) < 2*s.CallTime {
 		// What is left of the claim must outlast the calls, or another may
 		// begin before they end.
 		return job.Postpone{Nonce: nonce, Reason: "the claim was nearly over: to be asked again"}
 	}
-	asked := s.Now()
 	look, err := s.trainer.Create(ctx, stored.Order())
 	var (
 		conflict *job.ConflictError

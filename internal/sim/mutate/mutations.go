@@ -30,7 +30,7 @@ var mutations = []mutation{
 		{"pkg/job/step.go", "func (o Refuse) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {", "func (o Refuse) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted {"},
 	}},
 	{name: "fence: no call after the claim", edits: []edit{
-		{"pkg/submitter/submitter.go", "if stored.Creating.Until.Sub(s.Now()) < 2*s.CallTime {", "if false {"},
+		{"pkg/submitter/submitter.go", "if stored.Creating.Until.Sub(asked) < 2*s.CallTime {", "if false {"},
 		{"pkg/submitter/submitter.go", "context.WithDeadline(ctx, stored.Creating.Until)", "context.WithCancel(ctx)"},
 	}},
 	{name: "generation pin", edits: []edit{{"pkg/submitter/decide.go", "err := s.objects.Copy(ctx, p, s.Staging, name)", "live := p\n\t\tlive.Generation = 0\n\t\terr := s.objects.Copy(ctx, live, s.Staging, name)"}}},
