@@ -25,7 +25,7 @@ test: ## run all tests: no network, no account, Python 3 with venv
 
 .PHONY: memory
 memory: ## run the tests that measure memory, which the race detector would falsify
-	$(GO) test -run 'Hostile|Allocates|Memory' ./pkg/inspect ./pkg/jobspec ./pkg/local ./pkg/policy ./pkg/pypkg
+	$(GO) test -run 'Hostile|Allocates|Memory' ./internal/check/inspect ./pkg/jobspec ./internal/local ./internal/check/policy ./internal/check/pypkg
 
 .PHONY: run
 run: ## run the drop testdata/drops/hello on this machine
@@ -33,7 +33,7 @@ run: ## run the drop testdata/drops/hello on this machine
 
 .PHONY: sim
 sim: ## run the simulator for SIM_TIME (10m): lost and repeated events, crashes, frozen processes
-	SIM_TIME=$${SIM_TIME:-10m} $(GO) test ./internal/sim -run TestSim -v -timeout=24h
+	SIM_TIME=$${SIM_TIME:-10m} $(GO) test ./internal/testing/sim -run TestSim -v -timeout=24h
 
 # Without a bound on it, go test spends most of its time on making one input smaller.
 .PHONY: fuzz
@@ -55,7 +55,7 @@ clients: ## install what the Node client of docs/clients needs; its test is skip
 
 .PHONY: testdata
 testdata: ## make the packages of testdata/drops from testdata/trainers
-	$(GO) generate ./internal/pack
+	$(GO) generate ./internal/testing/pack
 
 # What the tests of a deployment use where it is there, in the order of their worth.
 DEPLOY_TOOLS := terraform git gcloud python3
@@ -96,5 +96,5 @@ OWN_MACHINE := G104,G107,G115,G204,G301,G302,G304,G306,G401,G404,G501,G702,G703,
 
 .PHONY: gosec
 gosec: ## look for what is unsafe: all rules in what runs in the cloud
-	$(GO) run $(GOSEC) -quiet -exclude-dir=pkg/local . ./cmd/server ./functions/... ./pkg/...
-	$(GO) run $(GOSEC) -quiet -exclude=$(OWN_MACHINE) -exclude-dir=node_modules ./cmd/jobdrop ./deploy/... ./docs/... ./internal/... ./pkg/local/...
+	$(GO) run $(GOSEC) -quiet -exclude-dir=internal/local . ./cmd/server ./functions/... ./pkg/...
+	$(GO) run $(GOSEC) -quiet -exclude=$(OWN_MACHINE) -exclude-dir=node_modules ./cmd/jobdrop ./deploy/... ./docs/... ./internal/... ./internal/local/...

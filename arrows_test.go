@@ -31,10 +31,12 @@ func cloud(pkg string) bool {
 	return strings.HasPrefix(pkg, "cloud.google.com/") || strings.HasPrefix(pkg, "google.golang.org/")
 }
 
-// arrows says what a package may depend on.
+// arrows says what the packages below a folder may depend on. Of several the one with
+// the longest folder holds.
 type arrows struct {
-	pkg string
-	// allowed are the only packages of this module that it may depend on.
+	folder string
+	// allowed are the folders of this module, beside their own, whose packages they
+	// may depend on.
 	allowed []string
 	// pure forbids everything but the standard library and the module.
 	pure bool
@@ -42,64 +44,101 @@ type arrows struct {
 	cloud bool
 }
 
-// allArrows point one way: functions → app, inbound → use cases → job. Only
-// adapters reach a cloud client.
+// allArrows point one way: functions → app → flow → attempt → job; check → job; service
+// and backend → attempt, job. Only adapters reach a cloud client.
 func allArrows() []arrows {
+	check := []string{"pkg/job", "pkg/jobspec", "internal/image", "internal/text"}
 	return []arrows{
-		{pkg: "pkg/job", pure: true},
-		{pkg: "pkg/plan", allowed: []string{"pkg/job"}, pure: true},
-		{pkg: "pkg/internal/text", pure: true},
-		{pkg: "pkg/internal/image"},
-		{pkg: "pkg/jobspec", allowed: []string{"pkg/job", "pkg/internal/image", "pkg/internal/text"}},
-		{pkg: "pkg/pypkg", allowed: []string{"pkg/job", "pkg/internal/text"}},
-		{pkg: "pkg/policy", allowed: []string{"pkg/job", "pkg/jobspec", "pkg/internal/image", "pkg/internal/text"}},
-		{pkg: "pkg/inspect", allowed: []string{"pkg/job", "pkg/jobspec", "pkg/pypkg", "pkg/policy", "pkg/internal/image", "pkg/internal/text"}},
-		{pkg: "pkg/event", allowed: []string{"pkg/job"}},
-		{pkg: "pkg/config", pure: true},
-		{pkg: "pkg/logging", pure: true},
-		{pkg: "pkg/telemetry", allowed: []string{"pkg/job"}, cloud: true},
-		{pkg: "pkg/inbound", allowed: []string{"pkg/job", "pkg/event", "pkg/logging"}},
-		{pkg: "pkg/ledger", allowed: []string{"pkg/job"}, pure: true},
-		{pkg: "pkg/relay", allowed: []string{"pkg/job"}, pure: true},
-		{pkg: "pkg/submitter", allowed: []string{"pkg/job", "pkg/jobspec", "pkg/pypkg", "pkg/policy", "pkg/inspect", "pkg/internal/image", "pkg/internal/text"}},
-		{pkg: "pkg/watcher", allowed: []string{"pkg/job"}},
-		{pkg: "pkg/gcs", allowed: []string{"pkg/job"}, cloud: true},
-		{pkg: "pkg/publisher", allowed: []string{"pkg/job", "pkg/event"}, cloud: true},
-		{pkg: "pkg/trainer/internal/rest", allowed: []string{"pkg/job"}, cloud: true},
-		{pkg: "pkg/trainer/aiplatform", allowed: []string{"pkg/job", "pkg/trainer/internal/rest"}, cloud: true},
-		{pkg: "pkg/trainer/vertex", allowed: []string{"pkg/job", "pkg/plan", "pkg/trainer/internal/rest"}, cloud: true},
-		{pkg: "pkg/local/loopback", pure: true},
-		{pkg: "pkg/local/discovery", pure: true},
-		{pkg: "pkg/local/storage", allowed: []string{"pkg/local/discovery", "pkg/local/loopback"}},
-		{pkg: "pkg/local/messaging", allowed: []string{"pkg/local/discovery", "pkg/local/loopback"}, cloud: true},
+		{folder: "pkg/job", pure: true},
+		{folder: "pkg/jobspec", allowed: []string{"pkg/job", "internal/image", "internal/text"}},
+		{folder: "pkg/event", allowed: []string{"pkg/job"}},
+		{folder: "internal/text", pure: true},
+		{folder: "internal/image"},
+		{folder: "internal/envfile", pure: true},
+		{folder: "internal/attempt", allowed: []string{"pkg/job"}, pure: true},
+		{folder: "internal/check", allowed: check},
+		{folder: "internal/check/plan", allowed: []string{"pkg/job"}, pure: true},
+		{folder: "internal/check/inspect", allowed: append(check, "internal/check")},
+		{folder: "internal/check/policy", allowed: check},
+		{folder: "internal/flow", allowed: []string{"pkg/job", "internal/attempt"}, pure: true},
+		{folder: "internal/flow/submitter", allowed: append(check, "internal/attempt", "internal/check")},
+		{folder: "internal/flow/watcher", allowed: []string{"pkg/job", "internal/attempt"}},
+		{folder: "internal/service", allowed: []string{"pkg/job", "pkg/event", "internal/attempt"}, cloud: true},
+		{folder: "internal/service/inbound", allowed: []string{"pkg/job", "pkg/event", "internal/attempt", "internal/app/logging"}},
+		{folder: "internal/backend", allowed: []string{"pkg/job", "internal/attempt", "internal/check/plan", "internal/backend/internal"}, cloud: true},
+		{folder: "internal/app", cloud: true, allowed: []string{
+			"pkg", "internal/attempt", "internal/backend", "internal/check", "internal/flow", "internal/image", "internal/service", "internal/text",
+		}},
+		{folder: "internal/app/config", pure: true},
+		{folder: "internal/app/logging", pure: true},
+		{folder: "internal/app/telemetry", allowed: []string{"pkg/job", "internal/attempt"}, cloud: true},
+		{folder: "internal/local", allowed: []string{"pkg", "internal", "functions"}, cloud: true},
+		{folder: "internal/local/loopback", pure: true},
+		{folder: "internal/local/discovery"},
+		{folder: "internal/local/storage", allowed: []string{"internal/local/discovery", "internal/local/loopback"}},
+		{folder: "internal/local/messaging", allowed: []string{"internal/local/discovery", "internal/local/loopback"}, cloud: true},
+		{folder: "internal/testing", allowed: []string{"pkg", "internal", "functions"}, cloud: true},
 	}
 }
 
+// below reports whether a package is a folder's, or one of those below it.
+func below(pkg, folder string) bool { return pkg == folder || strings.HasPrefix(pkg, folder+"/") }
+
+// Every package is held to its arrows: one that is new has to be entered above.
 func TestArrows(t *testing.T) {
-	for _, test := range allArrows() {
-		t.Run(test.pkg, func(t *testing.T) {
-			for _, d := range deps(t, module+"/"+test.pkg) {
-				own, ours := strings.CutPrefix(d, module+"/")
+	out, err := exec.Command("go", "list", "./pkg/...", "./internal/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pkg := range strings.Fields(string(out)) {
+		own := strings.TrimPrefix(pkg, module+"/")
+		t.Run(own, func(t *testing.T) {
+			var rule arrows
+			for _, a := range allArrows() {
+				if below(own, a.folder) && len(a.folder) > len(rule.folder) {
+					rule = a
+				}
+			}
+			if rule.folder == "" {
+				t.Fatalf("%s is not in the table of the arrows", own)
+			}
+			for _, d := range deps(t, pkg) {
+				to, ours := strings.CutPrefix(d, module+"/")
 				switch {
 				case standard(d):
 				case ours:
-					if !slices.Contains(test.allowed, own) {
-						t.Errorf("%s depends on %s", test.pkg, own)
+					if own != rule.folder && below(to, rule.folder) {
+						continue // within the folder
 					}
-				case test.pure:
-					t.Errorf("%s depends on %s, which is not in the standard library", test.pkg, d)
-				case cloud(d) && !test.cloud:
-					t.Errorf("%s depends on the cloud client %s", test.pkg, d)
+					if !below(to, own) && !slices.ContainsFunc(rule.allowed, func(a string) bool { return below(to, a) }) {
+						t.Errorf("%s depends on %s", own, to)
+					}
+				case rule.pure:
+					t.Errorf("%s depends on %s, which is not in the standard library", own, d)
+				case cloud(d) && !rule.cloud:
+					t.Errorf("%s depends on the cloud client %s", own, d)
 				}
 			}
 		})
 	}
 }
 
+// Only what others import is public.
+func TestPublicPackages(t *testing.T) {
+	out, err := exec.Command("go", "list", "./pkg/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := module + "/pkg/event\n" + module + "/pkg/job\n" + module + "/pkg/jobspec\n"
+	if string(out) != want {
+		t.Errorf("public packages:\n%swant:\n%s", out, want)
+	}
+}
+
 // heavy are packages that a function's binary must not link: the local stack,
 // and clients that bring much with them.
 var heavy = []string{
-	module + "/pkg/local", module + "/internal", "github.com/fsouza/fake-gcs-server", "github.com/spf13/cobra",
+	module + "/internal/local", module + "/internal/testing", module + "/internal/envfile", "github.com/fsouza/fake-gcs-server", "github.com/spf13/cobra",
 	"cloud.google.com/go/storage", "cloud.google.com/go/pubsub/v2/pstest", "github.com/envoyproxy", "google.golang.org/grpc/xds",
 }
 
@@ -109,24 +148,6 @@ func TestFunctionBinaryIsLight(t *testing.T) {
 			if d == h || strings.HasPrefix(d, h+"/") {
 				t.Errorf("cmd/server links %s", d)
 			}
-		}
-	}
-}
-
-// Every package is held to its arrows: one that is new has to be entered above.
-func TestArrowsCoverThePackages(t *testing.T) {
-	out, err := exec.Command("go", "list", "./pkg/...").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	known := []string{"pkg/app", "pkg/local", "pkg/local/functions", "pkg/local/training"}
-	for _, a := range allArrows() {
-		known = append(known, a.pkg)
-	}
-	for _, p := range strings.Fields(string(out)) {
-		own := strings.TrimPrefix(p, module+"/")
-		if !slices.Contains(known, own) && !strings.Contains(own, "/internal/") {
-			t.Errorf("%s is not in the table of the arrows", own)
 		}
 	}
 }

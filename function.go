@@ -12,7 +12,7 @@ import (
 
 	"github.com/jobdrop/jobdrop/functions/submit"
 	"github.com/jobdrop/jobdrop/functions/watch"
-	"github.com/jobdrop/jobdrop/pkg/app"
+	"github.com/jobdrop/jobdrop/internal/app"
 )
 
 func init() {

@@ -12,11 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jobdrop/jobdrop/internal/eventtest"
+	"github.com/jobdrop/jobdrop/internal/local"
+	"github.com/jobdrop/jobdrop/internal/service/gcs"
+	"github.com/jobdrop/jobdrop/internal/testing/eventtest"
 	"github.com/jobdrop/jobdrop/pkg/event"
-	"github.com/jobdrop/jobdrop/pkg/gcs"
 	"github.com/jobdrop/jobdrop/pkg/job"
-	"github.com/jobdrop/jobdrop/pkg/local"
 )
 
 const clientsDir = "../../docs/clients"

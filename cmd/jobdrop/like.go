@@ -8,10 +8,10 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/jobdrop/jobdrop/internal/app/config"
+	"github.com/jobdrop/jobdrop/internal/backend/aiplatform"
 	"github.com/jobdrop/jobdrop/internal/envfile"
-	"github.com/jobdrop/jobdrop/pkg/config"
-	"github.com/jobdrop/jobdrop/pkg/local"
-	"github.com/jobdrop/jobdrop/pkg/trainer/aiplatform"
+	"github.com/jobdrop/jobdrop/internal/local"
 )
 
 // replaced are the variables of an installation that mean something of Google's,

@@ -19,13 +19,13 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/jobdrop/jobdrop/internal/backend/aiplatform"
+	"github.com/jobdrop/jobdrop/internal/backend/vertex"
 	"github.com/jobdrop/jobdrop/internal/envfile"
+	"github.com/jobdrop/jobdrop/internal/local"
+	"github.com/jobdrop/jobdrop/internal/local/storage"
+	"github.com/jobdrop/jobdrop/internal/local/training"
 	"github.com/jobdrop/jobdrop/pkg/event"
-	"github.com/jobdrop/jobdrop/pkg/local"
-	"github.com/jobdrop/jobdrop/pkg/local/storage"
-	"github.com/jobdrop/jobdrop/pkg/local/training"
-	"github.com/jobdrop/jobdrop/pkg/trainer/aiplatform"
-	"github.com/jobdrop/jobdrop/pkg/trainer/vertex"
 )
 
 // The ports of jobdrop local: those that the emulators of Cloud Storage and

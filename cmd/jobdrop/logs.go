@@ -18,8 +18,8 @@ import (
 	"google.golang.org/api/ml/v1"
 	"google.golang.org/api/option"
 
-	"github.com/jobdrop/jobdrop/pkg/local"
-	"github.com/jobdrop/jobdrop/pkg/local/training"
+	"github.com/jobdrop/jobdrop/internal/local"
+	"github.com/jobdrop/jobdrop/internal/local/training"
 )
 
 // endpointVariable is set by the settings that jobdrop local prints.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/jobdrop/jobdrop/pkg/local/functions"
+	"github.com/jobdrop/jobdrop/internal/local/functions"
 )
 
 // The exit codes; those from 64 on are sysexits'.

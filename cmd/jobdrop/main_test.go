@@ -16,13 +16,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/jobdrop/jobdrop/internal/emulator"
-	"github.com/jobdrop/jobdrop/internal/eventtest"
+	"github.com/jobdrop/jobdrop/internal/local"
+	"github.com/jobdrop/jobdrop/internal/local/storage"
+	"github.com/jobdrop/jobdrop/internal/service/gcs"
+	"github.com/jobdrop/jobdrop/internal/testing/emulator"
+	"github.com/jobdrop/jobdrop/internal/testing/eventtest"
 	"github.com/jobdrop/jobdrop/pkg/event"
-	"github.com/jobdrop/jobdrop/pkg/gcs"
 	"github.com/jobdrop/jobdrop/pkg/job"
-	"github.com/jobdrop/jobdrop/pkg/local"
-	"github.com/jobdrop/jobdrop/pkg/local/storage"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")

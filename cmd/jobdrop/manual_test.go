@@ -11,7 +11,7 @@ import (
 	"google.golang.org/api/ml/v1"
 	"google.golang.org/api/option"
 
-	"github.com/jobdrop/jobdrop/pkg/local"
+	"github.com/jobdrop/jobdrop/internal/local"
 )
 
 // manualSources copies a trainer's sources, beside which gcloud and setup.py leave

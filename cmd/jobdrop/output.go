@@ -9,7 +9,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/jobdrop/jobdrop/pkg/gcs"
+	"github.com/jobdrop/jobdrop/internal/service/gcs"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 

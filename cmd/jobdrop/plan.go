@@ -14,10 +14,11 @@ import (
 	"github.com/spf13/cobra"
 	"gopkg.in/yaml.v3"
 
+	"github.com/jobdrop/jobdrop/internal/backend/aiplatform"
+	"github.com/jobdrop/jobdrop/internal/backend/vertex"
+	"github.com/jobdrop/jobdrop/internal/check/plan"
+	"github.com/jobdrop/jobdrop/internal/local/training"
 	"github.com/jobdrop/jobdrop/pkg/job"
-	"github.com/jobdrop/jobdrop/pkg/local/training"
-	"github.com/jobdrop/jobdrop/pkg/trainer/aiplatform"
-	"github.com/jobdrop/jobdrop/pkg/trainer/vertex"
 )
 
 // planned is what a trainer would be asked for; its JSON is what plan prints.
@@ -28,7 +29,7 @@ type planned struct {
 	// Body is left out where the job is refused.
 	Body any `json:"body,omitempty"`
 	// Diagnostics are the differences between the job file and the request.
-	Diagnostics []job.Diagnostic `json:"diagnostics"`
+	Diagnostics []plan.Diagnostic `json:"diagnostics"`
 }
 
 func planCommand() *cobra.Command {
@@ -133,7 +134,7 @@ func newPlanned(f found, trainer, project string, m job.Mapping) (planned, error
 		const made = "_YYYYMMDD_HHMMSS_xxxxxxxxxxxx"
 		o.JobID = o.JobID[:len(o.JobID)-len(made)] + made
 	}
-	p := planned{Trainer: trainer, Method: "POST", Diagnostics: []job.Diagnostic{}}
+	p := planned{Trainer: trainer, Method: "POST", Diagnostics: []plan.Diagnostic{}}
 	if trainer == aiplatform.Name {
 		body, err := aiplatform.NewRequest(o.Spec)
 		if err != nil {

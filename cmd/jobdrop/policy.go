@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/jobdrop/jobdrop/pkg/policy"
+	"github.com/jobdrop/jobdrop/internal/check/policy"
 )
 
 func policyCommand() *cobra.Command {

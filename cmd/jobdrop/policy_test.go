@@ -7,8 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/local"
 	"github.com/jobdrop/jobdrop/pkg/job"
-	"github.com/jobdrop/jobdrop/pkg/local"
 )
 
 // The stack's functions go by the operator's policy, and by a new one as soon as
@@ -25,7 +26,7 @@ func TestLocalPolicy(t *testing.T) {
 	if len(body.Violations) != 1 || body.Violations[0].Rule != "policy-region" || !strings.Contains(body.Violations[0].Message, "policy.yaml:1:9") {
 		t.Errorf("violations %v", body.Violations)
 	}
-	if _, err := storage.Write(t.Context(), local.State, "policy.yaml", []byte("allow: {regions: [us-*]}\n"), "application/yaml", nil, job.AnyGeneration); err != nil {
+	if _, err := storage.Write(t.Context(), local.State, "policy.yaml", []byte("allow: {regions: [us-*]}\n"), "application/yaml", nil, attempt.AnyGeneration); err != nil {
 		t.Fatal(err)
 	}
 	dropInto(t, storage, "train")

@@ -13,10 +13,10 @@ import (
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 
+	"github.com/jobdrop/jobdrop/internal/local"
+	"github.com/jobdrop/jobdrop/internal/local/training"
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
-	"github.com/jobdrop/jobdrop/pkg/local"
-	"github.com/jobdrop/jobdrop/pkg/local/training"
 )
 
 // printer shows a run: events, logs and what it waits for.

@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/jobdrop/jobdrop/pkg/app"
-	"github.com/jobdrop/jobdrop/pkg/config"
-	"github.com/jobdrop/jobdrop/pkg/watcher"
+	"github.com/jobdrop/jobdrop/internal/app"
+	"github.com/jobdrop/jobdrop/internal/app/config"
+	"github.com/jobdrop/jobdrop/internal/flow/watcher"
 )
 
 func replayCommand() *cobra.Command {

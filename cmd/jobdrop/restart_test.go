@@ -18,9 +18,10 @@ import (
 	"google.golang.org/api/ml/v1"
 	"google.golang.org/api/option"
 
-	"github.com/jobdrop/jobdrop/pkg/gcs"
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/local"
+	"github.com/jobdrop/jobdrop/internal/service/gcs"
 	"github.com/jobdrop/jobdrop/pkg/job"
-	"github.com/jobdrop/jobdrop/pkg/local"
 )
 
 // running is a jobdrop local in a process of its own.
@@ -211,9 +212,9 @@ func TestKillsUnderLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for attempt, n := range jobs {
+	for key, n := range jobs {
 		if n != 1 {
-			t.Errorf("attempt %s has %d jobs", attempt, n)
+			t.Errorf("attempt %s has %d jobs", key, n)
 		}
 	}
 	if err := r.end(t, syscall.SIGTERM); err != nil {
@@ -223,13 +224,13 @@ func TestKillsUnderLoad(t *testing.T) {
 
 // verdicts waits until no attempt is open and each of those taken has a record
 // with a verdict, and gives the records by attempt.
-func verdicts(t *testing.T, storage *gcs.Client, taken map[string]bool) map[string]job.Record {
+func verdicts(t *testing.T, storage *gcs.Client, taken map[string]bool) map[string]attempt.Record {
 	t.Helper()
 	poll := time.NewTicker(200 * time.Millisecond)
 	defer poll.Stop()
 	patience := time.After(3 * time.Minute)
 	for {
-		records, open := map[string]job.Record{}, 0
+		records, open := map[string]attempt.Record{}, 0
 		read := func(prefix string, each func(job.Attributes)) {
 			if err := storage.List(t.Context(), local.State, prefix, true, func(page []job.Attributes) error {
 				for _, o := range page {
@@ -246,7 +247,7 @@ func verdicts(t *testing.T, storage *gcs.Client, taken map[string]bool) map[stri
 			if err != nil {
 				t.Fatal(err)
 			}
-			var r job.Record
+			var r attempt.Record
 			if err := json.Unmarshal(data, &r); err != nil {
 				t.Fatalf("%s: %v", o.Name, err)
 			}

@@ -14,12 +14,12 @@ import (
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/jobdrop/jobdrop/internal/check/inspect"
+	"github.com/jobdrop/jobdrop/internal/check/policy"
+	"github.com/jobdrop/jobdrop/internal/local"
+	"github.com/jobdrop/jobdrop/internal/local/training"
 	"github.com/jobdrop/jobdrop/pkg/event"
-	"github.com/jobdrop/jobdrop/pkg/inspect"
 	"github.com/jobdrop/jobdrop/pkg/job"
-	"github.com/jobdrop/jobdrop/pkg/local"
-	"github.com/jobdrop/jobdrop/pkg/local/training"
-	"github.com/jobdrop/jobdrop/pkg/policy"
 )
 
 // runOptions are the flags of jobdrop run.

@@ -5,7 +5,7 @@ import (
 	"text/template"
 
 	"github.com/jobdrop/jobdrop/internal/envfile"
-	"github.com/jobdrop/jobdrop/pkg/local"
+	"github.com/jobdrop/jobdrop/internal/local"
 )
 
 // settingsText is what jobdrop local prints when it is ready. A test pastes its

@@ -13,10 +13,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/jobdrop/jobdrop/pkg/inspect"
+	"github.com/jobdrop/jobdrop/internal/check/inspect"
+	"github.com/jobdrop/jobdrop/internal/check/policy"
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
-	"github.com/jobdrop/jobdrop/pkg/policy"
 )
 
 // fieldFlags are the flags of the commands that look at drops without running

@@ -9,9 +9,9 @@ import (
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 
+	"github.com/jobdrop/jobdrop/internal/local/training"
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
-	"github.com/jobdrop/jobdrop/pkg/local/training"
 )
 
 // unseen are characters that hide or reorder text.

@@ -15,8 +15,8 @@ import (
 	"slices"
 
 	"github.com/jobdrop/jobdrop/deploy/outputs"
+	"github.com/jobdrop/jobdrop/internal/app/config"
 	"github.com/jobdrop/jobdrop/internal/envfile"
-	"github.com/jobdrop/jobdrop/pkg/config"
 )
 
 func main() {

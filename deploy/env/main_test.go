@@ -12,8 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/jobdrop/jobdrop/internal/app/config"
 	"github.com/jobdrop/jobdrop/internal/envfile"
-	"github.com/jobdrop/jobdrop/pkg/config"
 )
 
 const team = "../outputs/testdata/team.json"

@@ -21,10 +21,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/jobdrop/jobdrop/internal/local"
+	"github.com/jobdrop/jobdrop/internal/local/training"
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
-	"github.com/jobdrop/jobdrop/pkg/local"
-	"github.com/jobdrop/jobdrop/pkg/local/training"
 )
 
 // The local stack starts one command for all functions; the cloud one service for

@@ -27,7 +27,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/jobdrop/jobdrop/internal/storagetest"
+	"github.com/jobdrop/jobdrop/internal/testing/storagetest"
 )
 
 const (

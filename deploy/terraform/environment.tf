@@ -1,4 +1,4 @@
-# The environment of the functions: what pkg/config reads, all of it. Those that are
+# The environment of the functions: what internal/app/config reads, all of it. Those that are
 # null here are not set. What is for the local stack alone stands, with the reasons,
 # in environment-elsewhere.json; a test compares all three.
 locals {

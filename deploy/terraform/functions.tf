@@ -44,7 +44,7 @@ locals {
 
   # Everything that several functions are configured by.
   concurrency = 8
-  # A minute less, pkg/inbound ends the work by itself.
+  # A minute less, internal/service/inbound ends the work by itself.
   timeout_seconds = 540
 }
 

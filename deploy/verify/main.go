@@ -23,8 +23,8 @@ import (
 	"time"
 
 	"github.com/jobdrop/jobdrop/deploy/outputs"
+	"github.com/jobdrop/jobdrop/internal/service/gcs"
 	"github.com/jobdrop/jobdrop/pkg/event"
-	"github.com/jobdrop/jobdrop/pkg/gcs"
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
 )

@@ -14,11 +14,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jobdrop/jobdrop/internal/contract"
+	"github.com/jobdrop/jobdrop/internal/local"
+	"github.com/jobdrop/jobdrop/internal/local/functions"
+	"github.com/jobdrop/jobdrop/internal/local/training"
+	"github.com/jobdrop/jobdrop/internal/testing/contract"
 	"github.com/jobdrop/jobdrop/pkg/job"
-	"github.com/jobdrop/jobdrop/pkg/local"
-	"github.com/jobdrop/jobdrop/pkg/local/functions"
-	"github.com/jobdrop/jobdrop/pkg/local/training"
 )
 
 const drops = "../../testdata/drops/"

@@ -8,8 +8,8 @@ import (
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 
-	"github.com/jobdrop/jobdrop/pkg/app"
-	"github.com/jobdrop/jobdrop/pkg/inbound"
+	"github.com/jobdrop/jobdrop/internal/app"
+	"github.com/jobdrop/jobdrop/internal/service/inbound"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/jobdrop/jobdrop/internal/eventtest"
+	"github.com/jobdrop/jobdrop/internal/testing/eventtest"
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 var start = time.Date(2026, 11, 22, 12, 0, 0, 123456789, time.UTC)
 
-const attempt = "0123456789012345678901234567890123456789-1587627537231057"
+const attemptKey = "0123456789012345678901234567890123456789-1587627537231057"
 
 // running is an event with something in every part of its body.
 func running() job.Event {
@@ -32,7 +32,7 @@ func running() job.Event {
 		CRC32C: "AAAAAA==", Created: start, CorrelationID: "build-42",
 	}
 	return job.Event{Type: event.JobRunning, Time: start.Add(time.Minute), Body: event.Body{
-		Attempt: attempt, Sequence: 4, State: job.Submitted, Reason: "as told",
+		Attempt: attemptKey, Sequence: 4, State: job.Submitted, Reason: "as told",
 		Job: job.JobInfo{
 			ID: "census_1", Trainer: "aiplatform", ResourceName: "projects/p/jobs/census_1",
 			State: job.TrainerRunning, PreviousState: job.TrainerPreparing,
@@ -98,7 +98,7 @@ func TestMessageIsGolden(t *testing.T) {
 
 func TestAttributes(t *testing.T) {
 	full := map[string]string{
-		"ce-id": attempt + "-4", "ce-source": "//jobdrop.dev/prod", "ce-type": "dev.jobdrop.job.running.v1",
+		"ce-id": attemptKey + "-4", "ce-source": "//jobdrop.dev/prod", "ce-type": "dev.jobdrop.job.running.v1",
 		"ce-specversion": "1.0", "ce-subject": "teams/census", "ce-time": "2026-11-22T12:01:00.123456789Z",
 		"ce-dataschema": "https://jobdrop.dev/schemas/job.running.v1.json", "content-type": "application/json",
 		"ce-jobid": "census_1", "ce-state": "running", "ce-trainer": "aiplatform", "ce-sequence": "4", "ce-correlationid": "build-42",

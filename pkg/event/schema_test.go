@@ -19,7 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/jobdrop/jobdrop/internal/eventtest"
+	"github.com/jobdrop/jobdrop/internal/testing/eventtest"
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )

@@ -14,10 +14,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/jobdrop/jobdrop/internal/eventtest"
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/flow/relay"
+	"github.com/jobdrop/jobdrop/internal/testing/eventtest"
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
-	"github.com/jobdrop/jobdrop/pkg/relay"
 )
 
 // The examples of docs/events tell of one folder, census/, over a day. They are
@@ -48,10 +49,10 @@ type story struct {
 	messages []received
 	statuses [][]byte
 
-	record job.Record
+	record attempt.Record
 }
 
-func (s *story) Publish(_ context.Context, attempt string, events []job.Event) error {
+func (s *story) Publish(_ context.Context, key string, events []job.Event) error {
 	for _, e := range events {
 		c, err := event.Encode(instance, e)
 		if err != nil {
@@ -59,13 +60,13 @@ func (s *story) Publish(_ context.Context, attempt string, events []job.Event) e
 		}
 		eventtest.Check(s, c)
 		attributes, data := event.ToMessage(c)
-		s.messages = append(s.messages, received{message{attributes, data}, attempt})
+		s.messages = append(s.messages, received{message{attributes, data}, key})
 	}
 	return nil
 }
 
-func (s *story) Mark(context.Context, job.Entry) error { return nil }
-func (s *story) Close(context.Context, string) error   { return nil }
+func (s *story) Mark(context.Context, attempt.Entry) error { return nil }
+func (s *story) Close(context.Context, string) error       { return nil }
 func (s *story) Stat(context.Context, string, string) (job.Attributes, error) {
 	return job.Attributes{}, job.ErrNotFound
 }
@@ -96,17 +97,17 @@ func stored(name, text, crc32c string, size int64) job.Object {
 	}
 }
 
-// begin makes an attempt of a job file that was dropped at a time.
+// begin makes an attemptKey of a job file that was dropped at a time.
 func (s *story) begin(dropped string) {
 	jobFile := stored("job.yaml", dropped, "3q2+7w==", 331)
 	jobFile.CorrelationID = "build-" + strings.ReplaceAll(dropped[:5], ":", "")
-	s.record = job.NewRecord(jobFile, jobFile.Created.Add(2*time.Second))
+	s.record = attempt.NewRecord(jobFile, jobFile.Created.Add(2*time.Second))
 }
 
 // step takes an observation at a time, and tells of what it changed.
-func (s *story) step(now time.Time, o job.Observation) {
+func (s *story) step(now time.Time, o attempt.Observation) {
 	s.Helper()
-	next, changed, err := job.Step(s.record, o, now)
+	next, changed, err := attempt.Step(s.record, o, now)
 	if err != nil || !changed {
 		s.Fatalf("%T at %s: changed %t, %v", o, now, changed, err)
 	}
@@ -120,7 +121,7 @@ func (s *story) tell() {
 	if len(s.record.Outbox) > 0 {
 		before = s.record.Outbox[0].Body.Sequence - 1
 	}
-	if err := s.relay.Tell(s.Context(), job.Stored{Record: s.record, Published: before}, job.Entry{}); err != nil {
+	if err := s.relay.Tell(s.Context(), attempt.Stored{Record: s.record, Published: before}, attempt.Entry{}); err != nil {
 		s.Fatal(err)
 	}
 	s.record = s.record.Published(s.record.Sequence)
@@ -157,15 +158,15 @@ func (s *story) accept(now time.Time) {
 		s.Fatal(err)
 	}
 	spec.Labels = job.Labels(map[string]string{"team": "forecasting"}, instance, s.record.Attempt, content)
-	s.step(now, job.Accept{
+	s.step(now, attempt.Accept{
 		Spec: spec, Trainer: "aiplatform",
 		Receipt: job.Receipt{Objects: []job.Object{jobFile, trainer}, Staged: staged, Content: content},
-		Claim:   job.Claim{Owner: "prod/1", Until: now.Add(3 * time.Minute), Nonce: "1"},
+		Claim:   attempt.Claim{Owner: "prod/1", Until: now.Add(3 * time.Minute), Nonce: "1"},
 	})
 }
 
 // look takes what the trainer says of the job.
-func (s *story) look(now time.Time, l job.Look) {
+func (s *story) look(now time.Time, l attempt.Look) {
 	s.Helper()
 	id := s.record.Job.ID
 	l.JobID, l.ResourceName = id, "projects/"+project+"/jobs/"+id
@@ -173,7 +174,7 @@ func (s *story) look(now time.Time, l job.Look) {
 		Console: "https://console.cloud.google.com/mlengine/jobs/" + id + "?project=" + project,
 		Logs:    "https://console.cloud.google.com/logs?resource=ml_job%2Fjob_id%2F" + id + "&project=" + project,
 	}
-	s.step(now, job.Seen(l, now))
+	s.step(now, attempt.Seen(l, now))
 }
 
 // submit drops a job file at a time and follows its job until it runs.
@@ -182,8 +183,8 @@ func (s *story) submit(hour string) (created, started time.Time) {
 	s.begin(hour + ":00:00")
 	s.accept(clock(hour + ":01:02"))
 	created, started = clock(hour+":01:04"), clock(hour+":04:31")
-	s.look(clock(hour+":01:04"), job.Look{State: job.TrainerQueued, Created: created})
-	s.look(clock(hour+":05:00"), job.Look{State: job.TrainerRunning, Created: created, Started: started})
+	s.look(clock(hour+":01:04"), attempt.Look{State: job.TrainerQueued, Created: created})
+	s.look(clock(hour+":05:00"), attempt.Look{State: job.TrainerRunning, Created: created, Started: started})
 	return created, started
 }
 
@@ -198,41 +199,41 @@ func tellStory(t *testing.T) *story {
 
 	// The first job file is wrong.
 	s.begin("08:58:00")
-	s.step(clock("08:58:03"), job.Reject{Reason: "the drop is not valid: correct it; upload changed packages first, then the job file; pin a package that stays, to start at once", Violations: violations})
+	s.step(clock("08:58:03"), attempt.Reject{Reason: "the drop is not valid: correct it; upload changed packages first, then the job file; pin a package that stays, to start at once", Violations: violations})
 
 	// The second is right; its package comes late, the machines later.
 	s.begin("09:05:00")
-	incomplete := job.Incomplete{
+	incomplete := attempt.Incomplete{
 		Missing: []string{"a package (*.tar.gz, *.tgz or *.whl)"}, ReportAfter: 15 * time.Minute, ExpireAfter: 24 * time.Hour,
 	}
 	s.step(clock("09:05:03"), incomplete)
 	s.step(clock("09:21:00"), incomplete)
 	s.accept(clock("09:21:43"))
 	created, started := clock("09:21:45"), clock("09:47:12")
-	s.look(clock("09:21:45"), job.Look{State: job.TrainerQueued, Created: created})
-	s.look(clock("09:23:00"), job.Look{State: job.TrainerPreparing, Created: created})
-	s.look(clock("09:46:00"), job.Look{State: job.TrainerPreparing, Created: created, Message: "Resources are insufficient in region us-central1."})
-	s.look(clock("09:48:00"), job.Look{State: job.TrainerRunning, Created: created, Started: started})
-	s.look(clock("10:32:00"), job.Look{State: job.TrainerSucceeded, Created: created, Started: started, Ended: clock("10:31:26")})
+	s.look(clock("09:21:45"), attempt.Look{State: job.TrainerQueued, Created: created})
+	s.look(clock("09:23:00"), attempt.Look{State: job.TrainerPreparing, Created: created})
+	s.look(clock("09:46:00"), attempt.Look{State: job.TrainerPreparing, Created: created, Message: "Resources are insufficient in region us-central1."})
+	s.look(clock("09:48:00"), attempt.Look{State: job.TrainerRunning, Created: created, Started: started})
+	s.look(clock("10:32:00"), attempt.Look{State: job.TrainerSucceeded, Created: created, Started: started, Ended: clock("10:31:26")})
 
 	// One is overwritten while it waits for a newer package.
 	s.begin("10:59:30")
-	s.step(clock("10:59:33"), job.Hold{Until: clock("11:00:30")})
-	s.step(clock("11:00:03"), job.Withdraw{Reason: "the job file was overwritten before the drop was accepted"})
+	s.step(clock("10:59:33"), attempt.Hold{Until: clock("11:00:30")})
+	s.step(clock("11:00:03"), attempt.Withdraw{Reason: "the job file was overwritten before the drop was accepted"})
 
 	// The day's other jobs end in other ways.
 	created, started = s.submit("11")
-	s.look(clock("13:05:00"), job.Look{State: job.TrainerCancelled, Created: created, Started: started, Ended: started.Add(2 * time.Hour)})
+	s.look(clock("13:05:00"), attempt.Look{State: job.TrainerCancelled, Created: created, Started: started, Ended: started.Add(2 * time.Hour)})
 	created, started = s.submit("14")
-	s.look(clock("14:07:00"), job.Look{
+	s.look(clock("14:07:00"), attempt.Look{
 		State: job.TrainerFailed, Created: created, Started: started, Ended: clock("14:06:18"),
 		Message: "The replica master 0 exited with a non-zero status of 1.\nTraceback (most recent call last):\n  …\nValueError: could not convert string to float: 'n/a'",
 	})
 	created, started = s.submit("15")
-	s.look(clock("15:20:00"), job.Look{State: job.TrainerCancelled, Created: created, Started: started, Ended: clock("15:19:07")})
+	s.look(clock("15:20:00"), attempt.Look{State: job.TrainerCancelled, Created: created, Started: started, Ended: clock("15:19:07")})
 	s.submit("16")
 	for _, text := range []string{"16:40:00", "16:41:00", "16:42:00"} {
-		s.step(clock(text), job.NotFound(clock(text)))
+		s.step(clock(text), attempt.NotFound(clock(text)))
 	}
 
 	// The last one never gets its package.
@@ -349,7 +350,7 @@ func TestExamplesAreReadBack(t *testing.T) {
 				t.Errorf("type %s, %v", got, err)
 			}
 			if body.Attempt != m.OrderingKey {
-				t.Errorf("the ordering key is %s, the attempt %s", m.OrderingKey, body.Attempt)
+				t.Errorf("the ordering key is %s, the attemptKey %s", m.OrderingKey, body.Attempt)
 			}
 			attributes, data := event.ToMessage(c)
 			if diff := cmp.Diff(m.message, message{attributes, data}); diff != "" {

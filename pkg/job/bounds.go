@@ -1,7 +1,6 @@
 package job
 
 import (
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -15,9 +14,6 @@ import (
 // bytes of JSON, in which one byte may take six. A test makes the largest record and
 // the largest event, and holds them to these limits.
 const (
-	// MaxRecord is the most bytes of a record as JSON: a ledger reads no more, so it
-	// writes no more.
-	MaxRecord = 32 << 20
 	// MaxEvent is the most bytes of an event's body as JSON. A message of Pub/Sub has
 	// at most 10 MB, its attributes among them.
 	MaxEvent = 4 << 20
@@ -25,35 +21,24 @@ const (
 	// job file has at most 256 KiB, of which each character may take six bytes; aliases
 	// can make more of it, within what is decoded.
 	MaxSpec = 7 << 20
-	// MaxTurns is the most bytes of the note of the turns: ten thousand with folders
-	// of usual names take two megabytes.
-	MaxTurns = 16 << 20
-
-	// maxAccepted bounds all that an attempt is accepted with: the job, its staged
-	// packages and the receipt of 101 objects.
-	maxAccepted = MaxSpec + 1<<20
-
+	// MaxLabels is the most bytes of the labels as JSON: 64 with 63 characters each.
+	MaxLabels = 64 << 10
 	// Bounds of lists. A job has at most 100 packages; with the longest of plain
 	// names their receipt takes 125 KiB.
 	maxItems        = 100
 	listBytes       = 64 << 10
 	receiptBytes    = 256 << 10
-	maxViolations   = 200
+	MaxViolations   = 200
 	violationsBytes = 128 << 10
-	// labelBytes bounds the labels: 64 with 63 characters each.
-	labelBytes = 64 << 10
 
 	// codeText is the longest name of an error, linkText the longest link.
 	codeText = 64
 	linkText = 4 << 10
-	// summaryText is the longest text of a summary: an object's name has at most
+	// MaxText is the longest text of a summary: an object's name has at most
 	// 1,024 bytes, its bucket 222. Texts for people are no longer either.
-	summaryText = 1300
+	MaxText = 1300
 	// trainerText is the longest message of the trainer: a traceback, not a log.
 	trainerText = 32 << 10
-	// correlationText is the longest correlation ID: metadata may have 8 KiB, an
-	// attribute of a message 1,024 bytes.
-	correlationText = 256
 )
 
 // runeSize returns how many bytes a character takes in JSON as encoding/json writes
@@ -164,9 +149,9 @@ func (o Object) size() int {
 	return TextSize(o.Bucket) + TextSize(o.Name) + TextSize(o.CRC32C) + TextSize(o.CorrelationID) + rest
 }
 
-// anonymous returns objects without their correlation IDs: only the job file's is
+// Anonymous returns objects without their correlation IDs: only the job file's is
 // anybody's.
-func anonymous(objects []Object) []Object {
+func Anonymous(objects []Object) []Object {
 	objects = slices.Clone(objects)
 	for i := range objects {
 		objects[i].CorrelationID = ""
@@ -174,17 +159,17 @@ func anonymous(objects []Object) []Object {
 	return objects
 }
 
-// boundArrived returns the first of the packages that have come.
-func boundArrived(objects []Object) (bounded []Object, cut bool) {
+// BoundObjects returns the first of the packages that have come.
+func BoundObjects(objects []Object) (bounded []Object, cut bool) {
 	n := fitting(objects, maxItems, listBytes, Object.size)
-	return anonymous(objects[:n]), n < len(objects)
+	return Anonymous(objects[:n]), n < len(objects)
 }
 
-// boundTexts returns the first of the texts, each shortened.
-func boundTexts(texts []string) (bounded []string, cut bool) {
+// BoundTexts returns the first of the texts, each shortened.
+func BoundTexts(texts []string) (bounded []string, cut bool) {
 	n := 0
 	for left := listBytes; n < len(texts) && n < maxItems; n++ {
-		text := Shorten(texts[n], summaryText)
+		text := Shorten(texts[n], MaxText)
 		if left -= TextSize(text) + len(`"",`); left < 0 {
 			break
 		}
@@ -199,7 +184,7 @@ func (r *Receipt) bounded() (*Receipt, bool) {
 		return nil, false
 	}
 	objects := fitting(r.Objects, len(r.Objects), receiptBytes, Object.size)
-	staged, cut := boundTexts(r.Staged)
+	staged, cut := BoundTexts(r.Staged)
 	return &Receipt{Objects: r.Objects[:objects], Staged: staged, Content: r.Content}, cut || objects < len(r.Objects)
 }
 
@@ -209,14 +194,14 @@ func (s *Summary) bounded() (*Summary, bool) {
 		return nil, false
 	}
 	copied, cut := *s, false
-	copied.Packages, cut = boundTexts(s.Packages)
+	copied.Packages, cut = BoundTexts(s.Packages)
 	return &copied, cut
 }
 
 // bounded returns the violation with its texts shortened.
 func (v Violation) bounded() Violation {
 	for _, text := range [...]*string{&v.Rule, &v.File, &v.Field, &v.Found, &v.Allowed, &v.Message, &v.Remedy} {
-		*text = Shorten(*text, summaryText)
+		*text = Shorten(*text, MaxText)
 	}
 	return v
 }
@@ -241,11 +226,11 @@ func boundViolations(vs []Violation) (bounded []Violation, cut bool) {
 	for _, v := range vs {
 		bounded = append(bounded, v.bounded())
 	}
-	if fitting(bounded, maxViolations, violationsBytes, Violation.size) == len(vs) {
+	if fitting(bounded, MaxViolations, violationsBytes, Violation.size) == len(vs) {
 		return bounded, false
 	}
 	rest := Violation{Rule: "too-many-violations", Severity: Warning, File: bounded[0].File, Remedy: "correct these first"}
-	n, bytes := maxViolations-1, violationsBytes-rest.size()-100
+	n, bytes := MaxViolations-1, violationsBytes-rest.size()-100
 	kept := make([]bool, len(vs))
 	for _, severity := range [...]Severity{Error, Warning} {
 		for i, v := range bounded {
@@ -278,11 +263,11 @@ func boundViolations(vs []Violation) (bounded []Violation, cut bool) {
 // earlier revision wrote.
 func (s Snapshot) Bounded() Snapshot {
 	var cut [5]bool
-	s.Reason = Shorten(s.Reason, summaryText)
-	s.Job.ID, s.Job.ResourceName = Shorten(s.Job.ID, summaryText), Shorten(s.Job.ResourceName, summaryText)
+	s.Reason = Shorten(s.Reason, MaxText)
+	s.Job.ID, s.Job.ResourceName = Shorten(s.Job.ID, MaxText), Shorten(s.Job.ResourceName, MaxText)
 	s.Job.Summary, cut[0] = s.Job.Summary.bounded()
-	s.Drop.Arrived, cut[1] = boundArrived(s.Drop.Arrived)
-	s.Drop.Missing, cut[2] = boundTexts(s.Drop.Missing)
+	s.Drop.Arrived, cut[1] = BoundObjects(s.Drop.Arrived)
+	s.Drop.Missing, cut[2] = BoundTexts(s.Drop.Missing)
 	s.Drop.Receipt, cut[3] = s.Drop.Receipt.bounded()
 	s.Violations, cut[4] = boundViolations(s.Violations)
 	if s.Error != nil {
@@ -299,51 +284,13 @@ func (s Snapshot) Bounded() Snapshot {
 	return s
 }
 
-// bound brings what an observation put into the record within its bounds.
-func (r *Record) bound() {
-	if len(r.Drop.Arrived)+len(r.Drop.Missing)+len(r.Violations)+len(r.Job.Trials) == 0 {
-		r.Truncated = false // what was shortened is gone
-	}
-	s := r.Snapshot()
-	receipt, summary := r.Drop.Receipt, r.Job.Summary
-	r.Reason, r.Job, r.Drop, r.Violations, r.Error, r.Links, r.Truncated = s.Reason, s.Job, s.Drop, s.Violations, s.Error, s.Links, s.Truncated
-	r.Drop.Receipt, r.Job.Summary = receipt, summary
-}
-
-// tooLarge reports whether the attempt can't be recorded.
-func (o Accept) tooLarge() bool {
-	return Larger(maxAccepted, o.Spec, o.Mapping, o.Receipt, o.Notify) || Larger(labelBytes, o.Spec.Labels)
-}
-
 // TooLarge returns the violation of a job file that stands for more than can be
 // recorded.
 func TooLarge(file string) Violation {
 	return Violation{
 		Rule: "job-size", Severity: Error, File: file,
 		Message: "the job is too large, with what aliases stand for counted at each use",
-		Allowed: fmt.Sprintf("at most %d bytes as JSON, %d of them labels", MaxSpec, labelBytes),
+		Allowed: fmt.Sprintf("at most %d bytes as JSON, %d of them labels", MaxSpec, MaxLabels),
 		Remedy:  "shorten the lists and texts; put long input into a file that the trainer reads",
 	}
-}
-
-// Within returns a record that is too large for the ledger with its outbox bounded,
-// and its JSON. Only events that an earlier revision wrote can be so large. Where
-// that does not help the error is [ErrTooLarge].
-func (r Record) Within(limit int) (Record, []byte, error) {
-	r.Outbox = slices.Clone(r.Outbox)
-	for i := range r.Outbox {
-		r.Outbox[i].Body = r.Outbox[i].Body.Bounded()
-	}
-	r.bound()
-	data, err := json.Marshal(r)
-	if err == nil && len(data) > limit {
-		err = fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(data), limit)
-	}
-	return r, data, err
-}
-
-// Size returns how many bytes the turn takes in the ledger's note, at most.
-func (t Turn) Size() int {
-	const rest = 120 // names of fields, a time
-	return TextSize(t.Attempt) + TextSize(t.Folder) + rest
 }

@@ -2,21 +2,20 @@ package job
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 )
 
-// nasty are texts of one character that take the most of JSON, and some that do not.
-var nasty = []string{"a", "\x01", "<", `"`, "\u2028", "é", "数", "\n", "\xff", "😀"}
+// characters are texts of one character that take the most of JSON, and some that do not.
+var characters = []string{"a", "\x01", "<", `"`, "\u2028", "é", "数", "\n", "\xff", "😀"}
 
-func encoded(t testing.TB, v any) int {
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func encodedSize(t testing.TB, v any) int {
 	t.Helper()
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -30,27 +29,26 @@ func TestSizesAreThoseOfJSON(t *testing.T) {
 	for range 2000 {
 		var b strings.Builder
 		for range random.IntN(30) {
-			b.WriteString(nasty[random.IntN(len(nasty))])
+			b.WriteString(characters[random.IntN(len(characters))])
 		}
 		text, limit := b.String(), 3+random.IntN(60)
-		if got, want := TextSize(text), encoded(t, text)-2; got != want {
+		if got, want := TextSize(text), encodedSize(t, text)-2; got != want {
 			t.Errorf("TextSize(%q) = %d, want %d", text, got, want)
 		}
 		short := Shorten(text, limit)
-		if n := encoded(t, short) - 2; n > limit {
+		if n := encodedSize(t, short) - 2; n > limit {
 			t.Errorf("Shorten(%q, %d) = %q, of %d bytes", text, limit, short, n)
 		}
 		if again := Shorten(short, limit); again != short {
 			t.Errorf("Shorten(%q, %d) = %q, and then %q", text, limit, short, again)
 		}
-		o := Object{Bucket: text, Name: text, Generation: -1 << 62, Size: 1 << 62, CRC32C: text, Created: start.Add(time.Nanosecond), CorrelationID: text}
+		o := Object{Bucket: text, Name: text, Generation: -1 << 62, Size: 1 << 62, CRC32C: text, Created: noon.Add(time.Nanosecond), CorrelationID: text}
 		v := Violation{Rule: text, Severity: Warning, File: text, Position: Position{1 << 62, 1 << 62}, Field: text, Found: text, Allowed: text, Message: text, Remedy: text}
-		turn := Turn{Attempt: text, Folder: text, At: start.Add(time.Nanosecond), Done: true}
 		for _, one := range []struct {
 			value any
 			size  int
-		}{{o, o.size()}, {v, v.size()}, {turn, turn.Size()}} {
-			if n := encoded(t, one.value); n > one.size {
+		}{{o, o.size()}, {v, v.size()}} {
+			if n := encodedSize(t, one.value); n > one.size {
 				t.Errorf("%+v takes %d bytes, and at most %d were told", one.value, n, one.size)
 			}
 		}
@@ -67,8 +65,8 @@ func TestLarger(t *testing.T) {
 			Hyperparameters: &HyperparameterSpec{Params: []ParameterSpec{{DiscreteValues: []float64{minimum, 0, 5e-324}, MinValue: &minimum}}},
 		},
 	}
-	for _, v := range []any{spec, Receipt{Objects: []Object{{Name: "n", Created: start.Add(1)}, {}}, Staged: []string{"", ""}}, Mapping{Image: "i", DisableRetries: true}, []string{"a"}, []string(nil)} {
-		n := encoded(t, v)
+	for _, v := range []any{spec, Receipt{Objects: []Object{{Name: "n", Created: noon.Add(1)}, {}}, Staged: []string{"", ""}}, Mapping{Image: "i", DisableRetries: true}, []string{"a"}, []string(nil)} {
+		n := encodedSize(t, v)
 		if !Larger(n-1, v) {
 			t.Errorf("%T of %d bytes is no larger than %d", v, n, n-1)
 		}
@@ -90,202 +88,12 @@ func TestLarger(t *testing.T) {
 	}
 }
 
-func many[T any](n int, item T) []T {
+func repeated[T any](n int, item T) []T {
 	all := make([]T, n)
 	for i := range all {
 		all[i] = item
 	}
 	return all
-}
-
-// largest plays an attempt whose every text consists of a character, and each as long
-// as whoever gives it may make it, or longer; nothing of it is published.
-func largest(t *testing.T, c string) Record {
-	t.Helper()
-	long := strings.Repeat(c, 40<<10)
-	name := func(n int) string { return strings.Repeat(c, n/len(c)) } // what Cloud Storage takes, in bytes of UTF-8
-	folder := name(890) + "/"
-	file := Object{Bucket: strings.Repeat("b", 222), Name: folder + "job.yaml", Generation: 1 << 60, Size: 1 << 20, CRC32C: "AAAAAA==", Created: start, CorrelationID: long}
-	pack := file
-	pack.Name = folder + name(120) + ".tar.gz"
-	vs := many(maxViolations+50, Violation{Rule: "rule", Severity: Warning, File: long, Position: Position{1 << 20, 1 << 20}, Field: long, Found: long, Allowed: long, Message: long, Remedy: long})
-
-	// The job is the largest that is not refused.
-	labels := map[string]string{}
-	for i := range 64 {
-		labels[fmt.Sprintf("%02d%s", i, strings.Repeat("é", 61))] = strings.Repeat("数", 63)
-	}
-	staged := many(100, "gs://"+file.Bucket+"/"+AttemptKey(file)+"/1587627537231057123/"+name(255))
-	input := &TrainingInput{Region: long[:1000/len(c)*len(c)], JobDir: long, MasterType: long, PythonModule: long, MasterConfig: &ReplicaConfig{ImageURI: long}, PackageURIs: staged}
-	o := Accept{
-		Spec:    Spec{JobID: strings.Repeat("j", 128), Labels: labels, TrainingInput: input},
-		Receipt: Receipt{Objects: append([]Object{file}, many(100, pack)...), Staged: staged, Content: "c"},
-		Trainer: "aiplatform", Notify: many(4, long), Warnings: vs, Claim: Claim{Owner: "w", Until: at(time.Hour), Nonce: "n"},
-		SubmitWithin: 24 * time.Hour,
-		Patience:     Patience{Queued: "60s", Preparing: "60s", Running: "60s", Cancelling: "60s"},
-	}
-	r := NewRecord(file, start)
-	o.Receipt.Objects[0] = r.Drop.JobFile
-	own := o // as the record has it
-	own.Receipt.Objects = append(o.Receipt.Objects[:1:1], anonymous(o.Receipt.Objects[1:])...)
-	input.Scheduling = &Scheduling{MaxWaitTime: "3600s", MaxRunningTime: "3600s"}
-	for n := 1 << 20; n > 100; n /= 2 {
-		for {
-			more := append(input.Args, strings.Repeat(c, n/len(c)))
-			before := input.Args
-			if input.Args = more; own.tooLarge() {
-				input.Args = before
-				break
-			}
-		}
-	}
-	trials := make([]Trial, MaxTrials+1)
-	parameters := map[string]string{}
-	for p := range 64 {
-		parameters[fmt.Sprintf("%02d%s", p, long[:1000/len(c)*len(c)])] = long[:1000/len(c)*len(c)]
-	}
-	objective := -1.7976931348623157e+308
-	for i := range trials {
-		trials[i] = Trial{ID: long, State: TrainerSucceeded, Parameters: parameters, Objective: &objective, Step: 1 << 62, Message: long}
-	}
-	see := func(s TrainerState, started, ended time.Duration, trials []Trial) Look {
-		l := look(s, 2*time.Hour, started, ended)
-		l.ResourceName, l.Message, l.Trials, l.Links = long, long, trials, Links{Console: "https://" + long[:3<<10/len(c)*len(c)], Logs: long}
-		return l
-	}
-	missing := Incomplete{Arrived: many(1000, pack), Missing: many(101, long), Violations: vs, ReportAfter: time.Minute, ExpireAfter: time.Hour * 24}
-	for _, s := range []step{
-		{0, missing}, {time.Hour, missing}, {2 * time.Hour, o},
-		{2*time.Hour + time.Second, Postpone{Nonce: "n", Reason: long, Failure: &Failure{Code: long, Message: long}, Quota: true}},
-		{2*time.Hour + 2*time.Second, Wait{Reason: "waits: " + long}},
-		{2*time.Hour + time.Minute, see(TrainerQueued, -1, -1, nil)}, {2*time.Hour + 5*time.Minute, see(TrainerQueued, -1, -1, nil)},
-		{2*time.Hour + 6*time.Minute, see(TrainerPreparing, -1, -1, nil)}, {2*time.Hour + 8*time.Minute, see(TrainerPreparing, -1, -1, nil)},
-		{2*time.Hour + 55*time.Minute, see(TrainerPreparing, -1, -1, nil)},
-		{3 * time.Hour, see(TrainerRunning, 3*time.Hour, -1, nil)}, {3*time.Hour + 2*time.Minute, see(TrainerRunning, 3*time.Hour, -1, nil)},
-		{3*time.Hour + 55*time.Minute, see(TrainerRunning, 3*time.Hour, -1, nil)}, {4 * time.Hour, CancelJob{Kind: KindRun}},
-		{4 * time.Hour, see(TrainerCancelling, 3*time.Hour, -1, nil)}, {4*time.Hour + 5*time.Minute, see(TrainerCancelling, 3*time.Hour, -1, nil)},
-		{5 * time.Hour, see(TrainerFailed, 3*time.Hour, 5*time.Hour, trials)},
-	} {
-		next, changed, err := Step(r, observed(s.o, at(s.after)), at(s.after))
-		if err != nil || !changed {
-			t.Fatalf("%T at %s: changed %t, %v", s.o, s.after, changed, err)
-		}
-		if Larger(MaxRecord*2, next) {
-			t.Fatalf("%T at %s makes a record of more than %d bytes", s.o, s.after, MaxRecord)
-		}
-		r = next
-		r.Writer = strings.Repeat("w", 26)
-	}
-	return r
-}
-
-// Whatever is dropped and whatever the trainer says, a record can be written, read
-// back, and published.
-func TestLargestRecordAndEvent(t *testing.T) {
-	for _, c := range []string{"a", "<", "\u2028"} {
-		t.Run(fmt.Sprintf("%q", c), func(t *testing.T) {
-			r := largest(t, c)
-			if r.State != Failed || len(r.Outbox) != 13 || len(r.Job.Trials) != MaxTrials || !r.Truncated {
-				t.Errorf("state %s, %d events, %d trials, truncated %t", r.State, len(r.Outbox), len(r.Job.Trials), r.Truncated)
-			}
-			n := encoded(t, r)
-			// Most of it is the job, whose size is the least of the bounds.
-			if n > MaxRecord || n < maxAccepted*3/4 {
-				t.Fatalf("the record has %d bytes, at most %d", n, MaxRecord)
-			}
-			largest := 0
-			for _, e := range r.Outbox {
-				m := encoded(t, e.Body)
-				largest = max(largest, m)
-				if m > MaxEvent || !e.Body.Truncated {
-					t.Fatalf("%s has %d bytes, at most %d; truncated %t", e.Type, m, MaxEvent, e.Body.Truncated)
-				}
-				if diff := cmp.Diff(e.Body, e.Body.Bounded()); diff != "" {
-					t.Errorf("%s bounded again (-before +after):\n%s", e.Type, diff)
-				}
-				for _, o := range append(e.Body.Drop.Arrived, e.Body.Drop.JobFile) {
-					if len(o.CorrelationID) > correlationText {
-						t.Errorf("%s has a correlation ID of %d bytes", e.Type, len(o.CorrelationID))
-					}
-				}
-			}
-			t.Logf("record %d bytes, largest event %d", n, largest)
-			var back Record
-			data, err := json.Marshal(r)
-			if err == nil {
-				err = json.Unmarshal(data, &back)
-			}
-			if err != nil || encoded(t, back) != n {
-				t.Errorf("read back: %v", err)
-			}
-		})
-	}
-}
-
-// Each ending can be written, from whatever stands there.
-func TestLargestVerdicts(t *testing.T) {
-	long := strings.Repeat("\x01", 4<<10)
-	vs := many(1000, Violation{File: long, Field: long, Found: long, Message: long, Remedy: long})
-	full := Incomplete{Arrived: many(1000, Object{Name: long[:1024]}), Missing: many(101, long), Violations: vs, ReportAfter: time.Minute, ExpireAfter: time.Hour}
-	for name, steps := range map[string][]step{
-		"expired":   {{0, full}, {time.Minute, full}, {time.Hour, full}},
-		"withdrawn": {{time.Minute, full}, {time.Hour, Withdraw{Reason: long, JobID: long}}},
-		"rejected":  {{time.Minute, full}, {time.Hour, Reject{Reason: long, Violations: vs}}},
-		"refused": {{time.Minute, full}, {time.Minute, accept(nil)}, {time.Minute, Refuse{
-			Nonce: "n1", Failure: Failure{Code: long, Message: long + long}, Violations: vs,
-		}}},
-		"refused, with warnings": {{time.Minute, Accept{
-			Spec: Spec{TrainingInput: &TrainingInput{}}, Warnings: vs, Claim: Claim{Until: at(time.Hour), Nonce: "n1"},
-		}}, {time.Minute, Refuse{Nonce: "n1", Violations: vs}}},
-	} {
-		r, _ := play(t, steps...)
-		if !r.State.Terminal() || !r.Truncated {
-			t.Errorf("%s: state %s, truncated %t", name, r.State, r.Truncated)
-		}
-		if n := encoded(t, r); n > 2<<20 {
-			t.Errorf("%s: the record has %d bytes", name, n)
-		}
-	}
-}
-
-func TestTruncated(t *testing.T) {
-	arrived := func(n int) Incomplete {
-		return Incomplete{Arrived: many(n, Object{Name: "a.whl", CorrelationID: "mine"}), Missing: []string{"b.whl"}, ReportAfter: time.Hour, ExpireAfter: time.Hour}
-	}
-	some := arrived(101)
-	for _, test := range []struct {
-		name  string
-		steps []step
-		want  bool
-	}{
-		{"all fits", []step{{0, arrived(100)}}, false},
-		{"too many packages", []step{{0, some}}, true},
-		{"fewer packages later", []step{{0, some}, {1, arrived(2)}}, false},
-		{"complete later", []step{{0, some}, {1, accept(nil)}}, false},
-		{"held later", []step{{0, some}, {1, Hold{Until: at(time.Hour)}}}, false},
-		{"rejected later", []step{{0, some}, {1, Reject{Violations: many(2, Violation{})}}}, false},
-		{"withdrawn later", []step{{0, some}, {1, Withdraw{}}}, true},
-		{"too much is missing", []step{{0, Incomplete{Missing: many(101, "a.whl"), ExpireAfter: time.Hour}}}, true},
-		{"a long text", []step{{0, Reject{Reason: strings.Repeat("a", 2000)}}}, false},
-		{"many violations", []step{{0, Reject{Violations: many(maxViolations, Violation{Message: "m"})}}}, false},
-		{"too many violations", []step{{0, Reject{Violations: many(maxViolations+1, Violation{Message: "m"})}}}, true},
-		{"violations that are too long", []step{{0, Reject{Violations: many(100, Violation{Message: strings.Repeat("m", 1300), Remedy: strings.Repeat("m", 1300)})}}}, true},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			r, _ := play(t, test.steps...)
-			if r.Truncated != test.want || r.Snapshot().Truncated != test.want {
-				t.Errorf("truncated: record %t, snapshot %t, want %t", r.Truncated, r.Snapshot().Truncated, test.want)
-			}
-			if len(r.Drop.Arrived) > 0 && r.Drop.Arrived[0].CorrelationID != "" {
-				t.Error("a package has a correlation ID")
-			}
-			// The same again is no news, though it is longer than what is kept.
-			last := test.steps[len(test.steps)-1]
-			if _, changed, err := Step(r, observed(last.o, at(last.after)), at(last.after)); changed || err != nil {
-				t.Errorf("the same again: changed %t, %v", changed, err)
-			}
-		})
-	}
 }
 
 // Of too many violations the errors are kept, in their order, and the last one says
@@ -301,7 +109,7 @@ func TestTooManyViolations(t *testing.T) {
 	}
 	got, cut := boundViolations(vs)
 	last := got[len(got)-1]
-	if !cut || len(got) != maxViolations || last.Severity != Warning || last.Message != "there are 101 more violations" {
+	if !cut || len(got) != MaxViolations || last.Severity != Warning || last.Message != "there are 101 more violations" {
 		t.Errorf("cut %t, %d violations, the last %+v", cut, len(got), last)
 	}
 	failures, at := 0, -1
@@ -323,64 +131,6 @@ func TestTooManyViolations(t *testing.T) {
 	}
 	if got, _ := boundViolations(vs); got[len(got)-1].Severity != Error {
 		t.Error("errors were left out, and the last violation is a warning")
-	}
-}
-
-// A receipt is whole in the record; events tell of the first of it.
-func TestReceiptIsWhole(t *testing.T) {
-	o := accept(nil)
-	o.Receipt.Objects = append(o.Receipt.Objects, many(100, Object{Name: strings.Repeat("\x01", 1024), CorrelationID: "mine"})...)
-	o.Receipt.Staged = many(100, strings.Repeat("\x01", 1024))
-	before := fmt.Sprint(o.Receipt)
-	r, _ := play(t, step{0, o})
-	if len(r.Drop.Receipt.Objects) != 101 || len(r.Drop.Receipt.Staged) != 100 || r.Drop.Receipt.Objects[0].CorrelationID == "" || r.Drop.Receipt.Objects[1].CorrelationID != "" {
-		t.Errorf("the record has %d objects, %d copies", len(r.Drop.Receipt.Objects), len(r.Drop.Receipt.Staged))
-	}
-	if fmt.Sprint(o.Receipt) != before {
-		t.Error("the observation was changed")
-	}
-	b := r.Outbox[0].Body
-	if n := len(b.Drop.Receipt.Objects); n == 0 || n >= 101 || !b.Truncated || encoded(t, b) > 512<<10 {
-		t.Errorf("the event has %d objects, truncated %t, in %d bytes", n, b.Truncated, encoded(t, b))
-	}
-}
-
-// An attempt that is too large to be recorded is rejected: it has its verdict.
-func TestTooLargeToAccept(t *testing.T) {
-	for name, change := range map[string]func(*Accept){
-		"arguments": func(o *Accept) { o.Spec.TrainingInput.Args = many(100_000, strings.Repeat("a", 1<<20)) },
-		"routes":    func(o *Accept) { o.Notify = many(100_000, strings.Repeat("a", 1<<20)) },
-		"labels":    func(o *Accept) { o.Spec.Labels = map[string]string{"a": strings.Repeat("a", labelBytes)} },
-	} {
-		o := accept(nil)
-		change(&o)
-		r, types := play(t, step{0, o})
-		if r.State != Rejected || len(types) != 1 || types[0] != DropRejected || len(r.Violations) != 1 || r.Violations[0].Rule != "job-size" || r.Violations[0].File != "job.yaml" || r.Spec != nil || r.Creating != nil {
-			t.Errorf("%s: %s, %v, %v", name, r.State, types, r.Violations)
-		}
-	}
-}
-
-// Events that an earlier revision wrote are shortened where a record would be too
-// large.
-func TestWithin(t *testing.T) {
-	r, _ := play(t, step{0, accept(nil)}, step{1, look(TrainerRunning, 0, 0, -1)})
-	for i := range r.Outbox {
-		r.Outbox[i].Body.Drop.Receipt = &Receipt{Objects: many(900, Object{Name: "a", CorrelationID: strings.Repeat("<", 8<<10)})}
-	}
-	if n := encoded(t, r); n < MaxRecord {
-		t.Fatalf("only %d bytes", n)
-	}
-	before := encoded(t, r)
-	small, data, err := r.Within(MaxRecord)
-	if err != nil || len(data) > MaxRecord || len(small.Outbox) != len(r.Outbox) || !small.Outbox[0].Body.Truncated {
-		t.Errorf("%d bytes, %d of %d events, %v", len(data), len(small.Outbox), len(r.Outbox), err)
-	}
-	if encoded(t, r) != before {
-		t.Error("the record was changed")
-	}
-	if _, _, err := r.Within(100); !errors.Is(err, ErrTooLarge) {
-		t.Errorf("within 100 bytes: %v", err)
 	}
 }
 

@@ -31,6 +31,12 @@ type Object struct {
 	Traceparent string `json:"-"`
 }
 
+// Attributes are what Cloud Storage tells of an object beside its content.
+type Attributes struct {
+	Object
+	Metadata map[string]string
+}
+
 // URI gives gs://bucket/name.
 func (o Object) URI() string { return "gs://" + o.Bucket + "/" + o.Name }
 

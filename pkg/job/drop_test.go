@@ -1,7 +1,6 @@
 package job
 
 import (
-	"encoding/json"
 	"math"
 	"strings"
 	"testing"
@@ -210,34 +209,6 @@ func TestParseDuration(t *testing.T) {
 	for _, text := range []string{"", "3600", "1h", "-1s", "1.s", ".5s", "1.0000000001s", "99999999999999999999s", "315576000001s", " 1s", "1s "} {
 		if got, err := ParseDuration(text); err == nil {
 			t.Errorf("ParseDuration(%q) = %s, want an error", text, got)
-		}
-	}
-}
-
-// Whatever is dropped, an event of it fits into a message: attributes of 1,024
-// bytes, 10 MB in all.
-func TestSnapshotsAreBounded(t *testing.T) {
-	huge := strings.Repeat("é", 500_000)
-	f := jobFile()
-	f.CorrelationID = huge
-	r := NewRecord(f, start)
-	a := accept(nil)
-	a.Spec.TrainingInput = &TrainingInput{PythonModule: huge, JobDir: huge, MasterType: huge, MasterConfig: &ReplicaConfig{ImageURI: huge}}
-	failed := look(TrainerFailed, 0, 1, 2)
-	failed.Message = huge
-	for _, o := range []Observation{a, Seen(failed, start)} {
-		var err error
-		if r, _, err = Step(r, o, start); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(r.CorrelationID) > 256 {
-		t.Errorf("correlation ID of %d bytes", len(r.CorrelationID))
-	}
-	for _, e := range r.Outbox {
-		data, err := json.Marshal(e.Body)
-		if err != nil || len(data) > 64<<10 {
-			t.Errorf("%s has %d bytes, %v", e.Type, len(data), err)
 		}
 	}
 }

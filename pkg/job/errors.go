@@ -1,9 +1,6 @@
 package job
 
-import (
-	"errors"
-	"fmt"
-)
+import "errors"
 
 // What adapters return, whatever the service behind them calls it.
 var (
@@ -11,55 +8,9 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrDenied: the service does not let jobdrop do it.
 	ErrDenied = errors.New("permission denied")
-	// ErrStale: a conditional write met another generation than expected.
-	ErrStale = errors.New("written by another meanwhile")
 	// ErrTooLarge: a read passed its limit.
 	ErrTooLarge = errors.New("larger than allowed")
-	// ErrOtherTrainer: the job was given to another trainer than is asked here.
-	ErrOtherTrainer = errors.New("the job is another trainer's")
 	// ErrQuota: the service wants fewer requests or the project's quota is
 	// used up; trying again later may help.
 	ErrQuota = errors.New("quota exceeded")
 )
-
-// RefusedError is a trainer's final no: the same request would be refused again.
-type RefusedError struct {
-	// Code is a google.rpc.Code name, e.g. INVALID_ARGUMENT.
-	Code    string
-	Message string
-	// Fields are the violations that the trainer named.
-	Fields []Violation
-}
-
-func (e *RefusedError) Error() string {
-	return fmt.Sprintf("refused by the trainer: %s: %s", e.Code, e.Message)
-}
-
-// ConflictError says that the trainer has another job of the same ID.
-type ConflictError struct {
-	JobID string
-	// Found is what the trainer says of it.
-	Found Look
-}
-
-func (e *ConflictError) Error() string {
-	return fmt.Sprintf("job ID %s is taken by another job in state %s", e.JobID, e.Found.State)
-}
-
-// Contended reports whether an error says only that another worker was faster:
-// [ErrStale], and if several errors were joined, each of them. So nothing else hides
-// behind it.
-func Contended(err error) bool {
-	switch e := err.(type) {
-	case interface{ Unwrap() []error }:
-		for _, part := range e.Unwrap() {
-			if !Contended(part) {
-				return false
-			}
-		}
-		return true
-	case interface{ Unwrap() error }:
-		return Contended(e.Unwrap())
-	}
-	return err == ErrStale // the chain was walked
-}

@@ -32,37 +32,3 @@ type Event struct {
 	// Traceparent is that of the upload, if it was traced.
 	Traceparent string `json:"traceparent,omitempty"`
 }
-
-// Snapshot is the body of a lifecycle event and of status.json: everything
-// that subscribers are told of an attempt, never a difference to an earlier
-// one.
-type Snapshot struct {
-	Attempt  string `json:"attempt"`
-	Sequence int64  `json:"sequence"`
-	State    State  `json:"state"`
-	// Reason says in words what the attempt waits for or why it ended.
-	Reason    string    `json:"reason,omitempty"`
-	Job       JobInfo   `json:"job,omitzero"`
-	Drop      DropInfo  `json:"drop"`
-	Times     Times     `json:"times"`
-	Deadlines Deadlines `json:"deadlines,omitzero"`
-	Timeout   *Timeout  `json:"timeout,omitempty"`
-	// Delay is set while a job takes longer than it should.
-	Delay         *Delay      `json:"delay,omitempty"`
-	Error         *Failure    `json:"error,omitempty"`
-	Violations    []Violation `json:"violations,omitempty"`
-	Links         Links       `json:"links,omitzero"`
-	CorrelationID string      `json:"correlationId,omitempty"`
-	// Truncated reports that a list was shortened: the body would be too large.
-	Truncated bool `json:"truncated,omitempty"`
-}
-
-// Snapshot returns what the record tells others, within its bounds.
-func (r Record) Snapshot() Snapshot {
-	return Snapshot{
-		Attempt: r.Attempt, Sequence: r.Sequence, State: r.State, Reason: r.Reason,
-		Job: r.Job, Drop: r.Drop, Times: r.Times, Deadlines: r.Deadlines,
-		Timeout: r.Timeout, Delay: r.Delay, Error: r.Error, Violations: r.Violations,
-		Links: r.Links, CorrelationID: r.CorrelationID, Truncated: r.Truncated,
-	}.Bounded()
-}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jobdrop/jobdrop/internal/hostile"
+	"github.com/jobdrop/jobdrop/internal/testing/hostile"
 )
 
 func TestHostileFilesAreOfOurSize(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/jobdrop/jobdrop/pkg/internal/text"
+	"github.com/jobdrop/jobdrop/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 

@@ -8,7 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/jobdrop/jobdrop/pkg/internal/text"
+	"github.com/jobdrop/jobdrop/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 

@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/jobdrop/jobdrop/pkg/internal/image"
+	"github.com/jobdrop/jobdrop/internal/image"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/jobdrop/jobdrop/internal/schematest"
+	"github.com/jobdrop/jobdrop/internal/testing/schematest"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 

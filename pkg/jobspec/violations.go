@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/jobdrop/jobdrop/pkg/internal/text"
+	"github.com/jobdrop/jobdrop/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 

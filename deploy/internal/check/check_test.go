@@ -16,8 +16,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
 
+	"github.com/jobdrop/jobdrop/internal/check/policy"
 	"github.com/jobdrop/jobdrop/pkg/job"
-	"github.com/jobdrop/jobdrop/pkg/policy"
 )
 
 const root = "../../.."
@@ -41,14 +41,16 @@ func clone(t *testing.T, file, old, new string) string {
 	t.Helper()
 	to := t.TempDir()
 	parts := []string{"deploy/terraform", "deploy/examples", "deploy/playbooks", "deploy/eventarc", "function.go"}
-	if strings.HasPrefix(file, "pkg/") {
-		parts = append(parts, "pkg")
-	} else {
-		pkg, err := filepath.Abs(filepath.Join(root, "pkg"))
+	for _, folder := range sourceFolders {
+		if strings.HasPrefix(file, folder+"/") {
+			parts = append(parts, folder)
+			continue
+		}
+		same, err := filepath.Abs(filepath.Join(root, folder))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Symlink(pkg, filepath.Join(to, "pkg")); err != nil {
+		if err := os.Symlink(same, filepath.Join(to, folder)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -62,7 +64,7 @@ func clone(t *testing.T, file, old, new string) string {
 				return err
 			}
 			if d.IsDir() {
-				if d.Name() == "testdata" || name == "pkg/local" || d.Name() == ".terraform" {
+				if slices.Contains(elsewhere, d.Name()) || d.Name() == ".terraform" {
 					return fs.SkipDir
 				}
 				return os.MkdirAll(filepath.Join(to, name), 0o755)
@@ -203,16 +205,16 @@ func TestRulesFind(t *testing.T) {
 
 		{"a message that is not logged", metrics, `jsonPayload.message=\"tick\"`, `jsonPayload.message=\"ticked\"`, "log-line"},
 		{"one of two messages that is not logged", metrics, `\"event not parked\"`, `\"event lost\"`, "log-line"},
-		{"a message that is no longer logged", "pkg/watcher/tick.go", `InfoContext(ctx, "tick"`, `InfoContext(ctx, "pulse"`, "log-line"},
+		{"a message that is no longer logged", "internal/flow/watcher/tick.go", `InfoContext(ctx, "tick"`, `InfoContext(ctx, "pulse"`, "log-line"},
 		{"a field that no line has", metrics, "jsonPayload.trainer_state", "jsonPayload.job_state", "log-line"},
 		{"a number that no tick tells", metrics, "    lag_seconds = ", "    lag         = ", "log-line"},
 		{"a playbook that looks for what is not logged", "deploy/playbooks/jobs-timed-out.md", `jsonPayload.message=\"job seen\"`, `jsonPayload.message=\"job changed\"`, "log-line"},
 		{"an alert on a state that there is not", alerts, `metric.labels.state=\"timed_out\"`, `metric.labels.state=\"timedout\"`, "query"},
 		{"one of two states that there is not", alerts, `\"rejected\",\"submitted\"`, `\"rejected\",\"started\"`, "query"},
-		{"a state that there is no longer", "pkg/job/record.go", `= "timed_out"`, `= "timeout"`, "query"},
+		{"a state that there is no longer", "pkg/job/state.go", `= "timed_out"`, `= "timeout"`, "query"},
 		{"a playbook that looks for a state that there is not", "deploy/playbooks/jobs-timed-out.md", "jsonPayload.state=timed_out", "jsonPayload.state=timeout", "query"},
 		{"an error that is not told", metrics, `publish to projects/`, `publishing to projects/`, "query"},
-		{"an error that is no longer told", "pkg/publisher/publisher.go", `"publish to %s: %w"`, `"publishing %s: %w"`, "query"},
+		{"an error that is no longer told", "internal/service/pubsub/publisher.go", `"publish to %s: %w"`, `"publishing %s: %w"`, "query"},
 
 		{"a playbook that shows what is not there", "deploy/playbooks/jobs-timed-out.md", "jsonPayload.correlation_id", "jsonPayload.correlation", "log-line"},
 	}

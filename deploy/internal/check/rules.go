@@ -13,7 +13,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
-	"github.com/jobdrop/jobdrop/pkg/config"
+	"github.com/jobdrop/jobdrop/internal/app/config"
 )
 
 // installation is the module that makes one.
@@ -361,7 +361,7 @@ func ofData(permission string) bool {
 	return false
 }
 
-// Elsewhere are environment variables that pkg/config and Terraform see differently,
+// Elsewhere are environment variables that internal/app/config and Terraform see differently,
 // with the reasons.
 type Elsewhere struct {
 	// Local are for the local stack alone.

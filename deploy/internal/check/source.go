@@ -62,21 +62,41 @@ type logged struct {
 	texts map[string]bool
 }
 
+var (
+	// sourceFolders are the folders of the functions' packages.
+	sourceFolders = []string{"pkg", "internal"}
+	// elsewhere are the folders in them that are no part of a function.
+	elsewhere = []string{"cli", "local", "testing", "testdata"}
+)
+
 // logs reads what is logged in the packages of the functions.
 func logs(root string) (logged, error) {
-	// Cloud Logging's own, and what pkg/app adds to each line.
+	// Cloud Logging's own, and what internal/app adds to each line.
 	l := logged{map[string]bool{}, map[string]bool{"message": true, "severity": true}, map[string]bool{}}
-	pkg, err := filepath.EvalSymlinks(filepath.Join(root, "pkg"))
-	if err != nil {
-		return l, err
+	for _, folder := range sourceFolders {
+		dir, err := filepath.EvalSymlinks(filepath.Join(root, folder))
+		if err != nil {
+			return l, err
+		}
+		if err := l.read(dir); err != nil {
+			return l, err
+		}
 	}
-	err = filepath.WalkDir(pkg, func(path string, d fs.DirEntry, err error) error {
+	if len(l.messages) == 0 {
+		return l, fmt.Errorf("nothing is logged below %s", root)
+	}
+	return l, nil
+}
+
+// read adds what the packages below dir log.
+func (l logged) read(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if d.IsDir() {
-			if d.Name() == "local" || d.Name() == "testdata" {
-				return fs.SkipDir // is no part of a function
+			if slices.Contains(elsewhere, d.Name()) {
+				return fs.SkipDir
 			}
 			return nil
 		}
@@ -129,10 +149,6 @@ func logs(root string) (logged, error) {
 		})
 		return nil
 	})
-	if err == nil && len(l.messages) == 0 {
-		err = fmt.Errorf("nothing is logged below %s", root)
-	}
-	return l, err
 }
 
 var (

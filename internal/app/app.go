@@ -1,0 +1,249 @@
+// Package app wires the use cases to the services that the environment names,
+// and settles what comes of an event.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+
+	"github.com/jobdrop/jobdrop/internal/app/config"
+	"github.com/jobdrop/jobdrop/internal/app/logging"
+	"github.com/jobdrop/jobdrop/internal/app/telemetry"
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/backend/aiplatform"
+	"github.com/jobdrop/jobdrop/internal/backend/vertex"
+	"github.com/jobdrop/jobdrop/internal/check/plan"
+	"github.com/jobdrop/jobdrop/internal/check/policy"
+	"github.com/jobdrop/jobdrop/internal/flow/ledger"
+	"github.com/jobdrop/jobdrop/internal/flow/relay"
+	"github.com/jobdrop/jobdrop/internal/flow/submitter"
+	"github.com/jobdrop/jobdrop/internal/flow/watcher"
+	"github.com/jobdrop/jobdrop/internal/service/gcs"
+	"github.com/jobdrop/jobdrop/internal/service/inbound"
+	"github.com/jobdrop/jobdrop/internal/service/pubsub"
+	"github.com/jobdrop/jobdrop/pkg/event"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// App holds the use cases of an installation.
+type App struct {
+	Submitter *submitter.Submitter
+	Watcher   *watcher.Watcher
+	Telemetry *telemetry.Telemetry
+
+	parking parking
+	logger  *slog.Logger
+}
+
+// New gives an application of use cases that are made already.
+func New(submit *submitter.Submitter, watch *watcher.Watcher, records parking, logger *slog.Logger) *App {
+	return &App{Submitter: submit, Watcher: watch, parking: records, logger: logger}
+}
+
+// parking keeps what could not be decoded.
+type parking interface {
+	Park(ctx context.Context, source, id string, message any, cause error) error
+}
+
+// inspections is how many drops one process inspects at once: each may take 64
+// MiB for a wheel in /tmp, which is memory, and some tens more; a function has
+// 512 MiB.
+const inspections = 2
+
+// parallel is how many attempts a tick works on at once: enough to hide the
+// latency of remote calls, few enough for a small instance.
+const parallel = 8
+
+// tickBudget is how long a tick may work: a minute less than inbound's bound on a
+// request, in which it writes its notes.
+const tickBudget = 7 * time.Minute
+
+// readsPerMinute bounds what Watch reads of the trainer, direct looks and pages of
+// its list: four fifths of the 600 requests that Vertex AI takes in a minute; the rest
+// is for creates, cancels and people. looksPerMinute bounds the looks alone, so that
+// the list goes on.
+const readsPerMinute, looksPerMinute = 480, 300
+
+// Loader gives the use cases.
+type Loader func(ctx context.Context) (*App, error)
+
+// Lazy gives a loader that reads the environment and makes the clients at its
+// first call. A load that failed is tried again at the next.
+func Lazy(lookup config.Lookup) Loader {
+	var (
+		mu     sync.Mutex
+		loaded *App
+	)
+	return func(ctx context.Context) (*App, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if loaded == nil {
+			// The clients outlive the request that needs them first.
+			a, err := Load(context.WithoutCancel(ctx), lookup)
+			if err != nil {
+				logging.New(os.Stderr, slog.LevelInfo).ErrorContext(ctx, "not configured", "error", err.Error())
+				return nil, err
+			}
+			loaded = a
+		}
+		return loaded, nil
+	}
+}
+
+// Load makes the use cases of the installation that the environment describes.
+// It makes clients, but no remote call.
+func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
+	c, err := config.Load(lookup)
+	if err != nil {
+		return nil, err
+	}
+	measures, err := telemetry.New(ctx, c.Collector, c.Instance)
+	if err != nil {
+		return nil, err
+	}
+	handler := measures.Handler(logging.New(os.Stderr, c.LogLevel).Handler(), c.Project)
+	logger := slog.New(handler).With("instance", c.Instance)
+	storage, err := gcs.New(ctx, c.StorageEmulator)
+	if err != nil {
+		return nil, err
+	}
+	records, err := ledger.New(storage, c.State)
+	if err != nil {
+		return nil, err
+	}
+	events, err := pubsub.New(ctx, c.Topic, c.Instance, pubsub.Options{Emulator: c.PubSubEmulator, Endpoint: c.PubSubEndpoint})
+	if err != nil {
+		return nil, err
+	}
+	tell, err := relay.New(events, records, storage, c.Status)
+	if err != nil {
+		return nil, err
+	}
+	records.Transition, tell.Published = measures.Transition, measures.Published
+	trainer, err := newTrainer(ctx, c, storage.Now)
+	if err != nil {
+		return nil, err
+	}
+	rules := &operator{
+		storage: storage, bucket: c.PolicyBucket, name: c.PolicyObject, logger: logger,
+		base: policy.Policy{
+			Project: c.Project, Inbox: c.Inbox, Own: []string{c.State, c.Staging, c.Status}, Trainer: trainer.Name(),
+		},
+	}
+	places := storage.Places
+	if c.StorageEmulator != "" {
+		places = nil // an emulator's buckets lie nowhere
+	}
+	submit, err := submitter.New(storage, records, trainer, tell, submitter.Options{
+		Instance: c.Instance, Inbox: c.Inbox, Staging: c.Staging, Policy: rules.current, Places: places,
+		Patience: submitter.Patience{Settle: c.Settle, Incomplete: c.Incomplete, Expire: c.Expire, Submit: c.SubmitWithin, Grace: c.Grace},
+		CallTime: max(aiplatform.CallTimeout, vertex.CallTimeout), Inspections: inspections, Parallel: parallel, Now: storage.Now, Logger: logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	watch, err := watcher.New(records, trainer, storage, tell, submit, watcher.Options{
+		Instance: c.Instance, Inbox: c.Inbox, Parallel: parallel, Budget: tickBudget, LooksPerMinute: looksPerMinute, ReadsPerMinute: readsPerMinute,
+		Now: storage.Now, Logger: logger, Alone: rules.alone, Double: measures.Double,
+		Measure: func(ctx context.Context, p watcher.Pulse) {
+			measures.Ticked(ctx, telemetry.Tick{
+				Changed: int64(p.Changed), Found: int64(p.Found), Open: int64(p.Open), Queued: int64(p.Queued),
+				Active: int64(p.Active), Strangers: int64(p.Strangers), Complete: p.Complete, Seconds: p.Seconds, Lag: p.Lag,
+			})
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	a := New(submit, watch, records, logger)
+	a.Telemetry = measures
+	return a, nil
+}
+
+// service is what the use cases ask of whoever runs jobs.
+type service interface {
+	Name() string
+	TakesID() bool
+	EnforcesWait() bool
+	Check(o job.Order) []plan.Diagnostic
+	Create(ctx context.Context, o job.Order) (attempt.Look, error)
+	Find(ctx context.Context, o job.Order) ([]attempt.Look, error)
+	Get(ctx context.Context, j job.JobInfo) (attempt.Look, error)
+	ListActive(ctx context.Context, instance, from string, page func(looks []attempt.Look, next string) error) error
+	Cancel(ctx context.Context, j job.JobInfo) error
+}
+
+// newTrainer makes the adapter for the service that the environment names.
+func newTrainer(ctx context.Context, c config.Config, now func() time.Time) (service, error) {
+	if c.Trainer == vertex.Name {
+		return vertex.New(ctx, vertex.Options{Project: c.Project, Regions: c.Regions, Endpoint: c.TrainerEndpoint, Now: now})
+	}
+	return aiplatform.New(ctx, c.Project, c.TrainerEndpoint)
+}
+
+// flushTime bounds what a request waits for the collector.
+const flushTime = 3 * time.Second
+
+// Flush sends what was measured. That it can't be sent is told, and changes
+// nothing else.
+func (a *App) Flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
+	defer cancel()
+	if err := a.Telemetry.Flush(ctx); err != nil {
+		a.logger.WarnContext(ctx, "telemetry not sent", "error", err.Error())
+	}
+}
+
+// message is an event in the JSON form of a Pub/Sub message. The event's own
+// JSON form holds its data as they are, and these may be no JSON: that is why
+// they are parked.
+type message struct {
+	Attributes map[string]string `json:"attributes"`
+	Data       []byte            `json:"data"`
+}
+
+func asMessage(e cloudevents.Event) message {
+	attributes, data := event.ToMessage(e)
+	return message{attributes, data}
+}
+
+// Settle decides whether an event is acknowledged (nil) or delivered again. It
+// is the only place that does, and the one that logs the error. What is
+// permanently wrong in a drop is a verdict in the ledger and no error here.
+func (a *App) Settle(ctx context.Context, e cloudevents.Event, err error) error {
+	attributes := []any{"event_id", e.ID(), "event_type", e.Type(), "subject", e.Subject()}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, inbound.ErrOtherType):
+		// A trigger that is set too wide. Redelivery would not change the type.
+		a.logger.WarnContext(ctx, "event ignored", append(attributes, "error", err.Error())...)
+		return nil
+	case errors.Is(err, inbound.ErrUndecodable):
+		// No redelivery helps, and no attempt can carry a verdict: keep it for
+		// people, and only then acknowledge.
+		if parkErr := a.parking.Park(ctx, e.Source(), e.ID(), asMessage(e), err); parkErr != nil {
+			err = fmt.Errorf("%w; not parked: %w", err, parkErr)
+			a.logger.ErrorContext(ctx, "event not parked", append(attributes, "error", err.Error())...)
+			return err
+		}
+		a.Telemetry.Parked(ctx)
+		a.logger.ErrorContext(ctx, "event parked", append(attributes, "error", err.Error())...)
+		return nil
+	case attempt.Contended(err):
+		// Others are at work on the same; one of them was first.
+		a.logger.WarnContext(ctx, "event to be delivered again", append(attributes, "error", err.Error())...)
+		return err
+	}
+	// A service that did not answer, a deadline, a configuration that is not
+	// complete: all may be mended by the time of the next delivery.
+	a.logger.ErrorContext(ctx, "event to be delivered again", append(attributes, "error", err.Error())...)
+	return err
+}

@@ -1,0 +1,81 @@
+package telemetry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"testing"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+const upload = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+// Without a collector nothing is made, and everything may be called.
+func TestWithoutACollector(t *testing.T) {
+	none, err := New(t.Context(), "", "prod")
+	if none != nil || err != nil {
+		t.Fatalf("%v, %v", none, err)
+	}
+	ctx, own, end := none.Span(t.Context(), "submit", upload)
+	end(errors.New("failed"))
+	if ctx != t.Context() || own != upload {
+		t.Errorf("the span's trace context is %q, want the upload's", own)
+	}
+	none.Transition(ctx, attempt.Record{}, attempt.Record{State: job.Succeeded})
+	none.Published(ctx, []job.Event{{Type: job.JobRunning}})
+	none.Parked(ctx)
+	none.Double(ctx)
+	if err := none.Flush(ctx); err != nil {
+		t.Error(err)
+	}
+	h := slog.NewJSONHandler(&bytes.Buffer{}, nil)
+	if none.Handler(h, "p") != slog.Handler(h) {
+		t.Error("another handler")
+	}
+}
+
+// A line says which span it belongs to, as Cloud Logging reads it.
+func TestHandler(t *testing.T) {
+	some := &Telemetry{tracer: sdktrace.NewTracerProvider().Tracer(scope)}
+	var out bytes.Buffer
+	logger := slog.New(some.Handler(slog.NewJSONHandler(&out, nil), "my-project")).With("instance", "prod")
+	ctx, own, end := some.Span(t.Context(), "submit", upload)
+	logger.InfoContext(ctx, "decided")
+	end(nil)
+	var line map[string]any
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]any{
+		"instance": "prod", "logging.googleapis.com/trace_sampled": true,
+		"logging.googleapis.com/trace":  "projects/my-project/traces/0af7651916cd43dd8448eb211c80319c",
+		"logging.googleapis.com/spanId": own[36:52],
+	} {
+		if line[name] != want {
+			t.Errorf("%s is %v, want %v", name, line[name], want)
+		}
+	}
+	out.Reset()
+	logger.InfoContext(context.Background(), "outside of any span")
+	if bytes.Contains(out.Bytes(), []byte("googleapis")) {
+		t.Errorf("a line outside of any span: %s", out.String())
+	}
+}
+
+// A collector that does not answer is left alone for a while.
+func TestFlushAfterAFailure(t *testing.T) {
+	calls := 0
+	some := &Telemetry{flush: func(context.Context) error { calls++; return errors.New("hangs") }}
+	if err := some.Flush(t.Context()); err == nil {
+		t.Error("the failure is not told")
+	}
+	if err := some.Flush(t.Context()); err != nil || calls != 1 {
+		t.Errorf("%v after %d calls", err, calls)
+	}
+}

@@ -1,0 +1,45 @@
+package attempt
+
+import (
+	"slices"
+	"time"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// Due is the next time at which a record needs a look though nothing happens.
+// Zero is never.
+func (r Record) Due() time.Time {
+	var due time.Time
+	consider := func(t time.Time) {
+		if !t.IsZero() && (due.IsZero() || t.Before(due)) {
+			due = t
+		}
+	}
+	switch r.State {
+	case job.Waiting:
+		if !r.told(job.DropIncomplete) {
+			consider(r.Deadlines.Incomplete)
+		}
+		consider(r.Deadlines.Expires)
+	case job.Held:
+		consider(r.Deadlines.Held)
+	case job.Accepted:
+		if r.Creating != nil {
+			consider(r.Creating.Until)
+		} else {
+			consider(r.NextTry)
+		}
+	case job.Submitted:
+		if l, ok := r.limit(); ok && r.Job.State != job.TrainerCancelling {
+			if !slices.Contains(r.Warned, l.kind) {
+				consider(l.near())
+			}
+			consider(r.cancelAt(l))
+		}
+		if at, _ := r.stuck(); !slices.Contains(r.Warned, string(r.Job.State)) {
+			consider(at)
+		}
+	}
+	return due
+}

@@ -1,0 +1,475 @@
+package attempt
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// Look is what the trainer says of a job at one moment.
+type Look struct {
+	JobID        string
+	ResourceName string
+	State        job.TrainerState
+	// Created, Started (first RUNNING) and Ended are the trainer's times.
+	Created, Started, Ended time.Time
+	Message                 string
+	Labels                  map[string]string
+	Links                   job.Links
+	// DeadlineExceeded says that the trainer calls a failure the end of a limit.
+	DeadlineExceeded bool
+	// Trials are a tuning job's; a list may leave them out.
+	Trials []job.Trial
+	// Packages are the URIs of the job's packages, in their order; a list may leave
+	// them out.
+	Packages []string
+}
+
+// Behind tells whether a look shows the job in an earlier state than is known: it is
+// late, or of a list that lags; or the job was restarted.
+func (r Record) Behind(l Look) bool {
+	state := slices.Index(course, l.State)
+	return state >= 0 && state < slices.Index(course, r.Job.State)
+}
+
+// seen is the observation of a job.
+type seen struct {
+	Look
+	asked time.Time
+}
+
+// Seen returns the observation that the trainer, asked at a time, answered with l. The
+// time is jobdrop's, from before the call: an answer may be older than what others
+// saw since, and then says nothing new.
+func Seen(l Look, asked time.Time) Observation { return seen{l, asked} }
+
+// sameClock is by how much the clocks of processes that go by the storage service's
+// may differ.
+const sameClock = 10 * time.Second
+
+// late reports whether what was asked for at a time is older than the job's state as
+// it is known.
+func (r *Record) late(asked time.Time) bool { return !asked.After(r.Changed.Add(sameClock)) }
+
+// course are the states of a job that has not ended, in their order.
+var course = []job.TrainerState{job.TrainerQueued, job.TrainerPreparing, job.TrainerRunning, job.TrainerCancelling}
+
+func (o seen) apply(r *Record, now time.Time) error {
+	if r.State != job.Accepted && r.State != job.Submitted {
+		return errNothingNew
+	}
+	if r.Behind(o.Look) && r.late(o.asked) {
+		return errNothingNew
+	}
+	before := *r
+	if r.State == job.Accepted {
+		r.State, r.Reason, r.Creating = job.Submitted, "", nil
+		r.Queued, r.NextTry, r.UnknownUntil, r.Error, r.SubmitLeft, r.Deadlines.Submit = false, time.Time{}, time.Time{}, nil, "", time.Time{}
+		r.Job.ResourceName, r.Links = o.ResourceName, o.Links
+		r.Times.Created, r.Began = o.Created, now
+		r.Deadlines.Wait = r.waitDeadline()
+		// The first event tells of the job as it was created, however far
+		// it came since.
+		r.Job.State, r.Changed = job.TrainerQueued, now
+		r.emit(job.JobSubmitted, now)
+	}
+	r.Absent = nil
+	if asked := r.CancelRequested; asked != nil && asked.Kind == job.KindWait && o.State == job.TrainerCancelled && !r.told(job.JobRunning) && o.Started.Before(asked.At) {
+		// Vertex AI has a start also for a job that was only being prepared. Right
+		// before the cancel was asked for, a look had seen that this one did not run.
+		o.Started = time.Time{}
+	}
+	if r.Times.Started.IsZero() && !o.Started.IsZero() {
+		r.Times.Started, r.Began = o.Started, now
+		r.Deadlines.Wait, r.Deadlines.Run = time.Time{}, r.runDeadline()
+	}
+	r.Times.Ended = o.Ended
+	r.follow(o.Look, now)
+	if r.State == job.Submitted {
+		r.warn(o.Message, now)
+	}
+	if r.Sequence == before.Sequence && r.State == before.State && r.Job.State == before.Job.State &&
+		r.Times == before.Times && before.Absent == nil {
+		return errNothingNew
+	}
+	return nil
+}
+
+// follow takes the trainer's state, and tells each state once: queued and
+// preparing when they were seen, running also where only its time tells of it.
+func (r *Record) follow(o Look, now time.Time) {
+	enter := func(s job.TrainerState) {
+		if r.Job.State != s {
+			r.Job.PreviousState, r.Job.State = r.Job.State, s
+			r.Changed, r.Delay, r.Reason = now, nil, ""
+		}
+	}
+	tell := func(t job.EventType) {
+		if !r.told(t) {
+			r.emit(t, now)
+		}
+	}
+	if !r.Times.Started.IsZero() && !r.told(job.JobRunning) {
+		enter(job.TrainerRunning)
+		ended := r.Times.Ended
+		r.Times.Ended = time.Time{}
+		r.emit(job.JobRunning, now)
+		r.Times.Ended = ended
+	}
+	if o.State.Ended() {
+		r.Job.Trials = bounded(r.bestFirst(o.Trials))
+		r.Truncated = r.Truncated || len(r.Job.Trials) < len(o.Trials)
+	}
+	switch o.State {
+	case job.TrainerQueued:
+		// A list that lags behind may still say so of a job that ran.
+		if r.Times.Started.IsZero() {
+			enter(o.State)
+			tell(job.JobQueued)
+		}
+	case job.TrainerPreparing:
+		enter(o.State)
+		if r.Times.Started.IsZero() {
+			tell(job.JobPreparing)
+		}
+	case job.TrainerRunning:
+		enter(o.State)
+		tell(job.JobRunning)
+	case job.TrainerCancelling:
+		if r.Cancelling.IsZero() {
+			r.Cancelling = now
+		}
+		enter(o.State)
+	case job.TrainerSucceeded:
+		enter(o.State)
+		r.Reason = o.Message // such as that it did in part
+		r.conclude(job.Succeeded, job.JobSucceeded, now)
+	case job.TrainerFailed:
+		enter(o.State)
+		r.Error = &job.Failure{Message: o.Message}
+		if o.DeadlineExceeded {
+			r.Timeout = r.timedOut()
+		}
+		if r.Timeout != nil {
+			r.conclude(job.TimedOut, job.JobTimedOut, now)
+		} else {
+			r.conclude(job.Failed, job.JobFailed, now)
+		}
+	case job.TrainerCancelled:
+		enter(o.State)
+		if o.Message != "" {
+			r.Error = &job.Failure{Message: o.Message}
+		}
+		if r.Timeout = r.timedOut(); r.Timeout != nil {
+			r.conclude(job.TimedOut, job.JobTimedOut, now)
+		} else {
+			if r.CancelRequested != nil {
+				r.Reason = "jobdrop asked for the cancel as a limit on the job's time was over, and the job was just going on"
+			}
+			r.conclude(job.Cancelled, job.JobCancelled, now)
+		}
+	}
+}
+
+// bestFirst orders trials by the job's goal, those without a value last, and else as
+// the trainer has them: not all trainers do.
+func (r *Record) bestFirst(trials []job.Trial) []job.Trial {
+	sign := -1.0 // ml/v1's own goal where a job names none is MAXIMIZE
+	if r.Spec != nil && r.Spec.TrainingInput != nil && r.Spec.TrainingInput.Hyperparameters != nil && r.Spec.TrainingInput.Hyperparameters.Goal == "MINIMIZE" {
+		sign = 1
+	}
+	value := func(t job.Trial) float64 {
+		if t.Objective == nil || t.State != job.TrainerSucceeded || math.IsNaN(*t.Objective) {
+			return math.Inf(1)
+		}
+		return sign * *t.Objective
+	}
+	trials = slices.Clone(trials)
+	slices.SortStableFunc(trials, func(a, b job.Trial) int { return cmp.Compare(value(a), value(b)) })
+	return trials
+}
+
+// bounded gives trials that fit into an event: with the bounds here they take about
+// 2 MB, and a record has no more than one event with trials.
+func bounded(trials []job.Trial) []job.Trial {
+	var out []job.Trial
+	for _, t := range trials[:min(len(trials), job.MaxTrials)] {
+		t.Message = job.Shorten(t.Message, trialText)
+		t.ID = job.Shorten(t.ID, trialText)
+		if v := t.Objective; v != nil && (math.IsNaN(*v) || math.IsInf(*v, 0)) {
+			t.Objective = nil // JSON has no word for it
+		}
+		if len(t.Parameters) > 0 {
+			few := map[string]string{}
+			for _, name := range slices.Sorted(maps.Keys(t.Parameters)) {
+				if len(few) == trialParams {
+					break
+				}
+				few[job.Shorten(name, trialText)] = job.Shorten(t.Parameters[name], trialText)
+			}
+			t.Parameters = few
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+// A job is lost when direct looks found nothing three times in a row, in three
+// ticks, and ten minutes after its creation or the last change of its state. The
+// index tells of the first such look, so each tick comes back to the job: one that
+// shows up again is seen, and forgotten to have been absent, however long a round
+// of looks takes.
+const (
+	lostLooks   = 3
+	lostAfter   = 10 * time.Minute
+	lostSpacing = 40 * time.Second // looks that are closer belong to ticks that overlap
+)
+
+// notFound is the observation that there is no job.
+type notFound struct{ asked time.Time }
+
+// NotFound returns the observation that the trainer, asked directly at a time, does
+// not know the job. Absence from a list is none.
+func NotFound(asked time.Time) Observation { return notFound{asked} }
+
+func (o notFound) apply(r *Record, now time.Time) error {
+	if r.State != job.Submitted || r.late(o.asked) {
+		return errNothingNew
+	}
+	a := Absence{Since: now, Indexed: true}
+	if r.Absent != nil && r.Absent.Indexed {
+		a = *r.Absent
+		if now.Before(a.Last.Add(lostSpacing)) {
+			return errNothingNew
+		}
+	}
+	a.Looks, a.Last = a.Looks+1, now
+	r.Absent = &a
+	// Changed is no earlier than the creation, by jobdrop's own clock; the
+	// trainer's may differ.
+	known := r.Changed
+	if known.IsZero() { // a record of an earlier form
+		known = r.Times.Created
+	}
+	if a.Looks >= lostLooks && !now.Before(known.Add(lostAfter)) {
+		r.Delay, r.Reason = nil, "the trainer no longer knows the job"
+		r.conclude(job.Lost, job.JobLost, now)
+	}
+	return nil
+}
+
+// limit is a limit on a job's time that holds now.
+type limit struct {
+	kind string
+	// lasts counts from the time begin, the trainer's; seen is when jobdrop
+	// first saw that, by its own clock.
+	begin, seen time.Time
+	lasts       time.Duration
+}
+
+func (l limit) end() time.Time { return l.begin.Add(l.lasts) }
+
+// since is from when a warning counts, which is sent when four fifths are over by
+// both clocks. A begin that was seen later than clocks differ was seen late.
+func (l limit) since() time.Time {
+	since, late := l.seen, l.begin.Add(clocksDiffer)
+	if since.After(late) {
+		since = late
+	}
+	if since.Before(l.begin) {
+		since = l.begin
+	}
+	return since
+}
+
+// near is when its end is near: after four fifths.
+func (l limit) near() time.Time { return l.since().Add(l.lasts / 5 * 4) }
+
+// limit gives the limit that holds for the job now: the wait until it runs for
+// the first time, the run from then on.
+func (r *Record) limit() (limit, bool) {
+	wait, run := r.limits()
+	switch {
+	case r.State != job.Submitted:
+		return limit{}, false
+	case !r.Times.Started.IsZero():
+		return limit{job.KindRun, r.Times.Started, r.Began, run}, true
+	case wait > 0 && !r.Times.Created.IsZero():
+		return limit{job.KindWait, r.Times.Created, r.Began, wait}, true
+	}
+	return limit{}, false
+}
+
+// stuck gives when the job has been in its state for as long as is reported, and
+// how long that is. The time is zero where it never is.
+func (r *Record) stuck() (time.Time, time.Duration) {
+	lasts := r.Patience.in(r.Job.State)
+	if lasts <= 0 || r.Changed.IsZero() {
+		return time.Time{}, 0
+	}
+	return r.Changed.Add(lasts), lasts
+}
+
+// warn tells, once each, that a limit is near and that the job stays in its state
+// for longer than the operator's patience. message is the trainer's.
+func (r *Record) warn(message string, now time.Time) {
+	if l, ok := r.limit(); ok && r.Job.State != job.TrainerCancelling && !now.Before(l.near()) && !slices.Contains(r.Warned, l.kind) {
+		text := fmt.Sprintf("the job has waited for %s of the %s that it may wait to run", l.part(now), job.FormatDuration(l.lasts))
+		if l.kind == job.KindRun {
+			text = fmt.Sprintf("the job has run for %s of the %s that it may run", l.part(now), job.FormatDuration(l.lasts))
+		}
+		r.delay(job.Delay{Kind: l.kind, Limit: job.FormatDuration(l.lasts), Since: l.begin}, l.kind, text, message, now)
+	}
+	if at, lasts := r.stuck(); !at.IsZero() && !now.Before(at) && !slices.Contains(r.Warned, string(r.Job.State)) {
+		text := fmt.Sprintf("the job is %s since %s, and was expected to be for less than %s", r.Job.State, r.Changed.Format(time.RFC3339), job.FormatDuration(lasts))
+		r.delay(job.Delay{Kind: job.KindState, Limit: job.FormatDuration(lasts), Since: r.Changed}, string(r.Job.State), text, message, now)
+	}
+}
+
+// part is how much of a limit is over: whole seconds, or less of a short one.
+func (l limit) part(now time.Time) string {
+	return job.FormatDuration(now.Sub(l.since()).Truncate(min(time.Second, max(l.lasts/100, time.Millisecond))))
+}
+
+// delay emits the warning named once.
+func (r *Record) delay(d job.Delay, once, text, message string, now time.Time) {
+	d.Cause = cause(message)
+	if message != "" {
+		text += ": " + message
+	}
+	r.Delay, r.Reason = &d, text
+	r.Warned = append(slices.Clone(r.Warned), once)
+	r.emit(job.JobDelayed, now)
+}
+
+// causes are words of the services' messages, and what they hint at.
+var causes = []struct {
+	cause string
+	words []string
+}{
+	{job.CauseQuota, []string{"quota", "resource_exhausted", "rate limit"}},
+	{job.CauseCapacity, []string{"capacity", "stockout", "pool_exhausted", "insufficient resources", "resources are insufficient", "not enough resources", "does not have enough", "currently unavailable"}},
+	{job.CausePermission, []string{"permission", "denied", "forbidden", "not authorized", "unauthorized", "service account", "serviceaccount"}},
+}
+
+// cause names the likely cause that a message of the trainer shows; empty where
+// it shows none.
+func cause(message string) string {
+	message = strings.ToLower(message)
+	for _, c := range causes {
+		if slices.ContainsFunc(c.words, func(word string) bool { return strings.Contains(message, word) }) {
+			return c.cause
+		}
+	}
+	return ""
+}
+
+// CancelDue gives the limit whose grace is over: jobdrop has to cancel the job,
+// since the trainer did not. It is empty where nothing is to be cancelled.
+func (r Record) CancelDue(now time.Time) string {
+	l, ok := r.limit()
+	if !ok || r.Job.State == job.TrainerCancelling || now.Before(r.cancelAt(l)) {
+		return ""
+	}
+	return l.kind
+}
+
+// cancelAt is when jobdrop cancels a job that is past a limit. It counts by jobdrop's
+// own clock, too: there may be no grace that is longer than clocks differ.
+func (r *Record) cancelAt(l limit) time.Time {
+	at := l.end().Add(r.Patience.grace(l.kind))
+	if own := l.since().Add(l.lasts); own.After(at) {
+		return own
+	}
+	return at
+}
+
+// CancelJob says that jobdrop is about to ask the trainer to cancel the job,
+// since a limit of the kind is over. It is written before the call.
+type CancelJob struct {
+	Kind string
+}
+
+func (o CancelJob) apply(r *Record, now time.Time) error {
+	if r.State != job.Submitted || r.CancelRequested != nil && r.CancelRequested.Kind == o.Kind {
+		return errNothingNew
+	}
+	r.CancelRequested = &CancelRequest{Kind: o.Kind, At: now}
+	return nil
+}
+
+// defaultRunningTime is ml/v1's own where a job sets none (TrainingInput,
+// scheduling.maxRunningTime).
+const defaultRunningTime = 604800 * time.Second
+
+// limits gives the job's time limits; zero is none.
+func (r *Record) limits() (wait, run time.Duration) {
+	run = defaultRunningTime
+	if r.Spec == nil || r.Spec.TrainingInput == nil || r.Spec.TrainingInput.Scheduling == nil {
+		return 0, run
+	}
+	s := r.Spec.TrainingInput.Scheduling
+	// Both were checked before the attempt was accepted.
+	if d, err := job.ParseDuration(s.MaxWaitTime); err == nil {
+		wait = d
+	}
+	if d, err := job.ParseDuration(s.MaxRunningTime); err == nil && d > 0 {
+		run = d
+	}
+	return wait, run
+}
+
+func (r *Record) waitDeadline() time.Time {
+	wait, _ := r.limits()
+	if wait == 0 || r.Times.Created.IsZero() {
+		return time.Time{}
+	}
+	return r.Times.Created.Add(wait)
+}
+
+func (r *Record) runDeadline() time.Time {
+	_, run := r.limits()
+	return r.Times.Started.Add(run)
+}
+
+// clocksDiffer is by how much the trainer's clock may differ from jobdrop's at most:
+// services keep theirs to a second, machines that people run to minutes. What is
+// closer together by two clocks has no order.
+const clocksDiffer = 10 * time.Minute
+
+// timedOut tells a cancel by a limit from a person's, by the trainer's times, which
+// may be whole seconds. It was jobdrop that enforced the limit if it asked for the
+// cancel: right before it had seen that the trainer did not.
+func (r *Record) timedOut() *job.Timeout {
+	const rounding = time.Second
+	wait, run := r.limits()
+	begin, kind, lasts := r.Times.Started, job.KindRun, run
+	if begin.IsZero() {
+		begin, kind, lasts = r.Times.Created, job.KindWait, wait
+	}
+	asked := r.CancelRequested != nil && r.CancelRequested.Kind == kind
+	switch ended := r.Times.Ended; {
+	case begin.IsZero(), lasts <= 0:
+		return nil
+	case ended.IsZero():
+		// The trainer does not say when: jobdrop knows of its own cancel alone.
+		if !asked {
+			return nil
+		}
+	case ended.Sub(begin) < lasts-rounding:
+		return nil
+	case !asked && !r.Cancelling.IsZero() && r.Cancelling.Add(clocksDiffer).Before(begin.Add(lasts)):
+		return nil // the cancel began before, and only took until then
+	}
+	t := &job.Timeout{Kind: kind, Limit: job.FormatDuration(lasts), EnforcedBy: job.ByTrainer}
+	if asked {
+		t.EnforcedBy = job.ByJobdrop
+	}
+	return t
+}

@@ -1,0 +1,593 @@
+package attempt
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+const minute = time.Minute
+
+// watched plays what the watcher does: it looks whenever the record is due, and
+// asks for a cancel where one is due. says gives what the trainer says at a time.
+func watched(t *testing.T, a Accept, ends time.Duration, says func(r Record, after time.Duration) Look) (Record, []job.EventType, []time.Duration) {
+	t.Helper()
+	r, _ := play(t, step{0, a}, step{0, says(Record{}, 0)})
+	var looks []time.Duration
+	for after := time.Duration(0); after <= ends && !r.State.Terminal(); {
+		next := r.Due()
+		if next.IsZero() || next.After(at(ends)) {
+			break
+		}
+		if after = max(next.Sub(start), after+minute); after > ends {
+			break
+		}
+		looks = append(looks, after)
+		for range 2 { // the look, and another after the cancel
+			var err error
+			if r, _, err = Step(r, Seen(says(r, after), at(after)), at(after)); err != nil {
+				t.Fatal(err)
+			}
+			if kind := r.CancelDue(at(after)); kind != "" {
+				r, _, _ = Step(r, CancelJob{Kind: kind}, at(after))
+			}
+		}
+	}
+	var types []job.EventType
+	for _, e := range r.Outbox[2:] { // without accepted and submitted
+		types = append(types, e.Type)
+	}
+	return r, types, looks
+}
+
+// obeys is a trainer that runs a job from started on, or never, and ends it when
+// jobdrop asks for a cancel.
+func obeys(started time.Duration) func(Record, time.Duration) Look {
+	return func(r Record, after time.Duration) Look {
+		state, began := job.TrainerQueued, time.Duration(never)
+		if started >= 0 && after >= started {
+			state, began = job.TrainerRunning, started
+		}
+		if r.CancelRequested != nil {
+			return look(job.TrainerCancelled, 0, began, after)
+		}
+		return look(state, 0, began, never)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	both := accept(&job.Scheduling{MaxWaitTime: "3600s", MaxRunningTime: "604800s"})
+	const week = 604800 * time.Second
+	tests := []struct {
+		name    string
+		accept  Accept
+		ends    time.Duration
+		says    func(Record, time.Duration) Look
+		want    []job.EventType
+		timeout *job.Timeout
+		looks   []time.Duration
+	}{
+		{
+			name: "jobdrop ends a wait that the trainer does not", accept: both, ends: 2 * time.Hour, says: obeys(never),
+			want:    []job.EventType{job.JobQueued, job.JobDelayed, job.JobTimedOut},
+			timeout: &job.Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
+			looks:   []time.Duration{48 * minute, 75 * minute},
+		},
+		{
+			name: "and a run of seven days", accept: both, ends: 9 * 24 * time.Hour, says: obeys(0),
+			want:    []job.EventType{job.JobRunning, job.JobDelayed, job.JobTimedOut},
+			timeout: &job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "jobdrop"},
+			looks:   []time.Duration{week / 5 * 4, week + 15*minute},
+		},
+		{
+			name: "which is the limit where the job names none", accept: accept(nil), ends: 9 * 24 * time.Hour, says: obeys(0),
+			want:    []job.EventType{job.JobRunning, job.JobDelayed, job.JobTimedOut},
+			timeout: &job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "jobdrop"},
+			looks:   []time.Duration{week / 5 * 4, week + 15*minute},
+		},
+		{
+			name: "no wait is too long where the job names none", accept: accept(nil), ends: 9 * 24 * time.Hour, says: obeys(never),
+			want: []job.EventType{job.JobQueued},
+		},
+		{
+			name: "the trainer ends a run by itself", accept: both, ends: 9 * 24 * time.Hour,
+			says: func(r Record, after time.Duration) Look {
+				if after > week {
+					return look(job.TrainerCancelled, 0, 0, week+10*time.Second)
+				}
+				return look(job.TrainerRunning, 0, 0, never)
+			},
+			want:    []job.EventType{job.JobRunning, job.JobDelayed, job.JobTimedOut},
+			timeout: &job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "trainer"},
+			looks:   []time.Duration{week / 5 * 4, week + 15*minute},
+		},
+		{
+			name: "a job that is done before its cancel has succeeded", accept: both, ends: 9 * 24 * time.Hour,
+			says: func(r Record, after time.Duration) Look {
+				if r.CancelRequested != nil {
+					return look(job.TrainerSucceeded, 0, 0, after)
+				}
+				return look(job.TrainerRunning, 0, 0, never)
+			},
+			want:  []job.EventType{job.JobRunning, job.JobDelayed, job.JobSucceeded},
+			looks: []time.Duration{week / 5 * 4, week + 15*minute},
+		},
+		{
+			name: "a job that is being cancelled is not cancelled again", accept: both, ends: 9 * 24 * time.Hour,
+			says:  func(Record, time.Duration) Look { return look(job.TrainerCancelling, 0, 0, never) },
+			want:  []job.EventType{job.JobRunning},
+			looks: nil,
+		},
+		{
+			name: "a person cancels", accept: both, ends: 9 * 24 * time.Hour,
+			says: func(_ Record, after time.Duration) Look {
+				if after > 0 {
+					return look(job.TrainerCancelled, 0, 0, week-time.Hour)
+				}
+				return look(job.TrainerRunning, 0, 0, never)
+			},
+			want: []job.EventType{job.JobRunning, job.JobCancelled}, looks: []time.Duration{week / 5 * 4},
+		},
+		{
+			name: "the trainer does not say when a job ended that jobdrop cancelled", accept: both, ends: 2 * time.Hour,
+			says: func(r Record, _ time.Duration) Look {
+				if r.CancelRequested != nil {
+					return look(job.TrainerCancelled, 0, never, never)
+				}
+				return look(job.TrainerQueued, 0, never, never)
+			},
+			want:    []job.EventType{job.JobQueued, job.JobDelayed, job.JobTimedOut},
+			timeout: &job.Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
+			looks:   []time.Duration{48 * minute, 75 * minute},
+		},
+		{
+			name: "nor when one ended that jobdrop did not cancel", accept: both, ends: 2 * time.Hour,
+			says: func(_ Record, after time.Duration) Look {
+				if after > 0 {
+					return look(job.TrainerCancelled, 0, never, never)
+				}
+				return look(job.TrainerQueued, 0, never, never)
+			},
+			want: []job.EventType{job.JobQueued, job.JobCancelled}, looks: []time.Duration{48 * minute},
+		},
+		{
+			name: "a job that begins to run while its wait is ended, and is ended", accept: both, ends: 2 * time.Hour,
+			says: func(r Record, after time.Duration) Look {
+				if r.CancelRequested != nil {
+					return look(job.TrainerCancelled, 0, after, after)
+				}
+				return look(job.TrainerQueued, 0, never, never)
+			},
+			want: []job.EventType{job.JobQueued, job.JobDelayed, job.JobRunning, job.JobCancelled}, looks: []time.Duration{48 * minute, 75 * minute},
+		},
+		{
+			name: "the trainer's clock is ten minutes ahead", accept: both, ends: 3 * time.Hour,
+			says: func(r Record, after time.Duration) Look {
+				if r.CancelRequested != nil {
+					return look(job.TrainerCancelled, 10*minute, never, after+10*minute)
+				}
+				return look(job.TrainerQueued, 10*minute, never, never)
+			},
+			want:    []job.EventType{job.JobQueued, job.JobDelayed, job.JobTimedOut},
+			timeout: &job.Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
+			looks:   []time.Duration{58 * minute, 85 * minute},
+		},
+		{
+			name: "the trainer's clock is ten minutes behind: not ended before its time", accept: both, ends: 3 * time.Hour,
+			says: func(r Record, after time.Duration) Look {
+				if r.CancelRequested != nil {
+					return look(job.TrainerCancelled, -10*minute, never, after-10*minute)
+				}
+				return look(job.TrainerQueued, -10*minute, never, never)
+			},
+			want:    []job.EventType{job.JobQueued, job.JobDelayed, job.JobTimedOut},
+			timeout: &job.Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
+			looks:   []time.Duration{48 * minute, 65 * minute}, // the warning: by jobdrop's clock
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r, got, looks := watched(t, test.accept, test.ends, test.says)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("events (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.timeout, r.Timeout); diff != "" {
+				t.Errorf("timeout (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.looks, looks); diff != "" {
+				t.Errorf("looks (-want +got):\n%s", diff)
+			}
+			if r.State.Terminal() && r.Delay != nil {
+				t.Errorf("ended, and still delayed: %+v", r.Delay)
+			}
+		})
+	}
+}
+
+// A warning comes when four fifths are over by both clocks; but where jobdrop saw a
+// job late, not much later.
+func TestWarnings(t *testing.T) {
+	tests := []struct {
+		name                   string
+		created, started, seen time.Duration
+		want                   time.Duration
+	}{
+		{"the clocks agree", 0, 20 * minute, 20 * minute, 100 * minute},
+		{"the trainer's is behind", 0, 12 * minute, 20 * minute, 100 * minute},
+		{"the trainer's is ahead", 0, 28 * minute, 20 * minute, 108 * minute},
+		{"nobody looked for half an hour", 0, 20 * minute, 50 * minute, 110 * minute},
+	}
+	for _, test := range tests {
+		steps := []step{
+			{0, accept(&job.Scheduling{MaxRunningTime: "6000s"})}, {0, look(job.TrainerQueued, test.created, never, never)},
+			{test.seen, look(job.TrainerRunning, test.created, test.started, never)},
+			{test.want - 1, look(job.TrainerRunning, test.created, test.started, never)},
+		}
+		r, types := play(t, steps...)
+		if slices.Contains(types, job.JobDelayed) || !r.Due().Equal(at(test.want)) {
+			t.Errorf("%s: events %v, due at %s", test.name, types, r.Due())
+		}
+		if r, types = play(t, append(steps, step{test.want, look(job.TrainerRunning, test.created, test.started, never)})...); !slices.Contains(types, job.JobDelayed) || !strings.Contains(r.Reason, "4800s of the 6000s") {
+			t.Errorf("%s: events %v, %q", test.name, types, r.Reason)
+		}
+	}
+	// A record of before does not say when jobdrop saw the job.
+	r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "6000s"})}, step{0, look(job.TrainerRunning, 0, 0, never)})
+	r.Began = time.Time{}
+	if due := r.Due(); !due.Equal(at(80 * minute)) {
+		t.Errorf("a record of before is due at %s", due)
+	}
+}
+
+// A cancel that ends after the limit was a person's if it began well before: by more
+// than clocks differ.
+func TestCancelThatTakesLong(t *testing.T) {
+	const wait, grace = time.Hour, 15 * time.Minute
+	tests := []struct {
+		name       string
+		cancelling time.Duration
+		asks       bool // jobdrop does, when its grace is over
+		want       job.State
+		by         string
+	}{
+		{"a person's", 30 * minute, false, job.Cancelled, ""},
+		{"a person's, eleven minutes before the limit", wait - 11*minute, false, job.Cancelled, ""},
+		{"before the limit by less than clocks differ", wait - 10*minute, false, job.TimedOut, job.ByTrainer},
+		{"the trainer's", wait + minute, false, job.TimedOut, job.ByTrainer},
+		{"jobdrop's", wait + grace, true, job.TimedOut, job.ByJobdrop},
+	}
+	for _, test := range tests {
+		steps := []step{{0, accept(&job.Scheduling{MaxWaitTime: job.FormatDuration(wait)})}, {0, look(job.TrainerQueued, 0, never, never)}}
+		if test.asks {
+			steps = append(steps, step{test.cancelling, CancelJob{Kind: job.KindWait}})
+		}
+		steps = append(steps,
+			step{test.cancelling, look(job.TrainerCancelling, 0, never, never)},
+			step{test.cancelling + 30*minute, look(job.TrainerCancelling, 0, never, never)},
+			step{2 * wait, look(job.TrainerCancelled, 0, never, wait+grace+minute)},
+		)
+		r, _ := play(t, steps...)
+		by := ""
+		if r.Timeout != nil {
+			by = r.Timeout.EnforcedBy
+		}
+		if r.State != test.want || by != test.by {
+			t.Errorf("%s: %s, enforced by %q; want %s, %q", test.name, r.State, by, test.want, test.by)
+		}
+	}
+}
+
+// An answer that took long turns no job back, and does not count as an absence; one
+// that was asked for since does.
+func TestLateAnswer(t *testing.T) {
+	r, _ := play(t, step{0, accept(nil)}, step{0, look(job.TrainerQueued, 0, never, never)}, step{5 * minute, look(job.TrainerRunning, 0, 4*minute, never)})
+	preparing, restarted := look(job.TrainerPreparing, 0, never, never), look(job.TrainerPreparing, 0, 4*minute, never)
+	for name, test := range map[string]struct {
+		o      Observation
+		want   job.TrainerState
+		absent bool
+	}{
+		"asked before":                {Seen(preparing, at(3*minute)), job.TrainerRunning, false},
+		"asked at about the time":     {Seen(preparing, at(5*minute+5*time.Second)), job.TrainerRunning, false},
+		"asked since: a restart":      {Seen(restarted, at(6*minute)), job.TrainerPreparing, false},
+		"asked before, and goes on":   {Seen(look(job.TrainerCancelling, 0, 4*minute, never), at(3*minute)), job.TrainerCancelling, false},
+		"asked before, and has ended": {Seen(look(job.TrainerSucceeded, 0, 4*minute, 5*minute), at(3*minute)), job.TrainerSucceeded, false},
+		"not there, asked before":     {NotFound(at(3 * minute)), job.TrainerRunning, false},
+		"not there, asked since":      {NotFound(at(6 * minute)), job.TrainerRunning, true},
+	} {
+		next, _, err := Step(r, test.o, at(7*minute))
+		if next.Job.State != test.want || (next.Absent != nil) != test.absent || err != nil {
+			t.Errorf("%s: %s, absent %+v, %v; want %s, %t", name, next.Job.State, next.Absent, err, test.want, test.absent)
+		}
+	}
+}
+
+// Each state has its own patience, and each is told once.
+func TestStuck(t *testing.T) {
+	a := accept(nil)
+	a.Patience = Patience{Queued: "600s", Preparing: "300s", Running: "7200s", Cancelling: "900s"}
+	message := func(l Look, text string) Look { l.Message = text; return l }
+	r, got := play(t,
+		step{0, a},
+		step{0, look(job.TrainerQueued, 0, never, never)},
+		step{9 * minute, look(job.TrainerQueued, 0, never, never)},
+		step{10 * minute, message(look(job.TrainerQueued, 0, never, never), "Quota 'NVIDIA_T4_GPUS' exceeded")},
+		step{11 * minute, look(job.TrainerQueued, 0, never, never)},
+		step{12 * minute, look(job.TrainerPreparing, 0, never, never)},
+		step{17 * minute, look(job.TrainerPreparing, 0, never, never)},
+		step{18 * minute, look(job.TrainerRunning, 0, 18*minute, never)},
+		step{139 * minute, look(job.TrainerRunning, 0, 18*minute, never)},
+		step{140 * minute, look(job.TrainerCancelling, 0, 18*minute, never)},
+		step{155 * minute, look(job.TrainerCancelling, 0, 18*minute, never)},
+		step{255 * minute, look(job.TrainerCancelling, 0, 18*minute, never)},
+	)
+	want := []job.EventType{
+		job.DropAccepted, job.JobSubmitted, job.JobQueued, job.JobDelayed, job.JobPreparing, job.JobDelayed, job.JobRunning, job.JobDelayed, job.JobDelayed,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("events (-want +got):\n%s", diff)
+	}
+	first := r.Outbox[3].Body
+	if diff := cmp.Diff(&job.Delay{Kind: "state", Limit: "600s", Since: start, Cause: "quota"}, first.Delay); diff != "" || !strings.Contains(first.Reason, "NVIDIA_T4_GPUS") {
+		t.Errorf("delay (-want +got):\n%s\nreason %q", diff, first.Reason)
+	}
+	if next := r.Outbox[4].Body; next.Delay != nil || next.Reason != "" {
+		t.Errorf("a job that goes on is still delayed: %+v, %q", next.Delay, next.Reason)
+	}
+	if last := r.Outbox[8].Body; last.Job.State != job.TrainerCancelling || last.Delay == nil || last.Delay.Limit != "900s" {
+		t.Errorf("a cancel that does not end: %+v", last.Delay)
+	}
+	if due := r.Due(); !due.IsZero() {
+		t.Errorf("due again at %s", due)
+	}
+}
+
+// A job that was not found now and then, and was there in between, is not lost; one
+// that never was there is, however long it takes to look three times.
+func TestAbsence(t *testing.T) {
+	running := look(job.TrainerRunning, 0, 0, never)
+	r, got := play(t,
+		step{0, accept(nil)}, step{0, running},
+		step{60 * minute, gone{}}, step{90 * minute, gone{}}, step{120 * minute, running}, step{121 * minute, gone{}}, step{122 * minute, gone{}},
+	)
+	if r.State != job.Submitted || r.Absent.Looks != 2 || !NewEntry(Stored{Record: r}).Absent {
+		t.Errorf("state %s, %+v, events %v", r.State, r.Absent, got)
+	}
+	if there, _, _ := Step(r, Seen(running, at(123*minute)), at(123*minute)); there.Absent != nil || NewEntry(Stored{Record: there}).Absent {
+		t.Errorf("found again: %+v", there.Absent)
+	}
+	// Of looks of an earlier form nobody knows what was in between.
+	before := r
+	before.Absent = &Absence{Looks: 2, Since: at(0), Last: at(60 * minute)}
+	if before, _, _ = Step(before, NotFound(at(300*minute)), at(300*minute)); before.State != job.Submitted {
+		t.Errorf("state %s by looks of before", before.State)
+	}
+	if r, _, _ = Step(r, NotFound(at(300*minute)), at(300*minute)); r.State != job.Lost {
+		t.Errorf("state %s after three looks in a row", r.State)
+	}
+}
+
+// Looks of ticks that overlap count once, and however many found nothing, a job that
+// changed less than ten minutes ago is not lost.
+func TestAbsenceTakesItsTime(t *testing.T) {
+	running := look(job.TrainerRunning, 0, 0, never)
+	second := minute / 60
+	tests := []struct {
+		name  string
+		gone  []time.Duration
+		state job.State
+	}{
+		{"three ticks, nine minutes after its last change", []time.Duration{7 * minute, 8 * minute, 9 * minute}, job.Submitted},
+		{"three ticks, ten minutes after it", []time.Duration{8 * minute, 9 * minute, 10 * minute}, job.Lost},
+		{"three looks of two ticks", []time.Duration{20 * minute, 20*minute + 39*second, 21 * minute}, job.Submitted},
+	}
+	for _, test := range tests {
+		steps := []step{{0, accept(nil)}, {0, running}}
+		for _, at := range test.gone {
+			steps = append(steps, step{at, gone{}})
+		}
+		if r, types := play(t, steps...); r.State != test.state {
+			t.Errorf("%s: state %s, events %v; want %s", test.name, r.State, types, test.state)
+		}
+	}
+}
+
+// A limit is told to be near once, however often the job is looked at from then on.
+func TestWarningsComeOnce(t *testing.T) {
+	running := look(job.TrainerRunning, 0, 0, never)
+	_, types := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "6000s"})}, step{0, running},
+		step{81 * minute, running}, step{82 * minute, running}, step{83 * minute, running})
+	if n := len(slices.DeleteFunc(slices.Clone(types), func(e job.EventType) bool { return e != job.JobDelayed })); n != 1 {
+		t.Errorf("told %d times: %v", n, types)
+	}
+}
+
+func TestCause(t *testing.T) {
+	for message, want := range map[string]string{
+		"":              "",
+		"Job is queued": "",
+		"The following quota metrics exceed quota limits: aiplatform.googleapis.com/custom_model_training_nvidia_t4_gpus": "quota",
+		"RESOURCE_EXHAUSTED: try again":                                     "quota",
+		"The zone 'us-central1-a' does not have enough resources available": "capacity",
+		"ZONE_RESOURCE_POOL_EXHAUSTED":                                      "capacity",
+		"Permission 'storage.objects.get' denied on resource":               "permission",
+		"The service account does not exist":                                "permission",
+	} {
+		if got := cause(message); got != want {
+			t.Errorf("cause of %q is %q, want %q", message, got, want)
+		}
+	}
+}
+
+// The request stands in the record before the call, once, and not of a job that
+// has no limit to pass.
+func TestCancelJob(t *testing.T) {
+	r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "60s"})}, step{0, look(job.TrainerRunning, 0, 0, never)})
+	if kind := r.CancelDue(at(16*minute - 1)); kind != "" {
+		t.Errorf("%s is over before its grace", kind)
+	}
+	if kind := r.CancelDue(at(16 * minute)); kind != job.KindRun {
+		t.Fatalf("due is %q", kind)
+	}
+	asked, changed, _ := Step(r, CancelJob{Kind: job.KindRun}, at(16*minute))
+	if !changed || asked.CancelRequested == nil || !asked.CancelRequested.At.Equal(at(16*minute)) || asked.Sequence != r.Sequence {
+		t.Fatalf("%+v, changed %t", asked.CancelRequested, changed)
+	}
+	if _, changed, _ := Step(asked, CancelJob{Kind: job.KindRun}, at(17*minute)); changed {
+		t.Error("asked for twice")
+	}
+	if due := asked.Due(); due.After(at(16 * minute)) {
+		t.Errorf("a cancel that may not have been heard is looked at again at %s", due)
+	}
+	accepted, _ := play(t, step{0, accept(nil)})
+	if _, changed, _ := Step(accepted, CancelJob{Kind: job.KindRun}, start); changed || slices.Contains(accepted.Warned, job.KindRun) {
+		t.Error("a cancel of a job that nobody created")
+	}
+}
+
+// The trials of a job that has ended are told of, the best first, and no event with
+// them is too large.
+func TestTrials(t *testing.T) {
+	value := func(v float64) *float64 { return &v }
+	trials := []job.Trial{
+		{ID: "1", State: job.TrainerSucceeded, Objective: value(2)},
+		{ID: "2", State: job.TrainerFailed, Message: strings.Repeat("x", 1000)},
+		{ID: "3", State: job.TrainerSucceeded, Objective: value(-1)},
+		{ID: "4", State: job.TrainerSucceeded, Objective: value(3)},
+		{ID: "5", State: job.TrainerSucceeded, Objective: value(math.NaN())},
+		{ID: "6", State: job.TrainerSucceeded, Objective: value(math.Inf(-1))},
+	}
+	for goal, want := range map[string][]string{
+		"MINIMIZE": {"6", "3", "1", "4", "2", "5"}, "MAXIMIZE": {"4", "1", "3", "2", "5", "6"}, "": {"4", "1", "3", "2", "5", "6"},
+	} {
+		r, _ := play(t, step{0, accept(nil)}, step{0, look(job.TrainerQueued, 0, never, never)})
+		spec := *r.Spec
+		input := *spec.TrainingInput
+		input.Hyperparameters = &job.HyperparameterSpec{Goal: goal}
+		spec.TrainingInput, r.Spec = &input, &spec
+		r, changed, err := Step(r, Seen(Look{State: job.TrainerSucceeded, Started: at(minute), Ended: at(2 * minute), Trials: trials}, at(3*minute)), at(3*minute))
+		if err != nil || !changed {
+			t.Fatalf("changed %t, %v", changed, err)
+		}
+		var got []string
+		for _, tr := range r.Job.Trials {
+			got = append(got, tr.ID)
+			if len(tr.Message) > 128 {
+				t.Errorf("message of %d bytes", len(tr.Message))
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: order (-want +got):\n%s", goal, diff)
+		}
+		for _, e := range r.Outbox {
+			if with := len(e.Body.Job.Trials) > 0; with != (e.Type == job.JobSucceeded) {
+				t.Errorf("%s with trials: %t", e.Type, with)
+			}
+		}
+		if _, err := json.Marshal(r); err != nil { // NaN and Inf are no JSON
+			t.Error(err)
+		}
+	}
+
+	many := make([]job.Trial, 600)
+	for i := range many {
+		many[i] = job.Trial{ID: strings.Repeat("i", 1000), State: job.TrainerSucceeded, Objective: value(1), Parameters: map[string]string{}}
+		for p := range 20 {
+			many[i].Parameters[fmt.Sprintf("%d%s", p, strings.Repeat("p", 1000))] = strings.Repeat("v", 1000)
+		}
+	}
+	r, _ := play(t, step{0, accept(nil)}, step{0, look(job.TrainerQueued, 0, never, never)})
+	r, _, err := Step(r, Seen(Look{State: job.TrainerSucceeded, Started: at(minute), Ended: at(2 * minute), Trials: many}, at(3*minute)), at(3*minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(r.Outbox[len(r.Outbox)-1].Body)
+	if err != nil || len(data) > 5<<20 {
+		t.Errorf("an event of %d bytes, %v", len(data), err)
+	}
+}
+
+// Where the trainer knows no limit on the wait, jobdrop cancels at once when it is
+// over, by the trainer's clock and by its own.
+func TestWaitWithoutGrace(t *testing.T) {
+	const wait = 30 * minute
+	for _, test := range []struct {
+		name    string
+		created time.Duration // by the trainer's clock
+		cancel  time.Duration
+	}{
+		{"clocks agree", 0, wait},
+		{"the trainer's is late", -10 * minute, wait},
+		{"the trainer's is early", 10 * minute, wait + 10*minute},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			a := accept(&job.Scheduling{MaxWaitTime: "1800s"})
+			a.Patience = Patience{Grace: "900s", WaitGrace: "0s"}
+			r, _ := play(t, step{0, a}, step{0, look(job.TrainerQueued, test.created, never, never)})
+			if kind := r.CancelDue(at(test.cancel - time.Second)); kind != "" {
+				t.Errorf("cancelled for the %s too early", kind)
+			}
+			if kind := r.CancelDue(at(test.cancel)); kind != job.KindWait {
+				t.Errorf("due for %q", kind)
+			}
+			if due := r.Due(); due.After(at(test.cancel)) {
+				t.Errorf("looked at %s only", due)
+			}
+		})
+	}
+	a := accept(&job.Scheduling{MaxRunningTime: "1800s"})
+	a.Patience = Patience{Grace: "900s", WaitGrace: "0s"}
+	r, _ := play(t, step{0, a}, step{0, look(job.TrainerRunning, 0, 0, never)})
+	if r.CancelDue(at(wait+14*minute)) != "" || r.CancelDue(at(wait+15*minute)) != job.KindRun {
+		t.Error("the run has no grace, or another")
+	}
+}
+
+// A failure that the trainer calls the end of a limit is one only where a limit is
+// over.
+func TestDeadlineExceeded(t *testing.T) {
+	for ended, want := range map[time.Duration]job.State{29 * minute: job.Failed, 30 * minute: job.TimedOut} {
+		l := look(job.TrainerFailed, 0, 0, ended)
+		l.DeadlineExceeded = true
+		r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "1800s"})}, step{0, look(job.TrainerRunning, 0, 0, never)}, step{ended, l})
+		if r.State != want || (r.Timeout != nil) != (want == job.TimedOut) {
+			t.Errorf("after %s: %s, %+v", ended, r.State, r.Timeout)
+		}
+	}
+}
+
+// Vertex AI has a start also for jobs that are only being prepared: one that was
+// cancelled at its wait limit never ran.
+func TestStartOfAJobThatNeverRan(t *testing.T) {
+	a := accept(&job.Scheduling{MaxWaitTime: "1800s"})
+	a.Patience = Patience{WaitGrace: "0s"}
+	r, types := play(t, step{0, a}, step{0, look(job.TrainerPreparing, 0, never, never)},
+		step{30 * minute, CancelJob{Kind: job.KindWait}}, step{31 * minute, look(job.TrainerCancelled, 0, minute, 31*minute)})
+	if r.State != job.TimedOut || r.Timeout == nil || *r.Timeout != (job.Timeout{Kind: job.KindWait, Limit: "1800s", EnforcedBy: job.ByJobdrop}) || slices.Contains(types, job.JobRunning) {
+		t.Errorf("%s, %+v, events %v", r.State, r.Timeout, types)
+	}
+	// One that began to run as it was being cancelled did.
+	r, types = play(t, step{0, a}, step{0, look(job.TrainerPreparing, 0, never, never)},
+		step{30 * minute, CancelJob{Kind: job.KindWait}}, step{32 * minute, look(job.TrainerCancelled, 0, 31*minute, 32*minute)})
+	if r.State != job.Cancelled || !slices.Contains(types, job.JobRunning) {
+		t.Errorf("%s, events %v", r.State, types)
+	}
+}
+
+// What a trainer says of a success is told.
+func TestSuccessWithAMessage(t *testing.T) {
+	l := look(job.TrainerSucceeded, 0, 0, minute)
+	l.Message = "the job succeeded in part"
+	r, _ := play(t, step{0, accept(nil)}, step{0, look(job.TrainerRunning, 0, 0, never)}, step{minute, l})
+	if r.State != job.Succeeded || r.Reason != l.Message {
+		t.Errorf("%s: %q", r.State, r.Reason)
+	}
+}

@@ -1,0 +1,104 @@
+package attempt
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"slices"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// Note is what the ledger keeps of a folder: the newest attempt that was decided
+// there, and the packages that attempts were decided upon. By it a folder that is
+// used again does not run yesterday's package: generations tell what is new, since
+// each upload makes one, and times do not, since a job file may be uploaded before
+// its package.
+type Note struct {
+	Newest Entered `json:"newest"`
+	// Packages are those of the folder that an attempt was decided upon, by
+	// [packageKey]. Names that are no longer in the folder are left out, so a note
+	// has hardly more than a drop may have parts. It is nil in a note of an earlier
+	// revision: which packages it was about is not known then.
+	Packages map[string]Decided `json:"packages"`
+	// Generation is that of the ledger's object; 0 where there is none.
+	Generation int64 `json:"-"`
+}
+
+// Entered names an attempt of a folder and the generation of its job file.
+type Entered struct {
+	Attempt    string `json:"attempt"`
+	Generation int64  `json:"generation,string"`
+}
+
+// Decided is the newest generation of a package that an attempt was decided upon.
+// By is the generation of the first such attempt's job file.
+type Decided struct {
+	Generation int64 `json:"generation,string"`
+	By         int64 `json:"by,string"`
+}
+
+// packageKey returns the key of a package's file name in a [Note]: 16 hex digits of
+// its SHA-256. Names have up to 255 bytes, and a note is read for every drop.
+func packageKey(base string) string {
+	sum := sha256.Sum256([]byte(base))
+	return hex.EncodeToString(sum[:8])
+}
+
+// Supersedes reports whether an attempt of a newer job file was decided already.
+func (n Note) Supersedes(jobFile job.Object) bool { return n.Newest.Generation > jobFile.Generation }
+
+// Decided returns those of the packages that another attempt was decided upon: at this
+// generation, or at a later one, whoever was. Of a note of an earlier revision these
+// are all of them.
+func (n Note) Decided(jobFile job.Object, packages []job.Object) []job.Object {
+	if n.Packages == nil && n.Newest.Attempt != "" && n.Newest.Generation != jobFile.Generation {
+		return packages
+	}
+	var decided []job.Object
+	for _, p := range packages {
+		d, ok := n.Packages[packageKey(p.Base())]
+		if ok && (p.Generation < d.Generation || p.Generation == d.Generation && d.By != jobFile.Generation) {
+			decided = append(decided, p)
+		}
+	}
+	return decided
+}
+
+// Outdates reports whether an attempt was decided upon a later generation of one of the
+// packages: the list that shows them is older than the note.
+func (n Note) Outdates(packages []job.Object) bool {
+	return slices.ContainsFunc(packages, func(p job.Object) bool { return p.Generation < n.Packages[packageKey(p.Base())].Generation })
+}
+
+// Enter returns the note with the attempt of a job file as the newest, decided upon
+// packages of the drop d. It changes nothing of n.
+func (n Note) Enter(d job.Drop, jobFile job.Object, packages []job.Object) Note {
+	next := Note{
+		Newest:     Entered{Attempt: job.AttemptKey(jobFile), Generation: jobFile.Generation},
+		Packages:   map[string]Decided{},
+		Generation: n.Generation,
+	}
+	listed := map[string]bool{}
+	for _, p := range d.Packages {
+		listed[packageKey(p.Base())] = true
+	}
+	for key, known := range n.Packages {
+		// Packages of a folder that is too large are not listed, and another worker
+		// of this attempt may have seen one that came later.
+		if listed[key] || d.TooMany != "" || known.By == jobFile.Generation {
+			next.Packages[key] = known
+		}
+	}
+	for _, p := range packages {
+		if known, ok := next.Packages[packageKey(p.Base())]; !ok || known.Generation < p.Generation {
+			next.Packages[packageKey(p.Base())] = Decided{Generation: p.Generation, By: jobFile.Generation}
+		}
+	}
+	return next
+}
+
+// Equal reports whether two notes say the same, wherever they were read.
+func (n Note) Equal(other Note) bool {
+	return n.Newest == other.Newest && maps.Equal(n.Packages, other.Packages)
+}

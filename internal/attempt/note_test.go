@@ -1,0 +1,136 @@
+package attempt
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// What a folder's note says after attempts, each by the generation of its job file,
+// were decided upon packages, each named a letter and a generation.
+func TestNote(t *testing.T) {
+	file := func(generation int64) job.Object { return packageOf("d/job.yaml", generation) }
+	p := func(name string, generation int64) job.Object { return packageOf("d/"+name+".tar.gz", generation) }
+	type entered struct {
+		file   int64
+		listed []job.Object // all packages of the folder
+		had    []job.Object // those of them that it was decided upon
+	}
+	tests := []struct {
+		name    string
+		entered []entered
+		file    int64
+		asks    []job.Object
+		want    []job.Object
+		over    bool // a newer attempt stands there
+	}{
+		{name: "nothing was decided", file: 2, asks: []job.Object{p("a", 1)}},
+		{
+			name: "the same generation", entered: []entered{{2, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}}},
+			file: 3, asks: []job.Object{p("a", 1)}, want: []job.Object{p("a", 1)},
+		},
+		{
+			name: "a newer generation", entered: []entered{{2, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}}},
+			file: 3, asks: []job.Object{p("a", 4)},
+		},
+		{
+			name: "an older one, by a list that is late", entered: []entered{{5, []job.Object{p("a", 4)}, []job.Object{p("a", 4)}}},
+			file: 6, asks: []job.Object{p("a", 1)}, want: []job.Object{p("a", 1)},
+		},
+		{
+			name: "its own entry", entered: []entered{{3, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}}},
+			file: 3, asks: []job.Object{p("a", 1)},
+		},
+		{
+			name:    "its own entry after another's",
+			entered: []entered{{2, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}}, {3, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}}},
+			file:    3, asks: []job.Object{p("a", 1)}, want: []job.Object{p("a", 1)},
+		},
+		{
+			name:    "decided by the one before the last",
+			entered: []entered{{2, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}}, {4, []job.Object{p("a", 1), p("b", 3)}, []job.Object{p("b", 3)}}},
+			file:    5, asks: []job.Object{p("a", 1), p("b", 3)}, want: []job.Object{p("a", 1), p("b", 3)},
+		},
+		{
+			name: "there, and not decided upon", entered: []entered{{2, []job.Object{p("a", 1), p("b", 1)}, []job.Object{p("a", 1)}}},
+			file: 3, asks: []job.Object{p("b", 1)},
+		},
+		{
+			name:    "no longer in the folder, and then again",
+			entered: []entered{{2, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}}, {3, nil, nil}},
+			file:    5, asks: []job.Object{p("a", 4)},
+		},
+		{
+			name:    "an older one, after its own entry", // a worker whose list is late
+			entered: []entered{{2, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}}, {3, []job.Object{p("a", 4)}, []job.Object{p("a", 4)}}},
+			file:    3, asks: []job.Object{p("a", 1)}, want: []job.Object{p("a", 1)},
+		},
+		{
+			name: "a newer attempt was decided", entered: []entered{{9, nil, nil}},
+			file: 8, over: true,
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var n Note
+			for _, e := range test.entered {
+				before := n
+				n = n.Enter(job.Drop{Bucket: "inbox", Folder: "d/", Packages: e.listed}, file(e.file), e.had)
+				if again := n.Enter(job.Drop{Bucket: "inbox", Folder: "d/", Packages: e.listed}, file(e.file), e.had); !again.Equal(n) || before.Equal(n) {
+					t.Errorf("entered: %+v, again: %+v", n, again)
+				}
+			}
+			if diff := cmp.Diff(test.want, n.Decided(file(test.file), test.asks)); diff != "" {
+				t.Errorf("decided (-want +got):\n%s", diff)
+			}
+			if got := n.Supersedes(file(test.file)); got != test.over {
+				t.Errorf("Supersedes() = %t, want %t", got, test.over)
+			}
+			if len(n.Packages) > 0 && len(test.entered) > 0 && len(n.Packages) > len(test.entered[len(test.entered)-1].listed) {
+				t.Errorf("the note keeps names that are not in the folder: %+v", n.Packages)
+			}
+		})
+	}
+}
+
+// Another worker of the same attempt saw a package that came later: its entry stays.
+func TestNoteOfTwoWorkers(t *testing.T) {
+	a, b := packageOf("d/a.tar.gz", 1), packageOf("d/b.tar.gz", 3)
+	n := Note{}.Enter(job.Drop{Packages: []job.Object{a, b}}, packageOf("d/job.yaml", 2), []job.Object{a, b})
+	n = n.Enter(job.Drop{Packages: []job.Object{a}}, packageOf("d/job.yaml", 2), []job.Object{a})
+	if len(n.Decided(packageOf("d/job.yaml", 4), []job.Object{b})) != 1 {
+		t.Errorf("forgotten: %+v", n)
+	}
+	if older := packageOf("d/b.tar.gz", 2); !n.Outdates([]job.Object{a, older}) || n.Outdates([]job.Object{a, b}) {
+		t.Errorf("of %+v the list that shows generation 2 is older, and one of generation 3 is not", n)
+	}
+}
+
+// A note of an earlier revision does not say which packages it was about.
+func TestNoteOfAnEarlierRevision(t *testing.T) {
+	a := packageOf("d/a.tar.gz", 1)
+	n := Note{Newest: Entered{Attempt: "x", Generation: 2}}
+	if len(n.Decided(packageOf("d/job.yaml", 3), []job.Object{a})) != 1 || len(n.Decided(packageOf("d/job.yaml", 2), []job.Object{a})) != 0 {
+		t.Errorf("decided by %+v", n)
+	}
+	n = n.Enter(job.Drop{Packages: []job.Object{a}}, packageOf("d/job.yaml", 3), nil)
+	if len(n.Decided(packageOf("d/job.yaml", 4), []job.Object{a})) != 0 {
+		t.Errorf("decided by %+v", n)
+	}
+}
+
+// Of a folder that is too large the packages are not listed, and not forgotten.
+func TestNoteOfAFolderThatIsTooLarge(t *testing.T) {
+	a := packageOf("d/a.tar.gz", 1)
+	n := Note{}.Enter(job.Drop{Packages: []job.Object{a}}, packageOf("d/job.yaml", 2), []job.Object{a})
+	n = n.Enter(job.Drop{TooMany: job.ManyObjects}, packageOf("d/job.yaml", 3), nil)
+	if len(n.Decided(packageOf("d/job.yaml", 4), []job.Object{a})) != 1 {
+		t.Errorf("forgotten: %+v", n)
+	}
+}
+
+func packageOf(name string, generation int64) job.Object {
+	return job.Object{Bucket: "inbox", Name: name, Generation: generation, Size: 10, CRC32C: "sum" + name}
+}

@@ -1,0 +1,251 @@
+// Package aiplatform is the adapter for AI Platform Training's API, ml/v1. The
+// service itself closed in January 2025; the local training service speaks the
+// same API.
+//
+// A create with an ID that the service knows already is answered 409; the job
+// found is then compared by jobdrop's own labels, so creating again is safe.
+package aiplatform
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"google.golang.org/api/ml/v1"
+	"google.golang.org/api/option"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/backend/internal/rest"
+	"github.com/jobdrop/jobdrop/internal/check/plan"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// Name is the trainer's name in events and configuration.
+const Name = "aiplatform"
+
+// CallTimeout bounds one call with its retries. A claim on a create has to last
+// more than twice as long.
+const CallTimeout = rest.CallTimeout
+
+// pageSize is the most that projects.jobs.list returns in a page.
+const pageSize = 100
+
+// Trainer speaks to ml/v1. It is safe for concurrent use.
+type Trainer struct {
+	jobs    *ml.ProjectsJobsService
+	parent  string
+	project string
+}
+
+// New makes a trainer for a project. endpoint is the service's base URL where it
+// is not Google's own; plain http means a local service without credentials.
+func New(ctx context.Context, project, endpoint string) (*Trainer, error) {
+	if project == "" {
+		return nil, errors.New("aiplatform: the project is required")
+	}
+	var options []option.ClientOption
+	if endpoint != "" {
+		options = append(options, option.WithEndpoint(strings.TrimSuffix(endpoint, "/")+"/"))
+	}
+	if strings.HasPrefix(endpoint, "http://") {
+		options = append(options, option.WithoutAuthentication())
+	}
+	return newTrainer(ctx, project, options...)
+}
+
+// Over returns a trainer for a project whose requests, to Google's own service, a
+// client sends.
+func Over(ctx context.Context, client *http.Client, project string) (*Trainer, error) {
+	return newTrainer(ctx, project, option.WithHTTPClient(client))
+}
+
+func newTrainer(ctx context.Context, project string, options ...option.ClientOption) (*Trainer, error) {
+	s, err := ml.NewService(ctx, options...)
+	if err != nil {
+		return nil, fmt.Errorf("ml/v1 client: %w", err)
+	}
+	return &Trainer{jobs: s.Projects.Jobs, parent: "projects/" + project, project: project}, nil
+}
+
+// Name gives the trainer's name.
+func (t *Trainer) Name() string { return Name }
+
+// TakesID tells that a second create of a job ID is a conflict.
+func (t *Trainer) TakesID() bool { return true }
+
+// EnforcesWait tells that the service itself ends a job that waits for too long.
+func (t *Trainer) EnforcesWait() bool { return true }
+
+// Check tells of no difference: the job file is in the service's own words.
+func (t *Trainer) Check(job.Order) []plan.Diagnostic { return nil }
+
+// Find gives the job that has an order's ID, if there is one.
+func (t *Trainer) Find(ctx context.Context, o job.Order) ([]attempt.Look, error) {
+	found, err := t.Get(ctx, job.JobInfo{ID: o.JobID})
+	if errors.Is(err, job.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []attempt.Look{found}, nil
+}
+
+// Create creates a job. It gives a [*job.ConflictError] where a job has the ID
+// already, whose labels tell whether an earlier create of the same attempt made
+// it; a [*job.RefusedError] where the service refuses for good, [job.ErrQuota]
+// where it can't take the job now; any other error leaves the outcome unknown,
+// and Create may be called again.
+func (t *Trainer) Create(ctx context.Context, o job.Order) (attempt.Look, error) {
+	spec := o.Spec
+	request, err := NewRequest(spec)
+	if err != nil {
+		return attempt.Look{}, &attempt.RefusedError{Code: "INVALID_ARGUMENT", Message: err.Error()}
+	}
+	tries := 0
+	created, err := rest.Invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__Job, error) {
+		tries++
+		return t.jobs.Create(t.parent, request).Context(ctx).Do()
+	})
+	if rest.Code(err) == http.StatusConflict {
+		found, err := t.Get(ctx, job.JobInfo{ID: spec.JobID})
+		if err != nil {
+			// Without its class: a look that is refused is no refusal of the job.
+			return attempt.Look{}, fmt.Errorf("job %s is there already, and can't be looked at: %v", spec.JobID, err)
+		}
+		return attempt.Look{}, &attempt.ConflictError{JobID: spec.JobID, Found: found}
+	}
+	if err != nil && tries > 1 {
+		// Without its class: the tries before were answered as if the service
+		// were down, and may have had their effect all the same.
+		return attempt.Look{}, fmt.Errorf("create job %s, asked %d times: %v", spec.JobID, tries, err)
+	}
+	if err != nil {
+		return attempt.Look{}, fmt.Errorf("create job %s: %w", spec.JobID, rest.Classify(err))
+	}
+	return t.look(created), nil
+}
+
+// Get looks at one job; one that is not there gives [job.ErrNotFound].
+func (t *Trainer) Get(ctx context.Context, j job.JobInfo) (attempt.Look, error) {
+	found, err := rest.Invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__Job, error) {
+		return t.jobs.Get(t.parent + "/jobs/" + j.ID).Context(ctx).Do()
+	})
+	if err != nil {
+		return attempt.Look{}, fmt.Errorf("get job %s: %w", j.ID, rest.Classify(err))
+	}
+	return t.look(found), nil
+}
+
+// ListActive calls page for each page of an installation's jobs that have not
+// ended. It may lag behind Get. next, a text of the service's, is where the list
+// goes on after the page, in this call or as from in another; it is empty at the
+// end. A from that the service no longer knows gives a [*job.RefusedError].
+func (t *Trainer) ListActive(ctx context.Context, instance, from string, page func(looks []attempt.Look, next string) error) error {
+	filter := fmt.Sprintf("labels.%s=%s AND (state:QUEUED OR state:PREPARING OR state:RUNNING OR state:CANCELLING)",
+		job.LabelInstance, job.InstanceLabel(instance))
+	for token := from; ; {
+		result, err := rest.Invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__ListJobsResponse, error) {
+			return t.jobs.List(t.parent).Filter(filter).PageSize(pageSize).PageToken(token).Context(ctx).Do()
+		})
+		if err != nil {
+			return fmt.Errorf("list jobs: %w", rest.Classify(err))
+		}
+		looks := make([]attempt.Look, len(result.Jobs))
+		for i, j := range result.Jobs {
+			looks[i] = t.look(j)
+		}
+		token = result.NextPageToken
+		if err := page(looks, token); err != nil || token == "" {
+			return err
+		}
+	}
+}
+
+// Cancel asks the service to end a job. That it was asked is no sign that the
+// job has stopped: look at it again.
+func (t *Trainer) Cancel(ctx context.Context, j job.JobInfo) error {
+	_, err := rest.Invoke(ctx, func(ctx context.Context) (*ml.GoogleProtobuf__Empty, error) {
+		return t.jobs.Cancel(t.parent+"/jobs/"+j.ID, &ml.GoogleCloudMlV1__CancelJobRequest{}).Context(ctx).Do()
+	})
+	if err != nil {
+		return fmt.Errorf("cancel job %s: %w", j.ID, rest.Classify(err))
+	}
+	return nil
+}
+
+// URL is the base URL of Google's own service.
+const URL = "https://ml.googleapis.com/"
+
+// NewRequest gives the body of the request that creates a job, which is posted to
+// projects/PROJECT/jobs: the JSON of both is the same.
+func NewRequest(spec job.Spec) (*ml.GoogleCloudMlV1__Job, error) {
+	data, err := json.Marshal(spec)
+	if err != nil {
+		return nil, fmt.Errorf("job %s: %w", spec.JobID, err)
+	}
+	var request ml.GoogleCloudMlV1__Job
+	if err := json.Unmarshal(data, &request); err != nil {
+		return nil, fmt.Errorf("job %s: %w", spec.JobID, err)
+	}
+	if spec.TrainingInput == nil || spec.TrainingInput.Hyperparameters == nil {
+		return &request, nil
+	}
+	// The API's type leaves out zeros, and zero is a bound like any other.
+	for i, p := range spec.TrainingInput.Hyperparameters.Params {
+		r := request.TrainingInput.Hyperparameters.Params[i]
+		if p.MinValue != nil {
+			r.ForceSendFields = append(r.ForceSendFields, "MinValue")
+		}
+		if p.MaxValue != nil {
+			r.ForceSendFields = append(r.ForceSendFields, "MaxValue")
+		}
+	}
+	return &request, nil
+}
+
+func (t *Trainer) look(j *ml.GoogleCloudMlV1__Job) attempt.Look {
+	var packages []string
+	if j.TrainingInput != nil {
+		packages = j.TrainingInput.PackageUris
+	}
+	return attempt.Look{
+		Packages: packages,
+		JobID:    j.JobId, ResourceName: t.parent + "/jobs/" + j.JobId,
+		State:   job.TrainerState(j.State),
+		Created: parseTime(j.CreateTime), Started: parseTime(j.StartTime), Ended: parseTime(j.EndTime),
+		Message: j.ErrorMessage, Labels: j.Labels, Trials: trials(j.TrainingOutput),
+		// The forms that gcloud prints after a submit.
+		Links: job.Links{
+			Console: "https://console.cloud.google.com/mlengine/jobs/" + url.PathEscape(j.JobId) + "?project=" + url.QueryEscape(t.project),
+			Logs:    "https://console.cloud.google.com/logs?resource=" + url.QueryEscape("ml_job/job_id/"+j.JobId) + "&project=" + url.QueryEscape(t.project),
+		},
+	}
+}
+
+// trials gives those of a tuning job.
+func trials(out *ml.GoogleCloudMlV1__TrainingOutput) []job.Trial {
+	if out == nil {
+		return nil
+	}
+	var all []job.Trial
+	for _, t := range out.Trials {
+		trial := job.Trial{ID: t.TrialId, State: job.TrainerState(t.State), Parameters: t.Hyperparameters}
+		if m := t.FinalMetric; m != nil {
+			value := m.ObjectiveValue
+			trial.Objective, trial.Step = &value, m.TrainingStep
+		}
+		all = append(all, trial)
+	}
+	return all
+}
+
+func parseTime(s string) time.Time {
+	t, _ := time.Parse(time.RFC3339, s)
+	return t.UTC()
+}

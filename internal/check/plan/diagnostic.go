@@ -1,0 +1,52 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// Action is what becomes of a field that a trainer can't be given as it stands.
+type Action string
+
+// The actions.
+const (
+	// Replaced: the trainer gets something else in its place.
+	Replaced Action = "replaced"
+	// Dropped: the trainer does not learn of it.
+	Dropped Action = "dropped"
+	// Doubtful: the trainer gets it, and may not be able to do it.
+	Doubtful Action = "doubtful"
+	// Unmappable: the job can't run there.
+	Unmappable Action = "refused"
+)
+
+// Diagnostic tells of a difference between what a job file says and what its
+// trainer can be asked for.
+type Diagnostic struct {
+	// Field is the path in the job file.
+	Field  string `json:"field"`
+	Action Action `json:"action"`
+	// Why says what differs, Remedy what to do about it.
+	Why    string `json:"why"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
+// Violation gives the diagnostic as a violation, without its place. Where strict,
+// what is replaced or dropped is an error.
+func (d Diagnostic) Violation(strict bool) job.Violation {
+	v := job.Violation{Rule: "trainer-mapping", Severity: job.Warning, Field: d.Field, Message: string(d.Action) + ": " + d.Why, Remedy: d.Remedy}
+	if d.Action == Unmappable || strict && d.Action != Doubtful {
+		v.Severity = job.Error
+	}
+	return v
+}
+
+// String gives the diagnostic in one line.
+func (d Diagnostic) String() string {
+	text := fmt.Sprintf("%s: %s: %s", d.Field, d.Action, d.Why)
+	if d.Remedy != "" {
+		text += "; " + d.Remedy
+	}
+	return text
+}

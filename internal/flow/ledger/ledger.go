@@ -1,0 +1,470 @@
+// Package ledger keeps jobdrop's own durable records as objects of the state
+// bucket, which is its database: Cloud Storage is strongly consistent and
+// writes conditionally.
+//
+//	attempts/<key>.json  the record of an attempt; compare-and-swap only
+//	open/<key>           the index entry of an attempt without a verdict: a hint
+//	folders/<key>.json   a folder's newest attempt, and the packages decided upon
+//	jobs/<jobID>.json    the attempt that owns a job ID
+//	turns.json           whose turn it was, where the number of jobs is limited
+//	cursors.json         where the scans stand that go on from tick to tick
+//	heartbeat.json       the latest tick
+//	epoch                when the installation was first started
+//	strangers/<key>.json a job at the trainer that has no record
+//	parked/<key>.json    what could not even be decoded
+//
+// An index entry is written before its record and deleted only when the record
+// is terminal and told, so nothing that a crash leaves is invisible to a tick.
+// One object name takes about one write a second; every name here belongs to
+// one attempt, folder or job, but for turns.json, cursors.json and heartbeat.json,
+// which only ticks write, once each.
+package ledger
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// store is what the ledger needs of Cloud Storage. Write is conditional on the
+// generation of what is there and gives [job.ErrStale] where that differs; reads
+// of what is not there give [job.ErrNotFound].
+type store interface {
+	ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error
+	Read(ctx context.Context, bucket, name string, generation, limit int64) ([]byte, int64, error)
+	Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string, ifGeneration int64) (int64, error)
+	Stat(ctx context.Context, bucket, name string) (job.Attributes, error)
+	Delete(ctx context.Context, bucket, name string) error
+}
+
+// swaps is how often a change is tried against other writers before the caller
+// has to come again: each failure means that another made progress.
+const swaps = 8
+
+const jsonType = "application/json"
+
+// Ledger is the state bucket. It is safe for concurrent use.
+type Ledger struct {
+	store  store
+	bucket string
+	// Transition, where set, is called after each transition that this process
+	// wrote.
+	Transition func(ctx context.Context, before, after attempt.Record)
+}
+
+// New makes a ledger of a bucket.
+func New(s store, bucket string) (*Ledger, error) {
+	if s == nil || bucket == "" {
+		return nil, errors.New("ledger: the store and the state bucket are required")
+	}
+	return &Ledger{store: s, bucket: bucket}, nil
+}
+
+// Get reads an attempt's record. One that is not there gives [job.ErrNotFound].
+func (l *Ledger) Get(ctx context.Context, key string) (attempt.Stored, error) {
+	var s attempt.Stored
+	data, generation, err := l.store.Read(ctx, l.bucket, recordName(key), 0, attempt.MaxRecord)
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(data, &s.Record); err != nil {
+		return s, fmt.Errorf("record of attempt %s: %w", key, err)
+	}
+	if s.Attempt != key {
+		return s, fmt.Errorf("record of attempt %s names attempt %s", key, s.Attempt)
+	}
+	s.Generation = generation
+	return s, nil
+}
+
+// Apply takes an observation into a record by compare-and-swap: where another
+// wrote meanwhile, the record is read again and the observation taken into what
+// stands there. The result is the record as it stands afterwards; applied tells
+// whether the observation was news to it. It writes the record once, or not at
+// all.
+func (l *Ledger) Apply(ctx context.Context, s attempt.Stored, o attempt.Observation, now time.Time) (after attempt.Stored, applied bool, err error) {
+	for range swaps {
+		next, changed, err := attempt.Step(s.Record.Published(s.Published), o, now)
+		if err != nil || !changed {
+			return s, false, err
+		}
+		next.Writer = rand.Text()
+		data, err := json.Marshal(next)
+		if len(data) > attempt.MaxRecord { // it could not be read back
+			next, data, err = next.Within(attempt.MaxRecord)
+		}
+		if err != nil {
+			return s, false, fmt.Errorf("record of attempt %s: %w", s.Attempt, err)
+		}
+		generation, err := l.store.Write(ctx, l.bucket, recordName(s.Attempt), data, jsonType, filed(next), s.Generation)
+		if err == nil {
+			if l.Transition != nil {
+				l.Transition(ctx, s.Record, next)
+			}
+			return attempt.Stored{Record: next, Generation: generation, Published: s.Published}, true, nil
+		}
+		if !errors.Is(err, attempt.ErrStale) {
+			return s, false, err
+		}
+		published, before := s.Published, s.Record
+		if s, err = l.Get(ctx, s.Attempt); err != nil {
+			return s, false, err
+		}
+		s.Published = published
+		if s.Writer == next.Writer { // our own write, whose answer was lost
+			if l.Transition != nil {
+				l.Transition(ctx, before, s.Record)
+			}
+			return s, true, nil
+		}
+	}
+	return s, false, fmt.Errorf("attempt %s: %w, %d times", s.Attempt, attempt.ErrStale, swaps)
+}
+
+// Open puts an attempt on the index, before its record is written. One that is
+// there already stays as it is.
+func (l *Ledger) Open(ctx context.Context, e attempt.Entry) error {
+	_, err := l.store.Write(ctx, l.bucket, entryName(e.Attempt), nil, "text/plain", metadata(e), 0)
+	if errors.Is(err, attempt.ErrStale) {
+		return nil
+	}
+	return err
+}
+
+// Entry reads an attempt's index entry. One that is not there gives
+// [job.ErrNotFound]: nothing is left to do or to tell of the attempt, or it was
+// never seen.
+func (l *Ledger) Entry(ctx context.Context, key string) (attempt.Entry, error) {
+	o, err := l.store.Stat(ctx, l.bucket, entryName(key))
+	if err != nil {
+		return attempt.Entry{}, err
+	}
+	return parseEntry(key, o.Metadata), nil
+}
+
+// Mark rewrites an attempt's index entry.
+func (l *Ledger) Mark(ctx context.Context, e attempt.Entry) error {
+	_, err := l.store.Write(ctx, l.bucket, entryName(e.Attempt), nil, "text/plain", metadata(e), attempt.AnyGeneration)
+	return err
+}
+
+// Close takes an attempt off the index: its record is terminal and told.
+func (l *Ledger) Close(ctx context.Context, key string) error {
+	return l.store.Delete(ctx, l.bucket, entryName(key))
+}
+
+// filed is the metadata of a record.
+func filed(r attempt.Record) map[string]string {
+	return map[string]string{"state": string(r.State), "revision": strconv.FormatInt(r.Revision, 10)}
+}
+
+// Has tells whether there is a record of an attempt, without reading it.
+func (l *Ledger) Has(ctx context.Context, key string) (bool, error) {
+	_, err := l.store.Stat(ctx, l.bucket, recordName(key))
+	if errors.Is(err, job.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Filed calls page for each page of the records of the attempts after one, at most
+// 1,000 at once.
+func (l *Ledger) Filed(ctx context.Context, after string, page func([]attempt.Filed) error) error {
+	const prefix, suffix = "attempts/", ".json"
+	if after != "" {
+		after = recordName(after)
+	}
+	return l.store.ListAfter(ctx, l.bucket, prefix, after, func(objects []job.Attributes) error {
+		all := make([]attempt.Filed, 0, len(objects))
+		for _, o := range objects {
+			revision, _ := strconv.ParseInt(o.Metadata["revision"], 10, 64)
+			all = append(all, attempt.Filed{
+				Attempt: strings.TrimSuffix(strings.TrimPrefix(o.Name, prefix), suffix),
+				State:   job.State(o.Metadata["state"]), Revision: revision, Written: o.Created,
+			})
+		}
+		return page(all)
+	})
+}
+
+// Entries calls page for each page of the index, of the attempts after one; at
+// most 1,000 entries at once, in the order of the attempts.
+func (l *Ledger) Entries(ctx context.Context, after string, page func([]attempt.Entry) error) error {
+	const prefix = "open/"
+	if after != "" {
+		after = entryName(after)
+	}
+	return l.store.ListAfter(ctx, l.bucket, prefix, after, func(objects []job.Attributes) error {
+		entries := make([]attempt.Entry, 0, len(objects))
+		for _, o := range objects {
+			entries = append(entries, parseEntry(strings.TrimPrefix(o.Name, prefix), o.Metadata))
+		}
+		return page(entries)
+	})
+}
+
+func metadata(e attempt.Entry) map[string]string {
+	m := map[string]string{
+		"bucket":    e.Bucket,
+		"job-file":  e.JobFile,
+		"state":     string(e.State),
+		"trainer":   string(e.TrainerState),
+		"job-id":    e.JobID,
+		"published": strconv.FormatInt(e.Published, 10),
+		"sequence":  strconv.FormatInt(e.Sequence, 10),
+		"revision":  strconv.FormatInt(e.Revision, 10),
+		"status":    fmt.Sprintf("%d %d", e.Status[0], e.Status[1]),
+	}
+	if e.Waits != "" {
+		m["waits"] = e.Waits
+	}
+	if e.Doubtful {
+		m["doubtful"] = "true"
+	}
+	if e.Replayed {
+		m["replayed"] = "true"
+	}
+	if e.Absent {
+		m["absent"] = "true"
+	}
+	if e.Resource != "" {
+		m["resource"] = e.Resource
+	}
+	for name, t := range times(&e) {
+		if !t.IsZero() {
+			m[name] = t.UTC().Format(time.RFC3339Nano)
+		}
+	}
+	return m
+}
+
+// times names the times of an entry.
+func times(e *attempt.Entry) map[string]*time.Time {
+	return map[string]*time.Time{"due": &e.Due, "accepted": &e.Accepted, "created": &e.Created, "submit-by": &e.SubmitBy}
+}
+
+// parseEntry never fails: an entry that is damaged in part only costs a read of
+// its record.
+func parseEntry(key string, m map[string]string) attempt.Entry {
+	number := func(s string) int64 {
+		n, _ := strconv.ParseInt(s, 10, 64)
+		return n
+	}
+	e := attempt.Entry{
+		Attempt: key, Bucket: m["bucket"], JobFile: m["job-file"],
+		State: job.State(m["state"]), TrainerState: job.TrainerState(m["trainer"]), JobID: m["job-id"],
+		Published: number(m["published"]), Sequence: number(m["sequence"]), Revision: number(m["revision"]),
+	}
+	e.Waits, e.Resource, e.Doubtful, e.Absent = m["waits"], m["resource"], m["doubtful"] != "", m["absent"] != ""
+	e.Replayed = m["replayed"] != ""
+	for name, t := range times(&e) {
+		*t, _ = time.Parse(time.RFC3339Nano, m[name])
+	}
+	first, second, _ := strings.Cut(m["status"], " ")
+	e.Status = [2]int64{number(first), number(second)}
+	return e
+}
+
+// noteLimit bounds the read of a folder's note: the largest one, of a thousand
+// packages, has some 100 KB. A test of package job makes it.
+const noteLimit = 256 << 10
+
+// Note reads what is kept of a folder. Where nothing is yet the note is empty.
+func (l *Ledger) Note(ctx context.Context, bucket, folder string) (attempt.Note, error) {
+	var n attempt.Note
+	generation, err := l.read(ctx, noteName(bucket, folder), noteLimit, &n)
+	if errors.Is(err, job.ErrNotFound) {
+		return attempt.Note{}, nil
+	}
+	n.Generation = generation
+	return n, err
+}
+
+// SwapNote writes a folder's note in the place of the one that was read at
+// n.Generation. It returns [job.ErrStale] if another was faster.
+func (l *Ledger) SwapNote(ctx context.Context, bucket, folder string, n attempt.Note) error {
+	return l.write(ctx, noteName(bucket, folder), n, n.Generation)
+}
+
+func noteName(bucket, folder string) string {
+	return "folders/" + job.FolderKey(bucket, folder) + ".json"
+}
+
+// ClaimID claims a job ID for an attempt. Where another owns it, that owner is
+// given and nothing is changed.
+func (l *Ledger) ClaimID(ctx context.Context, jobID string, own attempt.Owner) (owner attempt.Owner, claimed bool, err error) {
+	name := "jobs/" + jobID + ".json"
+	err = l.write(ctx, name, own, 0)
+	if err == nil {
+		return own, true, nil
+	}
+	if !errors.Is(err, attempt.ErrStale) {
+		return attempt.Owner{}, false, err
+	}
+	if owner.Generation, err = l.read(ctx, name, smallLimit, &owner); err != nil {
+		return attempt.Owner{}, false, err
+	}
+	return owner, owner.Attempt == own.Attempt, nil
+}
+
+// Owner gives the attempt that owns a job ID, or [job.ErrNotFound].
+func (l *Ledger) Owner(ctx context.Context, jobID string) (owner attempt.Owner, err error) {
+	owner.Generation, err = l.read(ctx, "jobs/"+jobID+".json", smallLimit, &owner)
+	return owner, err
+}
+
+// TakeID takes a job ID over from an owner that gave it up, as [Ledger.ClaimID]
+// told of it. Where a third was faster it gives [job.ErrStale].
+func (l *Ledger) TakeID(ctx context.Context, jobID string, from, own attempt.Owner) error {
+	return l.write(ctx, "jobs/"+jobID+".json", own, from.Generation)
+}
+
+const turnsName = "turns.json"
+
+// Turns reads the turns that were given. Where none ever was they are empty.
+func (l *Ledger) Turns(ctx context.Context) (attempt.Turns, error) {
+	var t attempt.Turns
+	data, generation, err := l.store.Read(ctx, l.bucket, turnsName, 0, attempt.MaxTurns)
+	if errors.Is(err, job.ErrNotFound) {
+		return t, nil
+	}
+	if err != nil {
+		return t, err
+	}
+	if err := json.Unmarshal(data, &t); err != nil {
+		return t, fmt.Errorf("read gs://%s/%s: %w", l.bucket, turnsName, err)
+	}
+	t.Generation = generation
+	return t, nil
+}
+
+// GiveTurns writes turns in the place of those that were read at t.Generation.
+// Where another was faster it gives [job.ErrStale].
+func (l *Ledger) GiveTurns(ctx context.Context, t attempt.Turns) error {
+	return l.write(ctx, turnsName, t, t.Generation)
+}
+
+const cursorsName = "cursors.json"
+
+// Cursors reads where the scans stand. Where none ever was they are empty. With an
+// error they are empty too; where the note is there and damaged they have its
+// generation, so that another can be written in its place.
+func (l *Ledger) Cursors(ctx context.Context) (attempt.Cursors, error) {
+	var c attempt.Cursors
+	generation, err := l.read(ctx, cursorsName, smallLimit, &c)
+	switch {
+	case errors.Is(err, job.ErrNotFound):
+		return attempt.Cursors{}, nil
+	case errors.Is(err, job.ErrTooLarge):
+		if o, statErr := l.store.Stat(ctx, l.bucket, cursorsName); statErr == nil {
+			generation = o.Generation
+		}
+	}
+	if err != nil {
+		c = attempt.Cursors{}
+	}
+	c.Generation = generation
+	return c, err
+}
+
+// MoveCursors writes the cursors in the place of those that were read at
+// c.Generation. Where another was faster it gives [job.ErrStale].
+func (l *Ledger) MoveCursors(ctx context.Context, c attempt.Cursors) error {
+	return l.write(ctx, cursorsName, c, c.Generation)
+}
+
+// epoch is the object that says when the installation was first started.
+type epoch struct {
+	At time.Time `json:"at"`
+}
+
+const epochName = "epoch"
+
+// Epoch gives when the installation was first started, or [job.ErrNotFound].
+func (l *Ledger) Epoch(ctx context.Context) (time.Time, error) {
+	var e epoch
+	_, err := l.read(ctx, epochName, smallLimit, &e)
+	if err == nil && e.At.IsZero() {
+		err = fmt.Errorf("gs://%s/%s names no time", l.bucket, epochName)
+	}
+	return e.At, err
+}
+
+// Begin says when the installation was first started. Where that was said before
+// it changes nothing.
+func (l *Ledger) Begin(ctx context.Context, at time.Time) error {
+	err := l.write(ctx, epochName, epoch{at.UTC()}, 0)
+	if errors.Is(err, attempt.ErrStale) {
+		return nil
+	}
+	return err
+}
+
+// Beat writes what the latest tick did.
+func (l *Ledger) Beat(ctx context.Context, heartbeat any) error {
+	return l.write(ctx, "heartbeat.json", heartbeat, attempt.AnyGeneration)
+}
+
+// Stranger reports whether a job that nobody follows was noted before.
+func (l *Ledger) Stranger(ctx context.Context, jobID, resource string) (known bool, err error) {
+	_, err = l.store.Stat(ctx, l.bucket, strangerName(jobID, resource))
+	if errors.Is(err, job.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// NoteStranger notes a job that nobody follows, once people were told of it.
+func (l *Ledger) NoteStranger(ctx context.Context, jobID, resource string, found any) error {
+	return l.write(ctx, strangerName(jobID, resource), found, attempt.AnyGeneration)
+}
+
+func strangerName(jobID, resource string) string {
+	sum := sha256.Sum256([]byte(jobID + "\x00" + resource))
+	return "strangers/" + hex.EncodeToString(sum[:])[:40] + ".json"
+}
+
+// Park keeps a message that could not be decoded, for people to look at.
+func (l *Ledger) Park(ctx context.Context, source, id string, message any, cause error) error {
+	sum := sha256.Sum256([]byte(source + "\x00" + id))
+	return l.write(ctx, "parked/"+hex.EncodeToString(sum[:])[:40]+".json", map[string]any{
+		"source": source, "id": id, "message": message, "error": cause.Error(),
+	}, attempt.AnyGeneration)
+}
+
+// smallLimit bounds the read of an object that holds a few names and times.
+const smallLimit = 64 << 10
+
+// read decodes an object. If it can't be decoded, its generation comes with the error.
+func (l *Ledger) read(ctx context.Context, name string, limit int64, into any) (int64, error) {
+	data, generation, err := l.store.Read(ctx, l.bucket, name, 0, limit)
+	if err != nil {
+		return 0, err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return generation, fmt.Errorf("read gs://%s/%s: %w", l.bucket, name, err)
+	}
+	return generation, nil
+}
+
+func (l *Ledger) write(ctx context.Context, name string, value any, ifGeneration int64) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("write gs://%s/%s: %w", l.bucket, name, err)
+	}
+	_, err = l.store.Write(ctx, l.bucket, name, data, jsonType, nil, ifGeneration)
+	return err
+}
+
+func recordName(key string) string { return "attempts/" + key + ".json" }
+func entryName(key string) string  { return "open/" + key }

@@ -1,0 +1,383 @@
+package relay_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/flow/ledger"
+	"github.com/jobdrop/jobdrop/internal/flow/relay"
+	"github.com/jobdrop/jobdrop/internal/testing/storagetest"
+	"github.com/jobdrop/jobdrop/pkg/event"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// topic keeps what was published, request by request. As Pub/Sub it takes none
+// without messages, and no message of more than 10 MB.
+type topic struct {
+	requests [][]job.EventType
+	fail     error
+}
+
+func (p *topic) Publish(_ context.Context, _ string, events []job.Event) error {
+	if p.fail != nil {
+		return p.fail
+	}
+	if len(events) == 0 {
+		return errors.New("INVALID_ARGUMENT: the request has no messages")
+	}
+	var types []job.EventType
+	for _, e := range events {
+		c, err := event.Encode("prod", e)
+		if err != nil {
+			return err
+		}
+		if _, data := event.ToMessage(c); len(data) > 10_000_000 {
+			return errors.New("INVALID_ARGUMENT: a message is too large")
+		}
+		types = append(types, e.Type)
+	}
+	p.requests = append(p.requests, types)
+	return nil
+}
+
+type setup struct {
+	*relay.Relay
+	ledger *ledger.Ledger
+	topic  *topic
+	faults *storagetest.Faults
+}
+
+func start(t *testing.T) setup {
+	t.Helper()
+	client, _ := storagetest.New(t, "state", "status")
+	s := setup{topic: &topic{}, faults: &storagetest.Faults{Client: client}}
+	var err error
+	if s.ledger, err = ledger.New(s.faults, "state"); err != nil {
+		t.Fatal(err)
+	}
+	if s.Relay, err = relay.New(s.topic, s.ledger, s.faults, "status"); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s setup) status(t *testing.T, name string) job.Snapshot {
+	t.Helper()
+	data, _, err := s.faults.Client.Read(t.Context(), "status", name, 0, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b job.Snapshot
+	if err := json.Unmarshal(data, &b); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func stored(t *testing.T, generation int64, observations ...attempt.Observation) attempt.Stored {
+	t.Helper()
+	r := attempt.NewRecord(job.Object{Bucket: "inbox", Name: "a/job.yaml", Generation: generation, Created: now}, now)
+	for _, o := range observations {
+		var err error
+		if r, _, err = attempt.Step(r, o, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return attempt.Stored{Record: r}
+}
+
+var (
+	accept  = attempt.Accept{Spec: job.Spec{JobID: "j"}, Claim: attempt.Claim{Nonce: "n"}}
+	running = attempt.Seen(attempt.Look{JobID: "j", State: job.TrainerRunning, Created: now, Started: now}, now)
+	done    = attempt.Seen(attempt.Look{JobID: "j", State: job.TrainerSucceeded, Created: now, Started: now, Ended: now}, now)
+)
+
+func TestTell(t *testing.T) {
+	s := start(t)
+	ctx := t.Context()
+	record := stored(t, 7, accept, running)
+	if err := s.Tell(ctx, record, attempt.Entry{}); err != nil {
+		t.Fatal(err)
+	}
+	want := [][]job.EventType{{job.DropAccepted, job.JobSubmitted, job.JobRunning}}
+	if diff := cmp.Diff(want, s.topic.requests); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+	e, err := s.ledger.Entry(ctx, record.Attempt)
+	if err != nil || e.Published != 3 || e.State != job.Submitted || e.TrainerState != job.TrainerRunning {
+		t.Errorf("entry %+v, %v", e, err)
+	}
+	for _, name := range []string{"a/status.json", "a/status-7.json"} {
+		if b := s.status(t, name); b.Sequence != 3 || b.Job.State != job.TrainerRunning {
+			t.Errorf("%s is at sequence %d", name, b.Sequence)
+		}
+	}
+	// Told again with nothing new, it makes no call.
+	s.faults.Reset()
+	if err := s.Tell(ctx, record, e); err != nil || len(s.faults.Calls()) != 0 || len(s.topic.requests) != 1 {
+		t.Errorf("told again: %v, calls %v", err, s.faults.Calls())
+	}
+	// Only what is new goes out, and the verdict closes the entry. The
+	// generations in the entry save reading the status objects.
+	s.faults.Reset()
+	if err := s.Tell(ctx, stored(t, 7, accept, running, done), e); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]job.EventType{job.JobSucceeded}, s.topic.requests[1]); diff != "" {
+		t.Errorf("second request (-want +got):\n%s", diff)
+	}
+	if _, err := s.ledger.Entry(ctx, record.Attempt); !errors.Is(err, job.ErrNotFound) {
+		t.Errorf("entry after the verdict: %v", err)
+	}
+	if calls := s.faults.Calls(); len(calls) != 4 { // two writes, a delete, and the look above
+		t.Errorf("calls %v, want two writes and a delete", calls)
+	}
+}
+
+// An index entry that is behind, and a record that has left out since what was
+// published: there is nothing to publish, and all of it counts as told.
+func TestTellOfNothingLeft(t *testing.T) {
+	for name, steps := range map[string][]attempt.Observation{
+		"under way": {accept, running}, "a verdict": {accept, running, done},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t)
+			ctx := t.Context()
+			record := stored(t, 7, steps...)
+			late := attempt.NewEntry(record)
+			late.Revision, late.Published = record.Revision-1, 1 // a slow worker's
+			if err := s.ledger.Mark(ctx, late); err != nil {
+				t.Fatal(err)
+			}
+			record.Outbox = nil
+			published := 0
+			s.Relay.Published = func(context.Context, []job.Event) { published++ }
+			for range 2 {
+				known, err := s.ledger.Entry(ctx, record.Attempt)
+				if err != nil && !errors.Is(err, job.ErrNotFound) {
+					t.Fatal(err)
+				}
+				if err := s.Tell(ctx, record, known); err != nil {
+					t.Fatalf("%v", err)
+				}
+			}
+			if len(s.topic.requests) != 0 || published != 0 {
+				t.Errorf("requests %v, %d told as published", s.topic.requests, published)
+			}
+			if b := s.status(t, "a/status.json"); b.Sequence != record.Sequence {
+				t.Errorf("status.json is at sequence %d of %d", b.Sequence, record.Sequence)
+			}
+			e, err := s.ledger.Entry(ctx, record.Attempt)
+			if record.State.Terminal() {
+				if !errors.Is(err, job.ErrNotFound) {
+					t.Errorf("entry after the verdict: %v", err)
+				}
+			} else if err != nil || !e.Told() || e.Revision != record.Revision {
+				t.Errorf("entry %+v, %v", e, err)
+			}
+		})
+	}
+}
+
+// Nothing is marked, closed or said in status.json before it is published, and
+// what failed is found again.
+func TestTellFailures(t *testing.T) {
+	boom := errors.New("boom")
+	verdict := stored(t, 7, accept, running, done)
+	t.Run("publish", func(t *testing.T) {
+		s := start(t)
+		if err := s.ledger.Open(t.Context(), attempt.NewEntry(verdict)); err != nil {
+			t.Fatal(err)
+		}
+		s.topic.fail = boom
+		s.faults.Reset()
+		if err := s.Tell(t.Context(), verdict, attempt.Entry{}); !errors.Is(err, boom) || len(s.faults.Calls()) != 0 {
+			t.Errorf("%v, calls %v", err, s.faults.Calls())
+		}
+		if _, err := s.ledger.Entry(t.Context(), verdict.Attempt); err != nil {
+			t.Errorf("entry: %v", err)
+		}
+	})
+	t.Run("status", func(t *testing.T) {
+		s := start(t)
+		s.faults.Before = func(c storagetest.Call) error {
+			if c.Bucket == "status" {
+				return boom
+			}
+			return nil
+		}
+		if err := s.Tell(t.Context(), verdict, attempt.Entry{}); !errors.Is(err, boom) {
+			t.Errorf("%v", err)
+		}
+		e, err := s.ledger.Entry(t.Context(), verdict.Attempt)
+		if err != nil || e.Published != verdict.Sequence {
+			t.Fatalf("entry %+v, %v; want it there, with what was published", e, err)
+		}
+		s.faults.Before = nil
+		if err := s.Tell(t.Context(), verdict, e); err != nil || len(s.topic.requests) != 1 {
+			t.Errorf("told again: %v, %d requests", err, len(s.topic.requests))
+		}
+		if b := s.status(t, "a/status.json"); b.State != job.Succeeded {
+			t.Errorf("status.json says %s", b.State)
+		}
+	})
+}
+
+// Nothing that somebody drops makes a record that can't be read back, an event that
+// can't be published or an entry that Cloud Storage does not take.
+func TestHostileAttempts(t *testing.T) {
+	const escaped = "\x01" // takes six bytes of JSON
+	folder := strings.Repeat(escaped, 890) + "/"
+	object := func(name string) job.Object {
+		return job.Object{
+			Bucket: "inbox", Name: folder + name, Generation: 7, Size: 1, Created: now, CorrelationID: strings.Repeat(`"`, 4<<10) + strings.Repeat(escaped, 4<<10),
+		}
+	}
+	packages := func(n int) (all []job.Object) {
+		for i := range n {
+			all = append(all, object(strings.Repeat(escaped, 100)+strconv.Itoa(i)+".whl"))
+		}
+		return all
+	}
+	var violations []job.Violation
+	for range 1000 {
+		violations = append(violations, job.Violation{Rule: "r", File: "job.yaml", Field: strings.Repeat(escaped, 1000), Message: strings.Repeat(`"<>&`, 500), Found: strings.Repeat(escaped, 1000)})
+	}
+	wide := accept
+	wide.Receipt.Objects = append([]job.Object{object("job.yaml")}, packages(100)...)
+	for range 100 {
+		wide.Receipt.Staged = append(wide.Receipt.Staged, "gs://staging/"+strings.Repeat(escaped, 255))
+	}
+	wide.Spec.TrainingInput = &job.TrainingInput{PackageURIs: wide.Receipt.Staged, Args: []string{strings.Repeat("<", 1<<20)}}
+	aliases := accept
+	aliases.Spec.TrainingInput = &job.TrainingInput{Args: slices.Repeat([]string{strings.Repeat("<", 1<<20)}, 1000)}
+	for name, steps := range map[string][]attempt.Observation{
+		"900 packages": {attempt.Incomplete{Arrived: packages(900), Missing: []string{"b.whl"}, ExpireAfter: time.Hour}},
+		"900 packages, withdrawn": {
+			attempt.Incomplete{Arrived: packages(900), Missing: []string{"b.whl"}, ExpireAfter: time.Hour}, attempt.Incomplete{Arrived: packages(900)}, attempt.Withdraw{Reason: strings.Repeat(escaped, 1<<20)},
+		},
+		"100 packages":        {wide, running, done},
+		"1,000 violations":    {attempt.Reject{Violations: violations}},
+		"an amplified job":    {aliases},
+		"a wordy queue":       {accept, attempt.Postpone{Nonce: "n", Reason: "later"}, attempt.Wait{Reason: strings.Repeat(escaped, 1<<20)}},
+		"a trainer's refusal": {accept, attempt.Refuse{Nonce: "n", Failure: job.Failure{Message: strings.Repeat(escaped, 1<<20)}, Violations: violations}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t)
+			ctx := t.Context()
+			record := attempt.Stored{Record: attempt.NewRecord(object("job.yaml"), now)}
+			if err := s.ledger.Open(ctx, attempt.NewEntry(record)); err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range steps {
+				applied := false
+				var err error
+				if record, applied, err = s.ledger.Apply(ctx, record, o, now); err != nil || !applied {
+					t.Fatalf("%T: applied %t, %v", o, applied, err)
+				}
+				back, err := s.ledger.Get(ctx, record.Attempt)
+				if err != nil || back.Revision != record.Revision {
+					t.Fatalf("%T: read back at revision %d of %d, %v", o, back.Revision, record.Revision, err)
+				}
+			}
+			if err := s.Tell(ctx, record, attempt.Entry{}); err != nil {
+				t.Fatal(err)
+			}
+			events := 0
+			for _, request := range s.topic.requests {
+				events += len(request)
+			}
+			if events != int(record.Sequence) {
+				t.Errorf("%d of %d events were published", events, record.Sequence)
+			}
+			size := 0
+			for _, o := range []string{"open/" + record.Attempt, "attempts/" + record.Attempt + ".json"} {
+				a, err := s.faults.Stat(ctx, "state", o)
+				if errors.Is(err, job.ErrNotFound) && record.State.Terminal() {
+					continue
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				for key, value := range a.Metadata {
+					size += len(key) + len(value)
+				}
+			}
+			if size > 8<<10 {
+				t.Errorf("metadata of %d bytes, and Cloud Storage takes 8 KiB", size)
+			}
+			data, _, err := s.faults.Read(ctx, "status", folder+"status.json", 0, 2*job.MaxEvent)
+			var b job.Snapshot
+			if err == nil {
+				err = json.Unmarshal(data, &b)
+			}
+			if err != nil || b.State != record.State || b.Truncated != record.Snapshot().Truncated {
+				t.Errorf("status.json: state %s, truncated %t, %v", b.State, b.Truncated, err)
+			}
+		})
+	}
+}
+
+// Status objects never go backwards, whoever writes last.
+func TestStatusNeverGoesBackwards(t *testing.T) {
+	s := start(t)
+	ctx := t.Context()
+	tell := func(r attempt.Stored) {
+		t.Helper()
+		if err := s.Tell(ctx, r, attempt.Entry{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tell(stored(t, 7, accept, running, done))
+	tell(stored(t, 7, accept))
+	if b := s.status(t, "a/status.json"); b.State != job.Succeeded {
+		t.Errorf("an earlier revision was written over a later one: %s", b.State)
+	}
+	before, err := s.faults.Client.Stat(ctx, "status", "a/status.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tell(stored(t, 7, accept, running, done))
+	if after, err := s.faults.Client.Stat(ctx, "status", "a/status.json"); err != nil || after.Generation != before.Generation {
+		t.Errorf("the same revision was written again: %v", err)
+	}
+	tell(stored(t, 9, accept))
+	if b := s.status(t, "a/status.json"); b.Drop.JobFile.Generation != 9 {
+		t.Error("a later attempt did not become the folder's status")
+	}
+	tell(stored(t, 7, accept, running, done))
+	if b := s.status(t, "a/status.json"); b.Drop.JobFile.Generation != 9 {
+		t.Error("an earlier attempt was written over a later one")
+	}
+	if b := s.status(t, "a/status-7.json"); b.State != job.Succeeded {
+		t.Errorf("the earlier attempt's own status says %s", b.State)
+	}
+}
+
+// A folder with the longest of names has no status objects, and its verdict is
+// told all the same.
+func TestTellOfALongFolder(t *testing.T) {
+	s := start(t)
+	r := stored(t, 7, attempt.Reject{Reason: "the folder's name is too long"})
+	r.Drop.Prefix = strings.Repeat("a", 1010) + "/"
+	if err := s.ledger.Open(t.Context(), attempt.NewEntry(r)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Tell(t.Context(), r, attempt.Entry{}); err != nil || len(s.topic.requests) != 1 {
+		t.Errorf("%v, %d requests", err, len(s.topic.requests))
+	}
+	if _, err := s.ledger.Entry(t.Context(), r.Attempt); !errors.Is(err, job.ErrNotFound) {
+		t.Errorf("entry after the verdict: %v", err)
+	}
+}

@@ -1,0 +1,356 @@
+package submitter
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/check/inspect"
+	"github.com/jobdrop/jobdrop/internal/check/policy"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// decide finds out what is to become of an undecided attempt. It writes no
+// record: what it leaves behind, staged packages, a claimed job ID and the entry in
+// the folder's note, is found again by whoever decides next. outdated is the generation
+// of a note by which an earlier list of the folder was too old.
+func (s *Submitter) decide(ctx context.Context, d job.Drop, stored attempt.Stored, outdated int64) (attempt.Observation, error) {
+	jobFile := stored.Drop.JobFile
+	note, err := s.records.Note(ctx, d.Bucket, d.Folder)
+	if err != nil {
+		return nil, err
+	}
+	if note.Supersedes(jobFile) {
+		return attempt.Withdraw{Reason: overwrittenReason}, nil
+	}
+	if note.Generation != outdated && note.Outdates(d.Packages) {
+		return nil, &outdatedError{note.Generation}
+	}
+	if until := stored.Deadlines.Held; stored.State == job.Held && s.Now().Before(until) {
+		if decided := note.Decided(jobFile, d.Packages); len(decided) > 0 && len(decided) == len(d.Packages) {
+			return attempt.Hold{Until: until, Packages: decided}, nil // as before, and not worth a read
+		}
+	}
+	p, err := s.Policy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.inspect(ctx, d, p)
+	if errors.Is(err, job.ErrNotFound) {
+		return nil, fmt.Errorf("%w: %w", errChanged, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	rules := p.For(d.Folder)
+	patience := s.Patience.under(rules.Waits())
+	var mapping job.Mapping
+	if !r.Incomplete() && !job.HasErrors(r.Violations) {
+		mapping = rules.Mapping(r.Spec.TrainingInput)
+		r.Map(s.trainer.Check(job.Order{Spec: r.Spec, Mapping: mapping}), rules.Strict())
+	}
+	if r.Incomplete() {
+		return attempt.Incomplete{
+			Arrived: d.Packages, Missing: r.Resolution.Missing, Violations: r.Violations, Mispinned: r.Resolution.Mispinned,
+			ReportAfter: patience.Incomplete, ExpireAfter: patience.Expire,
+		}, nil
+	}
+	e := entering{drop: d, jobFile: jobFile, packages: r.Resolution.Packages, held: r.Resolution.Unpinned, until: jobFile.Created.Add(patience.Settle)}
+	if r.Final {
+		e.held = nil
+	}
+	if hold, err := e.hold(note, s.Now()); hold != nil || err != nil {
+		return hold, err
+	}
+	if job.HasErrors(r.Violations) {
+		if len(e.packages) == 0 {
+			// Which packages it meant is not known: it was decided with all in sight.
+			e.packages = d.Packages
+		}
+		return s.enter(ctx, note, e, attempt.Reject{Reason: invalidReason, Violations: r.Violations})
+	}
+	r.Violations = append(r.Violations, s.farOutput(ctx, r)...)
+	verdict, err := s.accept(ctx, stored, r, mapping, waits(p.Start(d.Folder)), patience)
+	if err != nil {
+		return nil, err
+	}
+	if blocked, ok := verdict.(attempt.Blocked); ok { // not decided yet
+		blocked.ReportAfter, blocked.ExpireAfter = patience.Incomplete, patience.Expire
+		return blocked, nil
+	}
+	return s.enter(ctx, note, e, verdict)
+}
+
+// invalidReason is the reason of a drop with faults, which its violations name.
+const invalidReason = "the drop is not valid: correct it; upload changed packages first, then the job file; pin a package that stays, to start at once"
+
+// entering is an attempt that is about to be decided, as its folder's note has to
+// know it.
+type entering struct {
+	drop    job.Drop
+	jobFile job.Object
+	// packages are those of the folder that it is decided upon; held are those of
+	// them for whose successors it waits, until a time.
+	packages, held []job.Object
+	until          time.Time
+}
+
+// hold returns that the attempt has to wait, since an earlier one was decided upon a
+// package that it would take: the job file may have overtaken the new package. It
+// returns nil if nothing is to be waited for. Once the patience is over the drop goes on
+// with what is there: a list from before that does not show it, and is made again.
+func (e entering) hold(note attempt.Note, now time.Time) (attempt.Observation, error) {
+	decided := note.Decided(e.jobFile, e.held)
+	switch {
+	case len(decided) == 0 || !e.drop.Listed.Before(e.until):
+		return nil, nil
+	case now.Before(e.until):
+		return attempt.Hold{Until: e.until, Packages: decided}, nil
+	}
+	return nil, fmt.Errorf("%w, while it was held", errChanged)
+}
+
+// enters is how often an attempt is entered against others before the caller has to
+// come again.
+const enters = 8
+
+// enter writes the attempt into its folder's note, right before its verdict is
+// written, and returns the verdict. If another attempt was entered meanwhile, the
+// verdict may be another: a newer one withdraws this one, and an older one may have
+// been decided upon its packages.
+func (s *Submitter) enter(ctx context.Context, note attempt.Note, e entering, verdict attempt.Observation) (attempt.Observation, error) {
+	read := note.Generation // which was compared with the list already
+	for range enters {
+		if note.Supersedes(e.jobFile) {
+			return attempt.Withdraw{Reason: overwrittenReason}, nil
+		}
+		if note.Generation != read && note.Outdates(e.drop.Packages) {
+			return nil, &outdatedError{note.Generation}
+		}
+		if hold, err := e.hold(note, s.Now()); hold != nil || err != nil {
+			return hold, err
+		}
+		next := note.Enter(e.drop, e.jobFile, e.packages)
+		if next.Equal(note) {
+			return verdict, nil // entered by a worker that died, or is slower
+		}
+		err := s.records.SwapNote(ctx, e.drop.Bucket, e.drop.Folder, next)
+		if err == nil {
+			return verdict, nil
+		}
+		if !errors.Is(err, attempt.ErrStale) {
+			return nil, err
+		}
+		if note, err = s.records.Note(ctx, e.drop.Bucket, e.drop.Folder); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("folder gs://%s/%s: %w, %d times", e.drop.Bucket, e.drop.Folder, attempt.ErrStale, enters)
+}
+
+// under gives the patience that a policy leaves.
+func (p Patience) under(w policy.Waits) Patience {
+	if w.Settle != nil {
+		p.Settle = *w.Settle
+	}
+	p.Expire = cmp.Or(w.Expire, p.Expire)
+	p.Submit = cmp.Or(w.Submit, p.Submit)
+	p.Incomplete = min(cmp.Or(w.Incomplete, p.Incomplete), p.Expire)
+	if w.Grace != nil {
+		p.Grace = *w.Grace
+	}
+	p.states = w
+	p.states.Cancelling = cmp.Or(w.Cancelling, cancelling)
+	return p
+}
+
+// cancelling is how long a cancel may take before that is reported, where the
+// policy does not say.
+const cancelling = time.Hour
+
+// withJob gives the patience with a job as its record keeps it.
+func (p Patience) withJob() attempt.Patience {
+	text := func(d time.Duration) string {
+		if d == 0 {
+			return ""
+		}
+		return job.FormatDuration(d)
+	}
+	return attempt.Patience{
+		Queued: text(p.states.Queued), Preparing: text(p.states.Preparing), Running: text(p.states.Running),
+		Cancelling: text(p.states.Cancelling), Grace: job.FormatDuration(p.Grace),
+	}
+}
+
+// farOutput warns of a jobDir in another region than the job, where the bucket's
+// place can be read: a bucket of others may well be closed to jobdrop.
+func (s *Submitter) farOutput(ctx context.Context, r inspect.Result) []job.Violation {
+	bucket := r.OutputBucket()
+	if bucket == "" || s.Places == nil {
+		return nil
+	}
+	places, err := s.Places(ctx, bucket)
+	if err != nil {
+		s.Logger.DebugContext(ctx, "place of the job's output not known", "bucket", bucket, "error", err.Error())
+		return nil
+	}
+	return r.FarOutput(places)
+}
+
+// inspect checks a drop, with as many others at once as memory allows.
+func (s *Submitter) inspect(ctx context.Context, d job.Drop, p policy.Policy) (inspect.Result, error) {
+	select {
+	case s.inspecting <- struct{}{}:
+		defer func() { <-s.inspecting }()
+	case <-ctx.Done():
+		return inspect.Result{}, ctx.Err()
+	}
+	return inspect.Drop(ctx, d, inspect.Objects{Open: s.open, Stat: s.stat}, p)
+}
+
+// accept stages the packages and claims the job ID. wait, where given, is what the
+// attempt waits for.
+func (s *Submitter) accept(ctx context.Context, stored attempt.Stored, r inspect.Result, mapping job.Mapping, wait string, patience Patience) (attempt.Observation, error) {
+	packages := r.Resolution.All()
+	content, err := job.Content(r.Spec, packages)
+	if err != nil {
+		return nil, err
+	}
+	if o, err := s.claimID(ctx, stored, r.Spec.JobID, content); o != nil || err != nil {
+		return o, err
+	}
+	receipt := job.Receipt{
+		Objects: append([]job.Object{stored.Drop.JobFile}, packages...),
+		Content: content,
+	}
+	if receipt.Staged, err = s.stage(ctx, stored.Attempt, packages); err != nil {
+		return nil, err
+	}
+	spec := r.Spec
+	input := *spec.TrainingInput
+	input.PackageURIs = receipt.Staged
+	spec.TrainingInput = &input
+	spec.Labels = job.Labels(spec.Labels, s.Instance, stored.Attempt, content)
+	accepted := attempt.Accept{
+		Spec: spec, Mapping: mapping, Receipt: receipt, Trainer: s.trainer.Name(), Notify: r.Options.Notify,
+		Warnings: r.Violations, Waits: wait, SubmitWithin: patience.Submit, Patience: patience.withJob(),
+	}
+	if !s.trainer.EnforcesWait() {
+		// Nobody else ends a job that waits for too long: there is nothing to wait
+		// for once the limit is over.
+		accepted.Patience.WaitGrace = job.FormatDuration(0)
+	}
+	if wait == "" {
+		accepted.Claim = s.claim()
+	}
+	return accepted, nil
+}
+
+// stage copies the packages from the generations that were checked to names that
+// only this attempt and these generations have.
+func (s *Submitter) stage(ctx context.Context, key string, packages []job.Object) ([]string, error) {
+	var staged []string
+	for _, p := range packages {
+		name := key + "/" + strconv.FormatInt(p.Generation, 10) + "/" + p.Base()
+		err := s.objects.Copy(ctx, p, s.Staging, name)
+		if errors.Is(err, job.ErrNotFound) {
+			return nil, fmt.Errorf("%w: %w", errChanged, err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		staged = append(staged, "gs://"+s.Staging+"/"+name)
+	}
+	return staged, nil
+}
+
+// claimID claims the job ID. The observation, if there is one, is what becomes of an
+// attempt that can't have it.
+func (s *Submitter) claimID(ctx context.Context, stored attempt.Stored, jobID, content string) (attempt.Observation, error) {
+	var o attempt.Observation
+	var err error
+	for range enters {
+		// If another takes over an ID that was given up, the next try waits for that one.
+		if o, err = s.tryID(ctx, stored, jobID, content); !errors.Is(err, attempt.ErrStale) {
+			break
+		}
+	}
+	return o, err
+}
+
+// tryID is [Submitter.claimID], but returns [job.ErrStale] if another was faster.
+func (s *Submitter) tryID(ctx context.Context, stored attempt.Stored, jobID, content string) (attempt.Observation, error) {
+	own := attempt.Owner{Attempt: stored.Attempt}
+	owner, claimed, err := s.records.ClaimID(ctx, jobID, own)
+	if claimed || err != nil {
+		return nil, err
+	}
+	other, err := s.records.Get(ctx, owner.Attempt)
+	switch {
+	case errors.Is(err, job.ErrNotFound):
+		// Claimed, but not decided; if it is not even on the index, nobody
+		// will decide it.
+		if _, err := s.records.Entry(ctx, owner.Attempt); err == nil {
+			return attempt.Blocked{JobID: jobID, By: owner.Attempt}, nil
+		} else if !errors.Is(err, job.ErrNotFound) {
+			return nil, err
+		}
+		return nil, s.records.TakeID(ctx, jobID, owner, own)
+	case err != nil:
+		return nil, err
+	case other.State.Undecided():
+		return attempt.Blocked{JobID: jobID, By: owner.Attempt, Folder: "gs://" + other.Drop.Bucket + "/" + other.Drop.Prefix, Waits: other.Reason}, nil
+	case free(other.Record):
+		return nil, s.records.TakeID(ctx, jobID, owner, own)
+	case sameDrop(other.Record, stored.Record, content):
+		return attempt.Withdraw{
+			Reason: fmt.Sprintf("the same content ran before in this folder as attempt %s, now %s; change the job ID to run it again", other.Attempt, other.State),
+			JobID:  jobID,
+		}, nil
+	}
+	found := fmt.Sprintf("attempt %s of gs://%s/%s, now %s", other.Attempt, other.Drop.Bucket, other.Drop.Prefix, other.State)
+	r := stored.Record
+	r.Job.ID = jobID
+	return attempt.Reject{Reason: "the job ID is taken", Violations: []job.Violation{jobIDTaken(r, found)}}, nil
+}
+
+// sameDrop reports whether an accepted attempt has the content, and lies in the folder
+// of another.
+func sameDrop(accepted, other attempt.Record, content string) bool {
+	receipt := accepted.Drop.Receipt
+	return receipt != nil && receipt.Content == content && accepted.Drop.Bucket == other.Drop.Bucket && accepted.Drop.Prefix == other.Drop.Prefix
+}
+
+// free tells whether an attempt gave its job ID up: it ended before it was
+// accepted, or the trainer refused its job for good, so no job has the ID.
+func free(r attempt.Record) bool {
+	switch r.State {
+	case job.Withdrawn, job.Expired:
+		return true
+	case job.Rejected:
+		return r.Error == nil || r.Error.Code != "ALREADY_EXISTS"
+	}
+	return false
+}
+
+func jobIDTaken(r attempt.Record, by string) job.Violation {
+	return job.Violation{
+		Rule: "job-id-unique", Severity: job.Error, File: r.Drop.JobFile.Base(), Field: "jobId",
+		Message: "job ID " + r.Job.ID + " is taken by " + by,
+		Remedy:  "choose another job ID, or leave it out: jobdrop then makes one for each attempt",
+	}
+}
+
+func (s *Submitter) open(ctx context.Context, o job.Object) (io.ReadCloser, error) {
+	return s.objects.Open(ctx, o.Bucket, o.Name, o.Generation)
+}
+
+func (s *Submitter) stat(ctx context.Context, bucket, name string) (job.Object, error) {
+	o, err := s.objects.Stat(ctx, bucket, name)
+	return o.Object, err
+}

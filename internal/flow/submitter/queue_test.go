@@ -1,0 +1,520 @@
+package submitter_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// queued drops jobs into folders, a second apart.
+func (w *world) queued(folders ...string) []job.Object {
+	w.t.Helper()
+	var files []job.Object
+	for _, folder := range folders {
+		w.put(folder+"/trainer-0.1.tar.gz", pkg(w.t, "hello"))
+		f := w.put(folder+"/job.yaml", []byte("jobId: "+strings.ReplaceAll(folder, "/", "_")+"\n"+spec))
+		w.wake(f)
+		w.pass(time.Second)
+		files = append(files, f)
+	}
+	return files
+}
+
+// created gives the IDs of the jobs at the trainer, in order of their creation.
+func (w *world) created() []string {
+	w.trainer.mu.Lock()
+	defer w.trainer.mu.Unlock()
+	var ids []string
+	for _, s := range w.trainer.specs {
+		ids = append(ids, s.JobID)
+	}
+	return ids
+}
+
+func (w *world) wantCreated(when string, want ...string) {
+	w.t.Helper()
+	if diff := cmp.Diff(want, w.created()); diff != "" {
+		w.t.Fatalf("jobs %s (-want +got):\n%s", when, diff)
+	}
+}
+
+// status gives the reason in a folder's status.json.
+func (w *world) status(folder string) string {
+	w.t.Helper()
+	data, _, err := w.storage.Client.Read(w.t.Context(), "status", folder+"/status.json", 0, 1<<20)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var body job.Snapshot
+	if err := json.Unmarshal(data, &body); err != nil {
+		w.t.Fatal(err)
+	}
+	return body.Reason
+}
+
+// What is dropped while the operator's pause lasts is accepted, says that it
+// waits, and runs when it is over; a folder may be excepted.
+func TestQueuePause(t *testing.T) {
+	w := newWorld(t)
+	w.operator("pause: true\nprefixes:\n- match: urgent/**\n  pause: false\n")
+	files := w.queued("a", "urgent/b", "c")
+	w.tick()
+	w.wantCreated("while paused", "urgent_b")
+	r := w.record(files[0])
+	if r.State != job.Accepted || w.topic.of(r.Attempt) != "drop.accepted" {
+		t.Errorf("state %s, events %q", r.State, w.topic.of(r.Attempt))
+	}
+	const want = "waiting: paused by the operator"
+	if told := w.topic.events[r.Attempt][0].Body.Reason; told != want || w.status("a") != want {
+		t.Errorf("the event says %q, status.json %q", told, w.status("a"))
+	}
+	w.wake(files[0])
+	w.pass(48 * time.Hour) // no deadline runs
+	w.tick()
+	w.operator("{}")
+	w.tick()
+	w.wantCreated("after it", "urgent_b", "a", "c")
+	if r := w.record(files[2]); r.State != job.Submitted || r.Reason != "" {
+		t.Errorf("state %s: %s", r.State, r.Reason)
+	}
+}
+
+// A pause that begins between acceptance and create holds too, and a job that an
+// earlier create made is found all the same.
+func TestQueuePauseAfterAcceptance(t *testing.T) {
+	w := newWorld(t)
+	w.trainer.fail = errors.New("connection refused")
+	lost, down := w.queued("lost")[0], w.queued("down")[0]
+	w.trainer.fail = nil
+	// Its create arrives now, long after the answer was given up.
+	if _, err := w.trainer.Create(t.Context(), w.record(lost).Order()); err != nil {
+		t.Fatal(err)
+	}
+	w.operator("pause: true")
+	for range 3 {
+		w.pass(time.Minute)
+		w.tick()
+	}
+	w.wantCreated("while paused", "lost")
+	if r := w.record(lost); r.State != job.Submitted {
+		t.Errorf("lost: state %s", r.State)
+	}
+	if r := w.record(down); r.State != job.Accepted || w.status("down") != "waiting: paused by the operator" {
+		t.Errorf("down: state %s, status.json says %q", r.State, w.status("down"))
+	}
+}
+
+// The job of a process that died right after its create is found once its claim is
+// over, though a pause has begun: a pause creates no job, and forgets none.
+func TestQueuePauseFindsTheJobOfADeadClaim(t *testing.T) {
+	w := newWorld(t)
+	w.trainer.asked = func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.dieAt, w.after = w.call, true
+	}
+	w.put("died/trainer-0.1.tar.gz", pkg(t, "hello"))
+	file := w.put("died/job.yaml", []byte("jobId: died\n"+spec))
+	if err := w.submit.Submit(t.Context(), file); !errors.Is(err, errDead) {
+		t.Fatalf("Submit: %v, want %v", err, errDead)
+	}
+	w.restart()
+	w.trainer.asked = nil
+	if r := w.record(file); r.State != job.Accepted || r.Creating == nil {
+		t.Fatalf("state %s, claim %v: the process died elsewhere", r.State, r.Creating)
+	}
+	w.operator("pause: true")
+	w.pass(5 * time.Minute)
+	w.tick()
+	w.wantCreated("in all", "died")
+	if r := w.record(file); r.State != job.Submitted {
+		t.Errorf("state %s: %s", r.State, r.Reason)
+	}
+}
+
+// Active jobs are limited: the oldest drops come first, one job's verdict makes
+// room for the next, and those that wait say for what.
+func TestQueueActiveJobs(t *testing.T) {
+	w := newWorld(t)
+	w.operator("limits: {activeJobs: 2}")
+	w.queued("x/a", "x/b", "x/c", "x/d")
+	w.wantCreated("before a tick")
+	if got, want := w.status("x/a"), "waiting for its turn: at most 2 jobs may be active"; got != want {
+		t.Errorf("status.json says %q, want %q", got, want)
+	}
+	w.tick()
+	w.tick()
+	w.wantCreated("of the first ticks", "x_a", "x_b")
+	if got, want := w.status("x/c"), "waiting: 2 of 2 jobs are active"; got != want {
+		t.Errorf("status.json says %q, want %q", got, want)
+	}
+	w.trainer.finish("x_b")
+	w.tick() // sees the verdict
+	w.tick()
+	w.wantCreated("after one ended", "x_a", "x_b", "x_c")
+	w.trainer.finish()
+	w.tick()
+	w.tick()
+	w.wantCreated("at last", "x_a", "x_b", "x_c", "x_d")
+}
+
+// Jobs are counted over an hour, also those that ended.
+func TestQueueJobsPerHour(t *testing.T) {
+	w := newWorld(t)
+	w.operator("limits: {jobsPerHour: 2}")
+	w.queued("a", "b", "c")
+	for range 58 {
+		w.tick()
+		w.trainer.finish()
+		w.pass(time.Minute)
+	}
+	w.wantCreated("in an hour", "a", "b")
+	if got, want := w.status("c"), "waiting: 2 of 2 jobs were started in the last hour"; got != want {
+		t.Errorf("status.json says %q, want %q", got, want)
+	}
+	w.pass(2 * time.Minute)
+	w.tick()
+	w.wantCreated("in the next", "a", "b", "c")
+}
+
+// The hour begins with the job's creation, which may be long after its turn.
+func TestQueueHourBeginsWithTheJob(t *testing.T) {
+	w := newWorld(t)
+	w.operator("limits: {jobsPerHour: 1}")
+	w.trainer.fail = job.ErrQuota
+	w.queued("a")
+	for range 50 {
+		w.tick()
+		w.pass(time.Minute)
+	}
+	w.trainer.fail = nil
+	w.pass(5 * time.Minute)
+	w.tick()
+	w.wantCreated("after 55 minutes", "a")
+	w.trainer.finish()
+	w.tick()
+	w.queued("b")
+	for range 58 {
+		w.pass(time.Minute)
+		w.tick()
+	}
+	w.wantCreated("within an hour of it", "a")
+	w.pass(2 * time.Minute)
+	w.tick()
+	w.wantCreated("then", "a", "b")
+}
+
+// A prefix with many drops does not keep the others waiting: they take turns.
+func TestQueueFair(t *testing.T) {
+	w := newWorld(t)
+	w.operator("limits: {activeJobs: 3}\nprefixes:\n- match: teams/nlp/**\n- match: teams/vision/**\n  limits: {activeJobs: 1}\n")
+	w.queued("teams/nlp/a", "teams/nlp/b", "teams/nlp/c", "teams/vision/d", "teams/vision/e", "f/f")
+	w.tick()
+	w.wantCreated("of the first tick", "teams_nlp_a", "teams_vision_d", "f_f")
+	if got, want := w.status("teams/vision/e"), "waiting: 1 of 1 jobs of teams/vision/** are active"; got != want {
+		t.Errorf("status.json says %q, want %q", got, want)
+	}
+	w.trainer.finish()
+	w.tick()
+	w.tick()
+	w.wantCreated("then", "teams_nlp_a", "teams_vision_d", "f_f", "teams_nlp_b", "teams_vision_e", "teams_nlp_c")
+}
+
+// Where the trainer has no room, it is not asked for each of those that wait.
+func TestQueueQuota(t *testing.T) {
+	w := newWorld(t)
+	w.trainer.room = 2
+	var folders, ids []string
+	for i := range 10 {
+		folders, ids = append(folders, fmt.Sprintf("x/%d", i)), append(ids, fmt.Sprintf("x_%d", i))
+	}
+	w.queued(folders...)
+	w.wantCreated("at once", ids[:2]...)
+	asked := w.trainer.creates
+	for range 10 {
+		w.pass(time.Minute)
+		w.tick()
+	}
+	if asked = w.trainer.creates - asked; asked > 40 {
+		t.Errorf("asked %d times in ten ticks", asked)
+	}
+	for range 60 {
+		w.trainer.finish()
+		w.tick()
+		w.pass(time.Minute)
+	}
+	created := w.created()
+	slices.Sort(created)
+	if diff := cmp.Diff(ids, created); diff != "" {
+		t.Errorf("jobs (-want +got):\n%s", diff)
+	}
+}
+
+// A job for whose machines there is no room keeps none waiting that asks for
+// others.
+func TestQueueQuotaOfOneKind(t *testing.T) {
+	w := newWorld(t)
+	w.trainer.scarce = "gpu"
+	w.operator("pause: true")
+	var folders []string
+	for i := range 9 {
+		folders = append(folders, fmt.Sprintf("x/gpu%d", i))
+	}
+	w.queued(append(folders, "x/cpu", "y/cpu")...)
+	w.operator("{}")
+	for range 10 {
+		w.tick()
+		w.pass(time.Minute)
+	}
+	w.wantCreated("beside those for which there is no room", "y_cpu", "x_cpu")
+}
+
+// What the time for submits counts is the time in which the trainer may be asked.
+func TestQueuePauseStopsTheDeadline(t *testing.T) {
+	w := newWorld(t)
+	w.operator("patience: {submit: 3600s}")
+	w.trainer.fail = errors.New("connection refused")
+	f := w.queued("a")[0]
+	w.operator("patience: {submit: 3600s}\npause: true")
+	w.trainer.fail = nil
+	w.pass(time.Minute)
+	w.tick()
+	for range 30 {
+		w.pass(time.Hour)
+		w.tick()
+	}
+	w.want(f, job.Accepted, "paused", 0)
+	w.operator("patience: {submit: 3600s}")
+	w.tick()
+	w.want(f, job.Submitted, "", 1)
+}
+
+// A limit that is written while attempts are tried again holds for them.
+func TestQueueLimitSetLater(t *testing.T) {
+	w := newWorld(t)
+	w.trainer.fail = errors.New("connection refused")
+	w.queued("a", "b", "c", "d")
+	w.trainer.fail = nil
+	w.operator("limits: {activeJobs: 1}")
+	for range 5 {
+		w.pass(5 * time.Minute)
+		w.tick()
+	}
+	if got := w.created(); len(got) != 1 {
+		t.Errorf("jobs %q, and 1 may be active", got)
+	}
+}
+
+// A job that was refused is none that was started.
+func TestQueueRefusedIsNotStarted(t *testing.T) {
+	w := newWorld(t)
+	w.operator("limits: {jobsPerHour: 1}")
+	w.trainer.fail = &attempt.RefusedError{Code: "INVALID_ARGUMENT"}
+	w.queued("a")
+	w.tick()
+	w.trainer.fail = nil
+	w.queued("b")
+	w.tick()
+	w.wantCreated("after a refusal", "b")
+}
+
+// A job that an earlier create made late is followed, though its attempt is paused
+// and it has ended.
+func TestQueuePausedJobIsFollowed(t *testing.T) {
+	w := newWorld(t)
+	w.trainer.fail = errors.New("connection refused")
+	f := w.queued("a")[0]
+	w.trainer.fail = nil
+	w.operator("pause: true")
+	w.pass(time.Minute)
+	w.tick()
+	if _, err := w.trainer.Create(t.Context(), w.record(f).Order()); err != nil {
+		t.Fatal(err)
+	}
+	w.trainer.finish()
+	w.pass(time.Minute)
+	w.tick()
+	w.want(f, job.Succeeded, "", 1)
+}
+
+// However long the queue, jobs are created before reasons are written anew.
+func TestQueueStartsFirst(t *testing.T) {
+	w := newWorld(t)
+	w.operator("limits: {activeJobs: 2}")
+	var folders []string
+	for i := range 30 {
+		folders = append(folders, fmt.Sprintf("x/%02d", i))
+	}
+	w.queued(folders...)
+	w.storage.Reset()
+	atFirst := 0
+	w.trainer.asked = func() {
+		if atFirst == 0 {
+			atFirst = len(w.storage.Calls())
+		}
+	}
+	w.tick()
+	if atFirst == 0 || atFirst > 15 {
+		t.Errorf("the first create comes after %d calls of storage", atFirst)
+	}
+}
+
+// However many ticks run at once, the limit holds.
+func TestQueueOverlappingTicks(t *testing.T) {
+	w := newWorld(t)
+	w.operator("limits: {activeJobs: 3}")
+	var folders []string
+	for i := range 12 {
+		folders = append(folders, fmt.Sprintf("x/%d", i))
+	}
+	files := w.queued(folders...)
+	for round := 0; len(w.created()) < len(folders); round++ {
+		if round == 40 {
+			t.Fatalf("%d jobs after %d rounds", len(w.created()), round)
+		}
+		var group sync.WaitGroup
+		for i := range 8 {
+			group.Go(func() {
+				if i%2 == 0 {
+					_ = w.watch.Tick(t.Context()) // one that another overtakes may fail
+				} else {
+					_ = w.submit.Submit(t.Context(), files[(round+i)%len(files)])
+				}
+			})
+		}
+		group.Wait()
+		active := 0
+		for _, l := range w.trainer.jobs {
+			if l.Ended.IsZero() {
+				active++
+			}
+		}
+		if active > 3 {
+			t.Fatalf("%d jobs are active", active)
+		}
+		if round%2 == 1 {
+			w.trainer.finish()
+		}
+		w.pass(time.Second)
+	}
+}
+
+// A trainer that does not take the job in the policy's time ends the attempt, and
+// the ID is free again; where a job may be there, it is looked for first.
+func TestSubmitDeadline(t *testing.T) {
+	w := newWorld(t)
+	w.operator("patience: {submit: 3600s}")
+	w.trainer.fail = errors.New("connection refused")
+	f := w.queued("a")[0]
+	for range 59 {
+		w.pass(time.Minute)
+		w.tick()
+	}
+	if r := w.record(f); r.State != job.Accepted || !r.Deadlines.Submit.Before(w.clock().Add(time.Minute)) {
+		t.Fatalf("state %s, deadline %s", r.State, r.Deadlines.Submit)
+	}
+	// The trainer is there again, but takes nothing more; what it may have made
+	// is not there.
+	w.trainer.fail = job.ErrQuota
+	for range 15 {
+		w.pass(time.Minute)
+		w.tick()
+	}
+	r := w.record(f)
+	if r.State != job.Rejected || r.Reason != "the trainer did not take the job within 3600s" || r.Error == nil || !r.Error.Retryable || w.open() != 0 {
+		t.Fatalf("state %s: %s; %+v; %d entries", r.State, r.Reason, r.Error, w.open())
+	}
+	if got, want := w.topic.of(r.Attempt), "drop.accepted drop.rejected"; got != want {
+		t.Errorf("events %q, want %q", got, want)
+	}
+	w.trainer.fail = nil
+	w.pass(time.Hour)
+	w.put("b/trainer-0.1.tar.gz", pkg(t, "hello"))
+	again := w.put("b/job.yaml", []byte("jobId: a\n"+spec))
+	w.wake(again)
+	if r := w.record(again); r.State != job.Submitted {
+		t.Errorf("the ID is not free: %s: %s", r.State, r.Reason)
+	}
+}
+
+// A create whose answer was lost is found after the deadline, and is no refusal.
+func TestSubmitDeadlineFindsTheJob(t *testing.T) {
+	w := newWorld(t)
+	w.operator("patience: {submit: 60s}")
+	w.trainer.lose = true
+	f := w.queued("a")[0]
+	w.pass(time.Hour)
+	w.wake(f)
+	if r := w.record(f); r.State != job.Submitted || w.trainer.creates != 1 {
+		t.Errorf("state %s: %s after %d creates", r.State, r.Reason, w.trainer.creates)
+	}
+}
+
+// A trainer that takes no ID would make a second job of a second create: after an
+// unknown outcome it is asked again only when looks found none for long enough.
+func TestSubmitWithoutAnID(t *testing.T) {
+	t.Run("the job is there", func(t *testing.T) {
+		w := newWorld(t)
+		w.trainer.noID, w.trainer.lose = true, true
+		f := w.queued("a")[0]
+		w.trainer.lose = false
+		w.pass(time.Minute)
+		w.tick()
+		if r := w.record(f); r.State != job.Submitted || w.trainer.creates != 1 {
+			t.Errorf("state %s after %d creates", r.State, w.trainer.creates)
+		}
+	})
+	t.Run("no job is there", func(t *testing.T) {
+		w := newWorld(t)
+		w.trainer.noID, w.trainer.fail = true, errors.New("connection refused")
+		f := w.queued("a")[0]
+		w.trainer.fail = nil
+		for minute := range 9 {
+			w.pass(time.Minute)
+			w.tick()
+			if w.trainer.creates != 1 || w.record(f).State != job.Accepted {
+				t.Fatalf("%d creates after %d minutes", w.trainer.creates, minute+1)
+			}
+		}
+		if w.trainer.finds < 5 {
+			t.Errorf("looked for %d times", w.trainer.finds)
+		}
+		for range 3 {
+			w.pass(time.Minute)
+			w.tick()
+		}
+		if r := w.record(f); r.State != job.Submitted || w.trainer.creates != 2 {
+			t.Errorf("state %s: %s after %d creates", r.State, r.Reason, w.trainer.creates)
+		}
+	})
+	t.Run("ticks were down meanwhile", func(t *testing.T) {
+		w := newWorld(t)
+		w.trainer.noID, w.trainer.fail = true, errors.New("connection refused")
+		f := w.queued("a")[0]
+		w.trainer.fail = nil
+		w.pass(time.Hour)
+		w.tick()
+		w.pass(time.Minute)
+		w.tick()
+		if w.trainer.creates != 1 {
+			t.Fatal("created on the word of looks within a minute")
+		}
+		w.pass(time.Minute)
+		w.tick()
+		w.pass(time.Minute)
+		w.tick()
+		if r := w.record(f); r.State != job.Submitted || w.trainer.creates != 2 {
+			t.Errorf("state %s: %s after %d creates", r.State, r.Reason, w.trainer.creates)
+		}
+	})
+}

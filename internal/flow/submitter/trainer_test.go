@@ -1,0 +1,143 @@
+package submitter_test
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/check/plan"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// What a trainer can't be given is told at its line, with the drop's verdict; strict
+// refuses what would be replaced or dropped.
+func TestSubmitTellsOfTheTrainer(t *testing.T) {
+	const strict = "vertex: {strict: true}\n"
+	for _, test := range []struct {
+		name     string
+		action   plan.Action
+		policy   string
+		state    job.State
+		severity job.Severity
+	}{
+		{"replaced", plan.Replaced, "", job.Submitted, job.Warning},
+		{"dropped", plan.Dropped, "", job.Submitted, job.Warning},
+		{"doubtful", plan.Doubtful, "", job.Submitted, job.Warning},
+		{"refused", plan.Unmappable, "", job.Rejected, job.Error},
+		{"replaced, strictly", plan.Replaced, strict, job.Rejected, job.Error},
+		{"dropped, strictly", plan.Dropped, strict, job.Rejected, job.Error},
+		{"doubtful, strictly", plan.Doubtful, strict, job.Submitted, job.Warning},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			if test.policy != "" {
+				w.operator(test.policy)
+			}
+			w.trainer.told = []plan.Diagnostic{{Field: "trainingInput.region", Action: test.action, Why: "it is far", Remedy: "move"}}
+			w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
+			f := w.put("a/job.yaml", []byte(spec))
+			w.wake(f)
+			r := w.record(f)
+			if r.State != test.state || len(w.trainer.orders) > 0 != (test.state == job.Submitted) {
+				t.Fatalf("%s (%s), %d creates", r.State, r.Reason, len(w.trainer.orders))
+			}
+			want := []job.Violation{{
+				Rule: "trainer-mapping", Severity: test.severity, File: "job.yaml", Field: "trainingInput.region", Found: "us-central1",
+				Message: string(test.action) + ": it is far", Remedy: "move",
+			}}
+			for i := range r.Violations {
+				if r.Violations[i].Line == 0 {
+					t.Error("no line")
+				}
+				r.Violations[i].Position = job.Position{}
+			}
+			if diff := cmp.Diff(want, r.Violations); diff != "" {
+				t.Errorf("violations (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The operator's mapping goes with the order, as it was when the drop was accepted:
+// a create that is made later asks for the same.
+func TestSubmitMapping(t *testing.T) {
+	const before = `vertex:
+  images: {'2.11': gcr.io/ops/tf:2.11, '2.11/3.7': 'gcr.io/ops/tf:2.11-py37'}
+  accelerators: {NVIDIA_TESLA_K80: NVIDIA_TESLA_T4}
+  disableRetries: true
+`
+	w := newWorld(t)
+	w.operator("pause: true\n" + before)
+	w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
+	f := w.put("a/job.yaml", []byte(spec))
+	w.wake(f)
+	w.operator("vertex: {images: {'2.11': gcr.io/ops/other:1}}\n")
+	w.tick()
+	if len(w.trainer.orders) != 1 {
+		t.Fatalf("%d creates: %+v", len(w.trainer.orders), w.record(f))
+	}
+	want := job.Mapping{Image: "gcr.io/ops/tf:2.11-py37", Accelerators: map[string]string{"NVIDIA_TESLA_K80": "NVIDIA_TESLA_T4"}, DisableRetries: true}
+	if diff := cmp.Diff(want, w.trainer.orders[0].Mapping); diff != "" {
+		t.Errorf("mapping (-want +got):\n%s", diff)
+	}
+}
+
+// A trainer that knows no limit on the wait gives no grace for it.
+func TestSubmitWaitGrace(t *testing.T) {
+	for _, noID := range []bool{false, true} {
+		w := newWorld(t)
+		w.trainer.noID = noID
+		w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
+		f := w.put("a/job.yaml", []byte(spec))
+		w.wake(f)
+		if got, want := w.record(f).Patience.WaitGrace, map[bool]string{false: "", true: "0s"}[noID]; got != want {
+			t.Errorf("a trainer that enforces the wait %t: grace %q", !noID, got)
+		}
+	}
+}
+
+// An attempt that was accepted for another trainer is not asked for at this one,
+// which never checked it.
+func TestSubmitOfAnotherTrainer(t *testing.T) {
+	w := newWorld(t)
+	w.trainer.name = "vertex"
+	w.operator("pause: true\n")
+	w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
+	f := w.put("a/job.yaml", []byte(spec))
+	w.wake(f)
+	w.operator("pause: false\n")
+	w.trainer.name = ""
+	if err := w.watch.Tick(t.Context()); !errors.Is(err, attempt.ErrOtherTrainer) || w.trainer.creates > 0 {
+		t.Errorf("tick: %v, %d creates", err, w.trainer.creates)
+	}
+	if r := w.record(f); r.State != job.Accepted {
+		t.Errorf("%s: %s", r.State, r.Reason)
+	}
+	w.trainer.name = "vertex"
+	w.tick()
+	if r := w.record(f); r.State != job.Submitted {
+		t.Errorf("set back: %s, %s", r.State, r.Reason)
+	}
+}
+
+// That jobdrop may not create jobs is an error of the installation: operators are
+// told, not only the dropper.
+func TestSubmitDenied(t *testing.T) {
+	for code, errors := range map[string]int{"PERMISSION_DENIED": 1, "INVALID_ARGUMENT": 0} {
+		w := newWorld(t)
+		var log bytes.Buffer
+		w.submit.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		w.trainer.fail = &attempt.RefusedError{Code: code, Message: "iam.serviceAccounts.actAs"}
+		w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
+		f := w.put("a/job.yaml", []byte(spec))
+		w.wake(f)
+		if got := strings.Count(log.String(), "level=ERROR"); w.record(f).State != job.Rejected || got != errors {
+			t.Errorf("%s: %s, %d errors, want %d:\n%s", code, w.record(f).State, got, errors, log.String())
+		}
+	}
+}

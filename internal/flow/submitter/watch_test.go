@@ -1,0 +1,275 @@
+package submitter_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/testing/storagetest"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+const limited = spec + "  scheduling: {maxRunningTime: 600s}\n"
+
+// runs drops a job that runs, and never ends by itself.
+func (w *world) runs(text string) job.Object {
+	w.t.Helper()
+	w.put("hello/trainer-0.1.tar.gz", pkg(w.t, "hello"))
+	f := w.put("hello/job.yaml", []byte(text))
+	w.wake(f)
+	w.trainer.mu.Lock()
+	for id, l := range w.trainer.jobs {
+		l.State, l.Started = job.TrainerRunning, w.clock()
+		w.trainer.jobs[id] = l
+	}
+	w.trainer.mu.Unlock()
+	w.tick()
+	return f
+}
+
+// The tick that ends a job dies at each of its remote calls in turn, before and
+// after the call's effect. The next one brings out one verdict, of jobdrop's own
+// doing.
+func TestTickSurvivesACrashAtEveryCall(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		for dieAt := 1; ; dieAt++ {
+			w := newWorld(t)
+			f := w.runs(limited)
+			w.pass(26 * time.Minute) // the limit and the grace
+			w.mu.Lock()
+			w.call, w.dieAt, w.after = 0, dieAt, after
+			w.mu.Unlock()
+			crashed := w.watch.Tick(t.Context()) != nil
+			over := w.call < dieAt
+			if !crashed && w.dead {
+				t.Errorf("death at call %d (after: %t) was answered as success", dieAt, after)
+			}
+			w.restart()
+			w.pass(time.Minute)
+			w.tick()
+			r := w.record(f)
+			if got, want := w.topic.of(r.Attempt), "drop.accepted job.submitted job.queued job.running job.delayed job.timed_out"; got != want {
+				t.Errorf("death at call %d (after: %t): events %q, want %q", dieAt, after, got, want)
+			}
+			if want := (job.Timeout{Kind: "run", Limit: "600s", EnforcedBy: "jobdrop"}); r.Timeout == nil || *r.Timeout != want {
+				t.Errorf("death at call %d (after: %t): timeout %+v", dieAt, after, r.Timeout)
+			}
+			if w.open() != 0 {
+				t.Errorf("death at call %d (after: %t): %d entries are left on the index", dieAt, after, w.open())
+			}
+			if over {
+				if dieAt < 15 {
+					t.Errorf("only %d calls: the deaths were not injected", dieAt)
+				}
+				break
+			}
+		}
+	}
+}
+
+// What was written of a drop that goes on waiting, and not told, is told by the
+// next tick.
+func TestTickTellsOfWaitingDrops(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		for dieAt := 1; ; dieAt++ {
+			w := newWorld(t)
+			f := w.put("hello/job.yaml", []byte(spec))
+			w.wake(f)
+			w.pass(16 * time.Minute)
+			w.mu.Lock()
+			w.call, w.dieAt, w.after = 0, dieAt, after
+			w.mu.Unlock()
+			_ = w.watch.Tick(t.Context())
+			over := w.call < dieAt
+			w.restart()
+			w.pass(time.Minute)
+			w.tick()
+			if got := w.topic.of(job.AttemptKey(f)); got != "drop.incomplete" {
+				t.Errorf("death at call %d (after: %t): events %q", dieAt, after, got)
+			}
+			if over {
+				if dieAt < 15 {
+					t.Errorf("only %d calls: the deaths were not injected", dieAt)
+				}
+				break
+			}
+		}
+	}
+}
+
+// Three ticks at once do what one does.
+func TestTicksOverlap(t *testing.T) {
+	w := newWorld(t)
+	f := w.runs(limited)
+	w.pass(26 * time.Minute)
+	done := make(chan error, 3)
+	for range 3 {
+		go func() { done <- w.watch.Tick(t.Context()) }()
+	}
+	for range 3 {
+		if err := <-done; err != nil && !errors.Is(err, attempt.ErrStale) {
+			t.Error(err)
+		}
+	}
+	w.tick()
+	r := w.record(f)
+	if got, want := w.topic.of(r.Attempt), "drop.accepted job.submitted job.queued job.running job.delayed job.timed_out"; got != want || w.open() != 0 {
+		t.Errorf("events %q, want %q; %d open", got, want, w.open())
+	}
+}
+
+// All storage events are lost: ticks find the drops, and only those.
+func TestTickFindsDrops(t *testing.T) {
+	w := newWorld(t)
+	w.put("old/trainer-0.1.tar.gz", pkg(t, "hello"))
+	old := w.put("old/job.yaml", []byte(spec))
+	w.pass(time.Minute)
+	w.tick() // the installation's first: what is there is old
+	w.pass(-time.Minute)
+	time.Sleep(time.Until(w.clock().Add(2 * time.Millisecond))) // an object's time is the machine's
+	w.pass(time.Hour)
+	w.tick()
+	if ok, err := w.ledger.Has(t.Context(), job.AttemptKey(old)); ok || err != nil {
+		t.Errorf("an old drop was run, %v", err)
+	}
+
+	w = newWorld(t)
+	w.tick()
+	time.Sleep(2 * time.Millisecond)
+	w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello"))
+	f := w.put("hello/job.yaml", []byte(spec))
+	w.pass(5 * time.Second)
+	w.tick()
+	if w.open() != 0 {
+		t.Error("the drop is looked at before its event had time to come")
+	}
+	w.pass(15 * time.Second)
+	w.tick()
+	if r := w.record(f); r.State != job.Submitted {
+		t.Errorf("state %s, want submitted", r.State)
+	}
+	w.trainer.finish()
+	w.tick()
+	if got := w.topic.of(job.AttemptKey(f)); !strings.HasSuffix(got, "job.succeeded") || len(w.trainer.specs) != 1 {
+		t.Errorf("events %q, %d jobs", got, len(w.trainer.specs))
+	}
+}
+
+// A new package in the folder of a job file from before the installation is no wish
+// to run that; a replay is.
+func TestOldJobFile(t *testing.T) {
+	for name, begin := range map[string]time.Duration{"from before the first start": 20 * time.Minute, "of three days ago": -100 * time.Hour} {
+		w := newWorld(t)
+		f := w.put("hello/job.yaml", []byte(spec))
+		if err := w.ledger.Begin(t.Context(), w.clock().Add(begin)); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(30 * time.Minute)
+		if begin < 0 {
+			w.pass(72 * time.Hour)
+		}
+		p := w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello"))
+		w.wake(p)
+		if known, err := w.ledger.Has(t.Context(), job.AttemptKey(f)); known || err != nil || w.open() != 0 {
+			t.Errorf("%s: it has a record: %t, %v", name, known, err)
+		}
+		if err := w.submit.Replay(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+		if r := w.record(f); r.State != job.Submitted {
+			t.Errorf("%s: replayed, it is %s: %s", name, r.State, r.Reason)
+		}
+	}
+}
+
+// Before the first tick nobody knows whether a folder is older than the installation: a
+// new package in it runs nothing, and its event comes again.
+func TestOldJobFileBeforeTheFirstTick(t *testing.T) {
+	w := newWorld(t)
+	f := w.put("hello/job.yaml", []byte(spec))
+	w.pass(30 * time.Minute)
+	p := w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello"))
+	if err := w.submit.Submit(t.Context(), p); !errors.Is(err, job.ErrNotFound) {
+		t.Errorf("Submit: %v, want that there is no epoch", err)
+	}
+	w.tick() // it notes the first start: now
+	w.wake(p)
+	if known, err := w.ledger.Has(t.Context(), job.AttemptKey(f)); known || err != nil {
+		t.Errorf("it has a record: %t, %v", known, err)
+	}
+}
+
+// Patience with an old drop that is replayed begins with the replay, also where the
+// process died before it had written the record.
+func TestReplayOfAnIncompleteDrop(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		w := newWorld(t)
+		f := w.put("hello/job.yaml", []byte(spec))
+		w.pass(100 * time.Hour)
+		if err := w.ledger.Begin(t.Context(), w.clock()); err != nil {
+			t.Fatal(err)
+		}
+		if dies {
+			w.storage.Before = func(c storagetest.Call) error {
+				if c.Kind == "write" && strings.HasPrefix(c.Name, "attempts/") {
+					return errDead
+				}
+				return nil
+			}
+		}
+		if err := w.submit.Replay(t.Context(), f); (err != nil) != dies {
+			t.Fatal(err)
+		}
+		w.storage.Before = nil
+		w.tick()
+		if r := w.record(f); r.State != job.Waiting || r.Deadlines.Expires.Before(w.clock().Add(23*time.Hour)) {
+			t.Fatalf("%s: %s, expires %s", r.State, r.Reason, r.Deadlines.Expires)
+		}
+		w.pass(23 * time.Hour)
+		w.tick()
+		w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello"))
+		w.tick()
+		if got, want := w.topic.of(job.AttemptKey(f)), "drop.incomplete drop.accepted job.submitted job.queued"; got != want {
+			t.Errorf("dies %t: events %q, want %q", dies, got, want)
+		}
+	}
+}
+
+// An attempt whose index entry is gone comes back, and so does one whose entry
+// says less than its record.
+func TestTickRebuildsTheIndex(t *testing.T) {
+	w := newWorld(t)
+	f := w.runs(limited)
+	if err := w.ledger.Close(t.Context(), job.AttemptKey(f)); err != nil {
+		t.Fatal(err)
+	}
+	w.tick()
+	if w.open() != 1 {
+		t.Fatal("a record without its verdict is not on the index")
+	}
+	w.trainer.finish()
+	w.tick()
+	if r := w.record(f); r.State != job.Succeeded || w.open() != 0 {
+		t.Errorf("state %s, %d open", r.State, w.open())
+	}
+
+	// A process that was stopped marks an entry of before, late.
+	w = newWorld(t)
+	f = w.runs(limited)
+	before, err := w.ledger.Entry(t.Context(), job.AttemptKey(f))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.trainer.finish()
+	w.tick()
+	before.State, before.Waits = job.Accepted, "paused"
+	if err := w.ledger.Mark(t.Context(), before); err != nil {
+		t.Fatal(err)
+	}
+	w.tick()
+	if w.open() != 0 {
+		t.Error("an attempt with its verdict is back on the index for good")
+	}
+}

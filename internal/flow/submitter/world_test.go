@@ -1,0 +1,441 @@
+package submitter_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fsouza/fake-gcs-server/fakestorage"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/check/plan"
+	"github.com/jobdrop/jobdrop/internal/check/policy"
+	"github.com/jobdrop/jobdrop/internal/flow/ledger"
+	"github.com/jobdrop/jobdrop/internal/flow/relay"
+	"github.com/jobdrop/jobdrop/internal/flow/submitter"
+	"github.com/jobdrop/jobdrop/internal/flow/watcher"
+	"github.com/jobdrop/jobdrop/internal/service/gcs"
+	"github.com/jobdrop/jobdrop/internal/testing/storagetest"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+const (
+	inbox    = "inbox"
+	instance = "test"
+	settle   = time.Minute
+)
+
+// world is an installation: real use cases over a real Cloud Storage protocol,
+// with a trainer and a topic in memory. Every remote call can fail, and so can a
+// whole process.
+type world struct {
+	t       *testing.T
+	server  *fakestorage.Server
+	storage *storagetest.Faults
+	ledger  *ledger.Ledger
+	trainer *trainer
+	topic   *topic
+	submit  *submitter.Submitter
+	watch   *watcher.Watcher
+	// rules are the operator's; noPolicy is that they can't be had.
+	rules    policy.Rules
+	noPolicy error
+	places   map[string][]string // of buckets
+
+	mu   sync.Mutex
+	now  time.Time
+	call int
+	// dieAt, where not 0, is the number of the remote call at which the
+	// process dies: before it has an effect, or after.
+	dieAt int
+	after bool
+	dead  bool
+}
+
+var errDead = errors.New("the process died")
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	client, server := storagetest.New(t, inbox, "state", "staging", "status")
+	return newWorldOver(t, client, server)
+}
+
+func newWorldOver(t *testing.T, client *gcs.Client, server *fakestorage.Server) *world {
+	t.Helper()
+	w := &world{t: t, server: server, now: time.Now()}
+	w.storage = &storagetest.Faults{Client: client,
+		Before: func(storagetest.Call) error { return w.before() },
+		After:  func(storagetest.Call) error { return w.done() },
+	}
+	w.trainer = &trainer{w: w, jobs: map[string]attempt.Look{}}
+	w.topic = &topic{w: w}
+	var err error
+	if w.ledger, err = ledger.New(w.storage, "state"); err != nil {
+		t.Fatal(err)
+	}
+	tell, err := relay.New(w.topic, w.ledger, w.storage, "status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	logger := slog.New(slog.DiscardHandler)
+	w.submit, err = submitter.New(w.storage, w.ledger, w.trainer, tell, submitter.Options{
+		Instance: instance, Inbox: inbox, Staging: "staging", Policy: w.policy,
+		Places: func(_ context.Context, bucket string) ([]string, error) {
+			if places, ok := w.places[bucket]; ok {
+				return places, nil
+			}
+			return nil, errors.New("storage.buckets.get denied")
+		},
+		Patience: submitter.Patience{Settle: settle, Incomplete: 15 * time.Minute, Expire: 24 * time.Hour, Submit: 24 * time.Hour},
+		CallTime: 30 * time.Second, Inspections: 2, Parallel: 4, Now: w.clock, Logger: logger,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.watch, err = watcher.New(w.ledger, w.trainer, w.storage, tell, w.submit, watcher.Options{
+		Instance: instance, Inbox: inbox, Parallel: 4, Budget: time.Minute, LooksPerMinute: 100_000, ReadsPerMinute: 100_000, Now: w.clock, Logger: logger,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// policy is that of an installation whose operator wrote none, but for rules that
+// a test sets.
+func (w *world) policy(context.Context) (policy.Policy, error) {
+	return policy.Policy{
+		Project: "project", Inbox: inbox, Own: []string{"state", "staging", "status"}, Trainer: "aiplatform", Rules: w.rules,
+	}, w.noPolicy
+}
+
+func (w *world) clock() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+func (w *world) pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
+}
+
+// before is asked by every remote call.
+func (w *world) before() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.call++
+	if w.call == w.dieAt && !w.after {
+		w.dead = true
+	}
+	if w.dead {
+		return errDead
+	}
+	return nil
+}
+
+func (w *world) done() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.call == w.dieAt && w.after {
+		w.dead = true
+	}
+	if w.dead {
+		return errDead
+	}
+	return nil
+}
+
+// restart starts a new process after one died.
+func (w *world) restart() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dead, w.dieAt = false, 0
+}
+
+// put uploads an object and gives it as its event would tell of it.
+func (w *world) put(name string, data []byte) job.Object {
+	w.t.Helper()
+	generation, err := w.storage.Client.Write(w.t.Context(), inbox, name, data, "application/octet-stream", nil, attempt.AnyGeneration)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return job.Object{Bucket: inbox, Name: name, Generation: generation, Size: int64(len(data))}
+}
+
+func (w *world) wake(o job.Object) {
+	w.t.Helper()
+	if err := w.submit.Submit(w.t.Context(), o); err != nil {
+		w.t.Fatalf("Submit(%s): %v", o.Name, err)
+	}
+}
+
+func (w *world) tick() {
+	w.t.Helper()
+	if err := w.watch.Tick(w.t.Context()); err != nil {
+		w.t.Fatalf("Tick: %v", err)
+	}
+}
+
+func (w *world) record(jobFile job.Object) attempt.Stored {
+	w.t.Helper()
+	s, err := w.ledger.Get(w.t.Context(), job.AttemptKey(jobFile))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// open counts the entries of the index.
+func (w *world) open() int {
+	w.t.Helper()
+	n := 0
+	if err := w.ledger.Entries(w.t.Context(), "", func(page []attempt.Entry) error { n += len(page); return nil }); err != nil {
+		w.t.Fatal(err)
+	}
+	return n
+}
+
+func pkg(t *testing.T, drop string) []byte {
+	t.Helper()
+	data, err := os.ReadFile("../../../testdata/drops/" + drop + "/trainer-0.1.tar.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+const spec = `trainingInput:
+  scaleTier: BASIC
+  region: us-central1
+  runtimeVersion: '2.11'
+  pythonVersion: '3.7'
+  pythonModule: trainer.task
+`
+
+// trainer is an ml/v1 in memory: it takes our IDs, and a repeated one is a
+// conflict unless it is our own.
+type trainer struct {
+	w  *world
+	mu sync.Mutex
+	// fail, where set, is what create answers. With lose it has its effect,
+	// but no answer.
+	fail error
+	lose bool
+	// room is how many jobs it runs at a time; 0 for any number.
+	room int
+	// scarce, where set, is part of the IDs of jobs for which there is no room;
+	// asked, where set, is called at each create.
+	scarce string
+	asked  func()
+	// noID is that it makes a job of each create.
+	noID bool
+	// name is aiplatform where it is not given.
+	name string
+	// told is what it says of each order; orders are those of its creates.
+	told    []plan.Diagnostic
+	orders  []job.Order
+	creates int
+	finds   int
+	cancels int
+	jobs    map[string]attempt.Look
+	specs   []job.Spec
+}
+
+func (f *trainer) Name() string { return cmp.Or(f.name, "aiplatform") }
+
+func (f *trainer) Create(_ context.Context, s job.Order) (attempt.Look, error) {
+	if err := f.w.before(); err != nil {
+		return attempt.Look{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.creates++
+	if f.asked != nil {
+		f.asked()
+	}
+	if f.scarce != "" && strings.Contains(s.JobID, f.scarce) {
+		return attempt.Look{}, job.ErrQuota
+	}
+	if f.fail != nil {
+		return attempt.Look{}, f.fail
+	}
+	active := 0
+	for _, l := range f.jobs {
+		if l.Ended.IsZero() {
+			active++
+		}
+	}
+	if f.room > 0 && active >= f.room {
+		return attempt.Look{}, job.ErrQuota
+	}
+	name := s.JobID
+	if f.noID {
+		name = fmt.Sprintf("%s/%d", s.JobID, len(f.jobs))
+	}
+	found, ok := f.jobs[name]
+	switch {
+	case ok:
+		return attempt.Look{}, &attempt.ConflictError{JobID: s.JobID, Found: found}
+	default:
+		found = attempt.Look{JobID: s.JobID, ResourceName: "projects/p/jobs/" + name, State: job.TrainerQueued, Created: f.w.clock(), Labels: s.Labels}
+		f.jobs[name] = found
+		f.specs, f.orders = append(f.specs, s.Spec), append(f.orders, s)
+	}
+	if f.lose {
+		return attempt.Look{}, errors.New("connection reset")
+	}
+	return found, f.w.done()
+}
+
+func (f *trainer) TakesID() bool { return !f.noID }
+
+func (f *trainer) EnforcesWait() bool { return !f.noID }
+
+func (f *trainer) Check(job.Order) []plan.Diagnostic { return f.told }
+
+func (f *trainer) Find(ctx context.Context, s job.Order) ([]attempt.Look, error) {
+	f.mu.Lock()
+	f.finds++
+	f.mu.Unlock()
+	if f.noID {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		var found []attempt.Look
+		for _, l := range f.jobs {
+			if l.Labels[job.LabelAttempt] == s.Labels[job.LabelAttempt] {
+				found = append(found, l)
+			}
+		}
+		return found, nil
+	}
+	l, err := f.Get(ctx, job.JobInfo{ID: s.JobID})
+	if errors.Is(err, job.ErrNotFound) {
+		return nil, nil
+	}
+	return []attempt.Look{l}, err
+}
+
+func (f *trainer) Cancel(_ context.Context, j job.JobInfo) error {
+	if err := f.w.before(); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	l := f.jobs[j.ID]
+	l.State, l.Ended = job.TrainerCancelled, f.w.clock()
+	f.jobs[j.ID] = l
+	f.cancels++
+	f.mu.Unlock()
+	return f.w.done()
+}
+
+func (f *trainer) Get(_ context.Context, j job.JobInfo) (attempt.Look, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l, ok := f.jobs[j.ID]
+	if !ok {
+		return l, job.ErrNotFound
+	}
+	return l, nil
+}
+
+func (f *trainer) ListActive(_ context.Context, _, _ string, page func([]attempt.Look, string) error) error {
+	f.mu.Lock()
+	var active []attempt.Look
+	for _, l := range f.jobs {
+		if l.Ended.IsZero() {
+			active = append(active, l)
+		}
+	}
+	f.mu.Unlock()
+	return page(active, "")
+}
+
+// finish ends jobs well: those that are named, or every one.
+func (f *trainer) finish(ids ...string) {
+	now := f.w.clock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, l := range f.jobs {
+		if !l.Ended.IsZero() || len(ids) > 0 && !slices.Contains(ids, id) {
+			continue
+		}
+		l.State, l.Started, l.Ended = job.TrainerSucceeded, now, now
+		f.jobs[id] = l
+	}
+}
+
+// topic keeps what was published.
+type topic struct {
+	w        *world
+	mu       sync.Mutex
+	requests int
+	events   map[string][]job.Event // by attempt, each once
+}
+
+func (p *topic) Publish(_ context.Context, key string, events []job.Event) error {
+	if err := p.w.before(); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.requests++
+	if p.events == nil {
+		p.events = map[string][]job.Event{}
+	}
+	for _, e := range events {
+		// As a subscriber that keeps the last sequence of each attempt.
+		if e.Body.Sequence > int64(len(p.events[key])) {
+			if e.Body.Sequence != int64(len(p.events[key]))+1 {
+				p.w.t.Errorf("attempt %s: event %d follows %d", key, e.Body.Sequence, len(p.events[key]))
+			}
+			p.events[key] = append(p.events[key], e)
+		}
+	}
+	return p.w.done()
+}
+
+// of gives the types of an attempt's events, shortened.
+func (p *topic) of(key string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var types []string
+	for _, e := range p.events[key] {
+		types = append(types, strings.TrimSuffix(strings.TrimPrefix(string(e.Type), "dev.jobdrop."), ".v1"))
+	}
+	return strings.Join(types, " ")
+}
+
+// count counts calls by kind and bucket, e.g. "write state".
+func count(calls []storagetest.Call) map[string]int {
+	n := map[string]int{}
+	for _, c := range calls {
+		n[c.Kind+" "+c.Bucket]++
+	}
+	return n
+}
+
+func names(calls []storagetest.Call) string {
+	var b strings.Builder
+	for _, c := range calls {
+		fmt.Fprintf(&b, "%d %s %s/%s\n", c.Number, c.Kind, c.Bucket, c.Name)
+	}
+	return b.String()
+}
+
+func violated(r attempt.Stored) (rules []string) {
+	for _, v := range r.Violations {
+		rules = append(rules, v.Rule)
+	}
+	slices.Sort(rules)
+	return rules
+}

@@ -1,0 +1,344 @@
+package watcher_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/flow/watcher"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// addLimited puts an attempt into the ledger whose job has limits on its time.
+func (f *fake) addLimited(t *testing.T, id string, s job.Scheduling, p attempt.Patience, l attempt.Look) string {
+	t.Helper()
+	r := attempt.NewRecord(job.Object{Bucket: "inbox", Name: id + "/job.yaml", Generation: 1, Created: f.now}, f.now)
+	spec := job.Spec{JobID: id, TrainingInput: &job.TrainingInput{Scheduling: &s}}
+	for _, o := range []attempt.Observation{attempt.Accept{Spec: spec, Patience: p}, attempt.Seen(l, start)} {
+		var err error
+		if r, _, err = attempt.Step(r, o, f.now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored := attempt.Stored{Record: r, Published: r.Sequence}
+	f.records[r.Attempt], f.owners[id] = stored, r.Attempt
+	f.entries = append(f.entries, attempt.NewEntry(stored))
+	return r.Attempt
+}
+
+// retell marks what was told, as the relay does.
+func (f *fake) retell() {
+	for i, e := range f.entries {
+		s := f.records[e.Attempt]
+		s.Published = s.Sequence
+		f.records[e.Attempt] = s
+		f.entries[i] = attempt.NewEntry(s)
+	}
+	f.entries = slices.DeleteFunc(f.entries, func(e attempt.Entry) bool { return e.State.Terminal() })
+}
+
+// Ticks alone bring a job that never ends to its end, and look at it only when
+// something is due; seven days take as long as the ticks.
+func TestTickEnforcesLimits(t *testing.T) {
+	f := newFake()
+	running := look("j", job.TrainerRunning)
+	key := f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "604800s"}, attempt.Patience{Grace: "900s"}, running)
+	f.listed, f.direct["j"] = []attempt.Look{running}, running
+	asked := time.Time{}
+	f.onCancel = func(job.JobInfo) {
+		r := f.records[key]
+		if r.CancelRequested == nil || r.CancelRequested.Kind != job.KindRun {
+			t.Errorf("cancelled before the record said so: %+v", r.CancelRequested)
+		}
+		asked = f.now
+		ended := running
+		ended.State, ended.Ended = job.TrainerCancelled, f.now
+		f.direct["j"], f.listed = ended, nil
+	}
+	w := f.watcher(t)
+	for range 8 * 24 * 6 {
+		f.now = f.now.Add(10 * time.Minute)
+		if err := w.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.retell()
+	}
+	if diff := gocmp.Diff(map[string][]job.EventType{"j": {job.JobDelayed, job.JobTimedOut}}, f.told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+	r := f.records[key]
+	if want := (job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "jobdrop"}); r.Timeout == nil || *r.Timeout != want {
+		t.Errorf("timeout %+v, want %+v", r.Timeout, want)
+	}
+	if want := start.Add(7*24*time.Hour + 20*time.Minute); !asked.Equal(want) || len(f.cancelled) != 1 {
+		t.Errorf("cancelled %q at %s, want once at %s", f.cancelled, asked, want)
+	}
+	if len(f.gets) != 3 { // the warning, before the cancel, after it
+		t.Errorf("looked at directly %d times", len(f.gets))
+	}
+}
+
+// What comes of a cancel is what the trainer says.
+func TestTickCancels(t *testing.T) {
+	unavailable := errors.New("unavailable")
+	tests := []struct {
+		name string
+		// after is what the trainer says once it was asked, fails its answer.
+		after func(now time.Time) attempt.Look
+		fails error
+		err   error
+		state job.State
+		told  []job.EventType
+	}{
+		{name: "the job ends first", state: job.Succeeded, told: []job.EventType{job.JobDelayed, job.JobSucceeded}, after: func(now time.Time) attempt.Look {
+			l := look("j", job.TrainerSucceeded)
+			l.Ended = now
+			return l
+		}},
+		{name: "it takes a while", state: job.Submitted, told: []job.EventType{job.JobDelayed}, after: func(time.Time) attempt.Look { return look("j", job.TrainerCancelling) }},
+		{name: "it is not heard", state: job.Submitted, told: []job.EventType{job.JobDelayed}, after: func(time.Time) attempt.Look { return look("j", job.TrainerRunning) }},
+		{name: "it can't be asked for", state: job.Submitted, told: []job.EventType{job.JobDelayed}, fails: unavailable, err: unavailable, after: func(time.Time) attempt.Look { return look("j", job.TrainerRunning) }},
+		{
+			name: "refused, as the job has just ended", state: job.Succeeded, told: []job.EventType{job.JobDelayed, job.JobSucceeded},
+			fails: &attempt.RefusedError{Message: "the job has ended"}, after: func(now time.Time) attempt.Look { return look("j", job.TrainerSucceeded) },
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFake()
+			running := look("j", job.TrainerRunning)
+			running.ResourceName = "projects/p/jobs/j"
+			key := f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "60s"}, attempt.Patience{Grace: "60s"}, running)
+			f.listed, f.direct["j"] = []attempt.Look{running}, running
+			f.now = start.Add(2 * time.Minute)
+			f.broken[running.ResourceName] = test.fails
+			asked := false
+			f.onGet = func() {
+				if f.records[key].CancelRequested != nil && !asked {
+					asked, f.direct["j"] = true, test.after(f.now)
+				}
+			}
+			if err := f.watcher(t).Tick(t.Context()); !errors.Is(err, test.err) || (err == nil) != (test.err == nil) {
+				t.Errorf("Tick: %v, want %v", err, test.err)
+			}
+			r := f.records[key]
+			if r.State != test.state || r.CancelRequested == nil {
+				t.Errorf("state %s, cancel %+v; want %s", r.State, r.CancelRequested, test.state)
+			}
+			if diff := gocmp.Diff(test.told, f.told["j"]); diff != "" {
+				t.Errorf("told (-want +got):\n%s", diff)
+			}
+			// A cancel that was not heard is asked for again, one that is under
+			// way is not.
+			f.retell()
+			f.cancelled, f.broken = nil, map[string]error{}
+			f.now = f.now.Add(time.Minute)
+			if err := f.watcher(t).Tick(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if again := len(f.cancelled) > 0; again != (f.direct["j"].State == job.TrainerRunning) {
+				t.Errorf("cancelled again: %t, the job is %s", again, f.direct["j"].State)
+			}
+		})
+	}
+}
+
+// A list that lags behind says that a job waits that runs: no warning, no cancel.
+func TestTickAsksBeforeItWarns(t *testing.T) {
+	f := newFake()
+	waiting, running := look("j", job.TrainerQueued), look("j", job.TrainerRunning)
+	running.Started = start.Add(30 * time.Minute)
+	f.addLimited(t, "j", job.Scheduling{MaxWaitTime: "1800s", MaxRunningTime: "86400s"}, attempt.Patience{Queued: "600s"}, waiting)
+	f.listed, f.direct["j"] = []attempt.Look{waiting}, running
+	f.now = start.Add(2 * time.Hour)
+	if err := f.watcher(t).Tick(t.Context()); err != nil || len(f.cancelled) > 0 {
+		t.Errorf("%v, cancelled %q", err, f.cancelled)
+	}
+	if diff := gocmp.Diff([]job.EventType{job.JobRunning}, f.told["j"]); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
+// This machine's clock may be wrong by ten minutes either way, or the trainer's:
+// no job is ended before its time, and none lives on for long.
+func TestTickClockSkew(t *testing.T) {
+	const limit = time.Hour
+	for _, skew := range []time.Duration{-10 * time.Minute, 0, 10 * time.Minute} {
+		f := newFake()
+		running := look("j", job.TrainerRunning)
+		running.Created, running.Started = start.Add(skew), start.Add(skew)
+		f.addLimited(t, "j", job.Scheduling{MaxRunningTime: job.FormatDuration(limit)}, attempt.Patience{}, running)
+		f.listed, f.direct["j"] = []attempt.Look{running}, running
+		var ran time.Duration
+		f.onCancel = func(job.JobInfo) {
+			ran = f.now.Sub(start)
+			ended := running
+			ended.State, ended.Ended = job.TrainerCancelled, f.now.Add(skew)
+			f.direct["j"], f.listed = ended, nil
+		}
+		w := f.watcher(t)
+		for range 200 {
+			f.now = f.now.Add(time.Minute)
+			if err := w.Tick(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			f.retell()
+		}
+		if ran < limit || ran > limit+30*time.Minute {
+			t.Errorf("clocks that differ by %s: ended after %s", skew, ran)
+		}
+		if last := f.told["j"]; last[len(last)-1] != job.JobTimedOut {
+			t.Errorf("clocks that differ by %s: told %v", skew, last)
+		}
+	}
+}
+
+// A hint makes the job be looked at, whatever it says.
+func TestLook(t *testing.T) {
+	f := newFake()
+	f.add(t, "j", look("j", job.TrainerRunning))
+	f.direct["j"] = look("j", job.TrainerSucceeded)
+	w := f.watcher(t)
+	if err := w.Look(t.Context(), job.JobInfo{ID: "unknown"}); err != nil || len(f.gets) > 0 {
+		t.Errorf("a job of others: %v, looked at %q", err, f.gets)
+	}
+	for range 2 { // the second finds the verdict
+		if err := w.Look(t.Context(), job.JobInfo{ID: "j"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := gocmp.Diff(map[string][]job.EventType{"j": {job.JobSucceeded}}, f.told); diff != "" || len(f.gets) != 1 {
+		t.Errorf("%d looks, told (-want +got):\n%s", len(f.gets), diff)
+	}
+
+	// That a job is not there is nothing that a hint can bring about.
+	f.add(t, "gone", look("gone", job.TrainerRunning))
+	for range 5 {
+		f.now = f.now.Add(time.Hour)
+		if err := w.Look(t.Context(), job.JobInfo{ID: "gone"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(f.told["gone"]) > 0 {
+		t.Errorf("hints alone told %v", f.told["gone"])
+	}
+
+	f.add(t, "k", look("k", job.TrainerRunning))
+	f.direct["k"] = look("k", job.TrainerFailed)
+	if err := w.Look(t.Context(), job.JobInfo{ResourceName: "projects/p/jobs/k"}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := gocmp.Diff([]job.EventType{job.JobFailed}, f.told["k"]); diff != "" {
+		t.Errorf("by its resource, told (-want +got):\n%s", diff)
+	}
+
+	// Where the trainer takes no ID, a hint has the trainer's own.
+	f.noID = true
+	for id, hinted := range map[string]job.JobInfo{"l": {ID: "7"}, "m": {ResourceName: "projects/1/locations/r/customJobs/8"}} {
+		f.add(t, id, look(id, job.TrainerRunning))
+		f.direct[id] = look(id, job.TrainerFailed)
+		f.direct[""] = f.direct[id] // asked by the resource alone
+		if err := w.Look(t.Context(), hinted); err != nil {
+			t.Fatal(err)
+		}
+		if diff := gocmp.Diff([]job.EventType{job.JobFailed}, f.told[id]); diff != "" {
+			t.Errorf("%+v: told (-want +got):\n%s", hinted, diff)
+		}
+	}
+}
+
+// A job that is past its limit and not there is not cancelled: it is lost.
+func TestTickDoesNotCancelWhatIsGone(t *testing.T) {
+	f := newFake()
+	f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "60s"}, attempt.Patience{Grace: "60s"}, look("j", job.TrainerRunning))
+	w := f.watcher(t)
+	for range 4 {
+		f.now = f.now.Add(5 * time.Minute)
+		ticked(t, w)
+		f.retell()
+	}
+	if len(f.cancelled) > 0 {
+		t.Errorf("cancelled %q", f.cancelled)
+	}
+	if diff := gocmp.Diff([]job.EventType{job.JobLost}, f.told["j"]); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
+// Hints of other people's jobs, which cost no look, use up none of our own; where
+// each costs one, they are dropped when there are too many.
+func TestLookIsLimited(t *testing.T) {
+	for _, noID := range []bool{false, true} {
+		f := newFake()
+		f.noID = noID
+		f.add(t, "j", look("j", job.TrainerRunning))
+		f.direct["j"], f.direct["other"] = look("j", job.TrainerSucceeded), look("other", job.TrainerRunning)
+		o := f.options()
+		o.LooksPerMinute = 40 // a quarter is for hints
+		w, err := watcher.New(f, trainer{f}, f, f, f, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 1000 {
+			if f.noID {
+				f.direct[""] = f.direct["other"]
+			}
+			if err := w.Look(t.Context(), job.JobInfo{ID: "other"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := len(f.gets); !noID && n > 0 || noID && n > 20 {
+			t.Errorf("no ID taken %t: %d looks at a job of others", noID, n)
+		}
+		if f.direct[""] = f.direct["j"]; !noID {
+			if err := w.Look(t.Context(), job.JobInfo{ID: "j"}); err != nil || len(f.told["j"]) != 1 {
+				t.Errorf("%v, told %v: our own hint was dropped", err, f.told["j"])
+			}
+			f.add(t, "k", look("k", job.TrainerRunning))
+			f.direct["k"] = look("k", job.TrainerRunning)
+			f.gets = nil
+			for range 1000 {
+				if err := w.Look(t.Context(), job.JobInfo{ID: "k"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n := len(f.gets); n > 20 {
+				t.Errorf("%d looks at one of ours", n)
+			}
+		}
+	}
+}
+
+// Whoever is about to cancel a job that waits too long goes by the record as it is when
+// the cancel is entered there: another worker may have seen the job begin to run since.
+func TestTickLooksAgainBeforeACancel(t *testing.T) {
+	f := newFake()
+	waits := look("j", job.TrainerPreparing)
+	waits.Created, waits.Started = start, time.Time{}
+	key := f.addLimited(t, "j", job.Scheduling{MaxWaitTime: "60s"}, attempt.Patience{Grace: "60s"}, waits)
+	f.listed, f.direct["j"] = []attempt.Look{waits}, waits
+	f.now = start.Add(10 * time.Minute)
+	f.onApply = func(o attempt.Observation) {
+		if _, ok := o.(attempt.CancelJob); !ok {
+			return
+		}
+		runs := look("j", job.TrainerRunning)
+		runs.Started = f.now
+		s := f.records[key]
+		var err error
+		if s.Record, _, err = attempt.Step(s.Record, attempt.Seen(runs, f.now), f.now); err != nil {
+			t.Fatal(err)
+		}
+		f.records[key], f.direct["j"] = s, runs
+	}
+	if err := f.watcher(t).Tick(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if r := f.records[key]; len(f.cancelled) > 0 || r.State != job.Submitted || r.Job.State != job.TrainerRunning {
+		t.Errorf("cancelled %q, and the job is %s, %s", f.cancelled, r.State, r.Job.State)
+	}
+}

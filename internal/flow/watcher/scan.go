@@ -1,0 +1,414 @@
+package watcher
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// listFiled lists a slice of the records, before the index is listed: so whatever
+// is in the slice without a verdict, and not on the index then, has got its
+// verdict meanwhile, or was lost.
+func (t *tick) listFiled(ctx context.Context) error {
+	c := &t.cursors.Records
+	c.Begin(t.begin)
+	err := t.records.Filed(ctx, c.After, func(page []attempt.Filed) error {
+		for _, f := range page {
+			t.filed[f.Attempt], t.filedLast = f, f.Attempt
+		}
+		if len(t.filed) >= filedSlice {
+			return errEnough
+		}
+		return nil
+	})
+	if t.filedEnd = err == nil; err != nil && !errors.Is(err, errEnough) {
+		t.filed = nil
+		return fmt.Errorf("the records: %w", err)
+	}
+	return nil
+}
+
+// filedSlice is how many records a tick compares with the index: one page.
+const filedSlice = 1000
+
+// drifted tells whether an index entry is older than its record, though it says
+// that all was told: someone who was stopped wrote it too late.
+func (t *tick) drifted(e attempt.Entry) bool {
+	f, ok := t.filed[e.Attempt]
+	if !ok {
+		return false
+	}
+	delete(t.filed, e.Attempt) // it is on the index
+	return e.Revision < f.Revision
+}
+
+// compareFiled puts the records of the slice back on the index that have no
+// verdict and are not there.
+func (t *tick) compareFiled(ctx context.Context) {
+	c := &t.cursors.Records
+	if t.filed == nil {
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(t.filed)) {
+		if t.filed[key].State.Terminal() {
+			continue
+		}
+		if !t.timeFor(ctx, otherShare) {
+			return // the slice is for the next tick
+		}
+		// One that can't be read is not waited for: the next round tries again.
+		t.failures.add(t.reopen(ctx, key))
+	}
+	if c.After = t.filedLast; t.filedEnd {
+		c.End()
+	}
+}
+
+// reopen puts a record without a verdict back on the index.
+func (t *tick) reopen(ctx context.Context, key string) error {
+	if _, err := t.records.Entry(ctx, key); !errors.Is(err, job.ErrNotFound) {
+		return err // it is there: this tick did not come to it
+	}
+	stored, err := t.records.Get(ctx, key)
+	if err != nil || stored.State.Terminal() {
+		return err
+	}
+	t.Reopened++
+	t.Logger.ErrorContext(ctx, "the index had lost an attempt", "attempt", key, "state", stored.State)
+	e := attempt.NewEntry(stored)
+	e.Revision = 0 // whatever is untold is told by the next tick
+	return t.records.Open(ctx, e)
+}
+
+// mostStrangers is how many jobs a tick looks at that no open attempt owns.
+const mostStrangers = 100
+
+// strangers looks at the jobs with our labels that no open attempt owns: such that
+// ended while the lists were made, second jobs of attempts that have their verdict,
+// and such that have no record at all, of which people are told.
+func (t *tick) strangers(ctx context.Context) {
+	if t.active == nil || !t.active.whole {
+		return // without the time for the whole list there is none for these
+	}
+	ids := t.active.unmatched()
+	if n := len(ids); n > mostStrangers { // each tick another part of them
+		at := t.cursors.Ticks * mostStrangers % n
+		ids = append(ids[at:n:n], ids[:at]...)[:mostStrangers]
+	}
+	for _, id := range ids {
+		if !t.timeFor(ctx, otherShare) {
+			return
+		}
+		t.failures.add(t.stranger(ctx, id, t.active.of(id)))
+	}
+}
+
+func (t *tick) stranger(ctx context.Context, id string, looks []attempt.Look) error {
+	owner, err := t.records.Owner(ctx, id)
+	if errors.Is(err, job.ErrNotFound) {
+		return t.tellStrangers(ctx, looks, "no attempt owns its ID")
+	}
+	if err != nil {
+		return err
+	}
+	stored, err := t.records.Get(ctx, owner.Attempt)
+	if errors.Is(err, job.ErrNotFound) {
+		return t.tellStrangers(ctx, looks, "its attempt "+owner.Attempt+" has no record")
+	}
+	if err != nil {
+		return err
+	}
+	var others []attempt.Look
+	for _, l := range looks {
+		if l.Labels[job.LabelAttempt] != job.AttemptLabel(owner.Attempt) {
+			others = append(others, l)
+		}
+	}
+	err = t.tellStrangers(ctx, others, "attempt "+owner.Attempt+" owns its ID, and did not make it")
+	switch {
+	case !stored.State.Terminal():
+		return errors.Join(err, t.reopen(ctx, stored.Attempt))
+	case !t.trainer.TakesID():
+		// Also where the attempt never came to a job: a create that it had given
+		// up may have its effect yet.
+		err = errors.Join(err, t.cancelDoubles(ctx, stored, looks))
+		if !slices.ContainsFunc(looks, func(l attempt.Look) bool { return l.ResourceName == stored.Job.ResourceName }) {
+			return err
+		}
+	case len(others) > 0:
+		return err
+	}
+	// It has ended, and the list lags behind; or the verdict was wrong.
+	known := job.JobInfo{ID: id, Trainer: stored.Job.Trainer, ResourceName: cmp.Or(stored.Job.ResourceName, looks[0].ResourceName)}
+	found, lookErr := t.direct(ctx, known)
+	if found.found && found.Ended.IsZero() && lookErr == nil {
+		lookErr = t.tellStrangers(ctx, []attempt.Look{found.Look}, "its attempt "+stored.Attempt+" is "+string(stored.State))
+	}
+	return errors.Join(err, lookErr)
+}
+
+// tellStrangers tells people of jobs that nobody follows. Each is noted after it was
+// told: a note whose answer is lost, or a tick that dies before it, costs a second
+// alert, never the only one.
+func (t *tick) tellStrangers(ctx context.Context, looks []attempt.Look, why string) error {
+	var errs []error
+	for _, l := range looks {
+		t.strange.Add(1)
+		known, err := t.records.Stranger(ctx, l.JobID, l.ResourceName)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if known {
+			continue
+		}
+		t.Logger.ErrorContext(ctx, "a job of this installation that nobody follows", "job_id", l.JobID, "resource", l.ResourceName,
+			"state", l.State, "created", l.Created, "why", why)
+		errs = append(errs, t.records.NoteStranger(ctx, l.JobID, l.ResourceName, map[string]any{
+			"jobId": l.JobID, "resourceName": l.ResourceName, "state": l.State, "created": l.Created, "why": why, "found": t.begin,
+		}))
+	}
+	return errors.Join(errs...)
+}
+
+// cancelDoubles cancels the jobs of an attempt that are not the one in its record:
+// a process that froze in a create, and thawed after others had looked and
+// created, may have made them. What lies elsewhere than the kept one, in another
+// region or collection, no create of the attempt made: it may be the service's own
+// part of the job, as a trial is, with the job's labels. A job with these labels that
+// fits no create, as a person's copy does not, is told of and goes on.
+func (t *tick) cancelDoubles(ctx context.Context, stored attempt.Stored, looks []attempt.Look) error {
+	var errs []error
+	kept := stored.Job.ResourceName
+	for _, l := range looks {
+		if l.ResourceName == kept || l.Labels[job.LabelAttempt] != job.AttemptLabel(stored.Attempt) || l.State == job.TrainerCancelling {
+			continue
+		}
+		if kept != "" && path.Dir(l.ResourceName) != path.Dir(kept) {
+			continue
+		}
+		errs = append(errs, t.cancelDouble(ctx, stored, l.JobID, l.ResourceName))
+	}
+	return errors.Join(errs...)
+}
+
+// cancelDouble looks at a job by itself, since a list leaves out what it runs.
+func (t *tick) cancelDouble(ctx context.Context, stored attempt.Stored, id, resource string) error {
+	l, err := t.direct(ctx, job.JobInfo{ID: id, ResourceName: resource})
+	if err != nil || !l.found || l.State.Ended() || l.State == job.TrainerCancelling {
+		return err
+	}
+	if !stored.Made(l.Look) {
+		return t.tellStrangers(ctx, []attempt.Look{l.Look}, "it has the labels of attempt "+stored.Attempt+", and no create of that made it")
+	}
+	if err := t.trainer.Cancel(ctx, job.JobInfo{ID: id, ResourceName: resource}); err != nil {
+		return err
+	}
+	t.Logger.ErrorContext(ctx, "second job of an attempt cancelled",
+		"attempt", stored.Attempt, "job_id", id, "cancelled", resource, "kept", stored.Job.ResourceName)
+	if t.Double != nil {
+		t.Double(ctx)
+	}
+	return nil
+}
+
+const (
+	// inboxPages is how many pages of the inbox a tick lists: 5,000 objects.
+	inboxPages = 5
+	// inboxAge is up to which age drops are found without an event.
+	inboxAge = 48 * time.Hour
+	// inFlight is how long an event is left to come by itself; slack is by how
+	// much the clocks of two ticks may differ.
+	inFlight, slack = 15 * time.Second, time.Minute
+)
+
+// scanInbox goes through a slice of the inbox and looks at the drops whose event
+// was lost. Each round looks at the job files that came since the round before
+// began: a list shows all that was there when it began.
+func (t *tick) scanInbox(ctx context.Context) {
+	epoch, err := t.firstStart(ctx)
+	if err != nil {
+		t.failures.add(err)
+		return
+	}
+	c := &t.cursors.Inbox
+	c.Begin(t.begin)
+	from := latest(epoch, t.begin.Add(-inboxAge), c.Before.Add(-slack-inFlight))
+	until := t.begin.Add(-inFlight)
+	lone := lonely{tick: t, from: c.Last, until: c.Began}
+	pages := 0
+	err = t.objects.ListAfter(ctx, t.Inbox, "", c.After, func(page []job.Attributes) error {
+		for _, o := range page {
+			if !t.timeFor(ctx, scanShare) {
+				return errEnough
+			}
+			switch {
+			case !job.IsPart(o.Name, o.Size):
+			case job.IsJobFile(o.Name):
+				if !o.Created.Before(from) && o.Created.Before(until) {
+					t.look(ctx, o.Object)
+				}
+			default:
+				lone.see(ctx, o.Object)
+			}
+			c.After = o.Name
+		}
+		if pages++; pages == inboxPages {
+			return errEnough
+		}
+		return nil
+	})
+	switch {
+	case err == nil:
+		c.End()
+	case !errors.Is(err, errEnough):
+		t.failures.add(fmt.Errorf("the inbox: %w", err))
+	}
+}
+
+func latest(first time.Time, more ...time.Time) time.Time {
+	for _, at := range more {
+		if at.After(first) {
+			first = at
+		}
+	}
+	return first
+}
+
+// look looks at a drop unless its attempt is known.
+func (t *tick) look(ctx context.Context, o job.Object) {
+	known, err := t.records.Has(ctx, job.AttemptKey(o))
+	if err == nil && !known {
+		t.Found++
+		t.Logger.WarnContext(ctx, "a drop was found whose event did not come", "bucket", o.Bucket, "object", o.Name, "generation", o.Generation, "created", o.Created)
+		err = t.inTime(ctx, 1, "gs://"+o.Bucket+"/"+o.Name, func(ctx context.Context) error { return t.resumer.Submit(ctx, o) })
+		if err != nil && t.onIndex(ctx, o) {
+			t.failures.add(err)
+			return // ticks come to it by the index
+		}
+	}
+	if err != nil {
+		t.cursors.Inbox.Failed = true
+		t.failures.add(err)
+	}
+}
+
+// onIndex tells whether a drop's attempt is on the index, as far as can be known.
+func (t *tick) onIndex(ctx context.Context, o job.Object) bool {
+	_, err := t.records.Entry(ctx, job.AttemptKey(o))
+	return err == nil
+}
+
+// lonely finds folders that have packages and no job file, where the operator asks
+// for that.
+type lonely struct {
+	*tick
+	// A package is reported in the round in which its time is over.
+	from, until time.Time
+	patience    func(folder string) time.Duration
+	told        map[string]bool
+}
+
+func (l *lonely) see(ctx context.Context, o job.Object) {
+	if l.Alone == nil || l.from.IsZero() {
+		return
+	}
+	if l.patience == nil {
+		patience, err := l.Alone(ctx)
+		if err != nil {
+			l.failures.add(err)
+			patience = func(string) time.Duration { return 0 }
+		}
+		l.patience, l.told = patience, map[string]bool{}
+	}
+	folder := job.Folder(o.Name)
+	wait := l.patience(folder)
+	over := o.Created.Add(wait)
+	if wait <= 0 || l.told[folder] || over.Before(l.from) || !over.Before(l.until) {
+		return
+	}
+	l.told[folder] = true
+	alone, err := l.alone(ctx, o.Bucket, folder)
+	if err != nil {
+		l.failures.add(err)
+		return
+	}
+	if alone {
+		l.Logger.WarnContext(ctx, "packages without a job file", "bucket", o.Bucket, "folder", folder, "package", o.Name, "created", o.Created, "waited", wait.String())
+	}
+}
+
+// alone reports whether a folder has no job file. An object is the first of those
+// whose names begin with its own, so one page tells, whatever else there is.
+func (l *lonely) alone(ctx context.Context, bucket, folder string) (bool, error) {
+	found := false
+	for _, name := range job.JobFileNames() {
+		err := l.objects.ListAfter(ctx, bucket, folder+name, "", func(page []job.Attributes) error {
+			found = len(page) > 0 && page[0].Name == folder+name
+			return errEnough
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			return false, err
+		}
+		if found {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// firstStart gives when the installation was first started, and notes it at the
+// first start. Where that note is gone nobody knows which drops are old.
+func (w *Watcher) firstStart(ctx context.Context) (time.Time, error) {
+	if at := w.epoch.Load(); at != nil {
+		return *at, nil
+	}
+	at, err := w.records.Epoch(ctx)
+	if errors.Is(err, job.ErrNotFound) {
+		if at, err = w.firstRecord(ctx); err == nil {
+			if err = w.records.Begin(ctx, at); err == nil {
+				at, err = w.records.Epoch(ctx) // another tick may have been faster
+			}
+		}
+	}
+	if err != nil {
+		return at, fmt.Errorf("drops whose event was lost are not looked for: %w", err)
+	}
+	w.epoch.Store(&at)
+	return at, nil
+}
+
+// firstRecord gives the time of the first start where it was not noted yet: now,
+// or, where drops came before the first tick, that of the first of them.
+func (w *Watcher) firstRecord(ctx context.Context) (time.Time, error) {
+	now := w.Now().UTC()
+	first, old := now, false
+	err := w.records.Filed(ctx, "", func(page []attempt.Filed) error {
+		for _, f := range page {
+			old = old || f.Written.Before(now.Add(-inboxAge))
+			if f.Written.Before(first) {
+				first = f.Written
+			}
+		}
+		if old {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return now, err
+	}
+	if old {
+		return now, errors.New("the state bucket holds records, and no epoch: it was damaged; " +
+			`write the object epoch with {"at": "TIME"}, the time from which on drops may be run`)
+	}
+	return first, nil
+}

@@ -1,0 +1,188 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// sighting is what the list of the trainer's jobs tells of one, as small as can
+// be: a tick holds all of them, and there may be a hundred thousand.
+type sighting struct {
+	id, resource, attempt, message string
+	state                          job.TrainerState
+	created, started               int64 // Unix nanoseconds; 0 where it did not happen
+	next                           int32 // of the same job ID; 0 is none
+	matched                        bool  // an open attempt owns the job ID
+}
+
+// sightings are the trainer's jobs that have not ended, by job ID. Where the trainer
+// takes no ID, several may have one.
+type sightings struct {
+	// whole tells that they are all. That a job is not among a part says nothing.
+	whole bool
+	all   []sighting // the first stands for none
+	first map[string]int32
+	// known are texts that many jobs share.
+	known map[string]string
+}
+
+func newSightings() *sightings {
+	return &sightings{all: make([]sighting, 1), first: map[string]int32{}, known: map[string]string{}}
+}
+
+// shared gives the one copy of a text that many jobs share.
+func (s *sightings) shared(text string) string {
+	if text == "" {
+		return ""
+	}
+	if known, ok := s.known[text]; ok {
+		return known
+	}
+	s.known[text] = text
+	return text
+}
+
+// add adds a job. One that moved from page to page is listed twice.
+func (s *sightings) add(l attempt.Look) {
+	for i := s.first[l.JobID]; i != 0; i = s.all[i].next {
+		if s.all[i].resource == l.ResourceName {
+			return
+		}
+	}
+	s.all = append(s.all, sighting{
+		id: l.JobID, resource: l.ResourceName, attempt: l.Labels[job.LabelAttempt], message: l.Message, state: job.TrainerState(s.shared(string(l.State))),
+		created: nanoseconds(l.Created), started: nanoseconds(l.Started), next: s.first[l.JobID],
+	})
+	s.first[l.JobID] = int32(len(s.all) - 1) // #nosec G115 -- as many jobs as 2^31 fit in no memory
+}
+
+func nanoseconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+func instant(ns int64) time.Time {
+	if ns == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, ns).UTC()
+}
+
+// of gives the jobs of an ID, with no label but the attempt's.
+func (s *sightings) of(jobID string) []attempt.Look {
+	if s == nil {
+		return nil
+	}
+	var looks []attempt.Look
+	for i := s.first[jobID]; i != 0; i = s.all[i].next {
+		looks = append(looks, s.all[i].look())
+	}
+	return looks
+}
+
+// match marks the jobs of an ID: an open attempt owns it. Calls of it must not
+// overlap.
+func (s *sightings) match(jobID string) {
+	for i := s.first[jobID]; i != 0; i = s.all[i].next {
+		s.all[i].matched = true
+	}
+}
+
+func (s *sighting) look() attempt.Look {
+	return attempt.Look{
+		JobID: s.id, ResourceName: s.resource, State: s.state, Message: s.message,
+		Created: instant(s.created), Started: instant(s.started),
+		Labels: map[string]string{job.LabelAttempt: s.attempt},
+	}
+}
+
+// unchanged tells whether the list shows a job as the index knows it.
+func (s *sightings) unchanged(e attempt.Entry) bool {
+	for i := s.first[e.JobID]; i != 0; i = s.all[i].next {
+		if j := &s.all[i]; j.resource == e.Resource && j.state == e.TrainerState {
+			return true
+		}
+	}
+	return false
+}
+
+// shows tells whether a job of the ID is among them.
+func (s *sightings) shows(jobID string) bool { return s.first[jobID] != 0 }
+
+// single tells whether one job at most has the ID.
+func (s *sightings) single(jobID string) bool { return s.all[s.first[jobID]].next == 0 }
+
+// unmatched gives the IDs that no open attempt owns, in the order of the list.
+func (s *sightings) unmatched() []string {
+	var ids []string
+	for i := 1; i < len(s.all); i++ {
+		if !s.all[i].matched && s.first[s.all[i].id] == int32(i) {
+			ids = append(ids, s.all[i].id)
+		}
+	}
+	return ids
+}
+
+func (s *sightings) len() int { return len(s.all) - 1 }
+
+// sight lists the trainer's jobs that have not ended, from where the last tick
+// stopped, for as long as the tick's time allows. What it got is used, also where it
+// is only a part; only a whole list tells that a job is not there.
+func (t *tick) sight(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(sightShare*float64(t.Budget)))
+	defer cancel()
+	c := &t.cursors.Jobs
+	s, pages := newSightings(), 0
+	list := func() error {
+		s.whole = c.After == ""
+		c.Begin(t.begin)
+		if err := t.reads.Wait(ctx); err != nil {
+			return err
+		}
+		return t.trainer.ListActive(ctx, t.Instance, c.After, func(looks []attempt.Look, next string) error {
+			for _, l := range looks {
+				s.add(l)
+			}
+			pages++
+			if c.After = next; next == "" {
+				return nil
+			}
+			if t.reads.Wait(ctx) != nil {
+				return errEnough
+			}
+			return nil
+		})
+	}
+	err := list()
+	var refused *attempt.RefusedError
+	if pages == 0 && c.After != "" && (errors.As(err, &refused) || errors.Is(err, job.ErrNotFound)) {
+		c.After = "" // it was too long ago
+		err = list()
+	}
+	if pages > 0 {
+		t.active = s
+	}
+	switch {
+	case err == nil:
+		c.End()
+		return nil
+	case pages == 0 && !errors.Is(err, job.ErrQuota), job.TextSize(c.After) > longestToken:
+		c.After = "" // whatever is wrong, it may be with the place
+	}
+	s.whole = false
+	if pages > 0 && (errors.Is(err, errEnough) || ctx.Err() != nil) {
+		t.Logger.WarnContext(ctx, "the time for the trainer's list is over: the next tick goes on", "pages", pages)
+		return nil
+	}
+	return err
+}
+
+// longestToken is the longest place in a trainer's list that is kept, in bytes of
+// JSON: the note of the cursors is small.
+const longestToken = 16 << 10

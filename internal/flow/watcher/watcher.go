@@ -1,0 +1,295 @@
+// Package watcher is the use case behind the Watch function: it compares the
+// ledger with the trainer and the clock, and heals what a crash left half done.
+//
+// Everything is computed from what is stored and what the trainer says now: a
+// tick keeps nothing in memory, two of them may overlap, and one that dies half
+// way only leaves work for the next. A tick looks at the index, not at the
+// records, and at the trainer's list of jobs that have not ended: it reads a
+// record only where these two differ, or something is due.
+package watcher
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// records is the ledger.
+type records interface {
+	Get(ctx context.Context, key string) (attempt.Stored, error)
+	Has(ctx context.Context, key string) (bool, error)
+	Apply(ctx context.Context, s attempt.Stored, o attempt.Observation, now time.Time) (after attempt.Stored, applied bool, err error)
+	Open(ctx context.Context, e attempt.Entry) error
+	Entry(ctx context.Context, key string) (attempt.Entry, error)
+	Entries(ctx context.Context, after string, page func([]attempt.Entry) error) error
+	Turns(ctx context.Context) (attempt.Turns, error)
+	Filed(ctx context.Context, after string, page func([]attempt.Filed) error) error
+	Owner(ctx context.Context, jobID string) (attempt.Owner, error)
+	Stranger(ctx context.Context, jobID, resource string) (known bool, err error)
+	NoteStranger(ctx context.Context, jobID, resource string, found any) error
+	Cursors(ctx context.Context) (attempt.Cursors, error)
+	MoveCursors(ctx context.Context, c attempt.Cursors) error
+	Epoch(ctx context.Context) (time.Time, error)
+	Begin(ctx context.Context, at time.Time) error
+	Beat(ctx context.Context, heartbeat any) error
+}
+
+// trainer looks at jobs. A list may lag behind a get: absence from it is only a
+// reason to look.
+type trainer interface {
+	// ListActive gives the jobs that have not ended, page by page. next is where
+	// the list goes on after a page, as from of another call; it is empty at the
+	// end, and a from that is too old gives a [*job.RefusedError]. Where a page
+	// can't be had, those before were given.
+	ListActive(ctx context.Context, instance, from string, page func(looks []attempt.Look, next string) error) error
+	Get(ctx context.Context, j job.JobInfo) (attempt.Look, error)
+	Name() string
+	// TakesID tells whether a second create of a job ID is a conflict; where it
+	// is none, an attempt may have two jobs, and one is cancelled.
+	TakesID() bool
+	Cancel(ctx context.Context, j job.JobInfo) error
+}
+
+// objects is the inbox.
+type objects interface {
+	ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error
+}
+
+// teller tells others what a record holds.
+type teller interface {
+	Tell(ctx context.Context, s attempt.Stored, known attempt.Entry) error
+}
+
+// resumer goes on with attempts that have no job yet; it is the submitter's.
+type resumer interface {
+	// Submit looks at the folder of an object whose event may be lost.
+	Submit(ctx context.Context, o job.Object) error
+	// Replay does so though the object is old.
+	Replay(ctx context.Context, o job.Object) error
+	Resume(ctx context.Context, e attempt.Entry) error
+	// Admit goes through those that are accepted and wait for their turn.
+	// No more is begun after until.
+	Admit(ctx context.Context, b *attempt.Backlog, until time.Time) error
+}
+
+// Options are an installation's settings.
+type Options struct {
+	// Instance names the installation, Inbox is its bucket of drops.
+	Instance, Inbox string
+	// Parallel is how many attempts are worked on at once: it bounds memory
+	// and the requests to the trainer.
+	Parallel int
+	// Budget is how long a tick may work: a minute less than the request's own
+	// limit, in which it writes how far it came. The rest is done by the next.
+	Budget time.Duration
+	// LooksPerMinute bounds the direct looks at the trainer's jobs.
+	LooksPerMinute int
+	// ReadsPerMinute bounds these and the pages of the trainer's list together.
+	ReadsPerMinute int
+	// Now is the storage service's clock.
+	Now    func() time.Time
+	Logger *slog.Logger
+	// Alone gives for how long packages of a folder may lie without a job file
+	// before that is reported; 0 is for ever. Without it nothing is.
+	Alone func(ctx context.Context) (func(folder string) time.Duration, error)
+	// Measure, where set, is called with what a tick did.
+	Measure func(ctx context.Context, p Pulse)
+	// Double, where set, is called for each second job of an attempt that was
+	// cancelled.
+	Double func(ctx context.Context)
+}
+
+// Watcher is safe for concurrent use, in one process and in many.
+type Watcher struct {
+	records records
+	trainer trainer
+	objects objects
+	teller  teller
+	resumer resumer
+	// looks bounds the direct looks, hints those of them that are due to hints.
+	// reads the looks and the pages of the trainer's list.
+	looks, hints, reads *rate.Limiter
+	// epoch is when the installation was first started, once that is known.
+	epoch atomic.Pointer[time.Time]
+	Options
+}
+
+// New makes a watcher; every part is required, and every option but the hooks.
+func New(r records, t trainer, o objects, tell teller, resume resumer, options Options) (*Watcher, error) {
+	for name, missing := range map[string]bool{
+		"records": r == nil, "trainer": t == nil, "objects": o == nil, "teller": tell == nil, "resumer": resume == nil,
+		"Instance": options.Instance == "", "Inbox": options.Inbox == "", "Parallel": options.Parallel <= 0, "Budget": options.Budget <= 0,
+		"LooksPerMinute": options.LooksPerMinute <= 0, "ReadsPerMinute": options.ReadsPerMinute <= 0, "Now": options.Now == nil, "Logger": options.Logger == nil,
+	} {
+		if missing {
+			return nil, fmt.Errorf("watcher: %s is required", name)
+		}
+	}
+	// A burst and what comes after it fit into one minute together. Of pages there
+	// may be more than any burst takes, and what counts is how fast they go on.
+	perMinute, reads := options.LooksPerMinute, options.ReadsPerMinute
+	return &Watcher{
+		records: r, trainer: t, objects: o, teller: tell, resumer: resume, Options: options,
+		looks: rate.NewLimiter(rate.Limit(float64(perMinute)/2/60), max(perMinute/2, 1)),
+		hints: rate.NewLimiter(rate.Limit(float64(perMinute)/4/60), max(perMinute/4, 1)),
+		reads: rate.NewLimiter(rate.Limit(float64(reads)*7/8/60), max(reads/8, 1)),
+	}, nil
+}
+
+// directLook is the trainer's answer about one job.
+type directLook struct {
+	attempt.Look
+	found bool
+	asked time.Time
+}
+
+func (l directLook) observation() attempt.Observation {
+	if !l.found {
+		return attempt.NotFound(l.asked)
+	}
+	return attempt.Seen(l.Look, l.asked)
+}
+
+// direct looks at one job, as fast as the trainer's read quota allows. One that an
+// installation gave to another trainer before is not asked for here: this one would
+// say that it is not there.
+func (w *Watcher) direct(ctx context.Context, j job.JobInfo) (directLook, error) {
+	if j.Trainer != "" && j.Trainer != w.trainer.Name() {
+		return directLook{}, fmt.Errorf("job %s is with %s, and this installation asks %s: %w", j.ID, j.Trainer, w.trainer.Name(), attempt.ErrOtherTrainer)
+	}
+	for _, limiter := range []*rate.Limiter{w.looks, w.reads} {
+		if err := limiter.Wait(ctx); err != nil {
+			return directLook{}, err
+		}
+	}
+	asked := w.Now()
+	found, err := w.trainer.Get(ctx, j)
+	if errors.Is(err, job.ErrNotFound) {
+		return directLook{asked: asked}, nil
+	}
+	return directLook{Look: found, found: true, asked: asked}, err
+}
+
+// follow takes what the trainer says of a record's job into the record, and
+// cancels a job that is past its limit and the grace. looks are the list's jobs of its
+// ID, which was asked for at a time; without the job among them, where they show it as it
+// was before, or where something is due, the job is looked at directly.
+func (w *Watcher) follow(ctx context.Context, stored attempt.Stored, looks []attempt.Look, asked time.Time, due bool) (after attempt.Stored, changed bool, err error) {
+	var o attempt.Observation
+	if !due {
+		for _, l := range looks {
+			if l.ResourceName == stored.Job.ResourceName && !stored.Behind(l) {
+				o = attempt.Seen(l, asked)
+			}
+		}
+	}
+	cancellable := false
+	if o == nil {
+		look, err := w.direct(ctx, stored.Job)
+		if err != nil {
+			return stored, false, err
+		}
+		// Only a job that was seen to be there: one that is gone can't be cancelled.
+		o, cancellable = look.observation(), look.found
+	}
+	stored, changed, err = w.records.Apply(ctx, stored, o, w.Now())
+	if err != nil {
+		return stored, changed, err
+	}
+	if cancellable {
+		if kind := stored.CancelDue(w.Now()); kind != "" {
+			stored, err = w.cancel(ctx, stored, kind)
+		}
+	}
+	return stored, changed, err
+}
+
+// cancel ends a job that is past a limit: the record says so before the call, so
+// that whoever sees the job's end knows whose doing it was. What comes of it is
+// what the trainer says afterwards.
+func (w *Watcher) cancel(ctx context.Context, stored attempt.Stored, kind string) (attempt.Stored, error) {
+	stored, _, err := w.records.Apply(ctx, stored, attempt.CancelJob{Kind: kind}, w.Now())
+	if err != nil || stored.CancelDue(w.Now()) == "" {
+		return stored, err
+	}
+	refused := w.trainer.Cancel(ctx, stored.Job)
+	w.Logger.WarnContext(ctx, "cancel asked for: the job is past its limit, and the trainer has not ended it",
+		"attempt", stored.Attempt, "job_id", stored.Job.ID, "limit", kind, "correlation_id", stored.CorrelationID)
+	look, err := w.direct(ctx, stored.Job)
+	if err != nil {
+		return stored, errors.Join(refused, err)
+	}
+	stored, _, err = w.records.Apply(ctx, stored, look.observation(), w.Now())
+	if stored.CancelDue(w.Now()) == "" {
+		refused = nil // it has ended meanwhile, or is being cancelled already
+	}
+	return stored, errors.Join(refused, err)
+}
+
+func (w *Watcher) logSeen(ctx context.Context, r attempt.Stored) {
+	w.Logger.InfoContext(ctx, "job seen", "attempt", r.Attempt, "job_id", r.Job.ID,
+		"state", r.State, "trainer_state", r.Job.State, "correlation_id", r.CorrelationID)
+}
+
+// Look looks at one job at once. Whoever tells of it is not believed: the trainer
+// is asked. A job is named by its ID, or by the trainer's own name of it; one that
+// is not of this ledger is none of our business.
+func (w *Watcher) Look(ctx context.Context, j job.JobInfo) error {
+	switch {
+	case w.trainer.TakesID() && j.ID == "":
+		j.ID = path.Base(j.ResourceName)
+	case !w.trainer.TakesID(): // its ID is the trainer's own
+		if !w.hints.Allow() {
+			return nil // more than ticks can spare: the next one looks
+		}
+		found, err := w.direct(ctx, job.JobInfo{ResourceName: cmp.Or(j.ResourceName, j.ID)})
+		if !found.found || err != nil {
+			return err
+		}
+		j.ID = found.JobID
+	}
+	owner, err := w.records.Owner(ctx, j.ID)
+	if errors.Is(err, job.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	stored, err := w.records.Get(ctx, owner.Attempt)
+	if err != nil {
+		return err
+	}
+	if stored.State != job.Submitted {
+		return nil // it has no job yet, or none any more: that is for ticks
+	}
+	if w.trainer.TakesID() && !w.hints.Allow() {
+		return nil // as above; hints of other people's jobs came to no look
+	}
+	e, err := w.records.Entry(ctx, stored.Attempt)
+	if err != nil && !errors.Is(err, job.ErrNotFound) {
+		return err
+	}
+	stored.Published = e.Published
+	found, err := w.direct(ctx, stored.Job)
+	if found.found && err == nil {
+		// That a job is not there is for ticks to say, and to count.
+		var changed bool
+		if stored, changed, err = w.records.Apply(ctx, stored, found.observation(), w.Now()); changed {
+			w.logSeen(ctx, stored)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return w.teller.Tell(ctx, stored, e)
+}

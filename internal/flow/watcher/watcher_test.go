@@ -1,0 +1,810 @@
+package watcher_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/flow/watcher"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+var start = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// fake is a ledger, a trainer, a submitter and a relay in memory. Records change
+// by the real transitions.
+type fake struct {
+	now time.Time
+
+	mu      sync.Mutex
+	entries []attempt.Entry
+	records map[string]attempt.Stored
+	listed  []attempt.Look
+	direct  map[string]attempt.Look
+	broken  map[string]error // by attempt or job ID
+	// listErr is what a page of the list from listErrAt on answers; a page has
+	// jobsPage jobs, or all.
+	listErr             error
+	listErrAt, jobsPage int
+
+	onResume func()
+	// noID is that the trainer makes a job of each create; owners are of job
+	// IDs, cancelled the resources that were.
+	noID      bool
+	owners    map[string]string
+	cancelled []string
+
+	uploaded  []job.Attributes
+	epoch     time.Time
+	cursors   attempt.Cursors
+	beats     []watcher.Pulse
+	strangers []string
+	submitted []string
+	broughtUp []string // by Open
+	pageSize  int
+	onCancel  func(job.JobInfo)
+	onPage    func()
+	onGet     func()
+	onTell    func(attempt.Stored)
+	onSubmit  func()
+	// onApply may change the record of which an observation is made right now.
+	onApply func(o attempt.Observation)
+	onAsk   func(what string)
+	// takes is how long a look at an attempt or a job file takes.
+	takes     map[string]time.Duration
+	onCursors func()
+
+	gets     []string
+	resumed  []string
+	turns    attempt.Turns
+	lists    []string // from where the index was listed, and when the turns were read
+	admitted []*attempt.Backlog
+	told     map[string][]job.EventType
+}
+
+func newFake() *fake {
+	return &fake{
+		now: start, epoch: start.Add(-time.Hour), pageSize: 2, owners: map[string]string{},
+		takes:   map[string]time.Duration{},
+		records: map[string]attempt.Stored{}, direct: map[string]attempt.Look{}, broken: map[string]error{}, told: map[string][]job.EventType{},
+	}
+}
+
+func (f *fake) watcher(t *testing.T) *watcher.Watcher {
+	t.Helper()
+	w, err := watcher.New(f, trainer{f}, f, f, f, f.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (f *fake) options() watcher.Options {
+	return watcher.Options{
+		Instance: "test", Inbox: "inbox", Parallel: 3, Budget: 10 * time.Minute, LooksPerMinute: 100_000, ReadsPerMinute: 100_000,
+		Now: func() time.Time { f.mu.Lock(); defer f.mu.Unlock(); return f.now }, Logger: slog.New(slog.DiscardHandler),
+	}
+}
+
+// add puts an attempt into the ledger whose job the trainer showed last as look,
+// and of which everything was told.
+func (f *fake) add(t *testing.T, id string, look attempt.Look) {
+	t.Helper()
+	r := attempt.NewRecord(job.Object{Bucket: "inbox", Name: id + "/job.yaml", Generation: 1, Created: start}, start)
+	accept := attempt.Accept{
+		Spec:    job.Spec{JobID: id, Labels: job.Labels(nil, "test", r.Attempt, "content")},
+		Receipt: job.Receipt{Staged: []string{"gs://staging/" + id + ".tar.gz"}, Content: "content"},
+		Claim:   attempt.Claim{Owner: "w", Until: start.Add(2 * time.Minute), Nonce: "n"},
+	}
+	for _, o := range []attempt.Observation{accept, attempt.Seen(look, start)} {
+		var err error
+		if r, _, err = attempt.Step(r, o, start); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := attempt.Stored{Record: r, Published: r.Sequence}
+	f.records[s.Attempt] = s
+	f.entries = append(f.entries, attempt.NewEntry(s))
+	f.owners[id] = s.Attempt
+}
+
+func look(id string, s job.TrainerState) attempt.Look {
+	l := attempt.Look{JobID: id, State: s, Created: start}
+	if s != job.TrainerQueued {
+		l.Started = start
+	}
+	if s == job.TrainerSucceeded {
+		l.Ended = start
+	}
+	return l
+}
+
+func (f *fake) Get(_ context.Context, key string) (attempt.Stored, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s, ok := f.records[key]
+	if err := f.broken[key]; err != nil {
+		return s, err
+	}
+	if !ok {
+		return s, job.ErrNotFound
+	}
+	return s, nil
+}
+
+func (f *fake) Has(_ context.Context, key string) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, ok := f.records[key]
+	return ok, f.broken["has "+key]
+}
+
+func (f *fake) Open(_ context.Context, e attempt.Entry) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.broughtUp = append(f.broughtUp, e.Attempt)
+	f.entries = append(f.entries, e)
+	return nil
+}
+
+func (f *fake) Entry(_ context.Context, key string) (attempt.Entry, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range f.entries {
+		if e.Attempt == key {
+			return e, nil
+		}
+	}
+	return attempt.Entry{}, job.ErrNotFound
+}
+
+func (f *fake) Filed(_ context.Context, after string, page func([]attempt.Filed) error) error {
+	if err := f.broken["records"]; err != nil {
+		return err
+	}
+	var all []attempt.Filed
+	for _, key := range slices.Sorted(maps.Keys(f.records)) {
+		if r := f.records[key]; key > after {
+			all = append(all, attempt.Filed{Attempt: key, State: r.State, Revision: r.Revision, Written: r.Times.Seen})
+		}
+	}
+	return pages(all, f.pageSize, page)
+}
+
+func pages[T any](all []T, size int, page func([]T) error) error {
+	for chunk := range slices.Chunk(all, size) {
+		if err := page(chunk); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *fake) ListAfter(_ context.Context, _, prefix, after string, page func([]job.Attributes) error) error {
+	var all []job.Attributes
+	for _, o := range f.uploaded {
+		if o.Name > after && strings.HasPrefix(o.Name, prefix) {
+			all = append(all, o)
+		}
+	}
+	slices.SortFunc(all, func(a, b job.Attributes) int { return strings.Compare(a.Name, b.Name) })
+	return pages(all, f.pageSize, page)
+}
+
+func (f *fake) Submit(ctx context.Context, o job.Object) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.submitted = append(f.submitted, o.Name)
+	if err := f.take(ctx, f.takes[o.Name]); err != nil {
+		return err
+	}
+	if f.onSubmit != nil {
+		f.onSubmit()
+	}
+	return f.broken["submit "+o.Name]
+}
+
+// take rests, and less where ctx ends. The caller holds mu.
+func (f *fake) take(ctx context.Context, d time.Duration) error {
+	if d == 0 {
+		return nil
+	}
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	rest := time.NewTimer(d)
+	defer rest.Stop()
+	select {
+	case <-rest.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (f *fake) Replay(ctx context.Context, o job.Object) error { return f.Submit(ctx, o) }
+
+func (f *fake) Cursors(context.Context) (attempt.Cursors, error) {
+	if f.onCursors != nil {
+		f.onCursors()
+	}
+	return f.cursors, f.broken["cursors"]
+}
+
+func (f *fake) MoveCursors(ctx context.Context, c attempt.Cursors) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	f.cursors = c
+	return f.broken["move cursors"]
+}
+
+func (f *fake) Epoch(context.Context) (time.Time, error) {
+	if f.epoch.IsZero() {
+		return f.epoch, job.ErrNotFound
+	}
+	return f.epoch, nil
+}
+
+func (f *fake) Begin(_ context.Context, at time.Time) error {
+	f.epoch = at
+	return nil
+}
+
+func (f *fake) Beat(ctx context.Context, heartbeat any) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	f.beats = append(f.beats, heartbeat.(watcher.Pulse))
+	return f.broken["beat"]
+}
+
+func (f *fake) Stranger(_ context.Context, jobID, resource string) (bool, error) {
+	return slices.Contains(f.strangers, strings.TrimSpace(jobID+" "+resource)), f.broken["stranger"]
+}
+
+func (f *fake) NoteStranger(_ context.Context, jobID, resource string, _ any) error {
+	if err := f.broken["note stranger"]; err != nil {
+		return err
+	}
+	f.strangers = append(f.strangers, strings.TrimSpace(jobID+" "+resource))
+	return nil
+}
+
+func (f *fake) Apply(_ context.Context, s attempt.Stored, o attempt.Observation, now time.Time) (attempt.Stored, bool, error) {
+	if f.onApply != nil {
+		f.onApply(o)
+		s.Record = f.records[s.Attempt].Record
+	}
+	r, changed, err := attempt.Step(s.Record.Published(s.Published), o, now)
+	s.Record = r
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.records[s.Attempt] = s
+	return s, changed, err
+}
+
+func (f *fake) Entries(_ context.Context, after string, page func([]attempt.Entry) error) error {
+	if err := f.broken["entries"]; err != nil {
+		return err
+	}
+	f.lists = append(f.lists, after)
+	f.mu.Lock()
+	all := slices.DeleteFunc(slices.Clone(f.entries), func(e attempt.Entry) bool { return e.Attempt <= after })
+	f.mu.Unlock()
+	slices.SortStableFunc(all, func(a, b attempt.Entry) int { return strings.Compare(a.Attempt, b.Attempt) })
+	return pages(all, f.pageSize, func(chunk []attempt.Entry) error {
+		if f.onPage != nil {
+			f.onPage()
+		}
+		return page(chunk)
+	})
+}
+
+// ListActive gives what is listed, as one page or in pages of jobsPage. The token is
+// the number of the first job of a page.
+func (f *fake) ListActive(ctx context.Context, _, from string, page func([]attempt.Look, string) error) error {
+	first := 0
+	if from != "" {
+		var err error
+		if first, err = strconv.Atoi(from); err != nil {
+			return &attempt.RefusedError{Code: "INVALID_ARGUMENT", Message: "no such token"}
+		}
+	}
+	size := cmp.Or(f.jobsPage, max(len(f.listed), 1))
+	for {
+		f.asked("page")
+		f.mu.Lock()
+		err := f.take(ctx, f.takes["page"])
+		f.mu.Unlock()
+		if f.listErr != nil && first >= f.listErrAt {
+			err = f.listErr
+		}
+		if err != nil {
+			return err
+		}
+		last, next := min(first+size, len(f.listed)), ""
+		if last < len(f.listed) {
+			next = strconv.Itoa(last)
+		}
+		if err := page(f.listed[min(first, last):last], next); err != nil || next == "" {
+			return err
+		}
+		first = last
+	}
+}
+
+// asked notes when the trainer was asked.
+func (f *fake) asked(what string) {
+	if f.onAsk != nil {
+		f.onAsk(what)
+	}
+}
+
+// trainer is the part of the fake whose Get is the trainer's.
+type trainer struct{ *fake }
+
+func (f trainer) TakesID() bool { return !f.noID }
+
+func (f trainer) Name() string { return "aiplatform" }
+
+func (f trainer) Cancel(_ context.Context, j job.JobInfo) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.broken[j.ResourceName]; err != nil {
+		return err
+	}
+	f.cancelled = append(f.cancelled, cmp.Or(j.ResourceName, j.ID))
+	if f.onCancel != nil {
+		f.onCancel(j)
+	}
+	return nil
+}
+
+func (f *fake) Owner(_ context.Context, jobID string) (attempt.Owner, error) {
+	key, ok := f.owners[jobID]
+	if !ok {
+		return attempt.Owner{}, job.ErrNotFound
+	}
+	return attempt.Owner{Attempt: key}, f.broken["owner of "+jobID]
+}
+
+func (f trainer) Get(_ context.Context, j job.JobInfo) (attempt.Look, error) {
+	id := j.ID
+	f.asked("get")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gets = append(f.gets, id)
+	if f.onGet != nil {
+		f.onGet()
+	}
+	if err := f.broken[id]; err != nil {
+		return attempt.Look{}, err
+	}
+	l, ok := f.direct[j.ResourceName]
+	if !ok {
+		l, ok = f.direct[id]
+	}
+	if !ok {
+		return l, job.ErrNotFound
+	}
+	return l, nil
+}
+
+func (f *fake) Resume(ctx context.Context, e attempt.Entry) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.take(ctx, f.takes[e.Attempt]); err != nil {
+		return err
+	}
+	f.resumed = append(f.resumed, e.JobFile)
+	if f.onResume != nil {
+		f.onResume()
+	}
+	return f.broken[e.Attempt]
+}
+
+func (f *fake) Turns(context.Context) (attempt.Turns, error) {
+	f.lists = append(f.lists, "turns")
+	return f.turns, f.broken["turns"]
+}
+
+func (f *fake) Admit(_ context.Context, b *attempt.Backlog, _ time.Time) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.admitted = append(f.admitted, b)
+	return f.broken["queue"]
+}
+
+func (f *fake) Tell(_ context.Context, s attempt.Stored, e attempt.Entry) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.onTell != nil {
+		f.onTell(s)
+	}
+	for _, event := range s.Record.Published(e.Published).Outbox {
+		f.told[s.Job.ID] = append(f.told[s.Job.ID], event.Type)
+	}
+	return nil
+}
+
+func TestTick(t *testing.T) {
+	f := newFake()
+	f.add(t, "same", look("same", job.TrainerRunning))
+	f.add(t, "moved", look("moved", job.TrainerQueued))
+	f.add(t, "ended", look("ended", job.TrainerRunning))
+	f.add(t, "late", look("late", job.TrainerQueued)) // the list lags: only a direct look finds it
+	f.listed = []attempt.Look{look("same", job.TrainerRunning), look("moved", job.TrainerRunning)}
+	f.direct = map[string]attempt.Look{"ended": look("ended", job.TrainerSucceeded), "late": look("late", job.TrainerQueued)}
+	f.entries = append(f.entries, attempt.Entry{Attempt: "w", JobFile: "waiting/job.yaml", State: job.Waiting}, attempt.Entry{Attempt: "a", JobFile: "accepted/job.yaml", State: job.Accepted})
+	if err := f.watcher(t).Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]job.EventType{"moved": {job.JobRunning}, "ended": {job.JobSucceeded}}
+	if diff := gocmp.Diff(want, f.told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+	slices.Sort(f.gets)
+	if diff := gocmp.Diff([]string{"ended", "late"}, f.gets); diff != "" {
+		t.Errorf("direct looks (-want +got): only what the list does not show is worth one:\n%s", diff)
+	}
+	slices.Sort(f.resumed)
+	if diff := gocmp.Diff([]string{"accepted/job.yaml", "waiting/job.yaml"}, f.resumed); diff != "" {
+		t.Errorf("resumed (-want +got):\n%s", diff)
+	}
+}
+
+// What was written but not told, or told in part, is told by the tick though the
+// job did not move.
+func TestTickTellsWhatIsUntold(t *testing.T) {
+	for name, spoil := range map[string]func(*attempt.Entry){
+		"unpublished": func(e *attempt.Entry) { e.Published-- },
+		"in part":     func(e *attempt.Entry) { e.Revision = 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake()
+			f.add(t, "j", look("j", job.TrainerRunning))
+			spoil(&f.entries[0])
+			f.listed = []attempt.Look{look("j", job.TrainerRunning)}
+			told := 0
+			w, err := watcher.New(f, trainer{f}, f, counter{&told}, f, f.options())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Tick(t.Context()); err != nil || told != 1 {
+				t.Errorf("told %d times, %v", told, err)
+			}
+		})
+	}
+}
+
+type counter struct{ n *int }
+
+func (c counter) Tell(context.Context, attempt.Stored, attempt.Entry) error { *c.n++; return nil }
+
+// One bad attempt never stops the rest, and every failure is reported.
+func TestTickGoesOn(t *testing.T) {
+	f := newFake()
+	one, two := errors.New("one"), errors.New("two")
+	for _, id := range []string{"a", "b", "c", "d", "e"} {
+		f.add(t, id, look(id, job.TrainerRunning))
+		f.direct[id] = look(id, job.TrainerSucceeded)
+	}
+	f.broken["a"], f.broken[f.entries[3].Attempt] = one, two
+	err := f.watcher(t).Tick(t.Context())
+	if !errors.Is(err, one) || !errors.Is(err, two) {
+		t.Errorf("Tick: %v, want both failures", err)
+	}
+	if len(f.told) != 3 {
+		t.Errorf("told of %v, want the three others", f.told)
+	}
+}
+
+// Without the trainer's list nothing is said of jobs, but drops are decided.
+func TestTickWithoutTheList(t *testing.T) {
+	f := newFake()
+	f.listErr = errors.New("unavailable")
+	f.add(t, "j", look("j", job.TrainerRunning))
+	f.entries = append(f.entries, attempt.Entry{Attempt: "w", JobFile: "waiting/job.yaml", State: job.Waiting})
+	if err := f.watcher(t).Tick(t.Context()); !errors.Is(err, f.listErr) {
+		t.Errorf("Tick: %v", err)
+	}
+	if len(f.gets) != 0 || len(f.told) != 0 || len(f.resumed) != 1 {
+		t.Errorf("direct looks %v, told %v, resumed %v", f.gets, f.told, f.resumed)
+	}
+}
+
+// A job is lost after three direct looks that found nothing, and ten minutes.
+func TestTickFindsLostJobs(t *testing.T) {
+	f := newFake()
+	f.add(t, "j", look("j", job.TrainerQueued))
+	w := f.watcher(t)
+	for i, minutes := range []int{1, 2, 3, 10} {
+		if len(f.told) != 0 {
+			t.Fatalf("told %v after %d looks", f.told, i)
+		}
+		f.now = start.Add(time.Duration(minutes) * time.Minute)
+		if err := w.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := gocmp.Diff(map[string][]job.EventType{"j": {job.JobLost}}, f.told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
+// Jobs that vanish in thousands are lost though a round of looks takes long; one that
+// is back in the list was never gone.
+
+// A job that was given to another trainer before is not lost because this one does
+// not know it: it is reported, and nothing is told of it.
+func TestTickLeavesAnotherTrainersJobs(t *testing.T) {
+	f := newFake()
+	f.add(t, "j", look("j", job.TrainerQueued))
+	key := f.owners["j"]
+	s := f.records[key]
+	s.Job.Trainer = "vertex"
+	f.records[key] = s
+	w := f.watcher(t)
+	for minutes := range 30 {
+		f.now = start.Add(time.Duration(minutes) * time.Minute)
+		if err := w.Tick(t.Context()); !errors.Is(err, attempt.ErrOtherTrainer) {
+			t.Fatalf("tick: %v", err)
+		}
+	}
+	if len(f.told) > 0 || f.records[key].State != job.Submitted {
+		t.Errorf("told %v, now %s", f.told, f.records[key].State)
+	}
+}
+
+func TestTickFindsLostJobsSlowly(t *testing.T) {
+	f := newFake()
+	f.add(t, "gone", look("gone", job.TrainerQueued))
+	f.add(t, "back", look("back", job.TrainerQueued))
+	w := f.watcher(t)
+	tick := func() {
+		f.now = f.now.Add(20 * time.Minute)
+		ticked(t, w)
+		f.retell()
+	}
+	tick()
+	tick()
+	f.listed = []attempt.Look{look("back", job.TrainerQueued)}
+	tick()
+	if diff := gocmp.Diff(map[string][]job.EventType{"gone": {job.JobLost}}, f.told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+	f.listed = nil
+	tick()
+	if r := f.records[f.owners["back"]]; r.State != job.Submitted || r.Absent == nil || r.Absent.Looks != 1 {
+		t.Errorf("seen in between: %s, %+v", r.State, r.Absent)
+	}
+}
+
+func TestNewRefusesMissingParts(t *testing.T) {
+	if _, err := watcher.New(nil, nil, nil, nil, nil, watcher.Options{}); err == nil || !strings.Contains(err.Error(), "is required") {
+		t.Errorf("New without parts: %v", err)
+	}
+}
+
+// Of many failures some are told in words, the others counted.
+func TestTickBoundsItsErrors(t *testing.T) {
+	f := newFake()
+	for i := range 50 {
+		id := fmt.Sprintf("j%02d", i)
+		f.add(t, id, look(id, job.TrainerRunning))
+		f.broken[id] = errors.New("broken " + id)
+	}
+	err := f.watcher(t).Tick(t.Context())
+	if n := strings.Count(fmt.Sprint(err), "broken"); n != 20 || !strings.Contains(err.Error(), "and 30 more failures") {
+		t.Errorf("%d failures in words: %v", n, err)
+	}
+}
+
+// A tick whose time is over stops between pages.
+func TestTickStops(t *testing.T) {
+	f := newFake()
+	ctx, cancel := context.WithCancel(t.Context())
+	for _, id := range []string{"a", "b", "c", "d"} {
+		f.entries = append(f.entries, attempt.Entry{Attempt: id, JobFile: id, State: job.Waiting})
+	}
+	f.onResume = cancel
+	if err := f.watcher(t).Tick(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("tick: %v; want that it was canceled", err)
+	}
+	// The second of the page may have begun beside the first, or not any more.
+	if others := slices.DeleteFunc(f.resumed, func(f string) bool { return f == "a" || f == "b" }); len(others) > 0 {
+		t.Errorf("resumed %v after the first page", others)
+	}
+}
+
+// What was published leaves the outbox with the next write.
+func TestTickDropsWhatWasPublished(t *testing.T) {
+	f := newFake()
+	f.add(t, "j", look("j", job.TrainerQueued))
+	f.listed = []attempt.Look{look("j", job.TrainerRunning)}
+	if err := f.watcher(t).Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r := f.records[f.entries[0].Attempt]; len(r.Outbox) != 1 || r.Outbox[0].Type != job.JobRunning {
+		t.Errorf("outbox holds %d events", len(r.Outbox))
+	}
+}
+
+// At a trainer that takes no ID a process that froze in a create may make a second
+// job of an attempt. The one in the record is kept, also after the verdict.
+func TestTickCancelsDoubles(t *testing.T) {
+	f := newFake()
+	f.noID = true
+	of := func(id, resource, key string, s job.TrainerState) attempt.Look {
+		l := look(id, s)
+		l.ResourceName, l.Labels = resource, job.Labels(nil, "test", key, "content")
+		direct := l // a list leaves out the packages
+		direct.Packages = []string{"gs://staging/" + id + ".tar.gz"}
+		f.direct[resource] = direct
+		return l
+	}
+	kept := of("two", "jobs/1", "", job.TrainerRunning)
+	f.add(t, "two", kept)
+	key := f.entries[0].Attempt
+	second := of("two", "jobs/2", key, job.TrainerRunning)
+	foreign := of("two", "jobs/3", "another", job.TrainerRunning)
+	going := of("two", "jobs/4", key, job.TrainerCancelling)
+	part := of("two", "trials/1", key, job.TrainerRunning) // of the service's own
+
+	f.add(t, "over", of("over", "jobs/5", "", job.TrainerSucceeded))
+	over := f.entries[1].Attempt
+	f.entries = f.entries[:1] // it has its verdict
+	late := of("over", "jobs/6", over, job.TrainerQueued)
+	f.listed = []attempt.Look{kept, second, foreign, going, part, late, of("unknown", "jobs/7", "x", job.TrainerRunning)}
+
+	// One that was given up has no job, and may get one from a process that froze.
+	refused := job.Object{Bucket: "inbox", Name: "refused/job.yaml", Generation: 1, Created: start}
+	r := terminal(attempt.Stored{Record: attempt.NewRecord(refused, start)})
+	f.records[r.Attempt], f.owners["refused"] = r, r.Attempt
+	f.listed = append(f.listed, of("refused", "jobs/8", r.Attempt, job.TrainerRunning))
+
+	doubles := 0
+	w := f.watcher(t)
+	w.Double = func(context.Context) { doubles++ }
+	if err := w.Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(f.cancelled)
+	// The one that was refused before it was accepted asked for no job.
+	if diff := gocmp.Diff([]string{"jobs/2", "jobs/6"}, f.cancelled); diff != "" || doubles != 2 {
+		t.Errorf("cancelled, %d counted (-want +got):\n%s", doubles, diff)
+	}
+	slices.Sort(f.strangers)
+	if diff := gocmp.Diff([]string{"refused jobs/8", "unknown jobs/7"}, f.strangers); diff != "" || f.beats[0].Strangers != 2 {
+		t.Errorf("told of, %d counted (-want +got):\n%s", f.beats[0].Strangers, diff)
+	}
+
+	// What can't be cancelled is reported, and the rest goes on.
+	unheard := errors.New("cancel refused")
+	f.cancelled, f.broken = nil, map[string]error{"jobs/2": unheard}
+	if err := f.watcher(t).Tick(t.Context()); !errors.Is(err, unheard) || !slices.Equal(f.cancelled, []string{"jobs/6"}) {
+		t.Errorf("%v, cancelled %q", err, f.cancelled)
+	}
+
+	// A trainer that takes our ID is not asked.
+	f.noID, f.cancelled, f.broken = false, nil, map[string]error{}
+	if err := f.watcher(t).Tick(t.Context()); err != nil || len(f.cancelled) > 0 {
+		t.Errorf("%v, cancelled %q", err, f.cancelled)
+	}
+}
+
+// A person's copy has our labels, and fits no create: it is told of once and not
+// ended, while the attempt's job runs and after its verdict.
+func TestTickKeepsCopies(t *testing.T) {
+	changes := []struct {
+		name   string
+		change func(l *attempt.Look)
+		double bool
+	}{
+		{"nothing", func(*attempt.Look) {}, true},
+		{"within clocks, before", func(l *attempt.Look) { l.Created = start.Add(-9 * time.Minute) }, true},
+		{"late, of a writer that froze", func(l *attempt.Look) { l.Created = start.Add(12 * time.Minute) }, true},
+		{"later", func(l *attempt.Look) { l.Created = start.Add(time.Hour) }, false},
+		{"before the claim", func(l *attempt.Look) { l.Created = start.Add(-time.Hour) }, false},
+		{"its name", func(l *attempt.Look) { l.JobID = "mine-copy" }, false},
+		{"its packages", func(l *attempt.Look) { l.Packages = []string{"gs://mine/trainer.tar.gz"} }, false},
+		{"its content", func(l *attempt.Look) { l.Labels = job.Labels(nil, "test", "x", "other") }, false},
+	}
+	for _, ended := range []bool{false, true} {
+		for _, test := range changes {
+			t.Run(fmt.Sprintf("%s, ended %t", test.name, ended), func(t *testing.T) {
+				f := newFake()
+				f.noID = true
+				state := job.TrainerRunning
+				if ended {
+					state = job.TrainerSucceeded
+				}
+				kept := look("mine", state)
+				kept.ResourceName = "jobs/1"
+				f.add(t, "mine", kept)
+				key := f.entries[0].Attempt
+				if ended {
+					f.entries = nil
+				} else {
+					f.listed = append(f.listed, kept)
+				}
+				f.direct["jobs/1"] = kept
+				other := look("mine", job.TrainerRunning)
+				other.ResourceName, other.Labels = "jobs/2", job.Labels(nil, "test", key, "content")
+				shown := other
+				shown.Packages = []string{"gs://staging/mine.tar.gz"}
+				test.change(&shown)
+				f.listed, f.direct["jobs/2"] = append(f.listed, other), shown
+				w := f.watcher(t)
+				ticked(t, w)
+				if cancelled := slices.Equal(f.cancelled, []string{"jobs/2"}); cancelled != test.double || !cancelled && len(f.cancelled) > 0 {
+					t.Errorf("cancelled %q, a double is %t", f.cancelled, test.double)
+				}
+				if told := len(f.strangers) > 0; told == test.double {
+					t.Errorf("told of %q, a double is %t", f.strangers, test.double)
+				}
+			})
+		}
+	}
+}
+
+// The kept job is followed, whatever a second one does.
+func TestTickFollowsTheKeptJob(t *testing.T) {
+	f := newFake()
+	f.noID = true
+	kept := look("two", job.TrainerRunning)
+	kept.ResourceName = "jobs/1"
+	f.add(t, "two", kept)
+	second := kept
+	second.ResourceName = "jobs/2"
+	f.listed = []attempt.Look{second}
+	ended := look("two", job.TrainerSucceeded)
+	ended.ResourceName = "jobs/1"
+	f.direct["two"] = ended
+	if err := f.watcher(t).Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r := f.records[f.entries[0].Attempt]; r.State != job.Succeeded {
+		t.Errorf("state %s, want that of the job in the record", r.State)
+	}
+}
+
+// A list that lags behind turns no job back, and one that a look finds restarted
+// goes back.
+func TestTickWithALaggingList(t *testing.T) {
+	started := func(l attempt.Look) attempt.Look { l.Started = start; return l }
+	tests := []struct {
+		name                  string
+		known, listed, direct attempt.Look
+		want                  job.TrainerState
+		gets                  int
+	}{
+		{"not running yet", look("j", job.TrainerRunning), attempt.Look{JobID: "j", State: job.TrainerPreparing, Created: start}, look("j", job.TrainerRunning), job.TrainerRunning, 1},
+		{"not being cancelled yet", look("j", job.TrainerCancelling), look("j", job.TrainerRunning), look("j", job.TrainerCancelling), job.TrainerCancelling, 1},
+		{"ended since", look("j", job.TrainerCancelling), look("j", job.TrainerRunning), look("j", job.TrainerSucceeded), job.TrainerSucceeded, 1},
+		{"restarted", look("j", job.TrainerRunning), started(look("j", job.TrainerPreparing)), started(look("j", job.TrainerPreparing)), job.TrainerPreparing, 1},
+		{"goes on", look("j", job.TrainerQueued), look("j", job.TrainerRunning), attempt.Look{}, job.TrainerRunning, 0},
+	}
+	for _, test := range tests {
+		f := newFake()
+		f.add(t, "j", test.known)
+		f.listed, f.direct["j"] = []attempt.Look{test.listed}, test.direct
+		f.now = f.now.Add(time.Minute)
+		ticked(t, f.watcher(t))
+		if r := f.records[f.owners["j"]]; r.Job.State != test.want || len(f.gets) != test.gets {
+			t.Errorf("%s: %s after %d looks, want %s after %d", test.name, r.Job.State, len(f.gets), test.want, test.gets)
+		}
+	}
+}

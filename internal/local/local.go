@@ -1,0 +1,311 @@
+// Package local is a small cloud on one machine, for the command line and for
+// tests: Cloud Storage, Pub/Sub, the delivery of storage events, a scheduler,
+// the training service with its logs, and jobdrop's functions in a process of
+// their own.
+//
+// Everything is reached over its real protocol, and the functions see nothing
+// but an environment: no code in them knows that they run here. Objects, jobs and
+// logs are kept on disk and survive the death of the process. Messages are not,
+// and neither are topics and subscriptions; but storage events of the last day
+// are delivered again at the next start, as Eventarc's would be.
+package local
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"cloud.google.com/go/pubsub/v2"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/backend/aiplatform"
+	"github.com/jobdrop/jobdrop/internal/local/loopback"
+	"github.com/jobdrop/jobdrop/internal/local/storage"
+	"github.com/jobdrop/jobdrop/internal/local/training"
+	"github.com/jobdrop/jobdrop/internal/service/gcs"
+)
+
+// The names of the stack's resources, but for those that Options.Names gives others.
+const (
+	Project  = "local"
+	Instance = "local"
+	Inbox    = "jobdrop-inbox"
+	State    = "jobdrop-state"
+	Staging  = "jobdrop-staging"
+	Status   = "jobdrop-status"
+	// Output is a bucket for job directories.
+	Output = "jobdrop-output"
+	// Topic carries the lifecycle events.
+	Topic = "projects/" + Project + "/topics/jobdrop-lifecycle"
+)
+
+// Names are those that an installation of Terraform has of its own: with them, what
+// knows that installation by name finds its like here. Each that is empty is the
+// stack's own name.
+type Names struct {
+	Instance                      string
+	Inbox, State, Staging, Status string
+	// Policy is the object of the state bucket in which the policy lies.
+	Policy string
+}
+
+// orOwn fills in the stack's own names.
+func (n Names) orOwn() Names {
+	return Names{
+		Instance: cmp.Or(n.Instance, Instance), Policy: cmp.Or(n.Policy, policyObject),
+		Inbox: cmp.Or(n.Inbox, Inbox), State: cmp.Or(n.State, State), Staging: cmp.Or(n.Staging, Staging), Status: cmp.Or(n.Status, Status),
+	}
+}
+
+// Options are a stack's settings. Dir, Python and Functions are required.
+type Options struct {
+	// Dir is where objects, jobs and logs are kept. One stack at a time uses
+	// it.
+	Dir string
+	// Python runs the jobs.
+	Python training.Python
+	// Functions is the command that serves the functions at the address that
+	// is its next argument, for the Hosts that follow it, see package
+	// functions. Its standard input
+	// stays open as long as the stack lives.
+	Functions []string
+	// Listen says where the services are reached.
+	Listen Addresses
+	// Hosts are the names, other than loopback's, by which requests may
+	// address the services.
+	Hosts []string
+	// PubSubEmulator is the host:port of a Pub/Sub emulator that runs already
+	// and is used instead of the stack's own.
+	PubSubEmulator string
+	// OwnTopic gives the lifecycle topic a name of this stack's own and deletes
+	// it at the end: others may use the same emulator.
+	OwnTopic bool
+	// Trainer is the API by which the functions ask the training service for jobs:
+	// aiplatform, the default, or vertex.
+	Trainer string
+	Names   Names
+	// Policy is the operator's policy, as YAML. It is kept as the object
+	// policy.yaml of the state bucket, where it may be changed.
+	Policy []byte
+	// Env is extra environment of the functions, as NAME=value.
+	Env []string
+	// MaxJobs and MaxReplicas bound the jobs, and the processes of all jobs,
+	// that run at once; 0 is the training service's own default.
+	MaxJobs, MaxReplicas int
+	// ContainerRunner is docker or podman; without it jobs with images are
+	// refused.
+	ContainerRunner string
+	// Tick is the interval of the scheduler, 1 s by default.
+	Tick time.Duration
+	// Deliveries is how often each storage event is delivered, 1 by default:
+	// Eventarc delivers at least once.
+	Deliveries int
+	// LoseEvents is the share of storage events that are not delivered at all,
+	// from 0 to 1.
+	LoseEvents float64
+	// Failing is called when an event was refused so often that waiting alone
+	// will hardly help, with the last answer.
+	Failing func(error)
+	// Logs is called with each line of a job's log.
+	Logs func(training.Line)
+	// FunctionLogs gets what the functions write.
+	FunctionLogs io.Writer
+	Logger       *slog.Logger
+}
+
+// Addresses are where the services listen, each as host:port. Without one it is
+// a free port of loopback. Functions must be of loopback: nobody else calls them.
+type Addresses struct {
+	Storage, PubSub, Training, Functions string
+}
+
+// ErrEmulator is a Pub/Sub emulator that was named and does not answer.
+var ErrEmulator = errors.New("the Pub/Sub emulator does not answer")
+
+// Stack is a running stack.
+type Stack struct {
+	// StorageURL, TrainerURL (ml/v1, aiplatform/v1, and Cloud Logging's entries) and
+	// FunctionsURL are base URLs, PubSub is host:port.
+	StorageURL, TrainerURL, FunctionsURL, PubSub string
+	// Topic is the full name of the topic of the lifecycle events.
+	Topic string
+	// Storage speaks to the stack's Cloud Storage.
+	Storage *gcs.Client
+
+	server  *storage.Server
+	pubsub  *pubsub.Client
+	options Options
+	cancel  context.CancelFunc
+	ready   chan struct{} // closed when the functions answer
+	posting chan struct{} // bounds the storage events that are being posted
+	hinting chan struct{} // and the hints
+	closers []func() error
+
+	mu     sync.Mutex
+	closed bool // no task is started any more
+	tasks  sync.WaitGroup
+}
+
+// Start starts a stack. It is ready when Start returns; Close ends it. An address
+// that is taken is an error that wraps syscall.EADDRINUSE.
+func Start(ctx context.Context, o Options) (stack *Stack, err error) {
+	if o.Dir == "" || len(o.Functions) == 0 {
+		return nil, errors.New("local stack: Dir and Functions are required")
+	}
+	if o.Tick == 0 {
+		o.Tick = time.Second
+	}
+	o.Deliveries = max(o.Deliveries, 1)
+	o.Trainer = cmp.Or(o.Trainer, aiplatform.Name)
+	o.Names = o.Names.orOwn()
+	if o.FunctionLogs == nil {
+		o.FunctionLogs = io.Discard
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s := &Stack{options: o, cancel: cancel, ready: make(chan struct{}), posting: make(chan struct{}, maxPosting), hinting: make(chan struct{}, maxHinting), Topic: Topic}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("local stack: %w", err), s.Close())
+			stack = nil
+		}
+	}()
+	// Each part may be used at once: what it needs stands before it.
+	for _, part := range []struct {
+		name  string
+		start func(start, run context.Context) error
+	}{
+		{"Pub/Sub", s.startPubSub},
+		{"Cloud Storage", s.startStorage},
+		{"training service", s.startTraining},
+		{"functions", s.startFunctions},
+	} {
+		if err := part.start(ctx, run); err != nil {
+			return nil, fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	if err := s.writeBotoConfig(); err != nil {
+		return nil, err
+	}
+	close(s.ready)
+	s.firstTick(ctx)
+	if err := s.announceRecent(ctx, run); err != nil {
+		return nil, fmt.Errorf("storage events: %w", err)
+	}
+	s.task(func() { s.schedule(run) })
+	return s, nil
+}
+
+// Close ends the stack: jobs that run are ended with it.
+func (s *Stack) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+	s.tasks.Wait()
+	var errs []error
+	for _, c := range slices.Backward(s.closers) {
+		errs = append(errs, c())
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
+
+// task runs f until the stack is closed; f ends with the context of the run.
+func (s *Stack) task(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.tasks.Go(f)
+	}
+}
+
+func (s *Stack) atClose(f func() error) { s.closers = append(s.closers, f) }
+
+// listen listens on an address, or on a free port of loopback.
+func listen(address string) (net.Listener, error) {
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	return net.Listen("tcp", address)
+}
+
+// reachable is the host:port under which this machine reaches a listener.
+func reachable(l net.Listener) string {
+	a := l.Addr().(*net.TCPAddr)
+	if a.IP.IsUnspecified() {
+		return fmt.Sprintf("127.0.0.1:%d", a.Port)
+	}
+	return a.String()
+}
+
+func (s *Stack) startStorage(ctx, run context.Context) error {
+	listener, err := listen(s.options.Listen.Storage)
+	if err != nil {
+		return err
+	}
+	s.StorageURL = "http://" + reachable(listener)
+	names := s.options.Names
+	s.server, err = storage.Serve(ctx, storage.Options{
+		Dir: filepath.Join(s.options.Dir, "storage"), Listener: listener, Hosts: s.options.Hosts,
+		Buckets: []string{names.Inbox, names.State, names.Staging, names.Status, Output},
+		Finalized: func(o storage.Object) {
+			if o.Bucket == names.Inbox {
+				s.announce(run, o)
+			}
+		},
+		Logger: s.options.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	s.atClose(s.server.Close)
+	if s.Storage, err = gcs.New(ctx, s.StorageURL); err != nil || len(s.options.Policy) == 0 {
+		return err
+	}
+	_, err = s.Storage.Write(ctx, names.State, names.Policy, s.options.Policy, "application/yaml", nil, attempt.AnyGeneration)
+	return err
+}
+
+const policyObject = "policy.yaml"
+
+// Names are those of the installation that the functions are told of.
+func (s *Stack) Names() Names { return s.options.Names }
+
+// CreateBucket makes a bucket if it is not there yet.
+func (s *Stack) CreateBucket(name string) error { return s.server.CreateBucket(name) }
+
+func (s *Stack) startTraining(ctx, run context.Context) error {
+	listener, err := listen(s.options.Listen.Training)
+	if err != nil {
+		return err
+	}
+	service, err := training.New(ctx, training.Options{
+		Storage: s.StorageURL, Dir: filepath.Join(s.options.Dir, "training"), Python: s.options.Python,
+		MaxJobs: s.options.MaxJobs, MaxReplicas: s.options.MaxReplicas, ContainerRunner: s.options.ContainerRunner,
+		Logs: s.options.Logs, Changed: func(name, state string) { s.hint(run, name, state) }, Logger: s.options.Logger,
+	})
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	s.atClose(service.Close)
+	server := &http.Server{
+		Handler:           loopback.Guard(s.options.Hosts, service.Handler()),
+		ReadHeaderTimeout: 10 * time.Second, // a header is written at once; only someone who means ill takes longer
+	}
+	go func() { _ = server.Serve(listener) }() // it ends by Close only
+	s.atClose(server.Close)
+	s.TrainerURL = "http://" + reachable(listener)
+	return nil
+}

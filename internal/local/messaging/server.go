@@ -1,0 +1,144 @@
+// Package messaging is Pub/Sub on one machine: topics and subscriptions in
+// memory, behind the gRPC API and the REST API of the service on one port. Client
+// libraries find it by PUBSUB_EMULATOR_HOST=host:port, gcloud by
+// CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB=http://host:port/.
+//
+// A message is delivered at least once: again after its acknowledgment deadline
+// or a refusal, and after the backoff of the retry policy. Of an ordering key, in
+// a subscription that orders, no message is delivered before the ones before it
+// are acknowledged; one response to Pull may take several, and if one of them is
+// not acknowledged, it and those after it come again in their order. The service
+// would send those again as well that were acknowledged out of order, and has
+// more than one message of a key under way on a stream; here a stream gets them
+// one by one. Messages are kept for the subscription's retention while nobody
+// acknowledges them, and are forgotten once all subscriptions have. Filters, dead
+// letter topics, exactly-once delivery, flow control and push with and without
+// wrapper work, and the service's limits of names, messages and deadlines hold.
+//
+// What is not here is refused with UNIMPLEMENTED, never only stored: snapshots,
+// Seek and retention of acknowledged messages, schemas, message transforms,
+// ingestion, encryption keys, IAM, push with a token of OpenID Connect, and
+// subscriptions that write to BigQuery, Bigtable or Cloud Storage. Different from
+// the service, push endpoints may have http URLs, unused subscriptions don't
+// expire, deleted names are free at once, and nothing outlives the process.
+package messaging
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"cloud.google.com/go/iam/apiv1/iampb"
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	_ "google.golang.org/grpc/encoding/gzip" // publishers may compress
+	"google.golang.org/grpc/status"
+
+	"github.com/jobdrop/jobdrop/internal/local/discovery"
+	"github.com/jobdrop/jobdrop/internal/local/loopback"
+)
+
+const (
+	// maxRequest leaves Publish room to say itself that a request is too large.
+	maxRequest = maxPublish + 1<<20
+	// maxStreams is how many calls a connection has at once: each subscriber of a
+	// process keeps one open or more.
+	maxStreams = 1000
+	// headerTimeout is for clients that connect and say nothing.
+	headerTimeout = 10 * time.Second
+	// farewell is how long Close waits for calls that are under way.
+	farewell = time.Second
+)
+
+// Server is Pub/Sub, listening.
+type Server struct {
+	addr   string
+	http   *http.Server
+	broker *broker
+	cancel context.CancelFunc
+	served chan error
+}
+
+// Serve serves Pub/Sub on listener until [Server.Close]. Clients are on this
+// machine, or call it by one of hosts: see [loopback.Guard].
+func Serve(listener net.Listener, hosts ...string) (*Server, error) {
+	if listener == nil {
+		return nil, errors.New("messaging: listener is missing")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Server{addr: listener.Addr().String(), broker: newBroker(ctx), cancel: cancel, served: make(chan error, 1)}
+	if a, ok := listener.Addr().(*net.TCPAddr); ok && a.IP.IsUnspecified() {
+		s.addr = fmt.Sprintf("127.0.0.1:%d", a.Port)
+	}
+	s.http = &http.Server{
+		Handler:           loopback.Guard(hosts, handler(s.broker)),
+		Protocols:         new(http.Protocols),
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		ReadHeaderTimeout: headerTimeout,
+	}
+	s.http.Protocols.SetHTTP1(true)
+	s.http.Protocols.SetUnencryptedHTTP2(true)
+	go func() { s.served <- s.http.Serve(listener) }()
+	return s, nil
+}
+
+// handler serves the broker over both transports.
+func handler(b *broker) http.Handler {
+	rpc := grpc.NewServer(grpc.MaxRecvMsgSize(maxRequest), grpc.UnaryInterceptor(explain))
+	rest := &transcoder{interceptor: explain}
+	for _, r := range []grpc.ServiceRegistrar{rpc, rest} {
+		pubsubpb.RegisterPublisherServer(r, b)
+		pubsubpb.RegisterSubscriberServer(r, b)
+		pubsubpb.RegisterSchemaServiceServer(r, b)
+		iampb.RegisterIAMPolicyServer(r, b)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+			rpc.ServeHTTP(w, r)
+			return
+		}
+		if r.URL.Path == discovery.Path {
+			discovery.Serve(w, r, discovery.PubSub)
+			return
+		}
+		rest.ServeHTTP(w, r)
+	})
+}
+
+// explain says of a method that is not here that this is on purpose.
+func explain(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	response, err := next(ctx, request)
+	if status.Code(err) == codes.Unimplemented {
+		if strings.HasPrefix(status.Convert(err).Message(), "method ") {
+			err = status.Errorf(codes.Unimplemented, "This Pub/Sub on one machine has no method %s.", strings.TrimPrefix(info.FullMethod, "/"))
+		}
+	}
+	return response, err
+}
+
+// Addr is the host and the port by which clients on this machine reach the
+// server.
+func (s *Server) Addr() string { return s.addr }
+
+// Close ends all calls, those that stream and those that wait as well, and
+// frees the port. It takes some seconds at the most; messages are gone then.
+func (s *Server) Close() error {
+	s.cancel()
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.http.Close() // clients that keep their connections
+	}
+	s.broker.pushers.Wait()
+	if served := <-s.served; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	s.served <- http.ErrServerClosed // for another Close
+	return err
+}

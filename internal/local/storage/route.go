@@ -1,0 +1,199 @@
+package storage
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/jobdrop/jobdrop/internal/local/discovery"
+)
+
+// call is a request of which the path has been read.
+type call struct {
+	*http.Request
+	w     http.ResponseWriter
+	query url.Values
+	// bucket and name are of the path; path is what follows the bucket's.
+	bucket, name string
+	path         []string
+}
+
+// base is how the client calls this server; links that it gets begin with it. The
+// port speaks http to those who came with https, too.
+func (c *call) base() string { return "http://" + c.Host }
+
+func (c *call) param(name string) string { return c.query.Get(name) }
+
+func (c *call) generation() (int64, error) { return c.generationOf("generation") }
+
+func (c *call) generationOf(name string) (int64, error) {
+	n, err := number(name, c.param(name))
+	return orAny(n), err
+}
+
+// orAny gives a generation that a client has named, or 0 for any.
+func orAny(generation *int64) int64 {
+	if generation == nil {
+		return 0
+	}
+	return *generation
+}
+
+func (c *call) conditions() (conditions, error) { return conditionsOf(c.param, "if") }
+
+// paths of the JSON API and what serves them. Clients differ in where they let it
+// begin: Node's adds nothing to STORAGE_EMULATOR_HOST for calls without content.
+// No bucket has a name of one letter, or with a slash.
+var prefixes = []struct {
+	prefix string
+	serve  func(*Server, *call) error
+}{
+	{"/storage/v1/b", (*Server).json},
+	{"/b", (*Server).json},
+	{"/upload/storage/v1/b", (*Server).upload},
+	{"/resumable/upload/storage/v1/b", (*Server).upload},
+	{"/download/storage/v1/b", (*Server).mediaOf},
+}
+
+// ServeHTTP serves the API. Requests are expected to have passed the guard.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.serving.RLock()
+	defer s.serving.RUnlock()
+	if s.store.ended.Load() {
+		s.failJSON(w, r, errUnavailable("The server is closing."))
+		return
+	}
+	s.serve(w, r)
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	c := &call{Request: r, w: w, query: r.URL.Query()}
+	if r.Method == http.MethodPost && r.Header.Get("X-HTTP-Method-Override") != "" {
+		c.Method = r.Header.Get("X-HTTP-Method-Override")
+	}
+	for name := range r.Header {
+		// Content would lie here as it came, and a copy be made all the same.
+		if strings.HasPrefix(name, "X-Goog-Encryption-") || strings.HasPrefix(name, "X-Goog-Copy-Source-") {
+			s.failJSON(w, r, errUnsupported("the header "+name))
+			return
+		}
+	}
+	path := r.URL.EscapedPath()
+	switch path {
+	case "/batch/storage/v1", "/batch":
+		if err := s.batch(c); err != nil {
+			s.failJSON(w, r, err)
+		}
+		return
+	case discovery.Path:
+		discovery.Serve(w, r, discovery.Storage)
+		return
+	case "/", "/storage/v1", "/storage/v1/":
+		writeJSON(w, http.StatusOK, map[string]string{"kind": "storage#local"})
+		return
+	}
+	for _, p := range prefixes {
+		rest, ok := strings.CutPrefix(path, p.prefix)
+		if !ok || rest != "" && rest[0] != '/' {
+			continue
+		}
+		if err := c.parse(rest); err != nil {
+			s.failJSON(w, r, err)
+		} else if err := p.serve(s, c); err != nil {
+			s.failJSON(w, r, err)
+		}
+		return
+	}
+	for _, api := range []string{"/storage/v1/", "/upload/storage/v1/", "/resumable/upload/storage/v1/", "/download/storage/v1/", "/batch/"} {
+		if strings.HasPrefix(path, api) {
+			s.failJSON(w, r, errUnsupported("the method "+r.Method+" "+path))
+			return
+		}
+	}
+	s.xml(c, path)
+}
+
+// parse reads /<bucket>/<more>, each segment encoded.
+func (c *call) parse(path string) error {
+	segments := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	for i, s := range segments {
+		decoded, err := url.PathUnescape(s)
+		if err != nil {
+			return errInvalid("Invalid path: %v", err)
+		}
+		segments[i] = decoded
+	}
+	c.bucket, c.path = segments[0], segments[1:]
+	return nil
+}
+
+// object reads the name of an object that a path ends with. Its slashes ought to
+// be encoded, and not all clients do.
+func (c *call) object(path []string) error {
+	c.name = strings.Join(path, "/")
+	return checkName(c.name)
+}
+
+// json serves the part of the JSON API below .../b.
+func (s *Server) json(c *call) error {
+	switch {
+	case c.bucket == "" && len(c.path) == 0:
+		return s.bucketsCall(c)
+	case len(c.path) == 0 || len(c.path) == 1 && c.path[0] == "":
+		return s.bucketCall(c)
+	case c.path[0] == "o" && (len(c.path) == 1 || len(c.path) == 2 && c.path[1] == ""):
+		if c.Method == http.MethodPost {
+			return s.upload(c) // of an empty object, by some clients
+		}
+		return s.list(c)
+	case c.path[0] == "o":
+		return s.objectCall(c, c.path[1:])
+	}
+	return s.bucketPart(c)
+}
+
+func notAllowed() error {
+	return &fault{http.StatusMethodNotAllowed, "methodNotAllowed", "MethodNotAllowed", "The HTTP method is not allowed here."}
+}
+
+// objectCall serves /o/<name> and what stands below it.
+func (s *Server) objectCall(c *call, path []string) error {
+	last := path[len(path)-1]
+	for _, verb := range []string{"rewriteTo", "copyTo"} {
+		if i := slices.Index(path, verb); c.Method == http.MethodPost && i > 0 && len(path) > i+4 && path[i+1] == "b" && path[i+3] == "o" {
+			return s.copy(c, path[:i], path[i+2], path[i+4:], verb == "rewriteTo")
+		}
+	}
+	switch {
+	case len(path) > 1 && last == "compose" && c.Method == http.MethodPost:
+		if err := c.object(path[:len(path)-1]); err != nil {
+			return err
+		}
+		return s.compose(c)
+	case len(path) == 2 && last == "acl":
+		return errNoACL()
+	}
+	if err := c.object(path); err != nil {
+		return err
+	}
+	switch c.Method {
+	case http.MethodGet, http.MethodHead:
+		if c.param("alt") == "media" {
+			return s.media(c)
+		}
+		return s.getObject(c)
+	case http.MethodDelete:
+		return s.deleteObject(c)
+	case http.MethodPatch:
+		return s.patchObject(c)
+	case http.MethodPut:
+		return s.updateObject(c)
+	}
+	return notAllowed()
+}
+
+// errNoACL is what Cloud Storage answers where access is the bucket's alone.
+func errNoACL() error {
+	return errInvalid("Cannot get legacy ACL for an object when uniform bucket-level access is enabled. Read more at https://cloud.google.com/storage/docs/uniform-bucket-level-access")
+}

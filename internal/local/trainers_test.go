@@ -1,0 +1,189 @@
+package local_test
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/backend/aiplatform"
+	"github.com/jobdrop/jobdrop/internal/backend/vertex"
+	"github.com/jobdrop/jobdrop/internal/local"
+	"github.com/jobdrop/jobdrop/internal/testing/contract"
+	"github.com/jobdrop/jobdrop/pkg/event"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// outcome is what events tell of a drop, less the names and times of one run.
+type outcome struct {
+	// Types are those of the events, less the states and warnings that only a look
+	// at the right moment sees.
+	Types     []event.Type
+	State     event.State
+	Reason    string
+	JobState  event.TrainerState
+	Summary   job.Summary
+	Trials    []job.Trial
+	Timeout   *job.Timeout
+	Error     string // the last line of the message
+	Started   bool
+	Deadlines bool // the run's
+}
+
+func outcomeOf(b event.Body, types []event.Type) outcome {
+	o := outcome{State: b.State, Reason: b.Reason, JobState: b.Job.State, Trials: b.Job.Trials, Timeout: b.Timeout, Started: !b.Times.Started.IsZero(), Deadlines: !b.Deadlines.Run.IsZero()}
+	o.Types = slices.DeleteFunc(slices.Clone(types), func(t event.Type) bool {
+		return t == event.JobQueued || t == event.JobPreparing || t == event.JobDelayed
+	})
+	if b.Job.Summary != nil {
+		o.Summary = *b.Job.Summary
+		o.Summary.Packages = nil
+	}
+	if b.Error != nil {
+		lines := strings.Split(strings.TrimSpace(b.Error.Message), "\n")
+		o.Error = lines[len(lines)-1]
+		if b.State != job.Failed {
+			o.Error = "" // each service has its own words
+		}
+	}
+	return o
+}
+
+// Every drop that runs ends the same, whichever API its job is asked for by.
+func TestTrainersAgree(t *testing.T) {
+	for drop, state := range map[string]event.State{
+		"hello": job.Succeeded, "train": job.Succeeded, "pair": job.Succeeded, "distributed": job.Succeeded, "tune": job.Succeeded,
+		"fails": job.Failed, "endless": job.TimedOut,
+	} {
+		t.Run(drop, func(t *testing.T) {
+			t.Parallel()
+			files, err := os.ReadDir(drops + drop)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for _, f := range files {
+				names = append(names, f.Name())
+			}
+			var outcomes []outcome
+			for _, trainer := range []string{aiplatform.Name, vertex.Name} {
+				s := stack(t, local.Options{Trainer: trainer})
+				verdict := follow(t, s)
+				upload(t, s, drop, names...)
+				body, types := verdict()
+				if body.Job.Trainer != trainer || body.State != state {
+					t.Errorf("%s by %s: %s, %s", drop, body.Job.Trainer, body.State, body.Reason)
+				}
+				outcomes = append(outcomes, outcomeOf(body, types))
+			}
+			if diff := cmp.Diff(outcomes[0], outcomes[1]); diff != "" {
+				t.Errorf("outcome (-aiplatform +vertex):\n%s", diff)
+			}
+			if drop == "tune" {
+				if best := outcomes[0].Trials; len(best) != 6 || best[0].Parameters["learning-rate"] != "0.5" || best[0].Parameters["optimizer"] != "plain" {
+					t.Errorf("trials %+v", best)
+				}
+			}
+		})
+	}
+}
+
+// endlessSpec is a job of the package that never ends by itself, with an ID for
+// each n.
+func endlessSpec(t *testing.T, s *local.Stack) func(n int) job.Spec {
+	t.Helper()
+	data, err := os.ReadFile(drops + "endless/trainer-0.1.tar.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Storage.Upload(t.Context(), local.Staging, "contract/trainer-0.1.tar.gz", bytes.NewReader(data), nil); err != nil {
+		t.Fatal(err)
+	}
+	return func(n int) job.Spec {
+		return job.Spec{JobID: fmt.Sprintf("contract_%d", n), TrainingInput: &job.TrainingInput{
+			ScaleTier: "BASIC", Region: "us-central1", RuntimeVersion: "2.11", PythonVersion: "3.7", PythonModule: "trainer.task",
+			PackageURIs: []string{"gs://" + local.Staging + "/contract/trainer-0.1.tar.gz"},
+		}}
+	}
+}
+
+func vertexTrainer(t *testing.T, endpoint string) *vertex.Trainer {
+	t.Helper()
+	tr, err := vertex.New(t.Context(), vertex.Options{Project: local.Project, Regions: []string{"europe-west4", "us-central1"}, Endpoint: endpoint, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+// Both adapters do what the use cases rely on when their services don't.
+func TestTrainerFaults(t *testing.T) {
+	s := stack(t, local.Options{MaxJobs: 8})
+	spec := endlessSpec(t, s)
+	t.Run(aiplatform.Name, func(t *testing.T) {
+		p := contract.NewProxy(t, s.TrainerURL)
+		tr, err := aiplatform.New(t.Context(), local.Project, p.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		contract.CheckTrainerFaults(t, tr, p, "faults", "", spec)
+	})
+	t.Run(vertex.Name, func(t *testing.T) {
+		p := contract.NewProxy(t, s.TrainerURL)
+		contract.CheckTrainerFaults(t, vertexTrainer(t, p.URL), p, "faults", "JOB_STATE_", spec)
+	})
+}
+
+// A create whose answer is lost makes one job, which is found and followed, also
+// where the service takes no ID.
+func TestLostCreate(t *testing.T) {
+	for _, trainer := range []string{aiplatform.Name, vertex.Name} {
+		t.Run(trainer, func(t *testing.T) {
+			t.Parallel()
+			target := stack(t, local.Options{}) // for its training service alone
+			p := contract.NewProxy(t, target.TrainerURL)
+			p.Inject(contract.Fault{Method: http.MethodPost, Path: regexp.MustCompile(`[jJ]obs$`), Lose: true})
+			s := stack(t, local.Options{Trainer: trainer, Env: []string{"JOBDROP_TRAINER_ENDPOINT=" + p.URL}})
+			// The job runs at the other stack: its packages have to be there.
+			verdict := follow(t, s)
+			upload(t, s, "fails", "trainer-0.1.tar.gz", "job.yaml")
+			body, types := verdict()
+			if body.State != job.Failed || p.Left() > 0 {
+				t.Errorf("%s: %s, events %v, %d faults left", body.State, body.Reason, types, p.Left())
+			}
+			if n := creates(t, target, trainer); n != 1 {
+				t.Errorf("%d jobs", n)
+			}
+		})
+	}
+}
+
+// creates counts the jobs that a stack's training service knows by an API.
+func creates(t *testing.T, s *local.Stack, trainer string) int {
+	t.Helper()
+	if trainer == aiplatform.Name {
+		return jobs(t, s)
+	}
+	n := 0
+	if err := vertexTrainer(t, s.TrainerURL).ListActive(t.Context(), local.Instance, "", func(page []attempt.Look, _ string) error { n += len(page); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.Get(s.TrainerURL + "/v1/projects/local/locations/us-central1/customJobs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var b bytes.Buffer
+	if _, err := b.ReadFrom(response.Body); err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("%s, %v: %s", response.Status, err, b.String())
+	}
+	return max(n, strings.Count(b.String(), `"displayName"`))
+}

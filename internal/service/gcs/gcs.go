@@ -1,0 +1,314 @@
+// Package gcs is the adapter for Cloud Storage: the few calls that jobdrop
+// makes, over the JSON API, with the domain's types and errors.
+//
+// Reads name a generation wherever one is known. Writes are conditional where
+// the caller says so; a condition that is not met gives [job.ErrStale], which
+// may also be the answer to one's own earlier write whose answer was lost.
+// Deletes, copies and updates are never conditional: no design here may rest on
+// that.
+package gcs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"google.golang.org/api/googleapi"
+	"google.golang.org/api/option"
+	"google.golang.org/api/storage/v1"
+	htransport "google.golang.org/api/transport/http"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// CorrelationMetadata is the object metadata by which an uploader passes an ID
+// of its own through logs and events.
+const CorrelationMetadata = "jobdrop-correlation-id"
+
+// TraceMetadata is the object metadata that names the span of the upload, as
+// W3C's Trace Context writes it.
+const TraceMetadata = "jobdrop-traceparent"
+
+// callTimeout bounds one call that moves no content: Cloud Storage answers
+// within a second or two, and the client retries inside this time.
+const callTimeout = 20 * time.Second
+
+// pageSize is the most that the API returns in one page.
+const pageSize = 1000
+
+// Client speaks to Cloud Storage. It is safe for concurrent use.
+type Client struct {
+	service *storage.Service
+	clock   *clock
+}
+
+// New makes a client. emulator is the host:port or base URL of an emulator, as
+// in STORAGE_EMULATOR_HOST; empty means Google's own service with the
+// environment's credentials.
+func New(ctx context.Context, emulator string) (*Client, error) {
+	client := &http.Client{Transport: http.DefaultTransport}
+	var options []option.ClientOption
+	if emulator != "" {
+		if !strings.Contains(emulator, "://") {
+			emulator = "http://" + emulator
+		}
+		options = append(options, option.WithEndpoint(strings.TrimSuffix(emulator, "/")+"/storage/v1/"))
+	} else {
+		var err error
+		if client, _, err = htransport.NewClient(ctx, option.WithScopes(storage.DevstorageReadWriteScope)); err != nil {
+			return nil, fmt.Errorf("cloud storage client: %w", err)
+		}
+	}
+	return over(ctx, client.Transport, options...)
+}
+
+// Over returns a client of Google's own service whose requests a transport sends.
+func Over(ctx context.Context, transport http.RoundTripper) (*Client, error) {
+	return over(ctx, transport)
+}
+
+func over(ctx context.Context, transport http.RoundTripper, options ...option.ClientOption) (*Client, error) {
+	served := &clock{RoundTripper: transport}
+	client := &http.Client{Transport: asStored{served}}
+	s, err := storage.NewService(ctx, append(options, option.WithHTTPClient(client))...)
+	if err != nil {
+		return nil, fmt.Errorf("cloud storage client: %w", err)
+	}
+	return &Client{service: s, clock: served}, nil
+}
+
+// asStored asks for content as it is stored: an upload marked Content-Encoding:
+// gzip, as some tools mark a .tar.gz, would be unpacked on the way.
+type asStored struct{ http.RoundTripper }
+
+func (t asStored) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Query().Get("alt") == "media" {
+		r = r.Clone(r.Context())
+		r.Header.Set("Accept-Encoding", "gzip")
+	}
+	return t.RoundTripper.RoundTrip(r)
+}
+
+func attributes(o *storage.Object) job.Attributes {
+	created, _ := time.Parse(time.RFC3339, o.TimeCreated)
+	return job.Attributes{
+		Object: job.Object{
+			Bucket: o.Bucket, Name: o.Name, Generation: o.Generation,
+			Size:   int64(o.Size), // #nosec G115 -- an object has at most 5 TiB
+			CRC32C: o.Crc32c, Created: created.UTC(),
+			CorrelationID: o.Metadata[CorrelationMetadata], Traceparent: o.Metadata[TraceMetadata],
+		},
+		Metadata: o.Metadata,
+	}
+}
+
+// List calls page for each page of the objects below a prefix, in the order of
+// their names. With flat, objects in deeper folders are left out. It ends at
+// the first error of page, which is called for a page without objects too: the
+// service counts the folders that are left out, so who bounds a list counts pages.
+func (c *Client) List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error {
+	call := c.service.Objects.List(bucket).Prefix(prefix)
+	if flat {
+		call = call.Delimiter("/")
+	}
+	return list(ctx, call, "gs://"+bucket+"/"+prefix, page)
+}
+
+// ListAfter is [Client.List] of all objects whose names come after one; that one
+// need not exist.
+func (c *Client) ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error {
+	call := c.service.Objects.List(bucket).Prefix(prefix).StartOffset(after)
+	return list(ctx, call, "gs://"+bucket+"/"+prefix, func(items []job.Attributes) error {
+		if len(items) > 0 && items[0].Name == after {
+			items = items[1:]
+		}
+		return page(items)
+	})
+}
+
+func list(ctx context.Context, call *storage.ObjectsListCall, what string, page func([]job.Attributes) error) error {
+	call = call.MaxResults(pageSize).Fields("nextPageToken", "items(bucket,name,generation,size,crc32c,timeCreated,metadata)")
+	for token := ""; ; {
+		result, err := bounded(ctx, func(ctx context.Context) (*storage.Objects, error) {
+			return call.PageToken(token).Context(ctx).Do()
+		})
+		if err != nil {
+			return fmt.Errorf("list %s: %w", what, classify(err))
+		}
+		items := make([]job.Attributes, len(result.Items))
+		for i, o := range result.Items {
+			items[i] = attributes(o)
+		}
+		if err := page(items); err != nil {
+			return err
+		}
+		if token = result.NextPageToken; token == "" {
+			return nil
+		}
+	}
+}
+
+// Open reads an object's content as a stream; generation 0 means the live one.
+// The caller closes it; ctx bounds the whole read.
+func (c *Client) Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error) {
+	response, err := c.download(ctx, bucket, name, generation)
+	if err != nil {
+		return nil, err
+	}
+	return response.Body, nil
+}
+
+func (c *Client) download(ctx context.Context, bucket, name string, generation int64) (*http.Response, error) {
+	call := c.service.Objects.Get(bucket, name).Context(ctx)
+	if generation != 0 {
+		call = call.Generation(generation)
+	}
+	response, err := call.Download()
+	if err != nil {
+		return nil, fmt.Errorf("read gs://%s/%s#%d: %w", bucket, name, generation, classify(err))
+	}
+	return response, nil
+}
+
+// Read reads a whole object of at most limit bytes, and its generation. A
+// larger one gives [job.ErrTooLarge].
+func (c *Client) Read(ctx context.Context, bucket, name string, generation, limit int64) ([]byte, int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	response, err := c.download(ctx, bucket, name, generation)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
+	if err != nil {
+		return nil, 0, fmt.Errorf("read gs://%s/%s: %w", bucket, name, err)
+	}
+	if int64(len(data)) > limit {
+		return nil, 0, fmt.Errorf("read gs://%s/%s: %w (limit %d bytes)", bucket, name, job.ErrTooLarge, limit)
+	}
+	var read int64
+	if _, err := fmt.Sscan(response.Header.Get("X-Goog-Generation"), &read); err != nil {
+		return nil, 0, fmt.Errorf("read gs://%s/%s: the answer names no generation", bucket, name)
+	}
+	return data, read, nil
+}
+
+// Stat gives an object's attributes without its content.
+func (c *Client) Stat(ctx context.Context, bucket, name string) (job.Attributes, error) {
+	o, err := bounded(ctx, func(ctx context.Context) (*storage.Object, error) {
+		return c.service.Objects.Get(bucket, name).Context(ctx).Do()
+	})
+	if err != nil {
+		return job.Attributes{}, fmt.Errorf("stat gs://%s/%s: %w", bucket, name, classify(err))
+	}
+	return attributes(o), nil
+}
+
+// Places gives where a bucket's data lie, in Cloud Storage's words: one region
+// (EUROPE-WEST4) or multi-region (EU), or the two regions of a dual-region. It
+// takes the permission storage.buckets.get.
+func (c *Client) Places(ctx context.Context, bucket string) ([]string, error) {
+	b, err := bounded(ctx, func(ctx context.Context) (*storage.Bucket, error) {
+		return c.service.Buckets.Get(bucket).Fields("location", "customPlacementConfig").Context(ctx).Do()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("place of gs://%s: %w", bucket, classify(err))
+	}
+	if p := b.CustomPlacementConfig; p != nil && len(p.DataLocations) > 0 {
+		return p.DataLocations, nil
+	}
+	return []string{b.Location}, nil
+}
+
+// Write writes an object and gives its generation. It succeeds only where the
+// live generation is ifGeneration: 0 means that there is no such object yet,
+// [job.AnyGeneration] that anything may be there.
+func (c *Client) Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string, ifGeneration int64) (int64, error) {
+	o, err := bounded(ctx, func(ctx context.Context) (*storage.Object, error) {
+		call := c.service.Objects.Insert(bucket, &storage.Object{Name: name, ContentType: contentType, Metadata: metadata}).
+			// One request: records are small.
+			Media(bytes.NewReader(data), googleapi.ContentType(contentType), googleapi.ChunkSize(0)).
+			Fields("generation").Context(ctx)
+		if ifGeneration != attempt.AnyGeneration {
+			call = call.IfGenerationMatch(ifGeneration)
+		}
+		return call.Do()
+	})
+	if err != nil {
+		return 0, fmt.Errorf("write gs://%s/%s: %w", bucket, name, classify(err))
+	}
+	return o.Generation, nil
+}
+
+// Upload writes an object of any size as a stream and gives its generation; ctx
+// bounds the whole upload.
+func (c *Client) Upload(ctx context.Context, bucket, name string, content io.Reader, metadata map[string]string) (int64, error) {
+	o, err := c.service.Objects.Insert(bucket, &storage.Object{Name: name, Metadata: metadata}).
+		Media(content).Fields("generation").Context(ctx).Do()
+	if err != nil {
+		return 0, fmt.Errorf("write gs://%s/%s: %w", bucket, name, classify(err))
+	}
+	return o.Generation, nil
+}
+
+// Copy copies one generation of an object inside Cloud Storage. A source that
+// is gone gives [job.ErrNotFound].
+func (c *Client) Copy(ctx context.Context, source job.Object, bucket, name string) error {
+	for token := ""; ; {
+		r, err := bounded(ctx, func(ctx context.Context) (*storage.RewriteResponse, error) {
+			return c.service.Objects.Rewrite(source.Bucket, source.Name, bucket, name, &storage.Object{}).
+				SourceGeneration(source.Generation).RewriteToken(token).
+				Fields("done", "rewriteToken").Context(ctx).Do()
+		})
+		if err != nil {
+			return fmt.Errorf("copy %s#%d to gs://%s/%s: %w", source.URI(), source.Generation, bucket, name, classify(err))
+		}
+		// A copy between places may need several calls.
+		if token = r.RewriteToken; r.Done || token == "" {
+			return nil
+		}
+	}
+}
+
+// Delete removes an object; one that is gone already is no error.
+func (c *Client) Delete(ctx context.Context, bucket, name string) error {
+	_, err := bounded(ctx, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, c.service.Objects.Delete(bucket, name).Context(ctx).Do()
+	})
+	if err = classify(err); err != nil && !errors.Is(err, job.ErrNotFound) {
+		return fmt.Errorf("delete gs://%s/%s: %w", bucket, name, err)
+	}
+	return nil
+}
+
+func bounded[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return call(ctx)
+}
+
+// classify gives the domain's error for the API's code, and keeps the API's own.
+func classify(err error) error {
+	var api *googleapi.Error
+	if !errors.As(err, &api) {
+		return err
+	}
+	switch api.Code {
+	case http.StatusNotFound:
+		return fmt.Errorf("%w: %w", job.ErrNotFound, err)
+	case http.StatusForbidden:
+		return fmt.Errorf("%w: %w", job.ErrDenied, err)
+	case http.StatusPreconditionFailed:
+		return fmt.Errorf("%w: %w", attempt.ErrStale, err)
+	case http.StatusTooManyRequests:
+		return fmt.Errorf("%w: %w", job.ErrQuota, err)
+	}
+	return err
+}

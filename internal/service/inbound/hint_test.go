@@ -1,0 +1,88 @@
+package inbound_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/internal/service/inbound"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// What wakes Watch is a hint that names a job, an entry of no use, or a tick.
+func TestWatch(t *testing.T) {
+	push := func(data string) string { return pushJSON(t, nil, data) }
+	ml := func(labels string) string {
+		return `{"logName": "projects/p/logs/ml.googleapis.com%2Fcensus_1", "resource": {"type": "ml_job", "labels": {` + labels + `}}, "textPayload": "Job completed successfully."}`
+	}
+	const audit = `{"logName": "projects/p/logs/cloudaudit.googleapis.com%2Factivity", "resource": {"type": "audited_resource"}, "protoPayload": {"@type": "type.googleapis.com/google.cloud.audit.AuditLog", "methodName": "google.cloud.aiplatform.v1.JobService.CancelCustomJob", "resourceName": "projects/1/locations/us-central1/customJobs/77"}}`
+	tests := []struct {
+		name, body string
+		tick       bool
+		look       job.JobInfo
+	}{
+		{name: "nothing at all", tick: true},
+		{name: "whatever a scheduler sends", body: "tick", tick: true},
+		{name: "JSON of a scheduler", body: `{"kind": "tick", "message": null}`, tick: true},
+		{name: "a scheduler by way of a topic", body: push(""), tick: true},
+		{name: "a push that is no entry", body: push(`{"tick": true}`)},
+		{name: "a push that is no JSON", body: push("tick")},
+		{name: "an entry with fields of other types", body: push(`{"logName": "l", "resource": {"type": "ml_job", "labels": {"job_id": "census_1"}}, "protoPayload": {"response": {"name": 5}}}`), look: job.JobInfo{ID: "census_1"}},
+		{name: "an entry about a job", body: push(ml(`"job_id": "census_1", "project_id": "p", "task_name": "service"`)), look: job.JobInfo{ID: "census_1"}},
+		{name: "without a task", body: push(ml(`"job_id": "census_1"`)), look: job.JobInfo{ID: "census_1"}},
+		{name: "unwrapped", body: ml(`"job_id": "census_1"`), look: job.JobInfo{ID: "census_1"}},
+		{name: "what a program wrote", body: push(ml(`"job_id": "census_1", "task_name": "master-replica-0"`))},
+		{name: "no job", body: push(ml(`"project_id": "p"`))},
+		{name: "of another kind", body: push(strings.Replace(ml(`"job_id": "census_1"`), "ml_job", "gce_instance", 1))},
+		{name: "an audit log", body: push(audit), look: job.JobInfo{ResourceName: "projects/1/locations/us-central1/customJobs/77"}},
+		{
+			name: "an audit log of a create", body: push(strings.NewReplacer("/customJobs/77\"", `", "response": {"name": "projects/1/locations/us-central1/hyperparameterTuningJobs/78"}`).Replace(audit)),
+			look: job.JobInfo{ResourceName: "projects/1/locations/us-central1/hyperparameterTuningJobs/78"},
+		},
+		{name: "an audit log of something else", body: push(strings.Replace(audit, "customJobs", "models", 1))},
+		{name: "an entry whose parts are of other types", body: push(`{"logName": "l", "resource": "ml_job"}`)},
+		{name: "more than anyone may send", body: strings.Repeat("x", 2<<20)},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			ticked, looked := false, job.JobInfo{}
+			w := httptest.NewRecorder()
+			inbound.Watch(
+				func(context.Context) error { ticked = true; return nil },
+				func(_ context.Context, j job.JobInfo) error { looked = j; return errors.New("not now") },
+			).ServeHTTP(w, plain("application/json", test.body))
+			if diff := cmp.Diff(test.look, looked); ticked != test.tick || w.Code != http.StatusNoContent || diff != "" {
+				t.Errorf("status %d, tick %t, look (-want +got):\n%s", w.Code, ticked, diff)
+			}
+		})
+	}
+}
+
+func FuzzWatch(f *testing.F) {
+	for _, seed := range []string{"", "{", `{"message": {"data": "e30="}}`, `{"logName": "l", "resource": {"type": "ml_job", "labels": {"job_id": "j"}}}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		n := 0
+		count := func() error { n++; return nil }
+		w := httptest.NewRecorder()
+		inbound.Watch(
+			func(context.Context) error { return count() },
+			func(_ context.Context, j job.JobInfo) error {
+				if fmt.Sprint(j) == fmt.Sprint(job.JobInfo{}) {
+					t.Error("a look at no job")
+				}
+				return count()
+			},
+		).ServeHTTP(w, plain("application/json", string(body)))
+		if w.Code != http.StatusNoContent || n > 1 {
+			t.Errorf("status %d, %d times at work", w.Code, n)
+		}
+	})
+}

@@ -1,0 +1,147 @@
+package sim
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// seeds is how many seeds a plain run of the tests takes.
+const seeds = 200
+
+// setting reads a number from the environment.
+func setting(t testing.TB, name string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// runner returns what runs a seed: SIM_ADAPTERS is "all" or "none" of them with the real
+// adapters, or "only" those with them, where the seed decides it.
+func runner(t *testing.T) func(uint64) Result {
+	t.Helper()
+	switch text := os.Getenv("SIM_ADAPTERS"); text {
+	case "":
+		return Run
+	case "all":
+		return RunAdapters
+	case "none":
+		return RunDirectly
+	case "only":
+		return func(seed uint64) Result {
+			if !Adapted(seed) {
+				return Result{}
+			}
+			return RunAdapters(seed)
+		}
+	default:
+		t.Fatalf("SIM_ADAPTERS is %q, and may be all, only or none", text)
+		return nil
+	}
+}
+
+func runSeed(t *testing.T, seed uint64) Result {
+	t.Helper()
+	var r Result
+	synctest.Test(t, func(*testing.T) { r = runner(t)(seed) })
+	return r
+}
+
+// TestSim runs seeds from SIM_FIRST (0) on: SIM_SEEDS of them, or as many as fit
+// into SIM_TIME. SIM_SEED runs one and shows its trace. SIM_ADAPTERS says which of them
+// run with the real adapters.
+func TestSim(t *testing.T) {
+	if text := os.Getenv("SIM_SEED"); text != "" {
+		r := runSeed(t, setting(t, "SIM_SEED", 0))
+		t.Log("\n" + strings.Join(r.Trace, "\n"))
+		for _, v := range r.Violations {
+			t.Error(v)
+		}
+		return
+	}
+	first, n := setting(t, "SIM_FIRST", 0), setting(t, "SIM_SEEDS", seeds)
+	var until time.Time
+	if text := os.Getenv("SIM_TIME"); text != "" {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			t.Fatalf("SIM_TIME: %v", err)
+		}
+		until, n = time.Now().Add(d), 1<<62
+	}
+	begin := time.Now()
+	var (
+		mu    sync.Mutex
+		next  = first
+		total Result
+		bad   int
+	)
+	take := func() (uint64, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		over := next-first >= n || !until.IsZero() && time.Now().After(until) || bad >= 5 && os.Getenv("SIM_ALL") == ""
+		next++
+		return next - 1, !over
+	}
+	t.Run("seeds", func(t *testing.T) {
+		for worker := range runtime.GOMAXPROCS(0) {
+			t.Run(strconv.Itoa(worker), func(t *testing.T) {
+				t.Parallel()
+				for seed, ok := take(); ok; seed, ok = take() {
+					r := runSeed(t, seed)
+					mu.Lock()
+					total.Calls += r.Calls
+					total.Jobs += r.Jobs
+					total.Attempts += r.Attempts
+					total.Doubles += r.Doubles
+					total.Cancels += r.Cancels
+					if len(r.Violations) > 0 {
+						bad++
+						t.Errorf("seed %d: %s\nits trace: SIM_SEED=%d go test ./internal/testing/sim -run TestSim -v", seed, strings.Join(r.Violations, "\n"), seed)
+					}
+					mu.Unlock()
+				}
+			})
+		}
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	took := time.Since(begin).Seconds()
+	ran := min(next-first, n)
+	t.Logf("%d seeds, %d attempts, %d jobs (%d cancelled as doubles, %d at a limit), %d remote calls in %.1f s: %.0f seeds/s; %d seeds broke an invariant",
+		ran, total.Attempts, total.Jobs, total.Doubles, total.Cancels, total.Calls, took, float64(ran)/took, bad)
+	if bad > 0 {
+		fmt.Println("sim: broken seeds:", bad)
+	}
+}
+
+// The same seed is the same run, to the last call, with adapters and without.
+func TestSimIsDeterministic(t *testing.T) {
+	for seed := range uint64(20) {
+		run := RunDirectly
+		if seed%2 == 0 {
+			run = RunAdapters
+		}
+		var traces [2][]string
+		for i := range traces {
+			synctest.Test(t, func(*testing.T) { traces[i] = run(seed).Trace })
+		}
+		if diff := cmp.Diff(traces[0], traces[1]); diff != "" {
+			t.Fatalf("seed %d differs (-first +again):\n%s", seed, diff)
+		}
+	}
+}

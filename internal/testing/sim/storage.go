@@ -1,0 +1,465 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// object is one generation.
+type object struct {
+	job.Attributes
+	data []byte
+}
+
+// storage is Cloud Storage, as package gcs speaks of it. Objects are kept by
+// bucket/name.
+type storage struct {
+	w       *world
+	last    int64
+	objects map[string]object
+	// history holds each generation that ever was.
+	history map[string]object
+	// claims are the workers that took them, by their nonce.
+	claims map[string]*worker
+}
+
+func newStorage(w *world) *storage {
+	return &storage{w: w, objects: map[string]object{}, history: map[string]object{}, claims: map[string]*worker{}}
+}
+
+func versionKey(path string, generation int64) string { return fmt.Sprintf("%s#%d", path, generation) }
+
+// put makes a new generation. The caller holds the world's mu.
+func (s *storage) put(bucket, name string, data []byte, metadata map[string]string) object {
+	return s.putAt(time.Now(), bucket, name, data, metadata)
+}
+
+// putAt makes one that is of a time.
+func (s *storage) putAt(at time.Time, bucket, name string, data []byte, metadata map[string]string) object {
+	s.last = max(s.last+1, at.UnixMicro())
+	o := object{data: data, Attributes: job.Attributes{
+		Object: job.Object{
+			Bucket: bucket, Name: name, Generation: s.last, Size: int64(len(data)),
+			CRC32C: crc32c(data), Created: at.UTC(), CorrelationID: metadata["jobdrop-correlation-id"],
+		},
+		Metadata: maps.Clone(metadata),
+	}}
+	s.objects[bucket+"/"+name] = o
+	s.history[versionKey(bucket+"/"+name, o.Generation)] = o
+	return o
+}
+
+// get gives a generation that can be read; 0 is the live one.
+func (s *storage) get(bucket, name string, generation int64) (object, error) {
+	path := bucket + "/" + name
+	o, ok := s.objects[path]
+	if generation != 0 && o.Generation != generation {
+		o, ok = s.history[versionKey(path, generation)]
+		ok = ok && s.w.weather.versioned && bucket == inbox
+	}
+	if !ok {
+		return object{}, fmt.Errorf("gs://%s: %w", path, job.ErrNotFound)
+	}
+	return o, nil
+}
+
+// call is a call of Cloud Storage's client, which waits 20 s for an answer.
+func (s *storage) call(ctx context.Context, name string, effect func() error) error {
+	return s.w.call(ctx, 20*time.Second, name, effect)
+}
+
+func (s *storage) List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error {
+	return s.list(ctx, bucket, prefix, "", flat, page)
+}
+
+func (s *storage) ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error {
+	return s.list(ctx, bucket, prefix, after, false, page)
+}
+
+// list calls page for each page, as that is when it is asked for. One may fail after
+// others were given.
+func (s *storage) list(ctx context.Context, bucket, prefix, after string, flat bool, page func([]job.Attributes) error) error {
+	var seen listing
+	for {
+		some, next, all, err := s.page(ctx, bucket, prefix, "", after, flat, math.MaxInt, seen)
+		if err != nil {
+			return err
+		}
+		if err := page(some); err != nil || next == "" {
+			return err
+		}
+		seen, after = all, next
+	}
+}
+
+// page returns a page of at most size objects whose names come after one and not
+// before from. A flat list has deeper folders in their place, which count. next is what
+// the following page comes after, seen what the pages before held, and all what they
+// hold with this one.
+func (s *storage) page(ctx context.Context, bucket, prefix, from, after string, flat bool, size int, seen listing) (some []job.Attributes, next string, all listing, err error) {
+	me := workerOf(ctx)
+	looks := flat && bucket == inbox && me != nil // at a drop
+	err = s.call(ctx, "list "+bucket+"/"+prefix, func() error {
+		all = listing{at: seen.at, parts: slices.Clone(seen.parts)}
+		if all.at.IsZero() {
+			all.at = time.Now()
+		}
+		n, last := 0, after
+		for _, path := range slices.Sorted(maps.Keys(s.objects)) {
+			name, ok := strings.CutPrefix(path, bucket+"/")
+			rest, below := strings.CutPrefix(name, prefix)
+			if !ok || !below || name < from {
+				continue
+			}
+			folder, _, deeper := strings.Cut(rest, "/")
+			if deeper = deeper && flat; deeper {
+				name = prefix + folder + "/"
+			}
+			if name <= last {
+				continue
+			}
+			if n == min(size, s.w.weather.objects) {
+				next = last
+				return nil
+			}
+			n, last = n+1, name
+			if o := s.objects[path]; !deeper {
+				some = append(some, o.Attributes)
+				if looks {
+					all.parts = append(all.parts, o)
+				}
+			}
+		}
+		if looks {
+			me.listings[prefix] = all
+			s.w.judge.listed(all)
+		}
+		return nil
+	})
+	return some, next, all, err
+}
+
+func (s *storage) Stat(ctx context.Context, bucket, name string) (job.Attributes, error) {
+	var found object
+	err := s.call(ctx, "stat "+bucket+"/"+name, func() (err error) {
+		found, err = s.get(bucket, name, 0)
+		return err
+	})
+	if err != nil {
+		return job.Attributes{}, err
+	}
+	return found.Attributes, nil
+}
+
+func (s *storage) Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error) {
+	var found object
+	err := s.call(ctx, fmt.Sprintf("open %s/%s#%d", bucket, name, generation), func() (err error) {
+		found, err = s.get(bucket, name, generation)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return io.NopCloser(bytes.NewReader(found.data)), nil
+}
+
+func (s *storage) Read(ctx context.Context, bucket, name string, generation, limit int64) ([]byte, int64, error) {
+	var found object
+	err := s.call(ctx, "read "+bucket+"/"+name, func() (err error) {
+		found, err = s.get(bucket, name, generation)
+		return err
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	if found.Size > limit {
+		return nil, 0, job.ErrTooLarge
+	}
+	return s.revised(workerOf(ctx), bucket, name, found.data), found.Generation, nil
+}
+
+// The newer of two revisions writes a version more, and a field that the older one
+// does not know.
+const futureField = "future"
+
+func isRecord(bucket, name string) bool {
+	return bucket == state && strings.HasPrefix(name, "attempts/")
+}
+
+// revised returns a record as the worker's revision reads it.
+func (s *storage) revised(me *worker, bucket, name string, data []byte) []byte {
+	if me == nil || !me.newer || !isRecord(bucket, name) {
+		return data
+	}
+	fields, version := versionOf(data)
+	if _, ok := fields[futureField]; !ok {
+		return data
+	}
+	delete(fields, futureField)
+	return withVersion(fields, version-1)
+}
+
+// revise returns a record as the worker's revision writes it.
+func (s *storage) revise(me *worker, bucket, name string, was, data []byte) []byte {
+	if me == nil || !isRecord(bucket, name) {
+		return data
+	}
+	if !me.newer {
+		if bytes.Contains(was, []byte(`"`+futureField+`"`)) {
+			s.w.fail("%s, of the older revision, writes over what the newer one wrote to %s", me.name, name)
+		}
+		return data
+	}
+	fields, version := versionOf(data)
+	fields[futureField] = json.RawMessage("true")
+	return withVersion(fields, version+1)
+}
+
+func versionOf(data []byte) (fields map[string]json.RawMessage, version int) {
+	must(json.Unmarshal(data, &fields))
+	must(json.Unmarshal(fields["recordVersion"], &version))
+	return fields, version
+}
+
+func withVersion(fields map[string]json.RawMessage, version int) []byte {
+	fields["recordVersion"] = json.RawMessage(strconv.Itoa(version))
+	data, err := json.Marshal(fields)
+	must(err)
+	return data
+}
+
+func (s *storage) Write(ctx context.Context, bucket, name string, data []byte, _ string, metadata map[string]string, ifGeneration int64) (int64, error) {
+	path := bucket + "/" + name
+	data = bytes.Clone(data)
+	var written object
+	err := s.call(ctx, fmt.Sprintf("write %s if %d", path, ifGeneration), func() error {
+		there, ok := s.objects[path]
+		switch {
+		case ifGeneration != attempt.AnyGeneration && (ok || ifGeneration != 0) && there.Generation != ifGeneration:
+			return fmt.Errorf("gs://%s: %w", path, attempt.ErrStale)
+		case ok && time.Since(there.Created) < time.Second && !s.w.weather.calm && s.w.chance(0.1):
+			return fmt.Errorf("gs://%s, two writes in a second: %w", path, job.ErrQuota)
+		}
+		data = s.revise(workerOf(ctx), bucket, name, there.data, data)
+		s.watch(workerOf(ctx), bucket, name, there.data, data)
+		written = s.put(bucket, name, data, metadata)
+		s.watchStatus(there, written)
+		return nil
+	})
+	return written.Generation, err
+}
+
+func (s *storage) Delete(ctx context.Context, bucket, name string) error {
+	_, err := s.remove(ctx, bucket, name)
+	return err
+}
+
+// remove deletes an object, and reports whether there was one.
+func (s *storage) remove(ctx context.Context, bucket, name string) (there bool, err error) {
+	err = s.call(ctx, "delete "+bucket+"/"+name, func() error {
+		if key, ok := strings.CutPrefix(name, "open/"); ok && bucket == state {
+			s.watchClose(key)
+		}
+		_, there = s.objects[bucket+"/"+name]
+		delete(s.objects, bucket+"/"+name)
+		return nil
+	})
+	return there, err
+}
+
+func (s *storage) Copy(ctx context.Context, source job.Object, bucket, name string) error {
+	return s.call(ctx, fmt.Sprintf("copy %s/%s#%d to %s/%s", source.Bucket, source.Name, source.Generation, bucket, name), func() error {
+		o, err := s.get(source.Bucket, source.Name, source.Generation)
+		if err != nil {
+			return err
+		}
+		s.put(bucket, name, o.data, nil)
+		return nil
+	})
+}
+
+// record gives what the ledger holds of an attempt.
+func (s *storage) record(key string) (attempt.Record, bool) {
+	o, ok := s.objects[state+"/attempts/"+key+".json"]
+	if !ok {
+		return attempt.Record{}, false
+	}
+	var r attempt.Record
+	must(json.Unmarshal(o.data, &r))
+	return r, true
+}
+
+// owner returns the record of the attempt that has a job ID.
+func (s *storage) owner(jobID string) (attempt.Record, bool) {
+	var owner attempt.Owner
+	o, ok := s.objects[state+"/jobs/"+jobID+".json"]
+	if !ok {
+		return attempt.Record{}, false
+	}
+	must(json.Unmarshal(o.data, &owner))
+	return s.record(owner.Attempt)
+}
+
+// watch holds each write of the ledger to the invariants.
+func (s *storage) watch(me *worker, bucket, name string, was, data []byte) {
+	switch {
+	case bucket != state:
+	case strings.HasPrefix(name, "attempts/"):
+		var next, prev attempt.Record
+		must(json.Unmarshal(data, &next))
+		if was != nil {
+			must(json.Unmarshal(was, &prev))
+		}
+		if prev.State.Terminal() {
+			s.w.fail("attempt %s, %s, was written again as %s", next.Attempt, prev.State, next.State)
+		}
+		if next.Revision != prev.Revision+1 || next.Sequence < prev.Sequence {
+			s.w.fail("attempt %s goes from revision %d to %d, sequence %d to %d", next.Attempt, prev.Revision, next.Revision, prev.Sequence, next.Sequence)
+		}
+		s.watchClaim(me, prev, next)
+		s.watchJob(prev, next)
+		s.w.judge.decision(me, prev, next)
+		for _, e := range next.Outbox {
+			if e.Body.Sequence > prev.Sequence {
+				s.w.written[fmt.Sprintf("%s-%d", next.Attempt, e.Body.Sequence)] = time.Now()
+			}
+		}
+		if _, indexed := s.objects[state+"/open/"+next.Attempt]; !indexed && !s.w.dropped[next.Attempt] {
+			s.w.fail("attempt %s has a record of state %s and no index entry", next.Attempt, next.State)
+		}
+	}
+}
+
+// watchClaim holds a transition to the claim on the create: only who has it may
+// give it back or end the attempt, and nobody else takes it while it lasts.
+func (s *storage) watchClaim(me *worker, prev, next attempt.Record) {
+	if next.Creating != nil && (prev.Creating == nil || prev.Creating.Nonce != next.Creating.Nonce) {
+		s.claims[next.Creating.Nonce] = me
+	}
+	if prev.State != job.Accepted || next.State != job.Accepted && next.State != job.Rejected {
+		return
+	}
+	lasts := prev.Creating != nil && time.Now().Add(2*s.w.weather.skew).Before(prev.Creating.Until)
+	mine := prev.Creating != nil && s.claims[prev.Creating.Nonce] == me
+	switch {
+	case mine:
+	case next.State == job.Rejected:
+		s.w.fail("%s ends attempt %s without its claim", me.name, next.Attempt)
+	case lasts && (next.Creating == nil || next.Creating.Nonce != prev.Creating.Nonce):
+		s.w.fail("%s takes the claim on attempt %s from another", me.name, next.Attempt)
+	}
+}
+
+// watchJob holds what a record says of a job to what it is: none goes back that was
+// not run again, none is warned of a limit before four fifths are over, none is lost
+// after one look, and nothing is told of it before it happens.
+func (s *storage) watchJob(prev, next attempt.Record) {
+	j, ok := s.w.trainer.jobs[next.Job.ResourceName]
+	if next.Trainer != s.w.trainer.name {
+		j, ok = s.w.other.jobs[next.Job.ResourceName]
+	}
+	if next.Job.ResourceName == "" {
+		return
+	}
+	if !ok {
+		s.w.fail("attempt %s has the job %s, which nobody made", next.Attempt, next.Job.ResourceName)
+		return
+	}
+	if restarted := !j.restarted.IsZero() && !time.Now().Before(j.restarted); prev.Job.ResourceName != "" &&
+		stage(next.Job.State) < stage(prev.Job.State) && !next.State.Terminal() && !restarted {
+		s.w.fail("the job of attempt %s goes back from %s to %s", next.Attempt, prev.Job.State, next.Job.State)
+	}
+	switch next.State {
+	case job.Succeeded, job.Failed, job.Cancelled, job.TimedOut:
+		if time.Now().Before(j.ended) {
+			s.w.fail("attempt %s is %s %s before its job ends", next.Attempt, next.State, time.Until(j.ended))
+		}
+	case job.Lost:
+		s.watchLost(next, j)
+	}
+	for _, e := range next.Outbox {
+		switch {
+		case e.Body.Sequence <= prev.Sequence:
+		case e.Type == job.JobRunning && (time.Now().Before(j.running) || !j.ran()):
+			s.w.fail("attempt %s is told to run, and does not", next.Attempt)
+		case e.Type == job.JobDelayed && e.Body.Delay.Kind != job.KindState:
+			begin, lasts := j.created, j.wait
+			if e.Body.Delay.Kind == job.KindRun {
+				begin, lasts = j.running, j.run
+			}
+			if over := time.Since(begin); over < lasts/5*4-2*s.w.weather.skew-time.Second {
+				s.w.fail("attempt %s: a warning after %s of the %s's %s", next.Attempt, over, e.Body.Delay.Kind, lasts)
+			}
+		}
+	}
+}
+
+// stage orders the states of a job.
+func stage(s job.TrainerState) int {
+	return slices.Index([]job.TrainerState{job.TrainerQueued, job.TrainerPreparing, job.TrainerRunning, job.TrainerCancelling}, s)
+}
+
+// watchLost holds a job that is told to be lost to looks at it in three ticks that did
+// not find it, ten minutes or more after its creation.
+func (s *storage) watchLost(next attempt.Record, j *simJob) {
+	const looks, ticksApart, after = 3, 40 * time.Second, 10 * time.Minute
+	misses := s.w.trainer.misses[next.Job.ResourceName]
+	skew := 2*s.w.weather.skew + time.Second
+	switch n := len(misses); {
+	case n < looks, misses[n-1].Sub(misses[0]) < (looks-1)*(ticksApart-skew)-10*time.Second:
+		s.w.fail("attempt %s is lost after %d looks", next.Attempt, n)
+	case time.Since(j.created) < after-skew:
+		s.w.fail("attempt %s is lost %s after its job was created", next.Attempt, time.Since(j.created))
+	}
+}
+
+// claimed tells whether the claim on the create of a job lasts, or its attempt
+// needs none any more.
+func (s *storage) claimed(jobID string) bool {
+	var owner attempt.Owner
+	must(json.Unmarshal(s.objects[state+"/jobs/"+jobID+".json"].data, &owner))
+	r, ok := s.record(owner.Attempt)
+	if !ok || r.State != job.Accepted {
+		return ok
+	}
+	return r.Creating != nil && time.Now().Before(r.Creating.Until.Add(2*s.w.weather.skew))
+}
+
+// watchStatus holds status objects to their order.
+func (s *storage) watchStatus(was, now object) {
+	if now.Bucket != status {
+		return
+	}
+	var prev, next job.Snapshot
+	must(json.Unmarshal(now.data, &next))
+	s.w.judge.told(next)
+	if was.data == nil {
+		return
+	}
+	must(json.Unmarshal(was.data, &prev))
+	before, after := prev.Drop.JobFile.Generation, next.Drop.JobFile.Generation
+	if after < before || after == before && next.Sequence < prev.Sequence {
+		s.w.fail("%s goes back from sequence %d of generation %d to %d of %d", now.Name, prev.Sequence, before, next.Sequence, after)
+	}
+}
+
+// watchClose checks an attempt that leaves the index.
+func (s *storage) watchClose(key string) {
+	r, ok := s.record(key)
+	told := len(s.w.topic.logs[key])
+	if !ok || !r.State.Terminal() || int64(told) < r.Sequence {
+		s.w.fail("attempt %s leaves the index as %q, %d of %d events published", key, r.State, told, r.Sequence)
+	}
+}

@@ -1,0 +1,515 @@
+package sim
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/check/plan"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// simJob is a job at the trainer. Its state follows from the time.
+type simJob struct {
+	id, resource                       string
+	labels                             map[string]string
+	packages                           []string
+	created, preparing, running, ended time.Time
+	end                                job.TrainerState
+	// cancelling is since when it is being cancelled; wait and run are its
+	// limits, 0 for none.
+	cancelling time.Time
+	wait, run  time.Duration
+	// asked is that it ended since jobdrop asked for that.
+	asked bool
+	// person is that somebody cancels it at the time cancelling.
+	person bool
+	// gone is when the trainer forgets it, back when it knows it again; restarted
+	// is when it is run again, again when it runs then. All may be zero.
+	gone, back, restarted, again time.Time
+	// stranger is that somebody made it with this installation's label.
+	stranger bool
+	// late is that its create may have come long after its process looked at
+	// the clock; cancelled that it was cancelled.
+	late, cancelled bool
+}
+
+// trainer is a service that takes our job IDs, as package aiplatform speaks of
+// it; or, where the weather says so, one that does not.
+type trainer struct {
+	w    *world
+	name string
+	jobs map[string]*simJob // by resource name
+	// creating is when the latest create of an ID began that has no answer.
+	creating map[string]time.Time
+	// refused are the IDs of which a create was refused for good.
+	refused map[string]bool
+	// misses are when a job was looked for and not found, since it last was.
+	misses map[string][]time.Time
+}
+
+func newTrainer(w *world, name string) *trainer {
+	return &trainer{w: w, name: name, misses: map[string][]time.Time{}, jobs: map[string]*simJob{}, creating: map[string]time.Time{}, refused: map[string]bool{}}
+}
+
+func (t *trainer) Name() string { return t.name }
+
+func (t *trainer) TakesID() bool { return !t.w.weather.noID }
+
+// EnforcesWait tells that whoever takes IDs also ends jobs that wait for too long,
+// as ml/v1 does and Vertex AI does not.
+func (t *trainer) EnforcesWait() bool { return t.TakesID() }
+
+func (t *trainer) Check(job.Order) []plan.Diagnostic { return nil }
+
+// resource is the name of a job to be, in the form of the service.
+func (t *trainer) resource(id, region string) string {
+	if t.w.weather.noID {
+		return fmt.Sprintf("projects/%s/locations/%s/customJobs/%d", t.name, region, len(t.jobs))
+	}
+	return "projects/" + t.name + "/jobs/" + id
+}
+
+// anyRegion is where jobs run that people make.
+const anyRegion = "us-central1"
+
+func (t *trainer) look(j *simJob, now time.Time) attempt.Look {
+	skew := t.w.weather.trainerSkew
+	l := attempt.Look{JobID: j.id, ResourceName: j.resource, State: job.TrainerQueued, Created: j.created.Add(skew), Labels: maps.Clone(j.labels), Packages: j.packages}
+	if !now.Before(j.preparing) {
+		l.State = job.TrainerPreparing
+	}
+	if !now.Before(j.running) && j.ran() {
+		l.State, l.Started = job.TrainerRunning, j.running.Add(skew)
+		if !now.Before(j.restarted) && now.Before(j.again) {
+			l.State = job.TrainerPreparing
+		}
+	}
+	if !j.cancelling.IsZero() && !now.Before(j.cancelling) {
+		l.State = job.TrainerCancelling
+	}
+	if !now.Before(j.ended) {
+		l.State, l.Ended = j.end, j.ended.Add(skew)
+	}
+	return l
+}
+
+// knows reports whether the trainer knows the job at a time.
+func (j *simJob) knows(at time.Time) bool {
+	return j.gone.IsZero() || at.Before(j.gone) || !j.back.IsZero() && !at.Before(j.back)
+}
+
+// fate draws whether the trainer forgets a job or runs it again.
+func (t *trainer) fate(j *simJob) {
+	w := t.w
+	if ran := j.ended.Sub(j.running); w.chance(w.weather.restart) && ran > 0 {
+		half := min(ran, 10*time.Minute) / 2
+		j.restarted = j.running.Add(w.between(0, half))
+		j.again = j.restarted.Add(w.between(min(time.Second, half), half))
+	}
+	if !w.chance(w.weather.vanish) {
+		return
+	}
+	after, lasts := w.at(w.between(30*time.Second, 15*time.Minute)), pick(w.rng, 0, 0, w.between(time.Minute, 8*time.Minute))
+	w.group.Go(func() {
+		time.Sleep(after)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		// Only one that jobdrop knows: at a service that takes our IDs the ID of
+		// another could be created again.
+		if owner, ok := w.storage.owner(j.id); !ok || owner.State != job.Submitted || owner.Job.ResourceName != j.resource {
+			return
+		}
+		j.gone = time.Now()
+		if lasts > 0 {
+			j.back = j.gone.Add(lasts)
+		}
+		w.say("%-8s forgets %s for %s", "trainer", j.resource, lasts)
+	})
+}
+
+// ran tells whether the job runs before its end.
+func (j *simJob) ran() bool { return j.running.Before(j.ended) }
+
+// never is later than any run.
+const never = 1000 * time.Hour
+
+// limit gives the job the limits of its file: some jobs never run, or never end,
+// and the trainer ends those that are past a limit, or leaves that to others.
+func (t *trainer) limit(j *simJob, s *job.Scheduling) {
+	if s == nil {
+		return
+	}
+	j.wait, _ = job.ParseDuration(s.MaxWaitTime)
+	j.run, _ = job.ParseDuration(s.MaxRunningTime)
+	endless := t.w.chance(0.5)
+	switch {
+	case !endless:
+	case j.wait > 0:
+		j.preparing, j.running, j.ended = j.created.Add(never), j.created.Add(never), j.created.Add(2*never)
+	case j.run > 0:
+		j.ended = j.running.Add(never)
+	}
+	if t.w.weather.lax {
+		t.byPerson(j)
+		return
+	}
+	if end := j.created.Add(j.wait); j.wait > 0 && end.Before(j.running) && t.EnforcesWait() {
+		j.ended, j.end = end, job.TrainerCancelled
+	}
+	if end := j.running.Add(j.run); j.run > 0 && end.Before(j.ended) {
+		j.ended, j.end = end, job.TrainerCancelled
+	}
+	t.byPerson(j)
+}
+
+// byPerson lets somebody cancel some of the jobs that never run, which may take a
+// while, and longer than until the limit.
+func (t *trainer) byPerson(j *simJob) {
+	if j.run > 0 || j.ran() && j.running.Before(j.created.Add(never)) || !t.w.chance(0.3) {
+		return
+	}
+	at := j.created.Add(t.w.between(time.Minute, 40*time.Minute))
+	if at.Before(j.ended) {
+		j.person, j.cancelling, j.end = true, at, job.TrainerCancelled
+		j.ended = at.Add(t.w.between(0, 20*time.Minute))
+	}
+}
+
+// over gives the limit that the job is past at a time, and for how long.
+func (j *simJob) over(at time.Time) (kind string, by time.Duration) {
+	switch {
+	case j.ran() && !at.Before(j.running) && j.run > 0:
+		return job.KindRun, at.Sub(j.running) - j.run
+	case j.wait > 0 && (!j.ran() || at.Before(j.running)):
+		return job.KindWait, at.Sub(j.created) - j.wait
+	}
+	return "", 0
+}
+
+// add makes a job. The caller holds the world's mu.
+func (t *trainer) add(id string, labels map[string]string, packages []string) *simJob {
+	return t.addIn(anyRegion, id, labels, packages)
+}
+
+func (t *trainer) addIn(region, id string, labels map[string]string, packages []string) *simJob {
+	w := t.w
+	j := &simJob{id: id, resource: t.resource(id, region), labels: maps.Clone(labels), packages: packages, created: time.Now()}
+	j.preparing = j.created.Add(w.between(time.Second, 2*time.Minute))
+	j.running = j.preparing.Add(w.between(time.Second, 3*time.Minute))
+	j.ended = j.running.Add(w.between(time.Second, 10*time.Minute))
+	j.end = pick(w.rng, job.TrainerSucceeded, job.TrainerSucceeded, job.TrainerFailed, job.TrainerCancelled)
+	t.jobs[j.resource] = j
+	return j
+}
+
+func (t *trainer) Create(ctx context.Context, s job.Order) (attempt.Look, error) {
+	made, conflict, err := t.create(ctx, s)
+	switch {
+	case err != nil:
+		return attempt.Look{}, err
+	case !conflict:
+		return t.look(made, time.Now()), nil
+	}
+	found, err := t.Get(ctx, job.JobInfo{ID: s.JobID})
+	if err != nil {
+		return attempt.Look{}, fmt.Errorf("job %s is there already, and can't be looked at: %v", s.JobID, err)
+	}
+	return attempt.Look{}, &attempt.ConflictError{JobID: s.JobID, Found: found}
+}
+
+// create makes a job, or finds that its ID has one already.
+func (t *trainer) create(ctx context.Context, s job.Order) (made *simJob, conflict bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, false, err // a client makes no call then
+	}
+	t.begin(workerOf(ctx), s.JobID)
+	defer t.end(s.JobID)
+	err = t.w.call(ctx, callTime, "create "+s.JobID, func() error {
+		if !t.w.weather.calm && t.w.chance(t.w.weather.refuse) {
+			t.refused[s.JobID] = true
+			return &attempt.RefusedError{Code: "PERMISSION_DENIED", Message: "not now"}
+		}
+		region := s.TrainingInput.Region
+		if made, conflict = t.jobs[t.resource(s.JobID, region)]; conflict {
+			return nil
+		}
+		if room := t.w.weather.room; room > 0 && len(t.ours(time.Time{})) >= room {
+			return fmt.Errorf("no room for more than %d jobs: %w", room, job.ErrQuota)
+		}
+		made = t.addIn(region, s.JobID, s.Labels, s.TrainingInput.PackageURIs)
+		t.limit(made, s.TrainingInput.Scheduling)
+		t.fate(made)
+		t.w.hints(made)
+		if me := workerOf(ctx); me != nil {
+			made.late = me.behind || me.thawed
+		}
+		t.allowed(made)
+		return nil
+	})
+	return made, conflict, err
+}
+
+// foreign reports whether there is a job of the ID that others made.
+func (t *trainer) foreign(id string, labels map[string]string) bool {
+	for _, j := range t.jobs {
+		if j.id == id && j.labels[job.LabelAttempt] != labels[job.LabelAttempt] {
+			return true
+		}
+	}
+	return false
+}
+
+// ours gives the IDs of our jobs that have not ended, or of all that were created
+// since; without those that come from a process that froze, at a trainer that
+// takes no ID: they may come when nobody reckons with them, and are cancelled.
+func (t *trainer) ours(since time.Time) map[string]bool {
+	ids := map[string]bool{}
+	for _, j := range t.jobs {
+		switch {
+		case j.labels == nil, j.stranger, !j.gone.IsZero(), j.late && t.w.weather.noID:
+		case since.IsZero() && time.Now().Before(j.ended), !since.IsZero() && j.created.After(since):
+			ids[j.id] = true
+		}
+	}
+	return ids
+}
+
+// inFlight is how long after a change of the policy a create may come that was
+// decided under the one before.
+const inFlight = deadline + 10*time.Minute
+
+// allowed holds a new job to the operator's policy.
+func (t *trainer) allowed(j *simJob) {
+	w := t.w
+	if len(w.dropped) > 0 {
+		return // jobs that the index has lost are not counted
+	}
+	if most := w.mostActive(); most > 0 && len(t.ours(time.Time{})) > most {
+		w.fail("job %s is one of %d that are active, and %d may be", j.id, len(t.ours(time.Time{})), most)
+	}
+	// Clocks may differ at both ends of the hour.
+	if most, hour := w.weather.hourly, time.Hour-2*w.weather.skew-time.Second; most > 0 && len(t.ours(time.Now().Add(-hour))) > most {
+		w.fail("job %s is one of %d within an hour, and %d may be", j.id, len(t.ours(time.Now().Add(-hour))), most)
+	}
+	if !w.paused.IsZero() && time.Since(w.paused) > inFlight && !(j.late && w.weather.noID) {
+		w.fail("job %s was created %s after the pause began", j.id, time.Since(w.paused))
+	}
+	w.judge.turn(j)
+}
+
+// mostActive is how many jobs may be active, by what the policy says or by what it
+// said when a create may have been decided that comes now; 0 is any number.
+func (w *world) mostActive() int {
+	if now, before := w.weather.active, w.activeBefore; time.Since(w.activeChanged) >= inFlight || now > before && before > 0 {
+		return now
+	}
+	return w.activeBefore
+}
+
+// claimed is how long a create is safe from another of the same attempt: its
+// claim holds for two calls more, by clocks that may differ.
+const claimed = 2*callTime - 10*time.Second
+
+func (t *trainer) begin(me *worker, id string) {
+	t.w.mu.Lock()
+	defer t.w.mu.Unlock()
+	if me == nil || me.behind {
+		return // it may have begun at the end of its claim
+	}
+	if !t.w.storage.claimed(id) {
+		t.w.fail("%s asks for job %s without a claim", me.name, id)
+	}
+	if began, ok := t.creating[id]; ok && time.Since(began) < claimed {
+		t.w.fail("job %s is asked for while another create of it is %s old", id, time.Since(began))
+	}
+	t.creating[id] = time.Now()
+}
+
+func (t *trainer) end(id string) {
+	t.w.mu.Lock()
+	defer t.w.mu.Unlock()
+	delete(t.creating, id)
+}
+
+// hintOf is how a hint names a job where the trainer takes no ID of ours.
+func (t *trainer) hintOf(j *simJob) string {
+	if t.TakesID() {
+		return ""
+	}
+	return j.resource
+}
+
+func (t *trainer) Get(ctx context.Context, info job.JobInfo) (attempt.Look, error) {
+	var l attempt.Look
+	err := t.w.call(ctx, callTime, "get "+info.ID, func() error {
+		name := info.ResourceName
+		if t.TakesID() {
+			name = t.resource(info.ID, "")
+		}
+		j, ok := t.jobs[name]
+		if now := time.Now(); !ok || !j.knows(now) {
+			t.misses[name] = append(t.misses[name], now)
+			return fmt.Errorf("job %s: %w", info.ID, job.ErrNotFound)
+		}
+		delete(t.misses, name)
+		l = t.look(j, time.Now())
+		return nil
+	})
+	return l, err
+}
+
+// Find may lag behind where IDs are not taken.
+func (t *trainer) Find(ctx context.Context, spec job.Order) ([]attempt.Look, error) {
+	if t.TakesID() {
+		l, err := t.Get(ctx, job.JobInfo{ID: spec.JobID})
+		if errors.Is(err, job.ErrNotFound) {
+			return nil, nil
+		}
+		return []attempt.Look{l}, err
+	}
+	var found []attempt.Look
+	err := t.w.call(ctx, callTime, "find "+spec.JobID, func() error {
+		seen := time.Now()
+		if !t.w.weather.calm {
+			seen = seen.Add(-t.w.between(0, 30*time.Second))
+		}
+		for _, j := range t.sorted() {
+			if j.labels[job.LabelAttempt] == spec.Labels[job.LabelAttempt] && !j.created.After(seen) && j.knows(time.Now()) {
+				found = append(found, t.look(j, time.Now()))
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// sorted gives all jobs, the oldest first.
+func (t *trainer) sorted() []*simJob {
+	return slices.SortedFunc(maps.Values(t.jobs), func(a, b *simJob) int {
+		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.resource, b.resource))
+	})
+}
+
+func (t *trainer) Cancel(ctx context.Context, info job.JobInfo) error {
+	return t.w.call(ctx, callTime, "cancel "+info.ID, func() error {
+		name := info.ResourceName
+		if t.TakesID() {
+			name = t.resource(info.ID, "")
+		}
+		j, ok := t.jobs[name]
+		now := time.Now()
+		if !ok || !j.knows(now) {
+			return fmt.Errorf("job %s: %w", info.ID, job.ErrNotFound)
+		}
+		if !now.Before(j.ended) || !j.cancelling.IsZero() && !now.Before(j.cancelling) {
+			return nil
+		}
+		t.mayCancel(j, now)
+		j.cancelled, j.cancelling = true, now
+		if end := now.Add(t.w.between(0, time.Minute)); end.Before(j.ended) { // else it ends first
+			j.ended, j.end = end, job.TrainerCancelled
+			if j.running.After(now) {
+				j.running = end
+			}
+			j.preparing = minTime(j.preparing, j.running)
+			t.w.hints(j)
+		}
+		return nil
+	})
+}
+
+// mayCancel holds a cancel to the limits: the record says first that jobdrop asks
+// for it, and nobody asks before the grace is over.
+func (t *trainer) mayCancel(j *simJob, now time.Time) {
+	w := t.w
+	var owner attempt.Owner
+	claim, ok := w.storage.objects[state+"/jobs/"+j.id+".json"]
+	if !ok {
+		return // nobody's
+	}
+	must(json.Unmarshal(claim.data, &owner))
+	r, ok := w.storage.record(owner.Attempt)
+	if !ok || r.Job.ResourceName != j.resource {
+		if ok && !r.State.Terminal() && r.Job.ResourceName == "" {
+			w.fail("job %s, %s, is cancelled as a second one, and attempt %s has no other", j.id, j.resource, r.Attempt)
+		}
+		return // a second job
+	}
+	j.asked = true
+	w.cancels++
+	kind, by := j.over(now)
+	if r.CancelRequested == nil || r.CancelRequested.Kind != kind && kind != job.KindRun {
+		w.fail("job %s is cancelled, %s past its limit of the %s, and the record says %+v", j.id, by, kind, r.CancelRequested)
+	}
+	// A process that froze may ask late, of a job that has begun to run since.
+	late := r.CancelRequested != nil && r.CancelRequested.Kind == job.KindWait && kind == job.KindRun
+	after := w.weather.grace
+	if kind == job.KindWait && !t.EnforcesWait() {
+		after = 0
+	}
+	if early := after - 2*w.weather.skew - w.weather.trainerSkew.Abs(); by < early && !late {
+		w.fail("job %s is cancelled %s after its limit of the %s, before the grace is over", j.id, by, kind)
+	}
+}
+
+func minTime(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// ListActive gives pages of a few jobs, each as it was some seconds ago. A place in
+// the list may be forgotten.
+func (t *trainer) ListActive(ctx context.Context, instance, from string, page func(looks []attempt.Look, next string) error) error {
+	ours := func(j *simJob, l attempt.Look) bool {
+		return l.Ended.IsZero() && j.labels[job.LabelInstance] == job.InstanceLabel(instance)
+	}
+	for {
+		looks, next, err := t.page(ctx, from, t.w.weather.page, ours)
+		if err != nil {
+			return err
+		}
+		if err := page(looks, next); err != nil || next == "" {
+			return err
+		}
+		from = next
+	}
+}
+
+// page returns a page of at most size jobs that match, as they were some seconds ago,
+// from the one after a name on. next is the name that the following page comes after.
+func (t *trainer) page(ctx context.Context, from string, size int, match func(*simJob, attempt.Look) bool) (looks []attempt.Look, next string, err error) {
+	err = t.w.call(ctx, callTime, "list jobs", func() error {
+		at := time.Now()
+		if !t.w.weather.calm {
+			at = at.Add(-t.w.between(0, 30*time.Second))
+			if from != "" && t.w.chance(0.05) {
+				return &attempt.RefusedError{Code: "INVALID_ARGUMENT", Message: "the token has expired"}
+			}
+		}
+		seen := from == ""
+		for _, j := range t.sorted() {
+			l := t.look(j, at)
+			switch {
+			case !seen:
+				seen = j.resource == from
+			case j.created.After(at) || !j.knows(at) || !match(j, l):
+			case len(looks) == size:
+				next = looks[len(looks)-1].ResourceName
+				return nil
+			default:
+				looks = append(looks, l)
+			}
+		}
+		return nil
+	})
+	return looks, next, err
+}

@@ -1,0 +1,656 @@
+// Package sim runs the real use cases against a hostile world: an installation
+// over Cloud Storage, a topic and a trainer in memory, in virtual time, with
+// faults, from one seed.
+//
+// Everything that happens follows from the seed. Each remote call rests for a
+// drawn time before its effect and again before its answer, and no two rests of
+// a run end at the same moment: so one goroutine runs at a time, and the draws
+// decide the order. [Run] has to be called in a bubble of testing/synctest.
+package sim
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jobdrop/jobdrop/internal/app"
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/check/policy"
+	"github.com/jobdrop/jobdrop/internal/flow/ledger"
+	"github.com/jobdrop/jobdrop/internal/flow/relay"
+	"github.com/jobdrop/jobdrop/internal/flow/submitter"
+	"github.com/jobdrop/jobdrop/internal/flow/watcher"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// The names of the simulated installation.
+const (
+	instance = "sim"
+	inbox    = "inbox"
+	state    = "state"
+	staging  = "staging"
+	status   = "status"
+)
+
+// The installation's patience: short, so that a run converges within two hours.
+const (
+	settle     = time.Minute
+	incomplete = 2 * time.Minute
+	expire     = 10 * time.Minute
+	callTime   = 30 * time.Second
+	// deadline is inbound's bound on a delivery and a tick.
+	deadline = 8 * time.Minute
+	// chaos is how long faults and people are at work; after it everything
+	// answers, and ticks alone have to bring each attempt to its verdict.
+	chaos = 20 * time.Minute
+	// ticks is how many of those may take, and more where jobs wait for their
+	// turn.
+	ticks        = 90
+	limitedTicks = 600
+)
+
+// world is a run.
+type world struct {
+	seed uint64
+
+	mu      sync.Mutex
+	rng     *rand.Rand
+	begin   time.Time
+	wakes   map[int64]bool // the moments at which a rest ends, in nanoseconds
+	trace   []string
+	broken  []string // invariants
+	weather weather
+	workers int
+	calls   int
+	doubles int       // second jobs of an attempt
+	cancels int       // jobs that jobdrop ended at a limit
+	calm    time.Time // when chaos was over
+
+	storage *storage
+	trainer *trainer
+	// other is the trainer that the installation is switched to for a while; switched
+	// tells whether it is, wasSwitched whether it ever was.
+	other                 *trainer
+	switched, wasSwitched bool
+	topic                 *topic
+	// uploads are what people uploaded to the inbox, by path and generation.
+	uploads map[string]upload
+	judge   *judge
+	alerts  []alert
+	// processes are those that live, in the order of their start.
+	processes []*process
+	// paused is since when the policy says so, strict since when it allows no region;
+	// zero where it does not. lenient is until when it last did.
+	paused, strict, lenient time.Time
+	// activeBefore is the limit on jobs before the policy changed.
+	activeBefore  int
+	activeChanged time.Time
+	// upgrade is from when on processes of a newer revision start, and upgraded
+	// from when on all are; zero where there is none.
+	upgrade, upgraded time.Time
+	// adapters is that processes speak to the services through the real adapters.
+	adapters bool
+	// epoch tells that the installation was started before.
+	epoch bool
+	// replayed are the folders that somebody replayed.
+	replayed map[string]bool
+	// swept are the status objects that a lifecycle rule deleted.
+	swept map[string]bool
+	// group are the goroutines of people, events and functions.
+	group sync.WaitGroup
+	// dropped are the attempts whose index entry was lost by chance: a fault that
+	// no service promises to make, so that less is promised where it is made.
+	dropped map[string]bool
+	// written is when each event came into the ledger, by its ID.
+	written map[string]time.Time
+	// garbage are the events that no one can decode and that were taken.
+	garbage []string
+}
+
+// weather is how hostile a run is; the seed decides.
+type weather struct {
+	fault     float64 // share of calls that go wrong in some way
+	lost      float64 // share of storage events that never come
+	twice     float64 // share of events that come again though they were taken
+	skew      time.Duration
+	frozen    float64 // share of faults of calls about a claim that freeze the process
+	refuse    float64 // share of creates that the trainer refuses
+	calm      bool    // chaos is over
+	versioned bool    // the inbox keeps old generations
+	noID      bool    // the trainer makes a job of each create
+	lax       bool    // the trainer ends no job at its limits
+	hinted    float64 // share of a job's changes that a hint tells of
+	// trainerSkew is how far the trainer's clock is ahead; grace is longer.
+	trainerSkew, grace time.Duration
+	stuck              bool // the policy says for how long a job may be in a state
+	room               int  // jobs that the trainer takes at a time; 0 is any number
+	page               int  // jobs in a page of its list
+	objects            int  // objects in a page of a list of storage
+	// reused is the share of requests that a process takes that served others
+	// before, shared the share of processes that serve some at once.
+	reused, shared float64
+	partial        float64 // share of publishes of which only the first events are stored
+	vanish         float64 // share of jobs that the trainer forgets, for a while or for good
+	restart        float64 // share of jobs that are run again
+	jump           float64 // share of calls after which a clock is put right
+
+	// The operator's policy: limits on jobs, 0 for none, and how long the
+	// trainer is asked. Pauses come and go.
+	active, hourly int
+	submit         time.Duration
+	pauses         bool
+}
+
+// process is an instance of the functions. Some serve a request after another, some
+// a few at once, which then share what it keeps in memory.
+type process struct {
+	name, kind string
+	skew       time.Duration
+	dead       bool
+	trainer    *trainer
+	// newer is that it is of a newer revision than those before.
+	newer bool
+	// shared is that it serves some at once; serving are those under way.
+	shared  bool
+	serving []*worker
+	load    app.Loader
+}
+
+// mostAtOnce is how many requests a shared process serves at once: more than drops
+// that it inspects at once.
+const mostAtOnce = 4
+
+// worker is one request to a process.
+type worker struct {
+	*process
+	name  string
+	began time.Time
+	// rng decides what befalls its calls. It has one of its own, since two requests
+	// to one process may go on at the same moment.
+	rng *rand.Rand
+	// behind is that it froze after its last look at the clock: no check of a
+	// time can tell it.
+	behind bool
+	// thawed is that it froze right before what it does now.
+	thawed bool
+	// hinted is that a hint woke it.
+	hinted bool
+	// unsettled are writes of the ledger and publishes that failed, by name,
+	// and did not succeed later.
+	unsettled map[string]bool
+	// listings are what it last saw of each folder.
+	listings map[string]listing
+}
+
+type workerKey struct{}
+
+func workerOf(ctx context.Context) *worker {
+	w, _ := ctx.Value(workerKey{}).(*worker)
+	return w
+}
+
+// Result is what a run showed.
+type Result struct {
+	// Violations are broken invariants; Trace is what happened, a line each.
+	Violations, Trace []string
+	// Calls, Jobs and Attempts say how much there was.
+	Calls, Jobs, Attempts int
+	// Doubles are jobs that a frozen process made beside an attempt's own,
+	// Cancels those that jobdrop ended at a limit.
+	Doubles, Cancels int
+}
+
+// Run runs a seed, with the real adapters where [Adapted] says so.
+func Run(seed uint64) Result { return run(seed, Adapted(seed)) }
+
+// Adapted reports whether the processes of a seed speak to the services through the
+// real adapters: in one of four they do.
+func Adapted(seed uint64) bool { return rand.New(rand.NewPCG(seed, 0)).IntN(4) == 0 }
+
+// RunAdapters runs a seed with the real adapters.
+func RunAdapters(seed uint64) Result { return run(seed, true) }
+
+// RunDirectly runs a seed without them.
+func RunDirectly(seed uint64) Result { return run(seed, false) }
+
+func run(seed uint64, adapters bool) Result {
+	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), begin: time.Now(), wakes: map[int64]bool{}, dropped: map[string]bool{}, written: map[string]time.Time{}, uploads: map[string]upload{}, replayed: map[string]bool{}, swept: map[string]bool{}}
+	w.judge, w.adapters = newJudge(w), adapters
+	w.weather = weather{
+		fault:     pick(w.rng, 0, 0.02, 0.1, 0.25, 0.4),
+		lost:      pick(w.rng, 0, 0, 0.1, 0.3),
+		twice:     pick(w.rng, 0, 0.2, 0.5),
+		skew:      pick(w.rng, 0, 0, 3*time.Second),
+		versioned: w.rng.IntN(2) == 0,
+		noID:      w.rng.IntN(3) == 0,
+		room:      pick(w.rng, 0, 0, 1, 3),
+		active:    pick(w.rng, 0, 0, 1, 2),
+		hourly:    pick(w.rng, 0, 0, 0, 4),
+		submit:    pick(w.rng, 5*time.Minute, 24*time.Hour),
+		pauses:    w.rng.IntN(3) == 0,
+		lax:       w.rng.IntN(2) == 0,
+		hinted:    pick(w.rng, 0, 0.5, 1),
+		page:      pick(w.rng, 1, 2, 3, 100),
+		objects:   pick(w.rng, 2, 5, 1000, 1000, 1000, 1000),
+		reused:    pick(w.rng, 0, 0.5, 0.9),
+		shared:    pick(w.rng, 0, 0.3, 1),
+		vanish:    pick(w.rng, 0, 0, 0.3, 0.6),
+		restart:   pick(w.rng, 0, 0, 0, 0.3),
+	}
+	if w.weather.skew > 0 {
+		w.weather.jump = pick(w.rng, 0, 0.05)
+	}
+	w.weather.partial = pick(w.rng, 0, 0, w.weather.fault)
+	if w.weather.hourly == 0 { // an hour is counted by the trainer's times
+		w.weather.trainerSkew = pick(w.rng, 0, 0, -time.Minute, time.Minute, -10*time.Minute, 10*time.Minute)
+	}
+	w.weather.grace = 5 * time.Minute
+	if w.weather.trainerSkew.Abs() > time.Minute {
+		w.weather.grace = 15 * time.Minute
+	}
+	w.weather.stuck = w.rng.IntN(2) == 0
+	w.weather.frozen, w.weather.refuse = pick(w.rng, 0.3, 0.3, 0.8), pick(w.rng, w.weather.fault, w.weather.fault, 0.5)
+	if w.chance(0.15) { // many claims are lost
+		w.weather.fault, w.weather.frozen, w.weather.refuse = 0.4, 0.8, 0.5
+	}
+	w.storage = newStorage(w)
+	w.trainer, w.other = newTrainer(w, "aiplatform"), newTrainer(w, "vertex")
+	w.topic = &topic{w: w, logs: map[string][]job.Event{}}
+	w.play()
+	w.check()
+	if w.chance(0.1) {
+		w.retire()
+	}
+	r := Result{Violations: w.broken, Trace: w.trace, Calls: w.calls, Jobs: len(w.trainer.jobs), Doubles: w.doubles, Cancels: w.cancels}
+	for name := range w.storage.objects {
+		if strings.HasPrefix(name, state+"/attempts/") {
+			r.Attempts++
+		}
+	}
+	return r
+}
+
+func pick[T any](r *rand.Rand, choices ...T) T { return choices[r.IntN(len(choices))] }
+
+func (w *world) chance(p float64) bool { return w.rng.Float64() < p }
+
+// between draws a duration.
+func (w *world) between(least, most time.Duration) time.Duration { return within(w.rng, least, most) }
+
+func within(r *rand.Rand, least, most time.Duration) time.Duration {
+	return least + time.Duration(r.Int64N(int64(most-least)+1))
+}
+
+// say adds a line to the trace. The caller holds mu or is alone.
+func (w *world) say(format string, args ...any) {
+	w.trace = append(w.trace, fmt.Sprintf("%12s  ", time.Since(w.begin).Truncate(time.Microsecond))+fmt.Sprintf(format, args...))
+}
+
+// fail tells of a broken invariant.
+func (w *world) fail(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	w.broken = append(w.broken, text)
+	w.say("BROKEN: %s", text)
+}
+
+// at reserves a moment about d from now for whoever wakes then.
+func (w *world) at(d time.Duration) time.Duration {
+	end := time.Now().Add(d).UnixNano()
+	for w.wakes[end] {
+		end++
+	}
+	w.wakes[end] = true
+	return time.Duration(end - time.Now().UnixNano())
+}
+
+// rest sleeps for a reserved time. It ends early with the context.
+func (w *world) rest(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+var (
+	errDied   = errors.New("the process died")
+	errServer = errors.New("503 service unavailable")
+	errCut    = errors.New("connection reset")
+)
+
+// fault is what goes wrong with a call.
+type fault int
+
+const (
+	fine     fault = iota
+	before         // refused without an effect
+	after          // done, but the answer is lost
+	quota          // 429
+	slow           // takes minutes
+	thaw           // the process freezes before the effect, and thaws
+	die            // the process dies before the effect
+	dieAfter       // and after it
+)
+
+func (w *world) draw(rng *rand.Rand, name string) fault {
+	if w.weather.calm || rng.Float64() >= w.weather.fault {
+		return fine
+	}
+	// Where a claim is at stake, processes freeze and answers are lost more often.
+	switch {
+	case strings.HasPrefix(name, "create ") && rng.Float64() < w.weather.frozen:
+		return pick(rng, thaw, thaw, after)
+	case strings.HasPrefix(name, "write state/attempts/") && rng.Float64() < w.weather.frozen:
+		return thaw
+	}
+	return pick(rng, before, before, after, after, quota, slow, thaw, die, dieAfter)
+}
+
+// call is one remote call: it rests, has its effect, and rests again. bound is
+// how long the client waits for it; 0 is as long as the context.
+func (w *world) call(ctx context.Context, bound time.Duration, name string, effect func() error) error {
+	me := workerOf(ctx)
+	w.mu.Lock()
+	if me != nil && me.dead {
+		w.mu.Unlock()
+		return errDied
+	}
+	w.calls++
+	rng := w.rng
+	if me != nil {
+		rng = me.rng
+	}
+	f := w.draw(rng, name)
+	first, second := within(rng, time.Millisecond, 100*time.Millisecond), within(rng, time.Millisecond, 100*time.Millisecond)
+	if !w.weather.calm && rng.Float64() < 0.05 {
+		first = within(rng, time.Second, 10*time.Second)
+	}
+	switch f {
+	case slow:
+		second = within(rng, 10*time.Second, 5*time.Minute)
+	case thaw: // about as long as a claim holds, or much longer
+		first = within(rng, 20*time.Second, pick(rng, 2*time.Minute, 7*time.Minute))
+		if w.weather.noID && rng.Float64() < 0.5 { // longer than anyone may
+			first = within(rng, 9*time.Minute, 30*time.Minute)
+		}
+	}
+	first = w.at(first)
+	w.mu.Unlock()
+
+	client := ctx
+	if bound > 0 && !overWire(ctx) {
+		var cancel context.CancelFunc
+		client, cancel = context.WithTimeout(ctx, bound)
+		defer cancel()
+	}
+	if f == thaw {
+		time.Sleep(first) // and what it was about to do, it does
+	} else if err := w.rest(client, first); err != nil {
+		return w.answer(me, name, f, err)
+	}
+	w.mu.Lock()
+	if me != nil && me.dead {
+		w.mu.Unlock()
+		return errDied
+	}
+	switch f {
+	case before:
+		w.mu.Unlock()
+		return w.answer(me, name, f, errServer)
+	case quota:
+		w.mu.Unlock()
+		return w.answer(me, name, f, fmt.Errorf("429: %w", job.ErrQuota))
+	case die:
+		me.die()
+		w.mu.Unlock()
+		return w.answer(me, name, f, errDied)
+	}
+	if me != nil {
+		me.thawed = f == thaw
+	}
+	err := effect()
+	if me != nil && !w.weather.calm && w.weather.jump > 0 && w.chance(w.weather.jump) {
+		me.skew = w.between(-w.weather.skew, w.weather.skew)
+	}
+	if f == dieAfter {
+		me.die()
+	}
+	second = w.at(second)
+	w.mu.Unlock()
+	if restErr := w.rest(client, second); restErr != nil {
+		return w.answer(me, name, f, restErr)
+	}
+	switch {
+	case f == dieAfter:
+		err = errDied
+	case f == after:
+		err = errCut
+	}
+	return w.answer(me, name, f, err)
+}
+
+func (me *worker) die() {
+	if me != nil {
+		me.dead = true // and so is whoever else it serves
+	}
+}
+
+// answer traces a call and gives its error on.
+func (w *world) answer(me *worker, name string, f fault, err error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	who := "-"
+	if me != nil {
+		who = me.name
+	}
+	text := "ok"
+	if err != nil {
+		text = err.Error()
+	}
+	w.say("%-8s %s: %s", who, name, text)
+	return err
+}
+
+// serve sends a request to a process that is up, or to a new one. The caller holds mu.
+func (w *world) serve(kind string) *worker {
+	w.workers++
+	me := &worker{
+		name: fmt.Sprintf("%s%d", kind, w.workers), began: time.Now(), rng: rand.New(rand.NewPCG(w.seed, uint64(w.workers)+1)),
+		unsettled: map[string]bool{}, listings: map[string]listing{},
+	}
+	if w.chance(w.weather.reused) {
+		for _, p := range w.processes {
+			if p.kind == kind && !p.dead && !w.outdated(p) && (len(p.serving) == 0 || p.shared && len(p.serving) < mostAtOnce) {
+				me.process = p
+			}
+		}
+	}
+	if me.process == nil {
+		me.process = w.process(kind)
+	}
+	me.serving = append(me.serving, me)
+	return me
+}
+
+// outdated reports whether a process is of another revision, or of other settings, than
+// new requests go to.
+func (w *world) outdated(p *process) bool {
+	over := !w.upgraded.IsZero() && !time.Now().Before(w.upgraded)
+	return over && !p.newer || (p.trainer == w.other) != w.switched
+}
+
+// answered ends a request to a process. The caller holds mu.
+func (w *world) answered(me *worker) {
+	me.serving = slices.DeleteFunc(me.serving, func(other *worker) bool { return other == me })
+	if me.dead {
+		w.processes = slices.DeleteFunc(w.processes, func(p *process) bool { return p == me.process })
+	}
+}
+
+// process starts a new process. The caller holds mu.
+func (w *world) process(kind string) *process {
+	p := &process{name: fmt.Sprintf("process%d", w.workers), kind: kind, shared: w.chance(w.weather.shared), trainer: w.trainer}
+	if w.switched {
+		p.trainer = w.other
+	}
+	if !w.upgrade.IsZero() {
+		over := !time.Now().Before(w.upgraded)
+		p.newer = over || !time.Now().Before(w.upgrade) && w.chance(0.5)
+	}
+	w.processes = append(w.processes, p)
+	if w.weather.skew > 0 {
+		p.skew = w.between(-w.weather.skew, w.weather.skew)
+	}
+	with := w.partsOf(p)
+	now := func() time.Time {
+		w.mu.Lock()
+		at := with.now().Add(p.skew)
+		if p.shared || len(p.serving) == 0 { // nobody knows which of its requests asks
+			w.mu.Unlock()
+			return at
+		}
+		me := p.serving[0]
+		me.behind = false
+		if w.weather.calm || me.rng.Float64() >= w.weather.fault*w.weather.frozen/4 {
+			w.mu.Unlock()
+			return at
+		}
+		// Frozen between two calls, before the clock is read or after.
+		lasts := w.at(within(me.rng, 20*time.Second, pick(me.rng, 2*time.Minute, 7*time.Minute)))
+		late := me.rng.Float64() < 0.5
+		me.behind = !late
+		w.mu.Unlock()
+		time.Sleep(lasts)
+		if late {
+			w.mu.Lock()
+			at = with.now().Add(p.skew)
+			w.mu.Unlock()
+		}
+		return at
+	}
+	records, err := ledger.New(with.storage, state)
+	must(err)
+	tell, err := relay.New(with.topic, records, with.storage, status)
+	must(err)
+	logger := slog.New(&recorder{w: w})
+	submit, err := submitter.New(with.storage, records, with.trainer, tell, submitter.Options{
+		Instance: instance, Inbox: inbox, Staging: staging,
+		Policy:   func(ctx context.Context) (policy.Policy, error) { return w.policy(ctx, p.trainer.name) },
+		Patience: submitter.Patience{Settle: settle, Incomplete: incomplete, Expire: expire, Submit: w.weather.submit, Grace: w.weather.grace},
+		CallTime: callTime, Inspections: 2, Parallel: 1, Now: now, Logger: logger,
+	})
+	must(err)
+	watch, err := watcher.New(records, with.trainer, with.storage, tell, submit, watcher.Options{
+		Instance: instance, Inbox: inbox, Parallel: 1, Budget: deadline - time.Minute, LooksPerMinute: math.MaxInt32, ReadsPerMinute: math.MaxInt32, Now: now, Logger: logger,
+	})
+	must(err)
+	a := app.New(submit, watch, records, logger)
+	p.load = func(context.Context) (*app.App, error) { return a, nil }
+	return p
+}
+
+// request sends a function a request, and tells whether it was taken.
+func (w *world) request(me *worker, function http.Handler, header http.Header, body []byte) bool {
+	r := httptest.NewRequestWithContext(context.WithValue(context.Background(), workerKey{}, me), http.MethodPost, "/", bytes.NewReader(body))
+	r.Header = header
+	answer := httptest.NewRecorder()
+	function.ServeHTTP(answer, r)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.answered(me)
+	switch {
+	case me.dead:
+		w.say("%-8s %v", me.name, errDied)
+		return false
+	case answer.Code >= 300:
+		w.say("%-8s answers %d", me.name, answer.Code)
+		return false
+	}
+	w.say("%-8s answers %d", me.name, answer.Code)
+	if me.hinted {
+		return true // taken in any case: the next tick does what is left
+	}
+	for _, name := range slices.Sorted(maps.Keys(me.unsettled)) {
+		w.fail("%s answered success after %s had failed", me.name, name)
+	}
+	w.judge.answered(me)
+	return true
+}
+
+// policy reads the operator's policy, as it is now.
+func (w *world) policy(ctx context.Context, trainer string) (policy.Policy, error) {
+	p := policy.Policy{Project: "project", Inbox: inbox, Own: []string{state, staging, status}, Trainer: trainer}
+	err := w.call(ctx, 20*time.Second, "read the policy", func() error {
+		text := fmt.Sprintf("pause: %t\n", !w.paused.IsZero())
+		limits := ""
+		if w.weather.active > 0 {
+			limits += fmt.Sprintf("  activeJobs: %d\n", w.weather.active)
+		}
+		if w.weather.hourly > 0 {
+			limits += fmt.Sprintf("  jobsPerHour: %d\n", w.weather.hourly)
+		}
+		if limits != "" {
+			text += "limits:\n" + limits
+		}
+		if w.weather.stuck {
+			text += "patience: {stuck: {queued: 60s, preparing: 60s, running: 120s, cancelling: 60s}}\n"
+		}
+		if w.strict.IsZero() {
+			text += "allow: {packageSources: ['gs://" + elsewhere + "/**']}\n"
+		} else {
+			text += "allow: {regions: [], packageSources: ['gs://" + elsewhere + "/**']}\n"
+		}
+		p.Rules = parsed(text)
+		return nil
+	})
+	return p, err
+}
+
+// policies are those that were parsed before.
+var policies sync.Map
+
+func parsed(text string) policy.Rules {
+	if rules, ok := policies.Load(text); ok {
+		return rules.(policy.Rules)
+	}
+	rules, vs := policy.Parse("policy.yaml", []byte(text))
+	if len(vs) > 0 {
+		panic(fmt.Sprint(vs))
+	}
+	policies.Store(text, rules)
+	return rules
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// note keeps what a process could not write or publish.
+func (me *worker) note(name string, err error) {
+	if me == nil {
+		return
+	}
+	switch {
+	case err == nil:
+		delete(me.unsettled, name)
+	case errors.Is(err, attempt.ErrStale): // another was faster: the answer to it is a read
+	default:
+		me.unsettled[name] = true
+	}
+}

@@ -1,0 +1,203 @@
+package job
+
+import "time"
+
+// Snapshot is the body of a lifecycle event and of status.json: everything
+// that subscribers are told of an attempt, never a difference to an earlier
+// one.
+type Snapshot struct {
+	Attempt  string `json:"attempt"`
+	Sequence int64  `json:"sequence"`
+	State    State  `json:"state"`
+	// Reason says in words what the attempt waits for or why it ended.
+	Reason    string    `json:"reason,omitempty"`
+	Job       JobInfo   `json:"job,omitzero"`
+	Drop      DropInfo  `json:"drop"`
+	Times     Times     `json:"times"`
+	Deadlines Deadlines `json:"deadlines,omitzero"`
+	Timeout   *Timeout  `json:"timeout,omitempty"`
+	// Delay is set while a job takes longer than it should.
+	Delay         *Delay      `json:"delay,omitempty"`
+	Error         *Failure    `json:"error,omitempty"`
+	Violations    []Violation `json:"violations,omitempty"`
+	Links         Links       `json:"links,omitzero"`
+	CorrelationID string      `json:"correlationId,omitempty"`
+	// Truncated reports that a list was shortened: the body would be too large.
+	Truncated bool `json:"truncated,omitempty"`
+}
+
+// DropInfo is what an attempt is made of.
+type DropInfo struct {
+	Bucket string `json:"bucket"`
+	// Prefix is the folder, with its final slash; empty at the bucket's root.
+	Prefix string `json:"prefix"`
+	// JobFile is the generation of the job file that makes the attempt.
+	JobFile Object `json:"jobFile"`
+	// Arrived and Missing are set while the drop is incomplete.
+	Arrived []Object `json:"arrived,omitempty"`
+	Missing []string `json:"missing,omitempty"`
+	Receipt *Receipt `json:"receipt,omitempty"`
+}
+
+// Receipt is what an attempt was accepted with; it never changes.
+type Receipt struct {
+	// Objects are the job file and the packages, each at its generation.
+	Objects []Object `json:"objects"`
+	// Staged are the copies that the trainer reads, in the order of the
+	// packages.
+	Staged []string `json:"staged,omitempty"`
+	// Content is a digest over the resolved job and the contents of the
+	// packages; generations and places are left out, so equal content has
+	// an equal digest.
+	Content string `json:"content"`
+}
+
+// JobInfo is the training job as events tell of it.
+type JobInfo struct {
+	ID            string            `json:"id,omitempty"`
+	Trainer       string            `json:"trainer,omitempty"`
+	ResourceName  string            `json:"resourceName,omitempty"`
+	State         TrainerState      `json:"state,omitempty"`
+	PreviousState TrainerState      `json:"previousState,omitempty"`
+	Labels        map[string]string `json:"labels,omitempty"`
+	Summary       *Summary          `json:"summary,omitempty"`
+	// Trials are those of a tuning job that has ended, the best first,
+	// [MaxTrials] at most.
+	Trials []Trial `json:"trials,omitempty"`
+}
+
+// Trial is one run of a tuning job.
+type Trial struct {
+	ID    string       `json:"id"`
+	State TrainerState `json:"state,omitempty"`
+	// Parameters are the trial's values as texts.
+	Parameters map[string]string `json:"parameters,omitempty"`
+	// Objective is the final value of the metric at Step; nil where the trial
+	// reported none.
+	Objective *float64 `json:"objective,omitempty"`
+	Step      int64    `json:"step,omitempty"`
+	// Message says why the trial has no result, where the trainer does.
+	Message string `json:"message,omitempty"`
+}
+
+// MaxTrials is of how many trials events tell: a message has a limit.
+const MaxTrials = 500
+
+// Summary is what a person asks first about a job.
+type Summary struct {
+	Region         string   `json:"region,omitempty"`
+	ScaleTier      string   `json:"scaleTier,omitempty"`
+	MasterType     string   `json:"masterType,omitempty"`
+	RuntimeVersion string   `json:"runtimeVersion,omitempty"`
+	PythonVersion  string   `json:"pythonVersion,omitempty"`
+	PythonModule   string   `json:"pythonModule,omitempty"`
+	ImageURI       string   `json:"imageUri,omitempty"`
+	Packages       []string `json:"packages,omitempty"`
+	JobDir         string   `json:"jobDir,omitempty"`
+}
+
+// Summarize gives the summary of a job. Texts are shortened: the summary stands
+// in every event, and a message has a limit.
+func Summarize(s *Spec) *Summary {
+	t := s.TrainingInput
+	if t == nil {
+		return nil
+	}
+	sum := &Summary{
+		Region: t.Region, ScaleTier: t.ScaleTier, MasterType: t.MasterType,
+		RuntimeVersion: t.RuntimeVersion, PythonVersion: t.PythonVersion, PythonModule: t.PythonModule,
+		Packages: t.PackageURIs, JobDir: t.JobDir,
+	}
+	if t.HasImage() {
+		sum.ImageURI = t.MasterConfig.ImageURI
+	}
+	for _, text := range [...]*string{
+		&sum.Region, &sum.ScaleTier, &sum.MasterType, &sum.RuntimeVersion, &sum.PythonVersion,
+		&sum.PythonModule, &sum.ImageURI, &sum.JobDir,
+	} {
+		*text = Shorten(*text, MaxText)
+	}
+	return sum
+}
+
+// Times are what happened when. Dropped is the storage service's time, Created,
+// Started and Ended the trainer's, the others jobdrop's.
+type Times struct {
+	Dropped   time.Time `json:"dropped,omitzero"`
+	Seen      time.Time `json:"seen,omitzero"`
+	Accepted  time.Time `json:"accepted,omitzero"`
+	Created   time.Time `json:"created,omitzero"`
+	Started   time.Time `json:"started,omitzero"`
+	Ended     time.Time `json:"ended,omitzero"`
+	Concluded time.Time `json:"concluded,omitzero"`
+}
+
+// Deadlines are the times at which something is due. Absent ones never are.
+type Deadlines struct {
+	// Held is when an attempt held for its package goes on as it is.
+	Held time.Time `json:"held,omitzero"`
+	// Incomplete is when an incomplete drop is reported, Expires when it ends.
+	Incomplete time.Time `json:"incomplete,omitzero"`
+	Expires    time.Time `json:"expires,omitzero"`
+	// Submit is when the trainer is no longer asked for the job: set when it is
+	// asked first, or may be.
+	Submit time.Time `json:"submit,omitzero"`
+	// Wait is when a job that does not run yet is cancelled by the trainer
+	// (scheduling.maxWaitTime from its creation), Run when one that runs is
+	// (scheduling.maxRunningTime from its first start).
+	Wait time.Time `json:"wait,omitzero"`
+	Run  time.Time `json:"run,omitzero"`
+}
+
+// The kinds of limits on a job's time, who enforces them, and the likely causes of
+// a delay.
+const (
+	KindWait  = "wait"  // until the job runs
+	KindRun   = "run"   // from then on
+	KindState = "state" // in one state; of a [Delay] alone
+
+	ByTrainer = "trainer"
+	ByJobdrop = "jobdrop"
+
+	CauseQuota      = "quota"
+	CauseCapacity   = "capacity"
+	CausePermission = "permission"
+)
+
+// Timeout says which limit ended a job, and who enforced it.
+type Timeout struct {
+	// Kind is wait or run.
+	Kind string `json:"kind"`
+	// Limit is the duration as the API writes it, e.g. 7200s.
+	Limit string `json:"limit"`
+	// EnforcedBy is trainer or jobdrop.
+	EnforcedBy string `json:"enforcedBy"`
+}
+
+// Delay says why a job takes longer than it should.
+type Delay struct {
+	// Kind is wait or run where the limit nears, state where the job stays in
+	// its state.
+	Kind string `json:"kind"`
+	// Limit is how long the job may wait, run or be in its state, e.g. 7200s;
+	// it counts from Since.
+	Limit string    `json:"limit"`
+	Since time.Time `json:"since"`
+	// Cause is quota, capacity or permission, where the trainer's message
+	// shows it.
+	Cause string `json:"cause,omitempty"`
+}
+
+// Failure says what went wrong at the trainer. Code is a google.rpc.Code name
+// where the trainer gave one.
+type Failure struct {
+	Code      string `json:"code,omitempty"`
+	Message   string `json:"message"`
+	Retryable bool   `json:"retryable"`
+}
+
+// Links are pages for people.
+type Links struct {
+	Console string `json:"console,omitempty"`
+	Logs    string `json:"logs,omitempty"`
+}

@@ -1,0 +1,53 @@
+package job
+
+// State is where an attempt stands.
+type State string
+
+// The states of an attempt. After Submitted the trainer's own state, see
+// [TrainerState], says more.
+const (
+	Waiting   State = "waiting"   // packages are missing
+	Held      State = "held"      // complete, but its packages may be yesterday's
+	Accepted  State = "accepted"  // checked and pinned; the trainer is to be asked
+	Submitted State = "submitted" // the trainer has it
+
+	Rejected  State = "rejected"
+	Withdrawn State = "withdrawn"
+	Expired   State = "expired"
+	Succeeded State = "succeeded"
+	Failed    State = "failed"
+	Cancelled State = "cancelled"
+	TimedOut  State = "timed_out"
+	Lost      State = "lost"
+)
+
+// Undecided tells whether the attempt's folder still has to be looked at.
+func (s State) Undecided() bool { return s == "" || s == Waiting || s == Held }
+
+// Terminal tells whether the state is a verdict.
+func (s State) Terminal() bool {
+	switch s {
+	case Rejected, Withdrawn, Expired, Succeeded, Failed, Cancelled, TimedOut, Lost:
+		return true
+	}
+	return false
+}
+
+// TrainerState is the state of a job in the words of ml/v1.
+type TrainerState string
+
+// The states of ml/v1's Job.
+const (
+	TrainerQueued     TrainerState = "QUEUED"
+	TrainerPreparing  TrainerState = "PREPARING"
+	TrainerRunning    TrainerState = "RUNNING"
+	TrainerSucceeded  TrainerState = "SUCCEEDED"
+	TrainerFailed     TrainerState = "FAILED"
+	TrainerCancelling TrainerState = "CANCELLING"
+	TrainerCancelled  TrainerState = "CANCELLED"
+)
+
+// Ended tells whether a job in this state has stopped.
+func (s TrainerState) Ended() bool {
+	return s == TrainerSucceeded || s == TrainerFailed || s == TrainerCancelled
+}
