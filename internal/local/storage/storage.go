@@ -30,6 +30,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jobdrop/jobdrop/internal/local/lock"
 	"github.com/jobdrop/jobdrop/internal/local/loopback"
 )
 
@@ -135,7 +136,8 @@ func open(ctx context.Context, o Options) (*Server, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	unlock, err := lockDir(o.Dir)
+	// Two servers on a folder would each keep an index of their own.
+	unlock, err := lock.Dir(o.Dir, ErrInUse)
 	if err != nil {
 		return nil, err
 	}

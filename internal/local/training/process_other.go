@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// lockDir refuses: without process groups a job's end can't be promised.
-func lockDir(string) (func() error, error) {
-	return nil, errors.New("the local training service needs process groups, which this operating system lacks")
+// supported returns an error: without process groups a job's end can't be promised.
+func supported() error {
+	return errors.New("the local training service needs process groups, which this operating system lacks")
 }
 
 func ownGroup() *syscall.SysProcAttr { return nil }

@@ -2,31 +2,10 @@
 
 package training
 
-import (
-	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-	"syscall"
-)
+import "syscall"
 
-// lockDir makes sure that one service at a time uses a folder: a second one
-// would take the first one's processes for orphans. The lock ends with the
-// process.
-func lockDir(dir string) (unlock func() error, err error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%w: %s", ErrInUse, dir)
-		}
-		return nil, err
-	}
-	return f.Close, nil
-}
+// supported returns nil: this operating system has process groups.
+func supported() error { return nil }
 
 func ownGroup() *syscall.SysProcAttr {
 	a := &syscall.SysProcAttr{Setpgid: true}

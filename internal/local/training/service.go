@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/internal/local/lock"
 )
 
 const (
@@ -168,10 +169,14 @@ func newService(ctx context.Context, opts Options, environ []string) (_ *Service
 	if err != nil {
 		return nil, fmt.Errorf("training: discovery document of aiplatform: %w", err)
 	}
+	if err := supported(); err != nil {
+		return nil, fmt.Errorf("training: %w", err)
+	}
 	if err := os.MkdirAll(filepath.Join(opts.Dir, "jobs"), 0o755); err != nil {
 		return nil, fmt.Errorf("training: %w", err)
 	}
-	unlock, err := lockDir(opts.Dir)
+	// A second service would take the first one's processes for orphans.
+	unlock, err := lock.Dir(opts.Dir, ErrInUse)
 	if err != nil {
 		return nil, fmt.Errorf("training: %w", err)
 	}
