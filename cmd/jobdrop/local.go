@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
@@ -96,7 +95,7 @@ func unavailable(err error) error {
 	switch {
 	case errors.Is(err, local.ErrEmulator):
 		return exit(exitMissing, "%w\nIt is named by %s: start it, or unset the variable to use the built-in Pub/Sub", err, pubsubVariable)
-	case errors.Is(err, syscall.EADDRINUSE):
+	case local.PortTaken(err):
 		return exit(exitMissing, "%w\nDoes another jobdrop local run? Choose other ports, see jobdrop local --help; 0 is any that is free", err)
 	case errors.Is(err, training.ErrInUse), errors.Is(err, storage.ErrInUse):
 		return exit(exitMissing, "%w\nGive each stack a folder of its own with --data", err)

@@ -155,8 +155,11 @@ type Stack struct {
 	tasks  sync.WaitGroup
 }
 
-// Start starts a stack. It is ready when Start returns; Close ends it. An address
-// that is taken is an error that wraps syscall.EADDRINUSE.
+// PortTaken reports whether err says that another program listens at an address.
+func PortTaken(err error) bool { return errors.Is(err, portTaken) }
+
+// Start starts a stack. It is ready when Start returns; Close ends it. PortTaken
+// recognises the error for an address that is taken.
 func Start(ctx context.Context, o Options) (stack *Stack, err error) {
 	if o.Dir == "" || len(o.Functions) == 0 {
 		return nil, errors.New("local stack: Dir and Functions are required")
