@@ -13,8 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -120,7 +120,7 @@ func TestPackIsTheSameFromTwoClones(t *testing.T) {
 	// What lies about in a tree in which somebody works.
 	lay(t, second, map[string]string{"jobdrop": "binary", "bin/jobdrop": "binary", "x.test": "binary", ".vscode/settings.json": "{}",
 		"pkg/job/own_test.go": "package job", "out/jobdrop-0123456789abcdef.zip": "an earlier archive", "terraform.tfstate": "{}"})
-	old := int64(1_000_000_000) // in 2001
+	old := time.Date(2001, 9, 9, 0, 0, 0, 0, time.UTC)
 	err = filepath.WalkDir(second, func(name string, d os.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -128,7 +128,7 @@ func TestPackIsTheSameFromTwoClones(t *testing.T) {
 		if d.Type().IsRegular() {
 			err = os.Chmod(name, 0o700)
 		}
-		return errors.Join(err, syscall.Utimes(name, []syscall.Timeval{{Sec: old}, {Sec: old}}))
+		return errors.Join(err, os.Chtimes(name, old, old))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -181,7 +181,7 @@ func TestPackRefuses(t *testing.T) {
 		{"a link to a folder", map[string]string{".gcloudignore": "", "b/c.go": ""},
 			func(dir string) error { return os.Symlink("b", filepath.Join(dir, "a")) }, "", "a is no regular file"},
 		{"a pipe", map[string]string{".gcloudignore": ""},
-			func(dir string) error { return syscall.Mkfifo(filepath.Join(dir, "p"), 0o600) }, "", "p is no regular file"},
+			func(dir string) error { return exec.Command("mkfifo", filepath.Join(dir, "p")).Run() }, "", "p is no regular file"},
 		{"a large file", map[string]string{".gcloudignore": "", "a": strings.Repeat("x", maxFile+1)}, nil, "", "a has more than"},
 		{"many files", map[string]string{".gcloudignore": "", "a": strings.Repeat("x", maxFile), "b": strings.Repeat("x", maxFile), "c": strings.Repeat("x", maxFile), "d": strings.Repeat("x", maxFile)}, nil, "", "with d the archive has more"},
 		{"an archive in what is packed", map[string]string{".gcloudignore": "", "a.go": ""}, nil, "out", "would be packed themselves"},
