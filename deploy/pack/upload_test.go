@@ -509,7 +509,7 @@ func TestEntryPointsAreRegistered(t *testing.T) {
 	}
 	quoted := regexp.MustCompile("`(\\w+)`")
 	for _, named := range []struct{ file, place string }{
-		{"README.md", "the Cloud Functions .*: decode"},
+		{"CONTRIBUTING.md", "the Cloud Functions .*: decode"},
 		{"deploy/README.md", `functions are built from the root of the module; .* are the entry points\.`},
 	} {
 		var got []string
@@ -526,7 +526,7 @@ func TestEntryPointsAreRegistered(t *testing.T) {
 	// table in deploy/README.md.
 	entry := regexp.MustCompile("(?:entry_point|function_target|FUNCTION_TARGET)\"?\\s*[=:]\\s*[\"']?(\\w+)[\"']?\\s*(?:#.*)?$" +
 		"|--entry-point[= ](\\w+)|--function[= ](\\w+)|^\\| function `(\\w+)`")
-	files := []string{"cloudbuild.yaml", "README.md"}
+	files := []string{"cloudbuild.yaml", "README.md", "CONTRIBUTING.md"}
 	err := fs.WalkDir(os.DirFS(root), "deploy", func(name string, d fs.DirEntry, err error) error {
 		if d != nil && d.Name() == "node_modules" {
 			return fs.SkipDir

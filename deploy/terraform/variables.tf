@@ -406,7 +406,7 @@ variable "force_destroy" {
   nullable    = false
 }
 
-# How long jobdrop waits: see the table in README.md. The policy may say otherwise.
+# How long jobdrop waits: see docs/environment.md. The policy may say otherwise.
 
 variable "settle" {
   description = "How long a folder that ran before is given for its new package."

@@ -1,8 +1,6 @@
 package config_test
 
 import (
-	"errors"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -203,14 +201,11 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// row is a row of the README's table of the environment.
+// row is a row of the table in docs/environment.md.
 var row = regexp.MustCompile("(?m)^\\| `([A-Z][A-Z0-9_]+)` \\| *(yes|) *\\| *(?:`([^`]+)`|) *\\| *(\\S.*?) *\\|$")
 
-func TestReadmeNamesTheVariables(t *testing.T) {
-	readme, err := os.ReadFile("../../../README.md")
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skip("there is no README.md beside the packages")
-	}
+func TestManualNamesTheVariables(t *testing.T) {
+	manual, err := os.ReadFile("../../docs/environment.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,15 +217,10 @@ func TestReadmeNamesTheVariables(t *testing.T) {
 	for _, v := range config.Variables() {
 		want[v.Name] = variable{v.Required, v.Default}
 	}
-	_, section, found := strings.Cut(string(readme), "\n## Environment of the functions\n")
-	if !found {
-		t.Fatal("README.md has no section on the environment of the functions")
-	}
-	section, _, _ = strings.Cut(section, "\n## ")
-	for _, m := range row.FindAllStringSubmatch(section, -1) {
+	for _, m := range row.FindAllStringSubmatch(string(manual), -1) {
 		got[m[1]] = variable{m[2] == "yes", m[3]}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("variables (-config +README.md):\n%s", diff)
+		t.Errorf("variables (-config +docs/environment.md):\n%s", diff)
 	}
 }
