@@ -205,7 +205,7 @@ func TestVariables(t *testing.T) {
 var row = regexp.MustCompile("(?m)^\\| `([A-Z][A-Z0-9_]+)` \\| *(yes|) *\\| *(?:`([^`]+)`|) *\\| *(\\S.*?) *\\|$")
 
 func TestManualNamesTheVariables(t *testing.T) {
-	manual, err := os.ReadFile("../../docs/environment.md")
+	manual, err := os.ReadFile("../../../docs/environment.md")
 	if err != nil {
 		t.Fatal(err)
 	}
