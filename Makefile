@@ -23,8 +23,8 @@ check: ## look for faults without running anything: format, vet for three system
 	$(GO) mod tidy -diff
 
 .PHONY: test
-test: ## run all tests: no network, no account, Python 3 with venv
-	$(GO) test -race -shuffle=on -timeout=30m ./...
+test: ## run all tests, the longest packages first: no network, no account, Python 3 with venv
+	$(GO) run ./internal/testing/gotest
 
 .PHONY: memory
 memory: ## run the tests that measure memory, which the race detector would falsify
@@ -37,6 +37,10 @@ run: ## run the drop testdata/drops/hello on this machine
 .PHONY: sim
 sim: ## run the simulator for SIM_TIME (10m): lost and repeated events, crashes, frozen processes
 	SIM_TIME=$${SIM_TIME:-10m} $(GO) test ./internal/testing/sim -run TestSim -v -timeout=24h
+
+.PHONY: chaos
+chaos: ## kill the functions and the whole stack under load, with claims as long as an installation's
+	CHAOS_CALL_TIME=30s CHAOS_KILLS=$${CHAOS_KILLS:-20} CHAOS_DROPS=$${CHAOS_DROPS:-200} $(GO) test ./internal/local ./cmd/jobdrop -run 'TestChaos|TestKillsUnderLoad' -v -count=1 -timeout=1h
 
 # Without a bound on it, go test spends most of its time on making one input smaller.
 .PHONY: fuzz

@@ -1,0 +1,121 @@
+// Command gotest runs the tests of this module, as make test and CI do: the packages
+// that take longest come first, so that none of them is left to run alone at the end.
+// It prints a line for each package as it ends, with the output of what failed, and
+// names the tests that were skipped.
+//
+//	go run ./internal/testing/gotest [FLAG ...]
+//
+// Flags are passed on to go test.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const module = "github.com/jobdrop/jobdrop"
+
+// longest are the packages that take longest, in this order. What they wait for leaves
+// the machine to others, so they begin together with those that compute.
+var longest = []string{
+	module + "/internal/local/training",
+	module + "/cmd/jobdrop",
+	module + "/internal/local",
+	module + "/internal/flow/submitter",
+	module + "/internal/testing/sim",
+	module + "/internal/local/storage",
+	module + "/internal/check/pypkg",
+	module + "/internal/local/messaging",
+	module + "/internal/backend/vertex",
+}
+
+// plain are the packages below deploy: what they test is programs of others and files,
+// in one goroutine. The race detector would only make them slower.
+const plain = module + "/deploy"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "gotest:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, flags []string, stdout, stderr io.Writer) error {
+	list := exec.CommandContext(ctx, "go", "list", "./...")
+	list.Stderr = stderr
+	out, err := list.Output()
+	if err != nil {
+		return fmt.Errorf("go list: %w", err)
+	}
+	racing, others, err := order(strings.Fields(string(out)))
+	if err != nil {
+		return err
+	}
+	r := newReport(stdout)
+	began := time.Now()
+	var (
+		group sync.WaitGroup
+		errs  [2]error
+	)
+	for i, args := range [][]string{
+		slices.Concat([]string{"-race", "-p=4", "-parallel=4"}, flags, racing),
+		slices.Concat([]string{"-p=1"}, flags, others),
+	} {
+		group.Go(func() { errs[i] = test(ctx, args, r, stderr) })
+	}
+	group.Wait()
+	r.end(time.Since(began))
+	return errors.Join(errs[:]...)
+}
+
+// order returns the packages that are tested with the race detector, the longest first,
+// and those that are tested without.
+func order(packages []string) (racing, others []string, err error) {
+	for _, p := range longest {
+		if !slices.Contains(packages, p) {
+			return nil, nil, fmt.Errorf("there is no package %s: mend the list of the longest in internal/testing/gotest", p)
+		}
+	}
+	racing = slices.Clone(longest)
+	for _, p := range packages {
+		switch {
+		case p == plain || strings.HasPrefix(p, plain+"/"):
+			others = append(others, p)
+		case !slices.Contains(longest, p):
+			racing = append(racing, p)
+		}
+	}
+	return racing, others, nil
+}
+
+// test runs go test and reports what it says.
+func test(ctx context.Context, args []string, r *report, stderr io.Writer) error {
+	c := exec.CommandContext(ctx, "go", slices.Concat([]string{"test", "-json", "-shuffle=on", "-timeout=30m"}, args)...)
+	// An interrupt lets go test end what it has started.
+	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
+	c.Stderr = stderr
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return err
+	}
+	err = r.read(out)
+	if ended := c.Wait(); ended != nil {
+		return fmt.Errorf("go test: %w", ended)
+	}
+	return err
+}
