@@ -11,6 +11,7 @@ import (
 )
 
 func TestExitCodes(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name   string
 		args   []string
@@ -68,6 +69,7 @@ func TestNoPythonOnPath(t *testing.T) {
 
 // Nobody reads: the run ends, with its job, and says so.
 func TestOutputThatFails(t *testing.T) {
+	t.Parallel()
 	for _, drop := range []string{"hello", "endless"} {
 		t.Run(drop, func(t *testing.T) {
 			t.Parallel()
@@ -94,6 +96,7 @@ func (f *full) Write(p []byte) (int, error) {
 
 // What Submit would reject before it reads anything, validate does not pass.
 func TestValidateOfAFullFolder(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for i := range 1001 {
 		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%04d.whl", i)), []byte("x"), 0o600); err != nil {

@@ -43,6 +43,7 @@ func write(t *testing.T, name, text string) string {
 // With the environment and the policy file of an installation, the stack has its
 // buckets, its trainer, its regions and its rules.
 func TestLocalIsLikeAnInstallation(t *testing.T) {
+	t.Parallel()
 	policy := write(t, "policy.yaml", "defaults: {labels: {team: research}}\nallow: {regions: [europe-west4]}\n")
 	r := startLocal(t, t.TempDir(), "--env", write(t, ".env", installationEnv), "--policy", policy)
 	storage := r.storage(t)
@@ -59,7 +60,7 @@ func TestLocalIsLikeAnInstallation(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		poll, patience := time.NewTicker(50*time.Millisecond), time.After(time.Minute)
+		poll, patience := time.NewTicker(50*time.Millisecond), time.After(5*time.Minute)
 		defer poll.Stop()
 		for {
 			var body event.Body
@@ -95,6 +96,7 @@ func TestLocalIsLikeAnInstallation(t *testing.T) {
 }
 
 func TestLocalRefusesWhatItIsNot(t *testing.T) {
+	t.Parallel()
 	policy := write(t, "policy.yaml", "{}\n")
 	change := func(old, new string) string {
 		if !strings.Contains(installationEnv, old) {

@@ -81,6 +81,7 @@ func TestShellQuote(t *testing.T) {
 
 // gsutil takes its address from a file, in two parts.
 func TestLocalOnIPv6(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
 		t.Skip("SKIPPED: no IPv6 here: ", err)
@@ -98,6 +99,7 @@ func TestLocalOnIPv6(t *testing.T) {
 // Who is told of the stack from elsewhere reaches it by this machine's address,
 // and by no name that a web page makes up.
 func TestLocalForOthers(t *testing.T) {
+	t.Parallel()
 	r := startLocal(t, t.TempDir(), "--host", "0.0.0.0", "--allow-remote")
 	get := func(host string) int {
 		t.Helper()
@@ -156,6 +158,7 @@ func TestDataDir(t *testing.T) {
 
 // All storage events lost, ticks find the drop after a while.
 func TestLocalLosesEvents(t *testing.T) {
+	t.Parallel()
 	r := startLocal(t, t.TempDir(), "--lose-events", "--verbose")
 	dropInto(t, r.storage(t), "hello")
 	r.awaitOutput(t, "event lost, as asked for")
@@ -165,6 +168,7 @@ func TestLocalLosesEvents(t *testing.T) {
 
 // The interpreter that is named runs the jobs, and one that is not there is told.
 func TestLocalPython(t *testing.T) {
+	t.Parallel()
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		t.Fatal(err)

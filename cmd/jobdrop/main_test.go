@@ -69,6 +69,7 @@ const dropsDir = "../../testdata/drops"
 // Each rejected drop ends with all its violations in one event, and validate says
 // the same without running anything.
 func TestRejectedDrops(t *testing.T) {
+	t.Parallel()
 	drops, err := filepath.Glob(dropsDir + "/rejected-*")
 	if err != nil || len(drops) < 10 {
 		t.Fatalf("%d rejected drops, %v", len(drops), err)
@@ -124,6 +125,7 @@ var newestDiffers = map[string]bool{"rejected-two-job-files": true}
 
 // A distributed job has one process for each replica, which talk and train.
 func TestDistributedDrop(t *testing.T) {
+	t.Parallel()
 	var stdout, stderr bytes.Buffer
 	output := t.TempDir()
 	if code := run(t.Context(), []string{"run", dropsDir + "/distributed", "--output", output}, strings.NewReader(""), &stdout, &stderr); code != exitSucceeded {
@@ -204,6 +206,7 @@ func types(events []cloudevents.Event) []string {
 // The events of a job arrive in order, and its output is in the bucket. Queued and
 // preparing are told only where a look caught them.
 func TestRunHelloWithEachPython(t *testing.T) {
+	t.Parallel()
 	pythons := []string{"", "/usr/bin/python3"}
 	for _, python := range pythons {
 		name := python

@@ -43,6 +43,7 @@ const manualConfig = `trainingInput:
 // The two submit commands stand here as the manual has them ("Running a training
 // job"), and the commands that watch a job agree on what becomes of it.
 func TestManualPageWithGcloud(t *testing.T) {
+	t.Parallel()
 	need(t, "gcloud", "bash")
 	r := startLocal(t, t.TempDir(), "--max-jobs", "4", "--max-replicas", "16")
 	gcloud := func(t *testing.T, args ...string) string {
@@ -193,6 +194,7 @@ except errors.HttpError as err:
 
 // The manual's Python sample makes a job; run again it logs why there is none.
 func TestManualPageWithPython(t *testing.T) {
+	t.Parallel()
 	needPythonClient(t)
 	r := startLocal(t, t.TempDir(), "--max-replicas", "16")
 	packed, err := os.Open(filepath.Join(dropsDir, "hello", "trainer-0.1.tar.gz"))
@@ -229,7 +231,7 @@ func awaitJob(t *testing.T, r *running, id, want string) {
 	}
 	poll := time.NewTicker(100 * time.Millisecond)
 	defer poll.Stop()
-	patience := time.After(2 * time.Minute)
+	patience := time.After(10 * time.Minute)
 	for {
 		j, err := service.Projects.Jobs.Get("projects/" + local.Project + "/jobs/" + id).Do()
 		switch {

@@ -15,6 +15,7 @@ import (
 // The stack's functions go by the operator's policy, and by a new one as soon as
 // it is there.
 func TestLocalPolicy(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "policy.yaml")
 	if err := os.WriteFile(file, []byte("allow: {regions: [europe-*]}\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -26,6 +26,7 @@ func (r *running) jobdropWith(t *testing.T, args ...string) (string, int) {
 
 // A drop that nobody looked at is run by hand, once; the dry run only finds it.
 func TestReplay(t *testing.T) {
+	t.Parallel()
 	r := startLocal(t, t.TempDir(), "--lose-events", "--verbose")
 	dropInto(t, r.storage(t), "hello")
 	r.awaitOutput(t, "event lost, as asked for")

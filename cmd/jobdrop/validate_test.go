@@ -44,6 +44,7 @@ func TestValidateHostile(t *testing.T) {
 }
 
 func TestSarifFitsItsSchema(t *testing.T) {
+	t.Parallel()
 	schema, err := jsonschema.NewCompiler().Compile("testdata/sarif-schema-2.1.0.json")
 	if err != nil {
 		t.Fatal(err)

@@ -144,7 +144,7 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	submit, err := submitter.New(storage, records, trainer, tell, submitter.Options{
 		Instance: c.Instance, Inbox: c.Inbox, Staging: c.Staging, Policy: rules.current, Places: places,
 		Patience: submitter.Patience{Settle: c.Settle, Incomplete: c.Incomplete, Expire: c.Expire, Submit: c.SubmitWithin, Grace: c.Grace},
-		CallTime: max(aiplatform.CallTimeout, vertex.CallTimeout), Inspections: inspections, Parallel: parallel, Now: storage.Now, Logger: logger,
+		CallTime: c.CallTime, Inspections: inspections, Parallel: parallel, Now: storage.Now, Logger: logger,
 	})
 	if err != nil {
 		return nil, err

@@ -18,6 +18,8 @@ import (
 	"github.com/jobdrop/jobdrop/internal/app/config"
 	"github.com/jobdrop/jobdrop/internal/app/logging"
 	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/backend/aiplatform"
+	"github.com/jobdrop/jobdrop/internal/backend/vertex"
 	"github.com/jobdrop/jobdrop/internal/flow/ledger"
 	"github.com/jobdrop/jobdrop/internal/service/inbound"
 	"github.com/jobdrop/jobdrop/internal/testing/storagetest"
@@ -322,5 +324,17 @@ func TestLazyConcurrently(t *testing.T) {
 	apps.Range(func(any, any) bool { different++; return true })
 	if n := count.Load(); n != 1 || different != 1 {
 		t.Errorf("%d loads and %d apps, want one", n, different)
+	}
+}
+
+// By default a create is given up when the adapters give up, and no sooner.
+func TestCallTimeIsTheAdapters(t *testing.T) {
+	values := environment()
+	c, err := config.Load(func(name string) (string, bool) { v, ok := values[name]; return v, ok })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := max(aiplatform.CallTimeout, vertex.CallTimeout); c.CallTime != want {
+		t.Errorf("calls may take %s by default, and the adapters' take %s", c.CallTime, want)
 	}
 }

@@ -15,6 +15,7 @@ import (
 // The services of the stack do what the use cases rely on, through the adapters
 // that the functions use.
 func TestContract(t *testing.T) {
+	t.Parallel()
 	s := stack(t, local.Options{})
 	t.Run("storage", func(t *testing.T) {
 		const bucket = "contract"

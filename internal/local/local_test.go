@@ -45,12 +45,17 @@ func TestMain(m *testing.M) {
 
 func python(t testing.TB) training.Python {
 	t.Helper()
-	p, err := training.FindPython(t.Context(), "")
+	p, err := findPython()
 	if err != nil {
 		t.Fatalf("these tests run Python programs: %v", err)
 	}
 	return p
 }
+
+// findPython asks the interpreter once for all tests.
+var findPython = sync.OnceValues(func() (training.Python, error) {
+	return training.FindPython(context.Background(), "")
+})
 
 // stack starts a stack that ends with the test.
 func stack(t testing.TB, o local.Options) *local.Stack {
@@ -129,7 +134,7 @@ func follow(t *testing.T, s *local.Stack) func() (event.Body, []event.Type) {
 		t.Helper()
 		var types []event.Type
 		sequence := int64(0)
-		deadline := time.After(time.Minute)
+		deadline := time.After(patience)
 		for {
 			select {
 			case e := <-events:
@@ -152,6 +157,9 @@ func follow(t *testing.T, s *local.Stack) func() (event.Body, []event.Type) {
 }
 
 const drops = "../../testdata/drops/"
+
+// patience is for a slow machine; nothing waits that long by design.
+const patience = 5 * time.Minute
 
 // upload uploads files of a drop, in the order given.
 func upload(t *testing.T, s *local.Stack, drop string, names ...string) {
@@ -187,6 +195,7 @@ func jobs(t *testing.T, s *local.Stack) int {
 // The order of arrival makes no difference, and neither do repeated deliveries,
 // over the real protocols.
 func TestStackRunsADrop(t *testing.T) {
+	t.Parallel()
 	const tarball, file = "trainer-0.1.tar.gz", "job.yaml"
 	tests := []struct {
 		name       string
@@ -242,7 +251,7 @@ func runsADrop(t *testing.T, o local.Options, order []string) {
 // eventually waits until a condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	within(t, time.Minute, what, holds)
+	within(t, patience, what, holds)
 }
 
 // within is [eventually] with a patience of its own.
@@ -250,11 +259,11 @@ func within(t *testing.T, most time.Duration, what string, holds func() bool) {
 	t.Helper()
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
-	patience := time.After(most)
+	deadline := time.After(most)
 	for !holds() {
 		select {
 		case <-poll.C:
-		case <-patience:
+		case <-deadline:
 			t.Fatalf("after %v: %s", most, what)
 		}
 	}
@@ -263,6 +272,7 @@ func within(t *testing.T, most time.Duration, what string, holds func() bool) {
 // A drop whose events were all lost is found at the next start, which announces
 // what came in the last day.
 func TestLostEventsAreAnnouncedAtTheNextStart(t *testing.T) {
+	t.Parallel()
 	dir, logs := t.TempDir(), &lines{}
 	s := stack(t, local.Options{Dir: dir, LoseEvents: 1, Logger: slog.New(slog.NewTextHandler(logs, nil))})
 	upload(t, s, "hello", "trainer-0.1.tar.gz", "job.yaml")
@@ -284,6 +294,7 @@ func TestLostEventsAreAnnouncedAtTheNextStart(t *testing.T) {
 
 // Functions that end are started again where they were.
 func TestFunctionsAreStartedAgain(t *testing.T) {
+	t.Parallel()
 	pidFile := filepath.Join(t.TempDir(), "pid")
 	s := stack(t, local.Options{Env: []string{"PID_FILE=" + pidFile}})
 	pid := func() int {
@@ -311,6 +322,7 @@ func TestFunctionsAreStartedAgain(t *testing.T) {
 
 // What is wrong with the machine is told as such.
 func TestStartFails(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -338,6 +350,7 @@ func TestStartFails(t *testing.T) {
 
 // The functions refuse who the stack's other services refuse, and answer others.
 func TestFunctionsRefuseWebPages(t *testing.T) {
+	t.Parallel()
 	s := stack(t, local.Options{Hosts: []string{"functions.test"}})
 	for _, test := range []struct {
 		host, origin string
@@ -369,6 +382,7 @@ func TestFunctionsRefuseWebPages(t *testing.T) {
 
 // The functions' own server answers after thousands of aborted requests.
 func TestFunctionsSurviveAbortedRequests(t *testing.T) {
+	t.Parallel()
 	s := stack(t, local.Options{})
 	address := strings.TrimPrefix(s.FunctionsURL, "http://")
 	const body = `{"bucket":"jobdrop-inbox","name":"x/readme.md","generation":"1","size":"9"}`
@@ -392,7 +406,7 @@ func TestFunctionsSurviveAbortedRequests(t *testing.T) {
 		})
 	}
 	group.Wait()
-	client := &http.Client{Timeout: 10 * time.Second}
+	client := &http.Client{Timeout: patience}
 	for i := range 10 {
 		r, err := http.NewRequest(http.MethodPost, s.FunctionsURL+"/Submit", strings.NewReader(body))
 		if err != nil {

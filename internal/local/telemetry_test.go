@@ -155,6 +155,7 @@ func traced(t *testing.T, s *local.Stack) []string {
 // What the functions do is measured and traced, from the upload to each event,
 // where a collector is named.
 func TestTelemetry(t *testing.T) {
+	t.Parallel()
 	c := &collector{spans: map[string]map[string]bool{}, metrics: map[string]float64{}}
 	server := httptest.NewServer(c)
 	t.Cleanup(server.Close)
@@ -204,6 +205,7 @@ func TestTelemetry(t *testing.T) {
 
 // Without a collector the upload's trace context comes back all the same.
 func TestTraceparentWithoutACollector(t *testing.T) {
+	t.Parallel()
 	s := stack(t, local.Options{})
 	got := traced(t, s)
 	if len(got) < 4 || slices.ContainsFunc(got, func(c string) bool { return c != uploadTraceparent }) {

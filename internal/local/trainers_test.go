@@ -126,6 +126,7 @@ func vertexTrainer(t *testing.T, endpoint string) *vertex.Trainer {
 
 // Both adapters do what the use cases rely on when their services don't.
 func TestTrainerFaults(t *testing.T) {
+	t.Parallel()
 	s := stack(t, local.Options{MaxJobs: 8})
 	spec := endlessSpec(t, s)
 	t.Run(aiplatform.Name, func(t *testing.T) {
@@ -145,6 +146,7 @@ func TestTrainerFaults(t *testing.T) {
 // A create whose answer is lost makes one job, which is found and followed, also
 // where the service takes no ID.
 func TestLostCreate(t *testing.T) {
+	t.Parallel()
 	for _, trainer := range []string{aiplatform.Name, vertex.Name} {
 		t.Run(trainer, func(t *testing.T) {
 			t.Parallel()

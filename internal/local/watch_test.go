@@ -56,28 +56,38 @@ const endless = `trainingInput:
 // The service ends a job at its limits, of the run and of the wait, and jobdrop
 // tells which.
 func TestLimits(t *testing.T) {
+	t.Parallel()
 	const policy = "allow: {packageSources: ['gs://jobdrop-inbox/**']}\ncatalogue: {minWait: 1s}\n"
-	s := stack(t, local.Options{MaxJobs: 1, Policy: []byte(policy)})
-	upload(t, s, "endless", "trainer-0.1.tar.gz", "job.yaml")
-	status(t, s, "endless", "runs", func(b event.Body) bool { return !b.Times.Started.IsZero() })
-	put(t, s, "waits", endless+"  scheduling: {maxWaitTime: 2s}\n")
-	for folder, want := range map[string]job.Timeout{
-		"endless": {Kind: "run", Limit: "5s", EnforcedBy: "trainer"},
-		"waits":   {Kind: "wait", Limit: "2s", EnforcedBy: "trainer"},
-	} {
+	ends := func(t *testing.T, s *local.Stack, folder string, want job.Timeout) {
+		t.Helper()
 		body := status(t, s, folder, "has its verdict", ended)
 		if body.State != job.TimedOut || body.Timeout == nil {
-			t.Errorf("%s is %s: %s", folder, body.State, body.Reason)
-			continue
+			t.Fatalf("%s is %s: %s", folder, body.State, body.Reason)
 		}
 		if diff := cmp.Diff(want, *body.Timeout); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", folder, diff)
 		}
 	}
+	t.Run("run", func(t *testing.T) {
+		t.Parallel()
+		s := stack(t, local.Options{})
+		upload(t, s, "endless", "trainer-0.1.tar.gz", "job.yaml")
+		ends(t, s, "endless", job.Timeout{Kind: "run", Limit: "5s", EnforcedBy: "trainer"})
+	})
+	t.Run("wait", func(t *testing.T) {
+		t.Parallel()
+		s := stack(t, local.Options{MaxJobs: 1, Policy: []byte(policy)})
+		upload(t, s, "endless", "trainer-0.1.tar.gz")
+		put(t, s, "first", endless+"  scheduling: {maxRunningTime: 3600s}\n")
+		status(t, s, "first", "has the one place", func(b event.Body) bool { return b.State == job.Submitted })
+		put(t, s, "waits", endless+"  scheduling: {maxWaitTime: 2s}\n")
+		ends(t, s, "waits", job.Timeout{Kind: "wait", Limit: "2s", EnforcedBy: "trainer"})
+	})
 }
 
 // A short wait is no rule of the service that the policy does not know to take it.
 func TestShortWaitIsRefused(t *testing.T) {
+	t.Parallel()
 	s := stack(t, local.Options{})
 	upload(t, s, "endless", "trainer-0.1.tar.gz")
 	put(t, s, "endless", strings.Replace(endless, "  packageUris: [gs://jobdrop-inbox/endless/trainer-0.1.tar.gz]\n", "", 1)+"  scheduling: {maxWaitTime: 2s}\n")
@@ -89,6 +99,7 @@ func TestShortWaitIsRefused(t *testing.T) {
 
 // Without ticks, hints alone bring a job's end to its event.
 func TestHints(t *testing.T) {
+	t.Parallel()
 	s := stack(t, local.Options{Tick: time.Hour})
 	verdict := follow(t, s)
 	upload(t, s, "train", "trainer-0.1.tar.gz", "job.yaml")
@@ -100,6 +111,7 @@ func TestHints(t *testing.T) {
 // On a project with jobs of others, nothing is told of them, and nobody looks at
 // them.
 func TestJobsOfOthers(t *testing.T) {
+	t.Parallel()
 	s := stack(t, local.Options{MaxJobs: 1})
 	service, err := ml.NewService(t.Context(), option.WithEndpoint(s.TrainerURL+"/"), option.WithoutAuthentication())
 	if err != nil {
@@ -186,6 +198,7 @@ func BenchmarkHint(b *testing.B) {
 
 // All storage events are lost, and the drop runs all the same.
 func TestDropsAreFound(t *testing.T) {
+	t.Parallel()
 	s := stack(t, local.Options{LoseEvents: 1})
 	verdict := follow(t, s)
 	upload(t, s, "hello", "trainer-0.1.tar.gz", "job.yaml")
@@ -199,6 +212,7 @@ func TestDropsAreFound(t *testing.T) {
 
 // A job file without its package is reported, a package alone is nothing.
 func TestIncompleteDrops(t *testing.T) {
+	t.Parallel()
 	s := stack(t, local.Options{Env: []string{"JOBDROP_INCOMPLETE_AFTER=1s", "JOBDROP_EXPIRE_AFTER=3s"}})
 	verdict := follow(t, s)
 	upload(t, s, "hello", "trainer-0.1.tar.gz")

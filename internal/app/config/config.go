@@ -37,6 +37,7 @@ type Config struct {
 	Expire          time.Duration
 	SubmitWithin    time.Duration
 	Grace           time.Duration
+	CallTime        time.Duration
 	LogLevel        slog.Level
 	// Collector is the URL of an OTLP collector; empty where nothing is measured.
 	Collector string
@@ -122,6 +123,8 @@ func Variables() []Variable {
 			set: duration(func(c *Config) *time.Duration { return &c.SubmitWithin })},
 		{Name: "JOBDROP_GRACE", Default: "15m", Meaning: "how long after a limit on a job's time jobdrop itself cancels the job, where the trainer has not; longer than clocks differ",
 			set: duration(func(c *Config) *time.Duration { return &c.Grace })},
+		{Name: "JOBDROP_CALL_TIME", Default: "30s", Meaning: "how long one call of the backend may take, with its repeats; a process that died while it created a job is waited for four times as long",
+			set: duration(func(c *Config) *time.Duration { return &c.CallTime })},
 		{Name: "JOBDROP_LOG_LEVEL", Default: "INFO", Meaning: "`DEBUG`, `INFO`, `WARN` or `ERROR`",
 			set: func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
 		{Name: "OTEL_EXPORTER_OTLP_ENDPOINT", Meaning: "URL of a collector that takes metrics and traces, OTLP over HTTP; without it nothing is measured",
@@ -162,6 +165,9 @@ func Load(lookup Lookup) (Config, error) {
 	}
 	if c.Trainer == "vertex" && len(c.Regions) == 0 {
 		errs = append(errs, errors.New("JOBDROP_REGIONS is not set: Vertex AI has jobs in regions, and ticks look for them in those that are named"))
+	}
+	if len(errs) == 0 && c.CallTime < time.Second {
+		errs = append(errs, fmt.Errorf("JOBDROP_CALL_TIME is %s, must be at least 1s", c.CallTime))
 	}
 	if len(errs) == 0 && c.Incomplete > c.Expire {
 		errs = append(errs, fmt.Errorf("JOBDROP_INCOMPLETE_AFTER is %s, must not be longer than JOBDROP_EXPIRE_AFTER, %s", c.Incomplete, c.Expire))

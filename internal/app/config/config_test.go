@@ -39,7 +39,7 @@ func defaults() config.Config {
 		Instance: "prod", Project: "example.com:p", Inbox: "inbox", State: "state", Staging: "staging", Status: "status",
 		Topic: "projects/p/topics/t", Trainer: "aiplatform",
 		Settle: time.Minute, Incomplete: 15 * time.Minute, Expire: 24 * time.Hour, SubmitWithin: 24 * time.Hour,
-		Grace: 15 * time.Minute,
+		Grace: 15 * time.Minute, CallTime: 30 * time.Second,
 	}
 }
 
@@ -49,7 +49,7 @@ func TestLoad(t *testing.T) {
 	full.StorageEmulator, full.PubSubEmulator = "127.0.0.1:9", "127.0.0.1:10"
 	full.PolicyBucket, full.PolicyObject = "ops", "jobdrop/policy.yaml"
 	full.Settle, full.Incomplete, full.Expire, full.LogLevel = 0, time.Second, 90*time.Minute, slog.LevelWarn
-	full.SubmitWithin, full.Grace = 0, time.Minute
+	full.SubmitWithin, full.Grace, full.CallTime = 0, time.Minute, 3*time.Second
 	full.Collector = "http://127.0.0.1:4318"
 	atVertex := defaults()
 	atVertex.Trainer, atVertex.Regions = "vertex", []string{"europe-west4", "us-central1"}
@@ -64,7 +64,7 @@ func TestLoad(t *testing.T) {
 		{"all", map[string]string{
 			"JOBDROP_TRAINER": "aiplatform", "JOBDROP_TRAINER_ENDPOINT": "http://127.0.0.1:8",
 			"JOBDROP_PUBSUB_ENDPOINT": "europe-west4-pubsub.googleapis.com:443",
-			"JOBDROP_SETTLE":          "0s", "JOBDROP_INCOMPLETE_AFTER": "1s", "JOBDROP_EXPIRE_AFTER": "1h30m", "JOBDROP_SUBMIT_WITHIN": "0s", "JOBDROP_GRACE": "1m", "JOBDROP_LOG_LEVEL": "WARN",
+			"JOBDROP_SETTLE":          "0s", "JOBDROP_INCOMPLETE_AFTER": "1s", "JOBDROP_EXPIRE_AFTER": "1h30m", "JOBDROP_SUBMIT_WITHIN": "0s", "JOBDROP_GRACE": "1m", "JOBDROP_CALL_TIME": "3s", "JOBDROP_LOG_LEVEL": "WARN",
 			"JOBDROP_POLICY":              "gs://ops/jobdrop/policy.yaml",
 			"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
 			"STORAGE_EMULATOR_HOST":       "127.0.0.1:9", "PUBSUB_EMULATOR_HOST": "127.0.0.1:10",
@@ -121,6 +121,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"an instance in capitals", map[string]string{"JOBDROP_INSTANCE": "Prod"}, []string{`JOBDROP_INSTANCE is "Prod", must be lower-case`}},
 		{"an instance that ends in a hyphen", map[string]string{"JOBDROP_INSTANCE": "prod-"}, []string{"JOBDROP_INSTANCE"}},
 		{"a long instance", map[string]string{"JOBDROP_INSTANCE": strings.Repeat("a", 64)}, []string{"JOBDROP_INSTANCE"}},
+		{"calls without time", map[string]string{"JOBDROP_CALL_TIME": "0s"}, []string{"JOBDROP_CALL_TIME is 0s, must be at least 1s"}},
 		{"a URI for a bucket", map[string]string{"JOBDROP_INBOX": "gs://inbox"}, []string{`JOBDROP_INBOX is "gs://inbox", must be a bucket's name`}},
 		{"a folder of a bucket", map[string]string{"JOBDROP_STATUS_BUCKET": "status/a"}, []string{"JOBDROP_STATUS_BUCKET"}},
 		{"a topic's short name", map[string]string{"JOBDROP_TOPIC": "lifecycle"}, []string{`JOBDROP_TOPIC is "lifecycle", must be projects/PROJECT/topics/TOPIC`}},

@@ -85,7 +85,8 @@ type Options struct {
 	// Without it they are not asked for.
 	Places   func(ctx context.Context, bucket string) ([]string, error)
 	Patience Patience
-	// CallTime is the longest that one call of the trainer takes.
+	// CallTime is the longest that one call of the trainer takes. A claim on a create
+	// lasts four times as long, and a create is given up after twice as long.
 	CallTime time.Duration
 	// Inspections is how many drops are inspected at once.
 	Inspections int
@@ -524,7 +525,9 @@ func (s *Submitter) ask(ctx context.Context, stored attempt.Stored) attempt.Obse
 		return attempt.Postpone{Nonce: nonce, Reason: "the claim was nearly over: to be asked again"}
 	}
 	asked := s.Now()
-	look, err := s.trainer.Create(ctx, stored.Order())
+	bounded, cancel := context.WithTimeout(ctx, 2*s.CallTime)
+	defer cancel()
+	look, err := s.trainer.Create(bounded, stored.Order())
 	var (
 		conflict *attempt.ConflictError
 		refused  *attempt.RefusedError
