@@ -182,7 +182,7 @@ func checkRunsADrop(t *testing.T, program string) {
 // verdict waits for the status of an attempt that is over.
 func verdict(t *testing.T, stack *local.Stack, name string) event.Body {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	poll := time.NewTicker(50 * time.Millisecond)
 	defer poll.Stop()

@@ -35,7 +35,7 @@ const (
 	// small machine compiles for some minutes.
 	buildTime = 8 * time.Minute
 	// startTime is for a function to listen, answer or exit.
-	startTime = 30 * time.Second
+	startTime = 5 * time.Minute
 	// root is that of the module, from here.
 	root   = "../.."
 	module = "github.com/jobdrop/jobdrop"

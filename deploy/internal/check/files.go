@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclparse"
@@ -33,11 +34,14 @@ func (f Finding) String() string { return fmt.Sprintf("%s: %s (%s)", f.Where, f.
 type files struct {
 	root   string
 	bodies map[string]*hclsyntax.Body // by path from the root
+	// logged returns what the functions log. It reads their code once.
+	logged func() (logged, error)
 }
 
 // read parses all .tf files below root/deploy.
 func read(root string) (files, error) {
 	f := files{root: root, bodies: map[string]*hclsyntax.Body{}}
+	f.logged = sync.OnceValues(func() (logged, error) { return logs(root) })
 	parser := hclparse.NewParser()
 	err := filepath.WalkDir(filepath.Join(root, "deploy"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || filepath.Ext(path) != ".tf" {

@@ -26,6 +26,10 @@ func Check(root string, now time.Time) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
+	return f.check(now)
+}
+
+func (f files) check(now time.Time) ([]Finding, error) {
 	var found []Finding
 	for _, rule := range []func(files) ([]Finding, error){
 		entryPoints,

@@ -173,7 +173,7 @@ func alternatives(value string) []string {
 
 // logLines: what alerts, metrics and playbooks look for is what the code logs.
 func logLines(f files) ([]Finding, error) {
-	l, err := logs(f.root)
+	l, err := f.logged()
 	if err != nil {
 		return nil, err
 	}

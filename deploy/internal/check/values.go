@@ -89,7 +89,7 @@ func queries(f files) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := logs(f.root)
+	l, err := f.logged()
 	if err != nil {
 		return nil, err
 	}

@@ -85,6 +85,7 @@ func wheel(t *testing.T) []byte {
 // The bootstrap, as a container's command runs it: by a real Python, with packages
 // from a storage service.
 func TestBootstrap(t *testing.T) {
+	t.Parallel()
 	t.Run("python3", func(t *testing.T) { bootstraps(t, python(t)) })
 	// That of nearly all runtimes, where this machine has it.
 	t.Run("python3.7", func(t *testing.T) {

@@ -378,6 +378,7 @@ func TestNames(t *testing.T) {
 // Reads are asked again where the service is not available; a 404 and a 429 are
 // not.
 func TestReadsAreRepeated(t *testing.T) {
+	t.Parallel()
 	gone := failure(404, "NOT_FOUND", "no")
 	for _, test := range []struct {
 		name    string

@@ -13,6 +13,7 @@ import (
 
 // An inspection ends with its context, wherever it is, and then knows nothing.
 func TestInspectEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, file string
 		data       []byte

@@ -170,6 +170,7 @@ func small() Limits {
 const whl = "trainer-0.1-py3-none-any.whl"
 
 func TestInspect(t *testing.T) {
+	t.Parallel()
 	good := sdist(t, project()...)
 	goodWheel := wheel(t, release()...)
 	flip := func(data []byte, at int) []byte {

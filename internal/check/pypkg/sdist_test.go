@@ -99,6 +99,7 @@ var placed = []struct {
 }
 
 func TestInspectPlaces(t *testing.T) {
+	t.Parallel()
 	for _, tt := range placed {
 		t.Run(tt.name, func(t *testing.T) {
 			entries := append([]entry{file("r/setup.py", setup), file("r/trainer/__init__.py", ""), file("r/trainer/task.py", "")}, tt.entries...)
@@ -127,6 +128,7 @@ func TestInspectPlaces(t *testing.T) {
 
 // Python's own tarfile fails on what is refused, and on nothing else.
 func TestTarfileAgrees(t *testing.T) {
+	t.Parallel()
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		t.Skip("SKIPPED: there is no python3")
@@ -210,6 +212,7 @@ func TestReportLinks(t *testing.T) {
 // Where settings tell a package's place in ways that are not followed, a module
 // that is not seen may be there.
 func TestReportGuessed(t *testing.T) {
+	t.Parallel()
 	pyproject := func(text string) entry { return file("p-1/pyproject.toml", text) }
 	for _, tt := range []struct {
 		name     string
@@ -245,6 +248,7 @@ func TestReportGuessed(t *testing.T) {
 // Settings and names are held against each other within bounds, whatever they
 // say: each of these took minutes where it was done naively.
 func TestInspectBounds(t *testing.T) {
+	t.Parallel()
 	limits := DefaultLimits()
 	folders := func(n int, format string) (files []entry) {
 		for i := range n {
@@ -261,9 +265,9 @@ func TestInspectBounds(t *testing.T) {
 	}
 	deep := strings.Repeat("a/", 400)
 	for name, entries := range map[string][]entry{
-		"roots":    append(folders(4000, "p-1/"+deep+"m%d.py"), file("p-1/setup.py", "setup(package_dir=x("+list(400, "'"+strings.Repeat("a/", 300)+"%d',")+list(400, "'a',")+"))")),
-		"patterns": append(folders(4000, "p-1/"+strings.Repeat("a", 200)+"%d/b/m.py"), file("p-1/setup.py", "setup(packages=find_packages(include=["+list(4000, "'*a*a*a*a*a*a*b%d',")+"]))")),
-		"listed":   append(folders(4000, "p-1/a%d/b/m.py"), file("p-1/setup.py", "setup(packages=["+list(9000, "'a%d',")+"])")),
+		"roots":    append(folders(1000, "p-1/"+deep+"m%d.py"), file("p-1/setup.py", "setup(package_dir=x("+list(400, "'"+strings.Repeat("a/", 300)+"%d',")+list(400, "'a',")+"))")),
+		"patterns": append(folders(1000, "p-1/"+strings.Repeat("a", 200)+"%d/b/m.py"), file("p-1/setup.py", "setup(packages=find_packages(include=["+list(4000, "'*a*a*a*a*a*a*b%d',")+"]))")),
+		"listed":   append(folders(1000, "p-1/a%d/b/m.py"), file("p-1/setup.py", "setup(packages=["+list(9000, "'a%d',")+"])")),
 	} {
 		t.Run(name, func(t *testing.T) {
 			report, _, err := Inspect(t.Context(), "p-1.tar.gz", bytes.NewReader(sdist(t, entries...)), limits)
@@ -428,6 +432,7 @@ func TestInspectImports(t *testing.T) {
 // Archives of more than one format or layer: pip unpacks one gzip layer, and
 // takes what ends like a zip for one.
 func TestInspectLayers(t *testing.T) {
+	t.Parallel()
 	good := sdist(t, project()...)
 	zip := wheel(t, release()...)
 	bomb := sdist(t, file("x", strings.Repeat("\x00", 4<<20)))
@@ -452,6 +457,7 @@ func TestInspectLayers(t *testing.T) {
 
 // Opening a gzip member takes far longer than reading an empty one.
 func TestInspectMembers(t *testing.T) {
+	t.Parallel()
 	limits := DefaultLimits()
 	for _, tt := range []struct {
 		members int
@@ -466,6 +472,7 @@ func TestInspectMembers(t *testing.T) {
 }
 
 func TestEnd(t *testing.T) {
+	t.Parallel()
 	const mark = "PK\x05\x06" + "................" + "\x00\x00"
 	for _, tt := range []struct {
 		before, after int

@@ -98,6 +98,7 @@ func lines(n int) (list []string) {
 }
 
 func TestInspectWheelFormat(t *testing.T) {
+	t.Parallel()
 	good := wheel(t, release()...)
 	unknown := func(method uint16) []byte {
 		return rawWheel(t, &zip.FileHeader{Name: "x", Method: method, CompressedSize64: 5, UncompressedSize64: 5})

@@ -390,7 +390,8 @@ var cases = map[string]func(w *world){
 }
 
 func TestCases(t *testing.T) {
-	text, err := os.ReadFile("../../../docs/delivery-cases.md")
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/delivery-cases.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,6 +48,7 @@ func BenchmarkPlan(b *testing.B) {
 // Whatever folders are called, the note of the turns can be read back: beyond that
 // attempts wait.
 func TestTurnsFitTheirNote(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	rules, vs := policy.Parse("policy.yaml", []byte("limits: {activeJobs: 100000}"))
 	if len(vs) > 0 {

@@ -46,6 +46,7 @@ prefixes:
 // Metadata beat the file, the file beats the policy's defaults, and of these the
 // folder's beat the others.
 func TestSubmitPrecedence(t *testing.T) {
+	t.Parallel()
 	without := strings.Replace(spec, "  region: us-central1\n", "", 1)
 	tests := []struct {
 		name, folder, file string
@@ -113,6 +114,7 @@ func TestSubmitWithoutItsPolicy(t *testing.T) {
 
 // The policy's patience counts before the installation's.
 func TestSubmitPatienceOfThePolicy(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.operator("patience: {incomplete: 60s}\nprefixes:\n- {match: ci/**, patience: {settle: 0s, expire: 30s}}\n")
 	usual := w.put("a/job.yaml", []byte(spec))
@@ -145,6 +147,7 @@ func TestSubmitPatienceOfThePolicy(t *testing.T) {
 
 // Output in another region is warned of where the bucket's place can be read.
 func TestSubmitFarOutput(t *testing.T) {
+	t.Parallel()
 	for bucket, want := range map[string][]string{"far": {"job-dir-region"}, "near": nil, "closed": nil} {
 		t.Run(bucket, func(t *testing.T) {
 			w := newWorld(t)

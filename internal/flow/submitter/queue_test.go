@@ -65,6 +65,7 @@ func (w *world) status(folder string) string {
 // What is dropped while the operator's pause lasts is accepted, says that it
 // waits, and runs when it is over; a folder may be excepted.
 func TestQueuePause(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.operator("pause: true\nprefixes:\n- match: urgent/**\n  pause: false\n")
 	files := w.queued("a", "urgent/b", "c")
@@ -92,6 +93,7 @@ func TestQueuePause(t *testing.T) {
 // A pause that begins between acceptance and create holds too, and a job that an
 // earlier create made is found all the same.
 func TestQueuePauseAfterAcceptance(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.trainer.fail = errors.New("connection refused")
 	lost, down := w.queued("lost")[0], w.queued("down")[0]
@@ -145,6 +147,7 @@ func TestQueuePauseFindsTheJobOfADeadClaim(t *testing.T) {
 // Active jobs are limited: the oldest drops come first, one job's verdict makes
 // room for the next, and those that wait say for what.
 func TestQueueActiveJobs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.operator("limits: {activeJobs: 2}")
 	w.queued("x/a", "x/b", "x/c", "x/d")
@@ -170,6 +173,7 @@ func TestQueueActiveJobs(t *testing.T) {
 
 // Jobs are counted over an hour, also those that ended.
 func TestQueueJobsPerHour(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.operator("limits: {jobsPerHour: 2}")
 	w.queued("a", "b", "c")
@@ -189,6 +193,7 @@ func TestQueueJobsPerHour(t *testing.T) {
 
 // The hour begins with the job's creation, which may be long after its turn.
 func TestQueueHourBeginsWithTheJob(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.operator("limits: {jobsPerHour: 1}")
 	w.trainer.fail = job.ErrQuota
@@ -216,6 +221,7 @@ func TestQueueHourBeginsWithTheJob(t *testing.T) {
 
 // A prefix with many drops does not keep the others waiting: they take turns.
 func TestQueueFair(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.operator("limits: {activeJobs: 3}\nprefixes:\n- match: teams/nlp/**\n- match: teams/vision/**\n  limits: {activeJobs: 1}\n")
 	w.queued("teams/nlp/a", "teams/nlp/b", "teams/nlp/c", "teams/vision/d", "teams/vision/e", "f/f")
@@ -232,6 +238,7 @@ func TestQueueFair(t *testing.T) {
 
 // Where the trainer has no room, it is not asked for each of those that wait.
 func TestQueueQuota(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.trainer.room = 2
 	var folders, ids []string
@@ -263,6 +270,7 @@ func TestQueueQuota(t *testing.T) {
 // A job for whose machines there is no room keeps none waiting that asks for
 // others.
 func TestQueueQuotaOfOneKind(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.trainer.scarce = "gpu"
 	w.operator("pause: true")
@@ -281,6 +289,7 @@ func TestQueueQuotaOfOneKind(t *testing.T) {
 
 // What the time for submits counts is the time in which the trainer may be asked.
 func TestQueuePauseStopsTheDeadline(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.operator("patience: {submit: 3600s}")
 	w.trainer.fail = errors.New("connection refused")
@@ -301,6 +310,7 @@ func TestQueuePauseStopsTheDeadline(t *testing.T) {
 
 // A limit that is written while attempts are tried again holds for them.
 func TestQueueLimitSetLater(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.trainer.fail = errors.New("connection refused")
 	w.queued("a", "b", "c", "d")
@@ -317,6 +327,7 @@ func TestQueueLimitSetLater(t *testing.T) {
 
 // A job that was refused is none that was started.
 func TestQueueRefusedIsNotStarted(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.operator("limits: {jobsPerHour: 1}")
 	w.trainer.fail = &attempt.RefusedError{Code: "INVALID_ARGUMENT"}
@@ -349,6 +360,7 @@ func TestQueuePausedJobIsFollowed(t *testing.T) {
 
 // However long the queue, jobs are created before reasons are written anew.
 func TestQueueStartsFirst(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.operator("limits: {activeJobs: 2}")
 	var folders []string
@@ -371,6 +383,7 @@ func TestQueueStartsFirst(t *testing.T) {
 
 // However many ticks run at once, the limit holds.
 func TestQueueOverlappingTicks(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.operator("limits: {activeJobs: 3}")
 	var folders []string
@@ -412,6 +425,7 @@ func TestQueueOverlappingTicks(t *testing.T) {
 // A trainer that does not take the job in the policy's time ends the attempt, and
 // the ID is free again; where a job may be there, it is looked for first.
 func TestSubmitDeadline(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.operator("patience: {submit: 3600s}")
 	w.trainer.fail = errors.New("connection refused")
@@ -463,6 +477,7 @@ func TestSubmitDeadlineFindsTheJob(t *testing.T) {
 // A trainer that takes no ID would make a second job of a second create: after an
 // unknown outcome it is asked again only when looks found none for long enough.
 func TestSubmitWithoutAnID(t *testing.T) {
+	t.Parallel()
 	t.Run("the job is there", func(t *testing.T) {
 		w := newWorld(t)
 		w.trainer.noID, w.trainer.lose = true, true

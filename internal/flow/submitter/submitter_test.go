@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fsouza/fake-gcs-server/fakestorage"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
@@ -27,6 +26,7 @@ const happy = "drop.accepted job.submitted job.queued job.running job.succeeded"
 
 // Both orders of arrival give the same job.
 func TestSubmitInEitherOrder(t *testing.T) {
+	t.Parallel()
 	var specs []job.Spec
 	for _, first := range []string{"package", "job file"} {
 		t.Run(first+" first", func(t *testing.T) {
@@ -74,6 +74,7 @@ func TestSubmitInEitherOrder(t *testing.T) {
 
 // Each event five times, at once, gives one job and one of each event.
 func TestSubmitManyDeliveries(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello"))
 	f := w.put("hello/job.yaml", []byte(spec))
@@ -104,56 +105,61 @@ func TestSubmitManyDeliveries(t *testing.T) {
 // call's effect. Redelivery and ticks bring every attempt to one job and one
 // verdict, and every event out in order.
 func TestSubmitSurvivesACrashAtEveryCall(t *testing.T) {
+	t.Parallel()
 	for _, after := range []bool{false, true} {
-		for dieAt := 1; ; dieAt++ {
-			w := newWorld(t)
-			p := w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello"))
-			f := w.put("hello/job.yaml", []byte(spec))
-			w.dieAt, w.after = dieAt, after
-			deliver := func() error {
-				return errors.Join(w.submit.Submit(t.Context(), p), w.submit.Submit(t.Context(), f))
-			}
-			crashed := deliver() != nil
-			if !crashed && w.dead {
-				t.Errorf("death at call %d (after: %t) was answered as success", dieAt, after)
-			}
-			// Whoever died is not heard of for as long as its claim holds.
-			w.restart()
-			w.pass(2 * time.Minute)
-			if dieAt%2 == 0 { // half of the time only ticks come
-				if err := deliver(); err != nil {
-					t.Fatalf("redelivery after death at call %d (after: %t): %v", dieAt, after, err)
+		t.Run(fmt.Sprintf("after: %t", after), func(t *testing.T) {
+			t.Parallel()
+			for dieAt := 1; ; dieAt++ {
+				w := newWorld(t)
+				p := w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello"))
+				f := w.put("hello/job.yaml", []byte(spec))
+				w.dieAt, w.after = dieAt, after
+				deliver := func() error {
+					return errors.Join(w.submit.Submit(t.Context(), p), w.submit.Submit(t.Context(), f))
 				}
-			} else if w.open() == 0 {
-				w.wake(f) // died before anything was written: Eventarc delivers again
-			}
-			w.tick()
-			w.tick()
-			w.trainer.finish()
-			w.tick()
-			w.tick()
-			if len(w.trainer.specs) != 1 {
-				t.Errorf("death at call %d (after: %t): %d jobs, want 1", dieAt, after, len(w.trainer.specs))
-			}
-			r := w.record(f)
-			if got := w.topic.of(r.Attempt); r.State != job.Succeeded || !strings.HasSuffix(got, "job.running job.succeeded") {
-				t.Errorf("death at call %d (after: %t): state %s, events %q", dieAt, after, r.State, got)
-			}
-			if w.open() != 0 {
-				t.Errorf("death at call %d (after: %t): %d entries are left on the index", dieAt, after, w.open())
-			}
-			if !crashed {
-				if dieAt < 10 {
-					t.Errorf("only %d calls: the deaths were not injected", dieAt)
+				crashed := deliver() != nil
+				if !crashed && w.dead {
+					t.Errorf("death at call %d (after: %t) was answered as success", dieAt, after)
 				}
-				break
+				// Whoever died is not heard of for as long as its claim holds.
+				w.restart()
+				w.pass(2 * time.Minute)
+				if dieAt%2 == 0 { // half of the time only ticks come
+					if err := deliver(); err != nil {
+						t.Fatalf("redelivery after death at call %d (after: %t): %v", dieAt, after, err)
+					}
+				} else if w.open() == 0 {
+					w.wake(f) // died before anything was written: Eventarc delivers again
+				}
+				w.tick()
+				w.tick()
+				w.trainer.finish()
+				w.tick()
+				w.tick()
+				if len(w.trainer.specs) != 1 {
+					t.Errorf("death at call %d (after: %t): %d jobs, want 1", dieAt, after, len(w.trainer.specs))
+				}
+				r := w.record(f)
+				if got := w.topic.of(r.Attempt); r.State != job.Succeeded || !strings.HasSuffix(got, "job.running job.succeeded") {
+					t.Errorf("death at call %d (after: %t): state %s, events %q", dieAt, after, r.State, got)
+				}
+				if w.open() != 0 {
+					t.Errorf("death at call %d (after: %t): %d entries are left on the index", dieAt, after, w.open())
+				}
+				if !crashed {
+					if dieAt < 10 {
+						t.Errorf("only %d calls: the deaths were not injected", dieAt)
+					}
+					break
+				}
 			}
-		}
+		})
 	}
 }
 
 // The remote calls of a drop of two objects, package first, up to job.submitted.
 func TestSubmitCalls(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.storage.Reset()
 	w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello")))
@@ -192,6 +198,7 @@ func TestSubmitIgnores(t *testing.T) {
 // A job file that is too much to read is rejected, with that as its violation: it
 // would be too much the next time, too.
 func TestSubmitRejectsWhatIsTooMuch(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct{ file, rule string }{
 		"empty values behind aliases": {
 			"trainingInput:\n  hyperparameters:\n    params:\n    - &a {discreteValues: [" + strings.Repeat("1,", 10_000) + "]}\n" + strings.Repeat("    - *a\n", 200), "file-nodes",
@@ -257,6 +264,7 @@ func TestSubmitRejects(t *testing.T) {
 // What was checked is what runs: a package overwritten after acceptance changes
 // nothing.
 func TestSubmitPinsPackages(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.trainer.fail = job.ErrQuota // accepted, but not created yet
 	w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello")))
@@ -293,6 +301,7 @@ type upload struct {
 // order, at once or with the package on its way. Packages are named by the drop of
 // testdata that they are taken from, job files by their text.
 func TestSubmitUsedTwice(t *testing.T) {
+	t.Parallel()
 	const (
 		file    = "d/job.yaml"
 		tarball = "d/trainer-0.1.tar.gz"
@@ -462,6 +471,7 @@ func TestSubmitHoldIsTold(t *testing.T) {
 // first and its entry in the folder's note, or between that and the record, when the
 // second is decided. One package is decided upon by one attempt at most.
 func TestSubmitOvertaken(t *testing.T) {
+	t.Parallel()
 	for _, step := range []string{"write state/folders/", "write state/attempts/"} {
 		for _, before := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, before %t", step, before), func(t *testing.T) {
@@ -503,6 +513,7 @@ func TestSubmitOvertaken(t *testing.T) {
 // entered the attempt with it and died. The inbox keeps versions, as an installation's
 // does, so yesterday's package can still be read.
 func TestSubmitByAListThatIsLate(t *testing.T) {
+	t.Parallel()
 	client, server := storagetest.Versioned(t, inbox, "state", "staging", "status")
 	w := newWorldOver(t, client, server)
 	w.wake(w.put("d/trainer-0.1.tar.gz", pkg(t, "hello")))
@@ -557,6 +568,7 @@ func TestSubmitPatienceEndsUnderTheLook(t *testing.T) {
 // Yesterday's package is larger than the policy allows, and today's is not: it is told
 // of what is there once nothing new may come any more.
 func TestSubmitHoldsWhatAPackageMends(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	small, large := pkg(t, "hello"), pkg(t, "train")
 	if len(small) > len(large) {
@@ -579,6 +591,7 @@ func TestSubmitHoldsWhatAPackageMends(t *testing.T) {
 
 // What a hold says follows the folder, and its pins can be pasted.
 func TestSubmitHoldFollowsTheFolder(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	names := []string{"a.tar.gz", "b.tar.gz", "c.tar.gz", "d.tar.gz"}
 	text := spec + "  packageUris: [" + strings.Join(names, ", ") + "]\n"
@@ -608,6 +621,7 @@ func TestSubmitHoldFollowsTheFolder(t *testing.T) {
 
 // Whoever pins a package means that one: another in the folder is not taken for it.
 func TestSubmitPinOfAnotherName(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
 	pin := "jobdrop: {packages: [{name: trainer_0.1.tar.gz, generation: 5}]}\n"
@@ -623,6 +637,7 @@ func TestSubmitPinOfAnotherName(t *testing.T) {
 }
 
 func TestSubmitWithdraws(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name   string
 		change func(w *world)
@@ -654,6 +669,7 @@ func TestSubmitWithdraws(t *testing.T) {
 }
 
 func TestSubmitIncomplete(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	f := w.put("hello/job.yaml", []byte(spec))
 	w.wake(f)
@@ -677,6 +693,7 @@ func TestSubmitIncomplete(t *testing.T) {
 
 // The answers to a job ID that is taken.
 func TestSubmitJobIDTaken(t *testing.T) {
+	t.Parallel()
 	named := "jobId: mine\n" + spec
 	tests := []struct {
 		name   string
@@ -725,6 +742,7 @@ func TestSubmitJobIDTaken(t *testing.T) {
 // A trainer that does not answer is asked again by ticks, later and later, and the
 // attempt is told of as accepted meanwhile.
 func TestSubmitTrainerDown(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	down := errors.New("connection refused")
 	w.trainer.fail = down
@@ -761,15 +779,14 @@ func TestNewRefusesMissingParts(t *testing.T) {
 // A folder, or a name, that is too large for a drop ends in a verdict, also where
 // it was waiting before.
 func TestSubmitOutOfBounds(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("f", 950) + "/"
 	tests := []struct {
 		name, rule, folder string
 		fill               func(w *world)
 	}{
 		{"too many packages", "folder-size", "d/", func(w *world) {
-			for i := range 1001 {
-				w.server.CreateObject(fakestorage.Object{ObjectAttrs: fakestorage.ObjectAttrs{BucketName: inbox, Name: fmt.Sprintf("d/%04d.whl", i)}, Content: []byte("x")})
-			}
+			w.submitOver(&fuller{Faults: w.storage, packages: 1001})
 		}},
 		{"a long folder", "folder-name", long, func(w *world) { w.put(long+"trainer-0.1.tar.gz", pkg(t, "hello")) }},
 		{"a long package", "package-name", "d/", func(w *world) { w.put("d/"+strings.Repeat("p", 300)+".tar.gz", pkg(t, "hello")) }},
@@ -794,6 +811,44 @@ func TestSubmitOutOfBounds(t *testing.T) {
 	}
 }
 
+// objects is what a submitter asks of Cloud Storage.
+type objects interface {
+	List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error
+	Stat(ctx context.Context, bucket, name string) (job.Attributes, error)
+	Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error)
+	Copy(ctx context.Context, source job.Object, bucket, name string) error
+}
+
+// submitOver makes the world's submitter anew, over another view of the storage.
+func (w *world) submitOver(o objects) {
+	w.t.Helper()
+	tell, err := relay.New(w.topic, w.ledger, w.storage, "status")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if w.submit, err = submitter.New(o, w.ledger, w.trainer, tell, w.submit.Options); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// fuller is an inbox whose lists show so many packages more. To upload them would take
+// the Cloud Storage in memory a while.
+type fuller struct {
+	*storagetest.Faults
+	packages int
+}
+
+func (f *fuller) List(ctx context.Context, bucket, folder string, flat bool, page func([]job.Attributes) error) error {
+	items := make([]job.Attributes, f.packages)
+	for i := range items {
+		items[i].Object = job.Object{Bucket: bucket, Name: fmt.Sprintf("%s%04d.whl", folder, i), Generation: 1, Size: 1}
+	}
+	if err := page(items); err != nil {
+		return err
+	}
+	return f.Faults.List(ctx, bucket, folder, flat, page)
+}
+
 // crowded is an inbox whose lists take 100 pages, with so many objects each.
 type crowded struct {
 	*storagetest.Faults
@@ -816,6 +871,7 @@ func (c *crowded) List(_ context.Context, bucket, folder string, _ bool, page fu
 
 // A listing ends whatever it shows, and the verdict tells of what there is too much.
 func TestSubmitCrowdedFolder(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name           string
 		objects, pages int
@@ -831,13 +887,7 @@ func TestSubmitCrowdedFolder(t *testing.T) {
 			f := w.put("job.yaml", []byte(spec))
 			w.put("trainer-0.1.tar.gz", pkg(t, "hello"))
 			full := &crowded{Faults: w.storage, objects: test.objects}
-			tell, err := relay.New(w.topic, w.ledger, w.storage, "status")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if w.submit, err = submitter.New(full, w.ledger, w.trainer, tell, w.submit.Options); err != nil {
-				t.Fatal(err)
-			}
+			w.submitOver(full)
 			w.wake(f)
 			if full.pages != test.pages {
 				t.Errorf("%d pages were listed for one event, want %d", full.pages, test.pages)
@@ -855,6 +905,7 @@ func TestSubmitCrowdedFolder(t *testing.T) {
 
 // An object that is replaced while it is looked at means another look.
 func TestSubmitLooksAgain(t *testing.T) {
+	t.Parallel()
 	for _, moment := range []string{"read inbox/d/trainer-0.1.tar.gz", "copy staging"} {
 		t.Run(moment, func(t *testing.T) {
 			w := newWorld(t)
@@ -882,6 +933,7 @@ func TestSubmitLooksAgain(t *testing.T) {
 // While an ID's owner is undecided others wait, and say for what; an owner that nobody
 // will decide is dispossessed.
 func TestSubmitJobIDOfAnUndecidedAttempt(t *testing.T) {
+	t.Parallel()
 	named := "jobId: mine\n" + spec
 	waits := func(w *world, other, f job.Object) {
 		t.Helper()
@@ -937,6 +989,7 @@ func TestSubmitJobIDOfAnUndecidedAttempt(t *testing.T) {
 // Two attempts take over an ID that was given up: one has it, the other says for whom
 // it waits, or that the ID is taken. Nobody comes to an error.
 func TestSubmitJobIDGivenUpAndTakenByTwo(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.trainer.fail = &attempt.RefusedError{Code: "INVALID_ARGUMENT"}
 	w.drop("a/", named)
@@ -961,6 +1014,7 @@ func TestSubmitJobIDGivenUpAndTakenByTwo(t *testing.T) {
 // An ID that is in use at the trainer is not given up by the attempt that met it
 // there.
 func TestSubmitJobIDTakenAtTheTrainerStaysTaken(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.trainer.jobs["mine"] = attempt.Look{State: job.TrainerRunning}
 	for i, want := range []string{"the trainer refused the job", "the job ID is taken"} {
@@ -1041,6 +1095,7 @@ func TestSubmitWithdrawsWhatWasOnlyOpened(t *testing.T) {
 // A claim of which too little is left is not used: another may begin before the
 // call ends.
 func TestSubmitLeavesAClaimThatIsNearlyOver(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
 	f := w.put("d/job.yaml", []byte(spec))
@@ -1064,6 +1119,7 @@ func TestSubmitLeavesAClaimThatIsNearlyOver(t *testing.T) {
 
 // An index entry that lost what it said is healed from its record.
 func TestResumeOfADamagedEntry(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	waiting := w.put("d/job.yaml", []byte(spec))
 	w.wake(waiting)

@@ -17,6 +17,7 @@ import (
 // What a trainer can't be given is told at its line, with the drop's verdict; strict
 // refuses what would be replaced or dropped.
 func TestSubmitTellsOfTheTrainer(t *testing.T) {
+	t.Parallel()
 	const strict = "vertex: {strict: true}\n"
 	for _, test := range []struct {
 		name     string

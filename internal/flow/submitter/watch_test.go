@@ -2,6 +2,7 @@ package submitter_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -33,74 +34,83 @@ func (w *world) runs(text string) job.Object {
 // after the call's effect. The next one brings out one verdict, of jobdrop's own
 // doing.
 func TestTickSurvivesACrashAtEveryCall(t *testing.T) {
+	t.Parallel()
 	for _, after := range []bool{false, true} {
-		for dieAt := 1; ; dieAt++ {
-			w := newWorld(t)
-			f := w.runs(limited)
-			w.pass(26 * time.Minute) // the limit and the grace
-			w.mu.Lock()
-			w.call, w.dieAt, w.after = 0, dieAt, after
-			w.mu.Unlock()
-			crashed := w.watch.Tick(t.Context()) != nil
-			over := w.call < dieAt
-			if !crashed && w.dead {
-				t.Errorf("death at call %d (after: %t) was answered as success", dieAt, after)
-			}
-			w.restart()
-			w.pass(time.Minute)
-			w.tick()
-			r := w.record(f)
-			if got, want := w.topic.of(r.Attempt), "drop.accepted job.submitted job.queued job.running job.delayed job.timed_out"; got != want {
-				t.Errorf("death at call %d (after: %t): events %q, want %q", dieAt, after, got, want)
-			}
-			if want := (job.Timeout{Kind: "run", Limit: "600s", EnforcedBy: "jobdrop"}); r.Timeout == nil || *r.Timeout != want {
-				t.Errorf("death at call %d (after: %t): timeout %+v", dieAt, after, r.Timeout)
-			}
-			if w.open() != 0 {
-				t.Errorf("death at call %d (after: %t): %d entries are left on the index", dieAt, after, w.open())
-			}
-			if over {
-				if dieAt < 15 {
-					t.Errorf("only %d calls: the deaths were not injected", dieAt)
+		t.Run(fmt.Sprintf("after: %t", after), func(t *testing.T) {
+			t.Parallel()
+			for dieAt := 1; ; dieAt++ {
+				w := newWorld(t)
+				f := w.runs(limited)
+				w.pass(26 * time.Minute) // the limit and the grace
+				w.mu.Lock()
+				w.call, w.dieAt, w.after = 0, dieAt, after
+				w.mu.Unlock()
+				crashed := w.watch.Tick(t.Context()) != nil
+				over := w.call < dieAt
+				if !crashed && w.dead {
+					t.Errorf("death at call %d (after: %t) was answered as success", dieAt, after)
 				}
-				break
+				w.restart()
+				w.pass(time.Minute)
+				w.tick()
+				r := w.record(f)
+				if got, want := w.topic.of(r.Attempt), "drop.accepted job.submitted job.queued job.running job.delayed job.timed_out"; got != want {
+					t.Errorf("death at call %d (after: %t): events %q, want %q", dieAt, after, got, want)
+				}
+				if want := (job.Timeout{Kind: "run", Limit: "600s", EnforcedBy: "jobdrop"}); r.Timeout == nil || *r.Timeout != want {
+					t.Errorf("death at call %d (after: %t): timeout %+v", dieAt, after, r.Timeout)
+				}
+				if w.open() != 0 {
+					t.Errorf("death at call %d (after: %t): %d entries are left on the index", dieAt, after, w.open())
+				}
+				if over {
+					if dieAt < 15 {
+						t.Errorf("only %d calls: the deaths were not injected", dieAt)
+					}
+					break
+				}
 			}
-		}
+		})
 	}
 }
 
 // What was written of a drop that goes on waiting, and not told, is told by the
 // next tick.
 func TestTickTellsOfWaitingDrops(t *testing.T) {
+	t.Parallel()
 	for _, after := range []bool{false, true} {
-		for dieAt := 1; ; dieAt++ {
-			w := newWorld(t)
-			f := w.put("hello/job.yaml", []byte(spec))
-			w.wake(f)
-			w.pass(16 * time.Minute)
-			w.mu.Lock()
-			w.call, w.dieAt, w.after = 0, dieAt, after
-			w.mu.Unlock()
-			_ = w.watch.Tick(t.Context())
-			over := w.call < dieAt
-			w.restart()
-			w.pass(time.Minute)
-			w.tick()
-			if got := w.topic.of(job.AttemptKey(f)); got != "drop.incomplete" {
-				t.Errorf("death at call %d (after: %t): events %q", dieAt, after, got)
-			}
-			if over {
-				if dieAt < 15 {
-					t.Errorf("only %d calls: the deaths were not injected", dieAt)
+		t.Run(fmt.Sprintf("after: %t", after), func(t *testing.T) {
+			t.Parallel()
+			for dieAt := 1; ; dieAt++ {
+				w := newWorld(t)
+				f := w.put("hello/job.yaml", []byte(spec))
+				w.wake(f)
+				w.pass(16 * time.Minute)
+				w.mu.Lock()
+				w.call, w.dieAt, w.after = 0, dieAt, after
+				w.mu.Unlock()
+				_ = w.watch.Tick(t.Context())
+				over := w.call < dieAt
+				w.restart()
+				w.pass(time.Minute)
+				w.tick()
+				if got := w.topic.of(job.AttemptKey(f)); got != "drop.incomplete" {
+					t.Errorf("death at call %d (after: %t): events %q", dieAt, after, got)
 				}
-				break
+				if over {
+					if dieAt < 15 {
+						t.Errorf("only %d calls: the deaths were not injected", dieAt)
+					}
+					break
+				}
 			}
-		}
+		})
 	}
 }
 
 // Three ticks at once do what one does.
 func TestTicksOverlap(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	f := w.runs(limited)
 	w.pass(26 * time.Minute)
@@ -122,13 +132,12 @@ func TestTicksOverlap(t *testing.T) {
 
 // All storage events are lost: ticks find the drops, and only those.
 func TestTickFindsDrops(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.put("old/trainer-0.1.tar.gz", pkg(t, "hello"))
 	old := w.put("old/job.yaml", []byte(spec))
 	w.pass(time.Minute)
 	w.tick() // the installation's first: what is there is old
-	w.pass(-time.Minute)
-	time.Sleep(time.Until(w.clock().Add(2 * time.Millisecond))) // an object's time is the machine's
 	w.pass(time.Hour)
 	w.tick()
 	if ok, err := w.ledger.Has(t.Context(), job.AttemptKey(old)); ok || err != nil {
@@ -136,8 +145,9 @@ func TestTickFindsDrops(t *testing.T) {
 	}
 
 	w = newWorld(t)
+	w.pass(-time.Second) // an object's time is the machine's, and this tick is before it
 	w.tick()
-	time.Sleep(2 * time.Millisecond)
+	w.pass(time.Second)
 	w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello"))
 	f := w.put("hello/job.yaml", []byte(spec))
 	w.pass(5 * time.Second)
@@ -160,6 +170,7 @@ func TestTickFindsDrops(t *testing.T) {
 // A new package in the folder of a job file from before the installation is no wish
 // to run that; a replay is.
 func TestOldJobFile(t *testing.T) {
+	t.Parallel()
 	for name, begin := range map[string]time.Duration{"from before the first start": 20 * time.Minute, "of three days ago": -100 * time.Hour} {
 		w := newWorld(t)
 		f := w.put("hello/job.yaml", []byte(spec))
@@ -204,6 +215,7 @@ func TestOldJobFileBeforeTheFirstTick(t *testing.T) {
 // Patience with an old drop that is replayed begins with the replay, also where the
 // process died before it had written the record.
 func TestReplayOfAnIncompleteDrop(t *testing.T) {
+	t.Parallel()
 	for _, dies := range []bool{false, true} {
 		w := newWorld(t)
 		f := w.put("hello/job.yaml", []byte(spec))
@@ -240,6 +252,7 @@ func TestReplayOfAnIncompleteDrop(t *testing.T) {
 // An attempt whose index entry is gone comes back, and so does one whose entry
 // says less than its record.
 func TestTickRebuildsTheIndex(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	f := w.runs(limited)
 	if err := w.ledger.Close(t.Context(), job.AttemptKey(f)); err != nil {

@@ -169,6 +169,13 @@ func (w *world) put(name string, data []byte) job.Object {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	// An object's time is the machine's, and its generation in microseconds. The world's
+	// clock stands still meanwhile, and on a slow machine would be seconds behind it.
+	w.mu.Lock()
+	if at := time.UnixMicro(generation); at.After(w.now) {
+		w.now = at
+	}
+	w.mu.Unlock()
 	return job.Object{Bucket: inbox, Name: name, Generation: generation, Size: int64(len(data))}
 }
 

@@ -67,6 +67,7 @@ func waitEmpty(t *testing.T, b *broker) {
 }
 
 func TestPush(t *testing.T) {
+	t.Parallel()
 	url, _, bodies := endpoint(t, 500, 302, 204)
 	s := serve(t)
 	client(t, s, &pubsubpb.Subscription{
@@ -108,6 +109,7 @@ func TestPush(t *testing.T) {
 }
 
 func TestPushUnwrapped(t *testing.T) {
+	t.Parallel()
 	url, requests, bodies := endpoint(t, 200)
 	s := serve(t)
 	client(t, s, &pubsubpb.Subscription{})

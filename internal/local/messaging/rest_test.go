@@ -96,6 +96,7 @@ func call(t *testing.T, method, url, body string) (int, map[string]any) {
 
 // TestREST holds the REST API and Google's emulator to the same behaviour.
 func TestREST(t *testing.T) {
+	t.Parallel()
 	t.Run("ours", func(t *testing.T) { testREST(t, "http://"+serve(t).Addr()) })
 	t.Run("emulator", func(t *testing.T) {
 		t.Parallel() // with the test of gcloud: both wait for other programs
@@ -252,6 +253,7 @@ func TestIDsAreOfOneProcess(t *testing.T) {
 }
 
 func TestRESTRefuses(t *testing.T) {
+	t.Parallel()
 	base := "http://" + serve(t).Addr()
 	for _, test := range []struct {
 		method, path, body string

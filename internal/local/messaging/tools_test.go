@@ -30,7 +30,7 @@ func TestGcloud(t *testing.T) {
 	)
 	gcloud := func(args ...string) string {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		command := exec.CommandContext(ctx, path, append([]string{"pubsub"}, args...)...)
 		own(command)

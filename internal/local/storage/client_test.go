@@ -21,6 +21,7 @@ import (
 // Google's own client for Go writes and reads objects of all sizes, in one request
 // and in pieces.
 func TestGoClientContent(t *testing.T) {
+	t.Parallel()
 	s := start(t, Options{})
 	b := goClient(t, s).Bucket(bucketA)
 	const piece = googleapi.MinUploadChunkSize
@@ -74,6 +75,7 @@ func TestGoClientContent(t *testing.T) {
 
 // A reader that has begun ends with the generation it began with.
 func TestReadersKeepTheirGeneration(t *testing.T) {
+	t.Parallel()
 	s := start(t, Options{})
 	o := goClient(t, s).Bucket(bucketA).Object("big")
 	write := func(content []byte) {
@@ -118,6 +120,7 @@ func TestReadersKeepTheirGeneration(t *testing.T) {
 
 // Content of the encoding gzip comes unpacked to those who don't take gzip.
 func TestGzipTranscoding(t *testing.T) {
+	t.Parallel()
 	s := start(t, Options{})
 	c := goClient(t, s)
 	text := strings.Repeat("a line of text\n", 1000)
@@ -178,6 +181,7 @@ func TestGzipTranscoding(t *testing.T) {
 
 // Attributes, copies, compositions, buckets and lists through Google's client.
 func TestGoClientCalls(t *testing.T) {
+	t.Parallel()
 	s := start(t, Options{})
 	c := goClient(t, s)
 	ctx := t.Context()

@@ -80,6 +80,7 @@ func operations() []operation {
 
 // Each call honours each precondition, and one that does not hold changes nothing.
 func TestPreconditions(t *testing.T) {
+	t.Parallel()
 	s := start(t, Options{})
 	s.put(t, "other", "other")
 	for _, op := range operations() {
@@ -194,6 +195,7 @@ func TestComposeSources(t *testing.T) {
 // Of writers that go by the same generation one wins: nothing is lost when all
 // count in one object.
 func TestCompareAndSwapHasOneWinner(t *testing.T) {
+	t.Parallel()
 	s := start(t, Options{})
 	object := goClient(t, s).Bucket(bucketA).Object("counter")
 	const writers, each = 8, 10
@@ -256,6 +258,7 @@ func increment(ctx context.Context, object *gcs.ObjectHandle) (old int64, err er
 // The check of a condition and the write are one step: writers that have sent all
 // of their content, and begin that step together, are told apart.
 func TestWritersOfOneInstantHaveOneWinner(t *testing.T) {
+	t.Parallel()
 	s := unserved(t, t.TempDir())
 	const rounds, writers = 500, 2
 	generation := int64(0)

@@ -82,6 +82,7 @@ func TestErrorsHaveGooglesForm(t *testing.T) {
 
 // Names are what clients say they are, and no file of the server's.
 func TestHostileNames(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := start(t, Options{Dir: filepath.Join(dir, "in")})
 	for _, name := range []string{
@@ -146,6 +147,7 @@ func TestRanges(t *testing.T) {
 
 // A resumable upload over its protocol's edges.
 func TestResumableUpload(t *testing.T) {
+	t.Parallel()
 	s := start(t, Options{})
 	begin := func(query, body string, headers ...string) string {
 		t.Helper()
@@ -219,6 +221,7 @@ func TestResumableUpload(t *testing.T) {
 // Sessions that nobody ends are ended: the oldest where there are too many, and
 // those that stand still for long.
 func TestSessionsAreBounded(t *testing.T) {
+	t.Parallel()
 	s := unserved(t, t.TempDir())
 	now := time.Now()
 	u := newUploads(func() time.Time { return now })
@@ -280,6 +283,7 @@ func TestSessionsAreBounded(t *testing.T) {
 }
 
 func TestMultipartForms(t *testing.T) {
+	t.Parallel()
 	s := start(t, Options{})
 	target := s.URL() + "/upload/storage/v1/b/" + bucketA + "/o?uploadType=multipart"
 	body := multipartBody(`{"name":"m"}`, "a\r\nb\n--\r\n")
@@ -332,6 +336,7 @@ func TestBodyPackedForTheWay(t *testing.T) {
 // What is too large is refused in words, also to clients that only listen at the
 // end, and leaves nothing.
 func TestTooLarge(t *testing.T) {
+	t.Parallel()
 	s := unserved(t, t.TempDir())
 	s.limit = 1000
 	server := httptest.NewServer(s)
@@ -357,6 +362,7 @@ func TestTooLarge(t *testing.T) {
 }
 
 func TestLists(t *testing.T) {
+	t.Parallel()
 	s := start(t, Options{})
 	for _, name := range []string{"a", "b/", "b/1", "b/2/x", "b/2/y", "c/1", "c/2.txt", "d", "ü/1"} {
 		s.put(t, name, name)
@@ -492,6 +498,7 @@ func TestBatch(t *testing.T) {
 
 // The XML API's part: headers both ways, copies, lists.
 func TestXML(t *testing.T) {
+	t.Parallel()
 	s := start(t, Options{})
 	xml := s.URL() + "/" + bucketA
 	do(t, "PUT", xml+"/a/1", "content", "Content-Type", "a/b", "X-Goog-Meta-Key", "v", "Cache-Control", "no-store", "Content-Disposition", "attachment").want(t, 200)

@@ -87,7 +87,7 @@ func serve(t testing.TB, options Options) (*Server, error) {
 var plain = &http.Client{
 	Transport:     &http.Transport{DisableCompression: true, DisableKeepAlives: true},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	Timeout:       time.Minute,
+	Timeout:       5 * time.Minute,
 }
 
 type answer struct {
@@ -182,6 +182,7 @@ func castagnoli(data []byte) uint32 {
 // Each way in which an object comes to be is told of once, when the object can be
 // read, and nothing else is.
 func TestFinalizedOncePerGeneration(t *testing.T) {
+	t.Parallel()
 	var (
 		mu     sync.Mutex
 		events []Object
@@ -340,6 +341,7 @@ func TestServeRefusesMissingSettings(t *testing.T) {
 
 // What a server has answered, the next one on the folder knows.
 func TestRestartKeepsEverything(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	one, err := serve(t, Options{Dir: dir, Buckets: []string{bucketA}})
 	if err != nil {

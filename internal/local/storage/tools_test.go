@@ -31,7 +31,7 @@ func (c tool) run(t *testing.T, args ...string) string {
 func (c tool) try(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	// A call takes a second or two: this is for a machine with much to do.
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	p := exec.CommandContext(ctx, c.program, args...)
 	p.Env = append(os.Environ(), c.env...)

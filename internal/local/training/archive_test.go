@@ -16,6 +16,7 @@ import (
 )
 
 func TestArchiveRefuses(t *testing.T) {
+	t.Parallel()
 	file := func(name string) []tar.Header { return []tar.Header{{Name: name, Mode: 0o644, Typeflag: tar.TypeReg}} }
 	link := func(kind byte) []tar.Header {
 		return []tar.Header{{Name: "p/a", Linkname: "../../etc/passwd", Mode: 0o644, Typeflag: kind}}
@@ -33,9 +34,16 @@ func TestArchiveRefuses(t *testing.T) {
 		}
 		return b.Bytes()
 	}
-	var many []tar.Header
+	// A wheel of folders: of a source archive the race detector sees each byte unpacked.
+	var many bytes.Buffer
+	wheel := zip.NewWriter(&many)
 	for range maxEntries + 1 {
-		many = append(many, tar.Header{Name: "a", Mode: 0o644, Typeflag: tar.TypeReg})
+		if _, err := wheel.CreateHeader(&zip.FileHeader{Name: "a/"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := wheel.Close(); err != nil {
+		t.Fatal(err)
 	}
 	good := tarball(t, file("p/a"), []string{strings.Repeat("x", 100_000)})
 	for _, tt := range []struct {
@@ -49,7 +57,7 @@ func TestArchiveRefuses(t *testing.T) {
 		{"symbolic link", "a.tar.gz", tarball(t, link(tar.TypeSymlink), nil), "neither a file nor a folder"},
 		{"hard link", "a.tar.gz", tarball(t, link(tar.TypeLink), nil), "neither a file nor a folder"},
 		{"device", "a.tar.gz", tarball(t, link(tar.TypeChar), nil), "neither a file nor a folder"},
-		{"entries", "a.tar.gz", tarball(t, many, nil), "more than 100000 entries"},
+		{"entries", "a.whl", many.Bytes(), "more than 100000 entries"},
 		{"cut", "a.tar.gz", good[:len(good)/2], "unexpected EOF"},
 		{"empty", "a.tar.gz", nil, "no gzip file"},
 		{"zip parent", "a.whl", badZip("../a", 0o644), "leads out"},

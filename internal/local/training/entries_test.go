@@ -54,8 +54,9 @@ func messageOf(t *testing.T, e *logging.LogEntry) string {
 // TestEntries reads what a real job wrote, in pages and as a follower does,
 // before and after a restart.
 func TestEntries(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, pythons(t)[0], nil)
-	h.create(h.job("talker", "import sys\nfor i in range(2500): print('line', i)\nprint('at last', file=sys.stderr)\n"))
+	h.create(h.job("talker", "import sys\nfor i in range(250): print('line', i)\nprint('at last', file=sys.stderr)\n"))
 	h.create(h.job("other", "print('not this')\n"))
 	h.succeeded("talker")
 	server := httptest.NewServer(h.svc.Handler())
@@ -64,7 +65,7 @@ func TestEntries(t *testing.T) {
 
 	// The job has ended, so its log is complete.
 	const own = `resource.type="ml_job" AND resource.labels.job_id="talker"`
-	all, pages := listed(t, api, &logging.ListLogEntriesRequest{Filter: own, OrderBy: "timestamp asc", PageSize: 1000})
+	all, pages := listed(t, api, &logging.ListLogEntriesRequest{Filter: own, OrderBy: "timestamp asc", PageSize: 100})
 	if pages != 3 {
 		t.Errorf("%d pages, want 3", pages)
 	}
@@ -108,7 +109,7 @@ func TestEntries(t *testing.T) {
 	last := all[0]
 	for {
 		filter := own + fmt.Sprintf(` AND ((timestamp=%q AND insertId>%q) OR timestamp>%q)`, last.Timestamp, last.InsertId, last.Timestamp)
-		res, err := api.List(&logging.ListLogEntriesRequest{ResourceNames: []string{"projects/p"}, Filter: filter, OrderBy: "timestamp asc", PageSize: 700}).Do()
+		res, err := api.List(&logging.ListLogEntriesRequest{ResourceNames: []string{"projects/p"}, Filter: filter, OrderBy: "timestamp asc", PageSize: 70}).Do()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -248,6 +249,7 @@ func TestTornLog(t *testing.T) {
 
 // TestLogSeeks: a follower of a large log does not read it from the beginning.
 func TestLogSeeks(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	l := testLog(dir)
 	const count = 600
@@ -282,6 +284,7 @@ func TestLogSeeks(t *testing.T) {
 
 // TestPageIsBounded: long lines make short pages, and none is lost.
 func TestPageIsBounded(t *testing.T) {
+	t.Parallel()
 	for _, newest := range []bool{false, true} {
 		var after *logPlace
 		var seen []int64

@@ -29,28 +29,29 @@ import (
 )
 
 // patience is for a slow machine; nothing waits that long by design.
-const patience = 90 * time.Second
+const patience = 5 * time.Minute
 
 // pythons are the interpreters that jobs are tried with: python3 of PATH, and
 // the operating system's own.
 func pythons(t *testing.T) []Python {
 	t.Helper()
-	var found []Python
-	for _, name := range []string{"", "/usr/bin/python3"} {
-		p, err := FindPython(t.Context(), name)
-		if err != nil {
-			t.Logf("%q: %v", name, err)
-			continue
-		}
-		if !slices.ContainsFunc(found, func(f Python) bool { return f.Path == p.Path }) {
-			found = append(found, p)
-		}
-	}
+	found := findPythons()
 	if len(found) == 0 {
 		t.Skip("no python3 on this machine")
 	}
 	return found
 }
+
+// findPythons asks the interpreters once for all tests.
+var findPythons = sync.OnceValue(func() (found []Python) {
+	for _, name := range []string{"", "/usr/bin/python3"} {
+		p, err := FindPython(context.Background(), name)
+		if err == nil && !slices.ContainsFunc(found, func(f Python) bool { return f.Path == p.Path }) {
+			found = append(found, p)
+		}
+	}
+	return found
+})
 
 func eachPython(t *testing.T, f func(*testing.T, Python)) {
 	for _, p := range pythons(t) {

@@ -40,6 +40,7 @@ urllib.request.urlopen(urllib.request.Request(url, data=json.dumps(report).encod
 const sleeper = "import time\nprint('sleeping')\ntime.sleep(600)\n"
 
 func TestSucceeds(t *testing.T) {
+	t.Parallel()
 	eachPython(t, func(t *testing.T, python Python) {
 		h := newHarness(t, python, func(o *Options) { o.Env = []string{"EXTRA=1", "HOME=/nowhere"} })
 		args := []string{"--epochs", "3", "--name=a b", "", "*", "--quote", `'"`, "ünï"}
@@ -122,6 +123,7 @@ func TestSucceeds(t *testing.T) {
 }
 
 func TestFails(t *testing.T) {
+	t.Parallel()
 	eachPython(t, func(t *testing.T, python Python) {
 		h := newHarness(t, python, nil)
 		h.create(h.job("fails", "def f():\n    raise ValueError('boom')\nf()\n"))
@@ -134,6 +136,7 @@ func TestFails(t *testing.T) {
 }
 
 func TestEnds(t *testing.T) {
+	t.Parallel()
 	python := pythons(t)[0]
 	h := newHarness(t, python, nil)
 	tests := []struct {
@@ -201,6 +204,7 @@ func TestEnds(t *testing.T) {
 
 // TestBrokenSetup needs a Python that runs setup.py.
 func TestBrokenSetup(t *testing.T) {
+	t.Parallel()
 	eachPython(t, func(t *testing.T, python Python) {
 		if !python.Builds {
 			t.Skip("this Python unpacks source packages")
@@ -218,6 +222,7 @@ func TestBrokenSetup(t *testing.T) {
 }
 
 func TestInstalls(t *testing.T) {
+	t.Parallel()
 	eachPython(t, func(t *testing.T, python Python) {
 		bare := python
 		bare.Pip, bare.Builds = false, false
@@ -268,6 +273,7 @@ time.sleep(600)
 `
 
 func TestCancelRunning(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, pythons(t)[0], nil)
 	h.create(h.job("stubborn", family, "1"))
 	h.line("stubborn", "ready")
@@ -301,6 +307,7 @@ func TestCancelRunning(t *testing.T) {
 
 // TestLeavesNothing has a program end well while its child would go on.
 func TestLeavesNothing(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, pythons(t)[0], nil)
 	h.create(h.job("parent", `
 import subprocess, sys
@@ -314,6 +321,7 @@ print("child", subprocess.Popen([sys.executable, "-c", "import time; time.sleep(
 
 // TestCancelGracefully: a program that handles SIGTERM may finish its work.
 func TestCancelGracefully(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, pythons(t)[0], func(o *Options) { o.Grace = patience })
 	h.create(h.job("polite", `
 import signal, sys, time
@@ -335,6 +343,7 @@ time.sleep(600)
 }
 
 func TestCancelPreparing(t *testing.T) {
+	t.Parallel()
 	for _, python := range pythons(t) {
 		if !python.Builds {
 			continue
@@ -366,6 +375,7 @@ func TestCancelPreparing(t *testing.T) {
 }
 
 func TestQueue(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, pythons(t)[0], func(o *Options) { o.MaxJobs = 1 })
 	for _, id := range []string{"one", "two", "three"} {
 		h.create(h.job(id, "import os, sys, time\nprint('started')\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.01)\n", filepath.Join(h.opts.Dir, id)))
@@ -395,11 +405,11 @@ func TestQueue(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, pythons(t)[0], func(o *Options) { o.MaxJobs = 1 })
 	long := h.job("long", sleeper)
 	long.TrainingInput.Scheduling = &ml.GoogleCloudMlV1__Scheduling{MaxRunningTime: "1.5s"}
-	h.create(long)
-	h.until("long", "RUNNING")
+	h.create(long) // it has the one place from now on
 	late := h.job("late", sleeper)
 	late.TrainingInput.Scheduling = &ml.GoogleCloudMlV1__Scheduling{MaxWaitTime: "0.3s"}
 	h.create(late)
@@ -423,6 +433,7 @@ func TestLimits(t *testing.T) {
 // TestWaitEndsWithRunning: a maxWaitTime that ends just as the job begins to
 // run has nothing to say any more.
 func TestWaitEndsWithRunning(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, pythons(t)[0], nil)
 	h.create(h.job("prompt", sleeper))
 	h.until("prompt", "RUNNING")
@@ -440,6 +451,7 @@ func TestWaitEndsWithRunning(t *testing.T) {
 
 // TestWaitAfterRestart: time goes on while no service runs.
 func TestWaitAfterRestart(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, pythons(t)[0], func(o *Options) { o.MaxJobs = 1 })
 	h.create(h.job("first", sleeper))
 	late := h.job("late", sleeper)
@@ -465,6 +477,7 @@ func TestWaitAfterRestart(t *testing.T) {
 }
 
 func TestCloseAndRestart(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, pythons(t)[0], func(o *Options) { o.MaxJobs = 1 })
 	h.create(h.job("running", "import os, time\nprint('pid', os.getpid())\ntime.sleep(600)\n"))
 	pid := h.line("running", "pid ")
@@ -496,6 +509,7 @@ func TestCloseAndRestart(t *testing.T) {
 
 // TestCrash kills a service that runs a job, as nothing can be handled then.
 func TestCrash(t *testing.T) {
+	t.Parallel()
 	python := pythons(t)[0]
 	h := newHarness(t, python, nil)
 	dir := t.TempDir()
@@ -567,6 +581,7 @@ func TestSparesStrangers(t *testing.T) {
 // TestLongDir: Unix sockets work in the temporary folder wherever the service's
 // own is.
 func TestLongDir(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, pythons(t)[0], func(o *Options) { o.Dir = filepath.Join(o.Dir, strings.Repeat("x", 80)) })
 	h.create(h.job("socket", `
 import multiprocessing.connection, os, tempfile

@@ -14,8 +14,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/internal/local/lock"
+	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 const (

@@ -66,6 +66,7 @@ func trialsOf(j *ml.GoogleCloudMlV1__Job) string {
 }
 
 func TestTuning(t *testing.T) {
+	t.Parallel()
 	eachPython(t, func(t *testing.T, python Python) {
 		h := newHarness(t, python, func(o *Options) { o.MaxReplicas = 2 })
 		meet := t.TempDir()
@@ -181,6 +182,7 @@ for step in (1, 2):
 // TestTuningReplicas: a trial is all of the job's replicas, each with its part in
 // TF_CONFIG, and an evaluator may be the one that reports.
 func TestTuningReplicas(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, pythons(t)[0], func(o *Options) { o.MaxReplicas = 6; o.Grace = 2 * time.Second })
 	j := h.distributed("roles", peers+reporting+`
 task = config["task"]
@@ -208,6 +210,7 @@ else:
 }
 
 func TestTuningFailures(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, pythons(t)[0], nil)
 	const program = `
 x = float(sys.argv[1].split("=")[1])
@@ -303,6 +306,7 @@ if trial != "1":
 
 // TestTuningEnds: what ends a job ends all its trials.
 func TestTuningEnds(t *testing.T) {
+	t.Parallel()
 	python := pythons(t)[0]
 	// begin starts a job whose second and third trial run.
 	begin := func(t *testing.T) (h *harness, pids []string) {
@@ -384,6 +388,7 @@ func TestTuningEnds(t *testing.T) {
 // TestTuningStopsEarly: a trial that is worse than most is not waited for, if
 // the job says so.
 func TestTuningStopsEarly(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, pythons(t)[0], nil)
 	const program = `
 x = float(sys.argv[1].split("=")[1])

@@ -187,6 +187,7 @@ func (h *vertexHarness) endOfTuning(name string) *aiplatform.GoogleCloudAiplatfo
 }
 
 func TestVertexTuning(t *testing.T) {
+	t.Parallel()
 	eachPython(t, func(t *testing.T, python Python) {
 		h := newVertexHarness(t, python, nil)
 		program := hypertune + "if options.layers == 1 and options.kind == 'b': raise ValueError('no such thing')\nreport(options.layers + 10)\nreport(options.layers + (options.kind == 'a') / 2, 7)\n"
@@ -261,6 +262,7 @@ func TestVertexTuning(t *testing.T) {
 
 // TestVertexTuningDrop: the drop that tunes finds the better value.
 func TestVertexTuningDrop(t *testing.T) {
+	t.Parallel()
 	h := newVertexHarness(t, pythons(t)[0], nil)
 	j := h.tuningOf(h.customOf("tune", h.drop("tune"), []string{"--job-dir", "gs://out/tune"}))
 	j.StudySpec.Parameters = []*aiplatform.GoogleCloudAiplatformV1StudySpecParameterSpec{
@@ -282,6 +284,7 @@ func TestVertexTuningDrop(t *testing.T) {
 
 // TestVertexTuningStandIn: trials that run at once have an environment each.
 func TestVertexTuningStandIn(t *testing.T) {
+	t.Parallel()
 	python := pythons(t)[0]
 	if !python.Pip {
 		t.Skip("this Python has no pip")
@@ -316,13 +319,14 @@ func TestVertexTuningStandIn(t *testing.T) {
 }
 
 func TestVertexTuningEnds(t *testing.T) {
+	t.Parallel()
 	h := newVertexHarness(t, pythons(t)[0], func(o *Options) { o.MaxJobs = 4; o.MaxReplicas = 8 })
 
 	fails := h.tuningOf(h.custom("fails", hypertune+"raise ValueError('boom')\n", nil))
 	fails.MaxFailedTrialCount = 2
 	_, failsName := h.startTuning(fails)
 	long := h.tuningOf(h.custom("long", hypertune+"if options.layers == 0: time.sleep(600)\nreport(1)\n", nil))
-	long.TrialJobSpec.Scheduling = &aiplatform.GoogleCloudAiplatformV1Scheduling{Timeout: "6s"}
+	long.TrialJobSpec.Scheduling = &aiplatform.GoogleCloudAiplatformV1Scheduling{Timeout: "20s"} // enough for the trials that end, on a slow machine
 	long.MaxFailedTrialCount = 6
 	_, longName := h.startTuning(long)
 	late := h.tuningOf(h.custom("late", hypertune+"time.sleep(600)\n", nil))
@@ -349,7 +353,7 @@ func TestVertexTuningEnds(t *testing.T) {
 		t.Errorf("late: %s, %+v", j.State, j.Error)
 	}
 	j := h.endOfTuning(longName)
-	if j.State != "JOB_STATE_SUCCEEDED" || len(j.Trials) != 6 || j.Trials[0].State != "INFEASIBLE" || !strings.Contains(j.Trials[0].InfeasibleReason, "scheduling.timeout (6s)") || j.Trials[5].State != "SUCCEEDED" {
+	if j.State != "JOB_STATE_SUCCEEDED" || len(j.Trials) != 6 || j.Trials[0].State != "INFEASIBLE" || !strings.Contains(j.Trials[0].InfeasibleReason, "scheduling.timeout (20s)") || j.Trials[5].State != "SUCCEEDED" {
 		t.Errorf("long: %s, %+v", j.State, j.Error)
 		for _, trial := range j.Trials {
 			t.Logf("%+v", trial)
@@ -358,6 +362,7 @@ func TestVertexTuningEnds(t *testing.T) {
 }
 
 func TestVertexTuningRestart(t *testing.T) {
+	t.Parallel()
 	h := newVertexHarness(t, pythons(t)[0], nil)
 	id, name := h.startTuning(h.tuningOf(h.custom("tunes", hypertune+"if options.layers: time.sleep(600)\nreport(1)\n", nil)))
 	poll(t, func() bool { return len(h.untilTuning(name, "JOB_STATE_PENDING", "JOB_STATE_RUNNING").Trials) == 4 }, func() string { return strings.Join(h.log(id), "\n") })

@@ -308,7 +308,7 @@ func TestAbortedRequests(t *testing.T) {
 		})
 	}
 	group.Wait()
-	client := &http.Client{Timeout: 10 * time.Second}
+	client := &http.Client{Timeout: 5 * time.Minute}
 	for i := range 10 {
 		r, err := http.NewRequest(http.MethodPost, server.URL, strings.NewReader(objectData))
 		if err != nil {

@@ -48,7 +48,7 @@ const (
 // takes several times as much. make memory runs these tests without it.
 func Measures(t testing.TB) {
 	t.Helper()
-	if racing {
+	if Racing {
 		t.Skip("SKIPPED: memory is measured without the race detector, by make memory")
 	}
 }

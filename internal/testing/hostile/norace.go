@@ -2,4 +2,6 @@
 
 package hostile
 
-const racing = false
+// Racing reports whether the race detector is at work, which multiplies what a test
+// computes.
+const Racing = false

@@ -27,7 +27,7 @@ import (
 
 // patience bounds one training; it takes about a second, and longer on a busy
 // machine.
-const patience = time.Minute
+const patience = 5 * time.Minute
 
 // output collects what a process prints.
 type output struct {

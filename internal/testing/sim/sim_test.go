@@ -12,10 +12,18 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/internal/testing/hostile"
 )
 
-// seeds is how many seeds a plain run of the tests takes.
-const seeds = 200
+// seeds returns how many seeds a plain run of the tests takes: with the race detector a
+// seed takes ten times as long.
+func seeds() uint64 {
+	if hostile.Racing {
+		return 40
+	}
+	return 200
+}
 
 // setting reads a number from the environment.
 func setting(t testing.TB, name string, otherwise uint64) uint64 {
@@ -74,7 +82,7 @@ func TestSim(t *testing.T) {
 		}
 		return
 	}
-	first, n := setting(t, "SIM_FIRST", 0), setting(t, "SIM_SEEDS", seeds)
+	first, n := setting(t, "SIM_FIRST", 0), setting(t, "SIM_SEEDS", seeds())
 	var until time.Time
 	if text := os.Getenv("SIM_TIME"); text != "" {
 		d, err := time.ParseDuration(text)
@@ -131,7 +139,7 @@ func TestSim(t *testing.T) {
 
 // The same seed is the same run, to the last call, with adapters and without.
 func TestSimIsDeterministic(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range seeds() / 10 {
 		run := RunDirectly
 		if seed%2 == 0 {
 			run = RunAdapters
