@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
@@ -223,13 +224,19 @@ func (e *outdatedError) Unwrap() error { return errChanged }
 // folder no longer shows it. traceparent is for an attempt that is new, and whose
 // job file has none.
 func (s *Submitter) look(ctx context.Context, bucket, folder, key, traceparent string, why cause) error {
-	var err error
-	var note int64 // by which the list of the look before was outdated
-	for range looks {
+	var (
+		err     error
+		before  job.Drop // as the look before listed it
+		changed bool     // between two looks
+		note    int64    // by which the list of the look before was outdated
+	)
+	for i := range looks {
 		var d job.Drop
 		if d, err = s.list(ctx, bucket, folder); err != nil {
 			return err
 		}
+		changed = changed || i > 0 && !sameObjects(d, before)
+		before = d
 		jobFile, ok := d.JobFile()
 		if key != "" && (!ok || job.AttemptKey(jobFile) != key) {
 			err = s.withdraw(ctx, key, ok)
@@ -247,10 +254,19 @@ func (s *Submitter) look(ctx context.Context, bucket, folder, key, traceparent s
 		}
 		var late *outdatedError
 		if note = 0; errors.As(err, &late) {
-			note = late.note
+			note, changed = late.note, true
 		}
 	}
-	return fmt.Errorf("gs://%s/%s: %w, %d times", bucket, folder, err, looks)
+	if !changed {
+		// Something else is missing, such as the staging bucket.
+		return fmt.Errorf("gs://%s/%s: %w, %d times, but its list stays the same", bucket, folder, err, looks)
+	}
+	return fmt.Errorf("gs://%s/%s: %v, %d times: %w", bucket, folder, err, looks, attempt.ErrStale)
+}
+
+// sameObjects reports whether two lists of a folder show the same generations.
+func sameObjects(a, b job.Drop) bool {
+	return slices.Equal(a.JobFiles, b.JobFiles) && slices.Equal(a.Packages, b.Packages)
 }
 
 var errFull = errors.New("the folder holds too much")

@@ -1159,3 +1159,34 @@ func TestResumeOfAnEntryOfNothing(t *testing.T) {
 		t.Errorf("calls %v", n)
 	}
 }
+
+// A folder that changes at each look is somebody else's doing, and no fault. A copy whose
+// goal is missing is one, though the error is the same.
+func TestSubmitChangedOrMissing(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name      string
+		changes   bool
+		contended bool
+	}{{"changes", true, true}, {"no staging bucket", false, false}} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
+			f := w.put("d/job.yaml", []byte(spec))
+			w.storage.Before = func(c storagetest.Call) error {
+				if c.Kind != "copy" {
+					return nil
+				}
+				if test.changes {
+					w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
+				}
+				return job.ErrNotFound
+			}
+			err := w.submit.Submit(t.Context(), f)
+			if !errors.Is(err, job.ErrNotFound) && !test.changes || err == nil || attempt.Contended(err) != test.contended {
+				t.Errorf("%v; want contended %t", err, test.contended)
+			}
+		})
+	}
+}

@@ -104,7 +104,8 @@ func (t *transport) serveVertex(ctx context.Context, q request, region string) (
 			return nil, err
 		}
 		return asJSON(struct{}{}), t.trainer.Cancel(ctx, job.JobInfo{ID: resource, ResourceName: resource})
-	case q.matches(http.MethodGet, "v1/"+parent+"/customJobs/*"):
+	case q.matches(http.MethodGet, "v1/projects/*/locations/"+region+"/customJobs/*"):
+		// Of another project there is no job that this one may see.
 		if err := q.only(); err != nil {
 			return nil, err
 		}
