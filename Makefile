@@ -40,7 +40,7 @@ sim: ## run the simulator for SIM_TIME (10m): lost and repeated events, crashes,
 
 .PHONY: chaos
 chaos: ## kill the functions and the whole stack under load, with claims as long as an installation's
-	CHAOS_CALL_TIME=30s CHAOS_KILLS=$${CHAOS_KILLS:-20} CHAOS_DROPS=$${CHAOS_DROPS:-200} $(GO) test ./internal/local ./cmd/jobdrop -run 'TestChaos|TestKillsUnderLoad' -v -count=1 -timeout=1h
+	CHAOS_CALL_TIME=30s CHAOS_KILLS=$${CHAOS_KILLS:-20} CHAOS_DROPS=$${CHAOS_DROPS:-200} $(GO) test ./internal/local ./internal/cli -run 'TestChaos|TestKillsUnderLoad' -v -count=1 -timeout=1h
 
 # Without a bound on it, go test spends most of its time on making one input smaller.
 .PHONY: fuzz
@@ -103,5 +103,5 @@ OWN_MACHINE := G104,G107,G115,G204,G301,G302,G304,G306,G401,G404,G501,G702,G703,
 
 .PHONY: gosec
 gosec: ## look for what is unsafe: all rules in what runs in the cloud
-	$(GO) run $(GOSEC) -quiet -exclude-dir=internal/local . ./cmd/server ./functions/... ./pkg/...
-	$(GO) run $(GOSEC) -quiet -exclude=$(OWN_MACHINE) -exclude-dir=node_modules ./cmd/jobdrop ./deploy/... ./docs/... ./internal/... ./internal/local/...
+	$(GO) run $(GOSEC) -quiet $(addprefix -exclude-dir=internal/,cli local testing) . ./cmd/server ./functions/... ./pkg/... ./internal/...
+	$(GO) run $(GOSEC) -quiet -exclude=$(OWN_MACHINE) -exclude-dir=node_modules ./cmd/jobdrop ./deploy/... ./docs/... ./internal/cli/... ./internal/local/... ./internal/testing/...

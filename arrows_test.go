@@ -72,6 +72,7 @@ func allArrows() []arrows {
 		{folder: "internal/app/config", pure: true},
 		{folder: "internal/app/logging", pure: true},
 		{folder: "internal/app/telemetry", allowed: []string{"pkg/job", "internal/attempt"}, cloud: true},
+		{folder: "internal/cli", allowed: []string{"pkg", "internal", "functions"}, cloud: true},
 		{folder: "internal/local", allowed: []string{"pkg", "internal", "functions"}, cloud: true},
 		{folder: "internal/local/loopback", pure: true},
 		{folder: "internal/local/discovery"},
@@ -138,7 +139,7 @@ func TestPublicPackages(t *testing.T) {
 // heavy are packages that a function's binary must not link: the local stack,
 // and clients that bring much with them.
 var heavy = []string{
-	module + "/internal/local", module + "/internal/testing", module + "/internal/envfile", "github.com/fsouza/fake-gcs-server", "github.com/spf13/cobra",
+	module + "/internal/cli", module + "/internal/local", module + "/internal/testing", module + "/internal/envfile", "github.com/fsouza/fake-gcs-server", "github.com/spf13/cobra",
 	"cloud.google.com/go/storage", "cloud.google.com/go/pubsub/v2/pstest", "github.com/envoyproxy", "google.golang.org/grpc/xds",
 }
 

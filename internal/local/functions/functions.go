@@ -19,7 +19,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
@@ -28,17 +27,28 @@ import (
 	"github.com/jobdrop/jobdrop/internal/local/loopback"
 )
 
-// Serve serves the functions at addr, host:port, to who calls this machine by a
-// local name or one of hosts: see [loopback.Guard]. It ends the process when
-// lifeline does: the process that holds its other end has gone.
+// Serve serves the functions at addr, host:port, to those who call this machine by a
+// local name or one of hosts: see [loopback.Guard]. It returns nil when lifeline ends:
+// the process that holds its other end has gone. The caller then ends this process,
+// which alone stops the framework's server.
 func Serve(addr string, hosts []string, lifeline io.Reader) error {
+	ended := make(chan error, 2)
 	go func() {
 		_, _ = io.Copy(io.Discard, lifeline)
-		os.Exit(0)
+		ended <- nil
 	}()
+	go func() { ended <- serve(addr, hosts) }()
+	if err := <-ended; err != nil {
+		return fmt.Errorf("serve functions: %w", err)
+	}
+	return nil
+}
+
+// serve serves the functions until one of the servers fails.
+func serve(addr string, hosts []string) error {
 	behind, err := hidden()
 	if err != nil {
-		return fmt.Errorf("serve functions: %w", err)
+		return err
 	}
 	ended := make(chan error, 2)
 	go func() {
@@ -46,11 +56,11 @@ func Serve(addr string, hosts []string, lifeline io.Reader) error {
 		ended <- funcframework.StartHostPort(host, port)
 	}()
 	if err := answering(behind, ended); err != nil {
-		return fmt.Errorf("serve functions: %w", err)
+		return err
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return fmt.Errorf("serve functions: %w", err)
+		return err
 	}
 	go func() { ended <- front(behind, hosts).Serve(l) }()
 	return <-ended

@@ -29,7 +29,7 @@ const module = "github.com/jobdrop/jobdrop"
 // the machine to others, so they begin together with those that compute.
 var longest = []string{
 	module + "/internal/local/training",
-	module + "/cmd/jobdrop",
+	module + "/internal/cli",
 	module + "/internal/local",
 	module + "/internal/flow/submitter",
 	module + "/internal/testing/sim",

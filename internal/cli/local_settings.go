@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"strings"
@@ -10,7 +10,10 @@ import (
 
 // settingsText is what jobdrop local prints when it is ready. A test pastes its
 // commands into a shell; docs/clients holds whole programs for each client.
-var settingsText = template.Must(template.New("settings").Parse(`jobdrop local is ready; its data is in {{.Data}}
+var settingsText = template.Must(template.New("settings").Parse(`
+{{- $upload := print .Stack.StorageURL "/upload/storage/v1/b/" .Inbox "/o?uploadType=media&name=hello/" -}}
+{{- $subscription := print "http://" .Stack.PubSub "/v1/projects/" .Project "/subscriptions/curl-events" -}}
+jobdrop local is ready; its data is in {{.Data}}
 
   Cloud Storage              {{.Stack.StorageURL}}
   Pub/Sub, gRPC and REST     {{.Stack.PubSub}}
@@ -37,11 +40,12 @@ gcloud and gsutil
   gcloud ai-platform jobs stream-logs JOB
 
 curl
-  curl -X PUT -H 'Content-Type: application/json' -d '{"topic": "{{.Stack.Topic}}", "enableMessageOrdering": true}' http://{{.Stack.PubSub}}/v1/projects/{{.Project}}/subscriptions/curl-events
-  curl --data-binary @trainer-0.1.tar.gz '{{.Stack.StorageURL}}/upload/storage/v1/b/{{.Inbox}}/o?uploadType=media&name=hello/trainer-0.1.tar.gz'
-  curl --data-binary @job.yaml '{{.Stack.StorageURL}}/upload/storage/v1/b/{{.Inbox}}/o?uploadType=media&name=hello/job.yaml'
+  curl -X PUT -H 'Content-Type: application/json' -d '{"topic": "{{.Stack.Topic}}", "enableMessageOrdering": true}'
+{{- " "}}{{$subscription}}
+  curl --data-binary @trainer-0.1.tar.gz '{{$upload}}trainer-0.1.tar.gz'
+  curl --data-binary @job.yaml '{{$upload}}job.yaml'
   curl '{{.Stack.StorageURL}}/storage/v1/b/{{.Status}}/o/hello%2Fstatus.json?alt=media'
-  curl -H 'Content-Type: application/json' -d '{"maxMessages": 10}' http://{{.Stack.PubSub}}/v1/projects/{{.Project}}/subscriptions/curl-events:pull
+  curl -H 'Content-Type: application/json' -d '{"maxMessages": 10}' {{$subscription}}:pull
 
 jobdrop
   jobdrop logs JOB --follow --endpoint {{.Stack.TrainerURL}}
@@ -49,25 +53,37 @@ jobdrop
 Events, as they come; an interrupt ends the stack:
 `))
 
-// settings prints how to reach a stack, from this machine and with remote from
-// others.
-func (p *printer) settings(stack *local.Stack, data string, remote bool) {
-	var libraries, gcloud []string
+// settings are how clients reach a stack.
+type settings struct {
+	Stack                          *local.Stack
+	Data                           string
+	Remote                         bool // from other machines, too
+	Project, Inbox, Status, Output string
+	// Libraries and Gcloud are variables, as NAME=value for a shell.
+	Libraries, Gcloud []string
+}
+
+func newSettings(stack *local.Stack, o localOptions) settings {
+	s := settings{
+		Stack: stack, Data: o.data, Remote: o.allowRemote,
+		Project: local.Project, Inbox: stack.Names().Inbox, Status: stack.Names().Status, Output: local.Output,
+	}
 	for _, kv := range stack.ClientEnv() {
 		name, value, _ := strings.Cut(kv, "=")
 		setting := name + "=" + envfile.Quote(value)
 		switch {
 		case strings.HasPrefix(name, "CLOUDSDK_"), name == "BOTO_CONFIG":
-			gcloud = append(gcloud, setting)
+			s.Gcloud = append(s.Gcloud, setting)
 		case !strings.HasPrefix(name, "JOBDROP_"):
-			libraries = append(libraries, setting)
+			s.Libraries = append(s.Libraries, setting)
 		}
 	}
+	return s
+}
+
+// settings prints how to reach a stack.
+func (p *printer) settings(s settings) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.check(settingsText.Execute(p.out, map[string]any{
-		"Data": data, "Remote": remote, "Stack": stack, "Project": local.Project,
-		"Inbox": stack.Names().Inbox, "Status": stack.Names().Status, "Output": local.Output,
-		"Libraries": libraries, "Gcloud": gcloud,
-	}))
+	p.check(settingsText.Execute(p.out, s))
 }

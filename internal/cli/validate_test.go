@@ -1,7 +1,6 @@
-package main
+package cli
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -26,16 +25,17 @@ func TestValidateHostile(t *testing.T) {
 	}
 	for _, format := range []string{"text", "json", "sarif", "github"} {
 		t.Run(format, func(t *testing.T) {
-			var stdout, stderr bytes.Buffer
-			if code := run(t.Context(), []string{"validate", name, "--format", format, "--explain"}, strings.NewReader(""), &stdout, &stderr); code != exitRejected {
-				t.Errorf("exit %d, want %d: %s", code, exitRejected, stderr.String())
+			got := run(t, "validate", name, "--format", format, "--explain")
+			if got.code != exitRejected {
+				t.Errorf("exit %d, want %d: %s", got.code, exitRejected, got.stderr)
 			}
-			output := stdout.String() + stderr.String()
+			output := got.stdout + got.stderr
 			if strings.ContainsRune(output, '\x1b') {
 				t.Errorf("an escape reaches the terminal: %q", output)
 			}
 			for line := range strings.Lines(output) {
-				if command := strings.HasPrefix(line, "::"); command && (format != "github" || !strings.HasPrefix(line, "::error file=a%2Cb%3Ac%25")) {
+				own := format == "github" && strings.HasPrefix(line, "::error file=a%2Cb%3Ac%25")
+				if strings.HasPrefix(line, "::") && !own {
 					t.Errorf("a forged command: %q", line)
 				}
 			}
@@ -54,13 +54,14 @@ func TestSarifFitsItsSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, paths := range [][]string{
-		{dropsDir + "/hello"}, {dropsDir + "/incomplete"}, {dropsDir + "/rejected-many", dropsDir + "/rejected-types", dropsDir + "/hello", hostile},
+		{dropsDir + "/hello"},
+		{dropsDir + "/incomplete"},
+		{dropsDir + "/rejected-many", dropsDir + "/rejected-types", dropsDir + "/hello", hostile},
 	} {
-		var stdout, stderr bytes.Buffer
-		run(t.Context(), append([]string{"validate", "--format", "sarif"}, paths...), strings.NewReader(""), &stdout, &stderr)
-		document, err := jsonschema.UnmarshalJSON(&stdout)
+		got := run(t, append([]string{"validate", "--format", "sarif"}, paths...)...)
+		document, err := jsonschema.UnmarshalJSON(strings.NewReader(got.stdout))
 		if err != nil {
-			t.Fatalf("%v: %s", err, stderr.String())
+			t.Fatalf("%v: %s", err, got.stderr)
 		}
 		if err := schema.Validate(document); err != nil {
 			t.Errorf("%v: %v", paths, err)
@@ -69,39 +70,37 @@ func TestSarifFitsItsSchema(t *testing.T) {
 }
 
 func TestValidateUsage(t *testing.T) {
-	for _, args := range [][]string{
-		{"-", "-"}, {"-", "--set", "region"}, {"-", "--set", "region=a", "--set", "region=b"}, {"-", "--defaults", "none.yaml"},
-	} {
-		var stdout, stderr bytes.Buffer
-		if code := run(t.Context(), append([]string{"validate"}, args...), strings.NewReader(hostileJob), &stdout, &stderr); code != exitUsage {
-			t.Errorf("%q: exit %d, want %d", args, code, exitUsage)
+	for _, args := range [][]string{{"-", "-"}, {"-", "--set", "region"}, {"-", "--defaults", "none.yaml"}} {
+		got := runWith(t.Context(), strings.NewReader(hostileJob), append([]string{"validate"}, args...)...)
+		if got.code != exitUsage {
+			t.Errorf("%q: exit %d, want %d", args, got.code, exitUsage)
 		}
 	}
 }
 
 func TestValidateJSONOfSeveralPaths(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"validate", dropsDir + "/hello", dropsDir + "/rejected-types", "--format", "json", "--explain"}, strings.NewReader(""), &stdout, &stderr); code != exitRejected {
-		t.Errorf("exit %d, want %d", code, exitRejected)
+	got := run(t, "validate", dropsDir+"/hello", dropsDir+"/rejected-types", "--format", "json", "--explain")
+	if got.code != exitRejected {
+		t.Errorf("exit %d, want %d", got.code, exitRejected)
 	}
 	var reports []report
-	if err := json.Unmarshal(stdout.Bytes(), &reports); err != nil || len(reports) != 2 {
+	if err := json.Unmarshal([]byte(got.stdout), &reports); err != nil || len(reports) != 2 {
 		t.Fatalf("%d reports, %v", len(reports), err)
 	}
 	if !reports[0].Valid || reports[1].Valid || len(reports[0].Explain) == 0 {
-		t.Errorf("valid %t and %t, %d fields explained", reports[0].Valid, reports[1].Valid, len(reports[0].Explain))
+		t.Errorf("valid %t and %t, %d fields explained",
+			reports[0].Valid, reports[1].Valid, len(reports[0].Explain))
 	}
 }
 
-// validated runs validate and gives its exit code and standard output.
+// validated runs validate and returns its exit code and standard output.
 func validated(t *testing.T, args ...string) (int, string) {
 	t.Helper()
-	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), append([]string{"validate"}, args...), strings.NewReader(""), &stdout, &stderr)
-	return code, stdout.String()
+	got := run(t, append([]string{"validate"}, args...)...)
+	return got.code, got.stdout
 }
 
-// Warnings are told in each format as what they are, and change no exit code.
+// Each format shows warnings as warnings, and they change no exit code.
 func TestValidateWarnings(t *testing.T) {
 	t.Chdir(t.TempDir())
 	const file = `trainingInput:
@@ -127,8 +126,8 @@ func TestValidateWarnings(t *testing.T) {
 	}
 }
 
-// A result of SARIF is the same one when lines move, and another when what was
-// found changes.
+// The fingerprint of a SARIF result stays when lines move, and changes with what was
+// found.
 func TestSarifFingerprints(t *testing.T) {
 	t.Chdir(t.TempDir())
 	fingerprint := func(file string) string {
@@ -161,8 +160,8 @@ func TestSarifFingerprints(t *testing.T) {
 	}
 }
 
-// Of a folder, too, --set beats the file and --defaults fill it in: what they
-// give is checked with the packages.
+// In a folder, too, --set beats the file, and its values are checked with the
+// packages.
 func TestValidateFolderWithFields(t *testing.T) {
 	hello := dropsDir + "/hello"
 	for _, test := range []struct {
@@ -171,11 +170,14 @@ func TestValidateFolderWithFields(t *testing.T) {
 		code int
 		want string
 	}{
-		{"a value that is refused", []string{"--set", "scaleTier=HUGE"}, exitRejected, "the value comes from metadata jobdrop-set-scaleTier"},
-		{"a module that is not there", []string{"--set", "pythonModule=trainer.other"}, exitRejected, "no package of the drop holds this module"},
+		{"a value that is refused", []string{"--set", "scaleTier=HUGE"}, exitRejected,
+			"the value comes from metadata jobdrop-set-scaleTier"},
+		{"a module that is not there", []string{"--set", "pythonModule=trainer.other"}, exitRejected,
+			"no package of the drop holds this module"},
 		{"a field that is not there", []string{"--set", "regoin=us-east1"}, exitRejected, "write jobdrop-set-region"},
 		{"a value that passes", []string{"--set", "region=us-east1"}, exitSucceeded, ""},
-		{"a policy", []string{"--policy", "../../testdata/policy/policy.yaml"}, exitRejected, "the operator's policy does not allow this region"},
+		{"a policy", []string{"--policy", "../../testdata/policy/policy.yaml"}, exitRejected,
+			"the operator's policy does not allow this region"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			code, output := validated(t, append([]string{hello}, test.args...)...)

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/api/logging/v2"
 
@@ -19,13 +20,15 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// Of any drop it is told whose event it is and what was wrong.
+// The line of an event names its drop and its job, and what was wrong.
 func TestTold(t *testing.T) {
 	var out bytes.Buffer
-	p := newPrinter(&out, &out, false)
+	p := newPrinter(Env{Out: &out, Now: time.Now}, formatText)
 	body := event.Body{
-		Drop: job.DropInfo{Bucket: "inbox", Prefix: "a/"}, Job: job.JobInfo{ID: "a_1", ResourceName: "projects/local/jobs/a_1"},
-		Reason: "the drop is not valid", Violations: []job.Violation{{File: "job.yaml", Field: "trainingInput.region", Message: "no"}},
+		Drop:       job.DropInfo{Bucket: "inbox", Prefix: "a/"},
+		Job:        job.JobInfo{ID: "a_1", ResourceName: "projects/local/jobs/a_1"},
+		Reason:     "the drop is not valid",
+		Violations: []job.Violation{{File: "job.yaml", Field: "trainingInput.region", Message: "no"}},
 	}
 	p.told(event.DropRejected, body)
 	p.told(event.JobRunning, body)
@@ -50,7 +53,7 @@ func TestTold(t *testing.T) {
 	}
 }
 
-// A line of a log says which replica it is of, and which trial.
+// A line of a log names its replica and its trial.
 func TestLogLine(t *testing.T) {
 	for _, tt := range []struct {
 		labels map[string]string
@@ -60,7 +63,7 @@ func TestLogLine(t *testing.T) {
 		{map[string]string{"ml.googleapis.com/trial_id": "3"}, "    trial 3 master-replica-0 | hello\n"},
 	} {
 		var out bytes.Buffer
-		newPrinter(&out, &out, false).log(lineOf(&logging.LogEntry{
+		newPrinter(Env{Out: &out, Now: time.Now}, formatText).log(lineOf(&logging.LogEntry{
 			Labels: tt.labels, TextPayload: "hello", Timestamp: "2026-01-02T03:04:05Z",
 			Resource: &logging.MonitoredResource{Labels: map[string]string{"task_name": "master-replica-0"}},
 		}))
@@ -96,14 +99,15 @@ func TestLocalOnIPv6(t *testing.T) {
 	}
 }
 
-// Who is told of the stack from elsewhere reaches it by this machine's address,
-// and by no name that a web page makes up.
+// Other machines reach the stack by this machine's name, and not by one that a web
+// page makes up.
 func TestLocalForOthers(t *testing.T) {
 	t.Parallel()
 	r := startLocal(t, t.TempDir(), "--host", "0.0.0.0", "--allow-remote")
 	get := func(host string) int {
 		t.Helper()
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.env["STORAGE_EMULATOR_HOST"]+"/storage/v1/b/jobdrop-inbox", nil)
+		url := r.env["STORAGE_EMULATOR_HOST"] + "/storage/v1/b/jobdrop-inbox"
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,30 +137,29 @@ func TestLocalForOthers(t *testing.T) {
 func TestLocalInterruptedAtOnce(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	var stdout, stderr bytes.Buffer
-	if code := run(ctx, []string{"local", "--data", t.TempDir()}, strings.NewReader(""), &stdout, &stderr); code != exitSucceeded {
-		t.Errorf("exit %d: %s", code, stderr.String())
+	got := runWith(ctx, strings.NewReader(""), "local", "--data", t.TempDir())
+	if got.code != exitSucceeded {
+		t.Errorf("exit %d: %s", got.code, got.stderr)
 	}
 }
 
 func TestDataDir(t *testing.T) {
 	home := t.TempDir()
-	t.Setenv("HOME", home)
+	t.Setenv("HOME", home) // which os.UserHomeDir reads
 	for _, test := range []struct{ flag, xdg, want string }{
 		{"", "", filepath.Join(home, ".local/share/jobdrop")},
 		{"", "/data", "/data/jobdrop"},
 		{"", "relative", filepath.Join(home, ".local/share/jobdrop")},
 		{"/own", "/data", "/own"},
 	} {
-		t.Setenv("XDG_DATA_HOME", test.xdg)
-		o := localOptions{data: test.flag}
-		if got, err := o.dataDir(); err != nil || got != test.want {
+		env := Env{Getenv: func(string) string { return test.xdg }}
+		if got, err := dataDir(test.flag, env); err != nil || got != test.want {
 			t.Errorf("--data %q with XDG_DATA_HOME %q is %s, %v", test.flag, test.xdg, got, err)
 		}
 	}
 }
 
-// All storage events lost, ticks find the drop after a while.
+// If all storage events are lost, ticks find the drop after a while.
 func TestLocalLosesEvents(t *testing.T) {
 	t.Parallel()
 	r := startLocal(t, t.TempDir(), "--lose-events", "--verbose")
@@ -166,7 +169,7 @@ func TestLocalLosesEvents(t *testing.T) {
 	r.awaitOutput(t, "job.succeeded")
 }
 
-// The interpreter that is named runs the jobs, and one that is not there is told.
+// The interpreter that is named runs the jobs. One that is not there is an error.
 func TestLocalPython(t *testing.T) {
 	t.Parallel()
 	python, err := exec.LookPath("python3")
@@ -175,7 +178,8 @@ func TestLocalPython(t *testing.T) {
 	}
 	dir := t.TempDir()
 	own, used := filepath.Join(dir, "my-python"), filepath.Join(dir, "used")
-	if err := os.WriteFile(own, fmt.Appendf(nil, "#!/bin/sh\necho used >%s\nexec %s \"$@\"\n", used, python), 0o700); err != nil {
+	script := fmt.Appendf(nil, "#!/bin/sh\necho used >%s\nexec %s \"$@\"\n", used, python)
+	if err := os.WriteFile(own, script, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	r := startLocal(t, t.TempDir(), "--python", own)
@@ -184,8 +188,7 @@ func TestLocalPython(t *testing.T) {
 	if _, err := os.Stat(used); err != nil {
 		t.Error(err)
 	}
-	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"local", "--data", t.TempDir(), "--python", "/none"}, strings.NewReader(""), &stdout, &stderr); code != exitMissing {
-		t.Errorf("exit %d: %s", code, stderr.String())
+	if got := run(t, "local", "--data", t.TempDir(), "--python", "/none"); got.code != exitMissing {
+		t.Errorf("exit %d: %s", got.code, got.stderr)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -57,7 +57,10 @@ func startLocal(t *testing.T, data string, args ...string) *running {
 	file := filepath.Join(t.TempDir(), "env")
 	args = append([]string{"local", "--data", data, "--env-file", file,
 		"--storage-port", "0", "--pubsub-port", "0", "--training-port", "0", "--functions-port", "0"}, args...)
-	r := &running{Cmd: exec.Command(os.Args[0], args...), env: map[string]string{}, output: &lockedBuffer{}, exited: make(chan error, 1)}
+	r := &running{
+		Cmd: exec.Command(os.Args[0], args...), env: map[string]string{}, output: &lockedBuffer{},
+		exited: make(chan error, 1),
+	}
 	// The test's binary is jobdrop where it is called so: see testscript.Main.
 	r.Args[0] = "jobdrop"
 	r.Env = append(os.Environ(), "PUBSUB_EMULATOR_HOST=")
@@ -167,17 +170,19 @@ func TestKillsUnderLoad(t *testing.T) {
 		for i := range perRound {
 			uploads.Go(func() {
 				folder := fmt.Sprintf("round-%d/%d/", round, i)
-				if _, err := storage.Upload(ctx, local.Inbox, folder+"trainer-0.1.tar.gz", bytes.NewReader(packed), nil); err != nil {
+				name := folder + "trainer-0.1.tar.gz"
+				if _, err := storage.Upload(ctx, local.Inbox, name, bytes.NewReader(packed), nil); err != nil {
 					return // killed meanwhile
 				}
-				name := folder + "job.yaml"
+				name = folder + "job.yaml"
 				generation, err := storage.Upload(ctx, local.Inbox, name, bytes.NewReader(jobFile), nil)
 				if err != nil {
 					return
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				taken[job.AttemptKey(job.Object{Bucket: local.Inbox, Name: name, Generation: generation})] = true
+				uploaded := job.Object{Bucket: local.Inbox, Name: name, Generation: generation}
+				taken[job.AttemptKey(uploaded)] = true
 			})
 		}
 		<-time.After(time.Duration(rand.IntN(1500)) * time.Millisecond)
@@ -205,12 +210,14 @@ func TestKillsUnderLoad(t *testing.T) {
 	if got := records[last]; got.State != job.Succeeded {
 		t.Errorf("the last drop is %s: %s", got.State, got.Reason)
 	}
-	service, err := ml.NewService(t.Context(), option.WithEndpoint(r.env["JOBDROP_TRAINER_ENDPOINT"]+"/"), option.WithoutAuthentication())
+	endpoint := option.WithEndpoint(r.env["JOBDROP_TRAINER_ENDPOINT"] + "/")
+	service, err := ml.NewService(t.Context(), endpoint, option.WithoutAuthentication())
 	if err != nil {
 		t.Fatal(err)
 	}
 	jobs := map[string]int{}
-	err = service.Projects.Jobs.List("projects/"+local.Project).Pages(t.Context(), func(page *ml.GoogleCloudMlV1__ListJobsResponse) error {
+	list := service.Projects.Jobs.List("projects/" + local.Project)
+	err = list.Pages(t.Context(), func(page *ml.GoogleCloudMlV1__ListJobsResponse) error {
 		for _, j := range page.Jobs {
 			jobs[j.Labels["jobdrop-attempt"]]++
 			if j.EndTime == "" {
@@ -233,7 +240,7 @@ func TestKillsUnderLoad(t *testing.T) {
 }
 
 // verdicts waits until no attempt is open and each of those taken has a record
-// with a verdict, and gives the records by attempt.
+// with a verdict, and returns the records by attempt.
 func verdicts(t *testing.T, storage *gcs.Client, taken map[string]bool) map[string]attempt.Record {
 	t.Helper()
 	poll := time.NewTicker(200 * time.Millisecond)
@@ -285,7 +292,7 @@ func verdicts(t *testing.T, storage *gcs.Client, taken map[string]bool) map[stri
 	}
 }
 
-// dropInto uploads a drop of testdata to a stack, and gives the key of its
+// dropInto uploads a drop of testdata to a stack, and returns the key of its
 // attempt.
 func dropInto(t *testing.T, storage *gcs.Client, drop string) string {
 	t.Helper()
@@ -315,12 +322,11 @@ func TestLogsOfAJob(t *testing.T) {
 	id := awaitStatus(t, storage, "train/", string(job.Submitted)).Job.ID
 	logs := func(args ...string) string {
 		t.Helper()
-		var stdout, stderr bytes.Buffer
-		args = append([]string{"logs", "--endpoint", r.env["JOBDROP_TRAINER_ENDPOINT"]}, args...)
-		if code := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr); code != exitSucceeded {
-			t.Fatalf("logs exits %d: %s", code, stderr.String())
+		got := run(t, append([]string{"logs", "--endpoint", r.env["JOBDROP_TRAINER_ENDPOINT"]}, args...)...)
+		if got.code != exitSucceeded {
+			t.Fatalf("logs exits %d: %s", got.code, got.stderr)
 		}
-		return stdout.String()
+		return got.stdout
 	}
 	followed := logs(id, "--follow")
 	if !strings.HasSuffix(followed, "service | Job completed successfully.\n") {
@@ -330,14 +336,14 @@ func TestLogsOfAJob(t *testing.T) {
 		t.Errorf("followed was\n%s\nthe whole log is\n%s", followed, again)
 	}
 	master := logs(id, "--task", "master-replica-0")
-	if n := strings.Count(master, "\n"); n == 0 || n != strings.Count(followed, "master-replica-0 | ") || strings.Contains(master, "service | ") {
+	n := strings.Count(followed, "master-replica-0 | ")
+	if n == 0 || n != strings.Count(master, "\n") || strings.Contains(master, "service | ") {
 		t.Errorf("the master's lines are\n%s\nof\n%s", master, followed)
 	}
 
-	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), []string{"logs", "other", "--endpoint", r.env["JOBDROP_TRAINER_ENDPOINT"]}, strings.NewReader(""), &stdout, &stderr)
-	if code != exitUsage || !strings.Contains(stderr.String(), `no job "other"`) || !strings.Contains(stderr.String(), id) {
-		t.Errorf("logs of a job that is not there exits %d: %s", code, stderr.String())
+	got := run(t, "logs", "other", "--endpoint", r.env["JOBDROP_TRAINER_ENDPOINT"])
+	if got.code != exitUsage || !strings.Contains(got.stderr, `no job "other"`) || !strings.Contains(got.stderr, id) {
+		t.Errorf("logs of a job that is not there exits %d: %s", got.code, got.stderr)
 	}
 }
 
@@ -359,16 +365,17 @@ func TestRestart(t *testing.T) {
 
 	r = startLocal(t, data)
 	body := awaitStatus(t, r.storage(t), "endless/", string(job.Failed))
-	if body.Error == nil || !strings.Contains(body.Error.Message, "The local training service was stopped while the job was RUNNING") {
+	const stopped = "The local training service was stopped while the job was RUNNING"
+	if body.Error == nil || !strings.Contains(body.Error.Message, stopped) {
 		t.Errorf("the job's error is %+v", body.Error)
 	}
 	// The log of the time before is there.
-	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"logs", body.Job.ID, "--endpoint", r.env["JOBDROP_TRAINER_ENDPOINT"]}, strings.NewReader(""), &stdout, &stderr); code != exitSucceeded {
-		t.Errorf("logs exits %d: %s", code, stderr.String())
+	got := run(t, "logs", body.Job.ID, "--endpoint", r.env["JOBDROP_TRAINER_ENDPOINT"])
+	if got.code != exitSucceeded {
+		t.Errorf("logs exits %d: %s", got.code, got.stderr)
 	}
-	if !strings.Contains(stdout.String(), "service | Job is running.") {
-		t.Errorf("the log is %s", stdout.String())
+	if !strings.Contains(got.stdout, "service | Job is running.") {
+		t.Errorf("the log is %s", got.stdout)
 	}
 	if err := r.end(t, syscall.SIGTERM); err != nil {
 		t.Errorf("after SIGTERM: %v\n%s", err, r.output)

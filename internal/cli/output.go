@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 // listed is how many objects of a job directory are named.
 const listed = 20
 
-// outputs tells what the job left in its job directory, and copies it to a local
-// folder where one is given.
+// outputs names what the job left in its job directory, and copies it to a local
+// folder if one is given.
 func outputs(ctx context.Context, storage *gcs.Client, jobDir, folder string, p *printer) error {
 	bucket, prefix, _ := strings.Cut(strings.TrimPrefix(jobDir, "gs://"), "/")
 	if bucket == "" {
@@ -46,8 +46,8 @@ func outputs(ctx context.Context, storage *gcs.Client, jobDir, folder string, p 
 	return save(ctx, storage, objects, prefix, folder, p)
 }
 
-// save copies objects below a prefix to a folder. The names are the job's: none
-// leads out of it, and what can't be a file's is left out and told.
+// save copies objects below a prefix to a folder. Their names are the job's: none
+// leads out of the folder, and one that can't be a file's is an error.
 func save(ctx context.Context, storage *gcs.Client, objects []job.Attributes, prefix, folder string, p *printer) error {
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return err

@@ -1,14 +1,18 @@
-package main
+package cli
 
 import (
-	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/internal/app/config"
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -75,7 +79,8 @@ func TestLocalIsLikeAnInstallation(t *testing.T) {
 			}
 		}
 	}
-	if got := drop("first/", map[string]string{"jobdrop-set-region": "europe-west4"}); !strings.HasPrefix(got, string(job.Succeeded)) || !strings.Contains(got, "/europe-west4/") {
+	got := drop("first/", map[string]string{"jobdrop-set-region": "europe-west4"})
+	if !strings.HasPrefix(got, string(job.Succeeded)) || !strings.Contains(got, "/europe-west4/") {
 		t.Errorf("a drop for the installation's region is %s", got)
 	}
 	// The policy of that installation refuses the file's own region.
@@ -88,7 +93,10 @@ func TestLocalIsLikeAnInstallation(t *testing.T) {
 	if r.env["JOBDROP_INBOX"] != "acme-ml-research-inbox" || r.env["JOBDROP_INSTANCE"] != "research" {
 		t.Errorf("clients are told %v", r.env)
 	}
-	for _, want := range []string{"JOBDROP_PROJECT is acme-ml there; here the project is local", "JOBDROP_TOPIC is ", "gs://acme-ml-research-inbox/FOLDER/"} {
+	for _, want := range []string{
+		"JOBDROP_PROJECT is acme-ml there; here the project is local", "JOBDROP_TOPIC is ",
+		"gs://acme-ml-research-inbox/FOLDER/",
+	} {
 		if !strings.Contains(r.output.String(), want) {
 			t.Errorf("it does not say %q:\n%s", want, r.output)
 		}
@@ -96,8 +104,7 @@ func TestLocalIsLikeAnInstallation(t *testing.T) {
 }
 
 func TestLocalRefusesWhatItIsNot(t *testing.T) {
-	t.Parallel()
-	policy := write(t, "policy.yaml", "{}\n")
+	policy := []string{"--policy", write(t, "policy.yaml", "{}\n")}
 	change := func(old, new string) string {
 		if !strings.Contains(installationEnv, old) {
 			t.Fatalf("no %q to change", old)
@@ -109,23 +116,56 @@ func TestLocalRefusesWhatItIsNot(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no policy file":      {installationEnv, nil, "name the file that Terraform wrote there by --policy"},
-		"a policy too many":   {change("JOBDROP_POLICY=gs://acme-ml-research-state/policy/policy.yaml\n", ""), []string{"--policy", policy}, "has no policy, and --policy names one"},
-		"a policy elsewhere":  {change("gs://acme-ml-research-state/", "gs://acme-ml-policies/"), []string{"--policy", policy}, "the policy lies in gs://acme-ml-policies"},
-		"an unknown variable": {installationEnv + "JOBDROP_DEBUG=1\n", []string{"--policy", policy}, "JOBDROP_DEBUG is no variable of the functions"},
-		"a way out":           {installationEnv + "STORAGE_EMULATOR_HOST=example.com\n", []string{"--policy", policy}, "STORAGE_EMULATOR_HOST is for the local stack alone"},
-		"what is missing":     {change("JOBDROP_INBOX=acme-ml-research-inbox\n", ""), []string{"--policy", policy}, "JOBDROP_INBOX is not set"},
-		"a wrong value":       {change("GRACE=15m", "GRACE=long"), []string{"--policy", policy}, "JOBDROP_GRACE"},
-		"the stack's bucket":  {change("acme-ml-research-staging", "jobdrop-output"), []string{"--policy", policy}, "the stack's own for job directories"},
-		"another trainer":     {change("TRAINER=vertex", "TRAINER=aiplatform"), []string{"--policy", policy, "--trainer", "vertex"}, "--trainer says vertex"},
-		"no environment":      {"hello\n", nil, "is not NAME=value"},
+		"no policy file": {installationEnv, nil, "name the file that Terraform wrote there by --policy"},
+		"a policy too many": {change("JOBDROP_POLICY=gs://acme-ml-research-state/policy/policy.yaml\n", ""), policy,
+			"has no policy, and --policy names one"},
+		"a policy elsewhere": {change("gs://acme-ml-research-state/", "gs://acme-ml-policies/"), policy,
+			"the policy lies in gs://acme-ml-policies"},
+		"an unknown variable": {installationEnv + "JOBDROP_DEBUG=1\n", policy,
+			"JOBDROP_DEBUG is no variable of the functions"},
+		"a way out": {installationEnv + "STORAGE_EMULATOR_HOST=example.com\n", policy,
+			"STORAGE_EMULATOR_HOST is for the local stack alone"},
+		"what is missing": {change("JOBDROP_INBOX=acme-ml-research-inbox\n", ""), policy, "JOBDROP_INBOX is not set"},
+		"a wrong value":   {change("GRACE=15m", "GRACE=long"), policy, "JOBDROP_GRACE"},
+		"the stack's bucket": {change("acme-ml-research-staging", "jobdrop-output"), policy,
+			"the stack's own for job directories"},
+		"another trainer": {change("TRAINER=vertex", "TRAINER=aiplatform"), append(policy, "--trainer", "vertex"),
+			"--trainer says vertex"},
+		"no environment": {"hello\n", nil, "is not NAME=value"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var stdout, stderr bytes.Buffer
-			args := append([]string{"local", "--data", t.TempDir(), "--env", write(t, ".env", test.env)}, test.args...)
-			if code := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr); code == exitSucceeded || !strings.Contains(stderr.String(), test.want) {
-				t.Errorf("exit %d: %s, want %q", code, stderr.String(), test.want)
+			args := []string{"local", "--data", t.TempDir(), "--env", write(t, ".env", test.env)}
+			got := run(t, append(args, test.args...)...)
+			if got.code == exitSucceeded || !strings.Contains(got.stderr, test.want) {
+				t.Errorf("exit %d: %s, want %q", got.code, got.stderr, test.want)
 			}
 		})
+	}
+}
+
+// What is said of variables here is what Terraform says of them, which refuses those of
+// the local stack.
+func TestTreatmentsAreTerraforms(t *testing.T) {
+	data, err := os.ReadFile("../../deploy/terraform/environment-elsewhere.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var elsewhere struct{ Local, Libraries map[string]string }
+	if err := json.Unmarshal(data, &elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	var foreigners []string
+	for name, treated := range treatments() {
+		known := func(v config.Variable) bool { return v.Name == name }
+		if elsewhere.Libraries[name] == "" && !slices.ContainsFunc(config.Variables(), known) {
+			t.Errorf("%s is no variable of the functions", name)
+		}
+		if treated.kind == foreign {
+			foreigners = append(foreigners, name)
+		}
+	}
+	slices.Sort(foreigners)
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(elsewhere.Local)), foreigners); diff != "" {
+		t.Errorf("variables of the local stack alone (-Terraform +here):\n%s", diff)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -9,12 +9,13 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/spf13/pflag"
+
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
 )
 
-// report is what validate found out about one path; its JSON is what --format
-// json lists.
+// report is what was found out about one path. Its JSON is what --format json lists.
 type report struct {
 	Path       string                `json:"path"`
 	Valid      bool                  `json:"valid"`
@@ -27,19 +28,39 @@ type report struct {
 	sourceFile string
 }
 
-// writer gives the function that writes a format, or nil.
-func writer(format string) func(io.Writer, []report) error {
-	switch format {
-	case "text":
-		return writeText
-	case "json":
-		return func(w io.Writer, reports []report) error { return encode(w, reports) }
-	case "sarif":
-		return writeSARIF
-	case "github":
-		return writeGitHub
+// The formats in which commands print.
+const (
+	formatText   = "text"
+	formatJSON   = "json"
+	formatYAML   = "yaml"
+	formatSARIF  = "sarif"
+	formatGitHub = "github"
+)
+
+// reportFormat is the flag --format of the commands that print reports only.
+type reportFormat string
+
+func (f *reportFormat) flag(flags *pflag.FlagSet) {
+	flags.StringVar((*string)(f), "format", formatText, alternatives(reportFormats()...))
+}
+
+// reportFormats returns the formats in which reports are printed.
+func reportFormats() []string { return []string{formatText, formatJSON, formatSARIF, formatGitHub} }
+
+// check returns an error if there is no such format.
+func (f reportFormat) check() error { return oneOf("--format", string(f), reportFormats()...) }
+
+// write writes reports in the format.
+func (f reportFormat) write(w io.Writer, reports []report) error {
+	switch f {
+	case formatJSON:
+		return encode(w, reports)
+	case formatSARIF:
+		return writeSARIF(w, reports)
+	case formatGitHub:
+		return writeGitHub(w, reports)
 	}
-	return nil
+	return writeText(w, reports)
 }
 
 func encode(w io.Writer, v any) error {
@@ -77,9 +98,10 @@ func writeText(w io.Writer, reports []report) error {
 	return err
 }
 
+// cell returns s fit for a cell of a table.
 func cell(s string) string { return strings.ReplaceAll(oneLine(s), "\t", "�") }
 
-// withExcerpt is a violation with the line that it is about.
+// withExcerpt returns a violation as text, with the line that it is about.
 func withExcerpt(r report, v job.Violation) string {
 	text := oneLine(v.String()) + "\n"
 	if v.File == r.sourceFile {
@@ -116,18 +138,20 @@ func writeGitHub(w io.Writer, reports []report) error {
 			if v.Line > 0 {
 				properties += fmt.Sprintf(",line=%d,col=%d", v.Line, v.Column)
 			}
-			fmt.Fprintf(&b, "::%s %s,title=%s::%s\n", level, properties, githubProperty("jobdrop "+v.Rule), githubData(printable(message(v))))
+			fmt.Fprintf(&b, "::%s %s,title=%s::%s\n",
+				level, properties, githubProperty("jobdrop "+v.Rule), githubData(printable(message(v))))
 		}
 		if len(r.Missing) > 0 {
-			fmt.Fprintf(&b, "::error file=%s,title=jobdrop drop-incomplete::%s\n", githubProperty(printable(relative(r.Path))), githubData(incomplete(r)))
+			fmt.Fprintf(&b, "::error file=%s,title=jobdrop drop-incomplete::%s\n",
+				githubProperty(printable(relative(r.Path))), githubData(incomplete(r)))
 		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// relative gives a path as seen from the working directory, which CI takes for
-// the repository's; one that leads out of it stays as it is.
+// relative returns a path as seen from the working directory, which CI takes for
+// the repository's. A path that leads out of it stays as it is.
 func relative(path string) string {
 	if filepath.IsAbs(path) {
 		if here, err := filepath.Abs("."); err == nil {
@@ -139,15 +163,16 @@ func relative(path string) string {
 	return filepath.ToSlash(filepath.Clean(path))
 }
 
-// message is a violation without its place and severity, which SARIF and GitHub
-// keep apart.
+// message returns a violation as text, without its place and severity: SARIF and
+// GitHub have fields for those.
 func message(v job.Violation) string {
 	place := v.File
 	v.Position, v.Severity = job.Position{}, job.Error
 	return strings.TrimPrefix(v.String(), place+": ")
 }
 
-// verdict tells a reader of text how each path fared, and gives the exit code.
+// verdict says of each path whether it is valid, if the format is text. It returns
+// an error with the exit code.
 func verdict(stderr io.Writer, reports []report, format string) error {
 	var err error
 	for _, r := range reports {
@@ -155,14 +180,14 @@ func verdict(stderr io.Writer, reports []report, format string) error {
 		if !r.Valid {
 			word, err = "not valid", &exitError{code: exitRejected}
 		}
-		if format == "text" {
+		if format == formatText {
 			fmt.Fprintf(stderr, "%s: %s%s\n", oneLine(r.Path), word, counts(r.Violations))
 		}
 	}
 	return err
 }
 
-// counts gives ": 2 errors, 1 warning", or nothing.
+// counts returns ": 2 errors, 1 warning", or nothing.
 func counts(vs []job.Violation) string {
 	errs := 0
 	for _, v := range vs {

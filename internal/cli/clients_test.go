@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -24,8 +24,8 @@ const clientsDir = "../../docs/clients"
 // systemPython is Debian's, for which its packages install modules.
 const systemPython = "/usr/bin/python3"
 
-// command runs a program with the settings that jobdrop local gives its clients,
-// and gives its standard output.
+// command runs a program with the settings that jobdrop local has for its clients,
+// and returns its standard output.
 func (r *running) command(t *testing.T, name string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
@@ -56,6 +56,14 @@ func need(t *testing.T, names ...string) {
 	}
 }
 
+// needs returns a function that skips a test as [need] does.
+func needs(name string) func(*testing.T) {
+	return func(t *testing.T) {
+		t.Helper()
+		need(t, name)
+	}
+}
+
 // needPythonClient skips a test where the system's Python lacks Google's API client.
 func needPythonClient(t *testing.T) {
 	t.Helper()
@@ -79,23 +87,24 @@ func copyDrop(t *testing.T, drop, name string) string {
 	return dir
 }
 
-// Each client of the documentation drops a package, hears of its verdict and reads
-// its output, with the settings that jobdrop local gives and nothing else.
+// Each client of the documentation drops a package, gets its verdict and reads its
+// output, with the settings of jobdrop local and nothing else.
 func TestClients(t *testing.T) {
 	t.Parallel()
 	r := startLocal(t, t.TempDir(), "--max-jobs", "4")
+	const succeeded = "dev.jobdrop.job.succeeded.v1"
 	tests := []struct {
 		name    string
 		need    func(t *testing.T)
 		command []string
 		last    string // the state of the last event as the client prints it
 	}{
-		{"go", func(t *testing.T) { need(t, "go") }, []string{"go", "run", "../../docs/clients/go"}, "dev.jobdrop.job.succeeded.v1"},
-		{"node", needNode, []string{"node", clientsDir + "/node/client.mjs"}, "dev.jobdrop.job.succeeded.v1"},
-		{"python", needPythonClient, []string{systemPython, clientsDir + "/python/client.py"}, "dev.jobdrop.job.succeeded.v1"},
-		{"gcloud", func(t *testing.T) { need(t, "gcloud") }, []string{clientsDir + "/gcloud.sh"}, "dev.jobdrop.job.succeeded.v1"},
-		{"gsutil", func(t *testing.T) { need(t, "gsutil") }, []string{clientsDir + "/gsutil.sh"}, "state: succeeded"},
-		{"curl", func(t *testing.T) { need(t, "curl") }, []string{clientsDir + "/curl.sh"}, "dev.jobdrop.job.succeeded.v1"},
+		{"go", needs("go"), []string{"go", "run", "../../docs/clients/go"}, succeeded},
+		{"node", needNode, []string{"node", clientsDir + "/node/client.mjs"}, succeeded},
+		{"python", needPythonClient, []string{systemPython, clientsDir + "/python/client.py"}, succeeded},
+		{"gcloud", needs("gcloud"), []string{clientsDir + "/gcloud.sh"}, succeeded},
+		{"gsutil", needs("gsutil"), []string{clientsDir + "/gsutil.sh"}, "state: succeeded"},
+		{"curl", needs("curl"), []string{clientsDir + "/curl.sh"}, succeeded},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -109,16 +118,18 @@ func TestClients(t *testing.T) {
 				t.Errorf("output is %q, want %s and the job's own output in it", out, test.last)
 			}
 			// The events of an attempt come in order.
-			accepted, submitted, succeeded := strings.Index(out, "drop.accepted.v1"), strings.Index(out, "job.submitted.v1"), strings.Index(out, "job.succeeded.v1")
-			if test.name != "gsutil" && !(0 <= accepted && accepted < submitted && submitted < succeeded) {
+			accepted := strings.Index(out, "drop.accepted.v1")
+			submitted := strings.Index(out, "job.submitted.v1")
+			last := strings.Index(out, "job.succeeded.v1")
+			if test.name != "gsutil" && !(0 <= accepted && accepted < submitted && submitted < last) {
 				t.Errorf("the events are out of order in %q", out)
 			}
 		})
 	}
 }
 
-// What jobdrop local prints can be pasted into a shell, and says what its env file
-// says.
+// What jobdrop local prints can be pasted into a shell, and is what its env file
+// holds.
 func TestPrintedSettings(t *testing.T) {
 	t.Parallel()
 	need(t, "bash")
@@ -131,7 +142,8 @@ func TestPrintedSettings(t *testing.T) {
 		lines := strings.Split(section, "\n  ")
 		sections[lines[0]] = lines[1:]
 	}
-	libraries, gcloud, curl := sections["Go, Node and Python, with Google's libraries"], sections["gcloud and gsutil"], sections["curl"]
+	libraries := sections["Go, Node and Python, with Google's libraries"]
+	gcloud, curl := sections["gcloud and gsutil"], sections["curl"]
 	if len(libraries) != 3 || len(gcloud) < 10 || len(curl) != 5 {
 		t.Fatalf("the settings are\n%s", text)
 	}
@@ -196,7 +208,8 @@ func TestPrintedSettings(t *testing.T) {
 		if out := paste(t, append(exports, pull)...); !strings.Contains(out, "dev.jobdrop.drop.accepted.v1") {
 			t.Errorf("pulled was %s", out)
 		}
-		if out := paste(t, append(exports, strings.Replace(logs, "JOB", body.Job.ID, 1))...); !strings.Contains(out, "Hello, jobdrop!") {
+		logs = strings.Replace(logs, "JOB", body.Job.ID, 1)
+		if out := paste(t, append(exports, logs)...); !strings.Contains(out, "Hello, jobdrop!") {
 			t.Errorf("the log is %s", out)
 		}
 	})
@@ -210,8 +223,8 @@ func needNode(t *testing.T) {
 	}
 }
 
-// awaitStatus waits until status.json of a folder tells of a state, the attempt's
-// or the trainer's, and gives it. It fails at another verdict.
+// awaitStatus waits until status.json of a folder has a state, the attempt's or the
+// trainer's, and returns its content. It fails at another verdict.
 func awaitStatus(t *testing.T, storage *gcs.Client, folder, want string) event.Body {
 	t.Helper()
 	poll := time.NewTicker(100 * time.Millisecond)

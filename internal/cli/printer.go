@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -21,9 +21,10 @@ import (
 
 // printer shows a run: events, logs and what it waits for.
 type printer struct {
-	out  io.Writer // events
-	logs io.Writer // all else
-	json bool
+	out    io.Writer // events
+	logs   io.Writer // all else
+	now    func() time.Time
+	format string // of events: formatText or formatJSON
 	// known is closed when attempt is: events may come before.
 	known   chan struct{}
 	attempt string
@@ -37,16 +38,21 @@ type printer struct {
 	err      error // why broken is closed
 }
 
-func newPrinter(stdout, stderr io.Writer, json bool) *printer {
-	p := &printer{out: stdout, logs: stdout, json: json, known: make(chan struct{}), broken: make(chan struct{})}
-	if json {
-		p.logs = stderr
+// newPrinter returns a printer on standard output. With events as JSON, all else
+// goes to standard error.
+func newPrinter(env Env, format string) *printer {
+	p := &printer{
+		out: env.Out, logs: env.Out, now: env.Now, format: format,
+		known: make(chan struct{}), broken: make(chan struct{}),
+	}
+	if format == formatJSON {
+		p.logs = env.Err
 	}
 	return p
 }
 
-// follow says whose events are to be shown: a stack that was kept may still tell
-// of others.
+// follow names the attempt whose events are shown: a stack that was kept may still
+// publish those of others.
 func (p *printer) follow(attempt string) {
 	p.attempt = attempt
 	close(p.known)
@@ -66,14 +72,14 @@ func (p *printer) check(err error) {
 	}
 }
 
-// started tells whether an event of the attempt came.
+// started reports whether an event of the attempt came.
 func (p *printer) started() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.sequence > 0
 }
 
-// failed gives the first write that failed.
+// failed returns the error of the first write that failed.
 func (p *printer) failed() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -84,7 +90,7 @@ func (p *printer) failed() error {
 func (p *printer) say(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.print(p.logs, "%s  %s\n", clock(time.Now()), oneLine(fmt.Sprintf(format, args...)))
+	p.print(p.logs, "%s  %s\n", clock(p.now()), oneLine(fmt.Sprintf(format, args...)))
 }
 
 // log prints a line of the job's log.
@@ -98,7 +104,7 @@ func (p *printer) log(l training.Line) {
 	p.print(p.logs, "%s    %s | %s\n", clock(l.Time), printable(task), printable(l.Text))
 }
 
-// event prints an event of the attempt that is followed, and tells whether it is
+// event prints an event of the attempt that is followed, and reports whether it is
 // new: delivery is at least once.
 func (p *printer) event(ctx context.Context, e cloudevents.Event, t event.Type, body event.Body) bool {
 	select {
@@ -112,19 +118,21 @@ func (p *printer) event(ctx context.Context, e cloudevents.Event, t event.Type, 
 		return false
 	}
 	p.sequence = body.Sequence
-	if p.json {
+	if p.format == formatJSON {
 		data, err := json.Marshal(e)
 		p.check(err)
 		p.print(p.out, "%s\n", escaped(data))
 		return true
 	}
-	// Lines bear the time at which they came: an event's own stands in its JSON.
-	p.print(p.out, "%s  %-14s %s\n", clock(time.Now()), short(t), strings.ReplaceAll(printable(detail(t, body)), "\n", "\n    "))
+	// A line has the time at which its event came: the event's own is in its JSON.
+	text := strings.ReplaceAll(printable(detail(t, body)), "\n", "\n    ")
+	p.print(p.out, "%s  %-14s %s\n", clock(p.now()), short(t), text)
 	p.violations(t, body)
 	return true
 }
 
-// violations prints those that an event is about. The caller holds mu.
+// violations prints the violations of a drop that an event is about. The caller
+// holds mu.
 func (p *printer) violations(t event.Type, body event.Body) {
 	if t != event.DropRejected && t != event.DropIncomplete && t != event.DropAccepted {
 		return
@@ -134,7 +142,7 @@ func (p *printer) violations(t event.Type, body event.Body) {
 	}
 }
 
-// told prints an event of any attempt: whose it is, and what it tells.
+// told prints an event of any attempt, with its drop and its job.
 func (p *printer) told(t event.Type, body event.Body) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -143,17 +151,18 @@ func (p *printer) told(t event.Type, body event.Body) {
 	if strings.Contains(first, id) {
 		id = ""
 	}
-	line := fmt.Sprintf("%s  %-14s gs://%s/%s  %s  %s", clock(time.Now()), short(t), oneLine(body.Drop.Bucket), oneLine(body.Drop.Prefix), oneLine(id), oneLine(first))
+	line := fmt.Sprintf("%s  %-14s gs://%s/%s  %s  %s", clock(p.now()), short(t),
+		oneLine(body.Drop.Bucket), oneLine(body.Drop.Prefix), oneLine(id), oneLine(first))
 	p.print(p.out, "%s\n", strings.TrimRight(line, " "))
 	p.violations(t, body)
 }
 
-// short is an event's type without what all have.
+// short returns an event's type without what all types share.
 func short(t event.Type) string {
 	return strings.TrimSuffix(strings.TrimPrefix(string(t), "dev.jobdrop."), ".v1")
 }
 
-// detail says in a line what an event tells.
+// detail returns what an event says, in a line or a few.
 func detail(t event.Type, b event.Body) string {
 	switch t {
 	case event.DropIncomplete:
@@ -185,7 +194,7 @@ func detail(t event.Type, b event.Body) string {
 	return ""
 }
 
-// trials says what came of a tuning job: its best trial.
+// trials describes a tuning job's best trial.
 func trials(all []job.Trial) string {
 	if len(all) == 0 || all[0].Objective == nil {
 		return ""
@@ -195,10 +204,11 @@ func trials(all []job.Trial) string {
 	for _, name := range slices.Sorted(maps.Keys(best.Parameters)) {
 		values = append(values, name+"="+best.Parameters[name])
 	}
-	return fmt.Sprintf("best of %d trials is %s: %s gives %v", len(all), best.ID, strings.Join(values, " "), *best.Objective)
+	return fmt.Sprintf("best of %d trials is %s: %s gives %v",
+		len(all), best.ID, strings.Join(values, " "), *best.Objective)
 }
 
-// waits prints what a drop waits for, where status.json says so and it is news.
+// waits prints what a drop waits for, if status.json says so and it has changed.
 func (p *printer) waits(ctx context.Context, stack *local.Stack, prefix string) {
 	const limit = 8 << 20
 	data, _, err := stack.Storage.Read(ctx, local.Status, prefix+"status.json", 0, limit)
@@ -218,8 +228,8 @@ func (p *printer) waits(ctx context.Context, stack *local.Stack, prefix string) 
 	}
 }
 
-// took says how long the program ran.
-func (p *printer) took(b event.Body) string {
+// took returns " after" and how long the program ran, or nothing if it did not.
+func took(b event.Body) string {
 	if b.Times.Started.IsZero() || b.Times.Ended.IsZero() {
 		return ""
 	}

@@ -1,16 +1,19 @@
-package main
+package cli
 
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/google/go-cmp/cmp"
@@ -37,15 +40,41 @@ func TestMain(m *testing.M) {
 		}
 	}
 	if len(os.Args) > 1 && os.Args[1] == "functions" {
-		main()
-		return
+		jobdrop()
 	}
-	testscript.Main(m, map[string]func(){"jobdrop": main})
+	testscript.Main(m, map[string]func(){"jobdrop": jobdrop})
+}
+
+// jobdrop is cmd/jobdrop's main.
+func jobdrop() {
+	ctx, stop := Signals(context.Background())
+	code := Run(ctx, Process(), os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// result is what came of a command line.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// run runs a command line in the test's own process, without input.
+func run(t *testing.T, args ...string) result {
+	t.Helper()
+	return runWith(t.Context(), strings.NewReader(""), args...)
+}
+
+func runWith(ctx context.Context, stdin io.Reader, args ...string) result {
+	var stdout, stderr bytes.Buffer
+	env := Env{In: stdin, Out: &stdout, Err: &stderr, Now: time.Now, Getenv: os.Getenv}
+	code := Run(ctx, env, args)
+	return result{code, stdout.String(), stderr.String()}
 }
 
 func TestScript(t *testing.T) { runScripts(t, "") }
 
-// Commands give the same with Google's own emulator of Pub/Sub.
+// Commands do the same with Google's own emulator of Pub/Sub.
 func TestScriptWithPubSubEmulator(t *testing.T) { runScripts(t, emulator.Start(t)) }
 
 func runScripts(t *testing.T, pubsubEmulator string) {
@@ -77,11 +106,11 @@ func TestRejectedDrops(t *testing.T) {
 	for _, drop := range drops {
 		t.Run(filepath.Base(drop), func(t *testing.T) {
 			t.Parallel()
-			var stdout, stderr bytes.Buffer
-			if code := run(t.Context(), []string{"run", drop, "--events", "json"}, strings.NewReader(""), &stdout, &stderr); code != exitRejected {
-				t.Errorf("run exits %d, want %d:\n%s", code, exitRejected, stderr.String())
+			ran := run(t, "run", drop, "--events", "json")
+			if ran.code != exitRejected {
+				t.Errorf("run exits %d, want %d:\n%s", ran.code, exitRejected, ran.stderr)
 			}
-			events := decodeEvents(t, stdout.Bytes())
+			events := decodeEvents(t, ran.stdout)
 			if len(events) != 1 || events[0].Type() != string(event.DropRejected) {
 				t.Fatalf("events are %v, want one drop.rejected", types(events))
 			}
@@ -96,21 +125,25 @@ func TestRejectedDrops(t *testing.T) {
 			for _, v := range body.Violations {
 				lines.WriteString(v.String() + "\n")
 			}
-			golden(t, filepath.Base(drop), lines.String())
+			name := filepath.Base(drop)
+			golden(t, name, lines.String())
 
-			stdout.Reset()
-			if code := run(t.Context(), []string{"validate", drop, "--project", "local", "--format", "json"}, strings.NewReader(""), &stdout, &stderr); code != exitRejected && !onlyPolicyKnows[filepath.Base(drop)] {
-				t.Errorf("validate exits %d, want %d", code, exitRejected)
+			checked := run(t, "validate", drop, "--project", "local", "--format", "json")
+			if checked.code != exitRejected && !onlyPolicyKnows[name] {
+				t.Errorf("validate exits %d, want %d", checked.code, exitRejected)
 			}
 			var reports []report
-			if err := json.Unmarshal(stdout.Bytes(), &reports); err != nil || len(reports) != 1 {
+			if err := json.Unmarshal([]byte(checked.stdout), &reports); err != nil || len(reports) != 1 {
 				t.Fatalf("%d reports, %v", len(reports), err)
 			}
 			validated := ""
 			for _, v := range reports[0].Violations {
 				validated += strings.ReplaceAll(v.String(), drop+"/", "") + "\n"
 			}
-			if diff := cmp.Diff(lines.String(), validated); diff != "" && !onlyPolicyKnows[filepath.Base(drop)] && !newestDiffers[filepath.Base(drop)] {
+			if onlyPolicyKnows[name] || newestDiffers[name] {
+				return
+			}
+			if diff := cmp.Diff(lines.String(), validated); diff != "" {
 				t.Errorf("validate says otherwise than run (-run +validate):\n%s", diff)
 			}
 		})
@@ -125,17 +158,16 @@ var newestDiffers = map[string]bool{"rejected-two-job-files": true}
 
 // A distributed job has one process for each replica, which talk and train.
 func TestDistributedDrop(t *testing.T) {
-	t.Parallel()
-	var stdout, stderr bytes.Buffer
 	output := t.TempDir()
-	if code := run(t.Context(), []string{"run", dropsDir + "/distributed", "--output", output}, strings.NewReader(""), &stdout, &stderr); code != exitSucceeded {
-		t.Fatalf("exit %d:\n%s%s", code, stdout.String(), stderr.String())
+	ran := run(t, "run", dropsDir+"/distributed", "--output", output)
+	if ran.code != exitSucceeded {
+		t.Fatalf("exit %d:\n%s%s", ran.code, ran.stdout, ran.stderr)
 	}
 	for task, name := range map[string]string{
 		"master-replica-0": "chief-0", "worker-replica-0": "worker-0", "worker-replica-1": "worker-1", "ps-replica-0": "ps-0",
 	} {
-		if line := task + " | I am " + name + " of a cluster of "; !strings.Contains(stdout.String(), line) {
-			t.Errorf("the log lacks %q:\n%s", line, stdout.String())
+		if line := task + " | I am " + name + " of a cluster of "; !strings.Contains(ran.stdout, line) {
+			t.Errorf("the log lacks %q:\n%s", line, ran.stdout)
 		}
 	}
 	data, err := os.ReadFile(filepath.Join(output, "result.json"))
@@ -176,10 +208,10 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-func decodeEvents(t *testing.T, data []byte) []cloudevents.Event {
+func decodeEvents(t *testing.T, text string) []cloudevents.Event {
 	t.Helper()
 	var events []cloudevents.Event
-	lines := bufio.NewScanner(bytes.NewReader(data))
+	lines := bufio.NewScanner(strings.NewReader(text))
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var e cloudevents.Event
@@ -203,8 +235,8 @@ func types(events []cloudevents.Event) []string {
 	return types
 }
 
-// The events of a job arrive in order, and its output is in the bucket. Queued and
-// preparing are told only where a look caught them.
+// The events of a job arrive in order, and its output is in the bucket. There are
+// events for queued and preparing only if Watch saw the job in that state.
 func TestRunHelloWithEachPython(t *testing.T) {
 	t.Parallel()
 	pythons := []string{"", "/usr/bin/python3"}
@@ -218,15 +250,15 @@ func TestRunHelloWithEachPython(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			keep := t.TempDir()
-			var stdout, stderr bytes.Buffer
 			args := []string{"run", dropsDir + "/hello", "--events", "json", "--keep", keep}
 			if python != "" {
 				args = append(args, "--python", python)
 			}
-			if code := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr); code != exitSucceeded {
-				t.Fatalf("exit %d:\n%s", code, stderr.String())
+			ran := run(t, args...)
+			if ran.code != exitSucceeded {
+				t.Fatalf("exit %d:\n%s", ran.code, ran.stderr)
 			}
-			got := types(decodeEvents(t, stdout.Bytes()))
+			got := types(decodeEvents(t, ran.stdout))
 			want := []string{"drop.accepted", "job.submitted", "job.queued", "job.preparing", "job.running", "job.succeeded"}
 			position := -1
 			for _, g := range got {

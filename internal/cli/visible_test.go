@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -15,7 +15,8 @@ import (
 )
 
 // unseen are characters that hide or reorder text.
-const unseen = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c\u200b\u00ad\ufeff\u2028\u2029\u3164\U000e0041"
+const unseen = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c" +
+	"\u200b\u00ad\ufeff\u2028\u2029\u3164\U000e0041"
 
 func TestPrintable(t *testing.T) {
 	for _, r := range unseen {
@@ -37,6 +38,7 @@ func TestPrintable(t *testing.T) {
 	}
 }
 
+// clean fails if a text holds characters that hide or steer.
 func clean(t *testing.T, what, text string) {
 	t.Helper()
 	if i := strings.IndexAny(text, unseen+"\x1b\u009b"); i >= 0 {
@@ -47,8 +49,11 @@ func clean(t *testing.T, what, text string) {
 // Wherever text of a job is printed it can be seen.
 func TestNothingHidesInTheOutput(t *testing.T) {
 	var out bytes.Buffer
-	p := newPrinter(&out, &out, false)
-	v := job.Violation{Rule: "r", File: "job" + unseen + ".yaml", Position: job.Position{Line: 1, Column: 2}, Field: "args[0]", Message: "m" + unseen, Found: unseen, Allowed: unseen, Remedy: unseen}
+	p := newPrinter(Env{Out: &out, Now: time.Now}, formatText)
+	v := job.Violation{
+		Rule: "r", File: "job" + unseen + ".yaml", Position: job.Position{Line: 1, Column: 2}, Field: "args[0]",
+		Message: "m" + unseen, Found: unseen, Allowed: unseen, Remedy: unseen,
+	}
 	body := event.Body{Reason: "because" + unseen, Violations: []job.Violation{v}}
 	body.Drop.Bucket, body.Drop.Prefix, body.Job.ID = "b"+unseen, "d"+unseen, "j"+unseen
 	p.told(event.DropRejected, body)
@@ -61,10 +66,13 @@ func TestNothingHidesInTheOutput(t *testing.T) {
 	}
 	clean(t, "a printer", out.String())
 
-	r := report{Path: "p" + unseen, Missing: []string{unseen}, Violations: []job.Violation{v}, source: []byte("args: [" + unseen + "]\n"), sourceFile: v.File}
-	for _, format := range []string{"text", "json", "sarif", "github"} {
+	r := report{
+		Path: "p" + unseen, Missing: []string{unseen}, Violations: []job.Violation{v},
+		source: []byte("args: [" + unseen + "]\n"), sourceFile: v.File,
+	}
+	for _, format := range reportFormats() {
 		out.Reset()
-		if err := writer(format)(&out, []report{r}); err != nil {
+		if err := reportFormat(format).write(&out, []report{r}); err != nil {
 			t.Fatal(err)
 		}
 		clean(t, format, out.String())
@@ -77,26 +85,28 @@ func TestNothingHidesInTheOutput(t *testing.T) {
 	}
 	for _, format := range []string{"json", "yaml"} {
 		out.Reset()
-		if err := (planned{URL: "u" + unseen, Body: map[string]string{"key" + unseen: unseen}}).write(&out, format); err != nil {
+		p := planned{URL: "u" + unseen, Body: map[string]string{"key" + unseen: unseen}}
+		if err := p.write(&out, format); err != nil {
 			t.Fatal(err)
 		}
 		clean(t, "plan as "+format, out.String())
 	}
-	out.Reset()
-	if code := run(t.Context(), []string{"validate", "no" + unseen}, strings.NewReader(""), &out, &out); code == 0 {
-		t.Error("a file that is not there is valid")
+	for _, test := range []struct {
+		name string
+		args []string
+		code int
+	}{
+		{"a file that is not there", []string{"validate", "no" + unseen}, exitUsage},
+		{"a command that is not there", []string{"no" + unseen}, exitUsage},
+		{"a service that is not there", []string{"logs", "no" + unseen, "--endpoint", "http://127.0.0.1:1/" + unseen},
+			exitMissing},
+	} {
+		got := run(t, test.args...)
+		if got.code != test.code {
+			t.Errorf("%s: exit %d, want %d", test.name, got.code, test.code)
+		}
+		clean(t, test.name, got.stdout+got.stderr)
 	}
-	clean(t, "an error", out.String())
-	out.Reset()
-	if code := run(t.Context(), []string{"no" + unseen}, strings.NewReader(""), &out, &out); code != exitUsage {
-		t.Errorf("a command that is not there: exit %d", code)
-	}
-	clean(t, "an error of the command line", out.String())
-	out.Reset()
-	if code := run(t.Context(), []string{"logs", "no" + unseen, "--endpoint", "http://127.0.0.1:1/" + unseen}, strings.NewReader(""), &out, &out); code != exitMissing {
-		t.Errorf("a service that is not there: exit %d", code)
-	}
-	clean(t, "an error of a command", out.String())
 }
 
 // What other programs write may come in any pieces.

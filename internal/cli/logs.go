@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"cmp"
@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -25,14 +23,15 @@ import (
 // endpointVariable is set by the settings that jobdrop local prints.
 const endpointVariable = "JOBDROP_TRAINER_ENDPOINT"
 
-// logsOptions are the flags of jobdrop logs.
+// logsOptions are what jobdrop logs is asked for.
 type logsOptions struct {
+	job      string
 	follow   bool
 	task     string
 	endpoint string
 }
 
-func logsCommand() *cobra.Command {
+func newLogs(env Env, run func(context.Context, Env, logsOptions) error) *cobra.Command {
 	var o logsOptions
 	c := &cobra.Command{
 		Use:   "logs JOB",
@@ -43,27 +42,33 @@ replica wrote, in order of time. JOB is the job's ID as its events tell it.`,
   jobdrop logs census_20261122_120000_0123456789ab --follow --task worker-replica-0`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			o.endpoint = cmp.Or(o.endpoint, os.Getenv(endpointVariable), fmt.Sprintf("http://127.0.0.1:%d", trainingPort))
-			return showLogs(c.Context(), args[0], o, c.OutOrStdout())
+			o.job = args[0]
+			own := fmt.Sprintf("http://127.0.0.1:%d", trainingPort)
+			o.endpoint = cmp.Or(o.endpoint, env.Getenv(endpointVariable), own)
+			return run(c.Context(), env, o)
 		},
 	}
 	c.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on until the job has ended")
-	c.Flags().StringVar(&o.task, "task", "", "one replica's lines only, e.g. master-replica-0; service is the service's own")
-	c.Flags().StringVar(&o.endpoint, "endpoint", "", "base URL of the training service (default: $"+endpointVariable+", else jobdrop local's own port)")
+	c.Flags().StringVar(&o.task, "task", "",
+		"one replica's lines only, e.g. master-replica-0; service is the service's own")
+	c.Flags().StringVar(&o.endpoint, "endpoint", "",
+		"base URL of the training service (default: $"+endpointVariable+", else jobdrop local's own port)")
 	return c
 }
 
 // logReader reads one job's log, each line once.
 type logReader struct {
+	logsOptions
 	entries *logging.EntriesService
 	jobs    *ml.ProjectsJobsService
-	job     string
 	filter  string
 	last    *logging.LogEntry
 }
 
-func newLogReader(ctx context.Context, job string, o logsOptions) (*logReader, error) {
-	endpoint := []option.ClientOption{option.WithEndpoint(strings.TrimSuffix(o.endpoint, "/") + "/"), option.WithoutAuthentication()}
+func newLogReader(ctx context.Context, o logsOptions) (*logReader, error) {
+	endpoint := []option.ClientOption{
+		option.WithEndpoint(strings.TrimSuffix(o.endpoint, "/") + "/"), option.WithoutAuthentication(),
+	}
 	l, err := logging.NewService(ctx, endpoint...)
 	if err != nil {
 		return nil, err
@@ -72,34 +77,34 @@ func newLogReader(ctx context.Context, job string, o logsOptions) (*logReader, e
 	if err != nil {
 		return nil, err
 	}
-	r := &logReader{entries: l.Entries, jobs: m.Projects.Jobs, job: job}
-	r.filter = `resource.type="ml_job" AND resource.labels.job_id=` + quoted(job)
+	r := &logReader{logsOptions: o, entries: l.Entries, jobs: m.Projects.Jobs}
+	r.filter = `resource.type="ml_job" AND resource.labels.job_id=` + quoted(o.job)
 	if o.task != "" {
 		r.filter += ` AND resource.labels.task_name=` + quoted(o.task)
 	}
 	return r, nil
 }
 
-// quoted is a string of Cloud Logging's filter language.
+// quoted returns s as a string of Cloud Logging's filter language.
 func quoted(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
 
-// followPoll is how often a followed log is asked for more: a person watches, and
-// the service is on this machine.
+// followPoll is how often a followed log is read: a person watches, and the service
+// is on this machine.
 const followPoll = 300 * time.Millisecond
 
-func showLogs(ctx context.Context, job string, o logsOptions, stdout io.Writer) error {
-	r, err := newLogReader(ctx, job, o)
+func showLogs(ctx context.Context, env Env, o logsOptions) error {
+	r, err := newLogReader(ctx, o)
 	if err != nil {
 		return fault(err)
 	}
-	p := newPrinter(stdout, stdout, false)
+	p := newPrinter(env, formatText)
 	poll := time.NewTicker(followPoll)
 	defer poll.Stop()
 	for {
-		// The log is complete before the state says that the job is: so the
-		// state is asked for first.
+		// The log is complete before the state says that the job has ended, so the
+		// state is read first.
 		ended, err := r.ended(ctx)
 		if err == nil {
 			err = r.read(ctx, p.log)
@@ -108,7 +113,7 @@ func showLogs(ctx context.Context, job string, o logsOptions, stdout io.Writer) 
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			return r.explain(ctx, err, o)
+			return r.explain(ctx, err)
 		case p.failed() != nil:
 			return fault(fmt.Errorf("output: %w", p.failed()))
 		case ended || !o.follow:
@@ -122,12 +127,13 @@ func showLogs(ctx context.Context, job string, o logsOptions, stdout io.Writer) 
 	}
 }
 
+// ended reports whether the job has ended.
 func (r *logReader) ended(ctx context.Context) (bool, error) {
 	j, err := r.jobs.Get("projects/" + local.Project + "/jobs/" + r.job).Context(ctx).Do()
 	return err == nil && j.EndTime != "", err
 }
 
-// read hands on the lines that came since the last call.
+// read calls line with each line that came since the last call.
 func (r *logReader) read(ctx context.Context, line func(training.Line)) error {
 	filter := r.filter
 	if r.last != nil {
@@ -135,7 +141,8 @@ func (r *logReader) read(ctx context.Context, line func(training.Line)) error {
 		filter += fmt.Sprintf(` AND ((timestamp=%s AND insertId>%s) OR timestamp>%s)`, t, id, t)
 	}
 	request := &logging.ListLogEntriesRequest{
-		ResourceNames: []string{"projects/" + local.Project}, Filter: filter, OrderBy: "timestamp asc", PageSize: 1000,
+		ResourceNames: []string{"projects/" + local.Project}, Filter: filter,
+		OrderBy: "timestamp asc", PageSize: 1000,
 	}
 	return r.entries.List(request).Pages(ctx, func(page *logging.ListLogEntriesResponse) error {
 		for _, e := range page.Entries {
@@ -158,21 +165,23 @@ func lineOf(e *logging.LogEntry) training.Line {
 		l.JobID, l.Task = e.Resource.Labels["job_id"], e.Resource.Labels["task_name"]
 	}
 	l.Trial = e.Labels["ml.googleapis.com/trial_id"]
-	l.Time, _ = time.Parse(time.RFC3339Nano, e.Timestamp) // the zero time shows that it is none
+	l.Time, _ = time.Parse(time.RFC3339Nano, e.Timestamp) // the zero time shows that there is none
 	return l
 }
 
-// explain says what to do about an error.
-func (r *logReader) explain(ctx context.Context, err error, o logsOptions) error {
+// explain returns err with what to do about it.
+func (r *logReader) explain(ctx context.Context, err error) error {
 	var answer *googleapi.Error
 	switch {
 	case !errors.As(err, &answer):
-		return exit(exitMissing, "no training service answers at %s: start jobdrop local, or name its own with --endpoint (%w)", o.endpoint, err)
+		return exit(exitMissing,
+			"no training service answers at %s: start jobdrop local, or name its own with --endpoint (%w)", r.endpoint, err)
 	case answer.Code != http.StatusNotFound:
 		return fault(err)
 	}
-	message := fmt.Sprintf("no job %q at %s", r.job, o.endpoint)
-	if list, err := r.jobs.List("projects/" + local.Project).PageSize(5).Context(ctx).Do(); err == nil && len(list.Jobs) > 0 {
+	message := fmt.Sprintf("no job %q at %s", r.job, r.endpoint)
+	list, err := r.jobs.List("projects/" + local.Project).PageSize(5).Context(ctx).Do()
+	if err == nil && len(list.Jobs) > 0 {
 		message += "; the newest are:"
 		for _, j := range list.Jobs {
 			message += "\n  " + j.JobId + "  " + j.State

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -11,16 +11,17 @@ import (
 )
 
 // What comes from a drop or its job must neither steer a terminal nor look like
-// something else there. All that the command prints of it goes through this file.
+// something else there. The command prints it by the functions of this file.
 
-// invisible reports whether a character has no shape of its own, as those have not
-// that reorder the text around them (U+202A to U+202E, U+2066 to U+2069, U+200E,
-// U+200F, U+061C), that join words or take no room.
+// invisible reports whether a character has no shape of its own. Such characters
+// reorder the text around them (U+202A to U+202E, U+2066 to U+2069, U+200E, U+200F,
+// U+061C), join words, or take no room.
 func invisible(r rune) bool {
-	return r >= utf8.RuneSelf && unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point)
+	return r >= utf8.RuneSelf &&
+		unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point)
 }
 
-// printable makes a text fit for a terminal: control characters become �, and
+// printable returns s fit for a terminal: control characters become �, and
 // characters that can't be seen become their number, as in <U+202E>.
 func printable(s string) string {
 	var b strings.Builder
@@ -39,12 +40,12 @@ func printable(s string) string {
 	return b.String()
 }
 
-// oneLine keeps what comes from a drop in one line.
+// oneLine returns s fit for a terminal, in one line.
 func oneLine(s string) string { return strings.ReplaceAll(printable(s), "\n", "�") }
 
-// escaped writes the characters of JSON that can't be seen as escapes: they stand in
-// strings only, so whoever reads the JSON gets the same. It does so for YAML, too,
-// where they stand in double quotes.
+// escaped returns JSON with escapes for the characters that can't be seen. They stand
+// in strings only, so a reader of the JSON gets the same text. YAML may have them in
+// double quotes only.
 func escaped(text []byte) []byte {
 	if !bytes.ContainsFunc(text, hidden) {
 		return text
@@ -63,11 +64,11 @@ func escaped(text []byte) []byte {
 	return b.Bytes()
 }
 
-// hidden reports whether JSON holds a character as it is that a terminal does not
-// show.
+// hidden reports whether a terminal does not show a character that JSON may hold
+// unescaped.
 func hidden(r rune) bool { return invisible(r) || r >= 0x7f && unicode.IsControl(r) }
 
-// terminal makes what other programs write printable.
+// terminal is a writer that makes what other programs write printable.
 type terminal struct {
 	w    io.Writer
 	rest []byte // of a character whose end is yet to come

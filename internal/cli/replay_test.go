@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"os/exec"
@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// jobdropWith runs a command in the environment of a running stack, and gives its
+// jobdropWith runs a command in the environment of a running stack, and returns its
 // output and exit code.
 func (r *running) jobdropWith(t *testing.T, args ...string) (string, int) {
 	t.Helper()
@@ -24,7 +24,7 @@ func (r *running) jobdropWith(t *testing.T, args ...string) (string, int) {
 	return string(out), c.ProcessState.ExitCode()
 }
 
-// A drop that nobody looked at is run by hand, once; the dry run only finds it.
+// A drop whose event was lost is run by hand, once. The dry run only finds it.
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	r := startLocal(t, t.TempDir(), "--lose-events", "--verbose")
@@ -46,19 +46,21 @@ func TestReplay(t *testing.T) {
 		}
 		return lines
 	}
+	const jobFile = "gs://jobdrop-inbox/hello/job.yaml"
 	for _, step := range []struct {
 		args, want []string
 	}{
-		{[]string{"hello/", "--dry-run"}, []string{"gs://jobdrop-inbox/hello/job.yaml would run", "1 drops would be run"}},
+		{[]string{"hello/", "--dry-run"}, []string{jobFile + " would run", "1 drops would be run"}},
 		{[]string{"other/"}, []string{"0 drops were run"}},
-		{[]string{"gs://jobdrop-inbox/hello/"}, []string{"gs://jobdrop-inbox/hello/job.yaml run, now submitted", "1 drops were run"}},
+		{[]string{"gs://jobdrop-inbox/hello/"}, []string{jobFile + " run, now submitted", "1 drops were run"}},
 	} {
 		if diff := cmp.Diff(step.want, said(step.args...)); diff != "" {
 			t.Errorf("replay %q (-want +got):\n%s", step.args, diff)
 		}
 	}
 	r.awaitOutput(t, "job.succeeded")
-	if got := said("hello/"); len(got) != 2 || !strings.HasPrefix(got[0], "gs://jobdrop-inbox/hello/job.yaml known, now ") || got[1] != "0 drops were run" {
+	got := said("hello/")
+	if len(got) != 2 || !strings.HasPrefix(got[0], jobFile+" known, now ") || got[1] != "0 drops were run" {
 		t.Errorf("again: %q", got)
 	}
 	for _, test := range []struct{ arg, want string }{
@@ -69,7 +71,8 @@ func TestReplay(t *testing.T) {
 		}
 	}
 	r.env = map[string]string{}
-	if out, code := r.jobdropWith(t, "replay", "hello/"); code != exitUsage || !strings.Contains(out, "JOBDROP_INBOX is not set") {
+	out, code := r.jobdropWith(t, "replay", "hello/")
+	if code != exitUsage || !strings.Contains(out, "JOBDROP_INBOX is not set") {
 		t.Errorf("without the environment: exit %d: %s", code, out)
 	}
 }

@@ -1,7 +1,6 @@
-package main
+package cli
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,8 +11,8 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// The stack's functions go by the operator's policy, and by a new one as soon as
-// it is there.
+// The stack's functions apply the operator's policy, and a new one as soon as it is
+// there.
 func TestLocalPolicy(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "policy.yaml")
@@ -24,10 +23,13 @@ func TestLocalPolicy(t *testing.T) {
 	storage := r.storage(t)
 	dropInto(t, storage, "hello")
 	body := awaitStatus(t, storage, "hello/", string(job.Rejected))
-	if len(body.Violations) != 1 || body.Violations[0].Rule != "policy-region" || !strings.Contains(body.Violations[0].Message, "policy.yaml:1:9") {
-		t.Errorf("violations %v", body.Violations)
+	vs := body.Violations
+	if len(vs) != 1 || vs[0].Rule != "policy-region" || !strings.Contains(vs[0].Message, "policy.yaml:1:9") {
+		t.Errorf("violations %v", vs)
 	}
-	if _, err := storage.Write(t.Context(), local.State, "policy.yaml", []byte("allow: {regions: [us-*]}\n"), "application/yaml", nil, attempt.AnyGeneration); err != nil {
+	text := []byte("allow: {regions: [us-*]}\n")
+	_, err := storage.Write(t.Context(), local.State, "policy.yaml", text, "application/yaml", nil, attempt.AnyGeneration)
+	if err != nil {
 		t.Fatal(err)
 	}
 	dropInto(t, storage, "train")
@@ -39,9 +41,8 @@ func TestLocalRefusesAFaultyPolicy(t *testing.T) {
 	if err := os.WriteFile(file, []byte("allow: {regoins: []}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), []string{"local", "--data", t.TempDir(), "--policy", file}, strings.NewReader(""), &stdout, &stderr)
-	if code != exitUsage || !strings.Contains(stderr.String(), "policy.yaml:1:9: allow.regoins") {
-		t.Errorf("exit %d: %s", code, stderr.String())
+	got := run(t, "local", "--data", t.TempDir(), "--policy", file)
+	if got.code != exitUsage || !strings.Contains(got.stderr, "policy.yaml:1:9: allow.regoins") {
+		t.Errorf("exit %d: %s", got.code, got.stderr)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ import (
 )
 
 // manualSources copies a trainer's sources, beside which gcloud and setup.py leave
-// files, and gives the path that gcloud calls the package's.
+// files, and returns the path that gcloud calls the package's.
 func manualSources(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -85,17 +85,22 @@ func TestManualPageWithGcloud(t *testing.T) {
 				if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(manualConfig), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				variables := fmt.Sprintf("cd %q\nPACKAGE_PATH=%q\nJOB_NAME=%s\nMODULE_NAME=trainer.task\nJOB_DIR=gs://jobdrop-output/%s\nREGION=us-east1\n",
-					dir, manualSources(t), test.job, test.job)
+				variables := fmt.Sprintf("cd %q\nPACKAGE_PATH=%q\nJOB_NAME=%s\n", dir, manualSources(t), test.job) +
+					"MODULE_NAME=trainer.task\nJOB_DIR=gs://jobdrop-output/$JOB_NAME\nREGION=us-east1\n"
 				if _, err := r.command(t, "bash", "-euc", variables+test.submit); err != nil {
 					t.Fatal(err)
 				}
 				logs := gcloud(t, "stream-logs", test.job, "--polling-interval=1")
 				// The others are ended with the master, maybe before they print.
-				if n := strings.Count(logs, "Running command: python3 -m trainer.task --user_first_arg=first_arg_value --user_second_arg=second_arg_value"); n != test.replicas {
+				const command = "Running command: python3 -m trainer.task " +
+					"--user_first_arg=first_arg_value --user_second_arg=second_arg_value"
+				if n := strings.Count(logs, command); n != test.replicas {
 					t.Errorf("%d replicas were started with the manual's arguments, want %d:\n%s", n, test.replicas, logs)
 				}
-				for _, want := range []string{"other=['--user_first_arg=first_arg_value', '--user_second_arg=second_arg_value']", "master-replica-0\t\tHello, world!", "Job completed successfully."} {
+				for _, want := range []string{
+					"other=['--user_first_arg=first_arg_value', '--user_second_arg=second_arg_value']",
+					"master-replica-0\t\tHello, world!", "Job completed successfully.",
+				} {
 					if !strings.Contains(logs, want) {
 						t.Errorf("the streamed log lacks %q:\n%s", want, logs)
 					}
@@ -113,8 +118,10 @@ func TestManualPageWithGcloud(t *testing.T) {
 		t.Run("manual_cancel", func(t *testing.T) {
 			t.Parallel()
 			dir := copyDrop(t, "endless", "endless")
-			gcloud(t, "submit", "training", "manual_cancel", "--packages", filepath.Join(dir, "trainer-0.1.tar.gz"), "--module-name", "trainer.task",
-				"--staging-bucket", "gs://jobdrop-staging", "--region", "us-east1", "--python-version", "3.7", "--runtime-version", "2.6")
+			gcloud(t, "submit", "training", "manual_cancel",
+				"--packages", filepath.Join(dir, "trainer-0.1.tar.gz"), "--module-name", "trainer.task",
+				"--staging-bucket", "gs://jobdrop-staging", "--region", "us-east1",
+				"--python-version", "3.7", "--runtime-version", "2.6")
 			gcloud(t, "cancel", "manual_cancel")
 			logs := gcloud(t, "stream-logs", "manual_cancel", "--polling-interval=1") // which ends with the job
 			if !strings.Contains(logs, "cancel") {
@@ -202,7 +209,8 @@ func TestManualPageWithPython(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer packed.Close()
-	if _, err := r.storage(t).Upload(t.Context(), "jobdrop-staging", "manual/trainer-0.1.tar.gz", packed, nil); err != nil {
+	_, err = r.storage(t).Upload(t.Context(), "jobdrop-staging", "manual/trainer-0.1.tar.gz", packed, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
 	out, err := r.command(t, systemPython, "-c", manualSample)
@@ -213,7 +221,10 @@ func TestManualPageWithPython(t *testing.T) {
 	if err == nil || out != "" {
 		t.Fatalf("the repeat is answered with %q", out)
 	}
-	for _, want := range []string{"exit status 4", "There was an error creating the training job. Check the details:", "Field: job.job_id Error: A job with this id already exists."} {
+	for _, want := range []string{
+		"exit status 4", "There was an error creating the training job. Check the details:",
+		"Field: job.job_id Error: A job with this id already exists.",
+	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the repeat says %v, want %q in it", err, want)
 		}
@@ -225,7 +236,8 @@ func TestManualPageWithPython(t *testing.T) {
 // it to be in a state.
 func awaitJob(t *testing.T, r *running, id, want string) {
 	t.Helper()
-	service, err := ml.NewService(t.Context(), option.WithEndpoint(r.env["JOBDROP_TRAINER_ENDPOINT"]+"/"), option.WithoutAuthentication())
+	endpoint := option.WithEndpoint(r.env["JOBDROP_TRAINER_ENDPOINT"] + "/")
+	service, err := ml.NewService(t.Context(), endpoint, option.WithoutAuthentication())
 	if err != nil {
 		t.Fatal(err)
 	}

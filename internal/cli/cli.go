@@ -1,0 +1,105 @@
+// Package cli is the command line jobdrop: it runs drops on this machine and
+// checks them before they are uploaded.
+//
+// Each command has a file. Its constructor, newX, parses a command line into an
+// options struct and hands that to a function that does the work.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// Env is what a command sees of its process.
+type Env struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Now      func() time.Time
+	// Getenv returns the value of an environment variable, or nothing if it is not set.
+	Getenv func(name string) string
+}
+
+// Run runs a command line and returns its exit code.
+func Run(ctx context.Context, env Env, args []string) int {
+	c := newRoot(env)
+	c.SetArgs(args)
+	c.SetIn(env.In)
+	c.SetOut(env.Out)
+	c.SetErr(env.Err)
+	err := c.ExecuteContext(ctx)
+	var code *exitError
+	switch {
+	case err == nil:
+		return exitSucceeded
+	case errors.As(err, &code):
+		if code.err != nil {
+			fmt.Fprintln(env.Err, "jobdrop:", printable(code.err.Error()))
+		}
+		return code.code
+	}
+	// Whatever else the command line library returns is about the command line.
+	fmt.Fprintf(env.Err, "jobdrop: %s\nRun 'jobdrop --help' for the commands and their flags.\n", printable(err.Error()))
+	return exitUsage
+}
+
+func newRoot(env Env) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "jobdrop",
+		Short: "Drop a trainer package and a job.yaml into a bucket; jobdrop runs them as a training job",
+		Long: `Drop a trainer package and a job.yaml into a bucket. jobdrop checks them, runs
+them as a training job, and tells everyone who asked what became of it.
+
+This command runs drops on this machine, on an embedded stack that speaks the
+real protocols, and checks them before they are uploaded.`,
+		Example: `  jobdrop run testdata/drops/hello
+  jobdrop validate testdata/drops/hello
+  jobdrop local`,
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(
+		newRun(env, runDrop),
+		newLocal(env, runLocal),
+		newLogs(env, showLogs),
+		newValidate(env, validate),
+		newPlan(env, showPlan),
+		newPolicy(env),
+		newReplay(env, replay),
+		newFunctions(env, serveFunctions),
+	)
+	return root
+}
+
+// version returns the module's version, as the build recorded it.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return info.Main.Version
+}
+
+// oneOf returns an error if the value of a flag is not one of those allowed.
+func oneOf(flag, value string, allowed ...string) error {
+	for _, a := range allowed {
+		if value == a {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is %q, must be %s", flag, value, alternatives(allowed...))
+}
+
+// alternatives joins words: "text, json or yaml".
+func alternatives(words ...string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}

@@ -1,0 +1,19 @@
+package cli
+
+import (
+	"github.com/jobdrop/jobdrop/internal/backend/aiplatform"
+	"github.com/jobdrop/jobdrop/internal/backend/vertex"
+)
+
+// What the commands use if no flag says otherwise.
+const (
+	runTrainer  = aiplatform.Name // run and local
+	planTrainer = vertex.Name
+
+	// The ports of jobdrop local. The emulators of Cloud Storage and Pub/Sub use
+	// the first two by habit, and nothing well known uses the others.
+	storagePort   = 4443
+	pubsubPort    = 8085
+	trainingPort  = 8480
+	functionsPort = 8481
+)

@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// An interrupted command is waited for, but not for ever.
+func TestEndInTime(t *testing.T) {
+	failed := errors.New("failed")
+	for _, test := range []struct {
+		name string
+		work time.Duration // from the interrupt on
+		code int           // 0 if work's own error is returned
+	}{
+		{"at once", 0, 0},
+		{"within the time", longestEnd - time.Second, 0},
+		{"too late", longestEnd + time.Second, exitFault},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, interrupt := context.WithTimeout(t.Context(), time.Hour)
+				defer interrupt()
+				err := endInTime(ctx, func() error {
+					<-ctx.Done()
+					time.Sleep(test.work)
+					return failed
+				})
+				time.Sleep(test.work) // for the goroutine that was given up
+				var code *exitError
+				switch {
+				case test.code == 0 && err != failed:
+					t.Errorf("it returns %v, want the work's error", err)
+				case test.code != 0 && (!errors.As(err, &code) || code.code != test.code):
+					t.Errorf("it returns %v, want exit %d", err, test.code)
+				}
+			})
+		})
+	}
+	if err := endInTime(t.Context(), func() error { return nil }); err != nil {
+		t.Errorf("without an interrupt: %v", err)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		args   []string
+		code   int
+		output string // on either stream
+	}{
+		{"no such command", []string{"rnu"}, exitUsage, "unknown command"},
+		{"no such flag", []string{"run", "--foo", dropsDir}, exitUsage, "unknown flag: --foo"},
+		{"no such folder", []string{"run", "none"}, exitUsage, "no such file"},
+		{"a file for a folder", []string{"run", dropsDir + "/hello/job.yaml"}, exitUsage, "is no folder"},
+		{"no such format", []string{"validate", dropsDir, "--format", "xml"}, exitUsage, `--format is "xml"`},
+		{"no such path", []string{"validate", "none"}, exitUsage, "no such file"},
+		{"other machines", []string{"local", "--host", "0.0.0.0"}, exitUsage, "add --allow-remote"},
+		{"no stack to ask", []string{"logs", "hello", "--endpoint", "http://127.0.0.1:9"}, exitMissing,
+			"start jobdrop local, or name its own with --endpoint"},
+		{"no such Python", []string{"run", dropsDir + "/hello", "--python", "/nonexistent/python3"}, exitMissing,
+			"/nonexistent/python3"},
+		{"a folder without a job file", []string{"run", dropsDir}, exitRejected,
+			"drops is incomplete: it holds no job file"},
+		{"a job that fails", []string{"run", dropsDir + "/fails"}, exitFailed,
+			"\n    ValueError: learning rate must be positive, got -0.1\n"},
+		{"a job that never ends", []string{"run", dropsDir + "/endless"}, exitFailed,
+			"job.timed_out  run limit of 5s, enforced by the trainer"},
+		{"a package that never comes", []string{"run", dropsDir + "/incomplete"}, exitRejected,
+			"drop.incomplete missing trainer-0.2.tar.gz"},
+		{"help", []string{"run", "--help"}, exitSucceeded, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got := run(t, test.args...)
+			if got.code != test.code {
+				t.Errorf("exit %d, want %d: %s", got.code, test.code, got.stderr)
+			}
+			if output := got.stdout + got.stderr; !strings.Contains(output, test.output) {
+				t.Errorf("output is %q, want %q in it", output, test.output)
+			}
+		})
+	}
+}
+
+func TestNoPythonOnPath(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	got := run(t, "run", dropsDir+"/hello")
+	if got.code != exitMissing {
+		t.Errorf("exit %d, want %d", got.code, exitMissing)
+	}
+	if !strings.Contains(got.stderr, "install the package python3") {
+		t.Errorf("standard error is %q, which names no package to install", got.stderr)
+	}
+}
+
+// If nobody reads the output, the run ends, with its job, and says so.
+func TestOutputThatFails(t *testing.T) {
+	t.Parallel()
+	for _, drop := range []string{"hello", "endless"} {
+		t.Run(drop, func(t *testing.T) {
+			t.Parallel()
+			var stderr bytes.Buffer
+			env := Process()
+			env.Out, env.Err = &full{left: 200}, &stderr
+			if code := Run(t.Context(), env, []string{"run", dropsDir + "/" + drop}); code != exitFault {
+				t.Errorf("exit %d, want %d", code, exitFault)
+			}
+			if !strings.Contains(stderr.String(), "output: no space left") {
+				t.Errorf("standard error is %q", stderr.String())
+			}
+		})
+	}
+}
+
+// full takes a number of bytes and no more.
+type full struct{ left int }
+
+func (f *full) Write(p []byte) (int, error) {
+	if f.left -= len(p); f.left < 0 {
+		return 0, errors.New("no space left")
+	}
+	return len(p), nil
+}
+
+// What Submit would reject before it reads anything, validate does not pass.
+func TestValidateOfAFullFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for i := range 1001 {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%04d.whl", i)), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "job.yaml"), []byte("trainingInput: {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := run(t, "validate", dir)
+	const want = "too many job files and packages to be a drop"
+	if got.code != exitRejected || !strings.Contains(got.stdout, want) {
+		t.Errorf("exit %d: %s", got.code, got.stdout)
+	}
+}

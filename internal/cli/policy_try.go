@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/jobdrop/jobdrop/internal/check/policy"
+)
+
+// policyTestOptions are what jobdrop policy test is asked for.
+type policyTestOptions struct {
+	fieldOptions
+	drop   string
+	format string
+}
+
+func newPolicyTest(env Env, run func(context.Context, Env, policyTestOptions) error) *cobra.Command {
+	var o policyTestOptions
+	c := &cobra.Command{
+		Use:   "test POLICY DROP",
+		Short: "Tell what each rule of a policy says of a drop, and why",
+		Long: `Tell what each rule of a policy says of a drop, and why. DROP is a folder with a
+job file and packages, a job file alone, or - for a job file on standard input.
+
+Each line is one rule's verdict on one field:
+
+  allowed    the policy, or what holds without one, lets the value pass
+  refused    it does not, and the drop is rejected
+  defaulted  the policy itself gave the value
+  not asked  the job leaves the matter open
+  not known  it depends on the installation: see --project and --inbox
+
+and the place in the policy that decided, or "built in" where it says nothing. A
+pause, and limits on the number of jobs, refuse nothing: they are told below.
+Whatever else is wrong in the drop is printed after it, as jobdrop validate
+prints it.
+
+Exit codes: 0 the drop passes, 2 it is rejected or incomplete, 64 wrong usage, a
+policy that is not valid included.`,
+		Example: `  jobdrop policy test policy.yaml my-drop --folder teams/nlp/my-drop
+  jobdrop policy test policy.yaml job.yaml --project my-project --format json`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := oneOf("--format", o.format, formatText, formatJSON); err != nil {
+				return err
+			}
+			if err := o.complete(); err != nil {
+				return err
+			}
+			o.policy, o.drop = args[0], args[1]
+			return run(c.Context(), env, o)
+		},
+	}
+	o.flags(c.Flags())
+	c.Flags().StringVar(&o.format, "format", formatText, alternatives(formatText, formatJSON))
+	return c
+}
+
+// trial is what a policy says of a drop. Its JSON is what --format json prints.
+type trial struct {
+	report
+	// Folder is the one by which the policy's prefixes went.
+	Folder    string            `json:"folder"`
+	Decisions []policy.Decision `json:"decisions"`
+	// Waits says what the job of an accepted drop waits for, or may.
+	Waits []string `json:"waits,omitempty"`
+}
+
+func tryPolicy(ctx context.Context, env Env, o policyTestOptions) error {
+	v, err := newValidator(o.fieldOptions, env.In)
+	if err != nil {
+		return faulty(env.Err, err)
+	}
+	found, err := v.inspect(ctx, o.drop)
+	if err != nil {
+		return err
+	}
+	t := trial{report: found.report(), Folder: found.folder, Decisions: []policy.Decision{}}
+	if found.File != nil {
+		t.Waits = v.policy.Start(found.folder).Terms()
+		t.Decisions = append(t.Decisions, v.policy.For(found.folder).Explain(found.File, found.Resolution)...)
+	}
+	if o.format == formatJSON {
+		err = encode(env.Out, t)
+	} else {
+		err = t.writeText(env.Out)
+	}
+	if err != nil {
+		return fault(err)
+	}
+	return verdict(env.Err, []report{t.report}, o.format)
+}
+
+func (t trial) writeText(w io.Writer) error {
+	var b strings.Builder
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "VERDICT\tFIELD\tVALUE\tRULE\tBECAUSE")
+	for _, d := range t.Decisions {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n",
+			d.Verdict, cell(d.Field), cmp.Or(cell(d.Value), "-"), d.Rule, cell(d.Because))
+	}
+	table.Flush() // a strings.Builder takes everything
+	if len(t.Waits) > 0 {
+		fmt.Fprintf(&b, "\nIts job may have to wait: %s.\n", oneLine(strings.Join(t.Waits, "; ")))
+	}
+	if len(t.Violations)+len(t.Missing) > 0 {
+		b.WriteString("\n")
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return err
+	}
+	return writeText(w, []report{t.report})
+}
