@@ -439,7 +439,7 @@ func TestUploadBuildsAndAnswers(t *testing.T) {
 		"JOBDROP_INSTANCE=test", "JOBDROP_PROJECT=test", "JOBDROP_INBOX=inbox", "JOBDROP_STATE_BUCKET=state",
 		"JOBDROP_STAGING_BUCKET=staging", "JOBDROP_STATUS_BUCKET=status", "JOBDROP_TOPIC=projects/test/topics/lifecycle",
 		"STORAGE_EMULATOR_HOST=" + storage.URL(),
-		"JOBDROP_TRAINER_ENDPOINT=" + trainer.URL,
+		"JOBDROP_BACKEND_ENDPOINT=" + trainer.URL,
 		// Nobody listens there: these events lead to no message.
 		"PUBSUB_EMULATOR_HOST=127.0.0.1:1",
 	}

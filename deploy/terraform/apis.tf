@@ -15,7 +15,7 @@ locals {
       "secretmanager.googleapis.com",
       "storage.googleapis.com",
     ],
-    [{ vertex = "aiplatform.googleapis.com", aiplatform = "ml.googleapis.com" }[var.trainer]],
+    [{ vertex = "aiplatform.googleapis.com", aiplatform = "ml.googleapis.com" }[var.backend]],
     var.kms_key == null ? [] : ["cloudkms.googleapis.com"],
     try(var.network.connector, null) == null ? [] : ["vpcaccess.googleapis.com"],
   )

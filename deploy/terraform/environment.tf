@@ -11,7 +11,7 @@ locals {
     JOBDROP_STATUS_BUCKET       = google_storage_bucket.this["status"].name
     JOBDROP_TOPIC               = google_pubsub_topic.lifecycle.id
     JOBDROP_POLICY              = var.policy_file == null ? null : "gs://${local.bucket_names.state}/${local.policy_folder}policy.yaml"
-    JOBDROP_TRAINER             = var.trainer
+    JOBDROP_BACKEND             = var.backend
     JOBDROP_REGIONS             = join(",", coalescelist(var.job_regions, [var.region]))
     JOBDROP_PUBSUB_ENDPOINT     = "${var.region}-pubsub.googleapis.com:443"
     JOBDROP_SETTLE              = var.settle

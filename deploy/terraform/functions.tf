@@ -20,7 +20,7 @@ locals {
     watch = {
       entry_point = "Watch"
       # One: ticks that take longer than a minute, and hints, share what they may
-      # ask the trainer, and the records see few collisions.
+      # ask the backend, and the records see few collisions.
       max_instances = 1
       event         = false
       pushes        = var.hints ? { hints = local.hints_push } : {}

@@ -3,9 +3,9 @@
 # They are the project's: on what belongs to other projects, Google's have to do.
 
 locals {
-  # What the trainer is asked for. Hyperparameter tuning is a resource of its own
+  # What the backend is asked for. Hyperparameter tuning is a resource of its own
   # at Vertex AI; a job file may ask for it.
-  trainer_permissions = {
+  backend_permissions = {
     vertex = {
       run_jobs = [
         "aiplatform.customJobs.create", "aiplatform.customJobs.get", "aiplatform.customJobs.list",
@@ -40,11 +40,11 @@ locals {
     # roles/aiplatform.user also deploys models, reads data sets, and so on.
     run_jobs = {
       title       = "creates jobs and looks at them"
-      permissions = local.trainer_permissions[var.trainer].run_jobs
+      permissions = local.backend_permissions[var.backend].run_jobs
     }
     cancel_jobs = {
       title       = "cancels jobs"
-      permissions = local.trainer_permissions[var.trainer].cancel_jobs
+      permissions = local.backend_permissions[var.backend].cancel_jobs
     }
     # roles/iam.serviceAccountUser also lists service accounts.
     act_as = {

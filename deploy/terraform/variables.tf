@@ -176,16 +176,16 @@ variable "hints" {
   nullable    = false
 }
 
-# The trainer.
+# The backend.
 
-variable "trainer" {
+variable "backend" {
   description = "Service that runs jobs: vertex (Vertex AI), or aiplatform (ml/v1), which Google closed in January 2025."
   type        = string
   default     = "vertex"
   nullable    = false
   validation {
-    condition     = contains(["vertex", "aiplatform"], var.trainer)
-    error_message = "The trainer is vertex or aiplatform."
+    condition     = contains(["vertex", "aiplatform"], var.backend)
+    error_message = "The backend is vertex or aiplatform."
   }
 }
 
@@ -323,7 +323,7 @@ variable "longest_wait_days" {
   }
   validation {
     condition     = try(timecmp(timeadd("2000-01-01T00:00:00Z", "${24 * var.longest_wait_days}h"), timeadd("2000-01-01T00:00:00Z", var.submit_within)) >= 0, true)
-    error_message = "The trainer may be asked for a job for as long as submit_within, which is longer than longest_wait_days: its packages would be gone."
+    error_message = "The backend may be asked for a job for as long as submit_within, which is longer than longest_wait_days: its packages would be gone."
   }
 }
 
@@ -442,7 +442,7 @@ variable "expire_after" {
 }
 
 variable "submit_within" {
-  description = "How long the trainer is asked for the job of an accepted drop that it does not take, which is part of longest_wait_days; 0s is for ever: then packages are kept for staged_days all the same. A policy that sets other patience is not compared."
+  description = "How long the backend is asked for the job of an accepted drop that it does not take, which is part of longest_wait_days; 0s is for ever: then packages are kept for staged_days all the same. A policy that sets other patience is not compared."
   type        = string
   default     = "24h"
   nullable    = false
@@ -453,7 +453,7 @@ variable "submit_within" {
 }
 
 variable "grace" {
-  description = "How long after a limit on a job's time jobdrop itself cancels the job, where the trainer has not."
+  description = "How long after a limit on a job's time jobdrop itself cancels the job, where the backend has not."
   type        = string
   default     = "15m"
   nullable    = false

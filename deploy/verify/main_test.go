@@ -50,7 +50,7 @@ func TestVerifyWaitsForRights(t *testing.T) {
 	p := contract.NewProxy(t, "http://"+address)
 	stack, err := local.Start(t.Context(), local.Options{
 		Dir: t.TempDir(), Python: python, Functions: []string{os.Args[0], "functions"}, Tick: 100 * time.Millisecond,
-		Listen: local.Addresses{Training: address}, Env: []string{"JOBDROP_TRAINER_ENDPOINT=" + p.URL},
+		Listen: local.Addresses{Training: address}, Env: []string{"JOBDROP_BACKEND_ENDPOINT=" + p.URL},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -65,7 +65,7 @@ const parallel = 8
 // request, in which it writes its notes.
 const tickBudget = 7 * time.Minute
 
-// readsPerMinute bounds what Watch reads of the trainer, direct looks and pages of
+// readsPerMinute bounds what Watch reads of the backend, direct looks and pages of
 // its list: four fifths of the 600 requests that Vertex AI takes in a minute; the rest
 // is for creates, cancels and people. looksPerMinute bounds the looks alone, so that
 // the list goes on.
@@ -127,21 +127,21 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 		return nil, err
 	}
 	records.Transition, tell.Published = measures.Transition, measures.Published
-	trainer, err := newTrainer(ctx, c, storage.Now)
+	backend, err := newBackend(ctx, c, storage.Now)
 	if err != nil {
 		return nil, err
 	}
 	rules := &operator{
 		storage: storage, bucket: c.PolicyBucket, name: c.PolicyObject, logger: logger,
 		base: policy.Policy{
-			Project: c.Project, Inbox: c.Inbox, Own: []string{c.State, c.Staging, c.Status}, Trainer: trainer.Name(),
+			Project: c.Project, Inbox: c.Inbox, Own: []string{c.State, c.Staging, c.Status}, Backend: backend.Name(),
 		},
 	}
 	places := storage.Places
 	if c.StorageEmulator != "" {
 		places = nil // an emulator's buckets lie nowhere
 	}
-	submit, err := submitter.New(storage, records, trainer, tell, submitter.Options{
+	submit, err := submitter.New(storage, records, backend, tell, submitter.Options{
 		Instance: c.Instance, Inbox: c.Inbox, Staging: c.Staging, Policy: rules.current, Places: places,
 		Patience: submitter.Patience{Settle: c.Settle, Incomplete: c.Incomplete, Expire: c.Expire, Submit: c.SubmitWithin, Grace: c.Grace},
 		CallTime: c.CallTime, Inspections: inspections, Parallel: parallel, Now: storage.Now, Logger: logger,
@@ -149,7 +149,7 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	watch, err := watcher.New(records, trainer, storage, tell, submit, watcher.Options{
+	watch, err := watcher.New(records, backend, storage, tell, submit, watcher.Options{
 		Instance: c.Instance, Inbox: c.Inbox, Parallel: parallel, Budget: tickBudget, LooksPerMinute: looksPerMinute, ReadsPerMinute: readsPerMinute,
 		Now: storage.Now, Logger: logger, Alone: rules.alone, Double: measures.Double,
 		Measure: func(ctx context.Context, p watcher.Pulse) {
@@ -180,12 +180,12 @@ type service interface {
 	Cancel(ctx context.Context, j job.JobInfo) error
 }
 
-// newTrainer makes the adapter for the service that the environment names.
-func newTrainer(ctx context.Context, c config.Config, now func() time.Time) (service, error) {
-	if c.Trainer == vertex.Name {
-		return vertex.New(ctx, vertex.Options{Project: c.Project, Regions: c.Regions, Endpoint: c.TrainerEndpoint, Now: now})
+// newBackend makes the adapter for the service that the environment names.
+func newBackend(ctx context.Context, c config.Config, now func() time.Time) (service, error) {
+	if c.Backend == vertex.Name {
+		return vertex.New(ctx, vertex.Options{Project: c.Project, Regions: c.Regions, Endpoint: c.BackendEndpoint, Now: now})
 	}
-	return aiplatform.New(ctx, c.Project, c.TrainerEndpoint)
+	return aiplatform.New(ctx, c.Project, c.BackendEndpoint)
 }
 
 // flushTime bounds what a request waits for the collector.

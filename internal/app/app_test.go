@@ -216,7 +216,7 @@ func environment() map[string]string {
 	return map[string]string{
 		"JOBDROP_INSTANCE": "test", "JOBDROP_PROJECT": "p", "JOBDROP_INBOX": "inbox",
 		"JOBDROP_STATE_BUCKET": "state", "JOBDROP_STAGING_BUCKET": "staging", "JOBDROP_STATUS_BUCKET": "status",
-		"JOBDROP_TOPIC": "projects/p/topics/t", "JOBDROP_TRAINER_ENDPOINT": "http://127.0.0.1:1",
+		"JOBDROP_TOPIC": "projects/p/topics/t", "JOBDROP_BACKEND_ENDPOINT": "http://127.0.0.1:1",
 		"STORAGE_EMULATOR_HOST": "127.0.0.1:1", "PUBSUB_EMULATOR_HOST": "127.0.0.1:1",
 	}
 }
@@ -254,18 +254,18 @@ func TestLazyLoadsOnce(t *testing.T) {
 	}
 }
 
-// Each trainer that the environment may name can be made, without a call.
-func TestLoadMakesEachTrainer(t *testing.T) {
+// Each backend that the environment may name can be made, without a call.
+func TestLoadMakesEachBackend(t *testing.T) {
 	for _, name := range []string{"aiplatform", "vertex"} {
 		values := environment()
-		values["JOBDROP_TRAINER"], values["JOBDROP_REGIONS"] = name, "europe-west4"
+		values["JOBDROP_BACKEND"], values["JOBDROP_REGIONS"] = name, "europe-west4"
 		c, err := config.Load(func(name string) (string, bool) { v, ok := values[name]; return v, ok })
 		if err != nil {
 			t.Fatal(err)
 		}
-		trainer, err := newTrainer(t.Context(), c, time.Now)
-		if err != nil || trainer.Name() != name || trainer.TakesID() != (name == "aiplatform") {
-			t.Errorf("%s: %+v, %v", name, trainer, err)
+		backend, err := newBackend(t.Context(), c, time.Now)
+		if err != nil || backend.Name() != name || backend.TakesID() != (name == "aiplatform") {
+			t.Errorf("%s: %+v, %v", name, backend, err)
 		}
 	}
 }

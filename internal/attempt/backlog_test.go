@@ -13,7 +13,7 @@ func TestBacklog(t *testing.T) {
 	turns := Turns{Given: []Turn{{Attempt: "t1", Folder: "t/"}, {Attempt: "t2", Folder: "t/"}, {Attempt: "t3", Folder: "t/"}, {Attempt: "over", Folder: "t/"}}}
 	b := NewBacklog(turns, start)
 	waits := Entry{Attempt: "w", JobFile: "w/job.yaml", State: job.Accepted, Waits: "paused"}
-	waitsWithTurn := Entry{Attempt: "t3", JobFile: "t/job.yaml", State: job.Accepted, Waits: "the trainer's quota"}
+	waitsWithTurn := Entry{Attempt: "t3", JobFile: "t/job.yaml", State: job.Accepted, Waits: "the backend's quota"}
 	for _, e := range []Entry{
 		{Attempt: "a1", JobFile: "a/job.yaml", State: job.Submitted, Created: at(-2 * time.Hour)},
 		{Attempt: "a2", JobFile: "a/job.yml", State: job.Submitted, Created: at(-time.Minute)},

@@ -55,7 +55,7 @@ func largest(t *testing.T, c string) Record {
 	o := Accept{
 		Spec:    job.Spec{JobID: strings.Repeat("j", 128), Labels: labels, TrainingInput: input},
 		Receipt: job.Receipt{Objects: append([]job.Object{file}, many(100, pack)...), Staged: staged, Content: "c"},
-		Trainer: "aiplatform", Notify: many(4, long), Warnings: vs, Claim: Claim{Owner: "w", Until: at(time.Hour), Nonce: "n"},
+		Backend: "aiplatform", Notify: many(4, long), Warnings: vs, Claim: Claim{Owner: "w", Until: at(time.Hour), Nonce: "n"},
 		SubmitWithin: 24 * time.Hour,
 		Patience:     Patience{Queued: "60s", Preparing: "60s", Running: "60s", Cancelling: "60s"},
 	}
@@ -81,9 +81,9 @@ func largest(t *testing.T, c string) Record {
 	}
 	objective := -1.7976931348623157e+308
 	for i := range trials {
-		trials[i] = job.Trial{ID: long, State: job.TrainerSucceeded, Parameters: parameters, Objective: &objective, Step: 1 << 62, Message: long}
+		trials[i] = job.Trial{ID: long, State: job.BackendSucceeded, Parameters: parameters, Objective: &objective, Step: 1 << 62, Message: long}
 	}
-	see := func(s job.TrainerState, started, ended time.Duration, trials []job.Trial) Look {
+	see := func(s job.BackendState, started, ended time.Duration, trials []job.Trial) Look {
 		l := look(s, 2*time.Hour, started, ended)
 		l.ResourceName, l.Message, l.Trials, l.Links = long, long, trials, job.Links{Console: "https://" + long[:3<<10/len(c)*len(c)], Logs: long}
 		return l
@@ -93,13 +93,13 @@ func largest(t *testing.T, c string) Record {
 		{0, missing}, {time.Hour, missing}, {2 * time.Hour, o},
 		{2*time.Hour + time.Second, Postpone{Nonce: "n", Reason: long, Failure: &job.Failure{Code: long, Message: long}, Quota: true}},
 		{2*time.Hour + 2*time.Second, Wait{Reason: "waits: " + long}},
-		{2*time.Hour + time.Minute, see(job.TrainerQueued, -1, -1, nil)}, {2*time.Hour + 5*time.Minute, see(job.TrainerQueued, -1, -1, nil)},
-		{2*time.Hour + 6*time.Minute, see(job.TrainerPreparing, -1, -1, nil)}, {2*time.Hour + 8*time.Minute, see(job.TrainerPreparing, -1, -1, nil)},
-		{2*time.Hour + 55*time.Minute, see(job.TrainerPreparing, -1, -1, nil)},
-		{3 * time.Hour, see(job.TrainerRunning, 3*time.Hour, -1, nil)}, {3*time.Hour + 2*time.Minute, see(job.TrainerRunning, 3*time.Hour, -1, nil)},
-		{3*time.Hour + 55*time.Minute, see(job.TrainerRunning, 3*time.Hour, -1, nil)}, {4 * time.Hour, CancelJob{Kind: job.KindRun}},
-		{4 * time.Hour, see(job.TrainerCancelling, 3*time.Hour, -1, nil)}, {4*time.Hour + 5*time.Minute, see(job.TrainerCancelling, 3*time.Hour, -1, nil)},
-		{5 * time.Hour, see(job.TrainerFailed, 3*time.Hour, 5*time.Hour, trials)},
+		{2*time.Hour + time.Minute, see(job.BackendQueued, -1, -1, nil)}, {2*time.Hour + 5*time.Minute, see(job.BackendQueued, -1, -1, nil)},
+		{2*time.Hour + 6*time.Minute, see(job.BackendPreparing, -1, -1, nil)}, {2*time.Hour + 8*time.Minute, see(job.BackendPreparing, -1, -1, nil)},
+		{2*time.Hour + 55*time.Minute, see(job.BackendPreparing, -1, -1, nil)},
+		{3 * time.Hour, see(job.BackendRunning, 3*time.Hour, -1, nil)}, {3*time.Hour + 2*time.Minute, see(job.BackendRunning, 3*time.Hour, -1, nil)},
+		{3*time.Hour + 55*time.Minute, see(job.BackendRunning, 3*time.Hour, -1, nil)}, {4 * time.Hour, CancelJob{Kind: job.KindRun}},
+		{4 * time.Hour, see(job.BackendCancelling, 3*time.Hour, -1, nil)}, {4*time.Hour + 5*time.Minute, see(job.BackendCancelling, 3*time.Hour, -1, nil)},
+		{5 * time.Hour, see(job.BackendFailed, 3*time.Hour, 5*time.Hour, trials)},
 	} {
 		next, changed, err := Step(r, observed(s.o, at(s.after)), at(s.after))
 		if err != nil || !changed {
@@ -114,7 +114,7 @@ func largest(t *testing.T, c string) Record {
 	return r
 }
 
-// Whatever is dropped and whatever the trainer says, a record can be written, read
+// Whatever is dropped and whatever the backend says, a record can be written, read
 // back, and published.
 func TestLargestRecordAndEvent(t *testing.T) {
 	for _, c := range []string{"a", "<", "\u2028"} {
@@ -261,7 +261,7 @@ func TestTooLargeToAccept(t *testing.T) {
 // Events that an earlier revision wrote are shortened where a record would be too
 // large.
 func TestWithin(t *testing.T) {
-	r, _ := play(t, step{0, accept(nil)}, step{1, look(job.TrainerRunning, 0, 0, -1)})
+	r, _ := play(t, step{0, accept(nil)}, step{1, look(job.BackendRunning, 0, 0, -1)})
 	for i := range r.Outbox {
 		r.Outbox[i].Body.Drop.Receipt = &job.Receipt{Objects: many(900, job.Object{Name: "a", CorrelationID: strings.Repeat("<", 8<<10)})}
 	}
@@ -290,7 +290,7 @@ func TestSnapshotsAreBounded(t *testing.T) {
 	r := NewRecord(f, start)
 	a := accept(nil)
 	a.Spec.TrainingInput = &job.TrainingInput{PythonModule: huge, JobDir: huge, MasterType: huge, MasterConfig: &job.ReplicaConfig{ImageURI: huge}}
-	failed := look(job.TrainerFailed, 0, 1, 2)
+	failed := look(job.BackendFailed, 0, 1, 2)
 	failed.Message = huge
 	for _, o := range []Observation{a, Seen(failed, start)} {
 		var err error

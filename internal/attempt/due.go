@@ -31,7 +31,7 @@ func (r Record) Due() time.Time {
 			consider(r.NextTry)
 		}
 	case job.Submitted:
-		if l, ok := r.limit(); ok && r.Job.State != job.TrainerCancelling {
+		if l, ok := r.limit(); ok && r.Job.State != job.BackendCancelling {
 			if !slices.Contains(r.Warned, l.kind) {
 				consider(l.near())
 			}

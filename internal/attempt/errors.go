@@ -10,27 +10,27 @@ import (
 var (
 	// ErrStale: a conditional write met another generation than expected.
 	ErrStale = errors.New("written by another meanwhile")
-	// ErrOtherTrainer: the job was given to another trainer than is asked here.
-	ErrOtherTrainer = errors.New("the job is another trainer's")
+	// ErrOtherBackend: the job was given to another backend than is asked here.
+	ErrOtherBackend = errors.New("the job is another backend's")
 )
 
-// RefusedError is a trainer's final no: the same request would be refused again.
+// RefusedError is a backend's final no: the same request would be refused again.
 type RefusedError struct {
 	// Code is a google.rpc.Code name, e.g. INVALID_ARGUMENT.
 	Code    string
 	Message string
-	// Fields are the violations that the trainer named.
+	// Fields are the violations that the backend named.
 	Fields []job.Violation
 }
 
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("refused by the trainer: %s: %s", e.Code, e.Message)
+	return fmt.Sprintf("refused by the backend: %s: %s", e.Code, e.Message)
 }
 
-// ConflictError says that the trainer has another job of the same ID.
+// ConflictError says that the backend has another job of the same ID.
 type ConflictError struct {
 	JobID string
-	// Found is what the trainer says of it.
+	// Found is what the backend says of it.
 	Found Look
 }
 

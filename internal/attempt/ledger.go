@@ -29,9 +29,9 @@ type Entry struct {
 	// file.
 	Bucket, JobFile string
 	State           job.State
-	TrainerState    job.TrainerState
+	BackendState    job.BackendState
 	JobID           string
-	// Resource is the trainer's own name of the job.
+	// Resource is the backend's own name of the job.
 	Resource string
 	// Waits says what an accepted attempt waits for in the queue; empty where
 	// it is not there.
@@ -43,7 +43,7 @@ type Entry struct {
 	// Absent tells that the last direct look found no job.
 	Absent bool
 	// Accepted and Created are when the attempt was accepted and its job
-	// created, SubmitBy is when the trainer is no longer asked; zero where that
+	// created, SubmitBy is when the backend is no longer asked; zero where that
 	// did not happen yet.
 	Accepted, Created, SubmitBy time.Time
 	// Due is when the attempt needs a look though nothing happens.
@@ -62,7 +62,7 @@ type Entry struct {
 func NewEntry(s Stored) Entry {
 	e := Entry{
 		Attempt: s.Attempt, Bucket: s.Drop.Bucket, JobFile: s.Drop.JobFile.Name,
-		State: s.State, TrainerState: s.Job.State, JobID: s.Job.ID, Resource: s.Job.ResourceName,
+		State: s.State, BackendState: s.Job.State, JobID: s.Job.ID, Resource: s.Job.ResourceName,
 		Accepted: s.Times.Accepted, Created: s.Times.Created, SubmitBy: s.Deadlines.Submit,
 		Due: s.Due(), Published: s.Published, Sequence: s.Sequence, Revision: s.Revision,
 	}
@@ -145,7 +145,7 @@ type Cursors struct {
 	Open    Cursor `json:"open,omitzero"`
 	Records Cursor `json:"records,omitzero"`
 	Inbox   Cursor `json:"inbox,omitzero"`
-	// Jobs is of the trainer's list: After is where it goes on, in the trainer's
+	// Jobs is of the backend's list: After is where it goes on, in the backend's
 	// own words.
 	Jobs Cursor `json:"jobs,omitzero"`
 	// Ticks counts the ticks. Undecided and Submitted are how many attempts

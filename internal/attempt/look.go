@@ -12,17 +12,17 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// Look is what the trainer says of a job at one moment.
+// Look is what the backend says of a job at one moment.
 type Look struct {
 	JobID        string
 	ResourceName string
-	State        job.TrainerState
-	// Created, Started (first RUNNING) and Ended are the trainer's times.
+	State        job.BackendState
+	// Created, Started (first RUNNING) and Ended are the backend's times.
 	Created, Started, Ended time.Time
 	Message                 string
 	Labels                  map[string]string
 	Links                   job.Links
-	// DeadlineExceeded says that the trainer calls a failure the end of a limit.
+	// DeadlineExceeded says that the backend calls a failure the end of a limit.
 	DeadlineExceeded bool
 	// Trials are a tuning job's; a list may leave them out.
 	Trials []job.Trial
@@ -44,7 +44,7 @@ type seen struct {
 	asked time.Time
 }
 
-// Seen returns the observation that the trainer, asked at a time, answered with l. The
+// Seen returns the observation that the backend, asked at a time, answered with l. The
 // time is jobdrop's, from before the call: an answer may be older than what others
 // saw since, and then says nothing new.
 func Seen(l Look, asked time.Time) Observation { return seen{l, asked} }
@@ -58,7 +58,7 @@ const sameClock = 10 * time.Second
 func (r *Record) late(asked time.Time) bool { return !asked.After(r.Changed.Add(sameClock)) }
 
 // course are the states of a job that has not ended, in their order.
-var course = []job.TrainerState{job.TrainerQueued, job.TrainerPreparing, job.TrainerRunning, job.TrainerCancelling}
+var course = []job.BackendState{job.BackendQueued, job.BackendPreparing, job.BackendRunning, job.BackendCancelling}
 
 func (o seen) apply(r *Record, now time.Time) error {
 	if r.State != job.Accepted && r.State != job.Submitted {
@@ -76,11 +76,11 @@ func (o seen) apply(r *Record, now time.Time) error {
 		r.Deadlines.Wait = r.waitDeadline()
 		// The first event tells of the job as it was created, however far
 		// it came since.
-		r.Job.State, r.Changed = job.TrainerQueued, now
+		r.Job.State, r.Changed = job.BackendQueued, now
 		r.emit(job.JobSubmitted, now)
 	}
 	r.Absent = nil
-	if asked := r.CancelRequested; asked != nil && asked.Kind == job.KindWait && o.State == job.TrainerCancelled && !r.told(job.JobRunning) && o.Started.Before(asked.At) {
+	if asked := r.CancelRequested; asked != nil && asked.Kind == job.KindWait && o.State == job.BackendCancelled && !r.told(job.JobRunning) && o.Started.Before(asked.At) {
 		// Vertex AI has a start also for a job that was only being prepared. Right
 		// before the cancel was asked for, a look had seen that this one did not run.
 		o.Started = time.Time{}
@@ -101,10 +101,10 @@ func (o seen) apply(r *Record, now time.Time) error {
 	return nil
 }
 
-// follow takes the trainer's state, and tells each state once: queued and
+// follow takes the backend's state, and tells each state once: queued and
 // preparing when they were seen, running also where only its time tells of it.
 func (r *Record) follow(o Look, now time.Time) {
-	enter := func(s job.TrainerState) {
+	enter := func(s job.BackendState) {
 		if r.Job.State != s {
 			r.Job.PreviousState, r.Job.State = r.Job.State, s
 			r.Changed, r.Delay, r.Reason = now, nil, ""
@@ -116,7 +116,7 @@ func (r *Record) follow(o Look, now time.Time) {
 		}
 	}
 	if !r.Times.Started.IsZero() && !r.told(job.JobRunning) {
-		enter(job.TrainerRunning)
+		enter(job.BackendRunning)
 		ended := r.Times.Ended
 		r.Times.Ended = time.Time{}
 		r.emit(job.JobRunning, now)
@@ -127,30 +127,30 @@ func (r *Record) follow(o Look, now time.Time) {
 		r.Truncated = r.Truncated || len(r.Job.Trials) < len(o.Trials)
 	}
 	switch o.State {
-	case job.TrainerQueued:
+	case job.BackendQueued:
 		// A list that lags behind may still say so of a job that ran.
 		if r.Times.Started.IsZero() {
 			enter(o.State)
 			tell(job.JobQueued)
 		}
-	case job.TrainerPreparing:
+	case job.BackendPreparing:
 		enter(o.State)
 		if r.Times.Started.IsZero() {
 			tell(job.JobPreparing)
 		}
-	case job.TrainerRunning:
+	case job.BackendRunning:
 		enter(o.State)
 		tell(job.JobRunning)
-	case job.TrainerCancelling:
+	case job.BackendCancelling:
 		if r.Cancelling.IsZero() {
 			r.Cancelling = now
 		}
 		enter(o.State)
-	case job.TrainerSucceeded:
+	case job.BackendSucceeded:
 		enter(o.State)
 		r.Reason = o.Message // such as that it did in part
 		r.conclude(job.Succeeded, job.JobSucceeded, now)
-	case job.TrainerFailed:
+	case job.BackendFailed:
 		enter(o.State)
 		r.Error = &job.Failure{Message: o.Message}
 		if o.DeadlineExceeded {
@@ -161,7 +161,7 @@ func (r *Record) follow(o Look, now time.Time) {
 		} else {
 			r.conclude(job.Failed, job.JobFailed, now)
 		}
-	case job.TrainerCancelled:
+	case job.BackendCancelled:
 		enter(o.State)
 		if o.Message != "" {
 			r.Error = &job.Failure{Message: o.Message}
@@ -178,14 +178,14 @@ func (r *Record) follow(o Look, now time.Time) {
 }
 
 // bestFirst orders trials by the job's goal, those without a value last, and else as
-// the trainer has them: not all trainers do.
+// the backend has them: not all backends do.
 func (r *Record) bestFirst(trials []job.Trial) []job.Trial {
 	sign := -1.0 // ml/v1's own goal where a job names none is MAXIMIZE
 	if r.Spec != nil && r.Spec.TrainingInput != nil && r.Spec.TrainingInput.Hyperparameters != nil && r.Spec.TrainingInput.Hyperparameters.Goal == "MINIMIZE" {
 		sign = 1
 	}
 	value := func(t job.Trial) float64 {
-		if t.Objective == nil || t.State != job.TrainerSucceeded || math.IsNaN(*t.Objective) {
+		if t.Objective == nil || t.State != job.BackendSucceeded || math.IsNaN(*t.Objective) {
 			return math.Inf(1)
 		}
 		return sign * *t.Objective
@@ -234,7 +234,7 @@ const (
 // notFound is the observation that there is no job.
 type notFound struct{ asked time.Time }
 
-// NotFound returns the observation that the trainer, asked directly at a time, does
+// NotFound returns the observation that the backend, asked directly at a time, does
 // not know the job. Absence from a list is none.
 func NotFound(asked time.Time) Observation { return notFound{asked} }
 
@@ -252,13 +252,13 @@ func (o notFound) apply(r *Record, now time.Time) error {
 	a.Looks, a.Last = a.Looks+1, now
 	r.Absent = &a
 	// Changed is no earlier than the creation, by jobdrop's own clock; the
-	// trainer's may differ.
+	// backend's may differ.
 	known := r.Changed
 	if known.IsZero() { // a record of an earlier form
 		known = r.Times.Created
 	}
 	if a.Looks >= lostLooks && !now.Before(known.Add(lostAfter)) {
-		r.Delay, r.Reason = nil, "the trainer no longer knows the job"
+		r.Delay, r.Reason = nil, "the backend no longer knows the job"
 		r.conclude(job.Lost, job.JobLost, now)
 	}
 	return nil
@@ -267,7 +267,7 @@ func (o notFound) apply(r *Record, now time.Time) error {
 // limit is a limit on a job's time that holds now.
 type limit struct {
 	kind string
-	// lasts counts from the time begin, the trainer's; seen is when jobdrop
+	// lasts counts from the time begin, the backend's; seen is when jobdrop
 	// first saw that, by its own clock.
 	begin, seen time.Time
 	lasts       time.Duration
@@ -317,9 +317,9 @@ func (r *Record) stuck() (time.Time, time.Duration) {
 }
 
 // warn tells, once each, that a limit is near and that the job stays in its state
-// for longer than the operator's patience. message is the trainer's.
+// for longer than the operator's patience. message is the backend's.
 func (r *Record) warn(message string, now time.Time) {
-	if l, ok := r.limit(); ok && r.Job.State != job.TrainerCancelling && !now.Before(l.near()) && !slices.Contains(r.Warned, l.kind) {
+	if l, ok := r.limit(); ok && r.Job.State != job.BackendCancelling && !now.Before(l.near()) && !slices.Contains(r.Warned, l.kind) {
 		text := fmt.Sprintf("the job has waited for %s of the %s that it may wait to run", l.part(now), job.FormatDuration(l.lasts))
 		if l.kind == job.KindRun {
 			text = fmt.Sprintf("the job has run for %s of the %s that it may run", l.part(now), job.FormatDuration(l.lasts))
@@ -358,7 +358,7 @@ var causes = []struct {
 	{job.CausePermission, []string{"permission", "denied", "forbidden", "not authorized", "unauthorized", "service account", "serviceaccount"}},
 }
 
-// cause names the likely cause that a message of the trainer shows; empty where
+// cause names the likely cause that a message of the backend shows; empty where
 // it shows none.
 func cause(message string) string {
 	message = strings.ToLower(message)
@@ -371,10 +371,10 @@ func cause(message string) string {
 }
 
 // CancelDue gives the limit whose grace is over: jobdrop has to cancel the job,
-// since the trainer did not. It is empty where nothing is to be cancelled.
+// since the backend did not. It is empty where nothing is to be cancelled.
 func (r Record) CancelDue(now time.Time) string {
 	l, ok := r.limit()
-	if !ok || r.Job.State == job.TrainerCancelling || now.Before(r.cancelAt(l)) {
+	if !ok || r.Job.State == job.BackendCancelling || now.Before(r.cancelAt(l)) {
 		return ""
 	}
 	return l.kind
@@ -390,7 +390,7 @@ func (r *Record) cancelAt(l limit) time.Time {
 	return at
 }
 
-// CancelJob says that jobdrop is about to ask the trainer to cancel the job,
+// CancelJob says that jobdrop is about to ask the backend to cancel the job,
 // since a limit of the kind is over. It is written before the call.
 type CancelJob struct {
 	Kind string
@@ -438,14 +438,14 @@ func (r *Record) runDeadline() time.Time {
 	return r.Times.Started.Add(run)
 }
 
-// clocksDiffer is by how much the trainer's clock may differ from jobdrop's at most:
+// clocksDiffer is by how much the backend's clock may differ from jobdrop's at most:
 // services keep theirs to a second, machines that people run to minutes. What is
 // closer together by two clocks has no order.
 const clocksDiffer = 10 * time.Minute
 
-// timedOut tells a cancel by a limit from a person's, by the trainer's times, which
+// timedOut tells a cancel by a limit from a person's, by the backend's times, which
 // may be whole seconds. It was jobdrop that enforced the limit if it asked for the
-// cancel: right before it had seen that the trainer did not.
+// cancel: right before it had seen that the backend did not.
 func (r *Record) timedOut() *job.Timeout {
 	const rounding = time.Second
 	wait, run := r.limits()
@@ -458,7 +458,7 @@ func (r *Record) timedOut() *job.Timeout {
 	case begin.IsZero(), lasts <= 0:
 		return nil
 	case ended.IsZero():
-		// The trainer does not say when: jobdrop knows of its own cancel alone.
+		// The backend does not say when: jobdrop knows of its own cancel alone.
 		if !asked {
 			return nil
 		}
@@ -467,7 +467,7 @@ func (r *Record) timedOut() *job.Timeout {
 	case !asked && !r.Cancelling.IsZero() && r.Cancelling.Add(clocksDiffer).Before(begin.Add(lasts)):
 		return nil // the cancel began before, and only took until then
 	}
-	t := &job.Timeout{Kind: kind, Limit: job.FormatDuration(lasts), EnforcedBy: job.ByTrainer}
+	t := &job.Timeout{Kind: kind, Limit: job.FormatDuration(lasts), EnforcedBy: job.ByBackend}
 	if asked {
 		t.EnforcedBy = job.ByJobdrop
 	}

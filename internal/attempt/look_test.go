@@ -17,7 +17,7 @@ import (
 const minute = time.Minute
 
 // watched plays what the watcher does: it looks whenever the record is due, and
-// asks for a cancel where one is due. says gives what the trainer says at a time.
+// asks for a cancel where one is due. says gives what the backend says at a time.
 func watched(t *testing.T, a Accept, ends time.Duration, says func(r Record, after time.Duration) Look) (Record, []job.EventType, []time.Duration) {
 	t.Helper()
 	r, _ := play(t, step{0, a}, step{0, says(Record{}, 0)})
@@ -48,16 +48,16 @@ func watched(t *testing.T, a Accept, ends time.Duration, says func(r Record, aft
 	return r, types, looks
 }
 
-// obeys is a trainer that runs a job from started on, or never, and ends it when
+// obeys is a backend that runs a job from started on, or never, and ends it when
 // jobdrop asks for a cancel.
 func obeys(started time.Duration) func(Record, time.Duration) Look {
 	return func(r Record, after time.Duration) Look {
-		state, began := job.TrainerQueued, time.Duration(never)
+		state, began := job.BackendQueued, time.Duration(never)
 		if started >= 0 && after >= started {
-			state, began = job.TrainerRunning, started
+			state, began = job.BackendRunning, started
 		}
 		if r.CancelRequested != nil {
-			return look(job.TrainerCancelled, 0, began, after)
+			return look(job.BackendCancelled, 0, began, after)
 		}
 		return look(state, 0, began, never)
 	}
@@ -76,7 +76,7 @@ func TestLimits(t *testing.T) {
 		looks   []time.Duration
 	}{
 		{
-			name: "jobdrop ends a wait that the trainer does not", accept: both, ends: 2 * time.Hour, says: obeys(never),
+			name: "jobdrop ends a wait that the backend does not", accept: both, ends: 2 * time.Hour, says: obeys(never),
 			want:    []job.EventType{job.JobQueued, job.JobDelayed, job.JobTimedOut},
 			timeout: &job.Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
 			looks:   []time.Duration{48 * minute, 75 * minute},
@@ -98,31 +98,31 @@ func TestLimits(t *testing.T) {
 			want: []job.EventType{job.JobQueued},
 		},
 		{
-			name: "the trainer ends a run by itself", accept: both, ends: 9 * 24 * time.Hour,
+			name: "the backend ends a run by itself", accept: both, ends: 9 * 24 * time.Hour,
 			says: func(r Record, after time.Duration) Look {
 				if after > week {
-					return look(job.TrainerCancelled, 0, 0, week+10*time.Second)
+					return look(job.BackendCancelled, 0, 0, week+10*time.Second)
 				}
-				return look(job.TrainerRunning, 0, 0, never)
+				return look(job.BackendRunning, 0, 0, never)
 			},
 			want:    []job.EventType{job.JobRunning, job.JobDelayed, job.JobTimedOut},
-			timeout: &job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "trainer"},
+			timeout: &job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "backend"},
 			looks:   []time.Duration{week / 5 * 4, week + 15*minute},
 		},
 		{
 			name: "a job that is done before its cancel has succeeded", accept: both, ends: 9 * 24 * time.Hour,
 			says: func(r Record, after time.Duration) Look {
 				if r.CancelRequested != nil {
-					return look(job.TrainerSucceeded, 0, 0, after)
+					return look(job.BackendSucceeded, 0, 0, after)
 				}
-				return look(job.TrainerRunning, 0, 0, never)
+				return look(job.BackendRunning, 0, 0, never)
 			},
 			want:  []job.EventType{job.JobRunning, job.JobDelayed, job.JobSucceeded},
 			looks: []time.Duration{week / 5 * 4, week + 15*minute},
 		},
 		{
 			name: "a job that is being cancelled is not cancelled again", accept: both, ends: 9 * 24 * time.Hour,
-			says:  func(Record, time.Duration) Look { return look(job.TrainerCancelling, 0, 0, never) },
+			says:  func(Record, time.Duration) Look { return look(job.BackendCancelling, 0, 0, never) },
 			want:  []job.EventType{job.JobRunning},
 			looks: nil,
 		},
@@ -130,19 +130,19 @@ func TestLimits(t *testing.T) {
 			name: "a person cancels", accept: both, ends: 9 * 24 * time.Hour,
 			says: func(_ Record, after time.Duration) Look {
 				if after > 0 {
-					return look(job.TrainerCancelled, 0, 0, week-time.Hour)
+					return look(job.BackendCancelled, 0, 0, week-time.Hour)
 				}
-				return look(job.TrainerRunning, 0, 0, never)
+				return look(job.BackendRunning, 0, 0, never)
 			},
 			want: []job.EventType{job.JobRunning, job.JobCancelled}, looks: []time.Duration{week / 5 * 4},
 		},
 		{
-			name: "the trainer does not say when a job ended that jobdrop cancelled", accept: both, ends: 2 * time.Hour,
+			name: "the backend does not say when a job ended that jobdrop cancelled", accept: both, ends: 2 * time.Hour,
 			says: func(r Record, _ time.Duration) Look {
 				if r.CancelRequested != nil {
-					return look(job.TrainerCancelled, 0, never, never)
+					return look(job.BackendCancelled, 0, never, never)
 				}
-				return look(job.TrainerQueued, 0, never, never)
+				return look(job.BackendQueued, 0, never, never)
 			},
 			want:    []job.EventType{job.JobQueued, job.JobDelayed, job.JobTimedOut},
 			timeout: &job.Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
@@ -152,9 +152,9 @@ func TestLimits(t *testing.T) {
 			name: "nor when one ended that jobdrop did not cancel", accept: both, ends: 2 * time.Hour,
 			says: func(_ Record, after time.Duration) Look {
 				if after > 0 {
-					return look(job.TrainerCancelled, 0, never, never)
+					return look(job.BackendCancelled, 0, never, never)
 				}
-				return look(job.TrainerQueued, 0, never, never)
+				return look(job.BackendQueued, 0, never, never)
 			},
 			want: []job.EventType{job.JobQueued, job.JobCancelled}, looks: []time.Duration{48 * minute},
 		},
@@ -162,31 +162,31 @@ func TestLimits(t *testing.T) {
 			name: "a job that begins to run while its wait is ended, and is ended", accept: both, ends: 2 * time.Hour,
 			says: func(r Record, after time.Duration) Look {
 				if r.CancelRequested != nil {
-					return look(job.TrainerCancelled, 0, after, after)
+					return look(job.BackendCancelled, 0, after, after)
 				}
-				return look(job.TrainerQueued, 0, never, never)
+				return look(job.BackendQueued, 0, never, never)
 			},
 			want: []job.EventType{job.JobQueued, job.JobDelayed, job.JobRunning, job.JobCancelled}, looks: []time.Duration{48 * minute, 75 * minute},
 		},
 		{
-			name: "the trainer's clock is ten minutes ahead", accept: both, ends: 3 * time.Hour,
+			name: "the backend's clock is ten minutes ahead", accept: both, ends: 3 * time.Hour,
 			says: func(r Record, after time.Duration) Look {
 				if r.CancelRequested != nil {
-					return look(job.TrainerCancelled, 10*minute, never, after+10*minute)
+					return look(job.BackendCancelled, 10*minute, never, after+10*minute)
 				}
-				return look(job.TrainerQueued, 10*minute, never, never)
+				return look(job.BackendQueued, 10*minute, never, never)
 			},
 			want:    []job.EventType{job.JobQueued, job.JobDelayed, job.JobTimedOut},
 			timeout: &job.Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
 			looks:   []time.Duration{58 * minute, 85 * minute},
 		},
 		{
-			name: "the trainer's clock is ten minutes behind: not ended before its time", accept: both, ends: 3 * time.Hour,
+			name: "the backend's clock is ten minutes behind: not ended before its time", accept: both, ends: 3 * time.Hour,
 			says: func(r Record, after time.Duration) Look {
 				if r.CancelRequested != nil {
-					return look(job.TrainerCancelled, -10*minute, never, after-10*minute)
+					return look(job.BackendCancelled, -10*minute, never, after-10*minute)
 				}
-				return look(job.TrainerQueued, -10*minute, never, never)
+				return look(job.BackendQueued, -10*minute, never, never)
 			},
 			want:    []job.EventType{job.JobQueued, job.JobDelayed, job.JobTimedOut},
 			timeout: &job.Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
@@ -221,26 +221,26 @@ func TestWarnings(t *testing.T) {
 		want                   time.Duration
 	}{
 		{"the clocks agree", 0, 20 * minute, 20 * minute, 100 * minute},
-		{"the trainer's is behind", 0, 12 * minute, 20 * minute, 100 * minute},
-		{"the trainer's is ahead", 0, 28 * minute, 20 * minute, 108 * minute},
+		{"the backend's is behind", 0, 12 * minute, 20 * minute, 100 * minute},
+		{"the backend's is ahead", 0, 28 * minute, 20 * minute, 108 * minute},
 		{"nobody looked for half an hour", 0, 20 * minute, 50 * minute, 110 * minute},
 	}
 	for _, test := range tests {
 		steps := []step{
-			{0, accept(&job.Scheduling{MaxRunningTime: "6000s"})}, {0, look(job.TrainerQueued, test.created, never, never)},
-			{test.seen, look(job.TrainerRunning, test.created, test.started, never)},
-			{test.want - 1, look(job.TrainerRunning, test.created, test.started, never)},
+			{0, accept(&job.Scheduling{MaxRunningTime: "6000s"})}, {0, look(job.BackendQueued, test.created, never, never)},
+			{test.seen, look(job.BackendRunning, test.created, test.started, never)},
+			{test.want - 1, look(job.BackendRunning, test.created, test.started, never)},
 		}
 		r, types := play(t, steps...)
 		if slices.Contains(types, job.JobDelayed) || !r.Due().Equal(at(test.want)) {
 			t.Errorf("%s: events %v, due at %s", test.name, types, r.Due())
 		}
-		if r, types = play(t, append(steps, step{test.want, look(job.TrainerRunning, test.created, test.started, never)})...); !slices.Contains(types, job.JobDelayed) || !strings.Contains(r.Reason, "4800s of the 6000s") {
+		if r, types = play(t, append(steps, step{test.want, look(job.BackendRunning, test.created, test.started, never)})...); !slices.Contains(types, job.JobDelayed) || !strings.Contains(r.Reason, "4800s of the 6000s") {
 			t.Errorf("%s: events %v, %q", test.name, types, r.Reason)
 		}
 	}
 	// A record of before does not say when jobdrop saw the job.
-	r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "6000s"})}, step{0, look(job.TrainerRunning, 0, 0, never)})
+	r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "6000s"})}, step{0, look(job.BackendRunning, 0, 0, never)})
 	r.Began = time.Time{}
 	if due := r.Due(); !due.Equal(at(80 * minute)) {
 		t.Errorf("a record of before is due at %s", due)
@@ -260,19 +260,19 @@ func TestCancelThatTakesLong(t *testing.T) {
 	}{
 		{"a person's", 30 * minute, false, job.Cancelled, ""},
 		{"a person's, eleven minutes before the limit", wait - 11*minute, false, job.Cancelled, ""},
-		{"before the limit by less than clocks differ", wait - 10*minute, false, job.TimedOut, job.ByTrainer},
-		{"the trainer's", wait + minute, false, job.TimedOut, job.ByTrainer},
+		{"before the limit by less than clocks differ", wait - 10*minute, false, job.TimedOut, job.ByBackend},
+		{"the backend's", wait + minute, false, job.TimedOut, job.ByBackend},
 		{"jobdrop's", wait + grace, true, job.TimedOut, job.ByJobdrop},
 	}
 	for _, test := range tests {
-		steps := []step{{0, accept(&job.Scheduling{MaxWaitTime: job.FormatDuration(wait)})}, {0, look(job.TrainerQueued, 0, never, never)}}
+		steps := []step{{0, accept(&job.Scheduling{MaxWaitTime: job.FormatDuration(wait)})}, {0, look(job.BackendQueued, 0, never, never)}}
 		if test.asks {
 			steps = append(steps, step{test.cancelling, CancelJob{Kind: job.KindWait}})
 		}
 		steps = append(steps,
-			step{test.cancelling, look(job.TrainerCancelling, 0, never, never)},
-			step{test.cancelling + 30*minute, look(job.TrainerCancelling, 0, never, never)},
-			step{2 * wait, look(job.TrainerCancelled, 0, never, wait+grace+minute)},
+			step{test.cancelling, look(job.BackendCancelling, 0, never, never)},
+			step{test.cancelling + 30*minute, look(job.BackendCancelling, 0, never, never)},
+			step{2 * wait, look(job.BackendCancelled, 0, never, wait+grace+minute)},
 		)
 		r, _ := play(t, steps...)
 		by := ""
@@ -288,20 +288,20 @@ func TestCancelThatTakesLong(t *testing.T) {
 // An answer that took long turns no job back, and does not count as an absence; one
 // that was asked for since does.
 func TestLateAnswer(t *testing.T) {
-	r, _ := play(t, step{0, accept(nil)}, step{0, look(job.TrainerQueued, 0, never, never)}, step{5 * minute, look(job.TrainerRunning, 0, 4*minute, never)})
-	preparing, restarted := look(job.TrainerPreparing, 0, never, never), look(job.TrainerPreparing, 0, 4*minute, never)
+	r, _ := play(t, step{0, accept(nil)}, step{0, look(job.BackendQueued, 0, never, never)}, step{5 * minute, look(job.BackendRunning, 0, 4*minute, never)})
+	preparing, restarted := look(job.BackendPreparing, 0, never, never), look(job.BackendPreparing, 0, 4*minute, never)
 	for name, test := range map[string]struct {
 		o      Observation
-		want   job.TrainerState
+		want   job.BackendState
 		absent bool
 	}{
-		"asked before":                {Seen(preparing, at(3*minute)), job.TrainerRunning, false},
-		"asked at about the time":     {Seen(preparing, at(5*minute+5*time.Second)), job.TrainerRunning, false},
-		"asked since: a restart":      {Seen(restarted, at(6*minute)), job.TrainerPreparing, false},
-		"asked before, and goes on":   {Seen(look(job.TrainerCancelling, 0, 4*minute, never), at(3*minute)), job.TrainerCancelling, false},
-		"asked before, and has ended": {Seen(look(job.TrainerSucceeded, 0, 4*minute, 5*minute), at(3*minute)), job.TrainerSucceeded, false},
-		"not there, asked before":     {NotFound(at(3 * minute)), job.TrainerRunning, false},
-		"not there, asked since":      {NotFound(at(6 * minute)), job.TrainerRunning, true},
+		"asked before":                {Seen(preparing, at(3*minute)), job.BackendRunning, false},
+		"asked at about the time":     {Seen(preparing, at(5*minute+5*time.Second)), job.BackendRunning, false},
+		"asked since: a restart":      {Seen(restarted, at(6*minute)), job.BackendPreparing, false},
+		"asked before, and goes on":   {Seen(look(job.BackendCancelling, 0, 4*minute, never), at(3*minute)), job.BackendCancelling, false},
+		"asked before, and has ended": {Seen(look(job.BackendSucceeded, 0, 4*minute, 5*minute), at(3*minute)), job.BackendSucceeded, false},
+		"not there, asked before":     {NotFound(at(3 * minute)), job.BackendRunning, false},
+		"not there, asked since":      {NotFound(at(6 * minute)), job.BackendRunning, true},
 	} {
 		next, _, err := Step(r, test.o, at(7*minute))
 		if next.Job.State != test.want || (next.Absent != nil) != test.absent || err != nil {
@@ -317,17 +317,17 @@ func TestStuck(t *testing.T) {
 	message := func(l Look, text string) Look { l.Message = text; return l }
 	r, got := play(t,
 		step{0, a},
-		step{0, look(job.TrainerQueued, 0, never, never)},
-		step{9 * minute, look(job.TrainerQueued, 0, never, never)},
-		step{10 * minute, message(look(job.TrainerQueued, 0, never, never), "Quota 'NVIDIA_T4_GPUS' exceeded")},
-		step{11 * minute, look(job.TrainerQueued, 0, never, never)},
-		step{12 * minute, look(job.TrainerPreparing, 0, never, never)},
-		step{17 * minute, look(job.TrainerPreparing, 0, never, never)},
-		step{18 * minute, look(job.TrainerRunning, 0, 18*minute, never)},
-		step{139 * minute, look(job.TrainerRunning, 0, 18*minute, never)},
-		step{140 * minute, look(job.TrainerCancelling, 0, 18*minute, never)},
-		step{155 * minute, look(job.TrainerCancelling, 0, 18*minute, never)},
-		step{255 * minute, look(job.TrainerCancelling, 0, 18*minute, never)},
+		step{0, look(job.BackendQueued, 0, never, never)},
+		step{9 * minute, look(job.BackendQueued, 0, never, never)},
+		step{10 * minute, message(look(job.BackendQueued, 0, never, never), "Quota 'NVIDIA_T4_GPUS' exceeded")},
+		step{11 * minute, look(job.BackendQueued, 0, never, never)},
+		step{12 * minute, look(job.BackendPreparing, 0, never, never)},
+		step{17 * minute, look(job.BackendPreparing, 0, never, never)},
+		step{18 * minute, look(job.BackendRunning, 0, 18*minute, never)},
+		step{139 * minute, look(job.BackendRunning, 0, 18*minute, never)},
+		step{140 * minute, look(job.BackendCancelling, 0, 18*minute, never)},
+		step{155 * minute, look(job.BackendCancelling, 0, 18*minute, never)},
+		step{255 * minute, look(job.BackendCancelling, 0, 18*minute, never)},
 	)
 	want := []job.EventType{
 		job.DropAccepted, job.JobSubmitted, job.JobQueued, job.JobDelayed, job.JobPreparing, job.JobDelayed, job.JobRunning, job.JobDelayed, job.JobDelayed,
@@ -342,7 +342,7 @@ func TestStuck(t *testing.T) {
 	if next := r.Outbox[4].Body; next.Delay != nil || next.Reason != "" {
 		t.Errorf("a job that goes on is still delayed: %+v, %q", next.Delay, next.Reason)
 	}
-	if last := r.Outbox[8].Body; last.Job.State != job.TrainerCancelling || last.Delay == nil || last.Delay.Limit != "900s" {
+	if last := r.Outbox[8].Body; last.Job.State != job.BackendCancelling || last.Delay == nil || last.Delay.Limit != "900s" {
 		t.Errorf("a cancel that does not end: %+v", last.Delay)
 	}
 	if due := r.Due(); !due.IsZero() {
@@ -353,7 +353,7 @@ func TestStuck(t *testing.T) {
 // A job that was not found now and then, and was there in between, is not lost; one
 // that never was there is, however long it takes to look three times.
 func TestAbsence(t *testing.T) {
-	running := look(job.TrainerRunning, 0, 0, never)
+	running := look(job.BackendRunning, 0, 0, never)
 	r, got := play(t,
 		step{0, accept(nil)}, step{0, running},
 		step{60 * minute, gone{}}, step{90 * minute, gone{}}, step{120 * minute, running}, step{121 * minute, gone{}}, step{122 * minute, gone{}},
@@ -378,7 +378,7 @@ func TestAbsence(t *testing.T) {
 // Looks of ticks that overlap count once, and however many found nothing, a job that
 // changed less than ten minutes ago is not lost.
 func TestAbsenceTakesItsTime(t *testing.T) {
-	running := look(job.TrainerRunning, 0, 0, never)
+	running := look(job.BackendRunning, 0, 0, never)
 	second := minute / 60
 	tests := []struct {
 		name  string
@@ -402,7 +402,7 @@ func TestAbsenceTakesItsTime(t *testing.T) {
 
 // A limit is told to be near once, however often the job is looked at from then on.
 func TestWarningsComeOnce(t *testing.T) {
-	running := look(job.TrainerRunning, 0, 0, never)
+	running := look(job.BackendRunning, 0, 0, never)
 	_, types := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "6000s"})}, step{0, running},
 		step{81 * minute, running}, step{82 * minute, running}, step{83 * minute, running})
 	if n := len(slices.DeleteFunc(slices.Clone(types), func(e job.EventType) bool { return e != job.JobDelayed })); n != 1 {
@@ -430,7 +430,7 @@ func TestCause(t *testing.T) {
 // The request stands in the record before the call, once, and not of a job that
 // has no limit to pass.
 func TestCancelJob(t *testing.T) {
-	r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "60s"})}, step{0, look(job.TrainerRunning, 0, 0, never)})
+	r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "60s"})}, step{0, look(job.BackendRunning, 0, 0, never)})
 	if kind := r.CancelDue(at(16*minute - 1)); kind != "" {
 		t.Errorf("%s is over before its grace", kind)
 	}
@@ -458,22 +458,22 @@ func TestCancelJob(t *testing.T) {
 func TestTrials(t *testing.T) {
 	value := func(v float64) *float64 { return &v }
 	trials := []job.Trial{
-		{ID: "1", State: job.TrainerSucceeded, Objective: value(2)},
-		{ID: "2", State: job.TrainerFailed, Message: strings.Repeat("x", 1000)},
-		{ID: "3", State: job.TrainerSucceeded, Objective: value(-1)},
-		{ID: "4", State: job.TrainerSucceeded, Objective: value(3)},
-		{ID: "5", State: job.TrainerSucceeded, Objective: value(math.NaN())},
-		{ID: "6", State: job.TrainerSucceeded, Objective: value(math.Inf(-1))},
+		{ID: "1", State: job.BackendSucceeded, Objective: value(2)},
+		{ID: "2", State: job.BackendFailed, Message: strings.Repeat("x", 1000)},
+		{ID: "3", State: job.BackendSucceeded, Objective: value(-1)},
+		{ID: "4", State: job.BackendSucceeded, Objective: value(3)},
+		{ID: "5", State: job.BackendSucceeded, Objective: value(math.NaN())},
+		{ID: "6", State: job.BackendSucceeded, Objective: value(math.Inf(-1))},
 	}
 	for goal, want := range map[string][]string{
 		"MINIMIZE": {"6", "3", "1", "4", "2", "5"}, "MAXIMIZE": {"4", "1", "3", "2", "5", "6"}, "": {"4", "1", "3", "2", "5", "6"},
 	} {
-		r, _ := play(t, step{0, accept(nil)}, step{0, look(job.TrainerQueued, 0, never, never)})
+		r, _ := play(t, step{0, accept(nil)}, step{0, look(job.BackendQueued, 0, never, never)})
 		spec := *r.Spec
 		input := *spec.TrainingInput
 		input.Hyperparameters = &job.HyperparameterSpec{Goal: goal}
 		spec.TrainingInput, r.Spec = &input, &spec
-		r, changed, err := Step(r, Seen(Look{State: job.TrainerSucceeded, Started: at(minute), Ended: at(2 * minute), Trials: trials}, at(3*minute)), at(3*minute))
+		r, changed, err := Step(r, Seen(Look{State: job.BackendSucceeded, Started: at(minute), Ended: at(2 * minute), Trials: trials}, at(3*minute)), at(3*minute))
 		if err != nil || !changed {
 			t.Fatalf("changed %t, %v", changed, err)
 		}
@@ -499,13 +499,13 @@ func TestTrials(t *testing.T) {
 
 	many := make([]job.Trial, 600)
 	for i := range many {
-		many[i] = job.Trial{ID: strings.Repeat("i", 1000), State: job.TrainerSucceeded, Objective: value(1), Parameters: map[string]string{}}
+		many[i] = job.Trial{ID: strings.Repeat("i", 1000), State: job.BackendSucceeded, Objective: value(1), Parameters: map[string]string{}}
 		for p := range 20 {
 			many[i].Parameters[fmt.Sprintf("%d%s", p, strings.Repeat("p", 1000))] = strings.Repeat("v", 1000)
 		}
 	}
-	r, _ := play(t, step{0, accept(nil)}, step{0, look(job.TrainerQueued, 0, never, never)})
-	r, _, err := Step(r, Seen(Look{State: job.TrainerSucceeded, Started: at(minute), Ended: at(2 * minute), Trials: many}, at(3*minute)), at(3*minute))
+	r, _ := play(t, step{0, accept(nil)}, step{0, look(job.BackendQueued, 0, never, never)})
+	r, _, err := Step(r, Seen(Look{State: job.BackendSucceeded, Started: at(minute), Ended: at(2 * minute), Trials: many}, at(3*minute)), at(3*minute))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -515,23 +515,23 @@ func TestTrials(t *testing.T) {
 	}
 }
 
-// Where the trainer knows no limit on the wait, jobdrop cancels at once when it is
-// over, by the trainer's clock and by its own.
+// Where the backend knows no limit on the wait, jobdrop cancels at once when it is
+// over, by the backend's clock and by its own.
 func TestWaitWithoutGrace(t *testing.T) {
 	const wait = 30 * minute
 	for _, test := range []struct {
 		name    string
-		created time.Duration // by the trainer's clock
+		created time.Duration // by the backend's clock
 		cancel  time.Duration
 	}{
 		{"clocks agree", 0, wait},
-		{"the trainer's is late", -10 * minute, wait},
-		{"the trainer's is early", 10 * minute, wait + 10*minute},
+		{"the backend's is late", -10 * minute, wait},
+		{"the backend's is early", 10 * minute, wait + 10*minute},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			a := accept(&job.Scheduling{MaxWaitTime: "1800s"})
 			a.Patience = Patience{Grace: "900s", WaitGrace: "0s"}
-			r, _ := play(t, step{0, a}, step{0, look(job.TrainerQueued, test.created, never, never)})
+			r, _ := play(t, step{0, a}, step{0, look(job.BackendQueued, test.created, never, never)})
 			if kind := r.CancelDue(at(test.cancel - time.Second)); kind != "" {
 				t.Errorf("cancelled for the %s too early", kind)
 			}
@@ -545,19 +545,19 @@ func TestWaitWithoutGrace(t *testing.T) {
 	}
 	a := accept(&job.Scheduling{MaxRunningTime: "1800s"})
 	a.Patience = Patience{Grace: "900s", WaitGrace: "0s"}
-	r, _ := play(t, step{0, a}, step{0, look(job.TrainerRunning, 0, 0, never)})
+	r, _ := play(t, step{0, a}, step{0, look(job.BackendRunning, 0, 0, never)})
 	if r.CancelDue(at(wait+14*minute)) != "" || r.CancelDue(at(wait+15*minute)) != job.KindRun {
 		t.Error("the run has no grace, or another")
 	}
 }
 
-// A failure that the trainer calls the end of a limit is one only where a limit is
+// A failure that the backend calls the end of a limit is one only where a limit is
 // over.
 func TestDeadlineExceeded(t *testing.T) {
 	for ended, want := range map[time.Duration]job.State{29 * minute: job.Failed, 30 * minute: job.TimedOut} {
-		l := look(job.TrainerFailed, 0, 0, ended)
+		l := look(job.BackendFailed, 0, 0, ended)
 		l.DeadlineExceeded = true
-		r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "1800s"})}, step{0, look(job.TrainerRunning, 0, 0, never)}, step{ended, l})
+		r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "1800s"})}, step{0, look(job.BackendRunning, 0, 0, never)}, step{ended, l})
 		if r.State != want || (r.Timeout != nil) != (want == job.TimedOut) {
 			t.Errorf("after %s: %s, %+v", ended, r.State, r.Timeout)
 		}
@@ -569,24 +569,24 @@ func TestDeadlineExceeded(t *testing.T) {
 func TestStartOfAJobThatNeverRan(t *testing.T) {
 	a := accept(&job.Scheduling{MaxWaitTime: "1800s"})
 	a.Patience = Patience{WaitGrace: "0s"}
-	r, types := play(t, step{0, a}, step{0, look(job.TrainerPreparing, 0, never, never)},
-		step{30 * minute, CancelJob{Kind: job.KindWait}}, step{31 * minute, look(job.TrainerCancelled, 0, minute, 31*minute)})
+	r, types := play(t, step{0, a}, step{0, look(job.BackendPreparing, 0, never, never)},
+		step{30 * minute, CancelJob{Kind: job.KindWait}}, step{31 * minute, look(job.BackendCancelled, 0, minute, 31*minute)})
 	if r.State != job.TimedOut || r.Timeout == nil || *r.Timeout != (job.Timeout{Kind: job.KindWait, Limit: "1800s", EnforcedBy: job.ByJobdrop}) || slices.Contains(types, job.JobRunning) {
 		t.Errorf("%s, %+v, events %v", r.State, r.Timeout, types)
 	}
 	// One that began to run as it was being cancelled did.
-	r, types = play(t, step{0, a}, step{0, look(job.TrainerPreparing, 0, never, never)},
-		step{30 * minute, CancelJob{Kind: job.KindWait}}, step{32 * minute, look(job.TrainerCancelled, 0, 31*minute, 32*minute)})
+	r, types = play(t, step{0, a}, step{0, look(job.BackendPreparing, 0, never, never)},
+		step{30 * minute, CancelJob{Kind: job.KindWait}}, step{32 * minute, look(job.BackendCancelled, 0, 31*minute, 32*minute)})
 	if r.State != job.Cancelled || !slices.Contains(types, job.JobRunning) {
 		t.Errorf("%s, events %v", r.State, types)
 	}
 }
 
-// What a trainer says of a success is told.
+// What a backend says of a success is told.
 func TestSuccessWithAMessage(t *testing.T) {
-	l := look(job.TrainerSucceeded, 0, 0, minute)
+	l := look(job.BackendSucceeded, 0, 0, minute)
 	l.Message = "the job succeeded in part"
-	r, _ := play(t, step{0, accept(nil)}, step{0, look(job.TrainerRunning, 0, 0, never)}, step{minute, l})
+	r, _ := play(t, step{0, accept(nil)}, step{0, look(job.BackendRunning, 0, 0, never)}, step{minute, l})
 	if r.State != job.Succeeded || r.Reason != l.Message {
 		t.Errorf("%s: %q", r.State, r.Reason)
 	}

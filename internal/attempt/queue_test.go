@@ -92,7 +92,7 @@ func TestSubmitDeadline(t *testing.T) {
 		{"a look of whose claim is over", []step{{0, within(day)}, {1, vain("n1", true)}, {day, claimed("n2", day+time.Hour, false)}, {day + 2*time.Hour, claimed("n3", day+3*time.Hour, false)}, {day + 2*time.Hour, GiveUp{"n2"}}}, job.Accepted},
 		{"another's look", []step{{0, within(day)}, {day, GiveUp{"n2"}}}, job.Accepted},
 		{"a look before it is over", []step{{0, within(day)}, {day - 1, GiveUp{"n1"}}}, job.Accepted},
-		{"found after all", []step{{0, within(day)}, {day - 1, vain("n1", true)}, {day, claimed("n2", day+time.Hour, false)}, {day, look(job.TrainerQueued, 0, never, never)}}, job.Submitted},
+		{"found after all", []step{{0, within(day)}, {day - 1, vain("n1", true)}, {day, claimed("n2", day+time.Hour, false)}, {day, look(job.BackendQueued, 0, never, never)}}, job.Submitted},
 		{"the wait for a turn does not count", []step{{0, Accept{Spec: job.Spec{JobID: "j"}, Waits: "paused", SubmitWithin: day}}, {3 * day, claimed("n2", 4*day, true)}, {3*day + 1, vain("n2", false)}}, job.Accepted},
 		{"but the time after it does", []step{{0, Accept{Spec: job.Spec{JobID: "j"}, Waits: "paused", SubmitWithin: day}}, {3 * day, claimed("n2", 5*day, true)}, {4 * day, vain("n2", false)}}, job.Rejected},
 	}
@@ -102,7 +102,7 @@ func TestSubmitDeadline(t *testing.T) {
 			if r.State != test.state {
 				t.Fatalf("%s: %s, want %s", r.State, r.Reason, test.state)
 			}
-			if r.State == job.Rejected && (events[len(events)-1] != job.DropRejected || r.Error == nil || !r.Error.Retryable || r.Error.Message == "" || r.Reason != "the trainer did not take the job within 86400s") {
+			if r.State == job.Rejected && (events[len(events)-1] != job.DropRejected || r.Error == nil || !r.Error.Retryable || r.Error.Message == "" || r.Reason != "the backend did not take the job within 86400s") {
 				t.Errorf("%s: %+v, events %v", r.Reason, r.Error, events)
 			}
 			if r.State == job.Submitted && (r.Error != nil || !r.UnknownUntil.IsZero() || !r.Deadlines.Submit.IsZero() || r.Absent != nil) {
@@ -138,7 +138,7 @@ func TestQueue(t *testing.T) {
 	if _, changed, _ := Step(r, Wait{"waiting: paused by the operator"}, at(3)); changed {
 		t.Error("one that is being created was queued")
 	}
-	// The trainer's quota puts it back; a claim whose owner died is remembered.
+	// The backend's quota puts it back; a claim whose owner died is remembered.
 	r, _ = play(t, step{0, accept(nil)}, step{1, Postpone{Nonce: "n1", Reason: WaitsForQuota, Failure: unavailable, Quota: true}})
 	if !r.Queued || r.Reason != WaitsForQuota || r.Startable(at(1)) || !r.Startable(r.NextTry) {
 		t.Errorf("without quota: %+v", r)

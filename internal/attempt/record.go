@@ -2,6 +2,7 @@ package attempt
 
 import (
 	"cmp"
+	"encoding/json"
 	"time"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -10,8 +11,12 @@ import (
 // RecordVersion is the form of the records that this code writes. A revision
 // refuses to rewrite a newer one's record: it would drop what it does not know.
 // Form 2 added the queue and the tries, form 3 the patience and the warnings,
-// form 4 the mapping and the trials, form 5 that lists were shortened.
-const RecordVersion = 5
+// form 4 the mapping and the trials, form 5 that lists were shortened. Form 6 calls
+// a backend what was called a trainer before.
+const RecordVersion = 6
+
+// backendVersion is the form from which on records say backend.
+const backendVersion = 6
 
 // Record is all that jobdrop knows of an attempt, from first sight to verdict.
 // It changes by [Step] only.
@@ -43,11 +48,11 @@ type Record struct {
 	// counts from then.
 	Replayed time.Time `json:"replayed,omitzero"`
 
-	// Spec is the resolved job: what the trainer is asked to run, as Mapping
+	// Spec is the resolved job: what the backend is asked to run, as Mapping
 	// says.
 	Spec    *job.Spec   `json:"spec,omitempty"`
 	Mapping job.Mapping `json:"mapping,omitzero"`
-	Trainer string      `json:"trainer,omitempty"`
+	Backend string      `json:"backend,omitempty"`
 	Job     job.JobInfo `json:"job,omitzero"`
 	Notify  []string    `json:"notify,omitempty"`
 
@@ -65,9 +70,9 @@ type Record struct {
 	// learnt: a job may be there, and until then it may still appear.
 	UnknownUntil time.Time `json:"unknownUntil,omitzero"`
 	// Queued tells that an accepted attempt waits for its turn: for the
-	// operator's pause or limits, or for the trainer's quota. Reason says which.
+	// operator's pause or limits, or for the backend's quota. Reason says which.
 	Queued bool `json:"queued,omitempty"`
-	// SubmitWithin is how long the trainer is asked for the job, as text in
+	// SubmitWithin is how long the backend is asked for the job, as text in
 	// seconds; empty is for ever.
 	SubmitWithin string `json:"submitWithin,omitempty"`
 	// SubmitLeft is what was left of it when the attempt came to wait for the
@@ -75,14 +80,14 @@ type Record struct {
 	SubmitLeft string `json:"submitLeft,omitempty"`
 	// Turn tells that the attempt had its turn under a limit on jobs.
 	Turn bool `json:"turn,omitempty"`
-	// Tries counts the times that the trainer was asked in vain; NextTry is
+	// Tries counts the times that the backend was asked in vain; NextTry is
 	// when it may be asked again.
 	Tries   int       `json:"tries,omitempty"`
 	NextTry time.Time `json:"nextTry,omitzero"`
 	// Patience is the operator's with the job, as it was when the attempt was
 	// accepted.
 	Patience Patience `json:"patience,omitzero"`
-	// Changed is when the trainer's state was first seen to be what it is.
+	// Changed is when the backend's state was first seen to be what it is.
 	Changed time.Time `json:"changed,omitzero"`
 	// Warned are the limits that were told to be near, and the states that the
 	// job was told to be stuck in; Delay is the latest of it.
@@ -97,6 +102,44 @@ type Record struct {
 	CancelRequested *CancelRequest `json:"cancelRequested,omitempty"`
 	// Absent counts direct looks that found no job, since Since.
 	Absent *Absence `json:"absent,omitempty"`
+}
+
+// UnmarshalJSON reads a record, those of earlier forms among them.
+func (r *Record) UnmarshalJSON(data []byte) error {
+	type plain Record
+	if err := json.Unmarshal(data, (*plain)(r)); err != nil || r.RecordVersion >= backendVersion {
+		return err
+	}
+	type body struct {
+		Job struct {
+			Trainer string `json:"trainer"`
+		} `json:"job"`
+	}
+	var before struct {
+		body
+		Trainer string `json:"trainer"`
+		Outbox  []struct {
+			Body body `json:"body"`
+		} `json:"outbox"`
+	}
+	if err := json.Unmarshal(data, &before); err != nil {
+		return err
+	}
+	r.Backend, r.Job.Backend = before.Trainer, before.Job.Trainer
+	rename(r.Timeout)
+	for i := range r.Outbox {
+		b := &r.Outbox[i].Body
+		b.Job.Backend = before.Outbox[i].Body.Job.Trainer
+		rename(b.Timeout)
+	}
+	return nil
+}
+
+// rename puts today's word for who enforced a limit into a timeout of an earlier form.
+func rename(t *job.Timeout) {
+	if t != nil && t.EnforcedBy == "trainer" {
+		t.EnforcedBy = job.ByBackend
+	}
 }
 
 // Claim is the right to create an attempt's job, for a time.
@@ -114,16 +157,16 @@ type Claims struct {
 	Last  time.Time `json:"last,omitzero"`
 }
 
-// Order is what the trainer is asked for.
+// Order is what the backend is asked for.
 func (r Record) Order() job.Order { return job.Order{Spec: *r.Spec, Mapping: r.Mapping} }
 
-// CancelRequest is written before the trainer is asked to cancel.
+// CancelRequest is written before the backend is asked to cancel.
 type CancelRequest struct {
 	Kind string    `json:"kind"`
 	At   time.Time `json:"at"`
 }
 
-// Absence counts direct looks at the trainer that found no job. Last is when the
+// Absence counts direct looks at the backend that found no job. Last is when the
 // last of them was; Indexed that the index tells of them: else the job may have been
 // there in between, and nobody looked.
 type Absence struct {
@@ -134,7 +177,7 @@ type Absence struct {
 }
 
 // Patience is for how long a job may be in each state before that is reported,
-// and how long after its limit jobdrop cancels a job that the trainer has not.
+// and how long after its limit jobdrop cancels a job that the backend has not.
 // All are texts in seconds; an empty one of a state is for ever.
 type Patience struct {
 	Queued     string `json:"queued,omitempty"`
@@ -143,11 +186,11 @@ type Patience struct {
 	Cancelling string `json:"cancelling,omitempty"`
 	Grace      string `json:"grace,omitempty"`
 	// WaitGrace is the grace after the limit on the wait, where it is another:
-	// a trainer that does not know that limit is not waited for.
+	// a backend that does not know that limit is not waited for.
 	WaitGrace string `json:"waitGrace,omitempty"`
 }
 
-// defaultGrace is longer than clocks differ, and than the trainer takes to end a
+// defaultGrace is longer than clocks differ, and than the backend takes to end a
 // job by itself.
 const defaultGrace = 15 * time.Minute
 
@@ -165,16 +208,16 @@ func (p Patience) grace(kind string) time.Duration {
 }
 
 // in gives the patience with a state; 0 is for ever.
-func (p Patience) in(s job.TrainerState) time.Duration {
+func (p Patience) in(s job.BackendState) time.Duration {
 	text := ""
 	switch s {
-	case job.TrainerQueued:
+	case job.BackendQueued:
 		text = p.Queued
-	case job.TrainerPreparing:
+	case job.BackendPreparing:
 		text = p.Preparing
-	case job.TrainerRunning:
+	case job.BackendRunning:
 		text = p.Running
-	case job.TrainerCancelling:
+	case job.BackendCancelling:
 		text = p.Cancelling
 	}
 	d, _ := job.ParseDuration(text) // checked when the attempt was accepted

@@ -292,13 +292,13 @@ type Accept struct {
 	Spec     job.Spec
 	Mapping  job.Mapping
 	Receipt  job.Receipt
-	Trainer  string
+	Backend  string
 	Notify   []string
 	Warnings []job.Violation
 	Claim    Claim
 	// Waits says what the attempt waits for. It gets no claim then.
 	Waits string
-	// SubmitWithin is how long the trainer is asked; 0 is for ever.
+	// SubmitWithin is how long the backend is asked; 0 is for ever.
 	SubmitWithin time.Duration
 	// Patience is the operator's with the job.
 	Patience Patience
@@ -316,8 +316,8 @@ func (o Accept) apply(r *Record, now time.Time) error {
 	}
 	r.State, r.Reason, r.Deadlines = job.Accepted, "", job.Deadlines{}
 	r.Drop.Arrived, r.Drop.Missing, r.Drop.Receipt, r.Truncated = nil, nil, &o.Receipt, false
-	r.Spec, r.Mapping, r.Trainer, r.Notify, r.Violations = &o.Spec, o.Mapping, o.Trainer, o.Notify, o.Warnings
-	r.Job = job.JobInfo{ID: o.Spec.JobID, Trainer: o.Trainer, Labels: o.Spec.Labels, Summary: job.Summarize(&o.Spec)}
+	r.Spec, r.Mapping, r.Backend, r.Notify, r.Violations = &o.Spec, o.Mapping, o.Backend, o.Notify, o.Warnings
+	r.Job = job.JobInfo{ID: o.Spec.JobID, Backend: o.Backend, Labels: o.Spec.Labels, Summary: job.Summarize(&o.Spec)}
 	r.Patience = o.Patience
 	r.Times.Accepted = now
 	if o.SubmitWithin > 0 {
@@ -414,7 +414,7 @@ func (r *Record) doubt(now time.Time) {
 	}
 }
 
-// Look-ups that have to find no job before another create is asked of a trainer
+// Look-ups that have to find no job before another create is asked of a backend
 // that takes no ID: its list may lag behind.
 const (
 	vainLooks = 2
@@ -466,14 +466,14 @@ func (r Record) Startable(now time.Time) bool {
 	return r.State == job.Accepted && r.Queued && !now.Before(r.NextTry)
 }
 
-// Overdue tells whether the time is over in which the trainer is asked for the
+// Overdue tells whether the time is over in which the backend is asked for the
 // job.
 func (r Record) Overdue(now time.Time) bool {
 	return r.State == job.Accepted && !r.Deadlines.Submit.IsZero() && !now.Before(r.Deadlines.Submit)
 }
 
-// WaitsForQuota is the reason of an attempt whose job the trainer has no room for.
-const WaitsForQuota = "waiting for the trainer's quota"
+// WaitsForQuota is the reason of an attempt whose job the backend has no room for.
+const WaitsForQuota = "waiting for the backend's quota"
 
 // Wait puts an accepted attempt into the queue, or says anew what it waits for
 // there.
@@ -502,9 +502,9 @@ type Postpone struct {
 	// Nonce is that of the claim.
 	Nonce  string
 	Reason string
-	// Failure is what the trainer answered; nil where it was not asked.
+	// Failure is what the backend answered; nil where it was not asked.
 	Failure *job.Failure
-	// Quota tells that the trainer has no room: the attempt waits for its turn.
+	// Quota tells that the backend has no room: the attempt waits for its turn.
 	Quota bool
 	// Unknown tells that the create may have had an effect all the same.
 	Unknown bool
@@ -540,14 +540,14 @@ func (o Postpone) apply(r *Record, now time.Time) error {
 	return nil
 }
 
-// giveUp ends an attempt whose job the trainer did not take in time. No job of it
+// giveUp ends an attempt whose job the backend did not take in time. No job of it
 // is there.
 func (r *Record) giveUp(now time.Time) {
-	r.Reason = "the trainer did not take the job within " + r.SubmitWithin
+	r.Reason = "the backend did not take the job within " + r.SubmitWithin
 	r.conclude(job.Rejected, job.DropRejected, now)
 }
 
-// Bounds of the time between two tries. Ticks come about once a minute; a trainer
+// Bounds of the time between two tries. Ticks come about once a minute; a backend
 // that is down for hours is asked every few minutes.
 const (
 	firstBackoff   = 5 * time.Second
@@ -581,15 +581,15 @@ func (o GiveUp) apply(r *Record, now time.Time) error {
 		return errNothingNew
 	}
 	if r.Error == nil { // whoever asked died
-		r.Error = &job.Failure{Message: "the trainer's answer was never learnt", Retryable: true}
+		r.Error = &job.Failure{Message: "the backend's answer was never learnt", Retryable: true}
 	}
 	r.giveUp(now)
 	return nil
 }
 
-// Refuse says that the trainer refused the job for good.
+// Refuse says that the backend refused the job for good.
 type Refuse struct {
-	// Nonce is that of the claim under which the trainer was asked: whoever
+	// Nonce is that of the claim under which the backend was asked: whoever
 	// lost it meanwhile has no say.
 	Nonce      string
 	Failure    job.Failure
@@ -600,7 +600,7 @@ func (o Refuse) apply(r *Record, now time.Time) error {
 	if r.State != job.Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {
 		return errNothingNew
 	}
-	r.Reason, r.Error, r.Deadlines = "the trainer refused the job", &o.Failure, job.Deadlines{}
+	r.Reason, r.Error, r.Deadlines = "the backend refused the job", &o.Failure, job.Deadlines{}
 	r.Violations = append(slices.Clone(r.Violations), o.Violations...)
 	r.conclude(job.Rejected, job.DropRejected, now)
 	return nil

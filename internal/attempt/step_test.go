@@ -23,17 +23,17 @@ func jobFile() job.Object {
 
 func accept(s *job.Scheduling) Accept {
 	spec := job.Spec{JobID: "census_1", Labels: map[string]string{"team": "nlp"}, TrainingInput: &job.TrainingInput{Region: "us-central1", Scheduling: s}}
-	return Accept{Spec: spec, Receipt: job.Receipt{Objects: []job.Object{jobFile()}, Content: "c"}, Trainer: "aiplatform", Claim: Claim{Owner: "w1", Until: at(time.Minute), Nonce: "n1"}}
+	return Accept{Spec: spec, Receipt: job.Receipt{Objects: []job.Object{jobFile()}, Content: "c"}, Backend: "aiplatform", Claim: Claim{Owner: "w1", Until: at(time.Minute), Nonce: "n1"}}
 }
 
-// step is an observation at a time after start, or the trainer's answer at that time:
+// step is an observation at a time after start, or the backend's answer at that time:
 // a [Look], or gone.
 type step struct {
 	after time.Duration
 	o     any
 }
 
-// gone is the trainer's answer that it does not know the job.
+// gone is the backend's answer that it does not know the job.
 type gone struct{}
 
 // observed returns what was asked for and observed at a time.
@@ -69,7 +69,7 @@ func play(t *testing.T, steps ...step) (Record, []job.EventType) {
 	return r, types
 }
 
-func look(s job.TrainerState, created, started, ended time.Duration) Look {
+func look(s job.BackendState, created, started, ended time.Duration) Look {
 	l := Look{JobID: "census_1", ResourceName: "projects/p/jobs/census_1", State: s, Created: at(created)}
 	if started >= 0 {
 		l.Started = at(started)
@@ -83,7 +83,7 @@ func look(s job.TrainerState, created, started, ended time.Duration) Look {
 const never = -1
 
 func TestStep(t *testing.T) {
-	failed := look(job.TrainerFailed, 1*time.Second, 5*time.Second, 9*time.Second)
+	failed := look(job.BackendFailed, 1*time.Second, 5*time.Second, 9*time.Second)
 	failed.Message = "ValueError: boom"
 	minute := Incomplete{Missing: []string{"a.tar.gz"}, ReportAfter: time.Minute, ExpireAfter: time.Hour}
 	tests := []struct {
@@ -96,43 +96,43 @@ func TestStep(t *testing.T) {
 			name: "every state seen",
 			steps: []step{
 				{0, accept(nil)},
-				{1, look(job.TrainerQueued, 1, never, never)},
-				{2, look(job.TrainerPreparing, 1, never, never)},
-				{3, look(job.TrainerRunning, 1, 3, never)},
-				{4, look(job.TrainerSucceeded, 1, 3, 4)},
+				{1, look(job.BackendQueued, 1, never, never)},
+				{2, look(job.BackendPreparing, 1, never, never)},
+				{3, look(job.BackendRunning, 1, 3, never)},
+				{4, look(job.BackendSucceeded, 1, 3, 4)},
 			},
 			want:  []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobQueued, job.JobPreparing, job.JobRunning, job.JobSucceeded},
 			state: job.Succeeded,
 		},
 		{
 			name:  "a run that no look caught is told from its start time",
-			steps: []step{{0, accept(nil)}, {1, look(job.TrainerQueued, 1, never, never)}, {9, look(job.TrainerSucceeded, 1, 3, 4)}},
+			steps: []step{{0, accept(nil)}, {1, look(job.BackendQueued, 1, never, never)}, {9, look(job.BackendSucceeded, 1, 3, 4)}},
 			want:  []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobQueued, job.JobRunning, job.JobSucceeded},
 			state: job.Succeeded,
 		},
 		{
 			name: "a restart goes back to preparing and is not told again",
 			steps: []step{
-				{0, accept(nil)}, {1, look(job.TrainerPreparing, 1, never, never)}, {2, look(job.TrainerRunning, 1, 2, never)},
-				{3, look(job.TrainerPreparing, 1, 2, never)}, {4, look(job.TrainerRunning, 1, 2, never)}, {5, failed},
+				{0, accept(nil)}, {1, look(job.BackendPreparing, 1, never, never)}, {2, look(job.BackendRunning, 1, 2, never)},
+				{3, look(job.BackendPreparing, 1, 2, never)}, {4, look(job.BackendRunning, 1, 2, never)}, {5, failed},
 			},
 			want:  []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobPreparing, job.JobRunning, job.JobFailed},
 			state: job.Failed,
 		},
 		{
 			name:  "a list that lags says queued of a job that ran",
-			steps: []step{{0, accept(nil)}, {2, look(job.TrainerRunning, 1, 2, never)}, {3, look(job.TrainerQueued, 1, never, never)}},
+			steps: []step{{0, accept(nil)}, {2, look(job.BackendRunning, 1, 2, never)}, {3, look(job.BackendQueued, 1, never, never)}},
 			want:  []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobRunning},
 			state: job.Submitted,
 		},
 		{
 			name:  "nothing follows a verdict",
-			steps: []step{{0, accept(nil)}, {1, look(job.TrainerSucceeded, 1, 2, 3)}, {4, look(job.TrainerRunning, 1, 2, never)}, {5, look(job.TrainerFailed, 1, 2, 5)}},
+			steps: []step{{0, accept(nil)}, {1, look(job.BackendSucceeded, 1, 2, 3)}, {4, look(job.BackendRunning, 1, 2, never)}, {5, look(job.BackendFailed, 1, 2, 5)}},
 			want:  []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobRunning, job.JobSucceeded},
 			state: job.Succeeded,
 		},
 		{
-			name:  "refused by the trainer",
+			name:  "refused by the backend",
 			steps: []step{{0, accept(nil)}, {1, Refuse{Nonce: "n1", Failure: job.Failure{Code: "INVALID_ARGUMENT", Message: "no"}}}},
 			want:  []job.EventType{job.DropAccepted, job.DropRejected},
 			state: job.Rejected,
@@ -176,7 +176,7 @@ func TestStep(t *testing.T) {
 		{
 			name: "absent three times is lost only ten minutes after its creation",
 			steps: []step{
-				{0, accept(nil)}, {1, look(job.TrainerQueued, 0, never, never)},
+				{0, accept(nil)}, {1, look(job.BackendQueued, 0, never, never)},
 				{time.Minute, gone{}}, {2 * time.Minute, gone{}}, {3 * time.Minute, gone{}}, {10*time.Minute + 1, gone{}},
 			},
 			want:  []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobQueued, job.JobLost},
@@ -185,7 +185,7 @@ func TestStep(t *testing.T) {
 		{
 			name: "absent three times in ticks that overlap is not lost",
 			steps: []step{
-				{0, accept(nil)}, {1, look(job.TrainerQueued, 0, never, never)},
+				{0, accept(nil)}, {1, look(job.BackendQueued, 0, never, never)},
 				{20 * time.Minute, gone{}}, {20*time.Minute + time.Second, gone{}}, {20*time.Minute + 2*time.Second, gone{}},
 			},
 			want:  []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobQueued},
@@ -194,8 +194,8 @@ func TestStep(t *testing.T) {
 		{
 			name: "found again, absence counts anew",
 			steps: []step{
-				{0, accept(nil)}, {1, look(job.TrainerQueued, 0, never, never)},
-				{11 * time.Minute, gone{}}, {12 * time.Minute, gone{}}, {13 * time.Minute, look(job.TrainerQueued, 0, never, never)},
+				{0, accept(nil)}, {1, look(job.BackendQueued, 0, never, never)},
+				{11 * time.Minute, gone{}}, {12 * time.Minute, gone{}}, {13 * time.Minute, look(job.BackendQueued, 0, never, never)},
 				{14 * time.Minute, gone{}}, {15 * time.Minute, gone{}},
 			},
 			want:  []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobQueued},
@@ -223,13 +223,13 @@ func TestStepCancelledOrTimedOut(t *testing.T) {
 		s    *job.Scheduling
 		want *job.Timeout
 	}{
-		{"run limit", look(job.TrainerCancelled, 0, 10*time.Second, 70*time.Second), limits, &job.Timeout{Kind: "run", Limit: "60s", EnforcedBy: "trainer"}},
-		{"run limit, whole seconds", look(job.TrainerCancelled, 0, 10*time.Second, 69*time.Second), limits, &job.Timeout{Kind: "run", Limit: "60s", EnforcedBy: "trainer"}},
-		{"a person, while it ran", look(job.TrainerCancelled, 0, 10*time.Second, 30*time.Second), limits, nil},
-		{"wait limit", look(job.TrainerCancelled, 0, never, 1800*time.Second), limits, &job.Timeout{Kind: "wait", Limit: "1800s", EnforcedBy: "trainer"}},
-		{"a person, while it waited", look(job.TrainerCancelled, 0, never, 1700*time.Second), limits, nil},
-		{"the default run limit", look(job.TrainerCancelled, 0, 0, 604800*time.Second), nil, &job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "trainer"}},
-		{"no wait limit by default", look(job.TrainerCancelled, 0, never, 600000*time.Second), nil, nil},
+		{"run limit", look(job.BackendCancelled, 0, 10*time.Second, 70*time.Second), limits, &job.Timeout{Kind: "run", Limit: "60s", EnforcedBy: "backend"}},
+		{"run limit, whole seconds", look(job.BackendCancelled, 0, 10*time.Second, 69*time.Second), limits, &job.Timeout{Kind: "run", Limit: "60s", EnforcedBy: "backend"}},
+		{"a person, while it ran", look(job.BackendCancelled, 0, 10*time.Second, 30*time.Second), limits, nil},
+		{"wait limit", look(job.BackendCancelled, 0, never, 1800*time.Second), limits, &job.Timeout{Kind: "wait", Limit: "1800s", EnforcedBy: "backend"}},
+		{"a person, while it waited", look(job.BackendCancelled, 0, never, 1700*time.Second), limits, nil},
+		{"the default run limit", look(job.BackendCancelled, 0, 0, 604800*time.Second), nil, &job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "backend"}},
+		{"no wait limit by default", look(job.BackendCancelled, 0, never, 600000*time.Second), nil, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -250,7 +250,7 @@ func TestStepCancelledOrTimedOut(t *testing.T) {
 
 // A job that beats its own limit has succeeded.
 func TestStepSucceededPastTheLimit(t *testing.T) {
-	r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "60s"})}, step{1, look(job.TrainerSucceeded, 0, 0, 61*time.Second)})
+	r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "60s"})}, step{1, look(job.BackendSucceeded, 0, 0, 61*time.Second)})
 	if r.State != job.Succeeded || r.Timeout != nil {
 		t.Errorf("state %s, timeout %v; want succeeded without one", r.State, r.Timeout)
 	}
@@ -258,11 +258,11 @@ func TestStepSucceededPastTheLimit(t *testing.T) {
 
 func TestStepDeadlines(t *testing.T) {
 	limits := accept(&job.Scheduling{MaxWaitTime: "1800s", MaxRunningTime: "60s"})
-	r, _ := play(t, step{0, limits}, step{1, look(job.TrainerQueued, time.Second, never, never)})
+	r, _ := play(t, step{0, limits}, step{1, look(job.BackendQueued, time.Second, never, never)})
 	if want := (job.Deadlines{Wait: at(1801 * time.Second)}); r.Deadlines != want {
 		t.Errorf("while it waits: %+v, want %+v", r.Deadlines, want)
 	}
-	r, _ = play(t, step{0, limits}, step{1, look(job.TrainerRunning, time.Second, 5*time.Second, never)})
+	r, _ = play(t, step{0, limits}, step{1, look(job.BackendRunning, time.Second, 5*time.Second, never)})
 	if want := (job.Deadlines{Run: at(65 * time.Second)}); r.Deadlines != want {
 		t.Errorf("while it runs: %+v, want %+v", r.Deadlines, want)
 	}
@@ -346,7 +346,7 @@ func TestStepLeavesItsArgument(t *testing.T) {
 	before, _ := play(t, step{0, accept(nil)})
 	kept := before
 	kept.Outbox = append([]job.Event(nil), before.Outbox...)
-	if _, _, err := Step(before, Seen(look(job.TrainerRunning, 1, 2, never), at(time.Second)), at(time.Second)); err != nil {
+	if _, _, err := Step(before, Seen(look(job.BackendRunning, 1, 2, never), at(time.Second)), at(time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(kept, before); diff != "" {
@@ -402,7 +402,7 @@ func TestStepRefusesNewerRecords(t *testing.T) {
 }
 
 func TestPublished(t *testing.T) {
-	r, _ := play(t, step{0, accept(nil)}, step{1, look(job.TrainerRunning, 1, 1, never)})
+	r, _ := play(t, step{0, accept(nil)}, step{1, look(job.BackendRunning, 1, 1, never)})
 	for n := range int64(4) {
 		rest := r.Published(n).Outbox
 		if len(rest) != 3-int(n) || len(rest) > 0 && rest[0].Body.Sequence != n+1 {
@@ -421,13 +421,13 @@ func TestStepProperties(t *testing.T) {
 		now := time.Duration(0)
 		for range 30 {
 			now += time.Duration(random.IntN(300)) * time.Second
-			states := []job.TrainerState{job.TrainerQueued, job.TrainerPreparing, job.TrainerRunning, job.TrainerSucceeded, job.TrainerFailed, job.TrainerCancelling, job.TrainerCancelled}
+			states := []job.BackendState{job.BackendQueued, job.BackendPreparing, job.BackendRunning, job.BackendSucceeded, job.BackendFailed, job.BackendCancelling, job.BackendCancelled}
 			s := states[random.IntN(len(states))]
 			started, ended := time.Duration(never), time.Duration(never)
-			if s == job.TrainerRunning || s == job.TrainerSucceeded {
+			if s == job.BackendRunning || s == job.BackendSucceeded {
 				started = now
 			}
-			if s == job.TrainerSucceeded || s == job.TrainerFailed || s == job.TrainerCancelled {
+			if s == job.BackendSucceeded || s == job.BackendFailed || s == job.BackendCancelled {
 				ended = now
 			}
 			observations := []any{

@@ -224,7 +224,7 @@ func needNode(t *testing.T) {
 }
 
 // awaitStatus waits until status.json of a folder has a state, the attempt's or the
-// trainer's, and returns its content. It fails at another verdict.
+// backend's, and returns its content. It fails at another verdict.
 func awaitStatus(t *testing.T, storage *gcs.Client, folder, want string) event.Body {
 	t.Helper()
 	poll := time.NewTicker(100 * time.Millisecond)

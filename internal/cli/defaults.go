@@ -7,8 +7,8 @@ import (
 
 // What the commands use if no flag says otherwise.
 const (
-	runTrainer  = aiplatform.Name // run and local
-	planTrainer = vertex.Name
+	runBackend  = aiplatform.Name // run and local
+	planBackend = vertex.Name
 
 	// The ports of jobdrop local. The emulators of Cloud Storage and Pub/Sub use
 	// the first two by habit, and nothing well known uses the others.

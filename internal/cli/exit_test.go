@@ -74,7 +74,7 @@ func TestExitCodes(t *testing.T) {
 		{"a job that fails", []string{"run", dropsDir + "/fails"}, exitFailed,
 			"\n    ValueError: learning rate must be positive, got -0.1\n"},
 		{"a job that never ends", []string{"run", dropsDir + "/endless"}, exitFailed,
-			"job.timed_out  run limit of 5s, enforced by the trainer"},
+			"job.timed_out  run limit of 5s, enforced by the backend"},
 		{"a package that never comes", []string{"run", dropsDir + "/incomplete"}, exitRejected,
 			"drop.incomplete missing trainer-0.2.tar.gz"},
 		{"help", []string{"run", "--help"}, exitSucceeded, ""},

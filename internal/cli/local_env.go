@@ -37,7 +37,7 @@ func treatments() map[string]treatment {
 		"JOBDROP_STAGING_BUCKET": {kind: named},
 		"JOBDROP_STATUS_BUCKET":  {kind: named},
 		"JOBDROP_POLICY":         {kind: named},
-		"JOBDROP_TRAINER":        {kind: named},
+		"JOBDROP_BACKEND":        {kind: named},
 
 		"JOBDROP_PROJECT":             {replaced, "the project is " + local.Project},
 		"JOBDROP_TOPIC":               {replaced, "the topic is " + local.Topic},
@@ -45,7 +45,7 @@ func treatments() map[string]treatment {
 		"OTEL_EXPORTER_OTLP_ENDPOINT": {replaced, "nothing is measured"},
 		"OTEL_EXPORTER_OTLP_HEADERS":  {replaced, "nothing is measured"}, // read by OpenTelemetry itself
 
-		"JOBDROP_TRAINER_ENDPOINT": {kind: foreign},
+		"JOBDROP_BACKEND_ENDPOINT": {kind: foreign},
 		"STORAGE_EMULATOR_HOST":    {kind: foreign},
 		"PUBSUB_EMULATOR_HOST":     {kind: foreign},
 	}
@@ -72,7 +72,7 @@ func (o *localOptions) like(options *local.Options, stderr io.Writer) error {
 	if err := errors.Join(err, o.fits(c)); err != nil {
 		return fmt.Errorf("%s: %w", o.env, err)
 	}
-	options.Trainer = c.Trainer
+	options.Backend = c.Backend
 	options.Names = local.Names{
 		Instance: c.Instance, Inbox: c.Inbox, State: c.State, Staging: c.Staging, Status: c.Status,
 		Policy: c.PolicyObject,
@@ -129,8 +129,8 @@ func (o *localOptions) fits(c config.Config) error {
 			"the policy lies in gs://%s: the stack has it in the state bucket only, as Terraform writes it",
 			c.PolicyBucket))
 	}
-	if o.trainer != runTrainer && o.trainer != c.Trainer {
-		errs = append(errs, fmt.Errorf("JOBDROP_TRAINER is %s, and --trainer says %s", c.Trainer, o.trainer))
+	if o.backend != runBackend && o.backend != c.Backend {
+		errs = append(errs, fmt.Errorf("JOBDROP_BACKEND is %s, and --backend says %s", c.Backend, o.backend))
 	}
 	return errors.Join(errs...)
 }

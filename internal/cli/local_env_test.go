@@ -32,7 +32,7 @@ JOBDROP_STAGING_BUCKET=acme-ml-research-staging
 JOBDROP_STATE_BUCKET=acme-ml-research-state
 JOBDROP_STATUS_BUCKET=acme-ml-research-status
 JOBDROP_TOPIC=projects/acme-ml/topics/research-lifecycle
-JOBDROP_TRAINER=vertex
+JOBDROP_BACKEND=vertex
 `
 
 func write(t *testing.T, name, text string) string {
@@ -45,7 +45,7 @@ func write(t *testing.T, name, text string) string {
 }
 
 // With the environment and the policy file of an installation, the stack has its
-// buckets, its trainer, its regions and its rules.
+// buckets, its backend, its regions and its rules.
 func TestLocalIsLikeAnInstallation(t *testing.T) {
 	t.Parallel()
 	policy := write(t, "policy.yaml", "defaults: {labels: {team: research}}\nallow: {regions: [europe-west4]}\n")
@@ -129,8 +129,8 @@ func TestLocalRefusesWhatItIsNot(t *testing.T) {
 		"a wrong value":   {change("GRACE=15m", "GRACE=long"), policy, "JOBDROP_GRACE"},
 		"the stack's bucket": {change("acme-ml-research-staging", "jobdrop-output"), policy,
 			"the stack's own for job directories"},
-		"another trainer": {change("TRAINER=vertex", "TRAINER=aiplatform"), append(policy, "--trainer", "vertex"),
-			"--trainer says vertex"},
+		"another backend": {change("BACKEND=vertex", "BACKEND=aiplatform"), append(policy, "--backend", "vertex"),
+			"--backend says vertex"},
 		"no environment": {"hello\n", nil, "is not NAME=value"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,7 +17,7 @@ jobdrop local is ready; its data is in {{.Data}}
 
   Cloud Storage              {{.Stack.StorageURL}}
   Pub/Sub, gRPC and REST     {{.Stack.PubSub}}
-  ml/v1, aiplatform/v1, logs {{.Stack.TrainerURL}}
+  ml/v1, aiplatform/v1, logs {{.Stack.BackendURL}}
   functions                  {{.Stack.FunctionsURL}}
 {{- if .Remote}}
   Other machines put this machine's name in place of the address.{{end}}
@@ -48,7 +48,7 @@ curl
   curl -H 'Content-Type: application/json' -d '{"maxMessages": 10}' {{$subscription}}:pull
 
 jobdrop
-  jobdrop logs JOB --follow --endpoint {{.Stack.TrainerURL}}
+  jobdrop logs JOB --follow --endpoint {{.Stack.BackendURL}}
 
 Events, as they come; an interrupt ends the stack:
 `))

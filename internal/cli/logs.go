@@ -21,7 +21,7 @@ import (
 )
 
 // endpointVariable is set by the settings that jobdrop local prints.
-const endpointVariable = "JOBDROP_TRAINER_ENDPOINT"
+const endpointVariable = "JOBDROP_BACKEND_ENDPOINT"
 
 // logsOptions are what jobdrop logs is asked for.
 type logsOptions struct {

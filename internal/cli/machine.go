@@ -28,7 +28,7 @@ type machineOptions struct {
 	maxJobs         int
 	maxReplicas     int
 	containerRunner string
-	trainer         string
+	backend         string
 	verbose         bool
 	pubsubEmulator  string // host:port; empty for the stack's own
 }
@@ -40,7 +40,7 @@ func (o *machineOptions) flags(f *pflag.FlagSet) {
 		"processes of all jobs at once; a job with more is refused (default: this machine's memory in units of 512 MiB)")
 	f.StringVar(&o.containerRunner, "container-runner", "",
 		"docker or podman, to run jobs that have an image; without it they are refused")
-	f.StringVar(&o.trainer, "trainer", runTrainer,
+	f.StringVar(&o.backend, "backend", runBackend,
 		"API by which jobs are asked for: aiplatform (ml/v1) or vertex (Vertex AI)")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show the logs of the functions and services, on standard error")
 }
@@ -56,7 +56,7 @@ func (o *machineOptions) complete(env Env) error {
 		}
 	}
 	o.pubsubEmulator = env.Getenv(pubsubVariable)
-	return oneOf("--trainer", o.trainer, aiplatform.Name, vertex.Name)
+	return oneOf("--backend", o.backend, aiplatform.Name, vertex.Name)
 }
 
 // stackOptions returns the options of a stack that keeps its data in a folder.
@@ -66,7 +66,7 @@ func (o *machineOptions) stackOptions(env Env, data string, python training.Pyth
 		return local.Options{}, err
 	}
 	options := local.Options{
-		Dir: data, Python: python, Functions: []string{self, "functions"}, Trainer: o.trainer,
+		Dir: data, Python: python, Functions: []string{self, "functions"}, Backend: o.backend,
 		MaxJobs: o.maxJobs, MaxReplicas: o.maxReplicas, ContainerRunner: o.containerRunner,
 		PubSubEmulator: o.pubsubEmulator,
 	}

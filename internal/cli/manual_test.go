@@ -180,7 +180,7 @@ project_name = 'local'
 project_id = 'projects/{}'.format(project_name)
 
 cloudml = discovery.build('ml', 'v1', http=httplib2.Http(),
-                          discoveryServiceUrl=os.environ['JOBDROP_TRAINER_ENDPOINT'] + '/$discovery/rest?version=v1')
+                          discoveryServiceUrl=os.environ['JOBDROP_BACKEND_ENDPOINT'] + '/$discovery/rest?version=v1')
 
 request = cloudml.projects().jobs().create(body=job_spec,
               parent=project_id)
@@ -236,7 +236,7 @@ func TestManualPageWithPython(t *testing.T) {
 // it to be in a state.
 func awaitJob(t *testing.T, r *running, id, want string) {
 	t.Helper()
-	endpoint := option.WithEndpoint(r.env["JOBDROP_TRAINER_ENDPOINT"] + "/")
+	endpoint := option.WithEndpoint(r.env["JOBDROP_BACKEND_ENDPOINT"] + "/")
 	service, err := ml.NewService(t.Context(), endpoint, option.WithoutAuthentication())
 	if err != nil {
 		t.Fatal(err)

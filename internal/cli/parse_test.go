@@ -60,22 +60,22 @@ func testParsing[O any](t *testing.T, newX constructor[O], tests []parsing[O]) {
 }
 
 func TestParseRun(t *testing.T) {
-	machine := machineOptions{trainer: runTrainer}
+	machine := machineOptions{backend: runBackend}
 	testParsing(t, newRun, []parsing[runOptions]{
 		{name: "defaults", args: []string{"drop"},
 			want: runOptions{machineOptions: machine, dir: "drop", events: "text"}},
 		{name: "all flags",
 			args: []string{"drop", "--events=json", "--keep=k", "--output=o", "--python=p", "--max-jobs=3", "--max-replicas=4",
-				"--container-runner=podman", "--trainer=vertex", "-v"},
+				"--container-runner=podman", "--backend=vertex", "-v"},
 			want: runOptions{
 				machineOptions: machineOptions{
-					python: "p", maxJobs: 3, maxReplicas: 4, containerRunner: "podman", trainer: "vertex", verbose: true,
+					python: "p", maxJobs: 3, maxReplicas: 4, containerRunner: "podman", backend: "vertex", verbose: true,
 				},
 				dir: "drop", events: "json", keep: "k", output: "o",
 			}},
 		{name: "an emulator", env: map[string]string{"PUBSUB_EMULATOR_HOST": "localhost:1"}, args: []string{"drop"},
 			want: runOptions{
-				machineOptions: machineOptions{trainer: runTrainer, pubsubEmulator: "localhost:1"}, dir: "drop", events: "text",
+				machineOptions: machineOptions{backend: runBackend, pubsubEmulator: "localhost:1"}, dir: "drop", events: "text",
 			}},
 		{name: "no folder", err: "accepts 1 arg"},
 		{name: "two folders", args: []string{"a", "b"}, err: "accepts 1 arg"},
@@ -84,13 +84,13 @@ func TestParseRun(t *testing.T) {
 		{name: "replicas", args: []string{"drop", "--max-replicas=-1"}, err: "must not be negative"},
 		{name: "runner", args: []string{"drop", "--container-runner=lxc"},
 			err: `--container-runner is "lxc", must be docker or podman`},
-		{name: "trainer", args: []string{"drop", "--trainer=x"}, err: `--trainer is "x", must be aiplatform or vertex`},
+		{name: "backend", args: []string{"drop", "--backend=x"}, err: `--backend is "x", must be aiplatform or vertex`},
 		{name: "flag", args: []string{"drop", "--foo"}, err: "unknown flag: --foo"},
 	})
 }
 
 func TestParseLocal(t *testing.T) {
-	machine := machineOptions{trainer: runTrainer}
+	machine := machineOptions{backend: runBackend}
 	own := ports{4443, 8085, 8480, 8481}
 	testParsing(t, newLocal, []parsing[localOptions]{
 		{name: "defaults", env: map[string]string{"XDG_DATA_HOME": "/share"},
@@ -114,7 +114,7 @@ func TestParseLocal(t *testing.T) {
 }
 
 func TestParseLogs(t *testing.T) {
-	named := map[string]string{"JOBDROP_TRAINER_ENDPOINT": "http://named"}
+	named := map[string]string{"JOBDROP_BACKEND_ENDPOINT": "http://named"}
 	testParsing(t, newLogs, []parsing[logsOptions]{
 		{name: "defaults", args: []string{"j"}, want: logsOptions{job: "j", endpoint: "http://127.0.0.1:8480"}},
 		{name: "the environment", env: named, args: []string{"j"}, want: logsOptions{job: "j", endpoint: "http://named"}},
@@ -154,14 +154,14 @@ func TestParsePlan(t *testing.T) {
 	none := fieldOptions{metadata: map[string]string{}}
 	testParsing(t, newPlan, []parsing[planOptions]{
 		{name: "defaults", args: []string{"a"},
-			want: planOptions{fieldOptions: none, path: "a", trainer: planTrainer, format: "json"}},
-		{name: "all flags", args: []string{"a", "--trainer=aiplatform", "--format=yaml", "--strict", "--policy=p"},
+			want: planOptions{fieldOptions: none, path: "a", backend: planBackend, format: "json"}},
+		{name: "all flags", args: []string{"a", "--backend=aiplatform", "--format=yaml", "--strict", "--policy=p"},
 			want: planOptions{
 				fieldOptions: fieldOptions{metadata: map[string]string{}, policy: "p"},
-				path:         "a", trainer: "aiplatform", format: "yaml", strict: true,
+				path:         "a", backend: "aiplatform", format: "yaml", strict: true,
 			}},
 		{name: "format", args: []string{"a", "--format=text"}, err: `--format is "text", must be json or yaml`},
-		{name: "trainer", args: []string{"a", "--trainer=x"}, err: `--trainer is "x", must be vertex or aiplatform`},
+		{name: "backend", args: []string{"a", "--backend=x"}, err: `--backend is "x", must be vertex or aiplatform`},
 		{name: "set", args: []string{"a", "--set=x"}, err: `--set is "x"`},
 		{name: "no path", err: "accepts 1 arg"},
 	})

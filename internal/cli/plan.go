@@ -27,7 +27,7 @@ import (
 type planOptions struct {
 	fieldOptions
 	path    string
-	trainer string
+	backend string
 	format  string
 	strict  bool
 }
@@ -36,14 +36,14 @@ func newPlan(env Env, run func(context.Context, Env, planOptions) error) *cobra.
 	var o planOptions
 	c := &cobra.Command{
 		Use:   "plan PATH",
-		Short: "Show what a trainer would be asked for, without asking it",
-		Long: `Show the request that would create a drop's job at a trainer, without
+		Short: "Show what a backend would be asked for, without asking it",
+		Long: `Show the request that would create a drop's job at a backend, without
 credentials or network, and each difference between what the job file says and
 what is asked for:
 
-  replaced   the trainer gets something else in its place
-  dropped    the trainer does not learn of it
-  doubtful   the trainer gets it, and may not be able to do it
+  replaced   the backend gets something else in its place
+  dropped    the backend does not learn of it
+  doubtful   the backend gets it, and may not be able to do it
   refused    the job can't run there
 
 PATH is a drop's folder, a job file alone, or - for a job file on standard input.
@@ -58,14 +58,14 @@ vertex.strict of a policy does.
 Exit codes: 0 the job can run there, 2 the drop is rejected or incomplete, or the
 job is refused, 64 wrong usage.`,
 		Example: `  jobdrop plan testdata/drops/hello
-  jobdrop plan my-drop --trainer vertex --policy policy.yaml --project my-project --format yaml
-  jobdrop plan my-drop --trainer aiplatform`,
+  jobdrop plan my-drop --backend vertex --policy policy.yaml --project my-project --format yaml
+  jobdrop plan my-drop --backend aiplatform`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := oneOf("--format", o.format, formatJSON, formatYAML); err != nil {
 				return err
 			}
-			if err := oneOf("--trainer", o.trainer, vertex.Name, aiplatform.Name); err != nil {
+			if err := oneOf("--backend", o.backend, vertex.Name, aiplatform.Name); err != nil {
 				return err
 			}
 			if err := o.complete(); err != nil {
@@ -76,7 +76,7 @@ job is refused, 64 wrong usage.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.trainer, "trainer", planTrainer, "vertex (Vertex AI) or aiplatform (ml/v1)")
+	f.StringVar(&o.backend, "backend", planBackend, "vertex (Vertex AI) or aiplatform (ml/v1)")
 	f.StringVar(&o.format, "format", formatJSON, alternatives(formatJSON, formatYAML))
 	f.BoolVar(&o.strict, "strict", false, "refuse a job of which anything is replaced or dropped")
 	o.policyFlag(f)
@@ -84,9 +84,9 @@ job is refused, 64 wrong usage.`,
 	return c
 }
 
-// planned is what a trainer would be asked for. Its JSON is what plan prints.
+// planned is what a backend would be asked for. Its JSON is what plan prints.
 type planned struct {
-	Trainer string `json:"trainer"`
+	Backend string `json:"backend"`
 	Method  string `json:"method"`
 	URL     string `json:"url"`
 	// Body is left out if the job is refused.
@@ -119,13 +119,13 @@ func showPlan(ctx context.Context, env Env, o planOptions) error {
 	if !r.Valid {
 		p.Body = nil // it must not be sent
 	}
-	if p.Trainer != "" {
+	if p.Backend != "" {
 		if err := p.write(env.Out, o.format); err != nil {
 			return fault(err)
 		}
 	}
 	if !r.Valid {
-		return exit(exitRejected, "%s: not for %s%s", oneLine(r.Path), o.trainer, faults(r))
+		return exit(exitRejected, "%s: not for %s%s", oneLine(r.Path), o.backend, faults(r))
 	}
 	return nil
 }
@@ -148,8 +148,8 @@ func newPlanned(f found, o planOptions, m job.Mapping, now time.Time) (planned, 
 		const made = "_YYYYMMDD_HHMMSS_xxxxxxxxxxxx"
 		order.JobID = order.JobID[:len(order.JobID)-len(made)] + made
 	}
-	p := planned{Trainer: o.trainer, Method: "POST", Diagnostics: []plan.Diagnostic{}}
-	if o.trainer == aiplatform.Name {
+	p := planned{Backend: o.backend, Method: "POST", Diagnostics: []plan.Diagnostic{}}
+	if o.backend == aiplatform.Name {
 		body, err := aiplatform.NewRequest(order.Spec)
 		if err != nil {
 			return p, err

@@ -210,7 +210,7 @@ func TestKillsUnderLoad(t *testing.T) {
 	if got := records[last]; got.State != job.Succeeded {
 		t.Errorf("the last drop is %s: %s", got.State, got.Reason)
 	}
-	endpoint := option.WithEndpoint(r.env["JOBDROP_TRAINER_ENDPOINT"] + "/")
+	endpoint := option.WithEndpoint(r.env["JOBDROP_BACKEND_ENDPOINT"] + "/")
 	service, err := ml.NewService(t.Context(), endpoint, option.WithoutAuthentication())
 	if err != nil {
 		t.Fatal(err)
@@ -322,7 +322,7 @@ func TestLogsOfAJob(t *testing.T) {
 	id := awaitStatus(t, storage, "train/", string(job.Submitted)).Job.ID
 	logs := func(args ...string) string {
 		t.Helper()
-		got := run(t, append([]string{"logs", "--endpoint", r.env["JOBDROP_TRAINER_ENDPOINT"]}, args...)...)
+		got := run(t, append([]string{"logs", "--endpoint", r.env["JOBDROP_BACKEND_ENDPOINT"]}, args...)...)
 		if got.code != exitSucceeded {
 			t.Fatalf("logs exits %d: %s", got.code, got.stderr)
 		}
@@ -341,7 +341,7 @@ func TestLogsOfAJob(t *testing.T) {
 		t.Errorf("the master's lines are\n%s\nof\n%s", master, followed)
 	}
 
-	got := run(t, "logs", "other", "--endpoint", r.env["JOBDROP_TRAINER_ENDPOINT"])
+	got := run(t, "logs", "other", "--endpoint", r.env["JOBDROP_BACKEND_ENDPOINT"])
 	if got.code != exitUsage || !strings.Contains(got.stderr, `no job "other"`) || !strings.Contains(got.stderr, id) {
 		t.Errorf("logs of a job that is not there exits %d: %s", got.code, got.stderr)
 	}
@@ -355,7 +355,7 @@ func TestRestart(t *testing.T) {
 	r := startLocal(t, data)
 	storage := r.storage(t)
 	dropInto(t, storage, "endless")
-	awaitStatus(t, storage, "endless/", string(job.TrainerRunning))
+	awaitStatus(t, storage, "endless/", string(job.BackendRunning))
 	if err := r.end(t, syscall.SIGTERM); err != nil {
 		t.Errorf("after SIGTERM: %v\n%s", err, r.output)
 	}
@@ -370,7 +370,7 @@ func TestRestart(t *testing.T) {
 		t.Errorf("the job's error is %+v", body.Error)
 	}
 	// The log of the time before is there.
-	got := run(t, "logs", body.Job.ID, "--endpoint", r.env["JOBDROP_TRAINER_ENDPOINT"])
+	got := run(t, "logs", body.Job.ID, "--endpoint", r.env["JOBDROP_BACKEND_ENDPOINT"])
 	if got.code != exitSucceeded {
 		t.Errorf("logs exits %d: %s", got.code, got.stderr)
 	}

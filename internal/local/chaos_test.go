@@ -109,7 +109,7 @@ func accepted(ctx context.Context, s *local.Stack, key string) bool {
 	return err == nil && json.Unmarshal(data, &r) == nil && r.Drop.Receipt != nil
 }
 
-// callTime is how long a call of the trainer may take, and so for how long a claim of the
+// callTime is how long a call of the backend may take, and so for how long a claim of the
 // dead is waited for: CHAOS_CALL_TIME, or less than an installation has.
 func callTime() string { return cmp.Or(os.Getenv("CHAOS_CALL_TIME"), "5s") }
 
@@ -206,7 +206,7 @@ func TestChaos(t *testing.T) {
 	for _, d := range taken {
 		newest[d.folder] = max(newest[d.folder], d.job)
 	}
-	owners := trainerJobs(t, s)
+	owners := backendJobs(t, s)
 	for _, d := range taken {
 		key := d.attempt()
 		var r attempt.Record
@@ -279,10 +279,10 @@ func readJSON(t *testing.T, s *local.Stack, bucket, name string, into any) {
 	}
 }
 
-// trainerJobs returns the jobs at the training service by their attempt's label.
-func trainerJobs(t *testing.T, s *local.Stack) map[string][]*ml.GoogleCloudMlV1__Job {
+// backendJobs returns the jobs at the training service by their attempt's label.
+func backendJobs(t *testing.T, s *local.Stack) map[string][]*ml.GoogleCloudMlV1__Job {
 	t.Helper()
-	service, err := ml.NewService(t.Context(), option.WithEndpoint(strings.TrimSuffix(s.TrainerURL, "/")+"/"), option.WithoutAuthentication())
+	service, err := ml.NewService(t.Context(), option.WithEndpoint(strings.TrimSuffix(s.BackendURL, "/")+"/"), option.WithoutAuthentication())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,14 +24,14 @@ func TestContract(t *testing.T) {
 		}
 		contract.CheckStorage(t, s.Storage, bucket, local.Staging)
 	})
-	t.Run("trainer", func(t *testing.T) {
+	t.Run("backend", func(t *testing.T) {
 		spec := endlessSpec(t, s)
-		trainer, err := aiplatform.New(t.Context(), local.Project, s.TrainerURL)
+		backend, err := aiplatform.New(t.Context(), local.Project, s.BackendURL)
 		if err != nil {
 			t.Fatal(err)
 		}
-		contract.CheckTrainer(t, trainer, "contract", spec(1))
-		contract.CheckTrainer(t, vertexTrainer(t, s.TrainerURL), "contract", spec(2))
+		contract.CheckBackend(t, backend, "contract", spec(1))
+		contract.CheckBackend(t, vertexBackend(t, s.BackendURL), "contract", spec(2))
 	})
 	t.Run("Pub/Sub", func(t *testing.T) {
 		sub := &subscriber{told: map[string][]event.Body{}}

@@ -89,9 +89,9 @@ type Options struct {
 	// OwnTopic gives the lifecycle topic a name of this stack's own and deletes
 	// it at the end: others may use the same emulator.
 	OwnTopic bool
-	// Trainer is the API by which the functions ask the training service for jobs:
+	// Backend is the API by which the functions ask the training service for jobs:
 	// aiplatform, the default, or vertex.
-	Trainer string
+	Backend string
 	Names   Names
 	// Policy is the operator's policy, as YAML. It is kept as the object
 	// policy.yaml of the state bucket, where it may be changed.
@@ -133,9 +133,9 @@ var ErrEmulator = errors.New("the Pub/Sub emulator does not answer")
 
 // Stack is a running stack.
 type Stack struct {
-	// StorageURL, TrainerURL (ml/v1, aiplatform/v1, and Cloud Logging's entries) and
+	// StorageURL, BackendURL (ml/v1, aiplatform/v1, and Cloud Logging's entries) and
 	// FunctionsURL are base URLs, PubSub is host:port.
-	StorageURL, TrainerURL, FunctionsURL, PubSub string
+	StorageURL, BackendURL, FunctionsURL, PubSub string
 	// Topic is the full name of the topic of the lifecycle events.
 	Topic string
 	// Storage speaks to the stack's Cloud Storage.
@@ -168,7 +168,7 @@ func Start(ctx context.Context, o Options) (stack *Stack, err error) {
 		o.Tick = time.Second
 	}
 	o.Deliveries = max(o.Deliveries, 1)
-	o.Trainer = cmp.Or(o.Trainer, aiplatform.Name)
+	o.Backend = cmp.Or(o.Backend, aiplatform.Name)
 	o.Names = o.Names.orOwn()
 	if o.FunctionLogs == nil {
 		o.FunctionLogs = io.Discard
@@ -309,6 +309,6 @@ func (s *Stack) startTraining(ctx, run context.Context) error {
 	}
 	go func() { _ = server.Serve(listener) }() // it ends by Close only
 	s.atClose(server.Close)
-	s.TrainerURL = "http://" + reachable(listener)
+	s.BackendURL = "http://" + reachable(listener)
 	return nil
 }

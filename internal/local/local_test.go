@@ -180,7 +180,7 @@ func upload(t *testing.T, s *local.Stack, drop string, names ...string) {
 // jobs counts the jobs that the training service knows.
 func jobs(t *testing.T, s *local.Stack) int {
 	t.Helper()
-	response, err := http.Get(s.TrainerURL + "/v1/projects/local/jobs")
+	response, err := http.Get(s.BackendURL + "/v1/projects/local/jobs")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,10 +26,10 @@ func (s *Stack) installation() []string {
 		"JOBDROP_STAGING_BUCKET=" + names.Staging,
 		"JOBDROP_STATUS_BUCKET=" + names.Status,
 		"JOBDROP_TOPIC=" + s.Topic,
-		"JOBDROP_TRAINER=" + s.options.Trainer,
-		"JOBDROP_TRAINER_ENDPOINT=" + s.TrainerURL,
+		"JOBDROP_BACKEND=" + s.options.Backend,
+		"JOBDROP_BACKEND_ENDPOINT=" + s.BackendURL,
 	}
-	if s.options.Trainer == vertex.Name {
+	if s.options.Backend == vertex.Name {
 		env = append(env, "JOBDROP_REGIONS="+strings.Join(vertex.Regions(), ","))
 	}
 	if len(s.options.Policy) > 0 {

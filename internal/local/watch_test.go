@@ -72,7 +72,7 @@ func TestLimits(t *testing.T) {
 		t.Parallel()
 		s := stack(t, local.Options{})
 		upload(t, s, "endless", "trainer-0.1.tar.gz", "job.yaml")
-		ends(t, s, "endless", job.Timeout{Kind: "run", Limit: "5s", EnforcedBy: "trainer"})
+		ends(t, s, "endless", job.Timeout{Kind: "run", Limit: "5s", EnforcedBy: "backend"})
 	})
 	t.Run("wait", func(t *testing.T) {
 		t.Parallel()
@@ -81,7 +81,7 @@ func TestLimits(t *testing.T) {
 		put(t, s, "first", endless+"  scheduling: {maxRunningTime: 3600s}\n")
 		status(t, s, "first", "has the one place", func(b event.Body) bool { return b.State == job.Submitted })
 		put(t, s, "waits", endless+"  scheduling: {maxWaitTime: 2s}\n")
-		ends(t, s, "waits", job.Timeout{Kind: "wait", Limit: "2s", EnforcedBy: "trainer"})
+		ends(t, s, "waits", job.Timeout{Kind: "wait", Limit: "2s", EnforcedBy: "backend"})
 	})
 }
 
@@ -113,7 +113,7 @@ func TestHints(t *testing.T) {
 func TestJobsOfOthers(t *testing.T) {
 	t.Parallel()
 	s := stack(t, local.Options{MaxJobs: 1})
-	service, err := ml.NewService(t.Context(), option.WithEndpoint(s.TrainerURL+"/"), option.WithoutAuthentication())
+	service, err := ml.NewService(t.Context(), option.WithEndpoint(s.BackendURL+"/"), option.WithoutAuthentication())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,18 +45,18 @@ const (
 	Lost      = job.Lost
 )
 
-// TrainerState is a job's state in the words of ml/v1, see Body.Job.State.
-type TrainerState = job.TrainerState
+// BackendState is a job's state in the words of ml/v1, see Body.Job.State.
+type BackendState = job.BackendState
 
 // The states of a job.
 const (
-	TrainerQueued     = job.TrainerQueued
-	TrainerPreparing  = job.TrainerPreparing
-	TrainerRunning    = job.TrainerRunning
-	TrainerSucceeded  = job.TrainerSucceeded
-	TrainerFailed     = job.TrainerFailed
-	TrainerCancelling = job.TrainerCancelling
-	TrainerCancelled  = job.TrainerCancelled
+	BackendQueued     = job.BackendQueued
+	BackendPreparing  = job.BackendPreparing
+	BackendRunning    = job.BackendRunning
+	BackendSucceeded  = job.BackendSucceeded
+	BackendFailed     = job.BackendFailed
+	BackendCancelling = job.BackendCancelling
+	BackendCancelled  = job.BackendCancelled
 )
 
 // The lifecycle events, as they stand in the CloudEvent's type. Unknown types
@@ -67,7 +67,7 @@ const (
 	DropWithdrawn  = job.DropWithdrawn  // deleted, overwritten, or a duplicate
 	DropExpired    = job.DropExpired    // never completed
 	DropAccepted   = job.DropAccepted   // checked and pinned
-	JobSubmitted   = job.JobSubmitted   // the trainer has it
+	JobSubmitted   = job.JobSubmitted   // the backend has it
 	JobQueued      = job.JobQueued
 	JobPreparing   = job.JobPreparing
 	JobRunning     = job.JobRunning
@@ -83,8 +83,8 @@ const (
 // message attribute ce-<name>.
 const (
 	ExtensionJobID         = "jobid"
-	ExtensionState         = "state" // the trainer's state in lower case while a job is under way, else the attempt's
-	ExtensionTrainer       = "trainer"
+	ExtensionState         = "state" // the backend's state in lower case while a job is under way, else the attempt's
+	ExtensionBackend       = "backend"
 	ExtensionSequence      = "sequence"
 	ExtensionCorrelationID = "correlationid"
 	// ExtensionTraceparent is that of CloudEvents' extension for tracing.
@@ -124,7 +124,7 @@ func Encode(instance string, e job.Event) (ce.Event, error) {
 		state = strings.ToLower(string(b.Job.State))
 	}
 	for name, value := range map[string]string{
-		ExtensionJobID: b.Job.ID, ExtensionState: state, ExtensionTrainer: b.Job.Trainer,
+		ExtensionJobID: b.Job.ID, ExtensionState: state, ExtensionBackend: b.Job.Backend,
 		ExtensionSequence:      strconv.FormatInt(b.Sequence, 10),
 		ExtensionCorrelationID: b.CorrelationID,
 		ExtensionTraceparent:   e.Traceparent,

@@ -34,8 +34,8 @@ func running() job.Event {
 	return job.Event{Type: event.JobRunning, Time: start.Add(time.Minute), Body: event.Body{
 		Attempt: attemptKey, Sequence: 4, State: job.Submitted, Reason: "as told",
 		Job: job.JobInfo{
-			ID: "census_1", Trainer: "aiplatform", ResourceName: "projects/p/jobs/census_1",
-			State: job.TrainerRunning, PreviousState: job.TrainerPreparing,
+			ID: "census_1", Backend: "aiplatform", ResourceName: "projects/p/jobs/census_1",
+			State: job.BackendRunning, PreviousState: job.BackendPreparing,
 			Labels: map[string]string{"team": "nlp"}, Summary: &job.Summary{Region: "us-central1", Packages: []string{"gs://staging/a.tar.gz"}},
 		},
 		Drop: job.DropInfo{
@@ -44,7 +44,7 @@ func running() job.Event {
 		},
 		Times:         job.Times{Dropped: start, Seen: start.Add(time.Second), Started: start.Add(time.Minute)},
 		Deadlines:     job.Deadlines{Run: start.Add(time.Hour)},
-		Timeout:       &job.Timeout{Kind: "run", Limit: "3600s", EnforcedBy: "trainer"},
+		Timeout:       &job.Timeout{Kind: "run", Limit: "3600s", EnforcedBy: "backend"},
 		Error:         &job.Failure{Code: "INTERNAL", Message: "once <more>", Retryable: true},
 		Violations:    []job.Violation{{Rule: "r", Severity: job.Warning, File: "job.yaml", Position: job.Position{Line: 3, Column: 5}, Field: "jobId", Message: "m"}},
 		Links:         job.Links{Console: "https://console.example/?a=1&b=2", Logs: "https://logs.example/"},
@@ -101,7 +101,7 @@ func TestAttributes(t *testing.T) {
 		"ce-id": attemptKey + "-4", "ce-source": "//jobdrop.dev/prod", "ce-type": "dev.jobdrop.job.running.v1",
 		"ce-specversion": "1.0", "ce-subject": "teams/census", "ce-time": "2026-11-22T12:01:00.123456789Z",
 		"ce-dataschema": "https://jobdrop.dev/schemas/job.running.v1.json", "content-type": "application/json",
-		"ce-jobid": "census_1", "ce-state": "running", "ce-trainer": "aiplatform", "ce-sequence": "4", "ce-correlationid": "build-42",
+		"ce-jobid": "census_1", "ce-state": "running", "ce-backend": "aiplatform", "ce-sequence": "4", "ce-correlationid": "build-42",
 	}
 	less := func(names ...string) map[string]string {
 		m := maps.Clone(full)
@@ -124,7 +124,7 @@ func TestAttributes(t *testing.T) {
 		{"a drop at the bucket's root", func(e *job.Event) { e.Body.Drop.Prefix = "" }, less("ce-subject")},
 		{"a folder that ends in two slashes", func(e *job.Event) { e.Body.Drop.Prefix = "teams//" }, with("ce-subject", "teams/")},
 		{"no correlation ID", func(e *job.Event) { e.Body.CorrelationID = "" }, less("ce-correlationid")},
-		{"no job yet", func(e *job.Event) { e.Body.Job = job.JobInfo{State: job.TrainerRunning} }, less("ce-jobid", "ce-trainer")},
+		{"no job yet", func(e *job.Event) { e.Body.Job = job.JobInfo{State: job.BackendRunning} }, less("ce-jobid", "ce-backend")},
 		{"another time zone", func(e *job.Event) { e.Time = e.Time.In(time.FixedZone("", 3600)) }, full},
 		{"a whole second", func(e *job.Event) { e.Time = e.Time.Truncate(time.Second) }, with("ce-time", "2026-11-22T12:01:00Z")},
 		{"letters beyond ASCII", func(e *job.Event) { e.Body.Drop.Prefix = "Köln/数据/" }, with("ce-subject", "Köln/数据")},
@@ -193,7 +193,7 @@ func TestRoundTrip(t *testing.T) {
 	tests := []struct {
 		typ     event.Type
 		state   job.State
-		trainer job.TrainerState
+		backend job.BackendState
 		want    string // ce-state
 	}{
 		{event.DropIncomplete, job.Waiting, "", "waiting"},
@@ -202,21 +202,21 @@ func TestRoundTrip(t *testing.T) {
 		{event.DropExpired, job.Expired, "", "expired"},
 		{event.DropAccepted, job.Accepted, "", "accepted"},
 		{event.JobSubmitted, job.Submitted, "", "submitted"},
-		{event.JobSubmitted, job.Submitted, job.TrainerQueued, "submitted"},
-		{event.JobQueued, job.Submitted, job.TrainerQueued, "queued"},
-		{event.JobPreparing, job.Submitted, job.TrainerPreparing, "preparing"},
-		{event.JobRunning, job.Submitted, job.TrainerRunning, "running"},
-		{event.JobDelayed, job.Submitted, job.TrainerCancelling, "cancelling"},
-		{event.JobSucceeded, job.Succeeded, job.TrainerSucceeded, "succeeded"},
-		{event.JobFailed, job.Failed, job.TrainerFailed, "failed"},
-		{event.JobCancelled, job.Cancelled, job.TrainerCancelled, "cancelled"},
-		{event.JobTimedOut, job.TimedOut, job.TrainerCancelled, "timed_out"},
-		{event.JobLost, job.Lost, job.TrainerRunning, "lost"},
+		{event.JobSubmitted, job.Submitted, job.BackendQueued, "submitted"},
+		{event.JobQueued, job.Submitted, job.BackendQueued, "queued"},
+		{event.JobPreparing, job.Submitted, job.BackendPreparing, "preparing"},
+		{event.JobRunning, job.Submitted, job.BackendRunning, "running"},
+		{event.JobDelayed, job.Submitted, job.BackendCancelling, "cancelling"},
+		{event.JobSucceeded, job.Succeeded, job.BackendSucceeded, "succeeded"},
+		{event.JobFailed, job.Failed, job.BackendFailed, "failed"},
+		{event.JobCancelled, job.Cancelled, job.BackendCancelled, "cancelled"},
+		{event.JobTimedOut, job.TimedOut, job.BackendCancelled, "timed_out"},
+		{event.JobLost, job.Lost, job.BackendRunning, "lost"},
 	}
 	for _, test := range tests {
-		t.Run(string(test.typ)+" "+string(test.trainer), func(t *testing.T) {
+		t.Run(string(test.typ)+" "+string(test.backend), func(t *testing.T) {
 			e := running()
-			e.Type, e.Body.State, e.Body.Job.State = test.typ, test.state, test.trainer
+			e.Type, e.Body.State, e.Body.Job.State = test.typ, test.state, test.backend
 			m := encode(t, e)
 			c, err := event.FromMessage(m.Attributes, m.Data)
 			if err != nil {
@@ -256,7 +256,7 @@ func TestFromMessageKeepsWhatOthersAdd(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]any{
-		"jobid": "census_1", "state": "running", "trainer": "aiplatform", "sequence": "4", "correlationid": "build-42",
+		"jobid": "census_1", "state": "running", "backend": "aiplatform", "sequence": "4", "correlationid": "build-42",
 		"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 	}
 	if diff := cmp.Diff(want, c.Extensions()); diff != "" {

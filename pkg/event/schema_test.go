@@ -163,7 +163,7 @@ func TestEveryConstantIsExported(t *testing.T) {
 	for _, f := range sources(t, "../job") {
 		ast.Inspect(f, func(n ast.Node) bool {
 			spec, ok := n.(*ast.ValueSpec)
-			if !ok || !named(spec.Type, "EventType") && !named(spec.Type, "State") && !named(spec.Type, "TrainerState") {
+			if !ok || !named(spec.Type, "EventType") && !named(spec.Type, "State") && !named(spec.Type, "BackendState") {
 				return true
 			}
 			for _, name := range spec.Names {
@@ -190,7 +190,7 @@ type comparison struct {
 func TestBodySchemaIsThatOfTheGoType(t *testing.T) {
 	c := comparison{t, schema(t, event.BodySchema), map[reflect.Type][]string{
 		reflect.TypeFor[job.State]():        constants(t, "State"),
-		reflect.TypeFor[job.TrainerState](): constants(t, "TrainerState"),
+		reflect.TypeFor[job.BackendState](): constants(t, "BackendState"),
 		reflect.TypeFor[job.Severity]():     constants(t, "Severity"),
 	}}
 	c.value("body", c.root, reflect.TypeFor[event.Body](), false)
@@ -310,7 +310,7 @@ func TestWordsAreThoseOfTheCode(t *testing.T) {
 	body := schema(t, event.BodySchema)["properties"].(object)
 	for field, want := range map[[2]string][]string{
 		{"timeout", "kind"}:       {job.KindWait, job.KindRun},
-		{"timeout", "enforcedBy"}: {job.ByTrainer, job.ByJobdrop},
+		{"timeout", "enforcedBy"}: {job.ByBackend, job.ByJobdrop},
 		{"delay", "kind"}:         {job.KindWait, job.KindRun, job.KindState},
 		{"delay", "cause"}:        {job.CauseQuota, job.CauseCapacity, job.CausePermission},
 	} {

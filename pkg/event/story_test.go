@@ -146,26 +146,26 @@ var violations = []job.Violation{
 // accept takes the drop with the package that came in the morning.
 func (s *story) accept(now time.Time) {
 	s.Helper()
-	trainer, jobFile := stored("trainer-0.1.tar.gz", "09:21:40", "yZRlqg==", 5120), s.record.Drop.JobFile
-	staged := []string{fmt.Sprintf("gs://%s/%s/%d/%s", staging, s.record.Attempt, trainer.Generation, trainer.Base())}
+	backend, jobFile := stored("trainer-0.1.tar.gz", "09:21:40", "yZRlqg==", 5120), s.record.Drop.JobFile
+	staged := []string{fmt.Sprintf("gs://%s/%s/%d/%s", staging, s.record.Attempt, backend.Generation, backend.Base())}
 	spec := job.Spec{JobID: job.DefaultJobID(jobFile), TrainingInput: &job.TrainingInput{
 		ScaleTier: "CUSTOM", MasterType: "n1-standard-8", Region: "us-central1", RuntimeVersion: "2.11", PythonVersion: "3.7",
 		PythonModule: "trainer.task", Args: []string{"--epochs=20"}, PackageURIs: staged, JobDir: "gs://acme-models/census",
 		Scheduling: &job.Scheduling{MaxWaitTime: "1800s", MaxRunningTime: "7200s"},
 	}}
-	content, err := job.Content(spec, []job.Object{trainer})
+	content, err := job.Content(spec, []job.Object{backend})
 	if err != nil {
 		s.Fatal(err)
 	}
 	spec.Labels = job.Labels(map[string]string{"team": "forecasting"}, instance, s.record.Attempt, content)
 	s.step(now, attempt.Accept{
-		Spec: spec, Trainer: "aiplatform",
-		Receipt: job.Receipt{Objects: []job.Object{jobFile, trainer}, Staged: staged, Content: content},
+		Spec: spec, Backend: "aiplatform",
+		Receipt: job.Receipt{Objects: []job.Object{jobFile, backend}, Staged: staged, Content: content},
 		Claim:   attempt.Claim{Owner: "prod/1", Until: now.Add(3 * time.Minute), Nonce: "1"},
 	})
 }
 
-// look takes what the trainer says of the job.
+// look takes what the backend says of the job.
 func (s *story) look(now time.Time, l attempt.Look) {
 	s.Helper()
 	id := s.record.Job.ID
@@ -183,8 +183,8 @@ func (s *story) submit(hour string) (created, started time.Time) {
 	s.begin(hour + ":00:00")
 	s.accept(clock(hour + ":01:02"))
 	created, started = clock(hour+":01:04"), clock(hour+":04:31")
-	s.look(clock(hour+":01:04"), attempt.Look{State: job.TrainerQueued, Created: created})
-	s.look(clock(hour+":05:00"), attempt.Look{State: job.TrainerRunning, Created: created, Started: started})
+	s.look(clock(hour+":01:04"), attempt.Look{State: job.BackendQueued, Created: created})
+	s.look(clock(hour+":05:00"), attempt.Look{State: job.BackendRunning, Created: created, Started: started})
 	return created, started
 }
 
@@ -210,11 +210,11 @@ func tellStory(t *testing.T) *story {
 	s.step(clock("09:21:00"), incomplete)
 	s.accept(clock("09:21:43"))
 	created, started := clock("09:21:45"), clock("09:47:12")
-	s.look(clock("09:21:45"), attempt.Look{State: job.TrainerQueued, Created: created})
-	s.look(clock("09:23:00"), attempt.Look{State: job.TrainerPreparing, Created: created})
-	s.look(clock("09:46:00"), attempt.Look{State: job.TrainerPreparing, Created: created, Message: "Resources are insufficient in region us-central1."})
-	s.look(clock("09:48:00"), attempt.Look{State: job.TrainerRunning, Created: created, Started: started})
-	s.look(clock("10:32:00"), attempt.Look{State: job.TrainerSucceeded, Created: created, Started: started, Ended: clock("10:31:26")})
+	s.look(clock("09:21:45"), attempt.Look{State: job.BackendQueued, Created: created})
+	s.look(clock("09:23:00"), attempt.Look{State: job.BackendPreparing, Created: created})
+	s.look(clock("09:46:00"), attempt.Look{State: job.BackendPreparing, Created: created, Message: "Resources are insufficient in region us-central1."})
+	s.look(clock("09:48:00"), attempt.Look{State: job.BackendRunning, Created: created, Started: started})
+	s.look(clock("10:32:00"), attempt.Look{State: job.BackendSucceeded, Created: created, Started: started, Ended: clock("10:31:26")})
 
 	// One is overwritten while it waits for a newer package.
 	s.begin("10:59:30")
@@ -223,14 +223,14 @@ func tellStory(t *testing.T) *story {
 
 	// The day's other jobs end in other ways.
 	created, started = s.submit("11")
-	s.look(clock("13:05:00"), attempt.Look{State: job.TrainerCancelled, Created: created, Started: started, Ended: started.Add(2 * time.Hour)})
+	s.look(clock("13:05:00"), attempt.Look{State: job.BackendCancelled, Created: created, Started: started, Ended: started.Add(2 * time.Hour)})
 	created, started = s.submit("14")
 	s.look(clock("14:07:00"), attempt.Look{
-		State: job.TrainerFailed, Created: created, Started: started, Ended: clock("14:06:18"),
+		State: job.BackendFailed, Created: created, Started: started, Ended: clock("14:06:18"),
 		Message: "The replica master 0 exited with a non-zero status of 1.\nTraceback (most recent call last):\n  …\nValueError: could not convert string to float: 'n/a'",
 	})
 	created, started = s.submit("15")
-	s.look(clock("15:20:00"), attempt.Look{State: job.TrainerCancelled, Created: created, Started: started, Ended: clock("15:19:07")})
+	s.look(clock("15:20:00"), attempt.Look{State: job.BackendCancelled, Created: created, Started: started, Ended: clock("15:19:07")})
 	s.submit("16")
 	for _, text := range []string{"16:40:00", "16:41:00", "16:42:00"} {
 		s.step(clock(text), attempt.NotFound(clock(text)))

@@ -37,8 +37,8 @@ const (
 	// MaxText is the longest text of a summary: an object's name has at most
 	// 1,024 bytes, its bucket 222. Texts for people are no longer either.
 	MaxText = 1300
-	// trainerText is the longest message of the trainer: a traceback, not a log.
-	trainerText = 32 << 10
+	// backendText is the longest message of the trainer: a traceback, not a log.
+	backendText = 32 << 10
 )
 
 // runeSize returns how many bytes a character takes in JSON as encoding/json writes
@@ -272,7 +272,7 @@ func (s Snapshot) Bounded() Snapshot {
 	s.Violations, cut[4] = boundViolations(s.Violations)
 	if s.Error != nil {
 		failure := *s.Error
-		failure.Code, failure.Message = Shorten(failure.Code, codeText), Shorten(failure.Message, trainerText)
+		failure.Code, failure.Message = Shorten(failure.Code, codeText), Shorten(failure.Message, backendText)
 		s.Error = &failure
 	}
 	for _, link := range [...]*string{&s.Links.Console, &s.Links.Logs} {

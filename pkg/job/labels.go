@@ -55,7 +55,7 @@ func Labels(user map[string]string, instance, attempt, content string) map[strin
 	return labels
 }
 
-// SameOwner tells whether a job found at the trainer was made of the same
+// SameOwner tells whether a job found at the backend was made of the same
 // attempt and content as the labels say.
 func SameOwner(found, own map[string]string) bool {
 	for _, l := range [...]string{LabelInstance, LabelAttempt, LabelContent} {

@@ -1,13 +1,13 @@
 package job
 
-// Order is what a trainer is asked for: a job, and how the operator wants it put
-// into the trainer's own words. The same order gives the same request.
+// Order is what a backend is asked for: a job, and how the operator wants it put
+// into the backend's own words. The same order gives the same request.
 type Order struct {
 	Spec
 	Mapping
 }
 
-// Mapping is what the operator says of jobs whose trainer does not speak ml/v1.
+// Mapping is what the operator says of jobs whose backend does not speak ml/v1.
 // It is kept as it was when the attempt was accepted.
 type Mapping struct {
 	// Image is the container image of the job's runtime and Python version,
@@ -15,6 +15,6 @@ type Mapping struct {
 	Image string `json:"image,omitempty"`
 	// Accelerators maps accelerators to those that the job gets in their place.
 	Accelerators map[string]string `json:"accelerators,omitempty"`
-	// DisableRetries keeps the trainer from running a failed job again.
+	// DisableRetries keeps the backend from running a failed job again.
 	DisableRetries bool `json:"disableRetries,omitempty"`
 }

@@ -55,10 +55,10 @@ type Receipt struct {
 // JobInfo is the training job as events tell of it.
 type JobInfo struct {
 	ID            string            `json:"id,omitempty"`
-	Trainer       string            `json:"trainer,omitempty"`
+	Backend       string            `json:"backend,omitempty"`
 	ResourceName  string            `json:"resourceName,omitempty"`
-	State         TrainerState      `json:"state,omitempty"`
-	PreviousState TrainerState      `json:"previousState,omitempty"`
+	State         BackendState      `json:"state,omitempty"`
+	PreviousState BackendState      `json:"previousState,omitempty"`
 	Labels        map[string]string `json:"labels,omitempty"`
 	Summary       *Summary          `json:"summary,omitempty"`
 	// Trials are those of a tuning job that has ended, the best first,
@@ -69,14 +69,14 @@ type JobInfo struct {
 // Trial is one run of a tuning job.
 type Trial struct {
 	ID    string       `json:"id"`
-	State TrainerState `json:"state,omitempty"`
+	State BackendState `json:"state,omitempty"`
 	// Parameters are the trial's values as texts.
 	Parameters map[string]string `json:"parameters,omitempty"`
 	// Objective is the final value of the metric at Step; nil where the trial
 	// reported none.
 	Objective *float64 `json:"objective,omitempty"`
 	Step      int64    `json:"step,omitempty"`
-	// Message says why the trial has no result, where the trainer does.
+	// Message says why the trial has no result, where the backend does.
 	Message string `json:"message,omitempty"`
 }
 
@@ -121,7 +121,7 @@ func Summarize(s *Spec) *Summary {
 }
 
 // Times are what happened when. Dropped is the storage service's time, Created,
-// Started and Ended the trainer's, the others jobdrop's.
+// Started and Ended the backend's, the others jobdrop's.
 type Times struct {
 	Dropped   time.Time `json:"dropped,omitzero"`
 	Seen      time.Time `json:"seen,omitzero"`
@@ -139,10 +139,10 @@ type Deadlines struct {
 	// Incomplete is when an incomplete drop is reported, Expires when it ends.
 	Incomplete time.Time `json:"incomplete,omitzero"`
 	Expires    time.Time `json:"expires,omitzero"`
-	// Submit is when the trainer is no longer asked for the job: set when it is
+	// Submit is when the backend is no longer asked for the job: set when it is
 	// asked first, or may be.
 	Submit time.Time `json:"submit,omitzero"`
-	// Wait is when a job that does not run yet is cancelled by the trainer
+	// Wait is when a job that does not run yet is cancelled by the backend
 	// (scheduling.maxWaitTime from its creation), Run when one that runs is
 	// (scheduling.maxRunningTime from its first start).
 	Wait time.Time `json:"wait,omitzero"`
@@ -156,7 +156,7 @@ const (
 	KindRun   = "run"   // from then on
 	KindState = "state" // in one state; of a [Delay] alone
 
-	ByTrainer = "trainer"
+	ByBackend = "backend"
 	ByJobdrop = "jobdrop"
 
 	CauseQuota      = "quota"
@@ -170,7 +170,7 @@ type Timeout struct {
 	Kind string `json:"kind"`
 	// Limit is the duration as the API writes it, e.g. 7200s.
 	Limit string `json:"limit"`
-	// EnforcedBy is trainer or jobdrop.
+	// EnforcedBy is backend or jobdrop.
 	EnforcedBy string `json:"enforcedBy"`
 }
 
@@ -183,13 +183,13 @@ type Delay struct {
 	// it counts from Since.
 	Limit string    `json:"limit"`
 	Since time.Time `json:"since"`
-	// Cause is quota, capacity or permission, where the trainer's message
+	// Cause is quota, capacity or permission, where the backend's message
 	// shows it.
 	Cause string `json:"cause,omitempty"`
 }
 
-// Failure says what went wrong at the trainer. Code is a google.rpc.Code name
-// where the trainer gave one.
+// Failure says what went wrong at the backend. Code is a google.rpc.Code name
+// where the backend gave one.
 type Failure struct {
 	Code      string `json:"code,omitempty"`
 	Message   string `json:"message"`

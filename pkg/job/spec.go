@@ -140,9 +140,9 @@ type Options struct {
 	Packages []Pin `json:"packages,omitempty"`
 	// Notify names routes of the operator's policy.
 	Notify []string `json:"notify,omitempty"`
-	// Trainer names the service that shall run the job; empty is the
-	// installation's own choice.
-	Trainer string `json:"trainer,omitempty" enum:"aiplatform vertex"`
+	// Backend names the service that runs the job; empty is the installation's own
+	// choice. Its earlier name is still read.
+	Backend string `json:"backend,omitempty" was:"trainer" enum:"aiplatform vertex"`
 }
 
 // Pin says which content of a package the job file means: by the object's

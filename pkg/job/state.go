@@ -3,13 +3,13 @@ package job
 // State is where an attempt stands.
 type State string
 
-// The states of an attempt. After Submitted the trainer's own state, see
-// [TrainerState], says more.
+// The states of an attempt. After Submitted the backend's own state, see
+// [BackendState], says more.
 const (
 	Waiting   State = "waiting"   // packages are missing
 	Held      State = "held"      // complete, but its packages may be yesterday's
-	Accepted  State = "accepted"  // checked and pinned; the trainer is to be asked
-	Submitted State = "submitted" // the trainer has it
+	Accepted  State = "accepted"  // checked and pinned; the backend is to be asked
+	Submitted State = "submitted" // the backend has it
 
 	Rejected  State = "rejected"
 	Withdrawn State = "withdrawn"
@@ -33,21 +33,21 @@ func (s State) Terminal() bool {
 	return false
 }
 
-// TrainerState is the state of a job in the words of ml/v1.
-type TrainerState string
+// BackendState is the state of a job in the words of ml/v1.
+type BackendState string
 
 // The states of ml/v1's Job.
 const (
-	TrainerQueued     TrainerState = "QUEUED"
-	TrainerPreparing  TrainerState = "PREPARING"
-	TrainerRunning    TrainerState = "RUNNING"
-	TrainerSucceeded  TrainerState = "SUCCEEDED"
-	TrainerFailed     TrainerState = "FAILED"
-	TrainerCancelling TrainerState = "CANCELLING"
-	TrainerCancelled  TrainerState = "CANCELLED"
+	BackendQueued     BackendState = "QUEUED"
+	BackendPreparing  BackendState = "PREPARING"
+	BackendRunning    BackendState = "RUNNING"
+	BackendSucceeded  BackendState = "SUCCEEDED"
+	BackendFailed     BackendState = "FAILED"
+	BackendCancelling BackendState = "CANCELLING"
+	BackendCancelled  BackendState = "CANCELLED"
 )
 
 // Ended tells whether a job in this state has stopped.
-func (s TrainerState) Ended() bool {
-	return s == TrainerSucceeded || s == TrainerFailed || s == TrainerCancelled
+func (s BackendState) Ended() bool {
+	return s == BackendSucceeded || s == BackendFailed || s == BackendCancelled
 }

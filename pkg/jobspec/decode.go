@@ -1,6 +1,7 @@
 package jobspec
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -334,7 +335,7 @@ func (d *decoder) structure(n *yaml.Node, out reflect.Value, field string) {
 	})
 }
 
-// canonical gives the JSON name of a member as people write it.
+// canonical returns the JSON name of the member that people mean by name.
 func (s *structure) canonical(name string) string {
 	if s == nil {
 		return name
@@ -342,12 +343,11 @@ func (s *structure) canonical(name string) string {
 	if _, ok := s.byName[name]; ok {
 		return name
 	}
-	if camel := camelCase(name); camel != name {
-		if _, ok := s.byName[camel]; ok {
-			return camel
-		}
+	camel := camelCase(name)
+	if _, ok := s.byName[camel]; ok {
+		return camel
 	}
-	return name
+	return cmp.Or(s.former[camel], name)
 }
 
 // unknown reports a key that no field of the structure has.

@@ -53,7 +53,7 @@ jobdrop:
   - name: trainer-0.1.tar.gz
     generation: 1712345678901234
   notify: [growth]
-  trainer: vertex
+  backend: vertex
 `
 
 func TestParse(t *testing.T) {
@@ -86,7 +86,7 @@ func TestParse(t *testing.T) {
 	options := job.Options{
 		Packages: []job.Pin{{Name: "trainer-0.1.tar.gz", Generation: 1712345678901234}},
 		Notify:   []string{"growth"},
-		Trainer:  "vertex",
+		Backend:  "vertex",
 	}
 	for _, tt := range []struct{ name, data string }{
 		{"as written", cluster},
@@ -129,6 +129,7 @@ func TestParseAccepts(t *testing.T) {
 		{"value with spaces for a list", "trainingInput: {args: --a 1}", func(f *File) any { return f.Spec.TrainingInput.Args }, []string{"--a 1"}, "list-of-one"},
 		{"null field", "trainingInput: {region: , jobDir: ~, scheduling: null}", func(f *File) any { return *f.Spec.TrainingInput }, job.TrainingInput{}, ""},
 		{"null label", "labels: {a: }", func(f *File) any { return f.Spec.Labels }, map[string]string{}, ""},
+		{"an earlier name", "jobdrop: {trainer: vertex}", func(f *File) any { return f.Options.Backend }, "vertex", "field-spelling"},
 		{"snake case", "training_input: {use_chief_in_tf_config: true}", func(f *File) any { return f.Spec.TrainingInput.UseChiefInTFConfig }, true, "field-spelling"},
 		{"enum in lower case", "trainingInput: {scaleTier: custom}", func(f *File) any { return f.Spec.TrainingInput.ScaleTier }, "CUSTOM", "enum-spelling"},
 		{"enum with hyphen", "trainingInput: {scaleTier: standard-1}", func(f *File) any { return f.Spec.TrainingInput.ScaleTier }, "STANDARD_1", "enum-spelling"},

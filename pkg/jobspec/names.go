@@ -25,7 +25,9 @@ type member struct {
 type structure struct {
 	members []member
 	byName  map[string]int // index in members
-	names   []string       // sorted
+	// former maps earlier names of members, of their tag was, to those of today.
+	former map[string]string
+	names  []string // sorted
 }
 
 func (s *structure) member(name string) (member, bool) {
@@ -53,7 +55,7 @@ func structuresOf(roots ...reflect.Type) map[reflect.Type]*structure {
 			if all[t] != nil {
 				return
 			}
-			s := &structure{byName: map[string]int{}}
+			s := &structure{byName: map[string]int{}, former: map[string]string{}}
 			all[t] = s
 			for _, f := range reflect.VisibleFields(t) {
 				if f.Anonymous || !f.IsExported() {
@@ -62,6 +64,9 @@ func structuresOf(roots ...reflect.Type) map[reflect.Type]*structure {
 				name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 				s.byName[name] = len(s.members)
 				s.names = append(s.names, name)
+				if was := f.Tag.Get("was"); was != "" {
+					s.former[was] = name
+				}
 				s.members = append(s.members, member{name, f.Index, f.Type, strings.Fields(f.Tag.Get("enum"))})
 				add(f.Type)
 			}

@@ -79,7 +79,7 @@ func TestSetMetadataRefuses(t *testing.T) {
 		{"misspelt", map[string]string{"jobdrop-set-regoin": "a"}, []string{"write jobdrop-set-region"}},
 		{"leaf alone", map[string]string{"jobdrop-set-maxrunningtime": "60s"}, []string{"write jobdrop-set-scheduling.maxRunningTime"}},
 		{"ambiguous", map[string]string{"jobdrop-set-imageuri": "a"}, []string{"several places (found jobdrop-set-imageuri, allowed: jobdrop-set-evaluatorConfig.imageUri, jobdrop-set-masterConfig.imageUri"}},
-		{"options", map[string]string{"jobdrop-set-jobdrop.trainer": "vertex", "jobdrop-set-jobdrop": "{}"}, []string{"options can't be set", "options can't be set"}},
+		{"options", map[string]string{"jobdrop-set-jobdrop.backend": "vertex", "jobdrop-set-jobdrop": "{}"}, []string{"options can't be set", "options can't be set"}},
 		{"entry of a list", map[string]string{"jobdrop-set-args[0]": "a"}, []string{"names no field"}},
 		{"all of it", map[string]string{"jobdrop-set-trainingInput": "{}"}, []string{"names no field"}},
 		{"nothing", map[string]string{"jobdrop-set-": "a"}, []string{"names no field"}},
@@ -315,7 +315,7 @@ func TestExplain(t *testing.T) {
 		"jobdrop.packages[0].name = trainer-0.1.tar.gz (job.yaml:34:11)",
 		"jobdrop.packages[0].generation = 1712345678901234 (job.yaml:35:17)",
 		`jobdrop.notify = ["growth"] (job.yaml:36:3)`,
-		"jobdrop.trainer = vertex (job.yaml:37:12)",
+		"jobdrop.backend = vertex (job.yaml:37:12)",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -422,7 +422,7 @@ func TestCatalogue(t *testing.T) {
 func FuzzSetMetadata(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"region", "us-east1"}, {"scheduling", "{maxWaitTime: 60s, priority: x}"}, {"args", "[a, *b]"}, {"labels", `{"a": "b", "a": "c"}`}, {"workerCount", "0x1F"},
-		{"hyperparameters.params", "[{parameterName: a, type: integer}]"}, {"imageUri", "x"}, {"enable-web-access", "yes"}, {"jobdrop.trainer", "vertex"}, {"args", "[a"}, {"masterConfig", "&a {imageUri: b, <<: *a}"}, {"é\xff", "\xff\n"},
+		{"hyperparameters.params", "[{parameterName: a, type: integer}]"}, {"imageUri", "x"}, {"enable-web-access", "yes"}, {"jobdrop.backend", "vertex"}, {"args", "[a"}, {"masterConfig", "&a {imageUri: b, <<: *a}"}, {"é\xff", "\xff\n"},
 	} {
 		f.Add(seed[0], seed[1])
 	}

@@ -93,7 +93,7 @@ var descriptions = map[string]schematest.Described{
 
 	"Options.packages": {Text: "Pins packages to one content, so that the job waits for it and runs nothing else."},
 	"Options.notify":   {Text: "Routes of the policy that are told about the job."},
-	"Options.trainer":  {Text: "Service that shall run the job; the installation's own choice by default."},
+	"Options.backend":  {Text: "Service that shall run the job; the installation's own choice by default."},
 
 	"Pin.name":       {Text: "The package's file name.", More: object{"pattern": `^[^/]+$`, "examples": []string{"trainer-0.1.tar.gz"}}},
 	"Pin.generation": {Text: "Generation of the object, as the upload returned it.", More: object{"minimum": 0}},
@@ -192,7 +192,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"trainingInput: {masterConfig: {diskConfig: {bootDiskType: local-ssd}}}", "trainingInput: {masterConfig: {acceleratorConfig: {type: T4, count: 1}}}", "trainingInput: {workerConfig: {tpuTfVersion: 2.11.0}}",
 		"trainingInput: {hyperparameters: {params: [{type: DOUBLE}]}}", "trainingInput: {hyperparameters: {params: [{parameterName: a, type: FLOAT}]}}", "trainingInput: {hyperparameters: {enableTrialEarlyStopping: 'TRUE'}}",
 		"trainingInput: {hyperparameters: {params: [{parameterName: a, type: CATEGORICAL, categoricalValues: [128]}]}}",
-		"jobdrop: {trainer: other}", "jobdrop: {packages: [{generation: 1}]}", "jobdrop: {packages: [{name: a/b.whl}]}", "jobdrop: {packages: [{name: a.whl, crc32c: AAAA}]}", "jobdrop: {pakages: []}",
+		"jobdrop: {backend: other}", "jobdrop: {packages: [{generation: 1}]}", "jobdrop: {packages: [{name: a/b.whl}]}", "jobdrop: {packages: [{name: a.whl, crc32c: AAAA}]}", "jobdrop: {pakages: []}",
 	} {
 		if validate([]byte(data)) == nil {
 			t.Errorf("passes: %s", data)

@@ -206,7 +206,7 @@ func TestRulesFind(t *testing.T) {
 		{"a message that is not logged", metrics, `jsonPayload.message=\"tick\"`, `jsonPayload.message=\"ticked\"`, "log-line"},
 		{"one of two messages that is not logged", metrics, `\"event not parked\"`, `\"event lost\"`, "log-line"},
 		{"a message that is no longer logged", "internal/flow/watcher/tick.go", `InfoContext(ctx, "tick"`, `InfoContext(ctx, "pulse"`, "log-line"},
-		{"a field that no line has", metrics, "jsonPayload.trainer_state", "jsonPayload.job_state", "log-line"},
+		{"a field that no line has", metrics, "jsonPayload.backend_state", "jsonPayload.job_state", "log-line"},
 		{"a number that no tick tells", metrics, "    lag_seconds = ", "    lag         = ", "log-line"},
 		{"a playbook that looks for what is not logged", "deploy/playbooks/jobs-timed-out.md", `jsonPayload.message=\"job seen\"`, `jsonPayload.message=\"job changed\"`, "log-line"},
 		{"an alert on a state that there is not", alerts, `metric.labels.state=\"timed_out\"`, `metric.labels.state=\"timedout\"`, "query"},

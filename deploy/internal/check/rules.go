@@ -413,7 +413,7 @@ func environment(f files) ([]Finding, error) {
 		}
 		// Whoever chooses nothing gets what the code has for its default. Only the
 		// trainer is another one: the code's is the one that runs locally.
-		if d := read[i.key].Default; d != "" && i.key != "JOBDROP_TRAINER" {
+		if d := read[i.key].Default; d != "" && i.key != "JOBDROP_BACKEND" {
 			if got := f.defaultOf(i.value); got != d {
 				report(f.where(i.at), "%s is %q by default, and %q in the code", i.key, got, d)
 			}

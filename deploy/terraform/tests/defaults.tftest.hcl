@@ -69,7 +69,7 @@ run "defaults" {
       JOBDROP_STATUS_BUCKET    = "acme-ml-prod-status"
       JOBDROP_TOPIC            = "projects/acme-ml/topics/topic"
       JOBDROP_POLICY           = "gs://acme-ml-prod-state/policy/policy.yaml"
-      JOBDROP_TRAINER          = "vertex"
+      JOBDROP_BACKEND          = "vertex"
       JOBDROP_REGIONS          = "europe-west4"
       JOBDROP_PUBSUB_ENDPOINT  = "europe-west4-pubsub.googleapis.com:443"
       JOBDROP_SETTLE           = "60s"

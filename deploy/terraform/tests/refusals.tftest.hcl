@@ -27,7 +27,7 @@ run "refused_1" {
     inbox_trigger             = "pubsub"                                          # unknown trigger
     tick_schedule             = "0 * * * *"                                       # hourly ticks
     scheduler_region          = "europe"                                          # scheduler elsewhere
-    trainer                   = "sagemaker"                                       # unknown trainer
+    backend                   = "sagemaker"                                       # unknown backend
     job_regions               = ["europe-west4", "europe-west4"]                  # job region twice
     output_buckets            = ["gs://acme-models"]                              # output uri
     package_source_buckets    = ["gs://acme-packages"]                            # source uri
@@ -65,7 +65,7 @@ run "refused_1" {
     var.inbox_trigger,
     var.tick_schedule,
     var.scheduler_region,
-    var.trainer,
+    var.backend,
     var.job_regions,
     var.output_buckets,
     var.package_source_buckets,
@@ -220,7 +220,7 @@ run "refused_9" {
   variables {
     history_days             = 2
     expire_after             = "49h"                                             # drop that outlives its versions
-    submit_within            = "168h1s"                                          # packages gone while the trainer is asked
+    submit_within            = "168h1s"                                          # packages gone while the backend is asked
     trainer_service_accounts = ["trainer@other-project.iam.gserviceaccount.com"] # account of another project
   }
   expect_failures = [

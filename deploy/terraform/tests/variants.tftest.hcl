@@ -197,7 +197,7 @@ run "all_that_can_be_added" {
 
 run "all_that_can_be_left_out" {
   variables {
-    trainer     = "aiplatform"
+    backend     = "aiplatform"
     hints       = false
     alerts      = false
     enable_apis = false
@@ -207,8 +207,8 @@ run "all_that_can_be_left_out" {
     error_message = "There is no key."
   }
   assert {
-    condition     = output.environment.JOBDROP_TRAINER == "aiplatform" && toset(google_project_iam_custom_role.this["run_jobs"].permissions) == toset(["ml.jobs.create", "ml.jobs.get", "ml.jobs.list"])
-    error_message = "The rights are those at another trainer."
+    condition     = output.environment.JOBDROP_BACKEND == "aiplatform" && toset(google_project_iam_custom_role.this["run_jobs"].permissions) == toset(["ml.jobs.create", "ml.jobs.get", "ml.jobs.list"])
+    error_message = "The rights are those at another backend."
   }
   assert {
     condition     = length(google_logging_project_sink.hints) == 0 && length(google_pubsub_topic.hints) == 0 && length(module.push) == 0
@@ -216,7 +216,7 @@ run "all_that_can_be_left_out" {
   }
   assert {
     condition     = contains(local.apis, "ml.googleapis.com") && !contains(local.apis, "aiplatform.googleapis.com")
-    error_message = "The API is another trainer's."
+    error_message = "The API is another backend's."
   }
   assert {
     condition     = length(module.monitoring) == 0 && length(google_project_service.this) == 0

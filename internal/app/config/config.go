@@ -26,9 +26,9 @@ type Config struct {
 	// PolicyBucket and PolicyObject name the operator's policy; empty without one.
 	PolicyBucket    string
 	PolicyObject    string
-	Trainer         string
+	Backend         string
 	Regions         []string
-	TrainerEndpoint string
+	BackendEndpoint string
 	PubSubEndpoint  string
 	StorageEmulator string
 	PubSubEmulator  string
@@ -89,7 +89,7 @@ func Variables() []Variable {
 			pattern: bucket, form: bucketForm, set: text(func(c *Config) *string { return &c.Inbox })},
 		{Name: "JOBDROP_STATE_BUCKET", Required: true, Meaning: "bucket of jobdrop's own records",
 			pattern: bucket, form: bucketForm, set: text(func(c *Config) *string { return &c.State })},
-		{Name: "JOBDROP_STAGING_BUCKET", Required: true, Meaning: "bucket of the packages as they were checked; trainers read it",
+		{Name: "JOBDROP_STAGING_BUCKET", Required: true, Meaning: "bucket of the packages as they were checked; backends read it",
 			pattern: bucket, form: bucketForm, set: text(func(c *Config) *string { return &c.Staging })},
 		{Name: "JOBDROP_STATUS_BUCKET", Required: true, Meaning: "bucket of status.json; droppers read it",
 			pattern: bucket, form: bucketForm, set: text(func(c *Config) *string { return &c.Status })},
@@ -100,8 +100,8 @@ func Variables() []Variable {
 				c.PolicyBucket, c.PolicyObject, _ = strings.Cut(strings.TrimPrefix(v, "gs://"), "/")
 				return nil
 			}},
-		{Name: "JOBDROP_TRAINER", Default: "aiplatform", Meaning: "service that runs jobs: `vertex` (Vertex AI) or `aiplatform` (ml/v1)",
-			pattern: regexp.MustCompile(`^(aiplatform|vertex)$`), form: "aiplatform or vertex", set: text(func(c *Config) *string { return &c.Trainer })},
+		{Name: "JOBDROP_BACKEND", Default: "aiplatform", Meaning: "service that runs jobs: `vertex` (Vertex AI) or `aiplatform` (ml/v1)",
+			pattern: regexp.MustCompile(`^(aiplatform|vertex)$`), form: "aiplatform or vertex", set: text(func(c *Config) *string { return &c.Backend })},
 		{Name: "JOBDROP_REGIONS", Meaning: "regions in which jobs may run at Vertex AI, separated by commas; required there",
 			pattern: regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]+( *, *[a-z]+-[a-z]+[0-9]+)*$`), form: "regions separated by commas, e.g. europe-west4,us-central1", set: func(c *Config, v string) error {
 				for region := range strings.SplitSeq(v, ",") {
@@ -109,8 +109,8 @@ func Variables() []Variable {
 				}
 				return nil
 			}},
-		{Name: "JOBDROP_TRAINER_ENDPOINT", Meaning: "base URL of the trainer where it is not Google's own",
-			pattern: regexp.MustCompile(`^https?://`), form: "an http or https URL", set: text(func(c *Config) *string { return &c.TrainerEndpoint })},
+		{Name: "JOBDROP_BACKEND_ENDPOINT", Meaning: "base URL of the backend where it is not Google's own",
+			pattern: regexp.MustCompile(`^https?://`), form: "an http or https URL", set: text(func(c *Config) *string { return &c.BackendEndpoint })},
 		{Name: "JOBDROP_PUBSUB_ENDPOINT", Meaning: "regional endpoint of Pub/Sub, e.g. `europe-west4-pubsub.googleapis.com:443`: events are ordered within a region",
 			set: text(func(c *Config) *string { return &c.PubSubEndpoint })},
 		{Name: "JOBDROP_SETTLE", Default: "60s", Meaning: "how long a folder that ran before is given for its new package",
@@ -119,9 +119,9 @@ func Variables() []Variable {
 			set: duration(func(c *Config) *time.Duration { return &c.Incomplete })},
 		{Name: "JOBDROP_EXPIRE_AFTER", Default: "24h", Meaning: "when an incomplete drop is given up",
 			set: duration(func(c *Config) *time.Duration { return &c.Expire })},
-		{Name: "JOBDROP_SUBMIT_WITHIN", Default: "24h", Meaning: "how long the trainer is asked for the job of an accepted drop that it does not take; `0s` is for ever",
+		{Name: "JOBDROP_SUBMIT_WITHIN", Default: "24h", Meaning: "how long the backend is asked for the job of an accepted drop that it does not take; `0s` is for ever",
 			set: duration(func(c *Config) *time.Duration { return &c.SubmitWithin })},
-		{Name: "JOBDROP_GRACE", Default: "15m", Meaning: "how long after a limit on a job's time jobdrop itself cancels the job, where the trainer has not; longer than clocks differ",
+		{Name: "JOBDROP_GRACE", Default: "15m", Meaning: "how long after a limit on a job's time jobdrop itself cancels the job, where the backend has not; longer than clocks differ",
 			set: duration(func(c *Config) *time.Duration { return &c.Grace })},
 		{Name: "JOBDROP_CALL_TIME", Default: "30s", Meaning: "how long one call of the backend may take, with its repeats; a process that died while it created a job is waited for four times as long",
 			set: duration(func(c *Config) *time.Duration { return &c.CallTime })},
@@ -163,7 +163,7 @@ func Load(lookup Lookup) (Config, error) {
 			errs = append(errs, fmt.Errorf("%s is %q: %w", v.Name, value, err))
 		}
 	}
-	if c.Trainer == "vertex" && len(c.Regions) == 0 {
+	if c.Backend == "vertex" && len(c.Regions) == 0 {
 		errs = append(errs, errors.New("JOBDROP_REGIONS is not set: Vertex AI has jobs in regions, and ticks look for them in those that are named"))
 	}
 	if len(errs) == 0 && c.CallTime < time.Second {

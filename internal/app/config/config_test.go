@@ -37,7 +37,7 @@ func environment(more map[string]string) config.Lookup {
 func defaults() config.Config {
 	return config.Config{
 		Instance: "prod", Project: "example.com:p", Inbox: "inbox", State: "state", Staging: "staging", Status: "status",
-		Topic: "projects/p/topics/t", Trainer: "aiplatform",
+		Topic: "projects/p/topics/t", Backend: "aiplatform",
 		Settle: time.Minute, Incomplete: 15 * time.Minute, Expire: 24 * time.Hour, SubmitWithin: 24 * time.Hour,
 		Grace: 15 * time.Minute, CallTime: 30 * time.Second,
 	}
@@ -45,31 +45,31 @@ func defaults() config.Config {
 
 func TestLoad(t *testing.T) {
 	full := defaults()
-	full.TrainerEndpoint, full.PubSubEndpoint = "http://127.0.0.1:8", "europe-west4-pubsub.googleapis.com:443"
+	full.BackendEndpoint, full.PubSubEndpoint = "http://127.0.0.1:8", "europe-west4-pubsub.googleapis.com:443"
 	full.StorageEmulator, full.PubSubEmulator = "127.0.0.1:9", "127.0.0.1:10"
 	full.PolicyBucket, full.PolicyObject = "ops", "jobdrop/policy.yaml"
 	full.Settle, full.Incomplete, full.Expire, full.LogLevel = 0, time.Second, 90*time.Minute, slog.LevelWarn
 	full.SubmitWithin, full.Grace, full.CallTime = 0, time.Minute, 3*time.Second
 	full.Collector = "http://127.0.0.1:4318"
 	atVertex := defaults()
-	atVertex.Trainer, atVertex.Regions = "vertex", []string{"europe-west4", "us-central1"}
+	atVertex.Backend, atVertex.Regions = "vertex", []string{"europe-west4", "us-central1"}
 	tests := []struct {
 		name string
 		more map[string]string
 		want config.Config
 	}{
 		{"required alone", nil, defaults()},
-		{"empty means not set", map[string]string{"JOBDROP_SETTLE": "", "JOBDROP_TRAINER": " "}, defaults()},
+		{"empty means not set", map[string]string{"JOBDROP_SETTLE": "", "JOBDROP_BACKEND": " "}, defaults()},
 		{"blanks around a value", map[string]string{"JOBDROP_INBOX": " inbox\n"}, defaults()},
 		{"all", map[string]string{
-			"JOBDROP_TRAINER": "aiplatform", "JOBDROP_TRAINER_ENDPOINT": "http://127.0.0.1:8",
+			"JOBDROP_BACKEND": "aiplatform", "JOBDROP_BACKEND_ENDPOINT": "http://127.0.0.1:8",
 			"JOBDROP_PUBSUB_ENDPOINT": "europe-west4-pubsub.googleapis.com:443",
 			"JOBDROP_SETTLE":          "0s", "JOBDROP_INCOMPLETE_AFTER": "1s", "JOBDROP_EXPIRE_AFTER": "1h30m", "JOBDROP_SUBMIT_WITHIN": "0s", "JOBDROP_GRACE": "1m", "JOBDROP_CALL_TIME": "3s", "JOBDROP_LOG_LEVEL": "WARN",
 			"JOBDROP_POLICY":              "gs://ops/jobdrop/policy.yaml",
 			"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
 			"STORAGE_EMULATOR_HOST":       "127.0.0.1:9", "PUBSUB_EMULATOR_HOST": "127.0.0.1:10",
 		}, full},
-		{"Vertex AI", map[string]string{"JOBDROP_TRAINER": "vertex", "JOBDROP_REGIONS": "europe-west4, us-central1"}, atVertex},
+		{"Vertex AI", map[string]string{"JOBDROP_BACKEND": "vertex", "JOBDROP_REGIONS": "europe-west4, us-central1"}, atVertex},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -128,11 +128,11 @@ func TestLoadRefuses(t *testing.T) {
 		{"a bucket for a policy", map[string]string{"JOBDROP_POLICY": "ops"}, []string{`JOBDROP_POLICY is "ops", must be gs://BUCKET/OBJECT`}},
 		{"a folder for a policy", map[string]string{"JOBDROP_POLICY": "gs://ops/jobdrop/"}, []string{"JOBDROP_POLICY"}},
 		{"a policy that droppers can write", map[string]string{"JOBDROP_POLICY": "gs://inbox/policy.yaml"}, []string{`JOBDROP_POLICY lies in "inbox", which is JOBDROP_INBOX`}},
-		{"another trainer", map[string]string{"JOBDROP_TRAINER": "slurm"}, []string{`JOBDROP_TRAINER is "slurm", must be aiplatform`}},
-		{"Vertex AI without regions", map[string]string{"JOBDROP_TRAINER": "vertex"}, []string{"JOBDROP_REGIONS is not set"}},
+		{"another backend", map[string]string{"JOBDROP_BACKEND": "slurm"}, []string{`JOBDROP_BACKEND is "slurm", must be aiplatform`}},
+		{"Vertex AI without regions", map[string]string{"JOBDROP_BACKEND": "vertex"}, []string{"JOBDROP_REGIONS is not set"}},
 		{"a zone for a region", map[string]string{"JOBDROP_REGIONS": "europe-west4-a"}, []string{`JOBDROP_REGIONS is "europe-west4-a", must be regions`}},
 		{"a region of a host's form", map[string]string{"JOBDROP_REGIONS": "us-central1,evil.example/x1"}, []string{"JOBDROP_REGIONS"}},
-		{"an endpoint without a scheme", map[string]string{"JOBDROP_TRAINER_ENDPOINT": "localhost:8"}, []string{"JOBDROP_TRAINER_ENDPOINT"}},
+		{"an endpoint without a scheme", map[string]string{"JOBDROP_BACKEND_ENDPOINT": "localhost:8"}, []string{"JOBDROP_BACKEND_ENDPOINT"}},
 		{"a number for a duration", map[string]string{"JOBDROP_SETTLE": "60"}, []string{`JOBDROP_SETTLE is "60"`}},
 		{"reported after it is over", map[string]string{"JOBDROP_INCOMPLETE_AFTER": "2h", "JOBDROP_EXPIRE_AFTER": "1h"}, []string{"JOBDROP_INCOMPLETE_AFTER is 2h0m0s, must not be longer than JOBDROP_EXPIRE_AFTER, 1h0m0s"}},
 		{"a negative duration", map[string]string{"JOBDROP_EXPIRE_AFTER": "-1h"}, []string{`JOBDROP_EXPIRE_AFTER is "-1h": is negative`}},

@@ -77,7 +77,7 @@ func New(ctx context.Context, endpoint, instance string) (*Telemetry, error) {
 func (t *Telemetry) instruments(m metric.Meter) error {
 	var errs [16]error
 	t.verdicts, errs[0] = m.Int64Counter("jobdrop.verdicts", metric.WithUnit("{attempt}"), metric.WithDescription("attempts that got their verdict, by verdict"))
-	t.retries, errs[1] = m.Int64Counter("jobdrop.create.retries", metric.WithUnit("{call}"), metric.WithDescription("creates that the trainer did not take, and that are tried again, by code"))
+	t.retries, errs[1] = m.Int64Counter("jobdrop.create.retries", metric.WithUnit("{call}"), metric.WithDescription("creates that the backend did not take, and that are tried again, by code"))
 	t.takenOver, errs[2] = m.Int64Counter("jobdrop.claims.taken_over", metric.WithUnit("{claim}"), metric.WithDescription("claims on a create whose owner died or was too slow"))
 	t.parked, errs[3] = m.Int64Counter("jobdrop.events.parked", metric.WithUnit("{event}"), metric.WithDescription("events that could not be decoded, and were kept for people"))
 	t.publishLag, errs[4] = m.Float64Histogram("jobdrop.publish.lag", metric.WithUnit("s"), metric.WithDescription("from a transition in the ledger to its event's publication"),
@@ -90,8 +90,8 @@ func (t *Telemetry) instruments(m metric.Meter) error {
 	t.found, errs[9] = m.Int64Counter("jobdrop.drops.found", metric.WithUnit("{drop}"), metric.WithDescription("drops that ticks found, since their event was lost"))
 	t.open, errs[10] = m.Int64Gauge("jobdrop.attempts.open", metric.WithUnit("{attempt}"), metric.WithDescription("attempts without a verdict"))
 	t.queued, errs[11] = m.Int64Gauge("jobdrop.attempts.queued", metric.WithUnit("{attempt}"), metric.WithDescription("accepted attempts that wait for their turn"))
-	t.active, errs[12] = m.Int64Gauge("jobdrop.jobs.active", metric.WithUnit("{job}"), metric.WithDescription("this installation's jobs at the trainer that have not ended"))
-	t.strangers, errs[13] = m.Int64Gauge("jobdrop.jobs.strangers", metric.WithUnit("{job}"), metric.WithDescription("jobs at the trainer that have this installation's label, and that nobody follows"))
+	t.active, errs[12] = m.Int64Gauge("jobdrop.jobs.active", metric.WithUnit("{job}"), metric.WithDescription("this installation's jobs at the backend that have not ended"))
+	t.strangers, errs[13] = m.Int64Gauge("jobdrop.jobs.strangers", metric.WithUnit("{job}"), metric.WithDescription("jobs at the backend that have this installation's label, and that nobody follows"))
 	t.tickTime, errs[14] = m.Float64Gauge("jobdrop.tick.duration", metric.WithUnit("s"), metric.WithDescription("time that the last tick took"))
 	t.lag, errs[15] = m.Float64Gauge("jobdrop.tick.lag", metric.WithUnit("s"), metric.WithDescription("how late the last tick came to what was due the longest"))
 	return errors.Join(errs[:]...)

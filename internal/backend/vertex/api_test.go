@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// No type that the trainer is made of reaches the client's services: the linker
+// No type that the backend is made of reaches the client's services: the linker
 // would keep all of their calls, see [api].
 func TestClientStaysOutOfTypes(t *testing.T) {
 	seen := map[reflect.Type]bool{}
@@ -39,7 +39,7 @@ func TestClientStaysOutOfTypes(t *testing.T) {
 			}
 		}
 	}
-	walk(reflect.TypeFor[*Trainer](), "Trainer")
+	walk(reflect.TypeFor[*Backend](), "Backend")
 	if len(seen) < 20 {
 		t.Errorf("%d types only", len(seen))
 	}

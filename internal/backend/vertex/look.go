@@ -47,29 +47,29 @@ func ofTuning(j *tuningJob) *found {
 
 // states are the service's states in ml/v1's words. A job that is paused or being
 // changed has started and not ended.
-var states = map[string]job.TrainerState{
-	"JOB_STATE_QUEUED":              job.TrainerQueued,
-	"JOB_STATE_PENDING":             job.TrainerPreparing,
-	"JOB_STATE_RUNNING":             job.TrainerRunning,
-	"JOB_STATE_UPDATING":            job.TrainerRunning,
-	"JOB_STATE_PAUSED":              job.TrainerRunning,
-	"JOB_STATE_SUCCEEDED":           job.TrainerSucceeded,
-	"JOB_STATE_PARTIALLY_SUCCEEDED": job.TrainerSucceeded,
-	"JOB_STATE_FAILED":              job.TrainerFailed,
-	"JOB_STATE_EXPIRED":             job.TrainerFailed,
-	"JOB_STATE_CANCELLING":          job.TrainerCancelling,
-	"JOB_STATE_CANCELLED":           job.TrainerCancelled,
+var states = map[string]job.BackendState{
+	"JOB_STATE_QUEUED":              job.BackendQueued,
+	"JOB_STATE_PENDING":             job.BackendPreparing,
+	"JOB_STATE_RUNNING":             job.BackendRunning,
+	"JOB_STATE_UPDATING":            job.BackendRunning,
+	"JOB_STATE_PAUSED":              job.BackendRunning,
+	"JOB_STATE_SUCCEEDED":           job.BackendSucceeded,
+	"JOB_STATE_PARTIALLY_SUCCEEDED": job.BackendSucceeded,
+	"JOB_STATE_FAILED":              job.BackendFailed,
+	"JOB_STATE_EXPIRED":             job.BackendFailed,
+	"JOB_STATE_CANCELLING":          job.BackendCancelling,
+	"JOB_STATE_CANCELLED":           job.BackendCancelled,
 }
 
 // look gives what the service says of a job. A state that is not known is none of
 // the domain's, and changes nothing there.
-func (t *Trainer) look(f *found) attempt.Look {
+func (t *Backend) look(f *found) attempt.Look {
 	l := attempt.Look{
 		JobID: f.displayName, ResourceName: f.name, State: states[f.state], Labels: f.labels,
 		Created: parseTime(f.created), Started: parseTime(f.started), Ended: parseTime(f.ended),
 		Links: t.links(f.name), Packages: packages(f.spec),
 	}
-	if l.State == job.TrainerQueued || l.State == job.TrainerPreparing {
+	if l.State == job.BackendQueued || l.State == job.BackendPreparing {
 		// Seen on a job that had not run yet. One that ran, and is restarted, gets
 		// it again with the next state.
 		l.Started = time.Time{}
@@ -122,12 +122,12 @@ func packages(s *jobSpec) []string {
 const deadlineExceeded = 4
 
 // trialStates are a trial's states in ml/v1's words.
-var trialStates = map[string]job.TrainerState{
-	"REQUESTED":  job.TrainerQueued,
-	"ACTIVE":     job.TrainerRunning,
-	"STOPPING":   job.TrainerRunning,
-	"SUCCEEDED":  job.TrainerSucceeded,
-	"INFEASIBLE": job.TrainerFailed,
+var trialStates = map[string]job.BackendState{
+	"REQUESTED":  job.BackendQueued,
+	"ACTIVE":     job.BackendRunning,
+	"STOPPING":   job.BackendRunning,
+	"SUCCEEDED":  job.BackendSucceeded,
+	"INFEASIBLE": job.BackendFailed,
 }
 
 func trial(tr *aiplatform.GoogleCloudAiplatformV1Trial) job.Trial {
@@ -162,7 +162,7 @@ func text(v any) string {
 }
 
 // links gives the pages of a job, in the forms that Google's SDK for Python prints.
-func (t *Trainer) links(resource string) job.Links {
+func (t *Backend) links(resource string) job.Links {
 	region, _, ok := place(resource)
 	if !ok {
 		return job.Links{}

@@ -156,7 +156,7 @@ func (b *builder) spec() *jobSpec {
 		if b.in.HasImage() {
 			field = "trainingInput.useChiefInTfConfig"
 		}
-		b.tell(field, plan.Replaced, "in TF_CONFIG the first replica is called chief, where AI Platform Training called it master", "read both names in the trainer")
+		b.tell(field, plan.Replaced, "in TF_CONFIG the first replica is called chief, where AI Platform Training called it master", "read both names in the backend")
 	}
 	return spec
 }

@@ -128,8 +128,8 @@ func TestLookShowsPackages(t *testing.T) {
 		if r.Tuning != nil {
 			f = ofTuning(r.Tuning)
 		}
-		trainer, _ := open(t)
-		if diff := cmp.Diff(o.TrainingInput.PackageURIs, trainer.look(f).Packages); diff != "" {
+		backend, _ := open(t)
+		if diff := cmp.Diff(o.TrainingInput.PackageURIs, backend.look(f).Packages); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}

@@ -59,7 +59,7 @@ type Result struct {
 	Final bool
 }
 
-// Map adds what the trainer can't be asked for as the job file has it: as
+// Map adds what the backend can't be asked for as the job file has it: as
 // warnings, or as errors where the job can't run or, where strict, would run as
 // another than the file says.
 func (r *Result) Map(told []plan.Diagnostic, strict bool) {

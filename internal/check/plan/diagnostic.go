@@ -6,14 +6,14 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// Action is what becomes of a field that a trainer can't be given as it stands.
+// Action is what becomes of a field that a backend can't be given as it stands.
 type Action string
 
 // The actions.
 const (
-	// Replaced: the trainer gets something else in its place.
+	// Replaced: the backend gets something else in its place.
 	Replaced Action = "replaced"
-	// Dropped: the trainer does not learn of it.
+	// Dropped: the backend does not learn of it.
 	Dropped Action = "dropped"
 	// Doubtful: the trainer gets it, and may not be able to do it.
 	Doubtful Action = "doubtful"
@@ -22,7 +22,7 @@ const (
 )
 
 // Diagnostic tells of a difference between what a job file says and what its
-// trainer can be asked for.
+// backend can be asked for.
 type Diagnostic struct {
 	// Field is the path in the job file.
 	Field  string `json:"field"`
@@ -35,7 +35,7 @@ type Diagnostic struct {
 // Violation gives the diagnostic as a violation, without its place. Where strict,
 // what is replaced or dropped is an error.
 func (d Diagnostic) Violation(strict bool) job.Violation {
-	v := job.Violation{Rule: "trainer-mapping", Severity: job.Warning, Field: d.Field, Message: string(d.Action) + ": " + d.Why, Remedy: d.Remedy}
+	v := job.Violation{Rule: "backend-mapping", Severity: job.Warning, Field: d.Field, Message: string(d.Action) + ": " + d.Why, Remedy: d.Remedy}
 	if d.Action == Unmappable || strict && d.Action != Doubtful {
 		v.Severity = job.Error
 	}

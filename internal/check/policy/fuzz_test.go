@@ -31,7 +31,7 @@ trainingInput:
   jobDir: gs://bucket/out
   serviceAccount: trainer@project.iam.gserviceaccount.com
   hyperparameters: {maxTrials: 4, maxParallelTrials: 2}
-jobdrop: {trainer: vertex}
+jobdrop: {backend: vertex}
 `
 
 func FuzzPolicy(f *testing.F) {
@@ -91,7 +91,7 @@ func FuzzPolicy(f *testing.F) {
 			file, _ := jobspec.Parse("job.yaml", []byte(fuzzJob))
 			r := job.Drop{Bucket: "inbox", Folder: folder, Packages: []job.Object{{Name: folder + "a.tar.gz", Size: 9}}}.Resolve(file.Spec.TrainingInput.PackageURIs, true, nil)
 			file.Spec.TrainingInput.PackageURIs = r.URIs
-			p := Policy{Project: "project", Inbox: "inbox", Trainer: "aiplatform", Rules: rules}.For(folder)
+			p := Policy{Project: "project", Inbox: "inbox", Backend: "aiplatform", Rules: rules}.For(folder)
 			p.ApplyDefaults(file)
 			p.Waits()
 			p.Start(folder)

@@ -347,19 +347,19 @@ func (j *judge) optional(l list, field, value string) {
 	}
 }
 
-func (j *judge) trainer() {
-	const rule, field = "policy-trainer", "jobdrop.trainer"
-	switch asked := j.f.Options.Trainer; {
+func (j *judge) backend() {
+	const rule, field = "policy-backend", "jobdrop.backend"
+	switch asked := j.f.Options.Backend; {
 	case asked == "":
 		j.say(rule, field, "", NotAsked, builtIn)
-	case j.p.Trainer == "":
+	case j.p.Backend == "":
 		j.say(rule, field, asked, Unknown, builtIn)
-	case asked == j.p.Trainer:
+	case asked == j.p.Backend:
 		j.say(rule, field, asked, Allowed, builtIn)
 	default:
 		j.refuse(field, asked, builtIn, job.Violation{
-			Rule: rule, Message: "this installation runs jobs at another trainer",
-			Allowed: j.p.Trainer, Remedy: "remove the field, or drop into an installation that has this trainer",
+			Rule: rule, Message: "this installation runs jobs at another backend",
+			Allowed: j.p.Backend, Remedy: "remove the field, or drop into an installation that has this backend",
 		})
 	}
 }

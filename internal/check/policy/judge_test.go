@@ -29,7 +29,7 @@ func rules(t testing.TB, data string) policy.Rules {
 // installation is one that is known, with an operator's rules; empty for none.
 func installation(t testing.TB, data string) policy.Policy {
 	t.Helper()
-	p := policy.Policy{Project: "project", Inbox: "inbox", Own: []string{"state"}, Trainer: "aiplatform"}
+	p := policy.Policy{Project: "project", Inbox: "inbox", Own: []string{"state"}, Backend: "aiplatform"}
 	if data != "" {
 		p.Rules = rules(t, data)
 	}
@@ -182,9 +182,9 @@ func TestJudge(t *testing.T) {
 		{"the inbox, whatever the list", "job-dir-outside-inbox", "allow: {jobDirs: ['**']}", input("jobDir", "gs://inbox/a"), []string{"jobDir gs://inbox/a refused: built in"}},
 		{"jobdrop's own, whatever the list", "job-dir-not-ours", "allow: {jobDirs: ['gs://state/**']}", input("jobDir", "gs://state"), []string{"jobDir gs://state refused: built in"}},
 
-		{"none asked", "policy-trainer", "", inputs(""), []string{"jobdrop.trainer not asked: built in"}},
-		{"the installation's", "policy-trainer", "", "trainingInput: {}\njobdrop: {trainer: aiplatform}\n", []string{"jobdrop.trainer aiplatform allowed: built in"}},
-		{"another", "policy-trainer", "", "trainingInput: {}\njobdrop: {trainer: vertex}\n", []string{"jobdrop.trainer vertex refused: built in"}},
+		{"none asked", "policy-backend", "", inputs(""), []string{"jobdrop.backend not asked: built in"}},
+		{"the installation's", "policy-backend", "", "trainingInput: {}\njobdrop: {backend: aiplatform}\n", []string{"jobdrop.backend aiplatform allowed: built in"}},
+		{"another", "policy-backend", "", "trainingInput: {}\njobdrop: {backend: vertex}\n", []string{"jobdrop.backend vertex refused: built in"}},
 
 		{"without a limit", "policy-replicas", "{}", inputs("scaleTier: CUSTOM, workerCount: 1000"), nil},
 		{"a tier of one", "policy-replicas", "limits: {replicas: 1}", input("scaleTier", "BASIC_GPU"), []string{"scaleTier 1 allowed: policy.yaml:1:20"}},
@@ -251,7 +251,7 @@ func TestJudgeWithoutInstallation(t *testing.T) {
 		{"a list without the word", "policy-image", "allow: {images: [gcr.io/a/*]}", image("gcr.io/b/a"), []string{"masterConfig.imageUri gcr.io/b/a refused: policy.yaml:1:9"}},
 		{"a package elsewhere", "policy-package-source", "{}", input("packageUris", "['gs://b/a.whl']"), []string{"packageUris[0] gs://b/a.whl not known: built in"}},
 		{"a package of the list", "policy-package-source", "allow: {packageSources: ['gs://b/*']}", input("packageUris", "['gs://b/a.whl', 'gs://c/a.whl']"), []string{"packageUris[0] gs://b/a.whl allowed: policy.yaml:1:26", "packageUris[1] gs://c/a.whl not known: policy.yaml:1:9"}},
-		{"a trainer", "policy-trainer", "{}", "trainingInput: {}\njobdrop: {trainer: vertex}\n", []string{"jobdrop.trainer vertex not known: built in"}},
+		{"a backend", "policy-backend", "{}", "trainingInput: {}\njobdrop: {backend: vertex}\n", []string{"jobdrop.backend vertex not known: built in"}},
 		{"an account", "policy-service-account", "{}", input("serviceAccount", "a@b.c"), []string{"serviceAccount a@b.c refused: built in"}},
 	}
 	for _, test := range tests {

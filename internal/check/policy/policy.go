@@ -27,8 +27,8 @@ type Policy struct {
 	Inbox string
 	// Own are the installation's other buckets, closed to jobs likewise.
 	Own []string
-	// Trainer is the service that runs jobs here; empty where not known.
-	Trainer string
+	// Backend is the service that runs jobs here; empty where not known.
+	Backend string
 	// Rules are the operator's; the zero value allows nothing that reaches
 	// beyond the project and the drop.
 	Rules Rules
@@ -199,7 +199,7 @@ func (p Policy) Explain(f *jobspec.File, r job.Resolution) []Decision {
 	j.images()
 	j.packages(r)
 	j.jobDir()
-	j.trainer()
+	j.backend()
 	j.region()
 	j.machines()
 	j.accelerators()

@@ -122,13 +122,13 @@ func TestCheck(t *testing.T) {
 			"trainingInput:\n  packageUris: ['gs://other/a.tar.gz']\n",
 			[]string{"warning policy-package-source 2:17 trainingInput.packageUris[0] gs://other/a.tar.gz"},
 		},
-		{"the installation's trainer", policy.Policy{Trainer: "aiplatform"}, "trainingInput: {}\njobdrop: {trainer: aiplatform}\n", nil},
+		{"the installation's backend", policy.Policy{Backend: "aiplatform"}, "trainingInput: {}\njobdrop: {backend: aiplatform}\n", nil},
 		{
-			"another trainer", policy.Policy{Trainer: "aiplatform"},
-			"trainingInput: {}\njobdrop: {trainer: vertex}\n",
-			[]string{"error policy-trainer 2:20 jobdrop.trainer vertex"},
+			"another backend", policy.Policy{Backend: "aiplatform"},
+			"trainingInput: {}\njobdrop: {backend: vertex}\n",
+			[]string{"error policy-backend 2:20 jobdrop.backend vertex"},
 		},
-		{"a trainer, where the installation's is not known", policy.Policy{}, "trainingInput: {}\njobdrop: {trainer: vertex}\n", nil},
+		{"a backend, where the installation's is not known", policy.Policy{}, "trainingInput: {}\njobdrop: {backend: vertex}\n", nil},
 		{
 			"all at once, in the order of the rules", full,
 			`trainingInput:

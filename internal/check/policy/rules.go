@@ -124,14 +124,14 @@ type Patience struct {
 	Settle     string `json:"settle"`
 	Incomplete string `json:"incomplete"`
 	Expire     string `json:"expire"`
-	// Submit is how long the trainer is asked for the job of an accepted drop
+	// Submit is how long the backend is asked for the job of an accepted drop
 	// that it does not take, from when it may be asked first.
 	Submit string `json:"submit"`
 	// Alone is how long packages may lie in a folder without a job file before
 	// that is reported; for ever if missing.
 	Alone string `json:"alone"`
 	// Grace is how long after a limit on its time jobdrop itself cancels a job
-	// that the trainer has not.
+	// that the backend has not.
 	Grace string `json:"grace"`
 	// Stuck is how long a job may stay in a state before that is reported.
 	Stuck Stuck `json:"stuck"`

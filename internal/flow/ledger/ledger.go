@@ -10,7 +10,7 @@
 //	cursors.json         where the scans stand that go on from tick to tick
 //	heartbeat.json       the latest tick
 //	epoch                when the installation was first started
-//	strangers/<key>.json a job at the trainer that has no record
+//	strangers/<key>.json a job at the backend that has no record
 //	parked/<key>.json    what could not even be decoded
 //
 // An index entry is written before its record and deleted only when the record
@@ -21,6 +21,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -218,7 +219,7 @@ func metadata(e attempt.Entry) map[string]string {
 		"bucket":    e.Bucket,
 		"job-file":  e.JobFile,
 		"state":     string(e.State),
-		"trainer":   string(e.TrainerState),
+		"job-state": string(e.BackendState),
 		"job-id":    e.JobID,
 		"published": strconv.FormatInt(e.Published, 10),
 		"sequence":  strconv.FormatInt(e.Sequence, 10),
@@ -254,7 +255,7 @@ func times(e *attempt.Entry) map[string]*time.Time {
 }
 
 // parseEntry never fails: an entry that is damaged in part only costs a read of
-// its record.
+// its record. An earlier revision wrote the job's state under the key trainer.
 func parseEntry(key string, m map[string]string) attempt.Entry {
 	number := func(s string) int64 {
 		n, _ := strconv.ParseInt(s, 10, 64)
@@ -262,7 +263,7 @@ func parseEntry(key string, m map[string]string) attempt.Entry {
 	}
 	e := attempt.Entry{
 		Attempt: key, Bucket: m["bucket"], JobFile: m["job-file"],
-		State: job.State(m["state"]), TrainerState: job.TrainerState(m["trainer"]), JobID: m["job-id"],
+		State: job.State(m["state"]), BackendState: job.BackendState(cmp.Or(m["job-state"], m["trainer"])), JobID: m["job-id"],
 		Published: number(m["published"]), Sequence: number(m["sequence"]), Revision: number(m["revision"]),
 	}
 	e.Waits, e.Resource, e.Doubtful, e.Absent = m["waits"], m["resource"], m["doubtful"] != "", m["absent"] != ""

@@ -99,8 +99,8 @@ func stored(t *testing.T, generation int64, observations ...attempt.Observation)
 
 var (
 	accept  = attempt.Accept{Spec: job.Spec{JobID: "j"}, Claim: attempt.Claim{Nonce: "n"}}
-	running = attempt.Seen(attempt.Look{JobID: "j", State: job.TrainerRunning, Created: now, Started: now}, now)
-	done    = attempt.Seen(attempt.Look{JobID: "j", State: job.TrainerSucceeded, Created: now, Started: now, Ended: now}, now)
+	running = attempt.Seen(attempt.Look{JobID: "j", State: job.BackendRunning, Created: now, Started: now}, now)
+	done    = attempt.Seen(attempt.Look{JobID: "j", State: job.BackendSucceeded, Created: now, Started: now, Ended: now}, now)
 )
 
 func TestTell(t *testing.T) {
@@ -115,11 +115,11 @@ func TestTell(t *testing.T) {
 		t.Errorf("requests (-want +got):\n%s", diff)
 	}
 	e, err := s.ledger.Entry(ctx, record.Attempt)
-	if err != nil || e.Published != 3 || e.State != job.Submitted || e.TrainerState != job.TrainerRunning {
+	if err != nil || e.Published != 3 || e.State != job.Submitted || e.BackendState != job.BackendRunning {
 		t.Errorf("entry %+v, %v", e, err)
 	}
 	for _, name := range []string{"a/status.json", "a/status-7.json"} {
-		if b := s.status(t, name); b.Sequence != 3 || b.Job.State != job.TrainerRunning {
+		if b := s.status(t, name); b.Sequence != 3 || b.Job.State != job.BackendRunning {
 			t.Errorf("%s is at sequence %d", name, b.Sequence)
 		}
 	}
@@ -271,7 +271,7 @@ func TestHostileAttempts(t *testing.T) {
 		"1,000 violations":    {attempt.Reject{Violations: violations}},
 		"an amplified job":    {aliases},
 		"a wordy queue":       {accept, attempt.Postpone{Nonce: "n", Reason: "later"}, attempt.Wait{Reason: strings.Repeat(escaped, 1<<20)}},
-		"a trainer's refusal": {accept, attempt.Refuse{Nonce: "n", Failure: job.Failure{Message: strings.Repeat(escaped, 1<<20)}, Violations: violations}},
+		"a backend's refusal": {accept, attempt.Refuse{Nonce: "n", Failure: job.Failure{Message: strings.Repeat(escaped, 1<<20)}, Violations: violations}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t)

@@ -101,9 +101,9 @@ var cases = map[string]func(w *world){
 		w.want(w.drop("b/", spec), job.Submitted, "", 2)
 	},
 	"job there before jobdrop": func(w *world) {
-		w.trainer.jobs["mine"] = attempt.Look{JobID: "mine", State: job.TrainerRunning}
+		w.backend.jobs["mine"] = attempt.Look{JobID: "mine", State: job.BackendRunning}
 		f := w.drop("a/", named)
-		w.want(f, job.Rejected, "the trainer refused the job", 0)
+		w.want(f, job.Rejected, "the backend refused the job", 0)
 		if diff := cmp.Diff([]string{"job-id-unique"}, violated(w.record(f))); diff != "" {
 			w.t.Errorf("violations (-want +got):\n%s", diff)
 		}
@@ -120,9 +120,9 @@ var cases = map[string]func(w *world){
 		w.want(w.drop("b/", named), job.Waiting, "waiting for job ID mine: attempt "+job.AttemptKey(first)+" in gs://inbox/a/", 0)
 	},
 	"ID given up": func(w *world) {
-		w.trainer.fail = &attempt.RefusedError{Code: "INVALID_ARGUMENT"}
+		w.backend.fail = &attempt.RefusedError{Code: "INVALID_ARGUMENT"}
 		w.drop("a/", named)
-		w.trainer.fail = nil
+		w.backend.fail = nil
 		w.want(w.drop("b/", named), job.Submitted, "", 1)
 	},
 	"uploaded again unchanged, while waiting": func(w *world) {
@@ -134,10 +134,10 @@ var cases = map[string]func(w *world){
 		w.want(second, job.Submitted, "", 1)
 	},
 	"uploaded again unchanged, in flight": func(w *world) {
-		w.trainer.fail = job.ErrQuota
+		w.backend.fail = job.ErrQuota
 		first := w.drop("a/", named)
 		second := w.again("a/", named)
-		w.trainer.fail = nil
+		w.backend.fail = nil
 		w.pass(2 * settle)
 		w.tick()
 		w.tick()
@@ -153,7 +153,7 @@ var cases = map[string]func(w *world){
 	},
 	"uploaded again unchanged, done": func(w *world) {
 		w.drop("a/", named)
-		w.trainer.finish()
+		w.backend.finish()
 		w.tick()
 		second := w.again("a/", named)
 		w.held(second)
@@ -184,10 +184,10 @@ var cases = map[string]func(w *world){
 		w.want(second, job.Submitted, "", 1)
 	},
 	"changed, in flight": func(w *world) {
-		w.trainer.fail = job.ErrQuota
+		w.backend.fail = job.ErrQuota
 		first := w.drop("a/", spec)
 		second := w.again("a/", changed)
-		w.trainer.fail = nil
+		w.backend.fail = nil
 		w.held(second)
 		w.want(first, job.Submitted, "", 2)
 		w.want(second, job.Submitted, "", 2)
@@ -213,9 +213,9 @@ var cases = map[string]func(w *world){
 		w.want(f, job.Withdrawn, "deleted", 0)
 	},
 	"deleted, in flight": func(w *world) {
-		w.trainer.fail = job.ErrQuota
+		w.backend.fail = job.ErrQuota
 		f := w.drop("a/", spec)
-		w.trainer.fail = nil
+		w.backend.fail = nil
 		w.delete("a/job.yaml")
 		w.delete("a/" + tarball)
 		w.pass(time.Minute)
@@ -226,7 +226,7 @@ var cases = map[string]func(w *world){
 		f := w.drop("a/", spec)
 		w.delete("a/job.yaml")
 		w.tick()
-		w.trainer.finish()
+		w.backend.finish()
 		w.tick()
 		w.want(f, job.Succeeded, "", 1)
 	},
@@ -273,15 +273,15 @@ var cases = map[string]func(w *world){
 		}
 	},
 	"package replaced after acceptance": func(w *world) {
-		w.trainer.fail = job.ErrQuota
+		w.backend.fail = job.ErrQuota
 		f := w.drop("a/", spec)
 		pinned := w.record(f).Drop.Receipt.Objects[1].Generation
 		w.wake(w.put("a/"+tarball, pkg(w.t, "fails")))
-		w.trainer.fail = nil
+		w.backend.fail = nil
 		w.pass(time.Minute)
 		w.tick()
 		w.want(f, job.Submitted, "", 1)
-		if uri := w.trainer.specs[0].TrainingInput.PackageURIs[0]; !strings.Contains(uri, fmt.Sprintf("/%d/", pinned)) {
+		if uri := w.backend.specs[0].TrainingInput.PackageURIs[0]; !strings.Contains(uri, fmt.Sprintf("/%d/", pinned)) {
 			w.t.Errorf("ran %s, want generation %d", uri, pinned)
 		}
 	},
@@ -329,9 +329,9 @@ var cases = map[string]func(w *world){
 		}
 	},
 	"policy changed between deliveries": func(w *world) {
-		w.trainer.fail = job.ErrQuota
+		w.backend.fail = job.ErrQuota
 		f := w.drop("a/", spec)
-		w.trainer.fail = nil
+		w.backend.fail = nil
 		w.operator("allow: {regions: []}")
 		w.pass(time.Minute)
 		w.wake(f)
@@ -340,9 +340,9 @@ var cases = map[string]func(w *world){
 		w.want(w.drop("b/", spec), job.Rejected, "the drop is not valid", 1)
 	},
 	"two revisions": func(w *world) {
-		w.trainer.fail = job.ErrQuota
+		w.backend.fail = job.ErrQuota
 		f := w.drop("a/", spec)
-		w.trainer.fail = nil
+		w.backend.fail = nil
 		name := "attempts/" + job.AttemptKey(f) + ".json"
 		data, generation, err := w.storage.Client.Read(w.t.Context(), "state", name, 0, 1<<20)
 		if err != nil {
@@ -383,7 +383,7 @@ var cases = map[string]func(w *world){
 		}
 		w.wake(f)
 		w.want(f, job.Submitted, "", 1)
-		w.trainer.finish()
+		w.backend.finish()
 		w.tick()
 		w.want(f, job.Succeeded, "", 1)
 	},
@@ -391,7 +391,7 @@ var cases = map[string]func(w *world){
 
 func TestCases(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../../docs/delivery-cases.md")
+	text, err := os.ReadFile("../../../docs/delivery-cases.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored attempt.Store
 	var mapping job.Mapping
 	if !r.Incomplete() && !job.HasErrors(r.Violations) {
 		mapping = rules.Mapping(r.Spec.TrainingInput)
-		r.Map(s.trainer.Check(job.Order{Spec: r.Spec, Mapping: mapping}), rules.Strict())
+		r.Map(s.backend.Check(job.Order{Spec: r.Spec, Mapping: mapping}), rules.Strict())
 	}
 	if r.Incomplete() {
 		return attempt.Incomplete{
@@ -237,10 +237,10 @@ func (s *Submitter) accept(ctx context.Context, stored attempt.Stored, r inspect
 	spec.TrainingInput = &input
 	spec.Labels = job.Labels(spec.Labels, s.Instance, stored.Attempt, content)
 	accepted := attempt.Accept{
-		Spec: spec, Mapping: mapping, Receipt: receipt, Trainer: s.trainer.Name(), Notify: r.Options.Notify,
+		Spec: spec, Mapping: mapping, Receipt: receipt, Backend: s.backend.Name(), Notify: r.Options.Notify,
 		Warnings: r.Violations, Waits: wait, SubmitWithin: patience.Submit, Patience: patience.withJob(),
 	}
-	if !s.trainer.EnforcesWait() {
+	if !s.backend.EnforcesWait() {
 		// Nobody else ends a job that waits for too long: there is nothing to wait
 		// for once the limit is over.
 		accepted.Patience.WaitGrace = job.FormatDuration(0)
@@ -327,7 +327,7 @@ func sameDrop(accepted, other attempt.Record, content string) bool {
 }
 
 // free tells whether an attempt gave its job ID up: it ended before it was
-// accepted, or the trainer refused its job for good, so no job has the ID.
+// accepted, or the backend refused its job for good, so no job has the ID.
 func free(r attempt.Record) bool {
 	switch r.State {
 	case job.Withdrawn, job.Expired:

@@ -66,10 +66,10 @@ func TestSubmitPrecedence(t *testing.T) {
 			w.wake(w.put(test.folder+"trainer-0.1.tar.gz", pkg(t, "hello")))
 			f := w.putWith(test.folder+"job.yaml", test.file, test.metadata)
 			w.wake(f)
-			if len(w.trainer.specs) != 1 {
+			if len(w.backend.specs) != 1 {
 				t.Fatalf("no job: %+v", w.record(f).Violations)
 			}
-			in := w.trainer.specs[0].TrainingInput
+			in := w.backend.specs[0].TrainingInput
 			if in.Region != test.region || in.Scheduling == nil || in.Scheduling.MaxRunningTime != "7200s" {
 				t.Errorf("region %s, scheduling %+v", in.Region, in.Scheduling)
 			}
@@ -102,8 +102,8 @@ func TestSubmitWithoutItsPolicy(t *testing.T) {
 	if err := w.submit.Submit(t.Context(), f); !errors.Is(err, w.noPolicy) {
 		t.Errorf("error %v", err)
 	}
-	if len(w.trainer.specs) != 0 || w.open() != 1 {
-		t.Errorf("%d jobs, %d entries", len(w.trainer.specs), w.open())
+	if len(w.backend.specs) != 0 || w.open() != 1 {
+		t.Errorf("%d jobs, %d entries", len(w.backend.specs), w.open())
 	}
 	w.noPolicy = nil
 	w.tick()
@@ -183,10 +183,10 @@ func TestSubmitPackagesFromElsewhere(t *testing.T) {
 	w.wake(f)
 	upload("fails") // after acceptance
 	r := w.record(f)
-	if len(w.trainer.specs) != 1 || len(r.Drop.Receipt.Objects) != 3 || r.Drop.Receipt.Objects[1].Generation != generation {
+	if len(w.backend.specs) != 1 || len(r.Drop.Receipt.Objects) != 3 || r.Drop.Receipt.Objects[1].Generation != generation {
 		t.Fatalf("%s: %v, receipt %+v", r.State, r.Violations, r.Drop.Receipt)
 	}
-	uris := w.trainer.specs[0].TrainingInput.PackageURIs
+	uris := w.backend.specs[0].TrainingInput.PackageURIs
 	if len(uris) != 2 || !strings.HasSuffix(uris[0], "/lib-0.1.tar.gz") || !strings.HasSuffix(uris[1], "/trainer-0.1.tar.gz") {
 		t.Fatalf("packages %v", uris)
 	}

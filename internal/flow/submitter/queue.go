@@ -67,7 +67,7 @@ func (s *Submitter) Admit(ctx context.Context, b *attempt.Backlog, until time.Ti
 	return errors.Join(errs, s.awaitAll(ctx, q, until))
 }
 
-// refusals is how many times a tick is told that the trainer has no room: the
+// refusals is how many times a tick is told that the backend has no room: the
 // next job may ask for another kind of machine, but hardly all of them do.
 const refusals = 4
 
@@ -158,7 +158,7 @@ func (s *Submitter) start(ctx context.Context, e attempt.Entry) (attempt.Stored,
 		return stored, err
 	}
 	stored.Published = e.Published
-	if err := s.otherTrainer(stored); err != nil {
+	if err := s.otherBackend(stored); err != nil {
 		return stored, err
 	}
 	if !stored.Startable(s.Now()) {
@@ -276,7 +276,7 @@ func (g *groups) Pop() any {
 	return x
 }
 
-// oldest sorts by age, but those that the trainer was asked for in vain come last,
+// oldest sorts by age, but those that the backend was asked for in vain come last,
 // and among them who was asked the longest ago first: none is asked again and
 // again while another, for which there may be room, is not.
 func oldest(a, b attempt.Entry) int {

@@ -30,12 +30,12 @@ func (w *world) queued(folders ...string) []job.Object {
 	return files
 }
 
-// created gives the IDs of the jobs at the trainer, in order of their creation.
+// created gives the IDs of the jobs at the backend, in order of their creation.
 func (w *world) created() []string {
-	w.trainer.mu.Lock()
-	defer w.trainer.mu.Unlock()
+	w.backend.mu.Lock()
+	defer w.backend.mu.Unlock()
 	var ids []string
-	for _, s := range w.trainer.specs {
+	for _, s := range w.backend.specs {
 		ids = append(ids, s.JobID)
 	}
 	return ids
@@ -95,11 +95,11 @@ func TestQueuePause(t *testing.T) {
 func TestQueuePauseAfterAcceptance(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.trainer.fail = errors.New("connection refused")
+	w.backend.fail = errors.New("connection refused")
 	lost, down := w.queued("lost")[0], w.queued("down")[0]
-	w.trainer.fail = nil
+	w.backend.fail = nil
 	// Its create arrives now, long after the answer was given up.
-	if _, err := w.trainer.Create(t.Context(), w.record(lost).Order()); err != nil {
+	if _, err := w.backend.Create(t.Context(), w.record(lost).Order()); err != nil {
 		t.Fatal(err)
 	}
 	w.operator("pause: true")
@@ -120,7 +120,7 @@ func TestQueuePauseAfterAcceptance(t *testing.T) {
 // over, though a pause has begun: a pause creates no job, and forgets none.
 func TestQueuePauseFindsTheJobOfADeadClaim(t *testing.T) {
 	w := newWorld(t)
-	w.trainer.asked = func() {
+	w.backend.asked = func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.dieAt, w.after = w.call, true
@@ -131,7 +131,7 @@ func TestQueuePauseFindsTheJobOfADeadClaim(t *testing.T) {
 		t.Fatalf("Submit: %v, want %v", err, errDead)
 	}
 	w.restart()
-	w.trainer.asked = nil
+	w.backend.asked = nil
 	if r := w.record(file); r.State != job.Accepted || r.Creating == nil {
 		t.Fatalf("state %s, claim %v: the process died elsewhere", r.State, r.Creating)
 	}
@@ -161,11 +161,11 @@ func TestQueueActiveJobs(t *testing.T) {
 	if got, want := w.status("x/c"), "waiting: 2 of 2 jobs are active"; got != want {
 		t.Errorf("status.json says %q, want %q", got, want)
 	}
-	w.trainer.finish("x_b")
+	w.backend.finish("x_b")
 	w.tick() // sees the verdict
 	w.tick()
 	w.wantCreated("after one ended", "x_a", "x_b", "x_c")
-	w.trainer.finish()
+	w.backend.finish()
 	w.tick()
 	w.tick()
 	w.wantCreated("at last", "x_a", "x_b", "x_c", "x_d")
@@ -179,7 +179,7 @@ func TestQueueJobsPerHour(t *testing.T) {
 	w.queued("a", "b", "c")
 	for range 58 {
 		w.tick()
-		w.trainer.finish()
+		w.backend.finish()
 		w.pass(time.Minute)
 	}
 	w.wantCreated("in an hour", "a", "b")
@@ -196,17 +196,17 @@ func TestQueueHourBeginsWithTheJob(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.operator("limits: {jobsPerHour: 1}")
-	w.trainer.fail = job.ErrQuota
+	w.backend.fail = job.ErrQuota
 	w.queued("a")
 	for range 50 {
 		w.tick()
 		w.pass(time.Minute)
 	}
-	w.trainer.fail = nil
+	w.backend.fail = nil
 	w.pass(5 * time.Minute)
 	w.tick()
 	w.wantCreated("after 55 minutes", "a")
-	w.trainer.finish()
+	w.backend.finish()
 	w.tick()
 	w.queued("b")
 	for range 58 {
@@ -230,33 +230,33 @@ func TestQueueFair(t *testing.T) {
 	if got, want := w.status("teams/vision/e"), "waiting: 1 of 1 jobs of teams/vision/** are active"; got != want {
 		t.Errorf("status.json says %q, want %q", got, want)
 	}
-	w.trainer.finish()
+	w.backend.finish()
 	w.tick()
 	w.tick()
 	w.wantCreated("then", "teams_nlp_a", "teams_vision_d", "f_f", "teams_nlp_b", "teams_vision_e", "teams_nlp_c")
 }
 
-// Where the trainer has no room, it is not asked for each of those that wait.
+// Where the backend has no room, it is not asked for each of those that wait.
 func TestQueueQuota(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.trainer.room = 2
+	w.backend.room = 2
 	var folders, ids []string
 	for i := range 10 {
 		folders, ids = append(folders, fmt.Sprintf("x/%d", i)), append(ids, fmt.Sprintf("x_%d", i))
 	}
 	w.queued(folders...)
 	w.wantCreated("at once", ids[:2]...)
-	asked := w.trainer.creates
+	asked := w.backend.creates
 	for range 10 {
 		w.pass(time.Minute)
 		w.tick()
 	}
-	if asked = w.trainer.creates - asked; asked > 40 {
+	if asked = w.backend.creates - asked; asked > 40 {
 		t.Errorf("asked %d times in ten ticks", asked)
 	}
 	for range 60 {
-		w.trainer.finish()
+		w.backend.finish()
 		w.tick()
 		w.pass(time.Minute)
 	}
@@ -272,7 +272,7 @@ func TestQueueQuota(t *testing.T) {
 func TestQueueQuotaOfOneKind(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.trainer.scarce = "gpu"
+	w.backend.scarce = "gpu"
 	w.operator("pause: true")
 	var folders []string
 	for i := range 9 {
@@ -287,15 +287,15 @@ func TestQueueQuotaOfOneKind(t *testing.T) {
 	w.wantCreated("beside those for which there is no room", "y_cpu", "x_cpu")
 }
 
-// What the time for submits counts is the time in which the trainer may be asked.
+// What the time for submits counts is the time in which the backend may be asked.
 func TestQueuePauseStopsTheDeadline(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.operator("patience: {submit: 3600s}")
-	w.trainer.fail = errors.New("connection refused")
+	w.backend.fail = errors.New("connection refused")
 	f := w.queued("a")[0]
 	w.operator("patience: {submit: 3600s}\npause: true")
-	w.trainer.fail = nil
+	w.backend.fail = nil
 	w.pass(time.Minute)
 	w.tick()
 	for range 30 {
@@ -312,9 +312,9 @@ func TestQueuePauseStopsTheDeadline(t *testing.T) {
 func TestQueueLimitSetLater(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.trainer.fail = errors.New("connection refused")
+	w.backend.fail = errors.New("connection refused")
 	w.queued("a", "b", "c", "d")
-	w.trainer.fail = nil
+	w.backend.fail = nil
 	w.operator("limits: {activeJobs: 1}")
 	for range 5 {
 		w.pass(5 * time.Minute)
@@ -330,10 +330,10 @@ func TestQueueRefusedIsNotStarted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.operator("limits: {jobsPerHour: 1}")
-	w.trainer.fail = &attempt.RefusedError{Code: "INVALID_ARGUMENT"}
+	w.backend.fail = &attempt.RefusedError{Code: "INVALID_ARGUMENT"}
 	w.queued("a")
 	w.tick()
-	w.trainer.fail = nil
+	w.backend.fail = nil
 	w.queued("b")
 	w.tick()
 	w.wantCreated("after a refusal", "b")
@@ -343,16 +343,16 @@ func TestQueueRefusedIsNotStarted(t *testing.T) {
 // and it has ended.
 func TestQueuePausedJobIsFollowed(t *testing.T) {
 	w := newWorld(t)
-	w.trainer.fail = errors.New("connection refused")
+	w.backend.fail = errors.New("connection refused")
 	f := w.queued("a")[0]
-	w.trainer.fail = nil
+	w.backend.fail = nil
 	w.operator("pause: true")
 	w.pass(time.Minute)
 	w.tick()
-	if _, err := w.trainer.Create(t.Context(), w.record(f).Order()); err != nil {
+	if _, err := w.backend.Create(t.Context(), w.record(f).Order()); err != nil {
 		t.Fatal(err)
 	}
-	w.trainer.finish()
+	w.backend.finish()
 	w.pass(time.Minute)
 	w.tick()
 	w.want(f, job.Succeeded, "", 1)
@@ -370,7 +370,7 @@ func TestQueueStartsFirst(t *testing.T) {
 	w.queued(folders...)
 	w.storage.Reset()
 	atFirst := 0
-	w.trainer.asked = func() {
+	w.backend.asked = func() {
 		if atFirst == 0 {
 			atFirst = len(w.storage.Calls())
 		}
@@ -407,7 +407,7 @@ func TestQueueOverlappingTicks(t *testing.T) {
 		}
 		group.Wait()
 		active := 0
-		for _, l := range w.trainer.jobs {
+		for _, l := range w.backend.jobs {
 			if l.Ended.IsZero() {
 				active++
 			}
@@ -416,19 +416,19 @@ func TestQueueOverlappingTicks(t *testing.T) {
 			t.Fatalf("%d jobs are active", active)
 		}
 		if round%2 == 1 {
-			w.trainer.finish()
+			w.backend.finish()
 		}
 		w.pass(time.Second)
 	}
 }
 
-// A trainer that does not take the job in the policy's time ends the attempt, and
+// A backend that does not take the job in the policy's time ends the attempt, and
 // the ID is free again; where a job may be there, it is looked for first.
 func TestSubmitDeadline(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.operator("patience: {submit: 3600s}")
-	w.trainer.fail = errors.New("connection refused")
+	w.backend.fail = errors.New("connection refused")
 	f := w.queued("a")[0]
 	for range 59 {
 		w.pass(time.Minute)
@@ -437,21 +437,21 @@ func TestSubmitDeadline(t *testing.T) {
 	if r := w.record(f); r.State != job.Accepted || !r.Deadlines.Submit.Before(w.clock().Add(time.Minute)) {
 		t.Fatalf("state %s, deadline %s", r.State, r.Deadlines.Submit)
 	}
-	// The trainer is there again, but takes nothing more; what it may have made
+	// The backend is there again, but takes nothing more; what it may have made
 	// is not there.
-	w.trainer.fail = job.ErrQuota
+	w.backend.fail = job.ErrQuota
 	for range 15 {
 		w.pass(time.Minute)
 		w.tick()
 	}
 	r := w.record(f)
-	if r.State != job.Rejected || r.Reason != "the trainer did not take the job within 3600s" || r.Error == nil || !r.Error.Retryable || w.open() != 0 {
+	if r.State != job.Rejected || r.Reason != "the backend did not take the job within 3600s" || r.Error == nil || !r.Error.Retryable || w.open() != 0 {
 		t.Fatalf("state %s: %s; %+v; %d entries", r.State, r.Reason, r.Error, w.open())
 	}
 	if got, want := w.topic.of(r.Attempt), "drop.accepted drop.rejected"; got != want {
 		t.Errorf("events %q, want %q", got, want)
 	}
-	w.trainer.fail = nil
+	w.backend.fail = nil
 	w.pass(time.Hour)
 	w.put("b/trainer-0.1.tar.gz", pkg(t, "hello"))
 	again := w.put("b/job.yaml", []byte("jobId: a\n"+spec))
@@ -465,71 +465,71 @@ func TestSubmitDeadline(t *testing.T) {
 func TestSubmitDeadlineFindsTheJob(t *testing.T) {
 	w := newWorld(t)
 	w.operator("patience: {submit: 60s}")
-	w.trainer.lose = true
+	w.backend.lose = true
 	f := w.queued("a")[0]
 	w.pass(time.Hour)
 	w.wake(f)
-	if r := w.record(f); r.State != job.Submitted || w.trainer.creates != 1 {
-		t.Errorf("state %s: %s after %d creates", r.State, r.Reason, w.trainer.creates)
+	if r := w.record(f); r.State != job.Submitted || w.backend.creates != 1 {
+		t.Errorf("state %s: %s after %d creates", r.State, r.Reason, w.backend.creates)
 	}
 }
 
-// A trainer that takes no ID would make a second job of a second create: after an
+// A backend that takes no ID would make a second job of a second create: after an
 // unknown outcome it is asked again only when looks found none for long enough.
 func TestSubmitWithoutAnID(t *testing.T) {
 	t.Parallel()
 	t.Run("the job is there", func(t *testing.T) {
 		w := newWorld(t)
-		w.trainer.noID, w.trainer.lose = true, true
+		w.backend.noID, w.backend.lose = true, true
 		f := w.queued("a")[0]
-		w.trainer.lose = false
+		w.backend.lose = false
 		w.pass(time.Minute)
 		w.tick()
-		if r := w.record(f); r.State != job.Submitted || w.trainer.creates != 1 {
-			t.Errorf("state %s after %d creates", r.State, w.trainer.creates)
+		if r := w.record(f); r.State != job.Submitted || w.backend.creates != 1 {
+			t.Errorf("state %s after %d creates", r.State, w.backend.creates)
 		}
 	})
 	t.Run("no job is there", func(t *testing.T) {
 		w := newWorld(t)
-		w.trainer.noID, w.trainer.fail = true, errors.New("connection refused")
+		w.backend.noID, w.backend.fail = true, errors.New("connection refused")
 		f := w.queued("a")[0]
-		w.trainer.fail = nil
+		w.backend.fail = nil
 		for minute := range 9 {
 			w.pass(time.Minute)
 			w.tick()
-			if w.trainer.creates != 1 || w.record(f).State != job.Accepted {
-				t.Fatalf("%d creates after %d minutes", w.trainer.creates, minute+1)
+			if w.backend.creates != 1 || w.record(f).State != job.Accepted {
+				t.Fatalf("%d creates after %d minutes", w.backend.creates, minute+1)
 			}
 		}
-		if w.trainer.finds < 5 {
-			t.Errorf("looked for %d times", w.trainer.finds)
+		if w.backend.finds < 5 {
+			t.Errorf("looked for %d times", w.backend.finds)
 		}
 		for range 3 {
 			w.pass(time.Minute)
 			w.tick()
 		}
-		if r := w.record(f); r.State != job.Submitted || w.trainer.creates != 2 {
-			t.Errorf("state %s: %s after %d creates", r.State, r.Reason, w.trainer.creates)
+		if r := w.record(f); r.State != job.Submitted || w.backend.creates != 2 {
+			t.Errorf("state %s: %s after %d creates", r.State, r.Reason, w.backend.creates)
 		}
 	})
 	t.Run("ticks were down meanwhile", func(t *testing.T) {
 		w := newWorld(t)
-		w.trainer.noID, w.trainer.fail = true, errors.New("connection refused")
+		w.backend.noID, w.backend.fail = true, errors.New("connection refused")
 		f := w.queued("a")[0]
-		w.trainer.fail = nil
+		w.backend.fail = nil
 		w.pass(time.Hour)
 		w.tick()
 		w.pass(time.Minute)
 		w.tick()
-		if w.trainer.creates != 1 {
+		if w.backend.creates != 1 {
 			t.Fatal("created on the word of looks within a minute")
 		}
 		w.pass(time.Minute)
 		w.tick()
 		w.pass(time.Minute)
 		w.tick()
-		if r := w.record(f); r.State != job.Submitted || w.trainer.creates != 2 {
-			t.Errorf("state %s: %s after %d creates", r.State, r.Reason, w.trainer.creates)
+		if r := w.record(f); r.State != job.Submitted || w.backend.creates != 2 {
+			t.Errorf("state %s: %s after %d creates", r.State, r.Reason, w.backend.creates)
 		}
 	})
 }

@@ -50,10 +50,10 @@ type records interface {
 	TakeID(ctx context.Context, jobID string, from, own attempt.Owner) error
 }
 
-// trainer creates jobs. A create may take the time of two calls. Its errors are
+// backend creates jobs. A create may take the time of two calls. Its errors are
 // [*job.ConflictError], [*job.RefusedError], [job.ErrQuota] and [job.ErrNotFound]
 // (there is nothing that would take it); any other leaves the outcome unknown.
-type trainer interface {
+type backend interface {
 	Name() string
 	// TakesID tells whether a second create of a job ID is a conflict. Where it
 	// is none, two creates make two jobs.
@@ -62,10 +62,10 @@ type trainer interface {
 	// Find gives the jobs that a create of the order may have made, or that stand
 	// in its way, the oldest first. It may lag behind where IDs are not taken.
 	Find(ctx context.Context, o job.Order) ([]attempt.Look, error)
-	// Check tells, without a call, what of an order the trainer can't be asked for
+	// Check tells, without a call, what of an order the backend can't be asked for
 	// as the job file has it.
 	Check(o job.Order) []plan.Diagnostic
-	// EnforcesWait tells whether the trainer itself ends a job that waits for
+	// EnforcesWait tells whether the backend itself ends a job that waits for
 	// longer than its file says.
 	EnforcesWait() bool
 }
@@ -86,7 +86,7 @@ type Options struct {
 	// Without it they are not asked for.
 	Places   func(ctx context.Context, bucket string) ([]string, error)
 	Patience Patience
-	// CallTime is the longest that one call of the trainer takes. A claim on a create
+	// CallTime is the longest that one call of the backend takes. A claim on a create
 	// lasts four times as long, and a create is given up after twice as long.
 	CallTime time.Duration
 	// Inspections is how many drops are inspected at once.
@@ -107,11 +107,11 @@ type Patience struct {
 	// Incomplete is when missing packages are reported, Expire when the
 	// drop is given up, counted likewise.
 	Incomplete, Expire time.Duration
-	// Submit is how long the trainer is asked for a job, counted from when it
+	// Submit is how long the backend is asked for a job, counted from when it
 	// may be asked first; 0 is for ever.
 	Submit time.Duration
 	// Grace is how long after a limit on its time a job is cancelled that the
-	// trainer has not ended.
+	// backend has not ended.
 	Grace time.Duration
 	// states are the policy's patience with each state of a job.
 	states policy.Waits
@@ -121,7 +121,7 @@ type Patience struct {
 type Submitter struct {
 	objects objects
 	records records
-	trainer trainer
+	backend backend
 	teller  teller
 	// inspecting holds a token for each inspection under way.
 	inspecting chan struct{}
@@ -129,9 +129,9 @@ type Submitter struct {
 }
 
 // New makes a submitter; every part and option is required.
-func New(o objects, r records, t trainer, tell teller, options Options) (*Submitter, error) {
+func New(o objects, r records, t backend, tell teller, options Options) (*Submitter, error) {
 	for name, missing := range map[string]bool{
-		"objects": o == nil, "records": r == nil, "trainer": t == nil, "teller": tell == nil,
+		"objects": o == nil, "records": r == nil, "backend": t == nil, "teller": tell == nil,
 		"Instance": options.Instance == "", "Inbox": options.Inbox == "", "Staging": options.Staging == "", "Policy": options.Policy == nil,
 		"CallTime": options.CallTime <= 0, "Inspections": options.Inspections <= 0, "Parallel": options.Parallel <= 0, "Now": options.Now == nil, "Logger": options.Logger == nil,
 	} {
@@ -140,7 +140,7 @@ func New(o objects, r records, t trainer, tell teller, options Options) (*Submit
 		}
 	}
 	return &Submitter{
-		objects: o, records: r, trainer: t, teller: tell, Options: options,
+		objects: o, records: r, backend: t, teller: tell, Options: options,
 		inspecting: make(chan struct{}, options.Inspections),
 	}, nil
 }
@@ -436,7 +436,7 @@ func (s *Submitter) advance(ctx context.Context, stored attempt.Stored, e attemp
 
 // next gives what is to be observed of a decided attempt, if anything.
 func (s *Submitter) next(ctx context.Context, stored attempt.Stored) (attempt.Observation, error) {
-	if err := s.otherTrainer(stored); err != nil {
+	if err := s.otherBackend(stored); err != nil {
 		return nil, err
 	}
 	now := s.Now()
@@ -466,21 +466,21 @@ func (s *Submitter) next(ctx context.Context, stored attempt.Stored) (attempt.Ob
 	return nil, nil
 }
 
-// otherTrainer is of an accepted attempt that was checked for another trainer than
+// otherBackend is of an accepted attempt that was checked for another backend than
 // this installation has now: what it would be asked for was never looked at.
-func (s *Submitter) otherTrainer(stored attempt.Stored) error {
-	if stored.State != job.Accepted || stored.Trainer == s.trainer.Name() {
+func (s *Submitter) otherBackend(stored attempt.Stored) error {
+	if stored.State != job.Accepted || stored.Backend == s.backend.Name() {
 		return nil
 	}
-	return fmt.Errorf("attempt %s was accepted for %s, and this installation asks %s: drop the job file again, or set JOBDROP_TRAINER back: %w",
-		stored.Attempt, stored.Trainer, s.trainer.Name(), attempt.ErrOtherTrainer)
+	return fmt.Errorf("attempt %s was accepted for %s, and this installation asks %s: drop the job file again, or set JOBDROP_BACKEND back: %w",
+		stored.Attempt, stored.Backend, s.backend.Name(), attempt.ErrOtherBackend)
 }
 
 // found gives the job of an attempt that nobody creates now, if an earlier create
 // made one.
 func (s *Submitter) found(ctx context.Context, stored attempt.Stored) (attempt.Observation, error) {
 	asked := s.Now()
-	found, err := s.trainer.Find(ctx, stored.Order())
+	found, err := s.backend.Find(ctx, stored.Order())
 	if err != nil {
 		return nil, err
 	}
@@ -490,8 +490,8 @@ func (s *Submitter) found(ctx context.Context, stored attempt.Stored) (attempt.O
 	return nil, nil
 }
 
-// create asks the trainer for the job, under the claim that the record holds. That
-// the trainer does not take it is no error: the record tells, and ticks ask again.
+// create asks the backend for the job, under the claim that the record holds. That
+// the backend does not take it is no error: the record tells, and ticks ask again.
 func (s *Submitter) create(ctx context.Context, stored attempt.Stored) (attempt.Stored, error) {
 	// A worker that was stopped, and goes on after its claim, makes no call.
 	asking, cancel := context.WithDeadline(ctx, stored.Creating.Until)
@@ -518,7 +518,7 @@ func (s *Submitter) create(ctx context.Context, stored attempt.Stored) (attempt.
 // denied is google.rpc.Code's.
 const denied = "PERMISSION_DENIED"
 
-// ask asks the trainer for the job, and gives what came of it. After the time for
+// ask asks the backend for the job, and gives what came of it. After the time for
 // submits, a job that may be there is only looked for. A refusal is final only
 // where no earlier create may have had an effect: else the job that it may have
 // made is looked for first, for as long as whoever asked for it may still be at
@@ -530,7 +530,7 @@ func (s *Submitter) ask(ctx context.Context, stored attempt.Stored) attempt.Obse
 	case !doubtful:
 	case stored.Overdue(now):
 		return s.lookFor(ctx, stored, attempt.GiveUp{Nonce: nonce})
-	case !s.trainer.TakesID():
+	case !s.backend.TakesID():
 		if o := s.lookFor(ctx, stored, nil); o != nil {
 			return o
 		}
@@ -543,7 +543,7 @@ func (s *Submitter) ask(ctx context.Context, stored attempt.Stored) attempt.Obse
 	asked := s.Now()
 	bounded, cancel := context.WithTimeout(ctx, 2*s.CallTime)
 	defer cancel()
-	look, err := s.trainer.Create(bounded, stored.Order())
+	look, err := s.backend.Create(bounded, stored.Order())
 	var (
 		conflict *attempt.ConflictError
 		refused  *attempt.RefusedError
@@ -571,24 +571,24 @@ func (s *Submitter) ask(ctx context.Context, stored attempt.Stored) attempt.Obse
 		}
 	case errors.Is(err, job.ErrNotFound):
 		return attempt.Postpone{
-			Nonce: nonce, Reason: "the trainer is not found: " + err.Error(),
+			Nonce: nonce, Reason: "the backend is not found: " + err.Error(),
 			Failure: &job.Failure{Code: "NOT_FOUND", Message: err.Error()},
 		}
 	}
 	// The outcome is unknown: whoever asks again looks for the job that this call
 	// may have made, or is told that its ID is taken.
 	return attempt.Postpone{
-		Nonce: nonce, Reason: "the trainer did not answer: " + err.Error(), Unknown: true,
+		Nonce: nonce, Reason: "the backend did not answer: " + err.Error(), Unknown: true,
 		Failure: &job.Failure{Code: "UNAVAILABLE", Message: err.Error()},
 	}
 }
 
-// taken is of a job ID that another job has at the trainer.
+// taken is of a job ID that another job has at the backend.
 func taken(r attempt.Record, conflict *attempt.ConflictError) attempt.Refuse {
 	return attempt.Refuse{
 		Nonce:      r.Creating.Nonce,
 		Failure:    job.Failure{Code: "ALREADY_EXISTS", Message: conflict.Error()},
-		Violations: []job.Violation{jobIDTaken(r, "a job at the trainer that this attempt did not make, in state "+string(conflict.Found.State))},
+		Violations: []job.Violation{jobIDTaken(r, "a job at the backend that this attempt did not make, in state "+string(conflict.Found.State))},
 	}
 }
 
@@ -597,7 +597,7 @@ func taken(r attempt.Record, conflict *attempt.ConflictError) attempt.Refuse {
 func (s *Submitter) lookFor(ctx context.Context, stored attempt.Stored, none attempt.Observation) attempt.Observation {
 	nonce, now := stored.Creating.Nonce, s.Now()
 	_, early := stored.Doubtful(now)
-	found, err := s.trainer.Find(ctx, stored.Order())
+	found, err := s.backend.Find(ctx, stored.Order())
 	if err != nil {
 		// Without the look nothing is known: no verdict, whatever time it is.
 		return attempt.Postpone{
@@ -611,7 +611,7 @@ func (s *Submitter) lookFor(ctx context.Context, stored attempt.Stored, none att
 		return attempt.Seen(look, now)
 	case len(found) > 0:
 		return taken(stored.Record, &attempt.ConflictError{JobID: stored.Spec.JobID, Found: found[0]})
-	case early, !s.trainer.TakesID() && !stored.Vainly(now):
+	case early, !s.backend.TakesID() && !stored.Vainly(now):
 		return attempt.Vain{Nonce: nonce}
 	}
 	return none
@@ -627,7 +627,7 @@ func own(found []attempt.Look, labels map[string]string) (attempt.Look, bool) {
 	return attempt.Look{}, false
 }
 
-// claim makes a claim on a create: it holds for four calls of the trainer. A look
+// claim makes a claim on a create: it holds for four calls of the backend. A look
 // may take one, and a create, which may take two, begins only if two are left.
 func (s *Submitter) claim() attempt.Claim {
 	nonce := rand.Text()

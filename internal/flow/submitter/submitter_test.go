@@ -46,15 +46,15 @@ func TestSubmitInEitherOrder(t *testing.T) {
 				p = w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello"))
 				w.wake(p)
 			}
-			if len(w.trainer.specs) != 1 {
-				t.Fatalf("%d jobs, want 1", len(w.trainer.specs))
+			if len(w.backend.specs) != 1 {
+				t.Fatalf("%d jobs, want 1", len(w.backend.specs))
 			}
-			s := w.trainer.specs[0]
+			s := w.backend.specs[0]
 			wantURI := fmt.Sprintf("gs://staging/%s/%d/trainer-0.1.tar.gz", job.AttemptKey(f), p.Generation)
 			if diff := cmp.Diff([]string{wantURI}, s.TrainingInput.PackageURIs); diff != "" {
 				t.Errorf("packages (-want +got):\n%s", diff)
 			}
-			w.trainer.finish()
+			w.backend.finish()
 			w.tick()
 			if got := w.topic.of(job.AttemptKey(f)); got != happy {
 				t.Errorf("events are %q, want %q", got, happy)
@@ -90,11 +90,11 @@ func TestSubmitManyDeliveries(t *testing.T) {
 	}
 	group.Wait()
 	w.tick()
-	w.trainer.finish()
+	w.backend.finish()
 	w.tick()
 	w.wake(f) // late
-	if len(w.trainer.specs) != 1 {
-		t.Errorf("%d jobs, want 1", len(w.trainer.specs))
+	if len(w.backend.specs) != 1 {
+		t.Errorf("%d jobs, want 1", len(w.backend.specs))
 	}
 	if got := w.topic.of(job.AttemptKey(f)); got != happy {
 		t.Errorf("events are %q, want %q", got, happy)
@@ -133,11 +133,11 @@ func TestSubmitSurvivesACrashAtEveryCall(t *testing.T) {
 				}
 				w.tick()
 				w.tick()
-				w.trainer.finish()
+				w.backend.finish()
 				w.tick()
 				w.tick()
-				if len(w.trainer.specs) != 1 {
-					t.Errorf("death at call %d (after: %t): %d jobs, want 1", dieAt, after, len(w.trainer.specs))
+				if len(w.backend.specs) != 1 {
+					t.Errorf("death at call %d (after: %t): %d jobs, want 1", dieAt, after, len(w.backend.specs))
 				}
 				r := w.record(f)
 				if got := w.topic.of(r.Attempt); r.State != job.Succeeded || !strings.HasSuffix(got, "job.running job.succeeded") {
@@ -172,8 +172,8 @@ func TestSubmitCalls(t *testing.T) {
 	if diff := cmp.Diff(want, count(calls)); diff != "" {
 		t.Errorf("calls (-want +got):\n%s%s", diff, names(calls))
 	}
-	if w.topic.requests != 1 || len(w.trainer.specs) != 1 {
-		t.Errorf("%d publish requests, %d creates; want 1 of each", w.topic.requests, len(w.trainer.specs))
+	if w.topic.requests != 1 || len(w.backend.specs) != 1 {
+		t.Errorf("%d publish requests, %d creates; want 1 of each", w.topic.requests, len(w.backend.specs))
 	}
 }
 
@@ -256,8 +256,8 @@ func TestSubmitRejects(t *testing.T) {
 	if diff := cmp.Diff([]string{"policy-service-account", "python-module-in-package"}, violated(r)); diff != "" {
 		t.Errorf("violations (-want +got):\n%s", diff)
 	}
-	if len(w.trainer.specs) != 0 || w.open() != 0 {
-		t.Errorf("%d jobs, %d entries left", len(w.trainer.specs), w.open())
+	if len(w.backend.specs) != 0 || w.open() != 0 {
+		t.Errorf("%d jobs, %d entries left", len(w.backend.specs), w.open())
 	}
 }
 
@@ -266,7 +266,7 @@ func TestSubmitRejects(t *testing.T) {
 func TestSubmitPinsPackages(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.trainer.fail = job.ErrQuota // accepted, but not created yet
+	w.backend.fail = job.ErrQuota // accepted, but not created yet
 	w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello")))
 	f := w.put("hello/job.yaml", []byte(spec))
 	w.wake(f)
@@ -274,20 +274,20 @@ func TestSubmitPinsPackages(t *testing.T) {
 		t.Fatalf("state %s: %s", r.State, r.Reason)
 	}
 	w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "fails")))
-	w.trainer.fail = nil
+	w.backend.fail = nil
 	w.pass(time.Minute)
 	w.tick()
-	if len(w.trainer.specs) != 1 {
-		t.Fatalf("%d jobs, want 1", len(w.trainer.specs))
+	if len(w.backend.specs) != 1 {
+		t.Fatalf("%d jobs, want 1", len(w.backend.specs))
 	}
-	uri := w.trainer.specs[0].TrainingInput.PackageURIs[0]
+	uri := w.backend.specs[0].TrainingInput.PackageURIs[0]
 	staged, err := w.storage.Open(t.Context(), "staging", strings.TrimPrefix(uri, "gs://staging/"), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer staged.Close()
 	if data, _ := io.ReadAll(staged); string(data) != string(pkg(t, "hello")) {
-		t.Error("the trainer was given another package than the one that was checked")
+		t.Error("the backend was given another package than the one that was checked")
 	}
 }
 
@@ -661,8 +661,8 @@ func TestSubmitWithdraws(t *testing.T) {
 			if r.State != job.Withdrawn || !strings.Contains(r.Reason, test.reason) || w.topic.of(r.Attempt) != "drop.withdrawn" {
 				t.Errorf("state %s: %s; events %q", r.State, r.Reason, w.topic.of(r.Attempt))
 			}
-			if len(w.trainer.specs) != 0 {
-				t.Errorf("%d jobs", len(w.trainer.specs))
+			if len(w.backend.specs) != 0 {
+				t.Errorf("%d jobs", len(w.backend.specs))
 			}
 		})
 	}
@@ -707,8 +707,8 @@ func TestSubmitJobIDTaken(t *testing.T) {
 		{name: "same folder, same content", folder: "a/", second: named, state: job.Withdrawn, text: "the same content ran before", jobs: 1},
 		{name: "same folder, other content", folder: "a/", second: named + "  args: [x]\n", state: job.Rejected, text: "the job ID is taken", jobs: 1},
 		{name: "other folder, same content", folder: "b/", second: named, state: job.Rejected, text: "the job ID is taken", jobs: 1},
-		{name: "given up by a refusal", folder: "b/", second: named, before: func(w *world) { w.trainer.fail = &attempt.RefusedError{Code: "INVALID_ARGUMENT"} }, state: job.Submitted, jobs: 1},
-		{name: "taken at the trainer", folder: "b/", second: strings.Replace(named, "mine", "theirs", 1), before: func(w *world) { w.trainer.jobs["theirs"] = attempt.Look{State: job.TrainerRunning} }, state: job.Rejected, text: "the trainer refused the job", jobs: 1},
+		{name: "given up by a refusal", folder: "b/", second: named, before: func(w *world) { w.backend.fail = &attempt.RefusedError{Code: "INVALID_ARGUMENT"} }, state: job.Submitted, jobs: 1},
+		{name: "taken at the backend", folder: "b/", second: strings.Replace(named, "mine", "theirs", 1), before: func(w *world) { w.backend.jobs["theirs"] = attempt.Look{State: job.BackendRunning} }, state: job.Rejected, text: "the backend refused the job", jobs: 1},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -718,7 +718,7 @@ func TestSubmitJobIDTaken(t *testing.T) {
 			}
 			w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
 			w.wake(w.put("a/job.yaml", []byte(named)))
-			w.trainer.fail = nil
+			w.backend.fail = nil
 			w.pass(2 * settle)
 			w.wake(w.put(test.folder+"trainer-0.1.tar.gz", pkg(t, "hello")))
 			f := w.put(test.folder+"job.yaml", []byte(test.second))
@@ -727,8 +727,8 @@ func TestSubmitJobIDTaken(t *testing.T) {
 			if r.State != test.state || !strings.Contains(r.Reason, test.text) {
 				t.Errorf("state %s: %s; want %s: %s", r.State, r.Reason, test.state, test.text)
 			}
-			if len(w.trainer.specs) != test.jobs {
-				t.Errorf("%d jobs, want %d", len(w.trainer.specs), test.jobs)
+			if len(w.backend.specs) != test.jobs {
+				t.Errorf("%d jobs, want %d", len(w.backend.specs), test.jobs)
 			}
 			if test.state == job.Rejected {
 				if diff := cmp.Diff([]string{"job-id-unique"}, violated(r)); diff != "" {
@@ -739,13 +739,13 @@ func TestSubmitJobIDTaken(t *testing.T) {
 	}
 }
 
-// A trainer that does not answer is asked again by ticks, later and later, and the
+// A backend that does not answer is asked again by ticks, later and later, and the
 // attempt is told of as accepted meanwhile.
-func TestSubmitTrainerDown(t *testing.T) {
+func TestSubmitBackendDown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	down := errors.New("connection refused")
-	w.trainer.fail = down
+	w.backend.fail = down
 	w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello")))
 	f := w.put("hello/job.yaml", []byte(spec))
 	w.wake(f)
@@ -758,14 +758,14 @@ func TestSubmitTrainerDown(t *testing.T) {
 		w.tick()
 		w.pass(time.Minute)
 	}
-	if r := w.record(f); r.Tries < 10 || r.Tries > 30 || w.trainer.creates != r.Tries {
-		t.Errorf("asked %d times in an hour, %d by the record", w.trainer.creates, r.Tries)
+	if r := w.record(f); r.Tries < 10 || r.Tries > 30 || w.backend.creates != r.Tries {
+		t.Errorf("asked %d times in an hour, %d by the record", w.backend.creates, r.Tries)
 	}
-	w.trainer.fail = nil
+	w.backend.fail = nil
 	w.pass(5 * time.Minute)
 	w.tick()
 	if r := w.record(f); r.State != job.Submitted || r.Error != nil || w.topic.of(r.Attempt) != "drop.accepted job.submitted job.queued" {
-		t.Errorf("state %s after the trainer came back, error %v, events %q", r.State, r.Error, w.topic.of(r.Attempt))
+		t.Errorf("state %s after the backend came back, error %v, events %q", r.State, r.Error, w.topic.of(r.Attempt))
 	}
 }
 
@@ -826,7 +826,7 @@ func (w *world) submitOver(o objects) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if w.submit, err = submitter.New(o, w.ledger, w.trainer, tell, w.submit.Options); err != nil {
+	if w.submit, err = submitter.New(o, w.ledger, w.backend, tell, w.submit.Options); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -980,8 +980,8 @@ func TestSubmitJobIDOfAnUndecidedAttempt(t *testing.T) {
 		_, f := prepare(w)
 		w.wake(f)
 		owner, claimed, err := w.ledger.ClaimID(t.Context(), "mine", attempt.Owner{Attempt: job.AttemptKey(f)})
-		if err != nil || !claimed || len(w.trainer.specs) != 1 {
-			t.Errorf("the ID belongs to %+v, %v; %d jobs", owner, err, len(w.trainer.specs))
+		if err != nil || !claimed || len(w.backend.specs) != 1 {
+			t.Errorf("the ID belongs to %+v, %v; %d jobs", owner, err, len(w.backend.specs))
 		}
 	})
 }
@@ -991,9 +991,9 @@ func TestSubmitJobIDOfAnUndecidedAttempt(t *testing.T) {
 func TestSubmitJobIDGivenUpAndTakenByTwo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.trainer.fail = &attempt.RefusedError{Code: "INVALID_ARGUMENT"}
+	w.backend.fail = &attempt.RefusedError{Code: "INVALID_ARGUMENT"}
 	w.drop("a/", named)
-	w.trainer.fail = nil
+	w.backend.fail = nil
 	w.put("b/"+tarball, pkg(t, "hello"))
 	w.put("c/"+tarball, pkg(t, "hello"))
 	b, c := w.put("b/job.yaml", []byte(named)), w.put("c/job.yaml", []byte(named))
@@ -1011,13 +1011,13 @@ func TestSubmitJobIDGivenUpAndTakenByTwo(t *testing.T) {
 	w.want(b, job.Rejected, "the job ID is taken", 1)
 }
 
-// An ID that is in use at the trainer is not given up by the attempt that met it
+// An ID that is in use at the backend is not given up by the attempt that met it
 // there.
-func TestSubmitJobIDTakenAtTheTrainerStaysTaken(t *testing.T) {
+func TestSubmitJobIDTakenAtTheBackendStaysTaken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.trainer.jobs["mine"] = attempt.Look{State: job.TrainerRunning}
-	for i, want := range []string{"the trainer refused the job", "the job ID is taken"} {
+	w.backend.jobs["mine"] = attempt.Look{State: job.BackendRunning}
+	for i, want := range []string{"the backend refused the job", "the job ID is taken"} {
 		folder := fmt.Sprintf("d%d/", i)
 		w.put(folder+"trainer-0.1.tar.gz", pkg(t, "hello"))
 		f := w.put(folder+"job.yaml", []byte("jobId: mine\n"+spec))
@@ -1028,39 +1028,39 @@ func TestSubmitJobIDTakenAtTheTrainerStaysTaken(t *testing.T) {
 	}
 }
 
-// A refusal after a create of unknown outcome frees nothing before the trainer
+// A refusal after a create of unknown outcome frees nothing before the backend
 // was asked for the job that may be there.
 func TestSubmitRefusedAfterAnUnknownOutcome(t *testing.T) {
 	w := newWorld(t)
 	w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
 	f := w.put("d/job.yaml", []byte(spec))
-	w.trainer.lose = true // the job is made, the answer lost
+	w.backend.lose = true // the job is made, the answer lost
 	w.wake(f)
 	if r := w.record(f); r.State != job.Accepted {
 		t.Fatalf("a lost answer: state %s", r.State)
 	}
-	w.trainer.lose = false
-	w.trainer.fail = &attempt.RefusedError{Code: "PERMISSION_DENIED"}
+	w.backend.lose = false
+	w.backend.fail = &attempt.RefusedError{Code: "PERMISSION_DENIED"}
 	w.pass(time.Minute)
 	w.wake(f)
-	if r := w.record(f); r.State != job.Submitted || len(w.trainer.specs) != 1 {
+	if r := w.record(f); r.State != job.Submitted || len(w.backend.specs) != 1 {
 		t.Errorf("state %s: %s; want the job that is there", r.State, r.Reason)
 	}
 }
 
-// What the trainer names is said of the job file, and warnings stay.
+// What the backend names is said of the job file, and warnings stay.
 func TestSubmitRefusedFields(t *testing.T) {
 	w := newWorld(t)
-	w.trainer.fail = &attempt.RefusedError{Code: "INVALID_ARGUMENT", Message: "no", Fields: []job.Violation{{Rule: "trainer-refused", Field: "region"}}}
+	w.backend.fail = &attempt.RefusedError{Code: "INVALID_ARGUMENT", Message: "no", Fields: []job.Violation{{Rule: "backend-refused", Field: "region"}}}
 	w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
 	f := w.put("d/job.yaml", []byte(strings.Replace(spec, "us-central1", "us-nowhere9", 1)))
 	w.wake(f)
 	r := w.record(f)
-	if diff := cmp.Diff([]string{"region-unknown", "trainer-refused"}, violated(r)); diff != "" {
+	if diff := cmp.Diff([]string{"backend-refused", "region-unknown"}, violated(r)); diff != "" {
 		t.Errorf("violations (-want +got):\n%s", diff)
 	}
 	if last := r.Violations[len(r.Violations)-1]; last.File != "job.yaml" {
-		t.Errorf("the trainer's violation is in file %q", last.File)
+		t.Errorf("the backend's violation is in file %q", last.File)
 	}
 }
 
@@ -1107,13 +1107,13 @@ func TestSubmitLeavesAClaimThatIsNearlyOver(t *testing.T) {
 		return nil
 	}
 	w.wake(f)
-	if len(w.trainer.specs) != 0 || w.record(f).State != job.Accepted {
-		t.Errorf("%d jobs in state %s", len(w.trainer.specs), w.record(f).State)
+	if len(w.backend.specs) != 0 || w.record(f).State != job.Accepted {
+		t.Errorf("%d jobs in state %s", len(w.backend.specs), w.record(f).State)
 	}
 	w.pass(time.Minute)
 	w.tick()
-	if len(w.trainer.specs) != 1 {
-		t.Errorf("%d jobs after the claim was over, want 1", len(w.trainer.specs))
+	if len(w.backend.specs) != 1 {
+		t.Errorf("%d jobs after the claim was over, want 1", len(w.backend.specs))
 	}
 }
 
@@ -1133,7 +1133,7 @@ func TestResumeOfADamagedEntry(t *testing.T) {
 	}
 	w.put("d/trainer-0.1.tar.gz", pkg(t, "hello")) // its event is lost
 	w.tick()
-	w.trainer.finish()
+	w.backend.finish()
 	w.tick()
 	for _, f := range []job.Object{waiting, created} {
 		if r := w.record(f); r.State != job.Succeeded {

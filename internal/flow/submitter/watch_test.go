@@ -20,12 +20,12 @@ func (w *world) runs(text string) job.Object {
 	w.put("hello/trainer-0.1.tar.gz", pkg(w.t, "hello"))
 	f := w.put("hello/job.yaml", []byte(text))
 	w.wake(f)
-	w.trainer.mu.Lock()
-	for id, l := range w.trainer.jobs {
-		l.State, l.Started = job.TrainerRunning, w.clock()
-		w.trainer.jobs[id] = l
+	w.backend.mu.Lock()
+	for id, l := range w.backend.jobs {
+		l.State, l.Started = job.BackendRunning, w.clock()
+		w.backend.jobs[id] = l
 	}
-	w.trainer.mu.Unlock()
+	w.backend.mu.Unlock()
 	w.tick()
 	return f
 }
@@ -160,10 +160,10 @@ func TestTickFindsDrops(t *testing.T) {
 	if r := w.record(f); r.State != job.Submitted {
 		t.Errorf("state %s, want submitted", r.State)
 	}
-	w.trainer.finish()
+	w.backend.finish()
 	w.tick()
-	if got := w.topic.of(job.AttemptKey(f)); !strings.HasSuffix(got, "job.succeeded") || len(w.trainer.specs) != 1 {
-		t.Errorf("events %q, %d jobs", got, len(w.trainer.specs))
+	if got := w.topic.of(job.AttemptKey(f)); !strings.HasSuffix(got, "job.succeeded") || len(w.backend.specs) != 1 {
+		t.Errorf("events %q, %d jobs", got, len(w.backend.specs))
 	}
 }
 
@@ -262,7 +262,7 @@ func TestTickRebuildsTheIndex(t *testing.T) {
 	if w.open() != 1 {
 		t.Fatal("a record without its verdict is not on the index")
 	}
-	w.trainer.finish()
+	w.backend.finish()
 	w.tick()
 	if r := w.record(f); r.State != job.Succeeded || w.open() != 0 {
 		t.Errorf("state %s, %d open", r.State, w.open())
@@ -275,7 +275,7 @@ func TestTickRebuildsTheIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.trainer.finish()
+	w.backend.finish()
 	w.tick()
 	before.State, before.Waits = job.Accepted, "paused"
 	if err := w.ledger.Mark(t.Context(), before); err != nil {

@@ -34,14 +34,14 @@ const (
 )
 
 // world is an installation: real use cases over a real Cloud Storage protocol,
-// with a trainer and a topic in memory. Every remote call can fail, and so can a
+// with a backend and a topic in memory. Every remote call can fail, and so can a
 // whole process.
 type world struct {
 	t       *testing.T
 	server  *fakestorage.Server
 	storage *storagetest.Faults
 	ledger  *ledger.Ledger
-	trainer *trainer
+	backend *backend
 	topic   *topic
 	submit  *submitter.Submitter
 	watch   *watcher.Watcher
@@ -75,7 +75,7 @@ func newWorldOver(t *testing.T, client *gcs.Client, server *fakestorage.Server) 
 		Before: func(storagetest.Call) error { return w.before() },
 		After:  func(storagetest.Call) error { return w.done() },
 	}
-	w.trainer = &trainer{w: w, jobs: map[string]attempt.Look{}}
+	w.backend = &backend{w: w, jobs: map[string]attempt.Look{}}
 	w.topic = &topic{w: w}
 	var err error
 	if w.ledger, err = ledger.New(w.storage, "state"); err != nil {
@@ -86,7 +86,7 @@ func newWorldOver(t *testing.T, client *gcs.Client, server *fakestorage.Server) 
 		t.Fatal(err)
 	}
 	logger := slog.New(slog.DiscardHandler)
-	w.submit, err = submitter.New(w.storage, w.ledger, w.trainer, tell, submitter.Options{
+	w.submit, err = submitter.New(w.storage, w.ledger, w.backend, tell, submitter.Options{
 		Instance: instance, Inbox: inbox, Staging: "staging", Policy: w.policy,
 		Places: func(_ context.Context, bucket string) ([]string, error) {
 			if places, ok := w.places[bucket]; ok {
@@ -100,7 +100,7 @@ func newWorldOver(t *testing.T, client *gcs.Client, server *fakestorage.Server) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.watch, err = watcher.New(w.ledger, w.trainer, w.storage, tell, w.submit, watcher.Options{
+	w.watch, err = watcher.New(w.ledger, w.backend, w.storage, tell, w.submit, watcher.Options{
 		Instance: instance, Inbox: inbox, Parallel: 4, Budget: time.Minute, LooksPerMinute: 100_000, ReadsPerMinute: 100_000, Now: w.clock, Logger: logger,
 	})
 	if err != nil {
@@ -113,7 +113,7 @@ func newWorldOver(t *testing.T, client *gcs.Client, server *fakestorage.Server) 
 // a test sets.
 func (w *world) policy(context.Context) (policy.Policy, error) {
 	return policy.Policy{
-		Project: "project", Inbox: inbox, Own: []string{"state", "staging", "status"}, Trainer: "aiplatform", Rules: w.rules,
+		Project: "project", Inbox: inbox, Own: []string{"state", "staging", "status"}, Backend: "aiplatform", Rules: w.rules,
 	}, w.noPolicy
 }
 
@@ -229,9 +229,9 @@ const spec = `trainingInput:
   pythonModule: trainer.task
 `
 
-// trainer is an ml/v1 in memory: it takes our IDs, and a repeated one is a
+// backend is an ml/v1 in memory: it takes our IDs, and a repeated one is a
 // conflict unless it is our own.
-type trainer struct {
+type backend struct {
 	w  *world
 	mu sync.Mutex
 	// fail, where set, is what create answers. With lose it has its effect,
@@ -258,9 +258,9 @@ type trainer struct {
 	specs   []job.Spec
 }
 
-func (f *trainer) Name() string { return cmp.Or(f.name, "aiplatform") }
+func (f *backend) Name() string { return cmp.Or(f.name, "aiplatform") }
 
-func (f *trainer) Create(_ context.Context, s job.Order) (attempt.Look, error) {
+func (f *backend) Create(_ context.Context, s job.Order) (attempt.Look, error) {
 	if err := f.w.before(); err != nil {
 		return attempt.Look{}, err
 	}
@@ -294,7 +294,7 @@ func (f *trainer) Create(_ context.Context, s job.Order) (attempt.Look, error) {
 	case ok:
 		return attempt.Look{}, &attempt.ConflictError{JobID: s.JobID, Found: found}
 	default:
-		found = attempt.Look{JobID: s.JobID, ResourceName: "projects/p/jobs/" + name, State: job.TrainerQueued, Created: f.w.clock(), Labels: s.Labels}
+		found = attempt.Look{JobID: s.JobID, ResourceName: "projects/p/jobs/" + name, State: job.BackendQueued, Created: f.w.clock(), Labels: s.Labels}
 		f.jobs[name] = found
 		f.specs, f.orders = append(f.specs, s.Spec), append(f.orders, s)
 	}
@@ -304,13 +304,13 @@ func (f *trainer) Create(_ context.Context, s job.Order) (attempt.Look, error) {
 	return found, f.w.done()
 }
 
-func (f *trainer) TakesID() bool { return !f.noID }
+func (f *backend) TakesID() bool { return !f.noID }
 
-func (f *trainer) EnforcesWait() bool { return !f.noID }
+func (f *backend) EnforcesWait() bool { return !f.noID }
 
-func (f *trainer) Check(job.Order) []plan.Diagnostic { return f.told }
+func (f *backend) Check(job.Order) []plan.Diagnostic { return f.told }
 
-func (f *trainer) Find(ctx context.Context, s job.Order) ([]attempt.Look, error) {
+func (f *backend) Find(ctx context.Context, s job.Order) ([]attempt.Look, error) {
 	f.mu.Lock()
 	f.finds++
 	f.mu.Unlock()
@@ -332,20 +332,20 @@ func (f *trainer) Find(ctx context.Context, s job.Order) ([]attempt.Look, error)
 	return []attempt.Look{l}, err
 }
 
-func (f *trainer) Cancel(_ context.Context, j job.JobInfo) error {
+func (f *backend) Cancel(_ context.Context, j job.JobInfo) error {
 	if err := f.w.before(); err != nil {
 		return err
 	}
 	f.mu.Lock()
 	l := f.jobs[j.ID]
-	l.State, l.Ended = job.TrainerCancelled, f.w.clock()
+	l.State, l.Ended = job.BackendCancelled, f.w.clock()
 	f.jobs[j.ID] = l
 	f.cancels++
 	f.mu.Unlock()
 	return f.w.done()
 }
 
-func (f *trainer) Get(_ context.Context, j job.JobInfo) (attempt.Look, error) {
+func (f *backend) Get(_ context.Context, j job.JobInfo) (attempt.Look, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	l, ok := f.jobs[j.ID]
@@ -355,7 +355,7 @@ func (f *trainer) Get(_ context.Context, j job.JobInfo) (attempt.Look, error) {
 	return l, nil
 }
 
-func (f *trainer) ListActive(_ context.Context, _, _ string, page func([]attempt.Look, string) error) error {
+func (f *backend) ListActive(_ context.Context, _, _ string, page func([]attempt.Look, string) error) error {
 	f.mu.Lock()
 	var active []attempt.Look
 	for _, l := range f.jobs {
@@ -368,7 +368,7 @@ func (f *trainer) ListActive(_ context.Context, _, _ string, page func([]attempt
 }
 
 // finish ends jobs well: those that are named, or every one.
-func (f *trainer) finish(ids ...string) {
+func (f *backend) finish(ids ...string) {
 	now := f.w.clock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -376,7 +376,7 @@ func (f *trainer) finish(ids ...string) {
 		if !l.Ended.IsZero() || len(ids) > 0 && !slices.Contains(ids, id) {
 			continue
 		}
-		l.State, l.Started, l.Ended = job.TrainerSucceeded, now, now
+		l.State, l.Started, l.Ended = job.BackendSucceeded, now, now
 		f.jobs[id] = l
 	}
 }

@@ -63,7 +63,7 @@ func newCompany(b *testing.B, jobs int, n news) *company {
 	r := attempt.NewRecord(job.Object{Bucket: "inbox", Name: "teams/forecasting/census/job.yaml", Generation: 1795424700381000, Created: start}, start)
 	r.Attempt = templateAttempt
 	spec := job.Spec{JobID: templateID, TrainingInput: &job.TrainingInput{Region: "us-central1", ScaleTier: "BASIC", PythonModule: "trainer.task"}}
-	queued := attempt.Look{JobID: templateID, ResourceName: "projects/acme/jobs/" + templateID, State: job.TrainerQueued, Created: start}
+	queued := attempt.Look{JobID: templateID, ResourceName: "projects/acme/jobs/" + templateID, State: job.BackendQueued, Created: start}
 	for _, o := range []attempt.Observation{attempt.Accept{Spec: spec}, attempt.Seen(queued, start)} {
 		var err error
 		if r, _, err = attempt.Step(r, o, start); err != nil {
@@ -172,14 +172,14 @@ func (c *company) Publish(context.Context, string, []job.Event) error {
 	return nil
 }
 
-// manyJobs is the company's trainer.
+// manyJobs is the company's backend.
 type manyJobs struct{ *company }
 
 const pageOfJobs = 100
 
 func (c manyJobs) look(i int) attempt.Look {
 	l := attempt.Look{
-		JobID: idOf(i), ResourceName: "projects/acme/jobs/" + idOf(i), State: job.TrainerQueued, Created: start,
+		JobID: idOf(i), ResourceName: "projects/acme/jobs/" + idOf(i), State: job.BackendQueued, Created: start,
 		Labels: map[string]string{
 			job.LabelAttempt: job.AttemptLabel(attemptOf(i)), job.LabelContent: strings.Repeat("c", 40), job.LabelInstance: strings.Repeat("i", 40), "team": "forecasting",
 		},
@@ -187,9 +187,9 @@ func (c manyJobs) look(i int) attempt.Look {
 	}
 	switch {
 	case every(c.changed, i):
-		l.State, l.Started = job.TrainerRunning, start
+		l.State, l.Started = job.BackendRunning, start
 	case every(c.ended, i):
-		l.State, l.Ended = job.TrainerFailed, start.Add(time.Second)
+		l.State, l.Ended = job.BackendFailed, start.Add(time.Second)
 	}
 	return l
 }
@@ -290,7 +290,7 @@ const mostHeap = 128 << 20
 
 // BenchmarkTick is a tick over the real ledger, relay and queue. It fails where a
 // tick makes more remote calls than it may: one list of storage for 1,000 attempts,
-// one of the trainer for 100, six calls for a job that has changed, one more for one
+// one of the backend for 100, six calls for a job that has changed, one more for one
 // that ended (the direct look), and a few more that do not depend on the number of
 // jobs; where it takes more memory than it may; and where ten times as many jobs cost
 // far more than ten times as much.
@@ -377,19 +377,19 @@ func benchmarkTick(b *testing.B, c *company) cost {
 		return c.jobs / n
 	}
 	changed, ended := share(c.changed), share(c.ended)
-	storage, trainer, all := calls("list state/open/"), calls("list jobs"), calls("")
+	storage, backend, all := calls("list state/open/"), calls("list jobs"), calls("")
 	const fixed = 8 // a slice of the records, one of the inbox, the notes
 	const usual = 6 // of which a tick makes so many where nothing changed
 	perChange := 0.0
 	if news := changed + ended; news > 0 {
-		perChange = float64(all-storage-trainer-usual) / float64(news)
+		perChange = float64(all-storage-backend-usual) / float64(news)
 	}
 	b.ReportMetric(float64(storage), "storage-lists/op")
-	b.ReportMetric(float64(trainer), "trainer-lists/op")
+	b.ReportMetric(float64(backend), "backend-lists/op")
 	b.ReportMetric(perChange, "calls/change")
-	b.ReportMetric(float64(all-storage-trainer)-perChange*float64(changed+ended), "other-calls/op")
+	b.ReportMetric(float64(all-storage-backend)-perChange*float64(changed+ended), "other-calls/op")
 	b.ReportMetric(float64(peak)/(1<<20), "peak-MiB")
-	if storage > c.jobs/1000 || trainer > c.jobs/100 || all-storage-trainer > 6*changed+7*ended+fixed {
+	if storage > c.jobs/1000 || backend > c.jobs/100 || all-storage-backend > 6*changed+7*ended+fixed {
 		b.Errorf("too many calls: %v in %d ticks", c.calls, ticks)
 	}
 	if peak > mostHeap {

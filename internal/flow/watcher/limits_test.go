@@ -45,7 +45,7 @@ func (f *fake) retell() {
 // something is due; seven days take as long as the ticks.
 func TestTickEnforcesLimits(t *testing.T) {
 	f := newFake()
-	running := look("j", job.TrainerRunning)
+	running := look("j", job.BackendRunning)
 	key := f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "604800s"}, attempt.Patience{Grace: "900s"}, running)
 	f.listed, f.direct["j"] = []attempt.Look{running}, running
 	asked := time.Time{}
@@ -56,7 +56,7 @@ func TestTickEnforcesLimits(t *testing.T) {
 		}
 		asked = f.now
 		ended := running
-		ended.State, ended.Ended = job.TrainerCancelled, f.now
+		ended.State, ended.Ended = job.BackendCancelled, f.now
 		f.direct["j"], f.listed = ended, nil
 	}
 	w := f.watcher(t)
@@ -82,12 +82,12 @@ func TestTickEnforcesLimits(t *testing.T) {
 	}
 }
 
-// What comes of a cancel is what the trainer says.
+// What comes of a cancel is what the backend says.
 func TestTickCancels(t *testing.T) {
 	unavailable := errors.New("unavailable")
 	tests := []struct {
 		name string
-		// after is what the trainer says once it was asked, fails its answer.
+		// after is what the backend says once it was asked, fails its answer.
 		after func(now time.Time) attempt.Look
 		fails error
 		err   error
@@ -95,22 +95,22 @@ func TestTickCancels(t *testing.T) {
 		told  []job.EventType
 	}{
 		{name: "the job ends first", state: job.Succeeded, told: []job.EventType{job.JobDelayed, job.JobSucceeded}, after: func(now time.Time) attempt.Look {
-			l := look("j", job.TrainerSucceeded)
+			l := look("j", job.BackendSucceeded)
 			l.Ended = now
 			return l
 		}},
-		{name: "it takes a while", state: job.Submitted, told: []job.EventType{job.JobDelayed}, after: func(time.Time) attempt.Look { return look("j", job.TrainerCancelling) }},
-		{name: "it is not heard", state: job.Submitted, told: []job.EventType{job.JobDelayed}, after: func(time.Time) attempt.Look { return look("j", job.TrainerRunning) }},
-		{name: "it can't be asked for", state: job.Submitted, told: []job.EventType{job.JobDelayed}, fails: unavailable, err: unavailable, after: func(time.Time) attempt.Look { return look("j", job.TrainerRunning) }},
+		{name: "it takes a while", state: job.Submitted, told: []job.EventType{job.JobDelayed}, after: func(time.Time) attempt.Look { return look("j", job.BackendCancelling) }},
+		{name: "it is not heard", state: job.Submitted, told: []job.EventType{job.JobDelayed}, after: func(time.Time) attempt.Look { return look("j", job.BackendRunning) }},
+		{name: "it can't be asked for", state: job.Submitted, told: []job.EventType{job.JobDelayed}, fails: unavailable, err: unavailable, after: func(time.Time) attempt.Look { return look("j", job.BackendRunning) }},
 		{
 			name: "refused, as the job has just ended", state: job.Succeeded, told: []job.EventType{job.JobDelayed, job.JobSucceeded},
-			fails: &attempt.RefusedError{Message: "the job has ended"}, after: func(now time.Time) attempt.Look { return look("j", job.TrainerSucceeded) },
+			fails: &attempt.RefusedError{Message: "the job has ended"}, after: func(now time.Time) attempt.Look { return look("j", job.BackendSucceeded) },
 		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFake()
-			running := look("j", job.TrainerRunning)
+			running := look("j", job.BackendRunning)
 			running.ResourceName = "projects/p/jobs/j"
 			key := f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "60s"}, attempt.Patience{Grace: "60s"}, running)
 			f.listed, f.direct["j"] = []attempt.Look{running}, running
@@ -140,7 +140,7 @@ func TestTickCancels(t *testing.T) {
 			if err := f.watcher(t).Tick(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if again := len(f.cancelled) > 0; again != (f.direct["j"].State == job.TrainerRunning) {
+			if again := len(f.cancelled) > 0; again != (f.direct["j"].State == job.BackendRunning) {
 				t.Errorf("cancelled again: %t, the job is %s", again, f.direct["j"].State)
 			}
 		})
@@ -150,7 +150,7 @@ func TestTickCancels(t *testing.T) {
 // A list that lags behind says that a job waits that runs: no warning, no cancel.
 func TestTickAsksBeforeItWarns(t *testing.T) {
 	f := newFake()
-	waiting, running := look("j", job.TrainerQueued), look("j", job.TrainerRunning)
+	waiting, running := look("j", job.BackendQueued), look("j", job.BackendRunning)
 	running.Started = start.Add(30 * time.Minute)
 	f.addLimited(t, "j", job.Scheduling{MaxWaitTime: "1800s", MaxRunningTime: "86400s"}, attempt.Patience{Queued: "600s"}, waiting)
 	f.listed, f.direct["j"] = []attempt.Look{waiting}, running
@@ -163,13 +163,13 @@ func TestTickAsksBeforeItWarns(t *testing.T) {
 	}
 }
 
-// This machine's clock may be wrong by ten minutes either way, or the trainer's:
+// This machine's clock may be wrong by ten minutes either way, or the backend's:
 // no job is ended before its time, and none lives on for long.
 func TestTickClockSkew(t *testing.T) {
 	const limit = time.Hour
 	for _, skew := range []time.Duration{-10 * time.Minute, 0, 10 * time.Minute} {
 		f := newFake()
-		running := look("j", job.TrainerRunning)
+		running := look("j", job.BackendRunning)
 		running.Created, running.Started = start.Add(skew), start.Add(skew)
 		f.addLimited(t, "j", job.Scheduling{MaxRunningTime: job.FormatDuration(limit)}, attempt.Patience{}, running)
 		f.listed, f.direct["j"] = []attempt.Look{running}, running
@@ -177,7 +177,7 @@ func TestTickClockSkew(t *testing.T) {
 		f.onCancel = func(job.JobInfo) {
 			ran = f.now.Sub(start)
 			ended := running
-			ended.State, ended.Ended = job.TrainerCancelled, f.now.Add(skew)
+			ended.State, ended.Ended = job.BackendCancelled, f.now.Add(skew)
 			f.direct["j"], f.listed = ended, nil
 		}
 		w := f.watcher(t)
@@ -200,8 +200,8 @@ func TestTickClockSkew(t *testing.T) {
 // A hint makes the job be looked at, whatever it says.
 func TestLook(t *testing.T) {
 	f := newFake()
-	f.add(t, "j", look("j", job.TrainerRunning))
-	f.direct["j"] = look("j", job.TrainerSucceeded)
+	f.add(t, "j", look("j", job.BackendRunning))
+	f.direct["j"] = look("j", job.BackendSucceeded)
 	w := f.watcher(t)
 	if err := w.Look(t.Context(), job.JobInfo{ID: "unknown"}); err != nil || len(f.gets) > 0 {
 		t.Errorf("a job of others: %v, looked at %q", err, f.gets)
@@ -216,7 +216,7 @@ func TestLook(t *testing.T) {
 	}
 
 	// That a job is not there is nothing that a hint can bring about.
-	f.add(t, "gone", look("gone", job.TrainerRunning))
+	f.add(t, "gone", look("gone", job.BackendRunning))
 	for range 5 {
 		f.now = f.now.Add(time.Hour)
 		if err := w.Look(t.Context(), job.JobInfo{ID: "gone"}); err != nil {
@@ -227,8 +227,8 @@ func TestLook(t *testing.T) {
 		t.Errorf("hints alone told %v", f.told["gone"])
 	}
 
-	f.add(t, "k", look("k", job.TrainerRunning))
-	f.direct["k"] = look("k", job.TrainerFailed)
+	f.add(t, "k", look("k", job.BackendRunning))
+	f.direct["k"] = look("k", job.BackendFailed)
 	if err := w.Look(t.Context(), job.JobInfo{ResourceName: "projects/p/jobs/k"}); err != nil {
 		t.Fatal(err)
 	}
@@ -236,11 +236,11 @@ func TestLook(t *testing.T) {
 		t.Errorf("by its resource, told (-want +got):\n%s", diff)
 	}
 
-	// Where the trainer takes no ID, a hint has the trainer's own.
+	// Where the backend takes no ID, a hint has the backend's own.
 	f.noID = true
 	for id, hinted := range map[string]job.JobInfo{"l": {ID: "7"}, "m": {ResourceName: "projects/1/locations/r/customJobs/8"}} {
-		f.add(t, id, look(id, job.TrainerRunning))
-		f.direct[id] = look(id, job.TrainerFailed)
+		f.add(t, id, look(id, job.BackendRunning))
+		f.direct[id] = look(id, job.BackendFailed)
 		f.direct[""] = f.direct[id] // asked by the resource alone
 		if err := w.Look(t.Context(), hinted); err != nil {
 			t.Fatal(err)
@@ -254,7 +254,7 @@ func TestLook(t *testing.T) {
 // A job that is past its limit and not there is not cancelled: it is lost.
 func TestTickDoesNotCancelWhatIsGone(t *testing.T) {
 	f := newFake()
-	f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "60s"}, attempt.Patience{Grace: "60s"}, look("j", job.TrainerRunning))
+	f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "60s"}, attempt.Patience{Grace: "60s"}, look("j", job.BackendRunning))
 	w := f.watcher(t)
 	for range 4 {
 		f.now = f.now.Add(5 * time.Minute)
@@ -275,11 +275,11 @@ func TestLookIsLimited(t *testing.T) {
 	for _, noID := range []bool{false, true} {
 		f := newFake()
 		f.noID = noID
-		f.add(t, "j", look("j", job.TrainerRunning))
-		f.direct["j"], f.direct["other"] = look("j", job.TrainerSucceeded), look("other", job.TrainerRunning)
+		f.add(t, "j", look("j", job.BackendRunning))
+		f.direct["j"], f.direct["other"] = look("j", job.BackendSucceeded), look("other", job.BackendRunning)
 		o := f.options()
 		o.LooksPerMinute = 40 // a quarter is for hints
-		w, err := watcher.New(f, trainer{f}, f, f, f, o)
+		w, err := watcher.New(f, backend{f}, f, f, f, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -298,8 +298,8 @@ func TestLookIsLimited(t *testing.T) {
 			if err := w.Look(t.Context(), job.JobInfo{ID: "j"}); err != nil || len(f.told["j"]) != 1 {
 				t.Errorf("%v, told %v: our own hint was dropped", err, f.told["j"])
 			}
-			f.add(t, "k", look("k", job.TrainerRunning))
-			f.direct["k"] = look("k", job.TrainerRunning)
+			f.add(t, "k", look("k", job.BackendRunning))
+			f.direct["k"] = look("k", job.BackendRunning)
 			f.gets = nil
 			for range 1000 {
 				if err := w.Look(t.Context(), job.JobInfo{ID: "k"}); err != nil {
@@ -317,7 +317,7 @@ func TestLookIsLimited(t *testing.T) {
 // the cancel is entered there: another worker may have seen the job begin to run since.
 func TestTickLooksAgainBeforeACancel(t *testing.T) {
 	f := newFake()
-	waits := look("j", job.TrainerPreparing)
+	waits := look("j", job.BackendPreparing)
 	waits.Created, waits.Started = start, time.Time{}
 	key := f.addLimited(t, "j", job.Scheduling{MaxWaitTime: "60s"}, attempt.Patience{Grace: "60s"}, waits)
 	f.listed, f.direct["j"] = []attempt.Look{waits}, waits
@@ -326,7 +326,7 @@ func TestTickLooksAgainBeforeACancel(t *testing.T) {
 		if _, ok := o.(attempt.CancelJob); !ok {
 			return
 		}
-		runs := look("j", job.TrainerRunning)
+		runs := look("j", job.BackendRunning)
 		runs.Started = f.now
 		s := f.records[key]
 		var err error
@@ -338,7 +338,7 @@ func TestTickLooksAgainBeforeACancel(t *testing.T) {
 	if err := f.watcher(t).Tick(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if r := f.records[key]; len(f.cancelled) > 0 || r.State != job.Submitted || r.Job.State != job.TrainerRunning {
+	if r := f.records[key]; len(f.cancelled) > 0 || r.State != job.Submitted || r.Job.State != job.BackendRunning {
 		t.Errorf("cancelled %q, and the job is %s, %s", f.cancelled, r.State, r.Job.State)
 	}
 }

@@ -22,12 +22,12 @@ func (f *fake) runs(t *testing.T, n int, ended ...int) {
 	t.Helper()
 	for i := range n {
 		id := fmt.Sprintf("j%03d", i)
-		f.add(t, id, look(id, job.TrainerQueued))
+		f.add(t, id, look(id, job.BackendQueued))
 		if slices.Contains(ended, i) {
-			f.direct[id] = look(id, job.TrainerSucceeded)
+			f.direct[id] = look(id, job.BackendSucceeded)
 			continue
 		}
-		f.direct[id] = look(id, job.TrainerRunning)
+		f.direct[id] = look(id, job.BackendRunning)
 		f.listed = append(f.listed, f.direct[id])
 	}
 }
@@ -39,7 +39,7 @@ func TestTickWithSlowPages(t *testing.T) {
 		f := newFake()
 		f.jobsPage, f.pageSize, f.takes["page"] = 2, 100, time.Minute
 		f.runs(t, 21, 3)
-		f.listed = append(f.listed, look("stranger", job.TrainerRunning))
+		f.listed = append(f.listed, look("stranger", job.BackendRunning))
 		seen := 0
 		f.onAsk = func(what string) {
 			if what == "page" {
@@ -92,7 +92,7 @@ func TestTickListGoesOn(t *testing.T) {
 		next string
 		err  error
 	}{
-		{name: "the trainer's quota is used up in the middle", fails: job.ErrQuota, at: 4, seen: []string{"j000", "j001", "j002", "j003"}, next: "4", err: job.ErrQuota},
+		{name: "the backend's quota is used up in the middle", fails: job.ErrQuota, at: 4, seen: []string{"j000", "j001", "j002", "j003"}, next: "4", err: job.ErrQuota},
 		{name: "and the next tick goes on", after: "4", seen: []string{"j004", "j005"}},
 		{name: "no answer in the middle", fails: unavailable, at: 2, seen: []string{"j000", "j001"}, next: "2", err: unavailable},
 		{name: "the quota is used up at once", after: "4", fails: job.ErrQuota, next: "4", err: job.ErrQuota},
@@ -127,11 +127,11 @@ func TestTickListGoesOn(t *testing.T) {
 	}
 }
 
-// Without the trainer's list nothing is looked at, and the heartbeat says so.
+// Without the backend's list nothing is looked at, and the heartbeat says so.
 func TestBeatWithoutTheList(t *testing.T) {
 	f := newFake()
-	f.add(t, "j", look("j", job.TrainerRunning))
-	f.listed = []attempt.Look{look("j", job.TrainerRunning)}
+	f.add(t, "j", look("j", job.BackendRunning))
+	f.listed = []attempt.Look{look("j", job.BackendRunning)}
 	w := f.watcher(t)
 	ticked(t, w)
 	begun := f.now
@@ -153,7 +153,7 @@ func TestBeatWithoutTheList(t *testing.T) {
 	}
 }
 
-// Pages of the list and direct looks keep the trainer's read quota together.
+// Pages of the list and direct looks keep the backend's read quota together.
 func TestTickKeepsTheReadQuota(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()

@@ -136,7 +136,7 @@ func (t *tick) stranger(ctx context.Context, id string, looks []attempt.Look) er
 	switch {
 	case !stored.State.Terminal():
 		return errors.Join(err, t.reopen(ctx, stored.Attempt))
-	case !t.trainer.TakesID():
+	case !t.backend.TakesID():
 		// Also where the attempt never came to a job: a create that it had given
 		// up may have its effect yet.
 		err = errors.Join(err, t.cancelDoubles(ctx, stored, looks))
@@ -147,7 +147,7 @@ func (t *tick) stranger(ctx context.Context, id string, looks []attempt.Look) er
 		return err
 	}
 	// It has ended, and the list lags behind; or the verdict was wrong.
-	known := job.JobInfo{ID: id, Trainer: stored.Job.Trainer, ResourceName: cmp.Or(stored.Job.ResourceName, looks[0].ResourceName)}
+	known := job.JobInfo{ID: id, Backend: stored.Job.Backend, ResourceName: cmp.Or(stored.Job.ResourceName, looks[0].ResourceName)}
 	found, lookErr := t.direct(ctx, known)
 	if found.found && found.Ended.IsZero() && lookErr == nil {
 		lookErr = t.tellStrangers(ctx, []attempt.Look{found.Look}, "its attempt "+stored.Attempt+" is "+string(stored.State))
@@ -189,7 +189,7 @@ func (t *tick) cancelDoubles(ctx context.Context, stored attempt.Stored, looks [
 	var errs []error
 	kept := stored.Job.ResourceName
 	for _, l := range looks {
-		if l.ResourceName == kept || l.Labels[job.LabelAttempt] != job.AttemptLabel(stored.Attempt) || l.State == job.TrainerCancelling {
+		if l.ResourceName == kept || l.Labels[job.LabelAttempt] != job.AttemptLabel(stored.Attempt) || l.State == job.BackendCancelling {
 			continue
 		}
 		if kept != "" && path.Dir(l.ResourceName) != path.Dir(kept) {
@@ -203,13 +203,13 @@ func (t *tick) cancelDoubles(ctx context.Context, stored attempt.Stored, looks [
 // cancelDouble looks at a job by itself, since a list leaves out what it runs.
 func (t *tick) cancelDouble(ctx context.Context, stored attempt.Stored, id, resource string) error {
 	l, err := t.direct(ctx, job.JobInfo{ID: id, ResourceName: resource})
-	if err != nil || !l.found || l.State.Ended() || l.State == job.TrainerCancelling {
+	if err != nil || !l.found || l.State.Ended() || l.State == job.BackendCancelling {
 		return err
 	}
 	if !stored.Made(l.Look) {
 		return t.tellStrangers(ctx, []attempt.Look{l.Look}, "it has the labels of attempt "+stored.Attempt+", and no create of that made it")
 	}
-	if err := t.trainer.Cancel(ctx, job.JobInfo{ID: id, ResourceName: resource}); err != nil {
+	if err := t.backend.Cancel(ctx, job.JobInfo{ID: id, ResourceName: resource}); err != nil {
 		return err
 	}
 	t.Logger.ErrorContext(ctx, "second job of an attempt cancelled",

@@ -188,8 +188,8 @@ func TestFirstStart(t *testing.T) {
 	// A drop may come before the first tick.
 	f = newFake()
 	f.epoch = time.Time{}
-	f.add(t, "j", look("j", job.TrainerRunning))
-	f.listed, f.now = []attempt.Look{look("j", job.TrainerRunning)}, start.Add(10*time.Minute)
+	f.add(t, "j", look("j", job.BackendRunning))
+	f.listed, f.now = []attempt.Look{look("j", job.BackendRunning)}, start.Add(10*time.Minute)
 	ticked(t, f.watcher(t))
 	if !f.epoch.Equal(start) {
 		t.Errorf("epoch %s, want that of the first drop", f.epoch)
@@ -198,8 +198,8 @@ func TestFirstStart(t *testing.T) {
 	// Where the note is gone, nothing is looked for, and people are told.
 	f = newFake()
 	f.epoch = time.Time{}
-	f.add(t, "j", look("j", job.TrainerRunning))
-	f.listed, f.now = []attempt.Look{look("j", job.TrainerRunning)}, start.Add(49*time.Hour)
+	f.add(t, "j", look("j", job.BackendRunning))
+	f.listed, f.now = []attempt.Look{look("j", job.BackendRunning)}, start.Add(49*time.Hour)
 	f.upload("lost/job.yaml", start.Add(48*time.Hour))
 	if err := f.watcher(t).Tick(t.Context()); err == nil || !strings.Contains(err.Error(), "write the object epoch") || !f.epoch.IsZero() || len(f.submitted) > 0 {
 		t.Errorf("%v, epoch %s, submitted %q", err, f.epoch, f.submitted)
@@ -226,7 +226,7 @@ func TestAlone(t *testing.T) {
 			return time.Hour
 		}, nil
 	}
-	w, err := watcher.New(f, trainer{f}, f, f, f, o)
+	w, err := watcher.New(f, backend{f}, f, f, f, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +278,7 @@ func TestAloneListsLittle(t *testing.T) {
 			return func(string) time.Duration { return time.Hour }, nil
 		}
 		inbox := &counted{fake: f, folder: "d/"}
-		w, err := watcher.New(f, trainer{f}, inbox, f, f, o)
+		w, err := watcher.New(f, backend{f}, inbox, f, f, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -297,23 +297,23 @@ func TestAloneListsLittle(t *testing.T) {
 func TestScanRecords(t *testing.T) {
 	f := newFake()
 	for _, id := range []string{"lost", "behind", "fine", "over"} {
-		f.add(t, id, look(id, job.TrainerRunning))
-		l := look(id, job.TrainerRunning)
+		f.add(t, id, look(id, job.BackendRunning))
+		l := look(id, job.BackendRunning)
 		l.Labels = map[string]string{job.LabelAttempt: job.AttemptLabel(f.owners[id])}
 		f.listed = append(f.listed, l)
 	}
 	f.records[f.owners["over"]] = func() attempt.Stored {
 		s := f.records[f.owners["over"]]
-		s.Record, _, _ = attempt.Step(s.Record, attempt.Seen(look("over", job.TrainerSucceeded), start), start)
+		s.Record, _, _ = attempt.Step(s.Record, attempt.Seen(look("over", job.BackendSucceeded), start), start)
 		s.Published = s.Sequence
 		return s
 	}()
-	f.direct["over"] = look("over", job.TrainerSucceeded)
+	f.direct["over"] = look("over", job.BackendSucceeded)
 	behind := f.entries[1]
 	behind.Revision--
 	f.entries = []attempt.Entry{behind, f.entries[2]}
 	told := map[string]bool{}
-	w, err := watcher.New(f, trainer{f}, f, teller(func(s attempt.Stored) { told[s.Job.ID] = true }), f, f.options())
+	w, err := watcher.New(f, backend{f}, f, teller(func(s attempt.Stored) { told[s.Job.ID] = true }), f, f.options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,22 +341,22 @@ func (t teller) Tell(_ context.Context, s attempt.Stored, _ attempt.Entry) error
 // Jobs with our label that nobody follows are told of.
 func TestStrangers(t *testing.T) {
 	f := newFake()
-	of := func(id, key string, s job.TrainerState) attempt.Look {
+	of := func(id, key string, s job.BackendState) attempt.Look {
 		l := look(id, s)
 		l.Labels = map[string]string{job.LabelAttempt: job.AttemptLabel(key)}
 		return l
 	}
-	f.add(t, "mine", look("mine", job.TrainerRunning))
-	f.add(t, "ended", look("ended", job.TrainerSucceeded))
-	f.add(t, "revived", look("revived", job.TrainerSucceeded))
-	f.add(t, "taken", look("taken", job.TrainerSucceeded))
+	f.add(t, "mine", look("mine", job.BackendRunning))
+	f.add(t, "ended", look("ended", job.BackendSucceeded))
+	f.add(t, "revived", look("revived", job.BackendSucceeded))
+	f.add(t, "taken", look("taken", job.BackendSucceeded))
 	f.listed = []attempt.Look{
-		of("mine", f.owners["mine"], job.TrainerRunning), of("ended", f.owners["ended"], job.TrainerRunning), of("revived", f.owners["revived"], job.TrainerRunning),
-		of("taken", "another", job.TrainerRunning), of("none", "gone", job.TrainerQueued), of("claimed", "gone", job.TrainerQueued),
+		of("mine", f.owners["mine"], job.BackendRunning), of("ended", f.owners["ended"], job.BackendRunning), of("revived", f.owners["revived"], job.BackendRunning),
+		of("taken", "another", job.BackendRunning), of("none", "gone", job.BackendQueued), of("claimed", "gone", job.BackendQueued),
 	}
 	f.owners["claimed"] = "gone"
 	f.entries = f.entries[:1]
-	f.direct["ended"], f.direct["revived"] = look("ended", job.TrainerSucceeded), look("revived", job.TrainerRunning)
+	f.direct["ended"], f.direct["revived"] = look("ended", job.BackendSucceeded), look("revived", job.BackendRunning)
 	ticked(t, f.watcher(t))
 	slices.Sort(f.strangers)
 	if diff := gocmp.Diff([]string{"claimed", "none", "revived", "taken"}, f.strangers); diff != "" || f.beats[0].Strangers != 4 {
@@ -370,11 +370,11 @@ func TestStrangers(t *testing.T) {
 // People are told of a job that nobody follows until that is noted, and then no more.
 func TestStrangerIsToldBeforeItIsNoted(t *testing.T) {
 	f := newFake()
-	f.listed = []attempt.Look{look("stranger", job.TrainerRunning)}
+	f.listed = []attempt.Look{look("stranger", job.BackendRunning)}
 	var told []string
 	options := f.options()
 	options.Logger = slog.New(alerts(func(r slog.Record) { told = append(told, r.Message) }))
-	w, err := watcher.New(f, trainer{f}, f, f, f, options)
+	w, err := watcher.New(f, backend{f}, f, f, f, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -407,12 +407,12 @@ func TestScansOverManyTicks(t *testing.T) {
 	f := newFake()
 	for i := range 12 {
 		id := fmt.Sprintf("j%02d", i)
-		f.add(t, id, look(id, job.TrainerRunning))
-		l := look(id, job.TrainerRunning)
+		f.add(t, id, look(id, job.BackendRunning))
+		l := look(id, job.BackendRunning)
 		l.Labels = map[string]string{job.LabelAttempt: job.AttemptLabel(f.owners[id])}
 		f.listed = append(f.listed, l)
 	}
-	f.listed = append(f.listed, look("stranger", job.TrainerRunning))
+	f.listed = append(f.listed, look("stranger", job.BackendRunning))
 	lost := f.entries[5].Attempt
 	f.entries = slices.Delete(f.entries, 5, 6)
 	f.onPage = func() { f.now = f.now.Add(3 * time.Minute) }
@@ -434,8 +434,8 @@ func TestTickGoesOnWhereItStopped(t *testing.T) {
 	f := newFake()
 	for i := range 10 {
 		id := fmt.Sprintf("j%d", i)
-		f.add(t, id, look(id, job.TrainerQueued))
-		f.listed = append(f.listed, look(id, job.TrainerQueued))
+		f.add(t, id, look(id, job.BackendQueued))
+		f.listed = append(f.listed, look(id, job.BackendQueued))
 	}
 	f.onPage = func() { f.now = f.now.Add(2 * time.Minute) } // of the ten that a tick has
 	visited := map[string]int{}
@@ -470,8 +470,8 @@ func TestTickStopsWithinAPage(t *testing.T) {
 	f.pageSize = 1000
 	for i := range 100 {
 		id := fmt.Sprintf("j%02d", i)
-		f.add(t, id, look(id, job.TrainerRunning))
-		f.direct[id] = look(id, job.TrainerSucceeded)
+		f.add(t, id, look(id, job.BackendRunning))
+		f.direct[id] = look(id, job.BackendSucceeded)
 	}
 	f.onGet = func() { f.now = f.now.Add(20 * time.Second) } // each look takes that long
 	w := f.watcher(t)
@@ -522,8 +522,8 @@ func TestTickWithoutNotes(t *testing.T) {
 			f := newFake()
 			gone := errors.New(broken)
 			f.broken[broken] = gone
-			f.add(t, "j", look("j", job.TrainerQueued))
-			f.listed = []attempt.Look{look("j", job.TrainerRunning), look("stranger", job.TrainerQueued)}
+			f.add(t, "j", look("j", job.BackendQueued))
+			f.listed = []attempt.Look{look("j", job.BackendRunning), look("stranger", job.BackendQueued)}
 			if err := f.watcher(t).Tick(t.Context()); !errors.Is(err, gone) {
 				t.Errorf("%v, want %v", err, gone)
 			}
@@ -539,7 +539,7 @@ func TestTickWithoutNotes(t *testing.T) {
 func TestScanRecordsGoesOn(t *testing.T) {
 	f := newFake()
 	for _, id := range []string{"a", "b", "c", "d"} {
-		f.add(t, id, look(id, job.TrainerRunning))
+		f.add(t, id, look(id, job.BackendRunning))
 	}
 	unreadable := errors.New("unreadable")
 	attempts := slices.Sorted(maps.Keys(f.records))
@@ -608,7 +608,7 @@ func inBubble(t *testing.T, f *fake, change func(o *watcher.Options)) (tick func
 	if change != nil {
 		change(&o)
 	}
-	w, err := watcher.New(f, trainer{f}, f, f, f, o)
+	w, err := watcher.New(f, backend{f}, f, f, f, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -734,9 +734,9 @@ func TestBacklog(t *testing.T) {
 // nothing is started.
 func TestBacklogOfATick(t *testing.T) {
 	f := newFake()
-	f.add(t, "ended", look("ended", job.TrainerRunning))
-	f.add(t, "runs", look("runs", job.TrainerRunning))
-	f.listed, f.direct["ended"] = []attempt.Look{look("runs", job.TrainerRunning)}, look("ended", job.TrainerSucceeded)
+	f.add(t, "ended", look("ended", job.BackendRunning))
+	f.add(t, "runs", look("runs", job.BackendRunning))
+	f.listed, f.direct["ended"] = []attempt.Look{look("runs", job.BackendRunning)}, look("ended", job.BackendSucceeded)
 	f.entries = append(f.entries, attempt.Entry{Attempt: "w", JobFile: "w/job.yaml", State: job.Accepted, Waits: "its turn", Revision: 1})
 	ticked(t, f.watcher(t))
 	if diff := gocmp.Diff(map[string]int64{"runs/": 1}, f.admitted[0].Active); diff != "" {

@@ -9,17 +9,17 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// sighting is what the list of the trainer's jobs tells of one, as small as can
+// sighting is what the list of the backend's jobs tells of one, as small as can
 // be: a tick holds all of them, and there may be a hundred thousand.
 type sighting struct {
 	id, resource, attempt, message string
-	state                          job.TrainerState
+	state                          job.BackendState
 	created, started               int64 // Unix nanoseconds; 0 where it did not happen
 	next                           int32 // of the same job ID; 0 is none
 	matched                        bool  // an open attempt owns the job ID
 }
 
-// sightings are the trainer's jobs that have not ended, by job ID. Where the trainer
+// sightings are the backend's jobs that have not ended, by job ID. Where the backend
 // takes no ID, several may have one.
 type sightings struct {
 	// whole tells that they are all. That a job is not among a part says nothing.
@@ -54,7 +54,7 @@ func (s *sightings) add(l attempt.Look) {
 		}
 	}
 	s.all = append(s.all, sighting{
-		id: l.JobID, resource: l.ResourceName, attempt: l.Labels[job.LabelAttempt], message: l.Message, state: job.TrainerState(s.shared(string(l.State))),
+		id: l.JobID, resource: l.ResourceName, attempt: l.Labels[job.LabelAttempt], message: l.Message, state: job.BackendState(s.shared(string(l.State))),
 		created: nanoseconds(l.Created), started: nanoseconds(l.Started), next: s.first[l.JobID],
 	})
 	s.first[l.JobID] = int32(len(s.all) - 1) // #nosec G115 -- as many jobs as 2^31 fit in no memory
@@ -105,7 +105,7 @@ func (s *sighting) look() attempt.Look {
 // unchanged tells whether the list shows a job as the index knows it.
 func (s *sightings) unchanged(e attempt.Entry) bool {
 	for i := s.first[e.JobID]; i != 0; i = s.all[i].next {
-		if j := &s.all[i]; j.resource == e.Resource && j.state == e.TrainerState {
+		if j := &s.all[i]; j.resource == e.Resource && j.state == e.BackendState {
 			return true
 		}
 	}
@@ -131,7 +131,7 @@ func (s *sightings) unmatched() []string {
 
 func (s *sightings) len() int { return len(s.all) - 1 }
 
-// sight lists the trainer's jobs that have not ended, from where the last tick
+// sight lists the backend's jobs that have not ended, from where the last tick
 // stopped, for as long as the tick's time allows. What it got is used, also where it
 // is only a part; only a whole list tells that a job is not there.
 func (t *tick) sight(ctx context.Context) error {
@@ -145,7 +145,7 @@ func (t *tick) sight(ctx context.Context) error {
 		if err := t.reads.Wait(ctx); err != nil {
 			return err
 		}
-		return t.trainer.ListActive(ctx, t.Instance, c.After, func(looks []attempt.Look, next string) error {
+		return t.backend.ListActive(ctx, t.Instance, c.After, func(looks []attempt.Look, next string) error {
 			for _, l := range looks {
 				s.add(l)
 			}
@@ -177,12 +177,12 @@ func (t *tick) sight(ctx context.Context) error {
 	}
 	s.whole = false
 	if pages > 0 && (errors.Is(err, errEnough) || ctx.Err() != nil) {
-		t.Logger.WarnContext(ctx, "the time for the trainer's list is over: the next tick goes on", "pages", pages)
+		t.Logger.WarnContext(ctx, "the time for the backend's list is over: the next tick goes on", "pages", pages)
 		return nil
 	}
 	return err
 }
 
-// longestToken is the longest place in a trainer's list that is kept, in bytes of
+// longestToken is the longest place in a backend's list that is kept, in bytes of
 // JSON: the note of the cursors is small.
 const longestToken = 16 << 10

@@ -21,10 +21,10 @@ type Pulse struct {
 	// Seconds is how long the tick took.
 	Seconds float64 `json:"seconds"`
 	// Open are the attempts without a verdict that the tick came to; Complete
-	// tells whether these were all, and the trainer's list told of their jobs.
+	// tells whether these were all, and the backend's list told of their jobs.
 	Open     int  `json:"open"`
 	Complete bool `json:"complete"`
-	// Queued are those of them that wait for their turn, Active the trainer's
+	// Queued are those of them that wait for their turn, Active the backend's
 	// jobs that have not ended; -1 where not all could be listed.
 	Queued int `json:"queued"`
 	Active int `json:"active"`
@@ -38,7 +38,7 @@ type Pulse struct {
 	Reopened  int `json:"reopened"`
 	Strangers int `json:"strangers"`
 	// OldestLook is when the attempt that waits the longest for a look was
-	// looked at: the last round over all of them that had the trainer's list.
+	// looked at: the last round over all of them that had the backend's list.
 	OldestLook time.Time `json:"oldestLook"`
 	// Lag is how many seconds late the tick came to what was due the longest.
 	Lag float64 `json:"lag"`
@@ -124,7 +124,7 @@ func (w *Watcher) Tick(request context.Context) error {
 	if err := t.sight(ctx); err != nil {
 		// Without the list nothing can be said of the jobs, but drops can
 		// still be decided.
-		t.failures.add(fmt.Errorf("the trainer's jobs: %w", err))
+		t.failures.add(fmt.Errorf("the backend's jobs: %w", err))
 	}
 	t.failures.add(t.listFiled(ctx))
 	if turns, err := w.records.Turns(ctx); err != nil { // before the index is listed: see [job.Backlog]
@@ -312,7 +312,7 @@ func (t *tick) idle(e attempt.Entry) bool {
 	case e.State == job.Submitted && !t.active.whole && !t.active.shows(e.JobID):
 		return !t.due(e) && !e.Absent && !t.turn(e, t.cursors.Submitted)
 	case e.State == job.Submitted:
-		return !t.due(e) && !e.Absent && t.active.unchanged(e) && (t.trainer.TakesID() || t.active.single(e.JobID))
+		return !t.due(e) && !e.Absent && t.active.unchanged(e) && (t.backend.TakesID() || t.active.single(e.JobID))
 	case e.State == job.Accepted && len(t.active.of(e.JobID)) > 0:
 		return false
 	case e.State == job.Accepted: // not its turn, or not time for its next try
@@ -370,7 +370,7 @@ func (t *tick) visit(ctx context.Context, e attempt.Entry) (ended bool, err erro
 	}
 	stored.Published = e.Published
 	var doubles error
-	if !t.trainer.TakesID() && stored.Job.ResourceName != "" {
+	if !t.backend.TakesID() && stored.Job.ResourceName != "" {
 		doubles = t.cancelDoubles(ctx, stored, looks)
 	}
 	if stored.State == job.Submitted && (t.active != nil || t.due(e)) {

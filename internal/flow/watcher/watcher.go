@@ -1,10 +1,10 @@
 // Package watcher is the use case behind the Watch function: it compares the
-// ledger with the trainer and the clock, and heals what a crash left half done.
+// ledger with the backend and the clock, and heals what a crash left half done.
 //
-// Everything is computed from what is stored and what the trainer says now: a
+// Everything is computed from what is stored and what the backend says now: a
 // tick keeps nothing in memory, two of them may overlap, and one that dies half
 // way only leaves work for the next. A tick looks at the index, not at the
-// records, and at the trainer's list of jobs that have not ended: it reads a
+// records, and at the backend's list of jobs that have not ended: it reads a
 // record only where these two differ, or something is due.
 package watcher
 
@@ -44,9 +44,9 @@ type records interface {
 	Beat(ctx context.Context, heartbeat any) error
 }
 
-// trainer looks at jobs. A list may lag behind a get: absence from it is only a
+// backend looks at jobs. A list may lag behind a get: absence from it is only a
 // reason to look.
-type trainer interface {
+type backend interface {
 	// ListActive gives the jobs that have not ended, page by page. next is where
 	// the list goes on after a page, as from of another call; it is empty at the
 	// end, and a from that is too old gives a [*job.RefusedError]. Where a page
@@ -87,14 +87,14 @@ type Options struct {
 	// Instance names the installation, Inbox is its bucket of drops.
 	Instance, Inbox string
 	// Parallel is how many attempts are worked on at once: it bounds memory
-	// and the requests to the trainer.
+	// and the requests to the backend.
 	Parallel int
 	// Budget is how long a tick may work: a minute less than the request's own
 	// limit, in which it writes how far it came. The rest is done by the next.
 	Budget time.Duration
-	// LooksPerMinute bounds the direct looks at the trainer's jobs.
+	// LooksPerMinute bounds the direct looks at the backend's jobs.
 	LooksPerMinute int
-	// ReadsPerMinute bounds these and the pages of the trainer's list together.
+	// ReadsPerMinute bounds these and the pages of the backend's list together.
 	ReadsPerMinute int
 	// Now is the storage service's clock.
 	Now    func() time.Time
@@ -112,12 +112,12 @@ type Options struct {
 // Watcher is safe for concurrent use, in one process and in many.
 type Watcher struct {
 	records records
-	trainer trainer
+	backend backend
 	objects objects
 	teller  teller
 	resumer resumer
 	// looks bounds the direct looks, hints those of them that are due to hints.
-	// reads the looks and the pages of the trainer's list.
+	// reads the looks and the pages of the backend's list.
 	looks, hints, reads *rate.Limiter
 	// epoch is when the installation was first started, once that is known.
 	epoch atomic.Pointer[time.Time]
@@ -125,9 +125,9 @@ type Watcher struct {
 }
 
 // New makes a watcher; every part is required, and every option but the hooks.
-func New(r records, t trainer, o objects, tell teller, resume resumer, options Options) (*Watcher, error) {
+func New(r records, t backend, o objects, tell teller, resume resumer, options Options) (*Watcher, error) {
 	for name, missing := range map[string]bool{
-		"records": r == nil, "trainer": t == nil, "objects": o == nil, "teller": tell == nil, "resumer": resume == nil,
+		"records": r == nil, "backend": t == nil, "objects": o == nil, "teller": tell == nil, "resumer": resume == nil,
 		"Instance": options.Instance == "", "Inbox": options.Inbox == "", "Parallel": options.Parallel <= 0, "Budget": options.Budget <= 0,
 		"LooksPerMinute": options.LooksPerMinute <= 0, "ReadsPerMinute": options.ReadsPerMinute <= 0, "Now": options.Now == nil, "Logger": options.Logger == nil,
 	} {
@@ -139,14 +139,14 @@ func New(r records, t trainer, o objects, tell teller, resume resumer, options O
 	// may be more than any burst takes, and what counts is how fast they go on.
 	perMinute, reads := options.LooksPerMinute, options.ReadsPerMinute
 	return &Watcher{
-		records: r, trainer: t, objects: o, teller: tell, resumer: resume, Options: options,
+		records: r, backend: t, objects: o, teller: tell, resumer: resume, Options: options,
 		looks: rate.NewLimiter(rate.Limit(float64(perMinute)/2/60), max(perMinute/2, 1)),
 		hints: rate.NewLimiter(rate.Limit(float64(perMinute)/4/60), max(perMinute/4, 1)),
 		reads: rate.NewLimiter(rate.Limit(float64(reads)*7/8/60), max(reads/8, 1)),
 	}, nil
 }
 
-// directLook is the trainer's answer about one job.
+// directLook is the backend's answer about one job.
 type directLook struct {
 	attempt.Look
 	found bool
@@ -160,12 +160,12 @@ func (l directLook) observation() attempt.Observation {
 	return attempt.Seen(l.Look, l.asked)
 }
 
-// direct looks at one job, as fast as the trainer's read quota allows. One that an
-// installation gave to another trainer before is not asked for here: this one would
+// direct looks at one job, as fast as the backend's read quota allows. One that an
+// installation gave to another backend before is not asked for here: this one would
 // say that it is not there.
 func (w *Watcher) direct(ctx context.Context, j job.JobInfo) (directLook, error) {
-	if j.Trainer != "" && j.Trainer != w.trainer.Name() {
-		return directLook{}, fmt.Errorf("job %s is with %s, and this installation asks %s: %w", j.ID, j.Trainer, w.trainer.Name(), attempt.ErrOtherTrainer)
+	if j.Backend != "" && j.Backend != w.backend.Name() {
+		return directLook{}, fmt.Errorf("job %s is with %s, and this installation asks %s: %w", j.ID, j.Backend, w.backend.Name(), attempt.ErrOtherBackend)
 	}
 	for _, limiter := range []*rate.Limiter{w.looks, w.reads} {
 		if err := limiter.Wait(ctx); err != nil {
@@ -173,14 +173,14 @@ func (w *Watcher) direct(ctx context.Context, j job.JobInfo) (directLook, error)
 		}
 	}
 	asked := w.Now()
-	found, err := w.trainer.Get(ctx, j)
+	found, err := w.backend.Get(ctx, j)
 	if errors.Is(err, job.ErrNotFound) {
 		return directLook{asked: asked}, nil
 	}
 	return directLook{Look: found, found: true, asked: asked}, err
 }
 
-// follow takes what the trainer says of a record's job into the record, and
+// follow takes what the backend says of a record's job into the record, and
 // cancels a job that is past its limit and the grace. looks are the list's jobs of its
 // ID, which was asked for at a time; without the job among them, where they show it as it
 // was before, or where something is due, the job is looked at directly.
@@ -216,14 +216,14 @@ func (w *Watcher) follow(ctx context.Context, stored attempt.Stored, looks []att
 
 // cancel ends a job that is past a limit: the record says so before the call, so
 // that whoever sees the job's end knows whose doing it was. What comes of it is
-// what the trainer says afterwards.
+// what the backend says afterwards.
 func (w *Watcher) cancel(ctx context.Context, stored attempt.Stored, kind string) (attempt.Stored, error) {
 	stored, _, err := w.records.Apply(ctx, stored, attempt.CancelJob{Kind: kind}, w.Now())
 	if err != nil || stored.CancelDue(w.Now()) == "" {
 		return stored, err
 	}
-	refused := w.trainer.Cancel(ctx, stored.Job)
-	w.Logger.WarnContext(ctx, "cancel asked for: the job is past its limit, and the trainer has not ended it",
+	refused := w.backend.Cancel(ctx, stored.Job)
+	w.Logger.WarnContext(ctx, "cancel asked for: the job is past its limit, and the backend has not ended it",
 		"attempt", stored.Attempt, "job_id", stored.Job.ID, "limit", kind, "correlation_id", stored.CorrelationID)
 	look, err := w.direct(ctx, stored.Job)
 	if err != nil {
@@ -238,17 +238,17 @@ func (w *Watcher) cancel(ctx context.Context, stored attempt.Stored, kind string
 
 func (w *Watcher) logSeen(ctx context.Context, r attempt.Stored) {
 	w.Logger.InfoContext(ctx, "job seen", "attempt", r.Attempt, "job_id", r.Job.ID,
-		"state", r.State, "trainer_state", r.Job.State, "correlation_id", r.CorrelationID)
+		"state", r.State, "backend_state", r.Job.State, "correlation_id", r.CorrelationID)
 }
 
-// Look looks at one job at once. Whoever tells of it is not believed: the trainer
-// is asked. A job is named by its ID, or by the trainer's own name of it; one that
+// Look looks at one job at once. Whoever tells of it is not believed: the backend
+// is asked. A job is named by its ID, or by the backend's own name of it; one that
 // is not of this ledger is none of our business.
 func (w *Watcher) Look(ctx context.Context, j job.JobInfo) error {
 	switch {
-	case w.trainer.TakesID() && j.ID == "":
+	case w.backend.TakesID() && j.ID == "":
 		j.ID = path.Base(j.ResourceName)
-	case !w.trainer.TakesID(): // its ID is the trainer's own
+	case !w.backend.TakesID(): // its ID is the backend's own
 		if !w.hints.Allow() {
 			return nil // more than ticks can spare: the next one looks
 		}
@@ -272,7 +272,7 @@ func (w *Watcher) Look(ctx context.Context, j job.JobInfo) error {
 	if stored.State != job.Submitted {
 		return nil // it has no job yet, or none any more: that is for ticks
 	}
-	if w.trainer.TakesID() && !w.hints.Allow() {
+	if w.backend.TakesID() && !w.hints.Allow() {
 		return nil // as above; hints of other people's jobs came to no look
 	}
 	e, err := w.records.Entry(ctx, stored.Attempt)

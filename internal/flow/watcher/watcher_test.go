@@ -23,7 +23,7 @@ import (
 
 var start = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// fake is a ledger, a trainer, a submitter and a relay in memory. Records change
+// fake is a ledger, a backend, a submitter and a relay in memory. Records change
 // by the real transitions.
 type fake struct {
 	now time.Time
@@ -40,7 +40,7 @@ type fake struct {
 	listErrAt, jobsPage int
 
 	onResume func()
-	// noID is that the trainer makes a job of each create; owners are of job
+	// noID is that the backend makes a job of each create; owners are of job
 	// IDs, cancelled the resources that were.
 	noID      bool
 	owners    map[string]string
@@ -84,7 +84,7 @@ func newFake() *fake {
 
 func (f *fake) watcher(t *testing.T) *watcher.Watcher {
 	t.Helper()
-	w, err := watcher.New(f, trainer{f}, f, f, f, f.options())
+	w, err := watcher.New(f, backend{f}, f, f, f, f.options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func (f *fake) options() watcher.Options {
 	}
 }
 
-// add puts an attempt into the ledger whose job the trainer showed last as look,
+// add puts an attempt into the ledger whose job the backend showed last as look,
 // and of which everything was told.
 func (f *fake) add(t *testing.T, id string, look attempt.Look) {
 	t.Helper()
@@ -120,12 +120,12 @@ func (f *fake) add(t *testing.T, id string, look attempt.Look) {
 	f.owners[id] = s.Attempt
 }
 
-func look(id string, s job.TrainerState) attempt.Look {
+func look(id string, s job.BackendState) attempt.Look {
 	l := attempt.Look{JobID: id, State: s, Created: start}
-	if s != job.TrainerQueued {
+	if s != job.BackendQueued {
 		l.Started = start
 	}
-	if s == job.TrainerSucceeded {
+	if s == job.BackendSucceeded {
 		l.Ended = start
 	}
 	return l
@@ -345,21 +345,21 @@ func (f *fake) ListActive(ctx context.Context, _, from string, page func([]attem
 	}
 }
 
-// asked notes when the trainer was asked.
+// asked notes when the backend was asked.
 func (f *fake) asked(what string) {
 	if f.onAsk != nil {
 		f.onAsk(what)
 	}
 }
 
-// trainer is the part of the fake whose Get is the trainer's.
-type trainer struct{ *fake }
+// backend is the part of the fake whose Get is the backend's.
+type backend struct{ *fake }
 
-func (f trainer) TakesID() bool { return !f.noID }
+func (f backend) TakesID() bool { return !f.noID }
 
-func (f trainer) Name() string { return "aiplatform" }
+func (f backend) Name() string { return "aiplatform" }
 
-func (f trainer) Cancel(_ context.Context, j job.JobInfo) error {
+func (f backend) Cancel(_ context.Context, j job.JobInfo) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.broken[j.ResourceName]; err != nil {
@@ -380,7 +380,7 @@ func (f *fake) Owner(_ context.Context, jobID string) (attempt.Owner, error) {
 	return attempt.Owner{Attempt: key}, f.broken["owner of "+jobID]
 }
 
-func (f trainer) Get(_ context.Context, j job.JobInfo) (attempt.Look, error) {
+func (f backend) Get(_ context.Context, j job.JobInfo) (attempt.Look, error) {
 	id := j.ID
 	f.asked("get")
 	f.mu.Lock()
@@ -441,12 +441,12 @@ func (f *fake) Tell(_ context.Context, s attempt.Stored, e attempt.Entry) error 
 
 func TestTick(t *testing.T) {
 	f := newFake()
-	f.add(t, "same", look("same", job.TrainerRunning))
-	f.add(t, "moved", look("moved", job.TrainerQueued))
-	f.add(t, "ended", look("ended", job.TrainerRunning))
-	f.add(t, "late", look("late", job.TrainerQueued)) // the list lags: only a direct look finds it
-	f.listed = []attempt.Look{look("same", job.TrainerRunning), look("moved", job.TrainerRunning)}
-	f.direct = map[string]attempt.Look{"ended": look("ended", job.TrainerSucceeded), "late": look("late", job.TrainerQueued)}
+	f.add(t, "same", look("same", job.BackendRunning))
+	f.add(t, "moved", look("moved", job.BackendQueued))
+	f.add(t, "ended", look("ended", job.BackendRunning))
+	f.add(t, "late", look("late", job.BackendQueued)) // the list lags: only a direct look finds it
+	f.listed = []attempt.Look{look("same", job.BackendRunning), look("moved", job.BackendRunning)}
+	f.direct = map[string]attempt.Look{"ended": look("ended", job.BackendSucceeded), "late": look("late", job.BackendQueued)}
 	f.entries = append(f.entries, attempt.Entry{Attempt: "w", JobFile: "waiting/job.yaml", State: job.Waiting}, attempt.Entry{Attempt: "a", JobFile: "accepted/job.yaml", State: job.Accepted})
 	if err := f.watcher(t).Tick(t.Context()); err != nil {
 		t.Fatal(err)
@@ -474,11 +474,11 @@ func TestTickTellsWhatIsUntold(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake()
-			f.add(t, "j", look("j", job.TrainerRunning))
+			f.add(t, "j", look("j", job.BackendRunning))
 			spoil(&f.entries[0])
-			f.listed = []attempt.Look{look("j", job.TrainerRunning)}
+			f.listed = []attempt.Look{look("j", job.BackendRunning)}
 			told := 0
-			w, err := watcher.New(f, trainer{f}, f, counter{&told}, f, f.options())
+			w, err := watcher.New(f, backend{f}, f, counter{&told}, f, f.options())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -498,8 +498,8 @@ func TestTickGoesOn(t *testing.T) {
 	f := newFake()
 	one, two := errors.New("one"), errors.New("two")
 	for _, id := range []string{"a", "b", "c", "d", "e"} {
-		f.add(t, id, look(id, job.TrainerRunning))
-		f.direct[id] = look(id, job.TrainerSucceeded)
+		f.add(t, id, look(id, job.BackendRunning))
+		f.direct[id] = look(id, job.BackendSucceeded)
 	}
 	f.broken["a"], f.broken[f.entries[3].Attempt] = one, two
 	err := f.watcher(t).Tick(t.Context())
@@ -511,11 +511,11 @@ func TestTickGoesOn(t *testing.T) {
 	}
 }
 
-// Without the trainer's list nothing is said of jobs, but drops are decided.
+// Without the backend's list nothing is said of jobs, but drops are decided.
 func TestTickWithoutTheList(t *testing.T) {
 	f := newFake()
 	f.listErr = errors.New("unavailable")
-	f.add(t, "j", look("j", job.TrainerRunning))
+	f.add(t, "j", look("j", job.BackendRunning))
 	f.entries = append(f.entries, attempt.Entry{Attempt: "w", JobFile: "waiting/job.yaml", State: job.Waiting})
 	if err := f.watcher(t).Tick(t.Context()); !errors.Is(err, f.listErr) {
 		t.Errorf("Tick: %v", err)
@@ -528,7 +528,7 @@ func TestTickWithoutTheList(t *testing.T) {
 // A job is lost after three direct looks that found nothing, and ten minutes.
 func TestTickFindsLostJobs(t *testing.T) {
 	f := newFake()
-	f.add(t, "j", look("j", job.TrainerQueued))
+	f.add(t, "j", look("j", job.BackendQueued))
 	w := f.watcher(t)
 	for i, minutes := range []int{1, 2, 3, 10} {
 		if len(f.told) != 0 {
@@ -547,19 +547,19 @@ func TestTickFindsLostJobs(t *testing.T) {
 // Jobs that vanish in thousands are lost though a round of looks takes long; one that
 // is back in the list was never gone.
 
-// A job that was given to another trainer before is not lost because this one does
+// A job that was given to another backend before is not lost because this one does
 // not know it: it is reported, and nothing is told of it.
-func TestTickLeavesAnotherTrainersJobs(t *testing.T) {
+func TestTickLeavesAnotherBackendsJobs(t *testing.T) {
 	f := newFake()
-	f.add(t, "j", look("j", job.TrainerQueued))
+	f.add(t, "j", look("j", job.BackendQueued))
 	key := f.owners["j"]
 	s := f.records[key]
-	s.Job.Trainer = "vertex"
+	s.Job.Backend = "vertex"
 	f.records[key] = s
 	w := f.watcher(t)
 	for minutes := range 30 {
 		f.now = start.Add(time.Duration(minutes) * time.Minute)
-		if err := w.Tick(t.Context()); !errors.Is(err, attempt.ErrOtherTrainer) {
+		if err := w.Tick(t.Context()); !errors.Is(err, attempt.ErrOtherBackend) {
 			t.Fatalf("tick: %v", err)
 		}
 	}
@@ -570,8 +570,8 @@ func TestTickLeavesAnotherTrainersJobs(t *testing.T) {
 
 func TestTickFindsLostJobsSlowly(t *testing.T) {
 	f := newFake()
-	f.add(t, "gone", look("gone", job.TrainerQueued))
-	f.add(t, "back", look("back", job.TrainerQueued))
+	f.add(t, "gone", look("gone", job.BackendQueued))
+	f.add(t, "back", look("back", job.BackendQueued))
 	w := f.watcher(t)
 	tick := func() {
 		f.now = f.now.Add(20 * time.Minute)
@@ -580,7 +580,7 @@ func TestTickFindsLostJobsSlowly(t *testing.T) {
 	}
 	tick()
 	tick()
-	f.listed = []attempt.Look{look("back", job.TrainerQueued)}
+	f.listed = []attempt.Look{look("back", job.BackendQueued)}
 	tick()
 	if diff := gocmp.Diff(map[string][]job.EventType{"gone": {job.JobLost}}, f.told); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
@@ -603,7 +603,7 @@ func TestTickBoundsItsErrors(t *testing.T) {
 	f := newFake()
 	for i := range 50 {
 		id := fmt.Sprintf("j%02d", i)
-		f.add(t, id, look(id, job.TrainerRunning))
+		f.add(t, id, look(id, job.BackendRunning))
 		f.broken[id] = errors.New("broken " + id)
 	}
 	err := f.watcher(t).Tick(t.Context())
@@ -632,8 +632,8 @@ func TestTickStops(t *testing.T) {
 // What was published leaves the outbox with the next write.
 func TestTickDropsWhatWasPublished(t *testing.T) {
 	f := newFake()
-	f.add(t, "j", look("j", job.TrainerQueued))
-	f.listed = []attempt.Look{look("j", job.TrainerRunning)}
+	f.add(t, "j", look("j", job.BackendQueued))
+	f.listed = []attempt.Look{look("j", job.BackendRunning)}
 	if err := f.watcher(t).Tick(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -642,12 +642,12 @@ func TestTickDropsWhatWasPublished(t *testing.T) {
 	}
 }
 
-// At a trainer that takes no ID a process that froze in a create may make a second
+// At a backend that takes no ID a process that froze in a create may make a second
 // job of an attempt. The one in the record is kept, also after the verdict.
 func TestTickCancelsDoubles(t *testing.T) {
 	f := newFake()
 	f.noID = true
-	of := func(id, resource, key string, s job.TrainerState) attempt.Look {
+	of := func(id, resource, key string, s job.BackendState) attempt.Look {
 		l := look(id, s)
 		l.ResourceName, l.Labels = resource, job.Labels(nil, "test", key, "content")
 		direct := l // a list leaves out the packages
@@ -655,25 +655,25 @@ func TestTickCancelsDoubles(t *testing.T) {
 		f.direct[resource] = direct
 		return l
 	}
-	kept := of("two", "jobs/1", "", job.TrainerRunning)
+	kept := of("two", "jobs/1", "", job.BackendRunning)
 	f.add(t, "two", kept)
 	key := f.entries[0].Attempt
-	second := of("two", "jobs/2", key, job.TrainerRunning)
-	foreign := of("two", "jobs/3", "another", job.TrainerRunning)
-	going := of("two", "jobs/4", key, job.TrainerCancelling)
-	part := of("two", "trials/1", key, job.TrainerRunning) // of the service's own
+	second := of("two", "jobs/2", key, job.BackendRunning)
+	foreign := of("two", "jobs/3", "another", job.BackendRunning)
+	going := of("two", "jobs/4", key, job.BackendCancelling)
+	part := of("two", "trials/1", key, job.BackendRunning) // of the service's own
 
-	f.add(t, "over", of("over", "jobs/5", "", job.TrainerSucceeded))
+	f.add(t, "over", of("over", "jobs/5", "", job.BackendSucceeded))
 	over := f.entries[1].Attempt
 	f.entries = f.entries[:1] // it has its verdict
-	late := of("over", "jobs/6", over, job.TrainerQueued)
-	f.listed = []attempt.Look{kept, second, foreign, going, part, late, of("unknown", "jobs/7", "x", job.TrainerRunning)}
+	late := of("over", "jobs/6", over, job.BackendQueued)
+	f.listed = []attempt.Look{kept, second, foreign, going, part, late, of("unknown", "jobs/7", "x", job.BackendRunning)}
 
 	// One that was given up has no job, and may get one from a process that froze.
 	refused := job.Object{Bucket: "inbox", Name: "refused/job.yaml", Generation: 1, Created: start}
 	r := terminal(attempt.Stored{Record: attempt.NewRecord(refused, start)})
 	f.records[r.Attempt], f.owners["refused"] = r, r.Attempt
-	f.listed = append(f.listed, of("refused", "jobs/8", r.Attempt, job.TrainerRunning))
+	f.listed = append(f.listed, of("refused", "jobs/8", r.Attempt, job.BackendRunning))
 
 	doubles := 0
 	w := f.watcher(t)
@@ -698,7 +698,7 @@ func TestTickCancelsDoubles(t *testing.T) {
 		t.Errorf("%v, cancelled %q", err, f.cancelled)
 	}
 
-	// A trainer that takes our ID is not asked.
+	// A backend that takes our ID is not asked.
 	f.noID, f.cancelled, f.broken = false, nil, map[string]error{}
 	if err := f.watcher(t).Tick(t.Context()); err != nil || len(f.cancelled) > 0 {
 		t.Errorf("%v, cancelled %q", err, f.cancelled)
@@ -727,9 +727,9 @@ func TestTickKeepsCopies(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, ended %t", test.name, ended), func(t *testing.T) {
 				f := newFake()
 				f.noID = true
-				state := job.TrainerRunning
+				state := job.BackendRunning
 				if ended {
-					state = job.TrainerSucceeded
+					state = job.BackendSucceeded
 				}
 				kept := look("mine", state)
 				kept.ResourceName = "jobs/1"
@@ -741,7 +741,7 @@ func TestTickKeepsCopies(t *testing.T) {
 					f.listed = append(f.listed, kept)
 				}
 				f.direct["jobs/1"] = kept
-				other := look("mine", job.TrainerRunning)
+				other := look("mine", job.BackendRunning)
 				other.ResourceName, other.Labels = "jobs/2", job.Labels(nil, "test", key, "content")
 				shown := other
 				shown.Packages = []string{"gs://staging/mine.tar.gz"}
@@ -764,13 +764,13 @@ func TestTickKeepsCopies(t *testing.T) {
 func TestTickFollowsTheKeptJob(t *testing.T) {
 	f := newFake()
 	f.noID = true
-	kept := look("two", job.TrainerRunning)
+	kept := look("two", job.BackendRunning)
 	kept.ResourceName = "jobs/1"
 	f.add(t, "two", kept)
 	second := kept
 	second.ResourceName = "jobs/2"
 	f.listed = []attempt.Look{second}
-	ended := look("two", job.TrainerSucceeded)
+	ended := look("two", job.BackendSucceeded)
 	ended.ResourceName = "jobs/1"
 	f.direct["two"] = ended
 	if err := f.watcher(t).Tick(t.Context()); err != nil {
@@ -788,14 +788,14 @@ func TestTickWithALaggingList(t *testing.T) {
 	tests := []struct {
 		name                  string
 		known, listed, direct attempt.Look
-		want                  job.TrainerState
+		want                  job.BackendState
 		gets                  int
 	}{
-		{"not running yet", look("j", job.TrainerRunning), attempt.Look{JobID: "j", State: job.TrainerPreparing, Created: start}, look("j", job.TrainerRunning), job.TrainerRunning, 1},
-		{"not being cancelled yet", look("j", job.TrainerCancelling), look("j", job.TrainerRunning), look("j", job.TrainerCancelling), job.TrainerCancelling, 1},
-		{"ended since", look("j", job.TrainerCancelling), look("j", job.TrainerRunning), look("j", job.TrainerSucceeded), job.TrainerSucceeded, 1},
-		{"restarted", look("j", job.TrainerRunning), started(look("j", job.TrainerPreparing)), started(look("j", job.TrainerPreparing)), job.TrainerPreparing, 1},
-		{"goes on", look("j", job.TrainerQueued), look("j", job.TrainerRunning), attempt.Look{}, job.TrainerRunning, 0},
+		{"not running yet", look("j", job.BackendRunning), attempt.Look{JobID: "j", State: job.BackendPreparing, Created: start}, look("j", job.BackendRunning), job.BackendRunning, 1},
+		{"not being cancelled yet", look("j", job.BackendCancelling), look("j", job.BackendRunning), look("j", job.BackendCancelling), job.BackendCancelling, 1},
+		{"ended since", look("j", job.BackendCancelling), look("j", job.BackendRunning), look("j", job.BackendSucceeded), job.BackendSucceeded, 1},
+		{"restarted", look("j", job.BackendRunning), started(look("j", job.BackendPreparing)), started(look("j", job.BackendPreparing)), job.BackendPreparing, 1},
+		{"goes on", look("j", job.BackendQueued), look("j", job.BackendRunning), attempt.Look{}, job.BackendRunning, 0},
 	}
 	for _, test := range tests {
 		f := newFake()

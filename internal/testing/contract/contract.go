@@ -1,4 +1,4 @@
-// Package contract holds what the use cases rely on in Cloud Storage, a trainer
+// Package contract holds what the use cases rely on in Cloud Storage, a backend
 // and Pub/Sub. The simulator's stand-ins and the real adapters, over what speaks
 // the real protocols, are held to the same.
 //
@@ -166,8 +166,8 @@ func CheckStorage(t *testing.T, s Storage, bucket, other string) {
 	}
 }
 
-// Trainer is what the use cases ask for together.
-type Trainer interface {
+// Backend is what the use cases ask for together.
+type Backend interface {
 	Create(ctx context.Context, o job.Order) (attempt.Look, error)
 	TakesID() bool
 	Get(ctx context.Context, j job.JobInfo) (attempt.Look, error)
@@ -176,9 +176,9 @@ type Trainer interface {
 	ListActive(ctx context.Context, instance, from string, page func(looks []attempt.Look, next string) error) error
 }
 
-// CheckTrainer checks a trainer with a job that does not end before it is
+// CheckBackend checks a backend with a job that does not end before it is
 // cancelled.
-func CheckTrainer(t *testing.T, tr Trainer, instance string, spec job.Spec) {
+func CheckBackend(t *testing.T, tr Backend, instance string, spec job.Spec) {
 	t.Helper()
 	ctx := t.Context()
 	spec.Labels = job.Labels(spec.Labels, instance, "attempt-1", "content")
@@ -259,7 +259,7 @@ func CheckTrainer(t *testing.T, tr Trainer, instance string, spec job.Spec) {
 		}
 		<-poll.C
 	}
-	if err != nil || last.State != job.TrainerCancelled || last.Ended.IsZero() || last.Ended.Before(last.Created) {
+	if err != nil || last.State != job.BackendCancelled || last.Ended.IsZero() || last.Ended.Before(last.Created) {
 		t.Errorf("ended: %+v, %v", last, err)
 	}
 	if ids := active(); len(ids) > 0 {

@@ -118,10 +118,10 @@ var (
 	state   = regexp.MustCompile(`"state": *"[A-Z_]+"`)
 )
 
-// CheckTrainerFaults checks what a trainer makes of a service's faults. spec gives a
+// CheckBackendFaults checks what a backend makes of a service's faults. spec gives a
 // job that does not end by itself, with an ID of its own for each n; prefix is that
 // of the service's states.
-func CheckTrainerFaults(t *testing.T, tr Trainer, p *Proxy, instance, prefix string, spec func(n int) job.Spec) {
+func CheckBackendFaults(t *testing.T, tr Backend, p *Proxy, instance, prefix string, spec func(n int) job.Spec) {
 	t.Helper()
 	ctx, n := t.Context(), 0
 	next := func() job.Order {
@@ -246,7 +246,7 @@ func CheckTrainerFaults(t *testing.T, tr Trainer, p *Proxy, instance, prefix str
 
 	// A cancel is no sign that the job has stopped, and it may still succeed.
 	end(l)
-	for _, want := range []job.TrainerState{job.TrainerCancelling, job.TrainerSucceeded} {
+	for _, want := range []job.BackendState{job.BackendCancelling, job.BackendSucceeded} {
 		p.Inject(Fault{Method: http.MethodGet, Path: one, Rewrite: func(body []byte) []byte {
 			return state.ReplaceAll(body, []byte(`"state": "`+prefix+string(want)+`"`))
 		}})

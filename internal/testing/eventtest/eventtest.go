@@ -55,7 +55,7 @@ func check(e event.Event) error {
 	if diff := cmp.Diff(value(e.Data()), value(again)); diff != "" {
 		return fmt.Errorf("decoding changes the data (-before +after):\n%s", diff)
 	}
-	type attributes struct{ ID, Subject, Schema, JobID, Trainer, Sequence, CorrelationID string }
+	type attributes struct{ ID, Subject, Schema, JobID, Backend, Sequence, CorrelationID string }
 	extension := func(name string) string {
 		text, _ := e.Extensions()[name].(string)
 		return text
@@ -63,10 +63,10 @@ func check(e event.Event) error {
 	sequence := strconv.FormatInt(body.Sequence, 10)
 	want := attributes{
 		body.Attempt + "-" + sequence, strings.TrimSuffix(body.Drop.Prefix, "/"), lifecycle.SchemaOf(typ),
-		body.Job.ID, body.Job.Trainer, sequence, body.CorrelationID,
+		body.Job.ID, body.Job.Backend, sequence, body.CorrelationID,
 	}
 	got := attributes{
-		e.ID(), e.Subject(), e.DataSchema(), extension(lifecycle.ExtensionJobID), extension(lifecycle.ExtensionTrainer),
+		e.ID(), e.Subject(), e.DataSchema(), extension(lifecycle.ExtensionJobID), extension(lifecycle.ExtensionBackend),
 		extension(lifecycle.ExtensionSequence), extension(lifecycle.ExtensionCorrelationID),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -37,7 +37,7 @@ func (w *world) check() {
 		w.checkAttempt(records[key])
 		w.checkTold(records[key])
 	}
-	for _, j := range w.trainer.sorted() {
+	for _, j := range w.backend.sorted() {
 		w.checkJob(j, records)
 	}
 	w.checkStatus(records)
@@ -140,7 +140,7 @@ func (w *world) checkTold(r attempt.Record) {
 			w.fail("attempt %s was incomplete for %s, and nobody was told", r.Attempt, w.judge.left[r.Attempt].Sub(from))
 		}
 	}
-	j, ok := w.trainer.jobs[r.Job.ResourceName]
+	j, ok := w.backend.jobs[r.Job.ResourceName]
 	if !ok || !j.gone.IsZero() {
 		return
 	}
@@ -149,24 +149,24 @@ func (w *world) checkTold(r attempt.Record) {
 		w.fail("the job of attempt %s ran, and nobody was told", r.Attempt)
 	}
 	entered := w.judge.entered[r.Attempt]
-	if w.weather.trainerSkew == 0 { // else the warning comes when both clocks say so
+	if w.weather.backendSkew == 0 { // else the warning comes when both clocks say so
 		cancelled := j.ended
 		if !j.cancelling.IsZero() {
 			cancelled = minTime(cancelled, j.cancelling)
 		}
-		runs := entered[job.TrainerRunning]
+		runs := entered[job.BackendRunning]
 		if !runs.IsZero() && j.run > 0 && w.lasted(cancelled, runs.Add(j.run/5*4)) && !told[job.KindRun] {
 			w.fail("the job of attempt %s came near its limit of the run, and nobody was told", r.Attempt)
 		}
-		if begin, seen := entered[job.TrainerQueued]; seen && j.wait > 0 && w.lasted(minTime(j.running, cancelled), begin.Add(j.wait/5*4)) && !told[job.KindWait] {
+		if begin, seen := entered[job.BackendQueued]; seen && j.wait > 0 && w.lasted(minTime(j.running, cancelled), begin.Add(j.wait/5*4)) && !told[job.KindWait] {
 			w.fail("the job of attempt %s came near its limit of the wait, and nobody was told", r.Attempt)
 		}
 	}
 	if !w.weather.stuck || !j.restarted.IsZero() {
 		return
 	}
-	leaves := map[job.TrainerState]time.Time{job.TrainerQueued: j.preparing, job.TrainerPreparing: j.running, job.TrainerRunning: j.ended}
-	for state, most := range map[job.TrainerState]time.Duration{job.TrainerQueued: time.Minute, job.TrainerPreparing: time.Minute, job.TrainerRunning: 2 * time.Minute} {
+	leaves := map[job.BackendState]time.Time{job.BackendQueued: j.preparing, job.BackendPreparing: j.running, job.BackendRunning: j.ended}
+	for state, most := range map[job.BackendState]time.Duration{job.BackendQueued: time.Minute, job.BackendPreparing: time.Minute, job.BackendRunning: 2 * time.Minute} {
 		until := minTime(leaves[state], j.ended)
 		if !j.cancelling.IsZero() {
 			until = minTime(until, j.cancelling)
@@ -208,7 +208,7 @@ func (w *world) checkAlerts() {
 			w.fail("%s tells people that %q, %v, and nothing was wrong", a.worker, a.message, a.values)
 		}
 	}
-	for _, j := range w.trainer.sorted() {
+	for _, j := range w.backend.sorted() {
 		if _, ok := told[j.resource]; j.stranger && !ok && w.lasted(minTime(j.ended, time.Now()), j.created) {
 			w.fail("nobody was told of %s, which nobody follows", j.resource)
 		}
@@ -225,9 +225,9 @@ func (w *world) expected(a alert) bool {
 	case "the index had lost an attempt":
 		return len(w.dropped) > 0
 	case "a job of this installation that nobody follows":
-		return w.trainer.jobs[a.values["resource"]].stranger || w.weather.vanish > 0
+		return w.backend.jobs[a.values["resource"]].stranger || w.weather.vanish > 0
 	}
-	for _, text := range []string{"two writes in a second", "the token has expired", attempt.ErrOtherTrainer.Error(), attempt.ErrNewerRecord.Error()} {
+	for _, text := range []string{"two writes in a second", "the token has expired", attempt.ErrOtherBackend.Error(), attempt.ErrNewerRecord.Error()} {
 		if strings.Contains(a.values["error"], text) {
 			return true
 		}
@@ -281,7 +281,7 @@ func (w *world) checkJob(j *simJob, records map[string]attempt.Record) {
 		}
 		return
 	}
-	// At a trainer that takes no ID a create that comes too late makes a second
+	// At a backend that takes no ID a create that comes too late makes a second
 	// job: found, and cancelled or over by itself.
 	since := w.calm
 	if j.created.After(since) {
@@ -303,9 +303,9 @@ func (w *world) checkJob(j *simJob, records map[string]attempt.Record) {
 	if !slices.Equal(j.packages, r.Drop.Receipt.Staged) {
 		w.fail("job %s runs %v, attempt %s staged %v", j.id, j.packages, r.Attempt, r.Drop.Receipt.Staged)
 	}
-	ends := map[job.TrainerState]job.State{job.TrainerSucceeded: job.Succeeded, job.TrainerFailed: job.Failed, job.TrainerCancelled: job.Cancelled}
+	ends := map[job.BackendState]job.State{job.BackendSucceeded: job.Succeeded, job.BackendFailed: job.Failed, job.BackendCancelled: job.Cancelled}
 	want := ends[j.end]
-	if kind, by := j.over(j.ended); j.end == job.TrainerCancelled && kind != "" && by >= -time.Second { // the trainer's times may be whole seconds
+	if kind, by := j.over(j.ended); j.end == job.BackendCancelled && kind != "" && by >= -time.Second { // the backend's times may be whole seconds
 		want = job.TimedOut
 	}
 	if kind, by := j.over(j.cancelling); want == job.TimedOut && j.person && !j.asked && kind != "" && by < 0 && r.State == job.Cancelled {
@@ -320,7 +320,7 @@ func (w *world) checkJob(j *simJob, records map[string]attempt.Record) {
 	if r.State != want {
 		w.fail("job %s ended as %s, attempt %s as %s, and should as %s", j.id, j.end, r.Attempt, r.State, want)
 	}
-	if t := r.Timeout; t != nil && (j.asked && t.EnforcedBy != job.ByJobdrop || r.CancelRequested == nil && t.EnforcedBy != job.ByTrainer) {
+	if t := r.Timeout; t != nil && (j.asked && t.EnforcedBy != job.ByJobdrop || r.CancelRequested == nil && t.EnforcedBy != job.ByBackend) {
 		w.fail("job %s: %+v, asked %t, cancel %+v", j.id, *t, j.asked, r.CancelRequested)
 	}
 }
@@ -354,7 +354,7 @@ func (w *world) checkFound() {
 func (w *world) tooLate(j *simJob, records map[string]attempt.Record) bool {
 	for _, r := range records {
 		last := r.Claims.Last.Add(20 * time.Minute) // while a process may act, and by how much clocks differ
-		if job.AttemptLabel(r.Attempt) != j.labels[job.LabelAttempt] || !j.created.Add(w.weather.trainerSkew).After(last) {
+		if job.AttemptLabel(r.Attempt) != j.labels[job.LabelAttempt] || !j.created.Add(w.weather.backendSkew).After(last) {
 			continue
 		}
 		for name, o := range w.storage.objects {
@@ -368,7 +368,7 @@ func (w *world) tooLate(j *simJob, records map[string]attempt.Record) bool {
 
 // lateCreates tells whether a process froze in a create of the same attempt.
 func (w *world) lateCreates(of *simJob) bool {
-	for _, j := range w.trainer.jobs {
+	for _, j := range w.backend.jobs {
 		if j.late && j.labels[job.LabelAttempt] == of.labels[job.LabelAttempt] {
 			return true
 		}

@@ -17,7 +17,7 @@ func TestContract(t *testing.T) {
 		w.judge = newJudge(w)
 		w.weather = weather{calm: true, versioned: true, page: 1, objects: 2}
 		w.storage = newStorage(w)
-		w.trainer = newTrainer(w, "aiplatform")
+		w.backend = newBackend(w, "aiplatform")
 		w.topic = &topic{w: w, logs: map[string][]job.Event{}}
 		return w
 	}
@@ -25,20 +25,20 @@ func TestContract(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) { contract.CheckStorage(t, calm().storage, inbox, staging) })
 		synctest.Test(t, func(t *testing.T) {
 			w := calm()
-			contract.CheckStorage(t, w.adapted(w.trainer).storage, inbox, staging)
+			contract.CheckStorage(t, w.adapted(w.backend).storage, inbox, staging)
 		})
 	})
-	for name, taken := range map[string]bool{"trainer": true, "trainer that takes no ID": false} {
+	for name, taken := range map[string]bool{"backend": true, "backend that takes no ID": false} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := calm()
 				w.weather.noID = !taken
-				contract.CheckTrainer(t, w.trainer, instance, job.Spec{JobID: "j", TrainingInput: &job.TrainingInput{}})
+				contract.CheckBackend(t, w.backend, instance, job.Spec{JobID: "j", TrainingInput: &job.TrainingInput{}})
 			})
 			synctest.Test(t, func(t *testing.T) {
 				w := calm()
 				w.weather.noID = !taken
-				contract.CheckTrainer(t, w.adapted(w.trainer).trainer, instance, job.Spec{JobID: "j", TrainingInput: &job.TrainingInput{
+				contract.CheckBackend(t, w.adapted(w.backend).backend, instance, job.Spec{JobID: "j", TrainingInput: &job.TrainingInput{
 					ScaleTier: "BASIC", Region: anyRegion, RuntimeVersion: "2.11", PythonVersion: "3.7", PythonModule: "trainer.task", PackageURIs: []string{"gs://staging/p.tar.gz"},
 				}})
 			})
@@ -46,7 +46,7 @@ func TestContract(t *testing.T) {
 	}
 	for name, of := range map[string]func(*world) contract.Publisher{
 		"topic":                     func(w *world) contract.Publisher { return w.topic },
-		"topic through its adapter": func(w *world) contract.Publisher { return w.adapted(w.trainer).topic },
+		"topic through its adapter": func(w *world) contract.Publisher { return w.adapted(w.backend).topic },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

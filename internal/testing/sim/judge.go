@@ -33,7 +33,7 @@ type judge struct {
 	// one waits for packages, left when it was decided, entered when its record came
 	// to each state of the job.
 	queued, waiting, left map[string]time.Time
-	entered               map[string]map[job.TrainerState]time.Time
+	entered               map[string]map[job.BackendState]time.Time
 	// created are when jobs were created, by the first part of their folder.
 	created map[string][]time.Time
 	// retired is that the records were deleted, and nobody dropped anything since.
@@ -61,7 +61,7 @@ func newJudge(w *world) *judge {
 		w: w, seenBy: map[string]int64{}, decided: map[string][]int64{}, holds: map[string]time.Time{}, firsts: map[string]time.Time{},
 		attempts: map[string]string{}, deleted: map[string][]time.Time{},
 		queued: map[string]time.Time{}, waiting: map[string]time.Time{}, left: map[string]time.Time{},
-		entered: map[string]map[job.TrainerState]time.Time{}, created: map[string][]time.Time{},
+		entered: map[string]map[job.BackendState]time.Time{}, created: map[string][]time.Time{},
 	}
 }
 
@@ -247,7 +247,7 @@ func (j *judge) follow(prev, next attempt.Record) {
 	}
 	if next.Job.State != "" {
 		if j.entered[next.Attempt] == nil {
-			j.entered[next.Attempt] = map[job.TrainerState]time.Time{}
+			j.entered[next.Attempt] = map[job.BackendState]time.Time{}
 		}
 		if _, was := j.entered[next.Attempt][next.Job.State]; !was {
 			j.entered[next.Attempt][next.Job.State] = time.Now()
@@ -629,8 +629,8 @@ func (j *judge) refused(prev, next attempt.Record) {
 	}
 	of, id := slices.IndexFunc(j.owned, func(o ownership) bool { return o.attempt == next.Attempt }), prev.Spec.JobID
 	switch within := j.w.weather.submit; {
-	case code == "PERMISSION_DENIED" && (j.w.trainer.refused[id] || j.w.other.refused[id]):
-	case code == "ALREADY_EXISTS" && (j.w.trainer.foreign(id, prev.Job.Labels) || j.w.other.foreign(id, prev.Job.Labels)):
+	case code == "PERMISSION_DENIED" && (j.w.backend.refused[id] || j.w.other.refused[id]):
+	case code == "ALREADY_EXISTS" && (j.w.backend.foreign(id, prev.Job.Labels) || j.w.other.foreign(id, prev.Job.Labels)):
 		return // whoever has the ID has it for good
 	case time.Since(prev.Times.Accepted) < within-j.slack():
 		j.w.fail("attempt %s is given up %s after it was accepted: %s, %s", next.Attempt, time.Since(prev.Times.Accepted), next.Reason, code)

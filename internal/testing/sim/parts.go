@@ -14,9 +14,9 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// backend is what the use cases ask of whoever runs jobs.
-type backend interface {
-	contract.Trainer
+// service is what the use cases ask of whoever runs jobs.
+type service interface {
+	contract.Backend
 	Name() string
 	EnforcesWait() bool
 	Check(o job.Order) []plan.Diagnostic
@@ -25,7 +25,7 @@ type backend interface {
 // parts are the services as a process reaches them.
 type parts struct {
 	storage contract.Storage
-	trainer backend
+	backend service
 	topic   contract.Publisher
 	// now is the process's clock, but for its skew.
 	now func() time.Time
@@ -34,16 +34,16 @@ type parts struct {
 // partsOf returns the services as a process reaches them: the stand-ins themselves, or
 // the real adapters over them.
 func (w *world) partsOf(p *process) parts {
-	all := parts{w.storage, p.trainer, w.topic, time.Now}
+	all := parts{w.storage, p.backend, w.topic, time.Now}
 	if w.adapters {
-		all = w.adapted(p.trainer)
+		all = w.adapted(p.backend)
 	}
 	all.storage, all.topic = noted{all.storage}, notedEvents{all.topic}
 	return all
 }
 
 // adapted returns the adapters of a new process.
-func (w *world) adapted(t *trainer) parts {
+func (w *world) adapted(t *backend) parts {
 	ctx, over := context.Background(), newTransport(w, t)
 	client := &http.Client{Transport: over}
 	storage, err := gcs.Over(ctx, over)
@@ -52,12 +52,12 @@ func (w *world) adapted(t *trainer) parts {
 	if t.TakesID() {
 		jobs, err := aiplatform.Over(ctx, client, t.name)
 		must(err)
-		all.trainer = named{jobs, t.name}
+		all.backend = named{jobs, t.name}
 		return all
 	}
 	jobs, err := vertex.New(ctx, vertex.Options{Project: t.name, Regions: regions, Client: client, Now: storage.Now})
 	must(err)
-	all.trainer = named{jobs, t.name}
+	all.backend = named{jobs, t.name}
 	return all
 }
 
@@ -67,7 +67,7 @@ var regions = []string{anyRegion, "europe-west1"}
 // named is a backend by the name that the simulation gives it: an installation is
 // switched from one to another of the same kind.
 type named struct {
-	backend
+	service
 	name string
 }
 

@@ -116,7 +116,7 @@ func (w *world) play() {
 	}
 	w.operators()
 	if w.chance(0.3) { // a job that was there before jobdrop
-		w.trainer.add("foreign", nil, nil)
+		w.backend.add("foreign", nil, nil)
 	}
 	for n := range w.rng.IntN(3) {
 		body, delay := pick(w.rng, "", "{", `{"bucket": "inbox"}`, `[]`, "\xff"), w.at(w.between(0, chaos/2))
@@ -295,7 +295,7 @@ func (w *world) replay(folder string, at time.Duration) {
 	}
 }
 
-// operators change the policy, roll out a newer revision, switch to another trainer and
+// operators change the policy, roll out a newer revision, switch to another backend and
 // back, and people make jobs that look like jobdrop's. The caller holds mu.
 func (w *world) operators() {
 	if w.weather.pauses {
@@ -325,9 +325,9 @@ func (w *world) operators() {
 	if w.weather.active > 0 {
 		during(0.2, 20*time.Minute, 40*time.Minute, "allows one job", limit(1), "allows three jobs", limit(3))
 	}
-	if w.weather.active == 0 && w.weather.hourly == 0 { // an attempt of the other trainer would keep its place for ever
+	if w.weather.active == 0 && w.weather.hourly == 0 { // an attempt of the other backend would keep its place for ever
 		during(0.1, time.Minute, 5*time.Minute,
-			"switches to the other trainer", func() { w.switched, w.wasSwitched = true, true }, "switches back", func() { w.switched = false })
+			"switches to the other backend", func() { w.switched, w.wasSwitched = true, true }, "switches back", func() { w.switched = false })
 	}
 	during(0.15, time.Minute, 10*time.Minute,
 		"rolls out a newer revision", func() { w.upgrade, w.upgraded = time.Now(), time.Now().Add(1000*time.Hour) },
@@ -338,7 +338,7 @@ func (w *world) operators() {
 			time.Sleep(at)
 			w.operator("copies a job with its label", func() {
 				labels := map[string]string{job.LabelInstance: job.InstanceLabel(instance), job.LabelAttempt: "copied"}
-				w.trainer.add("copy", labels, nil).stranger = true
+				w.backend.add("copy", labels, nil).stranger = true
 			})
 		})
 	}
@@ -458,7 +458,7 @@ func (w *world) hints(j *simJob) {
 			me.hinted = true
 			w.say("%-8s is told of %s", me.name, j.id)
 			w.mu.Unlock()
-			entry, err := json.Marshal(map[string]any{"logName": "l", "resource": map[string]any{"type": "ml_job", "labels": map[string]string{"job_id": cmp.Or(w.trainer.hintOf(j), j.id)}}})
+			entry, err := json.Marshal(map[string]any{"logName": "l", "resource": map[string]any{"type": "ml_job", "labels": map[string]string{"job_id": cmp.Or(w.backend.hintOf(j), j.id)}}})
 			must(err)
 			w.request(me, watch.Handler(me.load), http.Header{}, entry)
 		})
@@ -466,7 +466,7 @@ func (w *world) hints(j *simJob) {
 }
 
 // quiet tells whether every attempt has its verdict and is off the index, and
-// every drop has an attempt. What the other trainer has is not looked at any more.
+// every drop has an attempt. What the other backend has is not looked at any more.
 func (w *world) quiet() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -484,12 +484,12 @@ func (w *world) quiet() bool {
 	return time.Since(w.calm) > 2*time.Minute // what came last is looked for then
 }
 
-// elsewhere reports whether an attempt was accepted for the other trainer. The caller
+// elsewhere reports whether an attempt was accepted for the other backend. The caller
 // holds mu.
 func (w *world) elsewhere(attempt string) bool {
 	if !w.wasSwitched {
 		return false
 	}
 	r, ok := w.storage.record(attempt)
-	return ok && r.Trainer == w.other.name && !r.State.Terminal()
+	return ok && r.Backend == w.other.name && !r.State.Terminal()
 }

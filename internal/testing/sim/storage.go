@@ -366,8 +366,8 @@ func (s *storage) watchClaim(me *worker, prev, next attempt.Record) {
 // not run again, none is warned of a limit before four fifths are over, none is lost
 // after one look, and nothing is told of it before it happens.
 func (s *storage) watchJob(prev, next attempt.Record) {
-	j, ok := s.w.trainer.jobs[next.Job.ResourceName]
-	if next.Trainer != s.w.trainer.name {
+	j, ok := s.w.backend.jobs[next.Job.ResourceName]
+	if next.Backend != s.w.backend.name {
 		j, ok = s.w.other.jobs[next.Job.ResourceName]
 	}
 	if next.Job.ResourceName == "" {
@@ -407,15 +407,15 @@ func (s *storage) watchJob(prev, next attempt.Record) {
 }
 
 // stage orders the states of a job.
-func stage(s job.TrainerState) int {
-	return slices.Index([]job.TrainerState{job.TrainerQueued, job.TrainerPreparing, job.TrainerRunning, job.TrainerCancelling}, s)
+func stage(s job.BackendState) int {
+	return slices.Index([]job.BackendState{job.BackendQueued, job.BackendPreparing, job.BackendRunning, job.BackendCancelling}, s)
 }
 
 // watchLost holds a job that is told to be lost to looks at it in three ticks that did
 // not find it, ten minutes or more after its creation.
 func (s *storage) watchLost(next attempt.Record, j *simJob) {
 	const looks, ticksApart, after = 3, 40 * time.Second, 10 * time.Minute
-	misses := s.w.trainer.misses[next.Job.ResourceName]
+	misses := s.w.backend.misses[next.Job.ResourceName]
 	skew := 2*s.w.weather.skew + time.Second
 	switch n := len(misses); {
 	case n < looks, misses[n-1].Sub(misses[0]) < (looks-1)*(ticksApart-skew)-10*time.Second:

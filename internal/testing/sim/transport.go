@@ -31,7 +31,7 @@ import (
 // it can be: so it depends on the seed alone.
 type transport struct {
 	w       *world
-	trainer *trainer
+	backend *backend
 
 	// The rest is guarded by the world's mu.
 
@@ -55,8 +55,8 @@ type pause struct {
 	until time.Time
 }
 
-func newTransport(w *world, t *trainer) *transport {
-	return &transport{w: w, trainer: t, pauses: map[pauseKey]pause{}, listings: map[string]listing{}, rewrites: map[string]string{}}
+func newTransport(w *world, t *backend) *transport {
+	return &transport{w: w, backend: t, pauses: map[pauseKey]pause{}, listings: map[string]listing{}, rewrites: map[string]string{}}
 }
 
 // token returns a new one. The caller holds the world's mu.
@@ -242,9 +242,9 @@ func (t *transport) serve(ctx context.Context, r *http.Request, body []byte) (*a
 	switch region, isVertex := strings.CutSuffix(r.URL.Host, vertexHost); {
 	case r.URL.Host == storageHost:
 		return t.serveStorage(ctx, q)
-	case r.URL.Host == mlHost && t.trainer.TakesID():
+	case r.URL.Host == mlHost && t.backend.TakesID():
 		return t.serveML(ctx, q)
-	case isVertex && !t.trainer.TakesID():
+	case isVertex && !t.backend.TakesID():
 		return t.serveVertex(ctx, q, region)
 	}
 	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("no such host: " + r.URL.Host)}

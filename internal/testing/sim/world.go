@@ -1,5 +1,5 @@
 // Package sim runs the real use cases against a hostile world: an installation
-// over Cloud Storage, a topic and a trainer in memory, in virtual time, with
+// over Cloud Storage, a topic and a backend in memory, in virtual time, with
 // faults, from one seed.
 //
 // Everything that happens follows from the seed. Each remote call rests for a
@@ -78,10 +78,10 @@ type world struct {
 	calm    time.Time // when chaos was over
 
 	storage *storage
-	trainer *trainer
-	// other is the trainer that the installation is switched to for a while; switched
+	backend *backend
+	// other is the backend that the installation is switched to for a while; switched
 	// tells whether it is, wasSwitched whether it ever was.
-	other                 *trainer
+	other                 *backend
 	switched, wasSwitched bool
 	topic                 *topic
 	// uploads are what people uploaded to the inbox, by path and generation.
@@ -125,28 +125,28 @@ type weather struct {
 	twice     float64 // share of events that come again though they were taken
 	skew      time.Duration
 	frozen    float64 // share of faults of calls about a claim that freeze the process
-	refuse    float64 // share of creates that the trainer refuses
+	refuse    float64 // share of creates that the backend refuses
 	calm      bool    // chaos is over
 	versioned bool    // the inbox keeps old generations
-	noID      bool    // the trainer makes a job of each create
-	lax       bool    // the trainer ends no job at its limits
+	noID      bool    // the backend makes a job of each create
+	lax       bool    // the backend ends no job at its limits
 	hinted    float64 // share of a job's changes that a hint tells of
-	// trainerSkew is how far the trainer's clock is ahead; grace is longer.
-	trainerSkew, grace time.Duration
+	// backendSkew is how far the backend's clock is ahead; grace is longer.
+	backendSkew, grace time.Duration
 	stuck              bool // the policy says for how long a job may be in a state
-	room               int  // jobs that the trainer takes at a time; 0 is any number
+	room               int  // jobs that the backend takes at a time; 0 is any number
 	page               int  // jobs in a page of its list
 	objects            int  // objects in a page of a list of storage
 	// reused is the share of requests that a process takes that served others
 	// before, shared the share of processes that serve some at once.
 	reused, shared float64
 	partial        float64 // share of publishes of which only the first events are stored
-	vanish         float64 // share of jobs that the trainer forgets, for a while or for good
+	vanish         float64 // share of jobs that the backend forgets, for a while or for good
 	restart        float64 // share of jobs that are run again
 	jump           float64 // share of calls after which a clock is put right
 
 	// The operator's policy: limits on jobs, 0 for none, and how long the
-	// trainer is asked. Pauses come and go.
+	// backend is asked. Pauses come and go.
 	active, hourly int
 	submit         time.Duration
 	pauses         bool
@@ -158,7 +158,7 @@ type process struct {
 	name, kind string
 	skew       time.Duration
 	dead       bool
-	trainer    *trainer
+	backend    *backend
 	// newer is that it is of a newer revision than those before.
 	newer bool
 	// shared is that it serves some at once; serving are those under way.
@@ -252,11 +252,11 @@ func run(seed uint64, adapters bool) Result {
 		w.weather.jump = pick(w.rng, 0, 0.05)
 	}
 	w.weather.partial = pick(w.rng, 0, 0, w.weather.fault)
-	if w.weather.hourly == 0 { // an hour is counted by the trainer's times
-		w.weather.trainerSkew = pick(w.rng, 0, 0, -time.Minute, time.Minute, -10*time.Minute, 10*time.Minute)
+	if w.weather.hourly == 0 { // an hour is counted by the backend's times
+		w.weather.backendSkew = pick(w.rng, 0, 0, -time.Minute, time.Minute, -10*time.Minute, 10*time.Minute)
 	}
 	w.weather.grace = 5 * time.Minute
-	if w.weather.trainerSkew.Abs() > time.Minute {
+	if w.weather.backendSkew.Abs() > time.Minute {
 		w.weather.grace = 15 * time.Minute
 	}
 	w.weather.stuck = w.rng.IntN(2) == 0
@@ -265,14 +265,14 @@ func run(seed uint64, adapters bool) Result {
 		w.weather.fault, w.weather.frozen, w.weather.refuse = 0.4, 0.8, 0.5
 	}
 	w.storage = newStorage(w)
-	w.trainer, w.other = newTrainer(w, "aiplatform"), newTrainer(w, "vertex")
+	w.backend, w.other = newBackend(w, "aiplatform"), newBackend(w, "vertex")
 	w.topic = &topic{w: w, logs: map[string][]job.Event{}}
 	w.play()
 	w.check()
 	if w.chance(0.1) {
 		w.retire()
 	}
-	r := Result{Violations: w.broken, Trace: w.trace, Calls: w.calls, Jobs: len(w.trainer.jobs), Doubles: w.doubles, Cancels: w.cancels}
+	r := Result{Violations: w.broken, Trace: w.trace, Calls: w.calls, Jobs: len(w.backend.jobs), Doubles: w.doubles, Cancels: w.cancels}
 	for name := range w.storage.objects {
 		if strings.HasPrefix(name, state+"/attempts/") {
 			r.Attempts++
@@ -490,7 +490,7 @@ func (w *world) serve(kind string) *worker {
 // new requests go to.
 func (w *world) outdated(p *process) bool {
 	over := !w.upgraded.IsZero() && !time.Now().Before(w.upgraded)
-	return over && !p.newer || (p.trainer == w.other) != w.switched
+	return over && !p.newer || (p.backend == w.other) != w.switched
 }
 
 // answered ends a request to a process. The caller holds mu.
@@ -503,9 +503,9 @@ func (w *world) answered(me *worker) {
 
 // process starts a new process. The caller holds mu.
 func (w *world) process(kind string) *process {
-	p := &process{name: fmt.Sprintf("process%d", w.workers), kind: kind, shared: w.chance(w.weather.shared), trainer: w.trainer}
+	p := &process{name: fmt.Sprintf("process%d", w.workers), kind: kind, shared: w.chance(w.weather.shared), backend: w.backend}
 	if w.switched {
-		p.trainer = w.other
+		p.backend = w.other
 	}
 	if !w.upgrade.IsZero() {
 		over := !time.Now().Before(w.upgraded)
@@ -547,14 +547,14 @@ func (w *world) process(kind string) *process {
 	tell, err := relay.New(with.topic, records, with.storage, status)
 	must(err)
 	logger := slog.New(&recorder{w: w})
-	submit, err := submitter.New(with.storage, records, with.trainer, tell, submitter.Options{
+	submit, err := submitter.New(with.storage, records, with.backend, tell, submitter.Options{
 		Instance: instance, Inbox: inbox, Staging: staging,
-		Policy:   func(ctx context.Context) (policy.Policy, error) { return w.policy(ctx, p.trainer.name) },
+		Policy:   func(ctx context.Context) (policy.Policy, error) { return w.policy(ctx, p.backend.name) },
 		Patience: submitter.Patience{Settle: settle, Incomplete: incomplete, Expire: expire, Submit: w.weather.submit, Grace: w.weather.grace},
 		CallTime: callTime, Inspections: 2, Parallel: 1, Now: now, Logger: logger,
 	})
 	must(err)
-	watch, err := watcher.New(records, with.trainer, with.storage, tell, submit, watcher.Options{
+	watch, err := watcher.New(records, with.backend, with.storage, tell, submit, watcher.Options{
 		Instance: instance, Inbox: inbox, Parallel: 1, Budget: deadline - time.Minute, LooksPerMinute: math.MaxInt32, ReadsPerMinute: math.MaxInt32, Now: now, Logger: logger,
 	})
 	must(err)
@@ -592,8 +592,8 @@ func (w *world) request(me *worker, function http.Handler, header http.Header, b
 }
 
 // policy reads the operator's policy, as it is now.
-func (w *world) policy(ctx context.Context, trainer string) (policy.Policy, error) {
-	p := policy.Policy{Project: "project", Inbox: inbox, Own: []string{state, staging, status}, Trainer: trainer}
+func (w *world) policy(ctx context.Context, backend string) (policy.Policy, error) {
+	p := policy.Policy{Project: "project", Inbox: inbox, Own: []string{state, staging, status}, Backend: backend}
 	err := w.call(ctx, 20*time.Second, "read the policy", func() error {
 		text := fmt.Sprintf("pause: %t\n", !w.paused.IsZero())
 		limits := ""

@@ -3,11 +3,11 @@
 locals {
   charts = [
     { title = "Drops decided, by state", filter = local.count.decided, aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = ["metric.label.state"], plot = "STACKED_BAR" },
-    { title = "Jobs, by the state that they came to", filter = local.count.seen, aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = ["metric.label.state", "metric.label.trainer_state"], plot = "STACKED_BAR" },
+    { title = "Jobs, by the state that they came to", filter = local.count.seen, aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = ["metric.label.state", "metric.label.backend_state"], plot = "STACKED_BAR" },
     { title = "Attempts without a verdict", filter = local.value.open, aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], plot = "LINE" },
     { title = "Jobs that have not ended", filter = local.value.active_jobs, aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], plot = "LINE" },
     { title = "Accepted drops that wait for their turn", filter = local.value.queued, aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], plot = "LINE" },
-    { title = "Jobs that the trainer did not take yet", filter = local.count.not_taken, aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = [], plot = "STACKED_BAR" },
+    { title = "Jobs that the backend did not take yet", filter = local.count.not_taken, aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = [], plot = "STACKED_BAR" },
     { title = "Ticks", filter = local.count.ticks, aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = [], plot = "STACKED_BAR" },
     { title = "How late ticks come, in seconds", filter = local.value.lag_seconds, aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], plot = "LINE" },
     { title = "How long ticks take, in seconds", filter = local.value.seconds, aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], plot = "LINE" },

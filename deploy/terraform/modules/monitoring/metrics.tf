@@ -33,10 +33,10 @@ locals {
     seen = {
       description = "changes of jobs, by the state that they led to"
       filter      = "${local.watch} AND jsonPayload.message=\"job seen\""
-      labels      = { state = "EXTRACT(jsonPayload.state)", trainer_state = "EXTRACT(jsonPayload.trainer_state)" }
+      labels      = { state = "EXTRACT(jsonPayload.state)", backend_state = "EXTRACT(jsonPayload.backend_state)" }
     }
     not_taken = {
-      description = "jobs that the trainer did not take, and that it will be asked for again"
+      description = "jobs that the backend did not take, and that it will be asked for again"
       filter      = "${local.functions} AND jsonPayload.message=\"job not taken\""
     }
     errors = {

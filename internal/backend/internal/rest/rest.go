@@ -88,7 +88,7 @@ func fieldViolations(api *googleapi.Error) []job.Violation {
 	var vs []job.Violation
 	for _, d := range body.Error.Details {
 		for _, v := range d.FieldViolations {
-			vs = append(vs, job.Violation{Rule: "trainer-refused", Severity: job.Error, Field: v.Field, Message: v.Description})
+			vs = append(vs, job.Violation{Rule: "backend-refused", Severity: job.Error, Field: v.Field, Message: v.Description})
 		}
 	}
 	return vs

@@ -31,7 +31,7 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// Name is the trainer's name in events and configuration.
+// Name is the backend's name in events and configuration.
 const Name = "vertex"
 
 // CallTimeout bounds one call with its retries. A claim on a create has to last
@@ -51,7 +51,7 @@ const (
 	burst            = 20
 )
 
-// Options are a trainer's settings. Project and Regions are required.
+// Options are a backend's settings. Project and Regions are required.
 type Options struct {
 	Project string
 	// Regions are those in which jobs may run: a tick lists each of them.
@@ -65,8 +65,8 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Trainer speaks to aiplatform/v1. It is safe for concurrent use.
-type Trainer struct {
+// Backend speaks to aiplatform/v1. It is safe for concurrent use.
+type Backend struct {
 	Options
 
 	mu      sync.Mutex
@@ -80,8 +80,8 @@ type region struct {
 	reads   *rate.Limiter
 }
 
-// New makes a trainer, without a call.
-func New(ctx context.Context, o Options) (*Trainer, error) {
+// New makes a backend, without a call.
+func New(ctx context.Context, o Options) (*Backend, error) {
 	switch {
 	case o.Project == "":
 		return nil, errors.New("vertex: the project is required")
@@ -90,7 +90,7 @@ func New(ctx context.Context, o Options) (*Trainer, error) {
 	case o.Now == nil:
 		return nil, errors.New("vertex: Now is required")
 	}
-	t := &Trainer{Options: o, regions: map[string]*region{}}
+	t := &Backend{Options: o, regions: map[string]*region{}}
 	if t.Client != nil {
 		return t, nil
 	}
@@ -112,7 +112,7 @@ func New(ctx context.Context, o Options) (*Trainer, error) {
 const mostFormer = 8
 
 // at gives a region's service.
-func (t *Trainer) at(name string) (*region, error) {
+func (t *Backend) at(name string) (*region, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if r := t.regions[name]; r != nil {
@@ -135,7 +135,7 @@ func (t *Trainer) at(name string) (*region, error) {
 }
 
 // forget makes room for the client of a former region. The caller holds mu.
-func (t *Trainer) forget() {
+func (t *Backend) forget() {
 	var former []string
 	for name := range t.regions {
 		if !slices.Contains(t.Regions, name) {
@@ -148,15 +148,15 @@ func (t *Trainer) forget() {
 }
 
 // serving returns the service that has a job, and the collection. Where the job is a
-// record's, which names its trainer, that is in any region; a name that somebody
+// record's, which names its backend, that is in any region; a name that somebody
 // else gave is asked for in the installation's regions only, and elsewhere it gives
 // [job.ErrNotFound].
-func (t *Trainer) serving(j job.JobInfo) (*region, string, error) {
+func (t *Backend) serving(j job.JobInfo) (*region, string, error) {
 	at, collection, ok := place(j.ResourceName)
 	switch {
 	case !ok:
 		return nil, "", fmt.Errorf("job %q has no resource name: %w", cmp.Or(j.ResourceName, j.ID), job.ErrNotFound)
-	case j.Trainer != Name && !slices.Contains(t.Regions, at):
+	case j.Backend != Name && !slices.Contains(t.Regions, at):
 		return nil, "", fmt.Errorf("job %s is in %s, where this installation runs none: %w", j.ResourceName, at, job.ErrNotFound)
 	}
 	r, err := t.at(at)
@@ -164,7 +164,7 @@ func (t *Trainer) serving(j job.JobInfo) (*region, string, error) {
 }
 
 // URL gives the base URL of a region's service.
-func (t *Trainer) URL(region string) string {
+func (t *Backend) URL(region string) string {
 	if t.Endpoint != "" {
 		return strings.TrimSuffix(t.Endpoint, "/") + "/"
 	}
@@ -174,23 +174,23 @@ func (t *Trainer) URL(region string) string {
 // URL gives the base URL of Google's own service in a region.
 func URL(region string) string { return "https://" + region + "-aiplatform.googleapis.com/" }
 
-// Name gives the trainer's name.
-func (t *Trainer) Name() string { return Name }
+// Name gives the backend's name.
+func (t *Backend) Name() string { return Name }
 
 // TakesID tells that each create makes a job.
-func (t *Trainer) TakesID() bool { return false }
+func (t *Backend) TakesID() bool { return false }
 
 // EnforcesWait tells that the service knows no limit on a job's wait.
-func (t *Trainer) EnforcesWait() bool { return false }
+func (t *Backend) EnforcesWait() bool { return false }
 
 // Check tells every difference between what a job file says and what the service
 // can be asked for.
-func (t *Trainer) Check(o job.Order) []plan.Diagnostic {
+func (t *Backend) Check(o job.Order) []plan.Diagnostic {
 	_, told := t.request(o)
 	return told
 }
 
-func (t *Trainer) request(o job.Order) (Request, []plan.Diagnostic) {
+func (t *Backend) request(o job.Order) (Request, []plan.Diagnostic) {
 	r, told := NewRequest(t.Project, o, t.Now())
 	if !slices.Contains(t.Regions, r.Region()) {
 		told = append(told, plan.Diagnostic{
@@ -205,7 +205,7 @@ func (t *Trainer) request(o job.Order) (Request, []plan.Diagnostic) {
 // [*job.RefusedError] where the service refuses for good, [job.ErrQuota] where it
 // can't take the job now or the creates of a minute are used up; after any other
 // error the job may be there.
-func (t *Trainer) Create(ctx context.Context, o job.Order) (attempt.Look, error) {
+func (t *Backend) Create(ctx context.Context, o job.Order) (attempt.Look, error) {
 	request, told := t.request(o)
 	if refused := unmappable(told); refused != nil {
 		return attempt.Look{}, refused
@@ -242,7 +242,7 @@ func unmappable(told []plan.Diagnostic) error {
 
 // Find gives the jobs that creates of an order made, the oldest first. The list
 // may lag behind. It has no trials, so a tuning job is looked at by itself, too.
-func (t *Trainer) Find(ctx context.Context, o job.Order) ([]attempt.Look, error) {
+func (t *Backend) Find(ctx context.Context, o job.Order) ([]attempt.Look, error) {
 	request, _ := t.request(o)
 	var found []attempt.Look
 	err := t.list(ctx, request.Region(), request.Collection(), labelled(job.LabelAttempt, o.Labels[job.LabelAttempt]), "", func(page []attempt.Look, _ string) error {
@@ -271,7 +271,7 @@ func (t *Trainer) Find(ctx context.Context, o job.Order) ([]attempt.Look, error)
 // [job.ErrNotFound]. A bare ID, or a name without its project's or region's, is
 // looked for nowhere, and one that is no record's in the installation's regions
 // only.
-func (t *Trainer) Get(ctx context.Context, j job.JobInfo) (attempt.Look, error) {
+func (t *Backend) Get(ctx context.Context, j job.JobInfo) (attempt.Look, error) {
 	r, collection, err := t.serving(j)
 	if err != nil {
 		return attempt.Look{}, err
@@ -310,7 +310,7 @@ var active = []string{"JOB_STATE_QUEUED", "JOB_STATE_PENDING", "JOB_STATE_RUNNIN
 // the end. A from that is no such place, or that the service no longer knows, gives a
 // [*job.RefusedError]. A region that does not answer does not stop the others: its
 // error is given at the end.
-func (t *Trainer) ListActive(ctx context.Context, instance, from string, page func(looks []attempt.Look, next string) error) error {
+func (t *Backend) ListActive(ctx context.Context, instance, from string, page func(looks []attempt.Look, next string) error) error {
 	var alternatives []string
 	for _, s := range active {
 		alternatives = append(alternatives, `state="`+s+`"`)
@@ -373,7 +373,7 @@ const mask = "name,displayName,labels,state,createTime,startTime,endTime,error"
 
 // list gives the jobs of a region and collection that match a filter, in pages, from
 // the one that a token names on.
-func (t *Trainer) list(ctx context.Context, at, collection, filter, token string, page func(looks []attempt.Look, next string) error) error {
+func (t *Backend) list(ctx context.Context, at, collection, filter, token string, page func(looks []attempt.Look, next string) error) error {
 	r, err := t.at(at)
 	if err != nil {
 		return err
@@ -403,7 +403,7 @@ func (t *Trainer) list(ctx context.Context, at, collection, filter, token string
 
 // Cancel asks the service to end a job. That it was asked is no sign that the job
 // has stopped: look at it again.
-func (t *Trainer) Cancel(ctx context.Context, j job.JobInfo) error {
+func (t *Backend) Cancel(ctx context.Context, j job.JobInfo) error {
 	r, collection, err := t.serving(j)
 	if err != nil {
 		return err

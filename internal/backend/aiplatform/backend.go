@@ -25,7 +25,7 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// Name is the trainer's name in events and configuration.
+// Name is the backend's name in events and configuration.
 const Name = "aiplatform"
 
 // CallTimeout bounds one call with its retries. A claim on a create has to last
@@ -35,16 +35,16 @@ const CallTimeout = rest.CallTimeout
 // pageSize is the most that projects.jobs.list returns in a page.
 const pageSize = 100
 
-// Trainer speaks to ml/v1. It is safe for concurrent use.
-type Trainer struct {
+// Backend speaks to ml/v1. It is safe for concurrent use.
+type Backend struct {
 	jobs    *ml.ProjectsJobsService
 	parent  string
 	project string
 }
 
-// New makes a trainer for a project. endpoint is the service's base URL where it
+// New makes a backend for a project. endpoint is the service's base URL where it
 // is not Google's own; plain http means a local service without credentials.
-func New(ctx context.Context, project, endpoint string) (*Trainer, error) {
+func New(ctx context.Context, project, endpoint string) (*Backend, error) {
 	if project == "" {
 		return nil, errors.New("aiplatform: the project is required")
 	}
@@ -55,37 +55,37 @@ func New(ctx context.Context, project, endpoint string) (*Trainer, error) {
 	if strings.HasPrefix(endpoint, "http://") {
 		options = append(options, option.WithoutAuthentication())
 	}
-	return newTrainer(ctx, project, options...)
+	return newBackend(ctx, project, options...)
 }
 
-// Over returns a trainer for a project whose requests, to Google's own service, a
+// Over returns a backend for a project whose requests, to Google's own service, a
 // client sends.
-func Over(ctx context.Context, client *http.Client, project string) (*Trainer, error) {
-	return newTrainer(ctx, project, option.WithHTTPClient(client))
+func Over(ctx context.Context, client *http.Client, project string) (*Backend, error) {
+	return newBackend(ctx, project, option.WithHTTPClient(client))
 }
 
-func newTrainer(ctx context.Context, project string, options ...option.ClientOption) (*Trainer, error) {
+func newBackend(ctx context.Context, project string, options ...option.ClientOption) (*Backend, error) {
 	s, err := ml.NewService(ctx, options...)
 	if err != nil {
 		return nil, fmt.Errorf("ml/v1 client: %w", err)
 	}
-	return &Trainer{jobs: s.Projects.Jobs, parent: "projects/" + project, project: project}, nil
+	return &Backend{jobs: s.Projects.Jobs, parent: "projects/" + project, project: project}, nil
 }
 
-// Name gives the trainer's name.
-func (t *Trainer) Name() string { return Name }
+// Name gives the backend's name.
+func (t *Backend) Name() string { return Name }
 
 // TakesID tells that a second create of a job ID is a conflict.
-func (t *Trainer) TakesID() bool { return true }
+func (t *Backend) TakesID() bool { return true }
 
 // EnforcesWait tells that the service itself ends a job that waits for too long.
-func (t *Trainer) EnforcesWait() bool { return true }
+func (t *Backend) EnforcesWait() bool { return true }
 
 // Check tells of no difference: the job file is in the service's own words.
-func (t *Trainer) Check(job.Order) []plan.Diagnostic { return nil }
+func (t *Backend) Check(job.Order) []plan.Diagnostic { return nil }
 
 // Find gives the job that has an order's ID, if there is one.
-func (t *Trainer) Find(ctx context.Context, o job.Order) ([]attempt.Look, error) {
+func (t *Backend) Find(ctx context.Context, o job.Order) ([]attempt.Look, error) {
 	found, err := t.Get(ctx, job.JobInfo{ID: o.JobID})
 	if errors.Is(err, job.ErrNotFound) {
 		return nil, nil
@@ -101,7 +101,7 @@ func (t *Trainer) Find(ctx context.Context, o job.Order) ([]attempt.Look, error)
 // it; a [*job.RefusedError] where the service refuses for good, [job.ErrQuota]
 // where it can't take the job now; any other error leaves the outcome unknown,
 // and Create may be called again.
-func (t *Trainer) Create(ctx context.Context, o job.Order) (attempt.Look, error) {
+func (t *Backend) Create(ctx context.Context, o job.Order) (attempt.Look, error) {
 	spec := o.Spec
 	request, err := NewRequest(spec)
 	if err != nil {
@@ -132,7 +132,7 @@ func (t *Trainer) Create(ctx context.Context, o job.Order) (attempt.Look, error)
 }
 
 // Get looks at one job; one that is not there gives [job.ErrNotFound].
-func (t *Trainer) Get(ctx context.Context, j job.JobInfo) (attempt.Look, error) {
+func (t *Backend) Get(ctx context.Context, j job.JobInfo) (attempt.Look, error) {
 	found, err := rest.Invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__Job, error) {
 		return t.jobs.Get(t.parent + "/jobs/" + j.ID).Context(ctx).Do()
 	})
@@ -146,7 +146,7 @@ func (t *Trainer) Get(ctx context.Context, j job.JobInfo) (attempt.Look, error) 
 // ended. It may lag behind Get. next, a text of the service's, is where the list
 // goes on after the page, in this call or as from in another; it is empty at the
 // end. A from that the service no longer knows gives a [*job.RefusedError].
-func (t *Trainer) ListActive(ctx context.Context, instance, from string, page func(looks []attempt.Look, next string) error) error {
+func (t *Backend) ListActive(ctx context.Context, instance, from string, page func(looks []attempt.Look, next string) error) error {
 	filter := fmt.Sprintf("labels.%s=%s AND (state:QUEUED OR state:PREPARING OR state:RUNNING OR state:CANCELLING)",
 		job.LabelInstance, job.InstanceLabel(instance))
 	for token := from; ; {
@@ -169,7 +169,7 @@ func (t *Trainer) ListActive(ctx context.Context, instance, from string, page fu
 
 // Cancel asks the service to end a job. That it was asked is no sign that the
 // job has stopped: look at it again.
-func (t *Trainer) Cancel(ctx context.Context, j job.JobInfo) error {
+func (t *Backend) Cancel(ctx context.Context, j job.JobInfo) error {
 	_, err := rest.Invoke(ctx, func(ctx context.Context) (*ml.GoogleProtobuf__Empty, error) {
 		return t.jobs.Cancel(t.parent+"/jobs/"+j.ID, &ml.GoogleCloudMlV1__CancelJobRequest{}).Context(ctx).Do()
 	})
@@ -209,7 +209,7 @@ func NewRequest(spec job.Spec) (*ml.GoogleCloudMlV1__Job, error) {
 	return &request, nil
 }
 
-func (t *Trainer) look(j *ml.GoogleCloudMlV1__Job) attempt.Look {
+func (t *Backend) look(j *ml.GoogleCloudMlV1__Job) attempt.Look {
 	var packages []string
 	if j.TrainingInput != nil {
 		packages = j.TrainingInput.PackageUris
@@ -217,7 +217,7 @@ func (t *Trainer) look(j *ml.GoogleCloudMlV1__Job) attempt.Look {
 	return attempt.Look{
 		Packages: packages,
 		JobID:    j.JobId, ResourceName: t.parent + "/jobs/" + j.JobId,
-		State:   job.TrainerState(j.State),
+		State:   job.BackendState(j.State),
 		Created: parseTime(j.CreateTime), Started: parseTime(j.StartTime), Ended: parseTime(j.EndTime),
 		Message: j.ErrorMessage, Labels: j.Labels, Trials: trials(j.TrainingOutput),
 		// The forms that gcloud prints after a submit.
@@ -235,7 +235,7 @@ func trials(out *ml.GoogleCloudMlV1__TrainingOutput) []job.Trial {
 	}
 	var all []job.Trial
 	for _, t := range out.Trials {
-		trial := job.Trial{ID: t.TrialId, State: job.TrainerState(t.State), Parameters: t.Hyperparameters}
+		trial := job.Trial{ID: t.TrialId, State: job.BackendState(t.State), Parameters: t.Hyperparameters}
 		if m := t.FinalMetric; m != nil {
 			value := m.ObjectiveValue
 			trial.Objective, trial.Step = &value, m.TrainingStep

@@ -15,13 +15,13 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// simJob is a job at the trainer. Its state follows from the time.
+// simJob is a job at the backend. Its state follows from the time.
 type simJob struct {
 	id, resource                       string
 	labels                             map[string]string
 	packages                           []string
 	created, preparing, running, ended time.Time
-	end                                job.TrainerState
+	end                                job.BackendState
 	// cancelling is since when it is being cancelled; wait and run are its
 	// limits, 0 for none.
 	cancelling time.Time
@@ -30,7 +30,7 @@ type simJob struct {
 	asked bool
 	// person is that somebody cancels it at the time cancelling.
 	person bool
-	// gone is when the trainer forgets it, back when it knows it again; restarted
+	// gone is when the backend forgets it, back when it knows it again; restarted
 	// is when it is run again, again when it runs then. All may be zero.
 	gone, back, restarted, again time.Time
 	// stranger is that somebody made it with this installation's label.
@@ -40,9 +40,9 @@ type simJob struct {
 	late, cancelled bool
 }
 
-// trainer is a service that takes our job IDs, as package aiplatform speaks of
+// backend is a service that takes our job IDs, as package aiplatform speaks of
 // it; or, where the weather says so, one that does not.
-type trainer struct {
+type backend struct {
 	w    *world
 	name string
 	jobs map[string]*simJob // by resource name
@@ -54,22 +54,22 @@ type trainer struct {
 	misses map[string][]time.Time
 }
 
-func newTrainer(w *world, name string) *trainer {
-	return &trainer{w: w, name: name, misses: map[string][]time.Time{}, jobs: map[string]*simJob{}, creating: map[string]time.Time{}, refused: map[string]bool{}}
+func newBackend(w *world, name string) *backend {
+	return &backend{w: w, name: name, misses: map[string][]time.Time{}, jobs: map[string]*simJob{}, creating: map[string]time.Time{}, refused: map[string]bool{}}
 }
 
-func (t *trainer) Name() string { return t.name }
+func (t *backend) Name() string { return t.name }
 
-func (t *trainer) TakesID() bool { return !t.w.weather.noID }
+func (t *backend) TakesID() bool { return !t.w.weather.noID }
 
 // EnforcesWait tells that whoever takes IDs also ends jobs that wait for too long,
 // as ml/v1 does and Vertex AI does not.
-func (t *trainer) EnforcesWait() bool { return t.TakesID() }
+func (t *backend) EnforcesWait() bool { return t.TakesID() }
 
-func (t *trainer) Check(job.Order) []plan.Diagnostic { return nil }
+func (t *backend) Check(job.Order) []plan.Diagnostic { return nil }
 
 // resource is the name of a job to be, in the form of the service.
-func (t *trainer) resource(id, region string) string {
+func (t *backend) resource(id, region string) string {
 	if t.w.weather.noID {
 		return fmt.Sprintf("projects/%s/locations/%s/customJobs/%d", t.name, region, len(t.jobs))
 	}
@@ -79,20 +79,20 @@ func (t *trainer) resource(id, region string) string {
 // anyRegion is where jobs run that people make.
 const anyRegion = "us-central1"
 
-func (t *trainer) look(j *simJob, now time.Time) attempt.Look {
-	skew := t.w.weather.trainerSkew
-	l := attempt.Look{JobID: j.id, ResourceName: j.resource, State: job.TrainerQueued, Created: j.created.Add(skew), Labels: maps.Clone(j.labels), Packages: j.packages}
+func (t *backend) look(j *simJob, now time.Time) attempt.Look {
+	skew := t.w.weather.backendSkew
+	l := attempt.Look{JobID: j.id, ResourceName: j.resource, State: job.BackendQueued, Created: j.created.Add(skew), Labels: maps.Clone(j.labels), Packages: j.packages}
 	if !now.Before(j.preparing) {
-		l.State = job.TrainerPreparing
+		l.State = job.BackendPreparing
 	}
 	if !now.Before(j.running) && j.ran() {
-		l.State, l.Started = job.TrainerRunning, j.running.Add(skew)
+		l.State, l.Started = job.BackendRunning, j.running.Add(skew)
 		if !now.Before(j.restarted) && now.Before(j.again) {
-			l.State = job.TrainerPreparing
+			l.State = job.BackendPreparing
 		}
 	}
 	if !j.cancelling.IsZero() && !now.Before(j.cancelling) {
-		l.State = job.TrainerCancelling
+		l.State = job.BackendCancelling
 	}
 	if !now.Before(j.ended) {
 		l.State, l.Ended = j.end, j.ended.Add(skew)
@@ -100,13 +100,13 @@ func (t *trainer) look(j *simJob, now time.Time) attempt.Look {
 	return l
 }
 
-// knows reports whether the trainer knows the job at a time.
+// knows reports whether the backend knows the job at a time.
 func (j *simJob) knows(at time.Time) bool {
 	return j.gone.IsZero() || at.Before(j.gone) || !j.back.IsZero() && !at.Before(j.back)
 }
 
-// fate draws whether the trainer forgets a job or runs it again.
-func (t *trainer) fate(j *simJob) {
+// fate draws whether the backend forgets a job or runs it again.
+func (t *backend) fate(j *simJob) {
 	w := t.w
 	if ran := j.ended.Sub(j.running); w.chance(w.weather.restart) && ran > 0 {
 		half := min(ran, 10*time.Minute) / 2
@@ -130,7 +130,7 @@ func (t *trainer) fate(j *simJob) {
 		if lasts > 0 {
 			j.back = j.gone.Add(lasts)
 		}
-		w.say("%-8s forgets %s for %s", "trainer", j.resource, lasts)
+		w.say("%-8s forgets %s for %s", "backend", j.resource, lasts)
 	})
 }
 
@@ -141,8 +141,8 @@ func (j *simJob) ran() bool { return j.running.Before(j.ended) }
 const never = 1000 * time.Hour
 
 // limit gives the job the limits of its file: some jobs never run, or never end,
-// and the trainer ends those that are past a limit, or leaves that to others.
-func (t *trainer) limit(j *simJob, s *job.Scheduling) {
+// and the backend ends those that are past a limit, or leaves that to others.
+func (t *backend) limit(j *simJob, s *job.Scheduling) {
 	if s == nil {
 		return
 	}
@@ -161,23 +161,23 @@ func (t *trainer) limit(j *simJob, s *job.Scheduling) {
 		return
 	}
 	if end := j.created.Add(j.wait); j.wait > 0 && end.Before(j.running) && t.EnforcesWait() {
-		j.ended, j.end = end, job.TrainerCancelled
+		j.ended, j.end = end, job.BackendCancelled
 	}
 	if end := j.running.Add(j.run); j.run > 0 && end.Before(j.ended) {
-		j.ended, j.end = end, job.TrainerCancelled
+		j.ended, j.end = end, job.BackendCancelled
 	}
 	t.byPerson(j)
 }
 
 // byPerson lets somebody cancel some of the jobs that never run, which may take a
 // while, and longer than until the limit.
-func (t *trainer) byPerson(j *simJob) {
+func (t *backend) byPerson(j *simJob) {
 	if j.run > 0 || j.ran() && j.running.Before(j.created.Add(never)) || !t.w.chance(0.3) {
 		return
 	}
 	at := j.created.Add(t.w.between(time.Minute, 40*time.Minute))
 	if at.Before(j.ended) {
-		j.person, j.cancelling, j.end = true, at, job.TrainerCancelled
+		j.person, j.cancelling, j.end = true, at, job.BackendCancelled
 		j.ended = at.Add(t.w.between(0, 20*time.Minute))
 	}
 }
@@ -194,22 +194,22 @@ func (j *simJob) over(at time.Time) (kind string, by time.Duration) {
 }
 
 // add makes a job. The caller holds the world's mu.
-func (t *trainer) add(id string, labels map[string]string, packages []string) *simJob {
+func (t *backend) add(id string, labels map[string]string, packages []string) *simJob {
 	return t.addIn(anyRegion, id, labels, packages)
 }
 
-func (t *trainer) addIn(region, id string, labels map[string]string, packages []string) *simJob {
+func (t *backend) addIn(region, id string, labels map[string]string, packages []string) *simJob {
 	w := t.w
 	j := &simJob{id: id, resource: t.resource(id, region), labels: maps.Clone(labels), packages: packages, created: time.Now()}
 	j.preparing = j.created.Add(w.between(time.Second, 2*time.Minute))
 	j.running = j.preparing.Add(w.between(time.Second, 3*time.Minute))
 	j.ended = j.running.Add(w.between(time.Second, 10*time.Minute))
-	j.end = pick(w.rng, job.TrainerSucceeded, job.TrainerSucceeded, job.TrainerFailed, job.TrainerCancelled)
+	j.end = pick(w.rng, job.BackendSucceeded, job.BackendSucceeded, job.BackendFailed, job.BackendCancelled)
 	t.jobs[j.resource] = j
 	return j
 }
 
-func (t *trainer) Create(ctx context.Context, s job.Order) (attempt.Look, error) {
+func (t *backend) Create(ctx context.Context, s job.Order) (attempt.Look, error) {
 	made, conflict, err := t.create(ctx, s)
 	switch {
 	case err != nil:
@@ -225,7 +225,7 @@ func (t *trainer) Create(ctx context.Context, s job.Order) (attempt.Look, error)
 }
 
 // create makes a job, or finds that its ID has one already.
-func (t *trainer) create(ctx context.Context, s job.Order) (made *simJob, conflict bool, err error) {
+func (t *backend) create(ctx context.Context, s job.Order) (made *simJob, conflict bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, false, err // a client makes no call then
 	}
@@ -257,7 +257,7 @@ func (t *trainer) create(ctx context.Context, s job.Order) (made *simJob, confli
 }
 
 // foreign reports whether there is a job of the ID that others made.
-func (t *trainer) foreign(id string, labels map[string]string) bool {
+func (t *backend) foreign(id string, labels map[string]string) bool {
 	for _, j := range t.jobs {
 		if j.id == id && j.labels[job.LabelAttempt] != labels[job.LabelAttempt] {
 			return true
@@ -267,9 +267,9 @@ func (t *trainer) foreign(id string, labels map[string]string) bool {
 }
 
 // ours gives the IDs of our jobs that have not ended, or of all that were created
-// since; without those that come from a process that froze, at a trainer that
+// since; without those that come from a process that froze, at a backend that
 // takes no ID: they may come when nobody reckons with them, and are cancelled.
-func (t *trainer) ours(since time.Time) map[string]bool {
+func (t *backend) ours(since time.Time) map[string]bool {
 	ids := map[string]bool{}
 	for _, j := range t.jobs {
 		switch {
@@ -286,7 +286,7 @@ func (t *trainer) ours(since time.Time) map[string]bool {
 const inFlight = deadline + 10*time.Minute
 
 // allowed holds a new job to the operator's policy.
-func (t *trainer) allowed(j *simJob) {
+func (t *backend) allowed(j *simJob) {
 	w := t.w
 	if len(w.dropped) > 0 {
 		return // jobs that the index has lost are not counted
@@ -317,7 +317,7 @@ func (w *world) mostActive() int {
 // claim holds for two calls more, by clocks that may differ.
 const claimed = 2*callTime - 10*time.Second
 
-func (t *trainer) begin(me *worker, id string) {
+func (t *backend) begin(me *worker, id string) {
 	t.w.mu.Lock()
 	defer t.w.mu.Unlock()
 	if me == nil || me.behind {
@@ -332,21 +332,21 @@ func (t *trainer) begin(me *worker, id string) {
 	t.creating[id] = time.Now()
 }
 
-func (t *trainer) end(id string) {
+func (t *backend) end(id string) {
 	t.w.mu.Lock()
 	defer t.w.mu.Unlock()
 	delete(t.creating, id)
 }
 
-// hintOf is how a hint names a job where the trainer takes no ID of ours.
-func (t *trainer) hintOf(j *simJob) string {
+// hintOf is how a hint names a job where the backend takes no ID of ours.
+func (t *backend) hintOf(j *simJob) string {
 	if t.TakesID() {
 		return ""
 	}
 	return j.resource
 }
 
-func (t *trainer) Get(ctx context.Context, info job.JobInfo) (attempt.Look, error) {
+func (t *backend) Get(ctx context.Context, info job.JobInfo) (attempt.Look, error) {
 	var l attempt.Look
 	err := t.w.call(ctx, callTime, "get "+info.ID, func() error {
 		name := info.ResourceName
@@ -366,7 +366,7 @@ func (t *trainer) Get(ctx context.Context, info job.JobInfo) (attempt.Look, erro
 }
 
 // Find may lag behind where IDs are not taken.
-func (t *trainer) Find(ctx context.Context, spec job.Order) ([]attempt.Look, error) {
+func (t *backend) Find(ctx context.Context, spec job.Order) ([]attempt.Look, error) {
 	if t.TakesID() {
 		l, err := t.Get(ctx, job.JobInfo{ID: spec.JobID})
 		if errors.Is(err, job.ErrNotFound) {
@@ -391,13 +391,13 @@ func (t *trainer) Find(ctx context.Context, spec job.Order) ([]attempt.Look, err
 }
 
 // sorted gives all jobs, the oldest first.
-func (t *trainer) sorted() []*simJob {
+func (t *backend) sorted() []*simJob {
 	return slices.SortedFunc(maps.Values(t.jobs), func(a, b *simJob) int {
 		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.resource, b.resource))
 	})
 }
 
-func (t *trainer) Cancel(ctx context.Context, info job.JobInfo) error {
+func (t *backend) Cancel(ctx context.Context, info job.JobInfo) error {
 	return t.w.call(ctx, callTime, "cancel "+info.ID, func() error {
 		name := info.ResourceName
 		if t.TakesID() {
@@ -414,7 +414,7 @@ func (t *trainer) Cancel(ctx context.Context, info job.JobInfo) error {
 		t.mayCancel(j, now)
 		j.cancelled, j.cancelling = true, now
 		if end := now.Add(t.w.between(0, time.Minute)); end.Before(j.ended) { // else it ends first
-			j.ended, j.end = end, job.TrainerCancelled
+			j.ended, j.end = end, job.BackendCancelled
 			if j.running.After(now) {
 				j.running = end
 			}
@@ -427,7 +427,7 @@ func (t *trainer) Cancel(ctx context.Context, info job.JobInfo) error {
 
 // mayCancel holds a cancel to the limits: the record says first that jobdrop asks
 // for it, and nobody asks before the grace is over.
-func (t *trainer) mayCancel(j *simJob, now time.Time) {
+func (t *backend) mayCancel(j *simJob, now time.Time) {
 	w := t.w
 	var owner attempt.Owner
 	claim, ok := w.storage.objects[state+"/jobs/"+j.id+".json"]
@@ -454,7 +454,7 @@ func (t *trainer) mayCancel(j *simJob, now time.Time) {
 	if kind == job.KindWait && !t.EnforcesWait() {
 		after = 0
 	}
-	if early := after - 2*w.weather.skew - w.weather.trainerSkew.Abs(); by < early && !late {
+	if early := after - 2*w.weather.skew - w.weather.backendSkew.Abs(); by < early && !late {
 		w.fail("job %s is cancelled %s after its limit of the %s, before the grace is over", j.id, by, kind)
 	}
 }
@@ -468,7 +468,7 @@ func minTime(a, b time.Time) time.Time {
 
 // ListActive gives pages of a few jobs, each as it was some seconds ago. A place in
 // the list may be forgotten.
-func (t *trainer) ListActive(ctx context.Context, instance, from string, page func(looks []attempt.Look, next string) error) error {
+func (t *backend) ListActive(ctx context.Context, instance, from string, page func(looks []attempt.Look, next string) error) error {
 	ours := func(j *simJob, l attempt.Look) bool {
 		return l.Ended.IsZero() && j.labels[job.LabelInstance] == job.InstanceLabel(instance)
 	}
@@ -486,7 +486,7 @@ func (t *trainer) ListActive(ctx context.Context, instance, from string, page fu
 
 // page returns a page of at most size jobs that match, as they were some seconds ago,
 // from the one after a name on. next is the name that the following page comes after.
-func (t *trainer) page(ctx context.Context, from string, size int, match func(*simJob, attempt.Look) bool) (looks []attempt.Look, next string, err error) {
+func (t *backend) page(ctx context.Context, from string, size int, match func(*simJob, attempt.Look) bool) (looks []attempt.Look, next string, err error) {
 	err = t.w.call(ctx, callTime, "list jobs", func() error {
 		at := time.Now()
 		if !t.w.weather.calm {

@@ -18,7 +18,7 @@ import (
 
 // serveML answers a request of ml/v1.
 func (t *transport) serveML(ctx context.Context, q request) (*answer, error) {
-	jobs := "v1/projects/" + t.trainer.name + "/jobs"
+	jobs := "v1/projects/" + t.backend.name + "/jobs"
 	last := q.path[len(q.path)-1]
 	switch id, cancels := strings.CutSuffix(last, ":cancel"); {
 	case q.matches(http.MethodPost, jobs):
@@ -29,12 +29,12 @@ func (t *transport) serveML(ctx context.Context, q request) (*answer, error) {
 		if err := q.only(); err != nil {
 			return nil, err
 		}
-		return asJSON(struct{}{}), t.trainer.Cancel(ctx, job.JobInfo{ID: id})
+		return asJSON(struct{}{}), t.backend.Cancel(ctx, job.JobInfo{ID: id})
 	case q.matches(http.MethodGet, jobs+"/*"):
 		if err := q.only(); err != nil {
 			return nil, err
 		}
-		l, err := t.trainer.Get(ctx, job.JobInfo{ID: last})
+		l, err := t.backend.Get(ctx, job.JobInfo{ID: last})
 		if err != nil {
 			return nil, err
 		}
@@ -56,14 +56,14 @@ func (t *transport) createML(ctx context.Context, q request) (*answer, error) {
 	if s := in.Scheduling; s != nil {
 		o.TrainingInput.Scheduling = &job.Scheduling{MaxWaitTime: s.MaxWaitTime, MaxRunningTime: s.MaxRunningTime}
 	}
-	made, conflict, err := t.trainer.create(ctx, o)
+	made, conflict, err := t.backend.create(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	if conflict {
 		return nil, &statusError{http.StatusConflict, "ALREADY_EXISTS", "job " + asked.JobId + " exists already"}
 	}
-	return asJSON(asML(t.trainer.look(made, time.Now()))), nil
+	return asJSON(asML(t.backend.look(made, time.Now()))), nil
 }
 
 // asML returns what ml/v1 says of a job.
@@ -82,16 +82,16 @@ func timestamp(at time.Time) string {
 }
 
 // vertexStates are the states of jobs in the words of aiplatform/v1.
-var vertexStates = map[job.TrainerState]string{
-	job.TrainerQueued: "JOB_STATE_QUEUED", job.TrainerPreparing: "JOB_STATE_PENDING", job.TrainerRunning: "JOB_STATE_RUNNING",
-	job.TrainerSucceeded: "JOB_STATE_SUCCEEDED", job.TrainerFailed: "JOB_STATE_FAILED", job.TrainerCancelling: "JOB_STATE_CANCELLING",
-	job.TrainerCancelled: "JOB_STATE_CANCELLED",
+var vertexStates = map[job.BackendState]string{
+	job.BackendQueued: "JOB_STATE_QUEUED", job.BackendPreparing: "JOB_STATE_PENDING", job.BackendRunning: "JOB_STATE_RUNNING",
+	job.BackendSucceeded: "JOB_STATE_SUCCEEDED", job.BackendFailed: "JOB_STATE_FAILED", job.BackendCancelling: "JOB_STATE_CANCELLING",
+	job.BackendCancelled: "JOB_STATE_CANCELLED",
 }
 
 // serveVertex answers a request of aiplatform/v1 to a region. Nobody makes tuning jobs
 // here, and so their list is empty.
 func (t *transport) serveVertex(ctx context.Context, q request, region string) (*answer, error) {
-	parent := "projects/" + t.trainer.name + "/locations/" + region
+	parent := "projects/" + t.backend.name + "/locations/" + region
 	last := q.path[len(q.path)-1]
 	name := strings.TrimPrefix(strings.Join(q.path, "/"), "v1/")
 	switch resource, cancels := strings.CutSuffix(name, ":cancel"); {
@@ -103,13 +103,13 @@ func (t *transport) serveVertex(ctx context.Context, q request, region string) (
 		if err := q.only(); err != nil {
 			return nil, err
 		}
-		return asJSON(struct{}{}), t.trainer.Cancel(ctx, job.JobInfo{ID: resource, ResourceName: resource})
+		return asJSON(struct{}{}), t.backend.Cancel(ctx, job.JobInfo{ID: resource, ResourceName: resource})
 	case q.matches(http.MethodGet, "v1/projects/*/locations/"+region+"/customJobs/*"):
 		// Of another project there is no job that this one may see.
 		if err := q.only(); err != nil {
 			return nil, err
 		}
-		l, err := t.trainer.Get(ctx, job.JobInfo{ID: name, ResourceName: name})
+		l, err := t.backend.Get(ctx, job.JobInfo{ID: name, ResourceName: name})
 		if err != nil {
 			return nil, err
 		}
@@ -142,11 +142,11 @@ func (t *transport) createVertex(ctx context.Context, q request, region string) 
 		in.Scheduling.MaxWaitTime = r.Spec.TrainingInput.Scheduling.MaxWaitTime
 	}
 	t.w.mu.Unlock()
-	made, _, err := t.trainer.create(ctx, job.Order{Spec: job.Spec{JobID: asked.DisplayName, Labels: asked.Labels, TrainingInput: in}})
+	made, _, err := t.backend.create(ctx, job.Order{Spec: job.Spec{JobID: asked.DisplayName, Labels: asked.Labels, TrainingInput: in}})
 	if err != nil {
 		return nil, err
 	}
-	return asJSON(asVertex(t.trainer.look(made, time.Now()))), nil
+	return asJSON(asVertex(t.backend.look(made, time.Now()))), nil
 }
 
 // asVertex returns what aiplatform/v1 says of a job.
@@ -174,7 +174,7 @@ func (t *transport) list(ctx context.Context, q request, field, prefix string, i
 	if err != nil {
 		return nil, err
 	}
-	looks, next, err := t.trainer.page(ctx, q.query.Get("pageToken"), min(int(size), t.w.weather.page), func(j *simJob, l attempt.Look) bool {
+	looks, next, err := t.backend.page(ctx, q.query.Get("pageToken"), min(int(size), t.w.weather.page), func(j *simJob, l attempt.Look) bool {
 		return strings.HasPrefix(j.resource, prefix) && matches(l.Labels, stateOf(l))
 	})
 	if err != nil {

@@ -90,21 +90,21 @@ func (s *service) calls() []string {
 	return all
 }
 
-func open(t *testing.T, answers ...answer) (*Trainer, *service) {
+func open(t *testing.T, answers ...answer) (*Backend, *service) {
 	t.Helper()
 	s := &service{t: t, answers: answers}
 	return connect(t, s), s
 }
 
-func connect(t *testing.T, h http.Handler) *Trainer {
+func connect(t *testing.T, h http.Handler) *Backend {
 	t.Helper()
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
-	trainer, err := New(t.Context(), "example.com:p", server.URL)
+	backend, err := New(t.Context(), "example.com:p", server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return trainer
+	return backend
 }
 
 const (
@@ -166,7 +166,7 @@ func found(state string, labels map[string]string) answer {
 }`, state, text)}
 }
 
-func look(state job.TrainerState, labels map[string]string) attempt.Look {
+func look(state job.BackendState, labels map[string]string) attempt.Look {
 	at := func(h, m int, d time.Duration) time.Time { return time.Date(2026, 11, 22, h, m, 0, 0, time.UTC).Add(d) }
 	return attempt.Look{
 		JobID: "census_1", ResourceName: "projects/example.com:p/jobs/census_1", State: state, Message: "as told", Labels: labels,
@@ -179,12 +179,12 @@ func look(state job.TrainerState, labels map[string]string) attempt.Look {
 }
 
 func TestCreateSends(t *testing.T) {
-	trainer, s := open(t, found("QUEUED", spec().Labels))
-	got, err := trainer.Create(t.Context(), job.Order{Spec: spec()})
+	backend, s := open(t, found("QUEUED", spec().Labels))
+	got, err := backend.Create(t.Context(), job.Order{Spec: spec()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(look(job.TrainerQueued, spec().Labels), got); diff != "" {
+	if diff := cmp.Diff(look(job.BackendQueued, spec().Labels), got); diff != "" {
 		t.Errorf("look (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{create}, s.calls()); diff != "" {
@@ -233,9 +233,9 @@ func TestCreateWhatIsThere(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			trainer, s := open(t, conflict, found("RUNNING", test.labels))
-			got, err := trainer.Create(t.Context(), job.Order{Spec: spec()})
-			want := look(job.TrainerRunning, test.labels)
+			backend, s := open(t, conflict, found("RUNNING", test.labels))
+			got, err := backend.Create(t.Context(), job.Order{Spec: spec()})
+			want := look(job.BackendRunning, test.labels)
 			var other *attempt.ConflictError
 			if !errors.As(err, &other) {
 				t.Fatalf("%+v, %v; want a conflict", got, err)
@@ -255,7 +255,7 @@ func TestCreateWhatIsThere(t *testing.T) {
 
 func TestCreateErrors(t *testing.T) {
 	field := func(field, description string) job.Violation {
-		return job.Violation{Rule: "trainer-refused", Severity: job.Error, Field: field, Message: description}
+		return job.Violation{Rule: "backend-refused", Severity: job.Error, Field: field, Message: description}
 	}
 	tests := []struct {
 		name    string
@@ -306,8 +306,8 @@ func TestCreateErrors(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			trainer, s := open(t, test.answers...)
-			got, err := trainer.Create(t.Context(), job.Order{Spec: spec()})
+			backend, s := open(t, test.answers...)
+			got, err := backend.Create(t.Context(), job.Order{Spec: spec()})
 			if err == nil {
 				t.Fatalf("no error, and %+v", got)
 			}
@@ -337,8 +337,8 @@ func TestCreateRefusedAfterAnUnknownOutcome(t *testing.T) {
 		failure(http.StatusForbidden, "PERMISSION_DENIED", "x"), failure(http.StatusBadRequest, "INVALID_ARGUMENT", "x"),
 		failure(http.StatusTooManyRequests, "RESOURCE_EXHAUSTED", "x"), failure(http.StatusNotFound, "NOT_FOUND", "x"),
 	} {
-		trainer, s := open(t, unavailable, last)
-		_, err := trainer.Create(t.Context(), job.Order{Spec: spec()})
+		backend, s := open(t, unavailable, last)
+		_, err := backend.Create(t.Context(), job.Order{Spec: spec()})
 		var refused *attempt.RefusedError
 		if err == nil || errors.As(err, &refused) || errors.Is(err, job.ErrQuota) || errors.Is(err, job.ErrNotFound) {
 			t.Errorf("%v after %q: its class is kept", err, s.calls())
@@ -363,19 +363,19 @@ func TestCreateAgain(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			trainer, s := open(t, test.answers...)
-			got, err := trainer.Create(t.Context(), job.Order{Spec: spec()})
+			backend, s := open(t, test.answers...)
+			got, err := backend.Create(t.Context(), job.Order{Spec: spec()})
 			var there *attempt.ConflictError
 			if test.lost {
 				if err == nil || errors.As(err, &there) {
 					t.Fatalf("first call: %v", err)
 				}
-				got, err = trainer.Create(t.Context(), job.Order{Spec: spec()})
+				got, err = backend.Create(t.Context(), job.Order{Spec: spec()})
 			}
 			if errors.As(err, &there) {
 				got, err = there.Found, nil
 			}
-			if diff := cmp.Diff(look(job.TrainerQueued, spec().Labels), got); diff != "" || err != nil {
+			if diff := cmp.Diff(look(job.BackendQueued, spec().Labels), got); diff != "" || err != nil {
 				t.Errorf("%v, look (-want +got):\n%s", err, diff)
 			}
 			if diff := cmp.Diff(test.calls, s.calls()); diff != "" {
@@ -397,14 +397,14 @@ func TestGet(t *testing.T) {
 		want   attempt.Look
 		is     error
 	}{
-		{name: "there", answer: found("SUCCEEDED", map[string]string{"a": "b"}), want: look(job.TrainerSucceeded, map[string]string{"a": "b"})},
+		{name: "there", answer: found("SUCCEEDED", map[string]string{"a": "b"}), want: look(job.BackendSucceeded, map[string]string{"a": "b"})},
 		{name: "not there", answer: failure(http.StatusNotFound, "NOT_FOUND", "Field: name Error: The specified job was not found."), is: job.ErrNotFound},
 		{name: "quota", answer: quota, is: job.ErrQuota},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			trainer, s := open(t, test.answer)
-			got, err := trainer.Get(t.Context(), job.JobInfo{ID: "census_1"})
+			backend, s := open(t, test.answer)
+			got, err := backend.Get(t.Context(), job.JobInfo{ID: "census_1"})
 			if !errors.Is(err, test.is) || (err != nil) != (test.is != nil) {
 				t.Errorf("%v, want %v", err, test.is)
 			}
@@ -420,8 +420,8 @@ func TestGet(t *testing.T) {
 
 // A job that waits has no times yet; records hold all times in UTC.
 func TestTimes(t *testing.T) {
-	trainer, _ := open(t, answer{status: http.StatusOK, body: `{"jobId": "census_1", "state": "QUEUED", "createTime": "2026-11-22T13:00:00+01:00"}`})
-	got, err := trainer.Get(t.Context(), job.JobInfo{ID: "census_1"})
+	backend, _ := open(t, answer{status: http.StatusOK, body: `{"jobId": "census_1", "state": "QUEUED", "createTime": "2026-11-22T13:00:00+01:00"}`})
+	got, err := backend.Get(t.Context(), job.JobInfo{ID: "census_1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -433,7 +433,7 @@ func TestTimes(t *testing.T) {
 }
 
 func TestListActive(t *testing.T) {
-	trainer, s := open(t,
+	backend, s := open(t,
 		answer{status: http.StatusOK, body: `{"jobs": [{"jobId": "a", "state": "QUEUED"}, {"jobId": "b", "state": "RUNNING"}], "nextPageToken": "t/1="}`},
 		unavailable,
 		answer{status: http.StatusOK, body: `{"nextPageToken": "t2"}`}, // a page may be empty and not the last
@@ -441,7 +441,7 @@ func TestListActive(t *testing.T) {
 	)
 	var got []string
 	var nexts []string
-	err := trainer.ListActive(t.Context(), "prod", "", func(page []attempt.Look, next string) error {
+	err := backend.ListActive(t.Context(), "prod", "", func(page []attempt.Look, next string) error {
 		nexts = append(nexts, next)
 		for _, l := range page {
 			got = append(got, l.JobID+" "+string(l.State)+" "+l.ResourceName)
@@ -474,17 +474,17 @@ func TestListActive(t *testing.T) {
 func TestListActiveStops(t *testing.T) {
 	first := answer{status: http.StatusOK, body: `{"jobs": [{"jobId": "a"}], "nextPageToken": "t"}`}
 	stop := errors.New("enough")
-	trainer, s := open(t, first)
-	if err := trainer.ListActive(t.Context(), "prod", "", func([]attempt.Look, string) error { return stop }); !errors.Is(err, stop) || len(s.requests()) != 1 {
+	backend, s := open(t, first)
+	if err := backend.ListActive(t.Context(), "prod", "", func([]attempt.Look, string) error { return stop }); !errors.Is(err, stop) || len(s.requests()) != 1 {
 		t.Errorf("%v after %d requests, want the page's own error after one", err, len(s.requests()))
 	}
 	// A page that can't be had ends the list; what came before was given, and the
 	// list goes on from there.
-	trainer, s = open(t, first, quota, answer{status: http.StatusOK, body: `{"jobs": [{"jobId": "b"}]}`}, failure(http.StatusBadRequest, "INVALID_ARGUMENT", "The page token is invalid."))
+	backend, s = open(t, first, quota, answer{status: http.StatusOK, body: `{"jobs": [{"jobId": "b"}]}`}, failure(http.StatusBadRequest, "INVALID_ARGUMENT", "The page token is invalid."))
 	var ids []string
 	from := ""
 	list := func() error {
-		return trainer.ListActive(t.Context(), "prod", from, func(looks []attempt.Look, next string) error {
+		return backend.ListActive(t.Context(), "prod", from, func(looks []attempt.Look, next string) error {
 			for _, l := range looks {
 				ids = append(ids, l.JobID)
 			}
@@ -527,8 +527,8 @@ func TestCancel(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			trainer, s := open(t, test.answers...)
-			err := trainer.Cancel(t.Context(), job.JobInfo{ID: "census_1"})
+			backend, s := open(t, test.answers...)
+			err := backend.Cancel(t.Context(), job.JobInfo{ID: "census_1"})
 			var refused *attempt.RefusedError
 			if errors.As(err, &refused) != test.refused || !errors.Is(err, test.is) && !test.refused || (err != nil) != (test.is != nil || test.refused) {
 				t.Errorf("%v, want %v, refused %t", err, test.is, test.refused)
@@ -548,31 +548,31 @@ func TestCancel(t *testing.T) {
 // A caller that gives up is not kept waiting, neither by a service that does not
 // answer nor by one that always says later.
 func TestCallsEndWithTheirContext(t *testing.T) {
-	calls := map[string]func(*Trainer, context.Context) error{
-		"create": func(tr *Trainer, ctx context.Context) error {
+	calls := map[string]func(*Backend, context.Context) error{
+		"create": func(tr *Backend, ctx context.Context) error {
 			_, err := tr.Create(ctx, job.Order{Spec: spec()})
 			return err
 		},
-		"get": func(tr *Trainer, ctx context.Context) error {
+		"get": func(tr *Backend, ctx context.Context) error {
 			_, err := tr.Get(ctx, job.JobInfo{ID: "census_1"})
 			return err
 		},
-		"list": func(tr *Trainer, ctx context.Context) error {
+		"list": func(tr *Backend, ctx context.Context) error {
 			return tr.ListActive(ctx, "prod", "", func([]attempt.Look, string) error { return nil })
 		},
-		"cancel": func(tr *Trainer, ctx context.Context) error { return tr.Cancel(ctx, job.JobInfo{ID: "census_1"}) },
+		"cancel": func(tr *Backend, ctx context.Context) error { return tr.Cancel(ctx, job.JobInfo{ID: "census_1"}) },
 	}
 	for name, call := range calls {
 		t.Run(name+", no answer", func(t *testing.T) {
 			asked := make(chan struct{})
-			trainer := connect(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			backend := connect(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				_, _ = io.Copy(io.Discard, r.Body) // the server sees that a client has gone once it read the body
 				close(asked)
 				<-r.Context().Done()
 			}))
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)
-			go func() { done <- call(trainer, ctx) }()
+			go func() { done <- call(backend, ctx) }()
 			<-asked
 			cancel()
 			if err := <-done; !errors.Is(err, context.Canceled) {
@@ -582,10 +582,10 @@ func TestCallsEndWithTheirContext(t *testing.T) {
 		t.Run(name+", later and later", func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 			defer cancel()
-			trainer := connect(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			backend := connect(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				http.Error(w, unavailable.body, unavailable.status)
 			}))
-			if err := call(trainer, ctx); err == nil {
+			if err := call(backend, ctx); err == nil {
 				t.Error("no error")
 			}
 			if ctx.Err() == nil {
@@ -604,11 +604,11 @@ func TestNew(t *testing.T) {
 		s := &service{t: t, answers: []answer{found("QUEUED", nil)}}
 		server := httptest.NewServer(s)
 		defer server.Close()
-		trainer, err := New(t.Context(), "p", server.URL+path)
+		backend, err := New(t.Context(), "p", server.URL+path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := trainer.Get(t.Context(), job.JobInfo{ID: "census_1"}); err != nil {
+		if _, err := backend.Get(t.Context(), job.JobInfo{ID: "census_1"}); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff([]string{"GET " + strings.TrimSuffix(path, "/") + "/v1/projects/p/jobs/census_1"}, s.calls()); diff != "" {
@@ -618,9 +618,9 @@ func TestNew(t *testing.T) {
 }
 
 func TestName(t *testing.T) {
-	trainer, _ := open(t)
-	if trainer.Name() != "aiplatform" {
-		t.Errorf("name %q", trainer.Name())
+	backend, _ := open(t)
+	if backend.Name() != "aiplatform" {
+		t.Errorf("name %q", backend.Name())
 	}
 }
 

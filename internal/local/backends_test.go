@@ -29,7 +29,7 @@ type outcome struct {
 	Types     []event.Type
 	State     event.State
 	Reason    string
-	JobState  event.TrainerState
+	JobState  event.BackendState
 	Summary   job.Summary
 	Trials    []job.Trial
 	Timeout   *job.Timeout
@@ -74,13 +74,13 @@ func TestTrainersAgree(t *testing.T) {
 				names = append(names, f.Name())
 			}
 			var outcomes []outcome
-			for _, trainer := range []string{aiplatform.Name, vertex.Name} {
-				s := stack(t, local.Options{Trainer: trainer})
+			for _, backend := range []string{aiplatform.Name, vertex.Name} {
+				s := stack(t, local.Options{Backend: backend})
 				verdict := follow(t, s)
 				upload(t, s, drop, names...)
 				body, types := verdict()
-				if body.Job.Trainer != trainer || body.State != state {
-					t.Errorf("%s by %s: %s, %s", drop, body.Job.Trainer, body.State, body.Reason)
+				if body.Job.Backend != backend || body.State != state {
+					t.Errorf("%s by %s: %s, %s", drop, body.Job.Backend, body.State, body.Reason)
 				}
 				outcomes = append(outcomes, outcomeOf(body, types))
 			}
@@ -115,7 +115,7 @@ func endlessSpec(t *testing.T, s *local.Stack) func(n int) job.Spec {
 	}
 }
 
-func vertexTrainer(t *testing.T, endpoint string) *vertex.Trainer {
+func vertexBackend(t *testing.T, endpoint string) *vertex.Backend {
 	t.Helper()
 	tr, err := vertex.New(t.Context(), vertex.Options{Project: local.Project, Regions: []string{"europe-west4", "us-central1"}, Endpoint: endpoint, Now: time.Now})
 	if err != nil {
@@ -125,21 +125,21 @@ func vertexTrainer(t *testing.T, endpoint string) *vertex.Trainer {
 }
 
 // Both adapters do what the use cases rely on when their services don't.
-func TestTrainerFaults(t *testing.T) {
+func TestBackendFaults(t *testing.T) {
 	t.Parallel()
 	s := stack(t, local.Options{MaxJobs: 8})
 	spec := endlessSpec(t, s)
 	t.Run(aiplatform.Name, func(t *testing.T) {
-		p := contract.NewProxy(t, s.TrainerURL)
+		p := contract.NewProxy(t, s.BackendURL)
 		tr, err := aiplatform.New(t.Context(), local.Project, p.URL)
 		if err != nil {
 			t.Fatal(err)
 		}
-		contract.CheckTrainerFaults(t, tr, p, "faults", "", spec)
+		contract.CheckBackendFaults(t, tr, p, "faults", "", spec)
 	})
 	t.Run(vertex.Name, func(t *testing.T) {
-		p := contract.NewProxy(t, s.TrainerURL)
-		contract.CheckTrainerFaults(t, vertexTrainer(t, p.URL), p, "faults", "JOB_STATE_", spec)
+		p := contract.NewProxy(t, s.BackendURL)
+		contract.CheckBackendFaults(t, vertexBackend(t, p.URL), p, "faults", "JOB_STATE_", spec)
 	})
 }
 
@@ -147,13 +147,13 @@ func TestTrainerFaults(t *testing.T) {
 // where the service takes no ID.
 func TestLostCreate(t *testing.T) {
 	t.Parallel()
-	for _, trainer := range []string{aiplatform.Name, vertex.Name} {
-		t.Run(trainer, func(t *testing.T) {
+	for _, backend := range []string{aiplatform.Name, vertex.Name} {
+		t.Run(backend, func(t *testing.T) {
 			t.Parallel()
 			target := stack(t, local.Options{}) // for its training service alone
-			p := contract.NewProxy(t, target.TrainerURL)
+			p := contract.NewProxy(t, target.BackendURL)
 			p.Inject(contract.Fault{Method: http.MethodPost, Path: regexp.MustCompile(`[jJ]obs$`), Lose: true})
-			s := stack(t, local.Options{Trainer: trainer, Env: []string{"JOBDROP_TRAINER_ENDPOINT=" + p.URL}})
+			s := stack(t, local.Options{Backend: backend, Env: []string{"JOBDROP_BACKEND_ENDPOINT=" + p.URL}})
 			// The job runs at the other stack: its packages have to be there.
 			verdict := follow(t, s)
 			upload(t, s, "fails", "trainer-0.1.tar.gz", "job.yaml")
@@ -161,7 +161,7 @@ func TestLostCreate(t *testing.T) {
 			if body.State != job.Failed || p.Left() > 0 {
 				t.Errorf("%s: %s, events %v, %d faults left", body.State, body.Reason, types, p.Left())
 			}
-			if n := creates(t, target, trainer); n != 1 {
+			if n := creates(t, target, backend); n != 1 {
 				t.Errorf("%d jobs", n)
 			}
 		})
@@ -169,16 +169,16 @@ func TestLostCreate(t *testing.T) {
 }
 
 // creates counts the jobs that a stack's training service knows by an API.
-func creates(t *testing.T, s *local.Stack, trainer string) int {
+func creates(t *testing.T, s *local.Stack, backend string) int {
 	t.Helper()
-	if trainer == aiplatform.Name {
+	if backend == aiplatform.Name {
 		return jobs(t, s)
 	}
 	n := 0
-	if err := vertexTrainer(t, s.TrainerURL).ListActive(t.Context(), local.Instance, "", func(page []attempt.Look, _ string) error { n += len(page); return nil }); err != nil {
+	if err := vertexBackend(t, s.BackendURL).ListActive(t.Context(), local.Instance, "", func(page []attempt.Look, _ string) error { n += len(page); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	response, err := http.Get(s.TrainerURL + "/v1/projects/local/locations/us-central1/customJobs")
+	response, err := http.Get(s.BackendURL + "/v1/projects/local/locations/us-central1/customJobs")
 	if err != nil {
 		t.Fatal(err)
 	}

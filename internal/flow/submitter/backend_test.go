@@ -14,9 +14,9 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// What a trainer can't be given is told at its line, with the drop's verdict; strict
+// What a backend can't be given is told at its line, with the drop's verdict; strict
 // refuses what would be replaced or dropped.
-func TestSubmitTellsOfTheTrainer(t *testing.T) {
+func TestSubmitTellsOfTheBackend(t *testing.T) {
 	t.Parallel()
 	const strict = "vertex: {strict: true}\n"
 	for _, test := range []struct {
@@ -39,16 +39,16 @@ func TestSubmitTellsOfTheTrainer(t *testing.T) {
 			if test.policy != "" {
 				w.operator(test.policy)
 			}
-			w.trainer.told = []plan.Diagnostic{{Field: "trainingInput.region", Action: test.action, Why: "it is far", Remedy: "move"}}
+			w.backend.told = []plan.Diagnostic{{Field: "trainingInput.region", Action: test.action, Why: "it is far", Remedy: "move"}}
 			w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
 			f := w.put("a/job.yaml", []byte(spec))
 			w.wake(f)
 			r := w.record(f)
-			if r.State != test.state || len(w.trainer.orders) > 0 != (test.state == job.Submitted) {
-				t.Fatalf("%s (%s), %d creates", r.State, r.Reason, len(w.trainer.orders))
+			if r.State != test.state || len(w.backend.orders) > 0 != (test.state == job.Submitted) {
+				t.Fatalf("%s (%s), %d creates", r.State, r.Reason, len(w.backend.orders))
 			}
 			want := []job.Violation{{
-				Rule: "trainer-mapping", Severity: test.severity, File: "job.yaml", Field: "trainingInput.region", Found: "us-central1",
+				Rule: "backend-mapping", Severity: test.severity, File: "job.yaml", Field: "trainingInput.region", Found: "us-central1",
 				Message: string(test.action) + ": it is far", Remedy: "move",
 			}}
 			for i := range r.Violations {
@@ -79,47 +79,47 @@ func TestSubmitMapping(t *testing.T) {
 	w.wake(f)
 	w.operator("vertex: {images: {'2.11': gcr.io/ops/other:1}}\n")
 	w.tick()
-	if len(w.trainer.orders) != 1 {
-		t.Fatalf("%d creates: %+v", len(w.trainer.orders), w.record(f))
+	if len(w.backend.orders) != 1 {
+		t.Fatalf("%d creates: %+v", len(w.backend.orders), w.record(f))
 	}
 	want := job.Mapping{Image: "gcr.io/ops/tf:2.11-py37", Accelerators: map[string]string{"NVIDIA_TESLA_K80": "NVIDIA_TESLA_T4"}, DisableRetries: true}
-	if diff := cmp.Diff(want, w.trainer.orders[0].Mapping); diff != "" {
+	if diff := cmp.Diff(want, w.backend.orders[0].Mapping); diff != "" {
 		t.Errorf("mapping (-want +got):\n%s", diff)
 	}
 }
 
-// A trainer that knows no limit on the wait gives no grace for it.
+// A backend that knows no limit on the wait gives no grace for it.
 func TestSubmitWaitGrace(t *testing.T) {
 	for _, noID := range []bool{false, true} {
 		w := newWorld(t)
-		w.trainer.noID = noID
+		w.backend.noID = noID
 		w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
 		f := w.put("a/job.yaml", []byte(spec))
 		w.wake(f)
 		if got, want := w.record(f).Patience.WaitGrace, map[bool]string{false: "", true: "0s"}[noID]; got != want {
-			t.Errorf("a trainer that enforces the wait %t: grace %q", !noID, got)
+			t.Errorf("a backend that enforces the wait %t: grace %q", !noID, got)
 		}
 	}
 }
 
-// An attempt that was accepted for another trainer is not asked for at this one,
+// An attempt that was accepted for another backend is not asked for at this one,
 // which never checked it.
-func TestSubmitOfAnotherTrainer(t *testing.T) {
+func TestSubmitOfAnotherBackend(t *testing.T) {
 	w := newWorld(t)
-	w.trainer.name = "vertex"
+	w.backend.name = "vertex"
 	w.operator("pause: true\n")
 	w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
 	f := w.put("a/job.yaml", []byte(spec))
 	w.wake(f)
 	w.operator("pause: false\n")
-	w.trainer.name = ""
-	if err := w.watch.Tick(t.Context()); !errors.Is(err, attempt.ErrOtherTrainer) || w.trainer.creates > 0 {
-		t.Errorf("tick: %v, %d creates", err, w.trainer.creates)
+	w.backend.name = ""
+	if err := w.watch.Tick(t.Context()); !errors.Is(err, attempt.ErrOtherBackend) || w.backend.creates > 0 {
+		t.Errorf("tick: %v, %d creates", err, w.backend.creates)
 	}
 	if r := w.record(f); r.State != job.Accepted {
 		t.Errorf("%s: %s", r.State, r.Reason)
 	}
-	w.trainer.name = "vertex"
+	w.backend.name = "vertex"
 	w.tick()
 	if r := w.record(f); r.State != job.Submitted {
 		t.Errorf("set back: %s, %s", r.State, r.Reason)
@@ -133,7 +133,7 @@ func TestSubmitDenied(t *testing.T) {
 		w := newWorld(t)
 		var log bytes.Buffer
 		w.submit.Logger = slog.New(slog.NewTextHandler(&log, nil))
-		w.trainer.fail = &attempt.RefusedError{Code: code, Message: "iam.serviceAccounts.actAs"}
+		w.backend.fail = &attempt.RefusedError{Code: code, Message: "iam.serviceAccounts.actAs"}
 		w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
 		f := w.put("a/job.yaml", []byte(spec))
 		w.wake(f)

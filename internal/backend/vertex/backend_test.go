@@ -83,16 +83,16 @@ func (s *service) body() string {
 	return s.bodies[0]
 }
 
-func open(t *testing.T, answers ...answer) (*Trainer, *service) {
+func open(t *testing.T, answers ...answer) (*Backend, *service) {
 	t.Helper()
 	s := &service{t: t, answers: answers}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
-	trainer, err := New(t.Context(), Options{Project: "p", Regions: []string{"europe-west4", "us-central1"}, Endpoint: server.URL, Now: func() time.Time { return today }})
+	backend, err := New(t.Context(), Options{Project: "p", Regions: []string{"europe-west4", "us-central1"}, Endpoint: server.URL, Now: func() time.Time { return today }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return trainer, s
+	return backend, s
 }
 
 // A name that nobody has in a record is asked for where the installation runs jobs;
@@ -111,16 +111,16 @@ func TestGetAsksKnownRegions(t *testing.T) {
 		{"hint, in no region", job.JobInfo{ResourceName: "projects/p/locations/evil/customJobs/1"}, false},
 		{"hint, with a query", job.JobInfo{ResourceName: "projects/p/locations/us-central1/customJobs/1?x=y"}, false},
 		{"hint, with dots", job.JobInfo{ResourceName: "projects/../locations/us-central1/customJobs/..%2f1"}, false},
-		{"record, elsewhere", job.JobInfo{ResourceName: elsewhere, Trainer: Name}, true},
-		{"another trainer's record", job.JobInfo{ResourceName: elsewhere, Trainer: "aiplatform"}, false},
+		{"record, elsewhere", job.JobInfo{ResourceName: elsewhere, Backend: Name}, true},
+		{"another backend's record", job.JobInfo{ResourceName: elsewhere, Backend: "aiplatform"}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			trainer, s := open(t, job1, job1)
-			_, err := trainer.Get(t.Context(), test.j)
+			backend, s := open(t, job1, job1)
+			_, err := backend.Get(t.Context(), test.j)
 			if !test.asks && !errors.Is(err, job.ErrNotFound) || test.asks && err != nil {
 				t.Errorf("Get: %v", err)
 			}
-			if err := trainer.Cancel(t.Context(), test.j); !test.asks && !errors.Is(err, job.ErrNotFound) || test.asks && err != nil {
+			if err := backend.Cancel(t.Context(), test.j); !test.asks && !errors.Is(err, job.ErrNotFound) || test.asks && err != nil {
 				t.Errorf("Cancel: %v", err)
 			}
 			if n := len(s.calls()); (n == 2) != test.asks {
@@ -134,22 +134,22 @@ func TestGetAsksKnownRegions(t *testing.T) {
 // are kept.
 func TestClientsAreBounded(t *testing.T) {
 	t.Parallel()
-	trainer, _ := open(t)
-	for _, region := range trainer.Regions {
-		if _, err := trainer.at(region); err != nil {
+	backend, _ := open(t)
+	for _, region := range backend.Regions {
+		if _, err := backend.at(region); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i := range 1000 {
-		if _, _, err := trainer.serving(job.JobInfo{ResourceName: fmt.Sprintf("projects/p/locations/r%d/customJobs/1", i), Trainer: Name}); err != nil {
+		if _, _, err := backend.serving(job.JobInfo{ResourceName: fmt.Sprintf("projects/p/locations/r%d/customJobs/1", i), Backend: Name}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := len(trainer.regions); n != len(trainer.Regions)+mostFormer {
+	if n := len(backend.regions); n != len(backend.Regions)+mostFormer {
 		t.Errorf("%d clients are kept", n)
 	}
-	for _, region := range trainer.Regions {
-		if trainer.regions[region] == nil {
+	for _, region := range backend.Regions {
+		if backend.regions[region] == nil {
 			t.Errorf("the client of %s is gone", region)
 		}
 	}
@@ -180,14 +180,14 @@ func labels() map[string]string { return order(nil).Labels }
 func ok(body string) answer { return answer{status: http.StatusOK, body: body} }
 
 func TestCreate(t *testing.T) {
-	trainer, s := open(t, ok(shown(resource, "JOB_STATE_PENDING", "")))
+	backend, s := open(t, ok(shown(resource, "JOB_STATE_PENDING", "")))
 	o := order(nil)
-	got, err := trainer.Create(t.Context(), o)
+	got, err := backend.Create(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := attempt.Look{
-		JobID: "census_1", ResourceName: resource, State: job.TrainerPreparing, Labels: labels(),
+		JobID: "census_1", ResourceName: resource, State: job.BackendPreparing, Labels: labels(),
 		Created: time.Date(2026, 11, 28, 12, 0, 0, 5e8, time.UTC),
 		Links: job.Links{
 			Console: "https://console.cloud.google.com/agent-platform/locations/europe-west4/training/123?project=p",
@@ -235,8 +235,8 @@ func TestCreateFails(t *testing.T) {
 		{"half an answer", ok(`{"name": `), unknown},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			trainer, s := open(t, test.answer)
-			_, err := trainer.Create(t.Context(), order(nil))
+			backend, s := open(t, test.answer)
+			_, err := backend.Create(t.Context(), order(nil))
 			if err == nil || !test.class(err) {
 				t.Errorf("error %v", err)
 			}
@@ -254,13 +254,13 @@ func TestCreateRefuses(t *testing.T) {
 		"another region": order(func(o *job.Order) { o.TrainingInput.Region = "asia-east1" }),
 	} {
 		t.Run(name, func(t *testing.T) {
-			trainer, _ := open(t)
-			_, err := trainer.Create(t.Context(), o)
+			backend, _ := open(t)
+			_, err := backend.Create(t.Context(), o)
 			refused, is := errors.AsType[*attempt.RefusedError](err)
 			if !is || len(refused.Fields) == 0 || refused.Fields[0].Severity != job.Error {
 				t.Errorf("error %+v", err)
 			}
-			if told := trainer.Check(o); !slices.ContainsFunc(told, func(d plan.Diagnostic) bool { return d.Action == plan.Unmappable }) {
+			if told := backend.Check(o); !slices.ContainsFunc(told, func(d plan.Diagnostic) bool { return d.Action == plan.Unmappable }) {
 				t.Errorf("told %v", told)
 			}
 		})
@@ -274,25 +274,25 @@ func TestCreatesAreLimited(t *testing.T) {
 	for range burst + createsPerMinute {
 		answers = append(answers, ok(shown(resource, "JOB_STATE_PENDING", "")))
 	}
-	trainer, s := open(t, answers...)
+	backend, s := open(t, answers...)
 	now := today
-	trainer.Now = func() time.Time { return now }
+	backend.Now = func() time.Time { return now }
 	for i := range burst {
-		if _, err := trainer.Create(t.Context(), order(nil)); err != nil {
+		if _, err := backend.Create(t.Context(), order(nil)); err != nil {
 			t.Fatalf("create %d: %v", i, err)
 		}
 	}
-	if _, err := trainer.Create(t.Context(), order(nil)); !errors.Is(err, job.ErrQuota) {
+	if _, err := backend.Create(t.Context(), order(nil)); !errors.Is(err, job.ErrQuota) {
 		t.Errorf("create %d: %v", burst, err)
 	}
 	if len(s.calls()) != burst {
 		t.Errorf("%d creates, want %d", len(s.calls()), burst)
 	}
-	if _, err := trainer.Create(t.Context(), order(func(o *job.Order) { o.TrainingInput.Region = "us-central1" })); err != nil {
+	if _, err := backend.Create(t.Context(), order(func(o *job.Order) { o.TrainingInput.Region = "us-central1" })); err != nil {
 		t.Errorf("another region: %v", err)
 	}
 	now = now.Add(time.Minute)
-	if _, err := trainer.Create(t.Context(), order(nil)); err != nil {
+	if _, err := backend.Create(t.Context(), order(nil)); err != nil {
 		t.Errorf("a minute later: %v", err)
 	}
 }
@@ -304,24 +304,24 @@ func TestGet(t *testing.T) {
 		state, more string
 		want        attempt.Look
 	}{
-		{"JOB_STATE_QUEUED", "", attempt.Look{State: job.TrainerQueued}},
-		{"JOB_STATE_PENDING", "", attempt.Look{State: job.TrainerPreparing}},
-		{"JOB_STATE_PENDING", started, attempt.Look{State: job.TrainerPreparing}},
-		{"JOB_STATE_RUNNING", started, attempt.Look{State: job.TrainerRunning, Started: at(13)}},
-		{"JOB_STATE_UPDATING", started, attempt.Look{State: job.TrainerRunning, Started: at(13)}},
-		{"JOB_STATE_PAUSED", started, attempt.Look{State: job.TrainerRunning, Started: at(13), Message: "the job is paused"}},
-		{"JOB_STATE_SUCCEEDED", ended, attempt.Look{State: job.TrainerSucceeded, Started: at(13), Ended: at(14)}},
-		{"JOB_STATE_PARTIALLY_SUCCEEDED", ended, attempt.Look{State: job.TrainerSucceeded, Started: at(13), Ended: at(14), Message: "the job succeeded in part"}},
-		{"JOB_STATE_FAILED", ended + `, "error": {"code": 3, "message": "exit 1"}`, attempt.Look{State: job.TrainerFailed, Started: at(13), Ended: at(14), Message: "exit 1"}},
-		{"JOB_STATE_FAILED", ended + `, "error": {"code": 4, "message": "late"}`, attempt.Look{State: job.TrainerFailed, Started: at(13), Ended: at(14), Message: "late", DeadlineExceeded: true}},
-		{"JOB_STATE_EXPIRED", ended, attempt.Look{State: job.TrainerFailed, Started: at(13), Ended: at(14), DeadlineExceeded: true}},
-		{"JOB_STATE_CANCELLING", started, attempt.Look{State: job.TrainerCancelling, Started: at(13)}},
-		{"JOB_STATE_CANCELLED", ended + `, "error": {"code": 1, "message": "CANCELED"}`, attempt.Look{State: job.TrainerCancelled, Started: at(13), Ended: at(14), Message: "CANCELED"}},
+		{"JOB_STATE_QUEUED", "", attempt.Look{State: job.BackendQueued}},
+		{"JOB_STATE_PENDING", "", attempt.Look{State: job.BackendPreparing}},
+		{"JOB_STATE_PENDING", started, attempt.Look{State: job.BackendPreparing}},
+		{"JOB_STATE_RUNNING", started, attempt.Look{State: job.BackendRunning, Started: at(13)}},
+		{"JOB_STATE_UPDATING", started, attempt.Look{State: job.BackendRunning, Started: at(13)}},
+		{"JOB_STATE_PAUSED", started, attempt.Look{State: job.BackendRunning, Started: at(13), Message: "the job is paused"}},
+		{"JOB_STATE_SUCCEEDED", ended, attempt.Look{State: job.BackendSucceeded, Started: at(13), Ended: at(14)}},
+		{"JOB_STATE_PARTIALLY_SUCCEEDED", ended, attempt.Look{State: job.BackendSucceeded, Started: at(13), Ended: at(14), Message: "the job succeeded in part"}},
+		{"JOB_STATE_FAILED", ended + `, "error": {"code": 3, "message": "exit 1"}`, attempt.Look{State: job.BackendFailed, Started: at(13), Ended: at(14), Message: "exit 1"}},
+		{"JOB_STATE_FAILED", ended + `, "error": {"code": 4, "message": "late"}`, attempt.Look{State: job.BackendFailed, Started: at(13), Ended: at(14), Message: "late", DeadlineExceeded: true}},
+		{"JOB_STATE_EXPIRED", ended, attempt.Look{State: job.BackendFailed, Started: at(13), Ended: at(14), DeadlineExceeded: true}},
+		{"JOB_STATE_CANCELLING", started, attempt.Look{State: job.BackendCancelling, Started: at(13)}},
+		{"JOB_STATE_CANCELLED", ended + `, "error": {"code": 1, "message": "CANCELED"}`, attempt.Look{State: job.BackendCancelled, Started: at(13), Ended: at(14), Message: "CANCELED"}},
 		{"JOB_STATE_OF_TOMORROW", "", attempt.Look{}},
 	} {
 		t.Run(test.state, func(t *testing.T) {
-			trainer, s := open(t, ok(shown(resource, test.state, test.more)))
-			got, err := trainer.Get(t.Context(), job.JobInfo{ID: "census_1", ResourceName: resource})
+			backend, s := open(t, ok(shown(resource, test.state, test.more)))
+			got, err := backend.Get(t.Context(), job.JobInfo{ID: "census_1", ResourceName: resource})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -338,20 +338,20 @@ func TestGet(t *testing.T) {
 }
 
 func TestTrials(t *testing.T) {
-	trainer, _ := open(t, ok(shown(tuned, "JOB_STATE_SUCCEEDED", `, "trials": [
+	backend, _ := open(t, ok(shown(tuned, "JOB_STATE_SUCCEEDED", `, "trials": [
 		{"id": "1", "state": "SUCCEEDED", "parameters": [{"parameterId": "rate", "value": 0.25}, {"parameterId": "kind", "value": "a"}],
 		 "finalMeasurement": {"stepCount": "30", "metrics": [{"metricId": "loss", "value": 0}]}},
 		{"id": "2", "state": "INFEASIBLE", "infeasibleReason": "no metric", "parameters": [{"parameterId": "rate", "value": 1000000}]},
 		{"id": "3", "state": "STOPPING"}]`)))
-	got, err := trainer.Get(t.Context(), job.JobInfo{ResourceName: tuned})
+	got, err := backend.Get(t.Context(), job.JobInfo{ResourceName: tuned})
 	if err != nil {
 		t.Fatal(err)
 	}
 	zero := 0.0
 	want := []job.Trial{
-		{ID: "1", State: job.TrainerSucceeded, Parameters: map[string]string{"rate": "0.25", "kind": "a"}, Objective: &zero, Step: 30},
-		{ID: "2", State: job.TrainerFailed, Parameters: map[string]string{"rate": "1e+06"}, Message: "no metric"},
-		{ID: "3", State: job.TrainerRunning},
+		{ID: "1", State: job.BackendSucceeded, Parameters: map[string]string{"rate": "0.25", "kind": "a"}, Objective: &zero, Step: 30},
+		{ID: "2", State: job.BackendFailed, Parameters: map[string]string{"rate": "1e+06"}, Message: "no metric"},
+		{ID: "3", State: job.BackendRunning},
 	}
 	if diff := cmp.Diff(want, got.Trials); diff != "" {
 		t.Errorf("trials (-want +got):\n%s", diff)
@@ -365,11 +365,11 @@ func TestNames(t *testing.T) {
 		"", "census_1", "projects/p/jobs/census_1", "projects/p/locations/evil.example/customJobs/1", "projects/p/locations/x@y/customJobs/1",
 		"projects/p/locations/europe-west4/models/1", "projects/p/locations/europe-west4/customJobs/", "projects/p/locations//customJobs/1", resource + "/x",
 	} {
-		trainer, _ := open(t)
-		if _, err := trainer.Get(t.Context(), job.JobInfo{ID: "census_1", ResourceName: name}); !errors.Is(err, job.ErrNotFound) {
+		backend, _ := open(t)
+		if _, err := backend.Get(t.Context(), job.JobInfo{ID: "census_1", ResourceName: name}); !errors.Is(err, job.ErrNotFound) {
 			t.Errorf("get %q: %v", name, err)
 		}
-		if err := trainer.Cancel(t.Context(), job.JobInfo{ID: "census_1", ResourceName: name}); !errors.Is(err, job.ErrNotFound) {
+		if err := backend.Cancel(t.Context(), job.JobInfo{ID: "census_1", ResourceName: name}); !errors.Is(err, job.ErrNotFound) {
 			t.Errorf("cancel %q: %v", name, err)
 		}
 	}
@@ -390,8 +390,8 @@ func TestReadsAreRepeated(t *testing.T) {
 		{"quota", []answer{failure(429, "RESOURCE_EXHAUSTED", "slow down")}, job.ErrQuota},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			trainer, s := open(t, test.answers...)
-			if _, err := trainer.Get(t.Context(), job.JobInfo{ResourceName: resource}); !errors.Is(err, test.want) {
+			backend, s := open(t, test.answers...)
+			if _, err := backend.Get(t.Context(), job.JobInfo{ResourceName: resource}); !errors.Is(err, test.want) {
 				t.Errorf("error %v", err)
 			}
 			if len(s.calls()) != len(test.answers) {
@@ -402,9 +402,9 @@ func TestReadsAreRepeated(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
-	trainer, s := open(t, ok("{}"), ok("{}"))
+	backend, s := open(t, ok("{}"), ok("{}"))
 	for _, name := range []string{resource, tuned} {
-		if err := trainer.Cancel(t.Context(), job.JobInfo{ResourceName: name}); err != nil {
+		if err := backend.Cancel(t.Context(), job.JobInfo{ResourceName: name}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -420,8 +420,8 @@ func TestFind(t *testing.T) {
 	foreign := strings.Replace(shown(parent+"/customJobs/3", "JOB_STATE_RUNNING", ""), job.AttemptLabel("attempt"), job.AttemptLabel("another"), 1)
 	// Two installations may take drops of one bucket: an attempt's name is the same then.
 	others := strings.Replace(shown(parent+"/customJobs/4", "JOB_STATE_RUNNING", ""), labels()[job.LabelInstance], job.InstanceLabel("another"), 1)
-	trainer, s := open(t, ok(`{"customJobs": [`+newer+", "+foreign+", "+others+`], "nextPageToken": "more"}`), ok(`{"customJobs": [`+shown(resource, "JOB_STATE_RUNNING", "")+`]}`))
-	found, err := trainer.Find(t.Context(), order(nil))
+	backend, s := open(t, ok(`{"customJobs": [`+newer+", "+foreign+", "+others+`], "nextPageToken": "more"}`), ok(`{"customJobs": [`+shown(resource, "JOB_STATE_RUNNING", "")+`]}`))
+	found, err := backend.Find(t.Context(), order(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -439,13 +439,13 @@ func TestFind(t *testing.T) {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 	tuning := order(func(o *job.Order) { o.TrainingInput.Hyperparameters = &job.HyperparameterSpec{} })
-	trainer, s = open(t, ok(`{}`))
-	if found, err := trainer.Find(t.Context(), tuning); err != nil || len(found) > 0 || !strings.Contains(s.calls()[0], "/hyperparameterTuningJobs?") {
+	backend, s = open(t, ok(`{}`))
+	if found, err := backend.Find(t.Context(), tuning); err != nil || len(found) > 0 || !strings.Contains(s.calls()[0], "/hyperparameterTuningJobs?") {
 		t.Errorf("found %v, %v by %v", found, err, s.calls())
 	}
 	// The list has no trials, and a verdict needs them.
-	trainer, s = open(t, ok(`{"hyperparameterTuningJobs": [`+shown(tuned, "JOB_STATE_SUCCEEDED", "")+`]}`), ok(shown(tuned, "JOB_STATE_SUCCEEDED", `, "trials": [{"id": "1", "state": "SUCCEEDED"}]`)))
-	if found, err := trainer.Find(t.Context(), tuning); err != nil || len(found) != 1 || len(found[0].Trials) != 1 {
+	backend, s = open(t, ok(`{"hyperparameterTuningJobs": [`+shown(tuned, "JOB_STATE_SUCCEEDED", "")+`]}`), ok(shown(tuned, "JOB_STATE_SUCCEEDED", `, "trials": [{"id": "1", "state": "SUCCEEDED"}]`)))
+	if found, err := backend.Find(t.Context(), tuning); err != nil || len(found) != 1 || len(found[0].Trials) != 1 {
 		t.Errorf("found %+v, %v by %v", found, err, s.calls())
 	}
 }
@@ -462,15 +462,15 @@ func TestNewRefuses(t *testing.T) {
 
 // A region has an endpoint of its own.
 func TestURL(t *testing.T) {
-	trainer, err := New(t.Context(), Options{Project: "p", Regions: []string{"r"}, Endpoint: "http://127.0.0.1:1", Now: time.Now})
+	backend, err := New(t.Context(), Options{Project: "p", Regions: []string{"r"}, Endpoint: "http://127.0.0.1:1", Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := trainer.URL("europe-west4"); got != "http://127.0.0.1:1/" {
+	if got := backend.URL("europe-west4"); got != "http://127.0.0.1:1/" {
 		t.Errorf("local URL %s", got)
 	}
-	trainer.Endpoint = ""
-	if got := trainer.URL("europe-west4"); got != "https://europe-west4-aiplatform.googleapis.com/" {
+	backend.Endpoint = ""
+	if got := backend.URL("europe-west4"); got != "https://europe-west4-aiplatform.googleapis.com/" {
 		t.Errorf("URL %s", got)
 	}
 }
@@ -479,11 +479,11 @@ func TestURL(t *testing.T) {
 func TestCallsHaveADeadline(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	trainer, s := open(t)
-	if _, err := trainer.Create(ctx, order(nil)); !errors.Is(err, context.Canceled) {
+	backend, s := open(t)
+	if _, err := backend.Create(ctx, order(nil)); !errors.Is(err, context.Canceled) {
 		t.Errorf("create: %v", err)
 	}
-	if _, err := trainer.Get(ctx, job.JobInfo{ResourceName: resource}); !errors.Is(err, context.Canceled) {
+	if _, err := backend.Get(ctx, job.JobInfo{ResourceName: resource}); !errors.Is(err, context.Canceled) {
 		t.Errorf("get: %v", err)
 	}
 	if len(s.calls()) > 0 {
@@ -549,9 +549,9 @@ func TestListActive(t *testing.T) {
 		{name: "from nothing", from: "x", err: &attempt.RefusedError{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			trainer, s := open(t, test.answers...)
+			backend, s := open(t, test.answers...)
 			var ids, nexts []string
-			err := trainer.ListActive(t.Context(), "prod", test.from, func(looks []attempt.Look, next string) error {
+			err := backend.ListActive(t.Context(), "prod", test.from, func(looks []attempt.Look, next string) error {
 				for _, l := range looks {
 					ids = append(ids, id(l.ResourceName))
 				}
