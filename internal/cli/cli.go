@@ -29,7 +29,7 @@ type Env struct {
 // Run runs a command line and returns its exit code.
 func Run(ctx context.Context, env Env, args []string) int {
 	c := newRoot(env)
-	c.SetArgs(args)
+	c.SetArgs(append([]string{}, args...)) // nil would stand for the process's own
 	c.SetIn(env.In)
 	c.SetOut(env.Out)
 	c.SetErr(env.Err)

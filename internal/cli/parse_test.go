@@ -24,7 +24,7 @@ func parse[O any](newX constructor[O], variables map[string]string, args ...stri
 		return nil
 	})
 	c.SilenceErrors, c.SilenceUsage = true, true
-	c.SetArgs(args)
+	c.SetArgs(append([]string{}, args...)) // nil would stand for the process's own
 	return got, c.ExecuteContext(context.Background())
 }
 
