@@ -437,7 +437,7 @@ func TestUploadBuildsAndAnswers(t *testing.T) {
 	t.Cleanup(trainer.Close)
 	environ := []string{
 		"JOBDROP_INSTANCE=test", "JOBDROP_PROJECT=test", "JOBDROP_INBOX=inbox", "JOBDROP_STATE_BUCKET=state",
-		"JOBDROP_STAGING_BUCKET=staging", "JOBDROP_STATUS_BUCKET=status", "JOBDROP_TOPIC=projects/test/topics/lifecycle",
+		"JOBDROP_STAGING_BUCKET=staging", "JOBDROP_STATUS_BUCKET=status", "JOBDROP_TOPIC=projects/test/topics/lifecycle", "JOBDROP_BACKEND=aiplatform",
 		"STORAGE_EMULATOR_HOST=" + storage.URL(),
 		"JOBDROP_BACKEND_ENDPOINT=" + trainer.URL,
 		// Nobody listens there: these events lead to no message.

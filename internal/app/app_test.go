@@ -216,7 +216,7 @@ func environment() map[string]string {
 	return map[string]string{
 		"JOBDROP_INSTANCE": "test", "JOBDROP_PROJECT": "p", "JOBDROP_INBOX": "inbox",
 		"JOBDROP_STATE_BUCKET": "state", "JOBDROP_STAGING_BUCKET": "staging", "JOBDROP_STATUS_BUCKET": "status",
-		"JOBDROP_TOPIC": "projects/p/topics/t", "JOBDROP_BACKEND_ENDPOINT": "http://127.0.0.1:1",
+		"JOBDROP_TOPIC": "projects/p/topics/t", "JOBDROP_BACKEND": "aiplatform", "JOBDROP_BACKEND_ENDPOINT": "http://127.0.0.1:1",
 		"STORAGE_EMULATOR_HOST": "127.0.0.1:1", "PUBSUB_EMULATOR_HOST": "127.0.0.1:1",
 	}
 }

@@ -129,7 +129,7 @@ func (o *localOptions) fits(c config.Config) error {
 			"the policy lies in gs://%s: the stack has it in the state bucket only, as Terraform writes it",
 			c.PolicyBucket))
 	}
-	if o.backend != runBackend && o.backend != c.Backend {
+	if o.backend != "" && o.backend != c.Backend {
 		errs = append(errs, fmt.Errorf("JOBDROP_BACKEND is %s, and --backend says %s", c.Backend, o.backend))
 	}
 	return errors.Join(errs...)

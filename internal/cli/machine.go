@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ type machineOptions struct {
 	maxJobs         int
 	maxReplicas     int
 	containerRunner string
-	backend         string
+	backend         string // empty for the default, or for what --env says
 	verbose         bool
 	pubsubEmulator  string // host:port; empty for the stack's own
 }
@@ -40,8 +41,8 @@ func (o *machineOptions) flags(f *pflag.FlagSet) {
 		"processes of all jobs at once; a job with more is refused (default: this machine's memory in units of 512 MiB)")
 	f.StringVar(&o.containerRunner, "container-runner", "",
 		"docker or podman, to run jobs that have an image; without it they are refused")
-	f.StringVar(&o.backend, "backend", runBackend,
-		"API by which jobs are asked for: aiplatform (ml/v1) or vertex (Vertex AI)")
+	f.StringVar(&o.backend, "backend", "",
+		"API by which jobs are asked for: aiplatform (ml/v1) or vertex (Vertex AI) (default \""+defaultBackend+"\")")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show the logs of the functions and services, on standard error")
 }
 
@@ -56,6 +57,9 @@ func (o *machineOptions) complete(env Env) error {
 		}
 	}
 	o.pubsubEmulator = env.Getenv(pubsubVariable)
+	if o.backend == "" {
+		return nil
+	}
 	return oneOf("--backend", o.backend, aiplatform.Name, vertex.Name)
 }
 
@@ -66,7 +70,7 @@ func (o *machineOptions) stackOptions(env Env, data string, python training.Pyth
 		return local.Options{}, err
 	}
 	options := local.Options{
-		Dir: data, Python: python, Functions: []string{self, "functions"}, Backend: o.backend,
+		Dir: data, Python: python, Functions: []string{self, "functions"}, Backend: cmp.Or(o.backend, defaultBackend),
 		MaxJobs: o.maxJobs, MaxReplicas: o.maxReplicas, ContainerRunner: o.containerRunner,
 		PubSubEmulator: o.pubsubEmulator,
 	}

@@ -60,7 +60,7 @@ func testParsing[O any](t *testing.T, newX constructor[O], tests []parsing[O]) {
 }
 
 func TestParseRun(t *testing.T) {
-	machine := machineOptions{backend: runBackend}
+	machine := machineOptions{}
 	testParsing(t, newRun, []parsing[runOptions]{
 		{name: "defaults", args: []string{"drop"},
 			want: runOptions{machineOptions: machine, dir: "drop", events: "text"}},
@@ -75,7 +75,7 @@ func TestParseRun(t *testing.T) {
 			}},
 		{name: "an emulator", env: map[string]string{"PUBSUB_EMULATOR_HOST": "localhost:1"}, args: []string{"drop"},
 			want: runOptions{
-				machineOptions: machineOptions{backend: runBackend, pubsubEmulator: "localhost:1"}, dir: "drop", events: "text",
+				machineOptions: machineOptions{pubsubEmulator: "localhost:1"}, dir: "drop", events: "text",
 			}},
 		{name: "no folder", err: "accepts 1 arg"},
 		{name: "two folders", args: []string{"a", "b"}, err: "accepts 1 arg"},
@@ -90,7 +90,7 @@ func TestParseRun(t *testing.T) {
 }
 
 func TestParseLocal(t *testing.T) {
-	machine := machineOptions{backend: runBackend}
+	machine := machineOptions{}
 	own := ports{4443, 8085, 8480, 8481}
 	testParsing(t, newLocal, []parsing[localOptions]{
 		{name: "defaults", env: map[string]string{"XDG_DATA_HOME": "/share"},
@@ -154,7 +154,7 @@ func TestParsePlan(t *testing.T) {
 	none := fieldOptions{metadata: map[string]string{}}
 	testParsing(t, newPlan, []parsing[planOptions]{
 		{name: "defaults", args: []string{"a"},
-			want: planOptions{fieldOptions: none, path: "a", backend: planBackend, format: "json"}},
+			want: planOptions{fieldOptions: none, path: "a", backend: defaultBackend, format: "json"}},
 		{name: "all flags", args: []string{"a", "--backend=aiplatform", "--format=yaml", "--strict", "--policy=p"},
 			want: planOptions{
 				fieldOptions: fieldOptions{metadata: map[string]string{}, policy: "p"},

@@ -411,9 +411,8 @@ func environment(f files) ([]Finding, error) {
 		case !ours && elsewhere.Libraries[i.key] == "":
 			report(f.where(i.at), "%s is set, and nothing reads it", i.key)
 		}
-		// Whoever chooses nothing gets what the code has for its default. Only the
-		// trainer is another one: the code's is the one that runs locally.
-		if d := read[i.key].Default; d != "" && i.key != "JOBDROP_BACKEND" {
+		// Whoever chooses nothing gets what the code has for its default.
+		if d := read[i.key].Default; d != "" {
 			if got := f.defaultOf(i.value); got != d {
 				report(f.where(i.at), "%s is %q by default, and %q in the code", i.key, got, d)
 			}

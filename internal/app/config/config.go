@@ -89,7 +89,7 @@ func Variables() []Variable {
 			pattern: bucket, form: bucketForm, set: text(func(c *Config) *string { return &c.Inbox })},
 		{Name: "JOBDROP_STATE_BUCKET", Required: true, Meaning: "bucket of jobdrop's own records",
 			pattern: bucket, form: bucketForm, set: text(func(c *Config) *string { return &c.State })},
-		{Name: "JOBDROP_STAGING_BUCKET", Required: true, Meaning: "bucket of the packages as they were checked; backends read it",
+		{Name: "JOBDROP_STAGING_BUCKET", Required: true, Meaning: "bucket of the packages as they were checked; trainers read it",
 			pattern: bucket, form: bucketForm, set: text(func(c *Config) *string { return &c.Staging })},
 		{Name: "JOBDROP_STATUS_BUCKET", Required: true, Meaning: "bucket of status.json; droppers read it",
 			pattern: bucket, form: bucketForm, set: text(func(c *Config) *string { return &c.Status })},
@@ -100,7 +100,7 @@ func Variables() []Variable {
 				c.PolicyBucket, c.PolicyObject, _ = strings.Cut(strings.TrimPrefix(v, "gs://"), "/")
 				return nil
 			}},
-		{Name: "JOBDROP_BACKEND", Default: "aiplatform", Meaning: "service that runs jobs: `vertex` (Vertex AI) or `aiplatform` (ml/v1)",
+		{Name: "JOBDROP_BACKEND", Required: true, Meaning: "service that runs jobs: `vertex` (Vertex AI) or `aiplatform` (ml/v1)",
 			pattern: regexp.MustCompile(`^(aiplatform|vertex)$`), form: "aiplatform or vertex", set: text(func(c *Config) *string { return &c.Backend })},
 		{Name: "JOBDROP_REGIONS", Meaning: "regions in which jobs may run at Vertex AI, separated by commas; required there",
 			pattern: regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]+( *, *[a-z]+-[a-z]+[0-9]+)*$`), form: "regions separated by commas, e.g. europe-west4,us-central1", set: func(c *Config, v string) error {

@@ -20,7 +20,7 @@ func required() map[string]string {
 	return map[string]string{
 		"JOBDROP_INSTANCE": "prod", "JOBDROP_PROJECT": "example.com:p", "JOBDROP_INBOX": "inbox",
 		"JOBDROP_STATE_BUCKET": "state", "JOBDROP_STAGING_BUCKET": "staging", "JOBDROP_STATUS_BUCKET": "status",
-		"JOBDROP_TOPIC": "projects/p/topics/t",
+		"JOBDROP_TOPIC": "projects/p/topics/t", "JOBDROP_BACKEND": "aiplatform",
 	}
 }
 
@@ -59,7 +59,7 @@ func TestLoad(t *testing.T) {
 		want config.Config
 	}{
 		{"required alone", nil, defaults()},
-		{"empty means not set", map[string]string{"JOBDROP_SETTLE": "", "JOBDROP_BACKEND": " "}, defaults()},
+		{"empty means not set", map[string]string{"JOBDROP_SETTLE": "", "JOBDROP_GRACE": " "}, defaults()},
 		{"blanks around a value", map[string]string{"JOBDROP_INBOX": " inbox\n"}, defaults()},
 		{"all", map[string]string{
 			"JOBDROP_BACKEND": "aiplatform", "JOBDROP_BACKEND_ENDPOINT": "http://127.0.0.1:8",
