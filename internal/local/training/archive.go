@@ -181,7 +181,8 @@ func sourceLayout(c contents, pythonModule string) (target map[string]string, mo
 	if _, isPackage := inner["src/__init__.py"]; !isPackage {
 		for p := range inner {
 			rest, ok := strings.CutPrefix(p, "src/")
-			if dir, file := path.Split(rest); ok && (dir == "" && strings.HasSuffix(file, ".py") || strings.Count(dir, "/") == 1 && file == "__init__.py") {
+			if dir, file := path.Split(rest); ok && (dir == "" && strings.HasSuffix(file, ".py") ||
+				strings.Count(dir, "/") == 1 && file == "__init__.py") {
 				base = "src/"
 			}
 		}
@@ -229,7 +230,7 @@ func sourceLayout(c contents, pythonModule string) (target map[string]string, mo
 	return target, slices.Sorted(maps.Keys(found))
 }
 
-// commonFolder is the folder that all names lie in, with its slash, or empty.
+// commonFolder returns the folder that all names lie in, with its slash, or empty.
 func commonFolder(names []string) string {
 	folder := ""
 	for i, name := range names {

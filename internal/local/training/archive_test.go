@@ -62,7 +62,8 @@ func TestArchiveRefuses(t *testing.T) {
 		{"empty", "a.tar.gz", nil, "no gzip file"},
 		{"zip parent", "a.whl", badZip("../a", 0o644), "leads out"},
 		{"zip link", "a.whl", badZip("a", fs.ModeSymlink|0o644), "neither a file nor a folder"},
-		{"metadata", "a.tar.gz", tarball(t, file("p/pyproject.toml"), []string{strings.Repeat("x", maxMetadataBytes+1)}), "pyproject.toml is larger"},
+		{"metadata", "a.tar.gz", tarball(t, file("p/pyproject.toml"), []string{strings.Repeat("x", maxMetadataBytes+1)}),
+			"pyproject.toml is larger"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), tt.file)
@@ -83,12 +84,17 @@ func TestSourceLayout(t *testing.T) {
 		topLevel []string
 		want     []string
 	}{
-		{"flat", []string{"a-1/setup.py", "a-1/trainer/__init__.py", "a-1/trainer/sub/x.py", "a-1/docs/conf.py", "a-1/helper.py"}, nil, []string{"helper.py", "trainer/__init__.py", "trainer/sub/x.py"}},
-		{"src", []string{"a-1/setup.py", "a-1/src/trainer/__init__.py", "a-1/src/helper.py", "a-1/tool.py"}, nil, []string{"helper.py", "trainer/__init__.py"}},
-		{"a package called src", []string{"a-1/src/__init__.py", "a-1/src/trainer/__init__.py"}, nil, []string{"src/__init__.py", "src/trainer/__init__.py"}},
+		{"flat", []string{"a-1/setup.py", "a-1/trainer/__init__.py", "a-1/trainer/sub/x.py", "a-1/docs/conf.py",
+			"a-1/helper.py"}, nil, []string{"helper.py", "trainer/__init__.py", "trainer/sub/x.py"}},
+		{"src", []string{"a-1/setup.py", "a-1/src/trainer/__init__.py", "a-1/src/helper.py", "a-1/tool.py"}, nil,
+			[]string{"helper.py", "trainer/__init__.py"}},
+		{"a package called src", []string{"a-1/src/__init__.py", "a-1/src/trainer/__init__.py"}, nil,
+			[]string{"src/__init__.py", "src/trainer/__init__.py"}},
 		{"namespace", []string{"a-1/setup.py", "a-1/trainer/task.py"}, nil, []string{"trainer/task.py"}},
-		{"top_level.txt", []string{"a-1/lib/__init__.py", "a-1/tests/__init__.py", "a-1/a.egg-info/PKG-INFO", "a-1/trainer.py"}, []string{"lib"}, []string{"a.egg-info/PKG-INFO", "lib/__init__.py", "trainer.py"}},
-		{"src with metadata", []string{"a-1/src/trainer/__init__.py", "a-1/src/a.egg-info/PKG-INFO"}, []string{"trainer"}, []string{"a.egg-info/PKG-INFO", "trainer/__init__.py"}},
+		{"top_level.txt", []string{"a-1/lib/__init__.py", "a-1/tests/__init__.py", "a-1/a.egg-info/PKG-INFO",
+			"a-1/trainer.py"}, []string{"lib"}, []string{"a.egg-info/PKG-INFO", "lib/__init__.py", "trainer.py"}},
+		{"src with metadata", []string{"a-1/src/trainer/__init__.py", "a-1/src/a.egg-info/PKG-INFO"}, []string{"trainer"},
+			[]string{"a.egg-info/PKG-INFO", "trainer/__init__.py"}},
 		{"no common folder", []string{"setup.py", "trainer/__init__.py"}, nil, []string{"trainer/__init__.py"}},
 		{"nothing", []string{"a-1/setup.py", "a-1/README"}, nil, nil},
 	} {
@@ -106,7 +112,8 @@ func TestSourceLayout(t *testing.T) {
 
 func TestBuildBackend(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.tar.gz")
-	data := tarball(t, []tar.Header{{Name: "a-1/pyproject.toml", Mode: 0o644, Typeflag: tar.TypeReg}}, []string{"[build-system]\nrequires = [\"hatchling\"]\nbuild-backend = \"hatchling.build\"\n"})
+	data := tarball(t, []tar.Header{{Name: "a-1/pyproject.toml", Mode: 0o644, Typeflag: tar.TypeReg}},
+		[]string{"[build-system]\nrequires = [\"hatchling\"]\nbuild-backend = \"hatchling.build\"\n"})
 	if err := os.WriteFile(path, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +124,8 @@ func TestBuildBackend(t *testing.T) {
 }
 
 func FuzzArchive(f *testing.F) {
-	f.Add(tarball(f, []tar.Header{{Name: "p/trainer/__init__.py", Mode: 0o644, Typeflag: tar.TypeReg}}, []string{"x"}), false)
+	f.Add(tarball(f, []tar.Header{{Name: "p/trainer/__init__.py", Mode: 0o644, Typeflag: tar.TypeReg}}, []string{"x"}),
+		false)
 	f.Add(wheel(f, map[string]string{"trainer/__init__.py": ""}), true)
 	f.Fuzz(func(t *testing.T, data []byte, isWheel bool) {
 		dir := t.TempDir()

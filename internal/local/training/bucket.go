@@ -11,6 +11,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/jobs"
 )
 
 const (
@@ -48,16 +50,10 @@ func notFound(err error) bool {
 	return errors.As(err, &s) && s.code == http.StatusNotFound
 }
 
-// splitURI takes gs://bucket/object apart; the object may be empty.
-func splitURI(uri string) (bucket, object string, ok bool) {
-	rest, ok := strings.CutPrefix(uri, "gs://")
-	bucket, object, _ = strings.Cut(rest, "/")
-	return bucket, object, ok && bucket != ""
-}
-
 // fetch writes an object to a new file.
 func (c *bucketClient) fetch(ctx context.Context, bucket, object, file string, limit int64) (err error) {
-	body, err := c.do(ctx, http.MethodGet, "/storage/v1/b/"+url.PathEscape(bucket)+"/o/"+url.PathEscape(object)+"?alt=media", nil)
+	body, err := c.do(ctx, http.MethodGet, "/storage/v1/b/"+url.PathEscape(bucket)+"/o/"+url.PathEscape(object)+
+		"?alt=media", nil)
 	if err != nil {
 		return err
 	}
@@ -77,30 +73,34 @@ func (c *bucketClient) fetch(ctx context.Context, bucket, object, file string, l
 	return nil
 }
 
-// checkWritable writes an object below the folder that a job's field names, and
-// deletes it. The object is empty: whoever acts on uploads skips those.
-func (c *bucketClient) checkWritable(ctx context.Context, field, what, dir, jobID string) error {
-	bucket, object, _ := splitURI(dir)
+// checkWritable writes an object below a job's folder and deletes it. The object is empty: whoever acts on uploads
+// skips those.
+func (c *bucketClient) checkWritable(ctx context.Context, out jobs.OutputFolder, jobID string) error {
+	bucket, object, _ := jobs.SplitURI(out.Dir)
 	if object = strings.TrimRight(object, "/"); object != "" {
 		object += "/"
 	}
 	object += ".jobdrop-write-check-" + jobID + "-" + rand.Text()[:8]
-	body, err := c.do(ctx, http.MethodPost, "/upload/storage/v1/b/"+url.PathEscape(bucket)+"/o?uploadType=media&name="+url.QueryEscape(object), http.NoBody)
+	body, err := c.do(ctx, http.MethodPost, "/upload/storage/v1/b/"+url.PathEscape(bucket)+"/o?uploadType=media&name="+
+		url.QueryEscape(object), http.NoBody)
 	if notFound(err) {
-		return messagef("Field: %s Error: The %s %s can't be written to: the bucket %s does not exist.", field, what, dir, bucket)
+		return messagef("Field: %s Error: The %s %s can't be written to: the bucket %s does not exist.", out.Field, out.Title,
+			out.Dir, bucket)
 	}
 	if err != nil {
-		return messagef("Field: %s Error: The %s %s can't be written to (bucket %s): %v", field, what, dir, bucket, err)
+		return messagef("Field: %s Error: The %s %s can't be written to (bucket %s): %v", out.Field, out.Title, out.Dir,
+			bucket, err)
 	}
 	_ = body.Close()
 	body, err = c.do(ctx, http.MethodDelete, "/storage/v1/b/"+url.PathEscape(bucket)+"/o/"+url.PathEscape(object), nil)
 	if err != nil {
-		return messagef("Field: %s Error: The object %s of the bucket %s, which checked the %s, can't be deleted: %v", field, object, bucket, what, err)
+		return messagef("Field: %s Error: The object %s of the bucket %s, which checked the %s, can't be deleted: %v",
+			out.Field, object, bucket, out.Title, err)
 	}
 	return body.Close()
 }
 
-// do gives the body of a 2xx answer; the caller closes it.
+// do returns the body of a 2xx answer; the caller closes it.
 func (c *bucketClient) do(ctx context.Context, method, path string, body io.Reader) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {

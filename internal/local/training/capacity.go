@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 const (
@@ -25,7 +23,7 @@ const (
 	replicasPerCPU = 8
 )
 
-// DefaultMaxReplicas is how many replicas this machine runs at once: one for
+// DefaultMaxReplicas returns how many replicas this machine runs at once: one for
 // each 512 MiB of its memory (or of what its control group may use), 4 at least.
 // Where the memory is not known it is 8 for each CPU.
 func DefaultMaxReplicas() int { return replicasIn(memory(), runtime.NumCPU()) }
@@ -37,20 +35,12 @@ func replicasIn(memory uint64, cpus int) int {
 	return int(min(max(minReplicas, memory/replicaMemory), math.MaxInt32))
 }
 
-// needs is how many replicas a job has at once.
-func needs(in *job.TrainingInput) int {
-	n := countsOf(in).total()
-	if in.Hyperparameters != nil {
-		n = int(min(int64(n)*int64(parallelTrials(in.Hyperparameters)), math.MaxInt32))
-	}
-	return n
-}
-
-// memory is this machine's, in bytes; 0 if it is not known.
+// memory returns this machine's, in bytes; 0 if it is not known.
 func memory() uint64 {
 	if runtime.GOOS == "linux" {
 		total := memTotal(readText("/proc/meminfo"))
-		if limit := groupLimit(readText("/proc/self/cgroup"), "/sys/fs/cgroup", readText); limit > 0 && (total == 0 || limit < total) {
+		if limit := groupLimit(readText("/proc/self/cgroup"), "/sys/fs/cgroup", readText); limit > 0 &&
+			(total == 0 || limit < total) {
 			return limit
 		}
 		return total
@@ -85,7 +75,7 @@ func memTotal(meminfo string) uint64 {
 	return 0
 }
 
-// groupLimit is the least memory limit of the process's control groups and of
+// groupLimit returns the least memory limit of the process's control groups and of
 // those above them, of either version; 0 if there is none. In a container the
 // named group may be out of sight, and the mount's root is its own.
 func groupLimit(cgroup, root string, read func(file string) string) uint64 {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/jobs"
 	"google.golang.org/api/ml/v1"
 )
 
@@ -61,7 +62,7 @@ elif args[0] == "rm":
     os.killpg(pid(args[-1]), signal.SIGKILL)
 `
 
-// withRunner puts a fake docker on PATH and gives its folder.
+// withRunner puts a fake docker on PATH and returns its folder.
 func withRunner(t *testing.T, python Python) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -90,28 +91,34 @@ func runnerCalls(t *testing.T, dir, verb string) (calls [][]string) {
 	return calls
 }
 
-// imageJob is a job of one container that runs a Python program.
+// imageJob returns a job of one container that runs a Python program.
 func imageJob(id, program string) *ml.GoogleCloudMlV1__Job {
 	return &ml.GoogleCloudMlV1__Job{JobId: id, TrainingInput: &ml.GoogleCloudMlV1__TrainingInput{
 		ScaleTier: "CUSTOM", MasterType: "n1-standard-4", Region: "us-central1", JobDir: "gs://out/" + id,
-		MasterConfig: &ml.GoogleCloudMlV1__ReplicaConfig{ImageUri: "gcr.io/p/trainer:1", ContainerArgs: []string{"-c", program}},
+		MasterConfig: &ml.GoogleCloudMlV1__ReplicaConfig{ImageUri: "gcr.io/p/trainer:1",
+			ContainerArgs: []string{"-c", program}},
 	}}
 }
 
 func TestContainers(t *testing.T) {
 	python := pythons(t)[0]
 	dir := withRunner(t, python)
-	h := newHarness(t, python, func(o *Options) { o.ContainerRunner, o.MaxReplicas, o.Env = "docker", 4, []string{"EXTRA=a b"} })
+	h := newHarness(t, python, func(o *Options) {
+		o.ContainerRunner, o.MaxReplicas, o.Env = "docker", 4,
+			[]string{"EXTRA=a b"}
+	})
 
 	const program = "import json, os, sys\nprint('env', json.dumps(dict(os.environ)))\nprint('argv', sys.argv[1:])\n"
 	j := imageJob("image", program)
 	j.TrainingInput.WorkerType, j.TrainingInput.WorkerCount = "n1-standard-4", 1
 	j.TrainingInput.WorkerConfig = &ml.GoogleCloudMlV1__ReplicaConfig{
 		ContainerCommand: []string{python.Path, "-c"},
-		ContainerArgs:    []string{"import json, os, time\nprint('worker', os.environ['IMAGE'], os.environ['TF_CONFIG'])\ntime.sleep(600)\n"},
+		ContainerArgs: []string{"import json, os, time\nprint('worker', os.environ['IMAGE'], " +
+			"os.environ['TF_CONFIG'])\ntime.sleep(600)\n"},
 	}
 	// The master waits for the worker's line, so that both are seen.
-	j.TrainingInput.MasterConfig.ContainerArgs[1] += "import time\nwhile not os.path.exists(" + string(quoteJSON(filepath.Join(dir, "go"))) + "): time.sleep(0.01)\n"
+	j.TrainingInput.MasterConfig.ContainerArgs[1] += "import time\nwhile not os.path.exists(" +
+		string(quoteJSON(filepath.Join(dir, "go"))) + "): time.sleep(0.01)\n"
 	h.create(j)
 	var env map[string]string
 	if err := json.Unmarshal([]byte(h.line("image", "env ")), &env); err != nil {
@@ -121,13 +128,15 @@ func TestContainers(t *testing.T) {
 	touch(t, filepath.Join(dir, "go"))
 	h.succeeded("image")
 	for name, want := range map[string]string{
-		"IMAGE": "gcr.io/p/trainer:1", "CLOUD_ML_JOB_ID": "image", "STORAGE_EMULATOR_HOST": h.gcs.URL(), "GOOGLE_CLOUD_PROJECT": "p", "EXTRA": "a b", "SOME_SECRET": "", "HOME": "",
+		"IMAGE": "gcr.io/p/trainer:1", "CLOUD_ML_JOB_ID": "image", "STORAGE_EMULATOR_HOST": h.gcs.URL(),
+		"GOOGLE_CLOUD_PROJECT": "p", "EXTRA": "a b", "SOME_SECRET": "", "HOME": "",
 	} {
 		if env[name] != want {
 			t.Errorf("%s = %q, want %q", name, env[name], want)
 		}
 	}
-	if !strings.Contains(env["TF_CONFIG"], `"cluster":{"master":["127.0.0.1:`) || !strings.Contains(config, `"task":{"type":"worker","index":0}`) {
+	if !strings.Contains(env["TF_CONFIG"], `"cluster":{"master":["127.0.0.1:`) ||
+		!strings.Contains(config, `"task":{"type":"worker","index":0}`) {
 		t.Errorf("TF_CONFIG of the master %s\nand of the worker %s", env["TF_CONFIG"], config)
 	}
 	if image != "gcr.io/p/trainer:1" {
@@ -141,7 +150,8 @@ func TestContainers(t *testing.T) {
 		t.Fatalf("%d containers, want 2", len(calls))
 	}
 	for _, args := range calls {
-		if !slices.Equal(args[:3], []string{"run", "--rm", "--name"}) || !slices.Equal(args[4:6], []string{"--network", "host"}) {
+		if !slices.Equal(args[:3], []string{"run", "--rm", "--name"}) ||
+			!slices.Equal(args[4:6], []string{"--network", "host"}) {
 			t.Errorf("run: %q", args)
 		}
 	}
@@ -150,20 +160,22 @@ func TestContainers(t *testing.T) {
 	}
 
 	h.create(imageJob("fails", "import sys\nsys.exit('boom')"))
-	if j := h.ended("fails"); j.State != "FAILED" || j.ErrorMessage != "The replica master 0 exited with a non-zero status of 1.\nboom" {
+	if j := h.ended("fails"); j.State != "FAILED" || j.ErrorMessage != "The replica master 0 exited with a non-zero "+
+		"status of 1.\nboom" {
 		t.Errorf("%s: %q", j.State, j.ErrorMessage)
 	}
 	missing := imageJob("missing", "")
 	missing.TrainingInput.MasterConfig.ImageUri = "no/such"
 	h.create(missing)
-	if j := h.ended("missing"); j.State != "FAILED" || !strings.Contains(j.ErrorMessage, "Unable to find image 'no/such'") {
+	if j := h.ended("missing"); j.State != "FAILED" || !strings.Contains(j.ErrorMessage,
+		"Unable to find image 'no/such'") {
 		t.Errorf("%s: %q", j.State, j.ErrorMessage)
 	}
 }
 
 func TestCancelContainer(t *testing.T) {
 	python := pythons(t)[0]
-	// cancel cancels a job of a program and gives the runner's removals.
+	// cancel cancels a job of a program and returns the runner's removals.
 	cancel := func(t *testing.T, id, program, last string, grace time.Duration) [][]string {
 		t.Helper()
 		dir := withRunner(t, python)
@@ -184,7 +196,8 @@ func TestCancelContainer(t *testing.T) {
 	}
 	t.Run("polite", func(t *testing.T) {
 		// It has all the time that a busy machine may need.
-		calls := cancel(t, "polite", "def bye(*_):\n    print('saved')\n    sys.exit(0)\nsignal.signal(signal.SIGTERM, bye)\n", "saved", time.Minute)
+		calls := cancel(t, "polite", "def bye(*_):\n    print('saved')\n    sys.exit(0)\nsignal.signal(signal.SIGTERM, "+
+			"bye)\n", "saved", time.Minute)
 		if len(calls) > 0 {
 			t.Errorf("a container that ended by itself was removed: %q", calls)
 		}
@@ -221,18 +234,13 @@ func TestContainerLeftover(t *testing.T) {
 	if err := json.Unmarshal(data, &r); err != nil {
 		t.Fatal(err)
 	}
-	named := slices.IndexFunc(r.Processes, func(p process) bool { return p.Container != "" })
+	named := slices.IndexFunc(r.Processes, func(p jobs.JobProcess) bool { return p.Container != "" })
 	if named < 0 {
 		t.Fatalf("the record names no container: %+v", r.Processes)
 	}
 	name := r.Processes[named].Container
-	cmd := exec.Command("sleep", "600")
-	cmd.SysProcAttr = ownGroup()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = cmd.Process.Kill() }()
-	if err := os.WriteFile(filepath.Join(dir, name+".pid"), fmt.Appendf(nil, "%d", cmd.Process.Pid), 0o644); err != nil {
+	child, group := sleepingGroup(t)
+	if err := os.WriteFile(filepath.Join(dir, name+".pid"), fmt.Appendf(nil, "%d", group.PID), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(file, data, 0o644); err != nil {
@@ -240,10 +248,11 @@ func TestContainerLeftover(t *testing.T) {
 	}
 	h.opts.ContainerRunner = ""
 	h.start()
-	if err := cmd.Wait(); err == nil {
+	if err := child.Settle(); err == nil {
 		t.Error("the container ended well, want it killed")
 	}
-	if calls := runnerCalls(t, dir, "rm"); !slices.ContainsFunc(calls, func(c []string) bool { return slices.Equal(c, []string{"rm", "-f", name}) }) {
+	if calls := runnerCalls(t, dir, "rm"); !slices.ContainsFunc(calls,
+		func(c []string) bool { return slices.Equal(c, []string{"rm", "-f", name}) }) {
 		t.Errorf("removals %q, want one of %s", calls, name)
 	}
 	if j := h.get("left"); j.State != "FAILED" {
@@ -259,7 +268,8 @@ func TestContainersRefused(t *testing.T) {
 		{filepath.Join(dir, "podman"), "podman"},
 	} {
 		t.Setenv("PATH", dir)
-		opts := Options{Storage: "http://127.0.0.1:1", Dir: t.TempDir(), Python: Python{Path: "python3"}, ContainerRunner: tt.runner}
+		opts := Options{Storage: "http://127.0.0.1:1", Dir: t.TempDir(), Python: Python{Path: "python3"},
+			ContainerRunner: tt.runner}
 		if _, err := newService(t.Context(), opts, nil); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", tt.runner, err, tt.want)
 		}
@@ -267,9 +277,11 @@ func TestContainersRefused(t *testing.T) {
 
 	svc, server := idle(t)
 	create := func(input string) answered {
-		return send(t, "POST", server.URL+"/v1/projects/p/jobs", `{"jobId": "j", "trainingInput": {"region": "r", `+input+`}}`)
+		return send(t, "POST", server.URL+"/v1/projects/p/jobs", `{"jobId": "j", "trainingInput": {"region": "r", `+input+
+			`}}`)
 	}
-	if a := create(`"masterConfig": {"imageUri": "gcr.io/p/i"}`); a.code != 400 || !strings.Contains(a.err.Message, "--container-runner docker or --container-runner podman") {
+	if a := create(`"masterConfig": {"imageUri": "gcr.io/p/i"}`); a.code != 400 ||
+		!strings.Contains(a.err.Message, "--container-runner docker or --container-runner podman") {
 		t.Errorf("without a runner: %s", a.body)
 	}
 	svc.opts.ContainerRunner = "docker"
@@ -291,7 +303,7 @@ func TestContainersRefused(t *testing.T) {
 func TestRealContainer(t *testing.T) {
 	const image = "busybox"
 	python := pythons(t)[0]
-	for _, runner := range containerRunners {
+	for _, runner := range []string{"docker", "podman"} {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		if _, err := exec.LookPath(runner); err != nil {
@@ -308,14 +320,16 @@ func TestRealContainer(t *testing.T) {
 		}
 		h := newHarness(t, python, func(o *Options) { o.ContainerRunner = runner })
 		j := imageJob("real", "")
-		j.TrainingInput.MasterConfig = &ml.GoogleCloudMlV1__ReplicaConfig{ImageUri: image, ContainerCommand: []string{"sh", "-c", `echo "job $CLOUD_ML_JOB_ID"`}}
+		j.TrainingInput.MasterConfig = &ml.GoogleCloudMlV1__ReplicaConfig{ImageUri: image,
+			ContainerCommand: []string{"sh", "-c", `echo "job $CLOUD_ML_JOB_ID"`}}
 		h.create(j)
 		h.succeeded("real")
 		if got := h.line("real", "job "); got != "real" {
 			t.Errorf("job %q", got)
 		}
 		j = imageJob("endless", "")
-		j.TrainingInput.MasterConfig = &ml.GoogleCloudMlV1__ReplicaConfig{ImageUri: image, ContainerCommand: []string{"sh", "-c", "echo ready; sleep 600"}}
+		j.TrainingInput.MasterConfig = &ml.GoogleCloudMlV1__ReplicaConfig{ImageUri: image,
+			ContainerCommand: []string{"sh", "-c", "echo ready; sleep 600"}}
 		h.create(j)
 		h.line("endless", "ready")
 		if _, err := h.api.Cancel("projects/p/jobs/endless", &ml.GoogleCloudMlV1__CancelJobRequest{}).Do(); err != nil {
@@ -324,7 +338,8 @@ func TestRealContainer(t *testing.T) {
 		if j := h.ended("endless"); j.State != "CANCELLED" {
 			t.Errorf("%s: %q", j.State, j.ErrorMessage)
 		}
-		if out, err := exec.CommandContext(ctx, runner, "ps", "--quiet", "--filter", "name=jobdrop-endless").Output(); err != nil || len(out) > 0 {
+		if out, err := exec.CommandContext(ctx, runner, "ps", "--quiet", "--filter",
+			"name=jobdrop-endless").Output(); err != nil || len(out) > 0 {
 			t.Errorf("left: %s, %v", out, err)
 		}
 		return

@@ -73,8 +73,9 @@ else:
     ready()
 `
 
-// distributed is a job of several replicas.
-func (h *harness) distributed(id, program string, workers, ps, evaluators int64, args ...string) *ml.GoogleCloudMlV1__Job {
+// distributed returns a job of several replicas.
+func (h *harness) distributed(id, program string, workers, ps, evaluators int64,
+	args ...string) *ml.GoogleCloudMlV1__Job {
 	j := h.job(id, program, args...)
 	in := j.TrainingInput
 	in.ScaleTier, in.MasterType = "CUSTOM", "n1-standard-4"
@@ -84,7 +85,7 @@ func (h *harness) distributed(id, program string, workers, ps, evaluators int64,
 	return j
 }
 
-// known are a replica's PID, working directory, HOME and TMPDIR, as it told.
+// known holds a replica's PID, working directory, HOME and TMPDIR, as it told.
 func (h *harness) known(id, kind, index string) []string {
 	h.Helper()
 	return strings.Fields(h.line(id, "i am "+kind+" "+index+" "))
@@ -105,7 +106,8 @@ func TestDistributed(t *testing.T) {
 		h.line("average", "saved by 1")
 		h.line("average", "saved by 2")
 		pids, seen := []string{h.line("average", "child ")}, map[string]bool{}
-		for _, r := range [][2]string{{"chief", "0"}, {"ps", "0"}, {"worker", "0"}, {"worker", "1"}, {"worker", "2"}, {"evaluator", "0"}} {
+		for _, r := range [][2]string{{"chief", "0"}, {"ps", "0"}, {"worker", "0"}, {"worker", "1"}, {"worker", "2"},
+			{"evaluator", "0"}} {
 			own := h.known("average", r[0], r[1])
 			pids = append(pids, own[0])
 			for _, dir := range own[1:] {
@@ -125,7 +127,8 @@ func TestDistributed(t *testing.T) {
 			task, _, _ := strings.Cut(l, " ")
 			tasks[task] = true
 		}
-		for _, want := range []string{"service", "master-replica-0", "worker-replica-2", "ps-replica-0", "evaluator-replica-0"} {
+		for _, want := range []string{"service", "master-replica-0", "worker-replica-2", "ps-replica-0",
+			"evaluator-replica-0"} {
 			if !tasks[want] {
 				t.Errorf("no line of %s among %v", want, tasks)
 			}
@@ -173,7 +176,8 @@ else:
 forever()
 `, 2, 1, 0))
 	j := h.ended("broken_worker")
-	if j.State != "FAILED" || !strings.HasPrefix(j.ErrorMessage, "The replica worker 1 exited with a non-zero status of 1.\nTraceback (most recent call last):\n") ||
+	if j.State != "FAILED" || !strings.HasPrefix(j.ErrorMessage, "The replica worker 1 exited with a non-zero status of "+
+		"1.\nTraceback (most recent call last):\n") ||
 		!strings.HasSuffix(j.ErrorMessage, "\nValueError: boom") {
 		t.Errorf("%s: %q", j.State, j.ErrorMessage)
 	}
@@ -192,7 +196,8 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 call("chief", 0)
 forever()
 `, 1, 0, 0))
-	if j := h.ended("broken_master"); j.State != "FAILED" || j.ErrorMessage != "The replica master 0 exited with a non-zero status of 3." {
+	if j := h.ended("broken_master"); j.State != "FAILED" || j.ErrorMessage != "The replica master 0 exited with a "+
+		"non-zero status of 3." {
 		t.Errorf("%s: %q", j.State, j.ErrorMessage)
 	}
 }
@@ -224,7 +229,8 @@ func TestCrashWhileCancelling(t *testing.T) {
 	dir := t.TempDir()
 	kill := h.external(dir, python)
 	mark := filepath.Join(t.TempDir(), "deaf")
-	h.create(h.job("deaf", "import signal, sys, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nopen(sys.argv[1], 'w').close()\ntime.sleep(600)\n", mark))
+	h.create(h.job("deaf", "import signal, sys, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nopen(sys.argv[1], "+
+		"'w').close()\ntime.sleep(600)\n", mark))
 	poll(t, func() bool { _, err := os.Stat(mark); return err == nil }, func() string { return "the trainer never ran" })
 	h.until("deaf", "RUNNING")
 	if _, err := h.api.Cancel("projects/p/jobs/deaf", &ml.GoogleCloudMlV1__CancelJobRequest{}).Do(); err != nil {
@@ -302,7 +308,8 @@ forever()
 	var pids []string
 	for _, name := range []string{"chief0", "worker0", "worker1", "ps0"} {
 		var data []byte
-		poll(t, func() bool { data, _ = os.ReadFile(filepath.Join(mark, name)); return len(data) > 0 }, func() string { return name + " never ran" })
+		poll(t, func() bool { data, _ = os.ReadFile(filepath.Join(mark, name)); return len(data) > 0 },
+			func() string { return name + " never ran" })
 		pids = append(pids, strings.Fields(string(data))...)
 	}
 	h.until("orphans", "RUNNING")
@@ -311,7 +318,8 @@ forever()
 	h.opts.Dir = dir
 	h.start()
 	j := h.get("orphans")
-	if j.State != "FAILED" || !strings.Contains(j.ErrorMessage, "restarted while the job was RUNNING; the job's processes were ended") || j.EndTime == "" {
+	if j.State != "FAILED" || !strings.Contains(j.ErrorMessage, "restarted while the job was RUNNING; the job's "+
+		"processes were ended") || j.EndTime == "" {
 		t.Errorf("%s at %q: %q", j.State, j.EndTime, j.ErrorMessage)
 	}
 	for _, pid := range pids {
@@ -324,7 +332,8 @@ forever()
 func (h *harness) external(dir string, python Python) (kill func()) {
 	h.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "TRAINING_TEST_DIR="+dir, "TRAINING_TEST_STORAGE="+h.gcs.URL(), "TRAINING_TEST_PYTHON="+python.Path)
+	cmd.Env = append(os.Environ(), "TRAINING_TEST_DIR="+dir, "TRAINING_TEST_STORAGE="+h.gcs.URL(), "TRAINING_TEST_PYTHON="+
+		python.Path)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -365,14 +374,9 @@ func TestOldRecord(t *testing.T) {
 	if err := json.Unmarshal(data, &members); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("sleep", "600")
-	cmd.SysProcAttr = ownGroup()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = cmd.Process.Kill() }()
+	child, group := sleepingGroup(t)
 	delete(members, "processes")
-	members["process"] = map[string]any{"pid": cmd.Process.Pid, "start": startOf(cmd.Process.Pid)}
+	members["process"] = map[string]any{"pid": group.PID, "start": group.Start}
 	if data, err = json.Marshal(members); err != nil {
 		t.Fatal(err)
 	}
@@ -383,7 +387,7 @@ func TestOldRecord(t *testing.T) {
 	if j := h.get("old"); j.State != "FAILED" || !strings.Contains(j.ErrorMessage, "restarted while the job was RUNNING") {
 		t.Errorf("%s: %q", j.State, j.ErrorMessage)
 	}
-	if err := cmd.Wait(); err == nil {
+	if err := child.Settle(); err == nil {
 		t.Error("the recorded process ended well, want it killed")
 	}
 	if r := readRecord(t, file); r.Process != nil || len(r.Processes) > 0 {
@@ -396,7 +400,8 @@ func TestOldRecord(t *testing.T) {
 func TestQueueOfSizes(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, pythons(t)[0], func(o *Options) { o.MaxJobs, o.MaxReplicas = 10, 4 })
-	wait := peers + "print('started', kind, index)\nwhile kind != 'chief' or not os.path.exists(sys.argv[1]): time.sleep(0.01)\n"
+	wait := peers + "print('started', kind, index)\nwhile kind != 'chief' or not os.path.exists(sys.argv[1]): " +
+		"time.sleep(0.01)\n"
 	release := func(id string) { touch(t, filepath.Join(h.opts.Dir, id)) }
 	h.create(h.job("first", wait, filepath.Join(h.opts.Dir, "first")))
 	h.line("first", "started")
@@ -442,7 +447,8 @@ func TestQueuedUnderOtherLimits(t *testing.T) {
 	h.opts.MaxReplicas = 2
 	h.start()
 	h.succeeded("small")
-	if j := h.get("large"); j.State != "FAILED" || j.EndTime == "" || !strings.Contains(j.ErrorMessage, "other options") || !strings.Contains(j.ErrorMessage, "--max-replicas 4") {
+	if j := h.get("large"); j.State != "FAILED" || j.EndTime == "" || !strings.Contains(j.ErrorMessage, "other options") ||
+		!strings.Contains(j.ErrorMessage, "--max-replicas 4") {
 		t.Errorf("%s: %q", j.State, j.ErrorMessage)
 	}
 }
@@ -450,7 +456,8 @@ func TestQueuedUnderOtherLimits(t *testing.T) {
 func TestInUse(t *testing.T) {
 	t.Parallel()
 	svc, _ := idle(t)
-	if _, err := New(context.Background(), svc.opts); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), svc.opts.Dir) {
+	if _, err := New(context.Background(), svc.opts); !errors.Is(err, ErrInUse) ||
+		!strings.Contains(err.Error(), svc.opts.Dir) {
 		t.Errorf("a second service on the folder: %v, want ErrInUse with the folder's name", err)
 	}
 }

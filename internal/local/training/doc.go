@@ -4,6 +4,12 @@
 // as Python processes on this machine. Both have one queue, one runner and one
 // set of limits; neither shows the other's jobs.
 //
+// Service and runner know of an API what package jobs calls a dialect: the words
+// in which it speaks of a job. Packages ml and vertex implement one each, and
+// apis.go lists them. Package process runs programs, logs keeps and serves what
+// they write, study chooses and judges the trials of tuning jobs, and rest has
+// what Google's REST APIs share.
+//
 // Each of a job's replicas is a process, with a working directory, HOME and
 // TMPDIR of its own. The job's packages are fetched from Cloud Storage and
 // installed, once for all replicas, into a virtual environment of the job's own

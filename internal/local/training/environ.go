@@ -22,7 +22,7 @@ type environment struct {
 	storage, project, home, tmp, bin, env string
 }
 
-// trainerEnv is the environment of a job's processes, less what tells a trainer
+// trainerEnv returns the environment of a job's processes, less what tells a trainer
 // about its job. extra beats what is passed on, and both yield to the job's own.
 func trainerEnv(environ, extra []string, e environment) []string {
 	vars := map[string]string{}
@@ -78,7 +78,7 @@ func pipEnv(env, environ []string, cache string) []string {
 	return lines(vars)
 }
 
-// pipConfig is the user's own pip.conf, if there is one.
+// pipConfig returns the user's own pip.conf, if there is one.
 func pipConfig(environ []string) string {
 	var home, config string
 	for _, kv := range environ {

@@ -29,9 +29,12 @@ func TestGcloud(t *testing.T) {
 		defer cancel()
 		cmd := exec.CommandContext(ctx, gcloud, args...)
 		cmd.WaitDelay = time.Second
-		cmd.Env = append(os.Environ(), "CLOUDSDK_CONFIG="+config, "CLOUDSDK_CORE_PROJECT=p", "CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true",
-			"CLOUDSDK_CORE_DISABLE_PROMPTS=true", "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=true", "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK=true",
-			"CLOUDSDK_API_ENDPOINT_OVERRIDES_ML="+server.URL+"/", "CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING="+server.URL+"/", "NO_PROXY=127.0.0.1")
+		cmd.Env = append(os.Environ(), "CLOUDSDK_CONFIG="+config, "CLOUDSDK_CORE_PROJECT=p",
+			"CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true",
+			"CLOUDSDK_CORE_DISABLE_PROMPTS=true", "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=true",
+			"CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK=true",
+			"CLOUDSDK_API_ENDPOINT_OVERRIDES_ML="+server.URL+"/", "CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING="+server.URL+"/",
+			"NO_PROXY=127.0.0.1")
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("gcloud %s: %v\n%s", strings.Join(args, " "), err, out)
@@ -52,7 +55,8 @@ if task["type"] == "chief":
 	h.line("pair", "hello from chief")
 	h.line("pair", "hello from worker")
 	h.line("endless", "sleeping")
-	if out := run("ai-platform", "jobs", "list", "--format=value(jobId,state)"); !strings.Contains(out, "pair\tRUNNING") || !strings.Contains(out, "endless\tRUNNING") {
+	if out := run("ai-platform", "jobs", "list", "--format=value(jobId,state)"); !strings.Contains(out, "pair\tRUNNING") ||
+		!strings.Contains(out, "endless\tRUNNING") {
 		t.Errorf("list: %s", out)
 	}
 	run("ai-platform", "jobs", "cancel", "endless")
@@ -61,11 +65,13 @@ if task["type"] == "chief":
 	}
 	touch(t, h.opts.Dir+"/go")
 	h.succeeded("pair")
-	if out := run("ai-platform", "jobs", "describe", "pair"); !strings.Contains(out, "state: SUCCEEDED") || !strings.Contains(out, "workerCount: '1'") {
+	if out := run("ai-platform", "jobs", "describe", "pair"); !strings.Contains(out, "state: SUCCEEDED") ||
+		!strings.Contains(out, "workerCount: '1'") {
 		t.Errorf("describe: %s", out)
 	}
 	out := run("ai-platform", "jobs", "stream-logs", "pair", "--polling-interval=1")
-	for _, want := range []string{"\tmaster-replica-0\t", "\tworker-replica-0\t", "hello from chief", "hello from worker", "ERROR\t", "careful", "Job completed successfully."} {
+	for _, want := range []string{"\tmaster-replica-0\t", "\tworker-replica-0\t", "hello from chief", "hello from worker",
+		"ERROR\t", "careful", "Job completed successfully."} {
 		if strings.Count(out, want) == 0 {
 			t.Errorf("stream-logs lacks %q:\n%s", want, out)
 		}
@@ -73,19 +79,23 @@ if task["type"] == "chief":
 	h.create(h.tuning("tuned", "print('hello from', trial)\nreport('accuracy', trial, 10)\n", 2, []float64{5, 6}))
 	h.succeeded("tuned")
 	// severity, time, task, trial, message
-	if out := run("ai-platform", "jobs", "stream-logs", "tuned", "--polling-interval=1"); !strings.Contains(out, "\tmaster-replica-0\t2\thello from 2") {
+	if out := run("ai-platform", "jobs", "stream-logs", "tuned", "--polling-interval=1"); !strings.Contains(out,
+		"\tmaster-replica-0\t2\thello from 2") {
 		t.Errorf("stream-logs of a tuning job:\n%s", out)
 	}
-	if out := run("ai-platform", "jobs", "describe", "tuned", "--format=value(trainingOutput.trials.trialId.slice(0),trainingOutput.trials.finalMetric.objectiveValue.slice(0))"); strings.TrimSpace(out) != "2\t2.0" && strings.TrimSpace(out) != "2\t2" {
+	if out := run("ai-platform", "jobs", "describe", "tuned",
+		"--format=value(trainingOutput.trials.trialId.slice(0),trainingOutput.trials.finalMetric.objectiveValue.slice(0))"); strings.TrimSpace(out) != "2\t2.0" && strings.TrimSpace(out) != "2\t2" {
 		t.Errorf("the best trial: %q", out)
 	}
 	if n := strings.Count(out, "hello from worker"); n != 1 {
 		t.Errorf("a line comes %d times:\n%s", n, out)
 	}
-	if out := run("ai-platform", "jobs", "stream-logs", "pair", "--task-name=worker-replica-0", "--polling-interval=1"); !strings.Contains(out, "hello from worker") || strings.Contains(out, "chief") {
+	if out := run("ai-platform", "jobs", "stream-logs", "pair", "--task-name=worker-replica-0",
+		"--polling-interval=1"); !strings.Contains(out, "hello from worker") || strings.Contains(out, "chief") {
 		t.Errorf("stream-logs of a task:\n%s", out)
 	}
-	if out := run("logging", "read", `resource.type=ml_job resource.labels.job_id=pair severity=ERROR`, "--limit=1", "--format=value(jsonPayload.message)"); strings.TrimSpace(out) != "careful" {
+	if out := run("logging", "read", `resource.type=ml_job resource.labels.job_id=pair severity=ERROR`, "--limit=1",
+		"--format=value(jsonPayload.message)"); strings.TrimSpace(out) != "careful" {
 		t.Errorf("logging read: %s", out)
 	}
 }

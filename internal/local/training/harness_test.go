@@ -23,6 +23,9 @@ import (
 	"time"
 
 	"github.com/fsouza/fake-gcs-server/fakestorage"
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/jobs"
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/logs"
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/process"
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/ml/v1"
 	"google.golang.org/api/option"
@@ -31,7 +34,7 @@ import (
 // patience is for a slow machine; nothing waits that long by design.
 const patience = 5 * time.Minute
 
-// pythons are the interpreters that jobs are tried with: python3 of PATH, and
+// pythons returns the interpreters that jobs are tried with: python3 of PATH, and
 // the operating system's own.
 func pythons(t *testing.T) []Python {
 	t.Helper()
@@ -59,7 +62,7 @@ func eachPython(t *testing.T, f func(*testing.T, Python)) {
 	}
 }
 
-// offline is the environment of the tests' services: PATH and nothing of pip's,
+// offline returns the environment of the tests' services: PATH and nothing of pip's,
 // so that what passes passes without a configuration, too.
 func offline() []string {
 	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "LANG=C.UTF-8", "SOME_SECRET=x"}
@@ -81,7 +84,8 @@ type harness struct {
 // out are there.
 func newHarness(t *testing.T, python Python, change func(*Options), environ ...string) *harness {
 	t.Helper()
-	gcs, err := fakestorage.NewServerWithOptions(fakestorage.Options{Scheme: "http", Host: "127.0.0.1", Port: 0, Writer: io.Discard})
+	gcs, err := fakestorage.NewServerWithOptions(fakestorage.Options{Scheme: "http", Host: "127.0.0.1", Port: 0,
+		Writer: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,11 +135,12 @@ func client(t *testing.T, url string) *ml.ProjectsJobsService {
 }
 
 func (h *harness) put(bucket, name string, data []byte) string {
-	h.gcs.CreateObject(fakestorage.Object{ObjectAttrs: fakestorage.ObjectAttrs{BucketName: bucket, Name: name}, Content: data})
+	h.gcs.CreateObject(fakestorage.Object{ObjectAttrs: fakestorage.ObjectAttrs{BucketName: bucket, Name: name},
+		Content: data})
 	return "gs://" + bucket + "/" + name
 }
 
-// job is a valid job that runs trainer.task of a package with this program.
+// job returns a valid job that runs trainer.task of a package with this program.
 func (h *harness) job(id, program string, args ...string) *ml.GoogleCloudMlV1__Job {
 	uri := h.put("inbox", id+"/trainer-0.1.tar.gz", sdist(h.T, trainerFiles(program)))
 	return &ml.GoogleCloudMlV1__Job{JobId: id, TrainingInput: &ml.GoogleCloudMlV1__TrainingInput{
@@ -167,7 +172,8 @@ func (h *harness) until(id string, states ...string) *ml.GoogleCloudMlV1__Job {
 	h.Helper()
 	var j *ml.GoogleCloudMlV1__Job
 	poll(h.T, func() bool { j = h.get(id); return slices.Contains(states, j.State) }, func() string {
-		return fmt.Sprintf("%s is %s (%s), want %v; log:\n%s", id, j.State, j.ErrorMessage, states, strings.Join(h.log(id), "\n"))
+		return fmt.Sprintf("%s is %s (%s), want %v; log:\n%s", id, j.State, j.ErrorMessage, states,
+			strings.Join(h.log(id), "\n"))
 	})
 	return j
 }
@@ -186,7 +192,7 @@ func (h *harness) succeeded(id string) *ml.GoogleCloudMlV1__Job {
 	return j
 }
 
-// line waits for a line of the job's log that begins with prefix and gives the
+// line waits for a line of the job's log that begins with prefix and returns the
 // rest of it.
 func (h *harness) line(id, prefix string) string {
 	h.Helper()
@@ -237,7 +243,7 @@ func poll(t *testing.T, cond func() bool, state func() string) {
 	}
 }
 
-// alive tells whether a process runs; a zombie does not.
+// alive reports whether a process runs; a zombie does not.
 func alive(t *testing.T, pid string) bool {
 	t.Helper()
 	n, err := strconv.Atoi(pid)
@@ -256,11 +262,12 @@ func status(err error) (int, string) {
 	return e.Code, e.Message
 }
 
-// trainerFiles is a package as setuptools would make it, whose trainer.task is
+// trainerFiles returns a package as setuptools would make it, whose trainer.task is
 // the program.
 func trainerFiles(program string) map[string]string {
 	return map[string]string{
-		"setup.py":                       "from setuptools import find_packages, setup\nsetup(name='trainer', version='0.1', packages=find_packages(include=['trainer*']), package_data={'trainer.data': ['*.txt']})\n",
+		"setup.py": "from setuptools import find_packages, setup\nsetup(name='trainer', " +
+			"version='0.1', packages=find_packages(include=['trainer*']), package_data={'trainer.data': ['*.txt']})\n",
 		"PKG-INFO":                       "Metadata-Version: 2.1\nName: trainer\nVersion: 0.1\n",
 		"trainer/__init__.py":            "",
 		"trainer/task.py":                program,
@@ -337,7 +344,7 @@ func wheel(t testing.TB, files map[string]string) []byte {
 	return b.Bytes()
 }
 
-func readRecord(t *testing.T, file string) (r record) {
+func readRecord(t *testing.T, file string) (r jobs.Record) {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	if err == nil {
@@ -351,7 +358,7 @@ func readRecord(t *testing.T, file string) (r record) {
 
 func logLines(t *testing.T, dir, id, task string) []Line {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(dir, "jobs", id, "logs", logFile))
+	data, err := os.ReadFile(filepath.Join(dir, "jobs", id, "logs", logs.FileName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -391,7 +398,7 @@ func parseTime(t *testing.T, text string) time.Time {
 
 func doErr[T any](_ T, err error) error { return err }
 
-// objects are the names in a bucket.
+// objects returns the names in a bucket.
 func (h *harness) objects(bucket string) []string {
 	h.Helper()
 	list, err := h.gcs.ListObjectsWithOptionsPaginated(bucket, fakestorage.ListOptions{})
@@ -405,7 +412,7 @@ func (h *harness) objects(bucket string) []string {
 	return names
 }
 
-// runService is the test binary as a service of its own, for tests that kill
+// runService runs the test binary as a service of its own, for tests that kill
 // it: it prints its address and serves until then.
 func runService(dir, storage, python string) error {
 	p, err := FindPython(context.Background(), python)
@@ -427,4 +434,18 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
+}
+
+// sleepingGroup starts a process that runs until it is killed.
+func sleepingGroup(t *testing.T) (*process.Child, process.Group) {
+	t.Helper()
+	var host process.Host
+	var group process.Group
+	record := func(g process.Group) { group = g }
+	child, err := host.Start(t.Context(), process.Command{Path: "sleep", Args: []string{"600"}, Record: record})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { host.Terminate(child) })
+	return child, group
 }

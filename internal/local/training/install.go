@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/jobs"
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/process"
 )
 
 // packageFile is a package of the job, fetched and looked through.
@@ -20,55 +23,23 @@ type packageFile struct {
 
 func (f packageFile) wheel() bool { return strings.HasSuffix(f.file, ".whl") }
 
-// pythonEnv is a virtual environment: what is installed into it, and the replicas
-// that run in it.
-type pythonEnv struct {
-	dir, fetched string // the environment's folder, and that of its packages
-	packages     []string
-	module       string
-	replicas     []replica
-	trial        string // whose alone it is, if it is a trial's
-}
-
-func (v pythonEnv) python() string { return filepath.Join(v.dir, "bin", "python") }
-
-// lead is the replica in whose name it is installed: the master, if it is one of
-// them.
-func (v pythonEnv) lead() replica { return v.replicas[len(v.replicas)-1] }
-
-// environments are those that are made for all parts of a job.
-func (e *entry) environments(p places) []pythonEnv {
-	if e.Vertex != nil {
-		return e.vertexEnvironments(p)
-	}
-	v := pythonEnv{dir: p.env, fetched: p.packages, packages: e.Job.TrainingInput.PackageURIs, module: e.Job.TrainingInput.PythonModule}
-	for _, r := range replicasOf(e.Job.TrainingInput) {
-		if imageOf(e.Job.TrainingInput, r.role) == "" {
-			v.replicas = append(v.replicas, r)
-		}
-	}
-	if len(v.replicas) == 0 {
-		return nil
-	}
-	return []pythonEnv{v}
-}
-
 // fetch brings an environment's packages to its folder.
-func (s *Service) fetch(e *entry, v pythonEnv) ([]packageFile, error) {
+func (s *Service) fetch(e *entry, v jobs.PythonEnv) ([]packageFile, error) {
 	var files []packageFile
-	for i, uri := range v.packages {
-		bucket, object, _ := splitURI(uri)
+	for i, uri := range v.Packages {
+		bucket, object, _ := jobs.SplitURI(uri)
 		name := path.Base(object)
 		if !strings.HasSuffix(name, ".tar.gz") && !strings.HasSuffix(name, ".tgz") && !strings.HasSuffix(name, ".whl") {
-			return nil, messagef("Field: package_uris Error: The package %s is neither a source archive (.tar.gz, .tgz) nor a wheel (.whl).", uri)
+			return nil, messagef("Field: package_uris Error: The package %s is neither a source archive (.tar.gz, .tgz) nor a "+
+				"wheel (.whl).", uri)
 		}
 		// A folder of its own for each: two may have the same name.
-		dir := filepath.Join(v.fetched, strconv.Itoa(i))
+		dir := filepath.Join(v.Fetched, strconv.Itoa(i))
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, err
 		}
 		f := packageFile{uri: uri, file: filepath.Join(dir, name)}
-		e.log.write(taskService, stdout, "Fetching the package "+uri+".")
+		e.log.Write(taskService, stdout, "Fetching the package "+uri+".")
 		if err := s.bucket.fetch(e.ctx, bucket, object, f.file, maxPackageBytes); notFound(err) {
 			return nil, messagef("Field: package_uris Error: The package %s does not exist.", uri)
 		} else if err != nil {
@@ -83,17 +54,17 @@ func (s *Service) fetch(e *entry, v pythonEnv) ([]packageFile, error) {
 	return files, nil
 }
 
-// makeEnv makes an environment and gives its folder of libraries.
-func (s *Service) makeEnv(e *entry, v pythonEnv, env []string) (site string, err error) {
-	if err := os.MkdirAll(v.fetched, 0o755); err != nil {
+// makeEnv makes an environment and returns its folder of libraries.
+func (s *Service) makeEnv(e *entry, v jobs.PythonEnv, env []string) (site string, err error) {
+	if err := os.MkdirAll(v.Fetched, 0o755); err != nil {
 		return "", messagef("The job's folder can't be made: %v", err)
 	}
-	err = s.exec(e, command{
-		path: s.opts.Python.Path, args: []string{"-m", "venv", "--without-pip", "--system-site-packages", v.dir},
-		dir: v.fetched, env: env, trial: v.trial,
-	})
+	err = s.exec(e, step{trial: v.Trial, Command: process.Command{
+		Path: s.opts.Python.Path, Args: []string{"-m", "venv", "--without-pip", "--system-site-packages", v.Dir},
+		Dir: v.Fetched, Env: env,
+	}})
 	if err != nil {
-		return "", messagef("The job's Python environment can't be made: %s", describe(err))
+		return "", messagef("The job's Python environment can't be made: %s", process.Describe(err))
 	}
 	if site, err = s.sitePackages(v); err != nil {
 		return "", messagef("The job's Python environment can't be made: %v", err)
@@ -103,7 +74,7 @@ func (s *Service) makeEnv(e *entry, v pythonEnv, env []string) (site string, err
 
 // install makes an environment and puts the packages into it, with what they
 // require.
-func (s *Service) install(e *entry, v pythonEnv, files []packageFile, env []string) error {
+func (s *Service) install(e *entry, v jobs.PythonEnv, files []packageFile, env []string) error {
 	site, err := s.makeEnv(e, v, env)
 	if err != nil {
 		return err
@@ -136,8 +107,8 @@ func (s *Service) install(e *entry, v pythonEnv, files []packageFile, env []stri
 
 // sitePackages finds the environment's folder of libraries and points it to the
 // ones that it would not see by itself.
-func (s *Service) sitePackages(v pythonEnv) (string, error) {
-	dirs, err := filepath.Glob(filepath.Join(v.dir, "lib", "python3*", "site-packages"))
+func (s *Service) sitePackages(v jobs.PythonEnv) (string, error) {
+	dirs, err := filepath.Glob(filepath.Join(v.Dir, "lib", "python3*", "site-packages"))
 	if err != nil || len(dirs) == 0 {
 		return "", errors.Join(errors.New("it has no site-packages"), err)
 	}
@@ -157,17 +128,19 @@ func (s *Service) sitePackages(v pythonEnv) (string, error) {
 }
 
 // unpackPackage puts a package's modules onto the path as they are.
-func (s *Service) unpackPackage(e *entry, v pythonEnv, f packageFile, site string) error {
+func (s *Service) unpackPackage(e *entry, v jobs.PythonEnv, f packageFile, site string) error {
 	target := wheelLayout(f.contents)
 	if !f.wheel() {
 		var modules []string
-		if target, modules = sourceLayout(f.contents, v.module); len(modules) == 0 {
-			return messagef("Field: package_uris Error: The package %s can't be installed: it holds no Python package or module.", f.uri)
+		if target, modules = sourceLayout(f.contents, v.Module); len(modules) == 0 {
+			return messagef("Field: package_uris Error: The package %s can't be installed: it holds no Python package or "+
+				"module.", f.uri)
 		}
-		e.log.write(taskService, stdout, fmt.Sprintf("This Python can't build source packages (it needs pip, and setuptools 70.1 or setuptools with wheel): "+
+		e.log.Write(taskService, stdout, fmt.Sprintf("This Python can't build source packages (it needs pip, and "+
+			"setuptools 70.1 or setuptools with wheel): "+
 			"%s is unpacked as it is, without its setup (%s).", path.Base(f.file), strings.Join(modules, ", ")))
 	} else {
-		e.log.write(taskService, stdout, "This Python has no pip: "+path.Base(f.file)+" is unpacked.")
+		e.log.Write(taskService, stdout, "This Python has no pip: "+path.Base(f.file)+" is unpacked.")
 	}
 	if err := unpack(f.file, site, target); err != nil {
 		return messagef("Field: package_uris Error: The package %s can't be installed: %v", f.uri, err)
@@ -176,7 +149,7 @@ func (s *Service) unpackPackage(e *entry, v pythonEnv, f packageFile, site strin
 }
 
 // pipInstall installs packages, and nothing that they require.
-func (s *Service) pipInstall(e *entry, v pythonEnv, env []string, files []packageFile, flags ...string) error {
+func (s *Service) pipInstall(e *entry, v jobs.PythonEnv, env []string, files []packageFile, flags ...string) error {
 	if len(files) == 0 {
 		return nil
 	}
@@ -189,12 +162,13 @@ func (s *Service) pipInstall(e *entry, v pythonEnv, env []string, files []packag
 	return s.pip(e, v, env, strings.Join(uris, ", "), args)
 }
 
-func (s *Service) pip(e *entry, v pythonEnv, env []string, what string, args []string) error {
-	args = append([]string{"-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"}, args...)
-	e.log.write(taskService, stdout, "Running command: "+quote("python3", args))
-	err := s.exec(e, command{path: v.python(), args: args, dir: v.fetched, env: env})
-	if exit := (*exitError)(nil); errors.As(err, &exit) {
-		return messagef("The %s could not install %s: pip exited with a non-zero status of %v", e.named(v.lead()), what, exit)
+func (s *Service) pip(e *entry, v jobs.PythonEnv, env []string, what string, args []string) error {
+	args = append([]string{"-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"},
+		args...)
+	e.log.Write(taskService, stdout, "Running command: "+quote("python3", args))
+	err := s.exec(e, step{Command: process.Command{Path: v.Python(), Args: args, Dir: v.Fetched, Env: env}})
+	if exit := (*process.ExitError)(nil); errors.As(err, &exit) {
+		return messagef("The %s could not install %s: pip exited with a non-zero status of %v", e.Title(v.Lead()), what, exit)
 	}
 	return err
 }
@@ -237,19 +211,19 @@ for text in sorted(missing):
 
 // installRequirements installs what the packages declare and this Python's
 // libraries don't give.
-func (s *Service) installRequirements(e *entry, v pythonEnv, env []string, site string) error {
+func (s *Service) installRequirements(e *entry, v jobs.PythonEnv, env []string, site string) error {
 	var missing []string
-	err := s.exec(e, command{
-		path: v.python(), args: []string{"-c", unsatisfied, site}, dir: v.fetched, env: env,
-		output: func(line string) {
+	err := s.exec(e, step{Command: process.Command{
+		Path: v.Python(), Args: []string{"-c", unsatisfied, site}, Dir: v.Fetched, Env: env,
+		Stdout: func(line string) {
 			var text string
 			if json.Unmarshal([]byte(line), &text) == nil {
 				missing = append(missing, text)
 			}
 		},
-	})
+	}})
 	if err != nil {
-		return messagef("The packages' requirements can't be read: %s", describe(err))
+		return messagef("The packages' requirements can't be read: %s", process.Describe(err))
 	}
 	if len(missing) == 0 {
 		return nil

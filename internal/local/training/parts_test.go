@@ -3,7 +3,6 @@ package training
 import (
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/jobs"
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/process"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -37,7 +38,8 @@ func TestFindPython(t *testing.T) {
 	} {
 		_, err := FindPython(t.Context(), tt.python)
 		var missing *PythonError
-		if !errors.As(err, &missing) || !strings.Contains(missing.Missing, tt.missing) || missing.Package != tt.pack || !strings.Contains(err.Error(), "install the package "+tt.pack) {
+		if !errors.As(err, &missing) || !strings.Contains(missing.Missing, tt.missing) || missing.Package != tt.pack ||
+			!strings.Contains(err.Error(), "install the package "+tt.pack) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
@@ -53,7 +55,8 @@ func TestFindPython(t *testing.T) {
 		{`"pip": true`, false},
 		{`"setuptools": true, "setuptoolsVersion": "80.1"`, false},
 	} {
-		p, err := FindPython(t.Context(), script("fake", `echo '{"version": "3.12.1", "path": "/x/python3", "venv": true, `+tt.answer+`}'`))
+		p, err := FindPython(t.Context(), script("fake", `echo '{"version": "3.12.1", "path": "/x/python3", "venv": true, `+
+			tt.answer+`}'`))
 		if err != nil || p.Builds != tt.builds || p.Path != "/x/python3" {
 			t.Errorf("%s: %+v, %v", tt.answer, p, err)
 		}
@@ -83,12 +86,15 @@ func TestSites(t *testing.T) {
 
 func TestTrainerEnv(t *testing.T) {
 	got := trainerEnv(
-		[]string{"PATH=/bin", "AWS_SECRET_ACCESS_KEY=x", "GITHUB_TOKEN=x", "GOOGLE_APPLICATION_CREDENTIALS=x", "LC_ALL=C", "PIP_INDEX_URL=u", "PYTHONPATH=/p", "no_proxy=a.example"},
+		[]string{"PATH=/bin", "AWS_SECRET_ACCESS_KEY=x", "GITHUB_TOKEN=x", "GOOGLE_APPLICATION_CREDENTIALS=x", "LC_ALL=C",
+			"PIP_INDEX_URL=u", "PYTHONPATH=/p", "no_proxy=a.example"},
 		[]string{"A=1", "TMPDIR=/elsewhere"},
 		environment{storage: "http://s", project: "p", home: "/h", tmp: "/t", bin: "/e/bin", env: "/e"})
 	want := []string{
-		"A=1", "GOOGLE_CLOUD_PROJECT=p", "HOME=/h", "LC_ALL=C", "NO_PROXY=127.0.0.1,localhost,::1", "PATH=/e/bin:/bin", "PIP_INDEX_URL=u",
-		"PYTHONUNBUFFERED=1", "STORAGE_EMULATOR_HOST=http://s", "TMPDIR=/t", "VIRTUAL_ENV=/e", "no_proxy=a.example,127.0.0.1,localhost,::1",
+		"A=1", "GOOGLE_CLOUD_PROJECT=p", "HOME=/h", "LC_ALL=C", "NO_PROXY=127.0.0.1,localhost,::1", "PATH=/e/bin:/bin",
+		"PIP_INDEX_URL=u",
+		"PYTHONUNBUFFERED=1", "STORAGE_EMULATOR_HOST=http://s", "TMPDIR=/t", "VIRTUAL_ENV=/e",
+		"no_proxy=a.example,127.0.0.1,localhost,::1",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("environment (-want +got):\n%s", diff)
@@ -106,77 +112,9 @@ func TestTrainerEnv(t *testing.T) {
 	}
 }
 
-func TestReadLines(t *testing.T) {
-	var got []string
-	readLines(strings.NewReader("one\r\n\n"+strings.Repeat("é", 20)+"\nabc\xff\nlast"), 16, func(line string) { got = append(got, line) })
-	want := []string{"one", "", strings.Repeat("é", 8), strings.Repeat("é", 8), "éééé", "abc\xff", "last"}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("lines (-want +got):\n%s", diff)
-	}
-	got = nil
-	readLines(strings.NewReader("x"+strings.Repeat("é", 9)), 16, func(line string) { got = append(got, line) })
-	if diff := cmp.Diff([]string{"xééééééé", "éé"}, got); diff != "" {
-		t.Errorf("lines (-want +got):\n%s", diff)
-	}
-}
-
-func TestLogIsBounded(t *testing.T) {
-	dir := t.TempDir()
-	var seen []string
-	l := &jobLog{jobID: "j", dir: filepath.Join(dir, "jobs", "j", "logs"), max: 1000, now: time.Now, log: slog.New(slog.DiscardHandler), sink: func(l Line) { seen = append(seen, l.Text) }}
-	for range 100 {
-		l.write(master.task(), stdout, strings.Repeat("x", 50))
-	}
-	l.write(taskService, stdout, "Job completed successfully.")
-	l.close()
-	lines := logLines(t, dir, "j", master.task())
-	if len(lines) > 10 || !strings.HasPrefix(lines[len(lines)-1].Text, "The log is full") {
-		t.Errorf("%d lines, the last is %q", len(lines), lines[len(lines)-1].Text)
-	}
-	if len(seen) != len(lines)+1 || seen[len(seen)-1] != "Job completed successfully." {
-		t.Errorf("%d lines handed on, the last is %q", len(seen), seen[len(seen)-1])
-	}
-}
-
-func TestExcerpt(t *testing.T) {
-	frames := func(frames int) []string {
-		lines := []string{traceback}
-		for range frames {
-			lines = append(lines, "  File \"a.py\", line 1, in f", "    f()")
-		}
-		return append(lines, "ValueError: boom")
-	}
-	for _, tt := range []struct {
-		name  string
-		lines []string
-		want  []string
-	}{
-		{"nothing", nil, []string{""}},
-		{"words", []string{"a", "b", ""}, []string{"a", "b"}},
-		{"traceback", append([]string{"noise"}, frames(2)...), frames(2)},
-		{"long", frames(12), append([]string{traceback, "  [...]"}, frames(12)[26-maxTailLines:]...)},
-		{"deep", append([]string{"noise"}, frames(100)...), append([]string{traceback, "  [...]"}, frames(100)[202-maxTailLines:]...)},
-		{"second", append(frames(100), frames(1)...), frames(1)},
-	} {
-		var last tail
-		for _, line := range tt.lines {
-			last.add(line)
-		}
-		if diff := cmp.Diff(strings.Join(tt.want, "\n"), last.excerpt()); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
-		}
-	}
-	var last tail
-	for range 100 {
-		last.add(strings.Repeat("x", 10*maxTailBytes))
-	}
-	if n := len(last.excerpt()); n == 0 || n > maxTailBytes {
-		t.Errorf("excerpt of %d bytes", n)
-	}
-}
-
 func TestQuote(t *testing.T) {
-	if got, want := quote("python3", []string{"-m", "a.b", "--x=1", "a b", "", "it's"}), `python3 -m a.b --x=1 'a b' '' 'it'\''s'`; got != want {
+	if got, want := quote("python3", []string{"-m", "a.b", "--x=1", "a b", "", "it's"}),
+		`python3 -m a.b --x=1 'a b' '' 'it'\''s'`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -184,7 +122,8 @@ func TestQuote(t *testing.T) {
 func TestCheckWritable(t *testing.T) {
 	h := newHarness(t, Python{Path: "python3"}, nil)
 	for _, dir := range []string{"gs://out", "gs://out/", "gs://out/a b/c", "gs://out/a/"} {
-		if err := h.svc.bucket.checkWritable(t.Context(), "job_dir", "job directory", dir, "j"); err != nil {
+		if err := h.svc.bucket.checkWritable(t.Context(), jobs.OutputFolder{Field: "job_dir", Title: "job directory",
+			Dir: dir}, "j"); err != nil {
 			t.Errorf("%s: %v", dir, err)
 		}
 	}
@@ -193,7 +132,8 @@ func TestCheckWritable(t *testing.T) {
 	}
 	h.put("inbox", "big", make([]byte, 11))
 	file := filepath.Join(t.TempDir(), "f")
-	if err := h.svc.bucket.fetch(t.Context(), "inbox", "big", file, 10); err == nil || !strings.Contains(err.Error(), "larger than 10 bytes") {
+	if err := h.svc.bucket.fetch(t.Context(), "inbox", "big", file, 10); err == nil ||
+		!strings.Contains(err.Error(), "larger than 10 bytes") {
 		t.Errorf("an object past the limit: %v", err)
 	}
 	name := "a b/ü#?%2F.tar.gz"
@@ -204,21 +144,23 @@ func TestCheckWritable(t *testing.T) {
 }
 
 func TestRecordRoundTrip(t *testing.T) {
-	r := record{Project: "p", Revision: 3, Processes: []process{{Task: "worker-replica-0", PID: 1, Start: "s"}}, Job: resource{
-		Spec: job.Spec{JobID: "j", TrainingInput: &job.TrainingInput{Region: "r"}}, State: running, CreateTime: time.Unix(1, 5).UTC(), StartTime: time.Unix(2, 0).UTC(),
+	r := jobs.Record{Project: "p", Revision: 3, Processes: []jobs.JobProcess{{Task: "worker-replica-0",
+		Group: process.Group{PID: 1, Start: "s"}}}, Job: jobs.JobState{
+		Spec: job.Spec{JobID: "j", TrainingInput: &job.TrainingInput{Region: "r"}}, State: jobs.Running,
+		CreateTime: time.Unix(1, 5).UTC(), StartTime: time.Unix(2, 0).UTC(),
 	}}
 	data, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got record
+	var got jobs.Record
 	if err := json.Unmarshal(data, &got); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(r, got); diff != "" {
 		t.Errorf("record (-want +got):\n%s", diff)
 	}
-	if slices.Contains([]string{"", (&record{}).etag()}, r.etag()) {
-		t.Errorf("etag %q", r.etag())
+	if slices.Contains([]string{"", (&jobs.Record{}).Etag()}, r.Etag()) {
+		t.Errorf("etag %q", r.Etag())
 	}
 }

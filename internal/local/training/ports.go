@@ -42,7 +42,7 @@ func (r *reservation) open() {
 	}
 }
 
-// reserve gives n ports that nobody listens on. The caller releases them.
+// reserve returns n ports that nobody listens on. The caller releases them.
 func (p *ports) reserve(n int) ([]*reservation, error) {
 	var got []*reservation
 	var last error

@@ -20,7 +20,7 @@ type Python struct {
 	Pip        bool // packages are installed by pip, unpacked where it lacks
 	Setuptools bool
 	Wheel      bool
-	// Builds tells whether pip can build a source package without fetching
+	// Builds reports whether pip can build a source package without fetching
 	// anything: setuptools with wheel, or setuptools 70.1 or newer.
 	Builds bool
 	// Sites are the folders of libraries that an environment made from this
@@ -28,7 +28,7 @@ type Python struct {
 	Sites []string
 }
 
-// name is the interpreter for people.
+// name returns the interpreter for people.
 func (p Python) name() string { return "Python " + p.Version + " (" + p.Path + ")" }
 
 // PythonError says why there is no Python to run jobs with.
@@ -108,10 +108,12 @@ func FindPython(ctx context.Context, name string) (Python, error) {
 	}
 	if err != nil {
 		first, _, _ := strings.Cut(strings.TrimSpace(errOut.String()), "\n")
-		return Python{}, &PythonError{Name: path, Missing: path + " does not run", Package: "python3", Err: errors.Join(err, textError(first))}
+		return Python{}, &PythonError{Name: path, Missing: path + " does not run", Package: "python3",
+			Err: errors.Join(err, textError(first))}
 	}
 	if !atLeast(found.Version, 3, 8) {
-		return Python{}, &PythonError{Name: path, Missing: fmt.Sprintf("%s is Python %s, and 3.8 is the oldest that jobs run with", path, found.Version), Package: "python3"}
+		return Python{}, &PythonError{Name: path, Missing: fmt.Sprintf("%s is Python %s, and 3.8 is the oldest that jobs "+
+			"run with", path, found.Version), Package: "python3"}
 	}
 	if !found.Venv {
 		return Python{}, &PythonError{Name: path, Missing: path + " has no module venv", Package: "python3-venv"}

@@ -12,7 +12,8 @@ func TestCheckRequest(t *testing.T) {
 		{"customJobs", `{"displayName": "a", "jobSpec": {"workerPoolSpecs": [{}, {"replicaCount": "1"}]}}`, ""},
 		{"customJobs", `{"displayName": "a", "jobSpec": {"workerPools": []}}`, "workerPools"},
 		{"customJobs", `{"displayName": 7}`, "display"},
-		{"hyperparameterTuningJobs", `{"displayName": "a", "studySpec": {"algorithm": "GRID_SEARCH"}, "maxTrialCount": 1}`, ""},
+		{"hyperparameterTuningJobs", `{"displayName": "a", "studySpec": {"algorithm": "GRID_SEARCH"}, "maxTrialCount": 1}`,
+			""},
 		{"hyperparameterTuningJobs", `{"studySpec": {"algorithm": "BEST"}}`, "BEST"},
 		{"models", `{}`, "models"},
 	} {

@@ -1,49 +1,41 @@
 package training
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/jobs"
 	"github.com/jobdrop/jobdrop/pkg/job"
-)
-
-const (
-	// taskService is the task of the service's own lines.
-	taskService = "service"
-
-	stdout = "stdout"
-	stderr = "stderr"
 )
 
 // run is the life of one job from the queue to its end.
 func (s *Service) run(e *entry) {
 	if limit := waitLimit(e.Job.TrainingInput); limit > 0 {
-		late := messagef("The job was cancelled because it was not RUNNING within maxWaitTime (%s) of its creation.", job.FormatDuration(limit))
+		late := messagef("The job was cancelled because it was not RUNNING within maxWaitTime (%s) of its creation.",
+			job.FormatDuration(limit))
 		t := time.AfterFunc(e.Job.CreateTime.Add(limit).Sub(s.now()), func() {
-			_ = s.cancel(e, late, queued, preparing)
+			_ = s.cancel(e, late, jobs.Queued, jobs.Preparing)
 		})
 		defer t.Stop()
 	}
-	e.log.write(taskService, stdout, "Job "+e.Job.JobID+" is queued.")
+	e.log.Write(taskService, stdout, "Job "+e.Job.JobID+" is queued.")
 	select {
 	case <-e.admitted:
 	case <-e.ctx.Done():
 	}
 	err := context.Cause(e.ctx)
 	s.mu.Lock()
-	waits := e.Job.State == queued
+	waits := e.Job.State == jobs.Queued
 	s.mu.Unlock()
 	switch {
 	case waits: // the service is being closed; the next one takes the job up
-		e.log.close()
+		e.log.End()
 		return
 	case err == nil:
 		err = s.work(e)
@@ -60,39 +52,39 @@ func (s *Service) finish(e *entry, err error) {
 		e.runTimer.Stop()
 	}
 	was := e.Job.State
-	end, message := succeeded, ""
+	end, message := jobs.Succeeded, ""
 	switch {
-	case was == cancelling:
-		end, message = cancelled, e.reason.Error()
-	case errors.Is(err, errClosed):
-		end, message = failed, fmt.Sprintf("The local training service was stopped while the job was %s.", was)
+	case was == jobs.Cancelling:
+		end, message = jobs.Cancelled, e.reason.Error()
+	case errors.Is(err, jobs.ErrClosed):
+		end, message = jobs.Failed, fmt.Sprintf("The local training service was stopped while the job was %s.", was)
 	case err != nil:
-		end, message = failed, err.Error()
+		end, message = jobs.Failed, err.Error()
 	}
 	s.mu.Unlock()
 
 	switch end {
-	case succeeded:
-		e.log.write(taskService, stdout, "Job completed successfully.")
-	case cancelled:
-		e.log.write(taskService, stdout, message)
+	case jobs.Succeeded:
+		e.log.Write(taskService, stdout, "Job completed successfully.")
+	case jobs.Cancelled:
+		e.log.Write(taskService, stdout, message)
 	default:
 		for line := range strings.SplitSeq(message, "\n") {
-			e.log.write(taskService, stderr, line)
+			e.log.Write(taskService, stderr, line)
 		}
 	}
-	e.log.close()
+	e.log.End()
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e.Job.State, e.Job.ErrorMessage, e.Job.EndTime = end, message, s.now()
-	e.setCode(err)
+	e.Fail(err)
 	e.Processes = nil
 	s.saveLocked(e)
 	select {
 	case <-e.admitted:
 		s.active--
-		s.replicas -= needs(e.Job.TrainingInput)
+		s.replicas -= jobs.Needs(e.Job.TrainingInput)
 	default: // cancelled in the queue: it never took a place
 	}
 	e.stop(nil)
@@ -110,65 +102,52 @@ func (s *Service) work(e *entry) error {
 		return messagef("The job's folder can't be made: %v", err)
 	}
 
-	e.log.write(taskService, stdout, "Validating job requirements...")
-	if field, what, dir := e.output(); dir != "" {
-		if err := s.bucket.checkWritable(e.ctx, field, what, dir, e.Job.JobID); err != nil {
+	e.log.Write(taskService, stdout, "Validating job requirements...")
+	if out := e.Output(); out.Dir != "" {
+		if err := s.bucket.checkWritable(e.ctx, out, e.Job.JobID); err != nil {
 			return s.reason(e, err)
 		}
 	}
-	for _, v := range e.environments(p) {
-		if err := s.prepare(e, v, s.env(e, setup, v.dir)); err != nil {
+	for _, v := range e.Environments(p.env, p.packages) {
+		if err := s.prepare(e, v, s.env(e, setup, v.Dir)); err != nil {
 			return s.reason(e, err)
 		}
 	}
 	if in.Hyperparameters != nil {
 		return s.tune(e, p)
 	}
-	rooms, release, err := s.store.makeRooms(p, "", replicasOf(in), e.task)
+	rooms, release, err := s.store.makeRooms(p, "", jobs.ReplicasOf(in), e.Task)
 	defer release()
 	if err != nil {
 		return messagef("The job's folder can't be made: %v", err)
 	}
-	_, _, dir := e.output()
-	return s.runReplicas(e, p, part{ctx: e.ctx, output: dir, rooms: rooms})
+	return s.runReplicas(e, p, part{ctx: e.ctx, rooms: rooms, ReplicaRun: jobs.ReplicaRun{Output: e.Output().Dir}})
 }
 
 // part is one run of a job's replicas: the job's only one, or a trial of it.
 type part struct {
-	ctx    context.Context // ends it
-	trial  string          // the trial's ID, if it is one
-	args   []string        // the trial's own
-	metric string          // the tag that the trial is to report, if it is one
-	output string          // its folder in Cloud Storage, if the job names one
-	rooms  map[replica]room
-}
-
-// output is the folder in Cloud Storage that a job writes to, if it names one,
-// and the field that names it.
-func (e *entry) output() (field, what, dir string) {
-	if e.Vertex != nil {
-		return e.vertexOutput()
-	}
-	return "job_dir", "job directory", e.Job.TrainingInput.JobDir
+	ctx   context.Context // ends it
+	rooms map[jobs.Replica]room
+	jobs.ReplicaRun
 }
 
 // prepare makes an environment for all parts of a job.
-func (s *Service) prepare(e *entry, v pythonEnv, env []string) error {
+func (s *Service) prepare(e *entry, v jobs.PythonEnv, env []string) error {
 	files, err := s.fetch(e, v)
 	if err != nil {
 		return err
 	}
-	e.log.write(taskService, stdout, "The job's environment is being prepared with "+s.opts.Python.name()+".")
+	e.log.Write(taskService, stdout, "The job's environment is being prepared with "+s.opts.Python.name()+".")
 	return s.install(e, v, files, env)
 }
 
-// furnish gives a part's replicas their environments: those of the job, and to
+// furnish assigns a part's replicas their environments: those of the job, and to
 // each that stands in for an image one of its own, which it may install into.
 func (s *Service) furnish(e *entry, p places, run part) (release func(), err error) {
-	for _, v := range e.environments(p) {
-		for _, r := range v.replicas {
+	for _, v := range e.Environments(p.env, p.packages) {
+		for _, r := range v.Replicas {
 			at := run.rooms[r]
-			at.env = v.dir
+			at.env = v.Dir
 			run.rooms[r] = at
 		}
 	}
@@ -179,15 +158,16 @@ func (s *Service) furnish(e *entry, p places, run part) (release func(), err err
 		}
 	}
 	for r, at := range run.rooms {
-		g := e.program(r)
-		if !g.standIn {
+		g := e.Program(r)
+		if !g.StandIn {
 			continue
 		}
-		at.env = filepath.Join(p.env, "own", run.trial, e.task(r))
+		at.env = filepath.Join(p.env, "own", run.Trial, e.Task(r))
 		own = append(own, at.env)
 		run.rooms[r] = at
-		e.log.writeTrial(run.trial, e.task(r), stdout, s.opts.Python.name()+" of this machine stands in for the image "+g.image+".")
-		v := pythonEnv{dir: at.env, fetched: at.tmp, trial: run.trial}
+		e.log.WriteTrial(run.Trial, e.Task(r), stdout, s.opts.Python.name()+" of this machine stands in for the image "+
+			g.Image+".")
+		v := jobs.PythonEnv{Dir: at.env, Fetched: at.tmp, Trial: run.Trial}
 		if _, err := s.makeEnv(e, v, s.env(e, at, at.env)); err != nil {
 			return release, err
 		}
@@ -195,23 +175,7 @@ func (s *Service) furnish(e *entry, p places, run part) (release func(), err err
 	return release, nil
 }
 
-// task is a replica's name in logs and folders.
-func (e *entry) task(r replica) string {
-	if e.Vertex != nil {
-		return r.pool()
-	}
-	return r.task()
-}
-
-// named is a replica's name in messages.
-func (e *entry) named(r replica) string {
-	if e.Vertex != nil {
-		return "replica " + r.pool()
-	}
-	return r.String()
-}
-
-// env is the environment of what runs in a room with a virtual environment, less
+// env returns the environment of what runs in a room with a virtual environment, less
 // what tells it about its job.
 func (s *Service) env(e *entry, r room, dir string) []string {
 	return trainerEnv(s.environ, s.opts.Env, environment{
@@ -219,65 +183,39 @@ func (s *Service) env(e *entry, r room, dir string) []string {
 	})
 }
 
-// usesPython tells whether any replica runs the job's packages.
-func usesPython(in *job.TrainingInput) bool {
-	c := countsOf(in)
-	return imageOf(in, roleMaster) == "" || c.workers > 0 && imageOf(in, roleWorker) == "" ||
-		c.ps > 0 && imageOf(in, rolePS) == "" || c.evaluators > 0 && imageOf(in, roleEvaluator) == ""
-}
-
-// replicaCommand is what a replica runs.
-func (s *Service) replicaCommand(e *entry, run part, r replica, a addresses) (command, error) {
-	g, at := e.program(r), run.rooms[r]
-	c := command{dir: at.work, task: e.task(r), trial: run.trial}
-	args := slices.Concat(g.args, run.args)
-	if e.Vertex == nil && run.output != "" {
-		args = append(args, "--job-dir", run.output)
-	}
-	inContainer := g.image != "" && !g.standIn
+// replicaCommand returns what a replica runs.
+func (s *Service) replicaCommand(e *entry, run part, r jobs.Replica, a jobs.Addresses) (step, error) {
+	g, at := e.Program(r), run.rooms[r]
+	c := step{task: e.Task(r), trial: run.Trial}
+	c.Dir = at.work
+	args := slices.Concat(g.Args, run.Args, e.OutputArgs(run.Output))
+	inContainer := g.Image != "" && !g.StandIn
 	env, metrics := s.env(e, at, at.env), at.metrics
 	if inContainer {
 		env, metrics = containerEnv(s.opts.Env, s.opts.Storage, e.Project), containerMetrics
 	}
 	own := trialEnv(run, metrics)
-	vars, err := e.vars(run, r, a, slices.Concat(env, own))
+	vars, err := e.Vars(run.ReplicaRun, r, a, slices.Concat(env, own))
 	if err != nil {
-		return command{}, err
+		return step{}, err
 	}
 	env = slices.Concat(env, vars, own)
 	if inContainer {
-		c.container = containerName(e.Job.JobID, run.trial, c.task)
-		c.path, c.env = s.opts.ContainerRunner, s.environ
-		c.args = containerArgs(c.container, g.image, g.command, args, env, at.metrics)
-		e.log.writeTrial(run.trial, c.task, stdout, "Running the image "+quote(g.image, slices.Concat(g.command, args)))
+		c.Container = containerName(e.Job.JobID, run.Trial, c.task)
+		c.Path, c.Env = s.opts.ContainerRunner, s.environ
+		c.Args = containerArgs(c.Container, g.Image, g.Command, args, env, at.metrics)
+		e.log.WriteTrial(run.Trial, c.task, stdout, "Running the image "+quote(g.Image, slices.Concat(g.Command, args)))
 		return c, nil
 	}
-	c.path, c.env = filepath.Join(at.env, "bin", "python"), env
-	if g.standIn {
-		c.env = pipEnv(env, s.environ, s.pipCache())
-		c.args = slices.Concat(g.command[1:], args)
+	c.Path, c.Env = filepath.Join(at.env, "bin", "python"), env
+	if g.StandIn {
+		c.Env = pipEnv(env, s.environ, s.pipCache())
+		c.Args = slices.Concat(g.Command[1:], args)
 	} else {
-		c.args = append([]string{"-m", g.module}, args...)
+		c.Args = append([]string{"-m", g.Module}, args...)
 	}
-	e.log.writeTrial(run.trial, c.task, stdout, "Running command: "+quote("python3", shortened(c.args)))
+	e.log.WriteTrial(run.Trial, c.task, stdout, "Running command: "+quote("python3", shortened(c.Args)))
 	return c, nil
-}
-
-// program is what a replica runs.
-func (e *entry) program(r replica) program {
-	if e.Vertex != nil {
-		return e.vertexProgram(r)
-	}
-	return programOf(e.Job.TrainingInput, r)
-}
-
-// vars are what the service tells a replica about its job, whose environment is
-// env else.
-func (e *entry) vars(run part, r replica, a addresses, env []string) ([]string, error) {
-	if e.Vertex != nil {
-		return e.vertexVars(run, r, a, env)
-	}
-	return jobEnv(e.Job.JobID, e.Job.TrainingInput, run.trial, r, a)
 }
 
 func (s *Service) pipCache() string { return filepath.Join(s.opts.Dir, "pip-cache") }
@@ -293,121 +231,6 @@ func shortened(args []string) []string {
 	return out
 }
 
-// runReplicas runs a job's replicas until the master ends, another one fails or
-// the part is stopped; then the others are ended. The part's state is the
-// master's: a replica that ends well before it is not missed.
-func (s *Service) runReplicas(e *entry, p places, run part) error {
-	leave, err := s.furnish(e, p, run)
-	defer leave()
-	if err != nil {
-		return s.reason(e, err)
-	}
-	in := e.Job.TrainingInput
-	replicas := replicasOf(in)
-	reserved, err := s.ports.reserve(len(replicas))
-	if err != nil {
-		return messagef("The replicas can't be given addresses: %v", err)
-	}
-	defer s.ports.release(reserved)
-	a := addresses{}
-	for i, r := range replicas {
-		if r.role != roleEvaluator || e.Vertex != nil {
-			a[r] = reserved[i].address()
-		}
-	}
-
-	defer s.forgetProcesses(e, run.trial)
-	started := map[replica]*child{}
-	ended := make(chan replica, len(replicas))
-	all := func() []*child { return slices.Collect(maps.Values(started)) }
-	stop := func() {
-		s.terminate(all()...)
-		for r, p := range started {
-			if r != master {
-				_ = s.settle(p)
-			}
-		}
-	}
-	// All at once: what a replica sends to one that is yet to start would be
-	// taken by the listener that reserves its port, and lost.
-	for _, r := range reserved {
-		r.open()
-	}
-	for _, r := range replicas {
-		var child *child
-		c, err := s.replicaCommand(e, run, r, a)
-		if err == nil {
-			child, err = s.start(run.ctx, e, c)
-		}
-		if err != nil {
-			stop()
-			if cause := context.Cause(run.ctx); cause != nil {
-				return cause
-			}
-			return messagef("The %s could not be started: %v", e.named(r), err)
-		}
-		started[r] = child
-		go func() {
-			<-child.done
-			ended <- r
-		}()
-	}
-	s.setRunning(e)
-
-	var failed error
-	leader := started[master]
-	for failed == nil && !leader.exited() {
-		select {
-		case r := <-ended:
-			if r == master {
-				continue
-			}
-			// What it left behind ends with it, as its machine would.
-			if err := s.settle(started[r]); err != nil && !s.endsSoon(run.ctx, leader) {
-				failed = exitMessage(e.named(r), err)
-			}
-		case <-run.ctx.Done():
-			failed = context.Cause(run.ctx)
-		}
-	}
-	if failed == nil {
-		// Its output is complete before the others are waited for.
-		if err := s.settle(leader); err != nil {
-			failed = exitMessage(e.named(master), err)
-			stop()
-			return failed
-		}
-		stop()
-		return nil
-	}
-	stop()
-	_ = s.settle(leader)
-	return failed
-}
-
-// endsSoon waits a grace for the master to end. A replica that loses its master
-// may fail before the master's process is gone, and the job's state is the
-// master's.
-func (s *Service) endsSoon(ctx context.Context, leader *child) bool {
-	grace := time.NewTimer(s.opts.Grace)
-	defer grace.Stop()
-	select {
-	case <-leader.done:
-		return true
-	case <-grace.C:
-	case <-ctx.Done():
-	}
-	return false
-}
-
-// exitMessage is how the service tells of a replica's end.
-func exitMessage(r string, err error) error {
-	if exit := (*exitError)(nil); errors.As(err, &exit) {
-		return messagef("The %s exited with a non-zero status of %s", r, exit)
-	}
-	return messagef("The %s ended: %v", r, err)
-}
-
 // reason prefers why the job was stopped over what the stop did to a step.
 func (s *Service) reason(e *entry, err error) error {
 	if cause := context.Cause(e.ctx); err != nil && cause != nil {
@@ -419,26 +242,23 @@ func (s *Service) reason(e *entry, err error) error {
 // setRunning is the job's first and only way to RUNNING.
 func (s *Service) setRunning(e *entry) {
 	s.mu.Lock()
-	if e.Job.State != preparing { // a cancel came first
+	if e.Job.State != jobs.Preparing { // a cancel came first
 		s.mu.Unlock()
 		return
 	}
-	e.Job.State, e.Job.StartTime = running, s.now()
-	if e.trialLimit() == 0 {
-		limit, name := runLimit(e.Job.TrainingInput), "maxRunningTime"
-		if e.Vertex != nil {
-			name = "scheduling.timeout"
-		}
-		late := messagef("The job was cancelled because it was still running after %s (%s).", name, job.FormatDuration(limit))
-		e.runTimer = time.AfterFunc(limit, func() { _ = s.cancel(e, late) })
+	e.Job.State, e.Job.StartTime = jobs.Running, s.now()
+	if limit := e.RunLimit(); limit.Max > 0 {
+		late := messagef("The job was cancelled because it was still running after %s (%s).", limit.Name,
+			job.FormatDuration(limit.Max))
+		e.runTimer = time.AfterFunc(limit.Max, func() { _ = s.cancel(e, late) })
 	}
 	s.saveLocked(e)
 	s.mu.Unlock()
-	e.log.write(taskService, stdout, "Job is running.")
+	e.log.Write(taskService, stdout, "Job is running.")
 }
 
 // addProcess records a group that a restarted service has to look for.
-func (s *Service) addProcess(e *entry, p process) {
+func (s *Service) addProcess(e *entry, p jobs.JobProcess) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.setProcesses(e, append(slices.Clone(e.Processes), p))
@@ -449,17 +269,18 @@ func (s *Service) addProcess(e *entry, p process) {
 func (s *Service) forgetProcesses(e *entry, trial string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.setProcesses(e, slices.DeleteFunc(slices.Clone(e.Processes), func(p process) bool { return p.Trial == trial }))
+	s.setProcesses(e, slices.DeleteFunc(slices.Clone(e.Processes),
+		func(p jobs.JobProcess) bool { return p.Trial == trial }))
 }
 
-func (s *Service) setProcesses(e *entry, ps []process) {
+func (s *Service) setProcesses(e *entry, ps []jobs.JobProcess) {
 	e.Processes = ps
-	if err := s.store.save(e.record); err != nil {
+	if err := s.store.save(e.Record); err != nil {
 		s.log.Error("a job's record was not written", "job_id", e.Job.JobID, "error", err)
 	}
 }
 
-// waitLimit is maxWaitTime, 0 if there is none. The text was checked at the
+// waitLimit returns maxWaitTime, 0 if there is none. The text was checked at the
 // job's creation.
 func waitLimit(in *job.TrainingInput) time.Duration {
 	if in.Scheduling == nil {
@@ -469,21 +290,13 @@ func waitLimit(in *job.TrainingInput) time.Duration {
 	return d
 }
 
-func runLimit(in *job.TrainingInput) time.Duration {
-	if in.Scheduling == nil {
-		return defaultMaxRunningTime
-	}
-	d, _ := job.ParseDuration(in.Scheduling.MaxRunningTime)
-	return cmp.Or(d, defaultMaxRunningTime)
-}
-
 // room is where a replica is at home. A trial's has a folder for its metrics.
 type room struct {
 	home, tmp, work, metrics string
 	env                      string // its virtual environment; empty for one in a container
 }
 
-// makePlaces makes the job's folders anew and gives the room in which the job's
+// makePlaces makes the job's folders anew and returns the room in which the job's
 // environment is made, with what removes the part that is elsewhere.
 func (s store) makePlaces(p places) (setup room, release func(), err error) {
 	p.clean()
@@ -495,19 +308,21 @@ func (s store) makePlaces(p places) (setup room, release func(), err error) {
 	return s.makeRoom(room{home: filepath.Join(p.home, taskService), tmp: filepath.Join(p.tmp, taskService)})
 }
 
-// makeRooms makes the rooms of a part's replicas and gives what removes them but
+// makeRooms makes the rooms of a part's replicas and returns what removes them but
 // for the working directories. trial is the part's, if it is one.
-func (s store) makeRooms(p places, trial string, replicas []replica, task func(replica) string) (rooms map[replica]room, release func(), err error) {
+func (s store) makeRooms(p places, trial string, replicas []jobs.Replica,
+	task func(jobs.Replica) string) (rooms map[jobs.Replica]room, release func(), err error) {
 	var releases []func()
 	release = func() {
 		for _, f := range releases {
 			f()
 		}
 	}
-	rooms = map[replica]room{}
+	rooms = map[jobs.Replica]room{}
 	for _, r := range replicas {
 		name := task(r)
-		at := room{home: filepath.Join(p.home, trial, name), tmp: filepath.Join(p.tmp, trial, name), work: filepath.Join(p.work, trial, name)}
+		at := room{home: filepath.Join(p.home, trial, name), tmp: filepath.Join(p.tmp, trial, name),
+			work: filepath.Join(p.work, trial, name)}
 		if trial != "" {
 			at.metrics = filepath.Join(p.metrics, trial, name)
 		}

@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"github.com/jobdrop/jobdrop/internal/local/lock"
-	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/jobs"
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/logs"
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/process"
 )
 
 const (
@@ -23,8 +25,6 @@ const (
 	// defaultGrace is long enough to write a checkpoint and short enough to
 	// wait for at a prompt.
 	defaultGrace = 5 * time.Second
-	// defaultMaxRunningTime is the API's own default, 604800s.
-	defaultMaxRunningTime = 7 * 24 * time.Hour
 )
 
 // Options are a service's settings. Storage, Dir and Python are required.
@@ -66,16 +66,16 @@ type Options struct {
 // Service is a local training service. Its methods may be called from several
 // goroutines.
 type Service struct {
-	opts      Options
-	bucket    *bucketClient
-	discovery *document // ml/v1's
-	vertex    *document // aiplatform/v1's
-	store     store
-	unlock    func() error
-	ports     ports
-	environ   []string
-	log       *slog.Logger
-	now       func() time.Time
+	opts    Options
+	bucket  *bucketClient
+	apis    []jobs.API // a job is of the first that takes it
+	store   store
+	unlock  func() error
+	ports   ports
+	host    process.Host
+	environ []string
+	log     *slog.Logger
+	now     func() time.Time
 
 	ctx  context.Context // every job's context derives from it; Close ends it
 	stop context.CancelCauseFunc
@@ -92,27 +92,22 @@ type Service struct {
 
 // entry is a job in memory. Its record is guarded by the service's mu.
 type entry struct {
-	record
+	jobs.Record
+	jobs.Dialect
 	ctx      context.Context
 	stop     context.CancelCauseFunc
 	admitted chan struct{} // closed when the job has left the queue
 	decided  bool          // the job's end is certain and being recorded
 	reason   error         // why it is being cancelled; the first reason stays
 	runTimer *time.Timer
-	log      *jobLog
-	body     vertexBody // of the record's Vertex
+	log      *logs.Log
 }
 
 // ErrInUse says that another service uses Options.Dir.
 var ErrInUse = errors.New("another local training service uses the folder")
 
 var (
-	errClosed     = errors.New("the local training service was stopped")
-	errByRequest  = message("The job was cancelled by a request.")
-	errJobUnknown = errors.New("no such job")
-	errJobEnded   = errors.New("the job has already ended")
-	errJobExists  = errors.New("a job with this id already exists")
-	errEtag       = errors.New("the job was changed in between")
+	errByRequest = message("The job was cancelled by a request.")
 )
 
 // message is an error whose text is the job's errorMessage as it stands.
@@ -146,8 +141,8 @@ func newService(ctx context.Context, opts Options, environ []string) (_ *Service
 		return nil, fmt.Errorf("training: Options.Storage: %q is no URL of an HTTP server", opts.Storage)
 	}
 	if opts.ContainerRunner != "" {
-		if opts.ContainerRunner, err = findRunner(opts.ContainerRunner); err != nil {
-			return nil, fmt.Errorf("training: %w", err)
+		if opts.ContainerRunner, err = process.FindRunner(opts.ContainerRunner); err != nil {
+			return nil, fmt.Errorf("training: Options.ContainerRunner: %w", err)
 		}
 	}
 	opts.MaxJobs = cmp.Or(opts.MaxJobs, defaultMaxJobs)
@@ -161,14 +156,6 @@ func newService(ctx context.Context, opts Options, environ []string) (_ *Service
 	if opts.Dir, err = filepath.Abs(opts.Dir); err != nil {
 		return nil, fmt.Errorf("training: Options.Dir: %w", err)
 	}
-	doc, err := parseDocument(discoveryJSON)
-	if err != nil {
-		return nil, fmt.Errorf("training: discovery document: %w", err)
-	}
-	vertex, err := parseDocument(vertexJSON)
-	if err != nil {
-		return nil, fmt.Errorf("training: discovery document of aiplatform: %w", err)
-	}
 	if err := supported(); err != nil {
 		return nil, fmt.Errorf("training: %w", err)
 	}
@@ -181,27 +168,30 @@ func newService(ctx context.Context, opts Options, environ []string) (_ *Service
 		return nil, fmt.Errorf("training: %w", err)
 	}
 	s := &Service{
-		opts:      opts,
-		bucket:    newBucketClient(opts.Storage),
-		discovery: doc,
-		vertex:    vertex,
-		store:     store{dir: filepath.Join(opts.Dir, "jobs")},
-		unlock:    unlock,
-		environ:   environ,
-		log:       opts.Logger,
-		now:       func() time.Time { return time.Now().UTC() },
-		jobs:      map[string]*entry{},
+		opts:    opts,
+		bucket:  newBucketClient(opts.Storage),
+		store:   store{dir: filepath.Join(opts.Dir, "jobs")},
+		unlock:  unlock,
+		environ: environ,
+		host:    process.Host{Grace: opts.Grace, Env: environ, Log: opts.Logger},
+		log:     opts.Logger,
+		now:     func() time.Time { return time.Now().UTC() },
+		jobs:    map[string]*entry{},
 	}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
-	if err := s.recover(ctx); err != nil {
-		s.stop(errClosed)
+	err = s.openAPIs()
+	if err == nil {
+		err = s.takeUp(ctx)
+	}
+	if err != nil {
+		s.stop(jobs.ErrClosed)
 		return nil, errors.Join(fmt.Errorf("training: %w", err), unlock())
 	}
 	return s, nil
 }
 
-// recover loads the recorded jobs and starts those that still wait.
-func (s *Service) recover(ctx context.Context) error {
+// takeUp loads the recorded jobs and starts those that still wait.
+func (s *Service) takeUp(ctx context.Context) error {
 	records, err := s.store.load(s.log)
 	if err != nil {
 		return err
@@ -209,29 +199,39 @@ func (s *Service) recover(ctx context.Context) error {
 	if err := s.store.removeFar(); err != nil {
 		return err
 	}
-	slices.SortStableFunc(records, func(a, b record) int { return a.Job.CreateTime.Compare(b.Job.CreateTime) })
+	slices.SortStableFunc(records, func(a, b jobs.Record) int { return a.Job.CreateTime.Compare(b.Job.CreateTime) })
 	for _, r := range records {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		e := s.add(r)
-		switch vs := s.limits().checkRecord(&r); {
-		case r.Job.State.underWay():
+		e, err := s.open(r)
+		if err != nil {
+			s.log.Error("a job's record can't be read", "file", s.store.places(r.Job.JobID).record, "error", err)
+			continue
+		}
+		s.add(e)
+		switch vs := e.Check(queue{s}.Limits()); {
+		case r.Job.State.UnderWay():
 			places := s.store.places(r.Job.JobID)
-			killOrphans(r.Processes, places.home)
-			s.removeContainers(r.Processes)
+			var groups []process.Group
+			for _, p := range r.Processes {
+				groups = append(groups, p.Group)
+			}
+			s.host.RemoveOrphans(groups, places.home)
 			places.clean()
 			e.Trials = endTrials(e.Trials, r.Job.State, s.now())
-			if r.Job.State == cancelling {
+			if r.Job.State == jobs.Cancelling {
 				// Its end was decided, and why is on record.
-				err = s.close(e, cancelled, r.Job.ErrorMessage)
+				err = s.endUnrun(e, jobs.Cancelled, r.Job.ErrorMessage)
 				break
 			}
-			err = s.close(e, failed, fmt.Sprintf("The local training service was restarted while the job was %s; the job's processes were ended.", r.Job.State))
-		case r.Job.State == queued && len(vs) > 0:
+			err = s.endUnrun(e, jobs.Failed, fmt.Sprintf("The local training service was restarted while the job was %s; the "+
+				"job's processes were ended.", r.Job.State))
+		case r.Job.State == jobs.Queued && len(vs) > 0:
 			// The service has other limits now; the job would wait for ever
 			// and keep those behind it waiting.
-			err = s.close(e, failed, "The local training service was restarted with other options while the job was QUEUED. "+vs[0].Description)
+			err = s.endUnrun(e, jobs.Failed, "The local training service was restarted with other options while the job was "+
+				"QUEUED. "+vs[0].Description)
 		}
 		if err != nil {
 			return err
@@ -240,7 +240,7 @@ func (s *Service) recover(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.order {
-		if e.Job.State == queued {
+		if e.Job.State == jobs.Queued {
 			s.wg.Go(func() { s.run(e) })
 		}
 	}
@@ -248,38 +248,54 @@ func (s *Service) recover(ctx context.Context) error {
 	return nil
 }
 
-// close ends a job that nobody runs. Nobody else knows s yet.
-func (s *Service) close(e *entry, in state, message string) error {
-	e.log.write(taskService, stderr, message)
-	e.log.close()
+// endUnrun ends a job that nobody runs. Nobody else knows s yet.
+func (s *Service) endUnrun(e *entry, in jobs.State, message string) error {
+	e.log.Write(taskService, stderr, message)
+	e.log.End()
 	e.Processes = nil
 	e.Job.State, e.Job.ErrorMessage, e.Job.EndTime = in, message, s.now()
-	e.setCode(errClosed)
-	e.touch(s.now())
+	e.Fail(jobs.ErrClosed)
+	e.Touch(s.now())
 	e.Revision++
 	e.decided = true
 	e.stop(nil)
-	return s.store.save(e.record)
+	return s.store.save(e.Record)
 }
 
-func (s *Service) limits() limits {
-	return limits{replicas: s.opts.MaxReplicas, containers: s.opts.ContainerRunner != ""}
+// queue is the service as the APIs use it.
+type queue struct{ *Service }
+
+// Limits returns what the service's options let a job have.
+func (s queue) Limits() jobs.Limits {
+	return jobs.Limits{Replicas: s.opts.MaxReplicas, Containers: s.opts.ContainerRunner != ""}
 }
 
-// add makes a record known. The caller holds mu, or nobody else knows s yet.
-func (s *Service) add(r record) *entry {
-	e := &entry{record: r, admitted: make(chan struct{})}
-	if r.Vertex != nil {
-		e.body, _ = r.Vertex.parse() // it was read before, at its creation or its load
+// open returns a job in memory, in the words of its API.
+func (s *Service) open(r jobs.Record) (*entry, error) {
+	e := &entry{Record: r, admitted: make(chan struct{})}
+	for _, a := range s.apis {
+		d, err := a.Open(&e.Record)
+		if err != nil {
+			return nil, err
+		}
+		if d != nil {
+			e.Dialect = d
+			return e, nil
+		}
 	}
+	return nil, errors.New("the job came through no known API")
+}
+
+// add makes a job known. The caller holds mu, or nobody else knows s yet.
+func (s *Service) add(e *entry) {
 	e.ctx, e.stop = context.WithCancelCause(s.ctx)
-	e.log = &jobLog{jobID: r.Job.JobID, dir: s.store.places(r.Job.JobID).logs, max: maxLogBytes, sink: s.opts.Logs, now: s.now, log: s.log}
-	if r.Job.State.ended() {
+	dir := s.store.places(e.Job.JobID).logs
+	e.log = logs.New(e.Job.JobID, dir, logs.Options{Sink: s.opts.Logs, Now: s.now, Logger: s.log})
+	if e.Job.State.Ended() {
 		e.stop(nil)
 	}
-	s.jobs[r.Job.JobID] = e
+	s.jobs[e.Job.JobID] = e
 	s.order = append(s.order, e)
-	return e
 }
 
 // Close ends every job's processes and waits for them: jobs that are under way
@@ -289,7 +305,7 @@ func (s *Service) Close() error {
 	first := !s.closed
 	s.closed = true
 	s.mu.Unlock()
-	s.stop(errClosed)
+	s.stop(jobs.ErrClosed)
 	s.wg.Wait()
 	if !first {
 		return nil
@@ -298,114 +314,107 @@ func (s *Service) Close() error {
 	return s.unlock()
 }
 
-// create records a checked job and queues it.
-func (s *Service) create(project string, spec job.Spec) (resource, error) {
+// Create records a checked job and queues it.
+func (s queue) Create(r jobs.Record) (jobs.Snapshot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, err := s.enqueue(record{Project: project, Job: resource{Spec: spec}})
-	if err != nil {
-		return resource{}, err
+	if s.closed {
+		return jobs.Snapshot{}, jobs.ErrClosed
 	}
-	answer := s.view(e)
+	if s.jobs[r.Job.JobID] != nil {
+		return jobs.Snapshot{}, jobs.ErrJobExists
+	}
+	r.Revision, r.Job.State, r.Job.CreateTime = 1, jobs.Queued, s.now()
+	e, err := s.open(r)
+	if err != nil {
+		return jobs.Snapshot{}, err
+	}
+	e.Touch(r.Job.CreateTime)
+	if err := s.store.create(e.Record); err != nil {
+		return jobs.Snapshot{}, err
+	}
+	s.add(e)
+	s.wg.Go(func() { s.run(e) })
+	answer := s.snapshot(e)
 	s.dispatch()
 	return answer, nil
 }
 
-// enqueue records a new job as queued. The caller holds mu, and dispatches.
-func (s *Service) enqueue(r record) (*entry, error) {
-	if s.closed {
-		return nil, errClosed
-	}
-	if s.jobs[r.Job.JobID] != nil {
-		return nil, errJobExists
-	}
-	r.Revision, r.Job.State, r.Job.CreateTime = 1, queued, s.now()
-	if r.Vertex != nil {
-		r.Vertex.UpdateTime = r.Job.CreateTime
-	}
-	if err := s.store.create(r); err != nil {
-		return nil, err
-	}
-	e := s.add(r)
-	s.wg.Go(func() { s.run(e) })
-	return e, nil
-}
-
-// get gives one job, or errJobUnknown.
-func (s *Service) get(project, id string) (resource, error) {
+// loggedJobs lists the jobs for whoever reads their logs.
+func (s *Service) loggedJobs() []logs.Job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, err := s.find(project, id)
+	var logged []logs.Job
+	for _, e := range s.order {
+		logged = append(logged, logs.Job{Project: e.Project, ID: e.Job.JobID, Dir: s.store.places(e.Job.JobID).logs})
+	}
+	return logged
+}
+
+// Get returns one job of a collection, or errJobUnknown.
+func (s queue) Get(collection, id string) (jobs.Snapshot, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, err := s.find(collection, id)
 	if err != nil {
-		return resource{}, err
+		return jobs.Snapshot{}, err
 	}
-	return s.view(e), nil
+	return s.snapshot(e), nil
 }
 
-// list gives up to limit jobs that match, newest first, from the one after the
-// job named after, and whether there are more.
-func (s *Service) list(project, after string, limit int, match predicate[*resource]) (page []resource, more bool, err error) {
+// List returns up to q.limit jobs, newest first, and whether there are more.
+func (s queue) List(q jobs.PageQuery) (page []jobs.Snapshot, more bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if after != "" {
-		if _, err := s.find(project, after); err != nil {
+	skip := q.After != ""
+	if skip {
+		if _, err := s.find(q.Collection, q.After); err != nil {
 			return nil, false, err
 		}
 	}
-	found, more := s.page(after, limit, func(e *entry) bool { return e.Vertex == nil && e.Project == project && match(&e.Job) })
-	for _, e := range found {
-		page = append(page, s.view(e))
-	}
-	return page, more, nil
-}
-
-// page gives up to limit of the jobs that match, newest first, from the one after
-// the job named after, and whether there are more. The caller holds mu.
-func (s *Service) page(after string, limit int, match func(*entry) bool) (page []*entry, more bool) {
-	skip := after != ""
 	for _, e := range slices.Backward(s.order) {
 		if skip {
-			skip = e.Job.JobID != after
+			skip = e.Job.JobID != q.After
 			continue
 		}
-		if !match(e) {
+		if e.Collection() != q.Collection || !q.Match(&e.Record) {
 			continue
 		}
-		if len(page) == limit {
-			return page, true
+		if len(page) == q.Limit {
+			return page, true, nil
 		}
-		page = append(page, e)
+		page = append(page, s.snapshot(e))
 	}
-	return page, false
+	return page, false, nil
 }
 
-// relabel replaces a job's labels, if etag is empty or the job's own.
-func (s *Service) relabel(project, id string, labels map[string]string, etag string) (resource, error) {
+// Relabel replaces a job's labels, if etag is empty or the job's own.
+func (s queue) Relabel(collection, id string, labels map[string]string, etag string) (jobs.Snapshot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, err := s.find(project, id)
+	e, err := s.find(collection, id)
 	if err != nil {
-		return resource{}, err
+		return jobs.Snapshot{}, err
 	}
-	if etag != "" && strings.TrimRight(etag, "=") != strings.TrimRight(e.etag(), "=") {
-		return resource{}, errEtag
+	if etag != "" && strings.TrimRight(etag, "=") != strings.TrimRight(e.Etag(), "=") {
+		return jobs.Snapshot{}, jobs.ErrEtag
 	}
-	changed := e.record
+	changed := e.Record
 	changed.Job.Labels = labels
 	changed.Revision++
 	if err := s.store.save(changed); err != nil {
-		return resource{}, err
+		return jobs.Snapshot{}, err
 	}
 	// The runner reads the rest of the record without mu.
 	e.Job.Labels, e.Revision = changed.Job.Labels, changed.Revision
-	return s.view(e), nil
+	return s.snapshot(e), nil
 }
 
-// cancelByRequest starts a job's cancellation; errJobEnded says that there is
+// CancelByRequest starts a job's cancellation; errJobEnded says that there is
 // nothing left to cancel. A second request changes nothing.
-func (s *Service) cancelByRequest(project, id string) error {
+func (s queue) CancelByRequest(collection, id string) error {
 	s.mu.Lock()
-	e, err := s.find(project, id)
+	e, err := s.find(collection, id)
 	s.mu.Unlock()
 	if err != nil {
 		return err
@@ -415,17 +424,17 @@ func (s *Service) cancelByRequest(project, id string) error {
 
 // cancel stops a job for a reason, if it is in one of the states (any, where
 // none is named).
-func (s *Service) cancel(e *entry, reason error, from ...state) error {
+func (s *Service) cancel(e *entry, reason error, from ...jobs.State) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case e.decided || e.Job.State.ended():
-		return errJobEnded
-	case e.Job.State == cancelling, len(from) > 0 && !slices.Contains(from, e.Job.State):
+	case e.decided || e.Job.State.Ended():
+		return jobs.ErrJobEnded
+	case e.Job.State == jobs.Cancelling, len(from) > 0 && !slices.Contains(from, e.Job.State):
 		return nil
 	}
 	e.reason = reason
-	e.Job.State = cancelling
+	e.Job.State = jobs.Cancelling
 	// The reason is recorded with the state, as the API says of errorMessage.
 	e.Job.ErrorMessage = reason.Error()
 	s.saveLocked(e)
@@ -433,29 +442,28 @@ func (s *Service) cancel(e *entry, reason error, from ...state) error {
 	return nil
 }
 
-func (s *Service) find(project, id string) (*entry, error) {
-	if e := s.jobs[id]; e != nil && e.Project == project && e.Vertex == nil {
+// find returns a job of a collection, or errJobUnknown. The caller holds mu.
+func (s *Service) find(collection, id string) (*entry, error) {
+	if e := s.jobs[id]; e != nil && e.Collection() == collection {
 		return e, nil
 	}
-	return nil, errJobUnknown
+	return nil, jobs.ErrJobUnknown
 }
 
-// view is the job as the API shows it. The caller holds mu.
-func (s *Service) view(e *entry) resource {
-	r := e.Job
-	r.Etag = e.etag()
-	r.TrainingOutput = outputOf(r.TrainingInput.Hyperparameters, e.Trials)
-	if r.State == queued {
+// snapshot returns a job as it is now. The caller holds mu.
+func (s *Service) snapshot(e *entry) jobs.Snapshot {
+	now := jobs.Snapshot{Record: e.Record} // what it refers to is replaced with a change, never changed
+	if e.Job.State == jobs.Queued {
 		for _, other := range s.order {
-			if other.Job.State == queued {
-				r.JobPosition++
+			if other.Job.State == jobs.Queued {
+				now.Position++
 			}
 			if other == e {
 				break
 			}
 		}
 	}
-	return r
+	return now
 }
 
 // dispatch lets jobs out of the queue, oldest first, while there is room: a job
@@ -465,16 +473,16 @@ func (s *Service) dispatch() {
 		return
 	}
 	for _, e := range s.order {
-		if e.Job.State != queued || e.decided {
+		if e.Job.State != jobs.Queued || e.decided {
 			continue
 		}
-		n := needs(e.Job.TrainingInput)
+		n := jobs.Needs(e.Job.TrainingInput)
 		if s.active >= s.opts.MaxJobs || s.replicas+n > s.opts.MaxReplicas {
 			return
 		}
 		s.active++
 		s.replicas += n
-		e.Job.State = preparing
+		e.Job.State = jobs.Preparing
 		s.saveLocked(e)
 		close(e.admitted)
 	}
@@ -484,16 +492,12 @@ func (s *Service) dispatch() {
 // refuses it can't undo that, so it is logged and the service goes on.
 func (s *Service) saveLocked(e *entry) {
 	e.Revision++
-	e.touch(s.now())
-	if err := s.store.save(e.record); err != nil {
+	e.Touch(s.now())
+	if err := s.store.save(e.Record); err != nil {
 		s.log.Error("a job's record was not written", "job_id", e.Job.JobID, "error", err)
 	}
-	name, state := e.Job.JobID, string(e.Job.State)
-	if e.Vertex != nil {
-		name, state = e.vertexName(), vertexStates[e.Job.State]
-	}
 	if s.opts.Changed != nil {
-		s.opts.Changed(name, state)
+		s.opts.Changed(e.Shown())
 	}
 	s.log.Info("job changed", "job_id", e.Job.JobID, "state", string(e.Job.State))
 }

@@ -2,7 +2,6 @@ package training
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,74 +9,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"time"
 
-	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/jobs"
 )
-
-// state is ml/v1's Job.State.
-type state string
-
-const (
-	queued     state = "QUEUED"
-	preparing  state = "PREPARING"
-	running    state = "RUNNING"
-	succeeded  state = "SUCCEEDED"
-	failed     state = "FAILED"
-	cancelling state = "CANCELLING"
-	cancelled  state = "CANCELLED"
-)
-
-var states = []state{queued, preparing, running, succeeded, failed, cancelling, cancelled}
-
-func (s state) ended() bool    { return s == succeeded || s == failed || s == cancelled }
-func (s state) underWay() bool { return s == preparing || s == running || s == cancelling }
-
-// resource is ml/v1's Job, less what the local service has no use for.
-type resource struct {
-	job.Spec
-	State        state     `json:"state,omitempty"`
-	CreateTime   time.Time `json:"createTime,omitzero"`
-	StartTime    time.Time `json:"startTime,omitzero"`
-	EndTime      time.Time `json:"endTime,omitzero"`
-	ErrorMessage string    `json:"errorMessage,omitempty"`
-	Etag         string    `json:"etag,omitempty"`
-	JobPosition  int64     `json:"jobPosition,omitempty,string"`
-	// TrainingOutput is made from the record's trials when the job is shown.
-	TrainingOutput *trainingOutput `json:"trainingOutput,omitempty"`
-}
-
-// record is a job as it is kept on disk.
-type record struct {
-	Project   string    `json:"project"`
-	Revision  int64     `json:"revision"` // counts the record's changes
-	Processes []process `json:"processes,omitempty"`
-	Job       resource  `json:"job"`
-	// Trials are a tuning job's, in the order of their IDs.
-	Trials []trial `json:"trials,omitempty"`
-	// Vertex is of jobs that came through aiplatform/v1; see [vertexJob].
-	Vertex *vertexJob `json:"vertex,omitempty"`
-
-	// Process is of records from when a job had one process; see load.
-	Process *process `json:"process,omitempty"`
-}
-
-// process names the leader of one of a job's process groups, and the container
-// that it runs, if any. A PID comes back in time, so the start time tells the
-// leader from a stranger. A process that is about to start has no PID.
-type process struct {
-	Task      string `json:"task,omitempty"`
-	Trial     string `json:"trial,omitempty"`
-	PID       int    `json:"pid,omitempty"`
-	Start     string `json:"start,omitempty"`
-	Runner    string `json:"runner,omitempty"`
-	Container string `json:"container,omitempty"`
-}
-
-func (r *record) etag() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", r.Job.JobID, r.Job.CreateTime.UnixNano(), r.Revision))
-	return base64.URLEncoding.EncodeToString(sum[:8])
-}
 
 // store keeps records as <dir>/<job ID>/job.json.
 type store struct{ dir string }
@@ -128,10 +62,10 @@ func (p places) clean() {
 
 // create makes the job's folder and record; errJobExists where the folder is
 // there, which on file systems that fold case may be another spelling's.
-func (s store) create(r record) error {
+func (s store) create(r jobs.Record) error {
 	p := s.places(r.Job.JobID)
 	if err := os.Mkdir(p.root, 0o755); errors.Is(err, fs.ErrExist) {
-		return errJobExists
+		return jobs.ErrJobExists
 	} else if err != nil {
 		return err
 	}
@@ -142,7 +76,7 @@ func (s store) create(r record) error {
 }
 
 // save replaces the record: a reader sees the old one or the new one.
-func (s store) save(r record) error {
+func (s store) save(r jobs.Record) error {
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
@@ -165,12 +99,12 @@ func (s store) save(r record) error {
 // load reads every record. A folder without one belongs to a job that was never
 // answered for and is removed; a record that can't be read is left alone, and
 // its ID stays taken.
-func (s store) load(log *slog.Logger) ([]record, error) {
+func (s store) load(log *slog.Logger) ([]jobs.Record, error) {
 	dirs, err := os.ReadDir(s.dir)
 	if err != nil {
 		return nil, err
 	}
-	var records []record
+	var records []jobs.Record
 	for _, d := range dirs {
 		if !d.IsDir() {
 			continue
@@ -183,15 +117,12 @@ func (s store) load(log *slog.Logger) ([]record, error) {
 			}
 			continue
 		}
-		var r record
+		var r jobs.Record
 		if err == nil {
 			err = json.Unmarshal(data, &r)
 		}
 		if err == nil && (r.Job.JobID != d.Name() || r.Job.TrainingInput == nil) {
 			err = errors.New("not the record of this job")
-		}
-		if err == nil && r.Vertex != nil {
-			_, err = r.Vertex.parse()
 		}
 		if err != nil {
 			log.Error("a job's record can't be read", "file", p.record, "error", err)

@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"google.golang.org/api/ml/v1"
-
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/jobs"
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/logs"
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/study"
 	"github.com/jobdrop/jobdrop/pkg/job"
+	"google.golang.org/api/ml/v1"
 )
 
 // reporting is the part of a trial's program that does what cloudml-hypertune
@@ -36,9 +38,10 @@ def await_file(*names):
         time.sleep(0.01)
 `
 
-// tuning is a job that tunes the program's parameter x over values, in their
+// tuning returns a job that tunes the program's parameter x over values, in their
 // order.
-func (h *harness) tuning(id, program string, parallel int64, values []float64, args ...string) *ml.GoogleCloudMlV1__Job {
+func (h *harness) tuning(id, program string, parallel int64, values []float64,
+	args ...string) *ml.GoogleCloudMlV1__Job {
 	j := h.job(id, reporting+program, args...)
 	j.TrainingInput.Hyperparameters = &ml.GoogleCloudMlV1__HyperparameterSpec{
 		Algorithm: "GRID_SEARCH", Goal: "MAXIMIZE", HyperparameterMetricTag: "accuracy",
@@ -48,7 +51,7 @@ func (h *harness) tuning(id, program string, parallel int64, values []float64, a
 	return j
 }
 
-// trialsOf are the trials of a job by their IDs, with what differs from run to
+// trialsOf returns the trials of a job by their IDs, with what differs from run to
 // run left out.
 func trialsOf(j *ml.GoogleCloudMlV1__Job) string {
 	var all []string
@@ -105,7 +108,8 @@ for step in (1, 2):
 		know("3")
 		know("4")
 		var running *ml.GoogleCloudMlV1__Job
-		poll(t, func() bool { running = h.get("tuned"); return running.TrainingOutput.CompletedTrialCount == 2 }, func() string { return trialsOf(running) })
+		poll(t, func() bool { running = h.get("tuned"); return running.TrainingOutput.CompletedTrialCount == 2 },
+			func() string { return trialsOf(running) })
 		const half = "2 x=0 SUCCEEDED 1@200\n1 x=-1 SUCCEEDED -1@200\n3 x=0.25 RUNNING\n4 x=1.5 RUNNING"
 		if diff := cmp.Diff(half, trialsOf(running)); diff != "" || running.State != "RUNNING" {
 			t.Errorf("while it is %s (-want +got):\n%s", running.State, diff)
@@ -116,7 +120,8 @@ for step in (1, 2):
 		}
 		touch(t, filepath.Join(meet, "go"))
 		j := h.succeeded("tuned")
-		if diff := cmp.Diff("2 x=0 SUCCEEDED 1@200\n3 x=0.25 SUCCEEDED 0.5@200\n1 x=-1 SUCCEEDED -1@200\n4 x=1.5 SUCCEEDED -2@200", trialsOf(j)); diff != "" {
+		if diff := cmp.Diff("2 x=0 SUCCEEDED 1@200\n3 x=0.25 SUCCEEDED 0.5@200\n1 x=-1 SUCCEEDED -1@200\n4 x=1.5 SUCCEEDED "+
+			"-2@200", trialsOf(j)); diff != "" {
 			t.Errorf("trials, best first (-want +got):\n%s", diff)
 		}
 		out := j.TrainingOutput
@@ -125,7 +130,8 @@ for step in (1, 2):
 		}
 		h.line("tuned", "Trial 2 is the best of 4 that succeeded: accuracy is 1 with x=0.")
 		first := out.Trials[0]
-		if len(first.AllMetrics) != 2 || first.AllMetrics[0].TrainingStep != 100 || first.AllMetrics[0].ObjectiveValue != 0.5 {
+		if len(first.AllMetrics) != 2 || first.AllMetrics[0].TrainingStep != 100 ||
+			first.AllMetrics[0].ObjectiveValue != 0.5 {
 			t.Errorf("all metrics of the best: %+v", first.AllMetrics)
 		}
 		for _, trial := range out.Trials {
@@ -164,7 +170,7 @@ for step in (1, 2):
 				fetched++
 			}
 		}
-		for _, l := range logLines(t, h.opts.Dir, "tuned", master.task()) {
+		for _, l := range logLines(t, h.opts.Dir, "tuned", jobs.Master.Task()) {
 			trials[l.Trial] = true
 			if rest, ok := strings.CutPrefix(l.Text, "trial "); ok && !strings.HasPrefix(rest, l.Trial+" ") {
 				t.Errorf("a line of trial %q: %s", l.Trial, l.Text)
@@ -173,7 +179,8 @@ for step in (1, 2):
 		if fetched != 1 || len(trials) != 4 || trials[""] {
 			t.Errorf("the package was fetched %d times; lines are of the trials %v", fetched, trials)
 		}
-		if e := entryOf("p", &Line{JobID: "tuned", Trial: "3", Task: "t"}); e.Labels["ml.googleapis.com/trial_id"] != "3" {
+		if e := logs.EntryOf("p", &Line{JobID: "tuned", Trial: "3",
+			Task: "t"}); e.Labels["ml.googleapis.com/trial_id"] != "3" {
 			t.Errorf("labels of an entry: %v", e.Labels)
 		}
 	})
@@ -228,7 +235,8 @@ report("accuracy" if x else "loss", float("nan") if x == 9 else x, 0)
 	}{
 		{
 			"first", []float64{-1, 1, 2}, 0, "1 x=-1 FAILED", "FAILED",
-			[]string{"Hyperparameter Tuning Trial #1 failed before any trial had succeeded.", "parameters x=-1.", "non-zero status of 1.\nTraceback", "ValueError: x is -1.0"},
+			[]string{"Hyperparameter Tuning Trial #1 failed before any trial had succeeded.", "parameters x=-1.",
+				"non-zero status of 1.\nTraceback", "ValueError: x is -1.0"},
 		},
 		{
 			"later", []float64{1, 9, 10}, 0, "3 x=10 SUCCEEDED 10@0\n1 x=1 SUCCEEDED 1@0\n2 x=9 FAILED", "SUCCEEDED", nil,
@@ -238,7 +246,8 @@ report("accuracy" if x else "loss", float("nan") if x == 9 else x, 0)
 		},
 		{
 			"toomany", []float64{-2, -1, 1}, 2, "1 x=-2 FAILED\n2 x=-1 FAILED", "FAILED",
-			[]string{"2 of the job's trials failed, and maxFailedTrials is 2.", "Trial #1 failed first.", "ValueError: x is -2.0"},
+			[]string{"2 of the job's trials failed, and maxFailedTrials is 2.", "Trial #1 failed first.",
+				"ValueError: x is -2.0"},
 		},
 		{
 			"none", []float64{-2, -1}, 5, "1 x=-2 FAILED\n2 x=-1 FAILED", "FAILED",
@@ -269,7 +278,8 @@ report("accuracy" if x else "loss", float("nan") if x == 9 else x, 0)
 	}
 	t.Run("silent", func(t *testing.T) {
 		h.create(h.tuning("silent", "", 1, []float64{1}))
-		if j := h.ended("silent"); j.State != "FAILED" || !strings.Contains(j.ErrorMessage, `reported no metric; hyperparameterMetricTag is "accuracy"`) {
+		if j := h.ended("silent"); j.State != "FAILED" || !strings.Contains(j.ErrorMessage,
+			`reported no metric; hyperparameterMetricTag is "accuracy"`) {
 			t.Errorf("%s: %q", j.State, j.ErrorMessage)
 		}
 	})
@@ -287,7 +297,8 @@ time.sleep(600)
 `, 2, []float64{1, 2, 3}))
 		pid := h.line("others", "pid ")
 		j := h.ended("others")
-		if diff := cmp.Diff("1 x=1 FAILED\n2 x=2 CANCELLED", trialsOf(j)); diff != "" || j.State != "FAILED" || !strings.Contains(j.ErrorMessage, "Trial #1 failed before") {
+		if diff := cmp.Diff("1 x=1 FAILED\n2 x=2 CANCELLED", trialsOf(j)); diff != "" || j.State != "FAILED" ||
+			!strings.Contains(j.ErrorMessage, "Trial #1 failed before") {
 			t.Errorf("%s: %s; trials (-want +got):\n%s", j.State, j.ErrorMessage, diff)
 		}
 		if alive(t, pid) {
@@ -351,7 +362,8 @@ func TestTuningEnds(t *testing.T) {
 		j.TrainingInput.Scheduling = &ml.GoogleCloudMlV1__Scheduling{MaxRunningTime: "1s"}
 		h.create(j)
 		got := h.ended("job")
-		if diff := cmp.Diff("1 x=1 CANCELLED", trialsOf(got)); diff != "" || got.State != "CANCELLED" || !strings.Contains(got.ErrorMessage, "maxRunningTime (1s)") {
+		if diff := cmp.Diff("1 x=1 CANCELLED", trialsOf(got)); diff != "" || got.State != "CANCELLED" ||
+			!strings.Contains(got.ErrorMessage, "maxRunningTime (1s)") {
 			t.Errorf("%s: %q; trials (-want +got):\n%s", got.State, got.ErrorMessage, diff)
 		}
 	})
@@ -368,11 +380,14 @@ func TestTuningEnds(t *testing.T) {
 		dir := t.TempDir()
 		kill := h.external(dir, python)
 		marks := t.TempDir()
-		j := h.tuning("job", strings.ReplaceAll(sleepers, "    print", "    open(os.path.join("+string(quoteJSON(marks))+", trial + '-' + str(os.getpid())), 'w').close()\n    print"), 2, []float64{1, 2, 3, 4})
+		j := h.tuning("job", strings.ReplaceAll(sleepers, "    print", "    open(os.path.join("+string(quoteJSON(marks))+
+			", trial + '-' + str(os.getpid())), 'w').close()\n    print"), 2, []float64{1, 2, 3, 4})
 		h.create(j)
 		var found []string
-		poll(t, func() bool { found, _ = filepath.Glob(filepath.Join(marks, "*")); return len(found) == 2 }, func() string { return "the trials never ran" })
-		poll(t, func() bool { return h.get("job").TrainingOutput.CompletedTrialCount == 1 }, func() string { return "no trial ended" })
+		poll(t, func() bool { found, _ = filepath.Glob(filepath.Join(marks, "*")); return len(found) == 2 },
+			func() string { return "the trials never ran" })
+		poll(t, func() bool { return h.get("job").TrainingOutput.CompletedTrialCount == 1 },
+			func() string { return "no trial ended" })
 		kill()
 		var pids []string
 		for _, file := range found {
@@ -401,10 +416,12 @@ for step in range(1, 6):
 	in := j.TrainingInput.Hyperparameters
 	in.EnableTrialEarlyStopping = true
 	// By name, so that the bad one is the last of the grid.
-	in.Params = []*ml.GoogleCloudMlV1__ParameterSpec{{ParameterName: "x", Type: "CATEGORICAL", CategoricalValues: []string{"1", "2", "3", "-1"}}}
+	in.Params = []*ml.GoogleCloudMlV1__ParameterSpec{{ParameterName: "x", Type: "CATEGORICAL",
+		CategoricalValues: []string{"1", "2", "3", "-1"}}}
 	h.create(j)
 	got := h.succeeded("early")
-	if diff := cmp.Diff("3 x=3 SUCCEEDED 15@5\n2 x=2 SUCCEEDED 10@5\n1 x=1 SUCCEEDED 5@5\n4 x=-1 SUCCEEDED -3@3 early", trialsOf(got)); diff != "" {
+	if diff := cmp.Diff("3 x=3 SUCCEEDED 15@5\n2 x=2 SUCCEEDED 10@5\n1 x=1 SUCCEEDED 5@5\n4 x=-1 SUCCEEDED -3@3 early",
+		trialsOf(got)); diff != "" {
 		t.Errorf("trials (-want +got):\n%s", diff)
 	}
 }
@@ -432,8 +449,10 @@ report("accuracy", 5, 1)
 		t.Errorf("the container has %s, want %s", got, want)
 	}
 	calls := runnerCalls(t, dir, "run")
-	source := "type=bind,source=" + filepath.Join(h.opts.Dir, "jobs", "boxes", "metrics", "1", master.task()) + ",target=/var/hypertune"
-	if len(calls) != 1 || !slices.Contains(calls[0], source) || !strings.HasPrefix(calls[0][3], "jobdrop-boxes-1-master-replica-0-") {
+	source := "type=bind,source=" + filepath.Join(h.opts.Dir, "jobs", "boxes", "metrics", "1", jobs.Master.Task()) +
+		",target=/var/hypertune"
+	if len(calls) != 1 || !slices.Contains(calls[0], source) ||
+		!strings.HasPrefix(calls[0][3], "jobdrop-boxes-1-master-replica-0-") {
 		t.Errorf("containers: %q, want one with the mount %s", calls, source)
 	}
 }
@@ -451,53 +470,20 @@ func TestNeeds(t *testing.T) {
 		{"one at once by default", job.TrainingInput{Hyperparameters: tuned(5, 0)}, 1},
 		{"replicas of each trial", job.TrainingInput{ScaleTier: "STANDARD_1", Hyperparameters: tuned(5, 3)}, 24},
 		{"no more than there are", job.TrainingInput{Hyperparameters: tuned(2, 3)}, 2},
-		{"a great many", job.TrainingInput{ScaleTier: "CUSTOM", WorkerCount: 1 << 40, Hyperparameters: tuned(1000, 1000)}, 1<<31 - 1},
+		{"a great many", job.TrainingInput{ScaleTier: "CUSTOM", WorkerCount: 1 << 40, Hyperparameters: tuned(1000, 1000)},
+			1<<31 - 1},
 	} {
-		if got := needs(&tt.in); got != tt.want {
+		if got := jobs.Needs(&tt.in); got != tt.want {
 			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
 		}
-	}
-}
-
-func TestOutputOf(t *testing.T) {
-	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	trials := []trial{
-		{ID: "1", State: failed, Error: "why"},
-		{ID: "2", State: succeeded, Final: &measurement{7, 0.5}, All: []measurement{{7, 0.5}}, StartTime: at, EndTime: at, Parameters: []parameterValue{{Name: "a", Number: 1e6}, {Name: "b", Categorical: true, Category: "x"}}},
-		{ID: "3", State: succeeded, Final: &measurement{}, Stopped: true},
-		{ID: "4", State: succeeded, Final: &measurement{Value: 0.5}},
-		{ID: "5", State: running},
-	}
-	for goal, want := range map[string]string{
-		"": "2 4 3 1 5", "MAXIMIZE": "2 4 3 1 5", "MINIMIZE": "3 2 4 1 5",
-	} {
-		out := outputOf(&job.HyperparameterSpec{Goal: goal}, trials)
-		var ids []string
-		for _, o := range out.Trials {
-			ids = append(ids, o.TrialID)
-		}
-		if got := strings.Join(ids, " "); got != want || out.CompletedTrialCount != 3 || out.HyperparameterMetricTag != "training/hptuning/metric" {
-			t.Errorf("%q: %s, want %s; %+v", goal, got, want, out)
-		}
-	}
-	data, err := json.Marshal(outputOf(&job.HyperparameterSpec{}, trials[1:3]))
-	want := `{"completedTrialCount":"2","trials":[` +
-		`{"trialId":"2","hyperparameters":{"a":"1000000","b":"x"},"finalMetric":{"trainingStep":"7","objectiveValue":0.5},"allMetrics":[{"trainingStep":"7","objectiveValue":0.5}],` +
-		`"startTime":"2026-01-02T03:04:05Z","endTime":"2026-01-02T03:04:05Z","state":"SUCCEEDED"},` +
-		`{"trialId":"3","finalMetric":{"objectiveValue":0},"state":"SUCCEEDED","isTrialStoppedEarly":true}],` +
-		`"isHyperparameterTuningJob":true,"hyperparameterMetricTag":"training/hptuning/metric"}`
-	if diff := cmp.Diff(want, string(data)); diff != "" || err != nil {
-		t.Errorf("JSON (-want +got): %v\n%s", err, diff)
-	}
-	if out := outputOf(nil, nil); out != nil {
-		t.Errorf("without tuning: %+v", out)
 	}
 }
 
 func TestBrief(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"short", "as it is\nwhole", "as it is\nwhole"},
-		{"long", "status of 1.\n" + strings.Repeat("x", 100) + "\nValueError: x", "status of 1.\n[...]\nxxxxxxx\nValueError: x"},
+		{"long", "status of 1.\n" + strings.Repeat("x", 100) + "\nValueError: x",
+			"status of 1.\n[...]\nxxxxxxx\nValueError: x"},
 		{"long line", strings.Repeat("a", 60) + "z", strings.Repeat("a", 20) + "…\n[...]\naaaaaaaaaz"},
 		{"half a character", "a\n" + strings.Repeat("é", 50), "a\n[...]\n" + strings.Repeat("é", 16)},
 	} {
@@ -514,15 +500,35 @@ func TestRecordIsBounded(t *testing.T) {
 			t.Errorf("of each of %d trials %d measurements are kept, want %d", n, got, want)
 		}
 	}
-	var r record
-	for i := range maxTrials {
-		r.Trials = append(r.Trials, trial{
-			ID: strconv.Itoa(i), Error: strings.Repeat("e", maxTrialError), All: make([]measurement, recorded(&job.HyperparameterSpec{MaxTrials: maxTrials})),
-			Parameters: []parameterValue{{Name: strings.Repeat("n", maxTrialText/maxTrials/2), Categorical: true, Category: strings.Repeat("c", maxTrialText/maxTrials/2)}},
+	var r jobs.Record
+	for i := range study.MaxTrials {
+		r.Trials = append(r.Trials, jobs.Trial{
+			ID: strconv.Itoa(i), Error: strings.Repeat("e", maxTrialError),
+			All: make([]study.Measurement, recorded(&job.HyperparameterSpec{MaxTrials: study.MaxTrials})),
+			Parameters: []study.Value{{Name: strings.Repeat("n", study.MaxText/study.MaxTrials/2), Categorical: true,
+				Category: strings.Repeat("c", study.MaxText/study.MaxTrials/2)}},
 		})
 	}
 	data, err := json.Marshal(r)
 	if err != nil || len(data) > 4<<20 {
 		t.Errorf("a full record has %d bytes, want no more than 4 MiB; %v", len(data), err)
+	}
+}
+
+// TestMetricsFiles: the master's file counts, then those of evaluators.
+func TestMetricsFiles(t *testing.T) {
+	rooms := map[jobs.Replica]room{}
+	for _, r := range []jobs.Replica{{Role: jobs.RoleWorker, Index: 0}, {Role: jobs.RoleWorker, Index: 1},
+		{Role: jobs.RoleEvaluator, Index: 0}, jobs.Master, {Role: jobs.RolePS, Index: 0}} {
+		rooms[r] = room{metrics: r.Task()}
+	}
+	var want []string
+	for _, task := range []string{
+		"master-replica-0", "evaluator-replica-0", "worker-replica-0", "worker-replica-1", "ps-replica-0",
+	} {
+		want = append(want, filepath.Join(task, metricsFile))
+	}
+	if diff := cmp.Diff(want, metricsFiles(rooms)); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
 	}
 }

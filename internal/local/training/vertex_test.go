@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/jobs"
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/rest"
 	aiplatform "google.golang.org/api/aiplatform/v1"
 	"google.golang.org/api/option"
 )
@@ -29,7 +31,8 @@ const (
 	executor = "us-docker.pkg.dev/vertex-ai/training/tf-cpu.2-11:latest"
 	machine  = `"machineSpec": {"machineType": "n1-standard-4"}`
 	onePool  = `"replicaCount": 1, ` + machine
-	python   = `"pythonPackageSpec": {"executorImageUri": "` + executor + `", "packageUris": ["gs://b/p/trainer-0.1.tar.gz"], "pythonModule": "trainer.task"}`
+	python   = `"pythonPackageSpec": {"executorImageUri": "` + executor + `", "packageUris": ` +
+		`["gs://b/p/trainer-0.1.tar.gz"], "pythonModule": "trainer.task"}`
 )
 
 func customJob(spec string) string { return `{"displayName": "census", "jobSpec": ` + spec + `}` }
@@ -37,9 +40,10 @@ func customPools(pools ...string) string {
 	return customJob(`{"workerPoolSpecs": [` + strings.Join(pools, ", ") + `]}`)
 }
 
-// onePython is a pool whose Python package has more members, or others.
+// onePython returns a pool whose Python package has more members, or others.
 func onePython(more string) string {
-	return customPools(`{` + onePool + `, "pythonPackageSpec": {"executorImageUri": "` + executor + `", "packageUris": ["gs://b/o"], "pythonModule": "a", ` + more + `}}`)
+	return customPools(`{` + onePool + `, "pythonPackageSpec": {"executorImageUri": "` + executor +
+		`", "packageUris": ["gs://b/o"], "pythonModule": "a", ` + more + `}}`)
 }
 
 func oneContainer(spec string) string {
@@ -56,71 +60,126 @@ func TestVertexCreateRefuses(t *testing.T) {
 		name, body  string
 		want, field string
 	}{
-		{"no name", `{"jobSpec": {"workerPoolSpecs": [` + pool + `]}}`, "List of found errors:\t1.Field: display_name; Message: The display name is required.\t", "display_name"},
-		{"long name", `{"displayName": "` + strings.Repeat("ü", 129) + `", "jobSpec": {"workerPoolSpecs": [` + pool + `]}}`, "at most 128", "display_name"},
-		{"label key", `{"displayName": "c", "labels": {"Team": "x"}, "jobSpec": {"workerPoolSpecs": [` + pool + `]}}`, "is not a label", "labels"},
-		{"label value", `{"displayName": "c", "labels": {"team": "a.b"}, "jobSpec": {"workerPoolSpecs": [` + pool + `]}}`, "is not a label", "labels"},
-		{"long label", `{"displayName": "c", "labels": {"team": "` + strings.Repeat("x", 65) + `"}, "jobSpec": {"workerPoolSpecs": [` + pool + `]}}`, "64 characters", "labels"},
+		{"no name", `{"jobSpec": {"workerPoolSpecs": [` + pool + `]}}`, "List of found errors:\t1.Field: display_name; " +
+			"Message: The display name is required.\t", "display_name"},
+		{"long name", `{"displayName": "` + strings.Repeat("ü", 129) + `", "jobSpec": {"workerPoolSpecs": [` + pool + `]}}`,
+			"at most 128", "display_name"},
+		{"label key", `{"displayName": "c", "labels": {"Team": "x"}, "jobSpec": {"workerPoolSpecs": [` + pool + `]}}`,
+			"is not a label", "labels"},
+		{"label value", `{"displayName": "c", "labels": {"team": "a.b"}, "jobSpec": {"workerPoolSpecs": [` + pool + `]}}`,
+			"is not a label", "labels"},
+		{"long label", `{"displayName": "c", "labels": {"team": "` + strings.Repeat("x", 65) +
+			`"}, "jobSpec": {"workerPoolSpecs": [` + pool + `]}}`, "64 characters", "labels"},
 		{"no spec", `{"displayName": "c"}`, "The job spec is required", "job_spec"},
 		{"no pools", customJob(`{}`), "At least one worker pool", pools},
 		{"five pools", customPools(pool, "{}", "{}", "{}", "{}"), "at most 4", pools},
 		{"empty first pool", customPools("{}", pool), "must not be empty", pools + "[0]"},
-		{"two chiefs", customPools(`{"replicaCount": 2, ` + machine + `, ` + python + `}`), "exactly one replica, not 2", pools + "[0].replica_count"},
-		{"no count", customPools(`{` + machine + `, ` + python + `}`), "exactly one replica, not 0", pools + "[0].replica_count"},
+		{"two chiefs", customPools(`{"replicaCount": 2, ` + machine + `, ` + python + `}`), "exactly one replica, not 2",
+			pools + "[0].replica_count"},
+		{"no count", customPools(`{` + machine + `, ` + python + `}`), "exactly one replica, not 0", pools +
+			"[0].replica_count"},
 		{"no workers", customPools(pool, `{`+machine+`, `+python+`}`), "greater than zero", pools + "[1].replica_count"},
-		{"negative", customPools(pool, `{"replicaCount": "-1", `+machine+`, `+python+`}`), "greater than zero", pools + "[1].replica_count"},
-		{"no machine", customPools(`{"replicaCount": 1, ` + python + `}`), "machine spec is required", pools + "[0].machine_spec"},
-		{"no machine type", customPools(`{"replicaCount": 1, "machineSpec": {}, ` + python + `}`), "machine type is required", pools + "[0].machine_spec.machine_type"},
-		{"accelerator without a count", customPools(`{"replicaCount": 1, "machineSpec": {"machineType": "n1-standard-4", "acceleratorType": "NVIDIA_TESLA_T4"}, ` + python + `}`), "greater than zero", pools + "[0].machine_spec.accelerator_count"},
-		{"count without an accelerator", customPools(`{"replicaCount": 1, "machineSpec": {"machineType": "n1-standard-4", "acceleratorCount": 1}, ` + python + `}`), "must be given with a count", pools + "[0].machine_spec.accelerator_type"},
-		{"TPU", customPools(`{"replicaCount": 1, "machineSpec": {"machineType": "cloud-tpu", "acceleratorType": "TPU_V3", "acceleratorCount": 8}, ` + python + `}`), "has no TPUs", pools + "[0].machine_spec.accelerator_type"},
-		{"TPU topology", customPools(`{"replicaCount": 1, "machineSpec": {"machineType": "ct5lp-hightpu-1t", "tpuTopology": "1x1"}, ` + python + `}`), "has no TPUs", pools + "[0].machine_spec.tpu_topology"},
+		{"negative", customPools(pool, `{"replicaCount": "-1", `+machine+`, `+python+`}`), "greater than zero", pools +
+			"[1].replica_count"},
+		{"no machine", customPools(`{"replicaCount": 1, ` + python + `}`), "machine spec is required", pools +
+			"[0].machine_spec"},
+		{"no machine type", customPools(`{"replicaCount": 1, "machineSpec": {}, ` + python + `}`), "machine type is required",
+			pools + "[0].machine_spec.machine_type"},
+		{"accelerator without a count", customPools(`{"replicaCount": 1, "machineSpec": {"machineType": "n1-standard-4", ` +
+			`"acceleratorType": "NVIDIA_TESLA_T4"}, ` + python + `}`), "greater than zero", pools +
+			"[0].machine_spec.accelerator_count"},
+		{"count without an accelerator", customPools(`{"replicaCount": 1, "machineSpec": {"machineType": "n1-standard-4", ` +
+			`"acceleratorCount": 1}, ` + python + `}`), "must be given with a count", pools +
+			"[0].machine_spec.accelerator_type"},
+		{"TPU", customPools(`{"replicaCount": 1, "machineSpec": {"machineType": "cloud-tpu", "acceleratorType": "TPU_V3", ` +
+			`"acceleratorCount": 8}, ` + python + `}`), "has no TPUs", pools + "[0].machine_spec.accelerator_type"},
+		{"TPU topology", customPools(`{"replicaCount": 1, "machineSpec": {"machineType": "ct5lp-hightpu-1t", ` +
+			`"tpuTopology": "1x1"}, ` + python + `}`), "has no TPUs", pools + "[0].machine_spec.tpu_topology"},
 		{"disk", with(`"diskSpec": {"bootDiskType": "floppy"}`), "is none of", pools + "[0].disk_spec.boot_disk_type"},
-		{"NFS", with(`"nfsMounts": [{"server": "10.0.0.1", "path": "/x", "mountPoint": "m"}]`), "mounts no file systems", pools + "[0].nfs_mounts"},
-		{"Lustre", with(`"lustreMounts": [{"instanceIp": "10.0.0.1"}]`), "mounts no file systems", pools + "[0].lustre_mounts"},
+		{"NFS", with(`"nfsMounts": [{"server": "10.0.0.1", "path": "/x", "mountPoint": "m"}]`), "mounts no file systems",
+			pools + "[0].nfs_mounts"},
+		{"Lustre", with(`"lustreMounts": [{"instanceIp": "10.0.0.1"}]`), "mounts no file systems", pools +
+			"[0].lustre_mounts"},
 		{"nothing to run", customPools(`{` + onePool + `}`), "Exactly one of", pools + "[0]"},
 		{"two things to run", with(`"containerSpec": {"imageUri": "gcr.io/p/i"}`), "Only one of", pools + "[0]"},
 		{"no image", oneContainer(`"command": ["x"]`), "The image is required", pools + "[0].container_spec.image_uri"},
-		{"option for an image", oneContainer(`"imageUri": "--privileged"`), "is not the name", pools + "[0].container_spec.image_uri"},
-		{"image of one's own", oneContainer(`"imageUri": "gcr.io/p/i"`), "--container-runner docker", pools + "[0].container_spec.image_uri"},
-		{"image of one's own for Python", oneContainer(`"imageUri": "gcr.io/p/i", "command": ["python3"]`), "--container-runner docker", pools + "[0].container_spec.image_uri"},
-		{"another command in a pre-built image", oneContainer(`"imageUri": "` + executor + `", "command": ["sh", "-c", "true"]`), "--container-runner docker", pools + "[0].container_spec.image_uri"},
-		{"a pre-built image as it is", oneContainer(`"imageUri": "` + executor + `"`), "--container-runner docker", pools + "[0].container_spec.image_uri"},
-		{"empty command", oneContainer(`"imageUri": "` + executor + `", "command": [""]`), "must not be empty", pools + "[0].container_spec.command"},
-		{"null in a command", oneContainer(`"imageUri": "` + executor + `", "command": ["python3", "a\u0000b"]`), "null character", pools + "[0].container_spec.command[1]"},
-		{"variable", oneContainer(`"imageUri": "` + executor + `", "command": ["python3"], "env": [{"name": "A-B", "value": "x"}]`), "C identifier", pools + "[0].container_spec.env[0].name"},
-		{"many variables", oneContainer(`"imageUri": "` + executor + `", "command": ["python3"], "env": [` + strings.Repeat(`{"name": "A"}, `, 100) + `{"name": "A"}]`), "at most 100", pools + "[0].container_spec.env"},
-		{"no executor", customPools(`{` + onePool + `, "pythonPackageSpec": {"packageUris": ["gs://b/o"], "pythonModule": "a"}}`), "executor image is required", pools + "[0].python_package_spec.executor_image_uri"},
-		{"executor of one's own", customPools(`{` + onePool + `, "pythonPackageSpec": {"executorImageUri": "us-docker.pkg.dev/p/vertex-ai/training", "packageUris": ["gs://b/o"], "pythonModule": "a"}}`), "you must use an image from the list", pools + "[0].python_package_spec.executor_image_uri"},
-		{"executor below the list", customPools(`{` + onePool + `, "pythonPackageSpec": {"executorImageUri": "us-docker.pkg.dev/vertex-ai/training/a/b:latest", "packageUris": ["gs://b/o"], "pythonModule": "a"}}`), "you must use an image from the list", pools + "[0].python_package_spec.executor_image_uri"},
-		{"no packages", customPools(`{` + onePool + `, "pythonPackageSpec": {"executorImageUri": "` + executor + `", "pythonModule": "a"}}`), "At least one package", pools + "[0].python_package_spec.package_uris"},
-		{"many packages", customPools(`{` + onePool + `, "pythonPackageSpec": {"executorImageUri": "` + executor + `", "pythonModule": "a", "packageUris": [` + strings.Repeat(`"gs://b/o", `, 100) + `"gs://b/o"]}}`), "at most 100", pools + "[0].python_package_spec.package_uris"},
-		{"package", customPools(`{` + onePool + `, "pythonPackageSpec": {"executorImageUri": "` + executor + `", "pythonModule": "a", "packageUris": ["gs://b/o", "o.tar.gz"]}}`), "gs://bucket/object", pools + "[0].python_package_spec.package_uris[1]"},
-		{"no module", customPools(`{` + onePool + `, "pythonPackageSpec": {"executorImageUri": "` + executor + `", "packageUris": ["gs://b/o"]}}`), "module is required", pools + "[0].python_package_spec.python_module"},
-		{"option for a module", onePython(`"pythonModule": "-c"`), "dotted name", pools + "[0].python_package_spec.python_module"},
+		{"option for an image", oneContainer(`"imageUri": "--privileged"`), "is not the name", pools +
+			"[0].container_spec.image_uri"},
+		{"image of one's own", oneContainer(`"imageUri": "gcr.io/p/i"`), "--container-runner docker", pools +
+			"[0].container_spec.image_uri"},
+		{"image of one's own for Python", oneContainer(`"imageUri": "gcr.io/p/i", "command": ["python3"]`),
+			"--container-runner docker", pools + "[0].container_spec.image_uri"},
+		{"another command in a pre-built image", oneContainer(`"imageUri": "` + executor +
+			`", "command": ["sh", "-c", "true"]`), "--container-runner docker", pools + "[0].container_spec.image_uri"},
+		{"a pre-built image as it is", oneContainer(`"imageUri": "` + executor + `"`), "--container-runner docker", pools +
+			"[0].container_spec.image_uri"},
+		{"empty command", oneContainer(`"imageUri": "` + executor + `", "command": [""]`), "must not be empty", pools +
+			"[0].container_spec.command"},
+		{"null in a command", oneContainer(`"imageUri": "` + executor + `", "command": ["python3", "a\u0000b"]`),
+			"null character", pools + "[0].container_spec.command[1]"},
+		{"variable", oneContainer(`"imageUri": "` + executor + `", "command": ["python3"], "env": [{"name": "A-B", ` +
+			`"value": "x"}]`), "C identifier", pools + "[0].container_spec.env[0].name"},
+		{"many variables", oneContainer(`"imageUri": "` + executor + `", "command": ["python3"], "env": [` +
+			strings.Repeat(`{"name": "A"}, `, 100) + `{"name": "A"}]`), "at most 100", pools + "[0].container_spec.env"},
+		{"no executor", customPools(`{` + onePool + `, "pythonPackageSpec": {"packageUris": ["gs://b/o"], "pythonModule": ` +
+			`"a"}}`), "executor image is required", pools + "[0].python_package_spec.executor_image_uri"},
+		{"executor of one's own", customPools(`{` + onePool + `, "pythonPackageSpec": {"executorImageUri": ` +
+			`"us-docker.pkg.dev/p/vertex-ai/training", "packageUris": ["gs://b/o"], "pythonModule": "a"}}`),
+			"you must use an image from the list", pools + "[0].python_package_spec.executor_image_uri"},
+		{"executor below the list", customPools(`{` + onePool + `, "pythonPackageSpec": {"executorImageUri": ` +
+			`"us-docker.pkg.dev/vertex-ai/training/a/b:latest", "packageUris": ["gs://b/o"], "pythonModule": "a"}}`),
+			"you must use an image from the list", pools + "[0].python_package_spec.executor_image_uri"},
+		{"no packages", customPools(`{` + onePool + `, "pythonPackageSpec": {"executorImageUri": "` + executor +
+			`", "pythonModule": "a"}}`), "At least one package", pools + "[0].python_package_spec.package_uris"},
+		{"many packages", customPools(`{` + onePool + `, "pythonPackageSpec": {"executorImageUri": "` + executor +
+			`", "pythonModule": "a", "packageUris": [` + strings.Repeat(`"gs://b/o", `, 100) + `"gs://b/o"]}}`), "at most 100",
+			pools + "[0].python_package_spec.package_uris"},
+		{"package", customPools(`{` + onePool + `, "pythonPackageSpec": {"executorImageUri": "` + executor +
+			`", "pythonModule": "a", "packageUris": ["gs://b/o", "o.tar.gz"]}}`), "gs://bucket/object", pools +
+			"[0].python_package_spec.package_uris[1]"},
+		{"no module", customPools(`{` + onePool + `, "pythonPackageSpec": {"executorImageUri": "` + executor +
+			`", "packageUris": ["gs://b/o"]}}`), "module is required", pools + "[0].python_package_spec.python_module"},
+		{"option for a module", onePython(`"pythonModule": "-c"`), "dotted name", pools +
+			"[0].python_package_spec.python_module"},
 		{"null in args", onePython(`"args": ["a\u0000b"]`), "null character", pools + "[0].python_package_spec.args[0]"},
-		{"null in a variable", onePython(`"env": [{"name": "A", "value": "a\u0000b"}]`), "null character", pools + "[0].python_package_spec.env[0].value"},
-		{"output", spec(`"baseOutputDirectory": {"outputUriPrefix": "/tmp"}`), "gs://bucket/directory", "job_spec.base_output_directory.output_uri_prefix"},
-		{"no output", spec(`"baseOutputDirectory": {}`), "gs://bucket/directory", "job_spec.base_output_directory.output_uri_prefix"},
+		{"null in a variable", onePython(`"env": [{"name": "A", "value": "a\u0000b"}]`), "null character", pools +
+			"[0].python_package_spec.env[0].value"},
+		{"output", spec(`"baseOutputDirectory": {"outputUriPrefix": "/tmp"}`), "gs://bucket/directory",
+			"job_spec.base_output_directory.output_uri_prefix"},
+		{"no output", spec(`"baseOutputDirectory": {}`), "gs://bucket/directory",
+			"job_spec.base_output_directory.output_uri_prefix"},
 		{"timeout", spec(`"scheduling": {"timeout": "0s"}`), "greater than zero", "job_spec.scheduling.timeout"},
 		{"network", spec(`"network": "projects/1/global/networks/n"`), "leave it out", "job_spec.network"},
-		{"network attachment", spec(`"pscInterfaceConfig": {"networkAttachment": "a"}`), "leave it out", "job_spec.psc_interface_config"},
+		{"network attachment", spec(`"pscInterfaceConfig": {"networkAttachment": "a"}`), "leave it out",
+			"job_spec.psc_interface_config"},
 		{"IP ranges", spec(`"reservedIpRanges": ["r"]`), "leave it out", "job_spec.reserved_ip_ranges"},
 		{"persistent resource", spec(`"persistentResourceId": "r"`), "leave it out", "job_spec.persistent_resource_id"},
-		{"tensorboard", spec(`"tensorboard": "projects/p/locations/us-central1/tensorboards/1"`), "must be given with a tensorboard", "job_spec.service_account"},
-		{"key", `{"displayName": "c", "encryptionSpec": {"kmsKeyName": "k"}, "jobSpec": {"workerPoolSpecs": [` + pool + `]}}`, "is not of the form", "encryption_spec.kms_key_name"},
-		{"key of another region", `{"displayName": "c", "encryptionSpec": {"kmsKeyName": "projects/p/locations/europe-west1/keyRings/r/cryptoKeys/k"}, "jobSpec": {"workerPoolSpecs": [` + pool + `]}}`, "must be in the job's region", "encryption_spec.kms_key_name"},
-		{"many replicas", customPools(pool, `{"replicaCount": 9, `+machine+`, `+python+`}`), "needs 10 replicas (1 master, 9 workers), and the local training service runs at most 4", pools},
-		{"two faults", customPools(`{"replicaCount": 1, "machineSpec": {}}`), "\t2.Field: " + pools + "[0]; Message: Exactly one of", pools + "[0].machine_spec.machine_type"},
+		{"tensorboard", spec(`"tensorboard": "projects/p/locations/us-central1/tensorboards/1"`),
+			"must be given with a tensorboard", "job_spec.service_account"},
+		{"key", `{"displayName": "c", "encryptionSpec": {"kmsKeyName": "k"}, "jobSpec": {"workerPoolSpecs": [` + pool + `]}}`,
+			"is not of the form", "encryption_spec.kms_key_name"},
+		{"key of another region", `{"displayName": "c", "encryptionSpec": {"kmsKeyName": ` +
+			`"projects/p/locations/europe-west1/keyRings/r/cryptoKeys/k"}, "jobSpec": {"workerPoolSpecs": [` + pool + `]}}`,
+			"must be in the job's region", "encryption_spec.kms_key_name"},
+		{"many replicas", customPools(pool, `{"replicaCount": 9, `+machine+`, `+python+`}`), "needs 10 replicas (1 master, " +
+			"9 workers), and the local training service runs at most 4", pools},
+		{"two faults", customPools(`{"replicaCount": 1, "machineSpec": {}}`), "\t2.Field: " + pools +
+			"[0]; Message: Exactly one of", pools + "[0].machine_spec.machine_type"},
 
-		{"unknown", spec(`"foo": 1`), `Invalid JSON payload received. Unknown name "foo" at 'custom_job.job_spec': Cannot find field.`, "custom_job.job_spec"},
-		{"unknown in a pool", with(`"foo": 1`), `Unknown name "foo" at 'custom_job.job_spec.worker_pool_specs[0]'`, "custom_job.job_spec.worker_pool_specs[0]"},
+		{"unknown", spec(`"foo": 1`), `Invalid JSON payload received. Unknown name "foo" at 'custom_job.job_spec': Cannot ` +
+			`find field.`, "custom_job.job_spec"},
+		{"unknown in a pool", with(`"foo": 1`), `Unknown name "foo" at 'custom_job.job_spec.worker_pool_specs[0]'`,
+			"custom_job.job_spec.worker_pool_specs[0]"},
 		{"ml/v1's job", `{"jobId": "j", "trainingInput": {}}`, `Unknown name "jobId" at 'custom_job'`, "custom_job"},
-		{"null pool", customPools("null", pool), `Invalid value at 'custom_job.job_spec.worker_pool_specs[0]' (message), null`, "custom_job.job_spec.worker_pool_specs[0]"},
+		{"null pool", customPools("null", pool), `Invalid value at 'custom_job.job_spec.worker_pool_specs[0]' (message), ` +
+			`null`, "custom_job.job_spec.worker_pool_specs[0]"},
 		{"type", spec(`"enableWebAccess": "yes"`), "(TYPE_BOOL)", "custom_job.job_spec.enable_web_access"},
 		{"enum", spec(`"scheduling": {"strategy": "CHEAP"}`), "(enum: ", "custom_job.job_spec.scheduling.strategy"},
-		{"accelerator", customPools(`{"replicaCount": 1, "machineSpec": {"machineType": "n1-standard-4", "acceleratorType": "NVIDIA_TESLA_T5"}, ` + python + `}`), "(enum: ", "custom_job.job_spec.worker_pool_specs[0].machine_spec.accelerator_type"},
-		{"duration", spec(`"scheduling": {"timeout": "1h"}`), "google.protobuf.Duration", "custom_job.job_spec.scheduling.timeout"},
+		{"accelerator", customPools(`{"replicaCount": 1, "machineSpec": {"machineType": "n1-standard-4", ` +
+			`"acceleratorType": "NVIDIA_TESLA_T5"}, ` + python + `}`), "(enum: ",
+			"custom_job.job_spec.worker_pool_specs[0].machine_spec.accelerator_type"},
+		{"duration", spec(`"scheduling": {"timeout": "1h"}`), "google.protobuf.Duration",
+			"custom_job.job_spec.scheduling.timeout"},
 		{"no JSON", `{"displayName": `, "Invalid JSON payload received. ", ""},
 	}
 	for _, tt := range tests {
@@ -133,12 +192,16 @@ func TestVertexCreateRefuses(t *testing.T) {
 				return
 			}
 			if len(a.err.Details) != 1 || a.err.Details[0].Type != "type.googleapis.com/google.rpc.BadRequest" ||
-				!slices.ContainsFunc(a.err.Details[0].FieldViolations, func(v fieldViolation) bool { return v.Field == tt.field && v.Description != "" }) {
+				!slices.ContainsFunc(a.err.Details[0].FieldViolations, func(v rest.Violation) bool {
+					return v.Field == tt.field &&
+						v.Description != ""
+				}) {
 				t.Errorf("details %+v lack a violation of %s", a.err.Details, tt.field)
 			}
 		})
 	}
-	if a := send(t, "GET", server.URL+"/v1/"+parent+"/customJobs", ""); a.code != 200 || strings.TrimSpace(a.body) != "{}" {
+	if a := send(t, "GET", server.URL+"/v1/"+parent+"/customJobs", ""); a.code != 200 ||
+		strings.TrimSpace(a.body) != "{}" {
 		t.Errorf("jobs after refusals: %s", a.body)
 	}
 }
@@ -146,12 +209,15 @@ func TestVertexCreateRefuses(t *testing.T) {
 // TestVertexCreateAccepts: all that makes no difference here is kept and shown.
 func TestVertexCreateAccepts(t *testing.T) {
 	_, server := idle(t)
-	a := send(t, "POST", server.URL+"/v1/"+parent+"/customJobs?alt=json&prettyPrint=false", `{"display_name": "census", "name": "mine", "state": "JOB_STATE_FAILED", "error": {"code": 5, "details": [{"@type": "x", "n": 1}]},
+	a := send(t, "POST", server.URL+"/v1/"+parent+"/customJobs?alt=json&prettyPrint=false",
+		`{"display_name": "census", "name": "mine", "state": "JOB_STATE_FAILED", "error": {"code": 5, "details": [{"@type": "x", "n": 1}]},
 		"labels": {"team": "ä"}, "encryption_spec": {"kmsKeyName": "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k"}, "jobSpec": {
 		"scheduling": {"timeout": "3600s", "strategy": "spot", "disableRetries": true, "maxWaitDuration": "60s", "restartJobOnWorkerRestart": false},
 		"serviceAccount": "a@b", "tensorboard": "t", "enableWebAccess": true, "network": "", "baseOutputDirectory": {"outputUriPrefix": "gs://out/x"}, "experiment": "e",
 		"workerPoolSpecs": [{"replicaCount": 1, "machineSpec": {"machineType": "n1-standard-4", "acceleratorType": "NVIDIA_TESLA_T4", "acceleratorCount": 1}, `+python+`},
-		{}, {"replica_count": "2", `+machine+`, "diskSpec": {"bootDiskSizeGb": 200}, "containerSpec": {"imageUri": "europe-docker.pkg.dev/vertex-ai/training/tf-cpu.2-11@sha256:`+strings.Repeat("a", 64)+`", "command": ["python3", "-c", "pass"], "env": [{"name": "A", "value": "$(B)"}]}}]}}`)
+		{}, {"replica_count": "2", `+machine+`, "diskSpec": {"bootDiskSizeGb": 200}, "containerSpec": {"imageUri": `+
+			`"europe-docker.pkg.dev/vertex-ai/training/tf-cpu.2-11@sha256:`+strings.Repeat("a", 64)+
+			`", "command": ["python3", "-c", "pass"], "env": [{"name": "A", "value": "$(B)"}]}}]}}`)
 	if a.code != 200 {
 		t.Fatalf("answer %d %s", a.code, a.body)
 	}
@@ -173,14 +239,17 @@ func TestVertexCreateAccepts(t *testing.T) {
 		"displayName": "census", "state": "JOB_STATE_QUEUED", "labels": map[string]any{"team": "ä"},
 		"encryptionSpec": map[string]any{"kmsKeyName": "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k"},
 		"jobSpec": map[string]any{
-			"scheduling":     map[string]any{"timeout": "3600s", "strategy": "SPOT", "disableRetries": true, "maxWaitDuration": "60s", "restartJobOnWorkerRestart": false},
+			"scheduling": map[string]any{"timeout": "3600s", "strategy": "SPOT", "disableRetries": true,
+				"maxWaitDuration": "60s", "restartJobOnWorkerRestart": false},
 			"serviceAccount": "a@b", "tensorboard": "t", "enableWebAccess": true, "network": "", "experiment": "e",
 			"baseOutputDirectory": map[string]any{"outputUriPrefix": "gs://out/x/"},
 			"workerPoolSpecs": []any{
 				map[string]any{
-					"replicaCount": "1", "machineSpec": map[string]any{"machineType": "n1-standard-4", "acceleratorType": "NVIDIA_TESLA_T4", "acceleratorCount": 1.0},
-					"diskSpec":          map[string]any{"bootDiskType": "pd-ssd", "bootDiskSizeGb": 100.0},
-					"pythonPackageSpec": map[string]any{"executorImageUri": executor, "packageUris": []any{"gs://b/p/trainer-0.1.tar.gz"}, "pythonModule": "trainer.task"},
+					"replicaCount": "1", "machineSpec": map[string]any{"machineType": "n1-standard-4",
+						"acceleratorType": "NVIDIA_TESLA_T4", "acceleratorCount": 1.0},
+					"diskSpec": map[string]any{"bootDiskType": "pd-ssd", "bootDiskSizeGb": 100.0},
+					"pythonPackageSpec": map[string]any{"executorImageUri": executor,
+						"packageUris": []any{"gs://b/p/trainer-0.1.tar.gz"}, "pythonModule": "trainer.task"},
 				},
 				map[string]any{},
 				map[string]any{
@@ -199,11 +268,12 @@ func TestVertexCreateAccepts(t *testing.T) {
 	}
 }
 
-// vertexQueued is a job of the API's that never runs.
+// vertexQueued returns a job of the API's that never runs.
 func vertexQueued(name string, labels map[string]string) *aiplatform.GoogleCloudAiplatformV1CustomJob {
-	return &aiplatform.GoogleCloudAiplatformV1CustomJob{DisplayName: name, Labels: labels, JobSpec: &aiplatform.GoogleCloudAiplatformV1CustomJobSpec{
-		WorkerPoolSpecs: []*aiplatform.GoogleCloudAiplatformV1WorkerPoolSpec{pythonPool(1, "gs://b/trainer-0.1.tar.gz")},
-	}}
+	return &aiplatform.GoogleCloudAiplatformV1CustomJob{DisplayName: name, Labels: labels,
+		JobSpec: &aiplatform.GoogleCloudAiplatformV1CustomJobSpec{
+			WorkerPoolSpecs: []*aiplatform.GoogleCloudAiplatformV1WorkerPoolSpec{pythonPool(1, "gs://b/trainer-0.1.tar.gz")},
+		}}
 }
 
 func pythonPool(n int64, uri string, args ...string) *aiplatform.GoogleCloudAiplatformV1WorkerPoolSpec {
@@ -234,7 +304,8 @@ func TestVertexJobs(t *testing.T) {
 	}
 	id := one.Name[strings.LastIndex(one.Name, "/")+1:]
 	for _, name := range []string{
-		"projects/other/locations/us-central1/customJobs/" + id, "projects/p/locations/us-east1/customJobs/" + id, parent + "/customJobs/123", parent + "/customJobs/" + id + "0",
+		"projects/other/locations/us-central1/customJobs/" + id, "projects/p/locations/us-east1/customJobs/" + id, parent +
+			"/customJobs/123", parent + "/customJobs/" + id + "0",
 	} {
 		if a := send(t, "GET", server.URL+"/v1/"+name, ""); a.code != 404 || a.err.Status != "NOT_FOUND" {
 			t.Errorf("get of %s: %s", name, a.body)
@@ -253,7 +324,8 @@ func TestVertexJobs(t *testing.T) {
 		t.Errorf("ml/v1 lists %v, %v", list, err)
 	}
 	for _, method := range []string{"GET", "PATCH"} {
-		if a := send(t, method, server.URL+"/v1/projects/p/jobs/"+id+"?updateMask=labels", ""); method == "GET" && a.code != 404 || method == "PATCH" && a.code != 404 {
+		if a := send(t, method, server.URL+"/v1/projects/p/jobs/"+id+"?updateMask=labels", ""); method == "GET" &&
+			a.code != 404 || method == "PATCH" && a.code != 404 {
 			t.Errorf("ml/v1's %s: %s", method, a.body)
 		}
 	}
@@ -263,7 +335,8 @@ func TestVertexJobs(t *testing.T) {
 	if a := send(t, "GET", server.URL+"/v1/"+parent+"/customJobs/legacy", ""); a.code != 404 {
 		t.Errorf("get of ml/v1's job: %s", a.body)
 	}
-	if list, err := api.CustomJobs.List(parent).Do(); err != nil || len(list.CustomJobs) != 2 || list.CustomJobs[0].Name != two.Name {
+	if list, err := api.CustomJobs.List(parent).Do(); err != nil || len(list.CustomJobs) != 2 ||
+		list.CustomJobs[0].Name != two.Name {
 		t.Errorf("list: %v, %v", list, err)
 	}
 
@@ -274,10 +347,12 @@ func TestVertexJobs(t *testing.T) {
 		got, err = api.CustomJobs.Get(one.Name).Do()
 		return err == nil && got.State == "JOB_STATE_CANCELLED"
 	}, func() string { return "the job was not cancelled" })
-	if got.Error == nil || got.Error.Code != 1 || got.Error.Message != "The job was cancelled by a request." || got.EndTime == "" || got.StartTime != "" || got.UpdateTime < got.EndTime {
+	if got.Error == nil || got.Error.Code != 1 || got.Error.Message != "The job was cancelled by a request." ||
+		got.EndTime == "" || got.StartTime != "" || got.UpdateTime < got.EndTime {
 		t.Errorf("cancelled: %+v, error %+v", got, got.Error)
 	}
-	if a := send(t, "POST", server.URL+"/v1/"+one.Name+":cancel", ""); a.code != 400 || a.err.Status != "FAILED_PRECONDITION" {
+	if a := send(t, "POST", server.URL+"/v1/"+one.Name+":cancel", ""); a.code != 400 ||
+		a.err.Status != "FAILED_PRECONDITION" {
 		t.Errorf("cancel of an ended job: %s", a.body)
 	}
 	svc.mu.Lock()
@@ -302,13 +377,15 @@ func TestVertexJobs(t *testing.T) {
 		{"GET", two.Name + "?readMask=name", "", 400, `Unknown name "readMask"`},
 		{"GET", parent + "/customJobs?orderBy=x", "", 400, `Unknown name "orderBy"`},
 		{"GET", parent + "/customJobs?page_size=1&$.xgafv=2&access_token=x", "", 200, ""},
-		{"POST", parent + "/customJobs?customJobId=x", customPools(`{` + onePool + `, ` + python + `}`), 400, `Unknown name "customJobId"`},
+		{"POST", parent + "/customJobs?customJobId=x", customPools(`{` + onePool + `, ` + python + `}`), 400,
+			`Unknown name "customJobId"`},
 		{"POST", two.Name + ":cancel", `{"reason": "x"}`, 400, `Unknown name "reason"`},
 		{"GET", "projects/p/locations/global/customJobs", "", 400, `Unsupported location "global"`},
 		{"GET", "projects/p/locations/-/customJobs", "", 400, "Unsupported location"},
 		{"POST", "projects/p/locations/US/customJobs", "{}", 400, "Unsupported location"},
 	} {
-		if a := send(t, tt.method, server.URL+"/v1/"+tt.path, tt.body); a.code != tt.code || !strings.Contains(a.err.Message, tt.want) {
+		if a := send(t, tt.method, server.URL+"/v1/"+tt.path, tt.body); a.code != tt.code ||
+			!strings.Contains(a.err.Message, tt.want) {
 			t.Errorf("%s %s: %d %s, want %d and %q", tt.method, tt.path, a.code, a.body, tt.code, tt.want)
 		}
 	}
@@ -337,7 +414,7 @@ func TestVertexList(t *testing.T) {
 		}
 	}
 	svc.mu.Lock()
-	svc.jobs[names[3][strings.LastIndex(names[3], "/")+1:]].Job.State = running // for the filters alone
+	svc.jobs[names[3][strings.LastIndex(names[3], "/")+1:]].Job.State = jobs.Running // for the filters alone
 	svc.mu.Unlock()
 	pages := func(filter string, size int64) (found []string, sizes []int) {
 		call := api.CustomJobs.List(parent).Filter(filter)
@@ -388,16 +465,22 @@ func TestVertexList(t *testing.T) {
 		}
 	}
 	for _, query := range []string{
-		"filter=display_name", "filter=name:3", "filter=jobId%3Dx", "filter=state:*", "filter=state%3DRUNNING", "filter=create_time>yesterday", "filter=create_time:*",
-		"filter=display_name<x", "filter=labels.a<b", "filter=labels.a:b", "filter=labels%3Dx", `filter=create_time>2021-05-18T00:00:00Z`, "filter=(state%3DJOB_STATE_RUNNING",
-		"filter=a%3Db+AND+c", "filter=" + strings.Repeat("x", maxFilter+1), "pageSize=-1", "pageSize=x", "pageToken=!", "pageToken=bm9qb2I",
-		"readMask=foo", "readMask=jobSpec.foo", "readMask=labels.team", "readMask=name.x", "readMask=jobSpec.workerPoolSpecs.replicaCount", "readMask=name,,state", "readMask=jobSpec.", "readMask=customJobs.name",
+		"filter=display_name", "filter=name:3", "filter=jobId%3Dx", "filter=state:*", "filter=state%3DRUNNING",
+		"filter=create_time>yesterday", "filter=create_time:*",
+		"filter=display_name<x", "filter=labels.a<b", "filter=labels.a:b", "filter=labels%3Dx",
+		`filter=create_time>2021-05-18T00:00:00Z`, "filter=(state%3DJOB_STATE_RUNNING",
+		"filter=a%3Db+AND+c", "filter=" + strings.Repeat("x", rest.MaxFilter+1), "pageSize=-1", "pageSize=x", "pageToken=!",
+		"pageToken=bm9qb2I",
+		"readMask=foo", "readMask=jobSpec.foo", "readMask=labels.team", "readMask=name.x",
+		"readMask=jobSpec.workerPoolSpecs.replicaCount", "readMask=name,,state", "readMask=jobSpec.",
+		"readMask=customJobs.name",
 	} {
 		name, value, _ := strings.Cut(query, "=")
 		if plain, err := url.QueryUnescape(value); err == nil {
 			value = plain
 		}
-		if a := send(t, "GET", server.URL+"/v1/"+parent+"/customJobs?"+url.Values{name: {value}}.Encode(), ""); a.code != 400 || a.err.Status != "INVALID_ARGUMENT" {
+		if a := send(t, "GET", server.URL+"/v1/"+parent+"/customJobs?"+url.Values{name: {value}}.Encode(),
+			""); a.code != 400 || a.err.Status != "INVALID_ARGUMENT" {
 			t.Errorf("%.40s: %d %s", query, a.code, a.body)
 		}
 	}
@@ -412,11 +495,14 @@ func TestVertexList(t *testing.T) {
 		return list.CustomJobs[0]
 	}
 	pool := map[string]any{
-		"replicaCount": "1", "machineSpec": map[string]any{"machineType": "n1-standard-4"}, "diskSpec": map[string]any{"bootDiskType": "pd-ssd", "bootDiskSizeGb": 100.0},
-		"pythonPackageSpec": map[string]any{"executorImageUri": executor, "packageUris": []any{"gs://b/trainer-0.1.tar.gz"}, "pythonModule": "trainer.task"},
+		"replicaCount": "1", "machineSpec": map[string]any{"machineType": "n1-standard-4"},
+		"diskSpec": map[string]any{"bootDiskType": "pd-ssd", "bootDiskSizeGb": 100.0},
+		"pythonPackageSpec": map[string]any{"executorImageUri": executor, "packageUris": []any{"gs://b/trainer-0.1.tar.gz"},
+			"pythonModule": "trainer.task"},
 	}
 	for mask, want := range map[string]map[string]any{
-		"name,state,labels,error,endTime":                   {"name": names[24], "state": "JOB_STATE_QUEUED", "labels": map[string]any{"parity": "0"}},
+		"name,state,labels,error,endTime": {"name": names[24], "state": "JOB_STATE_QUEUED",
+			"labels": map[string]any{"parity": "0"}},
 		"display_name, job_spec.scheduling":                 {"displayName": "job 24", "jobSpec": map[string]any{}},
 		"jobSpec.workerPoolSpecs":                           {"jobSpec": map[string]any{"workerPoolSpecs": []any{pool}}},
 		"jobSpec.workerPoolSpecs,jobSpec,jobSpec.network":   {"jobSpec": map[string]any{"workerPoolSpecs": []any{pool}}},
@@ -429,69 +515,4 @@ func TestVertexList(t *testing.T) {
 	if all := masked("*"); all["createTime"] == nil || all["jobSpec"] == nil {
 		t.Errorf("all fields: %v", all)
 	}
-}
-
-func TestExpand(t *testing.T) {
-	known := map[string]string{"A": "1", "B_2": "x y", "EMPTY": ""}
-	for text, want := range map[string]string{
-		"": "", "plain": "plain", "$(A)": "1", "a$(A)b$(B_2)": "a1bx y", "[$(EMPTY)]": "[]", "$(C)": "$(C)", "$$(A)": "$(A)", "$$$(A)": "$1", "$A": "$A", "$": "$", "$$": "$",
-		"$(A": "$(A", "$()": "$()", "100$": "100$", "$(A)$(A)": "11",
-	} {
-		if got := expand(text, known); got != want {
-			t.Errorf("%q becomes %q, want %q", text, got, want)
-		}
-	}
-}
-
-func FuzzVertexFilter(f *testing.F) {
-	f.Add(`(display_name:"a*" OR labels.x="y\"") AND NOT state="JOB_STATE_FAILED" AND create_time>"2021-05-18T00:00:00Z"`)
-	f.Add("create_time<x")
-	e := &entry{record: record{Job: resource{State: failed}}}
-	f.Fuzz(func(t *testing.T, text string) {
-		if match, err := parseTerms(text, vertexTerm); err == nil {
-			match(e)
-		}
-	})
-}
-
-func FuzzVertexDecode(f *testing.F) {
-	doc, err := parseDocument(vertexJSON)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add([]byte(customPools(`{`+onePool+`, `+python+`}`, "{}")))
-	f.Add([]byte(`{"display_name": null, "jobSpec": {"workerPoolSpecs": [{}]}}`))
-	const name = vertexSchema + "CustomJob"
-	f.Fuzz(func(t *testing.T, data []byte) {
-		out, vs := doc.decode(data, name, "custom_job")
-		if len(vs) > 0 {
-			return
-		}
-		out, err := doc.input(out, name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var body vertexBody
-		if err := json.Unmarshal(out, &body); err != nil {
-			t.Fatalf("what the schema takes is no job: %v: %s", err, out)
-		}
-		if vs := checkVertex(body, address{location: "us-central1"}); len(vs) > 0 {
-			return
-		}
-		v := &vertexJob{Collection: customJobs, Body: out}
-		limits{replicas: 4}.checkVertex(v)
-		e := &entry{record: record{Vertex: v}, body: body}
-		e.Job.TrainingInput = body.input(address{})
-		if again, err := doc.input(out, name); err != nil || string(again) != string(out) {
-			t.Errorf("the normal form %s becomes %s, %v", out, again, err)
-		}
-		if n := countsOf(e.Job.TrainingInput).total(); n > 4 {
-			return
-		}
-		for _, r := range replicasOf(e.Job.TrainingInput) {
-			if _, err := e.vertexVars(part{}, r, addresses{}, nil); err != nil {
-				t.Error(err)
-			}
-		}
-	})
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/logs"
 	aiplatform "google.golang.org/api/aiplatform/v1"
 )
 
@@ -36,18 +37,21 @@ func (h *vertexHarness) connect() {
 	h.jobs, h.tunings = api.CustomJobs, api.HyperparameterTuningJobs
 }
 
-// custom is a job that runs a program in pools of so many replicas; its name is
+// custom returns a job that runs a program in pools of so many replicas; its name is
 // the program's package's, too.
-func (h *vertexHarness) custom(name, program string, args []string, replicas ...int64) *aiplatform.GoogleCloudAiplatformV1CustomJob {
+func (h *vertexHarness) custom(name, program string, args []string,
+	replicas ...int64) *aiplatform.GoogleCloudAiplatformV1CustomJob {
 	uri := h.put("inbox", name+"/trainer-0.1.tar.gz", sdist(h.T, trainerFiles(program)))
 	return h.customOf(name, uri, args, replicas...)
 }
 
-func (h *vertexHarness) customOf(name, uri string, args []string, replicas ...int64) *aiplatform.GoogleCloudAiplatformV1CustomJob {
-	j := &aiplatform.GoogleCloudAiplatformV1CustomJob{DisplayName: name, JobSpec: &aiplatform.GoogleCloudAiplatformV1CustomJobSpec{
-		BaseOutputDirectory: &aiplatform.GoogleCloudAiplatformV1GcsDestination{OutputUriPrefix: "gs://out/" + name},
-		WorkerPoolSpecs:     []*aiplatform.GoogleCloudAiplatformV1WorkerPoolSpec{pythonPool(1, uri, args...)},
-	}}
+func (h *vertexHarness) customOf(name, uri string, args []string,
+	replicas ...int64) *aiplatform.GoogleCloudAiplatformV1CustomJob {
+	j := &aiplatform.GoogleCloudAiplatformV1CustomJob{DisplayName: name,
+		JobSpec: &aiplatform.GoogleCloudAiplatformV1CustomJobSpec{
+			BaseOutputDirectory: &aiplatform.GoogleCloudAiplatformV1GcsDestination{OutputUriPrefix: "gs://out/" + name},
+			WorkerPoolSpecs:     []*aiplatform.GoogleCloudAiplatformV1WorkerPoolSpec{pythonPool(1, uri, args...)},
+		}}
 	for _, n := range replicas {
 		pool := &aiplatform.GoogleCloudAiplatformV1WorkerPoolSpec{}
 		if n > 0 {
@@ -58,7 +62,7 @@ func (h *vertexHarness) customOf(name, uri string, args []string, replicas ...in
 	return j
 }
 
-// start creates a job and gives its ID and name.
+// start creates a job and returns its ID and name.
 func (h *vertexHarness) startJob(j *aiplatform.GoogleCloudAiplatformV1CustomJob) (id, name string) {
 	h.Helper()
 	created, err := h.jobs.Create(parent, j).Do()
@@ -78,7 +82,8 @@ func (h *vertexHarness) untilState(name string, states ...string) *aiplatform.Go
 		}
 		return slices.Contains(states, j.State)
 	}, func() string {
-		return j.DisplayName + " is " + j.State + ", want " + strings.Join(states, " or ") + "; log:\n" + strings.Join(h.log(path.Base(name)), "\n")
+		return j.DisplayName + " is " + j.State + ", want " + strings.Join(states, " or ") + "; log:\n" +
+			strings.Join(h.log(path.Base(name)), "\n")
 	})
 	return j
 }
@@ -134,7 +139,8 @@ func TestVertexSucceeds(t *testing.T) {
 		args := []string{"--epochs", "3", "--name=a b", "", "*"}
 		j := h.custom("works", telling, args)
 		j.JobSpec.WorkerPoolSpecs[0].PythonPackageSpec.Env = []*aiplatform.GoogleCloudAiplatformV1EnvVar{
-			{Name: "FIRST", Value: "1"}, {Name: "SECOND", Value: "$(FIRST)-$(CLOUD_ML_PROJECT_ID)-$$(FIRST)"}, {Name: "TF_CONFIG", Value: "{}"}, {Name: "CLOUD_ML_JOB_ID", Value: "mine"},
+			{Name: "FIRST", Value: "1"}, {Name: "SECOND", Value: "$(FIRST)-$(CLOUD_ML_PROJECT_ID)-$$(FIRST)"},
+			{Name: "TF_CONFIG", Value: "{}"}, {Name: "CLOUD_ML_JOB_ID", Value: "mine"},
 		}
 		id, name := h.startJob(j)
 		ended := h.succeeds(name)
@@ -148,8 +154,10 @@ func TestVertexSucceeds(t *testing.T) {
 		root := filepath.Join(h.opts.Dir, "jobs", id)
 		for name, want := range map[string]string{
 			"CLOUD_ML_JOB_ID": id, "CLOUD_ML_PROJECT_ID": "p", "GOOGLE_CLOUD_PROJECT": "p", "STORAGE_EMULATOR_HOST": h.gcs.URL(),
-			"AIP_MODEL_DIR": "gs://out/works/model/", "AIP_CHECKPOINT_DIR": "gs://out/works/checkpoints/", "AIP_TENSORBOARD_LOG_DIR": "gs://out/works/logs/",
-			"HOME": filepath.Join(root, "home", "workerpool0-0"), "FIRST": "1", "SECOND": "1-p-$(FIRST)", "TF_CONFIG": "{}", "CLOUD_ML_TRIAL_ID": "", "CLOUD_ML_JOB": "", "SOME_SECRET": "",
+			"AIP_MODEL_DIR": "gs://out/works/model/", "AIP_CHECKPOINT_DIR": "gs://out/works/checkpoints/",
+			"AIP_TENSORBOARD_LOG_DIR": "gs://out/works/logs/",
+			"HOME":                    filepath.Join(root, "home", "workerpool0-0"), "FIRST": "1", "SECOND": "1-p-$(FIRST)",
+			"TF_CONFIG": "{}", "CLOUD_ML_TRIAL_ID": "", "CLOUD_ML_JOB": "", "SOME_SECRET": "",
 		} {
 			if got := got.Env[name]; got != want {
 				t.Errorf("%s = %q, want %q", name, got, want)
@@ -163,10 +171,12 @@ func TestVertexSucceeds(t *testing.T) {
 		if err := json.Unmarshal([]byte(spec.Job), &about); err != nil || about["python_module"] != "trainer.task" {
 			t.Errorf("CLUSTER_SPEC's job %q: %v", spec.Job, err)
 		}
-		if len(spec.Cluster) != 1 || len(spec.Cluster["workerpool0"]) != 1 || spec.Environment != "cloud" || spec.Task.Type != "workerpool0" {
+		if len(spec.Cluster) != 1 || len(spec.Cluster["workerpool0"]) != 1 || spec.Environment != "cloud" ||
+			spec.Task.Type != "workerpool0" {
 			t.Errorf("CLUSTER_SPEC = %s", got.Env["CLUSTER_SPEC"])
 		}
-		if lines := logLines(t, h.opts.Dir, id, "workerpool0-0"); !slices.ContainsFunc(lines, func(l Line) bool { return strings.HasPrefix(l.Text, "seen ") }) {
+		if lines := logLines(t, h.opts.Dir, id, "workerpool0-0"); !slices.ContainsFunc(lines,
+			func(l Line) bool { return strings.HasPrefix(l.Text, "seen ") }) {
 			t.Errorf("the log of workerpool0-0: %+v", lines)
 		}
 		if _, err := os.Stat(filepath.Join(root, "env")); !os.IsNotExist(err) {
@@ -201,26 +211,32 @@ func TestVertexStandIn(t *testing.T) {
 			t.Skip("this Python has no pip")
 		}
 		h := newVertexHarness(t, python, nil)
-		uri := h.put("inbox", "standin/trainer-0.1-py3-none-any.whl", wheel(t, map[string]string{"trainer/__init__.py": "", "trainer/task.py": telling}))
+		uri := h.put("inbox", "standin/trainer-0.1-py3-none-any.whl",
+			wheel(t, map[string]string{"trainer/__init__.py": "", "trainer/task.py": telling}))
 		pool := func(n int64, env ...*aiplatform.GoogleCloudAiplatformV1EnvVar) *aiplatform.GoogleCloudAiplatformV1WorkerPoolSpec {
 			return &aiplatform.GoogleCloudAiplatformV1WorkerPoolSpec{
 				ReplicaCount: n, MachineSpec: &aiplatform.GoogleCloudAiplatformV1MachineSpec{MachineType: "n1-standard-4"},
 				ContainerSpec: &aiplatform.GoogleCloudAiplatformV1ContainerSpec{
-					ImageUri: executor, Command: []string{"python3", "-c", bootstrap}, Args: []string{"trainer.task", uri, "--", "--rate", "0.5"}, Env: env,
+					ImageUri: executor, Command: []string{"python3", "-c", bootstrap},
+					Args: []string{"trainer.task", uri, "--", "--rate", "0.5"}, Env: env,
 				},
 			}
 		}
-		j := &aiplatform.GoogleCloudAiplatformV1CustomJob{DisplayName: "standin", JobSpec: &aiplatform.GoogleCloudAiplatformV1CustomJobSpec{
-			WorkerPoolSpecs: []*aiplatform.GoogleCloudAiplatformV1WorkerPoolSpec{pool(1, &aiplatform.GoogleCloudAiplatformV1EnvVar{Name: "MINE", Value: "x"})},
-		}}
+		j := &aiplatform.GoogleCloudAiplatformV1CustomJob{DisplayName: "standin",
+			JobSpec: &aiplatform.GoogleCloudAiplatformV1CustomJobSpec{
+				WorkerPoolSpecs: []*aiplatform.GoogleCloudAiplatformV1WorkerPoolSpec{pool(1,
+					&aiplatform.GoogleCloudAiplatformV1EnvVar{Name: "MINE", Value: "x"})},
+			}}
 		id, name := h.startJob(j)
 		h.succeeds(name)
 		got := h.seen(id)
 		if diff := cmp.Diff([]string{"--rate", "0.5"}, got.Argv); diff != "" {
 			t.Errorf("argv (-want +got):\n%s", diff)
 		}
-		if want := filepath.Join(h.opts.Dir, "jobs", id, "env", "own", "workerpool0-0", "bin"); filepath.Dir(got.Executable) != want || got.Env["MINE"] != "x" || got.Env["AIP_MODEL_DIR"] != "" {
-			t.Errorf("executable %s, want one in %s; MINE %q, AIP_MODEL_DIR %q", got.Executable, want, got.Env["MINE"], got.Env["AIP_MODEL_DIR"])
+		if want := filepath.Join(h.opts.Dir, "jobs", id, "env", "own", "workerpool0-0",
+			"bin"); filepath.Dir(got.Executable) != want || got.Env["MINE"] != "x" || got.Env["AIP_MODEL_DIR"] != "" {
+			t.Errorf("executable %s, want one in %s; MINE %q, AIP_MODEL_DIR %q", got.Executable, want, got.Env["MINE"],
+				got.Env["AIP_MODEL_DIR"])
 		}
 		for _, l := range h.log(id) {
 			if strings.Contains(l, "execvp") || strings.Contains(l, "\n") {
@@ -264,7 +280,8 @@ func TestVertexEnds(t *testing.T) {
 	bucket := h.custom("no_bucket", "", nil)
 	bucket.JobSpec.BaseOutputDirectory.OutputUriPrefix = "gs://no-such-bucket/x"
 	start(bucket)
-	start(h.custom("worker", "import os, sys, time\nif os.environ['CLOUD_ML_JOB_ID'] and '\"type\":\"workerpool1\"' in os.environ['CLUSTER_SPEC']: sys.exit(3)\ntime.sleep(600)\n", nil, 1))
+	start(h.custom("worker", "import os, sys, time\nif os.environ['CLOUD_ML_JOB_ID'] and '\"type\":\"workerpool1\"' in "+
+		"os.environ['CLUSTER_SPEC']: sys.exit(3)\ntime.sleep(600)\n", nil, 1))
 	start(h.custom("asked", sleeper, nil))
 	h.untilState(names["asked"], "JOB_STATE_RUNNING")
 	if _, err := h.jobs.Cancel(names["asked"], nil).Do(); err != nil {
@@ -275,12 +292,14 @@ func TestVertexEnds(t *testing.T) {
 		code  int64
 		texts []string
 	}{
-		"fails":      {"JOB_STATE_FAILED", 3, []string{"The replica workerpool0-0 exited with a non-zero status of 1.\nTraceback (most recent call last):\n", "\nValueError: boom"}},
+		"fails": {"JOB_STATE_FAILED", 3, []string{"The replica workerpool0-0 exited with a non-zero status of " +
+			"1.\nTraceback (most recent call last):\n", "\nValueError: boom"}},
 		"long":       {"JOB_STATE_CANCELLED", 1, []string{"scheduling.timeout (1.5s)"}},
 		"asked":      {"JOB_STATE_CANCELLED", 1, []string{"by a request"}},
 		"no_package": {"JOB_STATE_FAILED", 3, []string{"gs://inbox/nowhere/a.tar.gz does not exist"}},
-		"no_bucket":  {"JOB_STATE_FAILED", 3, []string{"job_spec.base_output_directory", "gs://no-such-bucket/x/", "the bucket no-such-bucket does not exist"}},
-		"worker":     {"JOB_STATE_FAILED", 3, []string{"The replica workerpool1-0 exited with a non-zero status of 3."}},
+		"no_bucket": {"JOB_STATE_FAILED", 3, []string{"job_spec.base_output_directory", "gs://no-such-bucket/x/",
+			"the bucket no-such-bucket does not exist"}},
+		"worker": {"JOB_STATE_FAILED", 3, []string{"The replica workerpool1-0 exited with a non-zero status of 3."}},
 	} {
 		j := h.endOf(names[name])
 		if j.State != want.state || j.Error == nil || j.Error.Code != want.code {
@@ -305,12 +324,14 @@ func TestVertexEnds(t *testing.T) {
 func TestVertexDistributed(t *testing.T) {
 	t.Parallel()
 	h := newVertexHarness(t, pythons(t)[0], func(o *Options) { o.MaxReplicas = 6; o.Grace = 2 * time.Second })
-	id, name := h.startJob(h.custom("average", "import os\nprint('spec', os.environ['CLUSTER_SPEC'])\n"+average, nil, 3, 1, 1))
+	id, name := h.startJob(h.custom("average", "import os\nprint('spec', os.environ['CLUSTER_SPEC'])\n"+average, nil, 3, 1,
+		1))
 	h.succeeds(name)
 	if got := h.line(id, "heard "); got != "111 ready ready ready" {
 		t.Errorf("heard %s, want the sum 111 and that three are ready", got)
 	}
-	tasks := map[string]string{"workerpool0-0": "chief 0", "workerpool1-0": "worker 0", "workerpool1-1": "worker 1", "workerpool1-2": "worker 2", "workerpool2-0": "ps 0", "workerpool3-0": "evaluator 0"}
+	tasks := map[string]string{"workerpool0-0": "chief 0", "workerpool1-0": "worker 0", "workerpool1-1": "worker 1",
+		"workerpool1-2": "worker 2", "workerpool2-0": "ps 0", "workerpool3-0": "evaluator 0"}
 	for task, role := range tasks {
 		var spec clusterConfig
 		iAm := false
@@ -327,7 +348,8 @@ func TestVertexDistributed(t *testing.T) {
 			sizes[name] = len(addresses)
 		}
 		want := map[string]int{"workerpool0": 1, "workerpool1": 3, "workerpool2": 1, "workerpool3": 1}
-		if diff := cmp.Diff(want, sizes); !iAm || diff != "" || task[:len("workerpool0")] != spec.Task.Type || !strings.HasSuffix(task, string(rune('0'+spec.Task.Index))) {
+		if diff := cmp.Diff(want, sizes); !iAm || diff != "" || task[:len("workerpool0")] != spec.Task.Type ||
+			!strings.HasSuffix(task, string(rune('0'+spec.Task.Index))) {
 			t.Errorf("%s: is %s %v, CLUSTER_SPEC's task %+v, pools (-want +got):\n%s", task, role, iAm, spec.Task, diff)
 		}
 	}
@@ -346,7 +368,8 @@ print("%s of %s: %s" % (cluster["task"]["type"], sorted(cluster["cluster"]), NAM
 	wait := "import os, sys, time\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.01)\n"
 	mark := filepath.Join(h.opts.Dir, "go")
 	j := h.custom("chief", "NAME = 'one'"+program+wait, []string{mark}, 0)
-	other := h.put("inbox", "server/trainer-0.1.tar.gz", sdist(t, trainerFiles("NAME = 'two'"+program+"open("+string(quoteJSON(mark))+", 'w').close()\n")))
+	other := h.put("inbox", "server/trainer-0.1.tar.gz", sdist(t,
+		trainerFiles("NAME = 'two'"+program+"open("+string(quoteJSON(mark))+", 'w').close()\n")))
 	j.JobSpec.WorkerPoolSpecs = append(j.JobSpec.WorkerPoolSpecs, pythonPool(1, other))
 	id, name := h.startJob(j)
 	h.succeeds(name)
@@ -354,7 +377,7 @@ print("%s of %s: %s" % (cluster["task"]["type"], sorted(cluster["cluster"]), NAM
 	h.line(id, "ps of ['chief', 'ps']: two")
 }
 
-// drop is the package of one of the project's drops.
+// drop returns the package of one of the project's drops.
 func (h *vertexHarness) drop(name string) string {
 	h.Helper()
 	data, err := os.ReadFile(filepath.Join("../../../testdata/drops", name, "trainer-0.1.tar.gz"))
@@ -373,16 +396,20 @@ func TestVertexDrops(t *testing.T) {
 	endless := h.customOf("endless", h.drop("endless"), nil)
 	endless.JobSpec.Scheduling = &aiplatform.GoogleCloudAiplatformV1Scheduling{Timeout: "4s"}
 	_, endlessName := h.startJob(endless)
-	_, distributed := h.startJob(h.customOf("distributed", h.drop("distributed"), []string{"--job-dir", "gs://out/distributed"}, 2, 1))
+	_, distributed := h.startJob(h.customOf("distributed", h.drop("distributed"),
+		[]string{"--job-dir", "gs://out/distributed"}, 2, 1))
 	h.succeeds(hello)
 	h.succeeds(distributed)
-	if j := h.endOf(fails); j.State != "JOB_STATE_FAILED" || !strings.Contains(j.Error.Message, "learning rate must be positive") {
+	if j := h.endOf(fails); j.State != "JOB_STATE_FAILED" || !strings.Contains(j.Error.Message,
+		"learning rate must be positive") {
 		t.Errorf("fails: %s, %+v", j.State, j.Error)
 	}
-	if j := h.endOf(endlessName); j.State != "JOB_STATE_CANCELLED" || !strings.Contains(j.Error.Message, "scheduling.timeout (4s)") {
+	if j := h.endOf(endlessName); j.State != "JOB_STATE_CANCELLED" ||
+		!strings.Contains(j.Error.Message, "scheduling.timeout (4s)") {
 		t.Errorf("endless: %s, %+v", j.State, j.Error)
 	}
-	if got := h.objects("out"); !slices.Contains(got, "hello/hello.txt") || !slices.Contains(got, "distributed/result.json") {
+	if got := h.objects("out"); !slices.Contains(got, "hello/hello.txt") ||
+		!slices.Contains(got, "distributed/result.json") {
 		t.Errorf("objects %v", got)
 	}
 }
@@ -408,13 +435,17 @@ func TestVertexRestart(t *testing.T) {
 	h.start()
 	h.connect()
 	got := h.endOf(ran)
-	if got.State != "JOB_STATE_FAILED" || got.Error.Code != 13 || !strings.Contains(got.Error.Message, "was stopped while the job was") || got.Labels["a"] != "b" || got.JobSpec.WorkerPoolSpecs[0].PythonPackageSpec == nil {
+	if got.State != "JOB_STATE_FAILED" || got.Error.Code != 13 ||
+		!strings.Contains(got.Error.Message, "was stopped while the job was") || got.Labels["a"] != "b" ||
+		got.JobSpec.WorkerPoolSpecs[0].PythonPackageSpec == nil {
 		t.Errorf("running: %+v, %+v", got, got.Error)
 	}
-	if got := h.endOf(large); got.State != "JOB_STATE_FAILED" || got.Error.Code != 13 || !strings.Contains(got.Error.Message, "needs 4 replicas") {
+	if got := h.endOf(large); got.State != "JOB_STATE_FAILED" || got.Error.Code != 13 ||
+		!strings.Contains(got.Error.Message, "needs 4 replicas") {
 		t.Errorf("large: %s, %+v", got.State, got.Error)
 	}
-	if got := h.endOf(contained); got.State != "JOB_STATE_FAILED" || got.Error.Code != 13 || !strings.Contains(got.Error.Message, "--container-runner docker") {
+	if got := h.endOf(contained); got.State != "JOB_STATE_FAILED" || got.Error.Code != 13 ||
+		!strings.Contains(got.Error.Message, "--container-runner docker") {
 		t.Errorf("image: %s, %+v", got.State, got.Error)
 	}
 	h.succeeds(waits)
@@ -432,12 +463,15 @@ func TestVertexEntries(t *testing.T) {
 	h.succeeds(name)
 	server := httptest.NewServer(h.svc.Handler())
 	defer server.Close()
-	a := send(t, "POST", server.URL+"/v2/entries:list", `{"resourceNames": ["projects/p"], "filter": "resource.type=\"ml_job\" resource.labels.job_id=\"`+id+`\" resource.labels.task_name=\"workerpool0-0\" jsonPayload.message=hello"}`)
-	var list struct{ Entries []logEntry }
+	a := send(t, "POST", server.URL+"/v2/entries:list", `{"resourceNames": ["projects/p"], "filter": `+
+		`"resource.type=\"ml_job\" resource.labels.job_id=\"`+id+`\" resource.labels.task_name=\"workerpool0-0\" `+
+		`jsonPayload.message=hello"}`)
+	var list struct{ Entries []logs.Entry }
 	if err := json.Unmarshal([]byte(a.body), &list); err != nil || len(list.Entries) != 1 {
 		t.Fatalf("entries: %v: %s", err, a.body)
 	}
-	if e := list.Entries[0]; e.LogName != "projects/p/logs/workerpool0-0" || e.Resource.Labels["job_id"] != id || e.Resource.Labels["task_name"] != "workerpool0-0" {
+	if e := list.Entries[0]; e.LogName != "projects/p/logs/workerpool0-0" || e.Resource.Labels["job_id"] != id ||
+		e.Resource.Labels["task_name"] != "workerpool0-0" {
 		t.Errorf("entry %+v", e)
 	}
 }
@@ -476,13 +510,16 @@ func TestVertexContainers(t *testing.T) {
 	touch(t, mark)
 	h.succeeds(name)
 	in, out := by["workerpool0-0"], by["workerpool1-0"]
-	if in.Env["IMAGE"] != "gcr.io/p/trainer:1" || in.Env["MINE"] != "p/x" || in.Env["AIP_MODEL_DIR"] != "gs://out/mixed/model/" || in.Env["HOME"] != "" || out.Env["IMAGE"] != "" {
+	if in.Env["IMAGE"] != "gcr.io/p/trainer:1" || in.Env["MINE"] != "p/x" ||
+		in.Env["AIP_MODEL_DIR"] != "gs://out/mixed/model/" || in.Env["HOME"] != "" || out.Env["IMAGE"] != "" {
 		t.Errorf("the container's environment %v, the package's %v", in.Env, out.Env)
 	}
-	if diff := cmp.Diff(strings.Replace(in.Env["CLUSTER_SPEC"], `"task":{"type":"workerpool0"`, `"task":{"type":"workerpool1"`, 1)[:60], out.Env["CLUSTER_SPEC"][:60]); diff != "" {
+	if diff := cmp.Diff(strings.Replace(in.Env["CLUSTER_SPEC"], `"task":{"type":"workerpool0"`,
+		`"task":{"type":"workerpool1"`, 1)[:60], out.Env["CLUSTER_SPEC"][:60]); diff != "" {
 		t.Errorf("CLUSTER_SPEC (-container +package):\n%s", diff)
 	}
-	if runs := runnerCalls(t, dir, "run"); len(runs) != 1 || !strings.HasPrefix(runs[0][3], "jobdrop-"+id+"-workerpool0-0-") {
+	if runs := runnerCalls(t, dir, "run"); len(runs) != 1 || !strings.HasPrefix(runs[0][3], "jobdrop-"+id+
+		"-workerpool0-0-") {
 		t.Errorf("runs %v", runs)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/rest"
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/vertex"
 	aiplatform "google.golang.org/api/aiplatform/v1"
 )
 
@@ -32,50 +34,82 @@ func TestVertexTuningRefuses(t *testing.T) {
 		name, body  string
 		want, field string
 	}{
-		{"no name", `{"maxTrialCount": 4, "parallelTrialCount": 2, ` + tuned + `, "studySpec": {` + oneMetric + `, "parameters": [` + oneRate + `]}}`, "display name is required", "display_name"},
-		{"no trials", `{"displayName": "c", "parallelTrialCount": 2, ` + tuned + `, "studySpec": {` + oneMetric + `, "parameters": [` + oneRate + `]}}`, "greater than zero", "max_trial_count"},
-		{"none at once", `{"displayName": "c", "maxTrialCount": 2, ` + tuned + `, "studySpec": {` + oneMetric + `, "parameters": [` + oneRate + `]}}`, "greater than zero", "parallel_trial_count"},
-		{"negative", tuning(`"maxFailedTrialCount": -1, "studySpec": {` + oneMetric + `, "parameters": [` + oneRate + `]}`), "must not be negative", "max_failed_trial_count"},
-		{"too many trials", strings.Replace(with(`"algorithm": "RANDOM_SEARCH"`), `"maxTrialCount": 4`, `"maxTrialCount": 1001`, 1), "at most 1000 trials", "max_trial_count"},
-		{"too many at once", strings.Replace(strings.Replace(with(`"algorithm": "RANDOM_SEARCH"`), `"parallelTrialCount": 2`, `"parallelTrialCount": 8`, 1), `"maxTrialCount": 4`, `"maxTrialCount": 8`, 1), "lower parallelTrialCount to 4", "parallel_trial_count"},
+		{"no name", `{"maxTrialCount": 4, "parallelTrialCount": 2, ` + tuned + `, "studySpec": {` + oneMetric +
+			`, "parameters": [` + oneRate + `]}}`, "display name is required", "display_name"},
+		{"no trials", `{"displayName": "c", "parallelTrialCount": 2, ` + tuned + `, "studySpec": {` + oneMetric +
+			`, "parameters": [` + oneRate + `]}}`, "greater than zero", "max_trial_count"},
+		{"none at once", `{"displayName": "c", "maxTrialCount": 2, ` + tuned + `, "studySpec": {` + oneMetric +
+			`, "parameters": [` + oneRate + `]}}`, "greater than zero", "parallel_trial_count"},
+		{"negative", tuning(`"maxFailedTrialCount": -1, "studySpec": {` + oneMetric + `, "parameters": [` + oneRate + `]}`),
+			"must not be negative", "max_failed_trial_count"},
+		{"too many trials", strings.Replace(with(`"algorithm": "RANDOM_SEARCH"`), `"maxTrialCount": 4`,
+			`"maxTrialCount": 1001`, 1), "at most 1000 trials", "max_trial_count"},
+		{"too many at once", strings.Replace(strings.Replace(with(`"algorithm": "RANDOM_SEARCH"`), `"parallelTrialCount": 2`,
+			`"parallelTrialCount": 8`, 1), `"maxTrialCount": 4`, `"maxTrialCount": 8`, 1), "lower parallelTrialCount to 4",
+			"parallel_trial_count"},
 		{"no study", tuning(`"labels": {}`), "study spec is required", "study_spec"},
-		{"no trial job", `{"displayName": "c", "maxTrialCount": 4, "parallelTrialCount": 2, "studySpec": {` + oneMetric + `, "parameters": [` + oneRate + `]}}`, "job spec is required", "trial_job_spec"},
-		{"a fault of the trial job", strings.Replace(with(`"algorithm": "RANDOM_SEARCH"`), `"replicaCount": 1`, `"replicaCount": 2`, 1), "exactly one replica", "trial_job_spec.worker_pool_specs[0].replica_count"},
+		{"no trial job", `{"displayName": "c", "maxTrialCount": 4, "parallelTrialCount": 2, "studySpec": {` + oneMetric +
+			`, "parameters": [` + oneRate + `]}}`, "job spec is required", "trial_job_spec"},
+		{"a fault of the trial job", strings.Replace(with(`"algorithm": "RANDOM_SEARCH"`), `"replicaCount": 1`,
+			`"replicaCount": 2`, 1), "exactly one replica", "trial_job_spec.worker_pool_specs[0].replica_count"},
 		{"no metric", study(`"parameters": [` + oneRate + `]`), "A metric is required", "study_spec.metrics"},
-		{"two metrics", study(`"metrics": [{"metricId": "a", "goal": "MAXIMIZE"}, {"metricId": "b", "goal": "MAXIMIZE"}], "parameters": [` + oneRate + `]`), "one metric", "study_spec.metrics"},
-		{"metric with a space", study(`"metrics": [{"metricId": "a b", "goal": "MAXIMIZE"}], "parameters": [` + oneRate + `]`), "must not contain whitespaces", "study_spec.metrics[0].metric_id"},
-		{"no goal", study(`"metrics": [{"metricId": "a"}], "parameters": [` + oneRate + `]`), "goal is required", "study_spec.metrics[0].goal"},
-		{"safe search", study(`"metrics": [{"metricId": "a", "goal": "MAXIMIZE", "safetyConfig": {}}], "parameters": [` + oneRate + `]`), "leave it out", "study_spec.metrics[0].safety_config"},
+		{"two metrics", study(`"metrics": [{"metricId": "a", "goal": "MAXIMIZE"}, {"metricId": "b", "goal": "MAXIMIZE"}], ` +
+			`"parameters": [` + oneRate + `]`), "one metric", "study_spec.metrics"},
+		{"metric with a space", study(`"metrics": [{"metricId": "a b", "goal": "MAXIMIZE"}], "parameters": [` + oneRate +
+			`]`), "must not contain whitespaces", "study_spec.metrics[0].metric_id"},
+		{"no goal", study(`"metrics": [{"metricId": "a"}], "parameters": [` + oneRate + `]`), "goal is required",
+			"study_spec.metrics[0].goal"},
+		{"safe search", study(`"metrics": [{"metricId": "a", "goal": "MAXIMIZE", "safetyConfig": {}}], "parameters": [` +
+			oneRate + `]`), "leave it out", "study_spec.metrics[0].safety_config"},
 		{"no parameters", study(oneMetric), "must have parameters", "study_spec.parameters"},
-		{"no parameter's name", params(`{"doubleValueSpec": {"maxValue": 1}}`), "must have a name", "study_spec.parameters[0].parameter_id"},
+		{"no parameter's name", params(`{"doubleValueSpec": {"maxValue": 1}}`), "must have a name",
+			"study_spec.parameters[0].parameter_id"},
 		{"the same name", params(oneRate + `, ` + oneRate), "must be unique", "study_spec.parameters[1].parameter_id"},
-		{"name with a space", params(`{"parameterId": "a b", "doubleValueSpec": {"maxValue": 1}}`), "name of an argument", "study_spec.parameters[0].parameter_id"},
+		{"name with a space", params(`{"parameterId": "a b", "doubleValueSpec": {"maxValue": 1}}`), "name of an argument",
+			"study_spec.parameters[0].parameter_id"},
 		{"no values", params(`{"parameterId": "a"}`), "Exactly one of", "study_spec.parameters[0]"},
-		{"two kinds of values", params(`{"parameterId": "a", "doubleValueSpec": {"maxValue": 1}, "integerValueSpec": {"maxValue": "1"}}`), "Exactly one of", "study_spec.parameters[0]"},
-		{"bounds", params(`{"parameterId": "a", "doubleValueSpec": {"minValue": 2, "maxValue": 1}}`), "must not be greater", "study_spec.parameters[0].double_value_spec.min_value"},
-		{"logarithm of zero", params(`{"parameterId": "a", "scaleType": "UNIT_LOG_SCALE", "integerValueSpec": {"maxValue": 1}}`), "strictly positive", "study_spec.parameters[0].integer_value_spec.min_value"},
-		{"no categories", params(`{"parameterId": "a", "categoricalValueSpec": {}}`), "must be given", "study_spec.parameters[0].categorical_value_spec.values"},
-		{"scale of categories", params(`{"parameterId": "a", "scaleType": "UNIT_LINEAR_SCALE", "categoricalValueSpec": {"values": ["x"]}}`), "left unset", "study_spec.parameters[0].scale_type"},
-		{"order", params(`{"parameterId": "a", "discreteValueSpec": {"values": [2, 1]}}`), "increasing order", "study_spec.parameters[0].discrete_value_spec.values"},
-		{"no discrete values", params(`{"parameterId": "a", "discreteValueSpec": {}}`), "must be given", "study_spec.parameters[0].discrete_value_spec.values"},
+		{"two kinds of values", params(`{"parameterId": "a", "doubleValueSpec": {"maxValue": 1}, "integerValueSpec": ` +
+			`{"maxValue": "1"}}`), "Exactly one of", "study_spec.parameters[0]"},
+		{"bounds", params(`{"parameterId": "a", "doubleValueSpec": {"minValue": 2, "maxValue": 1}}`), "must not be greater",
+			"study_spec.parameters[0].double_value_spec.min_value"},
+		{"logarithm of zero", params(`{"parameterId": "a", "scaleType": "UNIT_LOG_SCALE", "integerValueSpec": {"maxValue": ` +
+			`1}}`), "strictly positive", "study_spec.parameters[0].integer_value_spec.min_value"},
+		{"no categories", params(`{"parameterId": "a", "categoricalValueSpec": {}}`), "must be given",
+			"study_spec.parameters[0].categorical_value_spec.values"},
+		{"scale of categories", params(`{"parameterId": "a", "scaleType": "UNIT_LINEAR_SCALE", "categoricalValueSpec": ` +
+			`{"values": ["x"]}}`), "left unset", "study_spec.parameters[0].scale_type"},
+		{"order", params(`{"parameterId": "a", "discreteValueSpec": {"values": [2, 1]}}`), "increasing order",
+			"study_spec.parameters[0].discrete_value_spec.values"},
+		{"no discrete values", params(`{"parameterId": "a", "discreteValueSpec": {}}`), "must be given",
+			"study_spec.parameters[0].discrete_value_spec.values"},
 		{"grid of doubles", with(`"algorithm": "GRID_SEARCH"`), "To use grid search", "study_spec.parameters[0]"},
-		{"default value", params(`{"parameterId": "a", "integerValueSpec": {"minValue": "1", "maxValue": "2", "defaultValue": "1"}}`), "default value is not supported", "study_spec.parameters[0]"},
-		{"conditions", params(`{"parameterId": "a", "integerValueSpec": {"minValue": "1", "maxValue": "2"}, "conditionalParameterSpecs": [{}]}`), "no conditional parameters", "study_spec.parameters[0].conditional_parameter_specs"},
-		{"convex rule", with(`"convexAutomatedStoppingSpec": {}`), "median rule only", "study_spec.convex_automated_stopping_spec"},
+		{"default value", params(`{"parameterId": "a", "integerValueSpec": {"minValue": "1", "maxValue": "2", ` +
+			`"defaultValue": "1"}}`), "default value is not supported", "study_spec.parameters[0]"},
+		{"conditions", params(`{"parameterId": "a", "integerValueSpec": {"minValue": "1", "maxValue": "2"}, ` +
+			`"conditionalParameterSpecs": [{}]}`), "no conditional parameters",
+			"study_spec.parameters[0].conditional_parameter_specs"},
+		{"convex rule", with(`"convexAutomatedStoppingSpec": {}`), "median rule only",
+			"study_spec.convex_automated_stopping_spec"},
 		{"decay curve", with(`"decayCurveStoppingSpec": {}`), "median rule only", "study_spec.decay_curve_stopping_spec"},
-		{"median of times", with(`"medianAutomatedStoppingSpec": {"useElapsedDuration": true}`), "by their steps", "study_spec.median_automated_stopping_spec.use_elapsed_duration"},
-		{"end of the study", with(`"studyStoppingConfig": {"maxNumTrials": 3}`), "leave it out", "study_spec.study_stopping_config"},
-		{"best measurement", with(`"measurementSelectionType": "BEST_MEASUREMENT"`), "last measurement", "study_spec.measurement_selection_type"},
+		{"median of times", with(`"medianAutomatedStoppingSpec": {"useElapsedDuration": true}`), "by their steps",
+			"study_spec.median_automated_stopping_spec.use_elapsed_duration"},
+		{"end of the study", with(`"studyStoppingConfig": {"maxNumTrials": 3}`), "leave it out",
+			"study_spec.study_stopping_config"},
+		{"best measurement", with(`"measurementSelectionType": "BEST_MEASUREMENT"`), "last measurement",
+			"study_spec.measurement_selection_type"},
 		{"noise", with(`"observationNoise": "HIGH"`), "leave it out", "study_spec.observation_noise"},
-		{"unknown", with(`"foo": 1`), `Unknown name "foo" at 'hyperparameter_tuning_job.study_spec'`, "hyperparameter_tuning_job.study_spec"},
-		{"a custom job", customPools(`{` + onePool + `, ` + python + `}`), `Unknown name "jobSpec" at 'hyperparameter_tuning_job'`, "hyperparameter_tuning_job"},
+		{"unknown", with(`"foo": 1`), `Unknown name "foo" at 'hyperparameter_tuning_job.study_spec'`,
+			"hyperparameter_tuning_job.study_spec"},
+		{"a custom job", customPools(`{` + onePool + `, ` + python + `}`), `Unknown name "jobSpec" at ` +
+			`'hyperparameter_tuning_job'`, "hyperparameter_tuning_job"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := send(t, "POST", server.URL+"/v1/"+parent+"/hyperparameterTuningJobs", tt.body)
 			if a.code != 400 || a.err.Status != "INVALID_ARGUMENT" || !strings.Contains(a.err.Message, tt.want) {
 				t.Errorf("answer %d %s, want 400 and %q", a.code, a.body, tt.want)
 			}
-			if len(a.err.Details) != 1 || !slices.ContainsFunc(a.err.Details[0].FieldViolations, func(v fieldViolation) bool { return v.Field == tt.field && v.Description != "" }) {
+			if len(a.err.Details) != 1 || !slices.ContainsFunc(a.err.Details[0].FieldViolations,
+				func(v rest.Violation) bool { return v.Field == tt.field && v.Description != "" }) {
 				t.Errorf("details %+v lack a violation of %s", a.err.Details, tt.field)
 			}
 			seen := map[string]bool{}
@@ -89,7 +123,8 @@ func TestVertexTuningRefuses(t *testing.T) {
 			}
 		})
 	}
-	if a := send(t, "GET", server.URL+"/v1/"+parent+"/hyperparameterTuningJobs", ""); a.code != 200 || strings.TrimSpace(a.body) != "{}" {
+	if a := send(t, "GET", server.URL+"/v1/"+parent+"/hyperparameterTuningJobs", ""); a.code != 200 ||
+		strings.TrimSpace(a.body) != "{}" {
 		t.Errorf("jobs after refusals: %s", a.body)
 	}
 }
@@ -98,8 +133,10 @@ func TestVertexTuningRefuses(t *testing.T) {
 // own.
 func TestVertexTuningCreated(t *testing.T) {
 	svc, server := idle(t)
-	body := `{"displayName": "c", "maxTrialCount": 4, "parallelTrialCount": 2, "maxFailedTrialCount": 0, ` + tuned + `, "studySpec": {` + oneMetric + `, "algorithm": "ALGORITHM_UNSPECIFIED",
-		"medianAutomatedStoppingSpec": {}, "measurementSelectionType": "LAST_MEASUREMENT", "parameters": [` + oneRate + `, {"parameterId": "layers", "scaleType": "UNIT_LINEAR_SCALE", "integerValueSpec": {"minValue": 1, "maxValue": "3"}},
+	body := `{"displayName": "c", "maxTrialCount": 4, "parallelTrialCount": 2, "maxFailedTrialCount": 0, ` + tuned +
+		`, "studySpec": {` + oneMetric + `, "algorithm": "ALGORITHM_UNSPECIFIED",
+		"medianAutomatedStoppingSpec": {}, "measurementSelectionType": "LAST_MEASUREMENT", "parameters": [` + oneRate +
+		`, {"parameterId": "layers", "scaleType": "UNIT_LINEAR_SCALE", "integerValueSpec": {"minValue": 1, "maxValue": "3"}},
 		{"parameterId": "kind", "categoricalValueSpec": {"values": ["a", "b"]}}, {"parameterId": "size", "discreteValueSpec": {"values": [1, 2.5]}}]}}`
 	a := send(t, "POST", server.URL+"/v1/"+parent+"/hyperparameterTuningJobs", body)
 	var got map[string]any
@@ -113,7 +150,8 @@ func TestVertexTuningCreated(t *testing.T) {
 	svc.mu.Lock()
 	h := *svc.jobs[id].Job.TrainingInput.Hyperparameters
 	svc.mu.Unlock()
-	if h.Algorithm != "" || !h.EnableTrialEarlyStopping || h.HyperparameterMetricTag != "loss" || h.Goal != "MINIMIZE" || h.MaxParallelTrials != 2 || len(h.Params) != 4 || *h.Params[0].MinValue != 0 || *h.Params[1].MaxValue != 3 {
+	if h.Algorithm != "" || !h.EnableTrialEarlyStopping || h.HyperparameterMetricTag != "loss" || h.Goal != "MINIMIZE" ||
+		h.MaxParallelTrials != 2 || len(h.Params) != 4 || *h.Params[0].MinValue != 0 || *h.Params[1].MaxValue != 3 {
 		t.Errorf("hyperparameters %+v", h)
 	}
 	if b := send(t, "GET", server.URL+"/v1/"+parent+"/hyperparameterTuningJobs/"+id, ""); b.body != a.body {
@@ -124,7 +162,9 @@ func TestVertexTuningCreated(t *testing.T) {
 			t.Errorf("%s: %s", path, a.body)
 		}
 	}
-	if a := send(t, "GET", server.URL+"/v1/"+parent+"/hyperparameterTuningJobs?readMask=trials,studySpec.metrics&filter=labels.x:*", ""); a.code != 200 || strings.Contains(a.body, id) {
+	if a := send(t, "GET", server.URL+"/v1/"+parent+
+		"/hyperparameterTuningJobs?readMask=trials,studySpec.metrics&filter=labels.x:*", ""); a.code != 200 ||
+		strings.Contains(a.body, id) {
 		t.Errorf("list: %s", a.body)
 	}
 }
@@ -166,7 +206,8 @@ func (h *vertexHarness) startTuning(j *aiplatform.GoogleCloudAiplatformV1Hyperpa
 	return path.Base(created.Name), created.Name
 }
 
-func (h *vertexHarness) untilTuning(name string, states ...string) *aiplatform.GoogleCloudAiplatformV1HyperparameterTuningJob {
+func (h *vertexHarness) untilTuning(name string,
+	states ...string) *aiplatform.GoogleCloudAiplatformV1HyperparameterTuningJob {
 	h.Helper()
 	var j *aiplatform.GoogleCloudAiplatformV1HyperparameterTuningJob
 	poll(h.T, func() bool {
@@ -176,7 +217,8 @@ func (h *vertexHarness) untilTuning(name string, states ...string) *aiplatform.G
 		}
 		return slices.Contains(states, j.State)
 	}, func() string {
-		return j.DisplayName + " is " + j.State + ", want " + strings.Join(states, " or ") + "; log:\n" + strings.Join(h.log(path.Base(name)), "\n")
+		return j.DisplayName + " is " + j.State + ", want " + strings.Join(states, " or ") + "; log:\n" +
+			strings.Join(h.log(path.Base(name)), "\n")
 	})
 	return j
 }
@@ -190,7 +232,8 @@ func TestVertexTuning(t *testing.T) {
 	t.Parallel()
 	eachPython(t, func(t *testing.T, python Python) {
 		h := newVertexHarness(t, python, nil)
-		program := hypertune + "if options.layers == 1 and options.kind == 'b': raise ValueError('no such thing')\nreport(options.layers + 10)\nreport(options.layers + (options.kind == 'a') / 2, 7)\n"
+		program := hypertune + "if options.layers == 1 and options.kind == 'b': raise ValueError('no such " +
+			"thing')\nreport(options.layers + 10)\nreport(options.layers + (options.kind == 'a') / 2, 7)\n"
 		j := h.tuningOf(h.custom("tunes", program, []string{"--own=x"}))
 		j.MaxFailedTrialCount = 2
 		id, name := h.startTuning(j)
@@ -215,7 +258,8 @@ func TestVertexTuning(t *testing.T) {
 			if m := trial.FinalMeasurement; m != nil && len(m.Metrics) == 1 && m.Metrics[0].MetricId == "loss" {
 				r.Value, r.Step = m.Metrics[0].Value, m.StepCount
 			}
-			if strings.Contains(trial.InfeasibleReason, "The replica workerpool0-0 exited with a non-zero status of 1.") && strings.Contains(trial.InfeasibleReason, "no such thing") {
+			if strings.Contains(trial.InfeasibleReason, "The replica workerpool0-0 exited with a non-zero status of 1.") &&
+				strings.Contains(trial.InfeasibleReason, "no such thing") {
 				r.Reason = "no such thing"
 			} else {
 				r.Reason = trial.InfeasibleReason
@@ -250,8 +294,9 @@ func TestVertexTuning(t *testing.T) {
 			t.Errorf("CLUSTER_SPEC of trial 3: %s, %v", s.Env["CLUSTER_SPEC"], err)
 		}
 		for name, want := range map[string]string{
-			"AIP_MODEL_DIR": "gs://out/tunes/3/model/", "AIP_CHECKPOINT_DIR": "gs://out/tunes/3/checkpoints/", "AIP_TENSORBOARD_LOG_DIR": "gs://out/tunes/3/logs/",
-			"CLOUD_ML_JOB_ID": id, "TF_CONFIG": "",
+			"AIP_MODEL_DIR": "gs://out/tunes/3/model/", "AIP_CHECKPOINT_DIR": "gs://out/tunes/3/checkpoints/",
+			"AIP_TENSORBOARD_LOG_DIR": "gs://out/tunes/3/logs/",
+			"CLOUD_ML_JOB_ID":         id, "TF_CONFIG": "",
 		} {
 			if s.Env[name] != want {
 				t.Errorf("%s of trial 3 = %q, want %q", name, s.Env[name], want)
@@ -277,7 +322,8 @@ func TestVertexTuningDrop(t *testing.T) {
 	best := slices.MinFunc(ended.Trials, func(a, b *aiplatform.GoogleCloudAiplatformV1Trial) int {
 		return cmp.Compare(a.FinalMeasurement.Metrics[0].Value, b.FinalMeasurement.Metrics[0].Value)
 	})
-	if best.Id != "5" || best.Parameters[0].Value != 0.5 || best.Parameters[1].Value != "plain" || best.FinalMeasurement.StepCount != 40 {
+	if best.Id != "5" || best.Parameters[0].Value != 0.5 || best.Parameters[1].Value != "plain" ||
+		best.FinalMeasurement.StepCount != 40 {
 		t.Errorf("the best trial is %s with %+v", best.Id, best.Parameters)
 	}
 }
@@ -290,7 +336,8 @@ func TestVertexTuningStandIn(t *testing.T) {
 		t.Skip("this Python has no pip")
 	}
 	h := newVertexHarness(t, python, nil)
-	uri := h.put("inbox", "standin/trainer-0.1-py3-none-any.whl", wheel(t, map[string]string{"trainer/__init__.py": "", "trainer/task.py": hypertune + "report(options.layers)\n"}))
+	uri := h.put("inbox", "standin/trainer-0.1-py3-none-any.whl",
+		wheel(t, map[string]string{"trainer/__init__.py": "", "trainer/task.py": hypertune + "report(options.layers)\n"}))
 	custom := h.customOf("standin", uri, nil)
 	custom.JobSpec.WorkerPoolSpecs[0].PythonPackageSpec = nil
 	custom.JobSpec.WorkerPoolSpecs[0].ContainerSpec = &aiplatform.GoogleCloudAiplatformV1ContainerSpec{
@@ -343,17 +390,22 @@ func TestVertexTuningEnds(t *testing.T) {
 	if _, err := h.tunings.Cancel(askedName, &aiplatform.GoogleCloudAiplatformV1CancelHyperparameterTuningJobRequest{}).Do(); err != nil {
 		t.Fatal(err)
 	}
-	if j := h.endOfTuning(askedName); j.State != "JOB_STATE_CANCELLED" || j.Error == nil || j.Error.Code != 1 || j.Trials[0].State != "INFEASIBLE" || j.Trials[0].InfeasibleReason == "" {
+	if j := h.endOfTuning(askedName); j.State != "JOB_STATE_CANCELLED" || j.Error == nil || j.Error.Code != 1 ||
+		j.Trials[0].State != "INFEASIBLE" || j.Trials[0].InfeasibleReason == "" {
 		t.Errorf("asked: %s, %+v, %+v", j.State, j.Error, j.Trials)
 	}
-	if j := h.endOfTuning(failsName); j.State != "JOB_STATE_FAILED" || j.Error == nil || j.Error.Code != 3 || !strings.Contains(j.Error.Message, "maxFailedTrialCount is 2") || !strings.Contains(j.Error.Message, "ValueError: boom") {
+	if j := h.endOfTuning(failsName); j.State != "JOB_STATE_FAILED" || j.Error == nil || j.Error.Code != 3 ||
+		!strings.Contains(j.Error.Message, "maxFailedTrialCount is 2") ||
+		!strings.Contains(j.Error.Message, "ValueError: boom") {
 		t.Errorf("fails: %s, %+v", j.State, j.Error)
 	}
-	if j := h.endOfTuning(lateName); j.State != "JOB_STATE_FAILED" || j.Error.Code != 3 || !strings.Contains(j.Error.Message, "scheduling.timeout (1s)") {
+	if j := h.endOfTuning(lateName); j.State != "JOB_STATE_FAILED" || j.Error.Code != 3 ||
+		!strings.Contains(j.Error.Message, "scheduling.timeout (1s)") {
 		t.Errorf("late: %s, %+v", j.State, j.Error)
 	}
 	j := h.endOfTuning(longName)
-	if j.State != "JOB_STATE_SUCCEEDED" || len(j.Trials) != 6 || j.Trials[0].State != "INFEASIBLE" || !strings.Contains(j.Trials[0].InfeasibleReason, "scheduling.timeout (20s)") || j.Trials[5].State != "SUCCEEDED" {
+	if j.State != "JOB_STATE_SUCCEEDED" || len(j.Trials) != 6 || j.Trials[0].State != "INFEASIBLE" ||
+		!strings.Contains(j.Trials[0].InfeasibleReason, "scheduling.timeout (20s)") || j.Trials[5].State != "SUCCEEDED" {
 		t.Errorf("long: %s, %+v", j.State, j.Error)
 		for _, trial := range j.Trials {
 			t.Logf("%+v", trial)
@@ -364,18 +416,21 @@ func TestVertexTuningEnds(t *testing.T) {
 func TestVertexTuningRestart(t *testing.T) {
 	t.Parallel()
 	h := newVertexHarness(t, pythons(t)[0], nil)
-	id, name := h.startTuning(h.tuningOf(h.custom("tunes", hypertune+"if options.layers: time.sleep(600)\nreport(1)\n", nil)))
-	poll(t, func() bool { return len(h.untilTuning(name, "JOB_STATE_PENDING", "JOB_STATE_RUNNING").Trials) == 4 }, func() string { return strings.Join(h.log(id), "\n") })
+	id, name := h.startTuning(h.tuningOf(h.custom("tunes", hypertune+"if options.layers: time.sleep(600)\nreport(1)\n",
+		nil)))
+	poll(t, func() bool { return len(h.untilTuning(name, "JOB_STATE_PENDING", "JOB_STATE_RUNNING").Trials) == 4 },
+		func() string { return strings.Join(h.log(id), "\n") })
 	if err := h.svc.Close(); err != nil {
 		t.Fatal(err)
 	}
 	h.start()
 	h.connect()
 	j := h.endOfTuning(name)
-	if j.State != "JOB_STATE_FAILED" || j.Error.Code != 13 || len(j.Trials) != 4 || j.Trials[0].State != "SUCCEEDED" || j.Trials[3].State != "INFEASIBLE" {
+	if j.State != "JOB_STATE_FAILED" || j.Error.Code != 13 || len(j.Trials) != 4 || j.Trials[0].State != "SUCCEEDED" ||
+		j.Trials[3].State != "INFEASIBLE" {
 		t.Errorf("%s, %+v, trials %+v", j.State, j.Error, j.Trials)
 	}
-	if r := readRecord(t, filepath.Join(h.opts.Dir, "jobs", id, "job.json")); r.Vertex.Collection != tuningJobs {
+	if r := readRecord(t, filepath.Join(h.opts.Dir, "jobs", id, "job.json")); r.Vertex.Collection != vertex.TuningJobs {
 		t.Errorf("record %+v", r.Vertex)
 	}
 }

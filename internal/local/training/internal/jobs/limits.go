@@ -1,0 +1,90 @@
+package jobs
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/jobdrop/jobdrop/internal/image"
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/study"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// The APIs' own limits.
+const (
+	MaxPackages = 100
+	MaxLabels   = 64
+)
+
+// DefaultMaxRunningTime is the APIs' own default, 604800s.
+const DefaultMaxRunningTime = 7 * 24 * time.Hour
+
+// ModuleFormat matches the dotted name of a Python module.
+var ModuleFormat = regexp.MustCompile(`^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$`)
+
+// Limits are what a service's options let a job have.
+type Limits struct {
+	Replicas   int
+	Containers bool
+}
+
+// Image returns why an image can't be run.
+func (l Limits) Image(uri string) string {
+	if !l.Containers {
+		return "The local training service runs no containers, as it was given nothing to run them with: " +
+			"start jobdrop local with --container-runner docker or --container-runner podman, or give packageUris and " +
+			"pythonModule instead of an image."
+	}
+	// It is part of the runner's command line: its grammar keeps it from being read
+	// as an option.
+	if _, err := image.Parse(uri); err != nil {
+		return fmt.Sprintf("%q is not the name of a container image.", uri)
+	}
+	return ""
+}
+
+// Count returns why so many replicas can't be run, in a sentence that lacks its end.
+func (l Limits) Count(n counts) string {
+	if n.Total() <= l.Replicas {
+		return ""
+	}
+	return fmt.Sprintf("The job needs %d replicas (%v), and the local training service runs at most %d at once on this "+
+		"machine: "+
+		"start jobdrop local with --max-replicas %[1]d or more, or ask for fewer workers", n.Total(), n, l.Replicas)
+}
+
+// Parallel says how many replicas a job's trials need, in a sentence that lacks
+// its end.
+func (l Limits) Parallel(in *job.TrainingInput) string {
+	return fmt.Sprintf("%d trials at once need %d replicas (%v for each), and the local training service runs at most "+
+		"%d at once on this machine",
+		study.Parallel(in.Hyperparameters), Needs(in), CountsOf(in), l.Replicas)
+}
+
+// Needs returns how many replicas a job has at once.
+func Needs(in *job.TrainingInput) int {
+	n := CountsOf(in).Total()
+	if in.Hyperparameters != nil {
+		n = int(min(int64(n)*int64(study.Parallel(in.Hyperparameters)), math.MaxInt32))
+	}
+	return n
+}
+
+// MaxRunningTime returns how long a job may run. The text was checked at the job's creation.
+func MaxRunningTime(in *job.TrainingInput) time.Duration {
+	if in.Scheduling == nil {
+		return DefaultMaxRunningTime
+	}
+	d, _ := job.ParseDuration(in.Scheduling.MaxRunningTime)
+	return cmp.Or(d, DefaultMaxRunningTime)
+}
+
+// SplitURI takes gs://bucket/object apart; the object may be empty.
+func SplitURI(uri string) (bucket, object string, ok bool) {
+	rest, ok := strings.CutPrefix(uri, "gs://")
+	bucket, object, _ = strings.Cut(rest, "/")
+	return bucket, object, ok && bucket != ""
+}

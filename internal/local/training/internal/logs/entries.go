@@ -1,0 +1,366 @@
+package logs
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/rest"
+)
+
+const (
+	// logResource is the monitored resource of AI Platform Training's jobs.
+	logResource = "ml_job"
+	// The page sizes and the length of a filter are Cloud Logging's.
+	defaultEntryPage = 50
+	maxEntryPage     = 1000
+	MaxLogFilter     = 20000
+	// maxPageBytes bounds the text of a page, which is short if lines are long.
+	maxPageBytes = 8 << 20
+	// seekBytes is what of a log is read to find a time without narrowing the
+	// search further.
+	seekBytes = 1 << 20
+)
+
+// Entry is Cloud Logging's LogEntry.
+type Entry struct {
+	LogName          string            `json:"logName"`
+	Resource         origin            `json:"resource"`
+	Timestamp        string            `json:"timestamp"`
+	ReceiveTimestamp string            `json:"receiveTimestamp"`
+	Severity         string            `json:"severity"`
+	InsertID         string            `json:"insertId"`
+	Labels           map[string]string `json:"labels"`
+	JSONPayload      map[string]string `json:"jsonPayload"`
+}
+
+type origin struct {
+	Type   string            `json:"type"`
+	Labels map[string]string `json:"labels"`
+}
+
+func logName(project, task string) string {
+	return "projects/" + project + "/logs/" + url.PathEscape(task)
+}
+
+// insertID returns an ID that is unique among all jobs. Its order as text is that of the lines.
+func insertID(l *Line) string { return fmt.Sprintf("%012d-%s", l.Seq, l.JobID) }
+
+// severityOf returns the severity that the service gives a line's stream.
+func severityOf(l *Line) string {
+	if l.Stream == Stderr {
+		return "ERROR"
+	}
+	return "INFO"
+}
+
+// timestamp has nine digits after the second always: gcloud compares the times
+// of entries as text.
+func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000000Z") }
+
+func EntryOf(project string, l *Line) Entry {
+	t, severity := timestamp(l.Time), severityOf(l)
+	labels := map[string]string{"ml.googleapis.com/job_id": l.JobID, "ml.googleapis.com/task_name": l.Task}
+	if l.Trial != "" { // gcloud's stream-logs shows it from here
+		labels["ml.googleapis.com/trial_id"] = l.Trial
+	}
+	return Entry{
+		LogName:   logName(project, l.Task),
+		Resource:  origin{logResource, map[string]string{"job_id": l.JobID, "project_id": project, "task_name": l.Task}},
+		Timestamp: t, ReceiveTimestamp: t, Severity: severity, InsertID: insertID(l),
+		Labels:      labels,
+		JSONPayload: map[string]string{"message": l.Text, "levelname": severity},
+	}
+}
+
+// query is a checked request of entries.list.
+type query struct {
+	projects []string
+	filter   clause
+	newest   bool // first
+	limit    int
+	after    *place // of the page before
+}
+
+// place is an entry's place in the order of all.
+type place struct {
+	Time time.Time `json:"t"`
+	ID   string    `json:"i"`
+}
+
+func (a place) compare(b place) int {
+	if c := a.Time.Compare(b.Time); c != 0 {
+		return c
+	}
+	return strings.Compare(a.ID, b.ID)
+}
+
+// entriesRequest is ListLogEntriesRequest.
+type entriesRequest struct {
+	ProjectIDs    []string `json:"projectIds"` // deprecated by the API
+	ResourceNames []string `json:"resourceNames"`
+	Filter        string   `json:"filter"`
+	OrderBy       string   `json:"orderBy"`
+	PageSize      int      `json:"pageSize"`
+	PageToken     string   `json:"pageToken"`
+}
+
+// digest tells requests apart whose pages have no common order.
+func (r entriesRequest) digest() []byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q", r.ProjectIDs, r.ResourceNames, r.Filter, r.OrderBy))
+	return sum[:8]
+}
+
+type pageToken struct {
+	place
+	Query []byte `json:"q"`
+}
+
+// Job is a job whose log can be read.
+type Job struct {
+	Project string
+	ID      string
+	Dir     string // where its log is
+}
+
+// Reader answers entries.list of Cloud Logging (v2) from the logs of jobs.
+type Reader struct {
+	Jobs func() []Job
+}
+
+// Serve answers a request of entries.list.
+func (s *Reader) Serve(r *http.Request) (any, error) {
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, rest.Invalid("The request's body can't be read: %v", err)
+	}
+	var body entriesRequest
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&body); err != nil {
+		return nil, rest.Invalid("Invalid JSON payload received. %v", err)
+	}
+	q, err := body.query()
+	if err != nil {
+		return nil, err
+	}
+	page, err := s.entries(r.Context(), q)
+	if err != nil {
+		return nil, err
+	}
+	var answer struct {
+		Entries       []Entry `json:"entries,omitempty"`
+		NextPageToken string  `json:"nextPageToken,omitempty"`
+	}
+	for _, f := range page.found {
+		answer.Entries = append(answer.Entries, EntryOf(f.project, &f.line))
+	}
+	if page.bound != nil {
+		token, err := json.Marshal(pageToken{page.found[len(page.found)-1].place, body.digest()})
+		if err != nil {
+			return nil, err
+		}
+		answer.NextPageToken = base64.RawURLEncoding.EncodeToString(token)
+	}
+	return answer, nil
+}
+
+func (r entriesRequest) query() (q query, err error) {
+	q.projects = slices.Clone(r.ProjectIDs)
+	for _, name := range r.ResourceNames {
+		project, ok := strings.CutPrefix(name, "projects/")
+		if !ok || project == "" || strings.Contains(project, "/") {
+			return q, rest.Invalid("Invalid resource name %q: the local training service has logs of projects only, "+
+				"projects/[PROJECT_ID].", name)
+		}
+		q.projects = append(q.projects, project)
+	}
+	if len(q.projects) == 0 {
+		return q, rest.Invalid("The request must name resources, e.g. projects/[PROJECT_ID].")
+	}
+	if len(r.Filter) > MaxLogFilter {
+		return q, rest.Invalid("Invalid filter: it is longer than %d bytes.", MaxLogFilter)
+	}
+	if q.filter, err = parseFilter(r.Filter); err != nil {
+		return q, rest.Invalid("Unparseable filter: %v.", err)
+	}
+	switch strings.Join(strings.Fields(strings.ToLower(r.OrderBy)), " ") {
+	case "", "timestamp", "timestamp asc":
+	case "timestamp desc":
+		q.newest = true
+	default:
+		return q, rest.Invalid("Invalid order_by %q: it must be \"timestamp asc\" or \"timestamp desc\".", r.OrderBy)
+	}
+	switch {
+	case r.PageSize < 0:
+		return q, rest.Invalid("Invalid page_size %d: it must not be negative.", r.PageSize)
+	case r.PageSize == 0:
+		q.limit = defaultEntryPage
+	default:
+		q.limit = min(r.PageSize, maxEntryPage)
+	}
+	if r.PageToken != "" {
+		data, err := base64.RawURLEncoding.DecodeString(r.PageToken)
+		var t pageToken
+		if err == nil {
+			err = json.Unmarshal(data, &t)
+		}
+		if err != nil || !bytes.Equal(t.Query, r.digest()) {
+			return q, rest.Invalid("Invalid page_token: it is none of this request's.")
+		}
+		q.after = &t.place
+	}
+	return q, nil
+}
+
+// foundLine is a line that a query matches.
+type foundLine struct {
+	place
+	project string
+	line    Line
+}
+
+// page keeps the first entries of a query.
+type page struct {
+	query
+	found []foundLine
+	bytes int
+	bound *place // the first entry that had no room: those from here on are of the next page
+}
+
+// before reports whether an entry comes first in the query's order.
+func (p *page) before(a, b place) bool {
+	if p.newest {
+		a, b = b, a
+	}
+	return a.compare(b) < 0
+}
+
+// take adds a line. It reports whether a later line of the same log can matter.
+func (p *page) take(project string, l Line) bool {
+	f := foundLine{place{l.Time, insertID(&l)}, project, l}
+	if p.after != nil && !p.before(*p.after, f.place) {
+		return !p.newest
+	}
+	if p.bound != nil && !p.before(f.place, *p.bound) {
+		return p.newest
+	}
+	i, _ := slices.BinarySearchFunc(p.found, f.place, func(e foundLine, at place) int {
+		if p.newest {
+			return at.compare(e.place)
+		}
+		return e.compare(at)
+	})
+	p.found = slices.Insert(p.found, i, f)
+	p.bytes += len(l.Text)
+	for n := len(p.found) - 1; n > 0 && (n >= p.limit || p.bytes > maxPageBytes); n-- {
+		p.bytes -= len(p.found[n].line.Text)
+		bound := p.found[n].place
+		p.bound = &bound
+		p.found = p.found[:n]
+	}
+	return true
+}
+
+// entries reads the first page of a query. The logs are read from their files a piece at a time, those of running jobs,
+// too.
+func (s *Reader) entries(ctx context.Context, q query) (*page, error) {
+	from, to := q.filter.from, q.filter.to
+	if q.after != nil && !q.newest && q.after.Time.After(from) {
+		from = q.after.Time
+	}
+	page := &page{query: q}
+	for _, j := range s.Jobs() {
+		if !slices.Contains(q.projects, j.Project) || q.filter.test(view{project: j.Project, job: j.ID}) == no {
+			continue
+		}
+		err := readLog(ctx, filepath.Join(j.Dir, FileName), from, func(l Line) bool {
+			if !to.IsZero() && l.Time.After(to) {
+				return false
+			}
+			return q.filter.test(view{j.Project, j.ID, &l}) != yes || page.take(j.Project, l)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return page, nil
+}
+
+// readLog hands on a log's lines until take has enough; at least those from a
+// time on. A log that is not there is empty.
+func readLog(ctx context.Context, file string, from time.Time, take func(Line) bool) error {
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	br := bufio.NewReaderSize(nil, readBytes)
+	// next returns the first whole line from the reader's place on, which may be
+	// in the middle of one, and where the line begins.
+	begin, end := int64(0), info.Size()
+	next := func(at int64) (l Line, start int64, err error) {
+		br.Reset(io.NewSectionReader(f, at, end-at))
+		start = at
+		for {
+			data, err := readLine(br)
+			if err != nil {
+				return l, 0, err
+			}
+			if l = (Line{}); json.Unmarshal(data, &l) == nil && l.Seq > 0 {
+				return l, start, nil
+			}
+			start += int64(len(data))
+		}
+	}
+	for low, high := int64(0), end; high-low > seekBytes && !from.IsZero(); {
+		middle := low + (high-low)/2
+		switch l, start, err := next(middle); {
+		case err == nil && l.Time.Before(from):
+			begin = start
+			low = max(start, middle)
+		case err == nil || err == io.EOF:
+			high = middle
+		default:
+			return err
+		}
+	}
+	br.Reset(io.NewSectionReader(f, begin, end-begin))
+	for n := 0; ; n++ {
+		if n%1000 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		data, err := readLine(br)
+		if err == io.EOF {
+			return nil // a line without an end is still being written
+		}
+		if err != nil {
+			return err
+		}
+		var l Line
+		if json.Unmarshal(data, &l) == nil && l.Seq > 0 && !take(l) {
+			return nil
+		}
+	}
+}

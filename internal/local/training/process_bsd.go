@@ -1,9 +1,0 @@
-//go:build darwin || dragonfly || freebsd || netbsd || openbsd
-
-package training
-
-import "syscall"
-
-// dieWithParent does nothing here: orphans are found at the next start on the
-// folder.
-func dieWithParent(*syscall.SysProcAttr) {}

@@ -1,9 +1,0 @@
-package training
-
-import "syscall"
-
-// dieWithParent has the kernel kill a trainer when this process dies without a
-// word. To the kernel the parent is the thread that forked; Go ends a thread only
-// with a goroutine that was locked to it, and none is here. It holds for the
-// trainer itself: what it started is found at the next start on the folder.
-func dieWithParent(a *syscall.SysProcAttr) { a.Pdeathsig = syscall.SIGKILL }
