@@ -159,7 +159,7 @@ var newestDiffers = map[string]bool{"rejected-two-job-files": true}
 // A distributed job has one process for each replica, which talk and train.
 func TestDistributedDrop(t *testing.T) {
 	output := t.TempDir()
-	ran := run(t, "run", dropsDir+"/distributed", "--output", output, "--backend", "aiplatform")
+	ran := run(t, "run", dropsDir+"/distributed", "--output", output)
 	if ran.code != exitSucceeded {
 		t.Fatalf("exit %d:\n%s%s", ran.code, ran.stdout, ran.stderr)
 	}

@@ -42,7 +42,7 @@ func (o *machineOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.containerRunner, "container-runner", "",
 		"docker or podman, to run jobs that have an image; without it they are refused")
 	f.StringVar(&o.backend, "backend", "",
-		"API by which jobs are asked for: aiplatform (ml/v1) or vertex (Vertex AI) (default \""+defaultBackend+"\")")
+		"API by which jobs are asked for: aiplatform (ml/v1) or vertex (Vertex AI) (default \""+runBackend+"\")")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show the logs of the functions and services, on standard error")
 }
 
@@ -70,7 +70,7 @@ func (o *machineOptions) stackOptions(env Env, data string, python training.Pyth
 		return local.Options{}, err
 	}
 	options := local.Options{
-		Dir: data, Python: python, Functions: []string{self, "functions"}, Backend: cmp.Or(o.backend, defaultBackend),
+		Dir: data, Python: python, Functions: []string{self, "functions"}, Backend: cmp.Or(o.backend, runBackend),
 		MaxJobs: o.maxJobs, MaxReplicas: o.maxReplicas, ContainerRunner: o.containerRunner,
 		PubSubEmulator: o.pubsubEmulator,
 	}

@@ -154,7 +154,7 @@ func TestParsePlan(t *testing.T) {
 	none := fieldOptions{metadata: map[string]string{}}
 	testParsing(t, newPlan, []parsing[planOptions]{
 		{name: "defaults", args: []string{"a"},
-			want: planOptions{fieldOptions: none, path: "a", backend: defaultBackend, format: "json"}},
+			want: planOptions{fieldOptions: none, path: "a", backend: planBackend, format: "json"}},
 		{name: "all flags", args: []string{"a", "--backend=aiplatform", "--format=yaml", "--strict", "--policy=p"},
 			want: planOptions{
 				fieldOptions: fieldOptions{metadata: map[string]string{}, policy: "p"},

@@ -76,7 +76,7 @@ job is refused, 64 wrong usage.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.backend, "backend", defaultBackend, "vertex (Vertex AI) or aiplatform (ml/v1)")
+	f.StringVar(&o.backend, "backend", planBackend, "vertex (Vertex AI) or aiplatform (ml/v1)")
 	f.StringVar(&o.format, "format", formatJSON, alternatives(formatJSON, formatYAML))
 	f.BoolVar(&o.strict, "strict", false, "refuse a job of which anything is replaced or dropped")
 	o.policyFlag(f)

@@ -27,7 +27,7 @@ import (
 	"cloud.google.com/go/pubsub/v2"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
-	"github.com/jobdrop/jobdrop/internal/backend/vertex"
+	"github.com/jobdrop/jobdrop/internal/backend/aiplatform"
 	"github.com/jobdrop/jobdrop/internal/local/loopback"
 	"github.com/jobdrop/jobdrop/internal/local/storage"
 	"github.com/jobdrop/jobdrop/internal/local/training"
@@ -168,7 +168,7 @@ func Start(ctx context.Context, o Options) (stack *Stack, err error) {
 		o.Tick = time.Second
 	}
 	o.Deliveries = max(o.Deliveries, 1)
-	o.Backend = cmp.Or(o.Backend, vertex.Name)
+	o.Backend = cmp.Or(o.Backend, aiplatform.Name)
 	o.Names = o.Names.orOwn()
 	if o.FunctionLogs == nil {
 		o.FunctionLogs = io.Discard

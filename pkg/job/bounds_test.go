@@ -88,14 +88,6 @@ func TestLarger(t *testing.T) {
 	}
 }
 
-func repeated[T any](n int, item T) []T {
-	all := make([]T, n)
-	for i := range all {
-		all[i] = item
-	}
-	return all
-}
-
 // Of too many violations the errors are kept, in their order, and the last one says
 // how many are left out.
 func TestTooManyViolations(t *testing.T) {

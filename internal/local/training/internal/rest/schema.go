@@ -21,16 +21,16 @@ import (
 // numbers text and 32-bit ones numbers. What does not fit is reported in the
 // words of Google's services, under paths that begin with name.
 func (d *Document) Decode(body []byte, schemaName, name string) ([]byte, []Violation) {
-	notJSON := func(err error) []Violation {
-		return []Violation{{Description: "Invalid JSON payload received. " + err.Error()}}
+	notJSON := func(why string) []Violation {
+		return []Violation{{Description: "Invalid JSON payload received. " + why}}
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
 	var value any
 	if err := dec.Decode(&value); err != nil && !errors.Is(err, io.EOF) {
-		return nil, notJSON(err)
+		return nil, notJSON(err.Error())
 	} else if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, notJSON(errors.New("Unexpected text after the JSON value."))
+		return nil, notJSON("Unexpected text after the JSON value.")
 	}
 	if value == nil { // no body, or null, is an empty message
 		value = map[string]any{}
@@ -44,7 +44,7 @@ func (d *Document) Decode(body []byte, schemaName, name string) ([]byte, []Viola
 	}
 	out, err := json.Marshal(value)
 	if err != nil {
-		return nil, notJSON(err)
+		return nil, notJSON(err.Error())
 	}
 	return out, nil
 }

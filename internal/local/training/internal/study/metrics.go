@@ -25,7 +25,12 @@ const (
 )
 
 // errTooManyMetrics is what the service said of such a trial.
-var errTooManyMetrics = errors.New("Too many hyperparameter tuning metrics were written.")
+var errTooManyMetrics = message("Too many hyperparameter tuning metrics were written.")
+
+// message is an error in the words of the service, which people read as a sentence.
+type message string
+
+func (m message) Error() string { return string(m) }
 
 // Metrics are what a trial has reported.
 type Metrics struct {
@@ -126,15 +131,15 @@ func readFile(file string) ([]byte, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("The trial's metrics can't be read: %v", err)
+		return nil, message(fmt.Sprintf("The trial's metrics can't be read: %v", err))
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.New("The trial's metrics can't be read: CLOUD_ML_HP_METRIC_FILE is no regular file.")
+		return nil, message("The trial's metrics can't be read: CLOUD_ML_HP_METRIC_FILE is no regular file.")
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxMetricsBytes+1))
 	if err != nil {
-		return nil, fmt.Errorf("The trial's metrics can't be read: %v", err)
+		return nil, message(fmt.Sprintf("The trial's metrics can't be read: %v", err))
 	}
 	if len(data) > maxMetricsBytes {
 		return nil, errTooManyMetrics
@@ -146,7 +151,7 @@ func readFile(file string) ([]byte, error) {
 func (m Metrics) Result(tag string) ([]Measurement, error) {
 	values, odd := m.Values[tag], m.odd[tag]
 	if odd != "" {
-		return nil, fmt.Errorf("The last value of the metric %q is no number to compare: %q.", tag, Cut(odd, 40))
+		return nil, message(fmt.Sprintf("The last value of the metric %q is no number to compare: %q.", tag, Cut(odd, 40)))
 	}
 	if len(values) > 0 {
 		return values, nil
@@ -157,15 +162,15 @@ func (m Metrics) Result(tag string) ([]Measurement, error) {
 	}
 	slices.Sort(others)
 	if len(others) == 0 {
-		return nil, fmt.Errorf("The trial ended well but reported no metric; hyperparameterMetricTag is %q. "+
+		return nil, message(fmt.Sprintf("The trial ended well but reported no metric; hyperparameterMetricTag is %q. "+
 			"The local training service reads what the Python package cloudml-hypertune writes to the file that "+
-			"CLOUD_ML_HP_METRIC_FILE names, and no TensorFlow summaries.", tag)
+			"CLOUD_ML_HP_METRIC_FILE names, and no TensorFlow summaries.", tag))
 	}
 	if len(others) > maxTags {
 		others = append(others[:maxTags], "…")
 	}
-	return nil, fmt.Errorf("The trial ended well but did not report the metric %q (hyperparameterMetricTag), only %s.",
-		tag, strings.Join(others, ", "))
+	return nil, message(fmt.Sprintf("The trial ended well but did not report the metric %q (hyperparameterMetricTag), only %s.",
+		tag, strings.Join(others, ", ")))
 }
 
 // Cut keeps a text's begin, whole characters of it.
