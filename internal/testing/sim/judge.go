@@ -122,6 +122,10 @@ func (f jobFile) means(l listing) meaning {
 	case f.container:
 	case len(there) > 1:
 		m.ambiguous = true
+	case len(f.pins) > 0: // whoever pins a package means that one, whatever else is there
+		for name := range f.pins {
+			take(name)
+		}
 	case len(there) == 0:
 		m.missing = append(m.missing, "a package")
 	default:
