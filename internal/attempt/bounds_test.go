@@ -88,7 +88,8 @@ func largest(t *testing.T, c string) Record {
 		l.ResourceName, l.Message, l.Trials, l.Links = long, long, trials, job.Links{Console: "https://" + long[:3<<10/len(c)*len(c)], Logs: long}
 		return l
 	}
-	missing := Incomplete{Arrived: many(1000, pack), Missing: many(101, long), Violations: vs, ReportAfter: time.Minute, ExpireAfter: time.Hour * 24}
+	missing := Incomplete{Arrived: many(1000, pack), Missing: many(101, long), Violations: vs, Before: many(1000, pack), Until: at(time.Minute),
+		ReportAfter: time.Minute, ExpireAfter: time.Hour * 24}
 	for _, s := range []step{
 		{0, missing}, {time.Hour, missing}, {2 * time.Hour, o},
 		{2*time.Hour + time.Second, Postpone{Nonce: "n", Reason: long, Failure: &job.Failure{Code: long, Message: long}, Quota: true}},

@@ -116,6 +116,10 @@ type Incomplete struct {
 	// Mispinned reports that a package is there in another generation or with other
 	// content than the job file's pin says.
 	Mispinned bool
+	// Before are packages that are there, and that an earlier attempt of the folder was
+	// decided upon. From Until on the drop takes them as they are once it is complete.
+	Before []job.Object
+	Until  time.Time
 	// ReportAfter and ExpireAfter count from the job file's arrival, or from
 	// the replay that looked at it first.
 	ReportAfter, ExpireAfter time.Duration
@@ -131,9 +135,14 @@ func (o Incomplete) apply(r *Record, now time.Time) error {
 	if len(r.Drop.Missing) == 0 {
 		r.Deadlines = job.Deadlines{} // it waited for something else, if at all
 	}
-	news := r.State != job.Waiting || !slices.Equal(r.Drop.Missing, o.Missing) || !slices.Equal(r.Drop.Arrived, o.Arrived)
-	r.State = job.Waiting
-	r.Reason = o.reason(r.Drop)
+	var held time.Time
+	if len(o.Before) > 0 {
+		held = o.Until.UTC()
+	}
+	reason := o.reason(r.Drop)
+	news := r.State != job.Waiting || r.Reason != reason || !r.Deadlines.Held.Equal(held) ||
+		!slices.Equal(r.Drop.Missing, o.Missing) || !slices.Equal(r.Drop.Arrived, o.Arrived)
+	r.State, r.Reason, r.Deadlines.Held = job.Waiting, reason, held
 	r.Drop.Arrived, r.Drop.Missing, r.Violations = o.Arrived, o.Missing, o.Violations
 	r.Truncated = arrivedCut || missingCut
 	from := r.Times.Dropped
@@ -151,6 +160,14 @@ func (o Incomplete) reason(d job.DropInfo) string {
 		then = "or, if the pin is not of the package that is meant, correct it and upload the job file again"
 	case job.HasErrors(o.Violations):
 		then = "then the job file again, which has errors: see the violations"
+	}
+	if len(o.Before) > 0 {
+		var names []string
+		for _, p := range o.Before {
+			names = append(names, p.Base())
+		}
+		then += fmt.Sprintf("; an earlier attempt of this folder already had %s: if that changes, too, upload it first, since from %s on it is taken as it is",
+			some(names), o.Until.UTC().Format(time.RFC3339))
 	}
 	return job.Shorten(fmt.Sprintf("waiting for %s in gs://%s/%s: upload what is missing; %s", some(o.Missing), d.Bucket, d.Prefix, then), job.MaxText)
 }
@@ -224,8 +241,8 @@ func (o Blocked) apply(r *Record, now time.Time) error {
 	}
 	reason = job.Shorten(reason+"; complete or delete that drop, or choose another job ID", job.MaxText)
 	news := r.State != job.Waiting || r.Reason != reason
-	if len(r.Drop.Missing) > 0 {
-		r.Deadlines = job.Deadlines{} // they were of a drop that was not complete
+	if len(r.Drop.Missing) > 0 || r.State == job.Held {
+		r.Deadlines = job.Deadlines{} // they were of a drop that was not complete, or of a hold
 	}
 	r.State, r.Reason = job.Waiting, reason
 	r.Drop.Arrived, r.Drop.Missing, r.Violations = nil, nil, nil
@@ -237,7 +254,7 @@ func (o Blocked) apply(r *Record, now time.Time) error {
 // time. never is the reason why it expires.
 func (r *Record) wait(from time.Time, report, expire time.Duration, news bool, never string, now time.Time) error {
 	if r.Deadlines.Expires.IsZero() {
-		r.Deadlines = job.Deadlines{Incomplete: from.Add(report), Expires: from.Add(expire)}
+		r.Deadlines.Incomplete, r.Deadlines.Expires = from.Add(report), from.Add(expire)
 	}
 	switch {
 	case !now.Before(r.Deadlines.Expires):

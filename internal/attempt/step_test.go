@@ -527,3 +527,35 @@ func TestDue(t *testing.T) {
 		}
 	}
 }
+
+// What one wait says of its deadlines ends with it.
+func TestHeldEndsWithItsWait(t *testing.T) {
+	old := []job.Object{{Name: "d/old.whl", Generation: 1}}
+	waits := Incomplete{Missing: []string{"a.whl"}, ReportAfter: time.Minute, ExpireAfter: time.Hour}
+	beside := waits
+	beside.Before, beside.Until = old, at(time.Minute)
+	blocked := Blocked{JobID: "one", By: "another", ReportAfter: time.Minute, ExpireAfter: time.Hour}
+	for name, steps := range map[string][]Observation{
+		"a hold, then a job ID":                   {Hold{Until: at(time.Minute), Packages: old}, blocked},
+		"a hold, then a package that is missing":  {Hold{Until: at(time.Minute), Packages: old}, waits},
+		"a package of before, then a job ID":      {beside, blocked},
+		"a package of before, then a new one":     {beside, waits},
+		"a package that another was decided upon": {waits, beside},
+	} {
+		r := NewRecord(job.Object{Bucket: "inbox", Name: "d/job.yaml", Generation: 2, Created: at(0)}, at(0))
+		for i, o := range steps {
+			next, changed, err := Step(r, o, at(time.Duration(i)*time.Second))
+			if err != nil || !changed {
+				t.Fatalf("%s: step %d: changed %t, %v", name, i, changed, err)
+			}
+			r = next
+		}
+		last, _ := steps[1].(Incomplete)
+		if want := len(last.Before) > 0; r.Deadlines.Held.IsZero() == want || r.Deadlines.Expires.IsZero() {
+			t.Errorf("%s: deadlines %+v, and it waits beside packages of before: %t", name, r.Deadlines, want)
+		}
+		if _, changed, err := Step(r, steps[1], at(5*time.Second)); err != nil || changed {
+			t.Errorf("%s: the same again: changed %t, %v", name, changed, err)
+		}
+	}
+}

@@ -134,7 +134,8 @@ type Times struct {
 
 // Deadlines are the times at which something is due. Absent ones never are.
 type Deadlines struct {
-	// Held is when an attempt held for its package goes on as it is.
+	// Held is when an attempt held for its package goes on as it is. One that waits for
+	// another package has it, too, and goes on then or once it is complete.
 	Held time.Time `json:"held,omitzero"`
 	// Incomplete is when an incomplete drop is reported, Expires when it ends.
 	Incomplete time.Time `json:"incomplete,omitzero"`

@@ -54,15 +54,15 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored attempt.Store
 		mapping = rules.Mapping(r.Spec.TrainingInput)
 		r.Map(s.backend.Check(job.Order{Spec: r.Spec, Mapping: mapping}), rules.Strict())
 	}
-	if r.Incomplete() {
-		return attempt.Incomplete{
-			Arrived: d.Packages, Missing: r.Resolution.Missing, Violations: r.Violations, Mispinned: r.Resolution.Mispinned,
-			ReportAfter: patience.Incomplete, ExpireAfter: patience.Expire,
-		}, nil
-	}
 	e := entering{drop: d, jobFile: jobFile, packages: r.Resolution.Packages, held: r.Resolution.Unpinned, until: jobFile.Created.Add(patience.Settle)}
 	if r.Final {
 		e.held = nil
+	}
+	if r.Incomplete() {
+		return attempt.Incomplete{
+			Arrived: d.Packages, Missing: r.Resolution.Missing, Violations: r.Violations, Mispinned: r.Resolution.Mispinned,
+			Before: note.Decided(jobFile, e.held), Until: e.until, ReportAfter: patience.Incomplete, ExpireAfter: patience.Expire,
+		}, nil
 	}
 	if hold, err := e.hold(note, s.Now()); hold != nil || err != nil {
 		return hold, err

@@ -446,6 +446,53 @@ func TestSubmitUsedTwice(t *testing.T) {
 	}
 }
 
+// A drop that waits for one package is told that another is there from before, and from
+// when on it is taken as it is.
+func TestSubmitWaitTellsOfPackagesOfBefore(t *testing.T) {
+	t.Parallel()
+	const two = spec + "  packageUris: [trainer-0.1.tar.gz, trainer-0.2.tar.gz]\n"
+	w := newWorld(t)
+	w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
+	w.wake(w.put("d/job.yaml", []byte(spec)))
+	again := w.put("d/job.yaml", []byte(two))
+	w.wake(again)
+	r := w.record(again)
+	until := r.Times.Dropped.Add(settle)
+	want := "already had trainer-0.1.tar.gz: if that changes, too, upload it first, since from " + until.UTC().Format(time.RFC3339) + " on"
+	if r.State != job.Waiting || !strings.Contains(r.Reason, want) || !r.Deadlines.Held.Equal(until) {
+		t.Errorf("state %s: %s, held until %s; want %s, %q, %s", r.State, r.Reason, r.Deadlines.Held, job.Waiting, want, until)
+	}
+	if told := w.status("d"); !strings.Contains(told, want) {
+		t.Errorf("status.json says %q; want %q", told, want)
+	}
+	w.wake(w.put("d/trainer-0.1.tar.gz", pkg(t, "hello")))
+	if r := w.record(again); r.State != job.Waiting || strings.Contains(r.Reason, "already had") || !r.Deadlines.Held.IsZero() {
+		t.Errorf("with a new package: state %s: %s, held until %s", r.State, r.Reason, r.Deadlines.Held)
+	}
+	w.pass(2 * settle)
+	w.wake(w.put("d/trainer-0.2.tar.gz", pkg(t, "train")))
+	w.want(again, job.Submitted, "", 2)
+}
+
+// Of a job file that no package mends, or that pins what is there, nothing is waited for.
+func TestSubmitWaitIsForWhatIsMissingAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
+	w.wake(w.put("d/job.yaml", []byte(spec)))
+	const two = "  packageUris: [trainer-0.1.tar.gz, trainer-0.2.tar.gz]\n"
+	for _, file := range []string{
+		strings.Replace(spec, "us-central1", "mars", 1) + two,
+		spec + two + fmt.Sprintf("jobdrop: {packages: [{name: trainer-0.1.tar.gz, generation: %d}]}\n", p.Generation),
+	} {
+		f := w.put("d/job.yaml", []byte(file))
+		w.wake(f)
+		if r := w.record(f); r.State != job.Waiting || strings.Contains(r.Reason, "already had") || !r.Deadlines.Held.IsZero() {
+			t.Errorf("%s: state %s: %s, held until %s", file, r.State, r.Reason, r.Deadlines.Held)
+		}
+	}
+}
+
 // A hold says until when, for what, and how to go on; a pin as it says goes on at once.
 func TestSubmitHoldIsTold(t *testing.T) {
 	w := newWorld(t)

@@ -19,10 +19,11 @@ type judge struct {
 	// seenBy is the oldest job file that a look at the folder showed as the newest,
 	// beside each package. No older one can have been decided with it.
 	seenBy map[string]int64
-	// decided are the job files that were accepted or rejected with each package.
-	decided map[string][]int64
-	// holds are until when status.json said that an attempt is held, firsts when its
-	// record was first written.
+	// decided are the attempts that were accepted or rejected with each package.
+	decided map[string][]decided
+	// holds are until when status.json said that an attempt is held, or that it waits
+	// beside packages of before. firsts are when its record was first written by a look
+	// that could know of such packages.
 	holds  map[string]time.Time
 	firsts map[string]time.Time
 	// attempts are the job files' own.
@@ -50,6 +51,12 @@ type ownership struct {
 	code        [][]byte
 }
 
+// decided is an attempt with its job file's generation, and when it was decided.
+type decided struct {
+	by int64
+	at time.Time
+}
+
 // listing is a folder as a list showed it, which began at a time.
 type listing struct {
 	at    time.Time
@@ -58,7 +65,7 @@ type listing struct {
 
 func newJudge(w *world) *judge {
 	return &judge{
-		w: w, seenBy: map[string]int64{}, decided: map[string][]int64{}, holds: map[string]time.Time{}, firsts: map[string]time.Time{},
+		w: w, seenBy: map[string]int64{}, decided: map[string][]decided{}, holds: map[string]time.Time{}, firsts: map[string]time.Time{},
 		attempts: map[string]string{}, deleted: map[string][]time.Time{},
 		queued: map[string]time.Time{}, waiting: map[string]time.Time{}, left: map[string]time.Time{},
 		entered: map[string]map[job.BackendState]time.Time{}, created: map[string][]time.Time{},
@@ -151,7 +158,7 @@ func (j *judge) listed(l listing) {
 }
 
 // mayBeOld reports whether an attempt before may have been decided with one of the
-// packages; isOld whether one was.
+// packages; isOld whether one was by a time.
 func (j *judge) mayBeOld(of upload, used []object) bool {
 	return slices.ContainsFunc(used, func(o object) bool {
 		first, ok := j.seenBy[key(o)]
@@ -159,15 +166,15 @@ func (j *judge) mayBeOld(of upload, used []object) bool {
 	})
 }
 
-func (j *judge) isOld(of upload, used []object) bool {
+func (j *judge) isOld(of upload, used []object, at time.Time) bool {
 	return slices.ContainsFunc(used, func(o object) bool {
-		return slices.ContainsFunc(j.decided[key(o)], func(by int64) bool { return by < of.generation })
+		return slices.ContainsFunc(j.decided[key(o)], func(d decided) bool { return d.by < of.generation && !d.at.After(at) })
 	})
 }
 
 // told takes what a status object says.
 func (j *judge) told(s job.Snapshot) {
-	if s.State == job.Held && !s.Deadlines.Held.IsZero() {
+	if (s.State == job.Held || s.State == job.Waiting) && !s.Deadlines.Held.IsZero() {
 		j.holds[s.Attempt] = s.Deadlines.Held
 	}
 }
@@ -183,9 +190,6 @@ func (j *judge) upload(r attempt.Record) (upload, bool) {
 
 // decision holds a write of a record to what was uploaded.
 func (j *judge) decision(me *worker, prev, next attempt.Record) {
-	if _, known := j.firsts[next.Attempt]; !known {
-		j.firsts[next.Attempt] = time.Now()
-	}
 	of, ok := j.upload(next)
 	if !ok {
 		j.w.fail("attempt %s is of %s#%d, which nobody uploaded", next.Attempt, next.Drop.JobFile.Name, next.Drop.JobFile.Generation)
@@ -219,6 +223,9 @@ func (j *judge) decision(me *worker, prev, next attempt.Record) {
 		return
 	}
 	v := verdict{judge: j, me: me, of: of, r: next, l: l, means: of.file.means(l), folder: len(files)}
+	if _, known := j.firsts[next.Attempt]; !known && v.isOld(of, v.unpinned(), l.at) {
+		j.firsts[next.Attempt] = time.Now()
+	}
 	switch next.State {
 	case job.Waiting:
 		v.waiting()
@@ -490,14 +497,14 @@ func (v verdict) rejected() {
 // decide enters that the attempt was decided with its packages.
 func (v verdict) decide() {
 	for _, o := range v.means.used {
-		v.decided[key(o)] = append(v.decided[key(o)], v.of.generation)
+		v.decided[key(o)] = append(v.decided[key(o)], decided{v.of.generation, time.Now()})
 	}
 }
 
 // settled holds a decision with packages of before to the patience.
 func (v verdict) settled(how string) {
 	used := v.unpinned()
-	if !v.isOld(v.of, used) {
+	if !v.isOld(v.of, used, time.Now()) {
 		return
 	}
 	end := v.patience()
@@ -513,8 +520,8 @@ func (v verdict) settled(how string) {
 			v.fail("%s with %s of before, and that of its own drop was there %s before its patience was over", how, path.Base(o.Name), end.Sub(own.at))
 		}
 	}
-	first := v.firsts[v.r.Attempt]
-	if until, told := v.holds[v.r.Attempt]; !told && first.Before(end.Add(-v.slack())) && v.w.weather.fault == 0 {
+	first, known := v.firsts[v.r.Attempt]
+	if until, told := v.holds[v.r.Attempt]; !told && known && first.Before(end.Add(-v.slack())) && v.w.weather.fault == 0 {
 		v.fail("%s with packages of before, and nobody was told that it was held (until %s)", how, until)
 	}
 }
