@@ -229,7 +229,8 @@ func TestRulesFind(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !strings.HasPrefix(test.file, "pkg/") { // the code is as it was
+			changed := func(folder string) bool { return strings.HasPrefix(test.file, folder+"/") }
+			if !slices.ContainsFunc(sourceFolders, changed) { // the code is as it was
 				f.logged = whole.logged
 			}
 			found, err := f.check(today)
