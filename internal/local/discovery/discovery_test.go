@@ -17,13 +17,13 @@ import (
 // is not missed.
 func TestDocumentsAreUpToDate(t *testing.T) {
 	documents := 0
-	for _, file := range []string{"discovery.go", "../training/discovery.go"} {
+	for _, file := range []string{"discovery.go", "../training/internal/ml/discovery.go", "../training/internal/vertex/discovery.go"} {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(string(source)) {
-			command, ok := strings.CutPrefix(strings.TrimSpace(line), "//go:generate go run ../../../internal/local/discovery/gen ")
+			command, ok := strings.CutPrefix(strings.TrimSpace(line), "//go:generate go run github.com/jobdrop/jobdrop/internal/local/discovery/gen ")
 			if !ok {
 				continue
 			}
