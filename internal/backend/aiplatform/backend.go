@@ -72,19 +72,19 @@ func newBackend(ctx context.Context, project string, options ...option.ClientOpt
 	return &Backend{jobs: s.Projects.Jobs, parent: "projects/" + project, project: project}, nil
 }
 
-// Name gives the backend's name.
+// Name returns the backend's name.
 func (t *Backend) Name() string { return Name }
 
-// TakesID tells that a second create of a job ID is a conflict.
+// TakesID reports true: a second create of a job ID is a conflict.
 func (t *Backend) TakesID() bool { return true }
 
-// EnforcesWait tells that the service itself ends a job that waits for too long.
+// EnforcesWait reports true: the service itself ends a job that waits for too long.
 func (t *Backend) EnforcesWait() bool { return true }
 
-// Check tells of no difference: the job file is in the service's own words.
+// Check returns no difference: the job file is in the service's own words.
 func (t *Backend) Check(job.Order) []plan.Diagnostic { return nil }
 
-// Find gives the job that has an order's ID, if there is one.
+// Find returns the job that has an order's ID, if there is one.
 func (t *Backend) Find(ctx context.Context, o job.Order) ([]attempt.Look, error) {
 	found, err := t.Get(ctx, job.JobInfo{ID: o.JobID})
 	if errors.Is(err, job.ErrNotFound) {
@@ -96,11 +96,11 @@ func (t *Backend) Find(ctx context.Context, o job.Order) ([]attempt.Look, error)
 	return []attempt.Look{found}, nil
 }
 
-// Create creates a job. It gives a [*job.ConflictError] where a job has the ID
-// already, whose labels tell whether an earlier create of the same attempt made
-// it; a [*job.RefusedError] where the service refuses for good, [job.ErrQuota]
-// where it can't take the job now; any other error leaves the outcome unknown,
-// and Create may be called again.
+// Create creates a job. It returns a [*job.ConflictError] if a job has the ID
+// already: its labels show whether an earlier create of the same attempt made it. It
+// returns a [*job.RefusedError] if the service refuses for good, and [job.ErrQuota]
+// if it can't take the job now. After any other error the outcome is unknown, and
+// Create may be called again.
 func (t *Backend) Create(ctx context.Context, o job.Order) (attempt.Look, error) {
 	spec := o.Spec
 	request, err := NewRequest(spec)
@@ -146,7 +146,8 @@ func (t *Backend) Get(ctx context.Context, j job.JobInfo) (attempt.Look, error) 
 // ended. It may lag behind Get. next, a text of the service's, is where the list
 // goes on after the page, in this call or as from in another; it is empty at the
 // end. A from that the service no longer knows gives a [*job.RefusedError].
-func (t *Backend) ListActive(ctx context.Context, instance, from string, page func(looks []attempt.Look, next string) error) error {
+func (t *Backend) ListActive(ctx context.Context, instance, from string,
+	page func(looks []attempt.Look, next string) error) error {
 	filter := fmt.Sprintf("labels.%s=%s AND (state:QUEUED OR state:PREPARING OR state:RUNNING OR state:CANCELLING)",
 		job.LabelInstance, job.InstanceLabel(instance))
 	for token := from; ; {
@@ -182,7 +183,7 @@ func (t *Backend) Cancel(ctx context.Context, j job.JobInfo) error {
 // URL is the base URL of Google's own service.
 const URL = "https://ml.googleapis.com/"
 
-// NewRequest gives the body of the request that creates a job, which is posted to
+// NewRequest returns the body of the request that creates a job. It is posted to
 // projects/PROJECT/jobs: the JSON of both is the same.
 func NewRequest(spec job.Spec) (*ml.GoogleCloudMlV1__Job, error) {
 	data, err := json.Marshal(spec)
@@ -222,13 +223,15 @@ func (t *Backend) look(j *ml.GoogleCloudMlV1__Job) attempt.Look {
 		Message: j.ErrorMessage, Labels: j.Labels, Trials: trials(j.TrainingOutput),
 		// The forms that gcloud prints after a submit.
 		Links: job.Links{
-			Console: "https://console.cloud.google.com/mlengine/jobs/" + url.PathEscape(j.JobId) + "?project=" + url.QueryEscape(t.project),
-			Logs:    "https://console.cloud.google.com/logs?resource=" + url.QueryEscape("ml_job/job_id/"+j.JobId) + "&project=" + url.QueryEscape(t.project),
+			Console: "https://console.cloud.google.com/mlengine/jobs/" + url.PathEscape(j.JobId) + "?project=" +
+				url.QueryEscape(t.project),
+			Logs: "https://console.cloud.google.com/logs?resource=" + url.QueryEscape("ml_job/job_id/"+j.JobId) + "&project=" +
+				url.QueryEscape(t.project),
 		},
 	}
 }
 
-// trials gives those of a tuning job.
+// trials returns the trials of a tuning job.
 func trials(out *ml.GoogleCloudMlV1__TrainingOutput) []job.Trial {
 	if out == nil {
 		return nil

@@ -81,7 +81,7 @@ func (s *service) requests() []request {
 	return slices.Clone(s.seen)
 }
 
-// calls gives the requests as method and path.
+// calls returns the requests as method and path.
 func (s *service) calls() []string {
 	var all []string
 	for _, r := range s.requests() {
@@ -112,14 +112,15 @@ const (
 	get    = "GET /v1/projects/example.com:p/jobs/census_1"
 )
 
-// failure is an error as Google's services answer it.
+// failure returns an error as Google's services answer it.
 func failure(status int, code, message string, details ...string) answer {
 	text, err := json.Marshal(message)
 	if err != nil {
 		panic(err)
 	}
-	return answer{status: status, body: fmt.Sprintf(`{"error": {"code": %d, "message": %s, "status": %q, "details": [%s]}}`,
-		status, text, code, strings.Join(details, ", "))}
+	return answer{status: status,
+		body: fmt.Sprintf(`{"error": {"code": %d, "message": %s, "status": %q, "details": [%s]}}`,
+			status, text, code, strings.Join(details, ", "))}
 }
 
 var (
@@ -132,7 +133,7 @@ var (
 		`{"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"subject": "p", "description": "The request for 2 K80 accelerators exceeds the allowed maximum."}]}`)
 )
 
-// spec is a job of an attempt, as it is asked for.
+// spec returns a job of an attempt, as it is asked for.
 func spec() job.Spec {
 	zero, one := 0.0, 1.0
 	return job.Spec{
@@ -153,7 +154,7 @@ func spec() job.Spec {
 	}
 }
 
-// found is the job as the service shows it, with some labels.
+// found returns the job as the service shows it, with some labels.
 func found(state string, labels map[string]string) answer {
 	text, err := json.Marshal(labels)
 	if err != nil {
@@ -169,7 +170,8 @@ func found(state string, labels map[string]string) answer {
 func look(state job.BackendState, labels map[string]string) attempt.Look {
 	at := func(h, m int, d time.Duration) time.Time { return time.Date(2026, 11, 22, h, m, 0, 0, time.UTC).Add(d) }
 	return attempt.Look{
-		JobID: "census_1", ResourceName: "projects/example.com:p/jobs/census_1", State: state, Message: "as told", Labels: labels,
+		JobID: "census_1", ResourceName: "projects/example.com:p/jobs/census_1", State: state, Message: "as told",
+		Labels:  labels,
 		Created: at(12, 0, 0), Started: at(12, 5, 123456*time.Microsecond), Ended: at(12, 30, 500*time.Millisecond),
 		Links: job.Links{
 			Console: "https://console.cloud.google.com/mlengine/jobs/census_1?project=example.com%3Ap",
@@ -294,15 +296,31 @@ func TestCreateErrors(t *testing.T) {
 			calls:   []string{create},
 		},
 		{name: "quota: the caller comes again later", answers: []answer{quota}, is: job.ErrQuota, calls: []string{create}},
-		{name: "no such project", answers: []answer{failure(http.StatusNotFound, "NOT_FOUND", "Requested entity was not found.")}, is: job.ErrNotFound, calls: []string{create}},
-		{name: "credentials that ran out are no refusal", answers: []answer{failure(http.StatusUnauthorized, "UNAUTHENTICATED", "x")}, calls: []string{create}},
+		{
+			name:    "no such project",
+			answers: []answer{failure(http.StatusNotFound, "NOT_FOUND", "Requested entity was not found.")}, is: job.ErrNotFound,
+			calls: []string{create},
+		},
+		{
+			name:    "credentials that ran out are no refusal",
+			answers: []answer{failure(http.StatusUnauthorized, "UNAUTHENTICATED", "x")}, calls: []string{create},
+		},
 		{name: "a redirect's page", answers: []answer{{status: http.StatusTeapot, body: "<html>"}}, calls: []string{create}},
-		{name: "an answer that is no job", answers: []answer{{status: http.StatusOK, body: "<html>"}}, calls: []string{create}},
+		{
+			name: "an answer that is no job", answers: []answer{{status: http.StatusOK, body: "<html>"}},
+			calls: []string{create},
+		},
 		{name: "no answer", answers: []answer{{hangUp: true}}, calls: []string{create}},
 		// What a look is answered says nothing of the create: its outcome is unknown.
-		{name: "there, and gone when looked at", answers: []answer{conflict, failure(http.StatusNotFound, "NOT_FOUND", "x")}, calls: []string{create, get}},
+		{
+			name: "there, and gone when looked at", answers: []answer{conflict, failure(http.StatusNotFound, "NOT_FOUND", "x")},
+			calls: []string{create, get},
+		},
 		{name: "there, and quota when looked at", answers: []answer{conflict, quota}, calls: []string{create, get}},
-		{name: "there, and may not be looked at", answers: []answer{conflict, failure(http.StatusForbidden, "PERMISSION_DENIED", "x")}, calls: []string{create, get}},
+		{
+			name:    "there, and may not be looked at",
+			answers: []answer{conflict, failure(http.StatusForbidden, "PERMISSION_DENIED", "x")}, calls: []string{create, get},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -356,8 +374,15 @@ func TestCreateAgain(t *testing.T) {
 		calls   []string
 	}{
 		{"not available twice", []answer{unavailable, unavailable, own}, false, []string{create, create, create}},
-		{"every code that says later", []answer{failure(http.StatusInternalServerError, "INTERNAL", "x"), {status: http.StatusBadGateway, body: "<html>"}, own}, false, []string{create, create, create}},
-		{"made, and the answer was a gateway's", []answer{{status: http.StatusGatewayTimeout, body: "<html>"}, conflict, own}, false, []string{create, create, get}},
+		{
+			"every code that says later", []answer{
+				failure(http.StatusInternalServerError, "INTERNAL", "x"), {status: http.StatusBadGateway, body: "<html>"}, own,
+			}, false, []string{create, create, create},
+		},
+		{
+			"made, and the answer was a gateway's", []answer{{status: http.StatusGatewayTimeout, body: "<html>"}, conflict, own},
+			false, []string{create, create, get},
+		},
 		{"made, and the answer was lost", []answer{{hangUp: true}, conflict, own}, true, []string{create, create, get}},
 		{"there, and not available when looked at", []answer{conflict, unavailable, own}, false, []string{create, get, get}},
 	}
@@ -397,8 +422,15 @@ func TestGet(t *testing.T) {
 		want   attempt.Look
 		is     error
 	}{
-		{name: "there", answer: found("SUCCEEDED", map[string]string{"a": "b"}), want: look(job.BackendSucceeded, map[string]string{"a": "b"})},
-		{name: "not there", answer: failure(http.StatusNotFound, "NOT_FOUND", "Field: name Error: The specified job was not found."), is: job.ErrNotFound},
+		{
+			name: "there", answer: found("SUCCEEDED", map[string]string{"a": "b"}),
+			want: look(job.BackendSucceeded, map[string]string{"a": "b"}),
+		},
+		{
+			name:   "not there",
+			answer: failure(http.StatusNotFound, "NOT_FOUND", "Field: name Error: The specified job was not found."),
+			is:     job.ErrNotFound,
+		},
 		{name: "quota", answer: quota, is: job.ErrQuota},
 	}
 	for _, test := range tests {
@@ -420,21 +452,29 @@ func TestGet(t *testing.T) {
 
 // A job that waits has no times yet; records hold all times in UTC.
 func TestTimes(t *testing.T) {
-	backend, _ := open(t, answer{status: http.StatusOK, body: `{"jobId": "census_1", "state": "QUEUED", "createTime": "2026-11-22T13:00:00+01:00"}`})
+	backend, _ := open(t, answer{
+		status: http.StatusOK, body: `{"jobId": "census_1", "state": "QUEUED", "createTime": "2026-11-22T13:00:00+01:00"}`,
+	})
 	got, err := backend.Get(t.Context(), job.JobInfo{ID: "census_1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	times := map[string]string{"created": got.Created.String(), "started": got.Started.String(), "ended": got.Ended.String()}
+	times := map[string]string{
+		"created": got.Created.String(), "started": got.Started.String(), "ended": got.Ended.String(),
+	}
 	const zero = "0001-01-01 00:00:00 +0000 UTC"
-	if diff := cmp.Diff(map[string]string{"created": "2026-11-22 12:00:00 +0000 UTC", "started": zero, "ended": zero}, times); diff != "" {
+	if diff := cmp.Diff(map[string]string{"created": "2026-11-22 12:00:00 +0000 UTC", "started": zero, "ended": zero},
+		times); diff != "" {
 		t.Errorf("times (-want +got):\n%s", diff)
 	}
 }
 
 func TestListActive(t *testing.T) {
 	backend, s := open(t,
-		answer{status: http.StatusOK, body: `{"jobs": [{"jobId": "a", "state": "QUEUED"}, {"jobId": "b", "state": "RUNNING"}], "nextPageToken": "t/1="}`},
+		answer{
+			status: http.StatusOK,
+			body:   `{"jobs": [{"jobId": "a", "state": "QUEUED"}, {"jobId": "b", "state": "RUNNING"}], "nextPageToken": "t/1="}`,
+		},
 		unavailable,
 		answer{status: http.StatusOK, body: `{"nextPageToken": "t2"}`}, // a page may be empty and not the last
 		answer{status: http.StatusOK, body: `{"jobs": [{"jobId": "c", "state": "CANCELLING"}]}`},
@@ -452,7 +492,8 @@ func TestListActive(t *testing.T) {
 		t.Errorf("goes on at %q, %v", nexts, err)
 	}
 	want := []string{
-		"a QUEUED projects/example.com:p/jobs/a", "b RUNNING projects/example.com:p/jobs/b", "c CANCELLING projects/example.com:p/jobs/c",
+		"a QUEUED projects/example.com:p/jobs/a", "b RUNNING projects/example.com:p/jobs/b",
+		"c CANCELLING projects/example.com:p/jobs/c",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("jobs (-want +got):\n%s", diff)
@@ -475,12 +516,14 @@ func TestListActiveStops(t *testing.T) {
 	first := answer{status: http.StatusOK, body: `{"jobs": [{"jobId": "a"}], "nextPageToken": "t"}`}
 	stop := errors.New("enough")
 	backend, s := open(t, first)
-	if err := backend.ListActive(t.Context(), "prod", "", func([]attempt.Look, string) error { return stop }); !errors.Is(err, stop) || len(s.requests()) != 1 {
+	if err := backend.ListActive(t.Context(), "prod", "",
+		func([]attempt.Look, string) error { return stop }); !errors.Is(err, stop) || len(s.requests()) != 1 {
 		t.Errorf("%v after %d requests, want the page's own error after one", err, len(s.requests()))
 	}
 	// A page that can't be had ends the list; what came before was given, and the
 	// list goes on from there.
-	backend, s = open(t, first, quota, answer{status: http.StatusOK, body: `{"jobs": [{"jobId": "b"}]}`}, failure(http.StatusBadRequest, "INVALID_ARGUMENT", "The page token is invalid."))
+	backend, s = open(t, first, quota, answer{status: http.StatusOK, body: `{"jobs": [{"jobId": "b"}]}`},
+		failure(http.StatusBadRequest, "INVALID_ARGUMENT", "The page token is invalid."))
 	var ids []string
 	from := ""
 	list := func() error {
@@ -530,7 +573,8 @@ func TestCancel(t *testing.T) {
 			backend, s := open(t, test.answers...)
 			err := backend.Cancel(t.Context(), job.JobInfo{ID: "census_1"})
 			var refused *attempt.RefusedError
-			if errors.As(err, &refused) != test.refused || !errors.Is(err, test.is) && !test.refused || (err != nil) != (test.is != nil || test.refused) {
+			if errors.As(err, &refused) != test.refused || !errors.Is(err, test.is) && !test.refused ||
+				(err != nil) != (test.is != nil || test.refused) {
 				t.Errorf("%v, want %v, refused %t", err, test.is, test.refused)
 			}
 			if len(s.requests()) != test.calls {
@@ -611,7 +655,8 @@ func TestNew(t *testing.T) {
 		if _, err := backend.Get(t.Context(), job.JobInfo{ID: "census_1"}); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]string{"GET " + strings.TrimSuffix(path, "/") + "/v1/projects/p/jobs/census_1"}, s.calls()); diff != "" {
+		if diff := cmp.Diff([]string{"GET " + strings.TrimSuffix(path, "/") + "/v1/projects/p/jobs/census_1"},
+			s.calls()); diff != "" {
 			t.Errorf("calls at %q (-want +got):\n%s", path, diff)
 		}
 	}
@@ -624,7 +669,7 @@ func TestName(t *testing.T) {
 	}
 }
 
-// fill gives every field of a value a content of its own.
+// fill sets every field of a value to content of its own.
 func fill(t *testing.T, v reflect.Value, n *int) {
 	t.Helper()
 	*n++

@@ -45,7 +45,8 @@ func newAPI(client *http.Client, url string) (api, error) {
 		},
 		list: func(ctx context.Context, collection, parent, filter, token string) (all []*found, next string, err error) {
 			if collection == tuningJobs {
-				page, err := jobs.HyperparameterTuningJobs.List(parent).Filter(filter).ReadMask(mask).PageSize(pageSize).PageToken(token).Context(ctx).Do()
+				page, err := jobs.HyperparameterTuningJobs.List(parent).Filter(filter).ReadMask(mask).
+					PageSize(pageSize).PageToken(token).Context(ctx).Do()
 				if err != nil {
 					return nil, "", err
 				}
@@ -65,7 +66,8 @@ func newAPI(client *http.Client, url string) (api, error) {
 		},
 		cancel: func(ctx context.Context, collection, name string) (err error) {
 			if collection == tuningJobs {
-				_, err = jobs.HyperparameterTuningJobs.Cancel(name, &aiplatform.GoogleCloudAiplatformV1CancelHyperparameterTuningJobRequest{}).Context(ctx).Do()
+				_, err = jobs.HyperparameterTuningJobs.Cancel(name,
+					&aiplatform.GoogleCloudAiplatformV1CancelHyperparameterTuningJobRequest{}).Context(ctx).Do()
 				return err
 			}
 			_, err = jobs.CustomJobs.Cancel(name, &aiplatform.GoogleCloudAiplatformV1CancelCustomJobRequest{}).Context(ctx).Do()

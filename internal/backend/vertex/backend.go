@@ -111,7 +111,7 @@ func New(ctx context.Context, o Options) (*Backend, error) {
 // those of jobs whose region was taken out of the settings.
 const mostFormer = 8
 
-// at gives a region's service.
+// at returns a region's service.
 func (t *Backend) at(name string) (*region, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -157,13 +157,14 @@ func (t *Backend) serving(j job.JobInfo) (*region, string, error) {
 	case !ok:
 		return nil, "", fmt.Errorf("job %q has no resource name: %w", cmp.Or(j.ResourceName, j.ID), job.ErrNotFound)
 	case j.Backend != Name && !slices.Contains(t.Regions, at):
-		return nil, "", fmt.Errorf("job %s is in %s, where this installation runs none: %w", j.ResourceName, at, job.ErrNotFound)
+		return nil, "", fmt.Errorf("job %s is in %s, where this installation runs none: %w", j.ResourceName, at,
+			job.ErrNotFound)
 	}
 	r, err := t.at(at)
 	return r, collection, err
 }
 
-// URL gives the base URL of a region's service.
+// URL returns the base URL of a region's service.
 func (t *Backend) URL(region string) string {
 	if t.Endpoint != "" {
 		return strings.TrimSuffix(t.Endpoint, "/") + "/"
@@ -171,20 +172,20 @@ func (t *Backend) URL(region string) string {
 	return URL(region)
 }
 
-// URL gives the base URL of Google's own service in a region.
+// URL returns the base URL of Google's own service in a region.
 func URL(region string) string { return "https://" + region + "-aiplatform.googleapis.com/" }
 
-// Name gives the backend's name.
+// Name returns the backend's name.
 func (t *Backend) Name() string { return Name }
 
-// TakesID tells that each create makes a job.
+// TakesID reports false: each create makes a job.
 func (t *Backend) TakesID() bool { return false }
 
-// EnforcesWait tells that the service knows no limit on a job's wait.
+// EnforcesWait reports false: the service has no limit on a job's wait.
 func (t *Backend) EnforcesWait() bool { return false }
 
-// Check tells every difference between what a job file says and what the service
-// can be asked for.
+// Check returns every difference between the job file and what the service can be
+// asked for.
 func (t *Backend) Check(o job.Order) []plan.Diagnostic {
 	_, told := t.request(o)
 	return told
@@ -194,7 +195,8 @@ func (t *Backend) request(o job.Order) (Request, []plan.Diagnostic) {
 	r, told := NewRequest(t.Project, o, t.Now())
 	if !slices.Contains(t.Regions, r.Region()) {
 		told = append(told, plan.Diagnostic{
-			Field: "trainingInput.region", Action: plan.Unmappable, Why: "this installation runs jobs in " + strings.Join(t.Regions, ", ") + " only",
+			Field: "trainingInput.region", Action: plan.Unmappable,
+			Why:    "this installation runs jobs in " + strings.Join(t.Regions, ", ") + " only",
 			Remedy: "choose one of these, or have the operator add it to JOBDROP_REGIONS",
 		})
 	}
@@ -215,7 +217,8 @@ func (t *Backend) Create(ctx context.Context, o job.Order) (attempt.Look, error)
 		return attempt.Look{}, err
 	}
 	if !r.creates.AllowN(t.Now(), 1) {
-		return attempt.Look{}, fmt.Errorf("create job %s: more than %d creates a minute in %s: %w", o.JobID, createsPerMinute, request.Region(), job.ErrQuota)
+		return attempt.Look{}, fmt.Errorf("create job %s: more than %d creates a minute in %s: %w", o.JobID, createsPerMinute,
+			request.Region(), job.ErrQuota)
 	}
 	ctx, cancel := context.WithTimeout(ctx, rest.CallTimeout)
 	defer cancel()
@@ -226,7 +229,7 @@ func (t *Backend) Create(ctx context.Context, o job.Order) (attempt.Look, error)
 	return t.look(made), nil
 }
 
-// unmappable gives the refusal of a job that can't be put into the API's words.
+// unmappable returns the refusal of a job that can't be translated for the API.
 func unmappable(told []plan.Diagnostic) error {
 	refused := &attempt.RefusedError{Code: "INVALID_ARGUMENT", Message: "the job can't run on Vertex AI"}
 	for _, d := range told {
@@ -240,27 +243,29 @@ func unmappable(told []plan.Diagnostic) error {
 	return refused
 }
 
-// Find gives the jobs that creates of an order made, the oldest first. The list
-// may lag behind. It has no trials, so a tuning job is looked at by itself, too.
+// Find returns the jobs that creates of an order made, the oldest first. The list
+// may lag behind. It has no trials, so Find also gets each tuning job by itself.
 func (t *Backend) Find(ctx context.Context, o job.Order) ([]attempt.Look, error) {
 	request, _ := t.request(o)
 	var found []attempt.Look
-	err := t.list(ctx, request.Region(), request.Collection(), labelled(job.LabelAttempt, o.Labels[job.LabelAttempt]), "", func(page []attempt.Look, _ string) error {
-		for _, l := range page {
-			// Whatever the service makes of a filter.
-			if l.Labels[job.LabelAttempt] != o.Labels[job.LabelAttempt] || l.Labels[job.LabelInstance] != o.Labels[job.LabelInstance] {
-				continue
-			}
-			if request.Tuning != nil && l.State.Ended() {
-				var err error
-				if l, err = t.Get(ctx, job.JobInfo{ID: l.JobID, ResourceName: l.ResourceName}); err != nil {
-					return err
+	err := t.list(ctx, request.Region(), request.Collection(), labelled(job.LabelAttempt, o.Labels[job.LabelAttempt]), "",
+		func(page []attempt.Look, _ string) error {
+			for _, l := range page {
+				// Whatever the service makes of a filter.
+				if l.Labels[job.LabelAttempt] != o.Labels[job.LabelAttempt] ||
+					l.Labels[job.LabelInstance] != o.Labels[job.LabelInstance] {
+					continue
 				}
+				if request.Tuning != nil && l.State.Ended() {
+					var err error
+					if l, err = t.Get(ctx, job.JobInfo{ID: l.JobID, ResourceName: l.ResourceName}); err != nil {
+						return err
+					}
+				}
+				found = append(found, l)
 			}
-			found = append(found, l)
-		}
-		return nil
-	})
+			return nil
+		})
 	slices.SortStableFunc(found, func(a, b attempt.Look) int {
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ResourceName, b.ResourceName))
 	})
@@ -285,8 +290,7 @@ func (t *Backend) Get(ctx context.Context, j job.JobInfo) (attempt.Look, error) 
 	return t.look(result), nil
 }
 
-// place takes a resource name apart:
-// projects/PROJECT/locations/REGION/COLLECTION/ID.
+// place splits a resource name: projects/PROJECT/locations/REGION/COLLECTION/ID.
 func place(name string) (region, collection string, ok bool) {
 	parts := strings.Split(name, "/")
 	if len(parts) != 6 || parts[0] != "projects" || parts[2] != "locations" {
@@ -302,7 +306,10 @@ func place(name string) (region, collection string, ok bool) {
 }
 
 // active are the states of jobs that have not ended.
-var active = []string{"JOB_STATE_QUEUED", "JOB_STATE_PENDING", "JOB_STATE_RUNNING", "JOB_STATE_UPDATING", "JOB_STATE_PAUSED", "JOB_STATE_CANCELLING"}
+var active = []string{
+	"JOB_STATE_QUEUED", "JOB_STATE_PENDING", "JOB_STATE_RUNNING", "JOB_STATE_UPDATING", "JOB_STATE_PAUSED",
+	"JOB_STATE_CANCELLING",
+}
 
 // ListActive calls page for each page of an installation's jobs that have not
 // ended, in all regions and both collections. It may lag behind Get. next is where
@@ -310,12 +317,14 @@ var active = []string{"JOB_STATE_QUEUED", "JOB_STATE_PENDING", "JOB_STATE_RUNNIN
 // the end. A from that is no such place, or that the service no longer knows, gives a
 // [*job.RefusedError]. A region that does not answer does not stop the others: its
 // error is given at the end.
-func (t *Backend) ListActive(ctx context.Context, instance, from string, page func(looks []attempt.Look, next string) error) error {
+func (t *Backend) ListActive(ctx context.Context, instance, from string,
+	page func(looks []attempt.Look, next string) error) error {
 	var alternatives []string
 	for _, s := range active {
 		alternatives = append(alternatives, `state="`+s+`"`)
 	}
-	filter := labelled(job.LabelInstance, job.InstanceLabel(instance)) + " AND (" + strings.Join(alternatives, " OR ") + ")"
+	filter := labelled(job.LabelInstance, job.InstanceLabel(instance)) + " AND (" + strings.Join(alternatives, " OR ") +
+		")"
 	var shelves []shelf
 	for _, region := range t.Regions {
 		shelves = append(shelves, shelf{region, customJobs}, shelf{region, tuningJobs})
@@ -341,7 +350,8 @@ func (t *Backend) ListActive(ctx context.Context, instance, from string, page fu
 			} else {
 				next = after
 			}
-			looks = slices.DeleteFunc(looks, func(l attempt.Look) bool { return l.Labels[job.LabelInstance] != job.InstanceLabel(instance) })
+			looks = slices.DeleteFunc(looks,
+				func(l attempt.Look) bool { return l.Labels[job.LabelInstance] != job.InstanceLabel(instance) })
 			stop = page(looks, next)
 			return stop
 		})
@@ -353,13 +363,13 @@ func (t *Backend) ListActive(ctx context.Context, instance, from string, page fu
 	return errors.Join(errs...)
 }
 
-// labelled is a filter by a label.
+// labelled returns a filter by a label.
 func labelled(key, value string) string { return "labels." + key + `="` + value + `"` }
 
 // shelf is a region and collection: a list of its own.
 type shelf struct{ region, collection string }
 
-// at gives a place in it, by the service's token.
+// at returns a place in the shelf, by the service's token.
 func (s shelf) at(token string) string { return s.region + "/" + s.collection + "/" + token }
 
 func parseShelf(place string) (s shelf, token string) {
@@ -371,9 +381,10 @@ func parseShelf(place string) (s shelf, token string) {
 // mask are the fields that a list is asked for.
 const mask = "name,displayName,labels,state,createTime,startTime,endTime,error"
 
-// list gives the jobs of a region and collection that match a filter, in pages, from
-// the one that a token names on.
-func (t *Backend) list(ctx context.Context, at, collection, filter, token string, page func(looks []attempt.Look, next string) error) error {
+// list calls page with the jobs of a region and collection that match a filter. It
+// starts at the page that token names.
+func (t *Backend) list(ctx context.Context, at, collection, filter, token string,
+	page func(looks []attempt.Look, next string) error) error {
 	r, err := t.at(at)
 	if err != nil {
 		return err
@@ -428,5 +439,5 @@ func invoke[T any](ctx context.Context, quota *rate.Limiter, call func(context.C
 	})
 }
 
-// id is the last part of a resource name.
+// id returns the last part of a resource name.
 func id(resource string) string { return path.Base(resource) }

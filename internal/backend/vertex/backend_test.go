@@ -30,7 +30,7 @@ type answer struct {
 	hangUp bool
 }
 
-// service gives its answers in turn; further calls fail the test.
+// service answers with its answers in turn. Further calls fail the test.
 type service struct {
 	t       *testing.T
 	mu      sync.Mutex
@@ -69,14 +69,14 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, a.body)
 }
 
-// calls gives those that the service saw.
+// calls returns the calls that the service saw.
 func (s *service) calls() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.seen)
 }
 
-// body gives that of the first call.
+// body returns the body of the first call.
 func (s *service) body() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,7 +88,10 @@ func open(t *testing.T, answers ...answer) (*Backend, *service) {
 	s := &service{t: t, answers: answers}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
-	backend, err := New(t.Context(), Options{Project: "p", Regions: []string{"europe-west4", "us-central1"}, Endpoint: server.URL, Now: func() time.Time { return today }})
+	backend, err := New(t.Context(), Options{
+		Project: "p", Regions: []string{"europe-west4", "us-central1"}, Endpoint: server.URL,
+		Now: func() time.Time { return today },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +123,8 @@ func TestGetAsksKnownRegions(t *testing.T) {
 			if !test.asks && !errors.Is(err, job.ErrNotFound) || test.asks && err != nil {
 				t.Errorf("Get: %v", err)
 			}
-			if err := backend.Cancel(t.Context(), test.j); !test.asks && !errors.Is(err, job.ErrNotFound) || test.asks && err != nil {
+			if err := backend.Cancel(t.Context(), test.j); !test.asks && !errors.Is(err, job.ErrNotFound) ||
+				test.asks && err != nil {
 				t.Errorf("Cancel: %v", err)
 			}
 			if n := len(s.calls()); (n == 2) != test.asks {
@@ -141,7 +145,9 @@ func TestClientsAreBounded(t *testing.T) {
 		}
 	}
 	for i := range 1000 {
-		if _, _, err := backend.serving(job.JobInfo{ResourceName: fmt.Sprintf("projects/p/locations/r%d/customJobs/1", i), Backend: Name}); err != nil {
+		if _, _, err := backend.serving(job.JobInfo{
+			ResourceName: fmt.Sprintf("projects/p/locations/r%d/customJobs/1", i), Backend: Name,
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -155,9 +161,11 @@ func TestClientsAreBounded(t *testing.T) {
 	}
 }
 
-// failure is an error as Google's services answer it.
+// failure returns an error as Google's services answer it.
 func failure(status int, code, message string) answer {
-	return answer{status: status, body: fmt.Sprintf(`{"error": {"code": %d, "message": %q, "status": %q}}`, status, message, code)}
+	return answer{
+		status: status, body: fmt.Sprintf(`{"error": {"code": %d, "message": %q, "status": %q}}`, status, message, code),
+	}
 }
 
 const (
@@ -166,7 +174,7 @@ const (
 	tuned    = parent + "/hyperparameterTuningJobs/456"
 )
 
-// found is a job as the service shows it.
+// shown returns a job as the service shows it.
 func shown(name, state, more string) string {
 	labels, err := json.Marshal(labels())
 	if err != nil {
@@ -226,7 +234,12 @@ func TestCreateFails(t *testing.T) {
 	}{
 		{"bad request", failure(400, "INVALID_ARGUMENT", "machine type"), refused},
 		{"forbidden", failure(403, "PERMISSION_DENIED", "no"), refused},
-		{"no quota", failure(429, "RESOURCE_EXHAUSTED", "The following quota metrics exceed quota limits: aiplatform.googleapis.com/custom_model_training_nvidia_l4_gpus"), quota},
+		{
+			"no quota",
+			failure(429, "RESOURCE_EXHAUSTED",
+				"The following quota metrics exceed quota limits: aiplatform.googleapis.com/custom_model_training_nvidia_l4_gpus"),
+			quota,
+		},
 		{"no such project", failure(404, "NOT_FOUND", "no"), func(err error) bool { return errors.Is(err, job.ErrNotFound) }},
 		{"conflict", failure(409, "ABORTED", "again"), unknown},
 		{"fault", failure(500, "INTERNAL", "oops"), unknown},
@@ -260,7 +273,8 @@ func TestCreateRefuses(t *testing.T) {
 			if !is || len(refused.Fields) == 0 || refused.Fields[0].Severity != job.Error {
 				t.Errorf("error %+v", err)
 			}
-			if told := backend.Check(o); !slices.ContainsFunc(told, func(d plan.Diagnostic) bool { return d.Action == plan.Unmappable }) {
+			if told := backend.Check(o); !slices.ContainsFunc(told,
+				func(d plan.Diagnostic) bool { return d.Action == plan.Unmappable }) {
 				t.Errorf("told %v", told)
 			}
 		})
@@ -288,7 +302,8 @@ func TestCreatesAreLimited(t *testing.T) {
 	if len(s.calls()) != burst {
 		t.Errorf("%d creates, want %d", len(s.calls()), burst)
 	}
-	if _, err := backend.Create(t.Context(), order(func(o *job.Order) { o.TrainingInput.Region = "us-central1" })); err != nil {
+	if _, err := backend.Create(t.Context(),
+		order(func(o *job.Order) { o.TrainingInput.Region = "us-central1" })); err != nil {
 		t.Errorf("another region: %v", err)
 	}
 	now = now.Add(time.Minute)
@@ -311,12 +326,27 @@ func TestGet(t *testing.T) {
 		{"JOB_STATE_UPDATING", started, attempt.Look{State: job.BackendRunning, Started: at(13)}},
 		{"JOB_STATE_PAUSED", started, attempt.Look{State: job.BackendRunning, Started: at(13), Message: "the job is paused"}},
 		{"JOB_STATE_SUCCEEDED", ended, attempt.Look{State: job.BackendSucceeded, Started: at(13), Ended: at(14)}},
-		{"JOB_STATE_PARTIALLY_SUCCEEDED", ended, attempt.Look{State: job.BackendSucceeded, Started: at(13), Ended: at(14), Message: "the job succeeded in part"}},
-		{"JOB_STATE_FAILED", ended + `, "error": {"code": 3, "message": "exit 1"}`, attempt.Look{State: job.BackendFailed, Started: at(13), Ended: at(14), Message: "exit 1"}},
-		{"JOB_STATE_FAILED", ended + `, "error": {"code": 4, "message": "late"}`, attempt.Look{State: job.BackendFailed, Started: at(13), Ended: at(14), Message: "late", DeadlineExceeded: true}},
-		{"JOB_STATE_EXPIRED", ended, attempt.Look{State: job.BackendFailed, Started: at(13), Ended: at(14), DeadlineExceeded: true}},
+		{
+			"JOB_STATE_PARTIALLY_SUCCEEDED", ended,
+			attempt.Look{State: job.BackendSucceeded, Started: at(13), Ended: at(14), Message: "the job succeeded in part"},
+		},
+		{
+			"JOB_STATE_FAILED", ended + `, "error": {"code": 3, "message": "exit 1"}`,
+			attempt.Look{State: job.BackendFailed, Started: at(13), Ended: at(14), Message: "exit 1"},
+		},
+		{
+			"JOB_STATE_FAILED", ended + `, "error": {"code": 4, "message": "late"}`,
+			attempt.Look{State: job.BackendFailed, Started: at(13), Ended: at(14), Message: "late", DeadlineExceeded: true},
+		},
+		{
+			"JOB_STATE_EXPIRED", ended,
+			attempt.Look{State: job.BackendFailed, Started: at(13), Ended: at(14), DeadlineExceeded: true},
+		},
 		{"JOB_STATE_CANCELLING", started, attempt.Look{State: job.BackendCancelling, Started: at(13)}},
-		{"JOB_STATE_CANCELLED", ended + `, "error": {"code": 1, "message": "CANCELED"}`, attempt.Look{State: job.BackendCancelled, Started: at(13), Ended: at(14), Message: "CANCELED"}},
+		{
+			"JOB_STATE_CANCELLED", ended + `, "error": {"code": 1, "message": "CANCELED"}`,
+			attempt.Look{State: job.BackendCancelled, Started: at(13), Ended: at(14), Message: "CANCELED"},
+		},
 		{"JOB_STATE_OF_TOMORROW", "", attempt.Look{}},
 	} {
 		t.Run(test.state, func(t *testing.T) {
@@ -349,7 +379,10 @@ func TestTrials(t *testing.T) {
 	}
 	zero := 0.0
 	want := []job.Trial{
-		{ID: "1", State: job.BackendSucceeded, Parameters: map[string]string{"rate": "0.25", "kind": "a"}, Objective: &zero, Step: 30},
+		{
+			ID: "1", State: job.BackendSucceeded, Parameters: map[string]string{"rate": "0.25", "kind": "a"}, Objective: &zero,
+			Step: 30,
+		},
 		{ID: "2", State: job.BackendFailed, Parameters: map[string]string{"rate": "1e+06"}, Message: "no metric"},
 		{ID: "3", State: job.BackendRunning},
 	}
@@ -362,21 +395,24 @@ func TestTrials(t *testing.T) {
 // become part of a host's name.
 func TestNames(t *testing.T) {
 	for _, name := range []string{
-		"", "census_1", "projects/p/jobs/census_1", "projects/p/locations/evil.example/customJobs/1", "projects/p/locations/x@y/customJobs/1",
-		"projects/p/locations/europe-west4/models/1", "projects/p/locations/europe-west4/customJobs/", "projects/p/locations//customJobs/1", resource + "/x",
+		"", "census_1", "projects/p/jobs/census_1", "projects/p/locations/evil.example/customJobs/1",
+		"projects/p/locations/x@y/customJobs/1",
+		"projects/p/locations/europe-west4/models/1", "projects/p/locations/europe-west4/customJobs/",
+		"projects/p/locations//customJobs/1", resource + "/x",
 	} {
 		backend, _ := open(t)
-		if _, err := backend.Get(t.Context(), job.JobInfo{ID: "census_1", ResourceName: name}); !errors.Is(err, job.ErrNotFound) {
+		if _, err := backend.Get(t.Context(), job.JobInfo{ID: "census_1", ResourceName: name}); !errors.Is(err,
+			job.ErrNotFound) {
 			t.Errorf("get %q: %v", name, err)
 		}
-		if err := backend.Cancel(t.Context(), job.JobInfo{ID: "census_1", ResourceName: name}); !errors.Is(err, job.ErrNotFound) {
+		if err := backend.Cancel(t.Context(), job.JobInfo{ID: "census_1", ResourceName: name}); !errors.Is(err,
+			job.ErrNotFound) {
 			t.Errorf("cancel %q: %v", name, err)
 		}
 	}
 }
 
-// Reads are asked again where the service is not available; a 404 and a 429 are
-// not.
+// Reads are repeated if the service is not available, but not after a 404 or a 429.
 func TestReadsAreRepeated(t *testing.T) {
 	t.Parallel()
 	gone := failure(404, "NOT_FOUND", "no")
@@ -385,7 +421,10 @@ func TestReadsAreRepeated(t *testing.T) {
 		answers []answer
 		want    error
 	}{
-		{"503, then an answer", []answer{failure(503, "UNAVAILABLE", "later"), ok(shown(resource, "JOB_STATE_RUNNING", ""))}, nil},
+		{
+			"503, then an answer", []answer{failure(503, "UNAVAILABLE", "later"), ok(shown(resource, "JOB_STATE_RUNNING", ""))},
+			nil,
+		},
 		{"500, then not there", []answer{failure(500, "INTERNAL", "oops"), gone}, job.ErrNotFound},
 		{"quota", []answer{failure(429, "RESOURCE_EXHAUSTED", "slow down")}, job.ErrQuota},
 	} {
@@ -408,7 +447,8 @@ func TestCancel(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if diff := cmp.Diff([]string{"POST /v1/" + resource + ":cancel", "POST /v1/" + tuned + ":cancel"}, s.calls()); diff != "" {
+	if diff := cmp.Diff([]string{"POST /v1/" + resource + ":cancel", "POST /v1/" + tuned + ":cancel"},
+		s.calls()); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 }
@@ -417,10 +457,13 @@ func TestCancel(t *testing.T) {
 // request goes to, the oldest first.
 func TestFind(t *testing.T) {
 	newer := strings.Replace(shown(parent+"/customJobs/2", "JOB_STATE_RUNNING", ""), "12:00:00.5Z", "12:00:01Z", 1)
-	foreign := strings.Replace(shown(parent+"/customJobs/3", "JOB_STATE_RUNNING", ""), job.AttemptLabel("attempt"), job.AttemptLabel("another"), 1)
+	foreign := strings.Replace(shown(parent+"/customJobs/3", "JOB_STATE_RUNNING", ""), job.AttemptLabel("attempt"),
+		job.AttemptLabel("another"), 1)
 	// Two installations may take drops of one bucket: an attempt's name is the same then.
-	others := strings.Replace(shown(parent+"/customJobs/4", "JOB_STATE_RUNNING", ""), labels()[job.LabelInstance], job.InstanceLabel("another"), 1)
-	backend, s := open(t, ok(`{"customJobs": [`+newer+", "+foreign+", "+others+`], "nextPageToken": "more"}`), ok(`{"customJobs": [`+shown(resource, "JOB_STATE_RUNNING", "")+`]}`))
+	others := strings.Replace(shown(parent+"/customJobs/4", "JOB_STATE_RUNNING", ""), labels()[job.LabelInstance],
+		job.InstanceLabel("another"), 1)
+	backend, s := open(t, ok(`{"customJobs": [`+newer+", "+foreign+", "+others+`], "nextPageToken": "more"}`),
+		ok(`{"customJobs": [`+shown(resource, "JOB_STATE_RUNNING", "")+`]}`))
 	found, err := backend.Find(t.Context(), order(nil))
 	if err != nil {
 		t.Fatal(err)
@@ -428,7 +471,8 @@ func TestFind(t *testing.T) {
 	if len(found) != 2 || found[0].ResourceName != resource {
 		t.Errorf("found %+v", found)
 	}
-	list := "GET /v1/" + parent + "/customJobs?filter=labels.jobdrop-attempt%3D%22" + job.AttemptLabel("attempt") + "%22&pageSize=100"
+	list := "GET /v1/" + parent + "/customJobs?filter=labels.jobdrop-attempt%3D%22" + job.AttemptLabel("attempt") +
+		"%22&pageSize=100"
 	const fields = "&readMask=name%2CdisplayName%2Clabels%2Cstate%2CcreateTime%2CstartTime%2CendTime%2Cerror"
 	want := []string{list + "&pageToken=" + fields, list + "&pageToken=more" + fields}
 	calls := s.calls()
@@ -440,11 +484,13 @@ func TestFind(t *testing.T) {
 	}
 	tuning := order(func(o *job.Order) { o.TrainingInput.Hyperparameters = &job.HyperparameterSpec{} })
 	backend, s = open(t, ok(`{}`))
-	if found, err := backend.Find(t.Context(), tuning); err != nil || len(found) > 0 || !strings.Contains(s.calls()[0], "/hyperparameterTuningJobs?") {
+	if found, err := backend.Find(t.Context(), tuning); err != nil || len(found) > 0 ||
+		!strings.Contains(s.calls()[0], "/hyperparameterTuningJobs?") {
 		t.Errorf("found %v, %v by %v", found, err, s.calls())
 	}
 	// The list has no trials, and a verdict needs them.
-	backend, s = open(t, ok(`{"hyperparameterTuningJobs": [`+shown(tuned, "JOB_STATE_SUCCEEDED", "")+`]}`), ok(shown(tuned, "JOB_STATE_SUCCEEDED", `, "trials": [{"id": "1", "state": "SUCCEEDED"}]`)))
+	backend, s = open(t, ok(`{"hyperparameterTuningJobs": [`+shown(tuned, "JOB_STATE_SUCCEEDED", "")+`]}`),
+		ok(shown(tuned, "JOB_STATE_SUCCEEDED", `, "trials": [{"id": "1", "state": "SUCCEEDED"}]`)))
 	if found, err := backend.Find(t.Context(), tuning); err != nil || len(found) != 1 || len(found[0].Trials) != 1 {
 		t.Errorf("found %+v, %v by %v", found, err, s.calls())
 	}
@@ -452,7 +498,8 @@ func TestFind(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	for name, o := range map[string]Options{
-		"project": {Regions: []string{"r"}, Now: time.Now}, "regions": {Project: "p", Now: time.Now}, "Now": {Project: "p", Regions: []string{"r"}},
+		"project": {Regions: []string{"r"}, Now: time.Now}, "regions": {Project: "p", Now: time.Now},
+		"Now": {Project: "p", Regions: []string{"r"}},
 	} {
 		if _, err := New(t.Context(), o); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("without %s: %v", name, err)
@@ -462,7 +509,8 @@ func TestNewRefuses(t *testing.T) {
 
 // A region has an endpoint of its own.
 func TestURL(t *testing.T) {
-	backend, err := New(t.Context(), Options{Project: "p", Regions: []string{"r"}, Endpoint: "http://127.0.0.1:1", Now: time.Now})
+	backend, err := New(t.Context(),
+		Options{Project: "p", Regions: []string{"r"}, Endpoint: "http://127.0.0.1:1", Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -527,23 +575,37 @@ func TestListActive(t *testing.T) {
 		err        error
 	}{
 		{
-			name: "all", answers: []answer{page(custom, "x/y", "1"), page(custom, "", "2"), page(tuning, ""), page(custom, ""), page(tuning, "", "3")},
-			calls: []string{"europe-west4/customJobs", "europe-west4/customJobs x/y", "europe-west4/hyperparameterTuningJobs", "us-central1/customJobs", "us-central1/hyperparameterTuningJobs"},
-			ids:   []string{"1", "2", "3"},
-			nexts: []string{"europe-west4/customJobs/x/y", "europe-west4/hyperparameterTuningJobs/", "us-central1/customJobs/", "us-central1/hyperparameterTuningJobs/", ""},
+			name: "all", answers: []answer{
+				page(custom, "x/y", "1"), page(custom, "", "2"), page(tuning, ""), page(custom, ""), page(tuning, "", "3"),
+			},
+			calls: []string{
+				"europe-west4/customJobs", "europe-west4/customJobs x/y", "europe-west4/hyperparameterTuningJobs",
+				"us-central1/customJobs", "us-central1/hyperparameterTuningJobs",
+			},
+			ids: []string{"1", "2", "3"},
+			nexts: []string{
+				"europe-west4/customJobs/x/y", "europe-west4/hyperparameterTuningJobs/", "us-central1/customJobs/",
+				"us-central1/hyperparameterTuningJobs/", "",
+			},
 		},
 		{
-			name: "from a page on", from: "us-central1/customJobs/x/y", answers: []answer{page(custom, "", "4"), page(tuning, "")},
-			calls: []string{"us-central1/customJobs x/y", "us-central1/hyperparameterTuningJobs"}, ids: []string{"4"}, nexts: []string{"us-central1/hyperparameterTuningJobs/", ""},
+			name: "from a page on", from: "us-central1/customJobs/x/y",
+			answers: []answer{page(custom, "", "4"), page(tuning, "")},
+			calls:   []string{"us-central1/customJobs x/y", "us-central1/hyperparameterTuningJobs"}, ids: []string{"4"},
+			nexts: []string{"us-central1/hyperparameterTuningJobs/", ""},
 		},
 		{
 			name: "stopped by the caller", answers: []answer{page(custom, "", "1")}, stop: 1,
-			calls: []string{"europe-west4/customJobs"}, ids: []string{"1"}, nexts: []string{"europe-west4/hyperparameterTuningJobs/"}, err: io.EOF,
+			calls: []string{"europe-west4/customJobs"}, ids: []string{"1"},
+			nexts: []string{"europe-west4/hyperparameterTuningJobs/"}, err: io.EOF,
 		},
 		{
 			name: "a region that is down", answers: []answer{down, down, page(custom, "", "1"), page(tuning, "")},
-			calls: []string{"europe-west4/customJobs", "europe-west4/hyperparameterTuningJobs", "us-central1/customJobs", "us-central1/hyperparameterTuningJobs"},
-			ids:   []string{"1"}, nexts: []string{"us-central1/hyperparameterTuningJobs/", ""}, err: &attempt.RefusedError{},
+			calls: []string{
+				"europe-west4/customJobs", "europe-west4/hyperparameterTuningJobs", "us-central1/customJobs",
+				"us-central1/hyperparameterTuningJobs",
+			},
+			ids: []string{"1"}, nexts: []string{"us-central1/hyperparameterTuningJobs/", ""}, err: &attempt.RefusedError{},
 		},
 		{name: "from nowhere", from: "mars/customJobs/x", err: &attempt.RefusedError{}},
 		{name: "from nothing", from: "x", err: &attempt.RefusedError{}},
@@ -572,13 +634,17 @@ func TestListActive(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				want := `labels.jobdrop-instance="` + job.InstanceLabel("prod") + `" AND (state="JOB_STATE_QUEUED" OR state="JOB_STATE_PENDING" OR state="JOB_STATE_RUNNING" OR state="JOB_STATE_UPDATING" OR state="JOB_STATE_PAUSED" OR state="JOB_STATE_CANCELLING")`
-				if diff := cmp.Diff(want, values.Get("filter")); diff != "" || values.Get("pageSize") != "100" || values.Get("readMask") != mask {
+				want := `labels.jobdrop-instance="` + job.InstanceLabel("prod") +
+					`" AND (state="JOB_STATE_QUEUED" OR state="JOB_STATE_PENDING" OR state="JOB_STATE_RUNNING" OR state="JOB_STATE_UPDATING" OR state="JOB_STATE_PAUSED" OR state="JOB_STATE_CANCELLING")`
+				if diff := cmp.Diff(want, values.Get("filter")); diff != "" || values.Get("pageSize") != "100" ||
+					values.Get("readMask") != mask {
 					t.Errorf("query %v; filter (-want +got):\n%s", values, diff)
 				}
 				calls = append(calls, strings.TrimSpace(path+" "+values.Get("pageToken")))
 			}
-			for what, diff := range map[string]string{"calls": cmp.Diff(test.calls, calls), "jobs": cmp.Diff(test.ids, ids), "places": cmp.Diff(test.nexts, nexts)} {
+			for what, diff := range map[string]string{
+				"calls": cmp.Diff(test.calls, calls), "jobs": cmp.Diff(test.ids, ids), "places": cmp.Diff(test.nexts, nexts),
+			} {
 				if diff != "" {
 					t.Errorf("%s (-want +got):\n%s", what, diff)
 				}

@@ -27,17 +27,19 @@ func python(t *testing.T) string {
 	return path
 }
 
-// sdist gives a source package whose module prints its arguments and environment.
+// sdist returns a source package whose module prints its arguments and environment.
 func sdist(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	w := tar.NewWriter(z)
 	for name, text := range map[string]string{
-		"trainer-0.1/setup.py":            "from setuptools import setup, find_packages\nsetup(name='trainer', version='0.1', packages=find_packages())\n",
+		"trainer-0.1/setup.py": "from setuptools import setup, find_packages\n" +
+			"setup(name='trainer', version='0.1', packages=find_packages())\n",
 		"trainer-0.1/trainer/__init__.py": "",
 		"trainer-0.1/trainer/task.py": "import json, os, sys\n" +
-			"print('RAN ' + json.dumps({'args': sys.argv[1:], 'tf': os.environ.get('TF_CONFIG'), 'left': os.environ.get('JOBDROP_BOOTSTRAP')}))\n" +
+			"print('RAN ' + json.dumps({'args': sys.argv[1:], 'tf': os.environ.get('TF_CONFIG'), 'left': " +
+			"os.environ.get('JOBDROP_BOOTSTRAP')}))\n" +
 			"sys.exit(3 if '--fail' in sys.argv else 0)\n",
 	} {
 		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}); err != nil {
@@ -56,17 +58,18 @@ func sdist(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// wheel gives a package that requires what there is not.
+// wheel returns a package with a requirement that does not exist.
 func wheel(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
 	for name, text := range map[string]string{
-		"trainer/__init__.py":              "",
-		"trainer/task.py":                  "print('RAN {}')\n",
-		"demanding-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: demanding\nVersion: 1.0\nRequires-Dist: nosuchthing-zz (>=9)\n",
-		"demanding-1.0.dist-info/WHEEL":    "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-		"demanding-1.0.dist-info/RECORD":   "",
+		"trainer/__init__.py": "",
+		"trainer/task.py":     "print('RAN {}')\n",
+		"demanding-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: demanding\nVersion: 1.0\n" +
+			"Requires-Dist: nosuchthing-zz (>=9)\n",
+		"demanding-1.0.dist-info/WHEEL":  "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+		"demanding-1.0.dist-info/RECORD": "",
 	} {
 		f, err := w.Create(name)
 		if err != nil {
@@ -100,7 +103,8 @@ func TestBootstrap(t *testing.T) {
 func bootstraps(t *testing.T, interpreter string) {
 	data, demanding := sdist(t), wheel(t)
 	env := filepath.Join(t.TempDir(), "env")
-	if out, err := exec.Command(interpreter, "-m", "venv", "--without-pip", "--system-site-packages", env).CombinedOutput(); err != nil {
+	if out, err := exec.Command(interpreter, "-m", "venv", "--without-pip", "--system-site-packages",
+		env).CombinedOutput(); err != nil {
 		t.Skipf("SKIPPED: no venv on this machine: %v, %s", err, out)
 	}
 	flaky := 0
@@ -128,7 +132,9 @@ func bootstraps(t *testing.T, interpreter string) {
 		Left *string
 	}
 	task := func(trial string) map[string]any {
-		all := map[string]any{"cluster": map[string]any{"chief": []any{"127.0.0.1:2222"}}, "task": map[string]any{"type": "chief", "index": 0.0}}
+		all := map[string]any{
+			"cluster": map[string]any{"chief": []any{"127.0.0.1:2222"}}, "task": map[string]any{"type": "chief", "index": 0.0},
+		}
 		if trial != "" {
 			all["task"].(map[string]any)["trial"] = trial
 		}
@@ -151,36 +157,55 @@ func bootstraps(t *testing.T, interpreter string) {
 		status   int
 		says     string
 	}{
-		{name: "arguments", settings: settings(uri, nil), args: []string{"--a=b c", "", "--d"}, want: result{Args: []string{"--a=b c", "", "--d"}}},
 		{
-			name: "a job directory and TF_CONFIG", settings: settings(uri, map[string]any{"jobDir": "gs://out/x", "tfConfig": tf}), args: []string{"--a"},
+			name: "arguments", settings: settings(uri, nil), args: []string{"--a=b c", "", "--d"},
+			want: result{Args: []string{"--a=b c", "", "--d"}},
+		},
+		{
+			name:     "a job directory and TF_CONFIG",
+			settings: settings(uri, map[string]any{"jobDir": "gs://out/x", "tfConfig": tf}), args: []string{"--a"},
 			env: []string{"CLOUD_ML_TRIAL_ID=9"}, want: result{Args: []string{"--a", "--job-dir", "gs://out/x"}, TF: task("")},
 		},
 		{
-			name: "a trial's", settings: settings(uri, map[string]any{"jobDir": "gs://out/x", "tfConfig": tf, "trials": true}), args: []string{"--lr=1"},
-			env: []string{"CLOUD_ML_TRIAL_ID=3", "AIP_MODEL_DIR=gs://out/x/3/model/"}, want: result{Args: []string{"--lr=1", "--job-dir", "gs://out/x/3"}, TF: task("3")},
+			name: "a trial's", settings: settings(uri, map[string]any{"jobDir": "gs://out/x", "tfConfig": tf, "trials": true}),
+			args: []string{"--lr=1"},
+			env:  []string{"CLOUD_ML_TRIAL_ID=3", "AIP_MODEL_DIR=gs://out/x/3/model/"},
+			want: result{Args: []string{"--lr=1", "--job-dir", "gs://out/x/3"}, TF: task("3")},
 		},
 		{
-			name: "a trial's, without the service's folders", settings: settings(uri, map[string]any{"jobDir": "gs://out/x/", "trials": true}),
-			env: []string{"CLOUD_ML_TRIAL_ID=3"}, want: result{Args: []string{"--job-dir", "gs://out/x/3"}},
+			name:     "a trial's, without the service's folders",
+			settings: settings(uri, map[string]any{"jobDir": "gs://out/x/", "trials": true}),
+			env:      []string{"CLOUD_ML_TRIAL_ID=3"}, want: result{Args: []string{"--job-dir", "gs://out/x/3"}},
 		},
 		{
-			name: "the service's own TF_CONFIG stays", settings: settings(uri, map[string]any{"tfConfig": tf}), env: []string{`TF_CONFIG={"of": "the service"}`},
+			name: "the service's own TF_CONFIG stays", settings: settings(uri, map[string]any{"tfConfig": tf}),
+			env:  []string{`TF_CONFIG={"of": "the service"}`},
 			want: result{Args: []string{}, TF: map[string]any{"of": "the service"}},
 		},
-		{name: "the program's status", settings: settings(uri, nil), args: []string{"--fail"}, want: result{Args: []string{"--fail"}}, status: 3},
-		{name: "a requirement that can't be had", settings: settings("gs://staging/a/1/demanding-1.0-py3-none-any.whl", nil), status: 1, says: "requirements can't be installed: nosuchthing-zz"},
-		{name: "no such package", settings: settings("gs://staging/a/1/other-0.1.tar.gz", nil), status: 1, says: "the package gs://staging/a/1/other-0.1.tar.gz can't be fetched: HTTP Error 404"},
+		{
+			name: "the program's status", settings: settings(uri, nil), args: []string{"--fail"},
+			want: result{Args: []string{"--fail"}}, status: 3,
+		},
+		{
+			name: "a requirement that can't be had", settings: settings("gs://staging/a/1/demanding-1.0-py3-none-any.whl", nil),
+			status: 1, says: "requirements can't be installed: nosuchthing-zz",
+		},
+		{
+			name: "no such package", settings: settings("gs://staging/a/1/other-0.1.tar.gz", nil), status: 1,
+			says: "the package gs://staging/a/1/other-0.1.tar.gz can't be fetched: HTTP Error 404",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			text, err := json.Marshal(test.settings)
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := exec.CommandContext(t.Context(), filepath.Join(env, "bin", "python3"), append([]string{"-c", bootstrap}, test.args...)...)
+			c := exec.CommandContext(t.Context(), filepath.Join(env, "bin", "python3"),
+				append([]string{"-c", bootstrap}, test.args...)...)
 			c.Dir = t.TempDir()
 			c.Env = append([]string{
-				"PATH=" + os.Getenv("PATH"), "HOME=" + c.Dir, "TMPDIR=" + c.Dir, "STORAGE_EMULATOR_HOST=" + strings.TrimPrefix(storage.URL, "http://"),
+				"PATH=" + os.Getenv("PATH"), "HOME=" + c.Dir, "TMPDIR=" + c.Dir,
+				"STORAGE_EMULATOR_HOST=" + strings.TrimPrefix(storage.URL, "http://"),
 				"JOBDROP_BOOTSTRAP=" + string(text), "PIP_NO_INDEX=1", "NO_PROXY=127.0.0.1",
 			}, test.env...)
 			out, err := c.CombinedOutput()

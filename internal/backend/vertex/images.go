@@ -49,10 +49,11 @@ var images = []prebuilt{
 const (
 	runtimeField = "trainingInput.runtimeVersion"
 	pythonField  = "trainingInput.pythonVersion"
-	ownImage     = "have the operator name an image of their own for it (policy: vertex.images), or write the image into the job file (masterConfig.imageUri)"
+	ownImage     = "have the operator name an image of their own for it (policy: vertex.images), or write the image " +
+		"into the job file (masterConfig.imageUri)"
 )
 
-// image gives the image that a role's packages run in.
+// image returns the image in which a role's packages run.
 func (b *builder) image(r plan.Role) string {
 	p := b.plan.Python
 	if p.Image != "" {
@@ -73,7 +74,8 @@ func (b *builder) image(r plan.Role) string {
 			continue
 		}
 		if b.today.Format(time.DateOnly) >= i.ended {
-			b.tell(runtimeField, plan.Doubtful, fmt.Sprintf("Google promised the image %s until %s only: it may be gone", i.name, i.ended), ownImage)
+			b.tell(runtimeField, plan.Doubtful,
+				fmt.Sprintf("Google promised the image %s until %s only: it may be gone", i.name, i.ended), ownImage)
 		}
 		name := i.name
 		if r.Accelerators > 0 {
@@ -83,16 +85,19 @@ func (b *builder) image(r plan.Role) string {
 	}
 	switch {
 	case len(known) > 0:
-		b.tell(pythonField, plan.Unmappable, fmt.Sprintf("Google's training images of %s have Python %s, and not %s", runtime, strings.Join(known, " and "), p.Version), ownImage)
+		b.tell(pythonField, plan.Unmappable,
+			fmt.Sprintf("Google's training images of %s have Python %s, and not %s", runtime, strings.Join(known, " and "),
+				p.Version), ownImage)
 	case p.Version == "2.7" || p.Version == "3.5":
-		b.tell(pythonField, plan.Unmappable, "Google has no training image with Python "+p.Version, "port the backend to Python 3.7 or later, or "+ownImage)
+		b.tell(pythonField, plan.Unmappable, "Google has no training image with Python "+p.Version,
+			"port the backend to Python 3.7 or later, or "+ownImage)
 	default:
 		b.tell(runtimeField, plan.Unmappable, "Google has no training image of it", ownImage)
 	}
 	return ""
 }
 
-// host is the registry nearest to a region: all three have the same images.
+// host returns the registry nearest to a region. All three have the same images.
 func host(region string) string {
 	switch continent, _, _ := strings.Cut(region, "-"); continent {
 	case "europe", "me", "africa":

@@ -61,8 +61,8 @@ var states = map[string]job.BackendState{
 	"JOB_STATE_CANCELLED":           job.BackendCancelled,
 }
 
-// look gives what the service says of a job. A state that is not known is none of
-// the domain's, and changes nothing there.
+// look returns what the service says about a job. An unknown state is not one of the
+// domain's, and changes nothing there.
 func (t *Backend) look(f *found) attempt.Look {
 	l := attempt.Look{
 		JobID: f.displayName, ResourceName: f.name, State: states[f.state], Labels: f.labels,
@@ -161,7 +161,8 @@ func text(v any) string {
 	return fmt.Sprint(v)
 }
 
-// links gives the pages of a job, in the forms that Google's SDK for Python prints.
+// links returns the pages of a job, in the forms that Google's SDK for Python
+// prints.
 func (t *Backend) links(resource string) job.Links {
 	region, _, ok := place(resource)
 	if !ok {
@@ -170,8 +171,10 @@ func (t *Backend) links(resource string) job.Links {
 	project := url.QueryEscape(t.Project)
 	query := url.QueryEscape(`resource.type="ml_job" resource.labels.job_id="` + id(resource) + `"`)
 	return job.Links{
-		Console: "https://console.cloud.google.com/agent-platform/locations/" + region + "/training/" + id(resource) + "?project=" + project,
-		Logs:    "https://console.cloud.google.com/logs/query;query=" + strings.ReplaceAll(query, "+", "%20") + "?project=" + project,
+		Console: "https://console.cloud.google.com/agent-platform/locations/" + region + "/training/" + id(resource) +
+			"?project=" + project,
+		Logs: "https://console.cloud.google.com/logs/query;query=" + strings.ReplaceAll(query, "+", "%20") + "?project=" +
+			project,
 	}
 }
 

@@ -33,10 +33,10 @@ type Request struct {
 	Tuning *tuningJob
 }
 
-// Region is where the job is to run.
+// Region returns where the job is to run.
 func (r Request) Region() string { return r.Parent[strings.LastIndexByte(r.Parent, '/')+1:] }
 
-// Collection is the name of the resources that the job is one of.
+// Collection returns the name of the resources that the job is one of.
 func (r Request) Collection() string {
 	if r.Tuning != nil {
 		return tuningJobs
@@ -44,7 +44,7 @@ func (r Request) Collection() string {
 	return customJobs
 }
 
-// Body is the job, for the request's JSON.
+// Body returns the job, for the request's JSON.
 func (r Request) Body() any {
 	if r.Tuning != nil {
 		return r.Tuning
@@ -58,16 +58,17 @@ const (
 	tuningJobs = "hyperparameterTuningJobs"
 )
 
-// NewRequest gives the request that creates a job in a project, and every
-// difference between what the file says and what is asked for. With a diagnostic
-// [plan.Unmappable] among them the request must not be sent. The request depends on
-// the order alone; today tells which images may be gone.
+// NewRequest returns the request that creates a job in a project, and every
+// difference between the file and the request. If one of them is [plan.Unmappable],
+// the request must not be sent. The request depends on the order alone; today
+// decides which images may be gone.
 func NewRequest(project string, o job.Order, today time.Time) (Request, []plan.Diagnostic) {
 	p, told := plan.New(o)
 	b := builder{plan: p, in: cmp.Or(o.TrainingInput, &job.TrainingInput{}), today: today, told: told}
 	b.names()
 	if !slices.Contains(regions, p.Region) {
-		b.tell("trainingInput.region", plan.Doubtful, "Vertex AI is not known to train there", "choose a region of its page on locations")
+		b.tell("trainingInput.region", plan.Doubtful, "Vertex AI is not known to train there",
+			"choose a region of its page on locations")
 	}
 	spec := b.spec()
 	r := Request{Parent: "projects/" + project + "/locations/" + p.Region}
@@ -113,23 +114,28 @@ const maxLabels = 64
 // the job is found again.
 func (b *builder) names() {
 	if n := len([]rune(b.plan.JobID)); n > maxDisplayName {
-		b.tell("jobId", plan.Unmappable, fmt.Sprintf("it is the job's display name, which has at most %d characters, and this has %d", maxDisplayName, n), "write a shorter one")
+		b.tell("jobId", plan.Unmappable,
+			fmt.Sprintf("it is the job's display name, which has at most %d characters, and this has %d", maxDisplayName, n),
+			"write a shorter one")
 	}
 	n := len(b.plan.Labels)
 	if b.plan.Labels[job.LabelInstance] == "" {
 		n += 3 // jobdrop's own are yet to come
 	}
 	if n > maxLabels {
-		b.tell("labels", plan.Unmappable, fmt.Sprintf("a job has at most %d labels, jobdrop's own among them, and this has %d", maxLabels, n), "remove some")
+		b.tell("labels", plan.Unmappable,
+			fmt.Sprintf("a job has at most %d labels, jobdrop's own among them, and this has %d", maxLabels, n), "remove some")
 	}
 	for _, key := range slices.Sorted(maps.Keys(b.plan.Labels)) {
 		if !job.IsLabelKey(key) || !job.IsLabel(b.plan.Labels[key]) {
-			b.tell("labels."+key, plan.Unmappable, "Vertex AI takes keys and values of lower-case letters, digits, _ and -, up to 63 characters, keys beginning with a letter", "write it so")
+			b.tell("labels."+key, plan.Unmappable,
+				"Vertex AI takes keys and values of lower-case letters, digits, _ and -, up to 63 characters, keys beginning "+
+					"with a letter", "write it so")
 		}
 	}
 }
 
-// spec gives what each run of the job is.
+// spec returns the spec of each run of the job.
 func (b *builder) spec() *jobSpec {
 	p := b.plan
 	spec := &jobSpec{
@@ -156,12 +162,14 @@ func (b *builder) spec() *jobSpec {
 		if b.in.HasImage() {
 			field = "trainingInput.useChiefInTfConfig"
 		}
-		b.tell(field, plan.Replaced, "in TF_CONFIG the first replica is called chief, where AI Platform Training called it master", "read both names in the backend")
+		b.tell(field, plan.Replaced,
+			"in TF_CONFIG the first replica is called chief, where AI Platform Training called it master",
+			"read both names in the backend")
 	}
 	return spec
 }
 
-// pool gives the worker pool of a role.
+// pool returns the worker pool of a role.
 func (b *builder) pool(r plan.Role) *workerPool {
 	pool := &workerPool{
 		ReplicaCount: r.Replicas,
@@ -175,7 +183,12 @@ func (b *builder) pool(r plan.Role) *workerPool {
 	}
 	switch {
 	case r.Image != "":
-		pool.ContainerSpec = &aiplatform.GoogleCloudAiplatformV1ContainerSpec{ImageUri: r.Image, Command: r.Command, Args: b.withJobDir(r.Args), Env: b.tfConfig()}
+		pool.ContainerSpec = &aiplatform.GoogleCloudAiplatformV1ContainerSpec{
+			ImageUri: r.Image,
+			Command:  r.Command,
+			Args:     b.withJobDir(r.Args),
+			Env:      b.tfConfig(),
+		}
 		if b.plan.Study != nil {
 			b.sameForTrials(r)
 		}
@@ -197,13 +210,14 @@ var gone = map[string]string{
 	"NVIDIA_TESLA_K80": "NVIDIA_TESLA_K80 has reached its end of support",
 }
 
-// accelerator says where a role's accelerator can't be had.
+// accelerator reports where a role's accelerator is not available.
 func (b *builder) accelerator(r plan.Role) {
 	why, ok := gone[r.Accelerator]
 	if !ok {
 		return
 	}
-	b.tell(r.AcceleratorField, plan.Unmappable, why, "name another one, or have the operator put another in its place (policy: vertex.accelerators)")
+	b.tell(r.AcceleratorField, plan.Unmappable, why,
+		"name another one, or have the operator put another in its place (policy: vertex.accelerators)")
 }
 
 // withJobDir adds --job-dir to a program's arguments, as AI Platform Training did:
@@ -215,7 +229,7 @@ func (b *builder) withJobDir(args []string) []string {
 	return append(append([]string(nil), args...), "--job-dir", b.plan.JobDir)
 }
 
-// tfConfig gives TF_CONFIG to a job's only replica: Vertex AI sets it for more.
+// tfConfig returns TF_CONFIG for a job's only replica. Vertex AI sets it for more.
 func (b *builder) tfConfig() []*envVar {
 	text := b.tfText()
 	if text == "" {
@@ -224,7 +238,7 @@ func (b *builder) tfConfig() []*envVar {
 	return []*envVar{{Name: "TF_CONFIG", Value: literal(text)}}
 }
 
-// tfText is what TF_CONFIG holds; empty for a job of several replicas.
+// tfText returns the content of TF_CONFIG, or "" for a job of several replicas.
 func (b *builder) tfText() string {
 	if b.plan.Replicas() != 1 {
 		return ""
@@ -237,26 +251,28 @@ func (b *builder) tfText() string {
 // environment variables, gives it as it is (EnvVar.value).
 func literal(text string) string { return strings.ReplaceAll(text, "$(", "$$(") }
 
-// sameForTrials tells what a trial in the user's own image can't be given.
+// sameForTrials reports what a trial in the user's own image can't be given.
 func (b *builder) sameForTrials(r plan.Role) {
 	field := r.Name.Field("Config.imageUri")
 	if b.plan.JobDir != "" {
-		b.tell("trainingInput.jobDir", plan.Replaced, "all trials of an image get the same --job-dir; each trial's own is AIP_MODEL_DIR, less /model", "write below AIP_MODEL_DIR")
+		b.tell("trainingInput.jobDir", plan.Replaced,
+			"all trials of an image get the same --job-dir; each trial's own is AIP_MODEL_DIR, less /model",
+			"write below AIP_MODEL_DIR")
 	}
 	if b.plan.Replicas() == 1 {
 		b.tell(field, plan.Dropped, "TF_CONFIG of a trial in an image has no task.trial", "read CLOUD_ML_TRIAL_ID")
 	}
 }
 
-// bootstraps tells whether the job's packages are installed and run by a program
-// of ours: in an image of the operator's, which the service's own installer does
-// not take, and in trials, which it gives no job directory of their own.
+// bootstraps reports whether a program of ours installs and runs the job's packages.
+// It does in an operator's image, which the service's own installer does not accept,
+// and in trials, which the service gives no job directory of their own.
 func (b *builder) bootstraps() bool { return b.plan.Python.Image != "" || b.plan.Study != nil }
 
 // bootstrapEnv is the variable that the bootstrap reads.
 const bootstrapEnv = "JOBDROP_BOOTSTRAP"
 
-// settings is what the bootstrap reads from its environment.
+// settings returns the variables that the bootstrap reads from its environment.
 func (b *builder) settings() []*envVar {
 	p := b.plan
 	text, _ := json.Marshal(struct {
@@ -269,16 +285,18 @@ func (b *builder) settings() []*envVar {
 	return []*envVar{{Name: bootstrapEnv, Value: literal(string(text))}}
 }
 
-// study gives the study of a tuning job.
+// study returns the study of a tuning job.
 func (b *builder) study() *aiplatform.GoogleCloudAiplatformV1StudySpec {
 	s, at := b.plan.Study, "trainingInput.hyperparameters"
 	// The metric's name where a job gives none (reference,
 	// HyperparameterSpec.hyperparameterMetricTag).
 	metric := cmp.Or(s.HyperparameterMetricTag, "training/hptuning/metric")
 	if strings.ContainsFunc(metric, unicode.IsSpace) {
-		b.tell(at+".hyperparameterMetricTag", plan.Unmappable, "Vertex AI takes no metric with a space in its name", "rename the metric")
+		b.tell(at+".hyperparameterMetricTag", plan.Unmappable, "Vertex AI takes no metric with a space in its name",
+			"rename the metric")
 	}
-	b.tell(at+".hyperparameterMetricTag", plan.Doubtful, "Vertex AI reads the metric as the package cloudml-hypertune reports it, and no summaries of TensorFlow",
+	b.tell(at+".hyperparameterMetricTag", plan.Doubtful,
+		"Vertex AI reads the metric as the package cloudml-hypertune reports it, and no summaries of TensorFlow",
 		"report it by hypertune.HyperTune().report_hyperparameter_tuning_metric")
 	goal := s.Goal
 	if goal == "" || goal == "GOAL_TYPE_UNSPECIFIED" {
@@ -292,10 +310,13 @@ func (b *builder) study() *aiplatform.GoogleCloudAiplatformV1StudySpec {
 	}
 	if s.EnableTrialEarlyStopping {
 		spec.MedianAutomatedStoppingSpec = &aiplatform.GoogleCloudAiplatformV1StudySpecMedianAutomatedStoppingSpec{}
-		b.tell(at+".enableTrialEarlyStopping", plan.Replaced, "by Vertex AI's median rule, the nearest to what AI Platform Training did", "leave it out to run each trial to its end")
+		b.tell(at+".enableTrialEarlyStopping", plan.Replaced,
+			"by Vertex AI's median rule, the nearest to what AI Platform Training did",
+			"leave it out to run each trial to its end")
 	}
 	if s.ResumePreviousJobID != "" {
-		b.tell(at+".resumePreviousJobId", plan.Unmappable, "Vertex AI can't go on with an earlier job's trials", "remove the field")
+		b.tell(at+".resumePreviousJobId", plan.Unmappable, "Vertex AI can't go on with an earlier job's trials",
+			"remove the field")
 	}
 	for i, p := range s.Params {
 		spec.Parameters = append(spec.Parameters, b.parameter(p, fmt.Sprintf("%s.params[%d]", at, i)))
@@ -319,12 +340,21 @@ func (b *builder) parameter(p job.ParameterSpec, at string) *aiplatform.GoogleCl
 	force := []string{"MinValue", "MaxValue"}
 	switch p.Type {
 	case "DOUBLE":
-		out.DoubleValueSpec = &aiplatform.GoogleCloudAiplatformV1StudySpecParameterSpecDoubleValueSpec{MinValue: low, MaxValue: high, ForceSendFields: force}
+		out.DoubleValueSpec = &aiplatform.GoogleCloudAiplatformV1StudySpecParameterSpecDoubleValueSpec{
+			MinValue:        low,
+			MaxValue:        high,
+			ForceSendFields: force,
+		}
 		if b.plan.Study.Algorithm == "GRID_SEARCH" {
-			b.tell(at+".type", plan.Unmappable, "Vertex AI searches no grid over a DOUBLE", "write a DISCRETE parameter with the grid's values, or another algorithm")
+			b.tell(at+".type", plan.Unmappable, "Vertex AI searches no grid over a DOUBLE",
+				"write a DISCRETE parameter with the grid's values, or another algorithm")
 		}
 	case "INTEGER":
-		out.IntegerValueSpec = &aiplatform.GoogleCloudAiplatformV1StudySpecParameterSpecIntegerValueSpec{MinValue: int64(low), MaxValue: int64(high), ForceSendFields: force}
+		out.IntegerValueSpec = &aiplatform.GoogleCloudAiplatformV1StudySpecParameterSpecIntegerValueSpec{
+			MinValue:        int64(low),
+			MaxValue:        int64(high),
+			ForceSendFields: force,
+		}
 	case "DISCRETE":
 		out.DiscreteValueSpec = &aiplatform.GoogleCloudAiplatformV1StudySpecParameterSpecDiscreteValueSpec{
 			Values: slices.Compact(slices.Sorted(slices.Values(p.DiscreteValues))), // the service wants them so

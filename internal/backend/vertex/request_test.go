@@ -19,13 +19,15 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 var today = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
-// order is a job of an attempt, less what is said otherwise.
+// order returns a job of an attempt, with a change.
 func order(change func(*job.Order)) job.Order {
 	o := job.Order{Spec: job.Spec{
 		JobID: "census_1", Labels: job.Labels(map[string]string{"team": "nlp"}, "prod", "attempt", "content"),
 		TrainingInput: &job.TrainingInput{
-			ScaleTier: "BASIC", Region: "europe-west4", RuntimeVersion: "2.11", PythonVersion: "3.7", PythonModule: "trainer.task",
-			PackageURIs: []string{"gs://staging/a/1/trainer-0.1.tar.gz"}, Args: []string{"--epochs=3"}, JobDir: "gs://out/census",
+			ScaleTier: "BASIC", Region: "europe-west4", RuntimeVersion: "2.11", PythonVersion: "3.7",
+			PythonModule: "trainer.task",
+			PackageURIs:  []string{"gs://staging/a/1/trainer-0.1.tar.gz"}, Args: []string{"--epochs=3"},
+			JobDir: "gs://out/census",
 		},
 	}}
 	if change != nil {
@@ -38,20 +40,24 @@ func order(change func(*job.Order)) job.Order {
 func TestRequests(t *testing.T) {
 	zero, one := 0.0, 1.0
 	study := &job.HyperparameterSpec{
-		Goal: "MINIMIZE", MaxTrials: 6, MaxParallelTrials: 2, MaxFailedTrials: 1, HyperparameterMetricTag: "loss", EnableTrialEarlyStopping: true, Params: []job.ParameterSpec{
+		Goal: "MINIMIZE", MaxTrials: 6, MaxParallelTrials: 2, MaxFailedTrials: 1, HyperparameterMetricTag: "loss",
+		EnableTrialEarlyStopping: true, Params: []job.ParameterSpec{
 			{ParameterName: "rate", Type: "DOUBLE", MinValue: &zero, MaxValue: &one, ScaleType: "UNIT_LINEAR_SCALE"},
 			{ParameterName: "shift", Type: "INTEGER", MinValue: new(-1.0), MaxValue: &zero, ScaleType: "NONE"},
 			{ParameterName: "size", Type: "DISCRETE", DiscreteValues: []float64{2, 0, 2}, ScaleType: "UNIT_LOG_SCALE"},
 			{ParameterName: "kind", Type: "CATEGORICAL", CategoricalValues: []string{"a", "b"}},
 		},
 	}
-	image := &job.ReplicaConfig{ImageURI: "europe-docker.pkg.dev/p/r/trainer:1", ContainerCommand: []string{"python", "-m", "trainer"}}
+	image := &job.ReplicaConfig{
+		ImageURI: "europe-docker.pkg.dev/p/r/trainer:1", ContainerCommand: []string{"python", "-m", "trainer"},
+	}
 	for name, o := range map[string]job.Order{
 		"package": order(nil),
 		"gpu": order(func(o *job.Order) {
 			o.TrainingInput.ScaleTier, o.TrainingInput.MasterType = "CUSTOM", "n1-standard-8"
 			o.TrainingInput.MasterConfig = &job.ReplicaConfig{
-				AcceleratorConfig: &job.AcceleratorConfig{Type: "NVIDIA_TESLA_T4", Count: 2}, DiskConfig: &job.DiskConfig{BootDiskType: "pd-standard", BootDiskSizeGB: 200},
+				AcceleratorConfig: &job.AcceleratorConfig{Type: "NVIDIA_TESLA_T4", Count: 2},
+				DiskConfig:        &job.DiskConfig{BootDiskType: "pd-standard", BootDiskSizeGB: 200},
 			}
 			o.TrainingInput.Scheduling = &job.Scheduling{MaxRunningTime: "7200s", MaxWaitTime: "3600s", Priority: 1}
 			o.TrainingInput.Args = []string{"--text=$(HOME)"}
@@ -63,15 +69,25 @@ func TestRequests(t *testing.T) {
 			o.TrainingInput.RuntimeVersion = "1.15"
 		}),
 		"image": order(func(o *job.Order) {
-			o.TrainingInput.RuntimeVersion, o.TrainingInput.PythonVersion, o.TrainingInput.PythonModule, o.TrainingInput.PackageURIs = "", "", "", nil
+			o.TrainingInput.RuntimeVersion = ""
+			o.TrainingInput.PythonVersion = ""
+			o.TrainingInput.PythonModule = ""
+			o.TrainingInput.PackageURIs = nil
 			o.TrainingInput.ScaleTier, o.TrainingInput.MasterType, o.TrainingInput.MasterConfig = "CUSTOM", "n1-standard-4", image
-			o.TrainingInput.ServiceAccount, o.TrainingInput.Network, o.TrainingInput.EnableWebAccess = "a@p.iam.gserviceaccount.com", "projects/1/global/networks/n", true
-			o.TrainingInput.EncryptionConfig = &job.EncryptionConfig{KMSKeyName: "projects/p/locations/europe-west4/keyRings/r/cryptoKeys/k"}
+			o.TrainingInput.ServiceAccount = "a@p.iam.gserviceaccount.com"
+			o.TrainingInput.Network = "projects/1/global/networks/n"
+			o.TrainingInput.EnableWebAccess = true
+			o.TrainingInput.EncryptionConfig = &job.EncryptionConfig{
+				KMSKeyName: "projects/p/locations/europe-west4/keyRings/r/cryptoKeys/k",
+			}
 		}),
 		"operators-image": order(func(o *job.Order) { o.Image = "europe-docker.pkg.dev/ops/images/tf:2.11" }),
 		"tuning":          order(func(o *job.Order) { o.TrainingInput.Hyperparameters = study }),
 		"tuning-image": order(func(o *job.Order) {
-			o.TrainingInput.RuntimeVersion, o.TrainingInput.PythonVersion, o.TrainingInput.PythonModule, o.TrainingInput.PackageURIs = "", "", "", nil
+			o.TrainingInput.RuntimeVersion = ""
+			o.TrainingInput.PythonVersion = ""
+			o.TrainingInput.PythonModule = ""
+			o.TrainingInput.PackageURIs = nil
 			o.TrainingInput.ScaleTier, o.TrainingInput.MasterType, o.TrainingInput.MasterConfig = "CUSTOM", "n1-standard-4", image
 			o.TrainingInput.Hyperparameters = &job.HyperparameterSpec{Params: study.Params[2:3]}
 		}),
@@ -82,7 +98,9 @@ func TestRequests(t *testing.T) {
 			e := json.NewEncoder(&got)
 			e.SetEscapeHTML(false)
 			e.SetIndent("", "  ")
-			if err := e.Encode(map[string]any{"parent": r.Parent, "collection": r.Collection(), "body": r.Body(), "diagnostics": told}); err != nil {
+			if err := e.Encode(map[string]any{
+				"parent": r.Parent, "collection": r.Collection(), "body": r.Body(), "diagnostics": told,
+			}); err != nil {
 				t.Fatal(err)
 			}
 			text := strings.ReplaceAll(got.String(), string(quoted(t, bootstrap)), `"(bootstrap.py)"`)
@@ -118,7 +136,10 @@ func TestLookShowsPackages(t *testing.T) {
 	for name, change := range map[string]func(*job.Order){
 		"the service's installer": nil,
 		"ours": func(s *job.Order) {
-			s.TrainingInput.Hyperparameters = &job.HyperparameterSpec{MaxTrials: 1, Params: []job.ParameterSpec{{ParameterName: "a", Type: "CATEGORICAL", CategoricalValues: []string{"b"}}}}
+			s.TrainingInput.Hyperparameters = &job.HyperparameterSpec{
+				MaxTrials: 1,
+				Params:    []job.ParameterSpec{{ParameterName: "a", Type: "CATEGORICAL", CategoricalValues: []string{"b"}}},
+			}
 		},
 	} {
 		o := order(change)
@@ -143,7 +164,9 @@ func TestTold(t *testing.T) {
 	}
 	study := func(change func(s *job.HyperparameterSpec)) job.Order {
 		return input(func(in *job.TrainingInput) {
-			in.Hyperparameters = &job.HyperparameterSpec{Params: []job.ParameterSpec{{ParameterName: "x", Type: "DISCRETE", DiscreteValues: []float64{1}}}}
+			in.Hyperparameters = &job.HyperparameterSpec{
+				Params: []job.ParameterSpec{{ParameterName: "x", Type: "DISCRETE", DiscreteValues: []float64{1}}},
+			}
 			change(in.Hyperparameters)
 		})
 	}
@@ -155,19 +178,44 @@ func TestTold(t *testing.T) {
 	}{
 		{"an old image", order(nil), []plan.Diagnostic{old}},
 		{"the operator's image", order(func(o *job.Order) { o.Image = "gcr.io/p/i" }), nil},
-		{"runtime 2.10", input(func(in *job.TrainingInput) { in.RuntimeVersion = "2.10" }), []plan.Diagnostic{is("trainingInput.runtimeVersion", plan.Replaced), old}},
-		{"a runtime that is not known", input(func(in *job.TrainingInput) { in.RuntimeVersion = "2.99" }), []plan.Diagnostic{is("trainingInput.runtimeVersion", plan.Unmappable)}},
-		{"a Python that the runtime lacks", input(func(in *job.TrainingInput) { in.PythonVersion = "3.10"; in.RuntimeVersion = "2.3" }), []plan.Diagnostic{is("trainingInput.pythonVersion", plan.Unmappable)}},
-		{"Python 2.7", input(func(in *job.TrainingInput) { in.RuntimeVersion, in.PythonVersion = "1.14", "" }), []plan.Diagnostic{is("trainingInput.pythonVersion", plan.Unmappable)}},
-		{"K80 of a tier", input(func(in *job.TrainingInput) { in.ScaleTier = "BASIC_GPU" }), []plan.Diagnostic{is("trainingInput.scaleTier", plan.Unmappable), old}},
-		{"K80 of a machine", input(func(in *job.TrainingInput) { in.ScaleTier, in.MasterType = "CUSTOM", "standard_gpu" }), []plan.Diagnostic{is("trainingInput.masterType", plan.Unmappable), old}},
+		{
+			"runtime 2.10", input(func(in *job.TrainingInput) { in.RuntimeVersion = "2.10" }),
+			[]plan.Diagnostic{is("trainingInput.runtimeVersion", plan.Replaced), old},
+		},
+		{
+			"a runtime that is not known", input(func(in *job.TrainingInput) { in.RuntimeVersion = "2.99" }),
+			[]plan.Diagnostic{is("trainingInput.runtimeVersion", plan.Unmappable)},
+		},
+		{
+			"a Python that the runtime lacks",
+			input(func(in *job.TrainingInput) { in.PythonVersion = "3.10"; in.RuntimeVersion = "2.3" }),
+			[]plan.Diagnostic{is("trainingInput.pythonVersion", plan.Unmappable)},
+		},
+		{
+			"Python 2.7", input(func(in *job.TrainingInput) { in.RuntimeVersion, in.PythonVersion = "1.14", "" }),
+			[]plan.Diagnostic{is("trainingInput.pythonVersion", plan.Unmappable)},
+		},
+		{
+			"K80 of a tier", input(func(in *job.TrainingInput) { in.ScaleTier = "BASIC_GPU" }),
+			[]plan.Diagnostic{is("trainingInput.scaleTier", plan.Unmappable), old},
+		},
+		{
+			"K80 of a machine", input(func(in *job.TrainingInput) { in.ScaleTier, in.MasterType = "CUSTOM", "standard_gpu" }),
+			[]plan.Diagnostic{is("trainingInput.masterType", plan.Unmappable), old},
+		},
 		{"K80 with a substitute", order(func(o *job.Order) {
 			o.TrainingInput.ScaleTier = "BASIC_GPU"
 			o.Accelerators = map[string]string{"NVIDIA_TESLA_K80": "NVIDIA_TESLA_T4"}
 		}), []plan.Diagnostic{is("trainingInput.scaleTier", plan.Replaced), old}},
-		{"a name that is too long", order(func(o *job.Order) { o.JobID = strings.Repeat("a", 129) }), []plan.Diagnostic{is("jobId", plan.Unmappable), old}},
+		{
+			"a name that is too long", order(func(o *job.Order) { o.JobID = strings.Repeat("a", 129) }),
+			[]plan.Diagnostic{is("jobId", plan.Unmappable), old},
+		},
 		{"the longest name", order(func(o *job.Order) { o.JobID = strings.Repeat("a", 128) }), []plan.Diagnostic{old}},
-		{"a label that is none", order(func(o *job.Order) { o.Labels["Team"] = "nlp" }), []plan.Diagnostic{is("labels.Team", plan.Unmappable), old}},
+		{
+			"a label that is none", order(func(o *job.Order) { o.Labels["Team"] = "nlp" }),
+			[]plan.Diagnostic{is("labels.Team", plan.Unmappable), old},
+		},
 		{"too many labels", order(func(o *job.Order) {
 			for i := range 61 {
 				o.Labels["l"+string(rune('a'+i/26))+string(rune('a'+i%26))] = ""
@@ -179,16 +227,27 @@ func TestTold(t *testing.T) {
 				o.Labels["l"+string(rune('a'+i/26))+string(rune('a'+i%26))] = ""
 			}
 		}), []plan.Diagnostic{is("labels", plan.Unmappable), old}},
-		{"labels that are none, in their order", order(func(o *job.Order) { o.Labels["C"], o.Labels["A"], o.Labels["B"] = "", "", "" }), []plan.Diagnostic{
-			is("labels.A", plan.Unmappable), is("labels.B", plan.Unmappable), is("labels.C", plan.Unmappable), old,
-		}},
+		{"labels that are none, in their order",
+			order(func(o *job.Order) { o.Labels["C"], o.Labels["A"], o.Labels["B"] = "", "", "" }), []plan.Diagnostic{
+				is("labels.A", plan.Unmappable), is("labels.B", plan.Unmappable), is("labels.C", plan.Unmappable), old,
+			}},
 		{"master in TF_CONFIG", input(func(in *job.TrainingInput) {
 			in.RuntimeVersion, in.ScaleTier = "1.15", "STANDARD_1"
 		}), []plan.Diagnostic{old, is("trainingInput.runtimeVersion", plan.Replaced)}},
 		{"the metric's source", study(func(*job.HyperparameterSpec) {}), []plan.Diagnostic{old, source}},
-		{"a metric with a space", study(func(s *job.HyperparameterSpec) { s.HyperparameterMetricTag = "the loss" }), []plan.Diagnostic{old, is(source.Field, plan.Unmappable), source}},
-		{"an earlier study", study(func(s *job.HyperparameterSpec) { s.ResumePreviousJobID = "census_0" }), []plan.Diagnostic{old, source, is("trainingInput.hyperparameters.resumePreviousJobId", plan.Unmappable)}},
-		{"a grid over a range", study(func(s *job.HyperparameterSpec) { s.Algorithm, s.Params[0].Type = "GRID_SEARCH", "DOUBLE" }), []plan.Diagnostic{old, source, is("trainingInput.hyperparameters.params[0].type", plan.Unmappable)}},
+		{
+			"a metric with a space", study(func(s *job.HyperparameterSpec) { s.HyperparameterMetricTag = "the loss" }),
+			[]plan.Diagnostic{old, is(source.Field, plan.Unmappable), source},
+		},
+		{
+			"an earlier study", study(func(s *job.HyperparameterSpec) { s.ResumePreviousJobID = "census_0" }),
+			[]plan.Diagnostic{old, source, is("trainingInput.hyperparameters.resumePreviousJobId", plan.Unmappable)},
+		},
+		{
+			"a grid over a range",
+			study(func(s *job.HyperparameterSpec) { s.Algorithm, s.Params[0].Type = "GRID_SEARCH", "DOUBLE" }),
+			[]plan.Diagnostic{old, source, is("trainingInput.hyperparameters.params[0].type", plan.Unmappable)},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, told := NewRequest("p", test.order, today)

@@ -40,7 +40,7 @@ func Invoke[T any](ctx context.Context, call func(context.Context) (T, error)) (
 	return result, err
 }
 
-// Code gives the HTTP status of an API error, or 0.
+// Code returns the HTTP status of an API error, or 0.
 func Code(err error) int {
 	var api *googleapi.Error
 	if errors.As(err, &api) {
@@ -49,7 +49,7 @@ func Code(err error) int {
 	return 0
 }
 
-// Classify gives the domain's error for the API's, by status alone.
+// Classify returns the domain's error for the API's, by status alone.
 func Classify(err error) error {
 	var api *googleapi.Error
 	if !errors.As(err, &api) {
@@ -68,7 +68,7 @@ func Classify(err error) error {
 	return err
 }
 
-// message gives what an error says. A gateway's page says nothing to people.
+// message returns an error's text. A gateway's page says nothing to people.
 func message(api *googleapi.Error) string {
 	return cmp.Or(api.Message, http.StatusText(api.Code))
 }
