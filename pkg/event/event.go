@@ -97,7 +97,7 @@ const contentType = "application/json"
 // quotas).
 const attributeText = 1024
 
-// Source is the CloudEvent's source of an installation.
+// Source returns the CloudEvent source of an installation.
 func Source(instance string) string { return "//jobdrop.dev/" + instance }
 
 // attribute returns the part of a text that an attribute can hold.
@@ -142,7 +142,7 @@ func Encode(instance string, e job.Event) (ce.Event, error) {
 	return c, nil
 }
 
-// Decode gives a CloudEvent's type and body.
+// Decode returns a CloudEvent's type and body.
 func Decode(c ce.Event) (Type, Body, error) {
 	var b Body
 	if err := c.DataAs(&b); err != nil {
@@ -159,7 +159,7 @@ func Decode(c ce.Event) (Type, Body, error) {
 // binary mode, as Pub/Sub pushes it unwrapped to HTTP headers.
 const attributePrefix = "ce-"
 
-// ToMessage gives a CloudEvent as a Pub/Sub message in binary mode.
+// ToMessage returns a CloudEvent as a Pub/Sub message in binary mode.
 func ToMessage(c ce.Event) (attributes map[string]string, data []byte) {
 	attributes = map[string]string{
 		"ce-id": c.ID(), "ce-source": c.Source(), "ce-type": c.Type(),
@@ -177,8 +177,8 @@ func ToMessage(c ce.Event) (attributes map[string]string, data []byte) {
 	return attributes, c.Data()
 }
 
-// FromMessage gives the CloudEvent of a Pub/Sub message in binary mode: what a
-// subscriber calls on each message that it receives.
+// FromMessage returns the CloudEvent in a Pub/Sub message of binary mode.
+// Subscribers call it on each message that they receive.
 func FromMessage(attributes map[string]string, data []byte) (ce.Event, error) {
 	fields := map[string]json.RawMessage{}
 	for name, value := range attributes {

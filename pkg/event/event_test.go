@@ -25,7 +25,7 @@ var start = time.Date(2026, 11, 22, 12, 0, 0, 123456789, time.UTC)
 
 const attemptKey = "0123456789012345678901234567890123456789-1587627537231057"
 
-// running is an event with something in every part of its body.
+// running returns an event with something in every part of its body.
 func running() job.Event {
 	jobFile := job.Object{
 		Bucket: "inbox", Name: "teams/census/job.yaml", Generation: 1587627537231057, Size: 352,
@@ -36,17 +36,23 @@ func running() job.Event {
 		Job: job.JobInfo{
 			ID: "census_1", Backend: "aiplatform", ResourceName: "projects/p/jobs/census_1",
 			State: job.BackendRunning, PreviousState: job.BackendPreparing,
-			Labels: map[string]string{"team": "nlp"}, Summary: &job.Summary{Region: "us-central1", Packages: []string{"gs://staging/a.tar.gz"}},
+			Labels:  map[string]string{"team": "nlp"},
+			Summary: &job.Summary{Region: "us-central1", Packages: []string{"gs://staging/a.tar.gz"}},
 		},
 		Drop: job.DropInfo{
 			Bucket: "inbox", Prefix: "teams/census/", JobFile: jobFile,
 			Receipt: &job.Receipt{Objects: []job.Object{jobFile}, Staged: []string{"gs://staging/a.tar.gz"}, Content: "c"},
 		},
-		Times:         job.Times{Dropped: start, Seen: start.Add(time.Second), Started: start.Add(time.Minute)},
-		Deadlines:     job.Deadlines{Run: start.Add(time.Hour)},
-		Timeout:       &job.Timeout{Kind: "run", Limit: "3600s", EnforcedBy: "backend"},
-		Error:         &job.Failure{Code: "INTERNAL", Message: "once <more>", Retryable: true},
-		Violations:    []job.Violation{{Rule: "r", Severity: job.Warning, File: "job.yaml", Position: job.Position{Line: 3, Column: 5}, Field: "jobId", Message: "m"}},
+		Times:     job.Times{Dropped: start, Seen: start.Add(time.Second), Started: start.Add(time.Minute)},
+		Deadlines: job.Deadlines{Run: start.Add(time.Hour)},
+		Timeout:   &job.Timeout{Kind: "run", Limit: "3600s", EnforcedBy: "backend"},
+		Error:     &job.Failure{Code: "INTERNAL", Message: "once <more>", Retryable: true},
+		Violations: []job.Violation{
+			{
+				Rule: "r", Severity: job.Warning, File: "job.yaml", Position: job.Position{Line: 3, Column: 5}, Field: "jobId",
+				Message: "m",
+			},
+		},
 		Links:         job.Links{Console: "https://console.example/?a=1&b=2", Logs: "https://logs.example/"},
 		CorrelationID: "build-42",
 	}}
@@ -101,7 +107,8 @@ func TestAttributes(t *testing.T) {
 		"ce-id": attemptKey + "-4", "ce-source": "//jobdrop.dev/prod", "ce-type": "dev.jobdrop.job.running.v1",
 		"ce-specversion": "1.0", "ce-subject": "teams/census", "ce-time": "2026-11-22T12:01:00.123456789Z",
 		"ce-dataschema": "https://jobdrop.dev/schemas/job.running.v1.json", "content-type": "application/json",
-		"ce-jobid": "census_1", "ce-state": "running", "ce-backend": "aiplatform", "ce-sequence": "4", "ce-correlationid": "build-42",
+		"ce-jobid": "census_1", "ce-state": "running", "ce-backend": "aiplatform", "ce-sequence": "4",
+		"ce-correlationid": "build-42",
 	}
 	less := func(names ...string) map[string]string {
 		m := maps.Clone(full)
@@ -122,11 +129,20 @@ func TestAttributes(t *testing.T) {
 	}{
 		{"all", func(*job.Event) {}, full},
 		{"a drop at the bucket's root", func(e *job.Event) { e.Body.Drop.Prefix = "" }, less("ce-subject")},
-		{"a folder that ends in two slashes", func(e *job.Event) { e.Body.Drop.Prefix = "teams//" }, with("ce-subject", "teams/")},
+		{
+			"a folder that ends in two slashes", func(e *job.Event) { e.Body.Drop.Prefix = "teams//" },
+			with("ce-subject", "teams/"),
+		},
 		{"no correlation ID", func(e *job.Event) { e.Body.CorrelationID = "" }, less("ce-correlationid")},
-		{"no job yet", func(e *job.Event) { e.Body.Job = job.JobInfo{State: job.BackendRunning} }, less("ce-jobid", "ce-backend")},
+		{
+			"no job yet", func(e *job.Event) { e.Body.Job = job.JobInfo{State: job.BackendRunning} },
+			less("ce-jobid", "ce-backend"),
+		},
 		{"another time zone", func(e *job.Event) { e.Time = e.Time.In(time.FixedZone("", 3600)) }, full},
-		{"a whole second", func(e *job.Event) { e.Time = e.Time.Truncate(time.Second) }, with("ce-time", "2026-11-22T12:01:00Z")},
+		{
+			"a whole second", func(e *job.Event) { e.Time = e.Time.Truncate(time.Second) },
+			with("ce-time", "2026-11-22T12:01:00Z"),
+		},
 		{"letters beyond ASCII", func(e *job.Event) { e.Body.Drop.Prefix = "Köln/数据/" }, with("ce-subject", "Köln/数据")},
 	}
 	for _, test := range tests {
@@ -140,14 +156,20 @@ func TestAttributes(t *testing.T) {
 	}
 }
 
-// Whatever is dropped, Pub/Sub takes the message; the same event gives the same one.
+// Whatever is dropped, Pub/Sub takes the message. The same event gives the same
+// message.
 func TestMessageIsWithinPubSubsLimits(t *testing.T) {
 	for _, c := range []string{"a", "\x01", "<", "\u2028", "数"} {
 		long := strings.Repeat(c, 8<<10)
 		e := running()
 		e.Traceparent = long
 		b := &e.Body
-		b.Drop.Prefix, b.CorrelationID, b.Job.ID, b.Reason, b.Error.Message = long[:3<<10/len(c)*len(c)]+"/", long, long, long, long
+		b.Drop.Prefix = long[:3<<10/len(c)*len(c)] +
+			"/"
+		b.CorrelationID = long
+		b.Job.ID = long
+		b.Reason = long
+		b.Error.Message = long
 		// As a record of an earlier revision has them.
 		object := b.Drop.JobFile
 		object.CorrelationID = long
@@ -310,9 +332,18 @@ func TestDecode(t *testing.T) {
 		want                    event.Body
 		bad                     bool
 	}{
-		{name: "a body", contentType: "application/json", data: `{"attempt":"a","sequence":2}`, want: event.Body{Attempt: "a", Sequence: 2}},
-		{name: "with parameters", contentType: "application/json; charset=utf-8", data: `{"attempt":"a"}`, want: event.Body{Attempt: "a"}},
-		{name: "with fields of a later version", contentType: "application/json", data: `{"attempt":"a","later":{}}`, want: event.Body{Attempt: "a"}},
+		{
+			name: "a body", contentType: "application/json", data: `{"attempt":"a","sequence":2}`,
+			want: event.Body{Attempt: "a", Sequence: 2},
+		},
+		{
+			name: "with parameters", contentType: "application/json; charset=utf-8", data: `{"attempt":"a"}`,
+			want: event.Body{Attempt: "a"},
+		},
+		{
+			name: "with fields of a later version", contentType: "application/json", data: `{"attempt":"a","later":{}}`,
+			want: event.Body{Attempt: "a"},
+		},
 		{name: "nothing", contentType: "application/json", data: "", bad: true},
 		{name: "null", contentType: "application/json", data: "null", bad: true},
 		{name: "of someone else", contentType: "application/json", data: `{"id":1}`, bad: true},
@@ -366,14 +397,18 @@ func FuzzFromMessage(f *testing.F) {
 	for _, version := range []string{"1.0", "0.3", ""} {
 		add(version, "ce-jobid", a["ce-jobid"])
 		add(version, "ce-", "x")
-		for _, name := range []string{"ce-data", "ce-data_base64", "ce-datacontentencoding", "ce-schemaurl", "ce-dataschema", "ce-datacontenttype", "CE-ID"} {
+		for _, name := range []string{
+			"ce-data", "ce-data_base64", "ce-datacontentencoding", "ce-schemaurl", "ce-dataschema", "ce-datacontenttype",
+			"CE-ID",
+		} {
 			add(version, name, "base64")
 			add(version, name, "")
 		}
 	}
 	f.Fuzz(func(t *testing.T, version, id, source, typ, when, contentType, name, value string, data []byte) {
 		attributes := map[string]string{
-			"ce-specversion": version, "ce-id": id, "ce-source": source, "ce-type": typ, "ce-time": when, "content-type": contentType, name: value,
+			"ce-specversion": version, "ce-id": id, "ce-source": source, "ce-type": typ, "ce-time": when,
+			"content-type": contentType, name: value,
 		}
 		for name, value := range attributes {
 			if value == "" {
@@ -399,7 +434,8 @@ func FuzzFromMessage(f *testing.F) {
 		if err != nil {
 			t.Fatalf("sent on as %v: %v", attributes, err)
 		}
-		if again.ID() != c.ID() || again.Type() != c.Type() || !again.Time().Equal(c.Time()) || !bytes.Equal(again.Data(), c.Data()) {
+		if again.ID() != c.ID() || again.Type() != c.Type() || !again.Time().Equal(c.Time()) ||
+			!bytes.Equal(again.Data(), c.Data()) {
 			t.Errorf("sent on:\n%s\nwas:\n%s", again, c)
 		}
 	})

@@ -18,7 +18,7 @@ const (
 	StatusSchema = schemaBase + "status.v1.json"
 )
 
-// SchemaOf gives the URI of the JSON Schema of a type's body: the dataschema of
+// SchemaOf returns the URI of the JSON Schema of a type's body: the dataschema of
 // its CloudEvents.
 func SchemaOf(t Type) string {
 	return schemaBase + strings.TrimPrefix(string(t), "dev.jobdrop.") + ".json"
@@ -27,7 +27,7 @@ func SchemaOf(t Type) string {
 //go:embed schemas/*.json
 var schemas embed.FS
 
-// Schema gives the JSON Schema (draft 2020-12) whose $id is the URI: the
+// Schema returns the JSON Schema (draft 2020-12) whose $id is the URI: the
 // dataschema of a CloudEvent, [BodySchema] or [StatusSchema]. It needs no
 // network, so a validator that loads references through it needs none either.
 // For any other URI the error is [io/fs.ErrNotExist].

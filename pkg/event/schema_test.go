@@ -45,8 +45,8 @@ func sources(t *testing.T, dir string) []*ast.File {
 	return files
 }
 
-// constants gives the values of package job's constants of a type. They are read
-// from the source, so that one that is new can't be forgotten here.
+// constants returns the values of package job's constants of a type. They are read
+// from the source, so that a new one can't be forgotten here.
 func constants(t *testing.T, typeName string) []string {
 	t.Helper()
 	var values []string
@@ -84,7 +84,7 @@ func text(t *testing.T, e ast.Expr) string {
 	return s
 }
 
-// types are all types of lifecycle events.
+// types returns all types of lifecycle events.
 func types(t *testing.T) []event.Type {
 	t.Helper()
 	var ts []event.Type
@@ -142,7 +142,10 @@ func TestEverySchemaIsReached(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("files of schemas (-want +got):\n%s", diff)
 	}
-	for _, uri := range []string{"", "https://jobdrop.dev/schemas/", "https://jobdrop.dev/schemas/../event.go", "https://jobdrop.dev/schemas/job.later.v1.json"} {
+	for _, uri := range []string{
+		"", "https://jobdrop.dev/schemas/", "https://jobdrop.dev/schemas/../event.go",
+		"https://jobdrop.dev/schemas/job.later.v1.json",
+	} {
 		if data, err := event.Schema(uri); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("schema %q is %q, %v, want an error that it does not exist", uri, data, err)
 		}
@@ -198,7 +201,8 @@ func TestBodySchemaIsThatOfTheGoType(t *testing.T) {
 
 func (c comparison) value(path string, s object, t reflect.Type, asText bool) {
 	c.Helper()
-	if description, _ := s["description"].(string); !strings.HasSuffix(description, ".") && path != "body" && !strings.HasSuffix(path, "[]") {
+	if description, _ := s["description"].(string); !strings.HasSuffix(description, ".") && path != "body" &&
+		!strings.HasSuffix(path, "[]") {
 		c.Errorf("%s has the description %q, want sentences", path, description)
 	}
 	if ref, ok := s["$ref"].(string); ok {
@@ -398,12 +402,15 @@ func TestSchemasRefuse(t *testing.T) {
 		name   string
 		typ    event.Type // status.json where empty
 		change func(object)
-		// open tells that subscribers take it all the same.
+		// open reports that subscribers accept it all the same.
 		open bool
 	}{
 		{name: "an unknown field", typ: event.JobRunning, change: at(1.0, "later"), open: true},
 		{name: "an unknown field within", typ: event.JobRunning, change: at("x", "drop", "receipt", "later"), open: true},
-		{name: "an unknown field of an object", typ: event.JobRunning, change: at("x", "drop", "jobFile", "later"), open: true},
+		{
+			name: "an unknown field of an object", typ: event.JobRunning, change: at("x", "drop", "jobFile", "later"),
+			open: true,
+		},
 		{name: "no attempt", typ: event.JobRunning, change: at(nil, "attempt")},
 		{name: "an empty attempt", typ: event.JobRunning, change: at("", "attempt")},
 		{name: "no times", typ: event.JobRunning, change: at(nil, "times")},
@@ -422,7 +429,10 @@ func TestSchemasRefuse(t *testing.T) {
 		{name: "a receipt of nothing", typ: event.DropAccepted, change: at([]any{}, "drop", "receipt", "objects")},
 		{name: "a rejection without cause", typ: event.DropRejected, change: at(nil, "violations")},
 		{name: "a rejection with no violation", typ: event.DropRejected, change: at([]any{}, "violations")},
-		{name: "a severity that is none", typ: event.DropRejected, change: at([]any{object{"rule": "r", "severity": "", "file": "job.yaml", "message": "m"}}, "violations")},
+		{
+			name: "a severity that is none", typ: event.DropRejected,
+			change: at([]any{object{"rule": "r", "severity": "", "file": "job.yaml", "message": "m"}}, "violations"),
+		},
 		{name: "nothing missing", typ: event.DropIncomplete, change: at([]any{}, "drop", "missing")},
 		{name: "no end", typ: event.DropExpired, change: at(nil, "deadlines", "expires")},
 		{name: "a withdrawal without reason", typ: event.DropWithdrawn, change: at(nil, "reason")},

@@ -71,7 +71,8 @@ func (s *story) Stat(context.Context, string, string) (job.Attributes, error) {
 	return job.Attributes{}, job.ErrNotFound
 }
 
-func (s *story) Write(_ context.Context, _, name string, data []byte, _ string, _ map[string]string, _ int64) (int64, error) {
+func (s *story) Write(_ context.Context, _, name string, data []byte, _ string, _ map[string]string,
+	_ int64) (int64, error) {
 	if name == "census/status.json" {
 		eventtest.CheckStatus(s, data)
 		s.statuses = append(s.statuses, data)
@@ -79,7 +80,7 @@ func (s *story) Write(_ context.Context, _, name string, data []byte, _ string, 
 	return 1, nil
 }
 
-// clock gives a time of the day of the story.
+// clock returns a time on the day of the story.
 func clock(text string) time.Time {
 	t, err := time.Parse(time.DateTime, "2026-11-23 "+text)
 	if err != nil {
@@ -88,7 +89,7 @@ func clock(text string) time.Time {
 	return t
 }
 
-// stored gives an object of the folder. Cloud Storage's generations are the
+// stored returns an object of the folder. Cloud Storage's generations are the
 // microseconds of its clock.
 func stored(name, text, crc32c string, size int64) job.Object {
 	created := clock(text).Add(381 * time.Millisecond)
@@ -104,7 +105,7 @@ func (s *story) begin(dropped string) {
 	s.record = attempt.NewRecord(jobFile, jobFile.Created.Add(2*time.Second))
 }
 
-// step takes an observation at a time, and tells of what it changed.
+// step takes an observation at a time, and records the events of what it changed.
 func (s *story) step(now time.Time, o attempt.Observation) {
 	s.Helper()
 	next, changed, err := attempt.Step(s.record, o, now)
@@ -199,7 +200,10 @@ func tellStory(t *testing.T) *story {
 
 	// The first job file is wrong.
 	s.begin("08:58:00")
-	s.step(clock("08:58:03"), attempt.Reject{Reason: "the drop is not valid: correct it; upload changed packages first, then the job file; pin a package that stays, to start at once", Violations: violations})
+	s.step(clock("08:58:03"), attempt.Reject{
+		Reason: "the drop is not valid: correct it; upload changed packages first, then the job file; pin a package that " +
+			"stays, to start at once", Violations: violations,
+	})
 
 	// The second is right; its package comes late, the machines later.
 	s.begin("09:05:00")
@@ -212,9 +216,12 @@ func tellStory(t *testing.T) *story {
 	created, started := clock("09:21:45"), clock("09:47:12")
 	s.look(clock("09:21:45"), attempt.Look{State: job.BackendQueued, Created: created})
 	s.look(clock("09:23:00"), attempt.Look{State: job.BackendPreparing, Created: created})
-	s.look(clock("09:46:00"), attempt.Look{State: job.BackendPreparing, Created: created, Message: "Resources are insufficient in region us-central1."})
+	s.look(clock("09:46:00"), attempt.Look{
+		State: job.BackendPreparing, Created: created, Message: "Resources are insufficient in region us-central1.",
+	})
 	s.look(clock("09:48:00"), attempt.Look{State: job.BackendRunning, Created: created, Started: started})
-	s.look(clock("10:32:00"), attempt.Look{State: job.BackendSucceeded, Created: created, Started: started, Ended: clock("10:31:26")})
+	s.look(clock("10:32:00"),
+		attempt.Look{State: job.BackendSucceeded, Created: created, Started: started, Ended: clock("10:31:26")})
 
 	// One is overwritten while it waits for a newer package.
 	s.begin("10:59:30")
@@ -223,14 +230,17 @@ func tellStory(t *testing.T) *story {
 
 	// The day's other jobs end in other ways.
 	created, started = s.submit("11")
-	s.look(clock("13:05:00"), attempt.Look{State: job.BackendCancelled, Created: created, Started: started, Ended: started.Add(2 * time.Hour)})
+	s.look(clock("13:05:00"),
+		attempt.Look{State: job.BackendCancelled, Created: created, Started: started, Ended: started.Add(2 * time.Hour)})
 	created, started = s.submit("14")
 	s.look(clock("14:07:00"), attempt.Look{
 		State: job.BackendFailed, Created: created, Started: started, Ended: clock("14:06:18"),
-		Message: "The replica master 0 exited with a non-zero status of 1.\nTraceback (most recent call last):\n  …\nValueError: could not convert string to float: 'n/a'",
+		Message: "The replica master 0 exited with a non-zero status of 1.\nTraceback (most recent call last):\n  …\n" +
+			"ValueError: could not convert string to float: 'n/a'",
 	})
 	created, started = s.submit("15")
-	s.look(clock("15:20:00"), attempt.Look{State: job.BackendCancelled, Created: created, Started: started, Ended: clock("15:19:07")})
+	s.look(clock("15:20:00"),
+		attempt.Look{State: job.BackendCancelled, Created: created, Started: started, Ended: clock("15:19:07")})
 	s.submit("16")
 	for _, text := range []string{"16:40:00", "16:41:00", "16:42:00"} {
 		s.step(clock(text), attempt.NotFound(clock(text)))
@@ -282,7 +292,10 @@ func golden(t *testing.T, path string, got []byte) {
 // The table for subscribers leads to everything that there is.
 func TestReadmeLinksEveryType(t *testing.T) {
 	readme := string(readFile(t, examples+"/README.md"))
-	names := []string{"status.json", "../../pkg/event/schemas/" + filepath.Base(event.StatusSchema), "../../pkg/event/schemas/" + filepath.Base(event.BodySchema)}
+	names := []string{
+		"status.json", "../../pkg/event/schemas/" + filepath.Base(event.StatusSchema),
+		"../../pkg/event/schemas/" + filepath.Base(event.BodySchema),
+	}
 	for _, typ := range types(t) {
 		names = append(names, filepath.Base(examplePath(typ)), "../../pkg/event/schemas/"+filepath.Base(event.SchemaOf(typ)))
 	}
@@ -312,9 +325,9 @@ func TestExamplesAreGolden(t *testing.T) {
 		golden(t, examplePath(typ), text.Bytes())
 		want = append(want, filepath.Base(examplePath(typ)))
 	}
-	// status.json is that of the job of which most of the examples tell, at
-	// its end.
-	i := slices.IndexFunc(s.statuses, func(data []byte) bool { return bytes.Contains(data, []byte(`"state": "succeeded"`)) })
+	// status.json is the final one of the job that most examples are about.
+	i := slices.IndexFunc(s.statuses,
+		func(data []byte) bool { return bytes.Contains(data, []byte(`"state": "succeeded"`)) })
 	if i < 0 {
 		t.Fatal("no status.json tells of a success")
 	}

@@ -17,9 +17,9 @@ const (
 	// MaxEvent is the most bytes of an event's body as JSON. A message of Pub/Sub has
 	// at most 10 MB, its attributes among them.
 	MaxEvent = 4 << 20
-	// MaxSpec is the most bytes of a job as JSON, before its packages are staged. A
-	// job file has at most 256 KiB, of which each character may take six bytes; aliases
-	// can make more of it, within what is decoded.
+	// MaxSpec is the largest job in bytes of JSON, before its packages are staged.
+	// A job file has at most 256 KiB, and JSON may need six bytes for a character.
+	// Aliases can make more of it, within the decoder's limit.
 	MaxSpec = 7 << 20
 	// MaxLabels is the most bytes of the labels as JSON: 64 with 63 characters each.
 	MaxLabels = 64 << 10

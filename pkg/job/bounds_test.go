@@ -42,8 +42,14 @@ func TestSizesAreThoseOfJSON(t *testing.T) {
 		if again := Shorten(short, limit); again != short {
 			t.Errorf("Shorten(%q, %d) = %q, and then %q", text, limit, short, again)
 		}
-		o := Object{Bucket: text, Name: text, Generation: -1 << 62, Size: 1 << 62, CRC32C: text, Created: noon.Add(time.Nanosecond), CorrelationID: text}
-		v := Violation{Rule: text, Severity: Warning, File: text, Position: Position{1 << 62, 1 << 62}, Field: text, Found: text, Allowed: text, Message: text, Remedy: text}
+		o := Object{
+			Bucket: text, Name: text, Generation: -1 << 62, Size: 1 << 62, CRC32C: text, Created: noon.Add(time.Nanosecond),
+			CorrelationID: text,
+		}
+		v := Violation{
+			Rule: text, Severity: Warning, File: text, Position: Position{1 << 62, 1 << 62}, Field: text, Found: text,
+			Allowed: text, Message: text, Remedy: text,
+		}
 		for _, one := range []struct {
 			value any
 			size  int
@@ -55,17 +61,23 @@ func TestSizesAreThoseOfJSON(t *testing.T) {
 	}
 }
 
-// Larger tells of every value that may be larger than a limit.
+// TestLarger covers every value that may exceed a limit.
 func TestLarger(t *testing.T) {
 	minimum := -1.7976931348623157e+308
 	spec := Spec{
 		JobID: "j", Labels: map[string]string{"a": "<", "b": "\x01"},
 		TrainingInput: &TrainingInput{
-			Args: []string{"<<<", "", "\xff"}, EnableWebAccess: true, WorkerCount: -1 << 62, Scheduling: &Scheduling{Priority: -1 << 31},
-			Hyperparameters: &HyperparameterSpec{Params: []ParameterSpec{{DiscreteValues: []float64{minimum, 0, 5e-324}, MinValue: &minimum}}},
+			Args: []string{"<<<", "", "\xff"}, EnableWebAccess: true, WorkerCount: -1 << 62,
+			Scheduling: &Scheduling{Priority: -1 << 31},
+			Hyperparameters: &HyperparameterSpec{
+				Params: []ParameterSpec{{DiscreteValues: []float64{minimum, 0, 5e-324}, MinValue: &minimum}},
+			},
 		},
 	}
-	for _, v := range []any{spec, Receipt{Objects: []Object{{Name: "n", Created: noon.Add(1)}, {}}, Staged: []string{"", ""}}, Mapping{Image: "i", DisableRetries: true}, []string{"a"}, []string(nil)} {
+	for _, v := range []any{
+		spec, Receipt{Objects: []Object{{Name: "n", Created: noon.Add(1)}, {}}, Staged: []string{"", ""}},
+		Mapping{Image: "i", DisableRetries: true}, []string{"a"}, []string(nil),
+	} {
 		n := encodedSize(t, v)
 		if !Larger(n-1, v) {
 			t.Errorf("%T of %d bytes is no larger than %d", v, n, n-1)

@@ -37,25 +37,25 @@ type Attributes struct {
 	Metadata map[string]string
 }
 
-// URI gives gs://bucket/name.
+// URI returns gs://bucket/name.
 func (o Object) URI() string { return "gs://" + o.Bucket + "/" + o.Name }
 
-// Base is the object's name without its folder.
+// Base returns the object's name without its folder.
 func (o Object) Base() string { return path.Base(o.Name) }
 
-// Folder gives the folder of an object's name, with its final slash; empty for
-// an object at the bucket's root.
+// Folder returns the folder of an object's name, with its final slash. It is empty
+// for an object at the bucket's root.
 func Folder(name string) string { return name[:strings.LastIndexByte(name, '/')+1] }
 
-// JobFileNames are the names that a job file may have in its folder.
+// JobFileNames returns the names that a job file may have in its folder.
 func JobFileNames() []string { return []string{"job.yaml", "job.yml", "job.json"} }
 
-// IsJobFile tells whether an object's name is that of a job file.
+// IsJobFile reports whether name is the name of a job file.
 func IsJobFile(name string) bool {
 	return !strings.HasSuffix(name, "/") && slices.Contains(JobFileNames(), path.Base(name))
 }
 
-// IsPackage tells whether an object's name is that of a Python package.
+// IsPackage reports whether name is the name of a Python package.
 func IsPackage(name string) bool {
 	for _, suffix := range [...]string{".tar.gz", ".tgz", ".whl"} {
 		if strings.HasSuffix(name, suffix) && path.Base(name) != suffix {
@@ -65,9 +65,9 @@ func IsPackage(name string) bool {
 	return false
 }
 
-// IsPart tells whether an object can be part of a drop. Other names and empty
-// objects (gcsfuse and some consoles write those first) are ignored, before
-// any remote call.
+// IsPart reports whether an object can be part of a drop. Other names are ignored
+// before any remote call, and so are empty objects, which gcsfuse and some consoles
+// write first.
 func IsPart(name string, size int64) bool {
 	return size > 0 && (IsJobFile(name) || IsPackage(name))
 }
@@ -119,8 +119,8 @@ func Assemble(bucket, folder string, objects []Object) Drop {
 	return d
 }
 
-// JobFile gives the newest job file of the drop: the one that an attempt is
-// made of. A second one is a violation of that attempt.
+// JobFile returns the newest job file of the drop, from which an attempt is made. A
+// second one is a violation of that attempt.
 func (d Drop) JobFile() (Object, bool) {
 	if len(d.JobFiles) == 0 {
 		return Object{}, false
@@ -138,18 +138,19 @@ func (d Drop) Package(base string) (Object, bool) {
 	return Object{}, false
 }
 
-// FolderKey names a drop's folder in the ledger: 40 hex digits of SHA-256 over
-// bucket and folder.
+// FolderKey returns the name of a drop's folder in the ledger: 40 hex digits of
+// SHA-256 over bucket and folder.
 func FolderKey(bucket, folder string) string { return digest(bucket, folder) }
 
-// AttemptKey names an attempt: the folder's key and the job file's generation.
+// AttemptKey returns the name of an attempt: the folder's key and the job file's
+// generation.
 func AttemptKey(jobFile Object) string {
 	return FolderKey(jobFile.Bucket, Folder(jobFile.Name)) + "-" + strconv.FormatInt(jobFile.Generation, 10)
 }
 
-// DefaultJobID gives the ID of a job whose file names none: the drop's name
-// made valid, the time of the job file, and 12 hex digits of a hash over its
-// bucket, name and generation. It is the same at each redelivery.
+// DefaultJobID returns the ID of a job whose file names none: the drop's name made
+// valid, the time of the job file, and 12 hex digits of a hash over its bucket, name
+// and generation. It is the same at each redelivery.
 func DefaultJobID(jobFile Object) string {
 	name := path.Base(strings.TrimSuffix(Folder(jobFile.Name), "/"))
 	if name == "." {
@@ -173,8 +174,8 @@ func DefaultJobID(jobFile Object) string {
 		digest(jobFile.Bucket, jobFile.Name, strconv.FormatInt(jobFile.Generation, 10))[:12])
 }
 
-// digest gives 40 hex digits of SHA-256 over the parts. No part holds a NUL:
-// object names can't.
+// digest returns 40 hex digits of SHA-256 over the parts. No part holds a NUL,
+// because object names can't.
 func digest(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:])[:40]

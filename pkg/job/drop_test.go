@@ -70,20 +70,71 @@ func TestResolve(t *testing.T) {
 		pins     []Pin
 		want     Resolution
 	}{
-		{"none named, one there", one, nil, false, nil, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Packages: one, Unpinned: one}},
-		{"none named, none there", nil, nil, false, nil, Resolution{Missing: []string{"a package (*.tar.gz, *.tgz or *.whl)"}}},
+		{
+			"none named, one there", one, nil, false, nil,
+			Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Packages: one, Unpinned: one},
+		},
+		{
+			"none named, none there", nil, nil, false, nil,
+			Resolution{Missing: []string{"a package (*.tar.gz, *.tgz or *.whl)"}},
+		},
 		{"none named, two there", two, nil, false, nil, Resolution{Ambiguous: true}},
-		{"named twice", one, []string{"a.tar.gz", "a.tar.gz"}, false, nil, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz", "gs://inbox/census/a.tar.gz"}, Packages: one, Unpinned: one}},
+		{
+			"named twice", one, []string{"a.tar.gz", "a.tar.gz"}, false, nil,
+			Resolution{URIs: []string{"gs://inbox/census/a.tar.gz", "gs://inbox/census/a.tar.gz"}, Packages: one, Unpinned: one},
+		},
 		{"none needed", two, nil, true, nil, Resolution{}},
-		{"by name", two, []string{"b.whl", "a.tar.gz"}, false, nil, Resolution{URIs: []string{"gs://inbox/census/b.whl", "gs://inbox/census/a.tar.gz"}, Packages: []Object{two[1], two[0]}, Unpinned: []Object{two[1], two[0]}}},
-		{"by own URI", two, []string{"gs://inbox/census/a.tar.gz"}, false, nil, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Packages: one, Unpinned: one}},
-		{"one not there", one, []string{"a.tar.gz", "c.whl"}, false, nil, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz", "gs://inbox/census/c.whl"}, Packages: one, Unpinned: one, Missing: []string{"c.whl"}}},
-		{"elsewhere", one, []string{"gs://other/c.whl", "gs://inbox/census/deep/c.whl"}, false, nil, Resolution{URIs: []string{"gs://other/c.whl", "gs://inbox/census/deep/c.whl"}, Outside: []string{"gs://other/c.whl", "gs://inbox/census/deep/c.whl"}}},
-		{"no name of a package", one, []string{"../x.tar.gz", "setup.py"}, false, nil, Resolution{URIs: []string{"../x.tar.gz", "setup.py"}}},
-		{"pinned and there", one, nil, false, []Pin{{Name: "a.tar.gz", Generation: 2}}, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Packages: one}},
-		{"pinned to a later generation", one, nil, false, []Pin{{Name: "a.tar.gz", Generation: 8}}, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Missing: []string{"a.tar.gz (generation 8), in whose place generation 2 is there"}, Mispinned: true}},
-		{"pinned to other content", one, nil, false, []Pin{{Name: "a.tar.gz", CRC32C: "x"}}, Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Missing: []string{"a.tar.gz (CRC32C x), in whose place generation 2 is there"}, Mispinned: true}},
-		{"a pin of another name", one, nil, false, []Pin{{Name: "b.tar.gz", Generation: 2}}, Resolution{Missing: []string{"b.tar.gz (generation 2)"}}},
+		{
+			"by name", two, []string{"b.whl", "a.tar.gz"}, false, nil,
+			Resolution{
+				URIs: []string{"gs://inbox/census/b.whl", "gs://inbox/census/a.tar.gz"}, Packages: []Object{two[1], two[0]},
+				Unpinned: []Object{two[1], two[0]},
+			},
+		},
+		{
+			"by own URI", two, []string{"gs://inbox/census/a.tar.gz"}, false, nil,
+			Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Packages: one, Unpinned: one},
+		},
+		{
+			"one not there", one, []string{"a.tar.gz", "c.whl"}, false, nil,
+			Resolution{
+				URIs: []string{"gs://inbox/census/a.tar.gz", "gs://inbox/census/c.whl"}, Packages: one, Unpinned: one,
+				Missing: []string{"c.whl"},
+			},
+		},
+		{
+			"elsewhere", one, []string{"gs://other/c.whl", "gs://inbox/census/deep/c.whl"}, false, nil,
+			Resolution{
+				URIs:    []string{"gs://other/c.whl", "gs://inbox/census/deep/c.whl"},
+				Outside: []string{"gs://other/c.whl", "gs://inbox/census/deep/c.whl"},
+			},
+		},
+		{
+			"no name of a package", one, []string{"../x.tar.gz", "setup.py"}, false, nil,
+			Resolution{URIs: []string{"../x.tar.gz", "setup.py"}},
+		},
+		{
+			"pinned and there", one, nil, false, []Pin{{Name: "a.tar.gz", Generation: 2}},
+			Resolution{URIs: []string{"gs://inbox/census/a.tar.gz"}, Packages: one},
+		},
+		{
+			"pinned to a later generation", one, nil, false, []Pin{{Name: "a.tar.gz", Generation: 8}},
+			Resolution{
+				URIs:    []string{"gs://inbox/census/a.tar.gz"},
+				Missing: []string{"a.tar.gz (generation 8), in whose place generation 2 is there"}, Mispinned: true,
+			},
+		},
+		{
+			"pinned to other content", one, nil, false, []Pin{{Name: "a.tar.gz", CRC32C: "x"}},
+			Resolution{
+				URIs:    []string{"gs://inbox/census/a.tar.gz"},
+				Missing: []string{"a.tar.gz (CRC32C x), in whose place generation 2 is there"}, Mispinned: true,
+			},
+		},
+		{
+			"a pin of another name", one, nil, false, []Pin{{Name: "b.tar.gz", Generation: 2}},
+			Resolution{Missing: []string{"b.tar.gz (generation 2)"}},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -104,7 +155,9 @@ func TestKeys(t *testing.T) {
 	if other := AttemptKey(object("census/job.json", 7)); other != key {
 		t.Error("the attempt's key depends on the job file's name")
 	}
-	for _, o := range []Object{object("census/job.yaml", 8), object("x/job.yaml", 7), {Bucket: "b", Name: "census/job.yaml", Generation: 7}} {
+	for _, o := range []Object{
+		object("census/job.yaml", 8), object("x/job.yaml", 7), {Bucket: "b", Name: "census/job.yaml", Generation: 7},
+	} {
 		if AttemptKey(o) == key {
 			t.Errorf("%+v has the same key", o)
 		}
@@ -136,7 +189,10 @@ func TestDefaultJobID(t *testing.T) {
 
 func TestContent(t *testing.T) {
 	spec := func() Spec {
-		return Spec{JobID: "one", TrainingInput: &TrainingInput{PythonModule: "trainer.task", PackageURIs: []string{"gs://inbox/a/t.tar.gz"}}}
+		return Spec{
+			JobID:         "one",
+			TrainingInput: &TrainingInput{PythonModule: "trainer.task", PackageURIs: []string{"gs://inbox/a/t.tar.gz"}},
+		}
 	}
 	packages := []Object{object("a/t.tar.gz", 3)}
 	digest := func(s Spec, p []Object) string {
@@ -177,7 +233,8 @@ func TestLabels(t *testing.T) {
 		t.Error("an attempt does not know its own job")
 	}
 	for name, other := range map[string]map[string]string{
-		"another attempt": Labels(user, "prod", "attempt-2", "content-1"), "other content": Labels(user, "prod", "attempt-1", "content-2"),
+		"another attempt":      Labels(user, "prod", "attempt-2", "content-1"),
+		"other content":        Labels(user, "prod", "attempt-1", "content-2"),
 		"another installation": Labels(user, "test", "attempt-1", "content-1"), "no labels": nil,
 	} {
 		if SameOwner(other, own) {
@@ -206,7 +263,9 @@ func TestParseDuration(t *testing.T) {
 			t.Errorf("ParseDuration(%q) = %s, %v; want the longest", text, got, err)
 		}
 	}
-	for _, text := range []string{"", "3600", "1h", "-1s", "1.s", ".5s", "1.0000000001s", "99999999999999999999s", "315576000001s", " 1s", "1s "} {
+	for _, text := range []string{
+		"", "3600", "1h", "-1s", "1.s", ".5s", "1.0000000001s", "99999999999999999999s", "315576000001s", " 1s", "1s ",
+	} {
 		if got, err := ParseDuration(text); err == nil {
 			t.Errorf("ParseDuration(%q) = %s, want an error", text, got)
 		}

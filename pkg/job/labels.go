@@ -19,8 +19,8 @@ const (
 // maxLabel is in characters.
 const maxLabel = 63
 
-// IsLabel tells whether a text is a label's value: at most 63 characters, which are
-// those of gcloud's --labels (Google Cloud, "Requirements for labels").
+// IsLabel reports whether text is a valid label value: at most 63 of the characters
+// that gcloud's --labels allows (Google Cloud, "Requirements for labels").
 func IsLabel(text string) bool {
 	count := 0
 	for _, r := range text {
@@ -32,20 +32,21 @@ func IsLabel(text string) bool {
 	return true
 }
 
-// IsLabelKey tells whether a text is a label's key, which also begins with a letter.
+// IsLabelKey reports whether text is a valid label key. A key also begins with a
+// letter.
 func IsLabelKey(text string) bool {
 	first, _ := utf8.DecodeRuneInString(text)
 	return unicode.In(first, unicode.Ll, unicode.Lo) && IsLabel(text)
 }
 
-// InstanceLabel is the value of [LabelInstance] of an installation.
+// InstanceLabel returns the value of [LabelInstance] for an installation.
 func InstanceLabel(instance string) string { return digest("instance", instance) }
 
-// AttemptLabel is the value of [LabelAttempt] of an attempt.
+// AttemptLabel returns the value of [LabelAttempt] for an attempt.
 func AttemptLabel(attempt string) string { return digest("attempt", attempt) }
 
-// Labels gives the user's labels and jobdrop's own for an attempt with the
-// content digest of its receipt.
+// Labels returns the user's labels together with jobdrop's own. content is the
+// digest in the attempt's receipt.
 func Labels(user map[string]string, instance, attempt, content string) map[string]string {
 	labels := make(map[string]string, len(user)+3)
 	maps.Copy(labels, user)
@@ -55,8 +56,8 @@ func Labels(user map[string]string, instance, attempt, content string) map[strin
 	return labels
 }
 
-// SameOwner tells whether a job found at the backend was made of the same
-// attempt and content as the labels say.
+// SameOwner reports whether found, the labels of a job at the backend, name the same
+// attempt and content as own.
 func SameOwner(found, own map[string]string) bool {
 	for _, l := range [...]string{LabelInstance, LabelAttempt, LabelContent} {
 		if own[l] == "" || found[l] != own[l] {

@@ -20,8 +20,8 @@ type Resolution struct {
 	// as they were looked for.
 	Outside   []string
 	Elsewhere []Object
-	// Ambiguous tells that the file names no package and the folder holds
-	// more than one.
+	// Ambiguous reports that the file names no package and the folder holds more
+	// than one.
 	Ambiguous bool
 	// Mispinned reports that one of Missing is there, but does not match its pin.
 	Mispinned bool
@@ -29,8 +29,8 @@ type Resolution struct {
 	Unpinned []Object
 }
 
-// All are the job's packages, those from elsewhere among them, in the file's
-// order, each once.
+// All returns the job's packages in the file's order, each once, with those from
+// elsewhere.
 func (r Resolution) All() []Object {
 	var all []Object
 	for _, uri := range r.URIs {
@@ -110,12 +110,12 @@ func (d Drop) resolve(r *Resolution, uri string, pins []Pin) {
 	}
 }
 
-// Matches tells whether an object is the content that the pin means.
+// Matches reports whether o has the content that the pin names.
 func (p Pin) Matches(o Object) bool {
 	return (p.Generation == 0 || p.Generation == o.Generation) && (p.CRC32C == "" || p.CRC32C == o.CRC32C)
 }
 
-// String gives the pin as people read it.
+// String returns the pin as people read it.
 func (p Pin) String() string {
 	var facts []string
 	if p.Generation != 0 {

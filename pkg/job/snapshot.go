@@ -80,7 +80,7 @@ type Trial struct {
 	Message string `json:"message,omitempty"`
 }
 
-// MaxTrials is of how many trials events tell: a message has a limit.
+// MaxTrials is the largest number of trials in an event: a message has a limit.
 const MaxTrials = 500
 
 // Summary is what a person asks first about a job.
@@ -96,8 +96,8 @@ type Summary struct {
 	JobDir         string   `json:"jobDir,omitempty"`
 }
 
-// Summarize gives the summary of a job. Texts are shortened: the summary stands
-// in every event, and a message has a limit.
+// Summarize returns the summary of a job. It shortens texts: the summary stands in
+// every event, and a message has a limit.
 func Summarize(s *Spec) *Summary {
 	t := s.TrainingInput
 	if t == nil {

@@ -105,14 +105,14 @@ type ParameterSpec struct {
 	Type              string    `json:"type,omitempty" enum:"PARAMETER_TYPE_UNSPECIFIED DOUBLE INTEGER CATEGORICAL DISCRETE"`
 }
 
-// HasImage tells whether the job runs in containers of the user's own, which
-// need no packages.
+// HasImage reports whether the job runs in the user's own containers, which need no
+// packages.
 func (t *TrainingInput) HasImage() bool {
 	return t.MasterConfig != nil && t.MasterConfig.ImageURI != ""
 }
 
-// Python is the job's Python version; of one that names none, the default: 3.7 from
-// runtime version 2.1 on, which has no other, and 2.7 before (reference,
+// Python returns the job's Python version. If the job names none, it is the default:
+// 3.7 from runtime version 2.1 on, which has no other, and 2.7 before (reference,
 // TrainingInput.pythonVersion).
 func (t *TrainingInput) Python() string {
 	switch {
@@ -124,8 +124,8 @@ func (t *TrainingInput) Python() string {
 	return "3.7"
 }
 
-// RuntimeBefore tells whether the runtime version is older than another; one that
-// is no version is not.
+// RuntimeBefore reports whether the runtime version is older than major.minor. It is
+// false for a text that is not a version.
 func (t *TrainingInput) RuntimeBefore(major, minor int) bool {
 	a, b, _ := strings.Cut(t.RuntimeVersion, ".")
 	x, errX := strconv.Atoi(a)

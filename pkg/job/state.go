@@ -21,10 +21,10 @@ const (
 	Lost      State = "lost"
 )
 
-// Undecided tells whether the attempt's folder still has to be looked at.
+// Undecided reports whether the attempt's folder still has to be looked at.
 func (s State) Undecided() bool { return s == "" || s == Waiting || s == Held }
 
-// Terminal tells whether the state is a verdict.
+// Terminal reports whether the state is a verdict.
 func (s State) Terminal() bool {
 	switch s {
 	case Rejected, Withdrawn, Expired, Succeeded, Failed, Cancelled, TimedOut, Lost:
@@ -47,7 +47,7 @@ const (
 	BackendCancelled  BackendState = "CANCELLED"
 )
 
-// Ended tells whether a job in this state has stopped.
+// Ended reports whether a job in this state has stopped.
 func (s BackendState) Ended() bool {
 	return s == BackendSucceeded || s == BackendFailed || s == BackendCancelled
 }

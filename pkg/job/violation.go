@@ -41,8 +41,8 @@ type Violation struct {
 	Remedy  string `json:"remedy,omitempty"`
 }
 
-// String gives the violation in one line:
-// file:line:col: field: what (found …, allowed …); remedy.
+// String returns the violation in one line: file:line:col: field: what (found …,
+// allowed …); remedy.
 func (v Violation) String() string {
 	var b strings.Builder
 	b.WriteString(v.File)
@@ -73,7 +73,7 @@ func (v Violation) String() string {
 	return b.String()
 }
 
-// HasErrors tells whether one of the violations is more than a warning.
+// HasErrors reports whether any violation is more than a warning.
 func HasErrors(vs []Violation) bool {
 	for _, v := range vs {
 		if v.Severity != Warning {

@@ -31,7 +31,7 @@ type Catalogue struct {
 	MinWait string `json:"minWait"`
 }
 
-// minWait gives the service's shortest wait; one that says nothing has none.
+// minWait returns the service's shortest wait, or 0 if the catalogue has none.
 func (c *Catalogue) minWait() time.Duration {
 	d, _ := job.ParseDuration(c.MinWait)
 	return d
@@ -64,7 +64,7 @@ const (
 // Region is a region that trains.
 type Region struct {
 	Name string `json:"name"`
-	// TPU tells that it has TPUs.
+	// TPU reports that the machine has TPUs.
 	TPU bool `json:"tpu,omitempty"`
 }
 
@@ -101,12 +101,12 @@ var defaultCatalogue = sync.OnceValue(func() *Catalogue {
 	return c
 })
 
-// DefaultCatalogue gives the catalogue that jobdrop brings. It is shared: to
+// DefaultCatalogue returns the catalogue that comes with jobdrop. It is shared: to
 // change it, use [Catalogue.With].
 func DefaultCatalogue() *Catalogue { return defaultCatalogue() }
 
-// With gives a catalogue that has more's entries, too. Where both have an entry
-// of the same name, more's counts. Neither is changed.
+// With returns a catalogue that also has more's entries. Where both have an entry of
+// the same name, more's counts. Neither is changed.
 func (c *Catalogue) With(more Catalogue) *Catalogue {
 	out := &Catalogue{
 		Date:     c.Date,
@@ -140,8 +140,8 @@ func (c *Catalogue) machineNames() []string {
 	return names
 }
 
-// category tells the category of a machine type, of one that is not in the
-// catalogue by the look of its name; empty is not known.
+// category returns the category of a machine type. For one that is not in the
+// catalogue it guesses from the name; "" means not known.
 func (c *Catalogue) category(name string) Category {
 	m, ok := c.machine(name)
 	switch {
@@ -203,7 +203,7 @@ func (c *Catalogue) python(name string) (Python, bool) {
 	return Python{}, false
 }
 
-// has tells whether a runtime version has the Python version.
+// has reports whether a runtime version has the Python version.
 func (p Python) has(v version) bool {
 	from, bounded := parseVersion(p.From)
 	if bounded && v.less(from) {
@@ -213,7 +213,7 @@ func (p Python) has(v version) bool {
 	return !bounded || !to.less(v)
 }
 
-// runtimes says in words which runtime versions have the Python version.
+// runtimes returns in words which runtime versions have the Python version.
 func (p Python) runtimes() string {
 	switch {
 	case p.From == "":

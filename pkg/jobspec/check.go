@@ -181,7 +181,7 @@ func (c *check) fail(field string, v job.Violation) {
 	c.out.add(v)
 }
 
-// failKey is fail for what is wrong with a map's key, not its value.
+// failKey is like fail for a fault in a map's key, not its value.
 func (c *check) failKey(field string, v job.Violation) {
 	if c.f.silent(field) {
 		return
@@ -201,13 +201,13 @@ func (c *check) warn(field string, v job.Violation) {
 	c.fail(field, v)
 }
 
-// withoutImage tells whether the job surely has no image of its own; with an
-// image that could not be read it may have one.
+// withoutImage reports whether the job certainly has no image of its own. An image
+// that could not be read counts as one.
 func (c *check) withoutImage() bool {
 	return !c.in.HasImage() && !c.f.silent("trainingInput.masterConfig.imageUri")
 }
 
-// notCustom tells whether the tier is surely not the one that takes machines.
+// notCustom reports whether the tier is certainly not the one that takes machines.
 func (c *check) notCustom() bool {
 	tier := c.in.ScaleTier
 	return tier != "" && tier != "SCALE_TIER_UNSPECIFIED" && tier != "CUSTOM"
@@ -225,7 +225,7 @@ func (r role) typeField() string   { return "trainingInput." + r.name + "Type" }
 func (r role) countField() string  { return "trainingInput." + r.name + "Count" }
 func (r role) configField() string { return "trainingInput." + r.name + "Config" }
 
-// image is the image that the role's replicas run, the master's by default
+// image returns the image that the role's replicas run, by default the master's
 // (reference, workerConfig and its like).
 func (c *check) image(r role) string {
 	if r.config != nil && r.config.ImageURI != "" {
@@ -237,7 +237,7 @@ func (c *check) image(r role) string {
 	return ""
 }
 
-// counted gives the kinds of replicas that have a count.
+// counted returns the roles that have a count.
 func (c *check) counted() []role { return c.roles[1:] }
 
 // failFor fails for a role that has replicas and warns for one that has none:
@@ -249,7 +249,7 @@ func (c *check) failFor(r role, field string, v job.Violation) {
 	c.fail(field, v)
 }
 
-// idle tells whether a role surely has no replicas. Two tiers bring some of
+// idle reports whether a role certainly has no replicas. Two tiers bring some of
 // their own (reference, ScaleTier).
 func (c *check) idle(r role) bool {
 	brings := c.in.ScaleTier == "STANDARD_1" || c.in.ScaleTier == "PREMIUM_1"
@@ -272,5 +272,5 @@ func (c *check) params() iter.Seq2[int, *job.ParameterSpec] {
 	}
 }
 
-// param is the path of a hyperparameter's field.
+// param returns the path of a hyperparameter's field.
 func param(i int, name string) string { return element(paramsField, i) + "." + name }

@@ -233,7 +233,8 @@ func (d *decoder) pairs(list []pair, n *yaml.Node, field string, into []*yaml.No
 			switch {
 			case source.Kind != yaml.MappingNode:
 				v.Rule = "shape"
-				v.Message, v.Remedy = "<< takes a mapping to merge, or a list of them", "write <<: *name, with &name at a mapping above"
+				v.Message = "<< takes a mapping to merge, or a list of them"
+				v.Remedy = "write <<: *name, with &name at a mapping above"
 			case slices.Contains(into, source):
 				v.Message, v.Remedy = "the mapping merges itself", "merge another mapping, with &name outside of this one"
 			case len(into) > maxMerges:
@@ -271,7 +272,12 @@ func (d *decoder) entries(n *yaml.Node, field string, s *structure, yield func(n
 				shown = show(key.Value)
 				remedy = "put the key in quotes: " + quoted(key.Value)
 			}
-			v := d.f.Violation(field, job.Violation{Rule: "key-text", Found: shown, Message: "a key must be text", Remedy: remedy})
+			v := d.f.Violation(field, job.Violation{
+				Rule:    "key-text",
+				Found:   shown,
+				Message: "a key must be text",
+				Remedy:  remedy,
+			})
 			v.Position = position(p.key)
 			d.out.add(v)
 			continue
@@ -409,11 +415,12 @@ func (d *decoder) unknown(field, name string, p pair, s *structure) {
 	d.out.add(v)
 }
 
-// outputOnly tells the members of Job that the service sets; they come along
-// with what jobs describe prints.
+// outputOnly reports whether the service sets this member of Job. jobs describe
+// prints such members, so files have them.
 func outputOnly(name string) bool {
 	switch name {
-	case "createTime", "endTime", "startTime", "state", "errorMessage", "etag", "jobPosition", "trainingOutput", "predictionOutput":
+	case "createTime", "endTime", "startTime", "state", "errorMessage", "etag", "jobPosition", "trainingOutput",
+		"predictionOutput":
 		return true
 	}
 	return false
@@ -509,7 +516,7 @@ func isPlain(n *yaml.Node) bool {
 // int): an octal number begins with a plain 0 there, and has no 8 or 9.
 var notOld = regexp.MustCompile(`^[-+]?(?:0o[0-7_]+|0[0-9_]*[89][0-9_]*)$`)
 
-// isText tells whether a scalar is text to gcloud's parser.
+// isText reports whether a scalar is text to gcloud's parser.
 func isText(n *yaml.Node) bool {
 	switch n.ShortTag() {
 	case "!!str":
@@ -575,7 +582,7 @@ func specified(values []string) []string {
 	return out
 }
 
-// notText says what YAML makes of an unquoted value.
+// notText returns what YAML makes of an unquoted value.
 func notText(n *yaml.Node) string {
 	written := show(n.Value)
 	var number float64
@@ -613,7 +620,7 @@ func (d *decoder) textRemedy(field string, n *yaml.Node) string {
 	return "put it in quotes: " + quoted(n.Value)
 }
 
-// clock gives the seconds of [hours:]minutes:seconds.
+// clock returns the seconds in [hours:]minutes:seconds.
 func clock(s string) (int64, bool) {
 	var total int64
 	for part := range strings.SplitSeq(s, ":") {
@@ -656,11 +663,21 @@ func (d *decoder) boolean(n *yaml.Node, out reflect.Value, field string) {
 	if n.Kind == yaml.ScalarNode && !isPlain(n) {
 		remedy += ", without quotes"
 	}
-	d.fail(field, job.Violation{Rule: "bool", Allowed: "true, false", Message: "a truth value is expected", Remedy: remedy})
+	d.fail(field, job.Violation{
+		Rule:    "bool",
+		Allowed: "true, false",
+		Message: "a truth value is expected",
+		Remedy:  remedy,
+	})
 }
 
 func (d *decoder) integer(n *yaml.Node, out reflect.Value, field string) {
-	v := job.Violation{Rule: "integer", Allowed: "a whole number", Message: "a whole number is expected", Remedy: "write a whole number"}
+	v := job.Violation{
+		Rule:    "integer",
+		Allowed: "a whole number",
+		Message: "a whole number is expected",
+		Remedy:  "write a whole number",
+	}
 	if n.Kind != yaml.ScalarNode {
 		d.fail(field, v)
 		return
@@ -722,5 +739,10 @@ func (d *decoder) float(n *yaml.Node, out reflect.Value, field string) {
 		out.SetFloat(f)
 		return
 	}
-	d.fail(field, job.Violation{Rule: "number", Allowed: "a finite number", Message: "a number is expected", Remedy: "write a number, e.g. 0.01"})
+	d.fail(field, job.Violation{
+		Rule:    "number",
+		Allowed: "a finite number",
+		Message: "a number is expected",
+		Remedy:  "write a number, e.g. 0.01",
+	})
 }

@@ -62,8 +62,7 @@ func (f *File) ApplyDefaults(d job.Spec, origin string) {
 	}
 }
 
-// given tells whether the file or metadata says something of a field, readable
-// or not.
+// given reports whether the file or the metadata sets a field, readable or not.
 func (f *File) given(path string) bool {
 	p, there := f.places[path]
 	return there && !p.null || f.origins[path] != "" || f.silent(path)
@@ -106,12 +105,12 @@ type defaulter struct {
 	image, commanded bool
 }
 
-// gives tells whether the job itself says something of one of these fields.
+// gives reports whether the job itself sets one of these fields.
 func (x *defaulter) gives(paths ...string) bool {
 	return slices.ContainsFunc(paths, func(path string) bool { return x.f.given(join(trainingInput, path)) })
 }
 
-// allows tells whether the job's own choices leave room for a default.
+// allows reports whether the job's own choices leave room for a default.
 func (x *defaulter) allows(path string) bool {
 	role, inConfig, _ := strings.Cut(path, "Config.")
 	switch {
@@ -149,8 +148,8 @@ func (x *defaulter) allows(path string) bool {
 
 func (x *defaulter) hasImage() bool { return x.image || x.in.HasImage() }
 
-// fits tells whether a default machine type goes with the replica's count and
-// the master's type.
+// fits reports whether a default machine type goes with the replica's count and the
+// master's type.
 func (x *defaulter) fits(path string) bool {
 	known := DefaultCatalogue()
 	master, category := known.category(x.in.MasterType), known.category(textOf(x.d, path))
@@ -158,7 +157,7 @@ func (x *defaulter) fits(path string) bool {
 	return count > 0 && (master == category || master == TPU || category == TPU || master == "" || category == "")
 }
 
-// agree tells whether a Python version goes with a runtime version, as far as
+// agree reports whether a Python version goes with a runtime version, as far as
 // known.
 func agree(python, runtime string) bool {
 	v, ok := parseVersion(runtime)
@@ -166,7 +165,7 @@ func agree(python, runtime string) bool {
 	return !ok || !known || p.has(v)
 }
 
-// textOf gives the text of a field.
+// textOf returns the text of a field.
 func textOf(in *job.TrainingInput, name string) string {
 	return field(reflect.ValueOf(in).Elem(), name).String()
 }

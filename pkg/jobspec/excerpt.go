@@ -12,10 +12,9 @@ import (
 // excerptWidth is how many columns of a line an excerpt shows.
 const excerptWidth = 100
 
-// Excerpt shows the line of a job file that a violation is about, with a caret
-// below its place, in two lines that each end in a line feed. Of a long line it
-// shows what surrounds the place. It is empty if the violation has no position
-// in data.
+// Excerpt returns the line of a job file that a violation is about, with a caret
+// below its place. The two lines each end in a line feed. Of a long line it returns
+// what surrounds the place. It is empty if the violation has no position in data.
 func Excerpt(data []byte, v job.Violation) string {
 	line, ok := lineOf(bytes.TrimPrefix(data, []byte("\ufeff")), v.Line)
 	if !ok || v.Column < 1 {
@@ -59,10 +58,11 @@ func Excerpt(data []byte, v job.Violation) string {
 		show(runes[i])
 	}
 	gutter := fmt.Sprintf("%5d | ", v.Line)
-	return gutter + strings.TrimRight(text.String(), " ") + "\n" + strings.Repeat(" ", len(gutter)-2) + "| " + strings.Repeat(" ", caret) + "^\n"
+	return gutter + strings.TrimRight(text.String(), " ") + "\n" + strings.Repeat(" ", len(gutter)-2) + "| " +
+		strings.Repeat(" ", caret) + "^\n"
 }
 
-// lineOf gives a line by its number from 1, as the YAML parser counts them.
+// lineOf returns a line by its number, counted from 1 as the YAML parser does.
 func lineOf(data []byte, number int) (string, bool) {
 	for n := 1; ; n++ {
 		end, size := len(data), 0
@@ -87,10 +87,12 @@ func lineOf(data []byte, number int) (string, bool) {
 	}
 }
 
-// isWide tells the characters that terminals show in two columns (Unicode,
-// Annex 11, East Asian Wide and Fullwidth, by blocks).
+// isWide reports whether terminals show r in two columns (Unicode, Annex 11, East
+// Asian Wide and Fullwidth, by blocks).
 func isWide(r rune) bool {
 	return r >= 0x1100 && (r <= 0x115F || r >= 0x2E80 && r <= 0xA4CF && r != 0x303F || r >= 0xAC00 && r <= 0xD7A3 ||
-		r >= 0xF900 && r <= 0xFAFF || r >= 0xFE30 && r <= 0xFE6F || r >= 0xFF00 && r <= 0xFF60 || r >= 0xFFE0 && r <= 0xFFE6 ||
-		r >= 0x1F300 && r <= 0x1F64F || r >= 0x1F680 && r <= 0x1F6FF || r >= 0x1F900 && r <= 0x1F9FF || r >= 0x20000 && r <= 0x3FFFD)
+		r >= 0xF900 && r <= 0xFAFF || r >= 0xFE30 && r <= 0xFE6F || r >= 0xFF00 && r <= 0xFF60 ||
+		r >= 0xFFE0 && r <= 0xFFE6 ||
+		r >= 0x1F300 && r <= 0x1F64F || r >= 0x1F680 && r <= 0x1F6FF || r >= 0x1F900 && r <= 0x1F9FF ||
+		r >= 0x20000 && r <= 0x3FFFD)
 }

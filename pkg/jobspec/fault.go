@@ -23,7 +23,7 @@ import (
 type mistake struct {
 	message string // its beginning
 	remedy  string
-	// column gives the index of the byte at fault in its line, or -1.
+	// column returns the index of the faulty byte in its line, or -1.
 	column func(line string) int
 	// inParser is a message of the parser proper, which counts lines in another
 	// way than its scanner; later is one that blames the first line of a block
@@ -34,21 +34,66 @@ type mistake struct {
 const quoteIt = "put the text in quotes if all of it is one value"
 
 var mistakes = [...]mistake{
-	{message: "mapping values are not allowed", remedy: "indent the line like its neighbours; " + quoteIt, column: secondColon},
-	{message: "found character that cannot start any token", remedy: "put the value in quotes: it can't begin with @, ` or %", column: reserved},
-	{message: "did not find expected ',' or ']'", remedy: "close the bracket [, and separate the entries with commas", column: opened('[', ']'), inParser: true},
-	{message: "did not find expected ',' or '}'", remedy: "close the brace {, and separate the entries with commas", column: opened('{', '}'), inParser: true},
-	{message: "did not find expected key", remedy: "indent the line like its neighbours, and write nothing after a closing quote", inParser: true, later: true},
-	{message: "did not find expected '-' indicator", remedy: "begin the line with '- ' as the list's other entries do, or indent it like the list's own key", inParser: true, later: true},
+	{
+		message: "mapping values are not allowed",
+		remedy:  "indent the line like its neighbours; " + quoteIt,
+		column:  secondColon,
+	},
+	{
+		message: "found character that cannot start any token",
+		remedy:  "put the value in quotes: it can't begin with @, ` or %",
+		column:  reserved,
+	},
+	{
+		message:  "did not find expected ',' or ']'",
+		remedy:   "close the bracket [, and separate the entries with commas",
+		column:   opened('[', ']'),
+		inParser: true,
+	},
+	{
+		message:  "did not find expected ',' or '}'",
+		remedy:   "close the brace {, and separate the entries with commas",
+		column:   opened('{', '}'),
+		inParser: true,
+	},
+	{
+		message:  "did not find expected key",
+		remedy:   "indent the line like its neighbours, and write nothing after a closing quote",
+		inParser: true,
+		later:    true,
+	},
+	{
+		message:  "did not find expected '-' indicator",
+		remedy:   "begin the line with '- ' as the list's other entries do, or indent it like the list's own key",
+		inParser: true,
+		later:    true,
+	},
 	{message: "could not find expected ':'", remedy: "write name: value, with a colon and a space; " + quoteIt},
 	{message: "found unexpected end of stream", remedy: "close the quote", column: quote},
 	{message: "found unexpected document indicator", remedy: "close the quote", column: quote},
-	{message: "found unknown escape character", remedy: "write each backslash twice, or use single quotes", column: escape},
-	{message: "did not find expected hexdecimal number", remedy: "write each backslash twice, or use single quotes", column: escape},
+	{
+		message: "found unknown escape character",
+		remedy:  "write each backslash twice, or use single quotes",
+		column:  escape,
+	},
+	{
+		message: "did not find expected hexdecimal number",
+		remedy:  "write each backslash twice, or use single quotes",
+		column:  escape,
+	},
 	{message: "found invalid Unicode character escape code", remedy: "write the character itself", column: escape},
 	{message: "did not find expected node content", remedy: "write a value, or remove the comma", inParser: true},
-	{message: "did not find expected <document start>", remedy: "remove what follows the file's one value", inParser: true},
-	{message: "found undefined tag handle", remedy: quoteIt + ": ! begins a tag", column: func(line string) int { return strings.IndexByte(line, '!') }, inParser: true},
+	{
+		message:  "did not find expected <document start>",
+		remedy:   "remove what follows the file's one value",
+		inParser: true,
+	},
+	{
+		message:  "found undefined tag handle",
+		remedy:   quoteIt + ": ! begins a tag",
+		column:   func(line string) int { return strings.IndexByte(line, '!') },
+		inParser: true,
+	},
 	{message: "found duplicate %", remedy: "remove one of the two lines", inParser: true},
 	{message: "found incompatible YAML document", remedy: "remove the line %YAML", inParser: true},
 	{remedy: "check the indentation, the colons (each followed by a space) and the quotes up to this line"},
@@ -61,8 +106,8 @@ var (
 	errorAnchor = regexp.MustCompile(`^yaml: unknown anchor '(.*)' referenced$`)
 )
 
-// syntaxFault says where the text stops being YAML. The parser tells a line
-// only, none for the first and a wrong one for many.
+// syntaxFault returns where the text stops being YAML. The parser reports a line
+// only: none for the first line, and a wrong one for many.
 func syntaxFault(ctx context.Context, data []byte, err error, k *Kind) *job.Violation {
 	lines := splitLines(data)
 	if m := errorAnchor.FindStringSubmatch(err.Error()); m != nil {
@@ -121,7 +166,7 @@ func syntaxFault(ctx context.Context, data []byte, err error, k *Kind) *job.Viol
 // fault.
 const maxSearched = 16 << 10
 
-// parseFault gives the line and the message of the first fault of a text.
+// parseFault returns the line and the message of the first fault in a text.
 func parseFault(ctx context.Context, data string) (int, string) {
 	decoder := yaml.NewDecoder(source{ctx, bytes.NewReader([]byte(data))})
 	for {

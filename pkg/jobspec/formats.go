@@ -8,7 +8,7 @@ import "strings"
 func isLower(c byte) bool { return c >= 'a' && c <= 'z' }
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-// only tells whether a text is one or more bytes, all of which satisfy ok.
+// only reports whether s has at least one byte and ok holds for each.
 func only(s string, ok func(byte) bool) bool {
 	for i := range len(s) {
 		if !ok(s[i]) {
@@ -46,8 +46,8 @@ func isMachine(s string) bool {
 	return false
 }
 
-// cutGS takes a gs:// URI apart. Its bucket and its object may be wrong, but are
-// there where the URI has them.
+// cutGS splits a gs:// URI into bucket and object. Either may be invalid, and is ""
+// only if the URI lacks it.
 func cutGS(uri string) (bucket, object string, ok bool) {
 	rest, ok := strings.CutPrefix(uri, "gs://")
 	bucket, object, _ = strings.Cut(rest, "/")
@@ -57,8 +57,8 @@ func cutGS(uri string) (bucket, object string, ok bool) {
 // maxObjectName is Cloud Storage's, in bytes.
 const maxObjectName = 1024
 
-// objectFault tells why a name can't be an object's (Cloud Storage, "Object
-// names"), "" if it can.
+// objectFault returns why name can't be an object's name, or "" if it can (Cloud
+// Storage, "Object names").
 func objectFault(name string) string {
 	switch {
 	case len(name) > maxObjectName:
@@ -69,8 +69,8 @@ func objectFault(name string) string {
 	return ""
 }
 
-// bucketFault tells why a name can't be a bucket's (Cloud Storage, "Bucket
-// names"), "" if it can.
+// bucketFault returns why name can't be a bucket's name, or "" if it can (Cloud
+// Storage, "Bucket names").
 func bucketFault(name string) string {
 	if !only(name, func(c byte) bool { return isLower(c) || isDigit(c) || c == '-' || c == '_' || c == '.' }) {
 		return "a bucket's name holds only lowercase letters, digits, dashes, underscores and dots"

@@ -14,13 +14,15 @@ import (
 
 func TestHostileFilesAreOfOurSize(t *testing.T) {
 	if hostile.JobFileSize != MaxSize || hostile.JobFileParts != maxMarks {
-		t.Errorf("hostile files have %d bytes and %d parts, job files may have %d and %d", hostile.JobFileSize, hostile.JobFileParts, MaxSize, maxMarks)
+		t.Errorf("hostile files have %d bytes and %d parts, job files may have %d and %d", hostile.JobFileSize,
+			hostile.JobFileParts, MaxSize, maxMarks)
 	}
 }
 
 // A parse ends with its context, wherever it is, and then finds nothing.
 func TestParseContext(t *testing.T) {
-	file := "trainingInput:\n  hyperparameters:\n    params:\n    - &p {discreteValues: [" + strings.Repeat("1,", 1000) + "]}\n" + strings.Repeat("    - *p\n", 20)
+	file := "trainingInput:\n  hyperparameters:\n    params:\n    - &p {discreteValues: [" + strings.Repeat("1,", 1000) +
+		"]}\n" + strings.Repeat("    - *p\n", 20)
 	whole := &hostile.Ending{Context: t.Context(), Left: 1 << 30}
 	if _, _, err := ParseContext(whole, "job.yaml", []byte(file)); err != nil {
 		t.Fatal(err)
@@ -120,8 +122,9 @@ func TestNothingGoesOnWithoutItsContext(t *testing.T) {
 // All settings of an object's metadata share what may be visited.
 func TestMetadataSharesABudget(t *testing.T) {
 	metadata := map[string]string{
-		MetadataPrefix + "labels":                 "{<<: [&x {a: b}," + strings.Repeat("*x,", 999) + "]}",
-		MetadataPrefix + "hyperparameters.params": "[&a {parameterName: p, discreteValues: [" + strings.Repeat("1,", 500) + "]}," + strings.Repeat("*a,", 13) + "]",
+		MetadataPrefix + "labels": "{<<: [&x {a: b}," + strings.Repeat("*x,", 999) + "]}",
+		MetadataPrefix + "hyperparameters.params": "[&a {parameterName: p, discreteValues: [" + strings.Repeat("1,", 500) +
+			"]}," + strings.Repeat("*a,", 13) + "]",
 	}
 	for name := range metadata {
 		f, _ := Parse("job.yaml", []byte("trainingInput: {}"))

@@ -50,7 +50,7 @@ type File struct {
 	other reflect.Value
 
 	places map[string]place
-	// origins tells of fields that the file does not give where they come from.
+	// origins maps fields that the file does not set to where they come from.
 	origins map[string]string
 	// unreadable fields have a violation already: what the rules would say of
 	// their emptiness is noise. A misspelt field excuses the one it stands for.
@@ -77,7 +77,7 @@ func Parse(name string, data []byte) (*File, []job.Violation) {
 	return f, vs
 }
 
-// ParseContext is [Parse] of a file that may be hostile: it ends with ctx, and
+// ParseContext is like [Parse] for a file that may be hostile: it ends with ctx, and
 // returns an error only then.
 func ParseContext(ctx context.Context, name string, data []byte) (*File, []job.Violation, error) {
 	f := newFile(name)
@@ -125,11 +125,10 @@ func newFile(name string) *File {
 	}
 }
 
-// Position tells where field (a path such as
-// trainingInput.hyperparameters.params[2].type) stands in the file: a scalar's
-// value, the key of anything larger. For a field that is not there, it is the
-// position of the nearest parent that is; it is zero if the field was set from
-// elsewhere.
+// Position returns where field stands in the file, for example
+// trainingInput.hyperparameters.params[2].type: at a scalar's value, or at the key
+// of anything larger. For a field that is not there, it returns the position of the
+// nearest parent. It is zero if the field was set from elsewhere.
 func (f *File) Position(field string) job.Position {
 	if f.origin(field) != "" {
 		return job.Position{}
@@ -167,15 +166,15 @@ func (f *File) Violation(field string, v job.Violation) job.Violation {
 	return v
 }
 
-// Origin tells where a field was set if that is not the file: "metadata
+// Origin returns where a field was set if not in the file: "metadata
 // jobdrop-set-region", or the words given with the defaults.
 func (f *File) Origin(field string) string { return f.origin(field) }
 
-// Unreadable tells whether a field, or what it is in, has a violation already
-// because it could not be read: of its emptiness nothing can be said.
+// Unreadable reports whether the field, or a parent of it, has a violation already
+// because it could not be read. Such a field may be empty or not.
 func (f *File) Unreadable(field string) bool { return f.silent(field) }
 
-// origin tells where a field was set if that is not the file.
+// origin returns where a field was set if not in the file.
 func (f *File) origin(field string) string {
 	for len(f.origins) > 0 && field != "" {
 		if origin := f.origins[field]; origin != "" {
@@ -199,8 +198,9 @@ func (f *File) found(field string) string {
 	return ""
 }
 
-// current gives a scalar of Spec or Options by its path, "" if it is empty or
-// not there. The file's own text would mislead where a caller replaced it.
+// current returns a scalar of Spec or Options by its path, or "" if it is empty or
+// not there. It does not return the file's text, which would mislead if a caller
+// replaced the value.
 func (f *File) current(field string) string {
 	v, known := f.other, structures
 	if v.IsValid() {
@@ -259,8 +259,8 @@ func (f *File) current(field string) string {
 	return ""
 }
 
-// silent tells whether the rules have nothing to say about field, because it or
-// a parent could not be read.
+// silent reports whether the rules skip field because it, or a parent, could not be
+// read.
 func (f *File) silent(field string) bool {
 	if _, there := f.places[field]; !there && f.excused[field] {
 		return true

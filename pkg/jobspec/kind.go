@@ -21,22 +21,30 @@ type Kind struct {
 	spots                func() []spot
 }
 
-// NewKind makes a kind of file that fills a T. Messages call the file and what
-// it describes as in "the job file" and "a job"; empty says what to write into
-// an empty one. Fields of which isDuration tells it are durations.
+// NewKind makes a kind of file that fills a T. Messages call the file and what it
+// describes as in "the job file" and "a job"; empty says what to write into an empty
+// one. isDuration reports whether a field is a duration.
 func NewKind[T any](file, whole, empty string, isDuration func(field string) bool) *Kind {
-	k := &Kind{file: file, whole: whole, advice: "shorten the lists", empty: empty, twice: "keep one of the two", isDuration: isDuration}
+	k := &Kind{
+		file:       file,
+		whole:      whole,
+		advice:     "shorten the lists",
+		empty:      empty,
+		twice:      "keep one of the two",
+		isDuration: isDuration,
+	}
 	k.structures = sync.OnceValue(func() map[reflect.Type]*structure { return structuresOf(reflect.TypeFor[T]()) })
 	k.spots = sync.OnceValue(func() []spot { return spotsOf(reflect.TypeFor[T](), k.structures()) })
 	return k
 }
 
-// jobKind is that of job files.
+// jobKind returns the kind of job files.
 func jobKind() *Kind {
 	return &Kind{
 		file: "the job file", whole: "a job",
-		advice:     "move data out of the job file, into a package or an object that the trainer reads",
-		empty:      "describe the job: trainingInput with at least scaleTier, region, pythonModule, runtimeVersion and pythonVersion",
+		advice: "move data out of the job file, into a package or an object that the trainer reads",
+		empty: "describe the job: trainingInput with at least scaleTier, region, pythonModule, runtimeVersion and " +
+			"pythonVersion",
 		twice:      "keep one of the two; gcloud would take the first",
 		isDuration: isDuration,
 		structures: structures,
@@ -59,10 +67,10 @@ func ParseOther(name string, data []byte, k *Kind, out any) *Other {
 	return &Other{f, f.parse(context.Background(), data, f.other)}
 }
 
-// Name is the file's name as violations carry it.
+// Name returns the file's name as violations carry it.
 func (o *Other) Name() string { return o.file.Name }
 
-// Position tells where a field stands, as [File.Position] does.
+// Position returns where a field stands, as [File.Position] does.
 func (o *Other) Position(field string) job.Position { return o.file.Position(field) }
 
 // Report adds a violation of a field, which it completes as [File.Violation]
@@ -73,14 +81,14 @@ func (o *Other) Report(field string, v job.Violation) {
 	}
 }
 
-// Violations gives what was found, sorted by position.
+// Violations returns what was found, sorted by position.
 func (o *Other) Violations() []job.Violation { return o.out.sorted() }
 
-// Given tells whether the file has a field with a value.
+// Given reports whether the file has a field with a value.
 func (o *Other) Given(field string) bool {
 	p, ok := o.file.places[field]
 	return ok && !p.null
 }
 
-// Empty tells whether the file has a field without a value.
+// Empty reports whether the file has a field without a value.
 func (o *Other) Empty(field string) bool { return o.file.places[field].null }

@@ -131,7 +131,7 @@ var settable = sync.OnceValue(func() map[string]spot {
 
 const trainingInput = "trainingInput"
 
-// unknownSetting says what metadata may have meant.
+// unknownSetting returns a violation that says what metadata may have meant.
 func unknownSetting(name, written string) job.Violation {
 	v := job.Violation{
 		Rule:    "metadata-field",
@@ -180,7 +180,8 @@ func (f *File) set(s setting, left *int, out *violations) {
 	found := &violations{}
 	value := reflect.New(s.field.typ).Elem()
 	d := newDecoder(context.Background(), scratch, found)
-	d.left, d.over = *left, job.Violation{
+	d.left = *left
+	d.over = job.Violation{
 		Rule:    "metadata-size",
 		Found:   "more",
 		Allowed: fmt.Sprintf("at most %d keys and values in all, those behind aliases counted at each use", maxMetadata),
@@ -203,8 +204,8 @@ func (f *File) set(s setting, left *int, out *violations) {
 	f.origins[s.field.path] = s.origin()
 }
 
-// node gives the value as the decoder takes it: text as if in quotes, numbers
-// and truth values as if without, anything else as YAML.
+// node returns the value as the decoder takes it: text as if in quotes, numbers and
+// booleans as if without, anything else as YAML.
 func (s setting) node(k *Kind) (*yaml.Node, *job.Violation) {
 	if _, what := badCharacter([]byte(s.value)); what != "" {
 		return nil, &job.Violation{
@@ -248,7 +249,7 @@ func (f *File) forget(field string) {
 	maps.DeleteFunc(f.excused, func(path string, _ bool) bool { return within(path) })
 }
 
-// reach gives the field of v with this path, which goes through structures only.
+// reach returns the field of v with this path, which goes through structures only.
 // It makes those that are missing.
 func reach(v reflect.Value, path string) reflect.Value {
 	for path != "" {

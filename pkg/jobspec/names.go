@@ -43,7 +43,7 @@ var structures = sync.OnceValue(func() map[reflect.Type]*structure {
 	return structuresOf(reflect.TypeFor[document](), reflect.TypeFor[job.Spec]())
 })
 
-// structuresOf has every structure that is part of some.
+// structuresOf returns every structure that is part of the roots.
 func structuresOf(roots ...reflect.Type) map[reflect.Type]*structure {
 	all := map[reflect.Type]*structure{}
 	var add func(t reflect.Type)
@@ -79,7 +79,7 @@ func structuresOf(roots ...reflect.Type) map[reflect.Type]*structure {
 	return all
 }
 
-// field gives a structure's field by its JSON name, which it must have.
+// field returns a structure's field by its JSON name. The field must exist.
 func field(v reflect.Value, name string) reflect.Value {
 	m, _ := structures()[v.Type()].member(name)
 	return v.FieldByIndex(m.index)

@@ -13,7 +13,7 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// parsed is a job file that has no errors.
+// parsed returns a job file that has no errors.
 func parsed(t *testing.T, data string) *File {
 	t.Helper()
 	f, vs := Parse("job.yaml", []byte(data))
@@ -33,23 +33,64 @@ func TestSetMetadata(t *testing.T) {
 		want []string
 	}{
 		{"nothing", trainer, map[string]string{"jobdrop-correlation-id": "a", "jobdrop-set": "b", "set-region": "c"}, nil},
-		{"below trainingInput", trainer, map[string]string{"jobdrop-set-region": "europe-west1"}, []string{"trainingInput.region=europe-west1"}},
-		{"whole path", trainer, map[string]string{"jobdrop-set-trainingInput.region": "europe-west1"}, []string{"trainingInput.region=europe-west1"}},
-		{"lower case", trainer, map[string]string{"jobdrop-set-traininginput.runtimeversion": "2.10"}, []string{"trainingInput.runtimeVersion=2.10"}},
-		{"dashes and capitals", trainer, map[string]string{"Jobdrop-Set-Runtime-Version": "2.10"}, []string{"trainingInput.runtimeVersion=2.10"}},
-		{"snake case", trainer, map[string]string{"jobdrop-set-scheduling.max_running_time": "60s"}, []string{"trainingInput.scheduling.maxRunningTime=60s"}},
+		{
+			"below trainingInput", trainer, map[string]string{"jobdrop-set-region": "europe-west1"},
+			[]string{"trainingInput.region=europe-west1"},
+		},
+		{
+			"whole path", trainer, map[string]string{"jobdrop-set-trainingInput.region": "europe-west1"},
+			[]string{"trainingInput.region=europe-west1"},
+		},
+		{
+			"lower case", trainer, map[string]string{"jobdrop-set-traininginput.runtimeversion": "2.10"},
+			[]string{"trainingInput.runtimeVersion=2.10"},
+		},
+		{
+			"dashes and capitals", trainer, map[string]string{"Jobdrop-Set-Runtime-Version": "2.10"},
+			[]string{"trainingInput.runtimeVersion=2.10"},
+		},
+		{
+			"snake case", trainer, map[string]string{"jobdrop-set-scheduling.max_running_time": "60s"},
+			[]string{"trainingInput.scheduling.maxRunningTime=60s"},
+		},
 		{"job ID", trainer, map[string]string{"jobdrop-set-jobid": "other"}, []string{"jobId=other"}},
 		{"labels", trainer + "labels: {a: b}\n", map[string]string{"jobdrop-set-labels": "{c: d}"}, []string{"labels.c=d"}},
 		{"labels in JSON", trainer, map[string]string{"jobdrop-set-labels": `{"c":"d"}`}, []string{"labels.c=d"}},
-		{"number", custom, map[string]string{"jobdrop-set-workercount": " 3 ", "jobdrop-set-scheduling.priority": "7"}, []string{"trainingInput.scheduling.priority=7", "trainingInput.workerCount=3"}},
-		{"truth value", trainer, map[string]string{"jobdrop-set-enableWebAccess": "true"}, []string{"trainingInput.enableWebAccess=true"}},
+		{
+			"number", custom, map[string]string{"jobdrop-set-workercount": " 3 ", "jobdrop-set-scheduling.priority": "7"},
+			[]string{"trainingInput.scheduling.priority=7", "trainingInput.workerCount=3"},
+		},
+		{
+			"truth value", trainer, map[string]string{"jobdrop-set-enableWebAccess": "true"},
+			[]string{"trainingInput.enableWebAccess=true"},
+		},
 		{"list", trainer, map[string]string{"jobdrop-set-args": "[--a, '5']"}, []string{`trainingInput.args=["--a","5"]`}},
-		{"list of one", trainer, map[string]string{"jobdrop-set-args": "--epochs=5"}, []string{`trainingInput.args=["--epochs=5"]`}},
-		{"mapping", trainer, map[string]string{"jobdrop-set-scheduling": "{maxWaitTime: 1800s, maxRunningTime: 60s}", "jobdrop-set-scheduling.maxRunningTime": "90s"}, []string{"trainingInput.scheduling.maxRunningTime=90s", "trainingInput.scheduling.maxWaitTime=1800s"}},
-		{"text that YAML reads otherwise", trainer, map[string]string{"jobdrop-set-jobDir": " gs://a: b #c"}, []string{"trainingInput.jobDir= gs://a: b #c"}},
-		{"no trainingInput", "jobId: a", map[string]string{"jobdrop-set-region": "us-east1"}, []string{"trainingInput.region=us-east1"}},
-		{"enum", trainer, map[string]string{"jobdrop-set-scaletier": "BASIC_GPU"}, []string{"trainingInput.scaleTier=BASIC_GPU"}},
-		{"instead of what can't be read", trainer + "  jobDir: gs://abc\n", map[string]string{"jobdrop-set-jobdir": "gs://def"}, []string{"trainingInput.jobDir=gs://def"}},
+		{
+			"list of one", trainer, map[string]string{"jobdrop-set-args": "--epochs=5"},
+			[]string{`trainingInput.args=["--epochs=5"]`},
+		},
+		{
+			"mapping", trainer, map[string]string{
+				"jobdrop-set-scheduling":                "{maxWaitTime: 1800s, maxRunningTime: 60s}",
+				"jobdrop-set-scheduling.maxRunningTime": "90s",
+			}, []string{"trainingInput.scheduling.maxRunningTime=90s", "trainingInput.scheduling.maxWaitTime=1800s"},
+		},
+		{
+			"text that YAML reads otherwise", trainer, map[string]string{"jobdrop-set-jobDir": " gs://a: b #c"},
+			[]string{"trainingInput.jobDir= gs://a: b #c"},
+		},
+		{
+			"no trainingInput", "jobId: a", map[string]string{"jobdrop-set-region": "us-east1"},
+			[]string{"trainingInput.region=us-east1"},
+		},
+		{
+			"enum", trainer, map[string]string{"jobdrop-set-scaletier": "BASIC_GPU"},
+			[]string{"trainingInput.scaleTier=BASIC_GPU"},
+		},
+		{
+			"instead of what can't be read", trainer + "  jobDir: gs://abc\n",
+			map[string]string{"jobdrop-set-jobdir": "gs://def"}, []string{"trainingInput.jobDir=gs://def"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := parsed(t, tt.data)
@@ -75,26 +116,84 @@ func TestSetMetadataRefuses(t *testing.T) {
 		set  map[string]string
 		want []string // the violations, by part of their text
 	}{
-		{"unknown", map[string]string{"jobdrop-set-xyzzyplugh": "a"}, []string{"metadata-field job.yaml: the object's metadata names no field that it can set (found jobdrop-set-xyzzyplugh); name a field as in jobdrop-set-region"}},
+		{
+			"unknown", map[string]string{"jobdrop-set-xyzzyplugh": "a"},
+			[]string{
+				"metadata-field job.yaml: the object's metadata names no field that it can set (found jobdrop-set-xyzzyplugh); " +
+					"name a field as in jobdrop-set-region",
+			},
+		},
 		{"misspelt", map[string]string{"jobdrop-set-regoin": "a"}, []string{"write jobdrop-set-region"}},
-		{"leaf alone", map[string]string{"jobdrop-set-maxrunningtime": "60s"}, []string{"write jobdrop-set-scheduling.maxRunningTime"}},
-		{"ambiguous", map[string]string{"jobdrop-set-imageuri": "a"}, []string{"several places (found jobdrop-set-imageuri, allowed: jobdrop-set-evaluatorConfig.imageUri, jobdrop-set-masterConfig.imageUri"}},
-		{"options", map[string]string{"jobdrop-set-jobdrop.backend": "vertex", "jobdrop-set-jobdrop": "{}"}, []string{"options can't be set", "options can't be set"}},
+		{
+			"leaf alone", map[string]string{"jobdrop-set-maxrunningtime": "60s"},
+			[]string{"write jobdrop-set-scheduling.maxRunningTime"},
+		},
+		{
+			"ambiguous", map[string]string{"jobdrop-set-imageuri": "a"},
+			[]string{
+				"several places (found jobdrop-set-imageuri, allowed: jobdrop-set-evaluatorConfig.imageUri, " +
+					"jobdrop-set-masterConfig.imageUri",
+			},
+		},
+		{
+			"options", map[string]string{"jobdrop-set-jobdrop.backend": "vertex", "jobdrop-set-jobdrop": "{}"},
+			[]string{"options can't be set", "options can't be set"},
+		},
 		{"entry of a list", map[string]string{"jobdrop-set-args[0]": "a"}, []string{"names no field"}},
 		{"all of it", map[string]string{"jobdrop-set-trainingInput": "{}"}, []string{"names no field"}},
 		{"nothing", map[string]string{"jobdrop-set-": "a"}, []string{"names no field"}},
-		{"twice", map[string]string{"jobdrop-set-region": "us-east1", "jobdrop-set-Region": "us-east4", "jobdrop-set-trainingInput.region": "us-west1"}, []string{"metadata-twice job.yaml: trainingInput.region: the metadata jobdrop-set-", "metadata-twice"}},
-		{"empty", map[string]string{"jobdrop-set-region": " "}, []string{"metadata-empty job.yaml: trainingInput.region: the metadata has no value (found \" \"); write a value, or remove the metadata; the value comes from metadata jobdrop-set-region"}},
+		{
+			"twice", map[string]string{
+				"jobdrop-set-region": "us-east1", "jobdrop-set-Region": "us-east4", "jobdrop-set-trainingInput.region": "us-west1",
+			}, []string{"metadata-twice job.yaml: trainingInput.region: the metadata jobdrop-set-", "metadata-twice"},
+		},
+		{
+			"empty", map[string]string{"jobdrop-set-region": " "},
+			[]string{
+				"metadata-empty job.yaml: trainingInput.region: the metadata has no value (found \" \"); write a value, or " +
+					"remove the metadata; the value comes from metadata jobdrop-set-region",
+			},
+		},
 		{"no text", map[string]string{"jobdrop-set-region": "a\x00"}, []string{"metadata-text"}},
 		{"no UTF-8", map[string]string{"jobdrop-set-region": "\xff"}, []string{"metadata-text"}},
-		{"no number", map[string]string{"jobdrop-set-workerCount": "two"}, []string{"integer job.yaml: trainingInput.workerCount: a whole number is expected (found two, allowed: a whole number); write a whole number; the value comes from metadata jobdrop-set-workerCount"}},
-		{"no truth value", map[string]string{"jobdrop-set-enableWebAccess": "'true'"}, []string{"bool job.yaml: trainingInput.enableWebAccess"}},
-		{"enum", map[string]string{"jobdrop-set-scaleTier": "BASIC_CPU"}, []string{"did you mean BASIC_GPU? (found BASIC_CPU,"}},
-		{"enum in lower case", map[string]string{"jobdrop-set-scaleTier": "basic"}, []string{"enum-spelling job.yaml: warning: trainingInput.scaleTier: basic is taken for BASIC (found basic); write BASIC; the value comes from metadata jobdrop-set-scaleTier"}},
-		{"number in a list", map[string]string{"jobdrop-set-args": "[--a, 5]"}, []string{"text job.yaml: trainingInput.args[1]: YAML reads 5 as a number"}},
-		{"mapping for a list", map[string]string{"jobdrop-set-args": "{a: b}"}, []string{"shape job.yaml: trainingInput.args: "}},
-		{"unknown member", map[string]string{"jobdrop-set-scheduling": "{maxWait: 1800s}"}, []string{"unknown-field job.yaml: trainingInput.scheduling.maxWait: "}},
-		{"no YAML", map[string]string{"jobdrop-set-args": "[a"}, []string{"syntax job.yaml: trainingInput.args: the metadata is not valid YAML in flow form"}},
+		{
+			"no number", map[string]string{"jobdrop-set-workerCount": "two"},
+			[]string{
+				"integer job.yaml: trainingInput.workerCount: a whole number is expected (found two, allowed: a whole number); " +
+					"write a whole number; the value comes from metadata jobdrop-set-workerCount",
+			},
+		},
+		{
+			"no truth value", map[string]string{"jobdrop-set-enableWebAccess": "'true'"},
+			[]string{"bool job.yaml: trainingInput.enableWebAccess"},
+		},
+		{
+			"enum", map[string]string{"jobdrop-set-scaleTier": "BASIC_CPU"},
+			[]string{"did you mean BASIC_GPU? (found BASIC_CPU,"},
+		},
+		{
+			"enum in lower case", map[string]string{"jobdrop-set-scaleTier": "basic"},
+			[]string{
+				"enum-spelling job.yaml: warning: trainingInput.scaleTier: basic is taken for BASIC (found basic); write BASIC; " +
+					"the value comes from metadata jobdrop-set-scaleTier",
+			},
+		},
+		{
+			"number in a list", map[string]string{"jobdrop-set-args": "[--a, 5]"},
+			[]string{"text job.yaml: trainingInput.args[1]: YAML reads 5 as a number"},
+		},
+		{
+			"mapping for a list", map[string]string{"jobdrop-set-args": "{a: b}"},
+			[]string{"shape job.yaml: trainingInput.args: "},
+		},
+		{
+			"unknown member", map[string]string{"jobdrop-set-scheduling": "{maxWait: 1800s}"},
+			[]string{"unknown-field job.yaml: trainingInput.scheduling.maxWait: "},
+		},
+		{
+			"no YAML", map[string]string{"jobdrop-set-args": "[a"},
+			[]string{"syntax job.yaml: trainingInput.args: the metadata is not valid YAML in flow form"},
+		},
 		{"too much", map[string]string{"jobdrop-set-args": strings.Repeat("a", maxMetadata)}, []string{"metadata-size"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -154,17 +253,28 @@ func TestSettable(t *testing.T) {
 func TestOriginInViolations(t *testing.T) {
 	f := parsed(t, with(custom, "-  region"))
 	f.SetMetadata(map[string]string{"jobdrop-set-mastertype": "N1", "jobdrop-set-scheduling": "{maxWaitTime: 60s}"})
-	f.ApplyDefaults(job.Spec{Labels: map[string]string{"A": "b"}, TrainingInput: &job.TrainingInput{Region: "us", Scheduling: &job.Scheduling{Priority: 2000}}}, "policy.yaml")
+	f.ApplyDefaults(job.Spec{
+		Labels:        map[string]string{"A": "b"},
+		TrainingInput: &job.TrainingInput{Region: "us", Scheduling: &job.Scheduling{Priority: 2000}},
+	}, "policy.yaml")
 	var got []string
 	for _, v := range f.Check(nil) {
 		got = append(got, v.String())
 	}
 	want := []string{
-		"job.yaml: labels.A: a label's key begins with a lowercase letter and holds only lowercase letters, digits, underscores and dashes (found A, allowed: 1 to 63 characters: a lowercase letter, then lowercase letters, digits, _ and -); rename the label; the value comes from policy.yaml",
-		"job.yaml: trainingInput.masterType: this is no machine type (found N1, allowed: a Compute Engine type such as n1-standard-8, a legacy type such as standard_gpu, or cloud_tpu); write the name of a machine type; the value comes from metadata jobdrop-set-mastertype",
-		"job.yaml: trainingInput.region: this is no region's name (found us, allowed: a region such as us-central1); write the region of the data's bucket; the value comes from policy.yaml",
-		"job.yaml: trainingInput.scheduling.maxWaitTime: the wait is shorter than the service's minimum (found 60s, allowed: 1800s or more); write 1800s, or remove the field to wait without limit; the value comes from metadata jobdrop-set-scheduling",
-		"job.yaml: trainingInput.scheduling.priority: the priority is out of range (found 2000, allowed: 0 to 1000); write a number from 0 to 1000; the value comes from policy.yaml",
+		"job.yaml: labels.A: a label's key begins with a lowercase letter and holds only lowercase letters, digits, " +
+			"underscores and dashes (found A, allowed: 1 to 63 characters: a lowercase letter, then lowercase letters, " +
+			"digits, _ and -); rename the label; the value comes from policy.yaml",
+		"job.yaml: trainingInput.masterType: this is no machine type (found N1, allowed: a Compute Engine type such as " +
+			"n1-standard-8, a legacy type such as standard_gpu, or cloud_tpu); write the name of a machine type; the value " +
+			"comes from metadata jobdrop-set-mastertype",
+		"job.yaml: trainingInput.region: this is no region's name (found us, allowed: a region such as us-central1); write " +
+			"the region of the data's bucket; the value comes from policy.yaml",
+		"job.yaml: trainingInput.scheduling.maxWaitTime: the wait is shorter than the service's minimum (found 60s, " +
+			"allowed: 1800s or more); write 1800s, or remove the field to wait without limit; the value comes from metadata " +
+			"jobdrop-set-scheduling",
+		"job.yaml: trainingInput.scheduling.priority: the priority is out of range (found 2000, allowed: 0 to 1000); write " +
+			"a number from 0 to 1000; the value comes from policy.yaml",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -177,22 +287,34 @@ func TestApplyDefaults(t *testing.T) {
 		Labels: map[string]string{"team": "ops", "cost": "x1"},
 		TrainingInput: &job.TrainingInput{
 			ScaleTier: "CUSTOM", MasterType: "n1-standard-4", WorkerType: "n1-standard-8", WorkerCount: 2,
-			MasterConfig: &job.ReplicaConfig{AcceleratorConfig: &job.AcceleratorConfig{Type: "NVIDIA_TESLA_T4", Count: 1}, DiskConfig: &job.DiskConfig{BootDiskSizeGB: 200}},
-			PackageURIs:  []string{"gs://bucket/a.whl"}, PythonModule: "a.b", Args: []string{"--x"},
-			Region: "us-central1", RuntimeVersion: "2.11", PythonVersion: "3.7", JobDir: "gs://bucket/out", Network: "projects/1/global/networks/n", ServiceAccount: "a@b.c",
+			MasterConfig: &job.ReplicaConfig{
+				AcceleratorConfig: &job.AcceleratorConfig{Type: "NVIDIA_TESLA_T4", Count: 1},
+				DiskConfig:        &job.DiskConfig{BootDiskSizeGB: 200},
+			},
+			PackageURIs: []string{"gs://bucket/a.whl"}, PythonModule: "a.b", Args: []string{"--x"},
+			Region: "us-central1", RuntimeVersion: "2.11", PythonVersion: "3.7", JobDir: "gs://bucket/out",
+			Network: "projects/1/global/networks/n", ServiceAccount: "a@b.c",
 			Scheduling:       &job.Scheduling{MaxRunningTime: "60s", MaxWaitTime: "1800s", Priority: 5},
 			EncryptionConfig: &job.EncryptionConfig{KMSKeyName: "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k"},
 			Hyperparameters:  &job.HyperparameterSpec{MaxTrials: 10}, EnableWebAccess: true, UseChiefInTFConfig: true,
 		},
 	}
 	image := job.Spec{TrainingInput: &job.TrainingInput{
-		MasterConfig: &job.ReplicaConfig{ImageURI: "gcr.io/p/i", ContainerArgs: []string{"a"}, TPUTFVersion: "2.11"}, WorkerConfig: &job.ReplicaConfig{ImageURI: "gcr.io/p/w"},
+		MasterConfig:   &job.ReplicaConfig{ImageURI: "gcr.io/p/i", ContainerArgs: []string{"a"}, TPUTFVersion: "2.11"},
+		WorkerConfig:   &job.ReplicaConfig{ImageURI: "gcr.io/p/w"},
 		RuntimeVersion: "2.11", UseChiefInTFConfig: true,
 	}}
-	const always = "labels.cost=x1 labels.team=ops trainingInput.enableWebAccess=true trainingInput.encryptionConfig.kmsKeyName=projects/p/locations/us-central1/keyRings/r/cryptoKeys/k trainingInput.jobDir=gs://bucket/out trainingInput.masterConfig.diskConfig.bootDiskSizeGb=200 trainingInput.network=projects/1/global/networks/n trainingInput.region=us-central1 trainingInput.scheduling.maxRunningTime=60s trainingInput.scheduling.maxWaitTime=1800s trainingInput.scheduling.priority=5 trainingInput.serviceAccount=a@b.c "
-	const code = "trainingInput.packageUris=[\"gs://bucket/a.whl\"] trainingInput.pythonModule=a.b trainingInput.pythonVersion=3.7 trainingInput.runtimeVersion=2.11 "
+	const always = "labels.cost=x1 labels.team=ops trainingInput.enableWebAccess=true " +
+		"trainingInput.encryptionConfig.kmsKeyName=projects/p/locations/us-central1/keyRings/r/cryptoKeys/k " +
+		"trainingInput.jobDir=gs://bucket/out trainingInput.masterConfig.diskConfig.bootDiskSizeGb=200 " +
+		"trainingInput.network=projects/1/global/networks/n trainingInput.region=us-central1 " +
+		"trainingInput.scheduling.maxRunningTime=60s trainingInput.scheduling.maxWaitTime=1800s " +
+		"trainingInput.scheduling.priority=5 trainingInput.serviceAccount=a@b.c "
+	const code = "trainingInput.packageUris=[\"gs://bucket/a.whl\"] trainingInput.pythonModule=a.b " +
+		"trainingInput.pythonVersion=3.7 trainingInput.runtimeVersion=2.11 "
 	const args = "trainingInput.args=[\"--x\"] "
-	const accelerators = "trainingInput.masterConfig.acceleratorConfig.count=1 trainingInput.masterConfig.acceleratorConfig.type=NVIDIA_TESLA_T4 "
+	const accelerators = "trainingInput.masterConfig.acceleratorConfig.count=1 " +
+		"trainingInput.masterConfig.acceleratorConfig.type=NVIDIA_TESLA_T4 "
 	const workers = "trainingInput.workerCount=2 trainingInput.workerType=n1-standard-8 "
 	const machines = accelerators + "trainingInput.masterType=n1-standard-4 trainingInput.scaleTier=CUSTOM " + workers
 	// spec is a job of one such training input.
@@ -220,29 +342,92 @@ func TestApplyDefaults(t *testing.T) {
 		{"labels not read", "labels: []", all, ""},
 		{"label not read", "labels: {team: 5}", all, "labels.cost=x1"},
 		{"file not read", "[", all, ""},
-		{"region of the file", "trainingInput: {region: us-east1}", all, keep(always, "trainingInput.region=us-central1 ") + code + args + machines},
-		{"region not read", "trainingInput: {region: [a]}", all, keep(always, "trainingInput.region=us-central1 ") + code + args + machines},
-		{"region misspelt", "trainingInput: {regoin: a}", all, keep(always, "trainingInput.region=us-central1 ") + code + args + machines},
-		{"scheduling by member", "trainingInput: {scheduling: {maxRunningTime: 5s}}", all, keep(always, "trainingInput.scheduling.maxRunningTime=60s ") + code + args + machines},
-		{"scheduling not read", "trainingInput: {scheduling: 5}", all, keep(always, "trainingInput.scheduling.maxRunningTime=60s ", "trainingInput.scheduling.maxWaitTime=1800s ", "trainingInput.scheduling.priority=5 ") + code + args + machines},
-		{"zero of the file", "trainingInput: {scheduling: {priority: 0}, enableWebAccess: false}", all, keep(always, "trainingInput.scheduling.priority=5 ", "trainingInput.enableWebAccess=true ") + code + args + machines},
+		{
+			"region of the file", "trainingInput: {region: us-east1}", all,
+			keep(always, "trainingInput.region=us-central1 ") + code + args + machines,
+		},
+		{
+			"region not read", "trainingInput: {region: [a]}", all,
+			keep(always, "trainingInput.region=us-central1 ") + code + args + machines,
+		},
+		{
+			"region misspelt", "trainingInput: {regoin: a}", all,
+			keep(always, "trainingInput.region=us-central1 ") + code + args + machines,
+		},
+		{
+			"scheduling by member", "trainingInput: {scheduling: {maxRunningTime: 5s}}", all,
+			keep(always, "trainingInput.scheduling.maxRunningTime=60s ") + code + args + machines,
+		},
+		{
+			"scheduling not read", "trainingInput: {scheduling: 5}", all,
+			keep(always, "trainingInput.scheduling.maxRunningTime=60s ", "trainingInput.scheduling.maxWaitTime=1800s ",
+				"trainingInput.scheduling.priority=5 ") + code + args + machines,
+		},
+		{
+			"zero of the file", "trainingInput: {scheduling: {priority: 0}, enableWebAccess: false}", all,
+			keep(always, "trainingInput.scheduling.priority=5 ", "trainingInput.enableWebAccess=true ") + code + args + machines,
+		},
 		{"tier BASIC", "trainingInput: {scaleTier: BASIC}", all, always + code + args},
 		{"tier not read", "trainingInput: {scaleTier: huge}", all, always + code + args},
-		{"tier CUSTOM", "trainingInput: {scaleTier: CUSTOM}", all, always + code + args + keep(machines, "trainingInput.scaleTier=CUSTOM ")},
-		{"machine of the file", "trainingInput: {masterType: n1-standard-96}", all, always + code + args + keep(machines, accelerators, "trainingInput.masterType=n1-standard-4 ")},
-		{"legacy machine of the file", "trainingInput: {masterType: standard}", all, always + code + args + "trainingInput.scaleTier=CUSTOM trainingInput.workerCount=2 "},
+		{
+			"tier CUSTOM", "trainingInput: {scaleTier: CUSTOM}", all,
+			always + code + args + keep(machines, "trainingInput.scaleTier=CUSTOM "),
+		},
+		{
+			"machine of the file", "trainingInput: {masterType: n1-standard-96}", all,
+			always + code + args + keep(machines, accelerators, "trainingInput.masterType=n1-standard-4 "),
+		},
+		{
+			"legacy machine of the file", "trainingInput: {masterType: standard}", all,
+			always + code + args + "trainingInput.scaleTier=CUSTOM trainingInput.workerCount=2 ",
+		},
 		{"no workers", "trainingInput: {workerCount: 0}", all, always + code + args + keep(machines, workers)},
-		{"machines beside a default tier", "trainingInput: {masterType: standard}", job.Spec{TrainingInput: &job.TrainingInput{ScaleTier: "BASIC"}}, ""},
-		{"accelerators of the file", "trainingInput: {masterConfig: {acceleratorConfig: {type: TPU_V2}}}", all, always + code + args + keep(machines, accelerators)},
-		{"image", "trainingInput: {masterConfig: {imageUri: gcr.io/p/i}}", all, always + args + machines + "trainingInput.useChiefInTfConfig=true"},
+		{
+			"machines beside a default tier", "trainingInput: {masterType: standard}",
+			job.Spec{TrainingInput: &job.TrainingInput{ScaleTier: "BASIC"}}, "",
+		},
+		{
+			"accelerators of the file", "trainingInput: {masterConfig: {acceleratorConfig: {type: TPU_V2}}}", all,
+			always + code + args + keep(machines, accelerators),
+		},
+		{
+			"image", "trainingInput: {masterConfig: {imageUri: gcr.io/p/i}}", all,
+			always + args + machines + "trainingInput.useChiefInTfConfig=true",
+		},
 		{"image not read", "trainingInput: {masterConfig: {imageUri: 5}}", all, always + args + machines},
-		{"command line of the file", "trainingInput: {masterConfig: {imageUri: gcr.io/p/i, containerArgs: [a]}}", all, always + machines + "trainingInput.useChiefInTfConfig=true"},
-		{"default image", "trainingInput: {}", image, "trainingInput.masterConfig.containerArgs=[\"a\"] trainingInput.masterConfig.imageUri=gcr.io/p/i trainingInput.masterConfig.tpuTfVersion=2.11 trainingInput.useChiefInTfConfig=true trainingInput.workerConfig.imageUri=gcr.io/p/w"},
-		{"default image beside args", "trainingInput: {args: [a]}", image, "trainingInput.masterConfig.imageUri=gcr.io/p/i trainingInput.masterConfig.tpuTfVersion=2.11 trainingInput.useChiefInTfConfig=true trainingInput.workerConfig.imageUri=gcr.io/p/w"},
-		{"default image beside a package", "trainingInput: {packageUris: [a.whl]}", image, "trainingInput.runtimeVersion=2.11"},
-		{"Python that the runtime lacks", "trainingInput: {runtimeVersion: '1.14'}", spec(func(in *job.TrainingInput) { *in = job.TrainingInput{PythonVersion: "3.7"} }), ""},
-		{"runtime that lacks the Python", "trainingInput: {pythonVersion: '3.5'}", spec(func(in *job.TrainingInput) { *in = job.TrainingInput{RuntimeVersion: "2.11"} }), ""},
-		{"hyperparameters", "trainingInput: {hyperparameters: {maxParallelTrials: 2}}", job.Spec{TrainingInput: &job.TrainingInput{Hyperparameters: &job.HyperparameterSpec{MaxTrials: 10, MaxParallelTrials: 5}}}, "trainingInput.hyperparameters.maxTrials=10"},
+		{
+			"command line of the file", "trainingInput: {masterConfig: {imageUri: gcr.io/p/i, containerArgs: [a]}}", all,
+			always + machines + "trainingInput.useChiefInTfConfig=true",
+		},
+		{
+			"default image", "trainingInput: {}", image,
+			"trainingInput.masterConfig.containerArgs=[\"a\"] trainingInput.masterConfig.imageUri=gcr.io/p/i " +
+				"trainingInput.masterConfig.tpuTfVersion=2.11 trainingInput.useChiefInTfConfig=true " +
+				"trainingInput.workerConfig.imageUri=gcr.io/p/w",
+		},
+		{
+			"default image beside args", "trainingInput: {args: [a]}", image,
+			"trainingInput.masterConfig.imageUri=gcr.io/p/i trainingInput.masterConfig.tpuTfVersion=2.11 " +
+				"trainingInput.useChiefInTfConfig=true trainingInput.workerConfig.imageUri=gcr.io/p/w",
+		},
+		{
+			"default image beside a package", "trainingInput: {packageUris: [a.whl]}", image,
+			"trainingInput.runtimeVersion=2.11",
+		},
+		{
+			"Python that the runtime lacks", "trainingInput: {runtimeVersion: '1.14'}",
+			spec(func(in *job.TrainingInput) { *in = job.TrainingInput{PythonVersion: "3.7"} }), "",
+		},
+		{
+			"runtime that lacks the Python", "trainingInput: {pythonVersion: '3.5'}",
+			spec(func(in *job.TrainingInput) { *in = job.TrainingInput{RuntimeVersion: "2.11"} }), "",
+		},
+		{
+			"hyperparameters", "trainingInput: {hyperparameters: {maxParallelTrials: 2}}",
+			job.Spec{
+				TrainingInput: &job.TrainingInput{Hyperparameters: &job.HyperparameterSpec{MaxTrials: 10, MaxParallelTrials: 5}},
+			}, "trainingInput.hyperparameters.maxTrials=10",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f, _ := Parse("job.yaml", []byte(tt.data))
@@ -278,7 +463,8 @@ func TestApplyDefaults(t *testing.T) {
 func TestExplain(t *testing.T) {
 	f := parsed(t, cluster)
 	f.SetMetadata(map[string]string{"jobdrop-set-region": "europe-west1"})
-	f.ApplyDefaults(job.Spec{TrainingInput: &job.TrainingInput{JobDir: "unused", ServiceAccount: "a@b.c"}}, "the operator's policy")
+	f.ApplyDefaults(job.Spec{TrainingInput: &job.TrainingInput{JobDir: "unused", ServiceAccount: "a@b.c"}},
+		"the operator's policy")
 	f.Spec.TrainingInput.PackageURIs = []string{"gs://inbox/a.whl"}
 	f.Spec.TrainingInput.MasterConfig = &job.ReplicaConfig{ImageURI: "x"}
 	var got []string
@@ -359,7 +545,8 @@ func TestExcerpt(t *testing.T) {
 	_, vs := Parse("job.yaml", data)
 	f, _ := Parse("job.yaml", []byte("labels:\n  größe: Ü\n"))
 	vs = append(vs, f.Check(nil)...)
-	if got, want := Excerpt([]byte("labels:\n  größe: Ü\n"), vs[len(vs)-1]), "    2 |   größe: Ü\n      |          ^\n"; got != want {
+	if got, want := Excerpt([]byte("labels:\n  größe: Ü\n"),
+		vs[len(vs)-1]), "    2 |   größe: Ü\n      |          ^\n"; got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	if got, want := Excerpt(data, vs[0]), "    2 |   größe: [a] # 일\n      |   ^\n"; got != want {
@@ -403,14 +590,17 @@ func TestCatalogue(t *testing.T) {
 		Runtimes: []Runtime{{Version: "3.1"}},
 		Pythons:  []Python{{Version: "3.12", From: "3.0"}},
 	})
-	f := parsed(t, with(custom, "  masterType: n9-fast-4", "  region: mars-north1", "  runtimeVersion: '3.1'", "  pythonVersion: '3.12'"))
+	f := parsed(t,
+		with(custom, "  masterType: n9-fast-4", "  region: mars-north1", "  runtimeVersion: '3.1'",
+			"  pythonVersion: '3.12'"))
 	if vs := f.Check(more); len(vs) > 0 {
 		t.Errorf("extended: got %v", vs)
 	}
 	if vs := f.Check(nil); len(vs) != 4 {
 		t.Errorf("not extended: got %v", vs)
 	}
-	f = parsed(t, with(custom, "  masterType: n1-standard-4", "  masterConfig: {acceleratorConfig: {type: NVIDIA_TESLA_T4, count: 3}}"))
+	f = parsed(t,
+		with(custom, "  masterType: n1-standard-4", "  masterConfig: {acceleratorConfig: {type: NVIDIA_TESLA_T4, count: 3}}"))
 	if vs := f.Check(more); len(vs) > 0 {
 		t.Errorf("replaced: got %v", vs)
 	}
@@ -421,8 +611,10 @@ func TestCatalogue(t *testing.T) {
 
 func FuzzSetMetadata(f *testing.F) {
 	for _, seed := range [][2]string{
-		{"region", "us-east1"}, {"scheduling", "{maxWaitTime: 60s, priority: x}"}, {"args", "[a, *b]"}, {"labels", `{"a": "b", "a": "c"}`}, {"workerCount", "0x1F"},
-		{"hyperparameters.params", "[{parameterName: a, type: integer}]"}, {"imageUri", "x"}, {"enable-web-access", "yes"}, {"jobdrop.backend", "vertex"}, {"args", "[a"}, {"masterConfig", "&a {imageUri: b, <<: *a}"}, {"é\xff", "\xff\n"},
+		{"region", "us-east1"}, {"scheduling", "{maxWaitTime: 60s, priority: x}"}, {"args", "[a, *b]"},
+		{"labels", `{"a": "b", "a": "c"}`}, {"workerCount", "0x1F"},
+		{"hyperparameters.params", "[{parameterName: a, type: integer}]"}, {"imageUri", "x"}, {"enable-web-access", "yes"},
+		{"jobdrop.backend", "vertex"}, {"args", "[a"}, {"masterConfig", "&a {imageUri: b, <<: *a}"}, {"é\xff", "\xff\n"},
 	} {
 		f.Add(seed[0], seed[1])
 	}
@@ -430,9 +622,12 @@ func FuzzSetMetadata(f *testing.F) {
 		metadata := map[string]string{MetadataPrefix + key: value, MetadataPrefix + "Region": "us-east1"}
 		file := parsed(t, cluster)
 		vs := file.SetMetadata(metadata)
-		file.ApplyDefaults(job.Spec{TrainingInput: &job.TrainingInput{RuntimeVersion: "2.11", Scheduling: &job.Scheduling{Priority: 3}}}, "defaults")
+		file.ApplyDefaults(job.Spec{
+			TrainingInput: &job.TrainingInput{RuntimeVersion: "2.11", Scheduling: &job.Scheduling{Priority: 3}},
+		}, "defaults")
 		for _, v := range append(vs, file.Check(nil)...) {
-			if v.Rule == "" || v.File != "job.yaml" || !utf8.ValidString(v.String()) || strings.ContainsAny(v.String(), "\n\r\x1b") {
+			if v.Rule == "" || v.File != "job.yaml" || !utf8.ValidString(v.String()) ||
+				strings.ContainsAny(v.String(), "\n\r\x1b") {
 				t.Errorf("bad violation %+q", v)
 			}
 		}

@@ -45,7 +45,7 @@ const (
 	longestJobID = 128
 )
 
-// jobIDLength is jobdrop's own.
+// jobIDLength checks jobdrop's own limit on a job ID.
 func jobIDLength(c *check) {
 	v := job.Violation{Found: fmt.Sprintf("%d characters", len(c.spec.JobID)), Remedy: "write a shorter ID"}
 	switch n := len(c.spec.JobID); {
@@ -78,7 +78,8 @@ func labelKey(c *check) {
 	for _, key := range c.labels {
 		if !job.IsLabelKey(key) {
 			c.failKey(join("labels", key), job.Violation{
-				Message: "a label's key begins with a lowercase letter and holds only lowercase letters, digits, underscores and dashes",
+				Message: "a label's key begins with a lowercase letter and holds only lowercase letters, digits, underscores and " +
+					"dashes",
 				Found:   show(key),
 				Allowed: "1 to 63 characters: a lowercase letter, then lowercase letters, digits, _ and -",
 				Remedy:  "rename the label",
@@ -105,10 +106,12 @@ func labelValue(c *check) {
 func labelValueNarrow(c *check) {
 	for _, key := range c.labels {
 		value := c.spec.Labels[key]
-		if job.IsLabel(value) && (value == "" || !isLower(value[0]) || !only(value, func(c byte) bool { return c < utf8.RuneSelf })) {
+		if job.IsLabel(value) &&
+			(value == "" || !isLower(value[0]) || !only(value, func(c byte) bool { return c < utf8.RuneSelf })) {
 			c.warn(join("labels", key), job.Violation{
-				Message: "some of Google's tools refuse a label's value that does not begin with a letter from a to z, or holds other scripts",
-				Remedy:  "begin the value with a letter from a to z if such a tool reads the job",
+				Message: "some of Google's tools refuse a label's value that does not begin with a letter from a to z, or holds " +
+					"other scripts",
+				Remedy: "begin the value with a letter from a to z if such a tool reads the job",
 			})
 		}
 	}

@@ -129,7 +129,8 @@ func acceleratorLegacy(c *check) {
 		if c.known.category(r.typ) == Legacy {
 			c.failFor(r, field, c.guessed(job.Violation{
 				Message: fmt.Sprintf("accelerators can't be added to the legacy machine type %s", show(r.typ)),
-				Remedy:  fmt.Sprintf("write a Compute Engine type in %sType, e.g. n1-standard-8, or a legacy type that has GPUs, e.g. standard_gpu", r.name),
+				Remedy: fmt.Sprintf("write a Compute Engine type in %sType, e.g. n1-standard-8, or a legacy type that has GPUs, "+
+					"e.g. standard_gpu", r.name),
 			}, r.typ))
 		}
 	})
@@ -141,15 +142,16 @@ func acceleratorUnused(c *check) {
 	c.accelerators(func(r role, _ *job.AcceleratorConfig, field string) {
 		if r.typ == "" && c.notCustom() {
 			c.warn(field, job.Violation{
-				Message: fmt.Sprintf("accelerators go with a Compute Engine type in %sType; the tier %s has its own machines", r.name, c.in.ScaleTier),
-				Remedy:  "write scaleTier: CUSTOM with a machine type, or remove acceleratorConfig",
+				Message: fmt.Sprintf("accelerators go with a Compute Engine type in %sType; the tier %s has its own machines",
+					r.name, c.in.ScaleTier),
+				Remedy: "write scaleTier: CUSTOM with a machine type, or remove acceleratorConfig",
 			})
 		}
 	})
 }
 
-// acceleratorMachine: the service's page "Using GPUs", as Google's
-// tensorflow/cloud has it in gcp.py: which machine takes how many of which.
+// acceleratorMachine checks which machine takes how many accelerators of which type.
+// Sources: the service's page "Using GPUs", and gcp.py in Google's tensorflow/cloud.
 func acceleratorMachine(c *check) {
 	c.accelerators(func(r role, a *job.AcceleratorConfig, field string) {
 		m, ok := c.known.machine(r.typ)
@@ -202,7 +204,7 @@ func numbers(counts []int64) string {
 	return strings.Join(list, ", ")
 }
 
-// nearest gives the least number that is enough, or the greatest there is.
+// nearest returns the least of counts that is at least n, or else the greatest.
 func nearest(counts []int64, n int64) int64 {
 	for _, count := range counts {
 		if count >= n {
@@ -223,7 +225,7 @@ func (c *check) tpus(yield func(r role)) {
 	}
 }
 
-// hasTPU tells whether the job trains on TPUs.
+// hasTPU reports whether the job trains on TPUs.
 func (c *check) hasTPU() bool {
 	has := c.in.ScaleTier == "BASIC_TPU"
 	c.tpus(func(role) { has = true })

@@ -109,8 +109,9 @@ func customTierOnly(c *check) {
 	for _, r := range c.counted() {
 		if r.count > 0 && c.notCustom() {
 			c.fail(r.countField(), job.Violation{
-				Message: fmt.Sprintf("%sCount goes with scaleTier CUSTOM only; the tier %s has its own replicas", r.name, c.in.ScaleTier),
-				Remedy:  "write scaleTier: CUSTOM with masterType, or remove the count",
+				Message: fmt.Sprintf("%sCount goes with scaleTier CUSTOM only; the tier %s has its own replicas", r.name,
+					c.in.ScaleTier),
+				Remedy: "write scaleTier: CUSTOM with masterType, or remove the count",
 			})
 		}
 	}
@@ -122,8 +123,9 @@ func machineUnused(c *check) {
 	for _, r := range c.roles {
 		if r.typ != "" && c.notCustom() {
 			c.warn(r.typeField(), job.Violation{
-				Message: fmt.Sprintf("%sType goes with scaleTier CUSTOM only; the tier %s has its own machines", r.name, c.in.ScaleTier),
-				Remedy:  "write scaleTier: CUSTOM, or remove the type",
+				Message: fmt.Sprintf("%sType goes with scaleTier CUSTOM only; the tier %s has its own machines", r.name,
+					c.in.ScaleTier),
+				Remedy: "write scaleTier: CUSTOM, or remove the type",
 			})
 		}
 	}
@@ -227,7 +229,8 @@ func machineCategory(c *check) {
 	for _, r := range c.counted() {
 		if k := c.known.category(r.typ); k != "" && k != TPU && k != master {
 			c.failFor(r, r.typeField(), c.guessed(job.Violation{
-				Message: fmt.Sprintf("%s is a %s machine type, but masterType %s is a %s one", show(r.typ), k, show(c.in.MasterType), master),
+				Message: fmt.Sprintf("%s is a %s machine type, but masterType %s is a %s one", show(r.typ), k,
+					show(c.in.MasterType), master),
 				Allowed: fmt.Sprintf("a %s machine type, or cloud_tpu", master),
 				Remedy:  "choose both types from one category",
 			}, r.typ, c.in.MasterType))
@@ -341,8 +344,9 @@ func packageNameTwice(c *check) {
 		name := path.Base(uri)
 		if j, twice := first[name]; twice && uri != "" {
 			c.warn(element(packagesField, i), job.Violation{
-				Message: fmt.Sprintf("packageUris[%d] has the same file name; one may replace the other where both are installed", j),
-				Remedy:  "rename one of the two",
+				Message: fmt.Sprintf("packageUris[%d] has the same file name; one may replace the other where both are installed",
+					j),
+				Remedy: "rename one of the two",
 			})
 			continue
 		}
@@ -354,7 +358,8 @@ func packageNameTwice(c *check) {
 // than jobdrop inspects, so this is a doubt.
 func packageExtension(c *check) {
 	for i, uri := range c.in.PackageURIs {
-		if !strings.HasSuffix(uri, ".tar.gz") && !strings.HasSuffix(uri, ".tgz") && !strings.HasSuffix(uri, ".whl") && strings.HasPrefix(uri, "gs://") {
+		if !strings.HasSuffix(uri, ".tar.gz") && !strings.HasSuffix(uri, ".tgz") && !strings.HasSuffix(uri, ".whl") &&
+			strings.HasPrefix(uri, "gs://") {
 			c.warn(element(packagesField, i), job.Violation{
 				Message: "the name is not that of a Python package",
 				Allowed: ".tar.gz, .tgz, .whl",
@@ -379,7 +384,9 @@ func pythonModuleRequired(c *check) {
 // dash, which an import statement would not take, does no harm.
 func isModule(s string) bool {
 	for name := range strings.SplitSeq(s, ".") {
-		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) && r != '_' && r != '-' }) {
+		if name == "" ||
+			strings.ContainsFunc(name,
+				func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) && r != '_' && r != '-' }) {
 			return false
 		}
 	}
@@ -417,7 +424,10 @@ func runtimeVersionRequired(c *check) {
 	if c.in.RuntimeVersion != "" || !c.withoutImage() {
 		return
 	}
-	v := job.Violation{Message: "the job has no runtime version", Remedy: "write it in quotes, e.g. runtimeVersion: '2.11'"}
+	v := job.Violation{
+		Message: "the job has no runtime version",
+		Remedy:  "write it in quotes, e.g. runtimeVersion: '2.11'",
+	}
 	if p, ok := c.known.python(c.in.PythonVersion); ok && p.To != "" {
 		v.Remedy = "write it in quotes: runtimeVersion " + p.runtimes()
 	}
@@ -524,8 +534,9 @@ func pythonForRuntime(c *check) {
 	if python.has(v) {
 		if from, later := parseVersion(python.ManualFrom); later && v.less(from) {
 			c.warn(pythonField, job.Violation{
-				Message: fmt.Sprintf("the manual has Python %s from runtime version %s on, the API's reference from %s", python.Version, python.ManualFrom, python.From),
-				Remedy:  "write runtimeVersion '" + python.ManualFrom + "' if the service refuses this one",
+				Message: fmt.Sprintf("the manual has Python %s from runtime version %s on, the API's reference from %s",
+					python.Version, python.ManualFrom, python.From),
+				Remedy: "write runtimeVersion '" + python.ManualFrom + "' if the service refuses this one",
 			})
 		}
 		return
@@ -536,7 +547,8 @@ func pythonForRuntime(c *check) {
 		remedy = "write pythonVersion: '" + allowed[0] + "', or runtimeVersion " + python.runtimes()
 	}
 	c.fail(pythonField, job.Violation{
-		Message: fmt.Sprintf("Python %s goes with runtime versions %s, not with %s", c.in.PythonVersion, python.runtimes(), c.in.RuntimeVersion),
+		Message: fmt.Sprintf("Python %s goes with runtime versions %s, not with %s", c.in.PythonVersion, python.runtimes(),
+			c.in.RuntimeVersion),
 		Allowed: strings.Join(allowed, ", "),
 		Remedy:  remedy,
 	})

@@ -10,7 +10,7 @@ import (
 //go:embed job.schema.json
 var schema []byte
 
-// Schema gives the JSON Schema (2020-12) of job files, by which editors complete
-// and mark them. It knows the shape of each value; what depends on other fields
-// is for [File.Check].
+// Schema returns the JSON Schema (2020-12) of job files. Editors complete and mark
+// job files with it. It covers the shape of each value; [File.Check] covers what
+// depends on other fields.
 func Schema() []byte { return bytes.Clone(schema) }

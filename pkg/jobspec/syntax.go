@@ -102,9 +102,10 @@ func load(ctx context.Context, data []byte, k *Kind) (*yaml.Node, *job.Violation
 			Rule:     "file-nodes",
 			Position: pos,
 			Found:    "more",
-			Allowed:  fmt.Sprintf("at most %d commas, colons, opening brackets, dashes of lists and (each twice) comments", maxMarks),
-			Message:  k.file + " has too many parts",
-			Remedy:   k.advice,
+			Allowed: fmt.Sprintf("at most %d commas, colons, opening brackets, dashes of lists and (each twice) comments",
+				maxMarks),
+			Message: k.file + " has too many parts",
+			Remedy:  k.advice,
 		}
 	}
 	data = asYAML11(data)
@@ -216,7 +217,8 @@ func endsLine(data []byte) bool {
 
 // splitLines splits where the YAML parser does.
 func splitLines(data []byte) []string {
-	text := strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(string(data))
+	text := strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029",
+		"\n").Replace(string(data))
 	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 }
 
@@ -229,7 +231,8 @@ func badCharacter(data []byte) (job.Position, string) {
 		switch {
 		case r == utf8.RuneError && size == 1:
 			return pos, fmt.Sprintf("the byte 0x%02X", data[i])
-		case r < 0x20 && r != '\t' && r != '\n' && r != '\r', r == 0x7F, r >= 0x80 && r < 0xA0 && r != 0x85, r == 0xFEFF, r == 0xFFFE, r == 0xFFFF:
+		case r < 0x20 && r != '\t' && r != '\n' && r != '\r', r == 0x7F, r >= 0x80 && r < 0xA0 && r != 0x85, r == 0xFEFF,
+			r == 0xFFFE, r == 0xFFFF:
 			return pos, fmt.Sprintf("the control character U+%04X", r)
 		case r == '\n', r == '\r' && !bytes.HasPrefix(data[i:], []byte("\r\n")), r == 0x85, r == 0x2028, r == 0x2029:
 			pos = job.Position{Line: pos.Line + 1, Column: 1}

@@ -37,8 +37,8 @@ func (vs *violations) add(v job.Violation) {
 	vs.restErrors = vs.restErrors || v.Severity != job.Warning
 }
 
-// full tells that a further violation is only counted, so that its text need
-// not be worked out.
+// full reports whether a further violation is only counted, so that its text is not
+// needed.
 func (vs *violations) full() bool { return len(vs.list) >= maxViolations }
 
 func (vs *violations) sorted() []job.Violation {
