@@ -16,10 +16,11 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// Packages of elsewhere are checked like the folder's own where the policy allows
-// their source; of others not even the existence is asked for.
+// Packages from elsewhere are checked like the folder's own if the policy allows
+// their source. For others not even their existence is asked.
 func TestDropWithPackagesElsewhere(t *testing.T) {
-	rules, vs := policy.Parse("policy.yaml", []byte("allow: {packageSources: ['gs://shared/libs/*.gz']}\nlimits: {packageBytes: 100000}\n"))
+	rules, vs := policy.Parse("policy.yaml",
+		[]byte("allow: {packageSources: ['gs://shared/libs/*.gz']}\nlimits: {packageBytes: 100000}\n"))
 	if len(vs) > 0 {
 		t.Fatal(vs)
 	}
@@ -36,24 +37,31 @@ func TestDropWithPackagesElsewhere(t *testing.T) {
 		rules    []string
 		want     error
 	}{
-		{name: "allowed, with the module", uris: "gs://shared/libs/t-1.tar.gz, own.tar.gz", content: sdist(t, "trainer", "task"),
-			asked: []string{"t-1.tar.gz"}, packages: []string{"gs://shared/libs/t-1.tar.gz", "gs://inbox/census/own.tar.gz"}},
+		{name: "allowed, with the module", uris: "gs://shared/libs/t-1.tar.gz, own.tar.gz",
+			content: sdist(t, "trainer", "task"),
+			asked:   []string{"t-1.tar.gz"}, packages: []string{"gs://shared/libs/t-1.tar.gz", "gs://inbox/census/own.tar.gz"}},
 		{name: "in the file's order", uris: "own.tar.gz, gs://shared/libs/t-1.tar.gz", content: sdist(t, "trainer", "task"),
 			asked: []string{"t-1.tar.gz"}, packages: []string{"gs://inbox/census/own.tar.gz", "gs://shared/libs/t-1.tar.gz"}},
 		{name: "alone", uris: "gs://shared/libs/t-1.tar.gz", content: sdist(t, "trainer", "task"),
 			asked: []string{"t-1.tar.gz"}, packages: []string{"gs://shared/libs/t-1.tar.gz"}},
 		{name: "without the module", uris: "gs://shared/libs/t-1.tar.gz", content: sdist(t, "trainer", "other"),
-			asked: []string{"t-1.tar.gz"}, packages: []string{"gs://shared/libs/t-1.tar.gz"}, rules: []string{"python-module-in-package"}},
+			asked: []string{"t-1.tar.gz"}, packages: []string{"gs://shared/libs/t-1.tar.gz"},
+			rules: []string{"python-module-in-package"}},
 		{name: "broken", uris: "gs://shared/libs/t-1.tar.gz", content: "broken",
 			asked: []string{"t-1.tar.gz"}, packages: []string{"gs://shared/libs/t-1.tar.gz"}, rules: []string{"package-format"}},
 		{name: "above the limit", uris: "gs://shared/libs/t-1.tar.gz", content: sdist(t, "trainer", "task"), size: 100001,
-			asked: []string{"t-1.tar.gz"}, packages: []string{"gs://shared/libs/t-1.tar.gz"}, rules: []string{"policy-package-bytes"}},
+			asked: []string{"t-1.tar.gz"}, packages: []string{"gs://shared/libs/t-1.tar.gz"},
+			rules: []string{"policy-package-bytes"}},
 		{name: "not there", uris: "own.tar.gz, gs://shared/libs/t-1.tar.gz", err: job.ErrNotFound,
-			asked: []string{"t-1.tar.gz"}, packages: []string{"gs://inbox/census/own.tar.gz"}, rules: []string{"package-source"}},
+			asked: []string{"t-1.tar.gz"}, packages: []string{"gs://inbox/census/own.tar.gz"},
+			rules: []string{"package-source"}},
 		{name: "closed to jobdrop", uris: "gs://shared/libs/t-1.tar.gz", err: job.ErrDenied,
 			asked: []string{"t-1.tar.gz"}, rules: []string{"package-source"}},
 		{name: "no answer", uris: "gs://shared/libs/t-1.tar.gz", err: down, asked: []string{"t-1.tar.gz"}, want: down},
-		{name: "refused", uris: "own.tar.gz, gs://shared/secret/t-1.tar.gz", packages: []string{"gs://inbox/census/own.tar.gz"}, rules: []string{"policy-package-source"}},
+		{
+			name: "refused", uris: "own.tar.gz, gs://shared/secret/t-1.tar.gz",
+			packages: []string{"gs://inbox/census/own.tar.gz"}, rules: []string{"policy-package-source"},
+		},
 		{name: "another folder of the inbox", uris: "gs://inbox/other/t-1.tar.gz", rules: []string{"policy-package-source"}},
 	}
 	for _, test := range tests {
@@ -72,7 +80,9 @@ func TestDropWithPackagesElsewhere(t *testing.T) {
 				},
 				Stat: func(_ context.Context, bucket, name string) (job.Object, error) {
 					asked = append(asked, path.Base(name))
-					return job.Object{Bucket: bucket, Name: name, Generation: 7, Size: max(test.size, int64(len(test.content)))}, test.err
+					return job.Object{
+						Bucket: bucket, Name: name, Generation: 7, Size: max(test.size, int64(len(test.content))),
+					}, test.err
 				},
 			}
 			r, err := inspect.Drop(t.Context(), f.drop(), from, policy.Policy{Project: "project", Inbox: "inbox", Rules: rules})
@@ -107,7 +117,11 @@ func TestDropWithPackagesElsewhere(t *testing.T) {
 
 // What can't be looked at is not said to lack the module.
 func TestDropWithPackagesUnread(t *testing.T) {
-	f := folder{files: map[string]string{"job.yaml": valid + "  packageUris: [own.tar.gz, gs://shared/t-1.tar.gz]\n", "own.tar.gz": sdist(t, "own", "lib")}}
+	f := folder{
+		files: map[string]string{
+			"job.yaml": valid + "  packageUris: [own.tar.gz, gs://shared/t-1.tar.gz]\n", "own.tar.gz": sdist(t, "own", "lib"),
+		},
+	}
 	r, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: f.open}, policy.Policy{})
 	if err != nil || job.HasErrors(r.Violations) {
 		t.Errorf("%v, %v", r.Violations, err)

@@ -21,8 +21,8 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// inspectFile tells the test binary, run again, to inspect a package and nothing
-// else, so that its memory is the inspection's.
+// inspectFile makes the test binary, run again, inspect a package and nothing else.
+// Its memory is then the inspection's.
 const inspectFile = "INSPECT_FILE"
 
 func TestMain(m *testing.M) {
@@ -50,7 +50,8 @@ func inspectAlone(path string) error {
 		return err
 	}
 	d := job.Drop{
-		Bucket: "inbox", Folder: "drop/", JobFiles: []job.Object{{Bucket: "inbox", Name: "drop/job.yaml", Size: int64(len(valid))}},
+		Bucket: "inbox", Folder: "drop/",
+		JobFiles: []job.Object{{Bucket: "inbox", Name: "drop/job.yaml", Size: int64(len(valid))}},
 		Packages: []job.Object{{Bucket: "inbox", Name: "drop/" + name, Size: info.Size()}},
 	}
 	open := func(_ context.Context, o job.Object) (io.ReadCloser, error) {
@@ -60,7 +61,8 @@ func inspectAlone(path string) error {
 		return os.Open(path)
 	}
 	began := time.Now()
-	r, err := inspect.Drop(context.Background(), d, inspect.Objects{Open: open}, policy.Policy{Project: "project", Inbox: "inbox"})
+	r, err := inspect.Drop(context.Background(), d, inspect.Objects{Open: open},
+		policy.Policy{Project: "project", Inbox: "inbox"})
 	if err != nil {
 		return err
 	}
@@ -81,7 +83,8 @@ func checkAlone(t testing.TB, file []byte, metadata map[string]string) (inspect.
 	var err error
 	began := time.Now()
 	allocated := hostile.Allocated(func() {
-		r, err = inspect.Drop(t.Context(), d, inspect.Objects{Open: f.open}, policy.Policy{Project: "project", Inbox: "inbox"})
+		r, err = inspect.Drop(t.Context(), d, inspect.Objects{Open: f.open},
+			policy.Policy{Project: "project", Inbox: "inbox"})
 	})
 	took := time.Since(began)
 	if err != nil {
@@ -98,7 +101,7 @@ func checkAlone(t testing.TB, file []byte, metadata map[string]string) (inspect.
 	return r, allocated, took
 }
 
-// verdict is the first thing that is wrong.
+// verdict returns the first thing that is wrong.
 func verdict(vs []job.Violation) string {
 	if i := slices.IndexFunc(vs, func(v job.Violation) bool { return v.Severity != job.Warning }); i >= 0 {
 		return fmt.Sprintf("%.150s", vs[i])

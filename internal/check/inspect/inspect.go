@@ -25,11 +25,11 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
 )
 
-// Open gives the content of an object at its generation.
+// Open opens the content of an object at its generation.
 type Open func(ctx context.Context, o job.Object) (io.ReadCloser, error)
 
-// Stat gives the live generation of an object; [job.ErrNotFound] and
-// [job.ErrDenied] are a fault of the drop.
+// Stat returns the live generation of an object. [job.ErrNotFound] and
+// [job.ErrDenied] are faults of the drop.
 type Stat func(ctx context.Context, bucket, name string) (job.Object, error)
 
 // Objects is where a drop's objects are read. Without Stat, packages that lie
@@ -39,29 +39,29 @@ type Objects struct {
 	Stat Stat
 }
 
-// Result is what was found out about a drop.
+// Result holds what was found in a drop.
 type Result struct {
 	// Spec is the job with its ID, its packages resolved to objects of the
 	// inbox.
 	Spec job.Spec
-	// MadeID tells that the file gives no job ID: that of Spec is made of the
-	// object's name, time and generation.
+	// MadeID reports that the file has no job ID: the one in Spec was made from
+	// the object's name, time and generation.
 	MadeID     bool
 	Options    job.Options
 	Resolution job.Resolution
-	// File is the job file with what metadata and defaults set in it, for
-	// explanations; nil if it was not read.
+	// File is the job file with the values that metadata and defaults set, for
+	// explanations. It is nil if the file was not read.
 	File *jobspec.File
-	// Violations are all that were found, warnings among them.
+	// Violations holds everything that was found, warnings among them.
 	Violations []job.Violation
-	// Final reports that there is an error among them that no package of the folder
-	// can mend: it is in the job file, or in what the policy or the backend says of it.
+	// Final reports that a violation is an error that no package of the folder can
+	// mend: it is in the job file, or the policy or the backend raises it.
 	Final bool
 }
 
-// Map adds what the backend can't be asked for as the job file has it: as
-// warnings, or as errors where the job can't run or, where strict, would run as
-// another than the file says.
+// Map adds a violation for each part of the job file that the backend can't be asked
+// for. It is a warning, or an error if the job can't run or, with strict, would run
+// otherwise than the file says.
 func (r *Result) Map(told []plan.Diagnostic, strict bool) {
 	for _, d := range told {
 		v := r.File.Violation(d.Field, d.Violation(strict))
@@ -70,16 +70,15 @@ func (r *Result) Map(told []plan.Diagnostic, strict bool) {
 	inOrder(r.Violations)
 }
 
-// Incomplete tells that the drop waits for packages. Only the job file was
-// checked then.
+// Incomplete reports that the drop waits for packages. Only the job file was checked
+// then.
 func (r Result) Incomplete() bool { return len(r.Resolution.Missing) > 0 }
 
-// Drop checks a drop that has a job file. Everything wrong in it is a violation,
-// also that it is too much work; an error means that an object could not be read,
-// or that ctx has ended. Of the policy, the rules for
-// the drop's folder count. What the job file's metadata set beats the file, and
-// the file beats defaults, of which the first to speak counts, and the policy's
-// own come last.
+// Drop checks a drop that has a job file. Each fault in the drop is a violation,
+// even that it takes too much work. An error means that an object could not be read,
+// or that ctx has ended. The policy's rules for the drop's folder apply. The job
+// file's metadata beats the file, and the file beats defaults. Of defaults the first
+// that sets a value counts, and the policy's own come last.
 func Drop(ctx context.Context, d job.Drop, from Objects, p policy.Policy, defaults ...Defaults) (Result, error) {
 	jobFile, ok := d.JobFile()
 	if !ok {
@@ -92,7 +91,8 @@ func Drop(ctx context.Context, d job.Drop, from Objects, p policy.Policy, defaul
 }
 
 // within checks a drop, which may take so much time.
-func within(request context.Context, limit time.Duration, d job.Drop, jobFile job.Object, from Objects, p policy.Policy, defaults []Defaults) (Result, error) {
+func within(request context.Context, limit time.Duration, d job.Drop, jobFile job.Object, from Objects, p policy.Policy,
+	defaults []Defaults) (Result, error) {
 	work, ctx, cancel := newWork(request, limit)
 	defer cancel()
 	r, err := drop(ctx, d, jobFile, work.objects(from), p, defaults)
@@ -108,7 +108,8 @@ func within(request context.Context, limit time.Duration, d job.Drop, jobFile jo
 
 // drop checks a drop until ctx ends. If it ends while packages are read, the result has
 // what was known before.
-func drop(ctx context.Context, d job.Drop, jobFile job.Object, from Objects, p policy.Policy, defaults []Defaults) (Result, error) {
+func drop(ctx context.Context, d job.Drop, jobFile job.Object, from Objects, p policy.Policy,
+	defaults []Defaults) (Result, error) {
 	data, err := read(ctx, jobFile, from.Open)
 	if err != nil {
 		return Result{}, err
@@ -180,7 +181,8 @@ const (
 	packageName = 255
 )
 
-// outOfBounds gives what makes a folder no drop before anything in it is read.
+// outOfBounds returns the violation that rejects a folder before anything in it is
+// read.
 func outOfBounds(d job.Drop, jobFile job.Object) (job.Violation, bool) {
 	v := job.Violation{Severity: job.Error, File: jobFile.Base()}
 	switch {
@@ -191,7 +193,8 @@ func outOfBounds(d job.Drop, jobFile job.Object) (job.Violation, bool) {
 			job.ManyObjects: fmt.Sprintf("more than %d", FolderLimit),
 			job.ManyFolders: fmt.Sprintf("a list of more than %d pages", PageLimit),
 		}[d.TooMany]
-		v.Allowed = fmt.Sprintf("at most %d job files and packages, among at most %d objects, beside at most about %d sub-folders",
+		v.Allowed = fmt.Sprintf("at most %d job files and packages, among at most %d objects, beside at most about %d "+
+			"sub-folders",
 			PartLimit, FolderLimit, 1_000*PageLimit-FolderLimit)
 		v.Remedy = "upload the job file and its packages into a folder of their own"
 		return v, true
@@ -202,7 +205,9 @@ func outOfBounds(d job.Drop, jobFile job.Object) (job.Violation, bool) {
 		return v, true
 	}
 	if strings.ContainsFunc(d.Folder, unicode.IsControl) {
-		v.Rule, v.Message, v.Found = "folder-name", "the folder's name holds a control character", strconv.Quote(job.Shorten(d.Folder, packageName))
+		v.Rule = "folder-name"
+		v.Message = "the folder's name holds a control character"
+		v.Found = strconv.Quote(job.Shorten(d.Folder, packageName))
 		v.Remedy = "upload into a folder whose name has none"
 		return v, true
 	}
@@ -218,7 +223,7 @@ func outOfBounds(d job.Drop, jobFile job.Object) (job.Violation, bool) {
 	return v, false
 }
 
-// some gives the first of many names, and how many more there are.
+// some returns the first of many names, and how many more there are.
 func some(names []string) string {
 	const most = 10
 	if len(names) <= most {
@@ -259,7 +264,8 @@ type Defaults struct {
 
 // resolve reads a job file, fills in what its metadata, the defaults and the
 // policy give, and gives the policy of its folder.
-func resolve(ctx context.Context, name string, data []byte, d job.Drop, p policy.Policy, defaults []Defaults) (*jobspec.File, []job.Violation, policy.Policy, error) {
+func resolve(ctx context.Context, name string, data []byte, d job.Drop, p policy.Policy,
+	defaults []Defaults) (*jobspec.File, []job.Violation, policy.Policy, error) {
 	file, vs, err := jobspec.ParseContext(ctx, name, data)
 	if err != nil {
 		return nil, nil, p, err
@@ -273,9 +279,8 @@ func resolve(ctx context.Context, name string, data []byte, d job.Drop, p policy
 	return file, vs, p, nil
 }
 
-// File checks a job file on its own, whatever its name, as part of a drop of which
-// the bucket, the folder and the metadata count: the packages that the folder
-// would hold are taken to be there.
+// File checks a job file on its own, whatever its name. d supplies the bucket, the
+// folder and the metadata; the packages that the folder would hold count as there.
 func File(d job.Drop, name string, data []byte, p policy.Policy, defaults ...Defaults) Result {
 	jobFile := job.Object{Bucket: d.Bucket, Name: d.Folder + name}
 	d.JobFiles = []job.Object{jobFile}
@@ -302,7 +307,8 @@ func File(d job.Drop, name string, data []byte, p policy.Policy, defaults ...Def
 const maxPackages = 100
 
 // check checks what can be known without the packages' contents.
-func check(ctx context.Context, d job.Drop, jobFile job.Object, file *jobspec.File, p policy.Policy, stat Stat) (Result, error) {
+func check(ctx context.Context, d job.Drop, jobFile job.Object, file *jobspec.File, p policy.Policy,
+	stat Stat) (Result, error) {
 	r := Result{Options: file.Options, File: file}
 	if file.Spec.JobID == "" {
 		r.MadeID = true
@@ -347,20 +353,24 @@ func check(ctx context.Context, d job.Drop, jobFile job.Object, file *jobspec.Fi
 
 // elsewhere looks for the packages outside the folder, where the policy allows
 // their sources: from then on they are one generation each, like the others.
-func elsewhere(ctx context.Context, r *job.Resolution, file *jobspec.File, p policy.Policy, stat Stat) ([]job.Violation, error) {
+func elsewhere(ctx context.Context, r *job.Resolution, file *jobspec.File, p policy.Policy,
+	stat Stat) ([]job.Violation, error) {
 	var vs []job.Violation
 	for i, uri := range r.URIs {
 		bucket, name, ok := strings.Cut(strings.TrimPrefix(uri, "gs://"), "/")
-		if !ok || !slices.Contains(r.Outside, uri) || slices.Index(r.URIs, uri) < i || !job.IsPackage(name) || !p.AllowsSource(uri) {
+		if !ok || !slices.Contains(r.Outside, uri) || slices.Index(r.URIs, uri) < i || !job.IsPackage(name) ||
+			!p.AllowsSource(uri) {
 			continue
 		}
 		o, err := stat(ctx, bucket, name)
 		v := job.Violation{Rule: "package-source", Severity: job.Error}
 		switch {
 		case errors.Is(err, job.ErrNotFound):
-			v.Message, v.Remedy = "there is no such object", "upload the package there or correct its name, and upload the job file again"
+			v.Message = "there is no such object"
+			v.Remedy = "upload the package there or correct its name, and upload the job file again"
 		case errors.Is(err, job.ErrDenied):
-			v.Message, v.Remedy = "jobdrop may not read this object", "ask the operator to let jobdrop read the bucket, or upload the package into the folder of the job file"
+			v.Message = "jobdrop may not read this object"
+			v.Remedy = "ask the operator to let jobdrop read the bucket, or upload the package into the folder of the job file"
 		case err != nil:
 			return nil, err
 		default:
@@ -390,16 +400,17 @@ func read(ctx context.Context, jobFile job.Object, open Open) ([]byte, error) {
 // is not kept: a drop may have many, with many modules.
 type inspected struct {
 	violations []job.Violation
-	// hasModule tells that one of them holds the job's module; alike are names
-	// of modules that are like it.
+	// hasModule reports that a package holds the job's module. alike lists similar
+	// names of modules.
 	hasModule bool
 	alike     []string
-	// guessed tells that a package may hold modules that are not known.
+	// guessed reports that a package may hold modules that are not known.
 	guessed bool
 }
 
 // packages inspects every package and looks for the module in each.
-func packages(ctx context.Context, objects []job.Object, module string, limits pypkg.Limits, open Open) (inspected, error) {
+func packages(ctx context.Context, objects []job.Object, module string, limits pypkg.Limits,
+	open Open) (inspected, error) {
 	var all inspected
 	for _, o := range objects {
 		content, err := open(ctx, o)
@@ -427,7 +438,7 @@ func packages(ctx context.Context, objects []job.Object, module string, limits p
 // suggestions is how many modules a remedy names.
 const suggestions = 3
 
-// flagged tells whether a field has an error already.
+// flagged reports whether a field has an error already.
 func flagged(vs []job.Violation, field string) bool {
 	return slices.ContainsFunc(vs, func(v job.Violation) bool { return v.Field == field && v.Severity != job.Warning })
 }
@@ -454,8 +465,9 @@ func moduleMissing(file *jobspec.File, found inspected) job.Violation {
 	if found.guessed {
 		return file.Violation(moduleField, job.Violation{
 			Rule: "python-module-in-package", Severity: job.Warning,
-			Message: "this module is not seen in the packages of the drop, whose settings say where modules come from in a way that jobdrop does not follow",
-			Remedy:  "check that the built package holds the module, or upload a wheel, which shows what is installed",
+			Message: "this module is not seen in the packages of the drop, whose settings say where modules come from in a " +
+				"way that jobdrop does not follow",
+			Remedy: "check that the built package holds the module, or upload a wheel, which shows what is installed",
 		})
 	}
 	return file.Violation(moduleField, job.Violation{
@@ -465,8 +477,8 @@ func moduleMissing(file *jobspec.File, found inspected) job.Violation {
 	})
 }
 
-// strayPins tells of pins for packages that the job does not use: whoever wrote one
-// means that the package runs.
+// strayPins returns a violation for each pin of a package that the job does not use:
+// whoever wrote it means that the package runs.
 func strayPins(file *jobspec.File, r job.Resolution) []job.Violation {
 	var vs []job.Violation
 	for i, pin := range file.Options.Packages {

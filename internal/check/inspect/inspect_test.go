@@ -23,7 +23,7 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
 )
 
-// sdist is a source distribution trainer-0.1 with a package of some modules.
+// sdist returns a source distribution trainer-0.1 with a package of some modules.
 func sdist(t *testing.T, pkg string, modules ...string) string {
 	t.Helper()
 	return sdistWith(t, "packages=find_packages()", pkg, modules...)
@@ -47,7 +47,9 @@ func sdistWith(t *testing.T, args, pkg string, modules ...string) string {
 		case "setup.py":
 			body = "from setuptools import setup, find_packages\nsetup(name='trainer', version='0.1', " + args + ")\n"
 		}
-		if err := w.WriteHeader(&tar.Header{Name: "trainer-0.1/" + name, Mode: 0o644, Size: int64(len(body)), Typeflag: tar.TypeReg}); err != nil {
+		if err := w.WriteHeader(&tar.Header{
+			Name: "trainer-0.1/" + name, Mode: 0o644, Size: int64(len(body)), Typeflag: tar.TypeReg,
+		}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := io.WriteString(w, body); err != nil {
@@ -78,12 +80,14 @@ type folder struct {
 	opened []string
 }
 
-// drop gives the folder as a listing shows it: generations go up with the names.
+// drop returns the folder as a listing shows it: generations increase with the
+// names.
 func (f *folder) drop() job.Drop {
 	var objects []job.Object
 	for i, name := range slices.Sorted(maps.Keys(f.files)) {
 		objects = append(objects, job.Object{
-			Bucket: "inbox", Name: "census/" + name, Generation: int64(i) + 1, Size: int64(len(f.files[name])), Created: uploaded,
+			Bucket: "inbox", Name: "census/" + name, Generation: int64(i) + 1, Size: int64(len(f.files[name])),
+			Created: uploaded,
 		})
 	}
 	return job.Assemble("inbox", "census/", objects)
@@ -101,7 +105,7 @@ func (f *folder) open(_ context.Context, o job.Object) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader(content)), nil
 }
 
-// lines gives violations as severity, rule, file, place and field.
+// lines returns violations as severity, rule, file, place and field.
 func lines(vs []job.Violation) []string {
 	var all []string
 	for _, v := range vs {
@@ -126,29 +130,46 @@ func TestDrop(t *testing.T) {
 			opened: []string{"job.yaml", "trainer-0.1.tar.gz"}, uris: []string{"gs://inbox/census/trainer-0.1.tar.gz"},
 		},
 		{
-			name: "packages by name, in the file's order", files: map[string]string{"job.yaml": valid + "  packageUris: [b.tar.gz, a.tar.gz]\n", "a.tar.gz": sdist(t, "other", "x"), "b.tar.gz": task, "c.tar.gz": "not looked at"},
-			opened: []string{"job.yaml", "b.tar.gz", "a.tar.gz"}, uris: []string{"gs://inbox/census/b.tar.gz", "gs://inbox/census/a.tar.gz"},
+			name: "packages by name, in the file's order", files: map[string]string{
+				"job.yaml": valid + "  packageUris: [b.tar.gz, a.tar.gz]\n", "a.tar.gz": sdist(t, "other", "x"), "b.tar.gz": task,
+				"c.tar.gz": "not looked at",
+			},
+			opened: []string{"job.yaml", "b.tar.gz", "a.tar.gz"},
+			uris:   []string{"gs://inbox/census/b.tar.gz", "gs://inbox/census/a.tar.gz"},
 		},
 		{
 			name: "no package yet", files: map[string]string{"job.yaml": valid},
 			opened: []string{"job.yaml"}, missing: []string{"a package (*.tar.gz, *.tgz or *.whl)"},
 		},
 		{
-			name: "one of two is missing: only the job file is read", files: map[string]string{"job.yaml": names, "a.tar.gz": "broken"},
-			opened: []string{"job.yaml"}, missing: []string{"b.tar.gz"}, uris: []string{"gs://inbox/census/a.tar.gz", "gs://inbox/census/b.tar.gz"},
+			name:   "one of two is missing: only the job file is read",
+			files:  map[string]string{"job.yaml": names, "a.tar.gz": "broken"},
+			opened: []string{"job.yaml"}, missing: []string{"b.tar.gz"},
+			uris: []string{"gs://inbox/census/a.tar.gz", "gs://inbox/census/b.tar.gz"},
 		},
 		{
-			name: "incomplete, and what is wrong in the file is known already", files: map[string]string{"job.yaml": strings.Replace(valid, "BASIC", "SMALL", 1)},
+			name:   "incomplete, and what is wrong in the file is known already",
+			files:  map[string]string{"job.yaml": strings.Replace(valid, "BASIC", "SMALL", 1)},
 			opened: []string{"job.yaml"}, missing: []string{"a package (*.tar.gz, *.tgz or *.whl)"},
 			violations: []string{"error enum job.yaml:2:14 trainingInput.scaleTier"},
 		},
 		{
-			name: "a pin that does not match", files: map[string]string{"job.yaml": valid + "jobdrop:\n  packages: [{name: trainer-0.1.tar.gz, generation: 9}]\n", "trainer-0.1.tar.gz": task},
-			opened: []string{"job.yaml"}, missing: []string{"trainer-0.1.tar.gz (generation 9), in whose place generation 2 is there"}, uris: []string{"gs://inbox/census/trainer-0.1.tar.gz"},
+			name: "a pin that does not match", files: map[string]string{
+				"job.yaml":           valid + "jobdrop:\n  packages: [{name: trainer-0.1.tar.gz, generation: 9}]\n",
+				"trainer-0.1.tar.gz": task,
+			},
+			opened:  []string{"job.yaml"},
+			missing: []string{"trainer-0.1.tar.gz (generation 9), in whose place generation 2 is there"},
+			uris:    []string{"gs://inbox/census/trainer-0.1.tar.gz"},
 		},
 		{
-			name: "a file of the folder that is no package is not left out in silence", files: map[string]string{"job.yaml": valid + "  packageUris: [trainer-0.1.tar.gz, 'gs://inbox/census/more.zip']\n", "trainer-0.1.tar.gz": task},
-			opened: []string{"job.yaml", "trainer-0.1.tar.gz"}, uris: []string{"gs://inbox/census/trainer-0.1.tar.gz", "gs://inbox/census/more.zip"},
+			name: "a file of the folder that is no package is not left out in silence",
+			files: map[string]string{
+				"job.yaml":           valid + "  packageUris: [trainer-0.1.tar.gz, 'gs://inbox/census/more.zip']\n",
+				"trainer-0.1.tar.gz": task,
+			},
+			opened: []string{"job.yaml", "trainer-0.1.tar.gz"},
+			uris:   []string{"gs://inbox/census/trainer-0.1.tar.gz", "gs://inbox/census/more.zip"},
 			violations: []string{
 				"warning package-extension job.yaml:7:37 trainingInput.packageUris[1]",
 				"error policy-package-source job.yaml:7:37 trainingInput.packageUris[1]",
@@ -160,44 +181,62 @@ func TestDrop(t *testing.T) {
 			violations: []string{"error package-ambiguous job.yaml:1:1 trainingInput.packageUris"},
 		},
 		{
-			name: "two job files: the newest counts", files: map[string]string{"job.json": "{", "job.yaml": valid, "trainer-0.1.tar.gz": task},
+			name:   "two job files: the newest counts",
+			files:  map[string]string{"job.json": "{", "job.yaml": valid, "trainer-0.1.tar.gz": task},
 			opened: []string{"job.yaml", "trainer-0.1.tar.gz"}, uris: []string{"gs://inbox/census/trainer-0.1.tar.gz"},
 			violations: []string{"error one-job-file job.yaml:0:0 "},
 		},
 		{
-			name: "no package has the module", files: map[string]string{"job.yaml": valid, "trainer-0.1.tar.gz": sdist(t, "trainer", "tsak")},
+			name:   "no package has the module",
+			files:  map[string]string{"job.yaml": valid, "trainer-0.1.tar.gz": sdist(t, "trainer", "tsak")},
 			opened: []string{"job.yaml", "trainer-0.1.tar.gz"}, uris: []string{"gs://inbox/census/trainer-0.1.tar.gz"},
 			violations: []string{"error python-module-in-package job.yaml:6:17 trainingInput.pythonModule"},
 		},
 		{
-			name: "the settings move the package, so nobody is sure", files: map[string]string{"job.yaml": valid, "trainer-0.1.tar.gz": sdistWith(t, "packages=['trainer'], package_dir={'trainer': 'code'}", "code", "task")},
+			name: "the settings move the package, so nobody is sure",
+			files: map[string]string{
+				"job.yaml":           valid,
+				"trainer-0.1.tar.gz": sdistWith(t, "packages=['trainer'], package_dir={'trainer': 'code'}", "code", "task"),
+			},
 			opened: []string{"job.yaml", "trainer-0.1.tar.gz"}, uris: []string{"gs://inbox/census/trainer-0.1.tar.gz"},
 			violations: []string{"warning python-module-in-package job.yaml:6:17 trainingInput.pythonModule"},
 		},
 		{
-			name: "another package has the module", files: map[string]string{"job.yaml": names, "a.tar.gz": sdist(t, "other", "x"), "b.tar.gz": task},
-			opened: []string{"job.yaml", "a.tar.gz", "b.tar.gz"}, uris: []string{"gs://inbox/census/a.tar.gz", "gs://inbox/census/b.tar.gz"},
+			name:   "another package has the module",
+			files:  map[string]string{"job.yaml": names, "a.tar.gz": sdist(t, "other", "x"), "b.tar.gz": task},
+			opened: []string{"job.yaml", "a.tar.gz", "b.tar.gz"},
+			uris:   []string{"gs://inbox/census/a.tar.gz", "gs://inbox/census/b.tar.gz"},
 		},
 		{
-			name: "a broken package says nothing of the module", files: map[string]string{"job.yaml": valid, "trainer-0.1.tar.gz": task[:len(task)/2]},
+			name:   "a broken package says nothing of the module",
+			files:  map[string]string{"job.yaml": valid, "trainer-0.1.tar.gz": task[:len(task)/2]},
 			opened: []string{"job.yaml", "trainer-0.1.tar.gz"}, uris: []string{"gs://inbox/census/trainer-0.1.tar.gz"},
 			violations: []string{"error package-truncated trainer-0.1.tar.gz:0:0 "},
 		},
 		{
-			name: "a module's name that can't be one is one violation", files: map[string]string{"job.yaml": strings.Replace(valid, "trainer.task", "trainer/task.py", 1), "trainer-0.1.tar.gz": task},
+			name: "a module's name that can't be one is one violation",
+			files: map[string]string{
+				"job.yaml": strings.Replace(valid, "trainer.task", "trainer/task.py", 1), "trainer-0.1.tar.gz": task,
+			},
 			opened: []string{"job.yaml", "trainer-0.1.tar.gz"}, uris: []string{"gs://inbox/census/trainer-0.1.tar.gz"},
 			violations: []string{"error python-module-format job.yaml:6:17 trainingInput.pythonModule"},
 		},
 		{
-			name: "an image needs no package", files: map[string]string{"job.yaml": "trainingInput:\n  region: us-central1\n  scaleTier: BASIC\n  masterConfig: {imageUri: gcr.io/project/x}\n"},
+			name: "an image needs no package",
+			files: map[string]string{
+				"job.yaml": "trainingInput:\n  region: us-central1\n  scaleTier: BASIC\n" +
+					"  masterConfig: {imageUri: gcr.io/project/x}\n",
+			},
 			opened: []string{"job.yaml"},
 		},
 		{
-			name: "a file that can't be read at all waits for nothing", files: map[string]string{"job.yaml": "a: [", "trainer-0.1.tar.gz": task},
+			name:   "a file that can't be read at all waits for nothing",
+			files:  map[string]string{"job.yaml": "a: [", "trainer-0.1.tar.gz": task},
 			opened: []string{"job.yaml"}, violations: []string{"error syntax job.yaml:1:1 "},
 		},
 		{
-			name: "a file that is too large", files: map[string]string{"job.yaml": valid + strings.Repeat("#", jobspec.MaxSize), "trainer-0.1.tar.gz": task},
+			name:   "a file that is too large",
+			files:  map[string]string{"job.yaml": valid + strings.Repeat("#", jobspec.MaxSize), "trainer-0.1.tar.gz": task},
 			opened: []string{"job.yaml"}, violations: []string{"error file-size job.yaml:0:0 "},
 		},
 		{
@@ -217,7 +256,8 @@ labels: {jobdrop-x: y}
 `,
 				"a.tar.gz": "broken", "b.tar.gz": "too",
 			},
-			opened: []string{"job.yaml", "b.tar.gz", "a.tar.gz"}, uris: []string{"gs://inbox/census/b.tar.gz", "gs://inbox/census/a.tar.gz"},
+			opened: []string{"job.yaml", "b.tar.gz", "a.tar.gz"},
+			uris:   []string{"gs://inbox/census/b.tar.gz", "gs://inbox/census/a.tar.gz"},
 			violations: []string{
 				"error policy-service-account job.yaml:2:19 trainingInput.serviceAccount",
 				"error enum job.yaml:3:14 trainingInput.scaleTier",
@@ -232,7 +272,8 @@ labels: {jobdrop-x: y}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			f := folder{files: test.files}
-			r, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: f.open}, policy.Policy{Project: "project", Inbox: "inbox"})
+			r, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: f.open},
+				policy.Policy{Project: "project", Inbox: "inbox"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -262,15 +303,28 @@ func TestViolationsTellWhatWasFound(t *testing.T) {
 		files                         map[string]string
 		found, allowed, remedyHasWord string
 	}{
-		{"ambiguous", map[string]string{"job.yaml": valid, "a.whl": "x", "b.whl": "x"}, "a.whl, b.whl", "", "trainingInput.packageUris"},
-		{"two job files", map[string]string{"job.json": valid, "job.yml": valid, "a.tar.gz": sdist(t, "trainer", "task")}, "job.json, job.yml", "one of job.yaml, job.yml, job.json", "delete"},
-		{"a module that is nearly there", map[string]string{"job.yaml": valid, "a.tar.gz": sdist(t, "trainer", "tasks", "x")}, "trainer.task", "", "did you mean trainer.tasks?"},
-		{"a module that is not there at all", map[string]string{"job.yaml": valid, "a.tar.gz": sdist(t, "model", "fit")}, "trainer.task", "", "find_packages()"},
+		{
+			"ambiguous", map[string]string{"job.yaml": valid, "a.whl": "x", "b.whl": "x"}, "a.whl, b.whl", "",
+			"trainingInput.packageUris",
+		},
+		{
+			"two job files", map[string]string{"job.json": valid, "job.yml": valid, "a.tar.gz": sdist(t, "trainer", "task")},
+			"job.json, job.yml", "one of job.yaml, job.yml, job.json", "delete",
+		},
+		{
+			"a module that is nearly there", map[string]string{"job.yaml": valid, "a.tar.gz": sdist(t, "trainer", "tasks", "x")},
+			"trainer.task", "", "did you mean trainer.tasks?",
+		},
+		{
+			"a module that is not there at all", map[string]string{"job.yaml": valid, "a.tar.gz": sdist(t, "model", "fit")},
+			"trainer.task", "", "find_packages()",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			f := folder{files: test.files}
-			r, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: f.open}, policy.Policy{Project: "project", Inbox: "inbox"})
+			r, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: f.open},
+				policy.Policy{Project: "project", Inbox: "inbox"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -298,7 +352,8 @@ func TestDropTooLarge(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := folder{files: map[string]string{"job.yaml": file, "a.tar.gz": "never read"}}
 			want := []string{"error job-size job.yaml:0:0 "}
-			r, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: f.open}, policy.Policy{Project: "project", Inbox: "inbox"})
+			r, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: f.open},
+				policy.Policy{Project: "project", Inbox: "inbox"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -314,7 +369,8 @@ func TestDropTooLarge(t *testing.T) {
 	// The largest file without an alias is no larger than what can be recorded.
 	largest := valid + "  args: ['" + strings.Repeat("<", jobspec.MaxSize-len(valid)-20) + "']\n"
 	f := folder{files: map[string]string{"job.yaml": largest, "a.tar.gz": sdist(t, "trainer", "task")}}
-	r, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: f.open}, policy.Policy{Project: "project", Inbox: "inbox"})
+	r, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: f.open},
+		policy.Policy{Project: "project", Inbox: "inbox"})
 	if err != nil || slices.ContainsFunc(r.Violations, func(v job.Violation) bool { return v.Rule == "job-size" }) {
 		t.Errorf("the largest file: %v, %v", lines(r.Violations), err)
 	}
@@ -332,12 +388,18 @@ func TestDropBoundsItsPackages(t *testing.T) {
 		{"past it", [2]int64{limit, 1}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			f := folder{files: map[string]string{"job.yaml": valid + "  packageUris: [a.tar.gz, b.tar.gz]\n", "a.tar.gz": sdist(t, "trainer", "task"), "b.tar.gz": sdist(t, "other", "x")}}
+			f := folder{
+				files: map[string]string{
+					"job.yaml": valid + "  packageUris: [a.tar.gz, b.tar.gz]\n", "a.tar.gz": sdist(t, "trainer", "task"),
+					"b.tar.gz": sdist(t, "other", "x"),
+				},
+			}
 			d := f.drop()
 			for i := range d.Packages {
 				d.Packages[i].Size = test.sizes[i]
 			}
-			r, err := inspect.Drop(t.Context(), d, inspect.Objects{Open: f.open}, policy.Policy{Project: "project", Inbox: "inbox"})
+			r, err := inspect.Drop(t.Context(), d, inspect.Objects{Open: f.open},
+				policy.Policy{Project: "project", Inbox: "inbox"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -362,7 +424,8 @@ func TestDropGivesTheJobItsID(t *testing.T) {
 	f := folder{files: map[string]string{"job.yaml": valid, "trainer-0.1.tar.gz": sdist(t, "trainer", "task")}}
 	look := func(d job.Drop) string {
 		t.Helper()
-		r, err := inspect.Drop(t.Context(), d, inspect.Objects{Open: f.open}, policy.Policy{Project: "project", Inbox: "inbox"})
+		r, err := inspect.Drop(t.Context(), d, inspect.Objects{Open: f.open},
+			policy.Policy{Project: "project", Inbox: "inbox"})
 		if err != nil || len(r.Violations) > 0 {
 			t.Fatalf("%v, %v", r.Violations, err)
 		}
@@ -422,7 +485,8 @@ func TestDropReadErrors(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			f := folder{files: map[string]string{"job.yaml": valid, "trainer-0.1.tar.gz": task}}
-			r, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: test.open}, policy.Policy{Project: "project", Inbox: "inbox"})
+			r, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: test.open},
+				policy.Policy{Project: "project", Inbox: "inbox"})
 			if !errors.Is(err, test.want) {
 				t.Errorf("%v, want %v", err, test.want)
 			}
@@ -435,19 +499,26 @@ func TestDropReadErrors(t *testing.T) {
 
 func TestDropNeedsAJobFile(t *testing.T) {
 	f := folder{files: map[string]string{"a.tar.gz": "x"}}
-	if r, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: f.open}, policy.Policy{}); err == nil || len(f.opened) > 0 {
+	if r, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: f.open}, policy.Policy{}); err == nil ||
+		len(f.opened) > 0 {
 		t.Errorf("%+v, %v; opened %v", r, err, f.opened)
 	}
 }
 
 func TestDropClosesWhatItOpens(t *testing.T) {
-	f := folder{files: map[string]string{"job.yaml": valid + "  packageUris: [a.tar.gz, b.tar.gz]\n", "a.tar.gz": "broken", "b.tar.gz": sdist(t, "trainer", "task")}}
+	f := folder{
+		files: map[string]string{
+			"job.yaml": valid + "  packageUris: [a.tar.gz, b.tar.gz]\n", "a.tar.gz": "broken",
+			"b.tar.gz": sdist(t, "trainer", "task"),
+		},
+	}
 	open, closed := 0, 0
-	_, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: func(ctx context.Context, o job.Object) (io.ReadCloser, error) {
-		r, err := f.open(ctx, o)
-		open++
-		return counted{r, &closed}, err
-	}}, policy.Policy{})
+	_, err := inspect.Drop(t.Context(), f.drop(),
+		inspect.Objects{Open: func(ctx context.Context, o job.Object) (io.ReadCloser, error) {
+			r, err := f.open(ctx, o)
+			open++
+			return counted{r, &closed}, err
+		}}, policy.Policy{})
 	if err != nil || open != 3 || closed != open {
 		t.Errorf("%d opened, %d closed, %v", open, closed, err)
 	}
@@ -471,17 +542,26 @@ func TestFile(t *testing.T) {
 	}{
 		{"whatever package there will be", valid, policy.Policy{}, nil},
 		{"packages by name", valid + "  packageUris: [a.tar.gz, b.whl]\n", policy.Policy{}, nil},
-		{"pins can't be compared", valid + "jobdrop:\n  packages: [{name: package.tar.gz, generation: 9}]\n", policy.Policy{}, nil},
-		{"an image", "trainingInput: {region: us-central1, scaleTier: BASIC, masterConfig: {imageUri: gcr.io/p/x}}\n", policy.Policy{Project: "p", Inbox: "inbox"}, nil},
 		{
-			"what only an installation knows", valid + "  packageUris: ['gs://other/a.tar.gz']\n  masterConfig: {diskConfig: {bootDiskType: tape}}\n", policy.Policy{},
+			"pins can't be compared", valid + "jobdrop:\n  packages: [{name: package.tar.gz, generation: 9}]\n", policy.Policy{},
+			nil,
+		},
+		{
+			"an image", "trainingInput: {region: us-central1, scaleTier: BASIC, masterConfig: {imageUri: gcr.io/p/x}}\n",
+			policy.Policy{Project: "p", Inbox: "inbox"}, nil,
+		},
+		{
+			"what only an installation knows",
+			valid + "  packageUris: ['gs://other/a.tar.gz']\n  masterConfig: {diskConfig: {bootDiskType: tape}}\n",
+			policy.Policy{},
 			[]string{
 				"warning policy-package-source spec.yaml:7:17 trainingInput.packageUris[0]",
 				"error disk-type spec.yaml:8:45 trainingInput.masterConfig.diskConfig.bootDiskType",
 			},
 		},
 		{
-			"in the order of the file, also what can't be read", strings.Replace(valid, "BASIC", "SMALL", 1) + "  serviceAccount: a@b.c\nlabels: {jobdrop-x: y}\n", policy.Policy{},
+			"in the order of the file, also what can't be read",
+			strings.Replace(valid, "BASIC", "SMALL", 1) + "  serviceAccount: a@b.c\nlabels: {jobdrop-x: y}\n", policy.Policy{},
 			[]string{
 				"error enum spec.yaml:2:14 trainingInput.scaleTier",
 				"error policy-service-account spec.yaml:7:19 trainingInput.serviceAccount",

@@ -10,7 +10,7 @@ import (
 
 const jobDirField = "trainingInput.jobDir"
 
-// OutputBucket is the bucket of the job's jobDir, empty without one.
+// OutputBucket returns the bucket of the job's jobDir, or "" without one.
 func (r Result) OutputBucket() string {
 	if r.Spec.TrainingInput == nil {
 		return ""
@@ -37,12 +37,13 @@ func (r Result) FarOutput(places []string) []job.Violation {
 	}
 	return []job.Violation{r.File.Violation(jobDirField, job.Violation{
 		Rule: "job-dir-region", Severity: job.Warning,
-		Message: fmt.Sprintf("the directory's bucket lies in %s, the job runs in %s: writing there is slower, and costs", strings.Join(places, " and "), region),
-		Remedy:  "use a bucket in the job's region",
+		Message: fmt.Sprintf("the directory's bucket lies in %s, the job runs in %s: writing there is slower, and costs",
+			strings.Join(places, " and "), region),
+		Remedy: "use a bucket in the job's region",
 	})}
 }
 
-// near tells whether a place of Cloud Storage takes in a region (Cloud Storage's
+// near reports whether a Cloud Storage location includes a region (Cloud Storage's
 // bucket locations, read 2026-11).
 func near(place, region string) bool {
 	switch place = strings.ToUpper(place); place {

@@ -42,8 +42,8 @@ func newWork(ctx context.Context, limit time.Duration) (*work, context.Context, 
 	}
 }
 
-// waiting is called before storage is waited for; what it returns is called
-// afterwards.
+// waiting is called before a wait for storage. The function that it returns is
+// called afterwards.
 func (w *work) waiting() func() {
 	w.timer.Stop()
 	w.left -= time.Since(w.began)
@@ -84,12 +84,14 @@ func (c content) Read(p []byte) (int, error) {
 	return c.ReadCloser.Read(p)
 }
 
-// over is the verdict of a drop whose time is over.
+// over returns the verdict on a drop whose time is over.
 func (w *work) over() job.Violation {
 	return job.Violation{
 		Rule: "inspection-time", Severity: job.Error, File: w.file,
 		Message: "the check of the drop took too long, and stopped in this file",
-		Found:   fmt.Sprintf("more than %s", job.FormatDuration(w.limit)), Allowed: fmt.Sprintf("at most %s", job.FormatDuration(w.limit)),
-		Remedy: "leave data, environments and generated files out of the packages, and upload fewer of them; then upload the job file again",
+		Found:   fmt.Sprintf("more than %s", job.FormatDuration(w.limit)),
+		Allowed: fmt.Sprintf("at most %s", job.FormatDuration(w.limit)),
+		Remedy: "leave data, environments and generated files out of the packages, and upload fewer of them; then upload " +
+			"the job file again",
 	}
 }

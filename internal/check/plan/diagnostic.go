@@ -21,8 +21,8 @@ const (
 	Unmappable Action = "refused"
 )
 
-// Diagnostic tells of a difference between what a job file says and what its
-// backend can be asked for.
+// Diagnostic describes one difference between a job file and what its backend can be
+// asked for.
 type Diagnostic struct {
 	// Field is the path in the job file.
 	Field  string `json:"field"`
@@ -32,17 +32,23 @@ type Diagnostic struct {
 	Remedy string `json:"remedy,omitempty"`
 }
 
-// Violation gives the diagnostic as a violation, without its place. Where strict,
-// what is replaced or dropped is an error.
+// Violation returns the diagnostic as a violation, without its place. If strict is
+// set, what is replaced or dropped is an error.
 func (d Diagnostic) Violation(strict bool) job.Violation {
-	v := job.Violation{Rule: "backend-mapping", Severity: job.Warning, Field: d.Field, Message: string(d.Action) + ": " + d.Why, Remedy: d.Remedy}
+	v := job.Violation{
+		Rule:     "backend-mapping",
+		Severity: job.Warning,
+		Field:    d.Field,
+		Message:  string(d.Action) + ": " + d.Why,
+		Remedy:   d.Remedy,
+	}
 	if d.Action == Unmappable || strict && d.Action != Doubtful {
 		v.Severity = job.Error
 	}
 	return v
 }
 
-// String gives the diagnostic in one line.
+// String returns the diagnostic in one line.
 func (d Diagnostic) String() string {
 	text := fmt.Sprintf("%s: %s: %s", d.Field, d.Action, d.Why)
 	if d.Remedy != "" {

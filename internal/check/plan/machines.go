@@ -135,17 +135,18 @@ func (b *builder) role(name RoleName, n int64, m machine, field string, c *job.R
 	b.plan.Roles = append(b.plan.Roles, r)
 }
 
-// accelerator gives a role the accelerator that the operator wants in the place
-// of its own.
+// accelerator replaces a role's accelerator with the one that the operator wants.
 func (b *builder) accelerator(r *Role) {
 	instead := b.mapping.Accelerators[r.Accelerator]
 	if instead == "" || instead == r.Accelerator {
 		return
 	}
-	b.tell(r.AcceleratorField, Replaced, fmt.Sprintf("%s by %s, as the operator's policy says", r.Accelerator, instead), "name the accelerator that the job shall have")
+	b.tell(r.AcceleratorField, Replaced, fmt.Sprintf("%s by %s, as the operator's policy says", r.Accelerator, instead),
+		"name the accelerator that the job shall have")
 	r.Accelerator = instead
 }
 
 func (b *builder) refuseTPU(field string) {
-	b.tell(field, Unmappable, "the TPUs of AI Platform Training, which a virtual machine of their own drove, are gone", "write the trainer for TPU VMs, or use GPUs")
+	b.tell(field, Unmappable, "the TPUs of AI Platform Training, which a virtual machine of their own drove, are gone",
+		"write the trainer for TPU VMs, or use GPUs")
 }

@@ -77,7 +77,7 @@ const (
 	Evaluator       RoleName = "evaluator"
 )
 
-// Field gives the path in a job file of what is said of the role: its type, its
+// Field returns the path in a job file of a setting of the role: its type, its
 // count, or a member of its config.
 func (r RoleName) Field(suffix string) string {
 	if r == ParameterServer {
@@ -106,8 +106,8 @@ func (p Plan) Replicas() int64 {
 	return sum
 }
 
-// New gives the plan of a job. What of the job has no place in any plan is told,
-// each with its reason.
+// New returns the plan of a job. Each part of the job that has no place in any plan
+// is a diagnostic with its reason.
 func New(o job.Order) (Plan, []Diagnostic) {
 	b := builder{in: cmp.Or(o.TrainingInput, &job.TrainingInput{}), mapping: o.Mapping}
 	in := b.in
@@ -161,9 +161,9 @@ func (b *builder) python() {
 	}
 }
 
-// Primary is the master's name in TF_CONFIG: chief from runtime 2.1 on and where
-// none is named, master before, and master in containers unless the job asks for
-// chief (Google's guide to distributed training).
+// Primary returns the master's name in TF_CONFIG. It is chief from runtime 2.1 on
+// and if no version is set, and master before. In containers it is master unless the
+// job asks for chief (Google's guide to distributed training).
 func Primary(in *job.TrainingInput) string {
 	switch {
 	case in.HasImage() && in.UseChiefInTFConfig:
@@ -174,9 +174,9 @@ func Primary(in *job.TrainingInput) string {
 	return "chief"
 }
 
-// TFConfig gives the environment variable TF_CONFIG of a job's only replica, as AI
-// Platform Training set it on every machine of every job. The cluster is the
-// replica itself.
+// TFConfig returns the environment variable TF_CONFIG of a job's only replica, as AI
+// Platform Training set it on every machine of every job. The cluster is the replica
+// itself.
 func TFConfig(p Plan, in *job.TrainingInput) (string, error) {
 	input, err := SnakeJSON(in)
 	if err != nil {
@@ -192,7 +192,7 @@ type Task struct {
 	Trial string `json:"trial,omitempty"`
 }
 
-// ClusterConfig gives TF_CONFIG as AI Platform Training wrote it: the addresses of
+// ClusterConfig returns TF_CONFIG as AI Platform Training wrote it: the addresses of
 // each role, the training input under its proto names, and the replica's own part.
 func ClusterConfig(cluster map[string][]string, input json.RawMessage, t Task) (string, error) {
 	text, err := json.Marshal(struct {

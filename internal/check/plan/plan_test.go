@@ -11,7 +11,7 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// input gives a job's plan and what is told of it.
+// of returns a job's plan and its diagnostics.
 func of(in job.TrainingInput, m job.Mapping) (plan.Plan, []plan.Diagnostic) {
 	return plan.New(job.Order{Spec: job.Spec{JobID: "census", TrainingInput: &in}, Mapping: m})
 }
@@ -24,8 +24,19 @@ func TestRoles(t *testing.T) {
 		roles []plan.Role
 	}{
 		{"no tier is BASIC", job.TrainingInput{}, []plan.Role{{Name: plan.Master, Replicas: 1, Machine: "n1-standard-4"}}},
-		{"BASIC", job.TrainingInput{ScaleTier: "BASIC", Args: []string{"a"}}, []plan.Role{{Name: plan.Master, Replicas: 1, Machine: "n1-standard-4", Args: []string{"a"}}}},
-		{"BASIC_GPU", job.TrainingInput{ScaleTier: "BASIC_GPU"}, []plan.Role{{Name: plan.Master, Replicas: 1, Machine: "n1-standard-8", Accelerator: "NVIDIA_TESLA_K80", Accelerators: 1, AcceleratorField: "trainingInput.scaleTier"}}},
+		{
+			"BASIC", job.TrainingInput{ScaleTier: "BASIC", Args: []string{"a"}},
+			[]plan.Role{{Name: plan.Master, Replicas: 1, Machine: "n1-standard-4", Args: []string{"a"}}},
+		},
+		{
+			"BASIC_GPU", job.TrainingInput{ScaleTier: "BASIC_GPU"},
+			[]plan.Role{
+				{
+					Name: plan.Master, Replicas: 1, Machine: "n1-standard-8", Accelerator: "NVIDIA_TESLA_K80", Accelerators: 1,
+					AcceleratorField: "trainingInput.scaleTier",
+				},
+			},
+		},
 		{"STANDARD_1", job.TrainingInput{ScaleTier: "STANDARD_1"}, []plan.Role{
 			{Name: plan.Master, Replicas: 1, Machine: "n1-highcpu-8"},
 			{Name: plan.Worker, Replicas: 4, Machine: "n1-highcpu-8"},
@@ -40,17 +51,32 @@ func TestRoles(t *testing.T) {
 			ScaleTier: "CUSTOM", MasterType: "complex_model_m_p100", WorkerType: "large_model", WorkerCount: 2,
 			ParameterServerType: "standard", ParameterServerCount: 1, EvaluatorType: "standard_v100", EvaluatorCount: 1,
 		}, []plan.Role{
-			{Name: plan.Master, Replicas: 1, Machine: "n1-standard-16", Accelerator: "NVIDIA_TESLA_P100", Accelerators: 4, AcceleratorField: "trainingInput.masterType"},
+			{
+				Name: plan.Master, Replicas: 1, Machine: "n1-standard-16", Accelerator: "NVIDIA_TESLA_P100", Accelerators: 4,
+				AcceleratorField: "trainingInput.masterType",
+			},
 			{Name: plan.Worker, Replicas: 2, Machine: "n1-highmem-8"},
 			{Name: plan.ParameterServer, Replicas: 1, Machine: "n1-standard-4"},
-			{Name: plan.Evaluator, Replicas: 1, Machine: "n1-standard-8", Accelerator: "NVIDIA_TESLA_V100", Accelerators: 1, AcceleratorField: "trainingInput.evaluatorType"},
+			{
+				Name: plan.Evaluator, Replicas: 1, Machine: "n1-standard-8", Accelerator: "NVIDIA_TESLA_V100", Accelerators: 1,
+				AcceleratorField: "trainingInput.evaluatorType",
+			},
 		}},
 		{"machines of Compute Engine, accelerators and disks", job.TrainingInput{
 			ScaleTier: "CUSTOM", MasterType: "n1-standard-8",
-			MasterConfig: &job.ReplicaConfig{AcceleratorConfig: k80, DiskConfig: &job.DiskConfig{BootDiskType: "pd-standard", BootDiskSizeGB: 200}},
-		}, []plan.Role{{Name: plan.Master, Replicas: 1, Machine: "n1-standard-8", Accelerator: "NVIDIA_TESLA_K80", Accelerators: 2, AcceleratorField: "trainingInput.masterConfig.acceleratorConfig.type", DiskType: "pd-standard", DiskGB: 200}}},
+			MasterConfig: &job.ReplicaConfig{
+				AcceleratorConfig: k80, DiskConfig: &job.DiskConfig{BootDiskType: "pd-standard", BootDiskSizeGB: 200},
+			},
+		},
+			[]plan.Role{
+				{
+					Name: plan.Master, Replicas: 1, Machine: "n1-standard-8", Accelerator: "NVIDIA_TESLA_K80", Accelerators: 2,
+					AcceleratorField: "trainingInput.masterConfig.acceleratorConfig.type", DiskType: "pd-standard", DiskGB: 200,
+				},
+			}},
 		{"a role without an image runs the master's, with the job's arguments", job.TrainingInput{
-			ScaleTier: "CUSTOM", MasterType: "n1-standard-4", WorkerType: "n1-standard-4", WorkerCount: 1, Args: []string{"--all"},
+			ScaleTier: "CUSTOM", MasterType: "n1-standard-4", WorkerType: "n1-standard-4", WorkerCount: 1,
+			Args:         []string{"--all"},
 			MasterConfig: &job.ReplicaConfig{ImageURI: "gcr.io/p/i"},
 		}, []plan.Role{
 			{Name: plan.Master, Replicas: 1, Machine: "n1-standard-4", Image: "gcr.io/p/i", Args: []string{"--all"}},
@@ -58,8 +84,16 @@ func TestRoles(t *testing.T) {
 		}},
 		{"containers' own command lines", job.TrainingInput{
 			ScaleTier: "CUSTOM", MasterType: "n1-standard-4",
-			MasterConfig: &job.ReplicaConfig{ImageURI: "gcr.io/p/i", ContainerCommand: []string{"run"}, ContainerArgs: []string{"--own"}},
-		}, []plan.Role{{Name: plan.Master, Replicas: 1, Machine: "n1-standard-4", Image: "gcr.io/p/i", Command: []string{"run"}, Args: []string{"--own"}}}},
+			MasterConfig: &job.ReplicaConfig{
+				ImageURI: "gcr.io/p/i", ContainerCommand: []string{"run"}, ContainerArgs: []string{"--own"},
+			},
+		},
+			[]plan.Role{
+				{
+					Name: plan.Master, Replicas: 1, Machine: "n1-standard-4", Image: "gcr.io/p/i", Command: []string{"run"},
+					Args: []string{"--own"},
+				},
+			}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p, told := of(test.in, job.Mapping{})
@@ -79,14 +113,42 @@ func TestTold(t *testing.T) {
 		field   string
 		action  plan.Action
 	}{
-		{"priority", job.TrainingInput{Scheduling: &job.Scheduling{Priority: 7}}, job.Mapping{}, "trainingInput.scheduling.priority", plan.Dropped},
+		{
+			"priority", job.TrainingInput{Scheduling: &job.Scheduling{Priority: 7}}, job.Mapping{},
+			"trainingInput.scheduling.priority", plan.Dropped,
+		},
 		{"BASIC_TPU", job.TrainingInput{ScaleTier: "BASIC_TPU"}, job.Mapping{}, "trainingInput.scaleTier", plan.Unmappable},
-		{"cloud_tpu", job.TrainingInput{ScaleTier: "CUSTOM", MasterType: "standard", WorkerType: "cloud_tpu", WorkerCount: 1}, job.Mapping{}, "trainingInput.workerType", plan.Unmappable},
-		{"TPU accelerator", job.TrainingInput{ScaleTier: "CUSTOM", MasterType: "n1-standard-4", MasterConfig: &job.ReplicaConfig{AcceleratorConfig: &job.AcceleratorConfig{Type: "TPU_V2", Count: 8}}}, job.Mapping{}, "trainingInput.masterConfig.acceleratorConfig.type", plan.Unmappable},
-		{"tpuTfVersion", job.TrainingInput{ScaleTier: "CUSTOM", MasterType: "n1-standard-4", MasterConfig: &job.ReplicaConfig{TPUTFVersion: "2.1"}}, job.Mapping{}, "trainingInput.masterConfig.tpuTfVersion", plan.Unmappable},
-		{"accelerator of a tier replaced", job.TrainingInput{ScaleTier: "BASIC_GPU"}, t4, "trainingInput.scaleTier", plan.Replaced},
-		{"accelerator of a machine replaced", job.TrainingInput{ScaleTier: "CUSTOM", MasterType: "standard_gpu"}, t4, "trainingInput.masterType", plan.Replaced},
-		{"accelerator replaced", job.TrainingInput{ScaleTier: "CUSTOM", MasterType: "n1-standard-4", ParameterServerType: "n1-standard-4", ParameterServerCount: 1, ParameterServerConfig: &job.ReplicaConfig{AcceleratorConfig: &job.AcceleratorConfig{Type: "NVIDIA_TESLA_K80", Count: 1}}}, t4, "trainingInput.parameterServerConfig.acceleratorConfig.type", plan.Replaced},
+		{
+			"cloud_tpu", job.TrainingInput{ScaleTier: "CUSTOM", MasterType: "standard", WorkerType: "cloud_tpu", WorkerCount: 1},
+			job.Mapping{}, "trainingInput.workerType", plan.Unmappable,
+		},
+		{
+			"TPU accelerator", job.TrainingInput{
+				ScaleTier: "CUSTOM", MasterType: "n1-standard-4",
+				MasterConfig: &job.ReplicaConfig{AcceleratorConfig: &job.AcceleratorConfig{Type: "TPU_V2", Count: 8}},
+			}, job.Mapping{}, "trainingInput.masterConfig.acceleratorConfig.type", plan.Unmappable,
+		},
+		{
+			"tpuTfVersion", job.TrainingInput{
+				ScaleTier: "CUSTOM", MasterType: "n1-standard-4", MasterConfig: &job.ReplicaConfig{TPUTFVersion: "2.1"},
+			}, job.Mapping{}, "trainingInput.masterConfig.tpuTfVersion", plan.Unmappable,
+		},
+		{
+			"accelerator of a tier replaced", job.TrainingInput{ScaleTier: "BASIC_GPU"}, t4, "trainingInput.scaleTier",
+			plan.Replaced,
+		},
+		{
+			"accelerator of a machine replaced", job.TrainingInput{ScaleTier: "CUSTOM", MasterType: "standard_gpu"}, t4,
+			"trainingInput.masterType", plan.Replaced,
+		},
+		{
+			"accelerator replaced", job.TrainingInput{
+				ScaleTier: "CUSTOM", MasterType: "n1-standard-4", ParameterServerType: "n1-standard-4", ParameterServerCount: 1,
+				ParameterServerConfig: &job.ReplicaConfig{
+					AcceleratorConfig: &job.AcceleratorConfig{Type: "NVIDIA_TESLA_K80", Count: 1},
+				},
+			}, t4, "trainingInput.parameterServerConfig.acceleratorConfig.type", plan.Replaced,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p, told := of(test.in, test.mapping)
@@ -104,20 +166,29 @@ func TestTold(t *testing.T) {
 
 func TestPlan(t *testing.T) {
 	zero := 0.0
-	study := &job.HyperparameterSpec{MaxTrials: 3, Params: []job.ParameterSpec{{ParameterName: "x", Type: "DOUBLE", MinValue: &zero}}}
+	study := &job.HyperparameterSpec{
+		MaxTrials: 3, Params: []job.ParameterSpec{{ParameterName: "x", Type: "DOUBLE", MinValue: &zero}},
+	}
 	got, told := plan.New(job.Order{
 		Spec: job.Spec{JobID: "census", Labels: map[string]string{"team": "nlp"}, TrainingInput: &job.TrainingInput{
-			Region: "europe-west4", RuntimeVersion: "2.11", PackageURIs: []string{"gs://b/p.tar.gz"}, PythonModule: "trainer.task", JobDir: "gs://out/census",
-			Scheduling: &job.Scheduling{MaxWaitTime: "3600s", MaxRunningTime: "7200s"}, ServiceAccount: "a@p.iam.gserviceaccount.com",
-			Network: "projects/1/global/networks/n", EncryptionConfig: &job.EncryptionConfig{KMSKeyName: "key"}, EnableWebAccess: true, Hyperparameters: study,
+			Region: "europe-west4", RuntimeVersion: "2.11", PackageURIs: []string{"gs://b/p.tar.gz"},
+			PythonModule: "trainer.task", JobDir: "gs://out/census",
+			Scheduling:     &job.Scheduling{MaxWaitTime: "3600s", MaxRunningTime: "7200s"},
+			ServiceAccount: "a@p.iam.gserviceaccount.com",
+			Network:        "projects/1/global/networks/n", EncryptionConfig: &job.EncryptionConfig{KMSKeyName: "key"},
+			EnableWebAccess: true, Hyperparameters: study,
 		}},
 		Mapping: job.Mapping{Image: "europe-docker.pkg.dev/p/r/tf", DisableRetries: true},
 	})
 	want := plan.Plan{
-		JobID: "census", Labels: map[string]string{"team": "nlp"}, Region: "europe-west4", JobDir: "gs://out/census", Primary: "chief",
-		Roles:  []plan.Role{{Name: plan.Master, Replicas: 1, Machine: "n1-standard-4"}},
-		Python: &plan.Python{Packages: []string{"gs://b/p.tar.gz"}, Module: "trainer.task", Runtime: "2.11", Version: "3.7", Image: "europe-docker.pkg.dev/p/r/tf"},
-		Run:    2 * time.Hour, Wait: time.Hour, DisableRetries: true, ServiceAccount: "a@p.iam.gserviceaccount.com",
+		JobID: "census", Labels: map[string]string{"team": "nlp"}, Region: "europe-west4", JobDir: "gs://out/census",
+		Primary: "chief",
+		Roles:   []plan.Role{{Name: plan.Master, Replicas: 1, Machine: "n1-standard-4"}},
+		Python: &plan.Python{
+			Packages: []string{"gs://b/p.tar.gz"}, Module: "trainer.task", Runtime: "2.11", Version: "3.7",
+			Image: "europe-docker.pkg.dev/p/r/tf",
+		},
+		Run: 2 * time.Hour, Wait: time.Hour, DisableRetries: true, ServiceAccount: "a@p.iam.gserviceaccount.com",
 		Network: "projects/1/global/networks/n", KMSKey: "key", EnableWebAccess: true, Study: study,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || len(told) > 0 {
@@ -155,7 +226,8 @@ func TestTFConfig(t *testing.T) {
 			if err := json.Unmarshal([]byte(text), &got); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(map[string][]string{test.primary: {"127.0.0.1:2222"}}, got.Cluster); diff != "" || got.Task.Type != test.primary || got.Environment != "cloud" {
+			if diff := cmp.Diff(map[string][]string{test.primary: {"127.0.0.1:2222"}}, got.Cluster); diff != "" ||
+				got.Task.Type != test.primary || got.Environment != "cloud" {
 				t.Errorf("%s; cluster (-want +got):\n%s", text, diff)
 			}
 			if len(test.in.PackageURIs) > 0 && got.Job["package_uris"] == nil {

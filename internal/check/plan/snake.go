@@ -39,7 +39,7 @@ func snakeKeys(v any) any {
 	return v
 }
 
-// Snake gives a JSON name's proto name: packageUris is package_uris.
+// Snake returns a JSON name's proto name: packageUris becomes package_uris.
 func Snake(name string) string {
 	var b strings.Builder
 	for _, r := range name {

@@ -50,8 +50,10 @@ func FuzzPolicy(f *testing.F) {
 		f.Add([]byte(tt.data))
 	}
 	for _, seed := range []string{
-		"a: &a [*a]", "prefixes: &p\n- match: a\n  <<: *p\n", "allow: &a {regions: [x]}\nprefixes: [{match: '**', allow: *a, limits: {replicas: 1, maxRunningTime: 5s}}]\n",
-		"\ufeffdefaults:\r\n  labels:\u2028  a: b\r", "defaults: {labels: {'a[0]': b, 'a.b': c, '': d, 'labels': e}}", `{"limits": {"packageBytes": "1"}, "allow": {"jobDirs": "gs://**"}}`,
+		"a: &a [*a]", "prefixes: &p\n- match: a\n  <<: *p\n",
+		"allow: &a {regions: [x]}\nprefixes: [{match: '**', allow: *a, limits: {replicas: 1, maxRunningTime: 5s}}]\n",
+		"\ufeffdefaults:\r\n  labels:\u2028  a: b\r", "defaults: {labels: {'a[0]': b, 'a.b': c, '': d, 'labels': e}}",
+		`{"limits": {"packageBytes": "1"}, "allow": {"jobDirs": "gs://**"}}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -61,12 +63,15 @@ func FuzzPolicy(f *testing.F) {
 		if took := time.Since(began); took > time.Minute {
 			t.Errorf("took %v for %d bytes", took, len(data))
 		}
-		last := 1 + strings.Count(strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(string(data)), "\n")
+		last := 1 +
+			strings.Count(strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029",
+				"\n").Replace(string(data)), "\n")
 		inside := func(p job.Position) bool {
 			return p.Line >= 1 && p.Line <= last && p.Column >= 1 && p.Column <= utf8.RuneCount(data)+1
 		}
 		for _, v := range vs {
-			if v.Rule == "" || v.File != "policy.yaml" || v.Message == "" || v.Remedy == "" || !utf8.ValidString(v.String()) || strings.ContainsAny(v.String(), "\n\r\x1b") {
+			if v.Rule == "" || v.File != "policy.yaml" || v.Message == "" || v.Remedy == "" || !utf8.ValidString(v.String()) ||
+				strings.ContainsAny(v.String(), "\n\r\x1b") {
 				t.Errorf("bad violation %+q", v)
 			}
 			none := v.Rule == "file-empty" || v.Rule == "file-size" || v.Rule == "too-many-violations"
@@ -89,7 +94,9 @@ func FuzzPolicy(f *testing.F) {
 		}
 		for _, folder := range []string{"", "teams/nlp/"} {
 			file, _ := jobspec.Parse("job.yaml", []byte(fuzzJob))
-			r := job.Drop{Bucket: "inbox", Folder: folder, Packages: []job.Object{{Name: folder + "a.tar.gz", Size: 9}}}.Resolve(file.Spec.TrainingInput.PackageURIs, true, nil)
+			r := job.Drop{
+				Bucket: "inbox", Folder: folder, Packages: []job.Object{{Name: folder + "a.tar.gz", Size: 9}},
+			}.Resolve(file.Spec.TrainingInput.PackageURIs, true, nil)
 			file.Spec.TrainingInput.PackageURIs = r.URIs
 			p := Policy{Project: "project", Inbox: "inbox", Backend: "aiplatform", Rules: rules}.For(folder)
 			p.ApplyDefaults(file)
@@ -117,7 +124,7 @@ func FuzzPolicy(f *testing.F) {
 	})
 }
 
-// reference is a pattern as a regular expression.
+// reference returns a pattern as a regular expression.
 func reference(pattern, separators string) *regexp.Regexp {
 	var b strings.Builder
 	b.WriteString(`^(?s:`)
@@ -150,7 +157,8 @@ func FuzzGlob(f *testing.F) {
 			return // no file holds them, and the reference reads runes
 		}
 		for _, separators := range []string{"/", "/@"} {
-			want := len(value) <= maxValue && len(pattern) <= maxGlob && wildcards(pattern) <= maxWildcards && reference(pattern, separators).MatchString(value)
+			want := len(value) <= maxValue && len(pattern) <= maxGlob && wildcards(pattern) <= maxWildcards &&
+				reference(pattern, separators).MatchString(value)
 			if got := glob(pattern, value, separators); got != want {
 				t.Errorf("glob(%q, %q, %q) = %t, want %t", pattern, value, separators, got, want)
 			}

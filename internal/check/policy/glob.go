@@ -68,7 +68,7 @@ func wildcards(pattern string) int {
 	return n
 }
 
-// covers tells whether a folder's or URI's pattern matches a name, whose final
+// covers reports whether the pattern of a folder or URI matches name. name's final
 // slash does not matter: teams/nlp/** covers teams/nlp itself, too.
 func covers(pattern, name string) bool {
 	name = strings.TrimSuffix(name, "/")

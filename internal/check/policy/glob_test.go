@@ -9,13 +9,19 @@ var globCases = []struct {
 	pattern, value string
 	want           bool
 }{
-	{"", "", true}, {"", "a", false}, {"a", "", false}, {"a", "a", true}, {"a", "A", false}, {"a", "ab", false}, {"b", "ab", false},
-	{"*", "", true}, {"*", "ab", true}, {"*", "a/b", false}, {"*", "/", false}, {"**", "", true}, {"**", "a/b", true}, {"***", "a/b", true},
-	{"a*", "a", true}, {"a*", "abc", true}, {"a*", "ab/c", false}, {"*a", "ba", true}, {"*a", "b/a", false}, {"**a", "b/a", true},
+	{"", "", true}, {"", "a", false}, {"a", "", false}, {"a", "a", true}, {"a", "A", false}, {"a", "ab", false},
+	{"b", "ab", false},
+	{"*", "", true}, {"*", "ab", true}, {"*", "a/b", false}, {"*", "/", false}, {"**", "", true}, {"**", "a/b", true},
+	{"***", "a/b", true},
+	{"a*", "a", true}, {"a*", "abc", true}, {"a*", "ab/c", false}, {"*a", "ba", true}, {"*a", "b/a", false},
+	{"**a", "b/a", true},
 	{"a*c", "abbc", true}, {"a*c", "ac", true}, {"a*c", "ab/c", false}, {"a*c", "acb", false}, {"a**c", "ab/c", true},
-	{"a/*/c", "a/b/c", true}, {"a/*/c", "a//c", true}, {"a/*/c", "a/b/b/c", false}, {"a/**/c", "a/b/b/c", true}, {"a/**/c", "a/c", false},
-	{"a*b*c", "abcbc", true}, {"a*b*c", "acb", false}, {"*aa*aa", "aaa", false}, {"*aa*aa", "aaaa", true}, {"**/b*", "a/b/c/bd", true},
-	{"?", "a", false}, {"[a]", "a", false}, {".", "a", false}, {`\*`, "*", false}, {`\*`, `\x`, true}, {"a.c", "abc", false}, {"a+", "aa", false},
+	{"a/*/c", "a/b/c", true}, {"a/*/c", "a//c", true}, {"a/*/c", "a/b/b/c", false}, {"a/**/c", "a/b/b/c", true},
+	{"a/**/c", "a/c", false},
+	{"a*b*c", "abcbc", true}, {"a*b*c", "acb", false}, {"*aa*aa", "aaa", false}, {"*aa*aa", "aaaa", true},
+	{"**/b*", "a/b/c/bd", true},
+	{"?", "a", false}, {"[a]", "a", false}, {".", "a", false}, {`\*`, "*", false}, {`\*`, `\x`, true},
+	{"a.c", "abc", false}, {"a+", "aa", false},
 	{"é*", "éa", true}, {"é", "e\u0301", false}, {"*", "a@b", true},
 }
 
@@ -61,10 +67,13 @@ func TestCovers(t *testing.T) {
 		pattern, name string
 		want          bool
 	}{
-		{"a", "a", true}, {"a", "a/", true}, {"a/", "a", true}, {"a/", "a/", true}, {"a", "a//", false}, {"a", "a/b", false}, {"a", "", false},
-		{"a/**", "a", true}, {"a/**", "a/", true}, {"a/**", "a/b/c/", true}, {"a/**", "a//", true}, {"a/**", "ab/", false}, {"a/**", "A/", false},
+		{"a", "a", true}, {"a", "a/", true}, {"a/", "a", true}, {"a/", "a/", true}, {"a", "a//", false}, {"a", "a/b", false},
+		{"a", "", false},
+		{"a/**", "a", true}, {"a/**", "a/", true}, {"a/**", "a/b/c/", true}, {"a/**", "a//", true}, {"a/**", "ab/", false},
+		{"a/**", "A/", false},
 		{"a/*", "a/b/", true}, {"a/*", "a/b/c/", false}, {"a/*", "a/", true},
-		{"*", "", true}, {"*", "a/", true}, {"*", "a/b/", false}, {"**", "", true}, {"**", "a/b/", true}, {"**/b", "a/b/", true}, {"**/b", "b/", false},
+		{"*", "", true}, {"*", "a/", true}, {"*", "a/b/", false}, {"**", "", true}, {"**", "a/b/", true},
+		{"**/b", "a/b/", true}, {"**/b", "b/", false},
 	} {
 		if got := covers(tt.pattern, tt.name); got != tt.want {
 			t.Errorf("covers(%q, %q) = %t", tt.pattern, tt.name, got)

@@ -22,9 +22,12 @@ func FuzzMemory(f *testing.F) {
 		{"prefixes:\n", "- {match: 'a/**', allow: {regions: [a]}}\n", ""},
 		{"prefixes: [&a {match: a, allow: {regions: [" + strings.Repeat("~,", 1000) + "]}},", "*a,", "]"},
 		{"prefixes: [&a {match: a, allow: {images: [" + strings.Repeat("a.b/c,", 500) + "]}},", "*a,", "]"},
-		{"&a {<<: [", "*a,", "]}"}, {"allow: {regions: [", "a,", "]}"}, {"allow: {regions: [", "'',", "]}"}, {"allow: {regions: [", "~,", "]}"},
-		{"defaults: {labels: {", "a: b,", "}}"}, {"vertex: {images: {", "? ,", "}}"}, {"vertex: {images: {? ", "a", "\n: b}}"},
-		{"catalogue: {regions: [", "{name: a},", "]}"}, {"catalogue: {machines: [", "{},", "]}"}, {"", "[", ""}, {"", "a: ", ""}, {"", "#\n", "{}"}, {"", "- ", ""}, {"{", "a,", "}"},
+		{"&a {<<: [", "*a,", "]}"}, {"allow: {regions: [", "a,", "]}"}, {"allow: {regions: [", "'',", "]}"},
+		{"allow: {regions: [", "~,", "]}"},
+		{"defaults: {labels: {", "a: b,", "}}"}, {"vertex: {images: {", "? ,", "}}"},
+		{"vertex: {images: {? ", "a", "\n: b}}"},
+		{"catalogue: {regions: [", "{name: a},", "]}"}, {"catalogue: {machines: [", "{},", "]}"}, {"", "[", ""},
+		{"", "a: ", ""}, {"", "#\n", "{}"}, {"", "- ", ""}, {"{", "a,", "}"},
 	} {
 		f.Add(seed[0], seed[1], seed[2], 20_000)
 	}

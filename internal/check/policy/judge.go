@@ -27,7 +27,7 @@ type list struct {
 	uri     bool // the values are gs:// URIs
 }
 
-// lists gives the lists by their settings.
+// lists returns the lists by their settings.
 func (a Allow) lists() []list {
 	return []list{
 		{"allow.regions", "policy-region", "region", a.Regions, false, false},
@@ -45,8 +45,8 @@ func find(lists []list, setting string) list {
 	return lists[slices.IndexFunc(lists, func(l list) bool { return l.setting == setting })]
 }
 
-// separators are the characters that * does not stand for. With @ among those of
-// an account's name, a pattern of names can't reach into another project.
+// separators returns the characters that * does not stand for. @ is one of them in
+// an account's name, so that a pattern of names can't reach into another project.
 func (l list) separators() string {
 	if l.setting == "allow.serviceAccounts" {
 		return "/@"
@@ -54,7 +54,7 @@ func (l list) separators() string {
 	return "/"
 }
 
-// match tells which entry matches a value.
+// match returns the index of the first entry that matches a value.
 func (l list) match(value string) (int, bool) {
 	if l.paths && !plain(value) {
 		return 0, false
@@ -70,17 +70,19 @@ func (l list) match(value string) (int, bool) {
 	return 0, false
 }
 
-// mirrored reports whether an image is Docker Hub's under a host of Google's, and the
-// pattern means hosts of Google's: *.gcr.io/project/** does not mean the user of
-// Docker Hub that is named project.
+// mirrored reports whether an image is Docker Hub's under a Google host although the
+// pattern means Google's hosts: *.gcr.io/project/** does not mean the Docker Hub
+// user named project.
 func mirrored(pattern, uri string) bool {
 	host, _, _ := strings.Cut(pattern, "/")
 	name, err := image.Parse(uri)
-	return err == nil && strings.EqualFold(name.Host, "mirror.gcr.io") && strings.Contains(host, "*") && strings.Trim(host, "*") != ""
+	return err == nil && strings.EqualFold(name.Host, "mirror.gcr.io") && strings.Contains(host, "*") &&
+		strings.Trim(host, "*") != ""
 }
 
-// plain tells whether a path or URI means what it says. Some that read it resolve
-// dots and take two slashes for one: it would lead out of what a pattern means.
+// plain reports whether a path or URI has no dots or double slashes to resolve. Some
+// readers resolve "..", or take two slashes for one, and so leave what a pattern
+// covers.
 func plain(path string) bool {
 	if uri, ok := strings.CutPrefix(path, "gs://"); ok {
 		path = strings.TrimSuffix(uri, "/") // a folder's
@@ -93,7 +95,7 @@ func plain(path string) bool {
 	return true
 }
 
-// words gives the list for a message.
+// words returns the list for a message.
 func (l list) words() string {
 	const most = 10
 	if len(l.globs) == 0 {
@@ -138,8 +140,8 @@ func (j *judge) refuse(field, value, because string, v job.Violation) {
 	j.object(field, value, Refused, because, v)
 }
 
-// fromPolicy tells whether a field's value is the policy's own, and where it is
-// written there.
+// fromPolicy reports whether a field's value is the policy's own, and returns where
+// the policy sets it.
 func (j *judge) fromPolicy(field string, settings ...string) (string, bool) {
 	origin := j.f.Origin(field)
 	if origin == "" || !j.p.Rules.given() {
@@ -184,8 +186,8 @@ func (j *judge) unlisted(l list, field, value string) {
 	j.refuse(field, value, place, v)
 }
 
-// A job runs with the rights of its service account, and the function that
-// creates it can act as more accounts than the dropper can.
+// serviceAccount checks the service account: a job runs with its rights, and the
+// function that creates the job can act as more accounts than the dropper can.
 func (j *judge) serviceAccount() {
 	j.right("allow.serviceAccounts", "serviceAccount", j.in.ServiceAccount, job.Violation{
 		Message: "this installation's policy does not let a job choose its service account",
@@ -217,7 +219,7 @@ func (j *judge) right(setting, name, value string, v job.Violation) {
 	}
 }
 
-// reason tells where a list stands, if it does.
+// reason returns where a list stands in the policy, if it does.
 func (j *judge) reason(l list) string {
 	if l.globs == nil {
 		return builtIn
@@ -302,9 +304,12 @@ func (j *judge) packages(r job.Resolution) {
 			continue
 		}
 		// It may be the drop's own folder after all.
-		v.Severity, v.Message = job.Warning, "an installation allows packages of the drop's own folder only, unless its policy says otherwise"
+		v.Severity = job.Warning
+		v.Message = "an installation allows packages of the drop's own folder only, unless its policy says otherwise"
 		if l.globs != nil {
-			v.Message, v.Allowed = fmt.Sprintf("the operator's policy allows this package only in the drop's own folder (%s)", j.reason(l)), l.words()
+			v.Message = fmt.Sprintf("the operator's policy allows this package only in the drop's own folder (%s)",
+				j.reason(l))
+			v.Allowed = l.words()
 		}
 		j.object(field, uri, Unknown, j.reason(l), v)
 	}
@@ -393,8 +398,8 @@ func (j *judge) roles() []role {
 
 const tierField = "trainingInput.scaleTier"
 
-// tier gives the job's scale tier. A job of one container may leave it out, and
-// runs on the machine of the least one.
+// tier returns the job's scale tier. A job of one container may leave it out, and
+// runs on the machine of the smallest one.
 func (j *judge) tier() string {
 	if t := j.in.ScaleTier; t != "" && t != "SCALE_TIER_UNSPECIFIED" {
 		return t
@@ -461,9 +466,9 @@ var families = [...]struct{ machine, accelerator string }{
 	{"ct5lp-", "TPU_V5_LITEPOD"},
 }
 
-// implied gives the accelerator that comes with a machine type or a scale tier.
-// The names of legacy machines say it; that of the tiers is what Google's guide
-// to scale tiers said.
+// implied returns the accelerator that comes with a machine type or a scale tier.
+// Legacy machine types name it; the tiers' accelerators are those of Google's guide
+// to scale tiers.
 func implied(machine string) string {
 	switch {
 	case machine == "BASIC_GPU", strings.HasSuffix(machine, "_gpu"):
@@ -519,9 +524,11 @@ func (j *judge) replicas() {
 		return
 	}
 	j.refuse(field, value, place, job.Violation{
-		Rule: rule, Message: fmt.Sprintf("the operator's policy does not allow so many replicas at the same time (%s)", place),
-		Found: value + " in all", Allowed: fmt.Sprintf("at most %d, the master and those of parallel trials counted", limit),
-		Remedy: "ask for fewer, or ask the operator for more",
+		Rule:    rule,
+		Message: fmt.Sprintf("the operator's policy does not allow so many replicas at the same time (%s)", place),
+		Found:   value + " in all",
+		Allowed: fmt.Sprintf("at most %d, the master and those of parallel trials counted", limit),
+		Remedy:  "ask for fewer, or ask the operator for more",
 	})
 }
 
@@ -588,7 +595,7 @@ func (j *judge) packageBytes(r job.Resolution) {
 	})
 }
 
-// defaults tells of those that no rule above speaks of.
+// defaults explains the defaults that no rule above covers.
 func (j *judge) defaults() {
 	if !j.p.Rules.given() {
 		return
@@ -610,7 +617,7 @@ func (j *judge) defaults() {
 	}
 }
 
-// ownImage tells whether an image lies in a registry of the project:
+// ownImage reports whether an image lies in a registry of the project:
 // Container Registry's [HOST.]gcr.io/PROJECT/… or Artifact Registry's
 // LOCATION-docker.pkg.dev/PROJECT/…
 func (p Policy) ownImage(name image.Name) bool {

@@ -34,28 +34,28 @@ type Policy struct {
 	Rules Rules
 }
 
-// For gives the policy of a folder of the inbox, with or without its final
-// slash. The other methods are meant for what it gives: without it, the rules
-// for prefixes are left out.
+// For returns the policy of a folder of the inbox, with or without its final slash.
+// Call the other methods on its result: without it, the rules for prefixes are left
+// out.
 func (p Policy) For(folder string) Policy {
 	p.Rules = p.Rules.forFolder(folder)
 	return p
 }
 
-// Catalogue is what is known of the service's choices, the operator's additions
-// among it; nil stands for the catalogue that jobdrop brings.
+// Catalogue returns what is known of the service's choices, with the operator's
+// additions. nil stands for the catalogue that comes with jobdrop.
 func (p Policy) Catalogue() *jobspec.Catalogue { return p.Rules.catalogue }
 
-// Waits are the policy's patience; zero is the installation's own setting, or no
-// warning for a state. Settle and Grace are nil for the installation's own, since
-// they may be zero.
+// Waits holds the policy's patience. Zero is the installation's own setting, or no
+// warning for a state. Settle and Grace may be zero, so for them nil is the
+// installation's own.
 type Waits struct {
 	Settle, Grace                          *time.Duration
 	Incomplete, Expire, Submit, Alone      time.Duration
 	Queued, Preparing, Running, Cancelling time.Duration
 }
 
-// Waits gives the policy's patience.
+// Waits returns the policy's patience.
 func (p Policy) Waits() Waits {
 	read := func(text string) time.Duration {
 		d, _ := job.ParseDuration(text) // checked when the file was read
@@ -78,8 +78,7 @@ func (p Policy) Waits() Waits {
 	return w
 }
 
-// Mapping gives what the policy says of how a job is put into the words of a
-// service that does not speak ml/v1.
+// Mapping returns the policy's choices for a backend that does not speak ml/v1.
 func (p Policy) Mapping(in *job.TrainingInput) job.Mapping {
 	v := p.Rules.Vertex
 	m := job.Mapping{Accelerators: v.Accelerators, DisableRetries: v.DisableRetries != nil && *v.DisableRetries}
@@ -89,7 +88,7 @@ func (p Policy) Mapping(in *job.TrainingInput) job.Mapping {
 	return m
 }
 
-// Strict tells whether a job is refused of which anything would be replaced or
+// Strict reports whether a job is refused if anything in it would be replaced or
 // left out.
 func (p Policy) Strict() bool { return p.Rules.Vertex.Strict != nil && *p.Rules.Vertex.Strict }
 
@@ -125,8 +124,8 @@ func (p Policy) ApplyDefaults(f *jobspec.File) {
 	fill(setting, running, job.TrainingInput{Scheduling: &job.Scheduling{MaxRunningTime: running}})
 }
 
-// runningTime gives the running time of a job that says nothing, and the setting
-// that it comes from.
+// runningTime returns the running time of a job that sets none, and the setting that
+// it comes from.
 func (p Policy) runningTime() (value, setting string) {
 	own, limit := p.Rules.Defaults.MaxRunningTime, p.Rules.Limits.MaxRunningTime
 	without := serviceRunningTime
@@ -139,8 +138,8 @@ func (p Policy) runningTime() (value, setting string) {
 	return own, "defaults.maxRunningTime"
 }
 
-// Check gives the policy's violations of a job file whose packages were
-// resolved. Each names the place of the rule in the policy file.
+// Check returns the policy's violations of a job file whose packages were resolved.
+// Each names the place of the rule in the policy file.
 func (p Policy) Check(f *jobspec.File, r job.Resolution) []job.Violation {
 	var vs []job.Violation
 	for _, d := range p.Explain(f, r) {
@@ -151,7 +150,7 @@ func (p Policy) Check(f *jobspec.File, r job.Resolution) []job.Violation {
 	return vs
 }
 
-// AllowsSource tells whether a package may come from a gs:// URI outside the
+// AllowsSource reports whether a package may come from a gs:// URI outside the
 // drop's folder.
 func (p Policy) AllowsSource(uri string) bool {
 	_, ok := find(p.Rules.Allow.lists(), "allow.packageSources").match(uri)
@@ -188,7 +187,7 @@ type Decision struct {
 	violation *job.Violation
 }
 
-// Explain gives what each rule says of a job, in the order of [Policy.Check].
+// Explain returns what each rule says about a job, in the order of [Policy.Check].
 func (p Policy) Explain(f *jobspec.File, r job.Resolution) []Decision {
 	if f.Spec.TrainingInput == nil {
 		return nil

@@ -62,7 +62,10 @@ func TestCheck(t *testing.T) {
 		{
 			"rights, where neither project nor inbox is known", policy.Policy{},
 			"trainingInput:\n  serviceAccount: a@b.c\n  network: n\n",
-			[]string{"error policy-service-account 2:19 trainingInput.serviceAccount a@b.c", "error policy-network 3:12 trainingInput.network n"},
+			[]string{
+				"error policy-service-account 2:19 trainingInput.serviceAccount a@b.c",
+				"error policy-network 3:12 trainingInput.network n",
+			},
 		},
 		{
 			"images of each role", full,
@@ -122,13 +125,19 @@ func TestCheck(t *testing.T) {
 			"trainingInput:\n  packageUris: ['gs://other/a.tar.gz']\n",
 			[]string{"warning policy-package-source 2:17 trainingInput.packageUris[0] gs://other/a.tar.gz"},
 		},
-		{"the installation's backend", policy.Policy{Backend: "aiplatform"}, "trainingInput: {}\njobdrop: {backend: aiplatform}\n", nil},
+		{
+			"the installation's backend", policy.Policy{Backend: "aiplatform"},
+			"trainingInput: {}\njobdrop: {backend: aiplatform}\n", nil,
+		},
 		{
 			"another backend", policy.Policy{Backend: "aiplatform"},
 			"trainingInput: {}\njobdrop: {backend: vertex}\n",
 			[]string{"error policy-backend 2:20 jobdrop.backend vertex"},
 		},
-		{"a backend, where the installation's is not known", policy.Policy{}, "trainingInput: {}\njobdrop: {backend: vertex}\n", nil},
+		{
+			"a backend, where the installation's is not known", policy.Policy{},
+			"trainingInput: {}\njobdrop: {backend: vertex}\n", nil,
+		},
 		{
 			"all at once, in the order of the rules", full,
 			`trainingInput:
@@ -203,7 +212,8 @@ func TestImages(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.project+" "+test.image, func(t *testing.T) {
-			got := check(t, policy.Policy{Project: test.project, Inbox: "inbox"}, "trainingInput:\n  masterConfig:\n    imageUri: "+test.image+"\n")
+			got := check(t, policy.Policy{Project: test.project, Inbox: "inbox"},
+				"trainingInput:\n  masterConfig:\n    imageUri: "+test.image+"\n")
 			var want []string
 			if !test.own {
 				want = []string{"error policy-image 3:15 trainingInput.masterConfig.imageUri " + test.image}

@@ -69,20 +69,20 @@ type Defaults struct {
 	MaxRunningTime string `json:"maxRunningTime"`
 }
 
-// Allow is lists of patterns, each of which allows the values that it matches as
-// a whole: * stands for any characters other than /, ** for any characters at
-// all. A list that is there allows nothing else, an empty one nothing; what a
-// missing one allows is said with each. No pattern matches a path with an empty
-// part, or with . or .., and none may leave the name of a bucket, a project or a
-// host half open, as gs://bucket* does: anyone could take one that it matches.
+// Allow holds lists of patterns. A pattern allows the values that it matches as a
+// whole: * stands for any characters other than /, ** for any characters at all. A
+// list that is there allows nothing else, and an empty one nothing; each field says
+// what a missing list allows. No pattern matches a path with an empty part, or with
+// . or .. in it. No pattern may leave the name of a bucket, a project or a host half
+// open, as gs://bucket* does: anyone could take a name that it matches.
 type Allow struct {
 	// Regions, any if missing.
 	Regions []string `json:"regions"`
 	// MachineTypes, any if missing. A scale tier other than CUSTOM is the
 	// service's choice of machines, and counts as one machine type: BASIC.
 	MachineTypes []string `json:"machineTypes"`
-	// Accelerators, any if missing; those that come with a machine type or a
-	// scale tier count, too.
+	// Accelerators, any if missing; those that come with a machine type or a scale
+	// tier count, too.
 	Accelerators []string `json:"accelerators"`
 	// Images, those in the project's own registries if missing; the word
 	// project stands for these.
@@ -97,7 +97,7 @@ type Allow struct {
 	PackageSources []string `json:"packageSources"`
 }
 
-// Limits are what one job may have at most, and how many there may be; 0 and an
+// Limits bounds what one job may have, and how many jobs there may be. 0 and an
 // empty text are no limit.
 type Limits struct {
 	// Replicas are those that run at the same time, the master among them:
@@ -115,8 +115,8 @@ type Limits struct {
 	JobsPerHour int64 `json:"jobsPerHour"`
 }
 
-// Patience is how long is waited, in seconds with the suffix s; an empty text is
-// the installation's own setting.
+// Patience holds how long jobdrop waits, in seconds with the suffix s. An empty text
+// is the installation's own setting.
 type Patience struct {
 	// Settle is how long a folder that ran before is given for its new
 	// package, Incomplete when missing packages are reported, Expire when a
@@ -137,17 +137,18 @@ type Patience struct {
 	Stuck Stuck `json:"stuck"`
 }
 
-// Vertex is how jobs are put into Vertex AI's words. It changes nothing where
+// Vertex configures how jobs are translated for Vertex AI. It changes nothing if
 // another service runs the jobs.
 type Vertex struct {
-	// Strict refuses a job of which anything would be replaced or left out;
-	// without it that is a warning.
+	// Strict refuses a job if anything in it would be replaced or left out.
+	// Otherwise that is a warning.
 	Strict *bool `json:"strict"`
 	// Images are container images that stand for runtime versions, in the place
 	// of Google's own: each by 2.11, or by 2.11/3.7 for one Python version. They
 	// are the operator's own: Allow does not bind them.
 	Images map[string]string `json:"images"`
-	// Accelerators gives jobs another accelerator than the one that they name.
+	// Accelerators maps an accelerator that a job names to the one that it gets
+	// instead.
 	Accelerators map[string]string `json:"accelerators"`
 	// DisableRetries keeps the service from running a failed job again.
 	DisableRetries *bool `json:"disableRetries"`
@@ -162,13 +163,15 @@ type Stuck struct {
 	Cancelling string `json:"cancelling"`
 }
 
-var kind = jobspec.NewKind[document]("the policy", "a policy", "write {} for a policy without rules, or remove the file", func(field string) bool {
-	switch field[strings.LastIndexByte(field, '.')+1:] {
-	case "maxRunningTime", "minWait", "settle", "incomplete", "expire", "submit", "alone", "grace", "queued", "preparing", "running", "cancelling":
-		return true
-	}
-	return false
-})
+var kind = jobspec.NewKind[document]("the policy", "a policy",
+	"write {} for a policy without rules, or remove the file", func(field string) bool {
+		switch field[strings.LastIndexByte(field, '.')+1:] {
+		case "maxRunningTime", "minWait", "settle", "incomplete", "expire", "submit", "alone", "grace", "queued", "preparing",
+			"running", "cancelling":
+			return true
+		}
+		return false
+	})
 
 // Parse reads and checks a policy file, whose name violations and explanations
 // carry. It never panics. The violations are sorted by position; with an error
@@ -190,11 +193,11 @@ func Parse(name string, data []byte) (Rules, []job.Violation) {
 	return r, vs
 }
 
-// given tells whether there is a policy at all.
+// given reports whether there is a policy at all.
 func (r Rules) given() bool { return r.file != nil }
 
-// forFolder gives the rules of one folder: those of the file's top and of the
-// prefixes that match it, in one.
+// forFolder returns the rules of one folder: the file's top level merged with the
+// prefixes that match it.
 func (r Rules) forFolder(folder string) Rules {
 	if !r.given() || r.from != nil {
 		return r
@@ -248,7 +251,7 @@ func overlay(dst, src reflect.Value, path, at string, from map[string]string) {
 	}
 }
 
-// place tells where a setting is written, as in policy.yaml:7:3.
+// place returns where a setting is written, as in policy.yaml:7:3.
 func (r Rules) place(setting string) string {
 	path := setting
 	// An entry of a list lies where its list does.

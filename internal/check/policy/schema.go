@@ -7,7 +7,7 @@ import "embed"
 //go:embed policy.schema.json
 var schema embed.FS
 
-// Schema gives the JSON Schema (2020-12) of policy files, by which editors
+// Schema returns the JSON Schema (2020-12) of policy files, by which editors
 // complete and mark them. It knows the shape of each value; what depends on
 // others is for [Parse]. A policy file names it in its first line:
 //

@@ -6,19 +6,20 @@ import (
 	"strings"
 )
 
-// Start says when accepted jobs of a folder may be created.
+// Start holds the rules for creating the jobs of accepted drops in a folder.
 type Start struct {
-	// Paused is that none may be.
+	// Paused reports that no job may be created.
 	Paused bool
 	// Active bounds the jobs without a verdict, PerHour those created within an
 	// hour; nil for no limit.
 	Active, PerHour *Limit
-	// Prefix is what folders take turns by: the most specific of the policy's
-	// patterns that matches, or the first part of the folder's name.
+	// Prefix is the key by which folders take turns: the most specific of the
+	// policy's patterns that matches, or the first part of the folder's name.
 	Prefix string
 }
 
-// Terms says in words what keeps the job of an accepted drop waiting, or may.
+// Terms returns the rules that keep the job of an accepted drop waiting, or may, in
+// words.
 func (s Start) Terms() []string {
 	var terms []string
 	if s.Paused {
@@ -33,19 +34,19 @@ func (s Start) Terms() []string {
 	return terms
 }
 
-// Limited tells whether the number of jobs is limited.
+// Limited reports whether the number of jobs is limited.
 func (s Start) Limited() bool { return s.Active != nil || s.PerHour != nil }
 
-// Limit is one on the number of jobs of all folders that its pattern covers.
+// Limit is a limit on the number of jobs of all folders that its pattern covers.
 type Limit struct {
 	Folders string
 	Most    int64
 }
 
-// Covers tells whether the jobs of a folder count.
+// Covers reports whether the limit counts the jobs of a folder.
 func (l Limit) Covers(folder string) bool { return covers(l.Folders, folder) }
 
-// String names the jobs that count, as in "jobs of teams/nlp/**".
+// String returns the jobs that count, as in "jobs of teams/nlp/**".
 func (l Limit) String() string {
 	if l.Folders == everywhere {
 		return "jobs"
@@ -53,7 +54,7 @@ func (l Limit) String() string {
 	return "jobs of " + l.Folders
 }
 
-// count gives the number with what it counts, as in "1 job of teams/nlp/**".
+// count returns the number with what it counts, as in "1 job of teams/nlp/**".
 func (l Limit) count() string {
 	what := l.String()
 	if l.Most == 1 {
@@ -65,7 +66,7 @@ func (l Limit) count() string {
 // everywhere is the pattern of the limits at a policy's top.
 const everywhere = "**"
 
-// Start gives what the policy says of the start of a folder's jobs.
+// Start returns the policy's rules for starting a folder's jobs.
 func (p Policy) Start(folder string) Start {
 	r := p.Rules.forFolder(folder)
 	s := Start{Prefix: p.Prefix(folder)}
@@ -73,11 +74,13 @@ func (p Policy) Start(folder string) Start {
 		return s
 	}
 	s.Paused = r.Pause != nil && *r.Pause
-	s.Active, s.PerHour = r.limit("limits.activeJobs", r.Limits.ActiveJobs), r.limit("limits.jobsPerHour", r.Limits.JobsPerHour)
+	s.Active = r.limit("limits.activeJobs", r.Limits.ActiveJobs)
+	s.PerHour = r.limit("limits.jobsPerHour",
+		r.Limits.JobsPerHour)
 	return s
 }
 
-// Prefix gives what a folder takes turns by: see [Start].
+// Prefix returns the key by which a folder takes turns: see [Start].
 func (p Policy) Prefix(folder string) string {
 	prefix, _, _ := strings.Cut(folder, "/")
 	most := -1
@@ -89,7 +92,7 @@ func (p Policy) Prefix(folder string) string {
 	return prefix
 }
 
-// limit gives a limit with the folders for which it was written.
+// limit returns a limit together with the folders for which it was written.
 func (r Rules) limit(setting string, most int64) *Limit {
 	if most == 0 {
 		return nil

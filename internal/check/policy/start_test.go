@@ -31,9 +31,15 @@ prefixes:
 		{"{}", "", policy.Start{}},
 		{file, "a/b/", policy.Start{Paused: true, Active: limit("**", 10), Prefix: "a"}},
 		{file, "other/b/", policy.Start{Paused: true, Active: limit("**", 10), Prefix: "other/**"}},
-		{file, "teams/nlp/x/", policy.Start{Active: limit("**", 10), PerHour: limit("teams/nlp/**", 5), Prefix: "teams/nlp/**"}},
+		{
+			file, "teams/nlp/x/",
+			policy.Start{Active: limit("**", 10), PerHour: limit("teams/nlp/**", 5), Prefix: "teams/nlp/**"},
+		},
 		{file, "teams/cv/ci/x/", policy.Start{Paused: true, Active: limit("teams/*/ci/**", 1), Prefix: "teams/*/ci/**"}},
-		{file, "teams/nlp/ci/x/", policy.Start{Active: limit("teams/*/ci/**", 1), PerHour: limit("teams/nlp/ci/**", 2), Prefix: "teams/nlp/ci/**"}},
+		{
+			file, "teams/nlp/ci/x/",
+			policy.Start{Active: limit("teams/*/ci/**", 1), PerHour: limit("teams/nlp/ci/**", 2), Prefix: "teams/nlp/ci/**"},
+		},
 	}
 	for _, test := range tests {
 		p := installation(t, test.file)
@@ -48,7 +54,9 @@ prefixes:
 // A limit counts all folders of its pattern, those with a limit of their own too.
 func TestLimitCovers(t *testing.T) {
 	all, nlp := policy.Limit{Folders: "**"}, policy.Limit{Folders: "teams/nlp/**"}
-	for folder, want := range map[string]bool{"teams/nlp/": true, "teams/nlp/ci/x/": true, "teams/nlp2/": false, "": false} {
+	for folder, want := range map[string]bool{
+		"teams/nlp/": true, "teams/nlp/ci/x/": true, "teams/nlp2/": false, "": false,
+	} {
 		if nlp.Covers(folder) != want || !all.Covers(folder) {
 			t.Errorf("%q: %t, %t", folder, nlp.Covers(folder), all.Covers(folder))
 		}

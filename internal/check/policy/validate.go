@@ -48,7 +48,8 @@ func (c *checker) check() {
 		c.match(at, p.Match)
 		if j, twice := first[p.Match]; twice && p.Match != "" {
 			c.fail(at+".match", job.Violation{
-				Rule: "policy-prefix-twice", Message: fmt.Sprintf("prefixes[%d] matches the same folders", j), Remedy: "write the two into one",
+				Rule: "policy-prefix-twice", Message: fmt.Sprintf("prefixes[%d] matches the same folders", j),
+				Remedy: "write the two into one",
 			})
 		} else {
 			first[p.Match] = i
@@ -75,7 +76,8 @@ func (c *checker) match(at, pattern string) {
 		return
 	case strings.Contains(pattern, "://") || strings.HasPrefix(pattern, "/"):
 		c.fail(field, job.Violation{
-			Rule: "policy-match", Message: "the pattern matches no folder: it is held against the folder's name within the inbox",
+			Rule:    "policy-match",
+			Message: "the pattern matches no folder: it is held against the folder's name within the inbox",
 			Allowed: "a pattern such as teams/nlp/**", Remedy: "leave out the bucket and the first slash",
 		})
 		return
@@ -88,18 +90,28 @@ func (c *checker) pattern(field, pattern string) {
 	n := wildcards(pattern)
 	switch {
 	case pattern == "":
-		c.fail(field, job.Violation{Rule: "policy-pattern", Message: "an empty pattern matches nothing", Remedy: "remove the entry; a list that allows nothing is written []"})
+		c.fail(field, job.Violation{
+			Rule:    "policy-pattern",
+			Message: "an empty pattern matches nothing",
+			Remedy:  "remove the entry; a list that allows nothing is written []",
+		})
 	case len(pattern) > maxGlob || n > maxWildcards:
 		c.fail(field, job.Violation{
 			Rule: "policy-pattern", Message: "the pattern is too long",
 			Found:   fmt.Sprintf("%d bytes, %d wildcards", len(pattern), n),
 			Allowed: fmt.Sprintf("at most %d bytes and %d wildcards", maxGlob, maxWildcards), Remedy: "write two patterns",
 		})
-	case strings.TrimSpace(pattern) != pattern || strings.ContainsFunc(pattern, func(r rune) bool { return !unicode.IsPrint(r) }):
-		c.fail(field, job.Violation{Rule: "policy-pattern", Message: "the pattern begins or ends with a space, or has a character that can't be seen", Remedy: "write it again, without"})
+	case strings.TrimSpace(pattern) != pattern ||
+		strings.ContainsFunc(pattern, func(r rune) bool { return !unicode.IsPrint(r) }):
+		c.fail(field, job.Violation{
+			Rule:    "policy-pattern",
+			Message: "the pattern begins or ends with a space, or has a character that can't be seen",
+			Remedy:  "write it again, without",
+		})
 	case strings.ContainsAny(pattern, `?[]{}\^$|`):
 		c.warn(field, job.Violation{
-			Rule: "policy-pattern", Message: "the pattern has characters that mean something elsewhere; here they stand for themselves",
+			Rule:    "policy-pattern",
+			Message: "the pattern has characters that mean something elsewhere; here they stand for themselves",
 			Allowed: "* for any characters other than /, ** for any characters at all", Remedy: "write a pattern for each case",
 		})
 	}
@@ -125,17 +137,33 @@ func (c *checker) vertex(v *Vertex, at string) {
 	for key, uri := range v.Images {
 		field := at + "images." + key
 		if !runtimeKey.MatchString(key) {
-			c.fail(field, job.Violation{Rule: "policy-vertex-image", Message: "the image stands for no runtime version", Found: key, Allowed: "2.11, or 2.11/3.7 for one Python version", Remedy: "write the runtime version, in quotes"})
+			c.fail(field, job.Violation{
+				Rule:    "policy-vertex-image",
+				Message: "the image stands for no runtime version",
+				Found:   key,
+				Allowed: "2.11, or 2.11/3.7 for one Python version",
+				Remedy:  "write the runtime version, in quotes",
+			})
 		}
 		// With its host: without one, Docker Hub would be meant.
 		if name, err := image.Parse(uri); err != nil || !strings.HasPrefix(uri, name.Host+"/") {
-			c.fail(field, job.Violation{Rule: "policy-vertex-image", Message: "this is no container image's full name", Allowed: "e.g. europe-docker.pkg.dev/my-project/images/tf:2.11", Remedy: "begin with the registry"})
+			c.fail(field, job.Violation{
+				Rule:    "policy-vertex-image",
+				Message: "this is no container image's full name",
+				Allowed: "e.g. europe-docker.pkg.dev/my-project/images/tf:2.11",
+				Remedy:  "begin with the registry",
+			})
 		}
 	}
 	for from, to := range v.Accelerators {
 		field := at + "accelerators." + from
 		if !accelerator.MatchString(from) || !accelerator.MatchString(to) {
-			c.fail(field, job.Violation{Rule: "policy-vertex-accelerator", Message: "this is no accelerator that another one can be put in the place of", Allowed: "names of the API such as NVIDIA_TESLA_K80: NVIDIA_TESLA_T4", Remedy: "write both as the API does"})
+			c.fail(field, job.Violation{
+				Rule:    "policy-vertex-accelerator",
+				Message: "this is no accelerator that another one can be put in the place of",
+				Allowed: "names of the API such as NVIDIA_TESLA_K80: NVIDIA_TESLA_T4",
+				Remedy:  "write both as the API does",
+			})
 		}
 	}
 }
@@ -151,7 +179,11 @@ func (c *checker) empty(t reflect.Type, at string) {
 			continue
 		}
 		if c.file.Empty(field) {
-			v := job.Violation{Rule: "policy-empty", Message: "nothing stands here, and what it means would be a guess", Remedy: "write a value, or remove the line"}
+			v := job.Violation{
+				Rule:    "policy-empty",
+				Message: "nothing stands here, and what it means would be a guess",
+				Remedy:  "write a value, or remove the line",
+			}
 			if f.Type.Kind() == reflect.Slice {
 				v.Remedy = "write [] to allow nothing, or remove the line"
 			}
@@ -175,7 +207,11 @@ func (c *checker) defaults(d *Defaults, at string, known *jobspec.Catalogue) {
 		if f.value != "" {
 			given[jobField(f.name)] = name
 		} else if c.file.Given(name) {
-			c.fail(name, job.Violation{Rule: "policy-empty", Message: "an empty text is no default", Remedy: "write a value, or remove the line"})
+			c.fail(name, job.Violation{
+				Rule:    "policy-empty",
+				Message: "an empty text is no default",
+				Remedy:  "write a value, or remove the line",
+			})
 		}
 	}
 	for key := range d.Labels {
@@ -195,7 +231,7 @@ func (c *checker) defaults(d *Defaults, at string, known *jobspec.Catalogue) {
 	}
 }
 
-// jobField gives the path in a job file of a field of [Defaults].
+// jobField returns the path in a job file of a field of [Defaults].
 func jobField(name string) string {
 	if name == "maxRunningTime" {
 		return maxRunningTimeField
@@ -217,7 +253,8 @@ func (c *checker) list(l list, field string) {
 			c.fail(at, v)
 			continue
 		case l.setting == "allow.images" && strings.Contains(g, "://"):
-			v.Message, v.Remedy = "the pattern matches no image: its name has no scheme", "begin with the registry, as in gcr.io/my-project/**"
+			v.Message = "the pattern matches no image: its name has no scheme"
+			v.Remedy = "begin with the registry, as in gcr.io/my-project/**"
 			c.fail(at, v)
 			continue
 		case l.halfOpen(g):
@@ -229,23 +266,29 @@ func (c *checker) list(l list, field string) {
 		case l.paths && g == "*":
 			v.Message, v.Remedy = "* stands for no slash, so the pattern matches nothing", "write ** for any"
 			c.warn(at, v)
-		case l.setting == "allow.serviceAccounts" && g != "" && !strings.Contains(g, "@") && !strings.Contains(g, "**") && strings.Trim(g, "0123456789") != "":
-			v.Message, v.Remedy = "* stands for no @, so the pattern matches no address", "write the address with its project, as in *@my-project.iam.gserviceaccount.com"
+		case l.setting == "allow.serviceAccounts" && g != "" && !strings.Contains(g, "@") && !strings.Contains(g, "**") &&
+			strings.Trim(g, "0123456789") != "":
+			v.Message = "* stands for no @, so the pattern matches no address"
+			v.Remedy = "write the address with its project, as in *@my-project.iam.gserviceaccount.com"
 			c.warn(at, v)
-		case l.setting == "allow.packageSources" && g != "**" && !strings.Contains(strings.TrimPrefix(g, "gs://"), "/") && !strings.HasSuffix(g, "**"):
+		case l.setting == "allow.packageSources" && g != "**" && !strings.Contains(strings.TrimPrefix(g, "gs://"), "/") &&
+			!strings.HasSuffix(g, "**"):
 			v.Message, v.Remedy = "the pattern matches a bucket, but no package in it", "write /** after it"
 			c.warn(at, v)
 		case l.setting == "allow.accelerators" && g != "" && !l.matchesAny(g, accelerators()):
-			v.Message, v.Allowed, v.Remedy = "the pattern matches no accelerator that is known", strings.Join(accelerators(), ", "), "write the name in capitals, as in NVIDIA_TESLA_T4"
+			v.Message = "the pattern matches no accelerator that is known"
+			v.Allowed = strings.Join(accelerators(),
+				", ")
+			v.Remedy = "write the name in capitals, as in NVIDIA_TESLA_T4"
 			c.warn(at, v)
 		}
 		c.pattern(at, g)
 	}
 }
 
-// halfOpen tells whether a pattern leaves part of a name open that is unique in
-// the whole world, so that a stranger can take one that matches: gs://bucket*
-// would allow gs://bucket-evil.
+// halfOpen reports whether a pattern leaves part of a globally unique name open, so
+// that a stranger can take a name that matches: gs://bucket* would allow
+// gs://bucket-evil.
 func (l list) halfOpen(pattern string) bool {
 	switch l.setting {
 	case "allow.jobDirs", "allow.packageSources":
@@ -257,7 +300,9 @@ func (l list) halfOpen(pattern string) bool {
 			return false // an image's name alone
 		}
 		owner, _, _ := strings.Cut(path, "/")
-		return halfOpen(host) || halfOpen(owner) && slices.ContainsFunc(publicRegistries[:], func(end string) bool { return strings.HasSuffix("."+host, end) })
+		return halfOpen(host) ||
+			halfOpen(owner) &&
+				slices.ContainsFunc(publicRegistries[:], func(end string) bool { return strings.HasSuffix("."+host, end) })
 	case "allow.serviceAccounts":
 		name, domain, _ := strings.Cut(pattern, "@")
 		owner, named := strings.CutSuffix(domain, ".iam.gserviceaccount.com")
@@ -271,8 +316,8 @@ func (l list) halfOpen(pattern string) bool {
 // by how their hosts end, with a dot before each.
 var publicRegistries = [...]string{".gcr.io", "-docker.pkg.dev", ".docker.io", ".ghcr.io", ".quay.io"}
 
-// halfOpen tells whether a pattern stands for some names of hosts, buckets or
-// projects, but not for all. A domain's owner has all names below it.
+// halfOpen reports whether a pattern covers some names of hosts, buckets or
+// projects, but not all. The owner of a domain has all names below it.
 func halfOpen(name string) bool {
 	i := strings.LastIndexByte(name, '*')
 	if i < 0 || strings.Trim(name, "*") == "" {
@@ -283,7 +328,8 @@ func halfOpen(name string) bool {
 	return !domain || strings.Contains(name, "**") // which would pass over a slash
 }
 
-// accelerators are those of the API, and those that only come with a machine.
+// accelerators returns the API's accelerators, and those that only come with a
+// machine.
 func accelerators() []string {
 	f, _ := reflect.TypeFor[job.AcceleratorConfig]().FieldByName("Type")
 	names := strings.Fields(f.Tag.Get("enum"))[1:] // the first means none
@@ -303,15 +349,24 @@ func (c *checker) limits(l *Limits, d *Defaults, at string) {
 	for _, f := range [...]struct {
 		name string
 		n    int64
-	}{{"replicas", l.Replicas}, {"packageBytes", l.PackageBytes}, {"activeJobs", l.ActiveJobs}, {"jobsPerHour", l.JobsPerHour}} {
+	}{
+		{"replicas", l.Replicas}, {"packageBytes", l.PackageBytes}, {"activeJobs", l.ActiveJobs},
+		{"jobsPerHour", l.JobsPerHour},
+	} {
 		if name := at + "limits." + f.name; c.file.Given(name) && f.n < 1 {
-			c.fail(name, job.Violation{Rule: "policy-limit", Message: "the limit leaves room for no job", Allowed: "1 or more", Remedy: "write a number from 1, or remove the line for no limit; pause: true stops all jobs"})
+			c.fail(name, job.Violation{
+				Rule:    "policy-limit",
+				Message: "the limit leaves room for no job",
+				Allowed: "1 or more",
+				Remedy:  "write a number from 1, or remove the line for no limit; pause: true stops all jobs",
+			})
 		}
 	}
 	limit, ok := c.duration(at+"limits.maxRunningTime", l.MaxRunningTime, time.Second)
 	if own, err := job.ParseDuration(d.MaxRunningTime); ok && err == nil && own > limit {
 		c.fail(at+"defaults.maxRunningTime", job.Violation{
-			Rule: "policy-limit", Message: "the default is above the limit for it", Allowed: "at most " + l.MaxRunningTime, Remedy: "lower the default, or raise the limit",
+			Rule: "policy-limit", Message: "the default is above the limit for it", Allowed: "at most " + l.MaxRunningTime,
+			Remedy: "lower the default, or raise the limit",
 		})
 	}
 }
@@ -322,7 +377,11 @@ func (c *checker) duration(field, value string, least time.Duration) (time.Durat
 		return 0, false
 	}
 	d, err := job.ParseDuration(value)
-	v := job.Violation{Rule: "policy-duration", Allowed: "seconds with the suffix s, e.g. 3600s", Remedy: "write the seconds with the suffix s"}
+	v := job.Violation{
+		Rule:    "policy-duration",
+		Allowed: "seconds with the suffix s, e.g. 3600s",
+		Remedy:  "write the seconds with the suffix s",
+	}
 	switch {
 	case err != nil:
 		v.Message = "this is no duration"
@@ -333,7 +392,10 @@ func (c *checker) duration(field, value string, least time.Duration) (time.Durat
 			}
 		}
 	case d < least:
-		v.Message, v.Allowed, v.Remedy = "the duration is too short", job.FormatDuration(least)+" or more", "write a longer one, or remove the line"
+		v.Message = "the duration is too short"
+		v.Allowed = job.FormatDuration(least) +
+			" or more"
+		v.Remedy = "write a longer one, or remove the line"
 	default:
 		return d, true
 	}
@@ -365,7 +427,11 @@ func (c *checker) patience(p *Patience, at string) {
 func (c *checker) catalogue(k jobspec.Catalogue) {
 	named := func(field string, ok bool) {
 		if !ok {
-			c.fail(field, job.Violation{Rule: "policy-catalogue", Message: "the entry has no name", Remedy: "write " + field[strings.LastIndexByte(field, '.')+1:] + ": and a value"})
+			c.fail(field, job.Violation{
+				Rule:    "policy-catalogue",
+				Message: "the entry has no name",
+				Remedy:  "write " + field[strings.LastIndexByte(field, '.')+1:] + ": and a value",
+			})
 		}
 	}
 	word := func(field, value string, allowed ...string) {

@@ -23,8 +23,8 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// inspectFile tells the test binary, run again, to inspect a file and nothing
-// else, so that its memory is the inspection's.
+// inspectFile makes the test binary, run again, inspect a file and nothing else. Its
+// memory is then the inspection's.
 const inspectFile = "PYPKG_INSPECT_FILE"
 
 func TestMain(m *testing.M) {
@@ -103,7 +103,7 @@ func BenchmarkInspect1GiB(b *testing.B) {
 	}
 }
 
-// run gives a process's times, on the clock and on the processors.
+// run returns a process's wall-clock and CPU times.
 func run(b *testing.B, cmd *exec.Cmd) (wall, cpu time.Duration) {
 	b.Helper()
 	cmd.Stderr = os.Stderr
@@ -189,7 +189,7 @@ func pack(b *testing.B, gzip, path string, content io.Reader, ext string) {
 	}
 }
 
-// sourceText is the Go tree's source, again and again.
+// sourceText returns the Go tree's source, again and again.
 func sourceText(t testing.TB) io.Reader {
 	t.Helper()
 	out, err := exec.Command("go", "env", "GOROOT").Output()

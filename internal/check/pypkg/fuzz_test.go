@@ -14,7 +14,7 @@ import (
 	"unicode/utf8"
 )
 
-// drops gives the packages of the example drops, sound and not.
+// drops returns the packages of the example drops, sound and not.
 func drops(t testing.TB) [][]byte {
 	t.Helper()
 	paths, err := filepath.Glob("../../../testdata/drops/*/*.tar.gz")
@@ -47,8 +47,12 @@ func FuzzSdist(f *testing.F) {
 	for _, entries := range [][]entry{
 		nil, project(), under("", project()), under("./", project()),
 		project(entry{name: "trainer-0.1/x", typ: tar.TypeSymlink, link: "../../x"}, entry{name: "p", typ: tar.TypeFifo}),
-		project(entry{name: "trainer-0.1/a", typ: tar.TypeSymlink, link: "trainer"}, entry{name: "trainer-0.1/b", typ: tar.TypeLink, link: "trainer-0.1/trainer/task.py"}),
-		{file("t-0/trainer/__init__.py", ""), file("t-0/trainer/task.py", "from trainer.data import load\nfrom . import x\n"), file("t-0/setup.py", generated)},
+		project(entry{name: "trainer-0.1/a", typ: tar.TypeSymlink, link: "trainer"},
+			entry{name: "trainer-0.1/b", typ: tar.TypeLink, link: "trainer-0.1/trainer/task.py"}),
+		{
+			file("t-0/trainer/__init__.py", ""), file("t-0/trainer/task.py", "from trainer.data import load\nfrom . import x\n"),
+			file("t-0/setup.py", generated),
+		},
 		{file("t-0/setup.py", "setup(packages=['a', 'b.c'])"), file("t-0/a/b/c.py", ""), file("t-0/a/d.py", "")},
 	} {
 		f.Add(sdist(f, entries...))
@@ -124,11 +128,13 @@ func verdict(t *testing.T, name string, data []byte) {
 	if err != nil {
 		t.Fatalf("error %v", err)
 	}
-	if report == nil || report.Entries > small().Entries+1 || report.Unpacked > small().Unpacked || len(vs) > small().Violations+1 {
+	if report == nil || report.Entries > small().Entries+1 || report.Unpacked > small().Unpacked ||
+		len(vs) > small().Violations+1 {
 		t.Errorf("got %+v, %v", report, vs)
 	}
 	for _, v := range vs {
-		if v.Rule == "" || v.Message == "" || v.Remedy == "" || v.File != name || v.Severity == "" || !utf8.ValidString(v.String()) || strings.ContainsAny(v.String(), "\n\r\x1b") {
+		if v.Rule == "" || v.Message == "" || v.Remedy == "" || v.File != name || v.Severity == "" ||
+			!utf8.ValidString(v.String()) || strings.ContainsAny(v.String(), "\n\r\x1b") {
 			t.Errorf("bad violation %+q", v)
 		}
 		if len(v.String()) > 2000 {
@@ -141,7 +147,7 @@ func verdict(t *testing.T, name string, data []byte) {
 	}
 }
 
-// unpacked gives the files of a source distribution, as far as it can be read.
+// unpacked returns the files of a source distribution, as far as it can be read.
 func unpacked(data []byte) (entries []entry) {
 	gz, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {

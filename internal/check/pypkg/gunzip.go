@@ -48,7 +48,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// start is the beginning of what was unpacked.
+// start returns the beginning of what was unpacked.
 func (b *bounded) start() []byte { return b.head[:min(b.n, int64(len(b.head)))] }
 
 // maxMembers bounds a package's gzip members (RFC 1952, section 2.2). Tools that
@@ -143,7 +143,7 @@ func (e *end) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// zip tells whether Python takes the file for a zip archive.
+// zip reports whether Python takes the file for a zip archive.
 func (e *end) zip() bool {
 	tail := e.ring[:min(e.n, endSize)]
 	if at := int(e.n % endSize); e.n > endSize {

@@ -47,7 +47,9 @@ func TestInspectEndsWithItsContext(t *testing.T) {
 // What a package allocates does not grow with what its files say.
 func TestInspectAllocates(t *testing.T) {
 	hostile.Measures(t)
-	want := map[string]bool{"a RECORD of commas": true, "a setup.py that lists 9,999": true, "names like the module's": true}
+	want := map[string]bool{
+		"a RECORD of commas": true, "a setup.py that lists 9,999": true, "names like the module's": true,
+	}
 	for _, p := range hostile.Packages() {
 		if !want[p.Name] {
 			continue
@@ -87,7 +89,10 @@ func TestInspectHeaders(t *testing.T) {
 		{"of all that follow, short enough", tar.TypeXGlobalHeader, int(small().headers()) - 10<<10, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			long := tar.Header{Name: "trainer-0.1/x", Typeflag: tt.typ, Format: tar.FormatPAX, PAXRecords: map[string]string{"JD.x": strings.Repeat("x", tt.size)}}
+			long := tar.Header{
+				Name: "trainer-0.1/x", Typeflag: tt.typ, Format: tar.FormatPAX,
+				PAXRecords: map[string]string{"JD.x": strings.Repeat("x", tt.size)},
+			}
 			var b bytes.Buffer
 			w := tar.NewWriter(&b)
 			if tt.typ == tar.TypeXGlobalHeader {
@@ -111,8 +116,7 @@ func TestInspectHeaders(t *testing.T) {
 	}
 }
 
-// A package of which too much would have to be compared with the patterns is taken
-// to be installed.
+// A package that needs too many comparisons with the patterns counts as installed.
 func TestPatternsAreBounded(t *testing.T) {
 	p := packing{found: true, include: []string{"a*"}, left: 10}
 	if !p.covers("ab") || p.covers("b") {

@@ -31,8 +31,8 @@ type imports struct {
 // and a file that imports it.
 type imported struct {
 	path, by string
-	// name tells of from PACKAGE import NAME, where NAME may as well be defined
-	// in the package's __init__.py.
+	// name reports that the import is "from PACKAGE import NAME". NAME may also be
+	// defined in the package's __init__.py.
 	name bool
 }
 
@@ -40,8 +40,8 @@ func (im *imports) wanted(name string) bool {
 	return !im.off && strings.HasSuffix(name, ".py") && strings.Contains(name, "/") && len(im.list) < maxImports
 }
 
-// scan takes the import statements that begin a line: one that is indented may
-// be an attempt, and text in strings seldom begins so.
+// scan reads the import statements that begin a line. An indented one may be an
+// attempt, and text in strings seldom begins so.
 func (im *imports) scan(name string, text []byte) {
 	for len(text) > 0 {
 		end := bytes.IndexByte(text, '\n')
@@ -66,7 +66,7 @@ func (im *imports) scan(name string, text []byte) {
 	}
 }
 
-// code is a line without its comment and its end.
+// code returns a line without its comment and its end.
 func code(line []byte) string {
 	before, _, _ := strings.Cut(string(line), "#")
 	return strings.TrimSpace(before)
@@ -119,7 +119,7 @@ func (im *imports) module(by, module string, names []string) {
 	}
 }
 
-// dotted tells whether text is a module's name; it may begin with dots.
+// dotted reports whether text is a module's name. It may begin with dots.
 func dotted(text string) bool {
 	if text == "" || len(text) > maxImport {
 		return false

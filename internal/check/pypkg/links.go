@@ -42,10 +42,10 @@ type followed struct {
 	outside          bool
 }
 
-// follow tells of each link where it leads. root is the folder that pip strips
-// from all paths and that nothing may lead out of, or "". A symbolic link leads
-// from its own folder and, unlike the text of its path, through other links; a
-// hard link names an entry by its path in the archive (tar(5)).
+// follow returns where each link leads. root is the folder that pip strips from all
+// paths and that nothing may leave, or "". A symbolic link starts at its own folder
+// and, unlike the text of its path, goes through other links. A hard link names an
+// entry by its path in the archive (tar(5)).
 func (l *links) follow(root string) []followed {
 	var all []followed
 	for _, name := range slices.Sorted(maps.Keys(l.symbolic)) {

@@ -21,7 +21,7 @@ type modules struct {
 	// aliases counts the links to folders that were added, aliasNames the bytes
 	// of the names that they brought.
 	aliases, aliasNames int
-	// code tells that there is something to import or to compile.
+	// code reports that there is something to import or to compile.
 	code bool
 }
 
@@ -29,7 +29,7 @@ func newModules() *modules {
 	return &modules{inits: map[string]bool{}, emptyInits: map[string]bool{}}
 }
 
-// empty tells that the file has no content.
+// empty records that the file has no content.
 func (m *modules) empty(name string) {
 	if path.Base(name) == "__init__.py" {
 		m.emptyInits[path.Dir(name)] = true
@@ -108,8 +108,8 @@ const (
 	maxRootNames = 4 << 20
 )
 
-// guessed tells that a module may be installed under a name that its place in the
-// package does not show.
+// guessed reports whether a module may be installed under a name that its place in
+// the package does not show.
 func guessed(config string) bool {
 	if packageDir.MatchString(config) {
 		return true
@@ -174,10 +174,11 @@ func (m *modules) wheel() []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// notPackages are folders that are left out of packages on purpose.
+// notPackages reports whether a folder is left out of packages on purpose.
 func notPackages(name string) bool {
 	switch strings.TrimSuffix(name, "s") {
-	case "benchmark", "bin", "build", "ci", "demo", "dist", "doc", "example", "notebook", "sample", "script", "test", "tool":
+	case "benchmark", "bin", "build", "ci", "demo", "dist", "doc", "example", "notebook", "sample", "script", "test",
+		"tool":
 		return true
 	}
 	return false
@@ -226,9 +227,9 @@ func add(found map[string]bool, file string) {
 	found[module] = true
 }
 
-// HasModule tells whether python -m module would find it once the package is
-// installed: a module, or a package that has a __main__. Where a setup script
-// moves packages about, the answer leans towards yes.
+// HasModule reports whether python -m module would find it once the package is
+// installed: a module, or a package that has a __main__. If a setup script moves
+// packages about, the answer leans towards yes.
 func (r *Report) HasModule(module string) bool {
 	_, there := slices.BinarySearch(r.Modules, module)
 	return there
@@ -241,9 +242,9 @@ const maxSuggestions = 3
 // those of a thousand names of 100 bytes, in some tens of milliseconds.
 const maxCompared = 10 << 20
 
-// Suggest names modules of the package that module may be meant for, best
-// first: those that only case or separators tell apart, then those with the
-// same last name, then those that are a few letters away.
+// Suggest returns modules of the package that module may be meant for, best first:
+// those that differ only in case or separators, then those with the same last name,
+// then those a few letters away.
 func (r *Report) Suggest(module string) []string {
 	const longest = 200 // bytes; comparing takes the square of it
 	type candidate struct {

@@ -60,7 +60,8 @@ func (in *inspection) place(t *tree, h *tar.Header, name string) {
 	switch at, ok := in.parent(t, name); {
 	case t.places.full():
 	case h.Typeflag == tar.TypeLink && !in.earlier(t, h.Linkname):
-		v.Rule, v.Message = "package-hard-link", "a hard link leads to no entry before it, and Python's tarfile can't unpack it"
+		v.Rule = "package-hard-link"
+		v.Message = "a hard link leads to no entry before it, and Python's tarfile can't unpack it"
 		v.Found = show(h.Name) + " -> " + show(h.Linkname)
 		v.Remedy = "replace the link by the file that it leads to, or put that before it"
 		in.fail(v)

@@ -44,9 +44,9 @@ type Limits struct {
 	Violations int
 }
 
-// headers is the most bytes that an archive's headers take: those that tools write
-// have up to 1.5 KiB for each entry. Reading them takes ten times as long as
-// reading what they are of.
+// headers returns the most bytes that an archive's headers may take. Tools write up
+// to 1.5 KiB for each entry. Reading headers takes ten times as long as reading the
+// content that they describe.
 func (l Limits) headers() int64 { return 2048 * int64(l.Entries) }
 
 // DefaultLimits returns bounds that a trainer's package, data files included,
@@ -64,15 +64,15 @@ func DefaultLimits() Limits {
 	}
 }
 
-// Report tells what a package holds.
+// Report holds what a package contains.
 type Report struct {
 	// Name and Version are those of the metadata, else of the file's name.
 	Name, Version string
 	// Modules lists, sorted, what python -m can run once the package is
 	// installed: modules, and packages that have a __main__.
 	Modules []string
-	// Guessed tells that the package's settings move or make modules in ways
-	// that are not understood: one that is not listed may be there.
+	// Guessed reports that the package's settings move or make modules in ways
+	// that are not understood. A module that is not listed may be there.
 	Guessed bool
 	// Entries counts files, folders and links; Unpacked is the files' sizes
 	// added up.
@@ -172,8 +172,8 @@ func (in *inspection) violations() []job.Violation {
 	return append(in.list, last)
 }
 
-// entry counts one entry and checks its name: sound tells whether that is fit
-// for use, more whether there may be further entries.
+// entry counts one entry and checks its name. sound reports whether the name is
+// usable, and more whether there may be further entries.
 func (in *inspection) entry(name string) (sound, more bool) {
 	in.report.Entries++
 	if in.report.Entries > in.limits.Entries {
@@ -212,7 +212,8 @@ func (in *inspection) entry(name string) (sound, more bool) {
 			Found:   show(name),
 			Remedy:  "rename the file",
 		})
-	case strings.HasPrefix(slashed, "/") || len(slashed) > 1 && slashed[1] == ':' && (len(slashed) == 2 || slashed[2] == '/'):
+	case strings.HasPrefix(slashed, "/") ||
+		len(slashed) > 1 && slashed[1] == ':' && (len(slashed) == 2 || slashed[2] == '/'):
 		in.fail(job.Violation{
 			Rule:    "package-absolute-path",
 			Message: "an entry has an absolute path",
@@ -386,8 +387,8 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// kind says what bytes that are not of the wanted format look like, and what to
-// do about it.
+// kind describes bytes that are not of the wanted format, and returns what to do
+// about them.
 func kind(head []byte) (looks, remedy string) {
 	const rebuild = "build the package with python -m build, or setup.py sdist, and upload the result"
 	text := bytes.ToLower(bytes.TrimSpace(head))
@@ -406,9 +407,11 @@ func kind(head []byte) (looks, remedy string) {
 		return "a plain tar archive", "compress it with gzip: tar czf, or gzip"
 	case bytes.HasPrefix(head, []byte("version https://git-lfs")):
 		return "a Git LFS pointer", "fetch the file itself with git lfs pull and upload that"
-	case bytes.HasPrefix(text, []byte("<!doctype")), bytes.HasPrefix(text, []byte("<html")), bytes.HasPrefix(text, []byte("<?xml")):
+	case bytes.HasPrefix(text, []byte("<!doctype")), bytes.HasPrefix(text, []byte("<html")),
+		bytes.HasPrefix(text, []byte("<?xml")):
 		return "a web page", "download the file itself, not its page, and upload that"
-	case utf8.Valid(head) || len(head) > 500 && utf8.Valid(bytes.TrimRightFunc(head, func(r rune) bool { return r == utf8.RuneError })):
+	case utf8.Valid(head) ||
+		len(head) > 500 && utf8.Valid(bytes.TrimRightFunc(head, func(r rune) bool { return r == utf8.RuneError })):
 		return "text", rebuild
 	}
 	return "something else", rebuild

@@ -32,9 +32,10 @@ type entry struct {
 
 func file(name, body string) entry { return entry{name: name, body: body} }
 
-const setup = "from setuptools import setup, find_packages\nsetup(name='trainer', version='0.1', packages=find_packages())\n"
+const setup = "from setuptools import setup, find_packages\n" +
+	"setup(name='trainer', version='0.1', packages=find_packages())\n"
 
-// project is a source distribution as setuptools makes it.
+// project returns a source distribution as setuptools makes it.
 func project(more ...entry) []entry {
 	return append([]entry{
 		file("trainer-0.1/", ""),
@@ -89,7 +90,7 @@ func gzipped(t testing.TB, data []byte) []byte {
 
 func sdist(t testing.TB, entries ...entry) []byte { return gzipped(t, untar(t, entries)) }
 
-// release is a wheel as python -m build makes it.
+// release returns a wheel as python -m build makes it.
 func release(more ...entry) []entry {
 	entries := append([]entry{
 		file("trainer/__init__.py", ""),
@@ -100,7 +101,7 @@ func release(more ...entry) []entry {
 	return recorded(entries...)
 }
 
-// recorded is the entries, and a RECORD of them.
+// recorded returns the entries, and a RECORD of them.
 func recorded(entries ...entry) []entry {
 	var lines strings.Builder
 	for _, e := range entries {
@@ -164,7 +165,9 @@ func noise(n int) string {
 }
 
 func small() Limits {
-	return Limits{Bytes: 1 << 20, Spool: 1 << 20, Unpacked: 3 << 20, Ratio: 200, Entries: 50, Name: 100, Names: 4000, Violations: 5}
+	return Limits{
+		Bytes: 1 << 20, Spool: 1 << 20, Unpacked: 3 << 20, Ratio: 200, Entries: 50, Name: 100, Names: 4000, Violations: 5,
+	}
 }
 
 const whl = "trainer-0.1-py3-none-any.whl"
@@ -189,16 +192,35 @@ func TestInspect(t *testing.T) {
 	}{
 		{"sdist", "", good, nil},
 		{"tgz", "a/trainer.tgz", good, nil},
-		{"src layout", "", sdist(t, append(project()[:3], file("trainer-0.1/src/trainer/task.py", ""), file("trainer-0.1/src/trainer/__init__.py", ""))...), nil},
+		{
+			"src layout", "",
+			sdist(t,
+				append(project()[:3], file("trainer-0.1/src/trainer/task.py", ""),
+					file("trainer-0.1/src/trainer/__init__.py", ""))...), nil,
+		},
 		{"other layout", "", sdist(t, file("t-1/setup.py", src), file("t-1/lib/python/trainer/task.py", "")), nil},
 		{"pyproject", "", sdist(t, file("t-1/pyproject.toml", "[project]"), file("t-1/t.py", "")), nil},
 		{"git archive", "", sdist(t, append([]entry{{typ: tar.TypeXGlobalHeader}}, project()...)...), nil},
 		{"packed in place", "", sdist(t, append([]entry{file("./", "")}, under("./", project()[1:])...)...), nil},
-		{"packed in place, with a link", "", sdist(t, under("./", project(entry{name: "trainer-0.1/trainer/x", typ: tar.TypeSymlink, link: "../setup.py"})[1:])...), nil},
-		{"link within", "", sdist(t, project(entry{name: "trainer-0.1/trainer/x.py", typ: tar.TypeSymlink, link: "../trainer/task.py"}, entry{name: "trainer-0.1/y.py", typ: tar.TypeLink, link: "trainer-0.1/trainer/task.py"})...), nil},
-		{"two members", "", append(bytes.Clone(gzipped(t, untar(t, project())[:1000])), gzipped(t, untar(t, project())[1000:])...), nil},
+		{
+			"packed in place, with a link", "", sdist(t, under("./", project(entry{
+				name: "trainer-0.1/trainer/x", typ: tar.TypeSymlink, link: "../setup.py",
+			})[1:])...), nil,
+		},
+		{
+			"link within", "", sdist(t, project(entry{
+				name: "trainer-0.1/trainer/x.py", typ: tar.TypeSymlink, link: "../trainer/task.py",
+			}, entry{name: "trainer-0.1/y.py", typ: tar.TypeLink, link: "trainer-0.1/trainer/task.py"})...), nil,
+		},
+		{
+			"two members", "",
+			append(bytes.Clone(gzipped(t, untar(t, project())[:1000])), gzipped(t, untar(t, project())[1000:])...), nil,
+		},
 		{"zeros behind", "", append(bytes.Clone(good), make([]byte, 100_000)...), nil},
-		{"tests without init", "", sdist(t, project(file("trainer-0.1/tests/test_task.py", ""), file("trainer-0.1/docs/conf.py", ""))...), nil},
+		{
+			"tests without init", "",
+			sdist(t, project(file("trainer-0.1/tests/test_task.py", ""), file("trainer-0.1/docs/conf.py", ""))...), nil,
+		},
 		{"dense but small", "", sdist(t, project(file("trainer-0.1/zeros", zeros[:1<<20-20000]))...), nil},
 
 		{"other extension", "trainer.zip", good, []string{"error package-extension: allowed: .tar.gz, .tgz, .whl"}},
@@ -208,79 +230,233 @@ func TestInspect(t *testing.T) {
 		{"tar", "", untar(t, project()), []string{"error package-format: a plain tar archive"}},
 		{"bzip2", "", []byte("BZh91AY"), []string{"error package-format: bzip2"}},
 		{"page", "", []byte("<!DOCTYPE html><html>"), []string{"error package-format: a web page"}},
-		{"pointer", "", []byte("version https://git-lfs.github.com/spec/v1\n"), []string{"error package-format: git lfs pull"}},
+		{
+			"pointer", "", []byte("version https://git-lfs.github.com/spec/v1\n"),
+			[]string{"error package-format: git lfs pull"},
+		},
 		{"text", "", []byte("hello"), []string{"error package-format: found text"}},
 		{"gzip of text", "", gzipped(t, []byte("hello")), []string{"error package-format: not a tar archive"}},
-		{"gzip of much text", "", gzipped(t, []byte(strings.Repeat("hello ", 1000))), []string{"error package-format: not a tar archive"}},
+		{
+			"gzip of much text", "", gzipped(t, []byte(strings.Repeat("hello ", 1000))),
+			[]string{"error package-format: not a tar archive"},
+		},
 		{"no entries", "", sdist(t), []string{"error package-empty: no entries"}},
 		{"truncated", "", good[:len(good)/2], []string{"error package-truncated: ends in the middle"}},
 		{"truncated in the sum", "", good[:len(good)-3], []string{"error package-truncated: ends in the middle"}},
-		{"tar truncated", "", gzipped(t, untar(t, project())[:3000]), []string{"error package-truncated: ends in the middle"}},
+		{
+			"tar truncated", "", gzipped(t, untar(t, project())[:3000]), []string{"error package-truncated: ends in the middle"},
+		},
 		{"sum", "", flip(good, len(good)-8), []string{"error package-checksum: checksum is wrong"}},
 		{"damaged", "", flip(good, 12), []string{"error package-damaged: damaged"}},
-		{"garbage behind", "", append(bytes.Clone(good), "garbage"...), []string{"warning package-trailing: follows the end"}},
-		{"garbage behind the tar", "", gzipped(t, append(untar(t, project()), "garbage"...)), []string{"warning package-trailing: follows the end"}},
-		{"traversal", "", sdist(t, project(file("trainer-0.1/../../etc/passwd", ""))...), []string{"error package-traversal: found trainer-0.1/../../etc/passwd"}},
-		{"traversal of Windows", "", sdist(t, project(file(`trainer-0.1/..\x`, ""))...), []string{"error package-traversal: climbs"}},
-		{"absolute", "", sdist(t, append(project(), file("/etc/passwd", ""))...), []string{"error package-absolute-path: /etc/passwd"}},
+		{
+			"garbage behind", "", append(bytes.Clone(good), "garbage"...), []string{"warning package-trailing: follows the end"},
+		},
+		{
+			"garbage behind the tar", "", gzipped(t, append(untar(t, project()), "garbage"...)),
+			[]string{"warning package-trailing: follows the end"},
+		},
+		{
+			"traversal", "", sdist(t, project(file("trainer-0.1/../../etc/passwd", ""))...),
+			[]string{"error package-traversal: found trainer-0.1/../../etc/passwd"},
+		},
+		{
+			"traversal of Windows", "", sdist(t, project(file(`trainer-0.1/..\x`, ""))...),
+			[]string{"error package-traversal: climbs"},
+		},
+		{
+			"absolute", "", sdist(t, append(project(), file("/etc/passwd", ""))...),
+			[]string{"error package-absolute-path: /etc/passwd"},
+		},
 		{"drive", "", sdist(t, project(file(`C:\x`, ""))...), []string{"error package-absolute-path: C:"}},
-		{"link out", "", sdist(t, project(entry{name: "trainer-0.1/x", typ: tar.TypeSymlink, link: "../../x"})...), []string{"error package-link: found trainer-0.1/x -> ../../x"}},
-		{"link to the root's side", "", sdist(t, project(entry{name: "trainer-0.1/x", typ: tar.TypeSymlink, link: "../x"})...), []string{"error package-link: leads out"}},
-		{"link out of no root", "", sdist(t, append(under("", project()), entry{name: "trainer/x", typ: tar.TypeSymlink, link: "../../x"})...), []string{"error package-link: found trainer/x -> ../../x", "warning package-root"}},
-		{"link within no root", "", sdist(t, append(under("", project()), entry{name: "trainer/x", typ: tar.TypeSymlink, link: "../setup.py"})...), []string{"warning package-root"}},
-		{"absolute link", "", sdist(t, project(entry{name: "trainer-0.1/x", typ: tar.TypeSymlink, link: "/etc/passwd"})...), []string{"error package-link: leads out"}},
-		{"hard link out", "", sdist(t, project(entry{name: "trainer-0.1/x", typ: tar.TypeLink, link: "../x"})...), []string{"error package-link: leads out"}},
-		{"device", "", sdist(t, project(entry{name: "trainer-0.1/x", typ: tar.TypeBlock})...), []string{"error package-entry-type: a device"}},
-		{"pipe", "", sdist(t, project(entry{name: "trainer-0.1/x", typ: tar.TypeFifo})...), []string{"error package-entry-type: a named pipe"}},
+		{
+			"link out", "", sdist(t, project(entry{name: "trainer-0.1/x", typ: tar.TypeSymlink, link: "../../x"})...),
+			[]string{"error package-link: found trainer-0.1/x -> ../../x"},
+		},
+		{
+			"link to the root's side", "", sdist(t, project(entry{
+				name: "trainer-0.1/x", typ: tar.TypeSymlink, link: "../x",
+			})...), []string{"error package-link: leads out"},
+		},
+		{
+			"link out of no root", "", sdist(t, append(under("", project()), entry{
+				name: "trainer/x", typ: tar.TypeSymlink, link: "../../x",
+			})...), []string{"error package-link: found trainer/x -> ../../x", "warning package-root"},
+		},
+		{
+			"link within no root", "", sdist(t, append(under("", project()), entry{
+				name: "trainer/x", typ: tar.TypeSymlink, link: "../setup.py",
+			})...), []string{"warning package-root"},
+		},
+		{
+			"absolute link", "", sdist(t, project(entry{name: "trainer-0.1/x", typ: tar.TypeSymlink, link: "/etc/passwd"})...),
+			[]string{"error package-link: leads out"},
+		},
+		{
+			"hard link out", "", sdist(t, project(entry{name: "trainer-0.1/x", typ: tar.TypeLink, link: "../x"})...),
+			[]string{"error package-link: leads out"},
+		},
+		{
+			"device", "", sdist(t, project(entry{name: "trainer-0.1/x", typ: tar.TypeBlock})...),
+			[]string{"error package-entry-type: a device"},
+		},
+		{
+			"pipe", "", sdist(t, project(entry{name: "trainer-0.1/x", typ: tar.TypeFifo})...),
+			[]string{"error package-entry-type: a named pipe"},
+		},
 		{"bomb", "", sdist(t, project(file("trainer-0.1/x", zeros))...), []string{"error package-ratio: far more"}},
-		{"bomb behind the tar", "", gzipped(t, append(untar(t, project()), zeros...)), []string{"error package-ratio: far more"}},
-		{"too much unpacked", "", sdist(t, project(file("trainer-0.1/x", zeros), file("trainer-0.1/y", zeros))...), []string{"error package-ratio: far more"}},
-		{"too much stated", "", sdist(t, project(file("trainer-0.1/x", zeros+zeros))...), []string{"error package-unpacked: at most 3145728"}},
-		{"too large", "", sdist(t, project(file("trainer-0.1/x", noise(1<<20)))...), []string{"error package-size: at most 1048576"}},
-		{"too many entries", "", sdist(t, project(many(50, "trainer-0.1/trainer/m%d.py")...)...), []string{"error package-entries: at most 50"}},
-		{"long name", "", sdist(t, project(file("trainer-0.1/"+strings.Repeat("a", 100)+".py", ""))...), []string{"error package-entry-name: at most 100 bytes"}},
-		{"many violations", "", sdist(t, project(many(9, "trainer-0.1/../%d")...)...), []string{"error package-traversal", "error package-traversal", "error package-traversal", "error package-traversal", "error package-traversal", "error too-many-violations: 4 more"}},
-		{"no setup", "", sdist(t, without("trainer-0.1/setup.py", project())...), []string{"error package-not-installable: no setup.py and no pyproject.toml"}},
-		{"setup too deep", "", sdist(t, under("a/trainer-0.1/", project())...), []string{"error package-not-installable: no setup.py"}},
-		{"dot and folder", "", sdist(t, under("./trainer-0.1/", project())...), []string{"error package-not-installable: paths begin with ./"}},
-		{"two roots", "", sdist(t, append(project(), file("other/x.py", ""))...), []string{"error package-not-installable: no single root folder"}},
-		{"two roots, mixed", "", sdist(t, append(append(project()[:3], file("other/x.py", "")), project()[3:]...)...), []string{"error package-not-installable: no single root folder"}},
+		{
+			"bomb behind the tar", "", gzipped(t, append(untar(t, project()), zeros...)),
+			[]string{"error package-ratio: far more"},
+		},
+		{
+			"too much unpacked", "", sdist(t, project(file("trainer-0.1/x", zeros), file("trainer-0.1/y", zeros))...),
+			[]string{"error package-ratio: far more"},
+		},
+		{
+			"too much stated", "", sdist(t, project(file("trainer-0.1/x", zeros+zeros))...),
+			[]string{"error package-unpacked: at most 3145728"},
+		},
+		{
+			"too large", "", sdist(t, project(file("trainer-0.1/x", noise(1<<20)))...),
+			[]string{"error package-size: at most 1048576"},
+		},
+		{
+			"too many entries", "", sdist(t, project(many(50, "trainer-0.1/trainer/m%d.py")...)...),
+			[]string{"error package-entries: at most 50"},
+		},
+		{
+			"long name", "", sdist(t, project(file("trainer-0.1/"+strings.Repeat("a", 100)+".py", ""))...),
+			[]string{"error package-entry-name: at most 100 bytes"},
+		},
+		{
+			"many violations", "", sdist(t, project(many(9, "trainer-0.1/../%d")...)...),
+			[]string{
+				"error package-traversal", "error package-traversal", "error package-traversal", "error package-traversal",
+				"error package-traversal", "error too-many-violations: 4 more",
+			},
+		},
+		{
+			"no setup", "", sdist(t, without("trainer-0.1/setup.py", project())...),
+			[]string{"error package-not-installable: no setup.py and no pyproject.toml"},
+		},
+		{
+			"setup too deep", "", sdist(t, under("a/trainer-0.1/", project())...),
+			[]string{"error package-not-installable: no setup.py"},
+		},
+		{
+			"dot and folder", "", sdist(t, under("./trainer-0.1/", project())...),
+			[]string{"error package-not-installable: paths begin with ./"},
+		},
+		{
+			"two roots", "", sdist(t, append(project(), file("other/x.py", ""))...),
+			[]string{"error package-not-installable: no single root folder"},
+		},
+		{
+			"two roots, mixed", "", sdist(t, append(append(project()[:3], file("other/x.py", "")), project()[3:]...)...),
+			[]string{"error package-not-installable: no single root folder"},
+		},
 		{"no root", "", sdist(t, under("", project())...), []string{"warning package-root: pip installs it nevertheless"}},
 		{"no module", "", sdist(t, project()[:3]...), []string{"warning package-no-module: no Python module"}},
 		{"library that is one file", "", sdist(t, file("p-1/setup.py", setup), file("p-1/mylib/__init__.py", "x = 1")), nil},
 		{"extension in C", "", sdist(t, file("p-1/setup.py", setup), file("p-1/fast.c", "")), nil},
-		{"extension in Rust", "", sdist(t, file("p-1/pyproject.toml", "[build-system]\nbuild-backend = \"maturin\"\n"), file("p-1/src/lib.rs", "")), nil},
-		{"no init", "", sdist(t, project(file("trainer-0.1/trainer/data/load.py", ""), file("trainer-0.1/trainer/data/deep/x.py", ""), file("trainer-0.1/other/x.py", ""))...), []string{"warning package-no-init: found trainer-0.1/other)", "warning package-no-init: add an empty trainer-0.1/trainer/data/__init__.py"}},
-		{"no init below src", "", sdist(t, append(project()[:3], file("trainer-0.1/src/trainer/task.py", ""))...), []string{"warning package-no-init: found trainer-0.1/src/trainer)"}},
-		{"unprintable", "", sdist(t, project(file("trainer-0.1/../\x1b[31m\n", ""))...), []string{`error package-traversal: \x1b[31m\n"`}},
+		{
+			"extension in Rust", "",
+			sdist(t, file("p-1/pyproject.toml", "[build-system]\nbuild-backend = \"maturin\"\n"), file("p-1/src/lib.rs", "")),
+			nil,
+		},
+		{
+			"no init", "",
+			sdist(t,
+				project(file("trainer-0.1/trainer/data/load.py", ""), file("trainer-0.1/trainer/data/deep/x.py", ""),
+					file("trainer-0.1/other/x.py", ""))...), []string{
+				"warning package-no-init: found trainer-0.1/other)",
+				"warning package-no-init: add an empty trainer-0.1/trainer/data/__init__.py",
+			},
+		},
+		{
+			"no init below src", "", sdist(t, append(project()[:3], file("trainer-0.1/src/trainer/task.py", ""))...),
+			[]string{"warning package-no-init: found trainer-0.1/src/trainer)"},
+		},
+		{
+			"unprintable", "", sdist(t, project(file("trainer-0.1/../\x1b[31m\n", ""))...),
+			[]string{`error package-traversal: \x1b[31m\n"`},
+		},
 
 		{"wheel", whl, goodWheel, nil},
 		{"wheel for Linux", "trainer-0.1-1-cp37-cp37m-manylinux2014_x86_64.whl", goodWheel, nil},
 		{"wheel's name", "trainer.whl", goodWheel, []string{"error package-wheel-name: found trainer.whl"}},
-		{"wheel for Windows", "trainer-0.1-cp37-cp37m-win_amd64.whl", goodWheel, []string{"error package-platform: win_amd64"}},
+		{
+			"wheel for Windows", "trainer-0.1-cp37-cp37m-win_amd64.whl", goodWheel,
+			[]string{"error package-platform: win_amd64"},
+		},
 		{"wheel empty", whl, nil, []string{"error package-empty: empty file"}},
 		{"wheel of gzip", whl, good, []string{"error package-format: found gzip"}},
 		{"wheel truncated", whl, goodWheel[:len(goodWheel)/2], []string{"error package-truncated: ends in the middle"}},
-		{"wheel without entries", whl, wheel(t), []string{"error package-not-installable: no .dist-info", "warning package-no-module: no Python module"}},
+		{
+			"wheel without entries", whl, wheel(t),
+			[]string{"error package-not-installable: no .dist-info", "warning package-no-module: no Python module"},
+		},
 		{"wheel without info", whl, wheel(t, release()[:2]...), []string{"error package-not-installable: no .dist-info"}},
-		{"wheel with two infos", whl, wheel(t, release(file("x-1.dist-info/WHEEL", ""))...), []string{"error package-not-installable: 2 .dist-info"}},
-		{"wheel without METADATA", whl, wheel(t, without("trainer-0.1.dist-info/METADATA", release())...), []string{"error package-not-installable: no METADATA"}},
-		{"wheel without WHEEL", whl, wheel(t, without("trainer-0.1.dist-info/WHEEL", release())...), []string{"error package-not-installable: no WHEEL"}},
+		{
+			"wheel with two infos", whl, wheel(t, release(file("x-1.dist-info/WHEEL", ""))...),
+			[]string{"error package-not-installable: 2 .dist-info"},
+		},
+		{
+			"wheel without METADATA", whl, wheel(t, without("trainer-0.1.dist-info/METADATA", release())...),
+			[]string{"error package-not-installable: no METADATA"},
+		},
+		{
+			"wheel without WHEEL", whl, wheel(t, without("trainer-0.1.dist-info/WHEEL", release())...),
+			[]string{"error package-not-installable: no WHEEL"},
+		},
 		{"wheel without modules", whl, wheel(t, release()[2:]...), []string{"warning package-no-module"}},
-		{"wheel of an extension", whl, wheel(t, recorded(append(release()[2:4:4], file("_fast.cpython-311-x86_64-linux-gnu.so", ""))...)...), nil},
-		{"wheel that a browser renamed", "trainer-0.1-py3-none-any (1).whl", goodWheel, []string{"error package-wheel-name: can't install a wheel of this name"}},
+		{
+			"wheel of an extension", whl,
+			wheel(t, recorded(append(release()[2:4:4], file("_fast.cpython-311-x86_64-linux-gnu.so", ""))...)...), nil,
+		},
+		{
+			"wheel that a browser renamed", "trainer-0.1-py3-none-any (1).whl", goodWheel,
+			[]string{"error package-wheel-name: can't install a wheel of this name"},
+		},
 		{"wheel traversal", whl, wheel(t, release(file("../x.py", ""))...), []string{"error package-traversal: ../x.py"}},
 		{"wheel absolute", whl, wheel(t, release(file("/x.py", ""))...), []string{"error package-absolute-path: /x.py"}},
-		{"wheel sum", whl, bytes.Replace(storedWheel(t), []byte("stored body"), []byte("other body!"), 1), []string{"error package-checksum: found trainer/stored.py"}},
-		{"wheel with bzip2", whl, rawWheel(t, &zip.FileHeader{Name: "x", Method: 12, CompressedSize64: 5, UncompressedSize64: 5}), []string{"warning package-compression: found x"}},
-		{"wheel encrypted", whl, rawWheel(t, &zip.FileHeader{Name: "x", Flags: 1, CompressedSize64: 5, UncompressedSize64: 5}), []string{"error package-encrypted: found x"}},
-		{"wheel that lies of a size", whl, rawWheel(t, &zip.FileHeader{Name: "x", CompressedSize64: 5, UncompressedSize64: 3}), []string{"error package-damaged: found x"}},
-		{"long names in all", "", sdist(t, project(manyNames(45, 95)...)...), []string{"error package-entry-name: at most 4000 bytes"}},
+		{
+			"wheel sum", whl, bytes.Replace(storedWheel(t), []byte("stored body"), []byte("other body!"), 1),
+			[]string{"error package-checksum: found trainer/stored.py"},
+		},
+		{
+			"wheel with bzip2", whl, rawWheel(t, &zip.FileHeader{
+				Name: "x", Method: 12, CompressedSize64: 5, UncompressedSize64: 5,
+			}), []string{"warning package-compression: found x"},
+		},
+		{
+			"wheel encrypted", whl, rawWheel(t, &zip.FileHeader{
+				Name: "x", Flags: 1, CompressedSize64: 5, UncompressedSize64: 5,
+			}), []string{"error package-encrypted: found x"},
+		},
+		{
+			"wheel that lies of a size", whl, rawWheel(t, &zip.FileHeader{
+				Name: "x", CompressedSize64: 5, UncompressedSize64: 3,
+			}), []string{"error package-damaged: found x"},
+		},
+		{
+			"long names in all", "", sdist(t, project(manyNames(45, 95)...)...),
+			[]string{"error package-entry-name: at most 4000 bytes"},
+		},
 		{"wheel with a nameless entry", whl, rawWheel(t, &zip.FileHeader{}), []string{"error package-entry-name: no name"}},
 		{"wheel bomb", whl, wheel(t, release(file("x", zeros))...), []string{"error package-ratio: far more"}},
-		{"wheel too much", whl, wheel(t, release(file("x", zeros+zeros))...), []string{"error package-unpacked: at most 3145728"}},
-		{"wheel too large", whl, wheel(t, release(file("x", noise(1<<20)))...), []string{"error package-size: at most 1048576"}},
-		{"wheel with too many entries", whl, wheel(t, release(many(50, "trainer/m%d.py")...)...), []string{"error package-entries: at most 50"}},
+		{
+			"wheel too much", whl, wheel(t, release(file("x", zeros+zeros))...),
+			[]string{"error package-unpacked: at most 3145728"},
+		},
+		{
+			"wheel too large", whl, wheel(t, release(file("x", noise(1<<20)))...),
+			[]string{"error package-size: at most 1048576"},
+		},
+		{
+			"wheel with too many entries", whl, wheel(t, release(many(50, "trainer/m%d.py")...)...),
+			[]string{"error package-entries: at most 50"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			name := tt.file
@@ -324,7 +500,8 @@ func TestInspectUnpackedBehind(t *testing.T) {
 	limits := small()
 	limits.Unpacked = 10_000
 	data := gzipped(t, append(untar(t, project()), noise(200_000)...))
-	if _, vs, err := Inspect(t.Context(), "trainer-0.1.tar.gz", bytes.NewReader(data), limits); err != nil || len(vs) != 1 || vs[0].Rule != "package-unpacked" {
+	if _, vs, err := Inspect(t.Context(), "trainer-0.1.tar.gz", bytes.NewReader(data), limits); err != nil ||
+		len(vs) != 1 || vs[0].Rule != "package-unpacked" {
 		t.Errorf("got %v, error %v", vs, err)
 	}
 }
@@ -344,7 +521,7 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// rawWheel has one more entry, as the header says.
+// rawWheel returns a wheel that has one more entry, as the header says.
 func rawWheel(t testing.TB, h *zip.FileHeader) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -386,12 +563,19 @@ func TestReport(t *testing.T) {
 	}{
 		{
 			"sdist", "trainer-0.1.tar.gz",
-			sdist(t, project(file("trainer-0.1/trainer/__main__.py", "#"), file("trainer-0.1/tool.py", ""), file("trainer-0.1/trainer/__pycache__/x.pyc", ""), file("trainer-0.1/trainer/old.pyc", ""))...),
-			Report{Name: "trainer", Version: "0.1", Modules: []string{"tool", "trainer", "trainer.__main__", "trainer.old", "trainer.task"}, Entries: 10, Unpacked: int64(64 + len(setup) + 15 + 8 + 1)},
+			sdist(t,
+				project(file("trainer-0.1/trainer/__main__.py", "#"), file("trainer-0.1/tool.py", ""),
+					file("trainer-0.1/trainer/__pycache__/x.pyc", ""), file("trainer-0.1/trainer/old.pyc", ""))...),
+			Report{
+				Name: "trainer", Version: "0.1", Modules: []string{
+					"tool", "trainer", "trainer.__main__", "trainer.old", "trainer.task",
+				}, Entries: 10, Unpacked: int64(64 + len(setup) + 15 + 8 + 1),
+			},
 		},
 		{
 			"src layout", "trainer-0.1.tar.gz",
-			sdist(t, file("my-trainer-0.1/setup.py", ""), file("my-trainer-0.1/src/trainer/task.py", ""), file("my-trainer-0.1/src/one.py", "")),
+			sdist(t, file("my-trainer-0.1/setup.py", ""), file("my-trainer-0.1/src/trainer/task.py", ""),
+				file("my-trainer-0.1/src/one.py", "")),
 			Report{Name: "my-trainer", Version: "0.1", Modules: []string{"one", "trainer.task"}, Entries: 3},
 		},
 		{
@@ -401,7 +585,8 @@ func TestReport(t *testing.T) {
 		},
 		{
 			"moved by the setup", "x-1.tgz",
-			sdist(t, file("p-1/pyproject.toml", "[tool.setuptools.packages.find]\nwhere = [\"lib\"]\n"), file("p-1/lib/a/b.py", ""), file("p-1/other/c.py", "")),
+			sdist(t, file("p-1/pyproject.toml", "[tool.setuptools.packages.find]\nwhere = [\"lib\"]\n"),
+				file("p-1/lib/a/b.py", ""), file("p-1/other/c.py", "")),
 			Report{Name: "p", Version: "1", Modules: []string{"a.b", "other.c"}, Entries: 3, Unpacked: 48},
 		},
 		{
@@ -412,7 +597,10 @@ func TestReport(t *testing.T) {
 		{
 			"wheel", whl,
 			wheel(t, entries...),
-			Report{Name: "trainer", Version: "0.1.post1", Modules: []string{"extra", "trainer.task"}, Entries: 7, Unpacked: 15 + 60 + 19 + recordSize},
+			Report{
+				Name: "trainer", Version: "0.1.post1", Modules: []string{"extra", "trainer.task"}, Entries: 7,
+				Unpacked: 15 + 60 + 19 + recordSize,
+			},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -438,7 +626,11 @@ func TestReport(t *testing.T) {
 }
 
 func TestSuggest(t *testing.T) {
-	r := &Report{Modules: []string{"census.train", "deep.nested.task", "trainer", "trainer.model", "trainer.task", "trainer.taskA", "util"}}
+	r := &Report{
+		Modules: []string{
+			"census.train", "deep.nested.task", "trainer", "trainer.model", "trainer.task", "trainer.taskA", "util",
+		},
+	}
 	for _, tt := range []struct {
 		module string
 		want   []string
@@ -475,10 +667,12 @@ func TestInspectReadError(t *testing.T) {
 		})
 	}
 	// The parts of a context's end that a reader passes on.
-	if _, _, err := Inspect(t.Context(), whl, iotest.ErrReader(context.Canceled), small()); !errors.Is(err, context.Canceled) {
+	if _, _, err := Inspect(t.Context(), whl, iotest.ErrReader(context.Canceled), small()); !errors.Is(err,
+		context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	if _, _, err := Inspect(t.Context(), "a.tgz", iotest.ErrReader(io.ErrUnexpectedEOF), small()); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, _, err := Inspect(t.Context(), "a.tgz", iotest.ErrReader(io.ErrUnexpectedEOF), small()); !errors.Is(err,
+		io.ErrUnexpectedEOF) {
 		t.Errorf("got %v", err)
 	}
 	if _, _, err := Inspect(t.Context(), "a.tgz", stuck{}, small()); !errors.Is(err, io.ErrNoProgress) {
@@ -528,7 +722,8 @@ func TestInspectMemory(t *testing.T) {
 		data := storedGzip(t, untar(t, project(file("trainer-0.1/data", noise(size)))))
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		if _, vs, err := Inspect(t.Context(), "trainer-0.1.tar.gz", bytes.NewReader(data), DefaultLimits()); err != nil || len(vs) > 0 {
+		if _, vs, err := Inspect(t.Context(), "trainer-0.1.tar.gz", bytes.NewReader(data), DefaultLimits()); err != nil ||
+			len(vs) > 0 {
 			t.Fatal(vs, err)
 		}
 		runtime.ReadMemStats(&after)
@@ -561,7 +756,8 @@ func BenchmarkInspect(b *testing.B) {
 			b.SetBytes(report.Unpacked)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, vs, err := Inspect(b.Context(), bb.file, bytes.NewReader(bb.data), DefaultLimits()); err != nil || job.HasErrors(vs) {
+				if _, vs, err := Inspect(b.Context(), bb.file, bytes.NewReader(bb.data), DefaultLimits()); err != nil ||
+					job.HasErrors(vs) {
 					b.Fatal(vs, err)
 				}
 			}
@@ -569,7 +765,7 @@ func BenchmarkInspect(b *testing.B) {
 	}
 }
 
-// manyNames gives files whose names have the length given.
+// manyNames returns n files whose names have the given length.
 func manyNames(n, length int) (files []entry) {
 	for i := range n {
 		name := fmt.Sprintf("trainer-0.1/%02d", i)

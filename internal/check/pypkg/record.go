@@ -86,8 +86,8 @@ func newRecord(files []*zip.File, infos []string, most int) *record {
 	return r
 }
 
-// parse takes lines as Python's csv reads them; what is not of this form makes
-// the whole unknown.
+// parse reads lines as Python's csv does. A line of another form makes the whole
+// record unknown.
 func (r *record) parse(text io.Reader, most int) {
 	r.lines, r.sizes = map[string][]byte{}, map[string]int64{}
 	source := &lineReader{r: text}

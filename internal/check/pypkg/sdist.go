@@ -223,8 +223,8 @@ func (in *inspection) noTar(out *bounded, entries int) {
 	in.fail(v)
 }
 
-// tidy gives an entry's path without its final slash, empty steps and those
-// that stay where they are; the first ./ is kept, as pip counts it as a folder.
+// tidy returns an entry's path without its final slash and without empty or "."
+// steps. It keeps the first ./, which pip counts as a folder.
 func tidy(name string) string {
 	rest, dot := strings.CutPrefix(name, "./")
 	clean := path.Clean(rest)
@@ -302,7 +302,7 @@ func (in *inspection) drain(out *bounded, gz *gunzip) bool {
 	return true
 }
 
-// file takes a file that has a sound name, and reads what is wanted of it.
+// file handles a file that has a sound name, and reads what is wanted of it.
 func (t *tree) file(found *modules, name string, size int64, r io.Reader) error {
 	found.file(name)
 	if size == 0 {
@@ -351,8 +351,8 @@ func (t *tree) add(name string) {
 	t.below = t.below || strings.Count(name, "/") == 2 && path.Base(name) == "setup.py"
 }
 
-// level tells how deep below the archive's top a file stands, if that is where
-// a project's own files are.
+// level returns how deep below the archive's top a file stands, and whether a
+// project's own files stand there.
 func level(name string) (int, bool) {
 	n := strings.Count(name, "/")
 	return n, n < 2
@@ -439,8 +439,8 @@ func (in *inspection) project(t *tree, stem string) {
 	}
 }
 
-// identify gives the report its name and version: PKG-INFO's, else those of the
-// root folder, else those of the file.
+// identify sets the report's name and version: those of PKG-INFO, else of the root
+// folder, else of the file.
 func (in *inspection) identify(t *tree, n int, stem string) {
 	name, version, _ := cutLast(stem)
 	if n == 1 {
@@ -464,7 +464,8 @@ func (in *inspection) notInstallable(t *tree) {
 	case t.many:
 		v.Message += ", and no single root folder"
 	case t.root == "." && t.below:
-		v.Message = "pip can't install the package: its paths begin with ./, so that pip looks for setup.py one folder too high"
+		v.Message = "pip can't install the package: its paths begin with ./, so that pip looks for setup.py one folder too " +
+			"high"
 		v.Remedy = "pack the folder by its name, without ./ before it"
 	}
 	in.fail(v)
@@ -496,7 +497,8 @@ func (in *inspection) packages(t *tree, root string, roots map[string]bool, set 
 		in.missingImports(t, root)
 	}
 	if known && (len(p.listed) > 0 || len(p.include) > 0) {
-		allowed := "packages that match " + show(strings.Join(slices.Concat(slices.Sorted(maps.Keys(p.listed)), p.include), ", "))
+		allowed := "packages that match " + show(strings.Join(slices.Concat(slices.Sorted(maps.Keys(p.listed)), p.include),
+			", "))
 		for _, dir := range in.found.leftOut(root, roots, &p) {
 			in.subPackage(dir, allowed, p.generated)
 		}
@@ -529,14 +531,16 @@ func (in *inspection) packages(t *tree, root string, roots map[string]bool, set 
 // (setuptools' user guide, "Package Discovery").
 func (in *inspection) subPackage(dir, allowed string, generated bool) {
 	v := job.Violation{
-		Rule:    "package-sub-package",
-		Message: "the folder lies in a package and has modules, but the project's packages do not name it, so that it is not installed",
+		Rule: "package-sub-package",
+		Message: "the folder lies in a package and has modules, but the project's packages do not name it, so that it is " +
+			"not installed",
 		Found:   show(dir),
 		Allowed: allowed,
 		Remedy:  "write packages=find_packages() in setup.py, and give each folder an __init__.py",
 	}
 	if generated {
-		v.Message = "the folder lies in a package and has modules, but the setup.py that gcloud generates names the package alone, so that the folder is not installed"
+		v.Message = "the folder lies in a package and has modules, but the setup.py that gcloud generates names the " +
+			"package alone, so that the folder is not installed"
 		v.Remedy = "write a setup.py with packages=find_packages() beside the package, and build it again"
 	}
 	in.warn(v)
@@ -549,10 +553,12 @@ func (in *inspection) missingImports(t *tree, root string) {
 	for _, i := range t.imports.missing(in.found) {
 		module := strings.ReplaceAll(strings.TrimPrefix(i.path, root), "/", ".")
 		in.warn(job.Violation{
-			Rule:    "package-sub-package",
-			Message: "a module imports what the package does not hold; the setup.py that gcloud generates leaves out the folders below the package's own",
-			Found:   "import of " + show(module) + " in " + show(i.by),
-			Remedy:  "write a setup.py with packages=find_packages() beside the package, give each folder an __init__.py, and build it again",
+			Rule: "package-sub-package",
+			Message: "a module imports what the package does not hold; the setup.py that gcloud generates leaves out the " +
+				"folders below the package's own",
+			Found: "import of " + show(module) + " in " + show(i.by),
+			Remedy: "write a setup.py with packages=find_packages() beside the package, give each folder an __init__.py, and " +
+				"build it again",
 		})
 	}
 }
@@ -566,12 +572,12 @@ func cutLast(stem string) (name, version string, ok bool) {
 	return stem[:i], stem[i+1:], true
 }
 
-// metadata takes Name and Version from the head of a PKG-INFO or METADATA.
+// metadata returns Name and Version from the head of a PKG-INFO or METADATA.
 func metadata(text []byte, name, version string) (string, string) {
 	return clip(cmp.Or(header(text, "Name"), name)), clip(cmp.Or(header(text, "Version"), version))
 }
 
-// header gives a field of a metadata file's head.
+// header returns a field in the head of a metadata file.
 func header(text []byte, key string) string {
 	for line := range strings.SplitSeq(string(text), "\n") {
 		line = strings.TrimRight(line, "\r")

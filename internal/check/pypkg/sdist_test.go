@@ -42,7 +42,10 @@ func TestInspectLinks(t *testing.T) {
 		{"to itself", []entry{symlink("trainer-0.1/x", "x")}, nil},
 		{"to each other", []entry{symlink("trainer-0.1/x", "y"), symlink("trainer-0.1/y", "x")}, nil},
 		{"to nothing", []entry{symlink("trainer-0.1/x", "absent")}, nil},
-		{"out of the root and back", []entry{symlink("trainer-0.1/x", "../trainer-0.1/setup.py")}, out("trainer-0.1/x -> ../trainer-0.1/setup.py")},
+		{
+			"out of the root and back", []entry{symlink("trainer-0.1/x", "../trainer-0.1/setup.py")},
+			out("trainer-0.1/x -> ../trainer-0.1/setup.py"),
+		},
 		{"out through a link", []entry{
 			symlink("trainer-0.1/a/b/up", "../.."), symlink("trainer-0.1/a/b/c/x", "../up/../y"),
 		}, out("trainer-0.1/a/b/c/x -> ../up/../y")},
@@ -56,9 +59,10 @@ func TestInspectLinks(t *testing.T) {
 		{"hard link to another root", []entry{hardlink("trainer-0.1/x", "other/y")}, []string{
 			"error package-hard-link: found trainer-0.1/x -> other/y", "error package-link: found trainer-0.1/x -> other/y",
 		}},
-		{"absolute through a link", []entry{symlink("trainer-0.1/etc", "/etc"), symlink("trainer-0.1/x", "etc/passwd")}, []string{
-			"error package-link: found trainer-0.1/etc -> /etc", "error package-link: found trainer-0.1/x -> etc/passwd",
-		}},
+		{"absolute through a link", []entry{symlink("trainer-0.1/etc", "/etc"), symlink("trainer-0.1/x", "etc/passwd")},
+			[]string{
+				"error package-link: found trainer-0.1/etc -> /etc", "error package-link: found trainer-0.1/x -> etc/passwd",
+			}},
 		{"of Windows", []entry{symlink("trainer-0.1/x", `..\..\y`)}, []string{`error package-link: trainer-0.1/x -> `}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -75,26 +79,56 @@ var placed = []struct {
 	want    []string
 }{
 	{"hard link", []entry{file("r/a", "x"), hardlink("r/b", "r/a")}, nil},
-	{"hard link to a later entry", []entry{hardlink("r/b", "r/a"), file("r/a", "x")}, []string{"error package-hard-link: found r/b -> r/a"}},
-	{"hard link to nothing", []entry{file("r/a", "x"), hardlink("r/b", "r/c")}, []string{"error package-hard-link: found r/b -> r/c"}},
+	{
+		"hard link to a later entry", []entry{hardlink("r/b", "r/a"), file("r/a", "x")},
+		[]string{"error package-hard-link: found r/b -> r/a"},
+	},
+	{
+		"hard link to nothing", []entry{file("r/a", "x"), hardlink("r/b", "r/c")},
+		[]string{"error package-hard-link: found r/b -> r/c"},
+	},
 	{"hard link to itself", []entry{hardlink("r/b", "r/b")}, []string{"error package-hard-link: found r/b -> r/b"}},
 	{"hard link to a hard link", []entry{file("r/a", "x"), hardlink("r/b", "r/a"), hardlink("r/c", "r/b")}, nil},
 	{"hard link to a link", []entry{file("r/a", "x"), symlink("r/s", "a"), hardlink("r/b", "r/s")}, nil},
 	{"hard link through a link", []entry{file("r/d/a", "x"), symlink("r/l", "d"), hardlink("r/b", "r/l/a")}, nil},
-	{"hard link through a link, later", []entry{symlink("r/l", "d"), hardlink("r/b", "r/l/a"), file("r/d/a", "x")}, []string{"error package-hard-link: r/l/a"}},
+	{
+		"hard link through a link, later", []entry{symlink("r/l", "d"), hardlink("r/b", "r/l/a"), file("r/d/a", "x")},
+		[]string{"error package-hard-link: r/l/a"},
+	},
 	{"hard link with dots", []entry{file("r/a", "x"), hardlink("r/b", "r/./a")}, nil},
 	{"hard link to a folder", []entry{file("r/d/a", "x"), hardlink("r/b", "r/d")}, nil},
-	{"below a link to nothing", []entry{symlink("r/l", "no"), file("r/l/a", "x")}, []string{"error package-entry-place: below r/l"}},
-	{"below a link to a later folder", []entry{symlink("r/l", "d"), file("r/l/a", "x"), file("r/d/y", "")}, []string{"error package-entry-place: below r/l"}},
+	{
+		"below a link to nothing", []entry{symlink("r/l", "no"), file("r/l/a", "x")},
+		[]string{"error package-entry-place: below r/l"},
+	},
+	{
+		"below a link to a later folder", []entry{symlink("r/l", "d"), file("r/l/a", "x"), file("r/d/y", "")},
+		[]string{"error package-entry-place: below r/l"},
+	},
 	{"below a link to a folder", []entry{file("r/d/y", ""), symlink("r/l", "d"), file("r/l/a", "x")}, nil},
-	{"below a link to a file", []entry{file("r/y", ""), symlink("r/l", "y"), file("r/l/a", "x")}, []string{"error package-entry-place: below r/l"}},
-	{"below a link to itself", []entry{symlink("r/l", "l"), file("r/l/a", "x")}, []string{"error package-entry-place: below r/l"}},
+	{
+		"below a link to a file", []entry{file("r/y", ""), symlink("r/l", "y"), file("r/l/a", "x")},
+		[]string{"error package-entry-place: below r/l"},
+	},
+	{
+		"below a link to itself", []entry{symlink("r/l", "l"), file("r/l/a", "x")},
+		[]string{"error package-entry-place: below r/l"},
+	},
 	{"below a file", []entry{file("r/a", "x"), file("r/a/b", "")}, []string{"error package-entry-place: below r/a"}},
-	{"file in a folder's place", []entry{file("r/a/b", ""), file("r/a", "x")}, []string{"error package-entry-place: found r/a"}},
-	{"link in a folder's place", []entry{file("r/a/b", ""), file("r/b", "x"), symlink("r/a", "b")}, []string{"error package-entry-place: found r/a"}},
+	{
+		"file in a folder's place", []entry{file("r/a/b", ""), file("r/a", "x")},
+		[]string{"error package-entry-place: found r/a"},
+	},
+	{
+		"link in a folder's place", []entry{file("r/a/b", ""), file("r/b", "x"), symlink("r/a", "b")},
+		[]string{"error package-entry-place: found r/a"},
+	},
 	{"link in a file's place", []entry{file("r/a", "1"), file("r/b", "x"), symlink("r/a", "b")}, nil},
 	{"file in a link's place", []entry{symlink("r/a", "no"), file("r/a", "x")}, nil},
-	{"file in an endless link's place", []entry{symlink("r/a", "a"), file("r/a", "x")}, []string{"error package-entry-place: leads to itself"}},
+	{
+		"file in an endless link's place", []entry{symlink("r/a", "a"), file("r/a", "x")},
+		[]string{"error package-entry-place: leads to itself"},
+	},
 	{"file twice", []entry{file("r/a", "x"), file("r/a", "y")}, nil},
 }
 
@@ -102,7 +136,9 @@ func TestInspectPlaces(t *testing.T) {
 	t.Parallel()
 	for _, tt := range placed {
 		t.Run(tt.name, func(t *testing.T) {
-			entries := append([]entry{file("r/setup.py", setup), file("r/trainer/__init__.py", ""), file("r/trainer/task.py", "")}, tt.entries...)
+			entries := append([]entry{
+				file("r/setup.py", setup), file("r/trainer/__init__.py", ""), file("r/trainer/task.py", ""),
+			}, tt.entries...)
 			_, vs, err := Inspect(t.Context(), "r-1.tar.gz", bytes.NewReader(sdist(t, entries...)), small())
 			if err != nil {
 				t.Fatal(err)
@@ -190,11 +226,27 @@ func TestReportLinks(t *testing.T) {
 		entries []entry
 		want    []string
 	}{
-		{"hard link", []entry{file("p-1/setup.py", ""), file("p-1/a.py", ""), hardlink("p-1/b.py", "p-1/a.py")}, []string{"a", "b"}},
-		{"setup is a link", []entry{file("p-1/build/setup.py", ""), symlink("p-1/setup.py", "build/setup.py"), file("p-1/a.py", "")}, []string{"a", "build.setup"}},
-		{"folder", []entry{file("p-1/setup.py", ""), file("p-1/lib/a/b.py", ""), symlink("p-1/trainer", "lib/a")}, []string{"lib.a.b", "trainer.b"}},
-		{"folder in place", []entry{file("./setup.py", ""), file("./lib/a/b.py", ""), symlink("./trainer", "lib/a")}, []string{"lib.a.b", "trainer.b"}},
-		{"folder that holds the link", []entry{file("p-1/setup.py", ""), file("p-1/a/b.py", ""), symlink("p-1/a/x", ".")}, []string{"a.b"}},
+		{
+			"hard link", []entry{file("p-1/setup.py", ""), file("p-1/a.py", ""), hardlink("p-1/b.py", "p-1/a.py")},
+			[]string{"a", "b"},
+		},
+		{
+			"setup is a link", []entry{
+				file("p-1/build/setup.py", ""), symlink("p-1/setup.py", "build/setup.py"), file("p-1/a.py", ""),
+			}, []string{"a", "build.setup"},
+		},
+		{
+			"folder", []entry{file("p-1/setup.py", ""), file("p-1/lib/a/b.py", ""), symlink("p-1/trainer", "lib/a")},
+			[]string{"lib.a.b", "trainer.b"},
+		},
+		{
+			"folder in place", []entry{file("./setup.py", ""), file("./lib/a/b.py", ""), symlink("./trainer", "lib/a")},
+			[]string{"lib.a.b", "trainer.b"},
+		},
+		{
+			"folder that holds the link", []entry{file("p-1/setup.py", ""), file("p-1/a/b.py", ""), symlink("p-1/a/x", ".")},
+			[]string{"a.b"},
+		},
 		{"odd paths", []entry{file("p-1//setup.py", ""), file("p-1/./a//b.py", "")}, []string{"a.b"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -265,9 +317,11 @@ func TestInspectBounds(t *testing.T) {
 	}
 	deep := strings.Repeat("a/", 400)
 	for name, entries := range map[string][]entry{
-		"roots":    append(folders(1000, "p-1/"+deep+"m%d.py"), file("p-1/setup.py", "setup(package_dir=x("+list(400, "'"+strings.Repeat("a/", 300)+"%d',")+list(400, "'a',")+"))")),
-		"patterns": append(folders(1000, "p-1/"+strings.Repeat("a", 200)+"%d/b/m.py"), file("p-1/setup.py", "setup(packages=find_packages(include=["+list(4000, "'*a*a*a*a*a*a*b%d',")+"]))")),
-		"listed":   append(folders(1000, "p-1/a%d/b/m.py"), file("p-1/setup.py", "setup(packages=["+list(9000, "'a%d',")+"])")),
+		"roots": append(folders(1000, "p-1/"+deep+"m%d.py"),
+			file("p-1/setup.py", "setup(package_dir=x("+list(400, "'"+strings.Repeat("a/", 300)+"%d',")+list(400, "'a',")+"))")),
+		"patterns": append(folders(1000, "p-1/"+strings.Repeat("a", 200)+"%d/b/m.py"),
+			file("p-1/setup.py", "setup(packages=find_packages(include=["+list(4000, "'*a*a*a*a*a*a*b%d',")+"]))")),
+		"listed": append(folders(1000, "p-1/a%d/b/m.py"), file("p-1/setup.py", "setup(packages=["+list(9000, "'a%d',")+"])")),
 	} {
 		t.Run(name, func(t *testing.T) {
 			report, _, err := Inspect(t.Context(), "p-1.tar.gz", bytes.NewReader(sdist(t, entries...)), limits)
@@ -322,32 +376,93 @@ func TestInspectSubPackages(t *testing.T) {
 		want    []string
 		modules []string // of the package trainer
 	}{
-		{"generated", tree(generated), []string{"warning package-sub-package: the setup.py that gcloud generates names the package alone"}, []string{"trainer.task"}},
+		{
+			"generated", tree(generated),
+			[]string{"warning package-sub-package: the setup.py that gcloud generates names the package alone"},
+			[]string{"trainer.task"},
+		},
 		{"list", tree(listed("['trainer']")), missing, []string{"trainer.task"}},
-		{"list of two", tree(listed("[\"trainer\",\n  'trainer.data', ]")), []string{"warning package-sub-package: found t-0/trainer/data/deep, "}, []string{"trainer.data.load", "trainer.task"}},
+		{
+			"list of two", tree(listed("[\"trainer\",\n  'trainer.data', ]")),
+			[]string{"warning package-sub-package: found t-0/trainer/data/deep, "},
+			[]string{"trainer.data.load", "trainer.task"},
+		},
 		{"whole list", tree(listed("['trainer', 'trainer.data', 'trainer.data.deep']")), nil, whole},
 		{"include", tree(listed("find_packages(include=['trainer'], where='.')")), missing, []string{"trainer.task"}},
-		{"include all", tree(listed("find_packages('.', include=['trainer', 'trainer.*'])")), []string{"warning package-no-init: found t-0/trainer/data/deep)"}, whole},
-		{"excluded on purpose", tree(listed("find_packages(include=['trainer'], exclude=['trainer.data'])")), []string{"warning package-no-init: found t-0/trainer/data/deep)"}, []string{"trainer.task"}},
-		{"commented out", tree("# packages=['trainer']\n" + setup), []string{"warning package-no-init: found t-0/trainer/data/deep)"}, whole},
-		{"list beside a comment", tree("# packages=find_packages()\n" + listed("['trainer']  # packages=['x']\n")), missing, []string{"trainer.task"}},
-		{"list and more", tree(listed("['trainer'] + find_packages()")), []string{"warning package-no-init: found t-0/trainer/data/deep)"}, whole},
+		{
+			"include all", tree(listed("find_packages('.', include=['trainer', 'trainer.*'])")),
+			[]string{"warning package-no-init: found t-0/trainer/data/deep)"}, whole,
+		},
+		{
+			"excluded on purpose", tree(listed("find_packages(include=['trainer'], exclude=['trainer.data'])")),
+			[]string{"warning package-no-init: found t-0/trainer/data/deep)"}, []string{"trainer.task"},
+		},
+		{
+			"commented out", tree("# packages=['trainer']\n" + setup),
+			[]string{"warning package-no-init: found t-0/trainer/data/deep)"}, whole,
+		},
+		{
+			"list beside a comment", tree("# packages=find_packages()\n" + listed("['trainer']  # packages=['x']\n")), missing,
+			[]string{"trainer.task"},
+		},
+		{
+			"list and more", tree(listed("['trainer'] + find_packages()")),
+			[]string{"warning package-no-init: found t-0/trainer/data/deep)"}, whole,
+		},
 		{"computed", tree(listed("packages()")), nil, whole},
 		{"named twice", tree("packages = ['trainer']\nsetup(packages=packages)\n"), nil, whole},
 		{"data of the package", tree("setup(packages=['trainer'], package_data={'trainer': ['data/*']})\n"), missing, whole},
-		{"as black writes it", tree("from setuptools import setup\n\nsetup(\n    packages=[\n        \"trainer\",\n    ],\n)\n"), missing, []string{"trainer.task"}},
-		{"list and more, on the next line", tree("setup(packages=['trainer']\n  + find_packages())\n"), []string{"warning package-no-init: found t-0/trainer/data/deep)"}, whole},
+		{
+			"as black writes it",
+			tree("from setuptools import setup\n\nsetup(\n    packages=[\n        \"trainer\",\n    ],\n)\n"), missing,
+			[]string{"trainer.task"},
+		},
+		{
+			"list and more, on the next line", tree("setup(packages=['trainer']\n  + find_packages())\n"),
+			[]string{"warning package-no-init: found t-0/trainer/data/deep)"}, whole,
+		},
 		{"list that grows", tree("setup(packages=['trainer'], **extra(packages))\n"), nil, whole},
-		{"told in a text", tree("\"\"\"Write packages=['trainer'], not more.\"\"\"\nfrom setuptools import setup, find_namespace_packages as f\nsetup(**{'pack' 'ages': f()})\n"), nil, whole},
+		{
+			"told in a text",
+			tree("\"\"\"Write packages=['trainer'], not more.\"\"\"\n" +
+				"from setuptools import setup, find_namespace_packages as f\nsetup(**{'pack' 'ages': f()})\n"), nil, whole,
+		},
 		{"setup.cfg of pbr", tree("setup()", file("t-0/setup.cfg", "[files]\npackages =\n    trainer\n")), nil, whole},
-		{"moved", []entry{file("t-0/setup.py", "setup(package_dir={'': 'lib'}, packages=['trainer'])"), file("t-0/lib/trainer/task.py", ""), file("t-0/lib/trainer/data/load.py", "")}, []string{"warning package-sub-package: found t-0/lib/trainer/data, "}, []string{"trainer.data.load", "trainer.task"}},
-		{"setup.cfg", tree("setup()", file("t-0/setup.cfg", "[options]\npackages =\n    trainer\n    trainer.data\n[x]\n")), []string{"warning package-sub-package: found t-0/trainer/data/deep, "}, whole},
+		{
+			"moved", []entry{
+				file("t-0/setup.py", "setup(package_dir={'': 'lib'}, packages=['trainer'])"), file("t-0/lib/trainer/task.py", ""),
+				file("t-0/lib/trainer/data/load.py", ""),
+			}, []string{"warning package-sub-package: found t-0/lib/trainer/data, "},
+			[]string{"trainer.data.load", "trainer.task"},
+		},
+		{
+			"setup.cfg", tree("setup()", file("t-0/setup.cfg", "[options]\npackages =\n    trainer\n    trainer.data\n[x]\n")),
+			[]string{"warning package-sub-package: found t-0/trainer/data/deep, "}, whole,
+		},
 		{"setup.cfg in a line", tree("setup()", file("t-0/setup.cfg", "[options]\npackages = trainer\n")), missing, whole},
-		{"setup.cfg that finds", tree("setup()", file("t-0/setup.cfg", "[options]\npackages = find:\n")), []string{"warning package-no-init: found t-0/trainer/data/deep)"}, whole},
-		{"pyproject list", tree("", file("t-0/pyproject.toml", "[tool.setuptools]\npackages = [\"trainer\"]\n")), missing, whole},
-		{"pyproject find", tree("", file("t-0/pyproject.toml", "[tool.setuptools.packages.find]\ninclude = [\"trainer\"]\nexclude = []\n[x]\ninclude = ['a']\n")), missing, whole},
-		{"pyproject star", tree("", file("t-0/pyproject.toml", "[tool.setuptools.packages.find]\ninclude = [\"trainer*\"]\n")), nil, whole},
-		{"no root folder", []entry{file("setup.py", listed("['trainer']")), file("trainer/task.py", ""), file("trainer/data/load.py", "")}, []string{"warning package-root", "warning package-sub-package: found trainer/data, "}, []string{"trainer.task"}},
+		{
+			"setup.cfg that finds", tree("setup()", file("t-0/setup.cfg", "[options]\npackages = find:\n")),
+			[]string{"warning package-no-init: found t-0/trainer/data/deep)"}, whole,
+		},
+		{
+			"pyproject list", tree("", file("t-0/pyproject.toml", "[tool.setuptools]\npackages = [\"trainer\"]\n")), missing,
+			whole,
+		},
+		{
+			"pyproject find",
+			tree("",
+				file("t-0/pyproject.toml",
+					"[tool.setuptools.packages.find]\ninclude = [\"trainer\"]\nexclude = []\n[x]\ninclude = ['a']\n")), missing, whole,
+		},
+		{
+			"pyproject star",
+			tree("", file("t-0/pyproject.toml", "[tool.setuptools.packages.find]\ninclude = [\"trainer*\"]\n")), nil, whole,
+		},
+		{
+			"no root folder", []entry{
+				file("setup.py", listed("['trainer']")), file("trainer/task.py", ""), file("trainer/data/load.py", ""),
+			}, []string{"warning package-root", "warning package-sub-package: found trainer/data, "}, []string{"trainer.task"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			data := sdist(t, tt.entries...)
@@ -371,15 +486,42 @@ func TestInspectImports(t *testing.T) {
 		name, setup, source string
 		want                []string
 	}{
-		{"absolute", generated, "import os\nimport trainer.data.load as load\n", []string{"warning package-sub-package: import of trainer.data in t-0/trainer/task.py"}},
-		{"from", generated, "from trainer.data import load\n", []string{"warning package-sub-package: import of trainer.data in"}},
-		{"relative", generated, "from .data.deep import (load,\n  x)\n", []string{"warning package-sub-package: import of trainer.data in"}},
-		{"name", generated, "from trainer import model, data as d # x\n", []string{"warning package-sub-package: import of trainer.data in"}},
-		{"relative name", generated, "from . import data\r\n", []string{"warning package-sub-package: import of trainer.data in"}},
-		{"two", generated, "import trainer.b, trainer.a\nimport trainer.a.x", []string{"warning package-sub-package: import of trainer.b in", "warning package-sub-package: import of trainer.a in"}},
+		{
+			"absolute", generated, "import os\nimport trainer.data.load as load\n",
+			[]string{"warning package-sub-package: import of trainer.data in t-0/trainer/task.py"},
+		},
+		{
+			"from", generated, "from trainer.data import load\n",
+			[]string{"warning package-sub-package: import of trainer.data in"},
+		},
+		{
+			"relative", generated, "from .data.deep import (load,\n  x)\n",
+			[]string{"warning package-sub-package: import of trainer.data in"},
+		},
+		{
+			"name", generated, "from trainer import model, data as d # x\n",
+			[]string{"warning package-sub-package: import of trainer.data in"},
+		},
+		{
+			"relative name", generated, "from . import data\r\n",
+			[]string{"warning package-sub-package: import of trainer.data in"},
+		},
+		{
+			"two", generated, "import trainer.b, trainer.a\nimport trainer.a.x",
+			[]string{
+				"warning package-sub-package: import of trainer.b in", "warning package-sub-package: import of trainer.a in",
+			},
+		},
 		{"own setup", setup, "import trainer.data\n", nil},
-		{"what is there", generated, "import trainer.model, trainer\nfrom trainer import model\nfrom . import model\nfrom .model import x\nfrom trainer.model import *\n", nil},
-		{"of another package", generated, "import tensorflow.data\nfrom numpy import data\nfrom ...x import y\nfrom .. import z\n", nil},
+		{
+			"what is there", generated,
+			"import trainer.model, trainer\nfrom trainer import model\nfrom . import model\nfrom .model import x\n" +
+				"from trainer.model import *\n", nil,
+		},
+		{
+			"of another package", generated,
+			"import tensorflow.data\nfrom numpy import data\nfrom ...x import y\nfrom .. import z\n", nil,
+		},
 		{"an attempt", generated, "try:\n  import trainer.data\nexcept ImportError:\n  pass\n", nil},
 		{"not an import", generated, "from trainer.data\nimport\nimport é.b\nfrom a b\nfrom trainer.data.import x", nil},
 	} {
@@ -405,7 +547,8 @@ func TestInspectImports(t *testing.T) {
 	}
 	t.Run("names that __init__ may define", func(t *testing.T) {
 		inspects(t, "t-0.tar.gz", sdist(t,
-			file("t-0/setup.py", generated), file("t-0/trainer/__init__.py", "data = 1"), file("t-0/trainer/task.py", "from trainer import data\n"),
+			file("t-0/setup.py", generated), file("t-0/trainer/__init__.py", "data = 1"),
+			file("t-0/trainer/task.py", "from trainer import data\n"),
 		), nil)
 	})
 	t.Run("not searched beside an own setup", func(t *testing.T) {
@@ -442,14 +585,29 @@ func TestInspectLayers(t *testing.T) {
 		want []string
 	}{
 		{"packed twice", gzipped(t, good), []string{"error package-format: packed twice; pip unpacks it once (found gzip)"}},
-		{"zip in gzip", gzipped(t, zip), []string{"error package-format: packed twice; pip unpacks it once (found a zip archive)"}},
-		{"page in gzip", gzipped(t, []byte("<html>"+strings.Repeat(" ", 600))), []string{"error package-format: found a web page"}},
+		{
+			"zip in gzip", gzipped(t, zip),
+			[]string{"error package-format: packed twice; pip unpacks it once (found a zip archive)"},
+		},
+		{
+			"page in gzip", gzipped(t, []byte("<html>"+strings.Repeat(" ", 600))),
+			[]string{"error package-format: found a web page"},
+		},
 		{"nothing in gzip", gzipped(t, nil), []string{"error package-empty: no entries"}},
-		{"archives in the package", sdist(t, project(file("trainer-0.1/data.tar.gz", string(bomb)), file("trainer-0.1/setup.cfg", ""))...), nil},
-		{"zip behind", slices.Concat(good, zip), []string{"warning package-trailing", "error package-two-formats: pip takes it for the latter"}},
+		{
+			"archives in the package",
+			sdist(t, project(file("trainer-0.1/data.tar.gz", string(bomb)), file("trainer-0.1/setup.cfg", ""))...), nil,
+		},
+		{
+			"zip behind", slices.Concat(good, zip),
+			[]string{"warning package-trailing", "error package-two-formats: pip takes it for the latter"},
+		},
 		{"zip far before the end", slices.Concat(good, zip, make([]byte, 1<<17)), []string{"warning package-trailing"}},
 		{"zip's end cut", slices.Concat(good, []byte("PK\x05\x06"), make([]byte, 10)), []string{"warning package-trailing"}},
-		{"zip in the middle", sdist(t, project(file("trainer-0.1/x.zip", noise(100)+string(zip)), file("trainer-0.1/y", noise(200_000)))...), nil},
+		{
+			"zip in the middle",
+			sdist(t, project(file("trainer-0.1/x.zip", noise(100)+string(zip)), file("trainer-0.1/y", noise(200_000)))...), nil,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) { inspects(t, "trainer-0.1.tar.gz", tt.data, tt.want) })
 	}

@@ -13,13 +13,14 @@ import (
 type packing struct {
 	// listed are packages named one by one; nothing else is installed.
 	listed map[string]bool
-	// found tells of find_packages: folders with __init__.py whose dotted name
-	// a pattern of include matches and none of exclude.
+	// found reports the use of find_packages: folders with __init__.py whose
+	// dotted name matches a pattern of include and none of exclude.
 	found            bool
 	include, exclude []string
-	// generated tells of the setup.py that gcloud writes for --package-path.
+	// generated reports that it is the setup.py that gcloud writes for
+	// --package-path.
 	generated bool
-	// exact tells that modules outside the packages are surely not installed.
+	// exact reports that modules outside the packages are certainly not installed.
 	exact bool
 	// left is how much may still be compared with patterns, in bytes.
 	left int
@@ -69,7 +70,8 @@ func (s settings) packing() (p packing, ok bool) {
 	defer func() { p.left = maxMatched }()
 	script := comment.ReplaceAllString(s.script, "$1")
 	scripts, configs := len(packages.FindAllStringIndex(script, 2)), len(packages.FindAllStringIndex(s.config, 2))
-	projects := strings.Contains(s.project, "tool.setuptools") || strings.Contains(s.project, "tool.poetry") || strings.Contains(s.project, "tool.hatch")
+	projects := strings.Contains(s.project, "tool.setuptools") || strings.Contains(s.project, "tool.poetry") ||
+		strings.Contains(s.project, "tool.hatch")
 	switch {
 	case scripts == 1 && configs == 0 && !projects:
 		if p, ok = scriptPacking(script); ok {
@@ -126,7 +128,7 @@ const (
 	maxPatterns = 50
 )
 
-// list takes packages named one by one, and tells whether they are understood.
+// list takes packages named one by one, and reports whether it understands them.
 func (p *packing) list(names []string) bool {
 	p.listed = map[string]bool{}
 	for _, n := range names {
@@ -229,8 +231,8 @@ const maxLevels = 20
 // maxJudged bounds the folders that are held against the patterns.
 const maxJudged = 1_000
 
-// leftOutOf gives the first folder on the way to dir that is no package while
-// the one above it is.
+// leftOutOf returns the first folder on the way to dir that is not a package
+// although the one above it is.
 func leftOutOf(dir string, roots map[string]bool, p *packing) string {
 	inside := false
 	for at, level := 0, 0; at < len(dir) && level < maxLevels; level++ {
@@ -260,7 +262,7 @@ func leftOutOf(dir string, roots map[string]bool, p *packing) string {
 	return ""
 }
 
-// packageNames are the dotted names that a folder has from the project's top
+// packageNames returns the dotted names that a folder has from the project's top
 // and from each of its source roots.
 func packageNames(folder string, roots map[string]bool) []string {
 	names := []string{strings.ReplaceAll(folder, "/", ".")}

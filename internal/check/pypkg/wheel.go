@@ -298,13 +298,15 @@ func (in *inspection) wheelName(base string) {
 	in.python(parts[len(parts)-3])
 }
 
-// platform checks the platform tag: pip refuses a wheel of which none is the
-// machine's ("is not a supported wheel on this platform"), and the service's
-// machines are x86-64 with Linux and glibc (PEP 425, 600; musllinux is another
-// C library's, PEP 656).
+// platform checks the platform tag. pip refuses a wheel that has no tag of the
+// machine ("is not a supported wheel on this platform"). The service's machines are
+// x86-64 with Linux and glibc (PEP 425, 600); musllinux is for another C library
+// (PEP 656).
 func (in *inspection) platform(tag string) {
 	for platform := range strings.SplitSeq(tag, ".") {
-		if platform == "any" || strings.HasSuffix(platform, "_x86_64") && (strings.HasPrefix(platform, "linux") || strings.HasPrefix(platform, "manylinux")) {
+		if platform == "any" ||
+			strings.HasSuffix(platform, "_x86_64") &&
+				(strings.HasPrefix(platform, "linux") || strings.HasPrefix(platform, "manylinux")) {
 			return
 		}
 	}
@@ -325,7 +327,8 @@ func (in *inspection) python(tag string) {
 		if !ok {
 			version, ok = strings.CutPrefix(python, "cp")
 		}
-		if n, err := strconv.Atoi(version); ok && err == nil && (n == 2 || n == 3 || n >= 20 && n <= 27 || n >= 30 && n <= 37) {
+		if n, err := strconv.Atoi(version); ok && err == nil &&
+			(n == 2 || n == 3 || n >= 20 && n <= 27 || n >= 30 && n <= 37) {
 			return
 		}
 	}
@@ -390,9 +393,10 @@ func (in *inspection) installable(infos []string, texts info) {
 	}
 }
 
-// canonical gives a name as pip compares it (PEP 503).
+// canonical returns a name as pip compares it (PEP 503).
 func canonical(name string) string {
-	return strings.Join(strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return r == '-' || r == '_' || r == '.' }), "-")
+	return strings.Join(strings.FieldsFunc(strings.ToLower(name),
+		func(r rune) bool { return r == '-' || r == '_' || r == '.' }), "-")
 }
 
 // headers counts what looks like an entry of a zip's table of contents. The

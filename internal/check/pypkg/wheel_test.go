@@ -62,20 +62,61 @@ func TestInspectWheelMetadata(t *testing.T) {
 		want    []string
 	}{
 		{"without RECORD", without(info+"RECORD", release()), []string{"error package-not-installable: it has no RECORD"}},
-		{"without version", with(info+"WHEEL", "Generator: x\n\nWheel-Version: 1.0\n", release()), []string{"error package-not-installable: no Wheel-Version that pip knows, which is 1.0 (found none)", "warning package-record: RECORD states another hash or size for a file"}},
-		{"version of the future", with(info+"WHEEL", "Wheel-Version: 2.0\n", release()), []string{"error package-not-installable: found 2.0", "warning package-record: found trainer-0.1.dist-info/WHEEL"}},
-		{"file in place of the folder", append(release(), file("x-1.dist-info", "")), []string{"error package-not-installable: 2 .dist-info folders"}},
-		{"many folders", append(many(9, "x%d.dist-info/WHEEL"), release()...), []string{"error package-not-installable: more than 3 .dist-info folders"}},
-		{"changed", with("trainer/task.py", "print('jello')\n", release()), []string{"warning package-record: another hash or size for a file of the wheel: changed after the wheel was built (found trainer/task.py)"}},
+		{
+			"without version", with(info+"WHEEL", "Generator: x\n\nWheel-Version: 1.0\n", release()),
+			[]string{
+				"error package-not-installable: no Wheel-Version that pip knows, which is 1.0 (found none)",
+				"warning package-record: RECORD states another hash or size for a file",
+			},
+		},
+		{
+			"version of the future", with(info+"WHEEL", "Wheel-Version: 2.0\n", release()),
+			[]string{"error package-not-installable: found 2.0", "warning package-record: found trainer-0.1.dist-info/WHEEL"},
+		},
+		{
+			"file in place of the folder", append(release(), file("x-1.dist-info", "")),
+			[]string{"error package-not-installable: 2 .dist-info folders"},
+		},
+		{
+			"many folders", append(many(9, "x%d.dist-info/WHEEL"), release()...),
+			[]string{"error package-not-installable: more than 3 .dist-info folders"},
+		},
+		{
+			"changed", with("trainer/task.py", "print('jello')\n", release()),
+			[]string{
+				"warning package-record: another hash or size for a file of the wheel: changed after the wheel was built (found " +
+					"trainer/task.py)",
+			},
+		},
 		{"changed size", with("trainer/task.py", "", release()), []string{"warning package-record: found trainer/task.py"}},
-		{"added", append(release(), file("a.py", ""), file("b.py", "")), []string{"warning package-record: RECORD does not list 2 files of the wheel: added after the wheel was built (found a.py)"}},
+		{
+			"added", append(release(), file("a.py", ""), file("b.py", "")),
+			[]string{
+				"warning package-record: RECORD does not list 2 files of the wheel: added after the wheel was built (found a.py)",
+			},
+		},
 		{"folders are not recorded", append(release(), file("trainer/", "")), nil},
 		{"signed", append(release(), file(info+"RECORD.jws", "{}")), nil},
-		{"RECORD is no list", with(info+"RECORD", "a\n", release()), []string{"warning package-record: not a list of names, hashes and sizes"}},
+		{
+			"RECORD is no list", with(info+"RECORD", "a\n", release()),
+			[]string{"warning package-record: not a list of names, hashes and sizes"},
+		},
 		{"RECORD has other quotes", with(info+"RECORD", `a"b",,`, release()), []string{"warning package-record: not a list"}},
-		{"RECORD has too many lines", with(info+"RECORD", strings.Join(lines(60), "\n"), release()), []string{"warning package-record: or too long"}},
-		{"another hash and size", with(info+"RECORD", "trainer/task.py,sha512=x,14\ntrainer/__init__.py,,\n"+info+"METADATA,,\n"+info+"WHEEL,,\n", release()), []string{"warning package-record: found trainer/task.py"}},
-		{"another hash", with(info+"RECORD", "trainer/task.py,sha512=x,15\ntrainer/__init__.py,sha256=!,0\n"+info+"METADATA,,\n"+info+"WHEEL,,\n", release()), []string{"warning package-record: found trainer/__init__.py"}},
+		{
+			"RECORD has too many lines", with(info+"RECORD", strings.Join(lines(60), "\n"), release()),
+			[]string{"warning package-record: or too long"},
+		},
+		{
+			"another hash and size",
+			with(info+"RECORD", "trainer/task.py,sha512=x,14\ntrainer/__init__.py,,\n"+info+"METADATA,,\n"+info+"WHEEL,,\n",
+				release()), []string{"warning package-record: found trainer/task.py"},
+		},
+		{
+			"another hash",
+			with(info+"RECORD",
+				"trainer/task.py,sha512=x,15\ntrainer/__init__.py,sha256=!,0\n"+info+"METADATA,,\n"+info+"WHEEL,,\n", release()),
+			[]string{"warning package-record: found trainer/__init__.py"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inspects(t, whl, wheel(t, tt.entries...), tt.want)
@@ -111,11 +152,20 @@ func TestInspectWheelFormat(t *testing.T) {
 		{"behind other data", append([]byte("#!/bin/sh\n"), good...), nil},
 		{"with a comment", commented(t), nil},
 		{"stored", storedWheel(t), nil},
-		{"zip64", zip64(t), []string{"warning package-record: does not list a file of the wheel: added after the wheel was built (found x)"}},
+		{
+			"zip64", zip64(t),
+			[]string{"warning package-record: does not list a file of the wheel: added after the wheel was built (found x)"},
+		},
 		{"bzip2", unknown(12), []string{"warning package-compression: was not looked into"}},
 		{"LZMA", unknown(14), []string{"warning package-compression"}},
-		{"Zstandard", unknown(93), []string{"error package-compression: Python's zipfile can't unpack (found x, allowed: stored or deflated"}},
-		{"states too much", rawWheel(t, &zip.FileHeader{Name: "x", CompressedSize64: 5, UncompressedSize64: 1 << 50}), []string{"error package-unpacked"}},
+		{
+			"Zstandard", unknown(93),
+			[]string{"error package-compression: Python's zipfile can't unpack (found x, allowed: stored or deflated"},
+		},
+		{
+			"states too much", rawWheel(t, &zip.FileHeader{Name: "x", CompressedSize64: 5, UncompressedSize64: 1 << 50}),
+			[]string{"error package-unpacked"},
+		},
 		{"overlapping", overlapping(t), []string{"error package-overlap: share the same bytes"}},
 		{"zip in the wheel", wheel(t, release(file("x.zip", string(good)))...), nil},
 		{"table of contents too large", bulky(t), []string{"error package-entry-name: too long in all"}},
@@ -168,7 +218,8 @@ func commented(t *testing.T) []byte {
 	return data
 }
 
-// listing is where the table of contents lists a file (PKWARE's APPNOTE, 4.3.12).
+// listing returns the file's entry in the table of contents (PKWARE's APPNOTE,
+// 4.3.12).
 func listing(t *testing.T, data []byte, name string) []byte {
 	t.Helper()
 	for at := 0; ; at++ {
@@ -182,19 +233,21 @@ func listing(t *testing.T, data []byte, name string) []byte {
 	}
 }
 
-// zip64 has an entry whose sizes stand in an extra field, as those of large
-// entries do.
+// zip64 returns a wheel with an entry whose sizes stand in an extra field, as large
+// entries have them.
 func zip64(t *testing.T) []byte {
 	t.Helper()
 	extra := binary.LittleEndian.AppendUint32(nil, 1|16<<16)
 	extra = binary.LittleEndian.AppendUint64(extra, 5)
 	extra = binary.LittleEndian.AppendUint64(extra, 5)
-	data := rawWheel(t, &zip.FileHeader{Name: "x", CompressedSize64: 5, UncompressedSize64: 5, CRC32: crc32.ChecksumIEEE([]byte("xxxxx")), Extra: extra})
+	data := rawWheel(t, &zip.FileHeader{
+		Name: "x", CompressedSize64: 5, UncompressedSize64: 5, CRC32: crc32.ChecksumIEEE([]byte("xxxxx")), Extra: extra,
+	})
 	copy(listing(t, data, "x")[20:], "\xff\xff\xff\xff\xff\xff\xff\xff")
 	return data
 }
 
-// overlapping has two entries of the same bytes.
+// overlapping returns a wheel with two entries of the same bytes.
 func overlapping(t *testing.T) []byte {
 	t.Helper()
 	data := zipped(t, zip.Store, release(file("a.py", "#"), file("b.py", "#")))
@@ -202,7 +255,7 @@ func overlapping(t *testing.T) []byte {
 	return data
 }
 
-// bulky has a table of contents of 18 MiB.
+// bulky returns a wheel with a table of contents of 18 MiB.
 func bulky(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
