@@ -42,7 +42,7 @@ type App struct {
 	logger  *slog.Logger
 }
 
-// New gives an application of use cases that are made already.
+// New returns an application of use cases that are made already.
 func New(submit *submitter.Submitter, watch *watcher.Watcher, records parking, logger *slog.Logger) *App {
 	return &App{Submitter: submit, Watcher: watch, parking: records, logger: logger}
 }
@@ -71,11 +71,11 @@ const tickBudget = 7 * time.Minute
 // the list goes on.
 const readsPerMinute, looksPerMinute = 480, 300
 
-// Loader gives the use cases.
+// Loader returns the use cases.
 type Loader func(ctx context.Context) (*App, error)
 
-// Lazy gives a loader that reads the environment and makes the clients at its
-// first call. A load that failed is tried again at the next.
+// Lazy returns a loader that reads the environment and makes the clients at its
+// first call. After a failed load, the next call tries again.
 func Lazy(lookup config.Lookup) Loader {
 	var (
 		mu     sync.Mutex
@@ -118,7 +118,8 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	events, err := pubsub.New(ctx, c.Topic, c.Instance, pubsub.Options{Emulator: c.PubSubEmulator, Endpoint: c.PubSubEndpoint})
+	events, err := pubsub.New(ctx, c.Topic, c.Instance,
+		pubsub.Options{Emulator: c.PubSubEmulator, Endpoint: c.PubSubEndpoint})
 	if err != nil {
 		return nil, err
 	}
@@ -143,15 +144,22 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	}
 	submit, err := submitter.New(storage, records, backend, tell, submitter.Options{
 		Instance: c.Instance, Inbox: c.Inbox, Staging: c.Staging, Policy: rules.current, Places: places,
-		Patience: submitter.Patience{Settle: c.Settle, Incomplete: c.Incomplete, Expire: c.Expire, Submit: c.SubmitWithin, Grace: c.Grace},
+		Patience: submitter.Patience{
+			Settle:     c.Settle,
+			Incomplete: c.Incomplete,
+			Expire:     c.Expire,
+			Submit:     c.SubmitWithin,
+			Grace:      c.Grace,
+		},
 		CallTime: c.CallTime, Inspections: inspections, Parallel: parallel, Now: storage.Now, Logger: logger,
 	})
 	if err != nil {
 		return nil, err
 	}
 	watch, err := watcher.New(records, backend, storage, tell, submit, watcher.Options{
-		Instance: c.Instance, Inbox: c.Inbox, Parallel: parallel, Budget: tickBudget, LooksPerMinute: looksPerMinute, ReadsPerMinute: readsPerMinute,
-		Now: storage.Now, Logger: logger, Alone: rules.alone, Double: measures.Double,
+		Instance: c.Instance, Inbox: c.Inbox, Parallel: parallel, Budget: tickBudget, LooksPerMinute: looksPerMinute,
+		ReadsPerMinute: readsPerMinute,
+		Now:            storage.Now, Logger: logger, Alone: rules.alone, Double: measures.Double,
 		Measure: func(ctx context.Context, p watcher.Pulse) {
 			measures.Ticked(ctx, telemetry.Tick{
 				Changed: int64(p.Changed), Found: int64(p.Found), Open: int64(p.Open), Queued: int64(p.Queued),

@@ -55,8 +55,8 @@ func finalized() cloudevents.Event {
 	return e
 }
 
-// logged gives the lines of a log as severity, message and error, and checks
-// that each says which event it is about.
+// logged returns the lines of a log as severity, message and error, and checks that
+// each names its event.
 func logged(t *testing.T, log []byte) []string {
 	t.Helper()
 	var all []string
@@ -98,7 +98,8 @@ func TestSettle(t *testing.T) {
 		},
 		{
 			name: "undecodable", err: undecodable,
-			parked: []string{source + "undecodable event: no name"}, log: []string{"ERROR event parked: undecodable event: no name"},
+			parked: []string{source + "undecodable event: no name"},
+			log:    []string{"ERROR event parked: undecodable event: no name"},
 		},
 		{
 			name: "undecodable, and can't be parked", err: undecodable, fails: full, again: true,
@@ -109,11 +110,15 @@ func TestSettle(t *testing.T) {
 			log: []string{"ERROR event to be delivered again: read record: larger than allowed"},
 		},
 		{
-			name: "others were faster, twice", err: errors.Join(attempt.ErrStale, fmt.Errorf("write: %w", attempt.ErrStale)), again: true,
-			log: []string{"WARNING event to be delivered again: written by another meanwhile\nwrite: written by another meanwhile"},
+			name: "others were faster, twice", err: errors.Join(attempt.ErrStale, fmt.Errorf("write: %w", attempt.ErrStale)),
+			again: true,
+			log: []string{
+				"WARNING event to be delivered again: written by another meanwhile\nwrite: written by another meanwhile",
+			},
 		},
 		{
-			name: "others were faster, and something is denied", err: errors.Join(attempt.ErrStale, fmt.Errorf("list: %w", job.ErrDenied)), again: true,
+			name: "others were faster, and something is denied",
+			err:  errors.Join(attempt.ErrStale, fmt.Errorf("list: %w", job.ErrDenied)), again: true,
 			log: []string{"ERROR event to be delivered again: written by another meanwhile\nlist: permission denied"},
 		},
 		{
@@ -163,8 +168,7 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// Data of any kind can be parked: what makes them undecodable must not keep them
-// from being kept.
+// Data of any kind can be parked: undecodable data must be kept, too.
 func TestSettleParksAnyData(t *testing.T) {
 	tests := []struct{ name, contentType, data string }{
 		{"no data", "application/json", ""},
@@ -210,14 +214,15 @@ func TestSettleParksAnyData(t *testing.T) {
 	}
 }
 
-// environment is that of an installation whose services are all on this
-// machine, none of them there: loading makes no remote call.
+// environment returns that of an installation whose services are all on this
+// machine. None of them is there: loading makes no remote call.
 func environment() map[string]string {
 	return map[string]string{
 		"JOBDROP_INSTANCE": "test", "JOBDROP_PROJECT": "p", "JOBDROP_INBOX": "inbox",
 		"JOBDROP_STATE_BUCKET": "state", "JOBDROP_STAGING_BUCKET": "staging", "JOBDROP_STATUS_BUCKET": "status",
-		"JOBDROP_TOPIC": "projects/p/topics/t", "JOBDROP_BACKEND": "aiplatform", "JOBDROP_BACKEND_ENDPOINT": "http://127.0.0.1:1",
-		"STORAGE_EMULATOR_HOST": "127.0.0.1:1", "PUBSUB_EMULATOR_HOST": "127.0.0.1:1",
+		"JOBDROP_TOPIC": "projects/p/topics/t", "JOBDROP_BACKEND": "aiplatform",
+		"JOBDROP_BACKEND_ENDPOINT": "http://127.0.0.1:1",
+		"STORAGE_EMULATOR_HOST":    "127.0.0.1:1", "PUBSUB_EMULATOR_HOST": "127.0.0.1:1",
 	}
 }
 

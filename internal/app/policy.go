@@ -32,8 +32,8 @@ type operator struct {
 	rules      policy.Rules
 }
 
-// current gives the policy as it is now. One that is missing or not valid is an
-// error, and nothing is decided by other rules in its place.
+// current returns the policy as it is now. A missing or invalid policy is an error:
+// nothing is decided by other rules instead.
 func (o *operator) current(ctx context.Context) (policy.Policy, error) {
 	p := o.base
 	if o.name == "" {
@@ -69,8 +69,8 @@ func (o *operator) current(ctx context.Context) (policy.Policy, error) {
 	return p, nil
 }
 
-// alone gives the policy's patience with packages that lie in a folder without a
-// job file.
+// alone returns the policy's patience with packages in a folder that has no job
+// file.
 func (o *operator) alone(ctx context.Context) (func(folder string) time.Duration, error) {
 	p, err := o.current(ctx)
 	if err != nil {

@@ -24,7 +24,8 @@ func TestPolicyAsItIsNow(t *testing.T) {
 	}
 	write := func(text string) {
 		t.Helper()
-		if _, err := storage.Write(t.Context(), "ops", o.name, []byte(text), "application/yaml", nil, attempt.AnyGeneration); err != nil {
+		if _, err := storage.Write(t.Context(), "ops", o.name, []byte(text), "application/yaml", nil,
+			attempt.AnyGeneration); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Lookup gives the value of an environment variable; os.LookupEnv is one.
+// Lookup returns the value of an environment variable, as os.LookupEnv does.
 type Lookup func(name string) (value string, ok bool)
 
 // Config is an installation's configuration.
@@ -81,37 +81,48 @@ func Variables() []Variable {
 	}
 	const bucketForm = "a bucket's name, without gs://"
 	return []Variable{
-		{Name: "JOBDROP_INSTANCE", Required: true, Meaning: "name of this installation; part of every job's labels and of the events' source",
-			pattern: name, form: "lower-case letters, digits and hyphens, beginning with a letter", set: text(func(c *Config) *string { return &c.Instance })},
+		{Name: "JOBDROP_INSTANCE", Required: true,
+			Meaning: "name of this installation; part of every job's labels and of the events' source",
+			pattern: name, form: "lower-case letters, digits and hyphens, beginning with a letter",
+			set: text(func(c *Config) *string { return &c.Instance })},
 		{Name: "JOBDROP_PROJECT", Required: true, Meaning: "project in which jobs run",
 			set: text(func(c *Config) *string { return &c.Project })},
 		{Name: "JOBDROP_INBOX", Required: true, Meaning: "bucket that people and CI upload into",
 			pattern: bucket, form: bucketForm, set: text(func(c *Config) *string { return &c.Inbox })},
 		{Name: "JOBDROP_STATE_BUCKET", Required: true, Meaning: "bucket of jobdrop's own records",
 			pattern: bucket, form: bucketForm, set: text(func(c *Config) *string { return &c.State })},
-		{Name: "JOBDROP_STAGING_BUCKET", Required: true, Meaning: "bucket of the packages as they were checked; trainers read it",
+		{Name: "JOBDROP_STAGING_BUCKET", Required: true,
+			Meaning: "bucket of the packages as they were checked; trainers read it",
 			pattern: bucket, form: bucketForm, set: text(func(c *Config) *string { return &c.Staging })},
 		{Name: "JOBDROP_STATUS_BUCKET", Required: true, Meaning: "bucket of status.json; droppers read it",
 			pattern: bucket, form: bucketForm, set: text(func(c *Config) *string { return &c.Status })},
 		{Name: "JOBDROP_TOPIC", Required: true, Meaning: "Pub/Sub topic of the lifecycle events",
 			pattern: topic, form: "projects/PROJECT/topics/TOPIC", set: text(func(c *Config) *string { return &c.Topic })},
-		{Name: "JOBDROP_POLICY", Meaning: "the operator's policy.yaml, as `gs://BUCKET/OBJECT`; without it nothing that reaches beyond the project and the drop is allowed",
+		{Name: "JOBDROP_POLICY",
+			Meaning: "the operator's policy.yaml, as `gs://BUCKET/OBJECT`; without it nothing that reaches beyond the project " +
+				"and the drop is allowed",
 			pattern: object, form: "gs://BUCKET/OBJECT", set: func(c *Config, v string) error {
 				c.PolicyBucket, c.PolicyObject, _ = strings.Cut(strings.TrimPrefix(v, "gs://"), "/")
 				return nil
 			}},
-		{Name: "JOBDROP_BACKEND", Required: true, Meaning: "service that runs jobs: `vertex` (Vertex AI) or `aiplatform` (ml/v1)",
-			pattern: regexp.MustCompile(`^(aiplatform|vertex)$`), form: "aiplatform or vertex", set: text(func(c *Config) *string { return &c.Backend })},
+		{Name: "JOBDROP_BACKEND", Required: true,
+			Meaning: "service that runs jobs: `vertex` (Vertex AI) or `aiplatform` (ml/v1)",
+			pattern: regexp.MustCompile(`^(aiplatform|vertex)$`), form: "aiplatform or vertex",
+			set: text(func(c *Config) *string { return &c.Backend })},
 		{Name: "JOBDROP_REGIONS", Meaning: "regions in which jobs may run at Vertex AI, separated by commas; required there",
-			pattern: regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]+( *, *[a-z]+-[a-z]+[0-9]+)*$`), form: "regions separated by commas, e.g. europe-west4,us-central1", set: func(c *Config, v string) error {
+			pattern: regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]+( *, *[a-z]+-[a-z]+[0-9]+)*$`),
+			form:    "regions separated by commas, e.g. europe-west4,us-central1", set: func(c *Config, v string) error {
 				for region := range strings.SplitSeq(v, ",") {
 					c.Regions = append(c.Regions, strings.TrimSpace(region))
 				}
 				return nil
 			}},
 		{Name: "JOBDROP_BACKEND_ENDPOINT", Meaning: "base URL of the backend where it is not Google's own",
-			pattern: regexp.MustCompile(`^https?://`), form: "an http or https URL", set: text(func(c *Config) *string { return &c.BackendEndpoint })},
-		{Name: "JOBDROP_PUBSUB_ENDPOINT", Meaning: "regional endpoint of Pub/Sub, e.g. `europe-west4-pubsub.googleapis.com:443`: events are ordered within a region",
+			pattern: regexp.MustCompile(`^https?://`), form: "an http or https URL",
+			set: text(func(c *Config) *string { return &c.BackendEndpoint })},
+		{Name: "JOBDROP_PUBSUB_ENDPOINT",
+			Meaning: "regional endpoint of Pub/Sub, e.g. `europe-west4-pubsub.googleapis.com:443`: events are ordered within " +
+				"a region",
 			set: text(func(c *Config) *string { return &c.PubSubEndpoint })},
 		{Name: "JOBDROP_SETTLE", Default: "60s", Meaning: "how long a folder that ran before is given for its new package",
 			set: duration(func(c *Config) *time.Duration { return &c.Settle })},
@@ -119,16 +130,23 @@ func Variables() []Variable {
 			set: duration(func(c *Config) *time.Duration { return &c.Incomplete })},
 		{Name: "JOBDROP_EXPIRE_AFTER", Default: "24h", Meaning: "when an incomplete drop is given up",
 			set: duration(func(c *Config) *time.Duration { return &c.Expire })},
-		{Name: "JOBDROP_SUBMIT_WITHIN", Default: "24h", Meaning: "how long the backend is asked for the job of an accepted drop that it does not take; `0s` is for ever",
-			set: duration(func(c *Config) *time.Duration { return &c.SubmitWithin })},
-		{Name: "JOBDROP_GRACE", Default: "15m", Meaning: "how long after a limit on a job's time jobdrop itself cancels the job, where the backend has not; longer than clocks differ",
+		{Name: "JOBDROP_SUBMIT_WITHIN", Default: "24h",
+			Meaning: "how long the backend is asked for the job of an accepted drop that it does not take; `0s` is for ever",
+			set:     duration(func(c *Config) *time.Duration { return &c.SubmitWithin })},
+		{Name: "JOBDROP_GRACE", Default: "15m",
+			Meaning: "how long after a limit on a job's time jobdrop itself cancels the job, where the backend has not; " +
+				"longer than clocks differ",
 			set: duration(func(c *Config) *time.Duration { return &c.Grace })},
-		{Name: "JOBDROP_CALL_TIME", Default: "30s", Meaning: "how long one call of the backend may take, with its repeats; a process that died while it created a job is waited for four times as long",
+		{Name: "JOBDROP_CALL_TIME", Default: "30s",
+			Meaning: "how long one call of the backend may take, with its repeats; a process that died while it created a job " +
+				"is waited for four times as long",
 			set: duration(func(c *Config) *time.Duration { return &c.CallTime })},
 		{Name: "JOBDROP_LOG_LEVEL", Default: "INFO", Meaning: "`DEBUG`, `INFO`, `WARN` or `ERROR`",
 			set: func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
-		{Name: "OTEL_EXPORTER_OTLP_ENDPOINT", Meaning: "URL of a collector that takes metrics and traces, OTLP over HTTP; without it nothing is measured",
-			pattern: regexp.MustCompile(`^https?://[^/]`), form: "https://HOST[:PORT]", set: text(func(c *Config) *string { return &c.Collector })},
+		{Name: "OTEL_EXPORTER_OTLP_ENDPOINT",
+			Meaning: "URL of a collector that takes metrics and traces, OTLP over HTTP; without it nothing is measured",
+			pattern: regexp.MustCompile(`^https?://[^/]`), form: "https://HOST[:PORT]",
+			set: text(func(c *Config) *string { return &c.Collector })},
 		{Name: "STORAGE_EMULATOR_HOST", Meaning: "Cloud Storage emulator, as host:port or URL",
 			set: text(func(c *Config) *string { return &c.StorageEmulator })},
 		{Name: "PUBSUB_EMULATOR_HOST", Meaning: "Pub/Sub emulator, as host:port",
@@ -164,13 +182,17 @@ func Load(lookup Lookup) (Config, error) {
 		}
 	}
 	if c.Backend == "vertex" && len(c.Regions) == 0 {
-		errs = append(errs, errors.New("JOBDROP_REGIONS is not set: Vertex AI has jobs in regions, and ticks look for them in those that are named"))
+		errs = append(errs,
+			errors.New("JOBDROP_REGIONS is not set: Vertex AI has jobs in regions, and ticks look for them in those that are "+
+				"named"))
 	}
 	if len(errs) == 0 && c.CallTime < time.Second {
 		errs = append(errs, fmt.Errorf("JOBDROP_CALL_TIME is %s, must be at least 1s", c.CallTime))
 	}
 	if len(errs) == 0 && c.Incomplete > c.Expire {
-		errs = append(errs, fmt.Errorf("JOBDROP_INCOMPLETE_AFTER is %s, must not be longer than JOBDROP_EXPIRE_AFTER, %s", c.Incomplete, c.Expire))
+		errs = append(errs,
+			fmt.Errorf("JOBDROP_INCOMPLETE_AFTER is %s, must not be longer than JOBDROP_EXPIRE_AFTER, %s", c.Incomplete,
+				c.Expire))
 	}
 	seen := map[string]string{}
 	for _, b := range [...]struct{ variable, bucket string }{
@@ -187,7 +209,9 @@ func Load(lookup Lookup) (Config, error) {
 	// The state bucket is jobdrop's alone; the others are open to those whom the
 	// policy is to bind.
 	if other := seen[c.PolicyBucket]; other != "" && c.PolicyBucket != "" && c.PolicyBucket != c.State {
-		errs = append(errs, fmt.Errorf("JOBDROP_POLICY lies in %q, which is %s: whoever writes there could change the policy", c.PolicyBucket, other))
+		errs = append(errs,
+			fmt.Errorf("JOBDROP_POLICY lies in %q, which is %s: whoever writes there could change the policy", c.PolicyBucket,
+				other))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)

@@ -15,7 +15,7 @@ import (
 	"github.com/jobdrop/jobdrop/internal/app/config"
 )
 
-// required is the least environment of an installation.
+// required returns the least environment of an installation.
 func required() map[string]string {
 	return map[string]string{
 		"JOBDROP_INSTANCE": "prod", "JOBDROP_PROJECT": "example.com:p", "JOBDROP_INBOX": "inbox",
@@ -33,7 +33,7 @@ func environment(more map[string]string) config.Lookup {
 	}
 }
 
-// defaults is the configuration of the least environment.
+// defaults returns the configuration of the least environment.
 func defaults() config.Config {
 	return config.Config{
 		Instance: "prod", Project: "example.com:p", Inbox: "inbox", State: "state", Staging: "staging", Status: "status",
@@ -64,12 +64,16 @@ func TestLoad(t *testing.T) {
 		{"all", map[string]string{
 			"JOBDROP_BACKEND": "aiplatform", "JOBDROP_BACKEND_ENDPOINT": "http://127.0.0.1:8",
 			"JOBDROP_PUBSUB_ENDPOINT": "europe-west4-pubsub.googleapis.com:443",
-			"JOBDROP_SETTLE":          "0s", "JOBDROP_INCOMPLETE_AFTER": "1s", "JOBDROP_EXPIRE_AFTER": "1h30m", "JOBDROP_SUBMIT_WITHIN": "0s", "JOBDROP_GRACE": "1m", "JOBDROP_CALL_TIME": "3s", "JOBDROP_LOG_LEVEL": "WARN",
+			"JOBDROP_SETTLE":          "0s", "JOBDROP_INCOMPLETE_AFTER": "1s", "JOBDROP_EXPIRE_AFTER": "1h30m",
+			"JOBDROP_SUBMIT_WITHIN": "0s", "JOBDROP_GRACE": "1m", "JOBDROP_CALL_TIME": "3s", "JOBDROP_LOG_LEVEL": "WARN",
 			"JOBDROP_POLICY":              "gs://ops/jobdrop/policy.yaml",
 			"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
 			"STORAGE_EMULATOR_HOST":       "127.0.0.1:9", "PUBSUB_EMULATOR_HOST": "127.0.0.1:10",
 		}, full},
-		{"Vertex AI", map[string]string{"JOBDROP_BACKEND": "vertex", "JOBDROP_REGIONS": "europe-west4, us-central1"}, atVertex},
+		{
+			"Vertex AI", map[string]string{"JOBDROP_BACKEND": "vertex", "JOBDROP_REGIONS": "europe-west4, us-central1"},
+			atVertex,
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -118,35 +122,84 @@ func TestLoadRefuses(t *testing.T) {
 		more map[string]string
 		want []string // each in a line of its own
 	}{
-		{"an instance in capitals", map[string]string{"JOBDROP_INSTANCE": "Prod"}, []string{`JOBDROP_INSTANCE is "Prod", must be lower-case`}},
+		{
+			"an instance in capitals", map[string]string{"JOBDROP_INSTANCE": "Prod"},
+			[]string{`JOBDROP_INSTANCE is "Prod", must be lower-case`},
+		},
 		{"an instance that ends in a hyphen", map[string]string{"JOBDROP_INSTANCE": "prod-"}, []string{"JOBDROP_INSTANCE"}},
 		{"a long instance", map[string]string{"JOBDROP_INSTANCE": strings.Repeat("a", 64)}, []string{"JOBDROP_INSTANCE"}},
-		{"calls without time", map[string]string{"JOBDROP_CALL_TIME": "0s"}, []string{"JOBDROP_CALL_TIME is 0s, must be at least 1s"}},
-		{"a URI for a bucket", map[string]string{"JOBDROP_INBOX": "gs://inbox"}, []string{`JOBDROP_INBOX is "gs://inbox", must be a bucket's name`}},
+		{
+			"calls without time", map[string]string{"JOBDROP_CALL_TIME": "0s"},
+			[]string{"JOBDROP_CALL_TIME is 0s, must be at least 1s"},
+		},
+		{
+			"a URI for a bucket", map[string]string{"JOBDROP_INBOX": "gs://inbox"},
+			[]string{`JOBDROP_INBOX is "gs://inbox", must be a bucket's name`},
+		},
 		{"a folder of a bucket", map[string]string{"JOBDROP_STATUS_BUCKET": "status/a"}, []string{"JOBDROP_STATUS_BUCKET"}},
-		{"a topic's short name", map[string]string{"JOBDROP_TOPIC": "lifecycle"}, []string{`JOBDROP_TOPIC is "lifecycle", must be projects/PROJECT/topics/TOPIC`}},
-		{"a bucket for a policy", map[string]string{"JOBDROP_POLICY": "ops"}, []string{`JOBDROP_POLICY is "ops", must be gs://BUCKET/OBJECT`}},
+		{
+			"a topic's short name", map[string]string{"JOBDROP_TOPIC": "lifecycle"},
+			[]string{`JOBDROP_TOPIC is "lifecycle", must be projects/PROJECT/topics/TOPIC`},
+		},
+		{
+			"a bucket for a policy", map[string]string{"JOBDROP_POLICY": "ops"},
+			[]string{`JOBDROP_POLICY is "ops", must be gs://BUCKET/OBJECT`},
+		},
 		{"a folder for a policy", map[string]string{"JOBDROP_POLICY": "gs://ops/jobdrop/"}, []string{"JOBDROP_POLICY"}},
-		{"a policy that droppers can write", map[string]string{"JOBDROP_POLICY": "gs://inbox/policy.yaml"}, []string{`JOBDROP_POLICY lies in "inbox", which is JOBDROP_INBOX`}},
-		{"another backend", map[string]string{"JOBDROP_BACKEND": "slurm"}, []string{`JOBDROP_BACKEND is "slurm", must be aiplatform`}},
+		{
+			"a policy that droppers can write", map[string]string{"JOBDROP_POLICY": "gs://inbox/policy.yaml"},
+			[]string{`JOBDROP_POLICY lies in "inbox", which is JOBDROP_INBOX`},
+		},
+		{
+			"another backend", map[string]string{"JOBDROP_BACKEND": "slurm"},
+			[]string{`JOBDROP_BACKEND is "slurm", must be aiplatform`},
+		},
 		{"Vertex AI without regions", map[string]string{"JOBDROP_BACKEND": "vertex"}, []string{"JOBDROP_REGIONS is not set"}},
-		{"a zone for a region", map[string]string{"JOBDROP_REGIONS": "europe-west4-a"}, []string{`JOBDROP_REGIONS is "europe-west4-a", must be regions`}},
-		{"a region of a host's form", map[string]string{"JOBDROP_REGIONS": "us-central1,evil.example/x1"}, []string{"JOBDROP_REGIONS"}},
-		{"an endpoint without a scheme", map[string]string{"JOBDROP_BACKEND_ENDPOINT": "localhost:8"}, []string{"JOBDROP_BACKEND_ENDPOINT"}},
+		{
+			"a zone for a region", map[string]string{"JOBDROP_REGIONS": "europe-west4-a"},
+			[]string{`JOBDROP_REGIONS is "europe-west4-a", must be regions`},
+		},
+		{
+			"a region of a host's form", map[string]string{"JOBDROP_REGIONS": "us-central1,evil.example/x1"},
+			[]string{"JOBDROP_REGIONS"},
+		},
+		{
+			"an endpoint without a scheme", map[string]string{"JOBDROP_BACKEND_ENDPOINT": "localhost:8"},
+			[]string{"JOBDROP_BACKEND_ENDPOINT"},
+		},
 		{"a number for a duration", map[string]string{"JOBDROP_SETTLE": "60"}, []string{`JOBDROP_SETTLE is "60"`}},
-		{"reported after it is over", map[string]string{"JOBDROP_INCOMPLETE_AFTER": "2h", "JOBDROP_EXPIRE_AFTER": "1h"}, []string{"JOBDROP_INCOMPLETE_AFTER is 2h0m0s, must not be longer than JOBDROP_EXPIRE_AFTER, 1h0m0s"}},
-		{"a negative duration", map[string]string{"JOBDROP_EXPIRE_AFTER": "-1h"}, []string{`JOBDROP_EXPIRE_AFTER is "-1h": is negative`}},
+		{
+			"reported after it is over", map[string]string{"JOBDROP_INCOMPLETE_AFTER": "2h", "JOBDROP_EXPIRE_AFTER": "1h"},
+			[]string{"JOBDROP_INCOMPLETE_AFTER is 2h0m0s, must not be longer than JOBDROP_EXPIRE_AFTER, 1h0m0s"},
+		},
+		{
+			"a negative duration", map[string]string{"JOBDROP_EXPIRE_AFTER": "-1h"},
+			[]string{`JOBDROP_EXPIRE_AFTER is "-1h": is negative`},
+		},
 		{"an unknown level", map[string]string{"JOBDROP_LOG_LEVEL": "LOUD"}, []string{"JOBDROP_LOG_LEVEL"}},
-		{"one bucket twice", map[string]string{"JOBDROP_STATE_BUCKET": "inbox"}, []string{`JOBDROP_INBOX and JOBDROP_STATE_BUCKET are both "inbox"`}},
+		{
+			"one bucket twice", map[string]string{"JOBDROP_STATE_BUCKET": "inbox"},
+			[]string{`JOBDROP_INBOX and JOBDROP_STATE_BUCKET are both "inbox"`},
+		},
 		{
 			"one bucket for all",
-			map[string]string{"JOBDROP_STATE_BUCKET": "inbox", "JOBDROP_STAGING_BUCKET": "inbox", "JOBDROP_STATUS_BUCKET": "inbox"},
-			[]string{"JOBDROP_INBOX and JOBDROP_STATE_BUCKET", "JOBDROP_STATE_BUCKET and JOBDROP_STAGING_BUCKET", "JOBDROP_STAGING_BUCKET and JOBDROP_STATUS_BUCKET"},
+			map[string]string{
+				"JOBDROP_STATE_BUCKET": "inbox", "JOBDROP_STAGING_BUCKET": "inbox", "JOBDROP_STATUS_BUCKET": "inbox",
+			},
+			[]string{
+				"JOBDROP_INBOX and JOBDROP_STATE_BUCKET", "JOBDROP_STATE_BUCKET and JOBDROP_STAGING_BUCKET",
+				"JOBDROP_STAGING_BUCKET and JOBDROP_STATUS_BUCKET",
+			},
 		},
 		{
 			"faults of every kind",
-			map[string]string{"JOBDROP_INSTANCE": "", "JOBDROP_INBOX": "No", "JOBDROP_SETTLE": "soon", "JOBDROP_STATUS_BUCKET": "staging"},
-			[]string{"JOBDROP_INSTANCE is not set", "JOBDROP_INBOX", "JOBDROP_SETTLE", "JOBDROP_STAGING_BUCKET and JOBDROP_STATUS_BUCKET"},
+			map[string]string{
+				"JOBDROP_INSTANCE": "", "JOBDROP_INBOX": "No", "JOBDROP_SETTLE": "soon", "JOBDROP_STATUS_BUCKET": "staging",
+			},
+			[]string{
+				"JOBDROP_INSTANCE is not set", "JOBDROP_INBOX", "JOBDROP_SETTLE",
+				"JOBDROP_STAGING_BUCKET and JOBDROP_STATUS_BUCKET",
+			},
 		},
 	}
 	for _, test := range tests {

@@ -29,7 +29,7 @@ func replace(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// severity gives Cloud Logging's name for a level.
+// severity returns Cloud Logging's name for a level.
 func severity(l slog.Level) string {
 	switch {
 	case l < slog.LevelInfo:

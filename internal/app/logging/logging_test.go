@@ -15,8 +15,9 @@ import (
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// line gives what a logger writes for a record.
-func line(t *testing.T, level slog.Level, message string, with func(*slog.Logger) *slog.Logger, attributes ...slog.Attr) string {
+// line returns what a logger writes for a record.
+func line(t *testing.T, level slog.Level, message string, with func(*slog.Logger) *slog.Logger,
+	attributes ...slog.Attr) string {
 	t.Helper()
 	var b bytes.Buffer
 	r := slog.NewRecord(noon, level, message, 0)
@@ -37,19 +38,29 @@ func TestLines(t *testing.T) {
 		want       string
 	}{
 		{"debug", slog.LevelDebug, plain, nil, `{"time":"2026-11-22T12:00:00Z","severity":"DEBUG","message":"done"}`},
-		{"below debug", slog.LevelDebug - 4, plain, nil, `{"time":"2026-11-22T12:00:00Z","severity":"DEBUG","message":"done"}`},
+		{
+			"below debug", slog.LevelDebug - 4, plain, nil,
+			`{"time":"2026-11-22T12:00:00Z","severity":"DEBUG","message":"done"}`,
+		},
 		{"info", slog.LevelInfo, plain, nil, `{"time":"2026-11-22T12:00:00Z","severity":"INFO","message":"done"}`},
 		{"warning", slog.LevelWarn, plain, nil, `{"time":"2026-11-22T12:00:00Z","severity":"WARNING","message":"done"}`},
-		{"between warning and error", slog.LevelWarn + 1, plain, nil, `{"time":"2026-11-22T12:00:00Z","severity":"WARNING","message":"done"}`},
+		{
+			"between warning and error", slog.LevelWarn + 1, plain, nil,
+			`{"time":"2026-11-22T12:00:00Z","severity":"WARNING","message":"done"}`,
+		},
 		{"error", slog.LevelError, plain, nil, `{"time":"2026-11-22T12:00:00Z","severity":"ERROR","message":"done"}`},
-		{"above error", slog.LevelError + 4, plain, nil, `{"time":"2026-11-22T12:00:00Z","severity":"CRITICAL","message":"done"}`},
+		{
+			"above error", slog.LevelError + 4, plain, nil,
+			`{"time":"2026-11-22T12:00:00Z","severity":"CRITICAL","message":"done"}`,
+		},
 		{
 			"attributes", slog.LevelInfo, plain,
 			[]slog.Attr{slog.String("job_id", "a\nb"), slog.Int("violations", 2), slog.Any("error", errors.New("no"))},
 			`{"time":"2026-11-22T12:00:00Z","severity":"INFO","message":"done","job_id":"a\nb","violations":2,"error":"no"}`,
 		},
 		{
-			"those of the logger come first", slog.LevelInfo, func(l *slog.Logger) *slog.Logger { return l.With("instance", "prod") },
+			"those of the logger come first", slog.LevelInfo,
+			func(l *slog.Logger) *slog.Logger { return l.With("instance", "prod") },
 			[]slog.Attr{slog.String("a", "b")},
 			`{"time":"2026-11-22T12:00:00Z","severity":"INFO","message":"done","instance":"prod","a":"b"}`,
 		},

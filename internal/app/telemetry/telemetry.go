@@ -43,9 +43,9 @@ type Telemetry struct {
 	tickTime, lag                   metric.Float64Gauge
 }
 
-// New gives the telemetry of an installation. endpoint is the URL of a collector
-// that takes OTLP over HTTP, without /v1/…; where it is empty nothing is measured.
-// The other variables OTEL_EXPORTER_OTLP_… of OpenTelemetry hold too.
+// New returns the telemetry of an installation. endpoint is the URL of a collector
+// that accepts OTLP over HTTP, without /v1/…; nothing is measured if it is empty.
+// OpenTelemetry's other variables OTEL_EXPORTER_OTLP_… apply, too.
 func New(ctx context.Context, endpoint, instance string) (*Telemetry, error) {
 	if endpoint == "" {
 		return nil, nil
@@ -59,9 +59,11 @@ func New(ctx context.Context, endpoint, instance string) (*Telemetry, error) {
 	if err != nil {
 		return nil, err
 	}
-	what := resource.NewSchemaless(attribute.String("service.name", "jobdrop"), attribute.String("service.namespace", instance))
+	what := resource.NewSchemaless(attribute.String("service.name", "jobdrop"),
+		attribute.String("service.namespace", instance))
 	tracers := sdktrace.NewTracerProvider(sdktrace.WithBatcher(spans), sdktrace.WithResource(what))
-	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(metrics)), sdkmetric.WithResource(what))
+	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(metrics)),
+		sdkmetric.WithResource(what))
 	t := &Telemetry{
 		tracer: tracers.Tracer(scope),
 		flush: func(ctx context.Context) error {
@@ -76,24 +78,40 @@ func New(ctx context.Context, endpoint, instance string) (*Telemetry, error) {
 // instruments makes the metrics: their names, units and meanings.
 func (t *Telemetry) instruments(m metric.Meter) error {
 	var errs [16]error
-	t.verdicts, errs[0] = m.Int64Counter("jobdrop.verdicts", metric.WithUnit("{attempt}"), metric.WithDescription("attempts that got their verdict, by verdict"))
-	t.retries, errs[1] = m.Int64Counter("jobdrop.create.retries", metric.WithUnit("{call}"), metric.WithDescription("creates that the backend did not take, and that are tried again, by code"))
-	t.takenOver, errs[2] = m.Int64Counter("jobdrop.claims.taken_over", metric.WithUnit("{claim}"), metric.WithDescription("claims on a create whose owner died or was too slow"))
-	t.parked, errs[3] = m.Int64Counter("jobdrop.events.parked", metric.WithUnit("{event}"), metric.WithDescription("events that could not be decoded, and were kept for people"))
-	t.publishLag, errs[4] = m.Float64Histogram("jobdrop.publish.lag", metric.WithUnit("s"), metric.WithDescription("from a transition in the ledger to its event's publication"),
+	t.verdicts, errs[0] = m.Int64Counter("jobdrop.verdicts", metric.WithUnit("{attempt}"),
+		metric.WithDescription("attempts that got their verdict, by verdict"))
+	t.retries, errs[1] = m.Int64Counter("jobdrop.create.retries", metric.WithUnit("{call}"),
+		metric.WithDescription("creates that the backend did not take, and that are tried again, by code"))
+	t.takenOver, errs[2] = m.Int64Counter("jobdrop.claims.taken_over", metric.WithUnit("{claim}"),
+		metric.WithDescription("claims on a create whose owner died or was too slow"))
+	t.parked, errs[3] = m.Int64Counter("jobdrop.events.parked", metric.WithUnit("{event}"),
+		metric.WithDescription("events that could not be decoded, and were kept for people"))
+	t.publishLag, errs[4] = m.Float64Histogram("jobdrop.publish.lag", metric.WithUnit("s"),
+		metric.WithDescription("from a transition in the ledger to its event's publication"),
 		metric.WithExplicitBucketBoundaries(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 120, 300, 900, 3600))
-	t.outboxDepth, errs[5] = m.Int64Histogram("jobdrop.outbox.depth", metric.WithUnit("{event}"), metric.WithDescription("events of an attempt that were published at once"),
+	t.outboxDepth, errs[5] = m.Int64Histogram("jobdrop.outbox.depth", metric.WithUnit("{event}"),
+		metric.WithDescription("events of an attempt that were published at once"),
 		metric.WithExplicitBucketBoundaries(1, 2, 3, 5, 8))
-	t.doubles, errs[6] = m.Int64Counter("jobdrop.jobs.doubles", metric.WithUnit("{job}"), metric.WithDescription("second jobs of an attempt that were found and cancelled"))
-	t.ticks, errs[7] = m.Int64Counter("jobdrop.ticks", metric.WithUnit("{tick}"), metric.WithDescription("ticks that came to their end: proof of life"))
-	t.changed, errs[8] = m.Int64Counter("jobdrop.tick.changed", metric.WithUnit("{attempt}"), metric.WithDescription("attempts whose job had changed at a tick"))
-	t.found, errs[9] = m.Int64Counter("jobdrop.drops.found", metric.WithUnit("{drop}"), metric.WithDescription("drops that ticks found, since their event was lost"))
-	t.open, errs[10] = m.Int64Gauge("jobdrop.attempts.open", metric.WithUnit("{attempt}"), metric.WithDescription("attempts without a verdict"))
-	t.queued, errs[11] = m.Int64Gauge("jobdrop.attempts.queued", metric.WithUnit("{attempt}"), metric.WithDescription("accepted attempts that wait for their turn"))
-	t.active, errs[12] = m.Int64Gauge("jobdrop.jobs.active", metric.WithUnit("{job}"), metric.WithDescription("this installation's jobs at the backend that have not ended"))
-	t.strangers, errs[13] = m.Int64Gauge("jobdrop.jobs.strangers", metric.WithUnit("{job}"), metric.WithDescription("jobs at the backend that have this installation's label, and that nobody follows"))
-	t.tickTime, errs[14] = m.Float64Gauge("jobdrop.tick.duration", metric.WithUnit("s"), metric.WithDescription("time that the last tick took"))
-	t.lag, errs[15] = m.Float64Gauge("jobdrop.tick.lag", metric.WithUnit("s"), metric.WithDescription("how late the last tick came to what was due the longest"))
+	t.doubles, errs[6] = m.Int64Counter("jobdrop.jobs.doubles", metric.WithUnit("{job}"),
+		metric.WithDescription("second jobs of an attempt that were found and cancelled"))
+	t.ticks, errs[7] = m.Int64Counter("jobdrop.ticks", metric.WithUnit("{tick}"),
+		metric.WithDescription("ticks that came to their end: proof of life"))
+	t.changed, errs[8] = m.Int64Counter("jobdrop.tick.changed", metric.WithUnit("{attempt}"),
+		metric.WithDescription("attempts whose job had changed at a tick"))
+	t.found, errs[9] = m.Int64Counter("jobdrop.drops.found", metric.WithUnit("{drop}"),
+		metric.WithDescription("drops that ticks found, since their event was lost"))
+	t.open, errs[10] = m.Int64Gauge("jobdrop.attempts.open", metric.WithUnit("{attempt}"),
+		metric.WithDescription("attempts without a verdict"))
+	t.queued, errs[11] = m.Int64Gauge("jobdrop.attempts.queued", metric.WithUnit("{attempt}"),
+		metric.WithDescription("accepted attempts that wait for their turn"))
+	t.active, errs[12] = m.Int64Gauge("jobdrop.jobs.active", metric.WithUnit("{job}"),
+		metric.WithDescription("this installation's jobs at the backend that have not ended"))
+	t.strangers, errs[13] = m.Int64Gauge("jobdrop.jobs.strangers", metric.WithUnit("{job}"),
+		metric.WithDescription("jobs at the backend that have this installation's label, and that nobody follows"))
+	t.tickTime, errs[14] = m.Float64Gauge("jobdrop.tick.duration", metric.WithUnit("s"),
+		metric.WithDescription("time that the last tick took"))
+	t.lag, errs[15] = m.Float64Gauge("jobdrop.tick.lag", metric.WithUnit("s"),
+		metric.WithDescription("how late the last tick came to what was due the longest"))
 	return errors.Join(errs[:]...)
 }
 
@@ -188,13 +206,14 @@ func (t *Telemetry) Transition(ctx context.Context, before, after attempt.Record
 		}
 		parent := w3c.Extract(ctx, propagation.MapCarrier{"traceparent": after.Traceparent})
 		_, span := t.tracer.Start(parent, Short(e.Type), trace.WithTimestamp(e.Time), trace.WithAttributes(
-			attribute.String("jobdrop.attempt", after.Attempt), attribute.String("jobdrop.job_id", after.Job.ID), attribute.Int64("jobdrop.sequence", e.Body.Sequence),
+			attribute.String("jobdrop.attempt", after.Attempt), attribute.String("jobdrop.job_id", after.Job.ID),
+			attribute.Int64("jobdrop.sequence", e.Body.Sequence),
 		))
 		span.End()
 	}
 }
 
-// Short gives an event's type as people say it, e.g. job.submitted.
+// Short returns an event's type as people say it, e.g. job.submitted.
 func Short(t job.EventType) string {
 	return strings.TrimSuffix(strings.TrimPrefix(string(t), "dev.jobdrop."), ".v1")
 }
