@@ -13,8 +13,8 @@ type clock struct {
 	ahead atomic.Int64 // of this machine's clock, in nanoseconds
 }
 
-// Now gives the service's time, as far as the answers of before tell; within a
-// second, and the time of a call, it is this machine's.
+// Now returns the service's time, as far as earlier answers tell. It is this
+// machine's time if the two agree to within a second and the time of a call.
 func (c *Client) Now() time.Time { return time.Now().Add(time.Duration(c.clock.ahead.Load())) }
 
 func (c *clock) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -28,9 +28,9 @@ func (c *clock) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// saw takes the date of an answer, which is given in whole seconds and was
-// written at some time between the request and its answer. What was known is kept
-// where it agrees with that.
+// saw records the date of an answer. The date is in whole seconds, and was written
+// between the request and its answer. The known offset is kept if it agrees with
+// that.
 func (c *clock) saw(date, sent, received time.Time) {
 	least, most := date.Sub(received), date.Add(time.Second).Sub(sent)
 	ahead := time.Duration(c.ahead.Load())

@@ -21,7 +21,10 @@ func TestClock(t *testing.T) {
 		{"the answer comes in the next second", 0, at, 950 * ms, 100 * ms, 0},
 		{"this machine is ten minutes behind", 0, at.Add(10 * time.Minute), 500 * ms, 100 * ms, 10*time.Minute - 600*ms},
 		{"this machine is ten minutes ahead", 0, at.Add(-10 * time.Minute), 500 * ms, 100 * ms, -10*time.Minute + 500*ms},
-		{"what is known is kept", 10*time.Minute - 100*ms, at.Add(10 * time.Minute), 500 * ms, 100 * ms, 10*time.Minute - 100*ms},
+		{
+			"what is known is kept", 10*time.Minute - 100*ms, at.Add(10 * time.Minute), 500 * ms, 100 * ms,
+			10*time.Minute - 100*ms,
+		},
 		{"what was known is over", 10 * time.Minute, at, 500 * ms, 100 * ms, 500 * ms},
 		{"an answer that took long tells little", 0, at, 0, time.Minute, 0},
 	}

@@ -120,8 +120,8 @@ func (c *Client) List(ctx context.Context, bucket, prefix string, flat bool, pag
 	return list(ctx, call, "gs://"+bucket+"/"+prefix, page)
 }
 
-// ListAfter is [Client.List] of all objects whose names come after one; that one
-// need not exist.
+// ListAfter is [Client.List] of all objects whose names come after a name. No object
+// needs to have that name.
 func (c *Client) ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error {
 	call := c.service.Objects.List(bucket).Prefix(prefix).StartOffset(after)
 	return list(ctx, call, "gs://"+bucket+"/"+prefix, func(items []job.Attributes) error {
@@ -133,7 +133,8 @@ func (c *Client) ListAfter(ctx context.Context, bucket, prefix, after string, pa
 }
 
 func list(ctx context.Context, call *storage.ObjectsListCall, what string, page func([]job.Attributes) error) error {
-	call = call.MaxResults(pageSize).Fields("nextPageToken", "items(bucket,name,generation,size,crc32c,timeCreated,metadata)")
+	call = call.MaxResults(pageSize).Fields("nextPageToken",
+		"items(bucket,name,generation,size,crc32c,timeCreated,metadata)")
 	for token := ""; ; {
 		result, err := bounded(ctx, func(ctx context.Context) (*storage.Objects, error) {
 			return call.PageToken(token).Context(ctx).Do()
@@ -200,7 +201,7 @@ func (c *Client) Read(ctx context.Context, bucket, name string, generation, limi
 	return data, read, nil
 }
 
-// Stat gives an object's attributes without its content.
+// Stat returns an object's attributes without its content.
 func (c *Client) Stat(ctx context.Context, bucket, name string) (job.Attributes, error) {
 	o, err := bounded(ctx, func(ctx context.Context) (*storage.Object, error) {
 		return c.service.Objects.Get(bucket, name).Context(ctx).Do()
@@ -211,9 +212,9 @@ func (c *Client) Stat(ctx context.Context, bucket, name string) (job.Attributes,
 	return attributes(o), nil
 }
 
-// Places gives where a bucket's data lie, in Cloud Storage's words: one region
-// (EUROPE-WEST4) or multi-region (EU), or the two regions of a dual-region. It
-// takes the permission storage.buckets.get.
+// Places returns where a bucket's data lie, in Cloud Storage's words: one region
+// (EUROPE-WEST4) or multi-region (EU), or the two regions of a dual-region. It needs
+// the permission storage.buckets.get.
 func (c *Client) Places(ctx context.Context, bucket string) ([]string, error) {
 	b, err := bounded(ctx, func(ctx context.Context) (*storage.Bucket, error) {
 		return c.service.Buckets.Get(bucket).Fields("location", "customPlacementConfig").Context(ctx).Do()
@@ -230,7 +231,8 @@ func (c *Client) Places(ctx context.Context, bucket string) ([]string, error) {
 // Write writes an object and gives its generation. It succeeds only where the
 // live generation is ifGeneration: 0 means that there is no such object yet,
 // [job.AnyGeneration] that anything may be there.
-func (c *Client) Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string, ifGeneration int64) (int64, error) {
+func (c *Client) Write(ctx context.Context, bucket, name string, data []byte, contentType string,
+	metadata map[string]string, ifGeneration int64) (int64, error) {
 	o, err := bounded(ctx, func(ctx context.Context) (*storage.Object, error) {
 		call := c.service.Objects.Insert(bucket, &storage.Object{Name: name, ContentType: contentType, Metadata: metadata}).
 			// One request: records are small.
@@ -249,7 +251,8 @@ func (c *Client) Write(ctx context.Context, bucket, name string, data []byte, co
 
 // Upload writes an object of any size as a stream and gives its generation; ctx
 // bounds the whole upload.
-func (c *Client) Upload(ctx context.Context, bucket, name string, content io.Reader, metadata map[string]string) (int64, error) {
+func (c *Client) Upload(ctx context.Context, bucket, name string, content io.Reader,
+	metadata map[string]string) (int64, error) {
 	o, err := c.service.Objects.Insert(bucket, &storage.Object{Name: name, Metadata: metadata}).
 		Media(content).Fields("generation").Context(ctx).Do()
 	if err != nil {
@@ -294,7 +297,7 @@ func bounded[T any](ctx context.Context, call func(context.Context) (T, error)) 
 	return call(ctx)
 }
 
-// classify gives the domain's error for the API's code, and keeps the API's own.
+// classify returns the domain's error for the API's code, and wraps the API's own.
 func classify(err error) error {
 	var api *googleapi.Error
 	if !errors.As(err, &api) {

@@ -49,7 +49,8 @@ func TestWriteIsConditional(t *testing.T) {
 		t.Errorf("read %q at generation %d, %v", data, generation, err)
 	}
 	a, err := c.Stat(ctx, "b", "a")
-	if err != nil || a.Generation != generation || a.Size != 1 || a.CRC32C == "" || a.Created.IsZero() || a.Metadata["k"] != "v" {
+	if err != nil || a.Generation != generation || a.Size != 1 || a.CRC32C == "" || a.Created.IsZero() ||
+		a.Metadata["k"] != "v" {
 		t.Errorf("attributes %+v, %v", a, err)
 	}
 }
@@ -84,8 +85,7 @@ func TestNotFound(t *testing.T) {
 	}
 }
 
-// What is read and copied is the generation that was asked for, whatever stands
-// there now.
+// Reads and copies use the generation that was asked for, whatever stands there now.
 func TestGenerations(t *testing.T) {
 	c, server := storagetest.New(t)
 	server.CreateBucketWithOpts(fakestorage.CreateBucketOpts{Name: "b", VersioningEnabled: true})
@@ -119,9 +119,15 @@ func TestListPages(t *testing.T) {
 	for i := range 2500 {
 		name := fmt.Sprintf("dir/%04d", i)
 		want = append(want, name)
-		server.CreateObject(fakestorage.Object{ObjectAttrs: fakestorage.ObjectAttrs{BucketName: "b", Name: name, Metadata: map[string]string{"jobdrop-correlation-id": "x"}}, Content: []byte("1")})
+		server.CreateObject(fakestorage.Object{
+			ObjectAttrs: fakestorage.ObjectAttrs{
+				BucketName: "b", Name: name, Metadata: map[string]string{"jobdrop-correlation-id": "x"},
+			}, Content: []byte("1"),
+		})
 	}
-	server.CreateObject(fakestorage.Object{ObjectAttrs: fakestorage.ObjectAttrs{BucketName: "b", Name: "dir/deep/er"}, Content: []byte("1")})
+	server.CreateObject(fakestorage.Object{
+		ObjectAttrs: fakestorage.ObjectAttrs{BucketName: "b", Name: "dir/deep/er"}, Content: []byte("1"),
+	})
 	var got []string
 	pages := 0
 	err := c.List(t.Context(), "b", "dir/", true, func(page []job.Attributes) error {
@@ -161,7 +167,10 @@ func TestOpenDoesNotUnpack(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	server.CreateObject(fakestorage.Object{ObjectAttrs: fakestorage.ObjectAttrs{BucketName: "b", Name: "a.tar.gz", ContentEncoding: "gzip"}, Content: packed.Bytes()})
+	server.CreateObject(fakestorage.Object{
+		ObjectAttrs: fakestorage.ObjectAttrs{BucketName: "b", Name: "a.tar.gz", ContentEncoding: "gzip"},
+		Content:     packed.Bytes(),
+	})
 	r, err := c.Open(t.Context(), "b", "a.tar.gz", 0)
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +185,8 @@ func TestOpenDoesNotUnpack(t *testing.T) {
 func TestUpload(t *testing.T) {
 	c, _ := storagetest.New(t, "b")
 	const size = 20 << 20 // more than one chunk
-	if _, err := c.Upload(t.Context(), "b", "large", io.LimitReader(zeros{}, size), map[string]string{"jobdrop-correlation-id": "c"}); err != nil {
+	if _, err := c.Upload(t.Context(), "b", "large", io.LimitReader(zeros{}, size),
+		map[string]string{"jobdrop-correlation-id": "c"}); err != nil {
 		t.Fatal(err)
 	}
 	a, err := c.Stat(t.Context(), "b", "large")
@@ -267,7 +277,8 @@ func TestErrorClasses(t *testing.T) {
 		status int
 		want   error // nil is none of them
 	}{
-		{http.StatusNotFound, job.ErrNotFound}, {http.StatusForbidden, job.ErrDenied}, {http.StatusPreconditionFailed, attempt.ErrStale},
+		{http.StatusNotFound, job.ErrNotFound}, {http.StatusForbidden, job.ErrDenied},
+		{http.StatusPreconditionFailed, attempt.ErrStale},
 		{http.StatusTooManyRequests, job.ErrQuota}, {http.StatusBadRequest, nil}, {http.StatusServiceUnavailable, nil},
 	} {
 		status = test.status

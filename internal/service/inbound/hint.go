@@ -82,7 +82,8 @@ func hint(body []byte) (j job.JobInfo, isTick bool) {
 		}
 	}
 	switch e.Resource.Type {
-	case "ml_job", "cloudml_job", "aiplatform.googleapis.com/CustomJob", "aiplatform.googleapis.com/HyperparameterTuningJob":
+	case "ml_job", "cloudml_job", "aiplatform.googleapis.com/CustomJob",
+		"aiplatform.googleapis.com/HyperparameterTuningJob":
 		// A job's programs write entries, too, and those say nothing of its state.
 		if task := e.Resource.Labels["task_name"]; task == "" || task == "service" {
 			j.ID = e.Resource.Labels["job_id"]
@@ -91,7 +92,7 @@ func hint(body []byte) (j job.JobInfo, isTick bool) {
 	return j, false
 }
 
-// readable tells whether JSON was read but for fields of other types.
+// readable reports whether JSON was read, apart from fields of other types.
 func readable(err error) bool {
 	var field *json.UnmarshalTypeError
 	return err == nil || errors.As(err, &field)

@@ -19,7 +19,8 @@ import (
 func TestWatch(t *testing.T) {
 	push := func(data string) string { return pushJSON(t, nil, data) }
 	ml := func(labels string) string {
-		return `{"logName": "projects/p/logs/ml.googleapis.com%2Fcensus_1", "resource": {"type": "ml_job", "labels": {` + labels + `}}, "textPayload": "Job completed successfully."}`
+		return `{"logName": "projects/p/logs/ml.googleapis.com%2Fcensus_1", "resource": {"type": "ml_job", "labels": {` +
+			labels + `}}, "textPayload": "Job completed successfully."}`
 	}
 	const audit = `{"logName": "projects/p/logs/cloudaudit.googleapis.com%2Factivity", "resource": {"type": "audited_resource"}, "protoPayload": {"@type": "type.googleapis.com/google.cloud.audit.AuditLog", "methodName": "google.cloud.aiplatform.v1.JobService.CancelCustomJob", "resourceName": "projects/1/locations/us-central1/customJobs/77"}}`
 	tests := []struct {
@@ -33,16 +34,27 @@ func TestWatch(t *testing.T) {
 		{name: "a scheduler by way of a topic", body: push(""), tick: true},
 		{name: "a push that is no entry", body: push(`{"tick": true}`)},
 		{name: "a push that is no JSON", body: push("tick")},
-		{name: "an entry with fields of other types", body: push(`{"logName": "l", "resource": {"type": "ml_job", "labels": {"job_id": "census_1"}}, "protoPayload": {"response": {"name": 5}}}`), look: job.JobInfo{ID: "census_1"}},
-		{name: "an entry about a job", body: push(ml(`"job_id": "census_1", "project_id": "p", "task_name": "service"`)), look: job.JobInfo{ID: "census_1"}},
+		{
+			name: "an entry with fields of other types",
+			body: push(`{"logName": "l", "resource": {"type": "ml_job", "labels": {"job_id": "census_1"}}, "protoPayload": {"response": {"name": 5}}}`), look: job.JobInfo{ID: "census_1"},
+		},
+		{
+			name: "an entry about a job", body: push(ml(`"job_id": "census_1", "project_id": "p", "task_name": "service"`)),
+			look: job.JobInfo{ID: "census_1"},
+		},
 		{name: "without a task", body: push(ml(`"job_id": "census_1"`)), look: job.JobInfo{ID: "census_1"}},
 		{name: "unwrapped", body: ml(`"job_id": "census_1"`), look: job.JobInfo{ID: "census_1"}},
 		{name: "what a program wrote", body: push(ml(`"job_id": "census_1", "task_name": "master-replica-0"`))},
 		{name: "no job", body: push(ml(`"project_id": "p"`))},
 		{name: "of another kind", body: push(strings.Replace(ml(`"job_id": "census_1"`), "ml_job", "gce_instance", 1))},
-		{name: "an audit log", body: push(audit), look: job.JobInfo{ResourceName: "projects/1/locations/us-central1/customJobs/77"}},
 		{
-			name: "an audit log of a create", body: push(strings.NewReplacer("/customJobs/77\"", `", "response": {"name": "projects/1/locations/us-central1/hyperparameterTuningJobs/78"}`).Replace(audit)),
+			name: "an audit log", body: push(audit),
+			look: job.JobInfo{ResourceName: "projects/1/locations/us-central1/customJobs/77"},
+		},
+		{
+			name: "an audit log of a create",
+			body: push(strings.NewReplacer("/customJobs/77\"",
+				`", "response": {"name": "projects/1/locations/us-central1/hyperparameterTuningJobs/78"}`).Replace(audit)),
 			look: job.JobInfo{ResourceName: "projects/1/locations/us-central1/hyperparameterTuningJobs/78"},
 		},
 		{name: "an audit log of something else", body: push(strings.Replace(audit, "customJobs", "models", 1))},
@@ -65,7 +77,10 @@ func TestWatch(t *testing.T) {
 }
 
 func FuzzWatch(f *testing.F) {
-	for _, seed := range []string{"", "{", `{"message": {"data": "e30="}}`, `{"logName": "l", "resource": {"type": "ml_job", "labels": {"job_id": "j"}}}`} {
+	for _, seed := range []string{
+		"", "{", `{"message": {"data": "e30="}}`,
+		`{"logName": "l", "resource": {"type": "ml_job", "labels": {"job_id": "j"}}}`,
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {

@@ -92,7 +92,7 @@ func serve(handle func(context.Context, http.ResponseWriter, *http.Request) (int
 	})
 }
 
-// decode gives the request's event, or the status that refuses it.
+// decode returns the request's event, or the status that refuses it.
 func decode(w http.ResponseWriter, r *http.Request) (cloudevents.Event, int, error) {
 	var none cloudevents.Event
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
@@ -200,8 +200,8 @@ const published = "google.cloud.pubsub.topic.v1.messagePublished"
 // extensionProblem says why a message is no event known here.
 const extensionProblem = "problem"
 
-// message gives a Pub/Sub message, whole, as an event of its own, and why it is
-// none known here: the function can keep it for people.
+// message returns a whole Pub/Sub message as an event of its own, with the reason
+// why it is not a known event. The function can keep it for people.
 func message(p pushed, problem string) (cloudevents.Event, error) {
 	e := cloudevents.NewEvent()
 	e.SetID(p.Message.MessageID)
@@ -225,7 +225,7 @@ func unwrapped(r *http.Request) (*cloudevents.Event, error) {
 	return &e, nil
 }
 
-// storageType gives Eventarc's type for a notification of Cloud Storage.
+// storageType returns Eventarc's type for a notification of Cloud Storage.
 func storageType(eventType string) string {
 	switch eventType {
 	case "OBJECT_FINALIZE":
@@ -240,7 +240,7 @@ func storageType(eventType string) string {
 	return "google.cloud.storage.object.v1." + eventType
 }
 
-// notification gives a Cloud Storage notification (payload JSON_API_V1) as the
+// notification returns a Cloud Storage notification (payload JSON_API_V1) as the
 // event that Eventarc makes of it.
 func notification(attribute func(string) string, id string, at time.Time, data []byte) cloudevents.Event {
 	e := cloudevents.NewEvent()
@@ -281,9 +281,9 @@ func (i *integer) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// DecodeObject gives the object of a finalized event. Of its data only bucket,
-// name, generation and size are used, and only to decide whether to look: what
-// is there is read from Cloud Storage.
+// DecodeObject returns the object of a finalized event. It uses only bucket, name,
+// generation and size of the event's data, and only to decide whether to look.
+// Everything else is read from Cloud Storage.
 func DecodeObject(e cloudevents.Event) (job.Object, error) {
 	if problem := e.Extensions()[extensionProblem]; e.Type() == published && problem != nil {
 		return job.Object{}, fmt.Errorf("%w: %v", ErrUndecodable, problem)

@@ -28,7 +28,8 @@ func binary(body string) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, "/Submit", strings.NewReader(body))
 	for name, value := range map[string]string{
 		"Content-Type": "application/json", "Ce-Id": "1", "Ce-Specversion": "1.0", "Ce-Type": inbound.Finalized,
-		"Ce-Source": "//storage.googleapis.com/projects/_/buckets/inbox", "Ce-Subject": "objects/census/job.yaml", "Ce-Time": "2020-04-23T07:38:57.772Z",
+		"Ce-Source": "//storage.googleapis.com/projects/_/buckets/inbox", "Ce-Subject": "objects/census/job.yaml",
+		"Ce-Time": "2020-04-23T07:38:57.772Z",
 	} {
 		r.Header.Set(name, value)
 	}
@@ -45,7 +46,10 @@ func pushJSON(t *testing.T, attributes map[string]string, data string) string {
 	t.Helper()
 	body, err := json.Marshal(map[string]any{
 		"subscription": "projects/p/subscriptions/s", "deliveryAttempt": 3,
-		"message": map[string]any{"data": []byte(data), "attributes": attributes, "messageId": "77", "publishTime": "2020-04-23T07:38:58Z", "orderingKey": "key"},
+		"message": map[string]any{
+			"data": []byte(data), "attributes": attributes, "messageId": "77", "publishTime": "2020-04-23T07:38:58Z",
+			"orderingKey": "key",
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +73,8 @@ func TestHandlerTakesEveryForm(t *testing.T) {
 	unwrapped.Header.Set("X-Goog-Pubsub-Ordering-Key", "key")
 	numbers := strings.NewReplacer(`"1587627537231057"`, "1587627537231057", `"352"`, "352").Replace(objectData)
 	ce := map[string]string{
-		"ce-id": "1", "ce-specversion": "1.0", "ce-type": inbound.Finalized, "ce-source": "//storage.googleapis.com/projects/_/buckets/inbox",
+		"ce-id": "1", "ce-specversion": "1.0", "ce-type": inbound.Finalized,
+		"ce-source":  "//storage.googleapis.com/projects/_/buckets/inbox",
 		"ce-subject": "objects/census/job.yaml", "content-type": "application/json",
 	}
 	tests := []struct {
@@ -80,7 +85,13 @@ func TestHandlerTakesEveryForm(t *testing.T) {
 	}{
 		{"binary", binary(objectData), "1", false},
 		{"binary, numbers as numbers", binary(numbers), "1", false},
-		{"structured", plain("application/cloudevents+json; charset=utf-8", `{"specversion":"1.0","id":"1","type":"`+inbound.Finalized+`","source":"//storage.googleapis.com/projects/_/buckets/inbox","datacontenttype":"application/json","data":`+objectData+`}`), "1", false},
+		{
+			"structured",
+			plain("application/cloudevents+json; charset=utf-8",
+				`{"specversion":"1.0","id":"1","type":"`+inbound.Finalized+
+					`","source":"//storage.googleapis.com/projects/_/buckets/inbox","datacontenttype":"application/json","data":`+
+					objectData+`}`), "1", false,
+		},
 		{"push of a notification", plain("application/json", pushJSON(t, notification, objectData)), "77", true},
 		{"push of a notification, unwrapped", unwrapped, "77", true},
 		{"push of a CloudEvent", plain("application/json", pushJSON(t, ce, objectData)), "1", true},
@@ -89,11 +100,13 @@ func TestHandlerTakesEveryForm(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var got cloudevents.Event
 			w := httptest.NewRecorder()
-			inbound.Handler(func(_ context.Context, e cloudevents.Event) error { got = e; return nil }).ServeHTTP(w, test.request)
+			inbound.Handler(func(_ context.Context, e cloudevents.Event) error { got = e; return nil }).ServeHTTP(w,
+				test.request)
 			if w.Code != http.StatusNoContent {
 				t.Fatalf("status %d: %s", w.Code, w.Body)
 			}
-			if got.ID() != test.id || got.Type() != inbound.Finalized || got.Source() != "//storage.googleapis.com/projects/_/buckets/inbox" {
+			if got.ID() != test.id || got.Type() != inbound.Finalized ||
+				got.Source() != "//storage.googleapis.com/projects/_/buckets/inbox" {
 				t.Errorf("event %v", got)
 			}
 			o, err := inbound.DecodeObject(got)
@@ -160,7 +173,10 @@ func TestHandlerRefuses(t *testing.T) {
 		{"structured, cut off", plain("application/cloudevents+json", `{"specversion":"1.0"`), http.StatusBadRequest},
 		{"a batch", plain("application/cloudevents-batch+json", `[]`), http.StatusUnsupportedMediaType},
 		{"a large body", large, http.StatusRequestEntityTooLarge},
-		{"a large push", plain("application/json", `{"message":{"data":"`+strings.Repeat("QUFB", 1<<19)+`"}}`), http.StatusRequestEntityTooLarge},
+		{
+			"a large push", plain("application/json", `{"message":{"data":"`+strings.Repeat("QUFB", 1<<19)+`"}}`),
+			http.StatusRequestEntityTooLarge,
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -183,7 +199,10 @@ func TestHandlerAnswersAsSettled(t *testing.T) {
 		want    int
 	}{
 		{"done", func(context.Context, cloudevents.Event) error { return nil }, http.StatusNoContent},
-		{"deliver again", func(context.Context, cloudevents.Event) error { return errors.New("100% lost") }, http.StatusServiceUnavailable},
+		{
+			"deliver again", func(context.Context, cloudevents.Event) error { return errors.New("100% lost") },
+			http.StatusServiceUnavailable,
+		},
 		{"a panic", func(context.Context, cloudevents.Event) error { panic("boom") }, http.StatusInternalServerError},
 	}
 	for _, test := range tests {
@@ -250,7 +269,8 @@ func TestDecodeObjectRefuses(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add("application/json", "1", objectData)
 	f.Add("application/cloudevents+json", "", `{"specversion":"1.0","id":"1","type":"t","source":"s","data":{}}`)
-	f.Add("application/json", "", `{"subscription":"s","message":{"data":"e30=","attributes":{"eventType":"OBJECT_FINALIZE","bucketId":"b"}}}`)
+	f.Add("application/json", "",
+		`{"subscription":"s","message":{"data":"e30=","attributes":{"eventType":"OBJECT_FINALIZE","bucketId":"b"}}}`)
 	f.Fuzz(func(t *testing.T, contentType, id, body string) {
 		r := plain(contentType, body)
 		if id != "" {
@@ -338,7 +358,8 @@ func TestDecodeObjectTraceparent(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(test.data))
 			for name, value := range map[string]string{
-				"Content-Type": "application/json", "Ce-Id": "1", "Ce-Specversion": "1.0", "Ce-Type": inbound.Finalized, "Ce-Source": "s", "Traceparent": test.header,
+				"Content-Type": "application/json", "Ce-Id": "1", "Ce-Specversion": "1.0", "Ce-Type": inbound.Finalized,
+				"Ce-Source": "s", "Traceparent": test.header,
 			} {
 				r.Header.Set(name, value)
 			}

@@ -47,8 +47,8 @@ func (r *requests) React(request any) (handled bool, response any, err error) {
 	return false, nil, nil
 }
 
-// pubSub is a Pub/Sub with the topic and an ordered subscription, reached by its
-// real protocol.
+// pubSub returns a Pub/Sub with the topic and an ordered subscription, reached by
+// its real protocol.
 func pubSub(t *testing.T, errs ...error) (*pubsub.Publisher, *pstest.Server, *requests) {
 	t.Helper()
 	r := &requests{errs: errs}
@@ -83,10 +83,15 @@ func open(t *testing.T, topic, address string) *pubsub.Publisher {
 
 func events() []job.Event {
 	var all []job.Event
-	for i, typ := range []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobQueued, job.JobRunning, job.JobSucceeded} {
+	for i, typ := range []job.EventType{
+		job.DropAccepted, job.JobSubmitted, job.JobQueued, job.JobRunning, job.JobSucceeded,
+	} {
 		all = append(all, job.Event{
 			Type: typ, Time: time.Date(2026, 11, 22, 12, 0, i, 0, time.UTC),
-			Body: job.Snapshot{Attempt: attempt, Sequence: int64(i) + 1, State: job.Submitted, Job: job.JobInfo{ID: "census_1"}, Drop: job.DropInfo{Bucket: "inbox", Prefix: "census/"}},
+			Body: job.Snapshot{
+				Attempt: attempt, Sequence: int64(i) + 1, State: job.Submitted, Job: job.JobInfo{ID: "census_1"},
+				Drop: job.DropInfo{Bucket: "inbox", Prefix: "census/"},
+			},
 		})
 	}
 	return all
@@ -137,7 +142,9 @@ func TestSubscriberReceivesInOrder(t *testing.T) {
 	}
 	defer conn.Close()
 	subscriber := pubsubpb.NewSubscriberClient(conn)
-	subscription := &pubsubpb.Subscription{Name: "projects/p/subscriptions/s", Topic: topic, EnableMessageOrdering: true, AckDeadlineSeconds: 60}
+	subscription := &pubsubpb.Subscription{
+		Name: "projects/p/subscriptions/s", Topic: topic, EnableMessageOrdering: true, AckDeadlineSeconds: 60,
+	}
 	if _, err := subscriber.CreateSubscription(t.Context(), subscription); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +162,8 @@ func TestSubscriberReceivesInOrder(t *testing.T) {
 		}
 		for _, m := range answer.ReceivedMessages {
 			got = append(got, message{m.Message.Attributes, string(m.Message.Data), m.Message.OrderingKey})
-			if _, err := subscriber.Acknowledge(t.Context(), &pubsubpb.AcknowledgeRequest{Subscription: subscription.Name, AckIds: []string{m.AckId}}); err != nil {
+			if _, err := subscriber.Acknowledge(t.Context(),
+				&pubsubpb.AcknowledgeRequest{Subscription: subscription.Name, AckIds: []string{m.AckId}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -232,7 +240,7 @@ func roomy(t *testing.T, errs ...error) (*pubsub.Publisher, *requests) {
 	return open(t, topic, listener.Addr().String()), r
 }
 
-// large are events that don't fit into one request: n of 4 MB.
+// large returns n events of 4 MB, which don't fit into one request.
 func large(n int) []job.Event {
 	var all []job.Event
 	for i := range n {
@@ -240,9 +248,11 @@ func large(n int) []job.Event {
 		for k := range trials {
 			trials[k] = job.Trial{ID: strings.Repeat("t", 8000)}
 		}
-		all = append(all, job.Event{Type: job.JobRunning, Time: time.Date(2026, 11, 22, 12, 0, i, 0, time.UTC), Body: job.Snapshot{
-			Attempt: attempt, Sequence: int64(i) + 1, State: job.Submitted, Job: job.JobInfo{ID: "census_1", Trials: trials}, Drop: job.DropInfo{Bucket: "inbox", Prefix: "census/"},
-		}})
+		all = append(all,
+			job.Event{Type: job.JobRunning, Time: time.Date(2026, 11, 22, 12, 0, i, 0, time.UTC), Body: job.Snapshot{
+				Attempt: attempt, Sequence: int64(i) + 1, State: job.Submitted, Job: job.JobInfo{ID: "census_1", Trials: trials},
+				Drop: job.DropInfo{Bucket: "inbox", Prefix: "census/"},
+			}})
 	}
 	return all
 }
@@ -258,8 +268,8 @@ func sequences(r *requests) (all [][]string) {
 	return all
 }
 
-// What is too large for one request goes in several, in order; after a failure in
-// between the same messages come again.
+// Events too large for one request go in several, in order. After a failure in
+// between, the same messages come again.
 func TestPublishInSeveralRequests(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -379,7 +389,8 @@ func TestNewRefuses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if _, err := pubsub.New(t.Context(), test.topic, test.instance, pubsub.Options{Emulator: "127.0.0.1:1"}); err == nil {
+			if _, err := pubsub.New(t.Context(), test.topic, test.instance,
+				pubsub.Options{Emulator: "127.0.0.1:1"}); err == nil {
 				t.Error("no error")
 			}
 		})
