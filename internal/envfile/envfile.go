@@ -17,8 +17,8 @@ func Quote(value string) string {
 	return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
 }
 
-// Format gives lines that a shell can read, and without a space in a value other
-// tools too, of an environment as NAME=value.
+// Format returns an environment as lines NAME=value that a shell can read. Other
+// tools can read them, too, if no value contains a space.
 func Format(environ []string) string {
 	var b strings.Builder
 	for _, kv := range environ {
@@ -58,7 +58,7 @@ func Parse(text string) (map[string]string, error) {
 	return values, nil
 }
 
-// unquote takes a value that is plain, or one of the quoted forms.
+// unquote returns the text of a value that is plain or in one of the quoted forms.
 func unquote(text string) (string, bool) {
 	const special = "'\"\\$`"
 	if n := len(text); n >= 2 && text[0] == '"' && text[n-1] == '"' {

@@ -8,9 +8,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What is written is what a shell reads, and Parse.
+// A shell and Parse read what Format writes.
 func TestFormat(t *testing.T) {
-	for _, value := range []string{"", "plain", "europe-west4,us-central1", "https://a:1/b?c=d", "two words", "it's", "'", "''", "$HOME `id` \\ \"x\"", "#no comment", " a ", "ü"} {
+	for _, value := range []string{
+		"", "plain", "europe-west4,us-central1", "https://a:1/b?c=d", "two words", "it's", "'", "''", "$HOME `id` \\ \"x\"",
+		"#no comment", " a ", "ü",
+	} {
 		text := Format([]string{"VALUE=" + value})
 		out, err := exec.Command("sh", "-c", text+`printf %s "$VALUE"`).Output()
 		if err != nil || string(out) != value {

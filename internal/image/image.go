@@ -16,7 +16,8 @@ type Name struct {
 	Path string
 }
 
-// Parse takes an image's name apart. Its error says what is wrong with the name.
+// Parse splits an image's name into its parts. Its error says what is wrong with the
+// name.
 func Parse(uri string) (Name, error) {
 	named, err := reference.ParseNormalizedNamed(uri)
 	if err != nil {

@@ -12,7 +12,10 @@ func TestParse(t *testing.T) {
 	}{
 		{"gcr.io/project/a", "gcr.io", "project/a", true},
 		{"eu.gcr.io/example.com/project/a:1", "eu.gcr.io", "example.com/project/a", true},
-		{"europe-west4-docker.pkg.dev/project/r/a@sha256:" + strings.Repeat("0", 64), "europe-west4-docker.pkg.dev", "project/r/a", true},
+		{
+			"europe-west4-docker.pkg.dev/project/r/a@sha256:" + strings.Repeat("0", 64), "europe-west4-docker.pkg.dev",
+			"project/r/a", true,
+		},
 		{"us-docker.pkg.dev/project/r/a:1@sha256:" + strings.Repeat("0", 64), "us-docker.pkg.dev", "project/r/a", true},
 		{"python", "docker.io", "library/python", false},
 		{"project/a:1", "docker.io", "project/a", false},
@@ -44,7 +47,8 @@ func TestParse(t *testing.T) {
 		t.Run(test.uri, func(t *testing.T) {
 			n, err := Parse(test.uri)
 			if (err == nil) != (test.host != "") || n != (Name{test.host, test.path}) || n.OfProject() != test.ofProject {
-				t.Errorf("got %+v, of a project %t, %v; want %q and %q, %t", n, n.OfProject(), err, test.host, test.path, test.ofProject)
+				t.Errorf("got %+v, of a project %t, %v; want %q and %q, %t", n, n.OfProject(), err, test.host, test.path,
+					test.ofProject)
 			}
 		})
 	}

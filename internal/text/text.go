@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// Show gives a text as a message can quote it: at most so many characters, and in
-// quotes where it would not be clear where it begins and ends, or what it is.
+// Show returns a text as a message can quote it: at most that many characters, in
+// quotes if its ends or its nature would not be clear.
 func Show(s string, most int) string {
 	s = Shorten(s, most)
 	plain := s != "" && !strings.ContainsFunc(s, func(r rune) bool {
@@ -21,7 +21,7 @@ func Show(s string, most int) string {
 	return strconv.Quote(s)
 }
 
-// Shorten gives at most so many characters of a text, and an ellipsis where there
+// Shorten returns at most that many characters of a text, with an ellipsis if there
 // are more.
 func Shorten(s string, most int) string {
 	if len(s) <= most {
@@ -36,8 +36,8 @@ func Shorten(s string, most int) string {
 	return s
 }
 
-// Distance is the number of bytes to insert, delete, replace or swap with their
-// neighbour that makes b of a.
+// Distance returns how many bytes to insert, delete, replace or swap with their
+// neighbour to turn a into b.
 func Distance(a, b string) int {
 	earlier, before, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
