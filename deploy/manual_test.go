@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// tests gives the names of the tests of a folder's package.
+// tests returns the names of the tests of a folder's package.
 func tests(t *testing.T, dir string) map[string]bool {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("..", dir, "*_test.go"))
@@ -62,7 +62,8 @@ func manuals(t *testing.T) map[string]string {
 	t.Helper()
 	root := os.DirFS("..")
 	texts := map[string]string{}
-	for _, pattern := range []string{"*.md", "deploy/*.md", "deploy/playbooks/*.md", "docs/*.md", "docs/*/*.md", "testdata/*.md"} {
+	for _, pattern := range []string{"*.md", "deploy/*.md", "deploy/playbooks/*.md", "docs/*.md", "docs/*/*.md",
+		"testdata/*.md"} {
 		names, err := fs.Glob(root, pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -165,7 +166,8 @@ func TestWorkflow(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(data)
-	for _, want := range []string{"- run: make check test\n", "\npermissions: {}\n", "    permissions:\n      contents: read\n    steps:\n", "persist-credentials: false\n"} {
+	for _, want := range []string{"- run: make check test\n", "\npermissions: {}\n",
+		"    permissions:\n      contents: read\n    steps:\n", "persist-credentials: false\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the workflow does not have %q", want)
 		}

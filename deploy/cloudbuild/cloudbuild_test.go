@@ -65,7 +65,7 @@ var (
 // builtIn are the substitutions of Cloud Build that the builds use.
 var builtIn = []string{"PROJECT_ID", "BUILD_ID"}
 
-// check gives what is wrong with a build that the API would take.
+// check returns what is wrong with a build that the API would take.
 func check(b *cloudbuildpb.Build) error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -220,7 +220,8 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`backend "gcs"`, `variable "source_archive"`, `output "environment"`, `output "inbox_trigger"`, `"${var.project_id}-models"`} {
+	for _, want := range []string{`backend "gcs"`, `variable "source_archive"`, `output "environment"`,
+		`output "inbox_trigger"`, `"${var.project_id}-models"`} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%s has no %s", b.Substitutions["_INSTALLATION"], want)
 		}
@@ -246,21 +247,39 @@ func TestDefaults(t *testing.T) {
 // Copies with a fault are refused, most of them by Cloud Build's own definition.
 func TestBrokenBuilds(t *testing.T) {
 	tests := []struct{ name, old, new, want string }{
-		{"an unknown field", "    env:\n      - NAME=$_NAME\n    script", "    environment:\n      - NAME=$_NAME\n    script", `unknown field "environment"`},
-		{"a field of another spelling", "  - id: deploy\n", "  - id: deploy\n    wait-for: [test]\n", `unknown field "wait-for"`},
+		{
+			"an unknown field", "    env:\n      - NAME=$_NAME\n    script", "    environment:\n      - NAME=$_NAME\n    script",
+			`unknown field "environment"`,
+		},
+		{
+			"a field of another spelling", "  - id: deploy\n", "  - id: deploy\n    wait-for: [test]\n",
+			`unknown field "wait-for"`,
+		},
 		{"an unknown option", "  logging:", "  logs:", `unknown field "logs"`},
 		{"a value that there is not", "CLOUD_LOGGING_ONLY", "CLOUD_LOGS", "invalid value for enum"},
 		{"a duration of another form", "timeout: 7200s", "timeout: 120m", "invalid google.protobuf.Duration"},
-		{"a text for a list", "    env:\n      - NAME=$_NAME\n    script", "    env: NAME=$_NAME\n    script", "unexpected token"},
+		{
+			"a text for a list", "    env:\n      - NAME=$_NAME\n    script", "    env: NAME=$_NAME\n    script",
+			"unexpected token",
+		},
 		{"a field twice", "timeout: 7200s", "timeout: 7200s\ntimeout: 7200s", "already defined"},
 		{"an account without logging", "  logging: CLOUD_LOGGING_ONLY\n", "", "logging is"},
 		{"no timeout", "timeout: 7200s", "", "no timeout"},
 		{"a substitution that is not declared", "NAME=$_NAME", "NAME=$_INSTANCE", "_INSTANCE is not declared"},
 		{"a substitution that nothing uses", "  _NAME: ''", "  _NAME: ''\n  _REGION: ''", "nothing uses _REGION"},
-		{"a substitution in a script", `-correlation "$BUILD"`, `-correlation "$BUILD_ID"`, "uses BUILD_ID, which the step's env does not give"},
-		{"an image that moves", "hashicorp/terraform:1.11.4", "hashicorp/terraform:latest", "the image hashicorp/terraform:latest"},
+		{
+			"a substitution in a script", `-correlation "$BUILD"`, `-correlation "$BUILD_ID"`,
+			"uses BUILD_ID, which the step's env does not give",
+		},
+		{
+			"an image that moves", "hashicorp/terraform:1.11.4", "hashicorp/terraform:latest",
+			"the image hashicorp/terraform:latest",
+		},
 		{"an image of half a version", "golang:1.26.8-bookworm", "golang:1.26", "the image golang:1.26 "},
-		{"an image of somebody else", "hashicorp/terraform:1.11.4", "terraform/terraform:1.11.4", "the image terraform/terraform"},
+		{
+			"an image of somebody else", "hashicorp/terraform:1.11.4", "terraform/terraform:1.11.4",
+			"the image terraform/terraform",
+		},
 		{"a step that there is not", "  - id: deploy\n", "  - id: deploy\n    waitFor: [pack]\n", "waits for pack"},
 		{"two steps of one name", "id: verify", "id: deploy", `named "deploy"`},
 		{"a command that there is not", "./deploy/eventarc", "./deploy/eventark", "eventark"},
@@ -305,7 +324,8 @@ fi
 `
 	calls := []string{
 		"init -input=false -no-color -backend-config=bucket=states",
-		"plan -input=false -no-color -lock-timeout=5m -var=source_archive=../../../out/jobdrop-1.zip -out=WORK/out/plan.tfplan",
+		"plan -input=false -no-color -lock-timeout=5m -var=source_archive=../../../out/jobdrop-1.zip " +
+			"-out=WORK/out/plan.tfplan",
 		"apply -input=false -no-color -lock-timeout=5m WORK/out/plan.tfplan",
 		"output -json",
 	}
@@ -331,18 +351,23 @@ fi
 		t.Run(test.name, func(t *testing.T) {
 			work, bin := t.TempDir(), t.TempDir()
 			for name, content := range map[string]string{
-				filepath.Join(work, "out/archive"):         "out/jobdrop-1.zip\n",
-				filepath.Join(work, "deploy/prod/eu/m.tf"): fmt.Sprintf("terraform {\n  backend %q {\n  }\n}\n%s", test.backend, test.rest),
-				filepath.Join(bin, "terraform"):            fake,
+				filepath.Join(work, "out/archive"): "out/jobdrop-1.zip\n",
+				filepath.Join(work, "deploy/prod/eu/m.tf"): fmt.Sprintf("terraform {\n  backend %q {\n  }\n}\n%s", test.backend,
+					test.rest),
+				filepath.Join(bin, "terraform"): fake,
 			} {
-				if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(content), 0o755)); err != nil {
+				if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755),
+					os.WriteFile(name, []byte(content), 0o755)); err != nil {
 					t.Fatal(err)
 				}
 			}
 			log := filepath.Join(bin, "calls")
 			c := exec.Command("sh", "-c", script)
 			c.Dir = work
-			c.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "INSTALLATION=deploy/prod/eu", "STATE_BUCKET=" + test.bucket, "PAUSE=0", "CALLS=" + log, "FAIL=" + test.fail, "TIMES=" + test.times}
+			c.Env = []string{
+				"PATH=" + bin + ":" + os.Getenv("PATH"), "INSTALLATION=deploy/prod/eu", "STATE_BUCKET=" + test.bucket, "PAUSE=0",
+				"CALLS=" + log, "FAIL=" + test.fail, "TIMES=" + test.times,
+			}
 			said, err := c.CombinedOutput()
 			if (err == nil) != test.ok {
 				t.Errorf("it ends with %v:\n%s", err, said)
@@ -396,14 +421,18 @@ func TestDeploysExamples(t *testing.T) {
 				filepath.Join(work, "deploy/mine/main.tf"): text.String(),
 				filepath.Join(bin, "terraform"):            "#!/bin/sh\necho \"$@\" >>\"$CALLS\"\n",
 			} {
-				if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(content), 0o755)); err != nil {
+				if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755),
+					os.WriteFile(name, []byte(content), 0o755)); err != nil {
 					t.Fatal(err)
 				}
 			}
 			log := filepath.Join(bin, "calls")
 			c := exec.Command("sh", "-c", script)
 			c.Dir = work
-			c.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "INSTALLATION=deploy/mine", "STATE_BUCKET=states", "PAUSE=0", "CALLS=" + log}
+			c.Env = []string{
+				"PATH=" + bin + ":" + os.Getenv("PATH"), "INSTALLATION=deploy/mine", "STATE_BUCKET=states", "PAUSE=0",
+				"CALLS=" + log,
+			}
 			if said, err := c.CombinedOutput(); err != nil {
 				t.Fatalf("%v:\n%s", err, said)
 			}

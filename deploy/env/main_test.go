@@ -92,7 +92,8 @@ func TestExampleIsTerraforms(t *testing.T) {
 		t.Errorf("outputs (-Terraform +example):\n%s", diff)
 	}
 	// Nothing is measured there.
-	want := slices.DeleteFunc(names(`(?m)^    ((?:JOBDROP|OTEL)_\w+) += `, "terraform/environment.tf"), func(n string) bool { return strings.HasPrefix(n, "OTEL_") })
+	want := slices.DeleteFunc(names(`(?m)^    ((?:JOBDROP|OTEL)_\w+) += `, "terraform/environment.tf"),
+		func(n string) bool { return strings.HasPrefix(n, "OTEL_") })
 	if diff := cmp.Diff(want, keys(all["environment"].Value.(map[string]any))); diff != "" {
 		t.Errorf("environment (-Terraform +example):\n%s", diff)
 	}

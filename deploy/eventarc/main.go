@@ -97,7 +97,7 @@ var (
 	subscriptionName = regexp.MustCompile(`^projects/[^/]+/subscriptions/[^/]+$`)
 )
 
-// subscription gives the name of a trigger's subscription.
+// subscription returns the name of a trigger's subscription.
 func subscription(ctx context.Context, s *eventarc.Service, trigger string) (string, error) {
 	if !triggerName.MatchString(trigger) {
 		return "", fmt.Errorf("the trigger is %q, want projects/P/locations/L/triggers/T", trigger)
@@ -114,15 +114,15 @@ func subscription(ctx context.Context, s *eventarc.Service, trigger string) (str
 	return t.Transport.Pubsub.Subscription, nil
 }
 
-// allow gives the member the right to take messages of the subscription, beside
-// those who have it.
+// allow grants member the right to consume the subscription. Other grants stay.
 func allow(ctx context.Context, s *pubsub.Service, name, member string, out io.Writer) error {
-	// Somebody else may write the policy between its being read and written.
+	// Somebody else may write the policy between our read and our write.
 	const tries = 5
 	for try := 1; ; try++ {
 		err := allowOnce(ctx, s, name, member, out)
 		var refused *googleapi.Error
-		if try < tries && errors.As(err, &refused) && (refused.Code == http.StatusConflict || refused.Code == http.StatusPreconditionFailed) {
+		if try < tries && errors.As(err, &refused) &&
+			(refused.Code == http.StatusConflict || refused.Code == http.StatusPreconditionFailed) {
 			continue
 		}
 		if err != nil {
@@ -153,7 +153,8 @@ func allowOnce(ctx context.Context, s *pubsub.Service, name, member string, out 
 		return nil
 	}
 	binding.Members = append(binding.Members, member)
-	if _, err := s.Projects.Subscriptions.SetIamPolicy(name, &pubsub.SetIamPolicyRequest{Policy: policy}).Context(ctx).Do(); err != nil {
+	if _, err := s.Projects.Subscriptions.SetIamPolicy(name,
+		&pubsub.SetIamPolicyRequest{Policy: policy}).Context(ctx).Do(); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%s: %s has %s\n", name, member, puller)

@@ -66,7 +66,9 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.policy = policy
 		answer(http.StatusOK, policy)
 	default:
-		answer(http.StatusNotFound, map[string]any{"error": map[string]any{"code": 404, "message": r.Method + " " + r.URL.Path}})
+		answer(http.StatusNotFound, map[string]any{
+			"error": map[string]any{"code": 404, "message": r.Method + " " + r.URL.Path},
+		})
 	}
 }
 
@@ -74,13 +76,21 @@ func TestRun(t *testing.T) {
 	found := func(name string) map[string]any {
 		return map[string]any{"name": trigger, "transport": map[string]any{"pubsub": map[string]any{"subscription": name}}}
 	}
-	const outputs = `{"environment": {"value": {}}, "inbox_trigger": {"value": {"trigger": "` + trigger + `", "location": "europe-west4", "dead_letter_topic": "` + dead + `", "pubsub_agent": "` + agent + `"}}}`
-	made := map[string]any{"name": own, "ackDeadlineSeconds": 10.0, "messageRetentionDuration": "86400s", "pushConfig": map[string]any{"pushEndpoint": "https://x"},
+	const outputs = `{"environment": {"value": {}}, "inbox_trigger": {"value": {"trigger": "` + trigger +
+		`", "location": "europe-west4", "dead_letter_topic": "` + dead + `", "pubsub_agent": "` + agent + `"}}}`
+	made := map[string]any{"name": own, "ackDeadlineSeconds": 10.0, "messageRetentionDuration": "86400s",
+		"pushConfig":       map[string]any{"pushEndpoint": "https://x"},
 		"expirationPolicy": map[string]any{"ttl": "2678400s"}}
-	set := map[string]any{"name": own, "ackDeadlineSeconds": 600.0, "messageRetentionDuration": "604800s", "pushConfig": map[string]any{"pushEndpoint": "https://x"},
-		"deadLetterPolicy": map[string]any{"deadLetterTopic": dead, "maxDeliveryAttempts": 20.0}, "expirationPolicy": map[string]any{}}
+	set := map[string]any{"name": own, "ackDeadlineSeconds": 600.0, "messageRetentionDuration": "604800s",
+		"pushConfig":       map[string]any{"pushEndpoint": "https://x"},
+		"deadLetterPolicy": map[string]any{"deadLetterTopic": dead, "maxDeliveryAttempts": 20.0},
+		"expirationPolicy": map[string]any{}}
 	others := []any{map[string]any{"role": "roles/pubsub.viewer", "members": []any{"user:a@example.com"}},
-		map[string]any{"role": puller, "members": []any{"user:a@example.com"}, "condition": map[string]any{"expression": "false"}}}
+		map[string]any{
+			"role":      puller,
+			"members":   []any{"user:a@example.com"},
+			"condition": map[string]any{"expression": "false"},
+		}}
 	allowed := append(others[:2:2], map[string]any{"role": puller, "members": []any{"serviceAccount:" + agent}})
 	tests := []struct {
 		name    string
@@ -92,23 +102,58 @@ func TestRun(t *testing.T) {
 		want    map[string]any
 		policy  []any
 	}{
-		{"as Eventarc makes it", outputs, cloud{trigger: found(own), subscription: made, policy: map[string]any{"etag": "1", "bindings": others}},
-			"set ackDeadlineSeconds, deadLetterPolicy, messageRetentionDuration, expirationPolicy", "", []string{"policy", "ackDeadlineSeconds,deadLetterPolicy,messageRetentionDuration,expirationPolicy"}, set, allowed},
-		{"a second time", outputs, cloud{trigger: found(own), subscription: set, policy: map[string]any{"etag": "1", "bindings": allowed}},
+		{"as Eventarc makes it", outputs, cloud{
+			trigger:      found(own),
+			subscription: made,
+			policy:       map[string]any{"etag": "1", "bindings": others},
+		},
+			"set ackDeadlineSeconds, deadLetterPolicy, messageRetentionDuration, expirationPolicy", "", []string{
+				"policy", "ackDeadlineSeconds,deadLetterPolicy,messageRetentionDuration,expirationPolicy",
+			}, set, allowed},
+		{"a second time", outputs, cloud{
+			trigger:      found(own),
+			subscription: set,
+			policy:       map[string]any{"etag": "1", "bindings": allowed},
+		},
 			"all is set", "", nil, set, allowed},
-		{"another wrote the policy", outputs, cloud{trigger: found(own), subscription: set, policy: map[string]any{"etag": "1"}, conflicts: 2},
+		{"another wrote the policy", outputs, cloud{
+			trigger:      found(own),
+			subscription: set,
+			policy:       map[string]any{"etag": "1"},
+			conflicts:    2,
+		},
 			"has roles/pubsub.subscriber", "", []string{"policy"}, set, allowed[2:]},
-		{"another topic of dead letters", outputs, cloud{trigger: found(own), policy: map[string]any{"etag": "1", "bindings": allowed}, subscription: map[string]any{
-			"name": own, "ackDeadlineSeconds": 600.0, "messageRetentionDuration": "604800s", "pushConfig": map[string]any{"pushEndpoint": "https://x"},
-			"deadLetterPolicy": map[string]any{"deadLetterTopic": "projects/p/topics/old", "maxDeliveryAttempts": 20.0}, "expirationPolicy": map[string]any{}}},
+		{"another topic of dead letters", outputs,
+			cloud{trigger: found(own), policy: map[string]any{"etag": "1", "bindings": allowed}, subscription: map[string]any{
+				"name": own, "ackDeadlineSeconds": 600.0, "messageRetentionDuration": "604800s",
+				"pushConfig":       map[string]any{"pushEndpoint": "https://x"},
+				"deadLetterPolicy": map[string]any{"deadLetterTopic": "projects/p/topics/old", "maxDeliveryAttempts": 20.0},
+				"expirationPolicy": map[string]any{}}},
 			"set deadLetterPolicy", "", []string{"deadLetterPolicy"}, set, allowed},
-		{"another always writes the policy", outputs, cloud{trigger: found(own), subscription: made, policy: map[string]any{"etag": "1"}, conflicts: 100},
+		{"another always writes the policy", outputs, cloud{
+			trigger:      found(own),
+			subscription: made,
+			policy:       map[string]any{"etag": "1"},
+			conflicts:    100,
+		},
 			"", "concurrent change", nil, made, nil},
 		{"no trigger", strings.Replace(outputs, "triggers/", "triggers/not-", 1), cloud{}, "", "404", nil, nil, nil},
-		{"a trigger of another kind", outputs, cloud{trigger: map[string]any{"name": trigger}}, "", "names no subscription", nil, nil, nil},
-		{"a name that is none", strings.Replace(outputs, "projects/p/loc", "loc", 1), cloud{}, "", "want projects/P/locations/L/triggers/T", nil, nil, nil},
-		{"a notification", `{"environment": {"value": {}}, "inbox_trigger": {"value": null}}`, cloud{}, "nothing to do", "", nil, nil, nil},
-		{"half an output", `{"environment": {"value": {}}, "inbox_trigger": {"value": {"trigger": "x"}}}`, cloud{}, "", "lacks trigger", nil, nil, nil},
+		{
+			"a trigger of another kind", outputs, cloud{trigger: map[string]any{"name": trigger}}, "", "names no subscription",
+			nil, nil, nil,
+		},
+		{
+			"a name that is none", strings.Replace(outputs, "projects/p/loc", "loc", 1), cloud{}, "",
+			"want projects/P/locations/L/triggers/T", nil, nil, nil,
+		},
+		{
+			"a notification", `{"environment": {"value": {}}, "inbox_trigger": {"value": null}}`, cloud{}, "nothing to do", "",
+			nil, nil, nil,
+		},
+		{
+			"half an output", `{"environment": {"value": {}}, "inbox_trigger": {"value": {"trigger": "x"}}}`, cloud{}, "",
+			"lacks trigger", nil, nil, nil,
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -122,7 +167,8 @@ func TestRun(t *testing.T) {
 				t.Fatal(err)
 			}
 			var out strings.Builder
-			err := run(t.Context(), []string{"-outputs", file}, &out, option.WithEndpoint(server.URL+"/"), option.WithoutAuthentication())
+			err := run(t.Context(), []string{"-outputs", file}, &out, option.WithEndpoint(server.URL+"/"),
+				option.WithoutAuthentication())
 			if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 				t.Errorf("it ends with %v, want %q", err, test.err)
 			}

@@ -38,7 +38,7 @@ type module struct {
 	Replace            *module
 }
 
-// modules gives those that the server links, but for the one that it is in.
+// modules returns the modules that the server links, except its own.
 func modules(root string) ([]module, error) {
 	c := exec.Command("go", "list", "-deps", "-json=Module", server)
 	c.Dir = root
@@ -79,7 +79,9 @@ func list(root string) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString("# Licences\n\nWhat the functions link, besides Go's standard library (BSD-3-Clause). `make licences` writes this file; it fails on a licence that is not known, and on one that asks for more than to be named.\n\n| module | version | licence |\n|---|---|---|\n")
+	b.WriteString("# Licences\n\nWhat the functions link, besides Go's standard library (BSD-3-Clause). `make licences` " +
+		"writes this file; it fails on a licence that is not known, and on one that asks for more than to be named.\n\n" +
+		"| module | version | licence |\n|---|---|---|\n")
 	var errs []error
 	for _, m := range all {
 		found, err := licences(m.Dir)
@@ -94,7 +96,7 @@ func list(root string) (string, error) {
 // named are the files that may hold a licence.
 var named = regexp.MustCompile(`(?i)^(licen[cs]e|copying|unlicense)([-._].*)?$`)
 
-// licences are those of the files in a module's root.
+// licences returns the licences of the files in a module's root.
 func licences(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -102,7 +104,7 @@ func licences(dir string) ([]string, error) {
 	}
 	var found []string
 	for _, e := range entries {
-		// LICENSE.docs is of a module's documentation, which nothing links.
+		// LICENSE.docs covers a module's documentation, which nothing links.
 		if e.IsDir() || !named.MatchString(e.Name()) || strings.EqualFold(filepath.Ext(e.Name()), ".docs") {
 			continue
 		}
@@ -132,11 +134,38 @@ var sentences = []struct {
 	// not is a sentence of a licence that has all of these, too.
 	not string
 }{
-	{"Apache-2.0", []string{"apache license version 2 0 january 2004", "each contributor hereby grants to you a perpetual worldwide non exclusive no charge royalty free irrevocable copyright license"}, ""},
-	{"MIT", []string{"permission is hereby granted free of charge to any person obtaining a copy of this software and associated documentation files the software to deal in the software without restriction", "the above copyright notice and this permission notice shall be included in all copies or substantial portions of the software"}, ""},
-	{"BSD-3-Clause", []string{"redistribution and use in source and binary forms with or without modification are permitted provided that the following conditions are met", "redistributions in binary form must reproduce the above copyright notice", "may be used to endorse or promote products derived from this software without specific prior written permission"}, "all advertising materials"},
-	{"BSD-2-Clause", []string{"redistribution and use in source and binary forms with or without modification are permitted provided that the following conditions are met", "redistributions in binary form must reproduce the above copyright notice"}, "endorse or promote products"},
-	{"ISC", []string{"permission to use copy modify and or distribute this software for any purpose with or without fee is hereby granted provided that the above copyright notice and this permission notice appear in all copies"}, ""},
+	{
+		"Apache-2.0", []string{
+			"apache license version 2 0 january 2004", "each contributor hereby grants to you a perpetual worldwide non " +
+				"exclusive no charge royalty free irrevocable copyright license",
+		}, "",
+	},
+	{
+		"MIT", []string{
+			"permission is hereby granted free of charge to any person obtaining a copy of this software and associated " +
+				"documentation files the software to deal in the software without restriction", "the above copyright notice and " +
+				"this permission notice shall be included in all copies or substantial portions of the software",
+		}, "",
+	},
+	{
+		"BSD-3-Clause", []string{
+			"redistribution and use in source and binary forms with or without modification are permitted provided that the " +
+				"following conditions are met", "redistributions in binary form must reproduce the above copyright notice",
+			"may be used to endorse or promote products derived from this software without specific prior written permission",
+		}, "all advertising materials",
+	},
+	{
+		"BSD-2-Clause", []string{
+			"redistribution and use in source and binary forms with or without modification are permitted provided that the " +
+				"following conditions are met", "redistributions in binary form must reproduce the above copyright notice",
+		}, "endorse or promote products",
+	},
+	{
+		"ISC", []string{
+			"permission to use copy modify and or distribute this software for any purpose with or without fee is hereby " +
+				"granted provided that the above copyright notice and this permission notice appear in all copies",
+		}, "",
+	},
 }
 
 // copyleft are words of licences that ask for more than to be named.

@@ -42,7 +42,8 @@ copyright notice, this list of conditions`
 	const mit = `Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
 documentation files (the "Software"), to deal in the Software without restriction, including …
 The above copyright notice and this permission notice shall be included in all copies or substantial portions of the Software.`
-	const endorse = "\nNeither the name of X may be used to endorse or promote products derived from\n// this software without specific prior written permission."
+	const endorse = "\nNeither the name of X may be used to endorse or promote products derived from\n" +
+		"// this software without specific prior written permission."
 	tests := []struct{ name, text, want, err string }{
 		{"this project's", read("LICENSE"), "Apache-2.0", ""},
 		{"two clauses", bsd, "BSD-2-Clause", ""},

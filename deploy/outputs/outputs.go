@@ -15,9 +15,9 @@ import (
 
 // Installation is what is known of one.
 type Installation struct {
-	// Environment is that of the functions.
+	// Environment holds the environment variables of the functions.
 	Environment map[string]string
-	// Trigger is nil where Submit is woken by a notification.
+	// Trigger is nil if a notification wakes Submit.
 	Trigger *Trigger
 }
 

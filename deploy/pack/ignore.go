@@ -89,8 +89,8 @@ func (i *ignore) add(line string) error {
 	return nil
 }
 
-// fnmatch is a pattern of Python's module of that name, in which a star matches
-// everything; but names of files have no slash.
+// fnmatch compiles a pattern as Python's fnmatch does. A star matches everything, but
+// the names of files have no slash.
 func fnmatch(pattern string) (*regexp.Regexp, error) {
 	text := []rune(pattern)
 	var b strings.Builder
@@ -121,9 +121,9 @@ func fnmatch(pattern string) (*regexp.Regexp, error) {
 	return regexp.Compile(b.String())
 }
 
-// brackets gives the set that the text after an opening bracket begins with, and
-// how many characters it takes, with the bracket that closes it. That is the first
-// one that is not the set's first member.
+// brackets returns the set at the start of text, which follows an opening bracket, and
+// its length with the closing bracket. A closing bracket that comes first is a member
+// of the set.
 func brackets(text []rune) (set string, negated bool, length int) {
 	start := 0
 	if len(text) > 0 && text[0] == '!' {
@@ -137,7 +137,7 @@ func brackets(text []rune) (set string, negated bool, length int) {
 	return "", false, 0
 }
 
-// path tells whether a file is left out, by itself or with a folder that it is in.
+// path reports whether a file is left out, by itself or with a folder above it.
 func (i *ignore) path(name string) bool {
 	for k := range name {
 		if name[k] == '/' && i.matches(name[:k], true) {
@@ -147,9 +147,9 @@ func (i *ignore) path(name string) bool {
 	return i.matches(name, false)
 }
 
-// matches tells whether the last pattern that matches leaves the name out. That of
-// the folders above it is for the caller to ask: what is in a folder that is left
-// out can't be taken back.
+// matches reports whether the last pattern that matches leaves the name out. The caller
+// asks for the folders above it: no pattern brings back what is in a folder that is
+// left out.
 func (i *ignore) matches(name string, folder bool) bool {
 	for _, p := range slices.Backward(i.patterns) {
 		if (folder || !p.folder) && match(p.parts, name) {

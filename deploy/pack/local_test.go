@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// targets are the functions, each of which the front has a process for.
+// targets are the functions. The front runs a process for each.
 var targets = []string{"Submit", "Watch"}
 
 // front serves /NAME by a process of the program whose FUNCTION_TARGET is NAME and
@@ -79,8 +79,7 @@ func front(program, address string) error {
 	return <-ended
 }
 
-// free gives an address of loopback that is free now: the framework listens by
-// itself.
+// free returns a free loopback address: the framework listens by itself.
 func free() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -126,9 +125,9 @@ func (s *said) String() string {
 	return s.text.String()
 }
 
-// What is packed, built as the buildpack does and started once for each function,
-// takes a drop from the inbox to its job and to the verdict: Submit the finalized
-// event, Watch the ticks and the hints. Neither knows that it is not in the cloud.
+// checkRunsADrop checks that the packed program, started once for each function, takes
+// a drop from the inbox to its job and to the verdict. Submit handles the finalized
+// event, Watch the ticks and the hints.
 func checkRunsADrop(t *testing.T, program string) {
 	if diff := cmp.Diff(registered(t), targets); diff != "" {
 		t.Fatalf("functions (-registered +started):\n%s", diff)

@@ -49,7 +49,7 @@ func main() {
 	fmt.Println(name)
 }
 
-// write packs the tree into a folder and gives the archive's path.
+// write packs the tree into a folder and returns the path of the archive.
 func write(tree, dir string) (string, error) {
 	archive, ignored, err := pack(tree)
 	if err != nil {
@@ -95,7 +95,8 @@ func outside(tree, dir string, ignored *ignore) error {
 		return nil
 	}
 	if name == "." || !ignored.path(filepath.ToSlash(name)+"/x.zip") {
-		return fmt.Errorf("archives in %s would be packed themselves: take a folder that .gcloudignore leaves out, e.g. out", dir)
+		return fmt.Errorf("archives in %s would be packed themselves: take a folder that .gcloudignore leaves out, e.g. out",
+			dir)
 	}
 	return nil
 }
@@ -135,7 +136,7 @@ func files(tree fs.FS) ([]string, *ignore, error) {
 	return names, ignored, nil
 }
 
-// pack gives the archive of a tree, and what was left out of it.
+// pack returns the archive of a tree, and what it leaves out.
 func pack(tree string) ([]byte, *ignore, error) {
 	// Nothing is opened through a link that appears meanwhile.
 	root, err := os.OpenRoot(tree)
@@ -158,7 +159,8 @@ func pack(tree string) ([]byte, *ignore, error) {
 			return nil, nil, err
 		}
 		if b.Len() > maxAll {
-			return nil, nil, fmt.Errorf("with %s the archive has more than %d bytes: list in .gcloudignore what is no source", name, maxAll)
+			return nil, nil, fmt.Errorf("with %s the archive has more than %d bytes: list in .gcloudignore what is no source",
+				name, maxAll)
 		}
 	}
 	if err := w.Close(); err != nil {

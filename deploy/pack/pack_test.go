@@ -118,8 +118,10 @@ func TestPackIsTheSameFromTwoClones(t *testing.T) {
 	first := clone(filepath.Join(dir, "a"))
 	second := clone(filepath.Join(dir, "another place", "b"), "--config=core.autocrlf=true")
 	// What lies about in a tree in which somebody works.
-	lay(t, second, map[string]string{"jobdrop": "binary", "bin/jobdrop": "binary", "x.test": "binary", ".vscode/settings.json": "{}",
-		"pkg/job/own_test.go": "package job", "out/jobdrop-0123456789abcdef.zip": "an earlier archive", "terraform.tfstate": "{}"})
+	lay(t, second, map[string]string{"jobdrop": "binary", "bin/jobdrop": "binary", "x.test": "binary",
+		".vscode/settings.json": "{}",
+		"pkg/job/own_test.go":   "package job", "out/jobdrop-0123456789abcdef.zip": "an earlier archive",
+		"terraform.tfstate": "{}"})
 	old := time.Date(2001, 9, 9, 0, 0, 0, 0, time.UTC)
 	err = filepath.WalkDir(second, func(name string, d os.DirEntry, err error) error {
 		if err != nil {
@@ -175,19 +177,44 @@ func TestPackRefuses(t *testing.T) {
 	}{
 		{"no .gcloudignore", map[string]string{"a.go": ""}, nil, "", ".gcloudignore: no such file"},
 		{"a link out of the tree", map[string]string{".gcloudignore": ""},
-			func(dir string) error { return os.Symlink("/etc/passwd", filepath.Join(dir, "a.go")) }, "", "a.go is no regular file"},
+			func(dir string) error { return os.Symlink("/etc/passwd", filepath.Join(dir, "a.go")) }, "",
+			"a.go is no regular file"},
 		{"a link in the tree", map[string]string{".gcloudignore": "", "b.go": ""},
 			func(dir string) error { return os.Symlink("b.go", filepath.Join(dir, "a.go")) }, "", "a.go is no regular file"},
 		{"a link to a folder", map[string]string{".gcloudignore": "", "b/c.go": ""},
 			func(dir string) error { return os.Symlink("b", filepath.Join(dir, "a")) }, "", "a is no regular file"},
 		{"a pipe", map[string]string{".gcloudignore": ""},
 			func(dir string) error { return exec.Command("mkfifo", filepath.Join(dir, "p")).Run() }, "", "p is no regular file"},
-		{"a large file", map[string]string{".gcloudignore": "", "a": strings.Repeat("x", maxFile+1)}, nil, "", "a has more than"},
-		{"many files", map[string]string{".gcloudignore": "", "a": strings.Repeat("x", maxFile), "b": strings.Repeat("x", maxFile), "c": strings.Repeat("x", maxFile), "d": strings.Repeat("x", maxFile)}, nil, "", "with d the archive has more"},
-		{"an archive in what is packed", map[string]string{".gcloudignore": "", "a.go": ""}, nil, "out", "would be packed themselves"},
-		{"an archive in the root", map[string]string{".gcloudignore": "", "a.go": ""}, nil, ".", "would be packed themselves"},
-		{"an include from elsewhere", map[string]string{".gcloudignore": "#!include:a/b\n"}, nil, "", "only files of the same folder"},
-		{"an include that is not there", map[string]string{".gcloudignore": "#!include:.gitignore\n"}, nil, "", "no such file"},
+		{
+			"a large file", map[string]string{
+				".gcloudignore": "",
+				"a":             strings.Repeat("x", maxFile+1),
+			}, nil, "", "a has more than",
+		},
+		{
+			"many files", map[string]string{
+				".gcloudignore": "",
+				"a":             strings.Repeat("x", maxFile),
+				"b":             strings.Repeat("x", maxFile),
+				"c":             strings.Repeat("x", maxFile),
+				"d":             strings.Repeat("x", maxFile),
+			}, nil, "", "with d the archive has more",
+		},
+		{
+			"an archive in what is packed", map[string]string{".gcloudignore": "", "a.go": ""}, nil, "out",
+			"would be packed themselves",
+		},
+		{
+			"an archive in the root", map[string]string{".gcloudignore": "", "a.go": ""}, nil, ".", "would be packed themselves",
+		},
+		{
+			"an include from elsewhere", map[string]string{".gcloudignore": "#!include:a/b\n"}, nil, "",
+			"only files of the same folder",
+		},
+		{
+			"an include that is not there", map[string]string{".gcloudignore": "#!include:.gitignore\n"}, nil, "",
+			"no such file",
+		},
 		{"a backslash", map[string]string{".gcloudignore": "a\\*\n"}, nil, "", "backslashes mean something else"},
 		{"a set that is none", map[string]string{".gcloudignore": "[b-a]\n"}, nil, "", "invalid character class range"},
 	}
@@ -215,7 +242,11 @@ func TestPackRefuses(t *testing.T) {
 
 // What is left out may be anything.
 func TestPackSkipsWhatIsIgnored(t *testing.T) {
-	dir := lay(t, t.TempDir(), map[string]string{".gcloudignore": "/out/\n/link\n.gcloudignore\n", "a.go": "x", "out/b": "y"})
+	dir := lay(t, t.TempDir(), map[string]string{
+		".gcloudignore": "/out/\n/link\n.gcloudignore\n",
+		"a.go":          "x",
+		"out/b":         "y",
+	})
 	if err := os.Symlink("/etc", filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}
@@ -235,17 +266,21 @@ func TestPackSkipsWhatIsIgnored(t *testing.T) {
 
 // ignoreTree has a file for each of the patterns below to match or to miss.
 var ignoreTree = []string{
-	"a.go", "a_test.go", "b/a.go", "b/a_test.go", "b/c/a.go", "b/c/d/e.go", "c/d/e.go", "x/b/c/y.go", "x/y/b/z", "build/x", "x/build/y", "sub/build",
-	"keep/a.log", "keep/b.log", "a.log", "data/1.csv", "data/2.csv", "data/x/3.csv", "deep/a/b/c/d/f.txt", "deep/f.txt", "file.tmp", "tmp/file", "[x].go",
-	"ü.go", "d1/f", "d2/f", "dx/f", "#c", "!n", "with space", "trailing ", "x/y/z.md", "z.md", "y/z.md", "ab", "q/ab", "qq/ab", "-dash", "cab/f", "node/x/y",
+	"a.go", "a_test.go", "b/a.go", "b/a_test.go", "b/c/a.go", "b/c/d/e.go", "c/d/e.go", "x/b/c/y.go", "x/y/b/z", "build/x",
+	"x/build/y", "sub/build",
+	"keep/a.log", "keep/b.log", "a.log", "data/1.csv", "data/2.csv", "data/x/3.csv", "deep/a/b/c/d/f.txt", "deep/f.txt",
+	"file.tmp", "tmp/file", "[x].go",
+	"ü.go", "d1/f", "d2/f", "dx/f", "#c", "!n", "with space", "trailing ", "x/y/z.md", "z.md", "y/z.md", "ab", "q/ab",
+	"qq/ab", "-dash", "cab/f", "node/x/y",
 }
 
 // ignores are .gcloudignore files. gcloud takes some seconds for each.
 var ignores = map[string]string{
-	"nothing":    "",
-	"stars":      "**/c\ndeep/**/f.txt\nx/**\nx/*/b\n*/ab\n*_test.go\n*.md\n!/z.md\ny/*.md\n",
-	"one star":   "*\n!keep/\n!keep/*.log\n",
-	"places":     "build/\ntmp/\n/b/\n/ab\n/file.tmp/\nd/e.go\nx/y\n!a.go\n*.log\n!keep/a.log\ndata/*\n!data/1.csv\n!data/x/3.csv\n",
+	"nothing":  "",
+	"stars":    "**/c\ndeep/**/f.txt\nx/**\nx/*/b\n*/ab\n*_test.go\n*.md\n!/z.md\ny/*.md\n",
+	"one star": "*\n!keep/\n!keep/*.log\n",
+	"places": "build/\ntmp/\n/b/\n/ab\n/file.tmp/\nd/e.go\nx/y\n!a.go\n*.log\n!keep/a.log\ndata/*\n!data/1.csv\n" +
+		"!data/x/3.csv\n",
 	"sets":       "d[0-9]/\n[!d]?.log\n[[]x].go\n[a-c]b\n[z\n[!z\n?.go\n??/f\nü*\n-*\n",
 	"blanks":     "# a.go\n #c\n#c\n\n   \n!\n/\nwith space  \ntrailing\nfile.tmp \nbuild/ \n",
 	"an include": "#!include:other\n# !include:other\n*.csv\n*.go\r\n/b/\r\n",
@@ -266,7 +301,8 @@ func TestIgnoreIsGcloud(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := inGcloud(t, dir)
-			if diff := cmp.Diff(strings.TrimSpace(strings.Join(want, "\n")), strings.TrimSpace(strings.Join(got, "\n"))); diff != "" {
+			if diff := cmp.Diff(strings.TrimSpace(strings.Join(want, "\n")),
+				strings.TrimSpace(strings.Join(got, "\n"))); diff != "" {
 				t.Errorf("files (-gcloud +packed):\n%s", diff)
 			}
 		})
@@ -275,7 +311,13 @@ func TestIgnoreIsGcloud(t *testing.T) {
 
 // The difference to git's rules that matters: it is gcloud that sends.
 func TestIgnoreIsNotGit(t *testing.T) {
-	dir := lay(t, t.TempDir(), map[string]string{".gcloudignore": "b/c\n.*\n", "b/c": "", "x/b/c": "", "x/.gitignore": "d\n", "x/d": ""})
+	dir := lay(t, t.TempDir(), map[string]string{
+		".gcloudignore": "b/c\n.*\n",
+		"b/c":           "",
+		"x/b/c":         "",
+		"x/.gitignore":  "d\n",
+		"x/d":           "",
+	})
 	got, _, err := files(os.DirFS(dir))
 	if err != nil {
 		t.Fatal(err)

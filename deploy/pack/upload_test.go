@@ -36,7 +36,7 @@ const (
 	buildTime = 8 * time.Minute
 	// startTime is for a function to listen, answer or exit.
 	startTime = 5 * time.Minute
-	// root is that of the module, from here.
+	// root is the path of the module's root from here.
 	root   = "../.."
 	module = "github.com/jobdrop/jobdrop"
 )
@@ -76,7 +76,7 @@ func inGit(t *testing.T, tree string) []string {
 	return files
 }
 
-// gcloudignore is .gcloudignore with the files in it that it includes.
+// gcloudignore returns .gcloudignore with the files that it includes.
 func gcloudignore(t *testing.T, tree string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(tree, ".gcloudignore"))
@@ -97,7 +97,7 @@ func gcloudignore(t *testing.T, tree string) []byte {
 	return all
 }
 
-// run gives the standard output of a command that has to succeed.
+// run returns the standard output of a command that has to succeed.
 func run(t *testing.T, dir string, environ []string, name string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), buildTime)
@@ -112,7 +112,7 @@ func run(t *testing.T, dir string, environ []string, name string, args ...string
 	return out.String()
 }
 
-// registered are the names of the functions in function.go.
+// registered returns the names of the functions in function.go.
 func registered(t *testing.T) []string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "function.go"), nil, 0)
@@ -190,11 +190,13 @@ func TestUploadHolds(t *testing.T) {
 		}
 	}
 	unwanted := map[string]*regexp.Regexp{
-		"is no source": regexp.MustCompile(`^(\.git|\.ci|deploy|docs|bin|out)/|^cloudbuild\.yaml$|(^|/)(testdata|node_modules|__pycache__)/`),
-		"is a test":    regexp.MustCompile(`_test\.go$`),
+		"is no source": regexp.MustCompile(`^(\.git|\.ci|deploy|docs|bin|out)/|` +
+			`^cloudbuild\.yaml$|(^|/)(testdata|node_modules|__pycache__)/`),
+		"is a test": regexp.MustCompile(`_test\.go$`),
 		"takes the build out of the module's hands": regexp.MustCompile(`^vendor/|(^|/)go\.work(\.sum)?$`),
 		"gives the module a second one":             regexp.MustCompile(`/go\.mod$`),
-		"may hold secrets":                          regexp.MustCompile(`\.tfstate|\.tfvars$|(^|/)\.env|\.pem$|(^|/)\.terraform/`),
+		"may hold secrets": regexp.MustCompile(
+			`\.tfstate|\.tfvars$|(^|/)\.env|\.pem$|(^|/)\.terraform/`),
 		"makes it an application in another language": regexp.MustCompile(
 			`^(package\.json|requirements\.txt|pyproject\.toml|pom\.xml|Gemfile|composer\.json|Dockerfile|Procfile)$`),
 	}
@@ -256,7 +258,7 @@ func main() {
 `
 
 // build unpacks the archive and builds it as the Go buildpack does, without a
-// network. It gives the path of the program. There is one for all functions:
+// network. It returns the path of the program. There is one for all functions:
 // FUNCTION_TARGET picks one of them when it starts.
 func build(t *testing.T) string {
 	t.Helper()
@@ -267,7 +269,8 @@ func build(t *testing.T) string {
 	}
 	unpack(t, archive, source)
 	main := filepath.Join(source, "functions.local/app/main.go")
-	if err := errors.Join(os.MkdirAll(filepath.Dir(main), 0o755), os.WriteFile(main, []byte(generatedMain), 0o644)); err != nil {
+	if err := errors.Join(os.MkdirAll(filepath.Dir(main), 0o755),
+		os.WriteFile(main, []byte(generatedMain), 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	environ := append(os.Environ(), "GOFLAGS=-mod=readonly", "GOPROXY=off", "GOWORK=")
@@ -330,7 +333,8 @@ func checkTidy(t *testing.T, source string) {
 	if said, err := tidy.CombinedOutput(); err != nil {
 		// It also wants modules that only tests of other modules need.
 		if strings.Contains(string(said), "module lookup disabled by GOPROXY=off") {
-			t.Skipf("SKIPPED: go mod tidy needs modules that are not on this machine; go mod download all fetches them:\n%s", said)
+			t.Skipf("SKIPPED: go mod tidy needs modules that are not on this machine; go mod download all fetches them:\n%s",
+				said)
 		}
 		t.Fatalf("go mod tidy: %v\n%s", err, said)
 	}
@@ -402,10 +406,10 @@ func (f *function) listens(t *testing.T) {
 	}
 }
 
-// post gives the status of the answer.
+// post sends an event and returns the status of the answer.
 func (f *function) post(t *testing.T, header http.Header, body string) int {
 	t.Helper()
-	// With a target, every path is that function's.
+	// With a target, every path calls that function.
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.url+"/any/path", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -437,7 +441,8 @@ func TestUploadBuildsAndAnswers(t *testing.T) {
 	t.Cleanup(trainer.Close)
 	environ := []string{
 		"JOBDROP_INSTANCE=test", "JOBDROP_PROJECT=test", "JOBDROP_INBOX=inbox", "JOBDROP_STATE_BUCKET=state",
-		"JOBDROP_STAGING_BUCKET=staging", "JOBDROP_STATUS_BUCKET=status", "JOBDROP_TOPIC=projects/test/topics/lifecycle", "JOBDROP_BACKEND=aiplatform",
+		"JOBDROP_STAGING_BUCKET=staging", "JOBDROP_STATUS_BUCKET=status", "JOBDROP_TOPIC=projects/test/topics/lifecycle",
+		"JOBDROP_BACKEND=aiplatform",
 		"STORAGE_EMULATOR_HOST=" + storage.URL(),
 		"JOBDROP_BACKEND_ENDPOINT=" + trainer.URL,
 		// Nobody listens there: these events lead to no message.
@@ -524,7 +529,8 @@ func TestEntryPointsAreRegistered(t *testing.T) {
 
 	// The spellings of Terraform, of gcloud's flags, of environments, and of the
 	// table in deploy/README.md.
-	entry := regexp.MustCompile("(?:entry_point|function_target|FUNCTION_TARGET)\"?\\s*[=:]\\s*[\"']?(\\w+)[\"']?\\s*(?:#.*)?$" +
+	entry := regexp.MustCompile("(?:entry_point|function_target|FUNCTION_TARGET)" +
+		"\"?\\s*[=:]\\s*[\"']?(\\w+)[\"']?\\s*(?:#.*)?$" +
 		"|--entry-point[= ](\\w+)|--function[= ](\\w+)|^\\| function `(\\w+)`")
 	files := []string{"cloudbuild.yaml", "README.md", "CONTRIBUTING.md"}
 	err := fs.WalkDir(os.DirFS(root), "deploy", func(name string, d fs.DirEntry, err error) error {

@@ -62,9 +62,11 @@ func parse(args []string, usage io.Writer) (o options, dir string, err error) {
 	f.StringVar(&o.folder, "folder", "", "folder of the inbox (default: verify/ and the name of the dropped one)")
 	f.StringVar(&o.correlation, "correlation", "", "an ID that comes back in all events of the drop")
 	f.DurationVar(&o.wait, "wait", 30*time.Minute, "how long to wait for the verdict: machines come late")
-	f.DurationVar(&o.denied, "denied", 10*time.Minute, "how long to drop again where rights are missing: new ones take minutes to hold")
+	f.DurationVar(&o.denied, "denied", 10*time.Minute,
+		"how long to drop again where rights are missing: new ones take minutes to hold")
 	f.DurationVar(&o.poll, "poll", 5*time.Second, "how often to look at the status")
-	f.Func("set", "FIELD=VALUE of the job file, as the metadata jobdrop-set-FIELD; may be repeated (region: the first of the installation's)", func(text string) error {
+	f.Func("set", "FIELD=VALUE of the job file, as the metadata jobdrop-set-FIELD; may be repeated (region: the first "+
+		"of the installation's)", func(text string) error {
 		field, value, ok := strings.Cut(text, "=")
 		if !ok || field == "" {
 			return errors.New("want FIELD=VALUE")
@@ -135,7 +137,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	}
 }
 
-// drop uploads the packages and then the job file, whose generation it gives.
+// drop uploads the packages and then the job file, and returns the generation of the
+// job file.
 func drop(ctx context.Context, client *gcs.Client, o options, dir string, out io.Writer) (int64, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -213,7 +216,7 @@ func follow(ctx context.Context, client *gcs.Client, o options, status string, o
 	}
 }
 
-// describe is one line about an attempt.
+// describe returns one line about an attempt.
 func describe(b event.Body) string {
 	said := string(b.State)
 	if b.Job.State != "" && !b.State.Terminal() {

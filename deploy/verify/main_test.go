@@ -89,7 +89,8 @@ func TestVerify(t *testing.T) {
 		}
 	})
 	outputs := filepath.Join(t.TempDir(), "outputs.json")
-	text := fmt.Sprintf(`{"environment": {"value": {"JOBDROP_INBOX": %q, "JOBDROP_STATUS_BUCKET": %q, "JOBDROP_REGIONS": "europe-west4,us-central1"}}}`, local.Inbox, local.Status)
+	text := fmt.Sprintf(`{"environment": {"value": {"JOBDROP_INBOX": %q, "JOBDROP_STATUS_BUCKET": %q, `+
+		`"JOBDROP_REGIONS": "europe-west4,us-central1"}}}`, local.Inbox, local.Status)
 	if err := os.WriteFile(outputs, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -99,14 +100,26 @@ func TestVerify(t *testing.T) {
 		out  []string // in what it says, in this order
 		err  string
 	}{
-		{"a job that succeeds", []string{"-set", "jobDir=gs://" + local.Output + "/verify", "-correlation", "build-7", drops + "hello"},
+		{"a job that succeeds", []string{
+			"-set", "jobDir=gs://" + local.Output + "/verify", "-correlation", "build-7", drops + "hello",
+		},
 			[]string{"into gs://jobdrop-inbox/verify/hello/", "succeeded, job hello_"}, ""},
 		{"again", []string{"-folder", "verify/hello", drops + "hello"}, []string{"succeeded"}, ""},
 		{"a job that fails", []string{drops + "fails"}, []string{"failed", `"state": "failed"`}, "the drop ended as failed"},
-		{"a drop that is refused", []string{drops + "rejected-scheduling"}, []string{"rejected", "maxWaitTime"}, "the drop ended as rejected"},
-		{"a verdict that does not come", []string{"-wait", "2s", drops + "incomplete"}, []string{"waiting"}, "no verdict after 2s; gs://jobdrop-status/verify/incomplete/status-"},
+		{
+			"a drop that is refused", []string{drops + "rejected-scheduling"}, []string{"rejected", "maxWaitTime"},
+			"the drop ended as rejected",
+		},
+		{
+			"a verdict that does not come", []string{"-wait", "2s", drops + "incomplete"}, []string{"waiting"},
+			"no verdict after 2s; gs://jobdrop-status/verify/incomplete/status-",
+		},
 		{"a bucket that is not there", []string{"-inbox", "no-such-inbox", drops + "hello"}, nil, "not found"},
-		{"nobody who takes it", []string{"-inbox", local.Output, "-wait", "300ms", drops + "hello"}, nil, "nothing is known of it"},
+		{
+			"nobody who takes it", []string{
+				"-inbox", local.Output, "-wait", "300ms", drops + "hello",
+			}, nil, "nothing is known of it",
+		},
 		{"no job file", []string{t.TempDir()}, nil, "has no job file"},
 		{"no folder", nil, nil, "name one folder"},
 		{"no value", []string{"-set", "region", drops + "hello"}, nil, "want FIELD=VALUE"},
@@ -144,7 +157,8 @@ func TestVerify(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := run(ctx, []string{"-outputs", outputs, drops + "hello"}, func(string) string { return stack.StorageURL }, &strings.Builder{}); err == nil {
+	if err := run(ctx, []string{"-outputs", outputs, drops + "hello"}, func(string) string { return stack.StorageURL },
+		&strings.Builder{}); err == nil {
 		t.Error("an interrupted run succeeds")
 	}
 }

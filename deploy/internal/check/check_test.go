@@ -113,110 +113,271 @@ func TestRulesFind(t *testing.T) {
 		metrics    = tf + "modules/monitoring/metrics.tf"
 		elsewhere  = tf + "environment-elsewhere.json"
 		heartbeat  = "deploy/playbooks/watch-heartbeat.md"
-		deadPolicy = "  dead_letter_policy {\n    dead_letter_topic     = module.dead_letter.topic\n    max_delivery_attempts = 20\n  }\n"
+		deadPolicy = "  dead_letter_policy {\n    dead_letter_topic     = module.dead_letter.topic\n" +
+			"    max_delivery_attempts = 20\n  }\n"
 	)
 	tests := []struct {
 		name, file, old, new string
 		rule                 string
 	}{
-		{"an entry point that is not registered", tf + "functions.tf", `entry_point   = "Submit"`, `entry_point   = "submit"`, "entry-point"},
-		{"a function that is not deployed", "function.go", `functions.HTTP("Watch"`, `functions.HTTP("Notify"`, "entry-point"},
-		{"a function that is not registered", tf + "functions.tf", "    watch = {", "    notify = {\n      entry_point = \"Notify\"\n    }\n    watch = {", "entry-point"},
+		{
+			"an entry point that is not registered", tf + "functions.tf", `entry_point   = "Submit"`, `entry_point   = "submit"`,
+			"entry-point",
+		},
+		{
+			"a function that is not deployed", "function.go", `functions.HTTP("Watch"`, `functions.HTTP("Notify"`, "entry-point",
+		},
+		{
+			"a function that is not registered", tf + "functions.tf", "    watch = {",
+			"    notify = {\n      entry_point = \"Notify\"\n    }\n    watch = {", "entry-point",
+		},
 
 		{"a deprecated runtime", tf + "variables.tf", `default     = "go126"`, `default     = "go125"`, "runtime"},
-		{"a deprecated runtime that may be chosen", tf + "variables.tf", `contains(["go126", "go127"]`, `contains(["go124", "go127"]`, "runtime"},
+		{
+			"a deprecated runtime that may be chosen", tf + "variables.tf", `contains(["go126", "go127"]`,
+			`contains(["go124", "go127"]`, "runtime",
+		},
 		{"an unknown runtime", tf + "variables.tf", `default     = "go126"`, `default     = "go1.26"`, "runtime"},
 
-		{"access lists", tf + "buckets.tf", "uniform_bucket_level_access = true", "uniform_bucket_level_access = false", "bucket"},
+		{
+			"access lists", tf + "buckets.tf", "uniform_bucket_level_access = true", "uniform_bucket_level_access = false",
+			"bucket",
+		},
 		{"no word on access lists", tf + "buckets.tf", "uniform_bucket_level_access = true", "", "bucket"},
-		{"public access by variable", tf + "buckets.tf", `public_access_prevention    = "enforced"`, `public_access_prevention    = var.force_destroy ? "inherited" : "enforced"`, "bucket"},
-		{"public access of an example", "deploy/examples/team/main.tf", `public_access_prevention    = "enforced"`, `public_access_prevention    = "inherited"`, "bucket"},
-		{"an access list of an object", tf + "policy.tf", `resource "google_storage_bucket_object" "policy" {`, "resource \"google_storage_object_acl\" \"policy\" {\n}\n\nresource \"google_storage_bucket_object\" \"policy\" {", "bucket"},
+		{
+			"public access by variable", tf + "buckets.tf", `public_access_prevention    = "enforced"`,
+			`public_access_prevention    = var.force_destroy ? "inherited" : "enforced"`, "bucket",
+		},
+		{
+			"public access of an example", "deploy/examples/team/main.tf", `public_access_prevention    = "enforced"`,
+			`public_access_prevention    = "inherited"`, "bucket",
+		},
+		{
+			"an access list of an object", tf + "policy.tf", `resource "google_storage_bucket_object" "policy" {`,
+			"resource \"google_storage_object_acl\" \"policy\" {\n}\n\nresource \"google_storage_bucket_object\" \"policy\" {",
+			"bucket",
+		},
 
 		{"everybody calls", function, `member = "serviceAccount:${var.caller}"`, `member = "allUsers"`, "everybody"},
-		{"everybody drops", tf + "droppers.tf", "droppers = {", "everyone = \"allAuthenticatedUsers\"\n  droppers = {", "everybody"},
-		{"everybody by default", tf + "variables.tf", "variable \"droppers\" {", "variable \"public\" {\n  description = \"x\"\n  type = string\n  default = \"allUsers\"\n  validation {\n    condition = true\n    error_message = \"x\"\n  }\n}\n\nvariable \"droppers\" {", "everybody"},
-		{"nobody is asked", function, "  deletion_protection = false", "  invoker_iam_disabled = true\n  deletion_protection = false", "everybody"},
+		{
+			"everybody drops", tf + "droppers.tf", "droppers = {", "everyone = \"allAuthenticatedUsers\"\n  droppers = {",
+			"everybody",
+		},
+		{
+			"everybody by default", tf + "variables.tf", "variable \"droppers\" {", "variable \"public\" {\n" +
+				"  description = \"x\"\n  type = string\n  default = \"allUsers\"\n  validation {\n    condition = true\n" +
+				"    error_message = \"x\"\n  }\n}\n\nvariable \"droppers\" {", "everybody",
+		},
+		{
+			"nobody is asked", function, "  deletion_protection = false",
+			"  invoker_iam_disabled = true\n  deletion_protection = false", "everybody",
+		},
 
 		{"no dead letter", subscr, deadPolicy, "", "subscription"},
-		{"perhaps no dead letter", subscr, deadPolicy, "  dynamic \"dead_letter_policy\" {\n    for_each = var.push[*]\n    content {\n      dead_letter_topic     = module.dead_letter.topic\n      max_delivery_attempts = 20\n    }\n  }\n", "subscription"},
+		{
+			"perhaps no dead letter", subscr, deadPolicy, "  dynamic \"dead_letter_policy\" {\n    for_each = var.push[*]\n" +
+				"    content {\n      dead_letter_topic     = module.dead_letter.topic\n      max_delivery_attempts = 20\n    }\n" +
+				"  }\n", "subscription",
+		},
 		{"it expires", subscr, "    ttl = \"\"", "    ttl = \"2678400s\"", "subscription"},
-		{"it expires by default", subscr, "  expiration_policy {\n    ttl = \"\" # never: one that is not used for a month would be gone\n  }\n", "", "subscription"},
+		{
+			"it expires by default", subscr, "  expiration_policy {\n" +
+				"    ttl = \"\" # never: one that is not used for a month would be gone\n  }\n", "", "subscription",
+		},
 		{"dead letters expire", dead, "  expiration_policy {\n    ttl = \"\" # never\n  }\n", "", "subscription"},
-		{"dead letters are not kept", dead, "resource \"google_pubsub_subscription\" \"dead\"", "resource \"google_pubsub_snapshot\" \"dead\"", "subscription"},
+		{
+			"dead letters are not kept", dead, "resource \"google_pubsub_subscription\" \"dead\"",
+			"resource \"google_pubsub_snapshot\" \"dead\"", "subscription",
+		},
 
 		{"events are lost", function, `"RETRY_POLICY_RETRY"`, `"RETRY_POLICY_DO_NOT_RETRY"`, "trigger"},
 		{"events are lost by default", function, "      retry_policy          = \"RETRY_POLICY_RETRY\"\n", "", "trigger"},
 
-		{"events are not tried again by a trigger of its own", tf + "inbox.tf", "  matching_criteria {\n    attribute = \"type\"", "  retry_policy {\n    max_attempts = 1\n  }\n  matching_criteria {\n    attribute = \"type\"", "trigger"},
+		{
+			"events are not tried again by a trigger of its own", tf + "inbox.tf",
+			"  matching_criteria {\n    attribute = \"type\"", "  retry_policy {\n    max_attempts = 1\n  }\n" +
+				"  matching_criteria {\n    attribute = \"type\"", "trigger",
+		},
 
 		{"a short deadline", subscr, "ack_deadline_seconds = 600", "ack_deadline_seconds = 60", "delivery"},
 		{"another deadline than Eventarc's", "deploy/eventarc/main.go", "deadline = 600", "deadline = 540", "delivery"},
 		{"few attempts", subscr, "max_delivery_attempts = 20", "max_delivery_attempts = 5", "delivery"},
-		{"a short memory", tf + "modules/subscription/variables.tf", `default     = "604800s"`, `default     = "600s"`, "delivery"},
-		{"a short memory of the inbox", tf + "inbox.tf", `retention = "${7 * local.day}s"`, `retention = "${1 * local.day}s"`, "delivery"},
-		{"a memory that is not the module's", subscr, "message_retention_duration = var.retention", `message_retention_duration = "600s"`, "delivery"},
-		{"dead letters that are soon gone", dead, `message_retention_duration = "2678400s"`, `message_retention_duration = "604800s"`, "delivery"},
+		{
+			"a short memory", tf + "modules/subscription/variables.tf", `default     = "604800s"`, `default     = "600s"`,
+			"delivery",
+		},
+		{
+			"a short memory of the inbox", tf + "inbox.tf", `retention = "${7 * local.day}s"`, `retention = "${1 * local.day}s"`,
+			"delivery",
+		},
+		{
+			"a memory that is not the module's", subscr, "message_retention_duration = var.retention",
+			`message_retention_duration = "600s"`, "delivery",
+		},
+		{
+			"dead letters that are soon gone", dead, `message_retention_duration = "2678400s"`,
+			`message_retention_duration = "604800s"`, "delivery",
+		},
 		{"functions that work for longer", tf + "functions.tf", "timeout_seconds = 540", "timeout_seconds = 900", "delivery"},
 
-		{"an administrator of a bucket", tf + "grants.tf", `role   = "roles/storage.objectViewer"`, `role   = "roles/storage.admin"`, "grant"},
-		{"an administrator of objects", tf + "trainers.tf", `role     = "roles/storage.objectUser"`, `role     = "roles/storage.objectAdmin"`, "grant"},
-		{"a wide role on a bucket of ours", tf + "trainers.tf", `google_project_iam_custom_role.this["fetch"].name`, `"roles/storage.objectUser"`, "grant"},
-		{"an administrator of a topic", tf + "hints.tf", `role    = "roles/pubsub.publisher"`, `role    = "roles/pubsub.editor"`, "grant"},
-		{"tokens of other accounts", tf + "grants.tf", `: "roles/iam.serviceAccountUser"`, `: "roles/iam.serviceAccountTokenCreator"`, "grant"},
+		{
+			"an administrator of a bucket", tf + "grants.tf", `role   = "roles/storage.objectViewer"`,
+			`role   = "roles/storage.admin"`, "grant",
+		},
+		{
+			"an administrator of objects", tf + "trainers.tf", `role     = "roles/storage.objectUser"`,
+			`role     = "roles/storage.objectAdmin"`, "grant",
+		},
+		{
+			"a wide role on a bucket of ours", tf + "trainers.tf", `google_project_iam_custom_role.this["fetch"].name`,
+			`"roles/storage.objectUser"`, "grant",
+		},
+		{
+			"an administrator of a topic", tf + "hints.tf", `role    = "roles/pubsub.publisher"`,
+			`role    = "roles/pubsub.editor"`, "grant",
+		},
+		{
+			"tokens of other accounts", tf + "grants.tf", `: "roles/iam.serviceAccountUser"`,
+			`: "roles/iam.serviceAccountTokenCreator"`, "grant",
+		},
 		{"a developer of a function", function, `role   = "roles/run.invoker"`, `role   = "roles/run.developer"`, "grant"},
-		{"others lose their rights on a bucket", tf + "trainers.tf", `resource "google_storage_bucket_iam_member" "trainer_output"`, `resource "google_storage_bucket_iam_binding" "trainer_output"`, "grant"},
-		{"a role of ours that gives rights away", tf + "roles.tf", `permissions = ["storage.objects.get", "storage.objects.list"]`, `permissions = ["storage.objects.get", "storage.buckets.setIamPolicy"]`, "grant"},
+		{
+			"others lose their rights on a bucket", tf + "trainers.tf",
+			`resource "google_storage_bucket_iam_member" "trainer_output"`,
+			`resource "google_storage_bucket_iam_binding" "trainer_output"`, "grant",
+		},
+		{
+			"a role of ours that gives rights away", tf + "roles.tf",
+			`permissions = ["storage.objects.get", "storage.objects.list"]`,
+			`permissions = ["storage.objects.get", "storage.buckets.setIamPolicy"]`, "grant",
+		},
 
 		{"a source that goes too early", tf + "source.tf", "    create_before_destroy = true\n", "", "source"},
 
 		{"an owner", tf + "grants.tf", `role     = "roles/pubsub.publisher"`, `role     = "roles/owner"`, "rights"},
 		{"an editor by condition", tf + "grants.tf", `: "roles/iam.serviceAccountUser"`, `: "roles/editor"`, "rights"},
-		{"all objects of the project", tf + "source.tf", `role    = "roles/logging.logWriter"`, `role    = "roles/storage.objectViewer"`, "rights"},
-		{"all topics of the project", tf + "inbox.tf", `"serviceAccount:${local.agents.storage}"`, `google_service_account.trainer.member`, "rights"},
-		{"all objects, by a role of ours", tf + "source.tf", `expression = "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-${data.google_project.this.number}-${var.region}\")"`, `expression = "true"`, "rights"},
-		{"all objects, by a condition that always holds", tf + "source.tf", `startsWith(\"projects/_/buckets/gcf-v2-sources-${data.google_project.this.number}-${var.region}\")`, `startsWith(\"projects/_/buckets/\")`, "rights"},
+		{
+			"all objects of the project", tf + "source.tf", `role    = "roles/logging.logWriter"`,
+			`role    = "roles/storage.objectViewer"`, "rights",
+		},
+		{
+			"all topics of the project", tf + "inbox.tf", `"serviceAccount:${local.agents.storage}"`,
+			`google_service_account.trainer.member`, "rights",
+		},
+		{
+			"all objects, by a role of ours", tf + "source.tf",
+			`expression = "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-` +
+				`${data.google_project.this.number}-${var.region}\")"`,
+			`expression = "true"`, "rights",
+		},
+		{
+			"all objects, by a condition that always holds", tf + "source.tf",
+			`startsWith(\"projects/_/buckets/gcf-v2-sources-${data.google_project.this.number}-${var.region}\")`,
+			`startsWith(\"projects/_/buckets/\")`, "rights",
+		},
 		{"all objects, by another condition", tf + "source.tf", `-${var.region}\")`, `-${var.region}\") || true`, "rights"},
-		{"all objects, by a function's roles", tf + "functions.tf", `project = ["run_jobs"]`, `project = ["run_jobs", "read"]`, "rights"},
-		{"all accounts of the project", tf + "functions.tf", `project = ["run_jobs"]`, `project = ["run_jobs", "act_as"]`, "rights"},
+		{
+			"all objects, by a function's roles", tf + "functions.tf", `project = ["run_jobs"]`,
+			`project = ["run_jobs", "read"]`, "rights",
+		},
+		{
+			"all accounts of the project", tf + "functions.tf", `project = ["run_jobs"]`, `project = ["run_jobs", "act_as"]`,
+			"rights",
+		},
 		{"a role that is none", tf + "functions.tf", `project = ["run_jobs"]`, `project = ["run"]`, "rights"},
-		{"others lose their roles", tf + "inbox.tf", `resource "google_project_iam_member" "eventarc"`, `resource "google_project_iam_binding" "eventarc"`, "rights"},
+		{
+			"others lose their roles", tf + "inbox.tf", `resource "google_project_iam_member" "eventarc"`,
+			`resource "google_project_iam_binding" "eventarc"`, "rights",
+		},
 
-		{"a variable that is not set", tf + "environment.tf", "    JOBDROP_GRACE               = var.grace\n", "", "environment"},
-		{"a variable that nothing reads", tf + "environment.tf", "    JOBDROP_GRACE ", "    JOBDROP_DEBUG = \"1\"\n    JOBDROP_GRACE ", "environment"},
-		{"a variable of the local stack", tf + "environment.tf", "    JOBDROP_GRACE ", "    STORAGE_EMULATOR_HOST = \"localhost\"\n    JOBDROP_GRACE ", "environment"},
-		{"a secret that nothing reads", tf + "environment.tf", "    OTEL_EXPORTER_OTLP_HEADERS = ", "    API_KEY = null\n    OTEL_EXPORTER_OTLP_HEADERS = ", "environment"},
+		{
+			"a variable that is not set", tf + "environment.tf", "    JOBDROP_GRACE               = var.grace\n", "",
+			"environment",
+		},
+		{
+			"a variable that nothing reads", tf + "environment.tf", "    JOBDROP_GRACE ",
+			"    JOBDROP_DEBUG = \"1\"\n    JOBDROP_GRACE ", "environment",
+		},
+		{
+			"a variable of the local stack", tf + "environment.tf", "    JOBDROP_GRACE ",
+			"    STORAGE_EMULATOR_HOST = \"localhost\"\n    JOBDROP_GRACE ", "environment",
+		},
+		{
+			"a secret that nothing reads", tf + "environment.tf", "    OTEL_EXPORTER_OTLP_HEADERS = ",
+			"    API_KEY = null\n    OTEL_EXPORTER_OTLP_HEADERS = ", "environment",
+		},
 		{"another default than the code's", tf + "variables.tf", `default     = "60s"`, `default     = "90s"`, "environment"},
-		{"another environment", tf + "functions.tf", "environment        = local.environment", "environment        = merge(local.settings, {})", "environment"},
-		{"more environment of a function", function, "environment_variables            = var.environment", "environment_variables            = merge(var.environment, { DEBUG = \"1\" })", "environment"},
+		{
+			"another environment", tf + "functions.tf", "environment        = local.environment",
+			"environment        = merge(local.settings, {})", "environment",
+		},
+		{
+			"more environment of a function", function, "environment_variables            = var.environment",
+			"environment_variables            = merge(var.environment, { DEBUG = \"1\" })", "environment",
+		},
 		{"more environment of a service", function, "name  = \"FUNCTION_TARGET\"", "name  = \"DEBUG\"", "environment"},
 		{"a local variable that there is not", elsewhere, `"STORAGE_EMULATOR_HOST"`, `"STORAGE_EMULATOR"`, "environment"},
 
-		{"a variable without description", tf + "variables.tf", `  description = "Runtime of the functions."`, "", "variable"},
-		{"a variable without type", tf + "modules/subscription/variables.tf", "  type        = list(string)\n", "", "variable"},
-		{"a variable that takes anything", tf + "modules/dead_letter/variables.tf", "  validation {\n    condition     = var.region != \"\"\n    error_message = \"The region is missing.\"\n  }\n", "", "variable"},
+		{
+			"a variable without description", tf + "variables.tf", `  description = "Runtime of the functions."`, "", "variable",
+		},
+		{
+			"a variable without type", tf + "modules/subscription/variables.tf", "  type        = list(string)\n", "",
+			"variable",
+		},
+		{
+			"a variable that takes anything", tf + "modules/dead_letter/variables.tf", "  validation {\n    condition     = " +
+				"var.region != \"\"\n    error_message = \"The region is missing.\"\n  }\n", "", "variable",
+		},
 
 		{"an alert without playbook", heartbeat, "", "", "playbook"},
-		{"an alert with another's playbook", alerts, `local.playbooks["watch-heartbeat"]`, `local.playbooks["watch-errors"]`, "playbook"},
+		{
+			"an alert with another's playbook", alerts, `local.playbooks["watch-heartbeat"]`, `local.playbooks["watch-errors"]`,
+			"playbook",
+		},
 		{"an alert by another name", alerts, `: watch-heartbeat"`, `: heartbeat"`, "playbook"},
-		{"a playbook of no alert", alerts, `resource "google_monitoring_alert_policy" "watch_heartbeat" {`, `resource "google_monitoring_uptime_check_config" "watch_heartbeat" {`, "playbook"},
+		{
+			"a playbook of no alert", alerts, `resource "google_monitoring_alert_policy" "watch_heartbeat" {`,
+			`resource "google_monitoring_uptime_check_config" "watch_heartbeat" {`, "playbook",
+		},
 		{"a playbook without remedy", heartbeat, "## Remedy", "## And then", "playbook"},
 		{"a playbook without first look", heartbeat, "export PROJECT=… REGION=… INSTANCE=…\n", "", "playbook"},
 
-		{"a message that is not logged", metrics, `jsonPayload.message=\"tick\"`, `jsonPayload.message=\"ticked\"`, "log-line"},
+		{
+			"a message that is not logged", metrics, `jsonPayload.message=\"tick\"`, `jsonPayload.message=\"ticked\"`,
+			"log-line",
+		},
 		{"one of two messages that is not logged", metrics, `\"event not parked\"`, `\"event lost\"`, "log-line"},
-		{"a message that is no longer logged", "internal/flow/watcher/tick.go", `InfoContext(ctx, "tick"`, `InfoContext(ctx, "pulse"`, "log-line"},
+		{
+			"a message that is no longer logged", "internal/flow/watcher/tick.go", `InfoContext(ctx, "tick"`,
+			`InfoContext(ctx, "pulse"`, "log-line",
+		},
 		{"a field that no line has", metrics, "jsonPayload.backend_state", "jsonPayload.job_state", "log-line"},
 		{"a number that no tick tells", metrics, "    lag_seconds = ", "    lag         = ", "log-line"},
-		{"a playbook that looks for what is not logged", "deploy/playbooks/jobs-timed-out.md", `jsonPayload.message=\"job seen\"`, `jsonPayload.message=\"job changed\"`, "log-line"},
-		{"an alert on a state that there is not", alerts, `metric.labels.state=\"timed_out\"`, `metric.labels.state=\"timedout\"`, "query"},
+		{
+			"a playbook that looks for what is not logged", "deploy/playbooks/jobs-timed-out.md",
+			`jsonPayload.message=\"job seen\"`, `jsonPayload.message=\"job changed\"`, "log-line",
+		},
+		{
+			"an alert on a state that there is not", alerts, `metric.labels.state=\"timed_out\"`,
+			`metric.labels.state=\"timedout\"`, "query",
+		},
 		{"one of two states that there is not", alerts, `\"rejected\",\"submitted\"`, `\"rejected\",\"started\"`, "query"},
 		{"a state that there is no longer", "pkg/job/state.go", `= "timed_out"`, `= "timeout"`, "query"},
-		{"a playbook that looks for a state that there is not", "deploy/playbooks/jobs-timed-out.md", "jsonPayload.state=timed_out", "jsonPayload.state=timeout", "query"},
+		{
+			"a playbook that looks for a state that there is not", "deploy/playbooks/jobs-timed-out.md",
+			"jsonPayload.state=timed_out", "jsonPayload.state=timeout", "query",
+		},
 		{"an error that is not told", metrics, `publish to projects/`, `publishing to projects/`, "query"},
-		{"an error that is no longer told", "internal/service/pubsub/publisher.go", `"publish to %s: %w"`, `"publishing %s: %w"`, "query"},
+		{
+			"an error that is no longer told", "internal/service/pubsub/publisher.go", `"publish to %s: %w"`,
+			`"publishing %s: %w"`, "query",
+		},
 
-		{"a playbook that shows what is not there", "deploy/playbooks/jobs-timed-out.md", "jsonPayload.correlation_id", "jsonPayload.correlation", "log-line"},
+		{
+			"a playbook that shows what is not there", "deploy/playbooks/jobs-timed-out.md", "jsonPayload.correlation_id",
+			"jsonPayload.correlation", "log-line",
+		},
 	}
 	whole, err := read(root)
 	if err != nil {
@@ -286,7 +447,8 @@ func TestHintsFilter(t *testing.T) {
 // Policies of the examples, and of the tests of Terraform, are valid.
 func TestPolicies(t *testing.T) {
 	var paths []string
-	for _, pattern := range []string{"deploy/examples/*/policy.yaml", "deploy/examples/*/policies/*.yaml", "deploy/terraform/tests/*.yaml"} {
+	for _, pattern := range []string{"deploy/examples/*/policy.yaml", "deploy/examples/*/policies/*.yaml",
+		"deploy/terraform/tests/*.yaml"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			t.Fatal(err)
@@ -334,7 +496,9 @@ func TestNoLockFile(t *testing.T) {
 
 func lifecycle(t *testing.T) protoreflect.MessageDescriptor {
 	t.Helper()
-	compiler := protocompile.Compiler{Resolver: &protocompile.SourceResolver{ImportPaths: []string{filepath.Join(root, installation)}}}
+	compiler := protocompile.Compiler{
+		Resolver: &protocompile.SourceResolver{ImportPaths: []string{filepath.Join(root, installation)}},
+	}
 	compiled, err := compiler.Compile(t.Context(), "lifecycle.proto")
 	if err != nil {
 		t.Fatal(err)
@@ -447,7 +611,7 @@ func TestLifecycleSchemaTakesTheEvents(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	// It tells what does not fit.
+	// An unknown field is an error.
 	if err := protojson.Unmarshal([]byte(`{"attempt": "x", "verdict": "y"}`), dynamicpb.NewMessage(m)); err == nil {
 		t.Error("an unknown field is taken")
 	}

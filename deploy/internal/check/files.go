@@ -73,7 +73,7 @@ func (f files) names() []string {
 	return names
 }
 
-// where gives a place as people and editors write it.
+// where returns a place in the form that people and editors write.
 func (f files) where(r hcl.Range) string {
 	name, err := filepath.Rel(f.root, r.Filename)
 	if err != nil {
@@ -88,8 +88,8 @@ type block struct {
 	module string
 }
 
-// blocks gives the top-level blocks of a kind, e.g. resource, and, if one is given,
-// of a type, in order.
+// blocks returns the top-level blocks of a kind, e.g. resource, in order. If of is set,
+// it returns only those of that type.
 func (f files) blocks(kind, of string) []block {
 	var found []block
 	for _, name := range f.names() {
@@ -102,11 +102,11 @@ func (f files) blocks(kind, of string) []block {
 	return found
 }
 
-// label is the name by which others refer to a block.
+// label returns the name by which others refer to a block.
 func (b block) label() string { return b.Labels[len(b.Labels)-1] }
 
-// inner gives the blocks of a kind within a body, those that are made by a dynamic
-// block among them.
+// inner returns the blocks of a kind within a body, including those that a dynamic
+// block makes.
 func inner(b *hclsyntax.Body, kind string) []*hclsyntax.Body {
 	var found []*hclsyntax.Body
 	for _, n := range b.Blocks {
@@ -124,7 +124,7 @@ func inner(b *hclsyntax.Body, kind string) []*hclsyntax.Body {
 	return found
 }
 
-// always gives the blocks of a kind that are there in any case.
+// always returns the blocks of a kind that are present unconditionally.
 func always(b *hclsyntax.Body, kind string) []*hclsyntax.Body {
 	var found []*hclsyntax.Body
 	for _, n := range b.Blocks {
@@ -135,8 +135,8 @@ func always(b *hclsyntax.Body, kind string) []*hclsyntax.Body {
 	return found
 }
 
-// literal gives the value of an attribute that is written out. ok is false where
-// there is none, or where it depends on anything.
+// literal returns the value of an attribute that is a literal. ok is false if there is
+// no such attribute, or if its value depends on anything.
 func literal(b *hclsyntax.Body, name string) (v cty.Value, ok bool) {
 	a := b.Attributes[name]
 	if a == nil || len(a.Expr.Variables()) > 0 {
@@ -154,13 +154,13 @@ func text(b *hclsyntax.Body, name string) (string, bool) {
 	return v.AsString(), true
 }
 
-// isTrue tells whether an attribute is written out as true.
+// isTrue reports whether an attribute is the literal true.
 func isTrue(b *hclsyntax.Body, name string) bool {
 	v, ok := literal(b, name)
 	return ok && !v.IsNull() && v.Type() == cty.Bool && v.True()
 }
 
-// strings gives every string that stands in an expression.
+// stringsIn returns every string in an expression.
 func stringsIn(e hclsyntax.Node) []string {
 	var found []string
 	_ = hclsyntax.VisitAll(e, func(n hclsyntax.Node) hcl.Diagnostics {
@@ -172,7 +172,7 @@ func stringsIn(e hclsyntax.Node) []string {
 	return found
 }
 
-// refers tells whether an expression refers to something, e.g.
+// refers reports whether an expression refers to something, e.g.
 // google_pubsub_topic.dead.
 func refers(e hclsyntax.Expression, to string) bool {
 	return slices.ContainsFunc(e.Variables(), func(t hcl.Traversal) bool {
@@ -181,7 +181,7 @@ func refers(e hclsyntax.Expression, to string) bool {
 	})
 }
 
-// written gives a reference as it is written, e.g. a.b["c"].d.
+// written returns a reference as it is written, e.g. a.b["c"].d.
 func written(t hcl.Traversal) string {
 	var b strings.Builder
 	for _, step := range t {
@@ -201,7 +201,7 @@ func written(t hcl.Traversal) string {
 	return b.String()
 }
 
-// local gives the expression of a local value in a module.
+// local returns the expression of a local value in a module.
 func (f files) local(module, name string) (hclsyntax.Expression, error) {
 	for _, b := range f.blocks("locals", "") {
 		if a := b.Body.Attributes[name]; a != nil && b.module == module {
@@ -218,7 +218,7 @@ type item struct {
 	at    hcl.Range
 }
 
-// items gives those of an object that is written out, or nil.
+// items returns the items of an object literal, or nil.
 func items(e hclsyntax.Expression) []item {
 	o, ok := e.(*hclsyntax.ObjectConsExpr)
 	if !ok {
@@ -235,7 +235,7 @@ func items(e hclsyntax.Expression) []item {
 	return found
 }
 
-// get gives an item of an object by its key, or nil.
+// get returns an item of an object by its key, or nil.
 func get(e hclsyntax.Expression, key string) hclsyntax.Expression {
 	for _, i := range items(e) {
 		if i.key == key {

@@ -57,8 +57,8 @@ func (f files) check(now time.Time) ([]Finding, error) {
 	return found, nil
 }
 
-// entryPoints: each entry point is registered in function.go, and each function
-// that is registered is deployed.
+// entryPoints checks that each entry point is registered in function.go, and that each
+// registered function is deployed.
 func entryPoints(f files) ([]Finding, error) {
 	registered, err := registered(filepath.Join(f.root, "function.go"))
 	if err != nil {
@@ -79,7 +79,9 @@ func entryPoints(f files) ([]Finding, error) {
 		}
 		deployed[name] = true
 		if !slices.Contains(registered, name) {
-			found = append(found, Finding{"entry-point", f.where(i.at), fmt.Sprintf("the entry point %q of %s is not registered in function.go", name, i.key)})
+			found = append(found, Finding{
+				"entry-point", f.where(i.at), fmt.Sprintf("the entry point %q of %s is not registered in function.go", name, i.key),
+			})
 		}
 	}
 	for _, name := range registered {
@@ -105,8 +107,8 @@ var goRuntimes = map[string]support{
 	"go127": {"2027-08-01", "2028-02-01"},
 }
 
-// runtimes: those that may be chosen are supported: not deprecated when the list
-// was reviewed, and not decommissioned now.
+// runtimes checks that each runtime that may be chosen is supported: not deprecated
+// when the list was reviewed, and not decommissioned now.
 func runtimes(f files, now time.Time) []Finding {
 	var found []Finding
 	today := now.UTC().Format(time.DateOnly)
@@ -126,7 +128,9 @@ func runtimes(f files, now time.Time) []Finding {
 			case s.deprecated <= reviewed:
 				found = append(found, Finding{"runtime", where, fmt.Sprintf("%s is deprecated since %s", name, s.deprecated)})
 			case s.decommissioned <= today:
-				found = append(found, Finding{"runtime", where, fmt.Sprintf("%s is decommissioned since %s", name, s.decommissioned)})
+				found = append(found, Finding{
+					"runtime", where, fmt.Sprintf("%s is decommissioned since %s", name, s.decommissioned),
+				})
 			}
 		}
 		if len(names) == 0 {
@@ -139,14 +143,16 @@ func runtimes(f files, now time.Time) []Finding {
 	return found
 }
 
-// buckets: none can be made public, by access lists or otherwise.
+// buckets checks that no bucket can be made public, by access lists or otherwise.
 func buckets(f files) []Finding {
 	var found []Finding
 	all := f.blocks("resource", "google_storage_bucket")
 	for _, b := range all {
 		where := f.where(b.DefRange())
 		if !isTrue(b.Body, "uniform_bucket_level_access") {
-			found = append(found, Finding{"bucket", where, "uniform_bucket_level_access is not true: access lists of single objects would count"})
+			found = append(found, Finding{
+				"bucket", where, "uniform_bucket_level_access is not true: access lists of single objects would count",
+			})
 		}
 		if v, _ := text(b.Body, "public_access_prevention"); v != "enforced" {
 			found = append(found, Finding{"bucket", where, "public_access_prevention is not enforced"})
@@ -159,15 +165,16 @@ func buckets(f files) []Finding {
 		found = append(found, Finding{"bucket", installation, "there are no buckets"})
 	}
 	for _, b := range f.blocks("resource", "") {
-		if t := b.Labels[0]; strings.HasPrefix(t, "google_storage_") && (strings.HasSuffix(t, "_acl") || strings.HasSuffix(t, "_access_control")) {
+		if t := b.Labels[0]; strings.HasPrefix(t, "google_storage_") &&
+			(strings.HasSuffix(t, "_acl") || strings.HasSuffix(t, "_access_control")) {
 			found = append(found, Finding{"bucket", f.where(b.DefRange()), t + " opens single objects"})
 		}
 	}
 	return found
 }
 
-// everybody: nothing is given to all the world, and no service is called without a
-// question. Variables name the members of IAM that stand for everybody in order to
+// everybody checks that nothing is granted to everybody, and that each service checks
+// its callers. Variables may name the members that stand for everybody, in order to
 // refuse them.
 func everybody(f files) []Finding {
 	var found []Finding
@@ -193,9 +200,9 @@ func isEverybody(s string) bool {
 	return strings.Contains(s, "allUsers") || strings.Contains(s, "allAuthenticatedUsers")
 }
 
-// subscriptions: each has a dead letter and never expires. Dead letters have no
-// further ones; but each topic for them has a subscription, or what it is given is
-// lost.
+// subscriptions checks that each subscription has a dead-letter topic and never
+// expires. A subscription to dead letters needs no further topic. Each dead-letter
+// topic has a subscription: without one, its messages are lost.
 func subscriptions(f files) []Finding {
 	const dead = "google_pubsub_topic.dead"
 	var found []Finding
@@ -229,20 +236,26 @@ func subscriptions(f files) []Finding {
 	return found
 }
 
-// triggers: an event is delivered again until it is settled.
+// triggers checks that an event is delivered again until it is settled.
 func triggers(f files) []Finding {
 	var found []Finding
 	for _, b := range f.blocks("resource", "google_cloudfunctions2_function") {
 		for _, t := range inner(b.Body, "event_trigger") {
 			if v, _ := text(t, "retry_policy"); v != "RETRY_POLICY_RETRY" {
-				found = append(found, Finding{"trigger", f.where(b.DefRange()), "events whose handling fails are acknowledged: retry_policy is not RETRY_POLICY_RETRY"})
+				found = append(found, Finding{
+					"trigger", f.where(b.DefRange()), "events whose handling fails are acknowledged: retry_policy is not " +
+						"RETRY_POLICY_RETRY",
+				})
 			}
 		}
 	}
 	// A trigger of its own delivers again by default, and can only be told not to.
 	for _, b := range f.blocks("resource", "google_eventarc_trigger") {
 		if len(inner(b.Body, "retry_policy")) > 0 {
-			found = append(found, Finding{"trigger", f.where(b.DefRange()), "events whose handling fails may be acknowledged: the trigger bounds its attempts"})
+			found = append(found, Finding{
+				"trigger", f.where(b.DefRange()),
+				"events whose handling fails may be acknowledged: the trigger bounds its attempts",
+			})
 		}
 	}
 	return found
@@ -256,9 +269,10 @@ var inProject = map[string]string{
 	"roles/pubsub.publisher":       "Eventarc has Cloud Storage's agent publish to a topic of its own",
 }
 
-// rights: nobody is owner or editor, and nothing about objects or messages is given
-// in the whole project, but for what Cloud Storage's own agent needs. A role of ours
-// counts by its permissions; a condition that names buckets narrows it to these.
+// rights checks that nobody is owner or editor, and that no role on objects or messages
+// is granted in the whole project, except what Cloud Storage's own agent needs. A role
+// of ours counts by its permissions. A condition that names buckets narrows the grant
+// to these.
 func rights(f files) ([]Finding, error) {
 	roles, err := f.local(installation, "roles")
 	if err != nil {
@@ -284,7 +298,9 @@ func rights(f files) ([]Finding, error) {
 			continue
 		}
 		if kind != "google_project_iam_member" {
-			found = append(found, Finding{"rights", where, kind + " is given: it reaches too far, or takes from others what they have"})
+			found = append(found, Finding{
+				"rights", where, kind + " is given: it reaches too far, or takes from others what they have",
+			})
 			continue
 		}
 		if role, ok := text(b.Body, "role"); ok {
@@ -301,7 +317,10 @@ func rights(f files) ([]Finding, error) {
 				continue
 			}
 			if !narrowed(b.Body) && slices.ContainsFunc(stringsIn(get(r, "permissions")), ofData) {
-				found = append(found, Finding{"rights", where, fmt.Sprintf("the role %q, which is about objects, messages or accounts, is given in the whole project", name)})
+				found = append(found, Finding{
+					"rights", where, fmt.Sprintf("the role %q, which is about objects, messages or accounts, is given in the whole "+
+						"project", name),
+				})
 			}
 		}
 	}
@@ -312,7 +331,7 @@ func basic(role string) bool {
 	return role == "roles/owner" || role == "roles/editor" || role == "roles/viewer"
 }
 
-// reaching tells whether a resource gives something in a whole project, or in more.
+// reaching reports whether a resource grants something in a whole project, or in more.
 func reaching(kind string) bool {
 	for _, s := range []string{"google_project_iam_", "google_folder_iam_", "google_organization_iam_"} {
 		if strings.HasPrefix(kind, s) {
@@ -322,8 +341,8 @@ func reaching(kind string) bool {
 	return false
 }
 
-// rolesOf gives the roles of ours that a reference means: the one that it names, or
-// those that functions have in the project.
+// rolesOf returns the roles of ours that a reference means: the one that it names, or
+// those of the functions in the project.
 func rolesOf(e, functions hclsyntax.Expression) []string {
 	if named := stringsIn(e); len(named) > 0 {
 		return named
@@ -374,8 +393,7 @@ type Elsewhere struct {
 	Libraries map[string]string
 }
 
-// environment: every variable that the functions read is set, and none that they
-// don't.
+// environment checks that every variable that the functions read is set, and no other.
 func environment(f files) ([]Finding, error) {
 	const list = installation + "/environment-elsewhere.json"
 	data, err := os.ReadFile(filepath.Join(f.root, list))
@@ -430,7 +448,8 @@ func environment(f files) ([]Finding, error) {
 	}
 	// These settings, and no others, are what the functions get.
 	for _, b := range f.blocks("module", "function") {
-		for argument, local := range map[string]string{"environment": "local.environment", "secret_environment": "local.secret_environment"} {
+		for argument, local := range map[string]string{"environment": "local.environment",
+			"secret_environment": "local.secret_environment"} {
 			if a := b.Body.Attributes[argument]; b.module == installation && (a == nil || !refers(a.Expr, local)) {
 				report(f.where(b.DefRange()), "%s is not %s", argument, local)
 			}
@@ -442,7 +461,8 @@ func environment(f files) ([]Finding, error) {
 			continue
 		}
 		for _, s := range inner(b.Body, "service_config") {
-			if a := s.Attributes["environment_variables"]; a == nil || !refers(a.Expr, "var.environment") || len(stringsIn(a.Expr)) > 0 {
+			if a := s.Attributes["environment_variables"]; a == nil || !refers(a.Expr, "var.environment") ||
+				len(stringsIn(a.Expr)) > 0 {
 				report(f.where(b.DefRange()), "the function's environment is not var.environment")
 			}
 		}
@@ -459,7 +479,7 @@ func environment(f files) ([]Finding, error) {
 	return found, nil
 }
 
-// defaultOf gives the default of the variable that an expression is.
+// defaultOf returns the default of the variable that an expression refers to.
 func (f files) defaultOf(e hclsyntax.Expression) string {
 	for _, t := range e.Variables() {
 		for _, v := range f.blocks("variable", "") {
@@ -472,8 +492,8 @@ func (f files) defaultOf(e hclsyntax.Expression) string {
 	return ""
 }
 
-// variables: each says what it is for and of which type, and refuses what it can't
-// be. Of true and false there is nothing to refuse.
+// variables checks that each variable has a description, a type and a validation. A
+// bool needs no validation.
 func variables(f files) []Finding {
 	var found []Finding
 	for _, v := range f.blocks("variable", "") {

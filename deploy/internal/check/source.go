@@ -15,7 +15,7 @@ import (
 	"unicode/utf8"
 )
 
-// registered are the names of the functions in function.go.
+// registered returns the names of the functions in function.go.
 func registered(path string) ([]string, error) {
 	file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
 	if err != nil {
@@ -40,7 +40,7 @@ func registered(path string) ([]string, error) {
 	return names, nil
 }
 
-// literals gives the strings that stand in a piece of Go.
+// literals returns the string literals in a piece of Go.
 func literals(n ast.Node) []string {
 	var found []string
 	ast.Inspect(n, func(n ast.Node) bool {
@@ -158,8 +158,8 @@ var (
 	keys     = regexp.MustCompile(`jsonPayload\.([a-zA-Z_]+)`)
 )
 
-// alternatives gives the values of a filter's right side: a bare word, or all that
-// stand in quotes.
+// alternatives returns the values on the right side of a filter: a bare word, or all
+// that are in quotes.
 func alternatives(value string) []string {
 	if !strings.Contains(value, `"`) {
 		return []string{value}
@@ -171,7 +171,7 @@ func alternatives(value string) []string {
 	return all
 }
 
-// logLines: what alerts, metrics and playbooks look for is what the code logs.
+// logLines checks that the code logs what alerts, metrics and playbooks look for.
 func logLines(f files) ([]Finding, error) {
 	l, err := f.logged()
 	if err != nil {
@@ -233,8 +233,8 @@ var sections = []string{"## What it means", "## First look", "## Usual causes", 
 // less than what names of an installation may add.
 const longest = 8192 - 512
 
-// playbooks: each alert has one of its name and sends it along, and each is an
-// alert's.
+// playbooks checks that each alert sends the playbook of its name, and that each
+// playbook has an alert.
 func playbooks(f files) ([]Finding, error) {
 	var found []Finding
 	used := map[string]bool{}
@@ -249,7 +249,8 @@ func playbooks(f files) ([]Finding, error) {
 		if !sent {
 			found = append(found, Finding{"playbook", where, "the alert does not send the playbook of its name along"})
 		}
-		if shown := stringsIn(b.Body.Attributes["display_name"].Expr); !slices.ContainsFunc(shown, func(s string) bool { return strings.HasSuffix(s, ": "+name) }) {
+		if shown := stringsIn(b.Body.Attributes["display_name"].Expr); !slices.ContainsFunc(shown,
+			func(s string) bool { return strings.HasSuffix(s, ": "+name) }) {
 			found = append(found, Finding{"playbook", where, "the alert is shown under another name than its playbook's"})
 		}
 		data, err := os.ReadFile(filepath.Join(f.root, playbookFolder, name+".md"))
@@ -289,13 +290,17 @@ func book(where, name, text string) []Finding {
 		if i == 1 { // a command to paste, with names that Terraform fills in
 			look, _, _ := strings.Cut(after, "\n## ")
 			if !strings.Contains(look, "\n```\nexport PROJECT=… REGION=… INSTANCE=…\n") {
-				found = append(found, Finding{"playbook", where, "the first look has no command that begins with the names to fill in"})
+				found = append(found, Finding{
+					"playbook", where, "the first look has no command that begins with the names to fill in",
+				})
 			}
 		}
 		rest = "\n" + after
 	}
 	if n := utf8.RuneCountInString(text); n > longest {
-		found = append(found, Finding{"playbook", where, fmt.Sprintf("it has %d characters, and an alert sends %d at most", n, longest)})
+		found = append(found, Finding{
+			"playbook", where, fmt.Sprintf("it has %d characters, and an alert sends %d at most", n, longest),
+		})
 	}
 	return found
 }

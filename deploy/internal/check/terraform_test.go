@@ -38,18 +38,23 @@ func newTerraform(t *testing.T) terraform {
 	}
 	dir := t.TempDir()
 	mirror := filepath.Join(dir, "mirror")
-	plugin := filepath.Join(mirror, "registry.terraform.io/hashicorp/google", standIn, runtime.GOOS+"_"+runtime.GOARCH, "terraform-provider-google_v"+standIn)
+	plugin := filepath.Join(mirror, "registry.terraform.io/hashicorp/google", standIn, runtime.GOOS+"_"+runtime.GOARCH,
+		"terraform-provider-google_v"+standIn)
 	if runtime.GOOS == "windows" {
 		plugin += ".exe"
 	}
 	build(t, plugin)
 	settings := filepath.Join(dir, "settings")
 	// Nothing is installed but from the mirror: no registry is asked.
-	text := fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\ndisable_checkpoint = true\n", mirror)
+	text := fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n"+
+		"disable_checkpoint = true\n", mirror)
 	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tf := terraform{path, append(os.Environ(), "TF_CLI_CONFIG_FILE="+settings, "TF_IN_AUTOMATION=1", "TF_DATA_DIR=", "TF_CLI_ARGS=", "TF_LOG=", "TF_WORKSPACE=")}
+	tf := terraform{
+		path, append(os.Environ(), "TF_CLI_CONFIG_FILE="+settings, "TF_IN_AUTOMATION=1", "TF_DATA_DIR=", "TF_CLI_ARGS=",
+			"TF_LOG=", "TF_WORKSPACE="),
+	}
 	var v struct {
 		Version string `json:"terraform_version"`
 	}
@@ -82,7 +87,7 @@ func build(t *testing.T, to string) {
 	}
 }
 
-// run gives what Terraform says.
+// run returns the output of Terraform.
 func (tf terraform) run(t *testing.T, dir string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), runTime)
@@ -110,7 +115,10 @@ func TestTerraform(t *testing.T) {
 		}
 	})
 	to := clone(t, "", "", "")
-	modules := []string{installation, installation + "/modules/function", installation + "/modules/subscription", installation + "/modules/monitoring"}
+	modules := []string{
+		installation, installation + "/modules/function", installation + "/modules/subscription",
+		installation + "/modules/monitoring",
+	}
 	examples, err := filepath.Glob(filepath.Join(to, "deploy/examples/*"))
 	if err != nil || len(examples) < 3 {
 		t.Fatalf("examples are %v, %v: want one for each size", examples, err)
@@ -136,19 +144,36 @@ func TestTerraform(t *testing.T) {
 	}
 }
 
-// The stand-in tells what is wrong as the provider would.
+// The stand-in reports what is wrong as the provider would.
 func TestTerraformFinds(t *testing.T) {
 	tf := newTerraform(t)
 	const tfiles = "deploy/terraform/"
 	tests := []struct{ name, file, old, new, want string }{
 		{"an unknown argument", tfiles + "schedule.tf", "attempt_deadline =", "deadline =", `Unsupported argument`},
-		{"an unknown block", tfiles + "modules/subscription/main.tf", "  retry_policy {", "  retries {", "Unsupported block type"},
-		{"a missing argument", tfiles + "buckets.tf", "  location = local.bucket_location\n", "", "Missing required argument"},
-		{"a wrong type", tfiles + "modules/subscription/main.tf", "ack_deadline_seconds = 600", `ack_deadline_seconds = "10m"`, "a number is required"},
-		{"a value that there is not", tfiles + "buckets.tf", `"enforced"`, `"closed"`, `"closed" is none of enforced, inherited`},
-		{"a value in a block that there is not", tfiles + "modules/monitoring/alerts.tf", `"ALIGN_DELTA"`, `"DELTA"`, `"DELTA" is none of ALIGN_NONE`},
+		{
+			"an unknown block", tfiles + "modules/subscription/main.tf", "  retry_policy {", "  retries {",
+			"Unsupported block type",
+		},
+		{
+			"a missing argument", tfiles + "buckets.tf", "  location = local.bucket_location\n", "", "Missing required argument",
+		},
+		{
+			"a wrong type", tfiles + "modules/subscription/main.tf", "ack_deadline_seconds = 600",
+			`ack_deadline_seconds = "10m"`, "a number is required",
+		},
+		{
+			"a value that there is not", tfiles + "buckets.tf", `"enforced"`, `"closed"`,
+			`"closed" is none of enforced, inherited`,
+		},
+		{
+			"a value in a block that there is not", tfiles + "modules/monitoring/alerts.tf", `"ALIGN_DELTA"`, `"DELTA"`,
+			`"DELTA" is none of ALIGN_NONE`,
+		},
 		{"an unknown variable", tfiles + "hints.tf", "var.hints ?", "var.hint ?", "Reference to undeclared input variable"},
-		{"an unknown resource", tfiles + "hints.tf", "google_pubsub_topic.hints[*]", "google_pubsub_topic.hint[*]", "Reference to undeclared resource"},
+		{
+			"an unknown resource", tfiles + "hints.tf", "google_pubsub_topic.hints[*]", "google_pubsub_topic.hint[*]",
+			"Reference to undeclared resource",
+		},
 		{"a missing playbook", "deploy/playbooks/dead-letters.md", "", "", "Invalid index"},
 	}
 	for _, test := range tests {

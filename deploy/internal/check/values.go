@@ -17,9 +17,8 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 )
 
-// constants gives the constants of a file of Go that are written out, as they are
-// written, strings without their quotes. of is the name of their type, or empty for
-// all.
+// constants returns the literal constants of a Go file, as they are written; strings
+// come without their quotes. of is the name of their type, or empty for all.
 func constants(path, of string) (map[string]string, error) {
 	file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
 	if err != nil {
@@ -50,7 +49,7 @@ func constants(path, of string) (map[string]string, error) {
 	return found, nil
 }
 
-// states are those of an attempt: pkg/job's.
+// states returns the states of an attempt, from pkg/job.
 func states(root string) (map[string]bool, error) {
 	files, err := filepath.Glob(filepath.Join(root, "pkg/job/*.go"))
 	if err != nil {
@@ -77,13 +76,14 @@ func states(root string) (map[string]bool, error) {
 
 var (
 	// stateOf finds what a filter wants of a state: one, or several.
-	stateOf = regexp.MustCompile(`(?:metric\.labels?|jsonPayload)\.state\s*[=:]\s*("[^"]*"|[a-zA-Z_]+\([^)]*\)|\([^)]*\)|[a-zA-Z_]+)`)
+	stateOf = regexp.MustCompile(`(?:metric\.labels?|jsonPayload)\.state\s*[=:]\s*` +
+		`("[^"]*"|[a-zA-Z_]+\([^)]*\)|\([^)]*\)|[a-zA-Z_]+)`)
 	// partOf finds which text a filter wants in a field.
 	partOf = regexp.MustCompile(`jsonPayload\.([a-z_]+):"([^"]+)"`)
 )
 
-// queries: the states that alerts, metrics and playbooks look for are pkg/job's, and
-// the texts that they look for in a field are the code's.
+// queries checks that alerts, metrics and playbooks look for states of pkg/job, and for
+// texts that the code writes into the field.
 func queries(f files) ([]Finding, error) {
 	known, err := states(f.root)
 	if err != nil {
@@ -119,7 +119,7 @@ func queries(f files) ([]Finding, error) {
 	return found, nil
 }
 
-// queried gives the texts that have queries: the .tf files and the playbooks.
+// queried returns the files that have queries: the .tf files and the playbooks.
 func (f files) queried() (map[string]string, error) {
 	names := f.names()
 	books, err := filepath.Glob(filepath.Join(f.root, playbookFolder, "*.md"))
@@ -140,8 +140,8 @@ func (f files) queried() (map[string]string, error) {
 	return texts, nil
 }
 
-// tells tells whether a text stands in the code, or begins as a text of the code
-// does before what is filled in.
+// tells reports whether the code has a text, or a format that the text begins with, up
+// to its first verb.
 func (l logged) tells(text string) bool {
 	const some = 8 // fewer letters say nothing
 	for s := range l.texts {
@@ -157,8 +157,8 @@ func (l logged) tells(text string) bool {
 // playbook says.
 const kept = "2678400s"
 
-// delivery: a message is not delivered again while a function still works on it, and
-// the subscription that Eventarc makes is set as ours are.
+// delivery checks that a message is not delivered again while a function still works on
+// it, and that the subscription that Eventarc makes has the settings of ours.
 func delivery(f files) ([]Finding, error) {
 	const (
 		module   = installation + "/modules/subscription"
@@ -172,7 +172,7 @@ func delivery(f files) ([]Finding, error) {
 	report := func(where, format string, args ...any) {
 		found = append(found, Finding{"delivery", where, fmt.Sprintf(format, args...)})
 	}
-	// want compares a value, and gives it back.
+	// want compares a value, and returns it back.
 	want := func(where, what string, e hclsyntax.Expression, constant string) string {
 		got := f.value(e)
 		if c[constant] == "" || got != c[constant] {
@@ -220,7 +220,7 @@ func delivery(f files) ([]Finding, error) {
 	return found, nil
 }
 
-// expression gives that of an attribute, or nil.
+// expression returns the expression of an attribute, or nil.
 func expression(b *hclsyntax.Body, name string) hclsyntax.Expression {
 	if a := b.Attributes[name]; a != nil {
 		return a.Expr
@@ -228,8 +228,8 @@ func expression(b *hclsyntax.Body, name string) hclsyntax.Expression {
 	return nil
 }
 
-// value gives what an expression is, as text, or nothing where that depends on more
-// than on the days of an installation.
+// value returns the value of an expression as text. It returns an empty text if the
+// value depends on more than the days of an installation.
 func (f files) value(e hclsyntax.Expression) string {
 	if e == nil {
 		return ""
@@ -261,11 +261,15 @@ func (f files) value(e hclsyntax.Expression) string {
 var given = map[string]map[string]string{
 	"google_artifact_registry_repository_iam_member": {"roles/artifactregistry.writer": "a build pushes its image"},
 	"google_cloud_run_v2_service_iam_member":         {"roles/run.invoker": "a caller calls"},
-	"google_kms_crypto_key_iam_member":               {"roles/cloudkms.cryptoKeyEncrypterDecrypter": "Google's agents encrypt on our behalf"},
-	"google_pubsub_subscription_iam_member":          {"roles/pubsub.subscriber": "readers, and Pub/Sub's agent, take messages"},
-	"google_pubsub_topic_iam_member":                 {"roles/pubsub.publisher": "it holds no other permission"},
-	"google_secret_manager_secret_iam_member":        {"roles/secretmanager.secretAccessor": "the functions read the collector's headers"},
-	"google_service_account_iam_member":              {"roles/iam.serviceAccountUser": "a role of this project is none in another"},
+	"google_kms_crypto_key_iam_member": {
+		"roles/cloudkms.cryptoKeyEncrypterDecrypter": "Google's agents encrypt on our behalf",
+	},
+	"google_pubsub_subscription_iam_member": {"roles/pubsub.subscriber": "readers, and Pub/Sub's agent, take messages"},
+	"google_pubsub_topic_iam_member":        {"roles/pubsub.publisher": "it holds no other permission"},
+	"google_secret_manager_secret_iam_member": {
+		"roles/secretmanager.secretAccessor": "the functions read the collector's headers",
+	},
+	"google_service_account_iam_member": {"roles/iam.serviceAccountUser": "a role of this project is none in another"},
 	"google_storage_bucket_iam_member": {
 		"roles/storage.bucketViewer": "where a bucket of job directories lies",
 		"roles/storage.objectUser":   "programs write their job directories, and read checkpoints",
@@ -273,9 +277,9 @@ var given = map[string]map[string]string{
 	},
 }
 
-// grants: on a single resource, too, only those roles of Google's are given that
-// something needs there, and none that administers anything. On our own buckets it
-// is roles of ours alone.
+// grants checks the roles on single resources: of Google's roles only those that
+// something needs there, and none that administers anything. Our own buckets have only
+// roles of ours.
 func grants(f files) []Finding {
 	var found []Finding
 	for _, b := range f.blocks("resource", "") {
@@ -305,7 +309,8 @@ func grants(f files) []Finding {
 			}
 		}
 		for _, t := range role.Variables() {
-			if !strings.HasPrefix(written(t), "google_project_iam_custom_role.") && t.RootName() != "each" && t.RootName() != "var" {
+			if !strings.HasPrefix(written(t), "google_project_iam_custom_role.") && t.RootName() != "each" &&
+				t.RootName() != "var" {
 				found = append(found, Finding{"grant", where, "a role is given that is not written here"})
 			}
 		}
@@ -324,8 +329,8 @@ func grants(f files) []Finding {
 	return found
 }
 
-// sources: the archive of the revision that still runs is there until the next one
-// is deployed.
+// sources checks that the archive of the running revision is kept until the next one is
+// deployed.
 func sources(f files) []Finding {
 	var found []Finding
 	for _, b := range f.blocks("resource", "google_storage_bucket_object") {
@@ -337,7 +342,9 @@ func sources(f files) []Finding {
 			first = first || isTrue(l, "create_before_destroy")
 		}
 		if !first {
-			found = append(found, Finding{"source", f.where(b.DefRange()), "the archive is deleted before the next one is there"})
+			found = append(found, Finding{
+				"source", f.where(b.DefRange()), "the archive is deleted before the next one is there",
+			})
 		}
 	}
 	return found

@@ -41,7 +41,7 @@ func main() {
 	}
 }
 
-// attribute is an argument of a resource or block, or what it gives.
+// attribute is an argument or a result of a resource or block.
 type attribute struct {
 	// Type is "string", "number", "bool", or a list of "list", "set" or "map" and
 	// one of these.
@@ -97,7 +97,7 @@ func newProvider(document []byte) (*provider, error) {
 	return p, nil
 }
 
-// providerArguments are those of the provider block that the examples set.
+// providerArguments returns the arguments of the provider block that the examples set.
 func providerArguments() []*tfprotov6.SchemaAttribute {
 	return []*tfprotov6.SchemaAttribute{
 		{Name: "project", Type: tftypes.String, Optional: true},
@@ -190,43 +190,51 @@ func (p *provider) GetMetadata(context.Context, *tfprotov6.GetMetadataRequest) (
 	return m, nil
 }
 
-func (p *provider) GetProviderSchema(context.Context, *tfprotov6.GetProviderSchemaRequest) (*tfprotov6.GetProviderSchemaResponse, error) {
+func (p *provider) GetProviderSchema(context.Context,
+	*tfprotov6.GetProviderSchemaRequest) (*tfprotov6.GetProviderSchemaResponse, error) {
 	return p.schema, nil
 }
 
-func (p *provider) GetResourceIdentitySchemas(context.Context, *tfprotov6.GetResourceIdentitySchemasRequest) (*tfprotov6.GetResourceIdentitySchemasResponse, error) {
+func (p *provider) GetResourceIdentitySchemas(context.Context,
+	*tfprotov6.GetResourceIdentitySchemasRequest) (*tfprotov6.GetResourceIdentitySchemasResponse, error) {
 	return &tfprotov6.GetResourceIdentitySchemasResponse{}, nil
 }
 
-func (p *provider) ValidateProviderConfig(_ context.Context, r *tfprotov6.ValidateProviderConfigRequest) (*tfprotov6.ValidateProviderConfigResponse, error) {
+func (p *provider) ValidateProviderConfig(_ context.Context,
+	r *tfprotov6.ValidateProviderConfigRequest) (*tfprotov6.ValidateProviderConfigResponse, error) {
 	return &tfprotov6.ValidateProviderConfigResponse{PreparedConfig: r.Config}, nil
 }
 
 // ConfigureProvider refuses: terraform plan and apply are for the real provider.
-func (p *provider) ConfigureProvider(context.Context, *tfprotov6.ConfigureProviderRequest) (*tfprotov6.ConfigureProviderResponse, error) {
+func (p *provider) ConfigureProvider(context.Context,
+	*tfprotov6.ConfigureProviderRequest) (*tfprotov6.ConfigureProviderResponse, error) {
 	return &tfprotov6.ConfigureProviderResponse{Diagnostics: []*tfprotov6.Diagnostic{{
 		Severity: tfprotov6.DiagnosticSeverityError, Summary: "This is a stand-in for the google provider",
-		Detail: "It knows the provider's schema and no cloud: it serves terraform validate, and terraform test with a mock_provider.",
+		Detail: "It knows the provider's schema and no cloud: it serves terraform validate, and terraform test with a " +
+			"mock_provider.",
 	}}}, nil
 }
 
-func (p *provider) StopProvider(context.Context, *tfprotov6.StopProviderRequest) (*tfprotov6.StopProviderResponse, error) {
+func (p *provider) StopProvider(context.Context, *tfprotov6.StopProviderRequest) (*tfprotov6.StopProviderResponse,
+	error) {
 	return &tfprotov6.StopProviderResponse{}, nil
 }
 
-func (p *provider) ValidateResourceConfig(_ context.Context, r *tfprotov6.ValidateResourceConfigRequest) (*tfprotov6.ValidateResourceConfigResponse, error) {
+func (p *provider) ValidateResourceConfig(_ context.Context,
+	r *tfprotov6.ValidateResourceConfigRequest) (*tfprotov6.ValidateResourceConfigResponse, error) {
 	b := p.resources[r.TypeName]
 	found, err := check(b, p.schema.ResourceSchemas[r.TypeName], r.Config)
 	return &tfprotov6.ValidateResourceConfigResponse{Diagnostics: found}, err
 }
 
-func (p *provider) ValidateDataResourceConfig(_ context.Context, r *tfprotov6.ValidateDataResourceConfigRequest) (*tfprotov6.ValidateDataResourceConfigResponse, error) {
+func (p *provider) ValidateDataResourceConfig(_ context.Context,
+	r *tfprotov6.ValidateDataResourceConfigRequest) (*tfprotov6.ValidateDataResourceConfigResponse, error) {
 	found, err := check(p.data[r.TypeName], p.schema.DataSourceSchemas[r.TypeName], r.Config)
 	return &tfprotov6.ValidateDataResourceConfigResponse{Diagnostics: found}, err
 }
 
-// check looks for values that are none of those that an argument may have.
-// Terraform itself has checked all else against the schema.
+// check reports values that an argument may not have. Terraform itself has checked all
+// else against the schema.
 func check(b block, s *tfprotov6.Schema, config *tfprotov6.DynamicValue) ([]*tfprotov6.Diagnostic, error) {
 	v, err := config.Unmarshal(s.ValueType())
 	if err != nil {

@@ -52,7 +52,8 @@ func TestSchema(t *testing.T) {
 }
 
 func TestValidateResourceConfig(t *testing.T) {
-	text, number := func(s string) tftypes.Value { return tftypes.NewValue(tftypes.String, s) }, tftypes.NewValue(tftypes.Number, 1)
+	text, number := func(s string) tftypes.Value { return tftypes.NewValue(tftypes.String, s) },
+		tftypes.NewValue(tftypes.Number, 1)
 	none := tftypes.NewValue(tftypes.String, nil)
 	unknown := tftypes.NewValue(tftypes.String, tftypes.UnknownValue)
 	tests := []struct {
@@ -65,7 +66,11 @@ func TestValidateResourceConfig(t *testing.T) {
 		{"not known yet", unknown, unknown, unknown, nil},
 		{"in an attribute", text("GREEN"), text("MADE"), none, []string{`AttributeName("colour")`}},
 		{"in a list", none, text("made"), none, []string{`AttributeName("events")`}},
-		{"in a block", none, text("GONE"), text("SQUARE"), []string{`AttributeName("part").ElementKeyInt(0).AttributeName("kind")`}},
+		{
+			"in a block", none, text("GONE"), text("SQUARE"), []string{
+				`AttributeName("part").ElementKeyInt(0).AttributeName("kind")`,
+			},
+		},
 		{"everywhere", text(""), text(""), text(""), []string{
 			`AttributeName("colour")`, `AttributeName("events")`, `AttributeName("part").ElementKeyInt(0).AttributeName("kind")`,
 		}},
@@ -88,7 +93,8 @@ func TestValidateResourceConfig(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := p.ValidateResourceConfig(t.Context(), &tfprotov6.ValidateResourceConfigRequest{TypeName: "google_thing", Config: &config})
+			r, err := p.ValidateResourceConfig(t.Context(),
+				&tfprotov6.ValidateResourceConfigRequest{TypeName: "google_thing", Config: &config})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -127,7 +133,8 @@ func TestShippedSchema(t *testing.T) {
 	if got := bucket.Attributes["public_access_prevention"].Values; len(got) == 0 {
 		t.Error("a bucket's public access prevention may have any value")
 	}
-	if got := p.resources["google_cloudfunctions2_function"].Blocks["event_trigger"].Attributes["retry_policy"].Values; len(got) == 0 {
+	trigger := p.resources["google_cloudfunctions2_function"].Blocks["event_trigger"]
+	if got := trigger.Attributes["retry_policy"].Values; len(got) == 0 {
 		t.Error("a trigger's retry policy may have any value")
 	}
 	// Terraform asks for nothing else after this.
