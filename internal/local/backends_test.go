@@ -39,7 +39,15 @@ type outcome struct {
 }
 
 func outcomeOf(b event.Body, types []event.Type) outcome {
-	o := outcome{State: b.State, Reason: b.Reason, JobState: b.Job.State, Trials: b.Job.Trials, Timeout: b.Timeout, Started: !b.Times.Started.IsZero(), Deadlines: !b.Deadlines.Run.IsZero()}
+	o := outcome{
+		State:     b.State,
+		Reason:    b.Reason,
+		JobState:  b.Job.State,
+		Trials:    b.Job.Trials,
+		Timeout:   b.Timeout,
+		Started:   !b.Times.Started.IsZero(),
+		Deadlines: !b.Deadlines.Run.IsZero(),
+	}
 	o.Types = slices.DeleteFunc(slices.Clone(types), func(t event.Type) bool {
 		return t == event.JobQueued || t == event.JobPreparing || t == event.JobDelayed
 	})
@@ -57,10 +65,11 @@ func outcomeOf(b event.Body, types []event.Type) outcome {
 	return o
 }
 
-// Every drop that runs ends the same, whichever API its job is asked for by.
+// Every drop that runs ends the same under either API.
 func TestTrainersAgree(t *testing.T) {
 	for drop, state := range map[string]event.State{
-		"hello": job.Succeeded, "train": job.Succeeded, "pair": job.Succeeded, "distributed": job.Succeeded, "tune": job.Succeeded,
+		"hello": job.Succeeded, "train": job.Succeeded, "pair": job.Succeeded, "distributed": job.Succeeded,
+		"tune":  job.Succeeded,
 		"fails": job.Failed, "endless": job.TimedOut,
 	} {
 		t.Run(drop, func(t *testing.T) {
@@ -88,7 +97,8 @@ func TestTrainersAgree(t *testing.T) {
 				t.Errorf("outcome (-aiplatform +vertex):\n%s", diff)
 			}
 			if drop == "tune" {
-				if best := outcomes[0].Trials; len(best) != 6 || best[0].Parameters["learning-rate"] != "0.5" || best[0].Parameters["optimizer"] != "plain" {
+				if best := outcomes[0].Trials; len(best) != 6 || best[0].Parameters["learning-rate"] != "0.5" ||
+					best[0].Parameters["optimizer"] != "plain" {
 					t.Errorf("trials %+v", best)
 				}
 			}
@@ -96,28 +106,34 @@ func TestTrainersAgree(t *testing.T) {
 	}
 }
 
-// endlessSpec is a job of the package that never ends by itself, with an ID for
-// each n.
+// endlessSpec returns a job that never ends by itself. Each n has an ID of its own.
 func endlessSpec(t *testing.T, s *local.Stack) func(n int) job.Spec {
 	t.Helper()
 	data, err := os.ReadFile(drops + "endless/trainer-0.1.tar.gz")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Storage.Upload(t.Context(), local.Staging, "contract/trainer-0.1.tar.gz", bytes.NewReader(data), nil); err != nil {
+	if _, err := s.Storage.Upload(t.Context(), local.Staging, "contract/trainer-0.1.tar.gz", bytes.NewReader(data),
+		nil); err != nil {
 		t.Fatal(err)
 	}
 	return func(n int) job.Spec {
 		return job.Spec{JobID: fmt.Sprintf("contract_%d", n), TrainingInput: &job.TrainingInput{
-			ScaleTier: "BASIC", Region: "us-central1", RuntimeVersion: "2.11", PythonVersion: "3.7", PythonModule: "trainer.task",
-			PackageURIs: []string{"gs://" + local.Staging + "/contract/trainer-0.1.tar.gz"},
+			ScaleTier: "BASIC", Region: "us-central1", RuntimeVersion: "2.11", PythonVersion: "3.7",
+			PythonModule: "trainer.task",
+			PackageURIs:  []string{"gs://" + local.Staging + "/contract/trainer-0.1.tar.gz"},
 		}}
 	}
 }
 
 func vertexBackend(t *testing.T, endpoint string) *vertex.Backend {
 	t.Helper()
-	tr, err := vertex.New(t.Context(), vertex.Options{Project: local.Project, Regions: []string{"europe-west4", "us-central1"}, Endpoint: endpoint, Now: time.Now})
+	tr, err := vertex.New(t.Context(), vertex.Options{
+		Project:  local.Project,
+		Regions:  []string{"europe-west4", "us-central1"},
+		Endpoint: endpoint,
+		Now:      time.Now,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +191,8 @@ func creates(t *testing.T, s *local.Stack, backend string) int {
 		return jobs(t, s)
 	}
 	n := 0
-	if err := vertexBackend(t, s.BackendURL).ListActive(t.Context(), local.Instance, "", func(page []attempt.Look, _ string) error { n += len(page); return nil }); err != nil {
+	if err := vertexBackend(t, s.BackendURL).ListActive(t.Context(), local.Instance, "",
+		func(page []attempt.Look, _ string) error { n += len(page); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	response, err := http.Get(s.BackendURL + "/v1/projects/local/locations/us-central1/customJobs")

@@ -64,7 +64,8 @@ func (s *subscriber) receive(_ context.Context, e cloudevents.Event) error {
 	default:
 		s.repeats++
 		if first := log[b.Sequence-1]; first.State != b.State || first.Job.State != b.Job.State {
-			s.wrong = append(s.wrong, fmt.Sprintf("attempt %s: event %d was %s and is %s", b.Attempt, b.Sequence, first.State, b.State))
+			s.wrong = append(s.wrong, fmt.Sprintf("attempt %s: event %d was %s and is %s", b.Attempt, b.Sequence, first.State,
+				b.State))
 		}
 	}
 	return nil
@@ -109,8 +110,8 @@ func accepted(ctx context.Context, s *local.Stack, key string) bool {
 	return err == nil && json.Unmarshal(data, &r) == nil && r.Drop.Receipt != nil
 }
 
-// callTime is how long a call of the backend may take, and so for how long a claim of the
-// dead is waited for: CHAOS_CALL_TIME, or less than an installation has.
+// callTime returns how long a call of the backend may take: CHAOS_CALL_TIME, or less
+// than in an installation. The claim of a dead process lasts that long.
 func callTime() string { return cmp.Or(os.Getenv("CHAOS_CALL_TIME"), "5s") }
 
 // TestChaos kills the functions' server with SIGKILL at random moments, CHAOS_KILLS
@@ -233,7 +234,8 @@ func TestChaos(t *testing.T) {
 		case len(jobs) != 1:
 			t.Errorf("attempt %s has %d jobs", key, len(jobs))
 		case !strings.Contains(jobs[0].TrainingInput.PackageUris[0], fmt.Sprintf("/%d/", d.trainer)):
-			t.Errorf("attempt %s runs %q, and was uploaded with generation %d", key, jobs[0].TrainingInput.PackageUris, d.trainer)
+			t.Errorf("attempt %s runs %q, and was uploaded with generation %d", key, jobs[0].TrainingInput.PackageUris,
+				d.trainer)
 		case status.Attempt != key || status.Sequence != r.Sequence:
 			t.Errorf("%s says %d of attempt %s, the record %d of %s", name, status.Sequence, status.Attempt, r.Sequence, key)
 		}
@@ -282,17 +284,19 @@ func readJSON(t *testing.T, s *local.Stack, bucket, name string, into any) {
 // backendJobs returns the jobs at the training service by their attempt's label.
 func backendJobs(t *testing.T, s *local.Stack) map[string][]*ml.GoogleCloudMlV1__Job {
 	t.Helper()
-	service, err := ml.NewService(t.Context(), option.WithEndpoint(strings.TrimSuffix(s.BackendURL, "/")+"/"), option.WithoutAuthentication())
+	service, err := ml.NewService(t.Context(), option.WithEndpoint(strings.TrimSuffix(s.BackendURL, "/")+"/"),
+		option.WithoutAuthentication())
 	if err != nil {
 		t.Fatal(err)
 	}
 	owners := map[string][]*ml.GoogleCloudMlV1__Job{}
-	err = service.Projects.Jobs.List("projects/"+local.Project).Pages(t.Context(), func(page *ml.GoogleCloudMlV1__ListJobsResponse) error {
-		for _, j := range page.Jobs {
-			owners[j.Labels[job.LabelAttempt]] = append(owners[j.Labels[job.LabelAttempt]], j)
-		}
-		return nil
-	})
+	err = service.Projects.Jobs.List("projects/"+local.Project).Pages(t.Context(),
+		func(page *ml.GoogleCloudMlV1__ListJobsResponse) error {
+			for _, j := range page.Jobs {
+				owners[j.Labels[job.LabelAttempt]] = append(owners[j.Labels[job.LabelAttempt]], j)
+			}
+			return nil
+		})
 	if err != nil {
 		t.Fatal(err)
 	}

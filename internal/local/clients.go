@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// ClientEnv is the environment, as NAME=value, with which a program of this
+// ClientEnv returns the environment, as NAME=value, with which a program of this
 // machine uses the stack: Google's libraries for Go, Node and Python, gcloud and
-// gsutil, and jobdrop itself, which is told of the installation. gcloud is given a configuration folder of its own
-// below the stack's, so that nothing is done with the user's accounts.
+// gsutil, and jobdrop itself. gcloud gets a configuration folder below the stack's, so
+// that it does nothing with the user's accounts.
 func (s *Stack) ClientEnv() []string {
 	return append(s.installation(),
 		"STORAGE_EMULATOR_HOST="+s.StorageURL,

@@ -111,7 +111,7 @@ func (s *Stack) submit(ctx context.Context, header http.Header, body []byte) err
 	return s.post(ctx, "/Submit", header, body)
 }
 
-// eventID is the same for each delivery of an object's event.
+// eventID returns the ID of an object's event, the same for each delivery.
 func eventID(o storage.Object) string {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s/%s#%d", o.Bucket, o.Name, o.Generation)
@@ -132,7 +132,7 @@ func encodeHeader(value string) string {
 	return b.String()
 }
 
-// post posts to a function, and gives an error unless the answer is 2xx.
+// post posts to a function. It returns an error unless the answer is 2xx.
 func (s *Stack) post(ctx context.Context, path string, header http.Header, body []byte) error {
 	// Longer than the functions' own deadline: they answer for themselves.
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
@@ -157,9 +157,9 @@ func (s *Stack) post(ctx context.Context, path string, header http.Header, body 
 // maxHinting bounds the hints that are being posted.
 const maxHinting = 16
 
-// hint tells Watch that a job has changed, as a sink of Cloud Logging does with an
-// entry of the service about it, through a push subscription. A hint that is not
-// taken at once is gone: ticks do without.
+// hint tells Watch that a job has changed. In the cloud a sink of Cloud Logging does
+// this with an entry of the service, through a push subscription. A hint that is not
+// taken at once is lost; ticks do without.
 func (s *Stack) hint(ctx context.Context, name, state string) {
 	select {
 	case <-s.ready:
@@ -174,30 +174,37 @@ func (s *Stack) hint(ctx context.Context, name, state string) {
 	body := hintBody(name, state, time.Now().UTC())
 	s.task(func() {
 		defer func() { <-s.hinting }()
-		if err := s.post(ctx, "/Watch", http.Header{"Content-Type": {"application/json"}}, body); err != nil && ctx.Err() == nil {
+		if err := s.post(ctx, "/Watch", http.Header{"Content-Type": {"application/json"}}, body); err != nil &&
+			ctx.Err() == nil {
 			s.options.Logger.WarnContext(ctx, "hint not taken", "job", name, "error", err.Error())
 		}
 	})
 }
 
-// hintBody is the push of an entry about a job, which has the name that the
-// training service tells it by. The entries of a job of aiplatform/v1 have no more
-// of it than a number, so its hint is of the kind that names resources, as audit
-// logs are.
+// hintBody returns the body of a push with an entry about a job. name is the name that
+// the training service uses. Entries about a job of aiplatform/v1 name only a number,
+// so its hint is an audit log, which names the resource.
 func hintBody(name, state string, now time.Time) []byte {
 	entry := map[string]any{
-		"logName":  "projects/" + Project + "/logs/ml.googleapis.com%2F" + name,
-		"resource": map[string]any{"type": "ml_job", "labels": map[string]string{"job_id": name, "project_id": Project, "task_name": "service"}},
+		"logName": "projects/" + Project + "/logs/ml.googleapis.com%2F" + name,
+		"resource": map[string]any{
+			"type":   "ml_job",
+			"labels": map[string]string{"job_id": name, "project_id": Project, "task_name": "service"},
+		},
 		"severity": "INFO", "timestamp": now, "textPayload": "The job is " + state + ".",
 	}
 	if strings.HasPrefix(name, "projects/") {
 		entry = map[string]any{
-			"logName":  "projects/" + Project + "/logs/cloudaudit.googleapis.com%2Factivity",
-			"resource": map[string]any{"type": "audited_resource", "labels": map[string]string{"service": "aiplatform.googleapis.com", "project_id": Project}},
+			"logName": "projects/" + Project + "/logs/cloudaudit.googleapis.com%2Factivity",
+			"resource": map[string]any{
+				"type":   "audited_resource",
+				"labels": map[string]string{"service": "aiplatform.googleapis.com", "project_id": Project},
+			},
 			"severity": "NOTICE", "timestamp": now,
 			"protoPayload": map[string]any{
-				"@type": "type.googleapis.com/google.cloud.audit.AuditLog", "serviceName": "aiplatform.googleapis.com", "resourceName": name,
-				"status": map[string]any{"message": "The job is " + state + "."},
+				"@type": "type.googleapis.com/google.cloud.audit.AuditLog", "serviceName": "aiplatform.googleapis.com",
+				"resourceName": name,
+				"status":       map[string]any{"message": "The job is " + state + "."},
 			},
 		}
 	}
@@ -226,7 +233,7 @@ func (s *Stack) firstTick(ctx context.Context) {
 	}
 }
 
-// schedule is the scheduler: it wakes Watch at each tick.
+// schedule wakes Watch at each tick, as the scheduler does.
 func (s *Stack) schedule(ctx context.Context) {
 	ticker := time.NewTicker(s.options.Tick)
 	defer ticker.Stop()

@@ -19,7 +19,8 @@ func TestHintBody(t *testing.T) {
 	const name = "projects/local/locations/us-central1/customJobs/1234567890123456789"
 	for hinted, want := range map[string]job.JobInfo{"census_1": {ID: "census_1"}, name: {ResourceName: name}} {
 		var looked job.JobInfo
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/Watch", strings.NewReader(string(hintBody(hinted, "RUNNING", time.Unix(0, 0)))))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/Watch",
+			strings.NewReader(string(hintBody(hinted, "RUNNING", time.Unix(0, 0)))))
 		r.Header.Set("Content-Type", "application/json")
 		inbound.Watch(
 			func(context.Context) error { t.Errorf("%s: a tick", hinted); return nil },

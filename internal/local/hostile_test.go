@@ -103,7 +103,8 @@ func TestHostileInbox(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if strings.Contains(logs.String(), "its time in this tick is over") || strings.Contains(logs.String(), "the tick's time is over") {
+	if strings.Contains(logs.String(), "its time in this tick is over") ||
+		strings.Contains(logs.String(), "the tick's time is over") {
 		t.Error("a tick did not come to its end")
 	}
 	pid, err := os.ReadFile(pidFile)

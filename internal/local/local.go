@@ -34,7 +34,7 @@ import (
 	"github.com/jobdrop/jobdrop/internal/service/gcs"
 )
 
-// The names of the stack's resources, but for those that Options.Names gives others.
+// The names of the stack's resources, unless Options.Names overrides them.
 const (
 	Project  = "local"
 	Instance = "local"
@@ -48,9 +48,9 @@ const (
 	Topic = "projects/" + Project + "/topics/jobdrop-lifecycle"
 )
 
-// Names are those that an installation of Terraform has of its own: with them, what
-// knows that installation by name finds its like here. Each that is empty is the
-// stack's own name.
+// Names holds the names of an installation's resources. With them, a program that knows
+// the installation by name uses the stack instead. An empty name stands for the stack's
+// own.
 type Names struct {
 	Instance                      string
 	Inbox, State, Staging, Status string
@@ -62,7 +62,8 @@ type Names struct {
 func (n Names) orOwn() Names {
 	return Names{
 		Instance: cmp.Or(n.Instance, Instance), Policy: cmp.Or(n.Policy, policyObject),
-		Inbox: cmp.Or(n.Inbox, Inbox), State: cmp.Or(n.State, State), Staging: cmp.Or(n.Staging, Staging), Status: cmp.Or(n.Status, Status),
+		Inbox: cmp.Or(n.Inbox, Inbox), State: cmp.Or(n.State, State), Staging: cmp.Or(n.Staging, Staging),
+		Status: cmp.Or(n.Status, Status),
 	}
 }
 
@@ -86,8 +87,8 @@ type Options struct {
 	// PubSubEmulator is the host:port of a Pub/Sub emulator that runs already
 	// and is used instead of the stack's own.
 	PubSubEmulator string
-	// OwnTopic gives the lifecycle topic a name of this stack's own and deletes
-	// it at the end: others may use the same emulator.
+	// OwnTopic makes the stack use a lifecycle topic of its own, which it deletes at
+	// the end. Others may use the same emulator.
 	OwnTopic bool
 	// Backend is the API by which the functions ask the training service for jobs:
 	// aiplatform, the default, or vertex.
@@ -177,7 +178,14 @@ func Start(ctx context.Context, o Options) (stack *Stack, err error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s := &Stack{options: o, cancel: cancel, ready: make(chan struct{}), posting: make(chan struct{}, maxPosting), hinting: make(chan struct{}, maxHinting), Topic: Topic}
+	s := &Stack{
+		options: o,
+		cancel:  cancel,
+		ready:   make(chan struct{}),
+		posting: make(chan struct{}, maxPosting),
+		hinting: make(chan struct{}, maxHinting),
+		Topic:   Topic,
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("local stack: %w", err), s.Close())
@@ -244,7 +252,7 @@ func listen(address string) (net.Listener, error) {
 	return net.Listen("tcp", address)
 }
 
-// reachable is the host:port under which this machine reaches a listener.
+// reachable returns the host:port by which this machine reaches a listener.
 func reachable(l net.Listener) string {
 	a := l.Addr().(*net.TCPAddr)
 	if a.IP.IsUnspecified() {
@@ -277,13 +285,14 @@ func (s *Stack) startStorage(ctx, run context.Context) error {
 	if s.Storage, err = gcs.New(ctx, s.StorageURL); err != nil || len(s.options.Policy) == 0 {
 		return err
 	}
-	_, err = s.Storage.Write(ctx, names.State, names.Policy, s.options.Policy, "application/yaml", nil, attempt.AnyGeneration)
+	_, err = s.Storage.Write(ctx, names.State, names.Policy, s.options.Policy, "application/yaml", nil,
+		attempt.AnyGeneration)
 	return err
 }
 
 const policyObject = "policy.yaml"
 
-// Names are those of the installation that the functions are told of.
+// Names returns the names of the installation that the functions see.
 func (s *Stack) Names() Names { return s.options.Names }
 
 // CreateBucket makes a bucket if it is not there yet.

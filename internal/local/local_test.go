@@ -104,8 +104,8 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-// follow subscribes and gives a function that waits for the verdict of the next
-// attempt, and gives its body and the types of its events in order.
+// follow subscribes to the events. It returns a function that waits for the verdict of
+// the next attempt, and returns its body and the types of its events in order.
 func follow(t *testing.T, s *local.Stack) func() (event.Body, []event.Type) {
 	t.Helper()
 	type received struct {
@@ -116,12 +116,13 @@ func follow(t *testing.T, s *local.Stack) func() (event.Body, []event.Type) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		ended <- s.Subscribe(ctx, path.Base(s.Topic)+"-test", func() { close(ready) }, func(_ context.Context, e cloudevents.Event) error {
-			eventtest.Check(t, e)
-			typ, b, err := event.Decode(e)
-			events <- received{typ, b}
-			return err
-		})
+		ended <- s.Subscribe(ctx, path.Base(s.Topic)+"-test", func() { close(ready) },
+			func(_ context.Context, e cloudevents.Event) error {
+				eventtest.Check(t, e)
+				typ, b, err := event.Decode(e)
+				events <- received{typ, b}
+				return err
+			})
 	}()
 	<-ready
 	t.Cleanup(func() {
@@ -169,7 +170,8 @@ func upload(t *testing.T, s *local.Stack, drop string, names ...string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = s.Storage.Upload(t.Context(), local.Inbox, drop+"/"+name, f, map[string]string{"jobdrop-correlation-id": "build-42"})
+		_, err = s.Storage.Upload(t.Context(), local.Inbox, drop+"/"+name, f,
+			map[string]string{"jobdrop-correlation-id": "build-42"})
 		f.Close()
 		if err != nil {
 			t.Fatal(err)
@@ -254,7 +256,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	within(t, patience, what, holds)
 }
 
-// within is [eventually] with a patience of its own.
+// within waits for at most a time until a condition holds.
 func within(t *testing.T, most time.Duration, what string, holds func() bool) {
 	t.Helper()
 	poll := time.NewTicker(20 * time.Millisecond)
@@ -276,7 +278,9 @@ func TestLostEventsAreAnnouncedAtTheNextStart(t *testing.T) {
 	dir, logs := t.TempDir(), &lines{}
 	s := stack(t, local.Options{Dir: dir, LoseEvents: 1, Logger: slog.New(slog.NewTextHandler(logs, nil))})
 	upload(t, s, "hello", "trainer-0.1.tar.gz", "job.yaml")
-	eventually(t, "both events are lost", func() bool { return strings.Count(logs.String(), "event lost, as asked for") == 2 })
+	eventually(t, "both events are lost", func() bool {
+		return strings.Count(logs.String(), "event lost, as asked for") == 2
+	})
 	if n := jobs(t, s); n != 0 {
 		t.Errorf("%d jobs, want none", n)
 	}
@@ -387,7 +391,8 @@ func TestFunctionsSurviveAbortedRequests(t *testing.T) {
 	address := strings.TrimPrefix(s.FunctionsURL, "http://")
 	const body = `{"bucket":"jobdrop-inbox","name":"x/readme.md","generation":"1","size":"9"}`
 	header := fmt.Sprintf("POST /Submit HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"+
-		"Ce-Id: 1\r\nCe-Specversion: 1.0\r\nCe-Type: google.cloud.storage.object.v1.finalized\r\nCe-Source: //storage.googleapis.com/projects/_/buckets/jobdrop-inbox\r\n\r\n", address, len(body))
+		"Ce-Id: 1\r\nCe-Specversion: 1.0\r\nCe-Type: google.cloud.storage.object.v1.finalized\r\n"+
+		"Ce-Source: //storage.googleapis.com/projects/_/buckets/jobdrop-inbox\r\n\r\n", address, len(body))
 	const aborted, workers = 3000, 20
 	var group sync.WaitGroup
 	for w := range workers {
@@ -414,7 +419,8 @@ func TestFunctionsSurviveAbortedRequests(t *testing.T) {
 		}
 		r.Header = http.Header{
 			"Content-Type": {"application/json"}, "Ce-Id": {"1"}, "Ce-Specversion": {"1.0"},
-			"Ce-Type": {"google.cloud.storage.object.v1.finalized"}, "Ce-Source": {"//storage.googleapis.com/projects/_/buckets/jobdrop-inbox"},
+			"Ce-Type":   {"google.cloud.storage.object.v1.finalized"},
+			"Ce-Source": {"//storage.googleapis.com/projects/_/buckets/jobdrop-inbox"},
 		}
 		response, err := client.Do(r)
 		if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/jobdrop/jobdrop/internal/backend/vertex"
 )
 
-// installation is the environment that names an installation, as Terraform would
+// installation returns the environment that names an installation, as Terraform would
 // set it.
 func (s *Stack) installation() []string {
 	names := s.options.Names
@@ -38,8 +38,8 @@ func (s *Stack) installation() []string {
 	return env
 }
 
-// environment is what the functions see: the installation's, with the emulators'
-// addresses.
+// environment returns the environment of the functions: the installation's, with the
+// addresses of the emulators.
 func (s *Stack) environment() []string {
 	env := append(s.installation(),
 		"STORAGE_EMULATOR_HOST="+s.StorageURL,
@@ -80,8 +80,7 @@ func (s *Stack) startFunctions(ctx, run context.Context) error {
 	return err
 }
 
-// functionsAddress is an address that is free now: the framework listens by
-// itself.
+// functionsAddress returns a free address: the framework listens by itself.
 func (s *Stack) functionsAddress() (string, error) {
 	listener, err := listen(s.options.Listen.Functions)
 	if err != nil {

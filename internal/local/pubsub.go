@@ -84,7 +84,8 @@ func (s *Stack) deleteTopic() error {
 // stack of before has left on an emulator holds what that stack saw. It is ready
 // when ready is called, and deletes the subscription at the end. An error of
 // receive asks for redelivery.
-func (s *Stack) Subscribe(ctx context.Context, name string, ready func(), receive func(context.Context, cloudevents.Event) error) error {
+func (s *Stack) Subscribe(ctx context.Context, name string, ready func(),
+	receive func(context.Context, cloudevents.Event) error) error {
 	subscription := "projects/" + Project + "/subscriptions/" + name
 	err := s.deleteSubscription(ctx, subscription)
 	if err != nil && status.Code(err) != codes.NotFound {
@@ -115,5 +116,6 @@ func (s *Stack) Subscribe(ctx context.Context, name string, ready func(), receiv
 }
 
 func (s *Stack) deleteSubscription(ctx context.Context, name string) error {
-	return s.pubsub.SubscriptionAdminClient.DeleteSubscription(ctx, &pubsubpb.DeleteSubscriptionRequest{Subscription: name})
+	return s.pubsub.SubscriptionAdminClient.DeleteSubscription(ctx,
+		&pubsubpb.DeleteSubscriptionRequest{Subscription: name})
 }

@@ -111,7 +111,7 @@ const (
 	uploadTraceparent = "00-" + uploadTrace + "-b7ad6b7169203331-01"
 )
 
-// traced drops a package and a job file whose upload was traced, and gives the
+// traced drops a package and a job file whose upload was traced, and returns the
 // trace context of each event.
 func traced(t *testing.T, s *local.Stack) []string {
 	t.Helper()
@@ -119,15 +119,16 @@ func traced(t *testing.T, s *local.Stack) []string {
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	contexts := make(chan string, 100)
 	go func() {
-		ended <- s.Subscribe(ctx, path.Base(s.Topic)+"-traced", func() { close(ready) }, func(_ context.Context, e cloudevents.Event) error {
-			_, b, err := event.Decode(e)
-			trace, _ := e.Extensions()[event.ExtensionTraceparent].(string)
-			contexts <- trace
-			if b.State.Terminal() {
-				cancel()
-			}
-			return err
-		})
+		ended <- s.Subscribe(ctx, path.Base(s.Topic)+"-traced", func() { close(ready) },
+			func(_ context.Context, e cloudevents.Event) error {
+				_, b, err := event.Decode(e)
+				trace, _ := e.Extensions()[event.ExtensionTraceparent].(string)
+				contexts <- trace
+				if b.State.Terminal() {
+					cancel()
+				}
+				return err
+			})
 	}()
 	<-ready
 	for _, name := range []string{"trainer-0.1.tar.gz", "job.yaml"} {
@@ -135,7 +136,8 @@ func traced(t *testing.T, s *local.Stack) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Storage.Upload(t.Context(), local.Inbox, "hello/"+name, bytes.NewReader(data), map[string]string{"jobdrop-traceparent": uploadTraceparent}); err != nil {
+		if _, err := s.Storage.Upload(t.Context(), local.Inbox, "hello/"+name, bytes.NewReader(data),
+			map[string]string{"jobdrop-traceparent": uploadTraceparent}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -166,7 +168,8 @@ func TestTelemetry(t *testing.T) {
 		}
 	}
 	// An event that no one can decode.
-	response, err := http.Post(s.FunctionsURL+"/Submit", "application/json", strings.NewReader(`{"subscription":"projects/p/subscriptions/s","message":{"messageId":"1","data":"e30="}}`))
+	response, err := http.Post(s.FunctionsURL+"/Submit", "application/json",
+		strings.NewReader(`{"subscription":"projects/p/subscriptions/s","message":{"messageId":"1","data":"e30="}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +179,8 @@ func TestTelemetry(t *testing.T) {
 	eventually(t, "the metrics are there", func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return c.metrics["jobdrop.verdicts"] == 1 && c.metrics["jobdrop.events.parked"] == 1 && c.metrics["jobdrop.publish.lag"] >= 4
+		return c.metrics["jobdrop.verdicts"] == 1 && c.metrics["jobdrop.events.parked"] == 1 &&
+			c.metrics["jobdrop.publish.lag"] >= 4
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -191,11 +195,13 @@ func TestTelemetry(t *testing.T) {
 	ours := []string{}
 	for _, name := range slices.Sorted(maps.Keys(c.spans)) {
 		// Two states are told only when seen; Google's clients trace their calls.
-		if c.spans[name][uploadTrace] && !slices.Contains([]string{"job.queued", "job.preparing"}, name) && !strings.Contains(name, "HTTP ") && !strings.Contains(name, "google.pubsub") {
+		if c.spans[name][uploadTrace] && !slices.Contains([]string{"job.queued", "job.preparing"}, name) &&
+			!strings.Contains(name, "HTTP ") && !strings.Contains(name, "google.pubsub") {
 			ours = append(ours, name)
 		}
 	}
-	if diff := cmp.Diff([]string{"drop.accepted", "job.running", "job.submitted", "job.succeeded", "submit"}, ours); diff != "" {
+	if diff := cmp.Diff([]string{"drop.accepted", "job.running", "job.submitted", "job.succeeded", "submit"},
+		ours); diff != "" {
 		t.Errorf("spans of the upload's trace (-want +got):\n%s", diff)
 	}
 	if !slices.Contains(slices.Collect(maps.Keys(c.spans)), "tick") {

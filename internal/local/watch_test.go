@@ -90,9 +90,11 @@ func TestShortWaitIsRefused(t *testing.T) {
 	t.Parallel()
 	s := stack(t, local.Options{})
 	upload(t, s, "endless", "trainer-0.1.tar.gz")
-	put(t, s, "endless", strings.Replace(endless, "  packageUris: [gs://jobdrop-inbox/endless/trainer-0.1.tar.gz]\n", "", 1)+"  scheduling: {maxWaitTime: 2s}\n")
+	put(t, s, "endless", strings.Replace(endless, "  packageUris: [gs://jobdrop-inbox/endless/trainer-0.1.tar.gz]\n", "",
+		1)+"  scheduling: {maxWaitTime: 2s}\n")
 	body := status(t, s, "endless", "has its verdict", ended)
-	if len(body.Violations) != 1 || body.Violations[0].Field != "trainingInput.scheduling.maxWaitTime" || body.Violations[0].Allowed != "1800s or more" {
+	if len(body.Violations) != 1 || body.Violations[0].Field != "trainingInput.scheduling.maxWaitTime" ||
+		body.Violations[0].Allowed != "1800s or more" {
 		t.Errorf("violations %v", body.Violations)
 	}
 }
@@ -122,8 +124,9 @@ func TestJobsOfOthers(t *testing.T) {
 		_, err := service.Projects.Jobs.Create("projects/"+local.Project, &ml.GoogleCloudMlV1__Job{
 			JobId: "other_" + strconv.Itoa(i), Labels: map[string]string{"team": "other"},
 			TrainingInput: &ml.GoogleCloudMlV1__TrainingInput{
-				ScaleTier: "BASIC", Region: "us-central1", RuntimeVersion: "2.11", PythonVersion: "3.7", PythonModule: "trainer.task",
-				PackageUris: []string{"gs://" + local.Inbox + "/endless/trainer-0.1.tar.gz"},
+				ScaleTier: "BASIC", Region: "us-central1", RuntimeVersion: "2.11", PythonVersion: "3.7",
+				PythonModule: "trainer.task",
+				PackageUris:  []string{"gs://" + local.Inbox + "/endless/trainer-0.1.tar.gz"},
 			},
 		}).Context(t.Context()).Do()
 		if err != nil {
@@ -163,13 +166,14 @@ func BenchmarkHint(b *testing.B) {
 	events := make(chan event.Body, 100)
 	ready := make(chan struct{})
 	go func() {
-		_ = s.Subscribe(b.Context(), path.Base(s.Topic)+"-bench", func() { close(ready) }, func(_ context.Context, e cloudevents.Event) error {
-			_, body, err := event.Decode(e)
-			if err == nil && body.State.Terminal() {
-				events <- body
-			}
-			return err
-		})
+		_ = s.Subscribe(b.Context(), path.Base(s.Topic)+"-bench", func() { close(ready) },
+			func(_ context.Context, e cloudevents.Event) error {
+				_, body, err := event.Decode(e)
+				if err == nil && body.State.Terminal() {
+					events <- body
+				}
+				return err
+			})
 	}()
 	<-ready
 	var total, most time.Duration
@@ -218,11 +222,13 @@ func TestIncompleteDrops(t *testing.T) {
 	upload(t, s, "hello", "trainer-0.1.tar.gz")
 	upload(t, s, "train", "job.yaml")
 	body, types := verdict()
-	if diff := cmp.Diff([]event.Type{event.DropIncomplete, event.DropExpired}, types); diff != "" || body.Drop.Prefix != "train/" || len(body.Drop.Missing) != 1 {
+	if diff := cmp.Diff([]event.Type{event.DropIncomplete, event.DropExpired}, types); diff != "" ||
+		body.Drop.Prefix != "train/" || len(body.Drop.Missing) != 1 {
 		t.Errorf("missing %q of %s, events (-want +got):\n%s", body.Drop.Missing, body.Drop.Prefix, diff)
 	}
 	n := 0
-	if err := s.Storage.List(t.Context(), local.State, "attempts/", false, func(page []job.Attributes) error { n += len(page); return nil }); err != nil || n != 1 {
+	if err := s.Storage.List(t.Context(), local.State, "attempts/", false,
+		func(page []job.Attributes) error { n += len(page); return nil }); err != nil || n != 1 {
 		t.Errorf("%d records, %v; a package alone has none", n, err)
 	}
 	// The tick says what it did.
@@ -233,6 +239,7 @@ func TestIncompleteDrops(t *testing.T) {
 			Complete bool
 			Open     int
 		}
-		return err == nil && json.Unmarshal(data, &beat) == nil && beat.Complete && time.Since(beat.At) < time.Minute && beat.Open == 0
+		return err == nil && json.Unmarshal(data, &beat) == nil && beat.Complete && time.Since(beat.At) < time.Minute &&
+			beat.Open == 0
 	})
 }

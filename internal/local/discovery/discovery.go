@@ -41,7 +41,7 @@ func Serve(w http.ResponseWriter, r *http.Request, document []byte) {
 	_ = json.NewEncoder(w).Encode(at(members, scheme+r.Host+"/")) // the client is gone
 }
 
-// at gives a document as of a service at a root URL, which ends in a slash.
+// at returns the document of a service at the URL root, which ends in a slash.
 func at(document map[string]any, root string) map[string]any {
 	out := maps.Clone(document)
 	servicePath, _ := document["servicePath"].(string)

@@ -74,7 +74,8 @@ func TestServe(t *testing.T) {
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 			t.Fatal(err)
 		}
-		if got.RootURL != "http://localhost:4443/" || got.BaseURL != "http://localhost:4443/"+servicePath || got.Auth != nil || len(got.Resources) == 0 {
+		if got.RootURL != "http://localhost:4443/" || got.BaseURL != "http://localhost:4443/"+servicePath ||
+			got.Auth != nil || len(got.Resources) == 0 {
 			t.Errorf("document is of %s, %s", got.RootURL, got.BaseURL)
 		}
 	}

@@ -72,7 +72,7 @@ const (
 	idleTimeout   = 2 * time.Minute
 )
 
-// front is the server that hands requests on to the framework's.
+// front returns the server that hands requests on to the framework's.
 func front(behind string, hosts []string) *http.Server {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {

@@ -32,7 +32,8 @@ func Guard(hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := hostname(r.Host)
 		if !local(name) && !allowed[name] {
-			refuse(w, fmt.Sprintf("This service answers requests to localhost only, and the request's Host header is %q. If that is a name of this machine, allow it when you start the service.", r.Host))
+			refuse(w, fmt.Sprintf("This service answers requests to localhost only, and the request's Host header is %q. If "+
+				"that is a name of this machine, allow it when you start the service.", r.Host))
 			return
 		}
 		if err := origin.Check(r); err != nil {

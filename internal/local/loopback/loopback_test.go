@@ -35,12 +35,27 @@ func TestGuard(t *testing.T) {
 		{name: "allowed address", hosts: []string{"fd00::7"}, host: "[fd00::7]:8085", want: 200},
 		{name: "not the allowed one", hosts: []string{"pubsub"}, host: "pubsub.evil.example", want: 403},
 		{name: "localhost beside the allowed", hosts: []string{"pubsub"}, host: "localhost", want: 200},
-		{name: "page of another site", host: "localhost:8085", headers: map[string]string{"Sec-Fetch-Site": "cross-site"}, want: 403},
-		{name: "page of another port", host: "localhost:8085", headers: map[string]string{"Sec-Fetch-Site": "same-site"}, want: 403},
+		{
+			name:    "page of another site",
+			host:    "localhost:8085",
+			headers: map[string]string{"Sec-Fetch-Site": "cross-site"},
+			want:    403,
+		},
+		{
+			name:    "page of another port",
+			host:    "localhost:8085",
+			headers: map[string]string{"Sec-Fetch-Site": "same-site"},
+			want:    403,
+		},
 		{name: "old browser", host: "localhost:8085", headers: map[string]string{"Origin": "http://evil.example"}, want: 403},
 		{name: "page without an origin", host: "localhost:8085", headers: map[string]string{"Origin": "null"}, want: 403},
 		{name: "own page", host: "localhost:8085", headers: map[string]string{"Origin": "http://localhost:8085"}, want: 200},
-		{name: "origin of the rebound name", host: "evil.example", headers: map[string]string{"Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"}, want: 403},
+		{
+			name:    "origin of the rebound name",
+			host:    "evil.example",
+			headers: map[string]string{"Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"},
+			want:    403,
+		},
 		{name: "rebound name reads", method: http.MethodGet, host: "evil.example", want: 403},
 	} {
 		t.Run(test.name, func(t *testing.T) {

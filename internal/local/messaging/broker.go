@@ -80,7 +80,7 @@ func invalid(format string, args ...any) error {
 	return status.Errorf(codes.InvalidArgument, format, args...)
 }
 
-// CreateTopic is the API's.
+// CreateTopic implements [pubsubpb.PublisherServer].
 func (b *broker) CreateTopic(_ context.Context, topic *pubsubpb.Topic) (*pubsubpb.Topic, error) {
 	if err := checkTopic(topic); err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func (b *broker) CreateTopic(_ context.Context, topic *pubsubpb.Topic) (*pubsubp
 	return topic, nil
 }
 
-// UpdateTopic is the API's.
+// UpdateTopic implements [pubsubpb.PublisherServer].
 func (b *broker) UpdateTopic(_ context.Context, r *pubsubpb.UpdateTopicRequest) (*pubsubpb.Topic, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -114,7 +114,7 @@ func (b *broker) UpdateTopic(_ context.Context, r *pubsubpb.UpdateTopicRequest) 
 	return topic, nil
 }
 
-// GetTopic is the API's.
+// GetTopic implements [pubsubpb.PublisherServer].
 func (b *broker) GetTopic(_ context.Context, r *pubsubpb.GetTopicRequest) (*pubsubpb.Topic, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -124,7 +124,7 @@ func (b *broker) GetTopic(_ context.Context, r *pubsubpb.GetTopicRequest) (*pubs
 	return nil, notFound(r.Topic)
 }
 
-// ListTopics is the API's.
+// ListTopics implements [pubsubpb.PublisherServer].
 func (b *broker) ListTopics(_ context.Context, r *pubsubpb.ListTopicsRequest) (*pubsubpb.ListTopicsResponse, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -141,8 +141,9 @@ func (b *broker) ListTopics(_ context.Context, r *pubsubpb.ListTopicsRequest) (*
 	return response, nil
 }
 
-// ListTopicSubscriptions is the API's.
-func (b *broker) ListTopicSubscriptions(_ context.Context, r *pubsubpb.ListTopicSubscriptionsRequest) (*pubsubpb.ListTopicSubscriptionsResponse, error) {
+// ListTopicSubscriptions implements [pubsubpb.PublisherServer].
+func (b *broker) ListTopicSubscriptions(_ context.Context,
+	r *pubsubpb.ListTopicSubscriptionsRequest) (*pubsubpb.ListTopicSubscriptionsResponse, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.topics[r.Topic] == nil {
@@ -155,8 +156,9 @@ func (b *broker) ListTopicSubscriptions(_ context.Context, r *pubsubpb.ListTopic
 	return &pubsubpb.ListTopicSubscriptionsResponse{Subscriptions: names, NextPageToken: next}, err
 }
 
-// ListTopicSnapshots is the API's: no topic has any.
-func (b *broker) ListTopicSnapshots(_ context.Context, r *pubsubpb.ListTopicSnapshotsRequest) (*pubsubpb.ListTopicSnapshotsResponse, error) {
+// ListTopicSnapshots implements [pubsubpb.PublisherServer]: no topic has any.
+func (b *broker) ListTopicSnapshots(_ context.Context,
+	r *pubsubpb.ListTopicSnapshotsRequest) (*pubsubpb.ListTopicSnapshotsResponse, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.topics[r.Topic] == nil {
@@ -165,7 +167,7 @@ func (b *broker) ListTopicSnapshots(_ context.Context, r *pubsubpb.ListTopicSnap
 	return &pubsubpb.ListTopicSnapshotsResponse{}, nil
 }
 
-// DeleteTopic is the API's: the topic's subscriptions live on, with what they
+// DeleteTopic implements [pubsubpb.PublisherServer]: the topic's subscriptions live on, with what they
 // have.
 func (b *broker) DeleteTopic(_ context.Context, r *pubsubpb.DeleteTopicRequest) (*emptypb.Empty, error) {
 	b.mu.Lock()
@@ -183,7 +185,7 @@ func (b *broker) DeleteTopic(_ context.Context, r *pubsubpb.DeleteTopicRequest) 
 	return &emptypb.Empty{}, nil
 }
 
-// CreateSubscription is the API's.
+// CreateSubscription implements [pubsubpb.SubscriberServer].
 func (b *broker) CreateSubscription(_ context.Context, config *pubsubpb.Subscription) (*pubsubpb.Subscription, error) {
 	config.Detached = false // the service's to say, as the state is
 	f, err := checkSubscription(config)
@@ -206,8 +208,9 @@ func (b *broker) CreateSubscription(_ context.Context, config *pubsubpb.Subscrip
 	return config, nil
 }
 
-// GetSubscription is the API's.
-func (b *broker) GetSubscription(_ context.Context, r *pubsubpb.GetSubscriptionRequest) (*pubsubpb.Subscription, error) {
+// GetSubscription implements [pubsubpb.SubscriberServer].
+func (b *broker) GetSubscription(_ context.Context, r *pubsubpb.GetSubscriptionRequest) (*pubsubpb.Subscription,
+	error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.subscriptions[r.Subscription]
@@ -217,12 +220,13 @@ func (b *broker) GetSubscription(_ context.Context, r *pubsubpb.GetSubscriptionR
 	return s.config, nil
 }
 
-// UpdateSubscription is the API's.
-func (b *broker) UpdateSubscription(_ context.Context, r *pubsubpb.UpdateSubscriptionRequest) (*pubsubpb.Subscription, error) {
+// UpdateSubscription implements [pubsubpb.SubscriberServer].
+func (b *broker) UpdateSubscription(_ context.Context, r *pubsubpb.UpdateSubscriptionRequest) (*pubsubpb.Subscription,
+	error) {
 	return b.updateSubscription(r.Subscription, r.UpdateMask)
 }
 
-// ModifyPushConfig is the API's.
+// ModifyPushConfig implements [pubsubpb.SubscriberServer].
 func (b *broker) ModifyPushConfig(_ context.Context, r *pubsubpb.ModifyPushConfigRequest) (*emptypb.Empty, error) {
 	_, err := b.updateSubscription(
 		&pubsubpb.Subscription{Name: r.Subscription, PushConfig: r.PushConfig},
@@ -230,7 +234,8 @@ func (b *broker) ModifyPushConfig(_ context.Context, r *pubsubpb.ModifyPushConfi
 	return &emptypb.Empty{}, err
 }
 
-func (b *broker) updateSubscription(update *pubsubpb.Subscription, mask *fieldmaskpb.FieldMask) (*pubsubpb.Subscription, error) {
+func (b *broker) updateSubscription(update *pubsubpb.Subscription, mask *fieldmaskpb.FieldMask) (*pubsubpb.Subscription,
+	error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.subscriptions[update.GetName()]
@@ -238,7 +243,8 @@ func (b *broker) updateSubscription(update *pubsubpb.Subscription, mask *fieldma
 		return nil, notFound(update.GetName())
 	}
 	config := proto.CloneOf(s.config)
-	err := applyMask(config, update, mask, "name", "topic", "filter", "enable_message_ordering", "detached", "state", "topic_message_retention_duration")
+	err := applyMask(config, update, mask, "name", "topic", "filter", "enable_message_ordering", "detached", "state",
+		"topic_message_retention_duration")
 	if err != nil {
 		return nil, err
 	}
@@ -251,8 +257,9 @@ func (b *broker) updateSubscription(update *pubsubpb.Subscription, mask *fieldma
 	return config, nil
 }
 
-// ListSubscriptions is the API's.
-func (b *broker) ListSubscriptions(_ context.Context, r *pubsubpb.ListSubscriptionsRequest) (*pubsubpb.ListSubscriptionsResponse, error) {
+// ListSubscriptions implements [pubsubpb.SubscriberServer].
+func (b *broker) ListSubscriptions(_ context.Context,
+	r *pubsubpb.ListSubscriptionsRequest) (*pubsubpb.ListSubscriptionsResponse, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	names, next, err := page(maps.Keys(b.subscriptions), func(name string) bool {
@@ -268,12 +275,13 @@ func (b *broker) ListSubscriptions(_ context.Context, r *pubsubpb.ListSubscripti
 	return response, nil
 }
 
-// ListSnapshots is the API's: there are none.
-func (b *broker) ListSnapshots(context.Context, *pubsubpb.ListSnapshotsRequest) (*pubsubpb.ListSnapshotsResponse, error) {
+// ListSnapshots implements [pubsubpb.SubscriberServer]: there are none.
+func (b *broker) ListSnapshots(context.Context, *pubsubpb.ListSnapshotsRequest) (*pubsubpb.ListSnapshotsResponse,
+	error) {
 	return &pubsubpb.ListSnapshotsResponse{}, nil
 }
 
-// DeleteSubscription is the API's.
+// DeleteSubscription implements [pubsubpb.SubscriberServer].
 func (b *broker) DeleteSubscription(_ context.Context, r *pubsubpb.DeleteSubscriptionRequest) (*emptypb.Empty, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -287,9 +295,10 @@ func (b *broker) DeleteSubscription(_ context.Context, r *pubsubpb.DeleteSubscri
 	return &emptypb.Empty{}, nil
 }
 
-// DetachSubscription is the API's: a detached subscription loses its backlog and
+// DetachSubscription implements [pubsubpb.PublisherServer]: a detached subscription loses its backlog and
 // delivers no more.
-func (b *broker) DetachSubscription(_ context.Context, r *pubsubpb.DetachSubscriptionRequest) (*pubsubpb.DetachSubscriptionResponse, error) {
+func (b *broker) DetachSubscription(_ context.Context,
+	r *pubsubpb.DetachSubscriptionRequest) (*pubsubpb.DetachSubscriptionResponse, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.subscriptions[r.Subscription]
@@ -307,7 +316,8 @@ func (b *broker) DetachSubscription(_ context.Context, r *pubsubpb.DetachSubscri
 
 // page cuts a page out of the names that are wanted. The token is the name before
 // the page.
-func page(all func(func(string) bool), wanted func(string) bool, size int32, token string) (names []string, next string, err error) {
+func page(all func(func(string) bool), wanted func(string) bool, size int32, token string) (names []string, next string,
+	err error) {
 	if size < 0 {
 		return nil, "", invalid("The page size must not be negative.")
 	}
@@ -340,7 +350,8 @@ const (
 // is not done here.
 func checkTopic(t *pubsubpb.Topic) error {
 	if !validName(t.Name, "topics") {
-		return invalid("Invalid topic name %q: want projects/*/topics/*, whose last part has 3 to 255 letters, digits and any of -._~+%%, begins with a letter and not with goog.", t.Name)
+		return invalid("Invalid topic name %q: want projects/*/topics/*, whose last part has 3 to 255 letters, digits and "+
+			"any of -._~+%%, begins with a letter and not with goog.", t.Name)
 	}
 	if err := checkKept(t.ProtoReflect()); err != nil {
 		return err
@@ -348,11 +359,12 @@ func checkTopic(t *pubsubpb.Topic) error {
 	return checkDuration("message_retention_duration", t.MessageRetentionDuration, minRetention, maxRetention)
 }
 
-// checkSubscription does the same for a subscription, sets the defaults and
-// gives the filter.
+// checkSubscription does the same for a subscription, sets the defaults and returns the
+// filter.
 func checkSubscription(s *pubsubpb.Subscription) (filter, error) {
 	if !validName(s.Name, "subscriptions") {
-		return nil, invalid("Invalid subscription name %q: want projects/*/subscriptions/*, whose last part has 3 to 255 letters, digits and any of -._~+%%, begins with a letter and not with goog.", s.Name)
+		return nil, invalid("Invalid subscription name %q: want projects/*/subscriptions/*, whose last part has 3 to 255 "+
+			"letters, digits and any of -._~+%%, begins with a letter and not with goog.", s.Name)
 	}
 	if s.Topic == "" {
 		return nil, invalid("The subscription names no topic.")
@@ -373,7 +385,8 @@ func checkSubscription(s *pubsubpb.Subscription) (filter, error) {
 	if s.MessageRetentionDuration == nil {
 		s.MessageRetentionDuration = durationpb.New(defaultRetention)
 	}
-	if err := checkDuration("message_retention_duration", s.MessageRetentionDuration, minRetention, maxRetention); err != nil {
+	if err := checkDuration("message_retention_duration", s.MessageRetentionDuration, minRetention,
+		maxRetention); err != nil {
 		return nil, err
 	}
 	if p := s.RetryPolicy; p != nil {
@@ -392,7 +405,8 @@ func checkSubscription(s *pubsubpb.Subscription) (filter, error) {
 			p.MaxDeliveryAttempts = defaultDeliveries
 		}
 		if n := p.MaxDeliveryAttempts; n < minDeliveries || n > maxDeliveries {
-			return nil, invalid("Invalid dead_letter_policy.max_delivery_attempts %d: want %d to %d.", n, minDeliveries, maxDeliveries)
+			return nil, invalid("Invalid dead_letter_policy.max_delivery_attempts %d: want %d to %d.", n, minDeliveries,
+				maxDeliveries)
 		}
 	}
 	if s.PushConfig == nil {

@@ -91,7 +91,8 @@ func ack(t *testing.T, b *broker, ids ...string) {
 
 func modify(t *testing.T, b *broker, seconds int32, ids ...string) {
 	t.Helper()
-	_, err := b.ModifyAckDeadline(t.Context(), &pubsubpb.ModifyAckDeadlineRequest{Subscription: testSub, AckIds: ids, AckDeadlineSeconds: seconds})
+	_, err := b.ModifyAckDeadline(t.Context(),
+		&pubsubpb.ModifyAckDeadlineRequest{Subscription: testSub, AckIds: ids, AckDeadlineSeconds: seconds})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,24 +191,28 @@ func TestAcknowledgedMessagesAreForgotten(t *testing.T) {
 }
 
 func TestRetention(t *testing.T) {
-	bubble(t, &pubsubpb.Subscription{EnableMessageOrdering: true, MessageRetentionDuration: durationpb.New(time.Hour)}, func(t *testing.T, b *broker) {
-		publish(t, b, "/a", "k/b")
-		time.Sleep(59 * time.Minute)
-		publish(t, b, "k/c")
-		time.Sleep(2 * time.Minute)
-		publish(t, b, "/d") // which alone makes room
-		b.mu.Lock()
-		size := b.subscriptions[testSub].size
-		b.mu.Unlock()
-		if size != 2 {
-			t.Errorf("the backlog has %d messages, want 2", size)
-		}
-		wantPull(t, b, "c", "d")
-	})
+	bubble(t, &pubsubpb.Subscription{EnableMessageOrdering: true, MessageRetentionDuration: durationpb.New(time.Hour)},
+		func(t *testing.T, b *broker) {
+			publish(t, b, "/a", "k/b")
+			time.Sleep(59 * time.Minute)
+			publish(t, b, "k/c")
+			time.Sleep(2 * time.Minute)
+			publish(t, b, "/d") // which alone makes room
+			b.mu.Lock()
+			size := b.subscriptions[testSub].size
+			b.mu.Unlock()
+			if size != 2 {
+				t.Errorf("the backlog has %d messages, want 2", size)
+			}
+			wantPull(t, b, "c", "d")
+		})
 }
 
 func TestRetryPolicy(t *testing.T) {
-	policy := &pubsubpb.RetryPolicy{MinimumBackoff: durationpb.New(10 * time.Second), MaximumBackoff: durationpb.New(25 * time.Second)}
+	policy := &pubsubpb.RetryPolicy{
+		MinimumBackoff: durationpb.New(10 * time.Second),
+		MaximumBackoff: durationpb.New(25 * time.Second),
+	}
 	bubble(t, &pubsubpb.Subscription{RetryPolicy: policy, EnableMessageOrdering: true}, func(t *testing.T, b *broker) {
 		publish(t, b, "k/a", "k/b")
 		for _, backoff := range []time.Duration{10 * time.Second, 20 * time.Second, 25 * time.Second, 25 * time.Second} {
@@ -251,7 +256,8 @@ func TestDeadLetter(t *testing.T) {
 			t.Fatalf("got %v, %v", response, err)
 		}
 		m := response.ReceivedMessages[0].Message
-		if string(m.Data) != "a" || m.Attributes["CloudPubSubDeadLetterSourceSubscription"] != "reader" || m.Attributes["CloudPubSubDeadLetterSourceDeliveryCount"] != "7" {
+		if string(m.Data) != "a" || m.Attributes["CloudPubSubDeadLetterSourceSubscription"] != "reader" ||
+			m.Attributes["CloudPubSubDeadLetterSourceDeliveryCount"] != "7" {
 			t.Errorf("got %v", m)
 		}
 	})
@@ -301,7 +307,8 @@ func TestPullWaits(t *testing.T) {
 			t.Errorf("got %d messages after %s, want 1 at once", n, time.Since(begin))
 		}
 		// The lease ends while the next one waits.
-		if response, err := b.Pull(t.Context(), &pubsubpb.PullRequest{Subscription: testSub, MaxMessages: 1}); err != nil || len(response.ReceivedMessages) != 1 {
+		if response, err := b.Pull(t.Context(), &pubsubpb.PullRequest{Subscription: testSub, MaxMessages: 1}); err != nil ||
+			len(response.ReceivedMessages) != 1 {
 			t.Errorf("got %v, %v", response, err)
 		}
 	})
@@ -328,7 +335,10 @@ func (f *fakeStream) Send(r *pubsubpb.StreamingPullResponse) error {
 
 // openStream opens one, which takes so many messages that are outstanding.
 func openStream(b *broker, outstanding int64) (f *fakeStream, ended chan error) {
-	f = &fakeStream{requests: make(chan *pubsubpb.StreamingPullRequest), responses: make(chan *pubsubpb.StreamingPullResponse)}
+	f = &fakeStream{
+		requests:  make(chan *pubsubpb.StreamingPullRequest),
+		responses: make(chan *pubsubpb.StreamingPullResponse),
+	}
 	ended = make(chan error, 1)
 	go func() { ended <- b.StreamingPull(f) }()
 	f.requests <- &pubsubpb.StreamingPullRequest{
@@ -411,7 +421,8 @@ func TestStreamTakesOverFromAnother(t *testing.T) {
 		if got := time.Since(begin); got != 10*time.Second {
 			t.Errorf("delivered again after %s, want 10 s", got)
 		}
-		if _, err := b.DeleteSubscription(t.Context(), &pubsubpb.DeleteSubscriptionRequest{Subscription: testSub}); err != nil {
+		if _, err := b.DeleteSubscription(t.Context(),
+			&pubsubpb.DeleteSubscriptionRequest{Subscription: testSub}); err != nil {
 			t.Fatal(err)
 		}
 		wantCode(t, <-otherEnded, codes.NotFound)
@@ -419,7 +430,7 @@ func TestStreamTakesOverFromAnother(t *testing.T) {
 	})
 }
 
-// TestShortenedLease sees that those who wait learn of an earlier end.
+// A shortened lease wakes the clients that wait for its end.
 func TestShortenedLease(t *testing.T) {
 	bubble(t, &pubsubpb.Subscription{}, func(t *testing.T, b *broker) {
 		publish(t, b, "/a")
@@ -462,7 +473,8 @@ func TestStreamThatDoesNotRead(t *testing.T) {
 func TestDetach(t *testing.T) {
 	bubble(t, &pubsubpb.Subscription{}, func(t *testing.T, b *broker) {
 		publish(t, b, "/a")
-		if _, err := b.DetachSubscription(t.Context(), &pubsubpb.DetachSubscriptionRequest{Subscription: testSub}); err != nil {
+		if _, err := b.DetachSubscription(t.Context(),
+			&pubsubpb.DetachSubscriptionRequest{Subscription: testSub}); err != nil {
 			t.Fatal(err)
 		}
 		publish(t, b, "/b")
@@ -480,7 +492,8 @@ func TestUpdate(t *testing.T) {
 				Subscription: s, UpdateMask: &fieldmaskpb.FieldMask{Paths: paths},
 			})
 		}
-		got, err := update(&pubsubpb.Subscription{AckDeadlineSeconds: 30, Filter: "attributes:x"}, "ack_deadline_seconds", "labels")
+		got, err := update(&pubsubpb.Subscription{AckDeadlineSeconds: 30, Filter: "attributes:x"}, "ack_deadline_seconds",
+			"labels")
 		if err != nil || got.AckDeadlineSeconds != 30 || len(got.Labels) != 0 || got.Filter != "" || got.Topic != testTopic {
 			t.Errorf("got %v, %v", got, err)
 		}
@@ -547,31 +560,70 @@ func TestRefused(t *testing.T) {
 		{"name of a subscription", topic(&pubsubpb.Topic{Name: testSub}), codes.InvalidArgument},
 		{"schema", topic(&pubsubpb.Topic{SchemaSettings: &pubsubpb.SchemaSettings{Schema: "s"}}), codes.Unimplemented},
 		{"key", topic(&pubsubpb.Topic{KmsKeyName: "k"}), codes.Unimplemented},
-		{"ingestion", topic(&pubsubpb.Topic{IngestionDataSourceSettings: &pubsubpb.IngestionDataSourceSettings{}}), codes.Unimplemented},
+		{
+			"ingestion", topic(&pubsubpb.Topic{IngestionDataSourceSettings: &pubsubpb.IngestionDataSourceSettings{}}),
+			codes.Unimplemented,
+		},
 		{"transform", topic(&pubsubpb.Topic{MessageTransforms: []*pubsubpb.MessageTransform{{}}}), codes.Unimplemented},
-		{"retention of a topic", topic(&pubsubpb.Topic{MessageRetentionDuration: durationpb.New(time.Second)}), codes.InvalidArgument},
+		{
+			"retention of a topic", topic(&pubsubpb.Topic{MessageRetentionDuration: durationpb.New(time.Second)}),
+			codes.InvalidArgument,
+		},
 
 		{"subscription", subscription(&pubsubpb.Subscription{}), codes.OK},
 		{"subscription again", subscription(&pubsubpb.Subscription{Name: testSub}), codes.AlreadyExists},
 		{"no topic", subscription(&pubsubpb.Subscription{Topic: "projects/p/topics/none"}), codes.NotFound},
-		{"BigQuery", subscription(&pubsubpb.Subscription{BigqueryConfig: &pubsubpb.BigQueryConfig{Table: "t"}}), codes.Unimplemented},
-		{"Cloud Storage", subscription(&pubsubpb.Subscription{CloudStorageConfig: &pubsubpb.CloudStorageConfig{Bucket: "b"}}), codes.Unimplemented},
+		{
+			"BigQuery", subscription(&pubsubpb.Subscription{BigqueryConfig: &pubsubpb.BigQueryConfig{Table: "t"}}),
+			codes.Unimplemented,
+		},
+		{
+			"Cloud Storage", subscription(&pubsubpb.Subscription{CloudStorageConfig: &pubsubpb.CloudStorageConfig{Bucket: "b"}}),
+			codes.Unimplemented,
+		},
 		{"retained", subscription(&pubsubpb.Subscription{RetainAckedMessages: true}), codes.Unimplemented},
 		{"short deadline", subscription(&pubsubpb.Subscription{AckDeadlineSeconds: 9}), codes.InvalidArgument},
 		{"long deadline", subscription(&pubsubpb.Subscription{AckDeadlineSeconds: 601}), codes.InvalidArgument},
 		{"filter", subscription(&pubsubpb.Subscription{Filter: "data = 1"}), codes.InvalidArgument},
-		{"few attempts", subscription(&pubsubpb.Subscription{DeadLetterPolicy: &pubsubpb.DeadLetterPolicy{DeadLetterTopic: testTopic, MaxDeliveryAttempts: 4}}), codes.InvalidArgument},
-		{"no dead letter topic", subscription(&pubsubpb.Subscription{DeadLetterPolicy: &pubsubpb.DeadLetterPolicy{}}), codes.InvalidArgument},
-		{"backoff", subscription(&pubsubpb.Subscription{RetryPolicy: &pubsubpb.RetryPolicy{MaximumBackoff: durationpb.New(time.Hour)}}), codes.InvalidArgument},
-		{"push with a token", push(&pubsubpb.PushConfig{PushEndpoint: "https://localhost", AuthenticationMethod: &pubsubpb.PushConfig_OidcToken_{OidcToken: &pubsubpb.PushConfig_OidcToken{ServiceAccountEmail: "a@b"}}}), codes.Unimplemented},
+		{
+			"few attempts", subscription(&pubsubpb.Subscription{
+				DeadLetterPolicy: &pubsubpb.DeadLetterPolicy{DeadLetterTopic: testTopic, MaxDeliveryAttempts: 4},
+			}), codes.InvalidArgument,
+		},
+		{
+			"no dead letter topic", subscription(&pubsubpb.Subscription{DeadLetterPolicy: &pubsubpb.DeadLetterPolicy{}}),
+			codes.InvalidArgument,
+		},
+		{
+			"backoff", subscription(&pubsubpb.Subscription{
+				RetryPolicy: &pubsubpb.RetryPolicy{MaximumBackoff: durationpb.New(time.Hour)},
+			}), codes.InvalidArgument,
+		},
+		{
+			"push with a token", push(&pubsubpb.PushConfig{
+				PushEndpoint: "https://localhost",
+				AuthenticationMethod: &pubsubpb.PushConfig_OidcToken_{
+					OidcToken: &pubsubpb.PushConfig_OidcToken{ServiceAccountEmail: "a@b"},
+				},
+			}), codes.Unimplemented,
+		},
 		{"push to a file", push(&pubsubpb.PushConfig{PushEndpoint: "file:///data"}), codes.InvalidArgument},
 
 		{"no messages", message(), codes.InvalidArgument},
 		{"empty message", message(&pubsubpb.PubsubMessage{}), codes.InvalidArgument},
 		{"attributes are enough", message(&pubsubpb.PubsubMessage{Attributes: map[string]string{"a": ""}}), codes.OK},
-		{"long key of an attribute", message(&pubsubpb.PubsubMessage{Attributes: map[string]string{long + "x": ""}}), codes.InvalidArgument},
-		{"long attribute", message(&pubsubpb.PubsubMessage{Attributes: map[string]string{"a": strings.Repeat(long, 5)}}), codes.InvalidArgument},
-		{"long ordering key", message(&pubsubpb.PubsubMessage{Data: []byte("a"), OrderingKey: strings.Repeat(long, 5)}), codes.InvalidArgument},
+		{
+			"long key of an attribute", message(&pubsubpb.PubsubMessage{Attributes: map[string]string{long + "x": ""}}),
+			codes.InvalidArgument,
+		},
+		{
+			"long attribute", message(&pubsubpb.PubsubMessage{Attributes: map[string]string{"a": strings.Repeat(long, 5)}}),
+			codes.InvalidArgument,
+		},
+		{
+			"long ordering key", message(&pubsubpb.PubsubMessage{Data: []byte("a"), OrderingKey: strings.Repeat(long, 5)}),
+			codes.InvalidArgument,
+		},
 		{"many messages", message(make([]*pubsubpb.PubsubMessage, 1001)...), codes.InvalidArgument},
 		{"large message", message(&pubsubpb.PubsubMessage{Data: make([]byte, maxPublish-100)}), codes.OK},
 		{"too large message", message(&pubsubpb.PubsubMessage{Data: make([]byte, maxPublish)}), codes.InvalidArgument},

@@ -167,7 +167,10 @@ func TestNotHere(t *testing.T) {
 	subscriber := pubsubpb.NewSubscriberClient(conn)
 	for name, call := range map[string]func() error{
 		"Seek": func() error {
-			_, err := subscriber.Seek(ctx, &pubsubpb.SeekRequest{Subscription: testSub, Target: &pubsubpb.SeekRequest_Time{Time: timestamppb.Now()}})
+			_, err := subscriber.Seek(ctx, &pubsubpb.SeekRequest{
+				Subscription: testSub,
+				Target:       &pubsubpb.SeekRequest_Time{Time: timestamppb.Now()},
+			})
 			return err
 		},
 		"CreateSnapshot": func() error {
@@ -215,7 +218,8 @@ func TestGuarded(t *testing.T) {
 		{name: "rebound name", host: "evil.example", want: http.StatusForbidden},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+s.Addr()+"/v1/projects/p/topics/t-"+strings.ReplaceAll(test.name, " ", "-"), nil)
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPut,
+				"http://"+s.Addr()+"/v1/projects/p/topics/t-"+strings.ReplaceAll(test.name, " ", "-"), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -235,7 +239,8 @@ func TestGuarded(t *testing.T) {
 	}
 	for host, want := range map[string]codes.Code{"evil.example": codes.PermissionDenied, "pubsub.test": codes.OK} {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		_, err := pubsubpb.NewPublisherClient(connect(t, s, grpc.WithAuthority(host))).ListTopics(ctx, &pubsubpb.ListTopicsRequest{Project: "projects/p"})
+		_, err := pubsubpb.NewPublisherClient(connect(t, s, grpc.WithAuthority(host))).ListTopics(ctx,
+			&pubsubpb.ListTopicsRequest{Project: "projects/p"})
 		wantCode(t, err, want)
 		cancel()
 	}
@@ -253,7 +258,8 @@ func TestClose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := stream.Send(&pubsubpb.StreamingPullRequest{Subscription: testSub, StreamAckDeadlineSeconds: 10, ProtocolVersion: 1}); err != nil {
+	if err := stream.Send(&pubsubpb.StreamingPullRequest{Subscription: testSub, StreamAckDeadlineSeconds: 10,
+		ProtocolVersion: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if err := stream.Send(&pubsubpb.StreamingPullRequest{}); err != nil {
@@ -310,7 +316,11 @@ func TestCancelledStreamEnds(t *testing.T) {
 		if err != nil {
 			return
 		}
-		_ = stream.Send(&pubsubpb.StreamingPullRequest{Subscription: testSub, StreamAckDeadlineSeconds: 10, ProtocolVersion: 1})
+		_ = stream.Send(&pubsubpb.StreamingPullRequest{
+			Subscription:             testSub,
+			StreamAckDeadlineSeconds: 10,
+			ProtocolVersion:          1,
+		})
 		_ = stream.Send(&pubsubpb.StreamingPullRequest{})
 		_, _ = stream.Recv()
 	}()

@@ -35,7 +35,7 @@ const (
 	maxPull = 1000
 )
 
-// Publish is the API's.
+// Publish implements [pubsubpb.PublisherServer].
 func (b *broker) Publish(_ context.Context, r *pubsubpb.PublishRequest) (*pubsubpb.PublishResponse, error) {
 	if err := checkMessages(r); err != nil {
 		return nil, err
@@ -83,30 +83,33 @@ func checkMessages(r *pubsubpb.PublishRequest) error {
 		case len(m.Attributes) > maxAttributes:
 			return invalid("Message %d has %d attributes, and %d is the most.", i, len(m.Attributes), maxAttributes)
 		case len(m.OrderingKey) > maxOrderingKey:
-			return invalid("Message %d has an ordering key of %d bytes, and %d is the most.", i, len(m.OrderingKey), maxOrderingKey)
+			return invalid("Message %d has an ordering key of %d bytes, and %d is the most.", i, len(m.OrderingKey),
+				maxOrderingKey)
 		}
 		for key, value := range m.Attributes {
 			if key == "" || len(key) > maxAttributeKey || len(value) > maxAttribute {
-				return invalid("Message %d has an attribute %.40q whose key or value has a bad length: want 1 to %d bytes, and %d at the most.", i, key, maxAttributeKey, maxAttribute)
+				return invalid("Message %d has an attribute %.40q whose key or value has a bad length: want 1 to %d bytes, and "+
+					"%d at the most.", i, key, maxAttributeKey, maxAttribute)
 			}
 		}
 	}
 	return nil
 }
 
-// subscription finds one that gives messages to those who ask.
+// subscription returns a subscription that clients may pull from.
 func (b *broker) subscription(name string) (*subscription, error) {
 	s := b.subscriptions[name]
 	if s == nil {
 		return nil, notFound(name)
 	}
 	if s.config.PushConfig.GetPushEndpoint() != "" {
-		return nil, status.Errorf(codes.FailedPrecondition, "This method is not supported for this subscription type: %s pushes.", name)
+		return nil, status.Errorf(codes.FailedPrecondition,
+			"This method is not supported for this subscription type: %s pushes.", name)
 	}
 	return s, s.gone()
 }
 
-// Pull is the API's.
+// Pull implements [pubsubpb.SubscriberServer].
 func (b *broker) Pull(ctx context.Context, r *pubsubpb.PullRequest) (*pubsubpb.PullResponse, error) {
 	if r.MaxMessages <= 0 {
 		return nil, invalid("Invalid max_messages %d: want more than 0.", r.MaxMessages)
@@ -146,7 +149,7 @@ func (b *broker) Pull(ctx context.Context, r *pubsubpb.PullRequest) (*pubsubpb.P
 	}
 }
 
-// Acknowledge is the API's.
+// Acknowledge implements [pubsubpb.SubscriberServer].
 func (b *broker) Acknowledge(_ context.Context, r *pubsubpb.AcknowledgeRequest) (*emptypb.Empty, error) {
 	if len(r.AckIds) == 0 {
 		return nil, invalid("No ack_ids specified.")
@@ -156,7 +159,7 @@ func (b *broker) Acknowledge(_ context.Context, r *pubsubpb.AcknowledgeRequest) 
 	})
 }
 
-// ModifyAckDeadline is the API's.
+// ModifyAckDeadline implements [pubsubpb.SubscriberServer].
 func (b *broker) ModifyAckDeadline(_ context.Context, r *pubsubpb.ModifyAckDeadlineRequest) (*emptypb.Empty, error) {
 	if len(r.AckIds) == 0 {
 		return nil, invalid("No ack_ids specified.")
@@ -179,7 +182,8 @@ func leaseOf(seconds int32) (time.Duration, error) {
 
 // settle does something to leases. One that has ended is no error, unless the
 // subscription has exactly-once delivery: then its subscribers must know.
-func (b *broker) settle(name string, ids []string, do func(*subscription, string, time.Time) bool) (*emptypb.Empty, error) {
+func (b *broker) settle(name string, ids []string, do func(*subscription, string, time.Time) bool) (*emptypb.Empty,
+	error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.subscriptions[name]
@@ -198,7 +202,11 @@ func (b *broker) settle(name string, ids []string, do func(*subscription, string
 		return &emptypb.Empty{}, nil
 	}
 	st, err := status.New(codes.FailedPrecondition, "Some acknowledgment IDs are invalid or have expired.").
-		WithDetails(&errdetails.ErrorInfo{Reason: "EXACTLY_ONCE_ACKID_FAILURE", Domain: "pubsub.googleapis.com", Metadata: failed})
+		WithDetails(&errdetails.ErrorInfo{
+			Reason:   "EXACTLY_ONCE_ACKID_FAILURE",
+			Domain:   "pubsub.googleapis.com",
+			Metadata: failed,
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +224,8 @@ type stream struct {
 }
 
 func (st *stream) room() bool {
-	return st == nil || (st.maxMessages <= 0 || st.messages < st.maxMessages) && (st.maxBytes <= 0 || st.bytes < st.maxBytes)
+	return st == nil || (st.maxMessages <= 0 || st.messages < st.maxMessages) &&
+		(st.maxBytes <= 0 || st.bytes < st.maxBytes)
 }
 
 func (st *stream) add(messages, bytes int) {
@@ -226,7 +235,7 @@ func (st *stream) add(messages, bytes int) {
 	}
 }
 
-// StreamingPull is the API's.
+// StreamingPull implements [pubsubpb.SubscriberServer].
 func (b *broker) StreamingPull(server pubsubpb.Subscriber_StreamingPullServer) error {
 	first, err := server.Recv()
 	if err != nil {
@@ -327,7 +336,8 @@ func (b *broker) StreamingPull(server pubsubpb.Subscriber_StreamingPullServer) e
 // lock free, so that a client that does not read can't hold up the others.
 func (b *broker) control(s *subscription, st *stream, r *pubsubpb.StreamingPullRequest) error {
 	if len(r.ModifyDeadlineAckIds) != len(r.ModifyDeadlineSeconds) {
-		return invalid("The request has %d modify_deadline_ack_ids and %d modify_deadline_seconds.", len(r.ModifyDeadlineAckIds), len(r.ModifyDeadlineSeconds))
+		return invalid("The request has %d modify_deadline_ack_ids and %d modify_deadline_seconds.",
+			len(r.ModifyDeadlineAckIds), len(r.ModifyDeadlineSeconds))
 	}
 	if d := r.StreamAckDeadlineSeconds; d != 0 && (d < minAckDeadline || d > maxAckDeadline) {
 		return invalid("Invalid stream_ack_deadline_seconds %d: want %d to %d.", d, minAckDeadline, maxAckDeadline)

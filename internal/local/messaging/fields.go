@@ -34,7 +34,8 @@ func checkKept(m protoreflect.Message) error {
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch {
 		case limited && !slices.Contains(names, f.Name()):
-			err = status.Errorf(codes.Unimplemented, "This Pub/Sub on one machine has no %s of a %s.", f.Name(), m.Descriptor().Name())
+			err = status.Errorf(codes.Unimplemented, "This Pub/Sub on one machine has no %s of a %s.", f.Name(),
+				m.Descriptor().Name())
 		case f.Message() != nil && !f.IsMap() && !f.IsList():
 			err = checkKept(v.Message())
 		}

@@ -74,8 +74,8 @@ func (p *filterParser) keyword(s string) bool {
 	return false
 }
 
-// expression is terms joined by one operator: the service wants parentheses
-// where AND and OR meet.
+// expression parses terms joined by one operator: the service wants parentheses where
+// AND and OR meet.
 func (p *filterParser) expression() (filter, error) {
 	f, err := p.term()
 	if err != nil {

@@ -52,7 +52,8 @@ func TestFilterRefused(t *testing.T) {
 		"attributes.a = `x`", `attributes.a = "x`, `attributes.a = "\q"`, `attributes.a.b = "x"`, `Attributes:a`,
 		`attributes:a attributes:b`, `attributes:a and attributes:b`, `attributes:a AND`, `AND attributes:a`, `NOT`, `-`,
 		`attributes:a AND attributes:b OR attributes:c`, `(attributes:a`, `attributes:a)`, `()`,
-		`hasprefix(attributes.a, "b")`, `hasPrefix(attributes.a)`, `hasPrefix(attributes:a, "b")`, `hasPrefix(attributes.a, "b"`,
+		`hasprefix(attributes.a, "b")`, `hasPrefix(attributes.a)`, `hasPrefix(attributes:a, "b")`,
+		`hasPrefix(attributes.a, "b"`,
 		`attributes:` + strings.Repeat("a", 256),
 	} {
 		if _, err := parseFilter(text); err == nil {
@@ -62,7 +63,8 @@ func TestFilterRefused(t *testing.T) {
 }
 
 func FuzzFilter(f *testing.F) {
-	for _, text := range []string{`NOT (attributes."a" = "\x41" OR -hasPrefix(attributes.b, "c"))`, `attributes:a AND`, `((((`} {
+	for _, text := range []string{`NOT (attributes."a" = "\x41" OR -hasPrefix(attributes.b, "c"))`, `attributes:a AND`,
+		`((((`} {
 		f.Add(text)
 	}
 	f.Fuzz(func(_ *testing.T, text string) {

@@ -7,7 +7,8 @@ import (
 	"syscall"
 )
 
-// own gives a command a process group: the tools are scripts that start others.
+// own makes c start in a process group of its own: the tools are scripts that start
+// others.
 func own(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
 // end ends a command with all that it started.

@@ -75,7 +75,7 @@ func (b *broker) push(s *subscription) {
 	}
 }
 
-// post delivers a message over HTTP, and tells whether the answer acknowledges it.
+// post delivers a message over HTTP, and reports whether the answer acknowledges it.
 func (b *broker) post(config *pubsubpb.Subscription, m *pubsubpb.ReceivedMessage) bool {
 	ctx, cancel := context.WithTimeout(b.ctx, time.Duration(config.AckDeadlineSeconds)*time.Second)
 	defer cancel()
@@ -99,8 +99,8 @@ func (b *broker) post(config *pubsubpb.Subscription, m *pubsubpb.ReceivedMessage
 	return false
 }
 
-// pushRequest is a message as push endpoints get it: wrapped in JSON, or the
-// data alone.
+// pushRequest returns the request that delivers a message to a push endpoint: the
+// message wrapped in JSON, or the data alone.
 func pushRequest(config *pubsubpb.Subscription, m *pubsubpb.ReceivedMessage) (http.Header, []byte) {
 	published := m.Message.PublishTime.AsTime().Format(time.RFC3339Nano)
 	header := http.Header{"User-Agent": {"APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)"}}

@@ -98,7 +98,8 @@ func TestPush(t *testing.T) {
 		if _, err := time.Parse(time.RFC3339Nano, m.PublishTime); err != nil {
 			t.Error(err)
 		}
-		if m.Data != base64.StdEncoding.EncodeToString([]byte(want.data)) || got.DeliveryAttempt != want.attempt || got.Subscription != testSub ||
+		if m.Data != base64.StdEncoding.EncodeToString([]byte(want.data)) || got.DeliveryAttempt != want.attempt ||
+			got.Subscription != testSub ||
 			m.OrderingKey != "k" || m.MessageID == "" || m.MessageID != m.OldMessageID {
 			t.Errorf("got %s, want %s, attempt %d", body, want.data, want.attempt)
 		}
@@ -115,7 +116,9 @@ func TestPushUnwrapped(t *testing.T) {
 	client(t, s, &pubsubpb.Subscription{})
 	_, err := s.broker.ModifyPushConfig(t.Context(), &pubsubpb.ModifyPushConfigRequest{
 		Subscription: testSub, PushConfig: &pubsubpb.PushConfig{
-			PushEndpoint: url, Wrapper: &pubsubpb.PushConfig_NoWrapper_{NoWrapper: &pubsubpb.PushConfig_NoWrapper{WriteMetadata: true}},
+			PushEndpoint: url, Wrapper: &pubsubpb.PushConfig_NoWrapper_{
+				NoWrapper: &pubsubpb.PushConfig_NoWrapper{WriteMetadata: true},
+			},
 		},
 	})
 	if err != nil {
@@ -128,13 +131,15 @@ func TestPushUnwrapped(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, body := next(t, requests), next(t, bodies)
-	if string(body) != "raw" || r.Header.Get("Ce-Type") != "done" || r.Header.Get("X-Goog-Pubsub-Subscription-Name") != testSub || r.Header.Get("X-Goog-Pubsub-Message-Id") == "" {
+	if string(body) != "raw" || r.Header.Get("Ce-Type") != "done" ||
+		r.Header.Get("X-Goog-Pubsub-Subscription-Name") != testSub || r.Header.Get("X-Goog-Pubsub-Message-Id") == "" {
 		t.Errorf("got %q, %v", body, r.Header)
 	}
 	waitEmpty(t, s.broker)
 
 	// Without an endpoint it is there for those who pull.
-	if _, err := s.broker.ModifyPushConfig(t.Context(), &pubsubpb.ModifyPushConfigRequest{Subscription: testSub}); err != nil {
+	if _, err := s.broker.ModifyPushConfig(t.Context(),
+		&pubsubpb.ModifyPushConfigRequest{Subscription: testSub}); err != nil {
 		t.Fatal(err)
 	}
 	publish(t, s.broker, "/a")

@@ -96,7 +96,7 @@ func newSubscription(b *broker, config *pubsubpb.Subscription, f filter) *subscr
 	}
 }
 
-// gone is why a subscription delivers nothing any more.
+// gone returns the reason why a subscription no longer delivers.
 func (s *subscription) gone() error {
 	switch {
 	case s.broker.ctx.Err() != nil:
@@ -159,7 +159,7 @@ func (s *subscription) expire(now time.Time) {
 	}
 }
 
-// next is when a lease or a delay ends next; nought if there is none.
+// next returns the time when the next lease or delay ends, or zero if there is none.
 func (s *subscription) next() time.Time {
 	if len(s.timers.items) == 0 {
 		return time.Time{}
@@ -247,7 +247,8 @@ func (s *subscription) release(d *delivery, now time.Time) {
 			}
 		}
 	}
-	if p := s.config.DeadLetterPolicy; p != nil && d.attempts >= int(p.MaxDeliveryAttempts) && s.broker.deadLetter(s, d, now) {
+	if p := s.config.DeadLetterPolicy; p != nil && d.attempts >= int(p.MaxDeliveryAttempts) &&
+		s.broker.deadLetter(s, d, now) {
 		s.remove(d, now)
 		return
 	}
@@ -305,7 +306,7 @@ func (s *subscription) offer(d *delivery, now time.Time) {
 	s.wake()
 }
 
-// backoff is how long a message waits that was not acknowledged.
+// backoff returns how long a message waits that was not acknowledged.
 func (s *subscription) backoff(attempts int) time.Duration {
 	least, most := time.Duration(0), time.Duration(0)
 	if p := s.config.RetryPolicy; p != nil {
@@ -365,26 +366,26 @@ func (h *deliveries) remove(d *delivery) {
 	d.in = nil
 }
 
-// Len is [heap.Interface]'s.
+// Len implements [heap.Interface].
 func (h *deliveries) Len() int { return len(h.items) }
 
-// Less is [heap.Interface]'s.
+// Less implements [heap.Interface].
 func (h *deliveries) Less(i, j int) bool { return h.less(h.items[i], h.items[j]) }
 
-// Swap is [heap.Interface]'s.
+// Swap implements [heap.Interface].
 func (h *deliveries) Swap(i, j int) {
 	h.items[i], h.items[j] = h.items[j], h.items[i]
 	h.items[i].index, h.items[j].index = i, j
 }
 
-// Push is [heap.Interface]'s.
+// Push implements [heap.Interface].
 func (h *deliveries) Push(x any) {
 	d := x.(*delivery)
 	d.index = len(h.items)
 	h.items = append(h.items, d)
 }
 
-// Pop is [heap.Interface]'s.
+// Pop implements [heap.Interface].
 func (h *deliveries) Pop() any {
 	last := len(h.items) - 1
 	d := h.items[last]

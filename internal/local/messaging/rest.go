@@ -45,8 +45,8 @@ type route struct {
 	method  grpc.MethodDesc
 }
 
-// RegisterService is [grpc.ServiceRegistrar]'s. It panics where a service can't
-// be served: its description is compiled in.
+// RegisterService implements [grpc.ServiceRegistrar]. It panics if a service can't be
+// served: its description is compiled in.
 func (t *transcoder) RegisterService(desc *grpc.ServiceDesc, service any) {
 	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(desc.ServiceName))
 	if err != nil {
@@ -138,7 +138,7 @@ func wildcards(pattern string, more bool) string {
 	return strings.ReplaceAll(e, `\*`, last)
 }
 
-// ServeHTTP is [http.Handler]'s.
+// ServeHTTP implements [http.Handler].
 func (t *transcoder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.EscapedPath()
 	for _, route := range t.routes {
@@ -161,7 +161,8 @@ func (t *transcoder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, body)
 		return
 	}
-	writeError(w, status.Errorf(codes.NotFound, "The requested URL %s was not found for the method %s.", r.URL.Path, r.Method))
+	writeError(w, status.Errorf(codes.NotFound, "The requested URL %s was not found for the method %s.", r.URL.Path,
+		r.Method))
 }
 
 func (t *transcoder) call(w http.ResponseWriter, r *http.Request, route route, groups []string) (proto.Message, error) {
@@ -273,7 +274,7 @@ func decodeQuery(request protoreflect.Message, query url.Values) error {
 	return nil
 }
 
-// parameter is a field's JSON value. JSON takes numbers, enumerations and the
+// parameter returns the JSON value of a field. JSON takes numbers, enumerations and the
 // like as strings, but no booleans.
 func parameter(f protoreflect.FieldDescriptor, values []string) (any, error) {
 	all := make([]any, len(values))
@@ -329,7 +330,8 @@ func clean(err error) string {
 var httpStatus = map[codes.Code]int{
 	codes.Canceled: 499, codes.InvalidArgument: 400, codes.DeadlineExceeded: 504, codes.NotFound: 404,
 	codes.AlreadyExists: 409, codes.PermissionDenied: 403, codes.ResourceExhausted: 429, codes.FailedPrecondition: 400,
-	codes.Aborted: 409, codes.OutOfRange: 400, codes.Unimplemented: 501, codes.Unavailable: 503, codes.Unauthenticated: 401,
+	codes.Aborted: 409, codes.OutOfRange: 400, codes.Unimplemented: 501, codes.Unavailable: 503,
+	codes.Unauthenticated: 401,
 }
 
 // writeError writes an error in the form of Google's APIs.

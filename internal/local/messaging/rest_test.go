@@ -18,8 +18,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// startEmulator gives the URL of Google's emulator, which is installed beside
-// gcloud, and skips the test where there is none.
+// startEmulator returns the URL of Google's emulator, which is installed beside gcloud.
+// Without one it skips the test.
 func startEmulator(t *testing.T) string {
 	t.Helper()
 	gcloud, err := exec.LookPath("gcloud")
@@ -131,11 +131,13 @@ func testREST(t *testing.T, base string) {
 	}
 	want(404, "PUT", sub, `{"topic":"projects/p/topics/none"}`)
 	got := want(200, "PUT", sub, `{"topic":"`+topic+`","ackDeadlineSeconds":30,"enableMessageOrdering":true}`)
-	if got["name"] != sub || got["topic"] != topic || got["ackDeadlineSeconds"] != 30.0 || got["messageRetentionDuration"] != "604800s" {
+	if got["name"] != sub || got["topic"] != topic || got["ackDeadlineSeconds"] != 30.0 ||
+		got["messageRetentionDuration"] != "604800s" {
 		t.Errorf("got %v", got)
 	}
 	want(409, "PUT", sub, `{"topic":"`+topic+`"}`)
-	got = want(200, "POST", topic+":publish", `{"messages":[{"data":"YQ==","orderingKey":"k","attributes":{"n":"1"}},{"data":"Yg==","orderingKey":"k"}]}`)
+	got = want(200, "POST", topic+":publish",
+		`{"messages":[{"data":"YQ==","orderingKey":"k","attributes":{"n":"1"}},{"data":"Yg==","orderingKey":"k"}]}`)
 	if ids, _ := got["messageIds"].([]any); len(ids) != 2 {
 		t.Errorf("got %v", got)
 	}
@@ -275,7 +277,10 @@ func TestRESTRefuses(t *testing.T) {
 		{"PUT", "/v1/projects/p/topics/other", `{"name":"projects/p/topics/hidden"}`, 200},
 		{"GET", "/v1/projects/p/topics/hidden", "", 404},
 		{"GET", "/v1/projects/p/topics/other", "", 200},
-		{"PUT", "/v1/projects/p/subscriptions/bigquery", `{"topic":"projects/p/topics/events","bigqueryConfig":{"table":"p.d.t"}}`, 501},
+		{
+			"PUT", "/v1/projects/p/subscriptions/bigquery",
+			`{"topic":"projects/p/topics/events","bigqueryConfig":{"table":"p.d.t"}}`, 501,
+		},
 		{"POST", "/v1/projects/p/subscriptions/reader:seek", `{"time":"2024-01-01T00:00:00Z"}`, 501},
 		{"GET", "/v1/projects/p/topics/events:getIamPolicy?options.requestedPolicyVersion=3", "", 501},
 		{"POST", "/v1/projects/p/topics/events:testIamPermissions", `{"permissions":["a"]}`, 501},
@@ -290,10 +295,12 @@ func TestRESTRefuses(t *testing.T) {
 		}
 	}
 	got, answer := call(t, "GET", base+"/v1/projects/p/topics?$alt=json;enum-encoding=int", "")
-	if topics, _ := answer["topics"].([]any); got != 200 || len(topics) != 2 || topics[0].(map[string]any)["state"] != 1.0 {
+	if topics, _ := answer["topics"].([]any); got != 200 || len(topics) != 2 ||
+		topics[0].(map[string]any)["state"] != 1.0 {
 		t.Errorf("got %v, want states as numbers", answer)
 	}
-	got, answer = call(t, "POST", base+"/v1/projects/p/topics/events:publish", `{"messages":[{"data":"`+strings.Repeat("A", maxBody)+`"}]}`)
+	got, answer = call(t, "POST", base+"/v1/projects/p/topics/events:publish",
+		`{"messages":[{"data":"`+strings.Repeat("A", maxBody)+`"}]}`)
 	if got != 400 {
 		t.Errorf("got %d for a request that is too large: %v", got, answer)
 	}
@@ -305,13 +312,19 @@ func TestTemplate(t *testing.T) {
 		want           []string // nil if it doesn't match
 	}{
 		{"/v1/{topic=projects/*/topics/*}:publish", "/v1/projects/p/topics/t:publish", []string{"projects/p/topics/t"}},
-		{"/v1/{topic=projects/*/topics/*}:publish", "/v1/projects/a.b:p/topics/t:publish", []string{"projects/a.b:p/topics/t"}},
+		{
+			"/v1/{topic=projects/*/topics/*}:publish", "/v1/projects/a.b:p/topics/t:publish",
+			[]string{"projects/a.b:p/topics/t"},
+		},
 		{"/v1/{topic=projects/*/topics/*}:publish", "/v1/projects/p/topics/t", nil},
 		{"/v1/{topic=projects/*/topics/*}", "/v1/projects/p/topics/t:publish", nil},
 		{"/v1/{topic=projects/*/topics/*}", "/v1/projects/p/topics/", nil},
 		{"/v1/{topic=projects/*/topics/*}", "/v1/projects/p/topics/t/", nil},
 		{"/v1/{topic=projects/*/topics/*}", "/x/v1/projects/p/topics/t", nil},
-		{"/v1/{topic=projects/*/topics/*}/subscriptions", "/v1/projects/p/topics/t/subscriptions", []string{"projects/p/topics/t"}},
+		{
+			"/v1/{topic=projects/*/topics/*}/subscriptions", "/v1/projects/p/topics/t/subscriptions",
+			[]string{"projects/p/topics/t"},
+		},
 		{"/v1/{project=projects/*}/topics", "/v1/projects/a.b:p/topics", []string{"projects/a.b:p"}},
 		{"/v1/{resource=**}:getIamPolicy", "/v1/a/b/c:getIamPolicy", []string{"a/b/c"}},
 		{"/v1/{a}/x.y/{b}", "/v1/1/x.y/2", []string{"1", "2"}},
@@ -357,8 +370,10 @@ func FuzzTemplate(f *testing.F) {
 func FuzzREST(f *testing.F) {
 	f.Add("PUT", "/v1/projects/p/topics/events", "", `{"labels":{"a":"b"}}`)
 	f.Add("GET", "/v1/projects/p/topics", "pageSize=1&$alt=json;enum-encoding=int", "")
-	f.Add("PATCH", "/v1/projects/p/subscriptions/reader", "updateMask=labels", `{"subscription":{"pushConfig":{}},"updateMask":"pushConfig.attributes.a"}`)
-	f.Add("PATCH", "/v1/projects/p/topics/events", "topic.messageStoragePolicy.enforceInTransit=true", `{"updateMask":"labels"}`)
+	f.Add("PATCH", "/v1/projects/p/subscriptions/reader", "updateMask=labels",
+		`{"subscription":{"pushConfig":{}},"updateMask":"pushConfig.attributes.a"}`)
+	f.Add("PATCH", "/v1/projects/p/topics/events", "topic.messageStoragePolicy.enforceInTransit=true",
+		`{"updateMask":"labels"}`)
 	f.Add("POST", "/v1/projects/p/subscriptions/reader:pull", "", `{"maxMessages":1,"returnImmediately":true}`)
 	f.Add("POST", "/v1/projects/p/topics/events:publish", "messages.data=YQ==", `{"messages":[null]}`)
 	f.Add("GET", "/v1/projects/p/topics/%2e%2e:getIamPolicy", "options.requestedPolicyVersion=1", "")

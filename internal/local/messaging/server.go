@@ -115,18 +115,18 @@ func explain(ctx context.Context, request any, info *grpc.UnaryServerInfo, next 
 	response, err := next(ctx, request)
 	if status.Code(err) == codes.Unimplemented {
 		if strings.HasPrefix(status.Convert(err).Message(), "method ") {
-			err = status.Errorf(codes.Unimplemented, "This Pub/Sub on one machine has no method %s.", strings.TrimPrefix(info.FullMethod, "/"))
+			err = status.Errorf(codes.Unimplemented, "This Pub/Sub on one machine has no method %s.",
+				strings.TrimPrefix(info.FullMethod, "/"))
 		}
 	}
 	return response, err
 }
 
-// Addr is the host and the port by which clients on this machine reach the
-// server.
+// Addr returns the host:port by which clients on this machine reach the server.
 func (s *Server) Addr() string { return s.addr }
 
-// Close ends all calls, those that stream and those that wait as well, and
-// frees the port. It takes some seconds at the most; messages are gone then.
+// Close ends all calls, including streams and calls that wait, and frees the port. It
+// takes some seconds at most. All messages are lost.
 func (s *Server) Close() error {
 	s.cancel()
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)

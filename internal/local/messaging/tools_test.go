@@ -45,15 +45,18 @@ func TestGcloud(t *testing.T) {
 		return strings.TrimSpace(string(out))
 	}
 	gcloud("topics", "create", "events")
-	gcloud("subscriptions", "create", "reader", "--topic=events", "--enable-message-ordering", `--message-filter=attributes."ce-type" = "done"`)
+	gcloud("subscriptions", "create", "reader", "--topic=events", "--enable-message-ordering",
+		`--message-filter=attributes."ce-type" = "done"`)
 	gcloud("topics", "publish", "events", "--message=hello", "--ordering-key=k", "--attribute=ce-type=done")
-	got := gcloud("subscriptions", "pull", "reader", "--auto-ack", "--limit=5", "--format=csv[no-heading](message.data.decode(base64),message.orderingKey,ackStatus)")
+	got := gcloud("subscriptions", "pull", "reader", "--auto-ack", "--limit=5",
+		"--format=csv[no-heading](message.data.decode(base64),message.orderingKey,ackStatus)")
 	if diff := cmp.Diff("hello,k,SUCCESS", got); diff != "" {
 		t.Errorf("pulled (-want +got):\n%s", diff)
 	}
 	wantEmpty(t, s.broker, "projects/local/subscriptions/reader")
 	got = gcloud("subscriptions", "list", "--format=value(name,topic)")
-	if diff := cmp.Diff([]string{"projects/local/subscriptions/reader", "projects/local/topics/events"}, strings.Fields(got)); diff != "" {
+	if diff := cmp.Diff([]string{"projects/local/subscriptions/reader", "projects/local/topics/events"},
+		strings.Fields(got)); diff != "" {
 		t.Errorf("listed (-want +got):\n%s", diff)
 	}
 	gcloud("subscriptions", "delete", "reader")

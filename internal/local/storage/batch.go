@@ -57,7 +57,8 @@ func (s *Server) batched(c *call, part *multipart.Part, out *multipart.Writer) e
 	inner = inner.WithContext(c.Context())
 	inner.Host = c.Host
 	answer := &recorder{header: http.Header{}, status: http.StatusOK}
-	if path := inner.URL.EscapedPath(); strings.HasPrefix(path, "/storage/v1/") && inner.URL.Query().Get("alt") != "media" {
+	if path := inner.URL.EscapedPath(); strings.HasPrefix(path, "/storage/v1/") &&
+		inner.URL.Query().Get("alt") != "media" {
 		s.serve(answer, inner)
 	} else {
 		s.failJSON(answer, inner, errInvalid("A batch does not take %s.", path))
@@ -80,13 +81,13 @@ type recorder struct {
 	body   bytes.Buffer
 }
 
-// Header is [http.ResponseWriter]'s.
+// Header implements [http.ResponseWriter].
 func (r *recorder) Header() http.Header { return r.header }
 
-// WriteHeader is [http.ResponseWriter]'s.
+// WriteHeader implements [http.ResponseWriter].
 func (r *recorder) WriteHeader(status int) { r.status = status }
 
-// Write is [http.ResponseWriter]'s.
+// Write implements [http.ResponseWriter].
 func (r *recorder) Write(p []byte) (int, error) { return r.body.Write(p) }
 
 func (r *recorder) write(w io.Writer) error {

@@ -45,7 +45,8 @@ func BenchmarkServer(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			for page := range 10 {
-				send(b, http.MethodGet, fmt.Sprintf("%s/storage/v1/b/%s/o?maxResults=1000&startOffset=dir/%05d", s.URL(), bucketA, page*1000), nil)
+				send(b, http.MethodGet, fmt.Sprintf("%s/storage/v1/b/%s/o?maxResults=1000&startOffset=dir/%05d", s.URL(), bucketA,
+					page*1000), nil)
 			}
 		}
 	})

@@ -42,7 +42,7 @@ func (s *Server) listBuckets(c *call) error {
 	return nil
 }
 
-// pageSize is how much a list gives at once: 1,000 at most, as Cloud Storage's.
+// pageSize returns the size of a list's page: at most 1,000, as in Cloud Storage.
 func (c *call) pageSize() (int, error) {
 	const most = 1000
 	value := c.param("maxResults")
@@ -138,7 +138,8 @@ func (s *Server) bucketPart(c *call) error {
 		})
 	case c.Method == http.MethodGet && part == "iam":
 		c.answer(map[string]any{
-			"kind": "storage#policy", "resourceId": "projects/_/buckets/" + b.Name, "version": 1, "etag": etag(0, b.Metageneration), "bindings": []any{},
+			"kind": "storage#policy", "resourceId": "projects/_/buckets/" + b.Name, "version": 1,
+			"etag": etag(0, b.Metageneration), "bindings": []any{},
 		})
 	case c.Method == http.MethodGet && part == "iam/testPermissions":
 		c.answer(map[string]any{"kind": "storage#testIamPermissionsResponse", "permissions": c.query["permissions"]})

@@ -26,7 +26,8 @@ func TestGoClientContent(t *testing.T) {
 	b := goClient(t, s).Bucket(bucketA)
 	const piece = googleapi.MinUploadChunkSize
 	for _, test := range []struct{ size, chunk int }{
-		{0, 0}, {1, 0}, {0, piece}, {1, piece}, {piece - 1, piece}, {piece, piece}, {piece + 1, piece}, {5*piece + 17, 2 * piece}, {3 * piece, piece},
+		{0, 0}, {1, 0}, {0, piece}, {1, piece}, {piece - 1, piece}, {piece, piece}, {piece + 1, piece},
+		{5*piece + 17, 2 * piece}, {3 * piece, piece},
 	} {
 		t.Run(fmt.Sprintf("%d by %d", test.size, test.chunk), func(t *testing.T) {
 			content := make([]byte, test.size)
@@ -43,10 +44,12 @@ func TestGoClientContent(t *testing.T) {
 				t.Fatal(err)
 			}
 			a := w.Attrs()
-			if a.Size != int64(test.size) || a.CRC32C != castagnoli(content) || a.ContentType != "a/b" || a.Metadata["k"] != "v" || a.CacheControl != "no-store" {
+			if a.Size != int64(test.size) || a.CRC32C != castagnoli(content) || a.ContentType != "a/b" ||
+				a.Metadata["k"] != "v" || a.CacheControl != "no-store" {
 				t.Errorf("attributes are %+v", a)
 			}
-			for _, span := range [][2]int64{{0, -1}, {0, 1}, {7, 5}, {int64(test.size) / 2, -1}, {-3, -1}, {int64(test.size), -1}} {
+			for _, span := range [][2]int64{{0, -1}, {0, 1}, {7, 5}, {int64(test.size) / 2, -1}, {-3, -1},
+				{int64(test.size), -1}} {
 				r, err := o.NewRangeReader(t.Context(), span[0], span[1])
 				from, to := span[0], int64(test.size)
 				if from < 0 {
@@ -118,7 +121,7 @@ func TestReadersKeepTheirGeneration(t *testing.T) {
 	}
 }
 
-// Content of the encoding gzip comes unpacked to those who don't take gzip.
+// A client that does not take gzip gets such content unpacked.
 func TestGzipTranscoding(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
@@ -163,7 +166,8 @@ func TestGzipTranscoding(t *testing.T) {
 			if got.body != test.want || got.header.Get("Content-Encoding") != test.encoding {
 				t.Errorf("%s: got %d bytes with encoding %q", test.name, len(got.body), got.header.Get("Content-Encoding"))
 			}
-			if want := fmt.Sprint(packed.Len()); test.object == "packed" && got.header.Get("X-Goog-Stored-Content-Length") != want {
+			if want := fmt.Sprint(packed.Len()); test.object == "packed" &&
+				got.header.Get("X-Goog-Stored-Content-Length") != want {
 				t.Errorf("%s: stored length is %q, want %s", test.name, got.header.Get("X-Goog-Stored-Content-Length"), want)
 			}
 		}
@@ -189,20 +193,26 @@ func TestGoClientCalls(t *testing.T) {
 	s.put(t, "dir/a", "A")
 	s.put(t, "dir/b", "B")
 	a := b.Object("dir/a")
-	updated, err := a.Update(ctx, gcs.ObjectAttrsToUpdate{ContentType: "x/y", Metadata: map[string]string{"m": "1", "n": "2"}})
+	updated, err := a.Update(ctx, gcs.ObjectAttrsToUpdate{
+		ContentType: "x/y",
+		Metadata:    map[string]string{"m": "1", "n": "2"},
+	})
 	if err != nil || updated.Metageneration != 2 || updated.ContentType != "x/y" {
 		t.Fatalf("update: %+v, %v", updated, err)
 	}
-	if updated, err = a.Update(ctx, gcs.ObjectAttrsToUpdate{Metadata: map[string]string{"m": "3"}}); err != nil || updated.Metadata["m"] != "3" || updated.ContentType != "x/y" {
+	if updated, err = a.Update(ctx, gcs.ObjectAttrsToUpdate{Metadata: map[string]string{"m": "3"}}); err != nil ||
+		updated.Metadata["m"] != "3" || updated.ContentType != "x/y" {
 		t.Errorf("second update: %+v, %v", updated, err)
 	}
 	copied, err := c.Bucket(bucketB).Object("copy").CopierFrom(a).Run(ctx)
-	if err != nil || copied.ContentType != "x/y" || copied.Metadata["m"] != "3" || copied.MD5 == nil || copied.Generation == updated.Generation {
+	if err != nil || copied.ContentType != "x/y" || copied.Metadata["m"] != "3" || copied.MD5 == nil ||
+		copied.Generation == updated.Generation {
 		t.Errorf("copy: %+v, %v", copied, err)
 	}
 	copier := c.Bucket(bucketB).Object("copy").CopierFrom(a)
 	copier.ContentType, copier.StorageClass = "other/type", "NEARLINE"
-	if copied, err = copier.Run(ctx); err != nil || copied.ContentType != "other/type" || copied.Metadata != nil || copied.StorageClass != "NEARLINE" {
+	if copied, err = copier.Run(ctx); err != nil || copied.ContentType != "other/type" || copied.Metadata != nil ||
+		copied.StorageClass != "NEARLINE" {
 		t.Errorf("copy with other settings: %+v, %v", copied, err)
 	}
 	composed, err := b.Object("dir/c").ComposerFrom(a, b.Object("dir/b")).Run(ctx)
@@ -241,7 +251,8 @@ func TestGoClientCalls(t *testing.T) {
 	}
 	change := gcs.BucketAttrsToUpdate{}
 	change.SetLabel("l", "2")
-	if attrs, err = c.Bucket("made").Update(ctx, change); err != nil || attrs.Labels["l"] != "2" || attrs.MetaGeneration != 2 {
+	if attrs, err = c.Bucket("made").Update(ctx, change); err != nil || attrs.Labels["l"] != "2" ||
+		attrs.MetaGeneration != 2 {
 		t.Errorf("updated bucket: %+v, %v", attrs, err)
 	}
 	var buckets []string

@@ -54,8 +54,8 @@ func ofHeader(h http.Header) parameter {
 	}
 }
 
-// check gives 412 where the conditions do not hold of the live object, which is
-// nil where there is none: then its generation counts as 0.
+// check returns 412 unless the conditions hold for the live object. live is nil if
+// there is none; its generation counts as 0.
 func (c conditions) check(live *object) error {
 	var generation, metageneration int64
 	if live != nil {
@@ -71,7 +71,7 @@ func (c conditions) check(live *object) error {
 	return nil
 }
 
-// checkRead is check for a read, where "not match" asks for news only.
+// checkRead does what check does, for a read: there "not match" asks only for a change.
 func (c conditions) checkRead(live *object) error {
 	news := conditions{generationNotMatch: c.generationNotMatch, metagenerationNotMatch: c.metagenerationNotMatch}
 	if news.check(live) != nil {

@@ -36,7 +36,8 @@ func operations() []operation {
 			return do(t, http.MethodPost, upload(s, "media", name, query), "new")
 		}},
 		{name: "multipart upload", ok: 200, do: func(t *testing.T, s *Server, name, query string) answer {
-			return do(t, http.MethodPost, upload(s, "multipart", name, query), multipartBody("{}", "new"), "Content-Type", "multipart/related; boundary=B")
+			return do(t, http.MethodPost, upload(s, "multipart", name, query), multipartBody("{}", "new"), "Content-Type",
+				"multipart/related; boundary=B")
 		}},
 		{name: "resumable upload", ok: 200, do: func(t *testing.T, s *Server, name, query string) answer {
 			session := do(t, http.MethodPost, upload(s, "resumable", name, query), "")
@@ -149,7 +150,8 @@ func TestPreconditionsOfXMLAndOfNoObject(t *testing.T) {
 
 	upload := s.uploadURL("x", "")
 	for query, want := range map[string]int{
-		"&ifGenerationNotMatch=0": 412, "&ifMetagenerationMatch=1": 412, "&ifGenerationMatch=" + generation: 412, "&ifGenerationMatch=0": 200,
+		"&ifGenerationNotMatch=0": 412, "&ifMetagenerationMatch=1": 412, "&ifGenerationMatch=" + generation: 412,
+		"&ifGenerationMatch=0": 200,
 	} {
 		_ = do(t, http.MethodDelete, s.objectURL("x"), "")
 		do(t, http.MethodPost, upload+query, "x").want(t, want)
@@ -185,8 +187,10 @@ func TestComposeSources(t *testing.T) {
 			t.Errorf("%s: got %d, want %d: %s", test.sources, a.status, test.want, a.body)
 		}
 	}
-	do(t, http.MethodPost, s.objectURL("c")+"/compose", `{"sourceObjects":[{"name":"a"},{"name":"b"}],"destination":{"contentType":"a/b"}}`).want(t, 200)
-	got := do(t, http.MethodPost, s.objectURL("c")+"/compose", `{"sourceObjects":[{"name":"c"},{"name":"a"}]}`).want(t, 200).fields(t)
+	do(t, http.MethodPost, s.objectURL("c")+"/compose",
+		`{"sourceObjects":[{"name":"a"},{"name":"b"}],"destination":{"contentType":"a/b"}}`).want(t, 200)
+	got := do(t, http.MethodPost, s.objectURL("c")+"/compose", `{"sourceObjects":[{"name":"c"},{"name":"a"}]}`).want(t,
+		200).fields(t)
 	if got["componentCount"] != 3.0 || got["md5Hash"] != nil || s.read(t, "c") != "ABA" {
 		t.Errorf("composed: %v, %q", got, s.read(t, "c"))
 	}

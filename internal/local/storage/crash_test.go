@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// startChild serves a folder in a process of its own, and gives its URL and what
+// startChild serves a folder in a process of its own, and returns its URL and what
 // kills it.
 func startChild(t *testing.T, dir string) (url string, kill func()) {
 	t.Helper()
@@ -58,7 +58,8 @@ func startChild(t *testing.T, dir string) (url string, kill func()) {
 // version is one state of an object, or its absence as 0.
 type version int
 
-// content is a version's bytes: it tells by itself whether it is whole.
+// content returns the bytes of a version. They show by themselves whether they are
+// complete.
 func (v version) content(name string) []byte {
 	r := rand.New(rand.NewPCG(uint64(v), uint64(len(name))))
 	size := 1 + r.IntN(2000)
@@ -109,7 +110,8 @@ func send(ctx context.Context, way int, server, name string, v version) error {
 		_, err := exchange(ctx, http.MethodPost, upload+"media", content, "text/plain", http.StatusOK)
 		return err
 	case way == 1:
-		_, err := exchange(ctx, http.MethodPost, upload+"multipart", multipartBody("{}", content), "multipart/related; boundary=B", http.StatusOK)
+		_, err := exchange(ctx, http.MethodPost, upload+"multipart", multipartBody("{}", content),
+			"multipart/related; boundary=B", http.StatusOK)
 		return err
 	}
 	h, err := exchange(ctx, http.MethodPost, upload+"resumable", "", "", http.StatusOK)
@@ -248,7 +250,8 @@ func (l *ledger) verifyObject(t *testing.T, s *Server, name string) {
 	record := do(t, http.MethodGet, s.objectURL(name), "").want(t, 200).fields(t)
 	sum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, castagnoli([]byte(got))))
 	if record["crc32c"] != sum || record["size"] != fmt.Sprint(len(got)) {
-		t.Errorf("%s: content of %d bytes with sum %s, recorded %v with %v", name, len(got), sum, record["size"], record["crc32c"])
+		t.Errorf("%s: content of %d bytes with sum %s, recorded %v with %v", name, len(got), sum, record["size"],
+			record["crc32c"])
 	}
 	tried, open := l.tried[name]
 	switch acked := l.acked[name]; {
@@ -256,7 +259,8 @@ func (l *ledger) verifyObject(t *testing.T, s *Server, name string) {
 		l.acked[name] = tried
 	case acked == 0 || got != string(acked.content(name)):
 		line, _, _ := strings.Cut(got, "\n")
-		t.Errorf("%s: content of %d bytes begins %q, acknowledged is version %d, tried %d (%t)", name, len(got), line, acked, tried, open)
+		t.Errorf("%s: content of %d bytes begins %q, acknowledged is version %d, tried %d (%t)", name, len(got), line, acked,
+			tried, open)
 	}
 }
 

@@ -116,7 +116,7 @@ func (o *object) identify(h http.Header) {
 	h.Set("X-Goog-Stored-Content-Length", strconv.FormatInt(o.Size, 10))
 }
 
-// transcoded tells that content is unpacked on its way.
+// transcoded reports whether the server unpacks the content for the client.
 // https://cloud.google.com/storage/docs/transcoding
 func (o *object) transcoded(r *http.Request) bool {
 	return o.ContentEncoding == "gzip" &&

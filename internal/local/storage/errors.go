@@ -41,10 +41,12 @@ func errConflict(message string) error {
 }
 
 func errUnsupported(what string) error {
-	return &fault{http.StatusNotImplemented, "notImplemented", "NotImplemented", "The local Cloud Storage does not have " + what + "."}
+	return &fault{
+		http.StatusNotImplemented, "notImplemented", "NotImplemented", "The local Cloud Storage does not have " + what + ".",
+	}
 }
 
-// errUnavailable is what a client may try again.
+// errUnavailable returns an error after which a client may try again.
 func errUnavailable(message string) error {
 	return &fault{http.StatusServiceUnavailable, "backendError", "ServiceUnavailable", message}
 }
@@ -57,8 +59,8 @@ func errTooLarge(limit int64) error {
 // errNotModified answers a read whose caller has the object already.
 var errNotModified = &fault{status: http.StatusNotModified}
 
-// asFault gives an error the form of an answer. What is not an answer yet is a
-// fault of the disk or of the connection.
+// asFault returns an error as an answer. An error that is not yet an answer is a fault
+// of the disk or of the connection.
 func asFault(err error) *fault {
 	var f *fault
 	if errors.As(err, &f) {
@@ -107,7 +109,8 @@ func (s *Server) failXML(w http.ResponseWriter, r *http.Request, err error) {
 func (s *Server) logged(r *http.Request, err error) *fault {
 	f := asFault(err)
 	if f.status == http.StatusInternalServerError && r.Context().Err() == nil {
-		s.log.ErrorContext(r.Context(), "storage request not served", "method", r.Method, "path", r.URL.Path, "error", err.Error())
+		s.log.ErrorContext(r.Context(), "storage request not served", "method", r.Method, "path", r.URL.Path, "error",
+			err.Error())
 	}
 	return f
 }

@@ -8,8 +8,8 @@ import (
 // mask is a partial response's fields; one without any inside means all.
 type mask map[string]mask
 
-// selected gives those fields of a resource that a client asks for, all where it
-// asks for none or can't be understood.
+// selected returns the fields of a resource that a client asks for. It returns all if
+// the client asks for none, or if fields can't be parsed.
 // https://cloud.google.com/storage/docs/json_api#partial-response
 func selected(v any, fields string) any {
 	m, rest := parseMask(fields)
@@ -28,7 +28,7 @@ func selected(v any, fields string) any {
 }
 
 // parseMask reads a(b,c/d),e up to the end or to a parenthesis that nothing has
-// opened, and gives what follows.
+// opened, and returns the rest.
 func parseMask(s string) (mask, string) {
 	m := mask{}
 	for s != "" && s[0] != ')' {

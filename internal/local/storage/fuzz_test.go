@@ -11,12 +11,13 @@ import (
 	"unicode/utf8"
 )
 
-// multipartBody is the body of a multipart upload with the boundary B.
+// multipartBody returns the body of a multipart upload with the boundary B.
 func multipartBody(description, content string) string {
-	return "--B\r\nContent-Type: application/json\r\n\r\n" + description + "\r\n--B\r\nContent-Type: text/plain\r\n\r\n" + content + "\r\n--B--\r\n"
+	return "--B\r\nContent-Type: application/json\r\n\r\n" + description + "\r\n--B\r\nContent-Type: text/plain\r\n\r\n" +
+		content + "\r\n--B--\r\n"
 }
 
-// unserved is a server without a listener.
+// unserved returns a server without a listener.
 func unserved(t testing.TB, dir string) *Server {
 	t.Helper()
 	s, err := open(context.Background(), Options{Dir: dir, Buckets: []string{bucketA}})
@@ -29,7 +30,8 @@ func unserved(t testing.TB, dir string) *Server {
 
 // A range that is read is one that a session can follow.
 func FuzzContentRange(f *testing.F) {
-	for _, v := range []string{"", "bytes 0-9/10", "bytes */*", "bytes */10", "bytes 0-*/*", "bytes 5-9/*", "bytes 9-5/10", "bytes 0-10/10", "bytes 0-999999999999999999/*", "bytes -1-2/3"} {
+	for _, v := range []string{"", "bytes 0-9/10", "bytes */*", "bytes */10", "bytes 0-*/*", "bytes 5-9/*", "bytes 9-5/10",
+		"bytes 0-10/10", "bytes 0-999999999999999999/*", "bytes -1-2/3"} {
 		f.Add(v)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
@@ -37,13 +39,15 @@ func FuzzContentRange(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if r.start < -1 || r.end < -1 || r.total < -1 || r.query() && r.end >= 0 || r.end >= 0 && r.end < r.start || r.total >= 0 && r.end >= r.total {
+		if r.start < -1 || r.end < -1 || r.total < -1 || r.query() && r.end >= 0 || r.end >= 0 && r.end < r.start ||
+			r.total >= 0 && r.end >= r.total {
 			t.Errorf("%q gives %+v", value, r)
 		}
 	})
 }
 
-// A multipart upload gives an object or an error of the client's, never half of one.
+// A multipart upload makes an object or is the client's error. It never makes half an
+// object.
 func FuzzMultipart(f *testing.F) {
 	f.Add(multipartBody(`{"name":"a"}`, "content"))
 	f.Add(strings.ReplaceAll(multipartBody(`{"name":"a","metadata":{"k":"v"}}`, "con\ntent"), "\r\n", "\n"))
@@ -52,7 +56,8 @@ func FuzzMultipart(f *testing.F) {
 	f.Add("--B--")
 	s := unserved(f, f.TempDir())
 	f.Fuzz(func(t *testing.T, body string) {
-		r := httptest.NewRequest(http.MethodPost, "/upload/storage/v1/b/"+bucketA+"/o?uploadType=multipart", strings.NewReader(body))
+		r := httptest.NewRequest(http.MethodPost, "/upload/storage/v1/b/"+bucketA+"/o?uploadType=multipart",
+			strings.NewReader(body))
 		r.Header.Set("Content-Type", "multipart/related; boundary=B")
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, r)
@@ -68,8 +73,10 @@ func FuzzMultipart(f *testing.F) {
 // No path leads out of the folder, and each is answered.
 func FuzzPath(f *testing.F) {
 	for _, path := range []string{
-		"/storage/v1/b/" + bucketA + "/o/a%2Fb", "/b/" + bucketA + "/o/..%2f..%2fx", "/storage/v1/b/..%2f..%2ftmp/o/x", "/" + bucketA + "/../../etc/passwd", "/" + bucketA + "/%00",
-		"/storage/v1/b/" + bucketA + "/o/a/rewriteTo/b/x/o/y", "/storage/v1/b/" + bucketA + "/o//", "/%ff/%ff", "/batch", "/storage/v1/b//o", "//", "/" + bucketA + "/" + strings.Repeat("x", 1025),
+		"/storage/v1/b/" + bucketA + "/o/a%2Fb", "/b/" + bucketA + "/o/..%2f..%2fx", "/storage/v1/b/..%2f..%2ftmp/o/x",
+		"/" + bucketA + "/../../etc/passwd", "/" + bucketA + "/%00",
+		"/storage/v1/b/" + bucketA + "/o/a/rewriteTo/b/x/o/y", "/storage/v1/b/" + bucketA + "/o//", "/%ff/%ff", "/batch",
+		"/storage/v1/b//o", "//", "/" + bucketA + "/" + strings.Repeat("x", 1025),
 	} {
 		f.Add(path, http.MethodPut, "")
 		f.Add(path, http.MethodPost, "uploadType=media&name=..%2Fa")
@@ -117,7 +124,8 @@ func validMethod(m string) bool {
 
 // Fields and globs that can't be read are an error or are passed over.
 func FuzzListParameters(f *testing.F) {
-	for _, v := range []string{"items(name,size),nextPageToken", "items/name", "a(b", "a)b", "((((", "*", ",", "a/b(c/d)", "**/{a,b}?[!c-d]", "[", "{", `\`, "a{b,{c}}"} {
+	for _, v := range []string{"items(name,size),nextPageToken", "items/name", "a(b", "a)b", "((((", "*", ",", "a/b(c/d)",
+		"**/{a,b}?[!c-d]", "[", "{", `\`, "a{b,{c}}"} {
 		f.Add(v)
 	}
 	f.Fuzz(func(t *testing.T, value string) {

@@ -27,7 +27,8 @@ func (a answer) wantReason(t testing.TB, want string) {
 	if len(all) != 1 || doc["code"] != float64(a.status) || doc["message"] == "" {
 		t.Fatalf("no error in Google's form: %s", a.body)
 	}
-	if first, _ := all[0].(map[string]any); first["reason"] != want || first["domain"] != "global" || first["message"] != doc["message"] {
+	if first, _ := all[0].(map[string]any); first["reason"] != want || first["domain"] != "global" ||
+		first["message"] != doc["message"] {
 		t.Errorf("error is %v, want the reason %s", first, want)
 	}
 }
@@ -45,7 +46,10 @@ func TestErrorsHaveGooglesForm(t *testing.T) {
 		{"no object", "GET", s.objectURL("none"), "", 404, "notFound"},
 		{"no generation", "GET", s.objectURL("here") + "?generation=1", "", 404, "notFound"},
 		{"no bucket", "GET", api + "/none", "", 404, "notFound"},
-		{"no bucket to write to", "POST", s.URL() + "/upload/storage/v1/b/none/o?uploadType=media&name=a", "", 404, "notFound"},
+		{
+			"no bucket to write to", "POST", s.URL() + "/upload/storage/v1/b/none/o?uploadType=media&name=a", "", 404,
+			"notFound",
+		},
 		{"bucket is there", "POST", api + "?project=p", `{"name":"` + bucketA + `"}`, 409, "conflict"},
 		{"bucket is not empty", "DELETE", api + "/" + bucketA, "", 409, "conflict"},
 		{"bucket's name", "POST", api, `{"name":"../x"}`, 400, "invalid"},
@@ -55,7 +59,10 @@ func TestErrorsHaveGooglesForm(t *testing.T) {
 		{"no session", "PUT", upload + "?uploadType=resumable&upload_id=x", "x", 404, "notFound"},
 		{"no JSON", "PATCH", s.objectURL("here"), "{", 400, "parseError"},
 		{"metadata of another type", "PATCH", s.objectURL("here"), `{"metadata":{"a":{}}}`, 400, "invalid"},
-		{"too much metadata", "PATCH", s.objectURL("here"), `{"metadata":{"a":"` + strings.Repeat("x", 9000) + `"}}`, 400, "invalid"},
+		{
+			"too much metadata", "PATCH", s.objectURL("here"), `{"metadata":{"a":"` + strings.Repeat("x", 9000) + `"}}`, 400,
+			"invalid",
+		},
 		{"time", "PATCH", s.objectURL("here"), `{"customTime":"yesterday"}`, 400, "invalid"},
 		{"hold", "PATCH", s.objectURL("here"), `{"temporaryHold":true}`, 501, "notImplemented"},
 		{"retention", "PATCH", s.objectURL("here"), `{"retention":{"mode":"Locked"}}`, 501, "notImplemented"},
@@ -72,10 +79,12 @@ func TestErrorsHaveGooglesForm(t *testing.T) {
 	}
 	do(t, "GET", s.objectURL("here"), "", "X-Goog-Encryption-Key", "x").want(t, 501).wantReason(t, "notImplemented")
 	// A download's error is the message alone, and the XML API's is XML.
-	if a := do(t, "GET", s.objectURL("none")+"?alt=media", "").want(t, 404); !strings.HasPrefix(a.body, "No such object: ") {
+	if a := do(t, "GET", s.objectURL("none")+"?alt=media", "").want(t, 404); !strings.HasPrefix(a.body,
+		"No such object: ") {
 		t.Errorf("download: %s", a.body)
 	}
-	if a := do(t, "GET", s.URL()+"/"+bucketA+"/none", "").want(t, 404); !strings.Contains(a.body, "<Error><Code>NoSuchKey</Code>") {
+	if a := do(t, "GET", s.URL()+"/"+bucketA+"/none", "").want(t, 404); !strings.Contains(a.body,
+		"<Error><Code>NoSuchKey</Code>") {
 		t.Errorf("XML: %s", a.body)
 	}
 }
@@ -86,7 +95,8 @@ func TestHostileNames(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, Options{Dir: filepath.Join(dir, "in")})
 	for _, name := range []string{
-		"../../escape", "/etc/passwd", "a/../b", "a//b", "/", "//", "a/", "...", "bucket.json", "%2f", "%", "a?b#c&d=e+f g", `a\b`, `"<>&'`, "o", "compose", "a/compose", "x/rewriteTo/b/y/o/z",
+		"../../escape", "/etc/passwd", "a/../b", "a//b", "/", "//", "a/", "...", "bucket.json", "%2f", "%", "a?b#c&d=e+f g",
+		`a\b`, `"<>&'`, "o", "compose", "a/compose", "x/rewriteTo/b/y/o/z",
 		"a/acl", "\u202e\U0001F600", "CON", strings.Repeat("x", 1024), strings.Repeat("ü", 512), "tab\there",
 	} {
 		s.put(t, name, name)
@@ -101,14 +111,16 @@ func TestHostileNames(t *testing.T) {
 		}
 		do(t, "DELETE", s.objectURL(name), "").want(t, 204)
 	}
-	for _, name := range []string{"", ".", "..", "a\x00b", "a\rb", "a\nb", "\xff\xfe", strings.Repeat("x", 1025), ".well-known/acme-challenge/x"} {
+	for _, name := range []string{"", ".", "..", "a\x00b", "a\rb", "a\nb", "\xff\xfe", strings.Repeat("x", 1025),
+		".well-known/acme-challenge/x"} {
 		do(t, "POST", s.uploadURL(name, ""), "x").want(t, 400)
 		if name != "" {
 			do(t, "PUT", s.URL()+"/"+bucketA+"/"+url.PathEscape(name), "x").want(t, 400)
 			do(t, "POST", s.objectURL(name)+"/compose", `{"sourceObjects":[]}`).want(t, 400)
 		}
 	}
-	for _, name := range []string{"", ".", "..", "../x", "a/b", "A-b-c", "ab", "a..b", "-ab", "a\x00b", strings.Repeat("x", 223), "ü-ü"} {
+	for _, name := range []string{"", ".", "..", "../x", "a/b", "A-b-c", "ab", "a..b", "-ab", "a\x00b",
+		strings.Repeat("x", 223), "ü-ü"} {
 		do(t, "POST", s.URL()+"/storage/v1/b", fmt.Sprintf(`{"name":%q}`, name)).want(t, 400)
 		if a := do(t, "GET", s.URL()+"/storage/v1/b/"+url.PathEscape(name)+"/o", ""); a.status < 400 {
 			t.Errorf("bucket %q: %d", name, a.status)
@@ -123,7 +135,8 @@ func TestRanges(t *testing.T) {
 	s := start(t, Options{})
 	s.put(t, "a", "0123456789")
 	for span, want := range map[string]string{
-		"bytes=0-0": "0", "bytes=2-4": "234", "bytes=8-99": "89", "bytes=7-": "789", "bytes=-2": "89", "bytes=-99": "0123456789",
+		"bytes=0-0": "0", "bytes=2-4": "234", "bytes=8-99": "89", "bytes=7-": "789", "bytes=-2": "89",
+		"bytes=-99": "0123456789",
 	} {
 		got := do(t, "GET", s.objectURL("a")+"?alt=media", "", "Range", span).want(t, 206)
 		if got.body != want {
@@ -151,7 +164,8 @@ func TestResumableUpload(t *testing.T) {
 	s := start(t, Options{})
 	begin := func(query, body string, headers ...string) string {
 		t.Helper()
-		return do(t, "POST", s.URL()+"/upload/storage/v1/b/"+bucketA+"/o?uploadType=resumable&name=r"+query, body, headers...).want(t, 200).header.Get("Location")
+		return do(t, "POST", s.URL()+"/upload/storage/v1/b/"+bucketA+"/o?uploadType=resumable&name=r"+query, body,
+			headers...).want(t, 200).header.Get("Location")
 	}
 	put := func(session, span, body string, status int) answer {
 		t.Helper()
@@ -291,17 +305,22 @@ func TestMultipartForms(t *testing.T) {
 		contentType, body, want string
 		status                  int
 	}{
-		"usual":                  {"multipart/related; boundary=B", body, "a\r\nb\n--\r\n", 200},
-		"quoted":                 {`multipart/related; boundary="B"`, body, "a\r\nb\n--\r\n", 200},
-		"as gsutil writes it":    {"multipart/related; boundary='B'", body, "a\r\nb\n--\r\n", 200},
-		"lines of another kind":  {"multipart/related; boundary=B", "--B\nContent-Type: application/json\n\n{\"name\":\"m\"}\n--B\nContent-Type: a/b\n\nx\r\n\n--B--\n", "x\r\n", 200},
+		"usual":               {"multipart/related; boundary=B", body, "a\r\nb\n--\r\n", 200},
+		"quoted":              {`multipart/related; boundary="B"`, body, "a\r\nb\n--\r\n", 200},
+		"as gsutil writes it": {"multipart/related; boundary='B'", body, "a\r\nb\n--\r\n", 200},
+		"lines of another kind": {
+			"multipart/related; boundary=B", "--B\nContent-Type: application/json\n\n{\"name\":\"m\"}\n--B\n" +
+				"Content-Type: a/b\n\nx\r\n\n--B--\n", "x\r\n", 200,
+		},
 		"no content":             {"multipart/related; boundary=B", multipartBody(`{"name":"m"}`, ""), "", 200},
 		"cut":                    {"multipart/related; boundary=B", body[:len(body)-9], "", 400},
 		"one part":               {"multipart/related; boundary=B", "--B\r\n\r\n{\"name\":\"m\"}\r\n--B--", "", 400},
 		"no boundary":            {"multipart/related", body, "", 400},
 		"another boundary":       {"multipart/related; boundary=C", body, "", 400},
 		"description is no JSON": {"multipart/related; boundary=B", multipartBody("name=m", "x"), "", 400},
-		"wrong checksum":         {"multipart/related; boundary=B", multipartBody(`{"name":"m","md5Hash":"AAAAAAAAAAAAAAAAAAAAAA=="}`, "x"), "", 400},
+		"wrong checksum": {
+			"multipart/related; boundary=B", multipartBody(`{"name":"m","md5Hash":"AAAAAAAAAAAAAAAAAAAAAA=="}`, "x"), "", 400,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_ = do(t, "DELETE", s.objectURL("m"), "")
@@ -327,7 +346,8 @@ func TestBodyPackedForTheWay(t *testing.T) {
 	if got := s.read(t, "a"); got != "content" {
 		t.Errorf("content is %q", got)
 	}
-	for _, body := range []string{b.String()[:b.Len()-4], b.String()[:12], "no gzip", b.String()[:10] + "\xff\xff\xff\xff"} {
+	for _, body := range []string{b.String()[:b.Len()-4], b.String()[:12], "no gzip",
+		b.String()[:10] + "\xff\xff\xff\xff"} {
 		do(t, "POST", s.uploadURL("b", ""), body, "Content-Encoding", "gzip").want(t, 400)
 	}
 	do(t, "GET", s.objectURL("b"), "").want(t, 404)
@@ -346,14 +366,17 @@ func TestTooLarge(t *testing.T) {
 	s.put(t, "fits", large[:1000])
 	upload := server.URL + "/upload/storage/v1/b/" + bucketA + "/o?name=large&uploadType="
 	do(t, "POST", upload+"media", large).want(t, 413).wantReason(t, "uploadTooLarge")
-	do(t, "POST", upload+"multipart", multipartBody("{}", large), "Content-Type", "multipart/related; boundary=B").want(t, 413).wantReason(t, "uploadTooLarge")
+	do(t, "POST", upload+"multipart", multipartBody("{}", large), "Content-Type", "multipart/related; boundary=B").want(t,
+		413).wantReason(t, "uploadTooLarge")
 	session := do(t, "POST", upload+"resumable", "").want(t, 200).header.Get("Location")
 	do(t, "PUT", session, large[:1001]).want(t, 413).wantReason(t, "uploadTooLarge")
 	do(t, "PUT", session, "", "Content-Range", "bytes */*").want(t, 404)
-	if a := do(t, "PUT", server.URL+"/"+bucketA+"/large", large).want(t, 413); !strings.Contains(a.body, "EntityTooLarge") {
+	if a := do(t, "PUT", server.URL+"/"+bucketA+"/large", large).want(t, 413); !strings.Contains(a.body,
+		"EntityTooLarge") {
 		t.Errorf("XML: %s", a.body)
 	}
-	do(t, "POST", s.objectURL("large")+"/compose", `{"sourceObjects":[{"name":"fits"},{"name":"fits"}]}`).want(t, 413).wantReason(t, "uploadTooLarge")
+	do(t, "POST", s.objectURL("large")+"/compose", `{"sourceObjects":[{"name":"fits"},{"name":"fits"}]}`).want(t,
+		413).wantReason(t, "uploadTooLarge")
 	do(t, "GET", s.objectURL("large"), "").want(t, 404)
 	do(t, "PATCH", s.objectURL("fits"), `{"metadata":{"a":"`+large+large+`"}}`).want(t, 400)
 	if left, _ := filepath.Glob(filepath.Join(s.store.tmp(), "*")); len(left) > 0 {
@@ -404,7 +427,7 @@ func TestLists(t *testing.T) {
 	}
 }
 
-// listAll gives the pages of a list, and sees to it that none is too large.
+// listAll returns the entries of a list, and checks that no page is too large.
 func (s *Server) listAll(t *testing.T, query string) (items, prefixes []string) {
 	t.Helper()
 	parameters, err := url.ParseQuery(query)
@@ -412,7 +435,8 @@ func (s *Server) listAll(t *testing.T, query string) (items, prefixes []string) 
 		t.Fatal(err)
 	}
 	for token := ""; ; {
-		page := do(t, "GET", s.URL()+"/storage/v1/b/"+bucketA+"/o?"+query+"&pageToken="+url.QueryEscape(token), "").want(t, 200).fields(t)
+		page := do(t, "GET", s.URL()+"/storage/v1/b/"+bucketA+"/o?"+query+"&pageToken="+url.QueryEscape(token), "").want(t,
+			200).fields(t)
 		n := len(items) + len(prefixes)
 		some, _ := page["items"].([]any)
 		for _, o := range some {
@@ -473,13 +497,15 @@ func TestBatch(t *testing.T) {
 	o := "/storage/v1/b/" + bucketA + "/o/"
 	patch := `{"metadata":{"k":"v"}}`
 	body := part("x+1", "DELETE "+o+"a%2F1 HTTP/1.1\r\n\r\n") +
-		part("x+2", fmt.Sprintf("PATCH %s2 HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", o, len(patch), patch)) +
+		part("x+2", fmt.Sprintf("PATCH %s2 HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", o,
+			len(patch), patch)) +
 		part("x+3", "GET "+s.URL()+o+"none HTTP/1.1\r\nHost: evil.example\r\n\r\n") +
 		part("x+4", "GET "+o+"2?alt=media HTTP/1.1\r\n\r\n") + "--B--"
 	got := do(t, "POST", s.URL()+"/batch/storage/v1", body, "Content-Type", "multipart/mixed; boundary=B").want(t, 200)
 	rest := got.body
 	for _, want := range []string{
-		"<response-x+1>", "HTTP/1.1 204 No Content", "<response-x+2>", "HTTP/1.1 200 OK", `"metageneration":"2"`, `"metadata":{"k":"v"}`,
+		"<response-x+1>", "HTTP/1.1 204 No Content", "<response-x+2>", "HTTP/1.1 200 OK", `"metageneration":"2"`,
+		`"metadata":{"k":"v"}`,
 		"<response-x+3>", "HTTP/1.1 404 Not Found", `"reason":"notFound"`, "<response-x+4>", "HTTP/1.1 400 Bad Request",
 	} {
 		_, after, ok := strings.Cut(rest, want)
@@ -491,8 +517,10 @@ func TestBatch(t *testing.T) {
 	do(t, "GET", s.objectURL("a/1"), "").want(t, 404)
 	calls := strings.Repeat(part("x", "GET "+o+"2 HTTP/1.1\r\n\r\n"), maxBatch)
 	do(t, "POST", s.URL()+"/batch/storage/v1", calls+"--B--", "Content-Type", "multipart/mixed; boundary=B").want(t, 200)
-	do(t, "POST", s.URL()+"/batch/storage/v1", calls+part("x", "GET "+o+"2 HTTP/1.1\r\n\r\n")+"--B--", "Content-Type", "multipart/mixed; boundary=B").want(t, 400)
-	do(t, "POST", s.URL()+"/batch/storage/v1", part("x", "nonsense")+"--B--", "Content-Type", "multipart/mixed; boundary=B").want(t, 400)
+	do(t, "POST", s.URL()+"/batch/storage/v1", calls+part("x", "GET "+o+"2 HTTP/1.1\r\n\r\n")+"--B--", "Content-Type",
+		"multipart/mixed; boundary=B").want(t, 400)
+	do(t, "POST", s.URL()+"/batch/storage/v1", part("x", "nonsense")+"--B--", "Content-Type",
+		"multipart/mixed; boundary=B").want(t, 400)
 	do(t, "POST", s.URL()+"/batch/storage/v1", "", "Content-Type", "text/plain").want(t, 400)
 }
 
@@ -501,18 +529,21 @@ func TestXML(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
 	xml := s.URL() + "/" + bucketA
-	do(t, "PUT", xml+"/a/1", "content", "Content-Type", "a/b", "X-Goog-Meta-Key", "v", "Cache-Control", "no-store", "Content-Disposition", "attachment").want(t, 200)
+	do(t, "PUT", xml+"/a/1", "content", "Content-Type", "a/b", "X-Goog-Meta-Key", "v", "Cache-Control", "no-store",
+		"Content-Disposition", "attachment").want(t, 200)
 	got := do(t, "GET", xml+"/a/1", "").want(t, 200)
 	for name, want := range map[string]string{
-		"Content-Type": "a/b", "X-Goog-Meta-Key": "v", "Cache-Control": "no-store", "Content-Disposition": "attachment", "X-Goog-Metageneration": "1",
-		"X-Goog-Storage-Class": "STANDARD", "Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff",
+		"Content-Type": "a/b", "X-Goog-Meta-Key": "v", "Cache-Control": "no-store", "Content-Disposition": "attachment",
+		"X-Goog-Metageneration": "1",
+		"X-Goog-Storage-Class":  "STANDARD", "Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff",
 	} {
 		if got.header.Get(name) != want {
 			t.Errorf("%s is %q, want %q", name, got.header.Get(name), want)
 		}
 	}
 	for directive, want := range map[string]string{"": "a/b", "REPLACE": "c/d"} {
-		do(t, "PUT", xml+"/copy", "", "X-Goog-Copy-Source", bucketA+"/a%2F1", "X-Goog-Metadata-Directive", directive, "Content-Type", "c/d").want(t, 200)
+		do(t, "PUT", xml+"/copy", "", "X-Goog-Copy-Source", bucketA+"/a%2F1", "X-Goog-Metadata-Directive", directive,
+			"Content-Type", "c/d").want(t, 200)
 		if got := do(t, "GET", xml+"/copy", ""); got.body != "content" || got.header.Get("Content-Type") != want {
 			t.Errorf("copy with %q: %q, %v", directive, got.body, got.header)
 		}
@@ -573,8 +604,9 @@ func TestBucketParts(t *testing.T) {
 	s := start(t, Options{})
 	bucket := s.URL() + "/storage/v1/b/" + bucketA
 	for part, want := range map[string]string{
-		"storageLayout": "storage#storageLayout", "iam": "storage#policy", "iam/testPermissions?permissions=a": "storage#testIamPermissionsResponse",
-		"notificationConfigs": "storage#notifications", "managedFolders": "storage#managedFolders",
+		"storageLayout": "storage#storageLayout", "iam": "storage#policy",
+		"iam/testPermissions?permissions=a": "storage#testIamPermissionsResponse",
+		"notificationConfigs":               "storage#notifications", "managedFolders": "storage#managedFolders",
 	} {
 		if got := do(t, "GET", bucket+"/"+part, "").want(t, 200).fields(t)["kind"]; got != want {
 			t.Errorf("%s: kind is %v, want %s", part, got, want)
@@ -582,11 +614,13 @@ func TestBucketParts(t *testing.T) {
 	}
 	do(t, "GET", bucket+"/acl", "").want(t, 400)
 	do(t, "PATCH", bucket+"?ifMetagenerationMatch=2", "{}").want(t, 412)
-	got := do(t, "PATCH", bucket+"?ifMetagenerationMatch=1", `{"labels":{"a":"b"},"name":"other","location":"EU"}`).want(t, 200).fields(t)
+	got := do(t, "PATCH", bucket+"?ifMetagenerationMatch=1", `{"labels":{"a":"b"},"name":"other","location":"EU"}`).want(t,
+		200).fields(t)
 	if got["name"] != bucketA || got["metageneration"] != "2" || got["location"] != "EU" {
 		t.Errorf("patched bucket is %v", got)
 	}
-	if got = do(t, "PUT", bucket, `{"storageClass":"NEARLINE"}`).want(t, 200).fields(t); got["labels"] != nil || got["storageClass"] != "NEARLINE" {
+	if got = do(t, "PUT", bucket, `{"storageClass":"NEARLINE"}`).want(t, 200).fields(t); got["labels"] != nil ||
+		got["storageClass"] != "NEARLINE" {
 		t.Errorf("updated bucket is %v", got)
 	}
 	var names []string

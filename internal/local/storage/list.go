@@ -69,7 +69,7 @@ func fromToken(token string) (string, error) {
 	return string(name), nil
 }
 
-// list gives one page.
+// list returns one page of a list.
 func (s *store) list(bucketName string, q listing) (page, error) {
 	matches, err := globMatcher(q.glob)
 	if err != nil {
@@ -114,7 +114,7 @@ func (s *store) list(bucketName string, q listing) (page, error) {
 	return p, nil
 }
 
-// folder gives the common prefix by which a list shows a name.
+// folder returns the common prefix that stands for a name in a list.
 func (q listing) folder(name string) (string, bool) {
 	if q.delimiter == "" {
 		return "", false
@@ -123,7 +123,7 @@ func (q listing) folder(name string) (string, bool) {
 	return q.prefix + before + q.delimiter, ok
 }
 
-// successor gives the first name after all that begin with a prefix. Names are
+// successor returns the first name after all that begin with a prefix. Names are
 // UTF-8, which has no byte 0xff.
 func successor(prefix string) string {
 	last := len(prefix) - 1

@@ -18,8 +18,8 @@ import (
 // begins with it. RFC 8446, 5.1.
 const recordHandshake = 0x16
 
-// bothSchemes gives a listener that speaks TLS to those who begin with it, with a
-// certificate that nobody vouches for: gsutil knows no other scheme than https.
+// bothSchemes returns a listener that speaks TLS to clients that begin with it, with a
+// self-signed certificate. gsutil uses no other scheme than https.
 func bothSchemes(l net.Listener, hosts []string) (net.Listener, error) {
 	certificate, err := selfSigned(hosts)
 	if err != nil {
@@ -36,7 +36,7 @@ type schemes struct {
 	config *tls.Config
 }
 
-// Accept is [net.Listener]'s.
+// Accept implements [net.Listener].
 func (l *schemes) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
@@ -66,19 +66,19 @@ func (c *schemeConn) open() net.Conn {
 	return c.inner
 }
 
-// Read is [net.Conn]'s.
+// Read implements [net.Conn].
 func (c *schemeConn) Read(b []byte) (int, error) { return c.open().Read(b) }
 
-// Write is [net.Conn]'s. A server has read something before it writes.
+// Write implements [net.Conn]. A server reads before it writes.
 func (c *schemeConn) Write(b []byte) (int, error) { return c.open().Write(b) }
 
-// peeked is a connection of which the beginning was looked at.
+// peeked is a connection whose first bytes have been peeked at.
 type peeked struct {
 	net.Conn
 	r *bufio.Reader
 }
 
-// Read is [net.Conn]'s.
+// Read implements [net.Conn].
 func (p *peeked) Read(b []byte) (int, error) { return p.r.Read(b) }
 
 // selfSigned makes a certificate for this process's life.

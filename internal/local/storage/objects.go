@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// answer gives a resource, or those of its fields that the client has asked for.
+// answer sends a resource, or those of its fields that the client has asked for.
 func (c *call) answer(v any) {
 	writeJSON(c.w, http.StatusOK, selected(v, c.param("fields")))
 }
@@ -110,7 +110,8 @@ func (s *Server) copy(c *call, source []string, toBucket string, to []string, re
 	if err := decode(c.Request, &set); err != nil {
 		return err
 	}
-	o, err := s.copyObject(origin{fromBucket, fromName, generation, ifSource}, object{Bucket: c.bucket, Name: c.name, settings: set}, cond)
+	o, err := s.copyObject(origin{fromBucket, fromName, generation, ifSource},
+		object{Bucket: c.bucket, Name: c.name, settings: set}, cond)
 	if err != nil {
 		return err
 	}
@@ -169,7 +170,7 @@ func (s *Server) copyObject(from origin, to object, cond conditions) (*object, e
 	return s.create(to, spool, cond)
 }
 
-// empty tells that a request says nothing about an object but its class.
+// empty reports whether a request sets nothing of an object but its class.
 func (s settings) empty() bool {
 	return s.Metadata == nil && s.ContentType == "" && s.ContentEncoding == "" && s.ContentDisposition == "" &&
 		s.ContentLanguage == "" && s.CacheControl == "" && s.CustomTime == ""
@@ -213,7 +214,8 @@ func (s *Server) compose(c *call) error {
 			return err
 		}
 		var cond conditions
-		if cond.generationMatch, err = number("ifGenerationMatch", source.ObjectPreconditions.IfGenerationMatch.String()); err != nil {
+		if cond.generationMatch, err = number("ifGenerationMatch",
+			source.ObjectPreconditions.IfGenerationMatch.String()); err != nil {
 			return err
 		}
 		n, err := s.appendObject(spool, origin{c.bucket, source.Name, orAny(generation), cond})
@@ -222,7 +224,12 @@ func (s *Server) compose(c *call) error {
 		}
 		components += n
 	}
-	o, err := s.create(object{Bucket: c.bucket, Name: c.name, settings: request.Destination, ComponentCount: components}, spool, cond)
+	o, err := s.create(object{
+		Bucket:         c.bucket,
+		Name:           c.name,
+		settings:       request.Destination,
+		ComponentCount: components,
+	}, spool, cond)
 	if err != nil {
 		return err
 	}
@@ -230,7 +237,8 @@ func (s *Server) compose(c *call) error {
 	return nil
 }
 
-// appendObject adds an object's content, and tells of how many it was made.
+// appendObject adds the content of an object, and returns of how many parts that object
+// was made.
 func (s *Server) appendObject(spool *spool, from origin) (int, error) {
 	o, f, err := s.store.open(from.bucket, from.name, from.generation, from.cond)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"unicode/utf8"
 )
 
-// timeFormat is that of Cloud Storage: UTC, to the millisecond.
+// timeFormat is the format of Cloud Storage: UTC, to the millisecond.
 const timeFormat = "2006-01-02T15:04:05.000Z07:00"
 
 const (
@@ -103,7 +103,7 @@ type resource struct {
 	TimeFinalized           string `json:"timeFinalized"`
 }
 
-// resource gives an object's resource with links that begin with base.
+// resource returns an object's resource. Its links begin with base.
 func (o *object) resource(base string) resource {
 	path := "/storage/v1/b/" + o.Bucket + "/o/" + url.PathEscape(o.Name)
 	return resource{
@@ -151,8 +151,7 @@ type bucketAttributes struct {
 	Settings       map[string]any `json:"settings,omitempty"`
 }
 
-// resource gives a bucket's resource: what clients said about it, shown again,
-// below what is so.
+// resource returns a bucket's resource: what clients have set, overlaid with the facts.
 func (b *bucketAttributes) resource(base string) map[string]any {
 	r := map[string]any{
 		"location": "US", "locationType": "multi-region", "storageClass": "STANDARD",
@@ -174,7 +173,8 @@ func (b *bucketAttributes) resource(base string) map[string]any {
 
 // setByServer are the fields of a bucket that a client's word does not change.
 var setByServer = []string{
-	"kind", "id", "name", "projectNumber", "selfLink", "metageneration", "etag", "timeCreated", "updated", "acl", "defaultObjectAcl",
+	"kind", "id", "name", "projectNumber", "selfLink", "metageneration", "etag", "timeCreated", "updated", "acl",
+	"defaultObjectAcl",
 }
 
 // checkBucketSettings takes out what is not a client's to say, and refuses what
@@ -199,8 +199,8 @@ func checkBucketSettings(set map[string]any) error {
 	return nil
 }
 
-// promises tells whether a setting asks for something: an empty one, or one of
-// empty members, asks for nothing.
+// promises reports whether a setting asks for something. An empty one, or one with only
+// empty members, does not.
 func promises(setting map[string]any) bool {
 	for _, v := range setting {
 		switch v := v.(type) {
@@ -236,7 +236,7 @@ func merge(doc, patch map[string]any) map[string]any {
 	return out
 }
 
-// patched gives settings with a patch applied to them.
+// patched returns the settings with a patch applied.
 func (s settings) patched(patch map[string]any) (settings, error) {
 	encoded, err := json.Marshal(s)
 	if err != nil {

@@ -9,18 +9,18 @@ import (
 	"github.com/jobdrop/jobdrop/internal/local/discovery"
 )
 
-// call is a request of which the path has been read.
+// call is a request whose path has been parsed.
 type call struct {
 	*http.Request
 	w     http.ResponseWriter
 	query url.Values
-	// bucket and name are of the path; path is what follows the bucket's.
+	// bucket and name come from the path; path is what follows the bucket.
 	bucket, name string
 	path         []string
 }
 
-// base is how the client calls this server; links that it gets begin with it. The
-// port speaks http to those who came with https, too.
+// base returns the URL by which the client reaches this server. Links begin with it.
+// The port speaks http also to clients that came with https.
 func (c *call) base() string { return "http://" + c.Host }
 
 func (c *call) param(name string) string { return c.query.Get(name) }
@@ -32,7 +32,7 @@ func (c *call) generationOf(name string) (int64, error) {
 	return orAny(n), err
 }
 
-// orAny gives a generation that a client has named, or 0 for any.
+// orAny returns the generation that a client has named, or 0 for any.
 func orAny(generation *int64) int64 {
 	if generation == nil {
 		return 0
@@ -105,7 +105,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	for _, api := range []string{"/storage/v1/", "/upload/storage/v1/", "/resumable/upload/storage/v1/", "/download/storage/v1/", "/batch/"} {
+	for _, api := range []string{"/storage/v1/", "/upload/storage/v1/", "/resumable/upload/storage/v1/",
+		"/download/storage/v1/", "/batch/"} {
 		if strings.HasPrefix(path, api) {
 			s.failJSON(w, r, errUnsupported("the method "+r.Method+" "+path))
 			return
@@ -154,14 +155,17 @@ func (s *Server) json(c *call) error {
 }
 
 func notAllowed() error {
-	return &fault{http.StatusMethodNotAllowed, "methodNotAllowed", "MethodNotAllowed", "The HTTP method is not allowed here."}
+	return &fault{
+		http.StatusMethodNotAllowed, "methodNotAllowed", "MethodNotAllowed", "The HTTP method is not allowed here.",
+	}
 }
 
 // objectCall serves /o/<name> and what stands below it.
 func (s *Server) objectCall(c *call, path []string) error {
 	last := path[len(path)-1]
 	for _, verb := range []string{"rewriteTo", "copyTo"} {
-		if i := slices.Index(path, verb); c.Method == http.MethodPost && i > 0 && len(path) > i+4 && path[i+1] == "b" && path[i+3] == "o" {
+		if i := slices.Index(path, verb); c.Method == http.MethodPost && i > 0 && len(path) > i+4 && path[i+1] == "b" &&
+			path[i+3] == "o" {
 			return s.copy(c, path[:i], path[i+2], path[i+4:], verb == "rewriteTo")
 		}
 	}
@@ -193,7 +197,8 @@ func (s *Server) objectCall(c *call, path []string) error {
 	return notAllowed()
 }
 
-// errNoACL is what Cloud Storage answers where access is the bucket's alone.
+// errNoACL returns the error of Cloud Storage for a bucket with uniform access.
 func errNoACL() error {
-	return errInvalid("Cannot get legacy ACL for an object when uniform bucket-level access is enabled. Read more at https://cloud.google.com/storage/docs/uniform-bucket-level-access")
+	return errInvalid("Cannot get legacy ACL for an object when uniform bucket-level access is enabled. Read more at " +
+		"https://cloud.google.com/storage/docs/uniform-bucket-level-access")
 }

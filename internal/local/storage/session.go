@@ -51,9 +51,9 @@ type session struct {
 	complete bool      // done, as uploads.mu knows it
 }
 
-// add keeps a session and gives its ID. Sessions that stand still go; where there
-// are too many, one that is complete, else the one that has stood longest. One
-// with a request in it stays.
+// add keeps a session and returns its ID. It drops idle sessions. If there are too
+// many, it drops a complete one, else the one idle for longest. It never drops a
+// session that serves a request.
 func (u *uploads) add(n *session) (string, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -69,7 +69,10 @@ func (u *uploads) add(n *session) (string, error) {
 	}
 	if len(u.byID) >= maxSessions {
 		if oldest == "" {
-			return "", &fault{http.StatusServiceUnavailable, "backendError", "ServiceUnavailable", "Too many uploads are under way. Try again later."}
+			return "", &fault{
+				http.StatusServiceUnavailable, "backendError", "ServiceUnavailable",
+				"Too many uploads are under way. Try again later.",
+			}
 		}
 		u.drop(oldest)
 	}
@@ -79,7 +82,7 @@ func (u *uploads) add(n *session) (string, error) {
 	return id, nil
 }
 
-// before tells which of two sessions goes first.
+// before reports whether u is dropped before o.
 func (u *session) before(o *session) bool {
 	if u.complete != o.complete {
 		return u.complete
@@ -157,11 +160,14 @@ func (s *Server) startSession(c *call, cond conditions) error {
 	return nil
 }
 
-// session takes content for a session, or tells how much of it there is.
+// session takes content for a session, or answers how much of it there is.
 func (s *Server) session(c *call, id string) error {
 	u := s.uploads.get(id)
 	if u == nil {
-		return &fault{http.StatusNotFound, "notFound", "NoSuchUpload", "The upload session does not exist, or the server was started again since. Begin the upload again."}
+		return &fault{
+			http.StatusNotFound, "notFound", "NoSuchUpload", "The upload session does not exist, or the server was started " +
+				"again since. Begin the upload again.",
+		}
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -197,21 +203,22 @@ func (s *Server) session(c *call, id string) error {
 	return s.finish(c, id, u)
 }
 
-// ended tells that a session can't come to a good end after an error.
+// ended reports whether the session is over after err.
 func (u *session) ended(err error) bool {
 	var f *fault
 	return errors.As(err, &f) && f.status == http.StatusRequestEntityTooLarge
 }
 
-// take adds the content of a request, and tells whether it was the last. Content
-// of which the connection broke is kept as far as it came.
+// take adds the content of a request, and reports whether it was the last. If the
+// connection breaks, take keeps what has arrived.
 func (u *session) take(c *call, part contentRange) (complete bool, err error) {
 	if part.query() {
 		// A query, or the end of a stream whose size was not known.
 		return part.total == u.spool.size && part.total >= 0, nil
 	}
 	if part.start > u.spool.size {
-		return false, errUnavailable(fmt.Sprintf("Invalid request. According to the Content-Range header, the upload offset is %d byte(s), which exceeds already uploaded size of %d byte(s).", part.start, u.spool.size))
+		return false, errUnavailable(fmt.Sprintf("Invalid request. According to the Content-Range header, the upload "+
+			"offset is %d byte(s), which exceeds already uploaded size of %d byte(s).", part.start, u.spool.size))
 	}
 	if err := c.inflate(); err != nil {
 		return false, err
@@ -238,7 +245,7 @@ func (u *session) take(c *call, part contentRange) (complete bool, err error) {
 	return part.end < 0, nil
 }
 
-// incomplete tells how much of an upload is here.
+// incomplete answers how much of an upload has arrived.
 func (u *session) incomplete(c *call) {
 	if u.spool.size > 0 {
 		c.w.Header().Set("Range", fmt.Sprintf("bytes=0-%d", u.spool.size-1))
@@ -275,7 +282,7 @@ func (s *Server) finish(c *call, id string, u *session) error {
 // open.
 type contentRange struct{ start, end, total int64 }
 
-// query tells that a request brings no content.
+// query reports whether a request brings no content.
 func (r contentRange) query() bool { return r.start < 0 }
 
 var rangePattern = regexp.MustCompile(`^bytes (?:(\d{1,18})-(\d{1,18}|\*)|\*)/(\d{1,18}|\*)$`)

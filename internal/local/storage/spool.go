@@ -32,7 +32,14 @@ func (s *store) newSpool(limit int64) (*spool, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &spool{file: f, path: path, limit: limit, ended: &s.ended, crc: crc32.New(crc32.MakeTable(crc32.Castagnoli)), md5: md5.New()}, nil
+	return &spool{
+		file:  f,
+		path:  path,
+		limit: limit,
+		ended: &s.ended,
+		crc:   crc32.New(crc32.MakeTable(crc32.Castagnoli)),
+		md5:   md5.New(),
+	}, nil
 }
 
 func (c *spool) Write(p []byte) (int, error) {
@@ -79,7 +86,7 @@ func (c *spool) check(d declared) error {
 	return nil
 }
 
-// moveTo gives the content its place.
+// moveTo moves the content to path.
 func (c *spool) moveTo(path string) error {
 	if err := c.file.Close(); err != nil {
 		return err

@@ -95,8 +95,8 @@ type Server struct {
 	unlock    func() error
 }
 
-// Serve starts a server; Close ends it. A folder that another server uses gives
-// [ErrInUse]. The listener is closed also where Serve fails.
+// Serve starts a server; Close ends it. If another server uses the folder, Serve returns
+// [ErrInUse]. If Serve fails, it closes the listener.
 func Serve(ctx context.Context, o Options) (*Server, error) {
 	if o.Dir == "" || o.Listener == nil {
 		return nil, errors.New("local cloud storage: Dir and Listener are required")
@@ -159,7 +159,7 @@ func open(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-// reachable is the host:port under which this machine reaches a listener.
+// reachable returns the host:port by which this machine reaches a listener.
 func reachable(l net.Listener) string {
 	if a, ok := l.Addr().(*net.TCPAddr); ok && a.IP.IsUnspecified() {
 		return fmt.Sprintf("127.0.0.1:%d", a.Port)
@@ -167,7 +167,7 @@ func reachable(l net.Listener) string {
 	return l.Addr().String()
 }
 
-// URL is the server's base URL, without a slash at its end.
+// URL returns the server's base URL, without a slash at its end.
 func (s *Server) URL() string { return s.url }
 
 // CreateBucket makes a bucket if it is not there yet.
@@ -179,8 +179,8 @@ func (s *Server) CreateBucket(name string) error {
 	return err
 }
 
-// Objects gives a bucket's objects that were created at a time or later, oldest
-// first, as they are when it is called.
+// Objects returns a bucket's objects that were created at since or later, oldest first.
+// It returns them as they are at the call.
 func (s *Server) Objects(ctx context.Context, bucket string, since time.Time) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
 		objects, err := s.store.since(bucket, since)

@@ -130,7 +130,7 @@ func (a answer) want(t testing.TB, status int) answer {
 	return a
 }
 
-// fields gives an answer's JSON.
+// fields returns the JSON of an answer.
 func (a answer) fields(t testing.TB) map[string]any {
 	t.Helper()
 	var doc map[string]any
@@ -145,7 +145,7 @@ func (a answer) generation(t testing.TB) string {
 	return fmt.Sprint(a.fields(t)["generation"])
 }
 
-// uploadURL is the URL of a simple upload.
+// uploadURL returns the URL of a simple upload.
 func (s *Server) uploadURL(name, query string) string {
 	return s.URL() + "/upload/storage/v1/b/" + bucketA + "/o?uploadType=media&name=" + url.QueryEscape(name) + query
 }
@@ -164,10 +164,11 @@ func (s *Server) read(t testing.TB, name string) string {
 	return do(t, http.MethodGet, s.objectURL(name)+"?alt=media", "").want(t, http.StatusOK).body
 }
 
-// goClient is Google's own client.
+// goClient returns Google's own client.
 func goClient(t testing.TB, s *Server) *gcs.Client {
 	t.Helper()
-	c, err := gcs.NewClient(context.Background(), option.WithEndpoint(s.URL()+"/storage/v1/"), option.WithoutAuthentication())
+	c, err := gcs.NewClient(context.Background(), option.WithEndpoint(s.URL()+"/storage/v1/"),
+		option.WithoutAuthentication())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +190,8 @@ func TestFinalizedOncePerGeneration(t *testing.T) {
 		server *Server
 	)
 	server = start(t, Options{Finalized: func(o Object) {
-		a := do(t, http.MethodGet, fmt.Sprintf("%s?generation=%d", server.objectURL(o.Name), o.Generation), "").want(t, http.StatusOK)
+		a := do(t, http.MethodGet, fmt.Sprintf("%s?generation=%d", server.objectURL(o.Name), o.Generation), "").want(t,
+			http.StatusOK)
 		if got, want := strings.TrimSpace(a.body), string(o.Resource); got != want {
 			t.Errorf("event of %s: resource (-want +got):\n%s", o.Name, gocmp.Diff(want, got))
 		}
@@ -208,11 +210,13 @@ func TestFinalizedOncePerGeneration(t *testing.T) {
 		{"simple", func() answer { return s.put(t, "simple", "1") }},
 		{"simple", func() answer { return s.put(t, "simple", "another generation") }},
 		{"multipart", func() answer {
-			return do(t, http.MethodPost, upload+"?uploadType=multipart", multipartBody(`{"name":"multipart"}`, "2"), "Content-Type", "multipart/related; boundary=B")
+			return do(t, http.MethodPost, upload+"?uploadType=multipart", multipartBody(`{"name":"multipart"}`, "2"),
+				"Content-Type", "multipart/related; boundary=B")
 		}},
 		{"empty", func() answer { return do(t, http.MethodPost, upload, `{"name":"empty"}`) }},
 		{"resumable", func() answer {
-			session := do(t, http.MethodPost, upload+"?uploadType=resumable&name=resumable", "").want(t, 200).header.Get("Location")
+			session := do(t, http.MethodPost, upload+"?uploadType=resumable&name=resumable", "").want(t,
+				200).header.Get("Location")
 			do(t, http.MethodPut, session, "ab", "Content-Range", "bytes 0-1/*").want(t, 308)
 			do(t, http.MethodPut, session, "c", "Content-Range", "bytes 2-2/3").want(t, 200)
 			return do(t, http.MethodPut, session, "c", "Content-Range", "bytes 2-2/3") // once more, for who has not heard
@@ -257,7 +261,7 @@ func TestFinalizedOncePerGeneration(t *testing.T) {
 	}
 }
 
-// refused asks for writes that fail, and gives an answer of 200 where all have.
+// refused asks for writes that fail, and returns an answer of 200 where all have.
 func (s *Server) refused(t *testing.T, upload string) answer {
 	t.Helper()
 	do(t, http.MethodPost, upload+"?uploadType=media&name=simple&ifGenerationMatch=0", "x").want(t, 412)
@@ -419,7 +423,8 @@ func TestWebPagesAreRefused(t *testing.T) {
 			do(t, http.MethodPost, upload, "x", test.headers...).want(t, test.want)
 		})
 	}
-	preflight := do(t, http.MethodOptions, upload, "", "Origin", "http://evil.example", "Access-Control-Request-Method", "POST")
+	preflight := do(t, http.MethodOptions, upload, "", "Origin", "http://evil.example", "Access-Control-Request-Method",
+		"POST")
 	for name := range preflight.header {
 		if strings.HasPrefix(name, "Access-Control-") || preflight.status < 400 {
 			t.Errorf("preflight got %d and %s", preflight.status, name)

@@ -87,7 +87,7 @@ func (s *store) tmp() string { return filepath.Join(s.dir, "tmp") }
 
 func (s *store) bucketDir(name string) string { return filepath.Join(s.dir, "buckets", name) }
 
-// base is the path of an object's files, without their suffixes.
+// base returns the path of an object's files, without their suffixes.
 func (s *store) base(bucket, name string) string {
 	sum := sha256.Sum256([]byte(name))
 	h := hex.EncodeToString(sum[:])
@@ -121,7 +121,8 @@ func (s *store) loadBucket(ctx context.Context, name string) error {
 		}
 	}
 	if found != (repairs{}) {
-		s.log.WarnContext(ctx, "bucket repaired", "bucket", name, "orphans_removed", found.orphans, "damaged_ignored", found.damaged)
+		s.log.WarnContext(ctx, "bucket repaired", "bucket", name, "orphans_removed", found.orphans, "damaged_ignored",
+			found.damaged)
 	}
 	for n := range b.objects {
 		b.names = append(b.names, n)
@@ -167,7 +168,8 @@ func (s *store) loadShard(ctx context.Context, b *bucket, bucketName, shard stri
 		if err != nil {
 			unread[hash] = true
 			found.damaged++
-			s.log.ErrorContext(ctx, "object can't be read and is left out", "bucket", bucketName, "file", filepath.Join(dir, e.Name()), "error", err.Error())
+			s.log.ErrorContext(ctx, "object can't be read and is left out", "bucket", bucketName, "file",
+				filepath.Join(dir, e.Name()), "error", err.Error())
 			continue
 		}
 		named[filepath.Base(s.content(o))] = true
@@ -279,7 +281,8 @@ func (s *store) listBuckets() []*bucketAttributes {
 }
 
 // patchBucket changes a bucket's settings.
-func (s *store) patchBucket(name string, c conditions, change func(map[string]any) (map[string]any, error)) (*bucketAttributes, error) {
+func (s *store) patchBucket(name string, c conditions,
+	change func(map[string]any) (map[string]any, error)) (*bucketAttributes, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.buckets[name]
@@ -324,7 +327,7 @@ func (s *store) deleteBucket(name string, c conditions) error {
 	return os.RemoveAll(s.bucketDir(name))
 }
 
-// find gives the live object; generation 0 means any. The store must be locked.
+// find returns the live object; generation 0 means any. The store must be locked.
 func (s *store) find(bucketName, name string, generation int64) (*bucket, *object, error) {
 	b := s.buckets[bucketName]
 	if b == nil {
@@ -337,7 +340,7 @@ func (s *store) find(bucketName, name string, generation int64) (*bucket, *objec
 	return b, o, nil
 }
 
-// get gives an object's record where the conditions hold.
+// get returns the record of an object if the conditions hold.
 func (s *store) get(bucketName, name string, generation int64, c conditions) (*object, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -348,8 +351,8 @@ func (s *store) get(bucketName, name string, generation int64, c conditions) (*o
 	return o, err
 }
 
-// open gives an object and its content, which stays readable whatever happens to
-// the object meanwhile. The caller closes it.
+// open returns an object and its content. The content stays readable if the object
+// changes meanwhile. The caller closes it.
 func (s *store) open(bucketName, name string, generation int64, c conditions) (*object, *os.File, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -405,7 +408,8 @@ func (s *store) put(o object, c *spool, cond conditions) (*object, error) {
 }
 
 // update changes an object's settings, and not its generation.
-func (s *store) update(bucketName, name string, generation int64, c conditions, change func(settings) (settings, error)) (*object, error) {
+func (s *store) update(bucketName, name string, generation int64, c conditions,
+	change func(settings) (settings, error)) (*object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b, live, err := s.find(bucketName, name, generation)
@@ -462,8 +466,7 @@ func (b *bucket) insert(o *object) {
 	b.objects[o.Name] = o
 }
 
-// since gives a bucket's objects that were created at a time or later, oldest
-// first.
+// since returns a bucket's objects that were created at t or later, oldest first.
 func (s *store) since(bucketName string, t time.Time) ([]*object, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

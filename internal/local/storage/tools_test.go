@@ -44,7 +44,7 @@ func (c tool) try(t *testing.T, args ...string) (string, error) {
 	return stdout.String(), nil
 }
 
-// newTool gives a tool, or skips the test, visibly, where the machine lacks it.
+// newTool returns a tool. If the machine lacks it, newTool skips the test, visibly.
 func newTool(t *testing.T, s *Server, program string) tool {
 	t.Helper()
 	if testing.Short() {
@@ -76,8 +76,10 @@ state_dir = %[3]s
 		t.Fatal(err)
 	}
 	return tool{program, []string{
-		"CLOUDSDK_CONFIG=" + filepath.Join(dir, "gcloud"), "CLOUDSDK_CORE_PROJECT=local", "CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true",
-		"CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE=" + s.URL() + "/storage/v1/", "CLOUDSDK_CORE_DISABLE_PROMPTS=1", "BOTO_CONFIG=" + boto,
+		"CLOUDSDK_CONFIG=" + filepath.Join(dir, "gcloud"), "CLOUDSDK_CORE_PROJECT=local",
+		"CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true",
+		"CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE=" + s.URL() + "/storage/v1/", "CLOUDSDK_CORE_DISABLE_PROMPTS=1",
+		"BOTO_CONFIG=" + boto,
 	}}
 }
 
@@ -87,7 +89,8 @@ func sources(t *testing.T) (dir string, large []byte) {
 	dir = t.TempDir()
 	large = bytes.Repeat([]byte("0123456789abcdef"), 9<<16)
 	for name, content := range map[string][]byte{
-		"large": large, "small.txt": []byte("hello\n"), "tree/a.txt": []byte("A"), "tree/sub/ü #.txt": []byte("B"), "tree/empty": nil,
+		"large": large, "small.txt": []byte("hello\n"), "tree/a.txt": []byte("A"), "tree/sub/ü #.txt": []byte("B"),
+		"tree/empty": nil,
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -116,11 +119,13 @@ func TestGcloud(t *testing.T) {
 	c.run(t, "storage", "cp", "-r", dir+"/large", dir+"/tree", b+"/up/")
 	c.run(t, "storage", "cp", b+"/up/large", dir+"/down")
 	wantFile(t, dir+"/down", large)
-	if got, want := c.run(t, "storage", "ls", b+"/up/tree/**"), b+"/up/tree/a.txt\n"+b+"/up/tree/empty\n"+b+"/up/tree/sub/ü #.txt\n"; got != want {
+	if got, want := c.run(t, "storage", "ls", b+"/up/tree/**"),
+		b+"/up/tree/a.txt\n"+b+"/up/tree/empty\n"+b+"/up/tree/sub/ü #.txt\n"; got != want {
 		t.Errorf("list is %q, want %q", got, want)
 	}
 	c.run(t, "storage", "mv", b+"/up/tree/a.txt", b+"/moved.txt")
-	if _, err := c.try(t, "storage", "cp", dir+"/small.txt", b+"/moved.txt", "--if-generation-match=0"); err == nil || !strings.Contains(err.Error(), "412") {
+	if _, err := c.try(t, "storage", "cp", dir+"/small.txt", b+"/moved.txt", "--if-generation-match=0"); err == nil ||
+		!strings.Contains(err.Error(), "412") {
 		t.Errorf("write where an object is: %v", err)
 	}
 	if s.read(t, "moved.txt") != "A" {
@@ -139,7 +144,8 @@ func TestGsutil(t *testing.T) {
 	c.run(t, "-m", "cp", "-r", dir+"/large", dir+"/tree", b+"/up/")
 	c.run(t, "cp", b+"/up/large", dir+"/down")
 	wantFile(t, dir+"/down", large)
-	if got, want := c.run(t, "ls", b+"/up/tree/**"), b+"/up/tree/a.txt\n"+b+"/up/tree/empty\n"+b+"/up/tree/sub/ü #.txt\n"; got != want {
+	if got, want := c.run(t, "ls", b+"/up/tree/**"),
+		b+"/up/tree/a.txt\n"+b+"/up/tree/empty\n"+b+"/up/tree/sub/ü #.txt\n"; got != want {
 		t.Errorf("list is %q, want %q", got, want)
 	}
 	c.run(t, "compose", b+"/up/tree/a.txt", b+"/up/tree/a.txt", b+"/composed")

@@ -170,10 +170,12 @@ func (s *Server) write(o object, content io.Reader, d declared, cond conditions)
 	return s.create(o, spool, cond)
 }
 
-// unread tells a body that ended too early from a fault of ours.
+// unread returns the client's error for a body that ended too early, and err itself
+// else.
 func unread(err error) error {
 	var corrupt flate.CorruptInputError
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.As(err, &corrupt) {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) ||
+		errors.As(err, &corrupt) {
 		return errInvalid("The request's body is not whole: %v", err)
 	}
 	return err

@@ -68,7 +68,8 @@ func xmlSettings(h http.Header) settings {
 	set := settings{
 		ContentType: h.Get("Content-Type"), ContentEncoding: h.Get("Content-Encoding"),
 		ContentDisposition: h.Get("Content-Disposition"), ContentLanguage: h.Get("Content-Language"),
-		CacheControl: h.Get("Cache-Control"), CustomTime: h.Get("X-Goog-Custom-Time"), StorageClass: h.Get("X-Goog-Storage-Class"),
+		CacheControl: h.Get("Cache-Control"), CustomTime: h.Get("X-Goog-Custom-Time"),
+		StorageClass: h.Get("X-Goog-Storage-Class"),
 	}
 	for k := range h {
 		if name, ok := strings.CutPrefix(k, "X-Goog-Meta-"); ok {
@@ -151,7 +152,8 @@ func (s *Server) xmlBucket(c *call) error {
 	if c.Method != http.MethodGet {
 		return notAllowed()
 	}
-	for _, parameter := range []string{"acl", "cors", "iam", "lifecycle", "location", "logging", "policy", "uploads", "versioning", "website"} {
+	for _, parameter := range []string{"acl", "cors", "iam", "lifecycle", "location", "logging", "policy", "uploads",
+		"versioning", "website"} {
 		if c.query.Has(parameter) {
 			return errUnsupported("the XML API's ?" + parameter)
 		}
@@ -180,10 +182,17 @@ func (s *Server) xmlBucket(c *call) error {
 	if err != nil {
 		return err
 	}
-	out := xmlList{Xmlns: "http://doc.s3.amazonaws.com/2006-03-01", Name: c.bucket, Prefix: q.prefix, Delimiter: q.delimiter}
+	out := xmlList{
+		Xmlns:     "http://doc.s3.amazonaws.com/2006-03-01",
+		Name:      c.bucket,
+		Prefix:    q.prefix,
+		Delimiter: q.delimiter,
+	}
 	last := ""
 	for _, o := range p.objects {
-		out.Contents = append(out.Contents, xmlContents{o.Name, o.Generation, o.Metageneration, o.Updated, `"` + o.etag() + `"`, o.Size})
+		out.Contents = append(out.Contents, xmlContents{
+			o.Name, o.Generation, o.Metageneration, o.Updated, `"` + o.etag() + `"`, o.Size,
+		})
 		last = max(last, o.Name)
 	}
 	for _, name := range p.prefixes {
