@@ -26,7 +26,8 @@ type Storage interface {
 	Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error)
 	Read(ctx context.Context, bucket, name string, generation, limit int64) ([]byte, int64, error)
 	Stat(ctx context.Context, bucket, name string) (job.Attributes, error)
-	Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string, ifGeneration int64) (int64, error)
+	Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string,
+		ifGeneration int64) (int64, error)
 	Copy(ctx context.Context, source job.Object, bucket, name string) error
 	Delete(ctx context.Context, bucket, name string) error
 }
@@ -53,7 +54,8 @@ func CheckStorage(t *testing.T, s Storage, bucket, other string) {
 	want("read of what is not there", err, job.ErrNotFound)
 	_, err = s.Open(ctx, bucket, absent, 0)
 	want("open of what is not there", err, job.ErrNotFound)
-	want("copy of what is not there", s.Copy(ctx, job.Object{Bucket: bucket, Name: absent, Generation: 7}, other, "x"), job.ErrNotFound)
+	want("copy of what is not there", s.Copy(ctx, job.Object{Bucket: bucket, Name: absent, Generation: 7}, other, "x"),
+		job.ErrNotFound)
 	if err := s.Delete(ctx, bucket, absent); err != nil {
 		t.Errorf("delete of what is not there: %v", err)
 	}
@@ -69,7 +71,8 @@ func CheckStorage(t *testing.T, s Storage, bucket, other string) {
 	want("a second first write", err, attempt.ErrStale)
 	_, err = write("d/a", "two", nil, first+1)
 	want("write over another generation", err, attempt.ErrStale)
-	if data, generation, err := s.Read(ctx, bucket, "d/a", 0, 10); string(data) != "one" || generation != first || err != nil {
+	if data, generation, err := s.Read(ctx, bucket, "d/a", 0, 10); string(data) != "one" || generation != first ||
+		err != nil {
 		t.Errorf("a refused write left %q of generation %d, %v", data, generation, err)
 	}
 	second, err := write("d/a", "two", map[string]string{"k": "w"}, first)
@@ -83,7 +86,8 @@ func CheckStorage(t *testing.T, s Storage, bucket, other string) {
 
 	// Reads.
 	o, err := s.Stat(ctx, bucket, "d/a")
-	if err != nil || o.Bucket != bucket || o.Name != "d/a" || o.Generation != third || o.Size != 5 || o.Metadata["k"] != "x" || o.Created.IsZero() || o.CRC32C == "" {
+	if err != nil || o.Bucket != bucket || o.Name != "d/a" || o.Generation != third || o.Size != 5 ||
+		o.Metadata["k"] != "x" || o.Created.IsZero() || o.CRC32C == "" {
 		t.Errorf("stat: %+v, %v", o, err)
 	}
 	_, _, err = s.Read(ctx, bucket, "d/a", 0, 4)
@@ -123,7 +127,8 @@ func CheckStorage(t *testing.T, s Storage, bucket, other string) {
 		flat   bool
 		names  []string
 	}{
-		{"d/", true, []string{"d/a", "d/c"}}, {"d/", false, []string{"d/a", "d/b/deep", "d/c"}}, {"", true, []string{"e"}}, {"none/", false, nil},
+		{"d/", true, []string{"d/a", "d/c"}}, {"d/", false, []string{"d/a", "d/b/deep", "d/c"}}, {"", true, []string{"e"}},
+		{"none/", false, nil},
 	} {
 		if got := list(test.prefix, test.flat); !slices.Equal(got, test.names) {
 			t.Errorf("list of %q, flat %t: %q, want %q", test.prefix, test.flat, got, test.names)
@@ -133,7 +138,8 @@ func CheckStorage(t *testing.T, s Storage, bucket, other string) {
 		prefix, after string
 		names         []string
 	}{
-		{"", "", []string{"d/a", "d/b/deep", "d/c", "e"}}, {"d/", "d/a", []string{"d/b/deep", "d/c"}}, {"d/", "d/b", []string{"d/b/deep", "d/c"}},
+		{"", "", []string{"d/a", "d/b/deep", "d/c", "e"}}, {"d/", "d/a", []string{"d/b/deep", "d/c"}},
+		{"d/", "d/b", []string{"d/b/deep", "d/c"}},
 		{"", "d/c", []string{"e"}}, {"d/", "d/c", nil}, {"d/", "e", nil},
 	} {
 		var got []string
@@ -211,28 +217,33 @@ func CheckBackend(t *testing.T, tr Backend, instance string, spec job.Spec) {
 		t.Fatalf("create: %v", err)
 	}
 	id.ResourceName = made.ResourceName
-	if made.JobID != spec.JobID || made.ResourceName == "" || made.Created.IsZero() || !made.Ended.IsZero() || !job.SameOwner(made.Labels, spec.Labels) {
+	if made.JobID != spec.JobID || made.ResourceName == "" || made.Created.IsZero() || !made.Ended.IsZero() ||
+		!job.SameOwner(made.Labels, spec.Labels) {
 		t.Errorf("created %+v", made)
 	}
 
-	if found, err := tr.Find(ctx, job.Order{Spec: spec}); err != nil || len(found) != 1 || found[0].ResourceName != made.ResourceName || !job.SameOwner(found[0].Labels, spec.Labels) {
+	if found, err := tr.Find(ctx, job.Order{Spec: spec}); err != nil || len(found) != 1 ||
+		found[0].ResourceName != made.ResourceName || !job.SameOwner(found[0].Labels, spec.Labels) {
 		t.Errorf("find: %+v, %v", found, err)
 	}
 	foreign := spec
 	foreign.Labels = job.Labels(nil, instance, "attempt-2", "content")
 	var conflict *attempt.ConflictError
 	if tr.TakesID() { // the same ID again is a conflict that shows whose the job is
-		if _, err := tr.Create(ctx, job.Order{Spec: spec}); !errors.As(err, &conflict) || !job.SameOwner(conflict.Found.Labels, spec.Labels) {
+		if _, err := tr.Create(ctx, job.Order{Spec: spec}); !errors.As(err, &conflict) ||
+			!job.SameOwner(conflict.Found.Labels, spec.Labels) {
 			t.Errorf("the same create again: %v", err)
 		}
 		conflict = nil
-		if _, err := tr.Create(ctx, job.Order{Spec: foreign}); !errors.As(err, &conflict) || job.SameOwner(conflict.Found.Labels, foreign.Labels) {
+		if _, err := tr.Create(ctx, job.Order{Spec: foreign}); !errors.As(err, &conflict) ||
+			job.SameOwner(conflict.Found.Labels, foreign.Labels) {
 			t.Errorf("a create of another attempt: %v", err)
 		}
 	} else if found, err := tr.Find(ctx, job.Order{Spec: foreign}); err != nil || len(found) > 0 {
 		t.Errorf("find of another attempt: %+v, %v", found, err)
 	}
-	if found, err := tr.Get(ctx, id); err != nil || !job.SameOwner(found.Labels, spec.Labels) || found.ResourceName != made.ResourceName {
+	if found, err := tr.Get(ctx, id); err != nil || !job.SameOwner(found.Labels, spec.Labels) ||
+		found.ResourceName != made.ResourceName {
 		t.Errorf("get: %+v, %v", found, err)
 	}
 	if ids := active(); !slices.Equal(ids, []string{spec.JobID}) {
@@ -282,7 +293,7 @@ type Publisher interface {
 }
 
 // CheckPublisher publishes the events of two attempts, some of them again.
-// received waits for so many first occurrences of an attempt's events, and gives
+// received waits for so many first occurrences of an attempt's events, and returns
 // their sequences in the order in which a subscriber saw them.
 func CheckPublisher(t *testing.T, p Publisher, received func(key string, n int) []int64) {
 	t.Helper()

@@ -34,9 +34,9 @@ type Fault struct {
 	Path   *regexp.Regexp
 	// Times is how often it happens; 0 is once.
 	Times int
-	// Status answers with an error in place of the service. Lose gives the
-	// request to the service, and no answer to the client. Rewrite changes the
-	// service's answer.
+	// Status answers with an error in place of the service. Lose passes the request
+	// to the service, but its answer not to the client. Rewrite changes the service's
+	// answer.
 	Status  int
 	Lose    bool
 	Rewrite func(body []byte) []byte
@@ -89,7 +89,7 @@ func (p *Proxy) Inject(f Fault) {
 	p.faults = append(p.faults, f)
 }
 
-// Left gives how many faults did not happen yet.
+// Left returns how many faults have not happened yet.
 func (p *Proxy) Left() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,9 +118,9 @@ var (
 	state   = regexp.MustCompile(`"state": *"[A-Z_]+"`)
 )
 
-// CheckBackendFaults checks what a backend makes of a service's faults. spec gives a
-// job that does not end by itself, with an ID of its own for each n; prefix is that
-// of the service's states.
+// CheckBackendFaults checks what a backend makes of a service's faults. spec returns a
+// job that does not end by itself; each n has an ID of its own. prefix is the prefix of
+// the service's states.
 func CheckBackendFaults(t *testing.T, tr Backend, p *Proxy, instance, prefix string, spec func(n int) job.Spec) {
 	t.Helper()
 	ctx, n := t.Context(), 0

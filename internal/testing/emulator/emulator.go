@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Start starts the emulator, which ends with the test, and gives its host:port.
+// Start starts the emulator, which ends with the test, and returns its host:port.
 // Where it is not installed the test is skipped.
 func Start(t testing.TB) string {
 	t.Helper()
@@ -45,7 +45,7 @@ func Start(t testing.TB) string {
 	return address
 }
 
-// find gives the program's path in the installation of gcloud.
+// find returns the program's path in the installation of gcloud.
 func find() string {
 	gcloud, err := exec.LookPath("gcloud")
 	if err != nil {
@@ -61,7 +61,7 @@ func find() string {
 	return path
 }
 
-// free gives an address on which nobody listens now.
+// free returns a free address.
 func free(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -75,8 +75,8 @@ func check(e event.Event) error {
 	return nil
 }
 
-// value gives what a JSON text says, so that only the order of fields and white
-// space do not count. Numbers keep their text.
+// value returns the value of a JSON text, without the order of its fields and its white
+// space. Numbers keep their text.
 func value(data []byte) any {
 	v, _ := jsonschema.UnmarshalJSON(bytes.NewReader(data))
 	return v
@@ -88,8 +88,8 @@ func Validate(uri string, data []byte) error {
 	return validate(uri, data, true)
 }
 
-// ValidateOpen is [Validate] as subscribers do it: fields that are not known
-// are taken, as the published schemas say.
+// ValidateOpen validates as [Validate] does, but takes unknown fields, as the published
+// schemas say.
 func ValidateOpen(uri string, data []byte) error {
 	return validate(uri, data, false)
 }

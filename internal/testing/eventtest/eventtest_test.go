@@ -15,7 +15,13 @@ import (
 func withdrawn(t *testing.T) event.Event {
 	t.Helper()
 	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
-	r := attempt.NewRecord(job.Object{Bucket: "inbox", Name: "census/job.yaml", Generation: 7, Size: 9, CorrelationID: "build-42"}, now)
+	r := attempt.NewRecord(job.Object{
+		Bucket:        "inbox",
+		Name:          "census/job.yaml",
+		Generation:    7,
+		Size:          9,
+		CorrelationID: "build-42",
+	}, now)
 	r, _, err := attempt.Step(r, attempt.Withdraw{Reason: "deleted", JobID: "census_1"}, now)
 	if err != nil {
 		t.Fatal(err)

@@ -74,7 +74,8 @@ func (r *report) take(e event) {
 		}
 		r.tests++
 		if e.Action == "skip" {
-			r.skipped = append(r.skipped, fmt.Sprintf("%s %s: %s", short(e.Package), e.Test, reason(r.of(e.Package, e.Test).text.String())))
+			r.skipped = append(r.skipped, fmt.Sprintf("%s %s: %s", short(e.Package), e.Test,
+				reason(r.of(e.Package, e.Test).text.String())))
 		}
 		if e.Action != "fail" { // nobody wants to read it any more
 			r.outputs[e.Package] = slices.DeleteFunc(r.outputs[e.Package], func(o *output) bool { return o.test == e.Test })

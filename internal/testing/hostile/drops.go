@@ -13,7 +13,7 @@ type Drop struct {
 	// which has the metadata.
 	Files    func() map[string][]byte
 	Metadata map[string]string
-	// Refused tells that it can't be accepted, whoever looks at it.
+	// Refused reports that every check has to refuse it.
 	Refused bool
 }
 

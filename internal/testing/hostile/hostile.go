@@ -38,7 +38,7 @@ const (
 // Pattern is a file that repeats a unit between a head and a tail.
 type Pattern struct{ Head, Unit, Tail string }
 
-// Repeat is the file with so many units, and no larger than size.
+// Repeat returns the file with so many units, but no larger than size.
 func (p Pattern) Repeat(n, size int) []byte {
 	if len(p.Unit) > 0 {
 		n = min(n, (size-len(p.Head)-len(p.Tail))/len(p.Unit))
@@ -46,16 +46,18 @@ func (p Pattern) Repeat(n, size int) []byte {
 	return []byte(part(p.Head, p.Unit, max(n, 0), p.Tail))
 }
 
-// full is the largest of the file that is read at all.
+// full returns the largest file that is read at all.
 func (p Pattern) full() string {
 	return part(p.Head, p.Unit, (JobFileSize-len(p.Head)-len(p.Tail))/len(p.Unit), p.Tail)
 }
 
-// passing is the largest of the file that is parsed, as far as the number of its
-// parts matters; ok reports whether the full one is not.
+// passing returns the largest file that is still parsed, as far as the number of its
+// parts matters. ok reports whether the full one is not parsed.
 func (p Pattern) passing() (file string, ok bool) {
-	weight := strings.Count(p.Unit, ",") + strings.Count(p.Unit, ":") + strings.Count(p.Unit, "[") + strings.Count(p.Unit, "{") +
-		strings.Count(p.Unit, "- ") + strings.Count(p.Unit, "-\n") + strings.Count(p.Unit, "? ") + 2*strings.Count(p.Unit, "#")
+	weight := strings.Count(p.Unit, ",") + strings.Count(p.Unit, ":") + strings.Count(p.Unit, "[") +
+		strings.Count(p.Unit, "{") +
+		strings.Count(p.Unit, "- ") + strings.Count(p.Unit, "-\n") + strings.Count(p.Unit, "? ") +
+		2*strings.Count(p.Unit, "#")
 	if weight == 0 || (JobFileSize-len(p.Head)-len(p.Tail))/len(p.Unit)*weight < JobFileParts {
 		return "", false
 	}
@@ -69,30 +71,40 @@ func JobFiles() []Input {
 		"null": "~", "one byte": "\xff", "one bracket": "[",
 
 		// Nulls, and aliases of them.
-		"nulls behind aliases":      part(part(params+"    - &a {categoricalValues: [", "~,", 10_000, "]}\n"), "    - *a\n", 200, ""),
-		"nulls in a list of lists":  part(part("a: &a [", "~,", 10_000, "]\nlabels: ["), "*a,", 5_000, "]\n"),
-		"nulls as arguments":        part(args+"[", "~,", 49_000, "]\n"),
-		"null labels":               part("labels: {", "? ,", 20_000, "}"),
-		"null labels behind merges": part("labels: &l {"+keys(5_000)+"}\ntrainingInput:\n  masterConfig: {<<: [", "*l,", 5_000, "]}\n"),
+		"nulls behind aliases": part(part(params+"    - &a {categoricalValues: [", "~,", 10_000, "]}\n"), "    - *a\n",
+			200, ""),
+		"nulls in a list of lists": part(part("a: &a [", "~,", 10_000, "]\nlabels: ["), "*a,", 5_000, "]\n"),
+		"nulls as arguments":       part(args+"[", "~,", 49_000, "]\n"),
+		"null labels":              part("labels: {", "? ,", 20_000, "}"),
+		"null labels behind merges": part("labels: &l {"+keys(5_000)+"}\ntrainingInput:\n  masterConfig: {<<: [", "*l,",
+			5_000, "]}\n"),
 
 		// Merges.
-		"a merge of itself, with fields":     part("labels: &a {"+keys(3_000)+"<<: [", "*a,", 20_000, "]}"),
-		"merges of each other":               part(part("labels: &a {b: &b {<<: [", "*a,", 8_000, "]}, <<: ["), "*b,", 8_000, "]}"),
-		"merges that double":                 doubling("{<<: [*, *]}"),
-		"merges of an empty mapping":         part("x: &x {}\nlabels: {<<: [", "*x,", 40_000, "]}"),
-		"merges of a long key":               part("x: &x {? "+strings.Repeat("1:1", 15_000)+"\n: a}\nlabels: {<<: [", "*x,", 1_000, "]}"),
-		"merges of a key that is no text":    part("x: &x {? "+strings.Repeat("1:1", 340)+"\n: a}\nlabels: {<<: [", "*x,", 40_000, "]}"),
+		"a merge of itself, with fields": part("labels: &a {"+keys(3_000)+"<<: [", "*a,", 20_000, "]}"),
+		"merges of each other": part(part("labels: &a {b: &b {<<: [", "*a,", 8_000, "]}, <<: ["), "*b,", 8_000,
+			"]}"),
+		"merges that double":         doubling("{<<: [*, *]}"),
+		"merges of an empty mapping": part("x: &x {}\nlabels: {<<: [", "*x,", 40_000, "]}"),
+		"merges of a long key": part("x: &x {? "+strings.Repeat("1:1", 15_000)+"\n: a}\nlabels: {<<: [", "*x,",
+			1_000, "]}"),
+		"merges of a key that is no text": part("x: &x {? "+strings.Repeat("1:1", 340)+"\n: a}\nlabels: {<<: [", "*x,",
+			40_000, "]}"),
 		"merges written out, one in another": part(part("labels: ", "{<<: ", 3_000, "{}"), "}", 3_000, ""),
 
 		// Aliases.
-		"aliases that double":            doubling("[*, *, *, *]"),
-		"an alias of itself":             "trainingInput: &a\n  args: [*a, *a]\n  masterConfig: *a\n  workerConfig: {containerArgs: [*a]}\n",
-		"parameters behind aliases":      part(params+"    - &p {discreteValues: ["+strings.Repeat("1,", 1000)+"]}\n", "    - *p\n", 20_000, ""),
-		"parameters with unknown fields": part(params+"    - &p {"+strings.Repeat("a", 1000)+": b}\n", "    - *p\n", 20_000, ""),
-		"a long text behind aliases":     part("x: &x "+strings.Repeat("a", 100_000)+"\n"+args+"[", "*x,", 40_000, "]\n"),
-		"a long type behind aliases":     part("x: &x "+strings.Repeat("a-", 50_000)+"\n"+params, "    - {type: *x}\n", 7_000, ""),
-		"a long number behind aliases":   part("x: &x "+strings.Repeat("1", 100_000)+"\n"+params, "    - {minValue: *x}\n", 7_000, ""),
-		"a clock behind aliases":         part("x: &x "+strings.Repeat("1:", 20_000)+"1\n"+args+"[", "*x,", 20_000, "]\n"),
+		"aliases that double": doubling("[*, *, *, *]"),
+		"an alias of itself": "trainingInput: &a\n  args: [*a, *a]\n  masterConfig: *a\n" +
+			"  workerConfig: {containerArgs: [*a]}\n",
+		"parameters behind aliases": part(params+"    - &p {discreteValues: ["+strings.Repeat("1,", 1000)+"]}\n",
+			"    - *p\n", 20_000, ""),
+		"parameters with unknown fields": part(params+"    - &p {"+strings.Repeat("a", 1000)+": b}\n", "    - *p\n", 20_000,
+			""),
+		"a long text behind aliases": part("x: &x "+strings.Repeat("a", 100_000)+"\n"+args+"[", "*x,", 40_000, "]\n"),
+		"a long type behind aliases": part("x: &x "+strings.Repeat("a-", 50_000)+"\n"+params, "    - {type: *x}\n", 7_000,
+			""),
+		"a long number behind aliases": part("x: &x "+strings.Repeat("1", 100_000)+"\n"+params, "    - {minValue: *x}\n",
+			7_000, ""),
+		"a clock behind aliases": part("x: &x "+strings.Repeat("1:", 20_000)+"1\n"+args+"[", "*x,", 20_000, "]\n"),
 
 		// Width.
 		"many keys":                 manyKeys(),
@@ -197,7 +209,7 @@ func Patterns() map[string]Pattern {
 	}
 }
 
-// keys are so many entries of a flow mapping.
+// keys returns so many entries of a flow mapping.
 func keys(n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -206,7 +218,7 @@ func keys(n int) string {
 	return b.String()
 }
 
-// doubling is a chain of labels, each of which uses the one before several times.
+// doubling returns a chain of labels that each use the one before several times.
 func doubling(use string) string {
 	var b strings.Builder
 	b.WriteString("labels:\n  k0: &a0 {k: v}\n")
@@ -218,7 +230,7 @@ func doubling(use string) string {
 	return b.String() + fmt.Sprintf("trainingInput:\n  <<: *a%d\n  args: *a%[1]d\n", levels)
 }
 
-// misspelt are lines that a number tells apart, up to a job file's size.
+// misspelt returns lines that differ by a number, up to the size of a job file.
 func misspelt(head, format string) string {
 	var b strings.Builder
 	b.WriteString(head)
@@ -230,7 +242,7 @@ func misspelt(head, format string) string {
 
 func manyKeys() string { return misspelt("", "k%d: x\n") }
 
-// stairs are mappings, each one deeper than the one before.
+// stairs returns mappings, each one deeper than the one before.
 func stairs() string {
 	var b strings.Builder
 	for i := 0; b.Len()+i+3 < JobFileSize; i++ {
@@ -248,8 +260,10 @@ const MetadataSize = 8 << 10
 func Metadata() map[string]map[string]string {
 	set := func(field, value string) map[string]string { return map[string]string{"jobdrop-set-" + field: value} }
 	all := map[string]map[string]string{
-		"nulls behind aliases":   set("hyperparameters.params", part(part("[&a {categoricalValues: [", "~,", 1_500, "]},"), "*a,", 1_000, "]")),
-		"values behind aliases":  set("hyperparameters.params", part(part("[&a {discreteValues: [", "1,", 1_500, "]},"), "*a,", 1_000, "]")),
+		"nulls behind aliases": set("hyperparameters.params",
+			part(part("[&a {categoricalValues: [", "~,", 1_500, "]},"), "*a,", 1_000, "]")),
+		"values behind aliases": set("hyperparameters.params",
+			part(part("[&a {discreteValues: [", "1,", 1_500, "]},"), "*a,", 1_000, "]")),
 		"a merge of itself":      set("labels", part("&a {<<: [", "*a,", 2_000, "]}")),
 		"merges that double":     set("labels", flowDoubling(100)),
 		"a flow mapping":         set("labels", part("{", "a,", 3_000, "}")),
@@ -263,8 +277,10 @@ func Metadata() map[string]map[string]string {
 		"a correlation of 8 KiB": {"jobdrop-correlation-id": strings.Repeat("\x01", 8_000)},
 	}
 	every := map[string]string{}
-	for i, field := range []string{"args", "packageUris", "labels", "hyperparameters", "hyperparameters.params", "masterConfig", "workerConfig", "scheduling", "masterConfig.containerArgs", "workerConfig.containerArgs"} {
-		every[fmt.Sprintf("%s%s", "jobdrop-set-", field)] = part(fmt.Sprintf("[&a%d {k: [", i), "~,", 200, "]},") + strings.Repeat(fmt.Sprintf("*a%d,", i), 50) + "]"
+	for i, field := range []string{"args", "packageUris", "labels", "hyperparameters", "hyperparameters.params",
+		"masterConfig", "workerConfig", "scheduling", "masterConfig.containerArgs", "workerConfig.containerArgs"} {
+		every[fmt.Sprintf("%s%s", "jobdrop-set-", field)] = part(fmt.Sprintf("[&a%d {k: [", i), "~,", 200, "]},") +
+			strings.Repeat(fmt.Sprintf("*a%d,", i), 50) + "]"
 	}
 	all["every field"] = every
 	return all

@@ -28,7 +28,7 @@ type Package struct {
 	// File is the name that says what it is: [Sdist] or [Wheel].
 	File string
 	Make func() []byte
-	// Refused tells that it can't be accepted, whoever looks at it.
+	// Refused reports that every check has to refuse it.
 	Refused bool
 }
 
@@ -71,8 +71,8 @@ var harmless = map[string]bool{
 	Wheel + "/a RECORD of 7 MiB":             true,
 }
 
-// Packages returns packages of which each wants more time or memory than it
-// should get, or lies about itself.
+// Packages returns packages that want more time or memory than they should get, or that
+// lie about themselves.
 func Packages() []Package {
 	var all []Package
 	for _, kind := range []struct {
@@ -100,7 +100,7 @@ func link(name, target string) entry {
 	return entry{tar.Header{Name: name, Linkname: target, Typeflag: tar.TypeSymlink}, ""}
 }
 
-// must is for writers into memory, which don't fail.
+// must panics on an error. Writers into memory don't fail.
 func must(err error) {
 	if err != nil {
 		panic(err)
@@ -134,7 +134,10 @@ func sdist(entries ...entry) []byte { return member(tarball(project(entries...).
 
 // project puts the files of a sound package before others.
 func project(entries ...entry) []entry {
-	return append([]entry{file("trainer-0.1/setup.py", setup), file("trainer-0.1/trainer/__init__.py", ""), file("trainer-0.1/trainer/task.py", "print('hello')\n")}, entries...)
+	return append([]entry{
+		file("trainer-0.1/setup.py", setup), file("trainer-0.1/trainer/__init__.py", ""),
+		file("trainer-0.1/trainer/task.py", "print('hello')\n"),
+	}, entries...)
 }
 
 // named makes so many entries, each by its number.
@@ -146,7 +149,7 @@ func named(n int, one func(i int) entry) []entry {
 	return all
 }
 
-// noise is n bytes that can't be compressed, the same each time.
+// noise returns n bytes that can't be compressed, the same each time.
 func noise(n int) []byte {
 	r := rand.NewChaCha8([32]byte{1})
 	data := make([]byte, n)
@@ -154,13 +157,15 @@ func noise(n int) []byte {
 	return data
 }
 
-// word is a name that does not compress away.
+// word returns a name that does not compress away.
 func word(i int) string { return fmt.Sprintf("%08x", uint32(i)*2654435761) } // #nosec G115 -- Knuth's hash wraps
 
-// bomb is a tar archive with one file of so many mebibytes, which are so many
-// bytes of noise and zeros else, as gzip members of 16 MiB each.
+// bomb returns a tar archive with one file of so many mebibytes: so many bytes of
+// noise, then zeros. It is packed as gzip members of 16 MiB each.
 func bomb(mebibytes, perMember int) []byte {
-	head := entry{tar.Header{Name: "trainer-0.1/zeros", Mode: 0o644, Size: int64(mebibytes) << 20, Typeflag: tar.TypeReg}, ""}
+	head := entry{
+		tar.Header{Name: "trainer-0.1/zeros", Mode: 0o644, Size: int64(mebibytes) << 20, Typeflag: tar.TypeReg}, "",
+	}
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, e := range project() {
@@ -195,14 +200,14 @@ func raw(name string, typ byte, size string) []byte {
 // pad fills up to a tar block.
 func pad(data []byte) []byte { return append(data, make([]byte, (512-len(data)%512)%512)...) }
 
-// paxed is a tar archive of one file with these extended records, so many times.
+// paxed returns a tar archive of one file with these extended records, so many times.
 func paxed(records []byte, typ byte, n int) []byte {
 	one := append(raw("PaxHeaders/x", typ, fmt.Sprintf("%011o\x00", len(records))), pad(bytes.Clone(records))...)
 	one = append(one, raw("trainer-0.1/x", '0', "00000000000\x00")...)
 	return append(tarball(project()...)[:5*512], bytes.Repeat(one, n)...)
 }
 
-// record is one extended record: its own length, a key and a value.
+// record returns one extended record: its own length, a key and a value.
 func record(key, value string) string {
 	size := len(key) + len(value) + 3
 	for n := size; ; n++ {
@@ -220,18 +225,19 @@ func records(n int) []byte {
 	return b.Bytes()
 }
 
-// chain is links that each lead to the next.
+// chain returns links that each lead to the next.
 func chain(n int) []entry {
 	return named(n, func(i int) entry { return link("trainer-0.1/l"+word(i), "l"+word(i+1)) })
 }
 
-// steps is a path of so many folders.
+// steps returns a path of so many folders.
 func steps(n int) string { return strings.Repeat("a/", n) }
 
 func sdists() map[string]func() []byte {
 	script := func(text string) func() []byte {
 		return func() []byte {
-			return member(tarball(file("trainer-0.1/setup.py", text[:min(len(text), 256<<10)]), file("trainer-0.1/trainer/__init__.py", ""), file("trainer-0.1/trainer/task.py", "")))
+			return member(tarball(file("trainer-0.1/setup.py", text[:min(len(text), 256<<10)]),
+				file("trainer-0.1/trainer/__init__.py", ""), file("trainer-0.1/trainer/task.py", "")))
 		}
 	}
 	listed := func() string {
@@ -246,18 +252,20 @@ func sdists() map[string]func() []byte {
 		"a bomb of 1 GiB":            func() []byte { return bomb(1<<10, 0) },
 		"256 MiB, just dense enough": func() []byte { return bomb(256, 90<<10) },
 		"a bomb in a bomb":           func() []byte { return member(bomb(1<<10, 0)) },
-		"a bomb behind the archive":  func() []byte { return append(sdist(), bytes.Repeat(member(make([]byte, 16<<20)), 64)...) },
-		"100,000 empty members":      func() []byte { return append(sdist(), bytes.Repeat(member(nil), 100_000)...) },
-		"200,000 empty members":      func() []byte { return append(sdist(), bytes.Repeat(member(nil), 200_000)...) },
-		"members of one byte":        func() []byte { return append(sdist(), bytes.Repeat(member([]byte{0}), 100_000)...) },
-		"a gzip header of 64 KiB":    func() []byte { return gzipHeader(1<<16-1, 0) },
-		"a gzip name of 1 MiB":       func() []byte { return gzipHeader(0, 1<<20) },
-		"noise":                      func() []byte { return noise(1 << 20) },
-		"noise, packed":              func() []byte { return member(noise(1 << 20)) },
-		"zeros":                      func() []byte { return member(make([]byte, 64<<20)) },
-		"cut in the middle":          func() []byte { return sdist(file("trainer-0.1/x", string(noise(1<<20))))[:1<<19] },
-		"two formats":                func() []byte { return append(sdist(), wheelOf(release()...)...) },
-		"packages in a package":      func() []byte { return sdist(nested(sdist())...) },
+		"a bomb behind the archive": func() []byte {
+			return append(sdist(), bytes.Repeat(member(make([]byte, 16<<20)), 64)...)
+		},
+		"100,000 empty members":   func() []byte { return append(sdist(), bytes.Repeat(member(nil), 100_000)...) },
+		"200,000 empty members":   func() []byte { return append(sdist(), bytes.Repeat(member(nil), 200_000)...) },
+		"members of one byte":     func() []byte { return append(sdist(), bytes.Repeat(member([]byte{0}), 100_000)...) },
+		"a gzip header of 64 KiB": func() []byte { return gzipHeader(1<<16-1, 0) },
+		"a gzip name of 1 MiB":    func() []byte { return gzipHeader(0, 1<<20) },
+		"noise":                   func() []byte { return noise(1 << 20) },
+		"noise, packed":           func() []byte { return member(noise(1 << 20)) },
+		"zeros":                   func() []byte { return member(make([]byte, 64<<20)) },
+		"cut in the middle":       func() []byte { return sdist(file("trainer-0.1/x", string(noise(1<<20))))[:1<<19] },
+		"two formats":             func() []byte { return append(sdist(), wheelOf(release()...)...) },
+		"packages in a package":   func() []byte { return sdist(nested(sdist())...) },
 		"49,000 entries": func() []byte {
 			return sdist(named(49_000, func(i int) entry { return file("trainer-0.1/"+word(i)+".py", "") })...)
 		},
@@ -275,18 +283,26 @@ func sdists() map[string]func() []byte {
 		},
 		"deep source roots": func() []byte { return deepRoots() },
 		"names of 1,000 bytes": func() []byte {
-			return sdist(named(4_000, func(i int) entry { return file("trainer-0.1/"+word(i)+strings.Repeat("n", 950)+".py", "") })...)
+			return sdist(named(4_000, func(i int) entry {
+				return file("trainer-0.1/"+word(i)+strings.Repeat("n", 950)+".py", "")
+			})...)
 		},
-		"a name of 900 KiB":           func() []byte { return sdist(file("trainer-0.1/"+strings.Repeat("n/", 450<<10)+"x", "")) },
-		"names of 900 KiB, many":      func() []byte { return longNames(50) },
-		"an absolute name":            func() []byte { return sdist(file("/etc/passwd", "")) },
-		"a name that climbs":          func() []byte { return sdist(file("trainer-0.1/../../x", "")) },
-		"extended records":            func() []byte { return member(paxed(records(40_000), 'x', 20)) },
-		"a large extended record":     func() []byte { return member(paxed([]byte(record("JD.x", string(noise(1000<<10)))), 'x', 20)) },
-		"an extended record of 2 MiB": func() []byte { return member(paxed([]byte(record("JD.x", strings.Repeat("x", 2<<20))), 'x', 1)) },
-		"global records":              func() []byte { return member(paxed(records(40_000), 'g', 20)) },
-		"global records without end":  func() []byte { return recordsWithoutEnd() },
-		"records behind holes":        func() []byte { return recordsBehindHoles() },
+		"a name of 900 KiB": func() []byte {
+			return sdist(file("trainer-0.1/"+strings.Repeat("n/", 450<<10)+"x", ""))
+		},
+		"names of 900 KiB, many": func() []byte { return longNames(50) },
+		"an absolute name":       func() []byte { return sdist(file("/etc/passwd", "")) },
+		"a name that climbs":     func() []byte { return sdist(file("trainer-0.1/../../x", "")) },
+		"extended records":       func() []byte { return member(paxed(records(40_000), 'x', 20)) },
+		"a large extended record": func() []byte {
+			return member(paxed([]byte(record("JD.x", string(noise(1000<<10)))), 'x', 20))
+		},
+		"an extended record of 2 MiB": func() []byte {
+			return member(paxed([]byte(record("JD.x", strings.Repeat("x", 2<<20))), 'x', 1))
+		},
+		"global records":             func() []byte { return member(paxed(records(40_000), 'g', 20)) },
+		"global records without end": func() []byte { return recordsWithoutEnd() },
+		"records behind holes":       func() []byte { return recordsBehindHoles() },
 		"names like the module's": func() []byte {
 			return sdist(named(20_000, func(i int) entry {
 				return file("trainer-0.1/trainer/tas"+word(i)[7:]+strings.Repeat("k", 160)+word(i)+".py", "")
@@ -296,10 +312,12 @@ func sdists() map[string]func() []byte {
 		"a sparse file of 1 EiB":   func() []byte { return sparse("1152921504606846976", 1) },
 		"a sparse map without end": func() []byte { return sparse("1048576", 100_000) },
 		"a size of 8 EiB": func() []byte {
-			return member(append(tarball(project()...)[:5*512], raw("trainer-0.1/x", '0', "\x80\x00\x00\x00\x7f\xff\xff\xff\xff\xff\xff\xff")...))
+			return member(append(tarball(project()...)[:5*512],
+				raw("trainer-0.1/x", '0', "\x80\x00\x00\x00\x7f\xff\xff\xff\xff\xff\xff\xff")...))
 		},
 		"a negative size": func() []byte {
-			return member(append(tarball(project()...)[:5*512], raw("trainer-0.1/x", '0', "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")...))
+			return member(append(tarball(project()...)[:5*512],
+				raw("trainer-0.1/x", '0', "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")...))
 		},
 		"a device": func() []byte {
 			return sdist(entry{tar.Header{Name: "trainer-0.1/null", Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 3}, ""})
@@ -309,8 +327,10 @@ func sdists() map[string]func() []byte {
 				return entry{tar.Header{Name: "trainer-0.1/" + word(i), Typeflag: tar.TypeFifo}, ""}
 			})...)
 		},
-		"links in a chain":  func() []byte { return sdist(chain(40_000)...) },
-		"links in a circle": func() []byte { return sdist(append(chain(30), link("trainer-0.1/l"+word(30), "l"+word(0)))...) },
+		"links in a chain": func() []byte { return sdist(chain(40_000)...) },
+		"links in a circle": func() []byte {
+			return sdist(append(chain(30), link("trainer-0.1/l"+word(30), "l"+word(0)))...)
+		},
 		"links to folders":  func() []byte { return folderLinks() },
 		"links that double": func() []byte { return doublingLinks() },
 		"links that leave": func() []byte {
@@ -321,27 +341,36 @@ func sdists() map[string]func() []byte {
 		},
 		"hard links of themselves": func() []byte {
 			return sdist(named(10_000, func(i int) entry {
-				return entry{tar.Header{Name: "trainer-0.1/h" + word(i), Linkname: "trainer-0.1/h" + word(i), Typeflag: tar.TypeLink}, ""}
+				return entry{
+					tar.Header{Name: "trainer-0.1/h" + word(i), Linkname: "trainer-0.1/h" + word(i), Typeflag: tar.TypeLink}, "",
+				}
 			})...)
 		},
 		"a PKG-INFO of 64 MiB": func() []byte {
 			return sdist(file("trainer-0.1/PKG-INFO", "Name: trainer\n"+strings.Repeat("A: "+string(noise(40))+"\n", 1<<20)))
 		},
-		"a PKG-INFO of one line": func() []byte { return sdist(file("trainer-0.1/PKG-INFO", "Name: "+strings.Repeat("x", 8<<20))) },
+		"a PKG-INFO of one line": func() []byte {
+			return sdist(file("trainer-0.1/PKG-INFO", "Name: "+strings.Repeat("x", 8<<20)))
+		},
 		"setup files one after another": func() []byte {
-			return sdist(named(2_000, func(int) entry { return file("trainer-0.1/setup.cfg", strings.Repeat("packages = a\n", 2_000)) })...)
+			return sdist(named(2_000, func(int) entry {
+				return file("trainer-0.1/setup.cfg", strings.Repeat("packages = a\n", 2_000))
+			})...)
 		},
 		"setup files in folders": func() []byte {
-			return sdist(named(500, func(i int) entry { return file(word(i)+"/setup.py", strings.Repeat("setup(\n", 30_000)) })...)
+			return sdist(named(500, func(i int) entry {
+				return file(word(i)+"/setup.py", strings.Repeat("setup(\n", 30_000))
+			})...)
 		},
 		"a setup.py of 64 MiB": func() []byte {
 			return sdistWithout(file("trainer-0.1/setup.py", setup+strings.Repeat("# x\n", 16<<20)))
 		},
-		"a setup.py of brackets":    script("setup(packages=" + strings.Repeat("[", 256<<10)),
-		"a setup.py of literals":    script("setup(packages=[" + strings.Repeat("'a',", 64<<10)),
-		"a setup.py of spaces":      script("setup(packages" + strings.Repeat(" ", 256<<10)),
-		"a setup.py of options":     script("setup(packages=find_packages(" + strings.Repeat("'',", 80<<10) + "),)"),
-		"a setup.py of includes":    script("setup(packages=find_packages(" + strings.Repeat("include=['*'],", 18<<10) + "),)"),
+		"a setup.py of brackets": script("setup(packages=" + strings.Repeat("[", 256<<10)),
+		"a setup.py of literals": script("setup(packages=[" + strings.Repeat("'a',", 64<<10)),
+		"a setup.py of spaces":   script("setup(packages" + strings.Repeat(" ", 256<<10)),
+		"a setup.py of options":  script("setup(packages=find_packages(" + strings.Repeat("'',", 80<<10) + "),)"),
+		"a setup.py of includes": script("setup(packages=find_packages(" + strings.Repeat("include=['*'],", 18<<10) +
+			"),)"),
 		"a setup.py of patterns":    patterns,
 		"a setup.py of words":       script("setup(package_dir={'': 'x'}, x='" + strings.Repeat("a b ", 64<<10)),
 		"a setup.py of package_dir": script(strings.Repeat("package_dir={", 20<<10)),
@@ -349,13 +378,17 @@ func sdists() map[string]func() []byte {
 		"a setup.py of quotes":      script("setup(packages=find_packages(" + strings.Repeat("'", 256<<10)),
 		"a setup.py that lists 9,999": func() []byte {
 			return member(tarball(slices.Concat(
-				[]entry{file("t/setup.py", "setup(packages=['trainer', "+listed()+"])"), file("t/trainer/__init__.py", ""), file("t/trainer/task.py", "")},
+				[]entry{
+					file("t/setup.py", "setup(packages=['trainer', "+listed()+"])"), file("t/trainer/__init__.py", ""),
+					file("t/trainer/task.py", ""),
+				},
 				named(2_000, func(i int) entry { return file("t/trainer/"+word(i)+"/x.py", "") }))...))
 		},
 		"imports without end": func() []byte {
 			return member(tarball(slices.Concat([]entry{file("t/setup.py", generated), file("t/trainer/__init__.py", "")},
 				named(2_000, func(i int) entry {
-					return file(fmt.Sprintf("t/trainer/m%d.py", i), strings.Repeat(fmt.Sprintf("from trainer.%s import x%s\n", word(i), word(i)), 500))
+					return file(fmt.Sprintf("t/trainer/m%d.py", i),
+						strings.Repeat(fmt.Sprintf("from trainer.%s import x%s\n", word(i), word(i)), 500))
 				}))...))
 		},
 	}
@@ -363,11 +396,13 @@ func sdists() map[string]func() []byte {
 
 // generated is the setup.py that gcloud writes, with which imports are compared
 // with files.
-const generated = "from setuptools import setup, find_packages\n\nif __name__ == '__main__':\n    setup(\n        name='trainer',\n        packages=find_packages(include=['trainer'])\n    )\n"
+const generated = "from setuptools import setup, find_packages\n\nif __name__ == '__main__':\n    setup(\n" +
+	"        name='trainer',\n        packages=find_packages(include=['trainer'])\n    )\n"
 
-// sdistWithout has no setup.py but what is given.
+// sdistWithout returns an sdist without setup.py, unless entries have one.
 func sdistWithout(entries ...entry) []byte {
-	return member(tarball(append(entries, file("trainer-0.1/trainer/__init__.py", ""), file("trainer-0.1/trainer/task.py", ""))...))
+	return member(tarball(append(entries, file("trainer-0.1/trainer/__init__.py", ""),
+		file("trainer-0.1/trainer/task.py", ""))...))
 }
 
 // patterns names packages by patterns that take long to match, from many places.
@@ -385,17 +420,18 @@ func patterns() []byte {
 		}))...))
 }
 
-// recordsWithoutEnd are 160 MiB of extended records, packed by the mebibyte.
+// recordsWithoutEnd returns 160 MiB of extended records, packed by the mebibyte.
 func recordsWithoutEnd() []byte {
 	all := paxed(records(40_000), 'g', 1)
 	head, one := member(all[:5*512]), member(all[5*512:])
 	return append(head, bytes.Repeat(one, 200)...)
 }
 
-// recordsBehindHoles has as many, each behind a file that is all holes, so that
-// what is stored is not what the sizes add up to.
+// recordsBehindHoles returns as many, each behind a file that is all holes: the sizes
+// do not add up to what is stored.
 func recordsBehindHoles() []byte {
-	hole := record("GNU.sparse.major", "0") + record("GNU.sparse.minor", "1") + record("GNU.sparse.name", "trainer-0.1/hole") +
+	hole := record("GNU.sparse.major", "0") + record("GNU.sparse.minor", "1") +
+		record("GNU.sparse.name", "trainer-0.1/hole") +
 		record("GNU.sparse.size", "1048576") + record("GNU.sparse.numblocks", "1") + record("GNU.sparse.map", "1048576,0")
 	all := paxed(records(40_000), 'x', 1)
 	head := member(all[:5*512])
@@ -408,7 +444,9 @@ func deepRoots() []byte {
 	for i := range 100 {
 		roots.WriteString(" '" + steps(i+1) + "'")
 	}
-	return sdistWithout(append(named(4_000, func(i int) entry { return file("trainer-0.1/"+steps(490)+word(i)+".py", "") }),
+	return sdistWithout(append(named(4_000, func(i int) entry {
+		return file("trainer-0.1/"+steps(490)+word(i)+".py", "")
+	}),
 		file("trainer-0.1/setup.py", "setup(packages=find_packages(), package_dir={'': ["+roots.String()+"]})"))...)
 }
 
@@ -425,33 +463,37 @@ func folderLinks() []byte {
 	return sdist(append(files, named(5_000, func(i int) entry { return link("trainer-0.1/k"+word(i), "trainer") })...)...)
 }
 
-// doublingLinks are links of which each leads through the one before twice.
+// doublingLinks returns links that each lead through the one before twice.
 func doublingLinks() []byte {
 	return sdist(named(2_000, func(i int) entry {
 		return link(fmt.Sprintf("trainer-0.1/d%d", i+1), fmt.Sprintf("d%d/../d%d", i, i))
 	})...)
 }
 
-// longNames are names of the kind that GNU tar writes, of nearly 1 MiB each.
+// longNames returns names of the kind that GNU tar writes, of nearly 1 MiB each.
 func longNames(n int) []byte {
 	name := []byte("trainer-0.1/" + strings.Repeat("n", 900<<10) + "\x00")
 	one := append(raw("././@LongLink", 'L', fmt.Sprintf("%011o\x00", len(name))), pad(name)...)
 	one = append(one, raw("x", '0', "00000000000\x00")...)
-	return bytes.Join([][]byte{member(tarball(project()...)[:5*512]), bytes.Repeat(member(append(noise(512), one...)[512:]), n)}, nil)
+	return bytes.Join([][]byte{
+		member(tarball(project()...)[:5*512]), bytes.Repeat(member(append(noise(512), one...)[512:]), n),
+	}, nil)
 }
 
-// sparse is a file that states a size and a map of its holes (PAX format 0.1).
+// sparse returns a file that states a size and a map of its holes (PAX format 0.1).
 func sparse(size string, blocks int) []byte {
 	places := make([]string, 0, 2*blocks)
 	for i := range blocks {
 		places = append(places, fmt.Sprint(2*i), "0")
 	}
-	text := record("GNU.sparse.major", "0") + record("GNU.sparse.minor", "1") + record("GNU.sparse.name", "trainer-0.1/sparse") +
-		record("GNU.sparse.size", size) + record("GNU.sparse.numblocks", fmt.Sprint(blocks)) + record("GNU.sparse.map", strings.Join(places, ","))
+	text := record("GNU.sparse.major", "0") + record("GNU.sparse.minor", "1") +
+		record("GNU.sparse.name", "trainer-0.1/sparse") +
+		record("GNU.sparse.size", size) + record("GNU.sparse.numblocks", fmt.Sprint(blocks)) +
+		record("GNU.sparse.map", strings.Join(places, ","))
 	return member(paxed([]byte(text), 'x', 1))
 }
 
-// gzipHeader is a member with an extra field and a name of so many bytes.
+// gzipHeader returns a member with an extra field and a name of so many bytes.
 func gzipHeader(extra, name int) []byte {
 	plain := sdist()
 	head := []byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff")
@@ -471,7 +513,7 @@ func gzipHeader(extra, name int) []byte {
 type zipped struct {
 	header zip.FileHeader
 	body   []byte
-	// packed tells that body is packed already, and the header says how.
+	// packed reports that body is packed already; the header says how.
 	packed bool
 }
 
@@ -479,7 +521,7 @@ func inflated(name, body string) zipped {
 	return zipped{header: zip.FileHeader{Name: name, Method: zip.Deflate}, body: []byte(body)}
 }
 
-// release are a wheel's entries, before others.
+// release returns a wheel's entries, before others.
 func release(more ...zipped) []zipped {
 	const info = "trainer-0.1.dist-info/"
 	return append([]zipped{
@@ -516,10 +558,10 @@ func manyZipped(n int, one func(i int) zipped) []zipped {
 	return all
 }
 
-// lies is an entry that states what it likes of its content.
+// lies returns an entry that states what it likes of its content.
 func lies(h zip.FileHeader, body []byte) zipped { return zipped{h, body, true} }
 
-// deflated is so many mebibytes of zeros as one entry, packed once.
+// deflated returns so many mebibytes of zeros as one entry, packed once.
 func deflated(name string, mebibytes int) zipped {
 	zeros := make([]byte, mebibytes<<20)
 	packed := member(zeros)
@@ -541,7 +583,7 @@ func directory(wheel []byte, entries uint16, size, offset uint32) []byte {
 	return end
 }
 
-// shared has a table of contents with the same entry so many times.
+// shared returns a package whose table of contents has the same entry so many times.
 func shared(n int) []byte {
 	one := wheelOf(deflated("x", 1))
 	from, to := bytes.Index(one, []byte("PK\x01\x02")), bytes.LastIndex(one, []byte("PK\x05\x06"))
@@ -564,16 +606,24 @@ func wheels() map[string]func() []byte {
 		"entries that share bytes":    func() []byte { return shared(2_000) },
 		"60,000 entries in the table": func() []byte { return shared(60_000) },
 		"49,000 entries": func() []byte {
-			return wheelOf(release(manyZipped(49_000, func(i int) zipped { return inflated("trainer/"+word(i)+".py", "") })...)...)
+			return wheelOf(release(manyZipped(49_000,
+				func(i int) zipped { return inflated("trainer/"+word(i)+".py", "") })...)...)
 		},
 		"deep folders": func() []byte {
-			return wheelOf(release(manyZipped(4_000, func(i int) zipped { return inflated(steps(490)+word(i)+".py", "") })...)...)
+			return wheelOf(release(manyZipped(4_000,
+				func(i int) zipped { return inflated(steps(490)+word(i)+".py", "") })...)...)
 		},
 		"names of 60 KiB": func() []byte {
-			return wheelOf(release(manyZipped(300, func(i int) zipped { return inflated(word(i)+strings.Repeat("n", 60<<10), "") })...)...)
+			return wheelOf(release(manyZipped(300, func(i int) zipped {
+				return inflated(word(i)+strings.Repeat("n", 60<<10), "")
+			})...)...)
 		},
 		"extra fields of 60 KiB": func() []byte {
-			return wheelOf(release(manyZipped(300, func(i int) zipped { z := inflated(word(i), ""); z.header.Extra = extra(60 << 10); return z })...)...)
+			return wheelOf(release(manyZipped(300, func(i int) zipped {
+				z := inflated(word(i), "")
+				z.header.Extra = extra(60 << 10)
+				return z
+			})...)...)
 		},
 		"comments of 60 KiB": func() []byte {
 			return wheelOf(release(manyZipped(900, func(i int) zipped {
@@ -588,25 +638,52 @@ func wheels() map[string]func() []byte {
 		"marks of a table, no table": func() []byte { return bytes.Repeat([]byte("PK\x01\x02"), 1<<20) },
 		"ends of an archive":         func() []byte { return bytes.Repeat([]byte("PK\x05\x06"), 1<<20) },
 		"a size of 8 EiB": func() []byte {
-			return wheelOf(release(lies(zip.FileHeader{Name: "x", CompressedSize64: 5, UncompressedSize64: 1 << 62}, []byte("hello")))...)
+			return wheelOf(release(lies(zip.FileHeader{
+				Name:               "x",
+				CompressedSize64:   5,
+				UncompressedSize64: 1 << 62,
+			}, []byte("hello")))...)
 		},
-		"more than it says": func() []byte { z := deflated("x", 16); z.header.UncompressedSize64 = 5; return wheelOf(release(z)...) },
-		"a wrong checksum":  func() []byte { z := deflated("x", 1); z.header.CRC32++; return wheelOf(release(z)...) },
+		"more than it says": func() []byte {
+			z := deflated("x", 16)
+			z.header.UncompressedSize64 = 5
+			return wheelOf(release(z)...)
+		},
+		"a wrong checksum": func() []byte { z := deflated("x", 1); z.header.CRC32++; return wheelOf(release(z)...) },
 		"an encrypted entry": func() []byte {
-			return wheelOf(release(lies(zip.FileHeader{Name: "x", Flags: 1, CompressedSize64: 5, UncompressedSize64: 5}, []byte("hello")))...)
+			return wheelOf(release(lies(zip.FileHeader{
+				Name:               "x",
+				Flags:              1,
+				CompressedSize64:   5,
+				UncompressedSize64: 5,
+			}, []byte("hello")))...)
 		},
 		"an unknown method": func() []byte {
-			return wheelOf(release(lies(zip.FileHeader{Name: "x", Method: 99, CompressedSize64: 5, UncompressedSize64: 5}, []byte("hello")))...)
+			return wheelOf(release(lies(zip.FileHeader{
+				Name:               "x",
+				Method:             99,
+				CompressedSize64:   5,
+				UncompressedSize64: 5,
+			}, []byte("hello")))...)
 		},
 		"noise that is to be inflated": func() []byte {
-			return wheelOf(release(lies(zip.FileHeader{Name: "x", Method: zip.Deflate, CompressedSize64: 1 << 20, UncompressedSize64: 1 << 24}, noise(1<<20)))...)
+			return wheelOf(release(lies(zip.FileHeader{
+				Name:               "x",
+				Method:             zip.Deflate,
+				CompressedSize64:   1 << 20,
+				UncompressedSize64: 1 << 24,
+			}, noise(1<<20)))...)
 		},
 		"an absolute name": func() []byte { return wheelOf(release(inflated("/etc/passwd", ""))...) },
 		"dist-infos without end": func() []byte {
-			return wheelOf(release(manyZipped(10_000, func(i int) zipped { return inflated(word(i)+".dist-info/METADATA", "Name: x\n") })...)...)
+			return wheelOf(release(manyZipped(10_000,
+				func(i int) zipped { return inflated(word(i)+".dist-info/METADATA", "Name: x\n") })...)...)
 		},
 		"a METADATA of 64 MiB": func() []byte {
-			return wheelOf(zipped{header: zip.FileHeader{Name: "trainer-0.1.dist-info/METADATA", Method: zip.Deflate}, body: bytes.Repeat(append(noise(400), '\n'), 160<<10)})
+			return wheelOf(zipped{
+				header: zip.FileHeader{Name: "trainer-0.1.dist-info/METADATA", Method: zip.Deflate},
+				body:   bytes.Repeat(append(noise(400), '\n'), 160<<10),
+			})
 		},
 		"METADATA again and again": func() []byte {
 			return wheelOf(release(manyZipped(1_000, func(int) zipped {
@@ -624,13 +701,15 @@ func wheels() map[string]func() []byte {
 func longRecord() string {
 	var b strings.Builder
 	for i := range 49_000 {
-		b.WriteString("trainer/" + strings.Repeat("n", 60) + word(i) + ".py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n")
+		b.WriteString("trainer/" + strings.Repeat("n", 60) + word(i) +
+			".py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n")
 	}
 	return b.String()
 }
 
-// extra is a well-formed extra field of so many bytes.
+// extra returns a well-formed extra field of so many bytes.
 func extra(n int) []byte {
-	field := binary.LittleEndian.AppendUint16(binary.LittleEndian.AppendUint16(nil, 0xcafe), uint16(n)) // #nosec G115 -- at most 64 KiB
+	// #nosec G115 -- at most 64 KiB
+	field := binary.LittleEndian.AppendUint16(binary.LittleEndian.AppendUint16(nil, 0xcafe), uint16(n))
 	return append(field, make([]byte, n)...)
 }

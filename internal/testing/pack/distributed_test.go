@@ -156,7 +156,7 @@ func (r *replicas) start(t *testing.T, kind string, index int, args ...string) *
 	return o
 }
 
-// wait gives the exit code of each replica that was started.
+// wait returns the exit code of each replica that was started.
 func (r *replicas) wait(t *testing.T) map[string]int {
 	t.Helper()
 	codes := map[string]int{}
@@ -249,7 +249,8 @@ func TestDistributed(t *testing.T) {
 			if diff := cmp.Diff(want, r.wait(t)); diff != "" {
 				t.Fatalf("exit codes (-want +got):\n%s", diff)
 			}
-			if log := r.outputs[tt.chief+"-0"].String(); !strings.Contains(log, "\nstep 1 loss ") || !strings.Contains(log, "\nstep 40 loss ") {
+			if log := r.outputs[tt.chief+"-0"].String(); !strings.Contains(log, "\nstep 1 loss ") ||
+				!strings.Contains(log, "\nstep 40 loss ") {
 				t.Errorf("the chief does not tell how it gets on:\n%s", log)
 			}
 
@@ -292,7 +293,7 @@ func TestDistributed(t *testing.T) {
 	}
 }
 
-// frame is a message as it goes over the wire.
+// frame returns a message as it goes over the wire.
 func frame(text string) string {
 	return string(binary.BigEndian.AppendUint32(nil, uint32(len(text)))) + text
 }
@@ -310,7 +311,10 @@ func TestDistributedRefusesStrangers(t *testing.T) {
 		{"no object", frame(`["join"]`), "sent JSON that is no object"},
 		{"another kind", frame(`{"kind": "stop"}`), "sent no join"},
 		{"no name", frame(`{"kind": "join", "name": 1}`), "sent no text as name"},
-		{"not in the cluster", frame(`{"kind": "join", "name": "worker-1"}`), "says it is 'worker-1', expected chief-0 or worker-0"},
+		{
+			"not in the cluster", frame(`{"kind": "join", "name": "worker-1"}`),
+			"says it is 'worker-1', expected chief-0 or worker-0",
+		},
 		{"the server itself", frame(`{"kind": "join", "name": "ps-0"}`), "says it is 'ps-0'"},
 	}
 	_, url := newBucket(t)
@@ -356,12 +360,30 @@ func TestDistributedEndsWithAReason(t *testing.T) {
 		{"keeps silent", []string{"--step-timeout=0.5"}, "", false, "worker-0 sent no gradient in time"},
 		{"stops in the middle", []string{"--step-timeout=0.5"}, frame("{}")[:5], false, "worker-0 sent no gradient in time"},
 		{"too large", nil, "\x00\x01\x00\x01", false, "worker-0 sent a message of 65537 bytes"},
-		{"another step", nil, gradient(`"step": 1, "rows": 1, "gradient": [0, 0, 0, 0], "squares": 0`), false, "worker-0 sent the gradient of another step than 0"},
-		{"step is true", nil, gradient(`"step": false, "rows": 1, "gradient": [0, 0, 0, 0], "squares": 0`), false, "worker-0 sent no integer as step"},
-		{"no rows", nil, gradient(`"step": 0, "rows": 0, "gradient": [0, 0, 0, 0], "squares": 0`), false, "worker-0 has 0 rows"},
-		{"too few numbers", nil, gradient(`"step": 0, "rows": 1, "gradient": [0], "squares": 0`), false, "worker-0 did not send 4 numbers as gradient"},
-		{"not a number", nil, gradient(`"step": 0, "rows": 1, "gradient": [0, NaN, 0, 0], "squares": 0`), false, "worker-0 sent no finite number as gradient"},
-		{"infinite", nil, gradient(`"step": 0, "rows": 1, "gradient": [0, 0, 0, 0], "squares": 1e999`), false, "worker-0 sent no finite number as squares"},
+		{
+			"another step", nil, gradient(`"step": 1, "rows": 1, "gradient": [0, 0, 0, 0], "squares": 0`), false,
+			"worker-0 sent the gradient of another step than 0",
+		},
+		{
+			"step is true", nil, gradient(`"step": false, "rows": 1, "gradient": [0, 0, 0, 0], "squares": 0`), false,
+			"worker-0 sent no integer as step",
+		},
+		{
+			"no rows", nil, gradient(`"step": 0, "rows": 0, "gradient": [0, 0, 0, 0], "squares": 0`), false,
+			"worker-0 has 0 rows",
+		},
+		{
+			"too few numbers", nil, gradient(`"step": 0, "rows": 1, "gradient": [0], "squares": 0`), false,
+			"worker-0 did not send 4 numbers as gradient",
+		},
+		{
+			"not a number", nil, gradient(`"step": 0, "rows": 1, "gradient": [0, NaN, 0, 0], "squares": 0`), false,
+			"worker-0 sent no finite number as gradient",
+		},
+		{
+			"infinite", nil, gradient(`"step": 0, "rows": 1, "gradient": [0, 0, 0, 0], "squares": 1e999`), false,
+			"worker-0 sent no finite number as squares",
+		},
 		{"bye too soon", nil, frame(`{"kind": "bye"}`), false, "worker-0 sent no gradient"},
 	}
 	for _, tt := range tests {
@@ -417,7 +439,8 @@ func checkReason(t *testing.T, r *replicas, reason string) {
 	t.Helper()
 	for name, code := range r.wait(t) {
 		log := r.outputs[name].String()
-		if code != 1 || !strings.Contains(log, "ended early: ") || !strings.Contains(log, reason) || strings.Contains(log, "Traceback") {
+		if code != 1 || !strings.Contains(log, "ended early: ") || !strings.Contains(log, reason) ||
+			strings.Contains(log, "Traceback") {
 			t.Errorf("%s: exit status %d, want 1 and the reason %q:\n%s", name, code, reason, log)
 		}
 	}

@@ -61,7 +61,7 @@ var tarballs = []tarball{
 	{drop: "tune", name: "trainer-0.1", source: "tune"},
 }
 
-// path is where the tarball stands below testdata.
+// path returns where the tarball stands below testdata.
 func (t tarball) path() string {
 	return filepath.Join("drops", t.drop, t.name+".tar.gz")
 }
@@ -147,8 +147,8 @@ func (t tarball) entries(testdata fs.FS) ([]entry, error) {
 	return entries, nil
 }
 
-// leftover tells whether a name is what Python and setuptools leave behind in
-// a source folder.
+// leftover reports whether a file is one that Python and setuptools leave behind in a
+// source folder.
 func leftover(name string) bool {
 	return name == "__pycache__" || name == "build" || name == "dist" ||
 		strings.HasSuffix(name, ".egg-info") || strings.HasSuffix(name, ".pyc")

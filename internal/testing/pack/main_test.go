@@ -258,7 +258,8 @@ func TestReadme(t *testing.T) {
 		want = append(want, d.Name())
 	}
 	var got []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|.*\\| [012] \\|$").FindAllStringSubmatch(string(readme), -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|.*\\| [012] \\|$").FindAllStringSubmatch(string(readme),
+		-1) {
 		got = append(got, row[1])
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -163,7 +163,8 @@ func UpToDate(t testing.TB, file string, want []byte, update bool) {
 	}
 }
 
-// Validator compiles a schema and gives what holds a YAML file to it.
+// Validator compiles a schema and returns a function that checks a YAML file against
+// it.
 func Validator(t testing.TB, schema []byte) func(data []byte) error {
 	t.Helper()
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))

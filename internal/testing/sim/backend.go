@@ -26,49 +26,57 @@ type simJob struct {
 	// limits, 0 for none.
 	cancelling time.Time
 	wait, run  time.Duration
-	// asked is that it ended since jobdrop asked for that.
+	// asked reports that it ended because jobdrop asked for that.
 	asked bool
-	// person is that somebody cancels it at the time cancelling.
+	// person reports that a person cancels it, at the time cancelling.
 	person bool
-	// gone is when the backend forgets it, back when it knows it again; restarted
-	// is when it is run again, again when it runs then. All may be zero.
+	// gone is when the backend forgets the job, and back when it knows it again.
+	// restarted is when the job restarts, and again when it runs then. All may be zero.
 	gone, back, restarted, again time.Time
-	// stranger is that somebody made it with this installation's label.
+	// stranger reports that somebody else made it with this installation's label.
 	stranger bool
-	// late is that its create may have come long after its process looked at
-	// the clock; cancelled that it was cancelled.
+	// late reports that its create may have come long after its process read the clock.
+	// cancelled reports that it was cancelled.
 	late, cancelled bool
 }
 
-// backend is a service that takes our job IDs, as package aiplatform speaks of
-// it; or, where the weather says so, one that does not.
+// backend is a service that runs jobs. It takes our job IDs, unless the weather says
+// that it does not.
 type backend struct {
 	w    *world
 	name string
 	jobs map[string]*simJob // by resource name
 	// creating is when the latest create of an ID began that has no answer.
 	creating map[string]time.Time
-	// refused are the IDs of which a create was refused for good.
+	// refused holds the IDs whose create was refused for good.
 	refused map[string]bool
-	// misses are when a job was looked for and not found, since it last was.
+	// misses holds the times when a job was looked for and not found, since it was last
+	// found.
 	misses map[string][]time.Time
 }
 
 func newBackend(w *world, name string) *backend {
-	return &backend{w: w, name: name, misses: map[string][]time.Time{}, jobs: map[string]*simJob{}, creating: map[string]time.Time{}, refused: map[string]bool{}}
+	return &backend{
+		w:        w,
+		name:     name,
+		misses:   map[string][]time.Time{},
+		jobs:     map[string]*simJob{},
+		creating: map[string]time.Time{},
+		refused:  map[string]bool{},
+	}
 }
 
 func (t *backend) Name() string { return t.name }
 
 func (t *backend) TakesID() bool { return !t.w.weather.noID }
 
-// EnforcesWait tells that whoever takes IDs also ends jobs that wait for too long,
-// as ml/v1 does and Vertex AI does not.
+// EnforcesWait reports whether the backend ends jobs that wait for too long. ml/v1
+// does, and takes IDs; Vertex AI does neither.
 func (t *backend) EnforcesWait() bool { return t.TakesID() }
 
 func (t *backend) Check(job.Order) []plan.Diagnostic { return nil }
 
-// resource is the name of a job to be, in the form of the service.
+// resource returns the name of a future job, in the form of the service.
 func (t *backend) resource(id, region string) string {
 	if t.w.weather.noID {
 		return fmt.Sprintf("projects/%s/locations/%s/customJobs/%d", t.name, region, len(t.jobs))
@@ -81,7 +89,14 @@ const anyRegion = "us-central1"
 
 func (t *backend) look(j *simJob, now time.Time) attempt.Look {
 	skew := t.w.weather.backendSkew
-	l := attempt.Look{JobID: j.id, ResourceName: j.resource, State: job.BackendQueued, Created: j.created.Add(skew), Labels: maps.Clone(j.labels), Packages: j.packages}
+	l := attempt.Look{
+		JobID:        j.id,
+		ResourceName: j.resource,
+		State:        job.BackendQueued,
+		Created:      j.created.Add(skew),
+		Labels:       maps.Clone(j.labels),
+		Packages:     j.packages,
+	}
 	if !now.Before(j.preparing) {
 		l.State = job.BackendPreparing
 	}
@@ -116,7 +131,8 @@ func (t *backend) fate(j *simJob) {
 	if !w.chance(w.weather.vanish) {
 		return
 	}
-	after, lasts := w.at(w.between(30*time.Second, 15*time.Minute)), pick(w.rng, 0, 0, w.between(time.Minute, 8*time.Minute))
+	after, lasts := w.at(w.between(30*time.Second, 15*time.Minute)),
+		pick(w.rng, 0, 0, w.between(time.Minute, 8*time.Minute))
 	w.group.Go(func() {
 		time.Sleep(after)
 		w.mu.Lock()
@@ -134,14 +150,14 @@ func (t *backend) fate(j *simJob) {
 	})
 }
 
-// ran tells whether the job runs before its end.
+// ran reports whether the job runs before its end.
 func (j *simJob) ran() bool { return j.running.Before(j.ended) }
 
 // never is later than any run.
 const never = 1000 * time.Hour
 
-// limit gives the job the limits of its file: some jobs never run, or never end,
-// and the backend ends those that are past a limit, or leaves that to others.
+// limit sets the limits of the job's file on j. Some jobs never run, or never end. The
+// backend ends a job past its limit, or leaves that to others.
 func (t *backend) limit(j *simJob, s *job.Scheduling) {
 	if s == nil {
 		return
@@ -182,7 +198,7 @@ func (t *backend) byPerson(j *simJob) {
 	}
 }
 
-// over gives the limit that the job is past at a time, and for how long.
+// over returns the limit that the job has passed at a time, and by how much.
 func (j *simJob) over(at time.Time) (kind string, by time.Duration) {
 	switch {
 	case j.ran() && !at.Before(j.running) && j.run > 0:
@@ -200,7 +216,13 @@ func (t *backend) add(id string, labels map[string]string, packages []string) *s
 
 func (t *backend) addIn(region, id string, labels map[string]string, packages []string) *simJob {
 	w := t.w
-	j := &simJob{id: id, resource: t.resource(id, region), labels: maps.Clone(labels), packages: packages, created: time.Now()}
+	j := &simJob{
+		id:       id,
+		resource: t.resource(id, region),
+		labels:   maps.Clone(labels),
+		packages: packages,
+		created:  time.Now(),
+	}
 	j.preparing = j.created.Add(w.between(time.Second, 2*time.Minute))
 	j.running = j.preparing.Add(w.between(time.Second, 3*time.Minute))
 	j.ended = j.running.Add(w.between(time.Second, 10*time.Minute))
@@ -266,9 +288,9 @@ func (t *backend) foreign(id string, labels map[string]string) bool {
 	return false
 }
 
-// ours gives the IDs of our jobs that have not ended, or of all that were created
-// since; without those that come from a process that froze, at a backend that
-// takes no ID: they may come when nobody reckons with them, and are cancelled.
+// ours returns the IDs of our jobs that have not ended, or that were created after
+// since. It leaves out the jobs of a frozen process at a backend that takes no ID: they
+// may come unexpectedly, and are cancelled.
 func (t *backend) ours(since time.Time) map[string]bool {
 	ids := map[string]bool{}
 	for _, j := range t.jobs {
@@ -295,7 +317,8 @@ func (t *backend) allowed(j *simJob) {
 		w.fail("job %s is one of %d that are active, and %d may be", j.id, len(t.ours(time.Time{})), most)
 	}
 	// Clocks may differ at both ends of the hour.
-	if most, hour := w.weather.hourly, time.Hour-2*w.weather.skew-time.Second; most > 0 && len(t.ours(time.Now().Add(-hour))) > most {
+	if most, hour := w.weather.hourly, time.Hour-2*w.weather.skew-time.Second; most > 0 &&
+		len(t.ours(time.Now().Add(-hour))) > most {
 		w.fail("job %s is one of %d within an hour, and %d may be", j.id, len(t.ours(time.Now().Add(-hour))), most)
 	}
 	if !w.paused.IsZero() && time.Since(w.paused) > inFlight && !(j.late && w.weather.noID) {
@@ -304,10 +327,11 @@ func (t *backend) allowed(j *simJob) {
 	w.judge.turn(j)
 }
 
-// mostActive is how many jobs may be active, by what the policy says or by what it
-// said when a create may have been decided that comes now; 0 is any number.
+// mostActive returns how many jobs may be active; 0 is any number. It goes by the
+// policy now, or by the policy when a create that comes now may have been decided.
 func (w *world) mostActive() int {
-	if now, before := w.weather.active, w.activeBefore; time.Since(w.activeChanged) >= inFlight || now > before && before > 0 {
+	if now, before := w.weather.active, w.activeBefore; time.Since(w.activeChanged) >= inFlight ||
+		now > before && before > 0 {
 		return now
 	}
 	return w.activeBefore
@@ -338,7 +362,7 @@ func (t *backend) end(id string) {
 	delete(t.creating, id)
 }
 
-// hintOf is how a hint names a job where the backend takes no ID of ours.
+// hintOf returns the name of a job in a hint, if the backend takes no ID of ours.
 func (t *backend) hintOf(j *simJob) string {
 	if t.TakesID() {
 		return ""
@@ -365,7 +389,7 @@ func (t *backend) Get(ctx context.Context, info job.JobInfo) (attempt.Look, erro
 	return l, err
 }
 
-// Find may lag behind where IDs are not taken.
+// Find returns the jobs of an order. It may lag behind if the backend takes no IDs.
 func (t *backend) Find(ctx context.Context, spec job.Order) ([]attempt.Look, error) {
 	if t.TakesID() {
 		l, err := t.Get(ctx, job.JobInfo{ID: spec.JobID})
@@ -390,7 +414,7 @@ func (t *backend) Find(ctx context.Context, spec job.Order) ([]attempt.Look, err
 	return found, err
 }
 
-// sorted gives all jobs, the oldest first.
+// sorted returns all jobs, oldest first.
 func (t *backend) sorted() []*simJob {
 	return slices.SortedFunc(maps.Values(t.jobs), func(a, b *simJob) int {
 		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.resource, b.resource))
@@ -466,9 +490,10 @@ func minTime(a, b time.Time) time.Time {
 	return a
 }
 
-// ListActive gives pages of a few jobs, each as it was some seconds ago. A place in
-// the list may be forgotten.
-func (t *backend) ListActive(ctx context.Context, instance, from string, page func(looks []attempt.Look, next string) error) error {
+// ListActive lists jobs in pages of a few, each job as it was some seconds ago. The
+// backend may forget a place in the list.
+func (t *backend) ListActive(ctx context.Context, instance, from string,
+	page func(looks []attempt.Look, next string) error) error {
 	ours := func(j *simJob, l attempt.Look) bool {
 		return l.Ended.IsZero() && j.labels[job.LabelInstance] == job.InstanceLabel(instance)
 	}
@@ -486,7 +511,8 @@ func (t *backend) ListActive(ctx context.Context, instance, from string, page fu
 
 // page returns a page of at most size jobs that match, as they were some seconds ago,
 // from the one after a name on. next is the name that the following page comes after.
-func (t *backend) page(ctx context.Context, from string, size int, match func(*simJob, attempt.Look) bool) (looks []attempt.Look, next string, err error) {
+func (t *backend) page(ctx context.Context, from string, size int,
+	match func(*simJob, attempt.Look) bool) (looks []attempt.Look, next string, err error) {
 	err = t.w.call(ctx, callTime, "list jobs", func() error {
 		at := time.Now()
 		if !t.w.weather.calm {

@@ -56,7 +56,9 @@ func (w *world) checkGarbage() {
 		if !kept {
 			w.fail("the event %s was taken, can't be decoded, and is not parked", id)
 		}
-		if !slices.ContainsFunc(w.alerts, func(a alert) bool { return a.message == "event parked" && a.values["event_id"] == id }) {
+		if !slices.ContainsFunc(w.alerts, func(a alert) bool {
+			return a.message == "event parked" && a.values["event_id"] == id
+		}) {
 			w.fail("the event %s was parked, and nobody was told", id)
 		}
 	}
@@ -136,7 +138,8 @@ func (w *world) checkTold(r attempt.Record) {
 		if r.Replayed.After(from) {
 			from = r.Replayed
 		}
-		if since, ok := w.judge.waiting[r.Attempt]; ok && w.lasted(w.judge.left[r.Attempt], from.Add(incomplete), since) && !told[string(job.DropIncomplete)] {
+		if since, ok := w.judge.waiting[r.Attempt]; ok && w.lasted(w.judge.left[r.Attempt], from.Add(incomplete), since) &&
+			!told[string(job.DropIncomplete)] {
 			w.fail("attempt %s was incomplete for %s, and nobody was told", r.Attempt, w.judge.left[r.Attempt].Sub(from))
 		}
 	}
@@ -158,15 +161,21 @@ func (w *world) checkTold(r attempt.Record) {
 		if !runs.IsZero() && j.run > 0 && w.lasted(cancelled, runs.Add(j.run/5*4)) && !told[job.KindRun] {
 			w.fail("the job of attempt %s came near its limit of the run, and nobody was told", r.Attempt)
 		}
-		if begin, seen := entered[job.BackendQueued]; seen && j.wait > 0 && w.lasted(minTime(j.running, cancelled), begin.Add(j.wait/5*4)) && !told[job.KindWait] {
+		if begin, seen := entered[job.BackendQueued]; seen && j.wait > 0 &&
+			w.lasted(minTime(j.running, cancelled), begin.Add(j.wait/5*4)) && !told[job.KindWait] {
 			w.fail("the job of attempt %s came near its limit of the wait, and nobody was told", r.Attempt)
 		}
 	}
 	if !w.weather.stuck || !j.restarted.IsZero() {
 		return
 	}
-	leaves := map[job.BackendState]time.Time{job.BackendQueued: j.preparing, job.BackendPreparing: j.running, job.BackendRunning: j.ended}
-	for state, most := range map[job.BackendState]time.Duration{job.BackendQueued: time.Minute, job.BackendPreparing: time.Minute, job.BackendRunning: 2 * time.Minute} {
+	leaves := map[job.BackendState]time.Time{
+		job.BackendQueued:    j.preparing,
+		job.BackendPreparing: j.running,
+		job.BackendRunning:   j.ended,
+	}
+	for state, most := range map[job.BackendState]time.Duration{job.BackendQueued: time.Minute,
+		job.BackendPreparing: time.Minute, job.BackendRunning: 2 * time.Minute} {
 		until := minTime(leaves[state], j.ended)
 		if !j.cancelling.IsZero() {
 			until = minTime(until, j.cancelling)
@@ -227,7 +236,8 @@ func (w *world) expected(a alert) bool {
 	case "a job of this installation that nobody follows":
 		return w.backend.jobs[a.values["resource"]].stranger || w.weather.vanish > 0
 	}
-	for _, text := range []string{"two writes in a second", "the token has expired", attempt.ErrOtherBackend.Error(), attempt.ErrNewerRecord.Error()} {
+	for _, text := range []string{"two writes in a second", "the token has expired", attempt.ErrOtherBackend.Error(),
+		attempt.ErrNewerRecord.Error()} {
 		if strings.Contains(a.values["error"], text) {
 			return true
 		}
@@ -253,7 +263,7 @@ func (w *world) checkLag(id string, t job.EventType) {
 	}
 }
 
-// hasJob tells whether a verdict means that there is a job.
+// hasJob reports whether a verdict implies a job.
 func hasJob(s job.State) bool {
 	switch s {
 	case job.Succeeded, job.Failed, job.Cancelled, job.TimedOut, job.Lost:
@@ -288,7 +298,8 @@ func (w *world) checkJob(j *simJob, records map[string]attempt.Record) {
 		since = j.created
 	}
 	over := j.cancelled || w.tooLate(j, records) || time.Now().After(j.ended) && !j.ended.After(since.Add(found))
-	if w.weather.noID && w.lateCreates(j) && over && (len(owners) == 0 || len(owners) == 1 && records[owners[0]].Job.ResourceName != j.resource) {
+	if w.weather.noID && w.lateCreates(j) && over &&
+		(len(owners) == 0 || len(owners) == 1 && records[owners[0]].Job.ResourceName != j.resource) {
 		w.doubles++
 		return
 	}
@@ -303,12 +314,18 @@ func (w *world) checkJob(j *simJob, records map[string]attempt.Record) {
 	if !slices.Equal(j.packages, r.Drop.Receipt.Staged) {
 		w.fail("job %s runs %v, attempt %s staged %v", j.id, j.packages, r.Attempt, r.Drop.Receipt.Staged)
 	}
-	ends := map[job.BackendState]job.State{job.BackendSucceeded: job.Succeeded, job.BackendFailed: job.Failed, job.BackendCancelled: job.Cancelled}
+	ends := map[job.BackendState]job.State{
+		job.BackendSucceeded: job.Succeeded,
+		job.BackendFailed:    job.Failed,
+		job.BackendCancelled: job.Cancelled,
+	}
 	want := ends[j.end]
-	if kind, by := j.over(j.ended); j.end == job.BackendCancelled && kind != "" && by >= -time.Second { // the backend's times may be whole seconds
+	// The backend's times may be whole seconds.
+	if kind, by := j.over(j.ended); j.end == job.BackendCancelled && kind != "" && by >= -time.Second {
 		want = job.TimedOut
 	}
-	if kind, by := j.over(j.cancelling); want == job.TimedOut && j.person && !j.asked && kind != "" && by < 0 && r.State == job.Cancelled {
+	if kind, by := j.over(j.cancelling); want == job.TimedOut && j.person && !j.asked && kind != "" && by < 0 &&
+		r.State == job.Cancelled {
 		want = job.Cancelled // whoever saw in time that it was being cancelled can tell
 	}
 	if !j.gone.IsZero() && r.State == job.Lost {
@@ -320,7 +337,8 @@ func (w *world) checkJob(j *simJob, records map[string]attempt.Record) {
 	if r.State != want {
 		w.fail("job %s ended as %s, attempt %s as %s, and should as %s", j.id, j.end, r.Attempt, r.State, want)
 	}
-	if t := r.Timeout; t != nil && (j.asked && t.EnforcedBy != job.ByJobdrop || r.CancelRequested == nil && t.EnforcedBy != job.ByBackend) {
+	if t := r.Timeout; t != nil && (j.asked && t.EnforcedBy != job.ByJobdrop ||
+		r.CancelRequested == nil && t.EnforcedBy != job.ByBackend) {
 		w.fail("job %s: %+v, asked %t, cancel %+v", j.id, *t, j.asked, r.CancelRequested)
 	}
 }
@@ -343,7 +361,8 @@ func (w *world) checkFound() {
 		if u.old && !w.replayed[folder] || !w.epoch && u.at.Before(epoch.At) {
 			continue
 		}
-		if _, known := w.judge.attempts[versionKey(u.path, u.generation)]; !known && w.storage.objects[u.path].Generation == u.generation {
+		if _, known := w.judge.attempts[versionKey(u.path, u.generation)]; !known &&
+			w.storage.objects[u.path].Generation == u.generation {
 			w.fail("nobody looked at %s#%d", u.path, u.generation)
 		}
 	}
@@ -366,7 +385,8 @@ func (w *world) tooLate(j *simJob, records map[string]attempt.Record) bool {
 	return false
 }
 
-// lateCreates tells whether a process froze in a create of the same attempt.
+// lateCreates reports whether a process froze while it created a job of the same
+// attempt.
 func (w *world) lateCreates(of *simJob) bool {
 	for _, j := range w.backend.jobs {
 		if j.late && j.labels[job.LabelAttempt] == of.labels[job.LabelAttempt] {
@@ -403,6 +423,7 @@ func (w *world) checkSnapshot(name string, r attempt.Record) {
 		must(json.Unmarshal(o.data, &s))
 	}
 	if s.Attempt != r.Attempt || s.State != r.State || s.Sequence != r.Sequence {
-		w.fail("%s says %q of attempt %q at %d, the record of %s says %s at %d", name, s.State, s.Attempt, s.Sequence, r.Attempt, r.State, r.Sequence)
+		w.fail("%s says %q of attempt %q at %d, the record of %s says %s at %d", name, s.State, s.Attempt, s.Sequence,
+			r.Attempt, r.State, r.Sequence)
 	}
 }

@@ -38,9 +38,11 @@ func TestContract(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := calm()
 				w.weather.noID = !taken
-				contract.CheckBackend(t, w.adapted(w.backend).backend, instance, job.Spec{JobID: "j", TrainingInput: &job.TrainingInput{
-					ScaleTier: "BASIC", Region: anyRegion, RuntimeVersion: "2.11", PythonVersion: "3.7", PythonModule: "trainer.task", PackageURIs: []string{"gs://staging/p.tar.gz"},
-				}})
+				contract.CheckBackend(t, w.adapted(w.backend).backend, instance,
+					job.Spec{JobID: "j", TrainingInput: &job.TrainingInput{
+						ScaleTier: "BASIC", Region: anyRegion, RuntimeVersion: "2.11", PythonVersion: "3.7", PythonModule: "trainer.task",
+						PackageURIs: []string{"gs://staging/p.tar.gz"},
+					}})
 			})
 		})
 	}

@@ -28,7 +28,7 @@ type judge struct {
 	firsts map[string]time.Time
 	// attempts are the job files' own.
 	attempts map[string]string
-	// deleted is when somebody deleted an object.
+	// deleted holds when somebody deleted an object.
 	deleted map[string][]time.Time
 	// queued is since when an accepted attempt waits for its turn, waiting since when
 	// one waits for packages, left when it was decided, entered when its record came
@@ -37,13 +37,14 @@ type judge struct {
 	entered               map[string]map[job.BackendState]time.Time
 	// created are when jobs were created, by the first part of their folder.
 	created map[string][]time.Time
-	// retired is that the records were deleted, and nobody dropped anything since.
+	// retired reports that the records were deleted, and that nobody has dropped
+	// anything since.
 	retired bool
-	// owned are the job IDs that people gave, and whose they were.
+	// owned holds the job IDs that people gave, and their owners.
 	owned []ownership
 }
 
-// ownership is that an attempt has a job ID, from its acceptance on.
+// ownership records that an attempt has a job ID, from its acceptance on.
 type ownership struct {
 	attempt, id string
 	from, to    time.Time // to is zero while it lasts
@@ -57,7 +58,7 @@ type decided struct {
 	at time.Time
 }
 
-// listing is a folder as a list showed it, which began at a time.
+// listing is a folder as a list showed it. The list began at the time at.
 type listing struct {
 	at    time.Time
 	parts []object
@@ -65,7 +66,8 @@ type listing struct {
 
 func newJudge(w *world) *judge {
 	return &judge{
-		w: w, seenBy: map[string]int64{}, decided: map[string][]decided{}, holds: map[string]time.Time{}, firsts: map[string]time.Time{},
+		w: w, seenBy: map[string]int64{}, decided: map[string][]decided{}, holds: map[string]time.Time{},
+		firsts:   map[string]time.Time{},
 		attempts: map[string]string{}, deleted: map[string][]time.Time{},
 		queued: map[string]time.Time{}, waiting: map[string]time.Time{}, left: map[string]time.Time{},
 		entered: map[string]map[job.BackendState]time.Time{}, created: map[string][]time.Time{},
@@ -76,7 +78,7 @@ func isJobFile(name string) bool {
 	return slices.Contains([]string{"job.yaml", "job.yml", "job.json"}, path.Base(name))
 }
 
-// jobFiles are those of a listing, the newest last.
+// jobFiles returns the job files of a listing, the newest last.
 func (l listing) jobFiles() []object {
 	var all []object
 	for _, o := range l.parts {
@@ -179,7 +181,7 @@ func (j *judge) told(s job.Snapshot) {
 	}
 }
 
-// slack is by how much two clocks may differ.
+// slack returns by how much two clocks may differ.
 func (j *judge) slack() time.Duration { return 2*j.w.weather.skew + time.Millisecond }
 
 // upload finds the job file of an attempt.
@@ -192,7 +194,8 @@ func (j *judge) upload(r attempt.Record) (upload, bool) {
 func (j *judge) decision(me *worker, prev, next attempt.Record) {
 	of, ok := j.upload(next)
 	if !ok {
-		j.w.fail("attempt %s is of %s#%d, which nobody uploaded", next.Attempt, next.Drop.JobFile.Name, next.Drop.JobFile.Generation)
+		j.w.fail("attempt %s is of %s#%d, which nobody uploaded", next.Attempt, next.Drop.JobFile.Name,
+			next.Drop.JobFile.Generation)
 		return
 	}
 	j.attempts[versionKey(of.path, of.generation)] = next.Attempt
@@ -277,7 +280,7 @@ func (j *judge) follow(prev, next attempt.Record) {
 	}
 }
 
-// prefixOf is what a folder takes turns by, where the policy names none.
+// prefixOf returns the prefix by which a folder takes turns, if the policy names none.
 func prefixOf(folder string) string {
 	first, _, _ := strings.Cut(folder, "/")
 	return first
@@ -293,7 +296,8 @@ func (j *judge) turn(made *simJob) {
 	}
 	prefix := prefixOf(r.Drop.Prefix)
 	j.created[prefix] = append(j.created[prefix], time.Now())
-	if w.weather.active == 0 && w.weather.hourly == 0 || w.weather.room > 0 || w.weather.pauses || w.weather.fault > 0 && w.calm.IsZero() ||
+	if w.weather.active == 0 && w.weather.hourly == 0 || w.weather.room > 0 || w.weather.pauses ||
+		w.weather.fault > 0 && w.calm.IsZero() ||
 		!w.activeChanged.IsZero() || w.weather.vanish > 0 {
 		return
 	}
@@ -305,7 +309,8 @@ func (j *judge) turn(made *simJob) {
 		if from = from.Add(3 * time.Minute); w.calm.After(from) {
 			from = w.calm.Add(3 * time.Minute)
 		}
-		if its := prefixOf(other.Drop.Prefix); its != prefix && other.Tries == 0 && since(prefix, from) > 1 && since(its, from) == 0 {
+		if its := prefixOf(other.Drop.Prefix); its != prefix && other.Tries == 0 && since(prefix, from) > 1 &&
+			since(its, from) == 0 {
 			w.fail("attempt %s waits since %s, and %s had %d turns since", key, from, prefix, since(prefix, from))
 		}
 	}
@@ -326,7 +331,7 @@ func (v verdict) fail(format string, args ...any) {
 	v.w.fail("attempt "+v.r.Attempt+" "+format, args...)
 }
 
-// patience is when the hold of the attempt ends.
+// patience returns when the hold of the attempt ends.
 func (v verdict) patience() time.Time { return v.of.at.Add(settle) }
 
 func (v verdict) waiting() {
@@ -339,7 +344,8 @@ func (v verdict) waiting() {
 // the worker began.
 func (v verdict) blocked() bool {
 	for _, u := range v.w.uploads {
-		if u.file == nil || v.of.file.id == "" || u.file.id != v.of.file.id || u.path == v.of.path && u.generation == v.of.generation {
+		if u.file == nil || v.of.file.id == "" || u.file.id != v.of.file.id ||
+			u.path == v.of.path && u.generation == v.of.generation {
 			continue
 		}
 		if left, ok := v.left[v.attempts[versionKey(u.path, u.generation)]]; !ok || left.After(v.me.began) {
@@ -362,7 +368,7 @@ func (v verdict) expired() {
 	}
 }
 
-// unpinned are the packages of the folder that the file does not pin.
+// unpinned returns the packages of the folder that the file does not pin.
 func (v verdict) unpinned() []object {
 	return slices.DeleteFunc(slices.Clone(v.means.used), func(o object) bool {
 		_, pinned := v.of.file.pins[path.Base(o.Name)]
@@ -403,7 +409,7 @@ func (j *judge) overdue(of upload, prev, next attempt.Record) {
 	}
 }
 
-// faults are the rules that the drop breaks for certain, and those that it may break.
+// faults returns the rules that the drop certainly breaks, and those that it may break.
 func (v verdict) faults() (certain, possible []string) {
 	add := func(rule string, is bool) {
 		if is && !slices.Contains(certain, rule) {
@@ -425,7 +431,7 @@ func (v verdict) faults() (certain, possible []string) {
 	return certain, possible
 }
 
-// packageFaults are the faults of the packages.
+// packageFaults returns the faults of the packages.
 func (v verdict) packageFaults(add func(rule string, is bool)) {
 	module, broken := false, false
 	for _, o := range v.means.used {
@@ -439,7 +445,7 @@ func (v verdict) packageFaults(add func(rule string, is bool)) {
 	add("python-module-in-package", len(v.means.used) > 0 && !module && !broken && !v.of.file.container)
 }
 
-// errorsOf are the rules of the violations that are no warnings.
+// errorsOf returns the rules of the violations that are not warnings.
 func errorsOf(r attempt.Record) []string {
 	var rules []string
 	for _, violation := range r.Violations {
@@ -488,7 +494,8 @@ func (v verdict) rejected() {
 			ofPackages = append(ofPackages, rule)
 		}
 	})
-	mendable := len(rules) > 0 && !slices.ContainsFunc(rules, func(rule string) bool { return !slices.Contains(ofPackages, rule) })
+	mendable := len(rules) > 0 && !slices.ContainsFunc(rules,
+		func(rule string) bool { return !slices.Contains(ofPackages, rule) })
 	if mendable {
 		v.settled("is rejected")
 	}
@@ -517,7 +524,8 @@ func (v verdict) settled(how string) {
 	for _, o := range used {
 		own, ok := v.of.drop.packages[path.Base(o.Name)]
 		if ok && own.generation > o.Generation && own.at.Before(end.Add(-v.slack())) && !bytes.Equal(own.data, o.data) {
-			v.fail("%s with %s of before, and that of its own drop was there %s before its patience was over", how, path.Base(o.Name), end.Sub(own.at))
+			v.fail("%s with %s of before, and that of its own drop was there %s before its patience was over", how,
+				path.Base(o.Name), end.Sub(own.at))
 		}
 	}
 	first, known := v.firsts[v.r.Attempt]
@@ -644,7 +652,8 @@ func (j *judge) refused(prev, next attempt.Record) {
 	case code == "ALREADY_EXISTS" && (j.w.backend.foreign(id, prev.Job.Labels) || j.w.other.foreign(id, prev.Job.Labels)):
 		return // whoever has the ID has it for good
 	case time.Since(prev.Times.Accepted) < within-j.slack():
-		j.w.fail("attempt %s is given up %s after it was accepted: %s, %s", next.Attempt, time.Since(prev.Times.Accepted), next.Reason, code)
+		j.w.fail("attempt %s is given up %s after it was accepted: %s, %s", next.Attempt, time.Since(prev.Times.Accepted),
+			next.Reason, code)
 	}
 	if of >= 0 {
 		j.owned[of].to = time.Now()

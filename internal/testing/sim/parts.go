@@ -14,7 +14,7 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// service is what the use cases ask of whoever runs jobs.
+// service is what the use cases need of a backend.
 type service interface {
 	contract.Backend
 	Name() string
@@ -61,11 +61,11 @@ func (w *world) adapted(t *backend) parts {
 	return all
 }
 
-// regions are those of the installation.
+// regions are the regions of the installation.
 var regions = []string{anyRegion, "europe-west1"}
 
-// named is a backend by the name that the simulation gives it: an installation is
-// switched from one to another of the same kind.
+// named is a backend under a name of the simulation: an installation is switched from
+// one to another of the same kind.
 type named struct {
 	service
 	name string
@@ -76,7 +76,8 @@ func (n named) Name() string { return n.name }
 // noted keeps what a process could not write.
 type noted struct{ contract.Storage }
 
-func (n noted) Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string, ifGeneration int64) (int64, error) {
+func (n noted) Write(ctx context.Context, bucket, name string, data []byte, contentType string,
+	metadata map[string]string, ifGeneration int64) (int64, error) {
 	written, err := n.Storage.Write(ctx, bucket, name, data, contentType, metadata, ifGeneration)
 	if bucket == state && name != "heartbeat.json" && name != "cursors.json" { // the next tick writes these anew
 		workerOf(ctx).note("write "+bucket+"/"+name, err)

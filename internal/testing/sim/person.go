@@ -32,7 +32,7 @@ type content struct {
 	data []byte
 	// fault is the rule that the content breaks, whatever the job file says.
 	fault string
-	// module is that it holds the module of the job files.
+	// module reports that it holds the module of the job files.
 	module bool
 }
 
@@ -47,7 +47,8 @@ var contents = sync.OnceValue(func() map[string][]content {
 		all[helpers] = append(all[helpers], content{data: tarred("helpers", "__main__.py", code)})
 		all[wheel] = append(all[wheel], content{data: zipped("trainer/task.py", code), module: true})
 	}
-	all[sdist] = append(all[sdist], content{data: tarred("trainer", "tusk.py", "print(3)\n")}, content{data: []byte("no archive at all"), fault: "package-format"})
+	all[sdist] = append(all[sdist], content{data: tarred("trainer", "tusk.py", "print(3)\n")},
+		content{data: []byte("no archive at all"), fault: "package-format"})
 	return all
 })
 
@@ -57,11 +58,19 @@ func tarred(module, file, code string) []byte {
 	t := tar.NewWriter(z)
 	for _, file := range [][2]string{
 		{"PKG-INFO", "Metadata-Version: 2.1\nName: " + module + "\nVersion: 0.1\n"},
-		{"setup.py", "from setuptools import setup, find_packages\nsetup(name='" + module + "', version='0.1', packages=find_packages())\n"},
+		{
+			"setup.py", "from setuptools import setup, find_packages\nsetup(name='" + module +
+				"', version='0.1', packages=find_packages())\n",
+		},
 		{module + "/__init__.py", ""},
 		{module + "/" + file, code},
 	} {
-		must(t.WriteHeader(&tar.Header{Name: module + "-0.1/" + file[0], Mode: 0o644, Size: int64(len(file[1])), Typeflag: tar.TypeReg}))
+		must(t.WriteHeader(&tar.Header{
+			Name:     module + "-0.1/" + file[0],
+			Mode:     0o644,
+			Size:     int64(len(file[1])),
+			Typeflag: tar.TypeReg,
+		}))
 		_, err := t.Write([]byte(file[1]))
 		must(err)
 	}
@@ -131,10 +140,11 @@ type pin struct {
 	crc        string
 }
 
-const usual = "  scaleTier: BASIC\n  region: us-central1\n  runtimeVersion: '2.11'\n  pythonVersion: '3.7'\n  pythonModule: trainer.task\n"
+const usual = "  scaleTier: BASIC\n  region: us-central1\n  runtimeVersion: '2.11'\n  pythonVersion: '3.7'\n" +
+	"  pythonModule: trainer.task\n"
 
-// jobFiles are those that people upload: two that differ, one with an ID, the same
-// ID with other content, an invalid one, and some with limits.
+// jobFiles are the job files that people upload: two that differ, one with an ID, the
+// same ID with other content, an invalid one, and some with limits.
 var jobFiles = []jobFile{
 	{body: usual}, {body: usual}, {body: usual, args: "again"},
 	{id: "shared", body: usual}, {id: "shared", body: usual, args: "other"}, {id: "foreign", body: usual},
@@ -142,15 +152,19 @@ var jobFiles = []jobFile{
 	{body: usual + "  scheduling: {maxRunningTime: 180s}\n"}, {body: usual + "  scheduling: {maxWaitTime: 1800s}\n"},
 }
 
-// specialFiles are those that few people write.
+// specialFiles are job files that few people write.
 var specialFiles = []jobFile{
 	{body: usual, names: []string{sdist, helpers}}, {body: usual, names: []string{helpers, sdist}, args: "again"},
 	{body: usual, names: []string{wheel}}, {body: usual, names: []string{sdist}, outside: "lib-0.1.tar.gz"},
 	{body: usual, region: "europe-west1"},
-	{body: "  scaleTier: CUSTOM\n  masterType: n1-standard-4\n  region: us-central1\n  masterConfig: {imageUri: 'gcr.io/project/image:1'}\n", container: true},
+	{
+		body: "  scaleTier: CUSTOM\n  masterType: n1-standard-4\n  region: us-central1\n" +
+			"  masterConfig: {imageUri: 'gcr.io/project/image:1'}\n",
+		container: true,
+	},
 }
 
-// text is the file as it is uploaded.
+// text returns the file as it is uploaded.
 func (f jobFile) text() []byte {
 	var b strings.Builder
 	if f.id != "" {
@@ -187,7 +201,7 @@ func (f jobFile) uris() []string {
 	return uris
 }
 
-// metadata is that of the object.
+// metadata returns the metadata of the object.
 func (f jobFile) metadata() map[string]string {
 	m := map[string]string{}
 	if f.region != "" {
@@ -203,7 +217,7 @@ func (f jobFile) metadata() map[string]string {
 // bytes each.
 var longText = strings.Repeat("\x01", 8000)
 
-// uploads are the packages that its author uploads with it.
+// uploads returns the packages that the author uploads with the file.
 func (f jobFile) uploads() []string {
 	switch {
 	case f.container:
@@ -228,14 +242,14 @@ type upload struct {
 	data       []byte
 	file       *jobFile // of a job file
 	drop       *drop
-	// old is that it was there before jobdrop.
+	// old reports that it was there before jobdrop.
 	old bool
 }
 
 // drop is what one person uploads as one: a job file and its packages, in any order.
 type drop struct {
 	folder string
-	// packages are those that were uploaded with the job file, by name.
+	// packages holds the packages that were uploaded with the job file, by name.
 	packages map[string]upload
 }
 
@@ -258,7 +272,8 @@ const (
 )
 
 // person uploads a drop. The caller holds mu.
-func (w *world) person(folder string, f jobFile, how habit, choose func(name string) content, gap func() time.Duration) {
+func (w *world) person(folder string, f jobFile, how habit, choose func(name string) content,
+	gap func() time.Duration) {
 	d := &drop{folder: folder, packages: map[string]upload{}}
 	code := map[string]content{}
 	for _, name := range f.uploads() {

@@ -41,7 +41,7 @@ func (w *world) upload(name string, data []byte, metadata map[string]string, fil
 	return u
 }
 
-// what is what the trace says of an upload.
+// what returns the description of an upload for the trace.
 func (u upload) what() string {
 	switch {
 	case u.file != nil && u.file.id != "":
@@ -62,7 +62,8 @@ func (w *world) deliver(o job.Object, delay time.Duration) {
 		"size": strconv.FormatInt(o.Size, 10), "timeCreated": o.Created, "crc32c": o.CRC32C,
 	})
 	must(err)
-	w.wake(fmt.Sprintf("%s#%d", o.Name, o.Generation), body, delay, func() bool { return w.weather.calm }) // ticks alone have to do then
+	// Once chaos is over, ticks alone have to do.
+	w.wake(fmt.Sprintf("%s#%d", o.Name, o.Generation), body, delay, func() bool { return w.weather.calm })
 }
 
 // wake wakes Submit by an event until it takes it, or until it need not.
@@ -327,7 +328,8 @@ func (w *world) operators() {
 	}
 	if w.weather.active == 0 && w.weather.hourly == 0 { // an attempt of the other backend would keep its place for ever
 		during(0.1, time.Minute, 5*time.Minute,
-			"switches to the other backend", func() { w.switched, w.wasSwitched = true, true }, "switches back", func() { w.switched = false })
+			"switches to the other backend", func() { w.switched, w.wasSwitched = true, true }, "switches back",
+			func() { w.switched = false })
 	}
 	during(0.15, time.Minute, 10*time.Minute,
 		"rolls out a newer revision", func() { w.upgrade, w.upgraded = time.Now(), time.Now().Add(1000*time.Hour) },
@@ -388,7 +390,7 @@ func (w *world) retire() {
 	}
 }
 
-// base is an object's name without its folder.
+// base returns an object's name without its folder.
 func base(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
 
 // remove deletes an object of the inbox. The caller holds mu.
@@ -458,15 +460,21 @@ func (w *world) hints(j *simJob) {
 			me.hinted = true
 			w.say("%-8s is told of %s", me.name, j.id)
 			w.mu.Unlock()
-			entry, err := json.Marshal(map[string]any{"logName": "l", "resource": map[string]any{"type": "ml_job", "labels": map[string]string{"job_id": cmp.Or(w.backend.hintOf(j), j.id)}}})
+			entry, err := json.Marshal(map[string]any{
+				"logName": "l",
+				"resource": map[string]any{
+					"type":   "ml_job",
+					"labels": map[string]string{"job_id": cmp.Or(w.backend.hintOf(j), j.id)},
+				},
+			})
 			must(err)
 			w.request(me, watch.Handler(me.load), http.Header{}, entry)
 		})
 	}
 }
 
-// quiet tells whether every attempt has its verdict and is off the index, and
-// every drop has an attempt. What the other backend has is not looked at any more.
+// quiet reports whether every attempt has its verdict and is off the index, and every
+// drop has an attempt. It ignores attempts at the other backend.
 func (w *world) quiet() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -119,7 +119,8 @@ func TestSim(t *testing.T) {
 					total.Cancels += r.Cancels
 					if len(r.Violations) > 0 {
 						bad++
-						t.Errorf("seed %d: %s\nits trace: SIM_SEED=%d go test ./internal/testing/sim -run TestSim -v", seed, strings.Join(r.Violations, "\n"), seed)
+						t.Errorf("seed %d: %s\nits trace: SIM_SEED=%d go test ./internal/testing/sim -run TestSim -v", seed,
+							strings.Join(r.Violations, "\n"), seed)
 					}
 					mu.Unlock()
 				}
@@ -130,7 +131,8 @@ func TestSim(t *testing.T) {
 	defer mu.Unlock()
 	took := time.Since(begin).Seconds()
 	ran := min(next-first, n)
-	t.Logf("%d seeds, %d attempts, %d jobs (%d cancelled as doubles, %d at a limit), %d remote calls in %.1f s: %.0f seeds/s; %d seeds broke an invariant",
+	t.Logf("%d seeds, %d attempts, %d jobs (%d cancelled as doubles, %d at a limit), %d remote calls in %.1f s: %.0f "+
+		"seeds/s; %d seeds broke an invariant",
 		ran, total.Attempts, total.Jobs, total.Doubles, total.Cancels, total.Calls, took, float64(ran)/took, bad)
 	if bad > 0 {
 		fmt.Println("sim: broken seeds:", bad)

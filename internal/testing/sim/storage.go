@@ -46,7 +46,7 @@ func (s *storage) put(bucket, name string, data []byte, metadata map[string]stri
 	return s.putAt(time.Now(), bucket, name, data, metadata)
 }
 
-// putAt makes one that is of a time.
+// putAt makes an object that was created at a given time.
 func (s *storage) putAt(at time.Time, bucket, name string, data []byte, metadata map[string]string) object {
 	s.last = max(s.last+1, at.UnixMicro())
 	o := object{data: data, Attributes: job.Attributes{
@@ -61,7 +61,7 @@ func (s *storage) putAt(at time.Time, bucket, name string, data []byte, metadata
 	return o
 }
 
-// get gives a generation that can be read; 0 is the live one.
+// get returns a readable generation of an object; 0 is the live one.
 func (s *storage) get(bucket, name string, generation int64) (object, error) {
 	path := bucket + "/" + name
 	o, ok := s.objects[path]
@@ -75,7 +75,7 @@ func (s *storage) get(bucket, name string, generation int64) (object, error) {
 	return o, nil
 }
 
-// call is a call of Cloud Storage's client, which waits 20 s for an answer.
+// call makes a call of Cloud Storage's client, which waits 20 s for an answer.
 func (s *storage) call(ctx context.Context, name string, effect func() error) error {
 	return s.w.call(ctx, 20*time.Second, name, effect)
 }
@@ -84,13 +84,15 @@ func (s *storage) List(ctx context.Context, bucket, prefix string, flat bool, pa
 	return s.list(ctx, bucket, prefix, "", flat, page)
 }
 
-func (s *storage) ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error {
+func (s *storage) ListAfter(ctx context.Context, bucket, prefix, after string,
+	page func([]job.Attributes) error) error {
 	return s.list(ctx, bucket, prefix, after, false, page)
 }
 
 // list calls page for each page, as that is when it is asked for. One may fail after
 // others were given.
-func (s *storage) list(ctx context.Context, bucket, prefix, after string, flat bool, page func([]job.Attributes) error) error {
+func (s *storage) list(ctx context.Context, bucket, prefix, after string, flat bool,
+	page func([]job.Attributes) error) error {
 	var seen listing
 	for {
 		some, next, all, err := s.page(ctx, bucket, prefix, "", after, flat, math.MaxInt, seen)
@@ -108,7 +110,8 @@ func (s *storage) list(ctx context.Context, bucket, prefix, after string, flat b
 // before from. A flat list has deeper folders in their place, which count. next is what
 // the following page comes after, seen what the pages before held, and all what they
 // hold with this one.
-func (s *storage) page(ctx context.Context, bucket, prefix, from, after string, flat bool, size int, seen listing) (some []job.Attributes, next string, all listing, err error) {
+func (s *storage) page(ctx context.Context, bucket, prefix, from, after string, flat bool, size int,
+	seen listing) (some []job.Attributes, next string, all listing, err error) {
 	me := workerOf(ctx)
 	looks := flat && bucket == inbox && me != nil // at a drop
 	err = s.call(ctx, "list "+bucket+"/"+prefix, func() error {
@@ -240,7 +243,8 @@ func withVersion(fields map[string]json.RawMessage, version int) []byte {
 	return data
 }
 
-func (s *storage) Write(ctx context.Context, bucket, name string, data []byte, _ string, metadata map[string]string, ifGeneration int64) (int64, error) {
+func (s *storage) Write(ctx context.Context, bucket, name string, data []byte, _ string, metadata map[string]string,
+	ifGeneration int64) (int64, error) {
 	path := bucket + "/" + name
 	data = bytes.Clone(data)
 	var written object
@@ -280,17 +284,18 @@ func (s *storage) remove(ctx context.Context, bucket, name string) (there bool, 
 }
 
 func (s *storage) Copy(ctx context.Context, source job.Object, bucket, name string) error {
-	return s.call(ctx, fmt.Sprintf("copy %s/%s#%d to %s/%s", source.Bucket, source.Name, source.Generation, bucket, name), func() error {
-		o, err := s.get(source.Bucket, source.Name, source.Generation)
-		if err != nil {
-			return err
-		}
-		s.put(bucket, name, o.data, nil)
-		return nil
-	})
+	return s.call(ctx, fmt.Sprintf("copy %s/%s#%d to %s/%s", source.Bucket, source.Name, source.Generation, bucket, name),
+		func() error {
+			o, err := s.get(source.Bucket, source.Name, source.Generation)
+			if err != nil {
+				return err
+			}
+			s.put(bucket, name, o.data, nil)
+			return nil
+		})
 }
 
-// record gives what the ledger holds of an attempt.
+// record returns the ledger's record of an attempt.
 func (s *storage) record(key string) (attempt.Record, bool) {
 	o, ok := s.objects[state+"/attempts/"+key+".json"]
 	if !ok {
@@ -326,7 +331,8 @@ func (s *storage) watch(me *worker, bucket, name string, was, data []byte) {
 			s.w.fail("attempt %s, %s, was written again as %s", next.Attempt, prev.State, next.State)
 		}
 		if next.Revision != prev.Revision+1 || next.Sequence < prev.Sequence {
-			s.w.fail("attempt %s goes from revision %d to %d, sequence %d to %d", next.Attempt, prev.Revision, next.Revision, prev.Sequence, next.Sequence)
+			s.w.fail("attempt %s goes from revision %d to %d, sequence %d to %d", next.Attempt, prev.Revision, next.Revision,
+				prev.Sequence, next.Sequence)
 		}
 		s.watchClaim(me, prev, next)
 		s.watchJob(prev, next)
@@ -408,7 +414,9 @@ func (s *storage) watchJob(prev, next attempt.Record) {
 
 // stage orders the states of a job.
 func stage(s job.BackendState) int {
-	return slices.Index([]job.BackendState{job.BackendQueued, job.BackendPreparing, job.BackendRunning, job.BackendCancelling}, s)
+	return slices.Index([]job.BackendState{
+		job.BackendQueued, job.BackendPreparing, job.BackendRunning, job.BackendCancelling,
+	}, s)
 }
 
 // watchLost holds a job that is told to be lost to looks at it in three ticks that did
@@ -425,8 +433,8 @@ func (s *storage) watchLost(next attempt.Record, j *simJob) {
 	}
 }
 
-// claimed tells whether the claim on the create of a job lasts, or its attempt
-// needs none any more.
+// claimed reports whether the claim on a job's create still holds, or whether its
+// attempt no longer needs one.
 func (s *storage) claimed(jobID string) bool {
 	var owner attempt.Owner
 	must(json.Unmarshal(s.objects[state+"/jobs/"+jobID+".json"].data, &owner))
@@ -451,7 +459,8 @@ func (s *storage) watchStatus(was, now object) {
 	must(json.Unmarshal(was.data, &prev))
 	before, after := prev.Drop.JobFile.Generation, next.Drop.JobFile.Generation
 	if after < before || after == before && next.Sequence < prev.Sequence {
-		s.w.fail("%s goes back from sequence %d of generation %d to %d of %d", now.Name, prev.Sequence, before, next.Sequence, after)
+		s.w.fail("%s goes back from sequence %d of generation %d to %d of %d", now.Name, prev.Sequence, before, next.Sequence,
+			after)
 	}
 }
 

@@ -56,7 +56,13 @@ type pause struct {
 }
 
 func newTransport(w *world, t *backend) *transport {
-	return &transport{w: w, backend: t, pauses: map[pauseKey]pause{}, listings: map[string]listing{}, rewrites: map[string]string{}}
+	return &transport{
+		w:        w,
+		backend:  t,
+		pauses:   map[pauseKey]pause{},
+		listings: map[string]listing{},
+		rewrites: map[string]string{},
+	}
 }
 
 // token returns a new one. The caller holds the world's mu.
@@ -76,7 +82,7 @@ type answer struct {
 	status int // 0 is 200
 	body   []byte
 	header http.Header
-	// cut is that only half of the body arrives.
+	// cut reports that only half of the body arrives.
 	cut bool
 }
 
@@ -168,7 +174,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		refused, broken := asStatus(err)
 		if broken == nil {
 			status = refused.code
-			said = asJSON(map[string]any{"error": map[string]any{"code": refused.code, "status": refused.word, "message": refused.reason}})
+			said = asJSON(map[string]any{
+				"error": map[string]any{"code": refused.code, "status": refused.word, "message": refused.reason},
+			})
 		}
 		t.pause(key, asked.times, r.URL.Host, status, broken)
 		if broken != nil {
@@ -182,8 +190,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		said.header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	}
 	return &http.Response{
-		Status: strconv.Itoa(status) + " " + http.StatusText(status), StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: said.header, Body: io.NopCloser(said.content()), ContentLength: int64(len(said.body)), Request: r,
+		Status: strconv.Itoa(status) + " " + http.StatusText(status), StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1,
+		ProtoMinor: 1,
+		Header:     said.header, Body: io.NopCloser(said.content()), ContentLength: int64(len(said.body)), Request: r,
 	}, nil
 }
 
@@ -213,7 +222,8 @@ func (t *transport) pause(key pauseKey, times int, host string, status int, brok
 	if host != storageHost {
 		longest, most = 200*time.Millisecond, 5*time.Second // package rest
 	}
-	if status < http.StatusInternalServerError && status != http.StatusTooManyRequests && !errors.Is(broken, syscall.ECONNRESET) {
+	if status < http.StatusInternalServerError && status != http.StatusTooManyRequests &&
+		!errors.Is(broken, syscall.ECONNRESET) {
 		return
 	}
 	longest = min(longest<<min(times, 16), most)
@@ -282,7 +292,7 @@ func (q request) number(name string, absent int64) (int64, error) {
 	return n, nil
 }
 
-// matches reports whether a path is of a form, in which * stands for any part.
+// matches reports whether a path has a form, in which * stands for any part.
 func (q request) matches(method, form string) bool {
 	parts := strings.Split(form, "/")
 	if method != q.method || len(parts) != len(q.path) {

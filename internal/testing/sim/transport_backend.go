@@ -24,7 +24,8 @@ func (t *transport) serveML(ctx context.Context, q request) (*answer, error) {
 	case q.matches(http.MethodPost, jobs):
 		return t.createML(ctx, q)
 	case q.matches(http.MethodGet, jobs):
-		return t.list(ctx, q, "jobs", "", func(l attempt.Look) any { return asML(l) }, func(l attempt.Look) string { return string(l.State) })
+		return t.list(ctx, q, "jobs", "", func(l attempt.Look) any { return asML(l) },
+			func(l attempt.Look) string { return string(l.State) })
 	case q.matches(http.MethodPost, jobs+"/*") && cancels:
 		if err := q.only(); err != nil {
 			return nil, err
@@ -52,7 +53,13 @@ func (t *transport) createML(ctx context.Context, q request) (*answer, error) {
 		return nil, err
 	}
 	in := asked.TrainingInput
-	o := job.Order{Spec: job.Spec{JobID: asked.JobId, Labels: asked.Labels, TrainingInput: &job.TrainingInput{Region: in.Region, PackageURIs: in.PackageUris}}}
+	o := job.Order{
+		Spec: job.Spec{
+			JobID:         asked.JobId,
+			Labels:        asked.Labels,
+			TrainingInput: &job.TrainingInput{Region: in.Region, PackageURIs: in.PackageUris},
+		},
+	}
 	if s := in.Scheduling; s != nil {
 		o.TrainingInput.Scheduling = &job.Scheduling{MaxWaitTime: s.MaxWaitTime, MaxRunningTime: s.MaxRunningTime}
 	}
@@ -69,7 +76,8 @@ func (t *transport) createML(ctx context.Context, q request) (*answer, error) {
 // asML returns what ml/v1 says of a job.
 func asML(l attempt.Look) *ml.GoogleCloudMlV1__Job {
 	return &ml.GoogleCloudMlV1__Job{
-		JobId: l.JobID, Labels: l.Labels, State: string(l.State), CreateTime: timestamp(l.Created), StartTime: timestamp(l.Started), EndTime: timestamp(l.Ended),
+		JobId: l.JobID, Labels: l.Labels, State: string(l.State), CreateTime: timestamp(l.Created),
+		StartTime: timestamp(l.Started), EndTime: timestamp(l.Ended),
 		TrainingInput: &ml.GoogleCloudMlV1__TrainingInput{PackageUris: l.Packages},
 	}
 }
@@ -83,9 +91,11 @@ func timestamp(at time.Time) string {
 
 // vertexStates are the states of jobs in the words of aiplatform/v1.
 var vertexStates = map[job.BackendState]string{
-	job.BackendQueued: "JOB_STATE_QUEUED", job.BackendPreparing: "JOB_STATE_PENDING", job.BackendRunning: "JOB_STATE_RUNNING",
-	job.BackendSucceeded: "JOB_STATE_SUCCEEDED", job.BackendFailed: "JOB_STATE_FAILED", job.BackendCancelling: "JOB_STATE_CANCELLING",
-	job.BackendCancelled: "JOB_STATE_CANCELLED",
+	job.BackendQueued: "JOB_STATE_QUEUED", job.BackendPreparing: "JOB_STATE_PENDING",
+	job.BackendRunning:   "JOB_STATE_RUNNING",
+	job.BackendSucceeded: "JOB_STATE_SUCCEEDED", job.BackendFailed: "JOB_STATE_FAILED",
+	job.BackendCancelling: "JOB_STATE_CANCELLING",
+	job.BackendCancelled:  "JOB_STATE_CANCELLED",
 }
 
 // serveVertex answers a request of aiplatform/v1 to a region. Nobody makes tuning jobs
@@ -97,8 +107,10 @@ func (t *transport) serveVertex(ctx context.Context, q request, region string) (
 	switch resource, cancels := strings.CutSuffix(name, ":cancel"); {
 	case q.matches(http.MethodPost, "v1/"+parent+"/customJobs"):
 		return t.createVertex(ctx, q, region)
-	case q.matches(http.MethodGet, "v1/"+parent+"/customJobs"), q.matches(http.MethodGet, "v1/"+parent+"/hyperparameterTuningJobs"):
-		return t.list(ctx, q, last, parent+"/"+last+"/", func(l attempt.Look) any { return asVertex(l) }, func(l attempt.Look) string { return vertexStates[l.State] })
+	case q.matches(http.MethodGet, "v1/"+parent+"/customJobs"),
+		q.matches(http.MethodGet, "v1/"+parent+"/hyperparameterTuningJobs"):
+		return t.list(ctx, q, last, parent+"/"+last+"/", func(l attempt.Look) any { return asVertex(l) },
+			func(l attempt.Look) string { return vertexStates[l.State] })
 	case q.matches(http.MethodPost, "v1/"+parent+"/customJobs/*") && cancels:
 		if err := q.only(); err != nil {
 			return nil, err
@@ -120,7 +132,8 @@ func (t *transport) serveVertex(ctx context.Context, q request, region string) (
 
 func (t *transport) createVertex(ctx context.Context, q request, region string) (*answer, error) {
 	var asked vertexapi.GoogleCloudAiplatformV1CustomJob
-	if err := json.Unmarshal(q.body, &asked); err != nil || asked.DisplayName == "" || asked.JobSpec == nil || len(asked.JobSpec.WorkerPoolSpecs) == 0 {
+	if err := json.Unmarshal(q.body, &asked); err != nil || asked.DisplayName == "" || asked.JobSpec == nil ||
+		len(asked.JobSpec.WorkerPoolSpecs) == 0 {
 		return nil, invalid("the job %s: %v", q.body, err)
 	}
 	if err := q.only(); err != nil {
@@ -135,14 +148,17 @@ func (t *transport) createVertex(ctx context.Context, q request, region string) 
 	}
 	// The service knows no limit on the wait; the checker takes it from the record.
 	t.w.mu.Lock()
-	if r, ok := t.w.storage.owner(asked.DisplayName); ok && r.Spec.TrainingInput != nil && r.Spec.TrainingInput.Scheduling != nil {
+	if r, ok := t.w.storage.owner(asked.DisplayName); ok && r.Spec.TrainingInput != nil &&
+		r.Spec.TrainingInput.Scheduling != nil {
 		if in.Scheduling == nil {
 			in.Scheduling = &job.Scheduling{}
 		}
 		in.Scheduling.MaxWaitTime = r.Spec.TrainingInput.Scheduling.MaxWaitTime
 	}
 	t.w.mu.Unlock()
-	made, _, err := t.backend.create(ctx, job.Order{Spec: job.Spec{JobID: asked.DisplayName, Labels: asked.Labels, TrainingInput: in}})
+	made, _, err := t.backend.create(ctx, job.Order{
+		Spec: job.Spec{JobID: asked.DisplayName, Labels: asked.Labels, TrainingInput: in},
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -154,15 +170,18 @@ func asVertex(l attempt.Look) *vertexapi.GoogleCloudAiplatformV1CustomJob {
 	return &vertexapi.GoogleCloudAiplatformV1CustomJob{
 		Name: l.ResourceName, DisplayName: l.JobID, Labels: l.Labels, State: vertexStates[l.State],
 		CreateTime: timestamp(l.Created), StartTime: timestamp(l.Started), EndTime: timestamp(l.Ended),
-		JobSpec: &vertexapi.GoogleCloudAiplatformV1CustomJobSpec{WorkerPoolSpecs: []*vertexapi.GoogleCloudAiplatformV1WorkerPoolSpec{
-			{PythonPackageSpec: &vertexapi.GoogleCloudAiplatformV1PythonPackageSpec{PackageUris: l.Packages}},
-		}},
+		JobSpec: &vertexapi.GoogleCloudAiplatformV1CustomJobSpec{
+			WorkerPoolSpecs: []*vertexapi.GoogleCloudAiplatformV1WorkerPoolSpec{
+				{PythonPackageSpec: &vertexapi.GoogleCloudAiplatformV1PythonPackageSpec{PackageUris: l.Packages}},
+			},
+		},
 	}
 }
 
 // list answers with a page of the jobs whose resource names begin with a prefix and
 // that match the request's filter.
-func (t *transport) list(ctx context.Context, q request, field, prefix string, in func(attempt.Look) any, stateOf func(attempt.Look) string) (*answer, error) {
+func (t *transport) list(ctx context.Context, q request, field, prefix string, in func(attempt.Look) any,
+	stateOf func(attempt.Look) string) (*answer, error) {
 	if err := q.only("filter", "pageSize", "pageToken", "readMask"); err != nil {
 		return nil, err
 	}
@@ -174,9 +193,10 @@ func (t *transport) list(ctx context.Context, q request, field, prefix string, i
 	if err != nil {
 		return nil, err
 	}
-	looks, next, err := t.backend.page(ctx, q.query.Get("pageToken"), min(int(size), t.w.weather.page), func(j *simJob, l attempt.Look) bool {
-		return strings.HasPrefix(j.resource, prefix) && matches(l.Labels, stateOf(l))
-	})
+	looks, next, err := t.backend.page(ctx, q.query.Get("pageToken"), min(int(size), t.w.weather.page),
+		func(j *simJob, l attempt.Look) bool {
+			return strings.HasPrefix(j.resource, prefix) && matches(l.Labels, stateOf(l))
+		})
 	if err != nil {
 		return nil, err
 	}

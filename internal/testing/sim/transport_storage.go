@@ -45,11 +45,13 @@ func (t *transport) serveStorage(ctx context.Context, q request) (*answer, error
 	return nil, invalid("no such call: %s %s", q.method, strings.Join(q.path, "/"))
 }
 
-// resource is an object in the API's words.
+// resource returns the API's resource of an object.
 func resource(a job.Attributes) map[string]any {
 	r := map[string]any{
-		"kind": "storage#object", "bucket": a.Bucket, "name": a.Name, "generation": strconv.FormatInt(a.Generation, 10), "metageneration": "1",
-		"size": strconv.FormatInt(a.Size, 10), "crc32c": a.CRC32C, "timeCreated": a.Created.Format(time.RFC3339Nano),
+		"kind": "storage#object", "bucket": a.Bucket, "name": a.Name, "generation": strconv.FormatInt(a.Generation, 10),
+		"metageneration": "1",
+		"size":           strconv.FormatInt(a.Size, 10), "crc32c": a.CRC32C,
+		"timeCreated": a.Created.Format(time.RFC3339Nano),
 	}
 	if len(a.Metadata) > 0 {
 		r["metadata"] = a.Metadata
@@ -79,7 +81,8 @@ func (t *transport) listObjects(ctx context.Context, q request, bucket string) (
 			return nil, invalid("the page token %q", token)
 		}
 	}
-	some, next, all, err := t.w.storage.page(ctx, bucket, q.query.Get("prefix"), q.query.Get("startOffset"), after, q.query.Get("delimiter") != "", int(min(size, 1000)), seen)
+	some, next, all, err := t.w.storage.page(ctx, bucket, q.query.Get("prefix"), q.query.Get("startOffset"), after,
+		q.query.Get("delimiter") != "", int(min(size, 1000)), seen)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +105,7 @@ func (t *transport) listObjects(ctx context.Context, q request, bucket string) (
 }
 
 // partial returns the fields of a resource that a request asks for: all, or some by
-// name, of which the items of a list may be asked for in part.
+// name. A request may also ask for some fields of a list's items.
 func (q request) partial(r map[string]any) map[string]any {
 	text := q.query.Get("fields")
 	if text == "" {
@@ -156,7 +159,10 @@ func (t *transport) getObject(ctx context.Context, q request, bucket, name strin
 	}
 	return &answer{
 		body: t.w.storage.revised(workerOf(ctx), bucket, name, found.data), cut: cut,
-		header: http.Header{"Content-Type": {"application/octet-stream"}, "X-Goog-Generation": {strconv.FormatInt(found.Generation, 10)}},
+		header: http.Header{
+			"Content-Type":      {"application/octet-stream"},
+			"X-Goog-Generation": {strconv.FormatInt(found.Generation, 10)},
+		},
 	}, nil
 }
 
@@ -199,7 +205,10 @@ func (t *transport) insertObject(ctx context.Context, q request, bucket string) 
 	if err != nil {
 		return nil, err
 	}
-	return asJSON(q.partial(map[string]any{"kind": "storage#object", "generation": strconv.FormatInt(generation, 10)})), nil
+	return asJSON(q.partial(map[string]any{
+		"kind":       "storage#object",
+		"generation": strconv.FormatInt(generation, 10),
+	})), nil
 }
 
 // rewriteObject copies a generation, or, since some copies take several calls, begins

@@ -79,8 +79,8 @@ type world struct {
 
 	storage *storage
 	backend *backend
-	// other is the backend that the installation is switched to for a while; switched
-	// tells whether it is, wasSwitched whether it ever was.
+	// other is the backend that the installation is switched to for a while. switched
+	// reports whether it is, wasSwitched whether it ever was.
 	other                 *backend
 	switched, wasSwitched bool
 	topic                 *topic
@@ -88,20 +88,20 @@ type world struct {
 	uploads map[string]upload
 	judge   *judge
 	alerts  []alert
-	// processes are those that live, in the order of their start.
+	// processes are the live processes, in the order of their start.
 	processes []*process
-	// paused is since when the policy says so, strict since when it allows no region;
-	// zero where it does not. lenient is until when it last did.
+	// paused is since when the policy pauses jobs, and strict since when it allows no
+	// region; zero if it does not. lenient is when it last allowed one.
 	paused, strict, lenient time.Time
 	// activeBefore is the limit on jobs before the policy changed.
 	activeBefore  int
 	activeChanged time.Time
-	// upgrade is from when on processes of a newer revision start, and upgraded
-	// from when on all are; zero where there is none.
+	// upgrade is when processes of a newer revision begin to start, and upgraded when
+	// all are; zero if there is no upgrade.
 	upgrade, upgraded time.Time
-	// adapters is that processes speak to the services through the real adapters.
+	// adapters reports that processes use the services through the real adapters.
 	adapters bool
-	// epoch tells that the installation was started before.
+	// epoch reports that the installation was started before.
 	epoch bool
 	// replayed are the folders that somebody replayed.
 	replayed map[string]bool
@@ -159,9 +159,9 @@ type process struct {
 	skew       time.Duration
 	dead       bool
 	backend    *backend
-	// newer is that it is of a newer revision than those before.
+	// newer reports that its revision is newer than those before.
 	newer bool
-	// shared is that it serves some at once; serving are those under way.
+	// shared reports that it serves some requests at once. serving are those under way.
 	shared  bool
 	serving []*worker
 	load    app.Loader
@@ -179,12 +179,12 @@ type worker struct {
 	// rng decides what befalls its calls. It has one of its own, since two requests
 	// to one process may go on at the same moment.
 	rng *rand.Rand
-	// behind is that it froze after its last look at the clock: no check of a
-	// time can tell it.
+	// behind reports that it froze after it last read the clock: no check of a time can
+	// notice.
 	behind bool
-	// thawed is that it froze right before what it does now.
+	// thawed reports that it froze right before what it does now.
 	thawed bool
-	// hinted is that a hint woke it.
+	// hinted reports that a hint woke it.
 	hinted bool
 	// unsettled are writes of the ledger and publishes that failed, by name,
 	// and did not succeed later.
@@ -225,7 +225,17 @@ func RunAdapters(seed uint64) Result { return run(seed, true) }
 func RunDirectly(seed uint64) Result { return run(seed, false) }
 
 func run(seed uint64, adapters bool) Result {
-	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), begin: time.Now(), wakes: map[int64]bool{}, dropped: map[string]bool{}, written: map[string]time.Time{}, uploads: map[string]upload{}, replayed: map[string]bool{}, swept: map[string]bool{}}
+	w := &world{
+		seed:     seed,
+		rng:      rand.New(rand.NewPCG(seed, 1)),
+		begin:    time.Now(),
+		wakes:    map[int64]bool{},
+		dropped:  map[string]bool{},
+		written:  map[string]time.Time{},
+		uploads:  map[string]upload{},
+		replayed: map[string]bool{},
+		swept:    map[string]bool{},
+	}
 	w.judge, w.adapters = newJudge(w), adapters
 	w.weather = weather{
 		fault:     pick(w.rng, 0, 0.02, 0.1, 0.25, 0.4),
@@ -272,7 +282,14 @@ func run(seed uint64, adapters bool) Result {
 	if w.chance(0.1) {
 		w.retire()
 	}
-	r := Result{Violations: w.broken, Trace: w.trace, Calls: w.calls, Jobs: len(w.backend.jobs), Doubles: w.doubles, Cancels: w.cancels}
+	r := Result{
+		Violations: w.broken,
+		Trace:      w.trace,
+		Calls:      w.calls,
+		Jobs:       len(w.backend.jobs),
+		Doubles:    w.doubles,
+		Cancels:    w.cancels,
+	}
 	for name := range w.storage.objects {
 		if strings.HasPrefix(name, state+"/attempts/") {
 			r.Attempts++
@@ -294,10 +311,11 @@ func within(r *rand.Rand, least, most time.Duration) time.Duration {
 
 // say adds a line to the trace. The caller holds mu or is alone.
 func (w *world) say(format string, args ...any) {
-	w.trace = append(w.trace, fmt.Sprintf("%12s  ", time.Since(w.begin).Truncate(time.Microsecond))+fmt.Sprintf(format, args...))
+	w.trace = append(w.trace, fmt.Sprintf("%12s  ", time.Since(w.begin).Truncate(time.Microsecond))+
+		fmt.Sprintf(format, args...))
 }
 
-// fail tells of a broken invariant.
+// fail reports a broken invariant.
 func (w *world) fail(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	w.broken = append(w.broken, text)
@@ -360,8 +378,8 @@ func (w *world) draw(rng *rand.Rand, name string) fault {
 	return pick(rng, before, before, after, after, quota, slow, thaw, die, dieAfter)
 }
 
-// call is one remote call: it rests, has its effect, and rests again. bound is
-// how long the client waits for it; 0 is as long as the context.
+// call makes one remote call: it rests, has its effect, and rests again. bound is how
+// long the client waits; 0 is as long as the context.
 func (w *world) call(ctx context.Context, bound time.Duration, name string, effect func() error) error {
 	me := workerOf(ctx)
 	w.mu.Lock()
@@ -375,7 +393,8 @@ func (w *world) call(ctx context.Context, bound time.Duration, name string, effe
 		rng = me.rng
 	}
 	f := w.draw(rng, name)
-	first, second := within(rng, time.Millisecond, 100*time.Millisecond), within(rng, time.Millisecond, 100*time.Millisecond)
+	first, second := within(rng, time.Millisecond, 100*time.Millisecond),
+		within(rng, time.Millisecond, 100*time.Millisecond)
 	if !w.weather.calm && rng.Float64() < 0.05 {
 		first = within(rng, time.Second, 10*time.Second)
 	}
@@ -449,7 +468,7 @@ func (me *worker) die() {
 	}
 }
 
-// answer traces a call and gives its error on.
+// answer traces a call and returns its error.
 func (w *world) answer(me *worker, name string, f fault, err error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -469,7 +488,8 @@ func (w *world) answer(me *worker, name string, f fault, err error) error {
 func (w *world) serve(kind string) *worker {
 	w.workers++
 	me := &worker{
-		name: fmt.Sprintf("%s%d", kind, w.workers), began: time.Now(), rng: rand.New(rand.NewPCG(w.seed, uint64(w.workers)+1)),
+		name: fmt.Sprintf("%s%d", kind, w.workers), began: time.Now(),
+		rng:       rand.New(rand.NewPCG(w.seed, uint64(w.workers)+1)),
 		unsettled: map[string]bool{}, listings: map[string]listing{},
 	}
 	if w.chance(w.weather.reused) {
@@ -486,7 +506,7 @@ func (w *world) serve(kind string) *worker {
 	return me
 }
 
-// outdated reports whether a process is of another revision, or of other settings, than
+// outdated reports whether a process has another revision, or other settings, than
 // new requests go to.
 func (w *world) outdated(p *process) bool {
 	over := !w.upgraded.IsZero() && !time.Now().Before(w.upgraded)
@@ -503,7 +523,12 @@ func (w *world) answered(me *worker) {
 
 // process starts a new process. The caller holds mu.
 func (w *world) process(kind string) *process {
-	p := &process{name: fmt.Sprintf("process%d", w.workers), kind: kind, shared: w.chance(w.weather.shared), backend: w.backend}
+	p := &process{
+		name:    fmt.Sprintf("process%d", w.workers),
+		kind:    kind,
+		shared:  w.chance(w.weather.shared),
+		backend: w.backend,
+	}
 	if w.switched {
 		p.backend = w.other
 	}
@@ -549,13 +574,20 @@ func (w *world) process(kind string) *process {
 	logger := slog.New(&recorder{w: w})
 	submit, err := submitter.New(with.storage, records, with.backend, tell, submitter.Options{
 		Instance: instance, Inbox: inbox, Staging: staging,
-		Policy:   func(ctx context.Context) (policy.Policy, error) { return w.policy(ctx, p.backend.name) },
-		Patience: submitter.Patience{Settle: settle, Incomplete: incomplete, Expire: expire, Submit: w.weather.submit, Grace: w.weather.grace},
+		Policy: func(ctx context.Context) (policy.Policy, error) { return w.policy(ctx, p.backend.name) },
+		Patience: submitter.Patience{
+			Settle:     settle,
+			Incomplete: incomplete,
+			Expire:     expire,
+			Submit:     w.weather.submit,
+			Grace:      w.weather.grace,
+		},
 		CallTime: callTime, Inspections: 2, Parallel: 1, Now: now, Logger: logger,
 	})
 	must(err)
 	watch, err := watcher.New(records, with.backend, with.storage, tell, submit, watcher.Options{
-		Instance: instance, Inbox: inbox, Parallel: 1, Budget: deadline - time.Minute, LooksPerMinute: math.MaxInt32, ReadsPerMinute: math.MaxInt32, Now: now, Logger: logger,
+		Instance: instance, Inbox: inbox, Parallel: 1, Budget: deadline - time.Minute, LooksPerMinute: math.MaxInt32,
+		ReadsPerMinute: math.MaxInt32, Now: now, Logger: logger,
 	})
 	must(err)
 	a := app.New(submit, watch, records, logger)
@@ -563,9 +595,10 @@ func (w *world) process(kind string) *process {
 	return p
 }
 
-// request sends a function a request, and tells whether it was taken.
+// request sends a request to a function, and reports whether the function took it.
 func (w *world) request(me *worker, function http.Handler, header http.Header, body []byte) bool {
-	r := httptest.NewRequestWithContext(context.WithValue(context.Background(), workerKey{}, me), http.MethodPost, "/", bytes.NewReader(body))
+	r := httptest.NewRequestWithContext(context.WithValue(context.Background(), workerKey{}, me), http.MethodPost, "/",
+		bytes.NewReader(body))
 	r.Header = header
 	answer := httptest.NewRecorder()
 	function.ServeHTTP(answer, r)
@@ -620,7 +653,7 @@ func (w *world) policy(ctx context.Context, backend string) (policy.Policy, erro
 	return p, err
 }
 
-// policies are those that were parsed before.
+// policies caches parsed policies.
 var policies sync.Map
 
 func parsed(text string) policy.Rules {

@@ -1,4 +1,4 @@
-// Package storagetest gives tests a Cloud Storage of their own, reached over its
+// Package storagetest provides a Cloud Storage for tests, reached over its
 // real protocol, and makes its calls fail where a test wants that.
 package storagetest
 
@@ -21,14 +21,14 @@ func New(t testing.TB, buckets ...string) (*gcs.Client, *fakestorage.Server) {
 	return start(t, "", "", buckets)
 }
 
-// Versioned is [New] with one more bucket, which keeps old generations, as an
-// installation's inbox does (deploy/terraform/buckets.tf).
+// Versioned returns the server of [New] with one more bucket. It keeps old generations,
+// as an installation's inbox does (deploy/terraform/buckets.tf).
 func Versioned(t testing.TB, versioned string, buckets ...string) (*gcs.Client, *fakestorage.Server) {
 	t.Helper()
 	return start(t, "", versioned, append(buckets, versioned))
 }
 
-// OnDisk is [New] for many objects: in memory each write looks at all of them.
+// OnDisk returns a server for many objects: in memory each write looks at all of them.
 // It keeps one generation of each.
 func OnDisk(t testing.TB, buckets ...string) (*gcs.Client, *fakestorage.Server) {
 	t.Helper()
@@ -37,7 +37,11 @@ func OnDisk(t testing.TB, buckets ...string) (*gcs.Client, *fakestorage.Server) 
 
 func start(t testing.TB, root, versioned string, buckets []string) (*gcs.Client, *fakestorage.Server) {
 	t.Helper()
-	server, err := fakestorage.NewServerWithOptions(fakestorage.Options{Scheme: "http", Host: "127.0.0.1", StorageRoot: root})
+	server, err := fakestorage.NewServerWithOptions(fakestorage.Options{
+		Scheme:      "http",
+		Host:        "127.0.0.1",
+		StorageRoot: root,
+	})
 	if err != nil {
 		t.Fatalf("cloud storage: %v", err)
 	}
@@ -71,7 +75,7 @@ type Faults struct {
 	calls []Call
 }
 
-// Calls gives the calls so far.
+// Calls returns the calls so far.
 func (f *Faults) Calls() []Call {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -104,17 +108,17 @@ func (f *Faults) do(kind, bucket, name string, call func() error) error {
 	return err
 }
 
-// List is [gcs.Client.List].
+// List calls [gcs.Client.List], subject to the faults.
 func (f *Faults) List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error {
 	return f.do("list", bucket, prefix, func() error { return f.Client.List(ctx, bucket, prefix, flat, page) })
 }
 
-// ListAfter is [gcs.Client.ListAfter].
+// ListAfter calls [gcs.Client.ListAfter], subject to the faults.
 func (f *Faults) ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error {
 	return f.do("list", bucket, prefix, func() error { return f.Client.ListAfter(ctx, bucket, prefix, after, page) })
 }
 
-// Open is [gcs.Client.Open].
+// Open calls [gcs.Client.Open], subject to the faults.
 func (f *Faults) Open(ctx context.Context, bucket, name string, generation int64) (r io.ReadCloser, err error) {
 	err = f.do("read", bucket, name, func() error {
 		r, err = f.Client.Open(ctx, bucket, name, generation)
@@ -123,8 +127,9 @@ func (f *Faults) Open(ctx context.Context, bucket, name string, generation int64
 	return r, err
 }
 
-// Read is [gcs.Client.Read].
-func (f *Faults) Read(ctx context.Context, bucket, name string, generation, limit int64) (data []byte, read int64, err error) {
+// Read calls [gcs.Client.Read], subject to the faults.
+func (f *Faults) Read(ctx context.Context, bucket, name string, generation, limit int64) (data []byte, read int64,
+	err error) {
 	err = f.do("read", bucket, name, func() error {
 		data, read, err = f.Client.Read(ctx, bucket, name, generation, limit)
 		return err
@@ -132,7 +137,7 @@ func (f *Faults) Read(ctx context.Context, bucket, name string, generation, limi
 	return data, read, err
 }
 
-// Stat is [gcs.Client.Stat].
+// Stat calls [gcs.Client.Stat], subject to the faults.
 func (f *Faults) Stat(ctx context.Context, bucket, name string) (a job.Attributes, err error) {
 	err = f.do("stat", bucket, name, func() error {
 		a, err = f.Client.Stat(ctx, bucket, name)
@@ -141,8 +146,9 @@ func (f *Faults) Stat(ctx context.Context, bucket, name string) (a job.Attribute
 	return a, err
 }
 
-// Write is [gcs.Client.Write].
-func (f *Faults) Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string, ifGeneration int64) (generation int64, err error) {
+// Write calls [gcs.Client.Write], subject to the faults.
+func (f *Faults) Write(ctx context.Context, bucket, name string, data []byte, contentType string,
+	metadata map[string]string, ifGeneration int64) (generation int64, err error) {
 	err = f.do("write", bucket, name, func() error {
 		generation, err = f.Client.Write(ctx, bucket, name, data, contentType, metadata, ifGeneration)
 		return err
@@ -150,12 +156,12 @@ func (f *Faults) Write(ctx context.Context, bucket, name string, data []byte, co
 	return generation, err
 }
 
-// Copy is [gcs.Client.Copy].
+// Copy calls [gcs.Client.Copy], subject to the faults.
 func (f *Faults) Copy(ctx context.Context, source job.Object, bucket, name string) error {
 	return f.do("copy", bucket, name, func() error { return f.Client.Copy(ctx, source, bucket, name) })
 }
 
-// Delete is [gcs.Client.Delete].
+// Delete calls [gcs.Client.Delete], subject to the faults.
 func (f *Faults) Delete(ctx context.Context, bucket, name string) error {
 	return f.do("delete", bucket, name, func() error { return f.Client.Delete(ctx, bucket, name) })
 }

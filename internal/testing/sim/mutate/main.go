@@ -1,5 +1,5 @@
 // Command mutate removes one safeguard after another from a copy of this module
-// and tells who notices: the simulator, and in how many seeds, or a package's test.
+// and reports who notices: the simulator, and in how many seeds, or a package's test.
 // It prints the table of docs/delivery.md.
 //
 //	go run ./internal/testing/sim/mutate [-seeds 1000] [-all] [-by sim|tests] [NAME...]
