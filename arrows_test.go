@@ -9,8 +9,8 @@ import (
 
 const module = "github.com/jobdrop/jobdrop"
 
-// deps gives a package's dependencies, itself left out, the standard library's
-// packages among them.
+// deps returns the dependencies of a package, without the package itself but with those
+// in the standard library.
 func deps(t *testing.T, pkg string) []string {
 	t.Helper()
 	out, err := exec.Command("go", "list", "-deps", pkg).Output()
@@ -64,10 +64,18 @@ func allArrows() []arrows {
 		{folder: "internal/flow/submitter", allowed: append(check, "internal/attempt", "internal/check")},
 		{folder: "internal/flow/watcher", allowed: []string{"pkg/job", "internal/attempt"}},
 		{folder: "internal/service", allowed: []string{"pkg/job", "pkg/event", "internal/attempt"}, cloud: true},
-		{folder: "internal/service/inbound", allowed: []string{"pkg/job", "pkg/event", "internal/attempt", "internal/app/logging"}},
-		{folder: "internal/backend", allowed: []string{"pkg/job", "internal/attempt", "internal/check/plan", "internal/backend/internal"}, cloud: true},
+		{
+			folder:  "internal/service/inbound",
+			allowed: []string{"pkg/job", "pkg/event", "internal/attempt", "internal/app/logging"},
+		},
+		{
+			folder:  "internal/backend",
+			allowed: []string{"pkg/job", "internal/attempt", "internal/check/plan", "internal/backend/internal"},
+			cloud:   true,
+		},
 		{folder: "internal/app", cloud: true, allowed: []string{
-			"pkg", "internal/attempt", "internal/backend", "internal/check", "internal/flow", "internal/image", "internal/service", "internal/text",
+			"pkg", "internal/attempt", "internal/backend", "internal/check", "internal/flow", "internal/image",
+			"internal/service", "internal/text",
 		}},
 		{folder: "internal/app/config", pure: true},
 		{folder: "internal/app/logging", pure: true},
@@ -76,8 +84,15 @@ func allArrows() []arrows {
 		{folder: "internal/local", allowed: []string{"pkg", "internal", "functions"}, cloud: true},
 		{folder: "internal/local/loopback", pure: true},
 		{folder: "internal/local/discovery"},
-		{folder: "internal/local/storage", allowed: []string{"internal/local/discovery", "internal/local/lock", "internal/local/loopback"}},
-		{folder: "internal/local/messaging", allowed: []string{"internal/local/discovery", "internal/local/loopback"}, cloud: true},
+		{
+			folder:  "internal/local/storage",
+			allowed: []string{"internal/local/discovery", "internal/local/lock", "internal/local/loopback"},
+		},
+		{
+			folder:  "internal/local/messaging",
+			allowed: []string{"internal/local/discovery", "internal/local/loopback"},
+			cloud:   true,
+		},
 		{folder: "internal/testing", allowed: []string{"pkg", "internal", "functions"}, cloud: true},
 	}
 }
@@ -139,8 +154,10 @@ func TestPublicPackages(t *testing.T) {
 // heavy are packages that a function's binary must not link: the local stack,
 // and clients that bring much with them.
 var heavy = []string{
-	module + "/internal/cli", module + "/internal/local", module + "/internal/testing", module + "/internal/envfile", "github.com/fsouza/fake-gcs-server", "github.com/spf13/cobra",
-	"cloud.google.com/go/storage", "cloud.google.com/go/pubsub/v2/pstest", "github.com/envoyproxy", "google.golang.org/grpc/xds",
+	module + "/internal/cli", module + "/internal/local", module + "/internal/testing", module + "/internal/envfile",
+	"github.com/fsouza/fake-gcs-server", "github.com/spf13/cobra",
+	"cloud.google.com/go/storage", "cloud.google.com/go/pubsub/v2/pstest", "github.com/envoyproxy",
+	"google.golang.org/grpc/xds",
 }
 
 func TestFunctionBinaryIsLight(t *testing.T) {
