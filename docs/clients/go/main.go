@@ -50,7 +50,8 @@ func drop(ctx context.Context, folder, result string, out io.Writer) error {
 	}); err != nil {
 		return err
 	}
-	defer messages.SubscriptionAdminClient.DeleteSubscription(ctx, &pubsubpb.DeleteSubscriptionRequest{Subscription: subscription})
+	defer messages.SubscriptionAdminClient.DeleteSubscription(ctx,
+		&pubsubpb.DeleteSubscriptionRequest{Subscription: subscription})
 
 	objects, err := storage.NewClient(ctx)
 	if err != nil {
