@@ -6,35 +6,38 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// Backlog is what the queue has to know of the index. It is gathered entry by entry
-// as a tick goes through that, so that the index is neither held nor listed again.
+// Backlog holds what the queue has to know of the index. A tick adds the entries one by one as it
+// visits them, so the index is neither held in memory nor listed again.
 type Backlog struct {
-	// Turns are those that were given. They were read before the index was listed:
-	// so one that anybody gave meanwhile is found out when they are written.
+	// Turns holds the turns that were given. They are read before the index is listed: if anybody
+	// gives one meanwhile, the conditional write of the turns fails.
 	Turns Turns
-	// Waiting are the attempts that wait.
+	// Waiting holds the attempts that wait.
 	Waiting []Entry
-	// Open are the attempts of Turns that have no verdict, with the time at which
-	// their job was created; zero where it was not.
+	// Open maps the attempts of Turns that have no verdict to the time at which their job was
+	// created; zero if it was not.
 	Open map[string]time.Time
-	// Active counts the other jobs without a verdict by their folders, Started
-	// those of them that were created within the hour.
+	// Active counts the other jobs without a verdict, by folder. Started counts those of them that
+	// were created within the last hour.
 	Active, Started map[string]int64
 
 	now   time.Time
 	named map[string]bool // by Turns
 }
 
-// NewBacklog begins a backlog.
+// NewBacklog returns a backlog without entries.
 func NewBacklog(turns Turns, now time.Time) *Backlog {
-	b := &Backlog{Turns: turns, now: now, Open: map[string]time.Time{}, Active: map[string]int64{}, Started: map[string]int64{}, named: map[string]bool{}}
+	b := &Backlog{
+		Turns: turns, now: now, named: map[string]bool{}, Open: map[string]time.Time{},
+		Active: map[string]int64{}, Started: map[string]int64{},
+	}
 	for _, t := range turns.Given {
 		b.named[t.Attempt] = true
 	}
 	return b
 }
 
-// Add takes an entry in. Each is added once.
+// Add adds an entry. Each entry must be added once.
 func (b *Backlog) Add(e Entry) {
 	if b.named[e.Attempt] {
 		b.Open[e.Attempt] = e.Created
@@ -52,5 +55,5 @@ func (b *Backlog) Add(e Entry) {
 	}
 }
 
-// Lately tells whether a limit on jobs per hour counts what was at t.
+// Lately reports whether t is recent enough to count towards a limit on jobs per hour.
 func Lately(t, now time.Time) bool { return t.After(now.Add(-time.Hour)) }

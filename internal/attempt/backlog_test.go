@@ -10,7 +10,8 @@ import (
 )
 
 func TestBacklog(t *testing.T) {
-	turns := Turns{Given: []Turn{{Attempt: "t1", Folder: "t/"}, {Attempt: "t2", Folder: "t/"}, {Attempt: "t3", Folder: "t/"}, {Attempt: "over", Folder: "t/"}}}
+	turns := Turns{Given: []Turn{{Attempt: "t1", Folder: "t/"}, {Attempt: "t2", Folder: "t/"},
+		{Attempt: "t3", Folder: "t/"}, {Attempt: "over", Folder: "t/"}}}
 	b := NewBacklog(turns, start)
 	waits := Entry{Attempt: "w", JobFile: "w/job.yaml", State: job.Accepted, Waits: "paused"}
 	waitsWithTurn := Entry{Attempt: "t3", JobFile: "t/job.yaml", State: job.Accepted, Waits: "the backend's quota"}

@@ -8,46 +8,47 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// Each text and list that enters a record has its bound, in bytes of JSON. A test makes
-// the largest record and holds it to these limits.
+// Each text and list that enters a record has a bound, in bytes of JSON. A test makes the largest
+// record and checks it against these limits.
 const (
-	// MaxRecord is the most bytes of a record as JSON: a ledger reads no more, so it
+	// MaxRecord is the largest size of a record as JSON, in bytes. A ledger reads no more, so it
 	// writes no more.
 	MaxRecord = 32 << 20
-	// MaxTurns is the most bytes of the note of the turns: ten thousand with folders
-	// of usual names take two megabytes.
+	// MaxTurns is the largest size of the note of the turns, in bytes. Ten thousand turns with
+	// folder names of usual length take two megabytes.
 	MaxTurns = 16 << 20
-	// maxAccepted bounds all that an attempt is accepted with: the job, its staged
-	// packages and the receipt of 101 objects.
+	// maxAccepted bounds what an attempt is accepted with: the job, its staged packages and the
+	// receipt of 101 objects.
 	maxAccepted = job.MaxSpec + 1<<20
-	// correlationText is the longest correlation ID: metadata may have 8 KiB, an
-	// attribute of a message 1,024 bytes.
+	// correlationText is the longest correlation ID. Metadata may have 8 KiB, an attribute of a
+	// message 1,024 bytes.
 	correlationText = 256
-	// trialParams is of how many parameters of a trial events tell, trialText the
-	// longest text of one.
+	// trialParams is how many parameters of a trial an event holds. trialText is the longest text
+	// of one.
 	trialParams = 16
 	trialText   = 128
 )
 
-// bound brings what an observation put into the record within its bounds.
+// bound cuts what an observation put into the record down to its bounds.
 func (r *Record) bound() {
 	if len(r.Drop.Arrived)+len(r.Drop.Missing)+len(r.Violations)+len(r.Job.Trials) == 0 {
 		r.Truncated = false // what was shortened is gone
 	}
 	s := r.Snapshot()
 	receipt, summary := r.Drop.Receipt, r.Job.Summary
-	r.Reason, r.Job, r.Drop, r.Violations, r.Error, r.Links, r.Truncated = s.Reason, s.Job, s.Drop, s.Violations, s.Error, s.Links, s.Truncated
+	r.Reason, r.Job, r.Drop, r.Violations = s.Reason, s.Job, s.Drop, s.Violations
+	r.Error, r.Links, r.Truncated = s.Error, s.Links, s.Truncated
 	r.Drop.Receipt, r.Job.Summary = receipt, summary
 }
 
-// tooLarge reports whether the attempt can't be recorded.
+// tooLarge reports whether the attempt is too large to be recorded.
 func (o Accept) tooLarge() bool {
 	return job.Larger(maxAccepted, o.Spec, o.Mapping, o.Receipt, o.Notify) || job.Larger(job.MaxLabels, o.Spec.Labels)
 }
 
-// Within returns a record that is too large for the ledger with its outbox bounded,
-// and its JSON. Only events that an earlier revision wrote can be so large. Where
-// that does not help the error is [ErrTooLarge].
+// Within returns the record with its outbox bounded, and its JSON. It is for a record that is too
+// large for the ledger: only events of an earlier revision can be so large. If the JSON still
+// exceeds limit, the error is [job.ErrTooLarge].
 func (r Record) Within(limit int) (Record, []byte, error) {
 	r.Outbox = slices.Clone(r.Outbox)
 	for i := range r.Outbox {
@@ -61,7 +62,7 @@ func (r Record) Within(limit int) (Record, []byte, error) {
 	return r, data, err
 }
 
-// Size returns how many bytes the turn takes in the ledger's note, at most.
+// Size returns an upper bound of the bytes that the turn takes in the ledger's note.
 func (t Turn) Size() int {
 	const rest = 120 // names of fields, a time
 	return job.TextSize(t.Attempt) + job.TextSize(t.Folder) + rest

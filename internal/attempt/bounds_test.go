@@ -33,17 +33,20 @@ func many[T any](n int, item T) []T {
 	return all
 }
 
-// largest plays an attempt whose every text consists of a character, and each as long
-// as whoever gives it may make it, or longer; nothing of it is published.
+// largest plays an attempt whose every text repeats one character and is as long as its author may
+// make it, or longer. None of its events is published.
 func largest(t *testing.T, c string) Record {
 	t.Helper()
 	long := strings.Repeat(c, 40<<10)
 	name := func(n int) string { return strings.Repeat(c, n/len(c)) } // what Cloud Storage takes, in bytes of UTF-8
 	folder := name(890) + "/"
-	file := job.Object{Bucket: strings.Repeat("b", 222), Name: folder + "job.yaml", Generation: 1 << 60, Size: 1 << 20, CRC32C: "AAAAAA==", Created: start, CorrelationID: long}
+	file := job.Object{Bucket: strings.Repeat("b", 222), Name: folder + "job.yaml", Generation: 1 << 60, Size: 1 << 20,
+		CRC32C: "AAAAAA==", Created: start, CorrelationID: long}
 	pack := file
 	pack.Name = folder + name(120) + ".tar.gz"
-	vs := many(job.MaxViolations+50, job.Violation{Rule: "rule", Severity: job.Warning, File: long, Position: job.Position{Line: 1 << 20, Column: 1 << 20}, Field: long, Found: long, Allowed: long, Message: long, Remedy: long})
+	vs := many(job.MaxViolations+50, job.Violation{Rule: "rule", Severity: job.Warning, File: long,
+		Position: job.Position{Line: 1 << 20, Column: 1 << 20}, Field: long, Found: long, Allowed: long, Message: long,
+		Remedy: long})
 
 	// The job is the largest that is not refused.
 	labels := map[string]string{}
@@ -51,11 +54,13 @@ func largest(t *testing.T, c string) Record {
 		labels[fmt.Sprintf("%02d%s", i, strings.Repeat("é", 61))] = strings.Repeat("数", 63)
 	}
 	staged := many(100, "gs://"+file.Bucket+"/"+job.AttemptKey(file)+"/1587627537231057123/"+name(255))
-	input := &job.TrainingInput{Region: long[:1000/len(c)*len(c)], JobDir: long, MasterType: long, PythonModule: long, MasterConfig: &job.ReplicaConfig{ImageURI: long}, PackageURIs: staged}
+	input := &job.TrainingInput{Region: long[:1000/len(c)*len(c)], JobDir: long, MasterType: long, PythonModule: long,
+		MasterConfig: &job.ReplicaConfig{ImageURI: long}, PackageURIs: staged}
 	o := Accept{
 		Spec:    job.Spec{JobID: strings.Repeat("j", 128), Labels: labels, TrainingInput: input},
 		Receipt: job.Receipt{Objects: append([]job.Object{file}, many(100, pack)...), Staged: staged, Content: "c"},
-		Backend: "aiplatform", Notify: many(4, long), Warnings: vs, Claim: Claim{Owner: "w", Until: at(time.Hour), Nonce: "n"},
+		Backend: "aiplatform", Notify: many(4, long), Warnings: vs,
+		Claim:        Claim{Owner: "w", Until: at(time.Hour), Nonce: "n"},
 		SubmitWithin: 24 * time.Hour,
 		Patience:     Patience{Queued: "60s", Preparing: "60s", Running: "60s", Cancelling: "60s"},
 	}
@@ -81,25 +86,33 @@ func largest(t *testing.T, c string) Record {
 	}
 	objective := -1.7976931348623157e+308
 	for i := range trials {
-		trials[i] = job.Trial{ID: long, State: job.BackendSucceeded, Parameters: parameters, Objective: &objective, Step: 1 << 62, Message: long}
+		trials[i] = job.Trial{ID: long, State: job.BackendSucceeded, Parameters: parameters, Objective: &objective,
+			Step: 1 << 62, Message: long}
 	}
 	see := func(s job.BackendState, started, ended time.Duration, trials []job.Trial) Look {
 		l := look(s, 2*time.Hour, started, ended)
-		l.ResourceName, l.Message, l.Trials, l.Links = long, long, trials, job.Links{Console: "https://" + long[:3<<10/len(c)*len(c)], Logs: long}
+		l.ResourceName, l.Message, l.Trials, l.Links = long, long, trials,
+			job.Links{Console: "https://" + long[:3<<10/len(c)*len(c)], Logs: long}
 		return l
 	}
 	missing := Incomplete{Arrived: many(1000, pack), Missing: many(101, long), Violations: vs, Before: many(1000, pack), Until: at(time.Minute),
 		ReportAfter: time.Minute, ExpireAfter: time.Hour * 24}
 	for _, s := range []step{
 		{0, missing}, {time.Hour, missing}, {2 * time.Hour, o},
-		{2*time.Hour + time.Second, Postpone{Nonce: "n", Reason: long, Failure: &job.Failure{Code: long, Message: long}, Quota: true}},
+		{2*time.Hour + time.Second, Postpone{Nonce: "n", Reason: long, Failure: &job.Failure{Code: long, Message: long},
+			Quota: true}},
 		{2*time.Hour + 2*time.Second, Wait{Reason: "waits: " + long}},
-		{2*time.Hour + time.Minute, see(job.BackendQueued, -1, -1, nil)}, {2*time.Hour + 5*time.Minute, see(job.BackendQueued, -1, -1, nil)},
-		{2*time.Hour + 6*time.Minute, see(job.BackendPreparing, -1, -1, nil)}, {2*time.Hour + 8*time.Minute, see(job.BackendPreparing, -1, -1, nil)},
+		{2*time.Hour + time.Minute, see(job.BackendQueued, -1, -1, nil)},
+		{2*time.Hour + 5*time.Minute, see(job.BackendQueued, -1, -1, nil)},
+		{2*time.Hour + 6*time.Minute, see(job.BackendPreparing, -1, -1, nil)},
+		{2*time.Hour + 8*time.Minute, see(job.BackendPreparing, -1, -1, nil)},
 		{2*time.Hour + 55*time.Minute, see(job.BackendPreparing, -1, -1, nil)},
-		{3 * time.Hour, see(job.BackendRunning, 3*time.Hour, -1, nil)}, {3*time.Hour + 2*time.Minute, see(job.BackendRunning, 3*time.Hour, -1, nil)},
-		{3*time.Hour + 55*time.Minute, see(job.BackendRunning, 3*time.Hour, -1, nil)}, {4 * time.Hour, CancelJob{Kind: job.KindRun}},
-		{4 * time.Hour, see(job.BackendCancelling, 3*time.Hour, -1, nil)}, {4*time.Hour + 5*time.Minute, see(job.BackendCancelling, 3*time.Hour, -1, nil)},
+		{3 * time.Hour, see(job.BackendRunning, 3*time.Hour, -1, nil)},
+		{3*time.Hour + 2*time.Minute, see(job.BackendRunning, 3*time.Hour, -1, nil)},
+		{3*time.Hour + 55*time.Minute, see(job.BackendRunning, 3*time.Hour, -1, nil)},
+		{4 * time.Hour, CancelJob{Kind: job.KindRun}},
+		{4 * time.Hour, see(job.BackendCancelling, 3*time.Hour, -1, nil)},
+		{4*time.Hour + 5*time.Minute, see(job.BackendCancelling, 3*time.Hour, -1, nil)},
 		{5 * time.Hour, see(job.BackendFailed, 3*time.Hour, 5*time.Hour, trials)},
 	} {
 		next, changed, err := Step(r, observed(s.o, at(s.after)), at(s.after))
@@ -158,11 +171,12 @@ func TestLargestRecordAndEvent(t *testing.T) {
 	}
 }
 
-// Each ending can be written, from whatever stands there.
+// Each verdict can be written, from any state.
 func TestLargestVerdicts(t *testing.T) {
 	long := strings.Repeat("\x01", 4<<10)
 	vs := many(1000, job.Violation{File: long, Field: long, Found: long, Message: long, Remedy: long})
-	full := Incomplete{Arrived: many(1000, job.Object{Name: long[:1024]}), Missing: many(101, long), Violations: vs, ReportAfter: time.Minute, ExpireAfter: time.Hour}
+	full := Incomplete{Arrived: many(1000, job.Object{Name: long[:1024]}), Missing: many(101, long), Violations: vs,
+		ReportAfter: time.Minute, ExpireAfter: time.Hour}
 	for name, steps := range map[string][]step{
 		"expired":   {{0, full}, {time.Minute, full}, {time.Hour, full}},
 		"withdrawn": {{time.Minute, full}, {time.Hour, Withdraw{Reason: long, JobID: long}}},
@@ -186,7 +200,8 @@ func TestLargestVerdicts(t *testing.T) {
 
 func TestTruncated(t *testing.T) {
 	arrived := func(n int) Incomplete {
-		return Incomplete{Arrived: many(n, job.Object{Name: "a.whl", CorrelationID: "mine"}), Missing: []string{"b.whl"}, ReportAfter: time.Hour, ExpireAfter: time.Hour}
+		return Incomplete{Arrived: many(n, job.Object{Name: "a.whl", CorrelationID: "mine"}), Missing: []string{"b.whl"},
+			ReportAfter: time.Hour, ExpireAfter: time.Hour}
 	}
 	some := arrived(101)
 	for _, test := range []struct {
@@ -204,8 +219,10 @@ func TestTruncated(t *testing.T) {
 		{"too much is missing", []step{{0, Incomplete{Missing: many(101, "a.whl"), ExpireAfter: time.Hour}}}, true},
 		{"a long text", []step{{0, Reject{Reason: strings.Repeat("a", 2000)}}}, false},
 		{"many violations", []step{{0, Reject{Violations: many(job.MaxViolations, job.Violation{Message: "m"})}}}, false},
-		{"too many violations", []step{{0, Reject{Violations: many(job.MaxViolations+1, job.Violation{Message: "m"})}}}, true},
-		{"violations that are too long", []step{{0, Reject{Violations: many(100, job.Violation{Message: strings.Repeat("m", 1300), Remedy: strings.Repeat("m", 1300)})}}}, true},
+		{"too many violations", []step{{0, Reject{Violations: many(job.MaxViolations+1, job.Violation{Message: "m"})}}},
+			true},
+		{"violations that are too long", []step{{0, Reject{Violations: many(100,
+			job.Violation{Message: strings.Repeat("m", 1300), Remedy: strings.Repeat("m", 1300)})}}}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r, _ := play(t, test.steps...)
@@ -224,14 +241,16 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// A receipt is whole in the record; events tell of the first of it.
+// The record holds the whole receipt; events hold the first part of it.
 func TestReceiptIsWhole(t *testing.T) {
 	o := accept(nil)
-	o.Receipt.Objects = append(o.Receipt.Objects, many(100, job.Object{Name: strings.Repeat("\x01", 1024), CorrelationID: "mine"})...)
+	o.Receipt.Objects = append(o.Receipt.Objects, many(100, job.Object{Name: strings.Repeat("\x01", 1024),
+		CorrelationID: "mine"})...)
 	o.Receipt.Staged = many(100, strings.Repeat("\x01", 1024))
 	before := fmt.Sprint(o.Receipt)
 	r, _ := play(t, step{0, o})
-	if len(r.Drop.Receipt.Objects) != 101 || len(r.Drop.Receipt.Staged) != 100 || r.Drop.Receipt.Objects[0].CorrelationID == "" || r.Drop.Receipt.Objects[1].CorrelationID != "" {
+	if len(r.Drop.Receipt.Objects) != 101 || len(r.Drop.Receipt.Staged) != 100 ||
+		r.Drop.Receipt.Objects[0].CorrelationID == "" || r.Drop.Receipt.Objects[1].CorrelationID != "" {
 		t.Errorf("the record has %d objects, %d copies", len(r.Drop.Receipt.Objects), len(r.Drop.Receipt.Staged))
 	}
 	if fmt.Sprint(o.Receipt) != before {
@@ -243,7 +262,7 @@ func TestReceiptIsWhole(t *testing.T) {
 	}
 }
 
-// An attempt that is too large to be recorded is rejected: it has its verdict.
+// An attempt that is too large to be recorded is rejected.
 func TestTooLargeToAccept(t *testing.T) {
 	for name, change := range map[string]func(*Accept){
 		"arguments": func(o *Accept) { o.Spec.TrainingInput.Args = many(100_000, strings.Repeat("a", 1<<20)) },
@@ -253,18 +272,19 @@ func TestTooLargeToAccept(t *testing.T) {
 		o := accept(nil)
 		change(&o)
 		r, types := play(t, step{0, o})
-		if r.State != job.Rejected || len(types) != 1 || types[0] != job.DropRejected || len(r.Violations) != 1 || r.Violations[0].Rule != "job-size" || r.Violations[0].File != "job.yaml" || r.Spec != nil || r.Creating != nil {
+		if r.State != job.Rejected || len(types) != 1 || types[0] != job.DropRejected || len(r.Violations) != 1 ||
+			r.Violations[0].Rule != "job-size" || r.Violations[0].File != "job.yaml" || r.Spec != nil || r.Creating != nil {
 			t.Errorf("%s: %s, %v, %v", name, r.State, types, r.Violations)
 		}
 	}
 }
 
-// Events that an earlier revision wrote are shortened where a record would be too
-// large.
+// Events of an earlier revision are shortened if a record would be too large.
 func TestWithin(t *testing.T) {
 	r, _ := play(t, step{0, accept(nil)}, step{1, look(job.BackendRunning, 0, 0, -1)})
 	for i := range r.Outbox {
-		r.Outbox[i].Body.Drop.Receipt = &job.Receipt{Objects: many(900, job.Object{Name: "a", CorrelationID: strings.Repeat("<", 8<<10)})}
+		r.Outbox[i].Body.Drop.Receipt = &job.Receipt{Objects: many(900,
+			job.Object{Name: "a", CorrelationID: strings.Repeat("<", 8<<10)})}
 	}
 	if n := encoded(t, r); n < MaxRecord {
 		t.Fatalf("only %d bytes", n)
@@ -282,15 +302,15 @@ func TestWithin(t *testing.T) {
 	}
 }
 
-// Whatever is dropped, an event of it fits into a message: attributes of 1,024
-// bytes, 10 MB in all.
+// Whatever is dropped, its events fit into messages: attributes of 1,024 bytes, 10 MB in all.
 func TestSnapshotsAreBounded(t *testing.T) {
 	huge := strings.Repeat("é", 500_000)
 	f := jobFile()
 	f.CorrelationID = huge
 	r := NewRecord(f, start)
 	a := accept(nil)
-	a.Spec.TrainingInput = &job.TrainingInput{PythonModule: huge, JobDir: huge, MasterType: huge, MasterConfig: &job.ReplicaConfig{ImageURI: huge}}
+	a.Spec.TrainingInput = &job.TrainingInput{PythonModule: huge, JobDir: huge, MasterType: huge,
+		MasterConfig: &job.ReplicaConfig{ImageURI: huge}}
 	failed := look(job.BackendFailed, 0, 1, 2)
 	failed.Message = huge
 	for _, o := range []Observation{a, Seen(failed, start)} {

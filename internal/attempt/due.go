@@ -7,8 +7,8 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// Due is the next time at which a record needs a look though nothing happens.
-// Zero is never.
+// Due returns the next time at which a record needs a look even if nothing happens. Zero means
+// never.
 func (r Record) Due() time.Time {
 	var due time.Time
 	consider := func(t time.Time) {

@@ -8,18 +8,20 @@ import (
 )
 
 var (
-	// ErrStale: a conditional write met another generation than expected.
+	// ErrStale is returned when a conditional write meets another generation than expected.
 	ErrStale = errors.New("written by another meanwhile")
-	// ErrOtherBackend: the job was given to another backend than is asked here.
+	// ErrOtherBackend is returned when the job was given to another backend than the one that is
+	// asked.
 	ErrOtherBackend = errors.New("the job is another backend's")
 )
 
-// RefusedError is a backend's final no: the same request would be refused again.
+// RefusedError reports that a backend refused a request for good: it would refuse the same request
+// again.
 type RefusedError struct {
 	// Code is a google.rpc.Code name, e.g. INVALID_ARGUMENT.
 	Code    string
 	Message string
-	// Fields are the violations that the backend named.
+	// Fields holds the violations that the backend named.
 	Fields []job.Violation
 }
 
@@ -27,10 +29,10 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("refused by the backend: %s: %s", e.Code, e.Message)
 }
 
-// ConflictError says that the backend has another job of the same ID.
+// ConflictError reports that the backend has another job of the same ID.
 type ConflictError struct {
 	JobID string
-	// Found is what the backend says of it.
+	// Found is the backend's answer about that job.
 	Found Look
 }
 
@@ -38,9 +40,8 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("job ID %s is taken by another job in state %s", e.JobID, e.Found.State)
 }
 
-// Contended reports whether an error says only that another worker was faster:
-// [ErrStale], and if several errors were joined, each of them. So nothing else hides
-// behind it.
+// Contended reports whether an error means only that another worker was faster. Of joined errors
+// each must be [ErrStale], so that no other error is hidden.
 func Contended(err error) bool {
 	switch e := err.(type) {
 	case interface{ Unwrap() []error }:

@@ -12,27 +12,26 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// Look is what the backend says of a job at one moment.
+// Look is the backend's answer about a job at one moment.
 type Look struct {
 	JobID        string
 	ResourceName string
 	State        job.BackendState
-	// Created, Started (first RUNNING) and Ended are the backend's times.
+	// Created, Started (first RUNNING) and Ended are times by the backend's clock.
 	Created, Started, Ended time.Time
 	Message                 string
 	Labels                  map[string]string
 	Links                   job.Links
-	// DeadlineExceeded says that the backend calls a failure the end of a limit.
+	// DeadlineExceeded reports that the backend says a limit ended the job.
 	DeadlineExceeded bool
-	// Trials are a tuning job's; a list may leave them out.
+	// Trials holds the trials of a tuning job. A list may leave them out.
 	Trials []job.Trial
-	// Packages are the URIs of the job's packages, in their order; a list may leave
-	// them out.
+	// Packages holds the URIs of the job's packages, in order. A list may leave them out.
 	Packages []string
 }
 
-// Behind tells whether a look shows the job in an earlier state than is known: it is
-// late, or of a list that lags; or the job was restarted.
+// Behind reports whether a look shows the job in an earlier state than the record. Either the look
+// is late, or it comes from a list that lags, or the job was restarted.
 func (r Record) Behind(l Look) bool {
 	state := slices.Index(course, l.State)
 	return state >= 0 && state < slices.Index(course, r.Job.State)
@@ -44,20 +43,19 @@ type seen struct {
 	asked time.Time
 }
 
-// Seen returns the observation that the backend, asked at a time, answered with l. The
-// time is jobdrop's, from before the call: an answer may be older than what others
-// saw since, and then says nothing new.
+// Seen returns the observation that the backend, asked at the time asked, answered l. asked is by
+// jobdrop's clock, from before the call. An answer that is older than what others saw since says
+// nothing new.
 func Seen(l Look, asked time.Time) Observation { return seen{l, asked} }
 
-// sameClock is by how much the clocks of processes that go by the storage service's
-// may differ.
+// sameClock is the largest difference between the clocks of processes that follow the storage
+// service's.
 const sameClock = 10 * time.Second
 
-// late reports whether what was asked for at a time is older than the job's state as
-// it is known.
+// late reports whether an answer that was asked for at a time is older than the job's known state.
 func (r *Record) late(asked time.Time) bool { return !asked.After(r.Changed.Add(sameClock)) }
 
-// course are the states of a job that has not ended, in their order.
+// course lists the states of a job that has not ended, in their order.
 var course = []job.BackendState{job.BackendQueued, job.BackendPreparing, job.BackendRunning, job.BackendCancelling}
 
 func (o seen) apply(r *Record, now time.Time) error {
@@ -70,19 +68,20 @@ func (o seen) apply(r *Record, now time.Time) error {
 	before := *r
 	if r.State == job.Accepted {
 		r.State, r.Reason, r.Creating = job.Submitted, "", nil
-		r.Queued, r.NextTry, r.UnknownUntil, r.Error, r.SubmitLeft, r.Deadlines.Submit = false, time.Time{}, time.Time{}, nil, "", time.Time{}
+		r.Queued, r.NextTry, r.UnknownUntil = false, time.Time{}, time.Time{}
+		r.Error, r.SubmitLeft, r.Deadlines.Submit = nil, "", time.Time{}
 		r.Job.ResourceName, r.Links = o.ResourceName, o.Links
 		r.Times.Created, r.Began = o.Created, now
 		r.Deadlines.Wait = r.waitDeadline()
-		// The first event tells of the job as it was created, however far
-		// it came since.
+		// The first event shows the job as it was created, however far it has come since.
 		r.Job.State, r.Changed = job.BackendQueued, now
 		r.emit(job.JobSubmitted, now)
 	}
 	r.Absent = nil
-	if asked := r.CancelRequested; asked != nil && asked.Kind == job.KindWait && o.State == job.BackendCancelled && !r.told(job.JobRunning) && o.Started.Before(asked.At) {
-		// Vertex AI has a start also for a job that was only being prepared. Right
-		// before the cancel was asked for, a look had seen that this one did not run.
+	if asked := r.CancelRequested; asked != nil && asked.Kind == job.KindWait && o.State == job.BackendCancelled &&
+		!r.told(job.JobRunning) && o.Started.Before(asked.At) {
+		// Vertex AI reports a start even for a job that was only being prepared. Right before it
+		// asked for the cancel, jobdrop saw that this one did not run.
 		o.Started = time.Time{}
 	}
 	if r.Times.Started.IsZero() && !o.Started.IsZero() {
@@ -101,8 +100,8 @@ func (o seen) apply(r *Record, now time.Time) error {
 	return nil
 }
 
-// follow takes the backend's state, and tells each state once: queued and
-// preparing when they were seen, running also where only its time tells of it.
+// follow takes over the backend's state and emits each state's event once. Queued and preparing
+// are reported if they were seen, running even if only its time shows it.
 func (r *Record) follow(o Look, now time.Time) {
 	enter := func(s job.BackendState) {
 		if r.Job.State != s {
@@ -128,7 +127,7 @@ func (r *Record) follow(o Look, now time.Time) {
 	}
 	switch o.State {
 	case job.BackendQueued:
-		// A list that lags behind may still say so of a job that ran.
+		// A list that lags may still say so of a job that ran.
 		if r.Times.Started.IsZero() {
 			enter(o.State)
 			tell(job.JobQueued)
@@ -148,7 +147,7 @@ func (r *Record) follow(o Look, now time.Time) {
 		enter(o.State)
 	case job.BackendSucceeded:
 		enter(o.State)
-		r.Reason = o.Message // such as that it did in part
+		r.Reason = o.Message // for example that it succeeded in part
 		r.conclude(job.Succeeded, job.JobSucceeded, now)
 	case job.BackendFailed:
 		enter(o.State)
@@ -177,11 +176,12 @@ func (r *Record) follow(o Look, now time.Time) {
 	}
 }
 
-// bestFirst orders trials by the job's goal, those without a value last, and else as
-// the backend has them: not all backends do.
+// bestFirst sorts trials by the job's goal. Those without a value come last. Otherwise the
+// backend's order stays. Not all backends sort.
 func (r *Record) bestFirst(trials []job.Trial) []job.Trial {
-	sign := -1.0 // ml/v1's own goal where a job names none is MAXIMIZE
-	if r.Spec != nil && r.Spec.TrainingInput != nil && r.Spec.TrainingInput.Hyperparameters != nil && r.Spec.TrainingInput.Hyperparameters.Goal == "MINIMIZE" {
+	sign := -1.0 // ml/v1's default goal is MAXIMIZE
+	if r.Spec != nil && r.Spec.TrainingInput != nil && r.Spec.TrainingInput.Hyperparameters != nil &&
+		r.Spec.TrainingInput.Hyperparameters.Goal == "MINIMIZE" {
 		sign = 1
 	}
 	value := func(t job.Trial) float64 {
@@ -195,15 +195,15 @@ func (r *Record) bestFirst(trials []job.Trial) []job.Trial {
 	return trials
 }
 
-// bounded gives trials that fit into an event: with the bounds here they take about
-// 2 MB, and a record has no more than one event with trials.
+// bounded returns the trials that fit into an event. Within the bounds here they take about 2 MB,
+// and a record has at most one event with trials.
 func bounded(trials []job.Trial) []job.Trial {
 	var out []job.Trial
 	for _, t := range trials[:min(len(trials), job.MaxTrials)] {
 		t.Message = job.Shorten(t.Message, trialText)
 		t.ID = job.Shorten(t.ID, trialText)
 		if v := t.Objective; v != nil && (math.IsNaN(*v) || math.IsInf(*v, 0)) {
-			t.Objective = nil // JSON has no word for it
+			t.Objective = nil // JSON can't express it
 		}
 		if len(t.Parameters) > 0 {
 			few := map[string]string{}
@@ -220,22 +220,20 @@ func bounded(trials []job.Trial) []job.Trial {
 	return out
 }
 
-// A job is lost when direct looks found nothing three times in a row, in three
-// ticks, and ten minutes after its creation or the last change of its state. The
-// index tells of the first such look, so each tick comes back to the job: one that
-// shows up again is seen, and forgotten to have been absent, however long a round
-// of looks takes.
+// A job is lost when three direct looks in a row, in three ticks, found nothing, and at least ten
+// minutes passed since its creation or the last change of its state. The index shows the first
+// such look, so that each tick comes back to the job. If it shows up again, its absence is
+// forgotten, however long a round of looks takes.
 const (
 	lostLooks   = 3
 	lostAfter   = 10 * time.Minute
 	lostSpacing = 40 * time.Second // looks that are closer belong to ticks that overlap
 )
 
-// notFound is the observation that there is no job.
 type notFound struct{ asked time.Time }
 
-// NotFound returns the observation that the backend, asked directly at a time, does
-// not know the job. Absence from a list is none.
+// NotFound returns the observation that the backend, asked directly at the time asked, does not
+// know the job. Absence from a list does not count.
 func NotFound(asked time.Time) Observation { return notFound{asked} }
 
 func (o notFound) apply(r *Record, now time.Time) error {
@@ -251,8 +249,8 @@ func (o notFound) apply(r *Record, now time.Time) error {
 	}
 	a.Looks, a.Last = a.Looks+1, now
 	r.Absent = &a
-	// Changed is no earlier than the creation, by jobdrop's own clock; the
-	// backend's may differ.
+	// Changed is by jobdrop's own clock and no earlier than the creation. The backend's clock may
+	// differ.
 	known := r.Changed
 	if known.IsZero() { // a record of an earlier form
 		known = r.Times.Created
@@ -264,19 +262,20 @@ func (o notFound) apply(r *Record, now time.Time) error {
 	return nil
 }
 
-// limit is a limit on a job's time that holds now.
+// limit is a limit on a job's time that applies now.
 type limit struct {
 	kind string
-	// lasts counts from the time begin, the backend's; seen is when jobdrop
-	// first saw that, by its own clock.
+	// lasts counts from begin, by the backend's clock. seen is when jobdrop first saw that, by its
+	// own.
 	begin, seen time.Time
 	lasts       time.Duration
 }
 
 func (l limit) end() time.Time { return l.begin.Add(l.lasts) }
 
-// since is from when a warning counts, which is sent when four fifths are over by
-// both clocks. A begin that was seen later than clocks differ was seen late.
+// since returns the time from which a warning counts. The warning is sent when four fifths are
+// over by both clocks. If seen is later than begin by more than clocks differ, jobdrop saw the job
+// late, and begin counts.
 func (l limit) since() time.Time {
 	since, late := l.seen, l.begin.Add(clocksDiffer)
 	if since.After(late) {
@@ -288,11 +287,11 @@ func (l limit) since() time.Time {
 	return since
 }
 
-// near is when its end is near: after four fifths.
+// near returns when four fifths of the limit are over.
 func (l limit) near() time.Time { return l.since().Add(l.lasts / 5 * 4) }
 
-// limit gives the limit that holds for the job now: the wait until it runs for
-// the first time, the run from then on.
+// limit returns the limit that applies to the job now: the limit on the wait until it first runs,
+// then that on the run.
 func (r *Record) limit() (limit, bool) {
 	wait, run := r.limits()
 	switch {
@@ -306,8 +305,8 @@ func (r *Record) limit() (limit, bool) {
 	return limit{}, false
 }
 
-// stuck gives when the job has been in its state for as long as is reported, and
-// how long that is. The time is zero where it never is.
+// stuck returns when the job has been in its state for as long as the operator's patience, and how
+// long that is. The time is zero if there is no end to it.
 func (r *Record) stuck() (time.Time, time.Duration) {
 	lasts := r.Patience.in(r.Job.State)
 	if lasts <= 0 || r.Changed.IsZero() {
@@ -316,28 +315,32 @@ func (r *Record) stuck() (time.Time, time.Duration) {
 	return r.Changed.Add(lasts), lasts
 }
 
-// warn tells, once each, that a limit is near and that the job stays in its state
-// for longer than the operator's patience. message is the backend's.
+// warn emits a warning if a limit is near, and one if the job stays in its state for longer than
+// the operator's patience. Each comes once. message is the backend's.
 func (r *Record) warn(message string, now time.Time) {
-	if l, ok := r.limit(); ok && r.Job.State != job.BackendCancelling && !now.Before(l.near()) && !slices.Contains(r.Warned, l.kind) {
-		text := fmt.Sprintf("the job has waited for %s of the %s that it may wait to run", l.part(now), job.FormatDuration(l.lasts))
+	if l, ok := r.limit(); ok && r.Job.State != job.BackendCancelling && !now.Before(l.near()) &&
+		!slices.Contains(r.Warned, l.kind) {
+		text := fmt.Sprintf("the job has waited for %s of the %s that it may wait to run",
+			l.part(now), job.FormatDuration(l.lasts))
 		if l.kind == job.KindRun {
 			text = fmt.Sprintf("the job has run for %s of the %s that it may run", l.part(now), job.FormatDuration(l.lasts))
 		}
 		r.delay(job.Delay{Kind: l.kind, Limit: job.FormatDuration(l.lasts), Since: l.begin}, l.kind, text, message, now)
 	}
 	if at, lasts := r.stuck(); !at.IsZero() && !now.Before(at) && !slices.Contains(r.Warned, string(r.Job.State)) {
-		text := fmt.Sprintf("the job is %s since %s, and was expected to be for less than %s", r.Job.State, r.Changed.Format(time.RFC3339), job.FormatDuration(lasts))
-		r.delay(job.Delay{Kind: job.KindState, Limit: job.FormatDuration(lasts), Since: r.Changed}, string(r.Job.State), text, message, now)
+		text := fmt.Sprintf("the job is %s since %s, and was expected to be for less than %s",
+			r.Job.State, r.Changed.Format(time.RFC3339), job.FormatDuration(lasts))
+		r.delay(job.Delay{Kind: job.KindState, Limit: job.FormatDuration(lasts), Since: r.Changed},
+			string(r.Job.State), text, message, now)
 	}
 }
 
-// part is how much of a limit is over: whole seconds, or less of a short one.
+// part returns how much of a limit is over: in whole seconds, or finer for a short limit.
 func (l limit) part(now time.Time) string {
 	return job.FormatDuration(now.Sub(l.since()).Truncate(min(time.Second, max(l.lasts/100, time.Millisecond))))
 }
 
-// delay emits the warning named once.
+// delay emits a warning. once is its name in Warned.
 func (r *Record) delay(d job.Delay, once, text, message string, now time.Time) {
 	d.Cause = cause(message)
 	if message != "" {
@@ -348,18 +351,19 @@ func (r *Record) delay(d job.Delay, once, text, message string, now time.Time) {
 	r.emit(job.JobDelayed, now)
 }
 
-// causes are words of the services' messages, and what they hint at.
+// causes maps words in the services' messages to the causes that they suggest.
 var causes = []struct {
 	cause string
 	words []string
 }{
 	{job.CauseQuota, []string{"quota", "resource_exhausted", "rate limit"}},
-	{job.CauseCapacity, []string{"capacity", "stockout", "pool_exhausted", "insufficient resources", "resources are insufficient", "not enough resources", "does not have enough", "currently unavailable"}},
-	{job.CausePermission, []string{"permission", "denied", "forbidden", "not authorized", "unauthorized", "service account", "serviceaccount"}},
+	{job.CauseCapacity, []string{"capacity", "stockout", "pool_exhausted", "insufficient resources",
+		"resources are insufficient", "not enough resources", "does not have enough", "currently unavailable"}},
+	{job.CausePermission, []string{"permission", "denied", "forbidden", "not authorized", "unauthorized",
+		"service account", "serviceaccount"}},
 }
 
-// cause names the likely cause that a message of the backend shows; empty where
-// it shows none.
+// cause returns the likely cause that a message of the backend suggests, or the empty string.
 func cause(message string) string {
 	message = strings.ToLower(message)
 	for _, c := range causes {
@@ -370,8 +374,8 @@ func cause(message string) string {
 	return ""
 }
 
-// CancelDue gives the limit whose grace is over: jobdrop has to cancel the job,
-// since the backend did not. It is empty where nothing is to be cancelled.
+// CancelDue returns the kind of the limit whose grace is over: the backend did not cancel the job,
+// so jobdrop has to. It is empty if there is nothing to cancel.
 func (r Record) CancelDue(now time.Time) string {
 	l, ok := r.limit()
 	if !ok || r.Job.State == job.BackendCancelling || now.Before(r.cancelAt(l)) {
@@ -380,8 +384,8 @@ func (r Record) CancelDue(now time.Time) string {
 	return l.kind
 }
 
-// cancelAt is when jobdrop cancels a job that is past a limit. It counts by jobdrop's
-// own clock, too: there may be no grace that is longer than clocks differ.
+// cancelAt returns when jobdrop cancels a job that is past a limit. It also counts by jobdrop's
+// own clock, since the grace may be shorter than the difference between clocks.
 func (r *Record) cancelAt(l limit) time.Time {
 	at := l.end().Add(r.Patience.grace(l.kind))
 	if own := l.since().Add(l.lasts); own.After(at) {
@@ -390,8 +394,8 @@ func (r *Record) cancelAt(l limit) time.Time {
 	return at
 }
 
-// CancelJob says that jobdrop is about to ask the backend to cancel the job,
-// since a limit of the kind is over. It is written before the call.
+// CancelJob says that jobdrop is about to ask the backend to cancel the job, since a limit of the
+// kind is over. It is recorded before the call.
 type CancelJob struct {
 	Kind string
 }
@@ -404,11 +408,11 @@ func (o CancelJob) apply(r *Record, now time.Time) error {
 	return nil
 }
 
-// defaultRunningTime is ml/v1's own where a job sets none (TrainingInput,
+// defaultRunningTime is what ml/v1 applies if a job sets none (TrainingInput,
 // scheduling.maxRunningTime).
 const defaultRunningTime = 604800 * time.Second
 
-// limits gives the job's time limits; zero is none.
+// limits returns the job's time limits; zero means none.
 func (r *Record) limits() (wait, run time.Duration) {
 	run = defaultRunningTime
 	if r.Spec == nil || r.Spec.TrainingInput == nil || r.Spec.TrainingInput.Scheduling == nil {
@@ -438,14 +442,14 @@ func (r *Record) runDeadline() time.Time {
 	return r.Times.Started.Add(run)
 }
 
-// clocksDiffer is by how much the backend's clock may differ from jobdrop's at most:
-// services keep theirs to a second, machines that people run to minutes. What is
-// closer together by two clocks has no order.
+// clocksDiffer is the largest difference between the backend's clock and jobdrop's. Services keep
+// theirs to a second, people's machines to minutes. Times by two clocks that are closer together
+// have no order.
 const clocksDiffer = 10 * time.Minute
 
-// timedOut tells a cancel by a limit from a person's, by the backend's times, which
-// may be whole seconds. It was jobdrop that enforced the limit if it asked for the
-// cancel: right before it had seen that the backend did not.
+// timedOut returns the timeout if a limit ended the job, or nil if a person did. It goes by the
+// backend's times, which may be whole seconds. If jobdrop asked for the cancel, jobdrop enforced
+// the limit: right before that it saw that the backend did not.
 func (r *Record) timedOut() *job.Timeout {
 	const rounding = time.Second
 	wait, run := r.limits()
@@ -458,7 +462,7 @@ func (r *Record) timedOut() *job.Timeout {
 	case begin.IsZero(), lasts <= 0:
 		return nil
 	case ended.IsZero():
-		// The backend does not say when: jobdrop knows of its own cancel alone.
+		// The backend does not say when: only jobdrop's own cancel is known.
 		if !asked {
 			return nil
 		}

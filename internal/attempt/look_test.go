@@ -16,9 +16,11 @@ import (
 
 const minute = time.Minute
 
-// watched plays what the watcher does: it looks whenever the record is due, and
-// asks for a cancel where one is due. says gives what the backend says at a time.
-func watched(t *testing.T, a Accept, ends time.Duration, says func(r Record, after time.Duration) Look) (Record, []job.EventType, []time.Duration) {
+// watched does what the watcher does: it looks whenever the record is due, and asks for a cancel
+// if one is due. says returns what the backend says at a time.
+func watched(
+	t *testing.T, a Accept, ends time.Duration, says func(r Record, after time.Duration) Look,
+) (Record, []job.EventType, []time.Duration) {
 	t.Helper()
 	r, _ := play(t, step{0, a}, step{0, says(Record{}, 0)})
 	var looks []time.Duration
@@ -48,8 +50,8 @@ func watched(t *testing.T, a Accept, ends time.Duration, says func(r Record, aft
 	return r, types, looks
 }
 
-// obeys is a backend that runs a job from started on, or never, and ends it when
-// jobdrop asks for a cancel.
+// obeys returns a backend that runs a job from started on, or never, and ends it when jobdrop asks
+// for a cancel.
 func obeys(started time.Duration) func(Record, time.Duration) Look {
 	return func(r Record, after time.Duration) Look {
 		state, began := job.BackendQueued, time.Duration(never)
@@ -94,7 +96,8 @@ func TestLimits(t *testing.T) {
 			looks:   []time.Duration{week / 5 * 4, week + 15*minute},
 		},
 		{
-			name: "no wait is too long where the job names none", accept: accept(nil), ends: 9 * 24 * time.Hour, says: obeys(never),
+			name: "no wait is too long where the job names none", accept: accept(nil), ends: 9 * 24 * time.Hour,
+			says: obeys(never),
 			want: []job.EventType{job.JobQueued},
 		},
 		{
@@ -166,7 +169,8 @@ func TestLimits(t *testing.T) {
 				}
 				return look(job.BackendQueued, 0, never, never)
 			},
-			want: []job.EventType{job.JobQueued, job.JobDelayed, job.JobRunning, job.JobCancelled}, looks: []time.Duration{48 * minute, 75 * minute},
+			want:  []job.EventType{job.JobQueued, job.JobDelayed, job.JobRunning, job.JobCancelled},
+			looks: []time.Duration{48 * minute, 75 * minute},
 		},
 		{
 			name: "the backend's clock is ten minutes ahead", accept: both, ends: 3 * time.Hour,
@@ -212,8 +216,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// A warning comes when four fifths are over by both clocks; but where jobdrop saw a
-// job late, not much later.
+// A warning comes when four fifths are over by both clocks. If jobdrop saw the job late, it comes
+// not much later.
 func TestWarnings(t *testing.T) {
 	tests := []struct {
 		name                   string
@@ -235,20 +239,23 @@ func TestWarnings(t *testing.T) {
 		if slices.Contains(types, job.JobDelayed) || !r.Due().Equal(at(test.want)) {
 			t.Errorf("%s: events %v, due at %s", test.name, types, r.Due())
 		}
-		if r, types = play(t, append(steps, step{test.want, look(job.BackendRunning, test.created, test.started, never)})...); !slices.Contains(types, job.JobDelayed) || !strings.Contains(r.Reason, "4800s of the 6000s") {
+		seen := step{test.want, look(job.BackendRunning, test.created, test.started, never)}
+		r, types = play(t, append(steps, seen)...)
+		if !slices.Contains(types, job.JobDelayed) || !strings.Contains(r.Reason, "4800s of the 6000s") {
 			t.Errorf("%s: events %v, %q", test.name, types, r.Reason)
 		}
 	}
-	// A record of before does not say when jobdrop saw the job.
-	r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "6000s"})}, step{0, look(job.BackendRunning, 0, 0, never)})
+	// A record of an earlier form does not say when jobdrop saw the job.
+	r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "6000s"})},
+		step{0, look(job.BackendRunning, 0, 0, never)})
 	r.Began = time.Time{}
 	if due := r.Due(); !due.Equal(at(80 * minute)) {
 		t.Errorf("a record of before is due at %s", due)
 	}
 }
 
-// A cancel that ends after the limit was a person's if it began well before: by more
-// than clocks differ.
+// A cancel that ends after the limit was a person's if it began before the limit by more than
+// clocks differ.
 func TestCancelThatTakesLong(t *testing.T) {
 	const wait, grace = time.Hour, 15 * time.Minute
 	tests := []struct {
@@ -265,7 +272,8 @@ func TestCancelThatTakesLong(t *testing.T) {
 		{"jobdrop's", wait + grace, true, job.TimedOut, job.ByJobdrop},
 	}
 	for _, test := range tests {
-		steps := []step{{0, accept(&job.Scheduling{MaxWaitTime: job.FormatDuration(wait)})}, {0, look(job.BackendQueued, 0, never, never)}}
+		steps := []step{{0, accept(&job.Scheduling{MaxWaitTime: job.FormatDuration(wait)})},
+			{0, look(job.BackendQueued, 0, never, never)}}
 		if test.asks {
 			steps = append(steps, step{test.cancelling, CancelJob{Kind: job.KindWait}})
 		}
@@ -285,23 +293,26 @@ func TestCancelThatTakesLong(t *testing.T) {
 	}
 }
 
-// An answer that took long turns no job back, and does not count as an absence; one
-// that was asked for since does.
+// A late answer does not turn a job back, and does not count as an absence. One that was asked for
+// later does.
 func TestLateAnswer(t *testing.T) {
-	r, _ := play(t, step{0, accept(nil)}, step{0, look(job.BackendQueued, 0, never, never)}, step{5 * minute, look(job.BackendRunning, 0, 4*minute, never)})
+	r, _ := play(t, step{0, accept(nil)}, step{0, look(job.BackendQueued, 0, never, never)},
+		step{5 * minute, look(job.BackendRunning, 0, 4*minute, never)})
 	preparing, restarted := look(job.BackendPreparing, 0, never, never), look(job.BackendPreparing, 0, 4*minute, never)
 	for name, test := range map[string]struct {
 		o      Observation
 		want   job.BackendState
 		absent bool
 	}{
-		"asked before":                {Seen(preparing, at(3*minute)), job.BackendRunning, false},
-		"asked at about the time":     {Seen(preparing, at(5*minute+5*time.Second)), job.BackendRunning, false},
-		"asked since: a restart":      {Seen(restarted, at(6*minute)), job.BackendPreparing, false},
-		"asked before, and goes on":   {Seen(look(job.BackendCancelling, 0, 4*minute, never), at(3*minute)), job.BackendCancelling, false},
-		"asked before, and has ended": {Seen(look(job.BackendSucceeded, 0, 4*minute, 5*minute), at(3*minute)), job.BackendSucceeded, false},
-		"not there, asked before":     {NotFound(at(3 * minute)), job.BackendRunning, false},
-		"not there, asked since":      {NotFound(at(6 * minute)), job.BackendRunning, true},
+		"asked before":            {Seen(preparing, at(3*minute)), job.BackendRunning, false},
+		"asked at about the time": {Seen(preparing, at(5*minute+5*time.Second)), job.BackendRunning, false},
+		"asked since: a restart":  {Seen(restarted, at(6*minute)), job.BackendPreparing, false},
+		"asked before, and goes on": {Seen(look(job.BackendCancelling, 0, 4*minute, never), at(3*minute)),
+			job.BackendCancelling, false},
+		"asked before, and has ended": {Seen(look(job.BackendSucceeded, 0, 4*minute, 5*minute), at(3*minute)),
+			job.BackendSucceeded, false},
+		"not there, asked before": {NotFound(at(3 * minute)), job.BackendRunning, false},
+		"not there, asked since":  {NotFound(at(6 * minute)), job.BackendRunning, true},
 	} {
 		next, _, err := Step(r, test.o, at(7*minute))
 		if next.Job.State != test.want || (next.Absent != nil) != test.absent || err != nil {
@@ -310,7 +321,7 @@ func TestLateAnswer(t *testing.T) {
 	}
 }
 
-// Each state has its own patience, and each is told once.
+// Each state has its own patience, and each is reported once.
 func TestStuck(t *testing.T) {
 	a := accept(nil)
 	a.Patience = Patience{Queued: "600s", Preparing: "300s", Running: "7200s", Cancelling: "900s"}
@@ -330,19 +341,22 @@ func TestStuck(t *testing.T) {
 		step{255 * minute, look(job.BackendCancelling, 0, 18*minute, never)},
 	)
 	want := []job.EventType{
-		job.DropAccepted, job.JobSubmitted, job.JobQueued, job.JobDelayed, job.JobPreparing, job.JobDelayed, job.JobRunning, job.JobDelayed, job.JobDelayed,
+		job.DropAccepted, job.JobSubmitted, job.JobQueued, job.JobDelayed, job.JobPreparing, job.JobDelayed, job.JobRunning,
+		job.JobDelayed, job.JobDelayed,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatalf("events (-want +got):\n%s", diff)
 	}
 	first := r.Outbox[3].Body
-	if diff := cmp.Diff(&job.Delay{Kind: "state", Limit: "600s", Since: start, Cause: "quota"}, first.Delay); diff != "" || !strings.Contains(first.Reason, "NVIDIA_T4_GPUS") {
+	if diff := cmp.Diff(&job.Delay{Kind: "state", Limit: "600s", Since: start, Cause: "quota"}, first.Delay); diff != "" ||
+		!strings.Contains(first.Reason, "NVIDIA_T4_GPUS") {
 		t.Errorf("delay (-want +got):\n%s\nreason %q", diff, first.Reason)
 	}
 	if next := r.Outbox[4].Body; next.Delay != nil || next.Reason != "" {
 		t.Errorf("a job that goes on is still delayed: %+v, %q", next.Delay, next.Reason)
 	}
-	if last := r.Outbox[8].Body; last.Job.State != job.BackendCancelling || last.Delay == nil || last.Delay.Limit != "900s" {
+	if last := r.Outbox[8].Body; last.Job.State != job.BackendCancelling || last.Delay == nil ||
+		last.Delay.Limit != "900s" {
 		t.Errorf("a cancel that does not end: %+v", last.Delay)
 	}
 	if due := r.Due(); !due.IsZero() {
@@ -350,21 +364,23 @@ func TestStuck(t *testing.T) {
 	}
 }
 
-// A job that was not found now and then, and was there in between, is not lost; one
-// that never was there is, however long it takes to look three times.
+// A job that was missing now and then is not lost. One that was always missing is, however long
+// three looks take.
 func TestAbsence(t *testing.T) {
 	running := look(job.BackendRunning, 0, 0, never)
 	r, got := play(t,
 		step{0, accept(nil)}, step{0, running},
-		step{60 * minute, gone{}}, step{90 * minute, gone{}}, step{120 * minute, running}, step{121 * minute, gone{}}, step{122 * minute, gone{}},
+		step{60 * minute, gone{}}, step{90 * minute, gone{}}, step{120 * minute, running}, step{121 * minute, gone{}},
+		step{122 * minute, gone{}},
 	)
 	if r.State != job.Submitted || r.Absent.Looks != 2 || !NewEntry(Stored{Record: r}).Absent {
 		t.Errorf("state %s, %+v, events %v", r.State, r.Absent, got)
 	}
-	if there, _, _ := Step(r, Seen(running, at(123*minute)), at(123*minute)); there.Absent != nil || NewEntry(Stored{Record: there}).Absent {
+	if there, _, _ := Step(r, Seen(running, at(123*minute)), at(123*minute)); there.Absent != nil ||
+		NewEntry(Stored{Record: there}).Absent {
 		t.Errorf("found again: %+v", there.Absent)
 	}
-	// Of looks of an earlier form nobody knows what was in between.
+	// An earlier form does not show whether the job was there between its looks.
 	before := r
 	before.Absent = &Absence{Looks: 2, Since: at(0), Last: at(60 * minute)}
 	if before, _, _ = Step(before, NotFound(at(300*minute)), at(300*minute)); before.State != job.Submitted {
@@ -375,8 +391,8 @@ func TestAbsence(t *testing.T) {
 	}
 }
 
-// Looks of ticks that overlap count once, and however many found nothing, a job that
-// changed less than ten minutes ago is not lost.
+// Looks of overlapping ticks count once. A job that changed less than ten minutes ago is not lost,
+// however many looks found nothing.
 func TestAbsenceTakesItsTime(t *testing.T) {
 	running := look(job.BackendRunning, 0, 0, never)
 	second := minute / 60
@@ -385,7 +401,8 @@ func TestAbsenceTakesItsTime(t *testing.T) {
 		gone  []time.Duration
 		state job.State
 	}{
-		{"three ticks, nine minutes after its last change", []time.Duration{7 * minute, 8 * minute, 9 * minute}, job.Submitted},
+		{"three ticks, nine minutes after its last change", []time.Duration{7 * minute, 8 * minute, 9 * minute},
+			job.Submitted},
 		{"three ticks, ten minutes after it", []time.Duration{8 * minute, 9 * minute, 10 * minute}, job.Lost},
 		{"three looks of two ticks", []time.Duration{20 * minute, 20*minute + 39*second, 21 * minute}, job.Submitted},
 	}
@@ -400,12 +417,14 @@ func TestAbsenceTakesItsTime(t *testing.T) {
 	}
 }
 
-// A limit is told to be near once, however often the job is looked at from then on.
+// A limit is warned about once, however often the job is looked at.
 func TestWarningsComeOnce(t *testing.T) {
 	running := look(job.BackendRunning, 0, 0, never)
 	_, types := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "6000s"})}, step{0, running},
 		step{81 * minute, running}, step{82 * minute, running}, step{83 * minute, running})
-	if n := len(slices.DeleteFunc(slices.Clone(types), func(e job.EventType) bool { return e != job.JobDelayed })); n != 1 {
+	if n := len(slices.DeleteFunc(slices.Clone(types), func(e job.EventType) bool {
+		return e != job.JobDelayed
+	})); n != 1 {
 		t.Errorf("told %d times: %v", n, types)
 	}
 }
@@ -427,10 +446,10 @@ func TestCause(t *testing.T) {
 	}
 }
 
-// The request stands in the record before the call, once, and not of a job that
-// has no limit to pass.
+// The request is recorded before the call, once, and only if the job has a limit to pass.
 func TestCancelJob(t *testing.T) {
-	r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "60s"})}, step{0, look(job.BackendRunning, 0, 0, never)})
+	r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "60s"})},
+		step{0, look(job.BackendRunning, 0, 0, never)})
 	if kind := r.CancelDue(at(16*minute - 1)); kind != "" {
 		t.Errorf("%s is over before its grace", kind)
 	}
@@ -438,7 +457,8 @@ func TestCancelJob(t *testing.T) {
 		t.Fatalf("due is %q", kind)
 	}
 	asked, changed, _ := Step(r, CancelJob{Kind: job.KindRun}, at(16*minute))
-	if !changed || asked.CancelRequested == nil || !asked.CancelRequested.At.Equal(at(16*minute)) || asked.Sequence != r.Sequence {
+	if !changed || asked.CancelRequested == nil || !asked.CancelRequested.At.Equal(at(16*minute)) ||
+		asked.Sequence != r.Sequence {
 		t.Fatalf("%+v, changed %t", asked.CancelRequested, changed)
 	}
 	if _, changed, _ := Step(asked, CancelJob{Kind: job.KindRun}, at(17*minute)); changed {
@@ -448,13 +468,13 @@ func TestCancelJob(t *testing.T) {
 		t.Errorf("a cancel that may not have been heard is looked at again at %s", due)
 	}
 	accepted, _ := play(t, step{0, accept(nil)})
-	if _, changed, _ := Step(accepted, CancelJob{Kind: job.KindRun}, start); changed || slices.Contains(accepted.Warned, job.KindRun) {
+	if _, changed, _ := Step(accepted, CancelJob{Kind: job.KindRun}, start); changed ||
+		slices.Contains(accepted.Warned, job.KindRun) {
 		t.Error("a cancel of a job that nobody created")
 	}
 }
 
-// The trials of a job that has ended are told of, the best first, and no event with
-// them is too large.
+// Events list the trials of a job that has ended, the best first, and are never too large.
 func TestTrials(t *testing.T) {
 	value := func(v float64) *float64 { return &v }
 	trials := []job.Trial{
@@ -466,14 +486,16 @@ func TestTrials(t *testing.T) {
 		{ID: "6", State: job.BackendSucceeded, Objective: value(math.Inf(-1))},
 	}
 	for goal, want := range map[string][]string{
-		"MINIMIZE": {"6", "3", "1", "4", "2", "5"}, "MAXIMIZE": {"4", "1", "3", "2", "5", "6"}, "": {"4", "1", "3", "2", "5", "6"},
+		"MINIMIZE": {"6", "3", "1", "4", "2", "5"}, "MAXIMIZE": {"4", "1", "3", "2", "5", "6"},
+		"": {"4", "1", "3", "2", "5", "6"},
 	} {
 		r, _ := play(t, step{0, accept(nil)}, step{0, look(job.BackendQueued, 0, never, never)})
 		spec := *r.Spec
 		input := *spec.TrainingInput
 		input.Hyperparameters = &job.HyperparameterSpec{Goal: goal}
 		spec.TrainingInput, r.Spec = &input, &spec
-		r, changed, err := Step(r, Seen(Look{State: job.BackendSucceeded, Started: at(minute), Ended: at(2 * minute), Trials: trials}, at(3*minute)), at(3*minute))
+		r, changed, err := Step(r, Seen(Look{State: job.BackendSucceeded, Started: at(minute), Ended: at(2 * minute),
+			Trials: trials}, at(3*minute)), at(3*minute))
 		if err != nil || !changed {
 			t.Fatalf("changed %t, %v", changed, err)
 		}
@@ -499,13 +521,15 @@ func TestTrials(t *testing.T) {
 
 	many := make([]job.Trial, 600)
 	for i := range many {
-		many[i] = job.Trial{ID: strings.Repeat("i", 1000), State: job.BackendSucceeded, Objective: value(1), Parameters: map[string]string{}}
+		many[i] = job.Trial{ID: strings.Repeat("i", 1000), State: job.BackendSucceeded, Objective: value(1),
+			Parameters: map[string]string{}}
 		for p := range 20 {
 			many[i].Parameters[fmt.Sprintf("%d%s", p, strings.Repeat("p", 1000))] = strings.Repeat("v", 1000)
 		}
 	}
 	r, _ := play(t, step{0, accept(nil)}, step{0, look(job.BackendQueued, 0, never, never)})
-	r, _, err := Step(r, Seen(Look{State: job.BackendSucceeded, Started: at(minute), Ended: at(2 * minute), Trials: many}, at(3*minute)), at(3*minute))
+	r, _, err := Step(r, Seen(Look{State: job.BackendSucceeded, Started: at(minute), Ended: at(2 * minute), Trials: many},
+		at(3*minute)), at(3*minute))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -515,8 +539,7 @@ func TestTrials(t *testing.T) {
 	}
 }
 
-// Where the backend knows no limit on the wait, jobdrop cancels at once when it is
-// over, by the backend's clock and by its own.
+// If the backend knows no limit on the wait, jobdrop cancels as soon as it is over by both clocks.
 func TestWaitWithoutGrace(t *testing.T) {
 	const wait = 30 * minute
 	for _, test := range []struct {
@@ -551,38 +574,40 @@ func TestWaitWithoutGrace(t *testing.T) {
 	}
 }
 
-// A failure that the backend calls the end of a limit is one only where a limit is
-// over.
+// A failure that the backend attributes to a limit counts as a timeout only if a limit is over.
 func TestDeadlineExceeded(t *testing.T) {
 	for ended, want := range map[time.Duration]job.State{29 * minute: job.Failed, 30 * minute: job.TimedOut} {
 		l := look(job.BackendFailed, 0, 0, ended)
 		l.DeadlineExceeded = true
-		r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "1800s"})}, step{0, look(job.BackendRunning, 0, 0, never)}, step{ended, l})
+		r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "1800s"})},
+			step{0, look(job.BackendRunning, 0, 0, never)}, step{ended, l})
 		if r.State != want || (r.Timeout != nil) != (want == job.TimedOut) {
 			t.Errorf("after %s: %s, %+v", ended, r.State, r.Timeout)
 		}
 	}
 }
 
-// Vertex AI has a start also for jobs that are only being prepared: one that was
-// cancelled at its wait limit never ran.
+// Vertex AI reports a start even for jobs that are only being prepared. One that was cancelled at
+// its wait limit never ran.
 func TestStartOfAJobThatNeverRan(t *testing.T) {
 	a := accept(&job.Scheduling{MaxWaitTime: "1800s"})
 	a.Patience = Patience{WaitGrace: "0s"}
 	r, types := play(t, step{0, a}, step{0, look(job.BackendPreparing, 0, never, never)},
 		step{30 * minute, CancelJob{Kind: job.KindWait}}, step{31 * minute, look(job.BackendCancelled, 0, minute, 31*minute)})
-	if r.State != job.TimedOut || r.Timeout == nil || *r.Timeout != (job.Timeout{Kind: job.KindWait, Limit: "1800s", EnforcedBy: job.ByJobdrop}) || slices.Contains(types, job.JobRunning) {
+	want := job.Timeout{Kind: job.KindWait, Limit: "1800s", EnforcedBy: job.ByJobdrop}
+	if r.State != job.TimedOut || r.Timeout == nil || *r.Timeout != want || slices.Contains(types, job.JobRunning) {
 		t.Errorf("%s, %+v, events %v", r.State, r.Timeout, types)
 	}
 	// One that began to run as it was being cancelled did.
 	r, types = play(t, step{0, a}, step{0, look(job.BackendPreparing, 0, never, never)},
-		step{30 * minute, CancelJob{Kind: job.KindWait}}, step{32 * minute, look(job.BackendCancelled, 0, 31*minute, 32*minute)})
+		step{30 * minute, CancelJob{Kind: job.KindWait}},
+		step{32 * minute, look(job.BackendCancelled, 0, 31*minute, 32*minute)})
 	if r.State != job.Cancelled || !slices.Contains(types, job.JobRunning) {
 		t.Errorf("%s, events %v", r.State, types)
 	}
 }
 
-// What a backend says of a success is told.
+// The backend's message about a success is the reason.
 func TestSuccessWithAMessage(t *testing.T) {
 	l := look(job.BackendSucceeded, 0, 0, minute)
 	l.Message = "the job succeeded in part"

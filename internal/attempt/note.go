@@ -9,19 +9,17 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// Note is what the ledger keeps of a folder: the newest attempt that was decided
-// there, and the packages that attempts were decided upon. By it a folder that is
-// used again does not run yesterday's package: generations tell what is new, since
-// each upload makes one, and times do not, since a job file may be uploaded before
-// its package.
+// Note is what the ledger keeps about a folder: the newest attempt decided there, and the packages
+// of all decided attempts. It keeps a folder that is used again from running yesterday's package.
+// Generations show what is new, since each upload makes one. Times do not: a job file may be
+// uploaded before its package.
 type Note struct {
 	Newest Entered `json:"newest"`
-	// Packages are those of the folder that an attempt was decided upon, by
-	// [packageKey]. Names that are no longer in the folder are left out, so a note
-	// has hardly more than a drop may have parts. It is nil in a note of an earlier
-	// revision: which packages it was about is not known then.
+	// Packages holds the packages of decided attempts, by [packageKey]. Names that are no longer
+	// in the folder are left out, so a note has hardly more entries than a drop may have parts. It
+	// is nil in a note of an earlier revision, which did not record them.
 	Packages map[string]Decided `json:"packages"`
-	// Generation is that of the ledger's object; 0 where there is none.
+	// Generation is that of the ledger's object; 0 if there is none.
 	Generation int64 `json:"-"`
 }
 
@@ -31,8 +29,8 @@ type Entered struct {
 	Generation int64  `json:"generation,string"`
 }
 
-// Decided is the newest generation of a package that an attempt was decided upon.
-// By is the generation of the first such attempt's job file.
+// Decided holds the newest generation of a package that an attempt was decided with. By is the
+// generation of the first such attempt's job file.
 type Decided struct {
 	Generation int64 `json:"generation,string"`
 	By         int64 `json:"by,string"`
@@ -48,9 +46,8 @@ func packageKey(base string) string {
 // Supersedes reports whether an attempt of a newer job file was decided already.
 func (n Note) Supersedes(jobFile job.Object) bool { return n.Newest.Generation > jobFile.Generation }
 
-// Decided returns those of the packages that another attempt was decided upon: at this
-// generation, or at a later one, whoever was. Of a note of an earlier revision these
-// are all of them.
+// Decided returns those packages that another attempt was decided with, at this generation or a
+// later one. If an earlier revision wrote the note, it returns all of them.
 func (n Note) Decided(jobFile job.Object, packages []job.Object) []job.Object {
 	if n.Packages == nil && n.Newest.Attempt != "" && n.Newest.Generation != jobFile.Generation {
 		return packages
@@ -65,14 +62,16 @@ func (n Note) Decided(jobFile job.Object, packages []job.Object) []job.Object {
 	return decided
 }
 
-// Outdates reports whether an attempt was decided upon a later generation of one of the
-// packages: the list that shows them is older than the note.
+// Outdates reports whether an attempt was decided with a later generation of one of the packages.
+// If so, the list that shows them is older than the note.
 func (n Note) Outdates(packages []job.Object) bool {
-	return slices.ContainsFunc(packages, func(p job.Object) bool { return p.Generation < n.Packages[packageKey(p.Base())].Generation })
+	return slices.ContainsFunc(packages, func(p job.Object) bool {
+		return p.Generation < n.Packages[packageKey(p.Base())].Generation
+	})
 }
 
-// Enter returns the note with the attempt of a job file as the newest, decided upon
-// packages of the drop d. It changes nothing of n.
+// Enter returns a copy of the note with the job file's attempt as the newest, decided with
+// packages of the drop d. n does not change.
 func (n Note) Enter(d job.Drop, jobFile job.Object, packages []job.Object) Note {
 	next := Note{
 		Newest:     Entered{Attempt: job.AttemptKey(jobFile), Generation: jobFile.Generation},
@@ -84,8 +83,8 @@ func (n Note) Enter(d job.Drop, jobFile job.Object, packages []job.Object) Note 
 		listed[packageKey(p.Base())] = true
 	}
 	for key, known := range n.Packages {
-		// Packages of a folder that is too large are not listed, and another worker
-		// of this attempt may have seen one that came later.
+		// The packages of a folder that is too large are not listed. Another worker of this
+		// attempt may have seen a package that came later.
 		if listed[key] || d.TooMany != "" || known.By == jobFile.Generation {
 			next.Packages[key] = known
 		}
@@ -98,7 +97,7 @@ func (n Note) Enter(d job.Drop, jobFile job.Object, packages []job.Object) Note 
 	return next
 }
 
-// Equal reports whether two notes say the same, wherever they were read.
+// Equal reports whether two notes say the same, whatever their generations.
 func (n Note) Equal(other Note) bool {
 	return n.Newest == other.Newest && maps.Equal(n.Packages, other.Packages)
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// What a folder's note says after attempts, each by the generation of its job file,
-// were decided upon packages, each named a letter and a generation.
+// Each case enters attempts, named by the generation of their job file, with packages, each named
+// by a letter and a generation.
 func TestNote(t *testing.T) {
 	file := func(generation int64) job.Object { return packageOf("d/job.yaml", generation) }
 	p := func(name string, generation int64) job.Object { return packageOf("d/"+name+".tar.gz", generation) }
@@ -28,34 +28,41 @@ func TestNote(t *testing.T) {
 	}{
 		{name: "nothing was decided", file: 2, asks: []job.Object{p("a", 1)}},
 		{
-			name: "the same generation", entered: []entered{{2, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}}},
-			file: 3, asks: []job.Object{p("a", 1)}, want: []job.Object{p("a", 1)},
-		},
-		{
-			name: "a newer generation", entered: []entered{{2, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}}},
-			file: 3, asks: []job.Object{p("a", 4)},
-		},
-		{
-			name: "an older one, by a list that is late", entered: []entered{{5, []job.Object{p("a", 4)}, []job.Object{p("a", 4)}}},
-			file: 6, asks: []job.Object{p("a", 1)}, want: []job.Object{p("a", 1)},
-		},
-		{
-			name: "its own entry", entered: []entered{{3, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}}},
-			file: 3, asks: []job.Object{p("a", 1)},
-		},
-		{
-			name:    "its own entry after another's",
-			entered: []entered{{2, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}}, {3, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}}},
+			name:    "the same generation",
+			entered: []entered{{2, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}}},
 			file:    3, asks: []job.Object{p("a", 1)}, want: []job.Object{p("a", 1)},
 		},
 		{
-			name:    "decided by the one before the last",
-			entered: []entered{{2, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}}, {4, []job.Object{p("a", 1), p("b", 3)}, []job.Object{p("b", 3)}}},
-			file:    5, asks: []job.Object{p("a", 1), p("b", 3)}, want: []job.Object{p("a", 1), p("b", 3)},
+			name:    "a newer generation",
+			entered: []entered{{2, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}}},
+			file:    3, asks: []job.Object{p("a", 4)},
 		},
 		{
-			name: "there, and not decided upon", entered: []entered{{2, []job.Object{p("a", 1), p("b", 1)}, []job.Object{p("a", 1)}}},
-			file: 3, asks: []job.Object{p("b", 1)},
+			name:    "an older one, by a list that is late",
+			entered: []entered{{5, []job.Object{p("a", 4)}, []job.Object{p("a", 4)}}},
+			file:    6, asks: []job.Object{p("a", 1)}, want: []job.Object{p("a", 1)},
+		},
+		{
+			name:    "its own entry",
+			entered: []entered{{3, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}}},
+			file:    3, asks: []job.Object{p("a", 1)},
+		},
+		{
+			name: "its own entry after another's",
+			entered: []entered{{2, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}},
+				{3, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}}},
+			file: 3, asks: []job.Object{p("a", 1)}, want: []job.Object{p("a", 1)},
+		},
+		{
+			name: "decided by the one before the last",
+			entered: []entered{{2, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}},
+				{4, []job.Object{p("a", 1), p("b", 3)}, []job.Object{p("b", 3)}}},
+			file: 5, asks: []job.Object{p("a", 1), p("b", 3)}, want: []job.Object{p("a", 1), p("b", 3)},
+		},
+		{
+			name:    "there, and not decided upon",
+			entered: []entered{{2, []job.Object{p("a", 1), p("b", 1)}, []job.Object{p("a", 1)}}},
+			file:    3, asks: []job.Object{p("b", 1)},
 		},
 		{
 			name:    "no longer in the folder, and then again",
@@ -63,13 +70,15 @@ func TestNote(t *testing.T) {
 			file:    5, asks: []job.Object{p("a", 4)},
 		},
 		{
-			name:    "an older one, after its own entry", // a worker whose list is late
-			entered: []entered{{2, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}}, {3, []job.Object{p("a", 4)}, []job.Object{p("a", 4)}}},
-			file:    3, asks: []job.Object{p("a", 1)}, want: []job.Object{p("a", 1)},
+			name: "an older one, after its own entry", // a worker whose list is late
+			entered: []entered{{2, []job.Object{p("a", 1)}, []job.Object{p("a", 1)}},
+				{3, []job.Object{p("a", 4)}, []job.Object{p("a", 4)}}},
+			file: 3, asks: []job.Object{p("a", 1)}, want: []job.Object{p("a", 1)},
 		},
 		{
-			name: "a newer attempt was decided", entered: []entered{{9, nil, nil}},
-			file: 8, over: true,
+			name:    "a newer attempt was decided",
+			entered: []entered{{9, nil, nil}},
+			file:    8, over: true,
 		},
 	}
 	for _, test := range tests {
@@ -78,7 +87,8 @@ func TestNote(t *testing.T) {
 			for _, e := range test.entered {
 				before := n
 				n = n.Enter(job.Drop{Bucket: "inbox", Folder: "d/", Packages: e.listed}, file(e.file), e.had)
-				if again := n.Enter(job.Drop{Bucket: "inbox", Folder: "d/", Packages: e.listed}, file(e.file), e.had); !again.Equal(n) || before.Equal(n) {
+				if again := n.Enter(job.Drop{Bucket: "inbox", Folder: "d/", Packages: e.listed}, file(e.file),
+					e.had); !again.Equal(n) || before.Equal(n) {
 					t.Errorf("entered: %+v, again: %+v", n, again)
 				}
 			}
@@ -112,7 +122,8 @@ func TestNoteOfTwoWorkers(t *testing.T) {
 func TestNoteOfAnEarlierRevision(t *testing.T) {
 	a := packageOf("d/a.tar.gz", 1)
 	n := Note{Newest: Entered{Attempt: "x", Generation: 2}}
-	if len(n.Decided(packageOf("d/job.yaml", 3), []job.Object{a})) != 1 || len(n.Decided(packageOf("d/job.yaml", 2), []job.Object{a})) != 0 {
+	if len(n.Decided(packageOf("d/job.yaml", 3), []job.Object{a})) != 1 ||
+		len(n.Decided(packageOf("d/job.yaml", 2), []job.Object{a})) != 0 {
 		t.Errorf("decided by %+v", n)
 	}
 	n = n.Enter(job.Drop{Packages: []job.Object{a}}, packageOf("d/job.yaml", 3), nil)
@@ -121,7 +132,7 @@ func TestNoteOfAnEarlierRevision(t *testing.T) {
 	}
 }
 
-// Of a folder that is too large the packages are not listed, and not forgotten.
+// The packages of a folder that is too large are not listed, and not forgotten.
 func TestNoteOfAFolderThatIsTooLarge(t *testing.T) {
 	a := packageOf("d/a.tar.gz", 1)
 	n := Note{}.Enter(job.Drop{Packages: []job.Object{a}}, packageOf("d/job.yaml", 2), []job.Object{a})

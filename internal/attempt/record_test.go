@@ -7,7 +7,7 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// A record that calls the backend a trainer says the same as one of today.
+// A record that calls the backend a trainer reads like one of today.
 func TestRecordOfAnEarlierForm(t *testing.T) {
 	const form5 = `{"recordVersion": 5, "revision": 7, "sequence": 4, "attempt": "a-1", "state": "submitted", "trainer": "vertex",
 		"drop": {"bucket": "inbox", "prefix": "census/", "jobFile": {"bucket": "inbox", "name": "census/job.yaml", "generation": "1", "size": "9"}},
@@ -25,7 +25,8 @@ func TestRecordOfAnEarlierForm(t *testing.T) {
 	if r.Backend != "vertex" || r.Job.Backend != "vertex" || r.Timeout.EnforcedBy != job.ByBackend {
 		t.Errorf("backend %q, job's %q, enforced by %q", r.Backend, r.Job.Backend, r.Timeout.EnforcedBy)
 	}
-	if r.Outbox[0].Body.Job.Backend != "vertex" || r.Outbox[1].Body.Job.Backend != "aiplatform" || r.Outbox[1].Body.Timeout.EnforcedBy != job.ByBackend {
+	if r.Outbox[0].Body.Job.Backend != "vertex" || r.Outbox[1].Body.Job.Backend != "aiplatform" ||
+		r.Outbox[1].Body.Timeout.EnforcedBy != job.ByBackend {
 		t.Errorf("the events say %+v", r.Outbox)
 	}
 	r.RecordVersion = RecordVersion
@@ -34,7 +35,8 @@ func TestRecordOfAnEarlierForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	var again Record
-	if err := json.Unmarshal(data, &again); err != nil || again.Backend != "vertex" || again.Outbox[1].Body.Job.Backend != "aiplatform" {
+	if err := json.Unmarshal(data, &again); err != nil || again.Backend != "vertex" ||
+		again.Outbox[1].Body.Job.Backend != "aiplatform" {
 		t.Errorf("today's form is read as backend %q, %v", again.Backend, err)
 	}
 }

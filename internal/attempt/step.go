@@ -13,8 +13,8 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// ErrNewerRecord says that a record was written by a newer revision of jobdrop,
-// which alone may change it.
+// ErrNewerRecord is returned when a newer revision of jobdrop wrote the record. Only that revision
+// may change it.
 var ErrNewerRecord = errors.New("the record was written by a newer revision of jobdrop")
 
 // Observation is something that was seen or done about an attempt.
@@ -22,10 +22,9 @@ type Observation interface {
 	apply(r *Record, now time.Time) error
 }
 
-// Step takes an observation into a record and gives the record's next form,
-// with the events that the change causes in its outbox. It does no I/O and
-// leaves its argument as it is. changed is false where the observation says
-// nothing new; the record needs no rewriting then. A record that has its
+// Step applies an observation to a record and returns the record's next form. Events that the
+// change causes are in its outbox. Step does no I/O and does not modify its argument. changed is
+// false if the observation says nothing new; the record need not be written then. A record with a
 // verdict never changes again.
 func Step(r Record, o Observation, now time.Time) (next Record, changed bool, err error) {
 	if r.RecordVersion > RecordVersion {
@@ -49,11 +48,11 @@ func Step(r Record, o Observation, now time.Time) (next Record, changed bool, er
 	return next, true, nil
 }
 
-// errNothingNew is how an observation says that it changes nothing.
+// errNothingNew is returned when an observation changes nothing.
 var errNothingNew = errors.New("nothing new")
 
-// Published gives the record without the events up to the sequence number: they
-// have been published.
+// Published returns the record without the events up to the sequence number, which have been
+// published.
 func (r Record) Published(sequence int64) Record {
 	i := 0
 	for i < len(r.Outbox) && r.Outbox[i].Body.Sequence <= sequence {
@@ -63,7 +62,7 @@ func (r Record) Published(sequence int64) Record {
 	return r
 }
 
-// NewRecord gives the record of an attempt that was never seen before.
+// NewRecord returns the record of an attempt that was never seen before.
 func NewRecord(jobFile job.Object, now time.Time) Record {
 	jobFile.CorrelationID = job.Shorten(jobFile.CorrelationID, correlationText)
 	if !traceparent.MatchString(jobFile.Traceparent) {
@@ -78,17 +77,17 @@ func NewRecord(jobFile job.Object, now time.Time) Record {
 	}
 }
 
-// traceparent is W3C's Trace Context in its version 00.
+// traceparent matches version 00 of W3C's Trace Context.
 var traceparent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 
-// emit adds an event of the record as it stands now.
+// emit appends an event with the record as it is now to the outbox.
 func (r *Record) emit(t job.EventType, now time.Time) {
 	r.Sequence++
 	r.Told = append(r.Told, t)
 	r.Outbox = append(r.Outbox, job.Event{Type: t, Time: now, Body: r.Snapshot(), Traceparent: r.Traceparent})
 }
 
-// conclude gives the verdict.
+// conclude sets the verdict and emits its event.
 func (r *Record) conclude(s job.State, t job.EventType, now time.Time) {
 	r.State = s
 	r.Creating, r.Queued, r.NextTry = nil, false, time.Time{}
@@ -98,8 +97,8 @@ func (r *Record) conclude(s job.State, t job.EventType, now time.Time) {
 
 func (r *Record) told(t job.EventType) bool { return slices.Contains(r.Told, t) }
 
-// undecided refuses an observation that only an attempt without a decision can
-// take: another worker was faster, and its decision stands.
+// undecided refuses an observation of an attempt that has a decision already. Another worker was
+// faster, and its decision stands.
 func (r *Record) undecided() error {
 	if !r.State.Undecided() {
 		return errNothingNew
@@ -107,14 +106,14 @@ func (r *Record) undecided() error {
 	return nil
 }
 
-// Incomplete says that packages are missing. Violations are those of the job
-// file as far as they can be known already.
+// Incomplete says that packages are missing. Violations holds the faults of the job file that can
+// be found without them.
 type Incomplete struct {
 	Arrived    []job.Object
 	Missing    []string
 	Violations []job.Violation
-	// Mispinned reports that a package is there in another generation or with other
-	// content than the job file's pin says.
+	// Mispinned reports that a package is there, but not with the generation or the content that
+	// the job file pins.
 	Mispinned bool
 	// Before are packages that are there, and that an earlier attempt of the folder was
 	// decided upon. From Until on the drop takes them as they are once it is complete.
@@ -133,7 +132,7 @@ func (o Incomplete) apply(r *Record, now time.Time) error {
 	o.Arrived, arrivedCut = job.BoundObjects(o.Arrived)
 	o.Missing, missingCut = job.BoundTexts(o.Missing)
 	if len(r.Drop.Missing) == 0 {
-		r.Deadlines = job.Deadlines{} // it waited for something else, if at all
+		r.Deadlines = job.Deadlines{} // those of another wait, if any
 	}
 	var held time.Time
 	if len(o.Before) > 0 {
@@ -152,7 +151,7 @@ func (o Incomplete) apply(r *Record, now time.Time) error {
 	return r.wait(from, o.ReportAfter, o.ExpireAfter, news, "the drop was never completed", now)
 }
 
-// reason says what is waited for, and how to go on.
+// reason says what the attempt waits for, and how to go on.
 func (o Incomplete) reason(d job.DropInfo) string {
 	then := "the job file need not be uploaded again"
 	switch {
@@ -172,7 +171,7 @@ func (o Incomplete) reason(d job.DropInfo) string {
 	return job.Shorten(fmt.Sprintf("waiting for %s in gs://%s/%s: upload what is missing; %s", some(o.Missing), d.Bucket, d.Prefix, then), job.MaxText)
 }
 
-// some returns the first of some names, and how many more there are.
+// some returns the first names, and how many more there are.
 func some(names []string) string {
 	const most = 3
 	if len(names) <= most {
@@ -181,8 +180,8 @@ func some(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
-// Hold says that the drop is complete, but that an earlier attempt of its folder was
-// decided upon Packages: the new ones may be on their way.
+// Hold says that the drop is complete, but that an earlier attempt of its folder was decided with
+// Packages. New ones may be on their way.
 type Hold struct {
 	Until    time.Time
 	Packages []job.Object
@@ -202,7 +201,7 @@ func (o Hold) apply(r *Record, now time.Time) error {
 	return nil
 }
 
-// reason says what is waited for, until when, and how to go on at once.
+// reason says what the attempt waits for, until when, and how to go on at once.
 func (o Hold) reason() string {
 	var names, pins []string
 	for _, p := range o.Packages {
@@ -213,17 +212,18 @@ func (o Hold) reason() string {
 	if len(pins) > 3 {
 		again = "or pin these in the job file, under jobdrop.packages, to run them again"
 	}
-	return job.Shorten(fmt.Sprintf("held until %s: an earlier attempt of this folder already had %s, and a new one may be on its way; "+
+	return job.Shorten(fmt.Sprintf("held until %s: an earlier attempt of this folder already had %s, "+
+		"and a new one may be on its way; "+
 		"upload the new package to go on at once, %s", o.Until.UTC().Format(time.RFC3339), some(names), again), job.MaxText)
 }
 
-// Blocked says that the attempt wants a job ID that an undecided attempt has claimed.
+// Blocked says that an undecided attempt has claimed the job ID that this attempt wants.
 type Blocked struct {
 	JobID string
-	// By is the attempt that has it. Folder and Waits are where it lies and what it
-	// waits for, as far as is known.
+	// By is the attempt that has claimed the ID, Folder is its folder, and Waits is what it waits
+	// for. The last two may be unknown.
 	By, Folder, Waits string
-	// ReportAfter and ExpireAfter count from when the attempt was blocked first.
+	// ReportAfter and ExpireAfter count from when the attempt was first blocked.
 	ReportAfter, ExpireAfter time.Duration
 }
 
@@ -246,12 +246,13 @@ func (o Blocked) apply(r *Record, now time.Time) error {
 	}
 	r.State, r.Reason = job.Waiting, reason
 	r.Drop.Arrived, r.Drop.Missing, r.Violations = nil, nil, nil
-	// It may be late itself, and the other about to be decided: so its patience begins now.
+	// The attempt may be late already, and the other about to be decided: so the patience counts
+	// from now.
 	return r.wait(now, o.ReportAfter, o.ExpireAfter, news, "the job ID "+o.JobID+" was never free", now)
 }
 
-// wait has the attempt wait, for as long as there is patience with it, counted from a
-// time. never is the reason why it expires.
+// wait makes the attempt wait. report and expire count from the time from. never is the reason why
+// the attempt expires.
 func (r *Record) wait(from time.Time, report, expire time.Duration, news bool, never string, now time.Time) error {
 	if r.Deadlines.Expires.IsZero() {
 		r.Deadlines.Incomplete, r.Deadlines.Expires = from.Add(report), from.Add(expire)
@@ -268,8 +269,8 @@ func (r *Record) wait(from time.Time, report, expire time.Duration, news bool, n
 	return nil
 }
 
-// Reject says that the drop is no valid job, or that policy or a job ID that is
-// taken forbids it.
+// Reject says that the drop is not a valid job, that policy forbids it, or that its job ID is
+// taken.
 type Reject struct {
 	Reason     string
 	Violations []job.Violation
@@ -285,8 +286,8 @@ func (o Reject) apply(r *Record, now time.Time) error {
 	return nil
 }
 
-// Withdraw says that the attempt ended before it was accepted: its job file was
-// deleted or overwritten, or it is a duplicate.
+// Withdraw says that the attempt ended before it was accepted: its job file was deleted or
+// overwritten, or it is a duplicate.
 type Withdraw struct {
 	Reason string
 	// JobID is that of the attempt that a duplicate repeats.
@@ -303,8 +304,8 @@ func (o Withdraw) apply(r *Record, now time.Time) error {
 	return nil
 }
 
-// Accept says that the drop is checked, allowed and staged, and claims the
-// right to create its job; or that the attempt has to wait for its turn.
+// Accept says that the drop is checked, allowed and staged. It claims the right to create the job,
+// unless the attempt has to wait for its turn.
 type Accept struct {
 	Spec     job.Spec
 	Mapping  job.Mapping
@@ -313,11 +314,11 @@ type Accept struct {
 	Notify   []string
 	Warnings []job.Violation
 	Claim    Claim
-	// Waits says what the attempt waits for. It gets no claim then.
+	// Waits says what the attempt waits for. If it is set, the attempt gets no claim.
 	Waits string
-	// SubmitWithin is how long the backend is asked; 0 is for ever.
+	// SubmitWithin is how long the backend is asked for the job; 0 means without end.
 	SubmitWithin time.Duration
-	// Patience is the operator's with the job.
+	// Patience is the operator's patience with the job.
 	Patience Patience
 }
 
@@ -329,7 +330,10 @@ func (o Accept) apply(r *Record, now time.Time) error {
 		o.Receipt.Objects = append([]job.Object{r.Drop.JobFile}, job.Anonymous(o.Receipt.Objects[1:])...)
 	}
 	if o.tooLarge() {
-		return Reject{Reason: "the drop is not valid", Violations: []job.Violation{job.TooLarge(r.Drop.JobFile.Base())}}.apply(r, now)
+		return Reject{
+			Reason:     "the drop is not valid",
+			Violations: []job.Violation{job.TooLarge(r.Drop.JobFile.Base())},
+		}.apply(r, now)
 	}
 	r.State, r.Reason, r.Deadlines = job.Accepted, "", job.Deadlines{}
 	r.Drop.Arrived, r.Drop.Missing, r.Drop.Receipt, r.Truncated = nil, nil, &o.Receipt, false
@@ -358,12 +362,11 @@ func (r *Record) submitDeadline(now time.Time) time.Time {
 	return now.Add(within)
 }
 
-// TakeClaim takes the right to create the job of an accepted attempt. It is
-// refused while another's claim holds and before the next try is due.
+// TakeClaim takes the right to create the job of an accepted attempt. It is refused while another
+// claim is valid, and before the next try is due.
 type TakeClaim struct {
 	Claim Claim
-	// Turn tells that it is the attempt's turn. Without it one that is queued
-	// is not claimed.
+	// Turn reports that it is the attempt's turn. A queued attempt can't be claimed without it.
 	Turn bool
 }
 
@@ -371,7 +374,7 @@ func (o TakeClaim) apply(r *Record, now time.Time) error {
 	if !r.Claimable(now) && !(o.Turn && r.Startable(now)) {
 		return errNothingNew
 	}
-	if r.Creating != nil { // whoever held the claim before may have asked, and died
+	if r.Creating != nil { // its owner may have asked the backend, and died
 		r.doubt(now)
 	}
 	if r.Queued {
@@ -385,7 +388,7 @@ func (o TakeClaim) apply(r *Record, now time.Time) error {
 	return nil
 }
 
-// takeClaim enters a claim in the record.
+// takeClaim records a claim.
 func (r *Record) takeClaim(c Claim, now time.Time) {
 	if r.Claims.First.IsZero() {
 		r.Claims.First = now
@@ -399,12 +402,11 @@ func (r *Record) takeClaim(c Claim, now time.Time) {
 	r.Creating = &c
 }
 
-// Made reports whether a job, as a direct look showed it, fits a create of the
-// attempt: it has the attempt's labels, name and staged packages, and was created
-// while a create may have been under way, as far as clocks tell. Nothing else is
-// compared: services fill in what a job leaves out. Of a record of an earlier
-// version it is not known when claims were held; no create came before its
-// acceptance.
+// Made reports whether a job, as a direct look showed it, fits a create of the attempt. It must
+// have the attempt's labels, name and staged packages, and must have been created while a create
+// may have been under way, as far as clocks tell. Nothing else is compared, since services fill in
+// what a job leaves out. A record of an earlier form does not say when claims were held; no create
+// came before its acceptance.
 func (r Record) Made(l Look) bool {
 	if r.Spec == nil || r.Drop.Receipt == nil || !job.SameOwner(l.Labels, r.Spec.Labels) || l.JobID != r.Spec.JobID {
 		return false
@@ -419,11 +421,11 @@ func (r Record) Made(l Look) bool {
 	return !l.Created.Before(first.Add(-clocksDiffer)) && !l.Created.After(last.Add(stalled+clocksDiffer))
 }
 
-// stalled is how long after its claim a process may still act on it: a function
-// ends after nine minutes, and until then one that was frozen may thaw.
+// stalled is how long after its claim a process may still act on it. A function ends after nine
+// minutes; one that was frozen may thaw until then.
 const stalled = 10 * time.Minute
 
-// doubt says that an earlier create may have its effect yet.
+// doubt records that an earlier create may still take effect.
 func (r *Record) doubt(now time.Time) {
 	r.Absent = nil // what was not there may be there now
 	if until := now.Add(stalled); until.After(r.UnknownUntil) {
@@ -431,17 +433,17 @@ func (r *Record) doubt(now time.Time) {
 	}
 }
 
-// Look-ups that have to find no job before another create is asked of a backend
-// that takes no ID: its list may lag behind.
+// vainLooks and vainFor bound the look-ups that must find no job before another create is asked of
+// a backend that takes no ID. Its list may lag behind.
 const (
 	vainLooks = 2
 	vainFor   = 2 * time.Minute
 )
 
-// Vain says that a look-up found no job of the attempt, while an earlier create may
-// still have its effect, or a list may lag behind. It gives the claim back.
+// Vain says that a look-up found no job of the attempt. An earlier create may still take effect,
+// or the list may lag behind. Vain gives the claim back.
 type Vain struct {
-	// Nonce is that of the claim under which was looked: so nobody created
+	// Nonce is that of the claim held during the look-up: it shows that nobody created a job
 	// meanwhile.
 	Nonce string
 }
@@ -459,32 +461,30 @@ func (o Vain) apply(r *Record, now time.Time) error {
 	return nil
 }
 
-// Vainly tells whether look-ups found no job often enough, for long enough, that a
-// list that lags behind would show it.
+// Vainly reports whether look-ups found no job so often, and for so long, that even a list that
+// lags would show it.
 func (r Record) Vainly(now time.Time) bool {
 	return r.Absent != nil && r.Absent.Looks >= vainLooks && !now.Before(r.Absent.Since.Add(vainFor))
 }
 
-// Doubtful tells whether an earlier create may have had an effect that nobody
-// learnt of, and whether it may have one yet.
+// Doubtful reports whether the outcome of an earlier create is unknown, and whether it may still
+// take effect.
 func (r Record) Doubtful(now time.Time) (had, mayHave bool) {
 	return !r.UnknownUntil.IsZero(), now.Before(r.UnknownUntil)
 }
 
-// Claimable tells whether the record may be claimed for a create by whoever sees
-// it.
+// Claimable reports whether any worker may claim the record for a create.
 func (r Record) Claimable(now time.Time) bool {
-	return r.State == job.Accepted && !r.Queued && (r.Creating == nil || !now.Before(r.Creating.Until)) && !now.Before(r.NextTry)
+	return r.State == job.Accepted && !r.Queued && (r.Creating == nil || !now.Before(r.Creating.Until)) &&
+		!now.Before(r.NextTry)
 }
 
-// Startable tells whether the record is queued and may be claimed when it is its
-// turn.
+// Startable reports whether the record is queued and may be claimed when it is its turn.
 func (r Record) Startable(now time.Time) bool {
 	return r.State == job.Accepted && r.Queued && !now.Before(r.NextTry)
 }
 
-// Overdue tells whether the time is over in which the backend is asked for the
-// job.
+// Overdue reports whether the time in which the backend is asked for the job is over.
 func (r Record) Overdue(now time.Time) bool {
 	return r.State == job.Accepted && !r.Deadlines.Submit.IsZero() && !now.Before(r.Deadlines.Submit)
 }
@@ -492,8 +492,7 @@ func (r Record) Overdue(now time.Time) bool {
 // WaitsForQuota is the reason of an attempt whose job the backend has no room for.
 const WaitsForQuota = "waiting for the backend's quota"
 
-// Wait puts an accepted attempt into the queue, or says anew what it waits for
-// there.
+// Wait puts an accepted attempt into the queue, or updates what it waits for there.
 type Wait struct {
 	Reason string
 }
@@ -513,17 +512,16 @@ func (o Wait) apply(r *Record, now time.Time) error {
 	return nil
 }
 
-// Postpone gives a claim back: there is no job yet, as far as is known, for the
-// reason given.
+// Postpone gives a claim back: as far as is known, no job was created. Reason says why.
 type Postpone struct {
 	// Nonce is that of the claim.
 	Nonce  string
 	Reason string
-	// Failure is what the backend answered; nil where it was not asked.
+	// Failure is what the backend answered; nil if it was not asked.
 	Failure *job.Failure
-	// Quota tells that the backend has no room: the attempt waits for its turn.
+	// Quota reports that the backend has no room: the attempt waits for its turn.
 	Quota bool
-	// Unknown tells that the create may have had an effect all the same.
+	// Unknown reports that the create may have taken effect all the same.
 	Unknown bool
 }
 
@@ -557,24 +555,24 @@ func (o Postpone) apply(r *Record, now time.Time) error {
 	return nil
 }
 
-// giveUp ends an attempt whose job the backend did not take in time. No job of it
-// is there.
+// giveUp ends an attempt whose job the backend did not take in time. The caller knows that no job
+// of it exists.
 func (r *Record) giveUp(now time.Time) {
 	r.Reason = "the backend did not take the job within " + r.SubmitWithin
 	r.conclude(job.Rejected, job.DropRejected, now)
 }
 
-// Bounds of the time between two tries. Ticks come about once a minute; a backend
-// that is down for hours is asked every few minutes.
+// firstBackoff, longestBackoff and quotaBackoff bound the time between two tries. Ticks come about
+// once a minute. A backend that is down for hours is asked every few minutes.
 const (
 	firstBackoff   = 5 * time.Second
 	longestBackoff = 5 * time.Minute
 	quotaBackoff   = time.Minute
 )
 
-// backoff gives the time until the next try after so many: twice as long after
-// each, less up to a half, by which attempts that failed together are spread. It
-// depends on the arguments alone, so every worker comes to the same.
+// backoff returns the time to the next try after the given number of tries. It doubles with each
+// try, less up to a half, which spreads attempts that failed together. It depends only on its
+// arguments, so every worker computes the same.
 func backoff(attempt string, tries int) time.Duration {
 	d := longestBackoff
 	if doublings := tries - 1; doublings < 6 {
@@ -585,10 +583,10 @@ func backoff(attempt string, tries int) time.Duration {
 	return d/2 + time.Duration(float64(d/2)*float64(h.Sum32())/(1<<32))
 }
 
-// GiveUp says that a direct look, after the time for submits, found no job of the
-// attempt, and that none can appear any more.
+// GiveUp says that the time for submits is over, that a direct look found no job of the attempt,
+// and that none can appear any more.
 type GiveUp struct {
-	// Nonce is that of the claim under which was looked: so nobody created
+	// Nonce is that of the claim held during the look: it shows that nobody created a job
 	// meanwhile.
 	Nonce string
 }
@@ -597,7 +595,7 @@ func (o GiveUp) apply(r *Record, now time.Time) error {
 	if !r.Overdue(now) || now.Before(r.UnknownUntil) || r.Creating == nil || r.Creating.Nonce != o.Nonce {
 		return errNothingNew
 	}
-	if r.Error == nil { // whoever asked died
+	if r.Error == nil { // the worker that asked died
 		r.Error = &job.Failure{Message: "the backend's answer was never learnt", Retryable: true}
 	}
 	r.giveUp(now)
@@ -606,8 +604,8 @@ func (o GiveUp) apply(r *Record, now time.Time) error {
 
 // Refuse says that the backend refused the job for good.
 type Refuse struct {
-	// Nonce is that of the claim under which the backend was asked: whoever
-	// lost it meanwhile has no say.
+	// Nonce is that of the claim held when the backend was asked. A worker that has lost it since
+	// can't refuse.
 	Nonce      string
 	Failure    job.Failure
 	Violations []job.Violation

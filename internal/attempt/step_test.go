@@ -18,12 +18,15 @@ var start = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 func at(d time.Duration) time.Time { return start.Add(d) }
 
 func jobFile() job.Object {
-	return job.Object{Bucket: "inbox", Name: "census/job.yaml", Generation: 7, Size: 100, CRC32C: "AAAAAA==", Created: start, CorrelationID: "build-42"}
+	return job.Object{Bucket: "inbox", Name: "census/job.yaml", Generation: 7, Size: 100, CRC32C: "AAAAAA==",
+		Created: start, CorrelationID: "build-42"}
 }
 
 func accept(s *job.Scheduling) Accept {
-	spec := job.Spec{JobID: "census_1", Labels: map[string]string{"team": "nlp"}, TrainingInput: &job.TrainingInput{Region: "us-central1", Scheduling: s}}
-	return Accept{Spec: spec, Receipt: job.Receipt{Objects: []job.Object{jobFile()}, Content: "c"}, Backend: "aiplatform", Claim: Claim{Owner: "w1", Until: at(time.Minute), Nonce: "n1"}}
+	spec := job.Spec{JobID: "census_1", Labels: map[string]string{"team": "nlp"},
+		TrainingInput: &job.TrainingInput{Region: "us-central1", Scheduling: s}}
+	return Accept{Spec: spec, Receipt: job.Receipt{Objects: []job.Object{jobFile()}, Content: "c"}, Backend: "aiplatform",
+		Claim: Claim{Owner: "w1", Until: at(time.Minute), Nonce: "n1"}}
 }
 
 // step is an observation at a time after start, or the backend's answer at that time:
@@ -36,7 +39,7 @@ type step struct {
 // gone is the backend's answer that it does not know the job.
 type gone struct{}
 
-// observed returns what was asked for and observed at a time.
+// observed returns the observation of what was asked for at a time.
 func observed(o any, at time.Time) Observation {
 	switch o := o.(type) {
 	case Look:
@@ -47,8 +50,8 @@ func observed(o any, at time.Time) Observation {
 	return o.(Observation)
 }
 
-// play takes observations into a new record, and gives the record and the types
-// of all its events.
+// play applies observations to a new record, and returns the record and the types of all its
+// events.
 func play(t *testing.T, steps ...step) (Record, []job.EventType) {
 	t.Helper()
 	r := NewRecord(jobFile(), start)
@@ -101,12 +104,14 @@ func TestStep(t *testing.T) {
 				{3, look(job.BackendRunning, 1, 3, never)},
 				{4, look(job.BackendSucceeded, 1, 3, 4)},
 			},
-			want:  []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobQueued, job.JobPreparing, job.JobRunning, job.JobSucceeded},
+			want: []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobQueued, job.JobPreparing, job.JobRunning,
+				job.JobSucceeded},
 			state: job.Succeeded,
 		},
 		{
-			name:  "a run that no look caught is told from its start time",
-			steps: []step{{0, accept(nil)}, {1, look(job.BackendQueued, 1, never, never)}, {9, look(job.BackendSucceeded, 1, 3, 4)}},
+			name: "a run that no look caught is told from its start time",
+			steps: []step{{0, accept(nil)}, {1, look(job.BackendQueued, 1, never, never)},
+				{9, look(job.BackendSucceeded, 1, 3, 4)}},
 			want:  []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobQueued, job.JobRunning, job.JobSucceeded},
 			state: job.Succeeded,
 		},
@@ -120,20 +125,23 @@ func TestStep(t *testing.T) {
 			state: job.Failed,
 		},
 		{
-			name:  "a list that lags says queued of a job that ran",
-			steps: []step{{0, accept(nil)}, {2, look(job.BackendRunning, 1, 2, never)}, {3, look(job.BackendQueued, 1, never, never)}},
+			name: "a list that lags says queued of a job that ran",
+			steps: []step{{0, accept(nil)}, {2, look(job.BackendRunning, 1, 2, never)},
+				{3, look(job.BackendQueued, 1, never, never)}},
 			want:  []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobRunning},
 			state: job.Submitted,
 		},
 		{
-			name:  "nothing follows a verdict",
-			steps: []step{{0, accept(nil)}, {1, look(job.BackendSucceeded, 1, 2, 3)}, {4, look(job.BackendRunning, 1, 2, never)}, {5, look(job.BackendFailed, 1, 2, 5)}},
+			name: "nothing follows a verdict",
+			steps: []step{{0, accept(nil)}, {1, look(job.BackendSucceeded, 1, 2, 3)}, {4, look(job.BackendRunning, 1, 2, never)},
+				{5, look(job.BackendFailed, 1, 2, 5)}},
 			want:  []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobRunning, job.JobSucceeded},
 			state: job.Succeeded,
 		},
 		{
-			name:  "refused by the backend",
-			steps: []step{{0, accept(nil)}, {1, Refuse{Nonce: "n1", Failure: job.Failure{Code: "INVALID_ARGUMENT", Message: "no"}}}},
+			name: "refused by the backend",
+			steps: []step{{0, accept(nil)},
+				{1, Refuse{Nonce: "n1", Failure: job.Failure{Code: "INVALID_ARGUMENT", Message: "no"}}}},
 			want:  []job.EventType{job.DropAccepted, job.DropRejected},
 			state: job.Rejected,
 		},
@@ -144,8 +152,9 @@ func TestStep(t *testing.T) {
 			state: job.Rejected,
 		},
 		{
-			name:  "a second decision does not replace the first",
-			steps: []step{{0, accept(nil)}, {1, Reject{Reason: "policy changed"}}, {1, Withdraw{Reason: "deleted"}}, {1, minute}, {1, Hold{Until: at(time.Hour)}}},
+			name: "a second decision does not replace the first",
+			steps: []step{{0, accept(nil)}, {1, Reject{Reason: "policy changed"}}, {1, Withdraw{Reason: "deleted"}}, {1, minute},
+				{1, Hold{Until: at(time.Hour)}}},
 			want:  []job.EventType{job.DropAccepted},
 			state: job.Accepted,
 		},
@@ -162,8 +171,9 @@ func TestStep(t *testing.T) {
 			state: job.Expired,
 		},
 		{
-			name:  "held says nothing, then goes on",
-			steps: []step{{0, Hold{Until: at(time.Minute)}}, {time.Second, Hold{Until: at(time.Minute)}}, {time.Minute, accept(nil)}},
+			name: "held says nothing, then goes on",
+			steps: []step{{0, Hold{Until: at(time.Minute)}}, {time.Second, Hold{Until: at(time.Minute)}},
+				{time.Minute, accept(nil)}},
 			want:  []job.EventType{job.DropAccepted},
 			state: job.Accepted,
 		},
@@ -195,7 +205,8 @@ func TestStep(t *testing.T) {
 			name: "found again, absence counts anew",
 			steps: []step{
 				{0, accept(nil)}, {1, look(job.BackendQueued, 0, never, never)},
-				{11 * time.Minute, gone{}}, {12 * time.Minute, gone{}}, {13 * time.Minute, look(job.BackendQueued, 0, never, never)},
+				{11 * time.Minute, gone{}}, {12 * time.Minute, gone{}},
+				{13 * time.Minute, look(job.BackendQueued, 0, never, never)},
 				{14 * time.Minute, gone{}}, {15 * time.Minute, gone{}},
 			},
 			want:  []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobQueued},
@@ -223,12 +234,16 @@ func TestStepCancelledOrTimedOut(t *testing.T) {
 		s    *job.Scheduling
 		want *job.Timeout
 	}{
-		{"run limit", look(job.BackendCancelled, 0, 10*time.Second, 70*time.Second), limits, &job.Timeout{Kind: "run", Limit: "60s", EnforcedBy: "backend"}},
-		{"run limit, whole seconds", look(job.BackendCancelled, 0, 10*time.Second, 69*time.Second), limits, &job.Timeout{Kind: "run", Limit: "60s", EnforcedBy: "backend"}},
+		{"run limit", look(job.BackendCancelled, 0, 10*time.Second, 70*time.Second), limits,
+			&job.Timeout{Kind: "run", Limit: "60s", EnforcedBy: "backend"}},
+		{"run limit, whole seconds", look(job.BackendCancelled, 0, 10*time.Second, 69*time.Second), limits,
+			&job.Timeout{Kind: "run", Limit: "60s", EnforcedBy: "backend"}},
 		{"a person, while it ran", look(job.BackendCancelled, 0, 10*time.Second, 30*time.Second), limits, nil},
-		{"wait limit", look(job.BackendCancelled, 0, never, 1800*time.Second), limits, &job.Timeout{Kind: "wait", Limit: "1800s", EnforcedBy: "backend"}},
+		{"wait limit", look(job.BackendCancelled, 0, never, 1800*time.Second), limits,
+			&job.Timeout{Kind: "wait", Limit: "1800s", EnforcedBy: "backend"}},
 		{"a person, while it waited", look(job.BackendCancelled, 0, never, 1700*time.Second), limits, nil},
-		{"the default run limit", look(job.BackendCancelled, 0, 0, 604800*time.Second), nil, &job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "backend"}},
+		{"the default run limit", look(job.BackendCancelled, 0, 0, 604800*time.Second), nil,
+			&job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "backend"}},
 		{"no wait limit by default", look(job.BackendCancelled, 0, never, 600000*time.Second), nil, nil},
 	}
 	for _, test := range tests {
@@ -250,7 +265,8 @@ func TestStepCancelledOrTimedOut(t *testing.T) {
 
 // A job that beats its own limit has succeeded.
 func TestStepSucceededPastTheLimit(t *testing.T) {
-	r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "60s"})}, step{1, look(job.BackendSucceeded, 0, 0, 61*time.Second)})
+	r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "60s"})},
+		step{1, look(job.BackendSucceeded, 0, 0, 61*time.Second)})
 	if r.State != job.Succeeded || r.Timeout != nil {
 		t.Errorf("state %s, timeout %v; want succeeded without one", r.State, r.Timeout)
 	}
@@ -346,7 +362,8 @@ func TestStepLeavesItsArgument(t *testing.T) {
 	before, _ := play(t, step{0, accept(nil)})
 	kept := before
 	kept.Outbox = append([]job.Event(nil), before.Outbox...)
-	if _, _, err := Step(before, Seen(look(job.BackendRunning, 1, 2, never), at(time.Second)), at(time.Second)); err != nil {
+	if _, _, err := Step(before, Seen(look(job.BackendRunning, 1, 2, never), at(time.Second)),
+		at(time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(kept, before); diff != "" {
@@ -354,20 +371,22 @@ func TestStepLeavesItsArgument(t *testing.T) {
 	}
 }
 
-// A trace context that is none is not carried along.
+// An invalid trace context is dropped.
 func TestNewRecordTraceparent(t *testing.T) {
 	const good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	for text, want := range map[string]string{good: good, "": "", good + "\n": "", "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01": "", strings.Repeat("x", 9000): ""} {
+	for text, want := range map[string]string{good: good, "": "", good + "\n": "",
+		"00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01": "", strings.Repeat("x", 9000): ""} {
 		if got := NewRecord(job.Object{Name: "a/job.yaml", Traceparent: text}, start).Traceparent; got != want {
 			t.Errorf("of %.80q: %q, want %q", text, got, want)
 		}
 	}
 }
 
-// An attempt that waits for a job ID has a patience of its own, counted from when it
-// came to wait, and tells what it waits for.
+// An attempt that waits for a job ID has its own patience, from when it began to wait, and says
+// what it waits for.
 func TestBlocked(t *testing.T) {
-	blocked := Blocked{JobID: "mine", By: "a-1", Folder: "gs://inbox/a/", Waits: "waiting for x", ReportAfter: minute, ExpireAfter: 10 * minute}
+	blocked := Blocked{JobID: "mine", By: "a-1", Folder: "gs://inbox/a/", Waits: "waiting for x", ReportAfter: minute,
+		ExpireAfter: 10 * minute}
 	incomplete := Incomplete{Missing: []string{"x"}, ReportAfter: minute, ExpireAfter: 10 * minute}
 	for _, test := range []struct {
 		name  string
@@ -376,10 +395,13 @@ func TestBlocked(t *testing.T) {
 		state job.State
 	}{
 		{"at once, however old it is", []step{{60 * minute, blocked}}, nil, job.Waiting},
-		{"reported once", []step{{0, blocked}, {2 * minute, blocked}, {3 * minute, blocked}}, []job.EventType{job.DropIncomplete}, job.Waiting},
+		{"reported once", []step{{0, blocked}, {2 * minute, blocked}, {3 * minute, blocked}},
+			[]job.EventType{job.DropIncomplete}, job.Waiting},
 		{"never free", []step{{60 * minute, blocked}, {70 * minute, blocked}}, []job.EventType{job.DropExpired}, job.Expired},
-		{"incomplete before", []step{{0, incomplete}, {9 * minute, blocked}, {11 * minute, blocked}}, []job.EventType{job.DropIncomplete}, job.Waiting},
-		{"incomplete since", []step{{5 * minute, blocked}, {11 * minute, incomplete}}, []job.EventType{job.DropExpired}, job.Expired},
+		{"incomplete before", []step{{0, incomplete}, {9 * minute, blocked}, {11 * minute, blocked}},
+			[]job.EventType{job.DropIncomplete}, job.Waiting},
+		{"incomplete since", []step{{5 * minute, blocked}, {11 * minute, incomplete}}, []job.EventType{job.DropExpired},
+			job.Expired},
 		{"free", []step{{0, blocked}, {minute / 2, accept(nil)}}, []job.EventType{job.DropAccepted}, job.Accepted},
 	} {
 		r, got := play(t, test.steps...)
@@ -388,7 +410,8 @@ func TestBlocked(t *testing.T) {
 		}
 	}
 	r, _ := play(t, step{0, blocked})
-	if want := "waiting for job ID mine: attempt a-1 in gs://inbox/a/ has claimed it and is not decided yet (waiting for x); complete or delete that drop, or choose another job ID"; r.Reason != want {
+	if want := "waiting for job ID mine: attempt a-1 in gs://inbox/a/ has claimed it and is not decided yet (waiting " +
+		"for x); complete or delete that drop, or choose another job ID"; r.Reason != want {
 		t.Errorf("reason %q, want %q", r.Reason, want)
 	}
 }
@@ -411,8 +434,8 @@ func TestPublished(t *testing.T) {
 	}
 }
 
-// Whatever is observed in whatever order, a record has at most one verdict, which
-// is its last event, and its events are numbered without a gap.
+// Whatever is observed in whatever order, a record has at most one verdict, which is its last
+// event, and its events are numbered without a gap.
 func TestStepProperties(t *testing.T) {
 	for seed := range uint64(2000) {
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -421,7 +444,8 @@ func TestStepProperties(t *testing.T) {
 		now := time.Duration(0)
 		for range 30 {
 			now += time.Duration(random.IntN(300)) * time.Second
-			states := []job.BackendState{job.BackendQueued, job.BackendPreparing, job.BackendRunning, job.BackendSucceeded, job.BackendFailed, job.BackendCancelling, job.BackendCancelled}
+			states := []job.BackendState{job.BackendQueued, job.BackendPreparing, job.BackendRunning, job.BackendSucceeded,
+				job.BackendFailed, job.BackendCancelling, job.BackendCancelled}
 			s := states[random.IntN(len(states))]
 			started, ended := time.Duration(never), time.Duration(never)
 			if s == job.BackendRunning || s == job.BackendSucceeded {
@@ -432,14 +456,18 @@ func TestStepProperties(t *testing.T) {
 			}
 			observations := []any{
 				Incomplete{Missing: []string{"a"}, ReportAfter: time.Minute, ExpireAfter: time.Hour},
-				Hold{Until: at(now + time.Minute)}, accept(&job.Scheduling{MaxWaitTime: "1800s"}), Reject{Reason: "x"}, Withdraw{Reason: "x"},
-				TakeClaim{Claim: Claim{Until: at(now + time.Minute), Nonce: fmt.Sprint(now)}, Turn: random.IntN(2) == 0}, Refuse{Nonce: "n1"}, gone{},
-				Postpone{Nonce: "n1", Reason: "x", Failure: &job.Failure{Message: "x"}, Quota: random.IntN(2) == 0, Unknown: random.IntN(2) == 0},
+				Hold{Until: at(now + time.Minute)}, accept(&job.Scheduling{MaxWaitTime: "1800s"}), Reject{Reason: "x"},
+				Withdraw{Reason: "x"},
+				TakeClaim{Claim: Claim{Until: at(now + time.Minute), Nonce: fmt.Sprint(now)}, Turn: random.IntN(2) == 0},
+				Refuse{Nonce: "n1"}, gone{},
+				Postpone{Nonce: "n1", Reason: "x", Failure: &job.Failure{Message: "x"}, Quota: random.IntN(2) == 0,
+					Unknown: random.IntN(2) == 0},
 				Wait{Reason: "x"}, GiveUp{Nonce: "n1"},
 				look(s, 0, started, ended), look(s, 0, started, ended), look(s, 0, started, ended),
 			}
 			published := int64(random.IntN(int(r.Sequence) + 1))
-			next, changed, err := Step(r.Published(published), observed(observations[random.IntN(len(observations))], at(now)), at(now))
+			next, changed, err := Step(r.Published(published), observed(observations[random.IntN(len(observations))], at(now)),
+				at(now))
 			if err != nil {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
@@ -478,7 +506,7 @@ func TestStepProperties(t *testing.T) {
 	}
 }
 
-// A verdict ends every claim, and keeps what was warned of.
+// A verdict ends every claim, and keeps the warnings.
 func TestStepVerdicts(t *testing.T) {
 	a := accept(nil)
 	a.Warnings = []job.Violation{{Rule: "warned", Severity: job.Warning}}
@@ -492,7 +520,7 @@ func TestStepVerdicts(t *testing.T) {
 	}
 }
 
-// A create whose outcome nobody learnt is remembered.
+// A create of unknown outcome is remembered.
 func TestStepUnknownOutcome(t *testing.T) {
 	take := TakeClaim{Claim: Claim{Until: at(5 * time.Minute), Nonce: "n2"}}
 	for name, steps := range map[string][]step{

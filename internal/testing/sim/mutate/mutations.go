@@ -24,7 +24,7 @@ var mutations = []mutation{
 		{"internal/flow/relay/relay.go", "s.Record.Published(s.Published).Outbox); err", "reversed(s.Record.Published(s.Published).Outbox)); err"},
 		{"internal/flow/relay/relay.go", "// writeStatus writes the attempt's", "func reversed(events []job.Event) (r []job.Event) {\n\tfor i := range events {\n\t\tr = append(r, events[len(events)-1-i])\n\t}\n\treturn r\n}\n\n// writeStatus writes the attempt's"},
 	}},
-	{name: "claim", edits: []edit{{"internal/attempt/step.go", "!r.Queued && (r.Creating == nil || !now.Before(r.Creating.Until)) && !now.Before(r.NextTry)", "!r.Queued && !now.Before(r.NextTry)"}}},
+	{name: "claim", edits: []edit{{"internal/attempt/step.go", "!r.Queued && (r.Creating == nil || !now.Before(r.Creating.Until)) &&\n\t\t!now.Before(r.NextTry)", "!r.Queued && !now.Before(r.NextTry)"}}},
 	{name: "fence: a lost claim has no say", edits: []edit{
 		{"internal/attempt/step.go", "func (o Postpone) apply(r *Record, now time.Time) error {\n\tif r.State != job.Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {", "func (o Postpone) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted {"},
 		{"internal/attempt/step.go", "func (o Refuse) apply(r *Record, now time.Time) error {\n\tif r.State != job.Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {", "func (o Refuse) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted {"},
