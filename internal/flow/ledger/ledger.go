@@ -1,23 +1,23 @@
 // Package ledger keeps jobdrop's own durable records as objects of the state
-// bucket, which is its database: Cloud Storage is strongly consistent and
+// bucket. The bucket is its database: Cloud Storage is strongly consistent and
 // writes conditionally.
 //
 //	attempts/<key>.json  the record of an attempt; compare-and-swap only
 //	open/<key>           the index entry of an attempt without a verdict: a hint
-//	folders/<key>.json   a folder's newest attempt, and the packages decided upon
+//	folders/<key>.json   a folder's newest attempt, and the packages of decided attempts
 //	jobs/<jobID>.json    the attempt that owns a job ID
-//	turns.json           whose turn it was, where the number of jobs is limited
-//	cursors.json         where the scans stand that go on from tick to tick
+//	turns.json           the turns given under limits on the number of jobs
+//	cursors.json         the positions of scans that take several ticks
 //	heartbeat.json       the latest tick
 //	epoch                when the installation was first started
 //	strangers/<key>.json a job at the backend that has no record
-//	parked/<key>.json    what could not even be decoded
+//	parked/<key>.json    a message that could not be decoded
 //
-// An index entry is written before its record and deleted only when the record
-// is terminal and told, so nothing that a crash leaves is invisible to a tick.
-// One object name takes about one write a second; every name here belongs to
-// one attempt, folder or job, but for turns.json, cursors.json and heartbeat.json,
-// which only ticks write, once each.
+// An index entry is written before its record. It is deleted only when the record
+// is terminal and its events are published, so a tick finds whatever a crash leaves.
+// One object name takes about one write a second. Every name here belongs to one
+// attempt, folder or job, except turns.json, cursors.json and heartbeat.json: only
+// ticks write those, once each.
 package ledger
 
 import (
@@ -37,33 +37,33 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// store is what the ledger needs of Cloud Storage. Write is conditional on the
-// generation of what is there and gives [job.ErrStale] where that differs; reads
-// of what is not there give [job.ErrNotFound].
+// store is what the ledger needs of Cloud Storage. Write is conditional on the generation of the
+// present object and returns [attempt.ErrStale] if that differs. Reads of a missing object return
+// [job.ErrNotFound].
 type store interface {
 	ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error
 	Read(ctx context.Context, bucket, name string, generation, limit int64) ([]byte, int64, error)
-	Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string, ifGeneration int64) (int64, error)
+	Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string,
+		ifGeneration int64) (int64, error)
 	Stat(ctx context.Context, bucket, name string) (job.Attributes, error)
 	Delete(ctx context.Context, bucket, name string) error
 }
 
-// swaps is how often a change is tried against other writers before the caller
-// has to come again: each failure means that another made progress.
+// swaps is how often a change is tried against other writers before the caller has to come again.
+// Each failure means that another writer made progress.
 const swaps = 8
 
 const jsonType = "application/json"
 
-// Ledger is the state bucket. It is safe for concurrent use.
+// Ledger stores records in the state bucket. It is safe for concurrent use.
 type Ledger struct {
 	store  store
 	bucket string
-	// Transition, where set, is called after each transition that this process
-	// wrote.
+	// Transition, if set, is called after each transition that this process wrote.
 	Transition func(ctx context.Context, before, after attempt.Record)
 }
 
-// New makes a ledger of a bucket.
+// New returns a ledger in a bucket.
 func New(s store, bucket string) (*Ledger, error) {
 	if s == nil || bucket == "" {
 		return nil, errors.New("ledger: the store and the state bucket are required")
@@ -71,7 +71,7 @@ func New(s store, bucket string) (*Ledger, error) {
 	return &Ledger{store: s, bucket: bucket}, nil
 }
 
-// Get reads an attempt's record. One that is not there gives [job.ErrNotFound].
+// Get returns an attempt's record, or [job.ErrNotFound].
 func (l *Ledger) Get(ctx context.Context, key string) (attempt.Stored, error) {
 	var s attempt.Stored
 	data, generation, err := l.store.Read(ctx, l.bucket, recordName(key), 0, attempt.MaxRecord)
@@ -88,12 +88,13 @@ func (l *Ledger) Get(ctx context.Context, key string) (attempt.Stored, error) {
 	return s, nil
 }
 
-// Apply takes an observation into a record by compare-and-swap: where another
-// wrote meanwhile, the record is read again and the observation taken into what
-// stands there. The result is the record as it stands afterwards; applied tells
-// whether the observation was news to it. It writes the record once, or not at
-// all.
-func (l *Ledger) Apply(ctx context.Context, s attempt.Stored, o attempt.Observation, now time.Time) (after attempt.Stored, applied bool, err error) {
+// Apply applies an observation to a record by compare-and-swap. If another worker wrote meanwhile,
+// it reads the record again and applies the observation to that. It returns the record as it is
+// afterwards. applied reports whether the observation changed it. Apply writes the record once, or
+// not at all.
+func (l *Ledger) Apply(
+	ctx context.Context, s attempt.Stored, o attempt.Observation, now time.Time,
+) (after attempt.Stored, applied bool, err error) {
 	for range swaps {
 		next, changed, err := attempt.Step(s.Record.Published(s.Published), o, now)
 		if err != nil || !changed {
@@ -132,8 +133,8 @@ func (l *Ledger) Apply(ctx context.Context, s attempt.Stored, o attempt.Observat
 	return s, false, fmt.Errorf("attempt %s: %w, %d times", s.Attempt, attempt.ErrStale, swaps)
 }
 
-// Open puts an attempt on the index, before its record is written. One that is
-// there already stays as it is.
+// Open puts an attempt on the index, before its record is written. An entry that is already there
+// stays as it is.
 func (l *Ledger) Open(ctx context.Context, e attempt.Entry) error {
 	_, err := l.store.Write(ctx, l.bucket, entryName(e.Attempt), nil, "text/plain", metadata(e), 0)
 	if errors.Is(err, attempt.ErrStale) {
@@ -142,9 +143,8 @@ func (l *Ledger) Open(ctx context.Context, e attempt.Entry) error {
 	return err
 }
 
-// Entry reads an attempt's index entry. One that is not there gives
-// [job.ErrNotFound]: nothing is left to do or to tell of the attempt, or it was
-// never seen.
+// Entry returns an attempt's index entry. It returns [job.ErrNotFound] if nothing is left to do or
+// to publish for the attempt, or if the attempt was never seen.
 func (l *Ledger) Entry(ctx context.Context, key string) (attempt.Entry, error) {
 	o, err := l.store.Stat(ctx, l.bucket, entryName(key))
 	if err != nil {
@@ -159,17 +159,17 @@ func (l *Ledger) Mark(ctx context.Context, e attempt.Entry) error {
 	return err
 }
 
-// Close takes an attempt off the index: its record is terminal and told.
+// Close takes an attempt off the index. Its record is terminal, and its events are published.
 func (l *Ledger) Close(ctx context.Context, key string) error {
 	return l.store.Delete(ctx, l.bucket, entryName(key))
 }
 
-// filed is the metadata of a record.
+// filed returns the metadata of a record.
 func filed(r attempt.Record) map[string]string {
 	return map[string]string{"state": string(r.State), "revision": strconv.FormatInt(r.Revision, 10)}
 }
 
-// Has tells whether there is a record of an attempt, without reading it.
+// Has reports whether there is a record of an attempt, without reading it.
 func (l *Ledger) Has(ctx context.Context, key string) (bool, error) {
 	_, err := l.store.Stat(ctx, l.bucket, recordName(key))
 	if errors.Is(err, job.ErrNotFound) {
@@ -178,8 +178,8 @@ func (l *Ledger) Has(ctx context.Context, key string) (bool, error) {
 	return err == nil, err
 }
 
-// Filed calls page for each page of the records of the attempts after one, at most
-// 1,000 at once.
+// Filed calls page for each page of the records after one attempt's, with at most 1,000 records
+// each.
 func (l *Ledger) Filed(ctx context.Context, after string, page func([]attempt.Filed) error) error {
 	const prefix, suffix = "attempts/", ".json"
 	if after != "" {
@@ -198,8 +198,8 @@ func (l *Ledger) Filed(ctx context.Context, after string, page func([]attempt.Fi
 	})
 }
 
-// Entries calls page for each page of the index, of the attempts after one; at
-// most 1,000 entries at once, in the order of the attempts.
+// Entries calls page for each page of the index after one attempt, in the order of the attempts,
+// with at most 1,000 entries each.
 func (l *Ledger) Entries(ctx context.Context, after string, page func([]attempt.Entry) error) error {
 	const prefix = "open/"
 	if after != "" {
@@ -249,13 +249,13 @@ func metadata(e attempt.Entry) map[string]string {
 	return m
 }
 
-// times names the times of an entry.
+// times returns the times of an entry by their names.
 func times(e *attempt.Entry) map[string]*time.Time {
 	return map[string]*time.Time{"due": &e.Due, "accepted": &e.Accepted, "created": &e.Created, "submit-by": &e.SubmitBy}
 }
 
-// parseEntry never fails: an entry that is damaged in part only costs a read of
-// its record. An earlier revision wrote the job's state under the key trainer.
+// parseEntry never fails: an entry that is damaged in part only costs a read of its record. An
+// earlier revision wrote the job's state under the key trainer.
 func parseEntry(key string, m map[string]string) attempt.Entry {
 	number := func(s string) int64 {
 		n, _ := strconv.ParseInt(s, 10, 64)
@@ -263,8 +263,9 @@ func parseEntry(key string, m map[string]string) attempt.Entry {
 	}
 	e := attempt.Entry{
 		Attempt: key, Bucket: m["bucket"], JobFile: m["job-file"],
-		State: job.State(m["state"]), BackendState: job.BackendState(cmp.Or(m["job-state"], m["trainer"])), JobID: m["job-id"],
-		Published: number(m["published"]), Sequence: number(m["sequence"]), Revision: number(m["revision"]),
+		State: job.State(m["state"]), BackendState: job.BackendState(cmp.Or(m["job-state"], m["trainer"])),
+		JobID: m["job-id"], Published: number(m["published"]), Sequence: number(m["sequence"]),
+		Revision: number(m["revision"]),
 	}
 	e.Waits, e.Resource, e.Doubtful, e.Absent = m["waits"], m["resource"], m["doubtful"] != "", m["absent"] != ""
 	e.Replayed = m["replayed"] != ""
@@ -276,11 +277,11 @@ func parseEntry(key string, m map[string]string) attempt.Entry {
 	return e
 }
 
-// noteLimit bounds the read of a folder's note: the largest one, of a thousand
-// packages, has some 100 KB. A test of package job makes it.
+// noteLimit bounds the read of a folder's note. The largest one, with a thousand packages, has
+// some 100 KB. A test makes it.
 const noteLimit = 256 << 10
 
-// Note reads what is kept of a folder. Where nothing is yet the note is empty.
+// Note returns a folder's note; an empty one if there is none yet.
 func (l *Ledger) Note(ctx context.Context, bucket, folder string) (attempt.Note, error) {
 	var n attempt.Note
 	generation, err := l.read(ctx, noteName(bucket, folder), noteLimit, &n)
@@ -291,8 +292,8 @@ func (l *Ledger) Note(ctx context.Context, bucket, folder string) (attempt.Note,
 	return n, err
 }
 
-// SwapNote writes a folder's note in the place of the one that was read at
-// n.Generation. It returns [job.ErrStale] if another was faster.
+// SwapNote replaces the folder's note that was read at n.Generation. It returns [attempt.ErrStale]
+// if another was faster.
 func (l *Ledger) SwapNote(ctx context.Context, bucket, folder string, n attempt.Note) error {
 	return l.write(ctx, noteName(bucket, folder), n, n.Generation)
 }
@@ -301,9 +302,11 @@ func noteName(bucket, folder string) string {
 	return "folders/" + job.FolderKey(bucket, folder) + ".json"
 }
 
-// ClaimID claims a job ID for an attempt. Where another owns it, that owner is
-// given and nothing is changed.
-func (l *Ledger) ClaimID(ctx context.Context, jobID string, own attempt.Owner) (owner attempt.Owner, claimed bool, err error) {
+// ClaimID claims a job ID for an attempt. If another attempt owns it, ClaimID returns that owner
+// and changes nothing.
+func (l *Ledger) ClaimID(
+	ctx context.Context, jobID string, own attempt.Owner,
+) (owner attempt.Owner, claimed bool, err error) {
 	name := "jobs/" + jobID + ".json"
 	err = l.write(ctx, name, own, 0)
 	if err == nil {
@@ -318,21 +321,21 @@ func (l *Ledger) ClaimID(ctx context.Context, jobID string, own attempt.Owner) (
 	return owner, owner.Attempt == own.Attempt, nil
 }
 
-// Owner gives the attempt that owns a job ID, or [job.ErrNotFound].
+// Owner returns the attempt that owns a job ID, or [job.ErrNotFound].
 func (l *Ledger) Owner(ctx context.Context, jobID string) (owner attempt.Owner, err error) {
 	owner.Generation, err = l.read(ctx, "jobs/"+jobID+".json", smallLimit, &owner)
 	return owner, err
 }
 
-// TakeID takes a job ID over from an owner that gave it up, as [Ledger.ClaimID]
-// told of it. Where a third was faster it gives [job.ErrStale].
+// TakeID takes a job ID over from an owner that gave it up, as returned by [Ledger.ClaimID]. It
+// returns [attempt.ErrStale] if a third attempt was faster.
 func (l *Ledger) TakeID(ctx context.Context, jobID string, from, own attempt.Owner) error {
 	return l.write(ctx, "jobs/"+jobID+".json", own, from.Generation)
 }
 
 const turnsName = "turns.json"
 
-// Turns reads the turns that were given. Where none ever was they are empty.
+// Turns returns the turns that were given; none if none ever was.
 func (l *Ledger) Turns(ctx context.Context) (attempt.Turns, error) {
 	var t attempt.Turns
 	data, generation, err := l.store.Read(ctx, l.bucket, turnsName, 0, attempt.MaxTurns)
@@ -349,17 +352,17 @@ func (l *Ledger) Turns(ctx context.Context) (attempt.Turns, error) {
 	return t, nil
 }
 
-// GiveTurns writes turns in the place of those that were read at t.Generation.
-// Where another was faster it gives [job.ErrStale].
+// GiveTurns replaces the turns that were read at t.Generation. It returns [attempt.ErrStale] if
+// another was faster.
 func (l *Ledger) GiveTurns(ctx context.Context, t attempt.Turns) error {
 	return l.write(ctx, turnsName, t, t.Generation)
 }
 
 const cursorsName = "cursors.json"
 
-// Cursors reads where the scans stand. Where none ever was they are empty. With an
-// error they are empty too; where the note is there and damaged they have its
-// generation, so that another can be written in its place.
+// Cursors returns the scans' positions, which are empty if there are none yet. With an error they
+// are empty too. If the note is damaged, they have its generation, so that another can be written
+// in its place.
 func (l *Ledger) Cursors(ctx context.Context) (attempt.Cursors, error) {
 	var c attempt.Cursors
 	generation, err := l.read(ctx, cursorsName, smallLimit, &c)
@@ -378,20 +381,20 @@ func (l *Ledger) Cursors(ctx context.Context) (attempt.Cursors, error) {
 	return c, err
 }
 
-// MoveCursors writes the cursors in the place of those that were read at
-// c.Generation. Where another was faster it gives [job.ErrStale].
+// MoveCursors replaces the cursors that were read at c.Generation. It returns [attempt.ErrStale]
+// if another was faster.
 func (l *Ledger) MoveCursors(ctx context.Context, c attempt.Cursors) error {
 	return l.write(ctx, cursorsName, c, c.Generation)
 }
 
-// epoch is the object that says when the installation was first started.
+// epoch holds the time at which the installation was first started.
 type epoch struct {
 	At time.Time `json:"at"`
 }
 
 const epochName = "epoch"
 
-// Epoch gives when the installation was first started, or [job.ErrNotFound].
+// Epoch returns when the installation was first started, or [job.ErrNotFound].
 func (l *Ledger) Epoch(ctx context.Context) (time.Time, error) {
 	var e epoch
 	_, err := l.read(ctx, epochName, smallLimit, &e)
@@ -401,8 +404,8 @@ func (l *Ledger) Epoch(ctx context.Context) (time.Time, error) {
 	return e.At, err
 }
 
-// Begin says when the installation was first started. Where that was said before
-// it changes nothing.
+// Begin records when the installation was first started. It changes nothing if that was recorded
+// before.
 func (l *Ledger) Begin(ctx context.Context, at time.Time) error {
 	err := l.write(ctx, epochName, epoch{at.UTC()}, 0)
 	if errors.Is(err, attempt.ErrStale) {
@@ -416,7 +419,7 @@ func (l *Ledger) Beat(ctx context.Context, heartbeat any) error {
 	return l.write(ctx, "heartbeat.json", heartbeat, attempt.AnyGeneration)
 }
 
-// Stranger reports whether a job that nobody follows was noted before.
+// Stranger reports whether a job that nobody follows was recorded before.
 func (l *Ledger) Stranger(ctx context.Context, jobID, resource string) (known bool, err error) {
 	_, err = l.store.Stat(ctx, l.bucket, strangerName(jobID, resource))
 	if errors.Is(err, job.ErrNotFound) {
@@ -425,7 +428,7 @@ func (l *Ledger) Stranger(ctx context.Context, jobID, resource string) (known bo
 	return err == nil, err
 }
 
-// NoteStranger notes a job that nobody follows, once people were told of it.
+// NoteStranger records a job that nobody follows, once people were told of it.
 func (l *Ledger) NoteStranger(ctx context.Context, jobID, resource string, found any) error {
 	return l.write(ctx, strangerName(jobID, resource), found, attempt.AnyGeneration)
 }
@@ -446,7 +449,7 @@ func (l *Ledger) Park(ctx context.Context, source, id string, message any, cause
 // smallLimit bounds the read of an object that holds a few names and times.
 const smallLimit = 64 << 10
 
-// read decodes an object. If it can't be decoded, its generation comes with the error.
+// read decodes an object. If it can't be decoded, read returns its generation with the error.
 func (l *Ledger) read(ctx context.Context, name string, limit int64, into any) (int64, error) {
 	data, generation, err := l.store.Read(ctx, l.bucket, name, 0, limit)
 	if err != nil {

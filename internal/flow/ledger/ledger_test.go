@@ -25,7 +25,7 @@ func jobFile(folder string, generation int64) job.Object {
 	return job.Object{Bucket: "inbox", Name: folder + "job.yaml", Generation: generation, Size: 1, Created: now}
 }
 
-// start gives a ledger, and the client under it whose calls can be made to fail.
+// start returns a ledger, and the client under it, whose calls can be made to fail.
 func start(t *testing.T) (*ledger.Ledger, *storagetest.Faults) {
 	t.Helper()
 	client, _ := storagetest.New(t, "state")
@@ -71,13 +71,13 @@ func TestApplyAndGet(t *testing.T) {
 	if len(got.Outbox) != 2 || got.Outbox[0].Type != job.JobSubmitted || got.Sequence != 3 {
 		t.Errorf("outbox holds %d events, sequence %d", len(got.Outbox), got.Sequence)
 	}
-	if _, applied, err := l.Apply(t.Context(), got, attempt.Seen(attempt.Look{JobID: "j", State: job.BackendQueued}, now), now); applied || err != nil {
+	if _, applied, err := l.Apply(t.Context(), got, attempt.Seen(attempt.Look{JobID: "j", State: job.BackendQueued}, now),
+		now); applied || err != nil {
 		t.Errorf("the same look again: applied %t, %v", applied, err)
 	}
 }
 
-// Of many workers that decide the same attempt one is heard, and all see what it
-// decided.
+// If many workers decide the same attempt, one of them succeeds, and all see its decision.
 func TestApplyConcurrently(t *testing.T) {
 	l, _ := start(t)
 	record := attempt.NewRecord(jobFile("a/", 7), now)
@@ -113,8 +113,7 @@ func TestApplyConcurrently(t *testing.T) {
 	}
 }
 
-// A write whose answer was lost, and that the client made again, is known as
-// one's own by its mark.
+// A worker whose write was made again after a lost answer knows it as its own by its mark.
 func TestApplyKnowsItsOwnWrite(t *testing.T) {
 	l, faults := start(t)
 	faults.After = func(c storagetest.Call) error {
@@ -130,19 +129,21 @@ func TestApplyKnowsItsOwnWrite(t *testing.T) {
 	}
 }
 
-// A failed write is no decision, and an observation that lost against another's
-// write is taken into what stands there.
+// A failed write decides nothing. An observation that lost against another's write is applied to
+// that.
 func TestApplyAfterFailures(t *testing.T) {
 	l, faults := start(t)
 	s := apply(t, l, attempt.Stored{Record: attempt.NewRecord(jobFile("a/", 7), now)}, accepted)
 	boom := errors.New("boom")
 	faults.Before = func(storagetest.Call) error { return boom }
-	if _, applied, err := l.Apply(t.Context(), s, attempt.Seen(attempt.Look{State: job.BackendQueued}, now), now); applied || !errors.Is(err, boom) {
+	if _, applied, err := l.Apply(t.Context(), s, attempt.Seen(attempt.Look{State: job.BackendQueued}, now),
+		now); applied || !errors.Is(err, boom) {
 		t.Errorf("applied %t, %v", applied, err)
 	}
 	faults.Before = nil
 	newer := apply(t, l, s, attempt.Seen(attempt.Look{State: job.BackendRunning, Started: now}, now))
-	late, applied, err := l.Apply(t.Context(), s, attempt.Seen(attempt.Look{State: job.BackendSucceeded, Started: now, Ended: now}, now), now)
+	late, applied, err := l.Apply(t.Context(), s,
+		attempt.Seen(attempt.Look{State: job.BackendSucceeded, Started: now, Ended: now}, now), now)
 	if err != nil || !applied || late.State != job.Succeeded || late.Revision != newer.Revision+1 {
 		t.Errorf("late: applied %t, state %s, revision %d, %v", applied, late.State, late.Revision, err)
 	}
@@ -153,7 +154,8 @@ func TestEntries(t *testing.T) {
 	ctx := t.Context()
 	s := apply(t, l, attempt.Stored{Record: attempt.NewRecord(jobFile("학습 a/", 7), now)}, accepted)
 	e := attempt.NewEntry(s)
-	if err := l.Open(ctx, attempt.NewEntry(attempt.Stored{Record: attempt.NewRecord(jobFile("학습 a/", 7), now)})); err != nil {
+	opened := attempt.Stored{Record: attempt.NewRecord(jobFile("학습 a/", 7), now)}
+	if err := l.Open(ctx, attempt.NewEntry(opened)); err != nil {
 		t.Fatal(err)
 	}
 	e.Status, e.Replayed, e.Absent, e.Resource = [2]int64{4, 5}, true, true, "projects/p/jobs/j"
@@ -166,7 +168,10 @@ func TestEntries(t *testing.T) {
 	}
 	list := func() (all []attempt.Entry) {
 		t.Helper()
-		if err := l.Entries(ctx, "", func(page []attempt.Entry) error { all = append(all, page...); return nil }); err != nil {
+		if err := l.Entries(ctx, "", func(page []attempt.Entry) error {
+			all = append(all, page...)
+			return nil
+		}); err != nil {
 			t.Fatal(err)
 		}
 		return all
@@ -205,7 +210,7 @@ func TestNote(t *testing.T) {
 	if err != nil || !got.Equal(first) || got.Generation == 0 {
 		t.Errorf("read back %+v, %v; want %+v", got, err, first)
 	}
-	// Who read it before that is told, and so is everybody after the next swap.
+	// A swap by an older read fails, and so does one after the next swap.
 	if err := l.SwapNote(ctx, "inbox", "a/", empty.Enter(d, f, nil)); !errors.Is(err, attempt.ErrStale) {
 		t.Errorf("a swap of what was not there: %v", err)
 	}
@@ -220,15 +225,16 @@ func TestNote(t *testing.T) {
 	}
 }
 
-// The note of a folder with as many packages as a drop can have is readable, and so
-// is one of an earlier form.
+// The note of a folder with as many packages as a drop can have is readable, and so is one of an
+// earlier form.
 func TestLargestNote(t *testing.T) {
 	l, store := start(t)
 	ctx := t.Context()
 	f := jobFile("a/", math.MaxInt64)
 	d := job.Drop{Bucket: "inbox", Folder: "a/"}
 	for i := range inspect.PartLimit {
-		d.Packages = append(d.Packages, job.Object{Bucket: "inbox", Name: fmt.Sprintf("a/%0250d.whl", i), Generation: math.MaxInt64 - 1})
+		d.Packages = append(d.Packages, job.Object{Bucket: "inbox", Name: fmt.Sprintf("a/%0250d.whl", i),
+			Generation: math.MaxInt64 - 1})
 	}
 	if err := l.SwapNote(ctx, "inbox", "a/", attempt.Note{}.Enter(d, f, d.Packages)); err != nil {
 		t.Fatal(err)
@@ -238,10 +244,12 @@ func TestLargestNote(t *testing.T) {
 		t.Errorf("%d packages, %v", len(decided), err)
 	}
 	old := `{"newest":{"attempt":"x-5","generation":"5","created":"2026-11-22T12:00:00Z"},"before":{"attempt":"","generation":"0","created":"0001-01-01T00:00:00Z"}}`
-	if _, err := store.Write(ctx, "state", "folders/"+job.FolderKey("inbox", "b/")+".json", []byte(old), "application/json", nil, 0); err != nil {
+	if _, err := store.Write(ctx, "state", "folders/"+job.FolderKey("inbox", "b/")+".json", []byte(old),
+		"application/json", nil, 0); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := l.Note(ctx, "inbox", "b/"); err != nil || !n.Supersedes(jobFile("b/", 4)) || n.Supersedes(jobFile("b/", 5)) {
+	if n, err := l.Note(ctx, "inbox", "b/"); err != nil || !n.Supersedes(jobFile("b/", 4)) ||
+		n.Supersedes(jobFile("b/", 5)) {
 		t.Errorf("a note of an earlier form: %+v, %v", n, err)
 	}
 }
@@ -279,7 +287,7 @@ func TestPark(t *testing.T) {
 	}
 }
 
-// A record that stands under another attempt's name is not believed.
+// A record under another attempt's name is refused.
 func TestGetRefusesAnotherAttemptsRecord(t *testing.T) {
 	l, faults := start(t)
 	s := apply(t, l, attempt.Stored{Record: attempt.NewRecord(jobFile("a/", 7), now)}, accepted)
@@ -295,13 +303,16 @@ func TestGetRefusesAnotherAttemptsRecord(t *testing.T) {
 	}
 }
 
-// A note of the cursors that is damaged is told of, and can be written anew.
+// A damaged note of the cursors is reported, and can be replaced.
 func TestCursorsHeal(t *testing.T) {
 	for name, damaged := range map[string]string{
-		"no JSON": "{", "half decoded": `{"ticks": 7, "undecided": "many"}`, "far too large": `{"ticks": 7}` + strings.Repeat(" ", 1<<20),
+		"no JSON": "{", "half decoded": `{"ticks": 7, "undecided": "many"}`,
+		"far too large": `{"ticks": 7}` + strings.Repeat(" ", 1<<20),
 	} {
 		l, faults := start(t)
-		if _, err := faults.Write(t.Context(), "state", "cursors.json", []byte(damaged), "application/json", nil, 0); err != nil {
+		if _, err := faults.Write(
+			t.Context(), "state", "cursors.json", []byte(damaged), "application/json", nil, 0,
+		); err != nil {
 			t.Fatal(err)
 		}
 		c, err := l.Cursors(t.Context())
@@ -323,7 +334,8 @@ func TestApplyWritesNothingTooLarge(t *testing.T) {
 	l, _ := start(t)
 	s := apply(t, l, attempt.Stored{Record: attempt.NewRecord(jobFile("a/", 7), now)}, accepted)
 	for range 900 {
-		s.Outbox[0].Body.Drop.Arrived = append(s.Outbox[0].Body.Drop.Arrived, job.Object{Name: "a/b.whl", CorrelationID: strings.Repeat("<", 8<<10)})
+		s.Outbox[0].Body.Drop.Arrived = append(s.Outbox[0].Body.Drop.Arrived,
+			job.Object{Name: "a/b.whl", CorrelationID: strings.Repeat("<", 8<<10)})
 	}
 	s = apply(t, l, s, attempt.Seen(attempt.Look{JobID: "j", State: job.BackendRunning, Created: now, Started: now}, now))
 	got, err := l.Get(t.Context(), s.Attempt)
@@ -345,7 +357,8 @@ func TestLargestCursors(t *testing.T) {
 	c := attempt.Cursor{After: name, Began: now, Before: now, Last: now, Failed: true}
 	jobs := c
 	jobs.After = strings.Repeat("a", 16<<10) // see package watcher
-	want := attempt.Cursors{Open: c, Records: c, Inbox: c, Jobs: jobs, Ticks: 1 << 62, Undecided: 1 << 62, Submitted: 1 << 62}
+	want := attempt.Cursors{Open: c, Records: c, Inbox: c, Jobs: jobs, Ticks: 1 << 62, Undecided: 1 << 62,
+		Submitted: 1 << 62}
 	if err := l.MoveCursors(t.Context(), want); err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,8 @@
-// Package relay tells others what the ledger holds: it publishes a record's
-// outbox, writes status.json, and keeps the index in step.
+// Package relay publishes what the ledger holds: it publishes a record's outbox, writes
+// status.json, and keeps the index in step.
 //
-// What was written to the ledger is published at least once, in order: the
-// index remembers what went out, and what did not goes out with the next call.
+// What was written to the ledger is published at least once, in order. The index remembers what
+// was published; the rest is published by the next call.
 package relay
 
 import (
@@ -16,14 +16,13 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// publisher publishes events of one attempt, in order; they are stored when it
-// returns without an error, and the first of them may be where it returns one. It is
-// never called without events.
+// publisher publishes events of one attempt, in order. They are stored when it returns without an
+// error. With an error, the first of them may be stored. It is never called without events.
 type publisher interface {
 	Publish(ctx context.Context, key string, events []job.Event) error
 }
 
-// index is the ledger's.
+// index is the ledger's index.
 type index interface {
 	Mark(ctx context.Context, e attempt.Entry) error
 	Close(ctx context.Context, key string) error
@@ -32,21 +31,21 @@ type index interface {
 // bucket writes conditionally; see package gcs.
 type bucket interface {
 	Stat(ctx context.Context, bucket, name string) (job.Attributes, error)
-	Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string, ifGeneration int64) (int64, error)
+	Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string,
+		ifGeneration int64) (int64, error)
 }
 
-// Relay is safe for concurrent use.
+// Relay publishes records. It is safe for concurrent use.
 type Relay struct {
 	publisher publisher
 	index     index
 	bucket    bucket
 	status    string
-	// Published, where set, is called with the events of an attempt that were
-	// published at once.
+	// Published, if set, is called with the events of an attempt that were published together.
 	Published func(ctx context.Context, events []job.Event)
 }
 
-// New makes a relay that writes status objects to the bucket named status.
+// New returns a relay that writes status objects to the bucket named status.
 func New(p publisher, i index, b bucket, status string) (*Relay, error) {
 	if p == nil || i == nil || b == nil || status == "" {
 		return nil, errors.New("relay: the publisher, the index, Cloud Storage and the status bucket are required")
@@ -54,11 +53,10 @@ func New(p publisher, i index, b bucket, status string) (*Relay, error) {
 	return &Relay{publisher: p, index: i, bucket: b, status: status}, nil
 }
 
-// Tell publishes what the record holds unpublished, writes the status objects,
-// and marks the index entry, or deletes it where the record is terminal. known
-// is the entry as it was read, or zero: it saves calls and decides nothing.
-// Told again with nothing new it makes no call. With an error the entry stays,
-// so a tick comes back to it.
+// Tell publishes the record's unpublished events, writes the status objects, and updates the index
+// entry, or deletes it if the record is terminal. known is the entry as it was read, or zero: it
+// saves calls and decides nothing. If nothing is new, Tell makes no call. With an error the entry
+// stays, so a tick comes back to it.
 func (r *Relay) Tell(ctx context.Context, s attempt.Stored, known attempt.Entry) error {
 	s.Published = max(s.Published, known.Published)
 	news := s.Published < s.Sequence
@@ -66,7 +64,7 @@ func (r *Relay) Tell(ctx context.Context, s attempt.Stored, known attempt.Entry)
 		return nil
 	}
 	if known.Revision > s.Revision {
-		return nil // the entry is younger than the record as it was read: another told more
+		return nil // the entry is newer than the record: another worker published more
 	}
 	if news {
 		if err := r.publish(ctx, s.Attempt, s.Record.Published(s.Published).Outbox); err != nil {
@@ -81,13 +79,13 @@ func (r *Relay) Tell(ctx context.Context, s attempt.Stored, known attempt.Entry)
 		return r.index.Close(ctx, s.Attempt)
 	}
 	if err != nil {
-		entry.Revision, entry.Status = 0, [2]int64{} // told in part: a tick has to come back
+		entry.Revision, entry.Status = 0, [2]int64{} // only a part was written: a tick has to come back
 	}
 	return errors.Join(err, r.index.Mark(ctx, entry))
 }
 
-// publish publishes events of an attempt. There are none where the index is behind: a
-// slow worker marked it late, and the record has left out since what was published.
+// publish publishes events of an attempt. There may be none if the index is behind: a slow worker
+// updated it late, and the record has since dropped the published events.
 func (r *Relay) publish(ctx context.Context, key string, events []job.Event) error {
 	if len(events) == 0 {
 		return nil
@@ -101,8 +99,8 @@ func (r *Relay) publish(ctx context.Context, key string, events []job.Event) err
 	return nil
 }
 
-// writeStatus writes the attempt's own status object and its folder's, neither
-// ever backwards. known are their generations as last written.
+// writeStatus writes the attempt's own status object and its folder's. It never replaces a newer
+// one. known holds their generations as last written.
 func (r *Relay) writeStatus(ctx context.Context, s attempt.Stored, known [2]int64) ([2]int64, error) {
 	body, err := json.MarshalIndent(s.Snapshot(), "", "  ")
 	if err != nil {
@@ -115,7 +113,7 @@ func (r *Relay) writeStatus(ctx context.Context, s attempt.Stored, known [2]int6
 		prefix + ".json",
 	} {
 		if len(name) > longestName {
-			continue // there can be no such object; the attempt was rejected for it
+			continue // no object can have this name; the attempt was rejected for it
 		}
 		if known[i], err = r.writeNewer(ctx, name, append(body, '\n'), version, known[i]); err != nil {
 			return known, err
@@ -124,11 +122,10 @@ func (r *Relay) writeStatus(ctx context.Context, s attempt.Stored, known [2]int6
 	return known, nil
 }
 
-// longestName is Cloud Storage's, in bytes.
+// longestName is Cloud Storage's limit, in bytes.
 const longestName = 1024
 
-// version orders status objects of one name: a later attempt is newer, and so
-// is a later revision of the same one.
+// version orders the status objects of one name: by attempt, then by revision.
 type version struct{ Attempt, Revision int64 }
 
 func (v version) newer(than version) bool {
@@ -143,9 +140,8 @@ const (
 // attempts is how often a write is tried against other writers.
 const attempts = 5
 
-// writeNewer writes an object unless what stands there is as new. It gives the
-// generation that may be written over next time without a look: that of this
-// version, or 0 where a newer one stands there.
+// writeNewer writes an object unless the present one is as new. It returns the generation that the
+// next write may replace without a look: that of this version, or 0 if the present one is newer.
 func (r *Relay) writeNewer(ctx context.Context, name string, body []byte, v version, known int64) (int64, error) {
 	metadata := map[string]string{
 		metaAttempt:  strconv.FormatInt(v.Attempt, 10),

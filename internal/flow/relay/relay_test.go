@@ -22,8 +22,8 @@ import (
 
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// topic keeps what was published, request by request. As Pub/Sub it takes none
-// without messages, and no message of more than 10 MB.
+// topic keeps what was published, request by request. Like Pub/Sub it refuses requests without
+// messages, and messages of more than 10 MB.
 type topic struct {
 	requests [][]job.EventType
 	fail     error
@@ -100,7 +100,8 @@ func stored(t *testing.T, generation int64, observations ...attempt.Observation)
 var (
 	accept  = attempt.Accept{Spec: job.Spec{JobID: "j"}, Claim: attempt.Claim{Nonce: "n"}}
 	running = attempt.Seen(attempt.Look{JobID: "j", State: job.BackendRunning, Created: now, Started: now}, now)
-	done    = attempt.Seen(attempt.Look{JobID: "j", State: job.BackendSucceeded, Created: now, Started: now, Ended: now}, now)
+	done    = attempt.Seen(attempt.Look{JobID: "j", State: job.BackendSucceeded, Created: now, Started: now, Ended: now},
+		now)
 )
 
 func TestTell(t *testing.T) {
@@ -128,8 +129,8 @@ func TestTell(t *testing.T) {
 	if err := s.Tell(ctx, record, e); err != nil || len(s.faults.Calls()) != 0 || len(s.topic.requests) != 1 {
 		t.Errorf("told again: %v, calls %v", err, s.faults.Calls())
 	}
-	// Only what is new goes out, and the verdict closes the entry. The
-	// generations in the entry save reading the status objects.
+	// Only new events are published, and the verdict closes the entry. The generations in the
+	// entry save reading the status objects.
 	s.faults.Reset()
 	if err := s.Tell(ctx, stored(t, 7, accept, running, done), e); err != nil {
 		t.Fatal(err)
@@ -145,8 +146,8 @@ func TestTell(t *testing.T) {
 	}
 }
 
-// An index entry that is behind, and a record that has left out since what was
-// published: there is nothing to publish, and all of it counts as told.
+// If the index is behind, and the record has dropped the published events since, there is nothing
+// to publish.
 func TestTellOfNothingLeft(t *testing.T) {
 	for name, steps := range map[string][]attempt.Observation{
 		"under way": {accept, running}, "a verdict": {accept, running, done},
@@ -190,8 +191,8 @@ func TestTellOfNothingLeft(t *testing.T) {
 	}
 }
 
-// Nothing is marked, closed or said in status.json before it is published, and
-// what failed is found again.
+// Nothing is marked, closed or written to status.json before it is published, and what failed is
+// found again.
 func TestTellFailures(t *testing.T) {
 	boom := errors.New("boom")
 	verdict := stored(t, 7, accept, running, done)
@@ -234,14 +235,15 @@ func TestTellFailures(t *testing.T) {
 	})
 }
 
-// Nothing that somebody drops makes a record that can't be read back, an event that
-// can't be published or an entry that Cloud Storage does not take.
+// Whatever is dropped, its record can be read back, its events can be published, and Cloud Storage
+// takes its entry.
 func TestHostileAttempts(t *testing.T) {
 	const escaped = "\x01" // takes six bytes of JSON
 	folder := strings.Repeat(escaped, 890) + "/"
 	object := func(name string) job.Object {
 		return job.Object{
-			Bucket: "inbox", Name: folder + name, Generation: 7, Size: 1, Created: now, CorrelationID: strings.Repeat(`"`, 4<<10) + strings.Repeat(escaped, 4<<10),
+			Bucket: "inbox", Name: folder + name, Generation: 7, Size: 1, Created: now,
+			CorrelationID: strings.Repeat(`"`, 4<<10) + strings.Repeat(escaped, 4<<10),
 		}
 	}
 	packages := func(n int) (all []job.Object) {
@@ -252,26 +254,31 @@ func TestHostileAttempts(t *testing.T) {
 	}
 	var violations []job.Violation
 	for range 1000 {
-		violations = append(violations, job.Violation{Rule: "r", File: "job.yaml", Field: strings.Repeat(escaped, 1000), Message: strings.Repeat(`"<>&`, 500), Found: strings.Repeat(escaped, 1000)})
+		violations = append(violations, job.Violation{Rule: "r", File: "job.yaml", Field: strings.Repeat(escaped, 1000),
+			Message: strings.Repeat(`"<>&`, 500), Found: strings.Repeat(escaped, 1000)})
 	}
 	wide := accept
 	wide.Receipt.Objects = append([]job.Object{object("job.yaml")}, packages(100)...)
 	for range 100 {
 		wide.Receipt.Staged = append(wide.Receipt.Staged, "gs://staging/"+strings.Repeat(escaped, 255))
 	}
-	wide.Spec.TrainingInput = &job.TrainingInput{PackageURIs: wide.Receipt.Staged, Args: []string{strings.Repeat("<", 1<<20)}}
+	wide.Spec.TrainingInput = &job.TrainingInput{PackageURIs: wide.Receipt.Staged,
+		Args: []string{strings.Repeat("<", 1<<20)}}
 	aliases := accept
 	aliases.Spec.TrainingInput = &job.TrainingInput{Args: slices.Repeat([]string{strings.Repeat("<", 1<<20)}, 1000)}
 	for name, steps := range map[string][]attempt.Observation{
 		"900 packages": {attempt.Incomplete{Arrived: packages(900), Missing: []string{"b.whl"}, ExpireAfter: time.Hour}},
 		"900 packages, withdrawn": {
-			attempt.Incomplete{Arrived: packages(900), Missing: []string{"b.whl"}, ExpireAfter: time.Hour}, attempt.Incomplete{Arrived: packages(900)}, attempt.Withdraw{Reason: strings.Repeat(escaped, 1<<20)},
+			attempt.Incomplete{Arrived: packages(900), Missing: []string{"b.whl"}, ExpireAfter: time.Hour},
+			attempt.Incomplete{Arrived: packages(900)}, attempt.Withdraw{Reason: strings.Repeat(escaped, 1<<20)},
 		},
-		"100 packages":        {wide, running, done},
-		"1,000 violations":    {attempt.Reject{Violations: violations}},
-		"an amplified job":    {aliases},
-		"a wordy queue":       {accept, attempt.Postpone{Nonce: "n", Reason: "later"}, attempt.Wait{Reason: strings.Repeat(escaped, 1<<20)}},
-		"a backend's refusal": {accept, attempt.Refuse{Nonce: "n", Failure: job.Failure{Message: strings.Repeat(escaped, 1<<20)}, Violations: violations}},
+		"100 packages":     {wide, running, done},
+		"1,000 violations": {attempt.Reject{Violations: violations}},
+		"an amplified job": {aliases},
+		"a wordy queue": {accept, attempt.Postpone{Nonce: "n", Reason: "later"},
+			attempt.Wait{Reason: strings.Repeat(escaped, 1<<20)}},
+		"a backend's refusal": {accept, attempt.Refuse{Nonce: "n",
+			Failure: job.Failure{Message: strings.Repeat(escaped, 1<<20)}, Violations: violations}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t)
@@ -349,7 +356,8 @@ func TestStatusNeverGoesBackwards(t *testing.T) {
 		t.Fatal(err)
 	}
 	tell(stored(t, 7, accept, running, done))
-	if after, err := s.faults.Client.Stat(ctx, "status", "a/status.json"); err != nil || after.Generation != before.Generation {
+	if after, err := s.faults.Client.Stat(ctx, "status", "a/status.json"); err != nil ||
+		after.Generation != before.Generation {
 		t.Errorf("the same revision was written again: %v", err)
 	}
 	tell(stored(t, 9, accept))
@@ -365,8 +373,7 @@ func TestStatusNeverGoesBackwards(t *testing.T) {
 	}
 }
 
-// A folder with the longest of names has no status objects, and its verdict is
-// told all the same.
+// A folder with the longest name has no status objects, but its verdict is published.
 func TestTellOfALongFolder(t *testing.T) {
 	s := start(t)
 	r := stored(t, 7, attempt.Reject{Reason: "the folder's name is too long"})

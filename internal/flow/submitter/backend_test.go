@@ -14,8 +14,8 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// What a backend can't be given is told at its line, with the drop's verdict; strict
-// refuses what would be replaced or dropped.
+// What a backend can't do is reported at its line, with the drop's verdict. In strict mode, what
+// would be replaced or dropped is refused.
 func TestSubmitTellsOfTheBackend(t *testing.T) {
 	t.Parallel()
 	const strict = "vertex: {strict: true}\n"
@@ -39,7 +39,8 @@ func TestSubmitTellsOfTheBackend(t *testing.T) {
 			if test.policy != "" {
 				w.operator(test.policy)
 			}
-			w.backend.told = []plan.Diagnostic{{Field: "trainingInput.region", Action: test.action, Why: "it is far", Remedy: "move"}}
+			w.backend.told = []plan.Diagnostic{{Field: "trainingInput.region", Action: test.action, Why: "it is far",
+				Remedy: "move"}}
 			w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
 			f := w.put("a/job.yaml", []byte(spec))
 			w.wake(f)
@@ -48,7 +49,8 @@ func TestSubmitTellsOfTheBackend(t *testing.T) {
 				t.Fatalf("%s (%s), %d creates", r.State, r.Reason, len(w.backend.orders))
 			}
 			want := []job.Violation{{
-				Rule: "backend-mapping", Severity: test.severity, File: "job.yaml", Field: "trainingInput.region", Found: "us-central1",
+				Rule: "backend-mapping", Severity: test.severity, File: "job.yaml", Field: "trainingInput.region",
+				Found:   "us-central1",
 				Message: string(test.action) + ": it is far", Remedy: "move",
 			}}
 			for i := range r.Violations {
@@ -64,8 +66,8 @@ func TestSubmitTellsOfTheBackend(t *testing.T) {
 	}
 }
 
-// The operator's mapping goes with the order, as it was when the drop was accepted:
-// a create that is made later asks for the same.
+// The order carries the operator's mapping as it was when the drop was accepted. A later create
+// asks for the same.
 func TestSubmitMapping(t *testing.T) {
 	const before = `vertex:
   images: {'2.11': gcr.io/ops/tf:2.11, '2.11/3.7': 'gcr.io/ops/tf:2.11-py37'}
@@ -82,13 +84,14 @@ func TestSubmitMapping(t *testing.T) {
 	if len(w.backend.orders) != 1 {
 		t.Fatalf("%d creates: %+v", len(w.backend.orders), w.record(f))
 	}
-	want := job.Mapping{Image: "gcr.io/ops/tf:2.11-py37", Accelerators: map[string]string{"NVIDIA_TESLA_K80": "NVIDIA_TESLA_T4"}, DisableRetries: true}
+	want := job.Mapping{Image: "gcr.io/ops/tf:2.11-py37",
+		Accelerators: map[string]string{"NVIDIA_TESLA_K80": "NVIDIA_TESLA_T4"}, DisableRetries: true}
 	if diff := cmp.Diff(want, w.backend.orders[0].Mapping); diff != "" {
 		t.Errorf("mapping (-want +got):\n%s", diff)
 	}
 }
 
-// A backend that knows no limit on the wait gives no grace for it.
+// A backend that knows no limit on the wait has no grace for it.
 func TestSubmitWaitGrace(t *testing.T) {
 	for _, noID := range []bool{false, true} {
 		w := newWorld(t)
@@ -102,8 +105,8 @@ func TestSubmitWaitGrace(t *testing.T) {
 	}
 }
 
-// An attempt that was accepted for another backend is not asked for at this one,
-// which never checked it.
+// An attempt that was accepted for another backend is not submitted to this one, which never
+// checked it.
 func TestSubmitOfAnotherBackend(t *testing.T) {
 	w := newWorld(t)
 	w.backend.name = "vertex"
@@ -126,8 +129,8 @@ func TestSubmitOfAnotherBackend(t *testing.T) {
 	}
 }
 
-// That jobdrop may not create jobs is an error of the installation: operators are
-// told, not only the dropper.
+// If jobdrop may not create jobs, the installation is at fault: operators are alerted, not only
+// the dropper.
 func TestSubmitDenied(t *testing.T) {
 	for code, errors := range map[string]int{"PERMISSION_DENIED": 1, "INVALID_ARGUMENT": 0} {
 		w := newWorld(t)

@@ -31,7 +31,7 @@ func (w *world) drop(folder, file string) job.Object {
 	return f
 }
 
-// again puts a job file in the place of another.
+// again replaces a job file.
 func (w *world) again(folder, file string) job.Object {
 	w.t.Helper()
 	f := w.put(folder+"job.yaml", []byte(file))
@@ -46,8 +46,7 @@ func (w *world) delete(name string) {
 	}
 }
 
-// want holds an attempt to its state, a part of its reason, and the number of
-// jobs that there are.
+// want checks an attempt's state, a part of its reason, and the number of jobs.
 func (w *world) want(f job.Object, state job.State, reason string, jobs int) {
 	w.t.Helper()
 	if r := w.record(f); r.State != state || !strings.Contains(r.Reason, reason) {
@@ -66,7 +65,7 @@ func (w *world) held(f job.Object) {
 	w.tick()
 }
 
-// replaced puts a new package into the folder a/, which the attempt of f runs at once: the
+// replaced puts a new package into the folder a/. The attempt of f then runs it at once, as the
 // second job.
 func (w *world) replaced(f job.Object) {
 	w.t.Helper()
@@ -114,10 +113,12 @@ var cases = map[string]func(w *world){
 			w.t.Fatal(err)
 		}
 		waits := attempt.Incomplete{Missing: []string{tarball}, ReportAfter: time.Hour, ExpireAfter: time.Hour}
-		if _, _, err := w.ledger.Apply(w.t.Context(), attempt.Stored{Record: attempt.NewRecord(first, w.clock())}, waits, w.clock()); err != nil {
+		if _, _, err := w.ledger.Apply(w.t.Context(), attempt.Stored{Record: attempt.NewRecord(first, w.clock())}, waits,
+			w.clock()); err != nil {
 			w.t.Fatal(err)
 		}
-		w.want(w.drop("b/", named), job.Waiting, "waiting for job ID mine: attempt "+job.AttemptKey(first)+" in gs://inbox/a/", 0)
+		w.want(w.drop("b/", named), job.Waiting, "waiting for job ID mine: attempt "+job.AttemptKey(first)+
+			" in gs://inbox/a/", 0)
 	},
 	"ID given up": func(w *world) {
 		w.backend.fail = &attempt.RefusedError{Code: "INVALID_ARGUMENT"}
@@ -306,7 +307,8 @@ var cases = map[string]func(w *world){
 	},
 	"parts of an upload": func(w *world) {
 		f := w.again("a/", spec)
-		for _, name := range []string{"a/" + tarball + "_0", "a/gsutil/tmp/parallel_composite_uploads/for_details_see/gsutil_help_cp/0", "a/.gcs_tmp/" + tarball + ".part"} {
+		for _, name := range []string{"a/" + tarball + "_0",
+			"a/gsutil/tmp/parallel_composite_uploads/for_details_see/gsutil_help_cp/0", "a/.gcs_tmp/" + tarball + ".part"} {
 			w.wake(w.put(name, []byte("a part")))
 		}
 		w.want(f, job.Waiting, "", 0)
@@ -348,8 +350,10 @@ var cases = map[string]func(w *world){
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		newer := regexp.MustCompile(`"recordVersion":\d+`).ReplaceAllString(string(data), `"recordVersion":99,"ofTomorrow":true`)
-		generation, err = w.storage.Client.Write(w.t.Context(), "state", name, []byte(newer), "application/json", nil, generation)
+		newer := regexp.MustCompile(`"recordVersion":\d+`).ReplaceAllString(string(data),
+			`"recordVersion":99,"ofTomorrow":true`)
+		generation, err = w.storage.Client.Write(w.t.Context(), "state", name, []byte(newer), "application/json", nil,
+			generation)
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -15,11 +15,12 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// decide finds out what is to become of an undecided attempt. It writes no
-// record: what it leaves behind, staged packages, a claimed job ID and the entry in
-// the folder's note, is found again by whoever decides next. outdated is the generation
-// of a note by which an earlier list of the folder was too old.
-func (s *Submitter) decide(ctx context.Context, d job.Drop, stored attempt.Stored, outdated int64) (attempt.Observation, error) {
+// decide decides what becomes of an undecided attempt. It writes no record. It leaves staged
+// packages, a claimed job ID and the entry in the folder's note; whoever decides next finds them.
+// outdated is the generation of a note that made an earlier list of the folder too old.
+func (s *Submitter) decide(
+	ctx context.Context, d job.Drop, stored attempt.Stored, outdated int64,
+) (attempt.Observation, error) {
 	jobFile := stored.Drop.JobFile
 	note, err := s.records.Note(ctx, d.Bucket, d.Folder)
 	if err != nil {
@@ -33,7 +34,7 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored attempt.Store
 	}
 	if until := stored.Deadlines.Held; stored.State == job.Held && s.Now().Before(until) {
 		if decided := note.Decided(jobFile, d.Packages); len(decided) > 0 && len(decided) == len(d.Packages) {
-			return attempt.Hold{Until: until, Packages: decided}, nil // as before, and not worth a read
+			return attempt.Hold{Until: until, Packages: decided}, nil // as before: no read is needed
 		}
 	}
 	p, err := s.Policy(ctx)
@@ -69,7 +70,7 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored attempt.Store
 	}
 	if job.HasErrors(r.Violations) {
 		if len(e.packages) == 0 {
-			// Which packages it meant is not known: it was decided with all in sight.
+			// It is not known which packages it meant, so all of them count as decided.
 			e.packages = d.Packages
 		}
 		return s.enter(ctx, note, e, attempt.Reject{Reason: invalidReason, Violations: r.Violations})
@@ -86,24 +87,24 @@ func (s *Submitter) decide(ctx context.Context, d job.Drop, stored attempt.Store
 	return s.enter(ctx, note, e, verdict)
 }
 
-// invalidReason is the reason of a drop with faults, which its violations name.
-const invalidReason = "the drop is not valid: correct it; upload changed packages first, then the job file; pin a package that stays, to start at once"
+// invalidReason is the reason of a drop with faults. Its violations name them.
+const invalidReason = "the drop is not valid: correct it; upload changed packages first, then the job file; " +
+	"pin a package that stays, to start at once"
 
-// entering is an attempt that is about to be decided, as its folder's note has to
-// know it.
+// entering is an attempt that is about to be decided, in the form that its folder's note needs.
 type entering struct {
 	drop    job.Drop
 	jobFile job.Object
-	// packages are those of the folder that it is decided upon; held are those of
-	// them for whose successors it waits, until a time.
+	// packages holds the packages of the folder that it is decided with. held holds those whose
+	// successors it waits for, until a time.
 	packages, held []job.Object
 	until          time.Time
 }
 
-// hold returns that the attempt has to wait, since an earlier one was decided upon a
-// package that it would take: the job file may have overtaken the new package. It
-// returns nil if nothing is to be waited for. Once the patience is over the drop goes on
-// with what is there: a list from before that does not show it, and is made again.
+// hold returns a Hold if an earlier attempt was decided with a package that this one would take:
+// the job file may have overtaken the new package. It returns nil if there is nothing to wait for.
+// Once the patience is over the drop goes on with what is there. A list that was made before that
+// may not show the new package, and is made again.
 func (e entering) hold(note attempt.Note, now time.Time) (attempt.Observation, error) {
 	decided := note.Decided(e.jobFile, e.held)
 	switch {
@@ -115,16 +116,16 @@ func (e entering) hold(note attempt.Note, now time.Time) (attempt.Observation, e
 	return nil, fmt.Errorf("%w, while it was held", errChanged)
 }
 
-// enters is how often an attempt is entered against others before the caller has to
-// come again.
+// enters is how often an attempt is entered against others before the caller has to come again.
 const enters = 8
 
-// enter writes the attempt into its folder's note, right before its verdict is
-// written, and returns the verdict. If another attempt was entered meanwhile, the
-// verdict may be another: a newer one withdraws this one, and an older one may have
-// been decided upon its packages.
-func (s *Submitter) enter(ctx context.Context, note attempt.Note, e entering, verdict attempt.Observation) (attempt.Observation, error) {
-	read := note.Generation // which was compared with the list already
+// enter writes the attempt into its folder's note, right before its verdict is written, and
+// returns the verdict. If another attempt was entered meanwhile, the verdict may change: a newer
+// attempt withdraws this one, and an older one may have been decided with its packages.
+func (s *Submitter) enter(
+	ctx context.Context, note attempt.Note, e entering, verdict attempt.Observation,
+) (attempt.Observation, error) {
+	read := note.Generation // this one was already compared with the list
 	for range enters {
 		if note.Supersedes(e.jobFile) {
 			return attempt.Withdraw{Reason: overwrittenReason}, nil
@@ -137,7 +138,7 @@ func (s *Submitter) enter(ctx context.Context, note attempt.Note, e entering, ve
 		}
 		next := note.Enter(e.drop, e.jobFile, e.packages)
 		if next.Equal(note) {
-			return verdict, nil // entered by a worker that died, or is slower
+			return verdict, nil // a worker that died, or is slower, entered it
 		}
 		err := s.records.SwapNote(ctx, e.drop.Bucket, e.drop.Folder, next)
 		if err == nil {
@@ -153,7 +154,7 @@ func (s *Submitter) enter(ctx context.Context, note attempt.Note, e entering, ve
 	return nil, fmt.Errorf("folder gs://%s/%s: %w, %d times", e.drop.Bucket, e.drop.Folder, attempt.ErrStale, enters)
 }
 
-// under gives the patience that a policy leaves.
+// under returns the patience with the policy's values in the place of the defaults.
 func (p Patience) under(w policy.Waits) Patience {
 	if w.Settle != nil {
 		p.Settle = *w.Settle
@@ -169,11 +170,10 @@ func (p Patience) under(w policy.Waits) Patience {
 	return p
 }
 
-// cancelling is how long a cancel may take before that is reported, where the
-// policy does not say.
+// cancelling is how long a cancel may take before that is reported, if the policy does not say.
 const cancelling = time.Hour
 
-// withJob gives the patience with a job as its record keeps it.
+// withJob returns the patience with a job, in the form of its record.
 func (p Patience) withJob() attempt.Patience {
 	text := func(d time.Duration) string {
 		if d == 0 {
@@ -187,8 +187,8 @@ func (p Patience) withJob() attempt.Patience {
 	}
 }
 
-// farOutput warns of a jobDir in another region than the job, where the bucket's
-// place can be read: a bucket of others may well be closed to jobdrop.
+// farOutput warns of a jobDir in another region than the job's. If the bucket's location can't be
+// read, it does not: a bucket of others may well be closed to jobdrop.
 func (s *Submitter) farOutput(ctx context.Context, r inspect.Result) []job.Violation {
 	bucket := r.OutputBucket()
 	if bucket == "" || s.Places == nil {
@@ -202,7 +202,7 @@ func (s *Submitter) farOutput(ctx context.Context, r inspect.Result) []job.Viola
 	return r.FarOutput(places)
 }
 
-// inspect checks a drop, with as many others at once as memory allows.
+// inspect checks a drop. Memory limits how many drops are checked at once.
 func (s *Submitter) inspect(ctx context.Context, d job.Drop, p policy.Policy) (inspect.Result, error) {
 	select {
 	case s.inspecting <- struct{}{}:
@@ -213,9 +213,11 @@ func (s *Submitter) inspect(ctx context.Context, d job.Drop, p policy.Policy) (i
 	return inspect.Drop(ctx, d, inspect.Objects{Open: s.open, Stat: s.stat}, p)
 }
 
-// accept stages the packages and claims the job ID. wait, where given, is what the
-// attempt waits for.
-func (s *Submitter) accept(ctx context.Context, stored attempt.Stored, r inspect.Result, mapping job.Mapping, wait string, patience Patience) (attempt.Observation, error) {
+// accept stages the packages and claims the job ID. wait, if not empty, is what the attempt waits
+// for.
+func (s *Submitter) accept(
+	ctx context.Context, stored attempt.Stored, r inspect.Result, mapping job.Mapping, wait string, patience Patience,
+) (attempt.Observation, error) {
 	packages := r.Resolution.All()
 	content, err := job.Content(r.Spec, packages)
 	if err != nil {
@@ -241,8 +243,7 @@ func (s *Submitter) accept(ctx context.Context, stored attempt.Stored, r inspect
 		Warnings: r.Violations, Waits: wait, SubmitWithin: patience.Submit, Patience: patience.withJob(),
 	}
 	if !s.backend.EnforcesWait() {
-		// Nobody else ends a job that waits for too long: there is nothing to wait
-		// for once the limit is over.
+		// Nobody else ends a job that waits for too long, so jobdrop need not wait for that.
 		accepted.Patience.WaitGrace = job.FormatDuration(0)
 	}
 	if wait == "" {
@@ -251,8 +252,8 @@ func (s *Submitter) accept(ctx context.Context, stored attempt.Stored, r inspect
 	return accepted, nil
 }
 
-// stage copies the packages from the generations that were checked to names that
-// only this attempt and these generations have.
+// stage copies the packages, at the generations that were checked, to names that only this attempt
+// and these generations have.
 func (s *Submitter) stage(ctx context.Context, key string, packages []job.Object) ([]string, error) {
 	var staged []string
 	for _, p := range packages {
@@ -269,13 +270,14 @@ func (s *Submitter) stage(ctx context.Context, key string, packages []job.Object
 	return staged, nil
 }
 
-// claimID claims the job ID. The observation, if there is one, is what becomes of an
-// attempt that can't have it.
-func (s *Submitter) claimID(ctx context.Context, stored attempt.Stored, jobID, content string) (attempt.Observation, error) {
+// claimID claims the job ID. It returns an observation if the attempt can't have the ID.
+func (s *Submitter) claimID(
+	ctx context.Context, stored attempt.Stored, jobID, content string,
+) (attempt.Observation, error) {
 	var o attempt.Observation
 	var err error
 	for range enters {
-		// If another takes over an ID that was given up, the next try waits for that one.
+		// If another attempt takes over an ID that was given up, the next try waits for that one.
 		if o, err = s.tryID(ctx, stored, jobID, content); !errors.Is(err, attempt.ErrStale) {
 			break
 		}
@@ -283,8 +285,10 @@ func (s *Submitter) claimID(ctx context.Context, stored attempt.Stored, jobID, c
 	return o, err
 }
 
-// tryID is [Submitter.claimID], but returns [job.ErrStale] if another was faster.
-func (s *Submitter) tryID(ctx context.Context, stored attempt.Stored, jobID, content string) (attempt.Observation, error) {
+// tryID does what [Submitter.claimID] does, but returns [attempt.ErrStale] if another was faster.
+func (s *Submitter) tryID(
+	ctx context.Context, stored attempt.Stored, jobID, content string,
+) (attempt.Observation, error) {
 	own := attempt.Owner{Attempt: stored.Attempt}
 	owner, claimed, err := s.records.ClaimID(ctx, jobID, own)
 	if claimed || err != nil {
@@ -293,8 +297,8 @@ func (s *Submitter) tryID(ctx context.Context, stored attempt.Stored, jobID, con
 	other, err := s.records.Get(ctx, owner.Attempt)
 	switch {
 	case errors.Is(err, job.ErrNotFound):
-		// Claimed, but not decided; if it is not even on the index, nobody
-		// will decide it.
+		// The ID is claimed by an attempt without a record. If that is not on the index either,
+		// nobody will decide it.
 		if _, err := s.records.Entry(ctx, owner.Attempt); err == nil {
 			return attempt.Blocked{JobID: jobID, By: owner.Attempt}, nil
 		} else if !errors.Is(err, job.ErrNotFound) {
@@ -304,30 +308,35 @@ func (s *Submitter) tryID(ctx context.Context, stored attempt.Stored, jobID, con
 	case err != nil:
 		return nil, err
 	case other.State.Undecided():
-		return attempt.Blocked{JobID: jobID, By: owner.Attempt, Folder: "gs://" + other.Drop.Bucket + "/" + other.Drop.Prefix, Waits: other.Reason}, nil
+		return attempt.Blocked{
+			JobID: jobID, By: owner.Attempt, Waits: other.Reason,
+			Folder: "gs://" + other.Drop.Bucket + "/" + other.Drop.Prefix,
+		}, nil
 	case free(other.Record):
 		return nil, s.records.TakeID(ctx, jobID, owner, own)
 	case sameDrop(other.Record, stored.Record, content):
 		return attempt.Withdraw{
-			Reason: fmt.Sprintf("the same content ran before in this folder as attempt %s, now %s; change the job ID to run it again", other.Attempt, other.State),
-			JobID:  jobID,
+			Reason: fmt.Sprintf("the same content ran before in this folder as attempt %s, now %s; "+
+				"change the job ID to run it again", other.Attempt, other.State),
+			JobID: jobID,
 		}, nil
 	}
-	found := fmt.Sprintf("attempt %s of gs://%s/%s, now %s", other.Attempt, other.Drop.Bucket, other.Drop.Prefix, other.State)
+	found := fmt.Sprintf("attempt %s of gs://%s/%s, now %s", other.Attempt, other.Drop.Bucket, other.Drop.Prefix,
+		other.State)
 	r := stored.Record
 	r.Job.ID = jobID
 	return attempt.Reject{Reason: "the job ID is taken", Violations: []job.Violation{jobIDTaken(r, found)}}, nil
 }
 
-// sameDrop reports whether an accepted attempt has the content, and lies in the folder
-// of another.
+// sameDrop reports whether an accepted attempt has the content and is in the folder of another.
 func sameDrop(accepted, other attempt.Record, content string) bool {
 	receipt := accepted.Drop.Receipt
-	return receipt != nil && receipt.Content == content && accepted.Drop.Bucket == other.Drop.Bucket && accepted.Drop.Prefix == other.Drop.Prefix
+	return receipt != nil && receipt.Content == content && accepted.Drop.Bucket == other.Drop.Bucket &&
+		accepted.Drop.Prefix == other.Drop.Prefix
 }
 
-// free tells whether an attempt gave its job ID up: it ended before it was
-// accepted, or the backend refused its job for good, so no job has the ID.
+// free reports whether an attempt gave its job ID up. Either it ended before it was accepted, or
+// the backend refused its job for good, so no job has the ID.
 func free(r attempt.Record) bool {
 	switch r.State {
 	case job.Withdrawn, job.Expired:

@@ -10,7 +10,7 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// unreadable is an inbox of which nothing can be read.
+// unreadable is an inbox whose objects can't be read.
 type unreadable struct{ objects }
 
 var errUnreadable = errors.New("connection reset")
@@ -19,8 +19,8 @@ func (unreadable) Open(context.Context, string, string, int64) (io.ReadCloser, e
 	return nil, errUnreadable
 }
 
-// A drop that can't be read makes room for the next: else a few of them would keep a
-// process from looking at any other.
+// A drop that can't be read makes room for the next. Otherwise a few of them would block a
+// process.
 func TestInspectMakesRoomAfterAnError(t *testing.T) {
 	s := &Submitter{objects: unreadable{}, inspecting: make(chan struct{}, 2)}
 	d := job.Assemble("inbox", "a/", []job.Object{{Bucket: "inbox", Name: "a/job.yaml", Generation: 1, Size: 1}})

@@ -12,7 +12,7 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// BenchmarkPlan is what a tick computes for a long queue.
+// BenchmarkPlan measures what a tick computes for a long queue.
 func BenchmarkPlan(b *testing.B) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	for _, prefixes := range []int{1, 100, 10_000} {
@@ -45,8 +45,8 @@ func BenchmarkPlan(b *testing.B) {
 	}
 }
 
-// Whatever folders are called, the note of the turns can be read back: beyond that
-// attempts wait.
+// Whatever folders are called, the note of the turns can be read back. Attempts wait if it is
+// full.
 func TestTurnsFitTheirNote(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -58,7 +58,8 @@ func TestTurnsFitTheirNote(t *testing.T) {
 	backlog := attempt.NewBacklog(attempt.Turns{}, now)
 	var before []attempt.Turn
 	for i := range 4000 {
-		e := attempt.Entry{Attempt: fmt.Sprintf("%040d-1587627537231057", i), JobFile: fmt.Sprintf("%s%d/job.yaml", folder, i), State: job.Accepted, Waits: "waiting", Accepted: now}
+		e := attempt.Entry{Attempt: fmt.Sprintf("%040d-1587627537231057", i),
+			JobFile: fmt.Sprintf("%s%d/job.yaml", folder, i), State: job.Accepted, Waits: "waiting", Accepted: now}
 		if i < 2000 { // these had their turn
 			before = append(before, attempt.Turn{Attempt: e.Attempt, Folder: job.Folder(e.JobFile), At: now, Done: true})
 			continue

@@ -27,7 +27,8 @@ func (w *world) operator(text string) {
 // putWith uploads a job file with object metadata.
 func (w *world) putWith(name, data string, metadata map[string]string) job.Object {
 	w.t.Helper()
-	generation, err := w.storage.Client.Write(w.t.Context(), inbox, name, []byte(data), "application/octet-stream", metadata, attempt.AnyGeneration)
+	generation, err := w.storage.Client.Write(w.t.Context(), inbox, name, []byte(data), "application/octet-stream",
+		metadata, attempt.AnyGeneration)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -43,8 +44,8 @@ prefixes:
   allow: {regions: [europe-west4]}
 `
 
-// Metadata beat the file, the file beats the policy's defaults, and of these the
-// folder's beat the others.
+// Metadata override the file, and the file overrides the policy's defaults. Of these, the folder's
+// override the others.
 func TestSubmitPrecedence(t *testing.T) {
 	t.Parallel()
 	without := strings.Replace(spec, "  region: us-central1\n", "", 1)
@@ -57,7 +58,8 @@ func TestSubmitPrecedence(t *testing.T) {
 		{"the folder's", "teams/nlp/a/", without, nil, "europe-west4"},
 		{"the file's", "a/", strings.Replace(spec, "us-central1", "us-east1", 1), nil, "us-east1"},
 		{"the metadata's", "a/", spec, map[string]string{"jobdrop-set-region": "asia-east1"}, "asia-east1"},
-		{"the folder's over what metadata do not say", "teams/nlp/a/", without, map[string]string{"jobdrop-set-scaleTier": "BASIC_GPU"}, "europe-west4"},
+		{"the folder's over what metadata do not say", "teams/nlp/a/", without,
+			map[string]string{"jobdrop-set-scaleTier": "BASIC_GPU"}, "europe-west4"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -87,13 +89,13 @@ func TestSubmitPolicyRefuses(t *testing.T) {
 	if diff := cmp.Diff([]string{"policy-region"}, violated(r)); diff != "" || r.State != job.Rejected {
 		t.Fatalf("%s (-want +got):\n%s", r.State, diff)
 	}
-	if v := r.Violations[0]; v.Line != 3 || v.Found != "us-central1" || v.Allowed != "europe-west4" || !strings.Contains(v.Message, "policy.yaml:7:11") {
+	if v := r.Violations[0]; v.Line != 3 || v.Found != "us-central1" || v.Allowed != "europe-west4" ||
+		!strings.Contains(v.Message, "policy.yaml:7:11") {
 		t.Errorf("violation %+v", v)
 	}
 }
 
-// A policy that can't be had decides nothing: neither by no rules nor by those of
-// before.
+// If the policy can't be read, nothing is decided: neither without rules nor by earlier ones.
 func TestSubmitWithoutItsPolicy(t *testing.T) {
 	w := newWorld(t)
 	w.noPolicy = errors.New("policy: not there")
@@ -112,7 +114,7 @@ func TestSubmitWithoutItsPolicy(t *testing.T) {
 	}
 }
 
-// The policy's patience counts before the installation's.
+// The policy's patience overrides the installation's.
 func TestSubmitPatienceOfThePolicy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -145,7 +147,7 @@ func TestSubmitPatienceOfThePolicy(t *testing.T) {
 	}
 }
 
-// Output in another region is warned of where the bucket's place can be read.
+// Output in another region gets a warning if the bucket's location can be read.
 func TestSubmitFarOutput(t *testing.T) {
 	t.Parallel()
 	for bucket, want := range map[string][]string{"far": {"job-dir-region"}, "near": nil, "closed": nil} {
@@ -163,15 +165,15 @@ func TestSubmitFarOutput(t *testing.T) {
 	}
 }
 
-// A package from elsewhere is staged from its generation, in its place among the
-// others.
+// A package from elsewhere is staged at its generation, in its place among the others.
 func TestSubmitPackagesFromElsewhere(t *testing.T) {
 	w := newWorld(t)
 	w.operator("allow: {packageSources: ['gs://shared/*.gz']}\n")
 	w.server.CreateBucketWithOpts(fakestorage.CreateBucketOpts{Name: "shared"})
 	upload := func(drop string) int64 {
 		t.Helper()
-		generation, err := w.storage.Client.Write(t.Context(), "shared", "lib-0.1.tar.gz", pkg(t, drop), "application/gzip", nil, attempt.AnyGeneration)
+		generation, err := w.storage.Client.Write(t.Context(), "shared", "lib-0.1.tar.gz", pkg(t, drop), "application/gzip",
+			nil, attempt.AnyGeneration)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,11 +185,13 @@ func TestSubmitPackagesFromElsewhere(t *testing.T) {
 	w.wake(f)
 	upload("fails") // after acceptance
 	r := w.record(f)
-	if len(w.backend.specs) != 1 || len(r.Drop.Receipt.Objects) != 3 || r.Drop.Receipt.Objects[1].Generation != generation {
+	if len(w.backend.specs) != 1 || len(r.Drop.Receipt.Objects) != 3 ||
+		r.Drop.Receipt.Objects[1].Generation != generation {
 		t.Fatalf("%s: %v, receipt %+v", r.State, r.Violations, r.Drop.Receipt)
 	}
 	uris := w.backend.specs[0].TrainingInput.PackageURIs
-	if len(uris) != 2 || !strings.HasSuffix(uris[0], "/lib-0.1.tar.gz") || !strings.HasSuffix(uris[1], "/trainer-0.1.tar.gz") {
+	if len(uris) != 2 || !strings.HasSuffix(uris[0], "/lib-0.1.tar.gz") ||
+		!strings.HasSuffix(uris[1], "/trainer-0.1.tar.gz") {
 		t.Fatalf("packages %v", uris)
 	}
 	for i, drop := range []string{"train", "hello"} {

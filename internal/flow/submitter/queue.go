@@ -17,12 +17,11 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// paused is the reason of an attempt that the operator's pause keeps waiting.
+// paused is the reason of an attempt that waits because the operator paused its folder.
 const paused = "waiting: paused by the operator"
 
-// waits says what a drop that is accepted has to wait for; nothing where its job
-// may be created at once. Where the number of jobs is limited, only ticks give
-// turns: see [Submitter.Admit].
+// waits says what an accepted drop has to wait for; it is empty if its job may be created at once.
+// If the number of jobs is limited, only ticks give turns: see [Submitter.Admit].
 func waits(s policy.Start) string {
 	terms := s.Terms()
 	switch {
@@ -34,13 +33,13 @@ func waits(s policy.Start) string {
 	return ""
 }
 
-// Admit goes through the queue: it creates the jobs of the attempts whose turn it
-// is, and says of the others what they wait for. Ticks call it.
+// Admit goes through the queue: it creates the jobs of the attempts whose turn it is, and records
+// what the others wait for. Ticks call it. b covers the whole index.
 //
-// Where the number of jobs is limited, a turn is given by a compare-and-swap of
-// the note of all turns, which was read before the index was listed. So a turn
-// that anybody else gave meanwhile makes the swap fail, and every turn before is
-// counted: the limit holds, however many ticks run at once. b is of the whole index.
+// If the number of jobs is limited, a turn is given by a compare-and-swap of the note of all
+// turns, which was read before the index was listed. If anybody else gave a turn meanwhile, the
+// swap fails, and every earlier turn is counted. So the limit holds, however many ticks run at
+// once.
 func (s *Submitter) Admit(ctx context.Context, b *attempt.Backlog, until time.Time) error {
 	p, err := s.Policy(ctx)
 	if err != nil {
@@ -67,8 +66,8 @@ func (s *Submitter) Admit(ctx context.Context, b *attempt.Backlog, until time.Ti
 	return errors.Join(errs, s.awaitAll(ctx, q, until))
 }
 
-// refusals is how many times a tick is told that the backend has no room: the
-// next job may ask for another kind of machine, but hardly all of them do.
+// refusals is how many times a tick lets the backend say that it has no room. The next job may ask
+// for another kind of machine, but hardly all of them do.
 const refusals = 4
 
 // startAll creates the jobs whose turn it is.
@@ -88,11 +87,10 @@ func (s *Submitter) startAll(ctx context.Context, q *queue, until time.Time) err
 	return errors.Join(append(errs, ctx.Err())...)
 }
 
-// mostReasons is how many reasons a tick writes anew.
+// mostReasons is how many changed reasons a tick writes.
 const mostReasons = 500
 
-// awaitAll says of those that go on waiting what they wait for, where that has
-// changed.
+// awaitAll records what the attempts that go on waiting wait for, if that has changed.
 func (s *Submitter) awaitAll(ctx context.Context, q *queue, until time.Time) error {
 	var (
 		group errgroup.Group
@@ -110,8 +108,8 @@ func (s *Submitter) awaitAll(ctx context.Context, q *queue, until time.Time) err
 			break // the next tick goes on
 		}
 		group.Go(func() error {
-			// When it is its turn, not while others are at work: so one at a time
-			// is the same run for the same clock.
+			// Read the clock here and not before others are done: with one worker, the same clock
+			// gives the same run.
 			if !s.Now().Before(until) {
 				return nil
 			}
@@ -123,13 +121,13 @@ func (s *Submitter) awaitAll(ctx context.Context, q *queue, until time.Time) err
 			return nil
 		})
 	}
-	_ = group.Wait() // the functions give none
+	_ = group.Wait() // the functions return no error
 	return errors.Join(errs...)
 }
 
-// settleTurns looks at the turns of attempts that got their verdict since: a job
-// may have been created much later than its turn was given, or not at all. It
-// tells whether the turns have changed.
+// settleTurns updates the turns of attempts that got their verdict since. A job may have been
+// created much later than its turn was given, or not at all. settleTurns reports whether the turns
+// have changed.
 func (s *Submitter) settleTurns(ctx context.Context, turns *attempt.Turns, open map[string]time.Time) (bool, error) {
 	changed := false
 	var kept []attempt.Turn
@@ -168,7 +166,7 @@ func (s *Submitter) start(ctx context.Context, e attempt.Entry) (attempt.Stored,
 	return s.apply(ctx, stored, e, attempt.TakeClaim{Claim: s.claim(), Turn: true})
 }
 
-// await says of a queued attempt what it waits for.
+// await records what a queued attempt waits for.
 func (s *Submitter) await(ctx context.Context, e attempt.Entry, reason string) error {
 	stored, err := s.records.Get(ctx, e.Attempt)
 	if err != nil {
@@ -182,32 +180,32 @@ func (s *Submitter) await(ctx context.Context, e attempt.Entry, reason string) e
 	return err
 }
 
-// queue is what is to be done with the attempts that wait, as far as the index
-// and the turns of before tell. It does no I/O.
+// queue plans what to do with the attempts that wait, from the index and the turns given before.
+// It does no I/O.
 type queue struct {
 	now     time.Time
 	startOf func(folder string) policy.Start
-	// prefixOf gives what a folder takes turns by, which is far less work.
+	// prefixOf returns the prefix under which a folder takes turns. It does far less work than
+	// startOf.
 	prefixOf func(folder string) string
 	waiting  []attempt.Entry
-	// turns are those of before that still count; turnOf names their attempts.
+	// turns holds the earlier turns that still count. turnOf holds their attempts.
 	turns  []attempt.Turn
 	turnOf map[string]bool
-	// size is how many bytes the note of all turns takes, at most.
+	// size is an upper bound of the bytes that the note of all turns takes.
 	size int
-	// active are the folders of the jobs without a verdict, started those of the
-	// jobs of the last hour.
+	// active counts the folders of the jobs without a verdict, started those of the jobs of the
+	// last hour.
 	active, started tally
 
-	// starts are to be created, in this order; given are the new turns among
-	// them; waits is what each of the others waits for.
+	// starts holds the attempts whose jobs are to be created, in this order. given holds the new
+	// turns among them. waits says what each of the others waits for.
 	starts []attempt.Entry
 	given  []attempt.Turn
 	waits  map[string]string
 }
 
-// newQueue makes a queue of what the index tells and the turns that were given
-// before. b is used up.
+// newQueue returns a queue of the backlog and the turns given before. It uses b up.
 func newQueue(b *attempt.Backlog, given []attempt.Turn, p policy.Policy, now time.Time) *queue {
 	q := &queue{
 		now: now, prefixOf: p.Prefix, waiting: b.Waiting, turnOf: map[string]bool{}, waits: map[string]string{},
@@ -245,24 +243,23 @@ func newQueue(b *attempt.Backlog, given []attempt.Turn, p policy.Policy, now tim
 	return q
 }
 
-// group is the attempts of one prefix that wait, the oldest first.
+// group holds the waiting attempts of one prefix, the oldest first.
 type group struct {
 	waiting []attempt.Entry
-	// turn counts up with each turn: the lowest was the longest ago.
+	// turn counts up with each turn: the lowest was given the longest ago.
 	turn   int
 	active int64
 }
 
-// before tells whether it is this group's turn and not the other's: the one whose
-// last turn was the longest ago comes first, then the one that has fewer jobs,
-// then the one that waits longer.
+// before reports whether this group's turn comes before the other's: first the group whose last
+// turn was the longest ago, then the one with fewer jobs, then the one that waits longer.
 func (g *group) before(other *group) bool {
 	return cmp.Or(
 		cmp.Compare(g.turn, other.turn), cmp.Compare(g.active, other.active), oldest(g.waiting[0], other.waiting[0]),
 	) < 0
 }
 
-// groups is a heap: the one whose turn it is comes first.
+// groups is a heap. The group whose turn it is comes first.
 type groups []*group
 
 func (g groups) Len() int           { return len(g) }
@@ -276,15 +273,15 @@ func (g *groups) Pop() any {
 	return x
 }
 
-// oldest sorts by age, but those that the backend was asked for in vain come last,
-// and among them who was asked the longest ago first: none is asked again and
-// again while another, for which there may be room, is not.
+// oldest compares attempts by age. Those that the backend turned down come last, and among them
+// the one that was asked the longest ago comes first. So none is asked again and again while
+// another, for which there may be room, is not.
 func oldest(a, b attempt.Entry) int {
 	return cmp.Or(a.Due.Compare(b.Due), a.Accepted.Compare(b.Accepted), cmp.Compare(a.Attempt, b.Attempt))
 }
 
-// plan decides about every attempt that waits: prefix by prefix in turns, and
-// within a prefix the oldest first.
+// plan decides every attempt that waits: the prefixes take turns, and within a prefix the oldest
+// comes first.
 func (q *queue) plan() {
 	byPrefix := map[string]*group{}
 	var order groups
@@ -331,10 +328,10 @@ func (q *queue) plan() {
 	}
 }
 
-// turnsRest is what the note of the turns holds beside them, in bytes.
+// turnsRest is what the note of the turns holds besides them, in bytes.
 const turnsRest = 100
 
-// decide tells whether an attempt is to be created, and enters what becomes of it.
+// decide reports whether the job of an attempt is to be created, and records what becomes of it.
 func (q *queue) decide(e attempt.Entry) bool {
 	if q.now.Before(e.Due) {
 		return false // not time for its next try
@@ -359,7 +356,7 @@ func (q *queue) decide(e attempt.Entry) bool {
 	return true
 }
 
-// full says which limit leaves no room, if one does.
+// full returns a reason that names the limit that leaves no room, or the empty string.
 func (q *queue) full(s policy.Start) string {
 	if l := s.Active; l != nil && q.active.of(*l) >= l.Most {
 		return fmt.Sprintf("waiting: %d of %d %s are active", l.Most, l.Most, l)
@@ -373,7 +370,7 @@ func (q *queue) full(s policy.Start) string {
 // tally counts jobs by the folders that limits cover.
 type tally struct {
 	folders map[string]int64
-	counts  map[string]int64 // of the limits that were asked for
+	counts  map[string]int64 // for the limits that were asked for
 }
 
 func (t *tally) add(folder string) {

@@ -30,7 +30,7 @@ func (w *world) queued(folders ...string) []job.Object {
 	return files
 }
 
-// created gives the IDs of the jobs at the backend, in order of their creation.
+// created returns the IDs of the jobs at the backend, in order of their creation.
 func (w *world) created() []string {
 	w.backend.mu.Lock()
 	defer w.backend.mu.Unlock()
@@ -48,7 +48,7 @@ func (w *world) wantCreated(when string, want ...string) {
 	}
 }
 
-// status gives the reason in a folder's status.json.
+// status returns the reason in a folder's status.json.
 func (w *world) status(folder string) string {
 	w.t.Helper()
 	data, _, err := w.storage.Client.Read(w.t.Context(), "status", folder+"/status.json", 0, 1<<20)
@@ -62,8 +62,8 @@ func (w *world) status(folder string) string {
 	return body.Reason
 }
 
-// What is dropped while the operator's pause lasts is accepted, says that it
-// waits, and runs when it is over; a folder may be excepted.
+// A drop during the operator's pause is accepted, says that it waits, and runs when the pause is
+// over. A folder may be excepted.
 func TestQueuePause(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -90,8 +90,8 @@ func TestQueuePause(t *testing.T) {
 	}
 }
 
-// A pause that begins between acceptance and create holds too, and a job that an
-// earlier create made is found all the same.
+// A pause that begins between acceptance and create holds too. A job of an earlier create is found
+// all the same.
 func TestQueuePauseAfterAcceptance(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -116,8 +116,8 @@ func TestQueuePauseAfterAcceptance(t *testing.T) {
 	}
 }
 
-// The job of a process that died right after its create is found once its claim is
-// over, though a pause has begun: a pause creates no job, and forgets none.
+// A process died right after its create. Its job is found once its claim is over, even during a
+// pause: a pause creates no job, and forgets none.
 func TestQueuePauseFindsTheJobOfADeadClaim(t *testing.T) {
 	w := newWorld(t)
 	w.backend.asked = func() {
@@ -144,8 +144,8 @@ func TestQueuePauseFindsTheJobOfADeadClaim(t *testing.T) {
 	}
 }
 
-// Active jobs are limited: the oldest drops come first, one job's verdict makes
-// room for the next, and those that wait say for what.
+// Active jobs are limited. The oldest drops come first, a verdict makes room for the next, and
+// those that wait say for what.
 func TestQueueActiveJobs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -171,7 +171,7 @@ func TestQueueActiveJobs(t *testing.T) {
 	w.wantCreated("at last", "x_a", "x_b", "x_c", "x_d")
 }
 
-// Jobs are counted over an hour, also those that ended.
+// The jobs of the last hour count, even those that ended.
 func TestQueueJobsPerHour(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -223,7 +223,8 @@ func TestQueueHourBeginsWithTheJob(t *testing.T) {
 func TestQueueFair(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.operator("limits: {activeJobs: 3}\nprefixes:\n- match: teams/nlp/**\n- match: teams/vision/**\n  limits: {activeJobs: 1}\n")
+	w.operator("limits: {activeJobs: 3}\nprefixes:\n- match: teams/nlp/**\n- match: teams/vision/**\n  limits: " +
+		"{activeJobs: 1}\n")
 	w.queued("teams/nlp/a", "teams/nlp/b", "teams/nlp/c", "teams/vision/d", "teams/vision/e", "f/f")
 	w.tick()
 	w.wantCreated("of the first tick", "teams_nlp_a", "teams_vision_d", "f_f")
@@ -236,7 +237,7 @@ func TestQueueFair(t *testing.T) {
 	w.wantCreated("then", "teams_nlp_a", "teams_vision_d", "f_f", "teams_nlp_b", "teams_vision_e", "teams_nlp_c")
 }
 
-// Where the backend has no room, it is not asked for each of those that wait.
+// If the backend has no room, it is not asked for each waiting attempt.
 func TestQueueQuota(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -267,8 +268,7 @@ func TestQueueQuota(t *testing.T) {
 	}
 }
 
-// A job for whose machines there is no room keeps none waiting that asks for
-// others.
+// A job whose machines have no room does not hold up jobs that ask for others.
 func TestQueueQuotaOfOneKind(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -287,7 +287,7 @@ func TestQueueQuotaOfOneKind(t *testing.T) {
 	w.wantCreated("beside those for which there is no room", "y_cpu", "x_cpu")
 }
 
-// What the time for submits counts is the time in which the backend may be asked.
+// The time for submits counts only while the backend may be asked.
 func TestQueuePauseStopsTheDeadline(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -308,7 +308,7 @@ func TestQueuePauseStopsTheDeadline(t *testing.T) {
 	w.want(f, job.Submitted, "", 1)
 }
 
-// A limit that is written while attempts are tried again holds for them.
+// A new limit applies to attempts that are being retried.
 func TestQueueLimitSetLater(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -325,7 +325,7 @@ func TestQueueLimitSetLater(t *testing.T) {
 	}
 }
 
-// A job that was refused is none that was started.
+// A refused job does not count as started.
 func TestQueueRefusedIsNotStarted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -339,8 +339,8 @@ func TestQueueRefusedIsNotStarted(t *testing.T) {
 	w.wantCreated("after a refusal", "b")
 }
 
-// A job that an earlier create made late is followed, though its attempt is paused
-// and it has ended.
+// A job that an earlier create made late is followed, even if its attempt is paused and the job
+// has ended.
 func TestQueuePausedJobIsFollowed(t *testing.T) {
 	w := newWorld(t)
 	w.backend.fail = errors.New("connection refused")
@@ -358,7 +358,7 @@ func TestQueuePausedJobIsFollowed(t *testing.T) {
 	w.want(f, job.Succeeded, "", 1)
 }
 
-// However long the queue, jobs are created before reasons are written anew.
+// However long the queue, jobs are created before reasons are updated.
 func TestQueueStartsFirst(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -422,8 +422,8 @@ func TestQueueOverlappingTicks(t *testing.T) {
 	}
 }
 
-// A backend that does not take the job in the policy's time ends the attempt, and
-// the ID is free again; where a job may be there, it is looked for first.
+// If the backend does not take the job in the policy's time, the attempt ends and its ID is free.
+// If a job may exist, it is looked for first.
 func TestSubmitDeadline(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -445,7 +445,8 @@ func TestSubmitDeadline(t *testing.T) {
 		w.tick()
 	}
 	r := w.record(f)
-	if r.State != job.Rejected || r.Reason != "the backend did not take the job within 3600s" || r.Error == nil || !r.Error.Retryable || w.open() != 0 {
+	if r.State != job.Rejected || r.Reason != "the backend did not take the job within 3600s" || r.Error == nil ||
+		!r.Error.Retryable || w.open() != 0 {
 		t.Fatalf("state %s: %s; %+v; %d entries", r.State, r.Reason, r.Error, w.open())
 	}
 	if got, want := w.topic.of(r.Attempt), "drop.accepted drop.rejected"; got != want {
@@ -461,7 +462,7 @@ func TestSubmitDeadline(t *testing.T) {
 	}
 }
 
-// A create whose answer was lost is found after the deadline, and is no refusal.
+// A create whose answer was lost is found after the deadline, and is not refused.
 func TestSubmitDeadlineFindsTheJob(t *testing.T) {
 	w := newWorld(t)
 	w.operator("patience: {submit: 60s}")
@@ -474,8 +475,8 @@ func TestSubmitDeadlineFindsTheJob(t *testing.T) {
 	}
 }
 
-// A backend that takes no ID would make a second job of a second create: after an
-// unknown outcome it is asked again only when looks found none for long enough.
+// A backend that takes no IDs would make a second job of a second create. After an unknown outcome
+// it is asked again only when looks found no job for long enough.
 func TestSubmitWithoutAnID(t *testing.T) {
 	t.Parallel()
 	t.Run("the job is there", func(t *testing.T) {

@@ -1,10 +1,8 @@
-// Package submitter is the use case behind the Submit function: it turns a drop
-// into a job.
+// Package submitter is the use case behind the Submit function: it turns a drop into a job.
 //
-// It looks at a folder, never only at the object that woke it, so the order in
-// which objects arrive does not matter. What it decides is stored in the
-// attempt's record before anything is done about it; called again, by a
-// redelivery or by a tick, it goes on from what is stored and decides nothing
+// It looks at a folder, never only at the object that woke it, so the order in which objects
+// arrive does not matter. It stores each decision in the attempt's record before it acts on it. If
+// a redelivery or a tick calls it again, it continues from what is stored and decides nothing
 // anew. Everything it does may be done twice.
 package submitter
 
@@ -27,8 +25,8 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// objects is the inbox, and the copy into the staging bucket. Reads of a
-// generation that is gone give [job.ErrNotFound].
+// objects is the inbox, and the copy into the staging bucket. Reads of a generation that is gone
+// return [job.ErrNotFound].
 type objects interface {
 	List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error
 	Stat(ctx context.Context, bucket, name string) (job.Attributes, error)
@@ -39,7 +37,9 @@ type objects interface {
 // records is the ledger.
 type records interface {
 	Get(ctx context.Context, key string) (attempt.Stored, error)
-	Apply(ctx context.Context, s attempt.Stored, o attempt.Observation, now time.Time) (after attempt.Stored, applied bool, err error)
+	Apply(
+		ctx context.Context, s attempt.Stored, o attempt.Observation, now time.Time,
+	) (after attempt.Stored, applied bool, err error)
 	Open(ctx context.Context, e attempt.Entry) error
 	Entry(ctx context.Context, key string) (attempt.Entry, error)
 	Epoch(ctx context.Context) (time.Time, error)
@@ -51,73 +51,69 @@ type records interface {
 }
 
 // backend creates jobs. A create may take the time of two calls. Its errors are
-// [*job.ConflictError], [*job.RefusedError], [job.ErrQuota] and [job.ErrNotFound]
-// (there is nothing that would take it); any other leaves the outcome unknown.
+// [*attempt.ConflictError], [*attempt.RefusedError], [job.ErrQuota], and [job.ErrNotFound] if
+// nothing is there that would take the job. After any other error the outcome is unknown.
 type backend interface {
 	Name() string
-	// TakesID tells whether a second create of a job ID is a conflict. Where it
-	// is none, two creates make two jobs.
+	// TakesID reports whether a second create of a job ID is a conflict. If it is not, two creates
+	// make two jobs.
 	TakesID() bool
 	Create(ctx context.Context, o job.Order) (attempt.Look, error)
-	// Find gives the jobs that a create of the order may have made, or that stand
-	// in its way, the oldest first. It may lag behind where IDs are not taken.
+	// Find returns the jobs that a create of the order may have made, or that stand in its way,
+	// the oldest first. It may lag behind if the backend takes no IDs.
 	Find(ctx context.Context, o job.Order) ([]attempt.Look, error)
-	// Check tells, without a call, what of an order the backend can't be asked for
-	// as the job file has it.
+	// Check returns, without a call, what of an order the backend can't do as the job file has it.
 	Check(o job.Order) []plan.Diagnostic
-	// EnforcesWait tells whether the backend itself ends a job that waits for
-	// longer than its file says.
+	// EnforcesWait reports whether the backend itself ends a job that waits for longer than its
+	// file says.
 	EnforcesWait() bool
 }
 
-// teller tells others what a record holds.
+// teller publishes what a record holds.
 type teller interface {
 	Tell(ctx context.Context, s attempt.Stored, known attempt.Entry) error
 }
 
-// Options are an installation's settings.
+// Options holds an installation's settings.
 type Options struct {
-	// Instance names the installation, Inbox and Staging are its buckets.
+	// Instance names the installation. Inbox and Staging name its buckets.
 	Instance, Inbox, Staging string
-	// Policy gives the operator's policy as it is now. Where it can't be had,
-	// nothing is decided.
+	// Policy returns the operator's present policy. With an error nothing is decided.
 	Policy func(context.Context) (policy.Policy, error)
-	// Places gives the locations of a bucket's data, in Cloud Storage's words.
-	// Without it they are not asked for.
+	// Places returns the locations of a bucket's data, in Cloud Storage's words. If it is nil,
+	// locations are not checked.
 	Places   func(ctx context.Context, bucket string) ([]string, error)
 	Patience Patience
-	// CallTime is the longest that one call of the backend takes. A claim on a create
-	// lasts four times as long, and a create is given up after twice as long.
+	// CallTime is the longest that one call of the backend takes. A claim on a create lasts four
+	// times as long, and a create is given up after twice as long.
 	CallTime time.Duration
 	// Inspections is how many drops are inspected at once.
 	Inspections int
-	// Parallel is how many waiting attempts are told anew at once what they wait
-	// for.
+	// Parallel is how many waiting attempts are updated at once with what they wait for.
 	Parallel int
 	// Now is the clock.
 	Now    func() time.Time
 	Logger *slog.Logger
 }
 
-// Patience says how long a drop is waited for where the policy does not.
+// Patience says how long a drop is waited for if the policy does not say.
 type Patience struct {
-	// Settle is how long a folder that ran before is given for its new
-	// package, counted from the arrival of the job file.
+	// Settle is how long a folder that ran before may take to get its new package, from the
+	// arrival of the job file.
 	Settle time.Duration
-	// Incomplete is when missing packages are reported, Expire when the
-	// drop is given up, counted likewise.
+	// Incomplete is when missing packages are reported. Expire is when the drop is given up. Both
+	// count as Settle does.
 	Incomplete, Expire time.Duration
-	// Submit is how long the backend is asked for a job, counted from when it
-	// may be asked first; 0 is for ever.
+	// Submit is how long the backend is asked for a job, from when it may first be asked; 0 means
+	// without end.
 	Submit time.Duration
-	// Grace is how long after a limit on its time a job is cancelled that the
-	// backend has not ended.
+	// Grace is how long after its time limit jobdrop cancels a job that the backend has not ended.
 	Grace time.Duration
-	// states are the policy's patience with each state of a job.
+	// states is the policy's patience with each state of a job.
 	states policy.Waits
 }
 
-// Submitter is safe for concurrent use, in one process and in many.
+// Submitter turns drops into jobs. It is safe for concurrent use, in one process and in many.
 type Submitter struct {
 	objects objects
 	records records
@@ -128,12 +124,14 @@ type Submitter struct {
 	Options
 }
 
-// New makes a submitter; every part and option is required.
+// New returns a submitter. Every part is required, and every option except Places.
 func New(o objects, r records, t backend, tell teller, options Options) (*Submitter, error) {
 	for name, missing := range map[string]bool{
 		"objects": o == nil, "records": r == nil, "backend": t == nil, "teller": tell == nil,
-		"Instance": options.Instance == "", "Inbox": options.Inbox == "", "Staging": options.Staging == "", "Policy": options.Policy == nil,
-		"CallTime": options.CallTime <= 0, "Inspections": options.Inspections <= 0, "Parallel": options.Parallel <= 0, "Now": options.Now == nil, "Logger": options.Logger == nil,
+		"Instance": options.Instance == "", "Inbox": options.Inbox == "", "Staging": options.Staging == "",
+		"Policy":   options.Policy == nil,
+		"CallTime": options.CallTime <= 0, "Inspections": options.Inspections <= 0, "Parallel": options.Parallel <= 0,
+		"Now": options.Now == nil, "Logger": options.Logger == nil,
 	} {
 		if missing {
 			return nil, fmt.Errorf("submitter: %s is required", name)
@@ -145,13 +143,13 @@ func New(o objects, r records, t backend, tell teller, options Options) (*Submit
 	}, nil
 }
 
-// Takes tells whether an object can be part of a drop.
+// Takes reports whether an object can be part of a drop.
 func (s *Submitter) Takes(o job.Object) bool {
 	return o.Bucket == s.Inbox && job.IsPart(o.Name, o.Size)
 }
 
-// Submit looks at the folder of an object that was finalized. An object that can
-// be no part of a drop is ignored without a remote call.
+// Submit looks at the folder of an object that was finalized. It ignores an object that can't be
+// part of a drop, without a remote call.
 func (s *Submitter) Submit(ctx context.Context, o job.Object) error {
 	if !s.Takes(o) {
 		s.Logger.DebugContext(ctx, "object ignored", "bucket", o.Bucket, "object", o.Name, "size", o.Size)
@@ -160,35 +158,36 @@ func (s *Submitter) Submit(ctx context.Context, o job.Object) error {
 	return s.look(ctx, o.Bucket, job.Folder(o.Name), "", o.Traceparent, byEvent)
 }
 
-// Replay is [Submitter.Submit] of an object that may be of any age.
+// Replay does what [Submitter.Submit] does, for an object of any age.
 func (s *Submitter) Replay(ctx context.Context, o job.Object) error {
 	return s.look(ctx, o.Bucket, job.Folder(o.Name), "", o.Traceparent, byReplay)
 }
 
-// cause is what makes a drop be looked at. It matters to one that has no record.
+// cause is why a drop is looked at. It matters for a drop that has no record.
 type cause int
 
 const (
-	byEvent  cause = iota // its job file has to be young
-	byIndex               // it was taken before, whatever its age
-	byReplay              // of any age, and patience with it begins now
+	byEvent  cause = iota // the job file must be recent
+	byIndex               // the drop was taken before, whatever its age
+	byReplay              // any age; the patience counts from now
 )
 
-// Resume goes on with an attempt that the index tells of: it looks at the folder
-// of an undecided one, and creates the job of an accepted one.
+// Resume continues an attempt that is on the index: it looks at the folder of an undecided one,
+// and creates the job of an accepted one.
 func (s *Submitter) Resume(ctx context.Context, e attempt.Entry) error {
 	why := byIndex
 	if e.Replayed {
 		why = byReplay
 	}
 	if e.State.Undecided() && e.Bucket != "" {
-		// The look reads the record, and goes by what it says. A damaged entry
-		// does not say where to look: its record may.
+		// The look reads the record and acts on that. A damaged entry does not say where to look;
+		// its record may.
 		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt, "", why)
 	}
 	stored, err := s.records.Get(ctx, e.Attempt)
 	if errors.Is(err, job.ErrNotFound) && e.Bucket == "" {
-		return fmt.Errorf("the index entry of attempt %s was damaged: it names no bucket, and there is no record: delete open/%s from the state bucket, and run the drop by jobdrop replay", e.Attempt, e.Attempt)
+		return fmt.Errorf("the index entry of attempt %s was damaged: it names no bucket, and there is no record: "+
+			"delete open/%s from the state bucket, and run the drop by jobdrop replay", e.Attempt, e.Attempt)
 	}
 	if errors.Is(err, job.ErrNotFound) {
 		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt, "", why)
@@ -203,32 +202,31 @@ func (s *Submitter) Resume(ctx context.Context, e attempt.Entry) error {
 	return s.advance(ctx, stored, e)
 }
 
-// looks is how often a folder that changes under the look is looked at again at
-// once: beyond that the caller comes again later.
+// looks is how often a folder that changes meanwhile is looked at again at once. After that the
+// caller has to come again.
 const looks = 3
 
-// errChanged says that an object of the drop changed while it was looked at.
+// errChanged reports that an object of the drop changed while it was looked at.
 var errChanged = errors.New("the folder changed while it was looked at")
 
-// outdatedError says that the folder's note is newer than its list. note is the note's
-// generation: a list that is made after it was read, and shows the same, is right, such
-// as one of a bucket that was made anew.
+// outdatedError reports that the folder's note is newer than its list. note is the note's
+// generation. If a list that is made after the note was read shows the same, the list is right:
+// the bucket may have been made anew.
 type outdatedError struct{ note int64 }
 
 func (e *outdatedError) Error() string { return errChanged.Error() }
 
 func (e *outdatedError) Unwrap() error { return errChanged }
 
-// look lists a folder and decides the attempt of its newest job file. attempt,
-// where given, is the one that the caller came for: it is withdrawn where the
-// folder no longer shows it. traceparent is for an attempt that is new, and whose
-// job file has none.
+// look lists a folder and decides the attempt of its newest job file. key, if set, is the attempt
+// that the caller came for: look withdraws it if the folder no longer shows it. traceparent is for
+// a new attempt whose job file has none.
 func (s *Submitter) look(ctx context.Context, bucket, folder, key, traceparent string, why cause) error {
 	var (
 		err     error
-		before  job.Drop // as the look before listed it
+		before  job.Drop // as the previous look listed it
 		changed bool     // between two looks
-		note    int64    // by which the list of the look before was outdated
+		note    int64    // newer than the previous look's list
 	)
 	for i := range looks {
 		var d job.Drop
@@ -258,7 +256,7 @@ func (s *Submitter) look(ctx context.Context, bucket, folder, key, traceparent s
 		}
 	}
 	if !changed {
-		// Something else is missing, such as the staging bucket.
+		// Something else is missing, for example the staging bucket.
 		return fmt.Errorf("gs://%s/%s: %w, %d times, but its list stays the same", bucket, folder, err, looks)
 	}
 	return fmt.Errorf("gs://%s/%s: %v, %d times: %w", bucket, folder, err, looks, attempt.ErrStale)
@@ -271,9 +269,9 @@ func sameObjects(a, b job.Drop) bool {
 
 var errFull = errors.New("the folder holds too much")
 
-// list lists a folder. Of one that holds more than a drop can have only the job
-// files are given, and what there is too much of. Pages count beside objects: one
-// that shows sub-folders only has no objects.
+// list lists a folder. If it holds more than a drop can have, list returns only the job files, and
+// what there is too much of. It limits pages as well as objects: a page that shows only
+// sub-folders has no objects.
 func (s *Submitter) list(ctx context.Context, bucket, folder string) (job.Drop, error) {
 	var parts []job.Object
 	metadata := map[string]map[string]string{} // of the job files
@@ -314,7 +312,7 @@ func (s *Submitter) list(ctx context.Context, bucket, folder string) (job.Drop, 
 	return d, err
 }
 
-// jobFiles gives a folder that is too large to be a drop, with its job files.
+// jobFiles returns a folder that is too large to be a drop, with its job files.
 func (s *Submitter) jobFiles(ctx context.Context, bucket, folder string, many job.Excess) (job.Drop, error) {
 	var found []job.Object
 	for _, name := range job.JobFileNames() {
@@ -331,8 +329,8 @@ func (s *Submitter) jobFiles(ctx context.Context, bucket, folder string, many jo
 	return d, nil
 }
 
-// attempt goes on with the attempt of a job file, from wherever it stands.
-// note is [outdatedError]'s.
+// attempt continues the attempt of a job file from its present state. note is that of an
+// [outdatedError], or 0.
 func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object, note int64, why cause) error {
 	stored, err := s.records.Get(ctx, job.AttemptKey(jobFile))
 	var e attempt.Entry
@@ -347,7 +345,7 @@ func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object,
 		}
 		err = s.records.Open(ctx, attempt.NewEntry(stored))
 	case err == nil:
-		// The index tells whether anything is left to do, and what was told.
+		// The index says whether anything is left to do, and what was published.
 		e, err = s.records.Entry(ctx, stored.Attempt)
 		if errors.Is(err, job.ErrNotFound) && stored.State.Terminal() {
 			return nil
@@ -371,15 +369,15 @@ func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object,
 	return err
 }
 
-// Job files that are older than eventAge have no event any more, which is tried for
-// a day; of such as are older than recent the time of the first start is asked for.
+// Events are retried for a day, so job files older than eventAge have none any more. For those
+// older than recent, the time of the first start is read.
 const (
 	eventAge = 48 * time.Hour
 	recent   = 15 * time.Minute
 )
 
-// old tells whether a job file that has no record is from before the installation,
-// or older than any event: a new package in its folder is no wish to run it.
+// old reports whether a job file without a record is from before the installation, or older than
+// any event. A new package in its folder does not ask to run it.
 func (s *Submitter) old(ctx context.Context, jobFile job.Object) (bool, error) {
 	age := s.Now().Sub(jobFile.Created)
 	if age < recent {
@@ -387,27 +385,31 @@ func (s *Submitter) old(ctx context.Context, jobFile job.Object) (bool, error) {
 	}
 	epoch, err := s.records.Epoch(ctx)
 	if errors.Is(err, job.ErrNotFound) && age <= eventAge {
-		// Only a tick may say that this is the first start. Until then the folder may be
-		// older than the installation, and a new package in it no wish to run it.
-		return false, fmt.Errorf("gs://%s/%s is %s old, and the installation has not had its first tick: %w", jobFile.Bucket, jobFile.Name, age.Truncate(time.Second), err)
+		// Only a tick may decide that this is the first start. Until then the folder may be older
+		// than the installation, and a new package in it does not ask to run it.
+		return false, fmt.Errorf("gs://%s/%s is %s old, and the installation has not had its first tick: %w",
+			jobFile.Bucket, jobFile.Name, age.Truncate(time.Second), err)
 	} else if errors.Is(err, job.ErrNotFound) {
 		err = nil
 	}
 	old := age > eventAge || jobFile.Created.Before(epoch)
 	if old && err == nil {
-		s.Logger.InfoContext(ctx, "old job file ignored: jobdrop replay runs it", "bucket", jobFile.Bucket, "object", jobFile.Name, "created", jobFile.Created)
+		s.Logger.InfoContext(ctx, "old job file ignored: jobdrop replay runs it",
+			"bucket", jobFile.Bucket, "object", jobFile.Name, "created", jobFile.Created)
 	}
 	return old, err
 }
 
-// apply takes an observation into the record, and does what follows from it. It
-// gives the record as it stands then. Where another worker's decision stands
-// already, what follows is that worker's to do, or the next tick's.
-func (s *Submitter) apply(ctx context.Context, stored attempt.Stored, e attempt.Entry, o attempt.Observation) (attempt.Stored, error) {
+// apply applies an observation to the record and acts on the result. It returns the record as it
+// is then. If another worker's decision stands already, acting on it is up to that worker, or to
+// the next tick.
+func (s *Submitter) apply(
+	ctx context.Context, stored attempt.Stored, e attempt.Entry, o attempt.Observation,
+) (attempt.Stored, error) {
 	stored, applied, err := s.records.Apply(ctx, stored, o, s.Now())
 	if err == nil && !applied && stored.State.Undecided() && e.Attempt != "" {
-		// Nothing new; but whoever wrote what stands there may have died
-		// before it was told.
+		// Nothing is new, but the worker that wrote the record may have died before it published
+		// the events.
 		return stored, s.teller.Tell(ctx, stored, e)
 	}
 	if err != nil || !applied {
@@ -416,15 +418,15 @@ func (s *Submitter) apply(ctx context.Context, stored attempt.Stored, e attempt.
 	s.log(ctx, stored)
 	var failed error
 	if stored.State == job.Accepted && stored.Creating != nil {
-		// Applied, so the claim in the record is the observation's own.
+		// The observation was applied, so the claim in the record is its own.
 		stored, failed = s.create(ctx, stored)
 	}
-	// Also where the create failed: the attempt was accepted all the same.
+	// Even if the create failed, the attempt was accepted.
 	return stored, errors.Join(failed, s.teller.Tell(ctx, stored, e))
 }
 
-// advance goes on with a decided attempt: it takes the claim on an accepted one
-// where it is free, and tells what is untold.
+// advance continues a decided attempt: it takes the claim on an accepted one if it is free, and
+// publishes what is unpublished.
 func (s *Submitter) advance(ctx context.Context, stored attempt.Stored, e attempt.Entry) error {
 	o, err := s.next(ctx, stored)
 	if err == nil && o != nil {
@@ -434,7 +436,7 @@ func (s *Submitter) advance(ctx context.Context, stored attempt.Stored, e attemp
 	return errors.Join(err, s.teller.Tell(ctx, stored, e))
 }
 
-// next gives what is to be observed of a decided attempt, if anything.
+// next returns the next observation of a decided attempt, or nil if there is none.
 func (s *Submitter) next(ctx context.Context, stored attempt.Stored) (attempt.Observation, error) {
 	if err := s.otherBackend(stored); err != nil {
 		return nil, err
@@ -443,7 +445,7 @@ func (s *Submitter) next(ctx context.Context, stored attempt.Stored) (attempt.Ob
 	doubtful, _ := stored.Doubtful(now)
 	claimable := stored.Claimable(now)
 	if claimable {
-		// What is to be found is found, whatever the policy says.
+		// A job that exists is found, whatever the policy says.
 		p, err := s.Policy(ctx)
 		start := p.Start(stored.Drop.Prefix)
 		wait := waits(start)
@@ -466,18 +468,19 @@ func (s *Submitter) next(ctx context.Context, stored attempt.Stored) (attempt.Ob
 	return nil, nil
 }
 
-// otherBackend is of an accepted attempt that was checked for another backend than
-// this installation has now: what it would be asked for was never looked at.
+// otherBackend returns an error if an accepted attempt was checked for another backend than this
+// installation's. Nobody checked what this backend would be asked for.
 func (s *Submitter) otherBackend(stored attempt.Stored) error {
 	if stored.State != job.Accepted || stored.Backend == s.backend.Name() {
 		return nil
 	}
-	return fmt.Errorf("attempt %s was accepted for %s, and this installation asks %s: drop the job file again, or set JOBDROP_BACKEND back: %w",
+	return fmt.Errorf("attempt %s was accepted for %s, and this installation asks %s: "+
+		"drop the job file again, or set JOBDROP_BACKEND back: %w",
 		stored.Attempt, stored.Backend, s.backend.Name(), attempt.ErrOtherBackend)
 }
 
-// found gives the job of an attempt that nobody creates now, if an earlier create
-// made one.
+// found looks for a job that an earlier create of the attempt made, while nobody creates one. It
+// returns nil if there is none.
 func (s *Submitter) found(ctx context.Context, stored attempt.Stored) (attempt.Observation, error) {
 	asked := s.Now()
 	found, err := s.backend.Find(ctx, stored.Order())
@@ -490,10 +493,10 @@ func (s *Submitter) found(ctx context.Context, stored attempt.Stored) (attempt.O
 	return nil, nil
 }
 
-// create asks the backend for the job, under the claim that the record holds. That
-// the backend does not take it is no error: the record tells, and ticks ask again.
+// create asks the backend for the job, under the claim that the record holds. It is not an error
+// if the backend does not take the job: the record says so, and ticks ask again.
 func (s *Submitter) create(ctx context.Context, stored attempt.Stored) (attempt.Stored, error) {
-	// A worker that was stopped, and goes on after its claim, makes no call.
+	// A worker that was stopped and continues after its claim makes no call.
 	asking, cancel := context.WithDeadline(ctx, stored.Creating.Until)
 	observation := s.ask(asking, stored)
 	cancel()
@@ -506,8 +509,8 @@ func (s *Submitter) create(ctx context.Context, stored attempt.Stored) (attempt.
 			"next_try", after.NextTry, "error", after.Error.Message, "correlation_id", after.CorrelationID)
 	}
 	if after.State == job.Rejected && after.Error != nil && after.Error.Code == denied {
-		// No fault of the dropper's: jobdrop may not create jobs, or not as whom the
-		// job is to run.
+		// This is not the dropper's fault: jobdrop may not create jobs, or not with the job's
+		// service account.
 		s.Logger.ErrorContext(ctx, "job denied", "attempt", after.Attempt, "job_id", after.Job.ID,
 			"error", after.Error.Message, "correlation_id", after.CorrelationID)
 	}
@@ -515,14 +518,13 @@ func (s *Submitter) create(ctx context.Context, stored attempt.Stored) (attempt.
 	return after, nil
 }
 
-// denied is google.rpc.Code's.
+// denied is a google.rpc.Code.
 const denied = "PERMISSION_DENIED"
 
-// ask asks the backend for the job, and gives what came of it. After the time for
-// submits, a job that may be there is only looked for. A refusal is final only
-// where no earlier create may have had an effect: else the job that it may have
-// made is looked for first, for as long as whoever asked for it may still be at
-// work.
+// ask asks the backend for the job, and returns what came of it. After the time for submits it
+// only looks for a job that may exist. A refusal is final only if no earlier create may have taken
+// effect. Otherwise ask first looks for the job that the create may have made, for as long as the
+// worker that asked may still be running.
 func (s *Submitter) ask(ctx context.Context, stored attempt.Stored) attempt.Observation {
 	nonce, now := stored.Creating.Nonce, s.Now()
 	doubtful, _ := stored.Doubtful(now)
@@ -536,8 +538,8 @@ func (s *Submitter) ask(ctx context.Context, stored attempt.Stored) attempt.Obse
 		}
 	}
 	if stored.Creating.Until.Sub(s.Now()) < 2*s.CallTime {
-		// What is left of the claim must outlast the calls, or another may
-		// begin before they end.
+		// The rest of the claim must outlast the calls, or another worker may begin before they
+		// end.
 		return attempt.Postpone{Nonce: nonce, Reason: "the claim was nearly over: to be asked again"}
 	}
 	asked := s.Now()
@@ -559,7 +561,10 @@ func (s *Submitter) ask(ctx context.Context, stored attempt.Stored) attempt.Obse
 		for i := range refused.Fields {
 			refused.Fields[i].File = stored.Drop.JobFile.Base()
 		}
-		final := attempt.Refuse{Nonce: nonce, Failure: job.Failure{Code: refused.Code, Message: refused.Message}, Violations: refused.Fields}
+		final := attempt.Refuse{
+			Nonce: nonce, Violations: refused.Fields,
+			Failure: job.Failure{Code: refused.Code, Message: refused.Message},
+		}
 		if doubtful {
 			return s.lookFor(ctx, stored, final)
 		}
@@ -575,31 +580,32 @@ func (s *Submitter) ask(ctx context.Context, stored attempt.Stored) attempt.Obse
 			Failure: &job.Failure{Code: "NOT_FOUND", Message: err.Error()},
 		}
 	}
-	// The outcome is unknown: whoever asks again looks for the job that this call
-	// may have made, or is told that its ID is taken.
+	// The outcome is unknown. The next try looks for the job that this call may have made, or
+	// learns that its ID is taken.
 	return attempt.Postpone{
 		Nonce: nonce, Reason: "the backend did not answer: " + err.Error(), Unknown: true,
 		Failure: &job.Failure{Code: "UNAVAILABLE", Message: err.Error()},
 	}
 }
 
-// taken is of a job ID that another job has at the backend.
+// taken refuses the attempt: another job at the backend already uses its ID.
 func taken(r attempt.Record, conflict *attempt.ConflictError) attempt.Refuse {
 	return attempt.Refuse{
-		Nonce:      r.Creating.Nonce,
-		Failure:    job.Failure{Code: "ALREADY_EXISTS", Message: conflict.Error()},
-		Violations: []job.Violation{jobIDTaken(r, "a job at the backend that this attempt did not make, in state "+string(conflict.Found.State))},
+		Nonce:   r.Creating.Nonce,
+		Failure: job.Failure{Code: "ALREADY_EXISTS", Message: conflict.Error()},
+		Violations: []job.Violation{jobIDTaken(r,
+			"a job at the backend that this attempt did not make, in state "+string(conflict.Found.State))},
 	}
 }
 
-// lookFor looks for the job that an earlier create may have made. none is what
-// comes of it where there is none and none can appear.
+// lookFor looks for the job that an earlier create may have made. It returns none if there is no
+// job and none can appear.
 func (s *Submitter) lookFor(ctx context.Context, stored attempt.Stored, none attempt.Observation) attempt.Observation {
 	nonce, now := stored.Creating.Nonce, s.Now()
 	_, early := stored.Doubtful(now)
 	found, err := s.backend.Find(ctx, stored.Order())
 	if err != nil {
-		// Without the look nothing is known: no verdict, whatever time it is.
+		// Without the look nothing is known, so there is no verdict, even after the deadline.
 		return attempt.Postpone{
 			Nonce: nonce, Reason: "an earlier create may have had an effect, and can't be looked for: " + err.Error(),
 			Failure: &job.Failure{Code: "UNAVAILABLE", Message: err.Error()},
@@ -617,7 +623,7 @@ func (s *Submitter) lookFor(ctx context.Context, stored attempt.Stored, none att
 	return none
 }
 
-// own gives the oldest of the jobs that have an attempt's labels.
+// own returns the oldest of the jobs that have an attempt's labels.
 func own(found []attempt.Look, labels map[string]string) (attempt.Look, bool) {
 	for _, l := range found {
 		if job.SameOwner(l.Labels, labels) {
@@ -627,8 +633,8 @@ func own(found []attempt.Look, labels map[string]string) (attempt.Look, bool) {
 	return attempt.Look{}, false
 }
 
-// claim makes a claim on a create: it holds for four calls of the backend. A look
-// may take one, and a create, which may take two, begins only if two are left.
+// claim returns a claim on a create. It is valid for four calls of the backend: a look may take
+// one, and a create, which may take two, begins only if two are left.
 func (s *Submitter) claim() attempt.Claim {
 	nonce := rand.Text()
 	return attempt.Claim{Owner: s.Instance + "/" + nonce[:8], Until: s.Now().UTC().Add(4 * s.CallTime), Nonce: nonce}
@@ -663,8 +669,8 @@ func (s *Submitter) withdraw(ctx context.Context, key string, overwritten bool) 
 	return err
 }
 
-// lostRecord makes the record of an attempt of which only the index entry was
-// written before its job file went away.
+// lostRecord returns the record of an attempt whose job file went away after its index entry was
+// written, before its record was.
 func lostRecord(key string, e attempt.Entry, now time.Time) attempt.Record {
 	o := job.Object{Bucket: e.Bucket, Name: e.JobFile}
 	if n := len(job.FolderKey("", "")) + 1; len(key) > n {
@@ -673,7 +679,7 @@ func lostRecord(key string, e attempt.Entry, now time.Time) attempt.Record {
 	return attempt.NewRecord(o, now)
 }
 
-// log writes the one line of a decision.
+// log writes the log line of a decision.
 func (s *Submitter) log(ctx context.Context, r attempt.Stored) {
 	s.Logger.InfoContext(ctx, "attempt decided",
 		"attempt", r.Attempt, "drop", r.Drop.Prefix, "state", r.State, "reason", r.Reason,

@@ -62,7 +62,7 @@ func TestSubmitInEitherOrder(t *testing.T) {
 			if w.open() != 0 {
 				t.Errorf("%d entries are left on the index", w.open())
 			}
-			// What names generations and times differs by nature.
+			// Generations and times differ by nature.
 			s.JobID, s.Labels[job.LabelAttempt], s.TrainingInput.PackageURIs = "", "", nil
 			specs = append(specs, s)
 		})
@@ -121,7 +121,7 @@ func TestSubmitSurvivesACrashAtEveryCall(t *testing.T) {
 				if !crashed && w.dead {
 					t.Errorf("death at call %d (after: %t) was answered as success", dieAt, after)
 				}
-				// Whoever died is not heard of for as long as its claim holds.
+				// The dead process's claim must end first.
 				w.restart()
 				w.pass(2 * time.Minute)
 				if dieAt%2 == 0 { // half of the time only ticks come
@@ -201,7 +201,8 @@ func TestSubmitRejectsWhatIsTooMuch(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ file, rule string }{
 		"empty values behind aliases": {
-			"trainingInput:\n  hyperparameters:\n    params:\n    - &a {discreteValues: [" + strings.Repeat("1,", 10_000) + "]}\n" + strings.Repeat("    - *a\n", 200), "file-nodes",
+			"trainingInput:\n  hyperparameters:\n    params:\n    - &a {discreteValues: [" + strings.Repeat("1,", 10_000) +
+				"]}\n" + strings.Repeat("    - *a\n", 200), "file-nodes",
 		},
 		"a mapping that merges itself": {spec + "labels: &a {<<: [" + strings.Repeat("*a,", 10_000) + "]}\n", "merge"},
 		"too many parts":               {spec + "labels: {" + strings.Repeat("a,", 100_000) + "}\n", "file-nodes"},
@@ -213,7 +214,8 @@ func TestSubmitRejectsWhatIsTooMuch(t *testing.T) {
 			f := w.put("bad/job.yaml", []byte(test.file))
 			w.wake(f)
 			r := w.record(f)
-			if r.State != job.Rejected || !slices.Contains(violated(r), test.rule) || w.topic.of(r.Attempt) != "drop.rejected" || w.open() != 0 {
+			if r.State != job.Rejected || !slices.Contains(violated(r), test.rule) || w.topic.of(r.Attempt) != "drop.rejected" ||
+				w.open() != 0 {
 				t.Errorf("state %s, violations %v, events %q, %d open", r.State, r.Violations, w.topic.of(r.Attempt), w.open())
 			}
 		})
@@ -247,7 +249,8 @@ func TestSubmitOutOfTime(t *testing.T) {
 func TestSubmitRejects(t *testing.T) {
 	w := newWorld(t)
 	w.wake(w.put("bad/trainer-0.1.tar.gz", pkg(t, "hello")))
-	f := w.put("bad/job.yaml", []byte(strings.ReplaceAll(spec, "trainer.task", "trainer.other")+"  serviceAccount: a@b.iam.gserviceaccount.com\n"))
+	f := w.put("bad/job.yaml", []byte(strings.ReplaceAll(spec, "trainer.task", "trainer.other")+
+		"  serviceAccount: a@b.iam.gserviceaccount.com\n"))
 	w.wake(f)
 	r := w.record(f)
 	if r.State != job.Rejected || w.topic.of(r.Attempt) != "drop.rejected" {
@@ -312,96 +315,112 @@ func TestSubmitUsedTwice(t *testing.T) {
 	tests := []struct {
 		name          string
 		first, second []upload
-		// held is whether the second attempt is held once all is uploaded; runs is the
-		// package that it runs in the end, "" for none.
+		// held reports whether the second attempt is held once all is uploaded. runs is the
+		// package that it runs in the end; empty means none.
 		held  bool
 		runs  string
 		state job.State
 	}{
 		{
-			name:  "the job file first, both times",
-			first: []upload{{file, spec, 0}, {tarball, "hello", 0}}, second: []upload{{file, again, time.Second}, {tarball, "train", 5 * time.Second}},
-			runs: "train", state: job.Submitted,
+			name:   "the job file first, both times",
+			first:  []upload{{file, spec, 0}, {tarball, "hello", 0}},
+			second: []upload{{file, again, time.Second}, {tarball, "train", 5 * time.Second}},
+			runs:   "train", state: job.Submitted,
 		},
 		{
-			name:  "the package first, both times",
-			first: []upload{{tarball, "hello", 0}, {file, spec, 0}}, second: []upload{{tarball, "train", time.Second}, {file, again, 5 * time.Second}},
-			runs: "train", state: job.Submitted,
+			name:   "the package first, both times",
+			first:  []upload{{tarball, "hello", 0}, {file, spec, 0}},
+			second: []upload{{tarball, "train", time.Second}, {file, again, 5 * time.Second}},
+			runs:   "train", state: job.Submitted,
 		},
 		{
-			name:  "the package first, then the job file first",
-			first: []upload{{tarball, "hello", 0}, {file, spec, 0}}, second: []upload{{file, spec, time.Second}, {tarball, "train", 50 * time.Second}},
-			runs: "train", state: job.Submitted,
+			name:   "the package first, then the job file first",
+			first:  []upload{{tarball, "hello", 0}, {file, spec, 0}},
+			second: []upload{{file, spec, time.Second}, {tarball, "train", 50 * time.Second}},
+			runs:   "train", state: job.Submitted,
 		},
 		{
-			name:  "the job file alone",
-			first: []upload{{file, spec, 0}, {tarball, "hello", 0}}, second: []upload{{file, spec, time.Second}},
-			held: true, runs: "hello", state: job.Submitted,
+			name:   "the job file alone",
+			first:  []upload{{file, spec, 0}, {tarball, "hello", 0}},
+			second: []upload{{file, spec, time.Second}},
+			held:   true, runs: "hello", state: job.Submitted,
 		},
 		{
-			name:  "the package after the patience",
-			first: []upload{{file, spec, 0}, {tarball, "hello", 0}}, second: []upload{{file, spec, time.Second}, {tarball, "train", 2 * settle}},
-			runs: "hello", state: job.Submitted,
+			name:   "the package after the patience",
+			first:  []upload{{file, spec, 0}, {tarball, "hello", 0}},
+			second: []upload{{file, spec, time.Second}, {tarball, "train", 2 * settle}},
+			runs:   "hello", state: job.Submitted,
 		},
 		{
-			name:  "the first was rejected for its package",
-			first: []upload{{file, spec, 0}, {tarball, "rejected-traversal", 0}}, second: []upload{{file, spec, time.Second}, {tarball, "train", time.Second}},
-			runs: "train", state: job.Submitted,
+			name:   "the first was rejected for its package",
+			first:  []upload{{file, spec, 0}, {tarball, "rejected-traversal", 0}},
+			second: []upload{{file, spec, time.Second}, {tarball, "train", time.Second}},
+			runs:   "train", state: job.Submitted,
 		},
 		{
-			name:  "a faulty package again",
-			first: []upload{{file, spec, 0}, {tarball, "rejected-traversal", 0}}, second: []upload{{file, spec, time.Second}},
-			held: true, state: job.Rejected,
+			name:   "a faulty package again",
+			first:  []upload{{file, spec, 0}, {tarball, "rejected-traversal", 0}},
+			second: []upload{{file, spec, time.Second}},
+			held:   true, state: job.Rejected,
 		},
 		{
-			name:  "the first could not be read",
-			first: []upload{{tarball, "hello", 0}, {file, broken, 0}}, second: []upload{{file, spec, time.Second}, {tarball, "train", time.Second}},
-			runs: "train", state: job.Submitted,
+			name:   "the first could not be read",
+			first:  []upload{{tarball, "hello", 0}, {file, broken, 0}},
+			second: []upload{{file, spec, time.Second}, {tarball, "train", time.Second}},
+			runs:   "train", state: job.Submitted,
 		},
 		{
-			name:  "only the region is mended",
-			first: []upload{{tarball, "hello", 0}, {file, region, 0}}, second: []upload{{file, spec, time.Second}},
-			held: true, runs: "hello", state: job.Submitted,
+			name:   "only the region is mended",
+			first:  []upload{{tarball, "hello", 0}, {file, region, 0}},
+			second: []upload{{file, spec, time.Second}},
+			held:   true, runs: "hello", state: job.Submitted,
 		},
 		{
-			name:  "a fault that no package can change",
-			first: []upload{{tarball, "hello", 0}, {file, spec, 0}}, second: []upload{{file, region, time.Second}},
-			state: job.Rejected,
+			name:   "a fault that no package can change",
+			first:  []upload{{tarball, "hello", 0}, {file, spec, 0}},
+			second: []upload{{file, region, time.Second}},
+			state:  job.Rejected,
 		},
 		{
-			name:  "the first never had its package",
-			first: []upload{{file, spec, 0}}, second: []upload{{file, again, time.Second}, {tarball, "hello", time.Second}},
-			runs: "hello", state: job.Submitted,
+			name:   "the first never had its package",
+			first:  []upload{{file, spec, 0}},
+			second: []upload{{file, again, time.Second}, {tarball, "hello", time.Second}},
+			runs:   "hello", state: job.Submitted,
 		},
 		{
-			name:   "a duplicate, and then a new one",
-			first:  []upload{{tarball, "hello", 0}, {file, "jobId: one\n" + spec, 0}, {tarball, "hello", 0}, {file, "jobId: one\n" + spec, 0}},
+			name: "a duplicate, and then a new one",
+			first: []upload{{tarball, "hello", 0}, {file, "jobId: one\n" + spec, 0}, {tarball, "hello", 0},
+				{file, "jobId: one\n" + spec, 0}},
 			second: []upload{{file, "jobId: two\n" + spec, time.Second}, {tarball, "train", time.Second}},
 			runs:   "train", state: job.Submitted,
 		},
 		{
-			name:   "another name",
-			first:  []upload{{tarball, "hello", 0}, {file, spec, 0}},
-			second: []upload{{file, spec + "  packageUris: [trainer-0.2.tar.gz]\n", time.Second}, {"d/trainer-0.2.tar.gz", "train", time.Second}},
-			runs:   "train", state: job.Submitted,
+			name:  "another name",
+			first: []upload{{tarball, "hello", 0}, {file, spec, 0}},
+			second: []upload{{file, spec + "  packageUris: [trainer-0.2.tar.gz]\n", time.Second},
+				{"d/trainer-0.2.tar.gz", "train", time.Second}},
+			runs: "train", state: job.Submitted,
 		},
 		{
-			name:   "one of two is old",
-			first:  []upload{{tarball, "hello", 0}, {file, spec, 0}},
-			second: []upload{{"d/trainer-0.2.tar.gz", "train", time.Second}, {file, spec + "  packageUris: [trainer-0.1.tar.gz, trainer-0.2.tar.gz]\n", time.Second}},
-			held:   true, runs: "hello", state: job.Submitted,
+			name:  "one of two is old",
+			first: []upload{{tarball, "hello", 0}, {file, spec, 0}},
+			second: []upload{{"d/trainer-0.2.tar.gz", "train", time.Second},
+				{file, spec + "  packageUris: [trainer-0.1.tar.gz, trainer-0.2.tar.gz]\n", time.Second}},
+			held: true, runs: "hello", state: job.Submitted,
 		},
 		{
-			name:   "a package that no attempt had",
-			first:  []upload{{tarball, "hello", 0}, {"d/trainer-0.2.tar.gz", "train", 0}, {file, spec + "  packageUris: [trainer-0.1.tar.gz]\n", 0}},
+			name: "a package that no attempt had",
+			first: []upload{{tarball, "hello", 0}, {"d/trainer-0.2.tar.gz", "train", 0},
+				{file, spec + "  packageUris: [trainer-0.1.tar.gz]\n", 0}},
 			second: []upload{{file, spec + "  packageUris: [trainer-0.2.tar.gz]\n", time.Second}},
 			runs:   "train", state: job.Submitted,
 		},
 		{
-			name:   "a container job",
-			first:  []upload{{tarball, "hello", 0}, {file, spec, 0}},
-			second: []upload{{file, "trainingInput: {region: us-central1, scaleTier: CUSTOM, masterType: n1-standard-4, masterConfig: {imageUri: 'gcr.io/project/x'}}\n", time.Second}},
-			state:  job.Submitted,
+			name:  "a container job",
+			first: []upload{{tarball, "hello", 0}, {file, spec, 0}},
+			second: []upload{{file, "trainingInput: {region: us-central1, scaleTier: CUSTOM, masterType: n1-standard-4, " +
+				"masterConfig: {imageUri: 'gcr.io/project/x'}}\n", time.Second}},
+			state: job.Submitted,
 		},
 	}
 	for _, test := range tests {
@@ -501,7 +520,8 @@ func TestSubmitHoldIsTold(t *testing.T) {
 	again := w.put("d/job.yaml", []byte(spec))
 	w.wake(again)
 	r := w.record(again)
-	want := []string{"trainer-0.1.tar.gz", r.Deadlines.Held.Format(time.RFC3339), "upload the new package", fmt.Sprintf("jobdrop: {packages: [{name: \"trainer-0.1.tar.gz\", generation: %d}]}", p.Generation)}
+	want := []string{"trainer-0.1.tar.gz", r.Deadlines.Held.Format(time.RFC3339), "upload the new package",
+		fmt.Sprintf("jobdrop: {packages: [{name: \"trainer-0.1.tar.gz\", generation: %d}]}", p.Generation)}
 	for _, text := range want {
 		if !strings.Contains(r.Reason, text) {
 			t.Errorf("reason %q does not say %q", r.Reason, text)
@@ -648,7 +668,8 @@ func TestSubmitHoldFollowsTheFolder(t *testing.T) {
 	w.wake(w.put("d/job.yaml", []byte(text)))
 	again := w.put("d/job.yaml", []byte(text))
 	w.wake(again)
-	if r := w.record(again); !strings.Contains(r.Reason, "a.tar.gz, b.tar.gz, c.tar.gz and 1 more") || !strings.Contains(r.Reason, "under jobdrop.packages") {
+	if r := w.record(again); !strings.Contains(r.Reason, "a.tar.gz, b.tar.gz, c.tar.gz and 1 more") ||
+		!strings.Contains(r.Reason, "under jobdrop.packages") {
 		t.Errorf("reason %q", r.Reason)
 	}
 	for _, name := range names[:2] {
@@ -705,7 +726,8 @@ func TestSubmitWithdraws(t *testing.T) {
 			test.change(w)
 			w.tick()
 			r := w.record(f)
-			if r.State != job.Withdrawn || !strings.Contains(r.Reason, test.reason) || w.topic.of(r.Attempt) != "drop.withdrawn" {
+			if r.State != job.Withdrawn || !strings.Contains(r.Reason, test.reason) ||
+				w.topic.of(r.Attempt) != "drop.withdrawn" {
 				t.Errorf("state %s: %s; events %q", r.State, r.Reason, w.topic.of(r.Attempt))
 			}
 			if len(w.backend.specs) != 0 {
@@ -751,11 +773,18 @@ func TestSubmitJobIDTaken(t *testing.T) {
 		text   string
 		jobs   int
 	}{
-		{name: "same folder, same content", folder: "a/", second: named, state: job.Withdrawn, text: "the same content ran before", jobs: 1},
-		{name: "same folder, other content", folder: "a/", second: named + "  args: [x]\n", state: job.Rejected, text: "the job ID is taken", jobs: 1},
-		{name: "other folder, same content", folder: "b/", second: named, state: job.Rejected, text: "the job ID is taken", jobs: 1},
-		{name: "given up by a refusal", folder: "b/", second: named, before: func(w *world) { w.backend.fail = &attempt.RefusedError{Code: "INVALID_ARGUMENT"} }, state: job.Submitted, jobs: 1},
-		{name: "taken at the backend", folder: "b/", second: strings.Replace(named, "mine", "theirs", 1), before: func(w *world) { w.backend.jobs["theirs"] = attempt.Look{State: job.BackendRunning} }, state: job.Rejected, text: "the backend refused the job", jobs: 1},
+		{name: "same folder, same content", folder: "a/", second: named, state: job.Withdrawn,
+			text: "the same content ran before", jobs: 1},
+		{name: "same folder, other content", folder: "a/", second: named + "  args: [x]\n", state: job.Rejected,
+			text: "the job ID is taken", jobs: 1},
+		{name: "other folder, same content", folder: "b/", second: named, state: job.Rejected, text: "the job ID is taken",
+			jobs: 1},
+		{name: "given up by a refusal", folder: "b/", second: named,
+			before: func(w *world) { w.backend.fail = &attempt.RefusedError{Code: "INVALID_ARGUMENT"} }, state: job.Submitted,
+			jobs: 1},
+		{name: "taken at the backend", folder: "b/", second: strings.Replace(named, "mine", "theirs", 1),
+			before: func(w *world) { w.backend.jobs["theirs"] = attempt.Look{State: job.BackendRunning} }, state: job.Rejected,
+			text: "the backend refused the job", jobs: 1},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -797,7 +826,8 @@ func TestSubmitBackendDown(t *testing.T) {
 	f := w.put("hello/job.yaml", []byte(spec))
 	w.wake(f)
 	r := w.record(f)
-	if r.State != job.Accepted || !strings.Contains(r.Reason, "did not answer") || w.topic.of(r.Attempt) != "drop.accepted" {
+	if r.State != job.Accepted || !strings.Contains(r.Reason, "did not answer") ||
+		w.topic.of(r.Attempt) != "drop.accepted" {
 		t.Errorf("state %s: %s; events %q", r.State, r.Reason, w.topic.of(r.Attempt))
 	}
 	for range 60 {
@@ -811,14 +841,16 @@ func TestSubmitBackendDown(t *testing.T) {
 	w.backend.fail = nil
 	w.pass(5 * time.Minute)
 	w.tick()
-	if r := w.record(f); r.State != job.Submitted || r.Error != nil || w.topic.of(r.Attempt) != "drop.accepted job.submitted job.queued" {
+	if r := w.record(f); r.State != job.Submitted || r.Error != nil ||
+		w.topic.of(r.Attempt) != "drop.accepted job.submitted job.queued" {
 		t.Errorf("state %s after the backend came back, error %v, events %q", r.State, r.Error, w.topic.of(r.Attempt))
 	}
 }
 
 func TestNewRefusesMissingParts(t *testing.T) {
 	w := newWorld(t)
-	if _, err := submitter.New(w.storage, w.ledger, nil, nil, submitter.Options{}); err == nil || !strings.Contains(err.Error(), "is required") {
+	if _, err := submitter.New(w.storage, w.ledger, nil, nil, submitter.Options{}); err == nil ||
+		!strings.Contains(err.Error(), "is required") {
 		t.Errorf("New without parts: %v", err)
 	}
 }
@@ -836,7 +868,9 @@ func TestSubmitOutOfBounds(t *testing.T) {
 			w.submitOver(&fuller{Faults: w.storage, packages: 1001})
 		}},
 		{"a long folder", "folder-name", long, func(w *world) { w.put(long+"trainer-0.1.tar.gz", pkg(t, "hello")) }},
-		{"a long package", "package-name", "d/", func(w *world) { w.put("d/"+strings.Repeat("p", 300)+".tar.gz", pkg(t, "hello")) }},
+		{"a long package", "package-name", "d/", func(w *world) {
+			w.put("d/"+strings.Repeat("p", 300)+".tar.gz", pkg(t, "hello"))
+		}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -916,7 +950,7 @@ func (c *crowded) List(_ context.Context, bucket, folder string, _ bool, page fu
 	return nil
 }
 
-// A listing ends whatever it shows, and the verdict tells of what there is too much.
+// A listing ends whatever it shows, and the verdict says what there is too much of.
 func TestSubmitCrowdedFolder(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -950,7 +984,7 @@ func TestSubmitCrowdedFolder(t *testing.T) {
 	}
 }
 
-// An object that is replaced while it is looked at means another look.
+// An object that is replaced during a look causes another look.
 func TestSubmitLooksAgain(t *testing.T) {
 	t.Parallel()
 	for _, moment := range []string{"read inbox/d/trainer-0.1.tar.gz", "copy staging"} {
@@ -977,8 +1011,8 @@ func TestSubmitLooksAgain(t *testing.T) {
 	}
 }
 
-// While an ID's owner is undecided others wait, and say for what; an owner that nobody
-// will decide is dispossessed.
+// While an ID's owner is undecided others wait, and say for what. An owner that nobody will decide
+// loses the ID.
 func TestSubmitJobIDOfAnUndecidedAttempt(t *testing.T) {
 	t.Parallel()
 	named := "jobId: mine\n" + spec
@@ -1008,7 +1042,8 @@ func TestSubmitJobIDOfAnUndecidedAttempt(t *testing.T) {
 		other, f := prepare(w)
 		o := attempt.Incomplete{Missing: []string{"x"}, ReportAfter: time.Hour, ExpireAfter: time.Hour}
 		other.Created = w.clock()
-		if _, _, err := w.ledger.Apply(t.Context(), attempt.Stored{Record: attempt.NewRecord(other, w.clock())}, o, w.clock()); err != nil {
+		if _, _, err := w.ledger.Apply(t.Context(), attempt.Stored{Record: attempt.NewRecord(other, w.clock())}, o,
+			w.clock()); err != nil {
 			t.Fatal(err)
 		}
 		waits(w, other, f)
@@ -1033,8 +1068,8 @@ func TestSubmitJobIDOfAnUndecidedAttempt(t *testing.T) {
 	})
 }
 
-// Two attempts take over an ID that was given up: one has it, the other says for whom
-// it waits, or that the ID is taken. Nobody comes to an error.
+// Two attempts take over an ID that was given up. One gets it; the other waits for that one, or is
+// told that the ID is taken. Neither meets an error.
 func TestSubmitJobIDGivenUpAndTakenByTwo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -1058,8 +1093,7 @@ func TestSubmitJobIDGivenUpAndTakenByTwo(t *testing.T) {
 	w.want(b, job.Rejected, "the job ID is taken", 1)
 }
 
-// An ID that is in use at the backend is not given up by the attempt that met it
-// there.
+// An attempt that met its ID in use at the backend does not give it up.
 func TestSubmitJobIDTakenAtTheBackendStaysTaken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -1075,8 +1109,8 @@ func TestSubmitJobIDTakenAtTheBackendStaysTaken(t *testing.T) {
 	}
 }
 
-// A refusal after a create of unknown outcome frees nothing before the backend
-// was asked for the job that may be there.
+// A refusal after a create of unknown outcome frees nothing before the backend was asked for the
+// job that may exist.
 func TestSubmitRefusedAfterAnUnknownOutcome(t *testing.T) {
 	w := newWorld(t)
 	w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
@@ -1095,10 +1129,11 @@ func TestSubmitRefusedAfterAnUnknownOutcome(t *testing.T) {
 	}
 }
 
-// What the backend names is said of the job file, and warnings stay.
+// The violations that the backend names are placed in the job file, and warnings stay.
 func TestSubmitRefusedFields(t *testing.T) {
 	w := newWorld(t)
-	w.backend.fail = &attempt.RefusedError{Code: "INVALID_ARGUMENT", Message: "no", Fields: []job.Violation{{Rule: "backend-refused", Field: "region"}}}
+	w.backend.fail = &attempt.RefusedError{Code: "INVALID_ARGUMENT", Message: "no",
+		Fields: []job.Violation{{Rule: "backend-refused", Field: "region"}}}
 	w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
 	f := w.put("d/job.yaml", []byte(strings.Replace(spec, "us-central1", "us-nowhere9", 1)))
 	w.wake(f)
@@ -1125,12 +1160,13 @@ func TestSubmitReopens(t *testing.T) {
 	}
 }
 
-// An attempt of which only the index entry was written, and whose job file is
-// gone, ends withdrawn under its own name.
+// If only the index entry of an attempt was written, and its job file is gone, the attempt is
+// withdrawn under its own key.
 func TestSubmitWithdrawsWhatWasOnlyOpened(t *testing.T) {
 	w := newWorld(t)
 	f := job.Object{Bucket: inbox, Name: "d/job.yaml", Generation: 5}
-	if err := w.ledger.Open(t.Context(), attempt.Entry{Attempt: job.AttemptKey(f), Bucket: inbox, JobFile: f.Name}); err != nil {
+	if err := w.ledger.Open(t.Context(), attempt.Entry{Attempt: job.AttemptKey(f), Bucket: inbox,
+		JobFile: f.Name}); err != nil {
 		t.Fatal(err)
 	}
 	w.tick()
@@ -1139,8 +1175,7 @@ func TestSubmitWithdrawsWhatWasOnlyOpened(t *testing.T) {
 	}
 }
 
-// A claim of which too little is left is not used: another may begin before the
-// call ends.
+// A claim that is nearly over is not used: another worker may begin before the call ends.
 func TestSubmitLeavesAClaimThatIsNearlyOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -1164,7 +1199,7 @@ func TestSubmitLeavesAClaimThatIsNearlyOver(t *testing.T) {
 	}
 }
 
-// An index entry that lost what it said is healed from its record.
+// A damaged index entry is repaired from its record.
 func TestResumeOfADamagedEntry(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -1192,8 +1227,8 @@ func TestResumeOfADamagedEntry(t *testing.T) {
 	}
 }
 
-// One that lost it all before its record was written can't be healed: no bucket is
-// asked for, and the error says what to do.
+// An entry that is damaged before its record was written can't be repaired. No bucket is listed,
+// and the error says what to do.
 func TestResumeOfAnEntryOfNothing(t *testing.T) {
 	w := newWorld(t)
 	w.storage.Reset()
@@ -1207,8 +1242,8 @@ func TestResumeOfAnEntryOfNothing(t *testing.T) {
 	}
 }
 
-// A folder that changes at each look is somebody else's doing, and no fault. A copy whose
-// goal is missing is one, though the error is the same.
+// A folder that changes at each look is not a fault. A missing staging bucket is one, though the
+// error is the same.
 func TestSubmitChangedOrMissing(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

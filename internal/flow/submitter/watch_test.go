@@ -30,9 +30,8 @@ func (w *world) runs(text string) job.Object {
 	return f
 }
 
-// The tick that ends a job dies at each of its remote calls in turn, before and
-// after the call's effect. The next one brings out one verdict, of jobdrop's own
-// doing.
+// The tick that ends a job dies at each of its remote calls in turn, before and after the call's
+// effect. The next one publishes one verdict, enforced by jobdrop.
 func TestTickSurvivesACrashAtEveryCall(t *testing.T) {
 	t.Parallel()
 	for _, after := range []bool{false, true} {
@@ -54,10 +53,12 @@ func TestTickSurvivesACrashAtEveryCall(t *testing.T) {
 				w.pass(time.Minute)
 				w.tick()
 				r := w.record(f)
-				if got, want := w.topic.of(r.Attempt), "drop.accepted job.submitted job.queued job.running job.delayed job.timed_out"; got != want {
+				if got, want := w.topic.of(r.Attempt), "drop.accepted job.submitted job.queued job.running job.delayed "+
+					"job.timed_out"; got != want {
 					t.Errorf("death at call %d (after: %t): events %q, want %q", dieAt, after, got, want)
 				}
-				if want := (job.Timeout{Kind: "run", Limit: "600s", EnforcedBy: "jobdrop"}); r.Timeout == nil || *r.Timeout != want {
+				if want := (job.Timeout{Kind: "run", Limit: "600s", EnforcedBy: "jobdrop"}); r.Timeout == nil ||
+					*r.Timeout != want {
 					t.Errorf("death at call %d (after: %t): timeout %+v", dieAt, after, r.Timeout)
 				}
 				if w.open() != 0 {
@@ -74,8 +75,7 @@ func TestTickSurvivesACrashAtEveryCall(t *testing.T) {
 	}
 }
 
-// What was written of a drop that goes on waiting, and not told, is told by the
-// next tick.
+// The next tick publishes what was recorded, but not published, of a drop that goes on waiting.
 func TestTickTellsOfWaitingDrops(t *testing.T) {
 	t.Parallel()
 	for _, after := range []bool{false, true} {
@@ -167,11 +167,12 @@ func TestTickFindsDrops(t *testing.T) {
 	}
 }
 
-// A new package in the folder of a job file from before the installation is no wish
-// to run that; a replay is.
+// A new package does not run an old job file in its folder, from before the installation; a replay
+// does.
 func TestOldJobFile(t *testing.T) {
 	t.Parallel()
-	for name, begin := range map[string]time.Duration{"from before the first start": 20 * time.Minute, "of three days ago": -100 * time.Hour} {
+	for name, begin := range map[string]time.Duration{"from before the first start": 20 * time.Minute,
+		"of three days ago": -100 * time.Hour} {
 		w := newWorld(t)
 		f := w.put("hello/job.yaml", []byte(spec))
 		if err := w.ledger.Begin(t.Context(), w.clock().Add(begin)); err != nil {
@@ -195,8 +196,8 @@ func TestOldJobFile(t *testing.T) {
 	}
 }
 
-// Before the first tick nobody knows whether a folder is older than the installation: a
-// new package in it runs nothing, and its event comes again.
+// Before the first tick nobody knows whether a folder is older than the installation. A new
+// package in it runs nothing, and its event comes again.
 func TestOldJobFileBeforeTheFirstTick(t *testing.T) {
 	w := newWorld(t)
 	f := w.put("hello/job.yaml", []byte(spec))
@@ -212,8 +213,8 @@ func TestOldJobFileBeforeTheFirstTick(t *testing.T) {
 	}
 }
 
-// Patience with an old drop that is replayed begins with the replay, also where the
-// process died before it had written the record.
+// The patience with a replayed drop counts from the replay, even if the process died before it
+// wrote the record.
 func TestReplayOfAnIncompleteDrop(t *testing.T) {
 	t.Parallel()
 	for _, dies := range []bool{false, true} {
@@ -249,8 +250,8 @@ func TestReplayOfAnIncompleteDrop(t *testing.T) {
 	}
 }
 
-// An attempt whose index entry is gone comes back, and so does one whose entry
-// says less than its record.
+// An attempt whose index entry is gone comes back, and so does one whose entry is older than its
+// record.
 func TestTickRebuildsTheIndex(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -45,7 +45,7 @@ type world struct {
 	topic   *topic
 	submit  *submitter.Submitter
 	watch   *watcher.Watcher
-	// rules are the operator's; noPolicy is that they can't be had.
+	// rules holds the operator's policy. noPolicy is the error of reading it, if set.
 	rules    policy.Rules
 	noPolicy error
 	places   map[string][]string // of buckets
@@ -53,8 +53,8 @@ type world struct {
 	mu   sync.Mutex
 	now  time.Time
 	call int
-	// dieAt, where not 0, is the number of the remote call at which the
-	// process dies: before it has an effect, or after.
+	// dieAt, if not 0, is the number of the remote call at which the process dies, before or after
+	// the call's effect.
 	dieAt int
 	after bool
 	dead  bool
@@ -94,14 +94,16 @@ func newWorldOver(t *testing.T, client *gcs.Client, server *fakestorage.Server) 
 			}
 			return nil, errors.New("storage.buckets.get denied")
 		},
-		Patience: submitter.Patience{Settle: settle, Incomplete: 15 * time.Minute, Expire: 24 * time.Hour, Submit: 24 * time.Hour},
+		Patience: submitter.Patience{Settle: settle, Incomplete: 15 * time.Minute, Expire: 24 * time.Hour,
+			Submit: 24 * time.Hour},
 		CallTime: 30 * time.Second, Inspections: 2, Parallel: 4, Now: w.clock, Logger: logger,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.watch, err = watcher.New(w.ledger, w.backend, w.storage, tell, w.submit, watcher.Options{
-		Instance: instance, Inbox: inbox, Parallel: 4, Budget: time.Minute, LooksPerMinute: 100_000, ReadsPerMinute: 100_000, Now: w.clock, Logger: logger,
+		Instance: instance, Inbox: inbox, Parallel: 4, Budget: time.Minute, LooksPerMinute: 100_000, ReadsPerMinute: 100_000,
+		Now: w.clock, Logger: logger,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -109,8 +111,7 @@ func newWorldOver(t *testing.T, client *gcs.Client, server *fakestorage.Server) 
 	return w
 }
 
-// policy is that of an installation whose operator wrote none, but for rules that
-// a test sets.
+// policy returns a policy without rules, except those that a test sets.
 func (w *world) policy(context.Context) (policy.Policy, error) {
 	return policy.Policy{
 		Project: "project", Inbox: inbox, Own: []string{"state", "staging", "status"}, Backend: "aiplatform", Rules: w.rules,
@@ -129,7 +130,7 @@ func (w *world) pass(d time.Duration) {
 	w.now = w.now.Add(d)
 }
 
-// before is asked by every remote call.
+// before runs before every remote call.
 func (w *world) before() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -162,15 +163,16 @@ func (w *world) restart() {
 	w.dead, w.dieAt = false, 0
 }
 
-// put uploads an object and gives it as its event would tell of it.
+// put uploads an object and returns it as its event would name it.
 func (w *world) put(name string, data []byte) job.Object {
 	w.t.Helper()
-	generation, err := w.storage.Client.Write(w.t.Context(), inbox, name, data, "application/octet-stream", nil, attempt.AnyGeneration)
+	generation, err := w.storage.Client.Write(w.t.Context(), inbox, name, data, "application/octet-stream", nil,
+		attempt.AnyGeneration)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	// An object's time is the machine's, and its generation in microseconds. The world's
-	// clock stands still meanwhile, and on a slow machine would be seconds behind it.
+	// An object's time is the machine's, and its generation is that time in microseconds. The
+	// world's clock stands still, and on a slow machine it would be seconds behind.
 	w.mu.Lock()
 	if at := time.UnixMicro(generation); at.After(w.now) {
 		w.now = at
@@ -229,26 +231,25 @@ const spec = `trainingInput:
   pythonModule: trainer.task
 `
 
-// backend is an ml/v1 in memory: it takes our IDs, and a repeated one is a
-// conflict unless it is our own.
+// backend is ml/v1 in memory. It takes our IDs: a repeated one is a conflict unless it is our own.
 type backend struct {
 	w  *world
 	mu sync.Mutex
-	// fail, where set, is what create answers. With lose it has its effect,
-	// but no answer.
+	// fail, if set, is the error of a create. With lose the create takes effect, but its answer is
+	// lost.
 	fail error
 	lose bool
-	// room is how many jobs it runs at a time; 0 for any number.
+	// room is how many jobs run at a time; 0 means any number.
 	room int
-	// scarce, where set, is part of the IDs of jobs for which there is no room;
-	// asked, where set, is called at each create.
+	// scarce, if set, is part of the IDs of jobs for which there is no room. asked, if set, is
+	// called at each create.
 	scarce string
 	asked  func()
-	// noID is that it makes a job of each create.
+	// noID reports that each create makes a job.
 	noID bool
-	// name is aiplatform where it is not given.
+	// name defaults to aiplatform.
 	name string
-	// told is what it says of each order; orders are those of its creates.
+	// told is the answer of each Check. orders holds the orders of the creates.
 	told    []plan.Diagnostic
 	orders  []job.Order
 	creates int
@@ -294,7 +295,8 @@ func (f *backend) Create(_ context.Context, s job.Order) (attempt.Look, error) {
 	case ok:
 		return attempt.Look{}, &attempt.ConflictError{JobID: s.JobID, Found: found}
 	default:
-		found = attempt.Look{JobID: s.JobID, ResourceName: "projects/p/jobs/" + name, State: job.BackendQueued, Created: f.w.clock(), Labels: s.Labels}
+		found = attempt.Look{JobID: s.JobID, ResourceName: "projects/p/jobs/" + name, State: job.BackendQueued,
+			Created: f.w.clock(), Labels: s.Labels}
 		f.jobs[name] = found
 		f.specs, f.orders = append(f.specs, s.Spec), append(f.orders, s)
 	}
@@ -367,7 +369,7 @@ func (f *backend) ListActive(_ context.Context, _, _ string, page func([]attempt
 	return page(active, "")
 }
 
-// finish ends jobs well: those that are named, or every one.
+// finish makes jobs succeed: the named ones, or all.
 func (f *backend) finish(ids ...string) {
 	now := f.w.clock()
 	f.mu.Lock()
@@ -400,7 +402,7 @@ func (p *topic) Publish(_ context.Context, key string, events []job.Event) error
 		p.events = map[string][]job.Event{}
 	}
 	for _, e := range events {
-		// As a subscriber that keeps the last sequence of each attempt.
+		// Like a subscriber that keeps the last sequence of each attempt.
 		if e.Body.Sequence > int64(len(p.events[key])) {
 			if e.Body.Sequence != int64(len(p.events[key]))+1 {
 				p.w.t.Errorf("attempt %s: event %d follows %d", key, e.Body.Sequence, len(p.events[key]))
@@ -411,7 +413,7 @@ func (p *topic) Publish(_ context.Context, key string, events []job.Event) error
 	return p.w.done()
 }
 
-// of gives the types of an attempt's events, shortened.
+// of returns the types of an attempt's events, shortened.
 func (p *topic) of(key string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

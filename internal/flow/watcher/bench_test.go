@@ -26,9 +26,8 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// company is an installation with many active jobs. It keeps nothing of them: what
-// is listed or read is made on the way, so that the memory in use is the tick's.
-// It counts the remote calls.
+// company is an installation with many active jobs. It stores none of them: it makes what is
+// listed or read on the way, so that the memory in use is the tick's. It counts the remote calls.
 type company struct {
 	news
 	jobs   int
@@ -39,11 +38,11 @@ type company struct {
 	calls map[string]int
 }
 
-// news are what the index does not know of a company's jobs.
+// news is what the index does not know yet of a company's jobs.
 type news struct {
-	// changed and ended tell which jobs run by now, or have succeeded, though the
-	// index has them queued: every so manieth, 0 for none. The first few attempts
-	// are queued, each in its folder: one is paused, the others wait for a limit.
+	// Of the jobs that the index has queued, every changed-th runs by now, and every ended-th has
+	// succeeded; 0 means none. The first few attempts, as many as queued says, wait, each in its
+	// folder: one is paused, the others wait for a limit.
 	changed, ended, queued int
 }
 
@@ -60,10 +59,13 @@ func idOf(i int) string      { return fmt.Sprintf("census_20261123_090500_%012d"
 func newCompany(b *testing.B, jobs int, n news) *company {
 	b.Helper()
 	c := &company{news: n, jobs: jobs, calls: map[string]int{}}
-	r := attempt.NewRecord(job.Object{Bucket: "inbox", Name: "teams/forecasting/census/job.yaml", Generation: 1795424700381000, Created: start}, start)
+	r := attempt.NewRecord(job.Object{Bucket: "inbox", Name: "teams/forecasting/census/job.yaml",
+		Generation: 1795424700381000, Created: start}, start)
 	r.Attempt = templateAttempt
-	spec := job.Spec{JobID: templateID, TrainingInput: &job.TrainingInput{Region: "us-central1", ScaleTier: "BASIC", PythonModule: "trainer.task"}}
-	queued := attempt.Look{JobID: templateID, ResourceName: "projects/acme/jobs/" + templateID, State: job.BackendQueued, Created: start}
+	spec := job.Spec{JobID: templateID, TrainingInput: &job.TrainingInput{Region: "us-central1", ScaleTier: "BASIC",
+		PythonModule: "trainer.task"}}
+	queued := attempt.Look{JobID: templateID, ResourceName: "projects/acme/jobs/" + templateID, State: job.BackendQueued,
+		Created: start}
 	for _, o := range []attempt.Observation{attempt.Accept{Spec: spec}, attempt.Seen(queued, start)} {
 		var err error
 		if r, _, err = attempt.Step(r, o, start); err != nil {
@@ -78,7 +80,8 @@ func newCompany(b *testing.B, jobs int, n news) *company {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := records.Mark(b.Context(), attempt.NewEntry(attempt.Stored{Record: r, Published: r.Sequence})); err != nil { // kept as the template
+	if err := records.Mark(b.Context(), attempt.NewEntry(attempt.Stored{Record: r,
+		Published: r.Sequence})); err != nil { // kept as the template
 		b.Fatal(err)
 	}
 	c.calls = map[string]int{}
@@ -149,7 +152,8 @@ func (c *company) Read(_ context.Context, bucket, name string, _, _ int64) ([]by
 	return bytes.ReplaceAll(data, []byte(templateID), []byte(idOf(i))), 1, nil
 }
 
-func (c *company) Write(_ context.Context, bucket, name string, _ []byte, _ string, metadata map[string]string, _ int64) (int64, error) {
+func (c *company) Write(_ context.Context, bucket, name string, _ []byte, _ string, metadata map[string]string,
+	_ int64) (int64, error) {
 	c.count("write " + bucket)
 	if name == "open/"+templateAttempt {
 		c.entry = metadata
@@ -181,9 +185,11 @@ func (c manyJobs) look(i int) attempt.Look {
 	l := attempt.Look{
 		JobID: idOf(i), ResourceName: "projects/acme/jobs/" + idOf(i), State: job.BackendQueued, Created: start,
 		Labels: map[string]string{
-			job.LabelAttempt: job.AttemptLabel(attemptOf(i)), job.LabelContent: strings.Repeat("c", 40), job.LabelInstance: strings.Repeat("i", 40), "team": "forecasting",
+			job.LabelAttempt: job.AttemptLabel(attemptOf(i)), job.LabelContent: strings.Repeat("c", 40),
+			job.LabelInstance: strings.Repeat("i", 40), "team": "forecasting",
 		},
-		Links: job.Links{Console: "https://console.cloud.google.com/mlengine/jobs/" + idOf(i), Logs: "https://console.cloud.google.com/logs?resource=ml_job/job_id/" + idOf(i)},
+		Links: job.Links{Console: "https://console.cloud.google.com/mlengine/jobs/" + idOf(i),
+			Logs: "https://console.cloud.google.com/logs?resource=ml_job/job_id/" + idOf(i)},
 	}
 	switch {
 	case every(c.changed, i):
@@ -245,7 +251,7 @@ func (c manyJobs) Find(context.Context, job.Order) ([]attempt.Look, error) {
 	return nil, nil
 }
 
-// List, Open and Copy are of the inbox, where a tick has nothing to do.
+// List, Open and Copy serve the inbox, where a tick has nothing to do.
 func (c *company) List(context.Context, string, string, bool, func([]job.Attributes) error) error {
 	c.count("list folder")
 	return nil
@@ -261,7 +267,7 @@ func (c *company) Copy(context.Context, job.Object, string, string) error {
 	return job.ErrNotFound
 }
 
-// peakHeap samples the heap in use until it is stopped, and gives the most.
+// peakHeap samples the heap in use until it is stopped, and returns the most.
 func peakHeap() (stop func() uint64) {
 	const live = "/memory/classes/heap/objects:bytes"
 	done, most := make(chan struct{}), make(chan uint64)
@@ -284,21 +290,21 @@ func peakHeap() (stop func() uint64) {
 	return func() uint64 { close(done); return <-most }
 }
 
-// The most that a tick may take, whatever number of jobs up to 100,000: a function
-// has 512 MiB, and more than that for inspections.
+// The largest heap that a tick may use, for up to 100,000 jobs. A function has 512 MiB, and more
+// than that for inspections.
 const mostHeap = 128 << 20
 
-// BenchmarkTick is a tick over the real ledger, relay and queue. It fails where a
-// tick makes more remote calls than it may: one list of storage for 1,000 attempts,
-// one of the backend for 100, six calls for a job that has changed, one more for one
-// that ended (the direct look), and a few more that do not depend on the number of
-// jobs; where it takes more memory than it may; and where ten times as many jobs cost
-// far more than ten times as much.
+// BenchmarkTick runs a tick over the real ledger, relay and queue. It fails if a tick makes more
+// remote calls than it may: one list of storage for 1,000 attempts, one of the backend for 100,
+// six calls for a job that has changed, one more (the direct look) for one that ended, and a few
+// more that do not depend on the number of jobs. It also fails if a tick takes more memory than it
+// may, or if ten times as many jobs cost far more than ten times as much.
 func BenchmarkTick(b *testing.B) {
 	for _, test := range []struct {
 		name string
 		news
-	}{{name: "changed=0"}, {"changed=1%", news{changed: 100}}, {"ended=1%", news{ended: 100}}, {"queued=1", news{queued: 1}}, {"queued=2", news{queued: 2}}} {
+	}{{name: "changed=0"}, {"changed=1%", news{changed: 100}}, {"ended=1%", news{ended: 100}},
+		{"queued=1", news{queued: 1}}, {"queued=2", news{queued: 2}}} {
 		costs := map[int]cost{}
 		for _, jobs := range []int{1_000, 10_000, 100_000} {
 			b.Run(fmt.Sprintf("%s/jobs=%d", test.name, jobs), func(b *testing.B) {
@@ -306,13 +312,14 @@ func BenchmarkTick(b *testing.B) {
 			})
 		}
 		few, many := costs[10_000], costs[100_000]
-		if few.allocated > 0 && many.allocated > 0 && (many.allocated > 13*few.allocated || many.seconds > 40*few.seconds) { // machines are noisy
+		if few.allocated > 0 && many.allocated > 0 && (many.allocated > 13*few.allocated ||
+			many.seconds > 40*few.seconds) { // machines are noisy
 			b.Errorf("%s: cost grows faster than the number of jobs: %+v, %+v", test.name, few, many)
 		}
 	}
 }
 
-// cost is that of one tick.
+// cost is what one tick takes.
 type cost struct {
 	seconds   float64
 	allocated uint64
@@ -333,7 +340,8 @@ func benchmarkTick(b *testing.B, c *company) cost {
 	}
 	now, logger := func() time.Time { return start.Add(time.Minute) }, slog.New(slog.DiscardHandler)
 	submit, err := submitter.New(c, records, manyJobs{c}, tell, submitter.Options{
-		Instance: "test", Inbox: "inbox", Staging: "staging", CallTime: 30 * time.Second, Inspections: 2, Parallel: 8, Now: now, Logger: logger,
+		Instance: "test", Inbox: "inbox", Staging: "staging", CallTime: 30 * time.Second, Inspections: 2, Parallel: 8,
+		Now: now, Logger: logger,
 		Policy: func(context.Context) (policy.Policy, error) { return policy.Policy{Rules: rules}, nil },
 	})
 	if err != nil {
@@ -341,8 +349,9 @@ func benchmarkTick(b *testing.B, c *company) cost {
 	}
 	var last watcher.Pulse
 	w, err := watcher.New(records, manyJobs{c}, c, tell, submit, watcher.Options{
-		Instance: "test", Inbox: "inbox", Parallel: 8, Budget: 7 * time.Minute, LooksPerMinute: 1_000_000, ReadsPerMinute: 1_000_000,
-		Now: now, Logger: logger, Measure: func(_ context.Context, p watcher.Pulse) { last = p },
+		Instance: "test", Inbox: "inbox", Parallel: 8, Budget: 7 * time.Minute, LooksPerMinute: 1_000_000,
+		ReadsPerMinute: 1_000_000,
+		Now:            now, Logger: logger, Measure: func(_ context.Context, p watcher.Pulse) { last = p },
 	})
 	if err != nil {
 		b.Fatal(err)

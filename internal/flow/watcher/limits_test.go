@@ -13,7 +13,7 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// addLimited puts an attempt into the ledger whose job has limits on its time.
+// addLimited adds an attempt whose job has limits on its time to the ledger.
 func (f *fake) addLimited(t *testing.T, id string, s job.Scheduling, p attempt.Patience, l attempt.Look) string {
 	t.Helper()
 	r := attempt.NewRecord(job.Object{Bucket: "inbox", Name: id + "/job.yaml", Generation: 1, Created: f.now}, f.now)
@@ -30,7 +30,7 @@ func (f *fake) addLimited(t *testing.T, id string, s job.Scheduling, p attempt.P
 	return r.Attempt
 }
 
-// retell marks what was told, as the relay does.
+// retell marks what was published, as the relay does.
 func (f *fake) retell() {
 	for i, e := range f.entries {
 		s := f.records[e.Attempt]
@@ -41,8 +41,8 @@ func (f *fake) retell() {
 	f.entries = slices.DeleteFunc(f.entries, func(e attempt.Entry) bool { return e.State.Terminal() })
 }
 
-// Ticks alone bring a job that never ends to its end, and look at it only when
-// something is due; seven days take as long as the ticks.
+// Ticks alone end a job that never ends by itself, and look at it only when something is due.
+// Seven days take as long as the ticks.
 func TestTickEnforcesLimits(t *testing.T) {
 	f := newFake()
 	running := look("j", job.BackendRunning)
@@ -71,7 +71,8 @@ func TestTickEnforcesLimits(t *testing.T) {
 		t.Errorf("told (-want +got):\n%s", diff)
 	}
 	r := f.records[key]
-	if want := (job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "jobdrop"}); r.Timeout == nil || *r.Timeout != want {
+	if want := (job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "jobdrop"}); r.Timeout == nil ||
+		*r.Timeout != want {
 		t.Errorf("timeout %+v, want %+v", r.Timeout, want)
 	}
 	if want := start.Add(7*24*time.Hour + 20*time.Minute); !asked.Equal(want) || len(f.cancelled) != 1 {
@@ -82,29 +83,35 @@ func TestTickEnforcesLimits(t *testing.T) {
 	}
 }
 
-// What comes of a cancel is what the backend says.
+// The result of a cancel is what the backend says.
 func TestTickCancels(t *testing.T) {
 	unavailable := errors.New("unavailable")
 	tests := []struct {
 		name string
-		// after is what the backend says once it was asked, fails its answer.
+		// after is what the backend says after the call; fails is the call's error.
 		after func(now time.Time) attempt.Look
 		fails error
 		err   error
 		state job.State
 		told  []job.EventType
 	}{
-		{name: "the job ends first", state: job.Succeeded, told: []job.EventType{job.JobDelayed, job.JobSucceeded}, after: func(now time.Time) attempt.Look {
-			l := look("j", job.BackendSucceeded)
-			l.Ended = now
-			return l
-		}},
-		{name: "it takes a while", state: job.Submitted, told: []job.EventType{job.JobDelayed}, after: func(time.Time) attempt.Look { return look("j", job.BackendCancelling) }},
-		{name: "it is not heard", state: job.Submitted, told: []job.EventType{job.JobDelayed}, after: func(time.Time) attempt.Look { return look("j", job.BackendRunning) }},
-		{name: "it can't be asked for", state: job.Submitted, told: []job.EventType{job.JobDelayed}, fails: unavailable, err: unavailable, after: func(time.Time) attempt.Look { return look("j", job.BackendRunning) }},
+		{name: "the job ends first", state: job.Succeeded, told: []job.EventType{job.JobDelayed, job.JobSucceeded},
+			after: func(now time.Time) attempt.Look {
+				l := look("j", job.BackendSucceeded)
+				l.Ended = now
+				return l
+			}},
+		{name: "it takes a while", state: job.Submitted, told: []job.EventType{job.JobDelayed},
+			after: func(time.Time) attempt.Look { return look("j", job.BackendCancelling) }},
+		{name: "it is not heard", state: job.Submitted, told: []job.EventType{job.JobDelayed},
+			after: func(time.Time) attempt.Look { return look("j", job.BackendRunning) }},
+		{name: "it can't be asked for", state: job.Submitted, told: []job.EventType{job.JobDelayed}, fails: unavailable,
+			err: unavailable, after: func(time.Time) attempt.Look { return look("j", job.BackendRunning) }},
 		{
-			name: "refused, as the job has just ended", state: job.Succeeded, told: []job.EventType{job.JobDelayed, job.JobSucceeded},
-			fails: &attempt.RefusedError{Message: "the job has ended"}, after: func(now time.Time) attempt.Look { return look("j", job.BackendSucceeded) },
+			name: "refused, as the job has just ended", state: job.Succeeded,
+			told:  []job.EventType{job.JobDelayed, job.JobSucceeded},
+			fails: &attempt.RefusedError{Message: "the job has ended"},
+			after: func(now time.Time) attempt.Look { return look("j", job.BackendSucceeded) },
 		},
 	}
 	for _, test := range tests {
@@ -132,8 +139,7 @@ func TestTickCancels(t *testing.T) {
 			if diff := gocmp.Diff(test.told, f.told["j"]); diff != "" {
 				t.Errorf("told (-want +got):\n%s", diff)
 			}
-			// A cancel that was not heard is asked for again, one that is under
-			// way is not.
+			// A cancel without an effect is asked for again; one under way is not.
 			f.retell()
 			f.cancelled, f.broken = nil, map[string]error{}
 			f.now = f.now.Add(time.Minute)
@@ -147,12 +153,13 @@ func TestTickCancels(t *testing.T) {
 	}
 }
 
-// A list that lags behind says that a job waits that runs: no warning, no cancel.
+// A list that lags says that a running job waits: no warning, no cancel.
 func TestTickAsksBeforeItWarns(t *testing.T) {
 	f := newFake()
 	waiting, running := look("j", job.BackendQueued), look("j", job.BackendRunning)
 	running.Started = start.Add(30 * time.Minute)
-	f.addLimited(t, "j", job.Scheduling{MaxWaitTime: "1800s", MaxRunningTime: "86400s"}, attempt.Patience{Queued: "600s"}, waiting)
+	f.addLimited(t, "j", job.Scheduling{MaxWaitTime: "1800s", MaxRunningTime: "86400s"}, attempt.Patience{Queued: "600s"},
+		waiting)
 	f.listed, f.direct["j"] = []attempt.Look{waiting}, running
 	f.now = start.Add(2 * time.Hour)
 	if err := f.watcher(t).Tick(t.Context()); err != nil || len(f.cancelled) > 0 {
@@ -163,8 +170,8 @@ func TestTickAsksBeforeItWarns(t *testing.T) {
 	}
 }
 
-// This machine's clock may be wrong by ten minutes either way, or the backend's:
-// no job is ended before its time, and none lives on for long.
+// This machine's clock, or the backend's, may be wrong by ten minutes either way. No job is ended
+// before its time, and none lives on for long.
 func TestTickClockSkew(t *testing.T) {
 	const limit = time.Hour
 	for _, skew := range []time.Duration{-10 * time.Minute, 0, 10 * time.Minute} {
@@ -197,7 +204,7 @@ func TestTickClockSkew(t *testing.T) {
 	}
 }
 
-// A hint makes the job be looked at, whatever it says.
+// A hint makes jobdrop look at the job, whatever it says.
 func TestLook(t *testing.T) {
 	f := newFake()
 	f.add(t, "j", look("j", job.BackendRunning))
@@ -215,7 +222,7 @@ func TestLook(t *testing.T) {
 		t.Errorf("%d looks, told (-want +got):\n%s", len(f.gets), diff)
 	}
 
-	// That a job is not there is nothing that a hint can bring about.
+	// A hint can't make a job count as missing.
 	f.add(t, "gone", look("gone", job.BackendRunning))
 	for range 5 {
 		f.now = f.now.Add(time.Hour)
@@ -236,9 +243,10 @@ func TestLook(t *testing.T) {
 		t.Errorf("by its resource, told (-want +got):\n%s", diff)
 	}
 
-	// Where the backend takes no ID, a hint has the backend's own.
+	// If the backend takes no IDs, a hint has the backend's own.
 	f.noID = true
-	for id, hinted := range map[string]job.JobInfo{"l": {ID: "7"}, "m": {ResourceName: "projects/1/locations/r/customJobs/8"}} {
+	for id, hinted := range map[string]job.JobInfo{"l": {ID: "7"},
+		"m": {ResourceName: "projects/1/locations/r/customJobs/8"}} {
 		f.add(t, id, look(id, job.BackendRunning))
 		f.direct[id] = look(id, job.BackendFailed)
 		f.direct[""] = f.direct[id] // asked by the resource alone
@@ -251,10 +259,11 @@ func TestLook(t *testing.T) {
 	}
 }
 
-// A job that is past its limit and not there is not cancelled: it is lost.
+// A missing job that is past its limit is not cancelled: it is lost.
 func TestTickDoesNotCancelWhatIsGone(t *testing.T) {
 	f := newFake()
-	f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "60s"}, attempt.Patience{Grace: "60s"}, look("j", job.BackendRunning))
+	f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "60s"}, attempt.Patience{Grace: "60s"},
+		look("j", job.BackendRunning))
 	w := f.watcher(t)
 	for range 4 {
 		f.now = f.now.Add(5 * time.Minute)
@@ -269,8 +278,8 @@ func TestTickDoesNotCancelWhatIsGone(t *testing.T) {
 	}
 }
 
-// Hints of other people's jobs, which cost no look, use up none of our own; where
-// each costs one, they are dropped when there are too many.
+// Hints about other people's jobs that cost no look use up none of our own. If each costs one,
+// hints are dropped when there are too many.
 func TestLookIsLimited(t *testing.T) {
 	for _, noID := range []bool{false, true} {
 		f := newFake()
@@ -313,8 +322,8 @@ func TestLookIsLimited(t *testing.T) {
 	}
 }
 
-// Whoever is about to cancel a job that waits too long goes by the record as it is when
-// the cancel is entered there: another worker may have seen the job begin to run since.
+// A worker that is about to cancel a job goes by the record at the time of the cancel: another
+// worker may have seen the job run since.
 func TestTickLooksAgainBeforeACancel(t *testing.T) {
 	f := newFake()
 	waits := look("j", job.BackendPreparing)

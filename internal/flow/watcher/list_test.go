@@ -16,8 +16,8 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// runs puts n attempts into the ledger whose jobs run by now, though the index has
-// them queued; but for those named, which have succeeded.
+// runs adds n attempts to the ledger whose jobs run by now, though the index has them queued.
+// Those named have succeeded.
 func (f *fake) runs(t *testing.T, n int, ended ...int) {
 	t.Helper()
 	for i := range n {
@@ -32,8 +32,8 @@ func (f *fake) runs(t *testing.T, n int, ended ...int) {
 	}
 }
 
-// Where pages are slow, what the tick got is used, the next one goes on there, and
-// a job that ended is told of though no tick ever has the whole list.
+// If pages are slow, the tick uses what it got, and the next one continues there. A job that ended
+// is reported even if no tick ever has the whole list.
 func TestTickWithSlowPages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -71,33 +71,37 @@ func TestTickWithSlowPages(t *testing.T) {
 		if _, err := tick(); err != nil {
 			t.Fatal(err)
 		}
-		if b := f.beats[4]; !b.Complete || b.Active != 21 || b.OldestLook.IsZero() || !slices.Equal(f.strangers, []string{"stranger"}) {
+		if b := f.beats[4]; !b.Complete || b.Active != 21 || b.OldestLook.IsZero() ||
+			!slices.Equal(f.strangers, []string{"stranger"}) {
 			t.Errorf("with the whole list: %+v, strangers %q", b, f.strangers)
 		}
 	})
 }
 
-// A page that can't be had costs what comes after it, until the next tick; and what
-// is wrong with a place in the list, or may be, makes the list begin anew.
+// A page that fails delays the pages after it until the next tick. If the position in the list may
+// be at fault, the list starts anew.
 func TestTickListGoesOn(t *testing.T) {
 	unavailable := errors.New("unavailable")
 	tests := []struct {
 		name string
-		// after is where the tick begins; the page at fails.
+		// after is where the tick begins. The page at position at fails.
 		after string
 		fails error
 		at    int
-		// seen are told to run; the list goes on at next.
+		// The jobs seen are reported as running. The list continues at next.
 		seen []string
 		next string
 		err  error
 	}{
-		{name: "the backend's quota is used up in the middle", fails: job.ErrQuota, at: 4, seen: []string{"j000", "j001", "j002", "j003"}, next: "4", err: job.ErrQuota},
+		{name: "the backend's quota is used up in the middle", fails: job.ErrQuota, at: 4,
+			seen: []string{"j000", "j001", "j002", "j003"}, next: "4", err: job.ErrQuota},
 		{name: "and the next tick goes on", after: "4", seen: []string{"j004", "j005"}},
-		{name: "no answer in the middle", fails: unavailable, at: 2, seen: []string{"j000", "j001"}, next: "2", err: unavailable},
+		{name: "no answer in the middle", fails: unavailable, at: 2, seen: []string{"j000", "j001"}, next: "2",
+			err: unavailable},
 		{name: "the quota is used up at once", after: "4", fails: job.ErrQuota, next: "4", err: job.ErrQuota},
 		{name: "the service can do nothing with the place", after: "4", fails: unavailable, next: "", err: unavailable},
-		{name: "the service refuses the place", after: "too old", seen: []string{"j000", "j001", "j002", "j003", "j004", "j005"}},
+		{name: "the service refuses the place", after: "too old", seen: []string{"j000", "j001", "j002", "j003", "j004",
+			"j005"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -153,7 +157,7 @@ func TestBeatWithoutTheList(t *testing.T) {
 	}
 }
 
-// Pages of the list and direct looks keep the backend's read quota together.
+// Pages of the list and direct looks together keep the backend's read quota.
 func TestTickKeepsTheReadQuota(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()

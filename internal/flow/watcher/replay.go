@@ -9,30 +9,29 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// Replayed is a drop that was found below a prefix.
+// Replayed is a drop that a replay found.
 type Replayed struct {
-	// JobFile is the generation that is there now.
+	// JobFile is the job file at its present generation.
 	JobFile job.Object
-	// Known tells that it had a record before: it is left as it is.
+	// Known reports that the drop had a record before. A replay leaves it as it is.
 	Known bool
-	// State and Reason are those of its record; empty where it has none.
+	// State and Reason are those of its record; empty if it has none.
 	State  job.State
 	Reason string
-	// Err is why it could not be looked at.
+	// Err is why the drop could not be looked at.
 	Err error
 }
 
-// Replay runs the drops in a folder of the inbox, and below it, that have no record,
-// however old they are: nobody looked at them, since they are from before the
-// installation, or their events were lost and not made up for in time. A job file
-// may stand for its folder. With dry it only finds them. tell is called with each
-// drop, in the order of their names, and ends the replay by an error. After limit
-// drops without a record it ends with [ErrMore] if there is another.
+// Replay runs the drops in and below a folder of the inbox that have no record, however old they
+// are. Nobody looked at them: they are from before the installation, or their events were lost and
+// not made up for in time. folder may also be a job file. If dry is set, Replay only finds them.
+// It calls tell with each drop, in the order of their names; an error of tell ends the replay.
+// After limit drops without a record it returns [ErrMore] if there is another.
 func (w *Watcher) Replay(ctx context.Context, folder string, dry bool, limit int, tell func(Replayed) error) error {
 	if folder != "" && !strings.HasSuffix(folder, "/") && !job.IsJobFile(folder) {
 		folder += "/" // census is not census2
 	}
-	done := map[string]bool{} // folders: one with two job files is one drop
+	done := map[string]bool{} // by folder: one with two job files is one drop
 	return w.objects.ListAfter(ctx, w.Inbox, folder, "", func(page []job.Attributes) error {
 		for _, o := range page {
 			if !job.IsJobFile(o.Name) || !job.IsPart(o.Name, o.Size) || done[job.Folder(o.Name)] {
@@ -58,7 +57,7 @@ func (w *Watcher) Replay(ctx context.Context, folder string, dry bool, limit int
 	})
 }
 
-// ErrMore says that there are more drops than were asked for.
+// ErrMore is returned when there are more drops than were asked for.
 var ErrMore = errors.New("there are more drops")
 
 func (w *Watcher) replay(ctx context.Context, r Replayed, dry bool) Replayed {

@@ -14,9 +14,9 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// listFiled lists a slice of the records, before the index is listed: so whatever
-// is in the slice without a verdict, and not on the index then, has got its
-// verdict meanwhile, or was lost.
+// listFiled lists a slice of the records, before the index is listed. If a record in the slice
+// without a verdict is not on the index then, it has got its verdict meanwhile, or the index has
+// lost it.
 func (t *tick) listFiled(ctx context.Context) error {
 	c := &t.cursors.Records
 	c.Begin(t.begin)
@@ -39,8 +39,8 @@ func (t *tick) listFiled(ctx context.Context) error {
 // filedSlice is how many records a tick compares with the index: one page.
 const filedSlice = 1000
 
-// drifted tells whether an index entry is older than its record, though it says
-// that all was told: someone who was stopped wrote it too late.
+// drifted reports whether an index entry is older than its record. A worker that was stopped may
+// have written the entry too late.
 func (t *tick) drifted(e attempt.Entry) bool {
 	f, ok := t.filed[e.Attempt]
 	if !ok {
@@ -50,8 +50,8 @@ func (t *tick) drifted(e attempt.Entry) bool {
 	return e.Revision < f.Revision
 }
 
-// compareFiled puts the records of the slice back on the index that have no
-// verdict and are not there.
+// compareFiled puts those records of the slice back on the index that have no verdict and are
+// missing there.
 func (t *tick) compareFiled(ctx context.Context) {
 	c := &t.cursors.Records
 	if t.filed == nil {
@@ -62,9 +62,9 @@ func (t *tick) compareFiled(ctx context.Context) {
 			continue
 		}
 		if !t.timeFor(ctx, otherShare) {
-			return // the slice is for the next tick
+			return // the next tick lists the slice again
 		}
-		// One that can't be read is not waited for: the next round tries again.
+		// A record that can't be read does not stop the scan: the next round tries again.
 		t.failures.add(t.reopen(ctx, key))
 	}
 	if c.After = t.filedLast; t.filedEnd {
@@ -75,7 +75,7 @@ func (t *tick) compareFiled(ctx context.Context) {
 // reopen puts a record without a verdict back on the index.
 func (t *tick) reopen(ctx context.Context, key string) error {
 	if _, err := t.records.Entry(ctx, key); !errors.Is(err, job.ErrNotFound) {
-		return err // it is there: this tick did not come to it
+		return err // it is there: this tick did not visit it
 	}
 	stored, err := t.records.Get(ctx, key)
 	if err != nil || stored.State.Terminal() {
@@ -84,22 +84,22 @@ func (t *tick) reopen(ctx context.Context, key string) error {
 	t.Reopened++
 	t.Logger.ErrorContext(ctx, "the index had lost an attempt", "attempt", key, "state", stored.State)
 	e := attempt.NewEntry(stored)
-	e.Revision = 0 // whatever is untold is told by the next tick
+	e.Revision = 0 // the next tick publishes whatever is unpublished
 	return t.records.Open(ctx, e)
 }
 
-// mostStrangers is how many jobs a tick looks at that no open attempt owns.
+// mostStrangers is how many jobs without an open attempt a tick looks at.
 const mostStrangers = 100
 
-// strangers looks at the jobs with our labels that no open attempt owns: such that
-// ended while the lists were made, second jobs of attempts that have their verdict,
-// and such that have no record at all, of which people are told.
+// strangers looks at the jobs with our labels that no open attempt owns. Some ended while the
+// lists were made, some are second jobs of attempts with a verdict, and some have no record at
+// all: people are told of those.
 func (t *tick) strangers(ctx context.Context) {
 	if t.active == nil || !t.active.whole {
-		return // without the time for the whole list there is none for these
+		return // if there was no time for the whole list, there is none for these
 	}
 	ids := t.active.unmatched()
-	if n := len(ids); n > mostStrangers { // each tick another part of them
+	if n := len(ids); n > mostStrangers { // each tick takes another part of them
 		at := t.cursors.Ticks * mostStrangers % n
 		ids = append(ids[at:n:n], ids[:at]...)[:mostStrangers]
 	}
@@ -137,8 +137,8 @@ func (t *tick) stranger(ctx context.Context, id string, looks []attempt.Look) er
 	case !stored.State.Terminal():
 		return errors.Join(err, t.reopen(ctx, stored.Attempt))
 	case !t.backend.TakesID():
-		// Also where the attempt never came to a job: a create that it had given
-		// up may have its effect yet.
+		// Even if the attempt never had a job: a create that it had given up may still take
+		// effect.
 		err = errors.Join(err, t.cancelDoubles(ctx, stored, looks))
 		if !slices.ContainsFunc(looks, func(l attempt.Look) bool { return l.ResourceName == stored.Job.ResourceName }) {
 			return err
@@ -146,8 +146,11 @@ func (t *tick) stranger(ctx context.Context, id string, looks []attempt.Look) er
 	case len(others) > 0:
 		return err
 	}
-	// It has ended, and the list lags behind; or the verdict was wrong.
-	known := job.JobInfo{ID: id, Backend: stored.Job.Backend, ResourceName: cmp.Or(stored.Job.ResourceName, looks[0].ResourceName)}
+	// The job has ended, and the list lags behind; or the verdict was wrong.
+	known := job.JobInfo{
+		ID: id, Backend: stored.Job.Backend,
+		ResourceName: cmp.Or(stored.Job.ResourceName, looks[0].ResourceName),
+	}
 	found, lookErr := t.direct(ctx, known)
 	if found.found && found.Ended.IsZero() && lookErr == nil {
 		lookErr = t.tellStrangers(ctx, []attempt.Look{found.Look}, "its attempt "+stored.Attempt+" is "+string(stored.State))
@@ -155,9 +158,9 @@ func (t *tick) stranger(ctx context.Context, id string, looks []attempt.Look) er
 	return errors.Join(err, lookErr)
 }
 
-// tellStrangers tells people of jobs that nobody follows. Each is noted after it was
-// told: a note whose answer is lost, or a tick that dies before it, costs a second
-// alert, never the only one.
+// tellStrangers alerts people to jobs that nobody follows. Each is recorded after its alert. If
+// the record's answer is lost, or the tick dies before it, that costs a second alert, never the
+// only one.
 func (t *tick) tellStrangers(ctx context.Context, looks []attempt.Look, why string) error {
 	var errs []error
 	for _, l := range looks {
@@ -170,26 +173,28 @@ func (t *tick) tellStrangers(ctx context.Context, looks []attempt.Look, why stri
 		if known {
 			continue
 		}
-		t.Logger.ErrorContext(ctx, "a job of this installation that nobody follows", "job_id", l.JobID, "resource", l.ResourceName,
-			"state", l.State, "created", l.Created, "why", why)
+		t.Logger.ErrorContext(ctx, "a job of this installation that nobody follows",
+			"job_id", l.JobID, "resource", l.ResourceName, "state", l.State, "created", l.Created, "why", why)
 		errs = append(errs, t.records.NoteStranger(ctx, l.JobID, l.ResourceName, map[string]any{
-			"jobId": l.JobID, "resourceName": l.ResourceName, "state": l.State, "created": l.Created, "why": why, "found": t.begin,
+			"jobId": l.JobID, "resourceName": l.ResourceName, "state": l.State, "created": l.Created, "why": why,
+			"found": t.begin,
 		}))
 	}
 	return errors.Join(errs...)
 }
 
-// cancelDoubles cancels the jobs of an attempt that are not the one in its record:
-// a process that froze in a create, and thawed after others had looked and
-// created, may have made them. What lies elsewhere than the kept one, in another
-// region or collection, no create of the attempt made: it may be the service's own
-// part of the job, as a trial is, with the job's labels. A job with these labels that
-// fits no create, as a person's copy does not, is told of and goes on.
+// cancelDoubles cancels the jobs of an attempt that are not the one in its record. A process that
+// froze in a create, and thawed after others had looked and created, may have made them. It leaves
+// a job that lies elsewhere than the kept one, in another region or collection: no create of the
+// attempt made it, but it may be the service's own part of the job, with the job's labels, as a
+// trial is. It also leaves a job that fits no create, for example a person's copy, and tells
+// people of it.
 func (t *tick) cancelDoubles(ctx context.Context, stored attempt.Stored, looks []attempt.Look) error {
 	var errs []error
 	kept := stored.Job.ResourceName
 	for _, l := range looks {
-		if l.ResourceName == kept || l.Labels[job.LabelAttempt] != job.AttemptLabel(stored.Attempt) || l.State == job.BackendCancelling {
+		if l.ResourceName == kept || l.Labels[job.LabelAttempt] != job.AttemptLabel(stored.Attempt) ||
+			l.State == job.BackendCancelling {
 			continue
 		}
 		if kept != "" && path.Dir(l.ResourceName) != path.Dir(kept) {
@@ -200,14 +205,16 @@ func (t *tick) cancelDoubles(ctx context.Context, stored attempt.Stored, looks [
 	return errors.Join(errs...)
 }
 
-// cancelDouble looks at a job by itself, since a list leaves out what it runs.
+// cancelDouble looks at a job directly, since a list leaves out what the job runs, and cancels it
+// if a create of the attempt made it.
 func (t *tick) cancelDouble(ctx context.Context, stored attempt.Stored, id, resource string) error {
 	l, err := t.direct(ctx, job.JobInfo{ID: id, ResourceName: resource})
 	if err != nil || !l.found || l.State.Ended() || l.State == job.BackendCancelling {
 		return err
 	}
 	if !stored.Made(l.Look) {
-		return t.tellStrangers(ctx, []attempt.Look{l.Look}, "it has the labels of attempt "+stored.Attempt+", and no create of that made it")
+		return t.tellStrangers(ctx, []attempt.Look{l.Look},
+			"it has the labels of attempt "+stored.Attempt+", and no create of that made it")
 	}
 	if err := t.backend.Cancel(ctx, job.JobInfo{ID: id, ResourceName: resource}); err != nil {
 		return err
@@ -223,16 +230,16 @@ func (t *tick) cancelDouble(ctx context.Context, stored attempt.Stored, id, reso
 const (
 	// inboxPages is how many pages of the inbox a tick lists: 5,000 objects.
 	inboxPages = 5
-	// inboxAge is up to which age drops are found without an event.
+	// inboxAge is the age up to which drops are found without an event.
 	inboxAge = 48 * time.Hour
-	// inFlight is how long an event is left to come by itself; slack is by how
-	// much the clocks of two ticks may differ.
+	// inFlight is how long an event may take to arrive by itself. slack is by how much the clocks
+	// of two ticks may differ.
 	inFlight, slack = 15 * time.Second, time.Minute
 )
 
-// scanInbox goes through a slice of the inbox and looks at the drops whose event
-// was lost. Each round looks at the job files that came since the round before
-// began: a list shows all that was there when it began.
+// scanInbox goes through a slice of the inbox and looks at the drops whose event was lost. Each
+// round looks at the job files that came since the previous round began: a list shows all that was
+// there when it began.
 func (t *tick) scanInbox(ctx context.Context) {
 	epoch, err := t.firstStart(ctx)
 	if err != nil {
@@ -288,11 +295,14 @@ func (t *tick) look(ctx context.Context, o job.Object) {
 	known, err := t.records.Has(ctx, job.AttemptKey(o))
 	if err == nil && !known {
 		t.Found++
-		t.Logger.WarnContext(ctx, "a drop was found whose event did not come", "bucket", o.Bucket, "object", o.Name, "generation", o.Generation, "created", o.Created)
-		err = t.inTime(ctx, 1, "gs://"+o.Bucket+"/"+o.Name, func(ctx context.Context) error { return t.resumer.Submit(ctx, o) })
+		t.Logger.WarnContext(ctx, "a drop was found whose event did not come",
+			"bucket", o.Bucket, "object", o.Name, "generation", o.Generation, "created", o.Created)
+		err = t.inTime(ctx, 1, "gs://"+o.Bucket+"/"+o.Name, func(ctx context.Context) error {
+			return t.resumer.Submit(ctx, o)
+		})
 		if err != nil && t.onIndex(ctx, o) {
 			t.failures.add(err)
-			return // ticks come to it by the index
+			return // ticks find it on the index
 		}
 	}
 	if err != nil {
@@ -301,17 +311,16 @@ func (t *tick) look(ctx context.Context, o job.Object) {
 	}
 }
 
-// onIndex tells whether a drop's attempt is on the index, as far as can be known.
+// onIndex reports whether a drop's attempt is known to be on the index.
 func (t *tick) onIndex(ctx context.Context, o job.Object) bool {
 	_, err := t.records.Entry(ctx, job.AttemptKey(o))
 	return err == nil
 }
 
-// lonely finds folders that have packages and no job file, where the operator asks
-// for that.
+// lonely finds folders that have packages and no job file, if the operator asks for that.
 type lonely struct {
 	*tick
-	// A package is reported in the round in which its time is over.
+	// A package is reported in the round in which its patience ends: from from to until.
 	from, until time.Time
 	patience    func(folder string) time.Duration
 	told        map[string]bool
@@ -342,12 +351,13 @@ func (l *lonely) see(ctx context.Context, o job.Object) {
 		return
 	}
 	if alone {
-		l.Logger.WarnContext(ctx, "packages without a job file", "bucket", o.Bucket, "folder", folder, "package", o.Name, "created", o.Created, "waited", wait.String())
+		l.Logger.WarnContext(ctx, "packages without a job file",
+			"bucket", o.Bucket, "folder", folder, "package", o.Name, "created", o.Created, "waited", wait.String())
 	}
 }
 
-// alone reports whether a folder has no job file. An object is the first of those
-// whose names begin with its own, so one page tells, whatever else there is.
+// alone reports whether a folder has no job file. An object is the first of those whose names
+// begin with its own, so one page shows it, whatever else there is.
 func (l *lonely) alone(ctx context.Context, bucket, folder string) (bool, error) {
 	found := false
 	for _, name := range job.JobFileNames() {
@@ -365,8 +375,8 @@ func (l *lonely) alone(ctx context.Context, bucket, folder string) (bool, error)
 	return true, nil
 }
 
-// firstStart gives when the installation was first started, and notes it at the
-// first start. Where that note is gone nobody knows which drops are old.
+// firstStart returns when the installation was first started, and records it at the first start.
+// Without that record nobody knows which drops are old.
 func (w *Watcher) firstStart(ctx context.Context) (time.Time, error) {
 	if at := w.epoch.Load(); at != nil {
 		return *at, nil
@@ -386,8 +396,8 @@ func (w *Watcher) firstStart(ctx context.Context) (time.Time, error) {
 	return at, nil
 }
 
-// firstRecord gives the time of the first start where it was not noted yet: now,
-// or, where drops came before the first tick, that of the first of them.
+// firstRecord returns the time of the first start if it was not recorded yet: now, or the time of
+// the first record if drops came before the first tick.
 func (w *Watcher) firstRecord(ctx context.Context) (time.Time, error) {
 	now := w.Now().UTC()
 	first, old := now, false

@@ -34,8 +34,8 @@ func ticked(t *testing.T, w *watcher.Watcher) {
 	}
 }
 
-// Drops whose event was lost are found; those that are known, too old, from before
-// the installation, or so new that their event may be on its way, are not touched.
+// Drops whose event was lost are found. Those that are known, too old, from before the
+// installation, or so new that their event may be on its way, are left alone.
 func TestScanInbox(t *testing.T) {
 	f := newFake()
 	f.epoch = start.Add(-36 * time.Hour)
@@ -57,7 +57,7 @@ func TestScanInbox(t *testing.T) {
 	if b := f.beats[0]; b.Found != 1 || !b.Complete || b.Failed != 0 || !b.At.Equal(start) {
 		t.Errorf("heartbeat %+v", b)
 	}
-	// What a round looked at, the next one does not; what came since, it does.
+	// The next round looks only at what came since.
 	f.submitted, f.now = nil, start.Add(20*time.Minute)
 	ticked(t, w)
 	if diff := gocmp.Diff([]string{"new/job.json"}, f.submitted); diff != "" {
@@ -95,7 +95,7 @@ func TestScanInboxTriesAgain(t *testing.T) {
 	}
 }
 
-// A replay runs what has no record, and no more than was asked for.
+// A replay runs drops without a record, and no more than were asked for.
 func TestReplay(t *testing.T) {
 	f := newFake()
 	for _, name := range []string{"a/a", "a/b", "a/c", "a/d", "b/e"} {
@@ -121,8 +121,10 @@ func TestReplay(t *testing.T) {
 		{"a/", true, 10, []string{"a/a/job.yaml", "known a/c/job.yaml", "a/d/job.yaml"}, nil, nil},
 		{"a/", true, 1, []string{"a/a/job.yaml", "known a/c/job.yaml"}, nil, watcher.ErrMore},
 		{"a/", false, 1, []string{"a/a/job.yaml", "known a/c/job.yaml"}, []string{"a/a/job.yaml"}, watcher.ErrMore},
-		{"a/", false, 2, []string{"a/a/job.yaml", "known a/c/job.yaml", "failed a/d/job.yaml"}, []string{"a/a/job.yaml", "a/d/job.yaml"}, nil},
-		{"", false, 2, []string{"a/a/job.yaml", "known a/c/job.yaml", "failed a/d/job.yaml"}, []string{"a/a/job.yaml", "a/d/job.yaml"}, watcher.ErrMore},
+		{"a/", false, 2, []string{"a/a/job.yaml", "known a/c/job.yaml", "failed a/d/job.yaml"},
+			[]string{"a/a/job.yaml", "a/d/job.yaml"}, nil},
+		{"", false, 2, []string{"a/a/job.yaml", "known a/c/job.yaml", "failed a/d/job.yaml"},
+			[]string{"a/a/job.yaml", "a/d/job.yaml"}, watcher.ErrMore},
 		{"none/", false, 2, nil, nil, nil},
 		{"b", true, 2, []string{"b/e/job.yaml"}, nil, nil}, // a folder, and not what begins so
 		{"a/a/job.yaml", true, 2, []string{"a/a/job.yaml"}, nil, nil},
@@ -150,7 +152,7 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// Of a large inbox a tick looks at a slice, and the next one goes on.
+// A tick looks at a slice of a large inbox, and the next one continues.
 func TestScanInboxInSlices(t *testing.T) {
 	f := newFake()
 	for i := range 35 {
@@ -166,7 +168,7 @@ func TestScanInboxInSlices(t *testing.T) {
 	}
 }
 
-// An inbox of old drops is left alone, and the first tick notes when that was.
+// An inbox of old drops is left alone, and the first tick records when that was.
 func TestFirstStart(t *testing.T) {
 	f := newFake()
 	f.epoch, f.pageSize = time.Time{}, 1000
@@ -195,18 +197,19 @@ func TestFirstStart(t *testing.T) {
 		t.Errorf("epoch %s, want that of the first drop", f.epoch)
 	}
 
-	// Where the note is gone, nothing is looked for, and people are told.
+	// Without the epoch nothing is looked for, and the tick reports an error.
 	f = newFake()
 	f.epoch = time.Time{}
 	f.add(t, "j", look("j", job.BackendRunning))
 	f.listed, f.now = []attempt.Look{look("j", job.BackendRunning)}, start.Add(49*time.Hour)
 	f.upload("lost/job.yaml", start.Add(48*time.Hour))
-	if err := f.watcher(t).Tick(t.Context()); err == nil || !strings.Contains(err.Error(), "write the object epoch") || !f.epoch.IsZero() || len(f.submitted) > 0 {
+	if err := f.watcher(t).Tick(t.Context()); err == nil || !strings.Contains(err.Error(), "write the object epoch") ||
+		!f.epoch.IsZero() || len(f.submitted) > 0 {
 		t.Errorf("%v, epoch %s, submitted %q", err, f.epoch, f.submitted)
 	}
 }
 
-// Packages without a job file are reported where the policy asks, once.
+// Packages without a job file are reported once, if the policy asks for it.
 func TestAlone(t *testing.T) {
 	f := newFake()
 	f.upload("alone/trainer.tar.gz", start)
@@ -236,19 +239,21 @@ func TestAlone(t *testing.T) {
 		f.now = f.now.Add(5 * time.Minute)
 		_ = w.Tick(t.Context())
 	}
-	if n := strings.Count(log.String(), "packages without a job file"); n != 1 || !strings.Contains(log.String(), "folder=alone/ ") {
+	if n := strings.Count(log.String(), "packages without a job file"); n != 1 ||
+		!strings.Contains(log.String(), "folder=alone/ ") {
 		t.Errorf("%d reports:\n%s", n, &log)
 	}
 }
 
-// counted counts the pages that are listed of a folder.
+// counted counts the pages listed of a folder.
 type counted struct {
 	*fake
 	folder string
 	pages  int
 }
 
-func (c *counted) ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error {
+func (c *counted) ListAfter(ctx context.Context, bucket, prefix, after string,
+	page func([]job.Attributes) error) error {
 	return c.fake.ListAfter(ctx, bucket, prefix, after, func(items []job.Attributes) error {
 		if strings.HasPrefix(prefix, c.folder) {
 			c.pages++
@@ -257,7 +262,7 @@ func (c *counted) ListAfter(ctx context.Context, bucket, prefix, after string, p
 	})
 }
 
-// Whether a folder has a job file costs a page for each name that it may have.
+// To find out whether a folder has a job file costs one page for each name that it may have.
 func TestAloneListsLittle(t *testing.T) {
 	for _, has := range []bool{false, true} {
 		f := newFake()
@@ -286,14 +291,14 @@ func TestAloneListsLittle(t *testing.T) {
 			f.now = f.now.Add(5 * time.Minute)
 			ticked(t, w)
 		}
-		if told := strings.Contains(log.String(), "packages without a job file"); told == has || inbox.pages == 0 || inbox.pages > 3 {
+		if told := strings.Contains(log.String(), "packages without a job file"); told == has || inbox.pages == 0 ||
+			inbox.pages > 3 {
 			t.Errorf("with a job file %t: told %t, %d pages listed, want 1 to 3", has, told, inbox.pages)
 		}
 	}
 }
 
-// A record that the index lost comes back, and one whose entry is older than it is
-// looked at.
+// A record that the index lost comes back. One that is newer than its entry is looked at.
 func TestScanRecords(t *testing.T) {
 	f := newFake()
 	for _, id := range []string{"lost", "behind", "fine", "over"} {
@@ -338,7 +343,7 @@ type teller func(attempt.Stored)
 
 func (t teller) Tell(_ context.Context, s attempt.Stored, _ attempt.Entry) error { t(s); return nil }
 
-// Jobs with our label that nobody follows are told of.
+// Jobs with our label that nobody follows are reported.
 func TestStrangers(t *testing.T) {
 	f := newFake()
 	of := func(id, key string, s job.BackendState) attempt.Look {
@@ -351,15 +356,18 @@ func TestStrangers(t *testing.T) {
 	f.add(t, "revived", look("revived", job.BackendSucceeded))
 	f.add(t, "taken", look("taken", job.BackendSucceeded))
 	f.listed = []attempt.Look{
-		of("mine", f.owners["mine"], job.BackendRunning), of("ended", f.owners["ended"], job.BackendRunning), of("revived", f.owners["revived"], job.BackendRunning),
-		of("taken", "another", job.BackendRunning), of("none", "gone", job.BackendQueued), of("claimed", "gone", job.BackendQueued),
+		of("mine", f.owners["mine"], job.BackendRunning), of("ended", f.owners["ended"], job.BackendRunning),
+		of("revived", f.owners["revived"], job.BackendRunning),
+		of("taken", "another", job.BackendRunning), of("none", "gone", job.BackendQueued),
+		of("claimed", "gone", job.BackendQueued),
 	}
 	f.owners["claimed"] = "gone"
 	f.entries = f.entries[:1]
 	f.direct["ended"], f.direct["revived"] = look("ended", job.BackendSucceeded), look("revived", job.BackendRunning)
 	ticked(t, f.watcher(t))
 	slices.Sort(f.strangers)
-	if diff := gocmp.Diff([]string{"claimed", "none", "revived", "taken"}, f.strangers); diff != "" || f.beats[0].Strangers != 4 {
+	if diff := gocmp.Diff([]string{"claimed", "none", "revived", "taken"}, f.strangers); diff != "" ||
+		f.beats[0].Strangers != 4 {
 		t.Errorf("strangers (-want +got):\n%s", diff)
 	}
 	if len(f.cancelled) > 0 {
@@ -367,7 +375,7 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// People are told of a job that nobody follows until that is noted, and then no more.
+// A job that nobody follows is reported until that is recorded, and then no more.
 func TestStrangerIsToldBeforeItIsNoted(t *testing.T) {
 	f := newFake()
 	f.listed = []attempt.Look{look("stranger", job.BackendRunning)}
@@ -390,7 +398,7 @@ func TestStrangerIsToldBeforeItIsNoted(t *testing.T) {
 	}
 }
 
-// alerts is a log of which the errors count.
+// alerts is a log whose errors count.
 type alerts func(slog.Record)
 
 func (alerts) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
@@ -401,8 +409,8 @@ func (a alerts) WithAttrs([]slog.Attr) slog.Handler { return a }
 
 func (a alerts) WithGroup(string) slog.Handler { return a }
 
-// Where no tick has the time for the whole index, jobs that nobody follows are told
-// of, and lost entries come back, all the same.
+// Even if no tick has the time for the whole index, jobs that nobody follows are reported, and
+// lost entries come back.
 func TestScansOverManyTicks(t *testing.T) {
 	f := newFake()
 	for i := range 12 {
@@ -420,7 +428,9 @@ func TestScansOverManyTicks(t *testing.T) {
 	for range 10 {
 		ticked(t, w)
 	}
-	if !slices.Contains(f.strangers, "stranger") || slices.ContainsFunc(f.strangers, func(s string) bool { return s != "stranger" }) {
+	if !slices.Contains(f.strangers, "stranger") || slices.ContainsFunc(f.strangers, func(s string) bool {
+		return s != "stranger"
+	}) {
 		t.Errorf("strangers %q", f.strangers)
 	}
 	if !slices.Equal(f.broughtUp, []string{lost}) {
@@ -428,8 +438,7 @@ func TestScansOverManyTicks(t *testing.T) {
 	}
 }
 
-// A tick stops in time, and the next one goes on where it stopped: the tail does
-// not starve.
+// A tick stops in time, and the next one continues where it stopped, so the tail does not starve.
 func TestTickGoesOnWhereItStopped(t *testing.T) {
 	f := newFake()
 	for i := range 10 {
@@ -463,8 +472,8 @@ func TestTickGoesOnWhereItStopped(t *testing.T) {
 	}
 }
 
-// Many jobs that end at once are looked at as fast as the quota allows, and the
-// tick does not run into the function's limit by that.
+// Many jobs that end at once are looked at as fast as the quota allows, without reaching the
+// function's time limit.
 func TestTickStopsWithinAPage(t *testing.T) {
 	f := newFake()
 	f.pageSize = 1000
@@ -488,13 +497,14 @@ func TestTickStopsWithinAPage(t *testing.T) {
 	}
 }
 
-// Undecided drops are looked at in turns where there are very many: no event tells
-// that a job file was deleted.
+// If there are very many undecided drops, they are looked at in turns: no event reports a deleted
+// job file.
 func TestTickLooksAtUndecidedInTurns(t *testing.T) {
 	f := newFake()
 	const n = 1000
 	for i := range n {
-		f.entries = append(f.entries, attempt.Entry{Attempt: fmt.Sprintf("a%04d", i), Bucket: "inbox", JobFile: fmt.Sprintf("a%04d/job.yaml", i), State: job.Waiting, Revision: 1})
+		f.entries = append(f.entries, attempt.Entry{Attempt: fmt.Sprintf("a%04d", i), Bucket: "inbox",
+			JobFile: fmt.Sprintf("a%04d/job.yaml", i), State: job.Waiting, Revision: 1})
 	}
 	f.pageSize = 100
 	w := f.watcher(t)
@@ -515,7 +525,7 @@ func TestTickLooksAtUndecidedInTurns(t *testing.T) {
 	}
 }
 
-// The state bucket's other notes are of use, and no condition of a tick.
+// A tick works without the state bucket's other notes.
 func TestTickWithoutNotes(t *testing.T) {
 	for _, broken := range []string{"cursors", "move cursors", "beat", "records", "stranger"} {
 		t.Run(broken, func(t *testing.T) {
@@ -534,8 +544,8 @@ func TestTickWithoutNotes(t *testing.T) {
 	}
 }
 
-// A record that can't be read, and is not on the index, does not keep the others
-// from being compared.
+// A record that can't be read and is not on the index does not keep the others from being
+// compared.
 func TestScanRecordsGoesOn(t *testing.T) {
 	f := newFake()
 	for _, id := range []string{"a", "b", "c", "d"} {
@@ -553,8 +563,8 @@ func TestScanRecordsGoesOn(t *testing.T) {
 	}
 }
 
-// A drop that fails and is on the index is for the index's ticks: it costs no look
-// at all drops since, round after round.
+// A failing drop that is on the index is left to the index's ticks. It does not make every round
+// look at all drops since.
 func TestScanInboxLeavesWhatIsOnTheIndex(t *testing.T) {
 	f := newFake()
 	unavailable := errors.New("unavailable")
@@ -574,8 +584,7 @@ func TestScanInboxLeavesWhatIsOnTheIndex(t *testing.T) {
 	}
 }
 
-// A process that has just started learns the storage service's clock by its first
-// call.
+// A process that has just started learns the storage service's clock from its first call.
 func TestTickBeginsByTheStorageClock(t *testing.T) {
 	f := newFake()
 	f.onCursors = func() { f.now = start.Add(10 * time.Minute) }
@@ -585,7 +594,7 @@ func TestTickBeginsByTheStorageClock(t *testing.T) {
 	}
 }
 
-// A damaged note of the cursors is told of once, and written anew.
+// A damaged note of the cursors is reported once, and replaced.
 func TestTickHealsItsCursors(t *testing.T) {
 	f := newFake()
 	damaged := errors.New("damaged")
@@ -599,8 +608,8 @@ func TestTickHealsItsCursors(t *testing.T) {
 	}
 }
 
-// inBubble gives a watcher whose clock is the bubble's, with the times of the
-// function in the cloud, and a tick under its request.
+// inBubble returns a watcher with the bubble's clock and the time limits of the function in the
+// cloud, and a tick under its request.
 func inBubble(t *testing.T, f *fake, change func(o *watcher.Options)) (tick func() (time.Duration, error)) {
 	t.Helper()
 	o := f.options()
@@ -622,8 +631,8 @@ func inBubble(t *testing.T, f *fake, change func(o *watcher.Options)) (tick func
 	}
 }
 
-// Attempts that hang, at every look, keep nobody behind them waiting for ever, and
-// neither do drops of the inbox; the notes are written all the same.
+// Attempts that hang at every look do not hold up those behind them for ever, and neither do drops
+// of the inbox. The notes are written all the same.
 func TestTickGoesOnPastWhatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -631,7 +640,8 @@ func TestTickGoesOnPastWhatHangs(t *testing.T) {
 			f.takes[name] = time.Hour
 		}
 		for i := range 10 {
-			f.entries = append(f.entries, attempt.Entry{Attempt: fmt.Sprintf("a%d", i), Bucket: "inbox", JobFile: fmt.Sprintf("a%d/job.yaml", i), State: job.Waiting})
+			f.entries = append(f.entries, attempt.Entry{Attempt: fmt.Sprintf("a%d", i), Bucket: "inbox",
+				JobFile: fmt.Sprintf("a%d/job.yaml", i), State: job.Waiting})
 		}
 		tick := inBubble(t, f, nil)
 		f.upload("hangs/job.yaml", time.Now().Add(-time.Minute))
@@ -653,7 +663,7 @@ func TestTickGoesOnPastWhatHangs(t *testing.T) {
 	})
 }
 
-// A drop that takes minutes to be inspected gets them.
+// A drop that takes minutes to inspect gets them.
 func TestTickWaitsForLargeDrops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -667,9 +677,8 @@ func TestTickWaitsForLargeDrops(t *testing.T) {
 	})
 }
 
-// The queue is told of the whole index, each entry once, whatever part of it the
-// pass came to; where that was all, the index is listed once. The turns are read
-// first.
+// The queue gets the whole index, each entry once, whatever part of it the pass visited. If that
+// was all of it, the index is listed once. The turns are read first.
 func TestBacklog(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -688,7 +697,8 @@ func TestBacklog(t *testing.T) {
 		want := map[string]int64{}
 		for i := range 12 {
 			folder := fmt.Sprintf("a%d/", i%10)
-			e := attempt.Entry{Attempt: fmt.Sprintf("a%d", i), JobFile: folder + "job.yaml", State: job.Accepted, Due: start.Add(time.Hour), Revision: 1}
+			e := attempt.Entry{Attempt: fmt.Sprintf("a%d", i), JobFile: folder + "job.yaml", State: job.Accepted,
+				Due: start.Add(time.Hour), Revision: 1}
 			if want[folder]++; i >= 8 { // somewhere in the middle, in the order of names
 				e.Waits, e.Doubtful = "paused", true
 				if want[folder]--; want[folder] == 0 {
@@ -730,14 +740,15 @@ func TestBacklog(t *testing.T) {
 	}
 }
 
-// A job that is seen to have ended makes room in the same tick; without the turns
-// nothing is started.
+// A job that is seen to have ended makes room in the same tick. Without the turns nothing is
+// started.
 func TestBacklogOfATick(t *testing.T) {
 	f := newFake()
 	f.add(t, "ended", look("ended", job.BackendRunning))
 	f.add(t, "runs", look("runs", job.BackendRunning))
 	f.listed, f.direct["ended"] = []attempt.Look{look("runs", job.BackendRunning)}, look("ended", job.BackendSucceeded)
-	f.entries = append(f.entries, attempt.Entry{Attempt: "w", JobFile: "w/job.yaml", State: job.Accepted, Waits: "its turn", Revision: 1})
+	f.entries = append(f.entries, attempt.Entry{Attempt: "w", JobFile: "w/job.yaml", State: job.Accepted,
+		Waits: "its turn", Revision: 1})
 	ticked(t, f.watcher(t))
 	if diff := gocmp.Diff(map[string]int64{"runs/": 1}, f.admitted[0].Active); diff != "" {
 		t.Errorf("active (-want +got):\n%s", diff)

@@ -9,24 +9,25 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// sighting is what the list of the backend's jobs tells of one, as small as can
-// be: a tick holds all of them, and there may be a hundred thousand.
+// sighting is what the backend's list shows of a job. It is as small as can be: a tick holds all
+// of them, and there may be a hundred thousand.
 type sighting struct {
 	id, resource, attempt, message string
 	state                          job.BackendState
-	created, started               int64 // Unix nanoseconds; 0 where it did not happen
-	next                           int32 // of the same job ID; 0 is none
+	created, started               int64 // Unix nanoseconds; 0 if it did not happen
+	next                           int32 // of the same job ID; 0 means none
 	matched                        bool  // an open attempt owns the job ID
 }
 
-// sightings are the backend's jobs that have not ended, by job ID. Where the backend
-// takes no ID, several may have one.
+// sightings holds the backend's jobs that have not ended, by job ID. If the backend takes no IDs,
+// several may have the same.
 type sightings struct {
-	// whole tells that they are all. That a job is not among a part says nothing.
+	// whole reports that the list is complete. If it is not, a job that is missing may still
+	// exist.
 	whole bool
 	all   []sighting // the first stands for none
 	first map[string]int32
-	// known are texts that many jobs share.
+	// known holds the texts that many jobs share.
 	known map[string]string
 }
 
@@ -34,7 +35,7 @@ func newSightings() *sightings {
 	return &sightings{all: make([]sighting, 1), first: map[string]int32{}, known: map[string]string{}}
 }
 
-// shared gives the one copy of a text that many jobs share.
+// shared returns the one copy of a text that many jobs share.
 func (s *sightings) shared(text string) string {
 	if text == "" {
 		return ""
@@ -46,7 +47,7 @@ func (s *sightings) shared(text string) string {
 	return text
 }
 
-// add adds a job. One that moved from page to page is listed twice.
+// add adds a job, unless it was added before: a job that moved from page to page is listed twice.
 func (s *sightings) add(l attempt.Look) {
 	for i := s.first[l.JobID]; i != 0; i = s.all[i].next {
 		if s.all[i].resource == l.ResourceName {
@@ -54,7 +55,8 @@ func (s *sightings) add(l attempt.Look) {
 		}
 	}
 	s.all = append(s.all, sighting{
-		id: l.JobID, resource: l.ResourceName, attempt: l.Labels[job.LabelAttempt], message: l.Message, state: job.BackendState(s.shared(string(l.State))),
+		id: l.JobID, resource: l.ResourceName, attempt: l.Labels[job.LabelAttempt], message: l.Message,
+		state:   job.BackendState(s.shared(string(l.State))),
 		created: nanoseconds(l.Created), started: nanoseconds(l.Started), next: s.first[l.JobID],
 	})
 	s.first[l.JobID] = int32(len(s.all) - 1) // #nosec G115 -- as many jobs as 2^31 fit in no memory
@@ -74,7 +76,7 @@ func instant(ns int64) time.Time {
 	return time.Unix(0, ns).UTC()
 }
 
-// of gives the jobs of an ID, with no label but the attempt's.
+// of returns the jobs of an ID. Of their labels they have only the attempt's.
 func (s *sightings) of(jobID string) []attempt.Look {
 	if s == nil {
 		return nil
@@ -86,8 +88,7 @@ func (s *sightings) of(jobID string) []attempt.Look {
 	return looks
 }
 
-// match marks the jobs of an ID: an open attempt owns it. Calls of it must not
-// overlap.
+// match marks the jobs of an ID as owned by an open attempt. Calls must not overlap.
 func (s *sightings) match(jobID string) {
 	for i := s.first[jobID]; i != 0; i = s.all[i].next {
 		s.all[i].matched = true
@@ -102,7 +103,7 @@ func (s *sighting) look() attempt.Look {
 	}
 }
 
-// unchanged tells whether the list shows a job as the index knows it.
+// unchanged reports whether the list shows a job as the index knows it.
 func (s *sightings) unchanged(e attempt.Entry) bool {
 	for i := s.first[e.JobID]; i != 0; i = s.all[i].next {
 		if j := &s.all[i]; j.resource == e.Resource && j.state == e.BackendState {
@@ -112,13 +113,13 @@ func (s *sightings) unchanged(e attempt.Entry) bool {
 	return false
 }
 
-// shows tells whether a job of the ID is among them.
+// shows reports whether s holds a job of the ID.
 func (s *sightings) shows(jobID string) bool { return s.first[jobID] != 0 }
 
-// single tells whether one job at most has the ID.
+// single reports whether at most one job has the ID.
 func (s *sightings) single(jobID string) bool { return s.all[s.first[jobID]].next == 0 }
 
-// unmatched gives the IDs that no open attempt owns, in the order of the list.
+// unmatched returns the IDs that no open attempt owns, in the order of the list.
 func (s *sightings) unmatched() []string {
 	var ids []string
 	for i := 1; i < len(s.all); i++ {
@@ -131,9 +132,9 @@ func (s *sightings) unmatched() []string {
 
 func (s *sightings) len() int { return len(s.all) - 1 }
 
-// sight lists the backend's jobs that have not ended, from where the last tick
-// stopped, for as long as the tick's time allows. What it got is used, also where it
-// is only a part; only a whole list tells that a job is not there.
+// sight lists the backend's jobs that have not ended, from where the last tick stopped, for as
+// long as the tick's time allows. A part of the list is used too, but only a whole list shows that
+// a job is missing.
 func (t *tick) sight(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(sightShare*float64(t.Budget)))
 	defer cancel()
@@ -162,7 +163,7 @@ func (t *tick) sight(ctx context.Context) error {
 	err := list()
 	var refused *attempt.RefusedError
 	if pages == 0 && c.After != "" && (errors.As(err, &refused) || errors.Is(err, job.ErrNotFound)) {
-		c.After = "" // it was too long ago
+		c.After = "" // the position is too old
 		err = list()
 	}
 	if pages > 0 {
@@ -173,7 +174,7 @@ func (t *tick) sight(ctx context.Context) error {
 		c.End()
 		return nil
 	case pages == 0 && !errors.Is(err, job.ErrQuota), job.TextSize(c.After) > longestToken:
-		c.After = "" // whatever is wrong, it may be with the place
+		c.After = "" // the position may be what is wrong
 	}
 	s.whole = false
 	if pages > 0 && (errors.Is(err, errEnough) || ctx.Err() != nil) {
@@ -183,6 +184,6 @@ func (t *tick) sight(ctx context.Context) error {
 	return err
 }
 
-// longestToken is the longest place in a backend's list that is kept, in bytes of
-// JSON: the note of the cursors is small.
+// longestToken is the longest position in a backend's list that is kept, in bytes of JSON. The
+// note of the cursors is small.
 const longestToken = 16 << 10

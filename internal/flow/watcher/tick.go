@@ -20,46 +20,46 @@ type Pulse struct {
 	At time.Time `json:"at"`
 	// Seconds is how long the tick took.
 	Seconds float64 `json:"seconds"`
-	// Open are the attempts without a verdict that the tick came to; Complete
-	// tells whether these were all, and the backend's list told of their jobs.
+	// Open counts the attempts without a verdict that the tick visited. Complete reports whether
+	// these were all, and whether the backend's list was whole.
 	Open     int  `json:"open"`
 	Complete bool `json:"complete"`
-	// Queued are those of them that wait for their turn, Active the backend's
-	// jobs that have not ended; -1 where not all could be listed.
+	// Queued counts those of them that wait for their turn. Active counts the backend's jobs that
+	// have not ended; -1 if not all could be listed.
 	Queued int `json:"queued"`
 	Active int `json:"active"`
-	// Changed are the attempts whose record this tick changed, Failed is how
-	// much the tick could not do: attempts, lists, notes.
+	// Changed counts the attempts whose record this tick changed. Failed counts what the tick
+	// could not do: attempts, lists, notes.
 	Changed int `json:"changed"`
 	Failed  int `json:"failed"`
-	// Found are the drops whose event was lost, Reopened the records that the
-	// index had lost, Strangers the jobs that were found to have no record.
+	// Found counts the drops whose event was lost, Reopened the records that were missing from the
+	// index, Strangers the jobs that nobody follows.
 	Found     int `json:"found"`
 	Reopened  int `json:"reopened"`
 	Strangers int `json:"strangers"`
-	// OldestLook is when the attempt that waits the longest for a look was
-	// looked at: the last round over all of them that had the backend's list.
+	// OldestLook is since when every attempt has been looked at: it is the start of the last round
+	// over all of them that had the backend's list.
 	OldestLook time.Time `json:"oldestLook"`
-	// Lag is how many seconds late the tick came to what was due the longest.
+	// Lag is how late the tick came to what was due the longest, in seconds.
 	Lag float64 `json:"lag"`
 }
 
-// tick is one run.
+// tick is one run of the Watch function.
 type tick struct {
 	*Watcher
 	begin   time.Time
-	active  *sightings // nil where none could be listed
+	active  *sightings // nil if no page could be listed
 	cursors attempt.Cursors
 	// filed is the slice of the records that is compared with the index.
 	filed     map[string]attempt.Filed
 	filedLast string
 	filedEnd  bool
-	// Attempts that nothing tells of are looked at in turns: one part of them in
-	// a tick. These are those without a decision that are not due, and those whose
-	// job was in no part of the list that could be had. They are counted.
+	// Attempts that nothing reports on are looked at in turns, some of them in each tick.
+	// undecided counts those without a decision that are not due. submitted counts those whose job
+	// is in no listed part of the backend's list.
 	undecided, submitted int
-	// backlog is of the part of the index that the pass came to: after from, and
-	// to its end where atEnd says so. It is nil where there can be none.
+	// backlog covers the index entries this pass has visited: from from (exclusive) to the last
+	// visited entry, or to the end if atEnd is set. It is nil if the turns could not be read.
 	backlog  *attempt.Backlog
 	from     string
 	atEnd    bool
@@ -69,9 +69,9 @@ type tick struct {
 	Pulse
 }
 
-// failures gathers what went wrong. All is counted, and some is told in words: a
-// log entry has a limit. What only says that others were faster comes last, so that
-// it hides nothing.
+// failures gathers what went wrong. It counts all errors, and keeps the text of some, since a log
+// entry has a limit. Errors that only say that others were faster come last, so that they hide
+// nothing.
 type failures struct {
 	all             int
 	errs, contended []error
@@ -102,19 +102,18 @@ func (f *failures) err() error {
 	return errors.Join(told...)
 }
 
-// errEnough ends a list whose rest is for another tick.
+// errEnough ends a list whose rest is left to another tick.
 var errEnough = errors.New("enough for this tick")
 
-// Tick looks once at every attempt without a verdict, at a slice of the inbox and
-// at a slice of the records. One that fails does not stop the rest: all failures
-// are returned together.
+// Tick looks once at every attempt without a verdict, at a slice of the inbox and at a slice of
+// the records. A failure does not stop the rest: Tick returns all failures together.
 func (w *Watcher) Tick(request context.Context) error {
 	ctx, cancel := context.WithTimeout(request, w.Budget)
 	defer cancel()
 	t := &tick{Watcher: w, filed: map[string]attempt.Filed{}}
 	cursors, cursorsErr := w.records.Cursors(ctx)
-	// Not before: a process that has just started learns the storage service's
-	// clock by the answer to its first call.
+	// The clock is read after that call: a process that has just started learns the storage
+	// service's clock from the answer to its first call.
 	t.begin = w.Now().UTC()
 	if cursorsErr != nil {
 		t.failures.add(fmt.Errorf("the scans begin anew: %w", cursorsErr))
@@ -122,12 +121,11 @@ func (w *Watcher) Tick(request context.Context) error {
 	t.cursors = cursors
 	t.cursors.Ticks++
 	if err := t.sight(ctx); err != nil {
-		// Without the list nothing can be said of the jobs, but drops can
-		// still be decided.
+		// Without the list nothing is known of the jobs, but drops can still be decided.
 		t.failures.add(fmt.Errorf("the backend's jobs: %w", err))
 	}
 	t.failures.add(t.listFiled(ctx))
-	if turns, err := w.records.Turns(ctx); err != nil { // before the index is listed: see [job.Backlog]
+	if turns, err := w.records.Turns(ctx); err != nil { // before the index is listed: see [attempt.Backlog]
 		t.failures.add(fmt.Errorf("the queue: %w", err))
 	} else {
 		t.backlog = attempt.NewBacklog(turns, t.begin)
@@ -137,7 +135,7 @@ func (w *Watcher) Tick(request context.Context) error {
 	t.strangers(ctx)
 	t.failures.add(t.admit(ctx))
 	t.scanInbox(ctx)
-	if cursorsErr == nil || t.cursors.Generation != 0 { // what is damaged is written anew
+	if cursorsErr == nil || t.cursors.Generation != 0 { // a damaged note is replaced
 		ctx, cancel := forNotes(request)
 		defer cancel()
 		if err := w.records.MoveCursors(ctx, t.cursors); !errors.Is(err, attempt.ErrStale) && !errors.Is(err, job.ErrQuota) {
@@ -148,20 +146,20 @@ func (w *Watcher) Tick(request context.Context) error {
 	return t.failures.err()
 }
 
-// forNotes gives the context of a note at the tick's end: it is written whatever
-// took the tick's time, in what is left of the request's.
+// forNotes returns the context for a note at the tick's end. The note is written in what is left
+// of the request's time, even if the tick's own is used up.
 func forNotes(request context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(request), 20*time.Second)
 }
 
-// timeFor tells whether less than a share of the tick's time is used up.
+// timeFor reports whether less than a share of the tick's time is used up.
 func (t *tick) timeFor(ctx context.Context, share float64) bool {
 	return ctx.Err() == nil && t.Now().Sub(t.begin) < time.Duration(share*float64(t.Budget))
 }
 
-// Shares of a tick's time after which no more is begun of each part. What was
-// begun of the pass ends at visitShare, so that something is left for the others;
-// everything else ends with the tick's time.
+// Each part of a tick begins nothing after its share of the tick's time. What the pass has begun
+// ends at visitShare, so that something is left for the other parts. Everything else ends with the
+// tick's time.
 const (
 	sightShare = 0.5
 	passShare  = 0.6
@@ -170,17 +168,17 @@ const (
 	scanShare  = 0.9
 )
 
-// One attempt may take visitTime, where so much is left: the largest drop that is
-// inspected, of 4 GiB, is read in two minutes, and may have to wait for another; a
-// claim on a create lasts two. Whatever hangs for longer must not keep those behind
-// it waiting. leastVisit is for the few attempts that are visited however late it is.
+// One attempt may take visitTime, if so much is left. The largest drop that is inspected, of 4
+// GiB, is read in two minutes, and may have to wait for another; a claim on a create lasts two. An
+// attempt that hangs for longer must not hold up those behind it. leastVisit is for the few
+// attempts that are visited however late it is.
 const (
 	visitTime  = 4 * time.Minute
 	leastVisit = 30 * time.Second
 )
 
-// inTime does work on an attempt, which what names, with what one may take of the
-// time up to a share of the tick's.
+// inTime does work on an attempt within the time that one attempt may take, and within a share of
+// the tick's. what names the attempt.
 func (t *tick) inTime(ctx context.Context, share float64, what string, work func(context.Context) error) error {
 	left := time.Duration(share*float64(t.Budget)) - t.Now().Sub(t.begin)
 	bounded, cancel := context.WithTimeout(ctx, min(max(left, leastVisit), visitTime))
@@ -232,8 +230,8 @@ func (t *tick) pass(ctx context.Context) {
 	t.OldestLook = c.Before
 }
 
-// visitPage visits a page of the index, some at once, and gives how many it came
-// to before the time was over.
+// visitPage visits a page of the index, several entries at once, and returns how many it visited
+// before the time was over.
 func (t *tick) visitPage(ctx context.Context, page []attempt.Entry) (visited int) {
 	var group sync.WaitGroup
 	slots := make(chan struct{}, t.Parallel)
@@ -261,7 +259,7 @@ func (t *tick) visitPage(ctx context.Context, page []attempt.Entry) (visited int
 		}
 		slots <- struct{}{}
 		if ctx.Err() != nil || t.Open+visited >= t.Parallel && !t.timeFor(ctx, passShare) {
-			break // but whatever was slow before: a tick goes on by some attempts at least
+			break // but each tick visits some attempts at least, however slow the rest was
 		}
 		visited++
 		group.Go(func() {
@@ -275,7 +273,7 @@ func (t *tick) visitPage(ctx context.Context, page []attempt.Entry) (visited int
 	group.Wait()
 	t.Open += visited
 	for i, e := range page[:visited] {
-		if t.backlog != nil && !ended[i] { // what has its verdict makes room at once
+		if t.backlog != nil && !ended[i] { // a verdict makes room at once
 			t.backlog.Add(e)
 		}
 	}
@@ -287,21 +285,21 @@ func (t *tick) visitPage(ctx context.Context, page []attempt.Entry) (visited int
 
 func (t *tick) due(e attempt.Entry) bool { return !e.Due.IsZero() && !t.begin.Before(e.Due) }
 
-// mostIdle is how many attempts of each kind a tick looks at in turns. Events tell
-// of new packages, but none tells that a job file was deleted; and where the list is
-// never had as a whole, nothing tells that a job has ended.
+// mostIdle is how many attempts of each kind a tick looks at in turns. Events report new packages,
+// but nothing reports that a job file was deleted. If the list is never had as a whole, nothing
+// reports that a job has ended.
 const mostIdle = 100
 
-// turn tells whether it is an attempt's turn, of so many.
+// turn reports whether it is the turn of one attempt among the given number.
 func (t *tick) turn(e attempt.Entry, of int) bool {
 	slots := uint32(1 + of/mostIdle) // #nosec G115 -- as many attempts as 2^32 fit in no memory
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(e.Attempt))
-	return h.Sum32()%slots == uint32(t.cursors.Ticks)%slots // #nosec G115 -- a turn; where it wraps, the next one comes sooner or later
+	// #nosec G115 -- where the count wraps, the next turn comes sooner or later
+	return h.Sum32()%slots == uint32(t.cursors.Ticks)%slots
 }
 
-// idle tells whether an attempt needs no look, as far as the index and the list of
-// jobs tell.
+// idle reports whether an attempt needs no look, as far as the index and the list of jobs show.
 func (t *tick) idle(e attempt.Entry) bool {
 	if !e.Told() {
 		return false
@@ -323,8 +321,8 @@ func (t *tick) idle(e attempt.Entry) bool {
 	return false
 }
 
-// admit lets the submitter go through the queue, with what the index tells of it.
-// Only the part is listed that the pass did not come to.
+// admit lets the submitter go through the queue, with the backlog of the whole index. It lists
+// only the part that the pass did not visit.
 func (t *tick) admit(ctx context.Context) error {
 	if t.Queued == 0 || t.backlog == nil {
 		return nil
@@ -337,7 +335,9 @@ func (t *tick) admit(ctx context.Context) error {
 	}
 	if t.from != "" {
 		if err := t.records.Entries(ctx, "", func(page []attempt.Entry) error {
-			i, _ := slices.BinarySearchFunc(page, t.from, func(e attempt.Entry, from string) int { return strings.Compare(e.Attempt, from) })
+			i, _ := slices.BinarySearchFunc(page, t.from, func(e attempt.Entry, from string) int {
+				return strings.Compare(e.Attempt, from)
+			})
 			if i == len(page) {
 				return add(page)
 			}
@@ -358,7 +358,7 @@ func (t *tick) admit(ctx context.Context) error {
 	return t.resumer.Admit(ctx, t.backlog, t.begin.Add(time.Duration(otherShare*float64(t.Budget))))
 }
 
-// visit looks at one attempt, and tells whether it has its verdict.
+// visit looks at one attempt, and reports whether it has its verdict.
 func (t *tick) visit(ctx context.Context, e attempt.Entry) (ended bool, err error) {
 	if e.State != job.Submitted {
 		return false, t.resumer.Resume(ctx, e) // no job yet, as far as the index knows
@@ -381,11 +381,11 @@ func (t *tick) visit(ctx context.Context, e attempt.Entry) (ended bool, err erro
 			t.logSeen(ctx, stored)
 		}
 	}
-	// Also where the look failed: what the record holds is told all the same.
+	// Even if the look failed, what the record holds is published.
 	return stored.State.Terminal(), errors.Join(doubles, err, t.teller.Tell(ctx, stored, e))
 }
 
-// beat tells that the tick came to its end, and what it did.
+// beat records that the tick came to its end, and what it did.
 func (t *tick) beat(request context.Context) {
 	ctx, cancel := forNotes(request)
 	defer cancel()

@@ -1,11 +1,10 @@
-// Package watcher is the use case behind the Watch function: it compares the
-// ledger with the backend and the clock, and heals what a crash left half done.
+// Package watcher is the use case behind the Watch function: it compares the ledger with the
+// backend and the clock, and repairs what a crash left half done.
 //
-// Everything is computed from what is stored and what the backend says now: a
-// tick keeps nothing in memory, two of them may overlap, and one that dies half
-// way only leaves work for the next. A tick looks at the index, not at the
-// records, and at the backend's list of jobs that have not ended: it reads a
-// record only where these two differ, or something is due.
+// Everything is computed from what is stored and what the backend says now. A tick keeps nothing
+// in memory, two of them may overlap, and one that dies half way only leaves work for the next. A
+// tick reads the index, not the records, and the backend's list of jobs that have not ended. It
+// reads a record only if these two differ, or if something is due.
 package watcher
 
 import (
@@ -28,7 +27,9 @@ import (
 type records interface {
 	Get(ctx context.Context, key string) (attempt.Stored, error)
 	Has(ctx context.Context, key string) (bool, error)
-	Apply(ctx context.Context, s attempt.Stored, o attempt.Observation, now time.Time) (after attempt.Stored, applied bool, err error)
+	Apply(
+		ctx context.Context, s attempt.Stored, o attempt.Observation, now time.Time,
+	) (after attempt.Stored, applied bool, err error)
 	Open(ctx context.Context, e attempt.Entry) error
 	Entry(ctx context.Context, key string) (attempt.Entry, error)
 	Entries(ctx context.Context, after string, page func([]attempt.Entry) error) error
@@ -44,18 +45,17 @@ type records interface {
 	Beat(ctx context.Context, heartbeat any) error
 }
 
-// backend looks at jobs. A list may lag behind a get: absence from it is only a
-// reason to look.
+// backend looks at jobs. A list may lag behind a get: absence from it is only a reason to look.
 type backend interface {
-	// ListActive gives the jobs that have not ended, page by page. next is where
-	// the list goes on after a page, as from of another call; it is empty at the
-	// end, and a from that is too old gives a [*job.RefusedError]. Where a page
-	// can't be had, those before were given.
+	// ListActive lists the jobs that have not ended, page by page. next is the position after a
+	// page, to be passed as from in another call; it is empty at the end. If from is too old,
+	// ListActive returns an [*attempt.RefusedError]. With any error, the pages before it were
+	// passed on.
 	ListActive(ctx context.Context, instance, from string, page func(looks []attempt.Look, next string) error) error
 	Get(ctx context.Context, j job.JobInfo) (attempt.Look, error)
 	Name() string
-	// TakesID tells whether a second create of a job ID is a conflict; where it
-	// is none, an attempt may have two jobs, and one is cancelled.
+	// TakesID reports whether a second create of a job ID is a conflict. If it is not, an attempt
+	// may have two jobs, and one is cancelled.
 	TakesID() bool
 	Cancel(ctx context.Context, j job.JobInfo) error
 }
@@ -65,78 +65,79 @@ type objects interface {
 	ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error
 }
 
-// teller tells others what a record holds.
+// teller publishes what a record holds.
 type teller interface {
 	Tell(ctx context.Context, s attempt.Stored, known attempt.Entry) error
 }
 
-// resumer goes on with attempts that have no job yet; it is the submitter's.
+// resumer continues attempts that have no job yet. The submitter implements it.
 type resumer interface {
 	// Submit looks at the folder of an object whose event may be lost.
 	Submit(ctx context.Context, o job.Object) error
-	// Replay does so though the object is old.
+	// Replay does what Submit does, for an object of any age.
 	Replay(ctx context.Context, o job.Object) error
 	Resume(ctx context.Context, e attempt.Entry) error
-	// Admit goes through those that are accepted and wait for their turn.
-	// No more is begun after until.
+	// Admit goes through the accepted attempts that wait for their turn. It begins nothing after
+	// until.
 	Admit(ctx context.Context, b *attempt.Backlog, until time.Time) error
 }
 
-// Options are an installation's settings.
+// Options holds an installation's settings.
 type Options struct {
-	// Instance names the installation, Inbox is its bucket of drops.
+	// Instance names the installation. Inbox is its bucket of drops.
 	Instance, Inbox string
-	// Parallel is how many attempts are worked on at once: it bounds memory
-	// and the requests to the backend.
+	// Parallel is how many attempts are worked on at once. It bounds memory and the requests to
+	// the backend.
 	Parallel int
-	// Budget is how long a tick may work: a minute less than the request's own
-	// limit, in which it writes how far it came. The rest is done by the next.
+	// Budget is how long a tick may work. It is a minute less than the request's own limit: in
+	// that minute the tick writes how far it came. The next tick does the rest.
 	Budget time.Duration
 	// LooksPerMinute bounds the direct looks at the backend's jobs.
 	LooksPerMinute int
-	// ReadsPerMinute bounds these and the pages of the backend's list together.
+	// ReadsPerMinute bounds the direct looks and the pages of the backend's list together.
 	ReadsPerMinute int
 	// Now is the storage service's clock.
 	Now    func() time.Time
 	Logger *slog.Logger
-	// Alone gives for how long packages of a folder may lie without a job file
-	// before that is reported; 0 is for ever. Without it nothing is.
+	// Alone returns how long packages of a folder may lie without a job file before that is
+	// reported; 0 means without end. If Alone is nil, nothing is reported.
 	Alone func(ctx context.Context) (func(folder string) time.Duration, error)
-	// Measure, where set, is called with what a tick did.
+	// Measure, if set, is called with what a tick did.
 	Measure func(ctx context.Context, p Pulse)
-	// Double, where set, is called for each second job of an attempt that was
-	// cancelled.
+	// Double, if set, is called for each second job of an attempt that was cancelled.
 	Double func(ctx context.Context)
 }
 
-// Watcher is safe for concurrent use, in one process and in many.
+// Watcher runs ticks and looks. It is safe for concurrent use, in one process and in many.
 type Watcher struct {
 	records records
 	backend backend
 	objects objects
 	teller  teller
 	resumer resumer
-	// looks bounds the direct looks, hints those of them that are due to hints.
-	// reads the looks and the pages of the backend's list.
+	// looks limits the direct looks, hints those of them that hints cause, and reads the looks and
+	// the pages of the backend's list.
 	looks, hints, reads *rate.Limiter
-	// epoch is when the installation was first started, once that is known.
+	// epoch is when the installation was first started; nil until that is known.
 	epoch atomic.Pointer[time.Time]
 	Options
 }
 
-// New makes a watcher; every part is required, and every option but the hooks.
+// New returns a watcher. Every part is required, and every option except the hooks.
 func New(r records, t backend, o objects, tell teller, resume resumer, options Options) (*Watcher, error) {
 	for name, missing := range map[string]bool{
 		"records": r == nil, "backend": t == nil, "objects": o == nil, "teller": tell == nil, "resumer": resume == nil,
-		"Instance": options.Instance == "", "Inbox": options.Inbox == "", "Parallel": options.Parallel <= 0, "Budget": options.Budget <= 0,
-		"LooksPerMinute": options.LooksPerMinute <= 0, "ReadsPerMinute": options.ReadsPerMinute <= 0, "Now": options.Now == nil, "Logger": options.Logger == nil,
+		"Instance": options.Instance == "", "Inbox": options.Inbox == "",
+		"Parallel": options.Parallel <= 0, "Budget": options.Budget <= 0,
+		"LooksPerMinute": options.LooksPerMinute <= 0, "ReadsPerMinute": options.ReadsPerMinute <= 0,
+		"Now": options.Now == nil, "Logger": options.Logger == nil,
 	} {
 		if missing {
 			return nil, fmt.Errorf("watcher: %s is required", name)
 		}
 	}
-	// A burst and what comes after it fit into one minute together. Of pages there
-	// may be more than any burst takes, and what counts is how fast they go on.
+	// A burst and what follows it fit into one minute together. The pages may be more than any
+	// burst takes; for them the steady rate counts.
 	perMinute, reads := options.LooksPerMinute, options.ReadsPerMinute
 	return &Watcher{
 		records: r, backend: t, objects: o, teller: tell, resumer: resume, Options: options,
@@ -160,12 +161,12 @@ func (l directLook) observation() attempt.Observation {
 	return attempt.Seen(l.Look, l.asked)
 }
 
-// direct looks at one job, as fast as the backend's read quota allows. One that an
-// installation gave to another backend before is not asked for here: this one would
-// say that it is not there.
+// direct looks at one job, as fast as the backend's read quota allows. It refuses a job that the
+// installation gave to another backend before: this one would say that it does not exist.
 func (w *Watcher) direct(ctx context.Context, j job.JobInfo) (directLook, error) {
 	if j.Backend != "" && j.Backend != w.backend.Name() {
-		return directLook{}, fmt.Errorf("job %s is with %s, and this installation asks %s: %w", j.ID, j.Backend, w.backend.Name(), attempt.ErrOtherBackend)
+		return directLook{}, fmt.Errorf("job %s is with %s, and this installation asks %s: %w",
+			j.ID, j.Backend, w.backend.Name(), attempt.ErrOtherBackend)
 	}
 	for _, limiter := range []*rate.Limiter{w.looks, w.reads} {
 		if err := limiter.Wait(ctx); err != nil {
@@ -180,11 +181,13 @@ func (w *Watcher) direct(ctx context.Context, j job.JobInfo) (directLook, error)
 	return directLook{Look: found, found: true, asked: asked}, err
 }
 
-// follow takes what the backend says of a record's job into the record, and
-// cancels a job that is past its limit and the grace. looks are the list's jobs of its
-// ID, which was asked for at a time; without the job among them, where they show it as it
-// was before, or where something is due, the job is looked at directly.
-func (w *Watcher) follow(ctx context.Context, stored attempt.Stored, looks []attempt.Look, asked time.Time, due bool) (after attempt.Stored, changed bool, err error) {
+// follow applies what the backend says of a record's job to the record, and cancels a job that is
+// past its limit and the grace. looks holds the list's jobs of its ID, and asked is when the list
+// was asked for. follow looks at the job directly if it is not in looks, if looks show it in an
+// earlier state, or if something is due.
+func (w *Watcher) follow(
+	ctx context.Context, stored attempt.Stored, looks []attempt.Look, asked time.Time, due bool,
+) (after attempt.Stored, changed bool, err error) {
 	var o attempt.Observation
 	if !due {
 		for _, l := range looks {
@@ -199,7 +202,7 @@ func (w *Watcher) follow(ctx context.Context, stored attempt.Stored, looks []att
 		if err != nil {
 			return stored, false, err
 		}
-		// Only a job that was seen to be there: one that is gone can't be cancelled.
+		// Only a job that was seen is cancelled: one that is gone can't be.
 		o, cancellable = look.observation(), look.found
 	}
 	stored, changed, err = w.records.Apply(ctx, stored, o, w.Now())
@@ -214,9 +217,8 @@ func (w *Watcher) follow(ctx context.Context, stored attempt.Stored, looks []att
 	return stored, changed, err
 }
 
-// cancel ends a job that is past a limit: the record says so before the call, so
-// that whoever sees the job's end knows whose doing it was. What comes of it is
-// what the backend says afterwards.
+// cancel ends a job that is past a limit. The record says so before the call, so that whoever sees
+// the job's end knows who ended it. The result is what the backend says afterwards.
 func (w *Watcher) cancel(ctx context.Context, stored attempt.Stored, kind string) (attempt.Stored, error) {
 	stored, _, err := w.records.Apply(ctx, stored, attempt.CancelJob{Kind: kind}, w.Now())
 	if err != nil || stored.CancelDue(w.Now()) == "" {
@@ -231,7 +233,7 @@ func (w *Watcher) cancel(ctx context.Context, stored attempt.Stored, kind string
 	}
 	stored, _, err = w.records.Apply(ctx, stored, look.observation(), w.Now())
 	if stored.CancelDue(w.Now()) == "" {
-		refused = nil // it has ended meanwhile, or is being cancelled already
+		refused = nil // it has ended, or is being cancelled already
 	}
 	return stored, errors.Join(refused, err)
 }
@@ -241,16 +243,16 @@ func (w *Watcher) logSeen(ctx context.Context, r attempt.Stored) {
 		"state", r.State, "backend_state", r.Job.State, "correlation_id", r.CorrelationID)
 }
 
-// Look looks at one job at once. Whoever tells of it is not believed: the backend
-// is asked. A job is named by its ID, or by the backend's own name of it; one that
-// is not of this ledger is none of our business.
+// Look looks at one job at once. It does not trust the hint: it asks the backend. A job is named
+// by its ID, or by the backend's own name of it. Look ignores a job that this ledger does not
+// know.
 func (w *Watcher) Look(ctx context.Context, j job.JobInfo) error {
 	switch {
 	case w.backend.TakesID() && j.ID == "":
 		j.ID = path.Base(j.ResourceName)
-	case !w.backend.TakesID(): // its ID is the backend's own
+	case !w.backend.TakesID(): // j.ID is the backend's own
 		if !w.hints.Allow() {
-			return nil // more than ticks can spare: the next one looks
+			return nil // ticks need the rest: the next one looks
 		}
 		found, err := w.direct(ctx, job.JobInfo{ResourceName: cmp.Or(j.ResourceName, j.ID)})
 		if !found.found || err != nil {
@@ -270,10 +272,10 @@ func (w *Watcher) Look(ctx context.Context, j job.JobInfo) error {
 		return err
 	}
 	if stored.State != job.Submitted {
-		return nil // it has no job yet, or none any more: that is for ticks
+		return nil // no job yet, or none any more: ticks handle it
 	}
 	if w.backend.TakesID() && !w.hints.Allow() {
-		return nil // as above; hints of other people's jobs came to no look
+		return nil // as above; hints about other people's jobs do not get this far
 	}
 	e, err := w.records.Entry(ctx, stored.Attempt)
 	if err != nil && !errors.Is(err, job.ErrNotFound) {
@@ -282,7 +284,7 @@ func (w *Watcher) Look(ctx context.Context, j job.JobInfo) error {
 	stored.Published = e.Published
 	found, err := w.direct(ctx, stored.Job)
 	if found.found && err == nil {
-		// That a job is not there is for ticks to say, and to count.
+		// Only ticks record that a job is missing, and count how often.
 		var changed bool
 		if stored, changed, err = w.records.Apply(ctx, stored, found.observation(), w.Now()); changed {
 			w.logSeen(ctx, stored)

@@ -23,8 +23,8 @@ import (
 
 var start = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// fake is a ledger, a backend, a submitter and a relay in memory. Records change
-// by the real transitions.
+// fake is a ledger, a backend, a submitter and a relay in memory. Records change only by the real
+// transitions.
 type fake struct {
 	now time.Time
 
@@ -34,14 +34,14 @@ type fake struct {
 	listed  []attempt.Look
 	direct  map[string]attempt.Look
 	broken  map[string]error // by attempt or job ID
-	// listErr is what a page of the list from listErrAt on answers; a page has
-	// jobsPage jobs, or all.
+	// listErr is the error of each page of the list from listErrAt on. A page has jobsPage jobs,
+	// or all.
 	listErr             error
 	listErrAt, jobsPage int
 
 	onResume func()
-	// noID is that the backend makes a job of each create; owners are of job
-	// IDs, cancelled the resources that were.
+	// noID reports that the backend makes a job of each create. owners holds the owners of job
+	// IDs, cancelled the resources that were cancelled.
 	noID      bool
 	owners    map[string]string
 	cancelled []string
@@ -59,7 +59,7 @@ type fake struct {
 	onGet     func()
 	onTell    func(attempt.Stored)
 	onSubmit  func()
-	// onApply may change the record of which an observation is made right now.
+	// onApply may change the record that an observation is about to be applied to.
 	onApply func(o attempt.Observation)
 	onAsk   func(what string)
 	// takes is how long a look at an attempt or a job file takes.
@@ -78,7 +78,8 @@ func newFake() *fake {
 	return &fake{
 		now: start, epoch: start.Add(-time.Hour), pageSize: 2, owners: map[string]string{},
 		takes:   map[string]time.Duration{},
-		records: map[string]attempt.Stored{}, direct: map[string]attempt.Look{}, broken: map[string]error{}, told: map[string][]job.EventType{},
+		records: map[string]attempt.Stored{}, direct: map[string]attempt.Look{}, broken: map[string]error{},
+		told: map[string][]job.EventType{},
 	}
 }
 
@@ -93,13 +94,14 @@ func (f *fake) watcher(t *testing.T) *watcher.Watcher {
 
 func (f *fake) options() watcher.Options {
 	return watcher.Options{
-		Instance: "test", Inbox: "inbox", Parallel: 3, Budget: 10 * time.Minute, LooksPerMinute: 100_000, ReadsPerMinute: 100_000,
-		Now: func() time.Time { f.mu.Lock(); defer f.mu.Unlock(); return f.now }, Logger: slog.New(slog.DiscardHandler),
+		Instance: "test", Inbox: "inbox", Parallel: 3, Budget: 10 * time.Minute,
+		LooksPerMinute: 100_000, ReadsPerMinute: 100_000, Logger: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { f.mu.Lock(); defer f.mu.Unlock(); return f.now },
 	}
 }
 
-// add puts an attempt into the ledger whose job the backend showed last as look,
-// and of which everything was told.
+// add adds an attempt to the ledger. The backend last showed its job as look, and all its events
+// are published.
 func (f *fake) add(t *testing.T, id string, look attempt.Look) {
 	t.Helper()
 	r := attempt.NewRecord(job.Object{Bucket: "inbox", Name: id + "/job.yaml", Generation: 1, Created: start}, start)
@@ -216,7 +218,7 @@ func (f *fake) Submit(ctx context.Context, o job.Object) error {
 	return f.broken["submit "+o.Name]
 }
 
-// take rests, and less where ctx ends. The caller holds mu.
+// take waits, but not longer than ctx lasts. The caller holds mu.
 func (f *fake) take(ctx context.Context, d time.Duration) error {
 	if d == 0 {
 		return nil
@@ -282,7 +284,9 @@ func (f *fake) NoteStranger(_ context.Context, jobID, resource string, _ any) er
 	return nil
 }
 
-func (f *fake) Apply(_ context.Context, s attempt.Stored, o attempt.Observation, now time.Time) (attempt.Stored, bool, error) {
+func (f *fake) Apply(
+	_ context.Context, s attempt.Stored, o attempt.Observation, now time.Time,
+) (attempt.Stored, bool, error) {
 	if f.onApply != nil {
 		f.onApply(o)
 		s.Record = f.records[s.Attempt].Record
@@ -312,7 +316,7 @@ func (f *fake) Entries(_ context.Context, after string, page func([]attempt.Entr
 	})
 }
 
-// ListActive gives what is listed, as one page or in pages of jobsPage. The token is
+// ListActive returns what is listed, as one page or in pages of jobsPage. The token is
 // the number of the first job of a page.
 func (f *fake) ListActive(ctx context.Context, _, from string, page func([]attempt.Look, string) error) error {
 	first := 0
@@ -345,7 +349,7 @@ func (f *fake) ListActive(ctx context.Context, _, from string, page func([]attem
 	}
 }
 
-// asked notes when the backend was asked.
+// asked records that the backend was asked.
 func (f *fake) asked(what string) {
 	if f.onAsk != nil {
 		f.onAsk(what)
@@ -446,8 +450,10 @@ func TestTick(t *testing.T) {
 	f.add(t, "ended", look("ended", job.BackendRunning))
 	f.add(t, "late", look("late", job.BackendQueued)) // the list lags: only a direct look finds it
 	f.listed = []attempt.Look{look("same", job.BackendRunning), look("moved", job.BackendRunning)}
-	f.direct = map[string]attempt.Look{"ended": look("ended", job.BackendSucceeded), "late": look("late", job.BackendQueued)}
-	f.entries = append(f.entries, attempt.Entry{Attempt: "w", JobFile: "waiting/job.yaml", State: job.Waiting}, attempt.Entry{Attempt: "a", JobFile: "accepted/job.yaml", State: job.Accepted})
+	f.direct = map[string]attempt.Look{"ended": look("ended", job.BackendSucceeded),
+		"late": look("late", job.BackendQueued)}
+	f.entries = append(f.entries, attempt.Entry{Attempt: "w", JobFile: "waiting/job.yaml", State: job.Waiting},
+		attempt.Entry{Attempt: "a", JobFile: "accepted/job.yaml", State: job.Accepted})
 	if err := f.watcher(t).Tick(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -465,8 +471,8 @@ func TestTick(t *testing.T) {
 	}
 }
 
-// What was written but not told, or told in part, is told by the tick though the
-// job did not move.
+// A tick publishes what was recorded but not published, or only in part, even if the job did not
+// change.
 func TestTickTellsWhatIsUntold(t *testing.T) {
 	for name, spoil := range map[string]func(*attempt.Entry){
 		"unpublished": func(e *attempt.Entry) { e.Published-- },
@@ -511,7 +517,7 @@ func TestTickGoesOn(t *testing.T) {
 	}
 }
 
-// Without the backend's list nothing is said of jobs, but drops are decided.
+// Without the backend's list nothing is known of jobs, but drops are decided.
 func TestTickWithoutTheList(t *testing.T) {
 	f := newFake()
 	f.listErr = errors.New("unavailable")
@@ -544,11 +550,8 @@ func TestTickFindsLostJobs(t *testing.T) {
 	}
 }
 
-// Jobs that vanish in thousands are lost though a round of looks takes long; one that
-// is back in the list was never gone.
-
-// A job that was given to another backend before is not lost because this one does
-// not know it: it is reported, and nothing is told of it.
+// A job of another backend is not lost because this one does not know it. The error is reported,
+// and no event is published.
 func TestTickLeavesAnotherBackendsJobs(t *testing.T) {
 	f := newFake()
 	f.add(t, "j", look("j", job.BackendQueued))
@@ -568,6 +571,8 @@ func TestTickLeavesAnotherBackendsJobs(t *testing.T) {
 	}
 }
 
+// Thousands of jobs that vanish are lost, even if a round of looks takes long. One that is back in
+// the list was never gone.
 func TestTickFindsLostJobsSlowly(t *testing.T) {
 	f := newFake()
 	f.add(t, "gone", look("gone", job.BackendQueued))
@@ -593,12 +598,13 @@ func TestTickFindsLostJobsSlowly(t *testing.T) {
 }
 
 func TestNewRefusesMissingParts(t *testing.T) {
-	if _, err := watcher.New(nil, nil, nil, nil, nil, watcher.Options{}); err == nil || !strings.Contains(err.Error(), "is required") {
+	if _, err := watcher.New(nil, nil, nil, nil, nil, watcher.Options{}); err == nil ||
+		!strings.Contains(err.Error(), "is required") {
 		t.Errorf("New without parts: %v", err)
 	}
 }
 
-// Of many failures some are told in words, the others counted.
+// Of many failures some are named, and the others counted.
 func TestTickBoundsItsErrors(t *testing.T) {
 	f := newFake()
 	for i := range 50 {
@@ -642,8 +648,8 @@ func TestTickDropsWhatWasPublished(t *testing.T) {
 	}
 }
 
-// At a backend that takes no ID a process that froze in a create may make a second
-// job of an attempt. The one in the record is kept, also after the verdict.
+// At a backend that takes no IDs, a process that froze in a create may make a second job of an
+// attempt. The one in the record is kept, even after the verdict.
 func TestTickCancelsDoubles(t *testing.T) {
 	f := newFake()
 	f.noID = true
@@ -669,7 +675,7 @@ func TestTickCancelsDoubles(t *testing.T) {
 	late := of("over", "jobs/6", over, job.BackendQueued)
 	f.listed = []attempt.Look{kept, second, foreign, going, part, late, of("unknown", "jobs/7", "x", job.BackendRunning)}
 
-	// One that was given up has no job, and may get one from a process that froze.
+	// An attempt that was given up has no job, and may get one from a process that froze.
 	refused := job.Object{Bucket: "inbox", Name: "refused/job.yaml", Generation: 1, Created: start}
 	r := terminal(attempt.Stored{Record: attempt.NewRecord(refused, start)})
 	f.records[r.Attempt], f.owners["refused"] = r, r.Attempt
@@ -682,16 +688,17 @@ func TestTickCancelsDoubles(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Sort(f.cancelled)
-	// The one that was refused before it was accepted asked for no job.
+	// An attempt that was rejected before it was accepted asked for no job.
 	if diff := gocmp.Diff([]string{"jobs/2", "jobs/6"}, f.cancelled); diff != "" || doubles != 2 {
 		t.Errorf("cancelled, %d counted (-want +got):\n%s", doubles, diff)
 	}
 	slices.Sort(f.strangers)
-	if diff := gocmp.Diff([]string{"refused jobs/8", "unknown jobs/7"}, f.strangers); diff != "" || f.beats[0].Strangers != 2 {
+	if diff := gocmp.Diff([]string{"refused jobs/8", "unknown jobs/7"}, f.strangers); diff != "" ||
+		f.beats[0].Strangers != 2 {
 		t.Errorf("told of, %d counted (-want +got):\n%s", f.beats[0].Strangers, diff)
 	}
 
-	// What can't be cancelled is reported, and the rest goes on.
+	// A failed cancel is reported, and the rest goes on.
 	unheard := errors.New("cancel refused")
 	f.cancelled, f.broken = nil, map[string]error{"jobs/2": unheard}
 	if err := f.watcher(t).Tick(t.Context()); !errors.Is(err, unheard) || !slices.Equal(f.cancelled, []string{"jobs/6"}) {
@@ -705,8 +712,8 @@ func TestTickCancelsDoubles(t *testing.T) {
 	}
 }
 
-// A person's copy has our labels, and fits no create: it is told of once and not
-// ended, while the attempt's job runs and after its verdict.
+// A person's copy has our labels, but fits no create. It is reported once and not ended, both
+// while the attempt's job runs and after its verdict.
 func TestTickKeepsCopies(t *testing.T) {
 	changes := []struct {
 		name   string
@@ -749,7 +756,8 @@ func TestTickKeepsCopies(t *testing.T) {
 				f.listed, f.direct["jobs/2"] = append(f.listed, other), shown
 				w := f.watcher(t)
 				ticked(t, w)
-				if cancelled := slices.Equal(f.cancelled, []string{"jobs/2"}); cancelled != test.double || !cancelled && len(f.cancelled) > 0 {
+				if cancelled := slices.Equal(f.cancelled, []string{"jobs/2"}); cancelled != test.double || !cancelled &&
+					len(f.cancelled) > 0 {
 					t.Errorf("cancelled %q, a double is %t", f.cancelled, test.double)
 				}
 				if told := len(f.strangers) > 0; told == test.double {
@@ -781,8 +789,7 @@ func TestTickFollowsTheKeptJob(t *testing.T) {
 	}
 }
 
-// A list that lags behind turns no job back, and one that a look finds restarted
-// goes back.
+// A list that lags does not turn a job back. A job that a look finds restarted does go back.
 func TestTickWithALaggingList(t *testing.T) {
 	started := func(l attempt.Look) attempt.Look { l.Started = start; return l }
 	tests := []struct {
@@ -791,10 +798,15 @@ func TestTickWithALaggingList(t *testing.T) {
 		want                  job.BackendState
 		gets                  int
 	}{
-		{"not running yet", look("j", job.BackendRunning), attempt.Look{JobID: "j", State: job.BackendPreparing, Created: start}, look("j", job.BackendRunning), job.BackendRunning, 1},
-		{"not being cancelled yet", look("j", job.BackendCancelling), look("j", job.BackendRunning), look("j", job.BackendCancelling), job.BackendCancelling, 1},
-		{"ended since", look("j", job.BackendCancelling), look("j", job.BackendRunning), look("j", job.BackendSucceeded), job.BackendSucceeded, 1},
-		{"restarted", look("j", job.BackendRunning), started(look("j", job.BackendPreparing)), started(look("j", job.BackendPreparing)), job.BackendPreparing, 1},
+		{"not running yet", look("j", job.BackendRunning),
+			attempt.Look{JobID: "j", State: job.BackendPreparing, Created: start}, look("j", job.BackendRunning),
+			job.BackendRunning, 1},
+		{"not being cancelled yet", look("j", job.BackendCancelling), look("j", job.BackendRunning),
+			look("j", job.BackendCancelling), job.BackendCancelling, 1},
+		{"ended since", look("j", job.BackendCancelling), look("j", job.BackendRunning), look("j", job.BackendSucceeded),
+			job.BackendSucceeded, 1},
+		{"restarted", look("j", job.BackendRunning), started(look("j", job.BackendPreparing)),
+			started(look("j", job.BackendPreparing)), job.BackendPreparing, 1},
 		{"goes on", look("j", job.BackendQueued), look("j", job.BackendRunning), attempt.Look{}, job.BackendRunning, 0},
 	}
 	for _, test := range tests {
