@@ -129,8 +129,8 @@ func New(o objects, r records, t backend, tell teller, options Options) (*Submit
 	for name, missing := range map[string]bool{
 		"objects": o == nil, "records": r == nil, "backend": t == nil, "teller": tell == nil,
 		"Instance": options.Instance == "", "Inbox": options.Inbox == "", "Staging": options.Staging == "",
-		"Policy":   options.Policy == nil,
-		"CallTime": options.CallTime <= 0, "Inspections": options.Inspections <= 0, "Parallel": options.Parallel <= 0,
+		"Policy": options.Policy == nil, "CallTime": options.CallTime <= 0,
+		"Inspections": options.Inspections <= 0, "Parallel": options.Parallel <= 0,
 		"Now": options.Now == nil, "Logger": options.Logger == nil,
 	} {
 		if missing {

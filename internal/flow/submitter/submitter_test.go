@@ -72,7 +72,7 @@ func TestSubmitInEitherOrder(t *testing.T) {
 	}
 }
 
-// Each event five times, at once, gives one job and one of each event.
+// Each event is delivered five times at once. That makes one job, and one of each lifecycle event.
 func TestSubmitManyDeliveries(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -101,9 +101,9 @@ func TestSubmitManyDeliveries(t *testing.T) {
 	}
 }
 
-// The process dies at each of its remote calls in turn, before and after the
-// call's effect. Redelivery and ticks bring every attempt to one job and one
-// verdict, and every event out in order.
+// The process dies at each of its remote calls in turn, before and after the call's effect.
+// Redelivery and ticks bring every attempt to one job and one verdict, and publish every event in
+// order.
 func TestSubmitSurvivesACrashAtEveryCall(t *testing.T) {
 	t.Parallel()
 	for _, after := range []bool{false, true} {
@@ -195,8 +195,8 @@ func TestSubmitIgnores(t *testing.T) {
 	}
 }
 
-// A job file that is too much to read is rejected, with that as its violation: it
-// would be too much the next time, too.
+// A job file that is too much to read is rejected with a violation: it would be too much the next
+// time, too.
 func TestSubmitRejectsWhatIsTooMuch(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ file, rule string }{
@@ -222,7 +222,7 @@ func TestSubmitRejectsWhatIsTooMuch(t *testing.T) {
 	}
 }
 
-// The end of the caller's time is no verdict: whoever comes next decides.
+// The end of the caller's time is not a verdict: the next caller decides.
 func TestSubmitOutOfTime(t *testing.T) {
 	w := newWorld(t)
 	w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello")))
@@ -264,8 +264,7 @@ func TestSubmitRejects(t *testing.T) {
 	}
 }
 
-// What was checked is what runs: a package overwritten after acceptance changes
-// nothing.
+// What was checked is what runs. A package that is overwritten after acceptance changes nothing.
 func TestSubmitPinsPackages(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -294,15 +293,15 @@ func TestSubmitPinsPackages(t *testing.T) {
 	}
 }
 
-// upload is one object of a re-drop, and how long after the one before it comes.
+// upload is one object of a re-drop, and how long after the previous one it comes.
 type upload struct {
 	name, content string
 	after         time.Duration
 }
 
-// The same folder is used twice: what was uploaded with a job file runs, in either
-// order, at once or with the package on its way. Packages are named by the drop of
-// testdata that they are taken from, job files by their text.
+// The same folder is used twice. What was uploaded with a job file runs, in either order, at once
+// or with the package on its way. Packages are named by their drop in testdata, job files by their
+// text.
 func TestSubmitUsedTwice(t *testing.T) {
 	t.Parallel()
 	const (
@@ -534,9 +533,9 @@ func TestSubmitHoldIsTold(t *testing.T) {
 	}
 }
 
-// Two job files come a moment apart, and a worker is between the inspection of the
-// first and its entry in the folder's note, or between that and the record, when the
-// second is decided. One package is decided upon by one attempt at most.
+// Two job files come a moment apart. When the second is decided, a worker is between the
+// inspection of the first and its entry in the folder's note, or between that and the record. At
+// most one attempt is decided with the package.
 func TestSubmitOvertaken(t *testing.T) {
 	t.Parallel()
 	for _, step := range []string{"write state/folders/", "write state/attempts/"} {
@@ -576,9 +575,9 @@ func TestSubmitOvertaken(t *testing.T) {
 	}
 }
 
-// A worker listed the folder before the new package came, and goes on after another
-// entered the attempt with it and died. The inbox keeps versions, as an installation's
-// does, so yesterday's package can still be read.
+// A worker lists the folder before the new package comes. It goes on after another worker entered
+// the attempt with that package and died. The inbox keeps versions, as an installation's does, so
+// yesterday's package can still be read.
 func TestSubmitByAListThatIsLate(t *testing.T) {
 	t.Parallel()
 	client, server := storagetest.Versioned(t, inbox, "state", "staging", "status")
@@ -611,8 +610,8 @@ func TestSubmitByAListThatIsLate(t *testing.T) {
 	}
 }
 
-// The new package comes while a worker looks at the folder, in time, and the worker goes
-// on after the patience.
+// The new package comes in time, while a worker looks at the folder. The worker goes on after the
+// patience.
 func TestSubmitPatienceEndsUnderTheLook(t *testing.T) {
 	w := newWorld(t)
 	w.wake(w.put("d/trainer-0.1.tar.gz", pkg(t, "hello")))
@@ -632,8 +631,8 @@ func TestSubmitPatienceEndsUnderTheLook(t *testing.T) {
 	}
 }
 
-// Yesterday's package is larger than the policy allows, and today's is not: it is told
-// of what is there once nothing new may come any more.
+// Yesterday's package is larger than the policy allows, and today's is not. The violation is
+// reported only once nothing new may come any more.
 func TestSubmitHoldsWhatAPackageMends(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -687,7 +686,7 @@ func TestSubmitHoldFollowsTheFolder(t *testing.T) {
 	}
 }
 
-// Whoever pins a package means that one: another in the folder is not taken for it.
+// A pin means the package that it names: another one in the folder does not take its place.
 func TestSubmitPinOfAnotherName(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -760,7 +759,7 @@ func TestSubmitIncomplete(t *testing.T) {
 	}
 }
 
-// The answers to a job ID that is taken.
+// The verdicts on a job ID that is taken.
 func TestSubmitJobIDTaken(t *testing.T) {
 	t.Parallel()
 	named := "jobId: mine\n" + spec
@@ -815,8 +814,8 @@ func TestSubmitJobIDTaken(t *testing.T) {
 	}
 }
 
-// A backend that does not answer is asked again by ticks, later and later, and the
-// attempt is told of as accepted meanwhile.
+// A backend that does not answer is asked again by ticks, at growing intervals. Meanwhile the
+// attempt is reported as accepted.
 func TestSubmitBackendDown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -855,8 +854,8 @@ func TestNewRefusesMissingParts(t *testing.T) {
 	}
 }
 
-// A folder, or a name, that is too large for a drop ends in a verdict, also where
-// it was waiting before.
+// A folder or a name that is too large for a drop ends in a verdict, even if the drop was waiting
+// before.
 func TestSubmitOutOfBounds(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("f", 950) + "/"
@@ -892,7 +891,7 @@ func TestSubmitOutOfBounds(t *testing.T) {
 	}
 }
 
-// objects is what a submitter asks of Cloud Storage.
+// objects is what a submitter needs of Cloud Storage.
 type objects interface {
 	List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error
 	Stat(ctx context.Context, bucket, name string) (job.Attributes, error)
@@ -900,7 +899,7 @@ type objects interface {
 	Copy(ctx context.Context, source job.Object, bucket, name string) error
 }
 
-// submitOver makes the world's submitter anew, over another view of the storage.
+// submitOver replaces the world's submitter by one with another view of the storage.
 func (w *world) submitOver(o objects) {
 	w.t.Helper()
 	tell, err := relay.New(w.topic, w.ledger, w.storage, "status")
@@ -912,8 +911,8 @@ func (w *world) submitOver(o objects) {
 	}
 }
 
-// fuller is an inbox whose lists show so many packages more. To upload them would take
-// the Cloud Storage in memory a while.
+// fuller is an inbox whose lists show more packages than it has. To upload that many would take
+// long.
 type fuller struct {
 	*storagetest.Faults
 	packages int
@@ -930,7 +929,7 @@ func (f *fuller) List(ctx context.Context, bucket, folder string, flat bool, pag
 	return f.Faults.List(ctx, bucket, folder, flat, page)
 }
 
-// crowded is an inbox whose lists take 100 pages, with so many objects each.
+// crowded is an inbox whose lists take 100 pages, with the given number of objects each.
 type crowded struct {
 	*storagetest.Faults
 	pages, objects int
