@@ -6,7 +6,7 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// AnyGeneration, as the condition of a write, allows it to overwrite whatever is there. 0 allows
+// AnyGeneration as the condition of a write allows it to overwrite whatever is there. 0 allows
 // it only if nothing is there.
 const AnyGeneration int64 = -1
 

@@ -512,7 +512,7 @@ func (o Wait) apply(r *Record, now time.Time) error {
 	return nil
 }
 
-// Postpone gives a claim back: as far as is known, no job was created. Reason says why.
+// Postpone ends a claim early: as far as is known, no job was created. Reason says why.
 type Postpone struct {
 	// Nonce is that of the claim.
 	Nonce  string

@@ -68,7 +68,7 @@ var mutations = []mutation{
 	{name: "the same drop again is no conflict", edits: []edit{{"internal/flow/submitter/decide.go", "case sameDrop(other.Record, stored.Record, content):", "case false:"}}},
 	{name: "other content of the same ID is a conflict", edits: []edit{{"internal/flow/submitter/decide.go", "case sameDrop(other.Record, stored.Record, content):", "case other.Drop.Prefix == stored.Drop.Prefix:"}}},
 	{name: "a drop expires only after its patience", edits: []edit{{"internal/attempt/step.go", "case !now.Before(r.Deadlines.Expires):", "case !now.Before(r.Deadlines.Incomplete):"}}},
-	{name: "a part of a list decides nothing", edits: []edit{{"internal/flow/submitter/submitter.go", "\treturn d, err\n}\n\n// jobFiles gives", "\treturn d, nil\n}\n\n// jobFiles gives"}}},
+	{name: "a part of a list decides nothing", edits: []edit{{"internal/flow/submitter/submitter.go", "\treturn d, err\n}\n\n// jobFiles returns", "\treturn d, nil\n}\n\n// jobFiles gives"}}},
 	{name: "who waits is told of packages of before", edits: []edit{{"internal/flow/submitter/decide.go", "Before: note.Decided(jobFile, e.held), ", ""}}, by: test{"internal/flow/submitter", "^TestSubmitWaitTellsOfPackagesOfBefore$"}},
 	{name: "a pinned package is not held", edits: []edit{{"internal/flow/submitter/decide.go", "held: r.Resolution.Unpinned,", "held: r.Resolution.Packages,"}}},
 	{name: "a newer attempt ends the one before", edits: []edit{{"internal/flow/submitter/decide.go", "\tfor range enters {\n\t\tif note.Supersedes(e.jobFile) {", "\tfor range enters {\n\t\tif false {"}, {"internal/flow/submitter/decide.go", "\tif note.Supersedes(jobFile) {", "\tif false {"}}},
