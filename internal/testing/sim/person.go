@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// The names of packages. Those of the folder "drop0/" and the like are backends.
+// The names of packages. Those of the folder "drop0/" and the like are trainers.
 const (
 	sdist   = "trainer-0.1.tar.gz"
 	wheel   = "trainer-0.1-py3-none-any.whl"
@@ -94,7 +94,7 @@ func zipped(file, code string) []byte {
 	const info = "trainer-0.1.dist-info/"
 	add("trainer/__init__.py", "")
 	add(file, code)
-	add(info+"METADATA", "Metadata-Version: 2.1\nName: backend\nVersion: 0.1\n")
+	add(info+"METADATA", "Metadata-Version: 2.1\nName: trainer\nVersion: 0.1\n")
 	add(info+"WHEEL", "Wheel-Version: 1.0\nGenerator: sim\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
 	record.WriteString(info + "RECORD,,\n")
 	f, err := z.CreateHeader(&zip.FileHeader{Name: info + "RECORD", Method: zip.Deflate})
