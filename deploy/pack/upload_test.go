@@ -437,14 +437,14 @@ func TestUploadBuildsAndAnswers(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, "{}")
 	})
-	trainer := httptest.NewServer(mux)
-	t.Cleanup(trainer.Close)
+	backend := httptest.NewServer(mux)
+	t.Cleanup(backend.Close)
 	environ := []string{
 		"JOBDROP_INSTANCE=test", "JOBDROP_PROJECT=test", "JOBDROP_INBOX=inbox", "JOBDROP_STATE_BUCKET=state",
 		"JOBDROP_STAGING_BUCKET=staging", "JOBDROP_STATUS_BUCKET=status", "JOBDROP_TOPIC=projects/test/topics/lifecycle",
 		"JOBDROP_BACKEND=aiplatform",
 		"STORAGE_EMULATOR_HOST=" + storage.URL(),
-		"JOBDROP_BACKEND_ENDPOINT=" + trainer.URL,
+		"JOBDROP_BACKEND_ENDPOINT=" + backend.URL,
 		// Nobody listens there: these events lead to no message.
 		"PUBSUB_EMULATOR_HOST=127.0.0.1:1",
 	}
