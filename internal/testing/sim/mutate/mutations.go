@@ -17,172 +17,853 @@ type edit struct{ file, text, by string }
 type test struct{ pkg, run string }
 
 var mutations = []mutation{
-	{name: "compare labels at 409", edits: []edit{{"internal/flow/submitter/submitter.go", "errors.As(err, &conflict) && job.SameOwner(conflict.Found.Labels, stored.Spec.Labels)", "errors.As(err, &conflict)"}}},
-	{name: "compare-and-swap", edits: []edit{{"internal/flow/ledger/ledger.go", "recordName(s.Attempt), data, jsonType, filed(next), s.Generation)", "recordName(s.Attempt), data, jsonType, filed(next), job.AnyGeneration)"}}},
-	{name: "outbox in the swap", edits: []edit{{"internal/flow/ledger/ledger.go", "data, err := json.Marshal(next)", "kept := next\n\t\tkept.Outbox = nil\n\t\tdata, err := json.Marshal(kept)"}}},
-	{name: "outbox order", edits: []edit{
-		{"internal/flow/relay/relay.go", "s.Record.Published(s.Published).Outbox); err", "reversed(s.Record.Published(s.Published).Outbox)); err"},
-		{"internal/flow/relay/relay.go", "// writeStatus writes the attempt's", "func reversed(events []job.Event) (r []job.Event) {\n\tfor i := range events {\n\t\tr = append(r, events[len(events)-1-i])\n\t}\n\treturn r\n}\n\n// writeStatus writes the attempt's"},
+	{name: "compare labels at 409", edits: []edit{
+		{
+			"internal/flow/submitter/submitter.go",
+			"errors.As(err, &conflict) && job.SameOwner(conflict.Found.Labels, stored.Spec.Labels)",
+			"errors.As(err, &conflict)",
+		},
 	}},
-	{name: "claim", edits: []edit{{"internal/attempt/step.go", "!r.Queued && (r.Creating == nil || !now.Before(r.Creating.Until)) &&\n\t\t!now.Before(r.NextTry)", "!r.Queued && !now.Before(r.NextTry)"}}},
+	{name: "compare-and-swap", edits: []edit{
+		{
+			"internal/flow/ledger/ledger.go",
+			"recordName(s.Attempt), data, jsonType, filed(next), s.Generation)",
+			"recordName(s.Attempt), data, jsonType, filed(next), job.AnyGeneration)",
+		},
+	}},
+	{name: "outbox in the swap", edits: []edit{
+		{
+			"internal/flow/ledger/ledger.go",
+			"data, err := json.Marshal(next)",
+			"kept := next\n\t\tkept.Outbox = nil\n\t\tdata, err := json.Marshal(kept)",
+		},
+	}},
+	{name: "outbox order", edits: []edit{
+		{
+			"internal/flow/relay/relay.go",
+			"s.Record.Published(s.Published).Outbox); err",
+			"reversed(s.Record.Published(s.Published).Outbox)); err",
+		},
+		{
+			"internal/flow/relay/relay.go",
+			"// writeStatus writes the attempt's",
+			"func reversed(events []job.Event) (r []job.Event) {\n\tfor i := range events {\n" +
+				"\t\tr = append(r, events[len(events)-1-i])\n\t}\n\treturn r\n}\n\n" +
+				"// writeStatus writes the attempt's",
+		},
+	}},
+	{name: "claim", edits: []edit{
+		{
+			"internal/attempt/step.go",
+			"!r.Queued && (r.Creating == nil || !now.Before(r.Creating.Until)) &&\n\t\t!now.Before(r.NextTry)",
+			"!r.Queued && !now.Before(r.NextTry)",
+		},
+	}},
 	{name: "fence: a lost claim has no say", edits: []edit{
-		{"internal/attempt/step.go", "func (o Postpone) apply(r *Record, now time.Time) error {\n\tif r.State != job.Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {", "func (o Postpone) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted {"},
-		{"internal/attempt/step.go", "func (o Refuse) apply(r *Record, now time.Time) error {\n\tif r.State != job.Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {", "func (o Refuse) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted {"},
+		{
+			"internal/attempt/step.go",
+			"func (o Postpone) apply(r *Record, now time.Time) error {\n" +
+				"\tif r.State != job.Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {",
+			"func (o Postpone) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted {",
+		},
+		{
+			"internal/attempt/step.go",
+			"func (o Refuse) apply(r *Record, now time.Time) error {\n" +
+				"\tif r.State != job.Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {",
+			"func (o Refuse) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted {",
+		},
 	}},
 	{name: "fence: no call after the claim", edits: []edit{
-		{"internal/flow/submitter/submitter.go", "if stored.Creating.Until.Sub(s.Now()) < 2*s.CallTime {", "if false {"},
-		{"internal/flow/submitter/submitter.go", "context.WithDeadline(ctx, stored.Creating.Until)", "context.WithCancel(ctx)"},
+		{
+			"internal/flow/submitter/submitter.go",
+			"if stored.Creating.Until.Sub(s.Now()) < 2*s.CallTime {",
+			"if false {",
+		},
+		{
+			"internal/flow/submitter/submitter.go",
+			"context.WithDeadline(ctx, stored.Creating.Until)",
+			"context.WithCancel(ctx)",
+		},
 	}},
-	{name: "generation pin", edits: []edit{{"internal/flow/submitter/decide.go", "err := s.objects.Copy(ctx, p, s.Staging, name)", "live := p\n\t\tlive.Generation = 0\n\t\terr := s.objects.Copy(ctx, live, s.Staging, name)"}}},
-	{name: "settle rule", edits: []edit{{"internal/flow/submitter/decide.go", "case len(decided) == 0 || !e.drop.Listed.Before(e.until):", "case true:"}}},
+	{name: "generation pin", edits: []edit{
+		{
+			"internal/flow/submitter/decide.go",
+			"err := s.objects.Copy(ctx, p, s.Staging, name)",
+			"live := p\n\t\tlive.Generation = 0\n\t\terr := s.objects.Copy(ctx, live, s.Staging, name)",
+		},
+	}},
+	{name: "settle rule", edits: []edit{
+		{
+			"internal/flow/submitter/decide.go",
+			"case len(decided) == 0 || !e.drop.Listed.Before(e.until):",
+			"case true:",
+		},
+	}},
 	{name: "terminal wins", edits: []edit{
-		{"internal/attempt/step.go", "if r.State.Terminal() {\n\t\treturn r, false, nil\n\t}", ""},
-		{"internal/attempt/look.go", "func (o seen) apply(r *Record, now time.Time) error {\n\tif r.State != job.Accepted && r.State != job.Submitted {", "func (o seen) apply(r *Record, now time.Time) error {\n\tif r.State.Undecided() {"},
+		{
+			"internal/attempt/step.go",
+			"if r.State.Terminal() {\n\t\treturn r, false, nil\n\t}",
+			"",
+		},
+		{
+			"internal/attempt/look.go",
+			"func (o seen) apply(r *Record, now time.Time) error {\n" +
+				"\tif r.State != job.Accepted && r.State != job.Submitted {",
+			"func (o seen) apply(r *Record, now time.Time) error {\n\tif r.State.Undecided() {",
+		},
 	}},
-	{name: "await of the publish", edits: []edit{{"internal/flow/relay/relay.go", "s.Record.Published(s.Published).Outbox); err != nil {\n\t\t\treturn err\n\t\t}", "s.Record.Published(s.Published).Outbox); err != nil {\n\t\t\t_ = err\n\t\t}"}}},
-	{name: "look-up after an unknown outcome", edits: []edit{{"internal/flow/submitter/submitter.go", "if doubtful {\n\t\t\treturn s.lookFor(ctx, stored, final)\n\t\t}\n\t\t", ""}}},
-	{name: "look-up before the time for submits ends", edits: []edit{{"internal/attempt/step.go", "if r.Overdue(now) && r.UnknownUntil.IsZero() {", "if r.Overdue(now) {"}}},
-	{name: "no refusal while an earlier create may have its effect", edits: []edit{{"internal/attempt/step.go", "return !r.UnknownUntil.IsZero(), now.Before(r.UnknownUntil)", "return !r.UnknownUntil.IsZero(), false"}}},
-	{name: "index before record", edits: []edit{{"internal/flow/submitter/submitter.go", "stored.Replayed = stored.Times.Seen\n\t\t}\n\t\terr = s.records.Open(ctx, attempt.NewEntry(stored))", "stored.Replayed = stored.Times.Seen\n\t\t}\n\t\terr = nil"}}},
-	{name: "index entry goes last", edits: []edit{{"internal/flow/relay/relay.go", "if news {\n", "if s.State.Terminal() {\n\t\tif err := r.index.Close(ctx, s.Attempt); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\tif news {\n"}}},
-	{name: "status.json never goes back", edits: []edit{{"internal/flow/relay/relay.go", "case there.newer(v):", "case false && there.newer(v):"}}},
-	{name: "an old record tells nothing", edits: []edit{{"internal/flow/relay/relay.go", "if known.Revision > s.Revision {", "if false && known.Revision > s.Revision {"}}},
-	{name: "turn before the create", edits: []edit{{"internal/flow/submitter/queue.go", "err := s.records.GiveTurns(ctx, turns)\n", "var err error\n"}}},
-	{name: "look-ups before a create that may be the second", edits: []edit{{"internal/flow/submitter/submitter.go", "if o := s.lookFor(ctx, stored, nil); o != nil {", "if o := s.lookFor(ctx, stored, nil); o != nil && s.backend.TakesID() {"}}},
-	{name: "look-ups until no create is under way", edits: []edit{{"internal/flow/submitter/submitter.go", "case early, !s.backend", "case early && s.backend.TakesID(), !s.backend"}}},
-	{name: "cancel of a second job", edits: []edit{{"internal/flow/watcher/scan.go", "if err := t.backend.Cancel(ctx, job.JobInfo{ID: id, ResourceName: resource}); err != nil {\n\t\treturn err\n\t}\n", ""}}, by: test{"internal/flow/watcher", "^TestTickCancelsDoubles$"}},
-	{name: "cancel of a second job after the verdict", edits: []edit{{"internal/flow/watcher/scan.go", "t.cancelDoubles(ctx, stored, looks))", "t.cancelDoubles(ctx, stored, looks[:0]))"}}, by: test{"internal/flow/watcher", "^TestTickCancelsDoubles$"}},
-	{name: "cancelRequested before the cancel", edits: []edit{{"internal/flow/watcher/watcher.go", "stored, _, err := w.records.Apply(ctx, stored, attempt.CancelJob", "_ = w.backend.Cancel(ctx, stored.Job)\n\tstored, _, err := w.records.Apply(ctx, stored, attempt.CancelJob"}}},
-	{name: "grace before a cancel", edits: []edit{{"internal/attempt/look.go", "at := l.end().Add(r.Patience.grace(l.kind))", "at := l.end()"}}},
-	{name: "a warning by both clocks", edits: []edit{{"internal/attempt/look.go", "since, late := l.seen, l.begin", "since, late := l.begin, l.begin"}}},
-	{name: "a list that lags is only a reason to look", edits: []edit{{"internal/flow/watcher/watcher.go", " && !stored.Behind(l)", ""}}},
-	{name: "cancel of a job that was given up", edits: []edit{{"internal/flow/watcher/scan.go", "case !t.backend.TakesID():", "case !t.backend.TakesID() && stored.Job.ResourceName != \"\":"}}, rare: 3},
-	{name: "cancel by jobdrop", edits: []edit{{"internal/flow/watcher/watcher.go", "if cancellable {", "if cancellable && false {"}}},
-	{name: "records compared with the index", edits: []edit{{"internal/flow/watcher/scan.go", "if t.filed[key].State.Terminal() {\n\t\t\tcontinue", "if true {\n\t\t\tcontinue"}, {"internal/flow/watcher/scan.go", "return errors.Join(err, t.reopen(ctx, stored.Attempt))", "return err"}}},
-	{name: "drops found without their event", edits: []edit{{"internal/flow/watcher/scan.go", "if err == nil && !known {", "if false && err == nil && !known {"}}},
-	{name: "a round that failed is looked at again", edits: []edit{{"internal/flow/watcher/scan.go", "t.cursors.Inbox.Failed = true", "t.cursors.Inbox.Failed = false"}}},
-	{name: "pause", edits: []edit{{"internal/flow/submitter/queue.go", "if start.Paused {\n\t\t\tq.waits", "if false {\n\t\t\tq.waits"}}},
-	{name: "park, then acknowledge", edits: []edit{{"internal/app/app.go", "a.logger.ErrorContext(ctx, \"event not parked\", append(attributes, \"error\", err.Error())...)\n\t\t\treturn err", "return nil"}}},
-	{name: "one owner of a job ID", edits: []edit{{"internal/flow/submitter/decide.go", "if claimed || err != nil {\n\t\treturn nil, err\n\t}", "if true || claimed || err != nil {\n\t\treturn nil, err\n\t}"}}},
-	{name: "an ID that was given up is free", edits: []edit{{"internal/flow/submitter/decide.go", "case free(other.Record):", "case false:"}}},
-	{name: "the same drop again is no conflict", edits: []edit{{"internal/flow/submitter/decide.go", "case sameDrop(other.Record, stored.Record, content):", "case false:"}}},
-	{name: "other content of the same ID is a conflict", edits: []edit{{"internal/flow/submitter/decide.go", "case sameDrop(other.Record, stored.Record, content):", "case other.Drop.Prefix == stored.Drop.Prefix:"}}},
-	{name: "a drop expires only after its patience", edits: []edit{{"internal/attempt/step.go", "case !now.Before(r.Deadlines.Expires):", "case !now.Before(r.Deadlines.Incomplete):"}}},
-	{name: "a part of a list decides nothing", edits: []edit{{"internal/flow/submitter/submitter.go", "\treturn d, err\n}\n\n// jobFiles returns", "\treturn d, nil\n}\n\n// jobFiles gives"}}},
-	{name: "who waits is told of packages of before", edits: []edit{{"internal/flow/submitter/decide.go", "Before: note.Decided(jobFile, e.held), ", ""}}, by: test{"internal/flow/submitter", "^TestSubmitWaitTellsOfPackagesOfBefore$"}},
-	{name: "a pinned package is not held", edits: []edit{{"internal/flow/submitter/decide.go", "held: r.Resolution.Unpinned,", "held: r.Resolution.Packages,"}}},
-	{name: "a newer attempt ends the one before", edits: []edit{{"internal/flow/submitter/decide.go", "\tfor range enters {\n\t\tif note.Supersedes(e.jobFile) {", "\tfor range enters {\n\t\tif false {"}, {"internal/flow/submitter/decide.go", "\tif note.Supersedes(jobFile) {", "\tif false {"}}},
-	{name: "the note is swapped", edits: []edit{{"internal/flow/submitter/decide.go", "err := s.records.SwapNote(ctx, e.drop.Bucket, e.drop.Folder, next)", "next.Generation = job.AnyGeneration\n\t\terr := s.records.SwapNote(ctx, e.drop.Bucket, e.drop.Folder, next)"}}},
+	{name: "await of the publish", edits: []edit{
+		{
+			"internal/flow/relay/relay.go",
+			"s.Record.Published(s.Published).Outbox); err != nil {\n\t\t\treturn err\n\t\t}",
+			"s.Record.Published(s.Published).Outbox); err != nil {\n\t\t\t_ = err\n\t\t}",
+		},
+	}},
+	{name: "look-up after an unknown outcome", edits: []edit{
+		{
+			"internal/flow/submitter/submitter.go",
+			"if doubtful {\n\t\t\treturn s.lookFor(ctx, stored, final)\n\t\t}\n\t\t",
+			"",
+		},
+	}},
+	{name: "look-up before the time for submits ends", edits: []edit{
+		{"internal/attempt/step.go", "if r.Overdue(now) && r.UnknownUntil.IsZero() {", "if r.Overdue(now) {"},
+	}},
+	{name: "no refusal while an earlier create may have its effect", edits: []edit{
+		{
+			"internal/attempt/step.go",
+			"return !r.UnknownUntil.IsZero(), now.Before(r.UnknownUntil)",
+			"return !r.UnknownUntil.IsZero(), false",
+		},
+	}},
+	{name: "index before record", edits: []edit{
+		{
+			"internal/flow/submitter/submitter.go",
+			"stored.Replayed = stored.Times.Seen\n\t\t}\n\t\terr = s.records.Open(ctx, attempt.NewEntry(stored))",
+			"stored.Replayed = stored.Times.Seen\n\t\t}\n\t\terr = nil",
+		},
+	}},
+	{name: "index entry goes last", edits: []edit{
+		{
+			"internal/flow/relay/relay.go",
+			"if news {\n",
+			"if s.State.Terminal() {\n\t\tif err := r.index.Close(ctx, s.Attempt); err != nil {\n" +
+				"\t\t\treturn err\n\t\t}\n\t}\n\tif news {\n",
+		},
+	}},
+	{name: "status.json never goes back", edits: []edit{
+		{"internal/flow/relay/relay.go", "case there.newer(v):", "case false && there.newer(v):"},
+	}},
+	{name: "an old record tells nothing", edits: []edit{
+		{
+			"internal/flow/relay/relay.go",
+			"if known.Revision > s.Revision {",
+			"if false && known.Revision > s.Revision {",
+		},
+	}},
+	{name: "turn before the create", edits: []edit{
+		{
+			"internal/flow/submitter/queue.go",
+			"err := s.records.GiveTurns(ctx, turns)\n",
+			"var err error\n",
+		},
+	}},
+	{name: "look-ups before a create that may be the second", edits: []edit{
+		{
+			"internal/flow/submitter/submitter.go",
+			"if o := s.lookFor(ctx, stored, nil); o != nil {",
+			"if o := s.lookFor(ctx, stored, nil); o != nil && s.backend.TakesID() {",
+		},
+	}},
+	{name: "look-ups until no create is under way", edits: []edit{
+		{
+			"internal/flow/submitter/submitter.go",
+			"case early, !s.backend",
+			"case early && s.backend.TakesID(), !s.backend",
+		},
+	}},
+	{name: "cancel of a second job", edits: []edit{
+		{
+			"internal/flow/watcher/scan.go",
+			"if err := t.backend.Cancel(ctx, job.JobInfo{ID: id, ResourceName: resource}); err != nil {\n" +
+				"\t\treturn err\n\t}\n",
+			"",
+		},
+	}, by: test{"internal/flow/watcher", "^TestTickCancelsDoubles$"}},
+	{name: "cancel of a second job after the verdict", edits: []edit{
+		{
+			"internal/flow/watcher/scan.go",
+			"t.cancelDoubles(ctx, stored, looks))",
+			"t.cancelDoubles(ctx, stored, looks[:0]))",
+		},
+	}, by: test{"internal/flow/watcher", "^TestTickCancelsDoubles$"}},
+	{name: "cancelRequested before the cancel", edits: []edit{
+		{
+			"internal/flow/watcher/watcher.go",
+			"stored, _, err := w.records.Apply(ctx, stored, attempt.CancelJob",
+			"_ = w.backend.Cancel(ctx, stored.Job)\n" +
+				"\tstored, _, err := w.records.Apply(ctx, stored, attempt.CancelJob",
+		},
+	}},
+	{name: "grace before a cancel", edits: []edit{
+		{"internal/attempt/look.go", "at := l.end().Add(r.Patience.grace(l.kind))", "at := l.end()"},
+	}},
+	{name: "a warning by both clocks", edits: []edit{
+		{"internal/attempt/look.go", "since, late := l.seen, l.begin", "since, late := l.begin, l.begin"},
+	}},
+	{name: "a list that lags is only a reason to look", edits: []edit{
+		{"internal/flow/watcher/watcher.go", " && !stored.Behind(l)", ""},
+	}},
+	{name: "cancel of a job that was given up", edits: []edit{
+		{
+			"internal/flow/watcher/scan.go",
+			"case !t.backend.TakesID():",
+			"case !t.backend.TakesID() && stored.Job.ResourceName != \"\":",
+		},
+	}, rare: 3},
+	{name: "cancel by jobdrop", edits: []edit{
+		{"internal/flow/watcher/watcher.go", "if cancellable {", "if cancellable && false {"},
+	}},
+	{name: "records compared with the index", edits: []edit{
+		{
+			"internal/flow/watcher/scan.go",
+			"if t.filed[key].State.Terminal() {\n\t\t\tcontinue",
+			"if true {\n\t\t\tcontinue",
+		},
+		{"internal/flow/watcher/scan.go", "return errors.Join(err, t.reopen(ctx, stored.Attempt))", "return err"},
+	}},
+	{name: "drops found without their event", edits: []edit{
+		{"internal/flow/watcher/scan.go", "if err == nil && !known {", "if false && err == nil && !known {"},
+	}},
+	{name: "a round that failed is looked at again", edits: []edit{
+		{"internal/flow/watcher/scan.go", "t.cursors.Inbox.Failed = true", "t.cursors.Inbox.Failed = false"},
+	}},
+	{name: "pause", edits: []edit{
+		{
+			"internal/flow/submitter/queue.go",
+			"if start.Paused {\n\t\t\tq.waits",
+			"if false {\n\t\t\tq.waits",
+		},
+	}},
+	{name: "park, then acknowledge", edits: []edit{
+		{
+			"internal/app/app.go",
+			"a.logger.ErrorContext(ctx, \"event not parked\", append(attributes, \"error\", err.Error())...)\n" +
+				"\t\t\treturn err",
+			"return nil",
+		},
+	}},
+	{name: "one owner of a job ID", edits: []edit{
+		{
+			"internal/flow/submitter/decide.go",
+			"if claimed || err != nil {\n\t\treturn nil, err\n\t}",
+			"if true || claimed || err != nil {\n\t\treturn nil, err\n\t}",
+		},
+	}},
+	{name: "an ID that was given up is free", edits: []edit{
+		{"internal/flow/submitter/decide.go", "case free(other.Record):", "case false:"},
+	}},
+	{name: "the same drop again is no conflict", edits: []edit{
+		{"internal/flow/submitter/decide.go", "case sameDrop(other.Record, stored.Record, content):", "case false:"},
+	}},
+	{name: "other content of the same ID is a conflict", edits: []edit{
+		{
+			"internal/flow/submitter/decide.go",
+			"case sameDrop(other.Record, stored.Record, content):",
+			"case other.Drop.Prefix == stored.Drop.Prefix:",
+		},
+	}},
+	{name: "a drop expires only after its patience", edits: []edit{
+		{
+			"internal/attempt/step.go",
+			"case !now.Before(r.Deadlines.Expires):",
+			"case !now.Before(r.Deadlines.Incomplete):",
+		},
+	}},
+	{name: "a part of a list decides nothing", edits: []edit{
+		{
+			"internal/flow/submitter/submitter.go",
+			"\treturn d, err\n}\n\n// jobFiles returns",
+			"\treturn d, nil\n}\n\n// jobFiles gives",
+		},
+	}},
+	{name: "who waits is told of packages of before", edits: []edit{
+		{"internal/flow/submitter/decide.go", "Before: note.Decided(jobFile, e.held), ", ""},
+	}, by: test{"internal/flow/submitter", "^TestSubmitWaitTellsOfPackagesOfBefore$"}},
+	{name: "a pinned package is not held", edits: []edit{
+		{"internal/flow/submitter/decide.go", "held: r.Resolution.Unpinned,", "held: r.Resolution.Packages,"},
+	}},
+	{name: "a newer attempt ends the one before", edits: []edit{
+		{
+			"internal/flow/submitter/decide.go",
+			"\tfor range enters {\n\t\tif note.Supersedes(e.jobFile) {",
+			"\tfor range enters {\n\t\tif false {",
+		},
+		{"internal/flow/submitter/decide.go", "\tif note.Supersedes(jobFile) {", "\tif false {"},
+	}},
+	{name: "the note is swapped", edits: []edit{
+		{
+			"internal/flow/submitter/decide.go",
+			"err := s.records.SwapNote(ctx, e.drop.Bucket, e.drop.Folder, next)",
+			"next.Generation = job.AnyGeneration\n" +
+				"\t\terr := s.records.SwapNote(ctx, e.drop.Bucket, e.drop.Folder, next)",
+		},
+	}},
 
 	// Those that a package's test finds.
-	{name: "the job of a dead claim is looked for under a pause", edits: []edit{{"internal/flow/submitter/submitter.go", "if doubtful || stored.Creating != nil {", "if doubtful {"}}, by: test{"internal/flow/submitter", "^TestQueuePauseFindsTheJobOfADeadClaim$"}},
+	{name: "the job of a dead claim is looked for under a pause", edits: []edit{
+		{"internal/flow/submitter/submitter.go", "if doubtful || stored.Creating != nil {", "if doubtful {"},
+	}, by: test{"internal/flow/submitter", "^TestQueuePauseFindsTheJobOfADeadClaim$"}},
 	{name: "an inspection's slot is given back after a read error", edits: []edit{
-		{"internal/flow/submitter/decide.go", "func (s *Submitter) inspect(ctx context.Context, d job.Drop, p policy.Policy) (inspect.Result, error) {", "func (s *Submitter) inspect(ctx context.Context, d job.Drop, p policy.Policy) (r inspect.Result, err error) {"},
-		{"internal/flow/submitter/decide.go", "defer func() { <-s.inspecting }()", "defer func() {\n\t\t\tif err == nil {\n\t\t\t\t<-s.inspecting\n\t\t\t}\n\t\t}()"},
+		{
+			"internal/flow/submitter/decide.go",
+			"func (s *Submitter) inspect(ctx context.Context, d job.Drop, p policy.Policy) (inspect.Result, " +
+				"error) {",
+			"func (s *Submitter) inspect(ctx context.Context, d job.Drop, p policy.Policy) (r inspect.Result, " +
+				"err error) {",
+		},
+		{
+			"internal/flow/submitter/decide.go",
+			"defer func() { <-s.inspecting }()",
+			"defer func() {\n\t\t\tif err == nil {\n\t\t\t\t<-s.inspecting\n\t\t\t}\n\t\t}()",
+		},
 	}, by: test{"internal/flow/submitter", "^TestInspectMakesRoomAfterAnError$"}},
-	{name: "Vertex AI's Find goes by the instance's label", edits: []edit{{"internal/backend/vertex/backend.go", " ||\n\t\t\t\t\tl.Labels[job.LabelInstance] != o.Labels[job.LabelInstance] {", " {"}}, by: test{"internal/backend/vertex", "^TestFind$"}},
-	{name: "a second look before a cancel", edits: []edit{{"internal/flow/watcher/watcher.go", "if err != nil || stored.CancelDue(w.Now()) == \"\" {", "if err != nil {"}}, by: test{"internal/flow/watcher", "^TestTickLooksAgainBeforeACancel$"}},
-	{name: "an event is not acknowledged while another attempt is decided", edits: []edit{{"internal/app/app.go", "append(attributes, \"error\", err.Error())...)\n\t\treturn err\n\t}\n\t// A service", "append(attributes, \"error\", err.Error())...)\n\t\treturn nil\n\t}\n\t// A service"}}, by: test{"internal/app", "^TestSettle$"}},
-	{name: "nothing old runs before the first tick", edits: []edit{{"internal/flow/submitter/submitter.go", "if errors.Is(err, job.ErrNotFound) && age <= eventAge {", "if false {"}}, by: test{"internal/flow/submitter", "^TestOldJobFileBeforeTheFirstTick$"}},
-	{name: "a denied create wakes the operator", edits: []edit{{"internal/flow/submitter/submitter.go", "after.Error.Code == denied {", "after.Error.Code == denied && false {"}}, by: test{"internal/flow/submitter", "^TestSubmitDenied$"}},
-	{name: "an ID whose job others made stays taken", edits: []edit{{"internal/flow/submitter/decide.go", "return r.Error == nil || r.Error.Code != \"ALREADY_EXISTS\"", "return true"}}, by: test{"internal/flow/submitter", "^TestSubmitJobIDTakenAtTheBackendStaysTaken$"}},
-	{name: "an ID that an undecided attempt has is not taken", edits: []edit{{"internal/flow/submitter/decide.go", "case other.State.Undecided():\n\t\treturn attempt.Blocked{\n\t\t\tJobID: jobID, By: owner.Attempt, Waits: other.Reason,\n\t\t\tFolder: \"gs://\" + other.Drop.Bucket + \"/\" + other.Drop.Prefix,\n\t\t}, nil", "case other.State.Undecided():\n\t\treturn nil, s.records.TakeID(ctx, jobID, owner, own)"}}, by: test{"internal/flow/submitter", "^TestSubmitJobIDOfAnUndecidedAttempt$"}},
-	{name: "incomplete is told once", edits: []edit{{"internal/attempt/step.go", "case !now.Before(r.Deadlines.Incomplete) && !r.told(job.DropIncomplete):", "case !now.Before(r.Deadlines.Incomplete):"}}, by: test{"internal/flow/submitter", "^TestSubmitIncomplete$"}},
-	{name: "incomplete is told", edits: []edit{{"internal/attempt/step.go", "case !now.Before(r.Deadlines.Incomplete) && !r.told(job.DropIncomplete):\n\t\tr.emit(job.DropIncomplete, now)", "case !now.Before(r.Deadlines.Incomplete) && !r.told(job.DropIncomplete):\n\t\tr.Told = append(r.Told, DropIncomplete)"}}, by: test{"internal/attempt", "^TestStep$"}},
-	{name: "lost after three looks", edits: []edit{{"internal/attempt/look.go", "lostLooks   = 3", "lostLooks   = 1"}}, by: test{"internal/attempt", "^TestAbsence$"}},
-	{name: "lost after ten minutes", edits: []edit{{"internal/attempt/look.go", "lostAfter   = 10 * time.Minute", "lostAfter   = time.Minute"}}, by: test{"internal/attempt", "^TestAbsenceTakesItsTime$"}},
-	{name: "lost after looks in three ticks", edits: []edit{{"internal/attempt/look.go", "lostSpacing = 40 * time.Second", "lostSpacing = 0 * time.Second"}}, by: test{"internal/attempt", "^TestAbsenceTakesItsTime$"}},
-	{name: "running is told from the start time alone", edits: []edit{{"internal/attempt/look.go", "if !r.Times.Started.IsZero() && !r.told(job.JobRunning) {", "if false {"}}, by: test{"internal/attempt", "^TestStep$"}},
-	{name: "a warning comes once", edits: []edit{{"internal/attempt/look.go", "r.Warned = append(slices.Clone(r.Warned), once)\n", ""}}, by: test{"internal/attempt", "^TestWarningsComeOnce$"}},
-	{name: "a job that is stuck is told of", edits: []edit{{"internal/attempt/look.go", "if at, lasts := r.stuck(); !at.IsZero() &&", "if at, lasts := r.stuck(); false &&"}}, by: test{"internal/attempt", "^TestStuck$"}},
-	{name: "a late look is not taken over a newer record", edits: []edit{{"internal/attempt/look.go", "if r.Behind(o.Look) && r.late(o.asked) {", "if false {"}}, by: test{"internal/attempt", "^TestLateAnswer$"}},
-	{name: "a newer revision's record is left alone", edits: []edit{{"internal/attempt/step.go", "if r.RecordVersion > RecordVersion {", "if false {"}}, by: test{"internal/attempt", "^TestStepRefusesNewerRecords$"}},
-	{name: "drops from before the installation are left alone", edits: []edit{{"internal/flow/submitter/submitter.go", "old := age > eventAge || jobFile.Created.Before(epoch)", "old := age > eventAge || false && jobFile.Created.Before(epoch)"}}, by: test{"internal/flow/submitter", "^TestOldJobFile$"}},
-	{name: "a pin is kept", edits: []edit{{"pkg/job/resolve.go", "if !pin.Matches(p) {", "if false {"}}, by: test{"pkg/job", "^TestResolve$"}},
-	{name: "metadata set fields", edits: []edit{{"internal/flow/submitter/submitter.go", "d.Metadata = metadata[jobFile.Name]", "_ = jobFile"}}, by: test{"internal/flow/submitter", "^TestSubmitPrecedence$"}},
-	{name: "one job file", edits: []edit{{"internal/check/inspect/inspect.go", "if len(d.JobFiles) > 1 {", "if false {"}}, by: test{"internal/check/inspect", "^TestDrop$"}},
-	{name: "the module is looked for", edits: []edit{{"internal/check/inspect/inspect.go", "!found.hasModule && !broken", "false && !broken"}}, by: test{"internal/check/inspect", "^TestDrop$"}},
-	{name: "prefixes take turns", edits: []edit{{"internal/flow/submitter/queue.go", "cmp.Compare(g.turn, other.turn), cmp.Compare(g.active, other.active), oldest", "oldest"}}, by: test{"internal/flow/submitter", "^TestQueueFair$"}},
-	{name: "people are told of strangers", edits: []edit{{"internal/flow/watcher/scan.go", "\tids := t.active.unmatched()\n", "\tids := t.active.unmatched()[:0]\n"}}, by: test{"internal/flow/watcher", "^TestStrangers$"}},
-	{name: "people are told of strangers once", edits: []edit{{"internal/flow/watcher/scan.go", "\t\tif known {\n\t\t\tcontinue\n\t\t}\n", "\t\t_ = known\n"}}, by: test{"internal/flow/watcher", "^TestStrangerIsToldBeforeItIsNoted$"}},
-	{name: "the other backend's jobs are left alone", edits: []edit{{"internal/flow/watcher/watcher.go", "if j.Backend != \"\" && j.Backend != w.backend.Name() {", "if false {"}}, by: test{"internal/flow/watcher", "^TestTickLeavesAnotherBackendsJobs$"}},
-	{name: "what was accepted for another backend is not asked of this one", edits: []edit{{"internal/flow/submitter/submitter.go", "if stored.State != job.Accepted || stored.Backend == s.backend.Name() {", "if true {"}}, by: test{"internal/flow/submitter", "^TestSubmitOfAnotherBackend$"}},
-	{name: "a person's copy is not ended", edits: []edit{{"internal/flow/watcher/scan.go", "if !stored.Made(l.Look) {", "if false {"}}, by: test{"internal/flow/watcher", "^TestTickKeepsCopies$"}},
-	{name: "a copy is known by its name", edits: []edit{{"internal/attempt/step.go", "|| l.JobID != r.Spec.JobID", ""}}, by: test{"internal/flow/watcher", "^TestTickKeepsCopies$"}},
-	{name: "a copy is known by its packages", edits: []edit{{"internal/attempt/step.go", "!slices.Equal(l.Packages, r.Drop.Receipt.Staged) || ", ""}}, by: test{"internal/flow/watcher", "^TestTickKeepsCopies$"}},
-	{name: "a copy is known by its time: before the first claim", edits: []edit{{"internal/attempt/step.go", "return !l.Created.Before(first.Add(-clocksDiffer)) &&", "return"}}, by: test{"internal/attempt", "^TestMade$"}},
-	{name: "a copy is known by its time: after the last claim", edits: []edit{{"internal/attempt/step.go", "last.Add(stalled+clocksDiffer)", "last.Add(1000*stalled)"}}, by: test{"internal/attempt", "^TestMade$"}},
-	{name: "pages of a folder's list count", edits: []edit{{"internal/flow/submitter/submitter.go", "pages > inspect.PageLimit", "pages < 0"}}, by: test{"internal/flow/submitter", "^TestSubmitCrowdedFolder$"}},
-	{name: "a lone package is no reason for a long list", edits: []edit{{"internal/flow/watcher/scan.go", "found = len(page) > 0 && page[0].Name == folder+name\n\t\t\treturn errEnough", "found = found || len(page) > 0 && page[0].Name == folder+name\n\t\t\treturn nil"}}, by: test{"internal/flow/watcher", "^TestAloneListsLittle$"}},
-	{name: "a hint is asked for in the installation's regions", edits: []edit{{"internal/backend/vertex/backend.go", "j.Backend != Name && !slices", "false && !slices"}}, by: test{"internal/backend/vertex", "^TestGetAsksKnownRegions$"}},
-	{name: "clients of regions are bounded", edits: []edit{{"internal/backend/vertex/backend.go", "if len(former) >= mostFormer", "if false"}}, by: test{"internal/backend/vertex", "^TestClientsAreBounded$"}},
-	{name: "the mirror's images are nobody's", edits: []edit{{"internal/image/image.go", "case \"gcr.io\", \"us.gcr.io\"", "case \"gcr.io\", \"mirror.gcr.io\", \"us.gcr.io\""}}, by: test{"internal/check/policy", "^TestImages$"}},
-	{name: "a pattern does not mean the mirror", edits: []edit{{"internal/check/policy/judge.go", "|| mirrored(g, value)) {", ") {"}}, by: test{"internal/check/policy", "^TestListsAreNotEvaded$"}},
-	{name: "names of images have their grammar", edits: []edit{{"pkg/jobspec/check.go", "\t{\"image-format\", imageFormat},\n", ""}}, by: test{"pkg/jobspec", "^TestCheck$"}},
-	{name: "control characters are refused", edits: []edit{{"pkg/jobspec/check.go", "\t{\"control-character\", controlCharacter},\n", ""}}, by: test{"pkg/jobspec", "^TestCheck$"}},
-	{name: "a hard link leads to what came before", edits: []edit{{"internal/check/pypkg/places.go", "case h.Typeflag == tar.TypeLink && !in.earlier(t, h.Linkname):", "case false:"}}, by: test{"internal/check/pypkg", "^TestInspectPlaces$"}},
-	{name: "nothing lies below a file", edits: []edit{{"internal/check/pypkg/places.go", "case !ok:", "case !ok && false:"}}, by: test{"internal/check/pypkg", "^TestInspectPlaces$"}},
-	{name: "hidden characters are shown", edits: []edit{{"internal/cli/visible.go", "case invisible(r):", "case false:"}}, by: test{"internal/cli", "^TestPrintable$"}},
-	{name: "errors are shown so, too", edits: []edit{{"internal/cli/cli.go", "printable(code.err.Error())", "code.err.Error()"}}, by: test{"internal/cli", "^TestNothingHidesInTheOutput$"}},
-	{name: "the functions know their visitors", edits: []edit{{"internal/local/functions/functions.go", "loopback.Guard(hosts, proxy)", "loopback.Guard(append(hosts, \"evil.example\"), proxy)"}}, by: test{"internal/local/functions", "^TestFront$"}},
-	{name: "the functions do not wait for headers", edits: []edit{{"internal/local/functions/functions.go", "ReadHeaderTimeout: headerTimeout,", "ReadHeaderTimeout: 0,"}}, by: test{"internal/local/functions", "^TestFront$"}},
-	{name: "nodes without text count", edits: []edit{{"pkg/jobspec/decode.go", "if d.left -= 1 + text/textShare; d.left >= 0 {", "if d.left -= text/textShare; d.left >= 0 {"}}, by: test{"pkg/jobspec", "^FuzzMemory$"}},
-	{name: "a mapping does not merge itself", edits: []edit{{"pkg/jobspec/decode.go", "case slices.Contains(into, source):", "case false:"}}, by: test{"pkg/jobspec", "^TestParseRefuses$"}},
-	{name: "merges have a depth", edits: []edit{{"pkg/jobspec/decode.go", "case len(into) > maxMerges:", "case false:"}}, by: test{"pkg/jobspec", "^TestParseRefuses$"}},
-	{name: "the walk ends with its context", edits: []edit{{"pkg/jobspec/decode.go", "if d.left >= 0 && d.ctx.Err() != nil {", "if false {"}}, by: test{"pkg/jobspec", "^TestNothingGoesOnWithoutItsContext$"}},
-	{name: "the parser ends with its context", edits: []edit{{"pkg/jobspec/syntax.go", "\tif err := s.ctx.Err(); err != nil {\n\t\treturn 0, err\n\t}\n\treturn s.data.Read(p)", "\treturn s.data.Read(p)"}}, by: test{"pkg/jobspec", "^TestNothingGoesOnWithoutItsContext$"}},
-	{name: "tokens count before the parser", edits: []edit{{"pkg/jobspec/syntax.go", "if n > maxMarks {", "if false {"}}, by: test{"pkg/jobspec", "^TestParseRefuses$"}},
-	{name: "a parse that was cut off says so", edits: []edit{{"pkg/jobspec/jobspec.go", "if err := ctx.Err(); err != nil { // what", "if err := ctx.Err(); err != nil && false { // what"}}, by: test{"pkg/jobspec", "^TestParseContext$"}},
-	{name: "metadata share a budget", edits: []edit{{"pkg/jobspec/metadata.go", "\t*left = d.left", "\t_ = d.left"}}, by: test{"pkg/jobspec", "^TestMetadataSharesABudget$"}},
-	{name: "waits for storage are no work", edits: []edit{{"internal/check/inspect/worktime.go", "defer c.work.waiting()()\n\treturn c.ReadCloser.Read(p)", "return c.ReadCloser.Read(p)"}}, by: test{"internal/check/inspect", "^TestWorkTime$"}},
-	{name: "too much work is a verdict", edits: []edit{{"internal/check/inspect/inspect.go", "if err != nil && errors.Is(context.Cause(ctx), errWorkTime) {", "if false {"}}, by: test{"internal/check/inspect", "^TestWorkTime$"}},
-	{name: "an inspection ends with its context", edits: []edit{{"internal/check/pypkg/pypkg.go", "\t\ts.err = s.ctx.Err()", "\t\t_ = s.ctx"}}, by: test{"internal/check/pypkg", "^TestInspectEndsWithItsContext$"}},
-	{name: "headers of an archive count", edits: []edit{{"internal/check/pypkg/sdist.go", "headers > in.limits.headers() {", "headers < 0 {"}}, by: test{"internal/check/pypkg", "^TestInspectHeaders$"}},
-	{name: "patterns of setup.py are bounded", edits: []edit{{"internal/check/pypkg/setup.go", "if p.left -= len(pattern) + len(pkg); p.left < 0 {", "if false {"}}, by: test{"internal/check/pypkg", "^TestPatternsAreBounded$"}},
-	{name: "odd metadata do not break an answer", edits: []edit{{"internal/local/storage/download.go", "httpguts.ValidHeaderFieldName(k) && httpguts.ValidHeaderFieldValue(v)", "httpguts.ValidHeaderFieldName(k)"}}, by: test{"internal/local/storage", "^TestReadersOfOddMetadata$"}},
-	{name: "a package of another attempt counts", edits: []edit{{"internal/attempt/note.go", "p.Generation == d.Generation && d.By != jobFile.Generation", "p.Generation == d.Generation && d.By == jobFile.Generation"}}, by: test{"internal/attempt", "^TestNote$"}},
-	{name: "an attempt's own entry does not hold it", edits: []edit{{"internal/attempt/note.go", "p.Generation == d.Generation && d.By != jobFile.Generation", "p.Generation == d.Generation"}}, by: test{"internal/attempt", "^TestNote$"}},
-	{name: "an older generation is no new one", edits: []edit{{"internal/attempt/note.go", "p.Generation < d.Generation || ", ""}}, by: test{"internal/attempt", "^TestNote$"}},
-	{name: "names that left the folder are forgotten", edits: []edit{{"internal/attempt/note.go", "if listed[key] || d.TooMany != \"\" || known.By == jobFile.Generation {", "if true {"}}, by: test{"internal/attempt", "^TestNote$"}},
-	{name: "a rejection enters what it saw", edits: []edit{{"internal/flow/submitter/decide.go", "e.packages = d.Packages\n", "_ = d.Packages\n"}}, by: test{"internal/flow/submitter", "^TestSubmitUsedTwice$"}},
-	{name: "a fault of the job file is told at once", edits: []edit{{"internal/flow/submitter/decide.go", "if r.Final {\n", "if false {\n"}}, by: test{"internal/flow/submitter", "^TestSubmitUsedTwice$"}},
-	{name: "every other verdict waits for the hold", edits: []edit{{"internal/flow/submitter/decide.go", "if r.Final {\n", "if job.HasErrors(r.Violations) {\n"}}, by: test{"internal/flow/submitter", "^TestSubmitUsedTwice$"}},
-	{name: "others being faster hides nothing", edits: []edit{{"internal/attempt/errors.go", "\t\t\tif !Contended(part) {\n\t\t\t\treturn false\n\t\t\t}\n", "\t\t\tif Contended(part) {\n\t\t\t\treturn true\n\t\t\t}\n"}}, by: test{"internal/app", "^TestSettle$"}},
-	{name: "a late answer is no absence", edits: []edit{{"internal/attempt/look.go", "if r.State != job.Submitted || r.late(o.asked) {", "if r.State != Submitted {"}}, by: test{"internal/attempt", "^TestLateAnswer$"}},
-	{name: "gcs: a write's condition", edits: []edit{{"internal/service/gcs/gcs.go", "call = call.IfGenerationMatch(ifGeneration)", "call = call.Context(ctx)"}}, by: test{"internal/service/gcs", "^TestWriteIsConditional$"}},
-	{name: "gcs: a read's generation", edits: []edit{{"internal/service/gcs/gcs.go", "call = call.Generation(generation)", "call = call.Context(ctx)"}}, by: test{"internal/service/gcs", "^TestGenerations$"}},
-	{name: "gcs: a copy's generation", edits: []edit{{"internal/service/gcs/gcs.go", "SourceGeneration(source.Generation).", ""}}, by: test{"internal/service/gcs", "^TestGenerations$"}},
-	{name: "gcs: the pages of a list", edits: []edit{{"internal/service/gcs/gcs.go", "if token = result.NextPageToken; token == \"\" {", "if token = result.NextPageToken; true {"}}, by: test{"internal/service/gcs", "^TestListPages$"}},
-	{name: "gcs: a copy that takes several calls", edits: []edit{{"internal/service/gcs/gcs.go", "if token = r.RewriteToken; r.Done || token == \"\" {", "if token = r.RewriteToken; true {"}}, by: test{"internal/service/gcs", "^TestCopyGoesOn$"}},
-	{name: "gcs: 412 is another's write", edits: []edit{{"internal/service/gcs/gcs.go", "return fmt.Errorf(\"%w: %w\", attempt.ErrStale, err)", "return err"}}, by: test{"internal/service/gcs", "^TestErrorClasses$"}},
-	{name: "gcs: 429 is a quota", edits: []edit{{"internal/service/gcs/gcs.go", "return fmt.Errorf(\"%w: %w\", job.ErrQuota, err)", "return err"}}, by: test{"internal/service/gcs", "^TestErrorClasses$"}},
-	{name: "gcs: metadata in a list", edits: []edit{{"internal/service/gcs/gcs.go", "timeCreated,metadata)", "timeCreated)"}}},
-	{name: "gcs: a call has an end", edits: []edit{{"internal/service/gcs/gcs.go", "(T, error)) (T, error) {\n\tctx, cancel := context.WithTimeout(ctx, callTimeout)", "(T, error)) (T, error) {\n\tctx, cancel := context.WithCancel(ctx)"}}, by: test{"internal/service/gcs", "^TestCallsHaveADeadline$"}},
-	{name: "publisher: the ordering key", edits: []edit{{"internal/service/pubsub/publisher.go", ", OrderingKey: attempt}", "}"}}},
-	{name: "publisher: await of the publish", edits: []edit{{"internal/service/pubsub/publisher.go", "if err := p.publish(ctx, request); err != nil {", "go func() { _ = p.publish(context.WithoutCancel(ctx), request) }()\n\tif err := ctx.Err(); err != nil {"}}, by: test{"internal/service/pubsub", "^TestPublishErrors$"}},
-	{name: "429 is no refusal", edits: []edit{{"internal/backend/internal/rest/rest.go", "return fmt.Errorf(\"%w: %w\", job.ErrQuota, err)", "return &job.RefusedError{Code: \"RESOURCE_EXHAUSTED\", Message: message(api)}"}}, by: test{"internal/backend/aiplatform", "^TestCreateErrors$"}},
-	{name: "5xx is no refusal", edits: []edit{{"internal/backend/internal/rest/rest.go", "\treturn err\n}\n\n// message returns", "\tif api.Code >= 500 {\n\t\treturn &job.RefusedError{Code: \"UNAVAILABLE\", Message: message(api)}\n\t}\n\treturn err\n}\n\n// message returns"}}, by: test{"internal/backend/vertex", "^TestCreateFails$"}},
-	{name: "ml/v1: whose job a 409 is about", edits: []edit{{"internal/backend/aiplatform/backend.go", "return attempt.Look{}, &attempt.ConflictError{JobID: spec.JobID, Found: found}", "found.Labels = spec.Labels\n\t\treturn attempt.Look{}, &attempt.ConflictError{JobID: spec.JobID, Found: found}"}}, by: test{"internal/backend/aiplatform", "^TestCreateWhatIsThere$"}},
-	{name: "ml/v1: a repeated create has no class", edits: []edit{{"internal/backend/aiplatform/backend.go", "if err != nil && tries > 1 {", "if false {"}}, by: test{"internal/backend/aiplatform", "^TestCreateRefusedAfterAnUnknownOutcome$"}},
-	{name: "Vertex AI: Find compares the attempt", edits: []edit{{"internal/backend/vertex/backend.go", "labelled(job.LabelAttempt, o.Labels[job.LabelAttempt])", "labelled(job.LabelInstance, o.Labels[job.LabelInstance])"}, {"internal/backend/vertex/backend.go", "if l.Labels[job.LabelAttempt] != o.Labels[job.LabelAttempt] ||\n\t\t\t\t\tl.Labels", "if l.Labels"}}, by: test{"internal/backend/vertex", "^TestFind$"}},
-	{name: "Vertex AI: a create is not repeated", edits: []edit{{"internal/backend/vertex/backend.go", "made, err := r.create(ctx, request)", "made, err := invoke(ctx, r.reads, func(ctx context.Context) (*found, error) { return r.create(ctx, request) })"}}, by: test{"internal/backend/vertex", "^TestCreateFails$"}},
-	{name: "nothing is published of nothing", edits: []edit{{"internal/flow/relay/relay.go", "if len(events) == 0 {", "if false {"}}, by: test{"internal/flow/relay", "^TestTellOfNothingLeft$"}},
-	{name: "what is too large goes in several requests", edits: []edit{{"internal/service/pubsub/publisher.go", "size+more > maxRequest || ", ""}}, by: test{"internal/service/pubsub", "^TestPublishInSeveralRequests$"}},
-	{name: "violations are bounded", edits: []edit{{"pkg/job/bounds.go", "if fitting(bounded, MaxViolations, violationsBytes, Violation.size) == len(vs) {", "if true {"}}, by: test{"internal/attempt", "^TestLargestRecordAndEvent$"}},
-	{name: "packages have no correlation ID", edits: []edit{{"pkg/job/bounds.go", "\t\tobjects[i].CorrelationID = \"\"\n", "\t\t_ = i\n"}}, by: test{"internal/attempt", "^TestLargestRecordAndEvent$"}},
-	{name: "a job that can't be recorded is refused", edits: []edit{{"internal/attempt/bounds.go", "return job.Larger(maxAccepted, o.Spec, o.Mapping, o.Receipt, o.Notify) || job.Larger(job.MaxLabels, o.Spec.Labels)", "return false"}}, by: test{"internal/attempt", "^TestTooLargeToAccept$"}},
-	{name: "an ID that two take over is one's", edits: []edit{{"internal/flow/submitter/decide.go", "for range enters {\n\t\t// If another attempt takes", "for range 1 {\n\t\t// If another attempt takes"}}, by: test{"internal/flow/submitter", "^TestSubmitJobIDGivenUpAndTakenByTwo$"}},
-	{name: "a list that is older than the note is made again", edits: []edit{{"internal/flow/submitter/decide.go", "if note.Generation != outdated && note.Outdates(d.Packages) {", "if false {"}}, by: test{"internal/flow/submitter", "^TestSubmitByAListThatIsLate$"}},
-	{name: "what another worker saw stays in the note", edits: []edit{{"internal/attempt/note.go", " || known.By == jobFile.Generation {", " {"}}, by: test{"internal/attempt", "^TestNoteOfTwoWorkers$"}},
-	{name: "an earlier note is about all packages", edits: []edit{{"internal/attempt/note.go", "if n.Packages == nil && n.Newest", "if false && n.Newest"}}, by: test{"internal/attempt", "^TestNoteOfAnEarlierRevision$"}},
-	{name: "a package may mend its size", edits: []edit{{"internal/check/inspect/inspect.go", "slices.DeleteFunc(slices.Clone(r.Violations), ofPackages)", "r.Violations"}}, by: test{"internal/flow/submitter", "^TestSubmitHoldsWhatAPackageMends$"}},
-	{name: "a pin of another name is no pin of this package", edits: []edit{{"pkg/job/resolve.go", "case len(d.Packages) == 1 && len(pins) > 0 && pins[0].Name != d.Packages[0].Base():", "case false:"}}, by: test{"internal/flow/submitter", "^TestSubmitPinOfAnotherName$"}},
-	{name: "bounds of a record", edits: []edit{{"internal/attempt/step.go", "next.bound()\n", ""}}, by: test{"internal/attempt", "^TestLargestRecordAndEvent$"}},
-	{name: "bounds of an event", edits: []edit{{"internal/attempt/record.go", "}.Bounded()", "}"}}, by: test{"internal/attempt", "^TestLargestRecordAndEvent$"}},
-	{name: "attributes within Pub/Sub's bytes", edits: []edit{{"pkg/event/event.go", "if len(text) > attributeText {", "if false {"}}, by: test{"pkg/event", "^TestMessageIsWithinPubSubsLimits$"}},
-	{name: "no record that can't be read back", edits: []edit{{"internal/flow/ledger/ledger.go", "if len(data) > attempt.MaxRecord {", "if false {"}}, by: test{"internal/flow/ledger", "^TestApplyWritesNothingTooLarge$"}},
-	{name: "turns fit their note", edits: []edit{{"internal/flow/submitter/queue.go", "q.size > attempt.MaxTurns-turnsRest {", "false {"}}, by: test{"internal/flow/submitter", "^TestTurnsFitTheirNote$"}},
-	{name: "escapes count", edits: []edit{{"pkg/job/bounds.go", "r == '<', r == '>', r == '&', ", ""}}, by: test{"pkg/job", "^TestSizesAreThoseOfJSON$"}},
-	{name: "no bucket without a name is listed", edits: []edit{{"internal/flow/submitter/submitter.go", "if errors.Is(err, job.ErrNotFound) && e.Bucket == \"\" {", "if false {"}}, by: test{"internal/flow/submitter", "^TestResumeOfAnEntryOfNothing$"}},
-	{name: "the patience is over for the list, not for the clock", edits: []edit{{"internal/flow/submitter/decide.go", "!e.drop.Listed.Before(e.until):", "!now.Before(e.until):"}}, by: test{"internal/flow/submitter", "^TestSubmitPatienceEndsUnderTheLook$"}},
+	{name: "Vertex AI's Find goes by the instance's label", edits: []edit{
+		{
+			"internal/backend/vertex/backend.go",
+			" ||\n\t\t\t\t\tl.Labels[job.LabelInstance] != o.Labels[job.LabelInstance] {",
+			" {",
+		},
+	}, by: test{"internal/backend/vertex", "^TestFind$"}},
+	{name: "a second look before a cancel", edits: []edit{
+		{"internal/flow/watcher/watcher.go", "if err != nil || stored.CancelDue(w.Now()) == \"\" {", "if err != nil {"},
+	}, by: test{"internal/flow/watcher", "^TestTickLooksAgainBeforeACancel$"}},
+	{name: "an event is not acknowledged while another attempt is decided", edits: []edit{
+		{
+			"internal/app/app.go",
+			"append(attributes, \"error\", err.Error())...)\n\t\treturn err\n\t}\n\t// A service",
+			"append(attributes, \"error\", err.Error())...)\n\t\treturn nil\n\t}\n\t// A service",
+		},
+	}, by: test{"internal/app", "^TestSettle$"}},
+	{name: "nothing old runs before the first tick", edits: []edit{
+		{
+			"internal/flow/submitter/submitter.go",
+			"if errors.Is(err, job.ErrNotFound) && age <= eventAge {",
+			"if false {",
+		},
+	}, by: test{"internal/flow/submitter", "^TestOldJobFileBeforeTheFirstTick$"}},
+	{name: "a denied create wakes the operator", edits: []edit{
+		{
+			"internal/flow/submitter/submitter.go",
+			"after.Error.Code == denied {",
+			"after.Error.Code == denied && false {",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitDenied$"}},
+	{name: "an ID whose job others made stays taken", edits: []edit{
+		{
+			"internal/flow/submitter/decide.go",
+			"return r.Error == nil || r.Error.Code != \"ALREADY_EXISTS\"",
+			"return true",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitJobIDTakenAtTheBackendStaysTaken$"}},
+	{name: "an ID that an undecided attempt has is not taken", edits: []edit{
+		{
+			"internal/flow/submitter/decide.go",
+			"case other.State.Undecided():\n\t\treturn attempt.Blocked{\n" +
+				"\t\t\tJobID: jobID, By: owner.Attempt, Waits: other.Reason,\n" +
+				"\t\t\tFolder: \"gs://\" + other.Drop.Bucket + \"/\" + other.Drop.Prefix,\n\t\t}, nil",
+			"case other.State.Undecided():\n\t\treturn nil, s.records.TakeID(ctx, jobID, owner, own)",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitJobIDOfAnUndecidedAttempt$"}},
+	{name: "incomplete is told once", edits: []edit{
+		{
+			"internal/attempt/step.go",
+			"case !now.Before(r.Deadlines.Incomplete) && !r.told(job.DropIncomplete):",
+			"case !now.Before(r.Deadlines.Incomplete):",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitIncomplete$"}},
+	{name: "incomplete is told", edits: []edit{
+		{
+			"internal/attempt/step.go",
+			"case !now.Before(r.Deadlines.Incomplete) && !r.told(job.DropIncomplete):\n" +
+				"\t\tr.emit(job.DropIncomplete, now)",
+			"case !now.Before(r.Deadlines.Incomplete) && !r.told(job.DropIncomplete):\n" +
+				"\t\tr.Told = append(r.Told, DropIncomplete)",
+		},
+	}, by: test{"internal/attempt", "^TestStep$"}},
+	{name: "lost after three looks", edits: []edit{
+		{"internal/attempt/look.go", "lostLooks   = 3", "lostLooks   = 1"},
+	}, by: test{"internal/attempt", "^TestAbsence$"}},
+	{name: "lost after ten minutes", edits: []edit{
+		{"internal/attempt/look.go", "lostAfter   = 10 * time.Minute", "lostAfter   = time.Minute"},
+	}, by: test{"internal/attempt", "^TestAbsenceTakesItsTime$"}},
+	{name: "lost after looks in three ticks", edits: []edit{
+		{"internal/attempt/look.go", "lostSpacing = 40 * time.Second", "lostSpacing = 0 * time.Second"},
+	}, by: test{"internal/attempt", "^TestAbsenceTakesItsTime$"}},
+	{name: "running is told from the start time alone", edits: []edit{
+		{"internal/attempt/look.go", "if !r.Times.Started.IsZero() && !r.told(job.JobRunning) {", "if false {"},
+	}, by: test{"internal/attempt", "^TestStep$"}},
+	{name: "a warning comes once", edits: []edit{
+		{
+			"internal/attempt/look.go",
+			"r.Warned = append(slices.Clone(r.Warned), once)\n",
+			"",
+		},
+	}, by: test{"internal/attempt", "^TestWarningsComeOnce$"}},
+	{name: "a job that is stuck is told of", edits: []edit{
+		{
+			"internal/attempt/look.go",
+			"if at, lasts := r.stuck(); !at.IsZero() &&",
+			"if at, lasts := r.stuck(); false &&",
+		},
+	}, by: test{"internal/attempt", "^TestStuck$"}},
+	{name: "a late look is not taken over a newer record", edits: []edit{
+		{"internal/attempt/look.go", "if r.Behind(o.Look) && r.late(o.asked) {", "if false {"},
+	}, by: test{"internal/attempt", "^TestLateAnswer$"}},
+	{name: "a newer revision's record is left alone", edits: []edit{
+		{"internal/attempt/step.go", "if r.RecordVersion > RecordVersion {", "if false {"},
+	}, by: test{"internal/attempt", "^TestStepRefusesNewerRecords$"}},
+	{name: "drops from before the installation are left alone", edits: []edit{
+		{
+			"internal/flow/submitter/submitter.go",
+			"old := age > eventAge || jobFile.Created.Before(epoch)",
+			"old := age > eventAge || false && jobFile.Created.Before(epoch)",
+		},
+	}, by: test{"internal/flow/submitter", "^TestOldJobFile$"}},
+	{name: "a pin is kept", edits: []edit{
+		{"pkg/job/resolve.go", "if !pin.Matches(p) {", "if false {"},
+	}, by: test{"pkg/job", "^TestResolve$"}},
+	{name: "metadata set fields", edits: []edit{
+		{"internal/flow/submitter/submitter.go", "d.Metadata = metadata[jobFile.Name]", "_ = jobFile"},
+	}, by: test{"internal/flow/submitter", "^TestSubmitPrecedence$"}},
+	{name: "one job file", edits: []edit{
+		{"internal/check/inspect/inspect.go", "if len(d.JobFiles) > 1 {", "if false {"},
+	}, by: test{"internal/check/inspect", "^TestDrop$"}},
+	{name: "the module is looked for", edits: []edit{
+		{"internal/check/inspect/inspect.go", "!found.hasModule && !broken", "false && !broken"},
+	}, by: test{"internal/check/inspect", "^TestDrop$"}},
+	{name: "prefixes take turns", edits: []edit{
+		{
+			"internal/flow/submitter/queue.go",
+			"cmp.Compare(g.turn, other.turn), cmp.Compare(g.active, other.active), oldest",
+			"oldest",
+		},
+	}, by: test{"internal/flow/submitter", "^TestQueueFair$"}},
+	{name: "people are told of strangers", edits: []edit{
+		{
+			"internal/flow/watcher/scan.go",
+			"\tids := t.active.unmatched()\n",
+			"\tids := t.active.unmatched()[:0]\n",
+		},
+	}, by: test{"internal/flow/watcher", "^TestStrangers$"}},
+	{name: "people are told of strangers once", edits: []edit{
+		{
+			"internal/flow/watcher/scan.go",
+			"\t\tif known {\n\t\t\tcontinue\n\t\t}\n",
+			"\t\t_ = known\n",
+		},
+	}, by: test{"internal/flow/watcher", "^TestStrangerIsToldBeforeItIsNoted$"}},
+	{name: "the other backend's jobs are left alone", edits: []edit{
+		{"internal/flow/watcher/watcher.go", "if j.Backend != \"\" && j.Backend != w.backend.Name() {", "if false {"},
+	}, by: test{"internal/flow/watcher", "^TestTickLeavesAnotherBackendsJobs$"}},
+	{name: "what was accepted for another backend is not asked of this one", edits: []edit{
+		{
+			"internal/flow/submitter/submitter.go",
+			"if stored.State != job.Accepted || stored.Backend == s.backend.Name() {",
+			"if true {",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitOfAnotherBackend$"}},
+	{name: "a person's copy is not ended", edits: []edit{
+		{"internal/flow/watcher/scan.go", "if !stored.Made(l.Look) {", "if false {"},
+	}, by: test{"internal/flow/watcher", "^TestTickKeepsCopies$"}},
+	{name: "a copy is known by its name", edits: []edit{
+		{"internal/attempt/step.go", "|| l.JobID != r.Spec.JobID", ""},
+	}, by: test{"internal/flow/watcher", "^TestTickKeepsCopies$"}},
+	{name: "a copy is known by its packages", edits: []edit{
+		{"internal/attempt/step.go", "!slices.Equal(l.Packages, r.Drop.Receipt.Staged) || ", ""},
+	}, by: test{"internal/flow/watcher", "^TestTickKeepsCopies$"}},
+	{name: "a copy is known by its time: before the first claim", edits: []edit{
+		{"internal/attempt/step.go", "return !l.Created.Before(first.Add(-clocksDiffer)) &&", "return"},
+	}, by: test{"internal/attempt", "^TestMade$"}},
+	{name: "a copy is known by its time: after the last claim", edits: []edit{
+		{"internal/attempt/step.go", "last.Add(stalled+clocksDiffer)", "last.Add(1000*stalled)"},
+	}, by: test{"internal/attempt", "^TestMade$"}},
+	{name: "pages of a folder's list count", edits: []edit{
+		{"internal/flow/submitter/submitter.go", "pages > inspect.PageLimit", "pages < 0"},
+	}, by: test{"internal/flow/submitter", "^TestSubmitCrowdedFolder$"}},
+	{name: "a lone package is no reason for a long list", edits: []edit{
+		{
+			"internal/flow/watcher/scan.go",
+			"found = len(page) > 0 && page[0].Name == folder+name\n\t\t\treturn errEnough",
+			"found = found || len(page) > 0 && page[0].Name == folder+name\n\t\t\treturn nil",
+		},
+	}, by: test{"internal/flow/watcher", "^TestAloneListsLittle$"}},
+	{name: "a hint is asked for in the installation's regions", edits: []edit{
+		{"internal/backend/vertex/backend.go", "j.Backend != Name && !slices", "false && !slices"},
+	}, by: test{"internal/backend/vertex", "^TestGetAsksKnownRegions$"}},
+	{name: "clients of regions are bounded", edits: []edit{
+		{"internal/backend/vertex/backend.go", "if len(former) >= mostFormer", "if false"},
+	}, by: test{"internal/backend/vertex", "^TestClientsAreBounded$"}},
+	{name: "the mirror's images are nobody's", edits: []edit{
+		{
+			"internal/image/image.go",
+			"case \"gcr.io\", \"us.gcr.io\"",
+			"case \"gcr.io\", \"mirror.gcr.io\", \"us.gcr.io\"",
+		},
+	}, by: test{"internal/check/policy", "^TestImages$"}},
+	{name: "a pattern does not mean the mirror", edits: []edit{
+		{"internal/check/policy/judge.go", "|| mirrored(g, value)) {", ") {"},
+	}, by: test{"internal/check/policy", "^TestListsAreNotEvaded$"}},
+	{name: "names of images have their grammar", edits: []edit{
+		{
+			"pkg/jobspec/check.go",
+			"\t{\"image-format\", imageFormat},\n",
+			"",
+		},
+	}, by: test{"pkg/jobspec", "^TestCheck$"}},
+	{name: "control characters are refused", edits: []edit{
+		{
+			"pkg/jobspec/check.go",
+			"\t{\"control-character\", controlCharacter},\n",
+			"",
+		},
+	}, by: test{"pkg/jobspec", "^TestCheck$"}},
+	{name: "a hard link leads to what came before", edits: []edit{
+		{
+			"internal/check/pypkg/places.go",
+			"case h.Typeflag == tar.TypeLink && !in.earlier(t, h.Linkname):",
+			"case false:",
+		},
+	}, by: test{"internal/check/pypkg", "^TestInspectPlaces$"}},
+	{name: "nothing lies below a file", edits: []edit{
+		{"internal/check/pypkg/places.go", "case !ok:", "case !ok && false:"},
+	}, by: test{"internal/check/pypkg", "^TestInspectPlaces$"}},
+	{name: "hidden characters are shown", edits: []edit{
+		{"internal/cli/visible.go", "case invisible(r):", "case false:"},
+	}, by: test{"internal/cli", "^TestPrintable$"}},
+	{name: "errors are shown so, too", edits: []edit{
+		{"internal/cli/cli.go", "printable(code.err.Error())", "code.err.Error()"},
+	}, by: test{"internal/cli", "^TestNothingHidesInTheOutput$"}},
+	{name: "the functions know their visitors", edits: []edit{
+		{
+			"internal/local/functions/functions.go",
+			"loopback.Guard(hosts, proxy)",
+			"loopback.Guard(append(hosts, \"evil.example\"), proxy)",
+		},
+	}, by: test{"internal/local/functions", "^TestFront$"}},
+	{name: "the functions do not wait for headers", edits: []edit{
+		{"internal/local/functions/functions.go", "ReadHeaderTimeout: headerTimeout,", "ReadHeaderTimeout: 0,"},
+	}, by: test{"internal/local/functions", "^TestFront$"}},
+	{name: "nodes without text count", edits: []edit{
+		{
+			"pkg/jobspec/decode.go",
+			"if d.left -= 1 + text/textShare; d.left >= 0 {",
+			"if d.left -= text/textShare; d.left >= 0 {",
+		},
+	}, by: test{"pkg/jobspec", "^FuzzMemory$"}},
+	{name: "a mapping does not merge itself", edits: []edit{
+		{"pkg/jobspec/decode.go", "case slices.Contains(into, source):", "case false:"},
+	}, by: test{"pkg/jobspec", "^TestParseRefuses$"}},
+	{name: "merges have a depth", edits: []edit{
+		{"pkg/jobspec/decode.go", "case len(into) > maxMerges:", "case false:"},
+	}, by: test{"pkg/jobspec", "^TestParseRefuses$"}},
+	{name: "the walk ends with its context", edits: []edit{
+		{"pkg/jobspec/decode.go", "if d.left >= 0 && d.ctx.Err() != nil {", "if false {"},
+	}, by: test{"pkg/jobspec", "^TestNothingGoesOnWithoutItsContext$"}},
+	{name: "the parser ends with its context", edits: []edit{
+		{
+			"pkg/jobspec/syntax.go",
+			"\tif err := s.ctx.Err(); err != nil {\n\t\treturn 0, err\n\t}\n\treturn s.data.Read(p)",
+			"\treturn s.data.Read(p)",
+		},
+	}, by: test{"pkg/jobspec", "^TestNothingGoesOnWithoutItsContext$"}},
+	{name: "tokens count before the parser", edits: []edit{
+		{"pkg/jobspec/syntax.go", "if n > maxMarks {", "if false {"},
+	}, by: test{"pkg/jobspec", "^TestParseRefuses$"}},
+	{name: "a parse that was cut off says so", edits: []edit{
+		{
+			"pkg/jobspec/jobspec.go",
+			"if err := ctx.Err(); err != nil { // what",
+			"if err := ctx.Err(); err != nil && false { // what",
+		},
+	}, by: test{"pkg/jobspec", "^TestParseContext$"}},
+	{name: "metadata share a budget", edits: []edit{
+		{"pkg/jobspec/metadata.go", "\t*left = d.left", "\t_ = d.left"},
+	}, by: test{"pkg/jobspec", "^TestMetadataSharesABudget$"}},
+	{name: "waits for storage are no work", edits: []edit{
+		{
+			"internal/check/inspect/worktime.go",
+			"defer c.work.waiting()()\n\treturn c.ReadCloser.Read(p)",
+			"return c.ReadCloser.Read(p)",
+		},
+	}, by: test{"internal/check/inspect", "^TestWorkTime$"}},
+	{name: "too much work is a verdict", edits: []edit{
+		{
+			"internal/check/inspect/inspect.go",
+			"if err != nil && errors.Is(context.Cause(ctx), errWorkTime) {",
+			"if false {",
+		},
+	}, by: test{"internal/check/inspect", "^TestWorkTime$"}},
+	{name: "an inspection ends with its context", edits: []edit{
+		{"internal/check/pypkg/pypkg.go", "\t\ts.err = s.ctx.Err()", "\t\t_ = s.ctx"},
+	}, by: test{"internal/check/pypkg", "^TestInspectEndsWithItsContext$"}},
+	{name: "headers of an archive count", edits: []edit{
+		{"internal/check/pypkg/sdist.go", "headers > in.limits.headers() {", "headers < 0 {"},
+	}, by: test{"internal/check/pypkg", "^TestInspectHeaders$"}},
+	{name: "patterns of setup.py are bounded", edits: []edit{
+		{"internal/check/pypkg/setup.go", "if p.left -= len(pattern) + len(pkg); p.left < 0 {", "if false {"},
+	}, by: test{"internal/check/pypkg", "^TestPatternsAreBounded$"}},
+	{name: "odd metadata do not break an answer", edits: []edit{
+		{
+			"internal/local/storage/download.go",
+			"httpguts.ValidHeaderFieldName(k) && httpguts.ValidHeaderFieldValue(v)",
+			"httpguts.ValidHeaderFieldName(k)",
+		},
+	}, by: test{"internal/local/storage", "^TestReadersOfOddMetadata$"}},
+	{name: "a package of another attempt counts", edits: []edit{
+		{
+			"internal/attempt/note.go",
+			"p.Generation == d.Generation && d.By != jobFile.Generation",
+			"p.Generation == d.Generation && d.By == jobFile.Generation",
+		},
+	}, by: test{"internal/attempt", "^TestNote$"}},
+	{name: "an attempt's own entry does not hold it", edits: []edit{
+		{
+			"internal/attempt/note.go",
+			"p.Generation == d.Generation && d.By != jobFile.Generation",
+			"p.Generation == d.Generation",
+		},
+	}, by: test{"internal/attempt", "^TestNote$"}},
+	{name: "an older generation is no new one", edits: []edit{
+		{"internal/attempt/note.go", "p.Generation < d.Generation || ", ""},
+	}, by: test{"internal/attempt", "^TestNote$"}},
+	{name: "names that left the folder are forgotten", edits: []edit{
+		{
+			"internal/attempt/note.go",
+			"if listed[key] || d.TooMany != \"\" || known.By == jobFile.Generation {",
+			"if true {",
+		},
+	}, by: test{"internal/attempt", "^TestNote$"}},
+	{name: "a rejection enters what it saw", edits: []edit{
+		{
+			"internal/flow/submitter/decide.go",
+			"e.packages = d.Packages\n",
+			"_ = d.Packages\n",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitUsedTwice$"}},
+	{name: "a fault of the job file is told at once", edits: []edit{
+		{
+			"internal/flow/submitter/decide.go",
+			"if r.Final {\n",
+			"if false {\n",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitUsedTwice$"}},
+	{name: "every other verdict waits for the hold", edits: []edit{
+		{
+			"internal/flow/submitter/decide.go",
+			"if r.Final {\n",
+			"if job.HasErrors(r.Violations) {\n",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitUsedTwice$"}},
+	{name: "others being faster hides nothing", edits: []edit{
+		{
+			"internal/attempt/errors.go",
+			"\t\t\tif !Contended(part) {\n\t\t\t\treturn false\n\t\t\t}\n",
+			"\t\t\tif Contended(part) {\n\t\t\t\treturn true\n\t\t\t}\n",
+		},
+	}, by: test{"internal/app", "^TestSettle$"}},
+	{name: "a late answer is no absence", edits: []edit{
+		{"internal/attempt/look.go", "if r.State != job.Submitted || r.late(o.asked) {", "if r.State != Submitted {"},
+	}, by: test{"internal/attempt", "^TestLateAnswer$"}},
+	{name: "gcs: a write's condition", edits: []edit{
+		{"internal/service/gcs/gcs.go", "call = call.IfGenerationMatch(ifGeneration)", "call = call.Context(ctx)"},
+	}, by: test{"internal/service/gcs", "^TestWriteIsConditional$"}},
+	{name: "gcs: a read's generation", edits: []edit{
+		{"internal/service/gcs/gcs.go", "call = call.Generation(generation)", "call = call.Context(ctx)"},
+	}, by: test{"internal/service/gcs", "^TestGenerations$"}},
+	{name: "gcs: a copy's generation", edits: []edit{
+		{"internal/service/gcs/gcs.go", "SourceGeneration(source.Generation).", ""},
+	}, by: test{"internal/service/gcs", "^TestGenerations$"}},
+	{name: "gcs: the pages of a list", edits: []edit{
+		{
+			"internal/service/gcs/gcs.go",
+			"if token = result.NextPageToken; token == \"\" {",
+			"if token = result.NextPageToken; true {",
+		},
+	}, by: test{"internal/service/gcs", "^TestListPages$"}},
+	{name: "gcs: a copy that takes several calls", edits: []edit{
+		{
+			"internal/service/gcs/gcs.go",
+			"if token = r.RewriteToken; r.Done || token == \"\" {",
+			"if token = r.RewriteToken; true {",
+		},
+	}, by: test{"internal/service/gcs", "^TestCopyGoesOn$"}},
+	{name: "gcs: 412 is another's write", edits: []edit{
+		{"internal/service/gcs/gcs.go", "return fmt.Errorf(\"%w: %w\", attempt.ErrStale, err)", "return err"},
+	}, by: test{"internal/service/gcs", "^TestErrorClasses$"}},
+	{name: "gcs: 429 is a quota", edits: []edit{
+		{"internal/service/gcs/gcs.go", "return fmt.Errorf(\"%w: %w\", job.ErrQuota, err)", "return err"},
+	}, by: test{"internal/service/gcs", "^TestErrorClasses$"}},
+	{name: "gcs: metadata in a list", edits: []edit{
+		{"internal/service/gcs/gcs.go", "timeCreated,metadata)", "timeCreated)"},
+	}},
+	{name: "gcs: a call has an end", edits: []edit{
+		{
+			"internal/service/gcs/gcs.go",
+			"(T, error)) (T, error) {\n\tctx, cancel := context.WithTimeout(ctx, callTimeout)",
+			"(T, error)) (T, error) {\n\tctx, cancel := context.WithCancel(ctx)",
+		},
+	}, by: test{"internal/service/gcs", "^TestCallsHaveADeadline$"}},
+	{name: "publisher: the ordering key", edits: []edit{
+		{"internal/service/pubsub/publisher.go", ", OrderingKey: attempt}", "}"},
+	}},
+	{name: "publisher: await of the publish", edits: []edit{
+		{
+			"internal/service/pubsub/publisher.go",
+			"if err := p.publish(ctx, request); err != nil {",
+			"go func() { _ = p.publish(context.WithoutCancel(ctx), request) }()\n" +
+				"\tif err := ctx.Err(); err != nil {",
+		},
+	}, by: test{"internal/service/pubsub", "^TestPublishErrors$"}},
+	{name: "429 is no refusal", edits: []edit{
+		{
+			"internal/backend/internal/rest/rest.go",
+			"return fmt.Errorf(\"%w: %w\", job.ErrQuota, err)",
+			"return &job.RefusedError{Code: \"RESOURCE_EXHAUSTED\", Message: message(api)}",
+		},
+	}, by: test{"internal/backend/aiplatform", "^TestCreateErrors$"}},
+	{name: "5xx is no refusal", edits: []edit{
+		{
+			"internal/backend/internal/rest/rest.go",
+			"\treturn err\n}\n\n// message returns",
+			"\tif api.Code >= 500 {\n" +
+				"\t\treturn &job.RefusedError{Code: \"UNAVAILABLE\", Message: message(api)}\n\t}\n\treturn err\n" +
+				"}\n\n// message returns",
+		},
+	}, by: test{"internal/backend/vertex", "^TestCreateFails$"}},
+	{name: "ml/v1: whose job a 409 is about", edits: []edit{
+		{
+			"internal/backend/aiplatform/backend.go",
+			"return attempt.Look{}, &attempt.ConflictError{JobID: spec.JobID, Found: found}",
+			"found.Labels = spec.Labels\n" +
+				"\t\treturn attempt.Look{}, &attempt.ConflictError{JobID: spec.JobID, Found: found}",
+		},
+	}, by: test{"internal/backend/aiplatform", "^TestCreateWhatIsThere$"}},
+	{name: "ml/v1: a repeated create has no class", edits: []edit{
+		{"internal/backend/aiplatform/backend.go", "if err != nil && tries > 1 {", "if false {"},
+	}, by: test{"internal/backend/aiplatform", "^TestCreateRefusedAfterAnUnknownOutcome$"}},
+	{name: "Vertex AI: Find compares the attempt", edits: []edit{
+		{
+			"internal/backend/vertex/backend.go",
+			"labelled(job.LabelAttempt, o.Labels[job.LabelAttempt])",
+			"labelled(job.LabelInstance, o.Labels[job.LabelInstance])",
+		},
+		{
+			"internal/backend/vertex/backend.go",
+			"if l.Labels[job.LabelAttempt] != o.Labels[job.LabelAttempt] ||\n\t\t\t\t\tl.Labels",
+			"if l.Labels",
+		},
+	}, by: test{"internal/backend/vertex", "^TestFind$"}},
+	{name: "Vertex AI: a create is not repeated", edits: []edit{
+		{
+			"internal/backend/vertex/backend.go",
+			"made, err := r.create(ctx, request)",
+			"made, err := invoke(ctx, r.reads, func(ctx context.Context) (*found, error) { return " +
+				"r.create(ctx, request) })",
+		},
+	}, by: test{"internal/backend/vertex", "^TestCreateFails$"}},
+	{name: "nothing is published of nothing", edits: []edit{
+		{"internal/flow/relay/relay.go", "if len(events) == 0 {", "if false {"},
+	}, by: test{"internal/flow/relay", "^TestTellOfNothingLeft$"}},
+	{name: "what is too large goes in several requests", edits: []edit{
+		{"internal/service/pubsub/publisher.go", "size+more > maxRequest || ", ""},
+	}, by: test{"internal/service/pubsub", "^TestPublishInSeveralRequests$"}},
+	{name: "violations are bounded", edits: []edit{
+		{
+			"pkg/job/bounds.go",
+			"if fitting(bounded, MaxViolations, violationsBytes, Violation.size) == len(vs) {",
+			"if true {",
+		},
+	}, by: test{"internal/attempt", "^TestLargestRecordAndEvent$"}},
+	{name: "packages have no correlation ID", edits: []edit{
+		{
+			"pkg/job/bounds.go",
+			"\t\tobjects[i].CorrelationID = \"\"\n",
+			"\t\t_ = i\n",
+		},
+	}, by: test{"internal/attempt", "^TestLargestRecordAndEvent$"}},
+	{name: "a job that can't be recorded is refused", edits: []edit{
+		{
+			"internal/attempt/bounds.go",
+			"return job.Larger(maxAccepted, o.Spec, o.Mapping, o.Receipt, o.Notify) || " +
+				"job.Larger(job.MaxLabels, o.Spec.Labels)",
+			"return false",
+		},
+	}, by: test{"internal/attempt", "^TestTooLargeToAccept$"}},
+	{name: "an ID that two take over is one's", edits: []edit{
+		{
+			"internal/flow/submitter/decide.go",
+			"for range enters {\n\t\t// If another attempt takes",
+			"for range 1 {\n\t\t// If another attempt takes",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitJobIDGivenUpAndTakenByTwo$"}},
+	{name: "a list that is older than the note is made again", edits: []edit{
+		{
+			"internal/flow/submitter/decide.go",
+			"if note.Generation != outdated && note.Outdates(d.Packages) {",
+			"if false {",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitByAListThatIsLate$"}},
+	{name: "what another worker saw stays in the note", edits: []edit{
+		{"internal/attempt/note.go", " || known.By == jobFile.Generation {", " {"},
+	}, by: test{"internal/attempt", "^TestNoteOfTwoWorkers$"}},
+	{name: "an earlier note is about all packages", edits: []edit{
+		{"internal/attempt/note.go", "if n.Packages == nil && n.Newest", "if false && n.Newest"},
+	}, by: test{"internal/attempt", "^TestNoteOfAnEarlierRevision$"}},
+	{name: "a package may mend its size", edits: []edit{
+		{
+			"internal/check/inspect/inspect.go",
+			"slices.DeleteFunc(slices.Clone(r.Violations), ofPackages)",
+			"r.Violations",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitHoldsWhatAPackageMends$"}},
+	{name: "a pin of another name is no pin of this package", edits: []edit{
+		{
+			"pkg/job/resolve.go",
+			"case len(d.Packages) == 1 && len(pins) > 0 && pins[0].Name != d.Packages[0].Base():",
+			"case false:",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitPinOfAnotherName$"}},
+	{name: "bounds of a record", edits: []edit{
+		{
+			"internal/attempt/step.go",
+			"next.bound()\n",
+			"",
+		},
+	}, by: test{"internal/attempt", "^TestLargestRecordAndEvent$"}},
+	{name: "bounds of an event", edits: []edit{
+		{"internal/attempt/record.go", "}.Bounded()", "}"},
+	}, by: test{"internal/attempt", "^TestLargestRecordAndEvent$"}},
+	{name: "attributes within Pub/Sub's bytes", edits: []edit{
+		{"pkg/event/event.go", "if len(text) > attributeText {", "if false {"},
+	}, by: test{"pkg/event", "^TestMessageIsWithinPubSubsLimits$"}},
+	{name: "no record that can't be read back", edits: []edit{
+		{"internal/flow/ledger/ledger.go", "if len(data) > attempt.MaxRecord {", "if false {"},
+	}, by: test{"internal/flow/ledger", "^TestApplyWritesNothingTooLarge$"}},
+	{name: "turns fit their note", edits: []edit{
+		{"internal/flow/submitter/queue.go", "q.size > attempt.MaxTurns-turnsRest {", "false {"},
+	}, by: test{"internal/flow/submitter", "^TestTurnsFitTheirNote$"}},
+	{name: "escapes count", edits: []edit{
+		{"pkg/job/bounds.go", "r == '<', r == '>', r == '&', ", ""},
+	}, by: test{"pkg/job", "^TestSizesAreThoseOfJSON$"}},
+	{name: "no bucket without a name is listed", edits: []edit{
+		{
+			"internal/flow/submitter/submitter.go",
+			"if errors.Is(err, job.ErrNotFound) && e.Bucket == \"\" {",
+			"if false {",
+		},
+	}, by: test{"internal/flow/submitter", "^TestResumeOfAnEntryOfNothing$"}},
+	{name: "the patience is over for the list, not for the clock", edits: []edit{
+		{"internal/flow/submitter/decide.go", "!e.drop.Listed.Before(e.until):", "!now.Before(e.until):"},
+	}, by: test{"internal/flow/submitter", "^TestSubmitPatienceEndsUnderTheLook$"}},
 }
