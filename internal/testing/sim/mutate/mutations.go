@@ -64,13 +64,13 @@ var mutations = []mutation{
 			"internal/attempt/step.go",
 			"func (o Postpone) apply(r *Record, now time.Time) error {\n" +
 				"\tif r.State != job.Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {",
-			"func (o Postpone) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted {",
+			"func (o Postpone) apply(r *Record, now time.Time) error {\n\tif r.State != job.Accepted {",
 		},
 		{
 			"internal/attempt/step.go",
 			"func (o Refuse) apply(r *Record, now time.Time) error {\n" +
 				"\tif r.State != job.Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {",
-			"func (o Refuse) apply(r *Record, now time.Time) error {\n\tif r.State != Accepted {",
+			"func (o Refuse) apply(r *Record, now time.Time) error {\n\tif r.State != job.Accepted {",
 		},
 	}},
 	{name: "fence: no call after the claim", edits: []edit{
