@@ -245,8 +245,8 @@ func (a *App) Settle(ctx context.Context, e cloudevents.Event, err error) error 
 		a.Telemetry.Parked(ctx)
 		a.logger.ErrorContext(ctx, "event parked", append(attributes, "error", err.Error())...)
 		return nil
-	case attempt.Contended(err):
-		// Others are at work on the same; one of them was first.
+	case attempt.Contended(err), errors.Is(err, attempt.ErrNoTick):
+		// Another worker was first, or a tick has to be: nobody needs to act.
 		a.logger.WarnContext(ctx, "event to be delivered again", append(attributes, "error", err.Error())...)
 		return err
 	}

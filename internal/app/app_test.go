@@ -126,6 +126,12 @@ func TestSettle(t *testing.T) {
 			log: []string{"WARNING event to be delivered again: write: written by another meanwhile"},
 		},
 		{
+			name: "before the first tick", err: fmt.Errorf("%w: read: %w", attempt.ErrNoTick, job.ErrNotFound), again: true,
+			log: []string{
+				"WARNING event to be delivered again: the installation has not had its first tick: read: not found",
+			},
+		},
+		{
 			name: "out of time", err: fmt.Errorf("read: %w", context.DeadlineExceeded), again: true,
 			log: []string{"ERROR event to be delivered again: read: context deadline exceeded"},
 		},

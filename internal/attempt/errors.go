@@ -10,6 +10,9 @@ import (
 var (
 	// ErrStale is returned when a conditional write meets another generation than expected.
 	ErrStale = errors.New("written by another meanwhile")
+	// ErrNoTick is returned for an old job file until the installation's first tick has said whether
+	// it is older than the installation.
+	ErrNoTick = errors.New("the installation has not had its first tick")
 	// ErrOtherBackend is returned when the job was given to another backend than the one that is
 	// asked.
 	ErrOtherBackend = errors.New("the job is another backend's")
