@@ -128,7 +128,7 @@ func (t *backend) fate(j *simJob) {
 		j.restarted = j.running.Add(w.between(0, half))
 		j.again = j.restarted.Add(w.between(min(time.Second, half), half))
 	}
-	if !w.chance(w.weather.vanish) {
+	if !w.chance(w.weather.vanish) || w.thawed {
 		return
 	}
 	after, lasts := w.at(w.between(30*time.Second, 15*time.Minute)),
@@ -313,7 +313,10 @@ func (t *backend) allowed(j *simJob) {
 	if len(w.dropped) > 0 {
 		return // jobs that the index has lost are not counted
 	}
-	if most := w.mostActive(); most > 0 && len(t.ours(time.Time{})) > most {
+	// A turn that was given holds when the limit is lowered, as docs/policy.md says.
+	turned := w.turned[j.labels[job.LabelAttempt]]
+	before := !turned.IsZero() && turned.Before(w.activeChanged)
+	if most := w.mostActive(); most > 0 && !before && len(t.ours(time.Time{})) > most {
 		w.fail("job %s is one of %d that are active, and %d may be", j.id, len(t.ours(time.Time{})), most)
 	}
 	// Clocks may differ at both ends of the hour.

@@ -229,6 +229,9 @@ func (w *world) play() {
 		}
 		minute.Stop()
 	}
+	w.mu.Lock()
+	w.thawed = true
+	w.mu.Unlock()
 	for range ticks {
 		w.tick()
 		if w.quiet() {

@@ -321,6 +321,14 @@ func (s *storage) owner(jobID string) (attempt.Record, bool) {
 func (s *storage) watch(me *worker, bucket, name string, was, data []byte) {
 	switch {
 	case bucket != state:
+	case name == "turns.json":
+		var turns struct{ Given []struct{ Attempt string } }
+		must(json.Unmarshal(data, &turns))
+		for _, t := range turns.Given {
+			if label := job.AttemptLabel(t.Attempt); s.w.turned[label].IsZero() {
+				s.w.turned[label] = time.Now()
+			}
+		}
 	case strings.HasPrefix(name, "attempts/"):
 		var next, prev attempt.Record
 		must(json.Unmarshal(data, &next))

@@ -107,13 +107,17 @@ type world struct {
 	replayed map[string]bool
 	// swept are the status objects that a lifecycle rule deleted.
 	swept map[string]bool
-	// group are the goroutines of people, events and functions.
-	group sync.WaitGroup
+	// group are the goroutines of people, events and functions. thawed reports that all of them
+	// came to their end: nobody waits for what begins now.
+	group  sync.WaitGroup
+	thawed bool
 	// dropped are the attempts whose index entry was lost by chance: a fault that
 	// no service promises to make, so that less is promised where it is made.
 	dropped map[string]bool
 	// written is when each event came into the ledger, by its ID.
 	written map[string]time.Time
+	// turned is when each attempt, by its label, got its turn under a limit on jobs.
+	turned map[string]time.Time
 	// garbage are the events that no one can decode and that were taken.
 	garbage []string
 }
@@ -232,6 +236,7 @@ func run(seed uint64, adapters bool) Result {
 		wakes:    map[int64]bool{},
 		dropped:  map[string]bool{},
 		written:  map[string]time.Time{},
+		turned:   map[string]time.Time{},
 		uploads:  map[string]upload{},
 		replayed: map[string]bool{},
 		swept:    map[string]bool{},
