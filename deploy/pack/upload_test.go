@@ -457,12 +457,11 @@ func TestUploadBuildsAndAnswers(t *testing.T) {
 	}
 	eventHeader, eventBody := finalized("census/notes.txt")
 	tests := map[string]struct {
-		header       http.Header
-		body         string
-		unconfigured int
+		header http.Header
+		body   string
 	}{
-		"Submit": {eventHeader, eventBody, http.StatusServiceUnavailable},
-		"Watch":  {http.Header{}, "", http.StatusInternalServerError},
+		"Submit": {eventHeader, eventBody},
+		"Watch":  {http.Header{}, ""},
 	}
 	for _, name := range registered(t) {
 		t.Run(name, func(t *testing.T) {
@@ -480,8 +479,8 @@ func TestUploadBuildsAndAnswers(t *testing.T) {
 		t.Run(name+" without configuration", func(t *testing.T) {
 			f := start(t, program, "FUNCTION_TARGET="+name)
 			f.listens(t)
-			if got, want := f.post(t, tests[name].header, tests[name].body), tests[name].unconfigured; got != want {
-				t.Errorf("the answer is %d, want %d", got, want)
+			if got := f.post(t, tests[name].header, tests[name].body); got != http.StatusServiceUnavailable {
+				t.Errorf("the answer is %d, want %d", got, http.StatusServiceUnavailable)
 			}
 		})
 	}

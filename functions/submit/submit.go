@@ -22,15 +22,15 @@ func Handler(load app.Loader) http.Handler {
 		}
 		object, err := inbound.DecodeObject(e)
 		if err == nil && !a.Submitter.Takes(object) {
-			return a.Submitter.Submit(ctx, object) // ignores it
+			return a.Submitter.Submit(ctx, object) // ignores it: not worth a span
 		}
-		ctx, traceparent, end := a.Telemetry.Span(ctx, "submit", object.Traceparent)
-		if err == nil {
+		request := app.Request{Name: "submit", Event: e, Traceparent: object.Traceparent}
+		return a.Handle(ctx, request, func(ctx context.Context, traceparent string) error {
+			if err != nil {
+				return err
+			}
 			object.Traceparent = traceparent
-			err = a.Submitter.Submit(ctx, object)
-		}
-		end(err)
-		defer a.Flush(ctx)
-		return a.Settle(ctx, e, err)
+			return a.Submitter.Submit(ctx, object)
+		})
 	})
 }

@@ -4,9 +4,8 @@ package watch
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
-
-	cloudevents "github.com/cloudevents/sdk-go/v2"
 
 	"github.com/jobdrop/jobdrop/internal/app"
 	"github.com/jobdrop/jobdrop/internal/service/inbound"
@@ -16,23 +15,24 @@ import (
 // Handler returns the function's body. load supplies the dependencies on first
 // use and is tried again after a failure.
 func Handler(load app.Loader) http.Handler {
-	do := func(ctx context.Context, name string, work func(context.Context, *app.App) error) error {
+	tick := func(ctx context.Context) error {
 		a, err := load(ctx)
 		if err != nil {
 			return err // not configured or not reachable yet: the next tick may find it so
 		}
-		ctx, _, end := a.Telemetry.Span(ctx, name, "")
-		err = work(ctx, a)
-		end(err)
-		defer a.Flush(ctx)
-		return a.Settle(ctx, cloudevents.NewEvent(), err)
+		return a.Handle(ctx, app.Request{Name: "tick"}, func(ctx context.Context, _ string) error {
+			return a.Watcher.Tick(ctx)
+		})
 	}
-	return inbound.Watch(
-		func(ctx context.Context) error {
-			return do(ctx, "tick", func(ctx context.Context, a *app.App) error { return a.Watcher.Tick(ctx) })
-		},
-		func(ctx context.Context, j job.JobInfo) error {
-			return do(ctx, "look", func(ctx context.Context, a *app.App) error { return a.Watcher.Look(ctx, j) })
-		},
-	)
+	hint := func(ctx context.Context, j job.JobInfo) error {
+		a, err := load(ctx)
+		if err != nil {
+			return err // the next tick looks at the job
+		}
+		request := app.Request{Name: "look", About: []slog.Attr{
+			slog.String("job_id", j.ID), slog.String("resource_name", j.ResourceName),
+		}}
+		return a.Handle(ctx, request, func(ctx context.Context, _ string) error { return a.Watcher.Look(ctx, j) })
+	}
+	return inbound.Watch(tick, hint)
 }

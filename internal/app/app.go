@@ -1,17 +1,13 @@
-// Package app wires the use cases to the services that the environment names,
-// and settles what comes of an event.
+// Package app wires the use cases to the services that the environment names, and
+// handles the requests of the functions.
 package app
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"sync"
 	"time"
-
-	cloudevents "github.com/cloudevents/sdk-go/v2"
 
 	"github.com/jobdrop/jobdrop/internal/app/config"
 	"github.com/jobdrop/jobdrop/internal/app/logging"
@@ -26,9 +22,7 @@ import (
 	"github.com/jobdrop/jobdrop/internal/flow/submitter"
 	"github.com/jobdrop/jobdrop/internal/flow/watcher"
 	"github.com/jobdrop/jobdrop/internal/service/gcs"
-	"github.com/jobdrop/jobdrop/internal/service/inbound"
 	"github.com/jobdrop/jobdrop/internal/service/pubsub"
-	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -45,11 +39,6 @@ type App struct {
 // New returns an application of use cases that are made already.
 func New(submit *submitter.Submitter, watch *watcher.Watcher, records parking, logger *slog.Logger) *App {
 	return &App{Submitter: submit, Watcher: watch, parking: records, logger: logger}
-}
-
-// parking keeps what could not be decoded.
-type parking interface {
-	Park(ctx context.Context, source, id string, message any, cause error) error
 }
 
 // inspections is how many drops one process inspects at once: each may take 64
@@ -194,64 +183,4 @@ func newBackend(ctx context.Context, c config.Config, now func() time.Time) (ser
 		return vertex.New(ctx, vertex.Options{Project: c.Project, Regions: c.Regions, Endpoint: c.BackendEndpoint, Now: now})
 	}
 	return aiplatform.New(ctx, c.Project, c.BackendEndpoint)
-}
-
-// flushTime bounds what a request waits for the collector.
-const flushTime = 3 * time.Second
-
-// Flush sends what was measured. That it can't be sent is told, and changes
-// nothing else.
-func (a *App) Flush(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
-	defer cancel()
-	if err := a.Telemetry.Flush(ctx); err != nil {
-		a.logger.WarnContext(ctx, "telemetry not sent", "error", err.Error())
-	}
-}
-
-// message is an event in the JSON form of a Pub/Sub message. The event's own
-// JSON form holds its data as they are, and these may be no JSON: that is why
-// they are parked.
-type message struct {
-	Attributes map[string]string `json:"attributes"`
-	Data       []byte            `json:"data"`
-}
-
-func asMessage(e cloudevents.Event) message {
-	attributes, data := event.ToMessage(e)
-	return message{attributes, data}
-}
-
-// Settle decides whether an event is acknowledged (nil) or delivered again. It
-// is the only place that does, and the one that logs the error. What is
-// permanently wrong in a drop is a verdict in the ledger and no error here.
-func (a *App) Settle(ctx context.Context, e cloudevents.Event, err error) error {
-	attributes := []any{"event_id", e.ID(), "event_type", e.Type(), "subject", e.Subject()}
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, inbound.ErrOtherType):
-		// A trigger that is set too wide. Redelivery would not change the type.
-		a.logger.WarnContext(ctx, "event ignored", append(attributes, "error", err.Error())...)
-		return nil
-	case errors.Is(err, inbound.ErrUndecodable):
-		// No redelivery helps, and no attempt can carry a verdict: keep it for
-		// people, and only then acknowledge.
-		if parkErr := a.parking.Park(ctx, e.Source(), e.ID(), asMessage(e), err); parkErr != nil {
-			err = fmt.Errorf("%w; not parked: %w", err, parkErr)
-			a.logger.ErrorContext(ctx, "event not parked", append(attributes, "error", err.Error())...)
-			return err
-		}
-		a.Telemetry.Parked(ctx)
-		a.logger.ErrorContext(ctx, "event parked", append(attributes, "error", err.Error())...)
-		return nil
-	case attempt.Contended(err), errors.Is(err, attempt.ErrNoTick):
-		// Another worker was first, or a tick has to be: nobody needs to act.
-		a.logger.WarnContext(ctx, "event to be delivered again", append(attributes, "error", err.Error())...)
-		return err
-	}
-	// A service that did not answer, a deadline, a configuration that is not
-	// complete: all may be mended by the time of the next delivery.
-	a.logger.ErrorContext(ctx, "event to be delivered again", append(attributes, "error", err.Error())...)
-	return err
 }

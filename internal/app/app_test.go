@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -154,7 +155,9 @@ func TestSettle(t *testing.T) {
 			var log bytes.Buffer
 			p := &parked{fails: test.fails}
 			a := &App{parking: p, logger: logging.New(&log, nil)}
-			err := a.Settle(t.Context(), finalized(), test.err)
+			err := a.Handle(t.Context(), Request{Name: "submit", Event: finalized()}, func(context.Context, string) error {
+				return test.err
+			})
 			if (err != nil) != test.again {
 				t.Errorf("%v; want an error %t", err, test.again)
 			}
@@ -175,6 +178,43 @@ func TestSettle(t *testing.T) {
 }
 
 // Data of any kind can be parked: undecodable data must be kept, too.
+// A request that no event made is logged with what it was about.
+func TestHandleSaysWhatItWasAbout(t *testing.T) {
+	tests := []struct {
+		name string
+		r    Request
+		want map[string]any
+	}{
+		{"an event", Request{Name: "submit", Event: finalized()}, map[string]any{
+			"message": "event to be delivered again", "event_id": "77", "subject": finalized().Subject(),
+			"event_type": finalized().Type(),
+		}},
+		{"a tick", Request{Name: "tick"}, map[string]any{"message": "request failed", "request": "tick"}},
+		{"a hint", Request{Name: "look", About: []slog.Attr{slog.String("job_id", "census_1")}}, map[string]any{
+			"message": "request failed", "request": "look", "job_id": "census_1",
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var log bytes.Buffer
+			a := &App{logger: logging.New(&log, nil)}
+			refused := errors.New("connection reset")
+			if err := a.Handle(t.Context(), test.r, func(context.Context, string) error { return refused }); err == nil {
+				t.Error("a failure is answered as success")
+			}
+			var got map[string]any
+			if err := json.Unmarshal(log.Bytes(), &got); err != nil {
+				t.Fatalf("%v in %q", err, log.String())
+			}
+			test.want["severity"], test.want["error"] = "ERROR", refused.Error()
+			delete(got, "time")
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("log (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestSettleParksAnyData(t *testing.T) {
 	tests := []struct{ name, contentType, data string }{
 		{"no data", "application/json", ""},
@@ -194,7 +234,7 @@ func TestSettleParksAnyData(t *testing.T) {
 			e.DataEncoded = []byte(test.data)
 			_, decodeErr := inbound.DecodeObject(e)
 			a := &App{parking: records, logger: logging.New(io.Discard, nil)}
-			if err := a.Settle(t.Context(), e, decodeErr); err != nil || !errors.Is(decodeErr, inbound.ErrUndecodable) {
+			if err := a.settle(t.Context(), Request{Event: e}, decodeErr); err != nil || !errors.Is(decodeErr, inbound.ErrUndecodable) {
 				t.Fatalf("%v; want that it is parked after %v", err, decodeErr)
 			}
 			var kept struct{ Message message }

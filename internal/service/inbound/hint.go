@@ -33,7 +33,7 @@ func Watch(tick func(ctx context.Context) error, look func(ctx context.Context, 
 			_ = look(ctx, j) // logged by whoever looked
 		}
 		if err != nil {
-			return http.StatusInternalServerError, nil
+			return notDone, nil
 		}
 		return http.StatusNoContent, nil
 	})

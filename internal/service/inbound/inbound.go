@@ -52,11 +52,14 @@ func Handler(receive Receive) http.Handler {
 			return status, err
 		}
 		if err := receive(ctx, e); err != nil {
-			return http.StatusServiceUnavailable, nil // settled and logged: deliver again
+			return notDone, nil
 		}
 		return http.StatusNoContent, nil
 	})
 }
+
+// notDone answers a request that is to be made again. Its error was logged where it was settled.
+const notDone = http.StatusServiceUnavailable
 
 func serve(handle func(context.Context, http.ResponseWriter, *http.Request) (int, error)) http.Handler {
 	logger := logging.New(os.Stderr, slog.LevelInfo)

@@ -217,7 +217,7 @@ func TestHandlerAnswersAsSettled(t *testing.T) {
 }
 
 func TestTick(t *testing.T) {
-	for want, err := range map[int]error{http.StatusNoContent: nil, http.StatusInternalServerError: errors.New("x")} {
+	for want, err := range map[int]error{http.StatusNoContent: nil, http.StatusServiceUnavailable: errors.New("x")} {
 		w := httptest.NewRecorder()
 		caller, hangUp := context.WithCancel(t.Context())
 		inbound.Watch(func(ctx context.Context) error {

@@ -247,9 +247,8 @@ var mutations = []mutation{
 	}},
 	{name: "park, then acknowledge", edits: []edit{
 		{
-			"internal/app/app.go",
-			"a.logger.ErrorContext(ctx, \"event not parked\", append(attributes, \"error\", err.Error())...)\n" +
-				"\t\t\treturn err",
+			"internal/app/handle.go",
+			"log(slog.LevelError, \"event not parked\", err)\n\t\t\treturn err",
 			"return nil",
 		},
 	}},
@@ -340,9 +339,9 @@ var mutations = []mutation{
 	}, by: test{"internal/flow/watcher", "^TestTickLooksAgainBeforeACancel$"}},
 	{name: "an event is not acknowledged while another attempt is decided", edits: []edit{
 		{
-			"internal/app/app.go",
-			"append(attributes, \"error\", err.Error())...)\n\t\treturn err\n\t}\n\t// A service",
-			"append(attributes, \"error\", err.Error())...)\n\t\treturn nil\n\t}\n\t// A service",
+			"internal/app/handle.go",
+			"log(slog.LevelWarn, message, err)\n\t\treturn err",
+			"log(slog.LevelWarn, message, err)\n\t\treturn nil",
 		},
 	}, by: test{"internal/app", "^TestSettle$"}},
 	{name: "nothing old runs before the first tick", edits: []edit{
