@@ -100,7 +100,7 @@ func parse(args []string, usage io.Writer) (o options, dir string, err error) {
 		return o, "", errors.New("name the buckets, by -outputs or by -inbox and -status")
 	}
 	if o.correlation != "" {
-		o.metadata["jobdrop-correlation-id"] = o.correlation
+		o.metadata[job.MetadataCorrelationID] = o.correlation
 	}
 	dir = f.Arg(0)
 	o.folder = path.Clean(cmp.Or(o.folder, "verify/"+filepath.Base(dir)))

@@ -408,13 +408,9 @@ func (o CancelJob) apply(r *Record, now time.Time) error {
 	return nil
 }
 
-// defaultRunningTime is what ml/v1 applies if a job sets none (TrainingInput,
-// scheduling.maxRunningTime).
-const defaultRunningTime = 604800 * time.Second
-
 // limits returns the job's time limits; zero means none.
 func (r *Record) limits() (wait, run time.Duration) {
-	run = defaultRunningTime
+	run = job.DefaultRunningTime
 	if r.Spec == nil || r.Spec.TrainingInput == nil || r.Spec.TrainingInput.Scheduling == nil {
 		return 0, run
 	}

@@ -126,7 +126,7 @@ func (p *printer) event(ctx context.Context, e cloudevents.Event, t event.Type, 
 	}
 	// A line has the time at which its event came: the event's own is in its JSON.
 	text := strings.ReplaceAll(printable(detail(t, body)), "\n", "\n    ")
-	p.print(p.out, "%s  %-14s %s\n", clock(p.now()), short(t), text)
+	p.print(p.out, "%s  %-14s %s\n", clock(p.now()), t.Short(), text)
 	p.violations(t, body)
 	return true
 }
@@ -151,15 +151,10 @@ func (p *printer) told(t event.Type, body event.Body) {
 	if strings.Contains(first, id) {
 		id = ""
 	}
-	line := fmt.Sprintf("%s  %-14s gs://%s/%s  %s  %s", clock(p.now()), short(t),
+	line := fmt.Sprintf("%s  %-14s gs://%s/%s  %s  %s", clock(p.now()), t.Short(),
 		oneLine(body.Drop.Bucket), oneLine(body.Drop.Prefix), oneLine(id), oneLine(first))
 	p.print(p.out, "%s\n", strings.TrimRight(line, " "))
 	p.violations(t, body)
-}
-
-// short returns an event's type without what all types share.
-func short(t event.Type) string {
-	return strings.TrimSuffix(strings.TrimPrefix(string(t), "dev.jobdrop."), ".v1")
 }
 
 // detail returns what an event says, in a line or a few.

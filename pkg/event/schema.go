@@ -21,7 +21,7 @@ const (
 // SchemaOf returns the URI of the JSON Schema of a type's body: the dataschema of
 // its CloudEvents.
 func SchemaOf(t Type) string {
-	return schemaBase + strings.TrimPrefix(string(t), "dev.jobdrop.") + ".json"
+	return schemaBase + t.Short() + ".v1.json"
 }
 
 //go:embed schemas/*.json

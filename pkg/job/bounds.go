@@ -23,9 +23,9 @@ const (
 	MaxSpec = 7 << 20
 	// MaxLabels is the most bytes of the labels as JSON: 64 with 63 characters each.
 	MaxLabels = 64 << 10
-	// Bounds of lists. A job has at most 100 packages; with the longest of plain
-	// names their receipt takes 125 KiB.
-	maxItems        = 100
+	// Bounds of lists. The receipt of the most packages takes 125 KiB with the longest of plain
+	// names.
+	maxItems        = MaxPackages
 	listBytes       = 64 << 10
 	receiptBytes    = 256 << 10
 	MaxViolations   = 200

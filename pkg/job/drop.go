@@ -23,13 +23,19 @@ type Object struct {
 	CRC32C string `json:"crc32c,omitempty"`
 	// Created is the storage service's time of this generation.
 	Created time.Time `json:"created,omitzero"`
-	// CorrelationID is the uploader's own: the object's metadata
-	// jobdrop-correlation-id.
+	// CorrelationID is the uploader's own, from the metadata [MetadataCorrelationID].
 	CorrelationID string `json:"correlationId,omitempty"`
-	// Traceparent names the span of the upload, as W3C's Trace Context writes
-	// it: the object's metadata jobdrop-traceparent.
+	// Traceparent names the span of the upload, from the metadata [MetadataTraceparent].
 	Traceparent string `json:"-"`
 }
+
+// Object metadata that uploaders set on a job file.
+const (
+	// MetadataCorrelationID passes an ID of the uploader's own through logs and events.
+	MetadataCorrelationID = "jobdrop-correlation-id"
+	// MetadataTraceparent names the span of the upload, as W3C's Trace Context writes it.
+	MetadataTraceparent = "jobdrop-traceparent"
+)
 
 // Attributes are what Cloud Storage tells of an object beside its content.
 type Attributes struct {

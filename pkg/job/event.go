@@ -1,9 +1,17 @@
 package job
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // EventType names a lifecycle event, as it stands in the CloudEvent's type.
 type EventType string
+
+// Short returns the type without what all types share, e.g. job.submitted.
+func (t EventType) Short() string {
+	return strings.TrimSuffix(strings.TrimPrefix(string(t), "dev.jobdrop."), ".v1")
+}
 
 // The lifecycle events.
 const (

@@ -139,11 +139,8 @@ func (f *File) check(catalogue *Catalogue, always, training []rule) []job.Violat
 	}
 	c.run(always)
 	if c.in != nil {
-		c.roles = [4]role{
-			{"master", c.in.MasterType, 1, c.in.MasterConfig},
-			{"worker", c.in.WorkerType, c.in.WorkerCount, c.in.WorkerConfig},
-			{"parameterServer", c.in.ParameterServerType, c.in.ParameterServerCount, c.in.ParameterServerConfig},
-			{"evaluator", c.in.EvaluatorType, c.in.EvaluatorCount, c.in.EvaluatorConfig},
+		for i, r := range c.in.Roles() {
+			c.roles[i] = role{r.Name, r.Type, r.Count, r.Config}
 		}
 		c.run(training)
 	}

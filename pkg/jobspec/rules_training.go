@@ -251,10 +251,6 @@ func evaluatorCount(c *check) {
 
 const packagesField = "trainingInput.packageUris"
 
-// maxPackages: reference, packageUris: "The maximum number of package URIs is
-// 100".
-const maxPackages = 100
-
 // packagesRequired: reference, packageUris, "Required"; a container brings its
 // own code.
 func packagesRequired(c *check) {
@@ -268,11 +264,11 @@ func packagesRequired(c *check) {
 
 // packageCount: reference, packageUris.
 func packageCount(c *check) {
-	if n := len(c.in.PackageURIs); n > maxPackages {
+	if n := len(c.in.PackageURIs); n > job.MaxPackages {
 		c.fail(packagesField, job.Violation{
 			Message: "there are too many packages",
 			Found:   strconv.Itoa(n),
-			Allowed: fmt.Sprintf("at most %d", maxPackages),
+			Allowed: fmt.Sprintf("at most %d", job.MaxPackages),
 			Remedy:  "merge packages, or let the trainer's setup.py require those that PyPI has",
 		})
 	}
@@ -685,7 +681,7 @@ func maxRunning(c *check) {
 			c.warn(maxRunningTime, job.Violation{
 				Message: "the job would have no time to run",
 				Allowed: "more than 0s",
-				Remedy:  "write the most seconds that the job may run, or remove the field for 604800s",
+				Remedy:  "write the most seconds that the job may run, or remove the field for " + job.FormatDuration(job.DefaultRunningTime),
 			})
 		}
 	})

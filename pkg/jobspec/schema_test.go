@@ -69,7 +69,7 @@ var descriptions = map[string]schematest.Described{
 	"TrainingInput.packageUris": {
 		Text: "The trainer's packages: names of files in the drop's folder, or objects of Cloud Storage. Left out, the " +
 			"folder's only package is meant.",
-		More: object{"maxItems": maxPackages, "examples": [][]string{{"trainer-0.1.tar.gz"}}},
+		More: object{"maxItems": job.MaxPackages, "examples": [][]string{{"trainer-0.1.tar.gz"}}},
 	},
 	"TrainingInput.parameterServerConfig": {Text: "How parameter servers run."},
 	"TrainingInput.parameterServerCount": {

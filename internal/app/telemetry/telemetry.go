@@ -205,17 +205,12 @@ func (t *Telemetry) Transition(ctx context.Context, before, after attempt.Record
 			continue
 		}
 		parent := w3c.Extract(ctx, propagation.MapCarrier{"traceparent": after.Traceparent})
-		_, span := t.tracer.Start(parent, Short(e.Type), trace.WithTimestamp(e.Time), trace.WithAttributes(
+		_, span := t.tracer.Start(parent, e.Type.Short(), trace.WithTimestamp(e.Time), trace.WithAttributes(
 			attribute.String("jobdrop.attempt", after.Attempt), attribute.String("jobdrop.job_id", after.Job.ID),
 			attribute.Int64("jobdrop.sequence", e.Body.Sequence),
 		))
 		span.End()
 	}
-}
-
-// Short returns an event's type as people say it, e.g. job.submitted.
-func Short(t job.EventType) string {
-	return strings.TrimSuffix(strings.TrimPrefix(string(t), "dev.jobdrop."), ".v1")
 }
 
 // Published measures events of one attempt that were published now.
@@ -225,7 +220,7 @@ func (t *Telemetry) Published(ctx context.Context, events []job.Event) {
 	}
 	t.outboxDepth.Record(ctx, int64(len(events)))
 	for _, e := range events {
-		t.publishLag.Record(ctx, time.Since(e.Time).Seconds(), metric.WithAttributes(attribute.String("type", Short(e.Type))))
+		t.publishLag.Record(ctx, time.Since(e.Time).Seconds(), metric.WithAttributes(attribute.String("type", e.Type.Short())))
 	}
 }
 

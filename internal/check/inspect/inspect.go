@@ -303,9 +303,6 @@ func File(d job.Drop, name string, data []byte, p policy.Policy, defaults ...Def
 	return r
 }
 
-// maxPackages is the API's (TrainingInput.packageUris).
-const maxPackages = 100
-
 // check checks what can be known without the packages' contents.
 func check(ctx context.Context, d job.Drop, jobFile job.Object, file *jobspec.File, p policy.Policy,
 	stat Stat) (Result, error) {
@@ -317,7 +314,7 @@ func check(ctx context.Context, d job.Drop, jobFile job.Object, file *jobspec.Fi
 	if t := file.Spec.TrainingInput; t != nil {
 		// One more than may be, for the rule to see: a hostile list is not
 		// worth the work.
-		t.PackageURIs = t.PackageURIs[:min(len(t.PackageURIs), maxPackages+1)]
+		t.PackageURIs = t.PackageURIs[:min(len(t.PackageURIs), job.MaxPackages+1)]
 		r.Resolution = d.Resolve(t.PackageURIs, t.HasImage(), file.Options.Packages)
 		t.PackageURIs = r.Resolution.URIs
 		if stat != nil {

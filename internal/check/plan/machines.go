@@ -43,15 +43,14 @@ var legacy = map[string]machine{
 // preset is what a scale tier stands for.
 type preset struct {
 	master, worker, ps machine
-	workers, servers   int64
 }
 
 // presets are the scale tiers that stand for machines (the same page).
 var presets = map[string]preset{
 	"BASIC":      {master: machine{name: "n1-standard-4"}},
 	"BASIC_GPU":  {master: machine{"n1-standard-8", k80, 1}},
-	"STANDARD_1": {machine{name: "n1-highcpu-8"}, machine{name: "n1-highcpu-8"}, machine{name: "n1-standard-4"}, 4, 3},
-	"PREMIUM_1":  {machine{name: "n1-highcpu-16"}, machine{name: "n1-highcpu-16"}, machine{name: "n1-highmem-8"}, 19, 11},
+	"STANDARD_1": {machine{name: "n1-highcpu-8"}, machine{name: "n1-highcpu-8"}, machine{name: "n1-standard-4"}},
+	"PREMIUM_1":  {machine{name: "n1-highcpu-16"}, machine{name: "n1-highcpu-16"}, machine{name: "n1-highmem-8"}},
 }
 
 const tierField = "trainingInput.scaleTier"
@@ -68,9 +67,10 @@ func (b *builder) roles() {
 		tier = "BASIC" // the API's default
 	}
 	if p, ok := presets[tier]; ok {
+		workers, servers := job.TierReplicas(tier)
 		b.role(Master, 1, p.master, tierField, in.MasterConfig)
-		b.role(Worker, p.workers, p.worker, tierField, in.WorkerConfig)
-		b.role(ParameterServer, p.servers, p.ps, tierField, in.ParameterServerConfig)
+		b.role(Worker, workers, p.worker, tierField, in.WorkerConfig)
+		b.role(ParameterServer, servers, p.ps, tierField, in.ParameterServerConfig)
 		return
 	}
 	b.custom(Master, 1, in.MasterType, in.MasterConfig)

@@ -235,12 +235,12 @@ func (j *judge) images() {
 	l := j.list("allow.images")
 	entry := slices.Index(l.globs, project)
 	asked := false
-	for _, role := range j.roles() {
-		if role.config == nil || role.config.ImageURI == "" {
+	for _, role := range j.in.Roles() {
+		if role.Config == nil || role.Config.ImageURI == "" {
 			continue
 		}
 		asked = true
-		uri, field := role.config.ImageURI, "trainingInput."+role.name+"Config.imageUri"
+		uri, field := role.Config.ImageURI, role.ConfigField()+".imageUri"
 		name, err := image.Parse(uri)
 		if err != nil {
 			j.refuse(field, uri, builtIn, job.Violation{
@@ -379,23 +379,6 @@ func (j *judge) region() {
 	j.optional(l, field, j.in.Region)
 }
 
-// role is one kind of replica.
-type role struct {
-	name, machine string
-	count         int64
-	config        *job.ReplicaConfig
-}
-
-func (j *judge) roles() []role {
-	in := j.in
-	return []role{
-		{"master", in.MasterType, 1, in.MasterConfig},
-		{"worker", in.WorkerType, in.WorkerCount, in.WorkerConfig},
-		{"parameterServer", in.ParameterServerType, in.ParameterServerCount, in.ParameterServerConfig},
-		{"evaluator", in.EvaluatorType, in.EvaluatorCount, in.EvaluatorConfig},
-	}
-}
-
 const tierField = "trainingInput.scaleTier"
 
 // tier returns the job's scale tier. A job of one container may leave it out, and
@@ -414,10 +397,10 @@ func (j *judge) machines() {
 		asked = true
 		j.optional(l, tierField, tier)
 	}
-	for _, r := range j.roles() {
-		if r.machine != "" {
+	for _, r := range j.in.Roles() {
+		if r.Type != "" {
 			asked = true
-			j.optional(l, "trainingInput."+r.name+"Type", r.machine)
+			j.optional(l, r.TypeField(), r.Type)
 		}
 	}
 	if !asked {
@@ -435,18 +418,17 @@ func (j *judge) accelerators() {
 		}
 	}
 	judge(tierField, implied(j.tier()))
-	for _, r := range j.roles() {
-		field := "trainingInput." + r.name
+	for _, r := range j.in.Roles() {
 		own := ""
-		if r.config != nil && r.config.AcceleratorConfig != nil {
-			own = r.config.AcceleratorConfig.Type
+		if r.Config != nil && r.Config.AcceleratorConfig != nil {
+			own = r.Config.AcceleratorConfig.Type
 		}
 		if own == "ACCELERATOR_TYPE_UNSPECIFIED" {
 			own = ""
 		}
-		judge(field+"Config.acceleratorConfig.type", own)
-		if r.machine != "cloud_tpu" || own == "" { // of TPUs the config says which
-			judge(field+"Type", implied(r.machine))
+		judge(r.ConfigField()+".acceleratorConfig.type", own)
+		if r.Type != "cloud_tpu" || own == "" { // of TPUs the config says which
+			judge(r.TypeField(), implied(r.Type))
 		}
 	}
 	if !asked {
@@ -500,19 +482,18 @@ func (j *judge) replicas() {
 	field, total := tierField, int64(1)
 	switch j.in.ScaleTier {
 	case "CUSTOM", "", "SCALE_TIER_UNSPECIFIED":
-		greatest := int64(0)
-		for _, r := range j.roles()[1:] {
-			total = min(total+min(max(r.count, 0), most), most)
-			if r.count > greatest {
-				field, greatest = "trainingInput."+r.name+"Count", r.count
+		greatest, roles := int64(0), j.in.Roles()
+		for _, r := range roles[1:] {
+			total = min(total+min(max(r.Count, 0), most), most)
+			if r.Count > greatest {
+				field, greatest = r.CountField(), r.Count
 			}
 		}
-	case "STANDARD_1":
-		total += 4 + 3
-	case "PREMIUM_1":
-		total += 19 + 11
 	case "BASIC_TPU":
 		total++
+	default:
+		workers, servers := job.TierReplicas(j.in.ScaleTier)
+		total += workers + servers
 	}
 	if h := j.in.Hyperparameters; h != nil && h.MaxParallelTrials > 1 {
 		total *= int64(min(h.MaxParallelTrials, max(h.MaxTrials, 1)))
@@ -554,7 +535,7 @@ func (j *judge) runningTime() {
 		Allowed: "at most " + limit, Remedy: "write " + limit + " or less, or ask the operator for more",
 	}
 	switch {
-	case value == "" && most >= serviceRunningTime:
+	case value == "" && most >= job.DefaultRunningTime:
 		j.say(rule, field, "", NotAsked, place)
 	case value == "", err == nil && asked == 0:
 		v.Message = fmt.Sprintf("without a running time the job would pass the limit of the operator's policy (%s)", place)

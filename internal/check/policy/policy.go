@@ -92,10 +92,6 @@ func (p Policy) Mapping(in *job.TrainingInput) job.Mapping {
 // left out.
 func (p Policy) Strict() bool { return p.Rules.Vertex.Strict != nil && *p.Rules.Vertex.Strict }
 
-// serviceRunningTime is how long the service lets a job run that says nothing
-// (reference, maxRunningTime).
-const serviceRunningTime = 604800 * time.Second
-
 const maxRunningTimeField = "trainingInput.scheduling.maxRunningTime"
 
 // ApplyDefaults fills in what neither the file nor its object's metadata give,
@@ -128,7 +124,7 @@ func (p Policy) ApplyDefaults(f *jobspec.File) {
 // it comes from.
 func (p Policy) runningTime() (value, setting string) {
 	own, limit := p.Rules.Defaults.MaxRunningTime, p.Rules.Limits.MaxRunningTime
-	without := serviceRunningTime
+	without := job.DefaultRunningTime
 	if d, err := job.ParseDuration(own); err == nil {
 		without = d
 	}

@@ -27,14 +27,6 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// CorrelationMetadata is the object metadata by which an uploader passes an ID
-// of its own through logs and events.
-const CorrelationMetadata = "jobdrop-correlation-id"
-
-// TraceMetadata is the object metadata that names the span of the upload, as
-// W3C's Trace Context writes it.
-const TraceMetadata = "jobdrop-traceparent"
-
 // callTimeout bounds one call that moves no content: Cloud Storage answers
 // within a second or two, and the client retries inside this time.
 const callTimeout = 20 * time.Second
@@ -102,7 +94,7 @@ func attributes(o *storage.Object) job.Attributes {
 			Bucket: o.Bucket, Name: o.Name, Generation: o.Generation,
 			Size:   int64(o.Size), // #nosec G115 -- an object has at most 5 TiB
 			CRC32C: o.Crc32c, Created: created.UTC(),
-			CorrelationID: o.Metadata[CorrelationMetadata], Traceparent: o.Metadata[TraceMetadata],
+			CorrelationID: o.Metadata[job.MetadataCorrelationID], Traceparent: o.Metadata[job.MetadataTraceparent],
 		},
 		Metadata: o.Metadata,
 	}

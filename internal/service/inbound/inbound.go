@@ -295,13 +295,11 @@ func DecodeObject(e cloudevents.Event) (job.Object, error) {
 		return job.Object{}, fmt.Errorf("%w: %s", ErrOtherType, e.Type())
 	}
 	var data struct {
-		Bucket     string  `json:"bucket"`
-		Name       string  `json:"name"`
-		Generation integer `json:"generation"`
-		Size       integer `json:"size"`
-		Metadata   struct {
-			Traceparent string `json:"jobdrop-traceparent"`
-		} `json:"metadata"`
+		Bucket     string         `json:"bucket"`
+		Name       string         `json:"name"`
+		Generation integer        `json:"generation"`
+		Size       integer        `json:"size"`
+		Metadata   map[string]any `json:"metadata"`
 	}
 	if err := json.Unmarshal(e.Data(), &data); err != nil {
 		return job.Object{}, fmt.Errorf("%w: %w", ErrUndecodable, err)
@@ -309,9 +307,10 @@ func DecodeObject(e cloudevents.Event) (job.Object, error) {
 	if data.Bucket == "" || data.Name == "" {
 		return job.Object{}, fmt.Errorf("%w: bucket or name is missing", ErrUndecodable)
 	}
-	trace, _ := e.Extensions()[event.ExtensionTraceparent].(string)
+	ofEvent, _ := e.Extensions()[event.ExtensionTraceparent].(string)
+	ofUpload, _ := data.Metadata[job.MetadataTraceparent].(string)
 	return job.Object{
 		Bucket: data.Bucket, Name: data.Name, Generation: int64(data.Generation), Size: int64(data.Size),
-		Traceparent: cmp.Or(data.Metadata.Traceparent, trace),
+		Traceparent: cmp.Or(ofUpload, ofEvent),
 	}, nil
 }

@@ -13,14 +13,8 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// The APIs' own limits.
-const (
-	MaxPackages = 100
-	MaxLabels   = 64
-)
-
-// DefaultMaxRunningTime is the APIs' own default, 604800s.
-const DefaultMaxRunningTime = 7 * 24 * time.Hour
+// MaxLabels is the APIs' own limit.
+const MaxLabels = 64
 
 // ModuleFormat matches the dotted name of a Python module.
 var ModuleFormat = regexp.MustCompile(`^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$`)
@@ -76,10 +70,10 @@ func Needs(in *job.TrainingInput) int {
 // MaxRunningTime returns how long a job may run. The text was checked at the job's creation.
 func MaxRunningTime(in *job.TrainingInput) time.Duration {
 	if in.Scheduling == nil {
-		return DefaultMaxRunningTime
+		return job.DefaultRunningTime
 	}
 	d, _ := job.ParseDuration(in.Scheduling.MaxRunningTime)
-	return cmp.Or(d, DefaultMaxRunningTime)
+	return cmp.Or(d, job.DefaultRunningTime)
 }
 
 // SplitURI takes gs://bucket/object apart; the object may be empty.

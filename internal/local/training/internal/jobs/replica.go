@@ -32,18 +32,13 @@ func (r Replica) String() string { return fmt.Sprintf("replica %s %d", r.Role, r
 // counts are a job's replicas beside its one master.
 type counts struct{ Workers, PS, Evaluators int64 }
 
-// CountsOf returns a job's replicas. The sizes of the tiers are not in the API's
-// reference; they are what Google's guide to scale tiers said.
+// CountsOf returns a job's replicas.
 func CountsOf(in *job.TrainingInput) counts {
-	switch in.ScaleTier {
-	case "CUSTOM":
+	if in.ScaleTier == "CUSTOM" {
 		return counts{in.WorkerCount, in.ParameterServerCount, in.EvaluatorCount}
-	case "STANDARD_1":
-		return counts{Workers: 4, PS: 3}
-	case "PREMIUM_1":
-		return counts{Workers: 19, PS: 11}
 	}
-	return counts{}
+	workers, servers := job.TierReplicas(in.ScaleTier)
+	return counts{Workers: workers, PS: servers}
 }
 
 // Total counts the master, too, and saturates.

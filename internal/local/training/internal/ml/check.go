@@ -54,8 +54,8 @@ func checkJob(spec job.Spec, l jobs.Limits) []rest.Violation {
 			add("python_module", "%q is not the dotted name of a Python module, e.g. trainer.task.", in.PythonModule)
 		}
 	}
-	if len(in.PackageURIs) > jobs.MaxPackages {
-		add("package_uris", "A job has at most %d packages.", jobs.MaxPackages)
+	if len(in.PackageURIs) > job.MaxPackages {
+		add("package_uris", "A job has at most %d packages.", job.MaxPackages)
 	}
 	for _, uri := range in.PackageURIs {
 		if _, object, ok := jobs.SplitURI(uri); !ok || object == "" || strings.HasSuffix(object, "/") {

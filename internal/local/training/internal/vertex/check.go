@@ -202,8 +202,8 @@ func (vs *violations) pythonPackage(field string, c *pythonPackageSpec) {
 	switch n := len(c.PackageURIs); {
 	case n == 0:
 		vs.Add(field+".package_uris", "At least one package is required.")
-	case n > jobs.MaxPackages:
-		vs.Add(field+".package_uris", "A job has at most %d packages.", jobs.MaxPackages)
+	case n > job.MaxPackages:
+		vs.Add(field+".package_uris", "A job has at most %d packages.", job.MaxPackages)
 	}
 	for i, uri := range c.PackageURIs {
 		if _, object, ok := jobs.SplitURI(uri); !ok || object == "" || strings.HasSuffix(object, "/") {

@@ -76,7 +76,7 @@ func (j *dialect) TrialLimit() jobs.TimeLimit {
 		return jobs.TimeLimit{}
 	}
 	d, _ := job.ParseDuration(j.body.spec().Scheduling.Timeout) // it was checked
-	return jobs.TimeLimit{Name: "scheduling.timeout", Max: cmp.Or(d, jobs.DefaultMaxRunningTime)}
+	return jobs.TimeLimit{Name: "scheduling.timeout", Max: cmp.Or(d, job.DefaultRunningTime)}
 }
 
 func (j *dialect) FailedTrials() string { return "maxFailedTrialCount" }
