@@ -107,8 +107,36 @@ func (w *world) tick() {
 // play lets people drop and change things while everything may go wrong, and
 // then lets ticks alone bring it to an end.
 func (w *world) play() {
-	group := &w.group
 	w.mu.Lock()
+	w.prepare()
+	w.people()
+	w.mu.Unlock()
+	w.chaos()
+	w.mu.Lock()
+	w.weather.calm, w.calm = true, time.Now()
+	w.say("%-8s everything answers from now on", "")
+	w.mu.Unlock()
+	n := ticks
+	if w.weather.active > 0 || w.weather.hourly > 0 || w.weather.room > 0 {
+		n = limitedTicks
+	}
+	for i := 0; i < n && !w.quiet(); i++ {
+		w.tick()
+		time.Sleep(w.reserve(time.Minute))
+	}
+	w.thaw()
+	for range ticks {
+		w.tick()
+		if w.quiet() {
+			return
+		}
+		time.Sleep(w.reserve(time.Minute))
+	}
+}
+
+// prepare makes what is there before the first drop, and what happens beside the drops. The caller
+// holds mu.
+func (w *world) prepare() {
 	w.age()
 	if w.epoch = w.chance(0.8); w.epoch {
 		first, err := json.Marshal(map[string]time.Time{"at": w.begin})
@@ -121,9 +149,13 @@ func (w *world) play() {
 	}
 	for n := range w.rng.IntN(3) {
 		body, delay := pick(w.rng, "", "{", `{"bucket": "inbox"}`, `[]`, "\xff"), w.at(w.between(0, chaos/2))
-		group.Go(func() { w.stray(fmt.Sprintf("stray%d", n), body, delay) })
+		w.group.Go(func() { w.stray(fmt.Sprintf("stray%d", n), body, delay) })
 	}
 	w.storage.put(elsewhere, "lib-0.1.tar.gz", contents()[helpers][0].data, nil)
+}
+
+// people drop into few folders, some at the same time. The caller holds mu.
+func (w *world) people() {
 	folders := 1 + w.rng.IntN(3)
 	special := pick(w.rng, 0, 0.1, 0.4)
 	for range 2 + w.rng.IntN(8) {
@@ -139,42 +171,49 @@ func (w *world) play() {
 		at := w.at(w.between(0, pick(w.rng, 5*time.Second, 2*time.Minute, 12*time.Minute)))
 		longest := pick(w.rng, time.Second, 10*time.Second, 90*time.Second)
 		gap := func() time.Duration { return w.between(0, longest) }
-		group.Go(func() {
+		w.group.Go(func() {
 			time.Sleep(at)
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			switch action {
-			case 0, 1, 2, 3:
-				w.person(folder, file, packagesFirst, code, gap)
-			case 4, 5, 6:
-				w.person(folder, file, jobFileFirst, code, gap)
-			case 7:
-				w.person(folder, file, jobFileAlone, code, gap)
-			case 8:
-				w.person(folder, file, packagesAlone, code, gap)
-			case 9:
-				w.remove(folder + "job.yaml")
-			case 10: // gcsfuse writes an empty object first
-				w.upload(folder+"job.yaml", nil, nil, nil, nil)
-				w.later(gap())
-				w.person(folder, file, jobFileAlone, code, gap)
-			case 11: // a second job file
-				w.upload(folder+"job.yml", file.text(), file.metadata(), &file, &drop{folder: folder})
-			case 12:
-				w.drift()
-			case 13:
-				w.person(folder, file, pinned, code, gap)
-			case 14:
-				w.person(folder, file, foretold, code, gap)
-			case 16:
-				w.sweep()
-			case 15:
-				w.storage.put(elsewhere, "lib-0.1.tar.gz", code(helpers).data, nil)
-			}
+			w.act(action, folder, file, code, gap)
 		})
 	}
-	w.mu.Unlock()
+}
 
+// act does what somebody does in a folder. The caller holds mu.
+func (w *world) act(action int, folder string, file jobFile, code func(string) content, gap func() time.Duration) {
+	switch action {
+	case 0, 1, 2, 3:
+		w.person(folder, file, packagesFirst, code, gap)
+	case 4, 5, 6:
+		w.person(folder, file, jobFileFirst, code, gap)
+	case 7:
+		w.person(folder, file, jobFileAlone, code, gap)
+	case 8:
+		w.person(folder, file, packagesAlone, code, gap)
+	case 9:
+		w.remove(folder + "job.yaml")
+	case 10: // gcsfuse writes an empty object first
+		w.upload(folder+"job.yaml", nil, nil, nil, nil)
+		w.later(gap())
+		w.person(folder, file, jobFileAlone, code, gap)
+	case 11: // a second job file
+		w.upload(folder+"job.yml", file.text(), file.metadata(), &file, &drop{folder: folder})
+	case 12:
+		w.drift()
+	case 13:
+		w.person(folder, file, pinned, code, gap)
+	case 14:
+		w.person(folder, file, foretold, code, gap)
+	case 16:
+		w.sweep()
+	case 15:
+		w.storage.put(elsewhere, "lib-0.1.tar.gz", code(helpers).data, nil)
+	}
+}
+
+// chaos lets ticks come, some at the same time, until everything answers.
+func (w *world) chaos() {
 	end := chaos
 	if w.weather.pauses {
 		end += chaos
@@ -191,32 +230,20 @@ func (w *world) play() {
 		w.mu.Lock()
 		for range 1 + overlap {
 			delay := w.at(w.between(time.Millisecond, time.Second))
-			group.Go(func() {
+			w.group.Go(func() {
 				time.Sleep(delay)
 				w.tick()
 			})
 		}
 		w.mu.Unlock()
 	}
-	w.mu.Lock()
-	w.weather.calm, w.calm = true, time.Now()
-	w.say("%-8s everything answers from now on", "")
-	w.mu.Unlock()
-	n := ticks
-	if w.weather.active > 0 || w.weather.hourly > 0 || w.weather.room > 0 {
-		n = limitedTicks
-	}
-	for range n {
-		if w.quiet() {
-			break
-		}
-		w.tick()
-		time.Sleep(w.reserve(time.Minute))
-	}
-	// Who froze may thaw only now, and do what it was about to do.
+}
+
+// thaw ticks until everybody came to an end: who froze may do only now what it was about to do.
+func (w *world) thaw() {
 	thawed := make(chan struct{})
 	go func() {
-		group.Wait()
+		w.group.Wait()
 		close(thawed)
 	}()
 	for waits := true; waits; {
@@ -232,13 +259,6 @@ func (w *world) play() {
 	w.mu.Lock()
 	w.thawed = true
 	w.mu.Unlock()
-	for range ticks {
-		w.tick()
-		if w.quiet() {
-			return
-		}
-		time.Sleep(w.reserve(time.Minute))
-	}
 }
 
 // age puts what lay in the inbox before jobdrop, and lets somebody replay some of it.
