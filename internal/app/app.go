@@ -170,10 +170,10 @@ type service interface {
 	TakesID() bool
 	EnforcesWait() bool
 	Check(o job.Order) []plan.Diagnostic
-	Create(ctx context.Context, o job.Order) (attempt.Look, error)
-	Find(ctx context.Context, o job.Order) ([]attempt.Look, error)
-	Get(ctx context.Context, j job.JobInfo) (attempt.Look, error)
-	ListActive(ctx context.Context, instance, from string, page func(looks []attempt.Look, next string) error) error
+	Create(ctx context.Context, o job.Order) (attempt.BackendJob, error)
+	Find(ctx context.Context, o job.Order) ([]attempt.BackendJob, error)
+	Get(ctx context.Context, j job.JobInfo) (attempt.BackendJob, error)
+	ListActive(ctx context.Context, instance, from string, page func(jobs []attempt.BackendJob, next string) error) error
 	Cancel(ctx context.Context, j job.JobInfo) error
 }
 

@@ -89,8 +89,8 @@ func largest(t *testing.T, c string) Record {
 		trials[i] = job.Trial{ID: long, State: job.BackendSucceeded, Parameters: parameters, Objective: &objective,
 			Step: 1 << 62, Message: long}
 	}
-	see := func(s job.BackendState, started, ended time.Duration, trials []job.Trial) Look {
-		l := look(s, 2*time.Hour, started, ended)
+	see := func(s job.BackendState, started, ended time.Duration, trials []job.Trial) BackendJob {
+		l := backendJob(s, 2*time.Hour, started, ended)
 		l.ResourceName, l.Message, l.Trials, l.Links = long, long, trials,
 			job.Links{Console: "https://" + long[:3<<10/len(c)*len(c)], Logs: long}
 		return l
@@ -281,7 +281,7 @@ func TestTooLargeToAccept(t *testing.T) {
 
 // Events of an earlier revision are shortened if a record would be too large.
 func TestWithin(t *testing.T) {
-	r, _ := play(t, step{0, accept(nil)}, step{1, look(job.BackendRunning, 0, 0, -1)})
+	r, _ := play(t, step{0, accept(nil)}, step{1, backendJob(job.BackendRunning, 0, 0, -1)})
 	for i := range r.Outbox {
 		r.Outbox[i].Body.Drop.Receipt = &job.Receipt{Objects: many(900,
 			job.Object{Name: "a", CorrelationID: strings.Repeat("<", 8<<10)})}
@@ -311,7 +311,7 @@ func TestSnapshotsAreBounded(t *testing.T) {
 	a := accept(nil)
 	a.Spec.TrainingInput = &job.TrainingInput{PythonModule: huge, JobDir: huge, MasterType: huge,
 		MasterConfig: &job.ReplicaConfig{ImageURI: huge}}
-	failed := look(job.BackendFailed, 0, 1, 2)
+	failed := backendJob(job.BackendFailed, 0, 1, 2)
 	failed.Message = huge
 	for _, o := range []Observation{a, Seen(failed, start)} {
 		var err error

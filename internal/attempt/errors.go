@@ -36,7 +36,7 @@ func (e *RefusedError) Error() string {
 type ConflictError struct {
 	JobID string
 	// Found is the backend's answer about that job.
-	Found Look
+	Found BackendJob
 }
 
 func (e *ConflictError) Error() string {

@@ -102,7 +102,7 @@ func TestSubmitDeadline(t *testing.T) {
 		{"another's look", []step{{0, within(day)}, {day, GiveUp{"n2"}}}, job.Accepted},
 		{"a look before it is over", []step{{0, within(day)}, {day - 1, GiveUp{"n1"}}}, job.Accepted},
 		{"found after all", []step{{0, within(day)}, {day - 1, vain("n1", true)}, {day, claimed("n2", day+time.Hour, false)},
-			{day, look(job.BackendQueued, 0, never, never)}}, job.Submitted},
+			{day, backendJob(job.BackendQueued, 0, never, never)}}, job.Submitted},
 		{"the wait for a turn does not count", []step{
 			{0, Accept{Spec: job.Spec{JobID: "j"}, Waits: "paused", SubmitWithin: day}},
 			{3 * day, claimed("n2", 4*day, true)}, {3*day + 1, vain("n2", false)}}, job.Accepted},

@@ -407,18 +407,18 @@ func (r *Record) takeClaim(c Claim, now time.Time) {
 // may have been under way, as far as clocks tell. Nothing else is compared, since services fill in
 // what a job leaves out. A record of an earlier form does not say when claims were held; no create
 // came before its acceptance.
-func (r Record) Made(l Look) bool {
-	if r.Spec == nil || r.Drop.Receipt == nil || !job.SameOwner(l.Labels, r.Spec.Labels) || l.JobID != r.Spec.JobID {
+func (r Record) Made(j BackendJob) bool {
+	if r.Spec == nil || r.Drop.Receipt == nil || !job.SameOwner(j.Labels, r.Spec.Labels) || j.JobID != r.Spec.JobID {
 		return false
 	}
-	if !slices.Equal(l.Packages, r.Drop.Receipt.Staged) || l.Created.IsZero() {
+	if !slices.Equal(j.Packages, r.Drop.Receipt.Staged) || j.Created.IsZero() {
 		return false
 	}
 	first, last := r.Claims.First, r.Claims.Last
 	if first.IsZero() {
-		return !l.Created.Before(r.Times.Accepted.Add(-clocksDiffer))
+		return !j.Created.Before(r.Times.Accepted.Add(-clocksDiffer))
 	}
-	return !l.Created.Before(first.Add(-clocksDiffer)) && !l.Created.After(last.Add(stalled+clocksDiffer))
+	return !j.Created.Before(first.Add(-clocksDiffer)) && !j.Created.After(last.Add(stalled+clocksDiffer))
 }
 
 // stalled is how long after its claim a process may still act on it. A function ends after nine

@@ -30,7 +30,7 @@ func accept(s *job.Scheduling) Accept {
 }
 
 // step is an observation at a time after start, or the backend's answer at that time:
-// a [Look], or gone.
+// a [BackendJob], or gone.
 type step struct {
 	after time.Duration
 	o     any
@@ -42,7 +42,7 @@ type gone struct{}
 // observed returns the observation of what was asked for at a time.
 func observed(o any, at time.Time) Observation {
 	switch o := o.(type) {
-	case Look:
+	case BackendJob:
 		return Seen(o, at)
 	case gone:
 		return NotFound(at)
@@ -72,8 +72,8 @@ func play(t *testing.T, steps ...step) (Record, []job.EventType) {
 	return r, types
 }
 
-func look(s job.BackendState, created, started, ended time.Duration) Look {
-	l := Look{JobID: "census_1", ResourceName: "projects/p/jobs/census_1", State: s, Created: at(created)}
+func backendJob(s job.BackendState, created, started, ended time.Duration) BackendJob {
+	l := BackendJob{JobID: "census_1", ResourceName: "projects/p/jobs/census_1", State: s, Created: at(created)}
 	if started >= 0 {
 		l.Started = at(started)
 	}
@@ -86,7 +86,7 @@ func look(s job.BackendState, created, started, ended time.Duration) Look {
 const never = -1
 
 func TestStep(t *testing.T) {
-	failed := look(job.BackendFailed, 1*time.Second, 5*time.Second, 9*time.Second)
+	failed := backendJob(job.BackendFailed, 1*time.Second, 5*time.Second, 9*time.Second)
 	failed.Message = "ValueError: boom"
 	minute := Incomplete{Missing: []string{"a.tar.gz"}, ReportAfter: time.Minute, ExpireAfter: time.Hour}
 	tests := []struct {
@@ -99,10 +99,10 @@ func TestStep(t *testing.T) {
 			name: "every state seen",
 			steps: []step{
 				{0, accept(nil)},
-				{1, look(job.BackendQueued, 1, never, never)},
-				{2, look(job.BackendPreparing, 1, never, never)},
-				{3, look(job.BackendRunning, 1, 3, never)},
-				{4, look(job.BackendSucceeded, 1, 3, 4)},
+				{1, backendJob(job.BackendQueued, 1, never, never)},
+				{2, backendJob(job.BackendPreparing, 1, never, never)},
+				{3, backendJob(job.BackendRunning, 1, 3, never)},
+				{4, backendJob(job.BackendSucceeded, 1, 3, 4)},
 			},
 			want: []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobQueued, job.JobPreparing, job.JobRunning,
 				job.JobSucceeded},
@@ -110,31 +110,33 @@ func TestStep(t *testing.T) {
 		},
 		{
 			name: "a run that no look caught is told from its start time",
-			steps: []step{{0, accept(nil)}, {1, look(job.BackendQueued, 1, never, never)},
-				{9, look(job.BackendSucceeded, 1, 3, 4)}},
+			steps: []step{{0, accept(nil)}, {1, backendJob(job.BackendQueued, 1, never, never)},
+				{9, backendJob(job.BackendSucceeded, 1, 3, 4)}},
 			want:  []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobQueued, job.JobRunning, job.JobSucceeded},
 			state: job.Succeeded,
 		},
 		{
 			name: "a restart goes back to preparing and is not told again",
 			steps: []step{
-				{0, accept(nil)}, {1, look(job.BackendPreparing, 1, never, never)}, {2, look(job.BackendRunning, 1, 2, never)},
-				{3, look(job.BackendPreparing, 1, 2, never)}, {4, look(job.BackendRunning, 1, 2, never)}, {5, failed},
+				{0, accept(nil)}, {1, backendJob(job.BackendPreparing, 1, never, never)}, {2, backendJob(job.BackendRunning, 1, 2,
+					never)},
+				{3, backendJob(job.BackendPreparing, 1, 2, never)}, {4, backendJob(job.BackendRunning, 1, 2, never)}, {5, failed},
 			},
 			want:  []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobPreparing, job.JobRunning, job.JobFailed},
 			state: job.Failed,
 		},
 		{
 			name: "a list that lags says queued of a job that ran",
-			steps: []step{{0, accept(nil)}, {2, look(job.BackendRunning, 1, 2, never)},
-				{3, look(job.BackendQueued, 1, never, never)}},
+			steps: []step{{0, accept(nil)}, {2, backendJob(job.BackendRunning, 1, 2, never)},
+				{3, backendJob(job.BackendQueued, 1, never, never)}},
 			want:  []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobRunning},
 			state: job.Submitted,
 		},
 		{
 			name: "nothing follows a verdict",
-			steps: []step{{0, accept(nil)}, {1, look(job.BackendSucceeded, 1, 2, 3)}, {4, look(job.BackendRunning, 1, 2, never)},
-				{5, look(job.BackendFailed, 1, 2, 5)}},
+			steps: []step{{0, accept(nil)}, {1, backendJob(job.BackendSucceeded, 1, 2, 3)}, {4, backendJob(job.BackendRunning,
+				1, 2, never)},
+				{5, backendJob(job.BackendFailed, 1, 2, 5)}},
 			want:  []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobRunning, job.JobSucceeded},
 			state: job.Succeeded,
 		},
@@ -186,7 +188,7 @@ func TestStep(t *testing.T) {
 		{
 			name: "absent three times is lost only ten minutes after its creation",
 			steps: []step{
-				{0, accept(nil)}, {1, look(job.BackendQueued, 0, never, never)},
+				{0, accept(nil)}, {1, backendJob(job.BackendQueued, 0, never, never)},
 				{time.Minute, gone{}}, {2 * time.Minute, gone{}}, {3 * time.Minute, gone{}}, {10*time.Minute + 1, gone{}},
 			},
 			want:  []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobQueued, job.JobLost},
@@ -195,7 +197,7 @@ func TestStep(t *testing.T) {
 		{
 			name: "absent three times in ticks that overlap is not lost",
 			steps: []step{
-				{0, accept(nil)}, {1, look(job.BackendQueued, 0, never, never)},
+				{0, accept(nil)}, {1, backendJob(job.BackendQueued, 0, never, never)},
 				{20 * time.Minute, gone{}}, {20*time.Minute + time.Second, gone{}}, {20*time.Minute + 2*time.Second, gone{}},
 			},
 			want:  []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobQueued},
@@ -204,9 +206,9 @@ func TestStep(t *testing.T) {
 		{
 			name: "found again, absence counts anew",
 			steps: []step{
-				{0, accept(nil)}, {1, look(job.BackendQueued, 0, never, never)},
+				{0, accept(nil)}, {1, backendJob(job.BackendQueued, 0, never, never)},
 				{11 * time.Minute, gone{}}, {12 * time.Minute, gone{}},
-				{13 * time.Minute, look(job.BackendQueued, 0, never, never)},
+				{13 * time.Minute, backendJob(job.BackendQueued, 0, never, never)},
 				{14 * time.Minute, gone{}}, {15 * time.Minute, gone{}},
 			},
 			want:  []job.EventType{job.DropAccepted, job.JobSubmitted, job.JobQueued},
@@ -229,26 +231,26 @@ func TestStep(t *testing.T) {
 func TestStepCancelledOrTimedOut(t *testing.T) {
 	limits := &job.Scheduling{MaxWaitTime: "1800s", MaxRunningTime: "60s"}
 	tests := []struct {
-		name string
-		look Look
-		s    *job.Scheduling
-		want *job.Timeout
+		name       string
+		backendJob BackendJob
+		s          *job.Scheduling
+		want       *job.Timeout
 	}{
-		{"run limit", look(job.BackendCancelled, 0, 10*time.Second, 70*time.Second), limits,
+		{"run limit", backendJob(job.BackendCancelled, 0, 10*time.Second, 70*time.Second), limits,
 			&job.Timeout{Kind: "run", Limit: "60s", EnforcedBy: "backend"}},
-		{"run limit, whole seconds", look(job.BackendCancelled, 0, 10*time.Second, 69*time.Second), limits,
+		{"run limit, whole seconds", backendJob(job.BackendCancelled, 0, 10*time.Second, 69*time.Second), limits,
 			&job.Timeout{Kind: "run", Limit: "60s", EnforcedBy: "backend"}},
-		{"a person, while it ran", look(job.BackendCancelled, 0, 10*time.Second, 30*time.Second), limits, nil},
-		{"wait limit", look(job.BackendCancelled, 0, never, 1800*time.Second), limits,
+		{"a person, while it ran", backendJob(job.BackendCancelled, 0, 10*time.Second, 30*time.Second), limits, nil},
+		{"wait limit", backendJob(job.BackendCancelled, 0, never, 1800*time.Second), limits,
 			&job.Timeout{Kind: "wait", Limit: "1800s", EnforcedBy: "backend"}},
-		{"a person, while it waited", look(job.BackendCancelled, 0, never, 1700*time.Second), limits, nil},
-		{"the default run limit", look(job.BackendCancelled, 0, 0, 604800*time.Second), nil,
+		{"a person, while it waited", backendJob(job.BackendCancelled, 0, never, 1700*time.Second), limits, nil},
+		{"the default run limit", backendJob(job.BackendCancelled, 0, 0, 604800*time.Second), nil,
 			&job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "backend"}},
-		{"no wait limit by default", look(job.BackendCancelled, 0, never, 600000*time.Second), nil, nil},
+		{"no wait limit by default", backendJob(job.BackendCancelled, 0, never, 600000*time.Second), nil, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			r, types := play(t, step{0, accept(test.s)}, step{time.Second, test.look})
+			r, types := play(t, step{0, accept(test.s)}, step{time.Second, test.backendJob})
 			if diff := cmp.Diff(test.want, r.Timeout); diff != "" {
 				t.Errorf("timeout (-want +got):\n%s", diff)
 			}
@@ -266,7 +268,7 @@ func TestStepCancelledOrTimedOut(t *testing.T) {
 // A job that beats its own limit has succeeded.
 func TestStepSucceededPastTheLimit(t *testing.T) {
 	r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "60s"})},
-		step{1, look(job.BackendSucceeded, 0, 0, 61*time.Second)})
+		step{1, backendJob(job.BackendSucceeded, 0, 0, 61*time.Second)})
 	if r.State != job.Succeeded || r.Timeout != nil {
 		t.Errorf("state %s, timeout %v; want succeeded without one", r.State, r.Timeout)
 	}
@@ -274,11 +276,11 @@ func TestStepSucceededPastTheLimit(t *testing.T) {
 
 func TestStepDeadlines(t *testing.T) {
 	limits := accept(&job.Scheduling{MaxWaitTime: "1800s", MaxRunningTime: "60s"})
-	r, _ := play(t, step{0, limits}, step{1, look(job.BackendQueued, time.Second, never, never)})
+	r, _ := play(t, step{0, limits}, step{1, backendJob(job.BackendQueued, time.Second, never, never)})
 	if want := (job.Deadlines{Wait: at(1801 * time.Second)}); r.Deadlines != want {
 		t.Errorf("while it waits: %+v, want %+v", r.Deadlines, want)
 	}
-	r, _ = play(t, step{0, limits}, step{1, look(job.BackendRunning, time.Second, 5*time.Second, never)})
+	r, _ = play(t, step{0, limits}, step{1, backendJob(job.BackendRunning, time.Second, 5*time.Second, never)})
 	if want := (job.Deadlines{Run: at(65 * time.Second)}); r.Deadlines != want {
 		t.Errorf("while it runs: %+v, want %+v", r.Deadlines, want)
 	}
@@ -309,7 +311,7 @@ func TestStepClaims(t *testing.T) {
 func TestMade(t *testing.T) {
 	spec := job.Spec{JobID: "j", Labels: job.Labels(nil, "i", "a", "c")}
 	accept := Accept{Spec: spec, Receipt: job.Receipt{Staged: []string{"gs://s/a"}, Content: "c"}, Waits: "the operator"}
-	fits := Look{JobID: "j", Labels: spec.Labels, Packages: []string{"gs://s/a"}}
+	fits := BackendJob{JobID: "j", Labels: spec.Labels, Packages: []string{"gs://s/a"}}
 	apply := func(r Record, o Observation, at time.Time) Record {
 		t.Helper()
 		after, _, err := Step(r, o, at)
@@ -362,7 +364,7 @@ func TestStepLeavesItsArgument(t *testing.T) {
 	before, _ := play(t, step{0, accept(nil)})
 	kept := before
 	kept.Outbox = append([]job.Event(nil), before.Outbox...)
-	if _, _, err := Step(before, Seen(look(job.BackendRunning, 1, 2, never), at(time.Second)),
+	if _, _, err := Step(before, Seen(backendJob(job.BackendRunning, 1, 2, never), at(time.Second)),
 		at(time.Second)); err != nil {
 		t.Fatal(err)
 	}
@@ -425,7 +427,7 @@ func TestStepRefusesNewerRecords(t *testing.T) {
 }
 
 func TestPublished(t *testing.T) {
-	r, _ := play(t, step{0, accept(nil)}, step{1, look(job.BackendRunning, 1, 1, never)})
+	r, _ := play(t, step{0, accept(nil)}, step{1, backendJob(job.BackendRunning, 1, 1, never)})
 	for n := range int64(4) {
 		rest := r.Published(n).Outbox
 		if len(rest) != 3-int(n) || len(rest) > 0 && rest[0].Body.Sequence != n+1 {
@@ -463,7 +465,7 @@ func TestStepProperties(t *testing.T) {
 				Postpone{Nonce: "n1", Reason: "x", Failure: &job.Failure{Message: "x"}, Quota: random.IntN(2) == 0,
 					Unknown: random.IntN(2) == 0},
 				Wait{Reason: "x"}, GiveUp{Nonce: "n1"},
-				look(s, 0, started, ended), look(s, 0, started, ended), look(s, 0, started, ended),
+				backendJob(s, 0, started, ended), backendJob(s, 0, started, ended), backendJob(s, 0, started, ended),
 			}
 			published := int64(random.IntN(int(r.Sequence) + 1))
 			next, changed, err := Step(r.Published(published), observed(observations[random.IntN(len(observations))], at(now)),

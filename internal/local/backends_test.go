@@ -192,7 +192,7 @@ func creates(t *testing.T, s *local.Stack, backend string) int {
 	}
 	n := 0
 	if err := vertexBackend(t, s.BackendURL).ListActive(t.Context(), local.Instance, "",
-		func(page []attempt.Look, _ string) error { n += len(page); return nil }); err != nil {
+		func(page []attempt.BackendJob, _ string) error { n += len(page); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	response, err := http.Get(s.BackendURL + "/v1/projects/local/locations/us-central1/customJobs")

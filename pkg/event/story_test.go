@@ -166,8 +166,8 @@ func (s *story) accept(now time.Time) {
 	})
 }
 
-// look takes what the backend says of the job.
-func (s *story) look(now time.Time, l attempt.Look) {
+// see takes what the backend says of the job.
+func (s *story) see(now time.Time, l attempt.BackendJob) {
 	s.Helper()
 	id := s.record.Job.ID
 	l.JobID, l.ResourceName = id, "projects/"+project+"/jobs/"+id
@@ -184,8 +184,8 @@ func (s *story) submit(hour string) (created, started time.Time) {
 	s.begin(hour + ":00:00")
 	s.accept(clock(hour + ":01:02"))
 	created, started = clock(hour+":01:04"), clock(hour+":04:31")
-	s.look(clock(hour+":01:04"), attempt.Look{State: job.BackendQueued, Created: created})
-	s.look(clock(hour+":05:00"), attempt.Look{State: job.BackendRunning, Created: created, Started: started})
+	s.see(clock(hour+":01:04"), attempt.BackendJob{State: job.BackendQueued, Created: created})
+	s.see(clock(hour+":05:00"), attempt.BackendJob{State: job.BackendRunning, Created: created, Started: started})
 	return created, started
 }
 
@@ -214,14 +214,14 @@ func tellStory(t *testing.T) *story {
 	s.step(clock("09:21:00"), incomplete)
 	s.accept(clock("09:21:43"))
 	created, started := clock("09:21:45"), clock("09:47:12")
-	s.look(clock("09:21:45"), attempt.Look{State: job.BackendQueued, Created: created})
-	s.look(clock("09:23:00"), attempt.Look{State: job.BackendPreparing, Created: created})
-	s.look(clock("09:46:00"), attempt.Look{
+	s.see(clock("09:21:45"), attempt.BackendJob{State: job.BackendQueued, Created: created})
+	s.see(clock("09:23:00"), attempt.BackendJob{State: job.BackendPreparing, Created: created})
+	s.see(clock("09:46:00"), attempt.BackendJob{
 		State: job.BackendPreparing, Created: created, Message: "Resources are insufficient in region us-central1.",
 	})
-	s.look(clock("09:48:00"), attempt.Look{State: job.BackendRunning, Created: created, Started: started})
-	s.look(clock("10:32:00"),
-		attempt.Look{State: job.BackendSucceeded, Created: created, Started: started, Ended: clock("10:31:26")})
+	s.see(clock("09:48:00"), attempt.BackendJob{State: job.BackendRunning, Created: created, Started: started})
+	s.see(clock("10:32:00"),
+		attempt.BackendJob{State: job.BackendSucceeded, Created: created, Started: started, Ended: clock("10:31:26")})
 
 	// One is overwritten while it waits for a newer package.
 	s.begin("10:59:30")
@@ -230,17 +230,18 @@ func tellStory(t *testing.T) *story {
 
 	// The day's other jobs end in other ways.
 	created, started = s.submit("11")
-	s.look(clock("13:05:00"),
-		attempt.Look{State: job.BackendCancelled, Created: created, Started: started, Ended: started.Add(2 * time.Hour)})
+	s.see(clock("13:05:00"),
+		attempt.BackendJob{State: job.BackendCancelled, Created: created, Started: started,
+			Ended: started.Add(2 * time.Hour)})
 	created, started = s.submit("14")
-	s.look(clock("14:07:00"), attempt.Look{
+	s.see(clock("14:07:00"), attempt.BackendJob{
 		State: job.BackendFailed, Created: created, Started: started, Ended: clock("14:06:18"),
 		Message: "The replica master 0 exited with a non-zero status of 1.\nTraceback (most recent call last):\n  …\n" +
 			"ValueError: could not convert string to float: 'n/a'",
 	})
 	created, started = s.submit("15")
-	s.look(clock("15:20:00"),
-		attempt.Look{State: job.BackendCancelled, Created: created, Started: started, Ended: clock("15:19:07")})
+	s.see(clock("15:20:00"),
+		attempt.BackendJob{State: job.BackendCancelled, Created: created, Started: started, Ended: clock("15:19:07")})
 	s.submit("16")
 	for _, text := range []string{"16:40:00", "16:41:00", "16:42:00"} {
 		s.step(clock(text), attempt.NotFound(clock(text)))

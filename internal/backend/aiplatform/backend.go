@@ -85,7 +85,7 @@ func (t *Backend) EnforcesWait() bool { return true }
 func (t *Backend) Check(job.Order) []plan.Diagnostic { return nil }
 
 // Find returns the job that has an order's ID, if there is one.
-func (t *Backend) Find(ctx context.Context, o job.Order) ([]attempt.Look, error) {
+func (t *Backend) Find(ctx context.Context, o job.Order) ([]attempt.BackendJob, error) {
 	found, err := t.Get(ctx, job.JobInfo{ID: o.JobID})
 	if errors.Is(err, job.ErrNotFound) {
 		return nil, nil
@@ -93,7 +93,7 @@ func (t *Backend) Find(ctx context.Context, o job.Order) ([]attempt.Look, error)
 	if err != nil {
 		return nil, err
 	}
-	return []attempt.Look{found}, nil
+	return []attempt.BackendJob{found}, nil
 }
 
 // Create creates a job. It returns a [*job.ConflictError] if a job has the ID
@@ -101,11 +101,11 @@ func (t *Backend) Find(ctx context.Context, o job.Order) ([]attempt.Look, error)
 // returns a [*job.RefusedError] if the service refuses for good, and [job.ErrQuota]
 // if it can't take the job now. After any other error the outcome is unknown, and
 // Create may be called again.
-func (t *Backend) Create(ctx context.Context, o job.Order) (attempt.Look, error) {
+func (t *Backend) Create(ctx context.Context, o job.Order) (attempt.BackendJob, error) {
 	spec := o.Spec
 	request, err := NewRequest(spec)
 	if err != nil {
-		return attempt.Look{}, &attempt.RefusedError{Code: "INVALID_ARGUMENT", Message: err.Error()}
+		return attempt.BackendJob{}, &attempt.RefusedError{Code: "INVALID_ARGUMENT", Message: err.Error()}
 	}
 	tries := 0
 	created, err := rest.Invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__Job, error) {
@@ -116,30 +116,30 @@ func (t *Backend) Create(ctx context.Context, o job.Order) (attempt.Look, error)
 		found, err := t.Get(ctx, job.JobInfo{ID: spec.JobID})
 		if err != nil {
 			// Without its class: a look that is refused is no refusal of the job.
-			return attempt.Look{}, fmt.Errorf("job %s is there already, and can't be looked at: %v", spec.JobID, err)
+			return attempt.BackendJob{}, fmt.Errorf("job %s is there already, and can't be looked at: %v", spec.JobID, err)
 		}
-		return attempt.Look{}, &attempt.ConflictError{JobID: spec.JobID, Found: found}
+		return attempt.BackendJob{}, &attempt.ConflictError{JobID: spec.JobID, Found: found}
 	}
 	if err != nil && tries > 1 {
 		// Without its class: the tries before were answered as if the service
 		// were down, and may have had their effect all the same.
-		return attempt.Look{}, fmt.Errorf("create job %s, asked %d times: %v", spec.JobID, tries, err)
+		return attempt.BackendJob{}, fmt.Errorf("create job %s, asked %d times: %v", spec.JobID, tries, err)
 	}
 	if err != nil {
-		return attempt.Look{}, fmt.Errorf("create job %s: %w", spec.JobID, rest.Classify(err))
+		return attempt.BackendJob{}, fmt.Errorf("create job %s: %w", spec.JobID, rest.Classify(err))
 	}
-	return t.look(created), nil
+	return t.backendJob(created), nil
 }
 
 // Get looks at one job; one that is not there gives [job.ErrNotFound].
-func (t *Backend) Get(ctx context.Context, j job.JobInfo) (attempt.Look, error) {
+func (t *Backend) Get(ctx context.Context, j job.JobInfo) (attempt.BackendJob, error) {
 	found, err := rest.Invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__Job, error) {
 		return t.jobs.Get(t.parent + "/jobs/" + j.ID).Context(ctx).Do()
 	})
 	if err != nil {
-		return attempt.Look{}, fmt.Errorf("get job %s: %w", j.ID, rest.Classify(err))
+		return attempt.BackendJob{}, fmt.Errorf("get job %s: %w", j.ID, rest.Classify(err))
 	}
-	return t.look(found), nil
+	return t.backendJob(found), nil
 }
 
 // ListActive calls page for each page of an installation's jobs that have not
@@ -147,7 +147,7 @@ func (t *Backend) Get(ctx context.Context, j job.JobInfo) (attempt.Look, error) 
 // goes on after the page, in this call or as from in another; it is empty at the
 // end. A from that the service no longer knows gives a [*job.RefusedError].
 func (t *Backend) ListActive(ctx context.Context, instance, from string,
-	page func(looks []attempt.Look, next string) error) error {
+	page func(jobs []attempt.BackendJob, next string) error) error {
 	filter := fmt.Sprintf("labels.%s=%s AND (state:QUEUED OR state:PREPARING OR state:RUNNING OR state:CANCELLING)",
 		job.LabelInstance, job.InstanceLabel(instance))
 	for token := from; ; {
@@ -157,12 +157,12 @@ func (t *Backend) ListActive(ctx context.Context, instance, from string,
 		if err != nil {
 			return fmt.Errorf("list jobs: %w", rest.Classify(err))
 		}
-		looks := make([]attempt.Look, len(result.Jobs))
+		jobs := make([]attempt.BackendJob, len(result.Jobs))
 		for i, j := range result.Jobs {
-			looks[i] = t.look(j)
+			jobs[i] = t.backendJob(j)
 		}
 		token = result.NextPageToken
-		if err := page(looks, token); err != nil || token == "" {
+		if err := page(jobs, token); err != nil || token == "" {
 			return err
 		}
 	}
@@ -210,12 +210,12 @@ func NewRequest(spec job.Spec) (*ml.GoogleCloudMlV1__Job, error) {
 	return &request, nil
 }
 
-func (t *Backend) look(j *ml.GoogleCloudMlV1__Job) attempt.Look {
+func (t *Backend) backendJob(j *ml.GoogleCloudMlV1__Job) attempt.BackendJob {
 	var packages []string
 	if j.TrainingInput != nil {
 		packages = j.TrainingInput.PackageUris
 	}
-	return attempt.Look{
+	return attempt.BackendJob{
 		Packages: packages,
 		JobID:    j.JobId, ResourceName: t.parent + "/jobs/" + j.JobId,
 		State:   job.BackendState(j.State),

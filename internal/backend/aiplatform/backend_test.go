@@ -167,9 +167,9 @@ func found(state string, labels map[string]string) answer {
 }`, state, text)}
 }
 
-func look(state job.BackendState, labels map[string]string) attempt.Look {
+func backendJob(state job.BackendState, labels map[string]string) attempt.BackendJob {
 	at := func(h, m int, d time.Duration) time.Time { return time.Date(2026, 11, 22, h, m, 0, 0, time.UTC).Add(d) }
-	return attempt.Look{
+	return attempt.BackendJob{
 		JobID: "census_1", ResourceName: "projects/example.com:p/jobs/census_1", State: state, Message: "as told",
 		Labels:  labels,
 		Created: at(12, 0, 0), Started: at(12, 5, 123456*time.Microsecond), Ended: at(12, 30, 500*time.Millisecond),
@@ -186,7 +186,7 @@ func TestCreateSends(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(look(job.BackendQueued, spec().Labels), got); diff != "" {
+	if diff := cmp.Diff(backendJob(job.BackendQueued, spec().Labels), got); diff != "" {
 		t.Errorf("look (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{create}, s.calls()); diff != "" {
@@ -237,7 +237,7 @@ func TestCreateWhatIsThere(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			backend, s := open(t, conflict, found("RUNNING", test.labels))
 			got, err := backend.Create(t.Context(), job.Order{Spec: spec()})
-			want := look(job.BackendRunning, test.labels)
+			want := backendJob(job.BackendRunning, test.labels)
 			var other *attempt.ConflictError
 			if !errors.As(err, &other) {
 				t.Fatalf("%+v, %v; want a conflict", got, err)
@@ -400,7 +400,7 @@ func TestCreateAgain(t *testing.T) {
 			if errors.As(err, &there) {
 				got, err = there.Found, nil
 			}
-			if diff := cmp.Diff(look(job.BackendQueued, spec().Labels), got); diff != "" || err != nil {
+			if diff := cmp.Diff(backendJob(job.BackendQueued, spec().Labels), got); diff != "" || err != nil {
 				t.Errorf("%v, look (-want +got):\n%s", err, diff)
 			}
 			if diff := cmp.Diff(test.calls, s.calls()); diff != "" {
@@ -419,12 +419,12 @@ func TestGet(t *testing.T) {
 	tests := []struct {
 		name   string
 		answer answer
-		want   attempt.Look
+		want   attempt.BackendJob
 		is     error
 	}{
 		{
 			name: "there", answer: found("SUCCEEDED", map[string]string{"a": "b"}),
-			want: look(job.BackendSucceeded, map[string]string{"a": "b"}),
+			want: backendJob(job.BackendSucceeded, map[string]string{"a": "b"}),
 		},
 		{
 			name:   "not there",
@@ -481,7 +481,7 @@ func TestListActive(t *testing.T) {
 	)
 	var got []string
 	var nexts []string
-	err := backend.ListActive(t.Context(), "prod", "", func(page []attempt.Look, next string) error {
+	err := backend.ListActive(t.Context(), "prod", "", func(page []attempt.BackendJob, next string) error {
 		nexts = append(nexts, next)
 		for _, l := range page {
 			got = append(got, l.JobID+" "+string(l.State)+" "+l.ResourceName)
@@ -517,7 +517,7 @@ func TestListActiveStops(t *testing.T) {
 	stop := errors.New("enough")
 	backend, s := open(t, first)
 	if err := backend.ListActive(t.Context(), "prod", "",
-		func([]attempt.Look, string) error { return stop }); !errors.Is(err, stop) || len(s.requests()) != 1 {
+		func([]attempt.BackendJob, string) error { return stop }); !errors.Is(err, stop) || len(s.requests()) != 1 {
 		t.Errorf("%v after %d requests, want the page's own error after one", err, len(s.requests()))
 	}
 	// A page that can't be had ends the list; what came before was given, and the
@@ -527,7 +527,7 @@ func TestListActiveStops(t *testing.T) {
 	var ids []string
 	from := ""
 	list := func() error {
-		return backend.ListActive(t.Context(), "prod", from, func(looks []attempt.Look, next string) error {
+		return backend.ListActive(t.Context(), "prod", from, func(looks []attempt.BackendJob, next string) error {
 			for _, l := range looks {
 				ids = append(ids, l.JobID)
 			}
@@ -602,7 +602,7 @@ func TestCallsEndWithTheirContext(t *testing.T) {
 			return err
 		},
 		"list": func(tr *Backend, ctx context.Context) error {
-			return tr.ListActive(ctx, "prod", "", func([]attempt.Look, string) error { return nil })
+			return tr.ListActive(ctx, "prod", "", func([]attempt.BackendJob, string) error { return nil })
 		},
 		"cancel": func(tr *Backend, ctx context.Context) error { return tr.Cancel(ctx, job.JobInfo{ID: "census_1"}) },
 	}

@@ -207,26 +207,27 @@ func (t *Backend) request(o job.Order) (Request, []plan.Diagnostic) {
 // [*job.RefusedError] where the service refuses for good, [job.ErrQuota] where it
 // can't take the job now or the creates of a minute are used up; after any other
 // error the job may be there.
-func (t *Backend) Create(ctx context.Context, o job.Order) (attempt.Look, error) {
+func (t *Backend) Create(ctx context.Context, o job.Order) (attempt.BackendJob, error) {
 	request, told := t.request(o)
 	if refused := unmappable(told); refused != nil {
-		return attempt.Look{}, refused
+		return attempt.BackendJob{}, refused
 	}
 	r, err := t.at(request.Region())
 	if err != nil {
-		return attempt.Look{}, err
+		return attempt.BackendJob{}, err
 	}
 	if !r.creates.AllowN(t.Now(), 1) {
-		return attempt.Look{}, fmt.Errorf("create job %s: more than %d creates a minute in %s: %w", o.JobID, createsPerMinute,
+		return attempt.BackendJob{}, fmt.Errorf("create job %s: more than %d creates a minute in %s: %w", o.JobID,
+			createsPerMinute,
 			request.Region(), job.ErrQuota)
 	}
 	ctx, cancel := context.WithTimeout(ctx, rest.CallTimeout)
 	defer cancel()
 	made, err := r.create(ctx, request)
 	if err != nil {
-		return attempt.Look{}, fmt.Errorf("create job %s: %w", o.JobID, rest.Classify(err))
+		return attempt.BackendJob{}, fmt.Errorf("create job %s: %w", o.JobID, rest.Classify(err))
 	}
-	return t.look(made), nil
+	return t.backendJob(made), nil
 }
 
 // unmappable returns the refusal of a job that can't be translated for the API.
@@ -245,11 +246,11 @@ func unmappable(told []plan.Diagnostic) error {
 
 // Find returns the jobs that creates of an order made, the oldest first. The list
 // may lag behind. It has no trials, so Find also gets each tuning job by itself.
-func (t *Backend) Find(ctx context.Context, o job.Order) ([]attempt.Look, error) {
+func (t *Backend) Find(ctx context.Context, o job.Order) ([]attempt.BackendJob, error) {
 	request, _ := t.request(o)
-	var found []attempt.Look
+	var found []attempt.BackendJob
 	err := t.list(ctx, request.Region(), request.Collection(), labelled(job.LabelAttempt, o.Labels[job.LabelAttempt]), "",
-		func(page []attempt.Look, _ string) error {
+		func(page []attempt.BackendJob, _ string) error {
 			for _, l := range page {
 				// Whatever the service makes of a filter.
 				if l.Labels[job.LabelAttempt] != o.Labels[job.LabelAttempt] ||
@@ -266,7 +267,7 @@ func (t *Backend) Find(ctx context.Context, o job.Order) ([]attempt.Look, error)
 			}
 			return nil
 		})
-	slices.SortStableFunc(found, func(a, b attempt.Look) int {
+	slices.SortStableFunc(found, func(a, b attempt.BackendJob) int {
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ResourceName, b.ResourceName))
 	})
 	return found, err
@@ -276,18 +277,18 @@ func (t *Backend) Find(ctx context.Context, o job.Order) ([]attempt.Look, error)
 // [job.ErrNotFound]. A bare ID, or a name without its project's or region's, is
 // looked for nowhere, and one that is no record's in the installation's regions
 // only.
-func (t *Backend) Get(ctx context.Context, j job.JobInfo) (attempt.Look, error) {
+func (t *Backend) Get(ctx context.Context, j job.JobInfo) (attempt.BackendJob, error) {
 	r, collection, err := t.serving(j)
 	if err != nil {
-		return attempt.Look{}, err
+		return attempt.BackendJob{}, err
 	}
 	result, err := invoke(ctx, r.reads, func(ctx context.Context) (*found, error) {
 		return r.get(ctx, collection, j.ResourceName)
 	})
 	if err != nil {
-		return attempt.Look{}, fmt.Errorf("get job %s: %w", j.ResourceName, rest.Classify(err))
+		return attempt.BackendJob{}, fmt.Errorf("get job %s: %w", j.ResourceName, rest.Classify(err))
 	}
-	return t.look(result), nil
+	return t.backendJob(result), nil
 }
 
 // place splits a resource name: projects/PROJECT/locations/REGION/COLLECTION/ID.
@@ -318,7 +319,7 @@ var active = []string{
 // [*job.RefusedError]. A region that does not answer does not stop the others: its
 // error is given at the end.
 func (t *Backend) ListActive(ctx context.Context, instance, from string,
-	page func(looks []attempt.Look, next string) error) error {
+	page func(jobs []attempt.BackendJob, next string) error) error {
 	var alternatives []string
 	for _, s := range active {
 		alternatives = append(alternatives, `state="`+s+`"`)
@@ -344,15 +345,15 @@ func (t *Backend) ListActive(ctx context.Context, instance, from string,
 			after = rest[0].at("")
 		}
 		var stop error // page's own
-		err := t.list(ctx, s.region, s.collection, filter, token, func(looks []attempt.Look, next string) error {
+		err := t.list(ctx, s.region, s.collection, filter, token, func(jobs []attempt.BackendJob, next string) error {
 			if next != "" {
 				next = s.at(next)
 			} else {
 				next = after
 			}
-			looks = slices.DeleteFunc(looks,
-				func(l attempt.Look) bool { return l.Labels[job.LabelInstance] != job.InstanceLabel(instance) })
-			stop = page(looks, next)
+			jobs = slices.DeleteFunc(jobs,
+				func(l attempt.BackendJob) bool { return l.Labels[job.LabelInstance] != job.InstanceLabel(instance) })
+			stop = page(jobs, next)
 			return stop
 		})
 		if stop != nil || err != nil && ctx.Err() != nil {
@@ -384,7 +385,7 @@ const mask = "name,displayName,labels,state,createTime,startTime,endTime,error"
 // list calls page with the jobs of a region and collection that match a filter. It
 // starts at the page that token names.
 func (t *Backend) list(ctx context.Context, at, collection, filter, token string,
-	page func(looks []attempt.Look, next string) error) error {
+	page func(jobs []attempt.BackendJob, next string) error) error {
 	r, err := t.at(at)
 	if err != nil {
 		return err
@@ -399,11 +400,11 @@ func (t *Backend) list(ctx context.Context, at, collection, filter, token string
 		if err != nil {
 			return fmt.Errorf("list %s in %s: %w", collection, at, rest.Classify(err))
 		}
-		looks := make([]attempt.Look, len(all))
+		jobs := make([]attempt.BackendJob, len(all))
 		for i, f := range all {
-			looks[i] = t.look(f)
+			jobs[i] = t.backendJob(f)
 		}
-		if err := page(looks, next); err != nil {
+		if err := page(jobs, next); err != nil {
 			return err
 		}
 		if token = next; token == "" {

@@ -194,7 +194,7 @@ func TestCreate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := attempt.Look{
+	want := attempt.BackendJob{
 		JobID: "census_1", ResourceName: resource, State: job.BackendPreparing, Labels: labels(),
 		Created: time.Date(2026, 11, 28, 12, 0, 0, 5e8, time.UTC),
 		Links: job.Links{
@@ -317,37 +317,40 @@ func TestGet(t *testing.T) {
 	const started, ended = `, "startTime": "2026-11-28T13:00:00Z"`, `, "startTime": "2026-11-28T13:00:00Z", "endTime": "2026-11-28T14:00:00Z"`
 	for _, test := range []struct {
 		state, more string
-		want        attempt.Look
+		want        attempt.BackendJob
 	}{
-		{"JOB_STATE_QUEUED", "", attempt.Look{State: job.BackendQueued}},
-		{"JOB_STATE_PENDING", "", attempt.Look{State: job.BackendPreparing}},
-		{"JOB_STATE_PENDING", started, attempt.Look{State: job.BackendPreparing}},
-		{"JOB_STATE_RUNNING", started, attempt.Look{State: job.BackendRunning, Started: at(13)}},
-		{"JOB_STATE_UPDATING", started, attempt.Look{State: job.BackendRunning, Started: at(13)}},
-		{"JOB_STATE_PAUSED", started, attempt.Look{State: job.BackendRunning, Started: at(13), Message: "the job is paused"}},
-		{"JOB_STATE_SUCCEEDED", ended, attempt.Look{State: job.BackendSucceeded, Started: at(13), Ended: at(14)}},
+		{"JOB_STATE_QUEUED", "", attempt.BackendJob{State: job.BackendQueued}},
+		{"JOB_STATE_PENDING", "", attempt.BackendJob{State: job.BackendPreparing}},
+		{"JOB_STATE_PENDING", started, attempt.BackendJob{State: job.BackendPreparing}},
+		{"JOB_STATE_RUNNING", started, attempt.BackendJob{State: job.BackendRunning, Started: at(13)}},
+		{"JOB_STATE_UPDATING", started, attempt.BackendJob{State: job.BackendRunning, Started: at(13)}},
+		{"JOB_STATE_PAUSED", started, attempt.BackendJob{State: job.BackendRunning, Started: at(13),
+			Message: "the job is paused"}},
+		{"JOB_STATE_SUCCEEDED", ended, attempt.BackendJob{State: job.BackendSucceeded, Started: at(13), Ended: at(14)}},
 		{
 			"JOB_STATE_PARTIALLY_SUCCEEDED", ended,
-			attempt.Look{State: job.BackendSucceeded, Started: at(13), Ended: at(14), Message: "the job succeeded in part"},
+			attempt.BackendJob{State: job.BackendSucceeded, Started: at(13), Ended: at(14),
+				Message: "the job succeeded in part"},
 		},
 		{
 			"JOB_STATE_FAILED", ended + `, "error": {"code": 3, "message": "exit 1"}`,
-			attempt.Look{State: job.BackendFailed, Started: at(13), Ended: at(14), Message: "exit 1"},
+			attempt.BackendJob{State: job.BackendFailed, Started: at(13), Ended: at(14), Message: "exit 1"},
 		},
 		{
 			"JOB_STATE_FAILED", ended + `, "error": {"code": 4, "message": "late"}`,
-			attempt.Look{State: job.BackendFailed, Started: at(13), Ended: at(14), Message: "late", DeadlineExceeded: true},
+			attempt.BackendJob{State: job.BackendFailed, Started: at(13), Ended: at(14), Message: "late",
+				DeadlineExceeded: true},
 		},
 		{
 			"JOB_STATE_EXPIRED", ended,
-			attempt.Look{State: job.BackendFailed, Started: at(13), Ended: at(14), DeadlineExceeded: true},
+			attempt.BackendJob{State: job.BackendFailed, Started: at(13), Ended: at(14), DeadlineExceeded: true},
 		},
-		{"JOB_STATE_CANCELLING", started, attempt.Look{State: job.BackendCancelling, Started: at(13)}},
+		{"JOB_STATE_CANCELLING", started, attempt.BackendJob{State: job.BackendCancelling, Started: at(13)}},
 		{
 			"JOB_STATE_CANCELLED", ended + `, "error": {"code": 1, "message": "CANCELED"}`,
-			attempt.Look{State: job.BackendCancelled, Started: at(13), Ended: at(14), Message: "CANCELED"},
+			attempt.BackendJob{State: job.BackendCancelled, Started: at(13), Ended: at(14), Message: "CANCELED"},
 		},
-		{"JOB_STATE_OF_TOMORROW", "", attempt.Look{}},
+		{"JOB_STATE_OF_TOMORROW", "", attempt.BackendJob{}},
 	} {
 		t.Run(test.state, func(t *testing.T) {
 			backend, s := open(t, ok(shown(resource, test.state, test.more)))
@@ -613,7 +616,7 @@ func TestListActive(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			backend, s := open(t, test.answers...)
 			var ids, nexts []string
-			err := backend.ListActive(t.Context(), "prod", test.from, func(looks []attempt.Look, next string) error {
+			err := backend.ListActive(t.Context(), "prod", test.from, func(looks []attempt.BackendJob, next string) error {
 				for _, l := range looks {
 					ids = append(ids, id(l.ResourceName))
 				}

@@ -150,7 +150,7 @@ func TestLookShowsPackages(t *testing.T) {
 			f = ofTuning(r.Tuning)
 		}
 		backend, _ := open(t)
-		if diff := cmp.Diff(o.TrainingInput.PackageURIs, backend.look(f).Packages); diff != "" {
+		if diff := cmp.Diff(o.TrainingInput.PackageURIs, backend.backendJob(f).Packages); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}

@@ -67,11 +67,12 @@ func TestApplyAndGet(t *testing.T) {
 	}
 	// What is known to be published leaves the outbox with the next write.
 	got.Published = 1
-	got = apply(t, l, got, attempt.Seen(attempt.Look{JobID: "j", State: job.BackendQueued}, now))
+	got = apply(t, l, got, attempt.Seen(attempt.BackendJob{JobID: "j", State: job.BackendQueued}, now))
 	if len(got.Outbox) != 2 || got.Outbox[0].Type != job.JobSubmitted || got.Sequence != 3 {
 		t.Errorf("outbox holds %d events, sequence %d", len(got.Outbox), got.Sequence)
 	}
-	if _, applied, err := l.Apply(t.Context(), got, attempt.Seen(attempt.Look{JobID: "j", State: job.BackendQueued}, now),
+	if _, applied, err := l.Apply(t.Context(), got, attempt.Seen(attempt.BackendJob{JobID: "j",
+		State: job.BackendQueued}, now),
 		now); applied || err != nil {
 		t.Errorf("the same look again: applied %t, %v", applied, err)
 	}
@@ -136,14 +137,14 @@ func TestApplyAfterFailures(t *testing.T) {
 	s := apply(t, l, attempt.Stored{Record: attempt.NewRecord(jobFile("a/", 7), now)}, accepted)
 	boom := errors.New("boom")
 	faults.Before = func(storagetest.Call) error { return boom }
-	if _, applied, err := l.Apply(t.Context(), s, attempt.Seen(attempt.Look{State: job.BackendQueued}, now),
+	if _, applied, err := l.Apply(t.Context(), s, attempt.Seen(attempt.BackendJob{State: job.BackendQueued}, now),
 		now); applied || !errors.Is(err, boom) {
 		t.Errorf("applied %t, %v", applied, err)
 	}
 	faults.Before = nil
-	newer := apply(t, l, s, attempt.Seen(attempt.Look{State: job.BackendRunning, Started: now}, now))
+	newer := apply(t, l, s, attempt.Seen(attempt.BackendJob{State: job.BackendRunning, Started: now}, now))
 	late, applied, err := l.Apply(t.Context(), s,
-		attempt.Seen(attempt.Look{State: job.BackendSucceeded, Started: now, Ended: now}, now), now)
+		attempt.Seen(attempt.BackendJob{State: job.BackendSucceeded, Started: now, Ended: now}, now), now)
 	if err != nil || !applied || late.State != job.Succeeded || late.Revision != newer.Revision+1 {
 		t.Errorf("late: applied %t, state %s, revision %d, %v", applied, late.State, late.Revision, err)
 	}
@@ -337,7 +338,8 @@ func TestApplyWritesNothingTooLarge(t *testing.T) {
 		s.Outbox[0].Body.Drop.Arrived = append(s.Outbox[0].Body.Drop.Arrived,
 			job.Object{Name: "a/b.whl", CorrelationID: strings.Repeat("<", 8<<10)})
 	}
-	s = apply(t, l, s, attempt.Seen(attempt.Look{JobID: "j", State: job.BackendRunning, Created: now, Started: now}, now))
+	s = apply(t, l, s, attempt.Seen(attempt.BackendJob{JobID: "j", State: job.BackendRunning, Created: now,
+		Started: now}, now))
 	got, err := l.Get(t.Context(), s.Attempt)
 	if err != nil {
 		t.Fatal(err)

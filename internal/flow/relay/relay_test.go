@@ -99,8 +99,9 @@ func stored(t *testing.T, generation int64, observations ...attempt.Observation)
 
 var (
 	accept  = attempt.Accept{Spec: job.Spec{JobID: "j"}, Claim: attempt.Claim{Nonce: "n"}}
-	running = attempt.Seen(attempt.Look{JobID: "j", State: job.BackendRunning, Created: now, Started: now}, now)
-	done    = attempt.Seen(attempt.Look{JobID: "j", State: job.BackendSucceeded, Created: now, Started: now, Ended: now},
+	running = attempt.Seen(attempt.BackendJob{JobID: "j", State: job.BackendRunning, Created: now, Started: now}, now)
+	done    = attempt.Seen(attempt.BackendJob{JobID: "j", State: job.BackendSucceeded, Created: now, Started: now,
+		Ended: now},
 		now)
 )
 

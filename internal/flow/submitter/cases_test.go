@@ -100,7 +100,7 @@ var cases = map[string]func(w *world){
 		w.want(w.drop("b/", spec), job.Submitted, "", 2)
 	},
 	"job there before jobdrop": func(w *world) {
-		w.backend.jobs["mine"] = attempt.Look{JobID: "mine", State: job.BackendRunning}
+		w.backend.jobs["mine"] = attempt.BackendJob{JobID: "mine", State: job.BackendRunning}
 		f := w.drop("a/", named)
 		w.want(f, job.Rejected, "the backend refused the job", 0)
 		if diff := cmp.Diff([]string{"job-id-unique"}, violated(w.record(f))); diff != "" {

@@ -58,10 +58,10 @@ type backend interface {
 	// TakesID reports whether a second create of a job ID is a conflict. If it is not, two creates
 	// make two jobs.
 	TakesID() bool
-	Create(ctx context.Context, o job.Order) (attempt.Look, error)
+	Create(ctx context.Context, o job.Order) (attempt.BackendJob, error)
 	// Find returns the jobs that a create of the order may have made, or that stand in its way,
 	// the oldest first. It may lag behind if the backend takes no IDs.
-	Find(ctx context.Context, o job.Order) ([]attempt.Look, error)
+	Find(ctx context.Context, o job.Order) ([]attempt.BackendJob, error)
 	// Check returns, without a call, what of an order the backend can't do as the job file has it.
 	Check(o job.Order) []plan.Diagnostic
 	// EnforcesWait reports whether the backend itself ends a job that waits for longer than its
@@ -453,8 +453,8 @@ func (s *Submitter) next(ctx context.Context, stored attempt.Stored) (attempt.Ob
 			return attempt.TakeClaim{Claim: s.claim()}, nil
 		}
 		if doubtful || stored.Creating != nil {
-			if look, err := s.found(ctx, stored); look != nil || err != nil {
-				return look, err
+			if made, err := s.found(ctx, stored); made != nil || err != nil {
+				return made, err
 			}
 		}
 		if err != nil {
@@ -487,8 +487,8 @@ func (s *Submitter) found(ctx context.Context, stored attempt.Stored) (attempt.O
 	if err != nil {
 		return nil, err
 	}
-	if look, ok := own(found, stored.Spec.Labels); ok {
-		return attempt.Seen(look, asked), nil
+	if made, ok := own(found, stored.Spec.Labels); ok {
+		return attempt.Seen(made, asked), nil
 	}
 	return nil, nil
 }
@@ -545,14 +545,14 @@ func (s *Submitter) ask(ctx context.Context, stored attempt.Stored) attempt.Obse
 	asked := s.Now()
 	bounded, cancel := context.WithTimeout(ctx, 2*s.CallTime)
 	defer cancel()
-	look, err := s.backend.Create(bounded, stored.Order())
+	created, err := s.backend.Create(bounded, stored.Order())
 	var (
 		conflict *attempt.ConflictError
 		refused  *attempt.RefusedError
 	)
 	switch {
 	case err == nil:
-		return attempt.Seen(look, asked)
+		return attempt.Seen(created, asked)
 	case errors.As(err, &conflict) && job.SameOwner(conflict.Found.Labels, stored.Spec.Labels):
 		return attempt.Seen(conflict.Found, asked) // made by an earlier create of ours
 	case errors.As(err, &conflict):
@@ -611,10 +611,10 @@ func (s *Submitter) lookFor(ctx context.Context, stored attempt.Stored, none att
 			Failure: &job.Failure{Code: "UNAVAILABLE", Message: err.Error()},
 		}
 	}
-	look, ok := own(found, stored.Spec.Labels)
+	made, ok := own(found, stored.Spec.Labels)
 	switch {
 	case ok:
-		return attempt.Seen(look, now)
+		return attempt.Seen(made, now)
 	case len(found) > 0:
 		return taken(stored.Record, &attempt.ConflictError{JobID: stored.Spec.JobID, Found: found[0]})
 	case early, !s.backend.TakesID() && !stored.Vainly(now):
@@ -624,13 +624,13 @@ func (s *Submitter) lookFor(ctx context.Context, stored attempt.Stored, none att
 }
 
 // own returns the oldest of the jobs that have an attempt's labels.
-func own(found []attempt.Look, labels map[string]string) (attempt.Look, bool) {
+func own(found []attempt.BackendJob, labels map[string]string) (attempt.BackendJob, bool) {
 	for _, l := range found {
 		if job.SameOwner(l.Labels, labels) {
 			return l, true
 		}
 	}
-	return attempt.Look{}, false
+	return attempt.BackendJob{}, false
 }
 
 // claim returns a claim on a create. It is valid for four calls of the backend: a look may take

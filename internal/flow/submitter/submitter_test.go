@@ -782,8 +782,9 @@ func TestSubmitJobIDTaken(t *testing.T) {
 			before: func(w *world) { w.backend.fail = &attempt.RefusedError{Code: "INVALID_ARGUMENT"} }, state: job.Submitted,
 			jobs: 1},
 		{name: "taken at the backend", folder: "b/", second: strings.Replace(named, "mine", "theirs", 1),
-			before: func(w *world) { w.backend.jobs["theirs"] = attempt.Look{State: job.BackendRunning} }, state: job.Rejected,
-			text: "the backend refused the job", jobs: 1},
+			before: func(w *world) { w.backend.jobs["theirs"] = attempt.BackendJob{State: job.BackendRunning} },
+			state:  job.Rejected,
+			text:   "the backend refused the job", jobs: 1},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -1096,7 +1097,7 @@ func TestSubmitJobIDGivenUpAndTakenByTwo(t *testing.T) {
 func TestSubmitJobIDTakenAtTheBackendStaysTaken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.backend.jobs["mine"] = attempt.Look{State: job.BackendRunning}
+	w.backend.jobs["mine"] = attempt.BackendJob{State: job.BackendRunning}
 	for i, want := range []string{"the backend refused the job", "the job ID is taken"} {
 		folder := fmt.Sprintf("d%d/", i)
 		w.put(folder+"trainer-0.1.tar.gz", pkg(t, "hello"))

@@ -75,7 +75,7 @@ func newWorldOver(t *testing.T, client *gcs.Client, server *fakestorage.Server) 
 		Before: func(storagetest.Call) error { return w.before() },
 		After:  func(storagetest.Call) error { return w.done() },
 	}
-	w.backend = &backend{w: w, jobs: map[string]attempt.Look{}}
+	w.backend = &backend{w: w, jobs: map[string]attempt.BackendJob{}}
 	w.topic = &topic{w: w}
 	var err error
 	if w.ledger, err = ledger.New(w.storage, "state"); err != nil {
@@ -255,15 +255,15 @@ type backend struct {
 	creates int
 	finds   int
 	cancels int
-	jobs    map[string]attempt.Look
+	jobs    map[string]attempt.BackendJob
 	specs   []job.Spec
 }
 
 func (f *backend) Name() string { return cmp.Or(f.name, "aiplatform") }
 
-func (f *backend) Create(_ context.Context, s job.Order) (attempt.Look, error) {
+func (f *backend) Create(_ context.Context, s job.Order) (attempt.BackendJob, error) {
 	if err := f.w.before(); err != nil {
-		return attempt.Look{}, err
+		return attempt.BackendJob{}, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -272,10 +272,10 @@ func (f *backend) Create(_ context.Context, s job.Order) (attempt.Look, error) {
 		f.asked()
 	}
 	if f.scarce != "" && strings.Contains(s.JobID, f.scarce) {
-		return attempt.Look{}, job.ErrQuota
+		return attempt.BackendJob{}, job.ErrQuota
 	}
 	if f.fail != nil {
-		return attempt.Look{}, f.fail
+		return attempt.BackendJob{}, f.fail
 	}
 	active := 0
 	for _, l := range f.jobs {
@@ -284,7 +284,7 @@ func (f *backend) Create(_ context.Context, s job.Order) (attempt.Look, error) {
 		}
 	}
 	if f.room > 0 && active >= f.room {
-		return attempt.Look{}, job.ErrQuota
+		return attempt.BackendJob{}, job.ErrQuota
 	}
 	name := s.JobID
 	if f.noID {
@@ -293,15 +293,15 @@ func (f *backend) Create(_ context.Context, s job.Order) (attempt.Look, error) {
 	found, ok := f.jobs[name]
 	switch {
 	case ok:
-		return attempt.Look{}, &attempt.ConflictError{JobID: s.JobID, Found: found}
+		return attempt.BackendJob{}, &attempt.ConflictError{JobID: s.JobID, Found: found}
 	default:
-		found = attempt.Look{JobID: s.JobID, ResourceName: "projects/p/jobs/" + name, State: job.BackendQueued,
+		found = attempt.BackendJob{JobID: s.JobID, ResourceName: "projects/p/jobs/" + name, State: job.BackendQueued,
 			Created: f.w.clock(), Labels: s.Labels}
 		f.jobs[name] = found
 		f.specs, f.orders = append(f.specs, s.Spec), append(f.orders, s)
 	}
 	if f.lose {
-		return attempt.Look{}, errors.New("connection reset")
+		return attempt.BackendJob{}, errors.New("connection reset")
 	}
 	return found, f.w.done()
 }
@@ -312,14 +312,14 @@ func (f *backend) EnforcesWait() bool { return !f.noID }
 
 func (f *backend) Check(job.Order) []plan.Diagnostic { return f.told }
 
-func (f *backend) Find(ctx context.Context, s job.Order) ([]attempt.Look, error) {
+func (f *backend) Find(ctx context.Context, s job.Order) ([]attempt.BackendJob, error) {
 	f.mu.Lock()
 	f.finds++
 	f.mu.Unlock()
 	if f.noID {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		var found []attempt.Look
+		var found []attempt.BackendJob
 		for _, l := range f.jobs {
 			if l.Labels[job.LabelAttempt] == s.Labels[job.LabelAttempt] {
 				found = append(found, l)
@@ -331,7 +331,7 @@ func (f *backend) Find(ctx context.Context, s job.Order) ([]attempt.Look, error)
 	if errors.Is(err, job.ErrNotFound) {
 		return nil, nil
 	}
-	return []attempt.Look{l}, err
+	return []attempt.BackendJob{l}, err
 }
 
 func (f *backend) Cancel(_ context.Context, j job.JobInfo) error {
@@ -347,7 +347,7 @@ func (f *backend) Cancel(_ context.Context, j job.JobInfo) error {
 	return f.w.done()
 }
 
-func (f *backend) Get(_ context.Context, j job.JobInfo) (attempt.Look, error) {
+func (f *backend) Get(_ context.Context, j job.JobInfo) (attempt.BackendJob, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	l, ok := f.jobs[j.ID]
@@ -357,9 +357,9 @@ func (f *backend) Get(_ context.Context, j job.JobInfo) (attempt.Look, error) {
 	return l, nil
 }
 
-func (f *backend) ListActive(_ context.Context, _, _ string, page func([]attempt.Look, string) error) error {
+func (f *backend) ListActive(_ context.Context, _, _ string, page func([]attempt.BackendJob, string) error) error {
 	f.mu.Lock()
-	var active []attempt.Look
+	var active []attempt.BackendJob
 	for _, l := range f.jobs {
 		if l.Ended.IsZero() {
 			active = append(active, l)

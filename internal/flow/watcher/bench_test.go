@@ -64,7 +64,8 @@ func newCompany(b *testing.B, jobs int, n news) *company {
 	r.Attempt = templateAttempt
 	spec := job.Spec{JobID: templateID, TrainingInput: &job.TrainingInput{Region: "us-central1", ScaleTier: "BASIC",
 		PythonModule: "trainer.task"}}
-	queued := attempt.Look{JobID: templateID, ResourceName: "projects/acme/jobs/" + templateID, State: job.BackendQueued,
+	queued := attempt.BackendJob{JobID: templateID, ResourceName: "projects/acme/jobs/" + templateID,
+		State:   job.BackendQueued,
 		Created: start}
 	for _, o := range []attempt.Observation{attempt.Accept{Spec: spec}, attempt.Seen(queued, start)} {
 		var err error
@@ -181,8 +182,8 @@ type manyJobs struct{ *company }
 
 const pageOfJobs = 100
 
-func (c manyJobs) look(i int) attempt.Look {
-	l := attempt.Look{
+func (c manyJobs) backendJob(i int) attempt.BackendJob {
+	l := attempt.BackendJob{
 		JobID: idOf(i), ResourceName: "projects/acme/jobs/" + idOf(i), State: job.BackendQueued, Created: start,
 		Labels: map[string]string{
 			job.LabelAttempt: job.AttemptLabel(attemptOf(i)), job.LabelContent: strings.Repeat("c", 40),
@@ -202,12 +203,12 @@ func (c manyJobs) look(i int) attempt.Look {
 
 func every(n, i int) bool { return n > 0 && i%n == 0 }
 
-func (c manyJobs) ListActive(_ context.Context, _, _ string, page func([]attempt.Look, string) error) error {
+func (c manyJobs) ListActive(_ context.Context, _, _ string, page func([]attempt.BackendJob, string) error) error {
 	for begin := 0; begin < c.jobs; begin += pageOfJobs {
 		c.count("list jobs")
-		var all []attempt.Look
+		var all []attempt.BackendJob
 		for i := begin; i < min(begin+pageOfJobs, c.jobs); i++ {
-			if l := c.look(i); l.Ended.IsZero() && i >= c.queued {
+			if l := c.backendJob(i); l.Ended.IsZero() && i >= c.queued {
 				all = append(all, l)
 			}
 		}
@@ -222,13 +223,13 @@ func (c manyJobs) ListActive(_ context.Context, _, _ string, page func([]attempt
 	return nil
 }
 
-func (c manyJobs) Get(_ context.Context, j job.JobInfo) (attempt.Look, error) {
+func (c manyJobs) Get(_ context.Context, j job.JobInfo) (attempt.BackendJob, error) {
 	c.count("get job")
 	var i int
 	if _, err := fmt.Sscanf(strings.TrimPrefix(j.ID, "census_20261123_090500_"), "%d", &i); err != nil {
-		return attempt.Look{}, job.ErrNotFound
+		return attempt.BackendJob{}, job.ErrNotFound
 	}
-	return c.look(i), nil
+	return c.backendJob(i), nil
 }
 
 func (c manyJobs) TakesID() bool { return true }
@@ -241,12 +242,12 @@ func (c manyJobs) EnforcesWait() bool { return true }
 
 func (c manyJobs) Check(job.Order) []plan.Diagnostic { return nil }
 
-func (c manyJobs) Create(context.Context, job.Order) (attempt.Look, error) {
+func (c manyJobs) Create(context.Context, job.Order) (attempt.BackendJob, error) {
 	c.count("create")
-	return attempt.Look{}, job.ErrQuota
+	return attempt.BackendJob{}, job.ErrQuota
 }
 
-func (c manyJobs) Find(context.Context, job.Order) ([]attempt.Look, error) {
+func (c manyJobs) Find(context.Context, job.Order) ([]attempt.BackendJob, error) {
 	c.count("find")
 	return nil, nil
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // addLimited adds an attempt whose job has limits on its time to the ledger.
-func (f *fake) addLimited(t *testing.T, id string, s job.Scheduling, p attempt.Patience, l attempt.Look) string {
+func (f *fake) addLimited(t *testing.T, id string, s job.Scheduling, p attempt.Patience, l attempt.BackendJob) string {
 	t.Helper()
 	r := attempt.NewRecord(job.Object{Bucket: "inbox", Name: id + "/job.yaml", Generation: 1, Created: f.now}, f.now)
 	spec := job.Spec{JobID: id, TrainingInput: &job.TrainingInput{Scheduling: &s}}
@@ -45,9 +45,9 @@ func (f *fake) retell() {
 // Seven days take as long as the ticks.
 func TestTickEnforcesLimits(t *testing.T) {
 	f := newFake()
-	running := look("j", job.BackendRunning)
+	running := backendJob("j", job.BackendRunning)
 	key := f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "604800s"}, attempt.Patience{Grace: "900s"}, running)
-	f.listed, f.direct["j"] = []attempt.Look{running}, running
+	f.listed, f.direct["j"] = []attempt.BackendJob{running}, running
 	asked := time.Time{}
 	f.onCancel = func(job.JobInfo) {
 		r := f.records[key]
@@ -89,38 +89,38 @@ func TestTickCancels(t *testing.T) {
 	tests := []struct {
 		name string
 		// after is what the backend says after the call; fails is the call's error.
-		after func(now time.Time) attempt.Look
+		after func(now time.Time) attempt.BackendJob
 		fails error
 		err   error
 		state job.State
 		told  []job.EventType
 	}{
 		{name: "the job ends first", state: job.Succeeded, told: []job.EventType{job.JobDelayed, job.JobSucceeded},
-			after: func(now time.Time) attempt.Look {
-				l := look("j", job.BackendSucceeded)
+			after: func(now time.Time) attempt.BackendJob {
+				l := backendJob("j", job.BackendSucceeded)
 				l.Ended = now
 				return l
 			}},
 		{name: "it takes a while", state: job.Submitted, told: []job.EventType{job.JobDelayed},
-			after: func(time.Time) attempt.Look { return look("j", job.BackendCancelling) }},
+			after: func(time.Time) attempt.BackendJob { return backendJob("j", job.BackendCancelling) }},
 		{name: "it is not heard", state: job.Submitted, told: []job.EventType{job.JobDelayed},
-			after: func(time.Time) attempt.Look { return look("j", job.BackendRunning) }},
+			after: func(time.Time) attempt.BackendJob { return backendJob("j", job.BackendRunning) }},
 		{name: "it can't be asked for", state: job.Submitted, told: []job.EventType{job.JobDelayed}, fails: unavailable,
-			err: unavailable, after: func(time.Time) attempt.Look { return look("j", job.BackendRunning) }},
+			err: unavailable, after: func(time.Time) attempt.BackendJob { return backendJob("j", job.BackendRunning) }},
 		{
 			name: "refused, as the job has just ended", state: job.Succeeded,
 			told:  []job.EventType{job.JobDelayed, job.JobSucceeded},
 			fails: &attempt.RefusedError{Message: "the job has ended"},
-			after: func(now time.Time) attempt.Look { return look("j", job.BackendSucceeded) },
+			after: func(now time.Time) attempt.BackendJob { return backendJob("j", job.BackendSucceeded) },
 		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFake()
-			running := look("j", job.BackendRunning)
+			running := backendJob("j", job.BackendRunning)
 			running.ResourceName = "projects/p/jobs/j"
 			key := f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "60s"}, attempt.Patience{Grace: "60s"}, running)
-			f.listed, f.direct["j"] = []attempt.Look{running}, running
+			f.listed, f.direct["j"] = []attempt.BackendJob{running}, running
 			f.now = start.Add(2 * time.Minute)
 			f.broken[running.ResourceName] = test.fails
 			asked := false
@@ -156,11 +156,11 @@ func TestTickCancels(t *testing.T) {
 // A list that lags says that a running job waits: no warning, no cancel.
 func TestTickAsksBeforeItWarns(t *testing.T) {
 	f := newFake()
-	waiting, running := look("j", job.BackendQueued), look("j", job.BackendRunning)
+	waiting, running := backendJob("j", job.BackendQueued), backendJob("j", job.BackendRunning)
 	running.Started = start.Add(30 * time.Minute)
 	f.addLimited(t, "j", job.Scheduling{MaxWaitTime: "1800s", MaxRunningTime: "86400s"}, attempt.Patience{Queued: "600s"},
 		waiting)
-	f.listed, f.direct["j"] = []attempt.Look{waiting}, running
+	f.listed, f.direct["j"] = []attempt.BackendJob{waiting}, running
 	f.now = start.Add(2 * time.Hour)
 	if err := f.watcher(t).Tick(t.Context()); err != nil || len(f.cancelled) > 0 {
 		t.Errorf("%v, cancelled %q", err, f.cancelled)
@@ -176,10 +176,10 @@ func TestTickClockSkew(t *testing.T) {
 	const limit = time.Hour
 	for _, skew := range []time.Duration{-10 * time.Minute, 0, 10 * time.Minute} {
 		f := newFake()
-		running := look("j", job.BackendRunning)
+		running := backendJob("j", job.BackendRunning)
 		running.Created, running.Started = start.Add(skew), start.Add(skew)
 		f.addLimited(t, "j", job.Scheduling{MaxRunningTime: job.FormatDuration(limit)}, attempt.Patience{}, running)
-		f.listed, f.direct["j"] = []attempt.Look{running}, running
+		f.listed, f.direct["j"] = []attempt.BackendJob{running}, running
 		var ran time.Duration
 		f.onCancel = func(job.JobInfo) {
 			ran = f.now.Sub(start)
@@ -207,8 +207,8 @@ func TestTickClockSkew(t *testing.T) {
 // A hint makes jobdrop look at the job, whatever it says.
 func TestLook(t *testing.T) {
 	f := newFake()
-	f.add(t, "j", look("j", job.BackendRunning))
-	f.direct["j"] = look("j", job.BackendSucceeded)
+	f.add(t, "j", backendJob("j", job.BackendRunning))
+	f.direct["j"] = backendJob("j", job.BackendSucceeded)
 	w := f.watcher(t)
 	if err := w.Look(t.Context(), job.JobInfo{ID: "unknown"}); err != nil || len(f.gets) > 0 {
 		t.Errorf("a job of others: %v, looked at %q", err, f.gets)
@@ -223,7 +223,7 @@ func TestLook(t *testing.T) {
 	}
 
 	// A hint can't make a job count as missing.
-	f.add(t, "gone", look("gone", job.BackendRunning))
+	f.add(t, "gone", backendJob("gone", job.BackendRunning))
 	for range 5 {
 		f.now = f.now.Add(time.Hour)
 		if err := w.Look(t.Context(), job.JobInfo{ID: "gone"}); err != nil {
@@ -234,8 +234,8 @@ func TestLook(t *testing.T) {
 		t.Errorf("hints alone told %v", f.told["gone"])
 	}
 
-	f.add(t, "k", look("k", job.BackendRunning))
-	f.direct["k"] = look("k", job.BackendFailed)
+	f.add(t, "k", backendJob("k", job.BackendRunning))
+	f.direct["k"] = backendJob("k", job.BackendFailed)
 	if err := w.Look(t.Context(), job.JobInfo{ResourceName: "projects/p/jobs/k"}); err != nil {
 		t.Fatal(err)
 	}
@@ -247,8 +247,8 @@ func TestLook(t *testing.T) {
 	f.noID = true
 	for id, hinted := range map[string]job.JobInfo{"l": {ID: "7"},
 		"m": {ResourceName: "projects/1/locations/r/customJobs/8"}} {
-		f.add(t, id, look(id, job.BackendRunning))
-		f.direct[id] = look(id, job.BackendFailed)
+		f.add(t, id, backendJob(id, job.BackendRunning))
+		f.direct[id] = backendJob(id, job.BackendFailed)
 		f.direct[""] = f.direct[id] // asked by the resource alone
 		if err := w.Look(t.Context(), hinted); err != nil {
 			t.Fatal(err)
@@ -263,7 +263,7 @@ func TestLook(t *testing.T) {
 func TestTickDoesNotCancelWhatIsGone(t *testing.T) {
 	f := newFake()
 	f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "60s"}, attempt.Patience{Grace: "60s"},
-		look("j", job.BackendRunning))
+		backendJob("j", job.BackendRunning))
 	w := f.watcher(t)
 	for range 4 {
 		f.now = f.now.Add(5 * time.Minute)
@@ -284,8 +284,8 @@ func TestLookIsLimited(t *testing.T) {
 	for _, noID := range []bool{false, true} {
 		f := newFake()
 		f.noID = noID
-		f.add(t, "j", look("j", job.BackendRunning))
-		f.direct["j"], f.direct["other"] = look("j", job.BackendSucceeded), look("other", job.BackendRunning)
+		f.add(t, "j", backendJob("j", job.BackendRunning))
+		f.direct["j"], f.direct["other"] = backendJob("j", job.BackendSucceeded), backendJob("other", job.BackendRunning)
 		o := f.options()
 		o.LooksPerMinute = 40 // a quarter is for hints
 		w, err := watcher.New(f, backend{f}, f, f, f, o)
@@ -307,8 +307,8 @@ func TestLookIsLimited(t *testing.T) {
 			if err := w.Look(t.Context(), job.JobInfo{ID: "j"}); err != nil || len(f.told["j"]) != 1 {
 				t.Errorf("%v, told %v: our own hint was dropped", err, f.told["j"])
 			}
-			f.add(t, "k", look("k", job.BackendRunning))
-			f.direct["k"] = look("k", job.BackendRunning)
+			f.add(t, "k", backendJob("k", job.BackendRunning))
+			f.direct["k"] = backendJob("k", job.BackendRunning)
 			f.gets = nil
 			for range 1000 {
 				if err := w.Look(t.Context(), job.JobInfo{ID: "k"}); err != nil {
@@ -326,16 +326,16 @@ func TestLookIsLimited(t *testing.T) {
 // worker may have seen the job run since.
 func TestTickLooksAgainBeforeACancel(t *testing.T) {
 	f := newFake()
-	waits := look("j", job.BackendPreparing)
+	waits := backendJob("j", job.BackendPreparing)
 	waits.Created, waits.Started = start, time.Time{}
 	key := f.addLimited(t, "j", job.Scheduling{MaxWaitTime: "60s"}, attempt.Patience{Grace: "60s"}, waits)
-	f.listed, f.direct["j"] = []attempt.Look{waits}, waits
+	f.listed, f.direct["j"] = []attempt.BackendJob{waits}, waits
 	f.now = start.Add(10 * time.Minute)
 	f.onApply = func(o attempt.Observation) {
 		if _, ok := o.(attempt.CancelJob); !ok {
 			return
 		}
-		runs := look("j", job.BackendRunning)
+		runs := backendJob("j", job.BackendRunning)
 		runs.Started = f.now
 		s := f.records[key]
 		var err error

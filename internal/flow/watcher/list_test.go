@@ -22,12 +22,12 @@ func (f *fake) runs(t *testing.T, n int, ended ...int) {
 	t.Helper()
 	for i := range n {
 		id := fmt.Sprintf("j%03d", i)
-		f.add(t, id, look(id, job.BackendQueued))
+		f.add(t, id, backendJob(id, job.BackendQueued))
 		if slices.Contains(ended, i) {
-			f.direct[id] = look(id, job.BackendSucceeded)
+			f.direct[id] = backendJob(id, job.BackendSucceeded)
 			continue
 		}
-		f.direct[id] = look(id, job.BackendRunning)
+		f.direct[id] = backendJob(id, job.BackendRunning)
 		f.listed = append(f.listed, f.direct[id])
 	}
 }
@@ -39,7 +39,7 @@ func TestTickWithSlowPages(t *testing.T) {
 		f := newFake()
 		f.jobsPage, f.pageSize, f.takes["page"] = 2, 100, time.Minute
 		f.runs(t, 21, 3)
-		f.listed = append(f.listed, look("stranger", job.BackendRunning))
+		f.listed = append(f.listed, backendJob("stranger", job.BackendRunning))
 		seen := 0
 		f.onAsk = func(what string) {
 			if what == "page" {
@@ -134,8 +134,8 @@ func TestTickListGoesOn(t *testing.T) {
 // Without the backend's list nothing is looked at, and the heartbeat says so.
 func TestBeatWithoutTheList(t *testing.T) {
 	f := newFake()
-	f.add(t, "j", look("j", job.BackendRunning))
-	f.listed = []attempt.Look{look("j", job.BackendRunning)}
+	f.add(t, "j", backendJob("j", job.BackendRunning))
+	f.listed = []attempt.BackendJob{backendJob("j", job.BackendRunning)}
 	w := f.watcher(t)
 	ticked(t, w)
 	begun := f.now
@@ -164,7 +164,7 @@ func TestTickKeepsTheReadQuota(t *testing.T) {
 		f.jobsPage, f.pageSize = 1, 1000
 		f.runs(t, 900)
 		for i := range 300 { // ended
-			f.listed = slices.DeleteFunc(f.listed, func(l attempt.Look) bool { return l.JobID == fmt.Sprintf("j%03d", i) })
+			f.listed = slices.DeleteFunc(f.listed, func(l attempt.BackendJob) bool { return l.JobID == fmt.Sprintf("j%03d", i) })
 		}
 		var asked []time.Time
 		f.onAsk = func(string) {

@@ -111,23 +111,23 @@ func (t *tick) strangers(ctx context.Context) {
 	}
 }
 
-func (t *tick) stranger(ctx context.Context, id string, looks []attempt.Look) error {
+func (t *tick) stranger(ctx context.Context, id string, jobs []attempt.BackendJob) error {
 	owner, err := t.records.Owner(ctx, id)
 	if errors.Is(err, job.ErrNotFound) {
-		return t.tellStrangers(ctx, looks, "no attempt owns its ID")
+		return t.tellStrangers(ctx, jobs, "no attempt owns its ID")
 	}
 	if err != nil {
 		return err
 	}
 	stored, err := t.records.Get(ctx, owner.Attempt)
 	if errors.Is(err, job.ErrNotFound) {
-		return t.tellStrangers(ctx, looks, "its attempt "+owner.Attempt+" has no record")
+		return t.tellStrangers(ctx, jobs, "its attempt "+owner.Attempt+" has no record")
 	}
 	if err != nil {
 		return err
 	}
-	var others []attempt.Look
-	for _, l := range looks {
+	var others []attempt.BackendJob
+	for _, l := range jobs {
 		if l.Labels[job.LabelAttempt] != job.AttemptLabel(owner.Attempt) {
 			others = append(others, l)
 		}
@@ -139,8 +139,8 @@ func (t *tick) stranger(ctx context.Context, id string, looks []attempt.Look) er
 	case !t.backend.TakesID():
 		// Even if the attempt never had a job: a create that it had given up may still take
 		// effect.
-		err = errors.Join(err, t.cancelDoubles(ctx, stored, looks))
-		if !slices.ContainsFunc(looks, func(l attempt.Look) bool { return l.ResourceName == stored.Job.ResourceName }) {
+		err = errors.Join(err, t.cancelDoubles(ctx, stored, jobs))
+		if !slices.ContainsFunc(jobs, func(l attempt.BackendJob) bool { return l.ResourceName == stored.Job.ResourceName }) {
 			return err
 		}
 	case len(others) > 0:
@@ -149,21 +149,22 @@ func (t *tick) stranger(ctx context.Context, id string, looks []attempt.Look) er
 	// The job has ended, and the list lags behind; or the verdict was wrong.
 	known := job.JobInfo{
 		ID: id, Backend: stored.Job.Backend,
-		ResourceName: cmp.Or(stored.Job.ResourceName, looks[0].ResourceName),
+		ResourceName: cmp.Or(stored.Job.ResourceName, jobs[0].ResourceName),
 	}
-	found, lookErr := t.direct(ctx, known)
-	if found.found && found.Ended.IsZero() && lookErr == nil {
-		lookErr = t.tellStrangers(ctx, []attempt.Look{found.Look}, "its attempt "+stored.Attempt+" is "+string(stored.State))
+	found, askErr := t.direct(ctx, known)
+	if found.found && found.Ended.IsZero() && askErr == nil {
+		askErr = t.tellStrangers(ctx, []attempt.BackendJob{found.BackendJob},
+			"its attempt "+stored.Attempt+" is "+string(stored.State))
 	}
-	return errors.Join(err, lookErr)
+	return errors.Join(err, askErr)
 }
 
 // tellStrangers alerts people to jobs that nobody follows. Each is recorded after its alert. If
 // the record's answer is lost, or the tick dies before it, that costs a second alert, never the
 // only one.
-func (t *tick) tellStrangers(ctx context.Context, looks []attempt.Look, why string) error {
+func (t *tick) tellStrangers(ctx context.Context, jobs []attempt.BackendJob, why string) error {
 	var errs []error
-	for _, l := range looks {
+	for _, l := range jobs {
 		t.strange.Add(1)
 		known, err := t.records.Stranger(ctx, l.JobID, l.ResourceName)
 		if err != nil {
@@ -189,10 +190,10 @@ func (t *tick) tellStrangers(ctx context.Context, looks []attempt.Look, why stri
 // attempt made it, but it may be the service's own part of the job, with the job's labels, as a
 // trial is. It also leaves a job that fits no create, for example a person's copy, and tells
 // people of it.
-func (t *tick) cancelDoubles(ctx context.Context, stored attempt.Stored, looks []attempt.Look) error {
+func (t *tick) cancelDoubles(ctx context.Context, stored attempt.Stored, jobs []attempt.BackendJob) error {
 	var errs []error
 	kept := stored.Job.ResourceName
-	for _, l := range looks {
+	for _, l := range jobs {
 		if l.ResourceName == kept || l.Labels[job.LabelAttempt] != job.AttemptLabel(stored.Attempt) ||
 			l.State == job.BackendCancelling {
 			continue
@@ -212,8 +213,8 @@ func (t *tick) cancelDouble(ctx context.Context, stored attempt.Stored, id, reso
 	if err != nil || !l.found || l.State.Ended() || l.State == job.BackendCancelling {
 		return err
 	}
-	if !stored.Made(l.Look) {
-		return t.tellStrangers(ctx, []attempt.Look{l.Look},
+	if !stored.Made(l.BackendJob) {
+		return t.tellStrangers(ctx, []attempt.BackendJob{l.BackendJob},
 			"it has the labels of attempt "+stored.Attempt+", and no create of that made it")
 	}
 	if err := t.backend.Cancel(ctx, job.JobInfo{ID: id, ResourceName: resource}); err != nil {

@@ -190,8 +190,8 @@ func TestFirstStart(t *testing.T) {
 	// A drop may come before the first tick.
 	f = newFake()
 	f.epoch = time.Time{}
-	f.add(t, "j", look("j", job.BackendRunning))
-	f.listed, f.now = []attempt.Look{look("j", job.BackendRunning)}, start.Add(10*time.Minute)
+	f.add(t, "j", backendJob("j", job.BackendRunning))
+	f.listed, f.now = []attempt.BackendJob{backendJob("j", job.BackendRunning)}, start.Add(10*time.Minute)
 	ticked(t, f.watcher(t))
 	if !f.epoch.Equal(start) {
 		t.Errorf("epoch %s, want that of the first drop", f.epoch)
@@ -200,8 +200,8 @@ func TestFirstStart(t *testing.T) {
 	// Without the epoch nothing is looked for, and the tick reports an error.
 	f = newFake()
 	f.epoch = time.Time{}
-	f.add(t, "j", look("j", job.BackendRunning))
-	f.listed, f.now = []attempt.Look{look("j", job.BackendRunning)}, start.Add(49*time.Hour)
+	f.add(t, "j", backendJob("j", job.BackendRunning))
+	f.listed, f.now = []attempt.BackendJob{backendJob("j", job.BackendRunning)}, start.Add(49*time.Hour)
 	f.upload("lost/job.yaml", start.Add(48*time.Hour))
 	if err := f.watcher(t).Tick(t.Context()); err == nil || !strings.Contains(err.Error(), "write the object epoch") ||
 		!f.epoch.IsZero() || len(f.submitted) > 0 {
@@ -302,18 +302,18 @@ func TestAloneListsLittle(t *testing.T) {
 func TestScanRecords(t *testing.T) {
 	f := newFake()
 	for _, id := range []string{"lost", "behind", "fine", "over"} {
-		f.add(t, id, look(id, job.BackendRunning))
-		l := look(id, job.BackendRunning)
+		f.add(t, id, backendJob(id, job.BackendRunning))
+		l := backendJob(id, job.BackendRunning)
 		l.Labels = map[string]string{job.LabelAttempt: job.AttemptLabel(f.owners[id])}
 		f.listed = append(f.listed, l)
 	}
 	f.records[f.owners["over"]] = func() attempt.Stored {
 		s := f.records[f.owners["over"]]
-		s.Record, _, _ = attempt.Step(s.Record, attempt.Seen(look("over", job.BackendSucceeded), start), start)
+		s.Record, _, _ = attempt.Step(s.Record, attempt.Seen(backendJob("over", job.BackendSucceeded), start), start)
 		s.Published = s.Sequence
 		return s
 	}()
-	f.direct["over"] = look("over", job.BackendSucceeded)
+	f.direct["over"] = backendJob("over", job.BackendSucceeded)
 	behind := f.entries[1]
 	behind.Revision--
 	f.entries = []attempt.Entry{behind, f.entries[2]}
@@ -346,16 +346,16 @@ func (t teller) Tell(_ context.Context, s attempt.Stored, _ attempt.Entry) error
 // Jobs with our label that nobody follows are reported.
 func TestStrangers(t *testing.T) {
 	f := newFake()
-	of := func(id, key string, s job.BackendState) attempt.Look {
-		l := look(id, s)
+	of := func(id, key string, s job.BackendState) attempt.BackendJob {
+		l := backendJob(id, s)
 		l.Labels = map[string]string{job.LabelAttempt: job.AttemptLabel(key)}
 		return l
 	}
-	f.add(t, "mine", look("mine", job.BackendRunning))
-	f.add(t, "ended", look("ended", job.BackendSucceeded))
-	f.add(t, "revived", look("revived", job.BackendSucceeded))
-	f.add(t, "taken", look("taken", job.BackendSucceeded))
-	f.listed = []attempt.Look{
+	f.add(t, "mine", backendJob("mine", job.BackendRunning))
+	f.add(t, "ended", backendJob("ended", job.BackendSucceeded))
+	f.add(t, "revived", backendJob("revived", job.BackendSucceeded))
+	f.add(t, "taken", backendJob("taken", job.BackendSucceeded))
+	f.listed = []attempt.BackendJob{
 		of("mine", f.owners["mine"], job.BackendRunning), of("ended", f.owners["ended"], job.BackendRunning),
 		of("revived", f.owners["revived"], job.BackendRunning),
 		of("taken", "another", job.BackendRunning), of("none", "gone", job.BackendQueued),
@@ -363,7 +363,8 @@ func TestStrangers(t *testing.T) {
 	}
 	f.owners["claimed"] = "gone"
 	f.entries = f.entries[:1]
-	f.direct["ended"], f.direct["revived"] = look("ended", job.BackendSucceeded), look("revived", job.BackendRunning)
+	f.direct["ended"], f.direct["revived"] = backendJob("ended", job.BackendSucceeded), backendJob("revived",
+		job.BackendRunning)
 	ticked(t, f.watcher(t))
 	slices.Sort(f.strangers)
 	if diff := gocmp.Diff([]string{"claimed", "none", "revived", "taken"}, f.strangers); diff != "" ||
@@ -378,7 +379,7 @@ func TestStrangers(t *testing.T) {
 // A job that nobody follows is reported until that is recorded, and then no more.
 func TestStrangerIsToldBeforeItIsNoted(t *testing.T) {
 	f := newFake()
-	f.listed = []attempt.Look{look("stranger", job.BackendRunning)}
+	f.listed = []attempt.BackendJob{backendJob("stranger", job.BackendRunning)}
 	var told []string
 	options := f.options()
 	options.Logger = slog.New(alerts(func(r slog.Record) { told = append(told, r.Message) }))
@@ -415,12 +416,12 @@ func TestScansOverManyTicks(t *testing.T) {
 	f := newFake()
 	for i := range 12 {
 		id := fmt.Sprintf("j%02d", i)
-		f.add(t, id, look(id, job.BackendRunning))
-		l := look(id, job.BackendRunning)
+		f.add(t, id, backendJob(id, job.BackendRunning))
+		l := backendJob(id, job.BackendRunning)
 		l.Labels = map[string]string{job.LabelAttempt: job.AttemptLabel(f.owners[id])}
 		f.listed = append(f.listed, l)
 	}
-	f.listed = append(f.listed, look("stranger", job.BackendRunning))
+	f.listed = append(f.listed, backendJob("stranger", job.BackendRunning))
 	lost := f.entries[5].Attempt
 	f.entries = slices.Delete(f.entries, 5, 6)
 	f.onPage = func() { f.now = f.now.Add(3 * time.Minute) }
@@ -443,8 +444,8 @@ func TestTickGoesOnWhereItStopped(t *testing.T) {
 	f := newFake()
 	for i := range 10 {
 		id := fmt.Sprintf("j%d", i)
-		f.add(t, id, look(id, job.BackendQueued))
-		f.listed = append(f.listed, look(id, job.BackendQueued))
+		f.add(t, id, backendJob(id, job.BackendQueued))
+		f.listed = append(f.listed, backendJob(id, job.BackendQueued))
 	}
 	f.onPage = func() { f.now = f.now.Add(2 * time.Minute) } // of the ten that a tick has
 	visited := map[string]int{}
@@ -479,8 +480,8 @@ func TestTickStopsWithinAPage(t *testing.T) {
 	f.pageSize = 1000
 	for i := range 100 {
 		id := fmt.Sprintf("j%02d", i)
-		f.add(t, id, look(id, job.BackendRunning))
-		f.direct[id] = look(id, job.BackendSucceeded)
+		f.add(t, id, backendJob(id, job.BackendRunning))
+		f.direct[id] = backendJob(id, job.BackendSucceeded)
 	}
 	f.onGet = func() { f.now = f.now.Add(20 * time.Second) } // each look takes that long
 	w := f.watcher(t)
@@ -532,8 +533,8 @@ func TestTickWithoutNotes(t *testing.T) {
 			f := newFake()
 			gone := errors.New(broken)
 			f.broken[broken] = gone
-			f.add(t, "j", look("j", job.BackendQueued))
-			f.listed = []attempt.Look{look("j", job.BackendRunning), look("stranger", job.BackendQueued)}
+			f.add(t, "j", backendJob("j", job.BackendQueued))
+			f.listed = []attempt.BackendJob{backendJob("j", job.BackendRunning), backendJob("stranger", job.BackendQueued)}
 			if err := f.watcher(t).Tick(t.Context()); !errors.Is(err, gone) {
 				t.Errorf("%v, want %v", err, gone)
 			}
@@ -549,7 +550,7 @@ func TestTickWithoutNotes(t *testing.T) {
 func TestScanRecordsGoesOn(t *testing.T) {
 	f := newFake()
 	for _, id := range []string{"a", "b", "c", "d"} {
-		f.add(t, id, look(id, job.BackendRunning))
+		f.add(t, id, backendJob(id, job.BackendRunning))
 	}
 	unreadable := errors.New("unreadable")
 	attempts := slices.Sorted(maps.Keys(f.records))
@@ -744,9 +745,10 @@ func TestBacklog(t *testing.T) {
 // started.
 func TestBacklogOfATick(t *testing.T) {
 	f := newFake()
-	f.add(t, "ended", look("ended", job.BackendRunning))
-	f.add(t, "runs", look("runs", job.BackendRunning))
-	f.listed, f.direct["ended"] = []attempt.Look{look("runs", job.BackendRunning)}, look("ended", job.BackendSucceeded)
+	f.add(t, "ended", backendJob("ended", job.BackendRunning))
+	f.add(t, "runs", backendJob("runs", job.BackendRunning))
+	f.listed, f.direct["ended"] = []attempt.BackendJob{backendJob("runs", job.BackendRunning)}, backendJob("ended",
+		job.BackendSucceeded)
 	f.entries = append(f.entries, attempt.Entry{Attempt: "w", JobFile: "w/job.yaml", State: job.Accepted,
 		Waits: "its turn", Revision: 1})
 	ticked(t, f.watcher(t))

@@ -48,7 +48,7 @@ func (s *sightings) shared(text string) string {
 }
 
 // add adds a job, unless it was added before: a job that moved from page to page is listed twice.
-func (s *sightings) add(l attempt.Look) {
+func (s *sightings) add(l attempt.BackendJob) {
 	for i := s.first[l.JobID]; i != 0; i = s.all[i].next {
 		if s.all[i].resource == l.ResourceName {
 			return
@@ -77,15 +77,15 @@ func instant(ns int64) time.Time {
 }
 
 // of returns the jobs of an ID. Of their labels they have only the attempt's.
-func (s *sightings) of(jobID string) []attempt.Look {
+func (s *sightings) of(jobID string) []attempt.BackendJob {
 	if s == nil {
 		return nil
 	}
-	var looks []attempt.Look
+	var jobs []attempt.BackendJob
 	for i := s.first[jobID]; i != 0; i = s.all[i].next {
-		looks = append(looks, s.all[i].look())
+		jobs = append(jobs, s.all[i].backendJob())
 	}
-	return looks
+	return jobs
 }
 
 // match marks the jobs of an ID as owned by an open attempt. Calls must not overlap.
@@ -95,8 +95,8 @@ func (s *sightings) match(jobID string) {
 	}
 }
 
-func (s *sighting) look() attempt.Look {
-	return attempt.Look{
+func (s *sighting) backendJob() attempt.BackendJob {
+	return attempt.BackendJob{
 		JobID: s.id, ResourceName: s.resource, State: s.state, Message: s.message,
 		Created: instant(s.created), Started: instant(s.started),
 		Labels: map[string]string{job.LabelAttempt: s.attempt},
@@ -146,8 +146,8 @@ func (t *tick) sight(ctx context.Context) error {
 		if err := t.reads.Wait(ctx); err != nil {
 			return err
 		}
-		return t.backend.ListActive(ctx, t.Instance, c.After, func(looks []attempt.Look, next string) error {
-			for _, l := range looks {
+		return t.backend.ListActive(ctx, t.Instance, c.After, func(jobs []attempt.BackendJob, next string) error {
+			for _, l := range jobs {
 				s.add(l)
 			}
 			pages++

@@ -363,7 +363,7 @@ func (t *tick) visit(ctx context.Context, e attempt.Entry) (ended bool, err erro
 	if e.State != job.Submitted {
 		return false, t.resumer.Resume(ctx, e) // no job yet, as far as the index knows
 	}
-	looks := t.active.of(e.JobID)
+	listed := t.active.of(e.JobID)
 	stored, err := t.records.Get(ctx, e.Attempt)
 	if err != nil {
 		return false, err
@@ -371,11 +371,11 @@ func (t *tick) visit(ctx context.Context, e attempt.Entry) (ended bool, err erro
 	stored.Published = e.Published
 	var doubles error
 	if !t.backend.TakesID() && stored.Job.ResourceName != "" {
-		doubles = t.cancelDoubles(ctx, stored, looks)
+		doubles = t.cancelDoubles(ctx, stored, listed)
 	}
 	if stored.State == job.Submitted && (t.active != nil || t.due(e)) {
 		var changed bool
-		stored, changed, err = t.follow(ctx, stored, looks, t.begin, t.due(e))
+		stored, changed, err = t.follow(ctx, stored, listed, t.begin, t.due(e))
 		if changed {
 			t.changed.Add(1)
 			t.logSeen(ctx, stored)

@@ -51,8 +51,8 @@ type backend interface {
 	// page, to be passed as from in another call; it is empty at the end. If from is too old,
 	// ListActive returns an [*attempt.RefusedError]. With any error, the pages before it were
 	// passed on.
-	ListActive(ctx context.Context, instance, from string, page func(looks []attempt.Look, next string) error) error
-	Get(ctx context.Context, j job.JobInfo) (attempt.Look, error)
+	ListActive(ctx context.Context, instance, from string, page func(listed []attempt.BackendJob, next string) error) error
+	Get(ctx context.Context, j job.JobInfo) (attempt.BackendJob, error)
 	Name() string
 	// TakesID reports whether a second create of a job ID is a conflict. If it is not, an attempt
 	// may have two jobs, and one is cancelled.
@@ -117,7 +117,7 @@ type Watcher struct {
 	resumer resumer
 	// looks limits the direct looks, hints those of them that hints cause, and reads the looks and
 	// the pages of the backend's list.
-	looks, hints, reads *rate.Limiter
+	listed, hints, reads *rate.Limiter
 	// epoch is when the installation was first started; nil until that is known.
 	epoch atomic.Pointer[time.Time]
 	Options
@@ -141,15 +141,15 @@ func New(r records, t backend, o objects, tell teller, resume resumer, options O
 	perMinute, reads := options.LooksPerMinute, options.ReadsPerMinute
 	return &Watcher{
 		records: r, backend: t, objects: o, teller: tell, resumer: resume, Options: options,
-		looks: rate.NewLimiter(rate.Limit(float64(perMinute)/2/60), max(perMinute/2, 1)),
-		hints: rate.NewLimiter(rate.Limit(float64(perMinute)/4/60), max(perMinute/4, 1)),
-		reads: rate.NewLimiter(rate.Limit(float64(reads)*7/8/60), max(reads/8, 1)),
+		listed: rate.NewLimiter(rate.Limit(float64(perMinute)/2/60), max(perMinute/2, 1)),
+		hints:  rate.NewLimiter(rate.Limit(float64(perMinute)/4/60), max(perMinute/4, 1)),
+		reads:  rate.NewLimiter(rate.Limit(float64(reads)*7/8/60), max(reads/8, 1)),
 	}, nil
 }
 
 // directLook is the backend's answer about one job.
 type directLook struct {
-	attempt.Look
+	attempt.BackendJob
 	found bool
 	asked time.Time
 }
@@ -158,7 +158,7 @@ func (l directLook) observation() attempt.Observation {
 	if !l.found {
 		return attempt.NotFound(l.asked)
 	}
-	return attempt.Seen(l.Look, l.asked)
+	return attempt.Seen(l.BackendJob, l.asked)
 }
 
 // direct looks at one job, as fast as the backend's read quota allows. It refuses a job that the
@@ -168,7 +168,7 @@ func (w *Watcher) direct(ctx context.Context, j job.JobInfo) (directLook, error)
 		return directLook{}, fmt.Errorf("job %s is with %s, and this installation asks %s: %w",
 			j.ID, j.Backend, w.backend.Name(), attempt.ErrOtherBackend)
 	}
-	for _, limiter := range []*rate.Limiter{w.looks, w.reads} {
+	for _, limiter := range []*rate.Limiter{w.listed, w.reads} {
 		if err := limiter.Wait(ctx); err != nil {
 			return directLook{}, err
 		}
@@ -178,19 +178,19 @@ func (w *Watcher) direct(ctx context.Context, j job.JobInfo) (directLook, error)
 	if errors.Is(err, job.ErrNotFound) {
 		return directLook{asked: asked}, nil
 	}
-	return directLook{Look: found, found: true, asked: asked}, err
+	return directLook{BackendJob: found, found: true, asked: asked}, err
 }
 
 // follow applies what the backend says of a record's job to the record, and cancels a job that is
-// past its limit and the grace. looks holds the list's jobs of its ID, and asked is when the list
-// was asked for. follow looks at the job directly if it is not in looks, if looks show it in an
+// past its limit and the grace. listed holds the list's jobs of its ID, and asked is when the list
+// was asked for. follow looks at the job directly if it is not in listed, if they show it in an
 // earlier state, or if something is due.
 func (w *Watcher) follow(
-	ctx context.Context, stored attempt.Stored, looks []attempt.Look, asked time.Time, due bool,
+	ctx context.Context, stored attempt.Stored, listed []attempt.BackendJob, asked time.Time, due bool,
 ) (after attempt.Stored, changed bool, err error) {
 	var o attempt.Observation
 	if !due {
-		for _, l := range looks {
+		for _, l := range listed {
 			if l.ResourceName == stored.Job.ResourceName && !stored.Behind(l) {
 				o = attempt.Seen(l, asked)
 			}
@@ -198,12 +198,12 @@ func (w *Watcher) follow(
 	}
 	cancellable := false
 	if o == nil {
-		look, err := w.direct(ctx, stored.Job)
+		answer, err := w.direct(ctx, stored.Job)
 		if err != nil {
 			return stored, false, err
 		}
 		// Only a job that was seen is cancelled: one that is gone can't be.
-		o, cancellable = look.observation(), look.found
+		o, cancellable = answer.observation(), answer.found
 	}
 	stored, changed, err = w.records.Apply(ctx, stored, o, w.Now())
 	if err != nil {
@@ -227,11 +227,11 @@ func (w *Watcher) cancel(ctx context.Context, stored attempt.Stored, kind string
 	refused := w.backend.Cancel(ctx, stored.Job)
 	w.Logger.WarnContext(ctx, "cancel asked for: the job is past its limit, and the backend has not ended it",
 		"attempt", stored.Attempt, "job_id", stored.Job.ID, "limit", kind, "correlation_id", stored.CorrelationID)
-	look, err := w.direct(ctx, stored.Job)
+	answer, err := w.direct(ctx, stored.Job)
 	if err != nil {
 		return stored, errors.Join(refused, err)
 	}
-	stored, _, err = w.records.Apply(ctx, stored, look.observation(), w.Now())
+	stored, _, err = w.records.Apply(ctx, stored, answer.observation(), w.Now())
 	if stored.CancelDue(w.Now()) == "" {
 		refused = nil // it has ended, or is being cancelled already
 	}

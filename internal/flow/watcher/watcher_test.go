@@ -31,8 +31,8 @@ type fake struct {
 	mu      sync.Mutex
 	entries []attempt.Entry
 	records map[string]attempt.Stored
-	listed  []attempt.Look
-	direct  map[string]attempt.Look
+	listed  []attempt.BackendJob
+	direct  map[string]attempt.BackendJob
 	broken  map[string]error // by attempt or job ID
 	// listErr is the error of each page of the list from listErrAt on. A page has jobsPage jobs,
 	// or all.
@@ -78,7 +78,7 @@ func newFake() *fake {
 	return &fake{
 		now: start, epoch: start.Add(-time.Hour), pageSize: 2, owners: map[string]string{},
 		takes:   map[string]time.Duration{},
-		records: map[string]attempt.Stored{}, direct: map[string]attempt.Look{}, broken: map[string]error{},
+		records: map[string]attempt.Stored{}, direct: map[string]attempt.BackendJob{}, broken: map[string]error{},
 		told: map[string][]job.EventType{},
 	}
 }
@@ -100,9 +100,9 @@ func (f *fake) options() watcher.Options {
 	}
 }
 
-// add adds an attempt to the ledger. The backend last showed its job as look, and all its events
+// add adds an attempt to the ledger. The backend last showed its job as j, and all its events
 // are published.
-func (f *fake) add(t *testing.T, id string, look attempt.Look) {
+func (f *fake) add(t *testing.T, id string, j attempt.BackendJob) {
 	t.Helper()
 	r := attempt.NewRecord(job.Object{Bucket: "inbox", Name: id + "/job.yaml", Generation: 1, Created: start}, start)
 	accept := attempt.Accept{
@@ -110,7 +110,7 @@ func (f *fake) add(t *testing.T, id string, look attempt.Look) {
 		Receipt: job.Receipt{Staged: []string{"gs://staging/" + id + ".tar.gz"}, Content: "content"},
 		Claim:   attempt.Claim{Owner: "w", Until: start.Add(2 * time.Minute), Nonce: "n"},
 	}
-	for _, o := range []attempt.Observation{accept, attempt.Seen(look, start)} {
+	for _, o := range []attempt.Observation{accept, attempt.Seen(j, start)} {
 		var err error
 		if r, _, err = attempt.Step(r, o, start); err != nil {
 			t.Fatal(err)
@@ -122,8 +122,8 @@ func (f *fake) add(t *testing.T, id string, look attempt.Look) {
 	f.owners[id] = s.Attempt
 }
 
-func look(id string, s job.BackendState) attempt.Look {
-	l := attempt.Look{JobID: id, State: s, Created: start}
+func backendJob(id string, s job.BackendState) attempt.BackendJob {
+	l := attempt.BackendJob{JobID: id, State: s, Created: start}
 	if s != job.BackendQueued {
 		l.Started = start
 	}
@@ -318,7 +318,7 @@ func (f *fake) Entries(_ context.Context, after string, page func([]attempt.Entr
 
 // ListActive returns what is listed, as one page or in pages of jobsPage. The token is
 // the number of the first job of a page.
-func (f *fake) ListActive(ctx context.Context, _, from string, page func([]attempt.Look, string) error) error {
+func (f *fake) ListActive(ctx context.Context, _, from string, page func([]attempt.BackendJob, string) error) error {
 	first := 0
 	if from != "" {
 		var err error
@@ -384,7 +384,7 @@ func (f *fake) Owner(_ context.Context, jobID string) (attempt.Owner, error) {
 	return attempt.Owner{Attempt: key}, f.broken["owner of "+jobID]
 }
 
-func (f backend) Get(_ context.Context, j job.JobInfo) (attempt.Look, error) {
+func (f backend) Get(_ context.Context, j job.JobInfo) (attempt.BackendJob, error) {
 	id := j.ID
 	f.asked("get")
 	f.mu.Lock()
@@ -394,7 +394,7 @@ func (f backend) Get(_ context.Context, j job.JobInfo) (attempt.Look, error) {
 		f.onGet()
 	}
 	if err := f.broken[id]; err != nil {
-		return attempt.Look{}, err
+		return attempt.BackendJob{}, err
 	}
 	l, ok := f.direct[j.ResourceName]
 	if !ok {
@@ -445,13 +445,13 @@ func (f *fake) Tell(_ context.Context, s attempt.Stored, e attempt.Entry) error 
 
 func TestTick(t *testing.T) {
 	f := newFake()
-	f.add(t, "same", look("same", job.BackendRunning))
-	f.add(t, "moved", look("moved", job.BackendQueued))
-	f.add(t, "ended", look("ended", job.BackendRunning))
-	f.add(t, "late", look("late", job.BackendQueued)) // the list lags: only a direct look finds it
-	f.listed = []attempt.Look{look("same", job.BackendRunning), look("moved", job.BackendRunning)}
-	f.direct = map[string]attempt.Look{"ended": look("ended", job.BackendSucceeded),
-		"late": look("late", job.BackendQueued)}
+	f.add(t, "same", backendJob("same", job.BackendRunning))
+	f.add(t, "moved", backendJob("moved", job.BackendQueued))
+	f.add(t, "ended", backendJob("ended", job.BackendRunning))
+	f.add(t, "late", backendJob("late", job.BackendQueued)) // the list lags: only a direct look finds it
+	f.listed = []attempt.BackendJob{backendJob("same", job.BackendRunning), backendJob("moved", job.BackendRunning)}
+	f.direct = map[string]attempt.BackendJob{"ended": backendJob("ended", job.BackendSucceeded),
+		"late": backendJob("late", job.BackendQueued)}
 	f.entries = append(f.entries, attempt.Entry{Attempt: "w", JobFile: "waiting/job.yaml", State: job.Waiting},
 		attempt.Entry{Attempt: "a", JobFile: "accepted/job.yaml", State: job.Accepted})
 	if err := f.watcher(t).Tick(t.Context()); err != nil {
@@ -480,9 +480,9 @@ func TestTickTellsWhatIsUntold(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake()
-			f.add(t, "j", look("j", job.BackendRunning))
+			f.add(t, "j", backendJob("j", job.BackendRunning))
 			spoil(&f.entries[0])
-			f.listed = []attempt.Look{look("j", job.BackendRunning)}
+			f.listed = []attempt.BackendJob{backendJob("j", job.BackendRunning)}
 			told := 0
 			w, err := watcher.New(f, backend{f}, f, counter{&told}, f, f.options())
 			if err != nil {
@@ -504,8 +504,8 @@ func TestTickGoesOn(t *testing.T) {
 	f := newFake()
 	one, two := errors.New("one"), errors.New("two")
 	for _, id := range []string{"a", "b", "c", "d", "e"} {
-		f.add(t, id, look(id, job.BackendRunning))
-		f.direct[id] = look(id, job.BackendSucceeded)
+		f.add(t, id, backendJob(id, job.BackendRunning))
+		f.direct[id] = backendJob(id, job.BackendSucceeded)
 	}
 	f.broken["a"], f.broken[f.entries[3].Attempt] = one, two
 	err := f.watcher(t).Tick(t.Context())
@@ -521,7 +521,7 @@ func TestTickGoesOn(t *testing.T) {
 func TestTickWithoutTheList(t *testing.T) {
 	f := newFake()
 	f.listErr = errors.New("unavailable")
-	f.add(t, "j", look("j", job.BackendRunning))
+	f.add(t, "j", backendJob("j", job.BackendRunning))
 	f.entries = append(f.entries, attempt.Entry{Attempt: "w", JobFile: "waiting/job.yaml", State: job.Waiting})
 	if err := f.watcher(t).Tick(t.Context()); !errors.Is(err, f.listErr) {
 		t.Errorf("Tick: %v", err)
@@ -534,7 +534,7 @@ func TestTickWithoutTheList(t *testing.T) {
 // A job is lost after three direct looks that found nothing, and ten minutes.
 func TestTickFindsLostJobs(t *testing.T) {
 	f := newFake()
-	f.add(t, "j", look("j", job.BackendQueued))
+	f.add(t, "j", backendJob("j", job.BackendQueued))
 	w := f.watcher(t)
 	for i, minutes := range []int{1, 2, 3, 10} {
 		if len(f.told) != 0 {
@@ -554,7 +554,7 @@ func TestTickFindsLostJobs(t *testing.T) {
 // and no event is published.
 func TestTickLeavesAnotherBackendsJobs(t *testing.T) {
 	f := newFake()
-	f.add(t, "j", look("j", job.BackendQueued))
+	f.add(t, "j", backendJob("j", job.BackendQueued))
 	key := f.owners["j"]
 	s := f.records[key]
 	s.Job.Backend = "vertex"
@@ -575,8 +575,8 @@ func TestTickLeavesAnotherBackendsJobs(t *testing.T) {
 // the list was never gone.
 func TestTickFindsLostJobsSlowly(t *testing.T) {
 	f := newFake()
-	f.add(t, "gone", look("gone", job.BackendQueued))
-	f.add(t, "back", look("back", job.BackendQueued))
+	f.add(t, "gone", backendJob("gone", job.BackendQueued))
+	f.add(t, "back", backendJob("back", job.BackendQueued))
 	w := f.watcher(t)
 	tick := func() {
 		f.now = f.now.Add(20 * time.Minute)
@@ -585,7 +585,7 @@ func TestTickFindsLostJobsSlowly(t *testing.T) {
 	}
 	tick()
 	tick()
-	f.listed = []attempt.Look{look("back", job.BackendQueued)}
+	f.listed = []attempt.BackendJob{backendJob("back", job.BackendQueued)}
 	tick()
 	if diff := gocmp.Diff(map[string][]job.EventType{"gone": {job.JobLost}}, f.told); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
@@ -609,7 +609,7 @@ func TestTickBoundsItsErrors(t *testing.T) {
 	f := newFake()
 	for i := range 50 {
 		id := fmt.Sprintf("j%02d", i)
-		f.add(t, id, look(id, job.BackendRunning))
+		f.add(t, id, backendJob(id, job.BackendRunning))
 		f.broken[id] = errors.New("broken " + id)
 	}
 	err := f.watcher(t).Tick(t.Context())
@@ -638,8 +638,8 @@ func TestTickStops(t *testing.T) {
 // What was published leaves the outbox with the next write.
 func TestTickDropsWhatWasPublished(t *testing.T) {
 	f := newFake()
-	f.add(t, "j", look("j", job.BackendQueued))
-	f.listed = []attempt.Look{look("j", job.BackendRunning)}
+	f.add(t, "j", backendJob("j", job.BackendQueued))
+	f.listed = []attempt.BackendJob{backendJob("j", job.BackendRunning)}
 	if err := f.watcher(t).Tick(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -653,8 +653,8 @@ func TestTickDropsWhatWasPublished(t *testing.T) {
 func TestTickCancelsDoubles(t *testing.T) {
 	f := newFake()
 	f.noID = true
-	of := func(id, resource, key string, s job.BackendState) attempt.Look {
-		l := look(id, s)
+	of := func(id, resource, key string, s job.BackendState) attempt.BackendJob {
+		l := backendJob(id, s)
 		l.ResourceName, l.Labels = resource, job.Labels(nil, "test", key, "content")
 		direct := l // a list leaves out the packages
 		direct.Packages = []string{"gs://staging/" + id + ".tar.gz"}
@@ -673,7 +673,8 @@ func TestTickCancelsDoubles(t *testing.T) {
 	over := f.entries[1].Attempt
 	f.entries = f.entries[:1] // it has its verdict
 	late := of("over", "jobs/6", over, job.BackendQueued)
-	f.listed = []attempt.Look{kept, second, foreign, going, part, late, of("unknown", "jobs/7", "x", job.BackendRunning)}
+	f.listed = []attempt.BackendJob{kept, second, foreign, going, part, late, of("unknown", "jobs/7", "x",
+		job.BackendRunning)}
 
 	// An attempt that was given up has no job, and may get one from a process that froze.
 	refused := job.Object{Bucket: "inbox", Name: "refused/job.yaml", Generation: 1, Created: start}
@@ -717,17 +718,17 @@ func TestTickCancelsDoubles(t *testing.T) {
 func TestTickKeepsCopies(t *testing.T) {
 	changes := []struct {
 		name   string
-		change func(l *attempt.Look)
+		change func(l *attempt.BackendJob)
 		double bool
 	}{
-		{"nothing", func(*attempt.Look) {}, true},
-		{"within clocks, before", func(l *attempt.Look) { l.Created = start.Add(-9 * time.Minute) }, true},
-		{"late, of a writer that froze", func(l *attempt.Look) { l.Created = start.Add(12 * time.Minute) }, true},
-		{"later", func(l *attempt.Look) { l.Created = start.Add(time.Hour) }, false},
-		{"before the claim", func(l *attempt.Look) { l.Created = start.Add(-time.Hour) }, false},
-		{"its name", func(l *attempt.Look) { l.JobID = "mine-copy" }, false},
-		{"its packages", func(l *attempt.Look) { l.Packages = []string{"gs://mine/trainer.tar.gz"} }, false},
-		{"its content", func(l *attempt.Look) { l.Labels = job.Labels(nil, "test", "x", "other") }, false},
+		{"nothing", func(*attempt.BackendJob) {}, true},
+		{"within clocks, before", func(l *attempt.BackendJob) { l.Created = start.Add(-9 * time.Minute) }, true},
+		{"late, of a writer that froze", func(l *attempt.BackendJob) { l.Created = start.Add(12 * time.Minute) }, true},
+		{"later", func(l *attempt.BackendJob) { l.Created = start.Add(time.Hour) }, false},
+		{"before the claim", func(l *attempt.BackendJob) { l.Created = start.Add(-time.Hour) }, false},
+		{"its name", func(l *attempt.BackendJob) { l.JobID = "mine-copy" }, false},
+		{"its packages", func(l *attempt.BackendJob) { l.Packages = []string{"gs://mine/trainer.tar.gz"} }, false},
+		{"its content", func(l *attempt.BackendJob) { l.Labels = job.Labels(nil, "test", "x", "other") }, false},
 	}
 	for _, ended := range []bool{false, true} {
 		for _, test := range changes {
@@ -738,7 +739,7 @@ func TestTickKeepsCopies(t *testing.T) {
 				if ended {
 					state = job.BackendSucceeded
 				}
-				kept := look("mine", state)
+				kept := backendJob("mine", state)
 				kept.ResourceName = "jobs/1"
 				f.add(t, "mine", kept)
 				key := f.entries[0].Attempt
@@ -748,7 +749,7 @@ func TestTickKeepsCopies(t *testing.T) {
 					f.listed = append(f.listed, kept)
 				}
 				f.direct["jobs/1"] = kept
-				other := look("mine", job.BackendRunning)
+				other := backendJob("mine", job.BackendRunning)
 				other.ResourceName, other.Labels = "jobs/2", job.Labels(nil, "test", key, "content")
 				shown := other
 				shown.Packages = []string{"gs://staging/mine.tar.gz"}
@@ -772,13 +773,13 @@ func TestTickKeepsCopies(t *testing.T) {
 func TestTickFollowsTheKeptJob(t *testing.T) {
 	f := newFake()
 	f.noID = true
-	kept := look("two", job.BackendRunning)
+	kept := backendJob("two", job.BackendRunning)
 	kept.ResourceName = "jobs/1"
 	f.add(t, "two", kept)
 	second := kept
 	second.ResourceName = "jobs/2"
-	f.listed = []attempt.Look{second}
-	ended := look("two", job.BackendSucceeded)
+	f.listed = []attempt.BackendJob{second}
+	ended := backendJob("two", job.BackendSucceeded)
 	ended.ResourceName = "jobs/1"
 	f.direct["two"] = ended
 	if err := f.watcher(t).Tick(t.Context()); err != nil {
@@ -791,28 +792,30 @@ func TestTickFollowsTheKeptJob(t *testing.T) {
 
 // A list that lags does not turn a job back. A job that a look finds restarted does go back.
 func TestTickWithALaggingList(t *testing.T) {
-	started := func(l attempt.Look) attempt.Look { l.Started = start; return l }
+	started := func(l attempt.BackendJob) attempt.BackendJob { l.Started = start; return l }
 	tests := []struct {
 		name                  string
-		known, listed, direct attempt.Look
+		known, listed, direct attempt.BackendJob
 		want                  job.BackendState
 		gets                  int
 	}{
-		{"not running yet", look("j", job.BackendRunning),
-			attempt.Look{JobID: "j", State: job.BackendPreparing, Created: start}, look("j", job.BackendRunning),
+		{"not running yet", backendJob("j", job.BackendRunning),
+			attempt.BackendJob{JobID: "j", State: job.BackendPreparing, Created: start}, backendJob("j", job.BackendRunning),
 			job.BackendRunning, 1},
-		{"not being cancelled yet", look("j", job.BackendCancelling), look("j", job.BackendRunning),
-			look("j", job.BackendCancelling), job.BackendCancelling, 1},
-		{"ended since", look("j", job.BackendCancelling), look("j", job.BackendRunning), look("j", job.BackendSucceeded),
+		{"not being cancelled yet", backendJob("j", job.BackendCancelling), backendJob("j", job.BackendRunning),
+			backendJob("j", job.BackendCancelling), job.BackendCancelling, 1},
+		{"ended since", backendJob("j", job.BackendCancelling), backendJob("j", job.BackendRunning), backendJob("j",
+			job.BackendSucceeded),
 			job.BackendSucceeded, 1},
-		{"restarted", look("j", job.BackendRunning), started(look("j", job.BackendPreparing)),
-			started(look("j", job.BackendPreparing)), job.BackendPreparing, 1},
-		{"goes on", look("j", job.BackendQueued), look("j", job.BackendRunning), attempt.Look{}, job.BackendRunning, 0},
+		{"restarted", backendJob("j", job.BackendRunning), started(backendJob("j", job.BackendPreparing)),
+			started(backendJob("j", job.BackendPreparing)), job.BackendPreparing, 1},
+		{"goes on", backendJob("j", job.BackendQueued), backendJob("j", job.BackendRunning), attempt.BackendJob{},
+			job.BackendRunning, 0},
 	}
 	for _, test := range tests {
 		f := newFake()
 		f.add(t, "j", test.known)
-		f.listed, f.direct["j"] = []attempt.Look{test.listed}, test.direct
+		f.listed, f.direct["j"] = []attempt.BackendJob{test.listed}, test.direct
 		f.now = f.now.Add(time.Minute)
 		ticked(t, f.watcher(t))
 		if r := f.records[f.owners["j"]]; r.Job.State != test.want || len(f.gets) != test.gets {

@@ -174,12 +174,12 @@ func CheckStorage(t *testing.T, s Storage, bucket, other string) {
 
 // Backend is what the use cases ask for together.
 type Backend interface {
-	Create(ctx context.Context, o job.Order) (attempt.Look, error)
+	Create(ctx context.Context, o job.Order) (attempt.BackendJob, error)
 	TakesID() bool
-	Get(ctx context.Context, j job.JobInfo) (attempt.Look, error)
-	Find(ctx context.Context, o job.Order) ([]attempt.Look, error)
+	Get(ctx context.Context, j job.JobInfo) (attempt.BackendJob, error)
+	Find(ctx context.Context, o job.Order) ([]attempt.BackendJob, error)
 	Cancel(ctx context.Context, j job.JobInfo) error
-	ListActive(ctx context.Context, instance, from string, page func(looks []attempt.Look, next string) error) error
+	ListActive(ctx context.Context, instance, from string, page func(looks []attempt.BackendJob, next string) error) error
 }
 
 // CheckBackend checks a backend with a job that does not end before it is
@@ -192,7 +192,7 @@ func CheckBackend(t *testing.T, tr Backend, instance string, spec job.Spec) {
 	active := func() (ids []string) {
 		t.Helper()
 		over := false
-		if err := tr.ListActive(ctx, instance, "", func(page []attempt.Look, next string) error {
+		if err := tr.ListActive(ctx, instance, "", func(page []attempt.BackendJob, next string) error {
 			if over {
 				t.Error("the list has another page after its last")
 			}
@@ -249,7 +249,7 @@ func CheckBackend(t *testing.T, tr Backend, instance string, spec job.Spec) {
 	if ids := active(); !slices.Equal(ids, []string{spec.JobID}) {
 		t.Errorf("active: %q", ids)
 	}
-	if err := tr.ListActive(ctx, "another", "", func(page []attempt.Look, _ string) error {
+	if err := tr.ListActive(ctx, "another", "", func(page []attempt.BackendJob, _ string) error {
 		if len(page) > 0 {
 			return fmt.Errorf("%d jobs of another installation", len(page))
 		}
@@ -261,7 +261,7 @@ func CheckBackend(t *testing.T, tr Backend, instance string, spec job.Spec) {
 	if err := tr.Cancel(ctx, id); err != nil {
 		t.Fatalf("cancel: %v", err)
 	}
-	var last attempt.Look
+	var last attempt.BackendJob
 	poll := time.NewTicker(100 * time.Millisecond)
 	defer poll.Stop()
 	for range 600 {

@@ -130,7 +130,7 @@ func CheckBackendFaults(t *testing.T, tr Backend, p *Proxy, instance, prefix str
 		s.Labels = job.Labels(s.Labels, instance, fmt.Sprintf("attempt-%d", n), "content")
 		return job.Order{Spec: s}
 	}
-	made := func(o job.Order, want int) (found []attempt.Look) {
+	made := func(o job.Order, want int) (found []attempt.BackendJob) {
 		t.Helper()
 		found, err := tr.Find(ctx, o)
 		if err != nil || len(found) != want {
@@ -138,7 +138,7 @@ func CheckBackendFaults(t *testing.T, tr Backend, p *Proxy, instance, prefix str
 		}
 		return found
 	}
-	end := func(l attempt.Look) {
+	end := func(l attempt.BackendJob) {
 		t.Helper()
 		if err := tr.Cancel(ctx, job.JobInfo{ID: l.JobID, ResourceName: l.ResourceName}); err != nil {
 			t.Errorf("cancel: %v", err)

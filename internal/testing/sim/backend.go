@@ -87,9 +87,9 @@ func (t *backend) resource(id, region string) string {
 // anyRegion is where jobs run that people make.
 const anyRegion = "us-central1"
 
-func (t *backend) look(j *simJob, now time.Time) attempt.Look {
+func (t *backend) backendJob(j *simJob, now time.Time) attempt.BackendJob {
 	skew := t.w.weather.backendSkew
-	l := attempt.Look{
+	l := attempt.BackendJob{
 		JobID:        j.id,
 		ResourceName: j.resource,
 		State:        job.BackendQueued,
@@ -231,19 +231,19 @@ func (t *backend) addIn(region, id string, labels map[string]string, packages []
 	return j
 }
 
-func (t *backend) Create(ctx context.Context, s job.Order) (attempt.Look, error) {
+func (t *backend) Create(ctx context.Context, s job.Order) (attempt.BackendJob, error) {
 	made, conflict, err := t.create(ctx, s)
 	switch {
 	case err != nil:
-		return attempt.Look{}, err
+		return attempt.BackendJob{}, err
 	case !conflict:
-		return t.look(made, time.Now()), nil
+		return t.backendJob(made, time.Now()), nil
 	}
 	found, err := t.Get(ctx, job.JobInfo{ID: s.JobID})
 	if err != nil {
-		return attempt.Look{}, fmt.Errorf("job %s is there already, and can't be looked at: %v", s.JobID, err)
+		return attempt.BackendJob{}, fmt.Errorf("job %s is there already, and can't be looked at: %v", s.JobID, err)
 	}
-	return attempt.Look{}, &attempt.ConflictError{JobID: s.JobID, Found: found}
+	return attempt.BackendJob{}, &attempt.ConflictError{JobID: s.JobID, Found: found}
 }
 
 // create makes a job, or finds that its ID has one already.
@@ -373,8 +373,8 @@ func (t *backend) hintOf(j *simJob) string {
 	return j.resource
 }
 
-func (t *backend) Get(ctx context.Context, info job.JobInfo) (attempt.Look, error) {
-	var l attempt.Look
+func (t *backend) Get(ctx context.Context, info job.JobInfo) (attempt.BackendJob, error) {
+	var l attempt.BackendJob
 	err := t.w.call(ctx, callTime, "get "+info.ID, func() error {
 		name := info.ResourceName
 		if t.TakesID() {
@@ -386,22 +386,22 @@ func (t *backend) Get(ctx context.Context, info job.JobInfo) (attempt.Look, erro
 			return fmt.Errorf("job %s: %w", info.ID, job.ErrNotFound)
 		}
 		delete(t.misses, name)
-		l = t.look(j, time.Now())
+		l = t.backendJob(j, time.Now())
 		return nil
 	})
 	return l, err
 }
 
 // Find returns the jobs of an order. It may lag behind if the backend takes no IDs.
-func (t *backend) Find(ctx context.Context, spec job.Order) ([]attempt.Look, error) {
+func (t *backend) Find(ctx context.Context, spec job.Order) ([]attempt.BackendJob, error) {
 	if t.TakesID() {
 		l, err := t.Get(ctx, job.JobInfo{ID: spec.JobID})
 		if errors.Is(err, job.ErrNotFound) {
 			return nil, nil
 		}
-		return []attempt.Look{l}, err
+		return []attempt.BackendJob{l}, err
 	}
-	var found []attempt.Look
+	var found []attempt.BackendJob
 	err := t.w.call(ctx, callTime, "find "+spec.JobID, func() error {
 		seen := time.Now()
 		if !t.w.weather.calm {
@@ -409,7 +409,7 @@ func (t *backend) Find(ctx context.Context, spec job.Order) ([]attempt.Look, err
 		}
 		for _, j := range t.sorted() {
 			if j.labels[job.LabelAttempt] == spec.Labels[job.LabelAttempt] && !j.created.After(seen) && j.knows(time.Now()) {
-				found = append(found, t.look(j, time.Now()))
+				found = append(found, t.backendJob(j, time.Now()))
 			}
 		}
 		return nil
@@ -496,16 +496,16 @@ func minTime(a, b time.Time) time.Time {
 // ListActive lists jobs in pages of a few, each job as it was some seconds ago. The
 // backend may forget a place in the list.
 func (t *backend) ListActive(ctx context.Context, instance, from string,
-	page func(looks []attempt.Look, next string) error) error {
-	ours := func(j *simJob, l attempt.Look) bool {
+	page func(jobs []attempt.BackendJob, next string) error) error {
+	ours := func(j *simJob, l attempt.BackendJob) bool {
 		return l.Ended.IsZero() && j.labels[job.LabelInstance] == job.InstanceLabel(instance)
 	}
 	for {
-		looks, next, err := t.page(ctx, from, t.w.weather.page, ours)
+		jobs, next, err := t.page(ctx, from, t.w.weather.page, ours)
 		if err != nil {
 			return err
 		}
-		if err := page(looks, next); err != nil || next == "" {
+		if err := page(jobs, next); err != nil || next == "" {
 			return err
 		}
 		from = next
@@ -515,7 +515,7 @@ func (t *backend) ListActive(ctx context.Context, instance, from string,
 // page returns a page of at most size jobs that match, as they were some seconds ago,
 // from the one after a name on. next is the name that the following page comes after.
 func (t *backend) page(ctx context.Context, from string, size int,
-	match func(*simJob, attempt.Look) bool) (looks []attempt.Look, next string, err error) {
+	match func(*simJob, attempt.BackendJob) bool) (jobs []attempt.BackendJob, next string, err error) {
 	err = t.w.call(ctx, callTime, "list jobs", func() error {
 		at := time.Now()
 		if !t.w.weather.calm {
@@ -526,19 +526,19 @@ func (t *backend) page(ctx context.Context, from string, size int,
 		}
 		seen := from == ""
 		for _, j := range t.sorted() {
-			l := t.look(j, at)
+			l := t.backendJob(j, at)
 			switch {
 			case !seen:
 				seen = j.resource == from
 			case j.created.After(at) || !j.knows(at) || !match(j, l):
-			case len(looks) == size:
-				next = looks[len(looks)-1].ResourceName
+			case len(jobs) == size:
+				next = jobs[len(jobs)-1].ResourceName
 				return nil
 			default:
-				looks = append(looks, l)
+				jobs = append(jobs, l)
 			}
 		}
 		return nil
 	})
-	return looks, next, err
+	return jobs, next, err
 }

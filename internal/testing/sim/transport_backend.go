@@ -24,8 +24,8 @@ func (t *transport) serveML(ctx context.Context, q request) (*answer, error) {
 	case q.matches(http.MethodPost, jobs):
 		return t.createML(ctx, q)
 	case q.matches(http.MethodGet, jobs):
-		return t.list(ctx, q, "jobs", "", func(l attempt.Look) any { return asML(l) },
-			func(l attempt.Look) string { return string(l.State) })
+		return t.list(ctx, q, "jobs", "", func(l attempt.BackendJob) any { return asML(l) },
+			func(l attempt.BackendJob) string { return string(l.State) })
 	case q.matches(http.MethodPost, jobs+"/*") && cancels:
 		if err := q.only(); err != nil {
 			return nil, err
@@ -70,11 +70,11 @@ func (t *transport) createML(ctx context.Context, q request) (*answer, error) {
 	if conflict {
 		return nil, &statusError{http.StatusConflict, "ALREADY_EXISTS", "job " + asked.JobId + " exists already"}
 	}
-	return asJSON(asML(t.backend.look(made, time.Now()))), nil
+	return asJSON(asML(t.backend.backendJob(made, time.Now()))), nil
 }
 
 // asML returns what ml/v1 says of a job.
-func asML(l attempt.Look) *ml.GoogleCloudMlV1__Job {
+func asML(l attempt.BackendJob) *ml.GoogleCloudMlV1__Job {
 	return &ml.GoogleCloudMlV1__Job{
 		JobId: l.JobID, Labels: l.Labels, State: string(l.State), CreateTime: timestamp(l.Created),
 		StartTime: timestamp(l.Started), EndTime: timestamp(l.Ended),
@@ -109,8 +109,8 @@ func (t *transport) serveVertex(ctx context.Context, q request, region string) (
 		return t.createVertex(ctx, q, region)
 	case q.matches(http.MethodGet, "v1/"+parent+"/customJobs"),
 		q.matches(http.MethodGet, "v1/"+parent+"/hyperparameterTuningJobs"):
-		return t.list(ctx, q, last, parent+"/"+last+"/", func(l attempt.Look) any { return asVertex(l) },
-			func(l attempt.Look) string { return vertexStates[l.State] })
+		return t.list(ctx, q, last, parent+"/"+last+"/", func(l attempt.BackendJob) any { return asVertex(l) },
+			func(l attempt.BackendJob) string { return vertexStates[l.State] })
 	case q.matches(http.MethodPost, "v1/"+parent+"/customJobs/*") && cancels:
 		if err := q.only(); err != nil {
 			return nil, err
@@ -162,11 +162,11 @@ func (t *transport) createVertex(ctx context.Context, q request, region string) 
 	if err != nil {
 		return nil, err
 	}
-	return asJSON(asVertex(t.backend.look(made, time.Now()))), nil
+	return asJSON(asVertex(t.backend.backendJob(made, time.Now()))), nil
 }
 
 // asVertex returns what aiplatform/v1 says of a job.
-func asVertex(l attempt.Look) *vertexapi.GoogleCloudAiplatformV1CustomJob {
+func asVertex(l attempt.BackendJob) *vertexapi.GoogleCloudAiplatformV1CustomJob {
 	return &vertexapi.GoogleCloudAiplatformV1CustomJob{
 		Name: l.ResourceName, DisplayName: l.JobID, Labels: l.Labels, State: vertexStates[l.State],
 		CreateTime: timestamp(l.Created), StartTime: timestamp(l.Started), EndTime: timestamp(l.Ended),
@@ -180,8 +180,8 @@ func asVertex(l attempt.Look) *vertexapi.GoogleCloudAiplatformV1CustomJob {
 
 // list answers with a page of the jobs whose resource names begin with a prefix and
 // that match the request's filter.
-func (t *transport) list(ctx context.Context, q request, field, prefix string, in func(attempt.Look) any,
-	stateOf func(attempt.Look) string) (*answer, error) {
+func (t *transport) list(ctx context.Context, q request, field, prefix string, in func(attempt.BackendJob) any,
+	stateOf func(attempt.BackendJob) string) (*answer, error) {
 	if err := q.only("filter", "pageSize", "pageToken", "readMask"); err != nil {
 		return nil, err
 	}
@@ -193,8 +193,8 @@ func (t *transport) list(ctx context.Context, q request, field, prefix string, i
 	if err != nil {
 		return nil, err
 	}
-	looks, next, err := t.backend.page(ctx, q.query.Get("pageToken"), min(int(size), t.w.weather.page),
-		func(j *simJob, l attempt.Look) bool {
+	jobs, next, err := t.backend.page(ctx, q.query.Get("pageToken"), min(int(size), t.w.weather.page),
+		func(j *simJob, l attempt.BackendJob) bool {
 			return strings.HasPrefix(j.resource, prefix) && matches(l.Labels, stateOf(l))
 		})
 	if err != nil {
@@ -205,7 +205,7 @@ func (t *transport) list(ctx context.Context, q request, field, prefix string, i
 		list["nextPageToken"] = next
 	}
 	var all []any
-	for _, l := range looks {
+	for _, l := range jobs {
 		all = append(all, q.masked(in(l)))
 	}
 	if len(all) > 0 {

@@ -106,7 +106,7 @@ var mutations = []mutation{
 			"",
 		},
 		{
-			"internal/attempt/look.go",
+			"internal/attempt/follow.go",
 			"func (o seen) apply(r *Record, now time.Time) error {\n" +
 				"\tif r.State != job.Accepted && r.State != job.Submitted {",
 			"func (o seen) apply(r *Record, now time.Time) error {\n\tif r.State.Undecided() {",
@@ -193,8 +193,8 @@ var mutations = []mutation{
 	{name: "cancel of a second job after the verdict", edits: []edit{
 		{
 			"internal/flow/watcher/scan.go",
-			"t.cancelDoubles(ctx, stored, looks))",
-			"t.cancelDoubles(ctx, stored, looks[:0]))",
+			"t.cancelDoubles(ctx, stored, jobs))",
+			"t.cancelDoubles(ctx, stored, jobs[:0]))",
 		},
 	}, by: test{"internal/flow/watcher", "^TestTickCancelsDoubles$"}},
 	{name: "cancelRequested before the cancel", edits: []edit{
@@ -206,10 +206,10 @@ var mutations = []mutation{
 		},
 	}},
 	{name: "grace before a cancel", edits: []edit{
-		{"internal/attempt/look.go", "at := l.end().Add(r.Patience.grace(l.kind))", "at := l.end()"},
+		{"internal/attempt/follow.go", "at := l.end().Add(r.Patience.grace(l.kind))", "at := l.end()"},
 	}},
 	{name: "a warning by both clocks", edits: []edit{
-		{"internal/attempt/look.go", "since, late := l.seen, l.begin", "since, late := l.begin, l.begin"},
+		{"internal/attempt/follow.go", "since, late := l.seen, l.begin", "since, late := l.begin, l.begin"},
 	}},
 	{name: "a list that lags is only a reason to look", edits: []edit{
 		{"internal/flow/watcher/watcher.go", " && !stored.Behind(l)", ""},
@@ -391,33 +391,33 @@ var mutations = []mutation{
 		},
 	}, by: test{"internal/attempt", "^TestStep$"}},
 	{name: "lost after three looks", edits: []edit{
-		{"internal/attempt/look.go", "lostLooks   = 3", "lostLooks   = 1"},
+		{"internal/attempt/follow.go", "lostLooks   = 3", "lostLooks   = 1"},
 	}, by: test{"internal/attempt", "^TestAbsence$"}},
 	{name: "lost after ten minutes", edits: []edit{
-		{"internal/attempt/look.go", "lostAfter   = 10 * time.Minute", "lostAfter   = time.Minute"},
+		{"internal/attempt/follow.go", "lostAfter   = 10 * time.Minute", "lostAfter   = time.Minute"},
 	}, by: test{"internal/attempt", "^TestAbsenceTakesItsTime$"}},
 	{name: "lost after looks in three ticks", edits: []edit{
-		{"internal/attempt/look.go", "lostSpacing = 40 * time.Second", "lostSpacing = 0 * time.Second"},
+		{"internal/attempt/follow.go", "lostSpacing = 40 * time.Second", "lostSpacing = 0 * time.Second"},
 	}, by: test{"internal/attempt", "^TestAbsenceTakesItsTime$"}},
 	{name: "running is told from the start time alone", edits: []edit{
-		{"internal/attempt/look.go", "if !r.Times.Started.IsZero() && !r.told(job.JobRunning) {", "if false {"},
+		{"internal/attempt/follow.go", "if !r.Times.Started.IsZero() && !r.told(job.JobRunning) {", "if false {"},
 	}, by: test{"internal/attempt", "^TestStep$"}},
 	{name: "a warning comes once", edits: []edit{
 		{
-			"internal/attempt/look.go",
+			"internal/attempt/follow.go",
 			"r.Warned = append(slices.Clone(r.Warned), once)\n",
 			"",
 		},
 	}, by: test{"internal/attempt", "^TestWarningsComeOnce$"}},
 	{name: "a job that is stuck is told of", edits: []edit{
 		{
-			"internal/attempt/look.go",
+			"internal/attempt/follow.go",
 			"if at, lasts := r.stuck(); !at.IsZero() &&",
 			"if at, lasts := r.stuck(); false &&",
 		},
 	}, by: test{"internal/attempt", "^TestStuck$"}},
 	{name: "a late look is not taken over a newer record", edits: []edit{
-		{"internal/attempt/look.go", "if r.Behind(o.Look) && r.late(o.asked) {", "if false {"},
+		{"internal/attempt/follow.go", "if r.Behind(o.BackendJob) && r.late(o.asked) {", "if false {"},
 	}, by: test{"internal/attempt", "^TestLateAnswer$"}},
 	{name: "a newer revision's record is left alone", edits: []edit{
 		{"internal/attempt/step.go", "if r.RecordVersion > RecordVersion {", "if false {"},
@@ -473,16 +473,16 @@ var mutations = []mutation{
 		},
 	}, by: test{"internal/flow/submitter", "^TestSubmitOfAnotherBackend$"}},
 	{name: "a person's copy is not ended", edits: []edit{
-		{"internal/flow/watcher/scan.go", "if !stored.Made(l.Look) {", "if false {"},
+		{"internal/flow/watcher/scan.go", "if !stored.Made(l.BackendJob) {", "if false {"},
 	}, by: test{"internal/flow/watcher", "^TestTickKeepsCopies$"}},
 	{name: "a copy is known by its name", edits: []edit{
-		{"internal/attempt/step.go", "|| l.JobID != r.Spec.JobID", ""},
+		{"internal/attempt/step.go", "|| j.JobID != r.Spec.JobID", ""},
 	}, by: test{"internal/flow/watcher", "^TestTickKeepsCopies$"}},
 	{name: "a copy is known by its packages", edits: []edit{
-		{"internal/attempt/step.go", "!slices.Equal(l.Packages, r.Drop.Receipt.Staged) || ", ""},
+		{"internal/attempt/step.go", "!slices.Equal(j.Packages, r.Drop.Receipt.Staged) || ", ""},
 	}, by: test{"internal/flow/watcher", "^TestTickKeepsCopies$"}},
 	{name: "a copy is known by its time: before the first claim", edits: []edit{
-		{"internal/attempt/step.go", "return !l.Created.Before(first.Add(-clocksDiffer)) &&", "return"},
+		{"internal/attempt/step.go", "return !j.Created.Before(first.Add(-clocksDiffer)) &&", "return"},
 	}, by: test{"internal/attempt", "^TestMade$"}},
 	{name: "a copy is known by its time: after the last claim", edits: []edit{
 		{"internal/attempt/step.go", "last.Add(stalled+clocksDiffer)", "last.Add(1000*stalled)"},
@@ -672,7 +672,7 @@ var mutations = []mutation{
 		},
 	}, by: test{"internal/app", "^TestSettle$"}},
 	{name: "a late answer is no absence", edits: []edit{
-		{"internal/attempt/look.go", "if r.State != job.Submitted || r.late(o.asked) {", "if r.State != Submitted {"},
+		{"internal/attempt/follow.go", "if r.State != job.Submitted || r.late(o.asked) {", "if r.State != job.Submitted {"},
 	}, by: test{"internal/attempt", "^TestLateAnswer$"}},
 	{name: "gcs: a write's condition", edits: []edit{
 		{"internal/service/gcs/gcs.go", "call = call.IfGenerationMatch(ifGeneration)", "call = call.Context(ctx)"},
@@ -743,9 +743,9 @@ var mutations = []mutation{
 	{name: "ml/v1: whose job a 409 is about", edits: []edit{
 		{
 			"internal/backend/aiplatform/backend.go",
-			"return attempt.Look{}, &attempt.ConflictError{JobID: spec.JobID, Found: found}",
+			"return attempt.BackendJob{}, &attempt.ConflictError{JobID: spec.JobID, Found: found}",
 			"found.Labels = spec.Labels\n" +
-				"\t\treturn attempt.Look{}, &attempt.ConflictError{JobID: spec.JobID, Found: found}",
+				"\t\treturn attempt.BackendJob{}, &attempt.ConflictError{JobID: spec.JobID, Found: found}",
 		},
 	}, by: test{"internal/backend/aiplatform", "^TestCreateWhatIsThere$"}},
 	{name: "ml/v1: a repeated create has no class", edits: []edit{

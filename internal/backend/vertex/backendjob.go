@@ -61,10 +61,10 @@ var states = map[string]job.BackendState{
 	"JOB_STATE_CANCELLED":           job.BackendCancelled,
 }
 
-// look returns what the service says about a job. An unknown state is not one of the
+// backendJob returns what the service says about a job. An unknown state is not one of the
 // domain's, and changes nothing there.
-func (t *Backend) look(f *found) attempt.Look {
-	l := attempt.Look{
+func (t *Backend) backendJob(f *found) attempt.BackendJob {
+	l := attempt.BackendJob{
 		JobID: f.displayName, ResourceName: f.name, State: states[f.state], Labels: f.labels,
 		Created: parseTime(f.created), Started: parseTime(f.started), Ended: parseTime(f.ended),
 		Links: t.links(f.name), Packages: packages(f.spec),

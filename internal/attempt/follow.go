@@ -12,8 +12,8 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// Look is the backend's answer about a job at one moment.
-type Look struct {
+// BackendJob is a job as its backend showed it at one moment.
+type BackendJob struct {
 	JobID        string
 	ResourceName string
 	State        job.BackendState
@@ -30,23 +30,23 @@ type Look struct {
 	Packages []string
 }
 
-// Behind reports whether a look shows the job in an earlier state than the record. Either the look
-// is late, or it comes from a list that lags, or the job was restarted.
-func (r Record) Behind(l Look) bool {
-	state := slices.Index(course, l.State)
+// Behind reports whether j shows the job in an earlier state than the record. Either the answer is
+// late, or it comes from a list that lags, or the job was restarted.
+func (r Record) Behind(j BackendJob) bool {
+	state := slices.Index(course, j.State)
 	return state >= 0 && state < slices.Index(course, r.Job.State)
 }
 
 // seen is the observation of a job.
 type seen struct {
-	Look
+	BackendJob
 	asked time.Time
 }
 
-// Seen returns the observation that the backend, asked at the time asked, answered l. asked is by
+// Seen returns the observation that the backend, asked at the time asked, answered j. asked is by
 // jobdrop's clock, from before the call. An answer that is older than what others saw since says
 // nothing new.
-func Seen(l Look, asked time.Time) Observation { return seen{l, asked} }
+func Seen(j BackendJob, asked time.Time) Observation { return seen{j, asked} }
 
 // sameClock is the largest difference between the clocks of processes that follow the storage
 // service's.
@@ -62,7 +62,7 @@ func (o seen) apply(r *Record, now time.Time) error {
 	if r.State != job.Accepted && r.State != job.Submitted {
 		return errNothingNew
 	}
-	if r.Behind(o.Look) && r.late(o.asked) {
+	if r.Behind(o.BackendJob) && r.late(o.asked) {
 		return errNothingNew
 	}
 	before := *r
@@ -89,7 +89,7 @@ func (o seen) apply(r *Record, now time.Time) error {
 		r.Deadlines.Wait, r.Deadlines.Run = time.Time{}, r.runDeadline()
 	}
 	r.Times.Ended = o.Ended
-	r.follow(o.Look, now)
+	r.follow(o.BackendJob, now)
 	if r.State == job.Submitted {
 		r.warn(o.Message, now)
 	}
@@ -102,7 +102,7 @@ func (o seen) apply(r *Record, now time.Time) error {
 
 // follow takes over the backend's state and emits each state's event once. Queued and preparing
 // are reported if they were seen, running even if only its time shows it.
-func (r *Record) follow(o Look, now time.Time) {
+func (r *Record) follow(o BackendJob, now time.Time) {
 	enter := func(s job.BackendState) {
 		if r.Job.State != s {
 			r.Job.PreviousState, r.Job.State = r.Job.State, s

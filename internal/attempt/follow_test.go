@@ -19,11 +19,11 @@ const minute = time.Minute
 // watched does what the watcher does: it looks whenever the record is due, and asks for a cancel
 // if one is due. says returns what the backend says at a time.
 func watched(
-	t *testing.T, a Accept, ends time.Duration, says func(r Record, after time.Duration) Look,
+	t *testing.T, a Accept, ends time.Duration, says func(r Record, after time.Duration) BackendJob,
 ) (Record, []job.EventType, []time.Duration) {
 	t.Helper()
 	r, _ := play(t, step{0, a}, step{0, says(Record{}, 0)})
-	var looks []time.Duration
+	var visits []time.Duration
 	for after := time.Duration(0); after <= ends && !r.State.Terminal(); {
 		next := r.Due()
 		if next.IsZero() || next.After(at(ends)) {
@@ -32,7 +32,7 @@ func watched(
 		if after = max(next.Sub(start), after+minute); after > ends {
 			break
 		}
-		looks = append(looks, after)
+		visits = append(visits, after)
 		for range 2 { // the look, and another after the cancel
 			var err error
 			if r, _, err = Step(r, Seen(says(r, after), at(after)), at(after)); err != nil {
@@ -47,21 +47,21 @@ func watched(
 	for _, e := range r.Outbox[2:] { // without accepted and submitted
 		types = append(types, e.Type)
 	}
-	return r, types, looks
+	return r, types, visits
 }
 
 // obeys returns a backend that runs a job from started on, or never, and ends it when jobdrop asks
 // for a cancel.
-func obeys(started time.Duration) func(Record, time.Duration) Look {
-	return func(r Record, after time.Duration) Look {
+func obeys(started time.Duration) func(Record, time.Duration) BackendJob {
+	return func(r Record, after time.Duration) BackendJob {
 		state, began := job.BackendQueued, time.Duration(never)
 		if started >= 0 && after >= started {
 			state, began = job.BackendRunning, started
 		}
 		if r.CancelRequested != nil {
-			return look(job.BackendCancelled, 0, began, after)
+			return backendJob(job.BackendCancelled, 0, began, after)
 		}
-		return look(state, 0, began, never)
+		return backendJob(state, 0, began, never)
 	}
 }
 
@@ -72,28 +72,28 @@ func TestLimits(t *testing.T) {
 		name    string
 		accept  Accept
 		ends    time.Duration
-		says    func(Record, time.Duration) Look
+		says    func(Record, time.Duration) BackendJob
 		want    []job.EventType
 		timeout *job.Timeout
-		looks   []time.Duration
+		visits  []time.Duration
 	}{
 		{
 			name: "jobdrop ends a wait that the backend does not", accept: both, ends: 2 * time.Hour, says: obeys(never),
 			want:    []job.EventType{job.JobQueued, job.JobDelayed, job.JobTimedOut},
 			timeout: &job.Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
-			looks:   []time.Duration{48 * minute, 75 * minute},
+			visits:  []time.Duration{48 * minute, 75 * minute},
 		},
 		{
 			name: "and a run of seven days", accept: both, ends: 9 * 24 * time.Hour, says: obeys(0),
 			want:    []job.EventType{job.JobRunning, job.JobDelayed, job.JobTimedOut},
 			timeout: &job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "jobdrop"},
-			looks:   []time.Duration{week / 5 * 4, week + 15*minute},
+			visits:  []time.Duration{week / 5 * 4, week + 15*minute},
 		},
 		{
 			name: "which is the limit where the job names none", accept: accept(nil), ends: 9 * 24 * time.Hour, says: obeys(0),
 			want:    []job.EventType{job.JobRunning, job.JobDelayed, job.JobTimedOut},
 			timeout: &job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "jobdrop"},
-			looks:   []time.Duration{week / 5 * 4, week + 15*minute},
+			visits:  []time.Duration{week / 5 * 4, week + 15*minute},
 		},
 		{
 			name: "no wait is too long where the job names none", accept: accept(nil), ends: 9 * 24 * time.Hour,
@@ -102,111 +102,111 @@ func TestLimits(t *testing.T) {
 		},
 		{
 			name: "the backend ends a run by itself", accept: both, ends: 9 * 24 * time.Hour,
-			says: func(r Record, after time.Duration) Look {
+			says: func(r Record, after time.Duration) BackendJob {
 				if after > week {
-					return look(job.BackendCancelled, 0, 0, week+10*time.Second)
+					return backendJob(job.BackendCancelled, 0, 0, week+10*time.Second)
 				}
-				return look(job.BackendRunning, 0, 0, never)
+				return backendJob(job.BackendRunning, 0, 0, never)
 			},
 			want:    []job.EventType{job.JobRunning, job.JobDelayed, job.JobTimedOut},
 			timeout: &job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "backend"},
-			looks:   []time.Duration{week / 5 * 4, week + 15*minute},
+			visits:  []time.Duration{week / 5 * 4, week + 15*minute},
 		},
 		{
 			name: "a job that is done before its cancel has succeeded", accept: both, ends: 9 * 24 * time.Hour,
-			says: func(r Record, after time.Duration) Look {
+			says: func(r Record, after time.Duration) BackendJob {
 				if r.CancelRequested != nil {
-					return look(job.BackendSucceeded, 0, 0, after)
+					return backendJob(job.BackendSucceeded, 0, 0, after)
 				}
-				return look(job.BackendRunning, 0, 0, never)
+				return backendJob(job.BackendRunning, 0, 0, never)
 			},
-			want:  []job.EventType{job.JobRunning, job.JobDelayed, job.JobSucceeded},
-			looks: []time.Duration{week / 5 * 4, week + 15*minute},
+			want:   []job.EventType{job.JobRunning, job.JobDelayed, job.JobSucceeded},
+			visits: []time.Duration{week / 5 * 4, week + 15*minute},
 		},
 		{
 			name: "a job that is being cancelled is not cancelled again", accept: both, ends: 9 * 24 * time.Hour,
-			says:  func(Record, time.Duration) Look { return look(job.BackendCancelling, 0, 0, never) },
-			want:  []job.EventType{job.JobRunning},
-			looks: nil,
+			says:   func(Record, time.Duration) BackendJob { return backendJob(job.BackendCancelling, 0, 0, never) },
+			want:   []job.EventType{job.JobRunning},
+			visits: nil,
 		},
 		{
 			name: "a person cancels", accept: both, ends: 9 * 24 * time.Hour,
-			says: func(_ Record, after time.Duration) Look {
+			says: func(_ Record, after time.Duration) BackendJob {
 				if after > 0 {
-					return look(job.BackendCancelled, 0, 0, week-time.Hour)
+					return backendJob(job.BackendCancelled, 0, 0, week-time.Hour)
 				}
-				return look(job.BackendRunning, 0, 0, never)
+				return backendJob(job.BackendRunning, 0, 0, never)
 			},
-			want: []job.EventType{job.JobRunning, job.JobCancelled}, looks: []time.Duration{week / 5 * 4},
+			want: []job.EventType{job.JobRunning, job.JobCancelled}, visits: []time.Duration{week / 5 * 4},
 		},
 		{
 			name: "the backend does not say when a job ended that jobdrop cancelled", accept: both, ends: 2 * time.Hour,
-			says: func(r Record, _ time.Duration) Look {
+			says: func(r Record, _ time.Duration) BackendJob {
 				if r.CancelRequested != nil {
-					return look(job.BackendCancelled, 0, never, never)
+					return backendJob(job.BackendCancelled, 0, never, never)
 				}
-				return look(job.BackendQueued, 0, never, never)
+				return backendJob(job.BackendQueued, 0, never, never)
 			},
 			want:    []job.EventType{job.JobQueued, job.JobDelayed, job.JobTimedOut},
 			timeout: &job.Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
-			looks:   []time.Duration{48 * minute, 75 * minute},
+			visits:  []time.Duration{48 * minute, 75 * minute},
 		},
 		{
 			name: "nor when one ended that jobdrop did not cancel", accept: both, ends: 2 * time.Hour,
-			says: func(_ Record, after time.Duration) Look {
+			says: func(_ Record, after time.Duration) BackendJob {
 				if after > 0 {
-					return look(job.BackendCancelled, 0, never, never)
+					return backendJob(job.BackendCancelled, 0, never, never)
 				}
-				return look(job.BackendQueued, 0, never, never)
+				return backendJob(job.BackendQueued, 0, never, never)
 			},
-			want: []job.EventType{job.JobQueued, job.JobCancelled}, looks: []time.Duration{48 * minute},
+			want: []job.EventType{job.JobQueued, job.JobCancelled}, visits: []time.Duration{48 * minute},
 		},
 		{
 			name: "a job that begins to run while its wait is ended, and is ended", accept: both, ends: 2 * time.Hour,
-			says: func(r Record, after time.Duration) Look {
+			says: func(r Record, after time.Duration) BackendJob {
 				if r.CancelRequested != nil {
-					return look(job.BackendCancelled, 0, after, after)
+					return backendJob(job.BackendCancelled, 0, after, after)
 				}
-				return look(job.BackendQueued, 0, never, never)
+				return backendJob(job.BackendQueued, 0, never, never)
 			},
-			want:  []job.EventType{job.JobQueued, job.JobDelayed, job.JobRunning, job.JobCancelled},
-			looks: []time.Duration{48 * minute, 75 * minute},
+			want:   []job.EventType{job.JobQueued, job.JobDelayed, job.JobRunning, job.JobCancelled},
+			visits: []time.Duration{48 * minute, 75 * minute},
 		},
 		{
 			name: "the backend's clock is ten minutes ahead", accept: both, ends: 3 * time.Hour,
-			says: func(r Record, after time.Duration) Look {
+			says: func(r Record, after time.Duration) BackendJob {
 				if r.CancelRequested != nil {
-					return look(job.BackendCancelled, 10*minute, never, after+10*minute)
+					return backendJob(job.BackendCancelled, 10*minute, never, after+10*minute)
 				}
-				return look(job.BackendQueued, 10*minute, never, never)
+				return backendJob(job.BackendQueued, 10*minute, never, never)
 			},
 			want:    []job.EventType{job.JobQueued, job.JobDelayed, job.JobTimedOut},
 			timeout: &job.Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
-			looks:   []time.Duration{58 * minute, 85 * minute},
+			visits:  []time.Duration{58 * minute, 85 * minute},
 		},
 		{
 			name: "the backend's clock is ten minutes behind: not ended before its time", accept: both, ends: 3 * time.Hour,
-			says: func(r Record, after time.Duration) Look {
+			says: func(r Record, after time.Duration) BackendJob {
 				if r.CancelRequested != nil {
-					return look(job.BackendCancelled, -10*minute, never, after-10*minute)
+					return backendJob(job.BackendCancelled, -10*minute, never, after-10*minute)
 				}
-				return look(job.BackendQueued, -10*minute, never, never)
+				return backendJob(job.BackendQueued, -10*minute, never, never)
 			},
 			want:    []job.EventType{job.JobQueued, job.JobDelayed, job.JobTimedOut},
 			timeout: &job.Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
-			looks:   []time.Duration{48 * minute, 65 * minute}, // the warning: by jobdrop's clock
+			visits:  []time.Duration{48 * minute, 65 * minute}, // the warning: by jobdrop's clock
 		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			r, got, looks := watched(t, test.accept, test.ends, test.says)
+			r, got, visits := watched(t, test.accept, test.ends, test.says)
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("events (-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff(test.timeout, r.Timeout); diff != "" {
 				t.Errorf("timeout (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(test.looks, looks); diff != "" {
+			if diff := cmp.Diff(test.visits, visits); diff != "" {
 				t.Errorf("looks (-want +got):\n%s", diff)
 			}
 			if r.State.Terminal() && r.Delay != nil {
@@ -231,15 +231,16 @@ func TestWarnings(t *testing.T) {
 	}
 	for _, test := range tests {
 		steps := []step{
-			{0, accept(&job.Scheduling{MaxRunningTime: "6000s"})}, {0, look(job.BackendQueued, test.created, never, never)},
-			{test.seen, look(job.BackendRunning, test.created, test.started, never)},
-			{test.want - 1, look(job.BackendRunning, test.created, test.started, never)},
+			{0, accept(&job.Scheduling{MaxRunningTime: "6000s"})}, {0, backendJob(job.BackendQueued, test.created, never,
+				never)},
+			{test.seen, backendJob(job.BackendRunning, test.created, test.started, never)},
+			{test.want - 1, backendJob(job.BackendRunning, test.created, test.started, never)},
 		}
 		r, types := play(t, steps...)
 		if slices.Contains(types, job.JobDelayed) || !r.Due().Equal(at(test.want)) {
 			t.Errorf("%s: events %v, due at %s", test.name, types, r.Due())
 		}
-		seen := step{test.want, look(job.BackendRunning, test.created, test.started, never)}
+		seen := step{test.want, backendJob(job.BackendRunning, test.created, test.started, never)}
 		r, types = play(t, append(steps, seen)...)
 		if !slices.Contains(types, job.JobDelayed) || !strings.Contains(r.Reason, "4800s of the 6000s") {
 			t.Errorf("%s: events %v, %q", test.name, types, r.Reason)
@@ -247,7 +248,7 @@ func TestWarnings(t *testing.T) {
 	}
 	// A record of an earlier form does not say when jobdrop saw the job.
 	r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "6000s"})},
-		step{0, look(job.BackendRunning, 0, 0, never)})
+		step{0, backendJob(job.BackendRunning, 0, 0, never)})
 	r.Began = time.Time{}
 	if due := r.Due(); !due.Equal(at(80 * minute)) {
 		t.Errorf("a record of before is due at %s", due)
@@ -273,14 +274,14 @@ func TestCancelThatTakesLong(t *testing.T) {
 	}
 	for _, test := range tests {
 		steps := []step{{0, accept(&job.Scheduling{MaxWaitTime: job.FormatDuration(wait)})},
-			{0, look(job.BackendQueued, 0, never, never)}}
+			{0, backendJob(job.BackendQueued, 0, never, never)}}
 		if test.asks {
 			steps = append(steps, step{test.cancelling, CancelJob{Kind: job.KindWait}})
 		}
 		steps = append(steps,
-			step{test.cancelling, look(job.BackendCancelling, 0, never, never)},
-			step{test.cancelling + 30*minute, look(job.BackendCancelling, 0, never, never)},
-			step{2 * wait, look(job.BackendCancelled, 0, never, wait+grace+minute)},
+			step{test.cancelling, backendJob(job.BackendCancelling, 0, never, never)},
+			step{test.cancelling + 30*minute, backendJob(job.BackendCancelling, 0, never, never)},
+			step{2 * wait, backendJob(job.BackendCancelled, 0, never, wait+grace+minute)},
 		)
 		r, _ := play(t, steps...)
 		by := ""
@@ -296,9 +297,10 @@ func TestCancelThatTakesLong(t *testing.T) {
 // A late answer does not turn a job back, and does not count as an absence. One that was asked for
 // later does.
 func TestLateAnswer(t *testing.T) {
-	r, _ := play(t, step{0, accept(nil)}, step{0, look(job.BackendQueued, 0, never, never)},
-		step{5 * minute, look(job.BackendRunning, 0, 4*minute, never)})
-	preparing, restarted := look(job.BackendPreparing, 0, never, never), look(job.BackendPreparing, 0, 4*minute, never)
+	r, _ := play(t, step{0, accept(nil)}, step{0, backendJob(job.BackendQueued, 0, never, never)},
+		step{5 * minute, backendJob(job.BackendRunning, 0, 4*minute, never)})
+	preparing, restarted := backendJob(job.BackendPreparing, 0, never, never), backendJob(job.BackendPreparing, 0,
+		4*minute, never)
 	for name, test := range map[string]struct {
 		o      Observation
 		want   job.BackendState
@@ -307,9 +309,9 @@ func TestLateAnswer(t *testing.T) {
 		"asked before":            {Seen(preparing, at(3*minute)), job.BackendRunning, false},
 		"asked at about the time": {Seen(preparing, at(5*minute+5*time.Second)), job.BackendRunning, false},
 		"asked since: a restart":  {Seen(restarted, at(6*minute)), job.BackendPreparing, false},
-		"asked before, and goes on": {Seen(look(job.BackendCancelling, 0, 4*minute, never), at(3*minute)),
+		"asked before, and goes on": {Seen(backendJob(job.BackendCancelling, 0, 4*minute, never), at(3*minute)),
 			job.BackendCancelling, false},
-		"asked before, and has ended": {Seen(look(job.BackendSucceeded, 0, 4*minute, 5*minute), at(3*minute)),
+		"asked before, and has ended": {Seen(backendJob(job.BackendSucceeded, 0, 4*minute, 5*minute), at(3*minute)),
 			job.BackendSucceeded, false},
 		"not there, asked before": {NotFound(at(3 * minute)), job.BackendRunning, false},
 		"not there, asked since":  {NotFound(at(6 * minute)), job.BackendRunning, true},
@@ -325,20 +327,20 @@ func TestLateAnswer(t *testing.T) {
 func TestStuck(t *testing.T) {
 	a := accept(nil)
 	a.Patience = Patience{Queued: "600s", Preparing: "300s", Running: "7200s", Cancelling: "900s"}
-	message := func(l Look, text string) Look { l.Message = text; return l }
+	message := func(l BackendJob, text string) BackendJob { l.Message = text; return l }
 	r, got := play(t,
 		step{0, a},
-		step{0, look(job.BackendQueued, 0, never, never)},
-		step{9 * minute, look(job.BackendQueued, 0, never, never)},
-		step{10 * minute, message(look(job.BackendQueued, 0, never, never), "Quota 'NVIDIA_T4_GPUS' exceeded")},
-		step{11 * minute, look(job.BackendQueued, 0, never, never)},
-		step{12 * minute, look(job.BackendPreparing, 0, never, never)},
-		step{17 * minute, look(job.BackendPreparing, 0, never, never)},
-		step{18 * minute, look(job.BackendRunning, 0, 18*minute, never)},
-		step{139 * minute, look(job.BackendRunning, 0, 18*minute, never)},
-		step{140 * minute, look(job.BackendCancelling, 0, 18*minute, never)},
-		step{155 * minute, look(job.BackendCancelling, 0, 18*minute, never)},
-		step{255 * minute, look(job.BackendCancelling, 0, 18*minute, never)},
+		step{0, backendJob(job.BackendQueued, 0, never, never)},
+		step{9 * minute, backendJob(job.BackendQueued, 0, never, never)},
+		step{10 * minute, message(backendJob(job.BackendQueued, 0, never, never), "Quota 'NVIDIA_T4_GPUS' exceeded")},
+		step{11 * minute, backendJob(job.BackendQueued, 0, never, never)},
+		step{12 * minute, backendJob(job.BackendPreparing, 0, never, never)},
+		step{17 * minute, backendJob(job.BackendPreparing, 0, never, never)},
+		step{18 * minute, backendJob(job.BackendRunning, 0, 18*minute, never)},
+		step{139 * minute, backendJob(job.BackendRunning, 0, 18*minute, never)},
+		step{140 * minute, backendJob(job.BackendCancelling, 0, 18*minute, never)},
+		step{155 * minute, backendJob(job.BackendCancelling, 0, 18*minute, never)},
+		step{255 * minute, backendJob(job.BackendCancelling, 0, 18*minute, never)},
 	)
 	want := []job.EventType{
 		job.DropAccepted, job.JobSubmitted, job.JobQueued, job.JobDelayed, job.JobPreparing, job.JobDelayed, job.JobRunning,
@@ -367,7 +369,7 @@ func TestStuck(t *testing.T) {
 // A job that was missing now and then is not lost. One that was always missing is, however long
 // three looks take.
 func TestAbsence(t *testing.T) {
-	running := look(job.BackendRunning, 0, 0, never)
+	running := backendJob(job.BackendRunning, 0, 0, never)
 	r, got := play(t,
 		step{0, accept(nil)}, step{0, running},
 		step{60 * minute, gone{}}, step{90 * minute, gone{}}, step{120 * minute, running}, step{121 * minute, gone{}},
@@ -394,7 +396,7 @@ func TestAbsence(t *testing.T) {
 // Looks of overlapping ticks count once. A job that changed less than ten minutes ago is not lost,
 // however many looks found nothing.
 func TestAbsenceTakesItsTime(t *testing.T) {
-	running := look(job.BackendRunning, 0, 0, never)
+	running := backendJob(job.BackendRunning, 0, 0, never)
 	second := minute / 60
 	tests := []struct {
 		name  string
@@ -419,7 +421,7 @@ func TestAbsenceTakesItsTime(t *testing.T) {
 
 // A limit is warned about once, however often the job is looked at.
 func TestWarningsComeOnce(t *testing.T) {
-	running := look(job.BackendRunning, 0, 0, never)
+	running := backendJob(job.BackendRunning, 0, 0, never)
 	_, types := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "6000s"})}, step{0, running},
 		step{81 * minute, running}, step{82 * minute, running}, step{83 * minute, running})
 	if n := len(slices.DeleteFunc(slices.Clone(types), func(e job.EventType) bool {
@@ -449,7 +451,7 @@ func TestCause(t *testing.T) {
 // The request is recorded before the call, once, and only if the job has a limit to pass.
 func TestCancelJob(t *testing.T) {
 	r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "60s"})},
-		step{0, look(job.BackendRunning, 0, 0, never)})
+		step{0, backendJob(job.BackendRunning, 0, 0, never)})
 	if kind := r.CancelDue(at(16*minute - 1)); kind != "" {
 		t.Errorf("%s is over before its grace", kind)
 	}
@@ -489,12 +491,12 @@ func TestTrials(t *testing.T) {
 		"MINIMIZE": {"6", "3", "1", "4", "2", "5"}, "MAXIMIZE": {"4", "1", "3", "2", "5", "6"},
 		"": {"4", "1", "3", "2", "5", "6"},
 	} {
-		r, _ := play(t, step{0, accept(nil)}, step{0, look(job.BackendQueued, 0, never, never)})
+		r, _ := play(t, step{0, accept(nil)}, step{0, backendJob(job.BackendQueued, 0, never, never)})
 		spec := *r.Spec
 		input := *spec.TrainingInput
 		input.Hyperparameters = &job.HyperparameterSpec{Goal: goal}
 		spec.TrainingInput, r.Spec = &input, &spec
-		r, changed, err := Step(r, Seen(Look{State: job.BackendSucceeded, Started: at(minute), Ended: at(2 * minute),
+		r, changed, err := Step(r, Seen(BackendJob{State: job.BackendSucceeded, Started: at(minute), Ended: at(2 * minute),
 			Trials: trials}, at(3*minute)), at(3*minute))
 		if err != nil || !changed {
 			t.Fatalf("changed %t, %v", changed, err)
@@ -527,8 +529,9 @@ func TestTrials(t *testing.T) {
 			many[i].Parameters[fmt.Sprintf("%d%s", p, strings.Repeat("p", 1000))] = strings.Repeat("v", 1000)
 		}
 	}
-	r, _ := play(t, step{0, accept(nil)}, step{0, look(job.BackendQueued, 0, never, never)})
-	r, _, err := Step(r, Seen(Look{State: job.BackendSucceeded, Started: at(minute), Ended: at(2 * minute), Trials: many},
+	r, _ := play(t, step{0, accept(nil)}, step{0, backendJob(job.BackendQueued, 0, never, never)})
+	r, _, err := Step(r, Seen(BackendJob{State: job.BackendSucceeded, Started: at(minute), Ended: at(2 * minute),
+		Trials: many},
 		at(3*minute)), at(3*minute))
 	if err != nil {
 		t.Fatal(err)
@@ -554,7 +557,7 @@ func TestWaitWithoutGrace(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			a := accept(&job.Scheduling{MaxWaitTime: "1800s"})
 			a.Patience = Patience{Grace: "900s", WaitGrace: "0s"}
-			r, _ := play(t, step{0, a}, step{0, look(job.BackendQueued, test.created, never, never)})
+			r, _ := play(t, step{0, a}, step{0, backendJob(job.BackendQueued, test.created, never, never)})
 			if kind := r.CancelDue(at(test.cancel - time.Second)); kind != "" {
 				t.Errorf("cancelled for the %s too early", kind)
 			}
@@ -568,7 +571,7 @@ func TestWaitWithoutGrace(t *testing.T) {
 	}
 	a := accept(&job.Scheduling{MaxRunningTime: "1800s"})
 	a.Patience = Patience{Grace: "900s", WaitGrace: "0s"}
-	r, _ := play(t, step{0, a}, step{0, look(job.BackendRunning, 0, 0, never)})
+	r, _ := play(t, step{0, a}, step{0, backendJob(job.BackendRunning, 0, 0, never)})
 	if r.CancelDue(at(wait+14*minute)) != "" || r.CancelDue(at(wait+15*minute)) != job.KindRun {
 		t.Error("the run has no grace, or another")
 	}
@@ -577,10 +580,10 @@ func TestWaitWithoutGrace(t *testing.T) {
 // A failure that the backend attributes to a limit counts as a timeout only if a limit is over.
 func TestDeadlineExceeded(t *testing.T) {
 	for ended, want := range map[time.Duration]job.State{29 * minute: job.Failed, 30 * minute: job.TimedOut} {
-		l := look(job.BackendFailed, 0, 0, ended)
+		l := backendJob(job.BackendFailed, 0, 0, ended)
 		l.DeadlineExceeded = true
 		r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "1800s"})},
-			step{0, look(job.BackendRunning, 0, 0, never)}, step{ended, l})
+			step{0, backendJob(job.BackendRunning, 0, 0, never)}, step{ended, l})
 		if r.State != want || (r.Timeout != nil) != (want == job.TimedOut) {
 			t.Errorf("after %s: %s, %+v", ended, r.State, r.Timeout)
 		}
@@ -592,16 +595,17 @@ func TestDeadlineExceeded(t *testing.T) {
 func TestStartOfAJobThatNeverRan(t *testing.T) {
 	a := accept(&job.Scheduling{MaxWaitTime: "1800s"})
 	a.Patience = Patience{WaitGrace: "0s"}
-	r, types := play(t, step{0, a}, step{0, look(job.BackendPreparing, 0, never, never)},
-		step{30 * minute, CancelJob{Kind: job.KindWait}}, step{31 * minute, look(job.BackendCancelled, 0, minute, 31*minute)})
+	r, types := play(t, step{0, a}, step{0, backendJob(job.BackendPreparing, 0, never, never)},
+		step{30 * minute, CancelJob{Kind: job.KindWait}}, step{31 * minute, backendJob(job.BackendCancelled, 0, minute,
+			31*minute)})
 	want := job.Timeout{Kind: job.KindWait, Limit: "1800s", EnforcedBy: job.ByJobdrop}
 	if r.State != job.TimedOut || r.Timeout == nil || *r.Timeout != want || slices.Contains(types, job.JobRunning) {
 		t.Errorf("%s, %+v, events %v", r.State, r.Timeout, types)
 	}
 	// One that began to run as it was being cancelled did.
-	r, types = play(t, step{0, a}, step{0, look(job.BackendPreparing, 0, never, never)},
+	r, types = play(t, step{0, a}, step{0, backendJob(job.BackendPreparing, 0, never, never)},
 		step{30 * minute, CancelJob{Kind: job.KindWait}},
-		step{32 * minute, look(job.BackendCancelled, 0, 31*minute, 32*minute)})
+		step{32 * minute, backendJob(job.BackendCancelled, 0, 31*minute, 32*minute)})
 	if r.State != job.Cancelled || !slices.Contains(types, job.JobRunning) {
 		t.Errorf("%s, events %v", r.State, types)
 	}
@@ -609,9 +613,9 @@ func TestStartOfAJobThatNeverRan(t *testing.T) {
 
 // The backend's message about a success is the reason.
 func TestSuccessWithAMessage(t *testing.T) {
-	l := look(job.BackendSucceeded, 0, 0, minute)
+	l := backendJob(job.BackendSucceeded, 0, 0, minute)
 	l.Message = "the job succeeded in part"
-	r, _ := play(t, step{0, accept(nil)}, step{0, look(job.BackendRunning, 0, 0, never)}, step{minute, l})
+	r, _ := play(t, step{0, accept(nil)}, step{0, backendJob(job.BackendRunning, 0, 0, never)}, step{minute, l})
 	if r.State != job.Succeeded || r.Reason != l.Message {
 		t.Errorf("%s: %q", r.State, r.Reason)
 	}
