@@ -27,12 +27,12 @@ func Handler(load app.Loader) http.Handler {
 	hint := func(ctx context.Context, j job.JobInfo) error {
 		a, err := load(ctx)
 		if err != nil {
-			return err // the next tick looks at the job
+			return err // the next tick polls the job
 		}
-		request := app.Request{Name: "look", About: []slog.Attr{
+		request := app.Request{Name: "refresh", About: []slog.Attr{
 			slog.String("job_id", j.ID), slog.String("resource_name", j.ResourceName),
 		}}
-		return a.Handle(ctx, request, func(ctx context.Context, _ string) error { return a.Watcher.Look(ctx, j) })
+		return a.Handle(ctx, request, func(ctx context.Context, _ string) error { return a.Watcher.Refresh(ctx, j) })
 	}
 	return inbound.Watch(tick, hint)
 }

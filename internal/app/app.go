@@ -54,11 +54,11 @@ const parallel = 8
 // request, in which it writes its notes.
 const tickBudget = 7 * time.Minute
 
-// readsPerMinute bounds what Watch reads of the backend, direct looks and pages of
+// readsPerMinute bounds what Watch reads of the backend, polls and pages of
 // its list: four fifths of the 600 requests that Vertex AI takes in a minute; the rest
-// is for creates, cancels and people. looksPerMinute bounds the looks alone, so that
+// is for creates, cancels and people. pollsPerMinute bounds the polls alone, so that
 // the list goes on.
-const readsPerMinute, looksPerMinute = 480, 300
+const readsPerMinute, pollsPerMinute = 480, 300
 
 // Loader returns the use cases.
 type Loader func(ctx context.Context) (*App, error)
@@ -146,7 +146,7 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 		return nil, err
 	}
 	watch, err := watcher.New(records, backend, storage, tell, submit, watcher.Options{
-		Instance: c.Instance, Inbox: c.Inbox, Parallel: parallel, Budget: tickBudget, LooksPerMinute: looksPerMinute,
+		Instance: c.Instance, Inbox: c.Inbox, Parallel: parallel, Budget: tickBudget, PollsPerMinute: pollsPerMinute,
 		ReadsPerMinute: readsPerMinute,
 		Now:            storage.Now, Logger: logger, Alone: rules.alone, Double: measures.Double,
 		Measure: func(ctx context.Context, p watcher.Pulse) {

@@ -190,8 +190,8 @@ func TestHandleSaysWhatItWasAbout(t *testing.T) {
 			"event_type": finalized().Type(),
 		}},
 		{"a tick", Request{Name: "tick"}, map[string]any{"message": "request failed", "request": "tick"}},
-		{"a hint", Request{Name: "look", About: []slog.Attr{slog.String("job_id", "census_1")}}, map[string]any{
-			"message": "request failed", "request": "look", "job_id": "census_1",
+		{"a hint", Request{Name: "refresh", About: []slog.Attr{slog.String("job_id", "census_1")}}, map[string]any{
+			"message": "request failed", "request": "refresh", "job_id": "census_1",
 		}},
 	}
 	for _, test := range tests {

@@ -220,14 +220,14 @@ func bounded(trials []job.Trial) []job.Trial {
 	return out
 }
 
-// A job is lost when three direct looks in a row, in three ticks, found nothing, and at least ten
-// minutes passed since its creation or the last change of its state. The index shows the first
-// such look, so that each tick comes back to the job. If it shows up again, its absence is
-// forgotten, however long a round of looks takes.
+// A job is lost when three polls in a row, in three ticks, found nothing, and at least ten minutes
+// passed since its creation or the last change of its state. The index shows the first such poll,
+// so that each tick comes back to the job. If it shows up again, its absence is forgotten, however
+// long a round of polls takes.
 const (
-	lostLooks   = 3
+	lostMisses  = 3
 	lostAfter   = 10 * time.Minute
-	lostSpacing = 40 * time.Second // looks that are closer belong to ticks that overlap
+	lostSpacing = 40 * time.Second // polls that are closer belong to ticks that overlap
 )
 
 type notFound struct{ asked time.Time }
@@ -247,7 +247,7 @@ func (o notFound) apply(r *Record, now time.Time) error {
 			return errNothingNew
 		}
 	}
-	a.Looks, a.Last = a.Looks+1, now
+	a.Misses, a.Last = a.Misses+1, now
 	r.Absent = &a
 	// Changed is by jobdrop's own clock and no earlier than the creation. The backend's clock may
 	// differ.
@@ -255,7 +255,7 @@ func (o notFound) apply(r *Record, now time.Time) error {
 	if known.IsZero() { // a record of an earlier form
 		known = r.Times.Created
 	}
-	if a.Looks >= lostLooks && !now.Before(known.Add(lostAfter)) {
+	if a.Misses >= lostMisses && !now.Before(known.Add(lostAfter)) {
 		r.Delay, r.Reason = nil, "the backend no longer knows the job"
 		r.conclude(job.Lost, job.JobLost, now)
 	}

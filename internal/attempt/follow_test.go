@@ -16,7 +16,7 @@ import (
 
 const minute = time.Minute
 
-// watched does what the watcher does: it looks whenever the record is due, and asks for a cancel
+// watched does what the watcher does: it polls whenever the record is due, and asks for a cancel
 // if one is due. says returns what the backend says at a time.
 func watched(
 	t *testing.T, a Accept, ends time.Duration, says func(r Record, after time.Duration) BackendJob,
@@ -33,7 +33,7 @@ func watched(
 			break
 		}
 		visits = append(visits, after)
-		for range 2 { // the look, and another after the cancel
+		for range 2 { // the poll, and another after the cancel
 			var err error
 			if r, _, err = Step(r, Seen(says(r, after), at(after)), at(after)); err != nil {
 				t.Fatal(err)
@@ -367,7 +367,7 @@ func TestStuck(t *testing.T) {
 }
 
 // A job that was missing now and then is not lost. One that was always missing is, however long
-// three looks take.
+// three polls take.
 func TestAbsence(t *testing.T) {
 	running := backendJob(job.BackendRunning, 0, 0, never)
 	r, got := play(t,
@@ -375,16 +375,16 @@ func TestAbsence(t *testing.T) {
 		step{60 * minute, gone{}}, step{90 * minute, gone{}}, step{120 * minute, running}, step{121 * minute, gone{}},
 		step{122 * minute, gone{}},
 	)
-	if r.State != job.Submitted || r.Absent.Looks != 2 || !NewEntry(Stored{Record: r}).Absent {
+	if r.State != job.Submitted || r.Absent.Misses != 2 || !NewEntry(Stored{Record: r}).Absent {
 		t.Errorf("state %s, %+v, events %v", r.State, r.Absent, got)
 	}
 	if there, _, _ := Step(r, Seen(running, at(123*minute)), at(123*minute)); there.Absent != nil ||
 		NewEntry(Stored{Record: there}).Absent {
 		t.Errorf("found again: %+v", there.Absent)
 	}
-	// An earlier form does not show whether the job was there between its looks.
+	// An earlier form does not show whether the job was there between its polls.
 	before := r
-	before.Absent = &Absence{Looks: 2, Since: at(0), Last: at(60 * minute)}
+	before.Absent = &Absence{Misses: 2, Since: at(0), Last: at(60 * minute)}
 	if before, _, _ = Step(before, NotFound(at(300*minute)), at(300*minute)); before.State != job.Submitted {
 		t.Errorf("state %s by looks of before", before.State)
 	}
@@ -393,8 +393,8 @@ func TestAbsence(t *testing.T) {
 	}
 }
 
-// Looks of overlapping ticks count once. A job that changed less than ten minutes ago is not lost,
-// however many looks found nothing.
+// Polls of overlapping ticks count once. A job that changed less than ten minutes ago is not lost,
+// however many polls found nothing.
 func TestAbsenceTakesItsTime(t *testing.T) {
 	running := backendJob(job.BackendRunning, 0, 0, never)
 	second := minute / 60

@@ -37,7 +37,7 @@ type Entry struct {
 	Doubtful bool
 	// Replayed reports that a replay made the attempt, however old its job file is.
 	Replayed bool
-	// Absent reports that the last direct look found no job.
+	// Absent reports that the last poll found no job.
 	Absent bool
 	// Accepted and Created are when the attempt was accepted and its job created; zero before
 	// that. SubmitBy is when jobdrop stops asking the backend for the job; zero if it has no such

@@ -95,7 +95,7 @@ type Record struct {
 	Cancelling time.Time `json:"cancelling,omitzero"`
 	// CancelRequested is set if jobdrop itself asked for a cancel. It says why.
 	CancelRequested *CancelRequest `json:"cancelRequested,omitempty"`
-	// Absent counts the direct looks that found no job.
+	// Absent counts the polls or searches in a row that found no job.
 	Absent *Absence `json:"absent,omitempty"`
 }
 
@@ -161,11 +161,12 @@ type CancelRequest struct {
 	At   time.Time `json:"at"`
 }
 
-// Absence counts direct looks at the backend that found no job. Since is the time of the first,
-// Last that of the last. Indexed reports that the index shows the absence. Without that, no tick
+// Absence counts the questions to the backend, in a row, that found no job: polls of a submitted
+// one, searches for one that an earlier create may have made. Since is the time of the first, Last
+// that of the last. Indexed reports that the index shows the absence. Without that, no tick
 // comes back to the job, and it may have been there in between.
 type Absence struct {
-	Looks   int       `json:"looks"`
+	Misses  int       `json:"looks"`
 	Since   time.Time `json:"since"`
 	Last    time.Time `json:"last,omitzero"`
 	Indexed bool      `json:"indexed,omitempty"`

@@ -402,7 +402,7 @@ func (r *Record) takeClaim(c Claim, now time.Time) {
 	r.Creating = &c
 }
 
-// Made reports whether a job, as a direct look showed it, fits a create of the attempt. It must
+// Made reports whether a job, as a poll showed it, fits a create of the attempt. It must
 // have the attempt's labels, name and staged packages, and must have been created while a create
 // may have been under way, as far as clocks tell. Nothing else is compared, since services fill in
 // what a job leaves out. A record of an earlier form does not say when claims were held; no create
@@ -433,17 +433,17 @@ func (r *Record) doubt(now time.Time) {
 	}
 }
 
-// vainLooks and vainFor bound the look-ups that must find no job before another create is asked of
+// vainMisses and vainFor bound the searches that must find no job before another create is asked of
 // a backend that takes no ID. Its list may lag behind.
 const (
-	vainLooks = 2
-	vainFor   = 2 * time.Minute
+	vainMisses = 2
+	vainFor    = 2 * time.Minute
 )
 
-// Vain says that a look-up found no job of the attempt. An earlier create may still take effect,
+// Vain says that a search found no job of the attempt. An earlier create may still take effect,
 // or the list may lag behind. Vain gives the claim back.
 type Vain struct {
-	// Nonce is that of the claim held during the look-up: it shows that nobody created a job
+	// Nonce is that of the claim held during the search: it shows that nobody created a job
 	// meanwhile.
 	Nonce string
 }
@@ -456,15 +456,15 @@ func (o Vain) apply(r *Record, now time.Time) error {
 	if r.Absent != nil {
 		a = *r.Absent
 	}
-	a.Looks++
+	a.Misses++
 	r.Absent, r.Creating, r.Reason = &a, nil, "an earlier create may still have its effect"
 	return nil
 }
 
-// Vainly reports whether look-ups found no job so often, and for so long, that even a list that
+// Vainly reports whether searches found no job so often, and for so long, that even a list that
 // lags would show it.
 func (r Record) Vainly(now time.Time) bool {
-	return r.Absent != nil && r.Absent.Looks >= vainLooks && !now.Before(r.Absent.Since.Add(vainFor))
+	return r.Absent != nil && r.Absent.Misses >= vainMisses && !now.Before(r.Absent.Since.Add(vainFor))
 }
 
 // Doubtful reports whether the outcome of an earlier create is unknown, and whether it may still
@@ -583,10 +583,10 @@ func backoff(attempt string, tries int) time.Duration {
 	return d/2 + time.Duration(float64(d/2)*float64(h.Sum32())/(1<<32))
 }
 
-// GiveUp says that the time for submits is over, that a direct look found no job of the attempt,
+// GiveUp says that the time for submits is over, that a search found no job of the attempt,
 // and that none can appear any more.
 type GiveUp struct {
-	// Nonce is that of the claim held during the look: it shows that nobody created a job
+	// Nonce is that of the claim held during the search: it shows that nobody created a job
 	// meanwhile.
 	Nonce string
 }

@@ -115,7 +115,7 @@ func (t *Backend) Create(ctx context.Context, o job.Order) (attempt.BackendJob, 
 	if rest.Code(err) == http.StatusConflict {
 		found, err := t.Get(ctx, job.JobInfo{ID: spec.JobID})
 		if err != nil {
-			// Without its class: a look that is refused is no refusal of the job.
+			// Without its class: a refused poll is not a refusal of the job.
 			return attempt.BackendJob{}, fmt.Errorf("job %s is there already, and can't be looked at: %v", spec.JobID, err)
 		}
 		return attempt.BackendJob{}, &attempt.ConflictError{JobID: spec.JobID, Found: found}
@@ -131,7 +131,7 @@ func (t *Backend) Create(ctx context.Context, o job.Order) (attempt.BackendJob, 
 	return t.backendJob(created), nil
 }
 
-// Get looks at one job; one that is not there gives [job.ErrNotFound].
+// Get returns one job; one that is not there gives [job.ErrNotFound].
 func (t *Backend) Get(ctx context.Context, j job.JobInfo) (attempt.BackendJob, error) {
 	found, err := rest.Invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__Job, error) {
 		return t.jobs.Get(t.parent + "/jobs/" + j.ID).Context(ctx).Do()

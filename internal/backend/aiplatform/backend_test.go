@@ -311,7 +311,7 @@ func TestCreateErrors(t *testing.T) {
 			calls: []string{create},
 		},
 		{name: "no answer", answers: []answer{{hangUp: true}}, calls: []string{create}},
-		// What a look is answered says nothing of the create: its outcome is unknown.
+		// What a poll is answered says nothing of the create: its outcome is unknown.
 		{
 			name: "there, and gone when looked at", answers: []answer{conflict, failure(http.StatusNotFound, "NOT_FOUND", "x")},
 			calls: []string{create, get},

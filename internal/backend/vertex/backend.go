@@ -273,7 +273,7 @@ func (t *Backend) Find(ctx context.Context, o job.Order) ([]attempt.BackendJob, 
 	return found, err
 }
 
-// Get looks at one job, by its resource name; one that is not there gives
+// Get returns one job, by its resource name; one that is not there gives
 // [job.ErrNotFound]. A bare ID, or a name without its project's or region's, is
 // looked for nowhere, and one that is no record's in the installation's regions
 // only.

@@ -130,9 +130,9 @@ func quoted(t *testing.T, s string) []byte {
 }
 
 // What is told of a job: the field and what becomes of it.
-// What a create asks for is what a look shows, so that a job can be held against its
+// What a create asks for is what a poll shows, so that a job can be held against its
 // record.
-func TestLookShowsPackages(t *testing.T) {
+func TestBackendJobShowsPackages(t *testing.T) {
 	for name, change := range map[string]func(*job.Order){
 		"the service's installer": nil,
 		"ours": func(s *job.Order) {

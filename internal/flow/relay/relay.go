@@ -141,7 +141,7 @@ const (
 const attempts = 5
 
 // writeNewer writes an object unless the present one is as new. It returns the generation that the
-// next write may replace without a look: that of this version, or 0 if the present one is newer.
+// next write may replace without a read: that of this version, or 0 if the present one is newer.
 func (r *Relay) writeNewer(ctx context.Context, name string, body []byte, v version, known int64) (int64, error) {
 	metadata := map[string]string{
 		metaAttempt:  strconv.FormatInt(v.Attempt, 10),

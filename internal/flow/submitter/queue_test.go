@@ -476,7 +476,7 @@ func TestSubmitDeadlineFindsTheJob(t *testing.T) {
 }
 
 // A backend that takes no IDs would make a second job of a second create. After an unknown outcome
-// it is asked again only when looks found no job for long enough.
+// it is asked again only when searches found no job for long enough.
 func TestSubmitWithoutAnID(t *testing.T) {
 	t.Parallel()
 	t.Run("the job is there", func(t *testing.T) {

@@ -155,12 +155,12 @@ func (s *Submitter) Submit(ctx context.Context, o job.Object) error {
 		s.Logger.DebugContext(ctx, "object ignored", "bucket", o.Bucket, "object", o.Name, "size", o.Size)
 		return nil
 	}
-	return s.look(ctx, o.Bucket, job.Folder(o.Name), "", o.Traceparent, byEvent)
+	return s.visit(ctx, o.Bucket, job.Folder(o.Name), "", o.Traceparent, byEvent)
 }
 
 // Replay does what [Submitter.Submit] does, for an object of any age.
 func (s *Submitter) Replay(ctx context.Context, o job.Object) error {
-	return s.look(ctx, o.Bucket, job.Folder(o.Name), "", o.Traceparent, byReplay)
+	return s.visit(ctx, o.Bucket, job.Folder(o.Name), "", o.Traceparent, byReplay)
 }
 
 // cause is why a drop is looked at. It matters for a drop that has no record.
@@ -180,9 +180,9 @@ func (s *Submitter) Resume(ctx context.Context, e attempt.Entry) error {
 		why = byReplay
 	}
 	if e.State.Undecided() && e.Bucket != "" {
-		// The look reads the record and acts on that. A damaged entry does not say where to look;
+		// The visit reads the record and acts on that. A damaged entry does not say where to look;
 		// its record may.
-		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt, "", why)
+		return s.visit(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt, "", why)
 	}
 	stored, err := s.records.Get(ctx, e.Attempt)
 	if errors.Is(err, job.ErrNotFound) && e.Bucket == "" {
@@ -190,21 +190,21 @@ func (s *Submitter) Resume(ctx context.Context, e attempt.Entry) error {
 			"delete open/%s from the state bucket, and run the drop by jobdrop replay", e.Attempt, e.Attempt)
 	}
 	if errors.Is(err, job.ErrNotFound) {
-		return s.look(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt, "", why)
+		return s.visit(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt, "", why)
 	}
 	if err != nil {
 		return err
 	}
 	if stored.State.Undecided() {
-		return s.look(ctx, stored.Drop.Bucket, stored.Drop.Prefix, e.Attempt, "", why)
+		return s.visit(ctx, stored.Drop.Bucket, stored.Drop.Prefix, e.Attempt, "", why)
 	}
 	stored.Published = e.Published
 	return s.advance(ctx, stored, e)
 }
 
-// looks is how often a folder that changes meanwhile is looked at again at once. After that the
+// visits is how often a folder that changes meanwhile is listed again at once. After that the
 // caller has to come again.
-const looks = 3
+const visits = 3
 
 // errChanged reports that an object of the drop changed while it was looked at.
 var errChanged = errors.New("the folder changed while it was looked at")
@@ -218,17 +218,17 @@ func (e *outdatedError) Error() string { return errChanged.Error() }
 
 func (e *outdatedError) Unwrap() error { return errChanged }
 
-// look lists a folder and decides the attempt of its newest job file. key, if set, is the attempt
-// that the caller came for: look withdraws it if the folder no longer shows it. traceparent is for
+// visit lists a folder and decides the attempt of its newest job file. key, if set, is the attempt
+// that the caller came for: visit withdraws it if the folder no longer shows it. traceparent is for
 // a new attempt whose job file has none.
-func (s *Submitter) look(ctx context.Context, bucket, folder, key, traceparent string, why cause) error {
+func (s *Submitter) visit(ctx context.Context, bucket, folder, key, traceparent string, why cause) error {
 	var (
 		err     error
-		before  job.Drop // as the previous look listed it
-		changed bool     // between two looks
-		note    int64    // newer than the previous look's list
+		before  job.Drop // as it was listed before
+		changed bool     // between two lists
+		note    int64    // newer than the list before
 	)
-	for i := range looks {
+	for i := range visits {
 		var d job.Drop
 		if d, err = s.list(ctx, bucket, folder); err != nil {
 			return err
@@ -257,9 +257,9 @@ func (s *Submitter) look(ctx context.Context, bucket, folder, key, traceparent s
 	}
 	if !changed {
 		// Something else is missing, for example the staging bucket.
-		return fmt.Errorf("gs://%s/%s: %w, %d times, but its list stays the same", bucket, folder, err, looks)
+		return fmt.Errorf("gs://%s/%s: %w, %d times, but its list stays the same", bucket, folder, err, visits)
 	}
-	return fmt.Errorf("gs://%s/%s: %v, %d times: %w", bucket, folder, err, looks, attempt.ErrStale)
+	return fmt.Errorf("gs://%s/%s: %v, %d times: %w", bucket, folder, err, visits, attempt.ErrStale)
 }
 
 // sameObjects reports whether two lists of a folder show the same generations.
@@ -479,7 +479,7 @@ func (s *Submitter) otherBackend(stored attempt.Stored) error {
 		stored.Attempt, stored.Backend, s.backend.Name(), attempt.ErrOtherBackend)
 }
 
-// found looks for a job that an earlier create of the attempt made, while nobody creates one. It
+// found searches for a job that an earlier create of the attempt made, while nobody creates one. It
 // returns nil if there is none.
 func (s *Submitter) found(ctx context.Context, stored attempt.Stored) (attempt.Observation, error) {
 	asked := s.Now()
@@ -522,8 +522,8 @@ func (s *Submitter) create(ctx context.Context, stored attempt.Stored) (attempt.
 const denied = "PERMISSION_DENIED"
 
 // ask asks the backend for the job, and returns what came of it. After the time for submits it
-// only looks for a job that may exist. A refusal is final only if no earlier create may have taken
-// effect. Otherwise ask first looks for the job that the create may have made, for as long as the
+// only searches for a job that may exist. A refusal is final only if no earlier create may have taken
+// effect. Otherwise ask first searches for the job that the create may have made, for as long as the
 // worker that asked may still be running.
 func (s *Submitter) ask(ctx context.Context, stored attempt.Stored) attempt.Observation {
 	nonce, now := stored.Creating.Nonce, s.Now()
@@ -531,9 +531,9 @@ func (s *Submitter) ask(ctx context.Context, stored attempt.Stored) attempt.Obse
 	switch {
 	case !doubtful:
 	case stored.Overdue(now):
-		return s.lookFor(ctx, stored, attempt.GiveUp{Nonce: nonce})
+		return s.findEarlier(ctx, stored, attempt.GiveUp{Nonce: nonce})
 	case !s.backend.TakesID():
-		if o := s.lookFor(ctx, stored, nil); o != nil {
+		if o := s.findEarlier(ctx, stored, nil); o != nil {
 			return o
 		}
 	}
@@ -566,7 +566,7 @@ func (s *Submitter) ask(ctx context.Context, stored attempt.Stored) attempt.Obse
 			Failure: job.Failure{Code: refused.Code, Message: refused.Message},
 		}
 		if doubtful {
-			return s.lookFor(ctx, stored, final)
+			return s.findEarlier(ctx, stored, final)
 		}
 		return final
 	case errors.Is(err, job.ErrQuota):
@@ -580,7 +580,7 @@ func (s *Submitter) ask(ctx context.Context, stored attempt.Stored) attempt.Obse
 			Failure: &job.Failure{Code: "NOT_FOUND", Message: err.Error()},
 		}
 	}
-	// The outcome is unknown. The next try looks for the job that this call may have made, or
+	// The outcome is unknown. The next try searches for the job that this call may have made, or
 	// learns that its ID is taken.
 	return attempt.Postpone{
 		Nonce: nonce, Reason: "the backend did not answer: " + err.Error(), Unknown: true,
@@ -598,14 +598,15 @@ func taken(r attempt.Record, conflict *attempt.ConflictError) attempt.Refuse {
 	}
 }
 
-// lookFor looks for the job that an earlier create may have made. It returns none if there is no
+// findEarlier searches for the job that an earlier create may have made. It returns none if there is no
 // job and none can appear.
-func (s *Submitter) lookFor(ctx context.Context, stored attempt.Stored, none attempt.Observation) attempt.Observation {
+func (s *Submitter) findEarlier(ctx context.Context, stored attempt.Stored,
+	none attempt.Observation) attempt.Observation {
 	nonce, now := stored.Creating.Nonce, s.Now()
 	_, early := stored.Doubtful(now)
 	found, err := s.backend.Find(ctx, stored.Order())
 	if err != nil {
-		// Without the look nothing is known, so there is no verdict, even after the deadline.
+		// Without the search nothing is known, so there is no verdict, even after the deadline.
 		return attempt.Postpone{
 			Nonce: nonce, Reason: "an earlier create may have had an effect, and can't be looked for: " + err.Error(),
 			Failure: &job.Failure{Code: "UNAVAILABLE", Message: err.Error()},
@@ -633,7 +634,7 @@ func own(found []attempt.BackendJob, labels map[string]string) (attempt.BackendJ
 	return attempt.BackendJob{}, false
 }
 
-// claim returns a claim on a create. It is valid for four calls of the backend: a look may take
+// claim returns a claim on a create. It is valid for four calls of the backend: a search may take
 // one, and a create, which may take two, begins only if two are left.
 func (s *Submitter) claim() attempt.Claim {
 	nonce := rand.Text()

@@ -612,7 +612,7 @@ func TestSubmitByAListThatIsLate(t *testing.T) {
 
 // The new package comes in time, while a worker looks at the folder. The worker goes on after the
 // patience.
-func TestSubmitPatienceEndsUnderTheLook(t *testing.T) {
+func TestSubmitPatienceEndsDuringTheVisit(t *testing.T) {
 	w := newWorld(t)
 	w.wake(w.put("d/trainer-0.1.tar.gz", pkg(t, "hello")))
 	w.wake(w.put("d/job.yaml", []byte(spec)))
@@ -984,8 +984,8 @@ func TestSubmitCrowdedFolder(t *testing.T) {
 	}
 }
 
-// An object that is replaced during a look causes another look.
-func TestSubmitLooksAgain(t *testing.T) {
+// An object that is replaced during a visit causes another visit.
+func TestSubmitVisitsAgain(t *testing.T) {
 	t.Parallel()
 	for _, moment := range []string{"read inbox/d/trainer-0.1.tar.gz", "copy staging"} {
 		t.Run(moment, func(t *testing.T) {
@@ -1242,7 +1242,7 @@ func TestResumeOfAnEntryOfNothing(t *testing.T) {
 	}
 }
 
-// A folder that changes at each look is not a fault. A missing staging bucket is one, though the
+// A folder that changes at each visit is not a fault. A missing staging bucket is one, though the
 // error is the same.
 func TestSubmitChangedOrMissing(t *testing.T) {
 	t.Parallel()

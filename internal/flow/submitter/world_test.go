@@ -102,7 +102,7 @@ func newWorldOver(t *testing.T, client *gcs.Client, server *fakestorage.Server) 
 		t.Fatal(err)
 	}
 	w.watch, err = watcher.New(w.ledger, w.backend, w.storage, tell, w.submit, watcher.Options{
-		Instance: instance, Inbox: inbox, Parallel: 4, Budget: time.Minute, LooksPerMinute: 100_000, ReadsPerMinute: 100_000,
+		Instance: instance, Inbox: inbox, Parallel: 4, Budget: time.Minute, PollsPerMinute: 100_000, ReadsPerMinute: 100_000,
 		Now: w.clock, Logger: logger,
 	})
 	if err != nil {

@@ -297,7 +297,7 @@ const mostHeap = 128 << 20
 
 // BenchmarkTick runs a tick over the real ledger, relay and queue. It fails if a tick makes more
 // remote calls than it may: one list of storage for 1,000 attempts, one of the backend for 100,
-// six calls for a job that has changed, one more (the direct look) for one that ended, and a few
+// six calls for a job that has changed, one more (the poll) for one that ended, and a few
 // more that do not depend on the number of jobs. It also fails if a tick takes more memory than it
 // may, or if ten times as many jobs cost far more than ten times as much.
 func BenchmarkTick(b *testing.B) {
@@ -350,7 +350,7 @@ func benchmarkTick(b *testing.B, c *company) cost {
 	}
 	var last watcher.Pulse
 	w, err := watcher.New(records, manyJobs{c}, c, tell, submit, watcher.Options{
-		Instance: "test", Inbox: "inbox", Parallel: 8, Budget: 7 * time.Minute, LooksPerMinute: 1_000_000,
+		Instance: "test", Inbox: "inbox", Parallel: 8, Budget: 7 * time.Minute, PollsPerMinute: 1_000_000,
 		ReadsPerMinute: 1_000_000,
 		Now:            now, Logger: logger, Measure: func(_ context.Context, p watcher.Pulse) { last = p },
 	})

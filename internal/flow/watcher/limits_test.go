@@ -41,7 +41,7 @@ func (f *fake) retell() {
 	f.entries = slices.DeleteFunc(f.entries, func(e attempt.Entry) bool { return e.State.Terminal() })
 }
 
-// Ticks alone end a job that never ends by itself, and look at it only when something is due.
+// Ticks alone end a job that never ends by itself, and poll it only when something is due.
 // Seven days take as long as the ticks.
 func TestTickEnforcesLimits(t *testing.T) {
 	f := newFake()
@@ -204,17 +204,17 @@ func TestTickClockSkew(t *testing.T) {
 	}
 }
 
-// A hint makes jobdrop look at the job, whatever it says.
-func TestLook(t *testing.T) {
+// A hint makes jobdrop poll the job, whatever it says.
+func TestRefresh(t *testing.T) {
 	f := newFake()
 	f.add(t, "j", backendJob("j", job.BackendRunning))
 	f.direct["j"] = backendJob("j", job.BackendSucceeded)
 	w := f.watcher(t)
-	if err := w.Look(t.Context(), job.JobInfo{ID: "unknown"}); err != nil || len(f.gets) > 0 {
+	if err := w.Refresh(t.Context(), job.JobInfo{ID: "unknown"}); err != nil || len(f.gets) > 0 {
 		t.Errorf("a job of others: %v, looked at %q", err, f.gets)
 	}
 	for range 2 { // the second finds the verdict
-		if err := w.Look(t.Context(), job.JobInfo{ID: "j"}); err != nil {
+		if err := w.Refresh(t.Context(), job.JobInfo{ID: "j"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -226,7 +226,7 @@ func TestLook(t *testing.T) {
 	f.add(t, "gone", backendJob("gone", job.BackendRunning))
 	for range 5 {
 		f.now = f.now.Add(time.Hour)
-		if err := w.Look(t.Context(), job.JobInfo{ID: "gone"}); err != nil {
+		if err := w.Refresh(t.Context(), job.JobInfo{ID: "gone"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -236,7 +236,7 @@ func TestLook(t *testing.T) {
 
 	f.add(t, "k", backendJob("k", job.BackendRunning))
 	f.direct["k"] = backendJob("k", job.BackendFailed)
-	if err := w.Look(t.Context(), job.JobInfo{ResourceName: "projects/p/jobs/k"}); err != nil {
+	if err := w.Refresh(t.Context(), job.JobInfo{ResourceName: "projects/p/jobs/k"}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := gocmp.Diff([]job.EventType{job.JobFailed}, f.told["k"]); diff != "" {
@@ -250,7 +250,7 @@ func TestLook(t *testing.T) {
 		f.add(t, id, backendJob(id, job.BackendRunning))
 		f.direct[id] = backendJob(id, job.BackendFailed)
 		f.direct[""] = f.direct[id] // asked by the resource alone
-		if err := w.Look(t.Context(), hinted); err != nil {
+		if err := w.Refresh(t.Context(), hinted); err != nil {
 			t.Fatal(err)
 		}
 		if diff := gocmp.Diff([]job.EventType{job.JobFailed}, f.told[id]); diff != "" {
@@ -278,16 +278,16 @@ func TestTickDoesNotCancelWhatIsGone(t *testing.T) {
 	}
 }
 
-// Hints about other people's jobs that cost no look use up none of our own. If each costs one,
+// Hints about other people's jobs that cost no poll use up none of our own. If each costs one,
 // hints are dropped when there are too many.
-func TestLookIsLimited(t *testing.T) {
+func TestRefreshIsLimited(t *testing.T) {
 	for _, noID := range []bool{false, true} {
 		f := newFake()
 		f.noID = noID
 		f.add(t, "j", backendJob("j", job.BackendRunning))
 		f.direct["j"], f.direct["other"] = backendJob("j", job.BackendSucceeded), backendJob("other", job.BackendRunning)
 		o := f.options()
-		o.LooksPerMinute = 40 // a quarter is for hints
+		o.PollsPerMinute = 40 // a quarter is for hints
 		w, err := watcher.New(f, backend{f}, f, f, f, o)
 		if err != nil {
 			t.Fatal(err)
@@ -296,7 +296,7 @@ func TestLookIsLimited(t *testing.T) {
 			if f.noID {
 				f.direct[""] = f.direct["other"]
 			}
-			if err := w.Look(t.Context(), job.JobInfo{ID: "other"}); err != nil {
+			if err := w.Refresh(t.Context(), job.JobInfo{ID: "other"}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -304,14 +304,14 @@ func TestLookIsLimited(t *testing.T) {
 			t.Errorf("no ID taken %t: %d looks at a job of others", noID, n)
 		}
 		if f.direct[""] = f.direct["j"]; !noID {
-			if err := w.Look(t.Context(), job.JobInfo{ID: "j"}); err != nil || len(f.told["j"]) != 1 {
+			if err := w.Refresh(t.Context(), job.JobInfo{ID: "j"}); err != nil || len(f.told["j"]) != 1 {
 				t.Errorf("%v, told %v: our own hint was dropped", err, f.told["j"])
 			}
 			f.add(t, "k", backendJob("k", job.BackendRunning))
 			f.direct["k"] = backendJob("k", job.BackendRunning)
 			f.gets = nil
 			for range 1000 {
-				if err := w.Look(t.Context(), job.JobInfo{ID: "k"}); err != nil {
+				if err := w.Refresh(t.Context(), job.JobInfo{ID: "k"}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -324,7 +324,7 @@ func TestLookIsLimited(t *testing.T) {
 
 // A worker that is about to cancel a job goes by the record at the time of the cancel: another
 // worker may have seen the job run since.
-func TestTickLooksAgainBeforeACancel(t *testing.T) {
+func TestTickPollsAgainBeforeACancel(t *testing.T) {
 	f := newFake()
 	waits := backendJob("j", job.BackendPreparing)
 	waits.Created, waits.Started = start, time.Time{}

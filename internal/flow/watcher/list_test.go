@@ -107,7 +107,7 @@ func TestTickListGoesOn(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFake()
 			f.runs(t, 6)
-			f.direct = nil // a direct look says nothing new
+			f.direct = nil // a poll says nothing new
 			f.jobsPage, f.listErr, f.listErrAt = 2, test.fails, test.at
 			f.cursors.Jobs = attempt.Cursor{After: test.after, Began: start}
 			f.cursors.Submitted = 1_000_000 // and few are worth one
@@ -157,7 +157,7 @@ func TestBeatWithoutTheList(t *testing.T) {
 	}
 }
 
-// Pages of the list and direct looks together keep the backend's read quota.
+// Pages of the list and polls together keep the backend's read quota.
 func TestTickKeepsTheReadQuota(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -172,7 +172,7 @@ func TestTickKeepsTheReadQuota(t *testing.T) {
 			defer f.mu.Unlock()
 			asked = append(asked, time.Now())
 		}
-		tick := inBubble(t, f, func(o *watcher.Options) { o.ReadsPerMinute, o.LooksPerMinute = 480, 300 })
+		tick := inBubble(t, f, func(o *watcher.Options) { o.ReadsPerMinute, o.PollsPerMinute = 480, 300 })
 		if _, err := tick(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(err)
 		}

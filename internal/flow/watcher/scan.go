@@ -151,7 +151,7 @@ func (t *tick) stranger(ctx context.Context, id string, jobs []attempt.BackendJo
 		ID: id, Backend: stored.Job.Backend,
 		ResourceName: cmp.Or(stored.Job.ResourceName, jobs[0].ResourceName),
 	}
-	found, askErr := t.direct(ctx, known)
+	found, askErr := t.poll(ctx, known)
 	if found.found && found.Ended.IsZero() && askErr == nil {
 		askErr = t.tellStrangers(ctx, []attempt.BackendJob{found.BackendJob},
 			"its attempt "+stored.Attempt+" is "+string(stored.State))
@@ -206,10 +206,10 @@ func (t *tick) cancelDoubles(ctx context.Context, stored attempt.Stored, jobs []
 	return errors.Join(errs...)
 }
 
-// cancelDouble looks at a job directly, since a list leaves out what the job runs, and cancels it
+// cancelDouble polls a job, since a list leaves out what the job runs, and cancels it
 // if a create of the attempt made it.
 func (t *tick) cancelDouble(ctx context.Context, stored attempt.Stored, id, resource string) error {
-	l, err := t.direct(ctx, job.JobInfo{ID: id, ResourceName: resource})
+	l, err := t.poll(ctx, job.JobInfo{ID: id, ResourceName: resource})
 	if err != nil || !l.found || l.State.Ended() || l.State == job.BackendCancelling {
 		return err
 	}
@@ -262,7 +262,7 @@ func (t *tick) scanInbox(ctx context.Context) {
 			case !job.IsPart(o.Name, o.Size):
 			case job.IsJobFile(o.Name):
 				if !o.Created.Before(from) && o.Created.Before(until) {
-					t.look(ctx, o.Object)
+					t.takeUnknown(ctx, o.Object)
 				}
 			default:
 				lone.see(ctx, o.Object)
@@ -291,8 +291,8 @@ func latest(first time.Time, more ...time.Time) time.Time {
 	return first
 }
 
-// look looks at a drop unless its attempt is known.
-func (t *tick) look(ctx context.Context, o job.Object) {
+// takeUnknown submits a drop unless its attempt is known.
+func (t *tick) takeUnknown(ctx context.Context, o job.Object) {
 	known, err := t.records.Has(ctx, job.AttemptKey(o))
 	if err == nil && !known {
 		t.Found++

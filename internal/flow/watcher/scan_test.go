@@ -483,7 +483,7 @@ func TestTickStopsWithinAPage(t *testing.T) {
 		f.add(t, id, backendJob(id, job.BackendRunning))
 		f.direct[id] = backendJob(id, job.BackendSucceeded)
 	}
-	f.onGet = func() { f.now = f.now.Add(20 * time.Second) } // each look takes that long
+	f.onGet = func() { f.now = f.now.Add(20 * time.Second) } // each poll takes that long
 	w := f.watcher(t)
 	ticked(t, w)
 	if n := len(f.told); n == 0 || n > 25 || f.cursors.Open.After == "" {

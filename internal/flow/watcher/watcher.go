@@ -45,7 +45,7 @@ type records interface {
 	Beat(ctx context.Context, heartbeat any) error
 }
 
-// backend looks at jobs. A list may lag behind a get: absence from it is only a reason to look.
+// backend looks at jobs. A list may lag behind a get: absence from it is only a reason to poll.
 type backend interface {
 	// ListActive lists the jobs that have not ended, page by page. next is the position after a
 	// page, to be passed as from in another call; it is empty at the end. If from is too old,
@@ -92,9 +92,9 @@ type Options struct {
 	// Budget is how long a tick may work. It is a minute less than the request's own limit: in
 	// that minute the tick writes how far it came. The next tick does the rest.
 	Budget time.Duration
-	// LooksPerMinute bounds the direct looks at the backend's jobs.
-	LooksPerMinute int
-	// ReadsPerMinute bounds the direct looks and the pages of the backend's list together.
+	// PollsPerMinute bounds how often the backend is asked for one job.
+	PollsPerMinute int
+	// ReadsPerMinute bounds the polls and the pages of the backend's list together.
 	ReadsPerMinute int
 	// Now is the storage service's clock.
 	Now    func() time.Time
@@ -108,16 +108,16 @@ type Options struct {
 	Double func(ctx context.Context)
 }
 
-// Watcher runs ticks and looks. It is safe for concurrent use, in one process and in many.
+// Watcher runs ticks, and takes hints. It is safe for concurrent use, in one process and in many.
 type Watcher struct {
 	records records
 	backend backend
 	objects objects
 	teller  teller
 	resumer resumer
-	// looks limits the direct looks, hints those of them that hints cause, and reads the looks and
+	// polls limits the polls, hints those of them that hints cause, and reads the polls and
 	// the pages of the backend's list.
-	listed, hints, reads *rate.Limiter
+	polls, hints, reads *rate.Limiter
 	// epoch is when the installation was first started; nil until that is known.
 	epoch atomic.Pointer[time.Time]
 	Options
@@ -129,7 +129,7 @@ func New(r records, t backend, o objects, tell teller, resume resumer, options O
 		"records": r == nil, "backend": t == nil, "objects": o == nil, "teller": tell == nil, "resumer": resume == nil,
 		"Instance": options.Instance == "", "Inbox": options.Inbox == "",
 		"Parallel": options.Parallel <= 0, "Budget": options.Budget <= 0,
-		"LooksPerMinute": options.LooksPerMinute <= 0, "ReadsPerMinute": options.ReadsPerMinute <= 0,
+		"PollsPerMinute": options.PollsPerMinute <= 0, "ReadsPerMinute": options.ReadsPerMinute <= 0,
 		"Now": options.Now == nil, "Logger": options.Logger == nil,
 	} {
 		if missing {
@@ -138,52 +138,52 @@ func New(r records, t backend, o objects, tell teller, resume resumer, options O
 	}
 	// A burst and what follows it fit into one minute together. The pages may be more than any
 	// burst takes; for them the steady rate counts.
-	perMinute, reads := options.LooksPerMinute, options.ReadsPerMinute
+	perMinute, reads := options.PollsPerMinute, options.ReadsPerMinute
 	return &Watcher{
 		records: r, backend: t, objects: o, teller: tell, resumer: resume, Options: options,
-		listed: rate.NewLimiter(rate.Limit(float64(perMinute)/2/60), max(perMinute/2, 1)),
-		hints:  rate.NewLimiter(rate.Limit(float64(perMinute)/4/60), max(perMinute/4, 1)),
-		reads:  rate.NewLimiter(rate.Limit(float64(reads)*7/8/60), max(reads/8, 1)),
+		polls: rate.NewLimiter(rate.Limit(float64(perMinute)/2/60), max(perMinute/2, 1)),
+		hints: rate.NewLimiter(rate.Limit(float64(perMinute)/4/60), max(perMinute/4, 1)),
+		reads: rate.NewLimiter(rate.Limit(float64(reads)*7/8/60), max(reads/8, 1)),
 	}, nil
 }
 
-// directLook is the backend's answer about one job.
-type directLook struct {
+// answer is the backend's answer about one job.
+type answer struct {
 	attempt.BackendJob
 	found bool
 	asked time.Time
 }
 
-func (l directLook) observation() attempt.Observation {
+func (l answer) observation() attempt.Observation {
 	if !l.found {
 		return attempt.NotFound(l.asked)
 	}
 	return attempt.Seen(l.BackendJob, l.asked)
 }
 
-// direct looks at one job, as fast as the backend's read quota allows. It refuses a job that the
+// poll asks the backend for one job, as fast as the backend's read quota allows. It refuses a job that the
 // installation gave to another backend before: this one would say that it does not exist.
-func (w *Watcher) direct(ctx context.Context, j job.JobInfo) (directLook, error) {
+func (w *Watcher) poll(ctx context.Context, j job.JobInfo) (answer, error) {
 	if j.Backend != "" && j.Backend != w.backend.Name() {
-		return directLook{}, fmt.Errorf("job %s is with %s, and this installation asks %s: %w",
+		return answer{}, fmt.Errorf("job %s is with %s, and this installation asks %s: %w",
 			j.ID, j.Backend, w.backend.Name(), attempt.ErrOtherBackend)
 	}
-	for _, limiter := range []*rate.Limiter{w.listed, w.reads} {
+	for _, limiter := range []*rate.Limiter{w.polls, w.reads} {
 		if err := limiter.Wait(ctx); err != nil {
-			return directLook{}, err
+			return answer{}, err
 		}
 	}
 	asked := w.Now()
 	found, err := w.backend.Get(ctx, j)
 	if errors.Is(err, job.ErrNotFound) {
-		return directLook{asked: asked}, nil
+		return answer{asked: asked}, nil
 	}
-	return directLook{BackendJob: found, found: true, asked: asked}, err
+	return answer{BackendJob: found, found: true, asked: asked}, err
 }
 
 // follow applies what the backend says of a record's job to the record, and cancels a job that is
 // past its limit and the grace. listed holds the list's jobs of its ID, and asked is when the list
-// was asked for. follow looks at the job directly if it is not in listed, if they show it in an
+// was asked for. follow polls the job if it is not in listed, if they show it in an
 // earlier state, or if something is due.
 func (w *Watcher) follow(
 	ctx context.Context, stored attempt.Stored, listed []attempt.BackendJob, asked time.Time, due bool,
@@ -198,7 +198,7 @@ func (w *Watcher) follow(
 	}
 	cancellable := false
 	if o == nil {
-		answer, err := w.direct(ctx, stored.Job)
+		answer, err := w.poll(ctx, stored.Job)
 		if err != nil {
 			return stored, false, err
 		}
@@ -227,7 +227,7 @@ func (w *Watcher) cancel(ctx context.Context, stored attempt.Stored, kind string
 	refused := w.backend.Cancel(ctx, stored.Job)
 	w.Logger.WarnContext(ctx, "cancel asked for: the job is past its limit, and the backend has not ended it",
 		"attempt", stored.Attempt, "job_id", stored.Job.ID, "limit", kind, "correlation_id", stored.CorrelationID)
-	answer, err := w.direct(ctx, stored.Job)
+	answer, err := w.poll(ctx, stored.Job)
 	if err != nil {
 		return stored, errors.Join(refused, err)
 	}
@@ -243,18 +243,18 @@ func (w *Watcher) logSeen(ctx context.Context, r attempt.Stored) {
 		"state", r.State, "backend_state", r.Job.State, "correlation_id", r.CorrelationID)
 }
 
-// Look looks at one job at once. It does not trust the hint: it asks the backend. A job is named
-// by its ID, or by the backend's own name of it. Look ignores a job that this ledger does not
-// know.
-func (w *Watcher) Look(ctx context.Context, j job.JobInfo) error {
+// Refresh polls one job at once, and updates its record. It does not trust the hint: it asks the
+// backend. A job is named by its ID, or by the backend's own name of it. Refresh ignores a job that
+// this ledger does not know.
+func (w *Watcher) Refresh(ctx context.Context, j job.JobInfo) error {
 	switch {
 	case w.backend.TakesID() && j.ID == "":
 		j.ID = path.Base(j.ResourceName)
 	case !w.backend.TakesID(): // j.ID is the backend's own
 		if !w.hints.Allow() {
-			return nil // ticks need the rest: the next one looks
+			return nil // ticks need the rest: the next one polls
 		}
-		found, err := w.direct(ctx, job.JobInfo{ResourceName: cmp.Or(j.ResourceName, j.ID)})
+		found, err := w.poll(ctx, job.JobInfo{ResourceName: cmp.Or(j.ResourceName, j.ID)})
 		if !found.found || err != nil {
 			return err
 		}
@@ -282,7 +282,7 @@ func (w *Watcher) Look(ctx context.Context, j job.JobInfo) error {
 		return err
 	}
 	stored.Published = e.Published
-	found, err := w.direct(ctx, stored.Job)
+	found, err := w.poll(ctx, stored.Job)
 	if found.found && err == nil {
 		// Only ticks record that a job is missing, and count how often.
 		var changed bool

@@ -95,7 +95,7 @@ func (f *fake) watcher(t *testing.T) *watcher.Watcher {
 func (f *fake) options() watcher.Options {
 	return watcher.Options{
 		Instance: "test", Inbox: "inbox", Parallel: 3, Budget: 10 * time.Minute,
-		LooksPerMinute: 100_000, ReadsPerMinute: 100_000, Logger: slog.New(slog.DiscardHandler),
+		PollsPerMinute: 100_000, ReadsPerMinute: 100_000, Logger: slog.New(slog.DiscardHandler),
 		Now: func() time.Time { f.mu.Lock(); defer f.mu.Unlock(); return f.now },
 	}
 }
@@ -448,7 +448,7 @@ func TestTick(t *testing.T) {
 	f.add(t, "same", backendJob("same", job.BackendRunning))
 	f.add(t, "moved", backendJob("moved", job.BackendQueued))
 	f.add(t, "ended", backendJob("ended", job.BackendRunning))
-	f.add(t, "late", backendJob("late", job.BackendQueued)) // the list lags: only a direct look finds it
+	f.add(t, "late", backendJob("late", job.BackendQueued)) // the list lags: only a poll finds it
 	f.listed = []attempt.BackendJob{backendJob("same", job.BackendRunning), backendJob("moved", job.BackendRunning)}
 	f.direct = map[string]attempt.BackendJob{"ended": backendJob("ended", job.BackendSucceeded),
 		"late": backendJob("late", job.BackendQueued)}
@@ -531,7 +531,7 @@ func TestTickWithoutTheList(t *testing.T) {
 	}
 }
 
-// A job is lost after three direct looks that found nothing, and ten minutes.
+// A job is lost after three polls that found nothing, and ten minutes.
 func TestTickFindsLostJobs(t *testing.T) {
 	f := newFake()
 	f.add(t, "j", backendJob("j", job.BackendQueued))
@@ -571,7 +571,7 @@ func TestTickLeavesAnotherBackendsJobs(t *testing.T) {
 	}
 }
 
-// Thousands of jobs that vanish are lost, even if a round of looks takes long. One that is back in
+// Thousands of jobs that vanish are lost, even if a round of polls takes long. One that is back in
 // the list was never gone.
 func TestTickFindsLostJobsSlowly(t *testing.T) {
 	f := newFake()
@@ -592,7 +592,7 @@ func TestTickFindsLostJobsSlowly(t *testing.T) {
 	}
 	f.listed = nil
 	tick()
-	if r := f.records[f.owners["back"]]; r.State != job.Submitted || r.Absent == nil || r.Absent.Looks != 1 {
+	if r := f.records[f.owners["back"]]; r.State != job.Submitted || r.Absent == nil || r.Absent.Misses != 1 {
 		t.Errorf("seen in between: %s, %+v", r.State, r.Absent)
 	}
 }
@@ -790,7 +790,7 @@ func TestTickFollowsTheKeptJob(t *testing.T) {
 	}
 }
 
-// A list that lags does not turn a job back. A job that a look finds restarted does go back.
+// A list that lags does not turn a job back. A job that a poll finds restarted does go back.
 func TestTickWithALaggingList(t *testing.T) {
 	started := func(l attempt.BackendJob) attempt.BackendJob { l.Started = start; return l }
 	tests := []struct {

@@ -13,9 +13,9 @@ import (
 
 // Watch serves a function that is woken by a scheduler, and by hints: entries of
 // Cloud Logging about a job, which a sink sends through Pub/Sub. A hint names a job
-// and is believed in nothing else. It is taken in any case: what a failed look
+// and is believed in nothing else. It is taken in any case: what a failed poll
 // leaves undone, the next tick does. Any other request is a tick.
-func Watch(tick func(ctx context.Context) error, look func(ctx context.Context, j job.JobInfo) error) http.Handler {
+func Watch(tick func(ctx context.Context) error, refresh func(ctx context.Context, j job.JobInfo) error) http.Handler {
 	return serve(func(ctx context.Context, w http.ResponseWriter, r *http.Request) (int, error) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		var tooLarge *http.MaxBytesError
@@ -30,7 +30,7 @@ func Watch(tick func(ctx context.Context) error, look func(ctx context.Context, 
 		case isTick:
 			err = tick(ctx)
 		case j.ID != "" || j.ResourceName != "":
-			_ = look(ctx, j) // logged by whoever looked
+			_ = refresh(ctx, j) // logged by the caller's function
 		}
 		if err != nil {
 			return notDone, nil

@@ -26,7 +26,7 @@ func TestWatch(t *testing.T) {
 	tests := []struct {
 		name, body string
 		tick       bool
-		look       job.JobInfo
+		hinted     job.JobInfo
 	}{
 		{name: "nothing at all", tick: true},
 		{name: "whatever a scheduler sends", body: "tick", tick: true},
@@ -35,27 +35,28 @@ func TestWatch(t *testing.T) {
 		{name: "a push that is no entry", body: push(`{"tick": true}`)},
 		{name: "a push that is no JSON", body: push("tick")},
 		{
-			name: "an entry with fields of other types",
-			body: push(`{"logName": "l", "resource": {"type": "ml_job", "labels": {"job_id": "census_1"}}, "protoPayload": {"response": {"name": 5}}}`), look: job.JobInfo{ID: "census_1"},
+			name:   "an entry with fields of other types",
+			body:   push(`{"logName": "l", "resource": {"type": "ml_job", "labels": {"job_id": "census_1"}}, "protoPayload": {"response": {"name": 5}}}`),
+			hinted: job.JobInfo{ID: "census_1"},
 		},
 		{
 			name: "an entry about a job", body: push(ml(`"job_id": "census_1", "project_id": "p", "task_name": "service"`)),
-			look: job.JobInfo{ID: "census_1"},
+			hinted: job.JobInfo{ID: "census_1"},
 		},
-		{name: "without a task", body: push(ml(`"job_id": "census_1"`)), look: job.JobInfo{ID: "census_1"}},
-		{name: "unwrapped", body: ml(`"job_id": "census_1"`), look: job.JobInfo{ID: "census_1"}},
+		{name: "without a task", body: push(ml(`"job_id": "census_1"`)), hinted: job.JobInfo{ID: "census_1"}},
+		{name: "unwrapped", body: ml(`"job_id": "census_1"`), hinted: job.JobInfo{ID: "census_1"}},
 		{name: "what a program wrote", body: push(ml(`"job_id": "census_1", "task_name": "master-replica-0"`))},
 		{name: "no job", body: push(ml(`"project_id": "p"`))},
 		{name: "of another kind", body: push(strings.Replace(ml(`"job_id": "census_1"`), "ml_job", "gce_instance", 1))},
 		{
 			name: "an audit log", body: push(audit),
-			look: job.JobInfo{ResourceName: "projects/1/locations/us-central1/customJobs/77"},
+			hinted: job.JobInfo{ResourceName: "projects/1/locations/us-central1/customJobs/77"},
 		},
 		{
 			name: "an audit log of a create",
 			body: push(strings.NewReplacer("/customJobs/77\"",
 				`", "response": {"name": "projects/1/locations/us-central1/hyperparameterTuningJobs/78"}`).Replace(audit)),
-			look: job.JobInfo{ResourceName: "projects/1/locations/us-central1/hyperparameterTuningJobs/78"},
+			hinted: job.JobInfo{ResourceName: "projects/1/locations/us-central1/hyperparameterTuningJobs/78"},
 		},
 		{name: "an audit log of something else", body: push(strings.Replace(audit, "customJobs", "models", 1))},
 		{name: "an entry whose parts are of other types", body: push(`{"logName": "l", "resource": "ml_job"}`)},
@@ -63,13 +64,13 @@ func TestWatch(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			ticked, looked := false, job.JobInfo{}
+			ticked, refreshed := false, job.JobInfo{}
 			w := httptest.NewRecorder()
 			inbound.Watch(
 				func(context.Context) error { ticked = true; return nil },
-				func(_ context.Context, j job.JobInfo) error { looked = j; return errors.New("not now") },
+				func(_ context.Context, j job.JobInfo) error { refreshed = j; return errors.New("not now") },
 			).ServeHTTP(w, plain("application/json", test.body))
-			if diff := cmp.Diff(test.look, looked); ticked != test.tick || w.Code != http.StatusNoContent || diff != "" {
+			if diff := cmp.Diff(test.hinted, refreshed); ticked != test.tick || w.Code != http.StatusNoContent || diff != "" {
 				t.Errorf("status %d, tick %t, look (-want +got):\n%s", w.Code, ticked, diff)
 			}
 		})

@@ -216,7 +216,7 @@ func CheckBackendFaults(t *testing.T, tr Backend, p *Proxy, instance, prefix str
 		made(o, 0)
 	}
 
-	// Lists lag behind: an empty page is an answer, and a direct look knows better.
+	// Lists lag behind: an empty page is an answer, and a poll knows better.
 	o = next()
 	l, err := tr.Create(ctx, o)
 	if err != nil {
@@ -233,7 +233,7 @@ func CheckBackendFaults(t *testing.T, tr Backend, p *Proxy, instance, prefix str
 		t.Errorf("get: %+v, %v", got, err)
 	}
 
-	// A look is asked again where the service is not available, and not where it has
+	// A poll is repeated where the service is not available, and not where it has
 	// enough of us.
 	p.Inject(Fault{Method: http.MethodGet, Path: one, Status: http.StatusInternalServerError})
 	if _, err := tr.Get(ctx, info); err != nil {

@@ -591,7 +591,7 @@ func (w *world) process(kind string) *process {
 	})
 	must(err)
 	watch, err := watcher.New(records, with.backend, with.storage, tell, submit, watcher.Options{
-		Instance: instance, Inbox: inbox, Parallel: 1, Budget: deadline - time.Minute, LooksPerMinute: math.MaxInt32,
+		Instance: instance, Inbox: inbox, Parallel: 1, Budget: deadline - time.Minute, PollsPerMinute: math.MaxInt32,
 		ReadsPerMinute: math.MaxInt32, Now: now, Logger: logger,
 	})
 	must(err)

@@ -119,14 +119,14 @@ var mutations = []mutation{
 			"s.Record.Published(s.Published).Outbox); err != nil {\n\t\t\t_ = err\n\t\t}",
 		},
 	}},
-	{name: "look-up after an unknown outcome", edits: []edit{
+	{name: "search after an unknown outcome", edits: []edit{
 		{
 			"internal/flow/submitter/submitter.go",
-			"if doubtful {\n\t\t\treturn s.lookFor(ctx, stored, final)\n\t\t}\n\t\t",
+			"if doubtful {\n\t\t\treturn s.findEarlier(ctx, stored, final)\n\t\t}\n\t\t",
 			"",
 		},
 	}},
-	{name: "look-up before the time for submits ends", edits: []edit{
+	{name: "search before the time for submits ends", edits: []edit{
 		{"internal/attempt/step.go", "if r.Overdue(now) && r.UnknownUntil.IsZero() {", "if r.Overdue(now) {"},
 	}},
 	{name: "no refusal while an earlier create may have its effect", edits: []edit{
@@ -168,14 +168,14 @@ var mutations = []mutation{
 			"var err error\n",
 		},
 	}},
-	{name: "look-ups before a create that may be the second", edits: []edit{
+	{name: "searches before a create that may be the second", edits: []edit{
 		{
 			"internal/flow/submitter/submitter.go",
-			"if o := s.lookFor(ctx, stored, nil); o != nil {",
-			"if o := s.lookFor(ctx, stored, nil); o != nil && s.backend.TakesID() {",
+			"if o := s.findEarlier(ctx, stored, nil); o != nil {",
+			"if o := s.findEarlier(ctx, stored, nil); o != nil && s.backend.TakesID() {",
 		},
 	}},
-	{name: "look-ups until no create is under way", edits: []edit{
+	{name: "searches until no create is under way", edits: []edit{
 		{
 			"internal/flow/submitter/submitter.go",
 			"case early, !s.backend",
@@ -211,7 +211,7 @@ var mutations = []mutation{
 	{name: "a warning by both clocks", edits: []edit{
 		{"internal/attempt/follow.go", "since, late := l.seen, l.begin", "since, late := l.begin, l.begin"},
 	}},
-	{name: "a list that lags is only a reason to look", edits: []edit{
+	{name: "a list that lags is only a reason to poll", edits: []edit{
 		{"internal/flow/watcher/watcher.go", " && !stored.Behind(l)", ""},
 	}},
 	{name: "cancel of a job that was given up", edits: []edit{
@@ -310,7 +310,7 @@ var mutations = []mutation{
 	}},
 
 	// Those that a package's test finds.
-	{name: "the job of a dead claim is looked for under a pause", edits: []edit{
+	{name: "the job of a dead claim is searched for under a pause", edits: []edit{
 		{"internal/flow/submitter/submitter.go", "if doubtful || stored.Creating != nil {", "if doubtful {"},
 	}, by: test{"internal/flow/submitter", "^TestQueuePauseFindsTheJobOfADeadClaim$"}},
 	{name: "an inspection's slot is given back after a read error", edits: []edit{
@@ -334,9 +334,9 @@ var mutations = []mutation{
 			" {",
 		},
 	}, by: test{"internal/backend/vertex", "^TestFind$"}},
-	{name: "a second look before a cancel", edits: []edit{
+	{name: "a second poll before a cancel", edits: []edit{
 		{"internal/flow/watcher/watcher.go", "if err != nil || stored.CancelDue(w.Now()) == \"\" {", "if err != nil {"},
-	}, by: test{"internal/flow/watcher", "^TestTickLooksAgainBeforeACancel$"}},
+	}, by: test{"internal/flow/watcher", "^TestTickPollsAgainBeforeACancel$"}},
 	{name: "an event is not acknowledged while another attempt is decided", edits: []edit{
 		{
 			"internal/app/handle.go",
@@ -390,13 +390,13 @@ var mutations = []mutation{
 				"\t\tr.Told = append(r.Told, DropIncomplete)",
 		},
 	}, by: test{"internal/attempt", "^TestStep$"}},
-	{name: "lost after three looks", edits: []edit{
-		{"internal/attempt/follow.go", "lostLooks   = 3", "lostLooks   = 1"},
+	{name: "lost after three polls", edits: []edit{
+		{"internal/attempt/follow.go", "lostMisses  = 3", "lostMisses  = 1"},
 	}, by: test{"internal/attempt", "^TestAbsence$"}},
 	{name: "lost after ten minutes", edits: []edit{
 		{"internal/attempt/follow.go", "lostAfter   = 10 * time.Minute", "lostAfter   = time.Minute"},
 	}, by: test{"internal/attempt", "^TestAbsenceTakesItsTime$"}},
-	{name: "lost after looks in three ticks", edits: []edit{
+	{name: "lost after polls in three ticks", edits: []edit{
 		{"internal/attempt/follow.go", "lostSpacing = 40 * time.Second", "lostSpacing = 0 * time.Second"},
 	}, by: test{"internal/attempt", "^TestAbsenceTakesItsTime$"}},
 	{name: "running is told from the start time alone", edits: []edit{
@@ -416,7 +416,7 @@ var mutations = []mutation{
 			"if at, lasts := r.stuck(); false &&",
 		},
 	}, by: test{"internal/attempt", "^TestStuck$"}},
-	{name: "a late look is not taken over a newer record", edits: []edit{
+	{name: "a late answer is not taken over a newer record", edits: []edit{
 		{"internal/attempt/follow.go", "if r.Behind(o.BackendJob) && r.late(o.asked) {", "if false {"},
 	}, by: test{"internal/attempt", "^TestLateAnswer$"}},
 	{name: "a newer revision's record is left alone", edits: []edit{
@@ -864,5 +864,5 @@ var mutations = []mutation{
 	}, by: test{"internal/flow/submitter", "^TestResumeOfAnEntryOfNothing$"}},
 	{name: "the patience is over for the list, not for the clock", edits: []edit{
 		{"internal/flow/submitter/decide.go", "!e.drop.Listed.Before(e.until):", "!now.Before(e.until):"},
-	}, by: test{"internal/flow/submitter", "^TestSubmitPatienceEndsUnderTheLook$"}},
+	}, by: test{"internal/flow/submitter", "^TestSubmitPatienceEndsDuringTheVisit$"}},
 }
