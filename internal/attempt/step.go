@@ -51,11 +51,11 @@ func Step(r Record, o Observation, now time.Time) (next Record, changed bool, er
 // errNothingNew is returned when an observation changes nothing.
 var errNothingNew = errors.New("nothing new")
 
-// Published returns the record without the events up to the sequence number, which have been
-// published.
-func (r Record) Published(sequence int64) Record {
+// TrimOutbox returns the record with an outbox that lacks the events up to the sequence number.
+// They have been published.
+func (r Record) TrimOutbox(published int64) Record {
 	i := 0
-	for i < len(r.Outbox) && r.Outbox[i].Body.Sequence <= sequence {
+	for i < len(r.Outbox) && r.Outbox[i].Body.Sequence <= published {
 		i++
 	}
 	r.Outbox = r.Outbox[i:]

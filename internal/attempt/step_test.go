@@ -426,10 +426,10 @@ func TestStepRefusesNewerRecords(t *testing.T) {
 	}
 }
 
-func TestPublished(t *testing.T) {
+func TestTrimOutbox(t *testing.T) {
 	r, _ := play(t, step{0, accept(nil)}, step{1, backendJob(job.BackendRunning, 1, 1, never)})
 	for n := range int64(4) {
-		rest := r.Published(n).Outbox
+		rest := r.TrimOutbox(n).Outbox
 		if len(rest) != 3-int(n) || len(rest) > 0 && rest[0].Body.Sequence != n+1 {
 			t.Errorf("after %d published: %d left", n, len(rest))
 		}
@@ -468,7 +468,7 @@ func TestStepProperties(t *testing.T) {
 				backendJob(s, 0, started, ended), backendJob(s, 0, started, ended), backendJob(s, 0, started, ended),
 			}
 			published := int64(random.IntN(int(r.Sequence) + 1))
-			next, changed, err := Step(r.Published(published), observed(observations[random.IntN(len(observations))], at(now)),
+			next, changed, err := Step(r.TrimOutbox(published), observed(observations[random.IntN(len(observations))], at(now)),
 				at(now))
 			if err != nil {
 				t.Fatalf("seed %d: %v", seed, err)

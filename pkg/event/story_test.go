@@ -125,7 +125,7 @@ func (s *story) tell() {
 	if err := s.relay.Tell(s.Context(), attempt.Stored{Record: s.record, Published: before}, attempt.Entry{}); err != nil {
 		s.Fatal(err)
 	}
-	s.record = s.record.Published(s.record.Sequence)
+	s.record = s.record.TrimOutbox(s.record.Sequence)
 }
 
 // violations are what is wrong in the first job file, in the words of package

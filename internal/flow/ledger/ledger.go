@@ -96,7 +96,7 @@ func (l *Ledger) Apply(
 	ctx context.Context, s attempt.Stored, o attempt.Observation, now time.Time,
 ) (after attempt.Stored, applied bool, err error) {
 	for range swaps {
-		next, changed, err := attempt.Step(s.Record.Published(s.Published), o, now)
+		next, changed, err := attempt.Step(s.TrimOutbox(s.Published), o, now)
 		if err != nil || !changed {
 			return s, false, err
 		}

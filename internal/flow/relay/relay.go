@@ -67,7 +67,7 @@ func (r *Relay) Tell(ctx context.Context, s attempt.Stored, known attempt.Entry)
 		return nil // the entry is newer than the record: another worker published more
 	}
 	if news {
-		if err := r.publish(ctx, s.Attempt, s.Record.Published(s.Published).Outbox); err != nil {
+		if err := r.publish(ctx, s.Attempt, s.TrimOutbox(s.Published).Outbox); err != nil {
 			return err
 		}
 		s.Published = s.Sequence

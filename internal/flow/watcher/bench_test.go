@@ -74,7 +74,7 @@ func newCompany(b *testing.B, jobs int, n news) *company {
 		}
 	}
 	var err error
-	if c.record, err = json.Marshal(r.Published(r.Sequence)); err != nil {
+	if c.record, err = json.Marshal(r.TrimOutbox(r.Sequence)); err != nil {
 		b.Fatal(err)
 	}
 	records, err := ledger.New(c, "state")

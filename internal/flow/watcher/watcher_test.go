@@ -291,7 +291,7 @@ func (f *fake) Apply(
 		f.onApply(o)
 		s.Record = f.records[s.Attempt].Record
 	}
-	r, changed, err := attempt.Step(s.Record.Published(s.Published), o, now)
+	r, changed, err := attempt.Step(s.Record.TrimOutbox(s.Published), o, now)
 	s.Record = r
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -437,7 +437,7 @@ func (f *fake) Tell(_ context.Context, s attempt.Stored, e attempt.Entry) error 
 	if f.onTell != nil {
 		f.onTell(s)
 	}
-	for _, event := range s.Record.Published(e.Published).Outbox {
+	for _, event := range s.Record.TrimOutbox(e.Published).Outbox {
 		f.told[s.Job.ID] = append(f.told[s.Job.ID], event.Type)
 	}
 	return nil

@@ -41,8 +41,8 @@ var mutations = []mutation{
 	{name: "outbox order", edits: []edit{
 		{
 			"internal/flow/relay/relay.go",
-			"s.Record.Published(s.Published).Outbox); err",
-			"reversed(s.Record.Published(s.Published).Outbox)); err",
+			"s.TrimOutbox(s.Published).Outbox); err",
+			"reversed(s.TrimOutbox(s.Published).Outbox)); err",
 		},
 		{
 			"internal/flow/relay/relay.go",
@@ -115,8 +115,8 @@ var mutations = []mutation{
 	{name: "await of the publish", edits: []edit{
 		{
 			"internal/flow/relay/relay.go",
-			"s.Record.Published(s.Published).Outbox); err != nil {\n\t\t\treturn err\n\t\t}",
-			"s.Record.Published(s.Published).Outbox); err != nil {\n\t\t\t_ = err\n\t\t}",
+			"s.TrimOutbox(s.Published).Outbox); err != nil {\n\t\t\treturn err\n\t\t}",
+			"s.TrimOutbox(s.Published).Outbox); err != nil {\n\t\t\t_ = err\n\t\t}",
 		},
 	}},
 	{name: "search after an unknown outcome", edits: []edit{
