@@ -200,8 +200,8 @@ func (r *Record) bestFirst(trials []job.Trial) []job.Trial {
 func bounded(trials []job.Trial) []job.Trial {
 	var out []job.Trial
 	for _, t := range trials[:min(len(trials), job.MaxTrials)] {
-		t.Message = job.Shorten(t.Message, trialText)
-		t.ID = job.Shorten(t.ID, trialText)
+		t.Message = job.BoundText(t.Message, trialText)
+		t.ID = job.BoundText(t.ID, trialText)
 		if v := t.Objective; v != nil && (math.IsNaN(*v) || math.IsInf(*v, 0)) {
 			t.Objective = nil // JSON can't express it
 		}
@@ -211,7 +211,7 @@ func bounded(trials []job.Trial) []job.Trial {
 				if len(few) == trialParams {
 					break
 				}
-				few[job.Shorten(name, trialText)] = job.Shorten(t.Parameters[name], trialText)
+				few[job.BoundText(name, trialText)] = job.BoundText(t.Parameters[name], trialText)
 			}
 			t.Parameters = few
 		}

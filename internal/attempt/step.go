@@ -64,7 +64,7 @@ func (r Record) TrimOutbox(published int64) Record {
 
 // NewRecord returns the record of an attempt that was never seen before.
 func NewRecord(jobFile job.Object, now time.Time) Record {
-	jobFile.CorrelationID = job.Shorten(jobFile.CorrelationID, correlationText)
+	jobFile.CorrelationID = job.BoundText(jobFile.CorrelationID, correlationText)
 	if !traceparent.MatchString(jobFile.Traceparent) {
 		jobFile.Traceparent = ""
 	}
@@ -168,7 +168,8 @@ func (o Incomplete) reason(d job.DropInfo) string {
 		then += fmt.Sprintf("; an earlier attempt of this folder already had %s: if that changes, too, upload it first, since from %s on it is taken as it is",
 			some(names), o.Until.UTC().Format(time.RFC3339))
 	}
-	return job.Shorten(fmt.Sprintf("waiting for %s in gs://%s/%s: upload what is missing; %s", some(o.Missing), d.Bucket, d.Prefix, then), job.MaxText)
+	return job.BoundText(fmt.Sprintf("waiting for %s in gs://%s/%s: upload what is missing; %s", some(o.Missing),
+		d.Bucket, d.Prefix, then), job.MaxText)
 }
 
 // some returns the first names, and how many more there are.
@@ -212,7 +213,7 @@ func (o Hold) reason() string {
 	if len(pins) > 3 {
 		again = "or pin these in the job file, under jobdrop.packages, to run them again"
 	}
-	return job.Shorten(fmt.Sprintf("held until %s: an earlier attempt of this folder already had %s, "+
+	return job.BoundText(fmt.Sprintf("held until %s: an earlier attempt of this folder already had %s, "+
 		"and a new one may be on its way; "+
 		"upload the new package to go on at once, %s", o.Until.UTC().Format(time.RFC3339), some(names), again), job.MaxText)
 }
@@ -239,7 +240,7 @@ func (o Blocked) apply(r *Record, now time.Time) error {
 	if o.Waits != "" {
 		reason += " (" + o.Waits + ")"
 	}
-	reason = job.Shorten(reason+"; complete or delete that drop, or choose another job ID", job.MaxText)
+	reason = job.BoundText(reason+"; complete or delete that drop, or choose another job ID", job.MaxText)
 	news := r.State != job.Waiting || r.Reason != reason
 	if len(r.Drop.Missing) > 0 || r.State == job.Held {
 		r.Deadlines = job.Deadlines{} // they were of a drop that was not complete, or of a hold
@@ -498,7 +499,7 @@ type Wait struct {
 }
 
 func (o Wait) apply(r *Record, now time.Time) error {
-	o.Reason = job.Shorten(o.Reason, job.MaxText)
+	o.Reason = job.BoundText(o.Reason, job.MaxText)
 	if r.State != job.Accepted || !r.Queued && !r.Claimable(now) || r.Queued && r.Reason == o.Reason {
 		return errNothingNew
 	}
@@ -537,7 +538,7 @@ func (o Postpone) apply(r *Record, now time.Time) error {
 		return nil
 	}
 	failure := *o.Failure
-	failure.Message, failure.Retryable = job.Shorten(failure.Message, job.MaxText), true
+	failure.Message, failure.Retryable = job.BoundText(failure.Message, job.MaxText), true
 	r.Error = &failure
 	r.Tries++
 	if r.Overdue(now) && r.UnknownUntil.IsZero() {

@@ -64,9 +64,9 @@ func TextSize(text string) int {
 	return n
 }
 
-// Shorten cuts a text that takes more than limit bytes of JSON, between characters,
+// BoundText cuts a text that takes more than limit bytes of JSON, between characters,
 // and ends it with an ellipsis then. What is not UTF-8 is replaced.
-func Shorten(text string, limit int) string {
+func BoundText(text string, limit int) string {
 	over := len(text) > limit
 	if over {
 		text = text[:limit]
@@ -169,7 +169,7 @@ func BoundObjects(objects []Object) (bounded []Object, cut bool) {
 func BoundTexts(texts []string) (bounded []string, cut bool) {
 	n := 0
 	for left := listBytes; n < len(texts) && n < maxItems; n++ {
-		text := Shorten(texts[n], MaxText)
+		text := BoundText(texts[n], MaxText)
 		if left -= TextSize(text) + len(`"",`); left < 0 {
 			break
 		}
@@ -201,7 +201,7 @@ func (s *Summary) bounded() (*Summary, bool) {
 // bounded returns the violation with its texts shortened.
 func (v Violation) bounded() Violation {
 	for _, text := range [...]*string{&v.Rule, &v.File, &v.Field, &v.Found, &v.Allowed, &v.Message, &v.Remedy} {
-		*text = Shorten(*text, MaxText)
+		*text = BoundText(*text, MaxText)
 	}
 	return v
 }
@@ -263,8 +263,8 @@ func boundViolations(vs []Violation) (bounded []Violation, cut bool) {
 // earlier revision wrote.
 func (s Snapshot) Bounded() Snapshot {
 	var cut [5]bool
-	s.Reason = Shorten(s.Reason, MaxText)
-	s.Job.ID, s.Job.ResourceName = Shorten(s.Job.ID, MaxText), Shorten(s.Job.ResourceName, MaxText)
+	s.Reason = BoundText(s.Reason, MaxText)
+	s.Job.ID, s.Job.ResourceName = BoundText(s.Job.ID, MaxText), BoundText(s.Job.ResourceName, MaxText)
 	s.Job.Summary, cut[0] = s.Job.Summary.bounded()
 	s.Drop.Arrived, cut[1] = BoundObjects(s.Drop.Arrived)
 	s.Drop.Missing, cut[2] = BoundTexts(s.Drop.Missing)
@@ -272,7 +272,7 @@ func (s Snapshot) Bounded() Snapshot {
 	s.Violations, cut[4] = boundViolations(s.Violations)
 	if s.Error != nil {
 		failure := *s.Error
-		failure.Code, failure.Message = Shorten(failure.Code, codeText), Shorten(failure.Message, backendText)
+		failure.Code, failure.Message = BoundText(failure.Code, codeText), BoundText(failure.Message, backendText)
 		s.Error = &failure
 	}
 	for _, link := range [...]*string{&s.Links.Console, &s.Links.Logs} {

@@ -35,11 +35,11 @@ func TestSizesAreThoseOfJSON(t *testing.T) {
 		if got, want := TextSize(text), encodedSize(t, text)-2; got != want {
 			t.Errorf("TextSize(%q) = %d, want %d", text, got, want)
 		}
-		short := Shorten(text, limit)
+		short := BoundText(text, limit)
 		if n := encodedSize(t, short) - 2; n > limit {
 			t.Errorf("Shorten(%q, %d) = %q, of %d bytes", text, limit, short, n)
 		}
-		if again := Shorten(short, limit); again != short {
+		if again := BoundText(short, limit); again != short {
 			t.Errorf("Shorten(%q, %d) = %q, and then %q", text, limit, short, again)
 		}
 		o := Object{

@@ -278,7 +278,7 @@ func TestShorten(t *testing.T) {
 		limit int
 		want  string
 	}{{"abc", 3, "abc"}, {"abcdef", 5, "ab…"}, {"ééé", 5, "é…"}, {"a\xff", 9, "a\uFFFD"}} {
-		if got := Shorten(test.text, test.limit); got != test.want {
+		if got := BoundText(test.text, test.limit); got != test.want {
 			t.Errorf("Shorten(%q, %d) = %q, want %q", test.text, test.limit, got, test.want)
 		}
 	}

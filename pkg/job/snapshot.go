@@ -115,7 +115,7 @@ func Summarize(s *Spec) *Summary {
 		&sum.Region, &sum.ScaleTier, &sum.MasterType, &sum.RuntimeVersion, &sum.PythonVersion,
 		&sum.PythonModule, &sum.ImageURI, &sum.JobDir,
 	} {
-		*text = Shorten(*text, MaxText)
+		*text = BoundText(*text, MaxText)
 	}
 	return sum
 }

@@ -207,14 +207,14 @@ func outOfBounds(d job.Drop, jobFile job.Object) (job.Violation, bool) {
 	if strings.ContainsFunc(d.Folder, unicode.IsControl) {
 		v.Rule = "folder-name"
 		v.Message = "the folder's name holds a control character"
-		v.Found = strconv.Quote(job.Shorten(d.Folder, packageName))
+		v.Found = strconv.Quote(job.BoundText(d.Folder, packageName))
 		v.Remedy = "upload into a folder whose name has none"
 		return v, true
 	}
 	for _, p := range d.Packages {
 		if n := len(p.Base()); n > packageName {
 			v.Rule, v.Message = "package-name", "a package's name is too long"
-			v.File = job.Shorten(p.Base(), packageName)
+			v.File = job.BoundText(p.Base(), packageName)
 			v.Found, v.Allowed = fmt.Sprintf("%d bytes", n), fmt.Sprintf("at most %d bytes", packageName)
 			v.Remedy = "rename the package and upload the job file again"
 			return v, true
