@@ -33,8 +33,8 @@ type Entry struct {
 	Resource string
 	// Waits says what an accepted attempt waits for in the queue; empty if it is not queued.
 	Waits string
-	// Doubtful reports that a create was asked for and its outcome is unknown.
-	Doubtful bool
+	// CreateUnknown reports that a create was asked for and its outcome is unknown.
+	CreateUnknown bool
 	// Replayed reports that a replay made the attempt, however old its job file is.
 	Replayed bool
 	// Absent reports that the last poll found no job.
@@ -68,7 +68,7 @@ func NewEntry(s Stored) Entry {
 	}
 	e.Replayed = !s.Replayed.IsZero()
 	e.Absent = s.State == job.Submitted && s.Absent != nil
-	e.Doubtful = s.State == job.Accepted && !s.UnknownUntil.IsZero()
+	e.CreateUnknown = s.State == job.Accepted && s.CreateUnknown()
 	return e
 }
 

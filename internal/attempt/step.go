@@ -468,11 +468,11 @@ func (r Record) Vainly(now time.Time) bool {
 	return r.Absent != nil && r.Absent.Misses >= vainMisses && !now.Before(r.Absent.Since.Add(vainFor))
 }
 
-// Doubtful reports whether the outcome of an earlier create is unknown, and whether it may still
-// take effect.
-func (r Record) Doubtful(now time.Time) (had, mayHave bool) {
-	return !r.UnknownUntil.IsZero(), now.Before(r.UnknownUntil)
-}
+// CreateUnknown reports whether a create was asked for whose outcome was never learnt.
+func (r Record) CreateUnknown() bool { return !r.UnknownUntil.IsZero() }
+
+// CreateUnderWay reports whether such a create may still take effect.
+func (r Record) CreateUnderWay(now time.Time) bool { return now.Before(r.UnknownUntil) }
 
 // Claimable reports whether any worker may claim the record for a create.
 func (r Record) Claimable(now time.Time) bool {

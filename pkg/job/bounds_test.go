@@ -37,10 +37,10 @@ func TestSizesAreThoseOfJSON(t *testing.T) {
 		}
 		short := BoundText(text, limit)
 		if n := encodedSize(t, short) - 2; n > limit {
-			t.Errorf("Shorten(%q, %d) = %q, of %d bytes", text, limit, short, n)
+			t.Errorf("BoundText(%q, %d) = %q, of %d bytes", text, limit, short, n)
 		}
 		if again := BoundText(short, limit); again != short {
-			t.Errorf("Shorten(%q, %d) = %q, and then %q", text, limit, short, again)
+			t.Errorf("BoundText(%q, %d) = %q, and then %q", text, limit, short, again)
 		}
 		o := Object{
 			Bucket: text, Name: text, Generation: -1 << 62, Size: 1 << 62, CRC32C: text, Created: noon.Add(time.Nanosecond),

@@ -272,14 +272,14 @@ func TestParseDuration(t *testing.T) {
 	}
 }
 
-func TestShorten(t *testing.T) {
+func TestBoundText(t *testing.T) {
 	for _, test := range []struct {
 		text  string
 		limit int
 		want  string
 	}{{"abc", 3, "abc"}, {"abcdef", 5, "ab…"}, {"ééé", 5, "é…"}, {"a\xff", 9, "a\uFFFD"}} {
 		if got := BoundText(test.text, test.limit); got != test.want {
-			t.Errorf("Shorten(%q, %d) = %q, want %q", test.text, test.limit, got, test.want)
+			t.Errorf("BoundText(%q, %d) = %q, want %q", test.text, test.limit, got, test.want)
 		}
 	}
 }

@@ -229,7 +229,7 @@ func metadata(e attempt.Entry) map[string]string {
 	if e.Waits != "" {
 		m["waits"] = e.Waits
 	}
-	if e.Doubtful {
+	if e.CreateUnknown {
 		m["doubtful"] = "true"
 	}
 	if e.Replayed {
@@ -267,7 +267,7 @@ func parseEntry(key string, m map[string]string) attempt.Entry {
 		JobID: m["job-id"], Published: number(m["published"]), Sequence: number(m["sequence"]),
 		Revision: number(m["revision"]),
 	}
-	e.Waits, e.Resource, e.Doubtful, e.Absent = m["waits"], m["resource"], m["doubtful"] != "", m["absent"] != ""
+	e.Waits, e.Resource, e.CreateUnknown, e.Absent = m["waits"], m["resource"], m["doubtful"] != "", m["absent"] != ""
 	e.Replayed = m["replayed"] != ""
 	for name, t := range times(&e) {
 		*t, _ = time.Parse(time.RFC3339Nano, m[name])

@@ -442,7 +442,7 @@ func (s *Submitter) next(ctx context.Context, stored attempt.Stored) (attempt.Ob
 		return nil, err
 	}
 	now := s.Now()
-	doubtful, _ := stored.Doubtful(now)
+	unknown := stored.CreateUnknown()
 	claimable := stored.Claimable(now)
 	if claimable {
 		// A job that exists is found, whatever the policy says.
@@ -452,7 +452,7 @@ func (s *Submitter) next(ctx context.Context, stored attempt.Stored) (attempt.Ob
 		if err == nil && (wait == "" || !start.Paused && stored.Turn) {
 			return attempt.TakeClaim{Claim: s.claim()}, nil
 		}
-		if doubtful || stored.Creating != nil {
+		if unknown || stored.Creating != nil {
 			if made, err := s.found(ctx, stored); made != nil || err != nil {
 				return made, err
 			}
@@ -462,7 +462,7 @@ func (s *Submitter) next(ctx context.Context, stored attempt.Stored) (attempt.Ob
 		}
 		return attempt.Wait{Reason: wait}, nil
 	}
-	if stored.State == job.Accepted && stored.Queued && doubtful {
+	if stored.State == job.Accepted && stored.Queued && unknown {
 		return s.found(ctx, stored)
 	}
 	return nil, nil
@@ -527,9 +527,9 @@ const denied = "PERMISSION_DENIED"
 // worker that asked may still be running.
 func (s *Submitter) ask(ctx context.Context, stored attempt.Stored) attempt.Observation {
 	nonce, now := stored.Creating.Nonce, s.Now()
-	doubtful, _ := stored.Doubtful(now)
+	unknown := stored.CreateUnknown()
 	switch {
-	case !doubtful:
+	case !unknown:
 	case stored.Overdue(now):
 		return s.findEarlier(ctx, stored, attempt.GiveUp{Nonce: nonce})
 	case !s.backend.TakesID():
@@ -565,7 +565,7 @@ func (s *Submitter) ask(ctx context.Context, stored attempt.Stored) attempt.Obse
 			Nonce: nonce, Violations: refused.Fields,
 			Failure: job.Failure{Code: refused.Code, Message: refused.Message},
 		}
-		if doubtful {
+		if unknown {
 			return s.findEarlier(ctx, stored, final)
 		}
 		return final
@@ -603,7 +603,6 @@ func taken(r attempt.Record, conflict *attempt.ConflictError) attempt.Refuse {
 func (s *Submitter) findEarlier(ctx context.Context, stored attempt.Stored,
 	none attempt.Observation) attempt.Observation {
 	nonce, now := stored.Creating.Nonce, s.Now()
-	_, early := stored.Doubtful(now)
 	found, err := s.backend.Find(ctx, stored.Order())
 	if err != nil {
 		// Without the search nothing is known, so there is no verdict, even after the deadline.
@@ -618,7 +617,7 @@ func (s *Submitter) findEarlier(ctx context.Context, stored attempt.Stored,
 		return attempt.Seen(made, now)
 	case len(found) > 0:
 		return taken(stored.Record, &attempt.ConflictError{JobID: stored.Spec.JobID, Found: found[0]})
-	case early, !s.backend.TakesID() && !stored.Vainly(now):
+	case stored.CreateUnderWay(now), !s.backend.TakesID() && !stored.Vainly(now):
 		return attempt.Vain{Nonce: nonce}
 	}
 	return none

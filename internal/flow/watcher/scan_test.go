@@ -701,14 +701,14 @@ func TestBacklog(t *testing.T) {
 			e := attempt.Entry{Attempt: fmt.Sprintf("a%d", i), JobFile: folder + "job.yaml", State: job.Accepted,
 				Due: start.Add(time.Hour), Revision: 1}
 			if want[folder]++; i >= 8 { // somewhere in the middle, in the order of names
-				e.Waits, e.Doubtful = "paused", true
+				e.Waits, e.CreateUnknown = "paused", true
 				if want[folder]--; want[folder] == 0 {
 					delete(want, folder)
 				}
 			}
 			f.entries = append(f.entries, e)
 		}
-		f.entries[5].Waits, f.entries[5].Doubtful = "paused", true
+		f.entries[5].Waits, f.entries[5].CreateUnknown = "paused", true
 		delete(want, "a5/")
 		f.cursors.Open = attempt.Cursor{After: test.after, Began: start}
 		if test.slow {

@@ -314,7 +314,7 @@ func (t *tick) idle(e attempt.Entry) bool {
 	case e.State == job.Accepted && len(t.active.of(e.JobID)) > 0:
 		return false
 	case e.State == job.Accepted: // not its turn, or not time for its next try
-		return e.Waits != "" && !e.Doubtful || t.begin.Before(e.Due)
+		return e.Waits != "" && !e.CreateUnknown || t.begin.Before(e.Due)
 	case e.State.Undecided() && !t.due(e):
 		return !t.turn(e, t.cursors.Undecided)
 	}

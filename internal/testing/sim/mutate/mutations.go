@@ -122,7 +122,7 @@ var mutations = []mutation{
 	{name: "search after an unknown outcome", edits: []edit{
 		{
 			"internal/flow/submitter/submitter.go",
-			"if doubtful {\n\t\t\treturn s.findEarlier(ctx, stored, final)\n\t\t}\n\t\t",
+			"if unknown {\n\t\t\treturn s.findEarlier(ctx, stored, final)\n\t\t}\n\t\t",
 			"",
 		},
 	}},
@@ -132,8 +132,8 @@ var mutations = []mutation{
 	{name: "no refusal while an earlier create may have its effect", edits: []edit{
 		{
 			"internal/attempt/step.go",
-			"return !r.UnknownUntil.IsZero(), now.Before(r.UnknownUntil)",
-			"return !r.UnknownUntil.IsZero(), false",
+			"func (r Record) CreateUnderWay(now time.Time) bool { return now.Before(r.UnknownUntil) }",
+			"func (r Record) CreateUnderWay(time.Time) bool { return false }",
 		},
 	}},
 	{name: "index before record", edits: []edit{
@@ -178,8 +178,8 @@ var mutations = []mutation{
 	{name: "searches until no create is under way", edits: []edit{
 		{
 			"internal/flow/submitter/submitter.go",
-			"case early, !s.backend",
-			"case early && s.backend.TakesID(), !s.backend",
+			"case stored.CreateUnderWay(now), !s.backend",
+			"case stored.CreateUnderWay(now) && s.backend.TakesID(), !s.backend",
 		},
 	}},
 	{name: "cancel of a second job", edits: []edit{
@@ -311,7 +311,7 @@ var mutations = []mutation{
 
 	// Those that a package's test finds.
 	{name: "the job of a dead claim is searched for under a pause", edits: []edit{
-		{"internal/flow/submitter/submitter.go", "if doubtful || stored.Creating != nil {", "if doubtful {"},
+		{"internal/flow/submitter/submitter.go", "if unknown || stored.Creating != nil {", "if unknown {"},
 	}, by: test{"internal/flow/submitter", "^TestQueuePauseFindsTheJobOfADeadClaim$"}},
 	{name: "an inspection's slot is given back after a read error", edits: []edit{
 		{
