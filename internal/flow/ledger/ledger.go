@@ -281,20 +281,20 @@ func parseEntry(key string, m map[string]string) attempt.Entry {
 // some 100 KB. A test makes it.
 const noteLimit = 256 << 10
 
-// Note returns a folder's note; an empty one if there is none yet.
-func (l *Ledger) Note(ctx context.Context, bucket, folder string) (attempt.Note, error) {
-	var n attempt.Note
+// FolderNote returns a folder's note; an empty one if there is none yet.
+func (l *Ledger) FolderNote(ctx context.Context, bucket, folder string) (attempt.FolderNote, error) {
+	var n attempt.FolderNote
 	generation, err := l.read(ctx, noteName(bucket, folder), noteLimit, &n)
 	if errors.Is(err, job.ErrNotFound) {
-		return attempt.Note{}, nil
+		return attempt.FolderNote{}, nil
 	}
 	n.Generation = generation
 	return n, err
 }
 
-// SwapNote replaces the folder's note that was read at n.Generation. It returns [attempt.ErrStale]
+// SwapFolderNote replaces the folder's note that was read at n.Generation. It returns [attempt.ErrStale]
 // if another was faster.
-func (l *Ledger) SwapNote(ctx context.Context, bucket, folder string, n attempt.Note) error {
+func (l *Ledger) SwapFolderNote(ctx context.Context, bucket, folder string, n attempt.FolderNote) error {
 	return l.write(ctx, noteName(bucket, folder), n, n.Generation)
 }
 
@@ -428,8 +428,8 @@ func (l *Ledger) Stranger(ctx context.Context, jobID, resource string) (known bo
 	return err == nil, err
 }
 
-// NoteStranger records a job that nobody follows, once people were told of it.
-func (l *Ledger) NoteStranger(ctx context.Context, jobID, resource string, found any) error {
+// KeepStranger keeps a job that nobody follows, once people were told of it.
+func (l *Ledger) KeepStranger(ctx context.Context, jobID, resource string, found any) error {
 	return l.write(ctx, strangerName(jobID, resource), found, attempt.AnyGeneration)
 }
 

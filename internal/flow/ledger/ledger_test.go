@@ -194,41 +194,41 @@ func TestEntries(t *testing.T) {
 	}
 }
 
-func TestNote(t *testing.T) {
+func TestFolderNote(t *testing.T) {
 	l, _ := start(t)
 	ctx := t.Context()
-	empty, err := l.Note(ctx, "inbox", "a/")
+	empty, err := l.FolderNote(ctx, "inbox", "a/")
 	if err != nil || empty.Generation != 0 || empty.Newest.Attempt != "" {
 		t.Fatalf("a folder of which nothing is kept: %+v, %v", empty, err)
 	}
 	f, p := jobFile("a/", 7), job.Object{Bucket: "inbox", Name: "a/trainer.tar.gz", Generation: 5}
 	d := job.Assemble("inbox", "a/", []job.Object{f, p})
 	first := empty.Enter(d, f, d.Packages)
-	if err := l.SwapNote(ctx, "inbox", "a/", first); err != nil {
+	if err := l.SwapFolderNote(ctx, "inbox", "a/", first); err != nil {
 		t.Fatal(err)
 	}
-	got, err := l.Note(ctx, "inbox", "a/")
+	got, err := l.FolderNote(ctx, "inbox", "a/")
 	if err != nil || !got.Equal(first) || got.Generation == 0 {
 		t.Errorf("read back %+v, %v; want %+v", got, err, first)
 	}
 	// A swap by an older read fails, and so does one after the next swap.
-	if err := l.SwapNote(ctx, "inbox", "a/", empty.Enter(d, f, nil)); !errors.Is(err, attempt.ErrStale) {
+	if err := l.SwapFolderNote(ctx, "inbox", "a/", empty.Enter(d, f, nil)); !errors.Is(err, attempt.ErrStale) {
 		t.Errorf("a swap of what was not there: %v", err)
 	}
-	if err := l.SwapNote(ctx, "inbox", "a/", got.Enter(d, jobFile("a/", 9), nil)); err != nil {
+	if err := l.SwapFolderNote(ctx, "inbox", "a/", got.Enter(d, jobFile("a/", 9), nil)); err != nil {
 		t.Error(err)
 	}
-	if err := l.SwapNote(ctx, "inbox", "a/", got); !errors.Is(err, attempt.ErrStale) {
+	if err := l.SwapFolderNote(ctx, "inbox", "a/", got); !errors.Is(err, attempt.ErrStale) {
 		t.Errorf("a swap of what is no longer there: %v", err)
 	}
-	if other, err := l.Note(ctx, "inbox", "b/"); err != nil || other.Generation != 0 {
+	if other, err := l.FolderNote(ctx, "inbox", "b/"); err != nil || other.Generation != 0 {
 		t.Errorf("another folder: %+v, %v", other, err)
 	}
 }
 
 // The note of a folder with as many packages as a drop can have is readable, and so is one of an
 // earlier form.
-func TestLargestNote(t *testing.T) {
+func TestLargestFolderNote(t *testing.T) {
 	l, store := start(t)
 	ctx := t.Context()
 	f := jobFile("a/", math.MaxInt64)
@@ -237,10 +237,10 @@ func TestLargestNote(t *testing.T) {
 		d.Packages = append(d.Packages, job.Object{Bucket: "inbox", Name: fmt.Sprintf("a/%0250d.whl", i),
 			Generation: math.MaxInt64 - 1})
 	}
-	if err := l.SwapNote(ctx, "inbox", "a/", attempt.Note{}.Enter(d, f, d.Packages)); err != nil {
+	if err := l.SwapFolderNote(ctx, "inbox", "a/", attempt.FolderNote{}.Enter(d, f, d.Packages)); err != nil {
 		t.Fatal(err)
 	}
-	n, err := l.Note(ctx, "inbox", "a/")
+	n, err := l.FolderNote(ctx, "inbox", "a/")
 	if decided := n.Decided(jobFile("a/", 1), d.Packages); err != nil || len(decided) != inspect.PartLimit {
 		t.Errorf("%d packages, %v", len(decided), err)
 	}
@@ -249,7 +249,7 @@ func TestLargestNote(t *testing.T) {
 		"application/json", nil, 0); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := l.Note(ctx, "inbox", "b/"); err != nil || !n.Supersedes(jobFile("b/", 4)) ||
+	if n, err := l.FolderNote(ctx, "inbox", "b/"); err != nil || !n.Supersedes(jobFile("b/", 4)) ||
 		n.Supersedes(jobFile("b/", 5)) {
 		t.Errorf("a note of an earlier form: %+v, %v", n, err)
 	}

@@ -22,7 +22,7 @@ func (s *Submitter) decide(
 	ctx context.Context, d job.Drop, stored attempt.Stored, outdated int64,
 ) (attempt.Observation, error) {
 	jobFile := stored.Drop.JobFile
-	note, err := s.records.Note(ctx, d.Bucket, d.Folder)
+	note, err := s.records.FolderNote(ctx, d.Bucket, d.Folder)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ type entering struct {
 // the job file may have overtaken the new package. It returns nil if there is nothing to wait for.
 // Once the patience is over the drop goes on with what is there. A list that was made before that
 // may not show the new package, and is made again.
-func (e entering) hold(note attempt.Note, now time.Time) (attempt.Observation, error) {
+func (e entering) hold(note attempt.FolderNote, now time.Time) (attempt.Observation, error) {
 	decided := note.Decided(e.jobFile, e.held)
 	switch {
 	case len(decided) == 0 || !e.drop.Listed.Before(e.until):
@@ -123,7 +123,7 @@ const enters = 8
 // returns the verdict. If another attempt was entered meanwhile, the verdict may change: a newer
 // attempt withdraws this one, and an older one may have been decided with its packages.
 func (s *Submitter) enter(
-	ctx context.Context, note attempt.Note, e entering, verdict attempt.Observation,
+	ctx context.Context, note attempt.FolderNote, e entering, verdict attempt.Observation,
 ) (attempt.Observation, error) {
 	read := note.Generation // this one was already compared with the list
 	for range enters {
@@ -140,14 +140,14 @@ func (s *Submitter) enter(
 		if next.Equal(note) {
 			return verdict, nil // a worker that died, or is slower, entered it
 		}
-		err := s.records.SwapNote(ctx, e.drop.Bucket, e.drop.Folder, next)
+		err := s.records.SwapFolderNote(ctx, e.drop.Bucket, e.drop.Folder, next)
 		if err == nil {
 			return verdict, nil
 		}
 		if !errors.Is(err, attempt.ErrStale) {
 			return nil, err
 		}
-		if note, err = s.records.Note(ctx, e.drop.Bucket, e.drop.Folder); err != nil {
+		if note, err = s.records.FolderNote(ctx, e.drop.Bucket, e.drop.Folder); err != nil {
 			return nil, err
 		}
 	}

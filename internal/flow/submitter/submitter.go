@@ -44,8 +44,8 @@ type records interface {
 	Entry(ctx context.Context, key string) (attempt.Entry, error)
 	Epoch(ctx context.Context) (time.Time, error)
 	GiveTurns(ctx context.Context, t attempt.Turns) error
-	Note(ctx context.Context, bucket, folder string) (attempt.Note, error)
-	SwapNote(ctx context.Context, bucket, folder string, n attempt.Note) error
+	FolderNote(ctx context.Context, bucket, folder string) (attempt.FolderNote, error)
+	SwapFolderNote(ctx context.Context, bucket, folder string, n attempt.FolderNote) error
 	ClaimID(ctx context.Context, jobID string, own attempt.Owner) (owner attempt.Owner, claimed bool, err error)
 	TakeID(ctx context.Context, jobID string, from, own attempt.Owner) error
 }

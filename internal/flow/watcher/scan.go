@@ -176,7 +176,7 @@ func (t *tick) tellStrangers(ctx context.Context, jobs []attempt.BackendJob, why
 		}
 		t.Logger.ErrorContext(ctx, "a job of this installation that nobody follows",
 			"job_id", l.JobID, "resource", l.ResourceName, "state", l.State, "created", l.Created, "why", why)
-		errs = append(errs, t.records.NoteStranger(ctx, l.JobID, l.ResourceName, map[string]any{
+		errs = append(errs, t.records.KeepStranger(ctx, l.JobID, l.ResourceName, map[string]any{
 			"jobId": l.JobID, "resourceName": l.ResourceName, "state": l.State, "created": l.Created, "why": why,
 			"found": t.begin,
 		}))

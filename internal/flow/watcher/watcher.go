@@ -37,7 +37,7 @@ type records interface {
 	Filed(ctx context.Context, after string, page func([]attempt.Filed) error) error
 	Owner(ctx context.Context, jobID string) (attempt.Owner, error)
 	Stranger(ctx context.Context, jobID, resource string) (known bool, err error)
-	NoteStranger(ctx context.Context, jobID, resource string, found any) error
+	KeepStranger(ctx context.Context, jobID, resource string, found any) error
 	Cursors(ctx context.Context) (attempt.Cursors, error)
 	MoveCursors(ctx context.Context, c attempt.Cursors) error
 	Epoch(ctx context.Context) (time.Time, error)

@@ -276,7 +276,7 @@ func (f *fake) Stranger(_ context.Context, jobID, resource string) (bool, error)
 	return slices.Contains(f.strangers, strings.TrimSpace(jobID+" "+resource)), f.broken["stranger"]
 }
 
-func (f *fake) NoteStranger(_ context.Context, jobID, resource string, _ any) error {
+func (f *fake) KeepStranger(_ context.Context, jobID, resource string, _ any) error {
 	if err := f.broken["note stranger"]; err != nil {
 		return err
 	}

@@ -303,9 +303,9 @@ var mutations = []mutation{
 	{name: "the note is swapped", edits: []edit{
 		{
 			"internal/flow/submitter/decide.go",
-			"err := s.records.SwapNote(ctx, e.drop.Bucket, e.drop.Folder, next)",
+			"err := s.records.SwapFolderNote(ctx, e.drop.Bucket, e.drop.Folder, next)",
 			"next.Generation = job.AnyGeneration\n" +
-				"\t\terr := s.records.SwapNote(ctx, e.drop.Bucket, e.drop.Folder, next)",
+				"\t\terr := s.records.SwapFolderNote(ctx, e.drop.Bucket, e.drop.Folder, next)",
 		},
 	}},
 
@@ -621,28 +621,28 @@ var mutations = []mutation{
 	}, by: test{"internal/local/storage", "^TestReadersOfOddMetadata$"}},
 	{name: "a package of another attempt counts", edits: []edit{
 		{
-			"internal/attempt/note.go",
+			"internal/attempt/foldernote.go",
 			"p.Generation == d.Generation && d.By != jobFile.Generation",
 			"p.Generation == d.Generation && d.By == jobFile.Generation",
 		},
-	}, by: test{"internal/attempt", "^TestNote$"}},
+	}, by: test{"internal/attempt", "^TestFolderNote$"}},
 	{name: "an attempt's own entry does not hold it", edits: []edit{
 		{
-			"internal/attempt/note.go",
+			"internal/attempt/foldernote.go",
 			"p.Generation == d.Generation && d.By != jobFile.Generation",
 			"p.Generation == d.Generation",
 		},
-	}, by: test{"internal/attempt", "^TestNote$"}},
+	}, by: test{"internal/attempt", "^TestFolderNote$"}},
 	{name: "an older generation is no new one", edits: []edit{
-		{"internal/attempt/note.go", "p.Generation < d.Generation || ", ""},
-	}, by: test{"internal/attempt", "^TestNote$"}},
+		{"internal/attempt/foldernote.go", "p.Generation < d.Generation || ", ""},
+	}, by: test{"internal/attempt", "^TestFolderNote$"}},
 	{name: "names that left the folder are forgotten", edits: []edit{
 		{
-			"internal/attempt/note.go",
+			"internal/attempt/foldernote.go",
 			"if listed[key] || d.TooMany != \"\" || known.By == jobFile.Generation {",
 			"if true {",
 		},
-	}, by: test{"internal/attempt", "^TestNote$"}},
+	}, by: test{"internal/attempt", "^TestFolderNote$"}},
 	{name: "a rejection enters what it saw", edits: []edit{
 		{
 			"internal/flow/submitter/decide.go",
@@ -814,11 +814,11 @@ var mutations = []mutation{
 		},
 	}, by: test{"internal/flow/submitter", "^TestSubmitByAListThatIsLate$"}},
 	{name: "what another worker saw stays in the note", edits: []edit{
-		{"internal/attempt/note.go", " || known.By == jobFile.Generation {", " {"},
-	}, by: test{"internal/attempt", "^TestNoteOfTwoWorkers$"}},
+		{"internal/attempt/foldernote.go", " || known.By == jobFile.Generation {", " {"},
+	}, by: test{"internal/attempt", "^TestFolderNoteOfTwoWorkers$"}},
 	{name: "an earlier note is about all packages", edits: []edit{
-		{"internal/attempt/note.go", "if n.Packages == nil && n.Newest", "if false && n.Newest"},
-	}, by: test{"internal/attempt", "^TestNoteOfAnEarlierRevision$"}},
+		{"internal/attempt/foldernote.go", "if n.Packages == nil && n.Newest", "if false && n.Newest"},
+	}, by: test{"internal/attempt", "^TestFolderNoteOfAnEarlierRevision$"}},
 	{name: "a package may mend its size", edits: []edit{
 		{
 			"internal/check/inspect/inspect.go",

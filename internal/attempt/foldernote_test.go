@@ -10,7 +10,7 @@ import (
 
 // Each case enters attempts, named by the generation of their job file, with packages, each named
 // by a letter and a generation.
-func TestNote(t *testing.T) {
+func TestFolderNote(t *testing.T) {
 	file := func(generation int64) job.Object { return packageOf("d/job.yaml", generation) }
 	p := func(name string, generation int64) job.Object { return packageOf("d/"+name+".tar.gz", generation) }
 	type entered struct {
@@ -83,7 +83,7 @@ func TestNote(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			var n Note
+			var n FolderNote
 			for _, e := range test.entered {
 				before := n
 				n = n.Enter(job.Drop{Bucket: "inbox", Folder: "d/", Packages: e.listed}, file(e.file), e.had)
@@ -106,9 +106,9 @@ func TestNote(t *testing.T) {
 }
 
 // Another worker of the same attempt saw a package that came later: its entry stays.
-func TestNoteOfTwoWorkers(t *testing.T) {
+func TestFolderNoteOfTwoWorkers(t *testing.T) {
 	a, b := packageOf("d/a.tar.gz", 1), packageOf("d/b.tar.gz", 3)
-	n := Note{}.Enter(job.Drop{Packages: []job.Object{a, b}}, packageOf("d/job.yaml", 2), []job.Object{a, b})
+	n := FolderNote{}.Enter(job.Drop{Packages: []job.Object{a, b}}, packageOf("d/job.yaml", 2), []job.Object{a, b})
 	n = n.Enter(job.Drop{Packages: []job.Object{a}}, packageOf("d/job.yaml", 2), []job.Object{a})
 	if len(n.Decided(packageOf("d/job.yaml", 4), []job.Object{b})) != 1 {
 		t.Errorf("forgotten: %+v", n)
@@ -119,9 +119,9 @@ func TestNoteOfTwoWorkers(t *testing.T) {
 }
 
 // A note of an earlier revision does not say which packages it was about.
-func TestNoteOfAnEarlierRevision(t *testing.T) {
+func TestFolderNoteOfAnEarlierRevision(t *testing.T) {
 	a := packageOf("d/a.tar.gz", 1)
-	n := Note{Newest: Entered{Attempt: "x", Generation: 2}}
+	n := FolderNote{Newest: Entered{Attempt: "x", Generation: 2}}
 	if len(n.Decided(packageOf("d/job.yaml", 3), []job.Object{a})) != 1 ||
 		len(n.Decided(packageOf("d/job.yaml", 2), []job.Object{a})) != 0 {
 		t.Errorf("decided by %+v", n)
@@ -133,9 +133,9 @@ func TestNoteOfAnEarlierRevision(t *testing.T) {
 }
 
 // The packages of a folder that is too large are not listed, and not forgotten.
-func TestNoteOfAFolderThatIsTooLarge(t *testing.T) {
+func TestFolderNoteOfAFolderThatIsTooLarge(t *testing.T) {
 	a := packageOf("d/a.tar.gz", 1)
-	n := Note{}.Enter(job.Drop{Packages: []job.Object{a}}, packageOf("d/job.yaml", 2), []job.Object{a})
+	n := FolderNote{}.Enter(job.Drop{Packages: []job.Object{a}}, packageOf("d/job.yaml", 2), []job.Object{a})
 	n = n.Enter(job.Drop{TooMany: job.ManyObjects}, packageOf("d/job.yaml", 3), nil)
 	if len(n.Decided(packageOf("d/job.yaml", 4), []job.Object{a})) != 1 {
 		t.Errorf("forgotten: %+v", n)

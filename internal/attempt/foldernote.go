@@ -9,11 +9,11 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// Note is what the ledger keeps about a folder: the newest attempt decided there, and the packages
+// FolderNote is what the ledger keeps about a folder: the newest attempt decided there, and the packages
 // of all decided attempts. It keeps a folder that is used again from running yesterday's package.
 // Generations show what is new, since each upload makes one. Times do not: a job file may be
 // uploaded before its package.
-type Note struct {
+type FolderNote struct {
 	Newest Entered `json:"newest"`
 	// Packages holds the packages of decided attempts, by [packageKey]. Names that are no longer
 	// in the folder are left out, so a note has hardly more entries than a drop may have parts. It
@@ -36,7 +36,7 @@ type Decided struct {
 	By         int64 `json:"by,string"`
 }
 
-// packageKey returns the key of a package's file name in a [Note]: 16 hex digits of
+// packageKey returns the key of a package's file name in a [FolderNote]: 16 hex digits of
 // its SHA-256. Names have up to 255 bytes, and a note is read for every drop.
 func packageKey(base string) string {
 	sum := sha256.Sum256([]byte(base))
@@ -44,11 +44,13 @@ func packageKey(base string) string {
 }
 
 // Supersedes reports whether an attempt of a newer job file was decided already.
-func (n Note) Supersedes(jobFile job.Object) bool { return n.Newest.Generation > jobFile.Generation }
+func (n FolderNote) Supersedes(jobFile job.Object) bool {
+	return n.Newest.Generation > jobFile.Generation
+}
 
 // Decided returns those packages that another attempt was decided with, at this generation or a
 // later one. If an earlier revision wrote the note, it returns all of them.
-func (n Note) Decided(jobFile job.Object, packages []job.Object) []job.Object {
+func (n FolderNote) Decided(jobFile job.Object, packages []job.Object) []job.Object {
 	if n.Packages == nil && n.Newest.Attempt != "" && n.Newest.Generation != jobFile.Generation {
 		return packages
 	}
@@ -64,7 +66,7 @@ func (n Note) Decided(jobFile job.Object, packages []job.Object) []job.Object {
 
 // Outdates reports whether an attempt was decided with a later generation of one of the packages.
 // If so, the list that shows them is older than the note.
-func (n Note) Outdates(packages []job.Object) bool {
+func (n FolderNote) Outdates(packages []job.Object) bool {
 	return slices.ContainsFunc(packages, func(p job.Object) bool {
 		return p.Generation < n.Packages[packageKey(p.Base())].Generation
 	})
@@ -72,8 +74,8 @@ func (n Note) Outdates(packages []job.Object) bool {
 
 // Enter returns a copy of the note with the job file's attempt as the newest, decided with
 // packages of the drop d. n does not change.
-func (n Note) Enter(d job.Drop, jobFile job.Object, packages []job.Object) Note {
-	next := Note{
+func (n FolderNote) Enter(d job.Drop, jobFile job.Object, packages []job.Object) FolderNote {
+	next := FolderNote{
 		Newest:     Entered{Attempt: job.AttemptKey(jobFile), Generation: jobFile.Generation},
 		Packages:   map[string]Decided{},
 		Generation: n.Generation,
@@ -98,6 +100,6 @@ func (n Note) Enter(d job.Drop, jobFile job.Object, packages []job.Object) Note 
 }
 
 // Equal reports whether two notes say the same, whatever their generations.
-func (n Note) Equal(other Note) bool {
+func (n FolderNote) Equal(other FolderNote) bool {
 	return n.Newest == other.Newest && maps.Equal(n.Packages, other.Packages)
 }
