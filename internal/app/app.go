@@ -133,12 +133,9 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	}
 	submit, err := submitter.New(storage, records, backend, tell, submitter.Options{
 		Instance: c.Instance, Inbox: c.Inbox, Staging: c.Staging, Policy: rules.current, Places: places,
-		Patience: submitter.Patience{
-			Settle:     c.Settle,
-			Incomplete: c.Incomplete,
-			Expire:     c.Expire,
-			Submit:     c.SubmitWithin,
-			Grace:      c.Grace,
+		Patience: job.Patience{
+			Settle: c.Settle, Incomplete: c.Incomplete, Expire: c.Expire, Submit: c.SubmitWithin,
+			JobPatience: job.JobPatience{Grace: new(job.Duration(c.Grace))},
 		},
 		CallTime: c.CallTime, Inspections: inspections, Parallel: parallel, Now: storage.Now, Logger: logger,
 	})

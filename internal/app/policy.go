@@ -76,5 +76,5 @@ func (o *operator) alone(ctx context.Context) (func(folder string) time.Duration
 	if err != nil {
 		return nil, err
 	}
-	return func(folder string) time.Duration { return p.For(folder).Waits().Alone }, nil
+	return func(folder string) time.Duration { return p.For(folder).Patience(job.Patience{}).Alone }, nil
 }

@@ -62,7 +62,8 @@ func largest(t *testing.T, c string) Record {
 		Backend: "aiplatform", Notify: many(4, long), Warnings: vs,
 		Claim:        Claim{Owner: "w", Until: at(time.Hour), Nonce: "n"},
 		SubmitWithin: 24 * time.Hour,
-		Patience:     Patience{Queued: "60s", Preparing: "60s", Running: "60s", Cancelling: "60s"},
+		Patience: job.JobPatience{Queued: job.Duration(60 * time.Second), Preparing: job.Duration(60 * time.Second),
+			Running: job.Duration(60 * time.Second), Cancelling: job.Duration(60 * time.Second)},
 	}
 	r := NewRecord(file, start)
 	o.Receipt.Objects[0] = r.Drop.JobFile

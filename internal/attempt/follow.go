@@ -69,7 +69,7 @@ func (o seen) apply(r *Record, now time.Time) error {
 	if r.State == job.Accepted {
 		r.State, r.Reason, r.Creating = job.Submitted, "", nil
 		r.Queued, r.NextTry, r.UnknownUntil = false, time.Time{}, time.Time{}
-		r.Error, r.SubmitLeft, r.Deadlines.Submit = nil, "", time.Time{}
+		r.Error, r.SubmitLeft, r.Deadlines.Submit = nil, nil, time.Time{}
 		r.Job.ResourceName, r.Links = o.ResourceName, o.Links
 		r.Times.Created, r.Began = o.Created, now
 		r.Deadlines.Wait = r.waitDeadline()
@@ -308,7 +308,7 @@ func (r *Record) limit() (limit, bool) {
 // stuck returns when the job has been in its state for as long as the operator's patience, and how
 // long that is. The time is zero if there is no end to it.
 func (r *Record) stuck() (time.Time, time.Duration) {
-	lasts := r.Patience.in(r.Job.State)
+	lasts := r.Patience.In(r.Job.State)
 	if lasts <= 0 || r.Changed.IsZero() {
 		return time.Time{}, 0
 	}
@@ -321,23 +321,23 @@ func (r *Record) warn(message string, now time.Time) {
 	if l, ok := r.limit(); ok && r.Job.State != job.BackendCancelling && !now.Before(l.near()) &&
 		!slices.Contains(r.Warned, l.kind) {
 		text := fmt.Sprintf("the job has waited for %s of the %s that it may wait to run",
-			l.part(now), job.FormatDuration(l.lasts))
+			l.part(now), job.Duration(l.lasts))
 		if l.kind == job.KindRun {
-			text = fmt.Sprintf("the job has run for %s of the %s that it may run", l.part(now), job.FormatDuration(l.lasts))
+			text = fmt.Sprintf("the job has run for %s of the %s that it may run", l.part(now), job.Duration(l.lasts))
 		}
-		r.delay(job.Delay{Kind: l.kind, Limit: job.FormatDuration(l.lasts), Since: l.begin}, l.kind, text, message, now)
+		r.delay(job.Delay{Kind: l.kind, Limit: job.Duration(l.lasts), Since: l.begin}, l.kind, text, message, now)
 	}
 	if at, lasts := r.stuck(); !at.IsZero() && !now.Before(at) && !slices.Contains(r.Warned, string(r.Job.State)) {
 		text := fmt.Sprintf("the job is %s since %s, and was expected to be for less than %s",
-			r.Job.State, r.Changed.Format(time.RFC3339), job.FormatDuration(lasts))
-		r.delay(job.Delay{Kind: job.KindState, Limit: job.FormatDuration(lasts), Since: r.Changed},
+			r.Job.State, r.Changed.Format(time.RFC3339), job.Duration(lasts))
+		r.delay(job.Delay{Kind: job.KindState, Limit: job.Duration(lasts), Since: r.Changed},
 			string(r.Job.State), text, message, now)
 	}
 }
 
 // part returns how much of a limit is over: in whole seconds, or finer for a short limit.
-func (l limit) part(now time.Time) string {
-	return job.FormatDuration(now.Sub(l.since()).Truncate(min(time.Second, max(l.lasts/100, time.Millisecond))))
+func (l limit) part(now time.Time) job.Duration {
+	return job.Duration(now.Sub(l.since()).Truncate(min(time.Second, max(l.lasts/100, time.Millisecond))))
 }
 
 // delay emits a warning. once is its name in Warned.
@@ -387,7 +387,7 @@ func (r Record) CancelDue(now time.Time) string {
 // cancelAt returns when jobdrop cancels a job that is past a limit. It also counts by jobdrop's
 // own clock, since the grace may be shorter than the difference between clocks.
 func (r *Record) cancelAt(l limit) time.Time {
-	at := l.end().Add(r.Patience.grace(l.kind))
+	at := l.end().Add(r.Patience.After(l.kind))
 	if own := l.since().Add(l.lasts); own.After(at) {
 		return own
 	}
@@ -410,19 +410,10 @@ func (o CancelJob) apply(r *Record, now time.Time) error {
 
 // limits returns the job's time limits; zero means none.
 func (r *Record) limits() (wait, run time.Duration) {
-	run = job.DefaultRunningTime
-	if r.Spec == nil || r.Spec.TrainingInput == nil || r.Spec.TrainingInput.Scheduling == nil {
-		return 0, run
+	if r.Spec != nil && r.Spec.TrainingInput != nil {
+		wait, run = r.Spec.TrainingInput.Scheduling.Limits()
 	}
-	s := r.Spec.TrainingInput.Scheduling
-	// Both were checked before the attempt was accepted.
-	if d, err := job.ParseDuration(s.MaxWaitTime); err == nil {
-		wait = d
-	}
-	if d, err := job.ParseDuration(s.MaxRunningTime); err == nil && d > 0 {
-		run = d
-	}
-	return wait, run
+	return wait, cmp.Or(run, job.DefaultRunningTime)
 }
 
 func (r *Record) waitDeadline() time.Time {
@@ -467,7 +458,7 @@ func (r *Record) timedOut() *job.Timeout {
 	case !asked && !r.Cancelling.IsZero() && r.Cancelling.Add(clocksDiffer).Before(begin.Add(lasts)):
 		return nil // the cancel began before, and only took until then
 	}
-	t := &job.Timeout{Kind: kind, Limit: job.FormatDuration(lasts), EnforcedBy: job.ByBackend}
+	t := &job.Timeout{Kind: kind, Limit: job.Duration(lasts), EnforcedBy: job.ByBackend}
 	if asked {
 		t.EnforcedBy = job.ByJobdrop
 	}

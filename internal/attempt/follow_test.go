@@ -80,19 +80,19 @@ func TestLimits(t *testing.T) {
 		{
 			name: "jobdrop ends a wait that the backend does not", accept: both, ends: 2 * time.Hour, says: obeys(never),
 			want:    []job.EventType{job.JobQueued, job.JobDelayed, job.JobTimedOut},
-			timeout: &job.Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
+			timeout: &job.Timeout{Kind: "wait", Limit: job.Duration(3600 * time.Second), EnforcedBy: "jobdrop"},
 			visits:  []time.Duration{48 * minute, 75 * minute},
 		},
 		{
 			name: "and a run of seven days", accept: both, ends: 9 * 24 * time.Hour, says: obeys(0),
 			want:    []job.EventType{job.JobRunning, job.JobDelayed, job.JobTimedOut},
-			timeout: &job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "jobdrop"},
+			timeout: &job.Timeout{Kind: "run", Limit: job.Duration(604800 * time.Second), EnforcedBy: "jobdrop"},
 			visits:  []time.Duration{week / 5 * 4, week + 15*minute},
 		},
 		{
 			name: "which is the limit where the job names none", accept: accept(nil), ends: 9 * 24 * time.Hour, says: obeys(0),
 			want:    []job.EventType{job.JobRunning, job.JobDelayed, job.JobTimedOut},
-			timeout: &job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "jobdrop"},
+			timeout: &job.Timeout{Kind: "run", Limit: job.Duration(604800 * time.Second), EnforcedBy: "jobdrop"},
 			visits:  []time.Duration{week / 5 * 4, week + 15*minute},
 		},
 		{
@@ -109,7 +109,7 @@ func TestLimits(t *testing.T) {
 				return backendJob(job.BackendRunning, 0, 0, never)
 			},
 			want:    []job.EventType{job.JobRunning, job.JobDelayed, job.JobTimedOut},
-			timeout: &job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "backend"},
+			timeout: &job.Timeout{Kind: "run", Limit: job.Duration(604800 * time.Second), EnforcedBy: "backend"},
 			visits:  []time.Duration{week / 5 * 4, week + 15*minute},
 		},
 		{
@@ -148,7 +148,7 @@ func TestLimits(t *testing.T) {
 				return backendJob(job.BackendQueued, 0, never, never)
 			},
 			want:    []job.EventType{job.JobQueued, job.JobDelayed, job.JobTimedOut},
-			timeout: &job.Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
+			timeout: &job.Timeout{Kind: "wait", Limit: job.Duration(3600 * time.Second), EnforcedBy: "jobdrop"},
 			visits:  []time.Duration{48 * minute, 75 * minute},
 		},
 		{
@@ -181,7 +181,7 @@ func TestLimits(t *testing.T) {
 				return backendJob(job.BackendQueued, 10*minute, never, never)
 			},
 			want:    []job.EventType{job.JobQueued, job.JobDelayed, job.JobTimedOut},
-			timeout: &job.Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
+			timeout: &job.Timeout{Kind: "wait", Limit: job.Duration(3600 * time.Second), EnforcedBy: "jobdrop"},
 			visits:  []time.Duration{58 * minute, 85 * minute},
 		},
 		{
@@ -193,7 +193,7 @@ func TestLimits(t *testing.T) {
 				return backendJob(job.BackendQueued, -10*minute, never, never)
 			},
 			want:    []job.EventType{job.JobQueued, job.JobDelayed, job.JobTimedOut},
-			timeout: &job.Timeout{Kind: "wait", Limit: "3600s", EnforcedBy: "jobdrop"},
+			timeout: &job.Timeout{Kind: "wait", Limit: job.Duration(3600 * time.Second), EnforcedBy: "jobdrop"},
 			visits:  []time.Duration{48 * minute, 65 * minute}, // the warning: by jobdrop's clock
 		},
 	}
@@ -326,7 +326,8 @@ func TestLateAnswer(t *testing.T) {
 // Each state has its own patience, and each is reported once.
 func TestStuck(t *testing.T) {
 	a := accept(nil)
-	a.Patience = Patience{Queued: "600s", Preparing: "300s", Running: "7200s", Cancelling: "900s"}
+	a.Patience = job.JobPatience{Queued: job.Duration(600 * time.Second), Preparing: job.Duration(300 * time.Second),
+		Running: job.Duration(7200 * time.Second), Cancelling: job.Duration(900 * time.Second)}
 	message := func(l BackendJob, text string) BackendJob { l.Message = text; return l }
 	r, got := play(t,
 		step{0, a},
@@ -350,7 +351,8 @@ func TestStuck(t *testing.T) {
 		t.Fatalf("events (-want +got):\n%s", diff)
 	}
 	first := r.Outbox[3].Body
-	if diff := cmp.Diff(&job.Delay{Kind: "state", Limit: "600s", Since: start, Cause: "quota"}, first.Delay); diff != "" ||
+	if diff := cmp.Diff(&job.Delay{Kind: "state", Limit: job.Duration(600 * time.Second), Since: start, Cause: "quota"},
+		first.Delay); diff != "" ||
 		!strings.Contains(first.Reason, "NVIDIA_T4_GPUS") {
 		t.Errorf("delay (-want +got):\n%s\nreason %q", diff, first.Reason)
 	}
@@ -358,7 +360,7 @@ func TestStuck(t *testing.T) {
 		t.Errorf("a job that goes on is still delayed: %+v, %q", next.Delay, next.Reason)
 	}
 	if last := r.Outbox[8].Body; last.Job.State != job.BackendCancelling || last.Delay == nil ||
-		last.Delay.Limit != "900s" {
+		last.Delay.Limit != job.Duration(900*time.Second) {
 		t.Errorf("a cancel that does not end: %+v", last.Delay)
 	}
 	if due := r.Due(); !due.IsZero() {
@@ -556,7 +558,7 @@ func TestWaitWithoutGrace(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			a := accept(&job.Scheduling{MaxWaitTime: "1800s"})
-			a.Patience = Patience{Grace: "900s", WaitGrace: "0s"}
+			a.Patience = job.JobPatience{Grace: new(job.Duration(900 * time.Second)), WaitGrace: new(job.Duration(0))}
 			r, _ := play(t, step{0, a}, step{0, backendJob(job.BackendQueued, test.created, never, never)})
 			if kind := r.CancelDue(at(test.cancel - time.Second)); kind != "" {
 				t.Errorf("cancelled for the %s too early", kind)
@@ -570,7 +572,7 @@ func TestWaitWithoutGrace(t *testing.T) {
 		})
 	}
 	a := accept(&job.Scheduling{MaxRunningTime: "1800s"})
-	a.Patience = Patience{Grace: "900s", WaitGrace: "0s"}
+	a.Patience = job.JobPatience{Grace: new(job.Duration(900 * time.Second)), WaitGrace: new(job.Duration(0))}
 	r, _ := play(t, step{0, a}, step{0, backendJob(job.BackendRunning, 0, 0, never)})
 	if r.CancelDue(at(wait+14*minute)) != "" || r.CancelDue(at(wait+15*minute)) != job.KindRun {
 		t.Error("the run has no grace, or another")
@@ -594,11 +596,11 @@ func TestDeadlineExceeded(t *testing.T) {
 // its wait limit never ran.
 func TestStartOfAJobThatNeverRan(t *testing.T) {
 	a := accept(&job.Scheduling{MaxWaitTime: "1800s"})
-	a.Patience = Patience{WaitGrace: "0s"}
+	a.Patience = job.JobPatience{WaitGrace: new(job.Duration(0))}
 	r, types := play(t, step{0, a}, step{0, backendJob(job.BackendPreparing, 0, never, never)},
 		step{30 * minute, CancelJob{Kind: job.KindWait}}, step{31 * minute, backendJob(job.BackendCancelled, 0, minute,
 			31*minute)})
-	want := job.Timeout{Kind: job.KindWait, Limit: "1800s", EnforcedBy: job.ByJobdrop}
+	want := job.Timeout{Kind: job.KindWait, Limit: job.Duration(1800 * time.Second), EnforcedBy: job.ByJobdrop}
 	if r.State != job.TimedOut || r.Timeout == nil || *r.Timeout != want || slices.Contains(types, job.JobRunning) {
 		t.Errorf("%s, %+v, events %v", r.State, r.Timeout, types)
 	}

@@ -1,7 +1,6 @@
 package attempt
 
 import (
-	"cmp"
 	"encoding/json"
 	"time"
 
@@ -70,19 +69,18 @@ type Record struct {
 	// Queued reports that an accepted attempt waits for its turn: for the operator's pause or
 	// limits, or for the backend's quota. Reason says which.
 	Queued bool `json:"queued,omitempty"`
-	// SubmitWithin is how long the backend is asked for the job, as text in seconds; empty means
-	// without end.
-	SubmitWithin string `json:"submitWithin,omitempty"`
+	// SubmitWithin is how long the backend is asked for the job; 0 is without end.
+	SubmitWithin job.Duration `json:"submitWithin,omitzero"`
 	// SubmitLeft is what was left of SubmitWithin when the attempt began to wait for the operator.
 	// The wait does not count.
-	SubmitLeft string `json:"submitLeft,omitempty"`
+	SubmitLeft *job.Duration `json:"submitLeft,omitempty"`
 	// Turn reports that the attempt had its turn under a limit on jobs.
 	Turn bool `json:"turn,omitempty"`
 	// Tries counts the creates that failed. NextTry is when the backend may be asked again.
 	Tries   int       `json:"tries,omitempty"`
 	NextTry time.Time `json:"nextTry,omitzero"`
 	// Patience is the operator's patience with the job, as it was when the attempt was accepted.
-	Patience Patience `json:"patience,omitzero"`
+	Patience job.JobPatience `json:"patience,omitzero"`
 	// Changed is when jobdrop first saw the backend's present state.
 	Changed time.Time `json:"changed,omitzero"`
 	// Warned lists the limits and the states that were warned about. Delay is the latest warning.
@@ -170,54 +168,6 @@ type Absence struct {
 	Since   time.Time `json:"since"`
 	Last    time.Time `json:"last,omitzero"`
 	Indexed bool      `json:"indexed,omitempty"`
-}
-
-// Patience is how long a job may be in each state before that is reported. Grace is how long after
-// its limit jobdrop cancels a job that the backend has not cancelled. All are texts in seconds; an
-// empty one of a state means without end.
-type Patience struct {
-	Queued     string `json:"queued,omitempty"`
-	Preparing  string `json:"preparing,omitempty"`
-	Running    string `json:"running,omitempty"`
-	Cancelling string `json:"cancelling,omitempty"`
-	Grace      string `json:"grace,omitempty"`
-	// WaitGrace is the grace after the limit on the wait, if it differs from Grace: a backend that
-	// does not know that limit is not waited for.
-	WaitGrace string `json:"waitGrace,omitempty"`
-}
-
-// defaultGrace exceeds both the difference between clocks and the time the backend takes to end a
-// job by itself.
-const defaultGrace = 15 * time.Minute
-
-// grace returns how long after a limit of the kind jobdrop cancels.
-func (p Patience) grace(kind string) time.Duration {
-	text := p.Grace
-	if kind == job.KindWait {
-		text = cmp.Or(p.WaitGrace, text)
-	}
-	d, err := job.ParseDuration(text)
-	if err != nil {
-		return defaultGrace
-	}
-	return d
-}
-
-// in returns the patience with a state; 0 means without end.
-func (p Patience) in(s job.BackendState) time.Duration {
-	text := ""
-	switch s {
-	case job.BackendQueued:
-		text = p.Queued
-	case job.BackendPreparing:
-		text = p.Preparing
-	case job.BackendRunning:
-		text = p.Running
-	case job.BackendCancelling:
-		text = p.Cancelling
-	}
-	d, _ := job.ParseDuration(text) // checked when the attempt was accepted
-	return d
 }
 
 // Snapshot returns the part of the record that events show, within its bounds.

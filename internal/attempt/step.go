@@ -1,7 +1,6 @@
 package attempt
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -320,7 +319,7 @@ type Accept struct {
 	// SubmitWithin is how long the backend is asked for the job; 0 means without end.
 	SubmitWithin time.Duration
 	// Patience is the operator's patience with the job.
-	Patience Patience
+	Patience job.JobPatience
 }
 
 func (o Accept) apply(r *Record, now time.Time) error {
@@ -342,9 +341,7 @@ func (o Accept) apply(r *Record, now time.Time) error {
 	r.Job = job.JobInfo{ID: o.Spec.JobID, Backend: o.Backend, Labels: o.Spec.Labels, Summary: job.Summarize(&o.Spec)}
 	r.Patience = o.Patience
 	r.Times.Accepted = now
-	if o.SubmitWithin > 0 {
-		r.SubmitWithin = job.FormatDuration(o.SubmitWithin)
-	}
+	r.SubmitWithin = job.Duration(max(o.SubmitWithin, 0))
 	if o.Waits != "" {
 		r.Queued, r.Reason = true, o.Waits
 	} else {
@@ -356,11 +353,13 @@ func (o Accept) apply(r *Record, now time.Time) error {
 }
 
 func (r *Record) submitDeadline(now time.Time) time.Time {
-	within, err := job.ParseDuration(cmp.Or(r.SubmitLeft, r.SubmitWithin))
-	if err != nil {
-		return time.Time{} // none
+	switch {
+	case r.SubmitLeft != nil:
+		return now.Add(time.Duration(*r.SubmitLeft))
+	case r.SubmitWithin > 0:
+		return now.Add(time.Duration(r.SubmitWithin))
 	}
-	return now.Add(within)
+	return time.Time{} // none
 }
 
 // TakeClaim takes the right to create the job of an accepted attempt. It is refused while another
@@ -508,7 +507,7 @@ func (o Wait) apply(r *Record, now time.Time) error {
 	}
 	r.Queued, r.Reason, r.Creating = true, o.Reason, nil
 	if end := r.Deadlines.Submit; !end.IsZero() && o.Reason != WaitsForQuota {
-		r.SubmitLeft, r.Deadlines.Submit = job.FormatDuration(max(end.Sub(now), 0)), time.Time{}
+		r.SubmitLeft, r.Deadlines.Submit = new(job.Duration(max(end.Sub(now), 0))), time.Time{}
 	}
 	return nil
 }
@@ -559,7 +558,7 @@ func (o Postpone) apply(r *Record, now time.Time) error {
 // giveUp ends an attempt whose job the backend did not take in time. The caller knows that no job
 // of it exists.
 func (r *Record) giveUp(now time.Time) {
-	r.Reason = "the backend did not take the job within " + r.SubmitWithin
+	r.Reason = "the backend did not take the job within " + r.SubmitWithin.String()
 	r.conclude(job.Rejected, job.DropRejected, now)
 }
 

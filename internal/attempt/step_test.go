@@ -237,15 +237,15 @@ func TestStepCancelledOrTimedOut(t *testing.T) {
 		want       *job.Timeout
 	}{
 		{"run limit", backendJob(job.BackendCancelled, 0, 10*time.Second, 70*time.Second), limits,
-			&job.Timeout{Kind: "run", Limit: "60s", EnforcedBy: "backend"}},
+			&job.Timeout{Kind: "run", Limit: job.Duration(60 * time.Second), EnforcedBy: "backend"}},
 		{"run limit, whole seconds", backendJob(job.BackendCancelled, 0, 10*time.Second, 69*time.Second), limits,
-			&job.Timeout{Kind: "run", Limit: "60s", EnforcedBy: "backend"}},
+			&job.Timeout{Kind: "run", Limit: job.Duration(60 * time.Second), EnforcedBy: "backend"}},
 		{"a person, while it ran", backendJob(job.BackendCancelled, 0, 10*time.Second, 30*time.Second), limits, nil},
 		{"wait limit", backendJob(job.BackendCancelled, 0, never, 1800*time.Second), limits,
-			&job.Timeout{Kind: "wait", Limit: "1800s", EnforcedBy: "backend"}},
+			&job.Timeout{Kind: "wait", Limit: job.Duration(1800 * time.Second), EnforcedBy: "backend"}},
 		{"a person, while it waited", backendJob(job.BackendCancelled, 0, never, 1700*time.Second), limits, nil},
 		{"the default run limit", backendJob(job.BackendCancelled, 0, 0, 604800*time.Second), nil,
-			&job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "backend"}},
+			&job.Timeout{Kind: "run", Limit: job.Duration(604800 * time.Second), EnforcedBy: "backend"}},
 		{"no wait limit by default", backendJob(job.BackendCancelled, 0, never, 600000*time.Second), nil, nil},
 	}
 	for _, test := range tests {

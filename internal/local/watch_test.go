@@ -72,7 +72,7 @@ func TestLimits(t *testing.T) {
 		t.Parallel()
 		s := stack(t, local.Options{})
 		upload(t, s, "endless", "trainer-0.1.tar.gz", "job.yaml")
-		ends(t, s, "endless", job.Timeout{Kind: "run", Limit: "5s", EnforcedBy: "backend"})
+		ends(t, s, "endless", job.Timeout{Kind: "run", Limit: job.Duration(5 * time.Second), EnforcedBy: "backend"})
 	})
 	t.Run("wait", func(t *testing.T) {
 		t.Parallel()
@@ -81,7 +81,7 @@ func TestLimits(t *testing.T) {
 		put(t, s, "first", endless+"  scheduling: {maxRunningTime: 3600s}\n")
 		status(t, s, "first", "has the one place", func(b event.Body) bool { return b.State == job.Submitted })
 		put(t, s, "waits", endless+"  scheduling: {maxWaitTime: 2s}\n")
-		ends(t, s, "waits", job.Timeout{Kind: "wait", Limit: "2s", EnforcedBy: "backend"})
+		ends(t, s, "waits", job.Timeout{Kind: "wait", Limit: job.Duration(2 * time.Second), EnforcedBy: "backend"})
 	})
 }
 

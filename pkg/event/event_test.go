@@ -45,7 +45,7 @@ func running() job.Event {
 		},
 		Times:     job.Times{Dropped: start, Seen: start.Add(time.Second), Started: start.Add(time.Minute)},
 		Deadlines: job.Deadlines{Run: start.Add(time.Hour)},
-		Timeout:   &job.Timeout{Kind: "run", Limit: "3600s", EnforcedBy: "backend"},
+		Timeout:   &job.Timeout{Kind: "run", Limit: job.Duration(3600 * time.Second), EnforcedBy: "backend"},
 		Error:     &job.Failure{Code: "INTERNAL", Message: "once <more>", Retryable: true},
 		Violations: []job.Violation{
 			{

@@ -219,6 +219,8 @@ func (c comparison) value(path string, s object, t reflect.Type, asText bool) {
 	switch {
 	case t == reflect.TypeFor[time.Time]():
 		want = object{"type": "string", "format": "date-time"}
+	case t == reflect.TypeFor[job.Duration]():
+		want["type"] = "string"
 	case asText:
 		want = object{"type": "string", "pattern": "^[0-9]+$"}
 	case t.Kind() == reflect.String:

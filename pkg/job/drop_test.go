@@ -1,7 +1,9 @@
 package job
 
 import (
+	"encoding/json"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -249,12 +251,13 @@ func TestLabels(t *testing.T) {
 func TestParseDuration(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"0s": 0, "3600s": time.Hour, "0.5s": 500 * time.Millisecond, "1.000000001s": time.Second + 1,
+		"158.655853252s": 158655853252, "9223372035.999999999s": 9223372035999999999,
 	} {
 		got, err := ParseDuration(text)
 		if err != nil || got != want {
 			t.Errorf("ParseDuration(%q) = %s, %v; want %s", text, got, err, want)
 		}
-		if back := FormatDuration(want); text != "1.000000001s" && back != text {
+		if back := FormatDuration(want); back != text {
 			t.Errorf("FormatDuration(%s) = %q, want %q", want, back, text)
 		}
 	}
@@ -269,6 +272,36 @@ func TestParseDuration(t *testing.T) {
 		if got, err := ParseDuration(text); err == nil {
 			t.Errorf("ParseDuration(%q) = %s, want an error", text, got)
 		}
+	}
+}
+
+// A record holds durations as texts, those with too many decimals of earlier revisions among them.
+func TestDurationJSON(t *testing.T) {
+	type holder struct {
+		Limit Duration  `json:"limit,omitzero"`
+		Grace *Duration `json:"grace,omitempty"`
+	}
+	for text, want := range map[string]holder{
+		`{}`:                              {},
+		`{"limit":"7200s"}`:               {Limit: Duration(2 * time.Hour)},
+		`{"limit":"0.25s","grace":"0s"}`:  {Limit: Duration(250 * time.Millisecond), Grace: new(Duration(0))},
+		`{"limit":"158.65585325199999s"}`: {Limit: 158655853251},
+	} {
+		var got holder
+		if err := json.Unmarshal([]byte(text), &got); err != nil || !reflect.DeepEqual(want, got) {
+			t.Errorf("%s is read as %+v, %v", text, got, err)
+		}
+		if data, err := json.Marshal(got); err != nil || string(data) != text && got.Limit != 158655853251 {
+			t.Errorf("%s is written as %s, %v", text, data, err)
+		}
+	}
+	for _, text := range []string{`{"limit":"1h"}`, `{"limit":""}`, `{"limit":60}`} {
+		if err := json.Unmarshal([]byte(text), new(holder)); err == nil {
+			t.Errorf("%s is read without an error", text)
+		}
+	}
+	if got := Duration(-1500 * time.Millisecond).String(); got != "-1.5s" {
+		t.Errorf("a negative duration is %q", got)
 	}
 }
 

@@ -9,6 +9,33 @@ import (
 	"time"
 )
 
+// Duration is a length of time. Its text, and so its JSON, is the API's, e.g. "7200s".
+type Duration time.Duration
+
+// String returns the duration in seconds with the suffix s, e.g. 7200s or 0.5s. [ParseDuration]
+// reads it back.
+func (d Duration) String() string {
+	sign, whole, rest := "", d/Duration(time.Second), d%Duration(time.Second)
+	if d < 0 {
+		sign, whole, rest = "-", -whole, -rest
+	}
+	text := fmt.Sprintf("%s%d.%09d", sign, whole, rest)
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".") + "s"
+}
+
+// MarshalText returns the duration's text.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// moreDecimals matches a duration with more than nine decimals. Earlier revisions wrote such texts.
+var moreDecimals = regexp.MustCompile(`^([0-9]+\.[0-9]{9})[0-9]+s$`)
+
+// UnmarshalText reads a duration as [ParseDuration] does. It cuts decimals after the ninth.
+func (d *Duration) UnmarshalText(text []byte) error {
+	read, err := ParseDuration(moreDecimals.ReplaceAllString(string(text), "${1}s"))
+	*d = Duration(read)
+	return err
+}
+
 // durationFormat is google.protobuf.Duration's JSON form less the sign: whole
 // seconds, up to nine decimals, suffix s.
 var durationFormat = regexp.MustCompile(`^[0-9]+(\.[0-9]{1,9})?s$`)
@@ -36,6 +63,4 @@ func ParseDuration(text string) (time.Duration, error) {
 }
 
 // FormatDuration is the inverse of [ParseDuration].
-func FormatDuration(d time.Duration) string {
-	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s"
-}
+func FormatDuration(d time.Duration) string { return Duration(d).String() }

@@ -168,9 +168,8 @@ const (
 // Timeout says which limit ended a job, and who enforced it.
 type Timeout struct {
 	// Kind is wait or run.
-	Kind string `json:"kind"`
-	// Limit is the duration as the API writes it, e.g. 7200s.
-	Limit string `json:"limit"`
+	Kind  string   `json:"kind"`
+	Limit Duration `json:"limit"`
 	// EnforcedBy is backend or jobdrop.
 	EnforcedBy string `json:"enforcedBy"`
 }
@@ -180,9 +179,9 @@ type Delay struct {
 	// Kind is wait or run where the limit nears, state where the job stays in
 	// its state.
 	Kind string `json:"kind"`
-	// Limit is how long the job may wait, run or be in its state, e.g. 7200s;
-	// it counts from Since.
-	Limit string    `json:"limit"`
+	// Limit is how long the job may wait, run or be in its state; it counts from
+	// Since.
+	Limit Duration  `json:"limit"`
 	Since time.Time `json:"since"`
 	// Cause is quota, capacity or permission, where the backend's message
 	// shows it.

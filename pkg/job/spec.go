@@ -3,6 +3,7 @@ package job
 import (
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Spec is a training job as ml/v1 writes it: the Job resource less the fields
@@ -51,6 +52,21 @@ type Scheduling struct {
 	MaxRunningTime string `json:"maxRunningTime,omitempty"`
 	MaxWaitTime    string `json:"maxWaitTime,omitempty"`
 	Priority       int32  `json:"priority,omitempty"`
+}
+
+// Limits returns the limits on the job's time; 0 is none. A text that can't be read counts as none:
+// the rules of job files refuse it before.
+func (s *Scheduling) Limits() (wait, run time.Duration) {
+	if s == nil {
+		return 0, 0
+	}
+	if d, err := ParseDuration(s.MaxWaitTime); err == nil {
+		wait = d
+	}
+	if d, err := ParseDuration(s.MaxRunningTime); err == nil {
+		run = d
+	}
+	return wait, run
 }
 
 // ReplicaConfig mirrors GoogleCloudMlV1__ReplicaConfig.

@@ -141,9 +141,7 @@ func (b *builder) scheduling() {
 	if s == nil {
 		return
 	}
-	// Both were checked with the file.
-	b.plan.Run, _ = job.ParseDuration(s.MaxRunningTime)
-	b.plan.Wait, _ = job.ParseDuration(s.MaxWaitTime)
+	b.plan.Wait, b.plan.Run = s.Limits()
 	if s.Priority != 0 {
 		b.tell("trainingInput.scheduling.priority", Dropped, "no service of today orders jobs by it", "remove the field")
 	}

@@ -100,7 +100,7 @@ func FuzzPolicy(f *testing.F) {
 			file.Spec.TrainingInput.PackageURIs = r.URIs
 			p := Policy{Project: "project", Inbox: "inbox", Backend: "aiplatform", Rules: rules}.For(folder)
 			p.ApplyDefaults(file)
-			p.Waits()
+			p.Patience(job.Patience{})
 			p.Start(folder)
 			file.Check(p.Catalogue())
 			for _, v := range p.Check(file, r) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/jobdrop/jobdrop/internal/testing/hostile"
+	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
 )
 
@@ -36,7 +37,7 @@ func FuzzMemory(f *testing.F) {
 		allocated := hostile.Allocated(func() {
 			rules, _ := Parse("policy.yaml", data)
 			p := Policy{Rules: rules}.For("teams/nlp/")
-			p.Waits()
+			p.Patience(job.Patience{})
 			p.Start("teams/nlp/")
 		})
 		if allocated > hostile.JobFileMemory {

@@ -894,8 +894,8 @@ prefixes:
 				}
 			}
 			settle := ""
-			if s := q.Waits().Settle; s != nil {
-				settle = s.String()
+			if d := q.Patience(job.Patience{Settle: time.Nanosecond}).Settle; d != time.Nanosecond {
+				settle = d.String()
 			}
 			have := []string{got["policy-replicas"], regions, got["policy-region"], settle}
 			if diff := cmp.Diff([]string{test.limit, test.regions, test.region, test.settle}, have); diff != "" {
@@ -915,42 +915,45 @@ prefixes:
 	}
 }
 
-func TestWaits(t *testing.T) {
-	zero, minute := time.Duration(0), time.Minute
+func TestPatience(t *testing.T) {
+	minutes := func(n int) *job.Duration { return new(job.Duration(time.Duration(n) * time.Minute)) }
+	own := job.Patience{
+		Settle: 2 * time.Minute, Incomplete: 15 * time.Minute, Expire: time.Hour, Submit: 24 * time.Hour,
+		JobPatience: job.JobPatience{Cancelling: *minutes(60), Grace: minutes(15)},
+	}
 	const file = "patience: {alone: 5s, incomplete: 60s, expire: 120.5s, submit: 7s, stuck: {queued: 1s, preparing: 2s, " +
 		"cancelling: 4s}}\nprefixes:\n- match: a\n" +
 		"  patience: {settle: 0s, grace: 0s, stuck: {running: 3s, preparing: 9s}}\n- match: b\n" +
-		"  patience: {settle: 60s, expire: 90s}\n"
-	tests := []struct {
-		file, folder string
-		want         policy.Waits
-	}{
-		{"", "a", policy.Waits{}},
-		{"{}", "a", policy.Waits{}},
-		{
-			file, "c", policy.Waits{
-				Alone: 5 * time.Second, Incomplete: time.Minute, Expire: 120500 * time.Millisecond, Submit: 7 * time.Second,
-				Queued: time.Second, Preparing: 2 * time.Second, Cancelling: 4 * time.Second,
-			},
-		},
-		{
-			file, "a", policy.Waits{
-				Settle: &zero, Grace: &zero, Alone: 5 * time.Second, Incomplete: time.Minute, Expire: 120500 * time.Millisecond,
-				Submit: 7 * time.Second, Queued: time.Second, Preparing: 9 * time.Second, Running: 3 * time.Second,
-				Cancelling: 4 * time.Second,
-			},
-		},
-		{
-			file, "b", policy.Waits{
-				Settle: &minute, Alone: 5 * time.Second, Incomplete: time.Minute, Expire: 90 * time.Second, Submit: 7 * time.Second,
-				Queued: time.Second, Preparing: 2 * time.Second, Cancelling: 4 * time.Second,
-			},
+		"  patience: {settle: 60s, expire: 30s}\n"
+	top := job.Patience{
+		Settle: 2 * time.Minute, Incomplete: time.Minute, Expire: 120500 * time.Millisecond, Submit: 7 * time.Second,
+		Alone: 5 * time.Second,
+		JobPatience: job.JobPatience{
+			Queued: job.Duration(time.Second), Preparing: job.Duration(2 * time.Second),
+			Cancelling: job.Duration(4 * time.Second), Grace: minutes(15),
 		},
 	}
-	for _, test := range tests {
-		if diff := cmp.Diff(test.want, installation(t, test.file).For(test.folder).Waits()); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", test.folder, diff)
-		}
+	a := top
+	a.Settle, a.Preparing, a.Running = 0, job.Duration(9*time.Second), job.Duration(3*time.Second)
+	a.Grace = minutes(0)
+	b := top
+	b.Settle, b.Expire, b.Incomplete = time.Minute, 30*time.Second, 30*time.Second // not later than it is given up
+	for _, test := range []struct {
+		name, file, folder string
+		want               job.Patience
+	}{
+		{"no policy", "", "a", own},
+		{"an empty policy", "{}", "a", own},
+		{"the top level", file, "c", top},
+		{"zeros", file, "a", a},
+		{"an earlier end", file, "b", b},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := installation(t, test.file).For(test.folder).Patience(own)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("patience (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

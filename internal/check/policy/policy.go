@@ -46,36 +46,31 @@ func (p Policy) For(folder string) Policy {
 // additions. nil stands for the catalogue that comes with jobdrop.
 func (p Policy) Catalogue() *jobspec.Catalogue { return p.Rules.catalogue }
 
-// Waits holds the policy's patience. Zero is the installation's own setting, or no
-// warning for a state. Settle and Grace may be zero, so for them nil is the
-// installation's own.
-type Waits struct {
-	Settle, Grace                          *time.Duration
-	Incomplete, Expire, Submit, Alone      time.Duration
-	Queued, Preparing, Running, Cancelling time.Duration
-}
-
-// Waits returns the policy's patience.
-func (p Policy) Waits() Waits {
-	read := func(text string) time.Duration {
-		d, _ := job.ParseDuration(text) // checked when the file was read
-		return d
-	}
+// Patience returns the installation's own patience, with the policy's in its place where it says so. A
+// drop is not given up before what it lacks is reported.
+func (p Policy) Patience(own job.Patience) job.Patience {
 	from := p.Rules.Patience
-	w := Waits{
-		Incomplete: read(from.Incomplete), Expire: read(from.Expire), Submit: read(from.Submit), Alone: read(from.Alone),
-		Queued: read(from.Stuck.Queued), Preparing: read(from.Stuck.Preparing), Running: read(from.Stuck.Running),
-		Cancelling: read(from.Stuck.Cancelling),
+	for _, of := range []struct {
+		text string
+		set  func(d time.Duration)
+	}{
+		{from.Settle, func(d time.Duration) { own.Settle = d }},
+		{from.Incomplete, func(d time.Duration) { own.Incomplete = d }},
+		{from.Expire, func(d time.Duration) { own.Expire = d }},
+		{from.Submit, func(d time.Duration) { own.Submit = d }},
+		{from.Alone, func(d time.Duration) { own.Alone = d }},
+		{from.Grace, func(d time.Duration) { own.Grace = new(job.Duration(d)) }},
+		{from.Stuck.Queued, func(d time.Duration) { own.Queued = job.Duration(d) }},
+		{from.Stuck.Preparing, func(d time.Duration) { own.Preparing = job.Duration(d) }},
+		{from.Stuck.Running, func(d time.Duration) { own.Running = job.Duration(d) }},
+		{from.Stuck.Cancelling, func(d time.Duration) { own.Cancelling = job.Duration(d) }},
+	} {
+		if d, err := job.ParseDuration(of.text); err == nil { // else it is not there: the file was checked
+			of.set(d)
+		}
 	}
-	if from.Settle != "" {
-		settle := read(from.Settle)
-		w.Settle = &settle
-	}
-	if from.Grace != "" {
-		grace := read(from.Grace)
-		w.Grace = &grace
-	}
-	return w
+	own.Incomplete = min(own.Incomplete, own.Expire)
+	return own
 }
 
 // Mapping returns the policy's choices for a backend that does not speak ml/v1.

@@ -1,7 +1,6 @@
 package submitter
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +48,7 @@ func (s *Submitter) decide(
 		return nil, err
 	}
 	rules := p.For(d.Folder)
-	patience := s.Patience.under(rules.Waits())
+	patience := rules.Patience(s.Patience)
 	var mapping job.Mapping
 	if !r.Incomplete() && !job.HasErrors(r.Violations) {
 		mapping = rules.Mapping(r.Spec.TrainingInput)
@@ -154,39 +153,6 @@ func (s *Submitter) enter(
 	return nil, fmt.Errorf("folder gs://%s/%s: %w, %d times", e.drop.Bucket, e.drop.Folder, attempt.ErrStale, enters)
 }
 
-// under returns the patience with the policy's values in the place of the defaults.
-func (p Patience) under(w policy.Waits) Patience {
-	if w.Settle != nil {
-		p.Settle = *w.Settle
-	}
-	p.Expire = cmp.Or(w.Expire, p.Expire)
-	p.Submit = cmp.Or(w.Submit, p.Submit)
-	p.Incomplete = min(cmp.Or(w.Incomplete, p.Incomplete), p.Expire)
-	if w.Grace != nil {
-		p.Grace = *w.Grace
-	}
-	p.states = w
-	p.states.Cancelling = cmp.Or(w.Cancelling, cancelling)
-	return p
-}
-
-// cancelling is how long a cancel may take before that is reported, if the policy does not say.
-const cancelling = time.Hour
-
-// withJob returns the patience with a job, in the form of its record.
-func (p Patience) withJob() attempt.Patience {
-	text := func(d time.Duration) string {
-		if d == 0 {
-			return ""
-		}
-		return job.FormatDuration(d)
-	}
-	return attempt.Patience{
-		Queued: text(p.states.Queued), Preparing: text(p.states.Preparing), Running: text(p.states.Running),
-		Cancelling: text(p.states.Cancelling), Grace: job.FormatDuration(p.Grace),
-	}
-}
-
 // farOutput warns of a jobDir in another region than the job's. If the bucket's location can't be
 // read, it does not: a bucket of others may well be closed to jobdrop.
 func (s *Submitter) farOutput(ctx context.Context, r inspect.Result) []job.Violation {
@@ -216,7 +182,7 @@ func (s *Submitter) inspect(ctx context.Context, d job.Drop, p policy.Policy) (i
 // accept stages the packages and claims the job ID. wait, if not empty, is what the attempt waits
 // for.
 func (s *Submitter) accept(
-	ctx context.Context, stored attempt.Stored, r inspect.Result, mapping job.Mapping, wait string, patience Patience,
+	ctx context.Context, stored attempt.Stored, r inspect.Result, mapping job.Mapping, wait string, patience job.Patience,
 ) (attempt.Observation, error) {
 	packages := r.Resolution.All()
 	content, err := job.Content(r.Spec, packages)
@@ -240,11 +206,11 @@ func (s *Submitter) accept(
 	spec.Labels = job.Labels(spec.Labels, s.Instance, stored.Attempt, content)
 	accepted := attempt.Accept{
 		Spec: spec, Mapping: mapping, Receipt: receipt, Backend: s.backend.Name(), Notify: r.Options.Notify,
-		Warnings: r.Violations, Waits: wait, SubmitWithin: patience.Submit, Patience: patience.withJob(),
+		Warnings: r.Violations, Waits: wait, SubmitWithin: patience.Submit, Patience: patience.JobPatience,
 	}
 	if !s.backend.EnforcesWait() {
 		// Nobody else ends a job that waits for too long, so jobdrop need not wait for that.
-		accepted.Patience.WaitGrace = job.FormatDuration(0)
+		accepted.Patience.WaitGrace = new(job.Duration(0))
 	}
 	if wait == "" {
 		accepted.Claim = s.claim()

@@ -82,8 +82,9 @@ type Options struct {
 	Policy func(context.Context) (policy.Policy, error)
 	// Places returns the locations of a bucket's data, in Cloud Storage's words. If it is nil,
 	// locations are not checked.
-	Places   func(ctx context.Context, bucket string) ([]string, error)
-	Patience Patience
+	Places func(ctx context.Context, bucket string) ([]string, error)
+	// Patience is the installation's own, for what the policy does not say.
+	Patience job.Patience
 	// CallTime is the longest that one call of the backend takes. A claim on a create lasts four
 	// times as long, and a create is given up after twice as long.
 	CallTime time.Duration
@@ -96,22 +97,8 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Patience says how long a drop is waited for if the policy does not say.
-type Patience struct {
-	// Settle is how long a folder that ran before may take to get its new package, from the
-	// arrival of the job file.
-	Settle time.Duration
-	// Incomplete is when missing packages are reported. Expire is when the drop is given up. Both
-	// count as Settle does.
-	Incomplete, Expire time.Duration
-	// Submit is how long the backend is asked for a job, from when it may first be asked; 0 means
-	// without end.
-	Submit time.Duration
-	// Grace is how long after its time limit jobdrop cancels a job that the backend has not ended.
-	Grace time.Duration
-	// states is the policy's patience with each state of a job.
-	states policy.Waits
-}
+// cancelling is how long a cancel may take before that is reported, if nobody says.
+const cancelling = time.Hour
 
 // Submitter turns drops into jobs. It is safe for concurrent use, in one process and in many.
 type Submitter struct {
@@ -137,6 +124,7 @@ func New(o objects, r records, t backend, tell teller, options Options) (*Submit
 			return nil, fmt.Errorf("submitter: %s is required", name)
 		}
 	}
+	options.Patience.Cancelling = cmp.Or(options.Patience.Cancelling, job.Duration(cancelling))
 	return &Submitter{
 		objects: o, records: r, backend: t, teller: tell, Options: options,
 		inspecting: make(chan struct{}, options.Inspections),

@@ -57,7 +57,8 @@ func TestTickSurvivesACrashAtEveryCall(t *testing.T) {
 					"job.timed_out"; got != want {
 					t.Errorf("death at call %d (after: %t): events %q, want %q", dieAt, after, got, want)
 				}
-				if want := (job.Timeout{Kind: "run", Limit: "600s", EnforcedBy: "jobdrop"}); r.Timeout == nil ||
+				if want := (job.Timeout{Kind: "run", Limit: job.Duration(600 * time.Second),
+					EnforcedBy: "jobdrop"}); r.Timeout == nil ||
 					*r.Timeout != want {
 					t.Errorf("death at call %d (after: %t): timeout %+v", dieAt, after, r.Timeout)
 				}

@@ -94,8 +94,8 @@ func newWorldOver(t *testing.T, client *gcs.Client, server *fakestorage.Server) 
 			}
 			return nil, errors.New("storage.buckets.get denied")
 		},
-		Patience: submitter.Patience{Settle: settle, Incomplete: 15 * time.Minute, Expire: 24 * time.Hour,
-			Submit: 24 * time.Hour},
+		Patience: job.Patience{Settle: settle, Incomplete: 15 * time.Minute, Expire: 24 * time.Hour,
+			Submit: 24 * time.Hour, JobPatience: job.JobPatience{Grace: new(job.Duration(0))}},
 		CallTime: 30 * time.Second, Inspections: 2, Parallel: 4, Now: w.clock, Logger: logger,
 	})
 	if err != nil {

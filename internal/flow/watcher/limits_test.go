@@ -14,7 +14,7 @@ import (
 )
 
 // addLimited adds an attempt whose job has limits on its time to the ledger.
-func (f *fake) addLimited(t *testing.T, id string, s job.Scheduling, p attempt.Patience, l attempt.BackendJob) string {
+func (f *fake) addLimited(t *testing.T, id string, s job.Scheduling, p job.JobPatience, l attempt.BackendJob) string {
 	t.Helper()
 	r := attempt.NewRecord(job.Object{Bucket: "inbox", Name: id + "/job.yaml", Generation: 1, Created: f.now}, f.now)
 	spec := job.Spec{JobID: id, TrainingInput: &job.TrainingInput{Scheduling: &s}}
@@ -46,7 +46,8 @@ func (f *fake) retell() {
 func TestTickEnforcesLimits(t *testing.T) {
 	f := newFake()
 	running := backendJob("j", job.BackendRunning)
-	key := f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "604800s"}, attempt.Patience{Grace: "900s"}, running)
+	key := f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "604800s"},
+		job.JobPatience{Grace: new(job.Duration(900 * time.Second))}, running)
 	f.listed, f.direct["j"] = []attempt.BackendJob{running}, running
 	asked := time.Time{}
 	f.onCancel = func(job.JobInfo) {
@@ -71,7 +72,8 @@ func TestTickEnforcesLimits(t *testing.T) {
 		t.Errorf("told (-want +got):\n%s", diff)
 	}
 	r := f.records[key]
-	if want := (job.Timeout{Kind: "run", Limit: "604800s", EnforcedBy: "jobdrop"}); r.Timeout == nil ||
+	if want := (job.Timeout{Kind: "run", Limit: job.Duration(604800 * time.Second),
+		EnforcedBy: "jobdrop"}); r.Timeout == nil ||
 		*r.Timeout != want {
 		t.Errorf("timeout %+v, want %+v", r.Timeout, want)
 	}
@@ -119,7 +121,8 @@ func TestTickCancels(t *testing.T) {
 			f := newFake()
 			running := backendJob("j", job.BackendRunning)
 			running.ResourceName = "projects/p/jobs/j"
-			key := f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "60s"}, attempt.Patience{Grace: "60s"}, running)
+			key := f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "60s"},
+				job.JobPatience{Grace: new(job.Duration(60 * time.Second))}, running)
 			f.listed, f.direct["j"] = []attempt.BackendJob{running}, running
 			f.now = start.Add(2 * time.Minute)
 			f.broken[running.ResourceName] = test.fails
@@ -158,7 +161,8 @@ func TestTickAsksBeforeItWarns(t *testing.T) {
 	f := newFake()
 	waiting, running := backendJob("j", job.BackendQueued), backendJob("j", job.BackendRunning)
 	running.Started = start.Add(30 * time.Minute)
-	f.addLimited(t, "j", job.Scheduling{MaxWaitTime: "1800s", MaxRunningTime: "86400s"}, attempt.Patience{Queued: "600s"},
+	f.addLimited(t, "j", job.Scheduling{MaxWaitTime: "1800s", MaxRunningTime: "86400s"},
+		job.JobPatience{Queued: job.Duration(600 * time.Second)},
 		waiting)
 	f.listed, f.direct["j"] = []attempt.BackendJob{waiting}, running
 	f.now = start.Add(2 * time.Hour)
@@ -178,7 +182,7 @@ func TestTickClockSkew(t *testing.T) {
 		f := newFake()
 		running := backendJob("j", job.BackendRunning)
 		running.Created, running.Started = start.Add(skew), start.Add(skew)
-		f.addLimited(t, "j", job.Scheduling{MaxRunningTime: job.FormatDuration(limit)}, attempt.Patience{}, running)
+		f.addLimited(t, "j", job.Scheduling{MaxRunningTime: job.FormatDuration(limit)}, job.JobPatience{}, running)
 		f.listed, f.direct["j"] = []attempt.BackendJob{running}, running
 		var ran time.Duration
 		f.onCancel = func(job.JobInfo) {
@@ -262,7 +266,8 @@ func TestRefresh(t *testing.T) {
 // A missing job that is past its limit is not cancelled: it is lost.
 func TestTickDoesNotCancelWhatIsGone(t *testing.T) {
 	f := newFake()
-	f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "60s"}, attempt.Patience{Grace: "60s"},
+	f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "60s"},
+		job.JobPatience{Grace: new(job.Duration(60 * time.Second))},
 		backendJob("j", job.BackendRunning))
 	w := f.watcher(t)
 	for range 4 {
@@ -328,7 +333,8 @@ func TestTickPollsAgainBeforeACancel(t *testing.T) {
 	f := newFake()
 	waits := backendJob("j", job.BackendPreparing)
 	waits.Created, waits.Started = start, time.Time{}
-	key := f.addLimited(t, "j", job.Scheduling{MaxWaitTime: "60s"}, attempt.Patience{Grace: "60s"}, waits)
+	key := f.addLimited(t, "j", job.Scheduling{MaxWaitTime: "60s"},
+		job.JobPatience{Grace: new(job.Duration(60 * time.Second))}, waits)
 	f.listed, f.direct["j"] = []attempt.BackendJob{waits}, waits
 	f.now = start.Add(10 * time.Minute)
 	f.onApply = func(o attempt.Observation) {

@@ -280,14 +280,10 @@ func (s *Service) setProcesses(e *entry, ps []jobs.JobProcess) {
 	}
 }
 
-// waitLimit returns maxWaitTime, 0 if there is none. The text was checked at the
-// job's creation.
+// waitLimit returns maxWaitTime, 0 if there is none.
 func waitLimit(in *job.TrainingInput) time.Duration {
-	if in.Scheduling == nil {
-		return 0
-	}
-	d, _ := job.ParseDuration(in.Scheduling.MaxWaitTime)
-	return d
+	wait, _ := in.Scheduling.Limits()
+	return wait
 }
 
 // room is where a replica is at home. A trial's has a folder for its metrics.

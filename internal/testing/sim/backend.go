@@ -162,8 +162,7 @@ func (t *backend) limit(j *simJob, s *job.Scheduling) {
 	if s == nil {
 		return
 	}
-	j.wait, _ = job.ParseDuration(s.MaxWaitTime)
-	j.run, _ = job.ParseDuration(s.MaxRunningTime)
+	j.wait, j.run = s.Limits()
 	endless := t.w.chance(0.5)
 	switch {
 	case !endless:

@@ -580,12 +580,9 @@ func (w *world) process(kind string) *process {
 	submit, err := submitter.New(with.storage, records, with.backend, tell, submitter.Options{
 		Instance: instance, Inbox: inbox, Staging: staging,
 		Policy: func(ctx context.Context) (policy.Policy, error) { return w.policy(ctx, p.backend.name) },
-		Patience: submitter.Patience{
-			Settle:     settle,
-			Incomplete: incomplete,
-			Expire:     expire,
-			Submit:     w.weather.submit,
-			Grace:      w.weather.grace,
+		Patience: job.Patience{
+			Settle: settle, Incomplete: incomplete, Expire: expire, Submit: w.weather.submit,
+			JobPatience: job.JobPatience{Grace: new(job.Duration(w.weather.grace))},
 		},
 		CallTime: callTime, Inspections: 2, Parallel: 1, Now: now, Logger: logger,
 	})

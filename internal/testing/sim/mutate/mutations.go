@@ -206,7 +206,7 @@ var mutations = []mutation{
 		},
 	}},
 	{name: "grace before a cancel", edits: []edit{
-		{"internal/attempt/follow.go", "at := l.end().Add(r.Patience.grace(l.kind))", "at := l.end()"},
+		{"internal/attempt/follow.go", "at := l.end().Add(r.Patience.After(l.kind))", "at := l.end()"},
 	}},
 	{name: "a warning by both clocks", edits: []edit{
 		{"internal/attempt/follow.go", "since, late := l.seen, l.begin", "since, late := l.begin, l.begin"},

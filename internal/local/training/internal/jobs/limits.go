@@ -67,13 +67,10 @@ func Needs(in *job.TrainingInput) int {
 	return n
 }
 
-// MaxRunningTime returns how long a job may run. The text was checked at the job's creation.
+// MaxRunningTime returns how long a job may run.
 func MaxRunningTime(in *job.TrainingInput) time.Duration {
-	if in.Scheduling == nil {
-		return job.DefaultRunningTime
-	}
-	d, _ := job.ParseDuration(in.Scheduling.MaxRunningTime)
-	return cmp.Or(d, job.DefaultRunningTime)
+	_, run := in.Scheduling.Limits()
+	return cmp.Or(run, job.DefaultRunningTime)
 }
 
 // SplitURI takes gs://bucket/object apart; the object may be empty.
