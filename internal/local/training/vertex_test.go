@@ -268,6 +268,24 @@ func TestVertexCreateAccepts(t *testing.T) {
 	}
 }
 
+// Both APIs take every name of a module that python -m takes: a job file that is
+// valid is not refused here.
+func TestModuleNames(t *testing.T) {
+	_, server := idle(t)
+	for i, name := range []string{"video-8x.train", "größe", "8x.train", "_a.b"} {
+		body := fmt.Sprintf(`{"jobId": "j%d", "trainingInput": {"packageUris": ["gs://b/p.tar.gz"], "pythonModule": %q, `+
+			`"region": "us-central1"}}`, i, name)
+		if a := send(t, "POST", server.URL+"/v1/projects/p/jobs", body); a.code != 200 {
+			t.Errorf("ml/v1 answers %d %s to %s", a.code, a.body, name)
+		}
+		body = `{"displayName": "a", "jobSpec": {"workerPoolSpecs": [{"replicaCount": 1, ` + machine + `, ` +
+			strings.Replace(python, "trainer.task", name, 1) + `}]}}`
+		if a := send(t, "POST", server.URL+"/v1/"+parent+"/customJobs", body); a.code != 200 || !strings.Contains(a.body, name) {
+			t.Errorf("aiplatform/v1 answers %d %s to %s", a.code, a.body, name)
+		}
+	}
+}
+
 // vertexQueued returns a job of the API's that never runs.
 func vertexQueued(name string, labels map[string]string) *aiplatform.GoogleCloudAiplatformV1CustomJob {
 	return &aiplatform.GoogleCloudAiplatformV1CustomJob{DisplayName: name, Labels: labels,

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"regexp"
 	"strings"
 	"time"
 
@@ -15,9 +14,6 @@ import (
 
 // MaxLabels is the APIs' own limit.
 const MaxLabels = 64
-
-// ModuleFormat matches the dotted name of a Python module.
-var ModuleFormat = regexp.MustCompile(`^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$`)
 
 // Limits are what a service's options let a job have.
 type Limits struct {

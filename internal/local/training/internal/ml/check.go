@@ -50,7 +50,7 @@ func checkJob(spec job.Spec, l jobs.Limits) []rest.Violation {
 		}
 		if in.PythonModule == "" {
 			add("python_module", "A job without a container image must have a Python module.")
-		} else if !jobs.ModuleFormat.MatchString(in.PythonModule) {
+		} else if !job.IsModule(in.PythonModule) {
 			add("python_module", "%q is not the dotted name of a Python module, e.g. trainer.task.", in.PythonModule)
 		}
 	}

@@ -3,7 +3,6 @@ package study
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -18,9 +17,6 @@ const (
 	// maxDiscrete is the API's own limit.
 	maxDiscrete = 1000
 )
-
-// parameterName matches what can stand before the equals sign of an argument.
-var parameterName = regexp.MustCompile(`^[^\s=\x00-][^\s=\x00]*$`)
 
 // Parallel returns how many trials run at once: one, by the API, if the spec says nothing.
 func Parallel(spec *job.HyperparameterSpec) int {
@@ -87,7 +83,7 @@ func Check(spec *job.HyperparameterSpec) []Fault {
 		switch {
 		case p.ParameterName == "":
 			add(FieldParameterName, "A parameter must have a name.")
-		case !parameterName.MatchString(p.ParameterName):
+		case !job.IsParameterName(p.ParameterName):
 			add(FieldParameterName, "%q can't be the name of an argument, as in --%[1]s=1.", p.ParameterName)
 		case names[p.ParameterName]:
 			add(FieldParameterName, "The name %q must be unique.", p.ParameterName)

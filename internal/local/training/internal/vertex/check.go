@@ -213,7 +213,7 @@ func (vs *violations) pythonPackage(field string, c *pythonPackageSpec) {
 	}
 	if c.PythonModule == "" {
 		vs.Add(field+".python_module", "The Python module is required.")
-	} else if !jobs.ModuleFormat.MatchString(c.PythonModule) {
+	} else if !job.IsModule(c.PythonModule) {
 		vs.Add(field+".python_module", "%q is not the dotted name of a Python module, e.g. trainer.task.", c.PythonModule)
 	}
 	vs.texts(field+".args", c.Args)
