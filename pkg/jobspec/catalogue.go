@@ -79,7 +79,7 @@ type Runtime struct {
 }
 
 // Python is a Python version with the runtime versions that have it: from From
-// to To, both included; an empty one is no bound.
+// to To, both included. An empty one sets no bound.
 type Python struct {
 	Version string `json:"version"`
 	From    string `json:"from,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -67,6 +68,7 @@ var trainingRules = [...]rule{
 	{"image-excludes-runtime", imageExcludesRuntime},
 	{"image-excludes-python", imageExcludesPython},
 	{"image-format", imageFormat},
+	{"image-placeholder", imagePlaceholder},
 	{"image-registry", imageRegistry},
 
 	{"job-dir-format", jobDirFormat},
@@ -82,6 +84,9 @@ var trainingRules = [...]rule{
 	{"kms-key-format", kmsKeyFormat},
 	{"kms-key-region", kmsKeyRegion},
 
+	{"argument-placeholder", argumentPlaceholder},
+	{"argument-odd-character", argumentOdd},
+	{"argument-space", argumentSpace},
 	{"args-exclusive", argsExclusive},
 	{"container-needs-image", containerNeedsImage},
 	{"chief-unused", chiefUnused},
@@ -105,6 +110,7 @@ var trainingRules = [...]rule{
 	{"trial-count", trialCount},
 	{"parallel-trials", parallelTrials},
 	{"param-name-required", paramNameRequired},
+	{"param-name-format", paramNameFormat},
 	{"param-name-twice", paramNameTwice},
 	{"param-name-in-args", paramNameInArgs},
 	{"param-type-required", paramTypeRequired},
@@ -178,6 +184,27 @@ func (c *check) fail(field string, v job.Violation) {
 	c.out.add(v)
 }
 
+// failFrom reports that a field is missing which another one, cause, asks for. It
+// points to cause.
+func (c *check) failFrom(cause, field string, v job.Violation) {
+	if _, there := c.f.places[field]; there {
+		c.fail(field, v)
+		return
+	}
+	if c.f.silent(field) {
+		return
+	}
+	v.Rule = c.rule
+	if origin := c.f.origin(cause); origin != "" {
+		v.Remedy += "; " + cause[strings.LastIndexByte(cause, '.')+1:] + " comes from " + origin
+	}
+	v = c.f.Violation(field, v)
+	if pos := c.f.Position(cause); pos != (job.Position{}) && v.Position != (job.Position{}) {
+		v.Position = pos
+	}
+	c.out.add(v)
+}
+
 // failKey is like fail for a fault in a map's key, not its value.
 func (c *check) failKey(field string, v job.Violation) {
 	if c.f.silent(field) {
@@ -240,10 +267,15 @@ func (c *check) counted() []role { return c.roles[1:] }
 // failFor fails for a role that has replicas and warns for one that has none:
 // what is said of those has no effect, and the service may well take it.
 func (c *check) failFor(r role, field string, v job.Violation) {
+	c.fail(field, c.idleWarning(r, v))
+}
+
+// idleWarning returns v, as a warning if the role has no replicas.
+func (c *check) idleWarning(r role, v job.Violation) job.Violation {
 	if c.idle(r) {
 		v.Severity = job.Warning
 	}
-	c.fail(field, v)
+	return v
 }
 
 // idle reports whether a role certainly has no replicas. Two tiers bring some of

@@ -52,6 +52,7 @@ type decoder struct {
 	// is reported then.
 	left int
 	over job.Violation
+	odd  bool // a key with an odd character was reported
 }
 
 // newDecoder makes a decoder of a whole file.
@@ -96,6 +97,9 @@ func (d *decoder) fail(field string, v job.Violation) {
 	d.f.unreadable[field] = true
 	d.add(field, v)
 }
+
+// other reports whether the file is of another kind than a job file.
+func (d *decoder) other() bool { return d.f.other.IsValid() }
 
 func (d *decoder) warn(field string, v job.Violation) {
 	v.Severity = job.Warning
@@ -150,6 +154,9 @@ func (d *decoder) value(n *yaml.Node, out reflect.Value, field string, enum []st
 		}
 		return
 	}
+	if n.Kind == yaml.ScalarNode && d.marred(n.Value, field) {
+		return
+	}
 	switch out.Kind() {
 	case reflect.Struct:
 		d.structure(n, out, field)
@@ -183,12 +190,35 @@ func (d *decoder) shape(n *yaml.Node, field, want, remedy string) {
 	if field == "" {
 		subject = d.f.kind.file
 	}
-	d.fail(field, job.Violation{
+	v := job.Violation{
 		Rule:    "shape",
 		Allowed: want,
 		Message: fmt.Sprintf("%s is %s, not %s", printable(text.Shorten(subject, maxShown)), is, want),
 		Remedy:  remedy,
-	})
+	}
+	if only, ok := onlyEntry(n); ok && want != "a list" && !strings.HasPrefix(want, "a mapping") {
+		v.Remedy = "write the value without the list: " + printable(text.Shorten(only, maxShown))
+		if want == "text" && !isText(target(n.Content[0])) {
+			v.Remedy = "write the value without the list, in quotes: " + quoted(only)
+		}
+		if n.Style&yaml.FlowStyle != 0 && isBlank(only) && !d.other() {
+			v = placeholderViolation("[" + only + "]")
+		}
+	}
+	if n.Kind == yaml.SequenceNode && len(n.Content) == 1 && n.Content[0].Kind == yaml.MappingNode &&
+		strings.HasPrefix(want, "a mapping") {
+		v.Remedy = "remove the '- ' before its first field"
+	}
+	d.fail(field, v)
+}
+
+// onlyEntry returns the text of a list's one entry.
+func onlyEntry(n *yaml.Node) (string, bool) {
+	if n.Kind != yaml.SequenceNode || len(n.Content) != 1 {
+		return "", false
+	}
+	only := target(n.Content[0])
+	return only.Value, only.Kind == yaml.ScalarNode && !isNull(only)
 }
 
 // pair is one entry of a mapping; a merged one came in through <<.
@@ -319,6 +349,7 @@ func (d *decoder) structure(n *yaml.Node, out reflect.Value, field string) {
 		return
 	}
 	s := d.f.kind.structures()[out.Type()]
+	n = d.indented(n, s, field)
 	d.entries(n, field, s, func(name string, p pair) {
 		path := join(field, name)
 		if !d.note(path, field, p.key, p.value) {
@@ -330,15 +361,32 @@ func (d *decoder) structure(n *yaml.Node, out reflect.Value, field string) {
 			return
 		}
 		if written := target(p.key).Value; written != name {
-			d.warn(path, job.Violation{
-				Rule:    "field-spelling",
-				Found:   show(written),
-				Message: fmt.Sprintf("%s is taken for %s", show(written), name),
-				Remedy:  "write " + name,
-			})
+			d.misspelt(path, name, written, p, s)
 		}
 		d.value(p.value, out.FieldByIndex(m.index), path, m.enum)
 	})
+}
+
+// misspelt reports a key that is another spelling of a field's name. The service
+// forgives the names of protocol buffers alone.
+func (d *decoder) misspelt(path, name, written string, p pair, s *structure) {
+	v := job.Violation{
+		Rule:     "field-spelling",
+		Severity: job.Warning,
+		Found:    show(written),
+		Message:  fmt.Sprintf("%s is taken for %s", show(written), name),
+		Remedy:   "write " + name,
+	}
+	if camel := camelCase(written); camel != name && s.former[camel] != name {
+		if d.oddKey(path, written, p) {
+			return
+		}
+		v.Severity = job.Error
+		v.Message = fmt.Sprintf("%s is not the field's name: it is written %s", show(written), name)
+	}
+	v = d.f.Violation(path, v)
+	v.Position = position(p.key)
+	d.out.add(v)
 }
 
 // canonical returns the JSON name of the member that people mean by name.
@@ -353,18 +401,24 @@ func (s *structure) canonical(name string) string {
 	if _, ok := s.byName[camel]; ok {
 		return camel
 	}
-	return cmp.Or(s.former[camel], name)
+	if len(name) > maxKey {
+		return name
+	}
+	return cmp.Or(s.former[camel], s.byFold[fold(name)], name)
 }
 
 // unknown reports a key that no field of the structure has.
 func (d *decoder) unknown(field, name string, p pair, s *structure) {
 	path := join(field, name)
+	if d.oddKey(path, name, p) {
+		return
+	}
 	if d.out.full() { // the suggestion would cost time and not be shown
 		d.fail(path, job.Violation{})
 		return
 	}
 	key := position(p.key)
-	if field == "" && !d.f.other.IsValid() && outputOnly(camelCase(name)) {
+	if field == "" && !d.other() && outputOnly(camelCase(name)) {
 		v := d.f.Violation(path, job.Violation{
 			Rule:     "output-only",
 			Severity: job.Warning,
@@ -380,14 +434,21 @@ func (d *decoder) unknown(field, name string, p pair, s *structure) {
 	if field == "" {
 		where = d.f.kind.whole
 	}
-	v.Message = fmt.Sprintf("%s is no field of %s", show(name), where)
+	v.Message = fmt.Sprintf("%s is not a field of %s", show(name), where)
 	v.Remedy = "remove it"
+	whose, known := d.fromElsewhere(field, name)
 	switch places := placesOf(name, field, d.f.kind.spots()); {
-	case field == "" && !d.f.other.IsValid() && camelCase(name) == "predictionInput":
+	case field == "" && !d.other() && camelCase(name) == "predictionInput":
 		v.Rule = "training-only"
 		v.Message = "predictionInput describes a batch prediction, which jobdrop does not run"
 		v.Remedy = "write a trainingInput, or submit the prediction with gcloud"
 		d.f.excused["trainingInput"] = true
+	case whose != "":
+		v.Message += ": the name is " + whose + "'s"
+		v.Remedy = known.remedy()
+		for place := range strings.SplitSeq(known.forRole("master"), " and ") {
+			d.f.excused[place] = true
+		}
 	case len(places) > 0:
 		v.Remedy = "move it to " + strings.Join(places[:min(len(places), 2)], " or ")
 		if len(places) > 2 {
@@ -455,14 +516,20 @@ func (d *decoder) list(n *yaml.Node, out reflect.Value, field string) {
 		only := d.f.places[field]
 		only.parent = len(field)
 		d.f.places[path] = only
-		if strings.ContainsAny(n.Value, " \t") {
+		if elem := out.Type().Elem().Kind(); elem == reflect.Float64 && strings.ContainsAny(n.Value, " \t,;") {
+			d.shape(n, field, "a list", "write the numbers in brackets, with commas: "+inBrackets(n.Value))
+			return
+		} else if strings.ContainsAny(n.Value, " \t,") {
 			d.warn(field, job.Violation{
 				Rule:    "list-of-one",
-				Message: "a single value is taken for a list of one, spaces included",
+				Message: "a single value is taken for a list of one, spaces and commas included",
 				Remedy:  "write a list, each entry on a line of its own after '- '",
 			})
 		}
 		d.value(n, out.Index(0), path, nil)
+		return
+	case n.Kind == yaml.MappingNode && out.Type().Elem().Kind() == reflect.Struct:
+		d.shape(n, field, "a list", "write '- ' before the first field of each entry")
 		return
 	default:
 		d.shape(n, field, "a list", "write each entry on a line of its own after '- '")
@@ -488,6 +555,12 @@ func (d *decoder) list(n *yaml.Node, out reflect.Value, field string) {
 		}
 		d.value(item, out.Index(i), path, nil)
 	}
+}
+
+// inBrackets writes what people separate by spaces, commas or semicolons as a list.
+func inBrackets(written string) string {
+	list := strings.FieldsFunc(written, func(r rune) bool { return strings.ContainsRune(" \t,;[]", r) })
+	return "[" + printable(text.Shorten(strings.Join(list, ", "), maxShown)) + "]"
 }
 
 // Words and numbers that are text to newer parsers, but not in YAML 1.1, which
@@ -564,7 +637,9 @@ func (d *decoder) text(n *yaml.Node, out reflect.Value, field string, enum []str
 		Message: "the value is not one of those allowed",
 		Remedy:  "write one of those allowed",
 	}
-	if close := closest(n.Value, allowed); close != "" {
+	if message, remedy := meantBy(n.Value, field, allowed, DefaultCatalogue()); remedy != "" {
+		v.Message, v.Remedy = message, remedy
+	} else if close := closest(n.Value, allowed); close != "" {
 		v.Message += "; did you mean " + close + "?"
 		v.Remedy = "write " + close
 	}
@@ -642,25 +717,27 @@ func quoted(value string) string {
 }
 
 func (d *decoder) boolean(n *yaml.Node, out reflect.Value, field string) {
-	if n.Kind == yaml.ScalarNode {
-		switch word := strings.ToLower(n.Value); {
-		case n.ShortTag() == "!!bool" && (word == "true" || word == "false"):
-			out.SetBool(word == "true")
-			return
-		case isPlain(n) && isOldBoolean(n.Value):
-			on := word == "yes" || word == "on"
-			out.SetBool(on)
-			d.warn(field, job.Violation{
-				Rule:    "bool-spelling",
-				Found:   show(n.Value),
-				Message: fmt.Sprintf("%s is a truth value in YAML 1.1 only; it is taken for %t", n.Value, on),
-				Remedy:  fmt.Sprintf("write %t", on),
-			})
-			return
-		}
+	if n.Kind != yaml.ScalarNode {
+		d.shape(n, field, "true or false", "write true or false")
+		return
+	}
+	switch word := strings.ToLower(n.Value); {
+	case n.ShortTag() == "!!bool" && (word == "true" || word == "false"):
+		out.SetBool(word == "true")
+		return
+	case isPlain(n) && isOldBoolean(n.Value):
+		on := word == "yes" || word == "on"
+		out.SetBool(on)
+		d.warn(field, job.Violation{
+			Rule:    "bool-spelling",
+			Found:   show(n.Value),
+			Message: fmt.Sprintf("%s is a truth value in YAML 1.1 only; it is taken for %t", n.Value, on),
+			Remedy:  fmt.Sprintf("write %t", on),
+		})
+		return
 	}
 	remedy := "write true or false"
-	if n.Kind == yaml.ScalarNode && !isPlain(n) {
+	if !isPlain(n) {
 		remedy += ", without quotes"
 	}
 	d.fail(field, job.Violation{
@@ -679,7 +756,7 @@ func (d *decoder) integer(n *yaml.Node, out reflect.Value, field string) {
 		Remedy:  "write a whole number",
 	}
 	if n.Kind != yaml.ScalarNode {
-		d.fail(field, v)
+		d.shape(n, field, "a whole number", v.Remedy)
 		return
 	}
 	var i int64
@@ -725,15 +802,17 @@ func decode(n *yaml.Node, number any) error {
 }
 
 func (d *decoder) float(n *yaml.Node, out reflect.Value, field string) {
+	if n.Kind != yaml.ScalarNode {
+		d.shape(n, field, "a number", "write a number, e.g. 0.01")
+		return
+	}
 	var f float64
 	var err error = strconv.ErrSyntax
-	if n.Kind == yaml.ScalarNode {
-		switch n.ShortTag() {
-		case "!!int", "!!float":
-			err = decode(n, &f)
-		case "!!str":
-			f, err = strconv.ParseFloat(text.Shorten(n.Value, maxNumber), 64)
-		}
+	switch n.ShortTag() {
+	case "!!int", "!!float":
+		err = decode(n, &f)
+	case "!!str":
+		f, err = strconv.ParseFloat(text.Shorten(n.Value, maxNumber), 64)
 	}
 	if err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) {
 		out.SetFloat(f)

@@ -2,6 +2,7 @@ package jobspec
 
 import (
 	"cmp"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -56,8 +57,10 @@ func (f *File) ApplyDefaults(d job.Spec, origin string) {
 		x.commanded = x.commanded || x.gives(role+"Config.containerArgs", role+"Config.containerCommand")
 	}
 	for _, path := range defaultOrder() {
-		if x.allows(path) {
+		if why := x.excludes(path); why == "" {
 			x.fill(path)
+		} else {
+			x.leave(path, why)
 		}
 	}
 }
@@ -110,40 +113,75 @@ func (x *defaulter) gives(paths ...string) bool {
 	return slices.ContainsFunc(paths, func(path string) bool { return x.f.given(join(trainingInput, path)) })
 }
 
-// allows reports whether the job's own choices leave room for a default.
-func (x *defaulter) allows(path string) bool {
+// excludes returns why the job's own choices leave no room for a default, or "".
+func (x *defaulter) excludes(path string) string {
+	const (
+		tier    = "it goes with scaleTier CUSTOM only"
+		noImage = "it goes with an image only"
+		image   = "the job has an image of its own"
+		command = "the job has a command line of its own"
+	)
+	unless := func(ok bool, why string) string {
+		if ok {
+			return ""
+		}
+		return why
+	}
 	role, inConfig, _ := strings.Cut(path, "Config.")
 	switch {
 	case path == "scaleTier":
-		return x.d.ScaleTier == "CUSTOM" || !x.gives("masterType", "workerType", "workerCount",
-			"parameterServerType", "parameterServerCount", "evaluatorType", "evaluatorCount")
+		return unless(x.d.ScaleTier == "CUSTOM" || !x.gives("masterType", "workerType", "workerCount",
+			"parameterServerType", "parameterServerCount", "evaluatorType", "evaluatorCount"),
+			"the job names machines of its own, which go with CUSTOM")
 	case path == "masterType", strings.HasSuffix(path, "Count"):
-		return x.in.ScaleTier == "CUSTOM"
+		return unless(x.in.ScaleTier == "CUSTOM", tier)
 	case strings.HasSuffix(path, "Type") && inConfig == "":
-		return x.in.ScaleTier == "CUSTOM" && x.fits(path)
+		if x.in.ScaleTier != "CUSTOM" {
+			return tier
+		}
+		return unless(x.fits(path), "it does not go with masterType, or there are no such replicas")
 	case strings.HasPrefix(inConfig, "acceleratorConfig."):
 		_, own := x.f.places[join(trainingInput, path[:strings.LastIndexByte(path, '.')])]
-		return x.in.ScaleTier == "CUSTOM" && !own && textOf(x.in, role+"Type") == textOf(x.d, role+"Type")
+		if x.in.ScaleTier != "CUSTOM" {
+			return tier
+		}
+		return unless(!own && textOf(x.in, role+"Type") == textOf(x.d, role+"Type"), "the job has another machine type")
 
 	case path == "masterConfig.imageUri":
-		return !x.gives("runtimeVersion", "pythonVersion", "packageUris", "pythonModule")
+		return unless(!x.gives("runtimeVersion", "pythonVersion", "packageUris", "pythonModule"),
+			"the job names a runtime or a package of its own")
 	case inConfig == "imageUri", inConfig == "tpuTfVersion", path == "useChiefInTfConfig":
-		return x.in.HasImage()
+		return unless(x.in.HasImage(), noImage)
 	case path == "packageUris", path == "pythonModule":
-		return !x.hasImage()
+		return unless(!x.hasImage(), image)
 	case path == "runtimeVersion":
-		return !x.hasImage() && agree(x.in.PythonVersion, x.d.RuntimeVersion)
+		if x.hasImage() {
+			return image
+		}
+		return unless(agree(x.in.PythonVersion, x.d.RuntimeVersion), "it does not go with pythonVersion "+x.in.PythonVersion)
 	case path == "pythonVersion":
-		return !x.hasImage() && agree(x.d.PythonVersion, x.in.RuntimeVersion)
+		if x.hasImage() {
+			return image
+		}
+		return unless(agree(x.d.PythonVersion, x.in.RuntimeVersion), "it does not go with runtimeVersion "+x.in.RuntimeVersion)
 
 	case path == "args":
-		return !x.commanded
+		return unless(!x.commanded, command)
 	case inConfig == "containerArgs", inConfig == "containerCommand":
-		return x.in.HasImage() && !x.commanded && len(x.in.Args) == 0 && !x.gives("args")
+		return unless(x.in.HasImage() && !x.commanded && len(x.in.Args) == 0 && !x.gives("args"), command)
 	case strings.HasPrefix(path, "hyperparameters."):
-		return x.in.Hyperparameters != nil
+		return unless(x.in.Hyperparameters != nil, "the job tunes nothing")
 	}
-	return true
+	return ""
+}
+
+// leave notes why the default of a field is not used, for whoever misses the field.
+func (x *defaulter) leave(path, why string) {
+	src := x.source(path)
+	if src.Kind() != reflect.String || src.IsZero() {
+		return
+	}
+	x.f.unused[join(trainingInput, path)] = fmt.Sprintf("the default %s of %s is not used: %s", show(src.String()), x.origin, why)
 }
 
 func (x *defaulter) hasImage() bool { return x.image || x.in.HasImage() }
@@ -170,20 +208,26 @@ func textOf(in *job.TrainingInput, name string) string {
 	return field(reflect.ValueOf(in).Elem(), name).String()
 }
 
-// fill sets one field that is not given.
-func (x *defaulter) fill(path string) {
+// source returns a field of the defaults, which is not valid if they lack it.
+func (x *defaulter) source(path string) reflect.Value {
 	src := reflect.ValueOf(x.d)
 	for name := range strings.SplitSeq(path, ".") {
 		if src = src.Elem(); !src.IsValid() {
-			return // a nil pointer on the way
+			break // a nil pointer on the way
 		}
 		src = field(src, name)
 		if src.Kind() != reflect.Pointer {
 			break
 		}
 	}
+	return src
+}
+
+// fill sets one field that is not given.
+func (x *defaulter) fill(path string) {
+	src := x.source(path)
 	full := join(trainingInput, path)
-	if src.IsZero() || x.f.given(full) {
+	if !src.IsValid() || src.IsZero() || x.f.given(full) {
 		return
 	}
 	dst := reach(reflect.ValueOf(x.in), path)

@@ -130,6 +130,15 @@ func syntaxFault(ctx context.Context, data []byte, err error, k *Kind) *job.Viol
 			return found == message
 		})
 	}
+	if v := notRendered(lines, line+1); v != nil {
+		return v
+	}
+	if v := foreignComment(lines, line+1); v != nil {
+		return v
+	}
+	if v := oddLine(lines, line); v != nil {
+		return v
+	}
 	v := &job.Violation{
 		Rule:     "syntax",
 		Position: job.Position{Line: line, Column: 1},

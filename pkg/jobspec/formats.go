@@ -92,7 +92,7 @@ func bucketFault(name string) string {
 		}
 	}
 	if parts == 4 && numbers == 4 {
-		return "a bucket's name is no IP address"
+		return "a bucket's name can't be an IP address"
 	}
 	return ""
 }

@@ -52,6 +52,8 @@ type File struct {
 	places map[string]place
 	// origins maps fields that the file does not set to where they come from.
 	origins map[string]string
+	// unused says of fields that are not set why their default is not used.
+	unused map[string]string
 	// unreadable fields have a violation already: what the rules would say of
 	// their emptiness is noise. A misspelt field excuses the one it stands for.
 	unreadable map[string]bool
@@ -110,6 +112,15 @@ func (f *File) parse(ctx context.Context, data []byte, value reflect.Value) *vio
 		return out
 	}
 	f.places[""] = place{pos: position(root)}
+	if f.kind.foreign != nil {
+		if fault := f.kind.foreign(root); fault != nil {
+			f.unreadable[""] = true
+			v := f.Violation(fault.Field, *fault)
+			v.Position = fault.Position
+			out.add(v)
+			return out
+		}
+	}
 	newDecoder(ctx, f, out).value(root, value, "", nil)
 	return out
 }
@@ -120,6 +131,7 @@ func newFile(name string) *File {
 		kind:       jobKind(),
 		places:     map[string]place{},
 		origins:    map[string]string{},
+		unused:     map[string]string{},
 		unreadable: map[string]bool{},
 		excused:    map[string]bool{},
 	}
@@ -162,6 +174,8 @@ func (f *File) Violation(field string, v job.Violation) job.Violation {
 			v.Remedy += "; "
 		}
 		v.Remedy += "the value comes from " + origin
+	} else if why := f.unused[field]; why != "" && f.current(field) == "" {
+		v.Remedy += "; " + why
 	}
 	return v
 }

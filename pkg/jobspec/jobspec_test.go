@@ -292,10 +292,10 @@ func TestParseRefuses(t *testing.T) {
 			"misspelt field", "trainingInput:\n  runtimVersion: '2.1'\n",
 			[][]string{{":2:3: trainingInput.runtimVersion: ", "did you mean runtimeVersion?", "write runtimeVersion"}},
 		},
-		{"wrong case", "jobID: a\n", [][]string{{":1:1: jobID: ", "write jobId"}}},
+		{"wrong case", "jobID: a\n", [][]string{{":1:1: jobId: jobID is not the field's name", "write jobId"}}},
 		{
 			"unknown field", "trainingInput:\n  xyzzyplugh: 1\n",
-			[][]string{{":2:3: ", "no field of trainingInput", "allowed: args, ", "remove it"}},
+			[][]string{{":2:3: ", "not a field of trainingInput", "allowed: args, ", "remove it"}},
 		},
 		{
 			"misplaced field", "trainingInput:\n  params: []\n",
@@ -312,7 +312,7 @@ func TestParseRefuses(t *testing.T) {
 		},
 		{
 			"field not indented", "trainingInput:\nscaleTier: BASIC\n",
-			[][]string{{":2:1: scaleTier: ", "move it to trainingInput.scaleTier"}},
+			[][]string{{":1:1: trainingInput: trainingInput is empty: scaleTier stands beside it", "indent the lines below"}},
 		},
 		{
 			"unknown enum value", "trainingInput:\n  scaleTier: complex_model_m\n",
@@ -371,7 +371,7 @@ func TestParseRefuses(t *testing.T) {
 		{"alias bomb", bomb, [][]string{{":4:", "too many values"}}},
 		{
 			"alias within itself", "trainingInput: &a\n  workerConfig:\n    <<: *a\n",
-			[][]string{{"workerConfig.workerConfig", "no field"}},
+			[][]string{{"workerConfig.workerConfig", "not a field"}},
 		},
 		{"merge within itself", "trainingInput: &a\n  <<: *a\n", [][]string{{":2:7: trainingInput.<<: ", "merges itself"}}},
 		{

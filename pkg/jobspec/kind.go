@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"sync"
 
+	"gopkg.in/yaml.v3"
+
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -17,8 +19,10 @@ type Kind struct {
 	// twice is for a key that stands twice.
 	advice, empty, twice string
 	isDuration           func(field string) bool
-	structures           func() map[reflect.Type]*structure
-	spots                func() []spot
+	// foreign returns a violation if the file is for another program altogether.
+	foreign    func(root *yaml.Node) *job.Violation
+	structures func() map[reflect.Type]*structure
+	spots      func() []spot
 }
 
 // NewKind makes a kind of file that fills a T. Messages call the file and what it
@@ -47,6 +51,7 @@ func jobKind() *Kind {
 			"pythonVersion",
 		twice:      "keep one of the two; gcloud would take the first",
 		isDuration: isDuration,
+		foreign:    vertexSpec,
 		structures: structures,
 		spots:      spots,
 	}

@@ -136,7 +136,7 @@ func unknownSetting(name, written string) job.Violation {
 	v := job.Violation{
 		Rule:    "metadata-field",
 		Found:   show(MetadataPrefix + written),
-		Message: "the object's metadata names no field that it can set",
+		Message: "the object's metadata names a field that it can't set",
 		Remedy:  "name a field as in " + MetadataPrefix + "region, or remove the metadata",
 	}
 	if head, _, _ := strings.Cut(name, "."); head == "jobdrop" {

@@ -24,7 +24,8 @@ type member struct {
 // embedded structures.
 type structure struct {
 	members []member
-	byName  map[string]int // index in members
+	byName  map[string]int    // index in members
+	byFold  map[string]string // names, by what fold makes of them
 	// former maps earlier names of members, of their tag was, to those of today.
 	former map[string]string
 	names  []string // sorted
@@ -55,7 +56,7 @@ func structuresOf(roots ...reflect.Type) map[reflect.Type]*structure {
 			if all[t] != nil {
 				return
 			}
-			s := &structure{byName: map[string]int{}, former: map[string]string{}}
+			s := &structure{byName: map[string]int{}, byFold: map[string]string{}, former: map[string]string{}}
 			all[t] = s
 			for _, f := range reflect.VisibleFields(t) {
 				if f.Anonymous || !f.IsExported() {
@@ -63,6 +64,7 @@ func structuresOf(roots ...reflect.Type) map[reflect.Type]*structure {
 				}
 				name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 				s.byName[name] = len(s.members)
+				s.byFold[fold(name)] = name
 				s.names = append(s.names, name)
 				if was := f.Tag.Get("was"); was != "" {
 					s.former[was] = name
@@ -121,8 +123,12 @@ func spotsOf(root reflect.Type, known map[reflect.Type]*structure) []spot {
 // elsewhere belongs.
 func placesOf(name, field string, spots []spot) []string {
 	var places []string
+	folded := ""
+	if len(name) <= maxKey {
+		folded = fold(name)
+	}
 	for _, s := range spots {
-		if s.name == camelCase(name) && (!strings.HasPrefix(s.path, "jobdrop.") || strings.HasPrefix(field, "jobdrop")) {
+		if (s.name == camelCase(name) || fold(s.name) == folded) && (!strings.HasPrefix(s.path, "jobdrop.") || strings.HasPrefix(field, "jobdrop")) {
 			places = append(places, s.path)
 		}
 	}
@@ -172,4 +178,92 @@ func fold(name string) string { return strings.ToLower(separators.Replace(name))
 
 func isRange(err error) bool {
 	return errors.Is(err, strconv.ErrRange)
+}
+
+// enums returns the values of a field that has a set of them, without those that
+// mean none.
+func enums(path string) []string {
+	for _, s := range spots() {
+		if s.path == path {
+			return specified(s.enum)
+		}
+	}
+	panic("jobspec: no field " + path) // a name in this package is wrong
+}
+
+func tiers() []string { return enums(tierField) }
+
+func acceleratorTypes() []string { return enums(below + "masterConfig.acceleratorConfig.type") }
+
+// enumLike returns the value of allowed that text is, in whatever spelling, or that
+// text has some words of, in their order; among several the shortest. Otherwise it
+// returns "".
+func enumLike(text string, allowed []string) string {
+	best := ""
+	words := strings.FieldsFunc(strings.ToUpper(text[:min(len(text), maxKey)]), func(r rune) bool {
+		return strings.ContainsRune("_- ", r)
+	})
+	for _, value := range allowed {
+		rest := strings.Split(value, "_")
+		matches := len(words) > 0
+		for _, word := range words {
+			at := slices.Index(rest, word)
+			if matches = matches && at >= 0; !matches {
+				break
+			}
+			rest = rest[at+1:]
+		}
+		if matches && (best == "" || len(value) < len(best)) {
+			best = value
+		}
+	}
+	return best
+}
+
+// otherWords are what people call the values of enums elsewhere, as [fold] makes them.
+var otherWords = map[string]string{
+	"float": "DOUBLE", "real": "DOUBLE", "number": "DOUBLE", "decimal": "DOUBLE", "uniform": "DOUBLE",
+	"int": "INTEGER", "long": "INTEGER", "quniform": "INTEGER",
+	"category": "CATEGORICAL", "choice": "CATEGORICAL", "string": "CATEGORICAL", "str": "CATEGORICAL",
+	"text": "CATEGORICAL", "bool": "CATEGORICAL", "boolean": "CATEGORICAL", "list": "DISCRETE", "ordinal": "DISCRETE",
+	"log10": "UNIT_LOG_SCALE", "loguniform": "UNIT_LOG_SCALE", "logarithmic": "UNIT_LOG_SCALE",
+	"lin": "UNIT_LINEAR_SCALE", "max": "MAXIMIZE", "maximise": "MAXIMIZE", "min": "MINIMIZE", "minimise": "MINIMIZE",
+}
+
+// meantBy returns the message and the remedy for a value that is not one of an
+// enum's, if it is known what is meant by it.
+func meantBy(value, field string, allowed []string, known *Catalogue) (message, remedy string) {
+	if len(value) > maxKey {
+		return "", ""
+	}
+	if field == tierField {
+		lower := strings.ToLower(strings.TrimSpace(value))
+		if _, ok := known.machine(lower); ok || isMachine(lower) && strings.ContainsAny(lower, "-_") && lower == value {
+			return "this is a machine type, not a scale tier",
+				"write scaleTier: CUSTOM and masterType: " + lower
+		}
+		if tier := enumLike(value, allowed); tier != "" {
+			return "this is not a scale tier; did you mean " + tier + "?", "write " + tier
+		}
+		if gpu := enumLike(value, acceleratorTypes()); gpu != "" {
+			return "this is an accelerator, not a scale tier",
+				"write scaleTier: CUSTOM, masterType: n1-standard-8 and masterConfig.acceleratorConfig with type: " + gpu +
+					" and count: 1"
+		}
+		return "", ""
+	}
+	meant := otherWords[fold(value)]
+	if !slices.Contains(allowed, meant) {
+		meant = enumLike(value, allowed)
+	}
+	switch {
+	case meant != "":
+		return "this is not one of the values allowed; did you mean " + meant + "?", "write " + meant
+	case strings.HasSuffix(field, ".algorithm") && strings.Contains(fold(value), "bayes"):
+		return "Bayesian optimization is what a job does that names no algorithm", "remove the field"
+	case strings.HasSuffix(field, ".acceleratorConfig.type") && strings.HasPrefix(strings.ToUpper(value), "NVIDIA"):
+		return "this is not an accelerator of AI Platform Training",
+			"write one of those allowed, in whose place the operator can put others (policy: vertex.accelerators)"
+	}
+	return "", ""
 }

@@ -119,7 +119,7 @@ func TestSetMetadataRefuses(t *testing.T) {
 		{
 			"unknown", map[string]string{"jobdrop-set-xyzzyplugh": "a"},
 			[]string{
-				"metadata-field job.yaml: the object's metadata names no field that it can set (found jobdrop-set-xyzzyplugh); " +
+				"metadata-field job.yaml: the object's metadata names a field that it can't set (found jobdrop-set-xyzzyplugh); " +
 					"name a field as in jobdrop-set-region",
 			},
 		},
@@ -139,9 +139,9 @@ func TestSetMetadataRefuses(t *testing.T) {
 			"options", map[string]string{"jobdrop-set-jobdrop.backend": "vertex", "jobdrop-set-jobdrop": "{}"},
 			[]string{"options can't be set", "options can't be set"},
 		},
-		{"entry of a list", map[string]string{"jobdrop-set-args[0]": "a"}, []string{"names no field"}},
-		{"all of it", map[string]string{"jobdrop-set-trainingInput": "{}"}, []string{"names no field"}},
-		{"nothing", map[string]string{"jobdrop-set-": "a"}, []string{"names no field"}},
+		{"entry of a list", map[string]string{"jobdrop-set-args[0]": "a"}, []string{"names a field that it can't set"}},
+		{"all of it", map[string]string{"jobdrop-set-trainingInput": "{}"}, []string{"names a field that it can't set"}},
+		{"nothing", map[string]string{"jobdrop-set-": "a"}, []string{"names a field that it can't set"}},
 		{
 			"twice", map[string]string{
 				"jobdrop-set-region": "us-east1", "jobdrop-set-Region": "us-east4", "jobdrop-set-trainingInput.region": "us-west1",
@@ -265,10 +265,10 @@ func TestOriginInViolations(t *testing.T) {
 		"job.yaml: labels.A: a label's key begins with a lowercase letter and holds only lowercase letters, digits, " +
 			"underscores and dashes (found A, allowed: 1 to 63 characters: a lowercase letter, then lowercase letters, " +
 			"digits, _ and -); rename the label; the value comes from policy.yaml",
-		"job.yaml: trainingInput.masterType: this is no machine type (found N1, allowed: a Compute Engine type such as " +
+		"job.yaml: trainingInput.masterType: this is not a valid machine type (found N1, allowed: a Compute Engine type such as " +
 			"n1-standard-8, a legacy type such as standard_gpu, or cloud_tpu); write the name of a machine type; the value " +
 			"comes from metadata jobdrop-set-mastertype",
-		"job.yaml: trainingInput.region: this is no region's name (found us, allowed: a region such as us-central1); write " +
+		"job.yaml: trainingInput.region: this is not a valid region (found us, allowed: a region such as us-central1); write " +
 			"the region of the data's bucket; the value comes from policy.yaml",
 		"job.yaml: trainingInput.scheduling.maxWaitTime: the wait is shorter than the service's minimum (found 60s, " +
 			"allowed: 1800s or more); write 1800s, or remove the field to wait without limit; the value comes from metadata " +

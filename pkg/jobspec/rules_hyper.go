@@ -45,10 +45,19 @@ func trialCount(c *check) {
 		name  string
 		count int32
 	}{{"maxTrials", h.MaxTrials}, {"maxParallelTrials", h.MaxParallelTrials}, {"maxFailedTrials", h.MaxFailedTrials}} {
+		field := hyperField + "." + f.name
 		if f.count < 0 {
-			c.fail(hyperField+"."+f.name, job.Violation{
+			c.fail(field, job.Violation{
 				Message: "a number of trials can't be negative",
 				Remedy:  "write the number of trials, or remove the field for the default",
+			})
+		}
+		if p, written := c.f.places[field]; written && !p.null && f.count == 0 && f.name != "maxFailedTrials" {
+			c.warn(field, job.Violation{
+				Message: f.name + " 0 is taken for the default, 1",
+				Found:   "0",
+				Allowed: "1 or more",
+				Remedy:  "write the number of trials, or remove the field",
 			})
 		}
 	}
@@ -75,6 +84,27 @@ func paramNameRequired(c *check) {
 				Remedy:  "write parameterName: and the name of the trainer's flag, e.g. learning_rate",
 			})
 		}
+	}
+}
+
+// paramNameFormat: a trial passes --NAME=VALUE, as reference, parameterName, says by
+// its example, learning_rate.
+func paramNameFormat(c *check) {
+	for i, p := range c.params() {
+		name := p.ParameterName
+		if name == "" || job.IsParameterName(name) {
+			continue
+		}
+		v := job.Violation{
+			Message: "this is not a valid name of a parameter: a trial passes --NAME=VALUE",
+			Allowed: "a name without leading dashes, spaces and =",
+			Remedy:  "write the name of the trainer's flag, e.g. learning_rate",
+		}
+		guess, _, _ := strings.Cut(strings.TrimLeft(strings.TrimSpace(name), "-"), "=")
+		if guess = strings.Join(strings.Fields(guess), "_"); job.IsParameterName(guess) {
+			v.Remedy = "write " + show(guess)
+		}
+		c.fail(param(i, "parameterName"), v)
 	}
 }
 
@@ -140,13 +170,13 @@ func paramBounds(c *check) {
 			continue
 		}
 		if p.MinValue == nil {
-			c.fail(param(i, "minValue"), job.Violation{
+			c.failFrom(param(i, "type"), param(i, "minValue"), job.Violation{
 				Message: fmt.Sprintf("a parameter of type %s needs minValue", p.Type),
 				Remedy:  "write minValue: and the least value to try",
 			})
 		}
 		if p.MaxValue == nil {
-			c.fail(param(i, "maxValue"), job.Violation{
+			c.failFrom(param(i, "type"), param(i, "maxValue"), job.Violation{
 				Message: fmt.Sprintf("a parameter of type %s needs maxValue", p.Type),
 				Remedy:  "write maxValue: and the greatest value to try",
 			})
@@ -220,7 +250,7 @@ func paramLogScale(c *check) {
 func paramCategories(c *check) {
 	for i, p := range c.params() {
 		if p.Type == "CATEGORICAL" && len(p.CategoricalValues) == 0 {
-			c.fail(param(i, "categoricalValues"), job.Violation{
+			c.failFrom(param(i, "type"), param(i, "categoricalValues"), job.Violation{
 				Message: "a parameter of type CATEGORICAL needs categoricalValues",
 				Remedy:  "write categoricalValues: and a list of texts in quotes",
 			})
@@ -232,7 +262,7 @@ func paramCategories(c *check) {
 func paramValues(c *check) {
 	for i, p := range c.params() {
 		if p.Type == "DISCRETE" && len(p.DiscreteValues) == 0 {
-			c.fail(param(i, "discreteValues"), job.Violation{
+			c.failFrom(param(i, "type"), param(i, "discreteValues"), job.Violation{
 				Message: "a parameter of type DISCRETE needs discreteValues",
 				Remedy:  "write discreteValues: and a list of numbers",
 			})

@@ -167,7 +167,7 @@ func pins(c *check) {
 		}
 		if sum, err := base64.StdEncoding.DecodeString(pin.CRC32C); pin.CRC32C != "" && (err != nil || len(sum) != 4) {
 			c.fail(field+".crc32c", job.Violation{
-				Message: "this is no CRC32C as Cloud Storage writes it",
+				Message: "this is not a CRC32C as Cloud Storage writes it",
 				Allowed: "8 characters of base64, e.g. AAAAAA==",
 				Remedy:  "copy the object's crc32c from gcloud storage objects describe",
 			})

@@ -93,17 +93,17 @@ func acceleratorSet(a *job.AcceleratorConfig) bool {
 func acceleratorComplete(c *check) {
 	c.accelerators(func(r role, a *job.AcceleratorConfig, field string) {
 		if !acceleratorSet(a) {
-			c.failFor(r, field+".type", job.Violation{
+			c.failFrom(field+".count", field+".type", c.idleWarning(r, job.Violation{
 				Message: "the accelerators have a count but no type",
 				Remedy:  "write type: and the accelerator, e.g. NVIDIA_TESLA_T4",
-			})
+			}))
 		}
 		if a.Count == 0 {
-			c.failFor(r, field+".count", job.Violation{
+			c.failFrom(field+".type", field+".count", c.idleWarning(r, job.Violation{
 				Message: "the accelerators have a type but no count",
 				Allowed: "1 or more",
 				Remedy:  "write count: and the number for each machine, or remove acceleratorConfig",
-			})
+			}))
 		}
 	})
 }
@@ -279,7 +279,7 @@ func tpuAccelerator(c *check) {
 func tpuTFVersionRequired(c *check) {
 	c.tpus(func(r role) {
 		if r.name == "worker" && c.image(r) != "" && (r.config == nil || r.config.TPUTFVersion == "") {
-			c.fail(r.configField()+".tpuTfVersion", c.guessed(job.Violation{
+			c.failFrom(r.typeField(), r.configField()+".tpuTfVersion", c.guessed(job.Violation{
 				Message: "a worker with TPUs and an image needs tpuTfVersion",
 				Remedy:  "write tpuTfVersion: below workerConfig and the image's version of TensorFlow in quotes, e.g. '2.11'",
 			}, r.typ))
@@ -302,7 +302,7 @@ func tpuTFVersionFormat(c *check) {
 	c.tfVersions(func(r role, text, field string) {
 		if v, ok := parseVersion(text); !ok || v.patch {
 			c.failFor(r, field, job.Violation{
-				Message: "this is no runtime version",
+				Message: "this is not a valid runtime version",
 				Allowed: "two numbers with a dot, e.g. 2.11",
 				Remedy:  "write the image's version of TensorFlow without its last number, in quotes",
 			})

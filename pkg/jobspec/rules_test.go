@@ -102,6 +102,10 @@ func ruleCases() []ruleCase {
 		return b.String()
 	}
 	const double = "      type: DOUBLE"
+	tuneBy := func(name string) string {
+		return with(tuning, "    - parameterName: "+name, double, "      minValue: 1", "      maxValue: 2")
+	}
+	passing := func(args string) string { return with(trainer, "  args: ["+args+"]") }
 	return []ruleCase{
 		{"job-id-format", "fits", with(trainer, "jobId: Census_2"), nil},
 		{"job-id-format", "absent", with(trainer, "-jobId"), nil},
@@ -173,7 +177,7 @@ func ruleCases() []ruleCase {
 		},
 		{
 			"pin", "no sum", trainer + "jobdrop:\n  packages:\n  - {name: a.whl, crc32c: AAAA}\n",
-			[]string{"error 11:27 jobdrop.packages[0].crc32c: no CRC32C"},
+			[]string{"error 11:27 jobdrop.packages[0].crc32c: not a CRC32C"},
 		},
 		{
 			"pin", "nothing", trainer + "jobdrop:\n  packages:\n  - name: a.whl\n",
@@ -207,7 +211,7 @@ func ruleCases() []ruleCase {
 		},
 		{
 			"region-format", "multi-region", with(trainer, "  region: us"),
-			[]string{"error 6:11 trainingInput.region: no region's name"},
+			[]string{"error 6:11 trainingInput.region: not a valid region"},
 		},
 		{
 			"region-format", "no dash", with(trainer, "  region: uscentral1"),
@@ -235,7 +239,7 @@ func ruleCases() []ruleCase {
 		{"master-type-required", "there", custom, nil},
 		{
 			"master-type-required", "absent", with(custom, "-  masterType"),
-			[]string{"error 2:1 trainingInput.masterType: needs masterType"},
+			[]string{"error 3:14 trainingInput.masterType: needs masterType"},
 		},
 		{"custom-tier-only", "zero", with(trainer, "  workerCount: 0"), nil},
 		{
@@ -254,7 +258,7 @@ func ruleCases() []ruleCase {
 		{"replica-type-required", "no replicas", with(custom, "  workerCount: 0"), nil},
 		{
 			"replica-type-required", "absent", with(custom, "  workerCount: 2"),
-			[]string{"error 2:1 trainingInput.workerType: workerCount is 2"},
+			[]string{"error 10:16 trainingInput.workerType: workerCount is 2"},
 		},
 		{"replica-type-unused", "used", with(custom, "  evaluatorCount: 1", "  evaluatorType: n1-standard-4"), nil},
 		{
@@ -305,7 +309,7 @@ func ruleCases() []ruleCase {
 		},
 		{
 			"machine-format", "URL", with(custom, "  masterType: zones/us-central1-a/machineTypes/n1-standard-4"),
-			[]string{"error 4:15 trainingInput.masterType: no machine type"},
+			[]string{"error 4:15 trainingInput.masterType: not a valid machine type"},
 		},
 		{
 			"machine-format", "space", with(custom, "  masterType: n1 standard 8"),
@@ -317,7 +321,7 @@ func ruleCases() []ruleCase {
 		},
 		{
 			"machine-format", "capitals", with(custom, "  masterType: N1"),
-			[]string{"error 4:15 trainingInput.masterType: no machine type"},
+			[]string{"error 4:15 trainingInput.masterType: not a valid machine type"},
 		},
 		{"evaluator-count", "one", with(custom, "  evaluatorCount: 1", "  evaluatorType: n1-standard-4"), nil},
 		{
@@ -339,19 +343,19 @@ func ruleCases() []ruleCase {
 		{"package-uri", "path", with(trainer, "  packageUris: [gs://b.example.com/a/b c/t.tgz]"), nil},
 		{
 			"package-uri", "not resolved", with(trainer, "  packageUris: [trainer.tar.gz]"),
-			[]string{"error 4:17 trainingInput.packageUris[0]: no object of Cloud Storage"},
+			[]string{"error 4:17 trainingInput.packageUris[0]: not an object of Cloud Storage"},
 		},
 		{
 			"package-uri", "bucket only", with(trainer, "  packageUris: ['gs://bucket/']"),
-			[]string{"error 4:17 trainingInput.packageUris[0]: no object"},
+			[]string{"error 4:17 trainingInput.packageUris[0]: not an object"},
 		},
 		{
 			"package-uri", "folder", with(trainer, "  packageUris: ['gs://bucket/a.tar.gz/']"),
-			[]string{"error 4:17 trainingInput.packageUris[0]: no object"},
+			[]string{"error 4:17 trainingInput.packageUris[0]: not an object"},
 		},
 		{
 			"package-uri", "web", with(trainer, "  packageUris: ['https://storage.googleapis.com/b/a.whl']"),
-			[]string{"error 4:17 trainingInput.packageUris[0]: no object"},
+			[]string{"error 4:17 trainingInput.packageUris[0]: not an object"},
 		},
 		{
 			"bucket-format", "of a package", with(trainer, "  packageUris: ['gs://Bucket/a.whl']"),
@@ -408,11 +412,11 @@ func ruleCases() []ruleCase {
 		},
 		{
 			"runtime-version-format", "major only", with(trainer, "  runtimeVersion: '2'"),
-			[]string{"error 7:19 trainingInput.runtimeVersion: no runtime version"},
+			[]string{"error 7:19 trainingInput.runtimeVersion: not a valid runtime version"},
 		},
 		{"runtime-version-unknown", "known", with(trainer, "  runtimeVersion: '1.15'"), nil},
 		{
-			"runtime-version-unknown", "later", with(trainer, "  runtimeVersion: '2.12'"),
+			"runtime-version-unknown", "later", with(trainer, "  runtimeVersion: '2.99'", "  pythonVersion: '3.10'"),
 			[]string{"warning 7:19 trainingInput.runtimeVersion: not among those known"},
 		},
 		{
@@ -431,14 +435,14 @@ func ruleCases() []ruleCase {
 		{"python-version", "2.7", with(trainer, "  runtimeVersion: '1.15'", "  pythonVersion: '2.7'"), nil},
 		{
 			"python-version", "3.8", with(trainer, "  pythonVersion: '3.8'"),
-			[]string{"error 8:18 trainingInput.pythonVersion: allowed: 3.7, 3.5, 2.7"},
+			[]string{"error 8:18 trainingInput.pythonVersion: allowed: 3.7, 3.10, 3.5, 2.7"},
 		},
 		{"python-for-runtime", "3.7 with 1.15", with(trainer, "  runtimeVersion: '1.15'"), nil},
 		{"python-for-runtime", "3.5 with 1.13", with(trainer, "  runtimeVersion: '1.13'", "  pythonVersion: '3.5'"), nil},
 		{"python-for-runtime", "3.5 with 1.14", with(trainer, "  runtimeVersion: '1.14'", "  pythonVersion: '3.5'"), nil},
 		{
 			"python-for-runtime", "3.7 with 1.14", with(trainer, "  runtimeVersion: '1.14'"),
-			[]string{"error 8:18 trainingInput.pythonVersion: write pythonVersion: '3.5', or runtimeVersion 1.15 or later"},
+			[]string{"error 8:18 trainingInput.pythonVersion: write pythonVersion: '3.5', or runtimeVersion 1.15 to 2.11"},
 		},
 		{
 			"python-for-runtime", "3.5 with 1.12", with(trainer, "  runtimeVersion: '1.12'", "  pythonVersion: '3.5'"),
@@ -477,8 +481,8 @@ func ruleCases() []ruleCase {
 			[]string{"error 9:11 trainingInput.jobDir: must be in Cloud Storage"},
 		},
 		{
-			"bucket-format", "capital", with(trainer, "  jobDir: gs://YOUR_BUCKET/a"),
-			[]string{"error 9:11 trainingInput.jobDir: found YOUR_BUCKET"},
+			"bucket-format", "capital", with(trainer, "  jobDir: gs://MY_BUCKET/a"),
+			[]string{"error 9:11 trainingInput.jobDir: found MY_BUCKET"},
 		},
 		{
 			"bucket-format", "dash last", with(trainer, "  jobDir: gs://bucket-/a"),
@@ -525,7 +529,7 @@ func ruleCases() []ruleCase {
 		},
 		{
 			"duration-format", "negative", with(trainer, "  scheduling: {maxRunningTime: -5s}"),
-			[]string{"error 9:32 trainingInput.scheduling.maxRunningTime: no duration"},
+			[]string{"error 9:32 trainingInput.scheduling.maxRunningTime: not a valid duration"},
 		},
 		{"priority-range", "most", with(trainer, "  scheduling: {priority: 1000}"), nil},
 		{
@@ -549,7 +553,7 @@ func ruleCases() []ruleCase {
 		},
 		{
 			"network-format", "name", with(trainer, "  network: default"),
-			[]string{"error 9:12 trainingInput.network: no network's full name"},
+			[]string{"error 9:12 trainingInput.network: not the full name of a network"},
 		},
 		{
 			"kms-key-format", "fits",
@@ -567,6 +571,73 @@ func ruleCases() []ruleCase {
 			[]string{"warning 9:34 trainingInput.encryptionConfig.kmsKeyName: the key is in us"},
 		},
 
+		{"argument-placeholder", "none", passing("--a=$1.50, '--pad=<pad>', 'a{b}', '^a$', '100%', a@b"), nil},
+		{
+			"argument-placeholder", "of a shell", passing("a, 'gs://${BUCKET}/data'"),
+			[]string{"warning 9:13 trainingInput.args[1]: gets ${BUCKET} as it stands"},
+		},
+		{
+			"argument-placeholder", "without braces", passing("--project=$PROJECT_ID"),
+			[]string{"warning 9:10 trainingInput.args[0]: gets $PROJECT_ID as it stands"},
+		},
+		{
+			"argument-placeholder", "of a template", passing("'--a={{ a }}'"),
+			[]string{"warning 9:10 trainingInput.args[0]: the placeholder {{ a }}"},
+		},
+		{
+			"argument-placeholder", "of a manual", passing("gs://YOUR_BUCKET/x, --key=<API_KEY>"),
+			[]string{
+				"warning 9:10 trainingInput.args[0]: the placeholder YOUR_BUCKET",
+				"warning 9:30 trainingInput.args[1]: the placeholder <API_KEY>",
+			},
+		},
+		{
+			"argument-placeholder", "read by a shell", container +
+				"    containerCommand: [/bin/bash, -c]\n    containerArgs: ['run ${HOME} --steps 5']\n", nil,
+		},
+		{"argument-odd-character", "within", passing("--title=Größe – groß"), nil},
+		{
+			"argument-odd-character", "en dash", passing("–steps=5"),
+			[]string{"warning 9:10 trainingInput.args[0]: write --steps=5"},
+		},
+		{
+			"argument-odd-character", "em dash", passing("a, —steps=5"),
+			[]string{"warning 9:13 trainingInput.args[1]: write --steps=5"},
+		},
+		{
+			"argument-odd-character", "quotes", passing("“a”"),
+			[]string{"warning 9:10 trainingInput.args[0]: a typographic quote (U+201C)"},
+		},
+		{
+			"argument-odd-character", "space at the end", container + "    containerArgs: [\"a\u00a0\"]\n",
+			[]string{"warning 7:21 trainingInput.masterConfig.containerArgs[0]: ends with a no-break space"},
+		},
+		{"argument-space", "none", passing("--steps, '1000', --a=b c, a b, '-', -- x"), nil},
+		{
+			"argument-space", "option and value", passing("--steps 1000"),
+			[]string{"warning 9:10 trainingInput.args[0]: two entries, --steps and 1000"},
+		},
+		{
+			"argument-space", "short option", passing("-n 1"),
+			[]string{"warning 9:10 trainingInput.args[0]: two entries, -n and 1"},
+		},
+		{
+			"argument-space", "of a container", container + "    containerArgs: [--steps 5]\n",
+			[]string{"warning 7:21 trainingInput.masterConfig.containerArgs[0]: two entries"},
+		},
+		{"image-placeholder", "a project's", with(container, "    imageUri: gcr.io/project/image:your-tag"), nil},
+		{
+			"image-placeholder", "yours", with(container, "    imageUri: gcr.io/your-project/image"),
+			[]string{"warning 6:15 trainingInput.masterConfig.imageUri: your-project looks like a placeholder"},
+		},
+		{
+			"image-placeholder", "of a manual", with(container, "    imageUri: us-docker.pkg.dev/project-id/repo/image:1"),
+			[]string{"warning 6:15 trainingInput.masterConfig.imageUri: project-id looks like a placeholder"},
+		},
+		{
+			"image-format", "capitals", with(container, "    imageUri: gcr.io/PROJECT_ID/image:latest"),
+			[]string{"error 6:15 trainingInput.masterConfig.imageUri: PROJECT_ID looks like a placeholder"},
+		},
 		{"args-exclusive", "containerArgs", with(container, "    containerArgs: [a]"), nil},
 		{"args-exclusive", "args", with(container, "  args: [a]"), nil},
 		{
@@ -597,7 +668,7 @@ func ruleCases() []ruleCase {
 		{"accelerator-complete", "empty", with(custom, "  masterConfig: {acceleratorConfig: {}}"), nil},
 		{
 			"accelerator-complete", "no count", with(custom, "  masterConfig: {acceleratorConfig: {type: NVIDIA_TESLA_T4}}"),
-			[]string{"error 10:18 trainingInput.masterConfig.acceleratorConfig.count: no count"},
+			[]string{"error 10:44 trainingInput.masterConfig.acceleratorConfig.count: no count"},
 		},
 		{
 			"accelerator-complete", "zero",
@@ -606,7 +677,7 @@ func ruleCases() []ruleCase {
 		},
 		{
 			"accelerator-complete", "no type", with(custom, "  masterConfig: {acceleratorConfig: {count: 1}}"),
-			[]string{"error 10:18 trainingInput.masterConfig.acceleratorConfig.type: no type"},
+			[]string{"error 10:45 trainingInput.masterConfig.acceleratorConfig.type: no type"},
 		},
 		{
 			"accelerator-count", "eight",
@@ -677,6 +748,34 @@ func ruleCases() []ruleCase {
 			with(trainer, "  hyperparameters: {resumePreviousJobId: a, maxTrials: 3, maxParallelTrials: 4}"),
 			[]string{"warning 9:78 trainingInput.hyperparameters.maxParallelTrials: the 3"},
 		},
+		{"param-name-format", "dashes within", tuneBy("learning-rate"), nil},
+		{"param-name-format", "any script", tuneBy("größe"), nil},
+		{
+			"param-name-format", "of a flag", tuneBy("--learning-rate"),
+			[]string{"error 12:22 trainingInput.hyperparameters.params[0].parameterName: write learning-rate"},
+		},
+		{
+			"param-name-format", "space", tuneBy("learning rate"),
+			[]string{"error 12:22 trainingInput.hyperparameters.params[0].parameterName: write learning_rate"},
+		},
+		{
+			"param-name-format", "equals sign", tuneBy("rate=1"),
+			[]string{"error 12:22 trainingInput.hyperparameters.params[0].parameterName: write rate"},
+		},
+		{
+			"param-name-format", "dashes alone", tuneBy("'--'"),
+			[]string{"error 12:22 trainingInput.hyperparameters.params[0].parameterName: e.g. learning_rate"},
+		},
+		{"trial-count", "not given", with(tuning, double, "      minValue: 1", "      maxValue: 2"), nil},
+		{
+			"trial-count", "none at once", with(tuning, double, "      minValue: 1", "      maxValue: 2") +
+				"    maxParallelTrials: 0\n",
+			[]string{"warning 16:24 trainingInput.hyperparameters.maxParallelTrials: taken for the default, 1"},
+		},
+		{
+			"trial-count", "none", with(tuning, double, "      minValue: 1", "      maxValue: 2") + "    maxTrials: '0'\n",
+			[]string{"warning 16:16 trainingInput.hyperparameters.maxTrials: taken for the default, 1"},
+		},
 		{"param-name-required", "there", with(tuning, double, "      minValue: 1", "      maxValue: 2"), nil},
 		{
 			"param-name-required", "absent",
@@ -717,8 +816,8 @@ func ruleCases() []ruleCase {
 		{
 			"param-bounds", "absent", with(tuning, "      type: INTEGER"),
 			[]string{
-				"error 12:7 trainingInput.hyperparameters.params[0].maxValue: INTEGER needs maxValue",
-				"error 12:7 trainingInput.hyperparameters.params[0].minValue: INTEGER needs minValue",
+				"error 13:13 trainingInput.hyperparameters.params[0].maxValue: INTEGER needs maxValue",
+				"error 13:13 trainingInput.hyperparameters.params[0].minValue: INTEGER needs minValue",
 			},
 		},
 		{"param-bounds-order", "equal", with(tuning, double, "      minValue: 0.95", "      maxValue: 0.95"), nil},
@@ -753,7 +852,7 @@ func ruleCases() []ruleCase {
 		},
 		{
 			"param-categories", "absent", with(tuning, "      type: CATEGORICAL"),
-			[]string{"error 12:7 trainingInput.hyperparameters.params[0].categoricalValues: needs categoricalValues"},
+			[]string{"error 13:13 trainingInput.hyperparameters.params[0].categoricalValues: needs categoricalValues"},
 		},
 		{"param-values", "rising", with(tuning, "      type: DISCRETE", "      discreteValues: [1, '2.5', 4]"), nil},
 		{
@@ -766,7 +865,7 @@ func ruleCases() []ruleCase {
 		},
 		{
 			"param-values", "absent", with(tuning, "      type: DISCRETE"),
-			[]string{"error 12:7 trainingInput.hyperparameters.params[0].discreteValues: needs discreteValues"},
+			[]string{"error 13:13 trainingInput.hyperparameters.params[0].discreteValues: needs discreteValues"},
 		},
 		{
 			"param-values-order", "falling", with(tuning, "      type: DISCRETE", "      discreteValues: [1, 3, 2]"),
@@ -800,7 +899,7 @@ func ruleCases() []ruleCase {
 		{"label-key", "empty", trainer + "labels:\n  '': b\n", []string{"error 10:3 labels.: rename"}},
 		{
 			"pin", "sum of other bytes", trainer + "jobdrop:\n  packages:\n  - {name: a.whl, crc32c: '????????'}\n",
-			[]string{"error 11:27 jobdrop.packages[0].crc32c: no CRC32C"},
+			[]string{"error 11:27 jobdrop.packages[0].crc32c: not a CRC32C"},
 		},
 
 		{
@@ -813,7 +912,7 @@ func ruleCases() []ruleCase {
 		},
 		{
 			"region-format", "two numbers", with(trainer, "  region: us-central1-2"),
-			[]string{"error 6:11 trainingInput.region: no region's name"},
+			[]string{"error 6:11 trainingInput.region: not a valid region"},
 		},
 		{
 			"scale-tier-required", "null", with(trainer, "  scaleTier: ~"),
@@ -849,11 +948,11 @@ func ruleCases() []ruleCase {
 		},
 		{
 			"replica-type-required", "parameter servers", with(custom, "  parameterServerCount: 1"),
-			[]string{"error 2:1 trainingInput.parameterServerType: e.g. n1-standard-8"},
+			[]string{"error 10:25 trainingInput.parameterServerType: e.g. n1-standard-8"},
 		},
 		{
 			"replica-type-required", "evaluators", with(custom, "  evaluatorCount: 1"),
-			[]string{"error 2:1 trainingInput.evaluatorType: evaluatorCount is 1"},
+			[]string{"error 10:19 trainingInput.evaluatorType: evaluatorCount is 1"},
 		},
 		{"replica-type-required", "another tier", with(trainer, "  workerCount: 2"), []string{}},
 		{
@@ -886,11 +985,11 @@ func ruleCases() []ruleCase {
 
 		{
 			"package-uri", "no bucket", with(trainer, "  packageUris: ['gs:///a.whl']"),
-			[]string{"error 4:17 trainingInput.packageUris[0]: no object"},
+			[]string{"error 4:17 trainingInput.packageUris[0]: not an object"},
 		},
 		{
 			"package-uri", "empty", with(trainer, "  packageUris: ['']"),
-			[]string{"error 4:17 trainingInput.packageUris[0]: no object"},
+			[]string{"error 4:17 trainingInput.packageUris[0]: not an object"},
 		},
 		{
 			"package-name-twice", "folders", with(trainer, "  packageUris: [gs://bucket/x/a.whl, gs://bucket/y/a.whl]"),
@@ -953,11 +1052,11 @@ func ruleCases() []ruleCase {
 		},
 		{
 			"python-module-format", "setup.py", with(trainer, "  pythonModule: setup.py"),
-			[]string{"error 5:17 trainingInput.pythonModule: a file, not a module"},
+			[]string{"error 5:17 trainingInput.pythonModule: setup.py installs the package"},
 		},
 		{
 			"runtime-version-format", "four numbers", with(trainer, "  runtimeVersion: 2.6.1.0"),
-			[]string{"error 7:19 trainingInput.runtimeVersion: no runtime version"},
+			[]string{"error 7:19 trainingInput.runtimeVersion: not a valid runtime version"},
 		},
 		{
 			"runtime-version-format", "v", with(trainer, "  runtimeVersion: v2.6"),
@@ -973,7 +1072,14 @@ func ruleCases() []ruleCase {
 			[]string{"warning 7:19 trainingInput.runtimeVersion: service's list"},
 		},
 		{"runtime-version-ended", "1.10", with(trainer, "  runtimeVersion: '1.10'", "  pythonVersion: '2.7'"), nil},
-		{"runtime-version-ended", "1.0", with(trainer, "  runtimeVersion: '1.0'", "  pythonVersion: '2.7'"), nil},
+		{
+			"runtime-version-ended", "1.0", with(trainer, "  runtimeVersion: '1.0'", "  pythonVersion: '2.7'"),
+			[]string{"warning 7:19 trainingInput.runtimeVersion: since 2020-03-17"},
+		},
+		{
+			"runtime-version-ended", "1.1", with(trainer, "  runtimeVersion: '1.1'", "  pythonVersion: '2.7'"),
+			[]string{"warning 7:19 trainingInput.runtimeVersion: since 2020-03-17"},
+		},
 		{
 			"runtime-version-ended", "1.2", with(trainer, "  runtimeVersion: '1.2'", "  pythonVersion: '2.7'"),
 			[]string{"warning 7:19 trainingInput.runtimeVersion: since 2020-03-17"},
@@ -988,7 +1094,7 @@ func ruleCases() []ruleCase {
 		},
 		{
 			"python-version", "3", with(trainer, "  pythonVersion: '3'"),
-			[]string{"error 8:18 trainingInput.pythonVersion: no such Python"},
+			[]string{"error 8:18 trainingInput.pythonVersion: no service has this Python"},
 		},
 		{"python-for-runtime", "2.7 with 1.15", with(trainer, "  runtimeVersion: '1.15'", "  pythonVersion: '2.7'"), nil},
 		{"python-for-runtime", "2.7 with 1.10", with(trainer, "  runtimeVersion: '1.10'", "  pythonVersion: '2.7'"), nil},
@@ -1037,7 +1143,7 @@ func ruleCases() []ruleCase {
 		},
 		{
 			"image-format", "a scheme", with(container, "    imageUri: https://gcr.io/project/image"),
-			[]string{"error 6:15 trainingInput.masterConfig.imageUri: docker pull"},
+			[]string{"error 6:15 trainingInput.masterConfig.imageUri: write gcr.io/project/image"},
 		},
 		{
 			"image-format", "an option, of a worker", with(container, "  workerConfig: {imageUri: --privileged}"),
@@ -1084,25 +1190,25 @@ func ruleCases() []ruleCase {
 		},
 		{
 			"service-account-format", "NUL", with(trainer, "  serviceAccount: \"a\\0@project.iam.gserviceaccount.com\""),
-			[]string{"error 9:19 trainingInput.serviceAccount: no service account"},
+			[]string{"error 9:19 trainingInput.serviceAccount: not a valid service account"},
 		},
 		{
 			"service-account-format", "a character that reorders",
 			with(trainer, "  serviceAccount: \"\\u202ea@project.iam.gserviceaccount.com\""),
-			[]string{"error 9:19 trainingInput.serviceAccount: no service account"},
+			[]string{"error 9:19 trainingInput.serviceAccount: not a valid service account"},
 		},
 		{
 			"network-format", "NUL", with(trainer, "  network: \"projects/1/global/networks/a\\0\""),
-			[]string{"error 9:12 trainingInput.network: no network's full name"},
+			[]string{"error 9:12 trainingInput.network: not the full name of a network"},
 		},
 		{
 			"network-format", "query", with(trainer, "  network: projects/1/global/networks/a?b"),
-			[]string{"error 9:12 trainingInput.network: no network's full name"},
+			[]string{"error 9:12 trainingInput.network: not the full name of a network"},
 		},
 		{
 			"kms-key-format", "escape",
 			with(trainer, "  encryptionConfig: {kmsKeyName: \"projects/p/locations/us-central1/keyRings/a/cryptoKeys/\\e\"}"),
-			[]string{"error 9:34 trainingInput.encryptionConfig.kmsKeyName: no key's full name"},
+			[]string{"error 9:34 trainingInput.encryptionConfig.kmsKeyName: not the full name of a key"},
 		},
 		{
 			"image-registry", "of a worker", with(container, "  workerConfig: {imageUri: evilgcr.io/a/b}"),
@@ -1120,7 +1226,7 @@ func ruleCases() []ruleCase {
 		},
 		{
 			"duration-format", "capital", with(trainer, "  scheduling: {maxRunningTime: 60S}"),
-			[]string{"error 9:32 trainingInput.scheduling.maxRunningTime: no duration"},
+			[]string{"error 9:32 trainingInput.scheduling.maxRunningTime: not a valid duration"},
 		},
 		{"duration-format", "centuries", with(trainer, "  scheduling: {maxRunningTime: 315576000000s}"), nil},
 		{
@@ -1139,7 +1245,7 @@ func ruleCases() []ruleCase {
 		},
 		{
 			"service-account-format", "resource name", with(trainer, "  serviceAccount: projects/p/serviceAccounts/1"),
-			[]string{"error 9:19 trainingInput.serviceAccount: no service account"},
+			[]string{"error 9:19 trainingInput.serviceAccount: not a valid service account"},
 		},
 		{
 			"network-format", "regional", with(trainer, "  network: projects/12345/regions/us-central1/networks/default"),
@@ -1152,7 +1258,7 @@ func ruleCases() []ruleCase {
 		{
 			"kms-key-format", "ring only",
 			with(trainer, "  encryptionConfig: {kmsKeyName: projects/p/locations/us-central1/keyRings/r}"),
-			[]string{"error 9:34 trainingInput.encryptionConfig.kmsKeyName: no key's full name"},
+			[]string{"error 9:34 trainingInput.encryptionConfig.kmsKeyName: not the full name of a key"},
 		},
 		{
 			"kms-key-format", "key only", with(trainer, "  encryptionConfig: {kmsKeyName: k}"),
@@ -1319,12 +1425,12 @@ func ruleCases() []ruleCase {
 		{"tpu-tf-version-required", "there", with(tpuContainer, "  workerConfig: {tpuTfVersion: '2.11'}"), nil},
 		{
 			"tpu-tf-version-required", "absent", tpuContainer,
-			[]string{"error 2:1 trainingInput.workerConfig.tpuTfVersion: needs tpuTfVersion"},
+			[]string{"error 6:15 trainingInput.workerConfig.tpuTfVersion: needs tpuTfVersion"},
 		},
 		{
 			"tpu-tf-version-required", "config without",
 			with(tpuContainer, "  workerConfig: {acceleratorConfig: {type: TPU_V2, count: 8}}"),
-			[]string{"error 9:3 trainingInput.workerConfig.tpuTfVersion: in quotes"},
+			[]string{"error 6:15 trainingInput.workerConfig.tpuTfVersion: in quotes"},
 		},
 		{"tpu-tf-version-required", "no image", with(custom, "  workerType: cloud_tpu", "  workerCount: 1"), nil},
 		{"tpu-tf-version-format", "fits", with(tpuContainer, "  workerConfig: {tpuTfVersion: '1.15'}"), nil},
@@ -1397,7 +1503,7 @@ func ruleCases() []ruleCase {
 		},
 		{
 			"param-bounds", "one absent", with(tuning, double, "      minValue: 0"),
-			[]string{"error 12:7 trainingInput.hyperparameters.params[0].maxValue: DOUBLE needs maxValue"},
+			[]string{"error 13:13 trainingInput.hyperparameters.params[0].maxValue: DOUBLE needs maxValue"},
 		},
 		{"param-bounds-order", "negative", with(tuning, double, "      minValue: -2", "      maxValue: -1"), nil},
 		{
@@ -1518,9 +1624,9 @@ func TestCheckFilledIn(t *testing.T) {
 		got = append(got, v.String())
 	}
 	want := []string{
-		"job.yaml:1:1: trainingInput.region: this is no region's name (found nowhere, allowed: a region such as " +
+		"job.yaml:1:1: trainingInput.region: this is not a valid region (found nowhere, allowed: a region such as " +
 			"us-central1); write the region of the data's bucket",
-		"job.yaml:3:3: trainingInput.packageUris[1]: this is no object of Cloud Storage (found elsewhere.whl, allowed: " +
+		"job.yaml:3:3: trainingInput.packageUris[1]: this is not an object of Cloud Storage (found elsewhere.whl, allowed: " +
 			"gs://bucket/object, or the name of a file in the drop's folder); write the name of a file that is in the drop's " +
 			"folder",
 	}

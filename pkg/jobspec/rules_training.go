@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/jobdrop/jobdrop/internal/image"
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -20,6 +20,8 @@ const (
 	runtimeField   = "trainingInput.runtimeVersion"
 	pythonField    = "trainingInput.pythonVersion"
 	jobDirField    = "trainingInput.jobDir"
+	moduleField    = "trainingInput.pythonModule"
+	tierField      = "trainingInput.scaleTier"
 	kmsKeyField    = "trainingInput.encryptionConfig.kmsKeyName"
 	maxWaitTime    = "trainingInput.scheduling.maxWaitTime"
 	maxRunningTime = "trainingInput.scheduling.maxRunningTime"
@@ -42,7 +44,7 @@ func regionFormat(c *check) {
 		return
 	}
 	v := job.Violation{
-		Message: "this is no region's name",
+		Message: "this is not a valid region",
 		Allowed: "a region such as us-central1",
 		Remedy:  "write the region of the data's bucket",
 	}
@@ -85,10 +87,13 @@ func scaleTierRequired(c *check) {
 		Allowed: "BASIC, STANDARD_1, PREMIUM_1, BASIC_GPU, BASIC_TPU, CUSTOM",
 		Remedy:  "write scaleTier: BASIC for one machine, or CUSTOM with masterType",
 	}
+	if c.in.MasterType != "" {
+		v.Remedy = "write scaleTier: CUSTOM, which goes with masterType"
+	}
 	if c.withoutImage() {
-		c.fail("trainingInput.scaleTier", v)
+		c.fail(tierField, v)
 	} else {
-		c.warn("trainingInput.scaleTier", v)
+		c.warn(tierField, v)
 	}
 }
 
@@ -96,7 +101,7 @@ func scaleTierRequired(c *check) {
 // scaleTier is set to CUSTOM".
 func masterTypeRequired(c *check) {
 	if c.in.ScaleTier == "CUSTOM" && c.in.MasterType == "" {
-		c.fail("trainingInput.masterType", job.Violation{
+		c.failFrom(tierField, "trainingInput.masterType", job.Violation{
 			Message: "scaleTier CUSTOM needs masterType",
 			Remedy:  "write masterType: and a machine type, e.g. n1-standard-8",
 		})
@@ -159,7 +164,7 @@ func replicaTypeRequired(c *check) {
 			if c.in.MasterType != "" {
 				v.Remedy += ", e.g. " + show(c.in.MasterType)
 			}
-			c.fail(r.typeField(), v)
+			c.failFrom(r.countField(), r.typeField(), v)
 		}
 	}
 }
@@ -179,21 +184,28 @@ func replicaTypeUnused(c *check) {
 	}
 }
 
-// machineFormat: Compute Engine, "Naming resources", and the legacy types: a name
-// of another look is no machine type.
+// machineFormat: Compute Engine, "Naming resources", and the legacy types. A name of
+// another form is not a machine type.
 func machineFormat(c *check) {
 	for _, r := range c.roles {
 		if r.typ == "" || isMachine(r.typ) {
 			continue
 		}
 		v := job.Violation{
-			Message: "this is no machine type",
+			Message: "this is not a valid machine type",
 			Allowed: "a Compute Engine type such as n1-standard-8, a legacy type such as standard_gpu, or cloud_tpu",
 			Remedy:  "write the name of a machine type",
 		}
 		lower := strings.ToLower(strings.TrimSpace(r.typ))
 		if _, ok := c.known.machine(lower); ok {
 			v.Remedy = "write " + lower
+		} else if tier := enumLike(r.typ, tiers()); tier != "" {
+			v.Message = "this is a scale tier, not a machine type"
+			v.Remedy = fmt.Sprintf("write scaleTier: %s and remove %sType", tier, r.name)
+		} else if gpu := enumLike(r.typ, acceleratorTypes()); gpu != "" {
+			v.Message = "this is an accelerator, not a machine type"
+			v.Remedy = fmt.Sprintf("write a machine type such as n1-standard-8, and in %sConfig.acceleratorConfig "+
+				"type: %s and count: 1", r.name, gpu)
 		} else if close := closest(r.typ, c.known.machineNames()); close != "" {
 			v.Remedy = "write " + close
 		}
@@ -279,13 +291,31 @@ func packageCount(c *check) {
 func packageURI(c *check) {
 	for i, uri := range c.in.PackageURIs {
 		if _, object, ok := cutGS(uri); !ok || object == "" || strings.HasSuffix(object, "/") {
-			c.fail(element(packagesField, i), job.Violation{
-				Message: "this is no object of Cloud Storage",
+			v := job.Violation{
+				Message: "this is not an object of Cloud Storage",
 				Allowed: "gs://bucket/object, or the name of a file in the drop's folder",
 				Remedy:  "write the name of a file that is in the drop's folder",
-			})
+			}
+			if name := path.Base(uri); strings.HasPrefix(uri, "gs:") && !strings.HasPrefix(uri, "gs://") {
+				v.Message, v.Remedy = notGS(uri)
+			} else if strings.Contains(uri, "/") && !strings.Contains(uri, "://") && job.IsPackage(name) {
+				v.Message = "this is a path, but a package is named by its file in the drop's folder"
+				v.Remedy = fmt.Sprintf("put the file into the drop's folder, and write %s", show(name))
+			}
+			c.fail(element(packagesField, i), v)
 		}
 	}
+}
+
+// notGS returns the message and the remedy for a text that begins with gs: and is
+// not a URI.
+func notGS(text string) (message, remedy string) {
+	rest := strings.TrimLeft(strings.ReplaceAll(strings.TrimPrefix(text, "gs:"), `\`, "/"), "/")
+	remedy = "write gs://BUCKET/OBJECT"
+	if rest != "" {
+		remedy = "write " + show("gs://"+rest)
+	}
+	return "this is not a URI of Cloud Storage, which begins with gs:// and the bucket's name", remedy
 }
 
 // locations yields the gs:// URIs of packageUris and jobDir, taken apart.
@@ -369,49 +399,66 @@ func packageExtension(c *check) {
 // entry point.
 func pythonModuleRequired(c *check) {
 	if c.in.PythonModule == "" && c.withoutImage() {
-		c.fail("trainingInput.pythonModule", job.Violation{
+		c.fail(moduleField, job.Violation{
 			Message: "the job does not say which module to run",
 			Remedy:  "write pythonModule: and the module, e.g. trainer.task",
 		})
 	}
 }
 
-// isModule: what python -m can find: it imports by file name, so that a
-// dash, which an import statement would not take, does no harm.
-func isModule(s string) bool {
-	for name := range strings.SplitSeq(s, ".") {
-		if name == "" ||
-			strings.ContainsFunc(name,
-				func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) && r != '_' && r != '-' }) {
-			return false
-		}
-	}
-	return true
-}
-
 // pythonModuleFormat: reference, pythonModule: "The Python module name to run
 // after installing the packages".
 func pythonModuleFormat(c *check) {
 	module := c.in.PythonModule
-	file := strings.HasSuffix(module, ".py")
-	if module == "" || isModule(module) && !file {
+	if module == "" || job.IsModule(module) && !strings.HasSuffix(module, ".py") && !job.IsPackage(module) {
 		return
 	}
 	v := job.Violation{
-		Message: "this is no module's name",
+		Message: "this is not a valid name of a module",
 		Allowed: "names joined by dots, e.g. trainer.task",
 		Remedy:  "write the package and the module, joined by a dot",
 	}
-	guess := strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(module), "python "), "-m ")
-	if file || strings.ContainsAny(guess, `/\`) {
-		v.Message = "this is a file, not a module"
+	words := strings.Fields(module)
+	if len(words) > 1 && strings.HasPrefix(path.Base(words[0]), "python") {
+		words = words[1:]
 	}
-	guess = strings.NewReplacer("/", ".", `\`, ".").Replace(strings.TrimSuffix(guess, ".py"))
-	guess = strings.TrimPrefix(strings.Trim(guess, "."), "src.")
-	if isModule(guess) {
+	if len(words) > 1 && words[0] == "-m" {
+		words = words[1:]
+	}
+	guess, function, call := strings.Cut(strings.ReplaceAll(words[0], `\`, "/"), ":")
+	file := path.Base(guess)
+	guess, isFile := strings.CutSuffix(guess, ".py")
+	guess = strings.TrimPrefix(strings.Trim(strings.ReplaceAll(guess, "/", "."), "."), "src.")
+	for _, init := range [...]string{".__init__", ".__main__"} {
+		guess = strings.TrimSuffix(guess, init)
+	}
+	switch {
+	case job.IsPackage(file):
+		v.Message = "this is a package's file, not a module"
+		v.Remedy = "write the module in it that trains, e.g. trainer.task, and the file in packageUris"
+		c.fail(moduleField, v)
+		return
+	case file == "setup.py":
+		v.Message = "setup.py installs the package; it does not train"
+		v.Remedy = "write the module that trains, e.g. trainer.task"
+		c.fail(moduleField, v)
+		return
+	case !job.IsModule(guess):
+	case call:
+		v.Message = "this names a function, where a module is expected"
+		v.Remedy = fmt.Sprintf("write %s, and call %s() at the module's end", show(guess), show(function))
+	case len(words) > 1 && !strings.HasPrefix(words[1], "-"):
+	case len(words) > 1:
+		v.Message = "the module's name comes without a command and without arguments"
+		v.Remedy = fmt.Sprintf("write %s, and %s in args, each argument as an entry", show(guess),
+			show(strings.Join(words[1:], " ")))
+	default:
 		v.Remedy = "write " + show(guess)
 	}
-	c.fail("trainingInput.pythonModule", v)
+	if isFile || strings.Contains(guess, "/") {
+		v.Message = "this is a file, not a module"
+	}
+	c.fail(moduleField, v)
 }
 
 // runtimeVersionRequired: reference, runtimeVersion: "You must either specify
@@ -424,7 +471,7 @@ func runtimeVersionRequired(c *check) {
 		Message: "the job has no runtime version",
 		Remedy:  "write it in quotes, e.g. runtimeVersion: '2.11'",
 	}
-	if p, ok := c.known.python(c.in.PythonVersion); ok && p.To != "" {
+	if p, ok := c.known.python(c.in.PythonVersion); ok && !p.has(version{major: 2, minor: 11}) {
 		v.Remedy = "write it in quotes: runtimeVersion " + p.runtimes()
 	}
 	c.fail(runtimeField, v)
@@ -435,7 +482,7 @@ func runtimeVersionFormat(c *check) {
 	if text := c.in.RuntimeVersion; text != "" {
 		if _, ok := parseVersion(text); !ok {
 			c.fail(runtimeField, job.Violation{
-				Message: "this is no runtime version",
+				Message: "this is not a valid runtime version",
 				Allowed: "two numbers with a dot, e.g. 2.11",
 				Remedy:  "write a version of the service's list, in quotes",
 			})
@@ -495,7 +542,7 @@ func pythonVersionRequired(c *check) {
 }
 
 // pythonsFor lists the Python versions that go with a runtime version, all if it
-// is no version.
+// is not a version.
 func (c *check) pythonsFor(runtime string) []string {
 	var names []string
 	v, ok := parseVersion(runtime)
@@ -512,10 +559,16 @@ func pythonVersion(c *check) {
 	if _, ok := c.known.python(c.in.PythonVersion); ok || c.in.PythonVersion == "" {
 		return
 	}
+	var remedies []string
+	for _, version := range [...]string{"3.10", "3.7"} {
+		if p, ok := c.known.python(version); ok {
+			remedies = append(remedies, fmt.Sprintf("'%s', with runtimeVersion %s", version, p.runtimes()))
+		}
+	}
 	c.fail(pythonField, job.Violation{
-		Message: "the service has no such Python version",
+		Message: "no service has this Python version",
 		Allowed: strings.Join(c.pythonsFor(""), ", "),
-		Remedy:  "write '3.7', with runtimeVersion 1.15 or later",
+		Remedy:  "write " + strings.Join(remedies, ", or "),
 	})
 }
 
@@ -581,14 +634,55 @@ func imageFormat(c *check) {
 			continue
 		}
 		if _, err := image.Parse(r.config.ImageURI); err != nil {
-			c.fail(r.configField()+".imageUri", job.Violation{
+			v := job.Violation{
 				Message: "this is not the name of a container image",
 				Found:   show(r.config.ImageURI),
 				Allowed: "HOST/PATH:TAG or HOST/PATH@sha256:DIGEST; a path is in lowercase",
 				Remedy:  "write the image's name as docker pull takes it",
-			})
+			}
+			if part := strings.TrimRight(capitals.FindString(r.config.ImageURI), "/:@"); part != "" {
+				v.Message = show(part) + " looks like a placeholder: the names of images have no capitals"
+				v.Remedy = "write the name that it stands for"
+			} else if _, rest, ok := strings.Cut(r.config.ImageURI, "://"); ok {
+				v.Message = "the name of a container image has no scheme"
+				v.Remedy = "write " + show(rest)
+			}
+			c.fail(r.configField()+".imageUri", v)
 		}
 	}
+}
+
+// capitals matches a part of an image's path as manuals write what is to be replaced;
+// a tag may have capitals.
+var capitals = regexp.MustCompile(`[A-Z]+(?:[_-][A-Z]+)*(?:[/:@]|$)`)
+
+// imagePlaceholder: names of manuals that are valid, and that nobody has.
+func imagePlaceholder(c *check) {
+	for _, r := range c.roles {
+		if r.config == nil {
+			continue
+		}
+		if _, err := image.Parse(r.config.ImageURI); err != nil {
+			continue
+		}
+		name, _, _ := strings.Cut(r.config.ImageURI, "@")
+		for part := range strings.SplitSeq(name, "/") {
+			part, _, _ = strings.Cut(part, ":")
+			if slices.Contains(manualNames, part) || strings.HasPrefix(part, "your-") || strings.HasPrefix(part, "your_") {
+				c.warn(r.configField()+".imageUri", job.Violation{
+					Message: show(part) + " looks like a placeholder",
+					Remedy:  "write the name that it stands for",
+				})
+				break
+			}
+		}
+	}
+}
+
+// manualNames are parts of images' names in manuals.
+var manualNames = []string{
+	"project-id", "project_id", "project-name", "my-project-id", "gcp-project", "gcp-project-id", "image-name",
+	"image_name", "repo-name", "repo_name", "repository-name", "yourproject", "yourimage",
 }
 
 // imageRegistry: reference, imageUri: the image is "in Container Registry".
@@ -612,11 +706,15 @@ func imageRegistry(c *check) {
 // jobDirFormat: reference, jobDir: "A Google Cloud Storage path".
 func jobDirFormat(c *check) {
 	if _, _, ok := cutGS(c.in.JobDir); c.in.JobDir != "" && !ok {
-		c.fail(jobDirField, job.Violation{
+		v := job.Violation{
 			Message: "the job's directory must be in Cloud Storage",
 			Allowed: "gs://bucket/path",
 			Remedy:  "write gs:// and a bucket that the trainer may write to",
-		})
+		}
+		if strings.HasPrefix(c.in.JobDir, "gs:") && !strings.HasPrefix(c.in.JobDir, "gs://") {
+			v.Message, v.Remedy = notGS(c.in.JobDir)
+		}
+		c.fail(jobDirField, v)
 	}
 }
 
@@ -641,7 +739,7 @@ func durationFormat(c *check) {
 			return
 		}
 		v := job.Violation{
-			Message: "this is no duration as the service reads it",
+			Message: "this is not a valid duration",
 			Allowed: "seconds with the suffix s, e.g. 3600s",
 			Remedy:  "write the seconds with the suffix s",
 		}
@@ -705,7 +803,7 @@ var serviceAccount = regexp.MustCompile(`^(?:[\w.%+-]+@[\w-]+(?:\.[\w-]+)+|[0-9]
 func serviceAccountFormat(c *check) {
 	if a := c.in.ServiceAccount; a != "" && !serviceAccount.MatchString(a) {
 		c.fail("trainingInput.serviceAccount", job.Violation{
-			Message: "this is no service account",
+			Message: "this is not a valid service account",
 			Allowed: "an address such as trainer@my-project.iam.gserviceaccount.com",
 			Remedy:  "write the service account's e-mail address",
 		})
@@ -722,7 +820,7 @@ func networkFormat(c *check) {
 		return
 	}
 	v := job.Violation{
-		Message: "this is no network's full name",
+		Message: "this is not the full name of a network",
 		Allowed: "projects/NUMBER/global/networks/NAME",
 		Remedy:  "write the project's number and the network's name in this form",
 	}
@@ -742,7 +840,7 @@ var kmsKey = regexp.MustCompile(`^projects/[\w.:-]+/locations/([\w-]+)/keyRings/
 func kmsKeyFormat(c *check) {
 	if e := c.in.EncryptionConfig; e != nil && e.KMSKeyName != "" && !kmsKey.MatchString(e.KMSKeyName) {
 		c.fail(kmsKeyField, job.Violation{
-			Message: "this is no key's full name",
+			Message: "this is not the full name of a key",
 			Allowed: "projects/ID/locations/REGION/keyRings/RING/cryptoKeys/KEY",
 			Remedy:  "write the key's resource name, without a version",
 		})

@@ -89,13 +89,24 @@ func load(ctx context.Context, data []byte, k *Kind) (*yaml.Node, *job.Violation
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if pos, what := badCharacter(data); what != "" {
-		return nil, &job.Violation{
+		v := &job.Violation{
 			Rule:     "file-encoding",
 			Position: pos,
 			Found:    what,
 			Message:  k.file + " is not plain text in UTF-8",
 			Remedy:   "save the file as UTF-8 text",
 		}
+		for _, f := range fileForms {
+			if bytes.HasPrefix(data, []byte(f.begins)) {
+				v.Message += ": " + f.name
+				v.Remedy = f.remedy
+			}
+		}
+		if what == controlName(0xFEFF) {
+			v.Message += ": a byte order mark stands within it"
+			v.Remedy = "remove the mark, which stays behind where files were put together"
+		}
+		return nil, v
 	}
 	if pos, many := marks(data); many {
 		return nil, &job.Violation{
@@ -133,6 +144,14 @@ func load(ctx context.Context, data []byte, k *Kind) (*yaml.Node, *job.Violation
 	if !errors.Is(err, io.EOF) {
 		return nil, syntaxFault(ctx, data, err, k)
 	}
+	if v := notRenderedAt(&root, data); v != nil {
+		return nil, v
+	}
+	if n := slashed(&root); n != nil {
+		if v := foreignComment(splitLines(data), n.Line); v != nil {
+			return nil, v
+		}
+	}
 	if n := tooDeep(&root, maxDepth); n != nil {
 		return nil, &job.Violation{
 			Rule:     "file-depth",
@@ -144,6 +163,17 @@ func load(ctx context.Context, data []byte, k *Kind) (*yaml.Node, *job.Violation
 	}
 	return content(&root), nil
 }
+
+// fileForms are what files are that are not plain text, by how they begin.
+var fileForms = [...]struct{ begins, name, remedy string }{
+	{"\xff\xfe", "it is in UTF-16", "save the file as UTF-8, in PowerShell with Out-File -Encoding utf8"},
+	{"\xfe\xff", "it is in UTF-16", "save the file as UTF-8"},
+	{"\x1f\x8b", "it is packed with gzip", "unpack the file, and upload it without packing it"},
+	{"PK\x03\x04", "it is a ZIP archive", "unpack the file, and upload what is in it"},
+}
+
+// controlName is what a violation calls a control character.
+func controlName(r rune) string { return fmt.Sprintf("the control character U+%04X", r) }
 
 // newerYAML is a directive at the file's head that the parser refuses, though it
 // reads what follows.
@@ -233,7 +263,7 @@ func badCharacter(data []byte) (job.Position, string) {
 			return pos, fmt.Sprintf("the byte 0x%02X", data[i])
 		case r < 0x20 && r != '\t' && r != '\n' && r != '\r', r == 0x7F, r >= 0x80 && r < 0xA0 && r != 0x85, r == 0xFEFF,
 			r == 0xFFFE, r == 0xFFFF:
-			return pos, fmt.Sprintf("the control character U+%04X", r)
+			return pos, controlName(r)
 		case r == '\n', r == '\r' && !bytes.HasPrefix(data[i:], []byte("\r\n")), r == 0x85, r == 0x2028, r == 0x2029:
 			pos = job.Position{Line: pos.Line + 1, Column: 1}
 		default:

@@ -55,7 +55,7 @@ func parseCases() []parseCase {
 				"error shape 2:9 allow.regions",
 				"error text 2:35 allow.images[0]",
 				"error integer 3:20 limits.replicas",
-				"error integer 3:25 limits.packageBytes",
+				"error shape 3:25 limits.packageBytes",
 				"error text 4:20 patience.settle",
 				"error shape 4:31 patience.stuck",
 				"error shape 5:1 prefixes",
