@@ -525,12 +525,14 @@ func (s *Submitter) ask(ctx context.Context, stored attempt.Stored) attempt.Obse
 			return o
 		}
 	}
-	if stored.Creating.Until.Sub(s.Now()) < 2*s.CallTime {
+	// One reading of the clock says both: a process that freezes between two would pass the check
+	// and take the time after it for that of its question.
+	asked := s.Now()
+	if stored.Creating.Until.Sub(asked) < 2*s.CallTime {
 		// The rest of the claim must outlast the calls, or another worker may begin before they
 		// end.
 		return attempt.Postpone{Nonce: nonce, Reason: "the claim was nearly over: to be asked again"}
 	}
-	asked := s.Now()
 	bounded, cancel := context.WithTimeout(ctx, 2*s.CallTime)
 	defer cancel()
 	created, err := s.backend.Create(bounded, stored.Order())

@@ -1199,6 +1199,28 @@ func TestSubmitLeavesAClaimThatIsNearlyOver(t *testing.T) {
 	}
 }
 
+// A process that freezes between two readings of the clock makes no call late in its claim.
+func TestSubmitFreezesBeforeACreate(t *testing.T) {
+	t.Parallel()
+	for n := range 6 {
+		w := newWorld(t)
+		w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
+		f := w.put("d/job.yaml", []byte(spec))
+		w.storage.After = func(c storagetest.Call) error {
+			if c.Kind == "write" && strings.HasPrefix(c.Name, "attempts/") && w.freezes == 0 {
+				w.freezes = w.reads + 1 + n
+			}
+			return nil
+		}
+		w.backend.asked = func() {
+			if left := w.record(f).Creating.Until.Sub(w.now); left < 60*time.Second {
+				t.Errorf("frozen before reading %d: a create begins with %s of the claim left", n, left)
+			}
+		}
+		w.wake(f)
+	}
+}
+
 // A damaged index entry is repaired from its record.
 func TestResumeOfADamagedEntry(t *testing.T) {
 	t.Parallel()

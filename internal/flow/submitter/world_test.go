@@ -52,6 +52,9 @@ type world struct {
 
 	mu   sync.Mutex
 	now  time.Time
+	// reads counts readings of the clock. The process freezes for 75 s before the one that freezes
+	// names.
+	reads, freezes int
 	call int
 	// dieAt, if not 0, is the number of the remote call at which the process dies, before or after
 	// the call's effect.
@@ -121,6 +124,9 @@ func (w *world) policy(context.Context) (policy.Policy, error) {
 func (w *world) clock() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.reads++; w.reads == w.freezes {
+		w.now = w.now.Add(75 * time.Second)
+	}
 	return w.now
 }
 

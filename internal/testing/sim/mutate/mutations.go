@@ -76,7 +76,7 @@ var mutations = []mutation{
 	{name: "fence: no call after the claim", edits: []edit{
 		{
 			"internal/flow/submitter/submitter.go",
-			"if stored.Creating.Until.Sub(s.Now()) < 2*s.CallTime {",
+			"if stored.Creating.Until.Sub(asked) < 2*s.CallTime {",
 			"if false {",
 		},
 		{
@@ -245,6 +245,13 @@ var mutations = []mutation{
 			"if false {\n\t\t\tq.waits",
 		},
 	}},
+	{name: "one reading of the clock before a create", edits: []edit{
+		{
+			"internal/flow/submitter/submitter.go",
+			"if stored.Creating.Until.Sub(asked) < 2*s.CallTime {",
+			"if stored.Creating.Until.Sub(now) < 2*s.CallTime {",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitFreezesBeforeACreate$"}},
 	{name: "park, then acknowledge", edits: []edit{
 		{
 			"internal/app/handle.go",
