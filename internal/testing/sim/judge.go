@@ -37,6 +37,9 @@ type judge struct {
 	entered               map[string]map[job.BackendState]time.Time
 	// created are when jobs were created, by the first part of their folder.
 	created map[string][]time.Time
+	// turned is when each prefix got the turns of those jobs. A create that had no answer comes again
+	// long after its turn.
+	turned map[string][]time.Time
 	// retired reports that the records were deleted, and that nobody has dropped
 	// anything since.
 	retired bool
@@ -71,6 +74,7 @@ func newJudge(w *world) *judge {
 		attempts: map[string]string{}, deleted: map[string][]time.Time{},
 		queued: map[string]time.Time{}, waiting: map[string]time.Time{}, left: map[string]time.Time{},
 		entered: map[string]map[job.BackendState]time.Time{}, created: map[string][]time.Time{},
+		turned: map[string][]time.Time{},
 	}
 }
 
@@ -295,23 +299,29 @@ func (j *judge) turn(made *simJob) {
 		return
 	}
 	prefix := prefixOf(r.Drop.Prefix)
+	given := w.turned[made.labels[job.LabelAttempt]]
+	if given.IsZero() {
+		given = time.Now()
+	}
 	j.created[prefix] = append(j.created[prefix], time.Now())
+	j.turned[prefix] = append(j.turned[prefix], given)
 	if w.weather.active == 0 && w.weather.hourly == 0 || w.weather.room > 0 || w.weather.pauses ||
 		w.weather.fault > 0 && w.calm.IsZero() ||
 		!w.activeChanged.IsZero() || w.weather.vanish > 0 {
 		return
 	}
-	since := func(prefix string, from time.Time) int {
-		return len(slices.DeleteFunc(slices.Clone(j.created[prefix]), from.After))
+	since := func(times []time.Time, from time.Time) int {
+		return len(slices.DeleteFunc(slices.Clone(times), from.After))
 	}
 	for key, from := range j.queued {
 		other, _ := w.storage.record(key)
 		if from = from.Add(3 * time.Minute); w.calm.After(from) {
 			from = w.calm.Add(3 * time.Minute)
 		}
-		if its := prefixOf(other.Drop.Prefix); its != prefix && other.Tries == 0 && since(prefix, from) > 1 &&
-			since(its, from) == 0 {
-			w.fail("attempt %s waits since %s, and %s had %d turns since", key, from, prefix, since(prefix, from))
+		if its := prefixOf(other.Drop.Prefix); its != prefix && other.Tries == 0 &&
+			since(j.turned[prefix], from) > 1 && since(j.created[its], from) == 0 {
+			w.fail("attempt %s waits since %s, and %s had %d turns since", key, from, prefix,
+				since(j.turned[prefix], from))
 		}
 	}
 }
