@@ -32,95 +32,107 @@ type Storage interface {
 	Delete(ctx context.Context, bucket, name string) error
 }
 
-// CheckStorage checks s with two buckets that are there and empty.
+// CheckStorage checks an object storage with two empty buckets.
 func CheckStorage(t *testing.T, s Storage, bucket, other string) {
 	t.Helper()
-	ctx := t.Context()
-	write := func(name, text string, metadata map[string]string, ifGeneration int64) (int64, error) {
-		return s.Write(ctx, bucket, name, []byte(text), "text/plain", metadata, ifGeneration)
+	c := storageCheck{T: t, s: s, bucket: bucket}
+	c.absence(other)
+	last := c.swaps()
+	o := c.reads(last)
+	c.lists(o)
+	c.copies(o, other)
+}
+
+// storageCheck checks a storage in steps. Each goes on from what the step before left.
+type storageCheck struct {
+	*testing.T
+	s      Storage
+	bucket string
+}
+
+func (c storageCheck) write(name, text string, metadata map[string]string, ifGeneration int64) (int64, error) {
+	return c.s.Write(c.Context(), c.bucket, name, []byte(text), "text/plain", metadata, ifGeneration)
+}
+
+func (c storageCheck) want(what string, err, want error) {
+	c.Helper()
+	if !errors.Is(err, want) {
+		c.Errorf("%s: %v, want %v", what, err, want)
 	}
-	want := func(what string, err, want error) {
-		t.Helper()
-		if !errors.Is(err, want) {
-			t.Errorf("%s: %v, want %v", what, err, want)
-		}
-	}
+}
+
+// absence uses an object that is not there.
+func (c storageCheck) absence(other string) {
 	const absent = "absent/a"
-
-	// What is not there.
-	_, err := s.Stat(ctx, bucket, absent)
-	want("stat of what is not there", err, job.ErrNotFound)
-	_, _, err = s.Read(ctx, bucket, absent, 0, 10)
-	want("read of what is not there", err, job.ErrNotFound)
-	_, err = s.Open(ctx, bucket, absent, 0)
-	want("open of what is not there", err, job.ErrNotFound)
-	want("copy of what is not there", s.Copy(ctx, job.Object{Bucket: bucket, Name: absent, Generation: 7}, other, "x"),
-		job.ErrNotFound)
-	if err := s.Delete(ctx, bucket, absent); err != nil {
-		t.Errorf("delete of what is not there: %v", err)
+	ctx := c.Context()
+	_, err := c.s.Stat(ctx, c.bucket, absent)
+	c.want("stat of what is not there", err, job.ErrNotFound)
+	_, _, err = c.s.Read(ctx, c.bucket, absent, 0, 10)
+	c.want("read of what is not there", err, job.ErrNotFound)
+	_, err = c.s.Open(ctx, c.bucket, absent, 0)
+	c.want("open of what is not there", err, job.ErrNotFound)
+	c.want("copy of what is not there",
+		c.s.Copy(ctx, job.Object{Bucket: c.bucket, Name: absent, Generation: 7}, other, "x"), job.ErrNotFound)
+	if err := c.s.Delete(ctx, c.bucket, absent); err != nil {
+		c.Errorf("delete of what is not there: %v", err)
 	}
-	_, err = write(absent, "x", nil, 7)
-	want("write over a generation that is not there", err, attempt.ErrStale)
+	_, err = c.write(absent, "x", nil, 7)
+	c.want("write over a generation that is not there", err, attempt.ErrStale)
+}
 
-	// Compare-and-swap.
-	first, err := write("d/a", "one", map[string]string{"k": "v"}, 0)
+// swaps writes d/a under conditions, and returns its last generation.
+func (c storageCheck) swaps() int64 {
+	first, err := c.write("d/a", "one", map[string]string{"k": "v"}, 0)
 	if err != nil || first <= 0 {
-		t.Fatalf("first write: generation %d, %v", first, err)
+		c.Fatalf("first write: generation %d, %v", first, err)
 	}
-	_, err = write("d/a", "two", nil, 0)
-	want("a second first write", err, attempt.ErrStale)
-	_, err = write("d/a", "two", nil, first+1)
-	want("write over another generation", err, attempt.ErrStale)
-	if data, generation, err := s.Read(ctx, bucket, "d/a", 0, 10); string(data) != "one" || generation != first ||
-		err != nil {
-		t.Errorf("a refused write left %q of generation %d, %v", data, generation, err)
+	_, err = c.write("d/a", "two", nil, 0)
+	c.want("a second first write", err, attempt.ErrStale)
+	_, err = c.write("d/a", "two", nil, first+1)
+	c.want("write over another generation", err, attempt.ErrStale)
+	if data, generation, err := c.s.Read(c.Context(), c.bucket, "d/a", 0, 10); string(data) != "one" ||
+		generation != first || err != nil {
+		c.Errorf("a refused write left %q of generation %d, %v", data, generation, err)
 	}
-	second, err := write("d/a", "two", map[string]string{"k": "w"}, first)
+	second, err := c.write("d/a", "two", map[string]string{"k": "w"}, first)
 	if err != nil || second <= first {
-		t.Fatalf("swap: generation %d after %d, %v", second, first, err)
+		c.Fatalf("swap: generation %d after %d, %v", second, first, err)
 	}
-	third, err := write("d/a", "three", map[string]string{"k": "x"}, attempt.AnyGeneration)
+	third, err := c.write("d/a", "three", map[string]string{"k": "x"}, attempt.AnyGeneration)
 	if err != nil || third <= second {
-		t.Fatalf("write over anything: generation %d after %d, %v", third, second, err)
+		c.Fatalf("write over anything: generation %d after %d, %v", third, second, err)
 	}
+	return third
+}
 
-	// Reads.
-	o, err := s.Stat(ctx, bucket, "d/a")
-	if err != nil || o.Bucket != bucket || o.Name != "d/a" || o.Generation != third || o.Size != 5 ||
+// reads reads the last generation of d/a.
+func (c storageCheck) reads(last int64) job.Attributes {
+	ctx := c.Context()
+	o, err := c.s.Stat(ctx, c.bucket, "d/a")
+	if err != nil || o.Bucket != c.bucket || o.Name != "d/a" || o.Generation != last || o.Size != 5 ||
 		o.Metadata["k"] != "x" || o.Created.IsZero() || o.CRC32C == "" {
-		t.Errorf("stat: %+v, %v", o, err)
+		c.Errorf("stat: %+v, %v", o, err)
 	}
-	_, _, err = s.Read(ctx, bucket, "d/a", 0, 4)
-	want("read of more than the limit", err, job.ErrTooLarge)
-	r, err := s.Open(ctx, bucket, "d/a", third)
+	_, _, err = c.s.Read(ctx, c.bucket, "d/a", 0, 4)
+	c.want("read of more than the limit", err, job.ErrTooLarge)
+	r, err := c.s.Open(ctx, c.bucket, "d/a", last)
 	if err != nil {
-		t.Fatalf("open: %v", err)
+		c.Fatalf("open: %v", err)
 	}
 	data, err := io.ReadAll(r)
 	if r.Close(); err != nil || !bytes.Equal(data, []byte("three")) {
-		t.Errorf("open gives %q, %v", data, err)
+		c.Errorf("open gives %q, %v", data, err)
 	}
+	return o
+}
 
-	// Lists: sorted, with metadata, and flat ones without what lies deeper.
+// lists lists d/a and others: sorted, with metadata, and flat without what lies deeper.
+func (c storageCheck) lists(o job.Attributes) {
+	ctx := c.Context()
 	for _, name := range []string{"d/c", "d/b/deep", "e"} {
-		if _, err := write(name, "x", nil, 0); err != nil {
-			t.Fatal(err)
+		if _, err := c.write(name, "x", nil, 0); err != nil {
+			c.Fatal(err)
 		}
-	}
-	list := func(prefix string, flat bool) (names []string) {
-		t.Helper()
-		if err := s.List(ctx, bucket, prefix, flat, func(page []job.Attributes) error {
-			for _, o := range page {
-				names = append(names, o.Name)
-				if o.Name == "d/a" && (o.Generation != third || o.Metadata["k"] != "x" || o.Size != 5) {
-					t.Errorf("listed as %+v", o)
-				}
-			}
-			return nil
-		}); err != nil {
-			t.Errorf("list: %v", err)
-		}
-		return names
 	}
 	for _, test := range []struct {
 		prefix string
@@ -130,8 +142,18 @@ func CheckStorage(t *testing.T, s Storage, bucket, other string) {
 		{"d/", true, []string{"d/a", "d/c"}}, {"d/", false, []string{"d/a", "d/b/deep", "d/c"}}, {"", true, []string{"e"}},
 		{"none/", false, nil},
 	} {
-		if got := list(test.prefix, test.flat); !slices.Equal(got, test.names) {
-			t.Errorf("list of %q, flat %t: %q, want %q", test.prefix, test.flat, got, test.names)
+		var got []string
+		if err := c.s.List(ctx, c.bucket, test.prefix, test.flat, func(page []job.Attributes) error {
+			for _, listed := range page {
+				got = append(got, listed.Name)
+				if listed.Name == o.Name && (listed.Generation != o.Generation || listed.Metadata["k"] != "x" ||
+					listed.Size != o.Size) {
+					c.Errorf("listed as %+v", listed)
+				}
+			}
+			return nil
+		}); err != nil || !slices.Equal(got, test.names) {
+			c.Errorf("list of %q, flat %t: %q, %v; want %q", test.prefix, test.flat, got, err, test.names)
 		}
 	}
 	for _, test := range []struct {
@@ -143,32 +165,36 @@ func CheckStorage(t *testing.T, s Storage, bucket, other string) {
 		{"", "d/c", []string{"e"}}, {"d/", "d/c", nil}, {"d/", "e", nil},
 	} {
 		var got []string
-		if err := s.ListAfter(ctx, bucket, test.prefix, test.after, func(page []job.Attributes) error {
-			for _, o := range page {
-				got = append(got, o.Name)
+		if err := c.s.ListAfter(ctx, c.bucket, test.prefix, test.after, func(page []job.Attributes) error {
+			for _, listed := range page {
+				got = append(got, listed.Name)
 			}
 			return nil
 		}); err != nil || !slices.Equal(got, test.names) {
-			t.Errorf("list of %q after %q: %q, %v; want %q", test.prefix, test.after, got, err, test.names)
+			c.Errorf("list of %q after %q: %q, %v; want %q", test.prefix, test.after, got, err, test.names)
 		}
 	}
 	stop := errors.New("enough")
-	want("list that its page ends", s.List(ctx, bucket, "d/", true, func([]job.Attributes) error { return stop }), stop)
+	c.want("list that its page ends",
+		c.s.List(ctx, c.bucket, "d/", true, func([]job.Attributes) error { return stop }), stop)
+}
 
-	// Copies keep their generation's bytes; a deleted object is gone.
-	if err := s.Copy(ctx, o.Object, other, "copy/a"); err != nil {
-		t.Errorf("copy: %v", err)
+// copies copies and deletes d/a: a copy has its generation's bytes, and what was deleted is gone.
+func (c storageCheck) copies(o job.Attributes, other string) {
+	ctx := c.Context()
+	if err := c.s.Copy(ctx, o.Object, other, "copy/a"); err != nil {
+		c.Errorf("copy: %v", err)
 	}
-	if data, _, err := s.Read(ctx, other, "copy/a", 0, 10); string(data) != "three" || err != nil {
-		t.Errorf("the copy is %q, %v", data, err)
+	if data, _, err := c.s.Read(ctx, other, "copy/a", 0, 10); string(data) != "three" || err != nil {
+		c.Errorf("the copy is %q, %v", data, err)
 	}
-	if err := s.Delete(ctx, bucket, "d/a"); err != nil {
-		t.Errorf("delete: %v", err)
+	if err := c.s.Delete(ctx, c.bucket, "d/a"); err != nil {
+		c.Errorf("delete: %v", err)
 	}
-	_, err = s.Stat(ctx, bucket, "d/a")
-	want("stat of what was deleted", err, job.ErrNotFound)
-	if again, err := write("d/a", "four", nil, 0); err != nil || again <= third {
-		t.Errorf("first write after a delete: generation %d after %d, %v", again, third, err)
+	_, err := c.s.Stat(ctx, c.bucket, "d/a")
+	c.want("stat of what was deleted", err, job.ErrNotFound)
+	if again, err := c.write("d/a", "four", nil, 0); err != nil || again <= o.Generation {
+		c.Errorf("first write after a delete: generation %d after %d, %v", again, o.Generation, err)
 	}
 }
 
@@ -182,108 +208,147 @@ type Backend interface {
 	ListActive(ctx context.Context, instance, from string, page func(looks []attempt.BackendJob, next string) error) error
 }
 
-// CheckBackend checks a backend with a job that does not end before it is
-// cancelled.
-func CheckBackend(t *testing.T, tr Backend, instance string, spec job.Spec) {
+// CheckBackend checks a backend with a job that does not end before it is cancelled.
+func CheckBackend(t *testing.T, b Backend, instance string, spec job.Spec) {
 	t.Helper()
-	ctx := t.Context()
 	spec.Labels = job.Labels(spec.Labels, instance, "attempt-1", "content")
-	id := job.JobInfo{ID: spec.JobID}
-	active := func() (ids []string) {
-		t.Helper()
-		over := false
-		if err := tr.ListActive(ctx, instance, "", func(page []attempt.BackendJob, next string) error {
-			if over {
-				t.Error("the list has another page after its last")
-			}
-			for _, l := range page {
-				ids = append(ids, l.JobID)
-			}
-			over = next == ""
-			return nil
-		}); err != nil || !over {
-			t.Errorf("list: %v; its last page came: %t", err, over)
+	c := backendCheck{T: t, b: b, instance: instance, order: job.Order{Spec: spec}}
+	id := c.create()
+	c.find(id)
+	c.again()
+	c.end(id)
+}
+
+// backendCheck checks a backend in steps, with one order.
+type backendCheck struct {
+	*testing.T
+	b        Backend
+	instance string
+	order    job.Order
+}
+
+// active returns the IDs of the installation's jobs that have not ended.
+func (c backendCheck) active() (ids []string) {
+	c.Helper()
+	over := false
+	if err := c.b.ListActive(c.Context(), c.instance, "", func(page []attempt.BackendJob, next string) error {
+		if over {
+			c.Error("the list has another page after its last")
 		}
-		return ids
+		for _, l := range page {
+			ids = append(ids, l.JobID)
+		}
+		over = next == ""
+		return nil
+	}); err != nil || !over {
+		c.Errorf("list: %v; its last page came: %t", err, over)
 	}
-	if _, err := tr.Get(ctx, id); !errors.Is(err, job.ErrNotFound) {
-		t.Errorf("get of what is not there: %v", err)
+	return ids
+}
+
+// create makes the job, where none was.
+func (c backendCheck) create() job.JobInfo {
+	id := job.JobInfo{ID: c.order.JobID}
+	if _, err := c.b.Get(c.Context(), id); !errors.Is(err, job.ErrNotFound) {
+		c.Errorf("get of what is not there: %v", err)
 	}
-	if ids := active(); len(ids) > 0 {
-		t.Errorf("active before: %q", ids)
+	if ids := c.active(); len(ids) > 0 {
+		c.Errorf("active before: %q", ids)
 	}
-	made, err := tr.Create(ctx, job.Order{Spec: spec})
+	made, err := c.b.Create(c.Context(), c.order)
 	if err != nil {
-		t.Fatalf("create: %v", err)
+		c.Fatalf("create: %v", err)
+	}
+	if made.JobID != id.ID || made.ResourceName == "" || made.Created.IsZero() || !made.Ended.IsZero() ||
+		!job.SameOwner(made.Labels, c.order.Labels) {
+		c.Errorf("created %+v", made)
 	}
 	id.ResourceName = made.ResourceName
-	if made.JobID != spec.JobID || made.ResourceName == "" || made.Created.IsZero() || !made.Ended.IsZero() ||
-		!job.SameOwner(made.Labels, spec.Labels) {
-		t.Errorf("created %+v", made)
-	}
+	return id
+}
 
-	if found, err := tr.Find(ctx, job.Order{Spec: spec}); err != nil || len(found) != 1 ||
-		found[0].ResourceName != made.ResourceName || !job.SameOwner(found[0].Labels, spec.Labels) {
-		t.Errorf("find: %+v, %v", found, err)
+// find finds the job in each way, and only by its own installation.
+func (c backendCheck) find(id job.JobInfo) {
+	ctx := c.Context()
+	if found, err := c.b.Find(ctx, c.order); err != nil || len(found) != 1 ||
+		found[0].ResourceName != id.ResourceName || !job.SameOwner(found[0].Labels, c.order.Labels) {
+		c.Errorf("find: %+v, %v", found, err)
 	}
-	foreign := spec
-	foreign.Labels = job.Labels(nil, instance, "attempt-2", "content")
-	var conflict *attempt.ConflictError
-	if tr.TakesID() { // the same ID again is a conflict that shows whose the job is
-		if _, err := tr.Create(ctx, job.Order{Spec: spec}); !errors.As(err, &conflict) ||
-			!job.SameOwner(conflict.Found.Labels, spec.Labels) {
-			t.Errorf("the same create again: %v", err)
-		}
-		conflict = nil
-		if _, err := tr.Create(ctx, job.Order{Spec: foreign}); !errors.As(err, &conflict) ||
-			job.SameOwner(conflict.Found.Labels, foreign.Labels) {
-			t.Errorf("a create of another attempt: %v", err)
-		}
-	} else if found, err := tr.Find(ctx, job.Order{Spec: foreign}); err != nil || len(found) > 0 {
-		t.Errorf("find of another attempt: %+v, %v", found, err)
+	if found, err := c.b.Get(ctx, id); err != nil || !job.SameOwner(found.Labels, c.order.Labels) ||
+		found.ResourceName != id.ResourceName {
+		c.Errorf("get: %+v, %v", found, err)
 	}
-	if found, err := tr.Get(ctx, id); err != nil || !job.SameOwner(found.Labels, spec.Labels) ||
-		found.ResourceName != made.ResourceName {
-		t.Errorf("get: %+v, %v", found, err)
+	if ids := c.active(); !slices.Equal(ids, []string{id.ID}) {
+		c.Errorf("active: %q", ids)
 	}
-	if ids := active(); !slices.Equal(ids, []string{spec.JobID}) {
-		t.Errorf("active: %q", ids)
-	}
-	if err := tr.ListActive(ctx, "another", "", func(page []attempt.BackendJob, _ string) error {
+	if err := c.b.ListActive(ctx, "another", "", func(page []attempt.BackendJob, _ string) error {
 		if len(page) > 0 {
 			return fmt.Errorf("%d jobs of another installation", len(page))
 		}
 		return nil
 	}); err != nil {
-		t.Error(err)
+		c.Error(err)
 	}
+}
 
-	if err := tr.Cancel(ctx, id); err != nil {
-		t.Fatalf("cancel: %v", err)
+// again creates the job again. Where IDs are taken this is a conflict that shows whose the job is.
+func (c backendCheck) again() {
+	ctx, foreign := c.Context(), c.order
+	foreign.Labels = job.Labels(nil, c.instance, "attempt-2", "content")
+	if !c.b.TakesID() {
+		if found, err := c.b.Find(ctx, foreign); err != nil || len(found) > 0 {
+			c.Errorf("find of another attempt: %+v, %v", found, err)
+		}
+		return
 	}
-	var last attempt.BackendJob
+	_, err := c.b.Create(ctx, c.order)
+	if conflict, is := errors.AsType[*attempt.ConflictError](err); !is ||
+		!job.SameOwner(conflict.Found.Labels, c.order.Labels) {
+		c.Errorf("the same create again: %v", err)
+	}
+	_, err = c.b.Create(ctx, foreign)
+	if conflict, is := errors.AsType[*attempt.ConflictError](err); !is ||
+		job.SameOwner(conflict.Found.Labels, foreign.Labels) {
+		c.Errorf("a create of another attempt: %v", err)
+	}
+}
+
+// end cancels the job, and waits for its end.
+func (c backendCheck) end(id job.JobInfo) {
+	ctx := c.Context()
+	if err := c.b.Cancel(ctx, id); err != nil {
+		c.Fatalf("cancel: %v", err)
+	}
+	var (
+		last attempt.BackendJob
+		err  error
+	)
 	poll := time.NewTicker(100 * time.Millisecond)
 	defer poll.Stop()
 	for range 600 {
-		if last, err = tr.Get(ctx, id); err != nil || !last.Ended.IsZero() {
+		if last, err = c.b.Get(ctx, id); err != nil || !last.Ended.IsZero() {
 			break
 		}
 		<-poll.C
 	}
 	if err != nil || last.State != job.BackendCancelled || last.Ended.IsZero() || last.Ended.Before(last.Created) {
-		t.Errorf("ended: %+v, %v", last, err)
+		c.Errorf("ended: %+v, %v", last, err)
 	}
-	if ids := active(); len(ids) > 0 {
-		t.Errorf("active after its end: %q", ids)
+	if ids := c.active(); len(ids) > 0 {
+		c.Errorf("active after its end: %q", ids)
 	}
-	if _, err := tr.Create(ctx, job.Order{Spec: spec}); tr.TakesID() && !errors.As(err, &conflict) {
-		t.Errorf("create of the ID of a job that has ended: %v", err)
+	if c.b.TakesID() {
+		_, err := c.b.Create(ctx, c.order)
+		if _, is := errors.AsType[*attempt.ConflictError](err); !is {
+			c.Errorf("create of the ID of a job that has ended: %v", err)
+		}
 	}
 	gone, cancel := context.WithCancel(ctx)
 	cancel()
-	spec.JobID += "_2"
-	if _, err := tr.Create(gone, job.Order{Spec: spec}); err == nil {
-		t.Error("a create whose context is over succeeds")
+	other := c.order
+	other.JobID += "_2"
+	if _, err := c.b.Create(gone, other); err == nil {
+		c.Error("a create whose context is over succeeds")
 	}
 }
 
