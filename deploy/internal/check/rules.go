@@ -446,7 +446,14 @@ func environment(f files) ([]Finding, error) {
 			report(list, "%s is not read", name)
 		}
 	}
-	// These settings, and no others, are what the functions get.
+	return append(found, passedOn(f, elsewhere)...), nil
+}
+
+// passedOn reports where the functions get other settings than those of the installation.
+func passedOn(f files, elsewhere Elsewhere) (found []Finding) {
+	report := func(where, format string, args ...any) {
+		found = append(found, Finding{"environment", where, fmt.Sprintf(format, args...)})
+	}
 	for _, b := range f.blocks("module", "function") {
 		for argument, local := range map[string]string{"environment": "local.environment",
 			"secret_environment": "local.secret_environment"} {
@@ -476,7 +483,7 @@ func environment(f files) ([]Finding, error) {
 			}
 		}
 	}
-	return found, nil
+	return found
 }
 
 // defaultOf returns the default of the variable that an expression refers to.

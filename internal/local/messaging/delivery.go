@@ -258,27 +258,7 @@ func (b *broker) StreamingPull(server pubsubpb.Subscriber_StreamingPullServer) e
 		return err
 	}
 	received := make(chan error, 1)
-	go func() {
-		for {
-			request, err := server.Recv()
-			if err == nil && request.Subscription != "" {
-				err = invalid("Only the first request of a stream names the subscription.")
-			}
-			if err == nil {
-				err = b.control(s, st, request)
-			}
-			if err != nil {
-				received <- err
-				return
-			}
-			if st.protocol >= 1 && len(request.AckIds) == 0 && len(request.ModifyDeadlineAckIds) == 0 {
-				select {
-				case st.pings <- struct{}{}:
-				default: // an answer is due already
-				}
-			}
-		}
-	}()
+	go func() { received <- b.requests(server, s, st) }()
 	for {
 		select {
 		case err := <-received:
@@ -288,38 +268,18 @@ func (b *broker) StreamingPull(server pubsubpb.Subscriber_StreamingPullServer) e
 			return err
 		default:
 		}
-		b.mu.Lock()
-		if err := s.gone(); err != nil {
-			b.mu.Unlock()
+		response, w, err := b.takeFor(s, st)
+		if err != nil {
 			return err
 		}
-		now := time.Now()
-		s.expire(now)
-		var taken []*pubsubpb.ReceivedMessage
-		if s.config.PushConfig.GetPushEndpoint() == "" {
-			taken = s.take(now, limits{messages: maxPull, lease: st.lease, stream: st})
-		}
-		config, changed, next := s.config, s.changed, s.next()
-		b.mu.Unlock()
-		response := &pubsubpb.StreamingPullResponse{
-			ReceivedMessages: taken,
-			SubscriptionProperties: &pubsubpb.StreamingPullResponse_SubscriptionProperties{
-				ExactlyOnceDeliveryEnabled: config.EnableExactlyOnceDelivery,
-				MessageOrderingEnabled:     config.EnableMessageOrdering,
-			},
-		}
-		if len(taken) == 0 {
-			var timer <-chan time.Time
-			if !next.IsZero() {
-				timer = time.After(next.Sub(now))
-			}
+		if len(response.ReceivedMessages) == 0 {
 			select {
 			case err := <-received:
 				received <- err
 				continue
-			case <-changed:
+			case <-w.changed:
 				continue
-			case <-timer:
+			case <-w.timer:
 				continue
 			case <-b.ctx.Done():
 				continue
@@ -330,6 +290,61 @@ func (b *broker) StreamingPull(server pubsubpb.Subscriber_StreamingPullServer) e
 			return err
 		}
 	}
+}
+
+// requests does what the requests of a stream ask for, until one is wrong or the stream ends.
+func (b *broker) requests(server pubsubpb.Subscriber_StreamingPullServer, s *subscription, st *stream) error {
+	for {
+		request, err := server.Recv()
+		if err == nil && request.Subscription != "" {
+			err = invalid("Only the first request of a stream names the subscription.")
+		}
+		if err == nil {
+			err = b.control(s, st, request)
+		}
+		if err != nil {
+			return err
+		}
+		if st.protocol >= 1 && len(request.AckIds) == 0 && len(request.ModifyDeadlineAckIds) == 0 {
+			select {
+			case st.pings <- struct{}{}:
+			default: // an answer is due already
+			}
+		}
+	}
+}
+
+// wakes are what a stream without messages waits for: a change of its subscription, and the time
+// when a message is due again, if any is.
+type wakes struct {
+	changed <-chan struct{}
+	timer   <-chan time.Time
+}
+
+// takeFor takes the messages that a stream may have now.
+func (b *broker) takeFor(s *subscription, st *stream) (*pubsubpb.StreamingPullResponse, wakes, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := s.gone(); err != nil {
+		return nil, wakes{}, err
+	}
+	now := time.Now()
+	s.expire(now)
+	var taken []*pubsubpb.ReceivedMessage
+	if s.config.PushConfig.GetPushEndpoint() == "" {
+		taken = s.take(now, limits{messages: maxPull, lease: st.lease, stream: st})
+	}
+	w := wakes{changed: s.changed}
+	if next := s.next(); len(taken) == 0 && !next.IsZero() {
+		w.timer = time.After(next.Sub(now))
+	}
+	return &pubsubpb.StreamingPullResponse{
+		ReceivedMessages: taken,
+		SubscriptionProperties: &pubsubpb.StreamingPullResponse_SubscriptionProperties{
+			ExactlyOnceDeliveryEnabled: s.config.EnableExactlyOnceDelivery,
+			MessageOrderingEnabled:     s.config.EnableMessageOrdering,
+		},
+	}, w, nil
 }
 
 // control does what a request on a stream asks for. The messages come with the
