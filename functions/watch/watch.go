@@ -4,7 +4,6 @@ package watch
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 
 	"github.com/jobdrop/jobdrop/internal/app"
@@ -29,9 +28,7 @@ func Handler(load app.Loader) http.Handler {
 		if err != nil {
 			return err // the next tick polls the job
 		}
-		request := app.Request{Name: "refresh", About: []slog.Attr{
-			slog.String("job_id", j.ID), slog.String("resource_name", j.ResourceName),
-		}}
+		request := app.Request{Name: "refresh", About: []any{"job_id", j.ID, "resource_name", j.ResourceName}}
 		return a.Handle(ctx, request, func(ctx context.Context, _ string) error { return a.Watcher.Refresh(ctx, j) })
 	}
 	return inbound.Watch(tick, hint)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -190,7 +189,7 @@ func TestHandleSaysWhatItWasAbout(t *testing.T) {
 			"event_type": finalized().Type(),
 		}},
 		{"a tick", Request{Name: "tick"}, map[string]any{"message": "request failed", "request": "tick"}},
-		{"a hint", Request{Name: "refresh", About: []slog.Attr{slog.String("job_id", "census_1")}}, map[string]any{
+		{"a hint", Request{Name: "refresh", About: []any{"job_id", "census_1"}}, map[string]any{
 			"message": "request failed", "request": "refresh", "job_id": "census_1",
 		}},
 	}

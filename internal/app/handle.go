@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
@@ -20,8 +19,9 @@ type Request struct {
 	Name string
 	// Event woke the function. It is the zero event for a tick and for a hint.
 	Event cloudevents.Event
-	// About says in the log what a request without an event was about.
-	About []slog.Attr
+	// About says in the log what a request without an event was about: keys and values, as slog takes
+	// them.
+	About []any
 	// Traceparent is the W3C trace context that the work belongs to; empty if there is none.
 	Traceparent string
 }
@@ -54,43 +54,39 @@ func (a *App) flush(ctx context.Context) {
 // here.
 func (a *App) settle(ctx context.Context, r Request, err error) error {
 	e := r.Event
-	message := "event to be delivered again"
-	about := []slog.Attr{
-		slog.String("event_id", e.ID()), slog.String("event_type", e.Type()), slog.String("subject", e.Subject()),
+	if err == nil {
+		return nil
 	}
-	if e.ID() == "" {
-		message = "request failed"
-		about = append([]slog.Attr{slog.String("request", r.Name)}, r.About...)
-	}
-	log := func(level slog.Level, message string, err error) {
-		a.logger.LogAttrs(ctx, level, message, append(about, slog.String("error", err.Error()))...)
+	again, logger := "event to be delivered again", a.logger
+	if e.ID() != "" {
+		logger = logger.With("event_id", e.ID(), "event_type", e.Type(), "subject", e.Subject())
+	} else {
+		again, logger = "request failed", logger.With("request", r.Name).With(r.About...)
 	}
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, inbound.ErrOtherType):
 		// A trigger that is set too wide. Redelivery would not change the type.
-		log(slog.LevelWarn, "event ignored", err)
+		logger.WarnContext(ctx, "event ignored", "error", err.Error())
 		return nil
 	case errors.Is(err, inbound.ErrUndecodable):
 		// Redelivery doesn't help, and no attempt can carry a verdict: keep the event for people,
 		// and only then acknowledge.
 		if parkErr := a.parking.Park(ctx, e.Source(), e.ID(), asMessage(e), err); parkErr != nil {
 			err = fmt.Errorf("%w; not parked: %w", err, parkErr)
-			log(slog.LevelError, "event not parked", err)
+			logger.ErrorContext(ctx, "event not parked", "error", err.Error())
 			return err
 		}
 		a.Telemetry.Parked(ctx)
-		log(slog.LevelError, "event parked", err)
+		logger.ErrorContext(ctx, "event parked", "error", err.Error())
 		return nil
 	case attempt.Contended(err), errors.Is(err, attempt.ErrNoTick):
 		// Another worker was first, or a tick has to be: nobody needs to act.
-		log(slog.LevelWarn, message, err)
+		logger.WarnContext(ctx, again, "error", err.Error())
 		return err
 	}
 	// A service that did not answer, a deadline, a configuration that is not complete: each may be
 	// mended by the time of the next delivery.
-	log(slog.LevelError, message, err)
+	logger.ErrorContext(ctx, again, "error", err.Error())
 	return err
 }
 

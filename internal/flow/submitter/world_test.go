@@ -50,12 +50,12 @@ type world struct {
 	noPolicy error
 	places   map[string][]string // of buckets
 
-	mu   sync.Mutex
-	now  time.Time
+	mu  sync.Mutex
+	now time.Time
 	// reads counts readings of the clock. The process freezes for 75 s before the one that freezes
 	// names.
 	reads, freezes int
-	call int
+	call           int
 	// dieAt, if not 0, is the number of the remote call at which the process dies, before or after
 	// the call's effect.
 	dieAt int

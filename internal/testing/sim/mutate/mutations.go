@@ -255,7 +255,7 @@ var mutations = []mutation{
 	{name: "park, then acknowledge", edits: []edit{
 		{
 			"internal/app/handle.go",
-			"log(slog.LevelError, \"event not parked\", err)\n\t\t\treturn err",
+			"logger.ErrorContext(ctx, \"event not parked\", \"error\", err.Error())\n\t\t\treturn err",
 			"return nil",
 		},
 	}},
@@ -347,8 +347,8 @@ var mutations = []mutation{
 	{name: "an event is not acknowledged while another attempt is decided", edits: []edit{
 		{
 			"internal/app/handle.go",
-			"log(slog.LevelWarn, message, err)\n\t\treturn err",
-			"log(slog.LevelWarn, message, err)\n\t\treturn nil",
+			"logger.WarnContext(ctx, again, \"error\", err.Error())\n\t\treturn err",
+			"logger.WarnContext(ctx, again, \"error\", err.Error())\n\t\treturn nil",
 		},
 	}, by: test{"internal/app", "^TestSettle$"}},
 	{name: "nothing old runs before the first tick", edits: []edit{
