@@ -86,7 +86,9 @@ func vertexPuzzles() []puzzle {
 		"scheduling.maxRunningTime for timeout", "jobDir for baseOutputDirectory", "pass what env holds in args",
 		"leave out strategy",
 	}
-	says := func(first string, more ...string) [][]string { return [][]string{append(append([]string{first}, more...), moves...)} }
+	says := func(first string, more ...string) [][]string {
+		return [][]string{append(append([]string{first}, more...), moves...)}
+	}
 	return []puzzle{
 		{"the specification of a custom job", workerPools, says(":1:1: workerPoolSpecs: this is Vertex AI's CustomJobSpec;")},
 		{
