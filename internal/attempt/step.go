@@ -327,7 +327,9 @@ func (o Accept) apply(r *Record, now time.Time) error {
 		return err
 	}
 	if len(o.Receipt.Objects) > 0 {
-		o.Receipt.Objects = append([]job.Object{r.Drop.JobFile}, job.Anonymous(o.Receipt.Objects[1:])...)
+		jobFile, checked := r.Drop.JobFile, o.Receipt.Objects[0]
+		jobFile.DecodedSize, jobFile.DecodedCRC32C = checked.DecodedSize, checked.DecodedCRC32C
+		o.Receipt.Objects = append([]job.Object{jobFile}, job.Anonymous(o.Receipt.Objects[1:])...)
 	}
 	if o.tooLarge() {
 		return Reject{

@@ -131,6 +131,7 @@ func follow(t *testing.T, s *local.Stack) func() (event.Body, []event.Type) {
 			t.Errorf("subscription: %v", err)
 		}
 	})
+	verdicts := map[string]bool{} // by attempt
 	return func() (event.Body, []event.Type) {
 		t.Helper()
 		var types []event.Type
@@ -139,7 +140,7 @@ func follow(t *testing.T, s *local.Stack) func() (event.Body, []event.Type) {
 		for {
 			select {
 			case e := <-events:
-				if e.b.Sequence <= sequence {
+				if verdicts[e.b.Attempt] || e.b.Sequence <= sequence {
 					continue // a repeat
 				}
 				if e.b.Sequence != sequence+1 {
@@ -148,6 +149,7 @@ func follow(t *testing.T, s *local.Stack) func() (event.Body, []event.Type) {
 				sequence = e.b.Sequence
 				types = append(types, e.t)
 				if e.b.State.Terminal() {
+					verdicts[e.b.Attempt] = true
 					return e.b, types
 				}
 			case <-deadline:

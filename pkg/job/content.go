@@ -22,7 +22,8 @@ func Content(spec Spec, packages []Object) (string, error) {
 	}
 	parts := []string{string(data)}
 	for _, p := range packages {
-		parts = append(parts, fmt.Sprintf("%s %d %s", p.Base(), p.Size, p.CRC32C))
+		size, crc32c := p.Content()
+		parts = append(parts, fmt.Sprintf("%s %d %s", p.Base(), size, crc32c))
 	}
 	return digest(slices.Concat([]string{"content"}, parts)...), nil
 }

@@ -21,12 +21,31 @@ type Object struct {
 	Size int64 `json:"size,string"`
 	// CRC32C is the base64 of the big-endian sum, as Cloud Storage writes it.
 	CRC32C string `json:"crc32c,omitempty"`
+	// DecodedSize and DecodedCRC32C are those of the content if the object is stored packed for
+	// transport, with contentEncoding gzip. The content is what was checked, and what runs. They are
+	// empty if the stored bytes are the content.
+	DecodedSize   int64  `json:"decodedSize,omitempty,string"`
+	DecodedCRC32C string `json:"decodedCrc32c,omitempty"`
 	// Created is the storage service's time of this generation.
 	Created time.Time `json:"created,omitzero"`
 	// CorrelationID is the uploader's own, from the metadata [MetadataCorrelationID].
 	CorrelationID string `json:"correlationId,omitempty"`
 	// Traceparent names the span of the upload, from the metadata [MetadataTraceparent].
 	Traceparent string `json:"-"`
+	// Encoding is the object's contentEncoding, as its uploader set it.
+	Encoding string `json:"-"`
+}
+
+// Decoded reports whether the object is stored packed for transport, and its content is known.
+func (o Object) Decoded() bool { return o.DecodedCRC32C != "" }
+
+// Content returns the size in bytes and the CRC32C of what the object holds, unpacked if it is
+// stored packed for transport.
+func (o Object) Content() (size int64, crc32c string) {
+	if o.Decoded() {
+		return o.DecodedSize, o.DecodedCRC32C
+	}
+	return o.Size, o.CRC32C
 }
 
 // Object metadata that uploaders set on a job file.

@@ -110,9 +110,11 @@ func (d Drop) resolve(r *Resolution, uri string, pins []Pin) {
 	}
 }
 
-// Matches reports whether o has the content that the pin names.
+// Matches reports whether o has the generation and the checksum that the pin names. The checksum
+// may be that of the stored bytes or that of the content.
 func (p Pin) Matches(o Object) bool {
-	return (p.Generation == 0 || p.Generation == o.Generation) && (p.CRC32C == "" || p.CRC32C == o.CRC32C)
+	return (p.Generation == 0 || p.Generation == o.Generation) &&
+		(p.CRC32C == "" || p.CRC32C == o.CRC32C || p.CRC32C == o.DecodedCRC32C)
 }
 
 // String returns the pin as people read it.

@@ -49,6 +49,9 @@ type Result struct {
 	MadeID     bool
 	Options    job.Options
 	Resolution job.Resolution
+	// JobFile is the job file's object, with the size and the sum of its content if it was packed for
+	// transport.
+	JobFile job.Object
 	// File is the job file with the values that metadata and defaults set, for
 	// explanations. It is nil if the file was not read.
 	File *jobspec.File
@@ -110,6 +113,13 @@ func within(request context.Context, limit time.Duration, d job.Drop, jobFile jo
 // what was known before.
 func drop(ctx context.Context, d job.Drop, jobFile job.Object, from Objects, p policy.Policy,
 	defaults []Defaults) (Result, error) {
+	jobFile, encoded, err := decoded(ctx, jobFile, from.Open, jobspec.MaxSize)
+	if err != nil {
+		return Result{}, err
+	}
+	if job.HasErrors(encoded) {
+		return Result{JobFile: jobFile, Violations: encoded, Final: true}, nil
+	}
 	data, err := read(ctx, jobFile, from.Open)
 	if err != nil {
 		return Result{}, err
@@ -121,21 +131,26 @@ func drop(ctx context.Context, d job.Drop, jobFile job.Object, from Objects, p p
 	if job.Larger(job.MaxSpec, file.Spec, file.Options) {
 		return Result{Violations: []job.Violation{job.TooLarge(jobFile.Base())}, Final: true}, nil
 	}
-	r, err := check(ctx, d, jobFile, file, p, from.Stat)
+	limits := pypkg.DefaultLimits()
+	if d.Packages, err = decodePinned(ctx, d.Packages, file.Options.Packages, from.Open, limits.Bytes); err != nil {
+		return Result{}, err
+	}
+	r, err := check(ctx, d, jobFile, file, p, from)
 	if err != nil {
 		return Result{}, err
 	}
-	r.Violations = append(vs, r.Violations...)
+	r.JobFile = jobFile
+	r.Violations = slices.Concat(encoded, vs, r.Violations)
 	r.Final = job.HasErrors(slices.DeleteFunc(slices.Clone(r.Violations), ofPackages))
 	all := r.Resolution.All()
 	if v, ok := tooLarge(all); ok {
 		r.Violations = append(r.Violations, v)
-	} else if !r.Incomplete() {
+	} else if !r.Incomplete() && !slices.ContainsFunc(r.Violations, unreadable) {
 		module := ""
 		if t := file.Spec.TrainingInput; t != nil {
 			module = t.PythonModule
 		}
-		found, err := packages(ctx, all, module, pypkg.DefaultLimits(), from.Open)
+		found, err := packages(ctx, all, module, limits, from.Open)
 		if err != nil {
 			return r, err
 		}
@@ -153,7 +168,12 @@ func drop(ctx context.Context, d job.Drop, jobFile job.Object, from Objects, p p
 
 // ofPackages reports whether a violation is of what was found of the packages without
 // opening them: another upload may mend it.
-func ofPackages(v job.Violation) bool { return v.Rule == "policy-package-bytes" }
+func ofPackages(v job.Violation) bool {
+	return v.Rule == "policy-package-bytes" || v.Rule == encodingRule
+}
+
+// unreadable reports whether a violation is of a package whose content can't be known.
+func unreadable(v job.Violation) bool { return v.Rule == encodingRule && v.Severity == job.Error }
 
 // bounded sorts violations, and keeps as many as an event can tell of.
 func bounded(vs []job.Violation) []job.Violation {
@@ -241,7 +261,8 @@ const maxBytes = 4 << 30
 func tooLarge(packages []job.Object) (job.Violation, bool) {
 	total := int64(0)
 	for _, p := range packages {
-		total += p.Size
+		size, _ := p.Content()
+		total += size
 	}
 	if total <= maxBytes {
 		return job.Violation{}, false
@@ -296,8 +317,8 @@ func File(d job.Drop, name string, data []byte, p policy.Policy, defaults ...Def
 	} else {
 		d.Packages = []job.Object{{Name: d.Folder + "package.tar.gz"}}
 	}
-	file.Options.Packages = nil                  // no object is there to match a pin
-	r, _ := check(ctx, d, jobFile, file, p, nil) // without a look elsewhere there is no error
+	file.Options.Packages = nil                        // no object is there to match a pin
+	r, _ := check(ctx, d, jobFile, file, p, Objects{}) // without a look elsewhere there is no error
 	r.Violations = append(vs, r.Violations...)
 	inOrder(r.Violations)
 	return r
@@ -305,7 +326,7 @@ func File(d job.Drop, name string, data []byte, p policy.Policy, defaults ...Def
 
 // check checks what can be known without the packages' contents.
 func check(ctx context.Context, d job.Drop, jobFile job.Object, file *jobspec.File, p policy.Policy,
-	stat Stat) (Result, error) {
+	from Objects) (Result, error) {
 	r := Result{Options: file.Options, File: file}
 	if file.Spec.JobID == "" {
 		r.MadeID = true
@@ -317,12 +338,21 @@ func check(ctx context.Context, d job.Drop, jobFile job.Object, file *jobspec.Fi
 		t.PackageURIs = t.PackageURIs[:min(len(t.PackageURIs), job.MaxPackages+1)]
 		r.Resolution = d.Resolve(t.PackageURIs, t.HasImage(), file.Options.Packages)
 		t.PackageURIs = r.Resolution.URIs
-		if stat != nil {
-			vs, err := elsewhere(ctx, &r.Resolution, file, p, stat)
+		if from.Stat != nil {
+			vs, err := elsewhere(ctx, &r.Resolution, file, p, from.Stat)
 			if err != nil {
 				return Result{}, err
 			}
 			r.Violations = append(r.Violations, vs...)
+		}
+		if from.Open != nil && !r.Incomplete() {
+			for _, objects := range [][]job.Object{r.Resolution.Packages, r.Resolution.Elsewhere} {
+				vs, err := decodeAll(ctx, objects, from.Open, pypkg.DefaultLimits().Bytes)
+				if err != nil {
+					return Result{}, err
+				}
+				r.Violations = append(r.Violations, vs...)
+			}
 		}
 		if r.Resolution.Ambiguous {
 			// Packages there are: which of them is the question.
@@ -380,7 +410,7 @@ func elsewhere(ctx context.Context, r *job.Resolution, file *jobspec.File, p pol
 }
 
 func read(ctx context.Context, jobFile job.Object, open Open) ([]byte, error) {
-	content, err := open(ctx, jobFile)
+	content, err := opened(ctx, jobFile, open)
 	if err != nil {
 		return nil, err
 	}
@@ -410,7 +440,7 @@ func packages(ctx context.Context, objects []job.Object, module string, limits p
 	open Open) (inspected, error) {
 	var all inspected
 	for _, o := range objects {
-		content, err := open(ctx, o)
+		content, err := opened(ctx, o, open)
 		if err != nil {
 			return inspected{}, err
 		}

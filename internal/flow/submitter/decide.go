@@ -193,7 +193,7 @@ func (s *Submitter) accept(
 		return o, err
 	}
 	receipt := job.Receipt{
-		Objects: append([]job.Object{stored.Drop.JobFile}, packages...),
+		Objects: append([]job.Object{r.JobFile}, packages...),
 		Content: content,
 	}
 	if receipt.Staged, err = s.stage(ctx, stored.Attempt, packages); err != nil {
@@ -224,7 +224,7 @@ func (s *Submitter) stage(ctx context.Context, key string, packages []job.Object
 	var staged []string
 	for _, p := range packages {
 		name := key + "/" + strconv.FormatInt(p.Generation, 10) + "/" + p.Base()
-		err := s.objects.Copy(ctx, p, s.Staging, name)
+		err := s.stageOne(ctx, p, name)
 		if errors.Is(err, job.ErrNotFound) {
 			return nil, fmt.Errorf("%w: %w", errChanged, err)
 		}
@@ -234,6 +234,32 @@ func (s *Submitter) stage(ctx context.Context, key string, packages []job.Object
 		staged = append(staged, "gs://"+s.Staging+"/"+name)
 	}
 	return staged, nil
+}
+
+// stageOne copies a package inside the storage service. A package that is stored packed for
+// transport is unpacked on the way, and has to be what was checked.
+func (s *Submitter) stageOne(ctx context.Context, p job.Object, name string) error {
+	if !p.Decoded() {
+		return s.objects.Copy(ctx, p, s.Staging, name)
+	}
+	stored, err := s.open(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer stored.Close()
+	content, err := inspect.Decode(stored)
+	if err != nil {
+		return fmt.Errorf("stage %s: %w", p.URI(), err)
+	}
+	staged, err := s.objects.Store(ctx, s.Staging, name, content)
+	if err != nil {
+		return err
+	}
+	if staged.Size != p.DecodedSize || staged.CRC32C != p.DecodedCRC32C {
+		return fmt.Errorf("stage %s: %d bytes with CRC32C %s were stored, and %d with %s were checked",
+			p.URI(), staged.Size, staged.CRC32C, p.DecodedSize, p.DecodedCRC32C)
+	}
+	return nil
 }
 
 // claimID claims the job ID. It returns an observation if the attempt can't have the ID.

@@ -32,6 +32,8 @@ type objects interface {
 	Stat(ctx context.Context, bucket, name string) (job.Attributes, error)
 	Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error)
 	Copy(ctx context.Context, source job.Object, bucket, name string) error
+	// Store returns what was stored, with its size and sum.
+	Store(ctx context.Context, bucket, name string, content io.Reader) (job.Object, error)
 }
 
 // records is the ledger.

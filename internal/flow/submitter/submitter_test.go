@@ -898,6 +898,7 @@ type objects interface {
 	Stat(ctx context.Context, bucket, name string) (job.Attributes, error)
 	Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error)
 	Copy(ctx context.Context, source job.Object, bucket, name string) error
+	Store(ctx context.Context, bucket, name string, content io.Reader) (job.Object, error)
 }
 
 // submitOver replaces the world's submitter by one with another view of the storage.

@@ -268,6 +268,11 @@ func (c *company) Copy(context.Context, job.Object, string, string) error {
 	return job.ErrNotFound
 }
 
+func (c *company) Store(context.Context, string, string, io.Reader) (job.Object, error) {
+	c.count("store")
+	return job.Object{}, job.ErrNotFound
+}
+
 // peakHeap samples the heap in use until it is stopped, and returns the most.
 func peakHeap() (stop func() uint64) {
 	const live = "/memory/classes/heap/objects:bytes"

@@ -95,6 +95,7 @@ func attributes(o *storage.Object) job.Attributes {
 			Size:   int64(o.Size), // #nosec G115 -- an object has at most 5 TiB
 			CRC32C: o.Crc32c, Created: created.UTC(),
 			CorrelationID: o.Metadata[job.MetadataCorrelationID], Traceparent: o.Metadata[job.MetadataTraceparent],
+			Encoding: o.ContentEncoding,
 		},
 		Metadata: o.Metadata,
 	}
@@ -126,7 +127,7 @@ func (c *Client) ListAfter(ctx context.Context, bucket, prefix, after string, pa
 
 func list(ctx context.Context, call *storage.ObjectsListCall, what string, page func([]job.Attributes) error) error {
 	call = call.MaxResults(pageSize).Fields("nextPageToken",
-		"items(bucket,name,generation,size,crc32c,timeCreated,metadata)")
+		"items(bucket,name,generation,size,crc32c,timeCreated,contentEncoding,metadata)")
 	for token := ""; ; {
 		result, err := bounded(ctx, func(ctx context.Context) (*storage.Objects, error) {
 			return call.PageToken(token).Context(ctx).Do()
@@ -253,12 +254,26 @@ func (c *Client) Upload(ctx context.Context, bucket, name string, content io.Rea
 	return o.Generation, nil
 }
 
-// Copy copies one generation of an object inside Cloud Storage. A source that
-// is gone gives [job.ErrNotFound].
+// Store writes an object of any size as a stream, and returns what the service stored. ctx bounds
+// the whole upload.
+func (c *Client) Store(ctx context.Context, bucket, name string, content io.Reader) (job.Object, error) {
+	o, err := c.service.Objects.Insert(bucket, &storage.Object{Name: name, ContentType: binary}).
+		Media(content, googleapi.ContentType(binary)).Context(ctx).Do()
+	if err != nil {
+		return job.Object{}, fmt.Errorf("write gs://%s/%s: %w", bucket, name, classify(err))
+	}
+	return attributes(o).Object, nil
+}
+
+// binary is the type of an object whose type does not matter.
+const binary = "application/octet-stream"
+
+// Copy copies one generation of an object inside Cloud Storage, as it is stored. The copy has no
+// contentEncoding and no metadata of the source. A source that is gone gives [job.ErrNotFound].
 func (c *Client) Copy(ctx context.Context, source job.Object, bucket, name string) error {
 	for token := ""; ; {
 		r, err := bounded(ctx, func(ctx context.Context) (*storage.RewriteResponse, error) {
-			return c.service.Objects.Rewrite(source.Bucket, source.Name, bucket, name, &storage.Object{}).
+			return c.service.Objects.Rewrite(source.Bucket, source.Name, bucket, name, &storage.Object{ContentType: binary}).
 				SourceGeneration(source.Generation).RewriteToken(token).
 				Fields("done", "rewriteToken").Context(ctx).Do()
 		})

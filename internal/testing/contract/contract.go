@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ type Storage interface {
 	Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string,
 		ifGeneration int64) (int64, error)
 	Copy(ctx context.Context, source job.Object, bucket, name string) error
+	Store(ctx context.Context, bucket, name string, content io.Reader) (job.Object, error)
 	Delete(ctx context.Context, bucket, name string) error
 }
 
@@ -188,10 +190,18 @@ func (c storageCheck) copies(o job.Attributes, other string) {
 	if data, _, err := c.s.Read(ctx, other, "copy/a", 0, 10); string(data) != "three" || err != nil {
 		c.Errorf("the copy is %q, %v", data, err)
 	}
+	stored, err := c.s.Store(ctx, other, "store/a", strings.NewReader("three"))
+	if err != nil || stored.Bucket != other || stored.Name != "store/a" || stored.Generation <= 0 || stored.Size != 5 ||
+		stored.CRC32C != o.CRC32C {
+		c.Errorf("store: %+v, %v; want the size and the sum of %+v", stored, err, o)
+	}
+	if data, _, err := c.s.Read(ctx, other, "store/a", stored.Generation, 10); string(data) != "three" || err != nil {
+		c.Errorf("what was stored is %q, %v", data, err)
+	}
 	if err := c.s.Delete(ctx, c.bucket, "d/a"); err != nil {
 		c.Errorf("delete: %v", err)
 	}
-	_, err := c.s.Stat(ctx, c.bucket, "d/a")
+	_, err = c.s.Stat(ctx, c.bucket, "d/a")
 	c.want("stat of what was deleted", err, job.ErrNotFound)
 	if again, err := c.write("d/a", "four", nil, 0); err != nil || again <= o.Generation {
 		c.Errorf("first write after a delete: generation %d after %d, %v", again, o.Generation, err)

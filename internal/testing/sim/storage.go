@@ -295,6 +295,20 @@ func (s *storage) Copy(ctx context.Context, source job.Object, bucket, name stri
 		})
 }
 
+func (s *storage) Store(ctx context.Context, bucket, name string, content io.Reader) (stored job.Object, err error) {
+	data, err := io.ReadAll(content)
+	if err != nil {
+		return stored, err
+	}
+	err = s.call(ctx, fmt.Sprintf("store %s/%s", bucket, name), func() error {
+		s.put(bucket, name, data, nil)
+		o, err := s.get(bucket, name, 0)
+		stored = o.Object
+		return err
+	})
+	return stored, err
+}
+
 // record returns the ledger's record of an attempt.
 func (s *storage) record(key string) (attempt.Record, bool) {
 	o, ok := s.objects[state+"/attempts/"+key+".json"]

@@ -205,10 +205,15 @@ func (t *transport) insertObject(ctx context.Context, q request, bucket string) 
 	if err != nil {
 		return nil, err
 	}
-	return asJSON(q.partial(map[string]any{
-		"kind":       "storage#object",
-		"generation": strconv.FormatInt(generation, 10),
-	})), nil
+	t.w.mu.Lock()
+	written, err := t.w.storage.get(bucket, o.Name, generation)
+	t.w.mu.Unlock()
+	if err != nil { // it was replaced at once; the answer is of what was written
+		written = object{Attributes: job.Attributes{Object: job.Object{
+			Bucket: bucket, Name: o.Name, Generation: generation, Size: int64(len(content[1])), CRC32C: crc32c(content[1]),
+		}}}
+	}
+	return asJSON(q.partial(resource(written.Attributes))), nil
 }
 
 // rewriteObject copies a generation, or, since some copies take several calls, begins

@@ -161,6 +161,15 @@ func (f *Faults) Copy(ctx context.Context, source job.Object, bucket, name strin
 	return f.do("copy", bucket, name, func() error { return f.Client.Copy(ctx, source, bucket, name) })
 }
 
+// Store calls [gcs.Client.Store], subject to the faults.
+func (f *Faults) Store(ctx context.Context, bucket, name string, content io.Reader) (o job.Object, err error) {
+	err = f.do("store", bucket, name, func() error {
+		o, err = f.Client.Store(ctx, bucket, name, content)
+		return err
+	})
+	return o, err
+}
+
 // Delete calls [gcs.Client.Delete], subject to the faults.
 func (f *Faults) Delete(ctx context.Context, bucket, name string) error {
 	return f.do("delete", bucket, name, func() error { return f.Client.Delete(ctx, bucket, name) })
