@@ -114,6 +114,9 @@ type Incomplete struct {
 	// Mispinned reports that a package is there, but not with the generation or the content that
 	// the job file pins.
 	Mispinned bool
+	// Unreadable holds the words of the storage service if it does not let jobdrop read what is
+	// missing.
+	Unreadable string
 	// Before are packages that are there, and that an earlier attempt of the folder was
 	// decided upon. From Until on the drop takes them as they are once it is complete.
 	Before []job.Object
@@ -147,11 +150,20 @@ func (o Incomplete) apply(r *Record, now time.Time) error {
 	if r.Replayed.After(from) {
 		from = r.Replayed
 	}
-	return r.wait(from, o.ReportAfter, o.ExpireAfter, news, "the drop was never completed", now)
+	expired := "the drop was never completed"
+	if o.Unreadable != "" {
+		expired = "jobdrop was never able to read " + some(o.Missing)
+	}
+	return r.wait(from, o.ReportAfter, o.ExpireAfter, news, expired, now)
 }
 
 // reason says what the attempt waits for, and how to go on.
 func (o Incomplete) reason(d job.DropInfo) string {
+	if o.Unreadable != "" {
+		return job.BoundText(fmt.Sprintf("waiting until jobdrop can read %s in gs://%s/%s: let it read the object, or upload "+
+			"the object again without what keeps it closed, such as a key of your own; the storage service says: %s",
+			some(o.Missing), d.Bucket, d.Prefix, o.Unreadable), job.MaxText)
+	}
 	then := "the job file need not be uploaded again"
 	switch {
 	case o.Mispinned:

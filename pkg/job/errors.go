@@ -8,6 +8,9 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrDenied: the service does not let jobdrop do it.
 	ErrDenied = errors.New("permission denied")
+	// ErrRefused: the service does not do what it was asked for in this form, however often it is
+	// asked, e.g. read an object without the key that its uploader keeps.
+	ErrRefused = errors.New("request refused")
 	// ErrTooLarge: a read passed its limit.
 	ErrTooLarge = errors.New("larger than allowed")
 	// ErrQuota: the service wants fewer requests or the project's quota is

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -40,15 +41,15 @@ func (s *Submitter) decide(
 	if err != nil {
 		return nil, err
 	}
+	rules := p.For(d.Folder)
+	patience := rules.Patience(s.Patience)
 	r, err := s.inspect(ctx, d, p)
 	if errors.Is(err, job.ErrNotFound) {
 		return nil, fmt.Errorf("%w: %w", errChanged, err)
 	}
 	if err != nil {
-		return nil, err
+		return s.unreadable(ctx, d, stored, patience, err)
 	}
-	rules := p.For(d.Folder)
-	patience := rules.Patience(s.Patience)
 	var mapping job.Mapping
 	if !r.Incomplete() && !job.HasErrors(r.Violations) {
 		mapping = rules.Mapping(r.Spec.TrainingInput)
@@ -77,13 +78,55 @@ func (s *Submitter) decide(
 	r.Violations = append(r.Violations, s.farOutput(ctx, r)...)
 	verdict, err := s.accept(ctx, stored, r, mapping, waits(p.Start(d.Folder)), patience)
 	if err != nil {
-		return nil, err
+		return s.unreadable(ctx, d, stored, patience, err)
 	}
 	if blocked, ok := verdict.(attempt.Blocked); ok { // not decided yet
 		blocked.ReportAfter, blocked.ExpireAfter = patience.Incomplete, patience.Expire
 		return blocked, nil
 	}
 	return s.enter(ctx, note, e, verdict)
+}
+
+// unreadableError reports that the storage service does not let jobdrop read or copy an object:
+// its uploader keeps the key, the key is disabled, the bucket is closed or charges who reads.
+type unreadableError struct {
+	object job.Object
+	err    error
+}
+
+func (e *unreadableError) Error() string { return e.err.Error() }
+
+func (e *unreadableError) Unwrap() error { return e.err }
+
+// ofObject returns the error of a call that reads o. It says so if the call can't succeed as things
+// are.
+func ofObject(o job.Object, err error) error {
+	if errors.Is(err, job.ErrDenied) || errors.Is(err, job.ErrRefused) {
+		return &unreadableError{o, err}
+	}
+	return err
+}
+
+// unreadable returns that the attempt waits until an object can be read, if that is what an error
+// is about, and the error otherwise. A right may be granted, or a key may come back: so the attempt
+// is not rejected, and waits like one whose package is missing.
+func (s *Submitter) unreadable(
+	ctx context.Context, d job.Drop, stored attempt.Stored, patience job.Patience, err error,
+) (attempt.Observation, error) {
+	closed, is := errors.AsType[*unreadableError](err)
+	if !is {
+		return nil, err
+	}
+	missing := []string{closed.object.Base()}
+	if stored.State != job.Waiting || !slices.Equal(stored.Drop.Missing, missing) {
+		// Once for each attempt and object: the operator may have to grant a right.
+		s.Logger.ErrorContext(ctx, "object can't be read", "attempt", stored.Attempt, "drop", d.Folder,
+			"object", closed.object.URI(), "error", closed.Error(), "correlation_id", stored.CorrelationID)
+	}
+	return attempt.Incomplete{
+		Arrived: d.Packages, Missing: missing, Unreadable: closed.Error(),
+		ReportAfter: patience.Incomplete, ExpireAfter: patience.Expire,
+	}, nil
 }
 
 // invalidReason is the reason of a drop with faults. Its violations name them.
@@ -240,7 +283,7 @@ func (s *Submitter) stage(ctx context.Context, key string, packages []job.Object
 // transport is unpacked on the way, and has to be what was checked.
 func (s *Submitter) stageOne(ctx context.Context, p job.Object, name string) error {
 	if !p.Decoded() {
-		return s.objects.Copy(ctx, p, s.Staging, name)
+		return ofObject(p, s.objects.Copy(ctx, p, s.Staging, name))
 	}
 	stored, err := s.open(ctx, p)
 	if err != nil {
@@ -348,7 +391,8 @@ func jobIDTaken(r attempt.Record, by string) job.Violation {
 }
 
 func (s *Submitter) open(ctx context.Context, o job.Object) (io.ReadCloser, error) {
-	return s.objects.Open(ctx, o.Bucket, o.Name, o.Generation)
+	content, err := s.objects.Open(ctx, o.Bucket, o.Name, o.Generation)
+	return content, ofObject(o, err)
 }
 
 func (s *Submitter) stat(ctx context.Context, bucket, name string) (job.Object, error) {

@@ -52,6 +52,7 @@ type world struct {
 
 	mu  sync.Mutex
 	now time.Time
+	log lockedBuffer // the errors
 	// reads counts readings of the clock. The process freezes for 75 s before the one that freezes
 	// names.
 	reads, freezes int
@@ -88,7 +89,7 @@ func newWorldOver(t *testing.T, client *gcs.Client, server *fakestorage.Server) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	logger := slog.New(slog.DiscardHandler)
+	logger := slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelError}))
 	w.submit, err = submitter.New(w.storage, w.ledger, w.backend, tell, submitter.Options{
 		Instance: instance, Inbox: inbox, Staging: "staging", Policy: w.policy,
 		Places: func(_ context.Context, bucket string) ([]string, error) {

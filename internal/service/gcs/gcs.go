@@ -313,6 +313,8 @@ func classify(err error) error {
 	switch api.Code {
 	case http.StatusNotFound:
 		return fmt.Errorf("%w: %w", job.ErrNotFound, err)
+	case http.StatusBadRequest:
+		return fmt.Errorf("%w: %w", job.ErrRefused, err)
 	case http.StatusForbidden:
 		return fmt.Errorf("%w: %w", job.ErrDenied, err)
 	case http.StatusPreconditionFailed:

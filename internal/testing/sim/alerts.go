@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -14,9 +15,10 @@ type alert struct {
 	values  map[string]string
 }
 
-// recorder is a log that keeps the errors.
+// recorder is a log that keeps the errors, each with the attributes of its logger.
 type recorder struct {
-	w *world
+	w    *world
+	with []slog.Attr
 }
 
 func (r *recorder) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
@@ -25,6 +27,9 @@ func (r *recorder) Handle(ctx context.Context, entry slog.Record) error {
 	a := alert{at: time.Now(), message: entry.Message, values: map[string]string{}}
 	if me := workerOf(ctx); me != nil {
 		a.worker = me.name
+	}
+	for _, v := range r.with {
+		a.values[v.Key] = v.Value.String()
 	}
 	entry.Attrs(func(v slog.Attr) bool {
 		a.values[v.Key] = v.Value.String()
@@ -36,6 +41,8 @@ func (r *recorder) Handle(ctx context.Context, entry slog.Record) error {
 	return nil
 }
 
-func (r *recorder) WithAttrs([]slog.Attr) slog.Handler { return r }
+func (r *recorder) WithAttrs(more []slog.Attr) slog.Handler {
+	return &recorder{r.w, slices.Concat(r.with, more)}
+}
 
 func (r *recorder) WithGroup(string) slog.Handler { return r }

@@ -1,0 +1,155 @@
+package submitter_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jobdrop/jobdrop/internal/service/gcs"
+	"github.com/jobdrop/jobdrop/internal/testing/storagetest"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// closed is a transport to a storage service that answers for some objects as Cloud Storage does
+// for those that can't be read. It goes to the emulator for all others.
+type closed struct {
+	to *url.URL
+
+	mu sync.Mutex
+	// answers holds what the service answers for objects that can't be read, by name.
+	answers map[string]answer
+}
+
+type answer struct {
+	status          int
+	reason, message string
+	// copies reports that the object can be read, but not be copied.
+	copies bool
+}
+
+func (c *closed) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.mu.Lock()
+	for name, a := range c.answers {
+		reads := r.URL.Query().Get("alt") == "media" && !a.copies || strings.Contains(r.URL.Path, "/rewriteTo/")
+		escaped := url.PathEscape(name)
+		if !reads || !strings.Contains(r.URL.EscapedPath(), "/o/"+escaped) {
+			continue
+		}
+		c.mu.Unlock()
+		body, err := json.Marshal(map[string]any{"error": map[string]any{
+			"code": a.status, "message": a.message,
+			"errors": []any{map[string]any{"message": a.message, "domain": "global", "reason": a.reason}},
+		}})
+		return &http.Response{
+			StatusCode: a.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
+			Header: http.Header{"Content-Type": {"application/json; charset=UTF-8"}},
+			Body:   io.NopCloser(bytes.NewReader(body)),
+		}, err
+	}
+	c.mu.Unlock()
+	r = r.Clone(r.Context())
+	r.URL.Scheme, r.URL.Host = c.to.Scheme, c.to.Host
+	r.Host = c.to.Host
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func (c *closed) open() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answers = nil
+}
+
+// An object that can't be read is told of, with the service's words. Its attempt waits for the right
+// to read it, and expires. Nothing that Submit or a tick does fails for it.
+func TestSubmitUnreadableObject(t *testing.T) {
+	t.Parallel()
+	kinds := map[string]answer{
+		"a key of the uploader's": {http.StatusBadRequest, "resourceIsEncryptedWithCustomerEncryptionKey",
+			"The target object is encrypted by a customer-supplied encryption key.", false},
+		"a key that is disabled": {http.StatusForbidden, "forbidden",
+			"Cloud KMS key projects/p/locations/us/keyRings/r/cryptoKeys/k is disabled.", false},
+		"a closed object": {http.StatusForbidden, "forbidden",
+			"jobdrop@p.iam.gserviceaccount.com does not have storage.objects.get access to the object.", false},
+		"requester pays": {http.StatusBadRequest, "required",
+			"Bucket is a requester pays bucket but no user project provided.", false},
+		"a copy that is refused": {http.StatusForbidden, "forbidden",
+			"Permission denied on Cloud KMS key of the bucket.", true},
+	}
+	for name, a := range kinds {
+		for _, object := range []string{"a/" + tarball, "a/job.yaml"} {
+			if a.copies && object == "a/job.yaml" {
+				continue // it is not copied
+			}
+			t.Run(name+"/"+object, func(t *testing.T) {
+				w, c := closedWorld(t, map[string]answer{object: a})
+				f := w.drop("a/", spec)
+				for range 3 {
+					w.pass(time.Minute)
+					w.tick()
+				}
+				w.want(f, job.Waiting, "can read "+strings.TrimPrefix(object, "a/"), 0)
+				w.want(f, job.Waiting, a.message, 0)
+				if n := strings.Count(w.log.String(), "object can't be read"); n != 1 {
+					t.Errorf("%d lines in the log, want 1:\n%s", n, w.log.String())
+				}
+				w.pass(20 * time.Minute)
+				w.tick()
+				if told := w.topic.of(job.AttemptKey(f)); !strings.Contains(told, "drop.incomplete") {
+					t.Errorf("events %s, want that the drop is incomplete", told)
+				}
+				c.open()
+				w.pass(time.Minute)
+				w.tick()
+				w.want(f, job.Submitted, "", 1)
+			})
+		}
+	}
+	t.Run("for ever", func(t *testing.T) {
+		w, _ := closedWorld(t, map[string]answer{"a/" + tarball: kinds["a closed object"]})
+		f := w.drop("a/", spec)
+		w.pass(25 * time.Hour)
+		w.tick()
+		w.want(f, job.Expired, "never able to read "+tarball, 0)
+		w.want(w.drop("b/", spec), job.Submitted, "", 1) // the others are not held up
+	})
+}
+
+// closedWorld returns a world whose storage answers so for some objects, and what opens them.
+func closedWorld(t *testing.T, answers map[string]answer) (*world, *closed) {
+	t.Helper()
+	_, server := storagetest.New(t, inbox, "state", "staging", "status")
+	to, err := url.Parse(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &closed{to: to, answers: answers}
+	client, err := gcs.Over(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newWorldOver(t, client, server), c
+}
+
+// lockedBuffer is a buffer for several writers.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
