@@ -2,6 +2,8 @@ package submitter_test
 
 import (
 	"bytes"
+	"compress/gzip"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -10,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/fsouza/fake-gcs-server/fakestorage"
 
 	"github.com/jobdrop/jobdrop/internal/service/gcs"
 	"github.com/jobdrop/jobdrop/internal/testing/storagetest"
@@ -118,6 +122,59 @@ func TestSubmitUnreadableObject(t *testing.T) {
 		w.want(f, job.Expired, "never able to read "+tarball, 0)
 		w.want(w.drop("b/", spec), job.Submitted, "", 1) // the others are not held up
 	})
+}
+
+// A package that was packed for transport is unpacked on its way to staging, and compared with what
+// was checked.
+func TestSubmitStagesWhatWasChecked(t *testing.T) {
+	t.Parallel()
+	for _, cut := range []bool{false, true} {
+		w := newWorld(t)
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		if _, err := z.Write(pkg(t, "hello")); err != nil {
+			t.Fatal(err)
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		w.server.CreateObject(fakestorage.Object{
+			ObjectAttrs: fakestorage.ObjectAttrs{BucketName: inbox, Name: "a/" + tarball, ContentEncoding: "gzip"},
+			Content:     packed.Bytes(),
+		})
+		f := w.put("a/job.yaml", []byte(spec))
+		w.submitOver(&cutter{w.storage, cut})
+		err := w.submit.Submit(t.Context(), f)
+		if cut {
+			if err == nil || len(w.created()) != 0 {
+				t.Errorf("%v, jobs %q; want an error: what was staged is not what was checked", err, w.created())
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.want(f, job.Submitted, "", 1)
+		receipt := w.record(f).Drop.Receipt
+		name := strings.TrimPrefix(receipt.Staged[0], "gs://staging/")
+		data, _, err := w.storage.Client.Read(t.Context(), "staging", name, 0, 1<<20)
+		if err != nil || !bytes.Equal(data, pkg(t, "hello")) {
+			t.Errorf("%d bytes are staged, %v; want the package unpacked", len(data), err)
+		}
+	}
+}
+
+// cutter is a storage that may lose the end of what it stores.
+type cutter struct {
+	*storagetest.Faults
+	cut bool
+}
+
+func (c *cutter) Store(ctx context.Context, bucket, name string, content io.Reader) (job.Object, error) {
+	if c.cut {
+		content = io.LimitReader(content, 100)
+	}
+	return c.Faults.Store(ctx, bucket, name, content)
 }
 
 // closedWorld returns a world whose storage answers so for some objects, and what opens them.

@@ -88,8 +88,8 @@ var mutations = []mutation{
 	{name: "generation pin", edits: []edit{
 		{
 			"internal/flow/submitter/decide.go",
-			"err := s.objects.Copy(ctx, p, s.Staging, name)",
-			"live := p\n\t\tlive.Generation = 0\n\t\terr := s.objects.Copy(ctx, live, s.Staging, name)",
+			"return ofObject(p, s.objects.Copy(ctx, p, s.Staging, name))",
+			"live := p\n\t\tlive.Generation = 0\n\t\treturn ofObject(p, s.objects.Copy(ctx, live, s.Staging, name))",
 		},
 	}},
 	{name: "settle rule", edits: []edit{
@@ -344,6 +344,20 @@ var mutations = []mutation{
 	{name: "a second poll before a cancel", edits: []edit{
 		{"internal/flow/watcher/watcher.go", "if err != nil || stored.CancelDue(w.Now()) == \"\" {", "if err != nil {"},
 	}, by: test{"internal/flow/watcher", "^TestTickPollsAgainBeforeACancel$"}},
+	{name: "what is staged is what was checked", edits: []edit{
+		{
+			"internal/flow/submitter/decide.go",
+			"if staged.Size != p.DecodedSize || staged.CRC32C != p.DecodedCRC32C {",
+			"if false {",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitStagesWhatWasChecked$"}},
+	{name: "an object that can't be read holds nobody up", edits: []edit{
+		{
+			"internal/flow/submitter/decide.go",
+			"if errors.Is(err, job.ErrDenied) || errors.Is(err, job.ErrRefused) {",
+			"if false {",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitUnreadableObject$"}},
 	{name: "an event is not acknowledged while another attempt is decided", edits: []edit{
 		{
 			"internal/app/handle.go",
@@ -711,7 +725,7 @@ var mutations = []mutation{
 		{"internal/service/gcs/gcs.go", "return fmt.Errorf(\"%w: %w\", job.ErrQuota, err)", "return err"},
 	}, by: test{"internal/service/gcs", "^TestErrorClasses$"}},
 	{name: "gcs: metadata in a list", edits: []edit{
-		{"internal/service/gcs/gcs.go", "timeCreated,metadata)", "timeCreated)"},
+		{"internal/service/gcs/gcs.go", "contentEncoding,metadata)", "contentEncoding)"},
 	}},
 	{name: "gcs: a call has an end", edits: []edit{
 		{
