@@ -150,9 +150,14 @@ func drop(ctx context.Context, d job.Drop, jobFile job.Object, from Objects, p p
 		if t := file.Spec.TrainingInput; t != nil {
 			module = t.PythonModule
 		}
-		found, err := packages(ctx, all, module, limits, from.Open)
+		found, err := packages(ctx, all, file.Spec.TrainingInput, limits, from.Open)
 		if err != nil {
 			return r, err
+		}
+		if !flagged(r.Violations, pythonField) {
+			for _, v := range found.ofPython {
+				r.Violations = append(r.Violations, file.Violation(pythonField, v))
+			}
 		}
 		// Of a package that is broken it is not known what it holds.
 		broken := job.HasErrors(found.violations)
@@ -252,7 +257,10 @@ func some(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
-const moduleField = "trainingInput.pythonModule"
+const (
+	moduleField = "trainingInput.pythonModule"
+	pythonField = "trainingInput.pythonVersion"
+)
 
 // maxBytes bounds the packages of a drop in all: they are read within a
 // function's deadline, at some tens of MB a second.
@@ -433,12 +441,27 @@ type inspected struct {
 	alike     []string
 	// guessed reports that a package may hold modules that are not known.
 	guessed bool
+	// below lists modules of a package that has the module's name.
+	below []string
+	// reason is why a package's setup does not install the module that the package
+	// holds, remedy what to do about it.
+	reason, remedy string
+	// ofPython are the violations by the job's Python version.
+	ofPython []job.Violation
 }
 
-// packages inspects every package and looks for the module in each.
-func packages(ctx context.Context, objects []job.Object, module string, limits pypkg.Limits,
+// packages inspects every package, looks for the module in each, and holds it against
+// the job's Python. in is nil for a job without a training input.
+func packages(ctx context.Context, objects []job.Object, in *job.TrainingInput, limits pypkg.Limits,
 	open Open) (inspected, error) {
 	var all inspected
+	module, python := "", ""
+	if in != nil {
+		module = in.PythonModule
+		if !in.HasImage() {
+			python = in.Python()
+		}
+	}
 	for _, o := range objects {
 		content, err := opened(ctx, o, open)
 		if err != nil {
@@ -454,12 +477,44 @@ func packages(ctx context.Context, objects []job.Object, module string, limits p
 		limits.Unpacked = max(0, limits.Unpacked-report.Unpacked)
 		all.violations = append(all.violations, vs...)
 		all.hasModule = all.hasModule || report.HasModule(module)
+		all.judge(o.Base(), module, python, report)
 		all.guessed = all.guessed || report.Guessed
 		if len(all.alike) < suggestions {
 			all.alike = append(all.alike, report.Suggest(module)...)
 		}
 	}
 	return all, nil
+}
+
+// judge adds what a report says of the job's module and Python. python is "" where the
+// packages run in an image of the job's own.
+func (all *inspected) judge(name, module, python string, report *pypkg.Report) {
+	if all.reason == "" {
+		all.reason, all.remedy, _ = report.LeftOut(module)
+	}
+	if len(all.below) == 0 && module != "" {
+		all.below = report.Below(module)
+	}
+	if python == "" {
+		return
+	}
+	if !strings.HasPrefix(python, "2") {
+		all.violations = append(all.violations, report.Strays(name)...)
+	}
+	if asks, refused := report.Refuses(python); refused {
+		all.ofPython = append(all.ofPython, job.Violation{
+			Rule: "package-python", Severity: job.Error,
+			Message: fmt.Sprintf("pip refuses to install %s: it asks for %s, and the job has Python %s", name, asks, python),
+			Remedy:  "write a version that the package allows, or build the package for Python " + python,
+		})
+	} else if claim, doubted := report.DoubtsPython(python); doubted {
+		all.ofPython = append(all.ofPython, job.Violation{
+			Rule: "package-python", Severity: job.Warning,
+			Message: fmt.Sprintf("the PKG-INFO of %s asks for Python %s, its setup does not, and the job has Python %s", name,
+				claim, python),
+			Remedy: "check that the package works with Python " + python + "; pip goes by the setup",
+		})
+	}
 }
 
 // suggestions is how many modules a remedy names.
@@ -485,9 +540,21 @@ func inOrder(vs []job.Violation) {
 }
 
 func moduleMissing(file *jobspec.File, found inspected) job.Violation {
-	remedy := "name a module that is in the package, or add it to the package (setup.py: packages=find_packages())"
-	if alike := found.alike; len(alike) > 0 {
-		remedy = "did you mean " + strings.Join(alike[:min(suggestions, len(alike))], " or ") + "?"
+	remedy := "name a module that is in the package, or add it to the package, in a folder with an __init__.py"
+	alike := found.alike[:min(suggestions, len(found.alike))]
+	if len(alike) > 0 {
+		remedy = "did you mean " + strings.Join(alike, " or ") + "?"
+	}
+	if found.reason != "" {
+		remedy = found.remedy + ", and build the package again"
+		if len(alike) > 0 {
+			remedy += "; or write " + strings.Join(alike, " or ") + " here"
+		}
+		return file.Violation(moduleField, job.Violation{
+			Rule: "python-module-in-package", Severity: job.Error,
+			Message: "this module is not installed: " + found.reason,
+			Remedy:  remedy,
+		})
 	}
 	if found.guessed {
 		return file.Violation(moduleField, job.Violation{
@@ -495,6 +562,14 @@ func moduleMissing(file *jobspec.File, found inspected) job.Violation {
 			Message: "this module is not seen in the packages of the drop, whose settings say where modules come from in a " +
 				"way that jobdrop does not follow",
 			Remedy: "check that the built package holds the module, or upload a wheel, which shows what is installed",
+		})
+	}
+	if len(found.below) > 0 {
+		return file.Violation(moduleField, job.Violation{
+			Rule: "python-module-in-package", Severity: job.Error,
+			Message: "this is a package without a __main__.py, which Python can't run",
+			Remedy: "name the module to run, e.g. " + strings.Join(found.below, " or ") + ", or add a __main__.py to the " +
+				"package",
 		})
 	}
 	return file.Violation(moduleField, job.Violation{

@@ -2,7 +2,9 @@ package inspect_test
 
 import (
 	"archive/tar"
+	"archive/zip"
 	"bytes"
+	std "cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -33,14 +35,17 @@ func sdist(t *testing.T, pkg string, modules ...string) string {
 func sdistWith(t *testing.T, args, pkg string, modules ...string) string {
 	t.Helper()
 	files := []string{"PKG-INFO", "setup.py", pkg + "/__init__.py"}
+	bodies := map[string]string{} // of modules that are NAME=BODY
 	for _, m := range modules {
-		files = append(files, pkg+"/"+m+".py")
+		name, body, _ := strings.Cut(m, "=")
+		files = append(files, pkg+"/"+name+".py")
+		bodies[pkg+"/"+name+".py"] = body
 	}
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	w := tar.NewWriter(z)
 	for _, name := range files {
-		body := ""
+		body := bodies[name]
 		switch name {
 		case "PKG-INFO":
 			body = "Metadata-Version: 2.1\nName: trainer\nVersion: 0.1\n"
@@ -196,7 +201,7 @@ func TestDrop(t *testing.T) {
 			name: "the settings move the package, so nobody is sure",
 			files: map[string]string{
 				"job.yaml":           valid,
-				"trainer-0.1.tar.gz": sdistWith(t, "packages=['trainer'], package_dir={'trainer': 'code'}", "code", "task"),
+				"trainer-0.1.tar.gz": sdistWith(t, "packages=['trainer'], package_dir=dict(trainer='code')", "code", "task"),
 			},
 			opened: []string{"job.yaml", "trainer-0.1.tar.gz"}, uris: []string{"gs://inbox/census/trainer-0.1.tar.gz"},
 			violations: []string{"warning python-module-in-package job.yaml:6:17 trainingInput.pythonModule"},
@@ -317,7 +322,7 @@ func TestViolationsTellWhatWasFound(t *testing.T) {
 		},
 		{
 			"a module that is not there at all", map[string]string{"job.yaml": valid, "a.tar.gz": sdist(t, "model", "fit")},
-			"trainer.task", "", "find_packages()",
+			"trainer.task", "", "__init__.py",
 		},
 	}
 	for _, test := range tests {
@@ -337,6 +342,113 @@ func TestViolationsTellWhatWasFound(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a package holds and its setup leaves out, which Python it asks for, and what it
+// imports are held against the job.
+func TestPackagesOfTheJob(t *testing.T) {
+	const plain = "packages=find_packages()"
+	for _, tt := range []struct {
+		name, setup, file string
+		job               string // what the file has in the place of this key's line
+		modules           []string
+		want              []string // severity, field and parts of the text
+	}{
+		{name: "as it should be", setup: plain + ", python_requires='>=3.5, <3.8'"},
+		{name: "left out", setup: "packages=find_packages(exclude=['trainer'])", want: []string{
+			"error trainingInput.pythonModule: exclude leaves trainer out; remove 'trainer' from exclude in setup.py",
+		}},
+		{name: "a package", setup: plain, job: "pythonModule: trainer\n", want: []string{
+			"error trainingInput.pythonModule: a package without a __main__.py, which Python can't run; trainer.task",
+		}},
+		{name: "a newer Python", setup: plain + ", python_requires='>=3.12'", want: []string{
+			"error trainingInput.pythonVersion: pip refuses to install trainer-0.1.tar.gz: it asks for Python >=3.12, and the " +
+				"job has Python 3.7; for Python 3.7",
+		}},
+		{name: "one release of the job's Python", setup: plain + ", python_requires='==3.7.3'"},
+		{name: "no Python to hold against", setup: plain + ", python_requires='>=3.5'",
+			job: "runtimeVersion: '1.14'\n", want: []string{
+				"error trainingInput.pythonVersion: the job has no Python version; ",
+			}},
+		{name: "a wheel of another Python", file: "trainer-0.1-cp310-cp310-linux_x86_64.whl", want: []string{
+			"error trainingInput.pythonVersion: asks for the Python of its tag, cp310-cp310, and the job has Python 3.7; 3.7",
+		}},
+		{name: "a wheel of the job's Python", file: "trainer-0.1-cp37-cp37m-manylinux2014_x86_64.whl"},
+		{name: "a name that lies beside the module", setup: plain, modules: []string{"task", "model", "os=import model"},
+			want: []string{"warning : imports a name that lies beside it; import trainer.model"}},
+		{name: "to Python 2 it is there", setup: plain, modules: []string{"task", "model", "os=import model"},
+			job: "runtimeVersion: '1.15'\n  pythonVersion: '2.7'\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			file := std.Or(tt.file, "trainer-0.1.tar.gz")
+			modules := tt.modules
+			if modules == nil {
+				modules = []string{"task"}
+			}
+			content := sdistWith(t, tt.setup, "trainer", modules...)
+			if tt.file != "" {
+				content = wheelOf(t)
+			}
+			text := valid
+			if key, _, ok := strings.Cut(tt.job, ":"); ok {
+				text = ""
+				for line := range strings.SplitAfterSeq(valid, "\n") {
+					other := key == "runtimeVersion" && strings.Contains(line, "pythonVersion")
+					if !strings.Contains(line, key) && !other {
+						text += line
+					}
+				}
+				text += "  " + tt.job
+			}
+			f := folder{files: map[string]string{"job.yaml": text, file: content}}
+			r, err := inspect.Drop(t.Context(), f.drop(), inspect.Objects{Open: f.open},
+				policy.Policy{Project: "project", Inbox: "inbox"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			vs := slices.DeleteFunc(r.Violations, func(v job.Violation) bool {
+				return v.Severity == job.Warning && v.Rule != "package-import" // old runtimes are warned of
+			})
+			if len(vs) != len(tt.want) {
+				t.Fatalf("got %v, want %q", vs, tt.want)
+			}
+			for i, want := range tt.want {
+				head, text, _ := strings.Cut(want, ": ")
+				message, remedy, _ := strings.Cut(text, "; ")
+				if got := fmt.Sprintf("%s %s", vs[i].Severity, vs[i].Field); got != head ||
+					!strings.Contains(vs[i].Message, message) || !strings.Contains(vs[i].Remedy, remedy) {
+					t.Errorf("got %s: %v, want %q", got, vs[i], want)
+				}
+			}
+		})
+	}
+}
+
+// wheelOf returns a wheel with the module trainer.task.
+func wheelOf(t *testing.T) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for _, f := range [][2]string{
+		{"trainer/__init__.py", ""},
+		{"trainer/task.py", ""},
+		{"trainer-0.1.dist-info/METADATA", "Metadata-Version: 2.1\nName: trainer\nVersion: 0.1\n"},
+		{"trainer-0.1.dist-info/WHEEL", "Wheel-Version: 1.0\n"},
+		{"trainer-0.1.dist-info/RECORD", "trainer/__init__.py,,\ntrainer/task.py,,\ntrainer-0.1.dist-info/METADATA,,\n" +
+			"trainer-0.1.dist-info/WHEEL,,\n"},
+	} {
+		e, err := w.Create(f[0])
+		if err == nil {
+			_, err = io.WriteString(e, f[1])
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }
 
 // A small file whose aliases stand for megabytes has one violation, and nothing of it

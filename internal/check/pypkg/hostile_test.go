@@ -125,7 +125,7 @@ func TestPatternsAreBounded(t *testing.T) {
 	if !p.covers("also too long") || !p.covers("b") {
 		t.Error("beyond the bound, a package is missing for sure")
 	}
-	if s, ok := (settings{script: "setup(packages=find_packages(include=['a']))"}).packing(); !ok || s.left != maxMatched {
+	if s, ok := newSettings("setup(packages=find_packages(include=['a']))", "", "").packing(); !ok || s.left != maxMatched {
 		t.Errorf("%d bytes may be compared, want %d", s.left, maxMatched)
 	}
 }

@@ -25,6 +25,8 @@ type imports struct {
 	list []imported
 	seen map[imported]bool
 	off  bool // the project has another setup.py
+	// bare are imports of a name alone, which the module's own folder may have.
+	bare []imported
 }
 
 // imported is a module or package, as a path in the archive without extension,
@@ -37,12 +39,17 @@ type imported struct {
 }
 
 func (im *imports) wanted(name string) bool {
-	return !im.off && strings.HasSuffix(name, ".py") && strings.Contains(name, "/") && len(im.list) < maxImports
+	return strings.HasSuffix(name, ".py") && strings.Contains(name, "/") &&
+		(!im.off && len(im.list) < maxImports || len(im.bare) < maxImports)
 }
 
 // scan reads the import statements that begin a line. An indented one may be an
 // attempt, and text in strings seldom begins so.
 func (im *imports) scan(name string, text []byte) {
+	bare := len(im.bare)
+	if bytes.Contains(text, []byte("sys.path")) {
+		defer func() { im.bare = im.bare[:bare] }() // it may point to its own folder
+	}
 	for len(text) > 0 {
 		end := bytes.IndexByte(text, '\n')
 		if end < 0 {
@@ -99,6 +106,9 @@ func (im *imports) module(by, module string, names []string) {
 		// The package's folder is the first of the path, or the one below that
 		// if the archive has a root folder.
 		folders := strings.SplitN(by, "/", 3)
+		if below == "" {
+			im.besides(by, top)
+		}
 		switch {
 		case len(folders) == 3 && folders[1] == top:
 			at = folders[0] + "/" + top
@@ -132,15 +142,30 @@ func dotted(text string) bool {
 	return true
 }
 
-func (im *imports) add(i imported) {
-	key := imported{path: i.path, name: i.name}
-	if len(im.list) >= maxImports || im.seen[key] {
+// besides notes an import of a name alone. Of the standard library's none is a fault.
+func (im *imports) besides(by, name string) {
+	i := imported{path: path.Join(path.Dir(by), name), by: by}
+	key := imported{path: i.path, by: "bare"}
+	if len(im.bare) >= maxImports || im.seen[key] || slices.Contains(standard, name) {
 		return
 	}
+	im.note(key)
+	im.bare = append(im.bare, i)
+}
+
+func (im *imports) note(key imported) {
 	if im.seen == nil {
 		im.seen = map[imported]bool{}
 	}
 	im.seen[key] = true
+}
+
+func (im *imports) add(i imported) {
+	key := imported{path: i.path, name: i.name}
+	if im.off || len(im.list) >= maxImports || im.seen[key] {
+		return
+	}
+	im.note(key)
 	im.list = append(im.list, i)
 }
 

@@ -23,6 +23,8 @@ type modules struct {
 	aliases, aliasNames int
 	// code reports that there is something to import or to compile.
 	code bool
+	// data are the first files that are no code and that a trainer may read.
+	data []string
 }
 
 func newModules() *modules {
@@ -76,6 +78,9 @@ func (m *modules) file(name string) {
 	case ".so", ".pyd", ".pyx", ".c", ".cc", ".cpp", ".cu", ".rs":
 		m.code = true
 	}
+	if len(m.data) < maxData && isData(name) {
+		m.data = append(m.data, name)
+	}
 	// Python runs a .pyc where the source is missing, not from a cache.
 	if ext != ".py" && (ext != ".pyc" || strings.Contains(name, "__pycache__/")) {
 		return
@@ -94,7 +99,8 @@ var (
 
 	// packageDir is a package_dir that names a package's own folder, and not
 	// only that of all: {'trainer': 'code'}, trainer = code.
-	packageDir = regexp.MustCompile(`\bpackage[_-]dir['"]?\s*\]?\s*[=:]?\s*(?:\{\s*['"]?[\w.]+['"]?\s*[:=]|\r?\n\s*['"]?[\w.]+['"]?\s*=|dict\()`)
+	packageDir = regexp.MustCompile(`\bpackage[_-]dir['"]?\s*\]?\s*[=:]?\s*` +
+		`(?:\{\s*['"]?[\w.]+['"]?\s*[:=]|\r?\n\s*['"]?[\w.]+['"]?\s*=|dict\()`)
 	// backend is what builds a project. Others than setuptools, poetry and flit
 	// have settings of their own for where packages lie.
 	backend      = regexp.MustCompile(`\bbuild-backend\s*=\s*['"]([^'"]*)['"]`)

@@ -14,6 +14,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -78,7 +79,50 @@ type Report struct {
 	// added up.
 	Entries  int
 	Unpacked int64
+	// RequiresPython is the specifier of the Pythons that pip installs the package
+	// with, "" for all of them.
+	RequiresPython string
+	// Requires lists what a source distribution requires, as its settings say it, if
+	// RequiresKnown is set.
+	Requires      []string
+	RequiresKnown bool
+
+	claimsPython string
+	strays       []stray
+	tags         []tag
+	layout       *layout // of a source distribution whose setup was understood
+	roots        map[string]bool
 }
+
+// LeftOut returns why setup does not install a module that the archive holds, and the
+// remedy. It reports false if the archive does not hold the module, or it is not known
+// what setup does.
+func (r *Report) LeftOut(module string) (reason, remedy string, ok bool) {
+	if r.layout == nil || r.HasModule(module) {
+		return "", "", false
+	}
+	return r.layout.why(module, r.roots)
+}
+
+// Below lists modules of a package, those first that look like a program.
+func (r *Report) Below(pkg string) (modules []string) {
+	at, _ := slices.BinarySearch(r.Modules, pkg+".")
+	for ; at < len(r.Modules) && strings.HasPrefix(r.Modules[at], pkg+"."); at++ {
+		switch lastName(r.Modules[at]) {
+		case "task", "main", "train", "trainer":
+			modules = slices.Insert(modules, 0, r.Modules[at])
+		default:
+			modules = append(modules, r.Modules[at])
+		}
+		if len(modules) > maxBelow {
+			break
+		}
+	}
+	return modules[:min(len(modules), maxSuggestions)]
+}
+
+// maxBelow is how many modules of a package are looked at for suggestions.
+const maxBelow = 200
 
 // Inspect reads a package to its end; name is its file name, whose extension
 // tells the format. A violation is something wrong in the package. An error is
@@ -119,6 +163,7 @@ func Inspect(ctx context.Context, name string, r io.Reader, limits Limits) (*Rep
 	if err != nil {
 		return nil, nil, fmt.Errorf("inspect package %s: %w", name, err)
 	}
+	in.oddNames()
 	return in.report, in.violations(), nil
 }
 
@@ -131,6 +176,7 @@ type inspection struct {
 	found  *modules
 	stated string // a wheel's name as its file's name states it
 	names  int64  // bytes of all entries' and links' names so far
+	odd    oddNames
 
 	list       []job.Violation
 	rest       int
@@ -228,6 +274,7 @@ func (in *inspection) entry(name string) (sound, more bool) {
 			Remedy:  "pack the files by paths without ..",
 		})
 	default:
+		in.odd.add(name)
 		return true, true
 	}
 	return false, true

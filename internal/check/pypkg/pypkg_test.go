@@ -567,9 +567,8 @@ func TestReport(t *testing.T) {
 				project(file("trainer-0.1/trainer/__main__.py", "#"), file("trainer-0.1/tool.py", ""),
 					file("trainer-0.1/trainer/__pycache__/x.pyc", ""), file("trainer-0.1/trainer/old.pyc", ""))...),
 			Report{
-				Name: "trainer", Version: "0.1", Modules: []string{
-					"tool", "trainer", "trainer.__main__", "trainer.old", "trainer.task",
-				}, Entries: 10, Unpacked: int64(64 + len(setup) + 15 + 8 + 1),
+				Name: "trainer", Version: "0.1", Modules: []string{"trainer", "trainer.__main__", "trainer.task"},
+				Entries: 10, Unpacked: int64(64 + len(setup) + 15 + 8 + 1),
 			},
 		},
 		{
@@ -587,7 +586,7 @@ func TestReport(t *testing.T) {
 			"moved by the setup", "x-1.tgz",
 			sdist(t, file("p-1/pyproject.toml", "[tool.setuptools.packages.find]\nwhere = [\"lib\"]\n"),
 				file("p-1/lib/a/b.py", ""), file("p-1/other/c.py", "")),
-			Report{Name: "p", Version: "1", Modules: []string{"a.b", "other.c"}, Entries: 3, Unpacked: 48},
+			Report{Name: "p", Version: "1", Modules: []string{"a.b"}, Entries: 3, Unpacked: 48},
 		},
 		{
 			"no root", "trainer-0.1.tar.gz",
@@ -608,7 +607,8 @@ func TestReport(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(&tt.want, got); diff != "" {
+			got.layout, got.roots, got.tags, got.RequiresKnown = nil, nil, nil, false
+			if diff := cmp.Diff(&tt.want, got, cmp.AllowUnexported(Report{}, layout{})); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			for _, m := range tt.want.Modules {

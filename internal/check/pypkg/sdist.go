@@ -93,13 +93,12 @@ func isSparse(h *tar.Header) bool {
 
 // tar reads the entries; ok means that the archive's end was reached.
 func (in *inspection) tar(out *bounded, gz *gunzip, t *tree) (entries int, ok bool) {
-	tr := tar.NewReader(out)
-	// next is where the next header begins, at the least; headers is how much all
-	// of them take so far.
-	var next, headers int64
+	r := entryReader{Reader: tar.NewReader(out), out: out}
+	// headers is how much all headers take so far.
+	var headers int64
 	for {
-		h, err := tr.Next()
-		if headers += max(0, out.n-next); headers > in.limits.headers() {
+		h, err := r.Next()
+		if headers += max(0, out.n-r.next); headers > in.limits.headers() {
 			in.fail(job.Violation{
 				Rule:    "package-headers",
 				Message: "the headers of the archive's entries are too long in all",
@@ -108,7 +107,7 @@ func (in *inspection) tar(out *bounded, gz *gunzip, t *tree) (entries int, ok bo
 			})
 			return entries, false
 		}
-		next = out.n
+		r.next = out.n
 		if err == io.EOF {
 			return entries, true
 		}
@@ -125,70 +124,92 @@ func (in *inspection) tar(out *bounded, gz *gunzip, t *tree) (entries int, ok bo
 			continue // git archive's comment
 		}
 		entries++
-		sound, more := in.entry(h.Name)
-		if !more {
+		if !in.tarEntry(h, &r, t) {
 			return entries, false
 		}
-		name := h.Name
-		if sound {
-			name = tidy(name)
-			t.add(name)
-			in.place(t, h, path.Clean(name))
-		}
-		switch h.Typeflag {
-		case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
-			if !in.unpack(h.Size) {
-				return entries, false
-			}
-			sparse := isSparse(h)
-			if !sparse {
-				next += h.Size
-			}
-			var err error
-			if sound {
-				err = t.file(in.found, name, h.Size, tr)
-			}
-			if err == nil && sparse {
-				_, err = io.Copy(io.Discard, tr)
-				next = out.n
-			}
-			if err != nil {
-				in.packed(err)
-				return entries, false
-			}
-		case tar.TypeDir:
-		case tar.TypeSymlink, tar.TypeLink:
-			// Where a link leads is kept, too.
-			if in.names += int64(len(h.Linkname)); in.names > in.limits.Names {
-				in.tooLongNames()
-				return entries, false
-			}
-			if !sound {
-				continue
-			}
-			t.links.add(path.Clean(name), h.Linkname, h.Typeflag == tar.TypeLink)
-			// The file that it stands for is installed under the link's name.
-			in.found.file(name)
-			if t.wanted(name) {
-				t.read(name, nil)
-			}
-		default:
-			what := "something that is neither a file, a folder nor a link"
-			switch h.Typeflag {
-			case tar.TypeChar, tar.TypeBlock:
-				what = "a device"
-			case tar.TypeFifo:
-				what = "a named pipe"
-			}
-			in.fail(job.Violation{
-				Rule:    "package-entry-type",
-				Message: "an entry is " + what,
-				Found:   show(h.Name),
-				Allowed: "files, folders and links",
-				Remedy:  "leave the entry out of the package",
-			})
-		}
 	}
+}
+
+// entryReader reads the entries of an archive.
+type entryReader struct {
+	*tar.Reader
+	out *bounded
+	// next is where the next header begins, at the least.
+	next int64
+}
+
+// tarEntry judges an entry, and reports whether there may be further ones.
+func (in *inspection) tarEntry(h *tar.Header, r *entryReader, t *tree) bool {
+	sound, more := in.entry(h.Name)
+	if !more {
+		return false
+	}
+	name := h.Name
+	if sound {
+		name = tidy(name)
+		t.add(name)
+		in.place(t, h, path.Clean(name))
+	}
+	switch h.Typeflag {
+	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
+		return in.tarFile(h, name, sound, r, t)
+	case tar.TypeDir:
+	case tar.TypeSymlink, tar.TypeLink:
+		// Where a link leads is kept, too.
+		if in.names += int64(len(h.Linkname)); in.names > in.limits.Names {
+			in.tooLongNames()
+			return false
+		}
+		if !sound {
+			return true
+		}
+		t.links.add(path.Clean(name), h.Linkname, h.Typeflag == tar.TypeLink)
+		// The file that it stands for is installed under the link's name.
+		in.found.file(name)
+		if t.wanted(name) {
+			t.read(name, nil)
+		}
+	default:
+		what := "something that is neither a file, a folder nor a link"
+		switch h.Typeflag {
+		case tar.TypeChar, tar.TypeBlock:
+			what = "a device"
+		case tar.TypeFifo:
+			what = "a named pipe"
+		}
+		in.fail(job.Violation{
+			Rule:    "package-entry-type",
+			Message: "an entry is " + what,
+			Found:   show(h.Name),
+			Allowed: "files, folders and links",
+			Remedy:  "leave the entry out of the package",
+		})
+	}
+	return true
+}
+
+// tarFile reads a file's entry, and reports whether there may be further ones.
+func (in *inspection) tarFile(h *tar.Header, name string, sound bool, r *entryReader, t *tree) bool {
+	if !in.unpack(h.Size) {
+		return false
+	}
+	sparse := isSparse(h)
+	if !sparse {
+		r.next += h.Size
+	}
+	var err error
+	if sound {
+		err = t.file(in.found, name, h.Size, r)
+	}
+	if err == nil && sparse {
+		_, err = io.Copy(io.Discard, r)
+		r.next = r.out.n
+	}
+	if err != nil {
+		in.packed(err)
+		return false
+	}
+	return true
 }
 
 // alsoZip reports an archive of two formats: what was inspected is not what pip
@@ -337,6 +358,14 @@ type tree struct {
 	imports imports
 }
 
+// isFolder reports whether a path of the archive is a folder, or may be one.
+func (t *tree) isFolder(name string) bool {
+	name = path.Clean(name)
+	folder, _ := t.places.has(name)
+	_, isLink := t.links.symbolic[name]
+	return folder || isLink || t.places.full()
+}
+
 func first(name string) string {
 	step, _, _ := strings.Cut(name, "/")
 	return step
@@ -417,7 +446,10 @@ func (in *inspection) project(t *tree, stem string) {
 	}
 	script, hasScript := t.files[place{n, "setup.py"}]
 	project, hasProject := t.files[place{n, "pyproject.toml"}]
-	set := settings{script: string(script), config: string(t.files[place{n, "setup.cfg"}]), project: string(project)}
+	set := newSettings(string(script), string(t.files[place{n, "setup.cfg"}]), string(project))
+	demand, claim := set.requiresPython(t.files[place{n, "PKG-INFO"}])
+	in.report.RequiresPython, in.report.claimsPython = clip(demand), clip(claim)
+	in.report.Requires, in.report.RequiresKnown = set.requirements(t.files[place{n, "PKG-INFO"}])
 	installable := hasScript || hasProject
 	if !installable {
 		in.notInstallable(t)
@@ -436,6 +468,7 @@ func (in *inspection) project(t *tree, stem string) {
 	}
 	if in.src.alive() {
 		in.packages(t, root, roots, set)
+		in.doubts(t, root, roots, set)
 	}
 }
 
@@ -496,21 +529,19 @@ func (in *inspection) packages(t *tree, root string, roots map[string]bool, set 
 	if known && p.generated {
 		in.missingImports(t, root)
 	}
+	if known && p.exact {
+		in.installed(t, root, roots, p)
+	}
 	if known && (len(p.listed) > 0 || len(p.include) > 0) {
 		allowed := "packages that match " + show(strings.Join(slices.Concat(slices.Sorted(maps.Keys(p.listed)), p.include),
 			", "))
 		for _, dir := range in.found.leftOut(root, roots, &p) {
 			in.subPackage(dir, allowed, p.generated)
 		}
-		if p.exact {
-			in.report.Modules = p.installed(in.report.Modules, func(module string) bool {
-				dir := strings.ReplaceAll(module, ".", "/")
-				return in.found.inits[root+dir] || in.found.inits[root+"src/"+dir]
-			})
-		}
 	}
 	config := set.all()
-	if known && !p.found || !strings.Contains(config, "find_packages") && !strings.Contains(config, "find:") {
+	if known && (!p.found || p.namespaces) ||
+		!known && !strings.Contains(config, "find_packages") && !strings.Contains(config, "find:") {
 		return // named one by one, or found whether or not they have __init__.py
 	}
 	for _, dir := range in.found.bare(root, roots) {
@@ -522,6 +553,38 @@ func (in *inspection) packages(t *tree, root string, roots map[string]bool, set 
 			Message: "the folder has modules but no __init__.py, so that setuptools' find_packages leaves it out",
 			Found:   show(dir),
 			Remedy:  "add an empty " + show(dir+"/__init__.py"),
+		})
+	}
+}
+
+// installed enters into the report what setup installs, where its settings say that
+// for certain, and reports what they name and the archive lacks.
+func (in *inspection) installed(t *tree, root string, roots map[string]bool, p packing) {
+	l, ok := newLayout(p, in.found, root, t.isFolder)
+	if !ok {
+		return
+	}
+	modules, ok := l.installed()
+	if !ok {
+		return
+	}
+	in.report.Modules, in.report.Guessed = modules, false
+	in.report.layout, in.report.roots = l, roots
+	if len(l.noFolder) > 0 {
+		in.fail(job.Violation{
+			Rule:    "package-folder",
+			Message: "pip can't install the package: " + p.file + " names a package that has no folder in the archive",
+			Found:   show(strings.Join(l.noFolder[:min(len(l.noFolder), maxSuggestions)], ", ")),
+			Remedy: "add the folder " + show(path.Join(root, l.folderOf(l.noFolder[0]))) +
+				", or leave the package out of packages in " + p.file + ", and build the package again",
+		})
+	}
+	if len(l.noFile) > 0 {
+		in.warn(job.Violation{
+			Rule:    "package-module",
+			Message: p.file + " names a single module that is not in the archive, and is not installed",
+			Found:   show(strings.Join(l.noFile[:min(len(l.noFile), maxSuggestions)], ", ")),
+			Remedy:  "add " + show(root+l.fileOf(l.noFile[0])) + ", or leave the module out of py_modules in " + p.file,
 		})
 	}
 }

@@ -346,7 +346,7 @@ func TestInspectBounds(t *testing.T) {
 		"setup(packages=find_packages(include=[" + list(maxPatterns+1, "'p%d',") + "]))",
 		"setup(packages=find_packages(exclude=[" + list(maxPatterns+1, "'p%d',") + "]))",
 	} {
-		if _, ok := scriptPacking(script); ok {
+		if _, ok := newSettings(script, "", "").packing(); ok {
 			t.Errorf("%.60s...: understood", script)
 		}
 	}
@@ -370,6 +370,7 @@ func TestInspectSubPackages(t *testing.T) {
 	}
 	missing := []string{"warning package-sub-package: found t-0/trainer/data, "}
 	whole := []string{"trainer.data.deep.x", "trainer.data.load", "trainer.task"}
+	two := whole[1:]
 	for _, tt := range []struct {
 		name    string
 		entries []entry
@@ -384,14 +385,13 @@ func TestInspectSubPackages(t *testing.T) {
 		{"list", tree(listed("['trainer']")), missing, []string{"trainer.task"}},
 		{
 			"list of two", tree(listed("[\"trainer\",\n  'trainer.data', ]")),
-			[]string{"warning package-sub-package: found t-0/trainer/data/deep, "},
-			[]string{"trainer.data.load", "trainer.task"},
+			[]string{"warning package-sub-package: found t-0/trainer/data/deep, "}, two,
 		},
 		{"whole list", tree(listed("['trainer', 'trainer.data', 'trainer.data.deep']")), nil, whole},
 		{"include", tree(listed("find_packages(include=['trainer'], where='.')")), missing, []string{"trainer.task"}},
 		{
 			"include all", tree(listed("find_packages('.', include=['trainer', 'trainer.*'])")),
-			[]string{"warning package-no-init: found t-0/trainer/data/deep)"}, whole,
+			[]string{"warning package-no-init: found t-0/trainer/data/deep)"}, two,
 		},
 		{
 			"excluded on purpose", tree(listed("find_packages(include=['trainer'], exclude=['trainer.data'])")),
@@ -399,7 +399,7 @@ func TestInspectSubPackages(t *testing.T) {
 		},
 		{
 			"commented out", tree("# packages=['trainer']\n" + setup),
-			[]string{"warning package-no-init: found t-0/trainer/data/deep)"}, whole,
+			[]string{"warning package-no-init: found t-0/trainer/data/deep)"}, two,
 		},
 		{
 			"list beside a comment", tree("# packages=find_packages()\n" + listed("['trainer']  # packages=['x']\n")), missing,
@@ -433,16 +433,16 @@ func TestInspectSubPackages(t *testing.T) {
 				file("t-0/setup.py", "setup(package_dir={'': 'lib'}, packages=['trainer'])"), file("t-0/lib/trainer/task.py", ""),
 				file("t-0/lib/trainer/data/load.py", ""),
 			}, []string{"warning package-sub-package: found t-0/lib/trainer/data, "},
-			[]string{"trainer.data.load", "trainer.task"},
+			[]string{"trainer.task"},
 		},
 		{
 			"setup.cfg", tree("setup()", file("t-0/setup.cfg", "[options]\npackages =\n    trainer\n    trainer.data\n[x]\n")),
-			[]string{"warning package-sub-package: found t-0/trainer/data/deep, "}, whole,
+			[]string{"warning package-sub-package: found t-0/trainer/data/deep, "}, two,
 		},
-		{"setup.cfg in a line", tree("setup()", file("t-0/setup.cfg", "[options]\npackages = trainer\n")), missing, whole},
+		{"setup.cfg in a line", tree("setup()", file("t-0/setup.cfg", "[options]\npackages = trainer\n")), missing, []string{"trainer.task"}},
 		{
 			"setup.cfg that finds", tree("setup()", file("t-0/setup.cfg", "[options]\npackages = find:\n")),
-			[]string{"warning package-no-init: found t-0/trainer/data/deep)"}, whole,
+			[]string{"warning package-no-init: found t-0/trainer/data/deep)"}, two,
 		},
 		{
 			"pyproject list", tree("", file("t-0/pyproject.toml", "[tool.setuptools]\npackages = [\"trainer\"]\n")), missing,
@@ -551,22 +551,23 @@ func TestInspectImports(t *testing.T) {
 			file("t-0/trainer/task.py", "from trainer import data\n"),
 		), nil)
 	})
-	t.Run("not searched beside an own setup", func(t *testing.T) {
-		for script, want := range map[string]bool{generated: true, setup: false} {
+	t.Run("not kept beside an own setup", func(t *testing.T) {
+		for script, want := range map[string]int{generated: 1, setup: 0} {
 			var tr tree
 			tr.add("t-0/setup.py")
 			tr.read("t-0/setup.py", []byte(script))
-			if got := tr.imports.wanted("t-0/trainer/task.py"); got != want {
-				t.Errorf("beside %s: got %t, want %t", script, got, want)
+			tr.imports.scan("t-0/trainer/task.py", []byte("import trainer.data\n"))
+			if got := len(tr.imports.list); got != want {
+				t.Errorf("beside %s: kept %d, want %d", script, got, want)
 			}
 		}
 	})
 	t.Run("many", func(t *testing.T) {
 		var im imports
 		for i := range 2 * maxImports {
-			im.scan("t-0/trainer/task.py", fmt.Appendf(nil, "import trainer.m%d\n", i))
+			im.scan("t-0/trainer/task.py", fmt.Appendf(nil, "import trainer.m%d, n%d\n", i, i))
 		}
-		if len(im.list) != maxImports || im.wanted("t-0/trainer/x.py") {
+		if len(im.list) != maxImports || len(im.bare) != maxImports || im.wanted("t-0/trainer/x.py") {
 			t.Errorf("kept %d imports, want %d", len(im.list), maxImports)
 		}
 	})

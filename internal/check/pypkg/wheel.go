@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 
@@ -294,20 +293,17 @@ func (in *inspection) wheelName(base string) {
 	}
 	in.report.Name, in.report.Version = clip(parts[0]), clip(parts[1])
 	in.stated = parts[0]
-	in.platform(parts[len(parts)-1])
-	in.python(parts[len(parts)-3])
+	if n := len(parts); in.platform(parts[n-1]) {
+		in.report.tags = tagsOf(parts[n-3], parts[n-2], parts[n-1])
+	}
 }
 
 // platform checks the platform tag. pip refuses a wheel that has no tag of the
-// machine ("is not a supported wheel on this platform"). The service's machines are
-// x86-64 with Linux and glibc (PEP 425, 600); musllinux is for another C library
-// (PEP 656).
-func (in *inspection) platform(tag string) {
-	for platform := range strings.SplitSeq(tag, ".") {
-		if platform == "any" ||
-			strings.HasSuffix(platform, "_x86_64") &&
-				(strings.HasPrefix(platform, "linux") || strings.HasPrefix(platform, "manylinux")) {
-			return
+// machine ("is not a supported wheel on this platform").
+func (in *inspection) platform(tag string) bool {
+	for platform := range strings.SplitSeq(strings.ToLower(tag), ".") {
+		if platform == "any" || x86Linux(platform) {
+			return true
 		}
 	}
 	in.fail(job.Violation{
@@ -317,28 +313,7 @@ func (in *inspection) platform(tag string) {
 		Allowed: "any, linux_x86_64, manylinux*_x86_64",
 		Remedy:  "build the wheel on Linux on x86-64, or upload a source distribution",
 	})
-}
-
-// python checks the Python tag (PEP 425) against the service's versions, of
-// which the job names one; here it is only certain what none of them installs.
-func (in *inspection) python(tag string) {
-	for python := range strings.SplitSeq(tag, ".") {
-		version, ok := strings.CutPrefix(python, "py")
-		if !ok {
-			version, ok = strings.CutPrefix(python, "cp")
-		}
-		if n, err := strconv.Atoi(version); ok && err == nil &&
-			(n == 2 || n == 3 || n >= 20 && n <= 27 || n >= 30 && n <= 37) {
-			return
-		}
-	}
-	in.warn(job.Violation{
-		Rule:    "package-python",
-		Message: "the wheel is for another Python than any of the service's runtimes",
-		Found:   show(tag),
-		Allowed: "py3, or that of the job's pythonVersion, e.g. cp37",
-		Remedy:  "build the wheel with the Python of the job's pythonVersion, or upload a source distribution",
-	})
+	return false
 }
 
 const buildWheel = "build the wheel with python -m build or pip wheel"
@@ -380,6 +355,7 @@ func (in *inspection) installable(infos []string, texts info) {
 			refuse("its METADATA names another package than the file's name", show(name))
 		}
 		in.report.Name, in.report.Version = name, version
+		in.report.RequiresPython = clip(header(text, "Requires-Python"))
 	}
 	if text := texts.text["WHEEL"]; text != nil {
 		version := header(text, "Wheel-Version")
