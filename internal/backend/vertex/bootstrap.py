@@ -3,10 +3,12 @@
 # trials (whether each trial has a job directory of its own), tfConfig. The arguments
 # are the program's own.
 import importlib
+import importlib.machinery
 import importlib.util
 import json
 import os
 import shutil
+import site
 import subprocess
 import sys
 import tarfile
@@ -56,12 +58,12 @@ def fetch(uri, path):
 
 
 def pip(*args):
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--retries", "2"] + list(args)
-    return subprocess.call(command) == 0
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    return subprocess.call(command + ["--retries", "2"] + list(args)) == 0
 
 
 def unpack(path, folder):
-    """Puts a package's modules onto the path as they are."""
+    """Unpacks a package and returns the folder of its project."""
     if path.endswith(".whl"):
         with zipfile.ZipFile(path) as archive:
             archive.extractall(folder)
@@ -72,9 +74,7 @@ def unpack(path, folder):
         else:
             archive.extractall(folder)
     tops = [os.path.join(folder, name) for name in os.listdir(folder)]
-    top = tops[0] if len(tops) == 1 and os.path.isdir(tops[0]) else folder
-    source = os.path.join(top, "src")
-    return source if os.path.isdir(source) else top
+    return tops[0] if len(tops) == 1 and os.path.isdir(tops[0]) else folder
 
 
 def builds():
@@ -87,59 +87,115 @@ def builds():
     return version >= [70, 1] or importlib.util.find_spec("wheel") is not None
 
 
+def metadata(folders, since=0):
+    """Lists the metadata folders of the distributions in folders that are no older than a time."""
+    found = []
+    for folder in filter(os.path.isdir, folders):
+        for name in sorted(os.listdir(folder)):
+            path = os.path.join(folder, name)
+            if name.endswith((".dist-info", ".egg-info")) and os.path.getmtime(path) >= since:
+                found.append(path)
+    return found
+
+
 def install(path, folder):
-    # First as the image is, without asking an index for tools to build with.
-    if (path.endswith(".whl") or builds()) and pip("--no-deps", "--force-reinstall", "--no-index", "--no-build-isolation", path):
-        return
-    if pip("--no-deps", "--force-reinstall", path):
-        return
-    say("pip can't install %s: its modules are used as they are, without its setup" % os.path.basename(path))
-    where = unpack(path, folder)
-    os.environ["PYTHONPATH"] = os.pathsep.join([where] + os.environ.get("PYTHONPATH", "").split(os.pathsep)).rstrip(os.pathsep)
+    """Installs a package and returns the folders of its metadata."""
+    name, wheel = os.path.basename(path), path.endswith(".whl")
+    began = time.time() - 2  # file systems' clocks are coarse
+    own = ["--no-deps", "--force-reinstall"]
+    if os.environ.get("JOBDROP_STANDS_IN"):  # for an image with the Python that the package was held against
+        own.append("--ignore-requires-python")
+    # Not by importlib.util: setuptools takes a search for pip for pip itself.
+    if importlib.machinery.PathFinder.find_spec("pip") is not None:
+        # First as the image is, without asking an index for tools to build with.
+        done = (wheel or builds()) and pip(*own + ["--no-index", "--no-build-isolation", path])
+        if done or not wheel and pip(*own + [path]):
+            return metadata(sys.path + [site.getusersitepackages()], began)
+        if wheel or builds():
+            sys.exit("jobdrop: pip can't install the package " + name)
+    top = unpack(path, folder)
+    if not wheel and importlib.util.find_spec("setuptools") is not None:
+        # setuptools installs without making a wheel, too, as long as it has this command.
+        command = [sys.executable, "-c", SETUP, "-q", "install", "--single-version-externally-managed"]
+        if subprocess.call(command + ["--record", "record.txt"], cwd=top) != 0:
+            sys.exit("jobdrop: setup.py can't install the package " + name)
+        return metadata(sys.path, began)
+    say("this image can't build packages: the setup of %s is skipped, and its modules are used as they are" % name)
+    where = os.path.join(top, "src") if os.path.isdir(os.path.join(top, "src")) else top
+    others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join([where] + others).rstrip(os.pathsep)
+    found = metadata([where, top])
+    if not found:
+        found = [folder for folder in (where, top) if os.path.exists(os.path.join(folder, "PKG-INFO"))]
+    if not found:
+        say("what %s requires is not known, and is not installed" % name)
+    return found
+
+
+SETUP = """
+import os, sys, setuptools
+sys.argv[0] = __file__ = "setup.py"
+sys.path.insert(0, os.getcwd())
+if os.path.exists(__file__):
+    with open(__file__, "rb") as text:
+        exec(compile(text.read(), __file__, "exec"))
+else:
+    setuptools.setup()
+"""
 
 
 REQUIREMENTS = """
-import json, sys
+import json, os, sys
 try:
-    from importlib.metadata import PackageNotFoundError as Missing, requires, version
+    from importlib.metadata import PackageNotFoundError as Missing, version
 except ImportError:  # before Python 3.8
     try:
         import pkg_resources
     except ImportError:
         from pip._vendor import pkg_resources
     Missing = pkg_resources.DistributionNotFound
-    def requires(name):
-        return [str(r) for r in pkg_resources.get_distribution(name).requires()]
     def version(name):
         return pkg_resources.get_distribution(name).version
 try:
     from packaging.requirements import Requirement
 except ImportError:
     from pip._vendor.packaging.requirements import Requirement
-missing = []
-for name in sys.argv[1:]:
+def lines(*path):
     try:
-        needs = requires(name) or []
-    except Missing:
-        continue  # it was not installed, and said so
-    for text in needs:
-        r = Requirement(text)
-        if r.marker is not None and not r.marker.evaluate({"extra": ""}):
+        with open(os.path.join(*path), "rb") as text:
+            return text.read().decode("utf-8", "replace").splitlines()
+    except (IOError, OSError):
+        return []
+def requires(folder):
+    for line in lines(folder, "METADATA") or lines(folder, "PKG-INFO"):
+        if not line:
+            break
+        if line.startswith("Requires-Dist:"):
+            yield line.partition(":")[2].strip()
+    extra, marker = "", ""
+    for line in lines(folder, "requires.txt"):
+        if line.startswith("["):
+            extra, _, marker = line.strip("[]").partition(":")
+        elif line and not extra:
+            yield line + ("; " + marker if marker else "")
+missing = []
+for text in sorted(set(text for folder in sys.argv[1:] for text in requires(folder))):
+    r = Requirement(text)
+    if r.marker is not None and not r.marker.evaluate({"extra": ""}):
+        continue
+    try:
+        if r.specifier.contains(version(r.name), prereleases=True):
             continue
-        try:
-            if r.specifier.contains(version(r.name), prereleases=True):
-                continue
-        except Missing:
-            pass
-        missing.append(text)
+    except Missing:
+        pass
+    missing.append(text)
 print(json.dumps(missing))
 """
 
 
-def requirements(paths):
-    """Installs what the packages declare and the image lacks."""
-    names = [os.path.basename(p).rsplit("-", 1)[0] if not p.endswith(".whl") else os.path.basename(p).split("-")[0] for p in paths]
-    tell = subprocess.Popen([sys.executable, "-c", REQUIREMENTS] + names, stdout=subprocess.PIPE)
+def requirements(paths, folders):
+    """Installs what the packages' metadata declare and the image lacks."""
+    tell = subprocess.Popen([sys.executable, "-c", REQUIREMENTS] + folders, stdout=subprocess.PIPE)
     out = tell.communicate()[0].decode()
     if tell.returncode != 0:
         # What they declare can't be read here: pip itself finds out.
@@ -175,21 +231,22 @@ def tf_config(settings):
 def main():
     settings = json.loads(os.environ.pop("JOBDROP_BOOTSTRAP"))
     work = tempfile.mkdtemp(prefix="jobdrop-")
-    paths = []
+    paths, folders = [], []
     for number, uri in enumerate(settings["packages"] or []):
         folder = os.path.join(work, str(number))
         os.makedirs(os.path.join(folder, "unpacked"))
         path = os.path.join(folder, uri.rsplit("/", 1)[1])
         fetch(uri, path)
-        install(path, os.path.join(folder, "unpacked"))
+        folders += install(path, os.path.join(folder, "unpacked"))
         paths.append(path)
-    requirements(paths)
+    requirements(paths, folders)
     tf_config(settings)
     args = [sys.executable, "-m", settings["module"]] + sys.argv[1:]
     where = job_dir(settings)
     if where:
         args += ["--job-dir", where]
     importlib.invalidate_caches()
+    os.environ.pop("JOBDROP_STANDS_IN", None)
     say("running " + " ".join(["python3"] + args[1:]))
     sys.stdout.flush()
     os.execve(sys.executable, args, os.environ)

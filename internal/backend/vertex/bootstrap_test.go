@@ -28,14 +28,17 @@ func python(t *testing.T) string {
 }
 
 // sdist returns a source package whose module prints its arguments and environment.
-func sdist(t *testing.T) []byte {
+// arguments are those of its setup, beside the usual, and info is more of its PKG-INFO.
+func sdist(t *testing.T, arguments, info string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	w := tar.NewWriter(z)
 	for name, text := range map[string]string{
 		"trainer-0.1/setup.py": "from setuptools import setup, find_packages\n" +
-			"setup(name='trainer', version='0.1', packages=find_packages())\n",
+			"setup(name='trainer', version='0.1', packages=find_packages()" + arguments + ")\n",
+		"trainer-0.1/PKG-INFO":            "Metadata-Version: 2.1\nName: trainer\nVersion: 0.1\n" + info,
+		"trainer-0.1/task.py":             "print('not installed')\n",
 		"trainer-0.1/trainer/__init__.py": "",
 		"trainer-0.1/trainer/task.py": "import json, os, sys\n" +
 			"print('RAN ' + json.dumps({'args': sys.argv[1:], 'tf': os.environ.get('TF_CONFIG'), 'left': " +
@@ -101,7 +104,10 @@ func TestBootstrap(t *testing.T) {
 }
 
 func bootstraps(t *testing.T, interpreter string) {
-	data, demanding := sdist(t), wheel(t)
+	data, demanding := sdist(t, "", ""), wheel(t)
+	requiring := sdist(t, ", install_requires=['nosuchthing-zz>=9']", "Requires-Dist: nosuchthing-zz (>=9)\n")
+	broken, older := sdist(t, ", name=1/0", ""), sdist(t, ", python_requires='<3'", "")
+	setuptools := exec.Command(interpreter, "-c", "import setuptools").Run() == nil
 	env := filepath.Join(t.TempDir(), "env")
 	if out, err := exec.Command(interpreter, "-m", "venv", "--without-pip", "--system-site-packages",
 		env).CombinedOutput(); err != nil {
@@ -120,6 +126,12 @@ func bootstraps(t *testing.T, interpreter string) {
 			_, _ = w.Write(data)
 		case r.URL.EscapedPath() == "/download/storage/v1/b/staging/o/a%2F1%2Fdemanding-1.0-py3-none-any.whl":
 			_, _ = w.Write(demanding)
+		case strings.HasPrefix(r.URL.Path, "/download/storage/v1/b/staging/o/requiring/"):
+			_, _ = w.Write(requiring)
+		case strings.HasPrefix(r.URL.Path, "/download/storage/v1/b/staging/o/broken/"):
+			_, _ = w.Write(broken)
+		case strings.HasPrefix(r.URL.Path, "/download/storage/v1/b/staging/o/older/"):
+			_, _ = w.Write(older)
 		default:
 			http.NotFound(w, r)
 		}
@@ -156,6 +168,7 @@ func bootstraps(t *testing.T, interpreter string) {
 		want     result
 		status   int
 		says     string
+		needs    bool // an image with setuptools
 	}{
 		{
 			name: "arguments", settings: settings(uri, nil), args: []string{"--a=b c", "", "--d"},
@@ -190,12 +203,40 @@ func bootstraps(t *testing.T, interpreter string) {
 			name: "a requirement that can't be had", settings: settings("gs://staging/a/1/demanding-1.0-py3-none-any.whl", nil),
 			status: 1, says: "requirements can't be installed: nosuchthing-zz",
 		},
+		// Whatever the file is called.
+		{
+			name: "a source package's requirement", settings: settings("gs://staging/requiring/trainer-0.1.tar.gz", nil),
+			status: 1, says: "requirements can't be installed: nosuchthing-zz",
+		},
+		{
+			name: "one without a version", settings: settings("gs://staging/requiring/trainer.tar.gz", nil),
+			status: 1, says: "requirements can't be installed: nosuchthing-zz",
+		},
+		{
+			name: "one with an odd version", settings: settings("gs://staging/requiring/my-code-0.1.dev3-g12ab.tgz", nil),
+			status: 1, says: "requirements can't be installed: nosuchthing-zz",
+		},
+		{
+			name: "an image that stands in for one with another Python", env: []string{"JOBDROP_STANDS_IN=image"},
+			settings: settings("gs://staging/older/trainer-0.1.tar.gz", nil), want: result{Args: []string{}},
+		},
+		{
+			name: "a setup that fails", needs: true, settings: settings("gs://staging/broken/trainer-0.1.tar.gz", nil),
+			status: 1, says: "can't install the package trainer-0.1.tar.gz",
+		},
+		{
+			name: "a module that setup does not install", needs: true,
+			settings: map[string]any{"packages": []string{uri}, "module": "task"}, status: 1, says: "No module named task",
+		},
 		{
 			name: "no such package", settings: settings("gs://staging/a/1/other-0.1.tar.gz", nil), status: 1,
 			says: "the package gs://staging/a/1/other-0.1.tar.gz can't be fetched: HTTP Error 404",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			if test.needs && !setuptools {
+				t.Skip("SKIPPED: this Python has no setuptools")
+			}
 			text, err := json.Marshal(test.settings)
 			if err != nil {
 				t.Fatal(err)
