@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 			os.Unsetenv(name)
 		}
 	}
+	os.Setenv("PIP_NO_INDEX", "1") // nor is a network
 	if len(os.Args) > 1 && os.Args[1] == "functions" {
 		jobdrop()
 	}
@@ -88,6 +89,7 @@ func runScripts(t *testing.T, pubsubEmulator string) {
 			e.Setenv("DROPS", drops)
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv(pubsubVariable, pubsubEmulator)
+			e.Setenv("PIP_NO_INDEX", "1")
 			return nil
 		},
 	})

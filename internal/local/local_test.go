@@ -40,6 +40,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, functions.Serve(os.Args[2], os.Args[3:], os.Stdin))
 		os.Exit(1)
 	}
+	os.Setenv("PIP_NO_INDEX", "1") // no test waits for a network
 	os.Exit(m.Run())
 }
 

@@ -16,6 +16,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/jobdrop/jobdrop/internal/check/pypkg"
 )
 
 const (
@@ -167,6 +169,41 @@ func inspectArchive(file string) (contents, error) {
 	return c, err
 }
 
+// setupLayout maps a source archive's files to where its setup installs them, with its
+// metadata, and lists what is at the top. It returns nil if the check does not know what
+// setup does.
+func setupLayout(c contents, r *pypkg.Report) (target map[string]string, modules []string) {
+	target, found := map[string]string{}, map[string]bool{}
+	strip := commonFolder(c.names)
+	for _, name := range c.names {
+		to, known := r.Place(name)
+		if !known {
+			return nil, nil
+		}
+		if to == "" {
+			if info, ok := eggInfo(strings.TrimPrefix(name, strip)); ok {
+				target[name] = info
+			}
+			continue
+		}
+		target[name] = to
+		top, _, _ := strings.Cut(to, "/")
+		found[strings.TrimSuffix(top, ".py")] = true
+	}
+	return target, slices.Sorted(maps.Keys(found))
+}
+
+// eggInfo returns where a file of a project's metadata is installed.
+func eggInfo(p string) (string, bool) {
+	for _, root := range []string{"", "src/"} {
+		rest, ok := strings.CutPrefix(p, root)
+		if dir, _, isDir := strings.Cut(rest, "/"); ok && isDir && strings.HasSuffix(dir, ".egg-info") {
+			return rest, true
+		}
+	}
+	return "", false
+}
+
 // sourceLayout maps a source archive's files to where they belong among the
 // installed libraries, without running its setup.py: what top_level.txt names,
 // else every package and module at the top or below src/, and in any case the
@@ -196,11 +233,8 @@ func sourceLayout(c contents, pythonModule string) (target map[string]string, mo
 	wanted[first] = true
 	target = map[string]string{}
 	for p, name := range inner {
-		for _, root := range []string{"", "src/"} {
-			rest, ok := strings.CutPrefix(p, root)
-			if dir, _, isDir := strings.Cut(rest, "/"); ok && isDir && strings.HasSuffix(dir, ".egg-info") {
-				target[name] = rest
-			}
+		if info, ok := eggInfo(p); ok {
+			target[name] = info
 		}
 		rest, ok := strings.CutPrefix(p, base)
 		if !ok {

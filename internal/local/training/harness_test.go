@@ -62,10 +62,12 @@ func eachPython(t *testing.T, f func(*testing.T, Python)) {
 	}
 }
 
-// offline returns the environment of the tests' services: PATH and nothing of pip's,
-// so that what passes passes without a configuration, too.
+// offline returns the environment of the tests' services: PATH, and of pip's only that
+// there is no index. No test waits for a network, or passes because of one.
 func offline() []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "LANG=C.UTF-8", "SOME_SECRET=x"}
+	return []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "LANG=C.UTF-8", "SOME_SECRET=x", "PIP_NO_INDEX=1",
+	}
 }
 
 type harness struct {

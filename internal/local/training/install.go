@@ -1,15 +1,19 @@
 package training
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
+	"github.com/jobdrop/jobdrop/internal/check/pypkg"
 	"github.com/jobdrop/jobdrop/internal/local/training/internal/jobs"
 	"github.com/jobdrop/jobdrop/internal/local/training/internal/process"
 )
@@ -19,6 +23,7 @@ type packageFile struct {
 	uri  string
 	file string
 	contents
+	report *pypkg.Report // what the check knows of it
 }
 
 func (f packageFile) wheel() bool { return strings.HasSuffix(f.file, ".whl") }
@@ -49,9 +54,29 @@ func (s *Service) fetch(e *entry, v jobs.PythonEnv) ([]packageFile, error) {
 		if f.contents, err = inspectArchive(f.file); err != nil {
 			return nil, messagef("Field: package_uris Error: The package %s can't be installed: %v", uri, err)
 		}
+		if f.report, err = report(e.ctx, f.file); err != nil {
+			return nil, err
+		}
+		python := e.Job.TrainingInput.PythonVersion
+		if asks, refused := f.report.Refuses(python); refused && !f.wheel() && python != "" {
+			return nil, messagef("Field: package_uris Error: The package %s can't be installed: it asks for %s, and the job "+
+				"has Python %s.", uri, asks, python)
+		}
 		files = append(files, f)
 	}
 	return files, nil
+}
+
+// report returns what the check knows of a package. What is wrong with it is for pip to
+// say.
+func report(ctx context.Context, file string) (*pypkg.Report, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r, _, err := pypkg.Inspect(ctx, filepath.Base(file), f, pypkg.DefaultLimits())
+	return r, err
 }
 
 // makeEnv makes an environment and returns its folder of libraries.
@@ -83,15 +108,20 @@ func (s *Service) install(e *entry, v jobs.PythonEnv, files []packageFile, env [
 	var plain, isolated []packageFile
 	for _, f := range files {
 		setuptools := f.backend == "" || strings.HasPrefix(f.backend, "setuptools")
-		switch {
-		case s.opts.Python.Pip && (f.wheel() || setuptools && s.opts.Python.Builds):
+		if s.opts.Python.Pip && (f.wheel() || setuptools && s.opts.Python.Builds) {
 			plain = append(plain, f)
-		case s.opts.Python.Pip && !setuptools:
-			isolated = append(isolated, f)
-		default:
-			if err := s.unpackPackage(e, v, f, site); err != nil {
+			continue
+		}
+		builds := s.opts.Python.Pip && !f.wheel()
+		if builds && setuptools {
+			if builds, err = s.fetchesTools(e, v, env); err != nil {
 				return err
 			}
+		}
+		if builds {
+			isolated = append(isolated, f)
+		} else if err := s.unpackPackage(e, v, f, site); err != nil {
+			return err
 		}
 	}
 	// Nothing has to be fetched for these, so a network that is not there isn't
@@ -127,25 +157,75 @@ func (s *Service) sitePackages(v jobs.PythonEnv) (string, error) {
 	return site, os.WriteFile(filepath.Join(site, "jobdrop.pth"), []byte(pth.String()), 0o644)
 }
 
-// unpackPackage puts a package's modules onto the path as they are.
+// unpackPackage puts a package's modules onto the path: those of a source package that
+// its setup would install, where its settings say that plainly, else all of them.
 func (s *Service) unpackPackage(e *entry, v jobs.PythonEnv, f packageFile, site string) error {
-	target := wheelLayout(f.contents)
-	if !f.wheel() {
-		var modules []string
-		if target, modules = sourceLayout(f.contents, v.Module); len(modules) == 0 {
+	base := path.Base(f.file)
+	if f.wheel() {
+		e.log.Write(taskService, stdout, "This Python has no pip: "+base+" is unpacked.")
+		if err := unpack(f.file, site, wheelLayout(f.contents)); err != nil {
+			return messagef("Field: package_uris Error: The package %s can't be installed: %v", f.uri, err)
+		}
+		return nil
+	}
+	target, modules := setupLayout(f.contents, f.report)
+	how := "what it names is unpacked"
+	if target == nil {
+		target, modules = sourceLayout(f.contents, v.Module)
+		how = "the package is unpacked as it is, for its setup computes what it installs"
+		if len(modules) == 0 {
 			return messagef("Field: package_uris Error: The package %s can't be installed: it holds no Python package or "+
 				"module.", f.uri)
 		}
-		e.log.Write(taskService, stdout, fmt.Sprintf("This Python can't build source packages (it needs pip, and "+
-			"setuptools 70.1 or setuptools with wheel): "+
-			"%s is unpacked as it is, without its setup (%s).", path.Base(f.file), strings.Join(modules, ", ")))
-	} else {
-		e.log.Write(taskService, stdout, "This Python has no pip: "+path.Base(f.file)+" is unpacked.")
 	}
-	if err := unpack(f.file, site, target); err != nil {
+	skipped := fmt.Sprintf("The setup of %s was skipped, and %s (%s): this Python can't build source packages (it needs "+
+		"pip, "+
+		"and setuptools 70.1 or setuptools with wheel)", base, how, strings.Join(modules, ", "))
+	err := unpack(f.file, site, target)
+	if err == nil && !hasMetadata(target) {
+		if !f.report.RequiresKnown {
+			skipped += ", so that what the package requires is not known and was not installed"
+		}
+		err = writeMetadata(site, f.report)
+	}
+	if err != nil {
 		return messagef("Field: package_uris Error: The package %s can't be installed: %v", f.uri, err)
 	}
+	e.skipped = append(e.skipped, skipped+".")
+	e.log.Write(taskService, stdout, skipped+".")
 	return nil
+}
+
+// hasMetadata reports whether the installed files say what they require.
+func hasMetadata(target map[string]string) bool {
+	for _, to := range target {
+		if dir, base := path.Split(to); base == "PKG-INFO" && strings.HasSuffix(dir, ".egg-info/") {
+			return true
+		}
+	}
+	return false
+}
+
+// writeMetadata writes a distribution's metadata as pip would, for its requirements and
+// its version to be found.
+func writeMetadata(site string, r *pypkg.Report) error {
+	word := regexp.MustCompile(`[^\w.]+`)
+	name := cmp.Or(strings.Trim(word.ReplaceAllString(r.Name, "_"), "_."), "unknown")
+	version := cmp.Or(word.ReplaceAllString(r.Version, "_"), "0")
+	text := "Metadata-Version: 2.1\nName: " + name + "\nVersion: " + version + "\n"
+	for _, requirement := range r.Requires {
+		text += "Requires-Dist: " + strings.Join(strings.Fields(requirement), " ") + "\n"
+	}
+	root, err := os.OpenRoot(site)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	dir := name + "-" + version + ".dist-info"
+	if err := root.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return root.WriteFile(path.Join(dir, "METADATA"), []byte(text), 0o644)
 }
 
 // pipInstall installs packages, and nothing that they require.
@@ -153,7 +233,9 @@ func (s *Service) pipInstall(e *entry, v jobs.PythonEnv, env []string, files []p
 	if len(files) == 0 {
 		return nil
 	}
-	args := append([]string{"--no-deps", "--ignore-installed"}, flags...)
+	// This machine's Python stands in for the job's, which was held against what the
+	// packages ask for.
+	args := append([]string{"--no-deps", "--ignore-installed", "--ignore-requires-python"}, flags...)
 	var uris []string
 	for _, f := range files {
 		args = append(args, f.file)

@@ -59,7 +59,7 @@ func (s *Service) finish(e *entry, err error) {
 	case errors.Is(err, jobs.ErrClosed):
 		end, message = jobs.Failed, fmt.Sprintf("The local training service was stopped while the job was %s.", was)
 	case err != nil:
-		end, message = jobs.Failed, err.Error()
+		end, message = jobs.Failed, strings.Join(append([]string{err.Error()}, e.skipped...), "\n")
 	}
 	s.mu.Unlock()
 
@@ -209,7 +209,7 @@ func (s *Service) replicaCommand(e *entry, run part, r jobs.Replica, a jobs.Addr
 	}
 	c.Path, c.Env = filepath.Join(at.env, "bin", "python"), env
 	if g.StandIn {
-		c.Env = pipEnv(env, s.environ, s.pipCache())
+		c.Env = append(pipEnv(env, s.environ, s.pipCache()), "JOBDROP_STANDS_IN="+g.Image)
 		c.Args = slices.Concat(g.Command[1:], args)
 	} else {
 		c.Args = append([]string{"-m", g.Module}, args...)

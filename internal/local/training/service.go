@@ -76,6 +76,7 @@ type Service struct {
 	environ []string
 	log     *slog.Logger
 	now     func() time.Time
+	tools   buildTools
 
 	ctx  context.Context // every job's context derives from it; Close ends it
 	stop context.CancelCauseFunc
@@ -101,6 +102,9 @@ type entry struct {
 	reason   error         // why it is being cancelled; the first reason stays
 	runTimer *time.Timer
 	log      *logs.Log
+	// skipped says what of the job's packages this machine left undone, a sentence each.
+	// The job's own goroutine has it.
+	skipped []string
 }
 
 // ErrInUse says that another service uses Options.Dir.
@@ -176,6 +180,7 @@ func newService(ctx context.Context, opts Options, environ []string) (_ *Service
 		host:    process.Host{Grace: opts.Grace, Env: environ, Log: opts.Logger},
 		log:     opts.Logger,
 		now:     func() time.Time { return time.Now().UTC() },
+		tools:   buildTools{turn: make(chan struct{}, 1)},
 		jobs:    map[string]*entry{},
 	}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())

@@ -28,8 +28,11 @@ func (s *Service) start(ctx context.Context, e *entry, c step) (*process.Child, 
 
 // exec runs a step and returns when nothing of its group is left. The error is a [*process.ExitError], the cause that
 // ended e.ctx, or why there is no process.
-func (s *Service) exec(e *entry, c step) error {
-	child, err := s.start(e.ctx, e, c)
+func (s *Service) exec(e *entry, c step) error { return s.execWithin(e.ctx, e, c) }
+
+// execWithin is exec with a context of the step's own, which ends with e.ctx or before.
+func (s *Service) execWithin(ctx context.Context, e *entry, c step) error {
+	child, err := s.start(ctx, e, c)
 	if err != nil {
 		return err
 	}
@@ -37,9 +40,9 @@ func (s *Service) exec(e *entry, c step) error {
 	select {
 	case <-child.Done():
 		return child.Settle()
-	case <-e.ctx.Done():
+	case <-ctx.Done():
 		s.host.Terminate(child)
 		_ = child.Settle()
-		return context.Cause(e.ctx)
+		return context.Cause(ctx)
 	}
 }

@@ -1,0 +1,66 @@
+package training
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/jobs"
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/process"
+)
+
+// buildTools is what is known of whether pip can fetch what it builds source packages
+// with. One job asks at a time.
+type buildTools struct {
+	turn  chan struct{}
+	can   bool
+	asked time.Time
+}
+
+const (
+	// toolsTime bounds the attempt: a slow line needs some seconds for two megabytes.
+	toolsTime = time.Minute
+	// toolsRest is how long it is not made again after it failed: a network that is not
+	// there costs each job some seconds.
+	toolsRest = 10 * time.Minute
+)
+
+// emptySetup is a project that any Python builds that has something to build with.
+const emptySetup = "from setuptools import setup\nsetup(name='jobdrop-probe', version='0', py_modules=[])\n"
+
+// fetchesTools reports whether pip builds source packages in an environment of their own,
+// for which it fetches setuptools. What it finds holds for the other jobs, too. The error
+// is the cause that ended e.ctx.
+func (s *Service) fetchesTools(e *entry, v jobs.PythonEnv, env []string) (bool, error) {
+	select {
+	case s.tools.turn <- struct{}{}:
+	case <-e.ctx.Done():
+		return false, context.Cause(e.ctx)
+	}
+	defer func() { <-s.tools.turn }()
+	if s.tools.can || !s.tools.asked.IsZero() && s.now().Sub(s.tools.asked) < toolsRest {
+		return s.tools.can, nil
+	}
+	dir := filepath.Join(v.Fetched, "probe")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return false, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "setup.py"), []byte(emptySetup), 0o644); err != nil {
+		return false, err
+	}
+	e.log.Write(taskService, stdout, "This Python can't build source packages by itself; pip is asked to fetch what it "+
+		"needs.")
+	ctx, cancel := context.WithTimeout(e.ctx, toolsTime)
+	defer cancel()
+	err := s.execWithin(ctx, e, step{Command: process.Command{
+		Path: v.Python(), Dir: dir, Env: env,
+		Args: []string{"-m", "pip", "-qqq", "wheel", "--no-input", "--disable-pip-version-check", "--no-deps",
+			"--timeout", "10", "--wheel-dir", dir, dir},
+	}})
+	if cause := context.Cause(e.ctx); cause != nil {
+		return false, cause
+	}
+	s.tools.can, s.tools.asked = err == nil, s.now()
+	return s.tools.can, nil
+}
