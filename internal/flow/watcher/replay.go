@@ -32,7 +32,7 @@ func (w *Watcher) Replay(ctx context.Context, folder string, dry bool, limit int
 		folder += "/" // census is not census2
 	}
 	done := map[string]bool{} // by folder: one with two job files is one drop
-	return w.objects.ListAfter(ctx, w.Inbox, folder, "", func(page []job.Attributes) error {
+	return w.objects.ListAfter(ctx, w.options.Inbox, folder, "", func(page []job.Attributes) error {
 		for _, o := range page {
 			if !job.IsJobFile(o.Name) || !job.IsPart(o.Name, o.Size) || done[job.Folder(o.Name)] {
 				continue

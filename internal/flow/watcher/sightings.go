@@ -1,8 +1,6 @@
 package watcher
 
 import (
-	"context"
-	"errors"
 	"time"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
@@ -19,14 +17,21 @@ type sighting struct {
 	matched                        bool  // an open attempt owns the job ID
 }
 
+// extent is how much of the backend's list a tick has.
+type extent int
+
+const (
+	noJobs   extent = iota // no page could be listed: nothing is known of the jobs
+	someJobs               // a job that is missing may still exist
+	allJobs
+)
+
 // sightings holds the backend's jobs that have not ended, by job ID. If the backend takes no IDs,
 // several may have the same.
 type sightings struct {
-	// whole reports that the list is complete. If it is not, a job that is missing may still
-	// exist.
-	whole bool
-	all   []sighting // the first stands for none
-	first map[string]int32
+	extent extent
+	all    []sighting // the first stands for none
+	first  map[string]int32
 	// known holds the texts that many jobs share.
 	known map[string]string
 }
@@ -78,14 +83,11 @@ func instant(ns int64) time.Time {
 
 // of returns the jobs of an ID. Of their labels they have only the attempt's.
 func (s *sightings) of(jobID string) []attempt.BackendJob {
-	if s == nil {
-		return nil
-	}
-	var jobs []attempt.BackendJob
+	var listed []attempt.BackendJob
 	for i := s.first[jobID]; i != 0; i = s.all[i].next {
-		jobs = append(jobs, s.all[i].backendJob())
+		listed = append(listed, s.all[i].backendJob())
 	}
-	return jobs
+	return listed
 }
 
 // match marks the jobs of an ID as owned by an open attempt. Calls must not overlap.
@@ -102,6 +104,9 @@ func (s *sighting) backendJob() attempt.BackendJob {
 		Labels: map[string]string{job.LabelAttempt: s.attempt},
 	}
 }
+
+// whole reports whether the list is complete.
+func (s *sightings) whole() bool { return s.extent == allJobs }
 
 // unchanged reports whether the list shows a job as the index knows it.
 func (s *sightings) unchanged(e attempt.Entry) bool {
@@ -130,60 +135,10 @@ func (s *sightings) unmatched() []string {
 	return ids
 }
 
-func (s *sightings) len() int { return len(s.all) - 1 }
-
-// sight lists the backend's jobs that have not ended, from where the last tick stopped, for as
-// long as the tick's time allows. A part of the list is used too, but only a whole list shows that
-// a job is missing.
-func (t *tick) sight(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(sightShare*float64(t.Budget)))
-	defer cancel()
-	c := &t.cursors.Jobs
-	s, pages := newSightings(), 0
-	list := func() error {
-		s.whole = c.After == ""
-		c.Begin(t.begin)
-		if err := t.reads.Wait(ctx); err != nil {
-			return err
-		}
-		return t.backend.ListActive(ctx, t.Instance, c.After, func(jobs []attempt.BackendJob, next string) error {
-			for _, l := range jobs {
-				s.add(l)
-			}
-			pages++
-			if c.After = next; next == "" {
-				return nil
-			}
-			if t.reads.Wait(ctx) != nil {
-				return errEnough
-			}
-			return nil
-		})
+// count returns how many jobs there are, or -1 if the list is not complete.
+func (s *sightings) count() int {
+	if !s.whole() {
+		return -1
 	}
-	err := list()
-	var refused *attempt.RefusedError
-	if pages == 0 && c.After != "" && (errors.As(err, &refused) || errors.Is(err, job.ErrNotFound)) {
-		c.After = "" // the position is too old
-		err = list()
-	}
-	if pages > 0 {
-		t.active = s
-	}
-	switch {
-	case err == nil:
-		c.End()
-		return nil
-	case pages == 0 && !errors.Is(err, job.ErrQuota), job.TextSize(c.After) > longestToken:
-		c.After = "" // the position may be what is wrong
-	}
-	s.whole = false
-	if pages > 0 && (errors.Is(err, errEnough) || ctx.Err() != nil) {
-		t.Logger.WarnContext(ctx, "the time for the backend's list is over: the next tick goes on", "pages", pages)
-		return nil
-	}
-	return err
+	return len(s.all) - 1
 }
-
-// longestToken is the longest position in a backend's list that is kept, in bytes of JSON. The
-// note of the cursors is small.
-const longestToken = 16 << 10

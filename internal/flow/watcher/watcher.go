@@ -8,13 +8,10 @@
 package watcher
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"path"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -51,7 +48,7 @@ type backend interface {
 	// page, to be passed as from in another call; it is empty at the end. If from is too old,
 	// ListActive returns an [*attempt.RefusedError]. With any error, the pages before it were
 	// passed on.
-	ListActive(ctx context.Context, instance, from string, page func(listed []attempt.BackendJob, next string) error) error
+	ListActive(ctx context.Context, instance, from string, page func(page []attempt.BackendJob, next string) error) error
 	Get(ctx context.Context, j job.JobInfo) (attempt.BackendJob, error)
 	Name() string
 	// TakesID reports whether a second create of a job ID is a conflict. If it is not, an attempt
@@ -92,7 +89,7 @@ type Options struct {
 	// Budget is how long a tick may work. It is a minute less than the request's own limit: in
 	// that minute the tick writes how far it came. The next tick does the rest.
 	Budget time.Duration
-	// PollsPerMinute bounds how often the backend is asked for one job.
+	// PollsPerMinute bounds the polls at the backend's jobs.
 	PollsPerMinute int
 	// ReadsPerMinute bounds the polls and the pages of the backend's list together.
 	ReadsPerMinute int
@@ -108,6 +105,38 @@ type Options struct {
 	Double func(ctx context.Context)
 }
 
+// check returns an error for each required setting that is missing.
+func (o Options) check() error {
+	return errors.Join(
+		required("Instance", o.Instance != ""), required("Inbox", o.Inbox != ""),
+		required("Parallel", o.Parallel > 0), required("Budget", o.Budget > 0),
+		required("PollsPerMinute", o.PollsPerMinute > 0), required("ReadsPerMinute", o.ReadsPerMinute > 0),
+		required("Now", o.Now != nil), required("Logger", o.Logger != nil),
+	)
+}
+
+func required(name string, set bool) error {
+	if set {
+		return nil
+	}
+	return fmt.Errorf("watcher: %s is required", name)
+}
+
+// hooked returns the settings with each hook set.
+func (o Options) hooked() Options {
+	if o.Alone == nil {
+		never := func(string) time.Duration { return 0 }
+		o.Alone = func(context.Context) (func(string) time.Duration, error) { return never, nil }
+	}
+	if o.Measure == nil {
+		o.Measure = func(context.Context, Pulse) {}
+	}
+	if o.Double == nil {
+		o.Double = func(context.Context) {}
+	}
+	return o
+}
+
 // Watcher runs ticks, and takes hints. It is safe for concurrent use, in one process and in many.
 type Watcher struct {
 	records records
@@ -115,183 +144,67 @@ type Watcher struct {
 	objects objects
 	teller  teller
 	resumer resumer
-	// polls limits the polls, hints those of them that hints cause, and reads the polls and
-	// the pages of the backend's list.
-	polls, hints, reads *rate.Limiter
-	// epoch is when the installation was first started; nil until that is known.
-	epoch atomic.Pointer[time.Time]
-	Options
+	options Options
+	// hints limits the polls that hints cause.
+	hints    *rate.Limiter
+	jobs     jobs
+	follower follower
+
+	// The parts of a tick.
+	listing    listing
+	comparison comparison
+	queue      queue
+	pass       pass
+	strangers  strangers
+	inbox      inbox
 }
 
 // New returns a watcher. Every part is required, and every option except the hooks.
 func New(r records, t backend, o objects, tell teller, resume resumer, options Options) (*Watcher, error) {
-	for name, missing := range map[string]bool{
-		"records": r == nil, "backend": t == nil, "objects": o == nil, "teller": tell == nil, "resumer": resume == nil,
-		"Instance": options.Instance == "", "Inbox": options.Inbox == "",
-		"Parallel": options.Parallel <= 0, "Budget": options.Budget <= 0,
-		"PollsPerMinute": options.PollsPerMinute <= 0, "ReadsPerMinute": options.ReadsPerMinute <= 0,
-		"Now": options.Now == nil, "Logger": options.Logger == nil,
-	} {
-		if missing {
-			return nil, fmt.Errorf("watcher: %s is required", name)
-		}
+	if err := errors.Join(
+		required("records", r != nil), required("backend", t != nil), required("objects", o != nil),
+		required("teller", tell != nil), required("resumer", resume != nil), options.check(),
+	); err != nil {
+		return nil, err
 	}
+	options = options.hooked()
+	polls, reads := options.PollsPerMinute, options.ReadsPerMinute
 	// A burst and what follows it fit into one minute together. The pages may be more than any
 	// burst takes; for them the steady rate counts.
-	perMinute, reads := options.PollsPerMinute, options.ReadsPerMinute
-	return &Watcher{
-		records: r, backend: t, objects: o, teller: tell, resumer: resume, Options: options,
-		polls: rate.NewLimiter(rate.Limit(float64(perMinute)/2/60), max(perMinute/2, 1)),
-		hints: rate.NewLimiter(rate.Limit(float64(perMinute)/4/60), max(perMinute/4, 1)),
-		reads: rate.NewLimiter(rate.Limit(float64(reads)*7/8/60), max(reads/8, 1)),
-	}, nil
+	readLimit := limiter(float64(reads)*7/8, reads/8)
+	w := &Watcher{
+		records: r, backend: t, objects: o, teller: tell, resumer: resume, options: options,
+		hints: limiter(float64(polls)/4, polls/4),
+		jobs:  jobs{backend: t, polls: limiter(float64(polls)/2, polls/2), reads: readLimit, now: options.Now},
+	}
+	w.follower = follower{jobs: w.jobs, backend: t, records: r, now: options.Now, logger: options.Logger}
+	w.listing = listing{backend: t, instance: options.Instance, reads: readLimit, logger: options.Logger}
+	w.parts()
+	return w, nil
 }
 
-// answer is the backend's answer about one job.
-type answer struct {
-	attempt.BackendJob
-	found bool
-	asked time.Time
+// limiter returns a limiter of a rate and a burst.
+func limiter(perMinute float64, burst int) *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(perMinute/60), max(burst, 1))
 }
 
-func (l answer) observation() attempt.Observation {
-	if !l.found {
-		return attempt.NotFound(l.asked)
+// parts makes the parts of a tick that look at attempts and drops.
+func (w *Watcher) parts() {
+	r, service, logger := w.records, w.backend, w.options.Logger
+	a := alerts{records: r, logger: logger}
+	d := doubles{backend: service, jobs: w.jobs, alerts: a, cancelled: w.options.Double, logger: logger}
+	x := index{records: r, logger: logger}
+	w.comparison = comparison{records: r, index: x}
+	w.queue = queue{records: r, submitter: w.resumer}
+	w.pass = pass{
+		records: r, parallel: w.options.Parallel, logger: logger,
+		visits: visitor{records: r, submitter: w.resumer, follower: w.follower, doubles: d, teller: w.teller},
 	}
-	return attempt.Seen(l.BackendJob, l.asked)
-}
-
-// poll asks the backend for one job, as fast as the backend's read quota allows. It refuses a job that the
-// installation gave to another backend before: this one would say that it does not exist.
-func (w *Watcher) poll(ctx context.Context, j job.JobInfo) (answer, error) {
-	if j.Backend != "" && j.Backend != w.backend.Name() {
-		return answer{}, fmt.Errorf("job %s is with %s, and this installation asks %s: %w",
-			j.ID, j.Backend, w.backend.Name(), attempt.ErrOtherBackend)
+	w.strangers = strangers{records: r, takesID: service.TakesID(), jobs: w.jobs, index: x, doubles: d, alerts: a}
+	w.inbox = inbox{
+		bucket: w.options.Inbox, objects: w.objects,
+		epoch:  &epoch{records: r, now: w.options.Now},
+		drops:  drops{records: r, submitter: w.resumer, logger: logger},
+		lonely: lonely{objects: w.objects, patience: w.options.Alone, logger: logger},
 	}
-	for _, limiter := range []*rate.Limiter{w.polls, w.reads} {
-		if err := limiter.Wait(ctx); err != nil {
-			return answer{}, err
-		}
-	}
-	asked := w.Now()
-	found, err := w.backend.Get(ctx, j)
-	if errors.Is(err, job.ErrNotFound) {
-		return answer{asked: asked}, nil
-	}
-	return answer{BackendJob: found, found: true, asked: asked}, err
-}
-
-// follow applies what the backend says of a record's job to the record, and cancels a job that is
-// past its limit and the grace. listed holds the list's jobs of its ID, and asked is when the list
-// was asked for. follow polls the job if it is not in listed, if they show it in an
-// earlier state, or if something is due.
-func (w *Watcher) follow(
-	ctx context.Context, stored attempt.Stored, listed []attempt.BackendJob, asked time.Time, due bool,
-) (after attempt.Stored, changed bool, err error) {
-	var o attempt.Observation
-	if !due {
-		for _, l := range listed {
-			if l.ResourceName == stored.Job.ResourceName && !stored.Behind(l) {
-				o = attempt.Seen(l, asked)
-			}
-		}
-	}
-	cancellable := false
-	if o == nil {
-		answer, err := w.poll(ctx, stored.Job)
-		if err != nil {
-			return stored, false, err
-		}
-		// Only a job that was seen is cancelled: one that is gone can't be.
-		o, cancellable = answer.observation(), answer.found
-	}
-	stored, changed, err = w.records.Apply(ctx, stored, o, w.Now())
-	if err != nil {
-		return stored, changed, err
-	}
-	if cancellable {
-		if kind := stored.CancelDue(w.Now()); kind != "" {
-			stored, err = w.cancel(ctx, stored, kind)
-		}
-	}
-	return stored, changed, err
-}
-
-// cancel ends a job that is past a limit. The record says so before the call, so that whoever sees
-// the job's end knows who ended it. The result is what the backend says afterwards.
-func (w *Watcher) cancel(ctx context.Context, stored attempt.Stored, kind string) (attempt.Stored, error) {
-	stored, _, err := w.records.Apply(ctx, stored, attempt.CancelJob{Kind: kind}, w.Now())
-	if err != nil || stored.CancelDue(w.Now()) == "" {
-		return stored, err
-	}
-	refused := w.backend.Cancel(ctx, stored.Job)
-	w.Logger.WarnContext(ctx, "cancel asked for: the job is past its limit, and the backend has not ended it",
-		"attempt", stored.Attempt, "job_id", stored.Job.ID, "limit", kind, "correlation_id", stored.CorrelationID)
-	answer, err := w.poll(ctx, stored.Job)
-	if err != nil {
-		return stored, errors.Join(refused, err)
-	}
-	stored, _, err = w.records.Apply(ctx, stored, answer.observation(), w.Now())
-	if stored.CancelDue(w.Now()) == "" {
-		refused = nil // it has ended, or is being cancelled already
-	}
-	return stored, errors.Join(refused, err)
-}
-
-func (w *Watcher) logSeen(ctx context.Context, r attempt.Stored) {
-	w.Logger.InfoContext(ctx, "job seen", "attempt", r.Attempt, "job_id", r.Job.ID,
-		"state", r.State, "backend_state", r.Job.State, "correlation_id", r.CorrelationID)
-}
-
-// Refresh polls one job at once, and updates its record. It does not trust the hint: it asks the
-// backend. A job is named by its ID, or by the backend's own name of it. Refresh ignores a job that
-// this ledger does not know.
-func (w *Watcher) Refresh(ctx context.Context, j job.JobInfo) error {
-	switch {
-	case w.backend.TakesID() && j.ID == "":
-		j.ID = path.Base(j.ResourceName)
-	case !w.backend.TakesID(): // j.ID is the backend's own
-		if !w.hints.Allow() {
-			return nil // ticks need the rest: the next one polls
-		}
-		found, err := w.poll(ctx, job.JobInfo{ResourceName: cmp.Or(j.ResourceName, j.ID)})
-		if !found.found || err != nil {
-			return err
-		}
-		j.ID = found.JobID
-	}
-	owner, err := w.records.Owner(ctx, j.ID)
-	if errors.Is(err, job.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	stored, err := w.records.Get(ctx, owner.Attempt)
-	if err != nil {
-		return err
-	}
-	if stored.State != job.Submitted {
-		return nil // no job yet, or none any more: ticks handle it
-	}
-	if w.backend.TakesID() && !w.hints.Allow() {
-		return nil // as above; hints about other people's jobs do not get this far
-	}
-	e, err := w.records.Entry(ctx, stored.Attempt)
-	if err != nil && !errors.Is(err, job.ErrNotFound) {
-		return err
-	}
-	stored.Published = e.Published
-	found, err := w.poll(ctx, stored.Job)
-	if found.found && err == nil {
-		// Only ticks record that a job is missing, and count how often.
-		var changed bool
-		if stored, changed, err = w.records.Apply(ctx, stored, found.observation(), w.Now()); changed {
-			w.logSeen(ctx, stored)
-		}
-	}
-	if err != nil {
-		return err
-	}
-	return w.teller.Tell(ctx, stored, e)
 }

@@ -683,8 +683,12 @@ func TestTickCancelsDoubles(t *testing.T) {
 	f.listed = append(f.listed, of("refused", "jobs/8", r.Attempt, job.BackendRunning))
 
 	doubles := 0
-	w := f.watcher(t)
-	w.Double = func(context.Context) { doubles++ }
+	o := f.options()
+	o.Double = func(context.Context) { doubles++ }
+	w, err := watcher.New(f, backend{f}, f, f, f, o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := w.Tick(t.Context()); err != nil {
 		t.Fatal(err)
 	}

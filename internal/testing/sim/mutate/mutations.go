@@ -184,25 +184,24 @@ var mutations = []mutation{
 	}},
 	{name: "cancel of a second job", edits: []edit{
 		{
-			"internal/flow/watcher/scan.go",
-			"if err := t.backend.Cancel(ctx, job.JobInfo{ID: id, ResourceName: resource}); err != nil {\n" +
-				"\t\treturn err\n\t}\n",
+			"internal/flow/watcher/doubles.go",
+			"if err := d.backend.Cancel(ctx, j); err != nil {\n\t\treturn 0, err\n\t}\n",
 			"",
 		},
 	}, by: test{"internal/flow/watcher", "^TestTickCancelsDoubles$"}},
 	{name: "cancel of a second job after the verdict", edits: []edit{
 		{
-			"internal/flow/watcher/scan.go",
-			"t.cancelDoubles(ctx, stored, jobs))",
-			"t.cancelDoubles(ctx, stored, jobs[:0]))",
+			"internal/flow/watcher/strangers.go",
+			"s.doubles.cancel(ctx, now, stored, listed)",
+			"s.doubles.cancel(ctx, now, stored, listed[:0])",
 		},
 	}, by: test{"internal/flow/watcher", "^TestTickCancelsDoubles$"}},
 	{name: "cancelRequested before the cancel", edits: []edit{
 		{
-			"internal/flow/watcher/watcher.go",
-			"stored, _, err := w.records.Apply(ctx, stored, attempt.CancelJob",
-			"_ = w.backend.Cancel(ctx, stored.Job)\n" +
-				"\tstored, _, err := w.records.Apply(ctx, stored, attempt.CancelJob",
+			"internal/flow/watcher/follow.go",
+			"stored, _, err := f.records.Apply(ctx, stored, attempt.CancelJob",
+			"_ = f.backend.Cancel(ctx, stored.Job)\n" +
+				"\tstored, _, err := f.records.Apply(ctx, stored, attempt.CancelJob",
 		},
 	}},
 	{name: "grace before a cancel", edits: []edit{
@@ -212,31 +211,35 @@ var mutations = []mutation{
 		{"internal/attempt/follow.go", "since, late := l.seen, l.begin", "since, late := l.begin, l.begin"},
 	}},
 	{name: "a list that lags is only a reason to poll", edits: []edit{
-		{"internal/flow/watcher/watcher.go", " && !stored.Behind(l)", ""},
+		{"internal/flow/watcher/follow.go", " && !stored.Behind(l)", ""},
 	}},
 	{name: "cancel of a job that was given up", edits: []edit{
 		{
-			"internal/flow/watcher/scan.go",
-			"case !t.backend.TakesID():",
-			"case !t.backend.TakesID() && stored.Job.ResourceName != \"\":",
+			"internal/flow/watcher/strangers.go",
+			"case !s.takesID:",
+			"case !s.takesID && stored.Job.ResourceName != \"\":",
 		},
 	}, rare: 3},
 	{name: "cancel by jobdrop", edits: []edit{
-		{"internal/flow/watcher/watcher.go", "if cancellable {", "if cancellable && false {"},
+		{"internal/flow/watcher/follow.go", "if cancellable {", "if cancellable && false {"},
 	}},
 	{name: "records compared with the index", edits: []edit{
 		{
-			"internal/flow/watcher/scan.go",
-			"if t.filed[key].State.Terminal() {\n\t\t\tcontinue",
+			"internal/flow/watcher/compare.go",
+			"if s.filed[key].State.Terminal() {\n\t\t\tcontinue",
 			"if true {\n\t\t\tcontinue",
 		},
-		{"internal/flow/watcher/scan.go", "return errors.Join(err, t.reopen(ctx, stored.Attempt))", "return err"},
+		{
+			"internal/flow/watcher/strangers.go",
+			"reopened, failed := s.index.reopen(ctx, stored.Attempt)",
+			"reopened, failed := false, error(nil)",
+		},
 	}},
 	{name: "drops found without their event", edits: []edit{
-		{"internal/flow/watcher/scan.go", "if err == nil && !known {", "if false && err == nil && !known {"},
+		{"internal/flow/watcher/inbox.go", "if err != nil || known {", "if err != nil || known || true {"},
 	}},
 	{name: "a round that failed is looked at again", edits: []edit{
-		{"internal/flow/watcher/scan.go", "t.cursors.Inbox.Failed = true", "t.cursors.Inbox.Failed = false"},
+		{"internal/flow/watcher/inbox.go", "did.cursor.Failed = true", "did.cursor.Failed = false"},
 	}},
 	{name: "pause", edits: []edit{
 		{
@@ -342,7 +345,7 @@ var mutations = []mutation{
 		},
 	}, by: test{"internal/backend/vertex", "^TestFind$"}},
 	{name: "a second poll before a cancel", edits: []edit{
-		{"internal/flow/watcher/watcher.go", "if err != nil || stored.CancelDue(w.Now()) == \"\" {", "if err != nil {"},
+		{"internal/flow/watcher/follow.go", "if err != nil || stored.CancelDue(f.now()) == \"\" {", "if err != nil {"},
 	}, by: test{"internal/flow/watcher", "^TestTickPollsAgainBeforeACancel$"}},
 	{name: "what is staged is what was checked", edits: []edit{
 		{
@@ -471,20 +474,20 @@ var mutations = []mutation{
 	}, by: test{"internal/flow/submitter", "^TestQueueFair$"}},
 	{name: "people are told of strangers", edits: []edit{
 		{
-			"internal/flow/watcher/scan.go",
-			"\tids := t.active.unmatched()\n",
-			"\tids := t.active.unmatched()[:0]\n",
+			"internal/flow/watcher/strangers.go",
+			"\tids := listed.unmatched()\n",
+			"\tids := listed.unmatched()[:0]\n",
 		},
 	}, by: test{"internal/flow/watcher", "^TestStrangers$"}},
 	{name: "people are told of strangers once", edits: []edit{
 		{
-			"internal/flow/watcher/scan.go",
+			"internal/flow/watcher/strangers.go",
 			"\t\tif known {\n\t\t\tcontinue\n\t\t}\n",
 			"\t\t_ = known\n",
 		},
 	}, by: test{"internal/flow/watcher", "^TestStrangerIsToldBeforeItIsNoted$"}},
 	{name: "the other backend's jobs are left alone", edits: []edit{
-		{"internal/flow/watcher/watcher.go", "if j.Backend != \"\" && j.Backend != w.backend.Name() {", "if false {"},
+		{"internal/flow/watcher/jobs.go", "if j.Backend != \"\" && j.Backend != js.backend.Name() {", "if false {"},
 	}, by: test{"internal/flow/watcher", "^TestTickLeavesAnotherBackendsJobs$"}},
 	{name: "what was accepted for another backend is not asked of this one", edits: []edit{
 		{
@@ -494,7 +497,7 @@ var mutations = []mutation{
 		},
 	}, by: test{"internal/flow/submitter", "^TestSubmitOfAnotherBackend$"}},
 	{name: "a person's copy is not ended", edits: []edit{
-		{"internal/flow/watcher/scan.go", "if !stored.Made(l.BackendJob) {", "if false {"},
+		{"internal/flow/watcher/doubles.go", "if !stored.Made(a.job) {", "if false {"},
 	}, by: test{"internal/flow/watcher", "^TestTickKeepsCopies$"}},
 	{name: "a copy is known by its name", edits: []edit{
 		{"internal/attempt/step.go", "|| j.JobID != r.Spec.JobID", ""},
@@ -513,7 +516,7 @@ var mutations = []mutation{
 	}, by: test{"internal/flow/submitter", "^TestSubmitCrowdedFolder$"}},
 	{name: "a lone package is no reason for a long list", edits: []edit{
 		{
-			"internal/flow/watcher/scan.go",
+			"internal/flow/watcher/lonely.go",
 			"found = len(page) > 0 && page[0].Name == folder+name\n\t\t\treturn errEnough",
 			"found = found || len(page) > 0 && page[0].Name == folder+name\n\t\t\treturn nil",
 		},
