@@ -79,7 +79,7 @@ func allArrows() []arrows {
 		}},
 		{folder: "internal/app/config", pure: true},
 		{folder: "internal/app/logging", pure: true},
-		{folder: "internal/app/telemetry", allowed: []string{"pkg/job", "internal/attempt"}, cloud: true},
+		{folder: "internal/app/telemetry", allowed: []string{"pkg/job", "internal/attempt", "internal/flow/watcher"}, cloud: true},
 		{folder: "internal/cli", allowed: []string{"pkg", "internal", "functions"}, cloud: true},
 		{folder: "internal/local", allowed: []string{"pkg", "internal", "functions"}, cloud: true},
 		{folder: "internal/local/loopback", pure: true},

@@ -146,12 +146,7 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 		Instance: c.Instance, Inbox: c.Inbox, Parallel: parallel, Budget: tickBudget, PollsPerMinute: pollsPerMinute,
 		ReadsPerMinute: readsPerMinute,
 		Now:            storage.Now, Logger: logger, Alone: rules.alone, Double: measures.Double,
-		Measure: func(ctx context.Context, p watcher.Pulse) {
-			measures.Ticked(ctx, telemetry.Tick{
-				Changed: int64(p.Changed), Found: int64(p.Found), Open: int64(p.Open), Queued: int64(p.Queued),
-				Active: int64(p.Active), Strangers: int64(p.Strangers), Complete: p.Complete, Seconds: p.Seconds, Lag: p.Lag,
-			})
-		},
+		Measure: measures.Ticked,
 	})
 	if err != nil {
 		return nil, err

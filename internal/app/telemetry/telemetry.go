@@ -22,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/flow/watcher"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -115,31 +116,23 @@ func (t *Telemetry) instruments(m metric.Meter) error {
 	return errors.Join(errs[:]...)
 }
 
-// Tick is what a tick did. Complete tells that it came to all open attempts.
-type Tick struct {
-	Changed, Found                  int64
-	Open, Queued, Active, Strangers int64
-	Complete                        bool
-	Seconds, Lag                    float64
-}
-
 // Ticked measures a tick.
-func (t *Telemetry) Ticked(ctx context.Context, did Tick) {
+func (t *Telemetry) Ticked(ctx context.Context, did watcher.Pulse) {
 	if t == nil || t.tracer == nil {
 		return
 	}
 	t.ticks.Add(ctx, 1)
-	t.changed.Add(ctx, did.Changed)
-	t.found.Add(ctx, did.Found)
+	t.changed.Add(ctx, int64(did.Changed))
+	t.found.Add(ctx, int64(did.Found))
 	t.tickTime.Record(ctx, did.Seconds)
 	t.lag.Record(ctx, did.Lag)
 	if did.Active >= 0 {
-		t.active.Record(ctx, did.Active)
+		t.active.Record(ctx, int64(did.Active))
 	}
 	if did.Complete {
-		t.open.Record(ctx, did.Open)
-		t.queued.Record(ctx, did.Queued)
-		t.strangers.Record(ctx, did.Strangers)
+		t.open.Record(ctx, int64(did.Open))
+		t.queued.Record(ctx, int64(did.Queued))
+		t.strangers.Record(ctx, int64(did.Strangers))
 	}
 }
 
