@@ -108,11 +108,17 @@ func bootstraps(t *testing.T, interpreter string) {
 	requiring := sdist(t, ", install_requires=['nosuchthing-zz>=9']", "Requires-Dist: nosuchthing-zz (>=9)\n")
 	broken, older := sdist(t, ", name=1/0", ""), sdist(t, ", python_requires='<3'", "")
 	setuptools := exec.Command(interpreter, "-c", "import setuptools").Run() == nil
-	env := filepath.Join(t.TempDir(), "env")
-	if out, err := exec.Command(interpreter, "-m", "venv", "--without-pip", "--system-site-packages",
-		env).CombinedOutput(); err != nil {
-		t.Skipf("SKIPPED: no venv on this machine: %v, %s", err, out)
+	// Each job has an environment of its own, as each container has.
+	environment := func(t *testing.T) string {
+		t.Helper()
+		env := filepath.Join(t.TempDir(), "env")
+		if out, err := exec.Command(interpreter, "-m", "venv", "--without-pip", "--system-site-packages",
+			env).CombinedOutput(); err != nil {
+			t.Skipf("SKIPPED: no venv on this machine: %v, %s", err, out)
+		}
+		return env
 	}
+	environment(t) // or the test ends here
 	flaky := 0
 	storage := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -241,7 +247,7 @@ func bootstraps(t *testing.T, interpreter string) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := exec.CommandContext(t.Context(), filepath.Join(env, "bin", "python3"),
+			c := exec.CommandContext(t.Context(), filepath.Join(environment(t), "bin", "python3"),
 				append([]string{"-c", bootstrap}, test.args...)...)
 			c.Dir = t.TempDir()
 			c.Env = append([]string{
