@@ -87,10 +87,10 @@ func (b *builder) image(r plan.Role) string {
 	case len(known) > 0:
 		b.tell(pythonField, plan.Unmappable,
 			fmt.Sprintf("Google's training images of %s have Python %s, and not %s", runtime, strings.Join(known, " and "),
-				p.Version), ownImage)
+				p.Version), "write '"+known[len(known)-1]+"', or "+ownImage)
 	case p.Version == "2.7" || p.Version == "3.5":
 		b.tell(pythonField, plan.Unmappable, "Google has no training image with Python "+p.Version,
-			"port the backend to Python 3.7 or later, or "+ownImage)
+			"port the trainer to Python 3.7 or later, or "+ownImage)
 	default:
 		b.tell(runtimeField, plan.Unmappable, "Google has no training image of it", ownImage)
 	}

@@ -164,7 +164,7 @@ func (b *builder) spec() *jobSpec {
 		}
 		b.tell(field, plan.Replaced,
 			"in TF_CONFIG the first replica is called chief, where AI Platform Training called it master",
-			"read both names in the backend")
+			"have the trainer read both names")
 	}
 	return spec
 }
@@ -217,7 +217,30 @@ func (b *builder) accelerator(r plan.Role) {
 		return
 	}
 	b.tell(r.AcceleratorField, plan.Unmappable, why,
-		"name another one, or have the operator put another in its place (policy: vertex.accelerators)")
+		b.otherAccelerator(r)+", or have the operator put another in its place (policy: vertex.accelerators)")
+}
+
+// maxT4 is how many of NVIDIA_TESLA_T4 a machine has at most.
+const maxT4 = 4
+
+// otherAccelerator says how a job file asks for a role's machine with an accelerator
+// of today.
+func (b *builder) otherAccelerator(r plan.Role) string {
+	const tier = "trainingInput.scaleTier"
+	short := func(suffix string) string { return strings.TrimPrefix(r.Name.Field(suffix), "trainingInput.") }
+	count := min(r.Accelerators, maxT4)
+	switch r.AcceleratorField {
+	case tier:
+		return fmt.Sprintf("write scaleTier: CUSTOM, %s: %s, and in %s type: NVIDIA_TESLA_T4 and count: %d",
+			short("Type"), r.Machine, short("Config.acceleratorConfig"), count)
+	case r.Name.Field("Type"):
+		return fmt.Sprintf("write %s: %s, and in %s type: NVIDIA_TESLA_T4 and count: %d",
+			short("Type"), r.Machine, short("Config.acceleratorConfig"), count)
+	}
+	if count < r.Accelerators {
+		return fmt.Sprintf("write type: NVIDIA_TESLA_T4 and count: %d", count)
+	}
+	return "write type: NVIDIA_TESLA_T4"
 }
 
 // withJobDir adds --job-dir to a program's arguments, as AI Platform Training did:

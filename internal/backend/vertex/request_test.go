@@ -232,7 +232,7 @@ func TestTold(t *testing.T) {
 				is("labels.A", plan.Unmappable), is("labels.B", plan.Unmappable), is("labels.C", plan.Unmappable), old,
 			}},
 		{"master in TF_CONFIG", input(func(in *job.TrainingInput) {
-			in.RuntimeVersion, in.ScaleTier = "1.15", "STANDARD_1"
+			in.RuntimeVersion, in.ScaleTier = "1.15", "PREMIUM_1"
 		}), []plan.Diagnostic{old, is("trainingInput.runtimeVersion", plan.Replaced)}},
 		{"the metric's source", study(func(*job.HyperparameterSpec) {}), []plan.Diagnostic{old, source}},
 		{

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -40,6 +41,10 @@ var legacy = map[string]machine{
 	"complex_model_l_v100": {"n1-standard-32", v100, 8},
 }
 
+// instead are machines that tiers and old names stood for and that no service trains
+// on: the next larger ones run the job.
+var instead = map[string]string{"n1-highcpu-8": "n1-standard-8"}
+
 // preset is what a scale tier stands for.
 type preset struct {
 	master, worker, ps machine
@@ -67,6 +72,9 @@ func (b *builder) roles() {
 		tier = "BASIC" // the API's default
 	}
 	if p, ok := presets[tier]; ok {
+		p.master = b.today(p.master, tier, tierField)
+		p.worker = b.today(p.worker, tier, tierField)
+		p.ps = b.today(p.ps, tier, tierField)
 		workers, servers := job.TierReplicas(tier)
 		b.role(Master, 1, p.master, tierField, in.MasterConfig)
 		b.role(Worker, workers, p.worker, tierField, in.WorkerConfig)
@@ -87,10 +95,37 @@ func (b *builder) custom(name RoleName, n int64, machineType string, c *job.Repl
 		return
 	}
 	m, ok := legacy[machineType]
-	if !ok {
+	switch {
+	case ok && n > 0:
+		m = b.today(m, machineType, field)
+	case ok:
+	case n > 0 && strings.Contains(machineType, "_"):
+		b.tell(field, Unmappable, "AI Platform Training had no machine type "+machineType+", and Compute Engine has none",
+			"write a machine type of Compute Engine, e.g. n1-standard-8")
+		return
+	default:
 		m = machine{name: machineType}
 	}
 	b.role(name, n, m, field, c)
+}
+
+// today returns the machine that stands for m, which the file asks for by another
+// name.
+func (b *builder) today(m machine, name, field string) machine {
+	other, ok := instead[m.name]
+	if !ok {
+		return m
+	}
+	d := Diagnostic{
+		Field: field, Action: Replaced,
+		Why:    fmt.Sprintf("%s stood for %s, which no service trains on: the job gets %s", name, m.name, other),
+		Remedy: "write scaleTier: CUSTOM with the machine types that the job shall have",
+	}
+	if !slices.Contains(b.told, d) {
+		b.told = append(b.told, d)
+	}
+	m.name = other
+	return m
 }
 
 // role adds replicas of a machine that field chose.

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/jobdrop/jobdrop/internal/check/plan"
 	"github.com/jobdrop/jobdrop/pkg/job"
+	"github.com/jobdrop/jobdrop/pkg/jobspec"
 )
 
 // of returns a job's plan and its diagnostics.
@@ -37,11 +39,6 @@ func TestRoles(t *testing.T) {
 				},
 			},
 		},
-		{"STANDARD_1", job.TrainingInput{ScaleTier: "STANDARD_1"}, []plan.Role{
-			{Name: plan.Master, Replicas: 1, Machine: "n1-highcpu-8"},
-			{Name: plan.Worker, Replicas: 4, Machine: "n1-highcpu-8"},
-			{Name: plan.ParameterServer, Replicas: 3, Machine: "n1-standard-4"},
-		}},
 		{"PREMIUM_1", job.TrainingInput{ScaleTier: "PREMIUM_1"}, []plan.Role{
 			{Name: plan.Master, Replicas: 1, Machine: "n1-highcpu-16"},
 			{Name: plan.Worker, Replicas: 19, Machine: "n1-highcpu-16"},
@@ -134,6 +131,23 @@ func TestTold(t *testing.T) {
 			}, job.Mapping{}, "trainingInput.masterConfig.tpuTfVersion", plan.Unmappable,
 		},
 		{
+			"unknown old name", job.TrainingInput{ScaleTier: "CUSTOM", MasterType: "complex_model_xl"}, job.Mapping{},
+			"trainingInput.masterType", plan.Unmappable,
+		},
+		{
+			"unknown old name of a TPU", job.TrainingInput{
+				ScaleTier: "CUSTOM", MasterType: "standard", WorkerType: "standard_tpu", WorkerCount: 1,
+			}, job.Mapping{}, "trainingInput.workerType", plan.Unmappable,
+		},
+		{
+			"old machine of a tier, for two roles", job.TrainingInput{ScaleTier: "STANDARD_1"}, job.Mapping{},
+			"trainingInput.scaleTier", plan.Replaced,
+		},
+		{
+			"old machine of a name", job.TrainingInput{ScaleTier: "CUSTOM", MasterType: "complex_model_s"}, job.Mapping{},
+			"trainingInput.masterType", plan.Replaced,
+		},
+		{
 			"accelerator of a tier replaced", job.TrainingInput{ScaleTier: "BASIC_GPU"}, t4, "trainingInput.scaleTier",
 			plan.Replaced,
 		},
@@ -161,6 +175,44 @@ func TestTold(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What is not used is not refused.
+func TestUnusedMachine(t *testing.T) {
+	in := job.TrainingInput{ScaleTier: "CUSTOM", MasterType: "standard", WorkerType: "complex_model_xl"}
+	if _, told := of(in, job.Mapping{}); len(told) > 0 {
+		t.Errorf("told %v of a type without replicas", told)
+	}
+}
+
+// What tiers and old names stand for, and what a file may name: one opinion on each
+// machine.
+func TestMachinesAreKnown(t *testing.T) {
+	var known []string
+	for _, m := range jobspec.DefaultCatalogue().Machines {
+		known = append(known, m.Names...)
+	}
+	jobs := []job.TrainingInput{
+		{ScaleTier: "BASIC"}, {ScaleTier: "BASIC_GPU"}, {ScaleTier: "STANDARD_1"}, {ScaleTier: "PREMIUM_1"},
+	}
+	for _, m := range jobspec.DefaultCatalogue().Machines {
+		for _, name := range m.Names {
+			if m.Category == jobspec.Legacy {
+				jobs = append(jobs, job.TrainingInput{ScaleTier: "CUSTOM", MasterType: name})
+			}
+		}
+	}
+	for _, in := range jobs {
+		p, _ := of(in, job.Mapping{})
+		if len(p.Roles) == 0 {
+			t.Errorf("%s %s has no roles", in.ScaleTier, in.MasterType)
+		}
+		for _, r := range p.Roles {
+			if !slices.Contains(known, r.Machine) {
+				t.Errorf("%s %s becomes %s, which the catalogue does not know", in.ScaleTier, in.MasterType, r.Machine)
+			}
+		}
 	}
 }
 
