@@ -19,17 +19,8 @@ const backendVersion = 6
 // Record holds all that jobdrop knows of an attempt, from first sight to verdict. Only [Step]
 // changes it.
 type Record struct {
-	RecordVersion int `json:"recordVersion"`
-	// Revision counts the changes of the record.
-	Revision int64 `json:"revision"`
-	// Writer identifies who wrote this revision. After a lost answer it distinguishes one's own
-	// write from another's.
-	Writer string `json:"writer,omitempty"`
-	// Sequence is the number of the last event, from 1.
-	Sequence int64       `json:"sequence"`
-	Outbox   []job.Event `json:"outbox,omitempty"`
-	// Told lists the event types that were emitted. Most are emitted at most once.
-	Told []job.EventType `json:"told,omitempty"`
+	Version
+	History
 
 	Attempt string    `json:"attempt"`
 	State   job.State `json:"state"`
@@ -59,6 +50,35 @@ type Record struct {
 	Error     *job.Failure  `json:"error,omitempty"`
 	Links     job.Links     `json:"links,omitzero"`
 
+	Creation
+	// Patience is the operator's patience with the job, as it was when the attempt was accepted.
+	Patience job.JobPatience `json:"patience,omitzero"`
+	Progress
+}
+
+// The parts of a record are embedded, so their fields stand in its JSON side by side, in this order.
+
+// Version says in which form a record is, and who wrote it.
+type Version struct {
+	RecordVersion int `json:"recordVersion"`
+	// Revision counts the changes of the record.
+	Revision int64 `json:"revision"`
+	// Writer identifies who wrote this revision. After a lost answer it distinguishes one's own
+	// write from another's.
+	Writer string `json:"writer,omitempty"`
+}
+
+// History holds the events of an attempt.
+type History struct {
+	// Sequence is the number of the last event, from 1.
+	Sequence int64       `json:"sequence"`
+	Outbox   []job.Event `json:"outbox,omitempty"`
+	// Told lists the event types that were emitted. Most are emitted at most once.
+	Told []job.EventType `json:"told,omitempty"`
+}
+
+// Creation is how far the create of an accepted attempt's job has come.
+type Creation struct {
 	// Creating is the claim on the call that creates the job.
 	Creating *Claim `json:"creating,omitempty"`
 	// Claims records when claims were held.
@@ -79,8 +99,10 @@ type Record struct {
 	// Tries counts the creates that failed. NextTry is when the backend may be asked again.
 	Tries   int       `json:"tries,omitempty"`
 	NextTry time.Time `json:"nextTry,omitzero"`
-	// Patience is the operator's patience with the job, as it was when the attempt was accepted.
-	Patience job.JobPatience `json:"patience,omitzero"`
+}
+
+// Progress is how far a job has come, as jobdrop saw it.
+type Progress struct {
 	// Changed is when jobdrop first saw the backend's present state.
 	Changed time.Time `json:"changed,omitzero"`
 	// Warned lists the limits and the states that were warned about. Delay is the latest warning.

@@ -68,7 +68,7 @@ func NewRecord(jobFile job.Object, now time.Time) Record {
 		jobFile.Traceparent = ""
 	}
 	return Record{
-		RecordVersion: RecordVersion,
+		Version:       Version{RecordVersion: RecordVersion},
 		Attempt:       job.AttemptKey(jobFile),
 		Drop:          job.DropInfo{Bucket: jobFile.Bucket, Prefix: job.Folder(jobFile.Name), JobFile: jobFile},
 		CorrelationID: jobFile.CorrelationID, Traceparent: jobFile.Traceparent,
