@@ -30,15 +30,16 @@ import (
 type App struct {
 	Submitter *submitter.Submitter
 	Watcher   *watcher.Watcher
-	Telemetry *telemetry.Telemetry
 
-	parking parking
-	logger  *slog.Logger
+	parking  parking
+	measures *telemetry.Telemetry
+	logger   *slog.Logger
 }
 
-// New returns an application of use cases that are made already.
-func New(submit *submitter.Submitter, watch *watcher.Watcher, records parking, logger *slog.Logger) *App {
-	return &App{Submitter: submit, Watcher: watch, parking: records, logger: logger}
+// New returns an application of use cases that are made already. measures may be nil.
+func New(submit *submitter.Submitter, watch *watcher.Watcher, records parking, measures *telemetry.Telemetry,
+	logger *slog.Logger) *App {
+	return &App{Submitter: submit, Watcher: watch, parking: records, measures: measures, logger: logger}
 }
 
 // inspections is how many drops one process inspects at once: each may take 64
@@ -103,7 +104,7 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	records, err := ledger.New(storage, c.State)
+	records, err := ledger.New(storage, c.State, ledger.Options{Transition: measures.Transition})
 	if err != nil {
 		return nil, err
 	}
@@ -112,11 +113,10 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	tell, err := relay.New(events, records, storage, c.Status)
+	tell, err := relay.New(events, records, storage, c.Status, relay.Options{Published: measures.Published})
 	if err != nil {
 		return nil, err
 	}
-	records.Transition, tell.Published = measures.Transition, measures.Published
 	backend, err := newBackend(ctx, c, storage.Now)
 	if err != nil {
 		return nil, err
@@ -151,9 +151,7 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := New(submit, watch, records, logger)
-	a.Telemetry = measures
-	return a, nil
+	return New(submit, watch, records, measures, logger), nil
 }
 
 // service is what the use cases ask of whoever runs jobs.

@@ -224,7 +224,7 @@ func TestSettleParksAnyData(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			storage, _ := storagetest.New(t, "state")
-			records, err := ledger.New(storage, "state")
+			records, err := ledger.New(storage, "state", ledger.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -30,7 +30,7 @@ type Request struct {
 // measured. work gets the traceparent of its span. An error asks for the request again.
 func (a *App) Handle(ctx context.Context, r Request,
 	work func(ctx context.Context, traceparent string) error) error {
-	ctx, traceparent, end := a.Telemetry.Span(ctx, r.Name, r.Traceparent)
+	ctx, traceparent, end := a.measures.Span(ctx, r.Name, r.Traceparent)
 	err := work(ctx, traceparent)
 	end(err)
 	defer a.flush(ctx)
@@ -44,7 +44,7 @@ const flushTime = 3 * time.Second
 func (a *App) flush(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 	defer cancel()
-	if err := a.Telemetry.Flush(ctx); err != nil {
+	if err := a.measures.Flush(ctx); err != nil {
 		a.logger.WarnContext(ctx, "telemetry not sent", "error", err.Error())
 	}
 }
@@ -76,7 +76,7 @@ func (a *App) settle(ctx context.Context, r Request, err error) error {
 			logger.ErrorContext(ctx, "event not parked", "error", err.Error())
 			return err
 		}
-		a.Telemetry.Parked(ctx)
+		a.measures.Parked(ctx)
 		logger.ErrorContext(ctx, "event parked", "error", err.Error())
 		return nil
 	case attempt.Contended(err), errors.Is(err, attempt.ErrNoTick):

@@ -194,7 +194,7 @@ func tellStory(t *testing.T) *story {
 	t.Helper()
 	s := &story{T: t}
 	var err error
-	if s.relay, err = relay.New(s, s, s, "acme-status"); err != nil {
+	if s.relay, err = relay.New(s, s, s, "acme-status", relay.Options{}); err != nil {
 		t.Fatal(err)
 	}
 

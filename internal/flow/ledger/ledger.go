@@ -59,16 +59,21 @@ const jsonType = "application/json"
 type Ledger struct {
 	store  store
 	bucket string
+	hooks  Options
+}
+
+// Options holds what a ledger can do without.
+type Options struct {
 	// Transition, if set, is called after each transition that this process wrote.
 	Transition func(ctx context.Context, before, after attempt.Record)
 }
 
 // New returns a ledger in a bucket.
-func New(s store, bucket string) (*Ledger, error) {
+func New(s store, bucket string, options Options) (*Ledger, error) {
 	if s == nil || bucket == "" {
 		return nil, errors.New("ledger: the store and the state bucket are required")
 	}
-	return &Ledger{store: s, bucket: bucket}, nil
+	return &Ledger{store: s, bucket: bucket, hooks: options}, nil
 }
 
 // Get returns an attempt's record, or [job.ErrNotFound].
@@ -110,8 +115,8 @@ func (l *Ledger) Apply(
 		}
 		generation, err := l.store.Write(ctx, l.bucket, recordName(s.Attempt), data, jsonType, filed(next), s.Generation)
 		if err == nil {
-			if l.Transition != nil {
-				l.Transition(ctx, s.Record, next)
+			if l.hooks.Transition != nil {
+				l.hooks.Transition(ctx, s.Record, next)
 			}
 			return attempt.Stored{Record: next, Generation: generation, Published: s.Published}, true, nil
 		}
@@ -124,8 +129,8 @@ func (l *Ledger) Apply(
 		}
 		s.Published = published
 		if s.Writer == next.Writer { // our own write, whose answer was lost
-			if l.Transition != nil {
-				l.Transition(ctx, before, s.Record)
+			if l.hooks.Transition != nil {
+				l.hooks.Transition(ctx, before, s.Record)
 			}
 			return s, true, nil
 		}

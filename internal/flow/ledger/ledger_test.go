@@ -30,7 +30,7 @@ func start(t *testing.T) (*ledger.Ledger, *storagetest.Faults) {
 	t.Helper()
 	client, _ := storagetest.New(t, "state")
 	faults := &storagetest.Faults{Client: client}
-	l, err := ledger.New(faults, "state")
+	l, err := ledger.New(faults, "state", ledger.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

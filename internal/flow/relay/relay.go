@@ -41,16 +41,21 @@ type Relay struct {
 	index     index
 	bucket    bucket
 	status    string
+	hooks     Options
+}
+
+// Options holds what a relay can do without.
+type Options struct {
 	// Published, if set, is called with the events of an attempt that were published together.
 	Published func(ctx context.Context, events []job.Event)
 }
 
 // New returns a relay that writes status objects to the bucket named status.
-func New(p publisher, i index, b bucket, status string) (*Relay, error) {
+func New(p publisher, i index, b bucket, status string, options Options) (*Relay, error) {
 	if p == nil || i == nil || b == nil || status == "" {
 		return nil, errors.New("relay: the publisher, the index, Cloud Storage and the status bucket are required")
 	}
-	return &Relay{publisher: p, index: i, bucket: b, status: status}, nil
+	return &Relay{publisher: p, index: i, bucket: b, status: status, hooks: options}, nil
 }
 
 // Tell publishes the record's unpublished events, writes the status objects, and updates the index
@@ -93,8 +98,8 @@ func (r *Relay) publish(ctx context.Context, key string, events []job.Event) err
 	if err := r.publisher.Publish(ctx, key, events); err != nil {
 		return err
 	}
-	if r.Published != nil {
-		r.Published(ctx, events)
+	if r.hooks.Published != nil {
+		r.hooks.Published(ctx, events)
 	}
 	return nil
 }

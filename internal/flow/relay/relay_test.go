@@ -56,17 +56,21 @@ type setup struct {
 	ledger *ledger.Ledger
 	topic  *topic
 	faults *storagetest.Faults
+	// published counts what the relay said that it published.
+	published *int
 }
 
 func start(t *testing.T) setup {
 	t.Helper()
 	client, _ := storagetest.New(t, "state", "status")
-	s := setup{topic: &topic{}, faults: &storagetest.Faults{Client: client}}
+	s := setup{topic: &topic{}, faults: &storagetest.Faults{Client: client}, published: new(int)}
 	var err error
-	if s.ledger, err = ledger.New(s.faults, "state"); err != nil {
+	if s.ledger, err = ledger.New(s.faults, "state", ledger.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	if s.Relay, err = relay.New(s.topic, s.ledger, s.faults, "status"); err != nil {
+	if s.Relay, err = relay.New(s.topic, s.ledger, s.faults, "status", relay.Options{
+		Published: func(context.Context, []job.Event) { *s.published++ },
+	}); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -163,8 +167,6 @@ func TestTellOfNothingLeft(t *testing.T) {
 				t.Fatal(err)
 			}
 			record.Outbox = nil
-			published := 0
-			s.Relay.Published = func(context.Context, []job.Event) { published++ }
 			for range 2 {
 				known, err := s.ledger.Entry(ctx, record.Attempt)
 				if err != nil && !errors.Is(err, job.ErrNotFound) {
@@ -174,8 +176,8 @@ func TestTellOfNothingLeft(t *testing.T) {
 					t.Fatalf("%v", err)
 				}
 			}
-			if len(s.topic.requests) != 0 || published != 0 {
-				t.Errorf("requests %v, %d told as published", s.topic.requests, published)
+			if len(s.topic.requests) != 0 || *s.published != 0 {
+				t.Errorf("requests %v, %d told as published", s.topic.requests, *s.published)
 			}
 			if b := s.status(t, "a/status.json"); b.Sequence != record.Sequence {
 				t.Errorf("status.json is at sequence %d of %d", b.Sequence, record.Sequence)

@@ -1,9 +1,7 @@
 package submitter_test
 
 import (
-	"bytes"
 	"errors"
-	"log/slog"
 	"strings"
 	"testing"
 
@@ -134,14 +132,12 @@ func TestSubmitOfAnotherBackend(t *testing.T) {
 func TestSubmitDenied(t *testing.T) {
 	for code, errors := range map[string]int{"PERMISSION_DENIED": 1, "INVALID_ARGUMENT": 0} {
 		w := newWorld(t)
-		var log bytes.Buffer
-		w.submit.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		w.backend.fail = &attempt.RefusedError{Code: code, Message: "iam.serviceAccounts.actAs"}
 		w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
 		f := w.put("a/job.yaml", []byte(spec))
 		w.wake(f)
-		if got := strings.Count(log.String(), "level=ERROR"); w.record(f).State != job.Rejected || got != errors {
-			t.Errorf("%s: %s, %d errors, want %d:\n%s", code, w.record(f).State, got, errors, log.String())
+		if got := strings.Count(w.log.String(), `"level":"ERROR"`); w.record(f).State != job.Rejected || got != errors {
+			t.Errorf("%s: %s, %d errors, want %d:\n%s", code, w.record(f).State, got, errors, w.log.String())
 		}
 	}
 }

@@ -32,17 +32,17 @@ func (s *Submitter) decide(
 	if note.Generation != outdated && note.Outdates(d.Packages) {
 		return nil, &outdatedError{note.Generation}
 	}
-	if until := stored.Deadlines.Held; stored.State == job.Held && s.Now().Before(until) {
+	if until := stored.Deadlines.Held; stored.State == job.Held && s.options.Now().Before(until) {
 		if decided := note.Decided(jobFile, d.Packages); len(decided) > 0 && len(decided) == len(d.Packages) {
 			return attempt.Hold{Until: until, Packages: decided}, nil // as before: no read is needed
 		}
 	}
-	p, err := s.Policy(ctx)
+	p, err := s.options.Policy(ctx)
 	if err != nil {
 		return nil, err
 	}
 	rules := p.For(d.Folder)
-	patience := rules.Patience(s.Patience)
+	patience := rules.Patience(s.options.Patience)
 	r, err := s.inspect(ctx, d, p)
 	if errors.Is(err, job.ErrNotFound) {
 		return nil, fmt.Errorf("%w: %w", errChanged, err)
@@ -65,7 +65,7 @@ func (s *Submitter) decide(
 			Before: note.Decided(jobFile, e.held), Until: e.until, ReportAfter: patience.Incomplete, ExpireAfter: patience.Expire,
 		}, nil
 	}
-	if hold, err := e.hold(note, s.Now()); hold != nil || err != nil {
+	if hold, err := e.hold(note, s.options.Now()); hold != nil || err != nil {
 		return hold, err
 	}
 	if job.HasErrors(r.Violations) {
@@ -120,7 +120,7 @@ func (s *Submitter) unreadable(
 	missing := []string{closed.object.Base()}
 	if stored.State != job.Waiting || !slices.Equal(stored.Drop.Missing, missing) {
 		// Once for each attempt and object: the operator may have to grant a right.
-		s.Logger.ErrorContext(ctx, "object can't be read", "attempt", stored.Attempt, "drop", d.Folder,
+		s.options.Logger.ErrorContext(ctx, "object can't be read", "attempt", stored.Attempt, "drop", d.Folder,
 			"object", closed.object.URI(), "error", closed.Error(), "correlation_id", stored.CorrelationID)
 	}
 	return attempt.Incomplete{
@@ -175,7 +175,7 @@ func (s *Submitter) enter(
 		if note.Generation != read && note.Outdates(e.drop.Packages) {
 			return nil, &outdatedError{note.Generation}
 		}
-		if hold, err := e.hold(note, s.Now()); hold != nil || err != nil {
+		if hold, err := e.hold(note, s.options.Now()); hold != nil || err != nil {
 			return hold, err
 		}
 		next := note.Enter(e.drop, e.jobFile, e.packages)
@@ -200,12 +200,12 @@ func (s *Submitter) enter(
 // read, it does not: a bucket of others may well be closed to jobdrop.
 func (s *Submitter) farOutput(ctx context.Context, r inspect.Result) []job.Violation {
 	bucket := r.OutputBucket()
-	if bucket == "" || s.Places == nil {
+	if bucket == "" || s.options.Places == nil {
 		return nil
 	}
-	places, err := s.Places(ctx, bucket)
+	places, err := s.options.Places(ctx, bucket)
 	if err != nil {
-		s.Logger.DebugContext(ctx, "place of the job's output not known", "bucket", bucket, "error", err.Error())
+		s.options.Logger.DebugContext(ctx, "place of the job's output not known", "bucket", bucket, "error", err.Error())
 		return nil
 	}
 	return r.FarOutput(places)
@@ -246,7 +246,7 @@ func (s *Submitter) accept(
 	input := *spec.TrainingInput
 	input.PackageURIs = receipt.Staged
 	spec.TrainingInput = &input
-	spec.Labels = job.Labels(spec.Labels, s.Instance, stored.Attempt, content)
+	spec.Labels = job.Labels(spec.Labels, s.options.Instance, stored.Attempt, content)
 	accepted := attempt.Accept{
 		Spec: spec, Mapping: mapping, Receipt: receipt, Backend: s.backend.Name(), Notify: r.Options.Notify,
 		Warnings: r.Violations, Waits: wait, SubmitWithin: patience.Submit, Patience: patience.JobPatience,
@@ -274,7 +274,7 @@ func (s *Submitter) stage(ctx context.Context, key string, packages []job.Object
 		if err != nil {
 			return nil, err
 		}
-		staged = append(staged, "gs://"+s.Staging+"/"+name)
+		staged = append(staged, "gs://"+s.options.Staging+"/"+name)
 	}
 	return staged, nil
 }
@@ -283,7 +283,7 @@ func (s *Submitter) stage(ctx context.Context, key string, packages []job.Object
 // transport is unpacked on the way, and has to be what was checked.
 func (s *Submitter) stageOne(ctx context.Context, p job.Object, name string) error {
 	if !p.Decoded() {
-		return ofObject(p, s.objects.Copy(ctx, p, s.Staging, name))
+		return ofObject(p, s.objects.Copy(ctx, p, s.options.Staging, name))
 	}
 	stored, err := s.open(ctx, p)
 	if err != nil {
@@ -294,7 +294,7 @@ func (s *Submitter) stageOne(ctx context.Context, p job.Object, name string) err
 	if err != nil {
 		return fmt.Errorf("stage %s: %w", p.URI(), err)
 	}
-	staged, err := s.objects.Store(ctx, s.Staging, name, content)
+	staged, err := s.objects.Store(ctx, s.options.Staging, name, content)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func waits(s policy.Start) string {
 // swap fails, and every earlier turn is counted. So the limit holds, however many ticks run at
 // once.
 func (s *Submitter) Admit(ctx context.Context, b *attempt.Backlog, until time.Time) error {
-	p, err := s.Policy(ctx)
+	p, err := s.options.Policy(ctx)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (s *Submitter) Admit(ctx context.Context, b *attempt.Backlog, until time.Ti
 	if err != nil {
 		return err
 	}
-	q := newQueue(b, turns.Given, p, s.Now().UTC())
+	q := newQueue(b, turns.Given, p, s.options.Now().UTC())
 	q.plan()
 	if over || len(q.given) > 0 {
 		turns.Given = append(q.turns, q.given...)
@@ -75,7 +75,7 @@ func (s *Submitter) startAll(ctx context.Context, q *queue, until time.Time) err
 	var errs []error
 	refused := 0
 	for _, e := range q.starts {
-		if ctx.Err() != nil || refused == refusals || !s.Now().Before(until) {
+		if ctx.Err() != nil || refused == refusals || !s.options.Now().Before(until) {
 			break // the next tick goes on
 		}
 		after, err := s.start(ctx, e)
@@ -97,7 +97,7 @@ func (s *Submitter) awaitAll(ctx context.Context, q *queue, until time.Time) err
 		mu    sync.Mutex
 		errs  []error
 	)
-	group.SetLimit(s.Parallel)
+	group.SetLimit(s.options.Parallel)
 	n := 0
 	for _, e := range q.waiting {
 		reason, ok := q.waits[e.Attempt]
@@ -110,7 +110,7 @@ func (s *Submitter) awaitAll(ctx context.Context, q *queue, until time.Time) err
 		group.Go(func() error {
 			// Read the clock here and not before others are done: with one worker, the same clock
 			// gives the same run.
-			if !s.Now().Before(until) {
+			if !s.options.Now().Before(until) {
 				return nil
 			}
 			if err := s.await(ctx, e, reason); err != nil {
@@ -159,7 +159,7 @@ func (s *Submitter) start(ctx context.Context, e attempt.Entry) (attempt.Stored,
 	if err := s.otherBackend(stored); err != nil {
 		return stored, err
 	}
-	if !stored.Startable(s.Now()) {
+	if !stored.Startable(s.options.Now()) {
 		// The index is behind, or it is not time yet.
 		return stored, s.advance(ctx, stored, e)
 	}

@@ -99,6 +99,23 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// check returns an error for each required setting that is missing.
+func (o Options) check() error {
+	return errors.Join(
+		required("Instance", o.Instance != ""), required("Inbox", o.Inbox != ""),
+		required("Staging", o.Staging != ""), required("Policy", o.Policy != nil),
+		required("CallTime", o.CallTime > 0), required("Inspections", o.Inspections > 0),
+		required("Parallel", o.Parallel > 0), required("Now", o.Now != nil), required("Logger", o.Logger != nil),
+	)
+}
+
+func required(name string, set bool) error {
+	if set {
+		return nil
+	}
+	return fmt.Errorf("submitter: %s is required", name)
+}
+
 // cancelling is how long a cancel may take before that is reported, if nobody says.
 const cancelling = time.Hour
 
@@ -110,39 +127,34 @@ type Submitter struct {
 	teller  teller
 	// inspecting holds a token for each inspection under way.
 	inspecting chan struct{}
-	Options
+	options    Options
 }
 
 // New returns a submitter. Every part is required, and every option except Places.
 func New(o objects, r records, t backend, tell teller, options Options) (*Submitter, error) {
-	for name, missing := range map[string]bool{
-		"objects": o == nil, "records": r == nil, "backend": t == nil, "teller": tell == nil,
-		"Instance": options.Instance == "", "Inbox": options.Inbox == "", "Staging": options.Staging == "",
-		"Policy": options.Policy == nil, "CallTime": options.CallTime <= 0,
-		"Inspections": options.Inspections <= 0, "Parallel": options.Parallel <= 0,
-		"Now": options.Now == nil, "Logger": options.Logger == nil,
-	} {
-		if missing {
-			return nil, fmt.Errorf("submitter: %s is required", name)
-		}
+	if err := errors.Join(
+		required("objects", o != nil), required("records", r != nil), required("backend", t != nil),
+		required("teller", tell != nil), options.check(),
+	); err != nil {
+		return nil, err
 	}
 	options.Patience.Cancelling = cmp.Or(options.Patience.Cancelling, job.Duration(cancelling))
 	return &Submitter{
-		objects: o, records: r, backend: t, teller: tell, Options: options,
+		objects: o, records: r, backend: t, teller: tell, options: options,
 		inspecting: make(chan struct{}, options.Inspections),
 	}, nil
 }
 
 // Takes reports whether an object can be part of a drop.
 func (s *Submitter) Takes(o job.Object) bool {
-	return o.Bucket == s.Inbox && job.IsPart(o.Name, o.Size)
+	return o.Bucket == s.options.Inbox && job.IsPart(o.Name, o.Size)
 }
 
 // Submit looks at the folder of an object that was finalized. It ignores an object that can't be
 // part of a drop, without a remote call.
 func (s *Submitter) Submit(ctx context.Context, o job.Object) error {
 	if !s.Takes(o) {
-		s.Logger.DebugContext(ctx, "object ignored", "bucket", o.Bucket, "object", o.Name, "size", o.Size)
+		s.options.Logger.DebugContext(ctx, "object ignored", "bucket", o.Bucket, "object", o.Name, "size", o.Size)
 		return nil
 	}
 	return s.visit(ctx, o.Bucket, job.Folder(o.Name), "", o.Traceparent, byEvent)
@@ -265,7 +277,7 @@ var errFull = errors.New("the folder holds too much")
 func (s *Submitter) list(ctx context.Context, bucket, folder string) (job.Drop, error) {
 	var parts []job.Object
 	metadata := map[string]map[string]string{} // of the job files
-	began := s.Now()
+	began := s.options.Now()
 	listed, pages := 0, 0
 	var many job.Excess
 	err := s.objects.List(ctx, bucket, folder, true, func(page []job.Attributes) error {
@@ -329,7 +341,7 @@ func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object,
 		if old, err := s.old(ctx, jobFile); err != nil || old && why == byEvent {
 			return err
 		}
-		stored = attempt.Stored{Record: attempt.NewRecord(jobFile, s.Now())}
+		stored = attempt.Stored{Record: attempt.NewRecord(jobFile, s.options.Now())}
 		if why == byReplay {
 			stored.Replayed = stored.Times.Seen
 		}
@@ -369,7 +381,7 @@ const (
 // old reports whether a job file without a record is from before the installation, or older than
 // any event. A new package in its folder does not ask to run it.
 func (s *Submitter) old(ctx context.Context, jobFile job.Object) (bool, error) {
-	age := s.Now().Sub(jobFile.Created)
+	age := s.options.Now().Sub(jobFile.Created)
 	if age < recent {
 		return false, nil
 	}
@@ -384,7 +396,7 @@ func (s *Submitter) old(ctx context.Context, jobFile job.Object) (bool, error) {
 	}
 	old := age > eventAge || jobFile.Created.Before(epoch)
 	if old && err == nil {
-		s.Logger.InfoContext(ctx, "old job file ignored: jobdrop replay runs it",
+		s.options.Logger.InfoContext(ctx, "old job file ignored: jobdrop replay runs it",
 			"bucket", jobFile.Bucket, "object", jobFile.Name, "created", jobFile.Created)
 	}
 	return old, err
@@ -396,7 +408,7 @@ func (s *Submitter) old(ctx context.Context, jobFile job.Object) (bool, error) {
 func (s *Submitter) apply(
 	ctx context.Context, stored attempt.Stored, e attempt.Entry, o attempt.Observation,
 ) (attempt.Stored, error) {
-	stored, applied, err := s.records.Apply(ctx, stored, o, s.Now())
+	stored, applied, err := s.records.Apply(ctx, stored, o, s.options.Now())
 	if err == nil && !applied && stored.State.Undecided() && e.Attempt != "" {
 		// Nothing is new, but the worker that wrote the record may have died before it published
 		// the events.
@@ -431,12 +443,12 @@ func (s *Submitter) next(ctx context.Context, stored attempt.Stored) (attempt.Ob
 	if err := s.otherBackend(stored); err != nil {
 		return nil, err
 	}
-	now := s.Now()
+	now := s.options.Now()
 	unknown := stored.CreateUnknown()
 	claimable := stored.Claimable(now)
 	if claimable {
 		// A job that exists is found, whatever the policy says.
-		p, err := s.Policy(ctx)
+		p, err := s.options.Policy(ctx)
 		start := p.Start(stored.Drop.Prefix)
 		wait := waits(start)
 		if err == nil && (wait == "" || !start.Paused && stored.Turn) {
@@ -472,7 +484,7 @@ func (s *Submitter) otherBackend(stored attempt.Stored) error {
 // found searches for a job that an earlier create of the attempt made, while nobody creates one. It
 // returns nil if there is none.
 func (s *Submitter) found(ctx context.Context, stored attempt.Stored) (attempt.Observation, error) {
-	asked := s.Now()
+	asked := s.options.Now()
 	found, err := s.backend.Find(ctx, stored.Order())
 	if err != nil {
 		return nil, err
@@ -490,18 +502,18 @@ func (s *Submitter) create(ctx context.Context, stored attempt.Stored) (attempt.
 	asking, cancel := context.WithDeadline(ctx, stored.Creating.Until)
 	observation := s.ask(asking, stored)
 	cancel()
-	after, _, err := s.records.Apply(ctx, stored, observation, s.Now())
+	after, _, err := s.records.Apply(ctx, stored, observation, s.options.Now())
 	if err != nil {
 		return stored, err
 	}
 	if after.State == job.Accepted && after.Error != nil {
-		s.Logger.WarnContext(ctx, "job not taken", "attempt", after.Attempt, "job_id", after.Job.ID, "tries", after.Tries,
+		s.options.Logger.WarnContext(ctx, "job not taken", "attempt", after.Attempt, "job_id", after.Job.ID, "tries", after.Tries,
 			"next_try", after.NextTry, "error", after.Error.Message, "correlation_id", after.CorrelationID)
 	}
 	if after.State == job.Rejected && after.Error != nil && after.Error.Code == denied {
 		// This is not the dropper's fault: jobdrop may not create jobs, or not with the job's
 		// service account.
-		s.Logger.ErrorContext(ctx, "job denied", "attempt", after.Attempt, "job_id", after.Job.ID,
+		s.options.Logger.ErrorContext(ctx, "job denied", "attempt", after.Attempt, "job_id", after.Job.ID,
 			"error", after.Error.Message, "correlation_id", after.CorrelationID)
 	}
 	s.log(ctx, after)
@@ -516,7 +528,7 @@ const denied = "PERMISSION_DENIED"
 // effect. Otherwise ask first searches for the job that the create may have made, for as long as the
 // worker that asked may still be running.
 func (s *Submitter) ask(ctx context.Context, stored attempt.Stored) attempt.Observation {
-	nonce, now := stored.Creating.Nonce, s.Now()
+	nonce, now := stored.Creating.Nonce, s.options.Now()
 	unknown := stored.CreateUnknown()
 	switch {
 	case !unknown:
@@ -529,13 +541,13 @@ func (s *Submitter) ask(ctx context.Context, stored attempt.Stored) attempt.Obse
 	}
 	// One reading of the clock says both: a process that freezes between two would pass the check
 	// and take the time after it for that of its question.
-	asked := s.Now()
-	if stored.Creating.Until.Sub(asked) < 2*s.CallTime {
+	asked := s.options.Now()
+	if stored.Creating.Until.Sub(asked) < 2*s.options.CallTime {
 		// The rest of the claim must outlast the calls, or another worker may begin before they
 		// end.
 		return attempt.Postpone{Nonce: nonce, Reason: "the claim was nearly over: to be asked again"}
 	}
-	bounded, cancel := context.WithTimeout(ctx, 2*s.CallTime)
+	bounded, cancel := context.WithTimeout(ctx, 2*s.options.CallTime)
 	defer cancel()
 	created, err := s.backend.Create(bounded, stored.Order())
 	var (
@@ -594,7 +606,7 @@ func taken(r attempt.Record, conflict *attempt.ConflictError) attempt.Refuse {
 // job and none can appear.
 func (s *Submitter) findEarlier(ctx context.Context, stored attempt.Stored,
 	none attempt.Observation) attempt.Observation {
-	nonce, now := stored.Creating.Nonce, s.Now()
+	nonce, now := stored.Creating.Nonce, s.options.Now()
 	found, err := s.backend.Find(ctx, stored.Order())
 	if err != nil {
 		// Without the search nothing is known, so there is no verdict, even after the deadline.
@@ -629,7 +641,7 @@ func own(found []attempt.BackendJob, labels map[string]string) (attempt.BackendJ
 // one, and a create, which may take two, begins only if two are left.
 func (s *Submitter) claim() attempt.Claim {
 	nonce := rand.Text()
-	return attempt.Claim{Owner: s.Instance + "/" + nonce[:8], Until: s.Now().UTC().Add(4 * s.CallTime), Nonce: nonce}
+	return attempt.Claim{Owner: s.options.Instance + "/" + nonce[:8], Until: s.options.Now().UTC().Add(4 * s.options.CallTime), Nonce: nonce}
 }
 
 const overwrittenReason = "the job file was overwritten before the drop was accepted"
@@ -645,7 +657,7 @@ func (s *Submitter) withdraw(ctx context.Context, key string, overwritten bool) 
 	}
 	stored, err := s.records.Get(ctx, key)
 	if errors.Is(err, job.ErrNotFound) {
-		stored = attempt.Stored{Record: lostRecord(key, e, s.Now())}
+		stored = attempt.Stored{Record: lostRecord(key, e, s.options.Now())}
 	} else if err != nil {
 		return err
 	}
@@ -673,7 +685,7 @@ func lostRecord(key string, e attempt.Entry, now time.Time) attempt.Record {
 
 // log writes the log line of a decision.
 func (s *Submitter) log(ctx context.Context, r attempt.Stored) {
-	s.Logger.InfoContext(ctx, "attempt decided",
+	s.options.Logger.InfoContext(ctx, "attempt decided",
 		"attempt", r.Attempt, "drop", r.Drop.Prefix, "state", r.State, "reason", r.Reason,
 		"job_id", r.Job.ID, "violations", len(r.Violations), "correlation_id", r.CorrelationID)
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
-	"github.com/jobdrop/jobdrop/internal/check/policy"
 	"github.com/jobdrop/jobdrop/internal/flow/relay"
 	"github.com/jobdrop/jobdrop/internal/flow/submitter"
 	"github.com/jobdrop/jobdrop/internal/testing/storagetest"
@@ -228,15 +227,11 @@ func TestSubmitOutOfTime(t *testing.T) {
 	w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello")))
 	f := w.put("hello/job.yaml", []byte(spec))
 	ctx, cancel := context.WithCancel(t.Context())
-	opened := w.submit.Policy
-	w.submit.Policy = func(ctx context.Context) (policy.Policy, error) {
-		cancel() // between the note of the attempt and its inspection
-		return opened(ctx)
-	}
+	w.asked = cancel // between the note of the attempt and its inspection
 	if err := w.submit.Submit(ctx, f); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want that of the context", err)
 	}
-	w.submit.Policy = opened
+	w.asked = nil
 	if w.open() != 1 {
 		t.Errorf("%d attempts open, want 1", w.open())
 	}
@@ -849,8 +844,14 @@ func TestSubmitBackendDown(t *testing.T) {
 
 func TestNewRefusesMissingParts(t *testing.T) {
 	w := newWorld(t)
-	if _, err := submitter.New(w.storage, w.ledger, nil, nil, submitter.Options{}); err == nil ||
-		!strings.Contains(err.Error(), "is required") {
+	_, err := submitter.New(w.storage, w.ledger, nil, nil, submitter.Options{Instance: instance, Parallel: 4})
+	var want []string
+	for _, name := range []string{
+		"backend", "teller", "Inbox", "Staging", "Policy", "CallTime", "Inspections", "Now", "Logger",
+	} {
+		want = append(want, "submitter: "+name+" is required")
+	}
+	if err == nil || err.Error() != strings.Join(want, "\n") {
 		t.Errorf("New without parts: %v", err)
 	}
 }
@@ -904,11 +905,11 @@ type objects interface {
 // submitOver replaces the world's submitter by one with another view of the storage.
 func (w *world) submitOver(o objects) {
 	w.t.Helper()
-	tell, err := relay.New(w.topic, w.ledger, w.storage, "status")
+	tell, err := relay.New(w.topic, w.ledger, w.storage, "status", relay.Options{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if w.submit, err = submitter.New(o, w.ledger, w.backend, tell, w.submit.Options); err != nil {
+	if w.submit, err = submitter.New(o, w.ledger, w.backend, tell, w.options); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -53,6 +53,9 @@ type world struct {
 	mu  sync.Mutex
 	now time.Time
 	log lockedBuffer // the errors
+	// asked, if set, is called before the policy is read.
+	asked   func()
+	options submitter.Options
 	// reads counts readings of the clock. The process freezes for 75 s before the one that freezes
 	// names.
 	reads, freezes int
@@ -82,15 +85,15 @@ func newWorldOver(t *testing.T, client *gcs.Client, server *fakestorage.Server) 
 	w.backend = &backend{w: w, jobs: map[string]attempt.BackendJob{}}
 	w.topic = &topic{w: w}
 	var err error
-	if w.ledger, err = ledger.New(w.storage, "state"); err != nil {
+	if w.ledger, err = ledger.New(w.storage, "state", ledger.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	tell, err := relay.New(w.topic, w.ledger, w.storage, "status")
+	tell, err := relay.New(w.topic, w.ledger, w.storage, "status", relay.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	logger := slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelError}))
-	w.submit, err = submitter.New(w.storage, w.ledger, w.backend, tell, submitter.Options{
+	w.options = submitter.Options{
 		Instance: instance, Inbox: inbox, Staging: "staging", Policy: w.policy,
 		Places: func(_ context.Context, bucket string) ([]string, error) {
 			if places, ok := w.places[bucket]; ok {
@@ -101,8 +104,8 @@ func newWorldOver(t *testing.T, client *gcs.Client, server *fakestorage.Server) 
 		Patience: job.Patience{Settle: settle, Incomplete: 15 * time.Minute, Expire: 24 * time.Hour,
 			Submit: 24 * time.Hour, JobPatience: job.JobPatience{Grace: new(job.Duration(0))}},
 		CallTime: 30 * time.Second, Inspections: 2, Parallel: 4, Now: w.clock, Logger: logger,
-	})
-	if err != nil {
+	}
+	if w.submit, err = submitter.New(w.storage, w.ledger, w.backend, tell, w.options); err != nil {
 		t.Fatal(err)
 	}
 	w.watch, err = watcher.New(w.ledger, w.backend, w.storage, tell, w.submit, watcher.Options{
@@ -117,6 +120,9 @@ func newWorldOver(t *testing.T, client *gcs.Client, server *fakestorage.Server) 
 
 // policy returns a policy without rules, except those that a test sets.
 func (w *world) policy(context.Context) (policy.Policy, error) {
+	if w.asked != nil {
+		w.asked()
+	}
 	return policy.Policy{
 		Project: "project", Inbox: inbox, Own: []string{"state", "staging", "status"}, Backend: "aiplatform", Rules: w.rules,
 	}, w.noPolicy

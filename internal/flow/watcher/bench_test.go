@@ -77,7 +77,7 @@ func newCompany(b *testing.B, jobs int, n news) *company {
 	if c.record, err = json.Marshal(r.TrimOutbox(r.Sequence)); err != nil {
 		b.Fatal(err)
 	}
-	records, err := ledger.New(c, "state")
+	records, err := ledger.New(c, "state", ledger.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -332,11 +332,11 @@ type cost struct {
 }
 
 func benchmarkTick(b *testing.B, c *company) cost {
-	records, err := ledger.New(c, "state")
+	records, err := ledger.New(c, "state", ledger.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	tell, err := relay.New(c, records, c, "status")
+	tell, err := relay.New(c, records, c, "status", relay.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

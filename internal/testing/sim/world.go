@@ -572,9 +572,9 @@ func (w *world) process(kind string) *process {
 		}
 		return at
 	}
-	records, err := ledger.New(with.storage, state)
+	records, err := ledger.New(with.storage, state, ledger.Options{})
 	must(err)
-	tell, err := relay.New(with.topic, records, with.storage, status)
+	tell, err := relay.New(with.topic, records, with.storage, status, relay.Options{})
 	must(err)
 	logger := slog.New(&recorder{w: w})
 	submit, err := submitter.New(with.storage, records, with.backend, tell, submitter.Options{
@@ -592,7 +592,7 @@ func (w *world) process(kind string) *process {
 		ReadsPerMinute: math.MaxInt32, Now: now, Logger: logger,
 	})
 	must(err)
-	a := app.New(submit, watch, records, logger)
+	a := app.New(submit, watch, records, nil, logger)
 	p.load = func(context.Context) (*app.App, error) { return a, nil }
 	return p
 }

@@ -76,7 +76,7 @@ var mutations = []mutation{
 	{name: "fence: no call after the claim", edits: []edit{
 		{
 			"internal/flow/submitter/submitter.go",
-			"if stored.Creating.Until.Sub(asked) < 2*s.CallTime {",
+			"if stored.Creating.Until.Sub(asked) < 2*s.options.CallTime {",
 			"if false {",
 		},
 		{
@@ -88,8 +88,8 @@ var mutations = []mutation{
 	{name: "generation pin", edits: []edit{
 		{
 			"internal/flow/submitter/decide.go",
-			"return ofObject(p, s.objects.Copy(ctx, p, s.Staging, name))",
-			"live := p\n\t\tlive.Generation = 0\n\t\treturn ofObject(p, s.objects.Copy(ctx, live, s.Staging, name))",
+			"return ofObject(p, s.objects.Copy(ctx, p, s.options.Staging, name))",
+			"live := p\n\t\tlive.Generation = 0\n\t\treturn ofObject(p, s.objects.Copy(ctx, live, s.options.Staging, name))",
 		},
 	}},
 	{name: "settle rule", edits: []edit{
@@ -251,8 +251,8 @@ var mutations = []mutation{
 	{name: "one reading of the clock before a create", edits: []edit{
 		{
 			"internal/flow/submitter/submitter.go",
-			"if stored.Creating.Until.Sub(asked) < 2*s.CallTime {",
-			"if stored.Creating.Until.Sub(now) < 2*s.CallTime {",
+			"if stored.Creating.Until.Sub(asked) < 2*s.options.CallTime {",
+			"if stored.Creating.Until.Sub(now) < 2*s.options.CallTime {",
 		},
 	}, by: test{"internal/flow/submitter", "^TestSubmitFreezesBeforeACreate$"}},
 	{name: "park, then acknowledge", edits: []edit{
