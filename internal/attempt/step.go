@@ -111,6 +111,8 @@ type Incomplete struct {
 	Arrived    []job.Object
 	Missing    []string
 	Violations []job.Violation
+	// Near says what is there and nearly is what is missing, with the remedy.
+	Near []string
 	// Mispinned reports that a package is there, but not with the generation or the content that
 	// the job file pins.
 	Mispinned bool
@@ -179,8 +181,12 @@ func (o Incomplete) reason(d job.DropInfo) string {
 		then += fmt.Sprintf("; an earlier attempt of this folder already had %s: if that changes, too, upload it first, since from %s on it is taken as it is",
 			some(names), o.Until.UTC().Format(time.RFC3339))
 	}
-	return job.BoundText(fmt.Sprintf("waiting for %s in gs://%s/%s: upload what is missing; %s", some(o.Missing),
-		d.Bucket, d.Prefix, then), job.MaxText)
+	what := "upload what is missing"
+	if len(o.Near) > 0 {
+		what = strings.Join(o.Near, "; ") + "; or " + what
+	}
+	return job.BoundText(fmt.Sprintf("waiting for %s in gs://%s/%s: %s; %s", some(o.Missing), d.Bucket, d.Prefix, what,
+		then), job.MaxText)
 }
 
 // some returns the first names, and how many more there are.

@@ -76,7 +76,7 @@ func TestExitCodes(t *testing.T) {
 		{"a job that never ends", []string{"run", dropsDir + "/endless"}, exitFailed,
 			"job.timed_out  run limit of 5s, enforced by the backend"},
 		{"a package that never comes", []string{"run", dropsDir + "/incomplete"}, exitRejected,
-			"drop.incomplete missing trainer-0.2.tar.gz"},
+			"drop.incomplete waiting for trainer-0.2.tar.gz in gs://"},
 		{"help", []string{"run", "--help"}, exitSucceeded, ""},
 	}
 	for _, test := range tests {

@@ -161,7 +161,7 @@ func (p *printer) told(t event.Type, body event.Body) {
 func detail(t event.Type, b event.Body) string {
 	switch t {
 	case event.DropIncomplete:
-		return "missing " + strings.Join(b.Drop.Missing, ", ")
+		return b.Reason
 	case event.DropAccepted:
 		var names []string
 		for _, o := range b.Drop.Receipt.Objects {

@@ -17,9 +17,11 @@ import (
 
 // report is what was found out about one path. Its JSON is what --format json lists.
 type report struct {
-	Path       string                `json:"path"`
-	Valid      bool                  `json:"valid"`
-	Missing    []string              `json:"missing,omitempty"`
+	Path    string   `json:"path"`
+	Valid   bool     `json:"valid"`
+	Missing []string `json:"missing,omitempty"`
+	// Near says what is there and nearly fits what is missing, with the remedy.
+	Near       []string              `json:"near,omitempty"`
 	Violations []job.Violation       `json:"violations"`
 	Explain    []jobspec.Explanation `json:"explain,omitempty"`
 
@@ -113,7 +115,9 @@ func withExcerpt(r report, v job.Violation) string {
 }
 
 func incomplete(r report) string {
-	return oneLine(fmt.Sprintf("%s: incomplete: missing %s", r.Path, strings.Join(r.Missing, ", ")))
+	return oneLine(strings.Join(append([]string{
+		fmt.Sprintf("%s: incomplete: missing %s", r.Path, strings.Join(r.Missing, ", ")),
+	}, r.Near...), "; "))
 }
 
 // The escapes of GitHub's workflow commands: a property has more of them, since a

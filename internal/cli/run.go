@@ -96,7 +96,9 @@ func runInStack(ctx context.Context, env Env, o runOptions) (err error) {
 		return err
 	}
 	if len(d.JobFiles) == 0 {
-		return exit(exitRejected, "%s is incomplete: it holds no job file (job.yaml, job.yml or job.json)", o.dir)
+		return exit(exitRejected, "%s", strings.Join(append([]string{
+			o.dir + " is incomplete: it holds no job file (job.yaml, job.yml or job.json)",
+		}, inspect.NearJobFile(namesIn(o.dir))...), "; "))
 	}
 	data := o.keep
 	if data == "" {
@@ -300,7 +302,7 @@ func (s *session) summarize(body event.Body) error {
 		p.say("%s%s", strings.ReplaceAll(string(body.State), "_", " "), took(body))
 		return &exitError{code: exitFailed}
 	case job.Waiting:
-		p.say("incomplete: missing %s", strings.Join(body.Drop.Missing, ", "))
+		p.say("incomplete: %s", body.Reason)
 	default:
 		p.say("%s: %s; nothing was submitted", body.State, body.Reason)
 	}

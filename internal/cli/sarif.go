@@ -75,7 +75,7 @@ func writeSARIF(w io.Writer, reports []report) error {
 		if len(r.Missing) > 0 {
 			run.add(job.Violation{
 				Rule: "drop-incomplete", File: r.Path, Message: "the drop is incomplete",
-				Found: "missing " + strings.Join(r.Missing, ", "), Remedy: "add what is missing to the folder",
+				Found: "missing " + strings.Join(r.Missing, ", "), Remedy: strings.Join(append(r.Near, "add what is missing to the folder"), "; "),
 			})
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -107,6 +108,8 @@ type found struct {
 	folder    string
 	data      []byte // the job file's
 	noJobFile bool
+	// near says what is there and nearly fits what is missing.
+	near []string
 }
 
 // stdinName is what reports call standard input: those of SARIF and GitHub need
@@ -145,7 +148,7 @@ func (v *validator) inspect(ctx context.Context, path string) (found, error) {
 	f := found{path: path, dir: path, folder: d.Folder}
 	jobFile, ok := d.JobFile()
 	if !ok {
-		f.noJobFile = true
+		f.noJobFile, f.near = true, inspect.NearJobFile(namesIn(path))
 		return f, nil
 	}
 	f.name = jobFile.Base()
@@ -153,8 +156,26 @@ func (v *validator) inspect(ctx context.Context, path string) (found, error) {
 	if f.Result, err = inspect.Drop(ctx, d, objects, v.policy, v.defaults...); err != nil {
 		return found{}, err
 	}
+	if f.Incomplete() {
+		f.near = inspect.Near(f.Resolution.Missing, namesIn(path))
+	}
 	f.data, err = readLocal(filepath.Join(path, f.name))
 	return f, err
+}
+
+// namesIn returns the names of files in a folder and one folder below that may be meant for parts of
+// a drop, relative to the folder. What can't be read is left out: it is for a hint only.
+func namesIn(dir string) []string {
+	var names []string
+	for _, pattern := range []string{"*", "*/*"} {
+		found, _ := fs.Glob(os.DirFS(dir), pattern) // the pattern is valid
+		for _, name := range found {
+			if inspect.Nearly(name) && len(names) < inspect.NearNames {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 // file inspects a job file alone.
@@ -172,10 +193,10 @@ func (f found) report() report {
 		source: f.data, sourceFile: filepath.Join(f.dir, f.name),
 	}
 	if f.noJobFile {
-		out.Missing = []string{"a job file (job.yaml, job.yml or job.json)"}
+		out.Missing, out.Near = []string{"a job file (job.yaml, job.yml or job.json)"}, f.near
 		return out
 	}
-	out.Missing = f.Resolution.Missing
+	out.Missing, out.Near = f.Resolution.Missing, f.near
 	for _, v := range f.Violations {
 		v.File = filepath.Join(f.dir, v.File)
 		out.Violations = append(out.Violations, v)

@@ -105,6 +105,8 @@ type Drop struct {
 	// JobFiles and Packages are sorted by name.
 	JobFiles []Object
 	Packages []Object
+	// Others are some of the other objects, whose names are nearly those of parts.
+	Others []string
 	// Metadata is the object metadata of the job file that [Drop.JobFile]
 	// gives; settings of jobs are among it.
 	Metadata map[string]string

@@ -305,6 +305,24 @@ var cases = map[string]func(w *world){
 		}
 		w.want(w.drop("a/", spec), job.Submitted, "", 1)
 	},
+	"name nearly right": func(w *world) {
+		for i, c := range []struct{ uri, there, want string }{
+			{"", "trainer-0.1.zip", "trainer-0.1.zip is there: jobdrop takes"},
+			{"", "dist/trainer-0.1.tar.gz", "dist/trainer-0.1.tar.gz is there: upload it beside the job file"},
+			{"my-trainer-0.1.tar.gz", "my_trainer-0.1.tar.gz", "its name is written otherwise"},
+			{"trainer-0.2.tar.gz", tarball, "it is another version"},
+		} {
+			folder := fmt.Sprintf("near%d/", i)
+			file := spec
+			if c.uri != "" {
+				file += "  packageUris: [" + c.uri + "]\n"
+			}
+			w.put(folder+c.there, pkg(w.t, "hello"))
+			f := w.again(folder, file)
+			w.want(f, job.Waiting, c.want, 0)
+			w.want(f, job.Waiting, "or upload what is missing", 0)
+		}
+	},
 	"parts of an upload": func(w *world) {
 		f := w.again("a/", spec)
 		for _, name := range []string{"a/" + tarball + "_0",

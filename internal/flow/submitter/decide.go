@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
@@ -60,8 +61,12 @@ func (s *Submitter) decide(
 		e.held = nil
 	}
 	if r.Incomplete() {
+		near, err := s.near(ctx, d, r.Resolution.Missing)
+		if err != nil {
+			return nil, err
+		}
 		return attempt.Incomplete{
-			Arrived: d.Packages, Missing: r.Resolution.Missing, Violations: r.Violations, Mispinned: r.Resolution.Mispinned,
+			Arrived: d.Packages, Missing: r.Resolution.Missing, Near: near, Violations: r.Violations, Mispinned: r.Resolution.Mispinned,
 			Before: note.Decided(jobFile, e.held), Until: e.until, ReportAfter: patience.Incomplete, ExpireAfter: patience.Expire,
 		}, nil
 	}
@@ -85,6 +90,32 @@ func (s *Submitter) decide(
 		return blocked, nil
 	}
 	return s.enter(ctx, note, e, verdict)
+}
+
+// near returns what is there and nearly is what a drop misses. It looks one folder below if the
+// folder has no package at all.
+func (s *Submitter) near(ctx context.Context, d job.Drop, missing []string) ([]string, error) {
+	names := slices.Clone(d.Others)
+	for _, p := range d.Packages[:min(len(d.Packages), inspect.NearNames)] {
+		names = append(names, p.Base())
+	}
+	if near := inspect.Near(missing, names); len(near) > 0 || len(d.Packages) > 0 {
+		return near, nil
+	}
+	var below []string
+	err := s.objects.List(ctx, d.Bucket, d.Folder, false, func(page []job.Attributes) error {
+		for _, o := range page {
+			name := strings.TrimPrefix(o.Name, d.Folder)
+			if strings.Count(name, "/") == 1 && o.Size > 0 && inspect.Nearly(name) && len(below) < inspect.NearNames {
+				below = append(below, name)
+			}
+		}
+		return errFull // one page is enough for a hint
+	})
+	if err != nil && !errors.Is(err, errFull) {
+		return nil, err
+	}
+	return inspect.Near(missing, below), nil
 }
 
 // unreadableError reports that the storage service does not let jobdrop read or copy an object:

@@ -275,18 +275,24 @@ var errFull = errors.New("the folder holds too much")
 // what there is too much of. It limits pages as well as objects: a page that shows only
 // sub-folders has no objects.
 func (s *Submitter) list(ctx context.Context, bucket, folder string) (job.Drop, error) {
-	var parts []job.Object
+	var (
+		parts  []job.Object
+		others []string
+	)
 	metadata := map[string]map[string]string{} // of the job files
 	began := s.options.Now()
 	listed, pages := 0, 0
 	var many job.Excess
 	err := s.objects.List(ctx, bucket, folder, true, func(page []job.Attributes) error {
 		for _, o := range page {
-			if job.IsPart(o.Name, o.Size) {
+			switch {
+			case job.IsPart(o.Name, o.Size):
 				parts = append(parts, o.Object)
 				if job.IsJobFile(o.Name) {
 					metadata[o.Name] = o.Metadata
 				}
+			case o.Size > 0 && len(others) < inspect.NearNames && inspect.Nearly(o.Name):
+				others = append(others, o.Base())
 			}
 		}
 		listed += len(page)
@@ -307,7 +313,7 @@ func (s *Submitter) list(ctx context.Context, bucket, folder string) (job.Drop, 
 		return s.jobFiles(ctx, bucket, folder, many)
 	}
 	d := job.Assemble(bucket, folder, parts)
-	d.Listed = began
+	d.Listed, d.Others = began, others
 	if jobFile, ok := d.JobFile(); ok {
 		d.Metadata = metadata[jobFile.Name]
 	}
