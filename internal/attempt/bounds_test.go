@@ -96,7 +96,8 @@ func largest(t *testing.T, c string) Record {
 			job.Links{Console: "https://" + long[:3<<10/len(c)*len(c)], Logs: long}
 		return l
 	}
-	missing := Incomplete{Arrived: many(1000, pack), Missing: many(101, long), Violations: vs, Before: many(1000, pack), Until: at(time.Minute),
+	missing := Incomplete{Arrived: many(1000, pack), Missing: many(101, long), Violations: vs,
+		Before: many(1000, pack), Until: at(time.Minute),
 		ReportAfter: time.Minute, ExpireAfter: time.Hour * 24}
 	for _, s := range []step{
 		{0, missing}, {time.Hour, missing}, {2 * time.Hour, o},

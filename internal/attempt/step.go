@@ -178,7 +178,8 @@ func (o Incomplete) reason(d job.DropInfo) string {
 		for _, p := range o.Before {
 			names = append(names, p.Base())
 		}
-		then += fmt.Sprintf("; an earlier attempt of this folder already had %s: if that changes, too, upload it first, since from %s on it is taken as it is",
+		then += fmt.Sprintf("; an earlier attempt of this folder already had %s: if that changes, too, upload it "+
+			"first, since from %s on it is taken as it is",
 			some(names), o.Until.UTC().Format(time.RFC3339))
 	}
 	what := "upload what is missing"

@@ -155,8 +155,11 @@ func TestKillsUnderLoad(t *testing.T) {
 	// What is like the stack itself in all but one thing: the claims of the dead, which
 	// are waited for, hold for less long than an installation's.
 	env := filepath.Join(t.TempDir(), "like.env")
-	text := fmt.Sprintf("JOBDROP_INSTANCE=%s\nJOBDROP_PROJECT=%s\nJOBDROP_INBOX=%s\nJOBDROP_STATE_BUCKET=%s\nJOBDROP_STAGING_BUCKET=%s\nJOBDROP_STATUS_BUCKET=%s\nJOBDROP_TOPIC=%s\nJOBDROP_BACKEND=aiplatform\nJOBDROP_CALL_TIME=%s\n",
-		local.Instance, local.Project, local.Inbox, local.State, local.Staging, local.Status, local.Topic, cmp.Or(os.Getenv("CHAOS_CALL_TIME"), "5s"))
+	text := fmt.Sprintf("JOBDROP_INSTANCE=%s\nJOBDROP_PROJECT=%s\nJOBDROP_INBOX=%s\nJOBDROP_STATE_BUCKET=%s\n"+
+		"JOBDROP_STAGING_BUCKET=%s\nJOBDROP_STATUS_BUCKET=%s\nJOBDROP_TOPIC=%s\nJOBDROP_BACKEND=aiplatform\n"+
+		"JOBDROP_CALL_TIME=%s\n",
+		local.Instance, local.Project, local.Inbox, local.State, local.Staging, local.Status, local.Topic,
+		cmp.Or(os.Getenv("CHAOS_CALL_TIME"), "5s"))
 	if err := os.WriteFile(env, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

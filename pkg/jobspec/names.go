@@ -128,7 +128,8 @@ func placesOf(name, field string, spots []spot) []string {
 		folded = fold(name)
 	}
 	for _, s := range spots {
-		if (s.name == camelCase(name) || fold(s.name) == folded) && (!strings.HasPrefix(s.path, "jobdrop.") || strings.HasPrefix(field, "jobdrop")) {
+		if (s.name == camelCase(name) || fold(s.name) == folded) &&
+			(!strings.HasPrefix(s.path, "jobdrop.") || strings.HasPrefix(field, "jobdrop")) {
 			places = append(places, s.path)
 		}
 	}

@@ -638,7 +638,8 @@ func TestListActive(t *testing.T) {
 					t.Fatal(err)
 				}
 				want := `labels.jobdrop-instance="` + job.InstanceLabel("prod") +
-					`" AND (state="JOB_STATE_QUEUED" OR state="JOB_STATE_PENDING" OR state="JOB_STATE_RUNNING" OR state="JOB_STATE_UPDATING" OR state="JOB_STATE_PAUSED" OR state="JOB_STATE_CANCELLING")`
+					`" AND (state="JOB_STATE_QUEUED" OR state="JOB_STATE_PENDING" OR state="JOB_STATE_RUNNING" ` +
+					`OR state="JOB_STATE_UPDATING" OR state="JOB_STATE_PAUSED" OR state="JOB_STATE_CANCELLING")`
 				if diff := cmp.Diff(want, values.Get("filter")); diff != "" || values.Get("pageSize") != "100" ||
 					values.Get("readMask") != mask {
 					t.Errorf("query %v; filter (-want +got):\n%s", values, diff)

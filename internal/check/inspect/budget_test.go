@@ -27,7 +27,8 @@ func TestPackagesShareABudget(t *testing.T) {
 		t.Fatalf("%+v, %v; opened %d times", one, err, opened)
 	}
 	limits.Unpacked = 7_000 // the package has 4,701
-	two, err := packages(t.Context(), []job.Object{object("a.tar.gz"), object("b.tar.gz")}, &job.TrainingInput{PythonModule: "trainer.task"}, limits, open)
+	two, err := packages(t.Context(), []job.Object{object("a.tar.gz"), object("b.tar.gz")},
+		&job.TrainingInput{PythonModule: "trainer.task"}, limits, open)
 	if err != nil || !job.HasErrors(two.violations) || two.violations[0].File != "b.tar.gz" {
 		t.Errorf("%+v, %v; want the second package to pass the limit", two, err)
 	}

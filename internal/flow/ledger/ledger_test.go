@@ -244,7 +244,8 @@ func TestLargestFolderNote(t *testing.T) {
 	if decided := n.Decided(jobFile("a/", 1), d.Packages); err != nil || len(decided) != inspect.PartLimit {
 		t.Errorf("%d packages, %v", len(decided), err)
 	}
-	old := `{"newest":{"attempt":"x-5","generation":"5","created":"2026-11-22T12:00:00Z"},"before":{"attempt":"","generation":"0","created":"0001-01-01T00:00:00Z"}}`
+	old := `{"newest":{"attempt":"x-5","generation":"5","created":"2026-11-22T12:00:00Z"},` +
+		`"before":{"attempt":"","generation":"0","created":"0001-01-01T00:00:00Z"}}`
 	if _, err := store.Write(ctx, "state", "folders/"+job.FolderKey("inbox", "b/")+".json", []byte(old),
 		"application/json", nil, 0); err != nil {
 		t.Fatal(err)

@@ -56,7 +56,10 @@ func (s *Submitter) decide(
 		mapping = rules.Mapping(r.Spec.TrainingInput)
 		r.Map(s.backend.Check(job.Order{Spec: r.Spec, Mapping: mapping}), rules.Strict())
 	}
-	e := entering{drop: d, jobFile: jobFile, packages: r.Resolution.Packages, held: r.Resolution.Unpinned, until: jobFile.Created.Add(patience.Settle)}
+	e := entering{
+		drop: d, jobFile: jobFile, packages: r.Resolution.Packages, held: r.Resolution.Unpinned,
+		until: jobFile.Created.Add(patience.Settle),
+	}
 	if r.Final {
 		e.held = nil
 	}

@@ -126,7 +126,8 @@ func TestTicksOverlap(t *testing.T) {
 	}
 	w.tick()
 	r := w.record(f)
-	if got, want := w.topic.of(r.Attempt), "drop.accepted job.submitted job.queued job.running job.delayed job.timed_out"; got != want || w.open() != 0 {
+	const want = "drop.accepted job.submitted job.queued job.running job.delayed job.timed_out"
+	if got := w.topic.of(r.Attempt); got != want || w.open() != 0 {
 		t.Errorf("events %q, want %q; %d open", got, want, w.open())
 	}
 }

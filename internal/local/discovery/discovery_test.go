@@ -23,7 +23,8 @@ func TestDocumentsAreUpToDate(t *testing.T) {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(string(source)) {
-			command, ok := strings.CutPrefix(strings.TrimSpace(line), "//go:generate go run github.com/jobdrop/jobdrop/internal/local/discovery/gen ")
+			command, ok := strings.CutPrefix(strings.TrimSpace(line),
+				"//go:generate go run github.com/jobdrop/jobdrop/internal/local/discovery/gen ")
 			if !ok {
 				continue
 			}

@@ -84,7 +84,8 @@ if task["type"] == "chief":
 		t.Errorf("stream-logs of a tuning job:\n%s", out)
 	}
 	if out := run("ai-platform", "jobs", "describe", "tuned",
-		"--format=value(trainingOutput.trials.trialId.slice(0),trainingOutput.trials.finalMetric.objectiveValue.slice(0))"); strings.TrimSpace(out) != "2\t2.0" && strings.TrimSpace(out) != "2\t2" {
+		"--format=value(trainingOutput.trials.trialId.slice(0),"+
+			"trainingOutput.trials.finalMetric.objectiveValue.slice(0))"); strings.TrimSpace(out) != "2\t2.0" && strings.TrimSpace(out) != "2\t2" {
 		t.Errorf("the best trial: %q", out)
 	}
 	if n := strings.Count(out, "hello from worker"); n != 1 {

@@ -22,8 +22,9 @@ const (
 var (
 	// prebuilt are the images of Google's own for training, the only ones that
 	// run a Python package.
-	prebuilt = regexp.MustCompile(`^(us|europe|asia)-docker\.pkg\.dev/vertex-ai/training/[a-z0-9][a-z0-9._-]*(:[\w][\w.-]*)?(@sha256:[0-9a-f]{64})?$`)
-	envName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	prebuilt = regexp.MustCompile(`^(us|europe|asia)-docker\.pkg\.dev/vertex-ai/training/` +
+		`[a-z0-9][a-z0-9._-]*(:[\w][\w.-]*)?(@sha256:[0-9a-f]{64})?$`)
+	envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	// The API says of labels: no longer than 64 characters.
 	labelKey   = regexp.MustCompile(`^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,63}$`)
 	labelValue = regexp.MustCompile(`^[\p{Ll}\p{Lo}\p{N}_-]{0,64}$`)
