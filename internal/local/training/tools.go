@@ -19,8 +19,9 @@ type buildTools struct {
 }
 
 const (
-	// toolsTime bounds the attempt: a slow line needs some seconds for two megabytes.
-	toolsTime = time.Minute
+	// toolsTime bounds the attempt. A slow line needs some seconds for two megabytes, a
+	// machine under load some minutes for the build.
+	toolsTime = 5 * time.Minute
 	// toolsRest is how long it is not made again after it failed: a network that is not
 	// there costs each job some seconds.
 	toolsRest = 10 * time.Minute
@@ -56,10 +57,13 @@ func (s *Service) fetchesTools(e *entry, v jobs.PythonEnv, env []string) (bool, 
 	err := s.execWithin(ctx, e, step{Command: process.Command{
 		Path: v.Python(), Dir: dir, Env: env,
 		Args: []string{"-m", "pip", "-qqq", "wheel", "--no-input", "--disable-pip-version-check", "--no-deps",
-			"--timeout", "10", "--wheel-dir", dir, dir},
+			"--timeout", "10", "--retries", "1", "--wheel-dir", dir, dir},
 	}})
 	if cause := context.Cause(e.ctx); cause != nil {
 		return false, cause
+	}
+	if err != nil {
+		e.log.Write(taskService, stdout, "Pip can't fetch what it needs: "+process.Describe(err)+".")
 	}
 	s.tools.can, s.tools.asked = err == nil, s.now()
 	return s.tools.can, nil
