@@ -145,9 +145,7 @@ func (f *File) check(catalogue *Catalogue, always, training []rule) []job.Violat
 	}
 	c.run(always)
 	if c.in != nil {
-		for i, r := range c.in.Roles() {
-			c.roles[i] = role{r.Name, r.Type, r.Count, r.Config}
-		}
+		c.roles = c.in.Roles()
 		c.run(training)
 	}
 	return c.out.sorted()
@@ -159,7 +157,7 @@ type check struct {
 	spec   *job.Spec
 	labels []string           // the labels' keys, sorted
 	in     *job.TrainingInput // never nil in a training rule
-	roles  [4]role            // the master, then the kinds of replicas that have a count
+	roles  [4]job.Role            // the master, then the kinds of replicas that have a count
 	known  *Catalogue
 	rule   string
 	out    violations
@@ -237,23 +235,11 @@ func (c *check) notCustom() bool {
 	return tier != "" && tier != "SCALE_TIER_UNSPECIFIED" && tier != "CUSTOM"
 }
 
-// role is one kind of replica: a type, a count and a config.
-type role struct {
-	name   string
-	typ    string
-	count  int64
-	config *job.ReplicaConfig
-}
-
-func (r role) typeField() string   { return "trainingInput." + r.name + "Type" }
-func (r role) countField() string  { return "trainingInput." + r.name + "Count" }
-func (r role) configField() string { return "trainingInput." + r.name + "Config" }
-
 // image returns the image that the role's replicas run, by default the master's
 // (reference, workerConfig and its like).
-func (c *check) image(r role) string {
-	if r.config != nil && r.config.ImageURI != "" {
-		return r.config.ImageURI
+func (c *check) image(r job.Role) string {
+	if r.Config != nil && r.Config.ImageURI != "" {
+		return r.Config.ImageURI
 	}
 	if c.in.MasterConfig != nil {
 		return c.in.MasterConfig.ImageURI
@@ -262,16 +248,16 @@ func (c *check) image(r role) string {
 }
 
 // counted returns the roles that have a count.
-func (c *check) counted() []role { return c.roles[1:] }
+func (c *check) counted() []job.Role { return c.roles[1:] }
 
 // failFor fails for a role that has replicas and warns for one that has none:
 // what is said of those has no effect, and the service may well take it.
-func (c *check) failFor(r role, field string, v job.Violation) {
+func (c *check) failFor(r job.Role, field string, v job.Violation) {
 	c.fail(field, c.idleWarning(r, v))
 }
 
 // idleWarning returns v, as a warning if the role has no replicas.
-func (c *check) idleWarning(r role, v job.Violation) job.Violation {
+func (c *check) idleWarning(r job.Role, v job.Violation) job.Violation {
 	if c.idle(r) {
 		v.Severity = job.Warning
 	}
@@ -280,9 +266,9 @@ func (c *check) idleWarning(r role, v job.Violation) job.Violation {
 
 // idle reports whether a role certainly has no replicas. Two tiers bring some of
 // their own (reference, ScaleTier).
-func (c *check) idle(r role) bool {
-	brings := c.in.ScaleTier == "STANDARD_1" || c.in.ScaleTier == "PREMIUM_1"
-	return r.count == 0 && !(brings && r.name != "evaluator") && !c.f.silent(r.countField())
+func (c *check) idle(r job.Role) bool {
+	workers, _ := job.TierReplicas(c.in.ScaleTier)
+	return r.Count == 0 && !(workers > 0 && r.Name != "evaluator") && !c.f.silent(r.CountField())
 }
 
 const paramsField = "trainingInput.hyperparameters.params"

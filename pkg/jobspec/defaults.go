@@ -71,6 +71,8 @@ func (f *File) given(path string) bool {
 	return there && !p.null || f.origins[path] != "" || f.silent(path)
 }
 
+// roleNames are the roles in the order of [job.TrainingInput.Roles], which is also that of
+// Vertex AI's worker pools.
 var roleNames = [...]string{"master", "worker", "parameterServer", "evaluator"}
 
 // defaultOrder lists the fields below trainingInput that hold no further ones:

@@ -248,9 +248,6 @@ func hasOwnField(n *yaml.Node) bool {
 // file, or below its trainingInput.
 type moves struct{ top, below, remarks, left []string }
 
-// poolRoles are what Vertex AI's worker pools are, by their place in the list.
-var poolRoles = [...]string{"master", "worker", "parameterServer", "evaluator"}
-
 func (w *moves) walk(n *yaml.Node, key string, pool int) {
 	if len(w.top)+len(w.below)+len(w.remarks)+len(w.left) > 4*maxMoves {
 		return
@@ -259,7 +256,7 @@ func (w *moves) walk(n *yaml.Node, key string, pool int) {
 	case yaml.SequenceNode:
 		for i, item := range n.Content {
 			if key == "" || fold(key) == "workerpoolspecs" {
-				if pool = i; pool == len(poolRoles) {
+				if pool = i; pool == len(roleNames) {
 					return
 				}
 			}
@@ -296,7 +293,7 @@ func (w *moves) entry(key string, value *yaml.Node, inTraining bool, pool int) {
 	case ok && to.to == "":
 		w.remarks = append(w.remarks, to.remark)
 	case ok:
-		place := to.forRole(poolRoles[pool])
+		place := to.forRole(roleNames[pool])
 		if v := versions(value.Value); name == "executorimageuri" && v != "" {
 			place = v
 		}

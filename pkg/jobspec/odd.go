@@ -189,9 +189,9 @@ func (c *check) passed(yield func(field, value string)) {
 	}
 	list(below+"args", c.in.Args)
 	for _, r := range c.roles {
-		if r.config != nil {
-			list(r.configField()+".containerCommand", r.config.ContainerCommand)
-			list(r.configField()+".containerArgs", r.config.ContainerArgs)
+		if r.Config != nil {
+			list(r.ConfigField()+".containerCommand", r.Config.ContainerCommand)
+			list(r.ConfigField()+".containerArgs", r.Config.ContainerArgs)
 		}
 	}
 }
@@ -199,8 +199,8 @@ func (c *check) passed(yield func(field, value string)) {
 // hasShell reports whether a container's command is a shell, which reads arguments in
 // its own way.
 func (c *check) hasShell() bool {
-	return slices.ContainsFunc(c.roles[:], func(r role) bool {
-		return r.config != nil && slices.ContainsFunc(r.config.ContainerCommand, func(word string) bool {
+	return slices.ContainsFunc(c.roles[:], func(r job.Role) bool {
+		return r.Config != nil && slices.ContainsFunc(r.Config.ContainerCommand, func(word string) bool {
 			name := word[strings.LastIndexByte(word, '/')+1:]
 			return slices.Contains([]string{"sh", "bash", "dash", "zsh", "ash", "env"}, name)
 		})

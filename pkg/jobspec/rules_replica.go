@@ -17,7 +17,7 @@ func argsExclusive(c *check) {
 		return
 	}
 	for _, r := range c.roles {
-		if r.config == nil {
+		if r.Config == nil {
 			continue
 		}
 		for _, field := range containerFields(r) {
@@ -37,7 +37,7 @@ func containerNeedsImage(c *check) {
 		return
 	}
 	for _, r := range c.roles {
-		if r.config == nil || r.config.ImageURI != "" || c.f.silent(r.configField()+".imageUri") {
+		if r.Config == nil || r.Config.ImageURI != "" || c.f.silent(r.ConfigField()+".imageUri") {
 			continue
 		}
 		for _, field := range containerFields(r) {
@@ -49,13 +49,13 @@ func containerNeedsImage(c *check) {
 	}
 }
 
-func containerFields(r role) []string {
+func containerFields(r job.Role) []string {
 	var fields []string
-	if len(r.config.ContainerCommand) > 0 {
-		fields = append(fields, r.configField()+".containerCommand")
+	if len(r.Config.ContainerCommand) > 0 {
+		fields = append(fields, r.ConfigField()+".containerCommand")
 	}
-	if len(r.config.ContainerArgs) > 0 {
-		fields = append(fields, r.configField()+".containerArgs")
+	if len(r.Config.ContainerArgs) > 0 {
+		fields = append(fields, r.ConfigField()+".containerArgs")
 	}
 	return fields
 }
@@ -73,13 +73,13 @@ func chiefUnused(c *check) {
 
 // accelerators yields the replicas that ask for accelerators. An empty config
 // asks for none.
-func (c *check) accelerators(yield func(r role, a *job.AcceleratorConfig, field string)) {
+func (c *check) accelerators(yield func(r job.Role, a *job.AcceleratorConfig, field string)) {
 	for _, r := range c.roles {
-		if r.config == nil || r.config.AcceleratorConfig == nil {
+		if r.Config == nil || r.Config.AcceleratorConfig == nil {
 			continue
 		}
-		if a := r.config.AcceleratorConfig; a.Count != 0 || acceleratorSet(a) {
-			yield(r, a, r.configField()+".acceleratorConfig")
+		if a := r.Config.AcceleratorConfig; a.Count != 0 || acceleratorSet(a) {
+			yield(r, a, r.ConfigField()+".acceleratorConfig")
 		}
 	}
 }
@@ -91,7 +91,7 @@ func acceleratorSet(a *job.AcceleratorConfig) bool {
 // acceleratorComplete: reference, AcceleratorConfig: "the type and number of
 // accelerators".
 func acceleratorComplete(c *check) {
-	c.accelerators(func(r role, a *job.AcceleratorConfig, field string) {
+	c.accelerators(func(r job.Role, a *job.AcceleratorConfig, field string) {
 		if !acceleratorSet(a) {
 			c.failFrom(field+".count", field+".type", c.idleWarning(r, job.Violation{
 				Message: "the accelerators have a count but no type",
@@ -111,7 +111,7 @@ func acceleratorComplete(c *check) {
 // acceleratorCount: gcloud, "The count of the accelerator must be greater than
 // 0".
 func acceleratorCount(c *check) {
-	c.accelerators(func(r role, a *job.AcceleratorConfig, field string) {
+	c.accelerators(func(r job.Role, a *job.AcceleratorConfig, field string) {
 		if a.Count < 0 {
 			c.failFor(r, field+".count", job.Violation{
 				Message: "a count of accelerators can't be negative",
@@ -125,13 +125,13 @@ func acceleratorCount(c *check) {
 // acceleratorLegacy: reference, masterConfig and its like: acceleratorConfig
 // only if the type is "a Compute Engine machine type".
 func acceleratorLegacy(c *check) {
-	c.accelerators(func(r role, _ *job.AcceleratorConfig, field string) {
-		if c.known.category(r.typ) == Legacy {
+	c.accelerators(func(r job.Role, _ *job.AcceleratorConfig, field string) {
+		if c.known.category(r.Type) == Legacy {
 			c.failFor(r, field, c.guessed(job.Violation{
-				Message: fmt.Sprintf("accelerators can't be added to the legacy machine type %s", show(r.typ)),
+				Message: fmt.Sprintf("accelerators can't be added to the legacy machine type %s", show(r.Type)),
 				Remedy: fmt.Sprintf("write a Compute Engine type in %sType, e.g. n1-standard-8, or a legacy type that has GPUs, "+
-					"e.g. standard_gpu", r.name),
-			}, r.typ))
+					"e.g. standard_gpu", r.Name),
+			}, r.Type))
 		}
 	})
 }
@@ -139,11 +139,11 @@ func acceleratorLegacy(c *check) {
 // acceleratorUnused: as [acceleratorLegacy]; of a tier that has its own machines
 // the reference says nothing.
 func acceleratorUnused(c *check) {
-	c.accelerators(func(r role, _ *job.AcceleratorConfig, field string) {
-		if r.typ == "" && c.notCustom() {
+	c.accelerators(func(r job.Role, _ *job.AcceleratorConfig, field string) {
+		if r.Type == "" && c.notCustom() {
 			c.warn(field, job.Violation{
 				Message: fmt.Sprintf("accelerators go with a Compute Engine type in %sType; the tier %s has its own machines",
-					r.name, c.in.ScaleTier),
+					r.Name, c.in.ScaleTier),
 				Remedy: "write scaleTier: CUSTOM with a machine type, or remove acceleratorConfig",
 			})
 		}
@@ -153,8 +153,8 @@ func acceleratorUnused(c *check) {
 // acceleratorMachine checks which machine takes how many accelerators of which type.
 // Sources: the service's page "Using GPUs", and gcp.py in Google's tensorflow/cloud.
 func acceleratorMachine(c *check) {
-	c.accelerators(func(r role, a *job.AcceleratorConfig, field string) {
-		m, ok := c.known.machine(r.typ)
+	c.accelerators(func(r job.Role, a *job.AcceleratorConfig, field string) {
+		m, ok := c.known.machine(r.Type)
 		if !ok || len(m.Accelerators) == 0 || isTPU(a) || !acceleratorSet(a) {
 			return
 		}
@@ -163,16 +163,16 @@ func acceleratorMachine(c *check) {
 		switch {
 		case listed && len(counts) == 0:
 			field += ".type"
-			v.Message = fmt.Sprintf("the machine type %s takes no %s", r.typ, a.Type)
+			v.Message = fmt.Sprintf("the machine type %s takes no %s", r.Type, a.Type)
 			v.Allowed = acceleratorsOf(m)
 		case !listed:
 			field += ".type"
-			v.Message = fmt.Sprintf("the machine type %s is not known to take %s", r.typ, a.Type)
+			v.Message = fmt.Sprintf("the machine type %s is not known to take %s", r.Type, a.Type)
 			v.Allowed = acceleratorsOf(m)
 			v.Severity = job.Warning
 		case a.Count > 0 && !slices.Contains(counts, a.Count):
 			field += ".count"
-			v.Message = fmt.Sprintf("the machine type %s does not take this number of %s", r.typ, a.Type)
+			v.Message = fmt.Sprintf("the machine type %s does not take this number of %s", r.Type, a.Type)
 			v.Allowed = numbers(counts)
 			v.Remedy = fmt.Sprintf("write %d", nearest(counts, a.Count))
 		default:
@@ -217,9 +217,9 @@ func nearest(counts []int64, n int64) int64 {
 func isTPU(a *job.AcceleratorConfig) bool { return strings.HasPrefix(a.Type, "TPU_") }
 
 // tpus yields the roles whose replicas are TPUs.
-func (c *check) tpus(yield func(r role)) {
+func (c *check) tpus(yield func(r job.Role)) {
 	for _, r := range c.roles {
-		if r.count > 0 && c.known.category(r.typ) == TPU {
+		if r.Count > 0 && c.known.category(r.Type) == TPU {
 			yield(r)
 		}
 	}
@@ -228,16 +228,16 @@ func (c *check) tpus(yield func(r role)) {
 // hasTPU reports whether the job trains on TPUs.
 func (c *check) hasTPU() bool {
 	has := c.in.ScaleTier == "BASIC_TPU"
-	c.tpus(func(role) { has = true })
+	c.tpus(func(job.Role) { has = true })
 	return has
 }
 
 // tpuWorkerCount: Google's tensorflow/cloud, validate.py. Whether the service
 // refuses another count is not known.
 func tpuWorkerCount(c *check) {
-	c.tpus(func(r role) {
-		if r.name == "worker" && r.count != 1 {
-			c.warn(r.countField(), job.Violation{
+	c.tpus(func(r job.Role) {
+		if r.Name == "worker" && r.Count != 1 {
+			c.warn(r.CountField(), job.Violation{
 				Message: "a job has one worker with TPUs",
 				Allowed: "1",
 				Remedy:  "write 1",
@@ -250,19 +250,19 @@ func tpuWorkerCount(c *check) {
 // eight to a cloud_tpu, and nothing else is. The service is not known to refuse
 // it.
 func tpuAccelerator(c *check) {
-	c.accelerators(func(r role, a *job.AcceleratorConfig, field string) {
-		category := c.known.category(r.typ)
+	c.accelerators(func(r job.Role, a *job.AcceleratorConfig, field string) {
+		category := c.known.category(r.Type)
 		switch {
 		case category == TPU && acceleratorSet(a) && !isTPU(a):
 			c.warn(field+".type", job.Violation{
-				Message: fmt.Sprintf("the machine type %s has TPUs only", show(r.typ)),
+				Message: fmt.Sprintf("the machine type %s has TPUs only", show(r.Type)),
 				Allowed: "TPU_V2, TPU_V3",
 				Remedy:  "write TPU_V2 or TPU_V3, or another machine type",
 			})
 		case category == ComputeEngine && isTPU(a):
 			c.warn(field+".type", job.Violation{
-				Message: fmt.Sprintf("TPUs go with the machine type cloud_tpu, not with %s", show(r.typ)),
-				Remedy:  fmt.Sprintf("write %sType: cloud_tpu, or a GPU", r.name),
+				Message: fmt.Sprintf("TPUs go with the machine type cloud_tpu, not with %s", show(r.Type)),
+				Remedy:  fmt.Sprintf("write %sType: cloud_tpu, or a GPU", r.Name),
 			})
 		case (a.Type == "TPU_V2" || a.Type == "TPU_V3") && a.Count > 0 && a.Count != 8:
 			c.warn(field+".count", job.Violation{
@@ -277,21 +277,21 @@ func tpuAccelerator(c *check) {
 // tpuTFVersionRequired: reference, tpuTfVersion: "required if the replica is a
 // TPU worker that uses a custom container".
 func tpuTFVersionRequired(c *check) {
-	c.tpus(func(r role) {
-		if r.name == "worker" && c.image(r) != "" && (r.config == nil || r.config.TPUTFVersion == "") {
-			c.failFrom(r.typeField(), r.configField()+".tpuTfVersion", c.guessed(job.Violation{
+	c.tpus(func(r job.Role) {
+		if r.Name == "worker" && c.image(r) != "" && (r.Config == nil || r.Config.TPUTFVersion == "") {
+			c.failFrom(r.TypeField(), r.ConfigField()+".tpuTfVersion", c.guessed(job.Violation{
 				Message: "a worker with TPUs and an image needs tpuTfVersion",
 				Remedy:  "write tpuTfVersion: below workerConfig and the image's version of TensorFlow in quotes, e.g. '2.11'",
-			}, r.typ))
+			}, r.Type))
 		}
 	})
 }
 
 // tfVersions yields each tpuTfVersion.
-func (c *check) tfVersions(yield func(r role, text, field string)) {
+func (c *check) tfVersions(yield func(r job.Role, text, field string)) {
 	for _, r := range c.roles {
-		if r.config != nil && r.config.TPUTFVersion != "" {
-			yield(r, r.config.TPUTFVersion, r.configField()+".tpuTfVersion")
+		if r.Config != nil && r.Config.TPUTFVersion != "" {
+			yield(r, r.Config.TPUTFVersion, r.ConfigField()+".tpuTfVersion")
 		}
 	}
 }
@@ -299,7 +299,7 @@ func (c *check) tfVersions(yield func(r role, text, field string)) {
 // tpuTFVersionFormat: reference, tpuTfVersion: "specify the runtime version
 // (TensorFlow minor version)".
 func tpuTFVersionFormat(c *check) {
-	c.tfVersions(func(r role, text, field string) {
+	c.tfVersions(func(r job.Role, text, field string) {
 		if v, ok := parseVersion(text); !ok || v.patch {
 			c.failFor(r, field, job.Violation{
 				Message: "this is not a valid runtime version",
@@ -313,8 +313,8 @@ func tpuTFVersionFormat(c *check) {
 // tpuTFVersionUnused: reference, tpuTfVersion: "Otherwise, do not specify this
 // field".
 func tpuTFVersionUnused(c *check) {
-	c.tfVersions(func(r role, _, field string) {
-		category := c.known.category(r.typ)
+	c.tfVersions(func(r job.Role, _, field string) {
+		category := c.known.category(r.Type)
 		if category == Legacy || category == ComputeEngine || c.image(r) == "" && c.withoutImage() {
 			c.warn(field, job.Violation{
 				Message: "tpuTfVersion is for workers with TPUs and an image",
@@ -339,7 +339,7 @@ func tpuRuntime(c *check) {
 	if c.hasTPU() {
 		warn(runtimeField, c.in.RuntimeVersion)
 	}
-	c.tfVersions(func(_ role, text, field string) { warn(field, text) })
+	c.tfVersions(func(_ job.Role, text, field string) { warn(field, text) })
 }
 
 // tpuRegion: the catalogue, from the release notes.
@@ -362,13 +362,13 @@ func tpuRegion(c *check) {
 // diskType: reference, bootDiskType: "Valid values".
 func diskType(c *check) {
 	for _, r := range c.roles {
-		if r.config == nil || r.config.DiskConfig == nil {
+		if r.Config == nil || r.Config.DiskConfig == nil {
 			continue
 		}
-		switch r.config.DiskConfig.BootDiskType {
+		switch r.Config.DiskConfig.BootDiskType {
 		case "", "pd-ssd", "pd-standard":
 		default:
-			c.failFor(r, r.configField()+".diskConfig.bootDiskType", job.Violation{
+			c.failFor(r, r.ConfigField()+".diskConfig.bootDiskType", job.Violation{
 				Message: "the service has no such boot disk",
 				Allowed: "pd-ssd, pd-standard",
 				Remedy:  "write pd-ssd or pd-standard",
@@ -381,11 +381,11 @@ func diskType(c *check) {
 // documented.
 func diskSize(c *check) {
 	for _, r := range c.roles {
-		if r.config == nil || r.config.DiskConfig == nil {
+		if r.Config == nil || r.Config.DiskConfig == nil {
 			continue
 		}
-		field := r.configField() + ".diskConfig.bootDiskSizeGb"
-		switch size := r.config.DiskConfig.BootDiskSizeGB; {
+		field := r.ConfigField() + ".diskConfig.bootDiskSizeGb"
+		switch size := r.Config.DiskConfig.BootDiskSizeGB; {
 		case size < 0:
 			c.failFor(r, field, job.Violation{
 				Message: "a disk's size can't be negative",

@@ -112,9 +112,9 @@ func masterTypeRequired(c *check) {
 // scale_tier is set to CUSTOM".
 func customTierOnly(c *check) {
 	for _, r := range c.counted() {
-		if r.count > 0 && c.notCustom() {
-			c.fail(r.countField(), job.Violation{
-				Message: fmt.Sprintf("%sCount goes with scaleTier CUSTOM only; the tier %s has its own replicas", r.name,
+		if r.Count > 0 && c.notCustom() {
+			c.fail(r.CountField(), job.Violation{
+				Message: fmt.Sprintf("%sCount goes with scaleTier CUSTOM only; the tier %s has its own replicas", r.Name,
 					c.in.ScaleTier),
 				Remedy: "write scaleTier: CUSTOM with masterType, or remove the count",
 			})
@@ -126,9 +126,9 @@ func customTierOnly(c *check) {
 // nothing.
 func machineUnused(c *check) {
 	for _, r := range c.roles {
-		if r.typ != "" && c.notCustom() {
-			c.warn(r.typeField(), job.Violation{
-				Message: fmt.Sprintf("%sType goes with scaleTier CUSTOM only; the tier %s has its own machines", r.name,
+		if r.Type != "" && c.notCustom() {
+			c.warn(r.TypeField(), job.Violation{
+				Message: fmt.Sprintf("%sType goes with scaleTier CUSTOM only; the tier %s has its own machines", r.Name,
 					c.in.ScaleTier),
 				Remedy: "write scaleTier: CUSTOM, or remove the type",
 			})
@@ -139,8 +139,8 @@ func machineUnused(c *check) {
 // replicaCount: a count is a number of machines.
 func replicaCount(c *check) {
 	for _, r := range c.counted() {
-		if r.count < 0 {
-			c.fail(r.countField(), job.Violation{
+		if r.Count < 0 {
+			c.fail(r.CountField(), job.Violation{
 				Message: "a count can't be negative",
 				Allowed: "0 or more",
 				Remedy:  "write the number of replicas, or remove the count",
@@ -156,15 +156,15 @@ func replicaTypeRequired(c *check) {
 		return
 	}
 	for _, r := range c.counted() {
-		if r.count > 0 && r.typ == "" {
+		if r.Count > 0 && r.Type == "" {
 			v := job.Violation{
-				Message: fmt.Sprintf("%sCount is %d, but %sType is missing", r.name, r.count, r.name),
-				Remedy:  fmt.Sprintf("write %sType: and a machine type", r.name),
+				Message: fmt.Sprintf("%sCount is %d, but %sType is missing", r.Name, r.Count, r.Name),
+				Remedy:  fmt.Sprintf("write %sType: and a machine type", r.Name),
 			}
 			if c.in.MasterType != "" {
 				v.Remedy += ", e.g. " + show(c.in.MasterType)
 			}
-			c.failFrom(r.countField(), r.typeField(), v)
+			c.failFrom(r.CountField(), r.TypeField(), v)
 		}
 	}
 }
@@ -175,10 +175,10 @@ func replicaTypeUnused(c *check) {
 		return
 	}
 	for _, r := range c.counted() {
-		if r.typ != "" && r.count == 0 && !c.f.silent(r.countField()) {
-			c.warn(r.typeField(), job.Violation{
-				Message: fmt.Sprintf("%sType has no effect: %sCount is 0", r.name, r.name),
-				Remedy:  fmt.Sprintf("write %sCount: and the number of replicas, or remove the type", r.name),
+		if r.Type != "" && r.Count == 0 && !c.f.silent(r.CountField()) {
+			c.warn(r.TypeField(), job.Violation{
+				Message: fmt.Sprintf("%sType has no effect: %sCount is 0", r.Name, r.Name),
+				Remedy:  fmt.Sprintf("write %sCount: and the number of replicas, or remove the type", r.Name),
 			})
 		}
 	}
@@ -188,7 +188,7 @@ func replicaTypeUnused(c *check) {
 // another form is not a machine type.
 func machineFormat(c *check) {
 	for _, r := range c.roles {
-		if r.typ == "" || isMachine(r.typ) {
+		if r.Type == "" || isMachine(r.Type) {
 			continue
 		}
 		v := job.Violation{
@@ -196,37 +196,37 @@ func machineFormat(c *check) {
 			Allowed: "a Compute Engine type such as n1-standard-8, a legacy type such as standard_gpu, or cloud_tpu",
 			Remedy:  "write the name of a machine type",
 		}
-		lower := strings.ToLower(strings.TrimSpace(r.typ))
+		lower := strings.ToLower(strings.TrimSpace(r.Type))
 		if _, ok := c.known.machine(lower); ok {
 			v.Remedy = "write " + lower
-		} else if tier := enumLike(r.typ, tiers()); tier != "" {
+		} else if tier := enumLike(r.Type, tiers()); tier != "" {
 			v.Message = "this is a scale tier, not a machine type"
-			v.Remedy = fmt.Sprintf("write scaleTier: %s and remove %sType", tier, r.name)
-		} else if gpu := enumLike(r.typ, acceleratorTypes()); gpu != "" {
+			v.Remedy = fmt.Sprintf("write scaleTier: %s and remove %sType", tier, r.Name)
+		} else if gpu := enumLike(r.Type, acceleratorTypes()); gpu != "" {
 			v.Message = "this is an accelerator, not a machine type"
 			v.Remedy = fmt.Sprintf("write a machine type such as n1-standard-8, and in %sConfig.acceleratorConfig "+
-				"type: %s and count: 1", r.name, gpu)
-		} else if close := closest(r.typ, c.known.machineNames()); close != "" {
+				"type: %s and count: 1", r.Name, gpu)
+		} else if close := closest(r.Type, c.known.machineNames()); close != "" {
 			v.Remedy = "write " + close
 		}
-		c.fail(r.typeField(), v)
+		c.fail(r.TypeField(), v)
 	}
 }
 
 // machineUnknown: the catalogue. The reference points to a list that changes.
 func machineUnknown(c *check) {
 	for _, r := range c.roles {
-		if _, ok := c.known.machine(r.typ); ok || !isMachine(r.typ) {
+		if _, ok := c.known.machine(r.Type); ok || !isMachine(r.Type) {
 			continue
 		}
 		v := job.Violation{
 			Message: "the machine type is not among those known to train",
 			Remedy:  "check it against the service's list",
 		}
-		if close := closest(r.typ, c.known.machineNames()); close != "" {
+		if close := closest(r.Type, c.known.machineNames()); close != "" {
 			v.Message += "; did you mean " + close + "?"
 		}
-		c.warn(r.typeField(), v)
+		c.warn(r.TypeField(), v)
 	}
 }
 
@@ -239,13 +239,13 @@ func machineCategory(c *check) {
 		return
 	}
 	for _, r := range c.counted() {
-		if k := c.known.category(r.typ); k != "" && k != TPU && k != master {
-			c.failFor(r, r.typeField(), c.guessed(job.Violation{
-				Message: fmt.Sprintf("%s is a %s machine type, but masterType %s is a %s one", show(r.typ), k,
+		if k := c.known.category(r.Type); k != "" && k != TPU && k != master {
+			c.failFor(r, r.TypeField(), c.guessed(job.Violation{
+				Message: fmt.Sprintf("%s is a %s machine type, but masterType %s is a %s one", show(r.Type), k,
 					show(c.in.MasterType), master),
 				Allowed: fmt.Sprintf("a %s machine type, or cloud_tpu", master),
 				Remedy:  "choose both types from one category",
-			}, r.typ, c.in.MasterType))
+			}, r.Type, c.in.MasterType))
 		}
 	}
 }
@@ -630,24 +630,24 @@ func imageExcludesPython(c *check) {
 // it looks, is pulled from nowhere; the grammar is that of distribution's reference.
 func imageFormat(c *check) {
 	for _, r := range c.roles {
-		if r.config == nil || r.config.ImageURI == "" {
+		if r.Config == nil || r.Config.ImageURI == "" {
 			continue
 		}
-		if _, err := image.Parse(r.config.ImageURI); err != nil {
+		if _, err := image.Parse(r.Config.ImageURI); err != nil {
 			v := job.Violation{
 				Message: "this is not the name of a container image",
-				Found:   show(r.config.ImageURI),
+				Found:   show(r.Config.ImageURI),
 				Allowed: "HOST/PATH:TAG or HOST/PATH@sha256:DIGEST; a path is in lowercase",
 				Remedy:  "write the image's name as docker pull takes it",
 			}
-			if part := strings.TrimRight(capitals.FindString(r.config.ImageURI), "/:@"); part != "" {
+			if part := strings.TrimRight(capitals.FindString(r.Config.ImageURI), "/:@"); part != "" {
 				v.Message = show(part) + " looks like a placeholder: the names of images have no capitals"
 				v.Remedy = "write the name that it stands for"
-			} else if _, rest, ok := strings.Cut(r.config.ImageURI, "://"); ok {
+			} else if _, rest, ok := strings.Cut(r.Config.ImageURI, "://"); ok {
 				v.Message = "the name of a container image has no scheme"
 				v.Remedy = "write " + show(rest)
 			}
-			c.fail(r.configField()+".imageUri", v)
+			c.fail(r.ConfigField()+".imageUri", v)
 		}
 	}
 }
@@ -659,17 +659,17 @@ var capitals = regexp.MustCompile(`[A-Z]+(?:[_-][A-Z]+)*(?:[/:@]|$)`)
 // imagePlaceholder: names of manuals that are valid, and that nobody has.
 func imagePlaceholder(c *check) {
 	for _, r := range c.roles {
-		if r.config == nil {
+		if r.Config == nil {
 			continue
 		}
-		if _, err := image.Parse(r.config.ImageURI); err != nil {
+		if _, err := image.Parse(r.Config.ImageURI); err != nil {
 			continue
 		}
-		name, _, _ := strings.Cut(r.config.ImageURI, "@")
+		name, _, _ := strings.Cut(r.Config.ImageURI, "@")
 		for part := range strings.SplitSeq(name, "/") {
 			part, _, _ = strings.Cut(part, ":")
 			if slices.Contains(manualNames, part) || strings.HasPrefix(part, "your-") || strings.HasPrefix(part, "your_") {
-				c.warn(r.configField()+".imageUri", job.Violation{
+				c.warn(r.ConfigField()+".imageUri", job.Violation{
 					Message: show(part) + " looks like a placeholder",
 					Remedy:  "write the name that it stands for",
 				})
@@ -690,11 +690,11 @@ var manualNames = []string{
 // is not known to reach.
 func imageRegistry(c *check) {
 	for _, r := range c.roles {
-		if r.config == nil || r.config.ImageURI == "" {
+		if r.Config == nil || r.Config.ImageURI == "" {
 			continue
 		}
-		if name, err := image.Parse(r.config.ImageURI); err == nil && !name.OfProject() {
-			c.warn(r.configField()+".imageUri", job.Violation{
+		if name, err := image.Parse(r.Config.ImageURI); err == nil && !name.OfProject() {
+			c.warn(r.ConfigField()+".imageUri", job.Violation{
 				Message: "the image is not in a registry of Google Cloud",
 				Allowed: "gcr.io/PROJECT/IMAGE, or LOCATION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE",
 				Remedy:  "push the image to the project's registry and name it there",
