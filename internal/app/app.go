@@ -36,7 +36,7 @@ type App struct {
 	logger   *slog.Logger
 }
 
-// New returns an application of use cases that are made already. measures may be nil.
+// New returns an application of use cases that are made already.
 func New(submit *submitter.Submitter, watch *watcher.Watcher, records parking, measures *telemetry.Telemetry,
 	logger *slog.Logger) *App {
 	return &App{Submitter: submit, Watcher: watch, parking: records, measures: measures, logger: logger}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/jobdrop/jobdrop/internal/app/config"
 	"github.com/jobdrop/jobdrop/internal/app/logging"
+	"github.com/jobdrop/jobdrop/internal/app/telemetry"
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/internal/backend/aiplatform"
 	"github.com/jobdrop/jobdrop/internal/backend/vertex"
@@ -153,7 +154,7 @@ func TestSettle(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var log bytes.Buffer
 			p := &parked{fails: test.fails}
-			a := &App{parking: p, logger: logging.New(&log, nil)}
+			a := New(nil, nil, p, telemetry.Off(), logging.New(&log, nil))
 			err := a.Handle(t.Context(), Request{Name: "submit", Event: finalized()}, func(context.Context, string) error {
 				return test.err
 			})
@@ -196,7 +197,7 @@ func TestHandleSaysWhatItWasAbout(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var log bytes.Buffer
-			a := &App{logger: logging.New(&log, nil)}
+			a := New(nil, nil, nil, telemetry.Off(), logging.New(&log, nil))
 			refused := errors.New("connection reset")
 			if err := a.Handle(t.Context(), test.r, func(context.Context, string) error { return refused }); err == nil {
 				t.Error("a failure is answered as success")
@@ -232,7 +233,7 @@ func TestSettleParksAnyData(t *testing.T) {
 			e.SetDataContentType(test.contentType)
 			e.DataEncoded = []byte(test.data)
 			_, decodeErr := inbound.DecodeObject(e)
-			a := &App{parking: records, logger: logging.New(io.Discard, nil)}
+			a := New(nil, nil, records, telemetry.Off(), logging.New(io.Discard, nil))
 			if err := a.settle(t.Context(), Request{Event: e}, decodeErr); err != nil || !errors.Is(decodeErr, inbound.ErrUndecodable) {
 				t.Fatalf("%v; want that it is parked after %v", err, decodeErr)
 			}

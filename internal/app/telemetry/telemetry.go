@@ -15,11 +15,13 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/metric"
+	noopmetric "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+	nooptrace "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/internal/flow/watcher"
@@ -28,12 +30,12 @@ import (
 
 const scope = "github.com/jobdrop/jobdrop"
 
-// Telemetry is safe for concurrent use. Its zero value, and a nil one, measure
-// nothing.
+// Telemetry is safe for concurrent use.
 type Telemetry struct {
-	tracer trace.Tracer
-	flush  func(context.Context) error
-	silent atomic.Int64 // until when nothing is sent, in Unix nanoseconds
+	collects bool // that there is a collector
+	tracer   trace.Tracer
+	flush    func(context.Context) error
+	silent   atomic.Int64 // until when nothing is sent, in Unix nanoseconds
 
 	verdicts, retries, takenOver, parked, doubles metric.Int64Counter
 	publishLag                                    metric.Float64Histogram
@@ -44,12 +46,21 @@ type Telemetry struct {
 	tickTime, lag                   metric.Float64Gauge
 }
 
+// Off returns telemetry that measures and traces nothing.
+func Off() *Telemetry {
+	t := &Telemetry{tracer: nooptrace.NewTracerProvider().Tracer(scope)}
+	t.flush = func(context.Context) error { return nil }
+	// OpenTelemetry's no-op meter has no errors.
+	_ = t.instruments(noopmetric.NewMeterProvider().Meter(scope))
+	return t
+}
+
 // New returns the telemetry of an installation. endpoint is the URL of a collector
-// that accepts OTLP over HTTP, without /v1/…; nothing is measured if it is empty.
+// that accepts OTLP over HTTP, without /v1/…; it is [Off] if it is empty.
 // OpenTelemetry's other variables OTEL_EXPORTER_OTLP_… apply, too.
 func New(ctx context.Context, endpoint, instance string) (*Telemetry, error) {
 	if endpoint == "" {
-		return nil, nil
+		return Off(), nil
 	}
 	endpoint = strings.TrimSuffix(endpoint, "/")
 	spans, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint+"/v1/traces"))
@@ -66,7 +77,8 @@ func New(ctx context.Context, endpoint, instance string) (*Telemetry, error) {
 	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(metrics)),
 		sdkmetric.WithResource(what))
 	t := &Telemetry{
-		tracer: tracers.Tracer(scope),
+		collects: true,
+		tracer:   tracers.Tracer(scope),
 		flush: func(ctx context.Context) error {
 			traced := make(chan error, 1)
 			go func() { traced <- tracers.ForceFlush(ctx) }()
@@ -118,9 +130,6 @@ func (t *Telemetry) instruments(m metric.Meter) error {
 
 // Ticked measures a tick.
 func (t *Telemetry) Ticked(ctx context.Context, did watcher.Pulse) {
-	if t == nil || t.tracer == nil {
-		return
-	}
 	t.ticks.Add(ctx, 1)
 	t.changed.Add(ctx, int64(did.Changed))
 	t.found.Add(ctx, int64(did.Found))
@@ -139,7 +148,7 @@ func (t *Telemetry) Ticked(ctx context.Context, did watcher.Pulse) {
 // Flush sends what was gathered: between requests a function may get no processor
 // time.
 func (t *Telemetry) Flush(ctx context.Context) error {
-	if t == nil || t.flush == nil || time.Now().UnixNano() < t.silent.Load() {
+	if time.Now().UnixNano() < t.silent.Load() {
 		return nil
 	}
 	err := t.flush(ctx)
@@ -156,13 +165,10 @@ const silence = time.Minute
 var w3c propagation.TraceContext
 
 // Span begins a span below the one that traceparent names, or, without it, that
-// of the context. It gives the context for what is part of it, the span's own
+// of the context. It returns the context for what is part of it, the span's own
 // traceparent, and what ends it. Where nothing is traced, the traceparent is the
-// one given.
+// one given, if it is valid.
 func (t *Telemetry) Span(ctx context.Context, name, traceparent string) (context.Context, string, func(error)) {
-	if t == nil || t.tracer == nil {
-		return ctx, traceparent, func(error) {}
-	}
 	if traceparent != "" {
 		ctx = w3c.Extract(ctx, propagation.MapCarrier{"traceparent": traceparent})
 	}
@@ -181,9 +187,6 @@ func (t *Telemetry) Span(ctx context.Context, name, traceparent string) (context
 // Transition measures a record's step from before to after, and gives each event
 // of it a span in the trace of the drop's upload.
 func (t *Telemetry) Transition(ctx context.Context, before, after attempt.Record) {
-	if t == nil || t.tracer == nil {
-		return
-	}
 	if after.State.Terminal() && !before.State.Terminal() {
 		t.verdicts.Add(ctx, 1, metric.WithAttributes(attribute.String("verdict", string(after.State))))
 	}
@@ -208,9 +211,6 @@ func (t *Telemetry) Transition(ctx context.Context, before, after attempt.Record
 
 // Published measures events of one attempt that were published now.
 func (t *Telemetry) Published(ctx context.Context, events []job.Event) {
-	if t == nil || t.tracer == nil {
-		return
-	}
 	t.outboxDepth.Record(ctx, int64(len(events)))
 	for _, e := range events {
 		t.publishLag.Record(ctx, time.Since(e.Time).Seconds(), metric.WithAttributes(attribute.String("type", e.Type.Short())))
@@ -220,7 +220,7 @@ func (t *Telemetry) Published(ctx context.Context, events []job.Event) {
 // Handler adds to each line of h the span that it belongs to, under the names
 // that Cloud Logging knows. Without a collector it is h itself.
 func (t *Telemetry) Handler(h slog.Handler, project string) slog.Handler {
-	if t == nil || t.tracer == nil {
+	if !t.collects {
 		return h
 	}
 	return spanned{h, "projects/" + project + "/traces/"}
@@ -253,16 +253,10 @@ func (s spanned) WithGroup(name string) slog.Handler {
 
 // Double counts a second job of an attempt that was found and cancelled.
 func (t *Telemetry) Double(ctx context.Context) {
-	if t == nil || t.tracer == nil {
-		return
-	}
 	t.doubles.Add(ctx, 1)
 }
 
 // Parked counts an event that could not be decoded.
 func (t *Telemetry) Parked(ctx context.Context) {
-	if t == nil || t.tracer == nil {
-		return
-	}
 	t.parked.Add(ctx, 1)
 }

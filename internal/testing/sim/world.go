@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/jobdrop/jobdrop/internal/app"
+	"github.com/jobdrop/jobdrop/internal/app/telemetry"
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/internal/check/policy"
 	"github.com/jobdrop/jobdrop/internal/flow/ledger"
@@ -592,7 +593,7 @@ func (w *world) process(kind string) *process {
 		ReadsPerMinute: math.MaxInt32, Now: now, Logger: logger,
 	})
 	must(err)
-	a := app.New(submit, watch, records, nil, logger)
+	a := app.New(submit, watch, records, telemetry.Off(), logger)
 	p.load = func(context.Context) (*app.App, error) { return a, nil }
 	return p
 }
