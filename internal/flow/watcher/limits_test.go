@@ -9,7 +9,6 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
-	"github.com/jobdrop/jobdrop/internal/flow/watcher"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -293,7 +292,7 @@ func TestRefreshIsLimited(t *testing.T) {
 		f.direct["j"], f.direct["other"] = backendJob("j", job.BackendSucceeded), backendJob("other", job.BackendRunning)
 		o := f.options()
 		o.PollsPerMinute = 40 // a quarter is for hints
-		w, err := watcher.New(f, backend{f}, f, f, f, o)
+		w, err := f.new(o)
 		if err != nil {
 			t.Fatal(err)
 		}

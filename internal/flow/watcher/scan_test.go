@@ -229,7 +229,7 @@ func TestAlone(t *testing.T) {
 			return time.Hour
 		}, nil
 	}
-	w, err := watcher.New(f, backend{f}, f, f, f, o)
+	w, err := f.new(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +283,7 @@ func TestAloneListsLittle(t *testing.T) {
 			return func(string) time.Duration { return time.Hour }, nil
 		}
 		inbox := &counted{fake: f, folder: "d/"}
-		w, err := watcher.New(f, backend{f}, inbox, f, f, o)
+		w, err := watcher.New(f.fakeLedger, f.fakeBackend, inbox, f.fakeRelay, f.fakeSubmitter, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -318,7 +318,8 @@ func TestScanRecords(t *testing.T) {
 	behind.Revision--
 	f.entries = []attempt.Entry{behind, f.entries[2]}
 	told := map[string]bool{}
-	w, err := watcher.New(f, backend{f}, f, teller(func(s attempt.Stored) { told[s.Job.ID] = true }), f, f.options())
+	w, err := watcher.New(f.fakeLedger, f.fakeBackend, f.fakeInbox, teller(func(s attempt.Stored) { told[s.Job.ID] = true }), f.fakeSubmitter,
+		f.options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -383,7 +384,7 @@ func TestStrangerIsToldBeforeItIsNoted(t *testing.T) {
 	var told []string
 	options := f.options()
 	options.Logger = slog.New(alerts(func(r slog.Record) { told = append(told, r.Message) }))
-	w, err := watcher.New(f, backend{f}, f, f, f, options)
+	w, err := f.new(options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -618,7 +619,7 @@ func inBubble(t *testing.T, f *fake, change func(o *watcher.Options)) (tick func
 	if change != nil {
 		change(&o)
 	}
-	w, err := watcher.New(f, backend{f}, f, f, f, o)
+	w, err := f.new(o)
 	if err != nil {
 		t.Fatal(err)
 	}

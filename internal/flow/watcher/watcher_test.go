@@ -1,16 +1,12 @@
 package watcher_test
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,69 +19,9 @@ import (
 
 var start = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// fake is a ledger, a backend, a submitter and a relay in memory. Records change only by the real
-// transitions.
-type fake struct {
-	now time.Time
-
-	mu      sync.Mutex
-	entries []attempt.Entry
-	records map[string]attempt.Stored
-	listed  []attempt.BackendJob
-	direct  map[string]attempt.BackendJob
-	broken  map[string]error // by attempt or job ID
-	// listErr is the error of each page of the list from listErrAt on. A page has jobsPage jobs,
-	// or all.
-	listErr             error
-	listErrAt, jobsPage int
-
-	onResume func()
-	// noID reports that the backend makes a job of each create. owners holds the owners of job
-	// IDs, cancelled the resources that were cancelled.
-	noID      bool
-	owners    map[string]string
-	cancelled []string
-
-	uploaded  []job.Attributes
-	epoch     time.Time
-	cursors   attempt.Cursors
-	beats     []watcher.Pulse
-	strangers []string
-	submitted []string
-	broughtUp []string // by Open
-	pageSize  int
-	onCancel  func(job.JobInfo)
-	onPage    func()
-	onGet     func()
-	onTell    func(attempt.Stored)
-	onSubmit  func()
-	// onApply may change the record that an observation is about to be applied to.
-	onApply func(o attempt.Observation)
-	onAsk   func(what string)
-	// takes is how long a look at an attempt or a job file takes.
-	takes     map[string]time.Duration
-	onCursors func()
-
-	gets     []string
-	resumed  []string
-	turns    attempt.Turns
-	lists    []string // from where the index was listed, and when the turns were read
-	admitted []*attempt.Backlog
-	told     map[string][]job.EventType
-}
-
-func newFake() *fake {
-	return &fake{
-		now: start, epoch: start.Add(-time.Hour), pageSize: 2, owners: map[string]string{},
-		takes:   map[string]time.Duration{},
-		records: map[string]attempt.Stored{}, direct: map[string]attempt.BackendJob{}, broken: map[string]error{},
-		told: map[string][]job.EventType{},
-	}
-}
-
 func (f *fake) watcher(t *testing.T) *watcher.Watcher {
 	t.Helper()
-	w, err := watcher.New(f, backend{f}, f, f, f, f.options())
+	w, err := f.new(f.options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,316 +69,6 @@ func backendJob(id string, s job.BackendState) attempt.BackendJob {
 	return l
 }
 
-func (f *fake) Get(_ context.Context, key string) (attempt.Stored, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	s, ok := f.records[key]
-	if err := f.broken[key]; err != nil {
-		return s, err
-	}
-	if !ok {
-		return s, job.ErrNotFound
-	}
-	return s, nil
-}
-
-func (f *fake) Has(_ context.Context, key string) (bool, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	_, ok := f.records[key]
-	return ok, f.broken["has "+key]
-}
-
-func (f *fake) Open(_ context.Context, e attempt.Entry) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.broughtUp = append(f.broughtUp, e.Attempt)
-	f.entries = append(f.entries, e)
-	return nil
-}
-
-func (f *fake) Entry(_ context.Context, key string) (attempt.Entry, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, e := range f.entries {
-		if e.Attempt == key {
-			return e, nil
-		}
-	}
-	return attempt.Entry{}, job.ErrNotFound
-}
-
-func (f *fake) Filed(_ context.Context, after string, page func([]attempt.Filed) error) error {
-	if err := f.broken["records"]; err != nil {
-		return err
-	}
-	var all []attempt.Filed
-	for _, key := range slices.Sorted(maps.Keys(f.records)) {
-		if r := f.records[key]; key > after {
-			all = append(all, attempt.Filed{Attempt: key, State: r.State, Revision: r.Revision, Written: r.Times.Seen})
-		}
-	}
-	return pages(all, f.pageSize, page)
-}
-
-func pages[T any](all []T, size int, page func([]T) error) error {
-	for chunk := range slices.Chunk(all, size) {
-		if err := page(chunk); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (f *fake) ListAfter(_ context.Context, _, prefix, after string, page func([]job.Attributes) error) error {
-	var all []job.Attributes
-	for _, o := range f.uploaded {
-		if o.Name > after && strings.HasPrefix(o.Name, prefix) {
-			all = append(all, o)
-		}
-	}
-	slices.SortFunc(all, func(a, b job.Attributes) int { return strings.Compare(a.Name, b.Name) })
-	return pages(all, f.pageSize, page)
-}
-
-func (f *fake) Submit(ctx context.Context, o job.Object) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.submitted = append(f.submitted, o.Name)
-	if err := f.take(ctx, f.takes[o.Name]); err != nil {
-		return err
-	}
-	if f.onSubmit != nil {
-		f.onSubmit()
-	}
-	return f.broken["submit "+o.Name]
-}
-
-// take waits, but not longer than ctx lasts. The caller holds mu.
-func (f *fake) take(ctx context.Context, d time.Duration) error {
-	if d == 0 {
-		return nil
-	}
-	f.mu.Unlock()
-	defer f.mu.Lock()
-	rest := time.NewTimer(d)
-	defer rest.Stop()
-	select {
-	case <-rest.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (f *fake) Replay(ctx context.Context, o job.Object) error { return f.Submit(ctx, o) }
-
-func (f *fake) Cursors(context.Context) (attempt.Cursors, error) {
-	if f.onCursors != nil {
-		f.onCursors()
-	}
-	return f.cursors, f.broken["cursors"]
-}
-
-func (f *fake) MoveCursors(ctx context.Context, c attempt.Cursors) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	f.cursors = c
-	return f.broken["move cursors"]
-}
-
-func (f *fake) Epoch(context.Context) (time.Time, error) {
-	if f.epoch.IsZero() {
-		return f.epoch, job.ErrNotFound
-	}
-	return f.epoch, nil
-}
-
-func (f *fake) Begin(_ context.Context, at time.Time) error {
-	f.epoch = at
-	return nil
-}
-
-func (f *fake) Beat(ctx context.Context, heartbeat any) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	f.beats = append(f.beats, heartbeat.(watcher.Pulse))
-	return f.broken["beat"]
-}
-
-func (f *fake) Stranger(_ context.Context, jobID, resource string) (bool, error) {
-	return slices.Contains(f.strangers, strings.TrimSpace(jobID+" "+resource)), f.broken["stranger"]
-}
-
-func (f *fake) KeepStranger(_ context.Context, jobID, resource string, _ any) error {
-	if err := f.broken["note stranger"]; err != nil {
-		return err
-	}
-	f.strangers = append(f.strangers, strings.TrimSpace(jobID+" "+resource))
-	return nil
-}
-
-func (f *fake) Apply(
-	_ context.Context, s attempt.Stored, o attempt.Observation, now time.Time,
-) (attempt.Stored, bool, error) {
-	if f.onApply != nil {
-		f.onApply(o)
-		s.Record = f.records[s.Attempt].Record
-	}
-	r, changed, err := attempt.Step(s.Record.TrimOutbox(s.Published), o, now)
-	s.Record = r
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.records[s.Attempt] = s
-	return s, changed, err
-}
-
-func (f *fake) Entries(_ context.Context, after string, page func([]attempt.Entry) error) error {
-	if err := f.broken["entries"]; err != nil {
-		return err
-	}
-	f.lists = append(f.lists, after)
-	f.mu.Lock()
-	all := slices.DeleteFunc(slices.Clone(f.entries), func(e attempt.Entry) bool { return e.Attempt <= after })
-	f.mu.Unlock()
-	slices.SortStableFunc(all, func(a, b attempt.Entry) int { return strings.Compare(a.Attempt, b.Attempt) })
-	return pages(all, f.pageSize, func(chunk []attempt.Entry) error {
-		if f.onPage != nil {
-			f.onPage()
-		}
-		return page(chunk)
-	})
-}
-
-// ListActive returns what is listed, as one page or in pages of jobsPage. The token is
-// the number of the first job of a page.
-func (f *fake) ListActive(ctx context.Context, _, from string, page func([]attempt.BackendJob, string) error) error {
-	first := 0
-	if from != "" {
-		var err error
-		if first, err = strconv.Atoi(from); err != nil {
-			return &attempt.RefusedError{Code: "INVALID_ARGUMENT", Message: "no such token"}
-		}
-	}
-	size := cmp.Or(f.jobsPage, max(len(f.listed), 1))
-	for {
-		f.asked("page")
-		f.mu.Lock()
-		err := f.take(ctx, f.takes["page"])
-		f.mu.Unlock()
-		if f.listErr != nil && first >= f.listErrAt {
-			err = f.listErr
-		}
-		if err != nil {
-			return err
-		}
-		last, next := min(first+size, len(f.listed)), ""
-		if last < len(f.listed) {
-			next = strconv.Itoa(last)
-		}
-		if err := page(f.listed[min(first, last):last], next); err != nil || next == "" {
-			return err
-		}
-		first = last
-	}
-}
-
-// asked records that the backend was asked.
-func (f *fake) asked(what string) {
-	if f.onAsk != nil {
-		f.onAsk(what)
-	}
-}
-
-// backend is the part of the fake whose Get is the backend's.
-type backend struct{ *fake }
-
-func (f backend) TakesID() bool { return !f.noID }
-
-func (f backend) Name() string { return "aiplatform" }
-
-func (f backend) Cancel(_ context.Context, j job.JobInfo) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if err := f.broken[j.ResourceName]; err != nil {
-		return err
-	}
-	f.cancelled = append(f.cancelled, cmp.Or(j.ResourceName, j.ID))
-	if f.onCancel != nil {
-		f.onCancel(j)
-	}
-	return nil
-}
-
-func (f *fake) Owner(_ context.Context, jobID string) (attempt.Owner, error) {
-	key, ok := f.owners[jobID]
-	if !ok {
-		return attempt.Owner{}, job.ErrNotFound
-	}
-	return attempt.Owner{Attempt: key}, f.broken["owner of "+jobID]
-}
-
-func (f backend) Get(_ context.Context, j job.JobInfo) (attempt.BackendJob, error) {
-	id := j.ID
-	f.asked("get")
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.gets = append(f.gets, id)
-	if f.onGet != nil {
-		f.onGet()
-	}
-	if err := f.broken[id]; err != nil {
-		return attempt.BackendJob{}, err
-	}
-	l, ok := f.direct[j.ResourceName]
-	if !ok {
-		l, ok = f.direct[id]
-	}
-	if !ok {
-		return l, job.ErrNotFound
-	}
-	return l, nil
-}
-
-func (f *fake) Resume(ctx context.Context, e attempt.Entry) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if err := f.take(ctx, f.takes[e.Attempt]); err != nil {
-		return err
-	}
-	f.resumed = append(f.resumed, e.JobFile)
-	if f.onResume != nil {
-		f.onResume()
-	}
-	return f.broken[e.Attempt]
-}
-
-func (f *fake) Turns(context.Context) (attempt.Turns, error) {
-	f.lists = append(f.lists, "turns")
-	return f.turns, f.broken["turns"]
-}
-
-func (f *fake) Admit(_ context.Context, b *attempt.Backlog, _ time.Time) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.admitted = append(f.admitted, b)
-	return f.broken["queue"]
-}
-
-func (f *fake) Tell(_ context.Context, s attempt.Stored, e attempt.Entry) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.onTell != nil {
-		f.onTell(s)
-	}
-	for _, event := range s.Record.TrimOutbox(e.Published).Outbox {
-		f.told[s.Job.ID] = append(f.told[s.Job.ID], event.Type)
-	}
-	return nil
-}
-
 func TestTick(t *testing.T) {
 	f := newFake()
 	f.add(t, "same", backendJob("same", job.BackendRunning))
@@ -484,7 +110,7 @@ func TestTickTellsWhatIsUntold(t *testing.T) {
 			spoil(&f.entries[0])
 			f.listed = []attempt.BackendJob{backendJob("j", job.BackendRunning)}
 			told := 0
-			w, err := watcher.New(f, backend{f}, f, counter{&told}, f, f.options())
+			w, err := watcher.New(f.fakeLedger, f.fakeBackend, f.fakeInbox, counter{&told}, f.fakeSubmitter, f.options())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -685,7 +311,7 @@ func TestTickCancelsDoubles(t *testing.T) {
 	doubles := 0
 	o := f.options()
 	o.Double = func(context.Context) { doubles++ }
-	w, err := watcher.New(f, backend{f}, f, f, f, o)
+	w, err := f.new(o)
 	if err != nil {
 		t.Fatal(err)
 	}
