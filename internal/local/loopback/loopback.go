@@ -8,6 +8,7 @@ package loopback
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -21,6 +22,10 @@ import (
 // [http.CrossOriginProtection.Check]. Everything else is answered with 403 and
 // an error in the form of Google's APIs; clients of the services are not
 // browsers and send no Origin header, so they don't meet this.
+//
+// What next leaves of a body is read, up to 64 MiB, before the answer ends: most
+// clients don't listen while they send, and would see a reset connection instead of
+// what was wrong.
 func Guard(hosts []string, next http.Handler) http.Handler {
 	allowed := make(map[string]bool, len(hosts))
 	for _, h := range hosts {
@@ -40,8 +45,37 @@ func Guard(hosts []string, next http.Handler) http.Handler {
 			refuse(w, "This service refuses requests of web sites: "+err.Error()+".")
 			return
 		}
-		next.ServeHTTP(w, r)
+		if r.ProtoMajor != 1 { // HTTP/2 answers while the other side sends
+			next.ServeHTTP(w, r)
+			return
+		}
+		body := &sent{ReadCloser: r.Body}
+		read := r.WithContext(r.Context()) // the server looks at its own request's body
+		read.Body = body
+		next.ServeHTTP(w, read)
+		body.drain(r)
 	})
+}
+
+// maxLeft bounds what is read of a body that nobody wants, in bytes.
+const maxLeft = 64 << 20
+
+// sent is a body that knows whether its client was asked for it.
+type sent struct {
+	io.ReadCloser
+	asked bool
+}
+
+func (s *sent) Read(p []byte) (int, error) {
+	s.asked = true
+	return s.ReadCloser.Read(p)
+}
+
+// drain reads the rest of r's body. A client that waits to be asked listens already.
+func (s *sent) drain(r *http.Request) {
+	if s.asked || r.Header.Get("Expect") == "" {
+		_, _ = io.CopyN(io.Discard, s.ReadCloser, maxLeft)
+	}
 }
 
 // hostname takes the port and the brackets of an IPv6 address off a Host header.

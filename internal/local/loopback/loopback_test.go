@@ -1,9 +1,14 @@
 package loopback
 
 import (
+	"bufio"
 	"encoding/json"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 )
 
@@ -96,5 +101,46 @@ func checkError(t *testing.T, w *httptest.ResponseRecorder) {
 	}
 	if e := body.Error; e.Code != 403 || e.Status != "PERMISSION_DENIED" || e.Message == "" {
 		t.Errorf("got %+v", e)
+	}
+}
+
+// A client that sends its whole body before it listens hears why it was refused, and one that waits to
+// be asked is not asked for what nobody wants.
+func TestGuardReadsWhatIsLeft(t *testing.T) {
+	server := httptest.NewServer(Guard(nil, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 10))
+		if r.Header.Get("Expect") == "" && err == nil {
+			t.Error("the body is not refused")
+		}
+		http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+	})))
+	defer server.Close()
+	unread := httptest.NewServer(Guard(nil, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "refused", http.StatusForbidden)
+	})))
+	defer unread.Close()
+	const size = 8 << 20
+	send := func(url, header string) net.Conn {
+		t.Helper()
+		c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n%s\r\n", size, header)
+		return c
+	}
+	for _, url := range []string{server.URL, unread.URL} {
+		c := send(url, "")
+		if _, err := c.Write(make([]byte, size)); err != nil {
+			t.Errorf("what was sent is not read: %v", err)
+		}
+		if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, " 4") {
+			t.Errorf("the answer is %q, %v", line, err)
+		}
+	}
+	c := send(unread.URL, "Expect: 100-continue\r\n")
+	if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, "403") {
+		t.Errorf("a client that waits hears %q, %v", line, err)
 	}
 }

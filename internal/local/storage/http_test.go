@@ -17,6 +17,8 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/internal/local/loopback"
 )
 
 // wantReason checks an answer for an error in the form of Google's JSON APIs.
@@ -359,7 +361,7 @@ func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	s := unserved(t, t.TempDir())
 	s.limit = 1000
-	server := httptest.NewServer(s)
+	server := httptest.NewServer(loopback.Guard(nil, s))
 	t.Cleanup(server.Close)
 	s.url = server.URL
 	large := strings.Repeat("x", 1<<20)

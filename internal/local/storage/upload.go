@@ -20,25 +20,8 @@ type insertion struct {
 	declared
 }
 
-// drainLimit is how much of a refused body is still read, in bytes, so that a
-// client hears the answer: many don't listen while they send.
-const drainLimit = 64 << 20
-
 // upload serves objects.insert in its three forms, and resumable sessions.
 func (s *Server) upload(c *call) error {
-	body := c.Body // one that is packed gets another
-	return drained(body, s.takeUpload(c))
-}
-
-// drained reads the rest of a body that is refused with err.
-func drained(body io.Reader, err error) error {
-	if err != nil {
-		_, _ = io.CopyN(io.Discard, body, drainLimit)
-	}
-	return err
-}
-
-func (s *Server) takeUpload(c *call) error {
 	if len(c.path) == 0 || c.path[0] != "o" || len(c.path) > 2 || len(c.path) == 2 && c.path[1] != "" {
 		return notAllowed()
 	}

@@ -52,7 +52,7 @@ func (s *Server) xmlObject(c *call) error {
 	case http.MethodGet, http.MethodHead:
 		return s.download(c, generation, cond)
 	case http.MethodPut:
-		return drained(c.Body, s.xmlPut(c, cond))
+		return s.xmlPut(c, cond)
 	case http.MethodDelete:
 		if err := s.store.remove(c.bucket, c.name, generation, cond); err != nil {
 			return err
