@@ -274,8 +274,8 @@ type backend struct {
 
 func (f *backend) Name() string { return cmp.Or(f.name, "aiplatform") }
 
-func (f *backend) Create(_ context.Context, s job.Order) (attempt.BackendJob, error) {
-	if err := f.w.before(); err != nil {
+func (f *backend) Create(ctx context.Context, s job.Order) (attempt.BackendJob, error) {
+	if err := cmp.Or(ctx.Err(), f.w.before()); err != nil {
 		return attempt.BackendJob{}, err
 	}
 	f.mu.Lock()
@@ -352,29 +352,37 @@ func (f *backend) Cancel(_ context.Context, j job.JobInfo) error {
 		return err
 	}
 	f.mu.Lock()
-	l := f.jobs[j.ID]
+	name := nameOf(j)
+	l := f.jobs[name]
 	l.State, l.Ended = job.BackendCancelled, f.w.clock()
-	f.jobs[j.ID] = l
+	f.jobs[name] = l
 	f.cancels++
 	f.mu.Unlock()
 	return f.w.done()
 }
 
+// nameOf returns the name of a job in jobs. Without its resource's name it is the ID.
+func nameOf(j job.JobInfo) string {
+	return cmp.Or(strings.TrimPrefix(j.ResourceName, "projects/p/jobs/"), j.ID)
+}
+
 func (f *backend) Get(_ context.Context, j job.JobInfo) (attempt.BackendJob, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	l, ok := f.jobs[j.ID]
+	l, ok := f.jobs[nameOf(j)]
 	if !ok {
 		return l, job.ErrNotFound
 	}
 	return l, nil
 }
 
-func (f *backend) ListActive(_ context.Context, _, _ string, page func([]attempt.BackendJob, string) error) error {
+func (f *backend) ListActive(
+	_ context.Context, instance, _ string, page func([]attempt.BackendJob, string) error,
+) error {
 	f.mu.Lock()
 	var active []attempt.BackendJob
 	for _, l := range f.jobs {
-		if l.Ended.IsZero() {
+		if l.Ended.IsZero() && (l.Labels == nil || l.Labels[job.LabelInstance] == job.InstanceLabel(instance)) {
 			active = append(active, l)
 		}
 	}
@@ -404,8 +412,8 @@ type topic struct {
 	events   map[string][]job.Event // by attempt, each once
 }
 
-func (p *topic) Publish(_ context.Context, key string, events []job.Event) error {
-	if err := p.w.before(); err != nil {
+func (p *topic) Publish(ctx context.Context, key string, events []job.Event) error {
+	if err := cmp.Or(ctx.Err(), p.w.before()); err != nil {
 		return err
 	}
 	p.mu.Lock()
