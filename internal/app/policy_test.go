@@ -2,9 +2,12 @@ package app
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jobdrop/jobdrop/internal/app/logging"
 	"github.com/jobdrop/jobdrop/internal/attempt"
@@ -82,5 +85,35 @@ func TestNoPolicyFile(t *testing.T) {
 	p, err := o.current(t.Context())
 	if err != nil || p.Project != "project" {
 		t.Errorf("policy %+v, %v", p, err)
+	}
+}
+
+// The patience with packages alone is that of their folder's prefix, and as the policy is now.
+func TestPatienceWithPackagesAlone(t *testing.T) {
+	storage, _ := storagetest.New(t, "ops")
+	o := &operator{storage: storage, bucket: "ops", name: "policy.yaml", logger: logging.New(io.Discard, nil)}
+	if _, err := o.alone(t.Context()); err == nil {
+		t.Error("no policy, and no error")
+	}
+	for _, test := range []struct {
+		text string
+		want []time.Duration // in team/a/ and in slow/a/
+	}{
+		{"patience: {alone: 3600s}\nprefixes: [{match: slow/**, patience: {alone: 7200s}}]\n",
+			[]time.Duration{time.Hour, 2 * time.Hour}},
+		{"patience: {alone: 60s}\nprefixes: [{match: slow/**, patience: {alone: 120s}}]\n",
+			[]time.Duration{time.Minute, 2 * time.Minute}},
+	} {
+		if _, err := storage.Write(t.Context(), "ops", o.name, []byte(test.text), "application/yaml", nil,
+			attempt.AnyGeneration); err != nil {
+			t.Fatal(err)
+		}
+		alone, err := o.alone(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := []time.Duration{alone("team/a/"), alone("slow/a/")}; !slices.Equal(got, test.want) {
+			t.Errorf("%s: %v, want %v", test.text, got, test.want)
+		}
 	}
 }

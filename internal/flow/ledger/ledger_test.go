@@ -370,3 +370,28 @@ func TestLargestCursors(t *testing.T) {
 		t.Errorf("%v, read back as %+v", err, got)
 	}
 }
+
+// A job that nobody follows is told of once: of two jobs of one ID each is another.
+func TestStrangers(t *testing.T) {
+	l, faults := start(t)
+	known := func(id, resource string, want bool) {
+		t.Helper()
+		if got, err := l.Stranger(t.Context(), id, resource); err != nil || got != want {
+			t.Errorf("%s %s is known: %t, %v", id, resource, got, err)
+		}
+	}
+	known("j", "projects/1/locations/us-central1/customJobs/1", false)
+	if err := l.KeepStranger(t.Context(), "j", "projects/1/locations/us-central1/customJobs/1",
+		job.JobInfo{ID: "j"}); err != nil {
+		t.Fatal(err)
+	}
+	known("j", "projects/1/locations/us-central1/customJobs/1", true)
+	known("j", "projects/1/locations/us-central1/customJobs/2", false)
+	known("j", "", false)
+	known("", "jprojects/1/locations/us-central1/customJobs/1", false)
+	lost := errors.New("connection reset")
+	faults.Before = func(storagetest.Call) error { return lost }
+	if _, err := l.Stranger(t.Context(), "j", ""); !errors.Is(err, lost) {
+		t.Errorf("without an answer: %v", err)
+	}
+}

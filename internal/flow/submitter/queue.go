@@ -284,7 +284,6 @@ func oldest(a, b attempt.Entry) int {
 // comes first.
 func (q *queue) plan() {
 	byPrefix := map[string]*group{}
-	var order groups
 	slices.SortFunc(q.waiting, oldest)
 	for _, e := range q.waiting {
 		start := q.startOf(job.Folder(e.JobFile))
@@ -296,7 +295,6 @@ func (q *queue) plan() {
 		if g == nil {
 			g = &group{}
 			byPrefix[start.Prefix] = g
-			order = append(order, g)
 		}
 		g.waiting = append(g.waiting, e)
 	}
@@ -313,7 +311,10 @@ func (q *queue) plan() {
 			g.turn = i + 1
 		}
 	}
-	heap.Init(&order)
+	var order groups
+	for _, g := range byPrefix { // no two groups are equal: [oldest] orders any two attempts
+		heap.Push(&order, g)
+	}
 	for turn := len(q.turns); len(order) > 0; {
 		next := order[0]
 		if q.decide(next.waiting[0]) {
