@@ -164,3 +164,24 @@ func TestRecordRoundTrip(t *testing.T) {
 		t.Errorf("etag %q", r.Etag())
 	}
 }
+
+// Without an index and without links pip has no place to fetch from; its words for true are those of
+// its settings.
+func TestNowhere(t *testing.T) {
+	for _, tt := range []struct {
+		env  []string
+		want bool
+	}{
+		{nil, false},
+		{[]string{"PIP_NO_INDEX="}, false},
+		{[]string{"PIP_NO_INDEX=0"}, false},
+		{[]string{"PIP_NO_INDEX=false", "PIP_FIND_LINKS="}, false},
+		{[]string{"PIP_NO_INDEX=1"}, true},
+		{[]string{"PIP_NO_INDEX=True", "PIP_FIND_LINKS="}, true},
+		{[]string{"PIP_FIND_LINKS=/wheels", "PIP_NO_INDEX=1"}, false},
+	} {
+		if got := nowhere(tt.env); got != tt.want {
+			t.Errorf("%q: %t", tt.env, got)
+		}
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jobdrop/jobdrop/internal/local/training/internal/jobs"
@@ -34,6 +36,9 @@ const emptySetup = "from setuptools import setup\nsetup(name='jobdrop-probe', ve
 // for which it fetches setuptools. What it finds holds for the other jobs, too. The error
 // is the cause that ended e.ctx.
 func (s *Service) fetchesTools(e *entry, v jobs.PythonEnv, env []string) (bool, error) {
+	if nowhere(env) {
+		return false, nil
+	}
 	select {
 	case s.tools.turn <- struct{}{}:
 	case <-e.ctx.Done():
@@ -57,7 +62,7 @@ func (s *Service) fetchesTools(e *entry, v jobs.PythonEnv, env []string) (bool, 
 	err := s.execWithin(ctx, e, step{Command: process.Command{
 		Path: v.Python(), Dir: dir, Env: env,
 		Args: []string{"-m", "pip", "-qqq", "wheel", "--no-input", "--disable-pip-version-check", "--no-deps",
-			"--timeout", "10", "--retries", "1", "--wheel-dir", dir, dir},
+			"--timeout", "10", "--wheel-dir", dir, dir},
 	}})
 	if cause := context.Cause(e.ctx); cause != nil {
 		return false, cause
@@ -67,4 +72,18 @@ func (s *Service) fetchesTools(e *entry, v jobs.PythonEnv, env []string) (bool, 
 	}
 	s.tools.can, s.tools.asked = err == nil, s.now()
 	return s.tools.can, nil
+}
+
+// nowhere reports whether an environment leaves pip no place to fetch anything from.
+func nowhere(env []string) bool {
+	var noIndex, links string
+	for _, v := range env {
+		switch name, value, _ := strings.Cut(v, "="); name {
+		case "PIP_NO_INDEX":
+			noIndex = strings.ToLower(value)
+		case "PIP_FIND_LINKS":
+			links = value
+		}
+	}
+	return slices.Contains([]string{"1", "true", "t", "yes", "y", "on"}, noIndex) && links == ""
 }
