@@ -157,7 +157,7 @@ type check struct {
 	spec   *job.Spec
 	labels []string           // the labels' keys, sorted
 	in     *job.TrainingInput // never nil in a training rule
-	roles  [4]job.Role            // the master, then the kinds of replicas that have a count
+	roles  [4]job.Role        // the master, then the kinds of replicas that have a count
 	known  *Catalogue
 	rule   string
 	out    violations

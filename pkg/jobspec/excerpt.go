@@ -16,7 +16,7 @@ const excerptWidth = 100
 // below its place. The two lines each end in a line feed. Of a long line it returns
 // what surrounds the place. It is empty if the violation has no position in data.
 func Excerpt(data []byte, v job.Violation) string {
-	line, ok := lineOf(bytes.TrimPrefix(data, []byte("\ufeff")), v.Line)
+	line, ok := lineOf(bytes.TrimPrefix(data, []byte(byteOrderMark)), v.Line)
 	if !ok || v.Column < 1 {
 		return ""
 	}

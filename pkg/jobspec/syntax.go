@@ -78,47 +78,10 @@ func (s source) Read(p []byte) (int, error) {
 // load reads the file's one document. A fault, with its position, is a reason
 // to go no further; it may also be that ctx has ended.
 func load(ctx context.Context, data []byte, k *Kind) (*yaml.Node, *job.Violation) {
-	if len(data) > MaxSize {
-		return nil, &job.Violation{
-			Rule:    "file-size",
-			Found:   fmt.Sprintf("more than %d bytes", MaxSize),
-			Allowed: fmt.Sprintf("at most %d bytes", MaxSize),
-			Message: k.file + " is too large",
-			Remedy:  k.advice,
-		}
-	}
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	if pos, what := badCharacter(data); what != "" {
-		v := &job.Violation{
-			Rule:     "file-encoding",
-			Position: pos,
-			Found:    what,
-			Message:  k.file + " is not plain text in UTF-8",
-			Remedy:   "save the file as UTF-8 text",
-		}
-		for _, f := range fileForms {
-			if bytes.HasPrefix(data, []byte(f.begins)) {
-				v.Message += ": " + f.name
-				v.Remedy = f.remedy
-			}
-		}
-		if what == controlName(0xFEFF) {
-			v.Message += ": a byte order mark stands within it"
-			v.Remedy = "remove the mark, which stays behind where files were put together"
-		}
+	if v := unreadable(data, k); v != nil {
 		return nil, v
 	}
-	if pos, many := marks(data); many {
-		return nil, &job.Violation{
-			Rule:     "file-nodes",
-			Position: pos,
-			Found:    "more",
-			Allowed: fmt.Sprintf("at most %d commas, colons, opening brackets, dashes of lists and (each twice) comments",
-				maxMarks),
-			Message: k.file + " has too many parts",
-			Remedy:  k.advice,
-		}
-	}
+	data = bytes.TrimPrefix(data, []byte(byteOrderMark))
 	data = asYAML11(data)
 	decoder := yaml.NewDecoder(source{ctx, bytes.NewReader(data)})
 	var root, next yaml.Node
@@ -162,6 +125,56 @@ func load(ctx context.Context, data []byte, k *Kind) (*yaml.Node, *job.Violation
 		}
 	}
 	return content(&root), nil
+}
+
+// byteOrderMark may begin a file, and has no meaning in UTF-8.
+const byteOrderMark = "\ufeff"
+
+// unreadable returns what keeps a file from being parsed at all: its size, a character, or the number of its
+// parts.
+func unreadable(data []byte, k *Kind) *job.Violation {
+	if len(data) > MaxSize {
+		return &job.Violation{
+			Rule:    "file-size",
+			Found:   fmt.Sprintf("more than %d bytes", MaxSize),
+			Allowed: fmt.Sprintf("at most %d bytes", MaxSize),
+			Message: k.file + " is too large",
+			Remedy:  k.advice,
+		}
+	}
+	data = bytes.TrimPrefix(data, []byte(byteOrderMark))
+	if pos, what := badCharacter(data); what != "" {
+		v := &job.Violation{
+			Rule:     "file-encoding",
+			Position: pos,
+			Found:    what,
+			Message:  k.file + " is not plain text in UTF-8",
+			Remedy:   "save the file as UTF-8 text",
+		}
+		for _, f := range fileForms {
+			if bytes.HasPrefix(data, []byte(f.begins)) {
+				v.Message += ": " + f.name
+				v.Remedy = f.remedy
+			}
+		}
+		if what == controlName(0xFEFF) {
+			v.Message += ": a byte order mark stands within it"
+			v.Remedy = "remove the mark, which stays behind where files were put together"
+		}
+		return v
+	}
+	if pos, many := marks(data); many {
+		return &job.Violation{
+			Rule:     "file-nodes",
+			Position: pos,
+			Found:    "more",
+			Allowed: fmt.Sprintf("at most %d commas, colons, opening brackets, dashes of lists and (each twice) comments",
+				maxMarks),
+			Message: k.file + " has too many parts",
+			Remedy:  k.advice,
+		}
+	}
+	return nil
 }
 
 // fileForms are what files are that are not plain text, by how they begin.

@@ -384,6 +384,25 @@ func (w *world) draw(rng *rand.Rand, name string) fault {
 	return pick(rng, before, before, after, after, quota, slow, thaw, die, dieAfter)
 }
 
+// rests draws how long a call with the fault f takes before its effect, and after it. The caller holds mu.
+func (w *world) rests(rng *rand.Rand, f fault) (first, second time.Duration) {
+	first, second = within(rng, time.Millisecond, 100*time.Millisecond),
+		within(rng, time.Millisecond, 100*time.Millisecond)
+	if !w.weather.calm && rng.Float64() < 0.05 {
+		first = within(rng, time.Second, 10*time.Second)
+	}
+	switch f {
+	case slow:
+		second = within(rng, 10*time.Second, 5*time.Minute)
+	case thaw: // about as long as a claim holds, or much longer
+		first = within(rng, 20*time.Second, pick(rng, 2*time.Minute, 7*time.Minute))
+		if w.weather.noID && rng.Float64() < 0.5 { // longer than anyone may
+			first = within(rng, 9*time.Minute, 30*time.Minute)
+		}
+	}
+	return first, second
+}
+
 // call makes one remote call: it rests, has its effect, and rests again. bound is how
 // long the client waits; 0 is as long as the context.
 func (w *world) call(ctx context.Context, bound time.Duration, name string, effect func() error) error {
@@ -399,20 +418,7 @@ func (w *world) call(ctx context.Context, bound time.Duration, name string, effe
 		rng = me.rng
 	}
 	f := w.draw(rng, name)
-	first, second := within(rng, time.Millisecond, 100*time.Millisecond),
-		within(rng, time.Millisecond, 100*time.Millisecond)
-	if !w.weather.calm && rng.Float64() < 0.05 {
-		first = within(rng, time.Second, 10*time.Second)
-	}
-	switch f {
-	case slow:
-		second = within(rng, 10*time.Second, 5*time.Minute)
-	case thaw: // about as long as a claim holds, or much longer
-		first = within(rng, 20*time.Second, pick(rng, 2*time.Minute, 7*time.Minute))
-		if w.weather.noID && rng.Float64() < 0.5 { // longer than anyone may
-			first = within(rng, 9*time.Minute, 30*time.Minute)
-		}
-	}
+	first, second := w.rests(rng, f)
 	first = w.at(first)
 	w.mu.Unlock()
 
