@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -66,6 +67,9 @@ func stack(t testing.TB, o local.Options) *local.Stack {
 	}
 	o.Python, o.Tick = python(t), cmp.Or(o.Tick, 100*time.Millisecond)
 	o.Functions = []string{os.Args[0], "functions"}
+	if dir := flag.Lookup("test.gocoverdir").Value.String(); dir != "" { // make cover counts what their process runs
+		o.Env = append(o.Env, "GOCOVERDIR="+dir)
+	}
 	logs := &lines{}
 	if o.FunctionLogs == nil {
 		o.FunctionLogs = logs
