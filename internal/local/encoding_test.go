@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/jobdrop/jobdrop/internal/backend/aiplatform"
+	"github.com/jobdrop/jobdrop/internal/backend/vertex"
 	"github.com/jobdrop/jobdrop/internal/local"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -72,28 +74,78 @@ func posts(label string, packPackage, packFile bool) uploader {
 func tool(name string, flags ...string) uploader {
 	return func(t *testing.T, s *local.Stack, dir, folder string) {
 		t.Helper()
-		if _, err := exec.LookPath(name); err != nil {
-			t.Skipf("SKIPPED: %s is not on this machine", name)
+		args := []string{"cp"}
+		if name == "gcloud" {
+			args = []string{"storage", "cp"}
 		}
-		for _, file := range []string{"trainer-0.1.tar.gz", "job.yaml"} {
-			args := []string{"cp"}
-			if name == "gcloud" {
-				args = []string{"storage", "cp"}
-			}
-			args = append(append(args, flags...), filepath.Join(dir, file), "gs://"+local.Inbox+"/"+folder+file)
-			c := exec.CommandContext(t.Context(), name, args...)
-			c.Env = append(os.Environ(), s.ClientEnv()...)
-			if out, err := c.CombinedOutput(); err != nil {
-				t.Fatalf("%s: %v\n%s", c, err, out)
-			}
-		}
+		args = append(append(args, flags...), filepath.Join(dir, "trainer-0.1.tar.gz"), filepath.Join(dir, "job.yaml"),
+			"gs://"+local.Inbox+"/"+folder)
+		command(t, s, name, args...)
 	}
 }
 
-// However a drop was packed for transport, the same content is checked and runs.
+// command runs a program that uploads to the stack.
+func command(t *testing.T, s *local.Stack, name string, args ...string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		t.Skipf("SKIPPED: %s is not on this machine", name)
+	}
+	c := exec.CommandContext(t.Context(), name, args...)
+	c.Env = append(os.Environ(), s.ClientEnv()...)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", c, err, out)
+	}
+}
+
+// curl labels the job file as packed, which it is not.
+func curl(t *testing.T, s *local.Stack, dir, folder string) {
+	t.Helper()
+	for file, label := range map[string]string{"trainer-0.1.tar.gz": "", "job.yaml": "&contentEncoding=gzip"} {
+		command(t, s, "curl", "--silent", "--show-error", "--fail", "--data-binary", "@"+filepath.Join(dir, file),
+			"--header", "Content-Type: application/octet-stream", s.StorageURL+"/upload/storage/v1/b/"+local.Inbox+
+				"/o?uploadType=media&name="+url.QueryEscape(folder+file)+label)
+	}
+}
+
+// node uploads with gzip: true, as Google's library for Node offers it.
+func node(t *testing.T, s *local.Stack, dir, folder string) {
+	t.Helper()
+	const client = "../../docs/clients/node"
+	if _, err := os.Stat(client + "/node_modules"); err != nil {
+		t.Skip("SKIPPED: Google's Node libraries are not installed: make clients")
+	}
+	// A program finds the libraries of the folder that it lies in, or of a folder above.
+	modules, err := filepath.Abs(client + "/node_modules/@google-cloud/storage/build/cjs/src/index.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const program = `
+const {Storage} = require(process.argv[1]);
+const [, , bucket, folder, endpoint, ...files] = process.argv;
+(async () => {
+  const inbox = new Storage({projectId: 'p', apiEndpoint: endpoint}).bucket(bucket);
+  for (const file of files) {
+    await inbox.upload(file, {destination: folder + file.split('/').pop(), gzip: true});
+  }
+})().catch(err => { console.error(err); process.exit(1); });
+`
+	command(t, s, "node", "-e", program, "--", modules, local.Inbox, folder, s.StorageURL,
+		filepath.Join(dir, "trainer-0.1.tar.gz"), filepath.Join(dir, "job.yaml"))
+}
+
+// However a drop was packed for transport, the same content is checked and runs, on both backends.
 func TestStackRunsWhatWasPackedForTransport(t *testing.T) {
 	t.Parallel()
-	s := stack(t, local.Options{})
+	for _, backend := range []string{aiplatform.Name, vertex.Name} {
+		t.Run(backend, func(t *testing.T) {
+			t.Parallel()
+			packedForTransport(t, backend)
+		})
+	}
+}
+
+func packedForTransport(t *testing.T, backend string) {
+	s := stack(t, local.Options{Backend: backend})
 	verdict := follow(t, s)
 	dir := filepath.Join(drops, "hello")
 	var first *job.Receipt
@@ -109,6 +161,8 @@ func TestStackRunsWhatWasPackedForTransport(t *testing.T) {
 		{"gcloud -J", tool("gcloud", "--gzip-in-flight-all")},
 		{"gsutil", tool("gsutil")},
 		{"gsutil -Z", tool("gsutil", "-Z")},
+		{"curl, with a false label", curl},
+		{"Node, gzip: true", node},
 	}
 	for i, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
