@@ -127,9 +127,16 @@ func TestSettle(t *testing.T) {
 			log: []string{"WARNING event to be delivered again: write: written by another meanwhile"},
 		},
 		{
-			name: "before the first tick", err: fmt.Errorf("%w: read: %w", attempt.ErrNoTick, job.ErrNotFound), again: true,
+			name: "before the first tick", err: fmt.Errorf("read: %w", attempt.ErrNoTick), again: true,
 			log: []string{
-				"WARNING event to be delivered again: the installation has not had its first tick: read: not found",
+				"WARNING event to be delivered again: read: the installation has not had its first tick",
+			},
+		},
+		{
+			name: "before the first tick, and something is denied",
+			err:  errors.Join(attempt.ErrNoTick, fmt.Errorf("list: %w", job.ErrDenied)), again: true,
+			log: []string{
+				"ERROR event to be delivered again: the installation has not had its first tick\nlist: permission denied",
 			},
 		},
 		{
@@ -177,7 +184,6 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// Data of any kind can be parked: undecodable data must be kept, too.
 // A request that no event made is logged with what it was about.
 func TestHandleSaysWhatItWasAbout(t *testing.T) {
 	tests := []struct {

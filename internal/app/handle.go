@@ -49,19 +49,20 @@ func (a *App) flush(ctx context.Context) {
 	}
 }
 
-// settle decides whether a request is done (nil) or to be made again. It is the only function that
-// does, and the one that logs the error. A fault in a drop is a verdict in the ledger and no error
-// here.
+// settle decides whether a request is done (nil) or to be made again, once a use case has seen it, and
+// logs the error. It is the only function that does: what is no event at all is refused before, by
+// [inbound]. A fault in a drop is a verdict in the ledger and no error here. docs/delivery.md has all
+// answers in a table.
 func (a *App) settle(ctx context.Context, r Request, err error) error {
 	e := r.Event
 	if err == nil {
 		return nil
 	}
-	again, logger := "event to be delivered again", a.logger
+	failed, logger := "event to be delivered again", a.logger
 	if e.ID() != "" {
 		logger = logger.With("event_id", e.ID(), "event_type", e.Type(), "subject", e.Subject())
 	} else {
-		again, logger = "request failed", logger.With("request", r.Name).With(r.About...)
+		failed, logger = "request failed", logger.With("request", r.Name).With(r.About...)
 	}
 	switch {
 	case errors.Is(err, inbound.ErrOtherType):
@@ -79,14 +80,14 @@ func (a *App) settle(ctx context.Context, r Request, err error) error {
 		a.measures.Parked(ctx)
 		logger.ErrorContext(ctx, "event parked", "error", err.Error())
 		return nil
-	case attempt.Contended(err), errors.Is(err, attempt.ErrNoTick):
+	case attempt.Contended(err):
 		// Another worker was first, or a tick has to be: nobody needs to act.
-		logger.WarnContext(ctx, again, "error", err.Error())
+		logger.WarnContext(ctx, failed, "error", err.Error())
 		return err
 	}
 	// A service that did not answer, a deadline, a configuration that is not complete: each may be
 	// mended by the time of the next delivery.
-	logger.ErrorContext(ctx, again, "error", err.Error())
+	logger.ErrorContext(ctx, failed, "error", err.Error())
 	return err
 }
 

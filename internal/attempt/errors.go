@@ -43,8 +43,9 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("job ID %s is taken by another job in state %s", e.JobID, e.Found.State)
 }
 
-// Contended reports whether an error means only that another worker was faster. Of joined errors
-// each must be [ErrStale], so that no other error is hidden.
+// Contended reports whether an error means only that another worker was faster, or that a tick has to
+// be first: nobody needs to act. Of joined errors each must be [ErrStale] or [ErrNoTick], so that no
+// other error is hidden.
 func Contended(err error) bool {
 	switch e := err.(type) {
 	case interface{ Unwrap() []error }:
@@ -57,5 +58,5 @@ func Contended(err error) bool {
 	case interface{ Unwrap() error }:
 		return Contended(e.Unwrap())
 	}
-	return err == ErrStale // the chain was walked
+	return err == ErrStale || err == ErrNoTick // the chain was walked
 }

@@ -395,8 +395,8 @@ func (s *Submitter) old(ctx context.Context, jobFile job.Object) (bool, error) {
 	if errors.Is(err, job.ErrNotFound) && age <= eventAge {
 		// Only a tick may decide that this is the first start. Until then the folder may be older
 		// than the installation, and a new package in it does not ask to run it.
-		return false, fmt.Errorf("gs://%s/%s is %s old, and %w: %w",
-			jobFile.Bucket, jobFile.Name, age.Truncate(time.Second), attempt.ErrNoTick, err)
+		return false, fmt.Errorf("gs://%s/%s is %s old, and %w",
+			jobFile.Bucket, jobFile.Name, age.Truncate(time.Second), attempt.ErrNoTick)
 	} else if errors.Is(err, job.ErrNotFound) {
 		err = nil
 	}

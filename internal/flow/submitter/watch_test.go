@@ -205,8 +205,8 @@ func TestOldJobFileBeforeTheFirstTick(t *testing.T) {
 	f := w.put("hello/job.yaml", []byte(spec))
 	w.pass(30 * time.Minute)
 	p := w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello"))
-	if err := w.submit.Submit(t.Context(), p); !errors.Is(err, job.ErrNotFound) {
-		t.Errorf("Submit: %v, want that there is no epoch", err)
+	if err := w.submit.Submit(t.Context(), p); !errors.Is(err, attempt.ErrNoTick) {
+		t.Errorf("Submit: %v, want that a tick has to be first", err)
 	}
 	w.tick() // it notes the first start: now
 	w.wake(p)

@@ -5,17 +5,21 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 
+	"github.com/jobdrop/jobdrop/internal/app/logging"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 // Watch serves a function that is woken by a scheduler, and by hints: entries of
 // Cloud Logging about a job, which a sink sends through Pub/Sub. A hint names a job
-// and is believed in nothing else. It is taken in any case: what a failed poll
-// leaves undone, the next tick does. Any other request is a tick.
+// and is believed in nothing else. Its answer is success even if the poll fails or
+// panics: the next tick does what it left undone. Any other request is a tick.
 func Watch(tick func(ctx context.Context) error, refresh func(ctx context.Context, j job.JobInfo) error) http.Handler {
+	logger := logging.New(os.Stderr, slog.LevelInfo)
 	return serve(func(ctx context.Context, w http.ResponseWriter, r *http.Request) (int, error) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		var tooLarge *http.MaxBytesError
@@ -30,7 +34,10 @@ func Watch(tick func(ctx context.Context) error, refresh func(ctx context.Contex
 		case isTick:
 			err = tick(ctx)
 		case j.ID != "" || j.ResourceName != "":
-			_ = refresh(ctx, j) // logged by the caller's function
+			func() {
+				defer recovered(ctx, logger, func() {})
+				_ = refresh(ctx, j) // logged by the caller's function
+			}()
 		}
 		if err != nil {
 			return notDone, nil
@@ -56,10 +63,10 @@ type entry struct {
 
 // hint reads a request's body as an entry of Cloud Logging, in a Pub/Sub push or
 // unwrapped. The job is empty where it names none that may have changed. isTick
-// tells that it is none of that, but what a scheduler sends, through a topic or not:
-// a push with data is never a tick, or one that fails would be sent again and
-// again. What the entries hold is nowhere promised, so all that can be read of them
-// is taken.
+// reports that the request is neither, but what a scheduler sends, through a topic or
+// not. A push that has data is never a tick: a tick that fails is answered with an
+// error, and Pub/Sub would then send the same push again and again. Nothing promises
+// what the entries hold, so all that can be read of them is taken.
 func hint(body []byte) (j job.JobInfo, isTick bool) {
 	var p pushed
 	data := body

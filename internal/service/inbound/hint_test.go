@@ -16,6 +16,22 @@ import (
 )
 
 // What wakes Watch is a hint that names a job, an entry of no use, or a tick.
+// A hint is acknowledged whatever comes of it, or Pub/Sub would send again what a tick makes up for.
+func TestWatchAcknowledgesHints(t *testing.T) {
+	const entry = `{"logName": "l", "resource": {"type": "ml_job", "labels": {"job_id": "census_1"}}}`
+	for name, refresh := range map[string]func(context.Context, job.JobInfo) error{
+		"fails":  func(context.Context, job.JobInfo) error { return errors.New("lost") },
+		"panics": func(context.Context, job.JobInfo) error { panic("boom") },
+	} {
+		w := httptest.NewRecorder()
+		tick := func(context.Context) error { t.Error("a hint is taken for a tick"); return nil }
+		inbound.Watch(tick, refresh).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/Watch", strings.NewReader(entry)))
+		if w.Code != http.StatusNoContent {
+			t.Errorf("a hint whose poll %s is answered with %d", name, w.Code)
+		}
+	}
+}
+
 func TestWatch(t *testing.T) {
 	push := func(data string) string { return pushJSON(t, nil, data) }
 	ml := func(labels string) string {

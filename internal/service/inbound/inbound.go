@@ -1,5 +1,5 @@
-// Package inbound is the HTTP adapter of the functions: it decodes what comes in
-// and answers for how it was settled.
+// Package inbound is the HTTP adapter of the functions. It decodes requests, and turns what became of
+// each into a status.
 //
 // It takes CloudEvents in binary and structured mode, Pub/Sub pushes (wrapped,
 // or unwrapped with attributes as headers), and the Cloud Storage notifications
@@ -66,13 +66,7 @@ func serve(handle func(context.Context, http.ResponseWriter, *http.Request) (int
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), deadline)
 		defer cancel()
-		defer func() {
-			if p := recover(); p != nil {
-				// Error Reporting reads the stack from the message.
-				logger.ErrorContext(ctx, fmt.Sprintf("panic: %v\n\n%s", p, debug.Stack()))
-				http.Error(w, "internal error", http.StatusInternalServerError)
-			}
-		}()
+		defer recovered(ctx, logger, func() { http.Error(w, "internal error", http.StatusInternalServerError) })
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
 			http.Error(w, "POST an event", http.StatusMethodNotAllowed)
@@ -93,6 +87,15 @@ func serve(handle func(context.Context, http.ResponseWriter, *http.Request) (int
 		}
 		w.WriteHeader(status)
 	})
+}
+
+// recovered is deferred: it logs a panic, and then does what is to be done.
+func recovered(ctx context.Context, logger *slog.Logger, then func()) {
+	if p := recover(); p != nil {
+		// Error Reporting reads the stack from the message.
+		logger.ErrorContext(ctx, fmt.Sprintf("panic: %v\n\n%s", p, debug.Stack()))
+		then()
+	}
 }
 
 // decode returns the request's event, or the status that refuses it.

@@ -364,8 +364,8 @@ var mutations = []mutation{
 	{name: "an event is not acknowledged while another attempt is decided", edits: []edit{
 		{
 			"internal/app/handle.go",
-			"logger.WarnContext(ctx, again, \"error\", err.Error())\n\t\treturn err",
-			"logger.WarnContext(ctx, again, \"error\", err.Error())\n\t\treturn nil",
+			"logger.WarnContext(ctx, failed, \"error\", err.Error())\n\t\treturn err",
+			"logger.WarnContext(ctx, failed, \"error\", err.Error())\n\t\treturn nil",
 		},
 	}, by: test{"internal/app", "^TestSettle$"}},
 	{name: "nothing old runs before the first tick", edits: []edit{
