@@ -113,7 +113,7 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	tell, err := relay.New(events, records, storage, c.Status, relay.Options{Published: measures.Published})
+	tell, err := relay.New(events, records, storage, c.Status, storage.Now, relay.Options{Published: measures.Published})
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,9 @@ import (
 var (
 	// ErrStale is returned when a conditional write meets another generation than expected.
 	ErrStale = errors.New("written by another meanwhile")
+	// ErrTelling is returned when another worker is about to publish what a record holds. Who comes
+	// back finds it published, or publishes it.
+	ErrTelling = fmt.Errorf("its events are being published: %w", ErrStale)
 	// ErrNoTick is returned for an old job file until the installation's first tick has said whether
 	// it is older than the installation.
 	ErrNoTick = errors.New("the installation has not had its first tick")
@@ -44,7 +47,7 @@ func (e *ConflictError) Error() string {
 }
 
 // Contended reports whether an error means only that another worker was faster, or that a tick has to
-// be first: nobody needs to act. Of joined errors each must be [ErrStale] or [ErrNoTick], so that no
+// be first: nobody needs to act. Of joined errors each must be or wrap [ErrStale] or [ErrNoTick], so that no
 // other error is hidden.
 func Contended(err error) bool {
 	switch e := err.(type) {

@@ -18,6 +18,23 @@ type Stored struct {
 	Generation int64
 	// Published is the sequence number of the last event that is known to be published.
 	Published int64
+	// Own reports that this worker wrote the record as it is, so publishing its events is up to it.
+	Own bool
+}
+
+// tellTime is how long a worker may take from the write of an event until the index says that it
+// is published. In between lie a create at the backend, the publish and the status objects. It is
+// shorter than the pause before an event is delivered again, and than that between two ticks.
+const tellTime = 10 * time.Second
+
+// TellingElsewhere reports whether another worker wrote events of the record a moment ago, and the
+// index does not show them as published yet. That worker publishes them, unless it has died: who
+// publishes them, too, does so a second time.
+func (s Stored) TellingElsewhere(now time.Time) bool {
+	if s.Own || s.Published >= s.Sequence || len(s.Outbox) == 0 {
+		return false
+	}
+	return now.Before(s.Outbox[len(s.Outbox)-1].Time.Add(tellTime))
 }
 
 // Entry is what the ledger's index knows of an attempt without reading its record. It is a hint:

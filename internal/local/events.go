@@ -157,9 +157,12 @@ func (s *Stack) post(ctx context.Context, path string, header http.Header, body 
 // maxHinting bounds the hints that are being posted.
 const maxHinting = 16
 
+// hintings is how often a hint is posted. The function may be busy with the job's last events.
+const hintings = 4
+
 // hint tells Watch that a job has changed. In the cloud a sink of Cloud Logging does
-// this with an entry of the service, through a push subscription. A hint that is not
-// taken at once is lost; ticks do without.
+// this with an entry of the service, through a push subscription, which tries again
+// what is not taken. Here a hint that is not taken soon is lost; ticks do without.
 func (s *Stack) hint(ctx context.Context, name, state string) {
 	select {
 	case <-s.ready:
@@ -174,9 +177,22 @@ func (s *Stack) hint(ctx context.Context, name, state string) {
 	body := hintBody(name, state, time.Now().UTC())
 	s.task(func() {
 		defer func() { <-s.hinting }()
-		if err := s.post(ctx, "/Watch", http.Header{"Content-Type": {"application/json"}}, body); err != nil &&
-			ctx.Err() == nil {
-			s.options.Logger.WarnContext(ctx, "hint not taken", "job", name, "error", err.Error())
+		backoff := minBackoff
+		for posted := 1; ; posted++ {
+			err := s.post(ctx, "/Watch", http.Header{"Content-Type": {"application/json"}}, body)
+			if err == nil || ctx.Err() != nil {
+				return
+			}
+			if posted == hintings {
+				s.options.Logger.WarnContext(ctx, "hint not taken", "job", name, "error", err.Error())
+				return
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(backoff):
+			}
+			backoff = min(2*backoff, maxBackoff)
 		}
 	})
 }

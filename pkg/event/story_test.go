@@ -67,6 +67,10 @@ func (s *story) Publish(_ context.Context, key string, events []job.Event) error
 
 func (s *story) Mark(context.Context, attempt.Entry) error { return nil }
 func (s *story) Close(context.Context, string) error       { return nil }
+func (s *story) Entry(context.Context, string) (attempt.Entry, error) {
+	return attempt.Entry{}, job.ErrNotFound
+}
+
 func (s *story) Stat(context.Context, string, string) (job.Attributes, error) {
 	return job.Attributes{}, job.ErrNotFound
 }
@@ -122,7 +126,7 @@ func (s *story) tell() {
 	if len(s.record.Outbox) > 0 {
 		before = s.record.Outbox[0].Body.Sequence - 1
 	}
-	if err := s.relay.Tell(s.Context(), attempt.Stored{Record: s.record, Published: before}, attempt.Entry{}); err != nil {
+	if err := s.relay.Tell(s.Context(), attempt.Stored{Record: s.record, Published: before, Own: true}, attempt.Entry{}); err != nil {
 		s.Fatal(err)
 	}
 	s.record = s.record.TrimOutbox(s.record.Sequence)
@@ -194,7 +198,7 @@ func tellStory(t *testing.T) *story {
 	t.Helper()
 	s := &story{T: t}
 	var err error
-	if s.relay, err = relay.New(s, s, s, "acme-status", relay.Options{}); err != nil {
+	if s.relay, err = relay.New(s, s, s, "acme-status", time.Now, relay.Options{}); err != nil {
 		t.Fatal(err)
 	}
 

@@ -118,7 +118,7 @@ func (l *Ledger) Apply(
 			if l.hooks.Transition != nil {
 				l.hooks.Transition(ctx, s.Record, next)
 			}
-			return attempt.Stored{Record: next, Generation: generation, Published: s.Published}, true, nil
+			return attempt.Stored{Record: next, Generation: generation, Published: s.Published, Own: true}, true, nil
 		}
 		if !errors.Is(err, attempt.ErrStale) {
 			return s, false, err
@@ -132,6 +132,7 @@ func (l *Ledger) Apply(
 			if l.hooks.Transition != nil {
 				l.hooks.Transition(ctx, before, s.Record)
 			}
+			s.Own = true
 			return s, true, nil
 		}
 	}

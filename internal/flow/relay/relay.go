@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -24,6 +25,7 @@ type publisher interface {
 
 // index is the ledger's index.
 type index interface {
+	Entry(ctx context.Context, key string) (attempt.Entry, error)
 	Mark(ctx context.Context, e attempt.Entry) error
 	Close(ctx context.Context, key string) error
 }
@@ -41,6 +43,7 @@ type Relay struct {
 	index     index
 	bucket    bucket
 	status    string
+	now       func() time.Time
 	hooks     Options
 }
 
@@ -50,20 +53,37 @@ type Options struct {
 	Published func(ctx context.Context, events []job.Event)
 }
 
-// New returns a relay that writes status objects to the bucket named status.
-func New(p publisher, i index, b bucket, status string, options Options) (*Relay, error) {
-	if p == nil || i == nil || b == nil || status == "" {
-		return nil, errors.New("relay: the publisher, the index, Cloud Storage and the status bucket are required")
+// New returns a relay that writes status objects to the bucket named status. now is the clock by
+// which records are written.
+func New(p publisher, i index, b bucket, status string, now func() time.Time, options Options) (*Relay, error) {
+	if p == nil || i == nil || b == nil || status == "" || now == nil {
+		return nil, errors.New("relay: the publisher, the index, Cloud Storage, the status bucket and the clock are required")
 	}
-	return &Relay{publisher: p, index: i, bucket: b, status: status, hooks: options}, nil
+	return &Relay{publisher: p, index: i, bucket: b, status: status, now: now, hooks: options}, nil
 }
 
 // Tell publishes the record's unpublished events, writes the status objects, and updates the index
 // entry, or deletes it if the record is terminal. known is the entry as it was read, or zero: it
 // saves calls and decides nothing. If nothing is new, Tell makes no call. With an error the entry
-// stays, so a tick comes back to it.
+// stays, so a tick comes back to it. The error is [attempt.ErrTelling] if another worker wrote the
+// events a moment ago, and publishes them: once is the habit, at least once the promise.
 func (r *Relay) Tell(ctx context.Context, s attempt.Stored, known attempt.Entry) error {
 	s.Published = max(s.Published, known.Published)
+	if s.Published < s.Sequence && !s.Own {
+		if s.TellingElsewhere(r.now()) {
+			return fmt.Errorf("attempt %s: %w", s.Attempt, attempt.ErrTelling)
+		}
+		// A tick lists the entries, and comes to them later: they may be published since.
+		present, err := r.index.Entry(ctx, s.Attempt)
+		switch {
+		case errors.Is(err, job.ErrNotFound) && known.Attempt != "":
+			return nil // closed since
+		case err != nil && !errors.Is(err, job.ErrNotFound):
+			return err
+		case err == nil:
+			known, s.Published = present, max(s.Published, present.Published)
+		}
+	}
 	news := s.Published < s.Sequence
 	if !news && !s.State.Terminal() && known.Revision == s.Revision {
 		return nil

@@ -58,17 +58,19 @@ type setup struct {
 	faults *storagetest.Faults
 	// published counts what the relay said that it published.
 	published *int
+	// at is the clock.
+	at time.Time
 }
 
-func start(t *testing.T) setup {
+func start(t *testing.T) *setup {
 	t.Helper()
 	client, _ := storagetest.New(t, "state", "status")
-	s := setup{topic: &topic{}, faults: &storagetest.Faults{Client: client}, published: new(int)}
+	s := &setup{topic: &topic{}, faults: &storagetest.Faults{Client: client}, published: new(int), at: now}
 	var err error
 	if s.ledger, err = ledger.New(s.faults, "state", ledger.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	if s.Relay, err = relay.New(s.topic, s.ledger, s.faults, "status", relay.Options{
+	if s.Relay, err = relay.New(s.topic, s.ledger, s.faults, "status", func() time.Time { return s.at }, relay.Options{
 		Published: func(context.Context, []job.Event) { *s.published++ },
 	}); err != nil {
 		t.Fatal(err)
@@ -76,7 +78,7 @@ func start(t *testing.T) setup {
 	return s
 }
 
-func (s setup) status(t *testing.T, name string) job.Snapshot {
+func (s *setup) status(t *testing.T, name string) job.Snapshot {
 	t.Helper()
 	data, _, err := s.faults.Client.Read(t.Context(), "status", name, 0, 1<<20)
 	if err != nil {
@@ -98,7 +100,7 @@ func stored(t *testing.T, generation int64, observations ...attempt.Observation)
 			t.Fatal(err)
 		}
 	}
-	return attempt.Stored{Record: r}
+	return attempt.Stored{Record: r, Own: true}
 }
 
 var (
@@ -148,6 +150,43 @@ func TestTell(t *testing.T) {
 	}
 	if calls := s.faults.Calls(); len(calls) != 4 { // two writes, a delete, and the look above
 		t.Errorf("calls %v, want two writes and a delete", calls)
+	}
+}
+
+// Two workers of one record do not both publish its events: the one that wrote them does. If that
+// one died, another does when its time is over.
+func TestTellLeavesEventsToTheirWriter(t *testing.T) {
+	tests := []struct {
+		name      string
+		own       bool
+		published int64
+		age       time.Duration
+		want      int // requests
+		err       error
+	}{
+		{name: "the writer", own: true, want: 1},
+		{name: "another, at once", want: 0, err: attempt.ErrTelling},
+		{name: "another, a moment later", age: 9 * time.Second, want: 0, err: attempt.ErrTelling},
+		{name: "another, when the writer must be dead", age: 10 * time.Second, want: 1},
+		{name: "another, of what the index shows as published", published: 3, want: 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := start(t)
+			s.at = now.Add(test.age)
+			record := stored(t, 7, accept, running)
+			record.Own = test.own
+			err := s.Tell(t.Context(), record, attempt.Entry{Published: test.published})
+			if !errors.Is(err, test.err) || test.err == nil && err != nil || attempt.Contended(err) != (test.err != nil) {
+				t.Errorf("error %v, want %v", err, test.err)
+			}
+			if len(s.topic.requests) != test.want {
+				t.Errorf("%d requests, want %d", len(s.topic.requests), test.want)
+			}
+			if err != nil && len(s.faults.Calls()) > 0 {
+				t.Errorf("calls %v: the entry has to stay for a tick", s.faults.Calls())
+			}
+		})
 	}
 }
 

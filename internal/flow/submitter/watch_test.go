@@ -20,12 +20,7 @@ func (w *world) runs(text string) job.Object {
 	w.put("hello/trainer-0.1.tar.gz", pkg(w.t, "hello"))
 	f := w.put("hello/job.yaml", []byte(text))
 	w.wake(f)
-	w.backend.mu.Lock()
-	for id, l := range w.backend.jobs {
-		l.State, l.Started = job.BackendRunning, w.clock()
-		w.backend.jobs[id] = l
-	}
-	w.backend.mu.Unlock()
+	w.backend.run()
 	w.tick()
 	return f
 }
@@ -284,8 +279,82 @@ func TestTickRebuildsTheIndex(t *testing.T) {
 	if err := w.ledger.Mark(t.Context(), before); err != nil {
 		t.Fatal(err)
 	}
+	w.pass(time.Minute)
 	w.tick()
 	if w.open() != 0 {
 		t.Error("an attempt with its verdict is back on the index for good")
+	}
+}
+
+// While a worker publishes what it wrote, a hint, a tick and a second event of the drop come: none
+// of them publishes it, too. What they would have done is done by the next of their kind.
+func TestEventsArePublishedOnce(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		come func(w *world, f job.Object) error
+	}{
+		{"a hint", func(w *world, f job.Object) error {
+			w.backend.run()
+			return w.watch.Refresh(w.t.Context(), job.JobInfo{ID: w.record(f).Job.ID})
+		}},
+		{"a tick", func(w *world, _ job.Object) error { return w.watch.Tick(w.t.Context()) }},
+		{"a second event", func(w *world, f job.Object) error { return w.submit.Submit(w.t.Context(), f) }},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
+			f := w.put("d/job.yaml", []byte(spec))
+			var err error
+			w.topic.publishing = func() { err = test.come(w, f) }
+			w.wake(f)
+			if err != nil && !attempt.Contended(err) {
+				t.Errorf("what came meanwhile: %v", err)
+			}
+			if err := test.come(w, f); err != nil {
+				t.Errorf("what came afterwards: %v", err)
+			}
+			w.backend.finish()
+			w.tick()
+			if got := w.topic.of(job.AttemptKey(f)); !strings.HasPrefix(got, "drop.accepted job.submitted job.queued ") ||
+				!strings.HasSuffix(got, "job.succeeded") || w.topic.repeated != 0 {
+				t.Errorf("events %q, %d of them twice", got, w.topic.repeated)
+			}
+		})
+	}
+}
+
+// A tick lists the index, and comes to an attempt later. What was published in between is not
+// published again.
+func TestTickReadsWhatWasPublishedMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
+	f := w.put("d/job.yaml", []byte(spec))
+	w.wake(f)
+	w.backend.run()
+	hint := func() error { return w.watch.Refresh(t.Context(), job.JobInfo{ID: w.record(f).Job.ID}) }
+	w.topic.fail = errors.New("unavailable")
+	if err := hint(); err == nil {
+		t.Fatal("a failed publish was answered as success")
+	}
+	w.topic.fail = nil
+	w.pass(time.Minute)
+	came := false
+	w.storage.After = func(c storagetest.Call) error {
+		if c.Kind == "read" && c.Bucket == "state" && strings.HasPrefix(c.Name, "attempts/") && !came {
+			came = true
+			if err := hint(); err != nil {
+				t.Error(err)
+			}
+		}
+		return nil
+	}
+	w.tick()
+	if got, want := w.topic.of(job.AttemptKey(f)), "drop.accepted job.submitted job.queued job.running"; got != want ||
+		w.topic.repeated != 0 || !came {
+		t.Errorf("events %q, %d of them twice, want %q once; a hint came: %t", got, w.topic.repeated, want, came)
 	}
 }

@@ -88,7 +88,7 @@ func newWorldOver(t *testing.T, client *gcs.Client, server *fakestorage.Server) 
 	if w.ledger, err = ledger.New(w.storage, "state", ledger.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	tell, err := relay.New(w.topic, w.ledger, w.storage, "status", relay.Options{})
+	tell, err := relay.New(w.topic, w.ledger, w.storage, "status", w.clock, relay.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -404,17 +404,39 @@ func (f *backend) finish(ids ...string) {
 	}
 }
 
+// run starts all jobs.
+func (f *backend) run() {
+	now := f.w.clock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, l := range f.jobs {
+		l.State, l.Started = job.BackendRunning, now
+		f.jobs[id] = l
+	}
+}
+
 // topic keeps what was published.
 type topic struct {
 	w        *world
 	mu       sync.Mutex
 	requests int
 	events   map[string][]job.Event // by attempt, each once
+	repeated int                    // events that came again
+	fail     error
+	// publishing, if set, is called once, before the next events are stored.
+	publishing func()
 }
 
 func (p *topic) Publish(ctx context.Context, key string, events []job.Event) error {
 	if err := cmp.Or(ctx.Err(), p.w.before()); err != nil {
 		return err
+	}
+	if meanwhile := p.publishing; meanwhile != nil {
+		p.publishing = nil
+		meanwhile()
+	}
+	if p.fail != nil {
+		return p.fail
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -429,6 +451,8 @@ func (p *topic) Publish(ctx context.Context, key string, events []job.Event) err
 				p.w.t.Errorf("attempt %s: event %d follows %d", key, e.Body.Sequence, len(p.events[key]))
 			}
 			p.events[key] = append(p.events[key], e)
+		} else {
+			p.repeated++
 		}
 	}
 	return p.w.done()

@@ -336,7 +336,8 @@ func benchmarkTick(b *testing.B, c *company) cost {
 	if err != nil {
 		b.Fatal(err)
 	}
-	tell, err := relay.New(c, records, c, "status", relay.Options{})
+	now, logger := func() time.Time { return start.Add(time.Minute) }, slog.New(slog.DiscardHandler)
+	tell, err := relay.New(c, records, c, "status", now, relay.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -344,7 +345,6 @@ func benchmarkTick(b *testing.B, c *company) cost {
 	if len(vs) > 0 {
 		b.Fatal(vs)
 	}
-	now, logger := func() time.Time { return start.Add(time.Minute) }, slog.New(slog.DiscardHandler)
 	submit, err := submitter.New(c, records, manyJobs{c}, tell, submitter.Options{
 		Instance: "test", Inbox: "inbox", Staging: "staging", CallTime: 30 * time.Second, Inspections: 2, Parallel: 8,
 		Now: now, Logger: logger,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"path"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
@@ -54,6 +55,10 @@ func (w *Watcher) refresh(ctx context.Context, stored attempt.Stored) error {
 		return err
 	}
 	stored.Published = e.Published
+	if stored.TellingElsewhere(w.options.Now()) {
+		// Events that this one wrote would have to wait for those, or take them along a second time.
+		return fmt.Errorf("attempt %s: %w", stored.Attempt, attempt.ErrTelling)
+	}
 	a, err := w.jobs.ask(ctx, stored.Job)
 	if a.found && err == nil {
 		// Only ticks record that a job is missing, and count how often.

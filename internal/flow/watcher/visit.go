@@ -30,8 +30,18 @@ type outcome struct {
 	err       error
 }
 
-// visit looks at the attempt of an index entry.
+// visit looks at the attempt of an index entry. Events that another worker is about to publish are
+// left to that worker; the next tick comes back to them.
 func (v visitor) visit(ctx context.Context, known view, e attempt.Entry) outcome {
+	o := v.look(ctx, known, e)
+	if errors.Is(o.err, attempt.ErrTelling) && attempt.Contended(o.err) {
+		o.err = nil
+	}
+	return o
+}
+
+// look does what [visitor.visit] does, and returns [attempt.ErrTelling] where events are left.
+func (v visitor) look(ctx context.Context, known view, e attempt.Entry) outcome {
 	if e.State != job.Submitted {
 		return outcome{err: v.submitter.Resume(ctx, e)} // no job yet, as far as the index knows
 	}

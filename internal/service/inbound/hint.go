@@ -11,13 +11,16 @@ import (
 	"strings"
 
 	"github.com/jobdrop/jobdrop/internal/app/logging"
+	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 // Watch serves a function that is woken by a scheduler, and by hints: entries of
 // Cloud Logging about a job, which a sink sends through Pub/Sub. A hint names a job
-// and is believed in nothing else. Its answer is success even if the poll fails or
-// panics: the next tick does what it left undone. Any other request is a tick.
+// and is believed in nothing else. It is acknowledged even if its poll fails or panics:
+// what that leaves undone, the next tick does. Only one that came while the job's last
+// events are being published is to come again, in a moment: nothing was asked yet. Any
+// other request is a tick.
 func Watch(tick func(ctx context.Context) error, refresh func(ctx context.Context, j job.JobInfo) error) http.Handler {
 	logger := logging.New(os.Stderr, slog.LevelInfo)
 	return serve(func(ctx context.Context, w http.ResponseWriter, r *http.Request) (int, error) {
@@ -36,7 +39,10 @@ func Watch(tick func(ctx context.Context) error, refresh func(ctx context.Contex
 		case j.ID != "" || j.ResourceName != "":
 			func() {
 				defer recovered(ctx, logger, func() {})
-				_ = refresh(ctx, j) // logged by the caller's function
+				// Any error is logged by the caller's function.
+				if refused := refresh(ctx, j); errors.Is(refused, attempt.ErrTelling) {
+					err = refused
+				}
 			}()
 		}
 		if err != nil {

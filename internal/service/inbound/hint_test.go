@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/internal/service/inbound"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -90,6 +91,18 @@ func TestWatch(t *testing.T) {
 				t.Errorf("status %d, tick %t, look (-want +got):\n%s", w.Code, ticked, diff)
 			}
 		})
+	}
+}
+
+// A hint that came while the job's events are being published has to come again.
+func TestWatchWhileEventsAreTold(t *testing.T) {
+	w := httptest.NewRecorder()
+	inbound.Watch(
+		func(context.Context) error { t.Error("a tick"); return nil },
+		func(context.Context, job.JobInfo) error { return fmt.Errorf("attempt a: %w", attempt.ErrTelling) },
+	).ServeHTTP(w, plain("application/json", `{"logName": "l", "resource": {"type": "ml_job", "labels": {"job_id": "j"}}}`))
+	if w.Code < 500 {
+		t.Errorf("status %d, want one that asks for the hint again", w.Code)
 	}
 }
 

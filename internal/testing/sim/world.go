@@ -581,7 +581,7 @@ func (w *world) process(kind string) *process {
 	}
 	records, err := ledger.New(with.storage, state, ledger.Options{})
 	must(err)
-	tell, err := relay.New(with.topic, records, with.storage, status, relay.Options{})
+	tell, err := relay.New(with.topic, records, with.storage, status, now, relay.Options{})
 	must(err)
 	logger := slog.New(&recorder{w: w})
 	submit, err := submitter.New(with.storage, records, with.backend, tell, submitter.Options{

@@ -38,6 +38,15 @@ var mutations = []mutation{
 			"kept := next\n\t\tkept.Outbox = nil\n\t\tdata, err := json.Marshal(kept)",
 		},
 	}},
+	{name: "events are left to their writer", edits: []edit{
+		{"internal/flow/relay/relay.go", "if s.TellingElsewhere(r.now()) {", "if false {"},
+	}, by: test{"internal/flow/relay", "^TestTellLeavesEventsToTheirWriter$"}},
+	{name: "a hint waits for the events before its own", edits: []edit{
+		{"internal/flow/watcher/hint.go", "if stored.TellingElsewhere(w.options.Now()) {", "if false {"},
+	}, by: test{"internal/flow/submitter", "^TestEventsArePublishedOnce$"}},
+	{name: "what was published since is not published again", edits: []edit{
+		{"internal/flow/relay/relay.go", "max(s.Published, present.Published)", "s.Published"},
+	}, by: test{"internal/flow/submitter", "^TestTickReadsWhatWasPublishedMeanwhile$"}},
 	{name: "outbox order", edits: []edit{
 		{
 			"internal/flow/relay/relay.go",
