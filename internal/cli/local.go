@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -143,6 +144,18 @@ func serveStack(ctx context.Context, env Env, o localOptions) (err error) {
 		return err
 	}
 	p := newPrinter(env, formatText)
+	following, stop := context.WithCancel(ctx)
+	defer stop()
+	var ended <-chan error
+	options.Started = func(ctx context.Context, stack *local.Stack) (err error) {
+		show := func(ctx context.Context, _ cloudevents.Event, t event.Type, body event.Body) { p.told(ctx, t, body) }
+		ended, err = subscribe(following, stack, subscriptionOf(o.data), show)
+		return err
+	}
+	options.Status = func(body event.Body) { p.status(following, body) }
+	options.Alone = func(folder string, names []string) {
+		p.alone(following, cmp.Or(options.Names.Inbox, local.Inbox), folder, names)
+	}
 	options.Failing = func(err error) { p.say("Submit does not take an event, which is tried on: %v", err) }
 	stack, err := local.Start(ctx, options)
 	if err != nil && ctx.Err() != nil {
@@ -155,16 +168,6 @@ func serveStack(ctx context.Context, env Env, o localOptions) (err error) {
 	// The file of an earlier stack is of no use any more. If that stack still ran, its
 	// ports and its folder would be taken, and this one would not have started.
 	if err := o.removeEnvFile(); err != nil {
-		return err
-	}
-	following, stop := context.WithCancel(ctx)
-	defer stop()
-	show := func(_ context.Context, _ cloudevents.Event, t event.Type, body event.Body) { p.told(t, body) }
-	ended, err := subscribe(following, stack, subscriptionOf(o.data), show)
-	if err != nil && ctx.Err() != nil {
-		return nil
-	}
-	if err != nil {
 		return err
 	}
 	p.settings(newSettings(stack, o))

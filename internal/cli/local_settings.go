@@ -81,9 +81,10 @@ func newSettings(stack *local.Stack, o localOptions) settings {
 	return s
 }
 
-// settings prints how to reach a stack.
+// settings prints how to reach a stack. Events are shown from then on.
 func (p *printer) settings(s settings) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.check(settingsText.Execute(p.out, s))
+	close(p.known)
 }

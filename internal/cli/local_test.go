@@ -10,31 +10,43 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/api/logging/v2"
 
 	"github.com/jobdrop/jobdrop/internal/envfile"
+	"github.com/jobdrop/jobdrop/internal/local"
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// The line of an event names its drop and its job, and what was wrong.
+// The line of an event names its drop and its job, and what was wrong. An event that
+// comes again is not shown again.
 func TestTold(t *testing.T) {
 	var out bytes.Buffer
 	p := newPrinter(Env{Out: &out, Now: time.Now}, formatText)
+	close(p.known)
 	body := event.Body{
+		Attempt: "a", Sequence: 1,
 		Drop:       job.DropInfo{Bucket: "inbox", Prefix: "a/"},
 		Job:        job.JobInfo{ID: "a_1", ResourceName: "projects/local/jobs/a_1"},
 		Reason:     "the drop is not valid",
 		Violations: []job.Violation{{File: "job.yaml", Field: "trainingInput.region", Message: "no"}},
 	}
-	p.told(event.DropRejected, body)
-	p.told(event.JobRunning, body)
-	p.told(event.JobSubmitted, body)
+	tell := func(attempt string, sequence int64, typ event.Type) {
+		body.Attempt, body.Sequence = attempt, sequence
+		p.told(t.Context(), typ, body)
+	}
+	tell("a", 1, event.DropRejected)
+	tell("a", 2, event.JobRunning)
+	tell("a", 1, event.DropRejected)
+	tell("a", 2, event.JobRunning)
+	tell("b", 1, event.JobSubmitted)
 	body.Drop.Prefix = ""
-	p.told(event.JobRunning, body)
+	tell("b", 2, event.JobRunning)
 	want := []string{
 		"drop.rejected  gs://inbox/a/  a_1  the drop is not valid",
 		"    job.yaml: trainingInput.region: no",
@@ -50,6 +62,89 @@ func TestTold(t *testing.T) {
 		if !strings.HasSuffix(line, want[i]) {
 			t.Errorf("line %q does not end with %q", line, want[i])
 		}
+	}
+}
+
+// What an attempt waits for is shown once, and not after an event that is newer.
+func TestStatus(t *testing.T) {
+	var out bytes.Buffer
+	p := newPrinter(Env{Out: &out, Now: time.Now}, formatText)
+	close(p.known)
+	show := func(sequence int64, state event.State, reason string) {
+		p.status(t.Context(), event.Body{
+			Attempt: "a", Sequence: sequence, State: state, Reason: reason, Drop: job.DropInfo{Bucket: "inbox", Prefix: "a/"},
+		})
+	}
+	show(0, event.Waiting, "waiting for a package")
+	show(0, event.Waiting, "waiting for a package")
+	show(0, event.Held, "held until noon")
+	show(1, event.Submitted, "")
+	p.told(t.Context(), event.DropAccepted, event.Body{
+		Attempt: "a", Sequence: 1, State: event.Accepted, Reason: "waits for quota", Drop: job.DropInfo{
+			Bucket: "inbox", Prefix: "a/", Receipt: &job.Receipt{}},
+	})
+	show(0, event.Held, "held until one")
+	show(1, event.Accepted, "waits for quota")
+	show(1, event.Accepted, "paused")
+	var got []string
+	for line := range strings.Lines(out.String()) {
+		got = append(got, strings.TrimRight(line[len("15:04:05.000  "):], " \n"))
+	}
+	want := []string{
+		"waiting        gs://inbox/a/  waiting for a package", "held           gs://inbox/a/  held until noon",
+		"drop.accepted  gs://inbox/a/    :", "accepted       gs://inbox/a/  paused",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("lines (-want +got):\n%s", diff)
+	}
+}
+
+// jobdrop local says what people wait for: what is missing and what is nearly right, why
+// a drop is held and how to go on, that a job file is missing, and at its start what a
+// crash has ended.
+func TestLocalSaysWhatIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	r := startLocal(t, data)
+	storage := r.storage(t)
+	put := func(name, from string) {
+		t.Helper()
+		f, err := os.Open(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := storage.Upload(t.Context(), local.Inbox, name, f, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const hello = dropsDir + "/hello/"
+	put("near/config.yaml", hello+"job.yaml")
+	put("alone/trainer-0.1.tar.gz", hello+"trainer-0.1.tar.gz")
+	put("waits/job.yaml", hello+"job.yaml")
+	put("waits/trainer.zip", hello+"trainer-0.1.tar.gz")
+	put("held/trainer-0.1.tar.gz", hello+"trainer-0.1.tar.gz")
+	put("held/job.yaml", hello+"job.yaml")
+	for _, text := range []string{
+		"no job file    gs://jobdrop-inbox/near/  config.yaml is there: rename it to job.yaml",
+		"no job file    gs://jobdrop-inbox/alone/  nothing runs until job.yaml, job.yml or job.json is uploaded here",
+		"waiting        gs://jobdrop-inbox/waits/  waiting for a package", "trainer.zip is there: jobdrop takes",
+		"job.succeeded  gs://jobdrop-inbox/held/",
+	} {
+		r.awaitOutput(t, text)
+	}
+	put("held/job.yaml", hello+"job.yaml")
+	r.awaitOutput(t, "held           gs://jobdrop-inbox/held/  held until ")
+	r.awaitOutput(t, "upload the new package to go on at once")
+	dropInto(t, storage, "endless")
+	r.awaitOutput(t, "job.running    gs://jobdrop-inbox/endless/")
+	if err := r.end(t, syscall.SIGKILL); err == nil {
+		t.Error("a stack that was killed ended well")
+	}
+	r = startLocal(t, data)
+	r.awaitOutput(t, "job.failed     gs://jobdrop-inbox/endless/")
+	if text := r.output.String(); strings.Index(text, "job.failed") < strings.Index(text, "an interrupt ends the stack:") {
+		t.Errorf("what a crash ended stands above the settings:\n%s", text)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 
+	"github.com/jobdrop/jobdrop/internal/check/inspect"
 	"github.com/jobdrop/jobdrop/internal/local"
 	"github.com/jobdrop/jobdrop/internal/local/training"
 	"github.com/jobdrop/jobdrop/pkg/event"
@@ -25,7 +26,8 @@ type printer struct {
 	logs   io.Writer // all else
 	now    func() time.Time
 	format string // of events: formatText or formatJSON
-	// known is closed when attempt is: events may come before.
+	// known is closed when events may be shown: when attempt is known, or the settings
+	// are printed. They may come before.
 	known   chan struct{}
 	attempt string
 
@@ -35,7 +37,9 @@ type printer struct {
 	mu       sync.Mutex
 	sequence int64
 	waiting  string
-	err      error // why broken is closed
+	// shown holds what was shown of each attempt, where those of all are.
+	shown map[string]progress
+	err   error // why broken is closed
 }
 
 // newPrinter returns a printer on standard output. With events as JSON, all else
@@ -43,7 +47,7 @@ type printer struct {
 func newPrinter(env Env, format string) *printer {
 	p := &printer{
 		out: env.Out, logs: env.Out, now: env.Now, format: format,
-		known: make(chan struct{}), broken: make(chan struct{}),
+		known: make(chan struct{}), broken: make(chan struct{}), shown: map[string]progress{},
 	}
 	if format == formatJSON {
 		p.logs = env.Err
@@ -107,9 +111,7 @@ func (p *printer) log(l training.Line) {
 // event prints an event of the attempt that is followed, and reports whether it is
 // new: delivery is at least once.
 func (p *printer) event(ctx context.Context, e cloudevents.Event, t event.Type, body event.Body) bool {
-	select {
-	case <-p.known:
-	case <-ctx.Done():
+	if !p.begun(ctx) {
 		return false
 	}
 	p.mu.Lock()
@@ -142,10 +144,19 @@ func (p *printer) violations(t event.Type, body event.Body) {
 	}
 }
 
-// told prints an event of any attempt, with its drop and its job.
-func (p *printer) told(t event.Type, body event.Body) {
+// told prints an event of any attempt, with its drop and its job, unless it was
+// printed before: delivery is at least once. It waits until the settings are printed.
+func (p *printer) told(ctx context.Context, t event.Type, body event.Body) {
+	if !p.begun(ctx) {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	shown := p.shown[body.Attempt]
+	if body.Sequence <= shown.sequence {
+		return
+	}
+	p.shown[body.Attempt] = shown.with(body)
 	first, _, _ := strings.Cut(detail(t, body), "\n")
 	id := body.Job.ID
 	if strings.Contains(first, id) {
@@ -155,6 +166,64 @@ func (p *printer) told(t event.Type, body event.Body) {
 		oneLine(body.Drop.Bucket), oneLine(body.Drop.Prefix), oneLine(id), oneLine(first))
 	p.print(p.out, "%s\n", strings.TrimRight(line, " "))
 	p.violations(t, body)
+}
+
+// begun waits until the printer shows events, and reports whether it does.
+func (p *printer) begun(ctx context.Context) bool {
+	select {
+	case <-p.known:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// progress is what was shown of an attempt.
+type progress struct {
+	sequence int64
+	waiting  string // what it waits for
+}
+
+func (s progress) with(b event.Body) progress {
+	return progress{sequence: max(s.sequence, b.Sequence), waiting: b.Reason}
+}
+
+// status prints what an attempt waits for, if that is news: there is no event of it.
+func (p *printer) status(ctx context.Context, body event.Body) {
+	if !waits(body) || !p.begun(ctx) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	shown := p.shown[body.Attempt]
+	if body.Sequence < shown.sequence || body.Reason == shown.waiting {
+		return // it is late, or said
+	}
+	p.shown[body.Attempt] = shown.with(body)
+	p.row(string(body.State), body.Drop.Bucket, body.Drop.Prefix, body.Reason)
+}
+
+// alone prints that a folder has no job file, if somebody seems to have meant a drop.
+func (p *printer) alone(ctx context.Context, bucket, folder string, names []string) {
+	near := inspect.NearJobFile(names)
+	packages := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !job.IsPackage(name) })
+	if len(near) == 0 && len(packages) == 0 || !p.begun(ctx) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.row("no job file", bucket, folder, strings.Join(append(near,
+		"nothing runs until "+alternatives(job.JobFileNames()...)+" is uploaded here"), "; "))
+}
+
+// row prints a line about a folder. The caller holds mu.
+func (p *printer) row(word, bucket, folder, text string) {
+	p.print(p.out, "%s  %-14s gs://%s/%s  %s\n", clock(p.now()), word, oneLine(bucket), oneLine(folder), oneLine(text))
+}
+
+// waits reports whether an attempt waits for something that its reason names.
+func waits(b event.Body) bool {
+	return b.Reason != "" && (b.State == job.Waiting || b.State == job.Held || b.State == job.Accepted)
 }
 
 // detail returns what an event says, in a line or a few.
@@ -211,11 +280,11 @@ func (p *printer) waits(ctx context.Context, stack *local.Stack, prefix string) 
 		return // not written yet
 	}
 	var b event.Body
-	if json.Unmarshal(data, &b) != nil || b.State != job.Held && b.State != job.Accepted {
+	if json.Unmarshal(data, &b) != nil || b.State == job.Waiting || !waits(b) {
 		return
 	}
 	p.mu.Lock()
-	news := b.Reason != "" && b.Reason != p.waiting
+	news := b.Reason != p.waiting
 	p.waiting = b.Reason
 	p.mu.Unlock()
 	if news {

@@ -56,11 +56,16 @@ func TestNothingHidesInTheOutput(t *testing.T) {
 	}
 	body := event.Body{Reason: "because" + unseen, Violations: []job.Violation{v}}
 	body.Drop.Bucket, body.Drop.Prefix, body.Job.ID = "b"+unseen, "d"+unseen, "j"+unseen
-	p.told(event.DropRejected, body)
-	p.say("%s", "say"+unseen)
-	p.log(training.Line{Task: "master" + unseen, Trial: unseen, Text: "text" + unseen, Time: time.Now()})
 	p.follow("")
 	body.Sequence = 1
+	p.told(t.Context(), event.DropRejected, body)
+	body.Attempt = "other"
+	body.State = event.Held
+	p.status(t.Context(), body)
+	p.alone(t.Context(), "b"+unseen, "d"+unseen, []string{"job.yaml.txt" + unseen, "a.tar.gz"})
+	body.Attempt = ""
+	p.say("%s", "say"+unseen)
+	p.log(training.Line{Task: "master" + unseen, Trial: unseen, Text: "text" + unseen, Time: time.Now()})
 	if !p.event(t.Context(), cloudevents.NewEvent(), event.DropRejected, body) {
 		t.Fatal("the event is not printed")
 	}

@@ -32,6 +32,7 @@ import (
 	"github.com/jobdrop/jobdrop/internal/local/storage"
 	"github.com/jobdrop/jobdrop/internal/local/training"
 	"github.com/jobdrop/jobdrop/internal/service/gcs"
+	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 // The names of the stack's resources, unless Options.Names overrides them.
@@ -116,6 +117,15 @@ type Options struct {
 	// Failing is called when an event was refused so often that waiting alone
 	// will hardly help, with the last answer.
 	Failing func(error)
+	// Started is called when all services answer and nothing was delivered yet: who
+	// subscribes in it misses no event, nor what a crash has ended. An error of it ends
+	// the start.
+	Started func(context.Context, *Stack) error
+	// Status is called with what a new status.json says, if it has said so for a moment.
+	Status func(job.Snapshot)
+	// Alone is called with the names that a folder of the inbox holds when some time has
+	// passed since the last upload into it, and no job file is there.
+	Alone func(folder string, names []string)
 	// Logs is called with each line of a job's log.
 	Logs func(training.Line)
 	// FunctionLogs gets what the functions write.
@@ -154,6 +164,8 @@ type Stack struct {
 	mu     sync.Mutex
 	closed bool // no task is started any more
 	tasks  sync.WaitGroup
+	// uploads are the newest uploads into folders whose job file is awaited.
+	uploads map[string]int64
 }
 
 // PortTaken reports whether err says that another program listens at an address.
@@ -184,6 +196,7 @@ func Start(ctx context.Context, o Options) (stack *Stack, err error) {
 		ready:   make(chan struct{}),
 		posting: make(chan struct{}, maxPosting),
 		hinting: make(chan struct{}, maxHinting),
+		uploads: map[string]int64{},
 		Topic:   Topic,
 	}
 	defer func() {
@@ -208,6 +221,11 @@ func Start(ctx context.Context, o Options) (stack *Stack, err error) {
 	}
 	if err := s.writeBotoConfig(); err != nil {
 		return nil, err
+	}
+	if o.Started != nil {
+		if err := o.Started(ctx, s); err != nil {
+			return nil, err
+		}
 	}
 	close(s.ready)
 	s.firstTick(ctx)
@@ -272,8 +290,12 @@ func (s *Stack) startStorage(ctx, run context.Context) error {
 		Dir: filepath.Join(s.options.Dir, "storage"), Listener: listener, Hosts: s.options.Hosts,
 		Buckets: []string{names.Inbox, names.State, names.Staging, names.Status, Output},
 		Finalized: func(o storage.Object) {
-			if o.Bucket == names.Inbox {
+			switch o.Bucket {
+			case names.Inbox:
 				s.announce(run, o)
+				s.awaitJobFile(run, o)
+			case names.Status:
+				s.readStatus(run, o)
 			}
 		},
 		Logger: s.options.Logger,
