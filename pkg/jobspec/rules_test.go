@@ -435,7 +435,7 @@ func ruleCases() []ruleCase {
 		{"python-version", "2.7", with(trainer, "  runtimeVersion: '1.15'", "  pythonVersion: '2.7'"), nil},
 		{
 			"python-version", "3.8", with(trainer, "  pythonVersion: '3.8'"),
-			[]string{"error 8:18 trainingInput.pythonVersion: allowed: 3.7, 3.10, 3.5, 2.7"},
+			[]string{"error 8:18 trainingInput.pythonVersion: allowed: 3.10, 3.7, 3.5, 2.7"},
 		},
 		{"python-for-runtime", "3.7 with 1.15", with(trainer, "  runtimeVersion: '1.15'"), nil},
 		{"python-for-runtime", "3.5 with 1.13", with(trainer, "  runtimeVersion: '1.13'", "  pythonVersion: '3.5'"), nil},

@@ -1,6 +1,7 @@
 package jobspec
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -532,7 +533,7 @@ func pythonVersionRequired(c *check) {
 	allowed := c.pythonsFor(c.in.RuntimeVersion)
 	v := job.Violation{
 		Message: "the job has no Python version",
-		Allowed: strings.Join(allowed, ", "),
+		Allowed: newestFirst(allowed),
 		Remedy:  "write it in quotes",
 	}
 	if len(allowed) > 0 {
@@ -542,7 +543,8 @@ func pythonVersionRequired(c *check) {
 }
 
 // pythonsFor lists the Python versions that go with a runtime version, all if it
-// is not a version.
+// is not a version. They are in the catalogue's order: the first is the one to
+// propose.
 func (c *check) pythonsFor(runtime string) []string {
 	var names []string
 	v, ok := parseVersion(runtime)
@@ -552,6 +554,15 @@ func (c *check) pythonsFor(runtime string) []string {
 		}
 	}
 	return names
+}
+
+// newestFirst lists versions for a message.
+func newestFirst(versions []string) string {
+	return strings.Join(slices.SortedFunc(slices.Values(versions), func(a, b string) int {
+		v, _ := parseVersion(a)
+		w, _ := parseVersion(b)
+		return cmp.Or(cmp.Compare(w.major, v.major), cmp.Compare(w.minor, v.minor))
+	}), ", ")
 }
 
 // pythonVersion: reference, pythonVersion, names exactly three.
@@ -567,7 +578,7 @@ func pythonVersion(c *check) {
 	}
 	c.fail(pythonField, job.Violation{
 		Message: "no service has this Python version",
-		Allowed: strings.Join(c.pythonsFor(""), ", "),
+		Allowed: newestFirst(c.pythonsFor("")),
 		Remedy:  "write " + strings.Join(remedies, ", or "),
 	})
 }
@@ -598,7 +609,7 @@ func pythonForRuntime(c *check) {
 	c.fail(pythonField, job.Violation{
 		Message: fmt.Sprintf("Python %s goes with runtime versions %s, not with %s", c.in.PythonVersion, python.runtimes(),
 			c.in.RuntimeVersion),
-		Allowed: strings.Join(allowed, ", "),
+		Allowed: newestFirst(allowed),
 		Remedy:  remedy,
 	})
 }
