@@ -100,6 +100,7 @@ func showPlan(ctx context.Context, env Env, o planOptions) error {
 	if err != nil {
 		return faulty(env.Err, err)
 	}
+	v.policy.Backend = o.backend
 	f, err := v.inspect(ctx, o.path)
 	if err != nil {
 		return err

@@ -218,6 +218,31 @@ func paramBoundsInteger(c *check) {
 	}
 }
 
+// maxExact is up to where every whole number is a number of JSON.
+const maxExact = 1<<53 - 1
+
+// paramBoundsExact: minValue and maxValue are doubles (reference), which stand for
+// some of the larger whole numbers only.
+func paramBoundsExact(c *check) {
+	for i, p := range c.params() {
+		if p.Type != "INTEGER" {
+			continue
+		}
+		for _, bound := range [...]struct {
+			name  string
+			value *float64
+		}{{"minValue", p.MinValue}, {"maxValue", p.MaxValue}} {
+			if bound.value != nil && math.Abs(*bound.value) > maxExact {
+				c.warn(param(i, bound.name), job.Violation{
+					Message: "not every whole number so far from zero can be a trial's value: some services refuse the bound",
+					Allowed: fmt.Sprintf("-%d to %[1]d", int64(maxExact)),
+					Remedy:  "write a bound nearer to zero, or type: DOUBLE",
+				})
+			}
+		}
+	}
+}
+
 // paramLogScale: reference, scaleType: for both logarithmic scales "the entire
 // feasible space must be strictly positive".
 func paramLogScale(c *check) {

@@ -49,6 +49,22 @@ func containerNeedsImage(c *check) {
 	}
 }
 
+// containerCommandEmpty: reference, containerCommand: "The command with which the
+// replica's custom container is run"; its first word is the program, and no runtime
+// starts one without a name.
+func containerCommandEmpty(c *check) {
+	for _, r := range c.roles {
+		if r.Config == nil || len(r.Config.ContainerCommand) == 0 || r.Config.ContainerCommand[0] != "" {
+			continue
+		}
+		c.failFor(r, element(r.ConfigField()+".containerCommand", 0), job.Violation{
+			Message: "the container's command has no program: its first word is empty",
+			Allowed: "the name or the path of a program of the image",
+			Remedy:  "write the program, or remove containerCommand to run the image's own",
+		})
+	}
+}
+
 func containerFields(r job.Role) []string {
 	var fields []string
 	if len(r.Config.ContainerCommand) > 0 {

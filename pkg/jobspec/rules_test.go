@@ -656,6 +656,17 @@ func ruleCases() []ruleCase {
 			"container-needs-image", "none", with(custom, "  masterConfig: {containerArgs: [a]}"),
 			[]string{"error 10:18 trainingInput.masterConfig.containerArgs: needs an image"},
 		},
+		{
+			"container-command-empty", "a program", with(custom,
+				"  masterConfig: {imageUri: gcr.io/p/i, containerCommand: [a, '']}", "-  packageUris", "-  pythonModule",
+				"-  runtimeVersion", "-  pythonVersion"), nil,
+		},
+		{
+			"container-command-empty", "none", with(custom,
+				"  masterConfig: {imageUri: gcr.io/p/i, containerCommand: ['', a]}", "-  packageUris", "-  pythonModule",
+				"-  runtimeVersion", "-  pythonVersion"),
+			[]string{"error 6:59 trainingInput.masterConfig.containerCommand[0]: its first word is empty"},
+		},
 		{"chief-unused", "used", with(container, "  useChiefInTfConfig: true"), nil},
 		{
 			"chief-unused", "no image", with(trainer, "  useChiefInTfConfig: true"),
@@ -832,6 +843,21 @@ func ruleCases() []ruleCase {
 		{
 			"param-bounds-integer", "fraction", with(tuning, "      type: INTEGER", "      minValue: 0.5", "      maxValue: 3"),
 			[]string{"error 14:17 trainingInput.hyperparameters.params[0].minValue: whole number"},
+		},
+		{
+			"param-bounds-exact", "the largest", with(tuning, "      type: INTEGER", "      minValue: -9007199254740991",
+				"      maxValue: 9007199254740991"), nil,
+		},
+		{
+			"param-bounds-exact", "larger", with(tuning, "      type: INTEGER", "      minValue: 0", "      maxValue: 1.0e+16"),
+			[]string{"warning 15:17 trainingInput.hyperparameters.params[0].maxValue: -9007199254740991 to 9007199254740991"},
+		},
+		{
+			"param-bounds-exact", "smaller", with(tuning, "      type: INTEGER", "      minValue: -1.0e+16", "      maxValue: 0"),
+			[]string{"warning 14:17 trainingInput.hyperparameters.params[0].minValue: some services refuse the bound"},
+		},
+		{
+			"param-bounds-exact", "of a DOUBLE", with(tuning, double, "      minValue: 0", "      maxValue: 1.0e+16"), nil,
 		},
 		{
 			"param-log-scale", "above zero",

@@ -149,10 +149,18 @@ func (b *builder) scheduling() {
 
 // python adds what roles without an image run.
 func (b *builder) python() {
+	in := b.in
 	if !slices.ContainsFunc(b.plan.Roles, func(r Role) bool { return r.Image == "" }) {
+		const why, remedy = "every replica runs an image as it is, and nothing is installed in it",
+			"have the image bring the program, and remove packageUris and pythonModule"
+		if len(in.PackageURIs) > 0 && len(b.plan.Roles) > 0 {
+			b.tell("trainingInput.packageUris", Dropped, why, remedy)
+		}
+		if in.PythonModule != "" && len(b.plan.Roles) > 0 {
+			b.tell("trainingInput.pythonModule", Dropped, why, remedy)
+		}
 		return
 	}
-	in := b.in
 	b.plan.Python = &Python{
 		Packages: in.PackageURIs, Module: in.PythonModule, Runtime: in.RuntimeVersion,
 		Version: in.Python(), Image: b.mapping.Image,

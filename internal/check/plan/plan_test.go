@@ -131,6 +131,16 @@ func TestTold(t *testing.T) {
 			}, job.Mapping{}, "trainingInput.masterConfig.tpuTfVersion", plan.Unmappable,
 		},
 		{
+			"packages beside an image", job.TrainingInput{
+				PackageURIs: []string{"gs://b/p.tar.gz"}, MasterConfig: &job.ReplicaConfig{ImageURI: "gcr.io/p/i"},
+			}, job.Mapping{}, "trainingInput.packageUris", plan.Dropped,
+		},
+		{
+			"a module beside an image", job.TrainingInput{
+				PythonModule: "trainer.task", MasterConfig: &job.ReplicaConfig{ImageURI: "gcr.io/p/i"},
+			}, job.Mapping{}, "trainingInput.pythonModule", plan.Dropped,
+		},
+		{
 			"unknown old name", job.TrainingInput{ScaleTier: "CUSTOM", MasterType: "complex_model_xl"}, job.Mapping{},
 			"trainingInput.masterType", plan.Unmappable,
 		},

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -155,6 +156,15 @@ func (j *judge) fromPolicy(field string, settings ...string) (string, bool) {
 	return "", false
 }
 
+// flagged adds to a remedy the flag that supplies an installation's policy, if neither a policy nor a
+// project is known: then a command line asks, and no installation.
+func (j *judge) flagged(remedy string) string {
+	if j.p.Rules.given() || j.p.Project != "" {
+		return remedy
+	}
+	return remedy + "; --policy FILE supplies an installation's policy"
+}
+
 // listed holds a value against a list that is there.
 func (j *judge) listed(l list, field, value string) {
 	if !j.matches(l, field, value) {
@@ -205,7 +215,7 @@ func (j *judge) network() {
 // right judges a field that nobody may set unless a list allows it.
 func (j *judge) right(setting, name, value string, v job.Violation) {
 	l, field := j.list(setting), "trainingInput."+name
-	v.Rule = l.rule
+	v.Rule, v.Remedy = l.rule, j.flagged(v.Remedy)
 	place, own := j.fromPolicy(field, "defaults."+name)
 	switch {
 	case value == "":
@@ -257,16 +267,18 @@ func (j *judge) images() {
 		case own && j.p.ownImage(name):
 			j.say(l.rule, field, uri, Allowed, place)
 		case j.matches(l, field, uri):
-		case own && j.p.Project == "":
+		case own && j.p.Project == "" && name.OfProject():
 			j.object(field, uri, Unknown, place, job.Violation{
 				Rule: l.rule, Severity: job.Warning,
 				Message: "an installation allows images of its own project only, unless its policy says otherwise",
+				Remedy:  j.flagged("validate with --project PROJECT, the installation's"),
 			})
-		case l.globs == nil:
+		case l.globs == nil: // one that is in no project's registry is nobody's own
+			of := cmp.Or(j.p.Project, "PROJECT")
 			j.refuse(field, uri, builtIn, job.Violation{
 				Rule: l.rule, Message: "this installation's policy allows images of its own project only",
-				Allowed: fmt.Sprintf("gcr.io/%s/…, REGION-docker.pkg.dev/%s/…", j.p.Project, j.p.Project),
-				Remedy:  "copy the image to the project, or ask the operator to allow it",
+				Allowed: fmt.Sprintf("gcr.io/%s/…, REGION-docker.pkg.dev/%s/…", of, of),
+				Remedy:  j.flagged("copy the image to the project, or ask the operator to allow it"),
 			})
 		default:
 			j.unlisted(l, field, uri)
@@ -306,6 +318,7 @@ func (j *judge) packages(r job.Resolution) {
 		// It may be the drop's own folder after all.
 		v.Severity = job.Warning
 		v.Message = "an installation allows packages of the drop's own folder only, unless its policy says otherwise"
+		v.Remedy = j.flagged(v.Remedy + ", or validate with --inbox BUCKET, the installation's")
 		if l.globs != nil {
 			v.Message = fmt.Sprintf("the operator's policy allows this package only in the drop's own folder (%s)",
 				j.reason(l))

@@ -2,13 +2,9 @@ package pypkg
 
 import (
 	"bytes"
-	"encoding/json"
-	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 
@@ -219,10 +215,11 @@ func agreedPackages() []agreed {
 // check says, but for what is listed with its reason.
 func TestPipAgrees(t *testing.T) {
 	t.Parallel()
-	python, version := environment(t)
+	python, version := buildtools.Environment(t)
 	dir := t.TempDir()
 	packages := agreedPackages()
-	installed := make([]string, len(packages)) // what pip said, where it failed
+	failed := make([]error, len(packages)) // what pip said, where it failed
+	programs := make([]buildtools.Program, len(packages))
 	var wg sync.WaitGroup
 	turns := make(chan struct{}, 2)
 	for i, p := range packages {
@@ -233,25 +230,17 @@ func TestPipAgrees(t *testing.T) {
 		if err := os.WriteFile(name, p.data(t), 0o644); err != nil {
 			t.Fatal(err)
 		}
+		programs[i] = buildtools.Program{Dir: filepath.Join(dir, "to", strconv.Itoa(i)), Module: p.moduleName()}
 		wg.Go(func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
-			c := exec.CommandContext(t.Context(), python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-				"--no-input", "--no-cache-dir", "--no-compile", "--no-index", "--no-deps", "--no-build-isolation", "--target",
-				filepath.Join(dir, "to", strconv.Itoa(i)), name)
-			c.Dir, c.Env = filepath.Dir(name), plainEnv(dir)
-			out, err := c.CombinedOutput()
-			if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-				installed[i] = strings.TrimSpace(string(out)) + " (" + err.Error() + ")"
-			} else if err != nil {
-				t.Error(err)
-			}
+			failed[i] = buildtools.Install(t.Context(), python, programs[i].Dir, name)
 		})
 	}
 	wg.Wait()
-	found := findModules(t, python, dir, packages)
+	found := buildtools.Runs(t, python, programs)
 	for i, p := range packages {
-		pip := installed[i] == "" && found[i]
+		pip := failed[i] == nil && found[i]
 		report, vs, err := Inspect(t.Context(), p.fileName(), bytes.NewReader(p.data(t)), DefaultLimits())
 		if err != nil {
 			t.Fatal(err)
@@ -262,8 +251,8 @@ func TestPipAgrees(t *testing.T) {
 			t.Errorf("%s: the check says %v, want %v: %v, modules %v", p.name, check, p.works, vs, report.Modules)
 		}
 		if (pip == check) == (p.pip != "") {
-			t.Errorf("%s: the check says %v, and pip %v; listed: %q; the module is found: %v; pip says %s", p.name, check, pip,
-				p.pip, found[i], installed[i])
+			t.Errorf("%s: the check says %v, and pip %v; listed: %q; the module is found: %v; pip says %v", p.name, check, pip,
+				p.pip, found[i], failed[i])
 		}
 	}
 }
@@ -288,88 +277,4 @@ func (p agreed) data(t *testing.T) []byte {
 		return wheel(t, p.entries...)
 	}
 	return sdist(t, p.entries...)
-}
-
-func plainEnv(home string) []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "LANG=C.UTF-8", "PYTHONWARNINGS=ignore"}
-}
-
-// environment makes a virtual environment that can build source packages, and returns its
-// Python and the version of that.
-func environment(t *testing.T) (python, version string) {
-	t.Helper()
-	for _, name := range []string{"python3", "/usr/bin/python3"} {
-		base, err := exec.LookPath(name)
-		if err != nil {
-			continue
-		}
-		dir := t.TempDir()
-		run := func(name string, args ...string) (string, error) {
-			c := exec.CommandContext(t.Context(), name, args...)
-			c.Env = plainEnv(dir)
-			out, err := c.CombinedOutput()
-			return strings.TrimSpace(string(out)), err
-		}
-		if out, err := run(base, "-m", "venv", filepath.Join(dir, "env")); err != nil {
-			t.Logf("%s: %v, %s", base, err, out)
-			continue
-		}
-		python = filepath.Join(dir, "env", "bin", "python")
-		out, err := run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index",
-			"--find-links",
-			buildtools.Links(t, base), "setuptools", "wheel")
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		if version, err = run(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"); err != nil {
-			t.Fatal(err)
-		}
-		return python, version
-	}
-	t.Skip("SKIPPED: no Python here can build source packages")
-	return "", ""
-}
-
-// findModules asks Python whether it would run each package's module, where pip has put
-// the package.
-func findModules(t *testing.T, python, dir string, packages []agreed) (found []bool) {
-	t.Helper()
-	const program = `
-import importlib, importlib.util, json, os, sys
-def runs(name):
-    try:
-        spec = importlib.util.find_spec(name)
-        if spec is None:
-            return False
-        return spec.submodule_search_locations is None or importlib.util.find_spec(name + ".__main__") is not None
-    except ModuleNotFoundError:
-        return False
-before, found = set(sys.modules), []
-for number, name in enumerate(json.load(sys.stdin)):
-    sys.path.insert(0, os.path.join(sys.argv[1], "to", str(number)))
-    importlib.invalidate_caches()
-    found.append(runs(name))
-    del sys.path[0]
-    for added in set(sys.modules) - before:
-        del sys.modules[added]
-json.dump(found, sys.stdout)
-`
-	var names []string
-	for _, p := range packages {
-		names = append(names, p.moduleName())
-	}
-	input, err := json.Marshal(names)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := exec.CommandContext(t.Context(), python, "-I", "-c", program, dir)
-	c.Stdin, c.Dir = bytes.NewReader(input), dir
-	out, err := c.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(out, &found); err != nil || len(found) != len(packages) {
-		t.Fatalf("%v, %s", err, out)
-	}
-	return found
 }

@@ -1,11 +1,15 @@
-// Package buildtools supplies what pip builds source packages with, without a network:
-// the setuptools that Python brings for its virtual environments, and a stand-in for
-// wheel.
+// Package buildtools has tests ask pip itself, without a network. It supplies what pip
+// builds source packages with: the setuptools that Python brings for its virtual
+// environments, and a stand-in for wheel.
 package buildtools
 
 import (
 	"archive/zip"
+	"bytes"
+	"context"
 	_ "embed"
+	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -78,4 +82,105 @@ func writeWheel(file string) error {
 		}
 	}
 	return w.Close()
+}
+
+func plainEnv(home string) []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "LANG=C.UTF-8", "PYTHONWARNINGS=ignore"}
+}
+
+// Environment makes a virtual environment that can build source packages, and returns its
+// Python and the version of that. The test is skipped if no Python here can have one.
+func Environment(t testing.TB) (python, version string) {
+	t.Helper()
+	for _, name := range []string{"python3", "/usr/bin/python3"} {
+		base, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		dir := t.TempDir()
+		run := func(name string, args ...string) (string, error) {
+			c := exec.CommandContext(t.Context(), name, args...)
+			c.Env = plainEnv(dir)
+			out, err := c.CombinedOutput()
+			return strings.TrimSpace(string(out)), err
+		}
+		if out, err := run(base, "-m", "venv", filepath.Join(dir, "env")); err != nil {
+			t.Logf("%s: %v, %s", base, err, out)
+			continue
+		}
+		python = filepath.Join(dir, "env", "bin", "python")
+		out, err := run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index",
+			"--find-links", Links(t, base), "setuptools", "wheel")
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if version, err = run(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"); err != nil {
+			t.Fatal(err)
+		}
+		return python, version
+	}
+	t.Skip("SKIPPED: no Python here can build source packages")
+	return "", ""
+}
+
+// Install has pip install packages into a folder, without what they depend on. The error
+// holds what pip says.
+func Install(ctx context.Context, python, to string, packages ...string) error {
+	c := exec.CommandContext(ctx, python, append([]string{"-m", "pip", "install", "--quiet",
+		"--disable-pip-version-check", "--no-input", "--no-cache-dir", "--no-compile", "--no-index", "--no-deps",
+		"--no-build-isolation", "--target", to}, packages...)...)
+	c.Dir = filepath.Dir(packages[0])
+	c.Env = plainEnv(c.Dir)
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// Program is a module in a folder that pip has installed packages into.
+type Program struct {
+	Dir    string `json:"dir"`
+	Module string `json:"module"`
+}
+
+// runs is a program that asks Python which modules it would run.
+const runs = `
+import importlib, importlib.util, json, sys
+def runs(name):
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is None:
+            return False
+        return spec.submodule_search_locations is None or importlib.util.find_spec(name + ".__main__") is not None
+    except (ModuleNotFoundError, ValueError):
+        return False
+before, found = set(sys.modules), []
+for program in json.load(sys.stdin):
+    sys.path.insert(0, program["dir"])
+    importlib.invalidate_caches()
+    found.append(runs(program["module"]))
+    del sys.path[0]
+    for added in set(sys.modules) - before:
+        del sys.modules[added]
+json.dump(found, sys.stdout)
+`
+
+// Runs asks Python of each program whether it would run it with -m.
+func Runs(t testing.TB, python string, programs []Program) []bool {
+	t.Helper()
+	input, err := json.Marshal(programs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), python, "-I", "-c", runs)
+	c.Stdin, c.Dir = bytes.NewReader(input), t.TempDir()
+	out, err := c.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []bool
+	if err := json.Unmarshal(out, &found); err != nil || len(found) != len(programs) {
+		t.Fatalf("%v, %s", err, out)
+	}
+	return found
 }
