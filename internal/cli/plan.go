@@ -30,6 +30,8 @@ type planOptions struct {
 	backend string
 	format  string
 	strict  bool
+	// bootstrap asks for the whole text of the program that installs and runs packages on Vertex AI.
+	bootstrap bool
 }
 
 func newPlan(env Env, run func(context.Context, Env, planOptions) error) *cobra.Command {
@@ -51,6 +53,10 @@ What only an upload decides is not in the request: the names of the staged copie
 of packages, jobdrop's own labels, and the job ID where the file gives none.
 
 Of a job that is refused the request has no body.
+
+Where Vertex AI runs jobdrop's own bootstrap, which installs and runs the
+packages, its first lines are shown; --bootstrap shows the whole request, as it
+is sent.
 
 --strict refuses a job of which anything is replaced or dropped, as the setting
 vertex.strict of a policy does.
@@ -79,6 +85,7 @@ job is refused, 64 wrong usage.`,
 	f.StringVar(&o.backend, "backend", planBackend, "vertex (Vertex AI) or aiplatform (ml/v1)")
 	f.StringVar(&o.format, "format", formatJSON, alternatives(formatJSON, formatYAML))
 	f.BoolVar(&o.strict, "strict", false, "refuse a job of which anything is replaced or dropped")
+	f.BoolVar(&o.bootstrap, "bootstrap", false, "show all of the program that installs and runs the packages on Vertex AI")
 	o.policyFlag(f)
 	o.flags(f)
 	return c
@@ -150,6 +157,7 @@ func newPlanned(f found, o planOptions, m job.Mapping, now time.Time) (planned, 
 		order.JobID = order.JobID[:len(order.JobID)-len(made)] + made
 	}
 	p := planned{Backend: o.backend, Method: "POST", Diagnostics: []plan.Diagnostic{}}
+	shorten := func() {}
 	if o.backend == aiplatform.Name {
 		body, err := aiplatform.NewRequest(order.Spec)
 		if err != nil {
@@ -160,6 +168,9 @@ func newPlanned(f found, o planOptions, m job.Mapping, now time.Time) (planned, 
 		r, told := vertex.NewRequest(project, order, now)
 		p.URL, p.Body = vertex.URL(r.Region())+"v1/"+r.Parent+"/"+r.Collection(), r.Body()
 		p.Diagnostics = append(p.Diagnostics, told...)
+		if !o.bootstrap {
+			shorten = func() { r.Shorten("--bootstrap shows them") }
+		}
 	}
 	body, err := json.Marshal(p.Body)
 	if err != nil {
@@ -168,6 +179,7 @@ func newPlanned(f found, o planOptions, m job.Mapping, now time.Time) (planned, 
 	if err := training.CheckRequest(path.Base(p.URL), body); err != nil {
 		return p, fmt.Errorf("the request does not fit the service's API: %w", err)
 	}
+	shorten() // what was checked is the whole request
 	return p, nil
 }
 

@@ -52,6 +52,14 @@ func (r Request) Body() any {
 	return r.Custom
 }
 
+// spec returns what each run of the job is.
+func (r Request) spec() *jobSpec {
+	if r.Tuning != nil {
+		return r.Tuning.TrialJobSpec
+	}
+	return r.Custom.JobSpec
+}
+
 // The collections of jobs.
 const (
 	customJobs = "customJobs"
