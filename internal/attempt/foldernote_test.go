@@ -1,6 +1,8 @@
 package attempt
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -139,6 +141,85 @@ func TestFolderNoteOfAFolderThatIsTooLarge(t *testing.T) {
 	n = n.Enter(job.Drop{TooMany: job.ManyObjects}, packageOf("d/job.yaml", 3), nil)
 	if len(n.Decided(packageOf("d/job.yaml", 4), []job.Object{a})) != 1 {
 		t.Errorf("forgotten: %+v", n)
+	}
+}
+
+// Each case enters contents by the generation of their job file, in this order.
+func TestFolderNoteContents(t *testing.T) {
+	file := func(generation int64) job.Object { return packageOf("d/job.yaml", generation) }
+	tests := []struct {
+		name    string
+		entered []Content
+		file    int64
+		want    []int64
+	}{
+		{name: "none", file: 5},
+		{name: "the same", entered: []Content{{3, "a"}}, file: 5, want: []int64{3}},
+		{name: "another", entered: []Content{{3, "b"}}, file: 5},
+		{name: "the newest first", entered: []Content{{4, "a"}, {1, "a"}, {3, "a"}, {2, "b"}}, file: 5, want: []int64{4, 3, 1}},
+		{name: "its own", entered: []Content{{5, "a"}}, file: 5},
+		{name: "a newer one", entered: []Content{{6, "a"}}, file: 5},
+		{name: "one of two by workers that saw other packages", entered: []Content{{3, "a"}, {3, "b"}}, file: 5, want: []int64{3}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var n FolderNote
+			for _, c := range test.entered {
+				n = n.Enter(job.Drop{}, file(c.Generation), nil).EnterContent(file(c.Generation), c.Digest, nil, nil)
+			}
+			if diff := cmp.Diff(test.want, n.Same(file(test.file), "a")); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if next := n.Enter(job.Drop{}, file(9), nil); !cmp.Equal(next.Contents, n.Contents) {
+				t.Errorf("an attempt without a content left %+v of %+v", next.Contents, n.Contents)
+			}
+		})
+	}
+	old := FolderNote{Newest: Entered{Attempt: "x", Generation: 3}}
+	if diff := cmp.Diff([]int64{3}, old.Same(file(5), "a")); diff != "" {
+		t.Errorf("a note of an earlier revision (-want +got):\n%s", diff)
+	}
+	if same := old.Same(file(3), "a"); len(same) > 0 {
+		t.Errorf("a note of an earlier revision has %d for its own attempt", same)
+	}
+}
+
+// A note forgets attempts that are over, comes to each of the others in turn, and keeps no more
+// contents than can be read.
+func TestFolderNoteCrowd(t *testing.T) {
+	file := func(generation int64) job.Object { return packageOf("d/job.yaml", generation) }
+	var n FolderNote
+	for i := range int64(keptContents) {
+		if crowd := n.Crowd(file(i + 1)); len(crowd) > 0 {
+			t.Errorf("of %d contents, %d are looked at", i, crowd)
+		}
+		n = n.EnterContent(file(i+1), "a", nil, nil)
+	}
+	if diff := cmp.Diff([]int64{1, 2}, n.Crowd(file(100))); diff != "" {
+		t.Errorf("full (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]int64{2, 3}, n.Crowd(file(1))); diff != "" {
+		t.Errorf("not its own (-want +got):\n%s", diff)
+	}
+	before := fmt.Sprint(n)
+	next := n.EnterContent(file(100), "b", []int64{1}, []int64{2})
+	if fmt.Sprint(n) != before {
+		t.Errorf("the note was changed: %+v", n)
+	}
+	if diff := cmp.Diff([]int64{3, 4}, next.Crowd(file(101))); diff != "" {
+		t.Errorf("then (-want +got):\n%s", diff)
+	}
+	if len(next.Contents) != keptContents || !slices.Contains(next.Contents, Content{2, "a"}) {
+		t.Errorf("%d contents: %+v", len(next.Contents), next.Contents)
+	}
+	if again := next.EnterContent(file(100), "b", []int64{1}, nil); !again.Equal(next) {
+		t.Errorf("entered again: %+v, before %+v", again, next)
+	}
+	for i := range int64(2 * maxContents) {
+		next = next.EnterContent(file(1000+i), "a", nil, nil)
+	}
+	if last := next.Contents[len(next.Contents)-1]; len(next.Contents) != maxContents || last.Generation != 999+2*maxContents {
+		t.Errorf("%d contents, the last %+v", len(next.Contents), last)
 	}
 }
 

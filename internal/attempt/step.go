@@ -227,9 +227,9 @@ func (o Hold) reason() string {
 		names = append(names, p.Base())
 		pins = append(pins, fmt.Sprintf("{name: %q, generation: %d}", p.Base(), p.Generation))
 	}
-	again := "or pin this one in the job file to run it again: jobdrop: {packages: [" + strings.Join(pins, ", ") + "]}"
+	again := "or pin this one in the job file to go on with it: jobdrop: {packages: [" + strings.Join(pins, ", ") + "]}"
 	if len(pins) > 3 {
-		again = "or pin these in the job file, under jobdrop.packages, to run them again"
+		again = "or pin these in the job file, under jobdrop.packages, to go on with them"
 	}
 	return job.BoundText(fmt.Sprintf("held until %s: an earlier attempt of this folder already had %s, "+
 		"and a new one may be on its way; "+

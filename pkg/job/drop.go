@@ -54,6 +54,8 @@ const (
 	MetadataCorrelationID = "jobdrop-correlation-id"
 	// MetadataTraceparent names the span of the upload, as W3C's Trace Context writes it.
 	MetadataTraceparent = "jobdrop-traceparent"
+	// MetadataRerun, with any value, runs a drop even if the same content ran before.
+	MetadataRerun = "jobdrop-rerun"
 )
 
 // Attributes are what Cloud Storage tells of an object beside its content.
@@ -153,6 +155,12 @@ func (d Drop) JobFile() (Object, bool) {
 		return Object{}, false
 	}
 	return slices.MaxFunc(d.JobFiles, func(a, b Object) int { return cmp.Compare(a.Generation, b.Generation) }), true
+}
+
+// Rerun reports whether the job file's uploader wants a job whatever ran before.
+func (d Drop) Rerun() bool {
+	_, set := d.Metadata[MetadataRerun]
+	return set
 }
 
 // Package finds a package by its plain file name.

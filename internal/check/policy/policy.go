@@ -87,6 +87,10 @@ func (p Policy) Mapping(in *job.TrainingInput) job.Mapping {
 // left out.
 func (p Policy) Strict() bool { return p.Rules.Vertex.Strict != nil && *p.Rules.Vertex.Strict }
 
+// WithdrawsSame reports whether a drop without a job ID is withdrawn if its content
+// ran before in its folder and has ended.
+func (p Policy) WithdrawsSame() bool { return p.Rules.SameContent == "withdraw" }
+
 const maxRunningTimeField = "trainingInput.scheduling.maxRunningTime"
 
 // ApplyDefaults fills in what neither the file nor its object's metadata give,

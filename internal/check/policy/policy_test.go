@@ -269,3 +269,45 @@ func TestImageSaysWhatIsAllowed(t *testing.T) {
 		t.Errorf("violations %+v", vs)
 	}
 }
+
+// A prefix may say otherwise than the top of the file.
+func TestWithdrawsSame(t *testing.T) {
+	for _, test := range []struct {
+		name, file, folder string
+		want               bool
+	}{
+		{"no policy", "", "a/", false},
+		{"a policy that does not say", "{}", "a/", false},
+		{"run", "sameContent: run", "a/", false},
+		{"withdraw", "sameContent: withdraw", "a/", true},
+		{"but not in a prefix", "sameContent: withdraw\nprefixes: [{match: a/**, sameContent: run}]", "a/b/", false},
+		{"and not in a prefix alone", "prefixes: [{match: a/**, sameContent: withdraw}]", "b/", false},
+		{"in a prefix alone", "prefixes: [{match: a/**, sameContent: withdraw}]", "a/b/", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var p policy.Policy
+			if test.file != "" {
+				rules, vs := policy.Parse("policy.yaml", []byte(test.file))
+				if len(vs) > 0 {
+					t.Fatal(vs)
+				}
+				p.Rules = rules
+			}
+			if got := p.For(test.folder).WithdrawsSame(); got != test.want {
+				t.Errorf("WithdrawsSame() = %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
+// Who misspells the key or its value is told the right one.
+func TestSameContentIsSuggested(t *testing.T) {
+	for file, want := range map[string]string{
+		"sameContents: run": "sameContent", "sameContent: withdrawn": "write withdraw", "sameContent: rum": "write run",
+	} {
+		_, vs := policy.Parse("policy.yaml", []byte(file))
+		if len(vs) != 1 || !strings.Contains(vs[0].Remedy, want) {
+			t.Errorf("%s: %+v, want the remedy %q", file, vs, want)
+		}
+	}
+}

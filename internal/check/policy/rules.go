@@ -53,6 +53,9 @@ type Section struct {
 	// Pause keeps jobs from being created; drops are accepted all the same, and
 	// wait. It is a pointer since a folder may be excepted.
 	Pause *bool `json:"pause"`
+	// SameContent says what becomes of a drop without a job ID whose content ran
+	// before in its folder and has ended: it runs, if missing, or is withdrawn.
+	SameContent string `json:"sameContent" enum:"run withdraw"`
 }
 
 // Defaults are used where neither the job file nor its object's metadata say

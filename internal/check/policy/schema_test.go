@@ -216,6 +216,10 @@ func descriptions(t *testing.T) map[string]schematest.Described {
 			Text: "What one job may have at most, and how many there may be; a missing one is no limit.",
 		}
 		all[where+"pause"] = schematest.Described{Text: "No job is created; drops are accepted all the same, and wait."}
+		all[where+"sameContent"] = schematest.Described{
+			Text: "What becomes of a drop without a job ID whose content ran before in its folder and has ended: run, if " +
+				"missing, or withdraw. The metadata jobdrop-rerun of the job file runs it always.",
+		}
 		all[where+"vertex"] = schematest.Described{Text: "How jobs are put into Vertex AI's words."}
 		all[where+
 			"patience"] = schematest.Described{Text: "How long jobdrop waits; a missing one is the installation's own setting."}
@@ -256,6 +260,7 @@ func TestSchemaAccepts(t *testing.T) {
 	accepted := []string{
 		string(file), "{}", "allow: {images: []}", "allow: {regions: us-east1}", "allow: {jobDirs: '**'}",
 		"limits: {replicas: '5'}",
+		"sameContent: run", "prefixes: [{match: a, sameContent: withdraw}]",
 		"patience: {settle: 0s}", "{catalogue: {pythons: [{version: '3.12'}]}, defaults: {pythonVersion: '3.12'}}",
 		"prefixes: []", "prefixes: [{match: '*'}]",
 		"catalogue: {date: '2026-01-01', sources: [us], machines: [{names: x-1, category: TPU, deduced: true}]}",
@@ -278,7 +283,7 @@ func TestSchemaAccepts(t *testing.T) {
 func TestSchemaRefuses(t *testing.T) {
 	validate := validator(t)
 	for _, data := range []string{
-		"[]", "allow", "alow: {}", "stop: true", "pause: maybe", "limits: {activeJobs: 0}", "patience: {submit: 1h}",
+		"[]", "allow", "alow: {}", "stop: true", "pause: maybe", "sameContent: maybe", "sameContent: ''", "limits: {activeJobs: 0}", "patience: {submit: 1h}",
 		"defaults: {zone: a}", "allow: {region: a}", "limits: {cpus: 1}", "patience: {stuck: {done: 1s}}",
 		"prefixes: [{match: a, prefixes: []}]", "catalogue: {zones: []}",
 		"defaults: []", "defaults: {region: [us-east1]}", "defaults: {runtimeVersion: 2.10}", "defaults: {labels: [a]}",

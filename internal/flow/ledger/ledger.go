@@ -283,8 +283,8 @@ func parseEntry(key string, m map[string]string) attempt.Entry {
 	return e
 }
 
-// noteLimit bounds the read of a folder's note. The largest one, with a thousand packages, has
-// some 100 KB. A test makes it.
+// noteLimit bounds the read of a folder's note. The largest one, with a thousand packages and a
+// thousand contents, has some 190 KB. A test makes it.
 const noteLimit = 256 << 10
 
 // FolderNote returns a folder's note; an empty one if there is none yet.

@@ -233,7 +233,8 @@ func TestFolderNote(t *testing.T) {
 	}
 }
 
-// The note of a folder with as many packages as a drop can have is readable, and so is one of an
+// The note of a folder with as many packages as a drop can have, and with as many contents as a note
+// keeps, is readable, and so is one of an
 // earlier form.
 func TestLargestFolderNote(t *testing.T) {
 	l, store := start(t)
@@ -244,7 +245,11 @@ func TestLargestFolderNote(t *testing.T) {
 		d.Packages = append(d.Packages, job.Object{Bucket: "inbox", Name: fmt.Sprintf("a/%0250d.whl", i),
 			Generation: math.MaxInt64 - 1})
 	}
-	if err := l.SwapFolderNote(ctx, "inbox", "a/", attempt.FolderNote{}.Enter(d, f, d.Packages)); err != nil {
+	largest := attempt.FolderNote{}.Enter(d, f, d.Packages)
+	for i := range int64(2000) { // it keeps fewer
+		largest = largest.EnterContent(jobFile("a/", math.MaxInt64-i), job.FolderKey("inbox", "a/"), nil, nil)
+	}
+	if err := l.SwapFolderNote(ctx, "inbox", "a/", largest); err != nil {
 		t.Fatal(err)
 	}
 	n, err := l.FolderNote(ctx, "inbox", "a/")

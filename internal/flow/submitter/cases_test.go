@@ -57,6 +57,25 @@ func (w *world) want(f job.Object, state job.State, reason string, jobs int) {
 	}
 }
 
+// repeats checks that an attempt was withdrawn as a duplicate of an earlier one, which its reason
+// and its event name, together with the way to run it again.
+func (w *world) repeats(f, earlier job.Object, why string, jobs int) {
+	w.t.Helper()
+	w.want(f, job.Withdrawn, why, jobs)
+	r := w.record(f)
+	for _, text := range []string{
+		"attempt " + job.AttemptKey(earlier) + ", now ",
+		"gcloud storage cp job.yaml '" + f.URI() + "' --custom-metadata=jobdrop-rerun=yes",
+	} {
+		if !strings.Contains(r.Reason, text) {
+			w.t.Errorf("the reason is %q, want it to say %q", r.Reason, text)
+		}
+	}
+	if r.Job.ID != w.record(earlier).Job.ID {
+		w.t.Errorf("the event names job %q, want that of the earlier attempt, %q", r.Job.ID, w.record(earlier).Job.ID)
+	}
+}
+
 // held waits until the time for a new package is over.
 func (w *world) held(f job.Object) {
 	w.t.Helper()
@@ -160,9 +179,53 @@ var cases = map[string]func(w *world){
 		w.held(second)
 		w.want(second, job.Withdrawn, "now succeeded; change the job ID to run it again", 1)
 	},
-	"uploaded again unchanged, without an ID": func(w *world) {
-		w.drop("a/", spec)
+	"uploaded again unchanged, without an ID, in flight": func(w *world) {
+		w.backend.fail = job.ErrQuota
+		first := w.drop("a/", spec)
 		second := w.again("a/", spec)
+		w.backend.fail = nil
+		w.held(second)
+		w.tick()
+		w.want(first, job.Submitted, "", 1)
+		w.repeats(second, first, "had not ended when this job file was uploaded", 1)
+	},
+	"uploaded again unchanged, without an ID, running": func(w *world) {
+		first := w.drop("a/", spec)
+		second := w.again("a/", spec)
+		w.held(second)
+		w.repeats(second, first, "now submitted: it had not ended when this job file was uploaded", 1)
+	},
+	"uploaded again unchanged, without an ID, done": func(w *world) {
+		w.drop("a/", spec)
+		w.backend.finish()
+		w.tick()
+		second := w.again("a/", spec)
+		w.held(second)
+		w.want(second, job.Submitted, "", 2)
+	},
+	"done while the second is held": func(w *world) {
+		first := w.drop("a/", spec)
+		second := w.again("a/", spec)
+		w.pass(settle / 2)
+		w.backend.finish()
+		w.tick()
+		w.held(second)
+		w.repeats(second, first, "now succeeded: it had not ended when this job file was uploaded", 1)
+	},
+	"done, and the policy withdraws the same content": func(w *world) {
+		w.operator("sameContent: withdraw")
+		first := w.drop("a/", spec)
+		w.backend.finish()
+		w.tick()
+		second := w.again("a/", spec)
+		w.held(second)
+		w.repeats(second, first, "now succeeded: the policy says sameContent: withdraw", 1)
+	},
+	"uploaded again with jobdrop-rerun": func(w *world) {
+		w.operator("sameContent: withdraw")
+		w.drop("a/", spec)
+		second := w.putWith("a/job.yaml", spec, map[string]string{job.MetadataRerun: "yes"})
+		w.wake(second)
 		w.held(second)
 		w.want(second, job.Submitted, "", 2)
 	},
@@ -253,6 +316,8 @@ var cases = map[string]func(w *world){
 	"package pinned": func(w *world) {
 		p := w.put("a/"+tarball, pkg(w.t, "hello"))
 		w.again("a/", spec)
+		w.backend.finish()
+		w.tick()
 		pin := fmt.Sprintf("%sjobdrop: {packages: [{name: %s, generation: %d}]}\n", spec, tarball, p.Generation)
 		w.want(w.again("a/", pin), job.Submitted, "", 2)
 		w.wake(w.put("a/"+tarball, pkg(w.t, "train")))
@@ -290,12 +355,11 @@ var cases = map[string]func(w *world){
 		first := w.drop("a/", spec)
 		// Either makes a new generation of the same bytes.
 		second := w.again("a/", spec)
-		p := w.put("a/"+tarball, pkg(w.t, "hello"))
-		w.wake(p)
-		w.want(second, job.Submitted, "", 2)
-		if job.AttemptKey(first) == job.AttemptKey(second) {
-			w.t.Error("one attempt of two generations")
-		}
+		w.wake(w.put("a/"+tarball, pkg(w.t, "hello")))
+		w.repeats(second, first, "now submitted", 1)
+		w.backend.finish()
+		w.tick()
+		w.want(w.drop("a/", spec), job.Submitted, "", 2)
 	},
 	"empty first": func(w *world) {
 		w.wake(w.put("a/job.yaml", nil))

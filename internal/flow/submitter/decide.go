@@ -84,7 +84,18 @@ func (s *Submitter) decide(
 		return s.enter(ctx, note, e, attempt.Reject{Reason: invalidReason, Violations: r.Violations})
 	}
 	r.Violations = append(r.Violations, s.farOutput(ctx, r)...)
-	verdict, err := s.accept(ctx, stored, r, mapping, waits(p.Start(d.Folder)), patience)
+	content, err := job.Content(r.Spec, r.Resolution.All())
+	if err != nil {
+		return nil, err
+	}
+	e.same = sameness{digest: content, runs: !r.MadeID || d.Rerun(), withdraws: rules.WithdrawsSame()}
+	if e.compared, err = s.compare(ctx, note, e); err != nil {
+		return nil, err
+	}
+	if e.compared.duplicate != nil { // nothing is staged for it
+		return s.enter(ctx, note, e, e.compared.duplicate)
+	}
+	verdict, err := s.accept(ctx, stored, r, content, mapping, waits(p.Start(d.Folder)), patience)
 	if err != nil {
 		return s.unreadable(ctx, d, stored, patience, err)
 	}
@@ -175,6 +186,9 @@ type entering struct {
 	// successors it waits for, until a time.
 	packages, held []job.Object
 	until          time.Time
+	// same is what a drop that is about to be accepted is compared by. compared is what came of it.
+	same     sameness
+	compared compared
 }
 
 // hold returns a Hold if an earlier attempt was decided with a package that this one would take:
@@ -197,11 +211,12 @@ const enters = 8
 
 // enter writes the attempt into its folder's note, right before its verdict is written, and
 // returns the verdict. If another attempt was entered meanwhile, the verdict may change: a newer
-// attempt withdraws this one, and an older one may have been decided with its packages.
+// attempt withdraws this one, and an older one may have been decided with its packages, or may have
+// the same content.
 func (s *Submitter) enter(
 	ctx context.Context, note attempt.FolderNote, e entering, verdict attempt.Observation,
 ) (attempt.Observation, error) {
-	read := note.Generation // this one was already compared with the list
+	read := note.Generation // this one was already compared with the list, and with the drop's content
 	for range enters {
 		if note.Supersedes(e.jobFile) {
 			return attempt.Withdraw{Reason: overwrittenReason}, nil
@@ -213,6 +228,19 @@ func (s *Submitter) enter(
 			return hold, err
 		}
 		next := note.Enter(e.drop, e.jobFile, e.packages)
+		if _, accepted := verdict.(attempt.Accept); accepted {
+			if note.Generation != read {
+				var err error
+				if e.compared, err = s.compare(ctx, note, e); err != nil {
+					return nil, err
+				}
+			}
+			if e.compared.duplicate != nil {
+				verdict = e.compared.duplicate
+			} else {
+				next = next.EnterContent(e.jobFile, e.same.digest, e.compared.over, e.compared.open)
+			}
+		}
 		if next.Equal(note) {
 			return verdict, nil // a worker that died, or is slower, entered it
 		}
@@ -259,13 +287,10 @@ func (s *Submitter) inspect(ctx context.Context, d job.Drop, p policy.Policy) (i
 // accept stages the packages and claims the job ID. wait, if not empty, is what the attempt waits
 // for.
 func (s *Submitter) accept(
-	ctx context.Context, stored attempt.Stored, r inspect.Result, mapping job.Mapping, wait string, patience job.Patience,
+	ctx context.Context, stored attempt.Stored, r inspect.Result, content string, mapping job.Mapping, wait string,
+	patience job.Patience,
 ) (attempt.Observation, error) {
 	packages := r.Resolution.All()
-	content, err := job.Content(r.Spec, packages)
-	if err != nil {
-		return nil, err
-	}
 	if o, err := s.claimID(ctx, stored, r.Spec.JobID, content); o != nil || err != nil {
 		return o, err
 	}
@@ -273,9 +298,11 @@ func (s *Submitter) accept(
 		Objects: append([]job.Object{r.JobFile}, packages...),
 		Content: content,
 	}
-	if receipt.Staged, err = s.stage(ctx, stored.Attempt, packages); err != nil {
+	staged, err := s.stage(ctx, stored.Attempt, packages)
+	if err != nil {
 		return nil, err
 	}
+	receipt.Staged = staged
 	spec := r.Spec
 	input := *spec.TrainingInput
 	input.PackageURIs = receipt.Staged

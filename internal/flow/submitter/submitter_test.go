@@ -341,13 +341,13 @@ func TestSubmitUsedTwice(t *testing.T) {
 		{
 			name:   "the job file alone",
 			first:  []upload{{file, spec, 0}, {tarball, "hello", 0}},
-			second: []upload{{file, spec, time.Second}},
+			second: []upload{{file, again, time.Second}},
 			held:   true, runs: "hello", state: job.Submitted,
 		},
 		{
 			name:   "the package after the patience",
 			first:  []upload{{file, spec, 0}, {tarball, "hello", 0}},
-			second: []upload{{file, spec, time.Second}, {tarball, "train", 2 * settle}},
+			second: []upload{{file, again, time.Second}, {tarball, "train", 2 * settle}},
 			runs:   "hello", state: job.Submitted,
 		},
 		{
@@ -526,6 +526,8 @@ func TestSubmitHoldIsTold(t *testing.T) {
 			t.Errorf("reason %q does not say %q", r.Reason, text)
 		}
 	}
+	w.backend.finish()
+	w.tick()
 	pinned := w.put("d/job.yaml", []byte(spec+want[3]+"\n"))
 	w.wake(pinned)
 	if r := w.record(pinned); r.State != job.Submitted {
@@ -675,7 +677,7 @@ func TestSubmitHoldFollowsTheFolder(t *testing.T) {
 		w.wake(w.put("d/"+name, pkg(t, "train")))
 	}
 	r := w.record(again)
-	_, pins, ok := strings.Cut(r.Reason, "run it again: ")
+	_, pins, ok := strings.Cut(r.Reason, "go on with it: ")
 	if r.State != job.Held || strings.Contains(r.Reason, "a.tar.gz") || !ok {
 		t.Fatalf("state %s: %s; want it held for the other two", r.State, r.Reason)
 	}
