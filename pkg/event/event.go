@@ -23,6 +23,10 @@ import (
 // Body is the data of every lifecycle event, and of status.json.
 type Body = job.Snapshot
 
+// Misnamed is the content of status.json in a folder that has no attempt yet: its packages are
+// there, and an object that may be meant as the job file.
+type Misnamed = job.Misnamed
+
 // Type names a lifecycle event.
 type Type = job.EventType
 

@@ -16,6 +16,9 @@ const (
 	BodySchema = schemaBase + "lifecycle.v1.json"
 	// StatusSchema describes status.json.
 	StatusSchema = schemaBase + "status.v1.json"
+	// MisnamedSchema describes [Misnamed]: status.json in a folder without an attempt, which
+	// has no field of the name.
+	MisnamedSchema = schemaBase + "misnamed.v1.json"
 )
 
 // SchemaOf returns the URI of the JSON Schema of a type's body: the dataschema of
@@ -28,7 +31,7 @@ func SchemaOf(t Type) string {
 var schemas embed.FS
 
 // Schema returns the JSON Schema (draft 2020-12) whose $id is the URI: the
-// dataschema of a CloudEvent, [BodySchema] or [StatusSchema]. It needs no
+// dataschema of a CloudEvent, [BodySchema], [StatusSchema] or [MisnamedSchema]. It needs no
 // network, so a validator that loads references through it needs none either.
 // For any other URI the error is [io/fs.ErrNotExist].
 //

@@ -111,7 +111,10 @@ func schema(t *testing.T, uri string) object {
 }
 
 func TestEverySchemaIsReached(t *testing.T) {
-	title := map[string]string{event.BodySchema: "What jobdrop tells of an attempt", event.StatusSchema: "status.json"}
+	title := map[string]string{
+		event.BodySchema: "What jobdrop tells of an attempt", event.StatusSchema: "status.json",
+		event.MisnamedSchema: "status.json of a folder without a job file",
+	}
 	for _, typ := range types(t) {
 		title[event.SchemaOf(typ)] = string(typ)
 	}
@@ -197,6 +200,12 @@ func TestBodySchemaIsThatOfTheGoType(t *testing.T) {
 		reflect.TypeFor[job.Severity]():     constants(t, "Severity"),
 	}}
 	c.value("body", c.root, reflect.TypeFor[event.Body](), false)
+}
+
+// The schema of a folder without an attempt is that of its Go type.
+func TestMisnamedSchemaIsThatOfTheGoType(t *testing.T) {
+	c := comparison{t, schema(t, event.MisnamedSchema), nil}
+	c.value("body", c.root, reflect.TypeFor[event.Misnamed](), false)
 }
 
 func (c comparison) value(path string, s object, t reflect.Type, asText bool) {

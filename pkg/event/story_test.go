@@ -300,6 +300,7 @@ func TestReadmeLinksEveryType(t *testing.T) {
 	names := []string{
 		"status.json", "../../pkg/event/schemas/" + filepath.Base(event.StatusSchema),
 		"../../pkg/event/schemas/" + filepath.Base(event.BodySchema),
+		"status-misnamed.json", "../../pkg/event/schemas/" + filepath.Base(event.MisnamedSchema),
 	}
 	for _, typ := range types(t) {
 		names = append(names, filepath.Base(examplePath(typ)), "../../pkg/event/schemas/"+filepath.Base(event.SchemaOf(typ)))
@@ -311,9 +312,28 @@ func TestReadmeLinksEveryType(t *testing.T) {
 	}
 }
 
+// The example of a folder without an attempt is valid, and what the encoder writes.
+func TestMisnamedExample(t *testing.T) {
+	data := readFile(t, examples+"/status-misnamed.json")
+	if err := eventtest.Validate(event.MisnamedSchema, data); err != nil {
+		t.Error(err)
+	}
+	var m event.Misnamed
+	if err := json.Unmarshal(data, &m); err != nil {
+		t.Fatal(err)
+	}
+	again, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(data), string(again)+"\n"); diff != "" {
+		t.Errorf("the example (-file +encoded):\n%s", diff)
+	}
+}
+
 func TestExamplesAreGolden(t *testing.T) {
 	s := tellStory(t)
-	want := []string{"README.md", "status.json"}
+	want := []string{"README.md", "status-misnamed.json", "status.json"}
 	for _, typ := range types(t) {
 		i := slices.IndexFunc(s.messages, func(m received) bool { return m.Attributes["ce-type"] == string(typ) })
 		if i < 0 {

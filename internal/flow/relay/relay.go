@@ -147,6 +147,24 @@ func (r *Relay) writeStatus(ctx context.Context, s attempt.Stored, known [2]int6
 	return known, nil
 }
 
+// TellMisnamed writes the status object of a folder without an attempt, if there is none. An attempt
+// replaces it: it has no version.
+func (r *Relay) TellMisnamed(ctx context.Context, m job.Misnamed) error {
+	name := m.Prefix + "status.json"
+	if len(name) > longestName {
+		return nil
+	}
+	body, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return fmt.Errorf("gs://%s/%s: %w", r.status, name, err)
+	}
+	_, err = r.bucket.Write(ctx, r.status, name, append(body, '\n'), "application/json", nil, 0)
+	if errors.Is(err, attempt.ErrStale) {
+		return nil // an attempt's, or the same
+	}
+	return err
+}
+
 // longestName is Cloud Storage's limit, in bytes.
 const longestName = 1024
 

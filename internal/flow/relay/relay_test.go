@@ -15,6 +15,7 @@ import (
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/internal/flow/ledger"
 	"github.com/jobdrop/jobdrop/internal/flow/relay"
+	"github.com/jobdrop/jobdrop/internal/testing/eventtest"
 	"github.com/jobdrop/jobdrop/internal/testing/storagetest"
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -428,5 +429,44 @@ func TestTellOfALongFolder(t *testing.T) {
 	}
 	if _, err := s.ledger.Entry(t.Context(), r.Attempt); !errors.Is(err, job.ErrNotFound) {
 		t.Errorf("entry after the verdict: %v", err)
+	}
+}
+
+// The status of a folder without an attempt is written where there is none, and the first attempt
+// replaces it.
+func TestTellMisnamed(t *testing.T) {
+	s := start(t)
+	m := job.Misnamed{Bucket: "inbox", Prefix: "a/", Near: []string{"config.yaml is there"}, Reason: "No.", At: now}
+	read := func() []byte {
+		t.Helper()
+		data, _, err := s.faults.Client.Read(t.Context(), "status", "a/status.json", 0, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	if err := s.TellMisnamed(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	first := read()
+	if err := eventtest.Validate(event.MisnamedSchema, first); err != nil {
+		t.Errorf("%v: %s", err, first)
+	}
+	m.Reason = "Another."
+	if err := s.TellMisnamed(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(first), string(read())); diff != "" {
+		t.Errorf("written again (-first +second):\n%s", diff)
+	}
+	m.Prefix = strings.Repeat("a", 1020) + "/"
+	if err := s.TellMisnamed(t.Context(), m); err != nil {
+		t.Errorf("a name that no object can have: %v", err)
+	}
+	if err := s.Tell(t.Context(), stored(t, 7, accept), attempt.Entry{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.status(t, "a/status.json"); got.State != job.Accepted {
+		t.Errorf("the attempt's status is %+v", got)
 	}
 }
