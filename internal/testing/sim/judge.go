@@ -43,8 +43,10 @@ type judge struct {
 	// retired reports that the records were deleted, and that nobody has dropped
 	// anything since.
 	retired bool
-	// owned holds the job IDs that people gave, and their owners.
+	// owned holds the attempts that were accepted, with their job IDs.
 	owned []ownership
+	// over is when the record of each attempt got its verdict.
+	over map[string]time.Time
 }
 
 // ownership records that an attempt has a job ID, from its acceptance on.
@@ -53,6 +55,7 @@ type ownership struct {
 	from, to    time.Time // to is zero while it lasts
 	of          upload
 	code        [][]byte
+	outside     []byte // the package from elsewhere
 }
 
 // decided is an attempt with its job file's generation, and when it was decided.
@@ -74,7 +77,7 @@ func newJudge(w *world) *judge {
 		attempts: map[string]string{}, deleted: map[string][]time.Time{},
 		queued: map[string]time.Time{}, waiting: map[string]time.Time{}, left: map[string]time.Time{},
 		entered: map[string]map[job.BackendState]time.Time{}, created: map[string][]time.Time{},
-		turned: map[string][]time.Time{},
+		turned: map[string][]time.Time{}, over: map[string]time.Time{},
 	}
 }
 
@@ -262,6 +265,9 @@ func (j *judge) follow(prev, next attempt.Record) {
 	}
 	if prev.State.Undecided() && !next.State.Undecided() {
 		j.left[next.Attempt] = time.Now()
+	}
+	if next.State.Terminal() {
+		j.over[next.Attempt] = time.Now()
 	}
 	if next.Job.State != "" {
 		if j.entered[next.Attempt] == nil {
@@ -603,7 +609,100 @@ func (v verdict) own(id string) {
 	for _, p := range v.means.used {
 		o.code = append(o.code, p.data)
 	}
+	for _, p := range v.r.Drop.Receipt.Objects[1:] {
+		if p.Bucket == elsewhere {
+			o.outside = v.w.storage.history[versionKey(p.Bucket+"/"+p.Name, p.Generation)].data
+		}
+	}
+	v.once(o)
 	v.judge.owned = append(v.judge.owned, o)
+}
+
+// once holds an attempt that is accepted to those that ask for the same: of an upload that repeats
+// another before its end only one runs, unless somebody said that both should.
+func (v verdict) once(o ownership) {
+	for _, other := range v.owned {
+		first, second := other, o
+		if second.of.generation < first.of.generation {
+			first, second = second, first
+		}
+		f := second.of.file
+		if f.id != "" || f.rerun || !first.to.IsZero() || !v.sameAs(other) || !bytes.Equal(first.outside, second.outside) {
+			continue
+		}
+		if end, ended := v.ended(first.attempt); !ended || second.of.at.Before(end) {
+			v.fail("is accepted beside %s, of the same content, which had not ended", other.attempt)
+		}
+		if since := v.w.withdraws; second.attempt == o.attempt && !since.IsZero() && since.Before(v.me.began) {
+			v.fail("is accepted, and the policy withdraws what ran as %s", other.attempt)
+		}
+	}
+}
+
+// jobOf returns the job that an attempt's record names.
+func (j *judge) jobOf(attempt string) (*simJob, bool) {
+	r, _ := j.w.storage.record(attempt)
+	made, ok := j.w.backend.jobs[r.Job.ResourceName]
+	if !ok {
+		made, ok = j.w.other.jobs[r.Job.ResourceName]
+	}
+	return made, ok
+}
+
+// endOf returns when the job of a folder's newest accepted attempt ends, if it has one.
+func (j *judge) endOf(folder string) (end time.Time, ok bool) {
+	for _, o := range slices.Backward(j.owned) {
+		if o.of.drop.folder == folder {
+			made, ok := j.jobOf(o.attempt)
+			if !ok {
+				return time.Time{}, false
+			}
+			return made.ended, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// ended returns the earliest time at which an attempt may be said to have ended, by the job's clock
+// or by the record's. ended is false if it has not.
+func (j *judge) ended(attempt string) (at time.Time, ended bool) {
+	at, ended = j.over[attempt]
+	if made, ok := j.jobOf(attempt); ok && !time.Now().Before(made.ended) && (!ended || made.ended.Before(at)) {
+		at, ended = made.ended, true
+	}
+	// The backend's times may be whole seconds.
+	return at.Add(-j.slack() - time.Second + min(j.w.weather.backendSkew, 0)), ended
+}
+
+// mayRun reports whether it may be said that an attempt had not ended at a time: its job ran, or its
+// record had no verdict and the backend may not tell of its job.
+func (v verdict) mayRun(attempt string, at time.Time) bool {
+	if over, ended := v.over[attempt]; ended && at.After(over.Add(v.slack())) {
+		return false
+	}
+	w := v.w
+	followed := false // before this worker began, so it could ask the backend
+	for _, since := range v.entered[attempt] {
+		followed = followed || since.Before(v.me.began)
+	}
+	made, ok := v.jobOf(attempt)
+	tells := ok && followed && w.weather.vanish == 0 && !w.wasSwitched && !w.weather.noID
+	return !tells || !at.After(made.ended.Add(v.slack()+max(w.weather.backendSkew, 0)))
+}
+
+// repeats reports whether the drop may be withdrawn as the same again as an attempt that its reason
+// names.
+func (v verdict) repeats() bool {
+	f := v.of.file
+	if f.id != "" {
+		return v.owner(v.sameAs)
+	}
+	w := v.w
+	return !f.rerun && slices.ContainsFunc(v.owned, func(o ownership) bool {
+		return o.attempt != v.r.Attempt && o.of.generation < v.of.generation && v.sameAs(o) &&
+			(o.to.IsZero() || !o.to.Before(v.me.began)) && strings.Contains(v.r.Reason, o.attempt) &&
+			(v.mayRun(o.attempt, v.of.at) || !w.withdraws.IsZero() || w.withdrew.After(v.me.began))
+	})
 }
 
 // owner reports whether an attempt had the job ID since the worker began that is as
@@ -640,7 +739,7 @@ func (j *judge) withdrawn(me *worker, of upload, r attempt.Record) {
 	}
 	l := me.listings[of.drop.folder]
 	v := verdict{judge: j, me: me, of: of, r: r, l: l, means: of.file.means(l)}
-	if of.file.id == "" || !v.owner(v.sameAs) {
+	if !v.repeats() {
 		v.fail("is withdrawn, and is neither overwritten, deleted nor the same again: %s", r.Reason)
 		return
 	}

@@ -133,6 +133,8 @@ type jobFile struct {
 	pins map[string]pin
 	// region is what the object's metadata sets, correlation the uploader's own ID there.
 	region, correlation string
+	// rerun reports that the object's metadata say to run it whatever ran before.
+	rerun bool
 }
 
 type pin struct {
@@ -210,6 +212,9 @@ func (f jobFile) metadata() map[string]string {
 	if f.correlation != "" {
 		m["jobdrop-correlation-id"] = f.correlation
 	}
+	if f.rerun {
+		m["jobdrop-rerun"] = "yes"
+	}
 	return m
 }
 
@@ -270,6 +275,94 @@ const (
 	pinned   // by generation, as jobdrop submit does: so packages first
 	foretold // pinned by checksum, which is known before: in either order
 )
+
+// again uploads some of a folder's objects again, as they are or as they were once, with their
+// metadata: each becomes a new generation of the same bytes. names are their names, in order. once
+// draws which generation of each is meant, 0 for the present one. The caller holds mu.
+func (w *world) again(folder string, names []string, once func(name string) int64, gap func() time.Duration) {
+	d := &drop{folder: folder, packages: map[string]upload{}}
+	for i, name := range names {
+		if i > 0 {
+			w.later(gap())
+		}
+		path := inbox + "/" + folder + name
+		o, ok := w.storage.objects[path]
+		if generation := once(name); generation != 0 {
+			o, ok = w.storage.history[versionKey(path, generation)]
+		}
+		if !ok || o.Size == 0 {
+			continue
+		}
+		u := w.upload(folder+name, o.data, o.Metadata, w.uploads[key(o)].file, d)
+		if u.file == nil {
+			d.packages[name] = u
+		}
+	}
+}
+
+// present is the generation of an object that is there.
+func present(string) int64 { return 0 }
+
+// rewrite does what gsutil rewrite does with a folder, with another key or storage class. The caller
+// holds mu.
+func (w *world) rewrite(folder string, gap func() time.Duration) {
+	all := []string{"job.yaml", "job.yml", helpers, wheel, sdist}
+	w.say("%-8s rewrites %s", "someone", folder)
+	w.again(folder, pick(w.rng, all, all, []string{"job.yaml"}, []string{sdist, "job.yaml"}), present, gap)
+}
+
+// restore makes former generations of a folder's objects live again. The caller holds mu.
+func (w *world) restore(folder string, gap func() time.Duration) {
+	was := map[string][]int64{}
+	for _, path := range slices.Sorted(maps.Keys(w.uploads)) {
+		if u := w.uploads[path]; u.drop != nil && u.drop.folder == folder && len(u.data) > 0 {
+			was[base(u.path)] = append(was[base(u.path)], u.generation)
+		}
+	}
+	w.say("%-8s restores %s", "someone", folder)
+	once := func(name string) int64 {
+		if len(was[name]) == 0 {
+			return 0
+		}
+		return pick(w.rng, was[name]...)
+	}
+	w.again(folder, pick(w.rng, []string{"job.yaml"}, []string{"job.yaml", sdist}, []string{sdist, "job.yaml"}), once, gap)
+}
+
+// retry uploads a drop, and a moment later again: the client got no answer. The caller holds mu.
+func (w *world) retry(folder string, f jobFile, code func(string) content, gap func() time.Duration) {
+	how := pick(w.rng, packagesFirst, jobFileFirst)
+	w.person(folder, f, how, code, gap)
+	w.later(w.between(200*time.Millisecond, 3*time.Second))
+	w.say("%-8s tries again in %s", "someone", folder)
+	all, file := f.uploads(), []string{"job.yaml"}
+	if how == packagesFirst {
+		all = append(slices.Clone(all), file...)
+	} else {
+		all = append(file, all...)
+	}
+	w.again(folder, pick(w.rng, all, all, file), present, gap)
+}
+
+// habit uploads a drop, and the same again around the end of its job: by habit after it, some a bit
+// too early. The caller holds mu.
+func (w *world) habit(code func(string) content, gap func() time.Duration) {
+	folder := fmt.Sprintf("habit%d/", w.rng.IntN(2)) // where others do little
+	f := jobFile{body: usual, args: pick(w.rng, "", "again"), rerun: w.chance(0.1)}
+	w.person(folder, f, packagesFirst, code, gap)
+	all := append(slices.Clone(f.uploads()), "job.yaml")
+	for range 20 {
+		w.later(w.between(5*time.Second, time.Minute))
+		end, ok := w.judge.endOf(folder)
+		if !ok || time.Until(end) > chaos {
+			continue
+		}
+		w.later(max(time.Until(end)+w.between(-40*time.Second, 40*time.Second), time.Second))
+		w.say("%-8s runs %s again", "someone", folder)
+		w.again(folder, pick(w.rng, all, []string{"job.yaml"}), present, gap)
+		return
+	}
+}
 
 // person uploads a drop. The caller holds mu.
 func (w *world) person(folder string, f jobFile, how habit, choose func(name string) content,

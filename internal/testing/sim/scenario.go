@@ -167,7 +167,8 @@ func (w *world) people() {
 		if w.chance(0.05) {
 			code = func(name string) content { return pick(w.rng, contents()[name]...) }
 		}
-		action := w.rng.IntN(17)
+		file.rerun = w.chance(0.1)
+		action := w.rng.IntN(24)
 		at := w.at(w.between(0, pick(w.rng, 5*time.Second, 2*time.Minute, 12*time.Minute)))
 		longest := pick(w.rng, time.Second, 10*time.Second, 90*time.Second)
 		gap := func() time.Duration { return w.between(0, longest) }
@@ -207,6 +208,14 @@ func (w *world) act(action int, folder string, file jobFile, code func(string) c
 		w.person(folder, file, foretold, code, gap)
 	case 16:
 		w.sweep()
+	case 17, 18:
+		w.rewrite(folder, gap)
+	case 19, 20:
+		w.retry(folder, file, code, gap)
+	case 21:
+		w.restore(folder, gap)
+	case 22, 23:
+		w.habit(code, gap)
 	case 15:
 		w.storage.put(elsewhere, "lib-0.1.tar.gz", code(helpers).data, nil)
 	}
@@ -343,6 +352,12 @@ func (w *world) operators() {
 	during(0.2, time.Minute, 5*time.Minute,
 		"allows no region", func() { w.strict = time.Now() },
 		"allows regions", func() { w.strict, w.lenient = time.Time{}, time.Now() })
+	if w.chance(0.1) {
+		w.withdraws = w.begin
+	}
+	during(0.2, time.Minute, chaos,
+		"withdraws the same content", func() { w.withdraws = time.Now() },
+		"runs the same content", func() { w.withdraws, w.withdrew = time.Time{}, time.Now() })
 	limit := func(n int) func() {
 		return func() { w.activeBefore, w.weather.active, w.activeChanged = w.weather.active, n, time.Now() }
 	}

@@ -94,6 +94,9 @@ type world struct {
 	// paused is since when the policy pauses jobs, and strict since when it allows no
 	// region; zero if it does not. lenient is when it last allowed one.
 	paused, strict, lenient time.Time
+	// withdraws is since when the policy withdraws content that ran before, zero if it does not.
+	// withdrew is when it last did.
+	withdraws, withdrew time.Time
 	// activeBefore is the limit on jobs before the policy changed.
 	activeBefore  int
 	activeChanged time.Time
@@ -638,6 +641,9 @@ func (w *world) policy(ctx context.Context, backend string) (policy.Policy, erro
 	p := policy.Policy{Project: "project", Inbox: inbox, Own: []string{state, staging, status}, Backend: backend}
 	err := w.call(ctx, 20*time.Second, "read the policy", func() error {
 		text := fmt.Sprintf("pause: %t\n", !w.paused.IsZero())
+		if !w.withdraws.IsZero() {
+			text += "sameContent: withdraw\n"
+		}
 		limits := ""
 		if w.weather.active > 0 {
 			limits += fmt.Sprintf("  activeJobs: %d\n", w.weather.active)
