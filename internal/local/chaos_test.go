@@ -81,13 +81,17 @@ func (d dropped) attempt() string {
 	return job.AttemptKey(job.Object{Bucket: local.Inbox, Name: d.folder + "job.yaml", Generation: d.job})
 }
 
-// drop uploads a package and a job file, one right after the other.
-func drop(ctx context.Context, s *local.Stack, folder string, jobFileFirst bool) (d dropped, err error) {
+// drop uploads a package and a job file, one right after the other. Each round has a job of its own: the
+// same again, while the first runs, would be withdrawn.
+func drop(ctx context.Context, s *local.Stack, folder string, round int, jobFileFirst bool) (d dropped, err error) {
 	d.folder = folder
 	upload := func(name string, generation *int64) {
 		var data []byte
 		if err == nil {
 			data, err = os.ReadFile(filepath.Join("../../testdata/drops/hello", name))
+		}
+		if name == "job.yaml" {
+			data = fmt.Appendf(data, "labels: {round: '%d'}\n", round)
 		}
 		if err == nil {
 			*generation, err = s.Storage.Upload(ctx, local.Inbox, folder+name, bytes.NewReader(data), nil)
@@ -148,7 +152,7 @@ func TestChaos(t *testing.T) {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			for again := range 2 {
-				d, err := drop(ctx, s, fmt.Sprintf("drop%03d/", i), i>>again&1 == 0)
+				d, err := drop(ctx, s, fmt.Sprintf("drop%03d/", i), again, i>>again&1 == 0)
 				if err != nil {
 					t.Error(err)
 					return
