@@ -99,7 +99,7 @@ func check(b *cloudbuildpb.Build) error {
 		}
 		for _, w := range s.WaitFor {
 			if w != "-" && !ids[w] {
-				wrong("%s waits for %s, which is no step before it", s.Id, w)
+				wrong("%s waits for %s, which is not a step before it", s.Id, w)
 			}
 		}
 		ids[s.Id] = true
@@ -117,7 +117,7 @@ func check(b *cloudbuildpb.Build) error {
 			use(value)
 		}
 		if s.Script == "" || len(s.Args) > 0 || s.Entrypoint != "" {
-			wrong("%s is no script", s.Id)
+			wrong("%s is not a script", s.Id)
 		}
 		for _, m := range variable.FindAllStringSubmatch(s.Script, -1) {
 			if !slices.Contains(given, m[1]) {
@@ -136,7 +136,7 @@ func check(b *cloudbuildpb.Build) error {
 		}
 		for _, m := range making.FindAllStringSubmatch(s.Script, -1) {
 			if !strings.Contains(string(makefile), "\n"+m[1]+":") {
-				wrong("%s makes %s, which is no target", s.Id, m[1])
+				wrong("%s makes %s, which is not a target", s.Id, m[1])
 			}
 		}
 		parse := exec.Command("sh", "-n")
@@ -283,7 +283,7 @@ func TestBrokenBuilds(t *testing.T) {
 		{"a step that there is not", "  - id: deploy\n", "  - id: deploy\n    waitFor: [pack]\n", "waits for pack"},
 		{"two steps of one name", "id: verify", "id: deploy", `named "deploy"`},
 		{"a command that there is not", "./deploy/eventarc", "./deploy/eventark", "eventark"},
-		{"a target that there is not", "exec make check", "exec make checks", "makes checks, which is no target"},
+		{"a target that there is not", "exec make check", "exec make checks", "makes checks, which is not a target"},
 		{"a script that does not parse", "      fi\n      out=", "      out=", "Syntax error"},
 	}
 	text := string(readBuild(t, deploying))

@@ -64,7 +64,7 @@ func (i *ignore) read(tree fs.FS, name string, includes bool) error {
 	return nil
 }
 
-// add adds a line that is no comment.
+// add adds a line that is not a comment.
 func (i *ignore) add(line string) error {
 	var p pattern
 	line, p.negated = strings.CutPrefix(line, "!")

@@ -124,7 +124,7 @@ func files(tree fs.FS) ([]string, *ignore, error) {
 			return nil
 		case !d.Type().IsRegular():
 			// gcloud would follow a link, also out of the tree, or wait for a pipe.
-			return fmt.Errorf("%s is no regular file (%s): remove it, or list it in .gcloudignore", name, d.Type())
+			return fmt.Errorf("%s is not a regular file (%s): remove it, or list it in .gcloudignore", name, d.Type())
 		}
 		names = append(names, name)
 		return nil
@@ -159,7 +159,7 @@ func pack(tree string) ([]byte, *ignore, error) {
 			return nil, nil, err
 		}
 		if b.Len() > maxAll {
-			return nil, nil, fmt.Errorf("with %s the archive has more than %d bytes: list in .gcloudignore what is no source",
+			return nil, nil, fmt.Errorf("with %s the archive has more than %d bytes: list in .gcloudignore what is not source",
 				name, maxAll)
 		}
 	}
@@ -177,7 +177,7 @@ func read(root *os.Root, name string) ([]byte, error) {
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("%s has more than %d bytes: list in .gcloudignore what is no source", name, maxFile)
+		err = fmt.Errorf("%s has more than %d bytes: list in .gcloudignore what is not source", name, maxFile)
 	}
 	return data, err
 }

@@ -107,7 +107,7 @@ func TestPackIsTheSameFromTwoClones(t *testing.T) {
 		// Not the owner's repository is no reason here to refuse it.
 		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*")
 	if _, err := os.Stat(filepath.Join(here, ".git")); err != nil {
-		t.Skip("SKIPPED: this is no clone, of which others could be made")
+		t.Skip("SKIPPED: this is not a clone, of which others could be made")
 	}
 	clone := func(to string, settings ...string) string {
 		t.Helper()
@@ -178,13 +178,13 @@ func TestPackRefuses(t *testing.T) {
 		{"no .gcloudignore", map[string]string{"a.go": ""}, nil, "", ".gcloudignore: no such file"},
 		{"a link out of the tree", map[string]string{".gcloudignore": ""},
 			func(dir string) error { return os.Symlink("/etc/passwd", filepath.Join(dir, "a.go")) }, "",
-			"a.go is no regular file"},
+			"a.go is not a regular file"},
 		{"a link in the tree", map[string]string{".gcloudignore": "", "b.go": ""},
-			func(dir string) error { return os.Symlink("b.go", filepath.Join(dir, "a.go")) }, "", "a.go is no regular file"},
+			func(dir string) error { return os.Symlink("b.go", filepath.Join(dir, "a.go")) }, "", "a.go is not a regular file"},
 		{"a link to a folder", map[string]string{".gcloudignore": "", "b/c.go": ""},
-			func(dir string) error { return os.Symlink("b", filepath.Join(dir, "a")) }, "", "a is no regular file"},
+			func(dir string) error { return os.Symlink("b", filepath.Join(dir, "a")) }, "", "a is not a regular file"},
 		{"a pipe", map[string]string{".gcloudignore": ""},
-			func(dir string) error { return exec.Command("mkfifo", filepath.Join(dir, "p")).Run() }, "", "p is no regular file"},
+			func(dir string) error { return exec.Command("mkfifo", filepath.Join(dir, "p")).Run() }, "", "p is not a regular file"},
 		{
 			"a large file", map[string]string{
 				".gcloudignore": "",

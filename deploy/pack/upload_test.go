@@ -134,7 +134,7 @@ func registered(t *testing.T) []string {
 		}
 		literal, ok := call.Args[0].(*ast.BasicLit)
 		if !ok {
-			t.Errorf("a function is registered under a name that is no literal")
+			t.Errorf("a function is registered under a name that is not a literal")
 			return true
 		}
 		name, err := strconv.Unquote(literal.Value)
@@ -190,7 +190,7 @@ func TestUploadHolds(t *testing.T) {
 		}
 	}
 	unwanted := map[string]*regexp.Regexp{
-		"is no source": regexp.MustCompile(`^(\.git|\.ci|deploy|docs|bin|out)/|` +
+		"is not source": regexp.MustCompile(`^(\.git|\.ci|deploy|docs|bin|out)/|` +
 			`^cloudbuild\.yaml$|(^|/)(testdata|node_modules|__pycache__)/`),
 		"is a test": regexp.MustCompile(`_test\.go$`),
 		"takes the build out of the module's hands": regexp.MustCompile(`^vendor/|(^|/)go\.work(\.sum)?$`),

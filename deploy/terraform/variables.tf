@@ -360,7 +360,7 @@ variable "history_days" {
     error_message = "Former versions are kept for 2 to 365 days."
   }
   validation {
-    # What is no duration, its own variable refuses.
+    # What is not a duration, its own variable refuses.
     condition     = try(timecmp(timeadd("2000-01-01T00:00:00Z", "${24 * var.history_days}h"), timeadd("2000-01-01T00:00:00Z", var.expire_after)) >= 0, true)
     error_message = "Former versions are kept for as long as an incomplete drop is waited for, expire_after, or for longer: it is decided by the versions that it began with."
   }

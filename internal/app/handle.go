@@ -50,7 +50,7 @@ func (a *App) flush(ctx context.Context) {
 }
 
 // settle decides whether a request is done (nil) or to be made again, once a use case has seen it, and
-// logs the error. It is the only function that does: what is no event at all is refused before, by
+// logs the error. It is the only function that does: what is not an event at all is refused before, by
 // [inbound]. A fault in a drop is a verdict in the ledger and no error here. docs/delivery.md has all
 // answers in a table.
 func (a *App) settle(ctx context.Context, r Request, err error) error {

@@ -234,7 +234,7 @@ func TestTruncated(t *testing.T) {
 			if len(r.Drop.Arrived) > 0 && r.Drop.Arrived[0].CorrelationID != "" {
 				t.Error("a package has a correlation ID")
 			}
-			// The same again is no news, though it is longer than what is kept.
+			// The same again is not a news, though it is longer than what is kept.
 			last := test.steps[len(test.steps)-1]
 			if _, changed, err := Step(r, observed(last.o, at(last.after)), at(last.after)); changed || err != nil {
 				t.Errorf("the same again: changed %t, %v", changed, err)

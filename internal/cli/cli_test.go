@@ -33,7 +33,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // The local stack starts this program again to serve the functions: here that is
 // the test's own binary.
 func TestMain(m *testing.M) {
-	// Whatever pip would find by its own settings is no part of the tests.
+	// Whatever pip would find by its own settings is not a part of the tests.
 	for _, v := range os.Environ() {
 		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "PIP_") {
 			os.Unsetenv(name)

@@ -61,7 +61,7 @@ func TestExitCodes(t *testing.T) {
 		{"no such command", []string{"rnu"}, exitUsage, "unknown command"},
 		{"no such flag", []string{"run", "--foo", dropsDir}, exitUsage, "unknown flag: --foo"},
 		{"no such folder", []string{"run", "none"}, exitUsage, "no such file"},
-		{"a file for a folder", []string{"run", dropsDir + "/hello/job.yaml"}, exitUsage, "is no folder"},
+		{"a file for a folder", []string{"run", dropsDir + "/hello/job.yaml"}, exitUsage, "is not a folder"},
 		{"no such format", []string{"validate", dropsDir, "--format", "xml"}, exitUsage, `--format is "xml"`},
 		{"no such path", []string{"validate", "none"}, exitUsage, "no such file"},
 		{"other machines", []string{"local", "--host", "0.0.0.0"}, exitUsage, "add --allow-remote"},

@@ -130,7 +130,7 @@ func runLocal(ctx context.Context, env Env, o localOptions) error {
 }
 
 // serveStack starts a stack and serves it until ctx ends. Whoever interrupts the
-// start has what they want: that is no error.
+// start has what they want: that is not an error.
 func serveStack(ctx context.Context, env Env, o localOptions) (err error) {
 	python, err := findPython(ctx, o.python)
 	if ctx.Err() != nil {

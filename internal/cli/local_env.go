@@ -99,7 +99,7 @@ func passedSettings(values map[string]string) (settings []string, err error) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		switch t, ok := known[name]; {
 		case !ok:
-			errs = append(errs, fmt.Errorf("%s is no variable of the functions", name))
+			errs = append(errs, fmt.Errorf("%s is not a variable of the functions", name))
 		case t.kind == foreign:
 			errs = append(errs, fmt.Errorf(
 				"%s is for the local stack alone, which sets it itself: no installation has it", name))

@@ -119,7 +119,7 @@ func TestLocalRefusesWhatItIsNot(t *testing.T) {
 		"a policy elsewhere": {change("gs://acme-ml-research-state/", "gs://acme-ml-policies/"), policy,
 			"the policy lies in gs://acme-ml-policies"},
 		"an unknown variable": {installationEnv + "JOBDROP_DEBUG=1\n", policy,
-			"JOBDROP_DEBUG is no variable of the functions"},
+			"JOBDROP_DEBUG is not a variable of the functions"},
 		"a way out": {installationEnv + "STORAGE_EMULATOR_HOST=example.com\n", policy,
 			"STORAGE_EMULATOR_HOST is for the local stack alone"},
 		"what is missing": {change("JOBDROP_INBOX=acme-ml-research-inbox\n", ""), policy, "JOBDROP_INBOX is not set"},
@@ -154,7 +154,7 @@ func TestTreatmentsFitTerraform(t *testing.T) {
 	for name, treated := range treatments() {
 		known := func(v config.Variable) bool { return v.Name == name }
 		if elsewhere.Libraries[name] == "" && !slices.ContainsFunc(config.Variables(), known) {
-			t.Errorf("%s is no variable of the functions", name)
+			t.Errorf("%s is not a variable of the functions", name)
 		}
 		if treated.kind == foreign && elsewhere.Local[name] == "" {
 			t.Errorf("%s is for the local stack alone, and Terraform may set it", name)

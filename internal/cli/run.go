@@ -85,7 +85,7 @@ func runInStack(ctx context.Context, env Env, o runOptions) (err error) {
 		return err
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("%s is no folder: name the folder that holds the job file and its packages", o.dir)
+		return fmt.Errorf("%s is not a folder: name the folder that holds the job file and its packages", o.dir)
 	}
 	python, err := findPython(ctx, o.python)
 	if err != nil {

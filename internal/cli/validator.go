@@ -57,7 +57,7 @@ func newValidator(o fieldOptions, stdin io.Reader) (*validator, error) {
 		if err != nil {
 			return nil, err
 		}
-		// What defaults leave out is no fault: only what can't be read is.
+		// What defaults leave out is not a fault: only what can't be read is.
 		file, vs := jobspec.Parse(o.defaults, data)
 		if job.HasErrors(vs) {
 			return nil, &faultyFile{"--defaults", fileReport(o.defaults, data, vs)}

@@ -85,7 +85,7 @@ func TestLimits(t *testing.T) {
 	})
 }
 
-// A short wait is no rule of the service that the policy does not know to take it.
+// A short wait is not a rule of the service that the policy does not know to take it.
 func TestShortWaitIsRefused(t *testing.T) {
 	t.Parallel()
 	s := stack(t, local.Options{})

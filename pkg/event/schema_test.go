@@ -75,7 +75,7 @@ func text(t *testing.T, e ast.Expr) string {
 	t.Helper()
 	literal, ok := e.(*ast.BasicLit)
 	if !ok {
-		t.Fatalf("%T is no literal", e)
+		t.Fatalf("%T is not a literal", e)
 	}
 	s, err := strconv.Unquote(literal.Value)
 	if err != nil {

@@ -5,7 +5,7 @@ import "time"
 // Patience says how long jobdrop waits. Zero is without end, unless a field says otherwise.
 type Patience struct {
 	// Settle is how long a folder that ran before may take to get its new package, from the
-	// arrival of the job file. Zero is no time.
+	// arrival of the job file. Zero is not a time.
 	Settle time.Duration
 	// Incomplete is when missing packages are reported, Expire when the drop is given up. Both
 	// count as Settle does. Zero is at once.

@@ -44,7 +44,7 @@ type File struct {
 	// Options is what stands under the key jobdrop.
 	Options job.Options
 
-	// kind is what the file was decoded as. Of one that is no job file, other
+	// kind is what the file was decoded as. Of one that is not a job file, other
 	// is what it was decoded into.
 	kind  *Kind
 	other reflect.Value

@@ -124,7 +124,7 @@ func runtimes(f files, now time.Time) []Finding {
 			s, known := goRuntimes[name]
 			switch where := f.where(v.DefRange()); {
 			case !known:
-				found = append(found, Finding{"runtime", where, fmt.Sprintf("%q is no runtime", name)})
+				found = append(found, Finding{"runtime", where, fmt.Sprintf("%q is not a runtime", name)})
 			case s.deprecated <= reviewed:
 				found = append(found, Finding{"runtime", where, fmt.Sprintf("%s is deprecated since %s", name, s.deprecated)})
 			case s.decommissioned <= today:
@@ -158,7 +158,7 @@ func buckets(f files) []Finding {
 			found = append(found, Finding{"bucket", where, "public_access_prevention is not enforced"})
 		}
 		if len(inner(b.Body, "website")) > 0 {
-			found = append(found, Finding{"bucket", where, "a bucket is no web site"})
+			found = append(found, Finding{"bucket", where, "a bucket is not a web site"})
 		}
 	}
 	if len(all) == 0 {

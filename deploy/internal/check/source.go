@@ -65,7 +65,7 @@ type logged struct {
 var (
 	// sourceFolders are the folders of the functions' packages.
 	sourceFolders = []string{"pkg", "internal"}
-	// elsewhere are the folders in them that are no part of a function.
+	// elsewhere are the folders in them that are not part of a function.
 	elsewhere = []string{"cli", "local", "testing", "testdata"}
 )
 

@@ -168,7 +168,7 @@ func (t *Backend) ListActive(ctx context.Context, instance, from string,
 	}
 }
 
-// Cancel asks the service to end a job. That it was asked is no sign that the
+// Cancel asks the service to end a job. That it was asked is not a sign that the
 // job has stopped: look at it again.
 func (t *Backend) Cancel(ctx context.Context, j job.JobInfo) error {
 	_, err := rest.Invoke(ctx, func(ctx context.Context) (*ml.GoogleProtobuf__Empty, error) {

@@ -307,7 +307,7 @@ func TestCreateErrors(t *testing.T) {
 		},
 		{name: "a redirect's page", answers: []answer{{status: http.StatusTeapot, body: "<html>"}}, calls: []string{create}},
 		{
-			name: "an answer that is no job", answers: []answer{{status: http.StatusOK, body: "<html>"}},
+			name: "an answer that is not a job", answers: []answer{{status: http.StatusOK, body: "<html>"}},
 			calls: []string{create},
 		},
 		{name: "no answer", answers: []answer{{hangUp: true}}, calls: []string{create}},

@@ -275,7 +275,7 @@ func (t *Backend) Find(ctx context.Context, o job.Order) ([]attempt.BackendJob, 
 
 // Get returns one job, by its resource name; one that is not there gives
 // [job.ErrNotFound]. A bare ID, or a name without its project's or region's, is
-// looked for nowhere, and one that is no record's in the installation's regions
+// looked for nowhere, and one that is not a record's in the installation's regions
 // only.
 func (t *Backend) Get(ctx context.Context, j job.JobInfo) (attempt.BackendJob, error) {
 	r, collection, err := t.serving(j)
@@ -413,7 +413,7 @@ func (t *Backend) list(ctx context.Context, at, collection, filter, token string
 	}
 }
 
-// Cancel asks the service to end a job. That it was asked is no sign that the job
+// Cancel asks the service to end a job. That it was asked is not a sign that the job
 // has stopped: look at it again.
 func (t *Backend) Cancel(ctx context.Context, j job.JobInfo) error {
 	r, collection, err := t.serving(j)

@@ -372,7 +372,7 @@ func check(ctx context.Context, d job.Drop, jobFile job.Object, file *jobspec.Fi
 	r.Violations = append(r.Violations, strayPins(file, r.Resolution)...)
 	r.Violations = append(r.Violations, file.Check(p.Catalogue())...)
 	if r.Incomplete() {
-		// The package is waited for: it is missing, and that is no fault yet.
+		// The package is waited for: it is missing, and that is not a fault yet.
 		r.Violations = slices.DeleteFunc(r.Violations, func(v job.Violation) bool { return v.Rule == "packages-required" })
 	}
 	r.Violations = append(r.Violations, p.Check(file, r.Resolution)...)

@@ -168,7 +168,7 @@ func TestDrop(t *testing.T) {
 			uris:    []string{"gs://inbox/census/trainer-0.1.tar.gz"},
 		},
 		{
-			name: "a file of the folder that is no package is not left out in silence",
+			name: "a file of the folder that is not a package is not left out in silence",
 			files: map[string]string{
 				"job.yaml":           valid + "  packageUris: [trainer-0.1.tar.gz, 'gs://inbox/census/more.zip']\n",
 				"trainer-0.1.tar.gz": task,

@@ -22,7 +22,7 @@ const workTime = 2 * time.Minute
 var errWorkTime = errors.New("the time for one drop is over")
 
 // work measures the time that one drop takes. It stands still while storage is
-// waited for: that is no fault of the drop's, and other bounds hold for it.
+// waited for: that is not a fault of the drop's, and other bounds hold for it.
 type work struct {
 	file  string // what was opened last
 	limit time.Duration

@@ -75,6 +75,6 @@ func covers(pattern, name string) bool {
 	return glob(pattern, name, "/") || name != "" && glob(pattern, name+"/", "/")
 }
 
-// specificity orders patterns: the more of a pattern is no wildcard, the fewer
+// specificity orders patterns: the more of a pattern is not a wildcard, the fewer
 // folders it means.
 func specificity(pattern string) int { return len(strings.ReplaceAll(pattern, "*", "")) }

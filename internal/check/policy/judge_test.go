@@ -68,7 +68,7 @@ func decisions(t testing.TB, p policy.Policy, file string, of ...string) []strin
 	for _, d := range p.Explain(f, r) {
 		if d.Verdict == policy.Refused || d.Verdict == policy.Unknown {
 			if len(violations) == 0 || violations[0].Rule != d.Rule || violations[0].Field != d.Field {
-				t.Errorf("%+v is no violation: %v", d, violations)
+				t.Errorf("%+v is not a violation: %v", d, violations)
 			} else {
 				v := violations[0]
 				violations = violations[1:]
@@ -294,7 +294,7 @@ func TestJudge(t *testing.T) {
 			[]string{"masterConfig.imageUri gcr.io/project/a refused: policy.yaml:1:9"},
 		},
 		{
-			"the word is no image", "policy-image", "allow: {images: [project]}", image("project"),
+			"the word is not an image", "policy-image", "allow: {images: [project]}", image("project"),
 			[]string{"masterConfig.imageUri project refused: policy.yaml:1:9"},
 		},
 		{
@@ -435,7 +435,7 @@ func TestJudge(t *testing.T) {
 			[]string{"scheduling.maxRunningTime 60.000000001s refused: policy.yaml:1:26"},
 		},
 		{
-			"no time is no limit", "policy-max-running-time", "limits: {maxRunningTime: 60s}",
+			"no time is not a limit", "policy-max-running-time", "limits: {maxRunningTime: 60s}",
 			input("scheduling", "{maxRunningTime: 0s}"), []string{"scheduling.maxRunningTime 0s refused: policy.yaml:1:26"},
 		},
 		{
@@ -489,7 +489,7 @@ func TestJudge(t *testing.T) {
 				"labels.b c defaulted: policy.yaml:1:109",
 			}},
 		{
-			"what the job gives is no default", "policy-default", "defaults: {runtimeVersion: '2.11', labels: {a: b}}",
+			"what the job gives is not a default", "policy-default", "defaults: {runtimeVersion: '2.11', labels: {a: b}}",
 			"labels: {a: b}\ntrainingInput: {runtimeVersion: '2.11'}\n", nil,
 		},
 	}

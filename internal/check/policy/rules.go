@@ -247,7 +247,7 @@ func overlay(dst, src reflect.Value, path, at string, from map[string]string) {
 			dst.Set(reflect.ValueOf(merged))
 		}
 	default:
-		if !src.IsZero() { // an empty list is no zero value: it allows nothing
+		if !src.IsZero() { // an empty list is not a zero value: it allows nothing
 			dst.Set(src)
 			from[path] = at + path
 		}

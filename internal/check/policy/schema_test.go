@@ -213,7 +213,7 @@ func descriptions(t *testing.T) map[string]schematest.Described {
 		}
 		all[where+
 			"limits"] = schematest.Described{
-			Text: "What one job may have at most, and how many there may be; a missing one is no limit.",
+			Text: "What one job may have at most, and how many there may be; what is missing is not limited.",
 		}
 		all[where+"pause"] = schematest.Described{Text: "No job is created; drops are accepted all the same, and wait."}
 		all[where+"sameContent"] = schematest.Described{

@@ -149,7 +149,7 @@ func (c *checker) vertex(v *Vertex, at string) {
 		if name, err := image.Parse(uri); err != nil || !strings.HasPrefix(uri, name.Host+"/") {
 			c.fail(field, job.Violation{
 				Rule:    "policy-vertex-image",
-				Message: "this is no container image's full name",
+				Message: "this is not a container image's full name",
 				Allowed: "e.g. europe-docker.pkg.dev/my-project/images/tf:2.11",
 				Remedy:  "begin with the registry",
 			})
@@ -160,7 +160,7 @@ func (c *checker) vertex(v *Vertex, at string) {
 		if !accelerator.MatchString(from) || !accelerator.MatchString(to) {
 			c.fail(field, job.Violation{
 				Rule:    "policy-vertex-accelerator",
-				Message: "this is no accelerator that another one can be put in the place of",
+				Message: "this is not an accelerator that another one can be put in the place of",
 				Allowed: "names of the API such as NVIDIA_TESLA_K80: NVIDIA_TESLA_T4",
 				Remedy:  "write both as the API does",
 			})
@@ -209,7 +209,7 @@ func (c *checker) defaults(d *Defaults, at string, known *jobspec.Catalogue) {
 		} else if c.file.Given(name) {
 			c.fail(name, job.Violation{
 				Rule:    "policy-empty",
-				Message: "an empty text is no default",
+				Message: "an empty text is not a default",
 				Remedy:  "write a value, or remove the line",
 			})
 		}
@@ -384,7 +384,7 @@ func (c *checker) duration(field, value string, least time.Duration) (time.Durat
 	}
 	switch {
 	case err != nil:
-		v.Message = "this is no duration"
+		v.Message = "this is not a duration"
 		for _, guess := range [...]string{value, value + "s"} {
 			if d, err := time.ParseDuration(strings.TrimSpace(guess)); err == nil && d > 0 {
 				v.Remedy = "write " + job.FormatDuration(d)

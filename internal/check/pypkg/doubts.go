@@ -34,7 +34,7 @@ func (in *inspection) oddNames() {
 	if in.odd.macCount > 0 {
 		in.warn(job.Violation{
 			Rule: "package-macos",
-			Message: fmt.Sprintf("the package has %s of macOS's own, which are no part of the trainer",
+			Message: fmt.Sprintf("the package has %s of macOS's own, which are not part of the trainer",
 				entries(in.odd.macCount)),
 			Found:  show(in.odd.mac),
 			Remedy: "pack with COPYFILE_DISABLE=1 tar czf, or python -m build, instead of the Finder",

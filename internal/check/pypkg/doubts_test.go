@@ -60,7 +60,7 @@ func TestInspectDoubts(t *testing.T) {
 			file("t-1/t.egg-info/SOURCES.txt", ""), file("t-1/trainer/Dockerfile", ""), file("t-1/trainer/.x.json", "")), nil},
 
 		{"AppleDouble", tree(script("", ""), file("t-1/trainer/._task.py", "\x00"), file("t-1/._trainer", "\x00")),
-			[]string{"warning package-macos: has 2 entries of macOS's own, which are no part of the trainer (found " +
+			[]string{"warning package-macos: has 2 entries of macOS's own, which are not part of the trainer (found " +
 				"t-1/trainer/._task.py); pack with COPYFILE_DISABLE=1"}},
 		{"AppleDouble beside the root", append([]entry{file("._t-1", "\x00")}, tree(script("", ""))...),
 			[]string{"error package-not-installable: no single root folder", "warning package-macos: has an entry"}},
@@ -137,7 +137,7 @@ func TestLeftOut(t *testing.T) {
 			`py-modules = ["task"] below [tool.setuptools] in pyproject.toml`},
 		{"in src", []entry{py("packages=find_packages('src'), package_dir={'': 'src'}"),
 			file("t-1/src/trainer/__init__.py", ""), file("t-1/src/task.py", "")}, "task", "t-1", "add py_modules=['task'] to"},
-		{"without init", []entry{py("packages=find_packages()"), task}, "trainer.task", "no package to find_packages",
+		{"without init", []entry{py("packages=find_packages()"), task}, "trainer.task", "not a package to find_packages",
 			"add trainer/__init__.py"},
 		{"without two", []entry{py("packages=find_packages()"), file("t-1/trainer/sub/task.py", "")}, "trainer.sub.task", "",
 			"add trainer/__init__.py and trainer/sub/__init__.py"},

@@ -218,7 +218,7 @@ func (l *layout) single1(module, base string) string {
 	return add + ", or move the module into a package"
 }
 
-// outside returns why a folder is no package that is installed, and the remedy.
+// outside returns why a folder is not a package that is installed, and the remedy.
 func (l *layout) outside(base, dir string) (reason, remedy string) {
 	below := dir
 	if base != "" {
@@ -263,7 +263,7 @@ func (l *layout) outside(base, dir string) (reason, remedy string) {
 		for i := range missing {
 			missing[i] = show(missing[i] + "/__init__.py")
 		}
-		reasons = append(reasons, "a folder without an __init__.py is no package to find_packages")
+		reasons = append(reasons, "a folder without an __init__.py is not a package to find_packages")
 		remedies = append(remedies, "add "+strings.Join(missing[:min(len(missing), maxSuggestions)], " and "))
 	}
 	if len(reasons) == 0 {

@@ -221,7 +221,7 @@ func (m *modules) bare(root string, roots map[string]bool) []string {
 func add(found map[string]bool, file string) {
 	file = strings.TrimSuffix(file, path.Ext(file))
 	if strings.Contains(file, ".") || file == "" {
-		return // a folder such as NAME.egg-info is no package
+		return // a folder such as NAME.egg-info is not a package
 	}
 	module := strings.ReplaceAll(file, "/", ".")
 	if module == "__init__" || strings.HasSuffix(module, ".__init__") {

@@ -66,7 +66,7 @@ func (in *inspection) place(t *tree, h *tar.Header, name string) {
 		v.Remedy = "replace the link by the file that it leads to, or put that before it"
 		in.fail(v)
 	case !ok:
-		v.Message = "an entry lies below what is no folder when it is unpacked"
+		v.Message = "an entry lies below what is not a folder when it is unpacked"
 		v.Found += ", below " + show(at)
 		v.Remedy = "put the folder that a link leads to before what lies below the link, or leave the link out"
 		in.fail(v)

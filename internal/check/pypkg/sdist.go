@@ -404,7 +404,7 @@ func (t *tree) read(name string, text []byte) {
 	if t.files == nil {
 		t.files = map[place][]byte{}
 	}
-	// With a second folder the first is no root: one folder's files are enough,
+	// With a second folder the first is not a root: one folder's files are enough,
 	// and of a name that comes twice the first.
 	if _, twice := t.files[at]; twice || n == 1 && first(name) != t.root {
 		return

@@ -98,7 +98,7 @@ func TestInspectWheelMetadata(t *testing.T) {
 		{"folders are not recorded", append(release(), file("trainer/", "")), nil},
 		{"signed", append(release(), file(info+"RECORD.jws", "{}")), nil},
 		{
-			"RECORD is no list", with(info+"RECORD", "a\n", release()),
+			"RECORD is not a list", with(info+"RECORD", "a\n", release()),
 			[]string{"warning package-record: not a list of names, hashes and sizes"},
 		},
 		{"RECORD has other quotes", with(info+"RECORD", `a"b",,`, release()), []string{"warning package-record: not a list"}},

@@ -246,7 +246,7 @@ func (s *Submitter) visit(ctx context.Context, bucket, folder, key, traceparent 
 			}
 		}
 		if !ok {
-			return nil // packages alone are no attempt
+			return nil // packages alone are not an attempt
 		}
 		jobFile.Traceparent = cmp.Or(jobFile.Traceparent, traceparent)
 		if err = s.attempt(ctx, d, jobFile, note, why); !errors.Is(err, errChanged) {

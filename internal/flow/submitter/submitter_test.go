@@ -191,7 +191,7 @@ func TestSubmitIgnores(t *testing.T) {
 		w.wake(o)
 	}
 	if n := len(w.storage.Calls()); n != 0 {
-		t.Errorf("%d remote calls for objects that are no part of a drop", n)
+		t.Errorf("%d remote calls for objects that are not part of a drop", n)
 	}
 	w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello")))
 	if w.open() != 0 {

@@ -180,7 +180,7 @@ func leaseOf(seconds int32) (time.Duration, error) {
 	return time.Duration(seconds) * time.Second, nil
 }
 
-// settle does something to leases. One that has ended is no error, unless the
+// settle does something to leases. One that has ended is not an error, unless the
 // subscription has exactly-once delivery: then its subscribers must know.
 func (b *broker) settle(name string, ids []string, do func(*subscription, string, time.Time) bool) (*emptypb.Empty,
 	error) {

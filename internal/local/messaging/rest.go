@@ -313,7 +313,7 @@ func setString(m protoreflect.Message, path, value string) error {
 		case f != nil && i == len(names)-1 && f.Kind() == protoreflect.StringKind && !f.IsList():
 			m.Set(f, protoreflect.ValueOfString(value))
 		default:
-			return status.Errorf(codes.Internal, "The rule's %s is no field of text.", path)
+			return status.Errorf(codes.Internal, "The rule's %s is not a field of text.", path)
 		}
 	}
 	return nil

@@ -130,7 +130,7 @@ func successor(prefix string) string {
 	return prefix[:last] + string([]byte{prefix[last] + 1})
 }
 
-// globMatcher reads a glob: ? and * stand for what is no slash, ** for anything;
+// globMatcher reads a glob: ? and * stand for what is not a slash, ** for anything;
 // there are [sets] and {one,of}.
 // https://cloud.google.com/storage/docs/json_api/v1/objects/list#list-objects-and-prefixes-using-glob
 func globMatcher(glob string) (func(string) bool, error) {

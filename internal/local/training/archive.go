@@ -73,7 +73,7 @@ func walkSource(file string, check checkEntry, visit func(archiveFile, io.Reader
 	defer f.Close()
 	z, err := gzip.NewReader(bufio.NewReader(f))
 	if err != nil {
-		return fmt.Errorf("it is no gzip file: %w", err)
+		return fmt.Errorf("it is not a gzip file: %w", err)
 	}
 	for t := tar.NewReader(z); ; {
 		h, err := t.Next()
@@ -81,7 +81,7 @@ func walkSource(file string, check checkEntry, visit func(archiveFile, io.Reader
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("it is no tar archive: %w", err)
+			return fmt.Errorf("it is not a tar archive: %w", err)
 		}
 		if h.Typeflag == tar.TypeXGlobalHeader {
 			continue
@@ -105,7 +105,7 @@ func walkSource(file string, check checkEntry, visit func(archiveFile, io.Reader
 func walkWheel(file string, check checkEntry, visit func(archiveFile, io.Reader) error) error {
 	z, err := zip.OpenReader(file)
 	if err != nil {
-		return fmt.Errorf("it is no zip archive: %w", err)
+		return fmt.Errorf("it is not a zip archive: %w", err)
 	}
 	defer z.Close()
 	for _, f := range z.File {

@@ -287,7 +287,7 @@ func (c *Client) Copy(ctx context.Context, source job.Object, bucket, name strin
 	}
 }
 
-// Delete removes an object; one that is gone already is no error.
+// Delete removes an object; one that is gone already is not an error.
 func (c *Client) Delete(ctx context.Context, bucket, name string) error {
 	_, err := bounded(ctx, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, c.service.Objects.Delete(bucket, name).Context(ctx).Do()

@@ -49,7 +49,7 @@ func TestWatch(t *testing.T) {
 		{name: "whatever a scheduler sends", body: "tick", tick: true},
 		{name: "JSON of a scheduler", body: `{"kind": "tick", "message": null}`, tick: true},
 		{name: "a scheduler by way of a topic", body: push(""), tick: true},
-		{name: "a push that is no entry", body: push(`{"tick": true}`)},
+		{name: "a push that is not an entry", body: push(`{"tick": true}`)},
 		{name: "a push that is no JSON", body: push("tick")},
 		{
 			name:   "an entry with fields of other types",

@@ -203,7 +203,7 @@ func wrapped(body io.Reader) (*cloudevents.Event, error) {
 // published is the type of a Pub/Sub message that holds no event known here.
 const published = "google.cloud.pubsub.topic.v1.messagePublished"
 
-// extensionProblem says why a message is no event known here.
+// extensionProblem says why a message is not an event known here.
 const extensionProblem = "problem"
 
 // message returns a whole Pub/Sub message as an event of its own, with the reason

@@ -280,7 +280,7 @@ func (c faultCheck) polls(made attempt.BackendJob) {
 	}
 }
 
-// cancelling cancels a job. That is no sign that the job has stopped, and it may still succeed.
+// cancelling cancels a job. That is not a sign that the job has stopped, and it may still succeed.
 func (c faultCheck) cancelling(made attempt.BackendJob, prefix string) {
 	c.cancel(made)
 	info := job.JobInfo{ID: made.JobID, ResourceName: made.ResourceName}

@@ -87,7 +87,7 @@ func JobFiles() []Input {
 		"merges of an empty mapping": part("x: &x {}\nlabels: {<<: [", "*x,", 40_000, "]}"),
 		"merges of a long key": part("x: &x {? "+strings.Repeat("1:1", 15_000)+"\n: a}\nlabels: {<<: [", "*x,",
 			1_000, "]}"),
-		"merges of a key that is no text": part("x: &x {? "+strings.Repeat("1:1", 340)+"\n: a}\nlabels: {<<: [", "*x,",
+		"merges of a key that is not a text": part("x: &x {? "+strings.Repeat("1:1", 340)+"\n: a}\nlabels: {<<: [", "*x,",
 			40_000, "]}"),
 		"merges written out, one in another": part(part("labels: ", "{<<: ", 3_000, "{}"), "}", 3_000, ""),
 

@@ -48,7 +48,7 @@ locals {
       filter      = "${local.functions} AND severity>=WARNING AND jsonPayload.error:\"publish to projects/\""
     }
     parked = {
-      description = "messages that are no event, kept in the state bucket for people, or not even that"
+      description = "messages that are not events, kept in the state bucket for people, or not even that"
       filter      = "${local.functions} AND jsonPayload.message=(\"event parked\" OR \"event not parked\")"
     }
     calls_failed = {

@@ -103,7 +103,7 @@ func Read(source string) (*Script, bool) {
 	return s, true
 }
 
-// statement reports whether a token begins one, so that it is no argument's name.
+// statement reports whether a token begins one, so that it is not an argument's name.
 func (s *Script) statement(i int) bool { return i == 0 || s.tokens[i-1].kind == end || s.is(i-1, ":") }
 
 // Mentions reports whether one of the names occurs in the script.

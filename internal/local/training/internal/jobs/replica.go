@@ -122,5 +122,5 @@ type Program struct {
 }
 
 // Addresses holds the host and port of each replica that others talk to. An
-// evaluator reads checkpoints and is no member of the cluster.
+// evaluator reads checkpoints and is not a member of the cluster.
 type Addresses map[Replica]string

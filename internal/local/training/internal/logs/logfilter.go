@@ -308,7 +308,7 @@ func timeClause(op, text string) (clause, error) {
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
 		if t, err = time.Parse(time.DateOnly, text); err != nil {
-			return clause{}, errors.New("it is no time as of RFC 3339, e.g. 2026-01-31T12:00:00Z")
+			return clause{}, errors.New("it is not a time as of RFC 3339, e.g. 2026-01-31T12:00:00Z")
 		}
 	}
 	c := clause{test: func(v view) verdict {
@@ -346,5 +346,5 @@ func levelOf(text string) (int, error) {
 	if n, err := strconv.Atoi(text); err == nil && n >= 0 && n <= 800 {
 		return n, nil
 	}
-	return 0, errors.New("it is no severity")
+	return 0, errors.New("it is not a severity")
 }

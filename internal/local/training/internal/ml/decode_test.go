@@ -22,7 +22,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		var body jobBody
 		if err := json.Unmarshal(out, &body); err != nil {
-			t.Fatalf("what the schema takes is no job: %v: %s", err, out)
+			t.Fatalf("what the schema takes is not a job: %v: %s", err, out)
 		}
 		checkJob(body.Spec, jobs.Limits{Replicas: 4})
 		if again, vs := doc.Decode(out, "GoogleCloudMlV1__Job", "job"); len(vs) > 0 || string(again) != string(out) {

@@ -34,7 +34,7 @@ func filterTerm(field, op, value string, quoted bool) (rest.Predicate[*jobs.Reco
 	get, err := filterField(field)
 	if err == nil && field == "state" && !strings.Contains(value, "*") &&
 		!slices.Contains(jobs.States, jobs.State(value)) {
-		err = fmt.Errorf("%q is no state", value)
+		err = fmt.Errorf("%q is not a state", value)
 	}
 	if err != nil {
 		return nil, err

@@ -62,7 +62,7 @@ func (p *Lexer) Next() {
 		if len(p.Rest) > 1 && slices.Contains(twoSigns, p.Rest[:2]) {
 			n = 2
 		} else if p.Rest[0] == '!' || p.Rest[0] == '~' {
-			p.Fail("%q is no operator", p.Rest[:1])
+			p.Fail("%q is not an operator", p.Rest[:1])
 			return
 		}
 	case '"':

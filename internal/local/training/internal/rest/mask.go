@@ -18,7 +18,7 @@ func (d *Document) Mask(text, schemaName, title string) (FieldMask, error) {
 	for path := range strings.SplitSeq(text, ",") {
 		path = strings.TrimSpace(path)
 		if !d.addPath(all, d.Schemas[schemaName], strings.Split(path, ".")) {
-			return nil, fmt.Errorf("%q is no field of a %s", path, title)
+			return nil, fmt.Errorf("%q is not a field of a %s", path, title)
 		}
 	}
 	return all, nil

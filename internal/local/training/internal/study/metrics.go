@@ -35,7 +35,7 @@ func (m message) Error() string { return string(m) }
 // Metrics are what a trial has reported.
 type Metrics struct {
 	Values map[string][]Measurement // by tag, in the order of the reports
-	// odd is a tag's last value where that is no finite number.
+	// odd is a tag's last value where that is not a finite number.
 	odd map[string]string
 }
 
@@ -135,7 +135,7 @@ func readFile(file string) ([]byte, error) {
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, message("The trial's metrics can't be read: CLOUD_ML_HP_METRIC_FILE is no regular file.")
+		return nil, message("The trial's metrics can't be read: CLOUD_ML_HP_METRIC_FILE is not a regular file.")
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxMetricsBytes+1))
 	if err != nil {
@@ -151,7 +151,7 @@ func readFile(file string) ([]byte, error) {
 func (m Metrics) Result(tag string) ([]Measurement, error) {
 	values, odd := m.Values[tag], m.odd[tag]
 	if odd != "" {
-		return nil, message(fmt.Sprintf("The last value of the metric %q is no number to compare: %q.", tag, Cut(odd, 40)))
+		return nil, message(fmt.Sprintf("The last value of the metric %q is not a number to compare: %q.", tag, Cut(odd, 40)))
 	}
 	if len(values) > 0 {
 		return values, nil

@@ -190,7 +190,7 @@ func (j *dialect) serviceVars(run jobs.ReplicaRun, r jobs.Replica, a jobs.Addres
 			continue
 		}
 		pools[poolName(other.Role)] = append(pools[poolName(other.Role)], address)
-		if other.Role != jobs.RoleEvaluator { // it is no member of TensorFlow's cluster
+		if other.Role != jobs.RoleEvaluator { // it is not a member of TensorFlow's cluster
 			roles[clusterRole(other.Role)] = append(roles[clusterRole(other.Role)], address)
 		}
 	}

@@ -53,7 +53,7 @@ func FuzzVertexDecode(f *testing.F) {
 		}
 		var body jobBody
 		if err := json.Unmarshal(out, &body); err != nil {
-			t.Fatalf("what the schema takes is no job: %v: %s", err, out)
+			t.Fatalf("what the schema takes is not a job: %v: %s", err, out)
 		}
 		if vs := check(body, address{location: "us-central1"}); len(vs) > 0 {
 			return

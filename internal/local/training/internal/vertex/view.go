@@ -115,13 +115,13 @@ func filterTerm(field, op, value string, quoted bool) (rest.Predicate[*jobs.Reco
 		return equal(func(r *jobs.Record) (string, bool) { return displayName(r.Vertex), true }), ops("=", "!=", ":")
 	case "state":
 		if !slices.Contains(jobStates, value) {
-			return nil, fmt.Errorf("%q is no state", value)
+			return nil, fmt.Errorf("%q is not a state", value)
 		}
 		return equal(func(r *jobs.Record) (string, bool) { return stateNames[r.Job.State], true }), ops("=", "!=")
 	case "create_time", "createTime":
 		t, err := time.Parse(time.RFC3339Nano, value)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no time as of RFC 3339, e.g. \"2026-01-31T12:00:00Z\"", value)
+			return nil, fmt.Errorf("%q is not a time as of RFC 3339, e.g. \"2026-01-31T12:00:00Z\"", value)
 		}
 		return func(r *jobs.Record) bool { return rest.Holds(op, r.Job.CreateTime.Compare(t)) },
 			ops("=", "!=", "<", "<=", ">", ">=")
