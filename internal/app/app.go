@@ -15,6 +15,7 @@ import (
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/internal/backend/aiplatform"
 	"github.com/jobdrop/jobdrop/internal/backend/vertex"
+	"github.com/jobdrop/jobdrop/internal/check/inspect"
 	"github.com/jobdrop/jobdrop/internal/check/plan"
 	"github.com/jobdrop/jobdrop/internal/check/policy"
 	"github.com/jobdrop/jobdrop/internal/flow/ledger"
@@ -131,12 +132,13 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	if c.StorageEmulator != "" {
 		places = nil // an emulator's buckets lie nowhere
 	}
+	patience := job.Patience{
+		Settle: c.Settle, Incomplete: c.Incomplete, Expire: c.Expire, Submit: c.SubmitWithin,
+		JobPatience: job.JobPatience{Grace: new(job.Duration(c.Grace))},
+	}
 	submit, err := submitter.New(storage, records, backend, tell, submitter.Options{
 		Instance: c.Instance, Inbox: c.Inbox, Staging: c.Staging, Policy: rules.current, Places: places,
-		Patience: job.Patience{
-			Settle: c.Settle, Incomplete: c.Incomplete, Expire: c.Expire, Submit: c.SubmitWithin,
-			JobPatience: job.JobPatience{Grace: new(job.Duration(c.Grace))},
-		},
+		Patience: patience,
 		CallTime: c.CallTime, Inspections: inspections, Parallel: parallel, Now: storage.Now, Logger: logger,
 	})
 	if err != nil {
@@ -145,8 +147,8 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	watch, err := watcher.New(records, backend, storage, tell, submit, watcher.Options{
 		Instance: c.Instance, Inbox: c.Inbox, Parallel: parallel, Budget: tickBudget, PollsPerMinute: pollsPerMinute,
 		ReadsPerMinute: readsPerMinute,
-		Now:            storage.Now, Logger: logger, Alone: rules.alone, Double: measures.Double,
-		Measure: measures.Ticked,
+		Now:            storage.Now, Logger: logger, Double: measures.Double, Measure: measures.Ticked,
+		Patience: rules.patience(patience), Near: inspect.NearJobFile, TellMisnamed: tell.TellMisnamed,
 	})
 	if err != nil {
 		return nil, err

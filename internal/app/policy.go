@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"path"
 	"sync"
-	"time"
 
 	"github.com/jobdrop/jobdrop/internal/check/policy"
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -69,12 +68,13 @@ func (o *operator) current(ctx context.Context) (policy.Policy, error) {
 	return p, nil
 }
 
-// alone returns the policy's patience with packages in a folder that has no job
-// file.
-func (o *operator) alone(ctx context.Context) (func(folder string) time.Duration, error) {
-	p, err := o.current(ctx)
-	if err != nil {
-		return nil, err
+// patience returns the patience with folders: the installation's own, with the policy's in its place.
+func (o *operator) patience(own job.Patience) func(ctx context.Context) (func(folder string) job.Patience, error) {
+	return func(ctx context.Context) (func(folder string) job.Patience, error) {
+		p, err := o.current(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return func(folder string) job.Patience { return p.For(folder).Patience(own) }, nil
 	}
-	return func(folder string) time.Duration { return p.For(folder).Patience(job.Patience{}).Alone }, nil
 }

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/api/option"
 
 	"github.com/jobdrop/jobdrop/internal/local"
+	"github.com/jobdrop/jobdrop/internal/testing/eventtest"
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -212,6 +213,29 @@ func TestDropsAreFound(t *testing.T) {
 	if n := jobs(t, s); n != 1 {
 		t.Errorf("%d jobs, want 1", n)
 	}
+}
+
+// A job file by another name is reported in status.json, where its dropper looks, until the right one
+// comes and runs.
+func TestMisnamedJobFile(t *testing.T) {
+	t.Parallel()
+	s := stack(t, local.Options{Env: []string{"JOBDROP_INCOMPLETE_AFTER=2s"}})
+	upload(t, s, "hello", "trainer-0.1.tar.gz")
+	if _, err := s.Storage.Upload(t.Context(), local.Inbox, "hello/config.yaml", strings.NewReader("a"), nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a status without an attempt", func() bool {
+		data, _, err := s.Storage.Read(t.Context(), local.Status, "hello/status.json", 0, 1<<20)
+		if err != nil {
+			return false
+		}
+		if err := eventtest.Validate(event.MisnamedSchema, data); err != nil {
+			t.Fatalf("%v: %s", err, data)
+		}
+		return strings.Contains(string(data), "config.yaml is there: rename it to job.yaml")
+	})
+	upload(t, s, "hello", "job.yaml")
+	status(t, s, "hello", "ended", ended)
 }
 
 // A job file without its package is reported, a package alone is nothing.

@@ -14,11 +14,13 @@ import (
 // inbox is the part of a tick that goes through a slice of the inbox, and looks at the drops whose
 // event was lost.
 type inbox struct {
-	bucket  string
-	objects objects
-	epoch   *epoch
-	drops   drops
-	lonely  lonely
+	bucket   string
+	objects  objects
+	epoch    *epoch
+	drops    drops
+	patience func(ctx context.Context) (func(folder string) job.Patience, error)
+	lonely   lonely
+	misnamed misnamed
 }
 
 const (
@@ -54,13 +56,17 @@ func (x inbox) run(ctx context.Context, b budget, at attempt.Cursor) scanResult 
 		from:  latest(start, b.begin.Add(-inboxAge), at.Before.Add(-slack-inFlight)),
 		until: b.begin.Add(-inFlight),
 	}
-	packages := x.lonely.round(period{from: at.Last, until: did.cursor.Began})
+	waits := &waits{read: x.patience}
+	ends := period{from: at.Last, until: did.cursor.Began}
+	packages := x.lonely.round(ends, waits)
+	folders := misnamedRound{misnamed: x.misnamed, bucket: x.bucket, waits: waits, ends: ends, from: at.After}
 	pages := 0
 	err = x.objects.ListAfter(ctx, x.bucket, "", at.After, func(page []job.Attributes) error {
 		for _, o := range page {
 			if !b.left(ctx, scanShare) {
 				return errEnough
 			}
+			did.failures.add(folders.see(ctx, o.Object, did.cursor.After, pages))
 			switch {
 			case !job.IsPart(o.Name, o.Size):
 			case !job.IsJobFile(o.Name):
@@ -77,11 +83,35 @@ func (x inbox) run(ctx context.Context, b budget, at attempt.Cursor) scanResult 
 	})
 	switch {
 	case err == nil:
+		did.failures.add(folders.end(ctx))
 		did.cursor.End()
 	case !errors.Is(err, errEnough):
 		did.failures.add(fmt.Errorf("the inbox: %w", err))
+	case pages == inboxPages:
+		did.cursor.After = folders.stop(ctx, did.cursor.After, pages)
 	}
 	return did
+}
+
+// waits is the patience with folders, for one scan. It is read when it is asked for first.
+type waits struct {
+	read  func(ctx context.Context) (func(folder string) job.Patience, error)
+	known bool
+	with  func(folder string) job.Patience
+}
+
+// of returns the patience with a folder. If it can't be read, the first call returns the error, and
+// the scan reports nothing.
+func (w *waits) of(ctx context.Context, folder string) (job.Patience, error) {
+	if !w.known {
+		w.known = true
+		var err error
+		if w.with, err = w.read(ctx); err != nil {
+			w.with = func(string) job.Patience { return job.Patience{} }
+			return job.Patience{}, fmt.Errorf("the patience with folders: %w", err)
+		}
+	}
+	return w.with(folder), nil
 }
 
 // add adds what became of a drop.

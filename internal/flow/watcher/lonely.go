@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"time"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -12,28 +11,23 @@ import (
 // lonely finds folders that have packages and no job file.
 type lonely struct {
 	objects objects
-	// patience returns how long packages of a folder may lie without a job file; 0 means without
-	// end.
-	patience func(ctx context.Context) (func(folder string) time.Duration, error)
-	logger   *slog.Logger
+	logger  *slog.Logger
 }
 
 // lonelyRound looks at the packages of one scan.
 type lonelyRound struct {
 	lonely lonely
 	// ends is the time in which the patience with a package must end for it to be reported.
-	ends period
-	// wait returns the patience with a folder. It is known after the first package.
-	wait  func(folder string) time.Duration
-	known bool
+	ends  period
+	waits *waits
 	// seen holds the folders that were looked at.
 	seen map[string]bool
 }
 
 // round begins a scan. A package is reported in the round in which its patience ends. If it is the
 // first round, nothing is reported.
-func (l lonely) round(ends period) *lonelyRound {
-	return &lonelyRound{lonely: l, ends: ends, seen: map[string]bool{}}
+func (l lonely) round(ends period, w *waits) *lonelyRound {
+	return &lonelyRound{lonely: l, ends: ends, waits: w, seen: map[string]bool{}}
 }
 
 // see looks at a package, and reports it if its folder has no job file.
@@ -41,13 +35,12 @@ func (r *lonelyRound) see(ctx context.Context, o job.Object) error {
 	if r.ends.from.IsZero() {
 		return nil
 	}
-	if !r.known {
-		if err := r.learn(ctx); err != nil {
-			return err
-		}
-	}
 	folder := job.Folder(o.Name)
-	wait := r.wait(folder)
+	patience, err := r.waits.of(ctx, folder)
+	if err != nil {
+		return err
+	}
+	wait := patience.Alone
 	if wait <= 0 || r.seen[folder] || !r.ends.holds(o.Created.Add(wait)) {
 		return nil
 	}
@@ -61,15 +54,6 @@ func (r *lonelyRound) see(ctx context.Context, o job.Object) error {
 			"bucket", o.Bucket, "folder", folder, "package", o.Name, "created", o.Created, "waited", wait.String())
 	}
 	return nil
-}
-
-// learn reads the patience. If it can't be read, the scan reports nothing.
-func (r *lonelyRound) learn(ctx context.Context) (err error) {
-	r.known = true
-	if r.wait, err = r.lonely.patience(ctx); err != nil {
-		r.wait = func(string) time.Duration { return 0 }
-	}
-	return err
 }
 
 // alone reports whether a folder has no job file. An object is the first of those whose names

@@ -221,12 +221,12 @@ func TestAlone(t *testing.T) {
 	var log bytes.Buffer
 	o := f.options()
 	o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	o.Alone = func(context.Context) (func(string) time.Duration, error) {
-		return func(folder string) time.Duration {
+	o.Patience = func(context.Context) (func(string) job.Patience, error) {
+		return func(folder string) job.Patience {
 			if folder == "never/" {
-				return 0
+				return job.Patience{}
 			}
-			return time.Hour
+			return job.Patience{Alone: time.Hour}
 		}, nil
 	}
 	w, err := f.new(o)
@@ -279,8 +279,8 @@ func TestAloneListsLittle(t *testing.T) {
 		var log bytes.Buffer
 		o := f.options()
 		o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
-		o.Alone = func(context.Context) (func(string) time.Duration, error) {
-			return func(string) time.Duration { return time.Hour }, nil
+		o.Patience = func(context.Context) (func(string) job.Patience, error) {
+			return func(string) job.Patience { return job.Patience{Alone: time.Hour} }, nil
 		}
 		inbox := &counted{fake: f, folder: "d/"}
 		w, err := watcher.New(f.fakeLedger, f.fakeBackend, inbox, f.fakeRelay, f.fakeSubmitter, o)

@@ -96,9 +96,15 @@ type Options struct {
 	// Now is the storage service's clock.
 	Now    func() time.Time
 	Logger *slog.Logger
-	// Alone returns how long packages of a folder may lie without a job file before that is
-	// reported; 0 means without end. If Alone is nil, nothing is reported.
-	Alone func(ctx context.Context) (func(folder string) time.Duration, error)
+	// Patience returns how long packages of a folder may lie without a job file before that is
+	// reported (Alone), and how long if one is there by another name (Incomplete); 0 means without
+	// end. If Patience is nil, nothing is reported.
+	Patience func(ctx context.Context) (func(folder string) job.Patience, error)
+	// Near returns which of the names in a folder may be meant as its job file, each with the remedy.
+	// TellMisnamed writes a folder's status, if it has none. Without them such folders are not
+	// reported.
+	Near         func(names []string) []string
+	TellMisnamed func(ctx context.Context, m job.Misnamed) error
 	// Measure, if set, is called with what a tick did.
 	Measure func(ctx context.Context, p Pulse)
 	// Double, if set, is called for each second job of an attempt that was cancelled.
@@ -124,9 +130,12 @@ func required(name string, set bool) error {
 
 // hooked returns the settings with each hook set.
 func (o Options) hooked() Options {
-	if o.Alone == nil {
-		never := func(string) time.Duration { return 0 }
-		o.Alone = func(context.Context) (func(string) time.Duration, error) { return never, nil }
+	if o.Patience == nil {
+		endless := func(string) job.Patience { return job.Patience{} }
+		o.Patience = func(context.Context) (func(string) job.Patience, error) { return endless, nil }
+	}
+	if o.TellMisnamed == nil {
+		o.Near = nil
 	}
 	if o.Measure == nil {
 		o.Measure = func(context.Context, Pulse) {}
@@ -203,8 +212,10 @@ func (w *Watcher) parts() {
 	w.strangers = strangers{records: r, takesID: service.TakesID(), jobs: w.jobs, index: x, doubles: d, alerts: a}
 	w.inbox = inbox{
 		bucket: w.options.Inbox, objects: w.objects,
-		epoch:  &epoch{records: r, now: w.options.Now},
-		drops:  drops{records: r, submitter: w.resumer, logger: logger},
-		lonely: lonely{objects: w.objects, patience: w.options.Alone, logger: logger},
+		epoch:    &epoch{records: r, now: w.options.Now},
+		drops:    drops{records: r, submitter: w.resumer, logger: logger},
+		patience: w.options.Patience,
+		lonely:   lonely{objects: w.objects, logger: logger},
+		misnamed: misnamed{near: w.options.Near, tell: w.options.TellMisnamed, logger: logger},
 	}
 }
