@@ -596,6 +596,9 @@ func TestLifecycleSchemaTakesTheEvents(t *testing.T) {
 		t.Fatalf("no events are found: %v", err)
 	}
 	for _, path := range paths {
+		if filepath.Base(path) == "status-misnamed.json" {
+			continue // no attempt's, and nothing that is published
+		}
 		data, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

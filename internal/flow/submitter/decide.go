@@ -46,7 +46,7 @@ func (s *Submitter) decide(
 	patience := rules.Patience(s.options.Patience)
 	r, err := s.inspect(ctx, d, p)
 	if errors.Is(err, job.ErrNotFound) {
-		return nil, fmt.Errorf("%w: %w", errChanged, err)
+		return nil, &goneError{err}
 	}
 	if err != nil {
 		return s.unreadable(ctx, d, stored, patience, err)
@@ -458,5 +458,5 @@ func (s *Submitter) open(ctx context.Context, o job.Object) (io.ReadCloser, erro
 
 func (s *Submitter) stat(ctx context.Context, bucket, name string) (job.Object, error) {
 	o, err := s.objects.Stat(ctx, bucket, name)
-	return o.Object, err
+	return o.Object, ofObject(job.Object{Bucket: bucket, Name: name}, err)
 }

@@ -220,6 +220,14 @@ func (e *outdatedError) Error() string { return errChanged.Error() }
 
 func (e *outdatedError) Unwrap() error { return errChanged }
 
+// goneError reports that an object was gone when it was read at its generation. The list of the folder
+// does not show that of an object outside it.
+type goneError struct{ err error }
+
+func (e *goneError) Error() string { return errChanged.Error() + ": " + e.err.Error() }
+
+func (e *goneError) Unwrap() error { return errChanged }
+
 // visit lists a folder and decides the attempt of its newest job file. key, if set, is the attempt
 // that the caller came for: visit withdraws it if the folder no longer shows it. traceparent is for
 // a new attempt whose job file has none.
@@ -256,6 +264,8 @@ func (s *Submitter) visit(ctx context.Context, bucket, folder, key, traceparent 
 		if note = 0; errors.As(err, &late) {
 			note, changed = late.note, true
 		}
+		var gone *goneError
+		changed = changed || errors.As(err, &gone)
 	}
 	if !changed {
 		// Something else is missing, for example the staging bucket.

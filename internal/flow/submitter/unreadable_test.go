@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/fsouza/fake-gcs-server/fakestorage"
 
+	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/internal/service/gcs"
 	"github.com/jobdrop/jobdrop/internal/testing/storagetest"
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -209,4 +211,58 @@ func (b *lockedBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
+}
+
+// An object outside the folder that can't be looked at, or that is replaced each time it is read, fails
+// no tick: the attempt waits, with the service's words, or is looked at again.
+func TestSubmitUnreadablePackageFromElsewhere(t *testing.T) {
+	t.Parallel()
+	shared := func(t *testing.T) (w *world, upload func()) {
+		t.Helper()
+		w = newWorld(t)
+		w.operator("allow: {packageSources: ['gs://shared/*.gz']}\n")
+		w.server.CreateBucketWithOpts(fakestorage.CreateBucketOpts{Name: "shared"})
+		upload = func() {
+			t.Helper()
+			if _, err := w.storage.Client.Write(t.Context(), "shared", "lib-0.1.tar.gz", pkg(t, "hello"), "application/gzip",
+				nil, attempt.AnyGeneration); err != nil {
+				t.Fatal(err)
+			}
+		}
+		upload()
+		return w, upload
+	}
+	const file = spec + "  packageUris: [gs://shared/lib-0.1.tar.gz]\n"
+	t.Run("refused", func(t *testing.T) {
+		w, _ := shared(t)
+		w.storage.Before = func(c storagetest.Call) error {
+			if c.Kind == "stat" && c.Bucket == "shared" {
+				return fmt.Errorf("bucket is a requester pays bucket: %w", job.ErrRefused)
+			}
+			return w.before()
+		}
+		f := w.put("a/job.yaml", []byte(file))
+		w.wake(f)
+		w.pass(time.Minute)
+		w.tick()
+		w.want(f, job.Waiting, "requester pays", 0)
+	})
+	t.Run("replaced", func(t *testing.T) {
+		w, upload := shared(t)
+		w.storage.Before = func(c storagetest.Call) error {
+			if c.Kind == "read" && c.Bucket == "shared" {
+				upload()
+			}
+			return w.before()
+		}
+		f := w.put("a/job.yaml", []byte(file))
+		if err := w.submit.Submit(t.Context(), f); !attempt.Contended(err) {
+			t.Errorf("Submit: %v, want that the object changed", err)
+		}
+		w.pass(time.Minute)
+		w.tick()
+		w.storage.Before = func(storagetest.Call) error { return w.before() }
+		w.tick()
+		w.want(f, job.Submitted, "", 1)
+	})
 }

@@ -1,22 +1,29 @@
 package watcher
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"log/slog"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
 )
 
 // failures gathers what went wrong. It counts all errors, and keeps the text of some, since a log
-// entry has a limit. Errors that only say that others were faster come last, so that they hide
-// nothing.
+// entry has a limit.
+//
+// Whoever may upload can cause some of them with one drop: a folder that changes each time it is
+// looked at, or a drop that takes longer than a tick has for one. Those are logged and make no tick
+// fail. Everything else is of the installation: a list, a note, the policy, a service that does not
+// answer.
 type failures struct {
 	count           int
-	errs, contended []error
+	errs            []error
+	ofErrs          int // how many there are of errs, kept or not
+	contended, late []error
 }
 
-// reported is how many errors of each kind are kept, and how many of all are reported.
+// reported is how many errors of each kind are kept.
 const reported = 20
 
 // add adds an error; nil is none.
@@ -26,8 +33,13 @@ func (f *failures) add(err error) {
 	}
 	f.count++
 	kept := &f.errs
-	if attempt.Contended(err) {
+	switch {
+	case attempt.Contended(err):
 		kept = &f.contended
+	case errors.Is(err, errLate):
+		kept = &f.late
+	default:
+		f.ofErrs++
 	}
 	if len(*kept) < reported {
 		*kept = append(*kept, err)
@@ -37,15 +49,26 @@ func (f *failures) add(err error) {
 // join adds the failures of a part of the tick.
 func (f *failures) join(part failures) {
 	f.count += part.count
+	f.ofErrs += part.ofErrs
 	f.errs = append(f.errs, part.errs[:min(len(part.errs), reported-len(f.errs))]...)
 	f.contended = append(f.contended, part.contended[:min(len(part.contended), reported-len(f.contended))]...)
+	f.late = append(f.late, part.late[:min(len(part.late), reported-len(f.late))]...)
 }
 
-func (f *failures) err() error {
-	told := slices.Concat(f.errs, f.contended)
-	told = told[:min(len(told), reported)]
-	if more := f.count - len(told); more > 0 {
-		return fmt.Errorf("%w\nand %d more failures", errors.Join(told...), more)
+// log logs the failures that make no tick fail.
+func (f *failures) log(ctx context.Context, logger *slog.Logger) {
+	if len(f.contended) > 0 {
+		logger.WarnContext(ctx, "attempts changed while a tick looked at them", "error", errors.Join(f.contended...))
 	}
-	return errors.Join(told...)
+	if len(f.late) > 0 {
+		logger.ErrorContext(ctx, "attempts took longer than a tick has for one", "error", errors.Join(f.late...))
+	}
+}
+
+// err returns the failures that make the tick fail.
+func (f *failures) err() error {
+	if more := f.ofErrs - len(f.errs); more > 0 {
+		return fmt.Errorf("%w\nand %d more failures", errors.Join(f.errs...), more)
+	}
+	return errors.Join(f.errs...)
 }

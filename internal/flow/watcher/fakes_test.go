@@ -317,6 +317,9 @@ type fakeInbox struct {
 }
 
 func (f *fakeInbox) ListAfter(_ context.Context, _, prefix, after string, page func([]job.Attributes) error) error {
+	if err := f.broken["inbox"]; err != nil {
+		return err
+	}
 	var all []job.Attributes
 	for _, o := range f.uploaded {
 		if o.Name > after && strings.HasPrefix(o.Name, prefix) {

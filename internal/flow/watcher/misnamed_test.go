@@ -27,7 +27,8 @@ type misnamed struct {
 	lists []string
 }
 
-func (m *misnamed) ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error {
+func (m *misnamed) ListAfter(ctx context.Context, bucket, prefix, after string,
+	page func([]job.Attributes) error) error {
 	m.lists = append(m.lists, prefix)
 	return m.fake.ListAfter(ctx, bucket, prefix, after, page)
 }
@@ -52,7 +53,7 @@ func watchMisnamed(t *testing.T, f *fake) *misnamed {
 		m.told = append(m.told, told)
 		return m.err
 	}
-	w, err := watcher.New(f, backend{f}, m, f, f, o)
+	w, err := watcher.New(f.fakeLedger, f.fakeBackend, m, f.fakeRelay, f.fakeSubmitter, o)
 	if err != nil {
 		t.Fatal(err)
 	}

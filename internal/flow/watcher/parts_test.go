@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -66,7 +67,8 @@ func TestBudget(t *testing.T) {
 	})
 }
 
-// The errors of those who were only too slow come last, and are the first that are left out.
+// What one drop can cause is logged, and makes no tick fail. Of everything else some is told, and the rest
+// counted.
 func TestFailures(t *testing.T) {
 	var f failures
 	if f.err() != nil {
@@ -74,6 +76,10 @@ func TestFailures(t *testing.T) {
 	}
 	f.add(nil)
 	f.add(fmt.Errorf("slow: %w", attempt.ErrStale))
+	f.add(fmt.Errorf("attempt a: %w: %w", errLate, context.DeadlineExceeded))
+	if f.err() != nil || f.count != 2 {
+		t.Errorf("one drop makes a tick fail: %v, %d", f.err(), f.count)
+	}
 	denied := errors.New("denied")
 	f.add(denied)
 	var part failures
@@ -82,11 +88,16 @@ func TestFailures(t *testing.T) {
 	}
 	f.join(part)
 	err := f.err()
-	if !errors.Is(err, denied) || errors.Is(err, attempt.ErrStale) || f.count != reported+7 {
+	if !errors.Is(err, denied) || errors.Is(err, attempt.ErrStale) || errors.Is(err, errLate) || f.count != reported+8 {
 		t.Errorf("of %d: %v", f.count, err)
 	}
-	if !strings.HasPrefix(err.Error(), "denied") || !strings.HasSuffix(err.Error(), "and 7 more failures") {
+	if !strings.HasPrefix(err.Error(), "denied") || !strings.HasSuffix(err.Error(), "and 6 more failures") {
 		t.Errorf("%v", err)
+	}
+	var log bytes.Buffer
+	f.log(t.Context(), slog.New(slog.NewTextHandler(&log, nil)))
+	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "level=ERROR") {
+		t.Errorf("log: %s", log.String())
 	}
 }
 

@@ -43,7 +43,8 @@ type Pulse struct {
 var errEnough = errors.New("enough for this tick")
 
 // Tick looks once at every attempt without a verdict, at a slice of the inbox and at a slice of
-// the records. A failure does not stop the rest: Tick returns all failures together.
+// the records. A failure does not stop the rest: Tick returns all failures together, but for those
+// that one drop can cause: see [failures].
 func (w *Watcher) Tick(request context.Context) error {
 	ctx, cancel := context.WithTimeout(request, w.options.Budget)
 	defer cancel()
@@ -91,6 +92,7 @@ func (w *Watcher) Tick(request context.Context) error {
 		Reopened: repaired.reopened + examined.reopened, Strangers: passed.strangers + examined.alerted,
 		OldestLook: cursors.Open.Before, Lag: passed.lag,
 	}))
+	failed.log(request, w.options.Logger)
 	return failed.err()
 }
 
