@@ -22,6 +22,8 @@ type Env struct {
 	In       io.Reader
 	Out, Err io.Writer
 	Now      func() time.Time
+	// Terminal reports whether Out is a terminal.
+	Terminal bool
 	// Getenv returns the value of an environment variable, or nothing if it is not set.
 	Getenv func(name string) string
 }

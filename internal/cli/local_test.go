@@ -14,11 +14,13 @@ import (
 	"testing"
 	"time"
 
+	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/api/logging/v2"
 
 	"github.com/jobdrop/jobdrop/internal/envfile"
 	"github.com/jobdrop/jobdrop/internal/local"
+	"github.com/jobdrop/jobdrop/internal/local/training"
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -63,6 +65,79 @@ func TestTold(t *testing.T) {
 			t.Errorf("line %q does not end with %q", line, want[i])
 		}
 	}
+}
+
+// A job's log has its colours on a terminal, and nothing else that steers one; verdicts
+// have theirs. NO_COLOR, and what is no terminal, get neither.
+func TestColours(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		terminal bool
+		env      map[string]string
+		want     string
+	}{
+		{"a terminal", true, nil, "    master | \x1b[31mloss\x1b[0m 5%\x1b[0m|  \x1b[31mjob.failed    \x1b[0m no rows|  " +
+			"\x1b[31mfailed\x1b[0m after 2s|"},
+		{"a file", false, nil, "    master | loss 5%|  job.failed     no rows|  failed after 2s|"},
+		{"NO_COLOR", true, map[string]string{"NO_COLOR": "1"}, "    master | loss 5%|  job.failed     no rows|  failed after 2s|"},
+		{"dumb", true, map[string]string{"TERM": "dumb"}, "    master | loss 5%|  job.failed     no rows|  failed after 2s|"},
+	} {
+		var out bytes.Buffer
+		p := newPrinter(Env{
+			Out: &out, Now: time.Now, Terminal: tt.terminal, Getenv: func(name string) string { return tt.env[name] },
+		}, formatText)
+		p.follow("a")
+		p.log(training.Line{Task: "master", Text: "\x1b[31mloss\x1b[0m\x1b[2K 5%", Time: time.Now()})
+		p.event(t.Context(), cloudevents.NewEvent(), event.JobFailed, event.Body{
+			Attempt: "a", Sequence: 1, State: event.Failed,
+			Error: &job.Failure{Message: "\x1b[1mno rows\x1b[0m\nTraceback (most recent call last):\n  File"},
+		})
+		p.verdict(event.Failed, "failed", " after 2s")
+		var got strings.Builder
+		for line := range strings.Lines(out.String()) {
+			got.WriteString(strings.TrimSuffix(line[len("15:04:05.000"):], "\n") + "|")
+		}
+		if got.String() != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got.String(), tt.want)
+		}
+	}
+}
+
+// The lines of a job come after the event that says where it is, or when they are old.
+func TestLinesWaitForTheirEvent(t *testing.T) {
+	var out bytes.Buffer
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	p := newPrinter(Env{Out: &out, Now: func() time.Time { return now }}, formatText)
+	p.follow("a")
+	order := func(want ...string) {
+		t.Helper()
+		at := -1
+		for _, w := range want {
+			next := strings.Index(out.String(), w)
+			if next <= at {
+				t.Errorf("%q does not come in its turn:\n%s", w, out.String())
+			}
+			at = next
+		}
+	}
+	p.hold()
+	p.log(training.Line{Task: "service", Text: "is queued", Time: now})
+	p.event(t.Context(), cloudevents.NewEvent(), event.DropAccepted, event.Body{
+		Attempt: "a", Sequence: 1, Drop: job.DropInfo{Receipt: &job.Receipt{}}})
+	p.event(t.Context(), cloudevents.NewEvent(), event.JobSubmitted, event.Body{
+		Attempt: "a", Sequence: 2, Job: job.JobInfo{ResourceName: "projects/p/jobs/j"}})
+	p.log(training.Line{Task: "service", Text: "is running", Time: now})
+	order("drop.accepted", "job.submitted", "is queued", "is running")
+
+	out.Reset()
+	p.hold()
+	p.log(training.Line{Task: "service", Text: "is queued", Time: now})
+	if p.release(longestHold); strings.Contains(out.String(), "is queued") {
+		t.Error("a young line is shown before its event")
+	}
+	now = now.Add(longestHold)
+	p.release(longestHold)
+	order("is queued")
 }
 
 // What an attempt waits for is shown once, and not after an event that is newer.

@@ -16,6 +16,7 @@ import (
 	"github.com/jobdrop/jobdrop/internal/check/inspect"
 	"github.com/jobdrop/jobdrop/internal/local"
 	"github.com/jobdrop/jobdrop/internal/local/training"
+	"github.com/jobdrop/jobdrop/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -26,6 +27,8 @@ type printer struct {
 	logs   io.Writer // all else
 	now    func() time.Time
 	format string // of events: formatText or formatJSON
+	// coloured reports that verdicts have colours, and that a job's log keeps its own.
+	coloured bool
 	// known is closed when events may be shown: when attempt is known, or the settings
 	// are printed. They may come before.
 	known   chan struct{}
@@ -37,6 +40,9 @@ type printer struct {
 	mu       sync.Mutex
 	sequence int64
 	waiting  string
+	// held are lines of the log that wait for an event, if holding is set.
+	holding bool
+	held    []training.Line
 	// shown holds what was shown of each attempt, where those of all are.
 	shown map[string]progress
 	err   error // why broken is closed
@@ -46,13 +52,27 @@ type printer struct {
 // goes to standard error.
 func newPrinter(env Env, format string) *printer {
 	p := &printer{
-		out: env.Out, logs: env.Out, now: env.Now, format: format,
+		out: env.Out, logs: env.Out, now: env.Now, format: format, coloured: env.colours() && format == formatText,
 		known: make(chan struct{}), broken: make(chan struct{}), shown: map[string]progress{},
 	}
 	if format == formatJSON {
 		p.logs = env.Err
 	}
 	return p
+}
+
+// colours reports whether output may have colours: on a terminal that knows them, unless
+// NO_COLOR is set (no-color.org).
+func (e Env) colours() bool {
+	return e.Terminal && e.Getenv("NO_COLOR") == "" && e.Getenv("TERM") != "dumb"
+}
+
+// paint returns a word in the colour of a state.
+func (p *printer) paint(s event.State, word string) string {
+	if colour := colourOf(s); p.coloured && colour != "" {
+		return colour + word + noColour
+	}
+	return word
 }
 
 // follow names the attempt whose events are shown: a stack that was kept may still
@@ -97,15 +117,60 @@ func (p *printer) say(format string, args ...any) {
 	p.print(p.logs, "%s  %s\n", clock(p.now()), oneLine(fmt.Sprintf(format, args...)))
 }
 
-// log prints a line of the job's log.
+// verdict prints what became of a drop: a word, and what there is to say of it.
+func (p *printer) verdict(s event.State, word, said string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.print(p.logs, "%s  %s%s\n", clock(p.now()), p.paint(s, word), oneLine(said))
+}
+
+// log prints a line of the job's log. In a run its first lines wait for the event that
+// says where the job is: events take a moment longer than lines.
 func (p *printer) log(l training.Line) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.holding {
+		p.held = append(p.held, l)
+		return
+	}
+	p.line(l)
+}
+
+// hold makes the job's lines wait for its events.
+func (p *printer) hold() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.holding = true
+}
+
+// longestHold is how long a job's lines wait for an event: it may never come.
+const longestHold = 2 * time.Second
+
+// release prints the lines that wait, if the first is as old.
+func (p *printer) release(age time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if age == 0 || len(p.held) > 0 && p.now().Sub(p.held[0].Time) >= age {
+		p.releaseHeld()
+	}
+}
+
+// releaseHeld prints the lines that wait, and ends the wait. The caller holds mu.
+func (p *printer) releaseHeld() {
+	p.holding = false
+	for _, l := range p.held {
+		p.line(l)
+	}
+	p.held = nil
+}
+
+// line prints a line of a job's log. The caller holds mu.
+func (p *printer) line(l training.Line) {
 	task := l.Task
 	if l.Trial != "" {
 		task = "trial " + l.Trial + " " + task
 	}
-	p.print(p.logs, "%s    %s | %s\n", clock(l.Time), printable(task), printable(l.Text))
+	p.print(p.logs, "%s    %s | %s\n", clock(l.Time), printable(task), logText(l.Text, p.coloured))
 }
 
 // event prints an event of the attempt that is followed, and reports whether it is
@@ -127,10 +192,29 @@ func (p *printer) event(ctx context.Context, e cloudevents.Event, t event.Type, 
 		return true
 	}
 	// A line has the time at which its event came: the event's own is in its JSON.
-	text := strings.ReplaceAll(printable(detail(t, body)), "\n", "\n    ")
-	p.print(p.out, "%s  %-14s %s\n", clock(p.now()), t.Short(), text)
+	said := detail(t, body)
+	if t == event.JobFailed {
+		said, _, _ = strings.Cut(said, "\n") // the rest is in the log above
+	}
+	said = strings.ReplaceAll(logText(said, false), "\n", "\n    ")
+	p.print(p.out, "%s\n", strings.TrimRight(clock(p.now())+"  "+p.word(t, body)+" "+said, " "))
 	p.violations(t, body)
+	if body.Job.ResourceName != "" || body.State.Terminal() {
+		p.releaseHeld()
+	}
 	return true
+}
+
+// word returns an event's type as a cell of its line, in the colour of its verdict.
+func (p *printer) word(t event.Type, body event.Body) string {
+	cell := fmt.Sprintf("%-14s", t.Short())
+	switch {
+	case t == event.DropIncomplete || t == event.JobDelayed:
+		return p.paint(event.Waiting, cell)
+	case body.State.Terminal():
+		return p.paint(body.State, cell)
+	}
+	return cell
 }
 
 // violations prints the violations of a drop that an event is about. The caller
@@ -162,8 +246,8 @@ func (p *printer) told(ctx context.Context, t event.Type, body event.Body) {
 	if strings.Contains(first, id) {
 		id = ""
 	}
-	line := fmt.Sprintf("%s  %-14s gs://%s/%s  %s  %s", clock(p.now()), t.Short(),
-		oneLine(body.Drop.Bucket), oneLine(body.Drop.Prefix), oneLine(id), oneLine(first))
+	line := fmt.Sprintf("%s  %s gs://%s/%s  %s  %s", clock(p.now()), p.word(t, body),
+		oneLine(body.Drop.Bucket), oneLine(body.Drop.Prefix), oneLine(id), oneLine(text.Plain(first)))
 	p.print(p.out, "%s\n", strings.TrimRight(line, " "))
 	p.violations(t, body)
 }
@@ -200,7 +284,7 @@ func (p *printer) status(ctx context.Context, body event.Body) {
 		return // it is late, or said
 	}
 	p.shown[body.Attempt] = shown.with(body)
-	p.row(string(body.State), body.Drop.Bucket, body.Drop.Prefix, body.Reason)
+	p.row(p.paint(body.State, fmt.Sprintf("%-14s", body.State)), body.Drop.Bucket, body.Drop.Prefix, body.Reason)
 }
 
 // alone prints that a folder has no job file, if somebody seems to have meant a drop.
@@ -212,13 +296,13 @@ func (p *printer) alone(ctx context.Context, bucket, folder string, names []stri
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.row("no job file", bucket, folder, strings.Join(append(near,
+	p.row(p.paint(event.Waiting, fmt.Sprintf("%-14s", "no job file")), bucket, folder, strings.Join(append(near,
 		"nothing runs until "+alternatives(job.JobFileNames()...)+" is uploaded here"), "; "))
 }
 
 // row prints a line about a folder. The caller holds mu.
-func (p *printer) row(word, bucket, folder, text string) {
-	p.print(p.out, "%s  %-14s gs://%s/%s  %s\n", clock(p.now()), word, oneLine(bucket), oneLine(folder), oneLine(text))
+func (p *printer) row(word, bucket, folder, said string) {
+	p.print(p.out, "%s  %s gs://%s/%s  %s\n", clock(p.now()), word, oneLine(bucket), oneLine(folder), oneLine(said))
 }
 
 // waits reports whether an attempt waits for something that its reason names.

@@ -10,7 +10,16 @@ import (
 
 // Process returns the environment of this process.
 func Process() Env {
-	return Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Now: time.Now, Getenv: os.Getenv}
+	return Env{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Now: time.Now, Terminal: isTerminal(os.Stdout), Getenv: os.Getenv,
+	}
+}
+
+// isTerminal reports whether a file is a terminal, as far as its kind shows: /dev/null
+// counts as one, and is read by nobody.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // Signals returns a context that ends when the process is told to: by an

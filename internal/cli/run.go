@@ -158,6 +158,10 @@ func (s *session) start(ctx context.Context, env Env, data string, python traini
 // run drops the folder into the inbox and follows it to its verdict.
 func (s *session) run(ctx context.Context) error {
 	jobDir := s.prepareJobDir()
+	if s.events == formatText {
+		s.printer.hold()
+		defer s.printer.release(0)
+	}
 	following, stop := context.WithCancel(ctx)
 	defer stop()
 	ended, err := subscribe(following, s.stack, "run-"+fmt.Sprint(os.Getpid()), s.handle)
@@ -192,6 +196,7 @@ func (s *session) run(ctx context.Context) error {
 			return fault(fmt.Errorf("lifecycle events ended: %w", err))
 		case <-waiting.C:
 			s.printer.waits(ctx, s.stack, s.drop.Folder)
+			s.printer.release(longestHold)
 		case <-ctx.Done():
 			return interrupted()
 		}
@@ -296,15 +301,15 @@ func (s *session) summarize(body event.Body) error {
 	p := s.printer
 	switch body.State {
 	case job.Succeeded:
-		p.say("succeeded%s", took(body))
+		p.verdict(body.State, "succeeded", took(body))
 		return nil
 	case job.Failed, job.Cancelled, job.TimedOut, job.Lost:
-		p.say("%s%s", strings.ReplaceAll(string(body.State), "_", " "), took(body))
+		p.verdict(body.State, strings.ReplaceAll(string(body.State), "_", " "), took(body))
 		return &exitError{code: exitFailed}
 	case job.Waiting:
-		p.say("incomplete: %s", body.Reason)
+		p.verdict(body.State, "incomplete", ": "+body.Reason)
 	default:
-		p.say("%s: %s; nothing was submitted", body.State, body.Reason)
+		p.verdict(body.State, string(body.State), ": "+body.Reason+"; nothing was submitted")
 	}
 	return &exitError{code: exitRejected}
 }

@@ -8,6 +8,9 @@ import (
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/jobdrop/jobdrop/internal/text"
+	"github.com/jobdrop/jobdrop/pkg/event"
 )
 
 // What comes from a drop or its job must neither steer a terminal nor look like
@@ -40,18 +43,53 @@ func printable(s string) string {
 	return b.String()
 }
 
+// logText returns a line of a job's log fit for a terminal: without escape sequences,
+// or with those that choose a colour.
+func logText(s string, coloured bool) string {
+	if !coloured {
+		return printable(text.Plain(s))
+	}
+	shown := text.Segments(s, func(sequence string) string { return sequence }, printable)
+	if strings.Contains(shown, "\x1b") {
+		shown += noColour
+	}
+	return shown
+}
+
+// The colours of verdicts, and what ends them (ECMA-48).
+const (
+	green    = "\x1b[32m"
+	red      = "\x1b[31m"
+	yellow   = "\x1b[33m"
+	noColour = "\x1b[0m"
+)
+
+// colourOf returns the colour of an attempt's state: of a verdict, or of a wait. All
+// else has none.
+func colourOf(s event.State) string {
+	switch s {
+	case event.Succeeded:
+		return green
+	case event.Rejected, event.Expired, event.Failed, event.TimedOut, event.Lost:
+		return red
+	case event.Withdrawn, event.Cancelled, event.Waiting, event.Held:
+		return yellow
+	}
+	return ""
+}
+
 // oneLine returns s fit for a terminal, in one line.
 func oneLine(s string) string { return strings.ReplaceAll(printable(s), "\n", "�") }
 
 // escaped returns JSON with escapes for the characters that can't be seen. They stand
 // in strings only, so a reader of the JSON gets the same text. YAML may have them in
 // double quotes only.
-func escaped(text []byte) []byte {
-	if !bytes.ContainsFunc(text, hidden) {
-		return text
+func escaped(data []byte) []byte {
+	if !bytes.ContainsFunc(data, hidden) {
+		return data
 	}
 	var b bytes.Buffer
-	for _, r := range string(text) {
+	for _, r := range string(data) {
 		switch high, low := utf16.EncodeRune(r); {
 		case !hidden(r):
 			b.WriteRune(r)
@@ -75,18 +113,18 @@ type terminal struct {
 }
 
 func (t *terminal) Write(p []byte) (int, error) {
-	text := append(t.rest, p...)
-	end := len(text)
-	for back := 1; back < utf8.UTFMax && back <= len(text); back++ {
-		if at := len(text) - back; utf8.RuneStart(text[at]) {
-			if !utf8.FullRune(text[at:]) {
+	all := append(t.rest, p...)
+	end := len(all)
+	for back := 1; back < utf8.UTFMax && back <= len(all); back++ {
+		if at := len(all) - back; utf8.RuneStart(all[at]) {
+			if !utf8.FullRune(all[at:]) {
 				end = at
 			}
 			break
 		}
 	}
-	t.rest = bytes.Clone(text[end:])
-	if _, err := io.WriteString(t.w, printable(string(text[:end]))); err != nil {
+	t.rest = bytes.Clone(all[end:])
+	if _, err := io.WriteString(t.w, printable(string(all[:end]))); err != nil {
 		return 0, err
 	}
 	return len(p), nil

@@ -136,6 +136,13 @@ func TestFails(t *testing.T) {
 			!strings.Contains(j.ErrorMessage, "\nValueError: boom") {
 			t.Errorf("%s: %q", j.State, j.ErrorMessage)
 		}
+		traces := 0
+		for _, line := range h.log("fails") {
+			traces += strings.Count(line, "Traceback (most recent call last):")
+		}
+		if traces != 1 {
+			t.Errorf("the log has %d tracebacks, want the program's own:\n%s", traces, strings.Join(h.log("fails"), "\n"))
+		}
 		// What this machine did in another way than the cloud's is said, too.
 		if skipped := strings.Contains(j.ErrorMessage, "\nThe setup of trainer-0.1.tar.gz was skipped, and "); skipped == python.Builds {
 			t.Errorf("by a Python that builds: %v: %q", python.Builds, j.ErrorMessage)

@@ -69,9 +69,9 @@ func (s *Service) finish(e *entry, err error) {
 	case jobs.Cancelled:
 		e.log.Write(taskService, stdout, message)
 	default:
-		for line := range strings.SplitSeq(message, "\n") {
-			e.log.Write(taskService, stderr, line)
-		}
+		// The rest is in the log already: what the program wrote, and what its setup said.
+		first, _, _ := strings.Cut(message, "\n")
+		e.log.Write(taskService, stderr, first)
 	}
 	e.log.End()
 

@@ -68,7 +68,7 @@ func (s *Service) fetchesTools(e *entry, v jobs.PythonEnv, env []string) (bool, 
 		return false, cause
 	}
 	if err != nil {
-		e.log.Write(taskService, stdout, "Pip can't fetch what it needs: "+process.Describe(err)+".")
+		e.log.Write(taskService, stdout, "Pip can't fetch what it needs: "+strings.TrimSuffix(process.Describe(err), ".")+".")
 	}
 	s.tools.can, s.tools.asked = err == nil, s.now()
 	return s.tools.can, nil

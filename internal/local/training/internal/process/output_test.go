@@ -3,6 +3,8 @@ package process
 import (
 	"strings"
 	"testing"
+	"testing/iotest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -10,15 +12,43 @@ import (
 func TestReadLines(t *testing.T) {
 	var got []string
 	readLines(strings.NewReader("one\r\n\n"+strings.Repeat("é", 20)+"\nabc\xff\nlast"), 16,
-		func(line string) { got = append(got, line) })
+		time.Now, func(line string) { got = append(got, line) })
 	want := []string{"one", "", strings.Repeat("é", 8), strings.Repeat("é", 8), "éééé", "abc\xff", "last"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}
 	got = nil
-	readLines(strings.NewReader("x"+strings.Repeat("é", 9)), 16, func(line string) { got = append(got, line) })
+	readLines(strings.NewReader("x"+strings.Repeat("é", 9)), 16, time.Now, func(line string) { got = append(got, line) })
 	if diff := cmp.Diff([]string{"xééééééé", "éé"}, got); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
+	}
+}
+
+// Of a line that is written over again the newest form is passed on: at its end, and now and then before.
+func TestReadLinesWrittenOver(t *testing.T) {
+	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name, text string
+		want       []string
+	}{
+		{"a bar", "\r 10%\r 20%\r 30%\r100%\nnext\n", []string{" 10%", "100%", "next"}},
+		{"a bar that takes long", "\r 10%\r 20%\r 30%\r 40%\r100%\n", []string{" 10%", " 40%", "100%"}},
+		{"a bar that is wiped", "\r 50%\r    \rdone\n", []string{" 50%", "done"}},
+		{"lines of Windows", "one\r\ntwo\r\n", []string{"one", "two"}},
+		{"an end without a line's", "one\r", []string{"one"}},
+		{"two at once", "one\r\r\n", []string{"one"}},
+	} {
+		now := at
+		var got []string
+		readLines(iotest.OneByteReader(strings.NewReader(tt.text)), 64, func() time.Time {
+			if tt.name == "a bar that takes long" {
+				now = now.Add(700 * time.Millisecond)
+			}
+			return now
+		}, func(line string) { got = append(got, line) })
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
 	}
 }
 
@@ -37,6 +67,7 @@ func TestExcerpt(t *testing.T) {
 	}{
 		{"nothing", nil, []string{""}},
 		{"words", []string{"a", "b", ""}, []string{"a", "b"}},
+		{"colours", []string{"\x1b[31m" + traceback + "\x1b[0m", "\x1b[1mValueError\x1b[0m: boom"}, frames(0)},
 		{"traceback", append([]string{"noise"}, frames(2)...), frames(2)},
 		{"long", frames(12), append([]string{traceback, "  [...]"}, frames(12)[26-maxTailLines:]...)},
 		{"deep", append([]string{"noise"}, frames(100)...), append([]string{traceback, "  [...]"},

@@ -147,7 +147,7 @@ func (c *Child) pipes() (writers []*os.File, err error) {
 			return nil, errors.Join(err, closeAll(c.readers), closeAll(writers))
 		}
 		c.readers, writers = append(c.readers, r), append(writers, w)
-		c.drained.Go(func() { readLines(r, MaxLine, handle) })
+		c.drained.Go(func() { readLines(r, MaxLine, time.Now, handle) })
 	}
 	return writers, nil
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/jobdrop/jobdrop/internal/text"
 )
 
 // maxTailLines and maxTailBytes bound what of a program's stderr stands in an [ExitError].
@@ -32,7 +34,7 @@ func (t *tail) add(line string) {
 		}
 		t.lines = slices.Delete(t.lines, first, first+1)
 	}
-	t.lines = append(t.lines, line[max(0, len(line)-maxTailBytes/2):])
+	t.lines = append(t.lines, text.Plain(line[max(0, len(line)-maxTailBytes/2):]))
 }
 
 // excerpt returns what fits of the end, from the last traceback's first line if that is among it.
@@ -55,9 +57,9 @@ func (t *tail) excerpt() string {
 		kept--
 		size += len(lines[kept]) + 1
 	}
-	text := strings.Join(lines[kept:], "\n")
+	end := strings.Join(lines[kept:], "\n")
 	if begin >= 0 && (cut || kept > 0) {
-		return traceback + "\n  [...]\n" + strings.TrimPrefix(text, traceback+"\n")
+		return traceback + "\n  [...]\n" + strings.TrimPrefix(end, traceback+"\n")
 	}
-	return text
+	return end
 }
