@@ -4,6 +4,7 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/jobdrop/jobdrop/internal/backend/vertex"
 	"github.com/jobdrop/jobdrop/internal/envfile"
 	"github.com/jobdrop/jobdrop/internal/local"
 )
@@ -37,7 +38,7 @@ gcloud and gsutil
   gcloud pubsub subscriptions create my-events --topic=jobdrop-lifecycle --enable-message-ordering
   gcloud storage cp job.yaml trainer-0.1.tar.gz gs://{{.Inbox}}/hello/
   gcloud pubsub subscriptions pull my-events --auto-ack --limit=10
-  gcloud ai-platform jobs stream-logs JOB
+  {{.StreamLogs}}
 
 curl
   curl -X PUT -H 'Content-Type: application/json' -d '{"topic": "{{.Stack.Topic}}", "enableMessageOrdering": true}'
@@ -59,6 +60,8 @@ type settings struct {
 	Data                           string
 	Remote                         bool // from other machines, too
 	Project, Inbox, Status, Output string
+	// StreamLogs is gcloud's command for the log of a job of the stack's backend.
+	StreamLogs string
 	// Libraries and Gcloud are variables, as NAME=value for a shell.
 	Libraries, Gcloud []string
 }
@@ -66,7 +69,11 @@ type settings struct {
 func newSettings(stack *local.Stack, o localOptions) settings {
 	s := settings{
 		Stack: stack, Data: o.data, Remote: o.allowRemote,
-		Project: local.Project, Inbox: stack.Names().Inbox, Status: stack.Names().Status, Output: local.Output,
+		StreamLogs: "gcloud ai-platform jobs stream-logs JOB",
+		Project:    local.Project, Inbox: stack.Names().Inbox, Status: stack.Names().Status, Output: local.Output,
+	}
+	if stack.Backend() == vertex.Name {
+		s.StreamLogs = "gcloud ai custom-jobs stream-logs JOB --region=REGION"
 	}
 	for _, kv := range stack.ClientEnv() {
 		name, value, _ := strings.Cut(kv, "=")

@@ -7,15 +7,19 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	aiplatform "google.golang.org/api/aiplatform/v1"
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/logging/v2"
 	"google.golang.org/api/ml/v1"
 	"google.golang.org/api/option"
 
+	"github.com/jobdrop/jobdrop/internal/backend/vertex"
 	"github.com/jobdrop/jobdrop/internal/local"
 	"github.com/jobdrop/jobdrop/internal/local/training"
 )
@@ -37,7 +41,8 @@ func newLogs(env Env, run func(context.Context, Env, logsOptions) error) *cobra.
 		Use:   "logs JOB",
 		Short: "Show the log of a job that ran on jobdrop local",
 		Long: `Show the log of a job on a jobdrop local that runs: what the service and each
-replica wrote, in order of time. JOB is the job's ID as its events tell it.`,
+replica wrote, in order of time. JOB is any of the job's names: its ID as its
+events tell it, the number that aiplatform/v1 gave it, or its resource name.`,
 		Example: `  jobdrop logs census_20261122_120000_0123456789ab
   jobdrop logs census_20261122_120000_0123456789ab --follow --task worker-replica-0`,
 		Args: cobra.ExactArgs(1),
@@ -61,8 +66,35 @@ type logReader struct {
 	logsOptions
 	entries *logging.EntriesService
 	jobs    *ml.ProjectsJobsService
-	filter  string
-	last    *logging.LogEntry
+	regions *aiplatform.ProjectsLocationsService
+	// get returns the job that was found.
+	get    func(ctx context.Context) (namedJob, error)
+	filter string
+	last   *logging.LogEntry
+}
+
+// namedJob is a job by its names in the API that made it.
+type namedJob struct {
+	resource string // projects/…
+	id       string // the last part of resource, by which its log goes
+	display  string // jobdrop's own ID of it
+	state    string
+	created  string // in RFC 3339
+	ended    bool
+}
+
+func ofML(j *ml.GoogleCloudMlV1__Job) namedJob {
+	return namedJob{
+		resource: "projects/" + local.Project + "/jobs/" + j.JobId, id: j.JobId, display: j.JobId, state: j.State,
+		created: j.CreateTime, ended: j.EndTime != "",
+	}
+}
+
+func ofVertex(resource, display, state, created, ended string) namedJob {
+	return namedJob{
+		resource: resource, id: path.Base(resource), display: display, created: created, ended: ended != "",
+		state: strings.TrimPrefix(state, "JOB_STATE_"),
+	}
 }
 
 func newLogReader(ctx context.Context, o logsOptions) (*logReader, error) {
@@ -77,12 +109,101 @@ func newLogReader(ctx context.Context, o logsOptions) (*logReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &logReader{logsOptions: o, entries: l.Entries, jobs: m.Projects.Jobs}
-	r.filter = `resource.type="ml_job" AND resource.labels.job_id=` + quoted(o.job)
-	if o.task != "" {
-		r.filter += ` AND resource.labels.task_name=` + quoted(o.task)
+	a, err := aiplatform.NewService(ctx, endpoint...)
+	if err != nil {
+		return nil, err
 	}
-	return r, nil
+	return &logReader{logsOptions: o, entries: l.Entries, jobs: m.Projects.Jobs, regions: a.Projects.Locations}, nil
+}
+
+// find finds the job by its name. Of jobs that share a name it takes the newest.
+func (r *logReader) find(ctx context.Context) error {
+	found, err := r.named(ctx)
+	if err != nil {
+		return err
+	}
+	r.filter = `resource.type="ml_job" AND resource.labels.job_id=` + quoted(found.id)
+	if r.task != "" {
+		r.filter += ` AND resource.labels.task_name=` + quoted(r.task)
+	}
+	return nil
+}
+
+func (r *logReader) named(ctx context.Context) (namedJob, error) {
+	own := "projects/" + local.Project + "/jobs/"
+	name := own + strings.TrimPrefix(r.job, own)
+	r.get = func(ctx context.Context) (namedJob, error) {
+		j, err := r.jobs.Get(name).Context(ctx).Do()
+		if err != nil {
+			return namedJob{}, err
+		}
+		return ofML(j), nil
+	}
+	j, notFound := r.get(ctx)
+	if answer, ok := errors.AsType[*googleapi.Error](notFound); !ok || answer.Code != http.StatusNotFound {
+		return j, notFound
+	}
+	jobs, err := r.vertexJobs(ctx)
+	if err != nil {
+		return namedJob{}, err
+	}
+	for _, j := range slices.Backward(jobs) {
+		if r.job != j.resource && r.job != j.id && r.job != j.display {
+			continue
+		}
+		r.get = func(ctx context.Context) (namedJob, error) { return r.vertexJob(ctx, j.resource) }
+		return j, nil
+	}
+	return namedJob{}, notFound
+}
+
+// vertexJobs returns the jobs of aiplatform/v1 in all regions, the oldest first.
+func (r *logReader) vertexJobs(ctx context.Context) ([]namedJob, error) {
+	var all []namedJob
+	for _, region := range vertex.Regions() {
+		parent := "projects/" + local.Project + "/locations/" + region
+		err := errors.Join(
+			r.regions.CustomJobs.List(parent).Pages(ctx, func(l *aiplatform.GoogleCloudAiplatformV1ListCustomJobsResponse) error {
+				for _, j := range l.CustomJobs {
+					all = append(all, ofVertex(j.Name, j.DisplayName, j.State, j.CreateTime, j.EndTime))
+				}
+				return nil
+			}),
+			r.regions.HyperparameterTuningJobs.List(parent).Pages(ctx,
+				func(l *aiplatform.GoogleCloudAiplatformV1ListHyperparameterTuningJobsResponse) error {
+					for _, j := range l.HyperparameterTuningJobs {
+						all = append(all, ofVertex(j.Name, j.DisplayName, j.State, j.CreateTime, j.EndTime))
+					}
+					return nil
+				}))
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.SortStableFunc(all, byAge)
+	return all, nil
+}
+
+// byAge compares jobs by the time of their creation.
+func byAge(a, b namedJob) int {
+	at, _ := time.Parse(time.RFC3339Nano, a.created) // one without a time is the oldest
+	bt, _ := time.Parse(time.RFC3339Nano, b.created)
+	return at.Compare(bt)
+}
+
+func (r *logReader) vertexJob(ctx context.Context, resource string) (namedJob, error) {
+	if strings.Contains(resource, "/customJobs/") {
+		j, err := r.regions.CustomJobs.Get(resource).Context(ctx).Do()
+		if err != nil {
+			return namedJob{}, err
+		}
+		return ofVertex(j.Name, j.DisplayName, j.State, j.CreateTime, j.EndTime), nil
+	}
+	j, err := r.regions.HyperparameterTuningJobs.Get(resource).Context(ctx).Do()
+	if err != nil {
+		return namedJob{}, err
+	}
+	return ofVertex(j.Name, j.DisplayName, j.State, j.CreateTime, j.EndTime), nil
 }
 
 // quoted returns s as a string of Cloud Logging's filter language.
@@ -98,6 +219,12 @@ func showLogs(ctx context.Context, env Env, o logsOptions) error {
 	r, err := newLogReader(ctx, o)
 	if err != nil {
 		return fault(err)
+	}
+	if err := r.find(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return r.explain(ctx, err)
 	}
 	p := newPrinter(env, formatText)
 	poll := time.NewTicker(followPoll)
@@ -129,8 +256,8 @@ func showLogs(ctx context.Context, env Env, o logsOptions) error {
 
 // ended reports whether the job has ended.
 func (r *logReader) ended(ctx context.Context) (bool, error) {
-	j, err := r.jobs.Get("projects/" + local.Project + "/jobs/" + r.job).Context(ctx).Do()
-	return err == nil && j.EndTime != "", err
+	j, err := r.get(ctx)
+	return j.ended, err
 }
 
 // read calls line with each line that came since the last call.
@@ -180,12 +307,19 @@ func (r *logReader) explain(ctx context.Context, err error) error {
 		return fault(err)
 	}
 	message := fmt.Sprintf("no job %q at %s", r.job, r.endpoint)
-	list, err := r.jobs.List("projects/" + local.Project).PageSize(5).Context(ctx).Do()
-	if err == nil && len(list.Jobs) > 0 {
-		message += "; the newest are:"
+	const newest = 5
+	all, _ := r.vertexJobs(ctx) // what can't be listed is not named
+	if list, err := r.jobs.List("projects/" + local.Project).PageSize(newest).Context(ctx).Do(); err == nil {
 		for _, j := range list.Jobs {
-			message += "\n  " + j.JobId + "  " + j.State
+			all = append(all, ofML(j))
 		}
+	}
+	slices.SortStableFunc(all, byAge)
+	if len(all) > 0 {
+		message += "; the newest are:"
+	}
+	for _, j := range slices.Backward(all[max(0, len(all)-newest):]) {
+		message += "\n  " + j.display + "  " + j.state
 	}
 	return exit(exitUsage, "%s", message)
 }

@@ -344,8 +344,36 @@ func TestLogsOfAJob(t *testing.T) {
 		t.Errorf("the master's lines are\n%s\nof\n%s", master, followed)
 	}
 
+	if byResource := logs("projects/local/jobs/" + id); byResource != followed {
+		t.Errorf("by the resource name the log is\n%s", byResource)
+	}
 	got := run(t, "logs", "other", "--endpoint", r.env["JOBDROP_BACKEND_ENDPOINT"])
 	if got.code != exitUsage || !strings.Contains(got.stderr, `no job "other"`) || !strings.Contains(got.stderr, id) {
+		t.Errorf("logs of a job that is not there exits %d: %s", got.code, got.stderr)
+	}
+}
+
+// jobdrop logs finds a job of aiplatform/v1 by each of its names, and the stack prints
+// commands of that API.
+func TestLogsByAnyName(t *testing.T) {
+	t.Parallel()
+	r := startLocal(t, t.TempDir(), "--backend", "vertex")
+	if out := r.output.String(); !strings.Contains(out, "gcloud ai custom-jobs stream-logs JOB --region=REGION") ||
+		strings.Contains(out, "gcloud ai-platform") {
+		t.Errorf("the settings have commands of another API:\n%s", out)
+	}
+	dropInto(t, r.storage(t), "hello")
+	body := awaitStatus(t, r.storage(t), "hello/", string(job.Succeeded))
+	for _, name := range []string{body.Job.ID, body.Job.ResourceName, filepath.Base(body.Job.ResourceName)} {
+		for _, follow := range []string{"--follow=true", "--follow=false"} {
+			got := run(t, "logs", name, follow, "--endpoint", r.env["JOBDROP_BACKEND_ENDPOINT"])
+			if got.code != exitSucceeded || !strings.Contains(got.stdout, "Hello, jobdrop!") {
+				t.Errorf("logs %s exits %d: %s%s", name, got.code, got.stdout, got.stderr)
+			}
+		}
+	}
+	got := run(t, "logs", "other", "--endpoint", r.env["JOBDROP_BACKEND_ENDPOINT"])
+	if got.code != exitUsage || !strings.Contains(got.stderr, "\n  "+body.Job.ID+"  SUCCEEDED") {
 		t.Errorf("logs of a job that is not there exits %d: %s", got.code, got.stderr)
 	}
 }

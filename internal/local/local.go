@@ -317,6 +317,9 @@ const policyObject = "policy.yaml"
 // Names returns the names of the installation that the functions see.
 func (s *Stack) Names() Names { return s.options.Names }
 
+// Backend returns the API by which the functions ask for jobs.
+func (s *Stack) Backend() string { return s.options.Backend }
+
 // CreateBucket makes a bucket if it is not there yet.
 func (s *Stack) CreateBucket(name string) error { return s.server.CreateBucket(name) }
 
