@@ -2,13 +2,9 @@ package jobspec
 
 import (
 	"fmt"
-	"regexp"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"gopkg.in/yaml.v3"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -63,15 +59,6 @@ func oddViolation(what string, r rune) job.Violation {
 		Message: fmt.Sprintf("%s has %s (%U), which only looks like what is meant", what, o.name, r),
 		Remedy:  remedy,
 	}
-}
-
-// oddRemedy is what to do about such a character, which stands first in an argument.
-func oddRemedy(argument string, r rune) string {
-	rest := strings.TrimFunc(argument, isOdd)
-	if o, _ := oddRune(r); o.instead == "-" && rest != "" && rest[0] != '-' {
-		return "write " + show("--"+rest)
-	}
-	return "write " + show(rest)
 }
 
 // marred reports whether a value holds what is never meant: a placeholder, a
@@ -144,69 +131,6 @@ func (d *decoder) oddKey(path, name string, p pair) bool {
 	return true
 }
 
-// argumentOdd: a long dash in place of an option's two, and quotes that no shell
-// takes off.
-func argumentOdd(c *check) {
-	c.passed(func(field, value string) {
-		where := "begins with"
-		r, _ := utf8.DecodeRuneInString(value)
-		if !isOdd(r) {
-			where = "ends with"
-			r, _ = utf8.DecodeLastRuneInString(value)
-		}
-		if o, ok := oddRune(r); ok {
-			c.warn(field, job.Violation{
-				Message: fmt.Sprintf("the argument %s %s (%U), which only looks like what is meant", where, o.name, r),
-				Remedy:  oddRemedy(value, r),
-			})
-		}
-	})
-}
-
-var option = regexp.MustCompile(`^(--?[A-Za-z][\w-]*)[ \t]+(\S.*)$`)
-
-// argumentSpace: each entry of a list is one argument, and no shell takes it apart.
-func argumentSpace(c *check) {
-	c.passed(func(field, value string) {
-		if strings.Contains(field, "Command[") || c.f.places[c.f.parent(field)].text != "" || c.hasShell() {
-			return // a shell's own, or reported with the list
-		}
-		if m := option.FindStringSubmatch(value); m != nil {
-			c.warn(field, job.Violation{
-				Message: "the option and its value are one argument, with the space between them",
-				Remedy:  "write two entries, " + show(m[1]) + " and " + show(m[2]) + ", or one with an equals sign",
-			})
-		}
-	})
-}
-
-// passed yields each text that is passed to the trainer as a part of its command.
-func (c *check) passed(yield func(field, value string)) {
-	list := func(field string, values []string) {
-		for i, value := range values {
-			yield(element(field, i), value)
-		}
-	}
-	list(below+"args", c.in.Args)
-	for _, r := range c.roles {
-		if r.Config != nil {
-			list(r.ConfigField()+".containerCommand", r.Config.ContainerCommand)
-			list(r.ConfigField()+".containerArgs", r.Config.ContainerArgs)
-		}
-	}
-}
-
-// hasShell reports whether a container's command is a shell, which reads arguments in
-// its own way.
-func (c *check) hasShell() bool {
-	return slices.ContainsFunc(c.roles[:], func(r job.Role) bool {
-		return r.Config != nil && slices.ContainsFunc(r.Config.ContainerCommand, func(word string) bool {
-			name := word[strings.LastIndexByte(word, '/')+1:]
-			return slices.Contains([]string{"sh", "bash", "dash", "zsh", "ash", "env"}, name)
-		})
-	})
-}
-
 // oddLine returns a violation if one of the lines around a fault's has a character
 // that looks like another: in the indentation or after a key's colon, or a quote.
 func oddLine(lines []string, number int) *job.Violation {
@@ -226,48 +150,6 @@ func oddLine(lines []string, number int) *job.Violation {
 		v.Found = show(strings.TrimSpace(line))
 		v.Remedy += ", here and in the rest of the file"
 		return &v
-	}
-	return nil
-}
-
-// commentViolation is what is said of a comment that YAML and JSON don't have.
-func commentViolation() job.Violation {
-	return job.Violation{
-		Rule:    "comment",
-		Message: "// and /* begin no comment in YAML, and JSON has none",
-		Remedy:  "begin the comment with # and a space, or remove it",
-	}
-}
-
-// slashed finds a key that begins as a comment of another language.
-func slashed(n *yaml.Node) *yaml.Node {
-	for i, child := range n.Content {
-		if n.Kind == yaml.MappingNode && i%2 == 0 && child.Kind == yaml.ScalarNode && isPlain(child) &&
-			(strings.HasPrefix(child.Value, "//") || strings.HasPrefix(child.Value, "/*")) {
-			return child
-		}
-		if found := slashed(child); found != nil {
-			return found
-		}
-	}
-	return nil
-}
-
-var commentLike = regexp.MustCompile(`(?:^|[\s,{\[}\]"'])(//|/\*)`)
-
-// foreignComment returns a violation if a line up to that of a fault has a comment of
-// another language, not in quotes.
-func foreignComment(lines []string, upTo int) *job.Violation {
-	for i, line := range lines[:min(upTo, len(lines))] {
-		for _, at := range commentLike.FindAllStringSubmatchIndex(withoutComment(line), -1) {
-			if before := line[:at[2]]; strings.Count(before, `"`)%2 == 1 || strings.Count(before, "'")%2 == 1 {
-				continue
-			}
-			v := commentViolation()
-			v.Position = job.Position{Line: i + 1, Column: 1 + utf8.RuneCountInString(line[:at[2]])}
-			v.Found = show(strings.TrimSpace(line))
-			return &v
-		}
 	}
 	return nil
 }

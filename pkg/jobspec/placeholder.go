@@ -123,20 +123,3 @@ func notRenderedAt(root *yaml.Node, data []byte) *job.Violation {
 	}
 	return notRendered(splitLines(data), n.Line)
 }
-
-// argumentPlaceholder: what is passed to the trainer may hold anything, but no shell
-// reads it on the way.
-func argumentPlaceholder(c *check) {
-	c.passed(func(field, value string) {
-		found := placeholder(value, literals)
-		if found == "" || found[0] == '$' && c.hasShell() {
-			return
-		}
-		v := placeholderViolation(found)
-		if found[0] == '$' {
-			v.Message = fmt.Sprintf("the trainer gets %s as it stands: no shell replaces it",
-				printable(text.Shorten(found, maxShown)))
-		}
-		c.warn(field, v)
-	})
-}
