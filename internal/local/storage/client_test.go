@@ -215,6 +215,24 @@ func TestGoClientCalls(t *testing.T) {
 		copied.StorageClass != "NEARLINE" {
 		t.Errorf("copy with other settings: %+v, %v", copied, err)
 	}
+	s.put(t, "dir/here", "moved")
+	there := gcs.MoveObjectDestination{Object: "dir/there", Conditions: &gcs.Conditions{DoesNotExist: true}}
+	moved, err := b.Object("dir/here").Move(ctx, there)
+	if err != nil || moved.Name != "dir/there" || moved.Size != 5 || moved.Metageneration != 1 {
+		t.Errorf("move: %+v, %v", moved, err)
+	}
+	if _, err := b.Object("dir/here").Attrs(ctx); !errors.Is(err, gcs.ErrObjectNotExist) {
+		t.Errorf("the source of a move: %v", err)
+	}
+	s.put(t, "dir/here", "moved")
+	if _, err := b.Object("dir/here").Move(ctx, there); err == nil {
+		t.Error("a move replaces what must not exist")
+	}
+	for _, name := range []string{"dir/here", "dir/there"} {
+		if err := b.Object(name).Delete(ctx); err != nil {
+			t.Error(err)
+		}
+	}
 	composed, err := b.Object("dir/c").ComposerFrom(a, b.Object("dir/b")).Run(ctx)
 	if err != nil || composed.Size != 2 || composed.ComponentCount != 2 || composed.CRC32C != castagnoli([]byte("AB")) {
 		t.Errorf("composition: %+v, %v", composed, err)

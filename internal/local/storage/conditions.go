@@ -3,6 +3,7 @@ package storage
 import (
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // conditions are what must hold of an object for a call to have its effect.
@@ -10,6 +11,8 @@ import (
 type conditions struct {
 	generationMatch, generationNotMatch         *int64
 	metagenerationMatch, metagenerationNotMatch *int64
+	// etagMatch and etagNotMatch are lists of ETags, as the headers have them.
+	etagMatch, etagNotMatch string
 }
 
 // parameter reads a number of the query or, for the XML API, of a header.
@@ -27,6 +30,24 @@ func conditionsOf(get parameter, prefix string) (c conditions, err error) {
 		}
 	}
 	return c, nil
+}
+
+// byETag adds the conditions of a request's headers. ETags are taken with quotes and without.
+// https://cloud.google.com/storage/docs/json_api#etags
+func (c conditions) byETag(h http.Header) conditions {
+	c.etagMatch, c.etagNotMatch = h.Get("If-Match"), h.Get("If-None-Match")
+	return c
+}
+
+// lists reports whether a list of ETags has the one of an object, or stands for any.
+func lists(etags string, live *object) bool {
+	for tag := range strings.SplitSeq(etags, ",") {
+		tag = strings.Trim(strings.TrimPrefix(strings.TrimSpace(tag), "W/"), `"`)
+		if live != nil && (tag == "*" || tag == live.etag() || tag == live.xmlETag()) {
+			return true
+		}
+	}
+	return false
 }
 
 // number reads the value of what has a name; nil where none is given.
@@ -65,7 +86,9 @@ func (c conditions) check(live *object) error {
 	case c.generationMatch != nil && *c.generationMatch != generation,
 		c.generationNotMatch != nil && *c.generationNotMatch == generation,
 		c.metagenerationMatch != nil && *c.metagenerationMatch != metageneration,
-		c.metagenerationNotMatch != nil && *c.metagenerationNotMatch == metageneration:
+		c.metagenerationNotMatch != nil && *c.metagenerationNotMatch == metageneration,
+		c.etagMatch != "" && !lists(c.etagMatch, live),
+		c.etagNotMatch != "" && lists(c.etagNotMatch, live):
 		return errCondition()
 	}
 	return nil
@@ -73,10 +96,11 @@ func (c conditions) check(live *object) error {
 
 // checkRead does what check does, for a read: there "not match" asks only for a change.
 func (c conditions) checkRead(live *object) error {
-	news := conditions{generationNotMatch: c.generationNotMatch, metagenerationNotMatch: c.metagenerationNotMatch}
+	news := conditions{generationNotMatch: c.generationNotMatch, metagenerationNotMatch: c.metagenerationNotMatch,
+		etagNotMatch: c.etagNotMatch}
 	if news.check(live) != nil {
 		return errNotModified
 	}
-	c.generationNotMatch, c.metagenerationNotMatch = nil, nil
+	c.generationNotMatch, c.metagenerationNotMatch, c.etagNotMatch = nil, nil, ""
 	return c.check(live)
 }

@@ -70,6 +70,17 @@ func operations() []operation {
 		{name: "rewrite from", source: true, ok: 200, do: func(t *testing.T, s *Server, name, query string) answer {
 			return do(t, http.MethodPost, s.objectURL(name)+"/rewriteTo/b/"+bucketB+"/o/x?"+query, "")
 		}},
+		{name: "move from", source: true, ok: 200, do: func(t *testing.T, s *Server, name, query string) answer {
+			return do(t, http.MethodPost, s.objectURL(name)+"/moveTo/o/moved?"+query, "")
+		}},
+		{name: "move to", ok: 200, do: func(t *testing.T, s *Server, name, query string) answer {
+			s.put(t, "mover", "new")
+			a := do(t, http.MethodPost, s.objectURL("mover")+"/moveTo/o/"+name+"?"+query, "")
+			if left := do(t, http.MethodGet, s.objectURL("mover"), "").status; (left == 200) == (a.status == 200) {
+				t.Errorf("the source of a move that is answered with %d: %d", a.status, left)
+			}
+			return a
+		}},
 		{name: "get", read: true, ok: 200, do: func(t *testing.T, s *Server, name, query string) answer {
 			return do(t, http.MethodGet, s.objectURL(name)+"?"+query, "")
 		}},
@@ -130,6 +141,70 @@ func TestPreconditions(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// ETags are conditions, too, with quotes and without, on content, on descriptions and on buckets.
+func TestPreconditionsByETag(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	bucket := s.URL() + "/storage/v1/b/" + bucketA
+	for _, test := range []struct {
+		header, tag         string // ETAG is the right one
+		read, write, bucket int
+	}{
+		{"If-Match", "ETAG", 200, 200, 200},
+		{"If-Match", `"ETAG"`, 200, 200, 200},
+		{"If-Match", `"other", "ETAG"`, 200, 200, 200},
+		{"If-Match", "*", 200, 200, 200},
+		{"If-Match", "other", 412, 412, 412},
+		{"If-None-Match", "ETAG", 304, 412, 304},
+		{"If-None-Match", `W/"ETAG"`, 304, 412, 304},
+		{"If-None-Match", "*", 304, 412, 304},
+		{"If-None-Match", `"other"`, 200, 200, 200},
+	} {
+		what := test.header + ": " + test.tag
+		tag, _ := s.put(t, "x", "content").fields(t)["etag"].(string)
+		with := func(etag string) string { return strings.ReplaceAll(test.tag, "ETAG", etag) }
+		for kind, url := range map[string]string{"description": s.objectURL("x"), "content": s.objectURL("x") + "?alt=media"} {
+			if got := do(t, http.MethodGet, url, "", test.header, with(tag)); got.status != test.read {
+				t.Errorf("%s, read of the %s: %d, want %d", what, kind, got.status, test.read)
+			}
+		}
+		if got := do(t, http.MethodPatch, s.objectURL("x"), "{}", test.header, with(tag)); got.status != test.write {
+			t.Errorf("%s, change: %d, want %d", what, got.status, test.write)
+		}
+		tag, _ = do(t, http.MethodGet, bucket, "").want(t, 200).fields(t)["etag"].(string)
+		if got := do(t, http.MethodGet, bucket, "", test.header, with(tag)); got.status != test.bucket {
+			t.Errorf("%s, read of the bucket: %d, want %d", what, got.status, test.bucket)
+		}
+	}
+	// Where there is nothing, any ETag is another one's.
+	do(t, http.MethodPost, s.URL()+"/upload/storage/v1/b/"+bucketA+"/o?uploadType=media&name=y", "new", "If-Match", "*").
+		want(t, 412)
+	do(t, http.MethodPost, s.URL()+"/upload/storage/v1/b/"+bucketA+"/o?uploadType=media&name=y", "new", "If-None-Match",
+		"*").want(t, 200)
+}
+
+// A composition deletes its sources if it is asked to, in the generations that it used.
+func TestComposeDeletesItsSources(t *testing.T) {
+	s := start(t, Options{})
+	compose := func(request string) {
+		t.Helper()
+		s.put(t, "a", "A")
+		s.put(t, "b", "B")
+		do(t, http.MethodPost, s.objectURL("c")+"/compose", request).want(t, 200)
+	}
+	compose(`{"sourceObjects":[{"name":"a"},{"name":"b"}]}`)
+	if s.read(t, "a") != "A" || s.read(t, "c") != "AB" {
+		t.Error("a source is gone that was to stay")
+	}
+	compose(`{"sourceObjects":[{"name":"c"},{"name":"a"},{"name":"b"},{"name":"a"}],"deleteSourceObjects":true}`)
+	for _, name := range []string{"a", "b"} {
+		do(t, http.MethodGet, s.objectURL(name), "").want(t, 404)
+	}
+	if got := s.read(t, "c"); got != "ABABA" {
+		t.Errorf("composed: %q", got)
 	}
 }
 

@@ -352,3 +352,49 @@ func TestStartRepairsAFolder(t *testing.T) {
 		})
 	}
 }
+
+// A process that dies while it moves an object leaves one of the two names.
+func TestStartEndsAMove(t *testing.T) {
+	dir := t.TempDir()
+	one, err := serve(t, Options{Dir: dir, Buckets: []string{bucketA}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one.put(t, "here", "content")
+	files, err := filepath.Glob((&store{dir: dir}).base(bucketA, "here") + ".*")
+	if err != nil || len(files) != 2 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	before := map[string][]byte{}
+	for _, file := range files {
+		if before[file], err = os.ReadFile(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	moved := do(t, http.MethodPost, one.objectURL("here")+"/moveTo/o/there", "").want(t, 200)
+	if err := one.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for file, data := range before { // it died before it removed them
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	two, err := serve(t, Options{Dir: dir, Buckets: []string{bucketA}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	do(t, http.MethodGet, two.objectURL("here"), "").want(t, 404)
+	if got := two.read(t, "there"); got != "content" || strings.Contains(moved.body, "movedFrom") {
+		t.Errorf("moved: %q, answered with %s", got, moved.body)
+	}
+	// A later object of the old name is another one.
+	two.put(t, "here", "again")
+	if err := two.Close(); err != nil {
+		t.Fatal(err)
+	}
+	three := start(t, Options{Dir: dir})
+	if three.read(t, "here") != "again" || three.read(t, "there") != "content" {
+		t.Error("an object of the old name is taken for what was moved")
+	}
+}

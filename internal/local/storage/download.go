@@ -46,6 +46,9 @@ func (s *Server) download(c *call, generation int64, cond conditions) error {
 	defer f.Close()
 	h := c.w.Header()
 	o.describe(h)
+	if c.xml {
+		h.Set("ETag", `"`+o.xmlETag()+`"`)
+	}
 	for parameter, header := range map[string]string{
 		"response-content-type": "Content-Type", "response-content-disposition": "Content-Disposition",
 	} {
@@ -65,6 +68,8 @@ func (s *Server) download(c *call, generation int64, cond conditions) error {
 		// ranges, where it knows better.
 		h.Set("Content-Length", strconv.FormatInt(o.Size, 10))
 	}
+	c.Header.Del("If-Match") // checked
+	c.Header.Del("If-None-Match")
 	http.ServeContent(c.w, c.Request, "", o.created(), f)
 	return nil
 }

@@ -3,7 +3,9 @@ package storage
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/md5"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -158,6 +160,9 @@ func TestRanges(t *testing.T) {
 		t.Errorf("HEAD gives %v", head.header)
 	}
 	do(t, "GET", s.URL()+"/"+bucketA+"/a", "", "If-None-Match", head.header.Get("ETag")).want(t, 304)
+	if sum := md5.Sum([]byte("0123456789")); head.header.Get("ETag") != fmt.Sprintf("%q", hex.EncodeToString(sum[:])) {
+		t.Errorf("the XML API's ETag is %s, and not the content's MD5", head.header.Get("ETag"))
+	}
 }
 
 // A resumable upload over its protocol's edges.
@@ -640,4 +645,31 @@ func TestBucketParts(t *testing.T) {
 	}
 	do(t, "DELETE", bucket, "", "X-HTTP-Method-Override", "GET").want(t, 204)
 	do(t, "GET", s.URL()+"/", "").want(t, 200)
+}
+
+// Words of clients that differ from Google's documentation, or that uniform access refuses, have the
+// answers of Cloud Storage.
+func TestWordsOfClients(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	s.put(t, "a/", "")
+	for query, want := range map[string]int{
+		"includeTrailingDelimiter=True": 1, "includeTrailingDelimiter=TRUE": 1, "includeTrailingDelimiter=False": 0,
+	} {
+		list := do(t, "GET", s.URL()+"/storage/v1/b/"+bucketA+"/o?delimiter=/&"+query, "").want(t, 200).fields(t)
+		if items, _ := list["items"].([]any); len(items) != want {
+			t.Errorf("%s: %v", query, list)
+		}
+	}
+	upload := s.URL() + "/upload/storage/v1/b/" + bucketA + "/o?uploadType=media&name=x&predefinedAcl=publicRead"
+	do(t, "POST", upload, "x").want(t, 400)
+	do(t, "POST", s.objectURL("a/")+"/copyTo/b/"+bucketA+"/o/x?destinationPredefinedAcl=private", "").want(t, 400)
+	do(t, "GET", s.objectURL("x"), "").want(t, 404)
+	for location, want := range map[string]string{"us-central1": "region", "eu": "multi-region", "nam4": "dual-region"} {
+		b := do(t, "POST", s.URL()+"/storage/v1/b?project=p", `{"name":"bucket-`+location+`","location":"`+location+
+			`"}`).want(t, 200).fields(t)
+		if b["location"] != strings.ToUpper(location) || b["locationType"] != want {
+			t.Errorf("%s: location %v, %v", location, b["location"], b["locationType"])
+		}
+	}
 }

@@ -30,7 +30,7 @@ func (s *Server) list(c *call) error {
 	}
 	q := listing{
 		prefix: c.param("prefix"), delimiter: c.param("delimiter"), start: c.param("startOffset"), end: c.param("endOffset"),
-		glob: c.param("matchGlob"), trailing: c.param("includeTrailingDelimiter") == "true",
+		glob: c.param("matchGlob"), trailing: c.flag("includeTrailingDelimiter"),
 	}
 	var err error
 	if q.size, err = c.pageSize(); err != nil {
@@ -43,7 +43,7 @@ func (s *Server) list(c *call) error {
 	if err != nil {
 		return err
 	}
-	if c.param("softDeleted") == "true" {
+	if c.flag("softDeleted") {
 		p = page{} // nothing is kept of what was deleted
 	}
 	answer := struct {

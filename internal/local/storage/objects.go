@@ -2,6 +2,7 @@ package storage
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 )
@@ -123,6 +124,40 @@ func (s *Server) copy(c *call, source []string, toBucket string, to []string, re
 	return nil
 }
 
+// moveObject serves moveTo.
+// https://cloud.google.com/storage/docs/json_api/v1/objects/move
+func (s *Server) moveObject(c *call, source, to []string) error {
+	if err := c.object(source); err != nil {
+		return err
+	}
+	from := c.name
+	if err := c.object(to); err != nil {
+		return err
+	}
+	if c.name == from {
+		return errInvalid("The source and destination objects must have different names.")
+	}
+	ifSource, err := conditionsOf(c.param, "ifSource")
+	if err != nil {
+		return err
+	}
+	cond, err := c.conditions()
+	if err != nil {
+		return err
+	}
+	o, err := s.store.move(c.bucket, from, c.name, ifSource, cond)
+	if err != nil {
+		return err
+	}
+	e, err := s.event(o)
+	if err != nil {
+		return err
+	}
+	s.finalized(e)
+	c.answerObject(o)
+	return nil
+}
+
 // rewriteResponse is https://cloud.google.com/storage/docs/json_api/v1/objects/rewrite#response.
 type rewriteResponse struct {
 	Kind                string   `json:"kind"`
@@ -190,6 +225,7 @@ func (s *Server) compose(c *call) error {
 				IfGenerationMatch json.Number
 			}
 		}
+		DeleteSourceObjects bool
 	}
 	if err := decode(c.Request, &request); err != nil {
 		return err
@@ -208,6 +244,7 @@ func (s *Server) compose(c *call) error {
 	defer spool.discard()
 	spool.md5 = nil
 	components := 0
+	var used []*object
 	for _, source := range request.SourceObjects {
 		generation, err := number("generation", source.Generation.String())
 		if err != nil {
@@ -218,11 +255,12 @@ func (s *Server) compose(c *call) error {
 			source.ObjectPreconditions.IfGenerationMatch.String()); err != nil {
 			return err
 		}
-		n, err := s.appendObject(spool, origin{c.bucket, source.Name, orAny(generation), cond})
+		part, err := s.appendObject(spool, origin{c.bucket, source.Name, orAny(generation), cond})
 		if err != nil {
 			return err
 		}
-		components += n
+		components += max(part.ComponentCount, 1)
+		used = append(used, part)
 	}
 	o, err := s.create(object{
 		Bucket:         c.bucket,
@@ -233,18 +271,34 @@ func (s *Server) compose(c *call) error {
 	if err != nil {
 		return err
 	}
+	if request.DeleteSourceObjects {
+		s.deleteUsed(c, used)
+	}
 	c.answerObject(o)
 	return nil
 }
 
-// appendObject adds the content of an object, and returns of how many parts that object
-// was made.
-func (s *Server) appendObject(spool *spool, from origin) (int, error) {
+// deleteUsed deletes what an object was composed of, in the generations that were used: one that was
+// replaced or deleted meanwhile is left.
+func (s *Server) deleteUsed(c *call, used []*object) {
+	for _, part := range used {
+		if part.Name == c.name {
+			continue // the composed object has its name
+		}
+		err := s.store.remove(part.Bucket, part.Name, part.Generation, conditions{})
+		if f := (*fault)(nil); err != nil && (!errors.As(err, &f) || f.status != http.StatusNotFound) {
+			s.logged(c.Request, err)
+		}
+	}
+}
+
+// appendObject adds the content of an object, and returns the object.
+func (s *Server) appendObject(spool *spool, from origin) (*object, error) {
 	o, f, err := s.store.open(from.bucket, from.name, from.generation, from.cond)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer f.Close()
 	_, err = io.Copy(spool, f)
-	return max(o.ComponentCount, 1), err
+	return o, err
 }

@@ -3,6 +3,7 @@ package storage
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -74,6 +75,21 @@ type object struct {
 	ComponentCount int    `json:"componentCount,omitempty"`
 	TimeCreated    string `json:"timeCreated"`
 	Updated        string `json:"updated"`
+
+	movedFrom *movedFrom // of the record; no client sees it
+}
+
+// movedFrom is what an object was moved from.
+type movedFrom struct {
+	Name       string `json:"name"`
+	Generation int64  `json:"generation,string"`
+}
+
+// objectRecord is an object as it lies on the disk. What it was moved from is gone, but for the moment
+// in which the object has both names.
+type objectRecord struct {
+	object
+	MovedFrom *movedFrom `json:"movedFrom,omitempty"`
 }
 
 func (o *object) created() time.Time {
@@ -84,6 +100,16 @@ func (o *object) created() time.Time {
 // etag names the state of an object; it is Cloud Storage's own encoding of the
 // two numbers.
 func (o *object) etag() string { return etag(o.Generation, o.Metageneration) }
+
+// xmlETag is the ETag of the XML API: the MD5 of the content, or, of what was composed, a text that is not
+// one. https://cloud.google.com/storage/docs/hashes-etags#etags
+func (o *object) xmlETag() string {
+	sum, err := base64.StdEncoding.DecodeString(o.MD5Hash)
+	if o.MD5Hash == "" || err != nil {
+		return "-" + o.etag()
+	}
+	return hex.EncodeToString(sum)
+}
 
 func etag(generation, metageneration int64) string {
 	b := binary.AppendUvarint([]byte{0x08}, uint64(generation))
@@ -162,6 +188,10 @@ func (b *bucketAttributes) resource(base string) map[string]any {
 		},
 	}
 	maps.Copy(r, b.Settings)
+	if place, _ := r["location"].(string); place != "" {
+		r["location"] = strings.ToUpper(place)
+		r["locationType"] = locationType(r["location"].(string))
+	}
 	maps.Copy(r, map[string]any{
 		"kind": "storage#bucket", "id": b.Name, "name": b.Name, "projectNumber": "1",
 		"selfLink":       base + "/storage/v1/b/" + b.Name,
@@ -171,10 +201,22 @@ func (b *bucketAttributes) resource(base string) map[string]any {
 	return r
 }
 
+// locationType returns the type of a location by the form of its name.
+// https://cloud.google.com/storage/docs/locations
+func locationType(location string) string {
+	switch {
+	case location == "US" || location == "EU" || location == "ASIA":
+		return "multi-region"
+	case strings.Contains(location, "-"):
+		return "region"
+	}
+	return "dual-region" // NAM4, EUR4 and their like
+}
+
 // setByServer are the fields of a bucket that a client's word does not change.
 var setByServer = []string{
 	"kind", "id", "name", "projectNumber", "selfLink", "metageneration", "etag", "timeCreated", "updated", "acl",
-	"defaultObjectAcl",
+	"defaultObjectAcl", "locationType",
 }
 
 // checkBucketSettings takes out what is not a client's to say, and refuses what

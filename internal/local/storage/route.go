@@ -17,6 +17,7 @@ type call struct {
 	// bucket and name come from the path; path is what follows the bucket.
 	bucket, name string
 	path         []string
+	xml          bool // of the XML API, whose ETags are others
 }
 
 // base returns the URL by which the client reaches this server. Links begin with it.
@@ -24,6 +25,9 @@ type call struct {
 func (c *call) base() string { return "http://" + c.Host }
 
 func (c *call) param(name string) string { return c.query.Get(name) }
+
+// flag reports whether a parameter is true. Python's clients write True.
+func (c *call) flag(name string) bool { return strings.EqualFold(c.param(name), "true") }
 
 func (c *call) generation() (int64, error) { return c.generationOf("generation") }
 
@@ -40,7 +44,10 @@ func orAny(generation *int64) int64 {
 	return *generation
 }
 
-func (c *call) conditions() (conditions, error) { return conditionsOf(c.param, "if") }
+func (c *call) conditions() (conditions, error) {
+	cond, err := conditionsOf(c.param, "if")
+	return cond.byETag(c.Header), err
+}
 
 // paths of the JSON API and what serves them. Clients differ in where they let it
 // begin: Node's adds nothing to STORAGE_EMULATOR_HOST for calls without content.
@@ -163,11 +170,17 @@ func notAllowed() error {
 // objectCall serves /o/<name> and what stands below it.
 func (s *Server) objectCall(c *call, path []string) error {
 	last := path[len(path)-1]
+	if err := c.noACL(); err != nil {
+		return err
+	}
 	for _, verb := range []string{"rewriteTo", "copyTo"} {
 		if i := slices.Index(path, verb); c.Method == http.MethodPost && i > 0 && len(path) > i+4 && path[i+1] == "b" &&
 			path[i+3] == "o" {
 			return s.copy(c, path[:i], path[i+2], path[i+4:], verb == "rewriteTo")
 		}
+	}
+	if i := slices.Index(path, "moveTo"); c.Method == http.MethodPost && i > 0 && len(path) > i+2 && path[i+1] == "o" {
+		return s.moveObject(c, path[:i], path[i+2:])
 	}
 	switch {
 	case len(path) > 1 && last == "compose" && c.Method == http.MethodPost:
@@ -195,6 +208,17 @@ func (s *Server) objectCall(c *call, path []string) error {
 		return s.updateObject(c)
 	}
 	return notAllowed()
+}
+
+// noACL refuses what would give single objects a list of their own.
+func (c *call) noACL() error {
+	for _, name := range []string{"predefinedAcl", "destinationPredefinedAcl", "predefinedDefaultObjectAcl"} {
+		if c.param(name) != "" {
+			return errInvalid("Cannot use %s when uniform bucket-level access is enabled. Read more at "+
+				"https://cloud.google.com/storage/docs/uniform-bucket-level-access", name)
+		}
+	}
+	return nil
 }
 
 // errNoACL returns the error of Cloud Storage for a bucket with uniform access.

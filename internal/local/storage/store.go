@@ -120,6 +120,9 @@ func (s *store) loadBucket(ctx context.Context, name string) error {
 			}
 		}
 	}
+	if err := s.endMoves(b, &found); err != nil {
+		return err
+	}
 	if found != (repairs{}) {
 		s.log.WarnContext(ctx, "bucket repaired", "bucket", name, "orphans_removed", found.orphans, "damaged_ignored",
 			found.damaged)
@@ -161,8 +164,11 @@ func (s *store) loadShard(ctx context.Context, b *bucket, bucketName, shard stri
 		if !isRecord {
 			continue
 		}
-		o, err := readRecord[object](filepath.Join(dir, e.Name()))
+		r, err := readRecord[objectRecord](filepath.Join(dir, e.Name()))
+		var o *object
 		if err == nil {
+			o = &r.object
+			o.movedFrom = r.MovedFrom
 			err = s.checkLoaded(o, bucketName, filepath.Join(dir, e.Name()))
 		}
 		if err != nil {
@@ -184,6 +190,26 @@ func (s *store) loadShard(ctx context.Context, b *bucket, bucketName, shard stri
 		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
 			return err
 		}
+		found.orphans++
+	}
+	return nil
+}
+
+// endMoves removes what an object was moved from, where a process died in between.
+func (s *store) endMoves(b *bucket, found *repairs) error {
+	for _, o := range b.objects {
+		if o.movedFrom == nil {
+			continue
+		}
+		source := b.objects[o.movedFrom.Name]
+		if source == nil || source.Generation != o.movedFrom.Generation {
+			continue
+		}
+		if err := os.Remove(s.record(source.Bucket, source.Name)); err != nil {
+			return err
+		}
+		s.forget(source)
+		delete(b.objects, source.Name)
 		found.orphans++
 	}
 	return nil
@@ -443,15 +469,62 @@ func (s *store) remove(bucketName, name string, generation int64, c conditions) 
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(s.record(bucketName, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	return s.drop(b, live)
+}
+
+// drop removes a live object. The store must be locked.
+func (s *store) drop(b *bucket, live *object) error {
+	if err := os.Remove(s.record(live.Bucket, live.Name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	delete(b.objects, name)
-	if i, ok := slices.BinarySearch(b.names, name); ok {
+	delete(b.objects, live.Name)
+	if i, ok := slices.BinarySearch(b.names, live.Name); ok {
 		b.names = slices.Delete(b.names, i, i+1)
 	}
 	s.forget(live)
 	return nil
+}
+
+// move gives an object of a bucket another name, in one step: a process that dies leaves the one name or
+// the other. An object that has the new name is replaced.
+func (s *store) move(bucketName, from, to string, ifSource, cond conditions) (*object, error) {
+	if err := checkName(to); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, source, err := s.find(bucketName, from, 0)
+	if err == nil {
+		err = ifSource.check(source)
+	}
+	if err != nil {
+		return nil, err
+	}
+	replaced := b.objects[to]
+	if err := cond.check(replaced); err != nil {
+		return nil, err
+	}
+	o := *source
+	s.last = max(s.last+1, s.now().UnixMicro())
+	o.Name, o.Generation, o.Metageneration = to, s.last, 1
+	o.TimeCreated = s.stamp()
+	o.Updated = o.TimeCreated
+	o.movedFrom = &movedFrom{source.Name, source.Generation}
+	path := s.content(&o)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.Link(s.content(source), path); err != nil {
+		return nil, err
+	}
+	if err := s.writeRecord(s.record(bucketName, to), objectRecord{o, o.movedFrom}); err != nil {
+		return nil, errors.Join(err, os.Remove(path))
+	}
+	b.insert(&o)
+	if replaced != nil {
+		s.forget(replaced)
+	}
+	return &o, s.drop(b, source)
 }
 
 // forget removes the content of an object whose record is gone. Where that fails

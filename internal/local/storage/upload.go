@@ -22,6 +22,9 @@ type insertion struct {
 
 // upload serves objects.insert in its three forms, and resumable sessions.
 func (s *Server) upload(c *call) error {
+	if err := c.noACL(); err != nil {
+		return err
+	}
 	if len(c.path) == 0 || c.path[0] != "o" || len(c.path) > 2 || len(c.path) == 2 && c.path[1] != "" {
 		return notAllowed()
 	}

@@ -11,6 +11,7 @@ import (
 // xml serves the XML API's paths, /<bucket>/<object>: single objects and lists.
 // https://cloud.google.com/storage/docs/xml-api/overview
 func (s *Server) xml(c *call, path string) {
+	c.xml = true
 	bucket, name, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	var err error
 	if c.bucket, err = url.PathUnescape(bucket); err == nil {
@@ -48,6 +49,7 @@ func (s *Server) xmlObject(c *call) error {
 	if err != nil {
 		return err
 	}
+	cond = cond.byETag(c.Header)
 	switch c.Method {
 	case http.MethodGet, http.MethodHead:
 		return s.download(c, generation, cond)
@@ -95,6 +97,7 @@ func (s *Server) xmlPut(c *call, cond conditions) error {
 			return err
 		}
 		o.identify(c.w.Header())
+		c.w.Header().Set("ETag", `"`+o.xmlETag()+`"`)
 		c.w.WriteHeader(http.StatusOK)
 		return nil
 	}
@@ -111,11 +114,12 @@ func (s *Server) xmlPut(c *call, cond conditions) error {
 		return err
 	}
 	o.identify(c.w.Header())
+	c.w.Header().Set("ETag", `"`+o.xmlETag()+`"`)
 	writeXML(c.w, http.StatusOK, struct {
 		XMLName      xml.Name `xml:"CopyObjectResult"`
 		LastModified string
 		ETag         string
-	}{LastModified: o.Updated, ETag: `"` + o.etag() + `"`})
+	}{LastModified: o.Updated, ETag: `"` + o.xmlETag() + `"`})
 	return nil
 }
 
@@ -191,7 +195,7 @@ func (s *Server) xmlBucket(c *call) error {
 	last := ""
 	for _, o := range p.objects {
 		out.Contents = append(out.Contents, xmlContents{
-			o.Name, o.Generation, o.Metageneration, o.Updated, `"` + o.etag() + `"`, o.Size,
+			o.Name, o.Generation, o.Metageneration, o.Updated, `"` + o.xmlETag() + `"`, o.Size,
 		})
 		last = max(last, o.Name)
 	}
