@@ -257,3 +257,35 @@ func TestSubmitSameAmongMany(t *testing.T) {
 	w.wake(f)
 	w.repeats(f, first, "now accepted: it had not ended", 40)
 }
+
+// Two workers look at two equal drops of a folder at once: the first was listed before the second
+// came, and is entered into the folder's note after the second's worker read that.
+func TestSubmitSameEnteredInBetween(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.both(spec)
+	looked, goOn, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	workers := 0
+	w.storage.Before = func(c storagetest.Call) error {
+		if c.Kind != "write" || !strings.HasPrefix(c.Name, "folders/") {
+			return nil
+		}
+		switch workers++; workers {
+		case 1:
+			close(looked)
+			<-goOn
+		case 2:
+			close(goOn)
+			if err := <-done; err != nil {
+				t.Errorf("the first worker: %v", err)
+			}
+		}
+		return nil
+	}
+	go func() { done <- w.submit.Submit(t.Context(), first) }()
+	<-looked
+	second := w.both(spec)
+	w.wake(second)
+	w.want(first, job.Submitted, "", 1)
+	w.repeats(second, first, "now submitted: it had not ended", 1)
+}

@@ -898,4 +898,62 @@ var mutations = []mutation{
 	{name: "the patience is over for the list, not for the clock", edits: []edit{
 		{"internal/flow/submitter/decide.go", "!e.drop.Listed.Before(e.until):", "!now.Before(e.until):"},
 	}, by: test{"internal/flow/submitter", "^TestSubmitPatienceEndsDuringTheVisit$"}},
+	{name: "the same content runs once at a time", edits: []edit{
+		{
+			"internal/flow/submitter/same.go",
+			"case twin == attempt.RunningTwin, twin == attempt.EndedTwin && e.same.withdraws:",
+			"case twin == attempt.EndedTwin && e.same.withdraws:",
+		},
+	}},
+	{name: "after the end the same content runs", edits: []edit{
+		{
+			"internal/flow/submitter/same.go",
+			"case twin == attempt.RunningTwin, twin == attempt.EndedTwin && e.same.withdraws:",
+			"case twin == attempt.RunningTwin, twin == attempt.EndedTwin:",
+		},
+	}},
+	{name: "an end counts by the upload, not by the look", edits: []edit{
+		{"internal/attempt/twin.go", "r.State.Terminal() && !r.End().After(uploaded):", "r.State.Terminal():"},
+	}},
+	{name: "the policy withdraws the same content", edits: []edit{
+		{"internal/flow/submitter/decide.go", "withdraws: rules.WithdrawsSame()", "withdraws: false"},
+	}},
+	{name: "jobdrop-rerun runs the same content", edits: []edit{
+		{"internal/flow/submitter/decide.go", "runs: !r.MadeID || d.Rerun()", "runs: !r.MadeID"},
+	}},
+	{name: "an equal attempt without a decision is withdrawn first", edits: []edit{
+		{"internal/flow/submitter/same.go", "err = s.withdraw(ctx, key, true)", "return r, false, nil"},
+	}, by: test{"internal/flow/submitter", "^TestSubmitSame"}},
+	{name: "contents are compared with the note that is swapped", edits: []edit{
+		{
+			"internal/flow/submitter/decide.go",
+			"if note.Generation != read {\n\t\t\t\tvar err error",
+			"if false {\n\t\t\t\tvar err error",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitSameEnteredInBetween$"}},
+	{name: "the backend is asked for an end that no tick saw", edits: []edit{
+		{
+			"internal/flow/submitter/same.go",
+			"if earlier.State != job.Submitted || earlier.Backend != s.backend.Name() {",
+			"if true {",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitSameAfterAnEndThatNoTickSaw$"}},
+	{name: "an attempt that the backend refused is no twin", edits: []edit{
+		{"internal/attempt/twin.go", " || r.State == job.Rejected:", " || r.State == job.Held:"},
+	}, by: test{"internal/attempt", "^TestTwin$"}},
+	{name: "the note of an earlier revision shows the newest attempt", edits: []edit{
+		{"internal/attempt/foldernote.go", "if len(n.Contents) == 0 && n.Newest.Attempt", "if false && n.Newest.Attempt"},
+	}, by: test{"internal/flow/submitter", "^TestSubmitSameAsOneOfAnEarlierRevision$"}},
+	{name: "a note keeps the contents of attempts that are open", edits: []edit{
+		{"internal/flow/submitter/same.go", "err == nil && r.State.Terminal():", "err == nil && r.State != \"\":"},
+	}, by: test{"internal/flow/submitter", "^TestSubmitSameAmongMany$"}},
+	{name: "a note forgets contents of attempts that ended", edits: []edit{
+		{"internal/attempt/foldernote.go", "case slices.Contains(over, c.Generation):", "case false:"},
+	}, by: test{"internal/flow/submitter", "^TestSubmitSameAmongMany$"}},
+	{name: "contents are bounded", edits: []edit{
+		{"internal/attempt/foldernote.go", "kept[max(len(kept)-maxContents, 0):]", "kept"},
+	}, by: test{"internal/attempt", "^TestFolderNoteCrowd$"}},
+	{name: "an attempt without a content forgets none", edits: []edit{
+		{"internal/attempt/foldernote.go", "\t\tContents:   n.Contents,\n", ""},
+	}, by: test{"internal/attempt", "^TestFolderNoteContents$"}},
 }
