@@ -78,7 +78,7 @@ func TestVerify(t *testing.T) {
 	}
 	stack, err := local.Start(t.Context(), local.Options{
 		Dir: t.TempDir(), Python: python, Functions: []string{os.Args[0], "functions"}, Tick: 100 * time.Millisecond,
-		Env: []string{"JOBDROP_SETTLE=0s"},
+		Env: []string{"JOBDROP_SETTLE=0s"}, Policy: []byte("sameContent: withdraw\n"),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +104,11 @@ func TestVerify(t *testing.T) {
 			"-set", "jobDir=gs://" + local.Output + "/verify", "-correlation", "build-7", drops + "hello",
 		},
 			[]string{"into gs://jobdrop-inbox/verify/hello/", "succeeded, job hello_"}, ""},
-		{"again", []string{"-folder", "verify/hello", drops + "hello"}, []string{"succeeded"}, ""},
+		{"the same again, which the policy withdraws else", []string{
+			"-set", "jobDir=gs://" + local.Output + "/verify", drops + "hello",
+		},
+			[]string{"succeeded"}, ""},
+		{"again, with another job directory", []string{"-folder", "verify/hello", drops + "hello"}, []string{"succeeded"}, ""},
 		{"a job that fails", []string{drops + "fails"}, []string{"failed", `"state": "failed"`}, "the drop ended as failed"},
 		{
 			"a drop that is refused", []string{drops + "rejected-scheduling"}, []string{"rejected", "maxWaitTime"},
