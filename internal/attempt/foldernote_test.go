@@ -156,10 +156,18 @@ func TestFolderNoteContents(t *testing.T) {
 		{name: "none", file: 5},
 		{name: "the same", entered: []Content{{3, "a"}}, file: 5, want: []int64{3}},
 		{name: "another", entered: []Content{{3, "b"}}, file: 5},
-		{name: "the newest first", entered: []Content{{4, "a"}, {1, "a"}, {3, "a"}, {2, "b"}}, file: 5, want: []int64{4, 3, 1}},
+		{
+			name:    "the newest first",
+			entered: []Content{{4, "a"}, {1, "a"}, {3, "a"}, {2, "b"}},
+			file:    5, want: []int64{4, 3, 1},
+		},
 		{name: "its own", entered: []Content{{5, "a"}}, file: 5},
 		{name: "a newer one", entered: []Content{{6, "a"}}, file: 5},
-		{name: "one of two by workers that saw other packages", entered: []Content{{3, "a"}, {3, "b"}}, file: 5, want: []int64{3}},
+		{
+			name:    "one of two by workers that saw other packages",
+			entered: []Content{{3, "a"}, {3, "b"}},
+			file:    5, want: []int64{3},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -218,8 +226,9 @@ func TestFolderNoteCrowd(t *testing.T) {
 	for i := range int64(2 * maxContents) {
 		next = next.EnterContent(file(1000+i), "a", nil, nil)
 	}
-	if last := next.Contents[len(next.Contents)-1]; len(next.Contents) != maxContents || last.Generation != 999+2*maxContents {
-		t.Errorf("%d contents, the last %+v", len(next.Contents), last)
+	last := next.Contents[len(next.Contents)-1].Generation
+	if n := len(next.Contents); n != maxContents || last != 999+2*maxContents {
+		t.Errorf("%d contents, the last of generation %d", n, last)
 	}
 }
 

@@ -25,17 +25,30 @@ func TestTwin(t *testing.T) {
 		{name: "of other content", state: job.Submitted, receipt: &job.Receipt{Content: "other"}, want: NoTwin},
 		{name: "accepted", state: job.Accepted, receipt: receipt, want: RunningTwin},
 		{name: "submitted", state: job.Submitted, receipt: receipt, want: RunningTwin},
-		{name: "refused by the backend since", state: job.Rejected, receipt: receipt, concluded: at(2 * time.Hour), want: NoTwin},
-		{name: "ended since", state: job.Failed, receipt: receipt, ended: at(61 * time.Minute), concluded: at(62 * time.Minute),
-			want: RunningTwin},
-		{name: "ended before", state: job.Cancelled, receipt: receipt, ended: at(58 * time.Minute), concluded: at(59 * time.Minute),
-			want: EndedTwin},
-		{name: "ended at the same time", state: job.Succeeded, receipt: receipt, ended: uploaded, concluded: uploaded,
-			want: EndedTwin},
-		{name: "ended before, and a tick saw it since", state: job.Succeeded, receipt: receipt, ended: at(59 * time.Minute),
-			concluded: at(61 * time.Minute), want: EndedTwin},
-		{name: "ended before, and the backend's clock is ahead", state: job.TimedOut, receipt: receipt, ended: at(70 * time.Minute),
-			concluded: at(59 * time.Minute), want: EndedTwin},
+		{
+			name: "refused by the backend since", state: job.Rejected, receipt: receipt,
+			concluded: at(2 * time.Hour), want: NoTwin,
+		},
+		{
+			name: "ended since", state: job.Failed, receipt: receipt,
+			ended: at(61 * time.Minute), concluded: at(62 * time.Minute), want: RunningTwin,
+		},
+		{
+			name: "ended before", state: job.Cancelled, receipt: receipt,
+			ended: at(58 * time.Minute), concluded: at(59 * time.Minute), want: EndedTwin,
+		},
+		{
+			name: "ended at the same time", state: job.Succeeded, receipt: receipt,
+			ended: uploaded, concluded: uploaded, want: EndedTwin,
+		},
+		{
+			name: "ended before, and a tick saw it since", state: job.Succeeded, receipt: receipt,
+			ended: at(59 * time.Minute), concluded: at(61 * time.Minute), want: EndedTwin,
+		},
+		{
+			name: "ended before, and the backend's clock is ahead", state: job.TimedOut, receipt: receipt,
+			ended: at(70 * time.Minute), concluded: at(59 * time.Minute), want: EndedTwin,
+		},
 		{name: "lost since", state: job.Lost, receipt: receipt, concluded: at(61 * time.Minute), want: RunningTwin},
 		{name: "lost before", state: job.Lost, receipt: receipt, concluded: at(59 * time.Minute), want: EndedTwin},
 	}

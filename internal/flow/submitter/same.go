@@ -105,7 +105,8 @@ func (s *Submitter) settled(ctx context.Context, jobFile job.Object) (r attempt.
 	case err != nil:
 		return attempt.Stored{}, false, err
 	case r.State.Undecided():
-		return attempt.Stored{}, false, fmt.Errorf("attempt %s is not decided, and can't be withdrawn: %w", key, attempt.ErrStale)
+		// The index has lost it. The next tick puts it back.
+		return attempt.Stored{}, false, fmt.Errorf("attempt %s can't be withdrawn yet: %w", key, attempt.ErrStale)
 	}
 	return r, true, nil
 }
@@ -135,7 +136,7 @@ func (e entering) repeats(earlier attempt.Record, twin attempt.Twin) string {
 		why = "the policy says sameContent: withdraw"
 	}
 	uri := "'" + strings.ReplaceAll(e.jobFile.URI(), "'", `'\''`) + "'"
-	return job.BoundText(fmt.Sprintf("the same content ran before in this folder as attempt %s, now %s: %s; to run it again, "+
-		"upload the job file with the metadata %s: gcloud storage cp %s %s --custom-metadata=%s=yes",
+	return job.BoundText(fmt.Sprintf("the same content ran before in this folder as attempt %s, now %s: %s; "+
+		"to run it again, upload the job file with the metadata %s: gcloud storage cp %s %s --custom-metadata=%s=yes",
 		earlier.Attempt, earlier.State, why, job.MetadataRerun, e.jobFile.Base(), uri, job.MetadataRerun), job.MaxText)
 }

@@ -167,7 +167,8 @@ func TestSubmitSameInOtherWords(t *testing.T) {
 	w.wake(f)
 	w.repeats(f, first, "had not ended", 1)
 	p := w.put("d/"+tarball, pkg(t, "hello"))
-	f = w.put("d/job.yaml", fmt.Appendf(nil, "%sjobdrop: {packages: [{name: %s, generation: %d}]}\n", spec, tarball, p.Generation))
+	pin := fmt.Sprintf("jobdrop: {packages: [{name: %s, generation: %d}]}\n", tarball, p.Generation)
+	f = w.put("d/job.yaml", []byte(spec+pin))
 	w.wake(f)
 	w.repeats(f, first, "had not ended", 1)
 }
