@@ -13,6 +13,7 @@ import (
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/internal/check/policy"
 	"github.com/jobdrop/jobdrop/internal/testing/storagetest"
+	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 // A policy counts from the moment it is written; one that is missing or not
@@ -88,16 +89,18 @@ func TestNoPolicyFile(t *testing.T) {
 	}
 }
 
-// The patience with packages alone is that of their folder's prefix, and as the policy is now.
-func TestPatienceWithPackagesAlone(t *testing.T) {
+// The patience is that of a folder's prefix, and as the policy is now; what it does not say is the
+// installation's.
+func TestPatience(t *testing.T) {
 	storage, _ := storagetest.New(t, "ops")
 	o := &operator{storage: storage, bucket: "ops", name: "policy.yaml", logger: logging.New(io.Discard, nil)}
-	if _, err := o.alone(t.Context()); err == nil {
+	patience := o.patience(job.Patience{Incomplete: 15 * time.Minute})
+	if _, err := patience(t.Context()); err == nil {
 		t.Error("no policy, and no error")
 	}
 	for _, test := range []struct {
 		text string
-		want []time.Duration // in team/a/ and in slow/a/
+		want []time.Duration // alone in team/a/ and in slow/a/
 	}{
 		{"patience: {alone: 3600s}\nprefixes: [{match: slow/**, patience: {alone: 7200s}}]\n",
 			[]time.Duration{time.Hour, 2 * time.Hour}},
@@ -108,12 +111,15 @@ func TestPatienceWithPackagesAlone(t *testing.T) {
 			attempt.AnyGeneration); err != nil {
 			t.Fatal(err)
 		}
-		alone, err := o.alone(t.Context())
+		of, err := patience(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := []time.Duration{alone("team/a/"), alone("slow/a/")}; !slices.Equal(got, test.want) {
+		if got := []time.Duration{of("team/a/").Alone, of("slow/a/").Alone}; !slices.Equal(got, test.want) {
 			t.Errorf("%s: %v, want %v", test.text, got, test.want)
+		}
+		if got := of("slow/a/").Incomplete; got != 15*time.Minute {
+			t.Errorf("what the policy does not say is %s", got)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package attempt
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -19,6 +20,9 @@ var (
 	// ErrOtherBackend is returned when the job was given to another backend than the one that is
 	// asked.
 	ErrOtherBackend = errors.New("the job is another backend's")
+	// ErrSlow is returned when the time for a drop was over while it was checked, before anything was
+	// written.
+	ErrSlow = errors.New("there was no time to check the drop")
 )
 
 // RefusedError reports that a backend refused a request for good: it would refuse the same request
@@ -47,19 +51,25 @@ func (e *ConflictError) Error() string {
 }
 
 // Contended reports whether an error means only that another worker was faster, or that a tick has to
-// be first: nobody needs to act. Of joined errors each must be or wrap [ErrStale] or [ErrNoTick], so that no
-// other error is hidden.
-func Contended(err error) bool {
+// be first: nobody needs to act. Of joined errors each must be or wrap [ErrStale] or [ErrNoTick], so
+// that no other error is hidden.
+func Contended(err error) bool { return only(err, ErrStale, ErrNoTick) }
+
+// Slow reports whether an error means only that there was no time to check a drop: see [ErrSlow].
+func Slow(err error) bool { return only(err, ErrSlow) }
+
+// only reports whether an error is of some classes. Of joined errors each must be.
+func only(err error, classes ...error) bool {
 	switch e := err.(type) {
 	case interface{ Unwrap() []error }:
 		for _, part := range e.Unwrap() {
-			if !Contended(part) {
+			if !only(part, classes...) {
 				return false
 			}
 		}
 		return true
 	case interface{ Unwrap() error }:
-		return Contended(e.Unwrap())
+		return only(e.Unwrap(), classes...)
 	}
-	return err == ErrStale || err == ErrNoTick // the chain was walked
+	return slices.Contains(classes, err) // the chain was walked
 }

@@ -48,6 +48,9 @@ func (s *Submitter) decide(
 	if errors.Is(err, job.ErrNotFound) {
 		return nil, &goneError{err}
 	}
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return nil, &slowError{err}
+	}
 	if err != nil {
 		return s.unreadable(ctx, d, stored, patience, err)
 	}

@@ -228,6 +228,14 @@ func (e *goneError) Error() string { return errChanged.Error() + ": " + e.err.Er
 
 func (e *goneError) Unwrap() error { return errChanged }
 
+// slowError reports that the time was over while a drop was checked. Nothing was written for it, so
+// nothing that had to be written is hidden.
+type slowError struct{ err error }
+
+func (e *slowError) Error() string { return attempt.ErrSlow.Error() + ": " + e.err.Error() }
+
+func (e *slowError) Unwrap() error { return attempt.ErrSlow }
+
 // visit lists a folder and decides the attempt of its newest job file. key, if set, is the attempt
 // that the caller came for: visit withdraws it if the folder no longer shows it. traceparent is for
 // a new attempt whose job file has none.

@@ -266,3 +266,57 @@ func TestSubmitUnreadablePackageFromElsewhere(t *testing.T) {
 		w.want(f, job.Submitted, "", 1)
 	})
 }
+
+// ending is a context whose time is over once done is closed.
+type ending struct {
+	context.Context
+	done chan struct{}
+}
+
+func (e ending) Done() <-chan struct{} { return e.done }
+
+func (e ending) Err() error {
+	select {
+	case <-e.done:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+// A check that the time does not suffice for is told apart from all else that takes the time: from the
+// list before it, and from what is written afterwards.
+func TestSubmitSlowCheck(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name         string
+		kind, bucket string
+		slow         bool
+	}{
+		{"the check", "read", inbox, true},
+		{"the list", "list", inbox, false},
+		{"the copy", "copy", "staging", false},
+		{"the folder's note", "write", "state", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.put("a/"+tarball, pkg(t, "hello"))
+			f := w.put("a/job.yaml", []byte(spec))
+			ctx := ending{t.Context(), make(chan struct{})}
+			var once sync.Once
+			w.storage.Before = func(c storagetest.Call) error {
+				if c.Kind == test.kind && c.Bucket == test.bucket {
+					once.Do(func() { close(ctx.done) })
+				}
+				return w.before()
+			}
+			err := w.submit.Submit(ctx, f)
+			if err == nil || attempt.Slow(err) != test.slow {
+				t.Errorf("Submit: %v, want that the check was slow: %v", err, test.slow)
+			}
+			w.storage.Before = func(storagetest.Call) error { return w.before() }
+			w.wake(f)
+			w.want(f, job.Submitted, "", 1)
+		})
+	}
+}

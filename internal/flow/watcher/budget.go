@@ -2,7 +2,6 @@ package watcher
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -46,9 +45,6 @@ func (b budget) left(ctx context.Context, share float64) bool {
 	return ctx.Err() == nil && b.used() < b.share(share)
 }
 
-// errLate reports that an attempt took longer than a tick has for one.
-var errLate = errors.New("its time in this tick is over")
-
 // within does work on one attempt, in the time that an attempt may take and in a share of the
 // tick's. what names the attempt.
 func (b budget) within(ctx context.Context, share float64, what string, work func(context.Context) error) error {
@@ -56,8 +52,8 @@ func (b budget) within(ctx context.Context, share float64, what string, work fun
 	bounded, cancel := context.WithTimeout(ctx, min(max(left, leastVisit), visitTime))
 	defer cancel()
 	err := work(bounded)
-	if err != nil && bounded.Err() != nil && !errors.Is(ctx.Err(), context.Canceled) {
-		return fmt.Errorf("%s: %w: %w", what, errLate, err)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("%s: its time in this tick is over: %w", what, err)
 	}
 	return err
 }

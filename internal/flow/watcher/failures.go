@@ -13,14 +13,14 @@ import (
 // entry has a limit.
 //
 // Whoever may upload can cause some of them with one drop: a folder that changes each time it is
-// looked at, or a drop that takes longer than a tick has for one. Those are logged and make no tick
+// looked at, or a drop whose check takes longer than a tick has for one. Those are logged and make no tick
 // fail. Everything else is of the installation: a list, a note, the policy, a service that does not
 // answer.
 type failures struct {
 	count           int
 	errs            []error
 	ofErrs          int // how many there are of errs, kept or not
-	contended, late []error
+	contended, slow []error
 }
 
 // reported is how many errors of each kind are kept.
@@ -36,8 +36,8 @@ func (f *failures) add(err error) {
 	switch {
 	case attempt.Contended(err):
 		kept = &f.contended
-	case errors.Is(err, errLate):
-		kept = &f.late
+	case attempt.Slow(err):
+		kept = &f.slow
 	default:
 		f.ofErrs++
 	}
@@ -52,7 +52,7 @@ func (f *failures) join(part failures) {
 	f.ofErrs += part.ofErrs
 	f.errs = append(f.errs, part.errs[:min(len(part.errs), reported-len(f.errs))]...)
 	f.contended = append(f.contended, part.contended[:min(len(part.contended), reported-len(f.contended))]...)
-	f.late = append(f.late, part.late[:min(len(part.late), reported-len(f.late))]...)
+	f.slow = append(f.slow, part.slow[:min(len(part.slow), reported-len(f.slow))]...)
 }
 
 // log logs the failures that make no tick fail.
@@ -60,8 +60,8 @@ func (f *failures) log(ctx context.Context, logger *slog.Logger) {
 	if len(f.contended) > 0 {
 		logger.WarnContext(ctx, "attempts changed while a tick looked at them", "error", errors.Join(f.contended...))
 	}
-	if len(f.late) > 0 {
-		logger.ErrorContext(ctx, "attempts took longer than a tick has for one", "error", errors.Join(f.late...))
+	if len(f.slow) > 0 {
+		logger.ErrorContext(ctx, "drops took longer to check than a tick has for one", "error", errors.Join(f.slow...))
 	}
 }
 

@@ -20,6 +20,8 @@ type common struct {
 	mu     sync.Mutex
 	now    time.Time
 	broken map[string]error // by attempt, job ID or call
+	// slow reports that such a look is a check of a drop, and no wait for something else.
+	slow bool
 	// takes is how long a look at an attempt, a job file or a page of jobs takes.
 	takes    map[string]time.Duration
 	pageSize int
@@ -38,6 +40,9 @@ func (f *common) take(ctx context.Context, d time.Duration) error {
 	case <-rest.C:
 		return nil
 	case <-ctx.Done():
+		if f.slow {
+			return attempt.ErrSlow
+		}
 		return ctx.Err()
 	}
 }

@@ -76,7 +76,7 @@ func TestFailures(t *testing.T) {
 	}
 	f.add(nil)
 	f.add(fmt.Errorf("slow: %w", attempt.ErrStale))
-	f.add(fmt.Errorf("attempt a: %w: %w", errLate, context.DeadlineExceeded))
+	f.add(fmt.Errorf("attempt a: %w", attempt.ErrSlow))
 	if f.err() != nil || f.count != 2 {
 		t.Errorf("one drop makes a tick fail: %v, %d", f.err(), f.count)
 	}
@@ -88,7 +88,7 @@ func TestFailures(t *testing.T) {
 	}
 	f.join(part)
 	err := f.err()
-	if !errors.Is(err, denied) || errors.Is(err, attempt.ErrStale) || errors.Is(err, errLate) || f.count != reported+8 {
+	if !errors.Is(err, denied) || errors.Is(err, attempt.ErrStale) || errors.Is(err, attempt.ErrSlow) || f.count != reported+8 {
 		t.Errorf("of %d: %v", f.count, err)
 	}
 	if !strings.HasPrefix(err.Error(), "denied") || !strings.HasSuffix(err.Error(), "and 6 more failures") {

@@ -649,8 +649,8 @@ func TestTickGoesOnPastWhatHangs(t *testing.T) {
 		f.upload("hangs/job.yaml", time.Now().Add(-time.Minute))
 		f.upload("other/job.yaml", time.Now().Add(-time.Minute))
 		for i := range 4 {
-			if took, err := tick(); took > 7*time.Minute || err != nil || i == 0 && f.beats[0].Failed == 0 {
-				t.Errorf("tick %d took %s: %v, heartbeat %+v", i, took, err, f.beats[i])
+			if took, err := tick(); took > 7*time.Minute || i == 0 && !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("tick %d took %s: %v", i, took, err)
 			}
 		}
 		if got := slices.Compact(slices.Sorted(slices.Values(f.resumed))); len(got) != 6 {
@@ -778,12 +778,15 @@ func TestOneDropFailsNoTick(t *testing.T) {
 			"attempts changed while a tick looked at them"},
 		{"a folder that changes, in the inbox", func(f *fake) { f.broken["submit b/job.yaml"] = changes }, nil,
 			"attempts changed while a tick looked at them"},
-		{"a drop that takes too long, on the index", func(f *fake) { f.takes["a"] = time.Hour }, nil,
-			"attempts took longer than a tick has for one"},
-		{"a drop that takes too long, in the inbox", func(f *fake) { f.takes["b/job.yaml"] = time.Hour }, nil,
-			"attempts took longer than a tick has for one"},
+		{"a drop that takes too long to check, on the index", func(f *fake) { f.takes["a"], f.slow = time.Hour, true }, nil,
+			"drops took longer to check than a tick has for one"},
+		{"a drop that takes too long to check, in the inbox", func(f *fake) {
+			f.takes["b/job.yaml"], f.slow = time.Hour, true
+		}, nil,
+			"drops took longer to check than a tick has for one"},
 		{"the list of the inbox", func(f *fake) { f.broken["inbox"] = broken }, broken, ""},
 		{"a service that does not answer", func(f *fake) { f.broken["a"] = broken }, broken, ""},
+		{"an attempt that hangs elsewhere", func(f *fake) { f.takes["a"] = time.Hour }, context.DeadlineExceeded, ""},
 		{"both", func(f *fake) {
 			f.broken["a"], f.broken["submit b/job.yaml"] = broken, changes
 		}, broken, "attempts changed while a tick looked at them"},

@@ -700,8 +700,8 @@ var mutations = []mutation{
 	{name: "others being faster hides nothing", edits: []edit{
 		{
 			"internal/attempt/errors.go",
-			"\t\t\tif !Contended(part) {\n\t\t\t\treturn false\n\t\t\t}\n",
-			"\t\t\tif Contended(part) {\n\t\t\t\treturn true\n\t\t\t}\n",
+			"\t\t\tif !only(part, classes...) {\n\t\t\t\treturn false\n\t\t\t}\n",
+			"\t\t\tif only(part, classes...) {\n\t\t\t\treturn true\n\t\t\t}\n",
 		},
 	}, by: test{"internal/app", "^TestSettle$"}},
 	{name: "a late answer is no absence", edits: []edit{
