@@ -220,9 +220,6 @@ func follow(ctx context.Context, client *gcs.Client, o options, status string, o
 // describe returns one line about an attempt.
 func describe(b event.Body) string {
 	said := string(b.State)
-	if b.Job.State != "" && !b.State.Terminal() {
-		said += " (" + string(b.Job.State) + ")"
-	}
 	if b.Job.ID != "" {
 		said += ", job " + b.Job.ID
 	}

@@ -94,7 +94,7 @@ func TestNoPolicyFile(t *testing.T) {
 func TestPatience(t *testing.T) {
 	storage, _ := storagetest.New(t, "ops")
 	o := &operator{storage: storage, bucket: "ops", name: "policy.yaml", logger: logging.New(io.Discard, nil)}
-	patience := o.patience(job.Patience{Incomplete: 15 * time.Minute})
+	patience := o.patience(job.Patience{Incomplete: 15 * time.Minute, Expire: time.Hour})
 	if _, err := patience(t.Context()); err == nil {
 		t.Error("no policy, and no error")
 	}

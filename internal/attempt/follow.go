@@ -147,7 +147,7 @@ func (r *Record) follow(o BackendJob, now time.Time) {
 		enter(o.State)
 	case job.BackendSucceeded:
 		enter(o.State)
-		r.Reason = o.Message // for example that it succeeded in part
+		r.Reason = sentence("the job succeeded"+r.after(), o.Message) // for example that it succeeded in part
 		r.conclude(job.Succeeded, job.JobSucceeded, now)
 	case job.BackendFailed:
 		enter(o.State)
@@ -156,8 +156,10 @@ func (r *Record) follow(o BackendJob, now time.Time) {
 			r.Timeout = r.timedOut()
 		}
 		if r.Timeout != nil {
+			r.Reason = overLimit(r.Timeout)
 			r.conclude(job.TimedOut, job.JobTimedOut, now)
 		} else {
+			r.Reason = sentence("the job failed"+r.after(), cmp.Or(o.Message, "the backend does not say why"))
 			r.conclude(job.Failed, job.JobFailed, now)
 		}
 	case job.BackendCancelled:
@@ -166,14 +168,44 @@ func (r *Record) follow(o BackendJob, now time.Time) {
 			r.Error = &job.Failure{Message: o.Message}
 		}
 		if r.Timeout = r.timedOut(); r.Timeout != nil {
+			r.Reason = overLimit(r.Timeout)
 			r.conclude(job.TimedOut, job.JobTimedOut, now)
 		} else {
+			r.Reason = sentence("somebody cancelled the job"+r.after(), o.Message)
 			if r.CancelRequested != nil {
 				r.Reason = "jobdrop asked for the cancel as a limit on the job's time was over, and the job was just going on"
 			}
 			r.conclude(job.Cancelled, job.JobCancelled, now)
 		}
 	}
+}
+
+// after says how long a job ran; nothing if it did not, or if the backend does not say.
+func (r *Record) after() string {
+	if r.Times.Started.IsZero() || r.Times.Ended.IsZero() {
+		return ""
+	}
+	return " after " + max(0, r.Times.Ended.Sub(r.Times.Started)).Round(time.Second).String()
+}
+
+// sentence returns what became of a job in one sentence: with the first line of what the backend
+// says, if it says anything.
+func sentence(became, message string) string {
+	first, _, _ := strings.Cut(strings.TrimSpace(message), "\n")
+	if first = strings.TrimRight(first, " .:"); first == "" {
+		return became
+	}
+	return became + ": " + first
+}
+
+// overLimit says in one sentence which limit ended a job.
+func overLimit(t *job.Timeout) string {
+	did := "waited to run"
+	if t.Kind == job.KindRun {
+		did = "ran"
+	}
+	return fmt.Sprintf("the job %s for longer than its limit of %s, and %s ended it", did, t.Limit,
+		map[string]string{job.ByBackend: "the backend", job.ByJobdrop: "jobdrop"}[t.EnforcedBy])
 }
 
 // bestFirst sorts trials by the job's goal. Those without a value come last. Otherwise the
@@ -434,6 +466,20 @@ func (r *Record) runDeadline() time.Time {
 // have no order.
 const clocksDiffer = 10 * time.Minute
 
+// earliest returns the earliest time that jobdrop's clock may have shown when the backend's showed
+// t. They differ by [clocksDiffer] at most. Closer bounds are known of a job that was created right
+// after jobdrop accepted it: its creation was no earlier than that.
+func (r *Record) earliest(t time.Time) time.Time {
+	at := t.Add(-clocksDiffer)
+	if r.Times.Accepted.IsZero() || r.Times.Created.IsZero() {
+		return at
+	}
+	if own := t.Add(r.Times.Accepted.Sub(r.Times.Created)); own.After(at) && !own.After(t) {
+		return own
+	}
+	return at
+}
+
 // timedOut returns the timeout if a limit ended the job, or nil if a person did. It goes by the
 // backend's times, which may be whole seconds. If jobdrop asked for the cancel, jobdrop enforced
 // the limit: right before that it saw that the backend did not.
@@ -455,7 +501,7 @@ func (r *Record) timedOut() *job.Timeout {
 		}
 	case ended.Sub(begin) < lasts-rounding:
 		return nil
-	case !asked && !r.Cancelling.IsZero() && r.Cancelling.Add(clocksDiffer).Before(begin.Add(lasts)):
+	case !asked && !r.Cancelling.IsZero() && r.Cancelling.Before(r.earliest(begin.Add(lasts)).Add(-rounding)):
 		return nil // the cancel began before, and only took until then
 	}
 	t := &job.Timeout{Kind: kind, Limit: job.Duration(lasts), EnforcedBy: job.ByBackend}

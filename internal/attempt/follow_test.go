@@ -256,32 +256,35 @@ func TestWarnings(t *testing.T) {
 }
 
 // A cancel that ends after the limit was a person's if it began before the limit by more than
-// clocks differ.
+// clocks differ: by ten minutes, or by what the backend's time of the creation can be ahead.
 func TestCancelThatTakesLong(t *testing.T) {
 	const wait, grace = time.Hour, 15 * time.Minute
 	tests := []struct {
 		name       string
+		created    time.Duration // by the backend's clock
 		cancelling time.Duration
 		asks       bool // jobdrop does, when its grace is over
 		want       job.State
 		by         string
 	}{
-		{"a person's", 30 * minute, false, job.Cancelled, ""},
-		{"a person's, eleven minutes before the limit", wait - 11*minute, false, job.Cancelled, ""},
-		{"before the limit by less than clocks differ", wait - 10*minute, false, job.TimedOut, job.ByBackend},
-		{"the backend's", wait + minute, false, job.TimedOut, job.ByBackend},
-		{"jobdrop's", wait + grace, true, job.TimedOut, job.ByJobdrop},
+		{"a person's", 0, 30 * minute, false, job.Cancelled, ""},
+		{"a person's, two seconds before the limit", 0, wait - 2*time.Second, false, job.Cancelled, ""},
+		{"before the limit by less than clocks differ", 9 * minute, wait, false, job.TimedOut, job.ByBackend},
+		{"before the limit by more than clocks differ", 9 * minute, wait - 2*time.Second, false, job.Cancelled, ""},
+		{"more than ten minutes before", 30 * minute, wait + 19*minute, false, job.Cancelled, ""},
+		{"the backend's", 0, wait + minute, false, job.TimedOut, job.ByBackend},
+		{"jobdrop's", 0, wait + grace, true, job.TimedOut, job.ByJobdrop},
 	}
 	for _, test := range tests {
 		steps := []step{{0, accept(&job.Scheduling{MaxWaitTime: job.FormatDuration(wait)})},
-			{0, backendJob(job.BackendQueued, 0, never, never)}}
+			{0, backendJob(job.BackendQueued, test.created, never, never)}}
 		if test.asks {
 			steps = append(steps, step{test.cancelling, CancelJob{Kind: job.KindWait}})
 		}
 		steps = append(steps,
-			step{test.cancelling, backendJob(job.BackendCancelling, 0, never, never)},
-			step{test.cancelling + 30*minute, backendJob(job.BackendCancelling, 0, never, never)},
-			step{2 * wait, backendJob(job.BackendCancelled, 0, never, wait+grace+minute)},
+			step{test.cancelling, backendJob(job.BackendCancelling, test.created, never, never)},
+			step{test.cancelling + 30*minute, backendJob(job.BackendCancelling, test.created, never, never)},
+			step{2 * wait, backendJob(job.BackendCancelled, test.created, never, test.created+wait+grace+minute)},
 		)
 		r, _ := play(t, steps...)
 		by := ""
@@ -618,7 +621,68 @@ func TestSuccessWithAMessage(t *testing.T) {
 	l := backendJob(job.BackendSucceeded, 0, 0, minute)
 	l.Message = "the job succeeded in part"
 	r, _ := play(t, step{0, accept(nil)}, step{0, backendJob(job.BackendRunning, 0, 0, never)}, step{minute, l})
-	if r.State != job.Succeeded || r.Reason != l.Message {
+	if r.State != job.Succeeded || r.Reason != "the job succeeded after 1m0s: the job succeeded in part" {
 		t.Errorf("%s: %q", r.State, r.Reason)
+	}
+}
+
+// Every final event says in one sentence what became of the job.
+func TestVerdictsHaveAReason(t *testing.T) {
+	ended := func(s job.BackendState, message string) BackendJob {
+		l := backendJob(s, 0, 0, minute)
+		l.Message = message
+		return l
+	}
+	for _, tt := range []struct {
+		job  BackendJob
+		want string
+	}{
+		{ended(job.BackendSucceeded, ""), "the job succeeded after 1m0s"},
+		{ended(job.BackendFailed, "The replica exited with 1.\nTraceback:\n"), "the job failed after 1m0s: The replica exited with 1"},
+		{ended(job.BackendFailed, ""), "the job failed after 1m0s: the backend does not say why"},
+		{ended(job.BackendCancelled, ""), "somebody cancelled the job after 1m0s"},
+		{backendJob(job.BackendCancelled, 0, never, minute), "somebody cancelled the job"},
+		{backendJob(job.BackendCancelled, 0, 0, 20*minute),
+			"the job ran for longer than its limit of 1200s, and the backend ended it"},
+	} {
+		r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "1200s"})}, step{30 * minute, tt.job})
+		if last := r.Outbox[len(r.Outbox)-1].Body; r.Reason != tt.want || last.Reason != tt.want {
+			t.Errorf("%s: reason %q, in the event %q, want %q", r.State, r.Reason, last.Reason, tt.want)
+		}
+	}
+}
+
+// A person's cancel that takes until after a short limit is a cancel: jobdrop saw it before.
+func TestCancelBeforeAShortLimit(t *testing.T) {
+	const second = time.Second
+	for _, tt := range []struct {
+		name string
+		seen time.Duration // when the cancel was
+		want job.State
+	}{
+		{"long before", 5 * second, job.Cancelled}, {"at the limit", 30 * second, job.TimedOut},
+	} {
+		r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "30s"})}, step{second, backendJob(job.BackendRunning, 0, 0, never)},
+			step{tt.seen, backendJob(job.BackendCancelling, 0, 0, never)},
+			step{40 * second, backendJob(job.BackendCancelled, 0, 0, 35*second)})
+		if r.State != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, r.State, tt.want)
+		}
+	}
+}
+
+// Events say how far a job has come; the record keeps submitted until the verdict.
+func TestShownState(t *testing.T) {
+	r, _ := play(t, step{0, accept(nil)}, step{minute, backendJob(job.BackendQueued, 0, never, never)},
+		step{2 * minute, backendJob(job.BackendPreparing, 0, never, never)},
+		step{3 * minute, backendJob(job.BackendRunning, 0, 3*minute, never)},
+		step{4 * minute, backendJob(job.BackendCancelling, 0, 3*minute, never)})
+	var got []job.State
+	for _, e := range r.Outbox {
+		got = append(got, e.Body.State)
+	}
+	want := []job.State{job.Accepted, job.Submitted, job.Queued, job.Preparing, job.Running}
+	if diff := cmp.Diff(want, got); diff != "" || r.State != job.Submitted || r.Snapshot().State != job.Running {
+		t.Errorf("record %s, status %s, events (-want +got):\n%s", r.State, r.Snapshot().State, diff)
 	}
 }

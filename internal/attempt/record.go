@@ -22,8 +22,9 @@ type Record struct {
 	Version
 	History
 
-	Attempt string    `json:"attempt"`
-	State   job.State `json:"state"`
+	Attempt string `json:"attempt"`
+	// State is submitted from then until the verdict; Job.State says more.
+	State job.State `json:"state"`
 	// Reason says in words what the attempt waits for, or why it ended.
 	Reason     string          `json:"reason,omitempty"`
 	Drop       job.DropInfo    `json:"drop"`
@@ -192,10 +193,31 @@ type Absence struct {
 	Indexed bool      `json:"indexed,omitempty"`
 }
 
+// shown returns the state that events show: of a job that is under way, how far it has come. A job
+// that is being cancelled is what it was before.
+func (r Record) shown() job.State {
+	if r.State != job.Submitted {
+		return r.State
+	}
+	state := r.Job.State
+	if state == job.BackendCancelling {
+		state = r.Job.PreviousState
+	}
+	switch {
+	case state == job.BackendRunning:
+		return job.Running
+	case state == job.BackendPreparing:
+		return job.Preparing
+	case r.told(job.JobQueued):
+		return job.Queued
+	}
+	return job.Submitted
+}
+
 // Snapshot returns the part of the record that events show, within its bounds.
 func (r Record) Snapshot() job.Snapshot {
 	return job.Snapshot{
-		Attempt: r.Attempt, Sequence: r.Sequence, State: r.State, Reason: r.Reason,
+		Attempt: r.Attempt, Sequence: r.Sequence, State: r.shown(), Reason: r.Reason,
 		Job: r.Job, Drop: r.Drop, Times: r.Times, Deadlines: r.Deadlines,
 		Timeout: r.Timeout, Delay: r.Delay, Error: r.Error, Violations: r.Violations,
 		Links: r.Links, CorrelationID: r.CorrelationID, Truncated: r.Truncated,

@@ -80,7 +80,7 @@ func TestLimits(t *testing.T) {
 		s := stack(t, local.Options{MaxJobs: 1, Policy: []byte(policy)})
 		upload(t, s, "endless", "trainer-0.1.tar.gz")
 		put(t, s, "first", endless+"  scheduling: {maxRunningTime: 3600s}\n")
-		status(t, s, "first", "has the one place", func(b event.Body) bool { return b.State == job.Submitted })
+		status(t, s, "first", "has the one place", func(b event.Body) bool { return b.Job.ResourceName != "" })
 		put(t, s, "waits", endless+"  scheduling: {maxWaitTime: 2s}\n")
 		ends(t, s, "waits", job.Timeout{Kind: "wait", Limit: job.Duration(2 * time.Second), EnforcedBy: "backend"})
 	})

@@ -39,6 +39,9 @@ const (
 	Held      = job.Held
 	Accepted  = job.Accepted
 	Submitted = job.Submitted
+	Queued    = job.Queued
+	Preparing = job.Preparing
+	Running   = job.Running
 	Rejected  = job.Rejected
 	Withdrawn = job.Withdrawn
 	Expired   = job.Expired
@@ -87,7 +90,7 @@ const (
 // message attribute ce-<name>.
 const (
 	ExtensionJobID         = "jobid"
-	ExtensionState         = "state" // the backend's state in lower case while a job is under way, else the attempt's
+	ExtensionState         = "state" // the body's state
 	ExtensionBackend       = "backend"
 	ExtensionSequence      = "sequence"
 	ExtensionCorrelationID = "correlationid"
@@ -123,12 +126,11 @@ func Encode(instance string, e job.Event) (ce.Event, error) {
 	c.SetSubject(attribute(strings.TrimSuffix(b.Drop.Prefix, "/")))
 	c.SetTime(e.Time)
 	c.SetDataSchema(SchemaOf(e.Type))
-	state := string(b.State)
-	if b.State == job.Submitted && b.Job.State != "" && e.Type != JobSubmitted {
-		state = strings.ToLower(string(b.Job.State))
+	if b.State == Submitted && e.Type != JobSubmitted {
+		b.State = underWay(b.Job.State) // of a record that an earlier revision wrote
 	}
 	for name, value := range map[string]string{
-		ExtensionJobID: b.Job.ID, ExtensionState: state, ExtensionBackend: b.Job.Backend,
+		ExtensionJobID: b.Job.ID, ExtensionState: string(b.State), ExtensionBackend: b.Job.Backend,
 		ExtensionSequence:      strconv.FormatInt(b.Sequence, 10),
 		ExtensionCorrelationID: b.CorrelationID,
 		ExtensionTraceparent:   e.Traceparent,
@@ -144,6 +146,19 @@ func Encode(instance string, e job.Event) (ce.Event, error) {
 		return c, fmt.Errorf("event %s: %w", c.ID(), err)
 	}
 	return c, nil
+}
+
+// underWay returns the state of an attempt whose job is in a state of the backend's.
+func underWay(s BackendState) State {
+	switch s {
+	case BackendQueued:
+		return Queued
+	case BackendPreparing:
+		return Preparing
+	case BackendRunning, BackendCancelling:
+		return Running
+	}
+	return Submitted
 }
 
 // Decode returns a CloudEvent's type and body.

@@ -32,7 +32,7 @@ func running() job.Event {
 		CRC32C: "AAAAAA==", Created: start, CorrelationID: "build-42",
 	}
 	return job.Event{Type: event.JobRunning, Time: start.Add(time.Minute), Body: event.Body{
-		Attempt: attemptKey, Sequence: 4, State: job.Submitted, Reason: "as told",
+		Attempt: attemptKey, Sequence: 4, State: job.Running, Reason: "as told",
 		Job: job.JobInfo{
 			ID: "census_1", Backend: "aiplatform", ResourceName: "projects/p/jobs/census_1",
 			State: job.BackendRunning, PreviousState: job.BackendPreparing,
@@ -225,10 +225,10 @@ func TestRoundTrip(t *testing.T) {
 		{event.DropAccepted, job.Accepted, "", "accepted"},
 		{event.JobSubmitted, job.Submitted, "", "submitted"},
 		{event.JobSubmitted, job.Submitted, job.BackendQueued, "submitted"},
-		{event.JobQueued, job.Submitted, job.BackendQueued, "queued"},
-		{event.JobPreparing, job.Submitted, job.BackendPreparing, "preparing"},
-		{event.JobRunning, job.Submitted, job.BackendRunning, "running"},
-		{event.JobDelayed, job.Submitted, job.BackendCancelling, "cancelling"},
+		{event.JobQueued, job.Queued, job.BackendQueued, "queued"},
+		{event.JobPreparing, job.Preparing, job.BackendPreparing, "preparing"},
+		{event.JobRunning, job.Running, job.BackendRunning, "running"},
+		{event.JobDelayed, job.Running, job.BackendCancelling, "running"},
 		{event.JobSucceeded, job.Succeeded, job.BackendSucceeded, "succeeded"},
 		{event.JobFailed, job.Failed, job.BackendFailed, "failed"},
 		{event.JobCancelled, job.Cancelled, job.BackendCancelled, "cancelled"},

@@ -3,13 +3,17 @@ package job
 // State is where an attempt stands.
 type State string
 
-// The states of an attempt. After Submitted the backend's own state, see
-// [BackendState], says more.
+// The states of an attempt. jobdrop's own records have Submitted until the verdict,
+// and the backend's state beside it, see [BackendState]; events and status.json have
+// Queued, Preparing and Running from when those are seen.
 const (
 	Waiting   State = "waiting"   // packages are missing
 	Held      State = "held"      // complete, but its packages may be yesterday's
 	Accepted  State = "accepted"  // checked and pinned; the backend is to be asked
 	Submitted State = "submitted" // the backend has it
+	Queued    State = "queued"    // the job waits for resources
+	Preparing State = "preparing" // the job gets its machines
+	Running   State = "running"   // the job runs, or is being cancelled
 
 	Rejected  State = "rejected"
 	Withdrawn State = "withdrawn"

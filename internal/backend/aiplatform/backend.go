@@ -40,6 +40,8 @@ type Backend struct {
 	jobs    *ml.ProjectsJobsService
 	parent  string
 	project string
+	// google reports that the service is Google's own, whose console shows the jobs.
+	google bool
 }
 
 // New makes a backend for a project. endpoint is the service's base URL where it
@@ -55,7 +57,11 @@ func New(ctx context.Context, project, endpoint string) (*Backend, error) {
 	if strings.HasPrefix(endpoint, "http://") {
 		options = append(options, option.WithoutAuthentication())
 	}
-	return newBackend(ctx, project, options...)
+	t, err := newBackend(ctx, project, options...)
+	if t != nil {
+		t.google = !strings.HasPrefix(endpoint, "http://")
+	}
+	return t, err
 }
 
 // Over returns a backend for a project whose requests, to Google's own service, a
@@ -69,7 +75,7 @@ func newBackend(ctx context.Context, project string, options ...option.ClientOpt
 	if err != nil {
 		return nil, fmt.Errorf("ml/v1 client: %w", err)
 	}
-	return &Backend{jobs: s.Projects.Jobs, parent: "projects/" + project, project: project}, nil
+	return &Backend{jobs: s.Projects.Jobs, parent: "projects/" + project, project: project, google: true}, nil
 }
 
 // Name returns the backend's name.
@@ -221,13 +227,21 @@ func (t *Backend) backendJob(j *ml.GoogleCloudMlV1__Job) attempt.BackendJob {
 		State:   job.BackendState(j.State),
 		Created: parseTime(j.CreateTime), Started: parseTime(j.StartTime), Ended: parseTime(j.EndTime),
 		Message: j.ErrorMessage, Labels: j.Labels, Trials: trials(j.TrainingOutput),
-		// The forms that gcloud prints after a submit.
-		Links: job.Links{
-			Console: "https://console.cloud.google.com/mlengine/jobs/" + url.PathEscape(j.JobId) + "?project=" +
-				url.QueryEscape(t.project),
-			Logs: "https://console.cloud.google.com/logs?resource=" + url.QueryEscape("ml_job/job_id/"+j.JobId) + "&project=" +
-				url.QueryEscape(t.project),
-		},
+		Links: t.links(j.JobId),
+	}
+}
+
+// links returns the pages of a job, in the forms that gcloud prints after a submit. A job
+// of a local service has none.
+func (t *Backend) links(jobID string) job.Links {
+	if !t.google {
+		return job.Links{}
+	}
+	return job.Links{
+		Console: "https://console.cloud.google.com/mlengine/jobs/" + url.PathEscape(jobID) + "?project=" +
+			url.QueryEscape(t.project),
+		Logs: "https://console.cloud.google.com/logs?resource=" + url.QueryEscape("ml_job/job_id/"+jobID) + "&project=" +
+			url.QueryEscape(t.project),
 	}
 }
 

@@ -173,10 +173,21 @@ func backendJob(state job.BackendState, labels map[string]string) attempt.Backen
 		JobID: "census_1", ResourceName: "projects/example.com:p/jobs/census_1", State: state, Message: "as told",
 		Labels:  labels,
 		Created: at(12, 0, 0), Started: at(12, 5, 123456*time.Microsecond), Ended: at(12, 30, 500*time.Millisecond),
-		Links: job.Links{
-			Console: "https://console.cloud.google.com/mlengine/jobs/census_1?project=example.com%3Ap",
-			Logs:    "https://console.cloud.google.com/logs?resource=ml_job%2Fjob_id%2Fcensus_1&project=example.com%3Ap",
-		},
+	}
+}
+
+// Google's console shows Google's jobs: those of a local service have no links.
+func TestLinks(t *testing.T) {
+	backend, err := Over(t.Context(), http.DefaultClient, "example.com:p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := job.Links{
+		Console: "https://console.cloud.google.com/mlengine/jobs/census_1?project=example.com%3Ap",
+		Logs:    "https://console.cloud.google.com/logs?resource=ml_job%2Fjob_id%2Fcensus_1&project=example.com%3Ap",
+	}
+	if got := backend.links("census_1"); got != want {
+		t.Errorf("links %+v, want %+v", got, want)
 	}
 }
 

@@ -187,6 +187,17 @@ func labels() map[string]string { return order(nil).Labels }
 
 func ok(body string) answer { return answer{status: http.StatusOK, body: body} }
 
+// Google's console shows Google's jobs: those of a local service have no links.
+func TestLinks(t *testing.T) {
+	want := job.Links{
+		Console: "https://console.cloud.google.com/agent-platform/locations/europe-west4/training/123?project=p",
+		Logs:    "https://console.cloud.google.com/logs/query;query=resource.type%3D%22ml_job%22%20resource.labels.job_id%3D%22123%22?project=p",
+	}
+	if got := (&Backend{Options: Options{Project: "p"}}).links(resource); got != want {
+		t.Errorf("links %+v, want %+v", got, want)
+	}
+}
+
 func TestCreate(t *testing.T) {
 	backend, s := open(t, ok(shown(resource, "JOB_STATE_PENDING", "")))
 	o := order(nil)
@@ -197,10 +208,6 @@ func TestCreate(t *testing.T) {
 	want := attempt.BackendJob{
 		JobID: "census_1", ResourceName: resource, State: job.BackendPreparing, Labels: labels(),
 		Created: time.Date(2026, 11, 28, 12, 0, 0, 5e8, time.UTC),
-		Links: job.Links{
-			Console: "https://console.cloud.google.com/agent-platform/locations/europe-west4/training/123?project=p",
-			Logs:    "https://console.cloud.google.com/logs/query;query=resource.type%3D%22ml_job%22%20resource.labels.job_id%3D%22123%22?project=p",
-		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("look (-want +got):\n%s", diff)

@@ -162,10 +162,10 @@ func text(v any) string {
 }
 
 // links returns the pages of a job, in the forms that Google's SDK for Python
-// prints.
+// prints. A job of a local service has none.
 func (t *Backend) links(resource string) job.Links {
 	region, _, ok := place(resource)
-	if !ok {
+	if !ok || strings.HasPrefix(t.Endpoint, "http://") {
 		return job.Links{}
 	}
 	project := url.QueryEscape(t.Project)
