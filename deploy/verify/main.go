@@ -113,7 +113,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	if err != nil {
 		return err
 	}
-	client, err := gcs.New(ctx, getenv("STORAGE_EMULATOR_HOST"))
+	emulator := getenv(gcs.EmulatorVariable)
+	if err := gcs.Answers(ctx, emulator); err != nil {
+		return err
+	}
+	client, err := gcs.New(ctx, emulator)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/jobdrop/jobdrop/internal/envfile"
 	"github.com/jobdrop/jobdrop/internal/local"
 	"github.com/jobdrop/jobdrop/internal/local/training"
+	"github.com/jobdrop/jobdrop/internal/service/gcs"
 	"github.com/jobdrop/jobdrop/pkg/event"
 )
 
@@ -80,7 +81,7 @@ you say --allow-remote.`,
 	f.Uint16Var(&o.ports.functions, "functions-port", functionsPort,
 		"port of the functions, on loopback; 0 is any free one")
 	f.StringVar(&o.envFile, "env-file", "",
-		"write the clients' settings to this file as NAME=value, once the stack is ready")
+		"write the clients' settings to this file as NAME=value, once the stack is ready; it is removed when the stack ends")
 	f.Float64Var(&o.loseEvents, "lose-events", 0,
 		"lose this share of the storage events, 0 to 1; all of them where no share is given")
 	f.Lookup("lose-events").NoOptDefVal = "1"
@@ -139,6 +140,10 @@ func serveStack(ctx context.Context, env Env, o localOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	// A stack that was killed has left its file, and scripts wait for the new one.
+	if err := o.removeStaleEnvFile(ctx); err != nil {
+		return err
+	}
 	options, err := o.configure(ctx, env, python)
 	if err != nil {
 		return err
@@ -165,15 +170,12 @@ func serveStack(ctx context.Context, env Env, o localOptions) (err error) {
 		return unavailable(err)
 	}
 	defer func() { err = errors.Join(err, fault(stack.Close())) }()
-	// The file of an earlier stack is of no use any more. If that stack still ran, its
-	// ports and its folder would be taken, and this one would not have started.
-	if err := o.removeEnvFile(); err != nil {
-		return err
-	}
 	p.settings(newSettings(stack, o))
-	if err := o.writeEnvFile(stack.ClientEnv()); err != nil {
+	text := envfile.Format(stack.ClientEnv())
+	if err := o.writeEnvFile(text); err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, o.removeEnvFile(text)) }()
 	select {
 	case <-ctx.Done():
 		p.say("stopping; jobs that run are ended")
@@ -255,11 +257,43 @@ func remoteHosts(host string) []string {
 	return hosts
 }
 
-func (o *localOptions) removeEnvFile() error {
+// removeStaleEnvFile removes the file of a stack that runs no more. That of one which
+// runs stays, and this one may well not start.
+func (o *localOptions) removeStaleEnvFile(ctx context.Context) error {
 	if o.envFile == "" {
 		return nil
 	}
-	if err := os.Remove(o.envFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+	data, err := os.ReadFile(o.envFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return missing(err)
+	}
+	if len(data) == 0 { // mktemp's
+		return o.removeEnvFile("")
+	}
+	values, err := envfile.Parse(string(data))
+	if err != nil || values[gcs.EmulatorVariable] == "" {
+		return exit(exitUsage, "--env-file is %s, which holds something else than a stack's settings: name another file, "+
+			"or remove this one", o.envFile)
+	}
+	if gcs.Answers(ctx, values[gcs.EmulatorVariable]) == nil {
+		return nil
+	}
+	return o.removeEnvFile(string(data))
+}
+
+// removeEnvFile removes the file, unless another stack has written its own there.
+func (o *localOptions) removeEnvFile(text string) error {
+	if o.envFile == "" {
+		return nil
+	}
+	data, err := os.ReadFile(o.envFile)
+	if err == nil && string(data) == text {
+		err = os.Remove(o.envFile)
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return missing(err)
 	}
 	return nil
@@ -267,12 +301,12 @@ func (o *localOptions) removeEnvFile() error {
 
 // writeEnvFile writes the file in one step, for those who wait for it: lines that a
 // shell can read, and without a space in a path other tools too.
-func (o *localOptions) writeEnvFile(environ []string) error {
+func (o *localOptions) writeEnvFile(text string) error {
 	if o.envFile == "" {
 		return nil
 	}
 	temporary := o.envFile + ".new"
-	if err := os.WriteFile(temporary, []byte(envfile.Format(environ)), 0o644); err != nil {
+	if err := os.WriteFile(temporary, []byte(text), 0o644); err != nil {
 		return missing(err)
 	}
 	if err := os.Rename(temporary, o.envFile); err != nil {

@@ -362,3 +362,45 @@ func TestLocalPython(t *testing.T) {
 		t.Errorf("exit %d: %s", got.code, got.stderr)
 	}
 }
+
+// The file of the settings goes with its stack. One that a killed stack has left is
+// removed before the next start, and another program's file is not.
+func TestEnvFileGoesWithItsStack(t *testing.T) {
+	t.Parallel()
+	data, file := t.TempDir(), filepath.Join(t.TempDir(), "env")
+	r := startLocalWith(t, file, data)
+	if err := r.end(t, syscall.SIGKILL); err == nil {
+		t.Error("a stack that was killed ended well")
+	}
+	stale, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := localOptions{envFile: file}
+	if err := o.removeStaleEnvFile(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("the file of a killed stack stays")
+	}
+	r = startLocalWith(t, file, data)
+	if err := o.removeStaleEnvFile(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if now, err := os.ReadFile(file); err != nil || bytes.Equal(now, stale) {
+		t.Errorf("the file of a stack that runs: %v", err)
+	}
+	if err := r.end(t, syscall.SIGTERM); err != nil {
+		t.Errorf("the end: %v\n%s", err, r.output)
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("the file stays after the end")
+	}
+	if err := os.WriteFile(file, []byte("PASSWORD=x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := run(t, "local", "--data", data, "--env-file", file)
+	if got.code != exitUsage || !strings.Contains(got.stderr, "--env-file is "+file) {
+		t.Errorf("over another file: exit %d, %s", got.code, got.stderr)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/jobdrop/jobdrop/internal/app"
 	"github.com/jobdrop/jobdrop/internal/app/config"
 	"github.com/jobdrop/jobdrop/internal/flow/watcher"
+	"github.com/jobdrop/jobdrop/internal/service/gcs"
 )
 
 // replayOptions are what jobdrop replay is asked for.
@@ -144,6 +145,9 @@ func installation(ctx context.Context, env Env) (*app.App, string, error) {
 	c, err := config.Load(lookup)
 	if err != nil {
 		return nil, "", exit(exitUsage, "%w", err)
+	}
+	if err := gcs.Answers(ctx, c.StorageEmulator); err != nil {
+		return nil, "", missing(err)
 	}
 	a, err := app.Load(ctx, lookup)
 	if err != nil {

@@ -28,7 +28,8 @@ import (
 // running is a jobdrop local in a process of its own.
 type running struct {
 	*exec.Cmd
-	env    map[string]string // what its env file says
+	file   string            // its env file
+	env    map[string]string // what that says
 	output *lockedBuffer
 	exited chan error
 }
@@ -55,10 +56,16 @@ func (b *lockedBuffer) String() string {
 func startLocal(t *testing.T, data string, args ...string) *running {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "env")
+	return startLocalWith(t, file, data, args...)
+}
+
+// startLocalWith does what startLocal does, with an env file of this name.
+func startLocalWith(t *testing.T, file, data string, args ...string) *running {
+	t.Helper()
 	args = append([]string{"local", "--data", data, "--env-file", file,
 		"--storage-port", "0", "--pubsub-port", "0", "--training-port", "0", "--functions-port", "0"}, args...)
 	r := &running{
-		Cmd: exec.Command(os.Args[0], args...), env: map[string]string{}, output: &lockedBuffer{},
+		Cmd: exec.Command(os.Args[0], args...), file: file, env: map[string]string{}, output: &lockedBuffer{},
 		exited: make(chan error, 1),
 	}
 	// The test's binary is jobdrop where it is called so: see testscript.Main.
