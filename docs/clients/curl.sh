@@ -5,24 +5,34 @@ set -euo pipefail
 name="$(basename "$1")"
 storage="$STORAGE_EMULATOR_HOST"
 pubsub="http://$PUBSUB_EMULATOR_HOST/v1/projects/local"
+subscription="$pubsub/subscriptions/curl-client-$$"
 
-curl -sSf -X PUT "$pubsub/subscriptions/curl-client" -H 'Content-Type: application/json' -d '{
+curl -sSf -X PUT "$subscription" -H 'Content-Type: application/json' -d '{
   "topic": "projects/local/topics/jobdrop-lifecycle",
   "enableMessageOrdering": true,
   "filter": "attributes.\"ce-subject\" = \"'"$name"'\""
 }'
+trap 'curl -sS -o /dev/null -X DELETE "$subscription"' EXIT
 
 for file in "$1"/*; do
-    curl -sSf -H 'Content-Type: application/octet-stream' --data-binary "@$file" \
-        "$storage/upload/storage/v1/b/jobdrop-inbox/o?uploadType=media&name=$name/$(basename "$file")"
+    answer="$(curl -sSf -H 'Content-Type: application/octet-stream' --data-binary "@$file" \
+        "$storage/upload/storage/v1/b/jobdrop-inbox/o?uploadType=media&name=$name/$(basename "$file")&fields=generation")"
+    [[ $file != */job.* ]] || generation="$(grep -oE '[0-9]+' <<<"$answer")"
 done
 
-until grep -qE '"ce-state": *"(rejected|withdrawn|expired|succeeded|failed|cancelled|timed_out|lost)"' <<<"${messages:-}"; do
-    messages="$(curl -sSf "$pubsub/subscriptions/curl-client:pull" -H 'Content-Type: application/json' -d '{"maxMessages": 10}')"
-    grep -oE '"ce-(type|state)": *"[^"]*"' <<<"$messages" || true
-    acks="$(grep -oE '"ackId": *"[^"]*"' <<<"$messages" | sed -E 's/.*: *//' | paste -sd, || true)"
-    [[ -z $acks ]] || curl -sSf "$pubsub/subscriptions/curl-client:acknowledge" -H 'Content-Type: application/json' -d "{\"ackIds\": [$acks]}"
+state=''
+until [[ $state =~ ^(rejected|withdrawn|expired|succeeded|failed|cancelled|timed_out|lost)$ ]]; do
+    message="$(curl -sSf "$subscription:pull" -H 'Content-Type: application/json' -d '{"maxMessages": 1}')"
+    ack="$(grep -oE '"ackId": *"[^"]*"' <<<"$message" | sed -E 's/.*: *//' || true)"
+    [[ -n $ack ]] || continue
+    curl -sSf -o /dev/null "$subscription:acknowledge" -H 'Content-Type: application/json' -d "{\"ackIds\": [$ack]}"
+    body="$(grep -oE '"data": *"[^"]*"' <<<"$message" | sed -E 's/.*: *"(.*)"/\1/' | base64 -d)"
+    # The folder may have had other attempts: each is one generation of the job file.
+    [[ $body =~ \"jobFile\":\{[^}]*\"generation\":\"$generation\" ]] || continue
+    state="$(sed -E 's/^\{"attempt":"[^"]*","sequence":[0-9]+,"state":"([a-z_]+)".*/\1/' <<<"$body")"
+    type="$(grep -oE '"ce-type": *"[^"]*"' <<<"$message" | cut -d '"' -f 4)"
+    echo "$type $state $(grep -oE '"reason":"([^"\\]|\\.)*"' <<<"$body" | head -n 1 || true)"
 done
-curl -sSf -X DELETE "$pubsub/subscriptions/curl-client"
+[[ $state == succeeded ]] || exit 1
 
 curl -sSf "$storage/storage/v1/b/jobdrop-output/o/${2//\//%2F}?alt=media"

@@ -3,18 +3,24 @@
 # output: gcloud.sh FOLDER OUTPUT, for example testdata/drops/hello hello/hello.txt
 set -euo pipefail
 name="$(basename "$1")"
+subscription="gcloud-client-$$"
 
-gcloud pubsub subscriptions create gcloud-client --topic=jobdrop-lifecycle \
+gcloud pubsub subscriptions create "$subscription" --topic=jobdrop-lifecycle \
     --enable-message-ordering --message-filter='attributes."ce-subject" = "'"$name"'"'
+trap 'gcloud pubsub subscriptions delete "$subscription"' EXIT
 gcloud storage cp "$1"/* "gs://jobdrop-inbox/$name/"
+# The folder may have had other attempts: each is one generation of the job file.
+generation="$(gcloud storage objects describe "gs://jobdrop-inbox/$name/$(basename "$1"/job.*)" --format='value(generation)')"
 
-until [[ ${state:-} =~ ^(rejected|withdrawn|expired|succeeded|failed|cancelled|timed_out|lost)$ ]]; do
-    while IFS=$'\t' read -r type newest; do
-        echo "$type $newest"
-        state="$newest"
-    done < <(gcloud pubsub subscriptions pull gcloud-client --auto-ack --limit=10 \
-        --format='value(message.attributes.ce-type, message.attributes.ce-state)')
+state=''
+until [[ $state =~ ^(rejected|withdrawn|expired|succeeded|failed|cancelled|timed_out|lost)$ ]]; do
+    while IFS=$'\t' read -r type body; do
+        [[ $body =~ \"jobFile\":\{[^}]*\"generation\":\"$generation\" ]] || continue
+        state="$(sed -E 's/^\{"attempt":"[^"]*","sequence":[0-9]+,"state":"([a-z_]+)".*/\1/' <<<"$body")"
+        echo "$type $state $(grep -oE '"reason":"([^"\\]|\\.)*"' <<<"$body" | head -n 1 || true)"
+    done < <(gcloud pubsub subscriptions pull "$subscription" --auto-ack --limit=10 \
+        --format='value(message.attributes.ce-type, message.data.decode(base64))')
 done
-gcloud pubsub subscriptions delete gcloud-client
+[[ $state == succeeded ]] || exit 1
 
 gcloud storage cat "gs://jobdrop-output/$2"

@@ -5,10 +5,17 @@ set -euo pipefail
 name="$(basename "$1")"
 
 gsutil cp "$1"/* "gs://jobdrop-inbox/$name/"
+# status.json is that of the attempt before until this one is seen: this attempt's own
+# is named by the generation of its job file.
+generation="$(gsutil stat "gs://jobdrop-inbox/$name/$(basename "$1"/job.*)" | sed -nE 's/ *Generation: *//p')"
+status="gs://jobdrop-status/$name/status-$generation.json"
 
-until [[ ${state:-} =~ ^(rejected|withdrawn|expired|succeeded|failed|cancelled|timed_out|lost)$ ]]; do
-    state="$(gsutil cat "gs://jobdrop-status/$name/status.json" | grep -oE '"state": *"[a-z_]+"' | head -n 1 | cut -d '"' -f 4|| true)"
-    echo "state: $state"
+state=''
+until [[ $state =~ ^(rejected|withdrawn|expired|succeeded|failed|cancelled|timed_out|lost)$ ]]; do
+    body="$(gsutil cat "$status" 2>/dev/null || true)" # not there yet
+    state="$(grep -oE '"state": *"[a-z_]+"' <<<"$body" | head -n 1 | cut -d '"' -f 4 || true)"
+    echo "state: $state $(grep -oE '"reason": *"([^"\\]|\\.)*"' <<<"$body" | head -n 1 || true)"
 done
+[[ $state == succeeded ]] || exit 1
 
 gsutil cat "gs://jobdrop-output/$2"

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -123,6 +125,24 @@ func TestClients(t *testing.T) {
 			last := strings.Index(out, "job.succeeded.v1")
 			if test.name != "gsutil" && !(0 <= accepted && accepted < submitted && submitted < last) {
 				t.Errorf("the events are out of order in %q", out)
+			}
+			// The folder's status says succeeded, and the next attempt fails: the client says why.
+			failing := filepath.Join(t.TempDir(), "hello-"+test.name)
+			if err := os.CopyFS(failing, os.DirFS(filepath.Join(dropsDir, "fails"))); err != nil {
+				t.Fatal(err)
+			}
+			out, err = r.command(t, test.command[0], append(test.command[1:], failing, "hello/hello.txt")...)
+			if err == nil || !strings.Contains(err.Error(), "the job failed") || strings.Contains(out, "Hello, jobdrop!") {
+				t.Errorf("of a job that fails: output %q, %v", out, err)
+			}
+			answer, err := http.Get("http://" + r.env["PUBSUB_EMULATOR_HOST"] + "/v1/projects/local/subscriptions")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			left, err := io.ReadAll(answer.Body)
+			if err != nil || strings.Contains(string(left), test.name+"-client") {
+				t.Errorf("subscriptions that are left: %s, %v", left, err)
 			}
 		})
 	}

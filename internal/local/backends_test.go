@@ -51,6 +51,10 @@ func outcomeOf(b event.Body, types []event.Type) outcome {
 	o.Types = slices.DeleteFunc(slices.Clone(types), func(t event.Type) bool {
 		return t == event.JobQueued || t == event.JobPreparing || t == event.JobDelayed
 	})
+	if b.State == job.Succeeded || b.State == job.Failed {
+		// How long it took is by chance, and each service names replicas in its own way.
+		o.Reason, _, _ = strings.Cut(b.Reason, " after ")
+	}
 	if b.Job.Summary != nil {
 		o.Summary = *b.Job.Summary
 		o.Summary.Packages = nil

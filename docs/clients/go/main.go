@@ -13,6 +13,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"cloud.google.com/go/pubsub/v2"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
@@ -43,7 +44,7 @@ func drop(ctx context.Context, folder, result string, out io.Writer) error {
 		return err
 	}
 	defer messages.Close()
-	subscription := "projects/" + project + "/subscriptions/go-client"
+	subscription := fmt.Sprintf("projects/%s/subscriptions/go-client-%d", project, os.Getpid())
 	if _, err := messages.SubscriptionAdminClient.CreateSubscription(ctx, &pubsubpb.Subscription{
 		Name: subscription, Topic: topic, EnableMessageOrdering: true,
 		Filter: fmt.Sprintf(`attributes."ce-subject" = %q`, filepath.Base(folder)),
@@ -62,13 +63,19 @@ func drop(ctx context.Context, folder, result string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	var generation int64 // the job file's: it makes the attempt
 	for _, f := range files {
 		name := filepath.Base(folder) + "/" + f.Name()
-		if err := upload(ctx, objects.Bucket(inbox).Object(name), filepath.Join(folder, f.Name())); err != nil {
+		made, err := upload(ctx, objects.Bucket(inbox).Object(name), filepath.Join(folder, f.Name()))
+		if err != nil {
 			return err
+		}
+		if strings.HasPrefix(f.Name(), "job.") {
+			generation = made
 		}
 	}
 
+	var last event.Body
 	receiving, stop := context.WithCancel(ctx)
 	defer stop()
 	if err := messages.Subscriber(subscription).Receive(receiving, func(_ context.Context, m *pubsub.Message) {
@@ -83,6 +90,11 @@ func drop(ctx context.Context, folder, result string, out io.Writer) error {
 			log.Print(err)
 			return
 		}
+		// The folder may have had other attempts. Delivery is at least once.
+		if body.Drop.JobFile.Generation != generation || body.Sequence <= last.Sequence {
+			return
+		}
+		last = body
 		fmt.Fprintln(out, t, body.Reason)
 		if body.State.Terminal() {
 			stop()
@@ -91,6 +103,9 @@ func drop(ctx context.Context, folder, result string, out io.Writer) error {
 		return err
 	}
 
+	if last.State != event.Succeeded {
+		return fmt.Errorf("%s: %s", last.State, last.Reason)
+	}
 	r, err := objects.Bucket(output).Object(result).NewReader(ctx)
 	if err != nil {
 		return err
@@ -100,15 +115,19 @@ func drop(ctx context.Context, folder, result string, out io.Writer) error {
 	return err
 }
 
-func upload(ctx context.Context, o *storage.ObjectHandle, path string) error {
+// upload returns the generation that it made.
+func upload(ctx context.Context, o *storage.ObjectHandle, path string) (int64, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer f.Close()
 	w := o.NewWriter(ctx)
 	if _, err := io.Copy(w, f); err != nil {
-		return err
+		return 0, err
 	}
-	return w.Close()
+	if err := w.Close(); err != nil {
+		return 0, err
+	}
+	return w.Attrs().Generation, nil
 }

@@ -16,26 +16,40 @@ const [folder, output] = process.argv.slice(2);
 const name = basename(resolve(folder));
 
 const topic = new PubSub({projectId}).topic('jobdrop-lifecycle');
-const [subscription] = await topic.createSubscription('node-client', {
+const [subscription] = await topic.createSubscription(`node-client-${process.pid}`, {
   enableMessageOrdering: true,
   filter: `attributes."ce-subject" = "${name}"`,
 });
-const ended = new Promise((resolve, reject) => {
-  subscription.on('error', reject);
-  subscription.on('message', message => {
-    message.ack();
-    const {sequence, state} = JSON.parse(message.data);
-    console.log(message.attributes['ce-type'], sequence, state);
-    if (terminal.has(state)) resolve();
-  });
-});
-
 const storage = new Storage({projectId, apiEndpoint: process.env.STORAGE_EMULATOR_HOST});
-for (const file of readdirSync(folder)) {
-  await storage.bucket('jobdrop-inbox').upload(join(folder, file), {destination: `${name}/${file}`});
-}
 
-await ended;
-await subscription.delete();
+try {
+  let generation;
+  for (const file of readdirSync(folder)) {
+    const [made] = await storage.bucket('jobdrop-inbox').upload(join(folder, file), {destination: `${name}/${file}`});
+    if (file.startsWith('job.')) generation = String(made.metadata.generation);
+  }
+  const verdict = await follow(generation);
+  if (verdict.state !== 'succeeded') throw new Error(`${verdict.state}: ${verdict.reason}`);
+} finally {
+  await subscription.delete();
+}
 const [content] = await storage.bucket('jobdrop-output').file(output).download();
 process.stdout.write(content);
+
+// Prints the events of the attempt that a generation of the job file makes, and
+// returns the last. The folder may have had other attempts, and delivery is at least
+// once: what was seen is skipped.
+function follow(generation) {
+  let seen = 0;
+  return new Promise((resolve, reject) => {
+    subscription.on('error', reject);
+    subscription.on('message', message => {
+      message.ack();
+      const body = JSON.parse(message.data);
+      if (body.drop.jobFile.generation !== generation || body.sequence <= seen) return;
+      seen = body.sequence;
+      console.log(message.attributes['ce-type'], body.sequence, body.state, body.reason ?? '');
+      if (terminal.has(body.state)) resolve(body);
+    });
+  });
+}

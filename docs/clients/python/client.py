@@ -24,31 +24,54 @@ def service(name, version, endpoint):
                            discoveryServiceUrl=endpoint + '/$discovery/rest?version=' + version)
 
 
+def upload(objects, folder, name):
+    """Uploads a folder and returns the generation of its job file."""
+    generation = None
+    for file in sorted(os.listdir(folder)):
+        media = http.MediaFileUpload(os.path.join(folder, file), mimetype='application/octet-stream')
+        made = objects.insert(bucket='jobdrop-inbox', name=name + '/' + file, media_body=media).execute()
+        if os.path.splitext(file)[0] == 'job':
+            generation = made['generation']
+    return generation
+
+
+def follow(subscriptions, path, generation):
+    """Prints the events of the attempt that a generation of the job file makes, and returns the last.
+
+    The folder may have had other attempts. Delivery is at least once: what was seen is skipped.
+    """
+    body = {'sequence': 0, 'state': None}
+    while body['state'] not in TERMINAL:
+        answer = subscriptions.pull(subscription=path, body={'maxMessages': 10}).execute()
+        for received in answer.get('receivedMessages', []):
+            message = received['message']
+            subscriptions.acknowledge(subscription=path, body={'ackIds': [received['ackId']]}).execute()
+            news = json.loads(base64.b64decode(message['data']))
+            if news['drop']['jobFile']['generation'] == generation and news['sequence'] > body['sequence']:
+                body = news
+                print(message['attributes']['ce-type'], body['state'], body.get('reason', ''))
+    return body
+
+
 def main(folder, output):
     name = os.path.basename(os.path.normpath(folder))
     subscriptions = service('pubsub', 'v1', 'http://' + os.environ['PUBSUB_EMULATOR_HOST']).projects().subscriptions()
     objects = service('storage', 'v1', os.environ['STORAGE_EMULATOR_HOST']).objects()
 
-    path = 'projects/{}/subscriptions/python-client'.format(PROJECT)
+    path = 'projects/{}/subscriptions/python-client-{}'.format(PROJECT, os.getpid())
     subscriptions.create(name=path, body={
         'topic': 'projects/{}/topics/jobdrop-lifecycle'.format(PROJECT),
         'enableMessageOrdering': True,
         'filter': 'attributes."ce-subject" = "{}"'.format(name),
     }).execute()
 
-    for file in sorted(os.listdir(folder)):
-        media = http.MediaFileUpload(os.path.join(folder, file), mimetype='application/octet-stream')
-        objects.insert(bucket='jobdrop-inbox', name=name + '/' + file, media_body=media).execute()
-
-    state = None
-    while state not in TERMINAL:
-        answer = subscriptions.pull(subscription=path, body={'maxMessages': 10}).execute()
-        for received in answer.get('receivedMessages', []):
-            message = received['message']
-            state = json.loads(base64.b64decode(message['data']))['state']
-            print(message['attributes']['ce-type'], state)
-            subscriptions.acknowledge(subscription=path, body={'ackIds': [received['ackId']]}).execute()
-    subscriptions.delete(subscription=path).execute()
+    try:
+        generation = upload(objects, folder, name)
+        verdict = follow(subscriptions, path, generation)
+    finally:
+        subscriptions.delete(subscription=path).execute()
+    if verdict['state'] != 'succeeded':
+        sys.exit('{}: {}'.format(verdict['state'], verdict.get('reason')))
 
     content = io.BytesIO()
     download = http.MediaIoBaseDownload(content, objects.get_media(bucket='jobdrop-output', object=output))
