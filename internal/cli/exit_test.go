@@ -72,7 +72,7 @@ func TestExitCodes(t *testing.T) {
 		{"a folder without a job file", []string{"run", dropsDir}, exitRejected,
 			"drops is incomplete: it holds no job file"},
 		{"a job that fails", []string{"run", dropsDir + "/fails"}, exitFailed,
-			"\n    ValueError: learning rate must be positive, got -0.1\n"},
+			" | ValueError: learning rate must be positive, got -0.1\n"},
 		{"a job that never ends", []string{"run", dropsDir + "/endless"}, exitFailed,
 			"job.timed_out  run limit of 5s, enforced by the backend"},
 		{"a package that never comes", []string{"run", dropsDir + "/incomplete"}, exitRejected,
