@@ -35,7 +35,7 @@ func Run(ctx context.Context, env Env, args []string) int {
 	c.SetIn(env.In)
 	c.SetOut(env.Out)
 	c.SetErr(env.Err)
-	err := c.ExecuteContext(ctx)
+	used, err := c.ExecuteContextC(ctx)
 	var code *exitError
 	switch {
 	case err == nil:
@@ -47,8 +47,32 @@ func Run(ctx context.Context, env Env, args []string) int {
 		return code.code
 	}
 	// Whatever else the command line library returns is about the command line.
-	fmt.Fprintf(env.Err, "jobdrop: %s\nRun 'jobdrop --help' for the commands and their flags.\n", printable(err.Error()))
+	fmt.Fprintf(env.Err, "jobdrop: %s\nRun '%s --help' for %s.\n", printable(err.Error()), used.CommandPath(), helpOf(used))
 	return exitUsage
+}
+
+// helpOf says what the help of a command is about.
+func helpOf(c *cobra.Command) string {
+	if c.HasAvailableSubCommands() {
+		return "the commands and their flags"
+	}
+	return "its flags and examples"
+}
+
+// takes returns a check of a command's arguments, by their names as its usage has them.
+// A name that ends with … stands for one or more.
+func takes(names ...string) cobra.PositionalArgs {
+	last := len(names) - 1
+	return func(c *cobra.Command, args []string) error {
+		usage := c.CommandPath() + " " + strings.Join(names, " ")
+		switch {
+		case len(args) <= last:
+			return fmt.Errorf("%s is missing: %s", strings.TrimSuffix(names[len(args)], "…"), usage)
+		case len(args) > len(names) && !strings.HasSuffix(names[last], "…"):
+			return fmt.Errorf("%q is one argument too many: %s", args[len(names)], usage)
+		}
+		return nil
+	}
 }
 
 func newRoot(env Env) *cobra.Command {

@@ -18,7 +18,7 @@ type functionsOptions struct {
 // this program again, in another process.
 func newFunctions(env Env, run func(context.Context, Env, functionsOptions) error) *cobra.Command {
 	return &cobra.Command{
-		Use: "functions ADDRESS [HOST…]", Short: "Serve the functions", Hidden: true, Args: cobra.MinimumNArgs(1),
+		Use: "functions ADDRESS [HOST…]", Short: "Serve the functions", Hidden: true, Args: takes("ADDRESS…"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return run(c.Context(), env, functionsOptions{address: args[0], hosts: args[1:]})
 		},

@@ -45,7 +45,7 @@ replica wrote, in order of time. JOB is any of the job's names: its ID as its
 events tell it, the number that aiplatform/v1 gave it, or its resource name.`,
 		Example: `  jobdrop logs census_20261122_120000_0123456789ab
   jobdrop logs census_20261122_120000_0123456789ab --follow --task worker-replica-0`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("JOB"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.job = args[0]
 			own := fmt.Sprintf("http://127.0.0.1:%d", trainingPort)

@@ -77,8 +77,8 @@ func TestParseRun(t *testing.T) {
 			want: runOptions{
 				machineOptions: machineOptions{pubsubEmulator: "localhost:1"}, dir: "drop", events: "text",
 			}},
-		{name: "no folder", err: "accepts 1 arg"},
-		{name: "two folders", args: []string{"a", "b"}, err: "accepts 1 arg"},
+		{name: "no folder", err: "is missing: "},
+		{name: "two folders", args: []string{"a", "b"}, err: `"b" is one argument too many: run DIR`},
 		{name: "events", args: []string{"drop", "--events=xml"}, err: `--events is "xml", must be text or json`},
 		{name: "jobs", args: []string{"drop", "--max-jobs=-1"}, err: "must not be negative"},
 		{name: "replicas", args: []string{"drop", "--max-replicas=-1"}, err: "must not be negative"},
@@ -120,7 +120,7 @@ func TestParseLogs(t *testing.T) {
 		{name: "the environment", env: named, args: []string{"j"}, want: logsOptions{job: "j", endpoint: "http://named"}},
 		{name: "all flags", env: named, args: []string{"j", "-f", "--task=t", "--endpoint=http://flag"},
 			want: logsOptions{job: "j", follow: true, task: "t", endpoint: "http://flag"}},
-		{name: "no job", err: "accepts 1 arg"},
+		{name: "no job", err: "is missing: "},
 	})
 }
 
@@ -141,7 +141,7 @@ func TestParseValidate(t *testing.T) {
 				},
 				paths: []string{"a"}, format: "sarif", explain: true,
 			}},
-		{name: "no path", err: "requires at least 1 arg"},
+		{name: "no path", err: "is missing: "},
 		{name: "format", args: []string{"a", "--format=xml"},
 			err: `--format is "xml", must be text, json, sarif or github`},
 		{name: "no value to set", args: []string{"a", "--set=region"}, err: `--set is "region", must be FIELD=VALUE`},
@@ -163,7 +163,7 @@ func TestParsePlan(t *testing.T) {
 		{name: "format", args: []string{"a", "--format=text"}, err: `--format is "text", must be json or yaml`},
 		{name: "backend", args: []string{"a", "--backend=x"}, err: `--backend is "x", must be vertex or aiplatform`},
 		{name: "set", args: []string{"a", "--set=x"}, err: `--set is "x"`},
-		{name: "no path", err: "accepts 1 arg"},
+		{name: "no path", err: "is missing: "},
 	})
 }
 
@@ -173,7 +173,7 @@ func TestParsePolicy(t *testing.T) {
 			want: policyValidateOptions{paths: []string{"a", "b"}, format: "text"}},
 		{name: "validate as JSON", args: []string{"a", "--format=json"},
 			want: policyValidateOptions{paths: []string{"a"}, format: "json"}},
-		{name: "validate nothing", err: "requires at least 1 arg"},
+		{name: "validate nothing", err: "is missing: "},
 		{name: "validate as XML", args: []string{"a", "--format=xml"}, err: `--format is "xml"`},
 	})
 	testParsing(t, newPolicyTest, []parsing[policyTestOptions]{
@@ -181,7 +181,7 @@ func TestParsePolicy(t *testing.T) {
 			want: policyTestOptions{
 				fieldOptions: fieldOptions{metadata: map[string]string{}, policy: "p", project: "q"}, drop: "d", format: "text",
 			}},
-		{name: "test without a drop", args: []string{"p"}, err: "accepts 2 arg"},
+		{name: "test without a drop", args: []string{"p"}, err: "DROP is missing: "},
 		{name: "test with a policy too many", args: []string{"p", "d", "--policy=q"}, err: "unknown flag: --policy"},
 		{name: "test as SARIF", args: []string{"p", "d", "--format=sarif"},
 			err: `--format is "sarif", must be text or json`},
@@ -194,7 +194,7 @@ func TestParseReplay(t *testing.T) {
 		{name: "all flags", args: []string{"a/", "--dry-run", "--limit=1"},
 			want: replayOptions{folder: "a/", dryRun: true, limit: 1}},
 		{name: "no drops", args: []string{"a/", "--limit=0"}, err: "--limit must be 1 or more"},
-		{name: "no folder", err: "accepts 1 arg"},
+		{name: "no folder", err: "is missing: "},
 	})
 }
 
@@ -202,7 +202,7 @@ func TestParseFunctions(t *testing.T) {
 	testParsing(t, newFunctions, []parsing[functionsOptions]{
 		{name: "an address", args: []string{"a:1"}, want: functionsOptions{address: "a:1", hosts: []string{}}},
 		{name: "hosts", args: []string{"a:1", "b", "c"}, want: functionsOptions{address: "a:1", hosts: []string{"b", "c"}}},
-		{name: "no address", err: "requires at least 1 arg"},
+		{name: "no address", err: "is missing: "},
 	})
 }
 

@@ -66,7 +66,7 @@ job is refused, 64 wrong usage.`,
 		Example: `  jobdrop plan testdata/drops/hello
   jobdrop plan my-drop --backend vertex --policy policy.yaml --project my-project --format yaml
   jobdrop plan my-drop --backend aiplatform`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("PATH"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := oneOf("--format", o.format, formatJSON, formatYAML); err != nil {
 				return err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -45,7 +44,7 @@ Exit codes: 0 the drop passes, 2 it is rejected or incomplete, 64 wrong usage, a
 policy that is not valid included.`,
 		Example: `  jobdrop policy test policy.yaml my-drop --folder teams/nlp/my-drop
   jobdrop policy test policy.yaml job.yaml --project my-project --format json`,
-		Args: cobra.ExactArgs(2),
+		Args: takes("POLICY", "DROP"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := oneOf("--format", o.format, formatText, formatJSON); err != nil {
 				return err
@@ -99,13 +98,13 @@ func tryPolicy(ctx context.Context, env Env, o policyTestOptions) error {
 
 func (t trial) writeText(w io.Writer) error {
 	var b strings.Builder
-	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "VERDICT\tFIELD\tVALUE\tRULE\tBECAUSE")
+	// Five columns do not fit: rule and reason stand below the field.
+	rows := [][]string{{"VERDICT", "FIELD", "VALUE"}, {"", "RULE", "BECAUSE"}}
 	for _, d := range t.Decisions {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n",
-			d.Verdict, cell(d.Field), cmp.Or(cell(d.Value), "-"), d.Rule, cell(d.Because))
+		rows = append(rows, []string{string(d.Verdict), cell(d.Field), cmp.Or(cell(d.Value), "-")},
+			[]string{"", d.Rule, cell(d.Because)})
 	}
-	table.Flush() // a strings.Builder takes everything
+	b.WriteString(table(rows))
 	if len(t.Waits) > 0 {
 		fmt.Fprintf(&b, "\nIts job may have to wait: %s.\n", oneLine(strings.Join(t.Waits, "; ")))
 	}

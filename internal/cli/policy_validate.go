@@ -25,7 +25,7 @@ Exit codes: 0 all are valid, 2 one is not, 64 wrong usage. Warnings change no
 exit code.`,
 		Example: `  jobdrop policy validate policy.yaml
   jobdrop policy validate policy.yaml --format github`,
-		Args: cobra.MinimumNArgs(1),
+		Args: takes("POLICY…"),
 		RunE: func(c *cobra.Command, paths []string) error {
 			if err := o.format.check(); err != nil {
 				return err

@@ -39,7 +39,7 @@ Exit codes: 0 all were looked at, 64 wrong usage or environment, 70 some could
 not be looked at; run it again.`,
 		Example: `  jobdrop replay teams/nlp/ --dry-run
   jobdrop replay gs://acme-inbox/census/`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("FOLDER"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.limit < 1 {
 				return errors.New("--limit must be 1 or more")

@@ -7,7 +7,6 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/pflag"
 
@@ -89,12 +88,11 @@ func writeText(w io.Writer, reports []report) error {
 		if len(r.Explain) == 0 {
 			continue
 		}
-		table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(table, "FIELD\tVALUE\tFROM")
+		rows := [][]string{{"FIELD", "VALUE", "FROM"}}
 		for _, e := range r.Explain {
-			fmt.Fprintf(table, "%s\t%s\t%s\n", cell(e.Field), cell(e.Value), cell(e.Origin))
+			rows = append(rows, []string{cell(e.Field), cell(e.Value), cell(e.Origin)})
 		}
-		table.Flush() // a strings.Builder takes everything
+		b.WriteString(table(rows))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

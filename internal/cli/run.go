@@ -46,7 +46,7 @@ something, 70 jobdrop's own fault.`,
 		Example: `  jobdrop run testdata/drops/hello
   jobdrop run my-drop --events json | jq -r .type
   jobdrop run my-drop --python /usr/bin/python3 --keep /tmp/stack`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("DIR"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := oneOf("--events", o.events, formatText, formatJSON); err != nil {
 				return err

@@ -41,7 +41,7 @@ code.`,
   jobdrop validate job.yaml other/job.yaml --format json
   jobdrop validate my-drop --policy policy.yaml --folder teams/nlp/my-drop
   jobdrop validate - --defaults team.yaml --set region=us-central1 --explain <job.yaml`,
-		Args: cobra.MinimumNArgs(1),
+		Args: takes("PATH…"),
 		RunE: func(c *cobra.Command, paths []string) error {
 			if err := o.format.check(); err != nil {
 				return err
