@@ -167,7 +167,7 @@ func serveStack(ctx context.Context, env Env, o localOptions) (err error) {
 		return nil
 	}
 	if err != nil {
-		return unavailable(err)
+		return unavailable(err, "--data")
 	}
 	defer func() { err = errors.Join(err, fault(stack.Close())) }()
 	p.settings(newSettings(stack, o))
@@ -190,6 +190,9 @@ func serveStack(ctx context.Context, env Env, o localOptions) (err error) {
 // configure returns the options of the stack, all but what its printer is for.
 func (o *localOptions) configure(ctx context.Context, env Env, python training.Python) (local.Options, error) {
 	var none local.Options
+	if err := room(o.data, "name another folder with --data"); err != nil {
+		return none, err
+	}
 	if err := os.MkdirAll(o.data, 0o700); err != nil {
 		return none, missing(err)
 	}

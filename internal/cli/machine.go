@@ -94,8 +94,8 @@ func findPython(ctx context.Context, flag string) (training.Python, error) {
 }
 
 // unavailable returns the error of a stack's start with its exit code, and with the
-// remedy if the machine is to blame.
-func unavailable(err error) error {
+// remedy if the machine is to blame. folder is the command's flag for the stack's data.
+func unavailable(err error, folder string) error {
 	switch {
 	case errors.Is(err, local.ErrEmulator):
 		return exit(exitMissing,
@@ -104,7 +104,7 @@ func unavailable(err error) error {
 		return exit(exitMissing,
 			"%w\nDoes another jobdrop local run? Choose other ports, see jobdrop local --help; 0 is any that is free", err)
 	case errors.Is(err, training.ErrInUse), errors.Is(err, storage.ErrInUse):
-		return exit(exitMissing, "%w\nGive each stack a folder of its own with --data", err)
+		return exit(exitMissing, "%w\nGive each stack a folder of its own with %s", err, folder)
 	}
 	return fault(err)
 }

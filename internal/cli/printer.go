@@ -325,7 +325,7 @@ func detail(t event.Type, b event.Body) string {
 		return b.Reason
 	case event.DropRejected, event.DropWithdrawn, event.DropExpired, event.JobLost:
 		if b.Error != nil {
-			return b.Reason + ": " + b.Error.Message
+			return sentence(b.Reason, b.Error.Message)
 		}
 		return b.Reason
 	case event.JobSubmitted:
@@ -340,6 +340,11 @@ func detail(t event.Type, b event.Body) string {
 		}
 	}
 	return ""
+}
+
+// sentence joins the parts of a sentence that say anything.
+func sentence(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), ": ")
 }
 
 // trials describes a tuning job's best trial.

@@ -82,10 +82,13 @@ func runDrop(ctx context.Context, env Env, o runOptions) error {
 func runInStack(ctx context.Context, env Env, o runOptions) (err error) {
 	info, err := os.Stat(o.dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("DIR is %s: %w", o.dir, unwrapPath(err))
 	}
 	if !info.IsDir() {
 		return fmt.Errorf("%s is not a folder: name the folder that holds the job file and its packages", o.dir)
+	}
+	if err := o.room(); err != nil {
+		return err
 	}
 	python, err := findPython(ctx, o.python)
 	if err != nil {
@@ -103,7 +106,7 @@ func runInStack(ctx context.Context, env Env, o runOptions) (err error) {
 	data := o.keep
 	if data == "" {
 		if data, err = os.MkdirTemp("", "jobdrop-run-"); err != nil {
-			return fault(err)
+			return missing(err)
 		}
 		defer func() { err = errors.Join(err, fault(os.RemoveAll(data))) }()
 	}
@@ -115,7 +118,7 @@ func runInStack(ctx context.Context, env Env, o runOptions) (err error) {
 		if ctx.Err() != nil {
 			return interrupted()
 		}
-		return unavailable(err)
+		return unavailable(err, "--keep")
 	}
 	err = s.run(ctx)
 	err = errors.Join(err, fault(s.stack.Close()))
@@ -123,6 +126,19 @@ func runInStack(ctx context.Context, env Env, o runOptions) (err error) {
 		err = fault(s.printer.failed())
 	}
 	return err
+}
+
+// room returns an error if the folders that the run writes can't be written.
+func (o runOptions) room() error {
+	if o.output != "" {
+		if err := room(o.output, "name another folder with --output"); err != nil {
+			return err
+		}
+	}
+	if o.keep != "" {
+		return room(o.keep, "name another folder with --keep")
+	}
+	return room(os.TempDir(), "name a folder with --keep, or another one in the variable TMPDIR")
 }
 
 // session is a run of one drop.
@@ -307,9 +323,17 @@ func (s *session) summarize(body event.Body) error {
 		p.verdict(body.State, strings.ReplaceAll(string(body.State), "_", " "), took(body))
 		return &exitError{code: exitFailed}
 	case job.Waiting:
-		p.verdict(body.State, "incomplete", ": "+body.Reason)
+		p.verdict(body.State, "incomplete", because(body))
 	default:
-		p.verdict(body.State, string(body.State), ": "+body.Reason+"; nothing was submitted")
+		p.verdict(body.State, string(body.State), because(body)+"; nothing was submitted")
 	}
 	return &exitError{code: exitRejected}
+}
+
+// because returns ": " and an attempt's reason, or nothing if it has none.
+func because(b event.Body) string {
+	if b.Reason == "" {
+		return ""
+	}
+	return ": " + b.Reason
 }

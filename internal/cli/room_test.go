@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/jobdrop/jobdrop/pkg/event"
+)
+
+// A folder that can't be written is said before anything runs, with its path.
+func TestRoom(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	hello := dropsDir + "/hello"
+	for _, tt := range []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"run --output", []string{"run", hello, "--output", file}, []string{file + " can't be written", "is not a folder", "--output"}},
+		{"run --keep", []string{"run", hello, "--keep", "/proc/x/y"}, []string{"/proc/x/y can't be written", "--keep"}},
+		{"local --data", []string{"local", "--data", "/proc/x"}, []string{"/proc/x can't be written", "--data"}},
+	} {
+		got := run(t, tt.args...)
+		if got.code != exitMissing || got.stdout != "" {
+			t.Errorf("%s: exit %d, %s%s", tt.name, got.code, got.stdout, got.stderr)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(got.stderr, want) {
+				t.Errorf("%s: %q is not in %q", tt.name, want, got.stderr)
+			}
+		}
+	}
+	// What can be written is left as it was.
+	dir := t.TempDir()
+	if err := room(filepath.Join(dir, "a", "b"), ""); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// An empty reason never stands in a message.
+func TestEmptyReasons(t *testing.T) {
+	for got, want := range map[string]string{
+		because(event.Body{}): "", because(event.Body{Reason: "r"}): ": r",
+		sentence("a", ""): "a", sentence("", "b"): "b", sentence("a", "b"): "a: b",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
