@@ -56,11 +56,9 @@ const parallel = 8
 // request, in which it writes its notes.
 const tickBudget = 7 * time.Minute
 
-// readsPerMinute bounds what Watch reads of the backend, polls and pages of
-// its list: four fifths of the 600 requests that Vertex AI takes in a minute; the rest
-// is for creates, cancels and people. pollsPerMinute bounds the polls alone, so that
+// pollsOf returns how many of the reads of a minute may be polls of single jobs, so that
 // the list goes on.
-const readsPerMinute, pollsPerMinute = 480, 300
+func pollsOf(reads int) int { return reads * 5 / 8 }
 
 // Loader returns the use cases.
 type Loader func(ctx context.Context) (*App, error)
@@ -145,8 +143,8 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 		return nil, err
 	}
 	watch, err := watcher.New(records, backend, storage, tell, submit, watcher.Options{
-		Instance: c.Instance, Inbox: c.Inbox, Parallel: parallel, Budget: tickBudget, PollsPerMinute: pollsPerMinute,
-		ReadsPerMinute: readsPerMinute,
+		Instance: c.Instance, Inbox: c.Inbox, Parallel: parallel, Budget: tickBudget, PollsPerMinute: pollsOf(c.ReadsPerMinute),
+		ReadsPerMinute: c.ReadsPerMinute,
 		Now:            storage.Now, Logger: logger, Double: measures.Double, Measure: measures.Ticked,
 		Patience: rules.patience(patience), Near: inspect.NearJobFile, TellMisnamed: tell.TellMisnamed,
 	})

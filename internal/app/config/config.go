@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -38,7 +39,9 @@ type Config struct {
 	SubmitWithin    time.Duration
 	Grace           time.Duration
 	CallTime        time.Duration
-	LogLevel        slog.Level
+	// ReadsPerMinute bounds what Watch reads of the backend, polls and pages of its list.
+	ReadsPerMinute int
+	LogLevel       slog.Level
 	// Collector is the URL of an OTLP collector; empty where nothing is measured.
 	Collector string
 }
@@ -141,6 +144,10 @@ func Variables() []Variable {
 			Meaning: "how long one call of the backend may take, with its repeats; a process that died while it created a job " +
 				"is waited for four times as long",
 			set: duration(func(c *Config) *time.Duration { return &c.CallTime })},
+		{Name: "JOBDROP_READS_PER_MINUTE", Default: "480",
+			Meaning: "how many times a minute Watch may read from the backend; the default is four fifths of Vertex AI's quota",
+			pattern: regexp.MustCompile(`^[1-9][0-9]{1,6}$`), form: "a number from 10 to 9999999",
+			set: func(c *Config, v string) (err error) { c.ReadsPerMinute, err = strconv.Atoi(v); return err }},
 		{Name: "JOBDROP_LOG_LEVEL", Default: "INFO", Meaning: "`DEBUG`, `INFO`, `WARN` or `ERROR`",
 			set: func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
 		{Name: "OTEL_EXPORTER_OTLP_ENDPOINT",

@@ -39,7 +39,7 @@ func defaults() config.Config {
 		Instance: "prod", Project: "example.com:p", Inbox: "inbox", State: "state", Staging: "staging", Status: "status",
 		Topic: "projects/p/topics/t", Backend: "aiplatform",
 		Settle: time.Minute, Incomplete: 15 * time.Minute, Expire: 24 * time.Hour, SubmitWithin: 24 * time.Hour,
-		Grace: 15 * time.Minute, CallTime: 30 * time.Second,
+		Grace: 15 * time.Minute, CallTime: 30 * time.Second, ReadsPerMinute: 480,
 	}
 }
 
@@ -50,6 +50,7 @@ func TestLoad(t *testing.T) {
 	full.PolicyBucket, full.PolicyObject = "ops", "jobdrop/policy.yaml"
 	full.Settle, full.Incomplete, full.Expire, full.LogLevel = 0, time.Second, 90*time.Minute, slog.LevelWarn
 	full.SubmitWithin, full.Grace, full.CallTime = 0, time.Minute, 3*time.Second
+	full.ReadsPerMinute = 600
 	full.Collector = "http://127.0.0.1:4318"
 	atVertex := defaults()
 	atVertex.Backend, atVertex.Regions = "vertex", []string{"europe-west4", "us-central1"}
@@ -65,7 +66,8 @@ func TestLoad(t *testing.T) {
 			"JOBDROP_BACKEND": "aiplatform", "JOBDROP_BACKEND_ENDPOINT": "http://127.0.0.1:8",
 			"JOBDROP_PUBSUB_ENDPOINT": "europe-west4-pubsub.googleapis.com:443",
 			"JOBDROP_SETTLE":          "0s", "JOBDROP_INCOMPLETE_AFTER": "1s", "JOBDROP_EXPIRE_AFTER": "1h30m",
-			"JOBDROP_SUBMIT_WITHIN": "0s", "JOBDROP_GRACE": "1m", "JOBDROP_CALL_TIME": "3s", "JOBDROP_LOG_LEVEL": "WARN",
+			"JOBDROP_SUBMIT_WITHIN": "0s", "JOBDROP_GRACE": "1m", "JOBDROP_CALL_TIME": "3s", "JOBDROP_READS_PER_MINUTE": "600",
+			"JOBDROP_LOG_LEVEL":           "WARN",
 			"JOBDROP_POLICY":              "gs://ops/jobdrop/policy.yaml",
 			"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
 			"STORAGE_EMULATOR_HOST":       "127.0.0.1:9", "PUBSUB_EMULATOR_HOST": "127.0.0.1:10",
@@ -131,6 +133,10 @@ func TestLoadRefuses(t *testing.T) {
 		{
 			"calls without time", map[string]string{"JOBDROP_CALL_TIME": "0s"},
 			[]string{"JOBDROP_CALL_TIME is 0s, must be at least 1s"},
+		},
+		{
+			"hardly any reads", map[string]string{"JOBDROP_READS_PER_MINUTE": "9"},
+			[]string{`JOBDROP_READS_PER_MINUTE is "9", must be a number from 10`},
 		},
 		{
 			"a URI for a bucket", map[string]string{"JOBDROP_INBOX": "gs://inbox"},
