@@ -638,7 +638,8 @@ func TestVerdictsHaveAReason(t *testing.T) {
 		want string
 	}{
 		{ended(job.BackendSucceeded, ""), "the job succeeded after 1m0s"},
-		{ended(job.BackendFailed, "The replica exited with 1.\nTraceback:\n"), "the job failed after 1m0s: The replica exited with 1"},
+		{ended(job.BackendFailed, "The replica exited with 1.\nTraceback:\n"),
+			"the job failed after 1m0s: The replica exited with 1"},
 		{ended(job.BackendFailed, ""), "the job failed after 1m0s: the backend does not say why"},
 		{ended(job.BackendCancelled, ""), "somebody cancelled the job after 1m0s"},
 		{backendJob(job.BackendCancelled, 0, never, minute), "somebody cancelled the job"},
@@ -662,7 +663,8 @@ func TestCancelBeforeAShortLimit(t *testing.T) {
 	}{
 		{"long before", 5 * second, job.Cancelled}, {"at the limit", 30 * second, job.TimedOut},
 	} {
-		r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "30s"})}, step{second, backendJob(job.BackendRunning, 0, 0, never)},
+		r, _ := play(t, step{0, accept(&job.Scheduling{MaxRunningTime: "30s"})},
+			step{second, backendJob(job.BackendRunning, 0, 0, never)},
 			step{tt.seen, backendJob(job.BackendCancelling, 0, 0, never)},
 			step{40 * second, backendJob(job.BackendCancelled, 0, 0, 35*second)})
 		if r.State != tt.want {

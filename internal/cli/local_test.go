@@ -70,6 +70,7 @@ func TestTold(t *testing.T) {
 // A job's log has its colours on a terminal, and nothing else that steers one; verdicts
 // have theirs. NO_COLOR, and what is no terminal, get neither.
 func TestColours(t *testing.T) {
+	const plain = "    master | loss 5%|  job.failed     no rows|  failed after 2s|"
 	for _, tt := range []struct {
 		name     string
 		terminal bool
@@ -78,9 +79,9 @@ func TestColours(t *testing.T) {
 	}{
 		{"a terminal", true, nil, "    master | \x1b[31mloss\x1b[0m 5%\x1b[0m|  \x1b[31mjob.failed    \x1b[0m no rows|  " +
 			"\x1b[31mfailed\x1b[0m after 2s|"},
-		{"a file", false, nil, "    master | loss 5%|  job.failed     no rows|  failed after 2s|"},
-		{"NO_COLOR", true, map[string]string{"NO_COLOR": "1"}, "    master | loss 5%|  job.failed     no rows|  failed after 2s|"},
-		{"dumb", true, map[string]string{"TERM": "dumb"}, "    master | loss 5%|  job.failed     no rows|  failed after 2s|"},
+		{"a file", false, nil, plain},
+		{"NO_COLOR", true, map[string]string{"NO_COLOR": "1"}, plain},
+		{"dumb", true, map[string]string{"TERM": "dumb"}, plain},
 	} {
 		var out bytes.Buffer
 		p := newPrinter(Env{

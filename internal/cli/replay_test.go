@@ -1,9 +1,13 @@
 package cli
 
 import (
+	"bytes"
+	"io"
+	"net"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -74,5 +78,33 @@ func TestReplay(t *testing.T) {
 	out, code := r.jobdropWith(t, "replay", "hello/")
 	if code != exitUsage || !strings.Contains(out, "JOBDROP_INBOX is not set") {
 		t.Errorf("without the environment: exit %d: %s", code, out)
+	}
+}
+
+// An emulator that an earlier stack's settings name, and that is gone, is told at once.
+func TestReplayWithoutItsEmulator(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := "http://" + l.Addr().String()
+	_ = l.Close()
+	environment := map[string]string{
+		"JOBDROP_INSTANCE": "local", "JOBDROP_PROJECT": "local", "JOBDROP_INBOX": "inbox", "JOBDROP_STATE_BUCKET": "state",
+		"JOBDROP_STAGING_BUCKET": "staging", "JOBDROP_STATUS_BUCKET": "status", "JOBDROP_BACKEND": "aiplatform",
+		"JOBDROP_TOPIC": "projects/local/topics/t", "JOBDROP_BACKEND_ENDPOINT": gone,
+		"STORAGE_EMULATOR_HOST": gone, "PUBSUB_EMULATOR_HOST": l.Addr().String(),
+	}
+	var stderr bytes.Buffer
+	begun := time.Now()
+	code := Run(t.Context(), Env{
+		Out: io.Discard, Err: &stderr, Now: time.Now, Getenv: func(name string) string { return environment[name] },
+	}, []string{"replay", "census/"})
+	if code != exitMissing || !strings.Contains(stderr.String(), gone+", which STORAGE_EMULATOR_HOST names") {
+		t.Errorf("exit %d, %s", code, stderr.String())
+	}
+	if took := time.Since(begun); took > time.Second {
+		t.Errorf("told after %s", took)
 	}
 }

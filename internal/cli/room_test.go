@@ -21,7 +21,8 @@ func TestRoom(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{"run --output", []string{"run", hello, "--output", file}, []string{file + " can't be written", "is not a folder", "--output"}},
+		{"run --output", []string{"run", hello, "--output", file},
+			[]string{file + " can't be written", "is not a folder", "--output"}},
 		{"run --keep", []string{"run", hello, "--keep", "/proc/x/y"}, []string{"/proc/x/y can't be written", "--keep"}},
 		{"local --data", []string{"local", "--data", "/proc/x"}, []string{"/proc/x can't be written", "--data"}},
 	} {

@@ -126,7 +126,8 @@ func (s *story) tell() {
 	if len(s.record.Outbox) > 0 {
 		before = s.record.Outbox[0].Body.Sequence - 1
 	}
-	if err := s.relay.Tell(s.Context(), attempt.Stored{Record: s.record, Published: before, Own: true}, attempt.Entry{}); err != nil {
+	stored := attempt.Stored{Record: s.record, Published: before, Own: true}
+	if err := s.relay.Tell(s.Context(), stored, attempt.Entry{}); err != nil {
 		s.Fatal(err)
 	}
 	s.record = s.record.TrimOutbox(s.record.Sequence)
