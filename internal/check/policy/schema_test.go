@@ -283,7 +283,8 @@ func TestSchemaAccepts(t *testing.T) {
 func TestSchemaRefuses(t *testing.T) {
 	validate := validator(t)
 	for _, data := range []string{
-		"[]", "allow", "alow: {}", "stop: true", "pause: maybe", "sameContent: maybe", "sameContent: ''", "limits: {activeJobs: 0}", "patience: {submit: 1h}",
+		"[]", "allow", "alow: {}", "stop: true", "pause: maybe", "sameContent: maybe", "sameContent: ''",
+		"limits: {activeJobs: 0}", "patience: {submit: 1h}",
 		"defaults: {zone: a}", "allow: {region: a}", "limits: {cpus: 1}", "patience: {stuck: {done: 1s}}",
 		"prefixes: [{match: a, prefixes: []}]", "catalogue: {zones: []}",
 		"defaults: []", "defaults: {region: [us-east1]}", "defaults: {runtimeVersion: 2.10}", "defaults: {labels: [a]}",

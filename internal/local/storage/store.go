@@ -485,7 +485,8 @@ func (s *store) drop(b *bucket, live *object) error {
 	return nil
 }
 
-// move renames an object of a bucket in one step: a process that dies leaves the one name or the other. An object that has the new name is replaced.
+// move renames an object of a bucket in one step: a process that dies leaves the one name or the other.
+// An object that has the new name is replaced.
 func (s *store) move(bucketName, from, to string, ifSource, cond conditions) (*object, error) {
 	if err := checkName(to); err != nil {
 		return nil, err

@@ -59,7 +59,7 @@ func TestArchiveRefuses(t *testing.T) {
 		{"device", "a.tar.gz", tarball(t, link(tar.TypeChar), nil), "neither a file nor a folder"},
 		{"entries", "a.whl", many.Bytes(), "more than 100000 entries"},
 		{"cut", "a.tar.gz", good[:len(good)/2], "unexpected EOF"},
-		{"empty", "a.tar.gz", nil, "no gzip file"},
+		{"empty", "a.tar.gz", nil, "not a gzip file"},
 		{"zip parent", "a.whl", badZip("../a", 0o644), "leads out"},
 		{"zip link", "a.whl", badZip("a", fs.ModeSymlink|0o644), "neither a file nor a folder"},
 		{"metadata", "a.tar.gz", tarball(t, file("p/pyproject.toml"), []string{strings.Repeat("x", maxMetadataBytes+1)}),

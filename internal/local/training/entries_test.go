@@ -175,7 +175,7 @@ func TestEntriesRefuses(t *testing.T) {
 	for _, tt := range []struct{ body, want string }{
 		{`{}`, "must name resources"},
 		{`{"resourceNames": ["folders/1"]}`, "Invalid resource name"},
-		{`{"resourceNames": ["projects/p"], "filter": "severity=LOUD"}`, "Unparseable filter: severity = LOUD: it is no " +
+		{`{"resourceNames": ["projects/p"], "filter": "severity=LOUD"}`, "Unparseable filter: severity = LOUD: it is not a " +
 			"severity"},
 		{`{"resourceNames": ["projects/p"], "filter": "log_id(\"x\")"}`, "functions are not supported"},
 		{`{"resourceNames": ["projects/p"], "filter": "` + strings.Repeat("(", logs.MaxLogFilter+1) + `"}`, "longer than"},

@@ -171,10 +171,10 @@ func TestEnds(t *testing.T) {
 			[]string{"job_dir", "gs://no-such-bucket/x", "the bucket no-such-bucket does not exist"}},
 		{"not_gzip", "", func(in *ml.GoogleCloudMlV1__TrainingInput) {
 			in.PackageUris = []string{h.put("inbox", "bad/trainer-0.1.tar.gz", []byte("no archive"))}
-		}, []string{"gs://inbox/bad/trainer-0.1.tar.gz", "no gzip file"}},
+		}, []string{"gs://inbox/bad/trainer-0.1.tar.gz", "not a gzip file"}},
 		{"not_zip", "", func(in *ml.GoogleCloudMlV1__TrainingInput) {
 			in.PackageUris = []string{h.put("inbox", "bad/trainer-0.1-py3-none-any.whl", []byte("no archive"))}
-		}, []string{"no zip archive"}},
+		}, []string{"not a zip archive"}},
 		{"kind", "", func(in *ml.GoogleCloudMlV1__TrainingInput) {
 			in.PackageUris = []string{h.put("inbox", "bad/trainer.py", []byte("pass"))}
 		}, []string{"neither a source archive (.tar.gz, .tgz) nor a wheel (.whl)"}},

@@ -31,7 +31,7 @@ func TestParseMetrics(t *testing.T) {
 		{"torn at the end", `{"acc": "1", "global_step": "1"}` + "\n" + `{"acc": "2", "glo`, []Measurement{{1, 1}}, ""},
 		{"torn at the begin", `tep": "1"}` + "\n" + `{"acc": "2", "global_step": "2"}`, []Measurement{{2, 2}}, ""},
 		{"several tags", `{"acc": "1", "loss": "4"}` + "\n" + `{"loss": "3"}`, []Measurement{{0, 1}}, ""},
-		{"last is not a number", `{"acc": "1"}` + "\n" + `{"acc": "nan"}`, nil, `The last value of the metric "acc" is no ` +
+		{"last is not a number", `{"acc": "1"}` + "\n" + `{"acc": "nan"}`, nil, `The last value of the metric "acc" is not a ` +
 			`number to compare: "nan".`},
 		{"recovered", `{"acc": "nan"}` + "\n" + `{"acc": "inf"}` + "\n" + `{"acc": "7"}`, []Measurement{{0, 7}}, ""},
 		{"infinite", `{"acc": "-inf"}`, nil, `"-inf"`},
@@ -109,7 +109,7 @@ func TestMetricsFile(t *testing.T) {
 		{"full", file("full", func(p string) error { return os.WriteFile(p, make([]byte, maxMetricsBytes), 0o644) }), ""},
 		{"too large", file("large", func(p string) error { return os.WriteFile(p, make([]byte, maxMetricsBytes+1), 0o644) }),
 			"Too many hyperparameter tuning metrics were written."},
-		{"folder", file("folder", func(p string) error { return os.Mkdir(p, 0o755) }), "no regular file"},
+		{"folder", file("folder", func(p string) error { return os.Mkdir(p, 0o755) }), "not a regular file"},
 	} {
 		if _, err := readFile(tt.file); (err != nil) != (tt.want != "") || err != nil &&
 			!strings.Contains(err.Error(), tt.want) {

@@ -22,7 +22,7 @@ func TestEndlessMetricsFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{pipe, device} {
-		if _, err := readFile(file); err == nil || !strings.Contains(err.Error(), "no regular file") {
+		if _, err := readFile(file); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
