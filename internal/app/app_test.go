@@ -127,6 +127,15 @@ func TestSettle(t *testing.T) {
 			log: []string{"WARNING event to be delivered again: write: written by another meanwhile"},
 		},
 		{
+			name: "another worker publishes", err: fmt.Errorf("attempt a: %w", attempt.ErrTelling),
+			log: []string{"INFO event left to the worker that is publishing: attempt a: " + attempt.ErrTelling.Error()},
+		},
+		{
+			name: "another worker publishes, and something is denied",
+			err:  errors.Join(attempt.ErrTelling, fmt.Errorf("list: %w", job.ErrDenied)), again: true,
+			log: []string{"ERROR event to be delivered again: " + attempt.ErrTelling.Error() + "\nlist: permission denied"},
+		},
+		{
 			name: "before the first tick", err: fmt.Errorf("read: %w", attempt.ErrNoTick), again: true,
 			log: []string{
 				"WARNING event to be delivered again: read: the installation has not had its first tick",

@@ -58,8 +58,15 @@ func Contended(err error) bool { return only(err, ErrStale, ErrNoTick) }
 // Slow reports whether an error means only that there was no time to check a drop: see [ErrSlow].
 func Slow(err error) bool { return only(err, ErrSlow) }
 
+// Telling reports whether an error means only that another worker publishes what the record holds: see
+// [ErrTelling].
+func Telling(err error) bool { return only(err, ErrTelling) }
+
 // only reports whether an error is of some classes. Of joined errors each must be.
 func only(err error, classes ...error) bool {
+	if slices.Contains(classes, err) {
+		return true
+	}
 	switch e := err.(type) {
 	case interface{ Unwrap() []error }:
 		for _, part := range e.Unwrap() {
@@ -71,5 +78,5 @@ func only(err error, classes ...error) bool {
 	case interface{ Unwrap() error }:
 		return only(e.Unwrap(), classes...)
 	}
-	return slices.Contains(classes, err) // the chain was walked
+	return false // the chain was walked
 }
