@@ -20,7 +20,23 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// Body is the data of every lifecycle event, and of status.json.
+// Body is the data of every lifecycle event, and of status.json. It is [job.Snapshot], whose fields are:
+//
+//	Attempt       string           `json:"attempt"`
+//	Sequence      int64            `json:"sequence"`
+//	State         job.State        `json:"state"`
+//	Reason        string           `json:"reason,omitempty"`
+//	Job           job.JobInfo      `json:"job,omitzero"`
+//	Drop          job.DropInfo     `json:"drop"`
+//	Times         job.Times        `json:"times"`
+//	Deadlines     job.Deadlines    `json:"deadlines,omitzero"`
+//	Timeout       *job.Timeout     `json:"timeout,omitempty"`
+//	Delay         *job.Delay       `json:"delay,omitempty"`
+//	Error         *job.Failure     `json:"error,omitempty"`
+//	Violations    []job.Violation  `json:"violations,omitempty"`
+//	Links         job.Links        `json:"links,omitzero"`
+//	CorrelationID string           `json:"correlationId,omitempty"`
+//	Truncated     bool             `json:"truncated,omitempty"`
 type Body = job.Snapshot
 
 // Misnamed is the content of status.json in a folder that has no attempt yet: its packages are

@@ -27,16 +27,8 @@ func (s *Submitter) decide(
 	if err != nil {
 		return nil, err
 	}
-	if note.Supersedes(jobFile) {
-		return attempt.Withdraw{Reason: overwrittenReason}, nil
-	}
-	if note.Generation != outdated && note.Outdates(d.Packages) {
-		return nil, &outdatedError{note.Generation}
-	}
-	if until := stored.Deadlines.Held; stored.State == job.Held && s.options.Now().Before(until) {
-		if decided := note.Decided(jobFile, d.Packages); len(decided) > 0 && len(decided) == len(d.Packages) {
-			return attempt.Hold{Until: until, Packages: decided}, nil // as before: no read is needed
-		}
+	if o, err := s.byNote(note, d, stored, outdated); o != nil || err != nil {
+		return o, err
 	}
 	p, err := s.options.Policy(ctx)
 	if err != nil {
@@ -67,14 +59,7 @@ func (s *Submitter) decide(
 		e.held = nil
 	}
 	if r.Incomplete() {
-		near, err := s.near(ctx, d, r.Resolution.Missing)
-		if err != nil {
-			return nil, err
-		}
-		return attempt.Incomplete{
-			Arrived: d.Packages, Missing: r.Resolution.Missing, Near: near, Violations: r.Violations, Mispinned: r.Resolution.Mispinned,
-			Before: note.Decided(jobFile, e.held), Until: e.until, ReportAfter: patience.Incomplete, ExpireAfter: patience.Expire,
-		}, nil
+		return s.incomplete(ctx, d, r, note.Decided(jobFile, e.held), e.until, patience)
 	}
 	if hold, err := e.hold(note, s.options.Now()); hold != nil || err != nil {
 		return hold, err
@@ -107,6 +92,41 @@ func (s *Submitter) decide(
 		return blocked, nil
 	}
 	return s.enter(ctx, note, e, verdict)
+}
+
+// incomplete returns the observation of a drop that lacks packages. before are those of its packages that
+// an earlier attempt was decided upon: they are held for until.
+func (s *Submitter) incomplete(
+	ctx context.Context, d job.Drop, r inspect.Result, before []job.Object, until time.Time, patience job.Patience,
+) (attempt.Observation, error) {
+	near, err := s.near(ctx, d, r.Resolution.Missing)
+	if err != nil {
+		return nil, err
+	}
+	return attempt.Incomplete{
+		Arrived: d.Packages, Missing: r.Resolution.Missing, Near: near, Violations: r.Violations,
+		Mispinned: r.Resolution.Mispinned, Before: before, Until: until, ReportAfter: patience.Incomplete,
+		ExpireAfter: patience.Expire,
+	}, nil
+}
+
+// byNote returns what the folder's note alone decides, before anything of the drop is read, or nil.
+func (s *Submitter) byNote(
+	note attempt.FolderNote, d job.Drop, stored attempt.Stored, outdated int64,
+) (attempt.Observation, error) {
+	jobFile := stored.Drop.JobFile
+	if note.Supersedes(jobFile) {
+		return attempt.Withdraw{Reason: overwrittenReason}, nil
+	}
+	if note.Generation != outdated && note.Outdates(d.Packages) {
+		return nil, &outdatedError{note.Generation}
+	}
+	if until := stored.Deadlines.Held; stored.State == job.Held && s.options.Now().Before(until) {
+		if decided := note.Decided(jobFile, d.Packages); len(decided) > 0 && len(decided) == len(d.Packages) {
+			return attempt.Hold{Until: until, Packages: decided}, nil // as before: no read is needed
+		}
+	}
+	return nil, nil
 }
 
 // near returns what is there and nearly is what a drop misses. It looks one folder below if the

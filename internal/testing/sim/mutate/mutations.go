@@ -306,7 +306,7 @@ var mutations = []mutation{
 		},
 	}},
 	{name: "who waits is told of packages of before", edits: []edit{
-		{"internal/flow/submitter/decide.go", "Before: note.Decided(jobFile, e.held), ", ""},
+		{"internal/flow/submitter/decide.go", "Before: before, ", ""},
 	}, by: test{"internal/flow/submitter", "^TestSubmitWaitTellsOfPackagesOfBefore$"}},
 	{name: "a pinned package is not held", edits: []edit{
 		{"internal/flow/submitter/decide.go", "held: r.Resolution.Unpinned,", "held: r.Resolution.Packages,"},
