@@ -129,6 +129,9 @@ type Cursor struct {
 	Before time.Time `json:"before,omitzero"`
 	// Last is when the last round began, even if it failed.
 	Last time.Time `json:"last,omitzero"`
+	// Seen is the last name that was looked at, if that is beyond After: what is up to it is listed
+	// again, since a folder goes on behind it, and was reported.
+	Seen string `json:"seen,omitempty"`
 	// Failed reports that the round left something undone.
 	Failed bool `json:"failed,omitempty"`
 }

@@ -59,7 +59,8 @@ func (x inbox) run(ctx context.Context, b budget, at attempt.Cursor) scanResult 
 	waits := &waits{read: x.patience}
 	ends := period{from: at.Last, until: did.cursor.Began}
 	packages := x.lonely.round(ends, waits)
-	folders := misnamedRound{misnamed: x.misnamed, bucket: x.bucket, waits: waits, ends: ends, from: at.After}
+	folders := misnamedRound{misnamed: x.misnamed, bucket: x.bucket, waits: waits, ends: ends, from: at.After, seen: at.Seen}
+	did.cursor.Seen = ""
 	pages := 0
 	err = x.objects.ListAfter(ctx, x.bucket, "", at.After, func(page []job.Attributes) error {
 		for _, o := range page {
@@ -69,9 +70,9 @@ func (x inbox) run(ctx context.Context, b budget, at attempt.Cursor) scanResult 
 			did.failures.add(folders.see(ctx, o.Object, did.cursor.After, pages))
 			switch {
 			case !job.IsPart(o.Name, o.Size):
-			case !job.IsJobFile(o.Name):
+			case !job.IsJobFile(o.Name) && o.Name > at.Seen:
 				did.failures.add(packages.see(ctx, o.Object))
-			case recent.holds(o.Created):
+			case job.IsJobFile(o.Name) && recent.holds(o.Created):
 				did.add(x.drops.find(ctx, b, o.Object))
 			}
 			did.cursor.After = o.Name
@@ -88,7 +89,11 @@ func (x inbox) run(ctx context.Context, b budget, at attempt.Cursor) scanResult 
 	case !errors.Is(err, errEnough):
 		did.failures.add(fmt.Errorf("the inbox: %w", err))
 	case pages == inboxPages:
-		did.cursor.After = folders.stop(ctx, did.cursor.After, pages)
+		if next := folders.stop(ctx, did.cursor.After, pages); next != did.cursor.After {
+			did.cursor.Seen, did.cursor.After = did.cursor.After, next
+		}
+	default:
+		folders.summarise(ctx) // the time is over; the next slice begins where it is
 	}
 	return did
 }

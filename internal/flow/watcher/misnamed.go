@@ -59,8 +59,8 @@ type misnamedRound struct {
 	waits  *waits
 	// ends is the time in which the patience with a folder must end for it to be reported.
 	ends period
-	// from is where the slice begins.
-	from string
+	// from is where the slice begins. Up to seen, the slice before has looked at it.
+	from, seen string
 	// path holds the folders that the list is in, the outermost first, as far as they have an
 	// object that counts.
 	path []folder
@@ -74,7 +74,10 @@ func (r *misnamedRound) see(ctx context.Context, o job.Object, after string, pag
 	if r.near == nil || r.ends.from.IsZero() {
 		return nil
 	}
-	if err := r.leave(ctx, func(f folder) bool { return !strings.HasPrefix(o.Name, f.name) }); err != nil {
+	out := func(f folder) bool { return !strings.HasPrefix(o.Name, f.name) }
+	if o.Name <= r.seen {
+		r.drop(out) // judged by the slice before
+	} else if err := r.leave(ctx, out); err != nil {
 		return err
 	}
 	name := job.Folder(o.Name)
@@ -102,6 +105,13 @@ func (r *misnamedRound) see(ctx context.Context, o job.Object, after string, pag
 		f.near = append(f.near, base)
 	}
 	return nil
+}
+
+// drop goes out of folders without a look at them.
+func (r *misnamedRound) drop(done func(f folder) bool) {
+	for n := len(r.path); n > 0 && done(r.path[n-1]); n = len(r.path) {
+		r.path = r.path[:n-1]
+	}
 }
 
 // leave goes out of folders, the innermost first, while the list is done with them.
@@ -162,7 +172,7 @@ func (r *misnamedRound) judge(ctx context.Context, f folder) error {
 	defer cancel()
 	if err := r.tell(ctx, job.Misnamed{
 		Bucket: r.bucket, Prefix: f.name, Near: near, At: r.ends.until,
-		Reason: "The folder has packages and no job file, which is called " + strings.Join(job.JobFileNames(), ", ") +
+		Reason: "The folder has packages and no job file, which is called " + orList(job.JobFileNames()) +
 			": " + strings.Join(near, "; ") + ".",
 	}); err != nil {
 		r.failed = true
@@ -170,6 +180,12 @@ func (r *misnamedRound) judge(ctx context.Context, f folder) error {
 			"error", err)
 	}
 	return nil
+}
+
+// orList returns names as a list in a sentence: a, b or c.
+func orList(names []string) string {
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 // summarise logs how many folders were not reported one by one.

@@ -23,6 +23,7 @@ type misnamed struct {
 	*watcher.Watcher
 	log   bytes.Buffer
 	told  []job.Misnamed
+	alone time.Duration // the patience with packages alone
 	err   error // of each report
 	lists []string
 }
@@ -43,7 +44,7 @@ func watchMisnamed(t *testing.T, f *fake) *misnamed {
 			if strings.HasPrefix(folder, "never/") {
 				return job.Patience{}
 			}
-			return job.Patience{Incomplete: time.Hour}
+			return job.Patience{Incomplete: time.Hour, Alone: m.alone}
 		}, f.broken["patience"]
 	}
 	o.Near = func(names []string) []string {
@@ -109,7 +110,7 @@ func TestMisnamed(t *testing.T) {
 	}
 	for i := range want {
 		want[i].Near = []string{"config.yaml"}
-		want[i].Reason = "The folder has packages and no job file, which is called job.yaml, job.yml, job.json: config.yaml."
+		want[i].Reason = "The folder has packages and no job file, which is called job.yaml, job.yml or job.json: config.yaml."
 	}
 	if diff := gocmp.Diff(want, m.told); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
@@ -151,6 +152,34 @@ func TestMisnamedInSlices(t *testing.T) {
 		m.ticks(t, 4)
 		if diff := gocmp.Diff([]string{"b/"}, m.folders()); diff != "" {
 			t.Errorf("after %d objects (-want +got):\n%s", more, diff)
+		}
+	}
+}
+
+// What a slice has reported, the next one does not report again, though it begins before it.
+func TestMisnamedOnceInSlices(t *testing.T) {
+	for more := range 30 {
+		f := newFake()
+		f.pageSize = 4
+		for i := range more {
+			f.upload(fmt.Sprintf("a/%02d.txt", i), start)
+		}
+		f.upload("b/a.tar.gz", start)
+		for _, folder := range []string{"b/a/", "b/b/"} {
+			f.upload(folder+"config.yaml", start)
+			f.upload(folder+"trainer.tar.gz", start)
+		}
+		for i := range 30 {
+			f.upload(fmt.Sprintf("c/%02d.txt", i), start)
+		}
+		m := watchMisnamed(t, f)
+		m.alone = time.Hour
+		m.ticks(t, 4)
+		if diff := gocmp.Diff([]string{"b/a/", "b/b/"}, m.folders()); diff != "" {
+			t.Errorf("after %d objects (-want +got):\n%s", more, diff)
+		}
+		if n := strings.Count(m.log.String(), "packages without a job file"); n != 3 {
+			t.Errorf("after %d objects: %d folders with packages alone", more, n)
 		}
 	}
 }
