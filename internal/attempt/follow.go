@@ -173,7 +173,7 @@ func (r *Record) follow(o BackendJob, now time.Time) {
 		} else {
 			r.Reason = sentence("somebody cancelled the job"+r.after(), o.Message)
 			if r.CancelRequested != nil {
-				r.Reason = "jobdrop asked for the cancel as a limit on the job's time was over, and the job was just going on"
+				r.Reason = "jobdrop cancelled the job because a limit on its time was over; the job had gone on meanwhile"
 			}
 			r.conclude(job.Cancelled, job.JobCancelled, now)
 		}

@@ -23,9 +23,18 @@ type Stored struct {
 }
 
 // tellTime is how long a worker may take from the write of an event until the index says that it
-// is published. In between lie a create at the backend, the publish and the status objects. It is
+// is published. In between lie a create at the backend, unless it is slow, the publish and the status
+// objects. It is
 // shorter than the pause before an event is delivered again, and than that between two ticks.
 const tellTime = 10 * time.Second
+
+// Fresh reports whether this worker wrote the record, and all its unpublished events so lately that
+// nobody else publishes them. After a create that took long it is false: a tick may have published the
+// acceptance meanwhile.
+func (s Stored) Fresh(now time.Time) bool {
+	events := s.TrimOutbox(s.Published).Outbox
+	return s.Own && (len(events) == 0 || now.Before(events[0].Time.Add(tellTime)))
+}
 
 // TellingElsewhere reports whether another worker wrote events of the record a moment ago, and the
 // index does not show them as published yet. That worker publishes them, unless it has died: who

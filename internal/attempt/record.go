@@ -193,9 +193,9 @@ type Absence struct {
 	Indexed bool      `json:"indexed,omitempty"`
 }
 
-// shown returns the state that events show: of a job that is under way, how far it has come. A job
+// Shown returns the state that events and messages show: of a job that is under way, how far it has come. A job
 // that is being cancelled is what it was before.
-func (r Record) shown() job.State {
+func (r Record) Shown() job.State {
 	if r.State != job.Submitted {
 		return r.State
 	}
@@ -217,7 +217,7 @@ func (r Record) shown() job.State {
 // Snapshot returns the part of the record that events show, within its bounds.
 func (r Record) Snapshot() job.Snapshot {
 	return job.Snapshot{
-		Attempt: r.Attempt, Sequence: r.Sequence, State: r.shown(), Reason: r.Reason,
+		Attempt: r.Attempt, Sequence: r.Sequence, State: r.Shown(), Reason: r.Reason,
 		Job: r.Job, Drop: r.Drop, Times: r.Times, Deadlines: r.Deadlines,
 		Timeout: r.Timeout, Delay: r.Delay, Error: r.Error, Violations: r.Violations,
 		Links: r.Links, CorrelationID: r.CorrelationID, Truncated: r.Truncated,

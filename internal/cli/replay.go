@@ -84,9 +84,9 @@ func replay(ctx context.Context, env Env, o replayOptions) error {
 	case err == nil && failed > 0:
 		err = fmt.Errorf("%d of %d could not be looked at", failed, found)
 	case err == nil && o.dryRun:
-		_, err = fmt.Fprintf(env.Out, "%d drops would be run\n", found)
+		_, err = fmt.Fprintf(env.Out, "Drops that would be run: %d\n", found)
 	case err == nil:
-		_, err = fmt.Fprintf(env.Out, "%d drops were run\n", found)
+		_, err = fmt.Fprintf(env.Out, "Drops that were run: %d\n", found)
 	}
 	return fault(err)
 }

@@ -69,11 +69,12 @@ func New(p publisher, i index, b bucket, status string, now func() time.Time, op
 // events a moment ago, and publishes them: once is the habit, at least once the promise.
 func (r *Relay) Tell(ctx context.Context, s attempt.Stored, known attempt.Entry) error {
 	s.Published = max(s.Published, known.Published)
-	if s.Published < s.Sequence && !s.Own {
+	if s.Published < s.Sequence && !s.Fresh(r.now()) {
 		if s.TellingElsewhere(r.now()) {
 			return fmt.Errorf("attempt %s: %w", s.Attempt, attempt.ErrTelling)
 		}
-		// A tick lists the entries, and comes to them later: they may be published since.
+		// A tick lists the entries, and comes to them later, and a create may take long: the events may
+		// be published since.
 		present, err := r.index.Entry(ctx, s.Attempt)
 		switch {
 		case errors.Is(err, job.ErrNotFound) && known.Attempt != "":

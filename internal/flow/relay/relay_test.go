@@ -191,6 +191,37 @@ func TestTellLeavesEventsToTheirWriter(t *testing.T) {
 	}
 }
 
+// After a slow create a tick may have published the acceptance. The worker that wrote it looks.
+func TestTellAfterASlowCreate(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		took time.Duration
+		want []int // events of each request
+	}{
+		{"quick", 9 * time.Second, []int{1, 3}}, // by the index as it was known: the acceptance once more
+		{"slow", 12 * time.Second, []int{1, 2}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := start(t)
+			accepted := stored(t, 7, accept)
+			if err := s.Tell(t.Context(), accepted, attempt.Entry{}); err != nil { // the tick's
+				t.Fatal(err)
+			}
+			s.at = now.Add(test.took)
+			if err := s.Tell(t.Context(), stored(t, 7, accept, running), attempt.Entry{}); err != nil {
+				t.Fatal(err)
+			}
+			var got []int
+			for _, request := range s.topic.requests {
+				got = append(got, len(request))
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 // If the index is behind, and the record has dropped the published events since, there is nothing
 // to publish.
 func TestTellOfNothingLeft(t *testing.T) {

@@ -112,7 +112,7 @@ var cases = map[string]func(w *world){
 		first := w.drop("a/", named)
 		w.pass(2 * settle)
 		second := w.drop("a/", named)
-		w.want(second, job.Withdrawn, "ran before in this folder as attempt "+job.AttemptKey(first)+", now submitted", 1)
+		w.want(second, job.Withdrawn, "ran before in this folder as attempt "+job.AttemptKey(first)+", now queued", 1)
 	},
 	"same content, two folders": func(w *world) {
 		w.want(w.drop("a/", spec), job.Submitted, "", 1)
@@ -193,7 +193,7 @@ var cases = map[string]func(w *world){
 		first := w.drop("a/", spec)
 		second := w.again("a/", spec)
 		w.held(second)
-		w.repeats(second, first, "now submitted: it had not ended when this job file was uploaded", 1)
+		w.repeats(second, first, "now queued: it had not ended when this job file was uploaded", 1)
 	},
 	"uploaded again unchanged, without an ID, done": func(w *world) {
 		w.drop("a/", spec)
@@ -356,7 +356,7 @@ var cases = map[string]func(w *world){
 		// Either makes a new generation of the same bytes.
 		second := w.again("a/", spec)
 		w.wake(w.put("a/"+tarball, pkg(w.t, "hello")))
-		w.repeats(second, first, "now submitted", 1)
+		w.repeats(second, first, "now queued", 1)
 		w.backend.finish()
 		w.tick()
 		w.want(w.drop("a/", spec), job.Submitted, "", 2)

@@ -436,12 +436,12 @@ func (s *Submitter) tryID(
 	case sameDrop(other.Record, stored.Record, content):
 		return attempt.Withdraw{
 			Reason: fmt.Sprintf("the same content ran before in this folder as attempt %s, now %s; "+
-				"change the job ID to run it again", other.Attempt, other.State),
+				"change the job ID to run it again", other.Attempt, other.Shown()),
 			JobID: jobID,
 		}, nil
 	}
 	found := fmt.Sprintf("attempt %s of gs://%s/%s, now %s", other.Attempt, other.Drop.Bucket, other.Drop.Prefix,
-		other.State)
+		other.Shown())
 	r := stored.Record
 	r.Job.ID = jobID
 	return attempt.Reject{Reason: "the job ID is taken", Violations: []job.Violation{jobIDTaken(r, found)}}, nil

@@ -138,5 +138,5 @@ func (e entering) repeats(earlier attempt.Record, twin attempt.Twin) string {
 	uri := "'" + strings.ReplaceAll(e.jobFile.URI(), "'", `'\''`) + "'"
 	return job.BoundText(fmt.Sprintf("the same content ran before in this folder as attempt %s, now %s: %s; "+
 		"to run it again, upload the job file with the metadata %s: gcloud storage cp %s %s --custom-metadata=%s=yes",
-		earlier.Attempt, earlier.State, why, job.MetadataRerun, e.jobFile.Base(), uri, job.MetadataRerun), job.MaxText)
+		earlier.Attempt, earlier.Shown(), why, job.MetadataRerun, e.jobFile.Base(), uri, job.MetadataRerun), job.MaxText)
 }

@@ -288,5 +288,5 @@ func TestSubmitSameEnteredInBetween(t *testing.T) {
 	second := w.both(spec)
 	w.wake(second)
 	w.want(first, job.Submitted, "", 1)
-	w.repeats(second, first, "now submitted: it had not ended", 1)
+	w.repeats(second, first, "now queued: it had not ended", 1)
 }

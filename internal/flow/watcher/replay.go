@@ -70,7 +70,7 @@ func (w *Watcher) replay(ctx context.Context, r Replayed, dry bool) Replayed {
 	stored, err := w.records.Get(ctx, job.AttemptKey(o))
 	switch {
 	case err == nil:
-		r.State, r.Reason = stored.State, stored.Reason
+		r.State, r.Reason = stored.Shown(), stored.Reason
 	case !errors.Is(err, job.ErrNotFound):
 		r.Err = fmt.Errorf("what became of it: %w", err)
 	}

@@ -19,7 +19,7 @@ import (
 // Cloud Logging about a job, which a sink sends through Pub/Sub. A hint names a job
 // and is believed in nothing else. It is acknowledged even if its poll fails or panics:
 // what that leaves undone, the next tick does. Only one that came while the job's last
-// events are being published is to come again, in a moment: nothing was asked yet. Any
+// events are being published is to come again, in a moment: its own events would be late. Any
 // other request is a tick.
 func Watch(tick func(ctx context.Context) error, refresh func(ctx context.Context, j job.JobInfo) error) http.Handler {
 	logger := logging.New(os.Stderr, slog.LevelInfo)

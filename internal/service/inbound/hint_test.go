@@ -16,7 +16,6 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// What wakes Watch is a hint that names a job, an entry of no use, or a tick.
 // A hint is acknowledged whatever comes of it, or Pub/Sub would send again what a tick makes up for.
 func TestWatchAcknowledgesHints(t *testing.T) {
 	const entry = `{"logName": "l", "resource": {"type": "ml_job", "labels": {"job_id": "census_1"}}}`
@@ -33,6 +32,7 @@ func TestWatchAcknowledgesHints(t *testing.T) {
 	}
 }
 
+// What wakes Watch is a hint that names a job, an entry of no use, or a tick.
 func TestWatch(t *testing.T) {
 	push := func(data string) string { return pushJSON(t, nil, data) }
 	ml := func(labels string) string {
