@@ -24,7 +24,7 @@ type misnamed struct {
 	log   bytes.Buffer
 	told  []job.Misnamed
 	alone time.Duration // the patience with packages alone
-	err   error // of each report
+	err   error         // of each report
 	lists []string
 }
 
