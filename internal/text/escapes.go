@@ -6,14 +6,15 @@ import (
 )
 
 // escape matches one escape sequence of a terminal (ECMA-48): a control sequence, a
-// string with its end, or an escape with one more character; also one that the text
-// cuts off.
+// string that ends in its line, or an escape with one more character; also one that the
+// text cuts off. Of a string without an end only the beginning is a sequence: the rest
+// may be what somebody has to read.
 var escape = regexp.MustCompile("\x1b(?:" +
-	`\[[0-?]*[ -/]*[@-~]?|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~]?)`)
+	`\[[0-?]*[ -/]*[@-~]?|[\]PX^_](?:[^\x07\x1b\n]*(?:\x07|\x1b\\))?|[ -/]*[0-~]?)`)
 
-// colour matches the control sequences that only choose a colour or a weight. Black
-// and concealed are not among them, nor backgrounds: they could hide a text.
-var colour = regexp.MustCompile("^\x1b" + `\[(?:(?:0|1|22|3[1-7]|39|9[1-7])?(?:;(?:0|1|22|3[1-7]|39|9[1-7]))*)m$`)
+// colour matches the control sequences that only choose a colour or a weight. Black,
+// white and concealed are not among them, nor backgrounds: they could hide a text.
+var colour = regexp.MustCompile("^\x1b" + `\[(?:(?:0|1|22|3[1-6]|39|9[1-6])?(?:;(?:0|1|22|3[1-6]|39|9[1-6]))*)m$`)
 
 // Plain returns a text without the escape sequences of a terminal.
 func Plain(s string) string { return Segments(s, nil, func(t string) string { return t }) }
