@@ -34,7 +34,18 @@ func (t *tail) add(line string) {
 		}
 		t.lines = slices.Delete(t.lines, first, first+1)
 	}
-	t.lines = append(t.lines, text.Plain(line[max(0, len(line)-maxTailBytes/2):]))
+	line = text.Plain(line[max(0, len(line)-maxTailBytes/2):])
+	if begins(line) {
+		line = traceback
+	}
+	t.lines = append(t.lines, line)
+}
+
+// begins reports whether a traceback begins in a line. It may follow a progress bar, which leaves its line open. The
+// tracebacks of an exception group do not count: each is only a part.
+func begins(line string) bool {
+	before, found := strings.CutSuffix(line, traceback)
+	return found && (before == "" || strings.Trim(strings.TrimSuffix(before, "Exception Group "), " |+") != "")
 }
 
 // excerpt returns what fits of the end, from the last traceback's first line if that is among it.
