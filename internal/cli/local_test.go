@@ -244,6 +244,31 @@ func TestLogLine(t *testing.T) {
 	}
 }
 
+// A line of a log that holds others can't be taken for an event: those begin at the left.
+func TestLogLineOfSeveralLines(t *testing.T) {
+	for _, terminal := range []bool{false, true} {
+		var out bytes.Buffer
+		p := newPrinter(Env{
+			Out: &out, Now: time.Now, Terminal: terminal, Getenv: func(string) string { return "" },
+		}, formatText)
+		const forged = "x\n09:31:06.484  job.succeeded\n\x1b[32m09:31:06.484  job.succeeded"
+		p.log(training.Line{Task: "service", Text: forged, Time: time.Now()})
+		p.log(training.Line{Task: "a\nb", Trial: "1\n2", Text: "y", Time: time.Now()})
+		lines := strings.Split(strings.TrimSuffix(strings.ReplaceAll(out.String(), "\x1b[32m", ""), "\n"), "\n")
+		if len(lines) != 4 {
+			t.Fatalf("%d lines: %q", len(lines), lines)
+		}
+		for _, line := range lines[1:3] {
+			if !strings.HasPrefix(line, "    09:31:06.484") {
+				t.Errorf("terminal %t: %q", terminal, line)
+			}
+		}
+		if !strings.HasSuffix(lines[3], "    trial 1\ufffd2 a\ufffdb | y") {
+			t.Errorf("terminal %t: %q", terminal, lines[3])
+		}
+	}
+}
+
 func TestShellQuote(t *testing.T) {
 	for _, value := range []string{"", "plain", "a b", "it's", `$HOME "x" \`, "http://[::1]:1/", "*", "a;b", "\n"} {
 		out, err := exec.Command("sh", "-c", "printf %s "+envfile.Quote(value)).Output()

@@ -170,7 +170,7 @@ func (p *printer) line(l training.Line) {
 	if l.Trial != "" {
 		task = "trial " + l.Trial + " " + task
 	}
-	p.print(p.logs, "%s    %s | %s\n", clock(l.Time), printable(task), logText(l.Text, p.coloured))
+	p.print(p.logs, "%s    %s | %s\n", clock(l.Time), oneLine(task), indented(logText(l.Text, p.coloured)))
 }
 
 // event prints an event of the attempt that is followed, and reports whether it is
@@ -196,7 +196,7 @@ func (p *printer) event(ctx context.Context, e cloudevents.Event, t event.Type, 
 	if t == event.JobFailed {
 		said, _, _ = strings.Cut(said, "\n") // the rest is in the log above
 	}
-	said = strings.ReplaceAll(logText(said, false), "\n", "\n    ")
+	said = indented(logText(said, false))
 	p.print(p.out, "%s\n", strings.TrimRight(clock(p.now())+"  "+p.word(t, body)+" "+said, " "))
 	p.violations(t, body)
 	if body.Job.ResourceName != "" || body.State.Terminal() {

@@ -56,6 +56,10 @@ func logText(s string, coloured bool) string {
 	return shown
 }
 
+// indented returns s with its lines after the first set in, so that none looks like a line
+// of the command's own.
+func indented(s string) string { return strings.ReplaceAll(s, "\n", "\n    ") }
+
 // The colours of verdicts, and what ends them (ECMA-48).
 const (
 	green    = "\x1b[32m"

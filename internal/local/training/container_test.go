@@ -127,6 +127,9 @@ func TestContainers(t *testing.T) {
 	image, config, _ := strings.Cut(h.line("image", "worker "), " ")
 	touch(t, filepath.Join(dir, "go"))
 	h.succeeded("image")
+	if line := h.line("image", "Running the image "); !strings.Contains(line, " [...]'") || strings.Contains(line, "\n") {
+		t.Errorf("the program is in the log: %q", line)
+	}
 	for name, want := range map[string]string{
 		"IMAGE": "gcr.io/p/trainer:1", "CLOUD_ML_JOB_ID": "image", "STORAGE_EMULATOR_HOST": h.gcs.URL(),
 		"GOOGLE_CLOUD_PROJECT": "p", "EXTRA": "a b", "SOME_SECRET": "", "HOME": "",

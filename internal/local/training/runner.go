@@ -204,7 +204,8 @@ func (s *Service) replicaCommand(e *entry, run part, r jobs.Replica, a jobs.Addr
 		c.Container = containerName(e.Job.JobID, run.Trial, c.task)
 		c.Path, c.Env = s.opts.ContainerRunner, s.environ
 		c.Args = containerArgs(c.Container, g.Image, g.Command, args, env, at.metrics)
-		e.log.WriteTrial(run.Trial, c.task, stdout, "Running the image "+quote(g.Image, slices.Concat(g.Command, args)))
+		shown := shortened(slices.Concat(g.Command, args))
+		e.log.WriteTrial(run.Trial, c.task, stdout, "Running the image "+quote(g.Image, shown))
 		return c, nil
 	}
 	c.Path, c.Env = filepath.Join(at.env, "bin", "python"), env
