@@ -74,7 +74,7 @@ func TestExitCodes(t *testing.T) {
 		{"a job that fails", []string{"run", dropsDir + "/fails"}, exitFailed,
 			" | ValueError: learning rate must be positive, got -0.1\n"},
 		{"a job that never ends", []string{"run", dropsDir + "/endless"}, exitFailed,
-			"job.timed_out  run limit of 5s, enforced by the backend"},
+			"job.timed_out  the job ran for longer than its limit of 5s, and the backend ended it"},
 		{"a package that never comes", []string{"run", dropsDir + "/incomplete"}, exitRejected,
 			"drop.incomplete waiting for trainer-0.2.tar.gz in gs://"},
 		{"help", []string{"run", "--help"}, exitSucceeded, ""},

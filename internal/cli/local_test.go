@@ -67,6 +67,61 @@ func TestTold(t *testing.T) {
 	}
 }
 
+// The line of an attempt's end says why it ended, once.
+func TestEndings(t *testing.T) {
+	loss := 0.25
+	for _, tt := range []struct {
+		name string
+		typ  event.Type
+		body event.Body
+		want string
+	}{
+		{"cancelled", event.JobCancelled, event.Body{Reason: "somebody cancelled the job after 3s"},
+			"job.cancelled  somebody cancelled the job after 3s"},
+		{"failed", event.JobFailed, event.Body{
+			Reason: "the job failed after 3s: no rows",
+			Error:  &job.Failure{Message: "no rows.\nTraceback (most recent call last):\n  File"},
+		}, "job.failed     the job failed after 3s: no rows"},
+		{"failed without a message", event.JobFailed, event.Body{
+			Reason: "the job failed: the backend does not say why", Error: &job.Failure{},
+		}, "job.failed     the job failed: the backend does not say why"},
+		{"failed without a reason", event.JobFailed, event.Body{Error: &job.Failure{Message: "\n\nno rows\nmore"}},
+			"job.failed     no rows"},
+		{"failed with nothing", event.JobFailed, event.Body{}, "job.failed"},
+		{"timed out", event.JobTimedOut, event.Body{
+			Reason:  "the job ran for longer than its limit of 60s, and jobdrop ended it",
+			Timeout: &job.Timeout{Kind: job.KindRun, EnforcedBy: job.ByJobdrop},
+			Error:   &job.Failure{Message: "cancelled"},
+		}, "job.timed_out  the job ran for longer than its limit of 60s, and jobdrop ended it"},
+		{"lost", event.JobLost, event.Body{Reason: "the backend no longer knows the job"},
+			"job.lost       the backend no longer knows the job"},
+		{"succeeded", event.JobSucceeded, event.Body{Reason: "the job succeeded after 3s: in part"},
+			"job.succeeded  the job succeeded after 3s: in part"},
+		{"tuned", event.JobSucceeded, event.Body{
+			Reason: "the job succeeded after 3s",
+			Job: job.JobInfo{Trials: []job.Trial{
+				{ID: "2", Objective: &loss, Parameters: map[string]string{"rate": "0.5"}}}},
+		}, "job.succeeded  the job succeeded after 3s: best of 1 trials is 2: rate=0.5 gives 0.25"},
+		{"refused", event.DropRejected, event.Body{
+			Reason: "the backend refused the job", Error: &job.Failure{Message: "no such region\nat all"},
+		}, "drop.rejected  the backend refused the job: no such region\n    at all"},
+		{"refused in the same words", event.DropRejected, event.Body{
+			Reason: "the backend refused the job", Error: &job.Failure{Message: "the backend refused the job"},
+		}, "drop.rejected  the backend refused the job"},
+		{"expired", event.DropExpired, event.Body{Reason: "the package did not come"},
+			"drop.expired   the package did not come"},
+	} {
+		var out bytes.Buffer
+		p := newPrinter(Env{Out: &out, Now: time.Now}, formatText)
+		p.follow("a")
+		tt.body.Attempt, tt.body.Sequence = "a", 1
+		p.event(t.Context(), cloudevents.NewEvent(), tt.typ, tt.body)
+		if got := strings.TrimSuffix(out.String()[len("15:04:05.000  "):], "\n"); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
 // A job's log has its colours on a terminal, and nothing else that steers one; verdicts
 // have theirs. NO_COLOR, and what is no terminal, get neither.
 func TestColours(t *testing.T) {

@@ -192,11 +192,7 @@ func (p *printer) event(ctx context.Context, e cloudevents.Event, t event.Type, 
 		return true
 	}
 	// A line has the time at which its event came: the event's own is in its JSON.
-	said := detail(t, body)
-	if t == event.JobFailed {
-		said, _, _ = strings.Cut(said, "\n") // the rest is in the log above
-	}
-	said = indented(logText(said, false))
+	said := indented(logText(detail(t, body), false))
 	p.print(p.out, "%s\n", strings.TrimRight(clock(p.now())+"  "+p.word(t, body)+" "+said, " "))
 	p.violations(t, body)
 	if body.Job.ResourceName != "" || body.State.Terminal() {
@@ -324,20 +320,20 @@ func detail(t event.Type, b event.Body) string {
 	case event.JobDelayed:
 		return b.Reason
 	case event.DropRejected, event.DropWithdrawn, event.DropExpired, event.JobLost:
-		if b.Error != nil {
-			return sentence(b.Reason, b.Error.Message)
+		if b.Error == nil || strings.Contains(b.Reason, b.Error.Message) {
+			return b.Reason
 		}
-		return b.Reason
+		return sentence(b.Reason, b.Error.Message)
 	case event.JobSubmitted:
 		return b.Job.ResourceName
-	case event.JobTimedOut:
-		return fmt.Sprintf("%s limit of %s, enforced by the %s", b.Timeout.Kind, b.Timeout.Limit, b.Timeout.EnforcedBy)
 	case event.JobSucceeded:
-		return trials(b.Job.Trials)
-	case event.JobFailed, event.JobCancelled:
-		if b.Error != nil {
-			return b.Error.Message
+		return sentence(b.Reason, trials(b.Job.Trials))
+	case event.JobFailed, event.JobCancelled, event.JobTimedOut:
+		if b.Reason == "" && b.Error != nil { // of an earlier revision
+			first, _, _ := strings.Cut(strings.TrimSpace(b.Error.Message), "\n")
+			return first
 		}
+		return b.Reason // it has the message's first line; the rest is in the log
 	}
 	return ""
 }
