@@ -20,7 +20,7 @@ for file in "$1"/*; do
     [[ $file != */job.* ]] || generation="$(grep -oE '[0-9]+' <<<"$answer")"
 done
 
-state=''
+state='' seen=0
 until [[ $state =~ ^(rejected|withdrawn|expired|succeeded|failed|cancelled|timed_out|lost)$ ]]; do
     message="$(curl -sSf "$subscription:pull" -H 'Content-Type: application/json' -d '{"maxMessages": 1}')"
     ack="$(grep -oE '"ackId": *"[^"]*"' <<<"$message" | sed -E 's/.*: *//' || true)"
@@ -28,7 +28,9 @@ until [[ $state =~ ^(rejected|withdrawn|expired|succeeded|failed|cancelled|timed
     curl -sSf -o /dev/null "$subscription:acknowledge" -H 'Content-Type: application/json' -d "{\"ackIds\": [$ack]}"
     body="$(grep -oE '"data": *"[^"]*"' <<<"$message" | sed -E 's/.*: *"(.*)"/\1/' | base64 -d)"
     # The folder may have had other attempts: each is one generation of the job file.
-    [[ $body =~ \"jobFile\":\{[^}]*\"generation\":\"$generation\" ]] || continue
+    [[ $body =~ \"sequence\":([0-9]+),.*\"jobFile\":\{[^}]*\"generation\":\"$generation\" ]] || continue
+    ((BASH_REMATCH[1] > seen)) || continue # it was shown: an event may come again
+    seen="${BASH_REMATCH[1]}"
     state="$(sed -E 's/^\{"attempt":"[^"]*","sequence":[0-9]+,"state":"([a-z_]+)".*/\1/' <<<"$body")"
     type="$(grep -oE '"ce-type": *"[^"]*"' <<<"$message" | cut -d '"' -f 4)"
     echo "$type $state $(grep -oE '"reason":"([^"\\]|\\.)*"' <<<"$body" | head -n 1 || true)"

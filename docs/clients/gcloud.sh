@@ -12,10 +12,12 @@ gcloud storage cp "$1"/* "gs://jobdrop-inbox/$name/"
 # The folder may have had other attempts: each is one generation of the job file.
 generation="$(gcloud storage objects describe "gs://jobdrop-inbox/$name/$(basename "$1"/job.*)" --format='value(generation)')"
 
-state=''
+state='' seen=0
 until [[ $state =~ ^(rejected|withdrawn|expired|succeeded|failed|cancelled|timed_out|lost)$ ]]; do
     while IFS=$'\t' read -r type body; do
-        [[ $body =~ \"jobFile\":\{[^}]*\"generation\":\"$generation\" ]] || continue
+        [[ $body =~ \"sequence\":([0-9]+),.*\"jobFile\":\{[^}]*\"generation\":\"$generation\" ]] || continue
+        ((BASH_REMATCH[1] > seen)) || continue # it was shown: an event may come again
+        seen="${BASH_REMATCH[1]}"
         state="$(sed -E 's/^\{"attempt":"[^"]*","sequence":[0-9]+,"state":"([a-z_]+)".*/\1/' <<<"$body")"
         echo "$type $state $(grep -oE '"reason":"([^"\\]|\\.)*"' <<<"$body" | head -n 1 || true)"
     done < <(gcloud pubsub subscriptions pull "$subscription" --auto-ack --limit=10 \

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -87,6 +88,63 @@ func copyDrop(t *testing.T, drop, name string) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// fakeService stands for curl and gcloud: each pull is the next of the files beside it.
+const fakeService = `#!/bin/sh
+cd "$(dirname "$0")"
+case "$*" in
+*pull*) set -- pull.*; cat "$1"; rm "$1" ;;
+*uploadType*) echo '{"generation": "7"}' ;;
+*describe*) echo 7 ;;
+*acknowledge*|*subscriptions*|*\ cp\ *) ;;
+*) echo 'Hello, jobdrop!' ;;
+esac
+`
+
+// The clients in shell show an event that comes again once, as the others do.
+func TestShellClientsShowAnEventOnce(t *testing.T) {
+	t.Parallel()
+	need(t, "bash")
+	events := []struct {
+		typ, state string
+		sequence   int
+	}{
+		{"drop.accepted", "accepted", 1}, {"job.running", "running", 9}, {"drop.accepted", "accepted", 1},
+		{"job.running", "running", 9}, {"job.succeeded", "succeeded", 10},
+	}
+	for _, name := range []string{"curl", "gcloud"} {
+		dir := t.TempDir()
+		write := func(name, text string) {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(name, fakeService)
+		var all strings.Builder
+		for i, e := range events {
+			body := fmt.Sprintf(`{"attempt":"a","sequence":%d,"state":"%s","reason":"%d","drop":{"jobFile":{"generation":"7"}}}`,
+				e.sequence, e.state, e.sequence)
+			fmt.Fprintf(&all, "%s\t%s\n", e.typ, body)
+			if name == "curl" {
+				write(fmt.Sprintf("pull.%d", i), fmt.Sprintf(`{"ackId": "x", "ce-type": "%s", "data": "%s"}`, e.typ,
+					base64.StdEncoding.EncodeToString([]byte(body))))
+			}
+		}
+		if name == "gcloud" {
+			write("pull.0", all.String())
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, "bash", clientsDir+"/"+name+".sh", filepath.Join(dropsDir, "hello"), "hello/hello.txt")
+		cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "STORAGE_EMULATOR_HOST=", "PUBSUB_EMULATOR_HOST=")
+		out, err := cmd.CombinedOutput()
+		want := "drop.accepted accepted \"reason\":\"1\"\njob.running running \"reason\":\"9\"\n" +
+			"job.succeeded succeeded \"reason\":\"10\"\nHello, jobdrop!\n"
+		if err != nil || string(out) != want {
+			t.Errorf("%s: %v, output\n%swant\n%s", name, err, out, want)
+		}
+	}
 }
 
 // Each client of the documentation drops a package, gets its verdict and reads its
