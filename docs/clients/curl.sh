@@ -3,6 +3,7 @@
 # its output: curl.sh FOLDER OUTPUT, for example testdata/drops/hello hello/hello.txt
 set -euo pipefail
 name="$(basename "$1")"
+compgen -G "$1/job.*" >/dev/null || { echo "$1 holds no job file (job.yaml, job.yml or job.json)" >&2; exit 2; }
 storage="$STORAGE_EMULATOR_HOST"
 pubsub="http://$PUBSUB_EMULATOR_HOST/v1/projects/local"
 subscription="$pubsub/subscriptions/curl-client-$$"
@@ -14,9 +15,15 @@ curl -sSf -X PUT "$subscription" -H 'Content-Type: application/json' -d '{
 }'
 trap 'curl -sS -o /dev/null -X DELETE "$subscription"' EXIT
 
+# encoded prints an object's name as a URL has it.
+encoded() {
+    od -An -v -tx1 <<<"$1" | tr -d ' \n' | sed -E 's/0a$//; s/../%&/g'
+}
+
 for file in "$1"/*; do
+    [[ -f $file ]] || continue
     answer="$(curl -sSf -H 'Content-Type: application/octet-stream' --data-binary "@$file" \
-        "$storage/upload/storage/v1/b/jobdrop-inbox/o?uploadType=media&name=$name/$(basename "$file")&fields=generation")"
+        "$storage/upload/storage/v1/b/jobdrop-inbox/o?uploadType=media&name=$(encoded "$name/$(basename "$file")")&fields=generation")"
     [[ $file != */job.* ]] || generation="$(grep -oE '[0-9]+' <<<"$answer")"
 done
 
@@ -34,7 +41,8 @@ until [[ $state =~ ^(rejected|withdrawn|expired|succeeded|failed|cancelled|timed
     state="$(sed -E 's/^\{"attempt":"[^"]*","sequence":[0-9]+,"state":"([a-z_]+)".*/\1/' <<<"$body")"
     type="$(grep -oE '"ce-type": *"[^"]*"' <<<"$message" | cut -d '"' -f 4)"
     echo "$type $state $(grep -oE '"reason":"([^"\\]|\\.)*"' <<<"$body" | head -n 1 || true)"
+    [[ $type != *.drop.incomplete.v1 ]] || exit 2 # it may still be completed; this program does not wait
 done
 [[ $state == succeeded ]] || exit 1
 
-curl -sSf "$storage/storage/v1/b/jobdrop-output/o/${2//\//%2F}?alt=media"
+curl -sSf "$storage/storage/v1/b/jobdrop-output/o/$(encoded "$2")?alt=media"

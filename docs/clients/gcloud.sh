@@ -3,6 +3,7 @@
 # output: gcloud.sh FOLDER OUTPUT, for example testdata/drops/hello hello/hello.txt
 set -euo pipefail
 name="$(basename "$1")"
+compgen -G "$1/job.*" >/dev/null || { echo "$1 holds no job file (job.yaml, job.yml or job.json)" >&2; exit 2; }
 subscription="gcloud-client-$$"
 
 gcloud pubsub subscriptions create "$subscription" --topic=jobdrop-lifecycle \
@@ -20,6 +21,7 @@ until [[ $state =~ ^(rejected|withdrawn|expired|succeeded|failed|cancelled|timed
         seen="${BASH_REMATCH[1]}"
         state="$(sed -E 's/^\{"attempt":"[^"]*","sequence":[0-9]+,"state":"([a-z_]+)".*/\1/' <<<"$body")"
         echo "$type $state $(grep -oE '"reason":"([^"\\]|\\.)*"' <<<"$body" | head -n 1 || true)"
+        [[ $type != *.drop.incomplete.v1 ]] || exit 2 # it may still be completed; this program does not wait
     done < <(gcloud pubsub subscriptions pull "$subscription" --auto-ack --limit=10 \
         --format='value(message.attributes.ce-type, message.data.decode(base64))')
 done

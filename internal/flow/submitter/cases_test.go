@@ -187,13 +187,13 @@ var cases = map[string]func(w *world){
 		w.held(second)
 		w.tick()
 		w.want(first, job.Submitted, "", 1)
-		w.repeats(second, first, "had not ended when this job file was uploaded", 1)
+		w.repeats(second, first, "had not ended in this folder when this job file was uploaded", 1)
 	},
 	"uploaded again unchanged, without an ID, running": func(w *world) {
 		first := w.drop("a/", spec)
 		second := w.again("a/", spec)
 		w.held(second)
-		w.repeats(second, first, "now queued: it had not ended when this job file was uploaded", 1)
+		w.repeats(second, first, "now queued; to run it again, upload the job file after its end, or at once with", 1)
 	},
 	"uploaded again unchanged, without an ID, done": func(w *world) {
 		w.drop("a/", spec)
@@ -210,7 +210,7 @@ var cases = map[string]func(w *world){
 		w.backend.finish()
 		w.tick()
 		w.held(second)
-		w.repeats(second, first, "now succeeded: it had not ended when this job file was uploaded", 1)
+		w.repeats(second, first, "now succeeded; to run it again, upload the job file after its end, or at once with", 1)
 	},
 	"done, and the policy withdraws the same content": func(w *world) {
 		w.operator("sameContent: withdraw")
@@ -219,7 +219,7 @@ var cases = map[string]func(w *world){
 		w.tick()
 		second := w.again("a/", spec)
 		w.held(second)
-		w.repeats(second, first, "now succeeded: the policy says sameContent: withdraw", 1)
+		w.repeats(second, first, "now succeeded; to run it again, upload the job file again with", 1)
 	},
 	"uploaded again with jobdrop-rerun": func(w *world) {
 		w.operator("sameContent: withdraw")

@@ -131,12 +131,13 @@ func (s *Submitter) asBackendSays(
 
 // repeats says which attempt the drop repeats, and how to run it all the same.
 func (e entering) repeats(earlier attempt.Record, twin attempt.Twin) string {
-	why := "it had not ended when this job file was uploaded"
+	why, again := "a job of the same content had not ended in this folder when this job file was uploaded",
+		"after its end, or at once"
 	if twin == attempt.EndedTwin {
-		why = "the policy says sameContent: withdraw"
+		why, again = "the same content ran before in this folder, and the policy says sameContent: withdraw", "again"
 	}
 	uri := "'" + strings.ReplaceAll(e.jobFile.URI(), "'", `'\''`) + "'"
-	return job.BoundText(fmt.Sprintf("the same content ran before in this folder as attempt %s, now %s: %s; "+
-		"to run it again, upload the job file with the metadata %s: gcloud storage cp %s %s --custom-metadata=%s=yes",
-		earlier.Attempt, earlier.Shown(), why, job.MetadataRerun, e.jobFile.Base(), uri, job.MetadataRerun), job.MaxText)
+	return job.BoundText(fmt.Sprintf("%s: attempt %s, now %s; to run it again, upload the job file %s with the metadata %s: "+
+		"gcloud storage cp %s %s --custom-metadata=%s=yes",
+		why, earlier.Attempt, earlier.Shown(), again, job.MetadataRerun, e.jobFile.Base(), uri, job.MetadataRerun), job.MaxText)
 }

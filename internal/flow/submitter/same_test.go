@@ -256,7 +256,7 @@ func TestSubmitSameAmongMany(t *testing.T) {
 	}
 	f := w.both(spec)
 	w.wake(f)
-	w.repeats(f, first, "now accepted: it had not ended", 40)
+	w.repeats(f, first, "now accepted; to run it again, upload the job file after its end, or at once with", 40)
 }
 
 // Two workers look at two equal drops of a folder at once: the first was listed before the second
@@ -288,5 +288,5 @@ func TestSubmitSameEnteredInBetween(t *testing.T) {
 	second := w.both(spec)
 	w.wake(second)
 	w.want(first, job.Submitted, "", 1)
-	w.repeats(second, first, "now queued: it had not ended", 1)
+	w.repeats(second, first, "now queued; to run it again, upload the job file after its end, or at once with", 1)
 }
