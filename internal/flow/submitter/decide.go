@@ -155,7 +155,7 @@ func (s *Submitter) near(ctx context.Context, d job.Drop, missing []string) ([]s
 	return inspect.Near(missing, below), nil
 }
 
-// unreadableError reports that the storage service does not let jobdrop read or copy an object:
+// unreadableError reports that the storage service does not let jobdrop read an object:
 // its uploader keeps the key, the key is disabled, the bucket is closed or charges who reads.
 type unreadableError struct {
 	object job.Object
@@ -367,7 +367,7 @@ func (s *Submitter) stage(ctx context.Context, key string, packages []job.Object
 // transport is unpacked on the way, and has to be what was checked.
 func (s *Submitter) stageOne(ctx context.Context, p job.Object, name string) error {
 	if !p.Decoded() {
-		return ofObject(p, s.objects.Copy(ctx, p, s.options.Staging, name))
+		return s.copy(ctx, p, name)
 	}
 	stored, err := s.open(ctx, p)
 	if err != nil {
@@ -387,6 +387,23 @@ func (s *Submitter) stageOne(ctx context.Context, p job.Object, name string) err
 			p.URI(), staged.Size, staged.CRC32C, p.DecodedSize, p.DecodedCRC32C)
 	}
 	return nil
+}
+
+// copy copies a package to the staging bucket. A copy that is denied does not say which of its two
+// sides was: only a package that can't be read is the uploader's to mend.
+func (s *Submitter) copy(ctx context.Context, p job.Object, name string) error {
+	err := s.objects.Copy(ctx, p, s.options.Staging, name)
+	if _, is := errors.AsType[*unreadableError](ofObject(p, err)); !is {
+		return err
+	}
+	content, unread := s.open(ctx, p)
+	if unread == nil {
+		return errors.Join(err, content.Close())
+	}
+	if _, is := errors.AsType[*unreadableError](unread); is {
+		return unread
+	}
+	return err
 }
 
 // claimID claims the job ID. It returns an observation if the attempt can't have the ID.

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -35,14 +36,12 @@ type closed struct {
 type answer struct {
 	status          int
 	reason, message string
-	// copies reports that the object can be read, but not be copied.
-	copies bool
 }
 
 func (c *closed) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.mu.Lock()
 	for name, a := range c.answers {
-		reads := r.URL.Query().Get("alt") == "media" && !a.copies || strings.Contains(r.URL.Path, "/rewriteTo/")
+		reads := r.URL.Query().Get("alt") == "media" || strings.Contains(r.URL.Path, "/rewriteTo/")
 		escaped := url.PathEscape(name)
 		if !reads || !strings.Contains(r.URL.EscapedPath(), "/o/"+escaped) {
 			continue
@@ -77,21 +76,16 @@ func TestSubmitUnreadableObject(t *testing.T) {
 	t.Parallel()
 	kinds := map[string]answer{
 		"a key of the uploader's": {http.StatusBadRequest, "resourceIsEncryptedWithCustomerEncryptionKey",
-			"The target object is encrypted by a customer-supplied encryption key.", false},
+			"The target object is encrypted by a customer-supplied encryption key."},
 		"a key that is disabled": {http.StatusForbidden, "forbidden",
-			"Cloud KMS key projects/p/locations/us/keyRings/r/cryptoKeys/k is disabled.", false},
+			"Cloud KMS key projects/p/locations/us/keyRings/r/cryptoKeys/k is disabled."},
 		"a closed object": {http.StatusForbidden, "forbidden",
-			"jobdrop@p.iam.gserviceaccount.com does not have storage.objects.get access to the object.", false},
+			"jobdrop@p.iam.gserviceaccount.com does not have storage.objects.get access to the object."},
 		"requester pays": {http.StatusBadRequest, "required",
-			"Bucket is a requester pays bucket but no user project provided.", false},
-		"a copy that is refused": {http.StatusForbidden, "forbidden",
-			"Permission denied on Cloud KMS key of the bucket.", true},
+			"Bucket is a requester pays bucket but no user project provided."},
 	}
 	for name, a := range kinds {
 		for _, object := range []string{"a/" + tarball, "a/job.yaml"} {
-			if a.copies && object == "a/job.yaml" {
-				continue // it is not copied
-			}
 			t.Run(name+"/"+object, func(t *testing.T) {
 				w, c := closedWorld(t, map[string]answer{object: a})
 				f := w.drop("a/", spec)
@@ -124,6 +118,54 @@ func TestSubmitUnreadableObject(t *testing.T) {
 		w.want(f, job.Expired, "never able to read "+tarball, 0)
 		w.want(w.drop("b/", spec), job.Submitted, "", 1) // the others are not held up
 	})
+}
+
+// A copy reads the package and writes to the staging bucket. Only an object that can't be read is the
+// uploader's to mend; a right on the staging bucket is the installation's.
+func TestSubmitDeniedCopy(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		// denies reports whether the service denies a call that comes after the check.
+		denies func(storagetest.Call) bool
+		waits  bool
+	}{
+		{"the staging bucket takes no writes", func(c storagetest.Call) bool { return c.Bucket == "staging" }, false},
+		{"the package can't be read any more", func(c storagetest.Call) bool {
+			return c.Kind == "copy" || c.Kind == "read" && c.Name == "a/"+tarball
+		}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.put("a/"+tarball, pkg(t, "hello"))
+			f := w.put("a/job.yaml", []byte(spec))
+			staging := false
+			w.storage.Before = func(c storagetest.Call) error {
+				staging = staging || c.Kind == "copy"
+				if staging && test.denies(c) {
+					return fmt.Errorf("%s gs://%s/%s: %w", c.Kind, c.Bucket, c.Name, job.ErrDenied)
+				}
+				return w.before()
+			}
+			err := w.submit.Submit(t.Context(), f)
+			if test.waits {
+				if err != nil {
+					t.Errorf("Submit: %v", err)
+				}
+				w.want(f, job.Waiting, "can read "+tarball, 0)
+			} else {
+				if !errors.Is(err, job.ErrDenied) {
+					t.Errorf("Submit: %v, want that the copy was denied", err)
+				}
+				if r, err := w.ledger.Get(t.Context(), job.AttemptKey(f)); !errors.Is(err, job.ErrNotFound) {
+					t.Errorf("the attempt is %s: %q, %v; want no record", r.State, r.Reason, err)
+				}
+			}
+			w.storage.Before = func(storagetest.Call) error { return w.before() }
+			w.wake(f)
+			w.want(f, job.Submitted, "", 1)
+		})
+	}
 }
 
 // A package that was packed for transport is unpacked on its way to staging, and compared with what

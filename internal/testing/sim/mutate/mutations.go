@@ -97,8 +97,8 @@ var mutations = []mutation{
 	{name: "generation pin", edits: []edit{
 		{
 			"internal/flow/submitter/decide.go",
-			"return ofObject(p, s.objects.Copy(ctx, p, s.options.Staging, name))",
-			"live := p\n\t\tlive.Generation = 0\n\t\treturn ofObject(p, s.objects.Copy(ctx, live, s.options.Staging, name))",
+			"\terr := s.objects.Copy(ctx, p, s.options.Staging, name)",
+			"\tlive := p\n\tlive.Generation = 0\n\terr := s.objects.Copy(ctx, live, s.options.Staging, name)",
 		},
 	}},
 	{name: "settle rule", edits: []edit{
@@ -370,6 +370,14 @@ var mutations = []mutation{
 			"if false {",
 		},
 	}, by: test{"internal/flow/submitter", "^TestSubmitUnreadableObject$"}},
+	{name: "a right on the staging bucket is not asked of the uploader", edits: []edit{
+		{"internal/flow/submitter/decide.go", "\tif unread == nil {\n", "\tif unread == nil && false {\n"},
+		{
+			"internal/flow/submitter/decide.go",
+			"AsType[*unreadableError](unread); is {\n\t\treturn unread\n\t}\n\treturn err\n",
+			"AsType[*unreadableError](unread); is {\n\t\treturn unread\n\t}\n\treturn ofObject(p, err)\n",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitDeniedCopy$"}},
 	{name: "an event is not acknowledged while another attempt is decided", edits: []edit{
 		{
 			"internal/app/handle.go",
