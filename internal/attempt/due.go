@@ -22,6 +22,7 @@ func (r Record) Due() time.Time {
 			consider(r.Deadlines.Incomplete)
 		}
 		consider(r.Deadlines.Expires)
+		consider(r.NextCheck)
 	case job.Held:
 		consider(r.Deadlines.Held)
 	case job.Accepted:

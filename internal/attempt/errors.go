@@ -20,8 +20,8 @@ var (
 	// ErrOtherBackend is returned when the job was given to another backend than the one that is
 	// asked.
 	ErrOtherBackend = errors.New("the job is another backend's")
-	// ErrSlow is returned when the time for a drop was over while it was checked, before anything was
-	// written.
+	// ErrSlow is returned when the time for a drop was over while its content was read. Its attempt
+	// waits for the next check.
 	ErrSlow = errors.New("there was no time to check the drop")
 )
 
@@ -55,8 +55,9 @@ func (e *ConflictError) Error() string {
 // that no other error is hidden.
 func Contended(err error) bool { return only(err, ErrStale, ErrNoTick) }
 
-// Slow reports whether an error means only that there was no time to check a drop: see [ErrSlow].
-func Slow(err error) bool { return only(err, ErrSlow) }
+// Slow reports whether an error means only that there was no time to check a drop, see [ErrSlow], or
+// besides that another worker was faster.
+func Slow(err error) bool { return errors.Is(err, ErrSlow) && only(err, ErrSlow, ErrStale) }
 
 // Telling reports whether an error means only that another worker publishes what the record holds: see
 // [ErrTelling].

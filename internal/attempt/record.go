@@ -37,6 +37,9 @@ type Record struct {
 	// Replayed is when a replay first looked at the drop. The patience with the drop counts from
 	// then.
 	Replayed time.Time `json:"replayed,omitzero"`
+	// NextCheck is set while the attempt waits because a check of its drop was cut off by its time.
+	// It is when the drop is checked again.
+	NextCheck time.Time `json:"nextCheck,omitzero"`
 
 	// Spec is the resolved job: what the backend is asked to run, in the way that Mapping says.
 	Spec    *job.Spec   `json:"spec,omitempty"`

@@ -35,6 +35,7 @@ func Step(r Record, o Observation, now time.Time) (next Record, changed bool, er
 	next = r
 	next.Outbox = slices.Clone(r.Outbox)
 	next.Told = slices.Clone(r.Told)
+	next.NextCheck = time.Time{}
 	if err := o.apply(&next, now.UTC()); err != nil {
 		if errors.Is(err, errNothingNew) {
 			return r, false, nil
@@ -89,7 +90,7 @@ func (r *Record) emit(t job.EventType, now time.Time) {
 // conclude sets the verdict and emits its event.
 func (r *Record) conclude(s job.State, t job.EventType, now time.Time) {
 	r.State = s
-	r.Creating, r.Queued, r.NextTry = nil, false, time.Time{}
+	r.Creating, r.Queued, r.NextTry, r.NextCheck = nil, false, time.Time{}, time.Time{}
 	r.Times.Concluded = now
 	r.emit(t, now)
 }
@@ -105,7 +106,7 @@ func (r *Record) undecided() error {
 	return nil
 }
 
-// Incomplete says that packages are missing. Violations holds the faults of the job file that can
+// Incomplete says that packages are missing, or could not be checked in time. Violations holds the faults of the job file that can
 // be found without them.
 type Incomplete struct {
 	Arrived    []job.Object
@@ -119,12 +120,15 @@ type Incomplete struct {
 	// Unreadable holds the words of the storage service if it does not let jobdrop read what is
 	// missing.
 	Unreadable string
+	// NextCheck is set if nothing is missing, but the check was cut off by its time. It is when the
+	// drop is checked again.
+	NextCheck time.Time
 	// Before are packages that are there, and that an earlier attempt of the folder was
 	// decided upon. From Until on the drop takes them as they are once it is complete.
 	Before []job.Object
 	Until  time.Time
 	// ReportAfter and ExpireAfter count from the job file's arrival, or from
-	// the replay that looked at it first.
+	// the replay that looked at it first. If the check was cut off, they count from then.
 	ReportAfter, ExpireAfter time.Duration
 }
 
@@ -135,7 +139,7 @@ func (o Incomplete) apply(r *Record, now time.Time) error {
 	var arrivedCut, missingCut bool
 	o.Arrived, arrivedCut = job.BoundObjects(o.Arrived)
 	o.Missing, missingCut = job.BoundTexts(o.Missing)
-	if len(r.Drop.Missing) == 0 {
+	if r.State != job.Waiting || len(r.Drop.Missing) == 0 && o.NextCheck.IsZero() {
 		r.Deadlines = job.Deadlines{} // those of another wait, if any
 	}
 	var held time.Time
@@ -147,13 +151,17 @@ func (o Incomplete) apply(r *Record, now time.Time) error {
 		!slices.Equal(r.Drop.Missing, o.Missing) || !slices.Equal(r.Drop.Arrived, o.Arrived)
 	r.State, r.Reason, r.Deadlines.Held = job.Waiting, reason, held
 	r.Drop.Arrived, r.Drop.Missing, r.Violations = o.Arrived, o.Missing, o.Violations
-	r.Truncated = arrivedCut || missingCut
+	r.Truncated, r.NextCheck = arrivedCut || missingCut, o.NextCheck
 	from := r.Times.Dropped
 	if r.Replayed.After(from) {
 		from = r.Replayed
 	}
 	expired := "the drop was never completed"
-	if o.Unreadable != "" {
+	switch {
+	case !o.NextCheck.IsZero():
+		from = now // the drop may be late already
+		expired = "every check of the drop was cut off by its time: upload smaller packages, then the job file again"
+	case o.Unreadable != "":
 		expired = "jobdrop was never able to read " + some(o.Missing)
 	}
 	return r.wait(from, o.ReportAfter, o.ExpireAfter, news, expired, now)
@@ -165,6 +173,11 @@ func (o Incomplete) reason(d job.DropInfo) string {
 		return job.BoundText(fmt.Sprintf("waiting until jobdrop can read %s in gs://%s/%s: let it read the object, or upload "+
 			"the object again without what keeps it closed, such as a key of your own; the storage service says: %s",
 			some(o.Missing), d.Bucket, d.Prefix, o.Unreadable), job.MaxText)
+	}
+	if !o.NextCheck.IsZero() {
+		return job.BoundText(fmt.Sprintf("waiting: the check of the drop in gs://%s/%s was cut off by its time, and is "+
+			"made again from %s on; if that goes on, upload smaller packages, then the job file again",
+			d.Bucket, d.Prefix, o.NextCheck.UTC().Format(time.RFC3339)), job.MaxText)
 	}
 	then := "the job file need not be uploaded again"
 	switch {
@@ -188,6 +201,26 @@ func (o Incomplete) reason(d job.DropInfo) string {
 	}
 	return job.BoundText(fmt.Sprintf("waiting for %s in gs://%s/%s: %s; %s", some(o.Missing), d.Bucket, d.Prefix, what,
 		then), job.MaxText)
+}
+
+// leastPause and mostPause bound the time between two checks that are cut off. Each takes minutes
+// from other drops.
+const (
+	leastPause = 5 * time.Minute
+	mostPause  = time.Hour
+)
+
+// CheckAgain returns when to check the attempt's drop again after a check that was cut off by its time. The
+// pauses grow with the time since the attempt was first seen.
+func (r Record) CheckAgain(now time.Time) time.Time {
+	pause := min(max(now.Sub(r.Times.Seen), leastPause), mostPause)
+	return now.Add(pause).UTC().Truncate(time.Second)
+}
+
+// Arrived reports whether packages are those that the record of a waiting attempt names.
+func (r Record) Arrived(packages []job.Object) bool {
+	packages, _ = job.BoundObjects(packages)
+	return slices.Equal(r.Drop.Arrived, packages)
 }
 
 // some returns the first names, and how many more there are.
@@ -260,7 +293,7 @@ func (o Blocked) apply(r *Record, now time.Time) error {
 	}
 	reason = job.BoundText(reason+"; complete or delete that drop, or choose another job ID", job.MaxText)
 	news := r.State != job.Waiting || r.Reason != reason
-	if len(r.Drop.Missing) > 0 || r.State == job.Held {
+	if len(r.Drop.Missing)+len(r.Drop.Arrived) > 0 || r.State == job.Held {
 		r.Deadlines = job.Deadlines{} // they were of a drop that was not complete, or of a hold
 	}
 	r.State, r.Reason = job.Waiting, reason

@@ -418,6 +418,53 @@ func TestBlocked(t *testing.T) {
 	}
 }
 
+// An attempt whose check was cut off waits from then, is checked again after pauses that grow, and
+// ends.
+func TestIncompleteCutOff(t *testing.T) {
+	cut := func(again time.Duration) Incomplete {
+		return Incomplete{Arrived: []job.Object{{Name: "a/a.whl", Generation: 1}}, NextCheck: start.Add(again),
+			ReportAfter: minute, ExpireAfter: 10 * minute}
+	}
+	missing := Incomplete{Missing: []string{"x"}, ReportAfter: minute, ExpireAfter: 10 * minute}
+	blocked := Blocked{JobID: "mine", By: "a-1", ReportAfter: minute, ExpireAfter: 10 * minute}
+	for _, test := range []struct {
+		name  string
+		steps []step
+		want  []job.EventType
+		state job.State
+	}{
+		{"at once, however old it is", []step{{60 * minute, cut(65 * minute)}}, nil, job.Waiting},
+		{"reported once", []step{{0, cut(5 * minute)}, {2 * minute, cut(5 * minute)}, {6 * minute, cut(11 * minute)}},
+			[]job.EventType{job.DropIncomplete}, job.Waiting},
+		{"never checked", []step{{60 * minute, cut(65 * minute)}, {70 * minute, cut(75 * minute)}},
+			[]job.EventType{job.DropExpired}, job.Expired},
+		{"incomplete before", []step{{0, missing}, {9 * minute, cut(14 * minute)}, {10 * minute, cut(14 * minute)}},
+			[]job.EventType{job.DropIncomplete, job.DropExpired}, job.Expired},
+		{"blocked since", []step{{0, cut(5 * minute)}, {9 * minute, blocked}, {11 * minute, blocked}},
+			[]job.EventType{job.DropIncomplete}, job.Waiting},
+		{"held since", []step{{0, cut(5 * minute)}, {5 * minute, Hold{Until: start.Add(6 * minute)}}}, nil, job.Held},
+		{"checked", []step{{0, cut(5 * minute)}, {5 * minute, accept(nil)}}, []job.EventType{job.DropAccepted}, job.Accepted},
+	} {
+		r, got := play(t, test.steps...)
+		if diff := cmp.Diff(test.want, got); diff != "" || r.State != test.state {
+			t.Errorf("%s: %s: %s, events (-want +got):\n%s", test.name, r.State, r.Reason, diff)
+		}
+		var again time.Time
+		if last, ok := test.steps[len(test.steps)-1].o.(Incomplete); ok && r.State == job.Waiting {
+			again = last.NextCheck
+		}
+		if !r.NextCheck.Equal(again) || r.Due().After(again) && !again.IsZero() {
+			t.Errorf("%s: checked again at %s and due at %s, want %s", test.name, r.NextCheck, r.Due(), again)
+		}
+	}
+	r := NewRecord(jobFile(), start)
+	for age, want := range map[time.Duration]time.Duration{0: 5 * minute, 20 * minute: 20 * minute, 600 * minute: 60 * minute} {
+		if got := r.CheckAgain(start.Add(age)).Sub(start.Add(age)); got != want {
+			t.Errorf("%s old: a pause of %s, want %s", age, got, want)
+		}
+	}
+}
+
 func TestStepRefusesNewerRecords(t *testing.T) {
 	r := NewRecord(jobFile(), start)
 	r.RecordVersion = RecordVersion + 1

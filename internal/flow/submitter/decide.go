@@ -18,6 +18,7 @@ import (
 
 // decide decides what becomes of an undecided attempt. It writes no record. It leaves staged
 // packages, a claimed job ID and the entry in the folder's note; whoever decides next finds them.
+// With a [slowError] it also returns what the attempt waits with.
 // outdated is the generation of a note that made an earlier list of the folder too old.
 func (s *Submitter) decide(
 	ctx context.Context, d job.Drop, stored attempt.Stored, outdated int64,
@@ -36,15 +37,15 @@ func (s *Submitter) decide(
 	}
 	rules := p.For(d.Folder)
 	patience := rules.Patience(s.options.Patience)
+	if again := stored.NextCheck; s.options.Now().Before(again) && stored.Arrived(d.Packages) {
+		return cutOff(d, again, patience), nil // as before: the check may take minutes
+	}
 	r, err := s.inspect(ctx, d, p)
 	if errors.Is(err, job.ErrNotFound) {
 		return nil, &goneError{err}
 	}
-	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return nil, &slowError{err}
-	}
 	if err != nil {
-		return s.unreadable(ctx, d, stored, patience, err)
+		return s.unchecked(ctx, d, stored, patience, err)
 	}
 	var mapping job.Mapping
 	if !r.Incomplete() && !job.HasErrors(r.Violations) {
@@ -85,7 +86,7 @@ func (s *Submitter) decide(
 	}
 	verdict, err := s.accept(ctx, stored, r, content, mapping, waits(p.Start(d.Folder)), patience)
 	if err != nil {
-		return s.unreadable(ctx, d, stored, patience, err)
+		return s.unchecked(ctx, d, stored, patience, err)
 	}
 	if blocked, ok := verdict.(attempt.Blocked); ok { // not decided yet
 		blocked.ReportAfter, blocked.ExpireAfter = patience.Incomplete, patience.Expire
@@ -171,6 +172,32 @@ func (e *unreadableError) Unwrap() error { return e.err }
 func ofObject(o job.Object, err error) error {
 	if errors.Is(err, job.ErrDenied) || errors.Is(err, job.ErrRefused) {
 		return &unreadableError{o, err}
+	}
+	return err
+}
+
+// unchecked returns what the attempt waits with if its drop's content could not be read, for lack of
+// a right or of time, and the error otherwise.
+func (s *Submitter) unchecked(
+	ctx context.Context, d job.Drop, stored attempt.Stored, patience job.Patience, err error,
+) (attempt.Observation, error) {
+	if _, is := errors.AsType[*slowError](err); is {
+		return cutOff(d, stored.CheckAgain(s.options.Now()), patience), err
+	}
+	return s.unreadable(ctx, d, stored, patience, err)
+}
+
+// cutOff returns that the attempt waits until its drop is checked again.
+func cutOff(d job.Drop, again time.Time, patience job.Patience) attempt.Observation {
+	return attempt.Incomplete{
+		Arrived: d.Packages, NextCheck: again, ReportAfter: patience.Incomplete, ExpireAfter: patience.Expire,
+	}
+}
+
+// inTime returns the error of work on a drop's content. It says so if the time was over.
+func inTime(ctx context.Context, err error) error {
+	if err != nil && !errors.Is(err, job.ErrNotFound) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &slowError{err}
 	}
 	return err
 }
@@ -296,15 +323,17 @@ func (s *Submitter) farOutput(ctx context.Context, r inspect.Result) []job.Viola
 	return r.FarOutput(places)
 }
 
-// inspect checks a drop. Memory limits how many drops are checked at once.
+// inspect checks a drop. Memory limits how many drops are checked at once. That others took the time
+// is not the drop's fault, and no [slowError].
 func (s *Submitter) inspect(ctx context.Context, d job.Drop, p policy.Policy) (inspect.Result, error) {
 	select {
 	case s.inspecting <- struct{}{}:
 		defer func() { <-s.inspecting }()
 	case <-ctx.Done():
-		return inspect.Result{}, ctx.Err()
+		return inspect.Result{}, fmt.Errorf("other drops are being checked: %w", ctx.Err())
 	}
-	return inspect.Drop(ctx, d, inspect.Objects{Open: s.open, Stat: s.stat}, p)
+	checked, err := inspect.Drop(ctx, d, inspect.Objects{Open: s.open, Stat: s.stat}, p)
+	return checked, inTime(ctx, err)
 }
 
 // accept stages the packages and claims the job ID. wait, if not empty, is what the attempt waits

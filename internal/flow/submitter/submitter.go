@@ -228,8 +228,8 @@ func (e *goneError) Error() string { return errChanged.Error() + ": " + e.err.Er
 
 func (e *goneError) Unwrap() error { return errChanged }
 
-// slowError reports that the time was over while a drop was checked. Nothing was written for it, so
-// nothing that had to be written is hidden.
+// slowError reports that the time was over while a drop's content was read. No write has failed, so
+// none is hidden.
 type slowError struct{ err error }
 
 func (e *slowError) Error() string { return attempt.ErrSlow.Error() + ": " + e.err.Error() }
@@ -388,12 +388,22 @@ func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object,
 		return s.advance(ctx, stored, e)
 	}
 	observation, err := s.decide(ctx, d, stored, note)
+	if _, is := errors.AsType[*slowError](err); is {
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), lateTime)
+		defer cancel()
+		_, failed := s.apply(late, stored, e, observation)
+		return errors.Join(err, failed)
+	}
 	if err != nil {
 		return err
 	}
 	_, err = s.apply(ctx, stored, e, observation)
 	return err
 }
+
+// lateTime bounds what is written for a drop whose time is over. A request has a minute left then, and
+// a tick a fifth of its time.
+const lateTime = 10 * time.Second
 
 // Events are retried for a day, so job files older than eventAge have none any more. For those
 // older than recent, the time of the first start is read.

@@ -326,8 +326,31 @@ func (e ending) Err() error {
 	}
 }
 
+// slowWorld returns a world with a drop in a/, the drop's job file, and a submit whose time is over at
+// the first call of a kind.
+func slowWorld(t *testing.T, kind, bucket string) (w *world, f job.Object, submit func() error) {
+	t.Helper()
+	w = newWorld(t)
+	w.tick()
+	w.put("a/"+tarball, pkg(t, "hello"))
+	f = w.put("a/job.yaml", []byte(spec))
+	return w, f, func() error {
+		ctx := ending{t.Context(), make(chan struct{})}
+		var once sync.Once
+		w.storage.Before = func(c storagetest.Call) error {
+			if c.Kind == kind && c.Bucket == bucket {
+				once.Do(func() { close(ctx.done) })
+				return ctx.Err()
+			}
+			return w.before()
+		}
+		defer func() { w.storage.Before = func(storagetest.Call) error { return w.before() } }()
+		return w.submit.Submit(ctx, f)
+	}
+}
+
 // A check that the time does not suffice for is told apart from all else that takes the time: from the
-// list before it, and from what is written afterwards.
+// list before it, and from what is written afterwards. Its attempt waits.
 func TestSubmitSlowCheck(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -341,24 +364,104 @@ func TestSubmitSlowCheck(t *testing.T) {
 		{"the folder's note", "write", "state", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t)
-			w.put("a/"+tarball, pkg(t, "hello"))
-			f := w.put("a/job.yaml", []byte(spec))
-			ctx := ending{t.Context(), make(chan struct{})}
-			var once sync.Once
-			w.storage.Before = func(c storagetest.Call) error {
-				if c.Kind == test.kind && c.Bucket == test.bucket {
-					once.Do(func() { close(ctx.done) })
-				}
-				return w.before()
-			}
-			err := w.submit.Submit(ctx, f)
-			if err == nil || attempt.Slow(err) != test.slow {
+			w, f, submit := slowWorld(t, test.kind, test.bucket)
+			if err := submit(); err == nil || attempt.Slow(err) != test.slow {
 				t.Errorf("Submit: %v, want that the check was slow: %v", err, test.slow)
 			}
-			w.storage.Before = func(storagetest.Call) error { return w.before() }
+			if test.slow {
+				w.want(f, job.Waiting, "cut off by its time", 0)
+				w.pass(6 * time.Minute)
+			}
+			w.tick()
 			w.wake(f)
 			w.want(f, job.Submitted, "", 1)
 		})
 	}
+}
+
+// An attempt whose checks are cut off is not checked by each tick. It is told of, and expires.
+func TestSubmitSlowCheckEnds(t *testing.T) {
+	t.Parallel()
+	w, f, submit := slowWorld(t, "read", inbox)
+	checks := 0
+	for range 26 * 60 { // a tick each minute
+		if err := submit(); attempt.Slow(err) {
+			checks++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(time.Minute)
+		if w.record(f).State.Terminal() {
+			break
+		}
+	}
+	w.want(f, job.Expired, "every check of the drop was cut off by its time", 0)
+	if told := w.topic.of(job.AttemptKey(f)); told != "drop.incomplete drop.expired" {
+		t.Errorf("events %q, want that the drop was incomplete and expired", told)
+	}
+	if checks < 20 || checks > 40 {
+		t.Errorf("%d checks in a day, want one about each hour, and more at first", checks)
+	}
+	w.want(w.drop("b/", spec), job.Submitted, "", 1) // the others are not held up
+}
+
+// What the folder shows is checked at once if it is not what the check was cut off for.
+func TestSubmitChecksANewPackageAtOnce(t *testing.T) {
+	t.Parallel()
+	w, f, submit := slowWorld(t, "read", inbox)
+	if err := submit(); !attempt.Slow(err) {
+		t.Fatalf("Submit: %v, want that the check was slow", err)
+	}
+	w.storage.Reset()
+	w.wake(f)
+	if n := count(w.storage.Calls())["read "+inbox]; n > 0 {
+		t.Errorf("%d reads of the inbox right after the check, want none", n)
+	}
+	w.wake(w.put("a/"+tarball, pkg(t, "hello")))
+	w.want(f, job.Submitted, "", 1)
+}
+
+// A drop that waits for the checks of others is not slow itself.
+func TestSubmitWaitsForTheChecksOfOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put("a/"+tarball, pkg(t, "hello"))
+	f := w.put("a/job.yaml", []byte(spec))
+	began, end := make(chan struct{}, 1), make(chan struct{})
+	w.options.Inspections = 1
+	w.submitOver(&hanging{w.storage, began, end})
+	w.put("b/"+tarball, pkg(t, "hello"))
+	other := w.put("b/job.yaml", []byte(spec))
+	done := make(chan error)
+	go func() { done <- w.submit.Submit(t.Context(), other) }()
+	<-began
+	ctx := ending{t.Context(), make(chan struct{})}
+	w.asked = sync.OnceFunc(func() { close(ctx.done) }) // right before the check
+	if err := w.submit.Submit(ctx, f); !errors.Is(err, context.DeadlineExceeded) || attempt.Slow(err) {
+		t.Errorf("Submit: %v, want that the time is over, and not by the drop's own check", err)
+	}
+	if _, err := w.ledger.Get(t.Context(), job.AttemptKey(f)); !errors.Is(err, job.ErrNotFound) {
+		t.Errorf("the record: %v, want none", err)
+	}
+	close(end)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	w.wake(f)
+	w.want(f, job.Submitted, "", 2)
+}
+
+// hanging is a storage whose reads of the inbox hang until end is closed.
+type hanging struct {
+	*storagetest.Faults
+	began, end chan struct{}
+}
+
+func (h *hanging) Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error) {
+	select {
+	case h.began <- struct{}{}:
+	default:
+	}
+	<-h.end
+	return h.Faults.Open(ctx, bucket, name, generation)
 }

@@ -370,6 +370,23 @@ var mutations = []mutation{
 			"if false {",
 		},
 	}, by: test{"internal/flow/submitter", "^TestSubmitUnreadableObject$"}},
+	{name: "a drop whose checks are cut off waits", edits: []edit{
+		{
+			"internal/flow/submitter/submitter.go",
+			"if _, is := errors.AsType[*slowError](err); is {",
+			"if _, is := errors.AsType[*slowError](err); is && false {",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitSlowCheckEnds$"}},
+	{name: "a check that was cut off is made again after a pause", edits: []edit{
+		{"internal/flow/submitter/decide.go", "s.options.Now().Before(again) && ", "false && "},
+	}, by: test{"internal/flow/submitter", "^TestSubmitSlowCheckEnds$"}},
+	{name: "a drop that waits for the checks of others is not slow", edits: []edit{
+		{
+			"internal/flow/submitter/decide.go",
+			"fmt.Errorf(\"other drops are being checked: %w\", ctx.Err())",
+			"inTime(ctx, fmt.Errorf(\"other drops are being checked: %w\", ctx.Err()))",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitWaitsForTheChecksOfOthers$"}},
 	{name: "a right on the staging bucket is not asked of the uploader", edits: []edit{
 		{"internal/flow/submitter/decide.go", "\tif unread == nil {\n", "\tif unread == nil && false {\n"},
 		{
