@@ -36,8 +36,8 @@ locals {
     inbox = ["read"]
     # The records. What it writes there, it also reads: by compare-and-swap.
     state = ["read", "write"]
-    # Copied to, and never looked at again.
-    staging = ["write"]
+    # Copied to. It looks whether a package that it would have to unpack is there already.
+    staging = ["write", "fetch"]
     # It looks whether a newer status is there already.
     status = ["read", "write"]
   }

@@ -89,8 +89,8 @@ run "defaults" {
   # Rights.
   assert {
     condition = toset(keys(google_storage_bucket_iam_member.function)) == toset([
-      "submit-inbox-read", "submit-state-read", "submit-state-write", "submit-staging-write", "submit-status-read", "submit-status-write",
-      "watch-inbox-read", "watch-state-read", "watch-state-write", "watch-staging-write", "watch-status-read", "watch-status-write",
+      "submit-inbox-read", "submit-state-read", "submit-state-write", "submit-staging-write", "submit-staging-fetch", "submit-status-read", "submit-status-write",
+      "watch-inbox-read", "watch-state-read", "watch-state-write", "watch-staging-write", "watch-staging-fetch", "watch-status-read", "watch-status-write",
     ])
     error_message = "The functions have other rights on the buckets."
   }

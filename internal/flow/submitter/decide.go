@@ -393,11 +393,25 @@ func (s *Submitter) stage(ctx context.Context, key string, packages []job.Object
 }
 
 // stageOne copies a package inside the storage service. A package that is stored packed for
-// transport is unpacked on the way, and has to be what was checked.
+// transport is unpacked on the way, and has to be what was checked. It is not read again if it is
+// there already: that may take as long as the check.
 func (s *Submitter) stageOne(ctx context.Context, p job.Object, name string) error {
 	if !p.Decoded() {
 		return s.copy(ctx, p, name)
 	}
+	if there, err := s.objects.Stat(ctx, s.options.Staging, name); err == nil && isContent(there.Object, p) {
+		return nil
+	}
+	return inTime(ctx, s.unpack(ctx, p, name))
+}
+
+// isContent reports whether a staged object is what was checked of a package that is stored packed.
+func isContent(staged, p job.Object) bool {
+	return staged.Size == p.DecodedSize && staged.CRC32C == p.DecodedCRC32C
+}
+
+// unpack stores the content of a package that is stored packed in the staging bucket.
+func (s *Submitter) unpack(ctx context.Context, p job.Object, name string) error {
 	stored, err := s.open(ctx, p)
 	if err != nil {
 		return err
@@ -411,7 +425,7 @@ func (s *Submitter) stageOne(ctx context.Context, p job.Object, name string) err
 	if err != nil {
 		return err
 	}
-	if staged.Size != p.DecodedSize || staged.CRC32C != p.DecodedCRC32C {
+	if !isContent(staged, p) {
 		return fmt.Errorf("stage %s: %d bytes with CRC32C %s were stored, and %d with %s were checked",
 			p.URI(), staged.Size, staged.CRC32C, p.DecodedSize, p.DecodedCRC32C)
 	}

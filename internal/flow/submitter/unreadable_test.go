@@ -174,18 +174,7 @@ func TestSubmitStagesWhatWasChecked(t *testing.T) {
 	t.Parallel()
 	for _, cut := range []bool{false, true} {
 		w := newWorld(t)
-		var packed bytes.Buffer
-		z := gzip.NewWriter(&packed)
-		if _, err := z.Write(pkg(t, "hello")); err != nil {
-			t.Fatal(err)
-		}
-		if err := z.Close(); err != nil {
-			t.Fatal(err)
-		}
-		w.server.CreateObject(fakestorage.Object{
-			ObjectAttrs: fakestorage.ObjectAttrs{BucketName: inbox, Name: "a/" + tarball, ContentEncoding: "gzip"},
-			Content:     packed.Bytes(),
-		})
+		w.putPacked("a/" + tarball)
 		f := w.put("a/job.yaml", []byte(spec))
 		w.submitOver(&cutter{w.storage, cut})
 		err := w.submit.Submit(t.Context(), f)
@@ -205,6 +194,79 @@ func TestSubmitStagesWhatWasChecked(t *testing.T) {
 		if err != nil || !bytes.Equal(data, pkg(t, "hello")) {
 			t.Errorf("%d bytes are staged, %v; want the package unpacked", len(data), err)
 		}
+	}
+}
+
+// putPacked uploads the package as it is packed for transport.
+func (w *world) putPacked(name string) {
+	w.t.Helper()
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write(pkg(w.t, "hello")); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.server.CreateObject(fakestorage.Object{
+		ObjectAttrs: fakestorage.ObjectAttrs{BucketName: inbox, Name: name, ContentEncoding: "gzip"},
+		Content:     packed.Bytes(),
+	})
+}
+
+// A package that was packed for transport is stored once, however often its drop is looked at, if what
+// is staged is what was checked.
+func TestSubmitStagesPackedPackagesOnce(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		meddle func(*world, storagetest.Call) // with what was stored
+		denied bool
+		stores int
+	}{
+		{name: "as it was checked", stores: 1},
+		{name: "other content", stores: 2, meddle: func(w *world, c storagetest.Call) {
+			if _, err := w.storage.Client.Write(w.t.Context(), c.Bucket, c.Name, []byte("other"), "", nil,
+				attempt.AnyGeneration); err != nil {
+				w.t.Error(err)
+			}
+		}},
+		{name: "without the right to look", stores: 2, denied: true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.putPacked("a/" + tarball)
+			f := w.put("a/job.yaml", []byte(spec))
+			var stored storagetest.Call
+			fails := true
+			w.storage.Before = func(c storagetest.Call) error {
+				switch {
+				case c.Kind == "store":
+					stored = c
+				case c.Kind == "stat" && c.Bucket == "staging" && test.denied:
+					return job.ErrDenied
+				case stored.Kind != "" && c.Kind == "write" && fails:
+					return errors.New("connection reset")
+				}
+				return w.before()
+			}
+			if err := w.submit.Submit(t.Context(), f); err == nil {
+				t.Error("the first visit succeeded")
+			}
+			fails = false
+			if test.meddle != nil {
+				test.meddle(w, stored)
+			}
+			w.wake(f)
+			w.want(f, job.Submitted, "", 1)
+			if n := count(w.storage.Calls())["store staging"]; n != test.stores {
+				t.Errorf("stored %d times, want %d", n, test.stores)
+			}
+			data, _, err := w.storage.Client.Read(t.Context(), stored.Bucket, stored.Name, 0, 1<<20)
+			if err != nil || !bytes.Equal(data, pkg(t, "hello")) {
+				t.Errorf("%d bytes are staged, %v; want the package unpacked", len(data), err)
+			}
+		})
 	}
 }
 
@@ -332,7 +394,11 @@ func slowWorld(t *testing.T, kind, bucket string) (w *world, f job.Object, submi
 	t.Helper()
 	w = newWorld(t)
 	w.tick()
-	w.put("a/"+tarball, pkg(t, "hello"))
+	if kind == "store" {
+		w.putPacked("a/" + tarball)
+	} else {
+		w.put("a/"+tarball, pkg(t, "hello"))
+	}
 	f = w.put("a/job.yaml", []byte(spec))
 	return w, f, func() error {
 		ctx := ending{t.Context(), make(chan struct{})}
@@ -359,6 +425,7 @@ func TestSubmitSlowCheck(t *testing.T) {
 		slow         bool
 	}{
 		{"the check", "read", inbox, true},
+		{"the unpacking on the way to staging", "store", "staging", true},
 		{"the list", "list", inbox, false},
 		{"the copy", "copy", "staging", false},
 		{"the folder's note", "write", "state", false},

@@ -359,7 +359,7 @@ var mutations = []mutation{
 	{name: "what is staged is what was checked", edits: []edit{
 		{
 			"internal/flow/submitter/decide.go",
-			"if staged.Size != p.DecodedSize || staged.CRC32C != p.DecodedCRC32C {",
+			"if !isContent(staged, p) {",
 			"if false {",
 		},
 	}, by: test{"internal/flow/submitter", "^TestSubmitStagesWhatWasChecked$"}},
@@ -370,6 +370,9 @@ var mutations = []mutation{
 			"if false {",
 		},
 	}, by: test{"internal/flow/submitter", "^TestSubmitUnreadableObject$"}},
+	{name: "what is staged already is compared with what was checked", edits: []edit{
+		{"internal/flow/submitter/decide.go", "err == nil && isContent(there.Object, p) {", "err == nil && there.Size > 0 {"},
+	}, by: test{"internal/flow/submitter", "^TestSubmitStagesPackedPackagesOnce$"}},
 	{name: "a drop whose checks are cut off waits", edits: []edit{
 		{
 			"internal/flow/submitter/submitter.go",
