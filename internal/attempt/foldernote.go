@@ -46,7 +46,8 @@ type Decided struct {
 type Content struct {
 	// Generation is that of the attempt's job file.
 	Generation int64 `json:"generation,string"`
-	// Digest is that of [job.Content].
+	// Digest is that of [job.Content]. It is empty if an earlier revision wrote the attempt into the
+	// note.
 	Digest string `json:"digest"`
 }
 
@@ -94,18 +95,29 @@ func (n FolderNote) Outdates(packages []job.Object) bool {
 	})
 }
 
+// contents returns the note's contents. In a note of an earlier revision that is the newest attempt
+// before jobFile's, whose content is not known.
+func (n FolderNote) contents(jobFile job.Object) []Content {
+	if len(n.Contents) == 0 && n.Newest.Attempt != "" && n.Newest.Generation < jobFile.Generation {
+		return []Content{{Generation: n.Newest.Generation}}
+	}
+	return n.Contents
+}
+
+// Unknown reports whether the note does not say what an attempt before jobFile's was accepted with.
+// If a drop does not repeat it, a later one may.
+func (n FolderNote) Unknown(jobFile job.Object, generation int64) bool {
+	return slices.Contains(n.contents(jobFile), Content{Generation: generation})
+}
+
 // Same returns the generations of the job files of those attempts before jobFile's that may have
-// been accepted with a content, the newest first. In a note of an earlier revision that is its
-// newest attempt, whatever its content.
+// been accepted with a content, the newest first.
 func (n FolderNote) Same(jobFile job.Object, digest string) []int64 {
 	var same []int64
-	for _, c := range n.Contents {
-		if c.Digest == digest && c.Generation < jobFile.Generation {
+	for _, c := range n.contents(jobFile) {
+		if (c.Digest == digest || c.Digest == "") && c.Generation < jobFile.Generation {
 			same = append(same, c.Generation)
 		}
-	}
-	if len(n.Contents) == 0 && n.Newest.Attempt != "" && n.Newest.Generation < jobFile.Generation {
-		same = append(same, n.Newest.Generation)
 	}
 	slices.SortFunc(same, func(a, b int64) int { return cmp.Compare(b, a) })
 	return same
@@ -156,7 +168,7 @@ func (n FolderNote) Enter(d job.Drop, jobFile job.Object, packages []job.Object)
 	next := FolderNote{
 		Newest:     Entered{Attempt: job.AttemptKey(jobFile), Generation: jobFile.Generation},
 		Packages:   map[string]Decided{},
-		Contents:   n.Contents,
+		Contents:   n.contents(jobFile),
 		Generation: n.Generation,
 	}
 	listed := map[string]bool{}

@@ -192,6 +192,27 @@ func TestFolderNoteContents(t *testing.T) {
 	}
 }
 
+// A note of an earlier revision holds no contents: its newest attempt may have any, until it is over.
+func TestFolderNoteKeepsTheNewestOfAnEarlierRevision(t *testing.T) {
+	file := func(generation int64) job.Object { return packageOf("d/job.yaml", generation) }
+	n := FolderNote{Newest: Entered{Attempt: "x", Generation: 3}}
+	n = n.Enter(job.Drop{}, file(5), nil).EnterContent(file(5), "b", nil, nil)
+	if diff := cmp.Diff([]int64{3}, n.Same(file(7), "a")); diff != "" {
+		t.Errorf("after other content (-want +got):\n%s", diff)
+	}
+	if !n.Unknown(file(7), 3) || n.Unknown(file(7), 5) {
+		t.Errorf("of %+v only the content of 3 is unknown", n.Contents)
+	}
+	rejected := FolderNote{Newest: Entered{Attempt: "x", Generation: 3}}.Enter(job.Drop{}, file(5), nil)
+	if diff := cmp.Diff([]int64{3}, rejected.Same(file(7), "a")); diff != "" {
+		t.Errorf("after an attempt without a content (-want +got):\n%s", diff)
+	}
+	n = n.Enter(job.Drop{}, file(7), nil).EnterContent(file(7), "a", []int64{3}, nil)
+	if diff := cmp.Diff([]int64{7}, n.Same(file(9), "a")); diff != "" {
+		t.Errorf("over (-want +got):\n%s", diff)
+	}
+}
+
 // A note forgets attempts that are over, comes to each of the others in turn, and keeps no more
 // contents than can be read.
 func TestFolderNoteCrowd(t *testing.T) {

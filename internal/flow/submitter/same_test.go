@@ -237,6 +237,38 @@ func TestSubmitSameAsOneOfAnEarlierRevision(t *testing.T) {
 	w.repeats(f, first, "had not ended", 1)
 }
 
+// It is looked at as long as it runs, whatever else is dropped.
+func TestSubmitSameAsOneOfAnEarlierRevisionAfterOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.both(spec)
+	w.wake(first)
+	note, err := w.ledger.FolderNote(t.Context(), inbox, "d/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	note.Contents = nil
+	if err := w.ledger.SwapFolderNote(t.Context(), inbox, "d/", note); err != nil {
+		t.Fatal(err)
+	}
+	w.wake(w.both(spec + "  args: ['other']\n"))
+	f := w.both(spec)
+	w.wake(f)
+	w.repeats(f, first, "had not ended", 2)
+	f = w.both(spec)
+	w.wake(f)
+	w.repeats(f, first, "had not ended", 2)
+	w.backend.finish()
+	w.tick()
+	w.wake(w.both(spec + "  args: ['third']\n"))
+	f = w.both(spec)
+	w.wake(f)
+	w.want(f, job.Submitted, "", 4)
+	if note, err = w.ledger.FolderNote(t.Context(), inbox, "d/"); err != nil || note.Unknown(f, first.Generation) {
+		t.Errorf("the note is %+v, %v; want it without the attempt that ended", note, err)
+	}
+}
+
 // A note keeps the contents of few attempts that have ended, and those of all others.
 func TestSubmitSameAmongMany(t *testing.T) {
 	t.Parallel()

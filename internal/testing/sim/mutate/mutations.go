@@ -972,6 +972,13 @@ var mutations = []mutation{
 	{name: "the note of an earlier revision shows the newest attempt", edits: []edit{
 		{"internal/attempt/foldernote.go", "if len(n.Contents) == 0 && n.Newest.Attempt", "if false && n.Newest.Attempt"},
 	}, by: test{"internal/flow/submitter", "^TestSubmitSameAsOneOfAnEarlierRevision$"}},
+	{name: "the newest attempt of an earlier revision's note stays in it while it runs", edits: []edit{
+		{
+			"internal/flow/submitter/same.go",
+			"!earlier.State.Terminal() && note.Unknown(e.jobFile, generation):",
+			"false:",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitSameAsOneOfAnEarlierRevisionAfterOthers$"}},
 	{name: "a note keeps the contents of attempts that are open", edits: []edit{
 		{"internal/flow/submitter/same.go", "err == nil && r.State.Terminal():", "err == nil && r.State != \"\":"},
 	}, by: test{"internal/flow/submitter", "^TestSubmitSameAmongMany$"}},
@@ -982,6 +989,6 @@ var mutations = []mutation{
 		{"internal/attempt/foldernote.go", "kept[max(len(kept)-maxContents, 0):]", "kept"},
 	}, by: test{"internal/attempt", "^TestFolderNoteCrowd$"}},
 	{name: "an attempt without a content forgets none", edits: []edit{
-		{"internal/attempt/foldernote.go", "\t\tContents:   n.Contents,\n", ""},
+		{"internal/attempt/foldernote.go", "\t\tContents:   n.contents(jobFile),\n", ""},
 	}, by: test{"internal/attempt", "^TestFolderNoteContents$"}},
 }
