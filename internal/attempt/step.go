@@ -106,8 +106,8 @@ func (r *Record) undecided() error {
 	return nil
 }
 
-// Incomplete says that packages are missing, or could not be checked in time. Violations holds the faults of the job file that can
-// be found without them.
+// Incomplete says that packages are missing, or could not be checked in time. Violations holds the
+// faults of the job file that can be found without them.
 type Incomplete struct {
 	Arrived    []job.Object
 	Missing    []string
@@ -210,8 +210,8 @@ const (
 	mostPause  = time.Hour
 )
 
-// CheckAgain returns when to check the attempt's drop again after a check that was cut off by its time. The
-// pauses grow with the time since the attempt was first seen.
+// CheckAgain returns when to check the attempt's drop again after a check that was cut off by its
+// time. The pauses grow with the time since the attempt was first seen.
 func (r Record) CheckAgain(now time.Time) time.Time {
 	pause := min(max(now.Sub(r.Times.Seen), leastPause), mostPause)
 	return now.Add(pause).UTC().Truncate(time.Second)

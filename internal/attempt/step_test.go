@@ -458,7 +458,9 @@ func TestIncompleteCutOff(t *testing.T) {
 		}
 	}
 	r := NewRecord(jobFile(), start)
-	for age, want := range map[time.Duration]time.Duration{0: 5 * minute, 20 * minute: 20 * minute, 600 * minute: 60 * minute} {
+	for age, want := range map[time.Duration]time.Duration{
+		0: 5 * minute, 20 * minute: 20 * minute, 600 * minute: 60 * minute,
+	} {
 		if got := r.CheckAgain(start.Add(age)).Sub(start.Add(age)); got != want {
 			t.Errorf("%s old: a pause of %s, want %s", age, got, want)
 		}

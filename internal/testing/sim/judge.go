@@ -232,7 +232,7 @@ func (j *judge) decision(me *worker, prev, next attempt.Record) {
 		j.w.fail("attempt %s is %s, and its job file was not the newest of the folder", next.Attempt, next.State)
 		return
 	}
-	v := verdict{judge: j, me: me, of: of, r: next, l: l, means: of.file.means(l), folder: len(files)}
+	v := verdict{judge: j, me: me, of: of, prev: prev, r: next, l: l, means: of.file.means(l), folder: len(files)}
 	if _, known := j.firsts[next.Attempt]; !known && v.isOld(of, v.unpinned(), l.at) {
 		j.firsts[next.Attempt] = time.Now()
 	}
@@ -337,6 +337,7 @@ type verdict struct {
 	*judge
 	me     *worker
 	of     upload
+	prev   attempt.Record
 	r      attempt.Record
 	l      listing
 	means  meaning
@@ -351,9 +352,21 @@ func (v verdict) fail(format string, args ...any) {
 func (v verdict) patience() time.Time { return v.of.at.Add(settle) }
 
 func (v verdict) waiting() {
+	if !v.r.NextCheck.IsZero() {
+		if !v.mayBeCutOff() {
+			v.fail("waits for its next check at %s, and the worker had time: %s", v.r.NextCheck, v.r.Reason)
+		}
+		return
+	}
 	if len(v.means.missing) == 0 && (len(v.r.Drop.Missing) > 0 || !v.blocked()) {
 		v.fail("waits for %q, and nothing is missing: %s", v.r.Drop.Missing, v.r.Reason)
 	}
+}
+
+// mayBeCutOff reports whether a check of the drop may have been cut off by its worker's time, or was
+// cut off before. A tick gives a drop half a minute at least.
+func (v verdict) mayBeCutOff() bool {
+	return !v.prev.NextCheck.IsZero() || time.Since(v.me.began) >= 30*time.Second
 }
 
 // blocked reports whether another attempt that wants the same job ID was undecided since
@@ -378,6 +391,9 @@ func (v verdict) expired() {
 	}
 	if early := time.Until(from.Add(expire)); early > v.slack() {
 		v.fail("expires %s early", early)
+	}
+	if strings.HasPrefix(v.r.Reason, "every check") && v.mayBeCutOff() {
+		return
 	}
 	if len(v.means.missing) == 0 && !v.blocked() {
 		v.fail("expires, and nothing is missing")
