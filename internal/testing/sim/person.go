@@ -358,6 +358,9 @@ func (w *world) habit(code func(string) content, gap func() time.Duration) {
 			continue
 		}
 		w.later(max(time.Until(end)+w.between(-40*time.Second, 40*time.Second), time.Second))
+		if w.weather.calm {
+			return // the run may end any moment: nobody would look at it
+		}
 		w.say("%-8s runs %s again", "someone", folder)
 		w.again(folder, pick(w.rng, all, []string{"job.yaml"}), present, gap)
 		return
