@@ -649,7 +649,8 @@ func (v verdict) once(o ownership) {
 		if end, ended := v.ended(first.attempt); !ended || second.of.at.Before(end) {
 			v.fail("is accepted beside %s, of the same content, which had not ended", other.attempt)
 		}
-		if since := v.w.withdraws; second.attempt == o.attempt && !since.IsZero() && since.Before(v.me.began) {
+		_, ran := v.jobOf(first.attempt) // one that the backend refused has no job
+		if since := v.w.withdraws; ran && second.attempt == o.attempt && !since.IsZero() && since.Before(v.me.began) {
 			v.fail("is accepted, and the policy withdraws what ran as %s", other.attempt)
 		}
 	}
