@@ -17,6 +17,9 @@ var (
 	// ErrNoTick is returned for an old job file until the installation's first tick has said whether
 	// it is older than the installation.
 	ErrNoTick = errors.New("the installation has not had its first tick")
+	// ErrBusy is returned when the time for a drop was over before its check began, since others were
+	// being checked.
+	ErrBusy = errors.New("other drops are being checked")
 	// ErrOtherBackend is returned when the job was given to another backend than the one that is
 	// asked.
 	ErrOtherBackend = errors.New("the job is another backend's")
@@ -50,10 +53,10 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("job ID %s is taken by another job in state %s", e.JobID, e.Found.State)
 }
 
-// Contended reports whether an error means only that another worker was faster, or that a tick has to
-// be first: nobody needs to act. Of joined errors each must be or wrap [ErrStale] or [ErrNoTick], so
-// that no other error is hidden.
-func Contended(err error) bool { return only(err, ErrStale, ErrNoTick) }
+// Contended reports whether an error means only that another worker was faster, that others have to be
+// done, or that a tick has to be first: nobody needs to act. Of joined errors each must be or wrap
+// [ErrStale], [ErrBusy] or [ErrNoTick], so that no other error is hidden.
+func Contended(err error) bool { return only(err, ErrStale, ErrBusy, ErrNoTick) }
 
 // Slow reports whether an error means only that there was no time to check a drop, see [ErrSlow], or
 // besides that another worker was faster.

@@ -330,7 +330,7 @@ func (s *Submitter) inspect(ctx context.Context, d job.Drop, p policy.Policy) (i
 	case s.inspecting <- struct{}{}:
 		defer func() { <-s.inspecting }()
 	case <-ctx.Done():
-		return inspect.Result{}, fmt.Errorf("other drops are being checked: %w", ctx.Err())
+		return inspect.Result{}, attempt.ErrBusy
 	}
 	checked, err := inspect.Drop(ctx, d, inspect.Objects{Open: s.open, Stat: s.stat}, p)
 	return checked, inTime(ctx, err)

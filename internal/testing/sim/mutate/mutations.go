@@ -386,8 +386,8 @@ var mutations = []mutation{
 	{name: "a drop that waits for the checks of others is not slow", edits: []edit{
 		{
 			"internal/flow/submitter/decide.go",
-			"fmt.Errorf(\"other drops are being checked: %w\", ctx.Err())",
-			"inTime(ctx, fmt.Errorf(\"other drops are being checked: %w\", ctx.Err()))",
+			"return inspect.Result{}, attempt.ErrBusy",
+			"return inspect.Result{}, inTime(ctx, attempt.ErrBusy)",
 		},
 	}, by: test{"internal/flow/submitter", "^TestSubmitWaitsForTheChecksOfOthers$"}},
 	{name: "a right on the staging bucket is not asked of the uploader", edits: []edit{
