@@ -308,7 +308,7 @@ func TestDistributedRefusesStrangers(t *testing.T) {
 		{"empty", frame(""), "sent a message of 0 bytes"},
 		{"no JSON", frame("\xff{"), "sent no JSON"},
 		{"deep", frame(strings.Repeat("[", 60_000)), "sent no JSON"},
-		{"no object", frame(`["join"]`), "sent JSON that is not an object"},
+		{"no object", frame(`["join"]`), "sent JSON that is no object"},
 		{"another kind", frame(`{"kind": "stop"}`), "sent no join"},
 		{"no name", frame(`{"kind": "join", "name": 1}`), "sent no text as name"},
 		{
