@@ -93,6 +93,48 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// What nearly is the missing package is named, as validate names it, and once.
+func TestRunNamesWhatIsNear(t *testing.T) {
+	t.Parallel()
+	jobFile, err := os.ReadFile(dropsDir + "/incomplete/job.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, job, file, want string
+	}{
+		{"another form", "", "trainer-0.2.zip", "trainer-0.2.zip is there: jobdrop takes *.tar.gz"},
+		{"a folder below", "", "dist/trainer-0.2.tar.gz", "dist/trainer-0.2.tar.gz is there: upload it beside the job file"},
+		{"another version", "", "trainer-0.1.tar.gz", "trainer-0.1.tar.gz is there: it is another version"},
+		{"any package", "packageUris", "trainer-0.1.tar.bz2", "trainer-0.1.tar.bz2 is there: jobdrop takes *.tar.gz"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			text := string(jobFile)
+			if tt.job != "" {
+				text, _, _ = strings.Cut(text, "  "+tt.job)
+			}
+			for name, content := range map[string]string{"job.yaml": text, tt.file: "x"} {
+				if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := run(t, "validate", dir); !strings.Contains(got.stdout, tt.want) {
+				t.Errorf("validate: %s", got.stdout)
+			}
+			got := run(t, "run", dir)
+			_, said, _ := strings.Cut(got.stdout, "  incomplete: ")
+			if got.code != exitRejected || strings.Count(said, tt.want) != 1 {
+				t.Errorf("run: exit %d: %s%s", got.code, got.stdout, got.stderr)
+			}
+		})
+	}
+}
+
 func TestNoPythonOnPath(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	got := run(t, "run", dropsDir+"/hello")

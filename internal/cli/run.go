@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -323,11 +324,19 @@ func (s *session) summarize(body event.Body) error {
 		p.verdict(body.State, strings.ReplaceAll(string(body.State), "_", " "), took(body))
 		return &exitError{code: exitFailed}
 	case job.Waiting:
-		p.verdict(body.State, "incomplete", because(body))
+		p.verdict(body.State, "incomplete", strings.Join(append([]string{because(body)}, s.near(body)...), "; "))
 	default:
 		p.verdict(body.State, string(body.State), because(body)+"; nothing was submitted")
 	}
 	return &exitError{code: exitRejected}
+}
+
+// near says what lies in the folder and nearly fits what is missing, unless the reason
+// says it: Submit sees only what was uploaded, which is what jobdrop takes.
+func (s *session) near(b event.Body) []string {
+	return slices.DeleteFunc(inspect.Near(b.Drop.Missing, namesIn(s.dir)), func(hint string) bool {
+		return strings.Contains(b.Reason, hint)
+	})
 }
 
 // because returns ": " and an attempt's reason, or nothing if it has none.
