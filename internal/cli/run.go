@@ -288,7 +288,11 @@ func (s *session) conclude(ctx context.Context, body event.Body, jobDir string) 
 	}
 	if err := outputs(ctx, s.stack.Storage, jobDir, s.output, s.printer); err != nil {
 		s.printer.say("%v", err)
-		ending = cmp.Or(ending, error(&exitError{code: exitFault}))
+		code := exitFault
+		if errors.Is(err, errFolder) {
+			code = exitMissing
+		}
+		ending = cmp.Or(ending, error(&exitError{code: code}))
 	}
 	return ending
 }
