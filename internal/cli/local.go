@@ -144,6 +144,9 @@ func serveStack(ctx context.Context, env Env, o localOptions) (err error) {
 	if err := o.removeStaleEnvFile(ctx); err != nil {
 		return err
 	}
+	if err := o.roomForEnvFile(); err != nil {
+		return err
+	}
 	options, err := o.configure(ctx, env, python)
 	if err != nil {
 		return err
@@ -260,8 +263,22 @@ func remoteHosts(host string) []string {
 	return hosts
 }
 
+// roomForEnvFile returns an error if the file could not be written once the stack is ready.
+func (o *localOptions) roomForEnvFile() error {
+	if o.envFile == "" {
+		return nil
+	}
+	const remedy = "name another file with --env-file"
+	folder := filepath.Dir(o.envFile)
+	if _, err := os.Stat(folder); err != nil { // it is not made
+		return missing(fmt.Errorf("%s can't be written: %s: %w\nMake the folder, or %s", o.envFile, folder,
+			unwrapPath(err), remedy))
+	}
+	return room(folder, remedy)
+}
+
 // removeStaleEnvFile removes the file of a stack that runs no more. That of one which
-// runs stays, and this one may well not start.
+// runs stays its own.
 func (o *localOptions) removeStaleEnvFile(ctx context.Context) error {
 	if o.envFile == "" {
 		return nil
@@ -271,7 +288,7 @@ func (o *localOptions) removeStaleEnvFile(ctx context.Context) error {
 		return nil
 	}
 	if err != nil {
-		return missing(err)
+		return missing(fmt.Errorf("--env-file is %s: %w\nName another file", o.envFile, unwrapPath(err)))
 	}
 	if len(data) == 0 { // mktemp's
 		return o.removeEnvFile("")
@@ -282,7 +299,8 @@ func (o *localOptions) removeStaleEnvFile(ctx context.Context) error {
 			"or remove this one", o.envFile)
 	}
 	if gcs.Answers(ctx, values[gcs.EmulatorVariable]) == nil {
-		return nil
+		return exit(exitUsage, "--env-file is %s, which has the settings of a stack that runs at %s: name another file, "+
+			"or end that stack", o.envFile, values[gcs.EmulatorVariable])
 	}
 	return o.removeEnvFile(string(data))
 }

@@ -465,8 +465,14 @@ func TestEnvFileGoesWithItsStack(t *testing.T) {
 		t.Error("the file of a killed stack stays")
 	}
 	r = startLocalWith(t, file, data)
-	if err := o.removeStaleEnvFile(t.Context()); err != nil {
-		t.Error(err)
+	// A second stack leaves the file of the first alone.
+	second, stop := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer stop()
+	refused := runWith(second, strings.NewReader(""), "local", "--data", t.TempDir(), "--env-file", file,
+		"--storage-port", "0", "--pubsub-port", "0", "--training-port", "0", "--functions-port", "0")
+	if want := "--env-file is " + file + ", which has the settings of a stack that runs"; refused.code != exitUsage ||
+		!strings.Contains(refused.stderr, want) {
+		t.Errorf("a second stack: exit %d: %s", refused.code, refused.stderr)
 	}
 	if now, err := os.ReadFile(file); err != nil || bytes.Equal(now, stale) {
 		t.Errorf("the file of a stack that runs: %v", err)

@@ -24,6 +24,12 @@ func TestRoom(t *testing.T) {
 		{"run --output", []string{"run", hello, "--output", file},
 			[]string{file + " can't be written", "is not a folder", "--output"}},
 		{"run --keep", []string{"run", hello, "--keep", "/proc/x/y"}, []string{"/proc/x/y can't be written", "--keep"}},
+		{"local --env-file in no folder", []string{"local", "--data", t.TempDir(), "--env-file", file + "-none/env"},
+			[]string{file + "-none/env can't be written", "no such file", "Make the folder", "--env-file"}},
+		{"local --env-file, read-only", []string{"local", "--data", t.TempDir(), "--env-file", "/proc/env"},
+			[]string{"/proc can't be written", "--env-file"}},
+		{"local --env-file, a folder", []string{"local", "--data", t.TempDir(), "--env-file", filepath.Dir(file)},
+			[]string{"--env-file is " + filepath.Dir(file) + ": is a directory", "Name another file"}},
 		{"local --data", []string{"local", "--data", "/proc/x"}, []string{"/proc/x can't be written", "--data"}},
 	} {
 		got := run(t, tt.args...)
