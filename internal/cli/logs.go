@@ -69,7 +69,8 @@ type logReader struct {
 	regions *aiplatform.ProjectsLocationsService
 	// get returns the job that was found.
 	get    func(ctx context.Context) (namedJob, error)
-	filter string
+	whole  string // the filter of the job's log
+	filter string // of the lines that are asked for
 	last   *logging.LogEntry
 }
 
@@ -122,7 +123,8 @@ func (r *logReader) find(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.filter = `resource.type="ml_job" AND resource.labels.job_id=` + quoted(found.id)
+	r.whole = `resource.type="ml_job" AND resource.labels.job_id=` + quoted(found.id)
+	r.filter = r.whole
 	if r.task != "" {
 		r.filter += ` AND resource.labels.task_name=` + quoted(r.task)
 	}
@@ -244,7 +246,7 @@ func showLogs(ctx context.Context, env Env, o logsOptions) error {
 		case p.failed() != nil:
 			return fault(fmt.Errorf("output: %w", p.failed()))
 		case ended || !o.follow:
-			return nil
+			return r.checkTask(ctx)
 		}
 		select {
 		case <-poll.C:
@@ -252,6 +254,30 @@ func showLogs(ctx context.Context, env Env, o logsOptions) error {
 			return nil
 		}
 	}
+}
+
+// checkTask returns an error if --task names a replica without a line, where others have some.
+func (r *logReader) checkTask(ctx context.Context) error {
+	if r.task == "" || r.last != nil {
+		return nil
+	}
+	var tasks []string
+	all := &logReader{logsOptions: r.logsOptions, entries: r.entries, filter: r.whole}
+	err := all.read(ctx, func(l training.Line) {
+		if !slices.Contains(tasks, l.Task) {
+			tasks = append(tasks, l.Task)
+		}
+	})
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
+		return r.explain(ctx, err)
+	case len(tasks) == 0:
+		return nil // the job has no log yet
+	}
+	slices.Sort(tasks)
+	return exit(exitUsage, "no replica %s; there are %s", r.task, strings.Join(tasks, ", "))
 }
 
 // ended reports whether the job has ended.

@@ -354,6 +354,12 @@ func TestLogsOfAJob(t *testing.T) {
 	if byResource := logs("projects/local/jobs/" + id); byResource != followed {
 		t.Errorf("by the resource name the log is\n%s", byResource)
 	}
+	for _, follow := range []string{"--follow=false", "--follow"} {
+		got := run(t, "logs", id, "--task", "bogus", follow, "--endpoint", r.env["JOBDROP_BACKEND_ENDPOINT"])
+		if got.code != exitUsage || !strings.Contains(got.stderr, "no replica bogus; there are master-replica-0, service\n") {
+			t.Errorf("logs %s of a replica that is not there exits %d: %s%s", follow, got.code, got.stdout, got.stderr)
+		}
+	}
 	got := run(t, "logs", "other", "--endpoint", r.env["JOBDROP_BACKEND_ENDPOINT"])
 	if got.code != exitUsage || !strings.Contains(got.stderr, `no job "other"`) || !strings.Contains(got.stderr, id) {
 		t.Errorf("logs of a job that is not there exits %d: %s", got.code, got.stderr)
