@@ -59,6 +59,16 @@ func TestIsolatedBuild(t *testing.T) {
 	}
 }
 
+// Where pip finds nothing to build with, the log says why in pip's words.
+func TestPipsReason(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, withoutTools(t), nil, "PIP_NO_INDEX=1", "PIP_FIND_LINKS="+t.TempDir())
+	h.put("inbox", "bare/trainer-0.1.tar.gz", sdist(t, trainerFiles("print('ran')\n")))
+	h.create(h.job("bare", ""))
+	h.line("bare", "Pip can't fetch what it needs: \"No matching distribution found for setuptools")
+	h.succeeded("bare")
+}
+
 // Where it can't, a module that setup would not install is not there, what the package
 // requires is asked for, and the job's end says what was skipped.
 func TestUnpackedAsItsSetupSays(t *testing.T) {

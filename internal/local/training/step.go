@@ -8,7 +8,7 @@ import (
 	"github.com/jobdrop/jobdrop/internal/local/training/internal/process"
 )
 
-// step is a command of a job. Its output goes to the job's log, unless it has a reader of its own.
+// step is a command of a job. Its output goes to the job's log, unless it has readers of its own.
 type step struct {
 	process.Command
 	task  string // whose lines its output is; the service's own if empty
@@ -21,7 +21,9 @@ func (s *Service) start(ctx context.Context, e *entry, c step) (*process.Child, 
 	if c.Stdout == nil {
 		c.Stdout = func(line string) { e.log.WriteTrial(c.trial, c.task, stdout, line) }
 	}
-	c.Stderr = func(line string) { e.log.WriteTrial(c.trial, c.task, stderr, line) }
+	if c.Stderr == nil {
+		c.Stderr = func(line string) { e.log.WriteTrial(c.trial, c.task, stderr, line) }
+	}
 	c.Record = func(g process.Group) { s.addProcess(e, jobs.JobProcess{Task: c.task, Trial: c.trial, Group: g}) }
 	return s.host.Start(ctx, c.Command)
 }

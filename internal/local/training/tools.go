@@ -10,6 +10,7 @@ import (
 
 	"github.com/jobdrop/jobdrop/internal/local/training/internal/jobs"
 	"github.com/jobdrop/jobdrop/internal/local/training/internal/process"
+	"github.com/jobdrop/jobdrop/internal/text"
 )
 
 // buildTools is what is known of whether pip can fetch what it builds source packages
@@ -28,6 +29,9 @@ const (
 	// there costs each job some seconds.
 	toolsRest = 10 * time.Minute
 )
+
+// maxPipReason bounds, in bytes, what is said of pip's own words: a line holds the whole of an error.
+const maxPipReason = 300
 
 // emptySetup is a project that any Python builds that has something to build with.
 const emptySetup = "from setuptools import setup\nsetup(name='jobdrop-probe', version='0', py_modules=[])\n"
@@ -59,16 +63,26 @@ func (s *Service) fetchesTools(e *entry, v jobs.PythonEnv, env []string) (bool, 
 		"needs.")
 	ctx, cancel := context.WithTimeout(e.ctx, toolsTime)
 	defer cancel()
+	said := ""
 	err := s.execWithin(ctx, e, step{Command: process.Command{
 		Path: v.Python(), Dir: dir, Env: env,
-		Args: []string{"-m", "pip", "-qqq", "wheel", "--no-input", "--disable-pip-version-check", "--no-deps",
+		Stderr: func(line string) {
+			if reason, ok := strings.CutPrefix(strings.TrimSpace(line), "ERROR: "); ok {
+				said = reason
+			}
+		},
+		Args: []string{"-m", "pip", "-qq", "wheel", "--no-input", "--disable-pip-version-check", "--no-deps",
 			"--timeout", "10", "--wheel-dir", dir, dir},
 	}})
 	if cause := context.Cause(e.ctx); cause != nil {
 		return false, cause
 	}
 	if err != nil {
-		e.log.Write(taskService, stdout, "Pip can't fetch what it needs: "+strings.TrimSuffix(process.Describe(err), ".")+".")
+		reason := text.Show(said, maxPipReason)
+		if said == "" {
+			reason = process.Describe(err)
+		}
+		e.log.Write(taskService, stdout, "Pip can't fetch what it needs: "+strings.TrimSuffix(reason, ".")+".")
 	}
 	s.tools.can, s.tools.asked = err == nil, s.now()
 	return s.tools.can, nil
