@@ -646,11 +646,15 @@ func (v verdict) once(o ownership) {
 		if f.id != "" || f.rerun || !first.to.IsZero() || !v.sameAs(other) || !bytes.Equal(first.outside, second.outside) {
 			continue
 		}
+		if _, over := v.over[first.attempt]; over {
+			if _, made := v.jobOf(first.attempt); !made {
+				continue // the backend refused it, and nothing ran
+			}
+		}
 		if end, ended := v.ended(first.attempt); !ended || second.of.at.Before(end) {
 			v.fail("is accepted beside %s, of the same content, which had not ended", other.attempt)
 		}
-		_, ran := v.jobOf(first.attempt) // one that the backend refused has no job
-		if since := v.w.withdraws; ran && second.attempt == o.attempt && !since.IsZero() && since.Before(v.me.began) {
+		if since := v.w.withdraws; second.attempt == o.attempt && !since.IsZero() && since.Before(v.me.began) {
 			v.fail("is accepted, and the policy withdraws what ran as %s", other.attempt)
 		}
 	}
