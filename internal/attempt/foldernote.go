@@ -104,12 +104,6 @@ func (n FolderNote) contents(jobFile job.Object) []Content {
 	return n.Contents
 }
 
-// Unknown reports whether the note does not say what an attempt before jobFile's was accepted with.
-// If a drop does not repeat it, a later one may.
-func (n FolderNote) Unknown(jobFile job.Object, generation int64) bool {
-	return slices.Contains(n.contents(jobFile), Content{Generation: generation})
-}
-
 // Same returns the generations of the job files of those attempts before jobFile's that may have
 // been accepted with a content, the newest first.
 func (n FolderNote) Same(jobFile job.Object, digest string) []int64 {

@@ -327,11 +327,15 @@ func (s *Submitter) farOutput(ctx context.Context, r inspect.Result) []job.Viola
 // is not the drop's fault, and no [slowError].
 func (s *Submitter) inspect(ctx context.Context, d job.Drop, p policy.Policy) (inspect.Result, error) {
 	select {
-	case s.inspecting <- struct{}{}:
-		defer func() { <-s.inspecting }()
-	case <-ctx.Done():
-		return inspect.Result{}, attempt.ErrBusy
+	case s.inspecting <- struct{}{}: // also if there is no time: others are not to blame
+	default:
+		select {
+		case s.inspecting <- struct{}{}:
+		case <-ctx.Done():
+			return inspect.Result{}, attempt.ErrBusy
+		}
 	}
+	defer func() { <-s.inspecting }()
 	checked, err := inspect.Drop(ctx, d, inspect.Objects{Open: s.open, Stat: s.stat}, p)
 	return checked, inTime(ctx, err)
 }

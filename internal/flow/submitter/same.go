@@ -58,8 +58,9 @@ func (s *Submitter) compare(ctx context.Context, note attempt.FolderNote, e ente
 		case twin == attempt.RunningTwin, twin == attempt.EndedTwin && e.same.withdraws:
 			c.duplicate = attempt.Withdraw{Reason: e.repeats(earlier.Record, twin), JobID: earlier.Job.ID}
 			return c, nil
-		case twin == attempt.NoTwin && found && !earlier.State.Terminal() && note.Unknown(e.jobFile, generation):
-			// It has other content, which a later drop may repeat.
+		case twin == attempt.NoTwin && found && !earlier.State.Terminal():
+			// It was accepted with other content than a slower worker entered for it, or an earlier
+			// revision did not enter any. A later drop may repeat that.
 		case twin == attempt.NoTwin, ended:
 			c.over = append(c.over, generation)
 		default:

@@ -3,6 +3,7 @@ package submitter_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -264,9 +265,37 @@ func TestSubmitSameAsOneOfAnEarlierRevisionAfterOthers(t *testing.T) {
 	f = w.both(spec)
 	w.wake(f)
 	w.want(f, job.Submitted, "", 4)
-	if note, err = w.ledger.FolderNote(t.Context(), inbox, "d/"); err != nil || note.Unknown(f, first.Generation) {
+	if note, err = w.ledger.FolderNote(t.Context(), inbox, "d/"); err != nil ||
+		slices.Contains(note.Contents, attempt.Content{Generation: first.Generation}) {
 		t.Errorf("the note is %+v, %v; want it without the attempt that ended", note, err)
 	}
+}
+
+// A slower worker saw another package, and entered that for an attempt that was accepted already. A drop
+// of that other content leaves what the attempt has in the note.
+func TestSubmitSameAsWhatASlowWorkerDidNotSee(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const other = spec + "  args: ['other']\n"
+	w.put("e/"+tarball, pkg(t, "hello"))
+	elsewhere := w.put("e/job.yaml", []byte(other))
+	w.wake(elsewhere)
+	first := w.both(spec)
+	w.wake(first)
+	note, err := w.ledger.FolderNote(t.Context(), inbox, "d/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	note = note.EnterContent(first, w.record(elsewhere).Drop.Receipt.Content, nil, nil)
+	if err := w.ledger.SwapFolderNote(t.Context(), inbox, "d/", note); err != nil {
+		t.Fatal(err)
+	}
+	second := w.both(other)
+	w.wake(second)
+	w.want(second, job.Submitted, "", 3)
+	third := w.both(spec)
+	w.wake(third)
+	w.repeats(third, first, "had not ended", 3)
 }
 
 // A note keeps the contents of few attempts that have ended, and those of all others.
