@@ -24,8 +24,8 @@ type Stored struct {
 
 // tellTime is how long a worker may take from the write of an event until the index says that it
 // is published. In between lie a create at the backend, unless it is slow, the publish and the status
-// objects. It is
-// shorter than the pause before an event is delivered again, and than that between two ticks.
+// objects. It is shorter than the pause before an event is delivered again, and than that between two
+// ticks.
 const tellTime = 10 * time.Second
 
 // Fresh reports whether this worker wrote the record, and all its unpublished events so lately that

@@ -2,6 +2,7 @@ package jobspec
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"strconv"
 	"strings"
@@ -197,23 +198,30 @@ func paramBoundsOrder(c *check) {
 	}
 }
 
+// integerBounds yields the bounds of the parameters of type INTEGER, with their fields.
+func (c *check) integerBounds() iter.Seq2[string, float64] {
+	return func(yield func(field string, bound float64) bool) {
+		for i, p := range c.params() {
+			if p.Type != "INTEGER" {
+				continue
+			}
+			if p.MinValue != nil && !yield(param(i, "minValue"), *p.MinValue) ||
+				p.MaxValue != nil && !yield(param(i, "maxValue"), *p.MaxValue) {
+				return
+			}
+		}
+	}
+}
+
 // paramBoundsInteger: reference, minValue: "should be integers if type is
 // INTEGER".
 func paramBoundsInteger(c *check) {
-	for i, p := range c.params() {
-		if p.Type != "INTEGER" {
-			continue
-		}
-		for _, bound := range [...]struct {
-			name  string
-			value *float64
-		}{{"minValue", p.MinValue}, {"maxValue", p.MaxValue}} {
-			if bound.value != nil && *bound.value != math.Trunc(*bound.value) {
-				c.fail(param(i, bound.name), job.Violation{
-					Message: "a bound of a parameter of type INTEGER must be a whole number",
-					Remedy:  "write a whole number, or type: DOUBLE",
-				})
-			}
+	for field, bound := range c.integerBounds() {
+		if bound != math.Trunc(bound) {
+			c.fail(field, job.Violation{
+				Message: "a bound of a parameter of type INTEGER must be a whole number",
+				Remedy:  "write a whole number, or type: DOUBLE",
+			})
 		}
 	}
 }
@@ -224,21 +232,13 @@ const maxExact = 1<<53 - 1
 // paramBoundsExact: minValue and maxValue are doubles (reference), which stand for
 // some of the larger whole numbers only.
 func paramBoundsExact(c *check) {
-	for i, p := range c.params() {
-		if p.Type != "INTEGER" {
-			continue
-		}
-		for _, bound := range [...]struct {
-			name  string
-			value *float64
-		}{{"minValue", p.MinValue}, {"maxValue", p.MaxValue}} {
-			if bound.value != nil && math.Abs(*bound.value) > maxExact {
-				c.warn(param(i, bound.name), job.Violation{
-					Message: "not every whole number so far from zero can be a trial's value: some services refuse the bound",
-					Allowed: fmt.Sprintf("-%d to %[1]d", int64(maxExact)),
-					Remedy:  "write a bound nearer to zero, or type: DOUBLE",
-				})
-			}
+	for field, bound := range c.integerBounds() {
+		if math.Abs(bound) > maxExact {
+			c.warn(field, job.Violation{
+				Message: "not every whole number so far from zero can be a trial's value: some services refuse the bound",
+				Allowed: fmt.Sprintf("-%d to %[1]d", int64(maxExact)),
+				Remedy:  "write a bound nearer to zero, or type: DOUBLE",
+			})
 		}
 	}
 }

@@ -30,19 +30,10 @@ func TestSubmitSameTwiceAtOnce(t *testing.T) {
 				w := newWorld(t)
 				first := w.both(spec)
 				var second job.Object
-				overtake := func(c storagetest.Call) error {
-					if second.Generation == 0 && strings.HasPrefix(c.Kind+" "+c.Bucket+"/"+c.Name, step) {
-						second.Generation = 1 // not again
-						second = w.both(spec)
-						w.wake(second)
-					}
-					return nil
-				}
-				if before {
-					w.storage.Before = overtake
-				} else {
-					w.storage.After = overtake
-				}
+				w.overtake(step, before, func() {
+					second = w.both(spec)
+					w.wake(second)
+				})
 				w.wake(first)
 				w.pass(2 * settle)
 				w.tick()

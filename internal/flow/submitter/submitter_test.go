@@ -547,19 +547,10 @@ func TestSubmitOvertaken(t *testing.T) {
 				w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
 				first := w.put("d/job.yaml", []byte(spec))
 				var second job.Object
-				overtake := func(c storagetest.Call) error {
-					if second.Generation == 0 && strings.HasPrefix(c.Kind+" "+c.Bucket+"/"+c.Name, step) {
-						second.Generation = 1 // not again
-						second = w.put("d/job.yaml", []byte(spec+"  args: [second]\n"))
-						w.wake(second)
-					}
-					return nil
-				}
-				if before {
-					w.storage.Before = overtake
-				} else {
-					w.storage.After = overtake
-				}
+				w.overtake(step, before, func() {
+					second = w.put("d/job.yaml", []byte(spec+"  args: [second]\n"))
+					w.wake(second)
+				})
 				w.wake(first)
 				ran := 0
 				for _, f := range []job.Object{first, second} {

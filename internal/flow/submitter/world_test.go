@@ -469,6 +469,24 @@ func (p *topic) of(key string) string {
 	return strings.Join(types, " ")
 }
 
+// overtake has something done once, right before or after the first call that begins with step, as in
+// "write state/attempts/".
+func (w *world) overtake(step string, before bool, do func()) {
+	done := false
+	hook := func(c storagetest.Call) error {
+		if !done && strings.HasPrefix(c.Kind+" "+c.Bucket+"/"+c.Name, step) {
+			done = true // not again, whatever do calls
+			do()
+		}
+		return nil
+	}
+	if before {
+		w.storage.Before = hook
+	} else {
+		w.storage.After = hook
+	}
+}
+
 // count counts calls by kind and bucket, e.g. "write state".
 func count(calls []storagetest.Call) map[string]int {
 	n := map[string]int{}

@@ -74,11 +74,11 @@ func (r *misnamedRound) see(ctx context.Context, o job.Object, after string, pag
 	if r.near == nil || r.ends.from.IsZero() {
 		return nil
 	}
-	out := func(f folder) bool { return !strings.HasPrefix(o.Name, f.name) }
-	if o.Name <= r.seen {
-		r.drop(out) // judged by the slice before
-	} else if err := r.leave(ctx, out); err != nil {
-		return err
+	left := r.leave(func(f folder) bool { return !strings.HasPrefix(o.Name, f.name) })
+	if o.Name > r.seen { // else the slice before has judged them
+		if err := r.judge(ctx, left); err != nil {
+			return err
+		}
 	}
 	name := job.Folder(o.Name)
 	base := strings.TrimPrefix(o.Name, name)
@@ -107,19 +107,20 @@ func (r *misnamedRound) see(ctx context.Context, o job.Object, after string, pag
 	return nil
 }
 
-// drop goes out of folders without a look at them.
-func (r *misnamedRound) drop(done func(f folder) bool) {
+// leave goes out of folders, the innermost first, while the list is done with them, and returns them.
+func (r *misnamedRound) leave(done func(f folder) bool) (left []folder) {
 	for n := len(r.path); n > 0 && done(r.path[n-1]); n = len(r.path) {
+		left = append(left, r.path[n-1])
 		r.path = r.path[:n-1]
 	}
+	return left
 }
 
-// leave goes out of folders, the innermost first, while the list is done with them.
-func (r *misnamedRound) leave(ctx context.Context, done func(f folder) bool) error {
-	for n := len(r.path); n > 0 && done(r.path[n-1]); n = len(r.path) {
-		f := r.path[n-1]
-		r.path = r.path[:n-1]
-		if err := r.judge(ctx, f); err != nil {
+// judge reports those folders whose job file is misnamed. An error means that the patience with them is
+// not known.
+func (r *misnamedRound) judge(ctx context.Context, folders []folder) error {
+	for _, f := range folders {
+		if err := r.judgeOne(ctx, f); err != nil {
 			return err
 		}
 	}
@@ -128,7 +129,7 @@ func (r *misnamedRound) leave(ctx context.Context, done func(f folder) bool) err
 
 // end ends a slice that was the last of its round.
 func (r *misnamedRound) end(ctx context.Context) error {
-	err := r.leave(ctx, func(folder) bool { return true })
+	err := r.judge(ctx, r.leave(func(folder) bool { return true }))
 	r.summarise(ctx)
 	return err
 }
@@ -145,9 +146,8 @@ func (r *misnamedRound) stop(ctx context.Context, after string, pages int) strin
 	return after
 }
 
-// judge reports a folder if its job file is misnamed and the patience with it ends in this round.
-// An error means that the patience is not known.
-func (r *misnamedRound) judge(ctx context.Context, f folder) error {
+// judgeOne reports a folder if its job file is misnamed and the patience with it ends in this round.
+func (r *misnamedRound) judgeOne(ctx context.Context, f folder) error {
 	if !f.open() || f.pkg == "" || len(f.near) == 0 {
 		return nil
 	}

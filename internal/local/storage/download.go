@@ -46,9 +46,7 @@ func (s *Server) download(c *call, generation int64, cond conditions) error {
 	defer f.Close()
 	h := c.w.Header()
 	o.describe(h)
-	if c.xml {
-		h.Set("ETag", `"`+o.xmlETag()+`"`)
-	}
+	c.identify(o)
 	for parameter, header := range map[string]string{
 		"response-content-type": "Content-Type", "response-content-disposition": "Content-Disposition",
 	} {
@@ -99,11 +97,14 @@ func (o *object) describe(h http.Header) {
 			h.Set(k, v)
 		}
 	}
-	o.identify(h)
 }
 
-// identify sets the headers that tell which object it is.
-func (o *object) identify(h http.Header) {
+// identify sets the headers that tell which object it is, with the ETag of the call's API.
+func (c *call) identify(o *object) {
+	h, tag := c.w.Header(), o.etag()
+	if c.xml {
+		tag = o.xmlETag()
+	}
 	encoding := o.ContentEncoding
 	if encoding == "" {
 		encoding = "identity"
@@ -112,7 +113,7 @@ func (o *object) identify(h http.Header) {
 	if o.MD5Hash != "" {
 		hashes += ",md5=" + o.MD5Hash
 	}
-	h.Set("ETag", `"`+o.etag()+`"`)
+	h.Set("ETag", `"`+tag+`"`)
 	h.Set("X-Goog-Hash", hashes)
 	h.Set("X-Goog-Generation", strconv.FormatInt(o.Generation, 10))
 	h.Set("X-Goog-Metageneration", strconv.FormatInt(o.Metageneration, 10))

@@ -96,8 +96,7 @@ func (s *Server) xmlPut(c *call, cond conditions) error {
 		if err != nil {
 			return err
 		}
-		o.identify(c.w.Header())
-		c.w.Header().Set("ETag", `"`+o.xmlETag()+`"`)
+		c.identify(o)
 		c.w.WriteHeader(http.StatusOK)
 		return nil
 	}
@@ -113,8 +112,7 @@ func (s *Server) xmlPut(c *call, cond conditions) error {
 	if err != nil {
 		return err
 	}
-	o.identify(c.w.Header())
-	c.w.Header().Set("ETag", `"`+o.xmlETag()+`"`)
+	c.identify(o)
 	writeXML(c.w, http.StatusOK, struct {
 		XMLName      xml.Name `xml:"CopyObjectResult"`
 		LastModified string
