@@ -61,7 +61,10 @@ func (d doubles) cancelOne(
 		return d.alerts.raise(ctx, now, []attempt.BackendJob{a.job},
 			"it has the labels of attempt "+stored.Attempt+", and no create of that made it")
 	}
-	if err := d.backend.Cancel(ctx, j); err != nil {
+	switch err := d.backend.Cancel(ctx, j); {
+	case errors.Is(err, job.ErrNotFound): // it vanished since the look
+		return 0, nil
+	case err != nil:
 		return 0, err
 	}
 	d.logger.ErrorContext(ctx, "second job of an attempt cancelled",

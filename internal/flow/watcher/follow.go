@@ -80,8 +80,8 @@ func (f follower) cancel(ctx context.Context, stored attempt.Stored, kind string
 		return stored, errors.Join(refused, err)
 	}
 	stored, _, err = f.records.Apply(ctx, stored, a.observation(), f.now())
-	if stored.CancelDue(f.now()) == "" {
-		refused = nil // it has ended, or is being cancelled already
+	if stored.CancelDue(f.now()) == "" || !a.found && errors.Is(refused, job.ErrNotFound) {
+		refused = nil // it has ended, is being cancelled already, or vanished: later looks tell that
 	}
 	return stored, errors.Join(refused, err)
 }

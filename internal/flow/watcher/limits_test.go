@@ -282,6 +282,30 @@ func TestTickDoesNotCancelWhatIsGone(t *testing.T) {
 	}
 }
 
+// A job may vanish between the look at it and its cancel. That wakes nobody: later looks tell that it is lost.
+func TestTickCancelsWhatVanished(t *testing.T) {
+	f := newFake()
+	l := backendJob("j", job.BackendRunning)
+	f.addLimited(t, "j", job.Scheduling{MaxRunningTime: "60s"},
+		job.JobPatience{Grace: new(job.Duration(60 * time.Second))}, l)
+	f.direct["j"], f.now = l, f.now.Add(5*time.Minute)
+	f.broken[l.ResourceName] = job.ErrNotFound // to the cancel
+	f.onGet = func() {
+		if len(f.gets) > 1 {
+			delete(f.direct, "j")
+		}
+	}
+	w := f.watcher(t)
+	for range 4 {
+		ticked(t, w)
+		f.retell()
+		f.now = f.now.Add(5 * time.Minute)
+	}
+	if diff := gocmp.Diff([]job.EventType{job.JobDelayed, job.JobLost}, f.told["j"]); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
 // Hints about other people's jobs that cost no poll use up none of our own. If each costs one,
 // hints are dropped when there are too many.
 func TestRefreshIsLimited(t *testing.T) {

@@ -336,6 +336,12 @@ func TestTickCancelsDoubles(t *testing.T) {
 		t.Errorf("%v, cancelled %q", err, f.cancelled)
 	}
 
+	// One that vanished since the look is no error.
+	f.cancelled, f.broken = nil, map[string]error{"jobs/2": job.ErrNotFound}
+	if err := f.watcher(t).Tick(t.Context()); err != nil || !slices.Equal(f.cancelled, []string{"jobs/6"}) {
+		t.Errorf("%v, cancelled %q", err, f.cancelled)
+	}
+
 	// A backend that takes our ID is not asked.
 	f.noID, f.cancelled, f.broken = false, nil, map[string]error{}
 	if err := f.watcher(t).Tick(t.Context()); err != nil || len(f.cancelled) > 0 {
