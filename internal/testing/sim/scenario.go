@@ -527,7 +527,15 @@ func (w *world) quiet() bool {
 			}
 		}
 	}
-	return time.Since(w.calm) > 2*time.Minute // what came last is looked for then
+	last := w.calm
+	for _, b := range []*backend{w.backend, w.other} {
+		for _, j := range b.jobs {
+			if j.created.After(last) {
+				last = j.created
+			}
+		}
+	}
+	return time.Since(last) > 2*time.Minute // what came last is looked for then
 }
 
 // elsewhere reports whether an attempt was accepted for the other backend. The caller
