@@ -170,7 +170,7 @@ variable "scheduler_region" {
 }
 
 variable "hints" {
-  description = "Whether entries of Cloud Logging about jobs wake Watch between ticks, so that a job's end is told within seconds."
+  description = "Whether entries of Cloud Logging about jobs wake Watch between ticks, so that what happens to a job is told as soon as its service logs it, not with the next tick."
   type        = bool
   default     = true
   nullable    = false

@@ -8,7 +8,6 @@ import (
 
 	"github.com/jobdrop/jobdrop/internal/app"
 	"github.com/jobdrop/jobdrop/internal/service/inbound"
-	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 // Handler returns the function's body. load supplies the dependencies on first
@@ -23,13 +22,13 @@ func Handler(load app.Loader) http.Handler {
 			return a.Watcher.Tick(ctx)
 		})
 	}
-	hint := func(ctx context.Context, j job.JobInfo) error {
+	hint := func(ctx context.Context, name string) error {
 		a, err := load(ctx)
 		if err != nil {
 			return err // the next tick polls the job
 		}
-		request := app.Request{Name: "refresh", About: []any{"job_id", j.ID, "resource_name", j.ResourceName}}
-		return a.Handle(ctx, request, func(ctx context.Context, _ string) error { return a.Watcher.Refresh(ctx, j) })
+		request := app.Request{Name: "refresh", About: []any{"job", name}}
+		return a.Handle(ctx, request, func(ctx context.Context, _ string) error { return a.Watcher.Refresh(ctx, name) })
 	}
 	return inbound.Watch(tick, hint)
 }

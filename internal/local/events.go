@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -198,18 +199,26 @@ func (s *Stack) hint(ctx context.Context, name, state string) {
 }
 
 // hintBody returns the body of a push with an entry about a job. name is the name that
-// the training service uses. Entries about a job of aiplatform/v1 name only a number,
-// so its hint is an audit log, which names the resource.
+// the training service uses: a job ID, or the resource of a job of aiplatform/v1. The
+// entries are as Google's services write them: about a job's states by the job's ID or
+// number alone, and audit entries, which name the resource, for creates and cancels
+// through aiplatform/v1.
 func hintBody(name, state string, now time.Time) []byte {
+	method := ""
+	if kind := path.Base(path.Dir(name)); kind != "." {
+		noun := strings.ToUpper(kind[:1]) + strings.TrimSuffix(kind[1:], "s")
+		method = map[string]string{"QUEUED": "Create" + noun, "CANCELLING": "Cancel" + noun}[strings.TrimPrefix(state, "JOB_STATE_")]
+	}
 	entry := map[string]any{
-		"logName": "projects/" + Project + "/logs/ml.googleapis.com%2F" + name,
+		"logName": "projects/" + Project + "/logs/ml.googleapis.com%2F" + path.Base(name),
 		"resource": map[string]any{
 			"type":   "ml_job",
-			"labels": map[string]string{"job_id": name, "project_id": Project, "task_name": "service"},
+			"labels": map[string]string{"job_id": path.Base(name), "project_id": Project, "task_name": "service"},
 		},
+		"labels":   map[string]string{"ml.googleapis.com/job_state": strings.TrimPrefix(state, "JOB_STATE_")},
 		"severity": "INFO", "timestamp": now, "textPayload": "The job is " + state + ".",
 	}
-	if strings.HasPrefix(name, "projects/") {
+	if method != "" {
 		entry = map[string]any{
 			"logName": "projects/" + Project + "/logs/cloudaudit.googleapis.com%2Factivity",
 			"resource": map[string]any{
@@ -219,8 +228,8 @@ func hintBody(name, state string, now time.Time) []byte {
 			"severity": "NOTICE", "timestamp": now,
 			"protoPayload": map[string]any{
 				"@type": "type.googleapis.com/google.cloud.audit.AuditLog", "serviceName": "aiplatform.googleapis.com",
+				"methodName":   "google.cloud.aiplatform.v1.JobService." + method,
 				"resourceName": name,
-				"status":       map[string]any{"message": "The job is " + state + "."},
 			},
 		}
 	}

@@ -100,14 +100,19 @@ func TestShortWaitIsRefused(t *testing.T) {
 	}
 }
 
-// Without ticks, hints alone bring a job's end to its event.
+// Without ticks, hints alone bring a job's end to its event, by either API and of either kind of job.
 func TestHints(t *testing.T) {
 	t.Parallel()
-	s := stack(t, local.Options{Tick: time.Hour})
-	verdict := follow(t, s)
-	upload(t, s, "train", "trainer-0.1.tar.gz", "job.yaml")
-	if body, types := verdict(); body.State != job.Succeeded {
-		t.Errorf("%s: %s, events %v", body.State, body.Reason, types)
+	for _, test := range []struct{ backend, drop string }{{"aiplatform", "train"}, {"vertex", "train"}, {"vertex", "tune"}} {
+		t.Run(test.backend+"/"+test.drop, func(t *testing.T) {
+			t.Parallel()
+			s := stack(t, local.Options{Backend: test.backend, Tick: time.Hour})
+			verdict := follow(t, s)
+			upload(t, s, test.drop, "trainer-0.1.tar.gz", "job.yaml")
+			if body, types := verdict(); body.State != job.Succeeded {
+				t.Errorf("%s: %s, events %v", body.State, body.Reason, types)
+			}
+		})
 	}
 }
 
@@ -161,9 +166,14 @@ func TestJobsOfOthers(t *testing.T) {
 }
 
 // BenchmarkHint measures how long after a job's end its event is with a subscriber,
-// without any tick. It fails above a second.
+// without any tick, by either API. It fails above a second.
 func BenchmarkHint(b *testing.B) {
-	s := stack(b, local.Options{Tick: time.Hour})
+	for _, backend := range []string{"aiplatform", "vertex"} {
+		b.Run(backend, func(b *testing.B) { benchmarkHint(b, stack(b, local.Options{Backend: backend, Tick: time.Hour})) })
+	}
+}
+
+func benchmarkHint(b *testing.B, s *local.Stack) {
 	events := make(chan event.Body, 100)
 	ready := make(chan struct{})
 	go func() {

@@ -109,11 +109,11 @@ func TestGetAsksKnownRegions(t *testing.T) {
 		j    job.JobInfo
 		asks bool
 	}{
-		{"hint, in a region of ours", job.JobInfo{ResourceName: resource}, true},
-		{"hint, elsewhere", job.JobInfo{ResourceName: elsewhere}, false},
-		{"hint, in no region", job.JobInfo{ResourceName: "projects/p/locations/evil/customJobs/1"}, false},
-		{"hint, with a query", job.JobInfo{ResourceName: "projects/p/locations/us-central1/customJobs/1?x=y"}, false},
-		{"hint, with dots", job.JobInfo{ResourceName: "projects/../locations/us-central1/customJobs/..%2f1"}, false},
+		{"no record, in a region of ours", job.JobInfo{ResourceName: resource}, true},
+		{"no record, elsewhere", job.JobInfo{ResourceName: elsewhere}, false},
+		{"no record, in no region", job.JobInfo{ResourceName: "projects/p/locations/evil/customJobs/1"}, false},
+		{"no record, with a query", job.JobInfo{ResourceName: "projects/p/locations/us-central1/customJobs/1?x=y"}, false},
+		{"no record, with dots", job.JobInfo{ResourceName: "projects/../locations/us-central1/customJobs/..%2f1"}, false},
 		{"record, elsewhere", job.JobInfo{ResourceName: elsewhere, Backend: Name}, true},
 		{"another backend's record", job.JobInfo{ResourceName: elsewhere, Backend: "aiplatform"}, false},
 	} {

@@ -6,6 +6,7 @@
 //	open/<key>           the index entry of an attempt without a verdict: a hint
 //	folders/<key>.json   a folder's newest attempt, and the packages of decided attempts
 //	jobs/<jobID>.json    the attempt that owns a job ID
+//	names/<name>.json    the attempt of a job that the backend gave a name of its own: a hint
 //	turns.json           the turns given under limits on the number of jobs
 //	cursors.json         the positions of scans that take several ticks
 //	heartbeat.json       the latest tick
@@ -29,6 +30,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -115,9 +117,7 @@ func (l *Ledger) Apply(
 		}
 		generation, err := l.store.Write(ctx, l.bucket, recordName(s.Attempt), data, jsonType, filed(next), s.Generation)
 		if err == nil {
-			if l.hooks.Transition != nil {
-				l.hooks.Transition(ctx, s.Record, next)
-			}
+			l.wrote(ctx, s.Record, next)
 			return attempt.Stored{Record: next, Generation: generation, Published: s.Published, Own: true}, true, nil
 		}
 		if !errors.Is(err, attempt.ErrStale) {
@@ -129,14 +129,23 @@ func (l *Ledger) Apply(
 		}
 		s.Published = published
 		if s.Writer == next.Writer { // our own write, whose answer was lost
-			if l.hooks.Transition != nil {
-				l.hooks.Transition(ctx, before, s.Record)
-			}
+			l.wrote(ctx, before, s.Record)
 			s.Own = true
 			return s, true, nil
 		}
 	}
 	return s, false, fmt.Errorf("attempt %s: %w, %d times", s.Attempt, attempt.ErrStale, swaps)
+}
+
+// wrote does what follows a transition that this process wrote.
+func (l *Ledger) wrote(ctx context.Context, before, after attempt.Record) {
+	if l.hooks.Transition != nil {
+		l.hooks.Transition(ctx, before, after)
+	}
+	if name := path.Base(after.Job.ResourceName); after.Job.ResourceName != before.Job.ResourceName && name != after.Job.ID {
+		// Only hints go by it: one whose attempt is not found is left to ticks.
+		_ = l.write(ctx, "names/"+name+".json", attempt.Owner{Attempt: after.Attempt}, 0)
+	}
 }
 
 // Open puts an attempt on the index, before its record is written. An entry that is already there
@@ -330,6 +339,13 @@ func (l *Ledger) ClaimID(
 // Owner returns the attempt that owns a job ID, or [job.ErrNotFound].
 func (l *Ledger) Owner(ctx context.Context, jobID string) (owner attempt.Owner, err error) {
 	owner.Generation, err = l.read(ctx, "jobs/"+jobID+".json", smallLimit, &owner)
+	return owner, err
+}
+
+// Named returns the attempt of a job that a backend without IDs of ours calls so, or
+// [job.ErrNotFound].
+func (l *Ledger) Named(ctx context.Context, name string) (owner attempt.Owner, err error) {
+	owner.Generation, err = l.read(ctx, "names/"+name+".json", smallLimit, &owner)
 	return owner, err
 }
 

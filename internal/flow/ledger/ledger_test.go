@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -286,6 +287,44 @@ func TestClaimID(t *testing.T) {
 	}
 	if err := l.TakeID(ctx, "id", owner, three); !errors.Is(err, attempt.ErrStale) {
 		t.Errorf("three takes it over from one: %v, want ErrStale", err)
+	}
+}
+
+// A job that the backend gave a name of its own is found by that, also if the answer to the record's
+// write was lost. A note that can't be written costs no transition.
+func TestNamed(t *testing.T) {
+	l, faults := start(t)
+	ctx := t.Context()
+	for i, resource := range []string{
+		"projects/1/locations/us-central1/customJobs/77", "projects/1/locations/us-central1/hyperparameterTuningJobs/78",
+		"projects/p/jobs/j", "projects/1/locations/us-central1/customJobs/79",
+	} {
+		s := apply(t, l, attempt.Stored{Record: attempt.NewRecord(jobFile("a/", int64(i+1)), now)}, accepted)
+		name := path.Base(resource)
+		switch name {
+		case "78":
+			faults.After = func(c storagetest.Call) error {
+				faults.After = nil
+				return fmt.Errorf("repeated by the client: %w", attempt.ErrStale)
+			}
+		case "79":
+			faults.Before = func(c storagetest.Call) error {
+				if strings.HasPrefix(c.Name, "names/") {
+					return errors.New("boom")
+				}
+				return nil
+			}
+		}
+		seen := attempt.BackendJob{JobID: "j", ResourceName: resource, State: job.BackendQueued}
+		s = apply(t, l, s, attempt.Seen(seen, now))
+		seen.State = job.BackendRunning
+		apply(t, l, s, attempt.Seen(seen, now))
+		faults.Before = nil
+		owner, err := l.Named(ctx, name)
+		if kept := name == "77" || name == "78"; kept && (err != nil || owner.Attempt != s.Attempt) ||
+			!kept && !errors.Is(err, job.ErrNotFound) {
+			t.Errorf("%s: %+v, %v", resource, owner, err)
+		}
 	}
 }
 

@@ -296,7 +296,7 @@ func TestEventsArePublishedOnce(t *testing.T) {
 	}{
 		{"a hint", func(w *world, f job.Object) error {
 			w.backend.run()
-			return w.watch.Refresh(w.t.Context(), job.JobInfo{ID: w.record(f).Job.ID})
+			return w.watch.Refresh(w.t.Context(), w.record(f).Job.ID)
 		}},
 		{"a tick", func(w *world, _ job.Object) error { return w.watch.Tick(w.t.Context()) }},
 		{"a second event", func(w *world, f job.Object) error { return w.submit.Submit(w.t.Context(), f) }},
@@ -335,7 +335,7 @@ func TestTickReadsWhatWasPublishedMeanwhile(t *testing.T) {
 	f := w.put("d/job.yaml", []byte(spec))
 	w.wake(f)
 	w.backend.run()
-	hint := func() error { return w.watch.Refresh(t.Context(), job.JobInfo{ID: w.record(f).Job.ID}) }
+	hint := func() error { return w.watch.Refresh(t.Context(), w.record(f).Job.ID) }
 	w.topic.fail = errors.New("unavailable")
 	if err := hint(); err == nil {
 		t.Fatal("a failed publish was answered as success")

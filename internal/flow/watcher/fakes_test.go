@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -212,6 +213,16 @@ func (f *fakeLedger) Owner(_ context.Context, jobID string) (attempt.Owner, erro
 		return attempt.Owner{}, job.ErrNotFound
 	}
 	return attempt.Owner{Attempt: key}, f.broken["owner of "+jobID]
+}
+
+// Named returns the attempt whose job's resource has the name at its end.
+func (f *fakeLedger) Named(_ context.Context, name string) (attempt.Owner, error) {
+	for key, r := range f.records {
+		if path.Base(r.Job.ResourceName) == name {
+			return attempt.Owner{Attempt: key}, nil
+		}
+	}
+	return attempt.Owner{}, job.ErrNotFound
 }
 
 func (f *fakeLedger) Turns(context.Context) (attempt.Turns, error) {

@@ -1,34 +1,23 @@
 package watcher
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"path"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// Refresh polls one job at once, and updates its record. It does not trust the hint: it asks the backend. A job is named
-// by its ID, or by the backend's own name of it. Refresh ignores a job that this ledger does not
-// know.
-func (w *Watcher) Refresh(ctx context.Context, j job.JobInfo) error {
-	switch {
-	case w.backend.TakesID() && j.ID == "":
-		j.ID = path.Base(j.ResourceName)
-	case !w.backend.TakesID(): // j.ID is the backend's own
-		if !w.hints.Allow() {
-			return nil // ticks need the rest: the next one polls
-		}
-		a, err := w.jobs.ask(ctx, job.JobInfo{ResourceName: cmp.Or(j.ResourceName, j.ID)})
-		if !a.found || err != nil {
-			return err
-		}
-		j.ID = a.job.JobID
+// Refresh polls one job at once, and updates its record. It does not trust the hint: it asks the
+// backend. name is the job's ID, or what a backend that takes no ID calls it. Refresh ignores a job
+// that this ledger does not know, at the cost of one read.
+func (w *Watcher) Refresh(ctx context.Context, name string) error {
+	find := w.records.Owner
+	if !w.backend.TakesID() {
+		find = w.records.Named
 	}
-	owner, err := w.records.Owner(ctx, j.ID)
+	owner, err := find(ctx, name)
 	if errors.Is(err, job.ErrNotFound) {
 		return nil
 	}
@@ -42,8 +31,8 @@ func (w *Watcher) Refresh(ctx context.Context, j job.JobInfo) error {
 	if stored.State != job.Submitted {
 		return nil // no job yet, or none any more: ticks handle it
 	}
-	if w.backend.TakesID() && !w.hints.Allow() {
-		return nil // as above; hints about other people's jobs do not get this far
+	if !w.hints.Allow() {
+		return nil // ticks need the rest: the next one polls
 	}
 	return w.refresh(ctx, stored)
 }

@@ -2,6 +2,7 @@ package watcher_test
 
 import (
 	"errors"
+	"path"
 	"slices"
 	"testing"
 	"time"
@@ -213,11 +214,11 @@ func TestRefresh(t *testing.T) {
 	f.add(t, "j", backendJob("j", job.BackendRunning))
 	f.direct["j"] = backendJob("j", job.BackendSucceeded)
 	w := f.watcher(t)
-	if err := w.Refresh(t.Context(), job.JobInfo{ID: "unknown"}); err != nil || len(f.gets) > 0 {
+	if err := w.Refresh(t.Context(), "unknown"); err != nil || len(f.gets) > 0 {
 		t.Errorf("a job of others: %v, looked at %q", err, f.gets)
 	}
 	for range 2 { // the second finds the verdict
-		if err := w.Refresh(t.Context(), job.JobInfo{ID: "j"}); err != nil {
+		if err := w.Refresh(t.Context(), "j"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -229,7 +230,7 @@ func TestRefresh(t *testing.T) {
 	f.add(t, "gone", backendJob("gone", job.BackendRunning))
 	for range 5 {
 		f.now = f.now.Add(time.Hour)
-		if err := w.Refresh(t.Context(), job.JobInfo{ID: "gone"}); err != nil {
+		if err := w.Refresh(t.Context(), "gone"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -239,26 +240,35 @@ func TestRefresh(t *testing.T) {
 
 	f.add(t, "k", backendJob("k", job.BackendRunning))
 	f.direct["k"] = backendJob("k", job.BackendFailed)
-	if err := w.Refresh(t.Context(), job.JobInfo{ResourceName: "projects/p/jobs/k"}); err != nil {
+	if err := w.Refresh(t.Context(), "k"); err != nil {
 		t.Fatal(err)
 	}
 	if diff := gocmp.Diff([]job.EventType{job.JobFailed}, f.told["k"]); diff != "" {
-		t.Errorf("by its resource, told (-want +got):\n%s", diff)
+		t.Errorf("told (-want +got):\n%s", diff)
 	}
 
-	// If the backend takes no IDs, a hint has the backend's own.
-	f.noID = true
-	for id, hinted := range map[string]job.JobInfo{"l": {ID: "7"},
-		"m": {ResourceName: "projects/1/locations/r/customJobs/8"}} {
-		f.add(t, id, backendJob(id, job.BackendRunning))
-		f.direct[id] = backendJob(id, job.BackendFailed)
-		f.direct[""] = f.direct[id] // asked by the resource alone
-		if err := w.Refresh(t.Context(), hinted); err != nil {
-			t.Fatal(err)
+	// If the backend takes no IDs, a hint has the backend's own name, of a job of either kind.
+	f.noID, f.gets = true, nil
+	for id, resource := range map[string]string{
+		"l": "projects/1/locations/r/customJobs/7", "m": "projects/1/locations/r/hyperparameterTuningJobs/8",
+	} {
+		running := backendJob(id, job.BackendRunning)
+		running.ResourceName = resource
+		f.add(t, id, running)
+		ended := backendJob(id, job.BackendFailed)
+		ended.ResourceName = resource
+		f.direct[resource] = ended
+		for _, name := range []string{"9", id, path.Base(resource)} { // a stranger's, ours by the wrong name, ours
+			if err := w.Refresh(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if diff := gocmp.Diff([]job.EventType{job.JobFailed}, f.told[id]); diff != "" {
-			t.Errorf("%+v: told (-want +got):\n%s", hinted, diff)
+			t.Errorf("%s: told (-want +got):\n%s", resource, diff)
 		}
+	}
+	if len(f.gets) != 2 {
+		t.Errorf("looked at %q, want each job of ours once", f.gets)
 	}
 }
 
@@ -306,46 +316,44 @@ func TestTickCancelsWhatVanished(t *testing.T) {
 	}
 }
 
-// Hints about other people's jobs that cost no poll use up none of our own. If each costs one,
-// hints are dropped when there are too many.
+// Hints about other people's jobs cost no poll. Hints about ours are dropped when there are too many.
 func TestRefreshIsLimited(t *testing.T) {
 	for _, noID := range []bool{false, true} {
 		f := newFake()
 		f.noID = noID
-		f.add(t, "j", backendJob("j", job.BackendRunning))
-		f.direct["j"], f.direct["other"] = backendJob("j", job.BackendSucceeded), backendJob("other", job.BackendRunning)
+		named := func(id string, s job.BackendState) attempt.BackendJob {
+			l := backendJob(id, s)
+			l.ResourceName = "projects/p/locations/r/customJobs/" + id
+			f.direct[l.ResourceName] = l
+			return l
+		}
+		f.add(t, "j", named("j", job.BackendRunning))
+		named("j", job.BackendSucceeded)
+		named("other", job.BackendRunning)
 		o := f.options()
 		o.PollsPerMinute = 40 // a quarter is for hints
 		w, err := f.new(o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range 1000 {
-			if f.noID {
-				f.direct[""] = f.direct["other"]
-			}
-			if err := w.Refresh(t.Context(), job.JobInfo{ID: "other"}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if n := len(f.gets); !noID && n > 0 || noID && n > 20 {
-			t.Errorf("no ID taken %t: %d looks at a job of others", noID, n)
-		}
-		if f.direct[""] = f.direct["j"]; !noID {
-			if err := w.Refresh(t.Context(), job.JobInfo{ID: "j"}); err != nil || len(f.told["j"]) != 1 {
-				t.Errorf("%v, told %v: our own hint was dropped", err, f.told["j"])
-			}
-			f.add(t, "k", backendJob("k", job.BackendRunning))
-			f.direct["k"] = backendJob("k", job.BackendRunning)
+		hinted := func(name string) int {
 			f.gets = nil
 			for range 1000 {
-				if err := w.Refresh(t.Context(), job.JobInfo{ID: "k"}); err != nil {
+				if err := w.Refresh(t.Context(), name); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if n := len(f.gets); n > 20 {
-				t.Errorf("%d looks at one of ours", n)
-			}
+			return len(f.gets)
+		}
+		if n := hinted("other"); n > 0 {
+			t.Errorf("no ID taken %t: %d looks at a job of others", noID, n)
+		}
+		if err := w.Refresh(t.Context(), "j"); err != nil || len(f.told["j"]) != 1 {
+			t.Errorf("no ID taken %t: %v, told %v: our own hint was dropped", noID, err, f.told["j"])
+		}
+		f.add(t, "k", named("k", job.BackendRunning))
+		if n := hinted("k"); n == 0 || n > 20 {
+			t.Errorf("no ID taken %t: %d looks at one of ours", noID, n)
 		}
 	}
 }

@@ -33,6 +33,7 @@ type records interface {
 	Turns(ctx context.Context) (attempt.Turns, error)
 	Filed(ctx context.Context, after string, page func([]attempt.Filed) error) error
 	Owner(ctx context.Context, jobID string) (attempt.Owner, error)
+	Named(ctx context.Context, name string) (attempt.Owner, error)
 	Stranger(ctx context.Context, jobID, resource string) (known bool, err error)
 	KeepStranger(ctx context.Context, jobID, resource string, found any) error
 	Cursors(ctx context.Context) (attempt.Cursors, error)

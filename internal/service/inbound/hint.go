@@ -1,6 +1,7 @@
 package inbound
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,20 +9,21 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"strings"
+	"path"
+	"regexp"
 
 	"github.com/jobdrop/jobdrop/internal/app/logging"
 	"github.com/jobdrop/jobdrop/internal/attempt"
-	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 // Watch serves a function that is woken by a scheduler, and by hints: entries of
 // Cloud Logging about a job, which a sink sends through Pub/Sub. A hint names a job
-// and is believed in nothing else. It is acknowledged even if its poll fails or panics:
-// what that leaves undone, the next tick does. Only one that came while the job's last
-// events are being published is to come again, in a moment: its own events would be late. Any
-// other request is a tick.
-func Watch(tick func(ctx context.Context) error, refresh func(ctx context.Context, j job.JobInfo) error) http.Handler {
+// by its ID, or by the number that the backend gave it, and is believed in nothing
+// else. It is acknowledged even if its poll fails or panics: what that leaves undone,
+// the next tick does. Only one that came while the job's last events are being
+// published is to come again, in a moment: its own events would be late. Any other
+// request is a tick.
+func Watch(tick func(ctx context.Context) error, refresh func(ctx context.Context, name string) error) http.Handler {
 	logger := logging.New(os.Stderr, slog.LevelInfo)
 	return serve(func(ctx context.Context, w http.ResponseWriter, r *http.Request) (int, error) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -32,15 +34,15 @@ func Watch(tick func(ctx context.Context) error, refresh func(ctx context.Contex
 		case err != nil:
 			return http.StatusBadRequest, err
 		}
-		j, isTick := hint(body)
+		name, isTick := hint(body)
 		switch {
 		case isTick:
 			err = tick(ctx)
-		case j.ID != "" || j.ResourceName != "":
+		case name != "":
 			func() {
 				defer recovered(ctx, logger, func() {})
 				// Any error is logged by the caller's function.
-				if refused := refresh(ctx, j); errors.Is(refused, attempt.ErrTelling) {
+				if refused := refresh(ctx, name); errors.Is(refused, attempt.ErrTelling) {
 					err = refused
 				}
 			}()
@@ -68,30 +70,37 @@ type entry struct {
 }
 
 // hint reads a request's body as an entry of Cloud Logging, in a Pub/Sub push or
-// unwrapped. The job is empty where it names none that may have changed. isTick
+// unwrapped. name is empty where it names no job that may have changed. isTick
 // reports that the request is neither, but what a scheduler sends, through a topic or
 // not. A push that has data is never a tick: a tick that fails is answered with an
 // error, and Pub/Sub would then send the same push again and again. Nothing promises
 // what the entries hold, so all that can be read of them is taken.
-func hint(body []byte) (j job.JobInfo, isTick bool) {
+func hint(body []byte) (name string, isTick bool) {
 	var p pushed
 	data := body
 	isPush := readable(json.Unmarshal(body, &p)) && p.Message != nil
 	if isPush {
 		if data = p.Message.Data; len(data) == 0 {
-			return j, true
+			return "", true
 		}
 	}
 	var e entry
 	if !readable(json.Unmarshal(data, &e)) || e.LogName == "" {
-		return j, !isPush
+		return "", !isPush
 	}
-	for _, name := range [...]string{e.ProtoPayload.Response.Name, e.ProtoPayload.ResourceName} {
-		for _, kind := range [...]string{"/customJobs/", "/hyperparameterTuningJobs/", "/jobs/"} {
-			if strings.Contains(name, kind) {
-				j.ResourceName = name
-				return j, false
-			}
+	return e.job(), false
+}
+
+// job returns the name of the job that an entry is about: the ID that ml/v1 was given,
+// or the number that Vertex AI gave. Its audit log, of creates and cancels, has the
+// number at the end of the resource's name, and its entries about a job's states have
+// it alone.
+func (e entry) job() string {
+	name := ""
+	for _, resource := range [...]string{e.ProtoPayload.Response.Name, e.ProtoPayload.ResourceName} {
+		switch path.Base(path.Dir(resource)) {
+		case "customJobs", "hyperparameterTuningJobs", "jobs":
+			name = cmp.Or(name, path.Base(resource))
 		}
 	}
 	switch e.Resource.Type {
@@ -99,11 +108,17 @@ func hint(body []byte) (j job.JobInfo, isTick bool) {
 		"aiplatform.googleapis.com/HyperparameterTuningJob":
 		// A job's programs write entries, too, and those say nothing of its state.
 		if task := e.Resource.Labels["task_name"]; task == "" || task == "service" {
-			j.ID = e.Resource.Labels["job_id"]
+			name = cmp.Or(name, e.Resource.Labels["job_id"])
 		}
 	}
-	return j, false
+	if !jobName.MatchString(name) {
+		return ""
+	}
+	return name
 }
+
+// jobName is what a job ID or a number may be. It becomes part of an object's name.
+var jobName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
 // readable reports whether JSON was read, apart from fields of other types.
 func readable(err error) bool {

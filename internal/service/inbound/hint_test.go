@@ -9,19 +9,16 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/internal/service/inbound"
-	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 // A hint is acknowledged whatever comes of it, or Pub/Sub would send again what a tick makes up for.
 func TestWatchAcknowledgesHints(t *testing.T) {
 	const entry = `{"logName": "l", "resource": {"type": "ml_job", "labels": {"job_id": "census_1"}}}`
-	for name, refresh := range map[string]func(context.Context, job.JobInfo) error{
-		"fails":  func(context.Context, job.JobInfo) error { return errors.New("lost") },
-		"panics": func(context.Context, job.JobInfo) error { panic("boom") },
+	for name, refresh := range map[string]func(context.Context, string) error{
+		"fails":  func(context.Context, string) error { return errors.New("lost") },
+		"panics": func(context.Context, string) error { panic("boom") },
 	} {
 		w := httptest.NewRecorder()
 		tick := func(context.Context) error { t.Error("a hint is taken for a tick"); return nil }
@@ -43,7 +40,7 @@ func TestWatch(t *testing.T) {
 	tests := []struct {
 		name, body string
 		tick       bool
-		hinted     job.JobInfo
+		hinted     string
 	}{
 		{name: "nothing at all", tick: true},
 		{name: "whatever a scheduler sends", body: "tick", tick: true},
@@ -54,41 +51,45 @@ func TestWatch(t *testing.T) {
 		{
 			name:   "an entry with fields of other types",
 			body:   push(`{"logName": "l", "resource": {"type": "ml_job", "labels": {"job_id": "census_1"}}, "protoPayload": {"response": {"name": 5}}}`),
-			hinted: job.JobInfo{ID: "census_1"},
+			hinted: "census_1",
 		},
 		{
 			name: "an entry about a job", body: push(ml(`"job_id": "census_1", "project_id": "p", "task_name": "service"`)),
-			hinted: job.JobInfo{ID: "census_1"},
+			hinted: "census_1",
 		},
-		{name: "without a task", body: push(ml(`"job_id": "census_1"`)), hinted: job.JobInfo{ID: "census_1"}},
-		{name: "unwrapped", body: ml(`"job_id": "census_1"`), hinted: job.JobInfo{ID: "census_1"}},
+		{name: "without a task", body: push(ml(`"job_id": "census_1"`)), hinted: "census_1"},
+		{name: "unwrapped", body: ml(`"job_id": "census_1"`), hinted: "census_1"},
 		{name: "what a program wrote", body: push(ml(`"job_id": "census_1", "task_name": "master-replica-0"`))},
 		{name: "no job", body: push(ml(`"project_id": "p"`))},
 		{name: "of another kind", body: push(strings.Replace(ml(`"job_id": "census_1"`), "ml_job", "gce_instance", 1))},
 		{
 			name: "an audit log", body: push(audit),
-			hinted: job.JobInfo{ResourceName: "projects/1/locations/us-central1/customJobs/77"},
+			hinted: "77",
 		},
 		{
 			name: "an audit log of a create",
 			body: push(strings.NewReplacer("/customJobs/77\"",
 				`", "response": {"name": "projects/1/locations/us-central1/hyperparameterTuningJobs/78"}`).Replace(audit)),
-			hinted: job.JobInfo{ResourceName: "projects/1/locations/us-central1/hyperparameterTuningJobs/78"},
+			hinted: "78",
 		},
+		{name: "an entry about a job of Vertex AI", body: push(ml(`"job_id": "77", "task_name": "service"`)), hinted: "77"},
+		{name: "an ID that is none", body: push(ml(`"job_id": "../epoch", "task_name": "service"`))},
+		{name: "an ID that is too long", body: push(ml(`"job_id": "` + strings.Repeat("j", 129) + `"`))},
+		{name: "an audit log of a job that is none", body: push(strings.Replace(audit, "/77", "/..", 1))},
 		{name: "an audit log of something else", body: push(strings.Replace(audit, "customJobs", "models", 1))},
 		{name: "an entry whose parts are of other types", body: push(`{"logName": "l", "resource": "ml_job"}`)},
 		{name: "more than anyone may send", body: strings.Repeat("x", 2<<20)},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			ticked, refreshed := false, job.JobInfo{}
+			ticked, refreshed := false, ""
 			w := httptest.NewRecorder()
 			inbound.Watch(
 				func(context.Context) error { ticked = true; return nil },
-				func(_ context.Context, j job.JobInfo) error { refreshed = j; return errors.New("not now") },
+				func(_ context.Context, name string) error { refreshed = name; return errors.New("not now") },
 			).ServeHTTP(w, plain("application/json", test.body))
-			if diff := cmp.Diff(test.hinted, refreshed); ticked != test.tick || w.Code != http.StatusNoContent || diff != "" {
-				t.Errorf("status %d, tick %t, look (-want +got):\n%s", w.Code, ticked, diff)
+			if ticked != test.tick || w.Code != http.StatusNoContent || refreshed != test.hinted {
+				t.Errorf("status %d, tick %t, looks at %q, want %t, %q", w.Code, ticked, refreshed, test.tick, test.hinted)
 			}
 		})
 	}
@@ -99,7 +100,7 @@ func TestWatchWhileEventsAreTold(t *testing.T) {
 	w := httptest.NewRecorder()
 	inbound.Watch(
 		func(context.Context) error { t.Error("a tick"); return nil },
-		func(context.Context, job.JobInfo) error { return fmt.Errorf("attempt a: %w", attempt.ErrTelling) },
+		func(context.Context, string) error { return fmt.Errorf("attempt a: %w", attempt.ErrTelling) },
 	).ServeHTTP(w, plain("application/json", `{"logName": "l", "resource": {"type": "ml_job", "labels": {"job_id": "j"}}}`))
 	if w.Code < 500 {
 		t.Errorf("status %d, want one that asks for the hint again", w.Code)
@@ -119,8 +120,8 @@ func FuzzWatch(f *testing.F) {
 		w := httptest.NewRecorder()
 		inbound.Watch(
 			func(context.Context) error { return count() },
-			func(_ context.Context, j job.JobInfo) error {
-				if fmt.Sprint(j) == fmt.Sprint(job.JobInfo{}) {
+			func(_ context.Context, name string) error {
+				if name == "" || len(name) > 128 || strings.ContainsAny(name, "/.%?") {
 					t.Error("a look at no job")
 				}
 				return count()

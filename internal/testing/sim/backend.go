@@ -7,9 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"path"
 	"slices"
+	"strconv"
 	"time"
 
+	"github.com/jobdrop/jobdrop/functions/watch"
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/internal/check/plan"
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -79,7 +83,11 @@ func (t *backend) Check(job.Order) []plan.Diagnostic { return nil }
 // resource returns the name of a future job, in the form of the service.
 func (t *backend) resource(id, region string) string {
 	if t.w.weather.noID {
-		return fmt.Sprintf("projects/%s/locations/%s/customJobs/%d", t.name, region, len(t.jobs))
+		kind := "customJobs"
+		if len(t.jobs)%3 == 2 && !t.w.adapters { // the stand-in's routes know the one kind
+			kind = "hyperparameterTuningJobs"
+		}
+		return fmt.Sprintf("projects/%s/locations/%s/%s/%d", t.name, region, kind, len(t.jobs))
 	}
 	return "projects/" + t.name + "/jobs/" + id
 }
@@ -267,7 +275,7 @@ func (t *backend) create(ctx context.Context, s job.Order) (made *simJob, confli
 		made = t.addIn(region, s.JobID, s.Labels, s.TrainingInput.PackageURIs)
 		t.limit(made, s.TrainingInput.Scheduling)
 		t.fate(made)
-		t.w.hints(made)
+		t.hints(made)
 		if me := workerOf(ctx); me != nil {
 			made.late = me.behind || me.thawed
 		}
@@ -364,12 +372,97 @@ func (t *backend) end(id string) {
 	delete(t.creating, id)
 }
 
-// hintOf returns the name of a job in a hint, if the backend takes no ID of ours.
-func (t *backend) hintOf(j *simJob) string {
-	if t.TakesID() {
-		return ""
+// hints sends hints of a job's changes, some of them. The caller holds mu.
+func (t *backend) hints(j *simJob) {
+	w := t.w
+	for _, at := range []time.Time{j.preparing, j.running, j.ended} {
+		if w.weather.calm || time.Until(at) < 0 || time.Until(at) > chaos || !w.chance(w.weather.hinted) {
+			continue
+		}
+		delay := w.at(time.Until(at) + w.between(time.Millisecond, 3*time.Second))
+		w.group.Go(func() {
+			time.Sleep(delay)
+			w.mu.Lock()
+			me := w.serve("watch")
+			me.hint = &hint{job: j, before: w.followed(t, j)}
+			w.say("%-8s is told of %s", me.name, j.id)
+			entry, err := json.Marshal(t.entry(j))
+			must(err)
+			w.mu.Unlock()
+			w.request(me, watch.Handler(me.load), http.Header{}, entry)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.checkHint(t, me)
+		})
 	}
-	return j.resource
+}
+
+// entry returns what the service writes to Cloud Logging when a job changes: the job's ID, or the
+// number that the service gave it. The audit log names the resource, and is written only for creates
+// and cancels. The caller holds mu.
+func (t *backend) entry(j *simJob) map[string]any {
+	name := j.id
+	if !t.TakesID() {
+		name = path.Base(j.resource)
+		if !j.cancelling.IsZero() {
+			return map[string]any{"logName": "cloudaudit", "protoPayload": map[string]any{"resourceName": j.resource}}
+		}
+	}
+	return map[string]any{
+		"logName": "l",
+		"resource": map[string]any{
+			"type":   "ml_job",
+			"labels": map[string]string{"job_id": name, "task_name": "service"},
+		},
+	}
+}
+
+// hint is what woke a worker.
+type hint struct {
+	job *simJob
+	// before is the revision of the job's record, if whoever hears of the job has to look at it.
+	before int64
+	// looks is how many jobs were looked at, right whether the job was among them.
+	looks int
+	right bool
+}
+
+// followed returns the revision of a job's record if a hint of the job has to lead to a look: the
+// attempt waits for the job's end, its events are out, and the note of the job's name was written.
+// It returns 0 otherwise. The caller holds mu.
+func (w *world) followed(t *backend, j *simJob) int64 {
+	if w.switched || w.wasSwitched || t.name != w.backend.name {
+		return 0
+	}
+	name := "jobs/" + j.id
+	if !t.TakesID() {
+		name = "names/" + path.Base(j.resource)
+	}
+	var owner struct{ Attempt string }
+	if o, ok := w.storage.objects[state+"/"+name+".json"]; !ok || json.Unmarshal(o.data, &owner) != nil {
+		return 0
+	}
+	r, ok := w.storage.record(owner.Attempt)
+	entry, open := w.storage.objects[state+"/open/"+owner.Attempt]
+	if !ok || !open || r.State != job.Submitted || r.Job.ResourceName != j.resource ||
+		entry.Metadata["published"] != strconv.FormatInt(r.Sequence, 10) {
+		return 0
+	}
+	return r.Revision
+}
+
+// checkHint holds a worker to the hint that woke it: it looks at the job if that is one of ours, and
+// at no other. The caller holds mu.
+func (w *world) checkHint(t *backend, me *worker) {
+	h := me.hint
+	switch {
+	case h.looks > 0 && !h.right:
+		w.fail("%s was told of %s, and looked at another job", me.name, h.job.resource)
+	case h.before != 0 && h.before == w.followed(t, h.job) && !me.troubled && !me.dead && h.looks == 0:
+		w.fail("%s was told of %s, and did not look at it", me.name, h.job.resource)
+	case h.right:
+		w.hinted++
+	}
 }
 
 func (t *backend) Get(ctx context.Context, info job.JobInfo) (attempt.BackendJob, error) {
@@ -380,6 +473,10 @@ func (t *backend) Get(ctx context.Context, info job.JobInfo) (attempt.BackendJob
 			name = t.resource(info.ID, "")
 		}
 		j, ok := t.jobs[name]
+		if me := workerOf(ctx); me != nil && me.hint != nil {
+			me.hint.looks++
+			me.hint.right = me.hint.right || ok && j == me.hint.job
+		}
 		if now := time.Now(); !ok || !j.knows(now) {
 			t.misses[name] = append(t.misses[name], now)
 			return fmt.Errorf("job %s: %w", info.ID, job.ErrNotFound)
@@ -445,7 +542,7 @@ func (t *backend) Cancel(ctx context.Context, info job.JobInfo) error {
 				j.running = end
 			}
 			j.preparing = minTime(j.preparing, j.running)
-			t.w.hints(j)
+			t.hints(j)
 		}
 		return nil
 	})

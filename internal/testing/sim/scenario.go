@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -150,6 +149,12 @@ func (w *world) prepare() {
 	for n := range w.rng.IntN(3) {
 		body, delay := pick(w.rng, "", "{", `{"bucket": "inbox"}`, `[]`, "\xff"), w.at(w.between(0, chaos/2))
 		w.group.Go(func() { w.stray(fmt.Sprintf("stray%d", n), body, delay) })
+	}
+	for n := range w.rng.IntN(3) { // a job of other people's
+		j := &simJob{id: fmt.Sprintf("other_%d", n), preparing: w.begin.Add(w.between(0, chaos))}
+		j.resource = fmt.Sprintf("projects/project/locations/%s/customJobs/%d", anyRegion, 9000+n)
+		j.running, j.ended = j.preparing.Add(time.Minute), j.preparing.Add(2*time.Minute)
+		w.backend.hints(j)
 	}
 	w.storage.put(elsewhere, "lib-0.1.tar.gz", contents()[helpers][0].data, nil)
 }
@@ -481,33 +486,6 @@ func (w *world) drift() {
 			delete(w.storage.objects, path)
 			return
 		}
-	}
-}
-
-// hints sends hints of a job's changes, some of them. The caller holds mu.
-func (w *world) hints(j *simJob) {
-	for _, at := range []time.Time{j.preparing, j.running, j.ended} {
-		if w.weather.calm || time.Until(at) < 0 || time.Until(at) > chaos || !w.chance(w.weather.hinted) {
-			continue
-		}
-		delay := w.at(time.Until(at) + w.between(time.Millisecond, 3*time.Second))
-		w.group.Go(func() {
-			time.Sleep(delay)
-			w.mu.Lock()
-			me := w.serve("watch")
-			me.hinted = true
-			w.say("%-8s is told of %s", me.name, j.id)
-			w.mu.Unlock()
-			entry, err := json.Marshal(map[string]any{
-				"logName": "l",
-				"resource": map[string]any{
-					"type":   "ml_job",
-					"labels": map[string]string{"job_id": cmp.Or(w.backend.hintOf(j), j.id)},
-				},
-			})
-			must(err)
-			w.request(me, watch.Handler(me.load), http.Header{}, entry)
-		})
 	}
 }
 

@@ -76,6 +76,7 @@ type world struct {
 	calls   int
 	doubles int       // second jobs of an attempt
 	cancels int       // jobs that jobdrop ended at a limit
+	hinted  int       // hints that led to a look
 	calm    time.Time // when chaos was over
 
 	storage *storage
@@ -192,8 +193,9 @@ type worker struct {
 	behind bool
 	// thawed reports that it froze right before what it does now.
 	thawed bool
-	// hinted reports that a hint woke it.
-	hinted bool
+	// hint is what woke it, if a hint did. troubled reports that a call of it failed, or took long.
+	hint     *hint
+	troubled bool
 	// unsettled are writes of the ledger and publishes that failed, by name,
 	// and did not succeed later.
 	unsettled map[string]bool
@@ -216,7 +218,8 @@ type Result struct {
 	Calls, Jobs, Attempts int
 	// Doubles are jobs that a frozen process made beside an attempt's own,
 	// Cancels those that jobdrop ended at a limit.
-	Doubles, Cancels int
+	// Hints are those that led to a look at their job.
+	Doubles, Cancels, Hints int
 }
 
 // Run runs a seed, with the real adapters where [Adapted] says so.
@@ -298,6 +301,7 @@ func run(seed uint64, adapters bool) Result {
 		Jobs:       len(w.backend.jobs),
 		Doubles:    w.doubles,
 		Cancels:    w.cancels,
+		Hints:      w.hinted,
 	}
 	for name := range w.storage.objects {
 		if strings.HasPrefix(name, state+"/attempts/") {
@@ -421,6 +425,9 @@ func (w *world) call(ctx context.Context, bound time.Duration, name string, effe
 		rng = me.rng
 	}
 	f := w.draw(rng, name)
+	if me != nil && f != fine {
+		me.troubled = true
+	}
 	first, second := w.rests(rng, f)
 	first = w.at(first)
 	w.mu.Unlock()
@@ -626,7 +633,7 @@ func (w *world) request(me *worker, function http.Handler, header http.Header, b
 		return false
 	}
 	w.say("%-8s answers %d", me.name, answer.Code)
-	if me.hinted {
+	if me.hint != nil {
 		return true // taken in any case: the next tick does what is left
 	}
 	for _, name := range slices.Sorted(maps.Keys(me.unsettled)) {

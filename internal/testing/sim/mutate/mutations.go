@@ -558,7 +558,16 @@ var mutations = []mutation{
 			"found = found || len(page) > 0 && page[0].Name == folder+name\n\t\t\treturn nil",
 		},
 	}, by: test{"internal/flow/watcher", "^TestAloneListsLittle$"}},
-	{name: "a hint is asked for in the installation's regions", edits: []edit{
+	{name: "a hint's number is looked up", edits: []edit{
+		{"internal/flow/watcher/hint.go", "if !w.backend.TakesID() {", "if false {"},
+	}},
+	{name: "a backend's name of a job is noted", edits: []edit{
+		{"internal/flow/ledger/ledger.go", "&& name != after.Job.ID", "&& false"},
+	}, by: test{"internal/flow/ledger", "^TestNamed$"}},
+	{name: "hints cost ticks little", edits: []edit{
+		{"internal/flow/watcher/hint.go", "if !w.hints.Allow() {", "if false {"},
+	}, by: test{"internal/flow/watcher", "^TestRefreshIsLimited$"}},
+	{name: "what no record names is asked for in the installation's regions", edits: []edit{
 		{"internal/backend/vertex/backend.go", "j.Backend != Name && !slices", "false && !slices"},
 	}, by: test{"internal/backend/vertex", "^TestGetAsksKnownRegions$"}},
 	{name: "clients of regions are bounded", edits: []edit{
