@@ -194,10 +194,13 @@ var mutations = []mutation{
 	{name: "cancel of a second job", edits: []edit{
 		{
 			"internal/flow/watcher/doubles.go",
-			"if err := d.backend.Cancel(ctx, j); err != nil {\n\t\treturn 0, err\n\t}\n",
-			"",
+			"switch err := d.backend.Cancel(ctx, j); {",
+			"switch err := error(nil); {",
 		},
 	}, by: test{"internal/flow/watcher", "^TestTickCancelsDoubles$"}},
+	{name: "what vanished before its cancel wakes nobody", edits: []edit{
+		{"internal/flow/watcher/follow.go", "|| !a.found && errors.Is(refused, job.ErrNotFound) {", "{"},
+	}, by: test{"internal/flow/watcher", "^TestTickCancelsWhatVanished$"}},
 	{name: "cancel of a second job after the verdict", edits: []edit{
 		{
 			"internal/flow/watcher/strangers.go",
