@@ -41,7 +41,10 @@ func largest(t *testing.T, c string) Record {
 	name := func(n int) string { return strings.Repeat(c, n/len(c)) } // what Cloud Storage takes, in bytes of UTF-8
 	folder := name(890) + "/"
 	file := job.Object{Bucket: strings.Repeat("b", 222), Name: folder + "job.yaml", Generation: 1 << 60, Size: 1 << 20,
-		CRC32C: "AAAAAA==", Created: start, CorrelationID: long}
+		CRC32C: "AAAAAA==", Created: start, CorrelationID: long, Uploader: job.UploaderOf(map[string]string{
+			"jobdrop-uploader-name": long, "jobdrop-uploader-commit": long, "jobdrop-uploader-branch": long,
+			"jobdrop-uploader-url": "https://" + strings.Repeat("u", 1200),
+		})}
 	pack := file
 	pack.Name = folder + name(120) + ".tar.gz"
 	vs := many(job.MaxViolations+50, job.Violation{Rule: "rule", Severity: job.Warning, File: long,
@@ -59,7 +62,7 @@ func largest(t *testing.T, c string) Record {
 	o := Accept{
 		Spec:    job.Spec{JobID: strings.Repeat("j", 128), Labels: labels, TrainingInput: input},
 		Receipt: job.Receipt{Objects: append([]job.Object{file}, many(100, pack)...), Staged: staged, Content: "c"},
-		Backend: "aiplatform", Notify: many(4, long), Warnings: vs,
+		Backend: "aiplatform", Notify: many(40, name(900)), Warnings: vs,
 		Claim:        Claim{Owner: "w", Until: at(time.Hour), Nonce: "n"},
 		SubmitWithin: 24 * time.Hour,
 		Patience: job.JobPatience{Queued: job.Duration(60 * time.Second), Preparing: job.Duration(60 * time.Second),
@@ -92,7 +95,7 @@ func largest(t *testing.T, c string) Record {
 	}
 	see := func(s job.BackendState, started, ended time.Duration, trials []job.Trial) BackendJob {
 		l := backendJob(s, 2*time.Hour, started, ended)
-		l.ResourceName, l.Message, l.Trials, l.Links = long, long, trials,
+		l.ResourceName, l.Message, l.Excerpt, l.Trials, l.Links = long, long, long, trials,
 			job.Links{Console: "https://" + long[:3<<10/len(c)*len(c)], Logs: long}
 		return l
 	}

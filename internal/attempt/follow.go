@@ -28,6 +28,8 @@ type BackendJob struct {
 	Trials []job.Trial
 	// Packages holds the URIs of the job's packages, in order. A list may leave them out.
 	Packages []string
+	// Excerpt is the end of the log of what failed, if it was asked for.
+	Excerpt string
 }
 
 // Behind reports whether j shows the job in an earlier state than the record. Either the answer is
@@ -74,7 +76,7 @@ func (o seen) apply(r *Record, now time.Time) error {
 		r.Times.Created, r.Began = o.Created, now
 		r.Deadlines.Wait = r.waitDeadline()
 		// The first event shows the job as it was created, however far it has come since.
-		r.Job.State, r.Changed = job.BackendQueued, now
+		r.Job.State, r.Changed, r.Reason = job.BackendQueued, now, r.waitsFor(job.BackendQueued)
 		r.emit(job.JobSubmitted, now)
 	}
 	r.Absent = nil
@@ -106,7 +108,7 @@ func (r *Record) follow(o BackendJob, now time.Time) {
 	enter := func(s job.BackendState) {
 		if r.Job.State != s {
 			r.Job.PreviousState, r.Job.State = r.Job.State, s
-			r.Changed, r.Delay, r.Reason = now, nil, ""
+			r.Changed, r.Delay, r.Reason = now, nil, r.waitsFor(s)
 		}
 	}
 	tell := func(t job.EventType) {
@@ -151,7 +153,7 @@ func (r *Record) follow(o BackendJob, now time.Time) {
 		r.conclude(job.Succeeded, job.JobSucceeded, now)
 	case job.BackendFailed:
 		enter(o.State)
-		r.Error = &job.Failure{Message: o.Message}
+		r.Error = &job.Failure{Message: o.Message, Excerpt: o.Excerpt}
 		if o.DeadlineExceeded {
 			r.Timeout = r.timedOut()
 		}
@@ -178,6 +180,27 @@ func (r *Record) follow(o BackendJob, now time.Time) {
 			r.conclude(job.Cancelled, job.JobCancelled, now)
 		}
 	}
+}
+
+// waitsFor says what a job in a state waits for at the backend, if it waits.
+func (r *Record) waitsFor(s job.BackendState) string {
+	switch s {
+	case job.BackendQueued:
+		return "the job waits in the backend's queue" + r.untilLimit()
+	case job.BackendPreparing:
+		return "the backend prepares the job's machines" + r.untilLimit()
+	case job.BackendCancelling:
+		return "the job is being cancelled"
+	}
+	return ""
+}
+
+// untilLimit says until when the job may wait to run, if there is a limit to that.
+func (r *Record) untilLimit() string {
+	if r.Deadlines.Wait.IsZero() {
+		return ""
+	}
+	return ", until " + r.Deadlines.Wait.UTC().Format(time.RFC3339) + " at most"
 }
 
 // after says how long a job ran; nothing if it did not, or if the backend does not say.
@@ -436,7 +459,7 @@ func (o CancelJob) apply(r *Record, now time.Time) error {
 	if r.State != job.Submitted || r.CancelRequested != nil && r.CancelRequested.Kind == o.Kind {
 		return errNothingNew
 	}
-	r.CancelRequested = &CancelRequest{Kind: o.Kind, At: now}
+	r.CancelRequested = &job.CancelRequest{Kind: o.Kind, At: now}
 	return nil
 }
 

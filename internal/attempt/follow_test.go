@@ -359,7 +359,7 @@ func TestStuck(t *testing.T) {
 		!strings.Contains(first.Reason, "NVIDIA_T4_GPUS") {
 		t.Errorf("delay (-want +got):\n%s\nreason %q", diff, first.Reason)
 	}
-	if next := r.Outbox[4].Body; next.Delay != nil || next.Reason != "" {
+	if next := r.Outbox[4].Body; next.Delay != nil || next.Reason != "the backend prepares the job's machines" {
 		t.Errorf("a job that goes on is still delayed: %+v, %q", next.Delay, next.Reason)
 	}
 	if last := r.Outbox[8].Body; last.Job.State != job.BackendCancelling || last.Delay == nil ||

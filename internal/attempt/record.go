@@ -10,8 +10,9 @@ import (
 // RecordVersion is the form of the records that this code writes. A revision refuses to rewrite a
 // newer revision's record, since it would drop the fields it does not know. Form 2 added the queue
 // and the tries, form 3 the patience and the warnings, form 4 the mapping and the trials, form 5
-// the mark of shortened lists. Form 6 renamed trainer to backend.
-const RecordVersion = 6
+// the mark of shortened lists. Form 6 renamed trainer to backend. Form 7 added the history, the
+// uploader, the attempt that a duplicate repeats, and who asked for a cancel.
+const RecordVersion = 7
 
 // backendVersion is the first form that says backend.
 const backendVersion = 6
@@ -20,7 +21,7 @@ const backendVersion = 6
 // changes it.
 type Record struct {
 	Version
-	History
+	Events
 
 	Attempt string `json:"attempt"`
 	// State is submitted from then until the verdict; Job.State says more.
@@ -33,6 +34,10 @@ type Record struct {
 	Truncated     bool   `json:"truncated,omitempty"`
 	CorrelationID string `json:"correlationId,omitempty"`
 	Traceparent   string `json:"traceparent,omitempty"`
+	// Uploader is what the job file's metadata say.
+	Uploader job.Uploader `json:"uploader,omitzero"`
+	// DuplicateOf is the attempt that this one repeats.
+	DuplicateOf string `json:"duplicateOf,omitempty"`
 
 	// Replayed is when a replay first looked at the drop. The patience with the drop counts from
 	// then.
@@ -72,13 +77,15 @@ type Version struct {
 	Writer string `json:"writer,omitempty"`
 }
 
-// History holds the events of an attempt.
-type History struct {
+// Events holds the events of an attempt.
+type Events struct {
 	// Sequence is the number of the last event, from 1.
 	Sequence int64       `json:"sequence"`
 	Outbox   []job.Event `json:"outbox,omitempty"`
 	// Told lists the event types that were emitted. Most are emitted at most once.
 	Told []job.EventType `json:"told,omitempty"`
+	// History holds the events in short. Events before form 7 are not in it.
+	History []job.HistoryEntry `json:"history,omitempty"`
 }
 
 // Creation is how far the create of an accepted attempt's job has come.
@@ -117,8 +124,8 @@ type Progress struct {
 	// jobdrop's clock.
 	Began      time.Time `json:"began,omitzero"`
 	Cancelling time.Time `json:"cancelling,omitzero"`
-	// CancelRequested is set if jobdrop itself asked for a cancel. It says why.
-	CancelRequested *CancelRequest `json:"cancelRequested,omitempty"`
+	// CancelRequested is set before the backend is asked to cancel the job. It says why.
+	CancelRequested *job.CancelRequest `json:"cancelRequested,omitempty"`
 	// Absent counts the polls or searches in a row that found no job.
 	Absent *Absence `json:"absent,omitempty"`
 }
@@ -179,12 +186,6 @@ type Claims struct {
 // Order returns what the backend is asked for.
 func (r Record) Order() job.Order { return job.Order{Spec: *r.Spec, Mapping: r.Mapping} }
 
-// CancelRequest is recorded before the backend is asked to cancel.
-type CancelRequest struct {
-	Kind string    `json:"kind"`
-	At   time.Time `json:"at"`
-}
-
 // Absence counts the questions to the backend, in a row, that found no job: polls of a submitted
 // one, searches for one that an earlier create may have made. Since is the time of the first, Last
 // that of the last. Indexed reports that the index shows the absence. Without that, no tick
@@ -224,5 +225,7 @@ func (r Record) Snapshot() job.Snapshot {
 		Job: r.Job, Drop: r.Drop, Times: r.Times, Deadlines: r.Deadlines,
 		Timeout: r.Timeout, Delay: r.Delay, Error: r.Error, Violations: r.Violations,
 		Links: r.Links, CorrelationID: r.CorrelationID, Truncated: r.Truncated,
+		History: r.History, Uploader: r.Uploader, Notify: r.Notify, DuplicateOf: r.DuplicateOf,
+		CancelRequested: r.CancelRequested,
 	}.Bounded()
 }

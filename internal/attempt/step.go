@@ -72,7 +72,7 @@ func NewRecord(jobFile job.Object, now time.Time) Record {
 		Version:       Version{RecordVersion: RecordVersion},
 		Attempt:       job.AttemptKey(jobFile),
 		Drop:          job.DropInfo{Bucket: jobFile.Bucket, Prefix: job.Folder(jobFile.Name), JobFile: jobFile},
-		CorrelationID: jobFile.CorrelationID, Traceparent: jobFile.Traceparent,
+		CorrelationID: jobFile.CorrelationID, Traceparent: jobFile.Traceparent, Uploader: jobFile.Uploader,
 		Times: job.Times{Dropped: jobFile.Created, Seen: now.UTC()},
 	}
 }
@@ -84,6 +84,7 @@ var traceparent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$
 func (r *Record) emit(t job.EventType, now time.Time) {
 	r.Sequence++
 	r.Told = append(r.Told, t)
+	r.History = job.Remember(r.History, job.HistoryEntry{Sequence: r.Sequence, Type: t, Time: now, Reason: r.Reason})
 	r.Outbox = append(r.Outbox, job.Event{Type: t, Time: now, Body: r.Snapshot(), Traceparent: r.Traceparent})
 }
 
@@ -342,8 +343,8 @@ func (o Reject) apply(r *Record, now time.Time) error {
 // overwritten, or it is a duplicate.
 type Withdraw struct {
 	Reason string
-	// JobID is that of the attempt that a duplicate repeats.
-	JobID string
+	// DuplicateOf is the attempt that a duplicate repeats, and JobID is the ID of its job.
+	DuplicateOf, JobID string
 }
 
 func (o Withdraw) apply(r *Record, now time.Time) error {
@@ -351,7 +352,7 @@ func (o Withdraw) apply(r *Record, now time.Time) error {
 		return err
 	}
 	r.Reason, r.Deadlines = o.Reason, job.Deadlines{}
-	r.Job.ID = o.JobID
+	r.Job.ID, r.DuplicateOf = o.JobID, o.DuplicateOf
 	r.conclude(job.Withdrawn, job.DropWithdrawn, now)
 	return nil
 }

@@ -22,21 +22,26 @@ import (
 
 // Body is the data of every lifecycle event, and of status.json. It is [job.Snapshot], whose fields are:
 //
-//	Attempt       string           `json:"attempt"`
-//	Sequence      int64            `json:"sequence"`
-//	State         job.State        `json:"state"`
-//	Reason        string           `json:"reason,omitempty"`
-//	Job           job.JobInfo      `json:"job,omitzero"`
-//	Drop          job.DropInfo     `json:"drop"`
-//	Times         job.Times        `json:"times"`
-//	Deadlines     job.Deadlines    `json:"deadlines,omitzero"`
-//	Timeout       *job.Timeout     `json:"timeout,omitempty"`
-//	Delay         *job.Delay       `json:"delay,omitempty"`
-//	Error         *job.Failure     `json:"error,omitempty"`
-//	Violations    []job.Violation  `json:"violations,omitempty"`
-//	Links         job.Links        `json:"links,omitzero"`
-//	CorrelationID string           `json:"correlationId,omitempty"`
-//	Truncated     bool             `json:"truncated,omitempty"`
+//	Attempt         string             `json:"attempt"`
+//	Sequence        int64              `json:"sequence"`
+//	State           job.State          `json:"state"`
+//	Reason          string             `json:"reason,omitempty"`
+//	Job             job.JobInfo        `json:"job,omitzero"`
+//	Drop            job.DropInfo       `json:"drop"`
+//	Times           job.Times          `json:"times"`
+//	Deadlines       job.Deadlines      `json:"deadlines,omitzero"`
+//	Timeout         *job.Timeout       `json:"timeout,omitempty"`
+//	Delay           *job.Delay         `json:"delay,omitempty"`
+//	Error           *job.Failure       `json:"error,omitempty"`
+//	Violations      []job.Violation    `json:"violations,omitempty"`
+//	Links           job.Links          `json:"links,omitzero"`
+//	CorrelationID   string             `json:"correlationId,omitempty"`
+//	Truncated       bool               `json:"truncated,omitempty"`
+//	History         []job.HistoryEntry `json:"history,omitempty"`
+//	Uploader        job.Uploader       `json:"uploader,omitzero"`
+//	Notify          []string           `json:"notify,omitempty"`
+//	DuplicateOf     string             `json:"duplicateOf,omitempty"`
+//	CancelRequested *job.CancelRequest `json:"cancelRequested,omitempty"`
 type Body = job.Snapshot
 
 // Misnamed is the content of status.json in a folder that has no attempt yet: its packages are

@@ -106,6 +106,9 @@ func stored(name, text, crc32c string, size int64) job.Object {
 func (s *story) begin(dropped string) {
 	jobFile := stored("job.yaml", dropped, "3q2+7w==", 331)
 	jobFile.CorrelationID = "build-" + strings.ReplaceAll(dropped[:5], ":", "")
+	jobFile.Uploader = job.Uploader{
+		Name: "ci@acme.example", Commit: "4f2c9e1", Branch: "main", URL: "https://ci.acme.example/runs/" + jobFile.CorrelationID,
+	}
 	s.record = attempt.NewRecord(jobFile, jobFile.Created.Add(2*time.Second))
 }
 
@@ -165,7 +168,7 @@ func (s *story) accept(now time.Time) {
 	}
 	spec.Labels = job.Labels(map[string]string{"team": "forecasting"}, instance, s.record.Attempt, content)
 	s.step(now, attempt.Accept{
-		Spec: spec, Backend: "aiplatform",
+		Spec: spec, Backend: "aiplatform", Notify: []string{"forecasting"},
 		Receipt: job.Receipt{Objects: []job.Object{jobFile, backend}, Staged: staged, Content: content},
 		Claim:   attempt.Claim{Owner: "prod/1", Until: now.Add(3 * time.Minute), Nonce: "1"},
 	})
@@ -228,20 +231,24 @@ func tellStory(t *testing.T) *story {
 	s.see(clock("10:32:00"),
 		attempt.BackendJob{State: job.BackendSucceeded, Created: created, Started: started, Ended: clock("10:31:26")})
 
-	// One is overwritten while it waits for a newer package.
-	s.begin("10:59:30")
-	s.step(clock("10:59:33"), attempt.Hold{Until: clock("11:00:30")})
-	s.step(clock("11:00:03"), attempt.Withdraw{Reason: "the job file was overwritten before the drop was accepted"})
-
-	// The day's other jobs end in other ways.
+	// The day's other jobs end in other ways. One is dropped again while it runs.
 	created, started = s.submit("11")
+	running := s.record
+	s.begin("11:10:30")
+	s.step(clock("11:10:33"), attempt.Withdraw{
+		Reason: "a job of the same content had not ended in this folder when this job file was uploaded: attempt " +
+			running.Attempt + ", now running; to run it again, upload the job file after its end",
+		DuplicateOf: running.Attempt, JobID: running.Job.ID,
+	})
+	s.record = running
 	s.see(clock("13:05:00"),
 		attempt.BackendJob{State: job.BackendCancelled, Created: created, Started: started,
 			Ended: started.Add(2 * time.Hour)})
 	created, started = s.submit("14")
 	s.see(clock("14:07:00"), attempt.BackendJob{
 		State: job.BackendFailed, Created: created, Started: started, Ended: clock("14:06:18"),
-		Message: "The replica master 0 exited with a non-zero status of 1.\nTraceback (most recent call last):\n  …\n" +
+		Message: "The replica master 0 exited with a non-zero status of 1.",
+		Excerpt: "Traceback (most recent call last):\n  File \"trainer/task.py\", line 41, in load\n    return float(text)\n" +
 			"ValueError: could not convert string to float: 'n/a'",
 	})
 	created, started = s.submit("15")

@@ -39,6 +39,20 @@ const (
 	MaxText = 1300
 	// backendText is the longest message of the trainer: a traceback, not a log.
 	backendText = 32 << 10
+	// MaxHistory is the most events that a history holds. Most attempts have ten.
+	MaxHistory = 64
+	// firstHistory is how many events of a longer history are kept from its beginning.
+	firstHistory = 16
+	// historyText is the longest reason in a history.
+	historyText = 200
+	// uploaderText is the longest text of an uploader, except the URL.
+	uploaderText = 256
+	// maxRoutes and routeText bound the routes that a job file names.
+	maxRoutes = 16
+	routeText = 128
+	// MaxExcerpt is the longest excerpt of a log, MaxPerson the longest name of who asked for something.
+	MaxExcerpt = 6 << 10
+	MaxPerson  = 256
 )
 
 // runeSize returns how many bytes a character takes in JSON as encoding/json writes
@@ -257,12 +271,31 @@ func boundViolations(vs []Violation) (bounded []Violation, cut bool) {
 	return append(some, rest), true
 }
 
+// boundRoutes returns the first of the routes, each shortened.
+func boundRoutes(routes []string) (bounded []string, cut bool) {
+	for _, route := range routes[:min(len(routes), maxRoutes)] {
+		bounded = append(bounded, BoundText(route, routeText))
+	}
+	return bounded, len(routes) > maxRoutes
+}
+
+// Remember returns a history with one more event. Of a history that is too long the oldest events of
+// its middle are left out: the first ones say how the attempt began, the last ones how it stands.
+func Remember(history []HistoryEntry, e HistoryEntry) []HistoryEntry {
+	e.Reason = BoundText(e.Reason, historyText)
+	history = append(slices.Clone(history), e) // the events before have it, too
+	if over := len(history) - MaxHistory; over > 0 {
+		history = slices.Delete(history, firstHistory, firstHistory+over)
+	}
+	return history
+}
+
 // Bounded returns the snapshot with every text and list within its bounds; it
 // changes nothing of one that is. What a record holds is bounded as it enters. The
 // exceptions are the receipt, which a record keeps whole, and the events that an
 // earlier revision wrote.
 func (s Snapshot) Bounded() Snapshot {
-	var cut [5]bool
+	var cut [6]bool
 	s.Reason = BoundText(s.Reason, MaxText)
 	s.Job.ID, s.Job.ResourceName = BoundText(s.Job.ID, MaxText), BoundText(s.Job.ResourceName, MaxText)
 	s.Job.Summary, cut[0] = s.Job.Summary.bounded()
@@ -273,7 +306,14 @@ func (s Snapshot) Bounded() Snapshot {
 	if s.Error != nil {
 		failure := *s.Error
 		failure.Code, failure.Message = BoundText(failure.Code, codeText), BoundText(failure.Message, backendText)
+		failure.Excerpt = BoundText(failure.Excerpt, MaxExcerpt)
 		s.Error = &failure
+	}
+	s.Notify, cut[5] = boundRoutes(s.Notify)
+	if c := s.CancelRequested; c != nil {
+		s.CancelRequested = &CancelRequest{
+			Kind: c.Kind, Reason: BoundText(c.Reason, MaxText), By: BoundText(c.By, MaxPerson), At: c.At,
+		}
 	}
 	for _, link := range [...]*string{&s.Links.Console, &s.Links.Logs} {
 		if TextSize(*link) > linkText {

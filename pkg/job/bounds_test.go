@@ -1,10 +1,12 @@
 package job
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +140,57 @@ func TestTooManyViolations(t *testing.T) {
 	}
 }
 
+// A history keeps how an attempt began and how it stands; no earlier copy of it changes.
+func TestRemember(t *testing.T) {
+	var history []HistoryEntry
+	var copies [][]HistoryEntry
+	for n := range int64(200) {
+		history = Remember(history, HistoryEntry{Sequence: n + 1, Reason: strings.Repeat("<", 500)})
+		copies = append(copies, history)
+	}
+	var kept []int64
+	for _, e := range history {
+		kept = append(kept, e.Sequence)
+		if n := TextSize(e.Reason); n > 200 {
+			t.Errorf("event %d: the reason takes %d bytes", e.Sequence, n)
+		}
+	}
+	if len(kept) != 64 || kept[15] != 16 || kept[16] != 153 || kept[63] != 200 {
+		t.Errorf("kept %d", kept)
+	}
+	for n, early := range copies {
+		if last := early[len(early)-1].Sequence; last != int64(n+1) {
+			t.Fatalf("the history of event %d ends with event %d", n+1, last)
+		}
+		if !slices.IsSortedFunc(early, func(a, b HistoryEntry) int { return cmp.Compare(a.Sequence, b.Sequence) }) {
+			t.Fatalf("the history of event %d is out of order: %v", n+1, early)
+		}
+	}
+}
+
+// What an uploader says of itself is cut, and only a page's address becomes a link.
+func TestUploaderOf(t *testing.T) {
+	metadata := func(link string) map[string]string {
+		return map[string]string{
+			"jobdrop-uploader-name": "Ada", "jobdrop-uploader-commit": strings.Repeat("<", 8<<10),
+			"jobdrop-uploader-branch": "main", "jobdrop-uploader-url": link, "jobdrop-uploader-other": "no",
+		}
+	}
+	for link, want := range map[string]string{
+		"https://ci.example/runs/7?a=b": "https://ci.example/runs/7?a=b", "http://ci.example": "http://ci.example",
+		"javascript:alert(1)": "", "data:text/html,x": "", "//ci.example/7": "", "https:///7": "", "https://a b/": "",
+		"ftp://ci.example": "", "https://ci.example/" + strings.Repeat("a", 4<<10): "", "": "", "\x00": "",
+	} {
+		u := UploaderOf(metadata(link))
+		if u.URL != want || u.Name != "Ada" || u.Branch != "main" || TextSize(u.Commit) > 256 || u.Commit == "" {
+			t.Errorf("%.40q: %+v, want the URL %q", link, u, want)
+		}
+	}
+	if u := UploaderOf(nil); u != (Uploader{}) {
+		t.Errorf("nobody: %+v", u)
+	}
+}
+
 // No field of a snapshot is new to the bounds: what is added gets one, and comes
 // here.
 func TestBoundsCoverTheSnapshot(t *testing.T) {
@@ -146,6 +199,8 @@ func TestBoundsCoverTheSnapshot(t *testing.T) {
 		"Job": "Bounded; labels: Accept; trials: bounded", "Drop": "Bounded", "Times": "times", "Deadlines": "times",
 		"Timeout": "constants and a duration", "Delay": "constants, a duration and a time", "Error": "Bounded",
 		"Violations": "Bounded", "Links": "Bounded", "CorrelationID": "NewRecord", "Truncated": "a truth value",
+		"History": "Remember", "Uploader": "UploaderOf", "Notify": "Bounded", "DuplicateOf": "a hash and a number",
+		"CancelRequested": "Bounded",
 	}
 	typ := reflect.TypeFor[Snapshot]()
 	for i := range typ.NumField() {

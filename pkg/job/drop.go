@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
 	"strconv"
@@ -32,6 +33,8 @@ type Object struct {
 	CorrelationID string `json:"correlationId,omitempty"`
 	// Traceparent names the span of the upload, from the metadata [MetadataTraceparent].
 	Traceparent string `json:"-"`
+	// Uploader is from the metadata [MetadataUploader].
+	Uploader Uploader `json:"-"`
 	// Encoding is the object's contentEncoding, as its uploader set it.
 	Encoding string `json:"-"`
 }
@@ -54,9 +57,24 @@ const (
 	MetadataCorrelationID = "jobdrop-correlation-id"
 	// MetadataTraceparent names the span of the upload, as W3C's Trace Context writes it.
 	MetadataTraceparent = "jobdrop-traceparent"
+	// MetadataUploader begins the names of what the uploader says of itself: name, commit, branch and
+	// url, for example jobdrop-uploader-commit.
+	MetadataUploader = "jobdrop-uploader-"
 	// MetadataRerun, with any value, runs a drop even if the same content ran before.
 	MetadataRerun = "jobdrop-rerun"
 )
+
+// UploaderOf returns what an object's metadata say of its uploader, within its bounds. A URL that is
+// no http or https URL is left out: it becomes a link in mails and pages.
+func UploaderOf(metadata map[string]string) Uploader {
+	of := func(name string) string { return BoundText(metadata[MetadataUploader+name], uploaderText) }
+	u := Uploader{Name: of("name"), Commit: of("commit"), Branch: of("branch")}
+	if link, err := url.Parse(metadata[MetadataUploader+"url"]); err == nil && link.Host != "" &&
+		(link.Scheme == "https" || link.Scheme == "http") && TextSize(link.String()) <= MaxText {
+		u.URL = link.String()
+	}
+	return u
+}
 
 // Attributes are what Cloud Storage tells of an object beside its content.
 type Attributes struct {

@@ -24,6 +24,46 @@ type Snapshot struct {
 	CorrelationID string      `json:"correlationId,omitempty"`
 	// Truncated reports that a list was shortened: the body would be too large.
 	Truncated bool `json:"truncated,omitempty"`
+	// History holds the attempt's events, this one among them, in their order: [MaxHistory] at
+	// most.
+	History []HistoryEntry `json:"history,omitempty"`
+	// Uploader says who dropped it, in the uploader's own words.
+	Uploader Uploader `json:"uploader,omitzero"`
+	// Notify holds the routes that the job file names.
+	Notify []string `json:"notify,omitempty"`
+	// DuplicateOf is the attempt that a withdrawn one repeats.
+	DuplicateOf string `json:"duplicateOf,omitempty"`
+	// CancelRequested is set once jobdrop is about to ask the backend to cancel the job.
+	CancelRequested *CancelRequest `json:"cancelRequested,omitempty"`
+}
+
+// HistoryEntry is an earlier event in short.
+type HistoryEntry struct {
+	Sequence int64     `json:"sequence"`
+	Type     EventType `json:"type"`
+	Time     time.Time `json:"time"`
+	// Reason is the event's, shortened.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Uploader says who dropped a job file, and from where, as the metadata [MetadataUploader] of the
+// job file says: nobody verified it.
+type Uploader struct {
+	Name   string `json:"name,omitempty"`
+	Commit string `json:"commit,omitempty"`
+	Branch string `json:"branch,omitempty"`
+	// URL leads to a page about it, for example of the CI's run. It is a http or https URL.
+	URL string `json:"url,omitempty"`
+}
+
+// CancelRequest says why jobdrop asks the backend to cancel a job, and since when.
+type CancelRequest struct {
+	// Kind is wait or run if a limit is over, and request if somebody asked for it.
+	Kind string `json:"kind"`
+	// Reason and By are what a request says: nobody verified it.
+	Reason string    `json:"reason,omitempty"`
+	By     string    `json:"by,omitempty"`
+	At     time.Time `json:"at"`
 }
 
 // DropInfo is what an attempt is made of.
@@ -157,6 +197,8 @@ const (
 	KindRun   = "run"   // from then on
 	KindState = "state" // in one state; of a [Delay] alone
 
+	KindRequest = "request" // of a [CancelRequest] alone
+
 	ByBackend = "backend"
 	ByJobdrop = "jobdrop"
 
@@ -194,6 +236,9 @@ type Failure struct {
 	Code      string `json:"code,omitempty"`
 	Message   string `json:"message"`
 	Retryable bool   `json:"retryable"`
+	// Excerpt is the end of the log of what failed: the line of the exception, and what is before it.
+	// Events have it if the installation's policy says so.
+	Excerpt string `json:"excerpt,omitempty"`
 }
 
 // Links are pages for people.

@@ -501,7 +501,7 @@ func (s *Submitter) tryID(
 		return attempt.Withdraw{
 			Reason: fmt.Sprintf("the same content ran before in this folder as attempt %s, now %s; "+
 				"change the job ID to run it again", other.Attempt, other.Shown()),
-			JobID: jobID,
+			DuplicateOf: other.Attempt, JobID: jobID,
 		}, nil
 	}
 	found := fmt.Sprintf("attempt %s of gs://%s/%s, now %s", other.Attempt, other.Drop.Bucket, other.Drop.Prefix,

@@ -56,7 +56,9 @@ func (s *Submitter) compare(ctx context.Context, note attempt.FolderNote, e ente
 		}
 		switch {
 		case twin == attempt.RunningTwin, twin == attempt.EndedTwin && e.same.withdraws:
-			c.duplicate = attempt.Withdraw{Reason: e.repeats(earlier.Record, twin), JobID: earlier.Job.ID}
+			c.duplicate = attempt.Withdraw{
+				Reason: e.repeats(earlier.Record, twin), DuplicateOf: earlier.Attempt, JobID: earlier.Job.ID,
+			}
 			return c, nil
 		case twin == attempt.NoTwin && found && !earlier.State.Terminal():
 			// It was accepted with other content than a slower worker entered for it, or an earlier

@@ -95,6 +95,7 @@ func attributes(o *storage.Object) job.Attributes {
 			Size:   int64(o.Size), // #nosec G115 -- an object has at most 5 TiB
 			CRC32C: o.Crc32c, Created: created.UTC(),
 			CorrelationID: o.Metadata[job.MetadataCorrelationID], Traceparent: o.Metadata[job.MetadataTraceparent],
+			Uploader: job.UploaderOf(o.Metadata),
 			Encoding: o.ContentEncoding,
 		},
 		Metadata: o.Metadata,
