@@ -63,7 +63,10 @@ func allArrows() []arrows {
 		{folder: "internal/flow", allowed: []string{"pkg/job", "internal/attempt"}, pure: true},
 		{folder: "internal/flow/submitter", allowed: append(check, "internal/attempt", "internal/check")},
 		{folder: "internal/flow/watcher", allowed: []string{"pkg/job", "internal/attempt"}},
-		{folder: "internal/service", allowed: []string{"pkg/job", "pkg/event", "internal/attempt"}, cloud: true},
+		{
+			folder: "internal/service", cloud: true,
+			allowed: []string{"pkg/job", "pkg/event", "internal/attempt", "internal/text"},
+		},
 		{
 			folder:  "internal/service/inbound",
 			allowed: []string{"pkg/job", "pkg/event", "internal/attempt", "internal/app/logging"},

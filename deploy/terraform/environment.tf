@@ -20,6 +20,7 @@ locals {
     JOBDROP_SUBMIT_WITHIN       = var.submit_within
     JOBDROP_GRACE               = var.grace
     JOBDROP_LOG_LEVEL           = var.log_level
+    JOBDROP_LOG_VIEW            = one(google_logging_log_view.jobs[*].id)
     OTEL_EXPORTER_OTLP_ENDPOINT = var.collector_endpoint
   }
   environment = { for name, value in local.settings : name => value if value != null }

@@ -176,6 +176,13 @@ variable "hints" {
   nullable    = false
 }
 
+variable "log_excerpts" {
+  description = "Whether Watch may read what training jobs write to Cloud Logging, for the policy's logExcerpt."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 # The backend.
 
 variable "backend" {

@@ -4,6 +4,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"sync"
@@ -23,6 +24,7 @@ import (
 	"github.com/jobdrop/jobdrop/internal/flow/submitter"
 	"github.com/jobdrop/jobdrop/internal/flow/watcher"
 	"github.com/jobdrop/jobdrop/internal/service/gcs"
+	"github.com/jobdrop/jobdrop/internal/service/joblog"
 	"github.com/jobdrop/jobdrop/internal/service/pubsub"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -142,16 +144,40 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	var logs *joblog.Reader
+	if c.LogView != "" {
+		if logs, err = joblog.New(ctx, joblog.Options{View: c.LogView, Endpoint: c.LoggingEndpoint}); err != nil {
+			return nil, err
+		}
+	}
 	watch, err := watcher.New(records, backend, storage, tell, submit, watcher.Options{
 		Instance: c.Instance, Inbox: c.Inbox, Parallel: parallel, Budget: tickBudget, PollsPerMinute: pollsOf(c.ReadsPerMinute),
 		ReadsPerMinute: c.ReadsPerMinute,
 		Now:            storage.Now, Logger: logger, Double: measures.Double, Measure: measures.Ticked,
 		Patience: rules.patience(patience), Near: inspect.NearJobFile, TellMisnamed: tell.TellMisnamed,
+		Excerpt: excerpt(rules, logs),
 	})
 	if err != nil {
 		return nil, err
 	}
 	return New(submit, watch, records, measures, logger), nil
+}
+
+// excerpt returns what Watch asks for the end of a failed job's log: nothing where the policy does
+// not say so.
+func excerpt(
+	rules *operator, logs *joblog.Reader,
+) func(ctx context.Context, r attempt.Record, l attempt.BackendJob) (string, error) {
+	return func(ctx context.Context, r attempt.Record, l attempt.BackendJob) (string, error) {
+		p, err := rules.current(ctx)
+		switch {
+		case err != nil || !p.For(r.Drop.Prefix).LogExcerpt():
+			return "", err
+		case logs == nil:
+			return "", errors.New("the policy says logExcerpt, and JOBDROP_LOG_VIEW is not set")
+		}
+		return logs.Excerpt(ctx, l)
+	}
 }
 
 // service is what the use cases ask of whoever runs jobs.

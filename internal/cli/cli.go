@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/jobdrop/jobdrop/internal/text"
 )
 
 // Env is what a command sees of its process.
@@ -42,12 +44,12 @@ func Run(ctx context.Context, env Env, args []string) int {
 		return exitSucceeded
 	case errors.As(err, &code):
 		if code.err != nil {
-			fmt.Fprintln(env.Err, "jobdrop:", printable(code.err.Error()))
+			fmt.Fprintln(env.Err, "jobdrop:", text.Printable(code.err.Error()))
 		}
 		return code.code
 	}
 	// Whatever else the command line library returns is about the command line.
-	fmt.Fprintf(env.Err, "jobdrop: %s\nRun '%s --help' for %s.\n", printable(err.Error()), used.CommandPath(), helpOf(used))
+	fmt.Fprintf(env.Err, "jobdrop: %s\nRun '%s --help' for %s.\n", text.Printable(err.Error()), used.CommandPath(), helpOf(used))
 	return exitUsage
 }
 

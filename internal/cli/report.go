@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/jobdrop/jobdrop/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
 )
@@ -136,16 +137,16 @@ func writeGitHub(w io.Writer, reports []report) error {
 			if v.Severity == job.Warning {
 				level = "warning"
 			}
-			properties := "file=" + githubProperty(printable(relative(v.File)))
+			properties := "file=" + githubProperty(text.Printable(relative(v.File)))
 			if v.Line > 0 {
 				properties += fmt.Sprintf(",line=%d,col=%d", v.Line, v.Column)
 			}
 			fmt.Fprintf(&b, "::%s %s,title=%s::%s\n",
-				level, properties, githubProperty("jobdrop "+v.Rule), githubData(printable(message(v))))
+				level, properties, githubProperty("jobdrop "+v.Rule), githubData(text.Printable(message(v))))
 		}
 		if len(r.Missing) > 0 {
 			fmt.Fprintf(&b, "::error file=%s,title=jobdrop drop-incomplete::%s\n",
-				githubProperty(printable(relative(r.Path))), githubData(incomplete(r)))
+				githubProperty(text.Printable(relative(r.Path))), githubData(incomplete(r)))
 		}
 	}
 	_, err := io.WriteString(w, b.String())

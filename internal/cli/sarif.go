@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jobdrop/jobdrop/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -121,7 +122,7 @@ func (run *sarifRun) rule(v job.Violation) int {
 	// says of the next.
 	description := strings.ReplaceAll(v.Rule, "-", " ")
 	help := cmp.Or(v.Remedy, v.Message)
-	*rules = append(*rules, sarifRule{v.Rule, sarifText{description}, sarifText{printable(help)}})
+	*rules = append(*rules, sarifRule{v.Rule, sarifText{description}, sarifText{text.Printable(help)}})
 	return len(*rules) - 1
 }
 

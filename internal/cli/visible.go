@@ -16,40 +16,13 @@ import (
 // What comes from a drop or its job must neither steer a terminal nor look like
 // something else there. The command prints it by the functions of this file.
 
-// invisible reports whether a character has no shape of its own. Such characters
-// reorder the text around them (U+202A to U+202E, U+2066 to U+2069, U+200E, U+200F,
-// U+061C), join words, or take no room.
-func invisible(r rune) bool {
-	return r >= utf8.RuneSelf &&
-		unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point)
-}
-
-// printable returns s fit for a terminal: control characters become �, and
-// characters that can't be seen become their number, as in <U+202E>.
-func printable(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case r == '\n' || r == '\t':
-			b.WriteRune(r)
-		case unicode.IsControl(r):
-			b.WriteRune(unicode.ReplacementChar)
-		case invisible(r):
-			fmt.Fprintf(&b, "<%U>", r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
 // logText returns a line of a job's log fit for a terminal: without escape sequences,
 // or with those that choose a colour.
 func logText(s string, coloured bool) string {
 	if !coloured {
-		return printable(text.Plain(s))
+		return text.Printable(text.Plain(s))
 	}
-	shown := text.Segments(s, func(sequence string) string { return sequence }, printable)
+	shown := text.Segments(s, func(sequence string) string { return sequence }, text.Printable)
 	if strings.Contains(shown, "\x1b") {
 		shown += noColour
 	}
@@ -83,7 +56,7 @@ func colourOf(s event.State) string {
 }
 
 // oneLine returns s fit for a terminal, in one line.
-func oneLine(s string) string { return strings.ReplaceAll(printable(s), "\n", "�") }
+func oneLine(s string) string { return strings.ReplaceAll(text.Printable(s), "\n", "�") }
 
 // escaped returns JSON with escapes for the characters that can't be seen. They stand
 // in strings only, so a reader of the JSON gets the same text. YAML may have them in
@@ -108,7 +81,7 @@ func escaped(data []byte) []byte {
 
 // hidden reports whether a terminal does not show a character that JSON may hold
 // unescaped.
-func hidden(r rune) bool { return invisible(r) || r >= 0x7f && unicode.IsControl(r) }
+func hidden(r rune) bool { return text.Invisible(r) || r >= 0x7f && unicode.IsControl(r) }
 
 // terminal is a writer that makes what other programs write printable.
 type terminal struct {
@@ -128,7 +101,7 @@ func (t *terminal) Write(p []byte) (int, error) {
 		}
 	}
 	t.rest = bytes.Clone(all[end:])
-	if _, err := io.WriteString(t.w, printable(string(all[:end]))); err != nil {
+	if _, err := io.WriteString(t.w, text.Printable(string(all[:end]))); err != nil {
 		return 0, err
 	}
 	return len(p), nil

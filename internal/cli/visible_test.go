@@ -10,6 +10,7 @@ import (
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 
 	"github.com/jobdrop/jobdrop/internal/local/training"
+	"github.com/jobdrop/jobdrop/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -17,26 +18,6 @@ import (
 // unseen are characters that hide or reorder text.
 const unseen = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c" +
 	"\u200b\u00ad\ufeff\u2028\u2029\u3164\U000e0041"
-
-func TestPrintable(t *testing.T) {
-	for _, r := range unseen {
-		if got := printable("a" + string(r) + "b"); strings.ContainsRune(got, r) || !strings.HasPrefix(got, "a<U+") {
-			t.Errorf("%U is shown as %q", r, got)
-		}
-	}
-	for text, want := range map[string]string{
-		"":                        "",
-		"größe 日本 \u05d0\u0628":   "größe 日本 \u05d0\u0628",
-		"a\tb\nc":                 "a\tb\nc",
-		"\x1b[2J\x00\r\x7f\u0085": "�[2J����",
-		"a\xffb":                  "a�b",
-		"🙂":                       "🙂",
-	} {
-		if got := printable(text); got != want {
-			t.Errorf("%q is shown as %q, want %q", text, got, want)
-		}
-	}
-}
 
 // clean fails if a text holds characters that hide or steer.
 func clean(t *testing.T, what, text string) {
@@ -116,18 +97,18 @@ func TestNothingHidesInTheOutput(t *testing.T) {
 
 // What other programs write may come in any pieces.
 func TestTerminal(t *testing.T) {
-	const text = "größe 🙂 \u202e \x1b[2J a\xff\xf0\x9f b\n"
+	const output = "größe 🙂 \u202e \x1b[2J a\xff\xf0\x9f b\n"
 	for size := 1; size < 8; size++ {
 		var out bytes.Buffer
 		w := &terminal{w: &out}
-		for rest := []byte(text); len(rest) > 0; {
+		for rest := []byte(output); len(rest) > 0; {
 			n := min(size, len(rest))
 			if m, err := w.Write(rest[:n]); m != n || err != nil {
 				t.Fatalf("%d of %d bytes, %v", m, n, err)
 			}
 			rest = rest[n:]
 		}
-		if want := printable(text); out.String() != want {
+		if want := text.Printable(output); out.String() != want {
 			t.Errorf("in pieces of %d: %q, want %q", size, out.String(), want)
 		}
 	}

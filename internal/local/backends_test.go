@@ -210,3 +210,38 @@ func creates(t *testing.T, s *local.Stack, backend string) int {
 	}
 	return max(n, strings.Count(b.String(), `"displayName"`))
 }
+
+// The end of a failed job's log is in its event if the policy says so, by either API: what the trainer
+// wrote last, from the stack's own Cloud Logging.
+func TestExcerpts(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		backend, policy string
+		want            bool
+	}{
+		{aiplatform.Name, "logExcerpt: true", true}, {vertex.Name, "logExcerpt: true", true},
+		{aiplatform.Name, "prefixes: [{match: other/**, logExcerpt: true}]", false},
+	} {
+		t.Run(test.backend+" "+test.policy, func(t *testing.T) {
+			t.Parallel()
+			s := stack(t, local.Options{Backend: test.backend, Policy: []byte(test.policy)})
+			verdict := follow(t, s)
+			upload(t, s, "fails", "trainer-0.1.tar.gz", "job.yaml")
+			body, _ := verdict()
+			if body.State != job.Failed || body.Error == nil {
+				t.Fatalf("%s: %s", body.State, body.Reason)
+			}
+			lines := strings.Split(body.Error.Excerpt, "\n")
+			if !test.want {
+				if body.Error.Excerpt != "" {
+					t.Errorf("excerpt %q, and the policy has no word on it", body.Error.Excerpt)
+				}
+				return
+			}
+			if lines[len(lines)-1] != "ValueError: learning rate must be positive, got -0.1" ||
+				!slices.Contains(lines, "Traceback (most recent call last):") {
+				t.Errorf("excerpt\n%s", body.Error.Excerpt)
+			}
+		})
+	}
+}

@@ -28,6 +28,8 @@ func (s *Stack) installation() []string {
 		"JOBDROP_TOPIC=" + s.Topic,
 		"JOBDROP_BACKEND=" + s.options.Backend,
 		"JOBDROP_BACKEND_ENDPOINT=" + s.BackendURL,
+		"JOBDROP_LOGGING_ENDPOINT=" + s.BackendURL,
+		"JOBDROP_LOG_VIEW=projects/" + Project + "/locations/global/buckets/_Default/views/_AllLogs",
 		// The training service has no quota. With all regions of Vertex AI a list has some seventy pages.
 		"JOBDROP_READS_PER_MINUTE=1000000",
 	}

@@ -264,6 +264,7 @@ var given = map[string]map[string]string{
 	"google_kms_crypto_key_iam_member": {
 		"roles/cloudkms.cryptoKeyEncrypterDecrypter": "Google's agents encrypt on our behalf",
 	},
+	"google_logging_log_view_iam_member":    {"roles/logging.viewAccessor": "Watch reads what training jobs write"},
 	"google_pubsub_subscription_iam_member": {"roles/pubsub.subscriber": "readers, and Pub/Sub's agent, take messages"},
 	"google_pubsub_topic_iam_member":        {"roles/pubsub.publisher": "it holds no other permission"},
 	"google_secret_manager_secret_iam_member": {

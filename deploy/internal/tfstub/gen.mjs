@@ -20,7 +20,7 @@ const resources = `
   cloudfunctions2_function
   eventarc_trigger
   kms_crypto_key_iam_member
-  logging_metric logging_project_sink
+  logging_log_view logging_log_view_iam_member logging_metric logging_project_sink
   monitoring_alert_policy monitoring_dashboard monitoring_notification_channel
   project_iam_custom_role project_iam_member project_service
   pubsub_schema

@@ -42,6 +42,9 @@ type Config struct {
 	// ReadsPerMinute bounds what Watch reads of the backend, polls and pages of its list.
 	ReadsPerMinute int
 	LogLevel       slog.Level
+	// LogView is the resource in Cloud Logging whose entries are read; empty if none may be.
+	LogView         string
+	LoggingEndpoint string
 	// Collector is the URL of an OTLP collector; empty where nothing is measured.
 	Collector string
 }
@@ -63,6 +66,7 @@ var (
 	name   = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	bucket = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$`)
 	topic  = regexp.MustCompile(`^projects/[^/]+/topics/[^/]+$`)
+	view   = regexp.MustCompile(`^projects/[^/]+/locations/[^/]+/buckets/[^/]+/views/[^/]+$`)
 	object = regexp.MustCompile(`^gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/.*[^/]$`)
 )
 
@@ -148,6 +152,13 @@ func Variables() []Variable {
 			Meaning: "how many times a minute Watch may read from the backend; the default is four fifths of Vertex AI's quota",
 			pattern: regexp.MustCompile(`^[1-9][0-9]{1,6}$`), form: "a number from 10 to 9999999",
 			set: func(c *Config, v string) (err error) { c.ReadsPerMinute, err = strconv.Atoi(v); return err }},
+		{Name: "JOBDROP_LOG_VIEW",
+			Meaning: "log view that Watch reads for the policy's `logExcerpt`; without it events have no excerpts",
+			pattern: view, form: "projects/PROJECT/locations/LOCATION/buckets/BUCKET/views/VIEW",
+			set: text(func(c *Config) *string { return &c.LogView })},
+		{Name: "JOBDROP_LOGGING_ENDPOINT", Meaning: "base URL of Cloud Logging where it is not Google's own",
+			pattern: regexp.MustCompile(`^https?://`), form: "an http or https URL",
+			set: text(func(c *Config) *string { return &c.LoggingEndpoint })},
 		{Name: "JOBDROP_LOG_LEVEL", Default: "INFO", Meaning: "`DEBUG`, `INFO`, `WARN` or `ERROR`",
 			set: func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
 		{Name: "OTEL_EXPORTER_OTLP_ENDPOINT",

@@ -91,6 +91,9 @@ func (p Policy) Strict() bool { return p.Rules.Vertex.Strict != nil && *p.Rules.
 // ran before in its folder and has ended.
 func (p Policy) WithdrawsSame() bool { return p.Rules.SameContent == "withdraw" }
 
+// LogExcerpt reports whether the event of a failed job shows the end of its log.
+func (p Policy) LogExcerpt() bool { return p.Rules.LogExcerpt != nil && *p.Rules.LogExcerpt }
+
 const maxRunningTimeField = "trainingInput.scheduling.maxRunningTime"
 
 // ApplyDefaults fills in what neither the file nor its object's metadata give,

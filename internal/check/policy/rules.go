@@ -56,6 +56,9 @@ type Section struct {
 	// SameContent says what becomes of a drop without a job ID whose content ran
 	// before in its folder and has ended: it runs, if missing, or is withdrawn.
 	SameContent string `json:"sameContent" enum:"run withdraw"`
+	// LogExcerpt puts the end of a failed job's log into its event and its status
+	// object. It may hold secrets that the trainer prints.
+	LogExcerpt *bool `json:"logExcerpt"`
 }
 
 // Defaults are used where neither the job file nor its object's metadata say

@@ -220,6 +220,9 @@ func descriptions(t *testing.T) map[string]schematest.Described {
 			Text: "What becomes of a drop without a job ID whose content ran before in its folder and has ended: run, if " +
 				"missing, or withdraw. The metadata jobdrop-rerun of the job file runs it always.",
 		}
+		all[where+"logExcerpt"] = schematest.Described{
+			Text: "The event of a failed job, and its status.json, show the end of its log, which may hold secrets; false if missing.",
+		}
 		all[where+"vertex"] = schematest.Described{Text: "How jobs are put into Vertex AI's words."}
 		all[where+
 			"patience"] = schematest.Described{Text: "How long jobdrop waits; a missing one is the installation's own setting."}
@@ -260,7 +263,7 @@ func TestSchemaAccepts(t *testing.T) {
 	accepted := []string{
 		string(file), "{}", "allow: {images: []}", "allow: {regions: us-east1}", "allow: {jobDirs: '**'}",
 		"limits: {replicas: '5'}",
-		"sameContent: run", "prefixes: [{match: a, sameContent: withdraw}]",
+		"logExcerpt: true", "prefixes: [{match: a, logExcerpt: false}]", "sameContent: run", "prefixes: [{match: a, sameContent: withdraw}]",
 		"patience: {settle: 0s}", "{catalogue: {pythons: [{version: '3.12'}]}, defaults: {pythonVersion: '3.12'}}",
 		"prefixes: []", "prefixes: [{match: '*'}]",
 		"catalogue: {date: '2026-01-01', sources: [us], machines: [{names: x-1, category: TPU, deduced: true}]}",
@@ -283,7 +286,7 @@ func TestSchemaAccepts(t *testing.T) {
 func TestSchemaRefuses(t *testing.T) {
 	validate := validator(t)
 	for _, data := range []string{
-		"[]", "allow", "alow: {}", "stop: true", "pause: maybe", "sameContent: maybe", "sameContent: ''",
+		"[]", "allow", "alow: {}", "stop: true", "pause: maybe", "logExcerpt: some", "sameContent: maybe", "sameContent: ''",
 		"limits: {activeJobs: 0}", "patience: {submit: 1h}",
 		"defaults: {zone: a}", "allow: {region: a}", "limits: {cpus: 1}", "patience: {stuck: {done: 1s}}",
 		"prefixes: [{match: a, prefixes: []}]", "catalogue: {zones: []}",

@@ -13,8 +13,9 @@ import (
 // follower applies what the backend says of a job to the attempt's record, and cancels a job that
 // is past a limit.
 type follower struct {
-	jobs    jobs
-	backend interface {
+	jobs     jobs
+	excerpts excerpts
+	backend  interface {
 		Cancel(ctx context.Context, j job.JobInfo) error
 	}
 	records interface {
@@ -36,7 +37,7 @@ func (f follower) follow(
 	cancellable := false
 	o, shown := shownBy(listed, stored, asked)
 	if due || !shown {
-		a, err := f.jobs.ask(ctx, stored.Job)
+		a, err := f.ask(ctx, stored)
 		if err != nil {
 			return stored, false, err
 		}
@@ -53,6 +54,15 @@ func (f follower) follow(
 		}
 	}
 	return stored, changed, err
+}
+
+// ask polls a record's job. The answer is all that the job's verdict needs.
+func (f follower) ask(ctx context.Context, stored attempt.Stored) (answer, error) {
+	a, err := f.jobs.ask(ctx, stored.Job)
+	if err != nil {
+		return a, err
+	}
+	return f.excerpts.add(ctx, stored.Record, a), nil
 }
 
 // shownBy returns what a list shows of a record's job. A list that lags is only a reason to poll.
@@ -75,7 +85,7 @@ func (f follower) cancel(ctx context.Context, stored attempt.Stored, kind string
 	refused := f.backend.Cancel(ctx, stored.Job)
 	f.logger.WarnContext(ctx, "cancel asked for: the job is past its limit, and the backend has not ended it",
 		"attempt", stored.Attempt, "job_id", stored.Job.ID, "limit", kind, "correlation_id", stored.CorrelationID)
-	a, err := f.jobs.ask(ctx, stored.Job)
+	a, err := f.ask(ctx, stored)
 	if err != nil {
 		return stored, errors.Join(refused, err)
 	}

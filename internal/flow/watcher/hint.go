@@ -48,7 +48,7 @@ func (w *Watcher) refresh(ctx context.Context, stored attempt.Stored) error {
 		// Events that this one wrote would have to wait for those, or take them along a second time.
 		return fmt.Errorf("attempt %s: %w", stored.Attempt, attempt.ErrTelling)
 	}
-	a, err := w.jobs.ask(ctx, stored.Job)
+	a, err := w.follower.ask(ctx, stored)
 	if a.found && err == nil {
 		// Only ticks record that a job is missing, and count how often.
 		var changed bool

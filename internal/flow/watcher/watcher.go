@@ -108,6 +108,10 @@ type Options struct {
 	TellMisnamed func(ctx context.Context, m job.Misnamed) error
 	// Measure, if set, is called with what a tick did.
 	Measure func(ctx context.Context, p Pulse)
+	// Excerpt returns the end of the log of a job that failed, or nothing if events may not show it.
+	// It is called before the verdict is written, some times a minute at most, and has little time.
+	// If it is nil, or returns an error, the event has no excerpt.
+	Excerpt func(ctx context.Context, r attempt.Record, l attempt.BackendJob) (string, error)
 	// Double, if set, is called for each second job of an attempt that was cancelled.
 	Double func(ctx context.Context)
 }
@@ -140,6 +144,9 @@ func (o Options) hooked() Options {
 	}
 	if o.Measure == nil {
 		o.Measure = func(context.Context, Pulse) {}
+	}
+	if o.Excerpt == nil {
+		o.Excerpt = func(context.Context, attempt.Record, attempt.BackendJob) (string, error) { return "", nil }
 	}
 	if o.Double == nil {
 		o.Double = func(context.Context) {}
@@ -187,7 +194,10 @@ func New(r records, t backend, o objects, tell teller, resume resumer, options O
 		hints: limiter(float64(polls)/4, polls/4),
 		jobs:  jobs{backend: t, polls: limiter(float64(polls)/2, polls/2), reads: readLimit, now: options.Now},
 	}
-	w.follower = follower{jobs: w.jobs, backend: t, records: r, now: options.Now, logger: options.Logger}
+	w.follower = follower{
+		jobs: w.jobs, excerpts: excerpts{of: options.Excerpt, quota: limiter(excerptsPerMinute/2, excerptsPerMinute/2), logger: options.Logger},
+		backend: t, records: r, now: options.Now, logger: options.Logger,
+	}
 	w.listing = listing{backend: t, instance: options.Instance, reads: readLimit, logger: options.Logger}
 	w.parts()
 	return w, nil

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -179,15 +180,19 @@ func (s *Reader) Serve(r *http.Request) (any, error) {
 	return answer, nil
 }
 
+// resourceName matches a project, and the views that each project has of its default bucket.
+var resourceName = regexp.MustCompile(
+	`^projects/([^/]+)(?:/locations/global/buckets/_Default/views/(?:_AllLogs|_Default))?$`)
+
 func (r entriesRequest) query() (q query, err error) {
 	q.projects = slices.Clone(r.ProjectIDs)
 	for _, name := range r.ResourceNames {
-		project, ok := strings.CutPrefix(name, "projects/")
-		if !ok || project == "" || strings.Contains(project, "/") {
+		m := resourceName.FindStringSubmatch(name)
+		if m == nil {
 			return q, rest.Invalid("Invalid resource name %q: the local training service has logs of projects only, "+
-				"projects/[PROJECT_ID].", name)
+				"projects/[PROJECT_ID], and views of the bucket _Default there.", name)
 		}
-		q.projects = append(q.projects, project)
+		q.projects = append(q.projects, m[1])
 	}
 	if len(q.projects) == 0 {
 		return q, rest.Invalid("The request must name resources, e.g. projects/[PROJECT_ID].")

@@ -1,0 +1,104 @@
+package joblog
+
+import (
+	"cmp"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/text"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// before is how many bytes an excerpt has before the line of the exception, exception how many
+// of that line.
+const (
+	before    = 4 << 10
+	exception = 1 << 10
+)
+
+// excerpt returns the end of the log of the replica that failed first: the line of its exception,
+// and what is before it. lines are the job's, the oldest first.
+func excerpt(lines []line, j attempt.BackendJob) string {
+	logs, failed := map[string][]string{}, map[string]int{}
+	raised := map[string]bool{}
+	var replicas []string // in the order of their first lines
+	for i, l := range lines {
+		if _, known := logs[l.replica]; !known {
+			replicas = append(replicas, l.replica)
+		}
+		raises := strings.Contains(l.text, traceback)
+		if raised[l.replica] = raised[l.replica] || raises; raises || !raised[l.replica] {
+			failed[l.replica] = i // at the last exception, or else at its last line
+		}
+		for part := range strings.SplitSeq(strings.TrimRight(l.text, "\r\n"), "\n") {
+			logs[l.replica] = append(logs[l.replica], strings.TrimRight(part, "\r"))
+		}
+	}
+	first := ""
+	for _, replica := range replicas {
+		if named(replica, j.Message) {
+			first = replica
+			break
+		}
+		if first == "" || failed[replica] < failed[first] {
+			first = replica
+		}
+	}
+	return cut(logs[first])
+}
+
+// traceback is how Python begins to tell of an exception.
+const traceback = "Traceback (most recent call last):"
+
+// replicaName matches the name of a replica in a job's message: "The replica master 0 exited …" of
+// ml/v1, "The replica workerpool0-0 exited …" of Vertex AI.
+var replicaName = regexp.MustCompile(`\breplica ([a-z]+) ([0-9]+)\b|\breplica ([a-z]+[0-9]+-[0-9]+)\b`)
+
+// named reports whether a job's message says that a replica failed.
+func named(replica, message string) bool {
+	m := replicaName.FindStringSubmatch(message)
+	if m == nil {
+		return false
+	}
+	_, task, isTrial := strings.Cut(replica, "/")
+	if !isTrial {
+		task = replica
+	}
+	return task == cmp.Or(m[3], m[1]+"-replica-"+m[2])
+}
+
+// cut returns the lines up to that of the last exception, or up to the last line if there is none:
+// as many of them as an excerpt may have.
+func cut(lines []string) string {
+	for len(lines) > 0 && strings.TrimSpace(lines[len(lines)-1]) == "" {
+		lines = lines[:len(lines)-1]
+	}
+	last := len(lines) - 1
+	for i := len(lines) - 1; i >= 0; i-- {
+		if !strings.Contains(lines[i], traceback) {
+			continue
+		}
+		// What is indented, or empty, is the stack; the first other line is the exception.
+		for at := i + 1; at < len(lines); at++ {
+			if lines[at] != "" && !unicode.IsSpace(rune(lines[at][0])) {
+				last = at
+				break
+			}
+		}
+		break
+	}
+	if last < 0 {
+		return ""
+	}
+	shown := []string{job.BoundText(text.Printable(text.Plain(lines[last])), exception)}
+	for i, room := last-1, before; i >= 0; i-- {
+		l := text.Printable(text.Plain(lines[i]))
+		if room -= job.TextSize(l + "\n"); room < 0 {
+			break
+		}
+		shown = append([]string{l}, shown...)
+	}
+	return strings.Join(shown, "\n")
+}
