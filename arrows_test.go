@@ -86,14 +86,15 @@ func allArrows() []arrows {
 		{folder: "internal/cli", allowed: []string{"pkg", "internal", "functions"}, cloud: true},
 		{folder: "internal/local", allowed: []string{"pkg", "internal", "functions"}, cloud: true},
 		{folder: "internal/local/loopback", pure: true},
+		{folder: "internal/local/front", pure: true},
 		{folder: "internal/local/discovery"},
 		{
 			folder:  "internal/local/storage",
-			allowed: []string{"internal/local/discovery", "internal/local/lock", "internal/local/loopback"},
+			allowed: []string{"internal/local/discovery", "internal/local/front", "internal/local/lock", "internal/local/loopback"},
 		},
 		{
 			folder:  "internal/local/messaging",
-			allowed: []string{"internal/local/discovery", "internal/local/loopback"},
+			allowed: []string{"internal/local/discovery", "internal/local/front", "internal/local/loopback"},
 			cloud:   true,
 		},
 		{folder: "internal/testing", allowed: []string{"pkg", "internal", "functions"}, cloud: true},

@@ -3,8 +3,10 @@ module github.com/jobdrop/jobdrop
 go 1.26.0
 
 require (
+	cloud.google.com/go/aiplatform v1.127.1
 	cloud.google.com/go/cloudbuild v1.37.0
 	cloud.google.com/go/iam v1.15.1
+	cloud.google.com/go/logging v1.21.1
 	cloud.google.com/go/pubsub/v2 v2.9.0
 	cloud.google.com/go/storage v1.70.0
 	github.com/GoogleCloudPlatform/functions-framework-go v1.9.2

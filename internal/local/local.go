@@ -340,7 +340,10 @@ func (s *Stack) startTraining(ctx, run context.Context) error {
 	server := &http.Server{
 		Handler:           loopback.Guard(s.options.Hosts, service.Handler()),
 		ReadHeaderTimeout: 10 * time.Second, // a header is written at once; only someone who means ill takes longer
+		Protocols:         new(http.Protocols),
 	}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true) // which gRPC has
 	go func() { _ = server.Serve(listener) }() // it ends by Close only
 	s.atClose(server.Close)
 	s.BackendURL = "http://" + reachable(listener)

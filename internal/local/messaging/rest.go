@@ -20,6 +20,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/jobdrop/jobdrop/internal/local/front"
 )
 
 // maxBody is the largest request that may be one to publish as much as is
@@ -140,20 +142,18 @@ func wildcards(pattern string, more bool) string {
 
 // ServeHTTP implements [http.Handler].
 func (t *transcoder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r, err := front.Overridden(r)
+	if err != nil {
+		writeError(w, invalid("%v.", err))
+		return
+	}
 	path := r.URL.EscapedPath()
 	for _, route := range t.routes {
 		groups := route.path.FindStringSubmatch(path)
 		if groups == nil || route.verb != r.Method {
 			continue
 		}
-		response, err := t.call(w, r, route, groups[1:])
-		if err != nil {
-			writeError(w, err)
-			return
-		}
-		// Generated clients ask for numbers, by a parameter of the name alt.
-		numbers := strings.Contains(r.URL.RawQuery, "enum-encoding")
-		body, err := protojson.MarshalOptions{UseEnumNumbers: numbers}.Marshal(response)
+		body, err := t.answer(w, r, route, groups[1:])
 		if err != nil {
 			writeError(w, err)
 			return
@@ -165,14 +165,32 @@ func (t *transcoder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Method))
 }
 
-func (t *transcoder) call(w http.ResponseWriter, r *http.Request, route route, groups []string) (proto.Message, error) {
+// answer returns the JSON of a method's response, as the system parameters ask for it.
+func (t *transcoder) answer(w http.ResponseWriter, r *http.Request, route route, groups []string) ([]byte, error) {
+	query, err := front.Query(r)
+	if err != nil {
+		return nil, invalid("The request's query can't be read: %v.", err)
+	}
+	asked, err := front.Take(query)
+	if err != nil {
+		return nil, invalid("Invalid request: %v.", err)
+	}
+	response, err := t.call(w, r, route, groups, query)
+	if err != nil {
+		return nil, err
+	}
+	body, err := protojson.MarshalOptions{UseEnumNumbers: asked.EnumNumbers}.Marshal(response)
+	if err != nil || asked.Fields == "" {
+		return body, err
+	}
+	return json.Marshal(front.Selected(json.RawMessage(body), asked.Fields))
+}
+
+func (t *transcoder) call(w http.ResponseWriter, r *http.Request, route route, groups []string, query url.Values,
+) (proto.Message, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		return nil, invalid("The request's body can't be read: %v.", err)
-	}
-	query, err := url.ParseQuery(strings.ReplaceAll(r.URL.RawQuery, ";", "%3B"))
-	if err != nil {
-		return nil, invalid("The request's query can't be read: %v.", err)
 	}
 	decode := func(request any) error {
 		return decode(request.(proto.Message).ProtoReflect(), route, groups, query, body)
@@ -218,21 +236,11 @@ func decode(request protoreflect.Message, route route, groups []string, query ur
 	return nil
 }
 
-// system are the parameters that mean something to all of Google's services and
-// name no field.
-var system = map[string]bool{
-	"access_token": true, "alt": true, "fields": true, "key": true, "oauth_token": true,
-	"prettyPrint": true, "quotaUser": true, "uploadType": true, "upload_protocol": true, ".xgafv": true,
-}
-
 // decodeQuery makes JSON of the parameters, which then is decoded by the rules
 // of the fields.
 func decodeQuery(request protoreflect.Message, query url.Values) error {
 	tree := make(map[string]any)
 	for name, values := range query {
-		if system[strings.TrimPrefix(name, "$")] {
-			continue
-		}
 		at, in := request.Descriptor(), tree
 		parts := strings.Split(name, ".")
 		for i, part := range parts {

@@ -40,12 +40,15 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/jobdrop/jobdrop/internal/local/discovery"
+	"github.com/jobdrop/jobdrop/internal/local/front"
 	"github.com/jobdrop/jobdrop/internal/local/loopback"
 )
 
 const (
 	// maxRequest leaves Publish room to say itself that a request is too large.
 	maxRequest = maxPublish + 1<<20
+	// maxBatch is how many calls one batch takes, as at Google's other services.
+	maxBatch = 100
 	// maxStreams is how many calls a connection has at once: each subscriber of a
 	// process keeps one open or more.
 	maxStreams = 1000
@@ -102,11 +105,17 @@ func handler(b *broker) http.Handler {
 			rpc.ServeHTTP(w, r)
 			return
 		}
-		if r.URL.Path == discovery.Path {
+		switch r.URL.Path {
+		case discovery.Path:
 			discovery.Serve(w, r, discovery.PubSub)
-			return
+		case "/batch":
+			batch := front.Batch{MaxCalls: maxBatch, MaxBytes: maxBody, Serve: rest.ServeHTTP}
+			if err := batch.Answer(w, r); err != nil {
+				writeError(w, invalid("%v", err))
+			}
+		default:
+			rest.ServeHTTP(w, r)
 		}
-		rest.ServeHTTP(w, r)
 	})
 }
 

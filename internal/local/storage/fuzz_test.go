@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/jobdrop/jobdrop/internal/local/front"
 )
 
 // multipartBody returns the body of a multipart upload with the boundary B.
@@ -129,7 +131,7 @@ func FuzzListParameters(f *testing.F) {
 		f.Add(v)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
-		_ = selected(map[string]any{"items": []any{map[string]any{"name": "a"}}, "kind": "k"}, value)
+		_ = front.Selected(map[string]any{"items": []any{map[string]any{"name": "a"}}, "kind": "k"}, value)
 		matches, err := globMatcher(value)
 		if err == nil {
 			_ = matches("a/b")

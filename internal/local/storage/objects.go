@@ -5,11 +5,13 @@ import (
 	"errors"
 	"io"
 	"net/http"
+
+	"github.com/jobdrop/jobdrop/internal/local/front"
 )
 
 // answer sends a resource, or those of its fields that the client has asked for.
 func (c *call) answer(v any) {
-	writeJSON(c.w, http.StatusOK, selected(v, c.param("fields")))
+	writeJSON(c.w, http.StatusOK, front.Selected(v, c.param("fields")))
 }
 
 func (c *call) answerObject(o *object) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/jobdrop/jobdrop/internal/local/discovery"
+	"github.com/jobdrop/jobdrop/internal/local/front"
 )
 
 // call is a request whose path has been parsed.
@@ -75,10 +76,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	c := &call{Request: r, w: w, query: r.URL.Query()}
-	if r.Method == http.MethodPost && r.Header.Get("X-HTTP-Method-Override") != "" {
-		c.Method = r.Header.Get("X-HTTP-Method-Override")
+	asked, err := front.Overridden(r)
+	if err != nil {
+		s.failJSON(w, r, errInvalid("Invalid request: %v", err))
+		return
 	}
+	query, err := front.Query(asked)
+	if err != nil {
+		s.failJSON(w, r, errInvalid("Invalid query: %v", err))
+		return
+	}
+	c := &call{Request: asked, w: w, query: query}
 	for name := range r.Header {
 		// Content would lie here as it came, and a copy be made all the same.
 		if strings.HasPrefix(name, "X-Goog-Encryption-") || strings.HasPrefix(name, "X-Goog-Copy-Source-") {

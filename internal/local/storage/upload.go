@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"mime"
 	"mime/multipart"
 	"net/http"
-	"regexp"
 	"strings"
+
+	"github.com/jobdrop/jobdrop/internal/local/front"
 )
 
 // insertion is the body that describes an object to be made.
@@ -98,17 +98,13 @@ func (s *Server) withoutContent(c *call, cond conditions) error {
 	return s.insert(c, c.named(i), strings.NewReader(""), i.declared, cond)
 }
 
-// singleQuoted is a boundary as gsutil writes it, which is none by RFC 2045.
-// https://github.com/GoogleCloudPlatform/gsutil/issues/1466
-var singleQuoted = regexp.MustCompile(`boundary='([^'"]*)'`)
-
 // multipart serves an upload of a description and content.
 func (s *Server) multipart(c *call, cond conditions) error {
-	_, params, err := mime.ParseMediaType(singleQuoted.ReplaceAllString(c.Header.Get("Content-Type"), `boundary="$1"`))
-	if err != nil || params["boundary"] == "" {
+	boundary := front.Boundary(c.Header.Get("Content-Type"))
+	if boundary == "" {
 		return errInvalid("Invalid multipart request: no boundary in %q.", c.Header.Get("Content-Type"))
 	}
-	reader := multipart.NewReader(c.Body, params["boundary"])
+	reader := multipart.NewReader(c.Body, boundary)
 	part, err := reader.NextRawPart()
 	if err != nil {
 		return errInvalid("Invalid multipart request: %v", err)

@@ -12,8 +12,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jobdrop/jobdrop/internal/local/training/internal/rest"
 	"google.golang.org/api/ml/v1"
+
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/rest"
 )
 
 // idle returns a service whose jobs stay queued: nothing runs in tests of the API.
@@ -339,9 +340,10 @@ func TestJobsResource(t *testing.T) {
 		t.Errorf("cancel of an ended job: %s", a.body)
 	}
 	for _, path := range []string{"/", "/v1/projects/p/jobs/one:undelete", "/v1/projects//jobs", "/v1/projects/p/models",
-		"/v1/projects/p/jobs/", "/v1/projects/p/jobs/one/x", "/$discovery/rest?version=v2"} {
+		"/v1/projects/p/jobs/", "/v1/projects/p/jobs/one/x", "/$discovery/rest?version=v9"} {
 		for _, method := range []string{"GET", "POST", "DELETE"} {
-			if a := send(t, method, server.URL+path, ""); a.code != 404 || a.err.Status != "NOT_FOUND" {
+			if a := send(t, method, server.URL+path, ""); a.code != 400 || a.err.Status != "UNIMPLEMENTED" ||
+				!strings.Contains(a.err.Message, "docs/local.md") {
 				t.Errorf("%s %s: %d %s", method, path, a.code, a.body)
 			}
 		}

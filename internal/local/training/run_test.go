@@ -12,8 +12,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jobdrop/jobdrop/internal/local/training/internal/jobs"
 	"google.golang.org/api/ml/v1"
+
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/jobs"
 )
 
 // reporter writes what a trainer sees to an object of its job directory.

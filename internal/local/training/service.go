@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/reflect/protoregistry"
+
 	"github.com/jobdrop/jobdrop/internal/local/lock"
 	"github.com/jobdrop/jobdrop/internal/local/training/internal/jobs"
 	"github.com/jobdrop/jobdrop/internal/local/training/internal/logs"
@@ -69,6 +71,8 @@ type Service struct {
 	opts    Options
 	bucket  *bucketClient
 	apis    []jobs.API // a job is of the first that takes it
+	logs    *logs.Reader
+	protos  []*protoregistry.Files // of what is served by gRPC, too
 	store   store
 	unlock  func() error
 	ports   ports

@@ -12,11 +12,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/api/ml/v1"
+
 	"github.com/jobdrop/jobdrop/internal/local/training/internal/jobs"
 	"github.com/jobdrop/jobdrop/internal/local/training/internal/logs"
 	"github.com/jobdrop/jobdrop/internal/local/training/internal/study"
 	"github.com/jobdrop/jobdrop/pkg/job"
-	"google.golang.org/api/ml/v1"
 )
 
 // reporting is the part of a trial's program that does what cloudml-hypertune

@@ -12,8 +12,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jobdrop/jobdrop/internal/local/training/internal/logs"
 	aiplatform "google.golang.org/api/aiplatform/v1"
+
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/logs"
 )
 
 // vertexHarness runs jobs of aiplatform/v1.

@@ -11,9 +11,10 @@ import (
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	aiplatform "google.golang.org/api/aiplatform/v1"
+
 	"github.com/jobdrop/jobdrop/internal/local/training/internal/rest"
 	"github.com/jobdrop/jobdrop/internal/local/training/internal/vertex"
-	aiplatform "google.golang.org/api/aiplatform/v1"
 )
 
 const (

@@ -13,7 +13,7 @@ import (
 // kept are the document's own members that a client needs. auth is left out: a
 // client that finds scopes asks for credentials.
 var kept = []string{
-	"basePath", "canonicalName", "discoveryVersion", "fullyEncodeReservedExpansion", "id", "kind", "name",
+	"basePath", "batchPath", "canonicalName", "discoveryVersion", "fullyEncodeReservedExpansion", "id", "kind", "name",
 	"parameters", "protocol", "revision", "servicePath", "title", "version", "version_module",
 }
 

@@ -11,8 +11,10 @@ import (
 
 // API is a REST API that jobs come through.
 type API interface {
-	// Serve answers a request. It reports whether the request's path is one of the API's.
-	Serve(r *http.Request) (answer any, known bool, err error)
+	// Document returns the discovery document of what is served.
+	Document() *rest.Document
+	// Serve answers a request that calls a method of the document.
+	Serve(r *http.Request) (answer any, err error)
 	// Open returns a job in the API's words, or nil if the job came through another API.
 	Open(r *Record) (Dialect, error)
 }

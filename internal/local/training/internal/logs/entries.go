@@ -140,19 +140,27 @@ type Job struct {
 
 // Reader answers entries.list of Cloud Logging (v2) from the logs of jobs.
 type Reader struct {
-	Jobs func() []Job
+	jobs     func() []Job
+	document *rest.Document
 }
+
+// NewReader returns the API over the jobs that a function lists.
+func NewReader(jobs func() []Job) (*Reader, error) {
+	d, err := parseDocument()
+	return &Reader{jobs, d}, err
+}
+
+// Document returns the discovery document of what is served.
+func (s *Reader) Document() *rest.Document { return s.document }
 
 // Serve answers a request of entries.list.
 func (s *Reader) Serve(r *http.Request) (any, error) {
-	data, err := io.ReadAll(r.Body)
+	data, err := rest.ReadBody(s.document, r, "ListLogEntriesRequest", "request")
 	if err != nil {
-		return nil, rest.Invalid("The request's body can't be read: %v", err)
+		return nil, err
 	}
 	var body entriesRequest
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&body); err != nil {
+	if err := json.Unmarshal(data, &body); err != nil {
 		return nil, rest.Invalid("Invalid JSON payload received. %v", err)
 	}
 	q, err := body.query()
@@ -289,7 +297,7 @@ func (s *Reader) entries(ctx context.Context, q query) (*page, error) {
 		from = q.after.Time
 	}
 	page := &page{query: q}
-	for _, j := range s.Jobs() {
+	for _, j := range s.jobs() {
 		if !slices.Contains(q.projects, j.Project) || q.filter.test(view{project: j.Project, job: j.ID}) == no {
 			continue
 		}

@@ -30,50 +30,35 @@ func New(j jobs.Queue) (*API, error) {
 // Open takes every job.
 func (m *API) Open(r *jobs.Record) (jobs.Dialect, error) { return dialect{r}, nil }
 
-func (m *API) Serve(r *http.Request) (answer any, known bool, err error) {
-	if r.URL.Path == "/$discovery/rest" && r.Method == http.MethodGet {
-		if v := r.URL.Query().Get("version"); v == "" || v == "v1" {
-			scheme := "http://"
-			if r.TLS != nil {
-				scheme = "https://"
-			}
-			return m.discovery.At(scheme + r.Host + "/"), true, nil
-		}
-	}
-	parts := strings.Split(r.URL.Path, "/")
-	if len(parts) < 5 || len(parts) > 6 || parts[0] != "" || parts[1] != "v1" || parts[2] != "projects" ||
-		parts[3] == "" || parts[4] != "jobs" {
-		return nil, false, nil
-	}
-	answer, err = m.serveJobs(r, parts[3], parts[5:])
-	return answer, true, ownError(err)
+// Document implements [jobs.API].
+func (m *API) Document() *rest.Document { return m.discovery }
+
+// Serve implements [jobs.API].
+func (m *API) Serve(r *http.Request) (any, error) {
+	parts := strings.Split(r.URL.Path, "/") // of /v1/projects/P/jobs[/ID[:cancel]]
+	answer, err := m.serveJobs(r, parts[3], parts[5:])
+	return answer, ownError(err)
 }
 
 // serveJobs answers a request to a project's jobs or, with an element of the path below them, to one.
 func (m *API) serveJobs(r *http.Request, project string, below []string) (any, error) {
 	if len(below) == 0 {
-		switch r.Method {
-		case http.MethodPost:
+		if r.Method == http.MethodPost {
 			return m.serveCreate(r, project)
-		case http.MethodGet:
-			return m.serveList(r, project)
 		}
-		return nil, rest.UnknownMethod(r)
+		return m.serveList(r, project)
 	}
-	id, verb, _ := strings.Cut(below[0], ":")
-	switch {
-	case id == "":
-	case r.Method == http.MethodGet && verb == "":
+	id, _, _ := strings.Cut(below[0], ":")
+	switch r.Method {
+	case http.MethodGet:
 		return m.shown(m.jobs.Get(collectionOf(project), id))
-	case r.Method == http.MethodPatch && verb == "":
+	case http.MethodPatch:
 		return m.servePatch(r, project, id)
-	case r.Method == http.MethodPost && verb == "cancel":
-		if _, err := m.read(r, "GoogleCloudMlV1__CancelJobRequest", "request"); err != nil {
-			return nil, err
-		}
-		return struct{}{}, m.jobs.CancelByRequest(collectionOf(project), id)
 	}
-	return nil, rest.UnknownMethod(r)
+	if _, err := m.read(r, "GoogleCloudMlV1__CancelJobRequest", "request"); err != nil {
+		return nil, err
+	}
+	return struct{}{}, m.jobs.CancelByRequest(collectionOf(project), id)
 }
 
 // shown returns a job as the API shows it.

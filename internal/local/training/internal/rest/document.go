@@ -9,7 +9,7 @@ import (
 type Document struct {
 	members map[string]any
 	Schemas map[string]*schema
-	Queries map[string]map[string]bool // the query parameters of each method, by its ID
+	methods []*Method
 }
 
 // schema is the part of JSON Schema that discovery documents use.
@@ -18,51 +18,36 @@ type schema struct {
 	Type                 string             `json:"type"`
 	Format               string             `json:"format"`
 	Enum                 []string           `json:"enum"`
+	numbers              map[string]int32   // of Enum
 	ReadOnly             bool               `json:"readOnly"`
 	Items                *schema            `json:"items"`
 	Properties           map[string]*schema `json:"properties"`
 	AdditionalProperties *schema            `json:"additionalProperties"`
 }
 
-func ParseDocument(data []byte) (*Document, error) {
+// ParseDocument reads a document, whose enumerations number has the numbers of.
+func ParseDocument(data []byte, number Numbering) (*Document, error) {
 	d := &Document{}
 	if err := json.Unmarshal(data, &d.members); err != nil {
 		return nil, err
 	}
-	var parts struct{ Schemas map[string]*schema }
+	var parts struct {
+		Schemas     map[string]*schema
+		ServicePath string
+		Resources   resources
+	}
 	if err := json.Unmarshal(data, &parts); err != nil {
 		return nil, err
 	}
 	d.Schemas = parts.Schemas
-	d.Queries = map[string]map[string]bool{}
-	common, _ := d.members["parameters"].(map[string]any)
-	d.addQueries(d.members["resources"], common)
+	d.number(number)
+	d.addMethods(parts.Resources, parts.ServicePath)
 	return d, nil
 }
 
-// addQueries notes the query parameters of the methods of resources and of those
-// below.
-func (d *Document) addQueries(v any, common map[string]any) {
-	resources, _ := v.(map[string]any)
-	for _, r := range resources {
-		resource, _ := r.(map[string]any)
-		methods, _ := resource["methods"].(map[string]any)
-		for _, m := range methods {
-			method, _ := m.(map[string]any)
-			own, _ := method["parameters"].(map[string]any)
-			names := map[string]bool{}
-			for _, parameters := range []map[string]any{common, own} {
-				for name, p := range parameters {
-					if parameter, _ := p.(map[string]any); parameter["location"] == "query" {
-						names[name] = true
-					}
-				}
-			}
-			id, _ := method["id"].(string)
-			d.Queries[id] = names
-		}
-		d.addQueries(resource["resources"], common)
-	}
+// Is reports whether the document is of a version of an API, e.g. v1 of ml.
+func (d *Document) Is(name, version string) bool {
+	return d.members["name"] == name && d.members["version"] == version
 }
 
 // At returns the document of a service at a base URL, which ends in a slash.

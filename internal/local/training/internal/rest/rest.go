@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/jobdrop/jobdrop/internal/local/front"
 )
 
 const (
@@ -61,7 +63,7 @@ func malformed(vs []Violation) error {
 }
 
 // Answer writes a method's answer or, if there is one, its error.
-func Answer(w http.ResponseWriter, body any, e *Error) {
+func Answer(w http.ResponseWriter, body any, compact bool, e *Error) {
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	w.Header().Set("Cache-Control", "private")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -76,14 +78,16 @@ func Answer(w http.ResponseWriter, body any, e *Error) {
 	}
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
+	if !compact {
+		enc.SetIndent("", "  ")
+	}
 	_ = enc.Encode(body) // the client is gone
 }
 
-// UnknownMethod returns the error of a request that names no method.
-func UnknownMethod(r *http.Request) error {
-	return &Error{Code: http.StatusNotFound, Status: "NOT_FOUND", Message: fmt.Sprintf("The local training service has "+
-		"no method %s %s.", r.Method, r.URL.Path)}
+// NotServed returns the error of a request that names no method of the service.
+func NotServed(r *http.Request) error {
+	return &Error{Code: front.NotServed, Status: front.NotServedStatus,
+		Message: front.NotServedMessage("training service", "method "+r.Method+" "+r.URL.Path)}
 }
 
 // LimitBody has a body that is too large refused as it is read.

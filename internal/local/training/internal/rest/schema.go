@@ -114,15 +114,20 @@ func (n *normalizer) value(s *schema, v any, path string) any {
 			return strconv.FormatInt(i, 10)
 		}
 		return n.invalid(path, "TYPE_INT64", v)
-	case !isText:
-		return n.invalid(path, "TYPE_STRING", v)
-	case len(s.Enum) > 0:
+	case len(s.Enum) > 0 && (isText || isNumber):
+		if i, ok := integer(textOf(text, number), 32); ok {
+			if name, ok := s.named(i); ok {
+				return name
+			}
+		}
 		// Google's services fold case and hyphens of enum values.
 		folded := strings.ToUpper(strings.ReplaceAll(text, "-", "_"))
 		if !slices.Contains(s.Enum, folded) {
 			return n.invalid(path, "enum: "+strings.Join(s.Enum, ", "), v)
 		}
 		return folded
+	case !isText:
+		return n.invalid(path, "TYPE_STRING", v)
 	case s.Format == "google-duration":
 		if _, err := job.ParseDuration(text); err != nil {
 			return n.invalid(path, "type.googleapis.com/google.protobuf.Duration: seconds with the suffix s", v)

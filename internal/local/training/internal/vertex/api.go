@@ -41,13 +41,24 @@ func (v *API) Open(r *jobs.Record) (jobs.Dialect, error) {
 	return &dialect{r, body}, nil
 }
 
-func (v *API) Serve(r *http.Request) (answer any, known bool, err error) {
-	a, ok := parseAddress(r.URL.Path)
-	if !ok {
-		return nil, false, nil
+// Document implements [jobs.API].
+func (v *API) Document() *rest.Document { return v.document }
+
+// Serve implements [jobs.API].
+func (v *API) Serve(r *http.Request) (any, error) {
+	a := parseAddress(r.URL.Path)
+	if !locationFormat.MatchString(a.location) {
+		return nil, rest.Invalid("Unsupported location %q: jobs are created in regions, e.g. us-central1.", a.location)
 	}
-	answer, err = v.serveJobs(r, a)
-	return answer, true, err
+	switch {
+	case a.verb == "cancel":
+		return v.cancel(r, a)
+	case a.id != "":
+		return v.get(a)
+	case r.Method == http.MethodPost:
+		return v.create(r, a)
+	}
+	return v.list(r, a)
 }
 
 // address is what a request's path names.
@@ -57,24 +68,15 @@ type address struct {
 	id, verb          string
 }
 
-// parseAddress reads a path of the API's, of the form
+// parseAddress reads a path of one of the API's methods, of the form
 // /v1/projects/P/locations/L/customJobs[/ID[:cancel]].
-func parseAddress(path string) (a address, ok bool) {
+func parseAddress(path string) address {
 	parts := strings.Split(path, "/")
-	if len(parts) < 7 || len(parts) > 8 || parts[0] != "" || parts[1] != "v1" || parts[2] != "projects" ||
-		parts[3] == "" ||
-		parts[4] != "locations" || parts[5] == "" {
-		return a, false
-	}
-	a = address{project: parts[3], location: parts[5], collection: parts[6]}
-	if _, ok := kinds[a.collection]; !ok {
-		return a, false
-	}
+	a := address{project: parts[3], location: parts[5], collection: parts[6]}
 	if len(parts) == 8 {
 		a.id, a.verb, _ = strings.Cut(parts[7], ":")
-		return a, a.id != ""
 	}
-	return a, true
+	return a
 }
 
 // parent returns the name of the collection.
@@ -82,33 +84,6 @@ func (a address) parent() string { return collectionOf(a.project, a.location, a.
 
 // locationFormat is that of regions, the only locations with jobs.
 var locationFormat = regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]+$`)
-
-func (v *API) serveJobs(r *http.Request, a address) (any, error) {
-	method, serve := "", func() (any, error) { return nil, rest.UnknownMethod(r) }
-	switch {
-	case r.Method == http.MethodPost && a.id == "":
-		method, serve = "create", func() (any, error) { return v.create(r, a) }
-	case r.Method == http.MethodGet && a.id == "":
-		method, serve = "list", func() (any, error) { return v.list(r, a) }
-	case r.Method == http.MethodGet && a.verb == "":
-		method, serve = "get", func() (any, error) { return v.get(a) }
-	case r.Method == http.MethodPost && a.verb == "cancel":
-		method, serve = "cancel", func() (any, error) { return v.cancel(r, a) }
-	}
-	if method == "" {
-		return serve()
-	}
-	for name := range r.URL.Query() {
-		if known := v.document.Queries[kinds[a.collection].methods+method]; !known[name] && !known[rest.Camel(name)] {
-			return nil, rest.Invalid("Invalid JSON payload received. Unknown name %q: Cannot bind query parameter. Field "+
-				"'%[1]s' could not be found in request message.", name)
-		}
-	}
-	if !locationFormat.MatchString(a.location) {
-		return nil, rest.Invalid("Unsupported location %q: jobs are created in regions, e.g. us-central1.", a.location)
-	}
-	return serve()
-}
 
 // invalidFields reports fields as the API does.
 func invalidFields(vs []rest.Violation) error {
@@ -189,26 +164,23 @@ func (v *API) cancel(r *http.Request, a address) (any, error) {
 }
 
 func (v *API) list(r *http.Request, a address) (any, error) {
-	q := map[string]string{}
-	for name, values := range r.URL.Query() {
-		q[rest.Camel(name)] = values[0]
-	}
-	if len(q["filter"]) > rest.MaxFilter {
+	q := r.URL.Query()
+	if len(q.Get("filter")) > rest.MaxFilter {
 		return nil, rest.Invalid("Invalid filter: it is longer than %d bytes.", rest.MaxFilter)
 	}
-	match, err := rest.ParseFilter(q["filter"], filterTerm)
+	match, err := rest.ParseFilter(q.Get("filter"), filterTerm)
 	if err != nil {
 		return nil, rest.Invalid("Invalid filter: %v.", err)
 	}
-	mask, err := v.document.Mask(q["readMask"], schemaPrefix+kinds[a.collection].schema, kinds[a.collection].schema)
+	mask, err := v.document.Mask(q.Get("readMask"), schemaPrefix+kinds[a.collection].schema, kinds[a.collection].schema)
 	if err != nil {
 		return nil, rest.Invalid("Invalid read_mask: %v.", err)
 	}
-	size, err := rest.PageSize(q["pageSize"])
+	size, err := rest.PageSize(q.Get("pageSize"))
 	if err != nil {
 		return nil, err
 	}
-	after, err := base64.RawURLEncoding.DecodeString(q["pageToken"])
+	after, err := base64.RawURLEncoding.DecodeString(q.Get("pageToken"))
 	if err != nil {
 		return nil, rest.Invalid("Invalid page token.")
 	}

@@ -2,7 +2,9 @@ package vertex
 
 import (
 	_ "embed"
+	"strings"
 
+	"github.com/jobdrop/jobdrop/internal/local/training/internal/protos"
 	"github.com/jobdrop/jobdrop/internal/local/training/internal/rest"
 )
 
@@ -14,4 +16,12 @@ import (
 var discoveryJSON []byte
 
 // Document returns the API's discovery document.
-func Document() (*rest.Document, error) { return rest.ParseDocument(discoveryJSON) }
+func Document() (*rest.Document, error) {
+	files, err := protos.Aiplatform()
+	if err != nil {
+		return nil, err
+	}
+	return rest.ParseDocument(discoveryJSON, func(schema, property string, values []string) map[string]int32 {
+		return protos.Numbers(files, "google.cloud.aiplatform.v1", strings.TrimPrefix(schema, schemaPrefix), property)
+	})
+}

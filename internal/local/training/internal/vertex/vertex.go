@@ -14,13 +14,11 @@ const (
 type kind struct {
 	schema  string // of its resource, whose name that is, too
 	message string // the resource's place in error messages
-	methods string // the begin of its methods' IDs
 }
 
 var kinds = map[string]kind{
-	customJobs: {"CustomJob", "custom_job", "aiplatform.projects.locations.customJobs."},
-	TuningJobs: {"HyperparameterTuningJob", "hyperparameter_tuning_job",
-		"aiplatform.projects.locations.hyperparameterTuningJobs."},
+	customJobs: {"CustomJob", "custom_job"},
+	TuningJobs: {"HyperparameterTuningJob", "hyperparameter_tuning_job"},
 }
 
 // schemaPrefix begins the names of the API's schemas.

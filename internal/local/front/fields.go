@@ -1,4 +1,4 @@
-package storage
+package front
 
 import (
 	"encoding/json"
@@ -8,10 +8,10 @@ import (
 // mask is a partial response's fields; one without any inside means all.
 type mask map[string]mask
 
-// selected returns the fields of a resource that a client asks for. It returns all if
+// Selected returns the fields of a resource that a client asks for. It returns all if
 // the client asks for none, or if fields can't be parsed.
 // https://cloud.google.com/storage/docs/json_api#partial-response
-func selected(v any, fields string) any {
+func Selected(v any, fields string) any {
 	m, rest := parseMask(fields)
 	if len(m) == 0 || rest != "" {
 		return v
