@@ -17,6 +17,7 @@ import (
 	"cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
 	cloudlogging "cloud.google.com/go/logging/apiv2"
 	"cloud.google.com/go/logging/apiv2/loggingpb"
+	"github.com/google/go-cmp/cmp"
 	"github.com/googleapis/gax-go/v2/apierror"
 	vertexrest "google.golang.org/api/aiplatform/v1"
 	"google.golang.org/api/iterator"
@@ -299,7 +300,10 @@ func TestNotServedOnce(t *testing.T) {
 		"ml/v1":      "service('ml', 'v1').projects().getConfig(name='projects/p')",
 		"logging/v2": "service('logging', 'v2').entries().write(body={})",
 	} {
-		once("Python, "+name, func() error { return googleapiOnce(t, server.URL, call) })
+		once("Python, "+name, func() error {
+			_, err := pythonClient(t, server.URL, whole+call+".execute()\n")
+			return err
+		})
 	}
 }
 
@@ -331,28 +335,80 @@ func output(cmd *exec.Cmd) error {
 	return errors.New(string(out))
 }
 
-// googleapiOnce makes a call with Google's Python client, as Debian has it, and returns what it says if it fails. The
-// client has the API's whole document, as from Google.
-func googleapiOnce(t *testing.T, url, call string) error {
+// TestPythonClient: Google's Python client, as Debian has it, builds itself from the service's documents, makes calls in
+// batches, and sends what is too long for a URL as a body.
+func TestPythonClient(t *testing.T) {
+	_, server := idle(t)
+	if _, err := client(t, server.URL).Create("projects/p", queuedJob("one", nil)).Do(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := pythonClient(t, server.URL, `
+def service(name, version):
+    return build(name, version, http=httplib2.Http(), cache_discovery=False,
+        discoveryServiceUrl=root + "discovery/v1/apis/{api}/{apiVersion}/rest")
+jobs = service("ml", "v1").projects().jobs()
+custom = service("aiplatform", "v1").projects().locations().customJobs()
+print(jobs.get(name="projects/p/jobs/one", fields="jobId,trainingInput/region").execute())
+print(custom.list(parent="projects/p/locations/us-central1").execute())
+long = "jobId:" + "x" * 2100
+print(jobs.list(parent="projects/p", filter=long).execute())
+print([e["severity"] for e in service("logging", "v2").entries().list(body={"resourceNames": ["projects/p"]}).execute()["entries"]])
+def answered(number, answer, error):
+    print(number, answer and answer.get("state"), error and error.resp.status)
+batch = service("ml", "v1").new_batch_http_request(callback=answered)
+batch.add(jobs.get(name="projects/p/jobs/one"), request_id="first")
+batch.add(jobs.get(name="projects/p/jobs/none"), request_id="second")
+batch.add(jobs.cancel(name="projects/p/jobs/one", body={}), request_id="third")
+batch.execute(http=httplib2.Http())
+`)
+	const want = `{'jobId': 'one', 'trainingInput': {'region': 'us-central1'}}
+{}
+{}
+['INFO']
+first QUEUED None
+second None 404
+third {} None
+`
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, out); diff != "" {
+		t.Errorf("output (-want +got):\n%s", diff)
+	}
+}
+
+// pythonClient runs a program that has Google's Python client and the variable root. It returns what the program
+// writes, as an error if it fails.
+func pythonClient(t *testing.T, url, code string) (string, error) {
 	t.Helper()
-	python := "/usr/bin/python3"
+	const python = "/usr/bin/python3"
 	if err := exec.Command(python, "-c", "import googleapiclient").Run(); err != nil {
 		t.Skipf("%s has no googleapiclient: %v", python, err)
 	}
 	program := filepath.Join(t.TempDir(), "call.py")
-	if err := os.WriteFile(program, []byte(`
+	code = `
 import json, subprocess, sys
-from googleapiclient.discovery import build_from_document
+from googleapiclient.discovery import build, build_from_document
 import httplib2
-def service(name, version):
-    folder = subprocess.check_output(["go", "list", "-f", "{{.Dir}}", "google.golang.org/api/%s/%s" % (name, version)], text=True)
-    with open("%s/%s-api.json" % (folder.strip(), name)) as f:
-        document = json.load(f)
-    document.pop("auth", None)
-    document["rootUrl"] = document["baseUrl"] = sys.argv[1] + "/"
-    return build_from_document(document, http=httplib2.Http())
-`+call+".execute()\n"), 0o644); err != nil {
+root = sys.argv[1] + "/"
+` + code
+	if err := os.WriteFile(program, []byte(code), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return output(exec.Command(python, program, url))
+	out, err := exec.Command(python, program, url).CombinedOutput()
+	if err != nil {
+		return "", errors.New(string(out))
+	}
+	return string(out), nil
 }
+
+// whole is a Python function that builds a client from an API's whole document, as it comes from Google.
+const whole = `
+def service(name, version):
+    folder = subprocess.check_output(["go", "list", "-f", "{{.Dir}}", "google.golang.org/api/%s/%s" % (name, version)])
+    with open("%s/%s-api.json" % (folder.decode().strip(), name)) as f:
+        document = json.load(f)
+    document.pop("auth", None)
+    document["rootUrl"] = document["baseUrl"] = root
+    return build_from_document(document, http=httplib2.Http())
+`
