@@ -69,6 +69,11 @@ if task["type"] == "chief":
 		!strings.Contains(out, "workerCount: '1'") {
 		t.Errorf("describe: %s", out)
 	}
+	run("ai-platform", "jobs", "update", "pair", "--update-labels=team=a,stage=test")
+	run("ai-platform", "jobs", "update", "pair", "--remove-labels=stage")
+	if out := run("ai-platform", "jobs", "describe", "pair", "--format=value(labels)"); strings.TrimSpace(out) != "team=a" {
+		t.Errorf("labels after updates: %q", out)
+	}
 	out := run("ai-platform", "jobs", "stream-logs", "pair", "--polling-interval=1")
 	for _, want := range []string{"\tmaster-replica-0\t", "\tworker-replica-0\t", "hello from chief", "hello from worker",
 		"ERROR\t", "careful", "Job completed successfully."} {

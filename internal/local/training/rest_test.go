@@ -193,6 +193,15 @@ func TestCreateRefuses(t *testing.T) {
 		{"more text than a record holds", input(`"hyperparameters": {"maxTrials": 1000, "params": [{"parameterName": "a", ` +
 			`"type": "CATEGORICAL", "categoricalValues": ["` + strings.Repeat("x", 4000) + `"]}]}`),
 			"The names and values of 1000 trials have more than 2097152 bytes", "hyperparameters.params"},
+		{"region", input(`"region": "mars-1"`), `Field: region Error: This is not a valid region (found mars-1, allowed: a ` +
+			`region such as us-central1)`, "region"},
+		{"unknown region", input(`"region": "mars-central1"`), "not among those known to train", "region"},
+		{"version", input(`"runtimeVersion": "9.99"`), "Field: runtime_version Error: The runtime version is not among those " +
+			"known (found 9.99)", "runtime_version"},
+		{"Python of a version", input(`"runtimeVersion": "2.11", "pythonVersion": "3.5"`), "Field: python_version Error: ",
+			"python_version"},
+		{"accelerators", input(`"scaleTier": "CUSTOM", "masterType": "n1-standard-8", "masterConfig": {"acceleratorConfig": ` +
+			`{"type": "NVIDIA_TESLA_T4", "count": 3}}`), "accelerator_config", "master_config.accelerator_config.count"},
 		{"prediction", `{"jobId": "j", "predictionInput": {}}`, "Field: prediction_input Error: ", "prediction_input"},
 		{"label", `{"jobId": "j", "labels": {"Team": "x"}, "trainingInput": {` + validInput + `}}`, "Field: labels Error: ",
 			"labels"},

@@ -188,7 +188,7 @@ func (m *API) servePatch(r *http.Request, project, id string) (any, error) {
 	}
 	etag := ""
 	for _, field := range mask {
-		switch field {
+		switch field = strings.TrimSpace(field); field {
 		case "labels":
 		case "etag":
 			if etag = body.Etag; etag == "" {

@@ -17,9 +17,9 @@ const maxJobID = 200
 
 var jobIDFormat = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
 
-// checkJob returns why a job can't be created here. It looks at what this service
-// needs and can do; whether the cloud's would take the job is for a validator.
-// Runtime version and scale tier are not required: they choose nothing here.
+// checkJob returns why a job can't be created here: what this service needs and can
+// do, and what the API has. Runtime version and scale tier are not required: they
+// choose nothing here.
 func checkJob(spec job.Spec, l jobs.Limits) []rest.Violation {
 	var vs []rest.Violation
 	add := func(field, format string, args ...any) {
@@ -76,6 +76,7 @@ func checkJob(spec job.Spec, l jobs.Limits) []rest.Violation {
 
 	vs = append(vs, checkReplicas(in)...)
 	vs = append(vs, checkLimits(l, in)...)
+	vs = append(vs, checkCatalogue(spec)...)
 	// What the service can't do is refused, so that no job runs as another than
 	// was asked for.
 	if in.Hyperparameters != nil {
