@@ -494,3 +494,54 @@ func TestSchemasRefuse(t *testing.T) {
 		})
 	}
 }
+
+// The schemas pass the strict mode of ajv, which Node's programs validate with: each keyword
+// stands beside the type that it is of, and each property that is required beside what it is.
+func TestSchemasAreStrict(t *testing.T) {
+	uris := []string{event.BodySchema, event.StatusSchema, event.MisnamedSchema}
+	for _, typ := range types(t) {
+		uris = append(uris, event.SchemaOf(typ))
+	}
+	for _, uri := range uris {
+		strict(t, uri, schema(t, uri))
+	}
+}
+
+// typeOf is the type of the values that a keyword is about.
+var typeOf = map[string]string{
+	"required": "object", "properties": "object", "additionalProperties": "object", "items": "array", "minItems": "array",
+	"maxItems": "array", "minLength": "string", "pattern": "string", "format": "string", "minimum": "integer",
+}
+
+func strict(t *testing.T, path string, s object) {
+	t.Helper()
+	for keyword, value := range s {
+		if want := typeOf[keyword]; want != "" && s["type"] != want {
+			t.Errorf("%s has %s, and its type is %v, not %s", path, keyword, s["type"], want)
+		}
+		switch value := value.(type) {
+		case object:
+			inner := map[string]any{keyword: value}
+			if keyword == "properties" || keyword == "$defs" {
+				inner = value
+			}
+			for name, below := range inner {
+				if below, ok := below.(object); ok {
+					strict(t, path+"."+name, below)
+				}
+			}
+		case []any:
+			for i, below := range value {
+				if below, ok := below.(object); ok {
+					strict(t, fmt.Sprintf("%s %s %d", path, keyword, i), below)
+				}
+			}
+		}
+	}
+	properties, _ := s["properties"].(object)
+	for _, name := range texts(s["required"]) {
+		if properties[name] == nil {
+			t.Errorf("%s requires %s, which its properties lack", path, name)
+		}
+	}
+}
