@@ -85,8 +85,9 @@ func allArrows() []arrows {
 		{folder: "internal/app/telemetry", allowed: []string{"pkg/job", "internal/attempt", "internal/flow/watcher"}, cloud: true},
 		{folder: "internal/cli", allowed: []string{"pkg", "internal", "functions"}, cloud: true},
 		{folder: "internal/local", allowed: []string{"pkg", "internal", "functions"}, cloud: true},
-		{folder: "internal/local/loopback", pure: true},
+		{folder: "internal/local/absent", pure: true},
 		{folder: "internal/local/front", pure: true},
+		{folder: "internal/local/loopback", pure: true},
 		{folder: "internal/local/discovery"},
 		{
 			folder:  "internal/local/storage",

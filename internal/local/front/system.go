@@ -1,6 +1,5 @@
 // Package front does what the front ends of Google's services do for all of them
-// alike: system parameters, partial responses, batches, and the refusal of what
-// is not served.
+// alike: system parameters, partial responses and batches.
 package front
 
 import (

@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/jobdrop/jobdrop/internal/local/front"
+	"github.com/jobdrop/jobdrop/internal/local/absent"
 )
 
 const (
@@ -86,8 +86,8 @@ func Answer(w http.ResponseWriter, body any, compact bool, e *Error) {
 
 // NotServed returns the error of a request that names no method of the service.
 func NotServed(r *http.Request) error {
-	return &Error{Code: front.NotServed, Status: front.NotServedStatus,
-		Message: front.NotServedMessage("training service", "method "+r.Method+" "+r.URL.Path)}
+	return &Error{Code: absent.Status, Status: "UNIMPLEMENTED",
+		Message: absent.Message("training service", "the method "+r.Method+" "+r.URL.Path)}
 }
 
 // LimitBody has a body that is too large refused as it is read.

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/dynamicpb"
 
+	"github.com/jobdrop/jobdrop/internal/local/absent"
 	"github.com/jobdrop/jobdrop/internal/local/front"
 )
 
@@ -61,7 +62,7 @@ func (t *transcoder) serve(_ any, stream grpc.ServerStream) error {
 	name = strings.TrimPrefix(name, "/")
 	m := t.method(name)
 	if m == nil {
-		return status.Error(codes.Unimplemented, front.NotServedMessage("training service", "method "+name))
+		return status.Error(codes.Unimplemented, absent.Message("training service", "the method "+name))
 	}
 	message := dynamicpb.NewMessage(m.Input())
 	if err := stream.RecvMsg(message); err != nil {
