@@ -304,12 +304,20 @@ func (f field) matching(test func(string) bool) clause {
 	}}
 }
 
+// timeForms are those of times in filters. Every query of Python's library has the second, whose offset lacks the
+// colon of RFC 3339.
+var timeForms = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999-0700", time.DateOnly}
+
 func timeClause(op, text string) (clause, error) {
-	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
-		if t, err = time.Parse(time.DateOnly, text); err != nil {
-			return clause{}, errors.New("it is not a time as of RFC 3339, e.g. 2026-01-31T12:00:00Z")
+	var t time.Time
+	var err error
+	for _, form := range timeForms {
+		if t, err = time.Parse(form, text); err == nil {
+			break
 		}
+	}
+	if err != nil {
+		return clause{}, errors.New("it is not a time as of RFC 3339, e.g. 2026-01-31T12:00:00Z")
 	}
 	c := clause{test: func(v view) verdict {
 		switch {

@@ -56,6 +56,7 @@ func TestLogFilter(t *testing.T) {
 		{`severity:*`, "abcd"},
 		{`timestamp>"2026-01-02T03:04:02.000000500Z"`, "d"},
 		{`timestamp >= "2026-01-02T04:04:02.000000500+01:00"`, "bcd"},
+		{`timestamp>="2026-01-02T04:04:02.000000500+0100"`, "bcd"}, // google-cloud-logging for Python
 		{`timestamp<="2026-01-02T03:04:01.000000500Z"`, "a"},
 		{`timestamp!="2026-01-02T03:04:02.000000500Z"`, "ad"},
 		{`timestamp>=2026-01-02`, "abcd"},
