@@ -135,9 +135,10 @@ func TestOrder(t *testing.T) {
 		ids["y"] = wantPull(t, b, "y")["y"]
 		ack(t, b, ids["y"])
 
-		// 2 comes again, and all behind it, 3 with a new lease.
-		modify(t, b, 0, ids["2"])
+		// 2 comes again, and all behind it, though 3 was acknowledged.
 		ack(t, b, ids["3"])
+		wantPull(t, b)
+		modify(t, b, 0, ids["2"])
 		ids = wantPull(t, b, "2", "3", "4")
 
 		// 3 comes again only when 2 is settled.
@@ -269,7 +270,7 @@ func TestExactlyOnce(t *testing.T) {
 		late := wantPull(t, b, "a")["a"]
 		time.Sleep(10 * time.Second)
 		_, err := b.Acknowledge(t.Context(), &pubsubpb.AcknowledgeRequest{Subscription: testSub, AckIds: []string{late}})
-		wantCode(t, err, codes.FailedPrecondition)
+		wantCode(t, err, codes.InvalidArgument)
 		details := status.Convert(err).Details()
 		if len(details) != 1 {
 			t.Fatalf("got details %v", details)
@@ -379,23 +380,170 @@ func TestStream(t *testing.T) {
 		f.requests <- &pubsubpb.StreamingPullRequest{} // a ping
 		f.wantNext(t)
 
-		publish(t, b, "k/1", "k/2", "/a", "/b")
+		publish(t, b, "k/1", "/a", "/b", "k/2")
 		ids := f.wantNext(t, "1", "a")
 		f.wantNothing(t) // two are outstanding
 		f.requests <- &pubsubpb.StreamingPullRequest{AckIds: ids[1:]}
 		f.wantNext(t, "b")
-		f.requests <- &pubsubpb.StreamingPullRequest{ModifyDeadlineAckIds: ids[:1], ModifyDeadlineSeconds: []int32{0}}
-		ids = f.wantNext(t, "1") // before 2
+		f.nack(ids[0])
+		ids = f.wantNext(t, "1")
 		f.requests <- &pubsubpb.StreamingPullRequest{AckIds: ids}
 		f.wantNext(t, "2")
 
 		// Leases that end give room by themselves.
 		time.Sleep(11 * time.Second)
-		f.wantNext(t, "2", "b")
+		f.wantNext(t, "b", "2")
 		close(f.requests)
 		if err := <-ended; err != nil {
 			t.Errorf("the stream ended with %v", err)
 		}
+	})
+}
+
+func (f *fakeStream) nack(id string) {
+	f.requests <- &pubsubpb.StreamingPullRequest{ModifyDeadlineAckIds: []string{id}, ModifyDeadlineSeconds: []int32{0}}
+}
+
+// A stream has several messages of a key outstanding. One that is refused, or whose lease ends, comes
+// again with all behind it, those that were acknowledged too.
+func TestStreamOrder(t *testing.T) {
+	bubble(t, &pubsubpb.Subscription{EnableMessageOrdering: true}, func(t *testing.T, b *broker) {
+		f, ended := openStream(b, 5)
+		publish(t, b, "k/1", "k/2", "k/3", "k/4")
+		ids := f.wantNext(t, "1", "2", "3", "4")
+		f.requests <- &pubsubpb.StreamingPullRequest{AckIds: []string{ids[3], ids[0]}}
+		f.wantNothing(t)
+		f.nack(ids[1])
+		f.wantNext(t, "2", "3", "4")
+		f.requests <- &pubsubpb.StreamingPullRequest{AckIds: ids[2:]} // of the deliveries before
+		f.wantNothing(t)
+
+		time.Sleep(5 * time.Second)
+		publish(t, b, "k/5", "k/6", "k/7")
+		f.wantNext(t, "5", "6")
+		f.wantNothing(t) // five are outstanding
+		time.Sleep(5 * time.Second)
+		ids = f.wantNext(t, "2", "3", "4", "5", "6")
+		f.requests <- &pubsubpb.StreamingPullRequest{AckIds: ids[:4]}
+		ids = append(ids[4:], f.wantNext(t, "7")...)
+
+		// The one before is outstanding still, and does not come again.
+		f.nack(ids[1])
+		ids[1] = f.wantNext(t, "7")[0]
+		f.requests <- &pubsubpb.StreamingPullRequest{AckIds: ids}
+		f.wantNothing(t)
+		wantEmpty(t, b, testSub)
+		close(f.requests)
+		<-ended
+	})
+}
+
+// An ordering key stays with the stream that has messages of it outstanding.
+func TestKeyStaysWithItsStream(t *testing.T) {
+	bubble(t, &pubsubpb.Subscription{EnableMessageOrdering: true}, func(t *testing.T, b *broker) {
+		first, firstEnded := openStream(b, 2)
+		publish(t, b, "k/1")
+		ids := first.wantNext(t, "1")
+		second, secondEnded := openStream(b, 10)
+		publish(t, b, "k/2", "l/x")
+		synctest.Wait()
+		other := second
+		select { // l is anybody's
+		case r := <-second.responses:
+			if len(r.ReceivedMessages) != 1 || r.ReceivedMessages[0].Message.OrderingKey != "l" {
+				t.Errorf("the second stream got %v", r)
+			}
+			ids = append(ids, first.wantNext(t, "2")...)
+		case r := <-first.responses:
+			for _, m := range r.ReceivedMessages {
+				ids = append(ids, m.AckId)
+			}
+		}
+		publish(t, b, "k/3")
+		first.wantNothing(t)
+		other.wantNothing(t)
+		wantPull(t, b)
+		first.requests <- &pubsubpb.StreamingPullRequest{AckIds: ids[:1]}
+		first.wantNext(t, "3")
+
+		// The first client dies: another has the key once the leases have ended.
+		close(first.requests)
+		<-firstEnded
+		publish(t, b, "k/4")
+		second.wantNothing(t)
+		time.Sleep(9 * time.Second)
+		second.wantNothing(t)
+		time.Sleep(2 * time.Second)
+		var got []string
+		for len(got) < 3 {
+			for _, m := range (<-second.responses).ReceivedMessages {
+				if m.Message.OrderingKey == "k" {
+					got = append(got, string(m.Message.Data))
+				}
+			}
+		}
+		if diff := cmp.Diff([]string{"2", "3", "4"}, got); diff != "" {
+			t.Errorf("the second stream got (-want +got):\n%s", diff)
+		}
+		close(second.requests)
+		<-secondEnded
+	})
+}
+
+// With exactly-once delivery nothing comes again that was acknowledged, so that acknowledgments of a key go
+// in its order. In one request they may have any.
+func TestExactlyOnceInOrder(t *testing.T) {
+	bubble(t, &pubsubpb.Subscription{EnableMessageOrdering: true, EnableExactlyOnceDelivery: true},
+		func(t *testing.T, b *broker) {
+			publish(t, b, "k/1", "k/2", "k/3")
+			ids := wantPull(t, b, "1", "2", "3")
+			_, err := b.Acknowledge(t.Context(),
+				&pubsubpb.AcknowledgeRequest{Subscription: testSub, AckIds: []string{ids["3"]}})
+			wantCode(t, err, codes.FailedPrecondition)
+			info, ok := status.Convert(err).Details()[0].(*errdetails.ErrorInfo)
+			if !ok || info.Metadata[ids["3"]] != "TRANSIENT_FAILURE_UNORDERED_ACK_ID" {
+				t.Errorf("got %v", err)
+			}
+			modify(t, b, 20, ids["3"])
+			ack(t, b, ids["2"], ids["1"])
+			ack(t, b, ids["3"])
+			wantEmpty(t, b, testSub)
+		})
+}
+
+// A message that goes to the dead letter topic lets those behind it go on: they come again, with no attempt
+// counted that nobody refused.
+func TestDeadLetterInOrder(t *testing.T) {
+	const dead = "projects/p/topics/dead"
+	bubble(t, &pubsubpb.Subscription{
+		EnableMessageOrdering: true, DeadLetterPolicy: &pubsubpb.DeadLetterPolicy{DeadLetterTopic: dead, MaxDeliveryAttempts: 5},
+	}, func(t *testing.T, b *broker) {
+		const morgue = "projects/p/subscriptions/morgue"
+		if _, err := b.CreateTopic(t.Context(), &pubsubpb.Topic{Name: dead}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := b.CreateSubscription(t.Context(),
+			&pubsubpb.Subscription{Name: morgue, Topic: dead, EnableMessageOrdering: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, ended := openStream(b, 0)
+		publish(t, b, "k/1", "k/2", "k/3")
+		for attempt := int32(1); attempt <= 5; attempt++ {
+			r := (<-f.responses).ReceivedMessages
+			if len(r) != 3 || r[0].DeliveryAttempt != attempt || r[1].DeliveryAttempt != 1 || r[2].DeliveryAttempt != 1 {
+				t.Fatalf("got %v, want three messages, the first for the %dth time", r, attempt)
+			}
+			f.nack(r[0].AckId)
+		}
+		f.requests <- &pubsubpb.StreamingPullRequest{AckIds: f.wantNext(t, "2", "3")}
+		f.wantNothing(t)
+		wantEmpty(t, b, testSub)
+		if _, got := pull(t, b, morgue); len(got) != 1 || got[0] != "1" {
+			t.Errorf("the dead letter topic has %q, want 1", got)
+		}
+		close(f.requests)
+		<-ended
 	})
 }
 

@@ -154,9 +154,7 @@ func (b *broker) Acknowledge(_ context.Context, r *pubsubpb.AcknowledgeRequest) 
 	if len(r.AckIds) == 0 {
 		return nil, invalid("No ack_ids specified.")
 	}
-	return b.settle(r.Subscription, r.AckIds, func(s *subscription, id string, now time.Time) bool {
-		return s.ack(id, now)
-	})
+	return b.settle(r.Subscription, r.AckIds, (*subscription).ack)
 }
 
 // ModifyAckDeadline implements [pubsubpb.SubscriberServer].
@@ -168,7 +166,7 @@ func (b *broker) ModifyAckDeadline(_ context.Context, r *pubsubpb.ModifyAckDeadl
 	if err != nil {
 		return nil, err
 	}
-	return b.settle(r.Subscription, r.AckIds, func(s *subscription, id string, now time.Time) bool {
+	return b.settle(r.Subscription, r.AckIds, func(s *subscription, id string, now time.Time) string {
 		return s.extend(id, lease, now)
 	})
 }
@@ -180,9 +178,15 @@ func leaseOf(seconds int32) (time.Duration, error) {
 	return time.Duration(seconds) * time.Second, nil
 }
 
+// Reasons why a lease can't be settled, as subscriptions with exactly-once delivery learn them.
+const (
+	invalidID = "PERMANENT_FAILURE_INVALID_ACK_ID"
+	unordered = "TRANSIENT_FAILURE_UNORDERED_ACK_ID"
+)
+
 // settle does something to leases. One that has ended is not an error, unless the
 // subscription has exactly-once delivery: then its subscribers must know.
-func (b *broker) settle(name string, ids []string, do func(*subscription, string, time.Time) bool) (*emptypb.Empty,
+func (b *broker) settle(name string, ids []string, do func(*subscription, string, time.Time) string) (*emptypb.Empty,
 	error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -192,21 +196,29 @@ func (b *broker) settle(name string, ids []string, do func(*subscription, string
 	}
 	now := time.Now()
 	s.expire(now)
+	code, message := codes.OK, ""
 	failed := make(map[string]string)
-	for _, id := range ids {
-		if !do(s, id, now) {
-			failed[id] = "PERMANENT_FAILURE_INVALID_ACK_ID"
+	for _, id := range s.inOrder(ids) {
+		reason := do(s, id, now)
+		if reason != "" {
+			failed[id] = reason
+		}
+		switch {
+		case reason == unordered && code == codes.OK:
+			code, message = codes.FailedPrecondition, "Some acknowledgement ids in the request were sent out of order."
+		case reason == invalidID:
+			code, message = codes.InvalidArgument, "Some acknowledgement ids in the request were invalid. This could be "+
+				"because the acknowledgement ids have expired or the acknowledgement ids were malformed."
 		}
 	}
 	if len(failed) == 0 || !s.config.EnableExactlyOnceDelivery {
 		return &emptypb.Empty{}, nil
 	}
-	st, err := status.New(codes.FailedPrecondition, "Some acknowledgment IDs are invalid or have expired.").
-		WithDetails(&errdetails.ErrorInfo{
-			Reason:   "EXACTLY_ONCE_ACKID_FAILURE",
-			Domain:   "pubsub.googleapis.com",
-			Metadata: failed,
-		})
+	st, err := status.New(code, message).WithDetails(&errdetails.ErrorInfo{
+		Reason:   "EXACTLY_ONCE_ACKID_FAILURE",
+		Domain:   "pubsub.googleapis.com",
+		Metadata: failed,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -219,8 +231,10 @@ type stream struct {
 	maxMessages, maxBytes int64 // no limit where not above 0
 	messages, bytes       int64
 	lease                 time.Duration
-	pings                 chan struct{}
-	protocol              int64
+	// reserved has the next messages of the ordering keys that the stream has.
+	reserved deliveries
+	pings    chan struct{}
+	protocol int64
 }
 
 func (st *stream) room() bool {
@@ -252,7 +266,7 @@ func (b *broker) StreamingPull(server pubsubpb.Subscriber_StreamingPullServer) e
 	}
 	st := &stream{
 		maxMessages: first.MaxOutstandingMessages, maxBytes: first.MaxOutstandingBytes,
-		pings: make(chan struct{}, 1), protocol: first.ProtocolVersion,
+		pings: make(chan struct{}, 1), protocol: first.ProtocolVersion, reserved: deliveries{less: bySequence},
 	}
 	if err := b.control(s, st, first); err != nil {
 		return err
@@ -364,7 +378,7 @@ func (b *broker) control(s *subscription, st *stream, r *pubsubpb.StreamingPullR
 	}
 	now := time.Now()
 	s.expire(now)
-	for _, id := range r.AckIds {
+	for _, id := range s.inOrder(r.AckIds) {
 		s.ack(id, now)
 	}
 	for i, id := range r.ModifyDeadlineAckIds {

@@ -1,6 +1,7 @@
 package messaging
 
 import (
+	"cmp"
 	"container/heap"
 	"maps"
 	"slices"
@@ -29,7 +30,8 @@ const (
 //
 // A message in the backlog is in one of these states: ready; leased, which is
 // what Pub/Sub calls outstanding; delayed, where it waits for the end of a
-// backoff; or behind another message of its ordering key, where no heap has it.
+// backoff; behind another message of its ordering key, where no heap has it; or
+// acknowledged before one that precedes it under its key.
 type subscription struct {
 	broker *broker
 	// config is replaced, never changed: responses share it.
@@ -38,7 +40,7 @@ type subscription struct {
 	deleted bool
 	pushing bool // a goroutine pushes
 
-	ready  deliveries // in the order of publishing
+	ready  deliveries // for any subscriber, in the order of publishing
 	timers deliveries // leased and delayed, in the order of time
 	leases map[string]*delivery
 	keys   map[string]*keyQueue
@@ -56,6 +58,7 @@ type delivery struct {
 	attempts int
 
 	key       *keyQueue // nil for an unordered message
+	acked     bool      // and kept for those before it of its key
 	lease     string    // the acknowledgment ID while it is leased
 	stream    *stream   // which the lease counts against, if any
 	at        time.Time // end of the lease or of the delay
@@ -65,13 +68,19 @@ type delivery struct {
 	index int         // its place there
 }
 
-// keyQueue has the messages of one ordering key that are not acknowledged. Only
-// its first may be ready. Where one response takes several, these are leased
-// together, and nothing else of the key is until all of them are settled.
+// keyQueue has the messages of one ordering key that are not settled, the oldest
+// first. Those before next have been delivered: each of them is leased, or was
+// acknowledged while one before it is leased still.
+//
+// As long as any is leased, the key stays with the subscriber that has it. A
+// stream goes on with the next message at once; one response to Pull takes what
+// it can at its time, and a push takes one message.
 type keyQueue struct {
 	name   string
 	items  []*delivery
-	leased int // so many of the first items are
+	next   int
+	leased int
+	stream *stream // that has the key; nil for a Pull, a push or nobody
 }
 
 // limits is how much a subscriber takes.
@@ -79,22 +88,22 @@ type limits struct {
 	messages int
 	lease    time.Duration
 	stream   *stream
-	// together lets several messages of a key into one response. A stream's
-	// client goes on with the next although it refused the first, so that it
-	// gets them one by one.
+	// together lets several messages of a key into one response.
 	together bool
 }
 
 func newSubscription(b *broker, config *pubsubpb.Subscription, f filter) *subscription {
 	return &subscription{
 		broker: b, config: config, filter: f,
-		ready:   deliveries{less: func(a, b *delivery) bool { return a.sequence < b.sequence }},
+		ready:   deliveries{less: bySequence},
 		timers:  deliveries{less: func(a, b *delivery) bool { return a.at.Before(b.at) }},
 		leases:  make(map[string]*delivery),
 		keys:    make(map[string]*keyQueue),
 		changed: make(chan struct{}),
 	}
 }
+
+func bySequence(a, b *delivery) bool { return a.sequence < b.sequence }
 
 // gone returns the reason why a subscription no longer delivers.
 func (s *subscription) gone() error {
@@ -133,9 +142,8 @@ func (s *subscription) enqueue(m *pubsubpb.PubsubMessage, sequence uint64) {
 			s.keys[m.OrderingKey] = d.key
 		}
 		d.key.items = append(d.key.items, d)
-		if len(d.key.items) > 1 {
-			return
-		}
+		s.offerNext(d.key, d.message.PublishTime.AsTime())
+		return
 	}
 	s.ready.add(d)
 	s.wake()
@@ -145,9 +153,12 @@ func (s *subscription) enqueue(m *pubsubpb.PubsubMessage, sequence uint64) {
 // that are older than the subscription keeps them.
 func (s *subscription) expire(now time.Time) {
 	for len(s.timers.items) > 0 && !s.timers.items[0].at.After(now) {
-		if d := s.timers.items[0]; d.lease != "" {
+		switch d := s.timers.items[0]; {
+		case d.lease != "":
 			s.release(d, now)
-		} else {
+		case d.key != nil:
+			s.offerNext(d.key, now)
+		default:
 			s.timers.remove(d)
 			s.ready.add(d)
 			s.wake()
@@ -169,28 +180,44 @@ func (s *subscription) next() time.Time {
 
 // take leases messages that are ready, the oldest first.
 func (s *subscription) take(now time.Time, l limits) []*pubsubpb.ReceivedMessage {
+	batch := deliveries{less: bySequence}
+	reserved := &batch // for this subscriber alone: what follows under its keys
+	if l.stream != nil {
+		reserved = &l.stream.reserved
+	}
 	var taken []*pubsubpb.ReceivedMessage
-	var offered []*delivery
 	size := 0
-	for len(s.ready.items) > 0 && len(taken) < l.messages && l.stream.room() {
-		d := s.ready.items[0]
+	for len(taken) < l.messages && l.stream.room() {
+		from := oldest(&s.ready, reserved)
+		if from == nil {
+			break
+		}
+		d := from.items[0]
 		if len(taken) > 0 && size+d.size > maxResponse {
 			break
 		}
 		size += d.size
-		s.ready.remove(d)
+		from.remove(d)
 		taken = append(taken, s.lend(d, now, l))
-		if k := d.key; k != nil && l.together && k.leased < len(k.items) {
-			s.ready.add(k.items[k.leased])
-			offered = append(offered, k.items[k.leased])
+		if k := d.key; k != nil && l.together && k.next < len(k.items) && !k.items[k.next].notBefore.After(now) {
+			batch.add(k.items[k.next])
 		}
 	}
-	for _, d := range offered {
-		if d.in == &s.ready { // behind one that is leased
-			s.ready.remove(d)
-		}
+	for len(batch.items) > 0 { // behind those that this response has
+		batch.remove(batch.items[0])
 	}
 	return taken
+}
+
+// oldest returns the heap whose first message was published first, or nil if both are empty.
+func oldest(a, b *deliveries) *deliveries {
+	switch {
+	case len(a.items) == 0 && len(b.items) == 0:
+		return nil
+	case len(a.items) == 0 || len(b.items) > 0 && bySequence(b.items[0], a.items[0]):
+		return b
+	}
+	return a
 }
 
 func (s *subscription) lend(d *delivery, now time.Time, l limits) *pubsubpb.ReceivedMessage {
@@ -201,8 +228,11 @@ func (s *subscription) lend(d *delivery, now time.Time, l limits) *pubsubpb.Rece
 	s.leases[d.lease] = d
 	s.timers.add(d)
 	d.stream.add(1, d.size)
-	if d.key != nil {
-		d.key.leased++
+	if k := d.key; k != nil {
+		k.leased++
+		k.next++
+		k.stream = l.stream
+		s.offerNext(k, now)
 	}
 	m := &pubsubpb.ReceivedMessage{AckId: d.lease, Message: d.message}
 	if s.config.DeadLetterPolicy != nil {
@@ -211,21 +241,58 @@ func (s *subscription) lend(d *delivery, now time.Time, l limits) *pubsubpb.Rece
 	return m
 }
 
-// ack removes a message, and is false where nobody has a lease of that name.
-func (s *subscription) ack(id string, now time.Time) bool {
-	d := s.leases[id]
-	if d != nil {
-		s.remove(d, now)
+// inOrder returns the IDs of leases in the order of their messages: clients collect them in no order, and
+// an ordering key's must be acknowledged in its own.
+func (s *subscription) inOrder(ids []string) []string {
+	if !s.config.EnableMessageOrdering {
+		return ids
 	}
-	return d != nil
+	place := func(id string) uint64 {
+		if d := s.leases[id]; d != nil {
+			return d.sequence
+		}
+		return 0
+	}
+	return slices.SortedStableFunc(slices.Values(ids), func(a, b string) int { return cmp.Compare(place(a), place(b)) })
 }
 
-// extend sets the end of a lease; nought ends it.
-func (s *subscription) extend(id string, lease time.Duration, now time.Time) bool {
+// ack removes a message, or returns the reason why it can't. A message whose ordering key has an earlier
+// one outstanding is kept until that is settled: if that comes again, so do all after it. With exactly-once
+// delivery, where nothing comes again that was acknowledged, such a message can't be acknowledged yet.
+func (s *subscription) ack(id string, now time.Time) string {
 	d := s.leases[id]
 	switch {
 	case d == nil:
-		return false
+		return invalidID
+	case d.key == nil:
+		s.remove(d, now)
+		return ""
+	case s.config.EnableExactlyOnceDelivery && d.key.items[0] != d:
+		return unordered
+	}
+	s.endLease(d)
+	d.acked = true
+	k := d.key
+	for len(k.items) > 0 && k.items[0].acked {
+		k.items[0] = nil // the array lives on
+		k.items = k.items[1:]
+		k.next--
+		s.size--
+	}
+	if len(k.items) == 0 {
+		delete(s.keys, k.name)
+		return ""
+	}
+	s.offerNext(k, now)
+	return ""
+}
+
+// extend sets the end of a lease; nought ends it. It returns the reason if there is no such lease.
+func (s *subscription) extend(id string, lease time.Duration, now time.Time) string {
+	d := s.leases[id]
+	switch {
+	case d == nil:
+		return invalidID
 	case lease == 0:
 		s.release(d, now)
 	default:
@@ -233,27 +300,42 @@ func (s *subscription) extend(id string, lease time.Duration, now time.Time) boo
 		heap.Fix(&s.timers, d.index)
 		s.wake()
 	}
-	return true
+	return ""
 }
 
-// release ends a lease without an acknowledgment. Those of the same key that
-// were leased after it are released too, so that they come again behind it.
+// release ends a lease without an acknowledgment. Those of the same key that were delivered after it are
+// taken back, whether they have been acknowledged or not, so that they come again behind it.
 func (s *subscription) release(d *delivery, now time.Time) {
 	s.endLease(d)
-	if d.key != nil {
-		for _, later := range d.key.items {
-			if later.sequence > d.sequence && later.lease != "" {
+	d.notBefore = now.Add(s.backoff(d.attempts))
+	if k := d.key; k != nil {
+		if k.next < len(k.items) {
+			k.items[k.next].withdraw()
+		}
+		at := k.place(d)
+		for _, later := range k.items[at+1 : k.next] {
+			if later.lease != "" {
 				s.endLease(later)
 			}
+			later.acked = false
+			later.attempts-- // nobody refused it
 		}
+		k.next = at
 	}
-	if p := s.config.DeadLetterPolicy; p != nil && d.attempts >= int(p.MaxDeliveryAttempts) &&
-		s.broker.deadLetter(s, d, now) {
+	p := s.config.DeadLetterPolicy
+	switch {
+	case p != nil && d.attempts >= int(p.MaxDeliveryAttempts) && s.broker.deadLetter(s, d, now):
 		s.remove(d, now)
-		return
+	case d.key != nil:
+		s.offerNext(d.key, now)
+	case d.notBefore.After(now):
+		d.at = d.notBefore
+		s.timers.add(d)
+		s.wake()
+	default:
+		s.ready.add(d)
+		s.wake()
 	}
-	d.notBefore = now.Add(s.backoff(d.attempts))
-	s.offer(d, now)
 }
 
 func (s *subscription) endLease(d *delivery) {
@@ -273,37 +355,59 @@ func (s *subscription) remove(d *delivery, now time.Time) {
 	if d.lease != "" {
 		s.endLease(d)
 	}
-	if d.in != nil {
-		d.in.remove(d)
-	}
+	d.withdraw()
 	s.size--
-	if k := d.key; k != nil {
-		i := slices.Index(k.items, d)
-		k.items = slices.Delete(k.items, i, i+1)
-		if len(k.items) == 0 {
-			delete(s.keys, k.name)
-			return
-		}
-		s.offer(d, now)
+	k := d.key
+	if k == nil {
+		return
 	}
+	at := k.place(d)
+	k.items = slices.Delete(k.items, at, at+1)
+	if at < k.next {
+		k.next--
+	}
+	if len(k.items) == 0 {
+		delete(s.keys, k.name)
+		return
+	}
+	s.offerNext(k, now)
 }
 
-// offer makes a message available, now or after its backoff; of an ordering key,
-// it is always the first one that is, once none of the key is leased.
-func (s *subscription) offer(d *delivery, now time.Time) {
-	if d.key != nil {
-		d = d.key.items[0]
-		if d.in != nil { // leased, or on offer already
-			return
-		}
+// place returns the index of a message of the key.
+func (k *keyQueue) place(d *delivery) int {
+	at, _ := slices.BinarySearchFunc(k.items, d.sequence, func(item *delivery, sequence uint64) int {
+		return cmp.Compare(item.sequence, sequence)
+	})
+	return at
+}
+
+// offerNext puts the next message of an ordering key where those find it who may have it.
+func (s *subscription) offerNext(k *keyQueue, now time.Time) {
+	if k.leased == 0 {
+		k.stream = nil
 	}
-	if d.notBefore.After(now) {
+	if k.next == len(k.items) {
+		return
+	}
+	d := k.items[k.next]
+	var place *deliveries
+	switch {
+	case d.notBefore.After(now):
+		place = &s.timers
+	case k.leased == 0:
+		place = &s.ready
+	case k.stream != nil:
+		place = &k.stream.reserved
+	}
+	if d.in == place {
+		return
+	}
+	d.withdraw()
+	if place != nil {
 		d.at = d.notBefore
-		s.timers.add(d)
-	} else {
-		s.ready.add(d)
+		place.add(d)
+		s.wake()
 	}
-	s.wake()
 }
 
 // backoff returns how long a message waits that was not acknowledged.
@@ -392,4 +496,11 @@ func (h *deliveries) Pop() any {
 	h.items[last] = nil // what is acknowledged must not be kept
 	h.items = h.items[:last]
 	return d
+}
+
+// withdraw takes a message out of the heap it is in, if any.
+func (d *delivery) withdraw() {
+	if d.in != nil {
+		d.in.remove(d)
+	}
 }
