@@ -90,12 +90,17 @@ func allArrows() []arrows {
 		{folder: "internal/local/loopback", pure: true},
 		{folder: "internal/local/discovery"},
 		{
-			folder:  "internal/local/storage",
-			allowed: []string{"internal/local/discovery", "internal/local/front", "internal/local/lock", "internal/local/loopback"},
+			folder: "internal/local/storage",
+			allowed: []string{
+				"internal/local/absent", "internal/local/discovery", "internal/local/front", "internal/local/lock",
+				"internal/local/loopback",
+			},
 		},
 		{
-			folder:  "internal/local/messaging",
-			allowed: []string{"internal/local/discovery", "internal/local/front", "internal/local/loopback"},
+			folder: "internal/local/messaging",
+			allowed: []string{
+				"internal/local/absent", "internal/local/discovery", "internal/local/front", "internal/local/loopback",
+			},
 			cloud:   true,
 		},
 		{folder: "internal/testing", allowed: []string{"pkg", "internal", "functions"}, cloud: true},

@@ -23,7 +23,7 @@ import (
 // an error in the form of Google's APIs; clients of the services are not
 // browsers and send no Origin header, so they don't meet this.
 //
-// What next leaves of a body is read, up to 64 MiB, before the answer ends: most
+// What next leaves of a body is read, up to 1 GiB, before the answer ends: most
 // clients don't listen while they send, and would see a reset connection instead of
 // what was wrong.
 func Guard(hosts []string, next http.Handler) http.Handler {
@@ -58,7 +58,7 @@ func Guard(hosts []string, next http.Handler) http.Handler {
 }
 
 // maxLeft bounds what is read of a body that nobody wants, in bytes.
-const maxLeft = 64 << 20
+const maxLeft = 1 << 30
 
 // sent is a body that knows whether its client was asked for it.
 type sent struct {

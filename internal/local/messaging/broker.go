@@ -14,6 +14,7 @@ import (
 
 	"cloud.google.com/go/iam/apiv1/iampb"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -68,12 +69,30 @@ func (b *broker) ackID() string {
 	return b.run + "-" + strconv.FormatUint(b.lease, 10)
 }
 
+// notFound is the error for a resource that is not there. It has the last part of the resource's name, and
+// the whole in a detail.
 func notFound(name string) error {
-	return status.Errorf(codes.NotFound, "Resource not found (resource=%s).", name)
+	return aboutResource(codes.NotFound, "Resource not found (resource=%s).", name)
 }
 
 func alreadyExists(name string) error {
-	return status.Errorf(codes.AlreadyExists, "Resource already exists in the project (resource=%s).", name)
+	return aboutResource(codes.AlreadyExists, "Resource already exists in the project (resource=%s).", name)
+}
+
+func aboutResource(code codes.Code, format, name string) error {
+	short := name[strings.LastIndexByte(name, '/')+1:]
+	kind := "pubsub.googleapis.com/Subscription"
+	if strings.Contains(name, "/topics/") {
+		kind = "pubsub.googleapis.com/Topic"
+	}
+	st := status.Newf(code, format, short)
+	detailed, err := st.WithDetails(&errdetails.ResourceInfo{
+		ResourceType: kind, ResourceName: name, Description: st.Message(),
+	})
+	if err != nil {
+		return st.Err() // the name is not UTF-8
+	}
+	return detailed.Err()
 }
 
 func invalid(format string, args ...any) error {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,12 +18,16 @@ import (
 
 	"cloud.google.com/go/iam/apiv1/iampb"
 	"cloud.google.com/go/pubsub/v2"
+	pubsubv1 "cloud.google.com/go/pubsub/v2/apiv1"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"github.com/google/go-cmp/cmp"
+	"github.com/googleapis/gax-go/v2/apierror"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -196,39 +201,149 @@ func TestClientReceivesMuch(t *testing.T) {
 	wantEmpty(t, s.broker, testSub)
 }
 
+// counted returns the address of a server, and a function that returns the requests that it has got since
+// the last call, in the order of their paths.
+func counted(t *testing.T) (address string, requests func() []string) {
+	t.Helper()
+	b := newBroker(t.Context())
+	var mu sync.Mutex
+	var got []string
+	next := handler(b)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		got = append(got, r.Method+" "+r.URL.Path)
+		mu.Unlock()
+		next.ServeHTTP(w, r)
+	}))
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetHTTP1(true)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String(), func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		seen := got
+		got = nil
+		slices.Sort(seen)
+		return seen
+	}
+}
+
+// Google's client for Go asks once for what is not here, and gets the reason.
 func TestNotHere(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
-	conn := connect(t, s)
+	address, requests := counted(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	subscriber := pubsubpb.NewSubscriberClient(conn)
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	c, err := pubsub.NewClient(ctx, "p", option.WithGRPCConn(conn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	schemas, err := pubsubv1.NewSchemaClient(ctx, option.WithGRPCConn(conn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	subscriptions, topics := c.SubscriptionAdminClient, c.TopicAdminClient
 	for name, call := range map[string]func() error{
-		"Seek": func() error {
-			_, err := subscriber.Seek(ctx, &pubsubpb.SeekRequest{
+		"/google.pubsub.v1.Subscriber/Seek": func() error {
+			_, err := subscriptions.Seek(ctx, &pubsubpb.SeekRequest{
 				Subscription: testSub,
 				Target:       &pubsubpb.SeekRequest_Time{Time: timestamppb.Now()},
 			})
 			return err
 		},
-		"CreateSnapshot": func() error {
-			_, err := subscriber.CreateSnapshot(ctx, &pubsubpb.CreateSnapshotRequest{})
+		"/google.pubsub.v1.Subscriber/CreateSnapshot": func() error {
+			_, err := subscriptions.CreateSnapshot(ctx, &pubsubpb.CreateSnapshotRequest{Subscription: testSub})
 			return err
 		},
-		"CreateSchema": func() error {
-			_, err := pubsubpb.NewSchemaServiceClient(conn).CreateSchema(ctx, &pubsubpb.CreateSchemaRequest{})
+		"/google.pubsub.v1.Subscriber/DeleteSnapshot": func() error {
+			return subscriptions.DeleteSnapshot(ctx, &pubsubpb.DeleteSnapshotRequest{Snapshot: "projects/p/snapshots/s"})
+		},
+		"/google.pubsub.v1.SchemaService/CreateSchema": func() error {
+			_, err := schemas.CreateSchema(ctx, &pubsubpb.CreateSchemaRequest{Parent: "projects/p"})
 			return err
 		},
-		"GetIamPolicy": func() error {
-			_, err := iampb.NewIAMPolicyClient(conn).GetIamPolicy(ctx, &iampb.GetIamPolicyRequest{})
+		"/google.pubsub.v1.SchemaService/ListSchemas": func() error {
+			_, err := schemas.ListSchemas(ctx, &pubsubpb.ListSchemasRequest{Parent: "projects/p"}).Next()
 			return err
+		},
+		"/google.iam.v1.IAMPolicy/GetIamPolicy": func() error {
+			_, err := topics.GetIamPolicy(ctx, &iampb.GetIamPolicyRequest{Resource: testTopic})
+			return err
+		},
+		"/google.pubsub.v9.Oracle/Ask": func() error {
+			return conn.Invoke(ctx, "/google.pubsub.v9.Oracle/Ask", &emptypb.Empty{}, &emptypb.Empty{})
 		},
 	} {
 		err := call()
 		wantCode(t, err, codes.Unimplemented)
-		if err != nil && !strings.Contains(err.Error(), "on one machine") {
+		if err == nil || !strings.Contains(err.Error(), "docs/local.md") || !strings.Contains(err.Error(), name[1:]) {
 			t.Errorf("%s: %v", name, err)
 		}
+		if diff := cmp.Diff([]string{"POST " + name}, requests()); diff != "" {
+			t.Errorf("%s: requests (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// A request to publish that is larger than the service's limit has the same answer however large it is.
+func TestPublishTooLarge(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	client(t, s, &pubsubpb.Subscription{})
+	rpc := pubsubpb.NewPublisherClient(connect(t, s)) // without the library's own bound
+	for _, size := range []int{maxPublish, maxRequest, 3 * maxRequest, 90 << 20} {
+		data := make([]byte, size)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		request := &pubsubpb.PublishRequest{Topic: testTopic, Messages: []*pubsubpb.PubsubMessage{{Data: data}}}
+		_, err := rpc.Publish(ctx, request)
+		wantCode(t, err, codes.InvalidArgument)
+		_, err = rpc.Publish(ctx, request, grpc.UseCompressor("gzip"))
+		wantCode(t, err, codes.InvalidArgument)
+		cancel()
+		status, answer := call(t, "POST", "http://"+s.Addr()+"/v1/"+testTopic+":publish",
+			`{"messages":[{"data":"`+strings.Repeat("AAAA", size/3+1)+`"}]}`)
+		if e, _ := answer["error"].(map[string]any); status != http.StatusBadRequest || e["status"] != "INVALID_ARGUMENT" {
+			t.Errorf("%d bytes over REST: got %d, %v", size, status, answer)
+		}
+	}
+}
+
+// A message for a topic that is not there has Google's answer, with the topic's name in full in a detail.
+func TestPublishNowhere(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	c, err := pubsub.NewClient(t.Context(), "p", option.WithGRPCConn(connect(t, s)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	publisher := c.Publisher(testTopic)
+	defer publisher.Stop()
+	const message = "Resource not found (resource=events)."
+	_, err = publisher.Publish(t.Context(), &pubsub.Message{Data: []byte("x")}).Get(t.Context())
+	wantCode(t, err, codes.NotFound)
+	e, ok := apierror.FromError(err)
+	if !ok || e.GRPCStatus().Message() != message || e.Details().ResourceInfo.GetResourceName() != testTopic ||
+		e.Details().ResourceInfo.GetResourceType() != "pubsub.googleapis.com/Topic" {
+		t.Errorf("got %v, details %v", err, e.Details())
+	}
+	code, answer := call(t, "POST", "http://"+s.Addr()+"/v1/"+testTopic+":publish", `{"messages":[{"data":"eA=="}]}`)
+	want := map[string]any{"error": map[string]any{
+		"code": 404.0, "message": message, "status": "NOT_FOUND", "details": []any{map[string]any{
+			"@type": "type.googleapis.com/google.rpc.ResourceInfo", "resourceType": "pubsub.googleapis.com/Topic",
+			"resourceName": testTopic, "description": message,
+		}},
+	}}
+	if diff := cmp.Diff(want, answer); code != http.StatusNotFound || diff != "" {
+		t.Errorf("got %d, answer (-want +got):\n%s", code, diff)
 	}
 }
 

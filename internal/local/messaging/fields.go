@@ -1,11 +1,10 @@
 package messaging
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 )
@@ -34,8 +33,7 @@ func checkKept(m protoreflect.Message) error {
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch {
 		case limited && !slices.Contains(names, f.Name()):
-			err = status.Errorf(codes.Unimplemented, "This Pub/Sub on one machine has no %s of a %s.", f.Name(),
-				m.Descriptor().Name())
+			err = unimplemented(fmt.Sprintf("%s of a %s", f.Name(), m.Descriptor().Name()))
 		case f.Message() != nil && !f.IsMap() && !f.IsList():
 			err = checkKept(v.Message())
 		}

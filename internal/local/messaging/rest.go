@@ -21,6 +21,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
+	"github.com/jobdrop/jobdrop/internal/local/absent"
 	"github.com/jobdrop/jobdrop/internal/local/front"
 )
 
@@ -161,6 +162,10 @@ func (t *transcoder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, body)
 		return
 	}
+	if strings.HasPrefix(path, "/v1/") { // where 404 would say that a resource is gone
+		writeError(w, unimplemented("the method "+r.Method+" "+r.URL.Path))
+		return
+	}
 	writeError(w, status.Errorf(codes.NotFound, "The requested URL %s was not found for the method %s.", r.URL.Path,
 		r.Method))
 }
@@ -189,6 +194,9 @@ func (t *transcoder) answer(w http.ResponseWriter, r *http.Request, route route,
 func (t *transcoder) call(w http.ResponseWriter, r *http.Request, route route, groups []string, query url.Values,
 ) (proto.Message, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+		return nil, invalid(tooLarge)
+	}
 	if err != nil {
 		return nil, invalid("The request's body can't be read: %v.", err)
 	}
@@ -334,11 +342,11 @@ func clean(err error) string {
 	return strings.TrimPrefix(text, "proto: ")
 }
 
-// httpStatus is google/rpc/code.proto's.
+// httpStatus is google/rpc/code.proto's, but for what is not here.
 var httpStatus = map[codes.Code]int{
 	codes.Canceled: 499, codes.InvalidArgument: 400, codes.DeadlineExceeded: 504, codes.NotFound: 404,
 	codes.AlreadyExists: 409, codes.PermissionDenied: 403, codes.ResourceExhausted: 429, codes.FailedPrecondition: 400,
-	codes.Aborted: 409, codes.OutOfRange: 400, codes.Unimplemented: 501, codes.Unavailable: 503,
+	codes.Aborted: 409, codes.OutOfRange: 400, codes.Unimplemented: absent.Status, codes.Unavailable: 503,
 	codes.Unauthenticated: 401,
 }
 

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/internal/local/absent"
 )
 
 // startEmulator returns the URL of Google's emulator, which is installed beside gcloud.
@@ -272,20 +274,20 @@ func TestRESTRefuses(t *testing.T) {
 		{"GET", "/v1/projects/p/topics?pageToken=%zz", "", 400},
 		{"GET", "/v1/projects/p/topics", "{}", 400},
 		{"GET", "/v1/projects/p/topics/events%2Fx", "", 404},
-		{"GET", "/v1/projects/p/topics/events:publish", "", 404},
-		{"POST", "/v1/projects/p/topics/events:nothing", "{}", 404},
+		{"GET", "/v1/projects/p/topics/events:publish", "", absent.Status},
+		{"POST", "/v1/projects/p/topics/events:nothing", "{}", absent.Status},
 		{"PUT", "/v1/projects/p/topics/other", `{"name":"projects/p/topics/hidden"}`, 200},
 		{"GET", "/v1/projects/p/topics/hidden", "", 404},
 		{"GET", "/v1/projects/p/topics/other", "", 200},
 		{
 			"PUT", "/v1/projects/p/subscriptions/bigquery",
-			`{"topic":"projects/p/topics/events","bigqueryConfig":{"table":"p.d.t"}}`, 501,
+			`{"topic":"projects/p/topics/events","bigqueryConfig":{"table":"p.d.t"}}`, absent.Status,
 		},
-		{"POST", "/v1/projects/p/subscriptions/reader:seek", `{"time":"2024-01-01T00:00:00Z"}`, 501},
-		{"GET", "/v1/projects/p/topics/events:getIamPolicy?options.requestedPolicyVersion=3", "", 501},
-		{"POST", "/v1/projects/p/topics/events:testIamPermissions", `{"permissions":["a"]}`, 501},
-		{"POST", "/v1/projects/p/schemas?schemaId=abc", `{"type":"AVRO"}`, 501},
-		{"DELETE", "/v1/projects/p/schemas/abc", "", 501},
+		{"POST", "/v1/projects/p/subscriptions/reader:seek", `{"time":"2024-01-01T00:00:00Z"}`, absent.Status},
+		{"GET", "/v1/projects/p/topics/events:getIamPolicy?options.requestedPolicyVersion=3", "", absent.Status},
+		{"POST", "/v1/projects/p/topics/events:testIamPermissions", `{"permissions":["a"]}`, absent.Status},
+		{"POST", "/v1/projects/p/schemas?schemaId=abc", `{"type":"AVRO"}`, absent.Status},
+		{"DELETE", "/v1/projects/p/schemas/abc", "", absent.Status},
 		{"GET", "/v2/projects", "", 404},
 		{"GET", "/", "", 404},
 	} {
@@ -298,11 +300,6 @@ func TestRESTRefuses(t *testing.T) {
 	if topics, _ := answer["topics"].([]any); got != 200 || len(topics) != 2 ||
 		topics[0].(map[string]any)["state"] != 1.0 {
 		t.Errorf("got %v, want states as numbers", answer)
-	}
-	got, answer = call(t, "POST", base+"/v1/projects/p/topics/events:publish",
-		`{"messages":[{"data":"`+strings.Repeat("A", maxBody)+`"}]}`)
-	if got != 400 {
-		t.Errorf("got %d for a request that is too large: %v", got, answer)
 	}
 }
 

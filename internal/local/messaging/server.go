@@ -4,18 +4,20 @@
 // CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB=http://host:port/.
 //
 // A message is delivered at least once: again after its acknowledgment deadline
-// or a refusal, and after the backoff of the retry policy. Of an ordering key, in
-// a subscription that orders, no message is delivered before the ones before it
-// are acknowledged; one response to Pull may take several, and if one of them is
-// not acknowledged, it and those after it come again in their order. The service
-// would send those again as well that were acknowledged out of order, and has
-// more than one message of a key under way on a stream; here a stream gets them
-// one by one. Messages are kept for the subscription's retention while nobody
+// or a refusal, and after the backoff of the retry policy. In a subscription that
+// orders, the messages of an ordering key are delivered in their order, and the key
+// stays with one subscriber as long as messages of it are outstanding: a stream gets
+// as many of them as its flow control allows, a response to Pull those that there are,
+// a push one. If one of them is not acknowledged, it and those after it come again in
+// their order, also those that were acknowledged; with exactly-once delivery, none can be
+// acknowledged before those that precede it. A message that goes to a dead letter topic lets those
+// after it go on. Messages are kept for the subscription's retention while nobody
 // acknowledges them, and are forgotten once all subscriptions have. Filters, dead
 // letter topics, exactly-once delivery, flow control and push with and without
 // wrapper work, and the service's limits of names, messages and deadlines hold.
 //
-// What is not here is refused with UNIMPLEMENTED, never only stored: snapshots,
+// What is not here is refused, with UNIMPLEMENTED over gRPC and with [absent.Status] over
+// REST, never only stored: snapshots,
 // Seek and retention of acknowledged messages, schemas, message transforms,
 // ingestion, encryption keys, IAM, push with a token of OpenID Connect, and
 // subscriptions that write to BigQuery, Bigtable or Cloud Storage. Different from
@@ -29,6 +31,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,14 +42,18 @@ import (
 	_ "google.golang.org/grpc/encoding/gzip" // publishers may compress
 	"google.golang.org/grpc/status"
 
+	"github.com/jobdrop/jobdrop/internal/local/absent"
 	"github.com/jobdrop/jobdrop/internal/local/discovery"
 	"github.com/jobdrop/jobdrop/internal/local/front"
 	"github.com/jobdrop/jobdrop/internal/local/loopback"
 )
 
 const (
-	// maxRequest leaves Publish room to say itself that a request is too large.
-	maxRequest = maxPublish + 1<<20
+	// maxRequest is the largest request that the service receives, in bytes. It leaves Publish room to say
+	// itself that a request is too large.
+	maxRequest = 10 << 20
+	// tooLarge is what the service says of a larger one.
+	tooLarge = "Request payload size exceeds the limit: 10485760 bytes."
 	// maxBatch is how many calls one batch takes, as at Google's other services.
 	maxBatch = 100
 	// maxStreams is how many calls a connection has at once: each subscriber of a
@@ -92,7 +99,8 @@ func Serve(listener net.Listener, hosts ...string) (*Server, error) {
 
 // handler serves the broker over both transports.
 func handler(b *broker) http.Handler {
-	rpc := grpc.NewServer(grpc.MaxRecvMsgSize(maxRequest), grpc.UnaryInterceptor(explain))
+	rpc := grpc.NewServer(grpc.MaxRecvMsgSize(maxRequest), grpc.UnaryInterceptor(explain),
+		grpc.UnknownServiceHandler(unknownMethod))
 	rest := &transcoder{interceptor: explain}
 	for _, r := range []grpc.ServiceRegistrar{rpc, rest} {
 		pubsubpb.RegisterPublisherServer(r, b)
@@ -102,7 +110,7 @@ func handler(b *broker) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
-			rpc.ServeHTTP(w, r)
+			serveRPC(rpc, w, r)
 			return
 		}
 		switch r.URL.Path {
@@ -119,16 +127,40 @@ func handler(b *broker) http.Handler {
 	})
 }
 
+// serveRPC serves gRPC. What is too large to be received is an invalid argument, as in the service: the
+// library has another word for it, after which clients try again.
+func serveRPC(rpc *grpc.Server, w http.ResponseWriter, r *http.Request) {
+	rpc.ServeHTTP(w, r)
+	const code, message = "Grpc-Status", "Grpc-Message" // trailers, which may be changed until the handler returns
+	if w.Header().Get(code) == strconv.Itoa(int(codes.ResourceExhausted)) {
+		w.Header().Set(code, strconv.Itoa(int(codes.InvalidArgument)))
+		w.Header().Set(message, tooLarge)
+	}
+}
+
+// unimplemented is the error for what is not here.
+func unimplemented(what string) error {
+	return status.Error(codes.Unimplemented, absent.Message("Pub/Sub", what))
+}
+
 // explain says of a method that is not here that this is on purpose.
 func explain(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	response, err := next(ctx, request)
-	if status.Code(err) == codes.Unimplemented {
-		if strings.HasPrefix(status.Convert(err).Message(), "method ") {
-			err = status.Errorf(codes.Unimplemented, "This Pub/Sub on one machine has no method %s.",
-				strings.TrimPrefix(info.FullMethod, "/"))
-		}
+	if status.Code(err) == codes.Unimplemented && strings.HasPrefix(status.Convert(err).Message(), "method ") {
+		err = unknown(info.FullMethod)
 	}
 	return response, err
+}
+
+// unknown is the error for a method that is not here, given as /service/method.
+func unknown(method string) error {
+	return unimplemented("the method " + strings.TrimPrefix(method, "/"))
+}
+
+// unknownMethod answers calls of methods that nobody has registered.
+func unknownMethod(_ any, stream grpc.ServerStream) error {
+	method, _ := grpc.MethodFromServerStream(stream)
+	return unknown(method)
 }
 
 // Addr returns the host:port by which clients on this machine reach the server.
