@@ -15,7 +15,7 @@ func (s *Server) bucketsCall(c *call) error {
 	case http.MethodPost:
 		return s.insertBucket(c)
 	}
-	return notAllowed()
+	return c.unsupported()
 }
 
 func (s *Server) listBuckets(c *call) error {
@@ -150,7 +150,7 @@ func (s *Server) bucketPart(c *call) error {
 	case slices.Contains([]string{"acl", "defaultObjectAcl"}, c.path[0]):
 		return errNoACL()
 	default:
-		return errUnsupported(c.path[0] + " of buckets")
+		return c.unsupported()
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"github.com/jobdrop/jobdrop/internal/local/absent"
 )
 
 // fault is an answer that is an error, as Cloud Storage words it.
@@ -40,10 +42,13 @@ func errConflict(message string) error {
 	return &fault{http.StatusConflict, "conflict", "Conflict", message}
 }
 
+// errUnsupported answers what is not here: see [absent.Status].
 func errUnsupported(what string) error {
-	return &fault{
-		http.StatusNotImplemented, "notImplemented", "NotImplemented", "The local Cloud Storage does not have " + what + ".",
-	}
+	return &fault{absent.Status, "notImplemented", "NotImplemented", absent.Message("Cloud Storage", what)}
+}
+
+func (c *call) unsupported() error {
+	return errUnsupported("the method " + c.Method + " " + c.URL.EscapedPath())
 }
 
 // errUnavailable returns an error after which a client may try again.

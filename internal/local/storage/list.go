@@ -26,7 +26,7 @@ type page struct {
 // list serves a bucket's objects.
 func (s *Server) list(c *call) error {
 	if c.Method != http.MethodGet {
-		return notAllowed()
+		return c.unsupported()
 	}
 	q := listing{
 		prefix: c.param("prefix"), delimiter: c.param("delimiter"), start: c.param("startOffset"), end: c.param("endOffset"),

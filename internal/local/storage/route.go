@@ -123,7 +123,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	for _, api := range []string{"/storage/v1/", "/upload/storage/v1/", "/resumable/upload/storage/v1/",
 		"/download/storage/v1/", "/batch/"} {
 		if strings.HasPrefix(path, api) {
-			s.failJSON(w, r, errUnsupported("the method "+r.Method+" "+path))
+			s.failJSON(w, r, c.unsupported())
 			return
 		}
 	}
@@ -196,8 +196,10 @@ func (s *Server) objectCall(c *call, path []string) error {
 			return err
 		}
 		return s.compose(c)
-	case len(path) == 2 && last == "acl":
+	case len(path) > 1 && path[1] == "acl" && len(path) <= 3:
 		return errNoACL()
+	case len(path) > 1 && path[1] == "iam" && len(path) <= 3:
+		return c.unsupported() // 404 would say that there is no such object
 	}
 	if err := c.object(path); err != nil {
 		return err
@@ -215,7 +217,7 @@ func (s *Server) objectCall(c *call, path []string) error {
 	case http.MethodPut:
 		return s.updateObject(c)
 	}
-	return notAllowed()
+	return c.unsupported()
 }
 
 // noACL refuses what would give single objects a list of their own.

@@ -13,7 +13,7 @@
 // the address may do everything, except web pages), no life cycle, holds,
 // retention, encryption keys or soft deletion, no folders of their own, and no
 // notifications to Pub/Sub; [Options.Finalized] tells of new objects instead.
-// What would be promised in vain is refused with 501.
+// What would be promised in vain is refused: see package absent.
 package storage
 
 import (

@@ -45,7 +45,7 @@ func (c tool) try(t *testing.T, args ...string) (string, error) {
 }
 
 // newTool returns a tool. If the machine lacks it, newTool skips the test, visibly.
-func newTool(t *testing.T, s *Server, program string) tool {
+func newTool(t *testing.T, server, program string) tool {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("SKIPPED: runs other programs")
@@ -53,7 +53,7 @@ func newTool(t *testing.T, s *Server, program string) tool {
 	if _, err := exec.LookPath(program); err != nil {
 		t.Skipf("SKIPPED: %s is not on this machine", program)
 	}
-	u, err := url.Parse(s.URL())
+	u, err := url.Parse(server)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ state_dir = %[3]s
 	return tool{program, []string{
 		"CLOUDSDK_CONFIG=" + filepath.Join(dir, "gcloud"), "CLOUDSDK_CORE_PROJECT=local",
 		"CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true",
-		"CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE=" + s.URL() + "/storage/v1/", "CLOUDSDK_CORE_DISABLE_PROMPTS=1",
+		"CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE=" + server + "/storage/v1/", "CLOUDSDK_CORE_DISABLE_PROMPTS=1",
 		"BOTO_CONFIG=" + boto,
 	}}
 }
@@ -113,7 +113,7 @@ func wantFile(t *testing.T, path string, want []byte) {
 func TestGcloud(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
-	c := newTool(t, s, "gcloud")
+	c := newTool(t, s.URL(), "gcloud")
 	dir, large := sources(t)
 	b := "gs://" + bucketA
 	c.run(t, "storage", "cp", "-r", dir+"/large", dir+"/tree", b+"/up/")
@@ -138,7 +138,7 @@ func TestGcloud(t *testing.T) {
 func TestGsutil(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
-	c := newTool(t, s, "gsutil")
+	c := newTool(t, s.URL(), "gsutil")
 	dir, large := sources(t)
 	b := "gs://" + bucketA
 	c.run(t, "-m", "cp", "-r", dir+"/large", dir+"/tree", b+"/up/")
@@ -163,7 +163,7 @@ func TestPython(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
 	const python = "/usr/bin/python3" // for which Debian's packages install modules
-	c := newTool(t, s, python)
+	c := newTool(t, s.URL(), python)
 	if _, err := c.try(t, "-c", "import googleapiclient"); err != nil {
 		t.Skip("SKIPPED: Debian's python3-googleapi is not on this machine")
 	}

@@ -62,7 +62,7 @@ func (s *Server) xmlObject(c *call) error {
 		c.w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	return notAllowed()
+	return c.unsupported()
 }
 
 // xmlSettings reads what headers say about an object.
@@ -152,7 +152,7 @@ func (s *Server) xmlBucket(c *call) error {
 		return err
 	}
 	if c.Method != http.MethodGet {
-		return notAllowed()
+		return c.unsupported()
 	}
 	for _, parameter := range []string{"acl", "cors", "iam", "lifecycle", "location", "logging", "policy", "uploads",
 		"versioning", "website"} {
