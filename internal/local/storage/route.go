@@ -72,7 +72,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.failJSON(w, r, errUnavailable("The server is closing."))
 		return
 	}
-	s.serve(w, r)
+	if s.retryTests(w, r) {
+		return
+	}
+	switch f, err := s.faults.of(s, r); {
+	case err != nil:
+		s.failJSON(w, r, err)
+	case f != nil:
+		s.fail(w, r, f)
+	default:
+		s.serve(w, r)
+	}
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {

@@ -68,7 +68,9 @@ type Options struct {
 	// read and before its writer is answered, from several goroutines at once.
 	// Changes of metadata make no new generation.
 	Finalized func(Object)
-	Logger    *slog.Logger
+	// Faults are failures that chosen calls meet. A call meets the first that is for it.
+	Faults []Fault
+	Logger *slog.Logger
 }
 
 // Object is a generation of an object, as events tell of it.
@@ -85,6 +87,8 @@ type Object struct {
 type Server struct {
 	store     *store
 	uploads   *uploads
+	faults    *injector
+	closing   sync.Once
 	finalized func(Object)
 	log       *slog.Logger
 	limit     int64 // bytes of an object
@@ -133,6 +137,10 @@ func (o Options) log() *slog.Logger {
 
 // open opens the folder.
 func open(ctx context.Context, o Options) (*Server, error) {
+	faults, err := newInjector(o.Faults)
+	if err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -143,7 +151,7 @@ func open(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{
 		finalized: o.Finalized, log: o.log(), limit: maxObject, served: make(chan error, 1), unlock: unlock,
-		uploads: newUploads(time.Now),
+		uploads: newUploads(time.Now), faults: faults,
 	}
 	if s.finalized == nil {
 		s.finalized = func(Object) {}
@@ -224,6 +232,7 @@ func (s *Server) create(o object, c *spool, cond conditions) (*object, error) {
 func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
+	s.closing.Do(func() { close(s.faults.closing) })
 	err := s.http.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = s.http.Close()
