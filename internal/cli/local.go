@@ -34,6 +34,7 @@ type localOptions struct {
 	envFile     string
 	env         string
 	loseEvents  float64
+	faults      string
 }
 
 // ports are those of the stack's services; 0 is any free one.
@@ -85,6 +86,7 @@ you say --allow-remote.`,
 	f.Float64Var(&o.loseEvents, "lose-events", 0,
 		"lose this share of the storage events, 0 to 1; all of them where no share is given")
 	f.Lookup("lose-events").NoOptDefVal = "1"
+	f.StringVar(&o.faults, "faults", "", "file that says which calls of Cloud Storage fail, and how: see docs/local.md")
 	return c
 }
 
@@ -214,6 +216,15 @@ func (o *localOptions) configure(ctx context.Context, env Env, python training.P
 	if o.env != "" {
 		if err := o.like(&options, env.Err); err != nil {
 			return none, err
+		}
+	}
+	if o.faults != "" {
+		data, err := readLocal(o.faults)
+		if err != nil {
+			return none, err
+		}
+		if options.Faults, err = parseFaults(o.faults, data); err != nil {
+			return none, faulty(env.Err, err)
 		}
 	}
 	options.LoseEvents = o.loseEvents

@@ -97,10 +97,10 @@ func TestParseLocal(t *testing.T) {
 			want: localOptions{machineOptions: machine, data: "/share/jobdrop", host: "127.0.0.1", ports: own}},
 		{name: "all flags",
 			args: []string{"--data=/d", "--policy=p", "--host=::", "--allow-remote", "--storage-port=1", "--pubsub-port=2",
-				"--training-port=0", "--functions-port=65535", "--env-file=f", "--env=e", "--lose-events=0.5"},
+				"--training-port=0", "--functions-port=65535", "--env-file=f", "--env=e", "--lose-events=0.5", "--faults=x"},
 			want: localOptions{
 				machineOptions: machine, data: "/d", policy: "p", host: "::", allowRemote: true,
-				ports: ports{1, 2, 0, 65535}, envFile: "f", env: "e", loseEvents: 0.5,
+				ports: ports{1, 2, 0, 65535}, envFile: "f", env: "e", loseEvents: 0.5, faults: "x",
 			}},
 		{name: "no share of the events", args: []string{"--data=/d", "--lose-events"},
 			want: localOptions{machineOptions: machine, data: "/d", host: "127.0.0.1", ports: own, loseEvents: 1}},

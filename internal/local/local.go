@@ -114,6 +114,8 @@ type Options struct {
 	// LoseEvents is the share of storage events that are not delivered at all,
 	// from 0 to 1.
 	LoseEvents float64
+	// Faults are failures that calls of Cloud Storage meet.
+	Faults []storage.Fault
 	// Failing is called when an event was refused so often that waiting alone
 	// will hardly help, with the last answer.
 	Failing func(error)
@@ -298,7 +300,7 @@ func (s *Stack) startStorage(ctx, run context.Context) error {
 				s.readStatus(run, o)
 			}
 		},
-		Logger: s.options.Logger,
+		Faults: s.options.Faults, Logger: s.options.Logger,
 	})
 	if err != nil {
 		return err

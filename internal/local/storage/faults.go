@@ -247,7 +247,9 @@ func (i *injector) of(s *Server, r *http.Request) (*injected, error) {
 // fail serves a call that meets a failure.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, f *injected) {
 	e := &fault{f.status, "injected", "Injected", fmt.Sprintf("Retry Test: Caused a %d", f.status)}
-	insert := s.about(r).method == "storage.objects.insert"
+	method := s.about(r).method
+	insert := method == "storage.objects.insert"
+	s.log.InfoContext(r.Context(), "storage call fails, as asked for", "method", method, "path", r.URL.Path)
 	switch f.form {
 	case answerWith:
 		f.used()
