@@ -102,7 +102,7 @@ func TestHostileNames(t *testing.T) {
 	for _, name := range []string{
 		"../../escape", "/etc/passwd", "a/../b", "a//b", "/", "//", "a/", "...", "bucket.json", "%2f", "%", "a?b#c&d=e+f g",
 		`a\b`, `"<>&'`, "o", "compose", "a/compose", "x/rewriteTo/b/y/o/z",
-		"a/acl", "\u202e\U0001F600", "CON", strings.Repeat("x", 1024), strings.Repeat("ü", 512), "tab\there",
+		"a/acl", "\u202e\U0001F600", "CON", strings.Repeat("x", 1024), strings.Repeat("ü", 512), "tab\there", "a\x00b",
 	} {
 		s.put(t, name, name)
 		if got := s.read(t, name); got != name {
@@ -116,7 +116,7 @@ func TestHostileNames(t *testing.T) {
 		}
 		do(t, "DELETE", s.objectURL(name), "").want(t, 204)
 	}
-	for _, name := range []string{"", ".", "..", "a\x00b", "a\rb", "a\nb", "\xff\xfe", strings.Repeat("x", 1025),
+	for _, name := range []string{"", ".", "..", "a\rb", "a\nb", "\xff\xfe", strings.Repeat("x", 1025),
 		".well-known/acme-challenge/x"} {
 		do(t, "POST", s.uploadURL(name, ""), "x").want(t, 400)
 		if name != "" {

@@ -141,7 +141,8 @@ func (o *object) resource(base string) resource {
 	}
 }
 
-// checkName refuses names that no object may have.
+// checkName refuses names that no object may have. Other control characters than the ends
+// of lines, U+0000 among them, are discouraged and taken.
 // https://cloud.google.com/storage/docs/objects#naming
 func checkName(name string) error {
 	switch {
@@ -149,7 +150,7 @@ func checkName(name string) error {
 		return &fault{http.StatusBadRequest, "required", "InvalidArgument", "Required: the name of an object"}
 	case len(name) > maxName:
 		return errInvalid("The specified object name is longer than %d bytes.", maxName)
-	case !utf8.ValidString(name), strings.ContainsAny(name, "\r\n\x00"):
+	case !utf8.ValidString(name), strings.ContainsAny(name, "\r\n"):
 		return errInvalid("Disallowed unicode characters present in object name %q", name)
 	case name == ".", name == "..", strings.HasPrefix(name, ".well-known/acme-challenge/"):
 		return errInvalid("Invalid object name: %q", name)
