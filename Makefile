@@ -9,7 +9,7 @@ GOSEC := github.com/securego/gosec/v2/cmd/gosec@v2.30.0
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Lines of Go have at most 140 bytes, a tab counted as one. Longer ones are left where they can't
 # wrap: commands of go generate, tags of fields, JSON, and in these tests Python programs and records.
@@ -74,6 +74,10 @@ fuzz: ## run every fuzz target for FUZZ_TIME (1m) each: a line says what it trie
 .PHONY: clients
 clients: ## install what the Node client of docs/clients needs; its test is skipped without
 	npm ci --prefix docs/clients/node --no-audit --no-fund
+
+.PHONY: clients-suites
+clients-suites: ## run other people's tests on the local stack, SUITES="rclone node" or all: Go's module proxy, npm
+	$(GO) run ./internal/testing/suites $(SUITES)
 
 .PHONY: testdata
 testdata: ## make the packages of testdata/drops from testdata/trainers

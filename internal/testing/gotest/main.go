@@ -21,6 +21,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/jobdrop/jobdrop/internal/testing/testjson"
 )
 
 const module = "github.com/jobdrop/jobdrop"
@@ -113,7 +115,7 @@ func test(ctx context.Context, args []string, r *report, stderr io.Writer) error
 	if err := c.Start(); err != nil {
 		return err
 	}
-	err = r.read(out)
+	err = testjson.Read(out, r.take)
 	if ended := c.Wait(); ended != nil {
 		return fmt.Errorf("go test: %w", ended)
 	}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -10,14 +8,9 @@ import (
 	"strings"
 	"sync"
 	"time"
-)
 
-// event is a line of go test -json, see go doc test2json. The events of a build that
-// failed have an ImportPath instead of a Package.
-type event struct {
-	Action, Package, ImportPath, Test, Output, FailedBuild string
-	Elapsed                                                float64
-}
+	"github.com/jobdrop/jobdrop/internal/testing/testjson"
+)
 
 // output is what one test of a package said; that of no test is the package's own.
 type output struct {
@@ -41,22 +34,7 @@ func newReport(w io.Writer) *report {
 	return &report{w: w, builds: map[string]*strings.Builder{}, outputs: map[string][]*output{}}
 }
 
-// read reports the events of one go test, up to their end.
-func (r *report) read(from io.Reader) error {
-	for d := json.NewDecoder(from); ; {
-		var e event
-		if err := d.Decode(&e); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			// Unread, the rest would keep go test from ending.
-			_, _ = io.Copy(io.Discard, from)
-			return fmt.Errorf("go test -json: %w", err)
-		}
-		r.take(e)
-	}
-}
-
-func (r *report) take(e event) {
+func (r *report) take(e testjson.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch e.Action {
@@ -96,7 +74,7 @@ func (r *report) of(pkg, test string) *output {
 
 // ended reports a package: what is left of its output is that of the tests that failed,
 // and of those that had not ended.
-func (r *report) ended(e event) {
+func (r *report) ended(e testjson.Event) {
 	switch e.Action {
 	case "skip": // it has no tests
 	case "pass":

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/internal/testing/testjson"
 )
 
 // What go test -json says of packages that end well, that fail, that don't build, that
@@ -43,7 +45,7 @@ const said = `
 func TestReport(t *testing.T) {
 	var b strings.Builder
 	r := newReport(&b)
-	if err := r.read(strings.NewReader(said)); err != nil {
+	if err := testjson.Read(strings.NewReader(said), r.take); err != nil {
 		t.Fatal(err)
 	}
 	r.end(75 * time.Second)
@@ -64,7 +66,7 @@ skipped: pkg/a TestSilent: it gives no reason
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Errorf("report (-want +got):\n%s", diff)
 	}
-	if err := r.read(strings.NewReader("go: no such flag\n")); err == nil {
+	if err := testjson.Read(strings.NewReader("go: no such flag\n"), r.take); err == nil {
 		t.Error("what is not JSON is taken")
 	}
 }

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"slices"
+	"time"
+)
+
+// suite is a client's own tests, or the page of Node calls.
+type suite struct {
+	name string
+	// module and version say where the tests are; a suite without a module is Node's.
+	module, version string
+	// pkg is the tests' package, below the module's root.
+	pkg string
+	// run selects tests, as -run of go test does.
+	run string
+	// flag is one more flag of the tests.
+	flag string
+	// harness names a file of testdata that is added to the package.
+	harness string
+	// env is set beside what all suites get. $STORAGE stands for the address of the stack's
+	// Cloud Storage, host and port.
+	env     []string
+	timeout time.Duration
+}
+
+const (
+	rclone  = "github.com/rclone/rclone"
+	gocloud = "gocloud.dev"
+	storage = "cloud.google.com/go/storage"
+)
+
+// versions pins what the suites are of, in one place. Node's are in node/package.json.
+var versions = map[string]string{
+	rclone:                          "v1.76.0",
+	gocloud:                         "v0.49.0",
+	storage:                         "v1.70.0",
+	"cloud.google.com/go/pubsub":    "v1.52.0",
+	"cloud.google.com/go/pubsub/v2": "v2.9.0",
+}
+
+// all returns the suites, in the order in which they run.
+func all() []suite {
+	suites := []suite{
+		{
+			name: "rclone", module: rclone, pkg: "./backend/googlecloudstorage", run: "^TestIntegration",
+			env: []string{
+				"RCLONE_CONFIG=", // no file, and nobody's own remotes
+				"RCLONE_CONFIG_TESTGOOGLECLOUDSTORAGE_TYPE=google cloud storage",
+				"RCLONE_CONFIG_TESTGOOGLECLOUDSTORAGE_ENDPOINT=http://$STORAGE/storage/v1/",
+				"RCLONE_CONFIG_TESTGOOGLECLOUDSTORAGE_ANONYMOUS=true",
+				"RCLONE_CONFIG_TESTGOOGLECLOUDSTORAGE_PROJECT_NUMBER=local",
+				"RCLONE_CONFIG_TESTGOOGLECLOUDSTORAGE_BUCKET_POLICY_ONLY=true",
+			},
+		},
+		{
+			name: "gcsblob", module: gocloud, pkg: "./blob/gcsblob", run: "^TestLocal$", harness: "gcsblob_test.go",
+			env: []string{"STORAGE_EMULATOR_HOST=$STORAGE"}, // it puts http:// in front
+		},
+		{name: "gcppubsub", module: gocloud, pkg: "./pubsub/gcppubsub", run: "^TestLocal$", harness: "gcppubsub_test.go"},
+		{name: "gcppubsub-v2", module: gocloud, pkg: "./pubsub/gcppubsubv2", run: "^TestConformance$", flag: "-record"},
+		{name: "storage", module: storage, pkg: ".", run: "Emulated$", flag: "-short"},
+		{name: "storage-dataflux", module: storage, pkg: "./dataflux", run: "Emulated$|^TestIntegration_"},
+		{name: "storage-transfer", module: storage, pkg: "./transfermanager", run: "^TestIntegration_"},
+		{name: "pubsub", module: "cloud.google.com/go/pubsub", pkg: ".", run: "^TestIntegration_"},
+		{name: "pubsub-v2", module: "cloud.google.com/go/pubsub/v2", pkg: ".", run: "^TestIntegration_"},
+		{name: "node"},
+	}
+	for i := range suites {
+		suites[i].version = versions[suites[i].module]
+		suites[i].timeout = 5 * time.Minute
+	}
+	return suites
+}
+
+// named returns the suites of these names, in the order in which they run; all of them if
+// there are no names.
+func named(suites []suite, names []string) ([]suite, error) {
+	if len(names) == 0 {
+		return suites, nil
+	}
+	var chosen []suite
+	for _, s := range suites {
+		if slices.Contains(names, s.name) {
+			chosen = append(chosen, s)
+		}
+	}
+	for _, n := range names {
+		if !slices.ContainsFunc(suites, func(s suite) bool { return s.name == n }) {
+			return nil, unknownSuite(n, suites)
+		}
+	}
+	return chosen, nil
+}
