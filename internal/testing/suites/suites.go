@@ -60,6 +60,7 @@ func all() []suite {
 		{name: "gcppubsub", module: gocloud, pkg: "./pubsub/gcppubsub", run: "^TestLocal$", harness: "gcppubsub_test.go"},
 		{name: "gcppubsub-v2", module: gocloud, pkg: "./pubsub/gcppubsubv2", run: "^TestConformance$", flag: "-record"},
 		{name: "storage", module: storage, pkg: ".", run: "Emulated$", flag: "-short"},
+		{name: "storage-retry", module: storage, pkg: ".", run: "^TestRetryConformance$", flag: "-short"},
 		{name: "storage-dataflux", module: storage, pkg: "./dataflux", run: "Emulated$|^TestIntegration_"},
 		{name: "storage-transfer", module: storage, pkg: "./transfermanager", run: "^TestIntegration_"},
 		{name: "pubsub", module: "cloud.google.com/go/pubsub", pkg: ".", run: "^TestIntegration_"},
