@@ -92,3 +92,18 @@ resource "google_storage_bucket" "this" {
 
   depends_on = [google_project_service.this, google_kms_crypto_key_iam_member.agents]
 }
+
+# Whom a bucket is open to by default: the project's editors read and write it and give
+# rights on it, and its viewers read it. Owners keep theirs. Each role's members are
+# written as a whole; a destroy leaves nobody in it.
+resource "google_storage_bucket_iam_binding" "default" {
+  for_each = var.basic_roles ? {} : merge([for purpose in keys(local.buckets) : {
+    for role in [
+      "roles/storage.legacyBucketOwner", "roles/storage.legacyBucketReader",
+      "roles/storage.legacyObjectOwner", "roles/storage.legacyObjectReader",
+    ] : "${purpose} ${role}" => { bucket = purpose, role = role }
+  }]...)
+  bucket  = google_storage_bucket.this[each.value.bucket].name
+  role    = each.value.role
+  members = ["projectOwner:${var.project_id}"]
+}

@@ -6,7 +6,9 @@ resource "google_pubsub_schema" "lifecycle" {
   type    = "PROTOCOL_BUFFER"
   # The same as pkg/event/schemas/lifecycle.v1.json; a test compares them, since an
   # event that does not fit can't be published.
-  definition = file("${path.module}/lifecycle.proto")
+  # Its comments stay here: each change of the definition is a revision of the schema,
+  # and there may be twenty.
+  definition = trimspace(replace(replace(file("${path.module}/lifecycle.proto"), "/(?m)[ \\t]*//.*$/", ""), "/\\n\\n+/", "\n"))
   depends_on = [google_project_service.this]
 }
 

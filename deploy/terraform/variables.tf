@@ -67,7 +67,7 @@ variable "source_archive" {
 }
 
 variable "platform" {
-  description = "What the functions run as: functions (Cloud Run functions, built from source_archive) or run (plain Cloud Run services of image)."
+  description = "What the functions run as: functions (Cloud Run functions, built from source_archive) or run (plain Cloud Run services of image). Not to be changed later: both are services of the same names, and a function's is Google's to delete. Make another installation instead."
   type        = string
   default     = "functions"
   nullable    = false
@@ -160,7 +160,7 @@ variable "tick_schedule" {
 }
 
 variable "scheduler_region" {
-  description = "Region of Cloud Scheduler, where it is not in that of the functions; it is there where this is null."
+  description = "Region of Cloud Scheduler, which has fewer regions than Cloud Run (gcloud scheduler locations list); that of the functions where it is null."
   type        = string
   default     = null
   validation {
@@ -282,6 +282,17 @@ variable "droppers" {
   validation {
     condition     = length(distinct([for d in var.droppers : "${d.member} ${d.folder}"])) == length(var.droppers)
     error_message = "A dropper is listed twice for one folder."
+  }
+}
+
+variable "basic_roles" {
+  description = "Whether the project's basic roles reach the buckets, as Cloud Storage has it by default: every Editor may write inbox, ledger and policy and give rights on them, and every Viewer may read them. false takes that from all but the Owners, and so wants droppers. It can't be given back by true, and terraform destroy takes it from Owners, too: see Uninstall in deploy/README.md."
+  type        = bool
+  default     = true
+  nullable    = false
+  validation {
+    condition     = var.basic_roles || length(var.droppers) > 0
+    error_message = "Nobody but the project's Owners could drop: name droppers."
   }
 }
 

@@ -31,10 +31,11 @@ resource "google_storage_bucket" "models" {
 module "jobdrop" {
   source = "../../terraform"
 
-  project_id     = var.project_id
-  region         = var.region
-  instance       = var.instance
-  source_archive = var.source_archive
-  policy_file    = "${path.module}/policy.yaml"
-  output_buckets = [google_storage_bucket.models.name]
+  project_id       = var.project_id
+  region           = var.region
+  scheduler_region = var.scheduler_region
+  instance         = var.instance
+  source_archive   = var.source_archive
+  policy_file      = "${path.module}/policy.yaml"
+  output_buckets   = [google_storage_bucket.models.name]
 }

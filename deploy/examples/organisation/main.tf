@@ -33,6 +33,8 @@ module "jobdrop" {
   policy_file = "${path.module}/policies/${each.key}.yaml"
   labels      = merge(var.labels, each.value.labels)
 
+  scheduler_region = var.scheduler_region
+
   # One image for all: it is built and scanned once, and rolled back by its digest.
   platform = "run"
   image    = var.image
@@ -45,6 +47,7 @@ module "jobdrop" {
   network       = var.subnetwork == null ? null : { subnetwork = var.subnetwork }
 
   droppers                 = each.value.droppers
+  basic_roles              = length(each.value.droppers) == 0
   trainer_service_accounts = each.value.trainers
   output_buckets           = each.value.output_buckets
   package_source_buckets   = each.value.package_source_buckets

@@ -18,6 +18,16 @@ variable "region" {
   }
 }
 
+variable "scheduler_region" {
+  description = "Region of Cloud Scheduler, which has fewer regions than Cloud Run; that of the installation where it is null."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.scheduler_region == null || can(regex("^[a-z]+-[a-z]+[0-9]+$", var.scheduler_region))
+    error_message = "A region is written like europe-west4."
+  }
+}
+
 variable "image" {
   description = "Image of cmd/server, pinned by its digest. It is yours to build: deploy/README.md has the commands."
   type        = string

@@ -51,11 +51,13 @@ module "jobdrop" {
 
   project_id            = var.project_id
   region                = var.region
+  scheduler_region      = var.scheduler_region
   instance              = var.instance
   source_archive        = var.source_archive
   policy_file           = "${path.module}/policy.yaml"
   labels                = var.labels
   droppers              = [for member in var.droppers : { member = member }]
+  basic_roles           = length(var.droppers) == 0 # nobody else drops, but the project's owners
   output_buckets        = [google_storage_bucket.models.name]
   notification_channels = [for c in google_monitoring_notification_channel.mail : c.name]
 

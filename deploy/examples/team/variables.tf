@@ -18,6 +18,16 @@ variable "region" {
   }
 }
 
+variable "scheduler_region" {
+  description = "Region of Cloud Scheduler, which has fewer regions than Cloud Run; that of the installation where it is null."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.scheduler_region == null || can(regex("^[a-z]+-[a-z]+[0-9]+$", var.scheduler_region))
+    error_message = "A region is written like europe-west4."
+  }
+}
+
 variable "instance" {
   description = "Name of the installation."
   type        = string

@@ -341,6 +341,26 @@ func TestRulesFind(t *testing.T) {
 			`resource "google_monitoring_uptime_check_config" "watch_heartbeat" {`, "playbook",
 		},
 		{"a playbook without remedy", heartbeat, "## Remedy", "## And then", "playbook"},
+		{
+			"a playbook with variables that Cloud Monitoring takes for its own", heartbeat, "$SCHEDULER_REGION",
+			"${SCHEDULER_REGION:-$REGION}", "playbook",
+		},
+		{
+			"an example without a region for Cloud Scheduler", "deploy/examples/organisation/main.tf",
+			"scheduler_region = var.scheduler_region", "scheduler_region = var.region", "example",
+		},
+		{"a distribution without buckets", metrics, "  bucket_options {", "  timeouts {", "metric"},
+		{
+			"buckets of what is counted", metrics, "    value_type   = \"INT64\"\n", "    value_type   = \"DISTRIBUTION\"\n", "metric",
+		},
+		{
+			"editors keep what others lose", tf + "buckets.tf", `members = ["projectOwner:${var.project_id}"]`,
+			`members = ["projectOwner:${var.project_id}", "projectEditor:${var.project_id}"]`, "grant",
+		},
+		{
+			"a role that is not given by default", tf + "buckets.tf", `"roles/storage.legacyObjectReader"`,
+			`"roles/storage.objectViewer"`, "grant",
+		},
 		{"a playbook without first look", heartbeat, "export PROJECT=… REGION=… INSTANCE=…\n", "", "playbook"},
 
 		{

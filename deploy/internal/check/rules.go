@@ -45,6 +45,8 @@ func (f files) check(now time.Time) ([]Finding, error) {
 		environment,
 		func(f files) ([]Finding, error) { return variables(f), nil },
 		playbooks,
+		func(f files) ([]Finding, error) { return metrics(f), nil },
+		func(f files) ([]Finding, error) { return examples(f), nil },
 		logLines,
 		queries,
 	} {
@@ -267,6 +269,44 @@ var inProject = map[string]string{
 	"roles/logging.logWriter":      "a build with an account of its own writes its log itself",
 	"roles/eventarc.eventReceiver": "Eventarc looks for it in the project only",
 	"roles/pubsub.publisher":       "Eventarc has Cloud Storage's agent publish to a topic of its own",
+}
+
+// examples checks that each example lets its reader choose the region of Cloud
+// Scheduler, which has fewer than Cloud Run.
+func examples(f files) []Finding {
+	var found []Finding
+	for _, b := range f.blocks("module", "") {
+		if s, _ := text(b.Body, "source"); s != "../../terraform" {
+			continue
+		}
+		if e := expression(b.Body, "scheduler_region"); e == nil || !refers(e, "var.scheduler_region") {
+			found = append(found, Finding{"example", f.where(b.DefRange()), "scheduler_region is not var.scheduler_region"})
+		}
+	}
+	return found
+}
+
+// metrics checks that a metric of distributions has buckets, which Cloud Logging's API
+// wants, and that no other has.
+func metrics(f files) []Finding {
+	var found []Finding
+	all := f.blocks("resource", "google_logging_metric")
+	for _, b := range all {
+		distribution := slices.ContainsFunc(always(b.Body, "metric_descriptor"), func(d *hclsyntax.Body) bool {
+			t, _ := text(d, "value_type")
+			return t == "DISTRIBUTION"
+		})
+		switch buckets := len(always(b.Body, "bucket_options")); {
+		case distribution && buckets != 1:
+			found = append(found, Finding{"metric", f.where(b.DefRange()), "a distribution has no bucket_options: the API wants some"})
+		case !distribution && len(inner(b.Body, "bucket_options")) > 0:
+			found = append(found, Finding{"metric", f.where(b.DefRange()), "bucket_options are for distributions"})
+		}
+	}
+	if len(all) == 0 {
+		found = append(found, Finding{"metric", installation, "there are no metrics"})
+	}
+	return found
 }
 
 // rights checks that nobody is owner or editor, and that no role on objects or messages

@@ -297,6 +297,10 @@ func book(where, name, text string) []Finding {
 		}
 		rest = "\n" + after
 	}
+	// What it does not know as one of its own, it leaves out.
+	if strings.Contains(text, "${") {
+		found = append(found, Finding{"playbook", where, "Cloud Monitoring takes ${…} in an alert's text for its own variable: write $NAME"})
+	}
 	if n := utf8.RuneCountInString(text); n > longest {
 		found = append(found, Finding{
 			"playbook", where, fmt.Sprintf("it has %d characters, and an alert sends %d at most", n, longest),

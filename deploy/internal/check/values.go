@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -288,6 +289,9 @@ func grants(f files) []Finding {
 		if !strings.Contains(kind, "_iam_") || reaching(kind) {
 			continue // rights looks at what is given in the whole project
 		}
+		if kind == "google_storage_bucket_iam_binding" && takesDefaults(b) {
+			continue
+		}
 		if given[kind] == nil {
 			found = append(found, Finding{"grant", where, kind + " is none of the grants that are made here"})
 			continue
@@ -328,6 +332,19 @@ func grants(f files) []Finding {
 		}
 	}
 	return found
+}
+
+// takesDefaults reports whether a resource takes from the project's editors and viewers
+// what Cloud Storage gives them on a bucket of ours, and leaves it to the owners.
+func takesDefaults(b block) bool {
+	bucket, members, all := expression(b.Body, "bucket"), expression(b.Body, "members"), expression(b.Body, "for_each")
+	if bucket == nil || members == nil || all == nil || !refers(bucket, "google_storage_bucket.this") {
+		return false
+	}
+	wider := func(s string) bool {
+		return strings.HasPrefix(s, "roles/") && !strings.HasPrefix(s, "roles/storage.legacy")
+	}
+	return slices.Equal(stringsIn(members), []string{"projectOwner:"}) && !slices.ContainsFunc(stringsIn(all), wider)
 }
 
 // sources checks that the archive of the running revision is kept until the next one is

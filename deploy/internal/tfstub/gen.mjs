@@ -28,7 +28,7 @@ const resources = `
   pubsub_topic pubsub_topic_iam_member
   secret_manager_secret_iam_member
   service_account service_account_iam_member
-  storage_bucket storage_bucket_iam_member storage_bucket_object storage_notification
+  storage_bucket storage_bucket_iam_binding storage_bucket_iam_member storage_bucket_object storage_notification
 `.trim().split(/\s+/);
 const dataSources = ['project', 'storage_project_service_account'];
 

@@ -118,6 +118,10 @@ run "defaults" {
     condition     = length(google_storage_bucket_iam_member.trainer_output) == 0 && length(google_storage_bucket_iam_member.dropper) == 0
     error_message = "Somebody has rights without being listed."
   }
+  assert {
+    condition     = length(google_storage_bucket_iam_binding.default) == 0
+    error_message = "Without droppers, the buckets' default bindings stay."
+  }
 
   # Triggers.
   assert {
@@ -149,6 +153,11 @@ run "defaults" {
   assert {
     condition     = google_pubsub_topic.lifecycle.message_retention_duration == "604800s" && google_pubsub_topic.lifecycle.schema_settings[0].encoding == "JSON" && google_pubsub_topic.lifecycle.message_storage_policy[0].allowed_persistence_regions == toset(["europe-west4"])
     error_message = "The lifecycle topic has a schema, keeps messages for seven days, in its region."
+  }
+
+  assert {
+    condition     = startswith(google_pubsub_schema.lifecycle.definition, "syntax = \"proto3\";\npackage jobdrop.v1;\nmessage Lifecycle {\n  string attempt = 1;\n") && !strcontains(google_pubsub_schema.lifecycle.definition, "//") && endswith(google_pubsub_schema.lifecycle.definition, "\n}")
+    error_message = "A comment that changes would make a revision of the schema, of which there are twenty."
   }
 
   # APIs.

@@ -171,11 +171,13 @@ run "refused_4" {
 run "refused_5" {
   command = plan
   variables {
-    platform = "run"
+    platform    = "run"
+    basic_roles = false # nobody who drops
     # image: no image
   }
   expect_failures = [
     var.image,
+    var.basic_roles,
   ]
 }
 

@@ -66,6 +66,28 @@ run "notification" {
   }
 }
 
+run "closed_to_basic_roles" {
+  variables {
+    droppers         = [{ member = "group:nlp@example.com" }]
+    basic_roles      = false
+    scheduler_region = "europe-west1"
+  }
+  assert {
+    condition = toset([for b in google_storage_bucket_iam_binding.default : "${b.bucket} ${b.role}"]) == toset([for p in setproduct(
+      ["inbox", "state", "staging", "status", "source"], ["BucketOwner", "BucketReader", "ObjectOwner", "ObjectReader"]
+    ) : "acme-ml-prod-${p[0]} roles/storage.legacy${p[1]}"])
+    error_message = "A bucket keeps a default binding."
+  }
+  assert {
+    condition     = alltrue([for b in google_storage_bucket_iam_binding.default : b.members == toset(["projectOwner:acme-ml"])])
+    error_message = "Editors or viewers keep their default rights, or owners lose them."
+  }
+  assert {
+    condition     = google_cloud_scheduler_job.tick.region == "europe-west1" && module.monitoring[0].dashboard != ""
+    error_message = "Cloud Scheduler is where it is not."
+  }
+}
+
 run "no_policy" {
   variables {
     policy_file = null

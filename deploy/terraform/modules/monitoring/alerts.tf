@@ -2,11 +2,14 @@
 # with the names of this installation filled in.
 
 locals {
+  # The playbooks' own commands, but with values. None has a dollar with a brace:
+  # Cloud Monitoring would take what is in it for one of its own variables.
   playbooks = { for file in fileset("${path.module}/../../../playbooks", "*.md") : trimsuffix(file, ".md") => replace(
-    file("${path.module}/../../../playbooks/${file}"),
-    # The playbooks' own commands, but with values.
-    "export PROJECT=… REGION=… INSTANCE=…",
-    "export PROJECT=${var.project_id} REGION=${var.region} INSTANCE=${var.instance}${var.scheduler_region == var.region ? "" : " SCHEDULER_REGION=${var.scheduler_region}"}",
+    replace(
+      file("${path.module}/../../../playbooks/${file}"),
+      "export PROJECT=… REGION=… INSTANCE=…", "export PROJECT=${var.project_id} REGION=${var.region} INSTANCE=${var.instance}",
+    ),
+    "export SCHEDULER_REGION=…", "export SCHEDULER_REGION=${var.scheduler_region}",
   ) }
 
   ten_minutes = "600s"

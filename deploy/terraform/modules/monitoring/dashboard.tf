@@ -1,4 +1,7 @@
 # Drops on the left, jobs and ticks on the right; what should be flat below.
+#
+# Cloud Monitoring keeps no zeros and no empty lists, and the provider compares what it
+# keeps with what is written here: with one of them, each plan would show a change.
 
 locals {
   charts = [
@@ -26,9 +29,7 @@ resource "google_monitoring_dashboard" "this" {
     labels      = { jobdrop = "" }
     mosaicLayout = {
       columns = 48
-      tiles = [for i, c in local.charts : {
-        xPos   = (i % 2) * 24
-        yPos   = floor(i / 2) * 16
+      tiles = [for i, c in local.charts : merge(i % 2 == 0 ? {} : { xPos = 24 }, i < 2 ? {} : { yPos = floor(i / 2) * 16 }, {
         width  = 24
         height = 16
         widget = {
@@ -41,18 +42,17 @@ resource "google_monitoring_dashboard" "this" {
               timeSeriesQuery = {
                 timeSeriesFilter = {
                   filter = c.filter
-                  aggregation = {
+                  aggregation = merge(length(c.by) == 0 ? {} : { groupByFields = c.by }, {
                     alignmentPeriod    = "300s"
                     perSeriesAligner   = c.aligner
                     crossSeriesReducer = c.reducer
-                    groupByFields      = c.by
-                  }
+                  })
                 }
               }
             }]
           }
         }
-      }]
+      })]
     }
   })
 }

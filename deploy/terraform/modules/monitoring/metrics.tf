@@ -105,6 +105,16 @@ resource "google_logging_metric" "value" {
     unit         = endswith(each.key, "seconds") ? "s" : "1"
     display_name = "jobdrop ${var.instance}: ${each.value}"
   }
+
+  # The API wants some for a distribution. From a hundredth to forty million, each
+  # twice as wide as the one before; alerts and charts take means, which are exact.
+  bucket_options {
+    exponential_buckets {
+      num_finite_buckets = 32
+      growth_factor      = 2
+      scale              = 0.01
+    }
+  }
 }
 
 locals {

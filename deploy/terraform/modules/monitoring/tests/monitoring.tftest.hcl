@@ -19,7 +19,7 @@ variables {
 run "alerts" {
   command = plan
   assert {
-    condition     = strcontains(google_monitoring_alert_policy.watch_heartbeat.documentation[0].content, "export PROJECT=acme-ml REGION=europe-west4 INSTANCE=prod SCHEDULER_REGION=europe-west1\n") && google_monitoring_alert_policy.watch_heartbeat.notification_channels == tolist(["projects/acme-ml/notificationChannels/1"])
+    condition     = strcontains(google_monitoring_alert_policy.watch_heartbeat.documentation[0].content, "export PROJECT=acme-ml REGION=europe-west4 INSTANCE=prod\nexport SCHEDULER_REGION=europe-west1\n") && google_monitoring_alert_policy.watch_heartbeat.notification_channels == tolist(["projects/acme-ml/notificationChannels/1"])
     error_message = "The playbook has not the installation's names, or nobody is told."
   }
   assert {
@@ -43,6 +43,15 @@ run "alerts" {
   assert {
     condition     = length(google_monitoring_alert_policy.publish_lag.conditions) == 2
     error_message = "The collector's metric is not looked at."
+  }
+  # Its label's value is empty, as the console wants it; a map keeps that.
+  assert {
+    condition     = !can(regex("[:,[](-?0(\\.0+)?|false|null|\"\"|\\[\\]|\\{\\})[],}]", jsonencode(jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout)))
+    error_message = "The dashboard has a zero or an empty list, which Cloud Monitoring does not keep: each plan would show a change."
+  }
+  assert {
+    condition     = [for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : [try(t.xPos, 0), try(t.yPos, 0)]] == [for i in range(14) : [(i % 2) * 24, floor(i / 2) * 16]]
+    error_message = "The charts lie elsewhere."
   }
   assert {
     condition     = google_monitoring_alert_policy.jobs_timed_out.conditions[0].condition_threshold[0].threshold_value == 2
@@ -70,7 +79,7 @@ run "many_subscriptions" {
     error_message = "Some dead letters are not looked at."
   }
   assert {
-    condition     = strcontains(google_monitoring_alert_policy.watch_heartbeat.documentation[0].content, "INSTANCE=a-long-name-long\n")
+    condition     = strcontains(google_monitoring_alert_policy.watch_heartbeat.documentation[0].content, "INSTANCE=a-long-name-long\nexport SCHEDULER_REGION=europe-west4\n")
     error_message = "The region of Cloud Scheduler is the functions'."
   }
 }
