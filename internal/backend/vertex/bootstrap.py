@@ -49,7 +49,9 @@ def fetch(uri, path):
                 shutil.copyfileobj(answer, out)
             return
         except urllib.error.HTTPError as error:
-            if error.code in (400, 401, 403, 404) or tries == 4:
+            if error.code in (403, 404):  # without the right to list, what is gone is forbidden, too
+                sys.exit("jobdrop: the package %s is gone, or the job's account may not read it: %s" % (uri, error))
+            if error.code in (400, 401) or tries == 4:
                 sys.exit("jobdrop: the package %s can't be fetched: %s" % (uri, error))
         except OSError as error:
             if tries == 4:

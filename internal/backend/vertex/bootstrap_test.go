@@ -134,6 +134,8 @@ func bootstraps(t *testing.T, interpreter string) {
 			_, _ = w.Write(demanding)
 		case strings.HasPrefix(r.URL.Path, "/download/storage/v1/b/staging/o/requiring/"):
 			_, _ = w.Write(requiring)
+		case strings.HasPrefix(r.URL.Path, "/download/storage/v1/b/staging/o/hidden/"):
+			http.Error(w, "no", http.StatusForbidden)
 		case strings.HasPrefix(r.URL.Path, "/download/storage/v1/b/staging/o/broken/"):
 			_, _ = w.Write(broken)
 		case strings.HasPrefix(r.URL.Path, "/download/storage/v1/b/staging/o/older/"):
@@ -236,7 +238,11 @@ func bootstraps(t *testing.T, interpreter string) {
 		},
 		{
 			name: "no such package", settings: settings("gs://staging/a/1/other-0.1.tar.gz", nil), status: 1,
-			says: "the package gs://staging/a/1/other-0.1.tar.gz can't be fetched: HTTP Error 404",
+			says: "gs://staging/a/1/other-0.1.tar.gz is gone, or the job's account may not read it: HTTP Error 404",
+		},
+		{
+			name: "no such package, for one who may not list", settings: settings("gs://staging/hidden/other-0.1.tar.gz", nil),
+			status: 1, says: "gs://staging/hidden/other-0.1.tar.gz is gone, or the job's account may not read it: HTTP Error 403",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
