@@ -42,6 +42,9 @@ locals {
     status = ["read", "write"]
   }
 
+  # Written out: metrics of a function's log are made before the function.
+  service_names = { for name in keys(local.functions) : name => "${var.instance}-${name}" }
+
   # Everything that several functions are configured by.
   concurrency = 8
   # A minute less, internal/service/inbound ends the work by itself.
@@ -54,7 +57,7 @@ module "function" {
 
   project_id         = var.project_id
   region             = var.region
-  name               = "${var.instance}-${each.key}"
+  name               = local.service_names[each.key]
   platform           = var.platform
   entry_point        = each.value.entry_point
   runtime            = var.runtime

@@ -6,8 +6,8 @@ module "monitoring" {
   region                = var.region
   instance              = var.instance
   labels                = local.labels
-  services              = { for name, f in module.function : name => f.name }
-  scheduler_job         = google_cloud_scheduler_job.tick.name
+  services              = local.service_names
+  scheduler_job         = local.tick_name
   scheduler_region      = google_cloud_scheduler_job.tick.region
   lifecycle_topic       = google_pubsub_topic.lifecycle.name
   dead_letters          = local.dead_letters

@@ -1,9 +1,13 @@
+locals {
+  tick_name = "${var.instance}-tick"
+}
+
 # Watch's ticks. Scheduler may call twice, or while a tick still runs: two ticks do
 # no harm.
 resource "google_cloud_scheduler_job" "tick" {
   project     = var.project_id
   region      = coalesce(var.scheduler_region, var.region)
-  name        = "${var.instance}-tick"
+  name        = local.tick_name
   description = "jobdrop ${var.instance}: has Watch look at everything"
   schedule    = var.tick_schedule
   time_zone   = "Etc/UTC"

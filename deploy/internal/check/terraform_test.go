@@ -144,6 +144,34 @@ func TestTerraform(t *testing.T) {
 	}
 }
 
+// What a first deployment makes before it waits is what takes time to spread, and
+// nothing that needs it.
+func TestTerraformFirst(t *testing.T) {
+	tf := newTerraform(t)
+	here := filepath.Join(clone(t, "", "", ""), installation)
+	tf.must(t, here, "init", "-backend=false", "-input=false", "-no-color")
+	said, err := tf.run(t, here, "test", "-no-color", "-verbose", "-filter=tests/first.tftest.hcl")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	made := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^resource "(google_\w+)" `).FindAllStringSubmatch(said, -1) {
+		made[m[1]] = true
+	}
+	for _, kind := range []string{"google_cloudfunctions2_function", "google_cloud_scheduler_job", "google_monitoring_alert_policy",
+		"google_pubsub_subscription", "google_eventarc_trigger"} {
+		if made[kind] {
+			t.Errorf("%s is made before what it needs holds", kind)
+		}
+	}
+	for _, kind := range []string{"google_logging_metric", "google_project_iam_member", "google_storage_bucket_iam_member",
+		"google_service_account_iam_member", "google_artifact_registry_repository_iam_member"} {
+		if !made[kind] {
+			t.Errorf("%s is not made first", kind)
+		}
+	}
+}
+
 // The stand-in reports what is wrong as the provider would.
 func TestTerraformFinds(t *testing.T) {
 	tf := newTerraform(t)

@@ -1,0 +1,19 @@
+# What Google takes minutes to spread: accounts, what they may do, and metrics, which
+# alerts are refused on before. A first deployment makes these, waits, and then makes
+# the rest: deploy/README.md has both commands.
+resource "terraform_data" "first" {
+  # By its index: of a whole module, all would be made first.
+  input = var.alerts ? length(module.monitoring[0].metrics) : 0
+
+  depends_on = [
+    google_artifact_registry_repository_iam_member.build, google_kms_crypto_key_iam_member.agents,
+    google_project_iam_member.build_copy, google_project_iam_member.build_log, google_project_iam_member.eventarc,
+    google_project_iam_member.function, google_project_iam_member.storage_agent, google_project_service.this,
+    google_pubsub_topic_iam_member.function, google_secret_manager_secret_iam_member.function,
+    google_service_account_iam_member.act_as, google_storage_bucket_iam_binding.default, google_storage_bucket_iam_member.build,
+    google_storage_bucket_iam_member.dropper, google_storage_bucket_iam_member.dropper_status,
+    google_storage_bucket_iam_member.function, google_storage_bucket_iam_member.package_source,
+    google_storage_bucket_iam_member.place, google_storage_bucket_iam_member.trainer_output,
+    google_storage_bucket_iam_member.trainer_staging,
+  ]
+}
