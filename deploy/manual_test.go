@@ -2,8 +2,11 @@
 package deploy
 
 import (
+	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -191,9 +194,212 @@ func TestManualEnablesWhatTerraformAsks(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := regexp.MustCompile(`(?m)^\s*gcloud services enable .*$`).Find(text)
-	for _, api := range []string{"cloudresourcemanager", "serviceusage", "iam"} {
+	for _, api := range []string{"cloudresourcemanager", "serviceusage", "iam", "cloudscheduler"} {
 		if !regexp.MustCompile(` ` + api + `\.googleapis\.com\b`).Match(first) {
 			t.Errorf("%s is not enabled first: %q", api, first)
+		}
+	}
+}
+
+// command is one of gcloud's: what may follow it, and its flags.
+type command struct {
+	Commands map[string]command
+	Flags    map[string]any
+}
+
+// gcloud reads the commands of the gcloud on this machine, from what it completes
+// them by.
+func gcloud(t *testing.T) command {
+	t.Helper()
+	path, err := exec.LookPath("gcloud")
+	if err != nil {
+		t.Skip("SKIPPED: no gcloud here, whose commands the manuals use")
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		t.Fatal(err)
+	}
+	tree := filepath.Join(filepath.Dir(filepath.Dir(path)), "data/cli/gcloud_completions.py")
+	if _, err := os.Stat(tree); err != nil {
+		t.Skipf("SKIPPED: this gcloud says nowhere what its commands are: %v", err)
+	}
+	const program = "import json, runpy, sys; print(json.dumps(runpy.run_path(sys.argv[1])['STATIC_COMPLETION_CLI_TREE']))"
+	out, err := exec.Command("python3", "-c", program, tree).Output()
+	if err != nil {
+		t.Skipf("SKIPPED: Python can't read %s: %v", tree, err)
+	}
+	var root command
+	if err := json.Unmarshal(out, &root); err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// words splits a line of a shell into words, each without its quotes. It ends where the
+// command does.
+func words(line string) []string {
+	var all []string
+	var word strings.Builder
+	quote, begun := rune(0), false
+	end := func() {
+		if begun {
+			all = append(all, word.String())
+		}
+		word.Reset()
+		begun = false
+	}
+	for _, c := range line {
+		switch {
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote != 0:
+			word.WriteRune(c)
+		case c == '\'' || c == '"':
+			quote, begun = c, true
+		case strings.ContainsRune("\n|;&)`", c):
+			end()
+			return all
+		case c == ' ' || c == '\t':
+			end()
+		default:
+			word.WriteRune(c)
+			begun = true
+		}
+	}
+	end()
+	return all
+}
+
+// wrong returns what gcloud would refuse in a call: a command or a flag that it does not
+// have.
+func (c command) wrong(call string) error {
+	flags := []map[string]any{c.Flags}
+	named := "gcloud"
+	for i, w := range words(strings.ReplaceAll(call, "\\\n", " "))[1:] {
+		switch {
+		case strings.HasPrefix(w, "--"):
+			flag, value, _ := strings.Cut(w, "=")
+			known := false
+			for _, f := range flags {
+				_, plain := f[flag]
+				kind, _ := f["--"+strings.TrimPrefix(flag, "--no-")].(string)
+				known = known || plain || kind == "bool"
+			}
+			if !known {
+				return fmt.Errorf("%s has no flag %s (%s)", named, flag, value)
+			}
+		case len(c.Commands) > 0:
+			next, ok := c.Commands[w]
+			if !ok {
+				return fmt.Errorf("%s has no command %s", named, w)
+			}
+			c, flags, named = next, append(flags, next.Flags), named+" "+w
+		case i == 0:
+			return fmt.Errorf("%q is not a command", w)
+		}
+	}
+	if len(c.Commands) > 0 {
+		return fmt.Errorf("%s is not a whole command", named)
+	}
+	return nil
+}
+
+// calls finds calls of gcloud: in blocks of code, and between backquotes.
+var calls = regexp.MustCompile(`(?m)(?:^|[\s(` + "`" + `;])(gcloud (?:\\\n|[^\n])*)`)
+
+// Every call of gcloud in the manuals is one that gcloud knows, in its release track,
+// with its flags.
+func TestManualsCallGcloud(t *testing.T) {
+	root := gcloud(t)
+	n := 0
+	for name, text := range manuals(t) {
+		if !strings.HasPrefix(name, "deploy/") && name != "docs/first-project.md" {
+			continue
+		}
+		for _, m := range calls.FindAllStringSubmatchIndex(text, -1) {
+			// One line may have several: each is looked at from where it begins.
+			for rest := text[m[2]:m[3]]; ; {
+				n++
+				if err := root.wrong(rest); err != nil && !prose(rest) {
+					t.Errorf("%s:%d: %v: %s", name, 1+strings.Count(text[:m[2]], "\n"), err, rest)
+				}
+				next := strings.Index(rest[1:], "gcloud ")
+				if next < 0 {
+					break
+				}
+				rest = rest[1+next:]
+			}
+		}
+	}
+	if n < 60 {
+		t.Errorf("only %d calls are found", n)
+	}
+	for call, want := range map[string]string{
+		"gcloud monitoring policies list":                      "gcloud monitoring has no command policies",
+		"gcloud alpha monitoring policies list --project=x":    "",
+		"gcloud storage buckets create gs://x --locations=y":   "gcloud storage buckets create has no flag --locations (y)",
+		"gcloud projects create $P && gcloud projects nothing": "",
+		"gcloud projects": "gcloud projects is not a whole command",
+		"gcloud services enable --project=$P a.b c.d --async":           "",
+		"gcloud logging read \"a --b\" --no-user-output-enabled | head": "",
+	} {
+		if err := root.wrong(call); fmt.Sprint(err) != want && (err != nil || want != "") {
+			t.Errorf("of %q it is found that %v, want %q", call, err, want)
+		}
+	}
+}
+
+// prose reports whether it is not a call that follows gcloud's name.
+func prose(rest string) bool {
+	return regexp.MustCompile(`^gcloud (may|asks|itself|also|and|or|has|is|uploads)\b`).MatchString(rest)
+}
+
+// Step 6 of the manual writes a configuration whose policy has the same names, and a
+// region for Cloud Scheduler where it is not in that of the installation.
+func TestManualConfigures(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, step, found := strings.Cut(string(text), "\n6. ")
+	if !found {
+		t.Fatal("there is no step 6")
+	}
+	_, step, _ = strings.Cut(step, "```\n")
+	step, _, _ = strings.Cut(step, "```")
+	for region, scheduler := range map[string]string{"europe-west4": "", "me-central2": "scheduler_region = \"europe-west1\"\n"} {
+		work, bin := t.TempDir(), t.TempDir()
+		to := filepath.Join(work, "deploy/installations/mine")
+		if err := os.CopyFS(to, os.DirFS("examples/minimal")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(bin, "gcloud"), []byte("#!/bin/sh\nprintf 'europe-west1\\neurope-west4\\n'\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		c := exec.Command("sh", "-ec", step)
+		c.Dir = work
+		c.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "PROJECT=my-project", "REGION=" + region, "INSTANCE=mine"}
+		if said, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, said)
+		}
+		settings, err := os.ReadFile(filepath.Join(to, "terraform.tfvars"))
+		want := "project_id = \"my-project\"\nregion     = \"" + region + "\"\ninstance   = \"mine\"\n" + scheduler
+		if diff := cmp.Diff(want, string(settings)); err != nil || diff != "" {
+			t.Errorf("terraform.tfvars: %v (-want +got):\n%s", err, diff)
+		}
+		policy, err := os.ReadFile(filepath.Join(to, "policy.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"region: " + region, "mine-trainer@my-project.iam.gserviceaccount.com", "gs://my-project-mine-models/**"} {
+			if !strings.Contains(string(policy), want) {
+				t.Errorf("policy.yaml has no %s", want)
+			}
+		}
+		for _, never := range []string{"acme-ml", "jobdrop-"} {
+			_, rules, _ := strings.Cut(string(policy), "\ndefaults:")
+			if strings.Contains(rules, never) {
+				t.Errorf("policy.yaml still has %s:\n%s", never, rules)
+			}
 		}
 	}
 }

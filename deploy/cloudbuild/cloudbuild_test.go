@@ -26,6 +26,7 @@ const (
 	root      = "../.."
 	deploying = "cloudbuild.yaml"
 	checking  = "deploy/cloudbuild-check.yaml"
+	imaging   = "deploy/cloudbuild-image.yaml"
 )
 
 func readBuild(t *testing.T, name string) []byte {
@@ -60,6 +61,9 @@ var (
 	variable = regexp.MustCompile(`\$\{?([A-Z_]+)`)
 	goRun    = regexp.MustCompile(`go run (\./\S+)`)
 	making   = regexp.MustCompile(`\bmake (\w+)`)
+	// Programs of others are run by their whole versions, too.
+	tool  = regexp.MustCompile(`go run ([a-z]\S*)`)
+	whole = regexp.MustCompile(`@v\d+\.\d+\.\d+$`)
 )
 
 // builtIn are the substitutions of Cloud Build that the builds use.
@@ -134,6 +138,11 @@ func check(b *cloudbuildpb.Build) error {
 				wrong("%s runs %s: %w", s.Id, m[1], err)
 			}
 		}
+		for _, m := range tool.FindAllStringSubmatch(s.Script, -1) {
+			if !whole.MatchString(m[1]) {
+				wrong("%s runs %s, which is not a whole version", s.Id, m[1])
+			}
+		}
 		for _, m := range making.FindAllStringSubmatch(s.Script, -1) {
 			if !strings.Contains(string(makefile), "\n"+m[1]+":") {
 				wrong("%s makes %s, which is not a target", s.Id, m[1])
@@ -154,7 +163,7 @@ func check(b *cloudbuildpb.Build) error {
 }
 
 func TestBuilds(t *testing.T) {
-	for _, name := range []string{deploying, checking} {
+	for _, name := range []string{deploying, checking, imaging} {
 		t.Run(name, func(t *testing.T) {
 			b, err := decode(readBuild(t, name))
 			if err != nil {
@@ -284,6 +293,10 @@ func TestBrokenBuilds(t *testing.T) {
 		{"two steps of one name", "id: verify", "id: deploy", `named "deploy"`},
 		{"a command that there is not", "./deploy/eventarc", "./deploy/eventark", "eventark"},
 		{"a target that there is not", "exec make check", "exec make checks", "makes checks, which is not a target"},
+		{
+			"a program of others that changes", "exec make check\n", "exec go run github.com/google/ko@latest build\n",
+			"ko@latest, which is not a whole version",
+		},
 		{"a script that does not parse", "      fi\n      out=", "      out=", "Syntax error"},
 	}
 	text := string(readBuild(t, deploying))
@@ -384,6 +397,74 @@ fi
 				t.Errorf("the outputs: %v", err)
 			}
 		})
+	}
+}
+
+// The step that builds the image, with a program in place of Go that writes down how it
+// is called.
+func TestImageScript(t *testing.T) {
+	b, err := decode(readBuild(t, imaging))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.ServiceAccount == "" {
+		t.Error("it would run as Cloud Build's default account, which new projects may lack")
+	}
+	golang, err := decode(readBuild(t, deploying))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := b.Steps[0].Name, golang.Steps[0].Name; got != want {
+		t.Errorf("the image is built by %s, and tested by %s", got, want)
+	}
+	build := func(image string) (said []byte, err error) {
+		bin := t.TempDir()
+		if err := os.WriteFile(filepath.Join(bin, "go"), []byte("#!/bin/sh\necho $KO_DOCKER_REPO $KO_DEFAULTBASEIMAGE $@\n"),
+			0o755); err != nil {
+			t.Fatal(err)
+		}
+		c := exec.Command("sh", "-c", b.Steps[0].Script)
+		c.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "IMAGE=" + image}
+		return c.CombinedOutput()
+	}
+	said, err := build("europe-west4-docker.pkg.dev/acme-ml/jobdrop/server")
+	call := regexp.MustCompile(`^europe-west4-docker\.pkg\.dev/acme-ml/jobdrop/server gcr\.io/distroless/static-debian\d+:nonroot ` +
+		`run github\.com/google/ko@v\d+\.\d+\.\d+ build --bare .* (\./\S+)\n$`)
+	if m := call.FindSubmatch(said); err != nil || m == nil {
+		t.Errorf("it ends with %v, and calls %s", err, said)
+	} else if _, err := os.Stat(filepath.Join(root, string(m[1]), "main.go")); err != nil {
+		t.Error(err)
+	}
+	if said, err := build(""); err == nil || !strings.Contains(string(said), "_IMAGE=") {
+		t.Errorf("without an image, it ends with %v: %s", err, said)
+	}
+}
+
+// The manual makes what the build of the image takes: its account with the rights that
+// it needs, and a bucket in the region for its source.
+func TestManualBuildsTheImage(t *testing.T) {
+	b, err := decode(readBuild(t, imaging))
+	if err != nil {
+		t.Fatal(err)
+	}
+	manual, err := os.ReadFile(filepath.Join(root, "deploy/README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	account := b.Substitutions["_SERVICE_ACCOUNT"]
+	member := `--member=serviceAccount:` + account + `@\$PROJECT\.iam\.gserviceaccount\.com `
+	for _, want := range []string{
+		`gcloud iam service-accounts create ` + account + ` --project=\$PROJECT\n`,
+		`gcloud artifacts repositories add-iam-policy-binding jobdrop .*` + member + `--role=roles/artifactregistry\.writer\n`,
+		`gcloud projects add-iam-policy-binding \$PROJECT ` + member + `--role=roles/logging\.logWriter --condition=None\n`,
+		`gcloud storage buckets create gs://\$PROJECT-builds .*--location=\$REGION .*--public-access-prevention`,
+		`gcloud storage buckets add-iam-policy-binding gs://\$PROJECT-builds ` + member + `--role=roles/storage\.objectViewer\n`,
+		`gcloud builds submit .*--region=\$REGION --config=` + regexp.QuoteMeta(imaging) +
+			` --gcs-source-staging-dir=gs://\$PROJECT-builds/source --substitutions=_IMAGE=\S+ \.\n`,
+	} {
+		if !regexp.MustCompile(want).Match(manual) {
+			t.Errorf("deploy/README.md has no %s", want)
+		}
 	}
 }
 

@@ -3,6 +3,9 @@
 // one. It succeeds if the job does.
 //
 //	go run ./deploy/verify -outputs outputs.json -set jobDir=gs://BUCKET/verify testdata/drops/hello
+//
+// With -report, it then asks the questions of docs/first-project.md that change
+// nothing, with the rights of an operator, and writes what it found to a file.
 package main
 
 import (
@@ -29,6 +32,9 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
 )
 
+// Google's newest training image of TensorFlow, the last one that it promised.
+const newestRuntime, newestPython = "2.17", "3.10"
+
 // statusLimit bounds a status object, in bytes: it has some kilobytes, with all
 // violations some hundred.
 const statusLimit = 4 << 20
@@ -49,6 +55,10 @@ type options struct {
 	folder, correlation   string
 	metadata              map[string]string
 	wait, poll, denied    time.Duration
+	report                string
+	manual                bool
+	// environment is that of the functions, if the outputs are known.
+	environment map[string]string
 }
 
 func parse(args []string, usage io.Writer) (o options, dir string, err error) {
@@ -65,9 +75,11 @@ func parse(args []string, usage io.Writer) (o options, dir string, err error) {
 	f.DurationVar(&o.wait, "wait", 30*time.Minute, "how long to wait for the verdict: machines come late")
 	f.DurationVar(&o.denied, "denied", 10*time.Minute,
 		"how long to drop again where rights are missing: new ones take minutes to hold")
+	f.StringVar(&o.report, "report", "", "file for a report: the drop, and answers to the questions of docs/first-project.md")
+	f.BoolVar(&o.manual, "manual", false, "print docs/first-project.md, and do nothing else")
 	f.DurationVar(&o.poll, "poll", 5*time.Second, "how often to look at the status")
 	f.Func("set", "FIELD=VALUE of the job file, as the metadata jobdrop-set-FIELD; may be repeated (region: the first "+
-		"of the installation's)", func(text string) error {
+		"of the installation's; at Vertex AI, runtimeVersion and pythonVersion: those of Google's newest training image)", func(text string) error {
 		field, value, ok := strings.Cut(text, "=")
 		if !ok || field == "" {
 			return errors.New("want FIELD=VALUE")
@@ -77,6 +89,9 @@ func parse(args []string, usage io.Writer) (o options, dir string, err error) {
 	})
 	if err := f.Parse(args); err != nil {
 		return o, "", err
+	}
+	if o.manual {
+		return o, "", nil
 	}
 	if f.NArg() != 1 {
 		return o, "", errors.New("name one folder to drop")
@@ -89,6 +104,7 @@ func parse(args []string, usage io.Writer) (o options, dir string, err error) {
 		if err != nil {
 			return o, "", err
 		}
+		o.environment = i.Environment
 		o.inbox = cmp.Or(o.inbox, i.Environment["JOBDROP_INBOX"])
 		o.status = cmp.Or(o.status, i.Environment["JOBDROP_STATUS_BUCKET"])
 		// The file's region need not be one of the installation's.
@@ -96,6 +112,14 @@ func parse(args []string, usage io.Writer) (o options, dir string, err error) {
 		if first, _, _ := strings.Cut(i.Environment["JOBDROP_REGIONS"], ","); first != "" && o.metadata[region] == "" {
 			o.metadata[region] = strings.TrimSpace(first)
 		}
+		// Nor need its image be one that Google still has.
+		const runtime, python = jobspec.MetadataPrefix + "runtimeVersion", jobspec.MetadataPrefix + "pythonVersion"
+		if i.Environment["JOBDROP_BACKEND"] == "vertex" && o.metadata[runtime] == "" && o.metadata[python] == "" {
+			o.metadata[runtime], o.metadata[python] = newestRuntime, newestPython
+		}
+	}
+	if o.report != "" && o.environment == nil {
+		return o, "", errors.New("-report wants -outputs, which name the installation")
 	}
 	if o.inbox == "" || o.status == "" {
 		return o, "", errors.New("name the buckets, by -outputs or by -inbox and -status")
@@ -113,6 +137,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	if err != nil {
 		return err
 	}
+	if o.manual {
+		return manual(out)
+	}
 	emulator := getenv(gcs.EmulatorVariable)
 	if err := gcs.Answers(ctx, emulator); err != nil {
 		return err
@@ -121,6 +148,30 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	if err != nil {
 		return err
 	}
+	if o.report == "" {
+		return verify(ctx, client, o, dir, out)
+	}
+	// A file that can't be written is found before the job runs.
+	file, err := os.OpenFile(o.report, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	r := newReport(o.environment, getenv)
+	r.err = verify(ctx, client, o, dir, io.MultiWriter(out, r))
+	r.askAbsent(ctx, client, o.status, o.folder)
+	r.ask(ctx, questions, out)
+	if _, err = r.WriteTo(file); err == nil {
+		err = file.Close()
+	}
+	if err == nil {
+		fmt.Fprintf(out, "the report is in %s: read it before you send it to somebody\n", o.report)
+	}
+	return errors.Join(r.err, err)
+}
+
+// verify drops a folder and waits for its verdict.
+func verify(ctx context.Context, client *gcs.Client, o options, dir string, out io.Writer) error {
 	// Rights that were given a moment ago may take minutes to hold everywhere, for
 	// this program and for the functions.
 	patience, cancel := context.WithTimeout(ctx, o.denied)

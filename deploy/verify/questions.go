@@ -1,0 +1,320 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+)
+
+// question is something that only a project answers. docs/first-project.md is made of
+// these, and so is a report: the commands that people read are those that are run.
+type question struct {
+	title string
+	// ask says what is not known, and since what.
+	ask string
+	// commands is a script for sh. The names in capitals are those of names.
+	commands string
+	// byHand is set where the commands change something, or wait: a report leaves those
+	// to people.
+	byHand bool
+	// expect says what the answer should be. want, where it is set, finds that in what
+	// the commands print; they also have to end with status 0.
+	expect string
+	want   string
+	// otherwise says what to do about another answer.
+	otherwise string
+	// rests names what is built on the answer.
+	rests string
+}
+
+// names are the variables that commands use, with what they mean. A report knows them
+// from the outputs; those in mustBeSet come from its environment.
+var (
+	names = []string{"PROJECT", "REGION", "INSTANCE", "JOB_REGION", "CONFIGURATION", "ARCHIVE"}
+	used  = regexp.MustCompile(`\$(` + strings.Join(names, "|") + `)\b`)
+)
+
+// questions are in the order in which they are asked.
+var questions = []question{
+	{
+		title: "Organisation policies",
+		ask: "An organisation's policies may refuse what an installation makes: accounts, members of other domains, services of a " +
+			"region, sinks, builds outside a pool. A project of nobody's organisation has none of them.",
+		commands: `for c in iam.disableServiceAccountCreation iam.allowedPolicyMemberDomains gcp.resourceLocations \
+  gcp.restrictServiceUsage gcp.restrictNonCmekServices run.allowedIngress run.allowedVPCEgress \
+  cloudfunctions.allowedIngressSettings cloudfunctions.requireVPCConnector cloudbuild.allowedWorkerPools \
+  storage.softDeletePolicySeconds iam.disableCrossProjectServiceAccountUsage; do
+  gcloud resource-manager org-policies describe $c --project=$PROJECT --effective --format='yaml(constraint,booleanPolicy,listPolicy)'
+done`,
+		expect: "No `enforced: true`, but for `iam.disableCrossProjectServiceAccountUsage`, which only concerns accounts of other " +
+			"projects. Lists are absent, say `allValues: ALLOW`, or hold what the installation needs: its regions, the services of " +
+			"`apis.tf`, `internal` as ingress, its own domain and service accounts.",
+		otherwise: "Ask the organisation's administrators for an exception for the project, or choose what the policy allows: " +
+			"`ingress`, `network`, `kms_key`, `build_worker_pool`, `soft_delete_days`, `region`.",
+		rests: "deploy/terraform/variables.tf, deploy/terraform/apis.tf",
+	},
+	{
+		title:    "Regions of Cloud Scheduler",
+		ask:      "Cloud Scheduler has fewer regions than Cloud Run, and its list is the project's.",
+		commands: `gcloud scheduler locations list --project=$PROJECT --format='value(locationId)'`,
+		expect:   "The region of the installation is in the list, or `scheduler_region` names one that is.",
+		want:     `(?m)^[a-z]+-[a-z]+[0-9]+$`,
+		otherwise: "Set `scheduler_region` and apply. Without, the apply fails with `Location … is not a valid location` or 404 for " +
+			"`google_cloud_scheduler_job.tick`.",
+		rests: "deploy/terraform/schedule.tf, step 6 of deploy/README.md",
+	},
+	{
+		title: "The second plan",
+		ask: "Whether a plan right after an apply is empty: what a service leaves out, adds or writes otherwise would show as a " +
+			"change for ever.",
+		commands: `terraform -chdir=$CONFIGURATION plan -input=false -lock=false -no-color -detailed-exitcode -var source_archive=$ARCHIVE`,
+		expect:   "`No changes.`, and status 0. Status 2 is a plan with changes.",
+		want:     `No changes\.`,
+		otherwise: "The plan names the attribute: write it as the service keeps it, in the resource's file, with a rule or an " +
+			"assertion that fails for the other form.",
+		rests: "deploy/terraform/modules/monitoring/dashboard.tf, and each resource",
+	},
+	{
+		title: "Metrics of distributions",
+		ask: "Whether Cloud Logging takes the metrics of ticks with the buckets that are given, and would refuse them without. Its " +
+			"reference says that it wants some.",
+		commands: `gcloud logging metrics list --project=$PROJECT --filter="name~^jobdrop/$INSTANCE/tick_" --format='json(name,bucketOptions)'`,
+		expect:   "Six metrics, each with `exponentialBuckets`: 32 buckets, factor 2, scale 0.01.",
+		want:     `(?s)(exponentialBuckets.*){6}`,
+		otherwise: "The apply says which attribute is refused. The first answer that names `bucket_options` goes into " +
+			"deploy/terraform/modules/monitoring/metrics.tf.",
+		rests: "deploy/terraform/modules/monitoring/metrics.tf, rule `metric` of deploy/internal/check",
+	},
+	{
+		title: "The source's bucket, and the build",
+		ask: "Whether Cloud Functions names the bucket of its copies `gcf-v2-sources-NUMBER-REGION`, which the build's right is " +
+			"bound to, and whether the build has enough memory and time.",
+		commands: `gcloud storage buckets list --project=$PROJECT --filter='name~^gcf-v2' --format='value(name,location)'
+gcloud builds list --project=$PROJECT --region=$REGION --limit=6 --format='table(id,status,createTime,finishTime,options.machineType,serviceAccount,failureInfo.type)'`,
+		expect: "One `gcf-v2-sources-…-REGION`, and builds of the account `INSTANCE-build` that end with `SUCCESS` within five " +
+			"minutes.",
+		want: `(?s)gcf-v2-sources-[0-9]+-[a-z0-9-]+.*SUCCESS`,
+		otherwise: "Another name: write it into the condition of `build_copy` in deploy/terraform/source.tf. A build that is killed " +
+			"or takes longer: name a larger machine by `build_worker_pool`.",
+		rests: "deploy/terraform/source.tf (build_copy)",
+	},
+	{
+		title: "Default bindings of a bucket",
+		ask: "What a new bucket with uniform access grants by itself: docs/security.md says so, and `basic_roles = false` takes " +
+			"four roles from editors and viewers.",
+		commands: `gcloud storage buckets get-iam-policy gs://$PROJECT-$INSTANCE-inbox --format=json`,
+		expect: "`roles/storage.legacyBucketOwner` and `legacyObjectOwner` of `projectEditor:` and `projectOwner:`, " +
+			"`legacyBucketReader` and `legacyObjectReader` of `projectViewer:`, and jobdrop's own roles. With `basic_roles = false` " +
+			"all four are of `projectOwner:` alone.",
+		want: `roles/storage\.legacyObjectOwner`,
+		otherwise: "A role that is missing here is one too many in `google_storage_bucket_iam_binding.default`; one that is there " +
+			"beside them belongs into it.",
+		rests: "deploy/terraform/buckets.tf (default), docs/security.md (Basic roles)",
+	},
+	{
+		title: "The subscription of the trigger",
+		ask: "Which settings Eventarc gives its subscription, whether those of step 10 stay, and whether its agent puts its own " +
+			"back later.",
+		commands: `T=$(terraform -chdir=$CONFIGURATION output -json inbox_trigger | sed 's/.*"trigger": *"\([^"]*\)".*/\1/')
+S=$(gcloud eventarc triggers describe $T --format='value(transport.pubsub.subscription)')
+gcloud pubsub subscriptions describe $S --format='yaml(name,ackDeadlineSeconds,deadLetterPolicy,messageRetentionDuration,expirationPolicy,retryPolicy,pushConfig.pushEndpoint,pushConfig.oidcToken.serviceAccountEmail)'`,
+		expect: "`ackDeadlineSeconds: 600`, a `deadLetterPolicy` with 20 attempts, `604800s`, and pauses of 10 to 600 s. Before step " +
+			"10: 10 s, no dead letter, `86400s`.",
+		want: `(?s)ackDeadlineSeconds: 600.*maxDeliveryAttempts: 20`,
+		otherwise: "Run `go run ./deploy/eventarc -outputs out/outputs.json`, and look again after an hour: where the settings are " +
+			"gone, take `inbox_trigger = \"notification\"`, and write that into deploy/README.md.",
+		rests: "deploy/eventarc, deploy/README.md (The subscription of Eventarc)",
+	},
+	{
+		title: "The topic's schema",
+		ask: "Whether Pub/Sub takes events as they are written: JSON with `lowerCamelCase` names, maps, and whole numbers as numbers " +
+			"for int64.",
+		commands: `gcloud pubsub schemas validate-message --project=$PROJECT --schema-name=$INSTANCE-lifecycle --message-encoding=json --message="$(cat docs/events/status.json)" &&
+  gcloud pubsub schemas list-revisions $INSTANCE-lifecycle --project=$PROJECT --format='table(revisionId,revisionCreateTime)'`,
+		expect: "The message is taken, and one revision is listed. The functions' log has no `publish to projects/…`.",
+		want:   `[0-9a-f]{8}`,
+		otherwise: "The answer names the field. Until it fits, no event is published, and all wait in the outbox: take " +
+			"`schema_settings` out of deploy/terraform/lifecycle.tf, apply, and events come within a tick.",
+		rests: "deploy/terraform/lifecycle.proto, TestLifecycleSchemaTakesTheEvents of deploy/internal/check",
+	},
+	{
+		title: "Warnings of the functions",
+		ask:   "What the functions complain of in the first hour: rights that do not hold, answers that nobody foresaw.",
+		commands: `gcloud logging read "resource.type=cloud_run_revision AND resource.labels.service_name=($INSTANCE-submit OR $INSTANCE-watch) AND severity>=WARNING" --project=$PROJECT --freshness=2h --limit=40 --format='table(timestamp,resource.labels.service_name,severity,jsonPayload.message,jsonPayload.error,textPayload)'
+gcloud storage cat gs://$PROJECT-$INSTANCE-state/heartbeat.json`,
+		expect: "Nothing after the first five minutes, and a heartbeat whose `at` is no older than two minutes, with `complete: true` " +
+			"and `failed: 0`.",
+		want: `"complete":\s*true`,
+		otherwise: "`PERMISSION_DENIED` names the right: roles.tf and grants.tf. Any other error: the playbooks, submit-errors and " +
+			"watch-errors.",
+		rests: "deploy/terraform/roles.tf, deploy/playbooks",
+	},
+	{
+		title: "Training images",
+		ask: "Whether Google's training images can still be pulled, though it promised each only until its date. 200 is yes, 404 is " +
+			"gone.",
+		commands: `for i in tf-cpu.1-15 tf-cpu.2-1 tf-cpu.2-2 tf-cpu.2-3 tf-cpu.2-4 tf-cpu.2-5 tf-cpu.2-6 tf-cpu.2-7 tf-cpu.2-8 tf-cpu.2-9 \
+  tf-cpu.2-11 tf-cpu.2-8.py310 tf-cpu.2-9.py310 tf-cpu.2-11.py310 tf-cpu.2-12.py310 tf-cpu.2-13.py310 tf-cpu.2-14.py310 \
+  tf-cpu.2-15.py310 tf-cpu.2-16.py310 tf-cpu.2-17.py310; do
+  echo $i $(curl -sS -m 20 -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $(gcloud auth print-access-token)" -H 'Accept: application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.v2+json' https://europe-docker.pkg.dev/v2/vertex-ai/training/$i/manifests/latest)
+done`,
+		expect: "`tf-cpu.2-17.py310 200` at least, which step 11 uses.",
+		want:   `tf-cpu\.2-17\.py310 200`,
+		otherwise: "What is gone is `refused`, not `doubtful`: internal/backend/vertex/images.go and docs/vertex.md. Step 11 then " +
+			"takes `-set runtimeVersion=` and `-set pythonVersion=` of one that is there, or an image of the policy's.",
+		rests: "internal/backend/vertex/images.go, deploy/verify, docs/vertex.md (Images)",
+	},
+	{
+		title: "Vertex AI's installer",
+		ask: "Whether Vertex AI's own installer of packages gets by with `storage.objects.get` alone on the staging bucket, and " +
+			"whether what a program prints is logged though its account may not write logs.",
+		commands: `J=$(gcloud ai custom-jobs list --project=$PROJECT --region=$JOB_REGION --limit=1 --format='value(name.basename())')
+gcloud ai custom-jobs describe $J --project=$PROJECT --region=$JOB_REGION --format='yaml(state,error,startTime,endTime,jobSpec.serviceAccount,jobSpec.workerPoolSpecs[0].pythonPackageSpec,jobSpec.workerPoolSpecs[0].containerSpec.imageUri)'
+gcloud logging read "resource.type=ml_job AND resource.labels.job_id=$J" --project=$PROJECT --freshness=1d --limit=25 --format='value(resource.labels.task_name,severity,jsonPayload.message,textPayload)'`,
+		expect: "`JOB_STATE_SUCCEEDED`, the account `INSTANCE-trainer`, and among the log's lines the greeting of the drop.",
+		want:   `(?s)JOB_STATE_SUCCEEDED.*jobdrop`,
+		otherwise: "A job that fails before its first line with 403 on `storage.objects.list` or `storage.buckets.get`: give `fetch` in " +
+			"roles.tf what is missing, and say in docs/security.md what it opens. No lines: give the trainer `roles/logging.logWriter`, " +
+			"and say in docs/security.md that it may forge lines.",
+		rests: "deploy/terraform/roles.tf (fetch), deploy/terraform/trainers.tf, docs/security.md (What the trainer's service account reaches)",
+	},
+	{
+		title: "Entries about jobs",
+		ask: "Which entries Cloud Logging has about a job, in which form, and how late: hints are made of them. `receiveTimestamp` " +
+			"less `timestamp` is the delay.",
+		commands: `gcloud logging read 'resource.type="ml_job"' --project=$PROJECT --freshness=1d --limit=8 --format='json(logName,resource,labels,timestamp,receiveTimestamp,severity,jsonPayload,textPayload)'
+gcloud logging read 'protoPayload.methodName=~"JobService\."' --project=$PROJECT --freshness=1d --limit=8 --format='json(logName,resource,timestamp,receiveTimestamp,operation,protoPayload.methodName,protoPayload.resourceName,protoPayload.request.parent,protoPayload.response.name)'`,
+		expect: "Entries of the first kind with the job's number as `resource.labels.job_id`, and of the second with a method that ends " +
+			"in `JobService.CreateCustomJob` and the job's name, each within seconds.",
+		want: `(?s)job_id.*methodName`,
+		otherwise: "Send the report: internal/service/inbound/hint.go and the filter of docs/watch.md are made after it. Hints cost " +
+			"nothing where they do not fit: each tick sees the same a minute later.",
+		rests: "internal/service/inbound/hint.go, deploy/terraform/hints.tf, docs/watch.md (Hints)",
+	},
+	{
+		title: "The list of jobs",
+		ask:   "Whether Vertex AI's list takes a filter by a label with `AND` and alternatives in brackets, and a mask.",
+		commands: `L=$(gcloud ai custom-jobs list --project=$PROJECT --region=$JOB_REGION --limit=1 --format='value(labels.jobdrop-instance)')
+curl -sS -m 60 -G -H "Authorization: Bearer $(gcloud auth print-access-token)" https://$JOB_REGION-aiplatform.googleapis.com/v1/projects/$PROJECT/locations/$JOB_REGION/customJobs \
+  --data-urlencode "filter=labels.jobdrop-instance=\"$L\" AND (state=\"JOB_STATE_QUEUED\" OR state=\"JOB_STATE_SUCCEEDED\")" \
+  --data-urlencode 'readMask=name,displayName,labels,state,createTime,startTime,endTime,error' -d pageSize=3`,
+		expect: "The job of step 11, with its label, and nothing of others.",
+		want:   `"state":\s*"JOB_STATE_SUCCEEDED"`,
+		otherwise: "`INVALID_ARGUMENT` names what is not taken. Watch then tells of no job but by direct looks: change the filter in " +
+			"ListActive, which compares labels itself in any case.",
+		rests: "internal/backend/vertex/backend.go (ListActive)",
+	},
+	{
+		title: "An absent status, for a dropper",
+		ask: "Whether a dropper who may list only below its folder is told 404 or 403 of a status that is not there yet: without the " +
+			"right to list, Cloud Storage says 403. (`DROPPER` is a service account among the droppers, with a folder, that you may " +
+			"impersonate. A report has the answer for whoever runs it.)",
+		commands: `gcloud storage cat gs://$PROJECT-$INSTANCE-status/FOLDER/nothing/status.json --impersonate-service-account=DROPPER`,
+		byHand:   true,
+		expect:   "404, `The following URLs matched no objects`.",
+		otherwise: "403: droppers with a folder wait with the list of their folder, and not with the object; `verify` waits for ten " +
+			"minutes and says that rights may be new. Say so in deploy/README.md, and have `verify` take 403 for an absent status.",
+		rests: "deploy/verify (follow), deploy/terraform/droppers.tf",
+	},
+	{
+		title: "A heartbeat that never was",
+		ask: "Whether the heartbeat's alert fires where no tick ever ended: a metric that was never written has no series, and " +
+			"`EVALUATION_MISSING_DATA_ACTIVE` is documented for series that stop. A copy of the alert looks at a metric that stays empty.",
+		commands: `gcloud logging metrics create jobdrop-never --project=$PROJECT --description='never written' --log-filter='jsonPayload.message="never"'
+sleep 600
+gcloud alpha monitoring policies list --project=$PROJECT --filter="displayName='jobdrop $INSTANCE: watch-heartbeat'" --format=json > out/heartbeat.json
+python3 -c 'import json; p = json.load(open("out/heartbeat.json"))[0]; c = p["conditions"][0]; c.pop("name"); c["conditionThreshold"]["filter"] = "metric.type=\"logging.googleapis.com/user/jobdrop-never\" AND resource.type=\"cloud_run_revision\""; json.dump({"displayName": "jobdrop: never", "combiner": "OR", "conditions": [c]}, open("out/never.json", "w"))'
+gcloud alpha monitoring policies create --project=$PROJECT --policy-from-file=out/never.json`,
+		byHand: true,
+		expect: "Within half an hour an open incident of `jobdrop: never` in the console, below Monitoring, Alerting. Then delete the " +
+			"policy there, and the metric: `gcloud logging metrics delete jobdrop-never --project=$PROJECT`.",
+		otherwise: "No incident: a deployment whose first tick fails raises no heartbeat alert. Say so in the playbook watch-heartbeat; " +
+			"`Ticks fail` of watch-errors counts what Cloud Scheduler asked for in vain, and fires.",
+		rests: "deploy/terraform/modules/monitoring/alerts.tf (watch_heartbeat, watch_errors)",
+	},
+	{
+		title: "The text of an alert",
+		ask:   "How an alert's mail shows its playbook: commands must come as they are written. (`SCHEDULER_REGION` is `scheduler_region`, where that is set, or the region.)",
+		commands: `gcloud scheduler jobs pause $INSTANCE-tick --project=$PROJECT --location=SCHEDULER_REGION
+sleep 900
+gcloud scheduler jobs resume $INSTANCE-tick --project=$PROJECT --location=SCHEDULER_REGION`,
+		byHand: true,
+		expect: "After ten to fifteen minutes a mail, or an incident in the console, with the names of the installation in its " +
+			"commands and no gap in them.",
+		otherwise: "What is missing is what Cloud Monitoring takes for a variable: write it otherwise, and let the rule `playbook` of " +
+			"deploy/internal/check know it.",
+		rests: "deploy/playbooks, deploy/terraform/modules/monitoring/alerts.tf",
+	},
+	{
+		title: "The subscription after an update",
+		ask:   "Whether an update of the function in place resets the trigger's subscription, or makes another one.",
+		commands: `terraform -chdir=$CONFIGURATION apply -var source_archive=$ARCHIVE -replace='module.jobdrop.module.function["submit"].google_cloudfunctions2_function.this[0]'
+terraform -chdir=$CONFIGURATION output -json > out/outputs.json
+go run ./deploy/eventarc -outputs out/outputs.json`,
+		byHand: true,
+		expect: "After the replacement above: `set ackDeadlineSeconds, deadLetterPolicy, …`, as the subscription is new. After an " +
+			"update in place instead (another source, without `-replace`): `all is set`.",
+		otherwise: "`set …` after an update in place: it is mended, and each upgrade needs step 10, as deploy/README.md says. A " +
+			"replacement that fails by 409: the old function was not gone yet; apply again.",
+		rests: "deploy/eventarc, deploy/README.md (The subscription of Eventarc)",
+	},
+	{
+		title: "Another trigger of a live function",
+		ask: "Whether `inbox_trigger` can be changed while drops come: the function loses its trigger in place, and gets a push " +
+			"subscription. Add `inbox_trigger = \"notification\"` to the module's block, then:",
+		commands: `terraform -chdir=$CONFIGURATION apply -var source_archive=$ARCHIVE
+gcloud eventarc triggers list --project=$PROJECT --location=$REGION --format='table(name,destination)'
+gcloud storage buckets notifications list gs://$PROJECT-$INSTANCE-inbox`,
+		byHand: true,
+		expect: "An apply that ends, no trigger of `INSTANCE-submit`, and one notification to `INSTANCE-inbox`. Drops that came " +
+			"meanwhile run by the next ticks.",
+		otherwise: "A trigger that stays wakes Submit twice, which does no harm: delete it by `gcloud eventarc triggers delete`. An " +
+			"apply that fails: replace the function, by `-replace` as above, and say so in `inbox_trigger`'s description.",
+		rests: "deploy/terraform/inbox.tf, deploy/terraform/modules/function/main.tf",
+	},
+	{
+		title: "Uninstall",
+		ask: "Whether an installation goes as deploy/README.md (Uninstall) has it: buckets that hold something, default bindings that " +
+			"are gone first with `basic_roles = false`, and roles that come back.",
+		commands: `terraform -chdir=$CONFIGURATION destroy -var source_archive=$ARCHIVE
+gcloud iam roles list --project=$PROJECT --show-deleted --filter='name~jobdrop_' --format='table(name,deleted)'
+gcloud storage buckets list --project=$PROJECT --format='value(name)'`,
+		byHand: true,
+		expect: "A destroy that ends, roles with `deleted: True`, the buckets of job directories and `gcf-v2-sources-…`. An apply within " +
+			"seven days takes the roles back.",
+		otherwise: "403 on objects of a bucket: give yourself `roles/storage.admin` in the project, wait, and destroy again. A role that " +
+			"can't be made again: choose another `instance`.",
+		rests: "deploy/README.md (Uninstall), deploy/terraform/buckets.tf (default)",
+	},
+}
+
+// manual writes docs/first-project.md.
+func manual(w io.Writer) error {
+	var b bytes.Buffer
+	b.WriteString(`# The first project
+
+What nobody could know before there was a project: each question, the command that answers it, the answer to expect, what to do about another one, and what rests on it. ` + "`go run ./deploy/verify -manual`" + ` writes this page; [questions.go](../deploy/verify/questions.go) has its text.
+
+Make an installation by [deploy/README.md](../deploy/README.md), steps 1 to 10. In place of step 11, in the same shell:
+
+` + "```" + `
+export JOB_REGION=$REGION CONFIGURATION=deploy/installations/$INSTANCE ARCHIVE=../../../$archive
+go run ./deploy/verify -outputs out/outputs.json -set jobDir=gs://$PROJECT-$INSTANCE-models/hello -report out/report.md testdata/drops/hello
+` + "```" + `
+
+It drops the first job, follows it, then asks all questions here that change nothing, by the commands as they stand, and writes one file with the answers. The commands run as you, and need gcloud, Terraform and curl. The file has at most ` + fmt.Sprint(reportLimit>>10) + ` KiB; tokens, keys and addresses of people are left out. It names the project, its buckets, accounts and jobs, and has lines of their logs: read it before you send it to somebody. What changes something, or waits, is marked *by hand*, and comes last.
+
+`)
+	for i, q := range questions {
+		mark := ""
+		if q.byHand {
+			mark = "*By hand.* "
+		}
+		fmt.Fprintf(&b, "## %s\n\n%d. %s%s\n\n```\n%s\n```\n\n- Expect: %s\n- Otherwise: %s\n- What rests on it: %s.\n\n",
+			q.title, i+1, mark, q.ask, q.commands, q.expect, q.otherwise, q.rests)
+	}
+	_, err := w.Write(append(bytes.TrimRight(b.Bytes(), "\n"), '\n'))
+	return err
+}

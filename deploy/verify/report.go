@@ -1,0 +1,274 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/jobdrop/jobdrop/internal/service/gcs"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+const (
+	// reportLimit bounds a report, in bytes: a mail takes it.
+	reportLimit = 512 << 10
+	// answerLimit bounds what the report has of one answer: plans and logs are long, and
+	// their beginning and end say most.
+	answerLimit = 16 << 10
+	// answerTime bounds one question's commands. A plan of a whole installation takes a
+	// minute, and the list of images asks twenty times.
+	answerTime = 5 * time.Minute
+)
+
+// verdict is what a report says of an answer.
+type verdict string
+
+const (
+	asExpected verdict = "as expected"
+	otherwise  verdict = "OTHERWISE"
+	toRead     verdict = "to be read"
+	notAsked   verdict = "not asked"
+)
+
+// answer is what the commands of a question printed.
+type answer struct {
+	question
+	verdict verdict
+	// why is set where the question was not asked, or the commands ended with an error.
+	why  string
+	said string
+	took time.Duration
+}
+
+// report gathers what a run finds out about a project.
+type report struct {
+	began  time.Time
+	values map[string]string // of names, those that are known
+	// lines are what the drop's run said, with their times.
+	lines bytes.Buffer
+	err   error // of the drop
+	// absent is what whoever runs it is answered for a status that is not there.
+	absent  string
+	answers []answer
+}
+
+// Write keeps a copy of what is said about the drop.
+func (r *report) Write(p []byte) (int, error) {
+	if r.lines.Len() < answerLimit {
+		for line := range bytes.Lines(p) {
+			fmt.Fprintf(&r.lines, "%7s  %s\n", time.Since(r.began).Round(time.Second), bytes.TrimRight(line, "\n"))
+		}
+	}
+	return len(p), nil
+}
+
+// newReport returns a report that knows the names of an installation. Those that the
+// outputs do not tell come from getenv.
+func newReport(environment map[string]string, getenv func(string) string) *report {
+	region, _, _ := strings.Cut(environment["JOBDROP_PUBSUB_ENDPOINT"], "-pubsub.")
+	jobRegion, _, _ := strings.Cut(environment["JOBDROP_REGIONS"], ",")
+	r := &report{began: time.Now(), values: map[string]string{
+		"PROJECT": environment["JOBDROP_PROJECT"], "INSTANCE": environment["JOBDROP_INSTANCE"], "REGION": region,
+		"JOB_REGION": jobRegion,
+	}}
+	for _, name := range names {
+		if r.values[name] == "" {
+			r.values[name] = getenv(name)
+		}
+	}
+	return r
+}
+
+// askAbsent asks for a status that is not there, as whoever runs this.
+func (r *report) askAbsent(ctx context.Context, client *gcs.Client, bucket, folder string) {
+	name := folder + "/nothing/status.json"
+	_, _, err := client.Read(ctx, bucket, name, 0, statusLimit)
+	switch {
+	case err == nil:
+		r.absent = "it is there"
+	case errors.Is(err, job.ErrNotFound):
+		r.absent = "404, as expected"
+	case errors.Is(err, job.ErrDenied):
+		r.absent = "403: " + err.Error()
+	default:
+		r.absent = err.Error()
+	}
+}
+
+// ask asks all questions that change nothing. It stops early only with ctx.
+func (r *report) ask(ctx context.Context, questions []question, out io.Writer) {
+	for i, q := range questions {
+		fmt.Fprintf(out, "question %d of %d, %s: ", i+1, len(questions), q.title)
+		a := answer{question: q}
+		switch missing := r.missing(q.commands); {
+		case q.byHand:
+			a.verdict, a.why = notAsked, "it is for people"
+		case missing != "":
+			a.verdict, a.why = notAsked, missing+" is not set"
+		case ctx.Err() != nil:
+			a.verdict, a.why = notAsked, "interrupted"
+		default:
+			r.run(ctx, &a)
+		}
+		fmt.Fprintln(out, a.verdict)
+		r.answers = append(r.answers, a)
+	}
+}
+
+// missing returns the first name that commands use and that has no value.
+func (r *report) missing(commands string) string {
+	for _, m := range used.FindAllStringSubmatch(commands, -1) {
+		if r.values[m[1]] == "" {
+			return m[1]
+		}
+	}
+	return ""
+}
+
+// run runs the commands of a question, as somebody would who pastes them.
+func (r *report) run(ctx context.Context, a *answer) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	c := exec.CommandContext(ctx, "sh", "-c", a.commands)
+	c.Env = os.Environ()
+	for name, value := range r.values {
+		c.Env = append(c.Env, name+"="+value)
+	}
+	// Nobody is there to be asked.
+	c.Env = append(c.Env, "CLOUDSDK_CORE_DISABLE_PROMPTS=1", "TF_INPUT=0", "NO_COLOR=1")
+	c.WaitDelay = 10 * time.Second // what the shell started may hold the output
+	var said cut
+	c.Stdout, c.Stderr = &said, &said
+	began := time.Now()
+	err := c.Run()
+	a.took, a.said = time.Since(began), clean(said.String())
+	switch {
+	case ctx.Err() != nil:
+		a.verdict, a.why = otherwise, fmt.Sprintf("no end after %s", a.took.Round(time.Second))
+	case err != nil:
+		a.verdict, a.why = otherwise, err.Error()
+	case a.want == "":
+		a.verdict = toRead
+	case regexp.MustCompile(a.want).MatchString(said.String()):
+		a.verdict = asExpected
+	default:
+		a.verdict = otherwise
+	}
+}
+
+// cut keeps the beginning and the end of what is written to it.
+type cut struct {
+	head, tail []byte
+	left       int
+}
+
+func (c *cut) Write(p []byte) (int, error) {
+	n := len(p)
+	if room := answerLimit*3/4 - len(c.head); room > 0 {
+		room = min(room, len(p))
+		c.head, p = append(c.head, p[:room]...), p[room:]
+	}
+	c.tail = append(c.tail, p...)
+	if more := len(c.tail) - answerLimit/4; more > 0 {
+		c.left += more
+		c.tail = append(c.tail[:0], c.tail[more:]...)
+	}
+	return n, nil
+}
+
+func (c *cut) String() string {
+	between := ""
+	if c.left > 0 {
+		between = fmt.Sprintf("\n[%d bytes are left out]\n", c.left)
+	}
+	return string(c.head) + between + string(c.tail)
+}
+
+var (
+	keys    = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)`)
+	tokens  = regexp.MustCompile(`\b(ya29\.|1//|GOCSPX-|AIza|eyJ)[A-Za-z0-9_.\-]{10,}`)
+	bearers = regexp.MustCompile(`(?i)\b(bearer|basic|password|secret|api[-_]?key)(["']?\s*[:= ]\s*["']?)[^\s"',]{8,}`)
+	mails   = regexp.MustCompile(`[\w.+%-]+@[\w-]+(\.[\w-]+)+`)
+)
+
+// clean leaves out of an answer what opens something, the addresses of people, and
+// characters that hide or reorder text.
+func clean(text string) string {
+	text = keys.ReplaceAllString(text, "[key]")
+	text = bearers.ReplaceAllString(text, "$1$2[secret]")
+	text = tokens.ReplaceAllString(text, "[token]")
+	text = mails.ReplaceAllStringFunc(text, func(s string) string {
+		if strings.HasSuffix(s, ".gserviceaccount.com") {
+			return s
+		}
+		return "[address]"
+	})
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c == '\n' || c == '\t':
+			return c
+		case unicode.IsControl(c) || unicode.Is(unicode.Cf, c):
+			return -1
+		}
+		return c
+	}, strings.ToValidUTF8(text, "?"))
+}
+
+// WriteTo writes the report in Markdown, at most reportLimit bytes of it.
+func (r *report) WriteTo(w io.Writer) (int64, error) {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# Report of %s\n\nProject %s, installation %s in %s, jobs in %s. Took %s.\n\n",
+		r.began.UTC().Format(time.RFC3339), r.values["PROJECT"], r.values["INSTANCE"], r.values["REGION"],
+		r.values["JOB_REGION"], time.Since(r.began).Round(time.Second))
+	b.WriteString("| question | answer |\n|---|---|\n")
+	verdictOfDrop := "it succeeded"
+	if r.err != nil {
+		verdictOfDrop = string(otherwise)
+	}
+	fmt.Fprintf(&b, "| The drop | %s |\n", verdictOfDrop)
+	for i, a := range r.answers {
+		fmt.Fprintf(&b, "| %d. %s | %s |\n", i+1, a.title, a.verdict)
+	}
+	b.WriteString("\n## The drop\n\n")
+	quote(&b, clean(r.lines.String()))
+	if r.err != nil {
+		fmt.Fprintf(&b, "It ended with an error:\n\n")
+		quote(&b, clean(r.err.Error()))
+	}
+	fmt.Fprintf(&b, "A status that is not there, for whoever ran this: %s\n", clean(r.absent))
+	for i, a := range r.answers {
+		if a.byHand {
+			continue
+		}
+		fmt.Fprintf(&b, "\n## %d. %s\n\n%s, after %s", i+1, a.title, a.verdict, a.took.Round(100*time.Millisecond))
+		if a.why != "" {
+			fmt.Fprintf(&b, ": %s", clean(a.why))
+		}
+		b.WriteString("\n\n")
+		quote(&b, a.commands)
+		fmt.Fprintf(&b, "Expected: %s\n\n", a.expect)
+		quote(&b, a.said)
+	}
+	if b.Len() > reportLimit {
+		const end = "\n[the rest is left out]\n"
+		b.Truncate(reportLimit - len(end))
+		b.WriteString(end)
+	}
+	return b.WriteTo(w)
+}
+
+// quote writes text so that nothing in it is Markdown.
+func quote(b *bytes.Buffer, text string) {
+	for line := range strings.Lines(strings.TrimRight(text, "\n")) {
+		b.WriteString("    " + strings.TrimRight(line, "\n") + "\n")
+	}
+	b.WriteString("\n")
+}

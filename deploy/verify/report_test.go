@@ -1,0 +1,285 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/internal/local"
+	"github.com/jobdrop/jobdrop/internal/local/training"
+)
+
+// The page for people is made of the questions.
+func TestManual(t *testing.T) {
+	var want bytes.Buffer
+	if err := run(t.Context(), []string{"-manual"}, os.Getenv, &want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile("../../docs/first-project.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want.String(), string(got)); diff != "" {
+		t.Errorf("go run ./deploy/verify -manual >docs/first-project.md mends this (-want +got):\n%s", diff)
+	}
+}
+
+// Each question says all that its reader needs, and names files that there are.
+func TestQuestions(t *testing.T) {
+	file := regexp.MustCompile(`\b(?:deploy|docs|internal)/[\w./-]*\w`)
+	titles := map[string]bool{}
+	for _, q := range questions {
+		if titles[q.title] {
+			t.Errorf("two questions are called %q", q.title)
+		}
+		titles[q.title] = true
+		for what, text := range map[string]string{"ask": q.ask, "commands": q.commands, "expect": q.expect, "otherwise": q.otherwise,
+			"rests": q.rests} {
+			if text == "" {
+				t.Errorf("%s: %s is missing", q.title, what)
+			}
+		}
+		if q.byHand && q.want != "" {
+			t.Errorf("%s: nobody looks for %q in what people see", q.title, q.want)
+		}
+		if _, err := regexp.Compile(q.want); err != nil {
+			t.Errorf("%s: %v", q.title, err)
+		}
+		for _, name := range file.FindAllString(q.rests, -1) {
+			if _, err := os.Stat(filepath.Join("../..", name)); err != nil {
+				t.Errorf("%s rests on %s: %v", q.title, name, err)
+			}
+		}
+	}
+	// By hand comes last: the report is made before anything is changed.
+	if !slices.IsSortedFunc(questions, func(a, b question) int {
+		return map[bool]int{true: 1}[a.byHand] - map[bool]int{true: 1}[b.byHand]
+	}) {
+		t.Error("a question for people stands before one for the report")
+	}
+}
+
+// What a report runs changes nothing.
+func TestQuestionsChangeNothing(t *testing.T) {
+	changes := regexp.MustCompile(`\bgcloud(?: [a-z-]+)+ (?:(?:add|commit|create|delete|disable|enable|remove|rollback|set|undelete|` +
+		`update)[a-z-]*|cp|import|mv|pause|resume|rm|run)\b|\bterraform(?: -\S+)* (?:apply|destroy|import|state)\b|\bcurl .*-X|\s>>?\s*\w`)
+	for command, want := range map[string]bool{
+		"gcloud pubsub schemas delete-revision x": true, "gcloud scheduler jobs run x": true, "terraform -chdir=x apply": true,
+		"x > out/y": true, "gcloud run services describe x": false, `gcloud logging read "severity>=INFO"`: false,
+	} {
+		if got := changes.MatchString(command); got != want {
+			t.Errorf("whether %q changes something: %v", command, got)
+		}
+	}
+	for _, q := range questions {
+		if m := changes.FindString(q.commands); m != "" && !q.byHand {
+			t.Errorf("%s: %q changes something", q.title, m)
+		}
+	}
+}
+
+// The training images that are asked for are those that the backend knows, and the
+// newest of them is the verification's.
+func TestImagesAreKnown(t *testing.T) {
+	source, err := os.ReadFile("../../internal/backend/vertex/images.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var known []string
+	var newest [2]string
+	for _, m := range regexp.MustCompile(`\{"([\d.]+)", "([\d.]+)", "(tf-cpu\.[^"]+)", "`).FindAllStringSubmatch(string(source), -1) {
+		known, newest = append(known, m[3]), [2]string{m[1], m[2]}
+	}
+	if len(known) < 15 {
+		t.Fatalf("images.go has the images %v", known)
+	}
+	i := slices.IndexFunc(questions, func(q question) bool { return q.title == "Training images" })
+	list, _, _ := strings.Cut(questions[i].commands, "; do")
+	if diff := cmp.Diff(known, regexp.MustCompile(`tf-cpu\.[\w.-]+\w`).FindAllString(list, -1)); diff != "" {
+		t.Errorf("images (-known +asked for):\n%s", diff)
+	}
+	if got := [2]string{newestRuntime, newestPython}; got != newest {
+		t.Errorf("the verification's image is of %v, want the newest, %v", got, newest)
+	}
+}
+
+// tool stands in for gcloud, Terraform and curl: it says what it is called with.
+const tool = `#!/bin/sh
+case "$*" in
+*print-access-token*) echo ya29.a0AfB_secret-token-of-somebody; exit ;;
+esac
+echo "$(basename "$0") $*"
+case "$*" in
+*"scheduler locations list"*) echo europe-west1 ;;
+*detailed-exitcode*) echo 'Plan: 0 to add, 1 to change'; exit 2 ;;
+*"logging read resource.type=ml_job"*)
+	i=0; while [ $i -lt 3000 ]; do echo "line $i of a log that is long"; i=$((i+1)); done ;;
+*get-iam-policy*)
+	printf '%s\n' '"role": "roles/storage.legacyObjectOwner", "user:somebody@example.com"' \
+		'"serviceAccount:prod-submit@acme-ml.iam.gserviceaccount.com"' '` + "\u202e" + `hidden' ;;
+esac
+`
+
+func tools(t *testing.T, names ...string) {
+	t.Helper()
+	bin := t.TempDir()
+	for _, name := range names {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte(tool), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+}
+
+// A report has the drop, and what the commands say: all questions in order, each with
+// its verdict, and nothing that opens anything.
+func TestReport(t *testing.T) {
+	python, err := training.FindPython(t.Context(), "")
+	if err != nil {
+		t.Fatalf("this test runs Python programs: %v", err)
+	}
+	stack, err := local.Start(t.Context(), local.Options{
+		Dir: t.TempDir(), Python: python, Functions: []string{os.Args[0], "functions"}, Tick: 100 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stack.Close()
+	tools(t, "gcloud", "terraform", "curl")
+	work := t.TempDir()
+	outputs, file := filepath.Join(work, "outputs.json"), filepath.Join(work, "report.md")
+	text := fmt.Sprintf(`{"environment": {"value": {"JOBDROP_INBOX": %q, "JOBDROP_STATUS_BUCKET": %q, "JOBDROP_PROJECT": "acme-ml",
+		"JOBDROP_INSTANCE": "prod", "JOBDROP_REGIONS": "us-central1,us-east1", "JOBDROP_PUBSUB_ENDPOINT":
+		"europe-west4-pubsub.googleapis.com:443"}}}`, local.Inbox, local.Status)
+	if err := os.WriteFile(outputs, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	getenv := func(name string) string {
+		return map[string]string{"STORAGE_EMULATOR_HOST": stack.StorageURL, "CONFIGURATION": "deploy/mine"}[name]
+	}
+	var out strings.Builder
+	args := []string{"-outputs", outputs, "-poll", "50ms", "-report", file}
+	if err := run(t.Context(), append(args, drops+"hello"), getenv, &out); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	got := read(t, file)
+	i := 0
+	for _, want := range []string{
+		"\nProject acme-ml, installation prod in europe-west4, jobs in us-central1.", "| The drop | it succeeded |",
+		"| 1. Organisation policies | to be read |", "| 2. Regions of Cloud Scheduler | as expected |",
+		"| 3. The second plan | not asked |", "| 4. Metrics of distributions | OTHERWISE |", "| not asked |",
+		"  dropped ", "succeeded, job hello_", "A status that is not there, for whoever ran this: 404, as expected",
+		"\n## 1. Organisation policies\n", "gcloud resource-manager org-policies describe gcp.resourceLocations --project=acme-ml --effective",
+		"\n## 3. The second plan\n\nnot asked, after 0s: ARCHIVE is not set\n", "\n## 6. Default bindings",
+		"user:[address]", "serviceAccount:prod-submit@acme-ml.iam.gserviceaccount.com", "\n    hidden\n",
+		"\n## 11. Vertex", "line 0 of a log", "bytes are left out]", "line 2999 of a log",
+		"curl -sS -m 60 -G -H Authorization: Bearer [secret]",
+		"https://us-central1-aiplatform.googleapis.com/v1/projects/acme-ml/locations/us-central1/customJobs",
+	} {
+		at := strings.Index(got[i:], want)
+		if at < 0 {
+			t.Fatalf("the report has no %q, or not in order:\n%s", want, got)
+		}
+		i += at
+	}
+	for _, never := range []string{"ya29", "somebody@", "\u202e", "## 16."} {
+		if strings.Contains(got, never) {
+			t.Errorf("the report has %q", never)
+		}
+	}
+	for line := range strings.Lines(got) {
+		if len(line) > 2000 && !strings.HasPrefix(line, "    ") {
+			t.Errorf("a line of %d bytes", len(line))
+		}
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 || info.Size() > reportLimit {
+		t.Errorf("the report: %v, %v", info, err)
+	}
+
+	// A plan with changes is told with its status; so is a drop that fails, and a report
+	// is written all the same.
+	getenv2 := func(name string) string {
+		if name == "ARCHIVE" {
+			return "../out/jobdrop-1.zip"
+		}
+		return getenv(name)
+	}
+	if err := run(t.Context(), append(args, drops+"fails"), getenv2, &out); err == nil || err.Error() != "the drop ended as failed" {
+		t.Errorf("a drop that fails ends with %v", err)
+	}
+	got = read(t, file)
+	for _, want := range []string{
+		"| The drop | OTHERWISE |", "the drop ended as failed", "| 3. The second plan | OTHERWISE |", "exit status 2",
+		"terraform -chdir=deploy/mine plan -input=false -lock=false -no-color -detailed-exitcode -var source_archive=../out/jobdrop-1.zip",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the report has no %q:\n%s", want, got)
+		}
+	}
+
+	for want, args := range map[string][]string{
+		"-report wants -outputs": {"-inbox", "i", "-status", "s", "-report", file, drops + "hello"},
+		"no such file":           {"-outputs", outputs, "-report", filepath.Join(work, "nothing/report.md"), drops + "hello"},
+	} {
+		if err := run(t.Context(), args, getenv, &out); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("it ends with %v, want %q", err, want)
+		}
+	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// A tool that is not there, commands that do not end, and answers without end are
+// told as what they are.
+func TestReportIsBounded(t *testing.T) {
+	r := newReport(nil, func(string) string { return "x" })
+	ctx := t.Context()
+	r.ask(ctx, slices.Repeat([]question{
+		{title: "long", commands: `i=0; while [ $i -lt 20000 ]; do echo "$i $i $i $i"; i=$((i+1)); done`},
+	}, 40), &strings.Builder{})
+	r.ask(ctx, []question{{title: "absent", commands: "no-such-tool-zz"}}, &strings.Builder{})
+	if a := r.answers[40]; a.verdict != otherwise || !strings.Contains(a.said, "not found") || a.why != "exit status 127" {
+		t.Errorf("without its tool, a question has %+v", a)
+	}
+	var b bytes.Buffer
+	if _, err := r.WriteTo(&b); err != nil || b.Len() > reportLimit || !strings.HasSuffix(b.String(), "[the rest is left out]\n") {
+		t.Errorf("%v, %d bytes, and an end of %q", err, b.Len(), b.String()[b.Len()-40:])
+	}
+}
+
+func TestClean(t *testing.T) {
+	for text, want := range map[string]string{
+		"Authorization: Bearer ya29.abcdefghijklmnop":                                 "Authorization: Bearer [secret]",
+		"token ya29.a0AfB_byC1234567890 end":                                          "token [token] end",
+		`"refresh_token": "1//0gabcdefghijk-lmnop"`:                                   `"refresh_token": "[token]"`,
+		"eyJhbGciOiJSUzI1NiIsImtpZCI6.x.y":                                            "[token]",
+		"-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\nmore":          "[key]\nmore",
+		"-----BEGIN RSA PRIVATE KEY-----\nMIIE":                                       "[key]",
+		"OTEL_HEADERS api-key=0123456789abcdef":                                       "OTEL_HEADERS api-key=[secret]",
+		"user:jane.doe+x@example.co.uk, group:ml@example.com":                         "user:[address], group:[address]",
+		"serviceAccount:service-1@gcp-sa-pubsub.iam.gserviceaccount.com":              "serviceAccount:service-1@gcp-sa-pubsub.iam.gserviceaccount.com",
+		"1@cloudservices.gserviceaccount.com":                                         "1@cloudservices.gserviceaccount.com",
+		"\x1b[31mred\x1b[0m\ttab\r\n":                                                 "[31mred[0m\ttab\n",
+		"a\u202eb\u200bc\xff":                                                         "abc?",
+		"projects/acme-ml/topics/t gs://acme-ml-prod-inbox/x@1 europe-docker.pkg.dev": "projects/acme-ml/topics/t gs://acme-ml-prod-inbox/x@1 europe-docker.pkg.dev",
+	} {
+		if got := clean(text); got != want {
+			t.Errorf("clean(%q) is %q, want %q", text, got, want)
+		}
+	}
+}
