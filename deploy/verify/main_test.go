@@ -32,6 +32,50 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// At Vertex AI the drop runs in Google's newest training image, unless something else
+// is set: its own may be gone.
+func TestVerifyAtVertex(t *testing.T) {
+	python, err := training.FindPython(t.Context(), "")
+	if err != nil {
+		t.Fatalf("this test runs Python programs: %v", err)
+	}
+	stack, err := local.Start(t.Context(), local.Options{
+		Dir: t.TempDir(), Python: python, Functions: []string{os.Args[0], "functions"}, Tick: 100 * time.Millisecond,
+		Backend: "vertex", Env: []string{"JOBDROP_SETTLE=0s"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stack.Close()
+	outputs := filepath.Join(t.TempDir(), "outputs.json")
+	text := fmt.Sprintf(`{"environment": {"value": {"JOBDROP_INBOX": %q, "JOBDROP_STATUS_BUCKET": %q, "JOBDROP_BACKEND": "vertex", `+
+		`"JOBDROP_REGIONS": "us-central1"}}}`, local.Inbox, local.Status)
+	if err := os.WriteFile(outputs, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	getenv := func(string) string { return stack.StorageURL }
+	for _, test := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"the newest", nil, "tf-cpu.2-17.py310"},
+		{"one that is set", []string{"-set", "runtimeVersion=2.15", "-set", "pythonVersion=3.10"}, "tf-cpu.2-15.py310"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var out strings.Builder
+			args := append([]string{"-outputs", outputs, "-poll", "50ms"}, test.args...)
+			if err := run(t.Context(), append(args, drops+"hello"), getenv, &out); err != nil {
+				t.Fatalf("%v\n%s", err, out.String())
+			}
+			data, _, err := stack.Storage.Read(t.Context(), local.Status, "verify/hello/status.json", 0, statusLimit)
+			if err != nil || !strings.Contains(string(data), test.want) {
+				t.Errorf("%v; the job did not run in %s: %s", err, test.want, data)
+			}
+		})
+	}
+}
+
 // Rights that were given a moment ago do not hold everywhere yet: what is denied is
 // dropped again, for a while.
 func TestVerifyWaitsForRights(t *testing.T) {
