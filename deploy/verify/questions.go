@@ -20,7 +20,7 @@ type question struct {
 	// to people.
 	byHand bool
 	// expect says what the answer should be. want, where it is set, finds that in what
-	// the commands print; they also have to end with status 0.
+	// the commands print, with the values of names; they also have to end with status 0.
 	expect string
 	want   string
 	// otherwise says what to do about another answer.
@@ -59,8 +59,8 @@ done`,
 		title:    "Regions of Cloud Scheduler",
 		ask:      "Cloud Scheduler has fewer regions than Cloud Run, and its list is the project's.",
 		commands: `gcloud scheduler locations list --project=$PROJECT --format='value(locationId)'`,
-		expect:   "The region of the installation is in the list, or `scheduler_region` names one that is.",
-		want:     `(?m)^[a-z]+-[a-z]+[0-9]+$`,
+		expect:   "The region of the installation is in the list. If it is not, `scheduler_region` names one that is.",
+		want:     `(?m)^$REGION\s*$`,
 		otherwise: "Set `scheduler_region` and apply. Without, the apply fails with `Location … is not a valid location` or 404 for " +
 			"`google_cloud_scheduler_job.tick`.",
 		rests: "deploy/terraform/schedule.tf, step 6 of deploy/README.md",
@@ -77,13 +77,12 @@ done`,
 		rests: "deploy/terraform/modules/monitoring/dashboard.tf, and each resource",
 	},
 	{
-		title: "Metrics of distributions",
-		ask: "Whether Cloud Logging takes the metrics of ticks with the buckets that are given, and would refuse them without. Its " +
-			"reference says that it wants some.",
+		title:    "Metrics of distributions",
+		ask:      "Whether Cloud Logging takes the metrics of ticks with the buckets that are given.",
 		commands: `gcloud logging metrics list --project=$PROJECT --filter="name~^jobdrop/$INSTANCE/tick_" --format='json(name,bucketOptions)'`,
 		expect:   "Six metrics, each with `exponentialBuckets`: 32 buckets, factor 2, scale 0.01.",
 		want:     `(?s)(exponentialBuckets.*){6}`,
-		otherwise: "The apply says which attribute is refused. The first answer that names `bucket_options` goes into " +
+		otherwise: "Step 8 said which attribute is refused: mend `bucket_options` in " +
 			"deploy/terraform/modules/monitoring/metrics.tf.",
 		rests: "deploy/terraform/modules/monitoring/metrics.tf, rule `metric` of deploy/internal/check",
 	},
@@ -95,7 +94,7 @@ done`,
 gcloud builds list --project=$PROJECT --region=$REGION --limit=6 --format='table(id,status,createTime,finishTime,options.machineType,serviceAccount,failureInfo.type)'`,
 		expect: "One `gcf-v2-sources-…-REGION`, and builds of the account `INSTANCE-build` that end with `SUCCESS` within five " +
 			"minutes.",
-		want: `(?s)gcf-v2-sources-[0-9]+-[a-z0-9-]+.*SUCCESS`,
+		want: `(?s)gcf-v2-sources-[0-9]+-$REGION\b.*SUCCESS`,
 		otherwise: "Another name: write it into the condition of `build_copy` in deploy/terraform/source.tf. A build that is killed " +
 			"or takes longer: name a larger machine by `build_worker_pool`.",
 		rests: "deploy/terraform/source.tf (build_copy)",
@@ -173,8 +172,8 @@ done`,
 		commands: `J=$(gcloud ai custom-jobs list --project=$PROJECT --region=$JOB_REGION --limit=1 --format='value(name.basename())')
 gcloud ai custom-jobs describe $J --project=$PROJECT --region=$JOB_REGION --format='yaml(state,error,startTime,endTime,jobSpec.serviceAccount,jobSpec.workerPoolSpecs[0].pythonPackageSpec,jobSpec.workerPoolSpecs[0].containerSpec.imageUri)'
 gcloud logging read "resource.type=ml_job AND resource.labels.job_id=$J" --project=$PROJECT --freshness=1d --limit=25 --format='value(resource.labels.task_name,severity,jsonPayload.message,textPayload)'`,
-		expect: "`JOB_STATE_SUCCEEDED`, the account `INSTANCE-trainer`, and among the log's lines the greeting of the drop.",
-		want:   `(?s)JOB_STATE_SUCCEEDED.*jobdrop`,
+		expect: "`JOB_STATE_SUCCEEDED`, the account `INSTANCE-trainer`, and `Hello, jobdrop!` among the log's lines.",
+		want:   `(?s)JOB_STATE_SUCCEEDED.*Hello, jobdrop!`,
 		otherwise: "A job that fails before its first line with 403 on `storage.objects.list` or `storage.buckets.get`: give `fetch` in " +
 			"roles.tf what is missing, and say in docs/security.md what it opens. No lines: give the trainer `roles/logging.logWriter`, " +
 			"and say in docs/security.md that it may forge lines.",
@@ -219,13 +218,24 @@ curl -sS -m 60 -G -H "Authorization: Bearer $(gcloud auth print-access-token)" h
 		rests: "deploy/verify (follow), deploy/terraform/droppers.tf",
 	},
 	{
+		title: "A distribution without buckets",
+		ask:   "Whether Cloud Logging refuses a distribution without buckets, as its reference says.",
+		commands: `printf 'filter: jsonPayload.message="never"\nvalueExtractor: EXTRACT(jsonPayload.seconds)\nmetricDescriptor: {metricKind: DELTA, valueType: DISTRIBUTION}\n' > out/nobuckets.yaml
+gcloud logging metrics create jobdrop-nobuckets --project=$PROJECT --config-from-file=out/nobuckets.yaml`,
+		byHand: true,
+		expect: "`INVALID_ARGUMENT`.",
+		otherwise: "It is made: buckets are not needed, and do no harm. Delete it: `gcloud logging metrics delete jobdrop-nobuckets " +
+			"--project=$PROJECT`.",
+		rests: "rule `metric` of deploy/internal/check",
+	},
+	{
 		title: "A heartbeat that never was",
 		ask: "Whether the heartbeat's alert fires where no tick ever ended: a metric that was never written has no series, and " +
 			"`EVALUATION_MISSING_DATA_ACTIVE` is documented for series that stop. A copy of the alert looks at a metric that stays empty.",
 		commands: `gcloud logging metrics create jobdrop-never --project=$PROJECT --description='never written' --log-filter='jsonPayload.message="never"'
 sleep 600
-gcloud alpha monitoring policies list --project=$PROJECT --filter="displayName='jobdrop $INSTANCE: watch-heartbeat'" --format=json > out/heartbeat.json
-python3 -c 'import json; p = json.load(open("out/heartbeat.json"))[0]; c = p["conditions"][0]; c.pop("name"); c["conditionThreshold"]["filter"] = "metric.type=\"logging.googleapis.com/user/jobdrop-never\" AND resource.type=\"cloud_run_revision\""; json.dump({"displayName": "jobdrop: never", "combiner": "OR", "conditions": [c]}, open("out/never.json", "w"))'
+gcloud alpha monitoring policies list --project=$PROJECT --format=json > out/alerts.json
+python3 -c 'import json, os; p = next(p for p in json.load(open("out/alerts.json")) if p["displayName"] == "jobdrop %s: watch-heartbeat" % os.environ["INSTANCE"]); c = p["conditions"][0]; c.pop("name"); c["conditionThreshold"]["filter"] = "metric.type=\"logging.googleapis.com/user/jobdrop-never\" AND resource.type=\"cloud_run_revision\""; json.dump({"displayName": "jobdrop: never", "combiner": "OR", "conditions": [c]}, open("out/never.json", "w"))'
 gcloud alpha monitoring policies create --project=$PROJECT --policy-from-file=out/never.json`,
 		byHand: true,
 		expect: "Within half an hour an open incident of `jobdrop: never` in the console, below Monitoring, Alerting. Then delete the " +

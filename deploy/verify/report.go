@@ -157,11 +157,18 @@ func (r *report) run(ctx context.Context, a *answer) {
 		a.verdict, a.why = otherwise, err.Error()
 	case a.want == "":
 		a.verdict = toRead
-	case regexp.MustCompile(a.want).MatchString(said.String()):
+	case r.pattern(a.want).MatchString(said.String()):
 		a.verdict = asExpected
 	default:
 		a.verdict = otherwise
 	}
+}
+
+// pattern returns what finds an expected answer, with the values of names.
+func (r *report) pattern(want string) *regexp.Regexp {
+	return regexp.MustCompile(used.ReplaceAllStringFunc(want, func(name string) string {
+		return regexp.QuoteMeta(r.values[name[1:]])
+	}))
 }
 
 // cut keeps the beginning and the end of what is written to it.

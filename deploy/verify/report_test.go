@@ -118,7 +118,7 @@ case "$*" in
 esac
 echo "$(basename "$0") $*"
 case "$*" in
-*"scheduler locations list"*) echo europe-west1 ;;
+*"scheduler locations list"*) printf 'europe-west1\neurope-west4\n' ;;
 *detailed-exitcode*) echo 'Plan: 0 to add, 1 to change'; exit 2 ;;
 *"logging read resource.type=ml_job"*)
 	i=0; while [ $i -lt 3000 ]; do echo "line $i of a log that is long"; i=$((i+1)); done ;;
@@ -202,6 +202,12 @@ func TestReport(t *testing.T) {
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 || info.Size() > reportLimit {
 		t.Errorf("the report: %v, %v", info, err)
+	}
+
+	// Another region has another answer.
+	elsewhere := newReport(map[string]string{"JOBDROP_PROJECT": "acme-ml", "JOBDROP_PUBSUB_ENDPOINT": "europe-west-pubsub.googleapis.com:443"}, getenv)
+	if elsewhere.ask(t.Context(), questions[1:2], &out); elsewhere.answers[0].verdict != otherwise {
+		t.Errorf("a region that is not in the list is %s", elsewhere.answers[0].verdict)
 	}
 
 	// A plan with changes is told with its status; so is a drop that fails, and a report
