@@ -79,14 +79,15 @@ func parse(args []string, usage io.Writer) (o options, dir string, err error) {
 	f.BoolVar(&o.manual, "manual", false, "print docs/first-project.md, and do nothing else")
 	f.DurationVar(&o.poll, "poll", 5*time.Second, "how often to look at the status")
 	f.Func("set", "FIELD=VALUE of the job file, as the metadata jobdrop-set-FIELD; may be repeated (region: the first "+
-		"of the installation's; at Vertex AI, runtimeVersion and pythonVersion: those of Google's newest training image)", func(text string) error {
-		field, value, ok := strings.Cut(text, "=")
-		if !ok || field == "" {
-			return errors.New("want FIELD=VALUE")
-		}
-		o.metadata[jobspec.MetadataPrefix+field] = value
-		return nil
-	})
+		"of the installation's; at Vertex AI, runtimeVersion and pythonVersion: those of Google's newest training image)",
+		func(text string) error {
+			field, value, ok := strings.Cut(text, "=")
+			if !ok || field == "" {
+				return errors.New("want FIELD=VALUE")
+			}
+			o.metadata[jobspec.MetadataPrefix+field] = value
+			return nil
+		})
 	if err := f.Parse(args); err != nil {
 		return o, "", err
 	}

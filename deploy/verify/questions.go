@@ -91,7 +91,8 @@ done`,
 		ask: "Whether Cloud Functions names the bucket of its copies `gcf-v2-sources-NUMBER-REGION`, which the build's right is " +
 			"bound to, and whether the build has enough memory and time.",
 		commands: `gcloud storage buckets list --project=$PROJECT --filter='name~^gcf-v2' --format='value(name,location)'
-gcloud builds list --project=$PROJECT --region=$REGION --limit=6 --format='table(id,status,createTime,finishTime,options.machineType,serviceAccount,failureInfo.type)'`,
+gcloud builds list --project=$PROJECT --region=$REGION --limit=6 \
+  --format='table(id,status,createTime,finishTime,options.machineType,serviceAccount,failureInfo.type)'`,
 		expect: "One `gcf-v2-sources-…-REGION`, and builds of the account `INSTANCE-build` that end with `SUCCESS` within five " +
 			"minutes.",
 		want: `(?s)gcf-v2-sources-[0-9]+-$REGION\b.*SUCCESS`,
@@ -118,7 +119,8 @@ gcloud builds list --project=$PROJECT --region=$REGION --limit=6 --format='table
 			"back later.",
 		commands: `T=$(terraform -chdir=$CONFIGURATION output -json inbox_trigger | sed 's/.*"trigger": *"\([^"]*\)".*/\1/')
 S=$(gcloud eventarc triggers describe $T --format='value(transport.pubsub.subscription)')
-gcloud pubsub subscriptions describe $S --format='yaml(name,ackDeadlineSeconds,deadLetterPolicy,messageRetentionDuration,expirationPolicy,retryPolicy,pushConfig.pushEndpoint,pushConfig.oidcToken.serviceAccountEmail)'`,
+gcloud pubsub subscriptions describe $S \
+  --format='yaml(name,ackDeadlineSeconds,deadLetterPolicy,messageRetentionDuration,expirationPolicy,retryPolicy,pushConfig)'`,
 		expect: "`ackDeadlineSeconds: 600`, a `deadLetterPolicy` with 20 attempts, `604800s`, and pauses of 10 to 600 s. Before step " +
 			"10: 10 s, no dead letter, `86400s`.",
 		want: `(?s)ackDeadlineSeconds: 600.*maxDeliveryAttempts: 20`,
@@ -130,7 +132,8 @@ gcloud pubsub subscriptions describe $S --format='yaml(name,ackDeadlineSeconds,d
 		title: "The topic's schema",
 		ask: "Whether Pub/Sub takes events as they are written: JSON with `lowerCamelCase` names, maps, and whole numbers as numbers " +
 			"for int64.",
-		commands: `gcloud pubsub schemas validate-message --project=$PROJECT --schema-name=$INSTANCE-lifecycle --message-encoding=json --message="$(cat docs/events/status.json)" &&
+		commands: `gcloud pubsub schemas validate-message --project=$PROJECT --schema-name=$INSTANCE-lifecycle \
+  --message-encoding=json --message="$(cat docs/events/status.json)" &&
   gcloud pubsub schemas list-revisions $INSTANCE-lifecycle --project=$PROJECT --format='table(revisionId,revisionCreateTime)'`,
 		expect: "The message is taken, and one revision is listed. The functions' log has no `publish to projects/…`.",
 		want:   `[0-9a-f]{8}`,
@@ -141,7 +144,9 @@ gcloud pubsub subscriptions describe $S --format='yaml(name,ackDeadlineSeconds,d
 	{
 		title: "Warnings of the functions",
 		ask:   "What the functions complain of in the first hour: rights that do not hold, answers that nobody foresaw.",
-		commands: `gcloud logging read "resource.type=cloud_run_revision AND resource.labels.service_name=($INSTANCE-submit OR $INSTANCE-watch) AND severity>=WARNING" --project=$PROJECT --freshness=2h --limit=40 --format='table(timestamp,resource.labels.service_name,severity,jsonPayload.message,jsonPayload.error,textPayload)'
+		commands: `gcloud logging read --project=$PROJECT --freshness=2h --limit=40 \
+  "resource.type=cloud_run_revision AND resource.labels.service_name=($INSTANCE-submit OR $INSTANCE-watch) AND severity>=WARNING" \
+  --format='table(timestamp,resource.labels.service_name,severity,jsonPayload.message,jsonPayload.error,textPayload)'
 gcloud storage cat gs://$PROJECT-$INSTANCE-state/heartbeat.json`,
 		expect: "Nothing after the first five minutes, and a heartbeat whose `at` is no older than two minutes, with `complete: true` " +
 			"and `failed: 0`.",
@@ -157,7 +162,9 @@ gcloud storage cat gs://$PROJECT-$INSTANCE-state/heartbeat.json`,
 		commands: `for i in tf-cpu.1-15 tf-cpu.2-1 tf-cpu.2-2 tf-cpu.2-3 tf-cpu.2-4 tf-cpu.2-5 tf-cpu.2-6 tf-cpu.2-7 tf-cpu.2-8 tf-cpu.2-9 \
   tf-cpu.2-11 tf-cpu.2-8.py310 tf-cpu.2-9.py310 tf-cpu.2-11.py310 tf-cpu.2-12.py310 tf-cpu.2-13.py310 tf-cpu.2-14.py310 \
   tf-cpu.2-15.py310 tf-cpu.2-16.py310 tf-cpu.2-17.py310; do
-  echo $i $(curl -sS -m 20 -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $(gcloud auth print-access-token)" -H 'Accept: application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.v2+json' https://europe-docker.pkg.dev/v2/vertex-ai/training/$i/manifests/latest)
+  echo $i $(curl -sS -m 20 -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $(gcloud auth print-access-token)" \
+    -H 'Accept: application/vnd.oci.image.index.v1+json' -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' \
+    https://europe-docker.pkg.dev/v2/vertex-ai/training/$i/manifests/latest)
 done`,
 		expect: "`tf-cpu.2-17.py310 200` at least, which step 11 uses.",
 		want:   `tf-cpu\.2-17\.py310 200`,
@@ -170,8 +177,10 @@ done`,
 		ask: "Whether Vertex AI's own installer of packages gets by with `storage.objects.get` alone on the staging bucket, and " +
 			"whether what a program prints is logged though its account may not write logs.",
 		commands: `J=$(gcloud ai custom-jobs list --project=$PROJECT --region=$JOB_REGION --limit=1 --format='value(name.basename())')
-gcloud ai custom-jobs describe $J --project=$PROJECT --region=$JOB_REGION --format='yaml(state,error,startTime,endTime,jobSpec.serviceAccount,jobSpec.workerPoolSpecs[0].pythonPackageSpec,jobSpec.workerPoolSpecs[0].containerSpec.imageUri)'
-gcloud logging read "resource.type=ml_job AND resource.labels.job_id=$J" --project=$PROJECT --freshness=1d --limit=25 --format='value(resource.labels.task_name,severity,jsonPayload.message,textPayload)'`,
+gcloud ai custom-jobs describe $J --project=$PROJECT --region=$JOB_REGION \
+  --format='yaml(state,error,createTime,startTime,endTime,jobSpec.serviceAccount,jobSpec.workerPoolSpecs[0].pythonPackageSpec)'
+gcloud logging read "resource.type=ml_job AND resource.labels.job_id=$J" --project=$PROJECT --freshness=1d --limit=25 \
+  --format='value(resource.labels.task_name,severity,jsonPayload.message,textPayload)'`,
 		expect: "`JOB_STATE_SUCCEEDED`, the account `INSTANCE-trainer`, and `Hello, jobdrop!` among the log's lines.",
 		want:   `(?s)JOB_STATE_SUCCEEDED.*Hello, jobdrop!`,
 		otherwise: "A job that fails before its first line with 403 on `storage.objects.list` or `storage.buckets.get`: give `fetch` in " +
@@ -183,8 +192,11 @@ gcloud logging read "resource.type=ml_job AND resource.labels.job_id=$J" --proje
 		title: "Entries about jobs",
 		ask: "Which entries Cloud Logging has about a job, in which form, and how late: hints are made of them. `receiveTimestamp` " +
 			"less `timestamp` is the delay.",
-		commands: `gcloud logging read 'resource.type="ml_job"' --project=$PROJECT --freshness=1d --limit=8 --format='json(logName,resource,labels,timestamp,receiveTimestamp,severity,jsonPayload,textPayload)'
-gcloud logging read 'protoPayload.methodName=~"JobService\."' --project=$PROJECT --freshness=1d --limit=8 --format='json(logName,resource,timestamp,receiveTimestamp,operation,protoPayload.methodName,protoPayload.resourceName,protoPayload.request.parent,protoPayload.response.name)'`,
+		commands: `gcloud logging read 'resource.type="ml_job"' --project=$PROJECT --freshness=1d --limit=8 \
+  --format='json(logName,resource,labels,timestamp,receiveTimestamp,severity,jsonPayload,textPayload)'
+gcloud logging read 'protoPayload.methodName=~"JobService\."' --project=$PROJECT --freshness=1d --limit=8 \
+  --format="json(logName,resource,timestamp,receiveTimestamp,operation,protoPayload.methodName,protoPayload.resourceName,\
+protoPayload.request.parent,protoPayload.response.name)"`,
 		expect: "Entries of the first kind with the job's number as `resource.labels.job_id`, and of the second with a method that ends " +
 			"in `JobService.CreateCustomJob` and the job's name, each within seconds.",
 		want: `(?s)job_id.*methodName`,
@@ -196,7 +208,8 @@ gcloud logging read 'protoPayload.methodName=~"JobService\."' --project=$PROJECT
 		title: "The list of jobs",
 		ask:   "Whether Vertex AI's list takes a filter by a label with `AND` and alternatives in brackets, and a mask.",
 		commands: `L=$(gcloud ai custom-jobs list --project=$PROJECT --region=$JOB_REGION --limit=1 --format='value(labels.jobdrop-instance)')
-curl -sS -m 60 -G -H "Authorization: Bearer $(gcloud auth print-access-token)" https://$JOB_REGION-aiplatform.googleapis.com/v1/projects/$PROJECT/locations/$JOB_REGION/customJobs \
+curl -sS -m 60 -G -H "Authorization: Bearer $(gcloud auth print-access-token)" \
+  https://$JOB_REGION-aiplatform.googleapis.com/v1/projects/$PROJECT/locations/$JOB_REGION/customJobs \
   --data-urlencode "filter=labels.jobdrop-instance=\"$L\" AND (state=\"JOB_STATE_QUEUED\" OR state=\"JOB_STATE_SUCCEEDED\")" \
   --data-urlencode 'readMask=name,displayName,labels,state,createTime,startTime,endTime,error' -d pageSize=3`,
 		expect: "The job of step 11, with its label, and nothing of others.",
@@ -220,7 +233,8 @@ curl -sS -m 60 -G -H "Authorization: Bearer $(gcloud auth print-access-token)" h
 	{
 		title: "A distribution without buckets",
 		ask:   "Whether Cloud Logging refuses a distribution without buckets, as its reference says.",
-		commands: `printf 'filter: jsonPayload.message="never"\nvalueExtractor: EXTRACT(jsonPayload.seconds)\nmetricDescriptor: {metricKind: DELTA, valueType: DISTRIBUTION}\n' > out/nobuckets.yaml
+		commands: `printf '%s\n' 'filter: jsonPayload.message="never"' 'valueExtractor: EXTRACT(jsonPayload.seconds)' \
+  'metricDescriptor: {metricKind: DELTA, valueType: DISTRIBUTION}' > out/nobuckets.yaml
 gcloud logging metrics create jobdrop-nobuckets --project=$PROJECT --config-from-file=out/nobuckets.yaml`,
 		byHand: true,
 		expect: "`INVALID_ARGUMENT`.",
@@ -232,10 +246,17 @@ gcloud logging metrics create jobdrop-nobuckets --project=$PROJECT --config-from
 		title: "A heartbeat that never was",
 		ask: "Whether the heartbeat's alert fires where no tick ever ended: a metric that was never written has no series, and " +
 			"`EVALUATION_MISSING_DATA_ACTIVE` is documented for series that stop. A copy of the alert looks at a metric that stays empty.",
-		commands: `gcloud logging metrics create jobdrop-never --project=$PROJECT --description='never written' --log-filter='jsonPayload.message="never"'
+		commands: `gcloud logging metrics create jobdrop-never --project=$PROJECT --description='never written' \
+  --log-filter='jsonPayload.message="never"'
 sleep 600
 gcloud alpha monitoring policies list --project=$PROJECT --format=json > out/alerts.json
-python3 -c 'import json, os; p = next(p for p in json.load(open("out/alerts.json")) if p["displayName"] == "jobdrop %s: watch-heartbeat" % os.environ["INSTANCE"]); c = p["conditions"][0]; c.pop("name"); c["conditionThreshold"]["filter"] = "metric.type=\"logging.googleapis.com/user/jobdrop-never\" AND resource.type=\"cloud_run_revision\""; json.dump({"displayName": "jobdrop: never", "combiner": "OR", "conditions": [c]}, open("out/never.json", "w"))'
+python3 -c 'import json, os
+name = "jobdrop %s: watch-heartbeat" % os.environ["INSTANCE"]
+condition = next(p for p in json.load(open("out/alerts.json")) if p["displayName"] == name)["conditions"][0]
+condition.pop("name")
+condition["conditionThreshold"]["filter"] = (
+    "metric.type=\"logging.googleapis.com/user/jobdrop-never\" AND resource.type=\"cloud_run_revision\"")
+json.dump({"displayName": "jobdrop: never", "combiner": "OR", "conditions": [condition]}, open("out/never.json", "w"))'
 gcloud alpha monitoring policies create --project=$PROJECT --policy-from-file=out/never.json`,
 		byHand: true,
 		expect: "Within half an hour an open incident of `jobdrop: never` in the console, below Monitoring, Alerting. Then delete the " +
@@ -246,7 +267,8 @@ gcloud alpha monitoring policies create --project=$PROJECT --policy-from-file=ou
 	},
 	{
 		title: "The text of an alert",
-		ask:   "How an alert's mail shows its playbook: commands must come as they are written. (`SCHEDULER_REGION` is `scheduler_region`, where that is set, or the region.)",
+		ask: "How an alert's mail shows its playbook: commands must come as they are written. (`SCHEDULER_REGION` is " +
+			"`scheduler_region`, where that is set, or the region.)",
 		commands: `gcloud scheduler jobs pause $INSTANCE-tick --project=$PROJECT --location=SCHEDULER_REGION
 sleep 900
 gcloud scheduler jobs resume $INSTANCE-tick --project=$PROJECT --location=SCHEDULER_REGION`,
@@ -260,7 +282,8 @@ gcloud scheduler jobs resume $INSTANCE-tick --project=$PROJECT --location=SCHEDU
 	{
 		title: "The subscription after an update",
 		ask:   "Whether an update of the function in place resets the trigger's subscription, or makes another one.",
-		commands: `terraform -chdir=$CONFIGURATION apply -var source_archive=$ARCHIVE -replace='module.jobdrop.module.function["submit"].google_cloudfunctions2_function.this[0]'
+		commands: `terraform -chdir=$CONFIGURATION apply -var source_archive=$ARCHIVE \
+  -replace='module.jobdrop.module.function["submit"].google_cloudfunctions2_function.this[0]'
 terraform -chdir=$CONFIGURATION output -json > out/outputs.json
 go run ./deploy/eventarc -outputs out/outputs.json`,
 		byHand: true,
@@ -300,23 +323,27 @@ gcloud storage buckets list --project=$PROJECT --format='value(name)'`,
 	},
 }
 
+// preface begins the page: it takes the command that writes it, and the limit of a report.
+const preface = "# The first project\n\n" +
+	"What nobody could know before there was a project: each question, the command that answers it, the answer to expect, " +
+	"what to do about another one, and what rests on it. %[1]s writes this page; " +
+	"[questions.go](../deploy/verify/questions.go) has its text.\n\n" +
+	"Make an installation by [deploy/README.md](../deploy/README.md), steps 1 to 10. In place of step 11, in the same shell:\n\n" +
+	"```\n" +
+	"export JOB_REGION=$REGION CONFIGURATION=deploy/installations/$INSTANCE ARCHIVE=../../../$archive\n" +
+	"go run ./deploy/verify -outputs out/outputs.json -set jobDir=gs://$PROJECT-$INSTANCE-models/hello -report out/report.md " +
+	"testdata/drops/hello\n" +
+	"```\n\n" +
+	"It drops the first job, follows it, then asks all questions here that change nothing, by the commands as they stand, and " +
+	"writes one file with the answers. The commands run as you, and need gcloud, Terraform and curl. The file has at most " +
+	"%[2]d KiB; tokens, keys and addresses of people are left out. It names the project, its buckets, accounts and jobs, and has " +
+	"lines of their logs: read it before you send it to somebody. What changes something, or waits, is marked *by hand*, and " +
+	"comes last.\n\n"
+
 // manual writes docs/first-project.md.
 func manual(w io.Writer) error {
 	var b bytes.Buffer
-	b.WriteString(`# The first project
-
-What nobody could know before there was a project: each question, the command that answers it, the answer to expect, what to do about another one, and what rests on it. ` + "`go run ./deploy/verify -manual`" + ` writes this page; [questions.go](../deploy/verify/questions.go) has its text.
-
-Make an installation by [deploy/README.md](../deploy/README.md), steps 1 to 10. In place of step 11, in the same shell:
-
-` + "```" + `
-export JOB_REGION=$REGION CONFIGURATION=deploy/installations/$INSTANCE ARCHIVE=../../../$archive
-go run ./deploy/verify -outputs out/outputs.json -set jobDir=gs://$PROJECT-$INSTANCE-models/hello -report out/report.md testdata/drops/hello
-` + "```" + `
-
-It drops the first job, follows it, then asks all questions here that change nothing, by the commands as they stand, and writes one file with the answers. The commands run as you, and need gcloud, Terraform and curl. The file has at most ` + fmt.Sprint(reportLimit>>10) + ` KiB; tokens, keys and addresses of people are left out. It names the project, its buckets, accounts and jobs, and has lines of their logs: read it before you send it to somebody. What changes something, or waits, is marked *by hand*, and comes last.
-
-`)
+	fmt.Fprintf(&b, preface, "`go run ./deploy/verify -manual`", reportLimit>>10)
 	for i, q := range questions {
 		mark := ""
 		if q.byHand {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -52,6 +53,11 @@ func TestQuestions(t *testing.T) {
 		}
 		if _, err := regexp.Compile(q.want); err != nil {
 			t.Errorf("%s: %v", q.title, err)
+		}
+		parse := exec.Command("sh", "-n")
+		parse.Stdin = strings.NewReader(q.commands)
+		if said, err := parse.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v: %s", q.title, err, said)
 		}
 		for _, name := range file.FindAllString(q.rests, -1) {
 			if _, err := os.Stat(filepath.Join("../..", name)); err != nil {
@@ -205,7 +211,9 @@ func TestReport(t *testing.T) {
 	}
 
 	// Another region has another answer.
-	elsewhere := newReport(map[string]string{"JOBDROP_PROJECT": "acme-ml", "JOBDROP_PUBSUB_ENDPOINT": "europe-west-pubsub.googleapis.com:443"}, getenv)
+	elsewhere := newReport(map[string]string{
+		"JOBDROP_PROJECT": "acme-ml", "JOBDROP_PUBSUB_ENDPOINT": "europe-west-pubsub.googleapis.com:443",
+	}, getenv)
 	if elsewhere.ask(t.Context(), questions[1:2], &out); elsewhere.answers[0].verdict != otherwise {
 		t.Errorf("a region that is not in the list is %s", elsewhere.answers[0].verdict)
 	}
@@ -270,19 +278,19 @@ func TestReportIsBounded(t *testing.T) {
 
 func TestClean(t *testing.T) {
 	for text, want := range map[string]string{
-		"Authorization: Bearer ya29.abcdefghijklmnop":                                 "Authorization: Bearer [secret]",
-		"token ya29.a0AfB_byC1234567890 end":                                          "token [token] end",
-		`"refresh_token": "1//0gabcdefghijk-lmnop"`:                                   `"refresh_token": "[token]"`,
-		"eyJhbGciOiJSUzI1NiIsImtpZCI6.x.y":                                            "[token]",
-		"-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\nmore":          "[key]\nmore",
-		"-----BEGIN RSA PRIVATE KEY-----\nMIIE":                                       "[key]",
-		"OTEL_HEADERS api-key=0123456789abcdef":                                       "OTEL_HEADERS api-key=[secret]",
-		"user:jane.doe+x@example.co.uk, group:ml@example.com":                         "user:[address], group:[address]",
-		"serviceAccount:service-1@gcp-sa-pubsub.iam.gserviceaccount.com":              "serviceAccount:service-1@gcp-sa-pubsub.iam.gserviceaccount.com",
-		"1@cloudservices.gserviceaccount.com":                                         "1@cloudservices.gserviceaccount.com",
-		"\x1b[31mred\x1b[0m\ttab\r\n":                                                 "[31mred[0m\ttab\n",
-		"a\u202eb\u200bc\xff":                                                         "abc?",
-		"projects/acme-ml/topics/t gs://acme-ml-prod-inbox/x@1 europe-docker.pkg.dev": "projects/acme-ml/topics/t gs://acme-ml-prod-inbox/x@1 europe-docker.pkg.dev",
+		"Authorization: Bearer ya29.abcdefghijklmnop":                        "Authorization: Bearer [secret]",
+		"token ya29.a0AfB_byC1234567890 end":                                 "token [token] end",
+		`"refresh_token": "1//0gabcdefghijk-lmnop"`:                          `"refresh_token": "[token]"`,
+		"eyJhbGciOiJSUzI1NiIsImtpZCI6.x.y":                                   "[token]",
+		"-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\nmore": "[key]\nmore",
+		"-----BEGIN RSA PRIVATE KEY-----\nMIIE":                              "[key]",
+		"OTEL_HEADERS api-key=0123456789abcdef":                              "OTEL_HEADERS api-key=[secret]",
+		"user:jane.doe+x@example.co.uk, group:ml@example.com":                "user:[address], group:[address]",
+		"group:x, service-1@gcp-sa-pubsub.iam.gserviceaccount.com":           "group:x, service-1@gcp-sa-pubsub.iam.gserviceaccount.com",
+		"1@cloudservices.gserviceaccount.com":                                "1@cloudservices.gserviceaccount.com",
+		"\x1b[31mred\x1b[0m\ttab\r\n":                                        "[31mred[0m\ttab\n",
+		"a\u202eb\u200bc\xff":                                                "abc?",
+		"projects/p/topics/t gs://inbox/x@1 europe-docker.pkg.dev":           "projects/p/topics/t gs://inbox/x@1 europe-docker.pkg.dev",
 	} {
 		if got := clean(text); got != want {
 			t.Errorf("clean(%q) is %q, want %q", text, got, want)
