@@ -101,7 +101,7 @@ func allArrows() []arrows {
 			allowed: []string{
 				"internal/local/absent", "internal/local/discovery", "internal/local/front", "internal/local/loopback",
 			},
-			cloud:   true,
+			cloud: true,
 		},
 		{folder: "internal/testing", allowed: []string{"pkg", "internal", "functions"}, cloud: true},
 	}

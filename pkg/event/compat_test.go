@@ -23,6 +23,17 @@ const published = "testdata/published"
 // has to be able to read those of the later one: each field has the type that it had, what was always there
 // still is, and no value comes that could not come before. at is the place in the schema.
 func broken(at string, before, after any) []string {
+	if list, ok := before.([]any); ok {
+		later, _ := after.([]any)
+		if len(later) != len(list) {
+			return []string{fmt.Sprintf("%s had %d schemas, and has %d", at, len(list), len(later))}
+		}
+		var faults []string
+		for i, item := range list {
+			faults = append(faults, broken(fmt.Sprintf("%s[%d]", at, i), item, later[i])...)
+		}
+		return faults
+	}
 	old, isObject := before.(map[string]any)
 	now, stillObject := after.(map[string]any)
 	if !isObject || !stillObject {
@@ -113,7 +124,8 @@ func TestBroken(t *testing.T) {
 		"properties": {
 			"a": {"type": "string", "enum": ["x", "y"]}, "state": {"type": "string", "enum": ["s"]},
 			"n": {"type": "integer", "minimum": 1}, "l": {"type": "array", "maxItems": 3, "items": {"type": "string"}}
-		}
+		},
+		"anyOf": [{"required": ["b"]}, {"required": ["c"]}]
 	}`
 	for _, test := range []struct{ name, old, new, want string }{
 		{"the same", "", "", ""},
@@ -130,6 +142,9 @@ func TestBroken(t *testing.T) {
 		{"a new value", `["x", "y"]`, `["x", "y", "z"]`, "/properties/a/enum has the new value z"},
 		{"lower", `"minimum": 1`, `"minimum": 0`, "/properties/n/minimum is lower"},
 		{"longer", `"maxItems": 3`, `"maxItems": 4`, "/properties/l/maxItems is higher"},
+		{"an alternative more", `{"required": ["c"]}`, `{"required": ["c"]}, {}`, "/anyOf had 2 schemas, and has 3"},
+		{"a weaker alternative", `{"required": ["c"]}`, `{"required": []}`, "/anyOf[1]/required was always there: c"},
+		{"a stricter alternative", `{"required": ["c"]}`, `{"type": "object", "required": ["c"]}`, ""},
 		{"other items", `"items": {"type": "string"}`, `"items": {"type": "number"}`,
 			"/properties/l/items/type was string, and is number"},
 	} {

@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"mime"
 	"mime/multipart"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/jobdrop/jobdrop/internal/local/front"
 )
 
 // about is what a request asks for: the call by its name in Google's API, and what it is about.
@@ -150,10 +151,9 @@ func (s *Server) name(r *http.Request, a *about) {
 	}
 	var read bytes.Buffer
 	body := io.TeeReader(io.LimitReader(r.Body, maxDescribed), &read)
-	_, params, _ := mime.ParseMediaType(singleQuoted.ReplaceAllString(r.Header.Get("Content-Type"), `boundary="$1"`))
 	described := body
-	if params["boundary"] != "" {
-		if part, err := multipart.NewReader(body, params["boundary"]).NextRawPart(); err == nil {
+	if boundary := front.Boundary(r.Header.Get("Content-Type")); boundary != "" {
+		if part, err := multipart.NewReader(body, boundary).NextRawPart(); err == nil {
 			described = part
 		}
 	}
