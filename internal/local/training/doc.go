@@ -8,7 +8,8 @@
 // in which it speaks of a job. Packages ml and vertex implement one each, and
 // apis.go lists them. Package process runs programs, logs keeps and serves what
 // they write, study chooses and judges the trials of tuning jobs, and rest has
-// what Google's REST APIs share.
+// what Google's REST APIs share. Package rpc serves gRPC calls by those, with the
+// descriptors of package protos.
 //
 // Each of a job's replicas is a process, with a working directory, HOME and
 // TMPDIR of its own. The job's packages are fetched from Cloud Storage and
@@ -18,8 +19,8 @@
 // TF_CONFIG among it, with the replicas' addresses on loopback. A replica with
 // an image is run by [Options.ContainerRunner] on the machine's own network, as
 // the image is: packages are not installed into it. The scale tier and counts
-// choose the replicas; region, machines and runtime version are taken as they
-// are and choose nothing but the master's name in TF_CONFIG.
+// choose the replicas; region, machines and runtime version are held to the rules
+// of ml/v1 and choose nothing but the master's name in TF_CONFIG.
 //
 // A job with hyperparameters runs its trials, each of them a run of all replicas
 // with folders of its own. The environment is made once for all. A trial's
@@ -63,8 +64,8 @@
 // custom-jobs stream-logs among others.
 //
 // Not here: workers of the type cloud_tpu and resumePreviousJobId (such jobs are
-// refused), CLUSTER_SPEC of ml/v1's jobs, deletion of jobs, aiplatform/v1's
-// discovery document, and Cloud Logging's other methods.
+// refused), CLUSTER_SPEC of ml/v1's jobs, deletion of jobs, and Cloud Logging's other
+// methods. What is not here is refused as package absent says.
 //
 // What the package promises:
 //   - A job that was answered for is on disk: after a restart on the same
