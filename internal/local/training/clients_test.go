@@ -296,6 +296,10 @@ func TestNotServedOnce(t *testing.T) {
 	} {
 		once("gcloud, "+name, func() error { return gcloudOnce(t, server.URL, args...) })
 	}
+	for path, method := range map[string]string{"/v1/" + job: "DELETE", "/v1/projects/p:getConfig": "GET",
+		"/v2/projects/p/logs": "GET"} {
+		once("Node, "+method+" "+path, func() error { return gaxiosOnce(t, method, server.URL+path) })
+	}
 	for name, call := range map[string]string{
 		"ml/v1":      "service('ml', 'v1').projects().getConfig(name='projects/p')",
 		"logging/v2": "service('logging', 'v2').entries().write(body={})",
@@ -305,6 +309,30 @@ func TestNotServedOnce(t *testing.T) {
 			return err
 		})
 	}
+}
+
+// gaxiosOnce makes a call with the transport of Node's googleapis, as that uses it, and returns what the answer says if it
+// is an error.
+func gaxiosOnce(t *testing.T, method, url string) error {
+	t.Helper()
+	modules, err := filepath.Abs("../../../docs/clients/node/node_modules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(modules, "gaxios")); err != nil {
+		t.Skipf("Node's libraries are not installed: %v", err)
+	}
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip("no node on PATH")
+	}
+	return output(exec.Command(node, "-e", `
+const [gaxios, method, url] = process.argv.slice(1);
+require(gaxios).request({method, url, retry: true}).catch(error => {
+  console.error(error.response.data.error.message);
+  process.exit(1);
+});
+`, filepath.Join(modules, "gaxios"), method, url))
 }
 
 // gcloudOnce runs gcloud, and returns what it says if it fails.
