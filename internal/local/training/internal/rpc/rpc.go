@@ -68,6 +68,10 @@ func (t *transcoder) serve(_ any, stream grpc.ServerStream) error {
 	if err := stream.RecvMsg(message); err != nil {
 		return err
 	}
+	if unknown(message) {
+		return status.Errorf(codes.InvalidArgument, "The request has fields that are not known here. They may be of a newer "+
+			"version of %s.", m.Input().FullName())
+	}
 	r, err := request(m, message)
 	if err != nil {
 		return err
@@ -83,6 +87,31 @@ func (t *transcoder) serve(_ any, stream grpc.ServerStream) error {
 		return status.Errorf(codes.Internal, "The answer of %s can't be read: %v", name, err)
 	}
 	return stream.SendMsg(response)
+}
+
+// unknown reports whether a message has fields that its descriptor lacks. In JSON they would be lost.
+func unknown(m protoreflect.Message) bool {
+	found := len(m.GetUnknown()) > 0
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case f.IsMap():
+			if f.MapValue().Message() != nil {
+				v.Map().Range(func(_ protoreflect.MapKey, v protoreflect.Value) bool {
+					found = found || unknown(v.Message())
+					return !found
+				})
+			}
+		case f.Message() == nil:
+		case f.IsList():
+			for i := range v.List().Len() {
+				found = found || unknown(v.List().Get(i).Message())
+			}
+		default:
+			found = found || unknown(v.Message())
+		}
+		return !found
+	})
+	return found
 }
 
 // request returns the HTTP request of a call, as google/api/http.proto says: the rule's
