@@ -2,6 +2,7 @@ package local_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -50,15 +51,17 @@ func TestFront(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, parameter := range []string{
-				"alt=json", "alt=json;enum-encoding=int", "alt=json%3Benum-encoding%3Dint", "fields=*", "key=k", "prettyPrint=false",
-				"quotaUser=u", "userProject=p", "uploadType=x", "upload_protocol=x", "access_token=x", "oauth_token=x", ".xgafv=2",
+				"alt=json", "alt=json;enum-encoding=int", "alt=json%3Benum-encoding%3Dint", "fields=*", "key=k",
+				"prettyPrint=false", "quotaUser=u", "userProject=p", "uploadType=x", "upload_protocol=x",
+				"access_token=x", "oauth_token=x", ".xgafv=2",
 			} {
 				for _, sign := range []string{"", "$", "%24"} {
 					if parameter == ".xgafv=2" && sign == "" {
 						continue
 					}
-					if got, text := ask(t, tt.method, tt.base+tt.path+"?"+sign+parameter, "application/json", tt.body); got.StatusCode != 200 {
-						t.Errorf("%s%s: %s: %s", sign, parameter, got.Status, text)
+					url := tt.base + tt.path + "?" + sign + parameter
+					if got, text := ask(t, tt.method, url, "application/json", tt.body); got.StatusCode != 200 {
+						t.Errorf("%s: %s: %s", url, got.Status, text)
 					}
 				}
 			}
@@ -76,8 +79,8 @@ func TestFront(t *testing.T) {
 			if tt.name == "storage/v1" { // which has media
 				return
 			}
-			if got, text := ask(t, tt.method, tt.base+tt.path+"?$alt=proto", "application/json", tt.body); got.StatusCode != 400 ||
-				!strings.Contains(text, "alt=json") {
+			got, text = ask(t, tt.method, tt.base+tt.path+"?$alt=proto", "application/json", tt.body)
+			if got.StatusCode != 400 || !strings.Contains(text, "alt=json") {
 				t.Errorf("$alt=proto: %s: %s", got.Status, text)
 			}
 		})
@@ -99,7 +102,8 @@ func batch(t *testing.T, url string, paths ...string) {
 	var body strings.Builder
 	w := multipart.NewWriter(&body)
 	for i, path := range paths {
-		part, err := w.CreatePart(textproto.MIMEHeader{"Content-Type": {"application/http"}, "Content-ID": {"<id+" + string('1'+rune(i)) + ">"}})
+		part, err := w.CreatePart(textproto.MIMEHeader{"Content-Type": {"application/http"},
+			"Content-ID": {fmt.Sprintf("<id+%d>", i+1)}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +129,8 @@ func batch(t *testing.T, url string, paths ...string) {
 		status, _, _ := strings.Cut(string(answer), "\r\n")
 		got = append(got, part.Header.Get("Content-ID")+" "+status)
 	}
-	if diff := cmp.Diff([]string{"<response-id+1> HTTP/1.1 200 OK", "<response-id+2> HTTP/1.1 404 Not Found"}, got); diff != "" {
+	want := []string{"<response-id+1> HTTP/1.1 200 OK", "<response-id+2> HTTP/1.1 404 Not Found"}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("answers (-want +got):\n%s\n%s", diff, text)
 	}
 }

@@ -92,7 +92,8 @@ func TestJobClient(t *testing.T) {
 		Parent: parent, HyperparameterTuningJob: &aiplatformpb.HyperparameterTuningJob{
 			DisplayName: "tunes", MaxTrialCount: 2, ParallelTrialCount: 1, TrialJobSpec: ours().CustomJob.JobSpec,
 			StudySpec: &aiplatformpb.StudySpec{
-				Metrics: []*aiplatformpb.StudySpec_MetricSpec{{MetricId: "loss", Goal: aiplatformpb.StudySpec_MetricSpec_MINIMIZE}},
+				Metrics: []*aiplatformpb.StudySpec_MetricSpec{{MetricId: "loss",
+					Goal: aiplatformpb.StudySpec_MetricSpec_MINIMIZE}},
 				Parameters: []*aiplatformpb.StudySpec_ParameterSpec{{ParameterId: "layers",
 					ParameterValueSpec: &aiplatformpb.StudySpec_ParameterSpec_IntegerValueSpec_{
 						IntegerValueSpec: &aiplatformpb.StudySpec_ParameterSpec_IntegerValueSpec{MinValue: 1, MaxValue: 2}}}},
@@ -102,7 +103,8 @@ func TestJobClient(t *testing.T) {
 		t.Errorf("made %v, %v", tuning, err)
 	}
 	all := c.ListCustomJobs(t.Context(), &aiplatformpb.ListCustomJobsRequest{Parent: parent, PageSize: 1,
-		Filter: `display_name="ours" AND labels.team=a`, ReadMask: &fieldmaskpb.FieldMask{Paths: []string{"name", "display_name"}}})
+		Filter:   `display_name="ours" AND labels.team=a`,
+		ReadMask: &fieldmaskpb.FieldMask{Paths: []string{"name", "display_name"}}})
 	listed, found := 0, false
 	for {
 		j, err := all.Next()
@@ -152,13 +154,15 @@ func TestEnumNumbers(t *testing.T) {
 		name, method, path, body string
 		want                     []string
 	}{
-		{"custom job", "POST", "/v1/" + parent + "/customJobs", `{"displayName": "d", "jobSpec": {"scheduling": {"strategy": 3}, ` +
-			`"workerPoolSpecs": [{"machineSpec": {"acceleratorType": 13, "acceleratorCount": 1, "machineType": "a3-highgpu-8g"}, ` +
+		{"custom job", "POST", "/v1/" + parent + "/customJobs", `{"displayName": "d", "jobSpec": {"scheduling": ` +
+			`{"strategy": 3}, "workerPoolSpecs": [{"machineSpec": {"acceleratorType": 13, "acceleratorCount": 1, "machineType": ` +
+			`"a3-highgpu-8g"}, ` +
 			`"replicaCount": "1", ` + python + `}]}}`, []string{`"acceleratorType": 13`, `"strategy": 3`, `"state": 1`}},
 		{"tuning job", "POST", "/v1/" + parent + "/hyperparameterTuningJobs", `{"displayName": "d", "maxTrialCount": 2, ` +
 			`"parallelTrialCount": 1, "studySpec": {"algorithm": 3, "metrics": [{"metricId": "m", "goal": 2}], "parameters": ` +
 			`[{"parameterId": "a", "scaleType": "1", "doubleValueSpec": {"minValue": 0, "maxValue": 1}}]}, "trialJobSpec": ` +
-			`{"workerPoolSpecs": [{` + onePool + `, ` + python + `}]}}`, []string{`"algorithm": 3`, `"goal": 2`, `"scaleType": 1`}},
+			`{"workerPoolSpecs": [{` + onePool + `, ` + python + `}]}}`,
+			[]string{`"algorithm": 3`, `"goal": 2`, `"scaleType": 1`}},
 		{"ml/v1", "POST", "/v1/projects/p/jobs", `{"jobId": "j", "trainingInput": {` + validInput + `, "scaleTier": 5, ` +
 			`"masterType": "standard", "hyperparameters": {"goal": 1, "params": [{"parameterName": "a", "type": 4, ` +
 			`"discreteValues": [1, 2], "scaleType": 2}]}}}`,
@@ -184,7 +188,8 @@ func TestEnumNumbers(t *testing.T) {
 	// Of these the numbers are not known, or there is none.
 	for _, body := range []string{`{"trainingInput": {"scaleTier": 2}}`, `{"trainingInput": {"scaleTier": 4}}`,
 		`{"trainingInput": {"scaleTier": 1.5}}`, `{"trainingInput": {"hyperparameters": {"goal": 3}}}`} {
-		if a := send(t, "POST", server.URL+"/v1/projects/p/jobs", body); a.code != 400 || !strings.Contains(a.err.Message, "(enum: ") {
+		if a := send(t, "POST", server.URL+"/v1/projects/p/jobs", body); a.code != 400 ||
+			!strings.Contains(a.err.Message, "(enum: ") {
 			t.Errorf("%s: %d %s", body, a.code, a.body)
 		}
 	}
@@ -199,8 +204,8 @@ func TestRPCNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	for _, name := range []string{"", "x", parent + "/customJobs/", parent + "/customJobs/1/2", "projects//locations/l/customJobs/1",
-		parent + "/hyperparameterTuningJobs/1"} {
+	for _, name := range []string{"", "x", parent + "/customJobs/", parent + "/customJobs/1/2",
+		"projects//locations/l/customJobs/1", parent + "/hyperparameterTuningJobs/1"} {
 		_, err := c.GetCustomJob(t.Context(), &aiplatformpb.GetCustomJobRequest{Name: name})
 		wantCode(t, err, codes.InvalidArgument)
 	}
@@ -311,8 +316,8 @@ func TestNotServedOnce(t *testing.T) {
 	}
 }
 
-// gaxiosOnce makes a call with the transport of Node's googleapis, as that uses it, and returns what the answer says if it
-// is an error.
+// gaxiosOnce makes a call with the transport of Node's googleapis, as that uses it, and returns what the answer says if
+// it is an error.
 func gaxiosOnce(t *testing.T, method, url string) error {
 	t.Helper()
 	modules, err := filepath.Abs("../../../docs/clients/node/node_modules")
@@ -363,8 +368,8 @@ func output(cmd *exec.Cmd) error {
 	return errors.New(string(out))
 }
 
-// TestPythonClient: Google's Python client, as Debian has it, builds itself from the service's documents, makes calls in
-// batches, and sends what is too long for a URL as a body.
+// TestPythonClient: Google's Python client, as Debian has it, builds itself from the service's documents, makes calls
+// in batches, and sends what is too long for a URL as a body.
 func TestPythonClient(t *testing.T) {
 	_, server := idle(t)
 	if _, err := client(t, server.URL).Create("projects/p", queuedJob("one", nil)).Do(); err != nil {
@@ -380,7 +385,8 @@ print(jobs.get(name="projects/p/jobs/one", fields="jobId,trainingInput/region").
 print(custom.list(parent="projects/p/locations/us-central1").execute())
 long = "jobId:" + "x" * 2100
 print(jobs.list(parent="projects/p", filter=long).execute())
-print([e["severity"] for e in service("logging", "v2").entries().list(body={"resourceNames": ["projects/p"]}).execute()["entries"]])
+entries = service("logging", "v2").entries()
+print([e["severity"] for e in entries.list(body={"resourceNames": ["projects/p"]}).execute()["entries"]])
 def answered(number, answer, error):
     print(number, answer and answer.get("state"), error and error.resp.status)
 batch = service("ml", "v1").new_batch_http_request(callback=answered)

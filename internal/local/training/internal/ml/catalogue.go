@@ -11,16 +11,17 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
 )
 
-// apiRules are those of the rules for job files that are the API's own, beside those that this service needs itself. Every
-// region, machine and version is this machine to it, but what the cloud's would refuse at once is refused here, too.
+// apiRules are the rules for job files that are the API's own, beside those that this service needs itself. To it every
+// region, machine and version is this machine. What the cloud's service would refuse at once is refused here, too.
 var apiRules = map[string]bool{
 	"accelerator-complete": true, "accelerator-count": true, "accelerator-legacy": true, "accelerator-machine": true,
 	"bucket-format": true, "disk-size": true, "disk-type": true, "image-excludes-runtime": true, "kms-key-format": true,
-	"machine-category": true, "machine-format": true, "network-format": true, "object-name": true, "python-for-runtime": true,
-	"python-version": true, "region-format": true, "runtime-version-format": true, "service-account-format": true,
+	"machine-category": true, "machine-format": true, "network-format": true, "object-name": true,
+	"python-for-runtime": true, "python-version": true, "region-format": true, "runtime-version-format": true,
+	"service-account-format": true,
 }
 
-// unknown are rules that only warn of a file: the lists of what is known may lack something. None of the API will be new.
+// unknown are rules that only warn of a file, which may be meant for another service. The API will have nothing new.
 var unknown = map[string]bool{"region-unknown": true, "runtime-version-unknown": true}
 
 // checkCatalogue returns why the API would refuse a job by what regions, machines and versions it has.

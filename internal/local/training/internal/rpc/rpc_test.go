@@ -38,8 +38,8 @@ func methods(t testing.TB) []protoreflect.MethodDescriptor {
 func TestRequest(t *testing.T) {
 	const parent, job = "projects/p/locations/l", "projects/p/locations/l/customJobs/1"
 	want := map[protoreflect.Name]struct{ message, line, body string }{
-		"CreateCustomJob": {`{"parent": "` + parent + `", "customJob": {"displayName": "d"}}`, "POST /v1/" + parent + "/customJobs",
-			`{"displayName":"d"}`},
+		"CreateCustomJob": {`{"parent": "` + parent + `", "customJob": {"displayName": "d"}}`,
+			"POST /v1/" + parent + "/customJobs", `{"displayName":"d"}`},
 		"GetCustomJob": {`{"name": "` + job + `"}`, "GET /v1/" + job, ""},
 		"ListCustomJobs": {`{"parent": "` + parent + `", "pageSize": 3, "readMask": "name,displayName"}`,
 			"GET /v1/" + parent + "/customJobs?pageSize=3&readMask=name%2CdisplayName", ""},
@@ -62,7 +62,8 @@ func TestRequest(t *testing.T) {
 			continue
 		}
 		body, err := io.ReadAll(r.Body)
-		if got := r.Method + " " + r.URL.String(); err != nil || got != tt.line || strings.ReplaceAll(string(body), " ", "") != tt.body {
+		got := r.Method + " " + r.URL.String()
+		if err != nil || got != tt.line || strings.ReplaceAll(string(body), " ", "") != tt.body {
 			t.Errorf("%s becomes %s with %s, want %s with %s", m.Name(), got, body, tt.line, tt.body)
 		}
 	}
