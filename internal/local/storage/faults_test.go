@@ -168,7 +168,7 @@ func TestFaults(t *testing.T) {
 	s := start(t, Options{Faults: []Fault{
 		{Do: "return-503", Method: "storage.objects.insert", Bucket: bucketA, Object: "in/**.json", From: 2, Every: 2, Times: 2},
 		{Do: "return-429", Method: "storage.objects.get", Object: "slow", Always: true},
-		{Do: "return-408", Method: "storage.buckets.*", Bucket: bucketB},
+		{Do: "return-408", Method: "storage.buckets.*", Bucket: bucketB, From: 2},
 		{Do: "lose-answer", Method: "storage.objects.delete"},
 	}})
 	upload := s.URL() + "/upload/storage/v1/b/" + bucketA + "/o?uploadType="
@@ -195,6 +195,7 @@ func TestFaults(t *testing.T) {
 		do(t, "GET", s.objectURL("slow")+"?alt=media", "").want(t, 429)
 	}
 	do(t, "GET", s.URL()+"/storage/v1/b/"+bucketA, "").want(t, 200)
+	do(t, "GET", s.URL()+"/storage/v1/b/"+bucketB, "").want(t, 200)
 	do(t, "GET", s.URL()+"/storage/v1/b/"+bucketB, "").want(t, 408)
 	do(t, "GET", s.URL()+"/storage/v1/b/"+bucketB, "").want(t, 200)
 

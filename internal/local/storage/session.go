@@ -141,16 +141,8 @@ func (s *Server) startSession(c *call, cond conditions) error {
 	}
 	o := c.named(i)
 	o.ContentType = cmp.Or(o.ContentType, c.Header.Get("X-Upload-Content-Type"))
-	if err := errors.Join(checkName(o.Name), o.settings.check()); err != nil {
-		return err
-	}
-	spool, err := s.store.newSpool(s.limit)
+	id, err := s.newSession(o, cond, i.declared)
 	if err != nil {
-		return err
-	}
-	id, err := s.uploads.add(&session{object: o, cond: cond, declared: i.declared, spool: spool})
-	if err != nil {
-		spool.discard()
 		return err
 	}
 	query := url.Values{"uploadType": {"resumable"}, "name": {o.Name}, "upload_id": {id}}
@@ -158,6 +150,32 @@ func (s *Server) startSession(c *call, cond conditions) error {
 	c.w.Header().Set("X-GUploader-UploadID", id)
 	c.w.WriteHeader(http.StatusOK)
 	return nil
+}
+
+// newSession makes a session, and returns its ID.
+func (s *Server) newSession(o object, cond conditions, d declared) (string, error) {
+	if err := errors.Join(checkName(o.Name), o.settings.check()); err != nil {
+		return "", err
+	}
+	spool, err := s.store.newSpool(s.limit)
+	if err != nil {
+		return "", err
+	}
+	id, err := s.uploads.add(&session{object: o, cond: cond, declared: d, spool: spool})
+	if err != nil {
+		spool.discard()
+	}
+	return id, err
+}
+
+// answerUploaded answers the end of an upload, as the call's API does.
+func (c *call) answerUploaded(o *object) {
+	if !c.xml {
+		c.answerObject(o)
+		return
+	}
+	c.identify(o)
+	c.w.WriteHeader(http.StatusOK)
 }
 
 // session takes content for a session, or answers how much of it there is.
@@ -182,7 +200,7 @@ func (s *Server) session(c *call, id string) error {
 		return notAllowed()
 	}
 	if u.done != nil {
-		c.answerObject(u.done)
+		c.answerUploaded(u.done)
 		return nil
 	}
 	part, err := parseRange(c.Header.Get("Content-Range"))
@@ -274,7 +292,7 @@ func (s *Server) finish(c *call, id string, u *session) error {
 		s.uploads.end(id)
 		return err
 	}
-	c.answerObject(u.done)
+	c.answerUploaded(u.done)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // xml serves the XML API's paths, /<bucket>/<object>: single objects and lists.
@@ -36,6 +37,12 @@ func (s *Server) xmlObject(c *call) error {
 	if err := checkName(c.name); err != nil {
 		return err
 	}
+	if id := c.param("upload_id"); id != "" { // which is a secret, and needs no signature
+		return s.session(c, id)
+	}
+	if err := checkSigned(c.Request, time.Now()); err != nil {
+		return err
+	}
 	for _, parameter := range []string{"acl", "uploads", "uploadId", "tagging", "compose"} {
 		if c.query.Has(parameter) {
 			return errUnsupported("the XML API's ?" + parameter)
@@ -55,6 +62,10 @@ func (s *Server) xmlObject(c *call) error {
 		return s.download(c, generation, cond)
 	case http.MethodPut:
 		return s.xmlPut(c, cond)
+	case http.MethodPost:
+		if c.Header.Get("X-Goog-Resumable") == "start" {
+			return s.xmlStart(c, cond)
+		}
 	case http.MethodDelete:
 		if err := s.store.remove(c.bucket, c.name, generation, cond); err != nil {
 			return err
@@ -82,6 +93,23 @@ func xmlSettings(h http.Header) settings {
 		}
 	}
 	return set
+}
+
+// xmlStart begins a resumable upload.
+// https://cloud.google.com/storage/docs/xml-api/resumable-upload
+func (s *Server) xmlStart(c *call, cond conditions) error {
+	if _, err := s.store.getBucket(c.bucket); err != nil {
+		return err
+	}
+	o := object{Bucket: c.bucket, Name: c.name, settings: xmlSettings(c.Header)}
+	id, err := s.newSession(o, cond, declaredBy(c.Header))
+	if err != nil {
+		return err
+	}
+	c.w.Header().Set("Location", c.base()+c.URL.EscapedPath()+"?"+url.Values{"upload_id": {id}}.Encode())
+	c.w.Header().Set("X-GUploader-UploadID", id)
+	c.w.WriteHeader(http.StatusCreated)
+	return nil
 }
 
 // xmlPut makes an object of a body or, with x-goog-copy-source, of another object.
@@ -147,6 +175,9 @@ type xmlContents struct {
 type xmlPrefix struct{ Prefix string }
 
 func (s *Server) xmlBucket(c *call) error {
+	if err := checkSigned(c.Request, time.Now()); err != nil {
+		return err
+	}
 	if c.Method == http.MethodHead {
 		_, err := s.store.getBucket(c.bucket)
 		return err
