@@ -120,3 +120,23 @@ for name, size in [("a.txt", 1000), ("b/large.bin", 3 << 20), ("c.bin", 3 << 20)
 		}
 	}
 }
+
+// A disk that fills up while the job runs ends the run, which says so.
+func TestRunFillsTheDisk(t *testing.T) {
+	t.Parallel()
+	dir := dropOf(t, `
+import sys
+from trainer import storage
+at = sys.argv[sys.argv.index("--job-dir") + 1]
+for n in range(1000):
+    storage.write(storage.join(at, str(n)), "x" * (8 << 20))
+`)
+	out := onSmallDisk(t, "160m", `jobdrop run `+dir+` --keep "$SMALL/kept"; echo "exit $?"`)
+	for _, want := range []string{
+		"/kept/storage is full, and the job was ended\nMake room there, or name another folder with --keep\n", "exit 69\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+}

@@ -166,6 +166,7 @@ func serveStack(ctx context.Context, env Env, o localOptions) (err error) {
 	options.Alone = func(folder string, names []string) {
 		p.alone(following, cmp.Or(options.Names.Inbox, local.Inbox), folder, names)
 	}
+	options.Full = func(dir string) { p.say("the disk of %s is full: make room there, or jobs fail", dir) }
 	options.Failing = func(err error) { p.say("Submit does not take an event, which is tried on: %v", err) }
 	stack, err := local.Start(ctx, options)
 	if err != nil && ctx.Err() != nil {

@@ -75,6 +75,12 @@ const (
 	incompleteAfter = 2 * time.Second
 )
 
+// What to do about a folder of the stack's data that can't be written.
+const (
+	remedyOfKeep = "name another folder with --keep"
+	remedyOfTemp = "name a folder with --keep, or another one in the variable TMPDIR"
+)
+
 func runDrop(ctx context.Context, env Env, o runOptions) error {
 	return endInTime(ctx, func() error { return runInStack(ctx, env, o) })
 }
@@ -113,7 +119,7 @@ func runInStack(ctx context.Context, env Env, o runOptions) (err error) {
 	}
 	s := &session{
 		runOptions: o, drop: d, printer: newPrinter(env, o.events),
-		refused: make(chan error, 1), verdict: make(chan event.Body, 1),
+		refused: make(chan error, 1), verdict: make(chan event.Body, 1), full: make(chan string, 1),
 	}
 	if err := s.start(ctx, env, data, python); err != nil {
 		if ctx.Err() != nil {
@@ -137,9 +143,9 @@ func (o runOptions) room() error {
 		}
 	}
 	if o.keep != "" {
-		return room(o.keep, "name another folder with --keep")
+		return room(o.keep, remedyOfKeep)
 	}
-	return room(os.TempDir(), "name a folder with --keep, or another one in the variable TMPDIR")
+	return room(os.TempDir(), remedyOfTemp)
 }
 
 // session is a run of one drop.
@@ -150,6 +156,7 @@ type session struct {
 	stack   *local.Stack
 	refused chan error      // a delivery that the functions refused; further ones are not kept
 	verdict chan event.Body // what became of the drop; repeats are not kept
+	full    chan string     // the folder that a full disk does not let be written
 }
 
 // start starts the stack, with its data in a folder.
@@ -162,6 +169,7 @@ func (s *session) start(ctx context.Context, env Env, data string, python traini
 	options.OwnTopic = true // the emulator, if one is named, may be others' too
 	options.Env = []string{"JOBDROP_INCOMPLETE_AFTER=" + incompleteAfter.String()}
 	options.Logs = s.printer.log
+	options.Full = func(dir string) { s.full <- dir }
 	options.Failing = func(err error) {
 		select {
 		case s.refused <- err:
@@ -197,7 +205,14 @@ func (s *session) run(ctx context.Context) error {
 	defer waiting.Stop()
 	for {
 		select {
+		case dir := <-s.full:
+			return s.noRoom(dir)
 		case body := <-s.verdict:
+			select {
+			case dir := <-s.full: // which is why it failed
+				return s.noRoom(dir)
+			default:
+			}
 			return s.conclude(ctx, body, jobDir)
 		case err := <-s.refused:
 			if s.printer.started() {
@@ -218,6 +233,16 @@ func (s *session) run(ctx context.Context) error {
 			return interrupted()
 		}
 	}
+}
+
+// noRoom is the end of a run whose disk is full.
+func (s *session) noRoom(dir string) error {
+	s.printer.release(0)
+	remedy := remedyOfTemp
+	if s.keep != "" {
+		remedy = remedyOfKeep
+	}
+	return missing(fmt.Errorf("the disk of %s is full, and the job was ended\nMake room there, or %s", dir, remedy))
 }
 
 // handle prints an event of the drop, and keeps its verdict.

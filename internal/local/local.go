@@ -123,6 +123,8 @@ type Options struct {
 	// subscribes in it misses no event, nor what a crash has ended. An error of it ends
 	// the start.
 	Started func(context.Context, *Stack) error
+	// Full is called with a folder, once, when the disk did not take an object.
+	Full func(dir string)
 	// Status is called with what a new status.json says, if it has said so for a moment.
 	Status func(job.Snapshot)
 	// Alone is called with the names that a folder of the inbox holds when some time has
@@ -300,7 +302,7 @@ func (s *Stack) startStorage(ctx, run context.Context) error {
 				s.readStatus(run, o)
 			}
 		},
-		Faults: s.options.Faults, Logger: s.options.Logger,
+		Faults: s.options.Faults, Full: s.options.Full, Logger: s.options.Logger,
 	})
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"syscall"
 
 	"github.com/jobdrop/jobdrop/internal/local/absent"
 )
@@ -113,6 +114,9 @@ func (s *Server) failXML(w http.ResponseWriter, r *http.Request, err error) {
 // logged logs what is nobody's fault but ours.
 func (s *Server) logged(r *http.Request, err error) *fault {
 	f := asFault(err)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		s.full()
+	}
 	if f.status == http.StatusInternalServerError && r.Context().Err() == nil {
 		s.log.ErrorContext(r.Context(), "storage request not served", "method", r.Method, "path", r.URL.Path, "error",
 			err.Error())

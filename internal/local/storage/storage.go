@@ -70,6 +70,9 @@ type Options struct {
 	Finalized func(Object)
 	// Faults are failures that chosen calls meet. A call meets the first that is for it.
 	Faults []Fault
+	// Full is called with Dir, once, when its disk did not take what a client sent, before that client is
+	// answered.
+	Full   func(dir string)
 	Logger *slog.Logger
 }
 
@@ -90,6 +93,7 @@ type Server struct {
 	faults    *injector
 	closing   sync.Once
 	finalized func(Object)
+	full      func()
 	log       *slog.Logger
 	limit     int64 // bytes of an object
 	url       string
@@ -153,6 +157,11 @@ func open(ctx context.Context, o Options) (*Server, error) {
 		finalized: o.Finalized, log: o.log(), limit: maxObject, served: make(chan error, 1), unlock: unlock,
 		uploads: newUploads(time.Now), faults: faults,
 	}
+	s.full = sync.OnceFunc(func() {
+		if o.Full != nil {
+			o.Full(o.Dir)
+		}
+	})
 	if s.finalized == nil {
 		s.finalized = func(Object) {}
 	}
