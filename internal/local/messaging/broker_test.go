@@ -748,6 +748,14 @@ func TestRefused(t *testing.T) {
 
 		{"no messages", message(), codes.InvalidArgument},
 		{"empty message", message(&pubsubpb.PubsubMessage{}), codes.InvalidArgument},
+		{
+			"empty message for no topic", func(b *broker) error {
+				_, err := b.Publish(context.Background(), &pubsubpb.PublishRequest{
+					Topic: "projects/p/topics/none", Messages: []*pubsubpb.PubsubMessage{{}},
+				})
+				return err
+			}, codes.NotFound,
+		},
 		{"attributes are enough", message(&pubsubpb.PubsubMessage{Attributes: map[string]string{"a": ""}}), codes.OK},
 		{
 			"long key of an attribute", message(&pubsubpb.PubsubMessage{Attributes: map[string]string{long + "x": ""}}),

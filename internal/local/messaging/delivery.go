@@ -37,14 +37,14 @@ const (
 
 // Publish implements [pubsubpb.PublisherServer].
 func (b *broker) Publish(_ context.Context, r *pubsubpb.PublishRequest) (*pubsubpb.PublishResponse, error) {
-	if err := checkMessages(r); err != nil {
-		return nil, err
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	topic := b.topics[r.Topic]
-	if topic == nil {
+	if topic == nil { // before the messages are looked at, as in the cloud
 		return nil, notFound(r.Topic)
+	}
+	if err := checkMessages(r); err != nil {
+		return nil, err
 	}
 	now := time.Now()
 	response := &pubsubpb.PublishResponse{}
