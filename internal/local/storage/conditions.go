@@ -50,13 +50,14 @@ func lists(etags string, live *object) bool {
 	return false
 }
 
-// number reads the value of what has a name; nil where none is given.
+// number reads the value of what has a name; nil where none is given. Numbers below zero are
+// taken: no object has them.
 func number(name, value string) (*int64, error) {
 	if value == "" {
 		return nil, nil
 	}
 	n, err := strconv.ParseInt(value, 10, 64)
-	if err != nil || n < 0 {
+	if err != nil {
 		return nil, errInvalid("Invalid value for %s: %q", name, value)
 	}
 	return &n, nil

@@ -118,7 +118,7 @@ func TestPreconditions(t *testing.T) {
 			{"MetagenerationMatch", func(int64) int64 { return 2 }, 412},
 			{"MetagenerationNotMatch", func(int64) int64 { return 1 }, news},
 			{"MetagenerationNotMatch", func(int64) int64 { return 2 }, op.ok},
-			{"GenerationMatch", func(int64) int64 { return -1 }, 400},
+			{"GenerationMatch", func(int64) int64 { return -1 }, 412},
 		} {
 			name := strings.ReplaceAll(op.name, " ", "-")
 			created := s.put(t, name, "old").generation(t)

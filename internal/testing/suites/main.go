@@ -53,27 +53,32 @@ func run(ctx context.Context, names []string, stdout io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
 
-	verdicts := make([]verdict, len(suites))
-	bad := 0
-	for i, u := range suites {
+	var details []func()
+	var errs []error
+	for _, u := range suites {
 		began := time.Now()
 		r, err := u.test(ctx, s, of(exceptions, u.name, notRun))
 		if err != nil {
-			return fmt.Errorf("%s: %w", u.name, err)
+			fmt.Fprintf(stdout, "%-16s  could not run, see below\n", u.name)
+			errs = append(errs, fmt.Errorf("%s: %w", u.name, err))
+			if ctx.Err() != nil {
+				break
+			}
+			continue
 		}
-		verdicts[i] = r.judge(of(exceptions, u.name, fails))
-		verdicts[i].line(stdout, u, time.Since(began))
-		if verdicts[i].failed() {
-			bad++
+		v := r.judge(of(exceptions, u.name, fails))
+		v.line(stdout, u, time.Since(began))
+		if v.failed() {
+			details = append(details, func() { v.details(stdout, u) })
 		}
 	}
-	for i, u := range suites {
-		verdicts[i].details(stdout, u)
+	for _, show := range details {
+		show()
 	}
-	if bad > 0 {
-		return fmt.Errorf("%d of %d suites are not as they should be", bad, len(suites))
+	if len(details) > 0 {
+		errs = append(errs, fmt.Errorf("%d of %d suites are not as they should be", len(details), len(suites)))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // test runs a suite without the exceptions' tests.
