@@ -375,6 +375,9 @@ func checkTopic(t *pubsubpb.Topic) error {
 	if err := checkKept(t.ProtoReflect()); err != nil {
 		return err
 	}
+	if p := t.MessageStoragePolicy; p != nil && len(p.AllowedPersistenceRegions) == 0 {
+		return invalid("Invalid message_storage_policy: want one or more allowed_persistence_regions.")
+	}
 	return checkDuration("message_retention_duration", t.MessageRetentionDuration, minRetention, maxRetention)
 }
 

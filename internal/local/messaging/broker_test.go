@@ -707,6 +707,16 @@ func TestRefused(t *testing.T) {
 			codes.InvalidArgument,
 		},
 
+		{
+			"storage in no region", topic(&pubsubpb.Topic{MessageStoragePolicy: &pubsubpb.MessageStoragePolicy{}}),
+			codes.InvalidArgument,
+		},
+		{
+			"storage in a region", topic(&pubsubpb.Topic{
+				MessageStoragePolicy: &pubsubpb.MessageStoragePolicy{AllowedPersistenceRegions: []string{"us-east1"}},
+			}), codes.OK,
+		},
+
 		{"subscription", subscription(&pubsubpb.Subscription{}), codes.OK},
 		{"subscription again", subscription(&pubsubpb.Subscription{Name: testSub}), codes.AlreadyExists},
 		{"no topic", subscription(&pubsubpb.Subscription{Topic: "projects/p/topics/none"}), codes.NotFound},

@@ -3,6 +3,8 @@ package main
 import (
 	stdcmp "cmp"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -244,5 +246,29 @@ func TestEnviron(t *testing.T) {
 	s := &stack{dir: t.TempDir(), env: map[string]string{"STORAGE_EMULATOR_HOST": "http://127.0.0.1:4443"}}
 	if got := s.environ([]string{"STORAGE_EMULATOR_HOST=$STORAGE"}); got[len(got)-1] != "STORAGE_EMULATOR_HOST=127.0.0.1:4443" {
 		t.Errorf("the last variable is %s", got[len(got)-1])
+	}
+}
+
+func TestCut(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(from, name), []byte(text), 0o444); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("a_test.go", "call(ctx, cloud)\ncall(ctx, cloud)\n")
+	write("b_test.go", "call(ctx)\n")
+	if err := (suite{without: ", cloud"}).cut(to, from); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(to, "a_test.go"))
+	if want := "call(ctx)\ncall(ctx)\n"; err != nil || string(got) != want {
+		t.Errorf("a_test.go is %q, %v; want %q", got, err, want)
+	}
+	if err := (suite{without: "sky"}).cut(to, from); err == nil {
+		t.Error("a text that no test has is taken out")
+	}
+	if err := (suite{}).cut(to, from); err != nil {
+		t.Error(err)
 	}
 }
