@@ -55,6 +55,11 @@ type Entry struct {
 	State           job.State
 	BackendState    job.BackendState
 	JobID           string
+	// Shown is the state that events show, and CorrelationID the uploader's own. Dropped is when the job
+	// file was uploaded, to the millisecond. Entries of earlier revisions have none of them.
+	Shown         job.State
+	CorrelationID string
+	Dropped       time.Time
 	// Resource is the backend's own name of the job.
 	Resource string
 	// Waits says what an accepted attempt waits for in the queue; empty if it is not queued.
@@ -88,6 +93,7 @@ func NewEntry(s Stored) Entry {
 		State: s.State, BackendState: s.Job.State, JobID: s.Job.ID, Resource: s.Job.ResourceName,
 		Accepted: s.Times.Accepted, Created: s.Times.Created, SubmitBy: s.Deadlines.Submit,
 		Due: s.Due(), Published: s.Published, Sequence: s.Sequence, Revision: s.Revision,
+		Shown: s.Shown(), CorrelationID: s.CorrelationID, Dropped: s.dropped(),
 	}
 	if s.Queued {
 		e.Waits = s.Reason
@@ -119,11 +125,11 @@ type Turns struct {
 // Told reports whether, as far as the index knows, no event of the attempt is left to publish.
 func (e Entry) Told() bool { return e.Revision > 0 && e.Published == e.Sequence }
 
-// Filed is what a list of the records shows of one without reading it.
+// Filed is what a list of the records shows of one without reading it. What the list does not show is
+// empty.
 type Filed struct {
-	Attempt string
-	// State and Revision are the record's; empty and 0 if the list does not show them.
-	State    job.State
+	Summary
+	// Revision is the record's.
 	Revision int64
 	// Written is when this revision was written.
 	Written time.Time
@@ -169,6 +175,8 @@ type Cursors struct {
 	Inbox   Cursor `json:"inbox,omitzero"`
 	// Jobs is the cursor of the backend's list. Its After is the backend's own page token.
 	Jobs Cursor `json:"jobs,omitzero"`
+	// Queue says which note of the queue was written last.
+	Queue QueueNote `json:"queue,omitzero"`
 	// Ticks counts the ticks. Undecided and Submitted are how many attempts without a decision,
 	// and how many with a job, the last whole round visited.
 	Ticks     int `json:"ticks"`

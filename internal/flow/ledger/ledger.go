@@ -4,10 +4,13 @@
 //
 //	attempts/<key>.json  the record of an attempt; compare-and-swap only
 //	open/<key>           the index entry of an attempt without a verdict: a hint
+//	recent/<time>-<key>  an attempt, in the index by time: a hint
+//	ended/<state>/<time>-<key>  an attempt with its verdict, in the index by time: a hint
 //	folders/<key>.json   a folder's newest attempt, and the packages of decided attempts
 //	jobs/<jobID>.json    the attempt that owns a job ID
 //	names/<name>.json    the attempt of a job that the backend gave a name of its own: a hint
 //	turns.json           the turns given under limits on the number of jobs
+//	queue.json           who waits for a turn, for people and programs to read
 //	cursors.json         the positions of scans that take several ticks
 //	heartbeat.json       the latest tick
 //	epoch                when the installation was first started
@@ -16,9 +19,17 @@
 //
 // An index entry is written before its record. It is deleted only when the record
 // is terminal and its events are published, so a tick finds whatever a crash leaves.
+//
+// The index by time is for whoever asks what happened: an attempt is put into
+// recent/ before its record is written, and into ended/ before its index entry is
+// deleted. Its names begin with the time of the job file, reversed, so that the
+// newest is listed first; they are created once and never changed. Nothing is
+// decided by it, it may be deleted by age, and a tick puts back what is missing of
+// attempts that changed lately. [Reader] reads it.
+//
 // One object name takes about one write a second. Every name here belongs to one
-// attempt, folder or job, except turns.json, cursors.json and heartbeat.json: only
-// ticks write those, once each.
+// attempt, folder or job, except turns.json, queue.json, cursors.json and
+// heartbeat.json: only ticks write those, once each.
 package ledger
 
 import (
@@ -33,6 +44,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
@@ -148,14 +160,26 @@ func (l *Ledger) wrote(ctx context.Context, before, after attempt.Record) {
 	}
 }
 
-// Open puts an attempt on the index, before its record is written. An entry that is already there
-// stays as it is.
+// Open puts an attempt on the index and into the index by time, before its record is written. What is already
+// there stays as it is.
 func (l *Ledger) Open(ctx context.Context, e attempt.Entry) error {
-	_, err := l.store.Write(ctx, l.bucket, entryName(e.Attempt), nil, "text/plain", metadata(e), 0)
+	var (
+		group  sync.WaitGroup
+		recent error
+	)
+	group.Go(func() { _, recent = l.place(ctx, recentName(e.Summary()), e.Summary()) })
+	_, err := l.once(ctx, entryName(e.Attempt), metadata(e))
+	group.Wait()
+	return errors.Join(err, recent)
+}
+
+// once makes an object without content, and reports whether it was not there before.
+func (l *Ledger) once(ctx context.Context, name string, metadata map[string]string) (made bool, err error) {
+	_, err = l.store.Write(ctx, l.bucket, name, nil, "text/plain", metadata, 0)
 	if errors.Is(err, attempt.ErrStale) {
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }
 
 // Entry returns an attempt's index entry. It returns [job.ErrNotFound] if nothing is left to do or
@@ -174,14 +198,20 @@ func (l *Ledger) Mark(ctx context.Context, e attempt.Entry) error {
 	return err
 }
 
-// Close takes an attempt off the index. Its record is terminal, and its events are published.
-func (l *Ledger) Close(ctx context.Context, key string) error {
-	return l.store.Delete(ctx, l.bucket, entryName(key))
+// Close takes an attempt off the index, and puts it among those that ended. Its record is terminal, and its
+// events are published.
+func (l *Ledger) Close(ctx context.Context, r attempt.Record) error {
+	if _, err := l.place(ctx, endedName(r.Summary()), r.Summary()); err != nil {
+		return err
+	}
+	return l.store.Delete(ctx, l.bucket, entryName(r.Attempt))
 }
 
 // filed returns the metadata of a record.
 func filed(r attempt.Record) map[string]string {
-	return map[string]string{"state": string(r.State), "revision": strconv.FormatInt(r.Revision, 10)}
+	m := r.Summary().Metadata("")
+	m["revision"] = strconv.FormatInt(r.Revision, 10)
+	return m
 }
 
 // Has reports whether there is a record of an attempt, without reading it.
@@ -204,9 +234,9 @@ func (l *Ledger) Filed(ctx context.Context, after string, page func([]attempt.Fi
 		all := make([]attempt.Filed, 0, len(objects))
 		for _, o := range objects {
 			revision, _ := strconv.ParseInt(o.Metadata["revision"], 10, 64)
+			key := strings.TrimSuffix(strings.TrimPrefix(o.Name, prefix), suffix)
 			all = append(all, attempt.Filed{
-				Attempt: strings.TrimSuffix(strings.TrimPrefix(o.Name, prefix), suffix),
-				State:   job.State(o.Metadata["state"]), Revision: revision, Written: o.Created,
+				Summary: attempt.ParseSummary(key, o.Metadata), Revision: revision, Written: o.Created,
 			})
 		}
 		return page(all)
@@ -240,6 +270,10 @@ func metadata(e attempt.Entry) map[string]string {
 		"sequence":  strconv.FormatInt(e.Sequence, 10),
 		"revision":  strconv.FormatInt(e.Revision, 10),
 		"status":    fmt.Sprintf("%d %d", e.Status[0], e.Status[1]),
+		"shown":     string(e.Shown),
+	}
+	if e.CorrelationID != "" {
+		m["correlation-id"] = attempt.Header(e.CorrelationID)
 	}
 	if e.Waits != "" {
 		m["waits"] = e.Waits
@@ -266,7 +300,9 @@ func metadata(e attempt.Entry) map[string]string {
 
 // times returns the times of an entry by their names.
 func times(e *attempt.Entry) map[string]*time.Time {
-	return map[string]*time.Time{"due": &e.Due, "accepted": &e.Accepted, "created": &e.Created, "submit-by": &e.SubmitBy}
+	return map[string]*time.Time{
+		"due": &e.Due, "accepted": &e.Accepted, "created": &e.Created, "submit-by": &e.SubmitBy, "dropped": &e.Dropped,
+	}
 }
 
 // parseEntry never fails: an entry that is damaged in part only costs a read of its record. An
@@ -284,6 +320,7 @@ func parseEntry(key string, m map[string]string) attempt.Entry {
 	}
 	e.Waits, e.Resource, e.CreateUnknown, e.Absent = m["waits"], m["resource"], m["doubtful"] != "", m["absent"] != ""
 	e.Replayed = m["replayed"] != ""
+	e.Shown, e.CorrelationID = job.State(m["shown"]), attempt.FromHeader(m["correlation-id"])
 	for name, t := range times(&e) {
 		*t, _ = time.Parse(time.RFC3339Nano, m[name])
 	}
@@ -378,6 +415,26 @@ func (l *Ledger) Turns(ctx context.Context) (attempt.Turns, error) {
 // another was faster.
 func (l *Ledger) GiveTurns(ctx context.Context, t attempt.Turns) error {
 	return l.write(ctx, turnsName, t, t.Generation)
+}
+
+const queueName = "queue.json"
+
+// WriteQueue replaces the note of the queue that was written as the given generation, and returns the new one's
+// generation. If another was faster, the error is [attempt.ErrStale], and the generation is the present note's.
+func (l *Ledger) WriteQueue(ctx context.Context, q attempt.Queue, generation int64) (int64, error) {
+	data, err := json.Marshal(q)
+	if err != nil {
+		return generation, fmt.Errorf("write gs://%s/%s: %w", l.bucket, queueName, err)
+	}
+	written, err := l.store.Write(ctx, l.bucket, queueName, data, jsonType, nil, generation)
+	if !errors.Is(err, attempt.ErrStale) {
+		return written, err
+	}
+	present, statErr := l.store.Stat(ctx, l.bucket, queueName)
+	if statErr != nil && !errors.Is(statErr, job.ErrNotFound) {
+		return generation, statErr
+	}
+	return present.Generation, err
 }
 
 const cursorsName = "cursors.json"

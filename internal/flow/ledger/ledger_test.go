@@ -172,7 +172,7 @@ func TestEntries(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Opened again, the entry stays as it was marked.
-	if err := l.Open(ctx, attempt.Entry{Attempt: e.Attempt}); err != nil {
+	if err := l.Open(ctx, attempt.Entry{Attempt: e.Attempt, Dropped: e.Dropped}); err != nil {
 		t.Fatal(err)
 	}
 	list := func() (all []attempt.Entry) {
@@ -193,7 +193,7 @@ func TestEntries(t *testing.T) {
 		t.Errorf("entry (-want +got), %v:\n%s", err, diff)
 	}
 	for range 2 { // closed twice, as by two workers
-		if err := l.Close(ctx, e.Attempt); err != nil {
+		if err := l.Close(ctx, s.Record); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -27,7 +27,7 @@ type publisher interface {
 type index interface {
 	Entry(ctx context.Context, key string) (attempt.Entry, error)
 	Mark(ctx context.Context, e attempt.Entry) error
-	Close(ctx context.Context, key string) error
+	Close(ctx context.Context, r attempt.Record) error
 }
 
 // bucket writes conditionally; see package gcs.
@@ -102,7 +102,7 @@ func (r *Relay) Tell(ctx context.Context, s attempt.Stored, known attempt.Entry)
 	status, err := r.writeStatus(ctx, s, known.Status)
 	entry.Status = status
 	if err == nil && s.State.Terminal() {
-		return r.index.Close(ctx, s.Attempt)
+		return r.index.Close(ctx, s.Record)
 	}
 	if err != nil {
 		entry.Revision, entry.Status = 0, [2]int64{} // only a part was written: a tick has to come back
@@ -141,7 +141,7 @@ func (r *Relay) writeStatus(ctx context.Context, s attempt.Stored, known [2]int6
 		if len(name) > longestName {
 			continue // no object can have this name; the attempt was rejected for it
 		}
-		if known[i], err = r.writeNewer(ctx, name, append(body, '\n'), version, known[i]); err != nil {
+		if known[i], err = r.writeNewer(ctx, name, append(body, '\n'), s.Summary(), version, known[i]); err != nil {
 			return known, err
 		}
 	}
@@ -185,12 +185,13 @@ const (
 const attempts = 5
 
 // writeNewer writes an object unless the present one is as new. It returns the generation that the
-// next write may replace without a read: that of this version, or 0 if the present one is newer.
-func (r *Relay) writeNewer(ctx context.Context, name string, body []byte, v version, known int64) (int64, error) {
-	metadata := map[string]string{
-		metaAttempt:  strconv.FormatInt(v.Attempt, 10),
-		metaRevision: strconv.FormatInt(v.Revision, 10),
-	}
+// next write may replace without a read: that of this version, or 0 if the present one is newer. A list of the
+// bucket shows what the object is of.
+func (r *Relay) writeNewer(ctx context.Context, name string, body []byte, of attempt.Summary, v version,
+	known int64) (int64, error) {
+	metadata := of.Metadata("jobdrop-")
+	metadata[metaAttempt] = strconv.FormatInt(v.Attempt, 10)
+	metadata[metaRevision] = strconv.FormatInt(v.Revision, 10)
 	for range attempts {
 		generation, err := r.bucket.Write(ctx, r.status, name, body, "application/json", metadata, known)
 		if err == nil {

@@ -149,8 +149,8 @@ func TestTell(t *testing.T) {
 	if _, err := s.ledger.Entry(ctx, record.Attempt); !errors.Is(err, job.ErrNotFound) {
 		t.Errorf("entry after the verdict: %v", err)
 	}
-	if calls := s.faults.Calls(); len(calls) != 4 { // two writes, a delete, and the look above
-		t.Errorf("calls %v, want two writes and a delete", calls)
+	if calls := s.faults.Calls(); len(calls) != 5 { // two writes, an entry among the ended, a delete, and the look above
+		t.Errorf("calls %v, want two writes, the entry among the ended and a delete", calls)
 	}
 }
 

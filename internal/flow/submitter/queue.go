@@ -34,21 +34,22 @@ func waits(s policy.Start) string {
 }
 
 // Admit goes through the queue: it creates the jobs of the attempts whose turn it is, and records
-// what the others wait for. Ticks call it. b covers the whole index.
+// what the others wait for. Ticks call it. b covers the whole index. It returns who goes on waiting, or
+// nil if that is not known: another tick goes through the queue, or Admit could not plan.
 //
 // If the number of jobs is limited, a turn is given by a compare-and-swap of the note of all
 // turns, which was read before the index was listed. If anybody else gave a turn meanwhile, the
 // swap fails, and every earlier turn is counted. So the limit holds, however many ticks run at
 // once.
-func (s *Submitter) Admit(ctx context.Context, b *attempt.Backlog, until time.Time) error {
+func (s *Submitter) Admit(ctx context.Context, b *attempt.Backlog, until time.Time) (*attempt.Queue, error) {
 	p, err := s.options.Policy(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	turns := b.Turns
 	over, err := s.settleTurns(ctx, &turns, b.Open)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	q := newQueue(b, turns.Given, p, s.options.Now().UTC())
 	q.plan()
@@ -56,14 +57,14 @@ func (s *Submitter) Admit(ctx context.Context, b *attempt.Backlog, until time.Ti
 		turns.Given = append(q.turns, q.given...)
 		err := s.records.GiveTurns(ctx, turns)
 		if errors.Is(err, attempt.ErrStale) {
-			return nil // another tick goes through the queue
+			return nil, nil // another tick goes through the queue
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
 	errs := s.startAll(ctx, q, until)
-	return errors.Join(errs, s.awaitAll(ctx, q, until))
+	return q.note(), errors.Join(errs, s.awaitAll(ctx, q, until))
 }
 
 // refusals is how many times a tick lets the backend say that it has no room. The next job may ask
@@ -80,6 +81,9 @@ func (s *Submitter) startAll(ctx context.Context, q *queue, until time.Time) err
 		}
 		after, err := s.start(ctx, e)
 		errs = append(errs, err)
+		if after.Attempt != "" {
+			q.tried[e.Attempt] = after
+		}
 		if after.Queued && after.Reason == attempt.WaitsForQuota {
 			refused++
 		}
@@ -203,12 +207,18 @@ type queue struct {
 	starts []attempt.Entry
 	given  []attempt.Turn
 	waits  map[string]string
+
+	// order holds all attempts that wait, in the order of their places. tried holds what became of those
+	// whose job was to be created.
+	order []attempt.Entry
+	tried map[string]attempt.Stored
 }
 
 // newQueue returns a queue of the backlog and the turns given before. It uses b up.
 func newQueue(b *attempt.Backlog, given []attempt.Turn, p policy.Policy, now time.Time) *queue {
 	q := &queue{
 		now: now, prefixOf: p.Prefix, waiting: b.Waiting, turnOf: map[string]bool{}, waits: map[string]string{},
+		tried: map[string]attempt.Stored{}, order: make([]attempt.Entry, 0, len(b.Waiting)),
 		active: tally{folders: b.Active}, started: tally{folders: b.Started},
 	}
 	known := map[string]policy.Start{}
@@ -284,11 +294,13 @@ func oldest(a, b attempt.Entry) int {
 // comes first.
 func (q *queue) plan() {
 	byPrefix := map[string]*group{}
+	var pausedOnes []attempt.Entry
 	slices.SortFunc(q.waiting, oldest)
 	for _, e := range q.waiting {
 		start := q.startOf(job.Folder(e.JobFile))
 		if start.Paused {
 			q.waits[e.Attempt] = paused
+			pausedOnes = append(pausedOnes, e)
 			continue
 		}
 		g := byPrefix[start.Prefix]
@@ -317,6 +329,7 @@ func (q *queue) plan() {
 	}
 	for turn := len(q.turns); len(order) > 0; {
 		next := order[0]
+		q.order = append(q.order, next.waiting[0])
 		if q.decide(next.waiting[0]) {
 			turn++
 			next.turn, next.active = turn, next.active+1
@@ -327,6 +340,23 @@ func (q *queue) plan() {
 			heap.Pop(&order)
 		}
 	}
+	q.order = append(q.order, pausedOnes...)
+}
+
+// note returns who goes on waiting, once jobs were created.
+func (q *queue) note() *attempt.Queue {
+	var n attempt.Queue
+	for _, e := range q.order {
+		reason := cmp.Or(q.waits[e.Attempt], e.Waits)
+		if after, ok := q.tried[e.Attempt]; ok {
+			if !after.Queued {
+				continue
+			}
+			reason, e.Due = after.Reason, after.Due()
+		}
+		n.Add(e, reason)
+	}
+	return &n
 }
 
 // turnsRest is what the note of the turns holds besides them, in bytes.

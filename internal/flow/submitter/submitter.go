@@ -692,7 +692,9 @@ func (s *Submitter) withdraw(ctx context.Context, key string, overwritten bool) 
 	stored, err := s.records.Get(ctx, key)
 	if errors.Is(err, job.ErrNotFound) {
 		stored = attempt.Stored{Record: lostRecord(key, e, s.options.Now())}
-	} else if err != nil {
+		err = s.records.Open(ctx, attempt.NewEntry(stored)) // only one of its two writes may have come through
+	}
+	if err != nil {
 		return err
 	}
 	stored.Published = e.Published
@@ -710,7 +712,7 @@ func (s *Submitter) withdraw(ctx context.Context, key string, overwritten bool) 
 // lostRecord returns the record of an attempt whose job file went away after its index entry was
 // written, before its record was.
 func lostRecord(key string, e attempt.Entry, now time.Time) attempt.Record {
-	o := job.Object{Bucket: e.Bucket, Name: e.JobFile}
+	o := job.Object{Bucket: e.Bucket, Name: e.JobFile, Created: e.Dropped, CorrelationID: e.CorrelationID}
 	if n := len(job.FolderKey("", "")) + 1; len(key) > n {
 		o.Generation, _ = strconv.ParseInt(key[n:], 10, 64)
 	}

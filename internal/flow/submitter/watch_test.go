@@ -253,7 +253,7 @@ func TestTickRebuildsTheIndex(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	f := w.runs(limited)
-	if err := w.ledger.Close(t.Context(), job.AttemptKey(f)); err != nil {
+	if err := w.storage.Client.Delete(t.Context(), "state", "open/"+job.AttemptKey(f)); err != nil {
 		t.Fatal(err)
 	}
 	w.tick()

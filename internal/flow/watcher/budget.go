@@ -15,6 +15,7 @@ const (
 	visitShare = 0.8
 	otherShare = 0.85
 	scanShare  = 0.9
+	placeShare = 0.95
 )
 
 // One attempt may take visitTime, if so much is left. The largest drop that is inspected, of 4

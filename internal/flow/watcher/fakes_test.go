@@ -68,6 +68,8 @@ type fakeLedger struct {
 	beats     []watcher.Pulse
 	strangers []string
 	broughtUp []string // by Open
+	placed    []string // by Place
+	queues    []attempt.Queue
 	turns     attempt.Turns
 	lists     []string // from where the index was listed, and when the turns were read
 	onPage    func()
@@ -122,10 +124,31 @@ func (f *fakeLedger) Filed(_ context.Context, after string, page func([]attempt.
 	var all []attempt.Filed
 	for _, key := range slices.Sorted(maps.Keys(f.records)) {
 		if r := f.records[key]; key > after {
-			all = append(all, attempt.Filed{Attempt: key, State: r.State, Revision: r.Revision, Written: r.Times.Seen})
+			all = append(all, attempt.Filed{Summary: r.Summary(), Revision: r.Revision, Written: r.Times.Seen})
 		}
 	}
 	return pages(all, f.pageSize, page)
+}
+
+func (f *fakeLedger) WriteQueue(_ context.Context, q attempt.Queue, generation int64) (int64, error) {
+	if err := f.broken["write queue"]; err != nil {
+		return generation, err
+	}
+	if generation != int64(len(f.queues)) {
+		return int64(len(f.queues)), attempt.ErrStale
+	}
+	f.queues = append(f.queues, q)
+	return int64(len(f.queues)), nil
+}
+
+func (f *fakeLedger) Place(_ context.Context, r attempt.Filed) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.broken["place "+r.Attempt]; err != nil {
+		return 0, err
+	}
+	f.placed = append(f.placed, r.Attempt)
+	return 1, nil
 }
 
 func (f *fakeLedger) Cursors(context.Context) (attempt.Cursors, error) {
@@ -352,6 +375,7 @@ type fakeSubmitter struct {
 	submitted []string
 	resumed   []string
 	admitted  []*attempt.Backlog
+	queue     *attempt.Queue // that Admit returns
 	onSubmit  func()
 	onResume  func()
 }
@@ -384,11 +408,14 @@ func (f *fakeSubmitter) Resume(ctx context.Context, e attempt.Entry) error {
 	return f.broken[e.Attempt]
 }
 
-func (f *fakeSubmitter) Admit(_ context.Context, b *attempt.Backlog, _ time.Time) error {
+func (f *fakeSubmitter) Admit(_ context.Context, b *attempt.Backlog, _ time.Time) (*attempt.Queue, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.admitted = append(f.admitted, b)
-	return f.broken["queue"]
+	if f.queue != nil {
+		return f.queue, nil
+	}
+	return nil, f.broken["queue"]
 }
 
 // fakeRelay records the types of the events that were published, by job ID.

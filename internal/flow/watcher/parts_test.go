@@ -153,6 +153,13 @@ func (f filed) Filed(_ context.Context, after string, page func([]attempt.Filed)
 	return nil
 }
 
+func filedAs(key string, state job.State) attempt.Filed {
+	return attempt.Filed{Summary: attempt.Summary{Attempt: key, State: state}}
+}
+
+// Place takes a record that has a number at its end. It knows no others.
+func (f filed) Place(_ context.Context, r attempt.Filed) (int, error) { return 1, nil }
+
 // ledgerIndex has no entry of any attempt, and a record of each, without a verdict.
 type ledgerIndex struct{ opened []string }
 
@@ -176,8 +183,8 @@ func (x *ledgerIndex) Open(_ context.Context, e attempt.Entry) error {
 // there was time for all.
 func TestComparison(t *testing.T) {
 	records := filed{
-		{Attempt: "broken", State: job.Waiting}, {Attempt: "ended", State: job.Succeeded},
-		{Attempt: "lost", State: job.Waiting}, {Attempt: "open", State: job.Submitted, Revision: 3},
+		filedAs("broken", job.Waiting), filedAs("ended", job.Succeeded), filedAs("lost", job.Waiting),
+		{Summary: attempt.Summary{Attempt: "open", State: job.Submitted}, Revision: 3},
 	}
 	x := &ledgerIndex{}
 	c := comparison{records: records, index: index{records: x, logger: quiet}}
@@ -188,10 +195,13 @@ func TestComparison(t *testing.T) {
 	if !s.take(attempt.Entry{Attempt: "open", Revision: 2}) || s.take(attempt.Entry{Attempt: "new", Revision: 1}) {
 		t.Error("the entry of open is older than its record, and new has none")
 	}
-	if did := c.repair(t.Context(), at(90*time.Second), s); did.reopened != 0 || did.cursor.Last != (time.Time{}) {
+	late := at(90 * time.Second)
+	if did := c.finish(t.Context(), late, s, c.repair(t.Context(), late, s)); did.reopened != 0 ||
+		did.cursor.Last != (time.Time{}) {
 		t.Errorf("without time: %+v", did)
 	}
 	did := c.repair(t.Context(), at(0), s)
+	did.cursor = c.finish(t.Context(), at(0), s, did).cursor
 	if did.reopened != 1 || did.failures.count != 1 || !slices.Equal(x.opened, []string{"lost"}) ||
 		!did.cursor.Last.Equal(noon) || did.cursor.After != "" {
 		t.Errorf("opened %q: %+v", x.opened, did)
@@ -228,9 +238,9 @@ func TestEpoch(t *testing.T) {
 	}{
 		{"first start", &epochs{}, noon, ""},
 		{"drops came before the first tick",
-			&epochs{filed: filed{{Attempt: "a", Written: noon.Add(-time.Hour)}}}, noon.Add(-time.Hour), ""},
+			&epochs{filed: filed{{Summary: attempt.Summary{Attempt: "a"}, Written: noon.Add(-time.Hour)}}}, noon.Add(-time.Hour), ""},
 		{"another tick was faster", &epochs{other: noon.Add(-time.Second)}, noon.Add(-time.Second), ""},
-		{"the epoch was lost", &epochs{filed: filed{{Attempt: "a", Written: noon.Add(-49 * time.Hour)}}}, noon,
+		{"the epoch was lost", &epochs{filed: filed{{Summary: attempt.Summary{Attempt: "a"}, Written: noon.Add(-49 * time.Hour)}}}, noon,
 			"it was damaged"},
 	} {
 		e := &epoch{records: test.records, now: now}
@@ -269,10 +279,12 @@ func (e *entries) Entries(_ context.Context, after string, page func([]attempt.E
 	return nil
 }
 
-func (e *entries) Admit(_ context.Context, _ *attempt.Backlog, until time.Time) error {
+func (e *entries) Admit(_ context.Context, _ *attempt.Backlog, until time.Time) (*attempt.Queue, error) {
 	e.until = until
-	return nil
+	return nil, nil
 }
+
+func (e *entries) WriteQueue(context.Context, attempt.Queue, int64) (int64, error) { return 0, nil }
 
 // The queue adds what the pass did not visit, each attempt once, and lists no more than that.
 func TestQueue(t *testing.T) {
@@ -291,7 +303,7 @@ func TestQueue(t *testing.T) {
 		q := queue{records: e, submitter: e}
 		backlog, err := q.open(t.Context(), at(0))
 		if err == nil {
-			err = q.run(t.Context(), at(0), backlog, test.visited)
+			_, err = q.run(t.Context(), at(0), backlog, test.visited)
 		}
 		var got []string
 		for _, w := range backlog.Waiting {

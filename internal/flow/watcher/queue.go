@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 // queue is the part of a tick that lets the submitter go through the attempts that wait for their
@@ -17,9 +18,10 @@ type queue struct {
 	records interface {
 		Turns(ctx context.Context) (attempt.Turns, error)
 		Entries(ctx context.Context, after string, page func([]attempt.Entry) error) error
+		WriteQueue(ctx context.Context, q attempt.Queue, generation int64) (int64, error)
 	}
 	submitter interface {
-		Admit(ctx context.Context, b *attempt.Backlog, until time.Time) error
+		Admit(ctx context.Context, b *attempt.Backlog, until time.Time) (*attempt.Queue, error)
 	}
 }
 
@@ -40,9 +42,14 @@ type coverage struct {
 	atEnd    bool
 }
 
+// all reports whether the pass visited all of the index.
+func (c coverage) all() bool { return c.from == "" && c.atEnd }
+
 // run adds the entries that the pass did not visit to the backlog, and goes through the queue. It
-// lists only that part of the index.
-func (q queue) run(ctx context.Context, b budget, backlog *attempt.Backlog, visited coverage) error {
+// lists only that part of the index. It returns who goes on waiting, or nil if that is not known.
+func (q queue) run(
+	ctx context.Context, b budget, backlog *attempt.Backlog, visited coverage,
+) (*attempt.Queue, error) {
 	add := func(page []attempt.Entry) {
 		for _, e := range page {
 			backlog.Add(e)
@@ -50,7 +57,7 @@ func (q queue) run(ctx context.Context, b budget, backlog *attempt.Backlog, visi
 	}
 	if visited.from != "" {
 		if err := q.upTo(ctx, visited.from, add); err != nil {
-			return fmt.Errorf("the queue: %w", err)
+			return nil, fmt.Errorf("the queue: %w", err)
 		}
 	}
 	if !visited.atEnd {
@@ -58,10 +65,31 @@ func (q queue) run(ctx context.Context, b budget, backlog *attempt.Backlog, visi
 			add(page)
 			return nil
 		}); err != nil {
-			return fmt.Errorf("the queue: %w", err)
+			return nil, fmt.Errorf("the queue: %w", err)
 		}
 	}
 	return q.submitter.Admit(ctx, backlog, b.begin.Add(b.share(otherShare)))
+}
+
+// unknownQueue is the digest of a note that somebody else wrote. It equals no other, so the next tick writes anew.
+const unknownQueue = "unknown"
+
+// write writes the note of who waits, unless last says the same. It returns which note is there.
+func (q queue) write(ctx context.Context, waiting attempt.Queue, last attempt.QueueNote) (attempt.QueueNote, error) {
+	digest, err := waiting.Digest()
+	if err != nil || digest == last.Digest {
+		return last, err
+	}
+	generation, err := q.records.WriteQueue(ctx, waiting, last.Generation)
+	switch {
+	case errors.Is(err, attempt.ErrStale):
+		return attempt.QueueNote{Digest: unknownQueue, Generation: generation}, nil
+	case errors.Is(err, job.ErrQuota):
+		return last, nil // another tick has just written its own
+	case err != nil:
+		return last, fmt.Errorf("the queue: %w", err)
+	}
+	return attempt.QueueNote{Digest: digest, Generation: generation}, nil
 }
 
 // upTo lists the index from its beginning to an attempt, inclusive.

@@ -28,9 +28,11 @@ type Pulse struct {
 	Changed int `json:"changed"`
 	Failed  int `json:"failed"`
 	// Found counts the drops whose event was lost, Reopened the records that were missing from the
-	// index, Strangers the jobs that nobody follows.
+	// index, Replaced the entries that were missing from the index by time, Strangers the jobs that
+	// nobody follows.
 	Found     int `json:"found"`
 	Reopened  int `json:"reopened"`
+	Replaced  int `json:"replaced"`
 	Strangers int `json:"strangers"`
 	// OldestLook is since when every attempt has been looked at: it is the start of the last round
 	// over all of them that had the backend's list.
@@ -48,7 +50,8 @@ var errEnough = errors.New("enough for this tick")
 func (w *Watcher) Tick(request context.Context) error {
 	ctx, cancel := context.WithTimeout(request, w.options.Budget)
 	defer cancel()
-	cursors, cursorsErr := w.readCursors(ctx)
+	cursors, err := w.readCursors(ctx)
+	cursorsErr := err
 	// The clock is read after that call: a process that has just started learns the storage
 	// service's clock from the answer to its first call.
 	b := budget{begin: w.options.Now().UTC(), total: w.options.Budget, now: w.options.Now}
@@ -72,24 +75,35 @@ func (w *Watcher) Tick(request context.Context) error {
 	cursors = passed.cursors
 	failed.join(passed.failures)
 	repaired := w.comparison.repair(ctx, b, slice)
-	cursors.Records = repaired.cursor
 	failed.join(repaired.failures)
 	examined := w.strangers.run(ctx, b, listed.jobs, cursors.Ticks)
 	failed.join(examined.failures)
+	var waiting *attempt.Queue
+	if passed.queued == 0 && passed.visited.all() {
+		waiting = &attempt.Queue{}
+	}
 	if turnsErr == nil && passed.queued > 0 {
-		failed.add(w.queue.run(ctx, b, backlog, passed.visited))
+		waiting, err = w.queue.run(ctx, b, backlog, passed.visited)
+		failed.add(err)
 	}
 	scanned := w.inbox.run(ctx, b, cursors.Inbox)
 	cursors.Inbox = scanned.cursor
 	failed.join(scanned.failures)
+	repaired = w.comparison.finish(ctx, b, slice, repaired)
+	cursors.Records = repaired.cursor
+	failed.join(repaired.failures)
 
+	if waiting != nil {
+		cursors.Queue, err = w.noteQueue(request, b, *waiting, cursors.Queue)
+		failed.add(err)
+	}
 	if cursorsErr == nil || cursors.Generation != 0 { // a damaged note is replaced
 		failed.add(w.moveCursors(request, cursors))
 	}
 	failed.add(w.beat(request, b, Pulse{
 		At: b.begin, Failed: failed.count, Open: passed.open, Complete: passed.complete, Queued: passed.queued,
 		Active: listed.jobs.count(), Changed: passed.changed, Found: scanned.found,
-		Reopened: repaired.reopened + examined.reopened, Strangers: passed.strangers + examined.alerted,
+		Reopened: repaired.reopened + examined.reopened, Replaced: repaired.replaced, Strangers: passed.strangers + examined.alerted,
 		OldestLook: cursors.Open.Before, Lag: passed.lag,
 	}))
 	failed.log(request, w.options.Logger)
@@ -110,6 +124,16 @@ func (w *Watcher) readCursors(ctx context.Context) (attempt.Cursors, error) {
 	}
 	cursors.Ticks++
 	return cursors, err
+}
+
+// noteQueue writes who waits, if that has changed since the last note.
+func (w *Watcher) noteQueue(
+	request context.Context, b budget, waiting attempt.Queue, last attempt.QueueNote,
+) (attempt.QueueNote, error) {
+	ctx, cancel := forNotes(request)
+	defer cancel()
+	waiting.At = b.begin
+	return w.queue.write(ctx, waiting, last)
 }
 
 // moveCursors records how far the scans came, unless another tick has moved the cursors.
@@ -134,7 +158,7 @@ func (w *Watcher) beat(request context.Context, b budget, p Pulse) error {
 	}
 	w.options.Logger.InfoContext(ctx, "tick", "open", p.Open, "complete", p.Complete, "queued", p.Queued,
 		"active_jobs", p.Active, "changed", p.Changed, "failed", p.Failed, "found", p.Found, "reopened", p.Reopened,
-		"strangers", p.Strangers, "oldest_look", p.OldestLook, "lag_seconds", p.Lag, "seconds", p.Seconds)
+		"replaced", p.Replaced, "strangers", p.Strangers, "oldest_look", p.OldestLook, "lag_seconds", p.Lag, "seconds", p.Seconds)
 	w.options.Measure(ctx, p)
 	return err
 }

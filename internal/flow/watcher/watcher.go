@@ -31,6 +31,8 @@ type records interface {
 	Entry(ctx context.Context, key string) (attempt.Entry, error)
 	Entries(ctx context.Context, after string, page func([]attempt.Entry) error) error
 	Turns(ctx context.Context) (attempt.Turns, error)
+	WriteQueue(ctx context.Context, q attempt.Queue, generation int64) (int64, error)
+	Place(ctx context.Context, f attempt.Filed) (missing int, err error)
 	Filed(ctx context.Context, after string, page func([]attempt.Filed) error) error
 	Owner(ctx context.Context, jobID string) (attempt.Owner, error)
 	Named(ctx context.Context, name string) (attempt.Owner, error)
@@ -76,8 +78,8 @@ type resumer interface {
 	Replay(ctx context.Context, o job.Object) error
 	Resume(ctx context.Context, e attempt.Entry) error
 	// Admit goes through the accepted attempts that wait for their turn. It begins nothing after
-	// until.
-	Admit(ctx context.Context, b *attempt.Backlog, until time.Time) error
+	// until. It returns who goes on waiting, or nil if that is not known.
+	Admit(ctx context.Context, b *attempt.Backlog, until time.Time) (*attempt.Queue, error)
 }
 
 // Options holds an installation's settings.

@@ -37,6 +37,9 @@ func (w *world) check() {
 		w.checkAttempt(records[key])
 		w.checkTold(records[key])
 	}
+	for _, name := range w.misplaced() {
+		w.fail("%s is missing from the index by time", name)
+	}
 	for _, j := range w.backend.sorted() {
 		w.checkJob(j, records)
 	}
@@ -44,6 +47,28 @@ func (w *world) check() {
 	w.checkFound()
 	w.checkGarbage()
 	w.checkAlerts()
+}
+
+// misplaced returns what is missing from the index by time: each attempt that has a record is among the newest, and
+// each that has its verdict among those that ended. The caller holds mu.
+func (w *world) misplaced() (missing []string) {
+	for _, path := range slices.Sorted(maps.Keys(w.storage.objects)) {
+		key, ok := strings.CutPrefix(path, state+"/attempts/")
+		if !ok {
+			continue
+		}
+		r, _ := w.storage.record(strings.TrimSuffix(key, ".json"))
+		names := []string{recentOf(r)}
+		if r.State.Terminal() {
+			names = append(names, endedOf(r))
+		}
+		for _, name := range names {
+			if _, ok := w.storage.objects[state+"/"+name]; !ok {
+				missing = append(missing, name)
+			}
+		}
+	}
+	return missing
 }
 
 // checkGarbage looks for what can't be decoded, and was taken all the same.

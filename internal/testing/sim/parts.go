@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/jobdrop/jobdrop/internal/backend/aiplatform"
@@ -79,7 +80,11 @@ type noted struct{ contract.Storage }
 func (n noted) Write(ctx context.Context, bucket, name string, data []byte, contentType string,
 	metadata map[string]string, ifGeneration int64) (int64, error) {
 	written, err := n.Storage.Write(ctx, bucket, name, data, contentType, metadata, ifGeneration)
-	if bucket == state && name != "heartbeat.json" && name != "cursors.json" { // the next tick writes these anew
+	switch {
+	case bucket != state:
+	case name == "heartbeat.json", name == "cursors.json", name == "queue.json": // the next tick writes these anew
+	case strings.HasPrefix(name, "names/"): // without it ticks do
+	default:
 		workerOf(ctx).note("write "+bucket+"/"+name, err)
 	}
 	return written, err

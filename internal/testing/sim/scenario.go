@@ -505,6 +505,9 @@ func (w *world) quiet() bool {
 			}
 		}
 	}
+	if len(w.misplaced()) > 0 {
+		return false
+	}
 	last := w.calm
 	for _, b := range []*backend{w.backend, w.other} {
 		for _, j := range b.jobs {

@@ -256,6 +256,9 @@ func (s *storage) Write(ctx context.Context, bucket, name string, data []byte, _
 		case ok && time.Since(there.Created) < time.Second && !s.w.weather.calm && s.w.chance(0.1):
 			return fmt.Errorf("gs://%s, two writes in a second: %w", path, job.ErrQuota)
 		}
+		if s.leftOut(workerOf(ctx), bucket, name) {
+			return nil
+		}
 		data = s.revise(workerOf(ctx), bucket, name, there.data, data)
 		s.watch(workerOf(ctx), bucket, name, there.data, data)
 		written = s.put(bucket, name, data, metadata)
@@ -263,6 +266,17 @@ func (s *storage) Write(ctx context.Context, bucket, name string, data []byte, _
 		return nil
 	})
 	return written.Generation, err
+}
+
+// leftOut reports whether a worker leaves out a write to the index by time: one whose revision does not know it.
+func (s *storage) leftOut(me *worker, bucket, name string) bool {
+	byTime := bucket == state && (strings.HasPrefix(name, "recent/") || strings.HasPrefix(name, "ended/"))
+	if !byTime || me == nil || !me.outmoded {
+		return false
+	}
+	s.w.say("%-8s does not know %s", me.name, name)
+	s.w.unplaced[name] = true
+	return true
 }
 
 func (s *storage) Delete(ctx context.Context, bucket, name string) error {
@@ -366,6 +380,12 @@ func (s *storage) watch(me *worker, bucket, name string, was, data []byte) {
 		}
 		if _, indexed := s.objects[state+"/open/"+next.Attempt]; !indexed && !s.w.dropped[next.Attempt] {
 			s.w.fail("attempt %s has a record of state %s and no index entry", next.Attempt, next.State)
+		}
+		s.watchPlace(recentOf(next))
+	case strings.HasPrefix(name, "ended/"):
+		verdict, place, _ := strings.Cut(strings.TrimPrefix(name, "ended/"), "/")
+		if r, ok := s.record(attemptAt(place)); !ok || !r.State.Terminal() || string(r.State) != verdict {
+			s.w.fail("attempt %s is placed in %s, and its record says %q", attemptAt(place), name, r.State)
 		}
 	}
 }
@@ -486,9 +506,33 @@ func (s *storage) watchStatus(was, now object) {
 	}
 }
 
+// recentOf and endedOf return the names of an attempt in the index by time, by the time of its job file.
+func recentOf(r attempt.Record) string { return "recent/" + placeOf(r) }
+func endedOf(r attempt.Record) string  { return "ended/" + string(r.State) + "/" + placeOf(r) }
+
+func placeOf(r attempt.Record) string {
+	return fmt.Sprintf("%013d-%s", 9999999999999-r.Drop.JobFile.Created.UnixMilli(), r.Attempt)
+}
+
+// attemptAt returns the attempt of a name in a folder of the index by time.
+func attemptAt(place string) string {
+	_, key, _ := strings.Cut(place, "-")
+	return key
+}
+
+// watchPlace checks that an attempt is in the index by time, unless a worker did not know that.
+func (s *storage) watchPlace(name string) {
+	if _, ok := s.objects[state+"/"+name]; !ok && !s.w.unplaced[name] {
+		s.w.fail("%s is missing from the index by time", name)
+	}
+}
+
 // watchClose checks an attempt that leaves the index.
 func (s *storage) watchClose(key string) {
 	r, ok := s.record(key)
+	if ok && r.State.Terminal() {
+		s.watchPlace(endedOf(r))
+	}
 	told := len(s.w.topic.logs[key])
 	if !ok || !r.State.Terminal() || int64(told) < r.Sequence {
 		s.w.fail("attempt %s leaves the index as %q, %d of %d events published", key, r.State, told, r.Sequence)

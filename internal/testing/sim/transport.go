@@ -48,6 +48,8 @@ type transport struct {
 type pauseKey struct {
 	worker          *worker
 	method, address string
+	// upload is what an upload begins with: the name of its object. Two may be under way at once.
+	upload string
 }
 
 type pause struct {
@@ -155,7 +157,11 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	ctx := context.WithValue(r.Context(), overWireKey{}, true)
-	key := pauseKey{workerOf(ctx), r.Method, r.URL.String()}
+	key := pauseKey{worker: workerOf(ctx), method: r.Method, address: r.URL.String()}
+	if _, rest, ok := bytes.Cut(body, []byte(`"name":"`)); ok && strings.HasPrefix(r.URL.Path, "/upload/") {
+		name, _, _ := bytes.Cut(rest, []byte(`"`))
+		key.upload = string(name)
+	}
 	asked, again := t.resume(key)
 	if again {
 		if err := t.w.rest(ctx, time.Until(asked.until)); err != nil {

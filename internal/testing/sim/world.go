@@ -13,6 +13,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"log/slog"
 	"maps"
 	"math"
@@ -119,6 +121,8 @@ type world struct {
 	// dropped are the attempts whose index entry was lost by chance: a fault that
 	// no service promises to make, so that less is promised where it is made.
 	dropped map[string]bool
+	// unplaced are the writes to the index by time that a revision left out that does not know it: the names.
+	unplaced map[string]bool
 	// written is when each event came into the ledger, by its ID.
 	written map[string]time.Time
 	// turned is when each attempt, by its label, got its turn under a limit on jobs.
@@ -149,6 +153,7 @@ type weather struct {
 	// reused is the share of requests that a process takes that served others
 	// before, shared the share of processes that serve some at once.
 	reused, shared float64
+	outmoded       float64 // share of processes of Submit that do not know the index by time
 	partial        float64 // share of publishes of which only the first events are stored
 	vanish         float64 // share of jobs that the backend forgets, for a while or for good
 	restart        float64 // share of jobs that are run again
@@ -168,8 +173,9 @@ type process struct {
 	skew       time.Duration
 	dead       bool
 	backend    *backend
-	// newer reports that its revision is newer than those before.
-	newer bool
+	// newer reports that its revision is newer than those before, outmoded that it is one that does not know
+	// the index by time.
+	newer, outmoded bool
 	// shared reports that it serves some requests at once. serving are those under way.
 	shared  bool
 	serving []*worker
@@ -242,6 +248,7 @@ func run(seed uint64, adapters bool) Result {
 		begin:    time.Now(),
 		wakes:    map[int64]bool{},
 		dropped:  map[string]bool{},
+		unplaced: map[string]bool{},
 		written:  map[string]time.Time{},
 		turned:   map[string]time.Time{},
 		uploads:  map[string]upload{},
@@ -270,6 +277,7 @@ func run(seed uint64, adapters bool) Result {
 		vanish:    pick(w.rng, 0, 0, 0.3, 0.6),
 		restart:   pick(w.rng, 0, 0, 0, 0.3),
 	}
+	w.weather.outmoded = pick(w.rng, 0, 0, 0.3, 1)
 	if w.weather.skew > 0 {
 		w.weather.jump = pick(w.rng, 0, 0.05)
 	}
@@ -422,7 +430,7 @@ func (w *world) call(ctx context.Context, bound time.Duration, name string, effe
 	w.calls++
 	rng := w.rng
 	if me != nil {
-		rng = me.rng
+		rng = me.draws(w.seed, name)
 	}
 	f := w.draw(rng, name)
 	if me != nil && f != fine {
@@ -482,6 +490,17 @@ func (w *world) call(ctx context.Context, bound time.Duration, name string, effe
 		err = errCut
 	}
 	return w.answer(me, name, f, err)
+}
+
+// draws returns what decides what befalls a call of a worker. An attempt is put on the index and among the newest at
+// the same moment: the one must not draw before the other by chance.
+func (me *worker) draws(seed uint64, name string) *rand.Rand {
+	if !strings.HasPrefix(name, "write "+state+"/recent/") {
+		return me.rng
+	}
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, me.name+name)
+	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }
 
 func (me *worker) die() {
@@ -558,6 +577,7 @@ func (w *world) process(kind string) *process {
 		over := !time.Now().Before(w.upgraded)
 		p.newer = over || !time.Now().Before(w.upgrade) && w.chance(0.5)
 	}
+	p.outmoded = kind == "submit" && !w.weather.calm && w.chance(w.weather.outmoded)
 	w.processes = append(w.processes, p)
 	if w.weather.skew > 0 {
 		p.skew = w.between(-w.weather.skew, w.weather.skew)
