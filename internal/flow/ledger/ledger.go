@@ -92,8 +92,15 @@ func New(s store, bucket string, options Options) (*Ledger, error) {
 
 // Get returns an attempt's record, or [job.ErrNotFound].
 func (l *Ledger) Get(ctx context.Context, key string) (attempt.Stored, error) {
+	return readRecord(ctx, l.store, l.bucket, key)
+}
+
+// readRecord reads an attempt's record.
+func readRecord(ctx context.Context, from interface {
+	Read(ctx context.Context, bucket, name string, generation, limit int64) ([]byte, int64, error)
+}, bucket, key string) (attempt.Stored, error) {
 	var s attempt.Stored
-	data, generation, err := l.store.Read(ctx, l.bucket, recordName(key), 0, attempt.MaxRecord)
+	data, generation, err := from.Read(ctx, bucket, recordName(key), 0, attempt.MaxRecord)
 	if err != nil {
 		return s, err
 	}
@@ -246,7 +253,7 @@ func (l *Ledger) Filed(ctx context.Context, after string, page func([]attempt.Fi
 // Entries calls page for each page of the index after one attempt, in the order of the attempts,
 // with at most 1,000 entries each.
 func (l *Ledger) Entries(ctx context.Context, after string, page func([]attempt.Entry) error) error {
-	const prefix = "open/"
+	const prefix = openFolder
 	if after != "" {
 		after = entryName(after)
 	}
@@ -550,4 +557,7 @@ func (l *Ledger) write(ctx context.Context, name string, value any, ifGeneration
 }
 
 func recordName(key string) string { return "attempts/" + key + ".json" }
-func entryName(key string) string  { return "open/" + key }
+func entryName(key string) string  { return openFolder + key }
+
+// openFolder holds the index of the attempts without a verdict.
+const openFolder = "open/"

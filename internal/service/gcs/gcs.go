@@ -126,8 +126,39 @@ func (c *Client) ListAfter(ctx context.Context, bucket, prefix, after string, pa
 	})
 }
 
+// ListPage returns one page of the objects below a prefix whose names come after a name, most of them or fewer, and
+// whether there are more. It makes one call, unless the service answers with an empty page.
+func (c *Client) ListPage(
+	ctx context.Context, bucket, prefix, after string, most int,
+) (page []job.Attributes, more bool, err error) {
+	call := c.service.Objects.List(bucket).Prefix(prefix).StartOffset(after)
+	err = listBy(ctx, call, min(most+1, pageSize), "gs://"+bucket+"/"+prefix, func(items []job.Attributes, last bool) error {
+		if len(items) > 0 && items[0].Name == after {
+			items = items[1:]
+		}
+		if len(items) == 0 && !last {
+			return nil
+		}
+		page, more = items[:min(len(items), most)], !last || len(items) > most
+		return errEnough
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return page, more, err
+}
+
+// errEnough ends a list.
+var errEnough = errors.New("enough")
+
 func list(ctx context.Context, call *storage.ObjectsListCall, what string, page func([]job.Attributes) error) error {
-	call = call.MaxResults(pageSize).Fields("nextPageToken",
+	return listBy(ctx, call, pageSize, what, func(items []job.Attributes, _ bool) error { return page(items) })
+}
+
+// listBy calls page for each page of at most size objects. last reports that no other comes after it.
+func listBy(ctx context.Context, call *storage.ObjectsListCall, size int, what string,
+	page func(items []job.Attributes, last bool) error) error {
+	call = call.MaxResults(int64(size)).Fields("nextPageToken",
 		"items(bucket,name,generation,size,crc32c,timeCreated,contentEncoding,metadata)")
 	for token := ""; ; {
 		result, err := bounded(ctx, func(ctx context.Context) (*storage.Objects, error) {
@@ -140,7 +171,7 @@ func list(ctx context.Context, call *storage.ObjectsListCall, what string, page 
 		for i, o := range result.Items {
 			items[i] = attributes(o)
 		}
-		if err := page(items); err != nil {
+		if err := page(items, result.NextPageToken == ""); err != nil {
 			return err
 		}
 		if token = result.NextPageToken; token == "" {

@@ -118,6 +118,17 @@ func (f *Faults) ListAfter(ctx context.Context, bucket, prefix, after string, pa
 	return f.do("list", bucket, prefix, func() error { return f.Client.ListAfter(ctx, bucket, prefix, after, page) })
 }
 
+// ListPage calls [gcs.Client.ListPage], subject to the faults.
+func (f *Faults) ListPage(
+	ctx context.Context, bucket, prefix, after string, most int,
+) (page []job.Attributes, more bool, err error) {
+	err = f.do("list", bucket, prefix, func() (err error) {
+		page, more, err = f.Client.ListPage(ctx, bucket, prefix, after, most)
+		return err
+	})
+	return page, more, err
+}
+
 // Open calls [gcs.Client.Open], subject to the faults.
 func (f *Faults) Open(ctx context.Context, bucket, name string, generation int64) (r io.ReadCloser, err error) {
 	err = f.do("read", bucket, name, func() error {
