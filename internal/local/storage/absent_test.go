@@ -18,6 +18,10 @@ import (
 	gcs "cloud.google.com/go/storage"
 	gocmp "github.com/google/go-cmp/cmp"
 	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 )
 
 // counted serves s at a second address, and returns a function that returns the requests that came there
@@ -106,6 +110,25 @@ func TestGoClientNotHere(t *testing.T) {
 		if diff := gocmp.Diff([]string{want}, requests()); diff != "" {
 			t.Errorf("%s: requests (-want +got):\n%s", want, diff)
 		}
+	}
+}
+
+// Google's client for Go that speaks gRPC stops at once, too.
+func TestGoClientOverRPC(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	c, err := gcs.NewGRPCClient(ctx, option.WithEndpoint(strings.TrimPrefix(s.URL(), "http://")), option.WithoutAuthentication(),
+		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())), gcs.WithDisabledClientMetrics())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetRetry(gcs.WithPolicy(gcs.RetryAlways))
+	_, err = c.Bucket(bucketA).Attrs(ctx)
+	if status.Code(err) != codes.Unimplemented || !strings.Contains(err.Error(), "docs/local.md") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jobdrop/jobdrop/internal/local/absent"
 	"github.com/jobdrop/jobdrop/internal/local/discovery"
 	"github.com/jobdrop/jobdrop/internal/local/front"
 )
@@ -72,6 +73,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.failJSON(w, r, errUnavailable("The server is closing."))
 		return
 	}
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+		refuseRPC(w)
+		return
+	}
 	if s.retryTests(w, r) {
 		return
 	}
@@ -83,6 +88,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.serve(w, r)
 	}
+}
+
+// refuseRPC answers a call over gRPC, which is not here, so that its client stops at once.
+func refuseRPC(w http.ResponseWriter) {
+	const unimplemented = "12" // google.golang.org/grpc/codes
+	h := w.Header()
+	h.Set("Content-Type", "application/grpc")
+	h.Set("Grpc-Status", unimplemented)
+	h.Set("Grpc-Message", absent.Message("Cloud Storage", "the gRPC API"))
+	w.WriteHeader(http.StatusOK)
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {

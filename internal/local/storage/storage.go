@@ -13,7 +13,8 @@
 // the address may do everything, except web pages), no life cycle, holds,
 // retention, encryption keys or soft deletion, no folders of their own, and no
 // notifications to Pub/Sub; [Options.Finalized] tells of new objects instead.
-// What would be promised in vain is refused: see package absent.
+// What would be promised in vain is refused: see package absent. Signed URLs are
+// checked as far as that takes no key, and chosen calls can be made to fail.
 package storage
 
 import (
@@ -125,9 +126,12 @@ func Serve(ctx context.Context, o Options) (*Server, error) {
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    maxHeader,
+		Protocols:         new(http.Protocols),
 		// Broken connections are the clients' affair.
 		ErrorLog: slog.NewLogLogger(o.log().Handler(), slog.LevelDebug),
 	}
+	s.http.Protocols.SetHTTP1(true)
+	s.http.Protocols.SetUnencryptedHTTP2(true) // for gRPC, which is refused
 	go func() { s.served <- s.http.Serve(l) }()
 	return s, nil
 }
