@@ -7,6 +7,7 @@ import aiplatform from '@google-cloud/aiplatform'
 import { Logging } from '@google-cloud/logging'
 import { PubSub, v1 as pubsubV1 } from '@google-cloud/pubsub'
 import { Storage } from '@google-cloud/storage'
+import { HTTP } from 'cloudevents'
 import { PassThroughClient } from 'google-auth-library'
 import { google } from 'googleapis'
 import grpc from '@grpc/grpc-js'
@@ -302,4 +303,22 @@ test('googleapis', async t => {
     assert.ok(data.entries.length > 0)
     await absent(api.projects.sinks.list({ parent: `projects/${projectId}` }))
   })
+})
+
+test('cloudevents', async () => {
+  const pubsub = new PubSub({ projectId })
+  const [subscription] = await pubsub.topic(process.env.JOBDROP_TOPIC)
+    .createSubscription(`${unique}-events`, { filter: `attributes."ce-subject" = "${unique}"` })
+  const message = once(subscription, 'message')
+  await new Storage({ projectId }).bucket(process.env.JOBDROP_INBOX).file(`${unique}/job.yaml`).save('no: job', { resumable: false })
+  const [m] = await message
+  m.ack()
+  await subscription.close()
+  await subscription.delete()
+  await pubsub.close()
+  const event = HTTP.toEvent({ headers: m.attributes, body: String(m.data) })
+  event.validate()
+  assert.equal(event.type, 'dev.jobdrop.drop.rejected.v1')
+  assert.equal(event.subject, unique)
+  assert.equal(event.data.state, 'rejected')
 })
