@@ -286,14 +286,10 @@ variable "droppers" {
 }
 
 variable "basic_roles" {
-  description = "Whether the project's basic roles reach the buckets, as Cloud Storage has it by default: every Editor may write inbox, ledger and policy and give rights on them, and every Viewer may read them. false takes that from all but the Owners, and so wants droppers. It can't be given back by true, and terraform destroy takes it from Owners, too: see Uninstall in deploy/README.md."
+  description = "Whether the project's basic roles reach the buckets, as Cloud Storage has it by default: every Editor may write inbox, ledger and policy and give rights on them, and every Viewer may read them. false takes that from all but the Owners: name droppers. It can't be given back by true, and terraform destroy takes it from Owners, too: see Uninstall in deploy/README.md."
   type        = bool
   default     = true
   nullable    = false
-  validation {
-    condition     = var.basic_roles || length(var.droppers) > 0
-    error_message = "Nobody but the project's Owners could drop: name droppers."
-  }
 }
 
 variable "subscriptions" {

@@ -346,6 +346,14 @@ func TestRulesFind(t *testing.T) {
 			"${SCHEDULER_REGION:-$REGION}", "playbook",
 		},
 		{
+			"an example in which editors drop, too", "deploy/examples/team/main.tf", "basic_roles           = false",
+			"basic_roles           = true", "example",
+		},
+		{
+			"an example that says nothing of editors", "deploy/examples/team/main.tf", "  basic_roles           = false", "  # false",
+			"example",
+		},
+		{
 			"an example without a region for Cloud Scheduler", "deploy/examples/organisation/main.tf",
 			"scheduler_region = var.scheduler_region", "scheduler_region = var.region", "example",
 		},

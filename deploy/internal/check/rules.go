@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
 
 	"github.com/jobdrop/jobdrop/internal/app/config"
 )
@@ -272,7 +273,8 @@ var inProject = map[string]string{
 }
 
 // examples checks that each example lets its reader choose the region of Cloud
-// Scheduler, which has fewer than Cloud Run.
+// Scheduler, which has fewer than Cloud Run, and that one that names droppers closes the
+// buckets to the project's editors.
 func examples(f files) []Finding {
 	var found []Finding
 	for _, b := range f.blocks("module", "") {
@@ -281,6 +283,10 @@ func examples(f files) []Finding {
 		}
 		if e := expression(b.Body, "scheduler_region"); e == nil || !refers(e, "var.scheduler_region") {
 			found = append(found, Finding{"example", f.where(b.DefRange()), "scheduler_region is not var.scheduler_region"})
+		}
+		basic, ok := literal(b.Body, "basic_roles")
+		if b.Body.Attributes["droppers"] != nil && (!ok || basic.Type() != cty.Bool || basic.True()) {
+			found = append(found, Finding{"example", f.where(b.DefRange()), "whoever is Editor of the project drops, too"})
 		}
 	}
 	return found

@@ -171,13 +171,11 @@ run "refused_4" {
 run "refused_5" {
   command = plan
   variables {
-    platform    = "run"
-    basic_roles = false # nobody who drops
+    platform = "run"
     # image: no image
   }
   expect_failures = [
     var.image,
-    var.basic_roles,
   ]
 }
 
