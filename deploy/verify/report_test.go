@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/jobdrop/jobdrop/internal/local"
 	"github.com/jobdrop/jobdrop/internal/local/training"
+	"github.com/jobdrop/jobdrop/internal/service/gcs"
 )
 
 // The page for people is made of the questions.
@@ -295,5 +298,29 @@ func TestClean(t *testing.T) {
 		if got := clean(text); got != want {
 			t.Errorf("clean(%q) is %q, want %q", text, got, want)
 		}
+	}
+}
+
+// What a status that is not there is answered with is told as it is.
+func TestReportAsksForAnAbsentStatus(t *testing.T) {
+	for status, want := range map[int]string{
+		http.StatusNotFound: "404, as expected", http.StatusForbidden: "403: ", http.StatusOK: "it is there", http.StatusTeapot: "418",
+	} {
+		var asked string
+		storage := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked = r.URL.Path
+			w.Header().Set("X-Goog-Generation", "1")
+			w.WriteHeader(status)
+		}))
+		client, err := gcs.New(t.Context(), storage.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := newReport(nil, os.Getenv)
+		r.askAbsent(t.Context(), client, "status", "verify/hello")
+		if !strings.Contains(r.absent, want) || !strings.HasSuffix(asked, "/b/status/o/verify/hello/nothing/status.json") {
+			t.Errorf("of %d at %s it is said: %s, want %s", status, asked, r.absent, want)
+		}
+		storage.Close()
 	}
 }
