@@ -133,9 +133,12 @@ func (r *logReader) find(ctx context.Context) error {
 
 func (r *logReader) named(ctx context.Context) (namedJob, error) {
 	own := "projects/" + local.Project + "/jobs/"
-	name := own + strings.TrimPrefix(r.job, own)
+	id := strings.TrimPrefix(r.job, own)
 	r.get = func(ctx context.Context) (namedJob, error) {
-		j, err := r.jobs.Get(name).Context(ctx).Do()
+		if strings.ContainsAny(id, "/:") { // No job of ml/v1 has such an ID: in a path it would name another method.
+			return namedJob{}, &googleapi.Error{Code: http.StatusNotFound}
+		}
+		j, err := r.jobs.Get(own + id).Context(ctx).Do()
 		if err != nil {
 			return namedJob{}, err
 		}
