@@ -11,13 +11,15 @@ locals {
       versioned = true
       rules     = [{ days_since_noncurrent_time = var.history_days, with_state = "ARCHIVED" }]
     }
-    # The ledger, and the policy. No rule may delete what is live.
+    # The ledger, and the policy. No rule may delete what is live, except the index by time: it can be
+    # made anew from the records, by jobdrop reindex.
     state = {
       versioned = true
       rules = [
         { days_since_noncurrent_time = var.history_days, with_state = "ARCHIVED" },
         # Rewritten by each tick.
-        { num_newer_versions = 10, with_state = "ARCHIVED", matches_prefix = ["heartbeat.json", "cursors.json", "turns.json"] },
+        { num_newer_versions = 10, with_state = "ARCHIVED", matches_prefix = ["heartbeat.json", "cursors.json", "turns.json", "queue.json"] },
+        { age = var.recent_days, with_state = "LIVE", matches_prefix = ["recent/", "ended/"] },
       ]
     }
     # Packages as they were checked. Names are never used again.

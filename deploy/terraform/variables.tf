@@ -364,7 +364,7 @@ variable "staged_days" {
 }
 
 variable "history_days" {
-  description = "For how long versions that were overwritten or deleted are kept in the inbox and in the state bucket. Live objects are never deleted there."
+  description = "For how long versions that were overwritten or deleted are kept in the inbox and in the state bucket. Live objects are never deleted there, except the lists of recent_days."
   type        = number
   default     = 14
   nullable    = false
@@ -388,6 +388,17 @@ variable "status_days" {
   validation {
     condition     = var.status_days > var.longest_wait_days + var.longest_run_days && floor(var.status_days) == var.status_days
     error_message = "Status objects are kept for longer than longest_wait_days and longest_run_days together: somebody still waits for them."
+  }
+}
+
+variable "recent_days" {
+  description = "For how long attempts are listed by time and by state. Their records are kept."
+  type        = number
+  default     = 400
+  nullable    = false
+  validation {
+    condition     = var.recent_days > var.longest_wait_days + var.longest_run_days && floor(var.recent_days) == var.recent_days
+    error_message = "Attempts are listed for longer than longest_wait_days and longest_run_days together: one that is under way would be missing."
   }
 }
 

@@ -102,6 +102,7 @@ real protocols, and checks them before they are uploaded.`,
 		newPlan(env, showPlan),
 		newPolicy(env),
 		newReplay(env, replay),
+		newReindex(env, reindex),
 		newFunctions(env, serveFunctions),
 	)
 	return root

@@ -188,6 +188,17 @@ func TestParsePolicy(t *testing.T) {
 	})
 }
 
+func TestParseReindex(t *testing.T) {
+	oneAttempt := strings.Repeat("0f", 20) + "-1795424700381000"
+	testParsing(t, newReindex, []parsing[reindexOptions]{
+		{name: "defaults", want: reindexOptions{days: 400}},
+		{name: "all", args: []string{"--days", "3", "--after", oneAttempt}, want: reindexOptions{days: 3, after: oneAttempt}},
+		{name: "no days", args: []string{"--days", "0"}, err: "--days must be 1 or more"},
+		{name: "not an attempt", args: []string{"--after", "../x"}, err: "is not an attempt"},
+		{name: "an argument", args: []string{"teams/"}, err: "unknown command"},
+	})
+}
+
 func TestParseReplay(t *testing.T) {
 	testParsing(t, newReplay, []parsing[replayOptions]{
 		{name: "defaults", args: []string{"a/"}, want: replayOptions{folder: "a/", limit: 100}},

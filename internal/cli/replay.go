@@ -135,23 +135,35 @@ func (o replayOptions) describe(r watcher.Replayed) string {
 // installation returns the use cases of the installation that the environment names,
 // and its inbox.
 func installation(ctx context.Context, env Env) (*app.App, string, error) {
-	lookup := func(name string) (string, bool) {
-		value := env.Getenv(name)
-		if name == "JOBDROP_LOG_LEVEL" && value == "" {
-			value = "WARN" // the command says itself what it does
-		}
-		return value, value != ""
-	}
-	c, err := config.Load(lookup)
+	c, err := described(ctx, env)
 	if err != nil {
-		return nil, "", exit(exitUsage, "%w", err)
+		return nil, "", err
 	}
-	if err := gcs.Answers(ctx, c.StorageEmulator); err != nil {
-		return nil, "", missing(err)
-	}
-	a, err := app.Load(ctx, lookup)
+	a, err := app.Load(ctx, env.lookup)
 	if err != nil {
 		return nil, "", fault(err)
 	}
 	return a, c.Inbox, nil
+}
+
+// described returns the settings of the installation that the environment describes. Its storage answers, if it is an
+// emulator.
+func described(ctx context.Context, env Env) (config.Config, error) {
+	c, err := config.Load(env.lookup)
+	if err != nil {
+		return c, exit(exitUsage, "%w", err)
+	}
+	if err := gcs.Answers(ctx, c.StorageEmulator); err != nil {
+		return c, missing(err)
+	}
+	return c, nil
+}
+
+// lookup looks a setting up for a command that works on an installation.
+func (env Env) lookup(name string) (string, bool) {
+	value := env.Getenv(name)
+	if name == "JOBDROP_LOG_LEVEL" && value == "" {
+		value = "WARN" // the command says itself what it does
+	}
+	return value, value != ""
 }

@@ -158,6 +158,19 @@ func TestRulesFind(t *testing.T) {
 			"bucket",
 		},
 
+		{
+			"a rule for records", tf + "buckets.tf", `matches_prefix = ["recent/", "ended/"]`,
+			`matches_prefix = ["recent/", "attempts/"]`, "ledger",
+		},
+		{
+			"a rule for all of the ledger", tf + "buckets.tf", `, with_state = "LIVE", matches_prefix = ["recent/", "ended/"] }`,
+			` }`, "ledger",
+		},
+		{
+			"history that counts what is live", tf + "buckets.tf", `num_newer_versions = 10, with_state = "ARCHIVED"`,
+			`num_newer_versions = 10, with_state = "ANY"`, "ledger",
+		},
+
 		{"everybody calls", function, `member = "serviceAccount:${var.caller}"`, `member = "allUsers"`, "everybody"},
 		{
 			"everybody drops", tf + "droppers.tf", "droppers = {", "everyone = \"allAuthenticatedUsers\"\n  droppers = {",

@@ -36,6 +36,7 @@ func (f files) check(now time.Time) ([]Finding, error) {
 		entryPoints,
 		func(f files) ([]Finding, error) { return runtimes(f, now), nil },
 		func(f files) ([]Finding, error) { return buckets(f), nil },
+		ledgerStays,
 		func(f files) ([]Finding, error) { return everybody(f), nil },
 		func(f files) ([]Finding, error) { return subscriptions(f), nil },
 		func(f files) ([]Finding, error) { return triggers(f), nil },
@@ -174,6 +175,48 @@ func buckets(f files) []Finding {
 		}
 	}
 	return found
+}
+
+// byTime are the parts of the state bucket that can be made anew from the rest.
+var byTime = []string{"recent/", "ended/"}
+
+// ledgerStays checks that no lifecycle rule deletes what is live in the state bucket, but for the index by time.
+func ledgerStays(f files) ([]Finding, error) {
+	all, err := f.local(installation, "buckets")
+	if err != nil {
+		return nil, err
+	}
+	var found []Finding
+	rules := 0
+	for _, bucket := range items(all) {
+		if bucket.key != "state" {
+			continue
+		}
+		list, ok := get(bucket.value, "rules").(*hclsyntax.TupleConsExpr)
+		if !ok {
+			return []Finding{{"ledger", f.where(bucket.at), "the rules of the state bucket are not a list"}}, nil
+		}
+		for _, r := range list.Exprs {
+			rules++
+			prefixes := stringsOf(r, "matches_prefix")
+			lists := len(prefixes) > 0 && !slices.ContainsFunc(prefixes, func(p string) bool { return !slices.Contains(byTime, p) })
+			if state := stringsOf(r, "with_state"); !slices.Equal(state, []string{"ARCHIVED"}) && !lists {
+				found = append(found, Finding{"ledger", f.where(r.Range()), "the rule deletes what is live in the ledger"})
+			}
+		}
+	}
+	if rules == 0 {
+		found = append(found, Finding{"ledger", installation, "the state bucket has no lifecycle rules"})
+	}
+	return found, nil
+}
+
+// stringsOf returns the texts in a field of an object; none if it has no such field.
+func stringsOf(object hclsyntax.Expression, field string) []string {
+	if e := get(object, field); e != nil {
+		return stringsIn(e)
+	}
+	return nil
 }
 
 // everybody checks that nothing is granted to everybody, and that each service checks

@@ -36,10 +36,14 @@ run "defaults" {
   }
   assert {
     condition = alltrue(flatten([for purpose in ["inbox", "state"] : [
-      for r in google_storage_bucket.this[purpose].lifecycle_rule : one(r.condition[*].with_state) == "ARCHIVED"
+      for r in google_storage_bucket.this[purpose].lifecycle_rule : one(r.condition[*].with_state) == "ARCHIVED" || purpose == "state" && toset(one(r.condition[*].matches_prefix)) == toset(["ended/", "recent/"])
       if one(r.action[*].type) == "Delete"
     ]]))
-    error_message = "A rule deletes live objects of the inbox or of the ledger."
+    error_message = "A rule deletes live objects of the inbox, or of the ledger besides its index by time."
+  }
+  assert {
+    condition     = [for r in google_storage_bucket.this["state"].lifecycle_rule : one(r.condition[*].age) if one(r.condition[*].with_state) == "LIVE"] == [400]
+    error_message = "Attempts are listed by time for 400 days."
   }
   assert {
     condition     = [for r in google_storage_bucket.this["staging"].lifecycle_rule : one(r.condition[*].age) if one(r.action[*].type) == "Delete"] == [30]

@@ -106,6 +106,7 @@ run "refused_2" {
     subscriptions            = { Failures = {} }                                                                                        # subscription in upper case
     staged_days              = 14                                                                                                       # packages gone too soon
     status_days              = 7                                                                                                        # status gone too soon
+    recent_days              = 14                                                                                                       # lists gone too soon
     collector_headers_secret = "collector-key"                                                                                          # headers without collector
     thresholds               = { errors = -1 }                                                                                          # negative threshold
     network                  = { connector = "projects/p/locations/r/connectors/c", subnetwork = "projects/p/regions/r/subnetworks/s" } # network by two ways
@@ -122,6 +123,7 @@ run "refused_2" {
     var.subscriptions,
     var.staged_days,
     var.status_days,
+    var.recent_days,
     var.collector_headers_secret,
     var.thresholds,
     var.network,

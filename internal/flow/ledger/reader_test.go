@@ -608,3 +608,58 @@ func TestWriteQueue(t *testing.T) {
 		t.Errorf("over a note that somebody deleted: generation %d, %v", got, err)
 	}
 }
+
+// Every record of an earlier revision is placed, page by page, also by a run that goes on where another ended. What is
+// older than asked for is left out.
+func TestReindex(t *testing.T) {
+	client, _ := storagetest.New(t, "state")
+	faults := &storagetest.Faults{Client: client}
+	l, err := ledger.New(faults, "state", ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := history{attempts: 40, open: 10}
+	h.each(t, client, func(ctx context.Context, _ *ledger.Ledger, client *gcs.Client, r attempt.Record) error {
+		data, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		old := map[string]string{"state": string(r.State), "revision": "3"} // no more than that
+		_, err = client.Write(ctx, "state", "attempts/"+r.Attempt+".json", data, "application/json", old, 0)
+		return err
+	})
+	since := h.at(t, 5).Times.Dropped
+	broken := errors.New("unavailable")
+	faults.Before = func(c storagetest.Call) error {
+		if c.Kind == "write" && strings.HasSuffix(c.Name, h.at(t, 20).Attempt) {
+			return broken
+		}
+		return nil
+	}
+	unused := func(did ledger.Reindexed) error { return fmt.Errorf("a failed page counts: %+v", did) }
+	if err := l.Reindex(t.Context(), "", since, 4, unused); !errors.Is(err, broken) {
+		t.Errorf("a write that fails: %v", err)
+	}
+	faults.Before = nil
+	var did ledger.Reindexed
+	report := func(d ledger.Reindexed) error { did = d; return nil }
+	if err := l.Reindex(t.Context(), "", since, 4, report); err != nil || did.Records != h.attempts || did.Last == "" {
+		t.Errorf("%+v, %v", did, err)
+	}
+	r, err := ledger.NewReader(faults, "state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ids, _ := walk(t, r, ledger.Query{}); len(ids) != 35 || ids[0] != "j39" || ids[34] != "j5" {
+		t.Errorf("attempts: %q", ids)
+	}
+	if ids, _ := walk(t, r, ledger.Query{State: job.Failed}); len(ids) != 6 { // 8, 12 … 28
+		t.Errorf("failed: %q", ids)
+	}
+	if err := l.Reindex(t.Context(), "", since, 4, report); err != nil || did.Missing != 0 {
+		t.Errorf("again: %+v, %v", did, err)
+	}
+	if err := l.Reindex(t.Context(), did.Last, since, 4, unused); err != nil {
+		t.Errorf("after the last: %v", err)
+	}
+}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
@@ -56,6 +58,11 @@ func (l *Ledger) place(ctx context.Context, name string, s attempt.Summary) (mad
 // records shows; if that is of an earlier revision, Place reads the record. A record that is gone since needs no
 // place.
 func (l *Ledger) Place(ctx context.Context, f attempt.Filed) (missing int, err error) {
+	return l.placeSince(ctx, f, time.Time{})
+}
+
+// placeSince does what [Ledger.Place] does, unless the attempt was dropped before a time.
+func (l *Ledger) placeSince(ctx context.Context, f attempt.Filed, since time.Time) (missing int, err error) {
 	s := f.Summary
 	if s.Dropped.IsZero() {
 		stored, err := l.Get(ctx, f.Attempt)
@@ -66,6 +73,9 @@ func (l *Ledger) Place(ctx context.Context, f attempt.Filed) (missing int, err e
 			return 0, err
 		}
 		s = stored.Summary()
+	}
+	if s.Dropped.Before(since) {
+		return 0, nil
 	}
 	names := []string{recentName(s)}
 	if s.State.Terminal() {
@@ -81,4 +91,65 @@ func (l *Ledger) Place(ctx context.Context, f attempt.Filed) (missing int, err e
 		}
 	}
 	return missing, nil
+}
+
+// Reindexed is how far [Ledger.Reindex] came.
+type Reindexed struct {
+	// Records counts the records that were looked at, Missing the places that the index by time lacked, and has now.
+	Records, Missing int
+	// Last is the last record's attempt. Whoever begins after it goes on from there.
+	Last string
+}
+
+// Reindex puts every attempt that was dropped since a time into the index by time, where it lacks it, in the order of
+// their records, after one attempt's. It works on some at once, and calls progress after each page of at most 1,000
+// records. It may be stopped at any time, and done again: what is there stays as it is.
+func (l *Ledger) Reindex(
+	ctx context.Context, after string, since time.Time, atOnce int, progress func(Reindexed) error,
+) error {
+	var did Reindexed
+	return l.Filed(ctx, after, func(page []attempt.Filed) error {
+		if len(page) == 0 {
+			return nil
+		}
+		missing, err := l.placeAll(ctx, page, since, atOnce)
+		if err != nil {
+			return err
+		}
+		did.Records += len(page)
+		did.Missing += missing
+		did.Last = page[len(page)-1].Attempt
+		return progress(did)
+	})
+}
+
+// placeAll places records, some at once. It begins no other after the first error.
+func (l *Ledger) placeAll(
+	ctx context.Context, page []attempt.Filed, since time.Time, atOnce int,
+) (missing int, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var (
+		group sync.WaitGroup
+		made  atomic.Int64
+	)
+	slots := make(chan struct{}, atOnce)
+	for _, f := range page {
+		if f.Written.Before(since) { // it was dropped before that
+			continue
+		}
+		slots <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		group.Go(func() {
+			defer func() { <-slots }()
+			n, err := l.placeSince(ctx, f, since)
+			if made.Add(int64(n)); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	group.Wait()
+	return int(made.Load()), context.Cause(ctx)
 }

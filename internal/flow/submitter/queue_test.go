@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/flow/ledger"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -533,4 +534,47 @@ func TestSubmitWithoutAnID(t *testing.T) {
 			t.Errorf("state %s: %s after %d creates", r.State, r.Reason, w.backend.creates)
 		}
 	})
+}
+
+// What people read of the queue is what the tick left: who waits, in the order of their turns, and for what.
+func TestQueueNote(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.operator("limits: {activeJobs: 1}\nprefixes: [{match: teams/**}, {match: paused/**, pause: true}]\n")
+	files := w.queued("paused/p", "a", "b", "teams/x", "teams/y")
+	reader, err := ledger.NewReader(w.storage.Client, "state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantQueue := func(when string, want ...string) {
+		t.Helper()
+		w.tick()
+		q, err := reader.Queue(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for i, p := range q.Waiting {
+			got = append(got, fmt.Sprintf("%d %s: %s", p.Place, p.JobID, p.Reason))
+			if p.Place != i+1 || p.Attempt == "" || p.Folder == "" || p.Since.IsZero() {
+				t.Errorf("%s: %+v", when, p)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" || q.Total != len(want) {
+			t.Errorf("%s: %d wait (-want +got):\n%s", when, q.Total, diff)
+		}
+	}
+	const full, pausing = "waiting: 1 of 1 jobs are active", "waiting: paused by the operator"
+	wantQueue("one runs", "1 b: "+full, "2 teams_x: "+full, "3 teams_y: "+full, "4 paused_p: "+pausing)
+	w.backend.fail = job.ErrQuota
+	w.operator("{}")
+	wantQueue("the backend has no room", "1 paused_p: "+attempt.WaitsForQuota, "2 b: "+attempt.WaitsForQuota,
+		"3 teams_x: "+attempt.WaitsForQuota, "4 teams_y: "+attempt.WaitsForQuota)
+	w.backend.fail = nil
+	w.pass(time.Hour)
+	w.tick()
+	wantQueue("all run")
+	if r := w.record(files[4]); r.State != job.Submitted {
+		t.Errorf("state %s", r.State)
+	}
 }

@@ -448,3 +448,70 @@ func TestIdle(t *testing.T) {
 		}
 	}
 }
+
+// placing is a list of records, and counts those that are placed.
+type placing struct {
+	filed
+	placed []string
+	broken string
+}
+
+func (p *placing) Place(_ context.Context, r attempt.Filed) (int, error) {
+	if r.Attempt == p.broken {
+		return 0, errors.New("unavailable")
+	}
+	p.placed = append(p.placed, r.Attempt)
+	return 1, nil
+}
+
+// A tick places what changed since the last round began, and is new or has its verdict. A round that could not place all
+// does not count as whole.
+func TestComparisonPlaces(t *testing.T) {
+	record := func(key string, state job.State, seen, written time.Duration) attempt.Filed {
+		s := attempt.Summary{Attempt: key, State: state, Seen: noon.Add(-seen)}
+		return attempt.Filed{Summary: s, Written: noon.Add(-written)}
+	}
+	of := func(records filed, broken string, before time.Duration, late time.Duration) (*placing, attempt.Cursor) {
+		p := &placing{filed: records, broken: broken}
+		c := comparison{records: p, index: index{records: &ledgerIndex{}, logger: quiet}}
+		b := at(late)
+		s := c.list(t.Context(), b, attempt.Cursor{Before: noon.Add(-before)})
+		for _, f := range records {
+			s.take(attempt.Entry{Attempt: f.Attempt})
+		}
+		did := c.finish(t.Context(), b, s, c.repair(t.Context(), b, s))
+		if did.replaced != len(p.placed) {
+			t.Errorf("%d are replaced, and %d were placed", did.replaced, len(p.placed))
+		}
+		return p, did.cursor
+	}
+	records := filed{
+		record("a", job.Waiting, time.Minute, 0), record("b", job.Succeeded, 100*time.Hour, 2*time.Minute),
+		record("c", job.Running, 100*time.Hour, 0), record("d", job.Failed, time.Hour, 20*time.Minute),
+		{Summary: attempt.Summary{Attempt: "e", State: job.Waiting}, Written: noon}, // of an earlier revision
+	}
+	p, cursor := of(records, "", 10*time.Minute, 0)
+	if !slices.Equal(p.placed, []string{"a", "b", "e"}) || !cursor.Before.Equal(noon) {
+		t.Errorf("placed %q, round before %s", p.placed, cursor.Before)
+	}
+	if p, _ := of(records, "", 30*time.Minute, 0); !slices.Equal(p.placed, []string{"a", "b", "d", "e"}) {
+		t.Errorf("after a long round: %q", p.placed)
+	}
+	if p, cursor := of(records, "a", 10*time.Minute, 0); len(p.placed) != 2 || cursor.Before.Equal(noon) {
+		t.Errorf("one fails: %q, round before %s", p.placed, cursor.Before)
+	}
+	if p, cursor := of(records, "", 10*time.Minute, 96*time.Second); len(p.placed) != 0 || cursor.Before.Equal(noon) {
+		t.Errorf("without time: %q, round before %s", p.placed, cursor.Before)
+	}
+	var many filed
+	for i := range 3 * mostPlaced {
+		many = append(many, record(fmt.Sprintf("%03d", i), job.Failed, 0, 0))
+	}
+	if p, cursor := of(many, "", 10*time.Minute, 0); len(p.placed) != mostPlaced || cursor.Before.Equal(noon) {
+		t.Errorf("of many %d are placed, round before %s", len(p.placed), cursor.Before)
+	}
+	old := filed{record("a", job.Failed, 60*time.Hour, 50*time.Hour), record("b", job.Failed, 60*time.Hour, 40*time.Hour)}
+	if p, _ := of(old, "", 1000*time.Hour, 0); !slices.Equal(p.placed, []string{"b"}) {
+		t.Errorf("after a long pause: %q", p.placed)
+	}
+}

@@ -813,3 +813,64 @@ func TestOneDropFailsNoTick(t *testing.T) {
 		})
 	}
 }
+
+// The note of who waits is written if that has changed, once a tick at most. A tick that does not know who waits leaves
+// it as it is.
+func TestTickNotesTheQueue(t *testing.T) {
+	f := newFake()
+	w := f.watcher(t)
+	waits := func(reasons ...string) {
+		f.entries, f.queue = nil, &attempt.Queue{}
+		for i, reason := range reasons {
+			e := attempt.Entry{Attempt: fmt.Sprintf("a%d", i), JobFile: "a/job.yaml", State: job.Accepted, Waits: reason, Revision: 1}
+			f.entries = append(f.entries, e)
+			f.queue.Add(e, reason)
+		}
+	}
+	written := func(when string, want int) {
+		t.Helper()
+		if f.now = f.now.Add(time.Minute); len(f.queues) != want {
+			t.Errorf("%s: written %d times, want %d", when, len(f.queues), want)
+		}
+	}
+	tick := func(when string, want int) {
+		t.Helper()
+		ticked(t, w)
+		written(when, want)
+	}
+	tick("nobody waits", 0)
+	waits("paused", "2 of 2 jobs are active")
+	tick("two wait", 1)
+	if q := f.queues[0]; q.Total != 2 || !q.At.Equal(f.now.Add(-time.Minute)) || q.Waiting[1].Reason != "2 of 2 jobs are active" {
+		t.Errorf("the queue: %+v", q)
+	}
+	tick("nothing changes", 1)
+	waits("paused", "paused")
+	tick("for something else", 2)
+	f.queue = nil // another tick goes through it
+	tick("unknown", 2)
+	f.broken["turns"] = errors.New("unavailable")
+	_ = w.Tick(t.Context())
+	written("without the turns", 2)
+	delete(f.broken, "turns")
+	waits("paused", "paused")
+	f.queues = append(f.queues, attempt.Queue{}) // another tick writes its own
+	tick("still the same", 3)
+	waits("paused")
+	tick("too late", 3)
+	tick("the next tick", 4)
+	f.broken["write queue"] = job.ErrQuota
+	waits()
+	tick("too many writes", 4)
+	gone := errors.New("unavailable")
+	f.broken["write queue"] = gone
+	if err := w.Tick(t.Context()); !errors.Is(err, gone) {
+		t.Errorf("Tick: %v", err)
+	}
+	delete(f.broken, "write queue")
+	tick("nobody waits any more", 5)
+	if q := f.queues[4]; q.Total != 0 {
+		t.Errorf("the queue: %+v", q)
+	}
+	tick("and nothing changes", 5)
+}
