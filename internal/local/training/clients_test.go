@@ -246,10 +246,10 @@ func TestLoggingClient(t *testing.T) {
 func TestNotServedOnce(t *testing.T) {
 	svc, _ := idle(t)
 	server, requests := counted(t, svc)
-	once := func(name string, call func() error) {
+	once := func(name string, call func(*testing.T) error) {
 		t.Run(name, func(t *testing.T) {
 			requests.Store(0)
-			err := call()
+			err := call(t)
 			if n := requests.Load(); n != 1 {
 				t.Errorf("%d requests, want 1", n)
 			}
@@ -282,15 +282,19 @@ func TestNotServedOnce(t *testing.T) {
 	}
 	defer writer.Close()
 	job := parent + "/customJobs/1"
-	once("Go, aiplatform/v1", func() error { return doErr(platform.Projects.Locations.CustomJobs.Delete(job).Do()) })
-	once("Go, ml/v1", func() error { return doErr(legacy.Projects.GetConfig("projects/p").Do()) })
-	once("Go, ml/v1's models", func() error { return doErr(legacy.Projects.Models.List("projects/p").Do()) })
-	once("Go, logging/v2", func() error { return doErr(entries.Entries.Write(&logging.WriteLogEntriesRequest{}).Do()) })
-	once("Go, gRPC of aiplatform/v1", func() error {
+	once("Go, aiplatform/v1", func(*testing.T) error {
+		return doErr(platform.Projects.Locations.CustomJobs.Delete(job).Do())
+	})
+	once("Go, ml/v1", func(*testing.T) error { return doErr(legacy.Projects.GetConfig("projects/p").Do()) })
+	once("Go, ml/v1's models", func(*testing.T) error { return doErr(legacy.Projects.Models.List("projects/p").Do()) })
+	once("Go, logging/v2", func(*testing.T) error {
+		return doErr(entries.Entries.Write(&logging.WriteLogEntriesRequest{}).Do())
+	})
+	once("Go, gRPC of aiplatform/v1", func(t *testing.T) error {
 		_, err := jobs.DeleteCustomJob(t.Context(), &aiplatformpb.DeleteCustomJobRequest{Name: job})
 		return err
 	})
-	once("Go, gRPC of logging/v2", func() error {
+	once("Go, gRPC of logging/v2", func(t *testing.T) error {
 		_, err := writer.WriteLogEntries(t.Context(), &loggingpb.WriteLogEntriesRequest{})
 		return err
 	})
@@ -299,17 +303,17 @@ func TestNotServedOnce(t *testing.T) {
 		"ml/v1":         {"ai-platform", "models", "list", "--region=global"},
 		"logging/v2":    {"logging", "write", "log", "hello"},
 	} {
-		once("gcloud, "+name, func() error { return gcloudOnce(t, server.URL, args...) })
+		once("gcloud, "+name, func(t *testing.T) error { return gcloudOnce(t, server.URL, args...) })
 	}
 	for path, method := range map[string]string{"/v1/" + job: "DELETE", "/v1/projects/p:getConfig": "GET",
 		"/v2/projects/p/logs": "GET"} {
-		once("Node, "+method+" "+path, func() error { return gaxiosOnce(t, method, server.URL+path) })
+		once("Node, "+method+" "+path, func(t *testing.T) error { return gaxiosOnce(t, method, server.URL+path) })
 	}
 	for name, call := range map[string]string{
 		"ml/v1":      "service('ml', 'v1').projects().getConfig(name='projects/p')",
 		"logging/v2": "service('logging', 'v2').entries().write(body={})",
 	} {
-		once("Python, "+name, func() error {
+		once("Python, "+name, func(t *testing.T) error {
 			_, err := pythonClient(t, server.URL, whole+call+".execute()\n")
 			return err
 		})
