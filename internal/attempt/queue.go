@@ -23,8 +23,8 @@ type Queue struct {
 
 // Place is an attempt's place in the queue.
 type Place struct {
-	// Place counts from 1. Attempts of one prefix of the policy come in the order of their acceptance; prefixes
-	// take turns. Those that the operator paused come last.
+	// Place counts from 1. Prefixes of the policy take turns. Within one the oldest comes first, and after the others
+	// those that the backend turned down. Those that the operator paused come last.
 	Place   int    `json:"place"`
 	Attempt string `json:"attempt"`
 	// Folder is the drop's.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"os/exec"
@@ -11,6 +12,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/internal/local"
+	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 // jobdropWith runs a command in the environment of a running stack, and returns its
@@ -67,6 +71,7 @@ func TestReplay(t *testing.T) {
 		}
 	}
 	r.awaitOutput(t, "job.succeeded")
+	reindexes(t, r)
 	got := said("hello/")
 	if len(got) != 2 || !strings.HasPrefix(got[0], jobFile+" known, now ") || got[1] != "Drops that were run: 0" {
 		t.Errorf("again: %q", got)
@@ -111,4 +116,54 @@ func TestReplayWithoutItsEmulator(t *testing.T) {
 	if took := time.Since(begun); took > time.Second {
 		t.Errorf("told after %s", took)
 	}
+}
+
+// reindexes deletes an installation's lists by time, and has them made anew.
+func reindexes(t *testing.T, r *running) {
+	t.Helper()
+	for _, missing := range []int{0, 2} {
+		awaitOpen(t, r)
+		if missing > 0 {
+			for _, folder := range []string{"recent/", "ended/"} {
+				for _, name := range objectsBelow(t, r, folder) {
+					if err := r.storage(t).Delete(t.Context(), local.State, name); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		out, code := r.jobdropWith(t, "reindex")
+		want := fmt.Sprintf("\nPlaces that were missing: %d, of 1 records\n", missing)
+		if code != 0 || !strings.HasPrefix(out, "1 records, ") || !strings.HasSuffix(out, want) {
+			t.Errorf("reindex: exit %d: %s, want %s", code, out, want)
+		}
+		if all := append(objectsBelow(t, r, "recent/"), objectsBelow(t, r, "ended/succeeded/")...); len(all) != 2 {
+			t.Errorf("listed by time: %q", all)
+		}
+	}
+}
+
+// awaitOpen waits until no attempt is open.
+func awaitOpen(t *testing.T, r *running) {
+	t.Helper()
+	for range 200 {
+		if len(objectsBelow(t, r, "open/")) == 0 {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("an attempt stays open")
+}
+
+func objectsBelow(t *testing.T, r *running, folder string) (names []string) {
+	t.Helper()
+	if err := r.storage(t).ListAfter(t.Context(), local.State, folder, "", func(page []job.Attributes) error {
+		for _, o := range page {
+			names = append(names, o.Name)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return names
 }

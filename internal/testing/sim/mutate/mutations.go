@@ -160,6 +160,68 @@ var mutations = []mutation{
 				"\t\t\treturn err\n\t\t}\n\t}\n\tif news {\n",
 		},
 	}},
+	{name: "an attempt is listed by time before its record", edits: []edit{
+		{
+			"internal/flow/ledger/ledger.go",
+			"_, recent = l.place(ctx, recentName(e.Summary()), e.Summary())",
+			"recent = nil",
+		},
+	}},
+	{name: "listed by time, too, where only the index entry came through", edits: []edit{
+		{
+			"internal/flow/submitter/submitter.go",
+			"err = s.records.Open(ctx, attempt.NewEntry(stored)) // only one",
+			"err = nil // only one",
+		},
+	}},
+	{name: "a verdict is listed before its index entry goes", edits: []edit{
+		{
+			"internal/flow/ledger/ledger.go",
+			"if _, err := l.place(ctx, endedName(r.Summary()), r.Summary()); err != nil {",
+			"if err := ctx.Err(); err != nil {",
+		},
+	}},
+	{name: "none is listed among the ended before its verdict", edits: []edit{
+		{
+			"internal/flow/ledger/recent.go",
+			"if s.State.Terminal() {\n\t\tnames",
+			"if s.State != \"\" {\n\t\tnames",
+		},
+	}},
+	{name: "ticks list what an earlier revision left out", edits: []edit{
+		{
+			"internal/flow/watcher/compare.go",
+			"missing, err := c.records.Place(ctx, f)",
+			"missing, err := len(f.Attempt)*0, ctx.Err()",
+		},
+	}},
+	{name: "a tick lists some records at most by time", edits: []edit{
+		{"internal/flow/watcher/compare.go", "for i := range min(len(s.lately), mostPlaced) {", "for i := range len(s.lately) {"},
+	}, by: test{"internal/flow/watcher", "^TestComparisonPlaces$"}},
+	{name: "a tick comes back to records that it has not listed by time", edits: []edit{
+		{
+			"internal/flow/watcher/compare.go",
+			"n > mostPlaced {\n\t\tdid.cursor.Failed = true",
+			"n > mostPlaced {\n\t\tdid.cursor.Failed = false",
+		},
+	}, by: test{"internal/flow/watcher", "^TestComparisonPlaces$"}},
+	{name: "a note of the queue that another tick wrote is written anew", edits: []edit{
+		{
+			"internal/flow/watcher/queue.go",
+			"return attempt.QueueNote{Digest: unknownQueue, Generation: generation}, nil",
+			"return last, nil",
+		},
+	}, by: test{"internal/flow/watcher", "^TestTickNotesTheQueue$"}},
+	{name: "a page's token is of one query", edits: []edit{
+		{"internal/flow/ledger/reader.go", "case at.Query != q.digest():", "case false:"},
+	}, by: test{"internal/flow/ledger", "^TestReaderRefuses$"}},
+	{name: "a search ends", edits: []edit{
+		{
+			"internal/flow/ledger/reader.go",
+			"for lists := 0; more && lists < MaxScan/listSize && len(p.Attempts) < PageSize; lists++ {",
+			"for more && len(p.Attempts) < PageSize {",
+		},
+	}, by: test{"internal/flow/ledger", "^TestReaderScansLittle$"}},
 	{name: "status.json never goes back", edits: []edit{
 		{"internal/flow/relay/relay.go", "case there.newer(v):", "case false && there.newer(v):"},
 	}},
