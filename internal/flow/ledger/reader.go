@@ -219,11 +219,7 @@ func (r *Reader) byTime(ctx context.Context, q Query, at position) (Page, error)
 	}
 	after, more := at.After, true
 	for lists := 0; more && lists < MaxScan/listSize && len(p.Attempts) < PageSize; lists++ {
-		from := folder
-		if after != "" {
-			from += after
-		}
-		objects, further, err := r.store.ListPage(ctx, r.bucket, folder, from, size)
+		objects, further, err := r.store.ListPage(ctx, r.bucket, folder, folder+after, size)
 		if err != nil {
 			return Page{}, err
 		}
@@ -331,11 +327,7 @@ func (r *Reader) open(ctx context.Context, q Query, at position) (Page, error) {
 	var rows []Row
 	last, more := at.After, true
 	for lists := 0; more && lists < MaxScan/listSize; lists++ {
-		from := openFolder
-		if last != "" {
-			from += last
-		}
-		objects, further, err := r.store.ListPage(ctx, r.bucket, openFolder, from, listSize)
+		objects, further, err := r.store.ListPage(ctx, r.bucket, openFolder, openFolder+last, listSize)
 		if err != nil {
 			return Page{}, err
 		}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -662,4 +663,57 @@ func TestReindex(t *testing.T) {
 	if err := l.Reindex(t.Context(), did.Last, since, 4, unused); err != nil {
 		t.Errorf("after the last: %v", err)
 	}
+}
+
+// askedFor is an empty bucket that keeps what is asked for.
+type askedFor struct{ lists, reads []string }
+
+func (a *askedFor) ListPage(_ context.Context, _, prefix, after string, most int) ([]job.Attributes, bool, error) {
+	if most > 1000 || !strings.HasPrefix(after, prefix) {
+		return nil, false, fmt.Errorf("a list of %d after %q in %s", most, after, prefix)
+	}
+	a.lists = append(a.lists, after)
+	return nil, false, nil
+}
+
+func (a *askedFor) Read(_ context.Context, _, name string, _, _ int64) ([]byte, int64, error) {
+	a.reads = append(a.reads, name)
+	return nil, 0, job.ErrNotFound
+}
+
+func (a *askedFor) Stat(context.Context, string, string) (job.Attributes, error) {
+	return job.Attributes{}, job.ErrNotFound
+}
+
+// Whatever a client sends is refused without a call, or leads to one list or one read, of what it may name.
+func FuzzReader(f *testing.F) {
+	f.Add("", "", "", "")
+	f.Add("failed", "teams/", "", "eyJxIjoiIiwiYSI6IiJ9")
+	f.Add("", "", "census_1", "")
+	f.Add("running", "", "", base64.RawURLEncoding.EncodeToString([]byte(`{"q":"00","a":"../x","s":"../y"}`)))
+	names := regexp.MustCompile(`^(recent/|ended/[a-z_]+/)([0-9]{13}-[0-9a-f]{40}-[0-9]+)?$|^open/([0-9a-f]{40}-[0-9]+)?$`)
+	f.Fuzz(func(t *testing.T, state, folder, jobID, token string) {
+		a := &askedFor{}
+		r, err := ledger.NewReader(a, "state")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = r.Page(t.Context(), ledger.Query{State: job.State(state), Folder: folder, JobID: jobID, Token: token})
+		if err != nil && (!errors.Is(err, ledger.ErrQuery) || len(a.lists)+len(a.reads) > 0) {
+			t.Fatalf("%v, after the lists %q", err, a.lists)
+		}
+		if err == nil && len(a.lists)+len(a.reads) != 1 {
+			t.Errorf("lists %q, reads %q", a.lists, a.reads)
+		}
+		for _, after := range a.lists {
+			if !names.MatchString(after) {
+				t.Errorf("a list after %q", after)
+			}
+		}
+		for _, name := range a.reads {
+			if strings.Count(name, "/") != 1 || !strings.HasPrefix(name, "jobs/") {
+				t.Errorf("read %q", name)
+			}
+		}
+	})
 }

@@ -131,6 +131,12 @@ func TestTell(t *testing.T) {
 		if b := s.status(t, name); b.Sequence != 3 || b.Job.State != job.BackendRunning {
 			t.Errorf("%s is at sequence %d", name, b.Sequence)
 		}
+		// A list shows what the object is of.
+		o, err := s.faults.Client.Stat(ctx, "status", name)
+		if m := o.Metadata; err != nil || m["jobdrop-state"] != "running" || m["jobdrop-folder"] != "a/" ||
+			m["jobdrop-job-id"] != "j" || m["jobdrop-attempt-generation"] != "7" {
+			t.Errorf("metadata of %s: %v, %v", name, m, err)
+		}
 	}
 	// Told again with nothing new, it makes no call.
 	s.faults.Reset()

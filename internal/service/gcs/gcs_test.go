@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -327,5 +328,39 @@ func TestCallsHaveADeadline(t *testing.T) {
 		if err := call(); !errors.Is(err, errAsked) || asked != 1 || bounded != 1 {
 			t.Errorf("%s: %v; %d requests, %d with a deadline", name, err, asked, bounded)
 		}
+	}
+}
+
+// A page holds what was asked for, after a name that need not be there, and says whether there is more.
+func TestListPage(t *testing.T) {
+	client, _ := storagetest.New(t, "b")
+	for _, name := range []string{"a/1", "a/2", "a/3", "a/4", "b/1"} {
+		if _, err := client.Write(t.Context(), "b", name, nil, "text/plain", map[string]string{"k": name}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		after string
+		most  int
+		want  []string
+		more  bool
+	}{
+		{"", 2, []string{"a/1", "a/2"}, true}, {"a/", 4, []string{"a/1", "a/2", "a/3", "a/4"}, false},
+		{"a/2", 1, []string{"a/3"}, true}, {"a/2", 2, []string{"a/3", "a/4"}, false}, {"a/2x", 5, []string{"a/3", "a/4"}, false},
+		{"a/4", 5, nil, false}, {"a/9", 5, nil, false},
+	} {
+		page, more, err := client.ListPage(t.Context(), "b", "a/", test.after, test.most)
+		var got []string
+		for _, o := range page {
+			if got = append(got, o.Name); o.Metadata["k"] != o.Name {
+				t.Errorf("%s has the metadata %v", o.Name, o.Metadata)
+			}
+		}
+		if err != nil || more != test.more || !slices.Equal(got, test.want) {
+			t.Errorf("%d after %q: %q, more %t, %v", test.most, test.after, got, more, err)
+		}
+	}
+	if _, _, err := client.ListPage(t.Context(), "none", "a/", "", 5); !errors.Is(err, job.ErrNotFound) {
+		t.Errorf("of a bucket that is not there: %v", err)
 	}
 }
