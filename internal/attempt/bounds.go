@@ -38,6 +38,7 @@ func (r *Record) bound() {
 	receipt, summary := r.Drop.Receipt, r.Job.Summary
 	r.Reason, r.Job, r.Drop, r.Violations = s.Reason, s.Job, s.Drop, s.Violations
 	r.Error, r.Links, r.Truncated, r.CancelRequested = s.Error, s.Links, s.Truncated, s.CancelRequested
+	r.Rerun = s.Rerun
 	r.Drop.Receipt, r.Job.Summary = receipt, summary
 }
 

@@ -32,6 +32,9 @@ func (r Record) Due() time.Time {
 			consider(r.NextTry)
 		}
 	case job.Submitted:
+		if r.CancelAsked() && r.Job.State != job.BackendCancelling {
+			consider(r.CancelRequested.At)
+		}
 		if l, ok := r.limit(); ok && r.Job.State != job.BackendCancelling {
 			if !slices.Contains(r.Warned, l.kind) {
 				consider(l.near())

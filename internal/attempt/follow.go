@@ -174,7 +174,10 @@ func (r *Record) follow(o BackendJob, now time.Time) {
 			r.conclude(job.TimedOut, job.JobTimedOut, now)
 		} else {
 			r.Reason = sentence("somebody cancelled the job"+r.after(), o.Message)
-			if r.CancelRequested != nil {
+			switch {
+			case r.CancelAsked():
+				r.Reason = sentence("the job was cancelled"+r.after(), r.whoAsked())
+			case r.CancelRequested != nil:
 				r.Reason = "jobdrop cancelled the job because a limit on its time was over; the job had gone on meanwhile"
 			}
 			r.conclude(job.Cancelled, job.JobCancelled, now)
@@ -429,9 +432,13 @@ func cause(message string) string {
 	return ""
 }
 
-// CancelDue returns the kind of the limit whose grace is over: the backend did not cancel the job,
-// so jobdrop has to. It is empty if there is nothing to cancel.
+// CancelDue returns why jobdrop has to cancel the job: the kind of the limit whose grace is over
+// while the backend did not cancel it, or [job.KindRequest] if somebody asked for it. It is empty if
+// there is nothing to cancel.
 func (r Record) CancelDue(now time.Time) string {
+	if r.CancelAsked() && r.State == job.Submitted && r.Job.State != job.BackendCancelling {
+		return job.KindRequest
+	}
 	l, ok := r.limit()
 	if !ok || r.Job.State == job.BackendCancelling || now.Before(r.cancelAt(l)) {
 		return ""
@@ -524,6 +531,8 @@ func (r *Record) timedOut() *job.Timeout {
 		}
 	case ended.Sub(begin) < lasts-rounding:
 		return nil
+	case r.CancelAsked() && r.CancelRequested.At.Before(r.earliest(begin.Add(lasts)).Add(-rounding)):
+		return nil // somebody asked for the cancel before, and it only took until then
 	case !asked && !r.Cancelling.IsZero() && r.Cancelling.Before(r.earliest(begin.Add(lasts)).Add(-rounding)):
 		return nil // the cancel began before, and only took until then
 	}

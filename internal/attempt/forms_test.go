@@ -95,7 +95,11 @@ func TestFormsAreFollowed(t *testing.T) {
 			}
 		case job.Submitted:
 			// It runs since 12:39 for at most two hours, with a grace of 15 minutes, and from form 3 on is
-			// expected to run for less than a day.
+			// expected to run for less than a day. In form 7 somebody asked to cancel it.
+			if got := r.CancelDue(now); r.CancelAsked() != (form > 6) || r.CancelAsked() && got != job.KindRequest {
+				t.Errorf("asked for: %t, cancelled for its %q", r.CancelAsked(), got)
+			}
+			r.CancelRequested = nil
 			if got := r.CancelDue(time.Date(2026, 11, 22, 14, 53, 59, 0, time.UTC)); got != "" {
 				t.Errorf("cancelled within the grace, for its %s", got)
 			}

@@ -173,6 +173,8 @@ type Cursors struct {
 	Open    Cursor `json:"open,omitzero"`
 	Records Cursor `json:"records,omitzero"`
 	Inbox   Cursor `json:"inbox,omitzero"`
+	// Requests is the cursor of the requests.
+	Requests Cursor `json:"requests,omitzero"`
 	// Jobs is the cursor of the backend's list. Its After is the backend's own page token.
 	Jobs Cursor `json:"jobs,omitzero"`
 	// Queue says which note of the queue was written last.

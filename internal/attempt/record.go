@@ -11,7 +11,7 @@ import (
 // newer revision's record, since it would drop the fields it does not know. Form 2 added the queue
 // and the tries, form 3 the patience and the warnings, form 4 the mapping and the trials, form 5
 // the mark of shortened lists. Form 6 renamed trainer to backend. Form 7 added the history, the
-// uploader, the attempt that a duplicate repeats, and who asked for a cancel.
+// uploader, the attempt that a duplicate repeats, who asked for a cancel, and reruns.
 const RecordVersion = 7
 
 // backendVersion is the first form that says backend.
@@ -38,6 +38,8 @@ type Record struct {
 	Uploader job.Uploader `json:"uploader,omitzero"`
 	// DuplicateOf is the attempt that this one repeats.
 	DuplicateOf string `json:"duplicateOf,omitempty"`
+	// Rerun is set if somebody's request made the attempt.
+	Rerun *job.Rerun `json:"rerun,omitempty"`
 
 	// Replayed is when a replay first looked at the drop. The patience with the drop counts from
 	// then.
@@ -126,6 +128,8 @@ type Progress struct {
 	Cancelling time.Time `json:"cancelling,omitzero"`
 	// CancelRequested is set before the backend is asked to cancel the job. It says why.
 	CancelRequested *job.CancelRequest `json:"cancelRequested,omitempty"`
+	// Request is the generation of the request that asked for the cancel; 0 if none did.
+	Request int64 `json:"request,omitempty,string"`
 	// Absent counts the polls or searches in a row that found no job.
 	Absent *Absence `json:"absent,omitempty"`
 }
@@ -226,6 +230,6 @@ func (r Record) Snapshot() job.Snapshot {
 		Timeout: r.Timeout, Delay: r.Delay, Error: r.Error, Violations: r.Violations,
 		Links: r.Links, CorrelationID: r.CorrelationID, Truncated: r.Truncated,
 		History: r.History, Uploader: r.Uploader, Notify: r.Notify, DuplicateOf: r.DuplicateOf,
-		CancelRequested: r.CancelRequested,
+		CancelRequested: r.CancelRequested, Rerun: r.Rerun,
 	}.Bounded()
 }

@@ -539,9 +539,11 @@ func (r Record) Startable(now time.Time) bool {
 	return r.State == job.Accepted && r.Queued && !now.Before(r.NextTry)
 }
 
-// Overdue reports whether the time in which the backend is asked for the job is over.
+// Overdue reports whether the backend is no longer asked for the job: the time for that is over, or
+// somebody asked to cancel the attempt.
 func (r Record) Overdue(now time.Time) bool {
-	return r.State == job.Accepted && !r.Deadlines.Submit.IsZero() && !now.Before(r.Deadlines.Submit)
+	late := !r.Deadlines.Submit.IsZero() && !now.Before(r.Deadlines.Submit)
+	return r.State == job.Accepted && (late || r.CancelAsked())
 }
 
 // WaitsForQuota is the reason of an attempt whose job the backend has no room for.
@@ -588,6 +590,10 @@ func (o Postpone) apply(r *Record, now time.Time) error {
 		r.doubt(now)
 	}
 	r.Creating, r.Reason = nil, o.Reason
+	if r.CancelAsked() && !r.CreateUnknown() {
+		r.neverRan(now)
+		return nil
+	}
 	if o.Failure == nil {
 		return nil
 	}
@@ -610,9 +616,13 @@ func (o Postpone) apply(r *Record, now time.Time) error {
 	return nil
 }
 
-// giveUp ends an attempt whose job the backend did not take in time. The caller knows that no job
+// giveUp ends an attempt whose job the backend did not take in time, or that was cancelled. The caller knows that no job
 // of it exists.
 func (r *Record) giveUp(now time.Time) {
+	if r.CancelAsked() {
+		r.neverRan(now)
+		return
+	}
 	r.Reason = "the backend did not take the job within " + r.SubmitWithin.String()
 	r.conclude(job.Rejected, job.DropRejected, now)
 }
@@ -638,7 +648,7 @@ func backoff(attempt string, tries int) time.Duration {
 	return d/2 + time.Duration(float64(d/2)*float64(h.Sum32())/(1<<32))
 }
 
-// GiveUp says that the time for submits is over, that a search found no job of the attempt,
+// GiveUp says that the backend is no longer asked for the job, that a search found no job of the attempt,
 // and that none can appear any more.
 type GiveUp struct {
 	// Nonce is that of the claim held during the search: it shows that nobody created a job

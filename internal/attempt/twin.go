@@ -26,10 +26,12 @@ func (r Record) Twin(digest string, uploaded time.Time) Twin {
 	switch {
 	case r.State.Undecided():
 		return UndecidedTwin
-	case r.Drop.Receipt == nil || r.Drop.Receipt.Content != digest || r.State == job.Rejected:
+	case r.Drop.Receipt == nil || r.Drop.Receipt.Content != digest || r.State == job.Rejected, r.NeverRan():
 		return NoTwin
 	case r.State.Terminal() && !r.End().After(uploaded):
 		return EndedTwin
+	case r.CancelAsked() && !r.CancelRequested.At.After(uploaded):
+		return EndedTwin // who uploads it again after that wants it to run
 	}
 	return RunningTwin
 }

@@ -55,7 +55,7 @@ func TestTwin(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			r := Record{State: test.state, Drop: job.DropInfo{Receipt: test.receipt},
-				Times: job.Times{Ended: test.ended, Concluded: test.concluded}}
+				Times: job.Times{Created: start, Ended: test.ended, Concluded: test.concluded}}
 			if got := r.Twin("same", uploaded); got != test.want {
 				t.Errorf("Twin() = %d, want %d", got, test.want)
 			}

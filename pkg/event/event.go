@@ -42,6 +42,7 @@ import (
 //	Notify          []string           `json:"notify,omitempty"`
 //	DuplicateOf     string             `json:"duplicateOf,omitempty"`
 //	CancelRequested *job.CancelRequest `json:"cancelRequested,omitempty"`
+//	Rerun           *job.Rerun         `json:"rerun,omitempty"`
 type Body = job.Snapshot
 
 // Misnamed is the content of status.json in a folder that has no attempt yet: its packages are

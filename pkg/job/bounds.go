@@ -315,6 +315,9 @@ func (s Snapshot) Bounded() Snapshot {
 			Kind: c.Kind, Reason: BoundText(c.Reason, MaxText), By: BoundText(c.By, MaxPerson), At: c.At,
 		}
 	}
+	if r := s.Rerun; r != nil {
+		s.Rerun = &Rerun{Of: r.Of, Reason: BoundText(r.Reason, MaxText), By: BoundText(r.By, MaxPerson), At: r.At}
+	}
 	for _, link := range [...]*string{&s.Links.Console, &s.Links.Logs} {
 		if TextSize(*link) > linkText {
 			*link = "" // a part of one leads nowhere

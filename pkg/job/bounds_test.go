@@ -200,7 +200,7 @@ func TestBoundsCoverTheSnapshot(t *testing.T) {
 		"Timeout": "constants and a duration", "Delay": "constants, a duration and a time", "Error": "Bounded",
 		"Violations": "Bounded", "Links": "Bounded", "CorrelationID": "NewRecord", "Truncated": "a truth value",
 		"History": "Remember", "Uploader": "UploaderOf", "Notify": "Bounded", "DuplicateOf": "a hash and a number",
-		"CancelRequested": "Bounded",
+		"CancelRequested": "Bounded", "Rerun": "Bounded",
 	}
 	typ := reflect.TypeFor[Snapshot]()
 	for i := range typ.NumField() {

@@ -33,8 +33,21 @@ type Snapshot struct {
 	Notify []string `json:"notify,omitempty"`
 	// DuplicateOf is the attempt that a withdrawn one repeats.
 	DuplicateOf string `json:"duplicateOf,omitempty"`
-	// CancelRequested is set once jobdrop is about to ask the backend to cancel the job.
+	// CancelRequested is set once jobdrop is about to ask the backend to cancel the job, or once
+	// somebody's request ended the attempt before there was a job.
 	CancelRequested *CancelRequest `json:"cancelRequested,omitempty"`
+	// Rerun is set if somebody's request made the attempt.
+	Rerun *Rerun `json:"rerun,omitempty"`
+}
+
+// Rerun says which attempt's drop runs again, and who asked for it.
+type Rerun struct {
+	// Of is the attempt whose job file and packages run again, at the generations of its receipt.
+	Of string `json:"of"`
+	// Reason and By are what the request says: nobody verified it.
+	Reason string    `json:"reason,omitempty"`
+	By     string    `json:"by,omitempty"`
+	At     time.Time `json:"at"`
 }
 
 // HistoryEntry is an earlier event in short.

@@ -16,6 +16,8 @@
 //	epoch                when the installation was first started
 //	strangers/<key>.json a job at the backend that has no record
 //	parked/<key>.json    a message that could not be decoded
+//	requests/<key>/<id>.json  what somebody asks for an attempt; people write it
+//	results/<key>/<id>.json   what came of it
 //
 // An index entry is written before its record. It is deleted only when the record
 // is terminal and its events are published, so a tick finds whatever a crash leaves.

@@ -132,7 +132,7 @@ func (r *Relay) writeStatus(ctx context.Context, s attempt.Stored, known [2]int6
 	if err != nil {
 		return known, fmt.Errorf("status of attempt %s: %w", s.Attempt, err)
 	}
-	prefix, generation := s.Drop.Prefix+"status", s.Drop.JobFile.Generation
+	prefix, generation := s.Drop.Prefix+"status", s.Number()
 	version := version{Attempt: generation, Revision: s.Revision}
 	for i, name := range [2]string{
 		prefix + "-" + strconv.FormatInt(generation, 10) + ".json",

@@ -326,6 +326,11 @@ func (s *Submitter) farOutput(ctx context.Context, r inspect.Result) []job.Viola
 // inspect checks a drop. Memory limits how many drops are checked at once. That others took the time
 // is not the drop's fault, and no [slowError].
 func (s *Submitter) inspect(ctx context.Context, d job.Drop, p policy.Policy) (inspect.Result, error) {
+	return s.inspectFrom(ctx, d, inspect.Objects{Open: s.open, Stat: s.stat}, p)
+}
+
+// inspectFrom does what [Submitter.inspect] does, and reads objects in a given way.
+func (s *Submitter) inspectFrom(ctx context.Context, d job.Drop, from inspect.Objects, p policy.Policy) (inspect.Result, error) {
 	select {
 	case s.inspecting <- struct{}{}: // also if there is no time: others are not to blame
 	default:
@@ -336,7 +341,7 @@ func (s *Submitter) inspect(ctx context.Context, d job.Drop, p policy.Policy) (i
 		}
 	}
 	defer func() { <-s.inspecting }()
-	checked, err := inspect.Drop(ctx, d, inspect.Objects{Open: s.open, Stat: s.stat}, p)
+	checked, err := inspect.Drop(ctx, d, from, p)
 	return checked, inTime(ctx, err)
 }
 
@@ -519,7 +524,7 @@ func sameDrop(accepted, other attempt.Record, content string) bool {
 }
 
 // free reports whether an attempt gave its job ID up. Either it ended before it was accepted, or
-// the backend refused its job for good, so no job has the ID.
+// before it had a job, or the backend refused its job for good, so no job has the ID.
 func free(r attempt.Record) bool {
 	switch r.State {
 	case job.Withdrawn, job.Expired:
@@ -527,7 +532,7 @@ func free(r attempt.Record) bool {
 	case job.Rejected:
 		return r.Error == nil || r.Error.Code != "ALREADY_EXISTS"
 	}
-	return false
+	return r.NeverRan()
 }
 
 func jobIDTaken(r attempt.Record, by string) job.Violation {

@@ -30,6 +30,8 @@ import (
 type objects interface {
 	List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error
 	Stat(ctx context.Context, bucket, name string) (job.Attributes, error)
+	// StatAt returns the attributes of one generation.
+	StatAt(ctx context.Context, bucket, name string, generation int64) (job.Attributes, error)
 	Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error)
 	Copy(ctx context.Context, source job.Object, bucket, name string) error
 	// Store returns what was stored, with its size and sum.
@@ -480,6 +482,10 @@ func (s *Submitter) next(ctx context.Context, stored attempt.Stored) (attempt.Ob
 	now := s.options.Now()
 	unknown := stored.CreateUnknown()
 	claimable := stored.Claimable(now)
+	if stored.CancelAsked() && (claimable || stored.Startable(now)) {
+		// It is only looked for its job, whatever the policy says: see [Submitter.ask].
+		return attempt.TakeClaim{Claim: s.claim(), Turn: true}, nil
+	}
 	if claimable {
 		// A job that exists is found, whatever the policy says.
 		p, err := s.options.Policy(ctx)

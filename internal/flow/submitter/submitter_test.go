@@ -895,6 +895,7 @@ func TestSubmitOutOfBounds(t *testing.T) {
 type objects interface {
 	List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error
 	Stat(ctx context.Context, bucket, name string) (job.Attributes, error)
+	StatAt(ctx context.Context, bucket, name string, generation int64) (job.Attributes, error)
 	Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error)
 	Copy(ctx context.Context, source job.Object, bucket, name string) error
 	Store(ctx context.Context, bucket, name string, content io.Reader) (job.Object, error)

@@ -168,6 +168,10 @@ func (c *company) Write(_ context.Context, bucket, name string, _ []byte, _ stri
 	return 2, nil
 }
 
+func (c *company) StatAt(ctx context.Context, bucket, name string, _ int64) (job.Attributes, error) {
+	return c.Stat(ctx, bucket, name)
+}
+
 func (c *company) Stat(_ context.Context, bucket, _ string) (job.Attributes, error) {
 	c.count("stat " + bucket)
 	return job.Attributes{}, job.ErrNotFound

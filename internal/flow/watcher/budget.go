@@ -7,9 +7,13 @@ import (
 )
 
 // Each part of a tick begins nothing after its share of the tick's time. What the pass has begun
-// ends at visitShare, so that something is left for the other parts. Everything else ends with the
+// ends at visitShare, so that something is left for the other parts, and what a request has begun at
+// requestEnd. Everything else ends with the
 // tick's time.
 const (
+	requestShare = 0.2
+	requestEnd   = 0.4
+
 	listShare  = 0.5
 	passShare  = 0.6
 	visitShare = 0.8

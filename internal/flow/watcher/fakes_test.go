@@ -74,6 +74,11 @@ type fakeLedger struct {
 	lists     []string // from where the index was listed, and when the turns were read
 	onPage    func()
 	onCursors func()
+	// wanted holds the requests by their names, answers what came of them. requestLists and requestReads
+	// count calls.
+	wanted                     map[string]string
+	answers                    map[string]attempt.Answer
+	requestLists, requestReads int
 	// onApply may change the record that an observation is about to be applied to.
 	onApply func(o attempt.Observation)
 }
@@ -253,6 +258,48 @@ func (f *fakeLedger) Turns(context.Context) (attempt.Turns, error) {
 	return f.turns, f.broken["turns"]
 }
 
+func (f *fakeLedger) Requests(_ context.Context, after string, page func([]attempt.Asked) error) error {
+	f.requestLists++
+	if err := f.broken["requests"]; err != nil {
+		return err
+	}
+	var all []attempt.Asked
+	for _, name := range slices.Sorted(maps.Keys(f.wanted)) {
+		if name > after {
+			all = append(all, attempt.Asked{Name: name, Generation: 77, Created: start})
+		}
+	}
+	return pages(all, 1000, page)
+}
+
+func (f *fakeLedger) Asked(_ context.Context, name string) (attempt.Asked, error) {
+	if _, ok := f.wanted[name]; !ok {
+		return attempt.Asked{}, job.ErrNotFound
+	}
+	return attempt.Asked{Name: name, Generation: 77, Created: start}, nil
+}
+
+func (f *fakeLedger) ReadRequest(_ context.Context, a attempt.Asked) ([]byte, error) {
+	f.requestReads++
+	text, ok := f.wanted[a.Name]
+	switch {
+	case !ok:
+		return nil, job.ErrNotFound
+	case len(text) > attempt.MaxRequest:
+		return nil, job.ErrTooLarge
+	}
+	return []byte(text), f.broken["request "+a.Name]
+}
+
+func (f *fakeLedger) AnswerRequest(_ context.Context, a attempt.Asked, answer attempt.Answer) error {
+	if err := f.broken["answer "+a.Name]; err != nil {
+		return err
+	}
+	f.answers[a.Name] = answer
+	delete(f.wanted, a.Name)
+	return nil
+}
+
 // fakeBackend holds the jobs that a list and a poll show, which may differ.
 type fakeBackend struct {
 	*common
@@ -376,6 +423,8 @@ type fakeSubmitter struct {
 	resumed   []string
 	admitted  []*attempt.Backlog
 	queue     *attempt.Queue // that Admit returns
+	reruns    []string
+	onRerun   func(of attempt.Record) error
 	onSubmit  func()
 	onResume  func()
 }
@@ -418,6 +467,18 @@ func (f *fakeSubmitter) Admit(_ context.Context, b *attempt.Backlog, _ time.Time
 	return nil, f.broken["queue"]
 }
 
+func (f *fakeSubmitter) Rerun(
+	_ context.Context, of attempt.Record, _ attempt.Request, a attempt.Asked,
+) (attempt.Stored, error) {
+	f.reruns = append(f.reruns, a.Name)
+	if f.onRerun != nil {
+		if err := f.onRerun(of); err != nil {
+			return attempt.Stored{}, err
+		}
+	}
+	return attempt.Stored{Record: attempt.Record{Attempt: "made"}}, nil
+}
+
 // fakeRelay records the types of the events that were published, by job ID.
 type fakeRelay struct {
 	*common
@@ -452,7 +513,7 @@ func newFake() *fake {
 	return &fake{
 		common: c,
 		fakeLedger: &fakeLedger{common: c, epoch: start.Add(-time.Hour), records: map[string]attempt.Stored{},
-			owners: map[string]string{}},
+			owners: map[string]string{}, wanted: map[string]string{}, answers: map[string]attempt.Answer{}},
 		fakeBackend:   &fakeBackend{common: c, direct: map[string]attempt.BackendJob{}},
 		fakeInbox:     &fakeInbox{common: c},
 		fakeSubmitter: &fakeSubmitter{common: c},

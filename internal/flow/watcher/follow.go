@@ -75,7 +75,7 @@ func shownBy(listed []attempt.BackendJob, stored attempt.Stored, asked time.Time
 	return o, shown
 }
 
-// cancel ends a job that is past a limit. The record says so before the call, so that whoever sees
+// cancel ends a job that is past a limit, or that somebody asked to cancel. The record says so before the call, so that whoever sees
 // the job's end knows who ended it. The result is what the backend says afterwards.
 func (f follower) cancel(ctx context.Context, stored attempt.Stored, kind string) (attempt.Stored, error) {
 	stored, _, err := f.records.Apply(ctx, stored, attempt.CancelJob{Kind: kind}, f.now())
@@ -83,8 +83,13 @@ func (f follower) cancel(ctx context.Context, stored attempt.Stored, kind string
 		return stored, err
 	}
 	refused := f.backend.Cancel(ctx, stored.Job)
-	f.logger.WarnContext(ctx, "cancel asked for: the job is past its limit, and the backend has not ended it",
-		"attempt", stored.Attempt, "job_id", stored.Job.ID, "limit", kind, "correlation_id", stored.CorrelationID)
+	if asked := stored.CancelRequested; kind == job.KindRequest {
+		f.logger.InfoContext(ctx, "cancel asked for: somebody requested it", "attempt", stored.Attempt,
+			"job_id", stored.Job.ID, "by", asked.By, "reason", asked.Reason, "correlation_id", stored.CorrelationID)
+	} else {
+		f.logger.WarnContext(ctx, "cancel asked for: the job is past its limit, and the backend has not ended it",
+			"attempt", stored.Attempt, "job_id", stored.Job.ID, "limit", kind, "correlation_id", stored.CorrelationID)
+	}
 	a, err := f.ask(ctx, stored)
 	if err != nil {
 		return stored, errors.Join(refused, err)

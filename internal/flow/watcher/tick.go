@@ -34,6 +34,8 @@ type Pulse struct {
 	Reopened  int `json:"reopened"`
 	Replaced  int `json:"replaced"`
 	Strangers int `json:"strangers"`
+	// Requests counts what people asked for and was answered.
+	Requests int `json:"requests"`
 	// OldestLook is since when every attempt has been looked at: it is the start of the last round
 	// over all of them that had the backend's list.
 	OldestLook time.Time `json:"oldestLook"`
@@ -58,6 +60,10 @@ func (w *Watcher) Tick(request context.Context) error {
 	var failed failures
 	failed.add(cursorsErr)
 
+	// What people ask for is in the records before the jobs are looked at.
+	asked := w.requests.run(ctx, b, cursors.Requests, cursors.Ticks)
+	cursors.Requests = asked.cursor
+	failed.join(asked.failures)
 	// Without the list nothing is known of the jobs, but drops can still be decided.
 	listed := w.listing.run(ctx, b, cursors.Jobs)
 	cursors.Jobs = listed.cursor
@@ -104,6 +110,7 @@ func (w *Watcher) Tick(request context.Context) error {
 		At: b.begin, Failed: failed.count, Open: passed.open, Complete: passed.complete, Queued: passed.queued,
 		Active: listed.jobs.count(), Changed: passed.changed, Found: scanned.found,
 		Reopened: repaired.reopened + examined.reopened, Replaced: repaired.replaced, Strangers: passed.strangers + examined.alerted,
+		Requests:   asked.answered,
 		OldestLook: cursors.Open.Before, Lag: passed.lag,
 	}))
 	failed.log(request, w.options.Logger)
@@ -158,7 +165,8 @@ func (w *Watcher) beat(request context.Context, b budget, p Pulse) error {
 	}
 	w.options.Logger.InfoContext(ctx, "tick", "open", p.Open, "complete", p.Complete, "queued", p.Queued,
 		"active_jobs", p.Active, "changed", p.Changed, "failed", p.Failed, "found", p.Found, "reopened", p.Reopened,
-		"replaced", p.Replaced, "strangers", p.Strangers, "oldest_look", p.OldestLook, "lag_seconds", p.Lag, "seconds", p.Seconds)
+		"replaced", p.Replaced, "strangers", p.Strangers, "requests", p.Requests,
+		"oldest_look", p.OldestLook, "lag_seconds", p.Lag, "seconds", p.Seconds)
 	w.options.Measure(ctx, p)
 	return err
 }

@@ -43,6 +43,10 @@ type records interface {
 	Epoch(ctx context.Context) (time.Time, error)
 	Begin(ctx context.Context, at time.Time) error
 	Beat(ctx context.Context, heartbeat any) error
+	Requests(ctx context.Context, after string, page func([]attempt.Asked) error) error
+	Asked(ctx context.Context, name string) (attempt.Asked, error)
+	ReadRequest(ctx context.Context, a attempt.Asked) ([]byte, error)
+	AnswerRequest(ctx context.Context, a attempt.Asked, answer attempt.Answer) error
 }
 
 // backend looks at jobs. A list may lag behind a get: absence from it is only a reason to poll.
@@ -80,6 +84,8 @@ type resumer interface {
 	// Admit goes through the accepted attempts that wait for their turn. It begins nothing after
 	// until. It returns who goes on waiting, or nil if that is not known.
 	Admit(ctx context.Context, b *attempt.Backlog, until time.Time) (*attempt.Queue, error)
+	// Rerun makes an attempt that runs an ended one's drop again, as a request asks.
+	Rerun(ctx context.Context, of attempt.Record, r attempt.Request, a attempt.Asked) (attempt.Stored, error)
 }
 
 // Options holds an installation's settings.
@@ -170,6 +176,7 @@ type Watcher struct {
 	follower follower
 
 	// The parts of a tick.
+	requests   requests
 	listing    listing
 	comparison comparison
 	queue      queue
@@ -216,6 +223,7 @@ func (w *Watcher) parts() {
 	a := alerts{records: r, logger: logger}
 	d := doubles{backend: service, jobs: w.jobs, alerts: a, cancelled: w.options.Double, logger: logger}
 	x := index{records: r, logger: logger}
+	w.requests = requests{records: r, submitter: w.resumer, teller: w.teller, now: w.options.Now, logger: logger}
 	w.comparison = comparison{records: r, index: x}
 	w.queue = queue{records: r, submitter: w.resumer}
 	w.pass = pass{

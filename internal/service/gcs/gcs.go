@@ -228,8 +228,17 @@ func (c *Client) Read(ctx context.Context, bucket, name string, generation, limi
 
 // Stat returns an object's attributes without its content.
 func (c *Client) Stat(ctx context.Context, bucket, name string) (job.Attributes, error) {
+	return c.StatAt(ctx, bucket, name, 0)
+}
+
+// StatAt does what [Client.Stat] does for one generation of an object. 0 is the live one.
+func (c *Client) StatAt(ctx context.Context, bucket, name string, generation int64) (job.Attributes, error) {
 	o, err := bounded(ctx, func(ctx context.Context) (*storage.Object, error) {
-		return c.service.Objects.Get(bucket, name).Context(ctx).Do()
+		call := c.service.Objects.Get(bucket, name).Context(ctx)
+		if generation != 0 {
+			call = call.Generation(generation)
+		}
+		return call.Do()
 	})
 	if err != nil {
 		return job.Attributes{}, fmt.Errorf("stat gs://%s/%s: %w", bucket, name, classify(err))

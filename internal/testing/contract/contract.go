@@ -27,6 +27,7 @@ type Storage interface {
 	Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error)
 	Read(ctx context.Context, bucket, name string, generation, limit int64) ([]byte, int64, error)
 	Stat(ctx context.Context, bucket, name string) (job.Attributes, error)
+	StatAt(ctx context.Context, bucket, name string, generation int64) (job.Attributes, error)
 	Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string,
 		ifGeneration int64) (int64, error)
 	Copy(ctx context.Context, source job.Object, bucket, name string) error

@@ -155,9 +155,13 @@ func (s *storage) page(ctx context.Context, bucket, prefix, from, after string, 
 }
 
 func (s *storage) Stat(ctx context.Context, bucket, name string) (job.Attributes, error) {
+	return s.StatAt(ctx, bucket, name, 0)
+}
+
+func (s *storage) StatAt(ctx context.Context, bucket, name string, generation int64) (job.Attributes, error) {
 	var found object
 	err := s.call(ctx, "stat "+bucket+"/"+name, func() (err error) {
-		found, err = s.get(bucket, name, 0)
+		found, err = s.get(bucket, name, generation)
 		return err
 	})
 	if err != nil {

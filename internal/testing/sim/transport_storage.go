@@ -139,10 +139,7 @@ func (t *transport) getObject(ctx context.Context, q request, bucket, name strin
 		return nil, err
 	}
 	if q.query.Get("alt") != "media" {
-		if generation != 0 {
-			return nil, invalid("attributes of generation %d", generation)
-		}
-		a, err := t.w.storage.Stat(ctx, bucket, name)
+		a, err := t.w.storage.StatAt(ctx, bucket, name, generation)
 		if err != nil {
 			return nil, err
 		}

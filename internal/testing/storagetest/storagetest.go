@@ -157,6 +157,15 @@ func (f *Faults) Stat(ctx context.Context, bucket, name string) (a job.Attribute
 	return a, err
 }
 
+// StatAt calls [gcs.Client.StatAt], subject to the faults.
+func (f *Faults) StatAt(ctx context.Context, bucket, name string, generation int64) (a job.Attributes, err error) {
+	err = f.do("stat", bucket, name, func() error {
+		a, err = f.Client.StatAt(ctx, bucket, name, generation)
+		return err
+	})
+	return a, err
+}
+
 // Write calls [gcs.Client.Write], subject to the faults.
 func (f *Faults) Write(ctx context.Context, bucket, name string, data []byte, contentType string,
 	metadata map[string]string, ifGeneration int64) (generation int64, err error) {

@@ -1,0 +1,59 @@
+package ledger
+
+import (
+	"context"
+	"strings"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// People write requests, and nothing else of the ledger. jobdrop alone writes results.
+const (
+	requestPrefix = "requests/"
+	resultPrefix  = "results/"
+)
+
+// Requests calls page for each page of the requests after one, in the order of their names, with at
+// most 1,000 each.
+func (l *Ledger) Requests(ctx context.Context, after string, page func([]attempt.Asked) error) error {
+	if after != "" {
+		after = requestPrefix + after
+	}
+	return l.store.ListAfter(ctx, l.bucket, requestPrefix, after, func(objects []job.Attributes) error {
+		all := make([]attempt.Asked, 0, len(objects))
+		for _, o := range objects {
+			all = append(all, asked(o))
+		}
+		return page(all)
+	})
+}
+
+// Asked returns a request's object, or [job.ErrNotFound].
+func (l *Ledger) Asked(ctx context.Context, name string) (attempt.Asked, error) {
+	o, err := l.store.Stat(ctx, l.bucket, requestPrefix+name)
+	return asked(o), err
+}
+
+func asked(o job.Attributes) attempt.Asked {
+	return attempt.Asked{
+		Name: strings.TrimPrefix(o.Name, requestPrefix), Generation: o.Generation, Size: o.Size, Created: o.Created,
+	}
+}
+
+// ReadRequest returns what a request's object holds. It returns [job.ErrNotFound] if the object was
+// answered meanwhile, and [job.ErrTooLarge] if it is larger than a request may be.
+func (l *Ledger) ReadRequest(ctx context.Context, a attempt.Asked) ([]byte, error) {
+	data, _, err := l.store.Read(ctx, l.bucket, requestPrefix+a.Name, a.Generation, attempt.MaxRequest)
+	return data, err
+}
+
+// AnswerRequest writes what came of a request, then deletes the request. Until then ticks find it again.
+func (l *Ledger) AnswerRequest(ctx context.Context, a attempt.Asked, answer attempt.Answer) error {
+	if a.Name != "" { // some tools make an object of a folder's name
+		if err := l.write(ctx, resultPrefix+a.Name, answer, attempt.AnyGeneration); err != nil {
+			return err
+		}
+	}
+	return l.store.Delete(ctx, l.bucket, requestPrefix+a.Name)
+}

@@ -1,0 +1,172 @@
+package submitter
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/check/inspect"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// Rerun runs again what an ended attempt was accepted with, as somebody asked: the job file and the
+// packages at the generations of its receipt. They are checked by the present policy, and the job
+// waits for its turn like any other. The attempt that it makes is named by the request, so a second
+// call finds it. If nothing can be run, Rerun makes no attempt and returns an
+// [*attempt.DeclinedError].
+//
+// There is no index entry before the record: until the entry stands, the request is in its place.
+func (s *Submitter) Rerun(ctx context.Context, of attempt.Record, r attempt.Request, a attempt.Asked) (attempt.Stored, error) {
+	switch {
+	case !of.State.Terminal():
+		return attempt.Stored{}, attempt.Decline("attempt %s has not ended, it is %s: ask again once it has, or cancel it first",
+			of.Attempt, of.Shown())
+	case of.Drop.Receipt == nil:
+		return attempt.Stored{}, attempt.Decline("attempt %s was %s before it was accepted, so there is nothing to run again: "+
+			"upload the drop", of.Attempt, of.State)
+	}
+	run := attempt.Stored{Record: attempt.NewRerun(of.Attempt, of.Drop.JobFile, r, a, s.options.Now())}
+	made, err := s.records.Get(ctx, run.Attempt)
+	if errors.Is(err, job.ErrNotFound) {
+		made, err = s.rerun(ctx, run, of, a)
+	}
+	if err != nil {
+		return made, err
+	}
+	if made.Rerun == nil || made.Rerun.Of != of.Attempt {
+		return made, attempt.Decline("an attempt of this name is there: ask again")
+	}
+	return made, s.index(ctx, made)
+}
+
+// index puts a rerun on the index, and publishes what its record holds.
+func (s *Submitter) index(ctx context.Context, made attempt.Stored) error {
+	e, err := s.records.Entry(ctx, made.Attempt)
+	if errors.Is(err, job.ErrNotFound) && made.State.Terminal() {
+		return nil // it was there, and nothing is left to do
+	}
+	if errors.Is(err, job.ErrNotFound) {
+		err = s.records.Open(ctx, attempt.NewEntry(made))
+	}
+	if err != nil {
+		return err
+	}
+	made.Published = e.Published
+	return s.teller.Tell(ctx, made, e)
+}
+
+// rerun checks the objects of an attempt's receipt, and writes the record of the attempt that runs
+// them again.
+func (s *Submitter) rerun(
+	ctx context.Context, run attempt.Stored, of attempt.Record, a attempt.Asked,
+) (attempt.Stored, error) {
+	accept, err := s.readmit(ctx, run, of, a)
+	var denied *unreadableError
+	switch _, slow := errors.AsType[*slowError](err); {
+	case errors.Is(err, job.ErrNotFound):
+		return run, attempt.Decline("what attempt %s ran is no longer there: upload the drop again (%v)", of.Attempt, err)
+	case errors.As(err, &denied):
+		return run, attempt.Decline("jobdrop can't read what attempt %s ran: %v; let it read the object, and ask again",
+			of.Attempt, denied)
+	case slow:
+		return run, attempt.Decline("there was no time to check what attempt %s ran: ask again, or upload the drop again", of.Attempt)
+	case err != nil:
+		return run, err
+	}
+	made, applied, err := s.records.Apply(ctx, run, accept, s.options.Now())
+	if err == nil && applied {
+		s.log(ctx, made)
+	}
+	return made, err
+}
+
+// readmit decides whether what an attempt was accepted with may run again. It returns the acceptance,
+// or an [*attempt.DeclinedError].
+func (s *Submitter) readmit(
+	ctx context.Context, run attempt.Stored, of attempt.Record, a attempt.Asked,
+) (attempt.Observation, error) {
+	d, elsewhere, err := s.received(ctx, of.Drop)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.options.Policy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rules := p.For(d.Folder)
+	r, err := s.inspectFrom(ctx, d, inspect.Objects{Open: s.open, Stat: elsewhere}, p)
+	if err != nil {
+		return nil, err
+	}
+	if r.Incomplete() {
+		return nil, attempt.Decline("what attempt %s ran is not complete: upload the drop again", of.Attempt)
+	}
+	var mapping job.Mapping
+	if !job.HasErrors(r.Violations) {
+		mapping = rules.Mapping(r.Spec.TrainingInput)
+		r.Map(s.backend.Check(job.Order{Spec: r.Spec, Mapping: mapping}), rules.Strict())
+	}
+	if job.HasErrors(r.Violations) {
+		return nil, invalid(of, r.Violations)
+	}
+	if !r.MadeID {
+		return nil, attempt.Decline("the job file of attempt %s names the job ID %s, which is used up: "+
+			"upload the drop with another, or leave it out", of.Attempt, r.Spec.JobID)
+	}
+	r.Spec.JobID = a.JobID(of.Drop.JobFile)
+	r.Violations = append(r.Violations, s.farOutput(ctx, r)...)
+	content, err := job.Content(r.Spec, r.Resolution.All())
+	if err != nil {
+		return nil, err
+	}
+	wait := cmp.Or(waits(p.Start(d.Folder)), "waiting for its turn") // ticks create its job
+	o, err := s.accept(ctx, run, r, content, mapping, wait, rules.Patience(s.options.Patience))
+	if _, accepted := o.(attempt.Accept); err == nil && !accepted {
+		return nil, attempt.Decline("the job ID %s is taken: ask again", r.Spec.JobID)
+	}
+	return o, err
+}
+
+// invalid says why what an attempt ran may not run any more.
+func invalid(of attempt.Record, vs []job.Violation) error {
+	for _, v := range vs {
+		if v.Severity == job.Error {
+			return attempt.Decline("what attempt %s ran is not valid any more: %s: %s; %s; upload a corrected drop",
+				of.Attempt, v.Rule, v.Message, v.Remedy)
+		}
+	}
+	return nil
+}
+
+// received returns the drop of a receipt, with its objects as they were then, and a function that
+// returns those from outside the folder.
+func (s *Submitter) received(ctx context.Context, of job.DropInfo) (job.Drop, inspect.Stat, error) {
+	var parts []job.Object
+	outside := map[string]job.Object{}
+	var metadata map[string]string
+	for i, o := range of.Receipt.Objects {
+		found, err := s.objects.StatAt(ctx, o.Bucket, o.Name, o.Generation)
+		if err = ofObject(o, err); err != nil {
+			return job.Drop{}, nil, fmt.Errorf("%s, generation %d: %w", o.URI(), o.Generation, err)
+		}
+		if i == 0 {
+			metadata = found.Metadata
+		}
+		if o.Bucket == of.Bucket && job.Folder(o.Name) == of.Prefix {
+			parts = append(parts, found.Object)
+		} else {
+			outside[o.URI()] = found.Object
+		}
+	}
+	d := job.Assemble(of.Bucket, of.Prefix, parts)
+	d.Metadata = metadata
+	return d, func(_ context.Context, bucket, name string) (job.Object, error) {
+		o, ok := outside[job.Object{Bucket: bucket, Name: name}.URI()]
+		if !ok {
+			return o, fmt.Errorf("gs://%s/%s: %w", bucket, name, job.ErrNotFound)
+		}
+		return o, nil
+	}, nil
+}

@@ -1,0 +1,283 @@
+package watcher_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// key returns the attempt of a job that was added.
+func (f *fake) key(id string) string { return f.owners[id] }
+
+// A request is answered in a readable place, whatever it asks for, and does not come again. What is
+// wrong with one fails no tick.
+func TestRequestsAreAnswered(t *testing.T) {
+	unknown := strings.Repeat("0a", 20) + "-7"
+	tests := []struct {
+		name, request, text string
+		outcome, message    string
+		state               job.BackendState // of the job before; none is RUNNING
+		newer               bool
+	}{
+		{name: "a cancel", text: `{"kind": "cancel", "by": "ann"}`, outcome: "accepted", message: "asks the backend to cancel"},
+		{
+			name: "of one that has ended", text: `{"kind": "cancel"}`, state: job.BackendSucceeded,
+			outcome: "refused", message: "ended before: it is succeeded",
+		},
+		{
+			name: "of one that is being cancelled", text: `{"kind": "cancel"}`, state: job.BackendCancelling,
+			outcome: "accepted", message: "being cancelled already",
+		},
+		{name: "a rerun", text: `{"kind": "rerun"}`, outcome: "accepted", message: "runs again as attempt made"},
+		{name: "of no attempt", request: unknown + "/1.json", text: `{"kind": "cancel"}`, outcome: "refused", message: "no attempt"},
+		{name: "no JSON", text: `cancel`, outcome: "refused", message: "not valid JSON"},
+		{name: "too large", text: strings.Repeat(" ", 5000), outcome: "refused", message: "larger than 4096 bytes"},
+		{name: "misnamed", request: "census/1.json", text: `{"kind": "cancel"}`, outcome: "refused", message: "the name is not"},
+		{
+			name: "of a newer revision's record", text: `{"kind": "cancel"}`, newer: true,
+			outcome: "refused", message: "newer revision",
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFake()
+			if test.state == "" {
+				test.state = job.BackendRunning
+			}
+			f.add(t, "j", backendJob("j", test.state))
+			f.direct["j"] = backendJob("j", test.state)
+			f.listed = []attempt.BackendJob{f.direct["j"]}
+			if test.newer {
+				s := f.records[f.key("j")]
+				s.RecordVersion++
+				f.records[f.key("j")] = s
+			}
+			name := test.request
+			if name == "" {
+				name = f.key("j") + "/1.json"
+			}
+			f.wanted[name] = test.text
+			w := f.watcher(t)
+			if err := w.Tick(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			answer, ok := f.answers[name]
+			if !ok || answer.Outcome != test.outcome || !strings.Contains(answer.Message, test.message) || answer.Generation != 77 {
+				t.Fatalf("answered with %+v; want %s: %s", answer, test.outcome, test.message)
+			}
+			if len(f.wanted) > 0 || f.beats[0].Requests != 1 {
+				t.Errorf("%d requests are left, %d counted", len(f.wanted), f.beats[0].Requests)
+			}
+			lists, reads := f.requestLists, f.requestReads
+			if err := w.Tick(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if f.requestLists != lists+1 || f.requestReads != reads {
+				t.Errorf("without requests: %d lists, %d reads", f.requestLists-lists, f.requestReads-reads)
+			}
+		})
+	}
+}
+
+// The record says so before the call, the tick of the request makes the call, and later ticks repeat
+// it until the backend says that it cancels.
+func TestRequestedCancelIsRepeated(t *testing.T) {
+	f := newFake()
+	f.add(t, "j", backendJob("j", job.BackendRunning))
+	f.direct["j"] = backendJob("j", job.BackendRunning)
+	f.listed = []attempt.BackendJob{f.direct["j"]}
+	f.wanted[f.key("j")+"/1.json"] = `{"kind": "cancel", "by": "ann", "reason": "wrong data"}`
+	f.onCancel = func(job.JobInfo) {
+		if c := f.records[f.key("j")].CancelRequested; c == nil || c.By != "ann" || c.Kind != job.KindRequest {
+			t.Errorf("the backend is asked, and the record says %+v", c)
+		}
+		if len(f.cancelled) == 3 {
+			f.direct["j"] = backendJob("j", job.BackendCancelling)
+			f.listed = []attempt.BackendJob{f.direct["j"]}
+		}
+	}
+	w := f.watcher(t)
+	for range 5 {
+		f.retell()
+		if err := w.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(f.cancelled) != 3 {
+		t.Errorf("%d cancels, want one in each tick until the backend confirms", len(f.cancelled))
+	}
+}
+
+// Many requests take many ticks, and one tick little. Nobody's hide another's.
+func TestRequestsAreBounded(t *testing.T) {
+	f := newFake()
+	f.add(t, "j", backendJob("j", job.BackendRunning))
+	f.direct["j"] = backendJob("j", job.BackendRunning)
+	f.listed = []attempt.BackendJob{f.direct["j"]}
+	for i := range 1500 { // before and behind the one that matters
+		f.wanted[fmt.Sprintf("%040d-1/%d.json", i, i)] = `{"kind": "cancel"}`
+		f.wanted[fmt.Sprintf("f%039d-1/%d.json", i, i)] = `{"kind": "cancel"}`
+	}
+	own := f.key("j") + "/1.json"
+	f.wanted[own] = `{"kind": "cancel"}`
+	w := f.watcher(t)
+	for tick := 1; ; tick++ {
+		lists, reads := f.requestLists, f.requestReads
+		f.retell()
+		if err := w.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if f.requestLists-lists > 1 || f.requestReads-reads > 100 {
+			t.Fatalf("tick %d: %d lists, %d reads", tick, f.requestLists-lists, f.requestReads-reads)
+		}
+		if _, ok := f.answers[own]; ok {
+			break
+		}
+		if tick == 50 {
+			t.Fatalf("not answered in %d ticks, with %d others", tick, len(f.answers))
+		}
+	}
+}
+
+// Of many requests for one attempt, those for another are not behind.
+func TestRequestsOfOneAttempt(t *testing.T) {
+	f := newFake()
+	f.add(t, "j", backendJob("j", job.BackendRunning))
+	for i := range 900 {
+		f.wanted[fmt.Sprintf("%040d-1/%d.json", 1, i)] = `{"kind": "cancel"}`
+	}
+	own := f.key("j") + "/1.json"
+	f.wanted[own] = `{"kind": "cancel"}`
+	f.cursors.Ticks = 8 // the first tick is the ninth
+	w := f.watcher(t)
+	for range 10 {
+		if err := w.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := f.answers[own]; ok {
+			return
+		}
+	}
+	t.Error("not answered in ten ticks")
+}
+
+// A tick begins few reruns, and does the rest of what is asked all the same.
+func TestRerunsAreBounded(t *testing.T) {
+	f := newFake()
+	f.add(t, "j", backendJob("j", job.BackendRunning))
+	for i := range 10 {
+		f.wanted[fmt.Sprintf("%s/%02d.json", f.key("j"), i)] = `{"kind": "rerun"}`
+	}
+	f.wanted[f.key("j")+"/99.json"] = `{"kind": "cancel"}`
+	w := f.watcher(t)
+	if err := w.Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := f.answers[f.key("j")+"/99.json"]; len(f.reruns) != 4 || !ok {
+		t.Errorf("%d reruns, the cancel behind them answered: %t", len(f.reruns), ok)
+	}
+	for range 4 {
+		if err := w.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(f.reruns) != 10 || len(f.wanted) != 0 {
+		t.Errorf("%d reruns, %d requests left", len(f.reruns), len(f.wanted))
+	}
+}
+
+// A request stays until it is answered, whatever fails.
+func TestRequestsStayUntilTheyAreAnswered(t *testing.T) {
+	broken := errors.New("503")
+	for name, spoil := range map[string]func(f *fake, request string) string{
+		"the list":   func(*fake, string) string { return "requests" },
+		"the read":   func(_ *fake, request string) string { return "request " + request },
+		"the answer": func(_ *fake, request string) string { return "answer " + request },
+		"the record": func(f *fake, _ string) string { return f.key("j") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake()
+			f.add(t, "j", backendJob("j", job.BackendRunning))
+			f.direct["j"] = backendJob("j", job.BackendRunning)
+			request := f.key("j") + "/1.json"
+			f.wanted[request] = `{"kind": "cancel"}`
+			what := spoil(f, request)
+			f.broken[what] = broken
+			w := f.watcher(t)
+			if err := w.Tick(t.Context()); err == nil || len(f.wanted) != 1 || len(f.answers) != 0 || f.beats[0].Requests != 0 {
+				t.Errorf("%v, %d requests, %d answers", err, len(f.wanted), len(f.answers))
+			}
+			delete(f.broken, what)
+			for range 2 {
+				if err := w.Tick(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if f.answers[request].Outcome != "accepted" {
+				t.Errorf("answered with %+v", f.answers[request])
+			}
+		})
+	}
+}
+
+// An attempt that is on the index, and has no record yet, is about to be looked at.
+func TestRequestOfAnAttemptWithoutRecord(t *testing.T) {
+	f := newFake()
+	key := strings.Repeat("0a", 20) + "-7"
+	f.entries = append(f.entries, attempt.Entry{Attempt: key, JobFile: "census/job.yaml", Bucket: "inbox"})
+	f.wanted[key+"/1.json"] = `{"kind": "cancel"}`
+	if err := f.watcher(t).Tick(t.Context()); err != nil || len(f.wanted) != 1 || len(f.answers) != 0 {
+		t.Errorf("%v, %d requests, answers %v", err, len(f.wanted), f.answers)
+	}
+}
+
+// What can't be run again is answered with why.
+func TestRerunThatIsDeclined(t *testing.T) {
+	f := newFake()
+	f.add(t, "j", backendJob("j", job.BackendRunning))
+	f.onRerun = func(of attempt.Record) error { return attempt.Decline("attempt %s has not ended", of.Attempt) }
+	f.wanted[f.key("j")+"/1.json"] = `{"kind": "rerun"}`
+	if err := f.watcher(t).Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if a := f.answers[f.key("j")+"/1.json"]; a.Outcome != "refused" || a.Attempt != "" || !strings.Contains(a.Message, "has not ended") {
+		t.Errorf("%+v", a)
+	}
+}
+
+// A hint applies a request at once. One that was answered meanwhile costs a look.
+func TestAsk(t *testing.T) {
+	f := newFake()
+	f.add(t, "j", backendJob("j", job.BackendRunning))
+	request := f.key("j") + "/1.json"
+	f.wanted[request] = `{"kind": "cancel"}`
+	w := f.watcher(t)
+	for range 2 {
+		if err := w.Ask(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f.answers[request].Outcome != "accepted" || !f.records[f.key("j")].CancelAsked() || f.requestLists != 0 {
+		t.Errorf("answered with %+v, %d lists", f.answers[request], f.requestLists)
+	}
+	o := f.options()
+	o.PollsPerMinute = 4
+	limited, err := f.new(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10 {
+		name := fmt.Sprintf("%s/%d.json", f.key("j"), i+2)
+		f.wanted[name] = `{"kind": "cancel"}`
+		if err := limited.Ask(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(f.wanted) != 9 {
+		t.Errorf("%d of ten requests are left to ticks, want nine", len(f.wanted))
+	}
+}
