@@ -30,7 +30,7 @@ type simJob struct {
 	// limits, 0 for none.
 	cancelling time.Time
 	wait, run  time.Duration
-	// asked reports that it ended because jobdrop asked for that.
+	// asked reports that it ended because jobdrop asked for that at a limit.
 	asked bool
 	// person reports that a person cancels it, at the time cancelling.
 	person bool
@@ -535,6 +535,9 @@ func (t *backend) Cancel(ctx context.Context, info job.JobInfo) error {
 			return nil
 		}
 		t.mayCancel(j, now)
+		if r, ok := t.w.storage.owner(j.id); ok && r.CancelAsked() && !t.w.weather.calm && now.UnixNano()%3 == 0 {
+			return nil // it says yes, and forgets it
+		}
 		j.cancelled, j.cancelling = true, now
 		if end := now.Add(t.w.between(0, time.Minute)); end.Before(j.ended) { // else it ends first
 			j.ended, j.end = end, job.BackendCancelled
@@ -564,6 +567,9 @@ func (t *backend) mayCancel(j *simJob, now time.Time) {
 			w.fail("job %s, %s, is cancelled as a second one, and attempt %s has no other", j.id, j.resource, r.Attempt)
 		}
 		return // a second job
+	}
+	if r.CancelRequested != nil && r.CancelRequested.Kind == job.KindRequest {
+		return // which people asked for: see [judge.cancelAsked]
 	}
 	j.asked = true
 	w.cancels++

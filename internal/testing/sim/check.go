@@ -43,6 +43,7 @@ func (w *world) check() {
 	for _, j := range w.backend.sorted() {
 		w.checkJob(j, records)
 	}
+	w.checkWishes(records)
 	w.checkStatus(records)
 	w.checkFound()
 	w.checkGarbage()
@@ -172,7 +173,7 @@ func (w *world) checkTold(r attempt.Record) {
 	if !ok || !j.gone.IsZero() {
 		return
 	}
-	asked := r.CancelRequested != nil && r.CancelRequested.Kind == job.KindWait // it may have begun to run right then
+	asked := r.CancelRequested != nil && r.CancelRequested.Kind != job.KindRun // it may have begun to run right then
 	if j.ran() && !asked && !told[string(job.JobRunning)] {
 		w.fail("the job of attempt %s ran, and nobody was told", r.Attempt)
 	}
@@ -289,9 +290,11 @@ func (w *world) checkLag(id string, t job.EventType) {
 }
 
 // hasJob reports whether a verdict implies a job.
-func hasJob(s job.State) bool {
-	switch s {
-	case job.Succeeded, job.Failed, job.Cancelled, job.TimedOut, job.Lost:
+func hasJob(r attempt.Record) bool {
+	switch r.State {
+	case job.Cancelled:
+		return !r.Times.Created.IsZero() // else somebody's request was faster than the create
+	case job.Succeeded, job.Failed, job.TimedOut, job.Lost:
 		return true
 	}
 	return false
@@ -304,7 +307,7 @@ func (w *world) checkJob(j *simJob, records map[string]attempt.Record) {
 	var owners []string
 	for _, key := range slices.Sorted(maps.Keys(records)) {
 		r := records[key]
-		if r.Drop.Receipt != nil && r.Job.ID == j.id && hasJob(r.State) {
+		if r.Drop.Receipt != nil && r.Job.ID == j.id && hasJob(r) {
 			owners = append(owners, key)
 		}
 	}
@@ -352,6 +355,15 @@ func (w *world) checkJob(j *simJob, records map[string]attempt.Record) {
 	if kind, by := j.over(j.cancelling); want == job.TimedOut && j.person && !j.asked && kind != "" && by < 0 &&
 		r.State == job.Cancelled {
 		want = job.Cancelled // whoever saw in time that it was being cancelled can tell
+	}
+	if c := r.CancelRequested; c != nil && c.Kind == job.KindRequest && j.end == job.BackendCancelled {
+		// Whoever asked before a limit was over ended the job, however long that took. Clocks differ.
+		switch _, by := j.over(c.At); {
+		case want == job.TimedOut && by < 0 && r.State == job.Cancelled:
+			want = job.Cancelled
+		case by < -11*time.Minute:
+			want = job.Cancelled
+		}
 	}
 	if !j.gone.IsZero() && r.State == job.Lost {
 		return
@@ -425,10 +437,10 @@ func (w *world) lateCreates(of *simJob) bool {
 func (w *world) checkStatus(records map[string]attempt.Record) {
 	newest := map[string]attempt.Record{}
 	for _, r := range records {
-		if n, ok := newest[r.Drop.Prefix]; !ok || r.Drop.JobFile.Generation > n.Drop.JobFile.Generation {
+		if n, ok := newest[r.Drop.Prefix]; !ok || numberOf(r.Attempt) > numberOf(n.Attempt) {
 			newest[r.Drop.Prefix] = r
 		}
-		w.checkSnapshot(r.Drop.Prefix+"status-"+strconv.FormatInt(r.Drop.JobFile.Generation, 10)+".json", r)
+		w.checkSnapshot(r.Drop.Prefix+"status-"+strconv.FormatInt(numberOf(r.Attempt), 10)+".json", r)
 	}
 	for prefix, r := range newest {
 		w.checkSnapshot(prefix+"status.json", r)

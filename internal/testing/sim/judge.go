@@ -56,6 +56,7 @@ type ownership struct {
 	of          upload
 	code        [][]byte
 	outside     []byte // the package from elsewhere
+	rerun       bool   // somebody asked for it, whatever else runs
 }
 
 // decided is an attempt with its job file's generation, and when it was decided.
@@ -205,8 +206,17 @@ func (j *judge) decision(me *worker, prev, next attempt.Record) {
 			next.Drop.JobFile.Generation)
 		return
 	}
-	j.attempts[versionKey(of.path, of.generation)] = next.Attempt
 	j.follow(prev, next)
+	j.cancelAsked(prev, next)
+	if next.Rerun != nil {
+		if prev.State == "" {
+			j.rerun(me, of, next)
+		} else {
+			j.refused(prev, next)
+		}
+		return
+	}
+	j.attempts[versionKey(of.path, of.generation)] = next.Attempt
 	if j.retired {
 		j.w.fail("attempt %s is looked at again, three days after its verdict", next.Attempt)
 	}
@@ -219,7 +229,9 @@ func (j *judge) decision(me *worker, prev, next attempt.Record) {
 		return
 	}
 	if next.State == job.Withdrawn {
-		j.withdrawn(me, of, next)
+		if next.CancelRequested == nil { // else people asked for it
+			j.withdrawn(me, of, next)
+		}
 		return
 	}
 	l, ok := me.listings[of.drop.folder]
@@ -324,7 +336,7 @@ func (j *judge) turn(made *simJob) {
 		if from = from.Add(3 * time.Minute); w.calm.After(from) {
 			from = w.calm.Add(3 * time.Minute)
 		}
-		if its := prefixOf(other.Drop.Prefix); its != prefix && other.Tries == 0 &&
+		if its := prefixOf(other.Drop.Prefix); its != prefix && other.Tries == 0 && other.CancelRequested == nil &&
 			since(j.turned[prefix], from) > 1 && since(j.created[its], from) == 0 {
 			w.fail("attempt %s waits since %s, and %s had %d turns since", key, from, prefix,
 				since(j.turned[prefix], from))
@@ -643,7 +655,7 @@ func (v verdict) once(o ownership) {
 			first, second = second, first
 		}
 		f := second.of.file
-		if f.id != "" || f.rerun || !first.to.IsZero() || !v.sameAs(other) || !bytes.Equal(first.outside, second.outside) {
+		if f.id != "" || f.rerun || first.rerun || second.rerun || !first.to.IsZero() || !v.sameAs(other) || !bytes.Equal(first.outside, second.outside) {
 			continue
 		}
 		if _, over := v.over[first.attempt]; over {
@@ -720,7 +732,7 @@ func (v verdict) repeats() bool {
 	}
 	w := v.w
 	return !f.rerun && slices.ContainsFunc(v.owned, func(o ownership) bool {
-		return o.attempt != v.r.Attempt && o.of.generation < v.of.generation && v.sameAs(o) &&
+		return o.attempt != v.r.Attempt && !o.rerun && o.of.generation < v.of.generation && v.sameAs(o) &&
 			(o.to.IsZero() || !o.to.Before(v.me.began)) && strings.Contains(v.r.Reason, o.attempt) &&
 			(v.mayRun(o.attempt, v.of.at) || !w.withdraws.IsZero() || w.withdrew.After(v.me.began))
 	})

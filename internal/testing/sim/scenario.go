@@ -109,6 +109,7 @@ func (w *world) play() {
 	w.mu.Lock()
 	w.prepare()
 	w.people()
+	w.asking()
 	w.mu.Unlock()
 	w.chaos()
 	w.mu.Lock()
@@ -495,6 +496,9 @@ func (w *world) quiet() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for path := range w.storage.objects {
+		if strings.HasPrefix(path, state+"/requests/") {
+			return false
+		}
 		if attempt, ok := strings.CutPrefix(path, state+"/open/"); ok && !w.elsewhere(attempt) {
 			return false
 		}

@@ -118,6 +118,7 @@ func TestSim(t *testing.T) {
 					total.Doubles += r.Doubles
 					total.Cancels += r.Cancels
 					total.Hints += r.Hints
+					total.Requests += r.Requests
 					if len(r.Violations) > 0 {
 						bad++
 						t.Errorf("seed %d: %s\nits trace: SIM_SEED=%d go test ./internal/testing/sim -run TestSim -v", seed,
@@ -132,9 +133,9 @@ func TestSim(t *testing.T) {
 	defer mu.Unlock()
 	took := time.Since(begin).Seconds()
 	ran := min(next-first, n)
-	t.Logf("%d seeds, %d attempts, %d jobs (%d cancelled as doubles, %d at a limit), %d hints followed, %d remote calls in %.1f s: %.0f "+
+	t.Logf("%d seeds, %d attempts, %d jobs (%d cancelled as doubles, %d at a limit), %d hints followed, %d requests granted, %d remote calls in %.1f s: %.0f "+
 		"seeds/s; %d seeds broke an invariant",
-		ran, total.Attempts, total.Jobs, total.Doubles, total.Cancels, total.Hints, total.Calls, took, float64(ran)/took, bad)
+		ran, total.Attempts, total.Jobs, total.Doubles, total.Cancels, total.Hints, total.Requests, total.Calls, took, float64(ran)/took, bad)
 	if bad > 0 {
 		fmt.Println("sim: broken seeds:", bad)
 	}

@@ -382,7 +382,12 @@ func (s *storage) watch(me *worker, bucket, name string, was, data []byte) {
 				s.w.written[fmt.Sprintf("%s-%d", next.Attempt, e.Body.Sequence)] = time.Now()
 			}
 		}
-		if _, indexed := s.objects[state+"/open/"+next.Attempt]; !indexed && !s.w.dropped[next.Attempt] {
+		_, indexed := s.objects[state+"/open/"+next.Attempt]
+		if next.Rerun != nil && !indexed { // until then the request is in the entry's place
+			asked, _ := s.w.wishOf(numberOf(next.Attempt))
+			_, indexed = s.objects[state+"/requests/"+asked.name]
+		}
+		if !indexed && !s.w.dropped[next.Attempt] {
 			s.w.fail("attempt %s has a record of state %s and no index entry", next.Attempt, next.State)
 		}
 		s.watchPlace(recentOf(next))
@@ -400,14 +405,16 @@ func (s *storage) watchClaim(me *worker, prev, next attempt.Record) {
 	if next.Creating != nil && (prev.Creating == nil || prev.Creating.Nonce != next.Creating.Nonce) {
 		s.claims[next.Creating.Nonce] = me
 	}
-	if prev.State != job.Accepted || next.State != job.Accepted && next.State != job.Rejected {
+	if prev.State != job.Accepted || next.State != job.Accepted && next.State != job.Rejected && next.State != job.Cancelled ||
+		next.Job.ResourceName != "" {
 		return
 	}
 	lasts := prev.Creating != nil && time.Now().Add(2*s.w.weather.skew).Before(prev.Creating.Until)
 	mine := prev.Creating != nil && s.claims[prev.Creating.Nonce] == me
 	switch {
 	case mine:
-	case next.State == job.Rejected:
+	case next.State == job.Cancelled && prev.Creating == nil && prev.UnknownUntil.IsZero(): // no job can be there
+	case next.State != job.Accepted:
 		s.w.fail("%s ends attempt %s without its claim", me.name, next.Attempt)
 	case lasts && (next.Creating == nil || next.Creating.Nonce != prev.Creating.Nonce):
 		s.w.fail("%s takes the claim on attempt %s from another", me.name, next.Attempt)
@@ -503,7 +510,7 @@ func (s *storage) watchStatus(was, now object) {
 		return
 	}
 	must(json.Unmarshal(was.data, &prev))
-	before, after := prev.Drop.JobFile.Generation, next.Drop.JobFile.Generation
+	before, after := numberOf(prev.Attempt), numberOf(next.Attempt)
 	if after < before || after == before && next.Sequence < prev.Sequence {
 		s.w.fail("%s goes back from sequence %d of generation %d to %d of %d", now.Name, prev.Sequence, before, next.Sequence,
 			after)

@@ -79,6 +79,7 @@ type world struct {
 	doubles int       // second jobs of an attempt
 	cancels int       // jobs that jobdrop ended at a limit
 	hinted  int       // hints that led to a look
+	granted int       // requests that were accepted
 	calm    time.Time // when chaos was over
 
 	storage *storage
@@ -91,7 +92,9 @@ type world struct {
 	// uploads are what people uploaded to the inbox, by path and generation.
 	uploads map[string]upload
 	judge   *judge
-	alerts  []alert
+	// wishes are what people asked for.
+	wishes []wish
+	alerts []alert
 	// processes are the live processes, in the order of their start.
 	processes []*process
 	// paused is since when the policy pauses jobs, and strict since when it allows no
@@ -224,8 +227,8 @@ type Result struct {
 	Calls, Jobs, Attempts int
 	// Doubles are jobs that a frozen process made beside an attempt's own,
 	// Cancels those that jobdrop ended at a limit.
-	// Hints are those that led to a look at their job.
-	Doubles, Cancels, Hints int
+	// Hints are those that led to a look at their job. Requests are those that were accepted.
+	Doubles, Cancels, Hints, Requests int
 }
 
 // Run runs a seed, with the real adapters where [Adapted] says so.
@@ -310,6 +313,7 @@ func run(seed uint64, adapters bool) Result {
 		Doubles:    w.doubles,
 		Cancels:    w.cancels,
 		Hints:      w.hinted,
+		Requests:   w.granted,
 	}
 	for name := range w.storage.objects {
 		if strings.HasPrefix(name, state+"/attempts/") {
