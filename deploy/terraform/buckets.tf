@@ -11,8 +11,8 @@ locals {
       versioned = true
       rules     = [{ days_since_noncurrent_time = var.history_days, with_state = "ARCHIVED" }]
     }
-    # The ledger, and the policy. No rule may delete what is live, except the index by time: it can be
-    # made anew from the records, by jobdrop reindex.
+    # The ledger, and the policy. No rule may delete what is live, except the index by time, which can be
+    # made anew from the records by jobdrop reindex, and answers to requests.
     state = {
       versioned = true
       rules = [
@@ -20,6 +20,7 @@ locals {
         # Rewritten by each tick.
         { num_newer_versions = 10, with_state = "ARCHIVED", matches_prefix = ["heartbeat.json", "cursors.json", "turns.json", "queue.json"] },
         { age = var.recent_days, with_state = "LIVE", matches_prefix = ["recent/", "ended/"] },
+        { age = 30, matches_prefix = ["results/"] },
       ]
     }
     # Packages as they were checked. Names are never used again.

@@ -37,6 +37,12 @@ locals {
       title       = "writes objects"
       permissions = ["storage.objects.create", "storage.objects.delete"]
     }
+    # Without the right to delete, nothing is overwritten. roles/storage.objectCreator also
+    # makes folders.
+    ask = {
+      title       = "writes requests"
+      permissions = ["storage.objects.create"]
+    }
     # roles/aiplatform.user also deploys models, reads data sets, and so on.
     run_jobs = {
       title       = "creates jobs and looks at them"

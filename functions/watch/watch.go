@@ -1,5 +1,6 @@
 // Package watch is the Cloud Function that follows jobs and drops to their end.
-// It is woken by a scheduler, and by hints that a job has changed.
+// It is woken by a scheduler, and by hints that a job has changed or that somebody
+// asks for something.
 package watch
 
 import (
@@ -30,5 +31,13 @@ func Handler(load app.Loader) http.Handler {
 		request := app.Request{Name: "refresh", About: []any{"job", name}}
 		return a.Handle(ctx, request, func(ctx context.Context, _ string) error { return a.Watcher.Refresh(ctx, name) })
 	}
-	return inbound.Watch(tick, hint)
+	ask := func(ctx context.Context, name string) error {
+		a, err := load(ctx)
+		if err != nil {
+			return err // the next tick finds the request
+		}
+		request := app.Request{Name: "ask", About: []any{"request", name}}
+		return a.Handle(ctx, request, func(ctx context.Context, _ string) error { return a.Watcher.Ask(ctx, name) })
+	}
+	return inbound.Watch(tick, hint, ask)
 }

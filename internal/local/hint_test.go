@@ -42,6 +42,7 @@ func TestHintBody(t *testing.T) {
 		inbound.Watch(
 			func(context.Context) error { t.Errorf("%s: a tick", test.name); return nil },
 			func(_ context.Context, name string) error { looked = name; return nil },
+			func(context.Context, string) error { t.Errorf("%s: a request", test.name); return nil },
 		).ServeHTTP(httptest.NewRecorder(), r)
 		if looked != test.want {
 			t.Errorf("%s, %s: looks at %q, want %q", test.name, test.state, looked, test.want)

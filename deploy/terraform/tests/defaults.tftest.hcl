@@ -37,9 +37,9 @@ run "defaults" {
   assert {
     condition = alltrue(flatten([for purpose in ["inbox", "state"] : [
       for r in google_storage_bucket.this[purpose].lifecycle_rule : one(r.condition[*].with_state) == "ARCHIVED" || purpose == "state" && toset(one(r.condition[*].matches_prefix)) == toset(["ended/", "recent/"])
-      if one(r.action[*].type) == "Delete"
+      if one(r.action[*].type) == "Delete" && one(r.condition[*].matches_prefix) != tolist(["results/"])
     ]]))
-    error_message = "A rule deletes live objects of the inbox, or of the ledger besides its index by time."
+    error_message = "A rule deletes live objects of the inbox, or of the ledger besides its index by time and the answers to requests."
   }
   assert {
     condition     = [for r in google_storage_bucket.this["state"].lifecycle_rule : one(r.condition[*].age) if one(r.condition[*].with_state) == "LIVE"] == [400]

@@ -33,6 +33,7 @@ run "refused_1" {
     package_source_buckets    = ["gs://acme-packages"]                            # source uri
     policy_file               = "tests/nothing.yaml"                              # no such policy
     droppers                  = [{ member = "allUsers" }]                         # everybody drops
+    requesters                = ["allAuthenticatedUsers"]                         # everybody asks
     subscriptions             = { all = { members = ["allAuthenticatedUsers"] } } # everybody subscribes
     bucket_location           = "europe west"                                     # no location
     longest_run_days          = 0.5                                               # half a day
@@ -71,6 +72,7 @@ run "refused_1" {
     var.package_source_buckets,
     var.policy_file,
     var.droppers,
+    var.requesters,
     var.subscriptions,
     var.bucket_location,
     var.longest_run_days,

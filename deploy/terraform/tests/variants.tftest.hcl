@@ -138,6 +138,7 @@ run "all_that_can_be_added" {
       { member = "serviceAccount:ci@acme-ml.iam.gserviceaccount.com" },
       { member = "group:nlp@example.com", folder = "teams/nlp/" },
     ]
+    requesters = ["group:nlp@example.com"]
     subscriptions = {
       failures = { filter = "attributes.ce-type = \"dev.jobdrop.job.failed.v1\"", members = ["serviceAccount:reports@acme-ml.iam.gserviceaccount.com"] }
       archive  = {}
@@ -173,6 +174,19 @@ run "all_that_can_be_added" {
   assert {
     condition     = output.environment.JOBDROP_REGIONS == "europe-west4,us-central1"
     error_message = "Jobs run in other regions."
+  }
+  # Requesters.
+  assert {
+    condition     = google_storage_bucket_iam_member.requester["group:nlp@example.com"].condition[0].expression == "resource.name.startsWith(\"projects/_/buckets/acme-ml-prod-state/objects/requests/\")" && google_project_iam_custom_role.this["ask"].permissions == toset(["storage.objects.create"])
+    error_message = "Whoever may ask may write more than requests, or overwrite one."
+  }
+  assert {
+    condition     = length(google_storage_bucket_iam_member.requester_answers["group:nlp@example.com"].condition) == 1 && strcontains(google_storage_bucket_iam_member.requester_answers["group:nlp@example.com"].condition[0].expression, "objects/results/")
+    error_message = "Whoever may ask reads no answer, or reads the whole ledger."
+  }
+  assert {
+    condition     = google_storage_notification.requests[0].object_name_prefix == "requests/" && google_storage_notification.requests[0].topic == google_pubsub_topic.hints[0].id
+    error_message = "Requests wait for the next tick, or other objects wake Watch."
   }
   # Droppers.
   assert {

@@ -11,19 +11,20 @@ import (
 	"os"
 	"path"
 	"regexp"
+	"strings"
 
 	"github.com/jobdrop/jobdrop/internal/app/logging"
 	"github.com/jobdrop/jobdrop/internal/attempt"
 )
 
 // Watch serves a function that is woken by a scheduler, and by hints: entries of
-// Cloud Logging about a job, which a sink sends through Pub/Sub. A hint names a job
-// by its ID, or by the number that the backend gave it, and is believed in nothing
-// else. It is acknowledged even if its poll fails or panics: what that leaves undone,
+// Cloud Logging about a job, which a sink sends through Pub/Sub, and notifications of
+// Cloud Storage about a new request. A hint names a job by its ID, or by the number
+// that the backend gave it, or a request by its object, and is believed in nothing else. It is acknowledged even if its poll fails or panics: what that leaves undone,
 // the next tick does. Only one that came while the job's last events are being
 // published is to come again, in a moment: its own events would be late. Any other
 // request is a tick.
-func Watch(tick func(ctx context.Context) error, refresh func(ctx context.Context, name string) error) http.Handler {
+func Watch(tick func(ctx context.Context) error, refresh, ask func(ctx context.Context, name string) error) http.Handler {
 	logger := logging.New(os.Stderr, slog.LevelInfo)
 	return serve(func(ctx context.Context, w http.ResponseWriter, r *http.Request) (int, error) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -34,7 +35,11 @@ func Watch(tick func(ctx context.Context) error, refresh func(ctx context.Contex
 		case err != nil:
 			return http.StatusBadRequest, err
 		}
-		name, isTick := hint(body)
+		name, isRequest, isTick := hint(body)
+		look := refresh
+		if isRequest {
+			look = ask
+		}
 		switch {
 		case isTick:
 			err = tick(ctx)
@@ -42,7 +47,7 @@ func Watch(tick func(ctx context.Context) error, refresh func(ctx context.Contex
 			func() {
 				defer recovered(ctx, logger, func() {})
 				// Any error is logged by the caller's function.
-				if refused := refresh(ctx, name); errors.Is(refused, attempt.ErrTelling) {
+				if refused := look(ctx, name); errors.Is(refused, attempt.ErrTelling) {
 					err = refused
 				}
 			}()
@@ -54,8 +59,11 @@ func Watch(tick func(ctx context.Context) error, refresh func(ctx context.Contex
 	})
 }
 
-// entry is the part of a LogEntry (logging/v2) that names a job.
+// entry is the part of a LogEntry (logging/v2) that names a job, or that of an object of Cloud
+// Storage (storage/v1) that names it.
 type entry struct {
+	Kind     string `json:"kind"`
+	Name     string `json:"name"`
 	LogName  string `json:"logName"`
 	Resource struct {
 		Type   string            `json:"type"`
@@ -69,27 +77,42 @@ type entry struct {
 	} `json:"protoPayload"`
 }
 
-// hint reads a request's body as an entry of Cloud Logging, in a Pub/Sub push or
-// unwrapped. name is empty where it names no job that may have changed. isTick
+// requests is the folder of the state bucket that people write requests to.
+const requests = "requests/"
+
+// hint reads a request's body as an entry of Cloud Logging or an object of Cloud Storage, in a
+// Pub/Sub push or unwrapped. name is empty where it names no job that may have changed and no request.
+// isRequest reports that it is what follows [requests] in an object's name. isTick
 // reports that the request is neither, but what a scheduler sends, through a topic or
 // not. A push that has data is never a tick: a tick that fails is answered with an
 // error, and Pub/Sub would then send the same push again and again. Nothing promises
 // what the entries hold, so all that can be read of them is taken.
-func hint(body []byte) (name string, isTick bool) {
+func hint(body []byte) (name string, isRequest, isTick bool) {
 	var p pushed
 	data := body
 	isPush := readable(json.Unmarshal(body, &p)) && p.Message != nil
 	if isPush {
 		if data = p.Message.Data; len(data) == 0 {
-			return "", true
+			return "", false, true
 		}
 	}
 	var e entry
-	if !readable(json.Unmarshal(data, &e)) || e.LogName == "" {
-		return "", !isPush
+	read := readable(json.Unmarshal(data, &e))
+	if read && e.Kind == "storage#object" {
+		name, isRequest = strings.CutPrefix(e.Name, requests)
+		if !isRequest || len(name) > longestName {
+			name = ""
+		}
+		return name, isRequest, false
 	}
-	return e.job(), false
+	if !read || e.LogName == "" {
+		return "", false, !isPush
+	}
+	return e.job(), false, false
 }
+
+// longestName is Cloud Storage's limit, in bytes.
+const longestName = 1024
 
 // job returns the name of the job that an entry is about: the ID that ml/v1 was given,
 // or the number that Vertex AI gave. Its audit log, of creates and cancels, has the

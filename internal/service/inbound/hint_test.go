@@ -22,7 +22,7 @@ func TestWatchAcknowledgesHints(t *testing.T) {
 	} {
 		w := httptest.NewRecorder()
 		tick := func(context.Context) error { t.Error("a hint is taken for a tick"); return nil }
-		inbound.Watch(tick, refresh).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/Watch", strings.NewReader(entry)))
+		inbound.Watch(tick, refresh, nil).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/Watch", strings.NewReader(entry)))
 		if w.Code != http.StatusNoContent {
 			t.Errorf("a hint whose poll %s is answered with %d", name, w.Code)
 		}
@@ -41,6 +41,7 @@ func TestWatch(t *testing.T) {
 		name, body string
 		tick       bool
 		hinted     string
+		asked      string
 	}{
 		{name: "nothing at all", tick: true},
 		{name: "whatever a scheduler sends", body: "tick", tick: true},
@@ -78,18 +79,31 @@ func TestWatch(t *testing.T) {
 		{name: "an audit log of a job that is none", body: push(strings.Replace(audit, "/77", "/..", 1))},
 		{name: "an audit log of something else", body: push(strings.Replace(audit, "customJobs", "models", 1))},
 		{name: "an entry whose parts are of other types", body: push(`{"logName": "l", "resource": "ml_job"}`)},
+		{
+			name: "a request", body: push(`{"kind": "storage#object", "bucket": "state", "name": "requests/0a-7/1.json"}`),
+			asked: "0a-7/1.json",
+		},
+		{name: "a request, unwrapped", body: `{"kind": "storage#object", "name": "requests/0a-7/1.json"}`, asked: "0a-7/1.json"},
+		{name: "another object", body: push(`{"kind": "storage#object", "name": "attempts/0a-7.json"}`)},
+		{name: "the folder of the requests", body: push(`{"kind": "storage#object", "name": "requests/"}`)},
+		{
+			name: "a name that is none",
+			body: push(`{"kind": "storage#object", "name": "requests/` + strings.Repeat("a", 2000) + `"}`),
+		},
 		{name: "more than anyone may send", body: strings.Repeat("x", 2<<20)},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			ticked, refreshed := false, ""
+			ticked, refreshed, asked := false, "", ""
 			w := httptest.NewRecorder()
 			inbound.Watch(
 				func(context.Context) error { ticked = true; return nil },
 				func(_ context.Context, name string) error { refreshed = name; return errors.New("not now") },
+				func(_ context.Context, name string) error { asked = name; return errors.New("not now") },
 			).ServeHTTP(w, plain("application/json", test.body))
-			if ticked != test.tick || w.Code != http.StatusNoContent || refreshed != test.hinted {
-				t.Errorf("status %d, tick %t, looks at %q, want %t, %q", w.Code, ticked, refreshed, test.tick, test.hinted)
+			if ticked != test.tick || w.Code != http.StatusNoContent || refreshed != test.hinted || asked != test.asked {
+				t.Errorf("status %d, tick %t, looks at %q and %q, want %t, %q, %q", w.Code, ticked, refreshed, asked, test.tick,
+					test.hinted, test.asked)
 			}
 		})
 	}
@@ -101,6 +115,7 @@ func TestWatchWhileEventsAreTold(t *testing.T) {
 	inbound.Watch(
 		func(context.Context) error { t.Error("a tick"); return nil },
 		func(context.Context, string) error { return fmt.Errorf("attempt a: %w", attempt.ErrTelling) },
+		nil,
 	).ServeHTTP(w, plain("application/json", `{"logName": "l", "resource": {"type": "ml_job", "labels": {"job_id": "j"}}}`))
 	if w.Code < 500 {
 		t.Errorf("status %d, want one that asks for the hint again", w.Code)
@@ -123,6 +138,12 @@ func FuzzWatch(f *testing.F) {
 			func(_ context.Context, name string) error {
 				if name == "" || len(name) > 128 || strings.ContainsAny(name, "/.%?") {
 					t.Error("a look at no job")
+				}
+				return count()
+			},
+			func(_ context.Context, name string) error {
+				if name == "" || len(name) > 1024 {
+					t.Error("a look at no request")
 				}
 				return count()
 			},

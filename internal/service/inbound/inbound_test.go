@@ -228,7 +228,7 @@ func TestTick(t *testing.T) {
 				t.Error("the tick goes on for a caller that has gone")
 			}
 			return err
-		}, nil).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/Watch", nil).WithContext(caller))
+		}, nil, nil).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/Watch", nil).WithContext(caller))
 		if w.Code != want {
 			t.Errorf("status %d for %v, want %d", w.Code, err, want)
 		}

@@ -334,6 +334,11 @@ func (t *backend) allowed(j *simJob) {
 	if !w.paused.IsZero() && time.Since(w.paused) > inFlight && !(j.late && w.weather.noID) {
 		w.fail("job %s was created %s after the pause began", j.id, time.Since(w.paused))
 	}
+	if r, ok := w.storage.owner(j.id); ok && r.CancelAsked() && !j.late {
+		if since := time.Since(r.CancelRequested.At); since > 4*callTime+2*w.weather.skew {
+			w.fail("job %s was created %s after somebody asked to cancel it", j.id, since)
+		}
+	}
 	w.judge.turn(j)
 }
 

@@ -703,6 +703,10 @@ func (j *judge) ended(attempt string) (at time.Time, ended bool) {
 	if made, ok := j.jobOf(attempt); ok && !time.Now().Before(made.ended) && (!ended || made.ended.Before(at)) {
 		at, ended = made.ended, true
 	}
+	// Whoever uploads the same again after somebody asked to cancel it wants it to run.
+	if r, _ := j.w.storage.record(attempt); r.CancelAsked() && (!ended || r.CancelRequested.At.Before(at)) {
+		at, ended = r.CancelRequested.At, true
+	}
 	// The backend's times may be whole seconds.
 	return at.Add(-j.slack() - time.Second + min(j.w.weather.backendSkew, 0)), ended
 }
@@ -714,6 +718,11 @@ func (v verdict) mayRun(attempt string, at time.Time) bool {
 		return false
 	}
 	w := v.w
+	if r, _ := w.storage.record(attempt); r.CancelAsked() {
+		if known := r.CancelRequested.At.Add(v.slack()); at.After(known) && v.me.began.After(known) {
+			return false
+		}
+	}
 	followed := false // before this worker began, so it could ask the backend
 	for _, since := range v.entered[attempt] {
 		followed = followed || since.Before(v.me.began)

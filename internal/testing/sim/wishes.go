@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/jobdrop/jobdrop/functions/watch"
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -69,7 +71,7 @@ func (w *world) wish(rng *rand.Rand, id string) {
 	case 0:
 		w.garbageWish(rng, key, id)
 	case 1: // a tick may see both
-		w.ask(key, id+"b", kind)
+		w.ask(rng, key, id+"b", kind)
 	case 2, 3: // another try, as it is the same that is to run
 		delay := w.at(within(rng, time.Second, 6*time.Minute))
 		w.group.Go(func() {
@@ -77,26 +79,44 @@ func (w *world) wish(rng *rand.Rand, id string) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if !w.weather.calm {
-				w.ask(key, id+"c", attempt.KindRerun)
+				w.ask(rng, key, id+"c", attempt.KindRerun)
 			}
 		})
 	}
-	w.ask(key, id, kind)
+	w.ask(rng, key, id, kind)
 }
 
 // ask writes a request. The caller holds mu.
-func (w *world) ask(key, id, kind string) {
+func (w *world) ask(rng *rand.Rand, key, id, kind string) {
 	r := attempt.Request{Kind: kind, By: "ann", Reason: "because of " + id}
 	data, err := json.Marshal(r)
 	must(err)
-	w.putWish(wish{name: key + "/" + id + ".json", attempt: key, Request: r}, data)
+	w.putWish(rng, wish{name: key + "/" + id + ".json", attempt: key, Request: r}, data)
 }
 
-func (w *world) putWish(asked wish, data []byte) {
+// putWish writes a request and tells Watch, where there are hints. The caller holds mu.
+func (w *world) putWish(rng *rand.Rand, asked wish, data []byte) {
 	o := w.storage.put(state, "requests/"+asked.name, data, nil)
 	asked.generation, asked.at = o.Generation, time.Now()
 	w.wishes = append(w.wishes, asked)
 	w.say("%-8s asks for %s of %s", "someone", asked.Kind, asked.name)
+	if rng.Float64() >= w.weather.hinted {
+		return
+	}
+	body, err := json.Marshal(map[string]string{"kind": "storage#object", "bucket": state, "name": "requests/" + asked.name})
+	must(err)
+	for range 1 + rng.IntN(2) { // a notification may come twice
+		delay := w.at(within(rng, 10*time.Millisecond, pick(rng, time.Second, time.Minute)))
+		w.group.Go(func() {
+			time.Sleep(delay)
+			w.mu.Lock()
+			me := w.serve("watch")
+			me.hint = &hint{}
+			w.say("%-8s is told of %s", me.name, asked.name)
+			w.mu.Unlock()
+			w.request(me, watch.Handler(me.load), http.Header{}, body)
+		})
+	}
 }
 
 // garbageWish writes a request that asks for nothing that could be done. The caller holds mu.
@@ -106,7 +126,7 @@ func (w *world) garbageWish(rng *rand.Rand, key, id string) {
 	if text == `{"kind": "cancel"}` {
 		asked.name = pick(rng, "census/1.json", strings.Repeat("0", 40)+"-1/"+id+".json", key, id)
 	}
-	w.putWish(asked, []byte(text))
+	w.putWish(rng, asked, []byte(text))
 }
 
 // wishOf returns the request of a generation.
