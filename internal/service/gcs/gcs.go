@@ -234,11 +234,11 @@ func (c *Client) Stat(ctx context.Context, bucket, name string) (job.Attributes,
 // StatAt does what [Client.Stat] does for one generation of an object. 0 is the live one.
 func (c *Client) StatAt(ctx context.Context, bucket, name string, generation int64) (job.Attributes, error) {
 	o, err := bounded(ctx, func(ctx context.Context) (*storage.Object, error) {
-		call := c.service.Objects.Get(bucket, name).Context(ctx)
+		get := c.service.Objects.Get(bucket, name).Context(ctx)
 		if generation != 0 {
-			call = call.Generation(generation)
+			get = get.Generation(generation)
 		}
-		return call.Do()
+		return get.Do()
 	})
 	if err != nil {
 		return job.Attributes{}, fmt.Errorf("stat gs://%s/%s: %w", bucket, name, classify(err))

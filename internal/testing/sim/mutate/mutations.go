@@ -1041,7 +1041,7 @@ var mutations = []mutation{
 		},
 	}, by: test{"internal/flow/submitter", "^TestSubmitSameAfterAnEndThatNoTickSaw$"}},
 	{name: "an attempt that the backend refused is no twin", edits: []edit{
-		{"internal/attempt/twin.go", " || r.State == job.Rejected:", " || r.State == job.Held:"},
+		{"internal/attempt/twin.go", " || r.State == job.Rejected,", " || r.State == job.Held,"},
 	}, by: test{"internal/attempt", "^TestTwin$"}},
 	{name: "the note of an earlier revision shows the newest attempt", edits: []edit{
 		{"internal/attempt/foldernote.go", "if len(n.Contents) == 0 && n.Newest.Attempt", "if false && n.Newest.Attempt"},
@@ -1065,4 +1065,78 @@ var mutations = []mutation{
 	{name: "an attempt without a content forgets none", edits: []edit{
 		{"internal/attempt/foldernote.go", "\t\tContents:   n.contents(jobFile),\n", ""},
 	}, by: test{"internal/attempt", "^TestFolderNoteContents$"}},
+	{name: "a cancel that people ask for is repeated until the backend confirms it", edits: []edit{
+		{"internal/attempt/due.go", "if r.CancelAsked() && r.Job.State", "if false && r.Job.State"},
+	}},
+	{name: "who cancels stands in the record before the call", edits: []edit{
+		{
+			"internal/flow/watcher/requests.go",
+			"attempt.Cancel{Request: r, Generation: a.Generation}, q.now())",
+			"attempt.Cancel{Request: attempt.Request{Kind: r.Kind}}, q.now())",
+		},
+	}},
+	{name: "a request stays until it was done", edits: []edit{
+		{"internal/flow/watcher/requests.go", "case err != nil || answer.Outcome == \"\":", "case ctx.Err() != nil:"},
+	}},
+	{name: "an attempt whose create is under way is not cancelled yet", edits: []edit{
+		{"internal/attempt/request.go", "case before == job.Accepted && r.Creating == nil && !r.CreateUnknown():", "case before == job.Accepted:"},
+	}},
+	{name: "no job is created once a cancel was asked for", edits: []edit{
+		{"internal/attempt/step.go", "(late || r.CancelAsked())", "late"},
+	}},
+	{name: "a cancel does not wait for the policy", edits: []edit{
+		{"internal/flow/submitter/submitter.go", "if stored.CancelAsked() && (claimable", "if false && (claimable"},
+	}, by: test{"internal/flow/submitter", "^TestCancelRequests$"}},
+	{name: "a create that made nothing ends a cancelled attempt", edits: []edit{
+		{"internal/attempt/step.go", "if r.CancelAsked() && !r.CreateUnknown() {", "if false {"},
+	}, by: test{"internal/attempt", "^TestCancelRequest$"}},
+	{name: "a person's cancel before a limit is no timeout", edits: []edit{
+		{"internal/attempt/follow.go", "case r.CancelAsked() && r.CancelRequested.At.Before(", "case false && r.CancelRequested.At.Before("},
+	}, by: test{"internal/attempt", "^TestCancelRequestNearALimit$"}},
+	{name: "what never ran is no twin", edits: []edit{
+		{"internal/attempt/twin.go", "job.Rejected, r.NeverRan():", "job.Rejected:"},
+	}, by: test{"internal/attempt", "^TestTwinThatIsCancelled$"}},
+	{name: "whoever drops again after a cancel gets a job", edits: []edit{
+		{"internal/attempt/twin.go", "case r.CancelAsked() && !r.CancelRequested", "case false && !r.CancelRequested"},
+	}, by: test{"internal/flow/submitter", "^TestDropAfterACancel$"}},
+	{name: "only what has ended runs again", edits: []edit{
+		{"internal/flow/submitter/rerun.go", "case !of.State.Terminal():", "case of.State == job.Waiting:"},
+	}},
+	{name: "a rerun is made once", edits: []edit{
+		{"internal/flow/submitter/rerun.go", "attempt.NewRerun(of.Attempt, of.Drop.JobFile, r, a, s.options.Now())", "attempt.NewRerun(of.Attempt, of.Drop.JobFile, r, later(a, s.options.Now()), s.options.Now())"},
+		{
+			"internal/flow/submitter/rerun.go",
+			"// index puts a rerun on the index",
+			"func later(a attempt.Asked, now time.Time) attempt.Asked {\n\ta.Generation = now.UnixMicro()\n\treturn a\n}\n\n" +
+				"// index puts a rerun on the index",
+		},
+		{"internal/flow/submitter/rerun.go", "\t\"fmt\"\n", "\t\"fmt\"\n\t\"time\"\n"},
+	}},
+	{name: "a rerun is on the index before its request goes", edits: []edit{
+		{"internal/flow/submitter/rerun.go", "return made, s.index(ctx, made)", "return made, nil"},
+	}},
+	{name: "a rerun has a job ID of its own", edits: []edit{
+		{"internal/flow/submitter/rerun.go", "\tr.Spec.JobID = a.JobID(of.Drop.JobFile)\n", ""},
+	}},
+	{name: "a rerun runs the generations of the receipt", edits: []edit{
+		{"internal/flow/submitter/rerun.go", "StatAt(ctx, o.Bucket, o.Name, o.Generation)", "StatAt(ctx, o.Bucket, o.Name, 0)"},
+	}},
+	{name: "a rerun obeys the present policy", edits: []edit{
+		{"internal/flow/submitter/rerun.go", "\tif job.HasErrors(r.Violations) {\n\t\treturn nil, invalid", "\tif false {\n\t\treturn nil, invalid"},
+	}, by: test{"internal/flow/submitter", "^TestRerunIsDeclined$"}},
+	{name: "a rerun waits for its turn", edits: []edit{
+		{"internal/flow/submitter/rerun.go", "cmp.Or(waits(p.Start(d.Folder)), \"waiting for its turn\")", "cmp.Or(\"\", \"\")"},
+	}},
+	{name: "a tick reads few requests", edits: []edit{
+		{"internal/flow/watcher/requests.go", "if len(all) <= mostRequests {", "if true {"},
+	}, by: test{"internal/flow/watcher", "^TestRequestsAreBounded$"}},
+	{name: "a tick begins few reruns", edits: []edit{
+		{"internal/flow/watcher/requests.go", "a, reruns < mostReruns)", "a, true)"},
+	}, by: test{"internal/flow/watcher", "^TestRerunsAreBounded$"}},
+	{name: "requests on a page do not hide those behind it", edits: []edit{
+		{"internal/flow/watcher/requests.go", "if did.answered < len(page) {", "if false {"},
+	}, by: test{"internal/flow/watcher", "^TestRequestsBehindOthers$"}},
+	{name: "one attempt's requests do not hide another's", edits: []edit{
+		{"internal/flow/watcher/requests.go", "\t\tseen[a.Attempt()]++\n", ""},
+	}, by: test{"internal/flow/watcher", "^TestRequestsOfOneAttempt$"}},
 }
