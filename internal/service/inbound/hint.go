@@ -20,11 +20,14 @@ import (
 // Watch serves a function that is woken by a scheduler, and by hints: entries of
 // Cloud Logging about a job, which a sink sends through Pub/Sub, and notifications of
 // Cloud Storage about a new request. A hint names a job by its ID, or by the number
-// that the backend gave it, or a request by its object, and is believed in nothing else. It is acknowledged even if its poll fails or panics: what that leaves undone,
-// the next tick does. Only one that came while the job's last events are being
-// published is to come again, in a moment: its own events would be late. Any other
-// request is a tick.
-func Watch(tick func(ctx context.Context) error, refresh, ask func(ctx context.Context, name string) error) http.Handler {
+// that the backend gave it, or a request by its object, and is believed in nothing
+// else. It is acknowledged even if what it leads to fails or panics: what that leaves
+// undone, the next tick does. Only one that came while the attempt's last events are
+// being published is to come again, in a moment: its own events would be late. Any
+// other request is a tick.
+func Watch(
+	tick func(ctx context.Context) error, refresh, ask func(ctx context.Context, name string) error,
+) http.Handler {
 	logger := logging.New(os.Stderr, slog.LevelInfo)
 	return serve(func(ctx context.Context, w http.ResponseWriter, r *http.Request) (int, error) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))

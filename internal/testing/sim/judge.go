@@ -655,7 +655,10 @@ func (v verdict) once(o ownership) {
 			first, second = second, first
 		}
 		f := second.of.file
-		if f.id != "" || f.rerun || first.rerun || second.rerun || !first.to.IsZero() || !v.sameAs(other) || !bytes.Equal(first.outside, second.outside) {
+		if first.rerun || second.rerun {
+			continue
+		}
+		if f.id != "" || f.rerun || !first.to.IsZero() || !v.sameAs(other) || !bytes.Equal(first.outside, second.outside) {
 			continue
 		}
 		if _, over := v.over[first.attempt]; over {

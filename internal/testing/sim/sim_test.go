@@ -133,8 +133,8 @@ func TestSim(t *testing.T) {
 	defer mu.Unlock()
 	took := time.Since(begin).Seconds()
 	ran := min(next-first, n)
-	t.Logf("%d seeds, %d attempts, %d jobs (%d cancelled as doubles, %d at a limit), %d hints followed, %d requests granted, %d remote calls in %.1f s: %.0f "+
-		"seeds/s; %d seeds broke an invariant",
+	t.Logf("%d seeds, %d attempts, %d jobs (%d cancelled as doubles, %d at a limit), %d hints followed, %d requests granted, "+
+		"%d remote calls in %.1f s: %.0f seeds/s; %d seeds broke an invariant",
 		ran, total.Attempts, total.Jobs, total.Doubles, total.Cancels, total.Hints, total.Requests, total.Calls, took, float64(ran)/took, bad)
 	if bad > 0 {
 		fmt.Println("sim: broken seeds:", bad)

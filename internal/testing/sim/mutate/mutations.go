@@ -1079,7 +1079,11 @@ var mutations = []mutation{
 		{"internal/flow/watcher/requests.go", "case err != nil || answer.Outcome == \"\":", "case ctx.Err() != nil:"},
 	}},
 	{name: "an attempt whose create is under way is not cancelled yet", edits: []edit{
-		{"internal/attempt/request.go", "case before == job.Accepted && r.Creating == nil && !r.CreateUnknown():", "case before == job.Accepted:"},
+		{
+			"internal/attempt/request.go",
+			"case before == job.Accepted && r.Creating == nil && !r.CreateUnknown():",
+			"case before == job.Accepted && r.Attempt != \"\":",
+		},
 	}},
 	{name: "no job is created once a cancel was asked for", edits: []edit{
 		{"internal/attempt/step.go", "(late || r.CancelAsked())", "late"},
@@ -1103,7 +1107,11 @@ var mutations = []mutation{
 		{"internal/flow/submitter/rerun.go", "case !of.State.Terminal():", "case of.State == job.Waiting:"},
 	}},
 	{name: "a rerun is made once", edits: []edit{
-		{"internal/flow/submitter/rerun.go", "attempt.NewRerun(of.Attempt, of.Drop.JobFile, r, a, s.options.Now())", "attempt.NewRerun(of.Attempt, of.Drop.JobFile, r, later(a, s.options.Now()), s.options.Now())"},
+		{
+			"internal/flow/submitter/rerun.go",
+			"attempt.NewRerun(of.Attempt, of.Drop.JobFile, r, a, s.options.Now())",
+			"attempt.NewRerun(of.Attempt, of.Drop.JobFile, r, later(a, s.options.Now()), s.options.Now())",
+		},
 		{
 			"internal/flow/submitter/rerun.go",
 			"// index puts a rerun on the index",
@@ -1122,7 +1130,10 @@ var mutations = []mutation{
 		{"internal/flow/submitter/rerun.go", "StatAt(ctx, o.Bucket, o.Name, o.Generation)", "StatAt(ctx, o.Bucket, o.Name, 0)"},
 	}},
 	{name: "a rerun obeys the present policy", edits: []edit{
-		{"internal/flow/submitter/rerun.go", "\tif job.HasErrors(r.Violations) {\n\t\treturn nil, invalid", "\tif false {\n\t\treturn nil, invalid"},
+		{
+			"internal/flow/submitter/rerun.go",
+			"\tif job.HasErrors(r.Violations) {\n\t\treturn nil, invalid", "\tif false {\n\t\treturn nil, invalid",
+		},
 	}, by: test{"internal/flow/submitter", "^TestRerunIsDeclined$"}},
 	{name: "a rerun waits for its turn", edits: []edit{
 		{"internal/flow/submitter/rerun.go", "cmp.Or(waits(p.Start(d.Folder)), \"waiting for its turn\")", "cmp.Or(\"\", \"\")"},
