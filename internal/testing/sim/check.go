@@ -59,9 +59,9 @@ func (w *world) misplaced() (missing []string) {
 			continue
 		}
 		r, _ := w.storage.record(strings.TrimSuffix(key, ".json"))
-		names := []string{recentOf(r)}
+		names := []string{w.recentOf(r)}
 		if r.State.Terminal() {
-			names = append(names, endedOf(r))
+			names = append(names, w.endedOf(r))
 		}
 		for _, name := range names {
 			if _, ok := w.storage.objects[state+"/"+name]; !ok {

@@ -390,7 +390,9 @@ func (s *storage) watch(me *worker, bucket, name string, was, data []byte) {
 		if !indexed && !s.w.dropped[next.Attempt] {
 			s.w.fail("attempt %s has a record of state %s and no index entry", next.Attempt, next.State)
 		}
-		s.watchPlace(recentOf(next))
+		if _, open := s.objects[state+"/open/"+next.Attempt]; open || next.Rerun == nil {
+			s.watchPlace(s.w.recentOf(next))
+		}
 	case strings.HasPrefix(name, "ended/"):
 		verdict, place, _ := strings.Cut(strings.TrimPrefix(name, "ended/"), "/")
 		if r, ok := s.record(attemptAt(place)); !ok || !r.State.Terminal() || string(r.State) != verdict {
@@ -517,12 +519,19 @@ func (s *storage) watchStatus(was, now object) {
 	}
 }
 
-// recentOf and endedOf return the names of an attempt in the index by time, by the time of its job file.
-func recentOf(r attempt.Record) string { return "recent/" + placeOf(r) }
-func endedOf(r attempt.Record) string  { return "ended/" + string(r.State) + "/" + placeOf(r) }
+// recentOf and endedOf return the names of an attempt in the index by time: by the time of its job file or, of a
+// rerun, that of the request.
+func (w *world) recentOf(r attempt.Record) string { return "recent/" + w.placeOf(r) }
+func (w *world) endedOf(r attempt.Record) string {
+	return "ended/" + string(r.State) + "/" + w.placeOf(r)
+}
 
-func placeOf(r attempt.Record) string {
-	return fmt.Sprintf("%013d-%s", 9999999999999-r.Drop.JobFile.Created.UnixMilli(), r.Attempt)
+func (w *world) placeOf(r attempt.Record) string {
+	at := r.Drop.JobFile.Created
+	if asked, ok := w.wishOf(numberOf(r.Attempt)); ok {
+		at = asked.at
+	}
+	return fmt.Sprintf("%013d-%s", 9999999999999-at.UnixMilli(), r.Attempt)
 }
 
 // attemptAt returns the attempt of a name in a folder of the index by time.
@@ -542,7 +551,7 @@ func (s *storage) watchPlace(name string) {
 func (s *storage) watchClose(key string) {
 	r, ok := s.record(key)
 	if ok && r.State.Terminal() {
-		s.watchPlace(endedOf(r))
+		s.watchPlace(s.w.endedOf(r))
 	}
 	told := len(s.w.topic.logs[key])
 	if !ok || !r.State.Terminal() || int64(told) < r.Sequence {
