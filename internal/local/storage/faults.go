@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -339,11 +340,14 @@ func (a *answerWriter) Write(p []byte) (int, error) {
 		return a.ResponseWriter.Write(p)
 	}
 	a.done = true
-	n, err := a.ResponseWriter.Write(p[:a.left])
-	if err != nil {
-		return n, err
+	n := 0
+	if a.left > 0 || a.f.form != stallTransfer { // an answer that has not begun has no headers yet
+		var err error
+		if n, err = a.ResponseWriter.Write(p[:a.left]); err != nil {
+			return n, err
+		}
+		_ = http.NewResponseController(a.ResponseWriter).Flush() // a client that is gone
 	}
-	_ = http.NewResponseController(a.ResponseWriter).Flush() // a client that is gone
 	a.f.used()
 	if a.f.form != stallTransfer {
 		panic(http.ErrAbortHandler)
@@ -393,14 +397,59 @@ func (b *interrupted) Read(p []byte) (int, error) {
 	return b.ReadCloser.Read(p)
 }
 
-// meet is called when so much was read.
+// meet is called when so much was read. What comes while the content stands still is read: the
+// server notices a client that has gone only by that. The session is free for the next call then.
 func (b *interrupted) meet() {
 	if b.done {
 		return
 	}
 	b.done = true
 	b.f.used()
-	b.f.wait(b.ctx)
+	if b.err != nil {
+		b.f.wait(b.ctx)
+		return
+	}
+	ctx, stop := context.WithCancel(b.ctx)
+	defer stop()
+	var ahead bytes.Buffer
+	var failed error
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		if _, failed = io.CopyN(&ahead, b.ReadCloser, maxAhead); failed == io.EOF {
+			failed = nil
+		} else if failed != nil {
+			stop()
+		}
+	}()
+	b.f.wait(ctx)
+	select {
+	case <-read:
+	case <-b.f.closing:
+		b.ReadCloser = &replayed{Reader: ended{io.ErrUnexpectedEOF}, Closer: b.ReadCloser}
+		return
+	}
+	b.ReadCloser = &replayed{Reader: io.MultiReader(&ahead, ended{failed}, b.ReadCloser), Closer: b.ReadCloser}
+}
+
+// maxAhead is how much of an upload that stands still is kept: a part of Google's clients.
+const maxAhead = 16 << 20
+
+// replayed is content of which some was read ahead.
+type replayed struct {
+	io.Reader
+	io.Closer
+}
+
+// ended is content that ends with an error, or at once.
+type ended struct{ err error }
+
+// Read implements [io.Reader].
+func (e ended) Read([]byte) (int, error) {
+	if e.err != nil {
+		return 0, e.err
+	}
+	return 0, io.EOF
 }
 
 // wait is what a transfer that stands still does.

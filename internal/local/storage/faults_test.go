@@ -295,6 +295,48 @@ func TestStall(t *testing.T) {
 	}
 }
 
+// A client that gives up a transfer which stands still, before its answer has begun or in the middle of
+// a chunk, goes on at once with the next call.
+func TestStalledClientGoesOn(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	s.put(t, "a", "hello")
+	session := do(t, "POST", s.URL()+"/upload/storage/v1/b/"+bucketA+"/o?uploadType=resumable&name=b", "").
+		want(t, 200).header.Get("Location")
+	half := strings.Repeat("x", 256<<10)
+	test := newTest(t, s, `{"storage.objects.get":["stall-for-600s-after-0K"],"storage.objects.insert":["stall-for-600s-after-256K"]}`)
+	for _, call := range []struct{ method, url, body string }{
+		{"GET", s.objectURL("a") + "?alt=media", ""},
+		{"PUT", session, half + half},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		r, err := http.NewRequestWithContext(ctx, call.method, call.url, strings.NewReader(call.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("x-retry-test-id", test.ID)
+		if call.body != "" {
+			r.Header.Set("Content-Range", "bytes 0-524287/*")
+		}
+		if answer, err := http.DefaultClient.Do(r); err == nil {
+			_ = answer.Body.Close()
+			t.Errorf("%s was answered with %s: want a wait for the headers", call.method, answer.Status)
+		}
+		cancel()
+	}
+	if !s.completed(t, test.ID) {
+		t.Error("the failures were not met")
+	}
+	if got := s.read(t, "a"); got != "hello" {
+		t.Errorf("read %q", got)
+	}
+	begin := time.Now()
+	do(t, "PUT", session, "", "Content-Range", "bytes */*").want(t, 308)
+	if d := time.Since(begin); d > time.Minute {
+		t.Errorf("the session answered after %v", d)
+	}
+}
+
 func TestRetryTestResource(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
