@@ -41,13 +41,14 @@ func (s *Submitter) Rerun(ctx context.Context, of attempt.Record, r attempt.Requ
 	return made, s.index(ctx, made)
 }
 
-// index puts a rerun on the index, and publishes what its record holds.
+// index puts a rerun on the index and into the index by time, also what a crash left out of either,
+// and publishes what its record holds.
 func (s *Submitter) index(ctx context.Context, made attempt.Stored) error {
 	e, err := s.records.Entry(ctx, made.Attempt)
 	if errors.Is(err, job.ErrNotFound) && made.State.Terminal() {
 		return nil // it was there, and nothing is left to do
 	}
-	if errors.Is(err, job.ErrNotFound) {
+	if err == nil || errors.Is(err, job.ErrNotFound) {
 		err = s.records.Open(ctx, attempt.NewEntry(made))
 	}
 	if err != nil {

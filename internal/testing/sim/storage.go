@@ -383,14 +383,15 @@ func (s *storage) watch(me *worker, bucket, name string, was, data []byte) {
 			}
 		}
 		_, indexed := s.objects[state+"/open/"+next.Attempt]
-		if next.Rerun != nil && !indexed { // until then the request is in the entry's place
+		waits := false // the request of a rerun is in the place of what is missing
+		if next.Rerun != nil {
 			asked, _ := s.w.wishOf(numberOf(next.Attempt))
-			_, indexed = s.objects[state+"/requests/"+asked.name]
+			_, waits = s.objects[state+"/requests/"+asked.name]
 		}
-		if !indexed && !s.w.dropped[next.Attempt] {
+		if !indexed && !waits && !s.w.dropped[next.Attempt] {
 			s.w.fail("attempt %s has a record of state %s and no index entry", next.Attempt, next.State)
 		}
-		if _, open := s.objects[state+"/open/"+next.Attempt]; open || next.Rerun == nil {
+		if !waits {
 			s.watchPlace(s.w.recentOf(next))
 		}
 	case strings.HasPrefix(name, "ended/"):
