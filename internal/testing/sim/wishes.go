@@ -214,7 +214,7 @@ func (j *judge) rerun(me *worker, of upload, next attempt.Record) {
 	j.owned = append(j.owned, ownership{attempt: next.Attempt, id: next.Spec.JobID, from: time.Now(), of: of, rerun: true})
 }
 
-// stops is how long a job may go on after jobdrop recorded that somebody asked to cancel it, once
+// stops is how long a job may go on after jobdrop recorded that somebody asked to cancel it, while
 // everything answers: some ticks.
 const stops = 5 * time.Minute
 
@@ -297,10 +297,11 @@ func (w *world) checkStopped(r attempt.Record) {
 		return
 	}
 	since := r.CancelRequested.At
-	for _, at := range []time.Time{j.created, w.calm} {
-		if at.After(since) {
-			since = at
-		}
+	if j.created.After(since) {
+		since = j.created
+	}
+	if (w.weather.fault > 0 || !w.upgrade.IsZero() || w.wasSwitched) && w.calm.After(since) {
+		since = w.calm
 	}
 	until := minTime(j.ended, time.Now())
 	if !j.cancelling.IsZero() {
