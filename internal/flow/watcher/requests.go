@@ -132,6 +132,10 @@ func (w *Watcher) Ask(ctx context.Context, name string) error {
 	return err
 }
 
+// rolloutTime is how long a request waits for the revision that wrote the attempt's record, while that
+// is rolled out beside this one.
+const rolloutTime = time.Hour
+
 // apply does what a request asks for. answered reports that it need not be looked at again. rerun
 // reports that it asks for a rerun; those wait for another tick unless mayRerun is set.
 func (q requests) apply(ctx context.Context, a attempt.Asked, mayRerun bool) (answered, rerun bool, err error) {
@@ -153,6 +157,8 @@ func (q requests) apply(ctx context.Context, a attempt.Asked, mayRerun bool) (an
 	switch {
 	case errors.As(err, &declined):
 		answer = attempt.Answer{Outcome: attempt.RequestRefused, Message: declined.Reason}
+	case errors.Is(err, attempt.ErrNewerRecord) && q.now().Before(a.Created.Add(rolloutTime)):
+		return false, rerun, nil // for that revision to answer
 	case errors.Is(err, attempt.ErrNewerRecord):
 		answer = attempt.Answer{
 			Outcome: attempt.RequestRefused,

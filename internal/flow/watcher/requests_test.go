@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -55,6 +56,7 @@ func TestRequestsAreAnswered(t *testing.T) {
 				s := f.records[f.key("j")]
 				s.RecordVersion++
 				f.records[f.key("j")] = s
+				f.now = start.Add(time.Hour) // it is not rolled out any more
 			}
 			name := test.request
 			if name == "" {
@@ -80,6 +82,29 @@ func TestRequestsAreAnswered(t *testing.T) {
 				t.Errorf("without requests: %d lists, %d reads", f.requestLists-lists, f.requestReads-reads)
 			}
 		})
+	}
+}
+
+// A request for an attempt that a newer revision wrote is that revision's to answer, while both run.
+func TestRequestsWaitForANewerRevision(t *testing.T) {
+	f := newFake()
+	f.add(t, "j", backendJob("j", job.BackendRunning))
+	f.direct["j"] = backendJob("j", job.BackendRunning)
+	f.listed = []attempt.BackendJob{f.direct["j"]}
+	s := f.records[f.key("j")]
+	s.RecordVersion++
+	f.records[f.key("j")] = s
+	name := f.key("j") + "/1.json"
+	f.wanted[name] = `{"kind": "cancel"}`
+	w := f.watcher(t)
+	for range 2 {
+		if err := w.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.now = f.now.Add(10 * time.Minute)
+	}
+	if answer, ok := f.answers[name]; ok || len(f.wanted) != 1 {
+		t.Errorf("answered with %+v", answer)
 	}
 }
 
