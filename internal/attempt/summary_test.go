@@ -15,7 +15,9 @@ import (
 // Storage can pass it on in headers of HTTP.
 func TestSummaryMetadata(t *testing.T) {
 	long := strings.Repeat("é", 507) // 1,014 bytes: with a slash and job.yaml a name is full
-	for _, folder := range []string{"", "teams/nlp/", "학습 100%/a b/", "a\x01\x7f/%41/ü /", "*/", "//", "a?b#c&d=e+f/", "\xff/", long + "/"} {
+	for _, folder := range []string{
+		"", "teams/nlp/", "학습 100%/a b/", "a\x01\x7f/%41/ü /", "*/", "//", "a?b#c&d=e+f/", "\xff/", long + "/",
+	} {
 		r := NewRecord(job.Object{
 			Bucket: strings.Repeat("b", 222), Name: folder + "job.yaml", Generation: 7,
 			Created: time.Date(2026, 11, 22, 12, 0, 0, 123_999_000, time.UTC), CorrelationID: strings.Repeat("ü", 300),
