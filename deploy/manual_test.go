@@ -353,33 +353,102 @@ func prose(rest string) bool {
 	return regexp.MustCompile(`^gcloud (may|asks|itself|also|and|or|has|is|uploads)\b`).MatchString(rest)
 }
 
-// Step 6 of the manual writes a configuration whose policy has the same names, and a
-// region for Cloud Scheduler where it is not in that of the installation.
-func TestManualConfigures(t *testing.T) {
+// step returns the commands of one of the manual's steps.
+func step(t *testing.T, number int) string {
+	t.Helper()
 	text, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, step, found := strings.Cut(string(text), "\n6. ")
-	if !found {
-		t.Fatal("there is no step 6")
+	_, from, found := strings.Cut(string(text), fmt.Sprintf("\n%d. ", number))
+	_, from, _ = strings.Cut(from, "```\n")
+	commands, _, closed := strings.Cut(from, "```")
+	if !found || !closed {
+		t.Fatalf("there are no commands of step %d", number)
 	}
-	_, step, _ = strings.Cut(step, "```\n")
-	step, _, _ = strings.Cut(step, "```")
+	return commands
+}
+
+// runStep runs commands of the manual in a folder. gcloud stands in for Google's.
+func runStep(t *testing.T, dir, commands, gcloud string, env ...string) (string, error) {
+	t.Helper()
+	bin := t.TempDir()
+	for name, script := range map[string]string{"gcloud": gcloud, "sleep": ""} {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := exec.Command("sh", "-ec", commands)
+	c.Dir = dir
+	c.Env = append([]string{"PATH=" + bin + ":" + os.Getenv("PATH"), "PROJECT=my-project", "INSTANCE=mine"}, env...)
+	said, err := c.CombinedOutput()
+	return string(said), err
+}
+
+// Step 4 of the manual makes Google's service agents, and gives each its role. They
+// are those that Terraform grants rights to, by the same names.
+func TestManualMakesServiceAgents(t *testing.T) {
+	said, err := runStep(t, t.TempDir(), step(t, 4), `case "$*" in "projects describe"*) echo 123 ;; *) echo "$@" ;; esac`)
+	if err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	services := map[string]string{}
+	for _, m := range regexp.MustCompile(`identity create .*--service=(\w+)\.googleapis\.com`).FindAllStringSubmatch(said, -1) {
+		services[m[1]] = ""
+	}
+	grant := regexp.MustCompile(`projects add-iam-policy-binding my-project --member=serviceAccount:service-123@([a-z-]+)` +
+		`\.iam\.gserviceaccount\.com --role=roles/(\w+)\.serviceAgent --condition=None\n`)
+	agents := map[string]bool{}
+	for _, m := range grant.FindAllStringSubmatch(said, -1) {
+		services[m[2]], agents[m[1]] = m[1], true
+	}
+	for service, agent := range services {
+		if agent == "" {
+			t.Errorf("the agent of %s gets no role", service)
+		}
+	}
+	if len(services) < 6 || len(agents) != len(services) {
+		t.Errorf("services and their agents are %v", services)
+	}
+	names, err := os.ReadFile("terraform/names.tf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := regexp.MustCompile(`"service-\$\{data\.google_project\.this\.number\}@([a-z-]+)\.iam`).FindAllStringSubmatch(string(names), -1)
+	for _, m := range known {
+		if !agents[m[1]] {
+			t.Errorf("Terraform grants rights to %s, which step 4 does not make", m[1])
+		}
+	}
+	if len(known) < 4 {
+		t.Errorf("names.tf has the agents %v", known)
+	}
+}
+
+// Step 6 of the manual writes a configuration whose policy has the same names, and a
+// region for Cloud Scheduler where it is not in that of the installation. It may be run
+// again. Without an answer about regions, it writes nothing.
+func TestManualConfigures(t *testing.T) {
+	commands := step(t, 6)
 	for region, scheduler := range map[string]string{"europe-west4": "", "me-central2": "scheduler_region = \"europe-west1\"\n"} {
-		work, bin := t.TempDir(), t.TempDir()
+		work := t.TempDir()
 		to := filepath.Join(work, "deploy/installations/mine")
-		if err := os.CopyFS(to, os.DirFS("examples/minimal")); err != nil {
-			t.Fatal(err)
+		for _, dir := range []string{to, filepath.Join(work, "deploy/examples/minimal")} {
+			if err := os.CopyFS(dir, os.DirFS("examples/minimal")); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err := os.WriteFile(filepath.Join(bin, "gcloud"), []byte("#!/bin/sh\nprintf 'europe-west1\\neurope-west4\\n'\n"), 0o755); err != nil {
-			t.Fatal(err)
+		if said, err := runStep(t, work, commands, "exit 1", "REGION="+region); err == nil {
+			t.Errorf("without an answer of gcloud it goes on: %s", said)
 		}
-		c := exec.Command("sh", "-ec", step)
-		c.Dir = work
-		c.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "PROJECT=my-project", "REGION=" + region, "INSTANCE=mine"}
-		if said, err := c.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, said)
+		if _, err := os.Stat(filepath.Join(to, "terraform.tfvars")); err == nil {
+			t.Error("without an answer of gcloud a region is written")
+		}
+		for range 2 {
+			said, err := runStep(t, work, commands, "printf 'europe-west1\\neurope-west4\\n'", "REGION="+region)
+			if err != nil {
+				t.Fatalf("%v: %s", err, said)
+			}
 		}
 		settings, err := os.ReadFile(filepath.Join(to, "terraform.tfvars"))
 		want := "project_id = \"my-project\"\nregion     = \"" + region + "\"\ninstance   = \"mine\"\n" + scheduler
