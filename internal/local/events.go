@@ -202,7 +202,7 @@ func (s *Stack) hint(ctx context.Context, name, state string) {
 // the training service uses: a job ID, or the resource of a job of aiplatform/v1. The
 // entries are as Google's services write them: about a job's states by the job's ID or
 // number alone, and audit entries, which name the resource, for creates and cancels
-// through aiplatform/v1.
+// through aiplatform/v1. That of a create has it in the response.
 func hintBody(name, state string, now time.Time) []byte {
 	method := ""
 	if kind := path.Base(path.Dir(name)); kind != "." {
@@ -216,9 +216,15 @@ func hintBody(name, state string, now time.Time) []byte {
 			"labels": map[string]string{"job_id": path.Base(name), "project_id": Project, "task_name": "service"},
 		},
 		"labels":   map[string]string{"ml.googleapis.com/job_state": strings.TrimPrefix(state, "JOB_STATE_")},
-		"severity": "INFO", "timestamp": now, "textPayload": "The job is " + state + ".",
+		"severity": "INFO", "timestamp": now, "textPayload": "Job is " + strings.ToLower(strings.TrimPrefix(state, "JOB_STATE_")) + ".",
 	}
 	if method != "" {
+		call := map[string]any{"resourceName": name}
+		if strings.HasPrefix(method, "Create") {
+			call = map[string]any{"resourceName": path.Dir(path.Dir(name)), "response": map[string]any{"name": name}}
+		}
+		call["@type"], call["serviceName"] = "type.googleapis.com/google.cloud.audit.AuditLog", "aiplatform.googleapis.com"
+		call["methodName"] = "google.cloud.aiplatform.v1.JobService." + method
 		entry = map[string]any{
 			"logName": "projects/" + Project + "/logs/cloudaudit.googleapis.com%2Factivity",
 			"resource": map[string]any{
@@ -226,11 +232,7 @@ func hintBody(name, state string, now time.Time) []byte {
 				"labels": map[string]string{"service": "aiplatform.googleapis.com", "project_id": Project},
 			},
 			"severity": "NOTICE", "timestamp": now,
-			"protoPayload": map[string]any{
-				"@type": "type.googleapis.com/google.cloud.audit.AuditLog", "serviceName": "aiplatform.googleapis.com",
-				"methodName":   "google.cloud.aiplatform.v1.JobService." + method,
-				"resourceName": name,
-			},
+			"protoPayload": call,
 		}
 	}
 	data, err := json.Marshal(entry)

@@ -24,7 +24,7 @@ func TestHintBody(t *testing.T) {
 		{"census_1", "CANCELLING", "census_1", `"job_id":"census_1"`},
 		{custom, "JOB_STATE_RUNNING", number, `"job_id":"` + number + `"`},
 		{tuning, "JOB_STATE_SUCCEEDED", number, `"ml.googleapis.com/job_state":"SUCCEEDED"`},
-		{custom, "JOB_STATE_QUEUED", number, `JobService.CreateCustomJob","resourceName":"` + custom + `"`},
+		{custom, "JOB_STATE_QUEUED", number, `"response":{"name":"` + custom + `"}`},
 		{tuning, "JOB_STATE_CANCELLING", number, `JobService.CancelHyperparameterTuningJob","resourceName":"` + tuning + `"`},
 	} {
 		body := hintBody(test.name, test.state, time.Unix(0, 0))

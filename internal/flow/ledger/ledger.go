@@ -128,6 +128,9 @@ func (l *Ledger) Apply(
 		if err != nil || !changed {
 			return s, false, err
 		}
+		if err := l.name(ctx, s.Record, next); err != nil {
+			return s, false, err
+		}
 		next.Writer = rand.Text()
 		data, err := json.Marshal(next)
 		if len(data) > attempt.MaxRecord { // it could not be read back
@@ -138,7 +141,9 @@ func (l *Ledger) Apply(
 		}
 		generation, err := l.store.Write(ctx, l.bucket, recordName(s.Attempt), data, jsonType, filed(next), s.Generation)
 		if err == nil {
-			l.wrote(ctx, s.Record, next)
+			if l.hooks.Transition != nil {
+				l.hooks.Transition(ctx, s.Record, next)
+			}
 			return attempt.Stored{Record: next, Generation: generation, Published: s.Published, Own: true}, true, nil
 		}
 		if !errors.Is(err, attempt.ErrStale) {
@@ -150,7 +155,9 @@ func (l *Ledger) Apply(
 		}
 		s.Published = published
 		if s.Writer == next.Writer { // our own write, whose answer was lost
-			l.wrote(ctx, before, s.Record)
+			if l.hooks.Transition != nil {
+				l.hooks.Transition(ctx, before, s.Record)
+			}
 			s.Own = true
 			return s, true, nil
 		}
@@ -158,15 +165,18 @@ func (l *Ledger) Apply(
 	return s, false, fmt.Errorf("attempt %s: %w, %d times", s.Attempt, attempt.ErrStale, swaps)
 }
 
-// wrote does what follows a transition that this process wrote.
-func (l *Ledger) wrote(ctx context.Context, before, after attempt.Record) {
-	if l.hooks.Transition != nil {
-		l.hooks.Transition(ctx, before, after)
+// name notes the attempt of a job that the backend gave a name of its own. It does so before the
+// record has the name: later nobody would, and no hint of the job would find the attempt.
+func (l *Ledger) name(ctx context.Context, before, after attempt.Record) error {
+	name := path.Base(after.Job.ResourceName)
+	if after.Job.ResourceName == before.Job.ResourceName || name == after.Job.ID {
+		return nil
 	}
-	if name := path.Base(after.Job.ResourceName); after.Job.ResourceName != before.Job.ResourceName && name != after.Job.ID {
-		// Only hints go by it: one whose attempt is not found is left to ticks.
-		_ = l.write(ctx, "names/"+name+".json", attempt.Owner{Attempt: after.Attempt}, 0)
+	err := l.write(ctx, "names/"+name+".json", attempt.Owner{Attempt: after.Attempt}, 0)
+	if errors.Is(err, attempt.ErrStale) {
+		return nil // it is there
 	}
+	return err
 }
 
 // Open puts an attempt on the index and into the index by time, before its record is written. What is already

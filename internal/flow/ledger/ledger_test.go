@@ -290,39 +290,50 @@ func TestClaimID(t *testing.T) {
 	}
 }
 
-// A job that the backend gave a name of its own is found by that, also if the answer to the record's
-// write was lost. A note that can't be written costs no transition.
+// A job that the backend gave a name of its own is found by that, also if the answer to a write was
+// lost: the record has no such name without its note.
 func TestNamed(t *testing.T) {
 	l, faults := start(t)
 	ctx := t.Context()
+	lost := func(kind string) func(c storagetest.Call) error {
+		return func(c storagetest.Call) error {
+			if !strings.HasPrefix(c.Name, kind) {
+				return nil
+			}
+			faults.After = nil
+			return fmt.Errorf("repeated by the client: %w", attempt.ErrStale)
+		}
+	}
 	for i, resource := range []string{
 		"projects/1/locations/us-central1/customJobs/77", "projects/1/locations/us-central1/hyperparameterTuningJobs/78",
-		"projects/p/jobs/j", "projects/1/locations/us-central1/customJobs/79",
+		"projects/p/jobs/j", "projects/1/locations/us-central1/customJobs/79", "projects/1/locations/us-central1/customJobs/80",
 	} {
 		s := apply(t, l, attempt.Stored{Record: attempt.NewRecord(jobFile("a/", int64(i+1)), now)}, accepted)
+		seen := attempt.Seen(attempt.BackendJob{JobID: "j", ResourceName: resource, State: job.BackendQueued}, now)
 		name := path.Base(resource)
 		switch name {
 		case "78":
-			faults.After = func(c storagetest.Call) error {
-				faults.After = nil
-				return fmt.Errorf("repeated by the client: %w", attempt.ErrStale)
-			}
+			faults.After = lost("attempts/")
 		case "79":
+			faults.After = lost("names/")
+		case "80":
+			boom := errors.New("boom")
 			faults.Before = func(c storagetest.Call) error {
 				if strings.HasPrefix(c.Name, "names/") {
-					return errors.New("boom")
+					return boom
 				}
 				return nil
 			}
+			if _, applied, err := l.Apply(ctx, s, seen, now); applied || !errors.Is(err, boom) {
+				t.Errorf("a note that can't be written: applied %t, %v", applied, err)
+			}
+			faults.Before = nil
 		}
-		seen := attempt.BackendJob{JobID: "j", ResourceName: resource, State: job.BackendQueued}
-		s = apply(t, l, s, attempt.Seen(seen, now))
-		seen.State = job.BackendRunning
-		apply(t, l, s, attempt.Seen(seen, now))
-		faults.Before = nil
+		s = apply(t, l, s, seen)
+		running := attempt.BackendJob{JobID: "j", ResourceName: resource, State: job.BackendRunning}
+		apply(t, l, s, attempt.Seen(running, now))
 		owner, err := l.Named(ctx, name)
-		if kept := name == "77" || name == "78"; kept && (err != nil || owner.Attempt != s.Attempt) ||
-			!kept && !errors.Is(err, job.ErrNotFound) {
+		if kept := name != "j"; kept && (err != nil || owner.Attempt != s.Attempt) || !kept && !errors.Is(err, job.ErrNotFound) {
 			t.Errorf("%s: %+v, %v", resource, owner, err)
 		}
 	}

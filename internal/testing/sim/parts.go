@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/jobdrop/jobdrop/internal/backend/aiplatform"
@@ -83,7 +82,6 @@ func (n noted) Write(ctx context.Context, bucket, name string, data []byte, cont
 	switch {
 	case bucket != state:
 	case name == "heartbeat.json", name == "cursors.json", name == "queue.json": // the next tick writes these anew
-	case strings.HasPrefix(name, "names/"): // without it ticks do
 	default:
 		workerOf(ctx).note("write "+bucket+"/"+name, err)
 	}

@@ -627,7 +627,7 @@ var mutations = []mutation{
 		{"internal/flow/watcher/hint.go", "if !w.backend.TakesID() {", "if false {"},
 	}},
 	{name: "a backend's name of a job is noted", edits: []edit{
-		{"internal/flow/ledger/ledger.go", "&& name != after.Job.ID", "&& false"},
+		{"internal/flow/ledger/ledger.go", "|| name == after.Job.ID {", "|| true {"},
 	}, by: test{"internal/flow/ledger", "^TestNamed$"}},
 	{name: "hints cost ticks little", edits: []edit{
 		{"internal/flow/watcher/hint.go", "if !w.hints.Allow() {", "if false {"},
@@ -673,10 +673,10 @@ var mutations = []mutation{
 		{"internal/check/pypkg/places.go", "case !ok:", "case !ok && false:"},
 	}, by: test{"internal/check/pypkg", "^TestInspectPlaces$"}},
 	{name: "hidden characters are shown", edits: []edit{
-		{"internal/cli/visible.go", "case invisible(r):", "case false:"},
-	}, by: test{"internal/cli", "^TestPrintable$"}},
+		{"internal/text/printable.go", "case Invisible(r):", "case false:"},
+	}, by: test{"internal/text", "^TestPrintable$"}},
 	{name: "errors are shown so, too", edits: []edit{
-		{"internal/cli/cli.go", "printable(code.err.Error())", "code.err.Error()"},
+		{"internal/cli/cli.go", "text.Printable(code.err.Error())", "code.err.Error()"},
 	}, by: test{"internal/cli", "^TestNothingHidesInTheOutput$"}},
 	{name: "the functions know their visitors", edits: []edit{
 		{
