@@ -160,8 +160,8 @@ func described(ctx context.Context, env Env) (config.Config, error) {
 }
 
 // lookup looks a setting up for a command that works on an installation.
-func (env Env) lookup(name string) (string, bool) {
-	value := env.Getenv(name)
+func (e Env) lookup(name string) (string, bool) {
+	value := e.Getenv(name)
 	if name == "JOBDROP_LOG_LEVEL" && value == "" {
 		value = "WARN" // the command says itself what it does
 	}

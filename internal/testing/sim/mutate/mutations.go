@@ -28,7 +28,7 @@ var mutations = []mutation{
 		{
 			"internal/flow/ledger/ledger.go",
 			"recordName(s.Attempt), data, jsonType, filed(next), s.Generation)",
-			"recordName(s.Attempt), data, jsonType, filed(next), job.AnyGeneration)",
+			"recordName(s.Attempt), data, jsonType, filed(next), attempt.AnyGeneration)",
 		},
 	}},
 	{name: "outbox in the swap", edits: []edit{
@@ -156,7 +156,7 @@ var mutations = []mutation{
 		{
 			"internal/flow/relay/relay.go",
 			"if news {\n",
-			"if s.State.Terminal() {\n\t\tif err := r.index.Close(ctx, s.Attempt); err != nil {\n" +
+			"if s.State.Terminal() {\n\t\tif err := r.index.Close(ctx, s.Record); err != nil {\n" +
 				"\t\t\treturn err\n\t\t}\n\t}\n\tif news {\n",
 		},
 	}},
@@ -388,7 +388,7 @@ var mutations = []mutation{
 		{
 			"internal/flow/submitter/decide.go",
 			"err := s.records.SwapFolderNote(ctx, e.drop.Bucket, e.drop.Folder, next)",
-			"next.Generation = job.AnyGeneration\n" +
+			"next.Generation = attempt.AnyGeneration\n" +
 				"\t\terr := s.records.SwapFolderNote(ctx, e.drop.Bucket, e.drop.Folder, next)",
 		},
 	}},
