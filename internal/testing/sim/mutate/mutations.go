@@ -1067,7 +1067,7 @@ var mutations = []mutation{
 	}, by: test{"internal/attempt", "^TestFolderNoteContents$"}},
 	{name: "a cancel that people ask for is repeated until the backend confirms it", edits: []edit{
 		{"internal/attempt/due.go", "if r.CancelAsked() && r.Job.State", "if false && r.Job.State"},
-	}},
+	}, by: test{"internal/flow/watcher", "^TestRequestedCancelIsRepeated$"}},
 	{name: "who cancels stands in the record before the call", edits: []edit{
 		{
 			"internal/flow/watcher/requests.go",
@@ -1087,7 +1087,7 @@ var mutations = []mutation{
 	}},
 	{name: "no job is created once a cancel was asked for", edits: []edit{
 		{"internal/attempt/step.go", "(late || r.CancelAsked())", "late"},
-	}},
+	}, by: test{"internal/flow/submitter", "^TestCancelRequests$"}},
 	{name: "a cancel does not wait for the policy", edits: []edit{
 		{"internal/flow/submitter/submitter.go", "if stored.CancelAsked() && (claimable", "if false && (claimable"},
 	}, by: test{"internal/flow/submitter", "^TestCancelRequests$"}},
