@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
@@ -48,12 +49,32 @@ func (l *Ledger) ReadRequest(ctx context.Context, a attempt.Asked) ([]byte, erro
 	return data, err
 }
 
-// AnswerRequest writes what came of a request, then deletes the request. Until then ticks find it again.
+// AnswerRequest writes what came of a request, then deletes the request. Until then ticks find it
+// again. Two workers may come to different answers: what was refused a moment ago may be done by now.
+// Then it counts that it was done, so a refusal replaces no answer to the same request.
 func (l *Ledger) AnswerRequest(ctx context.Context, a attempt.Asked, answer attempt.Answer) error {
 	if a.Name != "" { // some tools make an object of a folder's name
-		if err := l.write(ctx, resultPrefix+a.Name, answer, attempt.AnyGeneration); err != nil {
+		replaces := attempt.AnyGeneration
+		if answer.Outcome == attempt.RequestRefused {
+			replaces = 0
+		}
+		err := l.write(ctx, resultPrefix+a.Name, answer, replaces)
+		if errors.Is(err, attempt.ErrStale) {
+			err = l.replaceAnswer(ctx, a, answer)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return l.store.Delete(ctx, l.bucket, requestPrefix+a.Name)
+}
+
+// replaceAnswer replaces an answer to an earlier request of the same name.
+func (l *Ledger) replaceAnswer(ctx context.Context, a attempt.Asked, answer attempt.Answer) error {
+	var there attempt.Answer
+	generation, err := l.read(ctx, resultPrefix+a.Name, smallLimit, &there)
+	if err != nil || there.Generation == answer.Generation {
+		return err
+	}
+	return l.write(ctx, resultPrefix+a.Name, answer, generation)
 }

@@ -296,9 +296,14 @@ func (w *world) checkStopped(r attempt.Record) {
 	if !ok || !j.gone.IsZero() {
 		return
 	}
-	since := r.CancelRequested.At
-	if j.created.After(since) {
-		since = j.created
+	since, known := r.CancelRequested.At, time.Time{}
+	for _, at := range w.judge.entered[r.Attempt] {
+		if known.IsZero() || at.Before(known) {
+			known = at
+		}
+	}
+	if known.After(since) { // until then nobody knew whether its job was created
+		since = known
 	}
 	if (w.weather.fault > 0 || !w.upgrade.IsZero() || w.wasSwitched) && w.calm.After(since) {
 		since = w.calm

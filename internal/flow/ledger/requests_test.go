@@ -1,0 +1,46 @@
+package ledger_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/flow/ledger"
+	"github.com/jobdrop/jobdrop/internal/testing/storagetest"
+)
+
+// Of two answers to one request that counts which says that it was done. A later request of the same
+// name has its own.
+func TestAnswerRequest(t *testing.T) {
+	storage, _ := storagetest.New(t, "state")
+	l, err := ledger.New(storage, "state", ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const done, refused = attempt.RequestAccepted, attempt.RequestRefused
+	for _, step := range []struct {
+		name       string
+		generation int64
+		outcome    string
+		want       string
+	}{
+		{"refused", 7, refused, refused},
+		{"refused again", 7, refused, refused},
+		{"done after all", 7, done, done},
+		{"refused by a slower worker", 7, refused, done},
+		{"a later request", 8, refused, refused},
+	} {
+		a := attempt.Asked{Name: "a/1.json", Generation: step.generation}
+		if err := l.AnswerRequest(t.Context(), a, attempt.Answer{Outcome: step.outcome, Generation: step.generation}); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		data, _, err := storage.Read(t.Context(), "state", "results/a/1.json", 0, 1<<10)
+		var got attempt.Answer
+		if err == nil {
+			err = json.Unmarshal(data, &got)
+		}
+		if err != nil || got.Outcome != step.want || got.Generation != step.generation {
+			t.Errorf("%s: %v, %s for generation %d, want %s", step.name, err, got.Outcome, got.Generation, step.want)
+		}
+	}
+}
