@@ -1103,6 +1103,9 @@ var mutations = []mutation{
 	{name: "whoever drops again after a cancel gets a job", edits: []edit{
 		{"internal/attempt/twin.go", "case r.CancelAsked() && !r.CancelRequested", "case false && !r.CancelRequested"},
 	}, by: test{"internal/flow/submitter", "^TestDropAfterACancel$"}},
+	{name: "a refusal replaces no answer that a request was done", edits: []edit{
+		{"internal/flow/ledger/requests.go", "|| there.Generation == answer.Generation {", "|| false {"},
+	}, by: test{"internal/flow/ledger", "^TestAnswerRequest$"}},
 	{name: "only what has ended runs again", edits: []edit{
 		{"internal/flow/submitter/rerun.go", "case !of.State.Terminal():", "case of.State == job.Waiting:"},
 	}},
