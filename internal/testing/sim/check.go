@@ -359,7 +359,7 @@ func (w *world) checkJob(j *simJob, records map[string]attempt.Record) {
 	if c := r.CancelRequested; c != nil && c.Kind == job.KindRequest && j.end == job.BackendCancelled {
 		// Whoever asked before a limit was over ended the job, however long that took. Clocks differ.
 		switch _, by := j.over(c.At); {
-		case want == job.TimedOut && by < 0 && r.State == job.Cancelled:
+		case want == job.TimedOut && by < w.judge.slack()+2*time.Second && r.State == job.Cancelled:
 			want = job.Cancelled
 		case by < -11*time.Minute:
 			want = job.Cancelled
