@@ -124,7 +124,7 @@ func (w *world) garbageWish(rng *rand.Rand, key, id string) {
 	asked := wish{name: key + "/" + id + "g.json", attempt: key, garbage: true}
 	text := pick(rng, "", "{", `{"kind": "delete"}`, `{"kind": "cancel"}`, strings.Repeat(" ", 5000))
 	if text == `{"kind": "cancel"}` {
-		asked.name = pick(rng, "census/"+id+".json", strings.Repeat("0", 40)+"-1/"+id+".json", key, id)
+		asked.name = pick(rng, "census/"+id+".json", strings.Repeat("0", 40)+"-1/"+id+".json", key+"-"+id, id)
 	}
 	w.putWish(rng, asked, []byte(text))
 }
