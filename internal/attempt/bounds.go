@@ -44,7 +44,7 @@ func (r *Record) bound() {
 
 // tooLarge reports whether the attempt is too large to be recorded.
 func (o Accept) tooLarge() bool {
-	return job.Larger(maxAccepted, o.Spec, o.Mapping, o.Receipt, o.Notify) || job.Larger(job.MaxLabels, o.Spec.Labels)
+	return job.Larger(maxAccepted, o.Spec, o.Mapping, o.Receipt) || job.Larger(job.MaxLabels, o.Spec.Labels)
 }
 
 // Within returns the record with its outbox bounded, and its JSON. It is for a record that is too

@@ -62,7 +62,7 @@ func largest(t *testing.T, c string) Record {
 	o := Accept{
 		Spec:    job.Spec{JobID: strings.Repeat("j", 128), Labels: labels, TrainingInput: input},
 		Receipt: job.Receipt{Objects: append([]job.Object{file}, many(100, pack)...), Staged: staged, Content: "c"},
-		Backend: "aiplatform", Notify: many(40, name(900)), Warnings: vs,
+		Backend: "aiplatform", Warnings: vs,
 		Claim:        Claim{Owner: "w", Until: at(time.Hour), Nonce: "n"},
 		SubmitWithin: 24 * time.Hour,
 		Patience: job.JobPatience{Queued: job.Duration(60 * time.Second), Preparing: job.Duration(60 * time.Second),
@@ -103,7 +103,7 @@ func largest(t *testing.T, c string) Record {
 		Before: many(1000, pack), Until: at(time.Minute),
 		ReportAfter: time.Minute, ExpireAfter: time.Hour * 24}
 	for _, s := range []step{
-		{0, missing}, {time.Hour, missing}, {2 * time.Hour, o},
+		{0, missing}, {time.Hour, missing}, {2 * time.Hour, Routed{o, many(40, name(900))}},
 		{2*time.Hour + time.Second, Postpone{Nonce: "n", Reason: long, Failure: &job.Failure{Code: long, Message: long},
 			Quota: true}},
 		{2*time.Hour + 2*time.Second, Wait{Reason: "waits: " + long}},
@@ -271,7 +271,6 @@ func TestReceiptIsWhole(t *testing.T) {
 func TestTooLargeToAccept(t *testing.T) {
 	for name, change := range map[string]func(*Accept){
 		"arguments": func(o *Accept) { o.Spec.TrainingInput.Args = many(100_000, strings.Repeat("a", 1<<20)) },
-		"routes":    func(o *Accept) { o.Notify = many(100_000, strings.Repeat("a", 1<<20)) },
 		"labels":    func(o *Accept) { o.Spec.Labels = map[string]string{"a": strings.Repeat("a", job.MaxLabels)} },
 	} {
 		o := accept(nil)

@@ -107,6 +107,18 @@ func (r *Record) undecided() error {
 	return nil
 }
 
+// Routed is an observation of a drop whose job file could be read. Routes are those that it names:
+// people hear of a drop that is never accepted, too.
+type Routed struct {
+	Observation
+	Routes []string
+}
+
+func (o Routed) apply(r *Record, now time.Time) error {
+	r.Notify = job.BoundRoutes(o.Routes)
+	return o.Observation.apply(r, now)
+}
+
 // Incomplete says that packages are missing, or could not be checked in time. Violations holds the
 // faults of the job file that can be found without them.
 type Incomplete struct {
@@ -364,7 +376,6 @@ type Accept struct {
 	Mapping  job.Mapping
 	Receipt  job.Receipt
 	Backend  string
-	Notify   []string
 	Warnings []job.Violation
 	Claim    Claim
 	// Waits says what the attempt waits for. If it is set, the attempt gets no claim.
@@ -392,7 +403,7 @@ func (o Accept) apply(r *Record, now time.Time) error {
 	}
 	r.State, r.Reason, r.Deadlines = job.Accepted, "", job.Deadlines{}
 	r.Drop.Arrived, r.Drop.Missing, r.Drop.Receipt, r.Truncated = nil, nil, &o.Receipt, false
-	r.Spec, r.Mapping, r.Backend, r.Notify, r.Violations = &o.Spec, o.Mapping, o.Backend, o.Notify, o.Warnings
+	r.Spec, r.Mapping, r.Backend, r.Violations = &o.Spec, o.Mapping, o.Backend, o.Warnings
 	r.Job = job.JobInfo{ID: o.Spec.JobID, Backend: o.Backend, Labels: o.Spec.Labels, Summary: job.Summarize(&o.Spec)}
 	r.Patience = o.Patience
 	r.Times.Accepted = now

@@ -167,11 +167,11 @@ func (s *story) accept(now time.Time) {
 		s.Fatal(err)
 	}
 	spec.Labels = job.Labels(map[string]string{"team": "forecasting"}, instance, s.record.Attempt, content)
-	s.step(now, attempt.Accept{
-		Spec: spec, Backend: "aiplatform", Notify: []string{"forecasting"},
+	s.step(now, attempt.Routed{Routes: []string{"forecasting"}, Observation: attempt.Accept{
+		Spec: spec, Backend: "aiplatform",
 		Receipt: job.Receipt{Objects: []job.Object{jobFile, backend}, Staged: staged, Content: content},
 		Claim:   attempt.Claim{Owner: "prod/1", Until: now.Add(3 * time.Minute), Nonce: "1"},
-	})
+	}})
 }
 
 // see takes what the backend says of the job.

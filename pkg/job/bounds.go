@@ -271,6 +271,16 @@ func boundViolations(vs []Violation) (bounded []Violation, cut bool) {
 	return append(some, rest), true
 }
 
+// BoundRoutes returns as many routes as a record holds: one more than an event shows, so that the
+// event says that it leaves some out.
+func BoundRoutes(routes []string) []string {
+	var bounded []string
+	for _, route := range routes[:min(len(routes), maxRoutes+1)] {
+		bounded = append(bounded, BoundText(route, routeText))
+	}
+	return bounded
+}
+
 // boundRoutes returns the first of the routes, each shortened.
 func boundRoutes(routes []string) (bounded []string, cut bool) {
 	for _, route := range routes[:min(len(routes), maxRoutes)] {

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Object is one generation of an object in Cloud Storage.
@@ -64,16 +65,31 @@ const (
 	MetadataRerun = "jobdrop-rerun"
 )
 
-// UploaderOf returns what an object's metadata say of its uploader, within its bounds. A URL that is
-// no http or https URL is left out: it becomes a link in mails and pages.
+// UploaderOf returns what an object's metadata say of its uploader, within its bounds: it becomes a
+// part of lines, and the URL a link, in mails and on pages. So what breaks or reorders a line is left
+// out, and a URL that is not of http or https, or has a user or password in it.
 func UploaderOf(metadata map[string]string) Uploader {
-	of := func(name string) string { return BoundText(metadata[MetadataUploader+name], uploaderText) }
+	of := func(name string) string {
+		return BoundText(strings.TrimSpace(strings.Map(plain, metadata[MetadataUploader+name])), uploaderText)
+	}
 	u := Uploader{Name: of("name"), Commit: of("commit"), Branch: of("branch")}
-	if link, err := url.Parse(metadata[MetadataUploader+"url"]); err == nil && link.Host != "" &&
+	if link, err := url.Parse(metadata[MetadataUploader+"url"]); err == nil && link.Host != "" && link.User == nil &&
 		(link.Scheme == "https" || link.Scheme == "http") && TextSize(link.String()) <= MaxText {
 		u.URL = link.String()
 	}
 	return u
+}
+
+// plain returns a character as a line of text can have it: a space for a control character, and
+// nothing for one without a shape, such as those that reorder text.
+func plain(r rune) rune {
+	switch {
+	case unicode.IsControl(r), unicode.In(r, unicode.Zl, unicode.Zp):
+		return ' '
+	case unicode.Is(unicode.Cf, r):
+		return -1
+	}
+	return r
 }
 
 // Attributes are what Cloud Storage tells of an object beside its content.

@@ -29,7 +29,7 @@ type Snapshot struct {
 	History []HistoryEntry `json:"history,omitempty"`
 	// Uploader says who dropped it, in the uploader's own words.
 	Uploader Uploader `json:"uploader,omitzero"`
-	// Notify holds the routes that the job file names.
+	// Notify holds the routes that the job file names, once it could be read.
 	Notify []string `json:"notify,omitempty"`
 	// DuplicateOf is the attempt that a withdrawn one repeats.
 	DuplicateOf string `json:"duplicateOf,omitempty"`

@@ -438,6 +438,15 @@ func (l *Ledger) GiveTurns(ctx context.Context, t attempt.Turns) error {
 
 const queueName = "queue.json"
 
+// QueueGeneration returns the generation of the note of the queue, 0 if there is none.
+func (l *Ledger) QueueGeneration(ctx context.Context) (int64, error) {
+	o, err := l.store.Stat(ctx, l.bucket, queueName)
+	if errors.Is(err, job.ErrNotFound) {
+		return 0, nil
+	}
+	return o.Generation, err
+}
+
 // WriteQueue replaces the note of the queue that was written as the given generation, and returns the new one's
 // generation. If another was faster, the error is [attempt.ErrStale], and the generation is the present note's.
 func (l *Ledger) WriteQueue(ctx context.Context, q attempt.Queue, generation int64) (int64, error) {

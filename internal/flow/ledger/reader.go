@@ -291,11 +291,18 @@ func (r *Reader) refreshOne(ctx context.Context, s *attempt.Summary) error {
 		return err
 	}
 	now := attempt.ParseSummary(s.Attempt, o.Metadata)
-	if now.Dropped.IsZero() { // its metadata are those of an earlier revision
+	switch {
+	case !now.Dropped.IsZero():
+		*s = now
+	case !s.Dropped.IsZero(): // its metadata are those of an earlier revision
 		s.State = now.State
-		return nil
+	default:
+		record, err := readRecord(ctx, r.store, r.bucket, s.Attempt)
+		if err != nil {
+			return err
+		}
+		*s = record.Summary()
 	}
-	*s = now
 	return nil
 }
 

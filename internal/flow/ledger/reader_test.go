@@ -414,6 +414,20 @@ func TestReaderFindsJobs(t *testing.T) {
 	if diff := cmp.Diff(map[string]int{"read": 1, "stat": 1}, kinds(faults.Calls())); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
+	// The metadata that an earlier revision wrote do not say of what the record is: it is read.
+	name := "attempts/" + h.at(t, 1).Attempt + ".json"
+	data, generation, err := faults.Client.Read(t.Context(), "state", name, 0, 1<<20)
+	if err == nil {
+		_, err = faults.Client.Write(t.Context(), "state", name, data, "application/json",
+			map[string]string{"state": "submitted", "revision": "2"}, generation)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := r.Page(t.Context(), ledger.Query{JobID: "j1"})
+	if diff := cmp.Diff(p.Attempts, old.Attempts); err != nil || diff != "" {
+		t.Errorf("with metadata of an earlier revision: %v (-now +then):\n%s", err, diff)
+	}
 	if p, err := r.Page(t.Context(), ledger.Query{JobID: "claimed"}); err != nil || len(p.Attempts) > 0 {
 		t.Errorf("of a job that is not recorded yet: %+v, %v", p, err)
 	}

@@ -498,3 +498,50 @@ func TestCases(t *testing.T) {
 		t.Errorf("cases in docs/delivery-cases.md (-tested +told):\n%s", diff)
 	}
 }
+
+// Whoever a job file names hears of its drop, whatever becomes of that: also if it is never accepted.
+func TestSubmitTellsTheRoutes(t *testing.T) {
+	const routes = "jobdrop: {notify: [growth]}\n"
+	for name, test := range map[string]struct {
+		prepare func(w *world) job.Object
+		state   job.State
+	}{
+		"accepted": {func(w *world) job.Object { return w.drop("a/", spec+routes) }, job.Submitted},
+		"rejected": {func(w *world) job.Object { return w.drop("a/", strings.Replace(spec, "BASIC", "HUGE", 1)+routes) }, job.Rejected},
+		"a duplicate": {func(w *world) job.Object {
+			w.drop("a/", spec+routes)
+			f := w.again("a/", spec+routes)
+			w.pass(2 * time.Minute) // it is held until then
+			w.wake(f)
+			return f
+		}, job.Withdrawn},
+		"a job ID that is taken": {func(w *world) job.Object {
+			w.drop("a/", named+routes)
+			return w.drop("b/", "jobId: mine\n"+changed+routes)
+		}, job.Rejected},
+		"incomplete": {func(w *world) job.Object {
+			f := w.put("a/job.yaml", []byte(spec+routes))
+			w.wake(f)
+			w.pass(20 * time.Minute)
+			w.wake(f)
+			return f
+		}, job.Waiting},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			f := test.prepare(w)
+			r := w.record(f)
+			if r.State != test.state || len(r.Notify) != 1 || r.Notify[0] != "growth" {
+				t.Fatalf("%s, routes %q: %s", r.State, r.Notify, r.Reason)
+			}
+			for _, e := range r.Outbox {
+				if len(e.Body.Notify) != 1 {
+					t.Errorf("%s has the routes %q", e.Type, e.Body.Notify)
+				}
+			}
+			if len(r.Outbox) == 0 {
+				t.Error("no event is left to look at")
+			}
+		})
+	}
+}

@@ -23,7 +23,6 @@ import (
 func (s *Submitter) decide(
 	ctx context.Context, d job.Drop, stored attempt.Stored, outdated int64,
 ) (attempt.Observation, error) {
-	jobFile := stored.Drop.JobFile
 	note, err := s.records.FolderNote(ctx, d.Bucket, d.Folder)
 	if err != nil {
 		return nil, err
@@ -35,8 +34,7 @@ func (s *Submitter) decide(
 	if err != nil {
 		return nil, err
 	}
-	rules := p.For(d.Folder)
-	patience := rules.Patience(s.options.Patience)
+	patience := p.For(d.Folder).Patience(s.options.Patience)
 	if again := stored.NextCheck; s.options.Now().Before(again) && stored.Arrived(d.Packages) {
 		return cutOff(d, again, patience), nil // as before: the check may take minutes
 	}
@@ -47,6 +45,19 @@ func (s *Submitter) decide(
 	if err != nil {
 		return s.unchecked(ctx, d, stored, patience, err)
 	}
+	o, err := s.judge(ctx, d, stored, note, p, r)
+	if o != nil {
+		o = attempt.Routed{Observation: o, Routes: r.Options.Notify}
+	}
+	return o, err
+}
+
+// judge decides by what a drop holds.
+func (s *Submitter) judge(
+	ctx context.Context, d job.Drop, stored attempt.Stored, note attempt.FolderNote, p policy.Policy, r inspect.Result,
+) (attempt.Observation, error) {
+	jobFile, rules := stored.Drop.JobFile, p.For(d.Folder)
+	patience := rules.Patience(s.options.Patience)
 	var mapping job.Mapping
 	if !r.Incomplete() && !job.HasErrors(r.Violations) {
 		mapping = rules.Mapping(r.Spec.TrainingInput)
@@ -370,7 +381,7 @@ func (s *Submitter) accept(
 	spec.TrainingInput = &input
 	spec.Labels = job.Labels(spec.Labels, s.options.Instance, stored.Attempt, content)
 	accepted := attempt.Accept{
-		Spec: spec, Mapping: mapping, Receipt: receipt, Backend: s.backend.Name(), Notify: r.Options.Notify,
+		Spec: spec, Mapping: mapping, Receipt: receipt, Backend: s.backend.Name(),
 		Warnings: r.Violations, Waits: wait, SubmitWithin: patience.Submit, Patience: patience.JobPatience,
 	}
 	if !s.backend.EnforcesWait() {

@@ -127,7 +127,7 @@ func (s *Submitter) readmit(
 	if _, accepted := o.(attempt.Accept); err == nil && !accepted {
 		return nil, attempt.Decline("the job ID %s is taken: ask again", r.Spec.JobID)
 	}
-	return o, err
+	return attempt.Routed{Observation: o, Routes: r.Options.Notify}, err
 }
 
 // invalid says why what an attempt ran may not run any more.

@@ -135,6 +135,10 @@ func (f *fakeLedger) Filed(_ context.Context, after string, page func([]attempt.
 	return pages(all, f.pageSize, page)
 }
 
+func (f *fakeLedger) QueueGeneration(context.Context) (int64, error) {
+	return int64(len(f.queues)), f.broken["stat queue"]
+}
+
 func (f *fakeLedger) WriteQueue(_ context.Context, q attempt.Queue, generation int64) (int64, error) {
 	if err := f.broken["write queue"]; err != nil {
 		return generation, err

@@ -284,6 +284,8 @@ func (e *entries) Admit(_ context.Context, _ *attempt.Backlog, until time.Time) 
 	return nil, nil
 }
 
+func (e *entries) QueueGeneration(context.Context) (int64, error) { return 0, nil }
+
 func (e *entries) WriteQueue(context.Context, attempt.Queue, int64) (int64, error) { return 0, nil }
 
 // The queue adds what the pass did not visit, each attempt once, and lists no more than that.

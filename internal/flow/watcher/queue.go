@@ -18,6 +18,7 @@ type queue struct {
 	records interface {
 		Turns(ctx context.Context) (attempt.Turns, error)
 		Entries(ctx context.Context, after string, page func([]attempt.Entry) error) error
+		QueueGeneration(ctx context.Context) (int64, error)
 		WriteQueue(ctx context.Context, q attempt.Queue, generation int64) (int64, error)
 	}
 	submitter interface {
@@ -74,11 +75,22 @@ func (q queue) run(
 // unknownQueue is the digest of a note that somebody else wrote. It equals no other, so the next tick writes anew.
 const unknownQueue = "unknown"
 
-// write writes the note of who waits, unless last says the same. It returns which note is there.
+// write writes the note of who waits, unless last says the same and is still there: a tick that
+// died after its write said nothing of it. It returns which note is there.
 func (q queue) write(ctx context.Context, waiting attempt.Queue, last attempt.QueueNote) (attempt.QueueNote, error) {
 	digest, err := waiting.Digest()
-	if err != nil || digest == last.Digest {
+	if err != nil {
 		return last, err
+	}
+	if digest == last.Digest {
+		present, err := q.records.QueueGeneration(ctx)
+		if err != nil {
+			return last, fmt.Errorf("the queue: %w", err)
+		}
+		if present == last.Generation {
+			return last, nil
+		}
+		last.Generation = present
 	}
 	generation, err := q.records.WriteQueue(ctx, waiting, last.Generation)
 	switch {

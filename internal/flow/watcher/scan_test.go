@@ -855,22 +855,29 @@ func TestTickNotesTheQueue(t *testing.T) {
 	delete(f.broken, "turns")
 	waits("paused", "paused")
 	f.queues = append(f.queues, attempt.Queue{}) // another tick writes its own
-	tick("still the same", 3)
+	tick("still the same, and the note is another's", 4)
+	tick("nothing changes", 4)
+	f.broken["stat queue"] = errors.New("unavailable")
+	if err := w.Tick(t.Context()); err == nil {
+		t.Error("the tick succeeds though the note can't be looked at")
+	}
+	delete(f.broken, "stat queue")
 	waits("paused")
-	tick("too late", 3)
-	tick("the next tick", 4)
+	f.queues = append(f.queues, attempt.Queue{})
+	tick("another was faster", 5)
+	tick("the next tick", 6)
 	f.broken["write queue"] = job.ErrQuota
 	waits()
-	tick("too many writes", 4)
+	tick("too many writes", 6)
 	gone := errors.New("unavailable")
 	f.broken["write queue"] = gone
 	if err := w.Tick(t.Context()); !errors.Is(err, gone) {
 		t.Errorf("Tick: %v", err)
 	}
 	delete(f.broken, "write queue")
-	tick("nobody waits any more", 5)
-	if q := f.queues[4]; q.Total != 0 {
+	tick("nobody waits any more", 7)
+	if q := f.queues[6]; q.Total != 0 {
 		t.Errorf("the queue: %+v", q)
 	}
-	tick("and nothing changes", 5)
+	tick("and nothing changes", 7)
 }

@@ -31,6 +31,7 @@ type records interface {
 	Entry(ctx context.Context, key string) (attempt.Entry, error)
 	Entries(ctx context.Context, after string, page func([]attempt.Entry) error) error
 	Turns(ctx context.Context) (attempt.Turns, error)
+	QueueGeneration(ctx context.Context) (int64, error)
 	WriteQueue(ctx context.Context, q attempt.Queue, generation int64) (int64, error)
 	Place(ctx context.Context, f attempt.Filed) (missing int, err error)
 	Filed(ctx context.Context, after string, page func([]attempt.Filed) error) error

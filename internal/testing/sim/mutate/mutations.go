@@ -929,7 +929,7 @@ var mutations = []mutation{
 	{name: "a job that can't be recorded is refused", edits: []edit{
 		{
 			"internal/attempt/bounds.go",
-			"return job.Larger(maxAccepted, o.Spec, o.Mapping, o.Receipt, o.Notify) || " +
+			"return job.Larger(maxAccepted, o.Spec, o.Mapping, o.Receipt) || " +
 				"job.Larger(job.MaxLabels, o.Spec.Labels)",
 			"return false",
 		},
