@@ -26,6 +26,9 @@ var (
 	// ErrSlow is returned when the time for a drop was over while its content was read. Its attempt
 	// waits for the next check.
 	ErrSlow = errors.New("there was no time to check the drop")
+	// ErrHeld is returned when a request is answered, and may not be deleted, e.g. since its writer has
+	// put a hold on it.
+	ErrHeld = errors.New("the request is answered, and may not be deleted")
 )
 
 // RefusedError reports that a backend refused a request for good: it would refuse the same request
@@ -65,6 +68,9 @@ func Slow(err error) bool { return errors.Is(err, ErrSlow) && only(err, ErrSlow,
 // Telling reports whether an error means only that another worker publishes what the record holds: see
 // [ErrTelling].
 func Telling(err error) bool { return only(err, ErrTelling) }
+
+// Held reports whether an error means only that an answered request may not be deleted: see [ErrHeld].
+func Held(err error) bool { return only(err, ErrHeld) }
 
 // only reports whether an error is of some classes. Of joined errors each must be.
 func only(err error, classes ...error) bool {

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
@@ -51,7 +52,8 @@ func (l *Ledger) ReadRequest(ctx context.Context, a attempt.Asked) ([]byte, erro
 
 // AnswerRequest writes what came of a request, then deletes the request. Until then ticks find it
 // again. Two workers may come to different answers: what was refused a moment ago may be done by now.
-// Then it counts that it was done, so a refusal replaces no answer to the same request.
+// Then it counts that it was done, so a refusal replaces no answer to the same request. AnswerRequest
+// returns [attempt.ErrHeld] if the answer is there, and the request may not be deleted.
 func (l *Ledger) AnswerRequest(ctx context.Context, a attempt.Asked, answer attempt.Answer) error {
 	if a.Name != "" { // some tools make an object of a folder's name
 		replaces := attempt.AnyGeneration
@@ -66,7 +68,11 @@ func (l *Ledger) AnswerRequest(ctx context.Context, a attempt.Asked, answer atte
 			return err
 		}
 	}
-	return l.store.Delete(ctx, l.bucket, requestPrefix+a.Name)
+	err := l.store.Delete(ctx, l.bucket, requestPrefix+a.Name)
+	if errors.Is(err, job.ErrDenied) {
+		return fmt.Errorf("%w: %v", attempt.ErrHeld, err)
+	}
+	return err
 }
 
 // replaceAnswer replaces an answer to an earlier request of the same name.

@@ -1,12 +1,17 @@
 package ledger_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/internal/flow/ledger"
+	"github.com/jobdrop/jobdrop/internal/service/gcs"
 	"github.com/jobdrop/jobdrop/internal/testing/storagetest"
+	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 // Of two answers to one request that counts which says that it was done. A later request of the same
@@ -42,5 +47,29 @@ func TestAnswerRequest(t *testing.T) {
 		if err != nil || got.Outcome != step.want || got.Generation != step.generation {
 			t.Errorf("%s: %v, %s for generation %d, want %s", step.name, err, got.Outcome, got.Generation, step.want)
 		}
+	}
+}
+
+// denying is a storage that lets nobody delete.
+type denying struct{ *gcs.Client }
+
+func (denying) Delete(context.Context, string, string) error {
+	return fmt.Errorf("%w: a hold", job.ErrDenied)
+}
+
+// A request that may not be deleted is answered all the same.
+func TestAnswerOfAHeldRequest(t *testing.T) {
+	storage, _ := storagetest.New(t, "state")
+	l, err := ledger.New(denying{storage}, "state", ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := attempt.Asked{Name: "a/1.json", Generation: 7}
+	err = l.AnswerRequest(t.Context(), a, attempt.Answer{Outcome: attempt.RequestRefused, Generation: 7})
+	if _, unanswered := storage.Stat(t.Context(), "state", "results/a/1.json"); !attempt.Held(err) || unanswered != nil {
+		t.Errorf("%v, answer: %v", err, unanswered)
+	}
+	if errors.Is(err, job.ErrDenied) || attempt.Held(errors.Join(err, job.ErrDenied)) {
+		t.Errorf("%v hides another error", err)
 	}
 }

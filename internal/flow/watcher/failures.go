@@ -13,14 +13,15 @@ import (
 // entry has a limit.
 //
 // Whoever may upload can cause some of them with one drop: a folder that changes each time it is
-// looked at, or a drop whose check takes longer than a tick has for one. Those are logged and make no tick
-// fail. Everything else is of the installation: a list, a note, the policy, a service that does not
+// looked at, or a drop whose check takes longer than a tick has for one. Whoever may write requests can
+// put a hold on one. Those are logged and make no tick fail. Everything else is of the installation: a list, a note, the policy, a service that does not
 // answer.
 type failures struct {
 	count           int
 	errs            []error
 	ofErrs          int // how many there are of errs, kept or not
 	contended, slow []error
+	held            []error // answered requests that stay
 }
 
 // reported is how many errors of each kind are kept.
@@ -38,6 +39,8 @@ func (f *failures) add(err error) {
 		kept = &f.contended
 	case attempt.Slow(err):
 		kept = &f.slow
+	case attempt.Held(err):
+		kept = &f.held
 	default:
 		f.ofErrs++
 	}
@@ -53,6 +56,7 @@ func (f *failures) join(part failures) {
 	f.errs = append(f.errs, part.errs[:min(len(part.errs), reported-len(f.errs))]...)
 	f.contended = append(f.contended, part.contended[:min(len(part.contended), reported-len(f.contended))]...)
 	f.slow = append(f.slow, part.slow[:min(len(part.slow), reported-len(f.slow))]...)
+	f.held = append(f.held, part.held[:min(len(part.held), reported-len(f.held))]...)
 }
 
 // log logs the failures that make no tick fail.
@@ -62,6 +66,10 @@ func (f *failures) log(ctx context.Context, logger *slog.Logger) {
 	}
 	if len(f.slow) > 0 {
 		logger.ErrorContext(ctx, "drops took longer to check than a tick has for one", "error", errors.Join(f.slow...))
+	}
+	if len(f.held) > 0 {
+		logger.ErrorContext(ctx, "answered requests may not be deleted: end the holds on their objects, and see that jobdrop "+
+			"may delete objects", "error", errors.Join(f.held...))
 	}
 }
 

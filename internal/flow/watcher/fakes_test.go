@@ -300,6 +300,9 @@ func (f *fakeLedger) AnswerRequest(_ context.Context, a attempt.Asked, answer at
 		return err
 	}
 	f.answers[a.Name] = answer
+	if err := f.broken["delete "+a.Name]; err != nil {
+		return err
+	}
 	delete(f.wanted, a.Name)
 	return nil
 }

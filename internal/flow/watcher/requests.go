@@ -129,6 +129,9 @@ func (w *Watcher) Ask(ctx context.Context, name string) error {
 		return err
 	}
 	_, _, err = w.requests.apply(ctx, a, true)
+	if attempt.Held(err) {
+		return nil // another hint could not delete it either; ticks say so
+	}
 	return err
 }
 
@@ -180,6 +183,10 @@ func (q requests) read(ctx context.Context, a attempt.Asked) (attempt.Request, e
 	if errors.Is(err, job.ErrTooLarge) {
 		return attempt.Request{}, attempt.Decline("the request is larger than %d bytes: shorten its reason, and ask again",
 			attempt.MaxRequest)
+	}
+	if errors.Is(err, job.ErrRefused) || errors.Is(err, job.ErrDenied) { // its writer keeps the key
+		return attempt.Request{}, attempt.Decline("jobdrop can't read the request: %s; write it again, without an encryption "+
+			"key of your own", job.BoundText(err.Error(), job.MaxText))
 	}
 	if err != nil {
 		return attempt.Request{}, err

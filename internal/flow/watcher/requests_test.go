@@ -23,6 +23,7 @@ func TestRequestsAreAnswered(t *testing.T) {
 		outcome, message    string
 		state               job.BackendState // of the job before; none is RUNNING
 		newer               bool
+		read                error
 	}{
 		{name: "a cancel", text: `{"kind": "cancel", "by": "ann"}`, outcome: "accepted", message: "asks the backend to cancel"},
 		{
@@ -37,6 +38,14 @@ func TestRequestsAreAnswered(t *testing.T) {
 		{name: "of no attempt", request: unknown + "/1.json", text: `{"kind": "cancel"}`, outcome: "refused", message: "no attempt"},
 		{name: "no JSON", text: `cancel`, outcome: "refused", message: "not valid JSON"},
 		{name: "too large", text: strings.Repeat(" ", 5000), outcome: "refused", message: "larger than 4096 bytes"},
+		{
+			name: "with a key of its writer", text: `{"kind": "cancel"}`, read: fmt.Errorf("%w: no key", job.ErrRefused),
+			outcome: "refused", message: "can't read the request: request refused: no key; write it again",
+		},
+		{
+			name: "with a key that is closed", text: `{"kind": "cancel"}`, read: fmt.Errorf("%w: by KMS", job.ErrDenied),
+			outcome: "refused", message: "can't read the request: permission denied: by KMS; write it again",
+		},
 		{name: "misnamed", request: "census/1.json", text: `{"kind": "cancel"}`, outcome: "refused", message: "the name is not"},
 		{
 			name: "of a newer revision's record", text: `{"kind": "cancel"}`, newer: true,
@@ -63,6 +72,7 @@ func TestRequestsAreAnswered(t *testing.T) {
 				name = f.key("j") + "/1.json"
 			}
 			f.wanted[name] = test.text
+			f.broken["request "+name] = test.read
 			w := f.watcher(t)
 			if err := w.Tick(t.Context()); err != nil {
 				t.Fatal(err)
@@ -263,6 +273,30 @@ func TestRequestsStayUntilTheyAreAnswered(t *testing.T) {
 				t.Errorf("answered with %+v", f.answers[request])
 			}
 		})
+	}
+}
+
+// Whoever writes a request may put a hold on it. Then it is answered, stays, and fails no tick.
+func TestRequestThatIsHeld(t *testing.T) {
+	f := newFake()
+	f.add(t, "j", backendJob("j", job.BackendRunning))
+	f.direct["j"] = backendJob("j", job.BackendRunning)
+	f.listed = []attempt.BackendJob{f.direct["j"]}
+	request := f.key("j") + "/1.json"
+	f.wanted[request] = `{"kind": "cancel"}`
+	f.broken["delete "+request] = fmt.Errorf("%w: 403", attempt.ErrHeld)
+	w := f.watcher(t)
+	for range 2 {
+		f.retell()
+		if err := w.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Ask(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+	if b := f.beats[0]; f.answers[request].Outcome != "accepted" || len(f.wanted) != 1 || b.Failed != 1 || b.Requests != 0 {
+		t.Errorf("answered with %+v, %d requests left, %d failures, %d counted", f.answers[request], len(f.wanted), b.Failed, b.Requests)
 	}
 }
 

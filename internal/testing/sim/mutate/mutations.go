@@ -1106,6 +1106,16 @@ var mutations = []mutation{
 	{name: "a refusal replaces no answer that a request was done", edits: []edit{
 		{"internal/flow/ledger/requests.go", "|| there.Generation == answer.Generation {", "|| false {"},
 	}, by: test{"internal/flow/ledger", "^TestAnswerRequest$"}},
+	{name: "a request that can't be read is refused", edits: []edit{
+		{
+			"internal/flow/watcher/requests.go",
+			"errors.Is(err, job.ErrRefused) || errors.Is(err, job.ErrDenied) {",
+			"errors.Is(err, job.ErrRefused) && errors.Is(err, job.ErrDenied) {",
+		},
+	}, by: test{"internal/flow/watcher", "^TestRequestsAreAnswered$"}},
+	{name: "an answered request that is held fails no tick", edits: []edit{
+		{"internal/flow/watcher/failures.go", "case attempt.Held(err):", "case false:"},
+	}, by: test{"internal/flow/watcher", "^TestRequestThatIsHeld$"}},
 	{name: "only what has ended runs again", edits: []edit{
 		{"internal/flow/submitter/rerun.go", "case !of.State.Terminal():", "case of.State == job.Waiting:"},
 	}},
