@@ -69,6 +69,10 @@ func TestFront(t *testing.T) {
 			if got.StatusCode != 200 || strings.TrimSpace(text) != "{}" {
 				t.Errorf("a field that is not there: %s: %s", got.Status, text)
 			}
+			got, text = ask(t, tt.method, tt.base+tt.path+"?fields=name)", "application/json", tt.body)
+			if got.StatusCode != 400 || !strings.Contains(text, "a parenthesis is closed") {
+				t.Errorf("fields that can't be read: %s: %s", got.Status, text)
+			}
 			if tt.field != "" {
 				_, text := ask(t, tt.method, tt.base+tt.path+"?$fields="+tt.field, "application/json", tt.body)
 				var members map[string]any

@@ -81,7 +81,12 @@ func (b Batch) Answer(w http.ResponseWriter, r *http.Request) error {
 
 // call serves one call of a batch. Its host is the batch's, which was checked.
 func (b Batch) call(r *http.Request, part *multipart.Part, out *multipart.Writer) error {
-	inner, err := http.ReadRequest(bufio.NewReader(part))
+	head := &io.LimitedReader{R: part, N: maxQuery}
+	inner, err := http.ReadRequest(bufio.NewReader(head))
+	if err != nil && head.N <= 0 {
+		return invalidBatch("Invalid batch: the line and the headers of a call have more than %d bytes.", maxQuery)
+	}
+	head.N = b.MaxBytes // of its content, which the whole batch bounds
 	if err != nil {
 		return invalidBatch("Invalid batch: %v", err)
 	}

@@ -69,6 +69,9 @@ func Take(query url.Values) (System, error) {
 	}
 	s.Compact = strings.EqualFold(query.Get("prettyPrint"), "false")
 	s.Fields = query.Get("fields")
+	if err := CheckFields(s.Fields); err != nil {
+		return s, err
+	}
 	for name := range query {
 		if system[name] || dollar[name] {
 			delete(query, name)
@@ -77,8 +80,8 @@ func Take(query url.Values) (System, error) {
 	return s, nil
 }
 
-// maxQuery bounds a query that comes as a body, in bytes. It is what net/http lets a
-// request's line and headers have.
+// maxQuery bounds a query that comes as a body, and the line and headers of a batch's
+// call, in bytes. It is what net/http lets a request's line and headers have.
 const maxQuery = http.DefaultMaxHeaderBytes
 
 // Overridden returns a request with the method that a header of it names. Google's

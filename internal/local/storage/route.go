@@ -111,6 +111,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.failJSON(w, r, errInvalid("Invalid query: %v", err))
 		return
 	}
+	if err := front.CheckFields(query.Get("fields")); err != nil {
+		s.failJSON(w, r, errInvalid("Invalid request: %v.", err))
+		return
+	}
 	c := &call{Request: asked, w: w, query: query}
 	for name := range r.Header {
 		// Content would lie here as it came, and a copy be made all the same.
