@@ -3,6 +3,7 @@ package front
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -67,7 +68,7 @@ func (b Batch) Answer(w http.ResponseWriter, r *http.Request) error {
 		if n == b.MaxCalls {
 			return invalidBatch("The batch request exceeds the maximum of %d calls.", b.MaxCalls)
 		}
-		if err := b.call(r, part, out); err != nil {
+		if err := b.call(r, part, out, maxAnswer-answer.Len()); err != nil {
 			return err
 		}
 	}
@@ -79,8 +80,9 @@ func (b Batch) Answer(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// call serves one call of a batch. Its host is the batch's, which was checked.
-func (b Batch) call(r *http.Request, part *multipart.Part, out *multipart.Writer) error {
+// call serves one call of a batch, whose answer has at most limit bytes. Its host is the
+// batch's, which was checked.
+func (b Batch) call(r *http.Request, part *multipart.Part, out *multipart.Writer, limit int) error {
 	head := &io.LimitedReader{R: part, N: maxQuery}
 	inner, err := http.ReadRequest(bufio.NewReader(head))
 	if err != nil && head.N <= 0 {
@@ -92,7 +94,7 @@ func (b Batch) call(r *http.Request, part *multipart.Part, out *multipart.Writer
 	}
 	inner = inner.WithContext(r.Context())
 	inner.Host = r.Host
-	answer := NewRecorder()
+	answer := newRecorder(limit)
 	b.Serve(answer, inner)
 	header := textproto.MIMEHeader{"Content-Type": {"application/http"}}
 	if id := part.Header.Get("Content-ID"); id != "" {
@@ -110,10 +112,20 @@ type Recorder struct {
 	Status int
 	Body   bytes.Buffer
 	header http.Header
+	left   int // bytes that it still takes; less than 0 once it was refused
 }
 
-// NewRecorder returns an answer that nobody has written to.
-func NewRecorder() *Recorder { return &Recorder{Status: http.StatusOK, header: http.Header{}} }
+// maxAnswer bounds an answer that is kept in memory, and those of a batch together, in
+// bytes. A page of 1,000 objects with all the metadata that they may have is smaller.
+const maxAnswer = 64 << 20
+
+// NewRecorder returns an answer that nobody has written to. One that becomes larger than
+// 64 MiB becomes an error instead.
+func NewRecorder() *Recorder { return newRecorder(maxAnswer) }
+
+func newRecorder(limit int) *Recorder {
+	return &Recorder{Status: http.StatusOK, header: http.Header{}, left: max(limit, 0)}
+}
 
 // Header implements [http.ResponseWriter].
 func (r *Recorder) Header() http.Header { return r.header }
@@ -122,7 +134,22 @@ func (r *Recorder) Header() http.Header { return r.header }
 func (r *Recorder) WriteHeader(status int) { r.Status = status }
 
 // Write implements [http.ResponseWriter].
-func (r *Recorder) Write(p []byte) (int, error) { return r.Body.Write(p) }
+func (r *Recorder) Write(p []byte) (int, error) {
+	if len(p) <= r.left {
+		r.left -= len(p)
+		return r.Body.Write(p)
+	}
+	const large = "The answers of a batch, or the answer over gRPC, have too many bytes. Make fewer calls in one " +
+		"batch, or this one by itself over HTTP."
+	if r.left >= 0 {
+		r.left = -1
+		r.Status = http.StatusBadRequest
+		r.header = http.Header{"Content-Type": {"application/json; charset=UTF-8"}}
+		r.Body.Reset()
+		fmt.Fprintf(&r.Body, `{"error":{"code":400,"message":%q,"status":"OUT_OF_RANGE"}}`, large)
+	}
+	return 0, errors.New(large)
+}
 
 func (r *Recorder) write(w io.Writer) error {
 	r.header.Set("Content-Length", fmt.Sprint(r.Body.Len()))

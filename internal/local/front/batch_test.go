@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -41,5 +42,27 @@ func TestBatchBounds(t *testing.T) {
 		if invalid := (*BatchError)(nil); !errors.As(err, &invalid) || !strings.Contains(err.Error(), "more than 1048576 bytes") {
 			t.Errorf("%s: %.200v", name, err)
 		}
+	}
+}
+
+// An answer that is too large is an error, and those of the other calls stay.
+func TestBatchAnswers(t *testing.T) {
+	content := strings.Repeat("c", 1<<20)
+	b := Batch{MaxCalls: 3, MaxBytes: 1 << 20, Serve: func(w http.ResponseWriter, r *http.Request) {
+		for err := error(nil); err == nil; { // without end where nobody bounds it
+			if _, err = io.WriteString(w, content); r.URL.Path == "/small" || r.Context().Err() != nil {
+				return
+			}
+		}
+	}}
+	got, err := answered(b, "GET /small HTTP/1.1\r\n\r\n", "GET /large HTTP/1.1\r\n\r\n", "GET /small HTTP/1.1\r\n\r\n")
+	if err != nil || strings.Count(got, content) != 2 || strings.Count(got, "HTTP/1.1 200 OK") != 2 ||
+		!strings.Contains(got, "HTTP/1.1 400 Bad Request") || !strings.Contains(got, "too many bytes") {
+		t.Errorf("%d bytes, %v: %.300q", len(got), err, got)
+	}
+	b.MaxCalls = 70
+	got, err = answered(b, slices.Repeat([]string{"GET /small HTTP/1.1\r\n\r\n"}, 70)...)
+	if err != nil || strings.Count(got, content) != 63 || strings.Count(got, "too many bytes") != 7 {
+		t.Errorf("%d whole answers, %d refused, %v", strings.Count(got, content), strings.Count(got, "too many bytes"), err)
 	}
 }

@@ -22,10 +22,15 @@ func (s *Server) batch(c *call) error {
 }
 
 func (s *Server) batched(w http.ResponseWriter, r *http.Request) {
-	query, err := front.Query(r)
+	asked, err := front.Overridden(r) // whose query may be its content
+	if err != nil {
+		s.failJSON(w, r, errInvalid("Invalid request: %v", err))
+		return
+	}
+	query, err := front.Query(asked)
 	if path := r.URL.EscapedPath(); err != nil || !strings.HasPrefix(path, "/storage/v1/") || query.Get("alt") == "media" {
 		s.failJSON(w, r, errInvalid("A batch does not take %s.", path))
 		return
 	}
-	s.serve(w, r)
+	s.serve(w, asked)
 }

@@ -508,13 +508,16 @@ func TestBatch(t *testing.T) {
 		part("x+2", fmt.Sprintf("PATCH %s2 HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", o,
 			len(patch), patch)) +
 		part("x+3", "GET "+s.URL()+o+"none HTTP/1.1\r\nHost: evil.example\r\n\r\n") +
-		part("x+4", "GET "+o+"2?alt=media HTTP/1.1\r\n\r\n") + "--B--"
+		part("x+4", "GET "+o+"2?alt=media HTTP/1.1\r\n\r\n") +
+		part("x+5", "POST "+o+"2 HTTP/1.1\r\nX-HTTP-Method-Override: GET\r\nContent-Length: 9\r\n"+
+			"Content-Type: application/x-www-form-urlencoded\r\n\r\nalt=media") + "--B--"
 	got := do(t, "POST", s.URL()+"/batch/storage/v1", body, "Content-Type", "multipart/mixed; boundary=B").want(t, 200)
 	rest := got.body
 	for _, want := range []string{
 		"<response-x+1>", "HTTP/1.1 204 No Content", "<response-x+2>", "HTTP/1.1 200 OK", `"metageneration":"2"`,
 		`"metadata":{"k":"v"}`,
 		"<response-x+3>", "HTTP/1.1 404 Not Found", `"reason":"notFound"`, "<response-x+4>", "HTTP/1.1 400 Bad Request",
+		"<response-x+5>", "HTTP/1.1 400 Bad Request", "A batch does not take",
 	} {
 		_, after, ok := strings.Cut(rest, want)
 		if !ok {
