@@ -378,7 +378,7 @@ func runStep(t *testing.T, dir, commands, gcloud string, env ...string) (string,
 			t.Fatal(err)
 		}
 	}
-	c := exec.Command("sh", "-ec", commands)
+	c := exec.Command("sh", "-c", commands)
 	c.Dir = dir
 	c.Env = append([]string{"PATH=" + bin + ":" + os.Getenv("PATH"), "PROJECT=my-project", "INSTANCE=mine"}, env...)
 	said, err := c.CombinedOutput()

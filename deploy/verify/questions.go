@@ -19,20 +19,22 @@ type question struct {
 	// byHand is set where the commands change something, or wait: a report leaves those
 	// to people.
 	byHand bool
-	// expect says what the answer should be. want, where it is set, finds that in what
-	// the commands print, with the values of names; they also have to end with status 0.
+	// expect says what the answer should be. A report calls it as expected if the commands
+	// end with status 0, each of want is found in what they print, and none of never is;
+	// names stand for their values. Without want, people read the answer.
 	expect string
-	want   string
+	want   []string
+	never  []string
 	// otherwise says what to do about another answer.
 	otherwise string
 	// rests names what is built on the answer.
 	rests string
 }
 
-// names are the variables that commands use, with what they mean. A report knows them
-// from the outputs; those in mustBeSet come from its environment.
+// names are the variables that commands use. A report has their values from the
+// outputs, or from its environment.
 var (
-	names = []string{"PROJECT", "REGION", "INSTANCE", "JOB_REGION", "CONFIGURATION", "ARCHIVE"}
+	names = []string{"PROJECT", "REGION", "INSTANCE", "JOB_REGION", "SCHEDULER_REGION", "CONFIGURATION", "ARCHIVE", "FOLDER", "DROPPER"}
 	used  = regexp.MustCompile(`\$(` + strings.Join(names, "|") + `)\b`)
 )
 
@@ -46,7 +48,8 @@ var questions = []question{
   gcp.restrictServiceUsage gcp.restrictNonCmekServices run.allowedIngress run.allowedVPCEgress \
   cloudfunctions.allowedIngressSettings cloudfunctions.requireVPCConnector cloudbuild.allowedWorkerPools \
   storage.softDeletePolicySeconds iam.disableCrossProjectServiceAccountUsage; do
-  gcloud resource-manager org-policies describe $c --project=$PROJECT --effective --format='yaml(constraint,booleanPolicy,listPolicy)'
+  gcloud resource-manager org-policies describe $c --project=$PROJECT --effective --format='yaml(constraint,booleanPolicy,listPolicy)' ||
+    echo "no answer about $c"
 done`,
 		expect: "No `enforced: true`, but for `iam.disableCrossProjectServiceAccountUsage`, which only concerns accounts of other " +
 			"projects. Lists are absent, say `allValues: ALLOW`, or hold what the installation needs: its regions, the services of " +
@@ -56,13 +59,36 @@ done`,
 		rests: "deploy/terraform/variables.tf, deploy/terraform/apis.tf",
 	},
 	{
-		title:    "Regions of Cloud Scheduler",
-		ask:      "Cloud Scheduler has fewer regions than Cloud Run, and its list is the project's.",
-		commands: `gcloud scheduler locations list --project=$PROJECT --format='value(locationId)'`,
-		expect:   "The region of the installation is in the list. If it is not, `scheduler_region` names one that is.",
-		want:     `(?m)^$REGION\s*$`,
-		otherwise: "Set `scheduler_region` and apply. Without, the apply fails with `Location … is not a valid location` or 404 for " +
-			"`google_cloud_scheduler_job.tick`.",
+		title: "Service agents",
+		ask: "Whether Google's own accounts have their roles. Those that are made on request, as step 4 of deploy/README.md makes " +
+			"them, get none by themselves.",
+		commands: `gcloud projects get-iam-policy $PROJECT --flatten='bindings[].members' --filter='bindings.role~serviceAgent$' \
+  --format='value(bindings.role,bindings.members)'`,
+		expect: "Each of six agents, `service-NUMBER@…`, with the role of its service: aiplatform, artifactregistry, cloudfunctions, " +
+			"eventarc, pubsub and run.",
+		want: []string{
+			`roles/aiplatform\.serviceAgent\s+serviceAccount:service-[0-9]+@gcp-sa-aiplatform\.`,
+			`roles/artifactregistry\.serviceAgent\s+serviceAccount:service-[0-9]+@gcp-sa-artifactregistry\.`,
+			`roles/cloudfunctions\.serviceAgent\s+serviceAccount:service-[0-9]+@gcf-admin-robot\.`,
+			`roles/eventarc\.serviceAgent\s+serviceAccount:service-[0-9]+@gcp-sa-eventarc\.`,
+			`roles/pubsub\.serviceAgent\s+serviceAccount:service-[0-9]+@gcp-sa-pubsub\.`,
+			`roles/run\.serviceAgent\s+serviceAccount:service-[0-9]+@serverless-robot-prod\.`,
+		},
+		otherwise: "Do the second part of step 4 again, for the role that is missing. Without `pubsub.serviceAgent`, pushed messages have " +
+			"no token; without the others, builds, triggers or jobs fail.",
+		rests: "step 4 of deploy/README.md, deploy/terraform/names.tf",
+	},
+	{
+		title: "The region of Cloud Scheduler",
+		ask:   "Cloud Scheduler is not in every region of Cloud Run. Which regions there are depends on the project.",
+		commands: `gcloud scheduler locations list --project=$PROJECT --format='value(locationId)'
+gcloud scheduler jobs describe $INSTANCE-tick --project=$PROJECT --location=$SCHEDULER_REGION \
+  --format='yaml(state,lastAttemptTime,status)'`,
+		expect: "The list has the region of the ticks, and their state is `ENABLED`. A `status` with a `code` is the error of the last call.",
+		want:   []string{`(?m)^$SCHEDULER_REGION\s*$`, `(?m)^state: ENABLED`},
+		never:  []string{`(?m)^\s+code: [1-9]`},
+		otherwise: "Set `scheduler_region` to a region of the list, and apply. In other regions the apply fails with " +
+			"`Location … is not a valid location` or 404 for `google_cloud_scheduler_job.tick`.",
 		rests: "deploy/terraform/schedule.tf, step 6 of deploy/README.md",
 	},
 	{
@@ -71,7 +97,7 @@ done`,
 			"change for ever.",
 		commands: `terraform -chdir=$CONFIGURATION plan -input=false -lock=false -no-color -detailed-exitcode -var source_archive=$ARCHIVE`,
 		expect:   "`No changes.`, and status 0. Status 2 is a plan with changes.",
-		want:     `No changes\.`,
+		want:     []string{`No changes\.`},
 		otherwise: "The plan names the attribute: write it as the service keeps it, in the resource's file, with a rule or an " +
 			"assertion that fails for the other form.",
 		rests: "deploy/terraform/modules/monitoring/dashboard.tf, and each resource",
@@ -81,7 +107,10 @@ done`,
 		ask:      "Whether Cloud Logging takes the metrics of ticks with the buckets that are given.",
 		commands: `gcloud logging metrics list --project=$PROJECT --filter="name~^jobdrop/$INSTANCE/tick_" --format='json(name,bucketOptions)'`,
 		expect:   "Six metrics, each with `exponentialBuckets`: 32 buckets, factor 2, scale 0.01.",
-		want:     `(?s)(exponentialBuckets.*){6}`,
+		want: []string{
+			`(?s)(?:"exponentialBuckets": \{\s*"growthFactor": 2(?:\.0)?,\s*"numFiniteBuckets": 32,\s*"scale": 0\.01\s*\}.*){6}`,
+		},
+		never: []string{`(?s)(?:"exponentialBuckets".*){7}`},
 		otherwise: "Step 8 said which attribute is refused: mend `bucket_options` in " +
 			"deploy/terraform/modules/monitoring/metrics.tf.",
 		rests: "deploy/terraform/modules/monitoring/metrics.tf, rule `metric` of deploy/internal/check",
@@ -95,7 +124,7 @@ gcloud builds list --project=$PROJECT --region=$REGION --limit=6 \
   --format='table(id,status,createTime,finishTime,options.machineType,serviceAccount,failureInfo.type)'`,
 		expect: "One `gcf-v2-sources-…-REGION`, and builds of the account `INSTANCE-build` that end with `SUCCESS` within five " +
 			"minutes.",
-		want: `(?s)gcf-v2-sources-[0-9]+-$REGION\b.*SUCCESS`,
+		want: []string{`gcf-v2-sources-[0-9]+-$REGION\b`, `(?m)^.*\bSUCCESS\b.*/$INSTANCE-build@`},
 		otherwise: "Another name: write it into the condition of `build_copy` in deploy/terraform/source.tf. A build that is killed " +
 			"or takes longer: name a larger machine by `build_worker_pool`.",
 		rests: "deploy/terraform/source.tf (build_copy)",
@@ -104,26 +133,38 @@ gcloud builds list --project=$PROJECT --region=$REGION --limit=6 \
 		title: "Default bindings of a bucket",
 		ask: "What a new bucket with uniform access grants by itself: docs/security.md says so, and `basic_roles = false` takes " +
 			"four roles from editors and viewers.",
-		commands: `gcloud storage buckets get-iam-policy gs://$PROJECT-$INSTANCE-inbox --format=json`,
+		commands: `grep -h basic_roles $CONFIGURATION/*.tf || echo 'basic_roles = null'
+gcloud storage buckets get-iam-policy gs://$PROJECT-$INSTANCE-inbox --flatten='bindings[].members' \
+  --format='value(bindings.role,bindings.members)' | grep legacy | sort`,
 		expect: "`roles/storage.legacyBucketOwner` and `legacyObjectOwner` of `projectEditor:` and `projectOwner:`, " +
-			"`legacyBucketReader` and `legacyObjectReader` of `projectViewer:`, and jobdrop's own roles. With `basic_roles = false` " +
-			"all four are of `projectOwner:` alone.",
-		want: `roles/storage\.legacyObjectOwner`,
-		otherwise: "A role that is missing here is one too many in `google_storage_bucket_iam_binding.default`; one that is there " +
-			"beside them belongs into it.",
-		rests: "deploy/terraform/buckets.tf (default), docs/security.md (Basic roles)",
+			"`legacyBucketReader` and `legacyObjectReader` of `projectViewer:`, and nothing else. With `basic_roles = false` " +
+			"all four of `projectOwner:` alone.",
+		want: []string{
+			`basic_roles *= *(?:null|true)` + bindings("BucketOwner Editor", "BucketOwner Owner", "BucketReader Viewer",
+				"ObjectOwner Editor", "ObjectOwner Owner", "ObjectReader Viewer") +
+				`|basic_roles *= *false` + bindings("BucketOwner Owner", "BucketReader Owner", "ObjectOwner Owner", "ObjectReader Owner"),
+		},
+		otherwise: "A role that is missing here has no default binding: take it out of `default_roles` in deploy/terraform/buckets.tf. " +
+			"Add one that is listed here and not there.",
+		rests: "deploy/terraform/buckets.tf (default_roles), docs/security.md (Basic roles)",
 	},
 	{
 		title: "The subscription of the trigger",
 		ask: "Which settings Eventarc gives its subscription, whether those of step 10 stay, and whether its agent puts its own " +
 			"back later.",
-		commands: `T=$(terraform -chdir=$CONFIGURATION output -json inbox_trigger | sed 's/.*"trigger": *"\([^"]*\)".*/\1/')
+		commands: `T=$(terraform -chdir=$CONFIGURATION output -json inbox_trigger | sed -n 's/.*"trigger": *"\([^"]*\)".*/\1/p')
+[ "$T" ] || { echo 'a notification wakes Submit'; exit; }
 S=$(gcloud eventarc triggers describe $T --format='value(transport.pubsub.subscription)')
 gcloud pubsub subscriptions describe $S \
   --format='yaml(name,ackDeadlineSeconds,deadLetterPolicy,messageRetentionDuration,expirationPolicy,retryPolicy,pushConfig)'`,
-		expect: "`ackDeadlineSeconds: 600`, a `deadLetterPolicy` with 20 attempts, `604800s`, and pauses of 10 to 600 s. Before step " +
-			"10: 10 s, no dead letter, `86400s`.",
-		want: `(?s)ackDeadlineSeconds: 600.*maxDeliveryAttempts: 20`,
+		expect: "`ackDeadlineSeconds: 600`, a `deadLetterPolicy` with 20 attempts, a retention of `604800s`, an `expirationPolicy` without " +
+			"`ttl`, and pauses of 10 to 600 s. Before step 10: 10 s, no dead letter, `86400s`.",
+		want: []string{
+			`ackDeadlineSeconds: 600\b|a notification wakes`, `maxDeliveryAttempts: 20\b|a notification wakes`,
+			`messageRetentionDuration: 604800s|a notification wakes`, `maximumBackoff: 600s|a notification wakes`,
+			`minimumBackoff: 10s|a notification wakes`,
+		},
+		never: []string{`\bttl:`},
 		otherwise: "Run `go run ./deploy/eventarc -outputs out/outputs.json`, and look again after an hour: where the settings are " +
 			"gone, take `inbox_trigger = \"notification\"`, and write that into deploy/README.md.",
 		rests: "deploy/eventarc, deploy/README.md (The subscription of Eventarc)",
@@ -133,24 +174,29 @@ gcloud pubsub subscriptions describe $S \
 		ask: "Whether Pub/Sub takes events as they are written: JSON with `lowerCamelCase` names, maps, and whole numbers as numbers " +
 			"for int64.",
 		commands: `gcloud pubsub schemas validate-message --project=$PROJECT --schema-name=$INSTANCE-lifecycle \
-  --message-encoding=json --message="$(cat docs/events/status.json)" &&
-  gcloud pubsub schemas list-revisions $INSTANCE-lifecycle --project=$PROJECT --format='table(revisionId,revisionCreateTime)'`,
+  --message-encoding=json --message="$(cat docs/events/status.json)"
+echo 'the message is taken'
+gcloud pubsub schemas list-revisions $INSTANCE-lifecycle --project=$PROJECT --format='table(revisionId,revisionCreateTime)'`,
 		expect: "The message is taken, and one revision is listed. The functions' log has no `publish to projects/…`.",
-		want:   `[0-9a-f]{8}`,
+		want:   []string{`(?m)^the message is taken$`, `(?m)^[0-9a-f]{8}\s+20`},
 		otherwise: "The answer names the field. Until it fits, no event is published, and all wait in the outbox: take " +
 			"`schema_settings` out of deploy/terraform/lifecycle.tf, apply, and events come within a tick.",
 		rests: "deploy/terraform/lifecycle.proto, TestLifecycleSchemaTakesTheEvents of deploy/internal/check",
 	},
 	{
 		title: "Warnings of the functions",
-		ask:   "What the functions complain of in the first hour: rights that do not hold, answers that nobody foresaw.",
-		commands: `gcloud logging read --project=$PROJECT --freshness=2h --limit=40 \
-  "resource.type=cloud_run_revision AND resource.labels.service_name=($INSTANCE-submit OR $INSTANCE-watch) AND severity>=WARNING" \
-  --format='table(timestamp,resource.labels.service_name,severity,jsonPayload.message,jsonPayload.error,textPayload)'
+		ask:   "What the functions complain of in the first hours: rights that are missing, answers that nobody expected.",
+		commands: `F="resource.type=cloud_run_revision AND resource.labels.service_name=($INSTANCE-submit OR $INSTANCE-watch)"
+T='timestamp,resource.labels.service_name,severity,jsonPayload.message,jsonPayload.error,textPayload'
+gcloud logging read "$F AND severity>=WARNING" --project=$PROJECT --freshness=2h --limit=40 --format="table($T)"
+echo 'in the last ten minutes:'
+gcloud logging read "$F AND severity>=WARNING" --project=$PROJECT --freshness=10m --limit=40 --format="table($T)"
+gcloud logging read "$F AND jsonPayload.message=tick" --project=$PROJECT --freshness=3m --limit=1 --format='table(timestamp:label=TICK)'
 gcloud storage cat gs://$PROJECT-$INSTANCE-state/heartbeat.json`,
-		expect: "Nothing after the first five minutes, and a heartbeat whose `at` is no older than two minutes, with `complete: true` " +
-			"and `failed: 0`.",
-		want: `"complete":\s*true`,
+		expect: "Warnings at most while rights were new, and none in the last ten minutes. A tick of the last three minutes, and a " +
+			"heartbeat with `complete: true` and `failed: 0`.",
+		want:  []string{`(?m)^TICK\b`, `"complete":\s*true`, `"failed":\s*0\b`},
+		never: []string{`(?s)in the last ten minutes:.*TIMESTAMP`},
 		otherwise: "`PERMISSION_DENIED` names the right: roles.tf and grants.tf. Any other error: the playbooks, submit-errors and " +
 			"watch-errors.",
 		rests: "deploy/terraform/roles.tf, deploy/playbooks",
@@ -167,7 +213,7 @@ gcloud storage cat gs://$PROJECT-$INSTANCE-state/heartbeat.json`,
     https://europe-docker.pkg.dev/v2/vertex-ai/training/$i/manifests/latest)
 done`,
 		expect: "`tf-cpu.2-17.py310 200` at least, which step 11 uses.",
-		want:   `tf-cpu\.2-17\.py310 200`,
+		want:   []string{`(?m)^tf-cpu\.2-17\.py310 200$`},
 		otherwise: "What is gone is `refused`, not `doubtful`: internal/backend/vertex/images.go and docs/vertex.md. Step 11 then " +
 			"takes `-set runtimeVersion=` and `-set pythonVersion=` of one that is there, or an image of the policy's.",
 		rests: "internal/backend/vertex/images.go, deploy/verify, docs/vertex.md (Images)",
@@ -182,7 +228,9 @@ gcloud ai custom-jobs describe $J --project=$PROJECT --region=$JOB_REGION \
 gcloud logging read "resource.type=ml_job AND resource.labels.job_id=$J" --project=$PROJECT --freshness=1d --limit=25 \
   --format='value(resource.labels.task_name,severity,jsonPayload.message,textPayload)'`,
 		expect: "`JOB_STATE_SUCCEEDED`, the account `INSTANCE-trainer`, and `Hello, jobdrop!` among the log's lines.",
-		want:   `(?s)JOB_STATE_SUCCEEDED.*Hello, jobdrop!`,
+		want: []string{
+			`(?m)^state: JOB_STATE_SUCCEEDED$`, `(?m)^\s+serviceAccount: $INSTANCE-trainer@`, `Hello, jobdrop!`,
+		},
 		otherwise: "A job that fails before its first line with 403 on `storage.objects.list` or `storage.buckets.get`: give `fetch` in " +
 			"roles.tf what is missing, and say in docs/security.md what it opens. No lines: give the trainer `roles/logging.logWriter`, " +
 			"and say in docs/security.md that it may forge lines.",
@@ -192,40 +240,66 @@ gcloud logging read "resource.type=ml_job AND resource.labels.job_id=$J" --proje
 		title: "Entries about jobs",
 		ask: "Which entries Cloud Logging has about a job, in which form, and how late: hints are made of them. `receiveTimestamp` " +
 			"less `timestamp` is the delay.",
-		commands: `gcloud logging read 'resource.type="ml_job"' --project=$PROJECT --freshness=1d --limit=8 \
-  --format='json(logName,resource,labels,timestamp,receiveTimestamp,severity,jsonPayload,textPayload)'
+		commands: `F='json(logName,resource,labels,timestamp,receiveTimestamp,severity,jsonPayload,textPayload)'
+gcloud logging read 'resource.type="ml_job" AND resource.labels.task_name="service"' --project=$PROJECT --freshness=1d --limit=8 \
+  --format="$F"
 gcloud logging read 'protoPayload.methodName=~"JobService\."' --project=$PROJECT --freshness=1d --limit=8 \
   --format="json(logName,resource,timestamp,receiveTimestamp,operation,protoPayload.methodName,protoPayload.resourceName,\
-protoPayload.request.parent,protoPayload.response.name)"`,
-		expect: "Entries of the first kind with the job's number as `resource.labels.job_id`, and of the second with a method that ends " +
-			"in `JobService.CreateCustomJob` and the job's name, each within seconds.",
-		want: `(?s)job_id.*methodName`,
-		otherwise: "Send the report: internal/service/inbound/hint.go and the filter of docs/watch.md are made after it. Hints cost " +
-			"nothing where they do not fit: each tick sees the same a minute later.",
+protoPayload.request.parent,protoPayload.response.name)"
+gcloud logging read 'resource.type="ml_job"' --project=$PROJECT --freshness=1d --limit=4 --format="$F"`,
+		expect: "Entries of the service, with the job's number as `job_id`, `service` as `task_name` and a label " +
+			"`ml.googleapis.com/job_state`. Entries of the audit log with a method that ends in `JobService.CreateCustomJob` and the " +
+			"job's name. Each within seconds.",
+		want: []string{
+			`"job_id": "[0-9]+"`, `"task_name": "service"`, `"ml\.googleapis\.com/job_state": "`,
+			`"methodName": "[\w.]*JobService\.CreateCustomJob"`, `"name": "projects/[^"/]+/locations/$JOB_REGION/customJobs/[0-9]+"`,
+		},
+		never: []string{`"job_id": "[^"]*[^"0-9]`},
+		otherwise: "Send the report: internal/service/inbound/hint.go and the filter of docs/watch.md follow it. Nothing is lost where " +
+			"hints do not fit: the next tick sees the same.",
 		rests: "internal/service/inbound/hint.go, deploy/terraform/hints.tf, docs/watch.md (Hints)",
+	},
+	{
+		title: "A hint that was used",
+		ask: "Whether an entry about a job wakes Watch between ticks. The ledger keeps the number of each job, by which such an entry " +
+			"names it.",
+		commands: `gcloud storage ls gs://$PROJECT-$INSTANCE-state/names/
+gcloud pubsub subscriptions describe $INSTANCE-watch-hints --project=$PROJECT --format='value(pushConfig.pushEndpoint)'
+F='value(timestamp,jsonPayload.message,jsonPayload.state,jsonPayload.job_id)'
+gcloud logging read "resource.labels.service_name=$INSTANCE-watch AND (jsonPayload.message=tick OR jsonPayload.message=\"job seen\" OR \
+jsonPayload.message=\"attempt decided\")" --project=$PROJECT --freshness=1h --limit=40 --format="$F"`,
+		expect: "An object for the number of the job of step 11, and an endpoint. Read the times: a `job seen` that stands seconds before " +
+			"a tick's line came with the tick; one in the middle between two ticks came by a hint.",
+		otherwise: "No object: the backend's answer to a create has no name that ends in a number. No `job seen` between ticks: the entries " +
+			"do not fit the sink's filter (the question before), or the push is refused (Warnings of the functions). With " +
+			"`hints = false` there is no subscription.",
+		rests: "internal/flow/ledger, deploy/terraform/hints.tf, docs/watch.md (Hints)",
 	},
 	{
 		title: "The list of jobs",
 		ask:   "Whether Vertex AI's list takes a filter by a label with `AND` and alternatives in brackets, and a mask.",
 		commands: `L=$(gcloud ai custom-jobs list --project=$PROJECT --region=$JOB_REGION --limit=1 --format='value(labels.jobdrop-instance)')
+[ "$L" ]
 curl -sS -m 60 -G -H "Authorization: Bearer $(gcloud auth print-access-token)" \
   https://$JOB_REGION-aiplatform.googleapis.com/v1/projects/$PROJECT/locations/$JOB_REGION/customJobs \
   --data-urlencode "filter=labels.jobdrop-instance=\"$L\" AND (state=\"JOB_STATE_QUEUED\" OR state=\"JOB_STATE_SUCCEEDED\")" \
   --data-urlencode 'readMask=name,displayName,labels,state,createTime,startTime,endTime,error' -d pageSize=3`,
 		expect: "The job of step 11, with its label, and nothing of others.",
-		want:   `"state":\s*"JOB_STATE_SUCCEEDED"`,
+		want:   []string{`"state":\s*"JOB_STATE_SUCCEEDED"`, `"jobdrop-instance":\s*"`},
+		never:  []string{`"error":\s*\{\s*"code"`},
 		otherwise: "`INVALID_ARGUMENT` names what is not taken. Watch then tells of no job but by direct looks: change the filter in " +
 			"ListActive, which compares labels itself in any case.",
 		rests: "internal/backend/vertex/backend.go (ListActive)",
 	},
 	{
 		title: "An absent status, for a dropper",
-		ask: "Whether a dropper who may list only below its folder is told 404 or 403 of a status that is not there yet: without the " +
-			"right to list, Cloud Storage says 403. (`DROPPER` is a service account among the droppers, with a folder, that you may " +
-			"impersonate. A report has the answer for whoever runs it.)",
-		commands: `gcloud storage cat gs://$PROJECT-$INSTANCE-status/FOLDER/nothing/status.json --impersonate-service-account=DROPPER`,
-		byHand:   true,
-		expect:   "404, `The following URLs matched no objects`.",
+		ask: "Whether a dropper who may list only below its folder gets 404 or 403 for a status that is not there yet: without the " +
+			"right to list, Cloud Storage answers 403. Name a dropper that is a service account which you may impersonate, and its " +
+			"folder. (A report has the answer for whoever runs it.)",
+		commands: `export DROPPER=… FOLDER=…
+gcloud storage cat gs://$PROJECT-$INSTANCE-status/$FOLDER/nothing/status.json --impersonate-service-account=$DROPPER`,
+		byHand: true,
+		expect: "404, `The following URLs matched no objects`.",
 		otherwise: "403: droppers with a folder wait with the list of their folder, and not with the object; `verify` waits for ten " +
 			"minutes and says that rights may be new. Say so in deploy/README.md, and have `verify` take 403 for an absent status.",
 		rests: "deploy/verify (follow), deploy/terraform/droppers.tf",
@@ -267,11 +341,10 @@ gcloud alpha monitoring policies create --project=$PROJECT --policy-from-file=ou
 	},
 	{
 		title: "The text of an alert",
-		ask: "How an alert's mail shows its playbook: commands must come as they are written. (`SCHEDULER_REGION` is " +
-			"`scheduler_region`, where that is set, or the region.)",
-		commands: `gcloud scheduler jobs pause $INSTANCE-tick --project=$PROJECT --location=SCHEDULER_REGION
+		ask:   "How an alert's mail shows its playbook: commands must come as they are written.",
+		commands: `gcloud scheduler jobs pause $INSTANCE-tick --project=$PROJECT --location=$SCHEDULER_REGION
 sleep 900
-gcloud scheduler jobs resume $INSTANCE-tick --project=$PROJECT --location=SCHEDULER_REGION`,
+gcloud scheduler jobs resume $INSTANCE-tick --project=$PROJECT --location=$SCHEDULER_REGION`,
 		byHand: true,
 		expect: "After ten to fifteen minutes a mail, or an incident in the console, with the names of the installation in its " +
 			"commands and no gap in them.",
@@ -323,6 +396,19 @@ gcloud storage buckets list --project=$PROJECT --format='value(name)'`,
 	},
 }
 
+// bindings returns what finds a whole list of default bindings of a bucket, behind
+// other lines: "ObjectReader Viewer" is roles/storage.legacyObjectReader of
+// projectViewer.
+func bindings(list ...string) string {
+	var b strings.Builder
+	b.WriteString(`.*(?:\n[^r].*)*`)
+	for _, binding := range list {
+		role, who, _ := strings.Cut(binding, " ")
+		fmt.Fprintf(&b, `\nroles/storage\.legacy%s\s+project%s:$PROJECT`, role, who)
+	}
+	return b.String() + `\s*(?:\z|\n[^r])`
+}
+
 // preface begins the page: it takes the command that writes it, and the limit of a report.
 const preface = "# The first project\n\n" +
 	"What nobody could know before there was a project: each question, the command that answers it, the answer to expect, " +
@@ -331,14 +417,16 @@ const preface = "# The first project\n\n" +
 	"Make an installation by [deploy/README.md](../deploy/README.md), steps 1 to 10. In place of step 11, in the same shell:\n\n" +
 	"```\n" +
 	"export JOB_REGION=$REGION CONFIGURATION=deploy/installations/$INSTANCE ARCHIVE=../../../$archive\n" +
+	"export SCHEDULER_REGION=$(sed -n 's/^scheduler_region *= *\"\\(.*\\)\"/\\1/p' $CONFIGURATION/terraform.tfvars | grep . || " +
+	"echo $REGION)\n" +
 	"go run ./deploy/verify -outputs out/outputs.json -set jobDir=gs://$PROJECT-$INSTANCE-models/hello -report out/report.md " +
 	"testdata/drops/hello\n" +
 	"```\n\n" +
 	"It drops the first job, follows it, then asks all questions here that change nothing, by the commands as they stand, and " +
 	"writes one file with the answers. The commands run as you, and need gcloud, Terraform and curl. The file has at most " +
-	"%[2]d KiB; tokens, keys and addresses of people are left out. It names the project, its buckets, accounts and jobs, and has " +
-	"lines of their logs: read it before you send it to somebody. What changes something, or waits, is marked *by hand*, and " +
-	"comes last.\n\n"
+	"%[2]d KiB; known forms of tokens and keys, and addresses of people, are left out. It names the project, its buckets, accounts " +
+	"and jobs, and has lines of their logs: read it before you send it to somebody. What changes something, or waits, is marked " +
+	"*by hand*, and comes last.\n\n"
 
 // manual writes docs/first-project.md.
 func manual(w io.Writer) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -23,6 +25,9 @@ const (
 	// answerLimit bounds what the report has of one answer: plans and logs are long, and
 	// their beginning and end say most.
 	answerLimit = 16 << 10
+	// outputLimit bounds what is kept of a command's output until secrets are left out of
+	// it.
+	outputLimit = 256 << 10
 	// answerTime bounds one question's commands. A plan of a whole installation takes a
 	// minute, and the list of images asks twenty times.
 	answerTime = 5 * time.Minute
@@ -75,9 +80,10 @@ func (r *report) Write(p []byte) (int, error) {
 func newReport(environment map[string]string, getenv func(string) string) *report {
 	region, _, _ := strings.Cut(environment["JOBDROP_PUBSUB_ENDPOINT"], "-pubsub.")
 	jobRegion, _, _ := strings.Cut(environment["JOBDROP_REGIONS"], ",")
+	scheduler := cmp.Or(getenv("SCHEDULER_REGION"), region)
 	r := &report{began: time.Now(), values: map[string]string{
 		"PROJECT": environment["JOBDROP_PROJECT"], "INSTANCE": environment["JOBDROP_INSTANCE"], "REGION": region,
-		"JOB_REGION": jobRegion,
+		"JOB_REGION": jobRegion, "SCHEDULER_REGION": scheduler,
 	}}
 	for _, name := range names {
 		if r.values[name] == "" {
@@ -137,31 +143,44 @@ func (r *report) missing(commands string) string {
 func (r *report) run(ctx context.Context, a *answer) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	c := exec.CommandContext(ctx, "sh", "-c", a.commands)
+	c := exec.CommandContext(ctx, "sh", "-ec", a.commands)
+	killGroup(c)
 	c.Env = os.Environ()
 	for name, value := range r.values {
 		c.Env = append(c.Env, name+"="+value)
 	}
 	// Nobody is there to be asked.
 	c.Env = append(c.Env, "CLOUDSDK_CORE_DISABLE_PROMPTS=1", "TF_INPUT=0", "NO_COLOR=1")
-	c.WaitDelay = 10 * time.Second // what the shell started may hold the output
-	var said cut
+	c.WaitDelay = 10 * time.Second // what left the group may hold the output
+	said := ends{limit: outputLimit}
 	c.Stdout, c.Stderr = &said, &said
 	began := time.Now()
 	err := c.Run()
-	a.took, a.said = time.Since(began), clean(said.String())
+	head, tail := said.lines()
+	shown := ends{limit: answerLimit}
+	io.WriteString(&shown, progress.ReplaceAllString(clean(head)+clean(tail), ""))
+	a.took, a.said = time.Since(began), shown.String()
 	switch {
 	case ctx.Err() != nil:
 		a.verdict, a.why = otherwise, fmt.Sprintf("no end after %s", a.took.Round(time.Second))
 	case err != nil:
 		a.verdict, a.why = otherwise, err.Error()
-	case a.want == "":
-		a.verdict = toRead
-	case r.pattern(a.want).MatchString(said.String()):
-		a.verdict = asExpected
 	default:
-		a.verdict = otherwise
+		a.verdict = r.judge(a.question, head+tail)
 	}
+}
+
+// judge returns the verdict on what the commands of a question printed.
+func (r *report) judge(q question, said string) verdict {
+	found := func(pattern string) bool { return r.pattern(pattern).MatchString(said) }
+	missing := func(pattern string) bool { return !found(pattern) }
+	switch {
+	case slices.ContainsFunc(q.want, missing) || slices.ContainsFunc(q.never, found):
+		return otherwise
+	case len(q.want) == 0:
+		return toRead
+	}
+	return asExpected
 }
 
 // pattern returns what finds an expected answer, with the values of names.
@@ -171,47 +190,86 @@ func (r *report) pattern(want string) *regexp.Regexp {
 	}))
 }
 
-// cut keeps the beginning and the end of what is written to it.
-type cut struct {
+// ends keeps the beginning and the end of what is written to it: limit bytes, three
+// quarters of them from the beginning.
+type ends struct {
+	limit      int
 	head, tail []byte
 	left       int
 }
 
-func (c *cut) Write(p []byte) (int, error) {
+func (e *ends) Write(p []byte) (int, error) {
 	n := len(p)
-	if room := answerLimit*3/4 - len(c.head); room > 0 {
+	if room := e.limit*3/4 - len(e.head); room > 0 {
 		room = min(room, len(p))
-		c.head, p = append(c.head, p[:room]...), p[room:]
+		e.head, p = append(e.head, p[:room]...), p[room:]
 	}
-	c.tail = append(c.tail, p...)
-	if more := len(c.tail) - answerLimit/4; more > 0 {
-		c.left += more
-		c.tail = append(c.tail[:0], c.tail[more:]...)
+	// The tail is moved seldom: it grows to twice its length before.
+	if e.tail = append(e.tail, p...); len(e.tail) > e.limit/2 {
+		e.trim()
 	}
 	return n, nil
 }
 
-func (c *cut) String() string {
-	between := ""
-	if c.left > 0 {
-		between = fmt.Sprintf("\n[%d bytes are left out]\n", c.left)
+func (e *ends) trim() {
+	if more := len(e.tail) - e.limit/4; more > 0 {
+		e.left += more
+		e.tail = append(e.tail[:0], e.tail[more:]...)
 	}
-	return string(c.head) + between + string(c.tail)
+}
+
+// lines returns the beginning and the end without what is cut through: half a token
+// is not recognized as one.
+func (e *ends) lines() (head, tail string) {
+	e.trim()
+	if e.left == 0 {
+		return string(e.head) + string(e.tail), ""
+	}
+	head = string(e.head[:1+bytes.LastIndexByte(e.head, '\n')])
+	_, rest, _ := bytes.Cut(e.tail, []byte("\n"))
+	tail = string(rest)
+	if end := keyEnd.FindStringIndex(tail); end != nil && !strings.Contains(tail[:end[0]], "-----BEGIN ") {
+		tail = tail[end[1]:]
+	}
+	left := e.left + len(e.head) - len(head) + len(e.tail) - len(tail)
+	return head, fmt.Sprintf("[%d bytes are left out]\n%s", left, tail)
+}
+
+func (e *ends) String() string {
+	e.trim()
+	between := ""
+	if e.left > 0 {
+		between = fmt.Sprintf("\n[%d bytes are left out]\n", e.left)
+	}
+	return string(e.head) + between + string(e.tail)
 }
 
 var (
-	keys    = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)`)
-	tokens  = regexp.MustCompile(`\b(ya29\.|1//|GOCSPX-|AIza|eyJ)[A-Za-z0-9_.\-]{10,}`)
-	bearers = regexp.MustCompile(`(?i)\b(bearer|basic|password|secret|api[-_]?key)(["']?\s*[:= ]\s*["']?)[^\s"',]{8,}`)
+	keys   = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)`)
+	keyEnd = regexp.MustCompile(`-----END [A-Z ]*PRIVATE KEY-----`)
+	// known are the forms of tokens and keys: Google's, JSON web tokens, those of GitHub,
+	// GitLab, Slack, AWS, Hugging Face, OpenAI and others.
+	known = regexp.MustCompile(`\b(?:ya29\.|1//|GOCSPX-|AIza|eyJ|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|AKIA|ASIA|hf_|sk-)` +
+		`[A-Za-z0-9_.\-]{10,}|https://hooks\.[\w.-]+/[^\s"']+`)
+	// named are values of what is called a secret.
+	named = regexp.MustCompile(`(?i)([\w-]*(?:password|passwd|secret|token|api[-_]?key|credential)[\w-]*["']?[ \t]*[:=][ \t]*["']?)` +
+		`[^\s"',;&{\[]+`)
+	bearers = regexp.MustCompile(`(?i)\b(authorization["']?\s*[:=]\s*["']?\w+ |bearer\s+)[\w.~+/=-]{8,}`)
+	users   = regexp.MustCompile(`(://)[^/\s"'@]+@`)
 	mails   = regexp.MustCompile(`[\w.+%-]+@[\w-]+(\.[\w-]+)+`)
+
+	// progress are lines of Terraform that fill an answer and say nothing.
+	progress = regexp.MustCompile(`(?m)^\S.*: (?:Refreshing state\.\.\.|Reading\.\.\.|Still reading\.\.\.|Read complete after).*\n`)
 )
 
-// clean leaves out of an answer what opens something, the addresses of people, and
-// characters that hide or reorder text.
+// clean leaves out of an answer known forms of tokens and keys, the addresses of
+// people, and characters that hide or reorder text.
 func clean(text string) string {
 	text = keys.ReplaceAllString(text, "[key]")
-	text = bearers.ReplaceAllString(text, "$1$2[secret]")
-	text = tokens.ReplaceAllString(text, "[token]")
+	text = bearers.ReplaceAllString(text, "${1}[secret]")
+	text = known.ReplaceAllString(text, "[token]")
+	text = named.ReplaceAllString(text, "${1}[secret]")
+	text = users.ReplaceAllString(text, "${1}[secret]@")
 	text = mails.ReplaceAllStringFunc(text, func(s string) string {
 		if strings.HasSuffix(s, ".gserviceaccount.com") {
 			return s

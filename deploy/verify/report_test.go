@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -51,11 +53,19 @@ func TestQuestions(t *testing.T) {
 				t.Errorf("%s: %s is missing", q.title, what)
 			}
 		}
-		if q.byHand && q.want != "" {
+		if q.byHand && len(q.want)+len(q.never) > 0 {
 			t.Errorf("%s: nobody looks for %q in what people see", q.title, q.want)
 		}
-		if _, err := regexp.Compile(q.want); err != nil {
-			t.Errorf("%s: %v", q.title, err)
+		if len(q.want) == 0 && len(q.never) > 0 {
+			t.Errorf("%s: an answer to read has something that may not be in it", q.title)
+		}
+		for _, pattern := range append(q.want, q.never...) {
+			if _, err := regexp.Compile(pattern); err != nil {
+				t.Errorf("%s: %v", q.title, err)
+			}
+		}
+		if said := unset(q.commands); len(said) > 0 {
+			t.Errorf("%s: the commands use %q, which nobody sets", q.title, said)
 		}
 		parse := exec.Command("sh", "-n")
 		parse.Stdin = strings.NewReader(q.commands)
@@ -73,6 +83,33 @@ func TestQuestions(t *testing.T) {
 		return map[bool]int{true: 1}[a.byHand] - map[bool]int{true: 1}[b.byHand]
 	}) {
 		t.Error("a question for people stands before one for the report")
+	}
+}
+
+// unset returns what stands for a value in commands and has none: variables that are
+// neither names nor set by the commands, and placeholders, which are words in capitals.
+func unset(commands string) []string {
+	words := []string{"AND", "OR", "TICK", "CONFIG", "EXTRACT", "DELTA", "DISTRIBUTION", "WARNING", "JOB_STATE_QUEUED", "JOB_STATE_SUCCEEDED"}
+	var found []string
+	for _, m := range regexp.MustCompile(`(^|.)\b([A-Z][A-Z_]*)\b(.|$)`).FindAllStringSubmatch(strings.ReplaceAll(commands, "\n", " "), -1) {
+		word := m[2]
+		set := m[1] == `"` && slices.Contains(names, word) || regexp.MustCompile(`\b`+word+`=`).MatchString(commands)
+		switch {
+		case m[1] == "$" && !set && !slices.Contains(names, word), m[1] != "$" && !set && len(word) > 1 && !slices.Contains(words, word):
+			found = append(found, word)
+		}
+	}
+	return found
+}
+
+func TestUnset(t *testing.T) {
+	for commands, want := range map[string][]string{
+		"gcloud x --location=SCHEDULER_REGION": {"SCHEDULER_REGION"}, "cat gs://b/FOLDER/x": {"FOLDER"}, "cat $NOTHING": {"NOTHING"},
+		"J=$(x)\necho $J $PROJECT": nil, "x a AND b": nil, "export DROPPER=… && y $DROPPER": nil,
+	} {
+		if diff := cmp.Diff(want, unset(commands)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", commands, diff)
+		}
 	}
 }
 
@@ -128,7 +165,10 @@ esac
 echo "$(basename "$0") $*"
 case "$*" in
 *"scheduler locations list"*) printf 'europe-west1\neurope-west4\n' ;;
-*detailed-exitcode*) echo 'Plan: 0 to add, 1 to change'; exit 2 ;;
+*"scheduler jobs describe prod-tick "*--location=europe-west[14]\ *) echo 'state: ENABLED' ;;
+*detailed-exitcode*)
+	i=0; while [ $i -lt 300 ]; do echo "module.jobdrop.google_storage_bucket.this[\"b$i\"]: Refreshing state... [id=b$i]"; i=$((i+1)); done
+	echo 'Plan: 0 to add, 1 to change'; exit 2 ;;
 *"logging read resource.type=ml_job"*)
 	i=0; while [ $i -lt 3000 ]; do echo "line $i of a log that is long"; i=$((i+1)); done ;;
 *get-iam-policy*)
@@ -183,13 +223,13 @@ func TestReport(t *testing.T) {
 	i := 0
 	for _, want := range []string{
 		"\nProject acme-ml, installation prod in europe-west4, jobs in us-central1.", "| The drop | it succeeded |",
-		"| 1. Organisation policies | to be read |", "| 2. Regions of Cloud Scheduler | as expected |",
-		"| 3. The second plan | not asked |", "| 4. Metrics of distributions | OTHERWISE |", "| not asked |",
+		"| 1. Organisation policies | to be read |", "| 2. Service agents | OTHERWISE |", "| 3. The region of Cloud Scheduler | as expected |",
+		"| 4. The second plan | not asked |", "| 5. Metrics of distributions | OTHERWISE |", "| not asked |",
 		"  dropped ", "succeeded, job hello_", "A status that is not there, for whoever ran this: 404, as expected",
 		"\n## 1. Organisation policies\n", "gcloud resource-manager org-policies describe gcp.resourceLocations --project=acme-ml --effective",
-		"\n## 3. The second plan\n\nnot asked, after 0s: ARCHIVE is not set\n", "\n## 6. Default bindings",
+		"\n## 4. The second plan\n\nnot asked, after 0s: ARCHIVE is not set\n", "\n## 7. Default bindings",
 		"user:[address]", "serviceAccount:prod-submit@acme-ml.iam.gserviceaccount.com", "\n    hidden\n",
-		"\n## 11. Vertex", "line 0 of a log", "bytes are left out]", "line 2999 of a log",
+		"\n## 12. Vertex", "line 0 of a log", "bytes are left out]", "line 2999 of a log",
 		"curl -sS -m 60 -G -H Authorization: Bearer [secret]",
 		"https://us-central1-aiplatform.googleapis.com/v1/projects/acme-ml/locations/us-central1/customJobs",
 	} {
@@ -199,7 +239,7 @@ func TestReport(t *testing.T) {
 		}
 		i += at
 	}
-	for _, never := range []string{"ya29", "somebody@", "\u202e", "## 16."} {
+	for _, never := range []string{"ya29", "somebody@", "\u202e", "## 18."} {
 		if strings.Contains(got, never) {
 			t.Errorf("the report has %q", never)
 		}
@@ -215,10 +255,17 @@ func TestReport(t *testing.T) {
 
 	// Another region has another answer.
 	elsewhere := newReport(map[string]string{
-		"JOBDROP_PROJECT": "acme-ml", "JOBDROP_PUBSUB_ENDPOINT": "europe-west-pubsub.googleapis.com:443",
+		"JOBDROP_PROJECT": "acme-ml", "JOBDROP_INSTANCE": "prod", "JOBDROP_PUBSUB_ENDPOINT": "europe-west-pubsub.googleapis.com:443",
 	}, getenv)
-	if elsewhere.ask(t.Context(), questions[1:2], &out); elsewhere.answers[0].verdict != otherwise {
+	if elsewhere.ask(t.Context(), questions[2:3], &out); elsewhere.answers[0].verdict != otherwise {
 		t.Errorf("a region that is not in the list is %s", elsewhere.answers[0].verdict)
+	}
+	// Unless the ticks come from one that is.
+	scheduled := newReport(map[string]string{
+		"JOBDROP_PROJECT": "acme-ml", "JOBDROP_INSTANCE": "prod", "JOBDROP_PUBSUB_ENDPOINT": "me-central2-pubsub.googleapis.com:443",
+	}, func(name string) string { return map[string]string{"SCHEDULER_REGION": "europe-west1"}[name] })
+	if scheduled.ask(t.Context(), questions[2:3], &out); scheduled.answers[0].verdict != asExpected {
+		t.Errorf("another region of Cloud Scheduler is %+v", scheduled.answers[0])
 	}
 
 	// A plan with changes is told with its status; so is a drop that fails, and a report
@@ -234,12 +281,16 @@ func TestReport(t *testing.T) {
 	}
 	got = read(t, file)
 	for _, want := range []string{
-		"| The drop | OTHERWISE |", "the drop ended as failed", "| 3. The second plan | OTHERWISE |", "exit status 2",
+		"| The drop | OTHERWISE |", "the drop ended as failed", "| 4. The second plan | OTHERWISE |", "exit status 2", "Plan: 0 to add",
 		"terraform -chdir=deploy/mine plan -input=false -lock=false -no-color -detailed-exitcode -var source_archive=../out/jobdrop-1.zip",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the report has no %q:\n%s", want, got)
 		}
+	}
+
+	if strings.Contains(got, "Refreshing state") {
+		t.Error("the report has the progress of a plan")
 	}
 
 	for want, args := range map[string][]string{
@@ -267,7 +318,7 @@ func TestReportIsBounded(t *testing.T) {
 	r := newReport(nil, func(string) string { return "x" })
 	ctx := t.Context()
 	r.ask(ctx, slices.Repeat([]question{
-		{title: "long", commands: `i=0; while [ $i -lt 20000 ]; do echo "$i $i $i $i"; i=$((i+1)); done`},
+		{title: "long", commands: `i=0; while [ $i -lt 1000 ]; do echo "$i $i $i $i"; i=$((i+1)); done`},
 	}, 40), &strings.Builder{})
 	r.ask(ctx, []question{{title: "absent", commands: "no-such-tool-zz"}}, &strings.Builder{})
 	if a := r.answers[40]; a.verdict != otherwise || !strings.Contains(a.said, "not found") || a.why != "exit status 127" {
@@ -280,14 +331,29 @@ func TestReportIsBounded(t *testing.T) {
 }
 
 func TestClean(t *testing.T) {
+	// Made up, and in two parts: those who look for secrets in sources would find them.
+	github, slack, open, aws := "ghp_"+"abcdefghijklmnopqrst0123456789", "xoxb-"+"123456789012-abcdef", "sk-"+"proj-abcdefghij0123",
+		"AKIA"+"IOSFODNN7EXAMPLE"
+	hook := "https://hooks.slack.com/" + "services/T000/B000/XXXX"
 	for text, want := range map[string]string{
 		"Authorization: Bearer ya29.abcdefghijklmnop":                        "Authorization: Bearer [secret]",
+		"Authorization: Basic dXNlcjpwYXNz":                                  "Authorization: Basic [secret]",
 		"token ya29.a0AfB_byC1234567890 end":                                 "token [token] end",
 		`"refresh_token": "1//0gabcdefghijk-lmnop"`:                          `"refresh_token": "[token]"`,
 		"eyJhbGciOiJSUzI1NiIsImtpZCI6.x.y":                                   "[token]",
 		"-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\nmore": "[key]\nmore",
 		"-----BEGIN RSA PRIVATE KEY-----\nMIIE":                              "[key]",
 		"OTEL_HEADERS api-key=0123456789abcdef":                              "OTEL_HEADERS api-key=[secret]",
+		"DB_PASSWORD=hunter2 next":                                           "DB_PASSWORD=[secret] next",
+		"client_secret: 'x1y2', y":                                           "client_secret: '[secret]', y",
+		"AWS_SECRET_ACCESS_KEY=abc/def+g":                                    "AWS_SECRET_ACCESS_KEY=[secret]",
+		"OPENAI_API_KEY=k":                                                   "OPENAI_API_KEY=[secret]",
+		"https://x.example.com/?token=abc&y=1":                               "https://x.example.com/?token=[secret]&y=1",
+		`{"credentials": {"passwd" : "p q"}}`:                                `{"credentials": {"passwd" : "[secret] q"}}`,
+		github + " " + slack + " " + open + " " + aws:                        "[token] [token] [token] [token]",
+		"posts to " + hook + " now":                                          "posts to [token] now",
+		"git clone https://user:pw@host.example.com/x":                       "git clone https://[secret]@host.example.com/x",
+		"basic principles, bearer tokens, a secret bucket":                   "basic principles, bearer tokens, a secret bucket",
 		"user:jane.doe+x@example.co.uk, group:ml@example.com":                "user:[address], group:[address]",
 		"group:x, service-1@gcp-sa-pubsub.iam.gserviceaccount.com":           "group:x, service-1@gcp-sa-pubsub.iam.gserviceaccount.com",
 		"1@cloudservices.gserviceaccount.com":                                "1@cloudservices.gserviceaccount.com",
@@ -298,6 +364,60 @@ func TestClean(t *testing.T) {
 		if got := clean(text); got != want {
 			t.Errorf("clean(%q) is %q, want %q", text, got, want)
 		}
+	}
+}
+
+// What is cut out of an answer leaves no part of a secret.
+func TestReportCutsNoSecret(t *testing.T) {
+	const begin, end = "-----BEGIN PRIVATE KEY-----\n", "-----END PRIVATE KEY-----\n"
+	key := begin + strings.Repeat("MIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n", 100) + end
+	token := "ya29." + strings.Repeat("Secret", 100) + "\n"
+	for name, secret := range map[string]string{"a key": key, "a token": token} {
+		for at := 0; at <= len(secret); at += 7 {
+			for _, border := range []int{1200, 2000, 2200} { // of the head, of the tail, and in it
+				e := ends{limit: 1600}
+				text := strings.Repeat(strings.Repeat("x", 99)+"\n", 24)
+				io.WriteString(&e, text[:border]+secret[:at])
+				io.WriteString(&e, secret[at:]+text[border:])
+				head, tail := e.lines()
+				if said := clean(head) + clean(tail); strings.Contains(said, "MIIE") || strings.Contains(said, "Secret") {
+					t.Fatalf("%s in two at %d shows as %q", name, at, said)
+				}
+			}
+		}
+	}
+	for _, lines := range []int{0, 1, 12, 16, 17, 100} {
+		e := ends{limit: 1600}
+		text := strings.Repeat(strings.Repeat("x", 99)+"\n", lines)
+		for line := range strings.Lines(text) {
+			io.WriteString(&e, line)
+		}
+		head, tail := e.lines()
+		if lines <= 16 && head+tail != text || len(head+tail) > 1700 || lines > 16 && !strings.Contains(tail, " bytes are left out]\n") {
+			t.Errorf("of %d lines there are %q and %q", lines, head, tail)
+		}
+	}
+	one := ends{limit: 1600}
+	io.WriteString(&one, strings.Repeat("x", 9000))
+	if head, tail := one.lines(); head+tail != "[9000 bytes are left out]\n" {
+		t.Errorf("of one line there are %q and %q", head, tail)
+	}
+}
+
+// Commands that do not end are stopped with all that they started.
+func TestReportStopsCommands(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "late")
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	r := newReport(nil, func(string) string { return file })
+	began := time.Now()
+	r.ask(ctx, []question{{title: "long", commands: "(sleep 2; echo late >$ARCHIVE) | cat"}}, &strings.Builder{})
+	if a := r.answers[0]; a.verdict != otherwise || !strings.HasPrefix(a.why, "no end after") || time.Since(began) > 1900*time.Millisecond {
+		t.Errorf("after %s: %+v", time.Since(began), a)
+	}
+	time.Sleep(2500*time.Millisecond - time.Since(began))
+	if _, err := os.Stat(file); err == nil {
+		t.Error("what the shell started goes on")
 	}
 }
 
