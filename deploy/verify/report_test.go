@@ -172,8 +172,8 @@ case "$*" in
 *"logging read resource.type=ml_job"*)
 	i=0; while [ $i -lt 3000 ]; do echo "line $i of a log that is long"; i=$((i+1)); done ;;
 *get-iam-policy*)
-	printf '%s\n' '"role": "roles/storage.legacyObjectOwner", "user:somebody@example.com"' \
-		'"serviceAccount:prod-submit@acme-ml.iam.gserviceaccount.com"' '` + "\u202e" + `hidden' ;;
+	printf '%s\n' 'roles/storage.legacyObjectOwner user:somebody@example.com' \
+		'roles/storage.legacyObjectReader serviceAccount:prod-submit@acme-ml.iam.gserviceaccount.com' '` + "\u202e" + `veiled legacy' ;;
 esac
 `
 
@@ -228,7 +228,7 @@ func TestReport(t *testing.T) {
 		"  dropped ", "succeeded, job hello_", "A status that is not there, for whoever ran this: 404, as expected",
 		"\n## 1. Organisation policies\n", "gcloud resource-manager org-policies describe gcp.resourceLocations --project=acme-ml --effective",
 		"\n## 4. The second plan\n\nnot asked, after 0s: ARCHIVE is not set\n", "\n## 7. Default bindings",
-		"user:[address]", "serviceAccount:prod-submit@acme-ml.iam.gserviceaccount.com", "\n    hidden\n",
+		"user:[address]", "serviceAccount:prod-submit@acme-ml.iam.gserviceaccount.com", "\n    veiled legacy\n",
 		"\n## 12. Vertex", "line 0 of a log", "bytes are left out]", "line 2999 of a log",
 		"curl -sS -m 60 -G -H Authorization: Bearer [secret]",
 		"https://us-central1-aiplatform.googleapis.com/v1/projects/acme-ml/locations/us-central1/customJobs",
