@@ -96,17 +96,23 @@ resource "google_storage_bucket" "this" {
   depends_on = [google_project_service.this, google_kms_crypto_key_iam_member.agents]
 }
 
-# Whom a bucket is open to by default: the project's editors read and write it and give
-# rights on it, and its viewers read it. Owners keep theirs. Each role's members are
-# written as a whole; a destroy leaves nobody in it.
+# The bindings that Cloud Storage gives a new bucket: the project's Editors read and
+# write it and give rights on it, and its Viewers read it.
+locals {
+  default_roles = {
+    "roles/storage.legacyBucketOwner"  = ["projectEditor:${var.project_id}", "projectOwner:${var.project_id}"]
+    "roles/storage.legacyBucketReader" = ["projectViewer:${var.project_id}"]
+    "roles/storage.legacyObjectOwner"  = ["projectEditor:${var.project_id}", "projectOwner:${var.project_id}"]
+    "roles/storage.legacyObjectReader" = ["projectViewer:${var.project_id}"]
+  }
+}
+
+# A binding replaces all members of its role. Its destruction leaves the role empty.
 resource "google_storage_bucket_iam_binding" "default" {
-  for_each = var.basic_roles ? {} : merge([for purpose in keys(local.buckets) : {
-    for role in [
-      "roles/storage.legacyBucketOwner", "roles/storage.legacyBucketReader",
-      "roles/storage.legacyObjectOwner", "roles/storage.legacyObjectReader",
-    ] : "${purpose} ${role}" => { bucket = purpose, role = role }
+  for_each = var.basic_roles == null ? {} : merge([for purpose in keys(local.buckets) : {
+    for role in keys(local.default_roles) : "${purpose} ${role}" => { bucket = purpose, role = role }
   }]...)
   bucket  = google_storage_bucket.this[each.value.bucket].name
   role    = each.value.role
-  members = ["projectOwner:${var.project_id}"]
+  members = var.basic_roles ? local.default_roles[each.value.role] : ["projectOwner:${var.project_id}"]
 }

@@ -1,10 +1,10 @@
-# The ends of failed jobs' logs, for the policy's logExcerpt: Watch reads a view that holds the
-# entries of training jobs, and nothing else of the project's logs.
+# The ends of failed jobs' logs, for the policy's logExcerpt. Watch reads a view that
+# holds the entries of training jobs, and nothing else of the project's logs.
 
 resource "google_logging_log_view" "jobs" {
   count       = var.log_excerpts ? 1 : 0
   parent      = "projects/${var.project_id}"
-  location    = "global"
+  location    = var.log_bucket_location
   bucket      = "_Default"
   name        = "${var.instance}-jobs"
   description = "jobdrop ${var.instance}: what training jobs write"

@@ -177,10 +177,21 @@ variable "hints" {
 }
 
 variable "log_excerpts" {
-  description = "Whether Watch may read what training jobs write to Cloud Logging, for the policy's logExcerpt."
+  description = "Whether Watch may read what training jobs write to Cloud Logging, for the policy's logExcerpt. Whoever applies this needs roles/logging.admin."
   type        = bool
   default     = false
   nullable    = false
+}
+
+variable "log_bucket_location" {
+  description = "Location of the project's log bucket _Default, for log_excerpts: global, unless the organisation's default settings for Cloud Logging put it in a region (gcloud logging buckets list)."
+  type        = string
+  default     = "global"
+  nullable    = false
+  validation {
+    condition     = can(regex("^([a-z]+-[a-z]+[0-9]+|[a-z]+)$", var.log_bucket_location))
+    error_message = "A location is written like global, eu or europe-west4."
+  }
 }
 
 # The backend.
@@ -286,10 +297,9 @@ variable "droppers" {
 }
 
 variable "basic_roles" {
-  description = "Whether the project's basic roles reach the buckets, as Cloud Storage has it by default: every Editor may write inbox, ledger and policy and give rights on them, and every Viewer may read them. false takes that from all but the Owners: name droppers. It can't be given back by true, and terraform destroy takes it from Owners, too: see Uninstall in deploy/README.md."
+  description = "Whether the project's basic roles reach the buckets. By default Cloud Storage opens a new bucket to them: every Editor may write inbox, ledger and policy and give rights on them, and every Viewer may read them. null leaves that as it is. false takes it from all but the Owners: name droppers. true gives it back. Once it was true or false, null, like terraform destroy, takes it from Owners, too: see Uninstall in deploy/README.md."
   type        = bool
-  default     = true
-  nullable    = false
+  default     = null
 }
 
 variable "subscriptions" {

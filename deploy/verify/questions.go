@@ -360,8 +360,8 @@ gcloud scheduler jobs resume $INSTANCE-tick --project=$PROJECT --location=$SCHED
 terraform -chdir=$CONFIGURATION output -json > out/outputs.json
 go run ./deploy/eventarc -outputs out/outputs.json`,
 		byHand: true,
-		expect: "After the replacement above: `set ackDeadlineSeconds, deadLetterPolicy, …`, as the subscription is new. After an " +
-			"update in place instead (another source, without `-replace`): `all is set`.",
+		expect: "A plan that also replaces the right of the function's caller. After the replacement above: `set ackDeadlineSeconds, " +
+			"deadLetterPolicy, …`, as the subscription is new. After an update in place instead (another source, without `-replace`): `all is set`.",
 		otherwise: "`set …` after an update in place: it is mended, and each upgrade needs step 10, as deploy/README.md says. A " +
 			"replacement that fails by 409: the old function was not gone yet; apply again.",
 		rests: "deploy/eventarc, deploy/README.md (The subscription of Eventarc)",

@@ -375,12 +375,22 @@ func TestRulesFind(t *testing.T) {
 			"buckets of what is counted", metrics, "    value_type   = \"INT64\"\n", "    value_type   = \"DISTRIBUTION\"\n", "metric",
 		},
 		{
-			"editors keep what others lose", tf + "buckets.tf", `members = ["projectOwner:${var.project_id}"]`,
-			`members = ["projectOwner:${var.project_id}", "projectEditor:${var.project_id}"]`, "grant",
+			"editors keep what others lose", tf + "buckets.tf", `: ["projectOwner:${var.project_id}"]`,
+			`: ["projectOwner:${var.project_id}", "projectEditor:${var.project_id}"]`, "grant",
+		},
+		{
+			"more than editors had", tf + "buckets.tf", `"roles/storage.legacyBucketReader" = ["projectViewer:`,
+			`"roles/storage.legacyBucketReader" = ["projectEditor:`, "grant",
 		},
 		{
 			"a role that is not given by default", tf + "buckets.tf", `"roles/storage.legacyObjectReader"`,
 			`"roles/storage.objectViewer"`, "grant",
+		},
+		{
+			"a right that comes after the pause", tf + "first.tf", "    google_logging_log_view_iam_member.watch,\n", "", "first",
+		},
+		{
+			"nothing before the pause", tf + "first.tf", `resource "terraform_data" "first"`, `resource "terraform_data" "all"`, "first",
 		},
 		{"a playbook without first look", heartbeat, "export PROJECT=… REGION=… INSTANCE=…\n", "", "playbook"},
 

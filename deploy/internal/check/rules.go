@@ -44,6 +44,7 @@ func (f files) check(now time.Time) ([]Finding, error) {
 		rights,
 		func(f files) ([]Finding, error) { return grants(f), nil },
 		func(f files) ([]Finding, error) { return sources(f), nil },
+		func(f files) ([]Finding, error) { return first(f), nil },
 		environment,
 		func(f files) ([]Finding, error) { return variables(f), nil },
 		playbooks,
@@ -177,10 +178,12 @@ func buckets(f files) []Finding {
 	return found
 }
 
-// byTime are the parts of the state bucket that can be made anew from the rest.
-var byTime = []string{"recent/", "ended/"}
+// aging are the parts of the state bucket that age may delete: the index by time, which
+// can be made anew from the rest, and answers to requests.
+var aging = []string{"recent/", "ended/", "results/"}
 
-// ledgerStays checks that no lifecycle rule deletes what is live in the state bucket, but for the index by time.
+// ledgerStays checks that no lifecycle rule deletes what else is live in the state
+// bucket.
 func ledgerStays(f files) ([]Finding, error) {
 	all, err := f.local(installation, "buckets")
 	if err != nil {
@@ -199,7 +202,7 @@ func ledgerStays(f files) ([]Finding, error) {
 		for _, r := range list.Exprs {
 			rules++
 			prefixes := stringsOf(r, "matches_prefix")
-			lists := len(prefixes) > 0 && !slices.ContainsFunc(prefixes, func(p string) bool { return !slices.Contains(byTime, p) })
+			lists := len(prefixes) > 0 && !slices.ContainsFunc(prefixes, func(p string) bool { return !slices.Contains(aging, p) })
 			if state := stringsOf(r, "with_state"); !slices.Equal(state, []string{"ARCHIVED"}) && !lists {
 				found = append(found, Finding{"ledger", f.where(r.Range()), "the rule deletes what is live in the ledger"})
 			}

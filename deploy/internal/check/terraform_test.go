@@ -172,6 +172,55 @@ func TestTerraformFirst(t *testing.T) {
 	}
 }
 
+// A function or a service that is replaced gets its caller's right again, in the same
+// apply.
+func TestTerraformReplaces(t *testing.T) {
+	tf := newTerraform(t)
+	here := filepath.Join(clone(t, "", "", ""), installation, "modules/function")
+	tf.must(t, here, "init", "-backend=false", "-input=false", "-no-color")
+	settings, err := os.ReadFile(filepath.Join(here, "tests/function.tftest.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, _, _ := strings.Cut(string(settings), "\nrun \"function\"")
+	for platform, resource := range map[string]string{
+		"functions": "google_cloudfunctions2_function.this[0]", "run": "google_cloud_run_v2_service.this[0]",
+	} {
+		run := func(name, timeout, more string) string {
+			return fmt.Sprintf(`
+run %q {
+  %s
+  variables {
+    platform        = %q
+    image           = "host/server@sha256:0"
+    build           = { bucket = "b", object = "o", service_account = "s", repository = "r" }
+    timeout_seconds = %s
+  }
+}
+`, name, more, platform, timeout)
+		}
+		test := head + run("made", "540", "") + run("updated", "500", "command = plan") +
+			run("replaced", "540", "command = plan\n  plan_options {\n    replace = ["+resource+"]\n  }")
+		if err := os.WriteFile(filepath.Join(here, "tests/replace.tftest.hcl"), []byte(test), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		said, err := tf.run(t, here, "test", "-no-color", "-verbose", "-filter=tests/replace.tftest.hcl")
+		if err != nil {
+			t.Fatalf("%v\n%s", err, said)
+		}
+		_, after, found := strings.Cut(said, "run \"updated\"")
+		updated, replaced, both := strings.Cut(after, "run \"replaced\"")
+		if !found || !both || !strings.Contains(updated, resource+" will be updated") || strings.Contains(updated, "must be replaced") {
+			t.Errorf("%s: another timeout replaces something:\n%s", platform, updated)
+		}
+		for _, want := range []string{resource + " will be replaced", "google_cloud_run_v2_service_iam_member.caller will be replaced"} {
+			if !strings.Contains(replaced, want) {
+				t.Errorf("%s: the plan has no %q:\n%s", platform, want, replaced)
+			}
+		}
+	}
+}
+
 // The stand-in reports what is wrong as the provider would.
 func TestTerraformFinds(t *testing.T) {
 	tf := newTerraform(t)

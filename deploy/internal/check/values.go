@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -289,7 +290,7 @@ func grants(f files) []Finding {
 		if !strings.Contains(kind, "_iam_") || reaching(kind) {
 			continue // rights looks at what is given in the whole project
 		}
-		if kind == "google_storage_bucket_iam_binding" && takesDefaults(b) {
+		if kind == "google_storage_bucket_iam_binding" && f.setsDefaults(b) {
 			continue
 		}
 		if given[kind] == nil {
@@ -334,17 +335,63 @@ func grants(f files) []Finding {
 	return found
 }
 
-// takesDefaults reports whether a resource takes from the project's editors and viewers
-// what Cloud Storage gives them on a bucket of ours, and leaves it to the owners.
-func takesDefaults(b block) bool {
+// setsDefaults reports whether a resource sets the bindings that Cloud Storage gives a
+// bucket of ours by default: to those, or to the project's owners alone.
+func (f files) setsDefaults(b block) bool {
 	bucket, members, all := expression(b.Body, "bucket"), expression(b.Body, "members"), expression(b.Body, "for_each")
-	if bucket == nil || members == nil || all == nil || !refers(bucket, "google_storage_bucket.this") {
+	roles, err := f.local(b.module, "default_roles")
+	if err != nil || bucket == nil || members == nil || all == nil || !refers(bucket, "google_storage_bucket.this") ||
+		!refers(all, "local.default_roles") {
 		return false
 	}
-	wider := func(s string) bool {
-		return strings.HasPrefix(s, "roles/") && !strings.HasPrefix(s, "roles/storage.legacy")
+	choice, ok := members.(*hclsyntax.ConditionalExpr)
+	if !ok || written(variable(choice.Condition)) != "var.basic_roles" || !refers(choice.TrueResult, "local.default_roles") ||
+		!slices.Equal(stringsIn(choice.FalseResult), []string{"projectOwner:"}) {
+		return false
 	}
-	return slices.Equal(stringsIn(members), []string{"projectOwner:"}) && !slices.ContainsFunc(stringsIn(all), wider)
+	given := map[string][]string{}
+	for _, role := range items(roles) {
+		given[strings.TrimPrefix(role.key, "roles/storage.legacy")] = stringsIn(role.value)
+	}
+	owners, readers := []string{"projectEditor:", "projectOwner:"}, []string{"projectViewer:"}
+	return maps.EqualFunc(given, map[string][]string{
+		"BucketOwner": owners, "ObjectOwner": owners, "BucketReader": readers, "ObjectReader": readers,
+	}, slices.Equal)
+}
+
+// variable returns the reference that an expression is, or nil.
+func variable(e hclsyntax.Expression) hcl.Traversal {
+	if t, ok := e.(*hclsyntax.ScopeTraversalExpr); ok {
+		return t.Traversal
+	}
+	return nil
+}
+
+// first checks that all grants of the installation are made before a first deployment
+// waits.
+func first(f files) []Finding {
+	var found []Finding
+	for _, all := range f.blocks("resource", "terraform_data") {
+		before := expression(all.Body, "depends_on")
+		if all.label() != "first" || before == nil {
+			continue
+		}
+		for _, b := range f.blocks("resource", "") {
+			grant, isGrant := strings.CutSuffix(b.Labels[0], "_iam_member")
+			if !isGrant {
+				grant, isGrant = strings.CutSuffix(b.Labels[0], "_iam_binding")
+			}
+			if !isGrant || b.module != all.module {
+				continue
+			}
+			if !refers(before, grant+"_iam_member."+b.label()) && !refers(before, grant+"_iam_binding."+b.label()) {
+				name := strings.Join(b.Labels, ".")
+				found = append(found, Finding{"first", f.where(b.DefRange()), name + " is not among what is made first"})
+			}
+		}
+		return found
+	}
+	return []Finding{{"first", installation, "nothing is made first"}}
 }
 
 // sources checks that the archive of the running revision is kept until the next one is

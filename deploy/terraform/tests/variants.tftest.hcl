@@ -88,6 +88,35 @@ run "closed_to_basic_roles" {
   }
 }
 
+run "open_to_basic_roles" {
+  variables {
+    basic_roles = true
+  }
+  assert {
+    condition     = { for b in google_storage_bucket_iam_binding.default : replace(b.role, "roles/storage.legacy", "") => join(" ", sort(b.members)) if b.bucket == "acme-ml-prod-inbox" } == { BucketOwner = "projectEditor:acme-ml projectOwner:acme-ml", BucketReader = "projectViewer:acme-ml", ObjectOwner = "projectEditor:acme-ml projectOwner:acme-ml", ObjectReader = "projectViewer:acme-ml" }
+    error_message = "Editors, viewers or owners do not get back what Cloud Storage gives them."
+  }
+}
+
+run "log_excerpts" {
+  variables {
+    log_excerpts        = true
+    log_bucket_location = "europe-west4"
+  }
+  assert {
+    condition     = google_logging_log_view.jobs[0].location == "europe-west4" && google_logging_log_view.jobs[0].bucket == "_Default" && strcontains(google_logging_log_view.jobs[0].filter, "resource.type = \"ml_job\"")
+    error_message = "The view is of other entries."
+  }
+  assert {
+    condition     = google_logging_log_view_iam_member.watch[0].name == "prod-jobs" && google_logging_log_view_iam_member.watch[0].location == "europe-west4" && google_logging_log_view_iam_member.watch[0].role == "roles/logging.viewAccessor" && google_logging_log_view_iam_member.watch[0].member == google_service_account.function["watch"].member
+    error_message = "Somebody else reads the view, or Watch does not."
+  }
+  assert {
+    condition     = contains(keys(output.environment), "JOBDROP_LOG_VIEW")
+    error_message = "Watch is not told of the view."
+  }
+}
+
 run "no_policy" {
   variables {
     policy_file = null

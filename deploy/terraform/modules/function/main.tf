@@ -147,6 +147,11 @@ resource "google_cloud_run_v2_service" "this" {
   }
 }
 
+# Another ID is another service, without the rights of the one before.
+resource "terraform_data" "service" {
+  triggers_replace = one(concat(google_cloudfunctions2_function.this[*].id, google_cloud_run_v2_service.this[*].id))
+}
+
 # Only its callers may call it.
 resource "google_cloud_run_v2_service_iam_member" "caller" {
   project  = var.project_id
@@ -156,4 +161,9 @@ resource "google_cloud_run_v2_service_iam_member" "caller" {
   name   = one(concat(google_cloudfunctions2_function.this[*].name, google_cloud_run_v2_service.this[*].name))
   role   = "roles/run.invoker"
   member = "serviceAccount:${var.caller}"
+
+  # A service that is replaced takes its policy with it, and keeps its name.
+  lifecycle {
+    replace_triggered_by = [terraform_data.service]
+  }
 }
