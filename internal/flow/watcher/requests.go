@@ -23,6 +23,7 @@ type requests struct {
 	records interface {
 		Get(ctx context.Context, key string) (attempt.Stored, error)
 		Entry(ctx context.Context, key string) (attempt.Entry, error)
+		Open(ctx context.Context, e attempt.Entry) error
 		Apply(
 			ctx context.Context, s attempt.Stored, o attempt.Observation, now time.Time,
 		) (after attempt.Stored, applied bool, err error)
@@ -226,6 +227,11 @@ func (q requests) cancel(
 	ctx context.Context, stored attempt.Stored, r attempt.Request, a attempt.Asked,
 ) (attempt.Answer, error) {
 	e, err := q.records.Entry(ctx, stored.Attempt)
+	if errors.Is(err, job.ErrNotFound) && !stored.State.Terminal() {
+		// It is a rerun whose worker died. With its verdict, nobody would come back to its events.
+		e = attempt.NewEntry(stored)
+		err = q.records.Open(ctx, e)
+	}
 	indexed := err == nil
 	if err != nil && !errors.Is(err, job.ErrNotFound) {
 		return attempt.Answer{}, err

@@ -3,9 +3,12 @@ package watcher_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -92,6 +95,33 @@ func TestRequestsAreAnswered(t *testing.T) {
 				t.Errorf("without requests: %d lists, %d reads", f.requestLists-lists, f.requestReads-reads)
 			}
 		})
+	}
+}
+
+// A rerun whose worker died has a record and no index entry yet. A cancel puts it on the index first: its
+// events are told, and a crash after its verdict leaves it to ticks.
+func TestCancelOfWhatIsNotIndexed(t *testing.T) {
+	f := newFake()
+	jobFile := job.Object{Bucket: "inbox", Name: "j/job.yaml", Generation: 1, Created: start}
+	r, _, err := attempt.Step(attempt.NewRecord(jobFile, start), attempt.Accept{
+		Spec: job.Spec{JobID: "j", TrainingInput: &job.TrainingInput{}}, Waits: "waiting for its turn",
+	}, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.records[r.Attempt] = attempt.Stored{Record: r}
+	f.wanted[r.Attempt+"/1.json"] = `{"kind": "cancel"}`
+	if err := f.watcher(t).Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if state := f.records[r.Attempt].State; state != job.Cancelled {
+		t.Errorf("state %s", state)
+	}
+	if diff := gocmp.Diff([]job.EventType{job.DropAccepted, job.JobCancelled}, f.told["j"]); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+	if !slices.Contains(f.broughtUp, r.Attempt) {
+		t.Errorf("put on the index: %q", f.broughtUp)
 	}
 }
 

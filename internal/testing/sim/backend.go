@@ -90,7 +90,11 @@ func (t *backend) resource(id, region string) string {
 		if fnv32(id)%3 == 0 && !t.w.adapters { // the stand-in's routes know the one kind
 			kind = "hyperparameterTuningJobs"
 		}
-		return fmt.Sprintf("projects/%s/locations/%s/%s/%d", t.name, region, kind, len(t.jobs))
+		number := len(t.jobs)
+		if t == t.w.other {
+			number += 5000 // numbers of one service differ
+		}
+		return fmt.Sprintf("projects/%s/locations/%s/%s/%d", t.name, region, kind, number)
 	}
 	return "projects/" + t.name + "/jobs/" + id
 }

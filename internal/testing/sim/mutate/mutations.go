@@ -629,6 +629,9 @@ var mutations = []mutation{
 	{name: "a backend's name of a job is noted", edits: []edit{
 		{"internal/flow/ledger/ledger.go", "|| name == after.Job.ID {", "|| true {"},
 	}, by: test{"internal/flow/ledger", "^TestNamed$"}},
+	{name: "a rerun that is cancelled is indexed first", edits: []edit{
+		{"internal/flow/watcher/requests.go", "if errors.Is(err, job.ErrNotFound) && !stored.State.Terminal() {", "if false {"},
+	}, by: test{"internal/flow/watcher", "^TestCancelOfWhatIsNotIndexed$"}},
 	{name: "hints cost ticks little", edits: []edit{
 		{"internal/flow/watcher/hint.go", "if !w.hints.Allow() {", "if false {"},
 	}, by: test{"internal/flow/watcher", "^TestRefreshIsLimited$"}},
