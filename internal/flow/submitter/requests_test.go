@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/testing/storagetest"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -395,5 +396,45 @@ func TestDropAfterACancel(t *testing.T) {
 	again := w.drops(spec)
 	if r := w.record(again); r.State != job.Submitted {
 		t.Errorf("%s: %s", r.State, r.Reason)
+	}
+}
+
+// What the operator has to mend is not the drop's fault: the request waits for it.
+func TestRerunWaitsForTheOperator(t *testing.T) {
+	t.Parallel()
+	missing := fmt.Errorf("policy: %w", job.ErrNotFound)
+	for name, fault := range map[string]func(w *world){
+		"no policy": func(w *world) { w.noPolicy = missing },
+		"no staging bucket": func(w *world) {
+			w.storage.Before = func(c storagetest.Call) error {
+				if c.Bucket == "staging" {
+					return missing
+				}
+				return nil
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			key := job.AttemptKey(w.runs(spec))
+			w.backend.finish()
+			w.tick()
+			before := w.storage.Before
+			fault(w)
+			w.ask(key, "1", "rerun")
+			err := w.watch.Tick(t.Context())
+			if answer, open := w.answer(key, "1"); !errors.Is(err, missing) || answer.Outcome != "" || !open {
+				t.Fatalf("%v; answer %+v, request open %t", err, answer, open)
+			}
+			w.noPolicy, w.storage.Before = nil, before
+			for range 2 {
+				w.pass(time.Minute)
+				w.tick()
+			}
+			if answer, open := w.answer(key, "1"); answer.Outcome != attempt.RequestAccepted || open || len(w.backend.jobs) != 2 {
+				t.Errorf("%+v, request open %t, %d jobs", answer, open, len(w.backend.jobs))
+			}
+		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/internal/check/inspect"
@@ -64,10 +65,13 @@ func (s *Submitter) rerun(
 	ctx context.Context, run attempt.Stored, of attempt.Record, a attempt.Asked,
 ) (attempt.Stored, error) {
 	accept, err := s.readmit(ctx, run, of, a)
-	var denied *unreadableError
+	var (
+		denied *unreadableError
+		lost   *lostError
+	)
 	switch _, slow := errors.AsType[*slowError](err); {
-	case errors.Is(err, job.ErrNotFound):
-		return run, attempt.Decline("what attempt %s ran is no longer there: upload the drop again (%v)", of.Attempt, err)
+	case errors.As(err, &lost):
+		return run, attempt.Decline("what attempt %s ran is no longer there: upload the drop again (%v)", of.Attempt, lost)
 	case errors.As(err, &denied):
 		return run, attempt.Decline("jobdrop can't read what attempt %s ran: %v; let it read the object, and ask again",
 			of.Attempt, denied)
@@ -81,6 +85,29 @@ func (s *Submitter) rerun(
 		s.log(ctx, made)
 	}
 	return made, err
+}
+
+// lostError reports that an object of a receipt is not there at its generation. Whatever else is not
+// there, e.g. the operator's policy, is not the drop's fault, and may be there again.
+type lostError struct{ err error }
+
+func (e *lostError) Error() string { return e.err.Error() }
+
+func (e *lostError) Unwrap() error { return e.err }
+
+// ofReceipt returns the error of a call that reads an object of a receipt. It says so if the object is
+// not there.
+func ofReceipt(err error) error {
+	if errors.Is(err, job.ErrNotFound) {
+		return &lostError{err}
+	}
+	return err
+}
+
+// openReceived opens an object of a receipt.
+func (s *Submitter) openReceived(ctx context.Context, o job.Object) (io.ReadCloser, error) {
+	content, err := s.open(ctx, o)
+	return content, ofReceipt(err)
 }
 
 // readmit decides whether what an attempt was accepted with may run again. It returns the acceptance,
@@ -97,7 +124,7 @@ func (s *Submitter) readmit(
 		return nil, err
 	}
 	rules := p.For(d.Folder)
-	r, err := s.inspectFrom(ctx, d, inspect.Objects{Open: s.open, Stat: elsewhere}, p)
+	r, err := s.inspectFrom(ctx, d, inspect.Objects{Open: s.openReceived, Stat: elsewhere}, p)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +176,7 @@ func (s *Submitter) received(ctx context.Context, of job.DropInfo) (job.Drop, in
 	var metadata map[string]string
 	for i, o := range of.Receipt.Objects {
 		found, err := s.objects.StatAt(ctx, o.Bucket, o.Name, o.Generation)
-		if err = ofObject(o, err); err != nil {
+		if err = ofReceipt(ofObject(o, err)); err != nil {
 			return job.Drop{}, nil, fmt.Errorf("%s, generation %d: %w", o.URI(), o.Generation, err)
 		}
 		if i == 0 {

@@ -1151,6 +1151,9 @@ var mutations = []mutation{
 			"\tif job.HasErrors(r.Violations) {\n\t\treturn nil, invalid", "\tif false {\n\t\treturn nil, invalid",
 		},
 	}, by: test{"internal/flow/submitter", "^TestRerunIsDeclined$"}},
+	{name: "a rerun is not refused for what the operator has to mend", edits: []edit{
+		{"internal/flow/submitter/rerun.go", "case errors.As(err, &lost):", "case errors.As(err, &lost) || errors.Is(err, job.ErrNotFound):"},
+	}, by: test{"internal/flow/submitter", "^TestRerunWaitsForTheOperator$"}},
 	{name: "a rerun waits for its turn", edits: []edit{
 		{"internal/flow/submitter/rerun.go", "cmp.Or(waits(p.Start(d.Folder)), \"waiting for its turn\")", "cmp.Or(\"\", \"\")"},
 	}},
