@@ -143,10 +143,7 @@ func (s *Server) name(r *http.Request, a *about) {
 		return
 	}
 	if id := q.Get("upload_id"); id != "" {
-		if u := s.uploads.get(id); u != nil {
-			a.object = u.object.Name
-			s.uploads.leave(u)
-		}
+		a.object = s.uploads.nameOf(id)
 		return
 	}
 	var read bytes.Buffer

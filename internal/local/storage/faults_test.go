@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -209,6 +211,35 @@ func TestFaults(t *testing.T) {
 		_ = answer.Body.Close()
 	}
 	do(t, "GET", s.objectURL("in/b.json"), "").want(t, 404)
+}
+
+// A request learns what a session's object is called while another one brings it its content, and
+// does not keep the session alive by that. The race detector has the first part.
+func TestFaultsNameASession(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	id, err := s.newSession(object{Bucket: bucketA, Name: "a"}, conditions{}, declared{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := s.uploads.byID[id]
+	used := u.used
+	var other sync.WaitGroup
+	other.Go(func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.done = &object{}
+	})
+	a := about{method: "storage.objects.insert"}
+	s.name(httptest.NewRequest("PUT", "/?upload_id="+id, nil), &a)
+	other.Wait()
+	if a.object != "a" || u.used != used || u.busy != 0 || u.complete {
+		t.Errorf("the object is %q, and the session was entered: %+v", a.object, u)
+	}
+	a.object = ""
+	if s.name(httptest.NewRequest("PUT", "/?upload_id=none", nil), &a); a.object != "" {
+		t.Errorf("the object of no session is %q", a.object)
+	}
 }
 
 // A lost answer to a conditional write looks to a client that tries again as if somebody else had written.

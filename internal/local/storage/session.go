@@ -119,6 +119,17 @@ func (u *uploads) get(id string) *session {
 	return s
 }
 
+// nameOf returns the name of a session's object, or "". It does not enter the session, in
+// which another request may be.
+func (u *uploads) nameOf(id string) string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if s := u.byID[id]; s != nil {
+		return s.object.Name // which never changes
+	}
+	return ""
+}
+
 func (u *uploads) end(id string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
