@@ -47,7 +47,7 @@ module "jobdrop" {
   network       = var.subnetwork == null ? null : { subnetwork = var.subnetwork }
 
   droppers                 = each.value.droppers
-  basic_roles              = false # nobody else drops, but the project's owners
+  basic_roles              = false # Editors and Viewers have no rights of their own there
   trainer_service_accounts = each.value.trainers
   output_buckets           = each.value.output_buckets
   package_source_buckets   = each.value.package_source_buckets

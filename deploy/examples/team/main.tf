@@ -57,7 +57,7 @@ module "jobdrop" {
   policy_file           = "${path.module}/policy.yaml"
   labels                = var.labels
   droppers              = [for member in var.droppers : { member = member }]
-  basic_roles           = false # nobody else drops, but the project's owners
+  basic_roles           = false # Editors and Viewers have no rights of their own there
   output_buckets        = [google_storage_bucket.models.name]
   notification_channels = [for c in google_monitoring_notification_channel.mail : c.name]
 
