@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/jobdrop/jobdrop/deploy/outputs"
+	"github.com/jobdrop/jobdrop/internal/check/policy"
 	"github.com/jobdrop/jobdrop/internal/service/gcs"
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -79,7 +80,8 @@ func parse(args []string, usage io.Writer) (o options, dir string, err error) {
 	f.BoolVar(&o.manual, "manual", false, "print docs/first-project.md, and do nothing else")
 	f.DurationVar(&o.poll, "poll", 5*time.Second, "how often to look at the status")
 	f.Func("set", "FIELD=VALUE of the job file, as the metadata jobdrop-set-FIELD; may be repeated (region: the first "+
-		"of the installation's; at Vertex AI, runtimeVersion and pythonVersion: those of Google's newest training image)",
+		"of the installation's; at Vertex AI, runtimeVersion and pythonVersion: those of Google's newest training image, unless "+
+		"the policy has an image for those of the file)",
 		func(text string) error {
 			field, value, ok := strings.Cut(text, "=")
 			if !ok || field == "" {
@@ -113,11 +115,6 @@ func parse(args []string, usage io.Writer) (o options, dir string, err error) {
 		if first, _, _ := strings.Cut(i.Environment["JOBDROP_REGIONS"], ","); first != "" && o.metadata[region] == "" {
 			o.metadata[region] = strings.TrimSpace(first)
 		}
-		// Nor need its image be one that Google still has.
-		const runtime, python = jobspec.MetadataPrefix + "runtimeVersion", jobspec.MetadataPrefix + "pythonVersion"
-		if i.Environment["JOBDROP_BACKEND"] == "vertex" && o.metadata[runtime] == "" && o.metadata[python] == "" {
-			o.metadata[runtime], o.metadata[python] = newestRuntime, newestPython
-		}
 	}
 	if o.report != "" && o.environment == nil {
 		return o, "", errors.New("-report wants -outputs, which name the installation")
@@ -149,6 +146,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	if err != nil {
 		return err
 	}
+	if err := chooseImage(ctx, client, o, dir); err != nil {
+		return err
+	}
 	if o.report == "" {
 		return verify(ctx, client, o, dir, out)
 	}
@@ -169,6 +169,51 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		fmt.Fprintf(out, "the report is in %s: read it before you send it to somebody\n", o.report)
 	}
 	return errors.Join(r.err, err)
+}
+
+// chooseImage has the drop run in Google's newest training image at Vertex AI, since
+// Google may have deleted the image of the drop's own versions. What -set chose stays,
+// and so do versions that the policy has an image for.
+func chooseImage(ctx context.Context, client *gcs.Client, o options, dir string) error {
+	const runtime, python = jobspec.MetadataPrefix + "runtimeVersion", jobspec.MetadataPrefix + "pythonVersion"
+	if o.environment["JOBDROP_BACKEND"] != "vertex" || o.metadata[runtime] != "" || o.metadata[python] != "" {
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	// A drop without a job file, or with a wrong one, is told of later.
+	for _, e := range entries {
+		if !e.Type().IsRegular() || !job.IsJobFile(e.Name()) {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return err
+		}
+		file, _ := jobspec.Parse(e.Name(), data)
+		if file != nil && policyOf(ctx, client, o).Mapping(file.Spec.TrainingInput).Image != "" {
+			return nil
+		}
+	}
+	o.metadata[runtime], o.metadata[python] = newestRuntime, newestPython
+	return nil
+}
+
+// policyOf returns the installation's policy for the dropped folder. It is empty for a
+// dropper who may not read it.
+func policyOf(ctx context.Context, client *gcs.Client, o options) policy.Policy {
+	bucket, name, found := strings.Cut(strings.TrimPrefix(o.environment["JOBDROP_POLICY"], "gs://"), "/")
+	if !found {
+		return policy.Policy{}
+	}
+	data, _, err := client.Read(ctx, bucket, name, 0, jobspec.MaxSize)
+	if err != nil {
+		return policy.Policy{}
+	}
+	rules, _ := policy.Parse(path.Base(name), data)
+	return policy.Policy{Rules: rules}.For(o.folder)
 }
 
 // verify drops a folder and waits for its verdict.

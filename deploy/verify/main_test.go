@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/internal/local"
 	"github.com/jobdrop/jobdrop/internal/local/functions"
 	"github.com/jobdrop/jobdrop/internal/local/training"
@@ -41,7 +42,7 @@ func TestVerifyAtVertex(t *testing.T) {
 	}
 	stack, err := local.Start(t.Context(), local.Options{
 		Dir: t.TempDir(), Python: python, Functions: []string{os.Args[0], "functions"}, Tick: 100 * time.Millisecond,
-		Backend: "vertex", Env: []string{"JOBDROP_SETTLE=0s"},
+		Backend: "vertex", Env: []string{"JOBDROP_SETTLE=0s"}, Policy: []byte("{}\n"),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -49,23 +50,46 @@ func TestVerifyAtVertex(t *testing.T) {
 	defer stack.Close()
 	outputs := filepath.Join(t.TempDir(), "outputs.json")
 	text := fmt.Sprintf(`{"environment": {"value": {"JOBDROP_INBOX": %q, "JOBDROP_STATUS_BUCKET": %q, "JOBDROP_BACKEND": "vertex", `+
-		`"JOBDROP_REGIONS": "us-central1"}}}`, local.Inbox, local.Status)
+		`"JOBDROP_REGIONS": "us-central1", "JOBDROP_POLICY": "gs://%s/policy.yaml"}}}`, local.Inbox, local.Status, local.State)
 	if err := os.WriteFile(outputs, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	getenv := func(string) string { return stack.StorageURL }
+	older := []string{"-set", "runtimeVersion=2.15", "-set", "pythonVersion=3.10"}
 	for _, test := range []struct {
-		name string
-		args []string
-		want string
+		name   string
+		policy string
+		args   []string
+		set    string // as runtimeVersion
+		want   string // in the status; the stack runs no image of one's own
 	}{
-		{"the newest", nil, "tf-cpu.2-17.py310"},
-		{"one that is set", []string{"-set", "runtimeVersion=2.15", "-set", "pythonVersion=3.10"}, "tf-cpu.2-15.py310"},
+		{"the newest", "{}", nil, "2.17", "tf-cpu.2-17.py310"},
+		{"one that is set", "{}", older, "2.15", "tf-cpu.2-15.py310"},
+		{"the policy's, for the drop's versions", "vertex: {images: {'2.11/3.7': gcr.io/p/own}}", nil, "", ""},
+		{"the policy's, for the drop's runtime", "vertex: {images: {'2.11': gcr.io/p/own}}", nil, "", ""},
+		{"one that is set, in spite of the policy", "vertex: {images: {'2.11': gcr.io/p/own}}", older, "2.15", "tf-cpu.2-15.py310"},
+		{"the newest, if the policy has none for the drop", "vertex: {images: {'2.12': gcr.io/p/own}}", nil, "2.17", "tf-cpu.2-17.py310"},
+		{"a policy that is wrong", "vertex: [", nil, "2.17", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			_, err := stack.Storage.Write(t.Context(), local.State, "policy.yaml", []byte(test.policy+"\n"), "application/yaml", nil,
+				attempt.AnyGeneration)
+			if err != nil {
+				t.Fatal(err)
+			}
+			args := append(append([]string{"-outputs", outputs, "-poll", "50ms"}, test.args...), drops+"hello")
 			var out strings.Builder
-			args := append([]string{"-outputs", outputs, "-poll", "50ms"}, test.args...)
-			if err := run(t.Context(), append(args, drops+"hello"), getenv, &out); err != nil {
+			o, dir, err := parse(args, &out)
+			if err == nil {
+				err = chooseImage(t.Context(), stack.Storage, o, dir)
+			}
+			if got := o.metadata["jobdrop-set-runtimeVersion"]; err != nil || got != test.set {
+				t.Errorf("%v; the runtime is %q, want %q", err, got, test.set)
+			}
+			if test.want == "" {
+				return
+			}
+			if err := run(t.Context(), args, getenv, &out); err != nil {
 				t.Fatalf("%v\n%s", err, out.String())
 			}
 			data, _, err := stack.Storage.Read(t.Context(), local.Status, "verify/hello/status.json", 0, statusLimit)

@@ -215,7 +215,8 @@ done`,
 		expect: "`tf-cpu.2-17.py310 200` at least, which step 11 uses.",
 		want:   []string{`(?m)^tf-cpu\.2-17\.py310 200$`},
 		otherwise: "What is gone is `refused`, not `doubtful`: internal/backend/vertex/images.go and docs/vertex.md. Step 11 then " +
-			"takes `-set runtimeVersion=` and `-set pythonVersion=` of one that is there, or an image of the policy's.",
+			"takes `-set runtimeVersion=` and `-set pythonVersion=` of one that is there, or an image that the policy has for `2.11`, the " +
+			"drop's version, or for `2.17/3.10`.",
 		rests: "internal/backend/vertex/images.go, deploy/verify, docs/vertex.md (Images)",
 	},
 	{
@@ -361,7 +362,8 @@ terraform -chdir=$CONFIGURATION output -json > out/outputs.json
 go run ./deploy/eventarc -outputs out/outputs.json`,
 		byHand: true,
 		expect: "A plan that also replaces the right of the function's caller. After the replacement above: `set ackDeadlineSeconds, " +
-			"deadLetterPolicy, …`, as the subscription is new. After an update in place instead (another source, without `-replace`): `all is set`.",
+			"deadLetterPolicy, …`, as the subscription is new. After an update in place instead (another source, without " +
+			"`-replace`): `all is set`.",
 		otherwise: "`set …` after an update in place: it is mended, and each upgrade needs step 10, as deploy/README.md says. A " +
 			"replacement that fails by 409: the old function was not gone yet; apply again.",
 		rests: "deploy/eventarc, deploy/README.md (The subscription of Eventarc)",
