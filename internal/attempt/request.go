@@ -46,7 +46,7 @@ func ParseRequest(data []byte) (Request, error) {
 	d.DisallowUnknownFields()
 	if err := d.Decode(&r); err != nil {
 		return Request{}, fmt.Errorf(`the request is not valid JSON of the form {"kind": "cancel", "reason": "...", `+
-			`"by": "...", "at": "2026-11-23T09:05:00Z"}: %w; correct it, and ask again`, err)
+			`"by": "...", "at": "2026-11-23T09:05:00Z"}, where kind may be rerun, too: %s; correct it, and ask again`, fault(err))
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return Request{}, errors.New("more follows after the request: write one JSON object, and ask again")
@@ -57,6 +57,23 @@ func ParseRequest(data []byte) (Request, error) {
 	}
 	r.Reason, r.By = job.BoundText(line(r.Reason), job.MaxText/2), job.BoundText(line(r.By), job.MaxPerson)
 	return r, nil
+}
+
+// fault says what is wrong with a request's JSON.
+func fault(err error) string {
+	var field *json.UnmarshalTypeError
+	var at *time.ParseError
+	switch {
+	case errors.Is(err, io.EOF):
+		return "it is empty"
+	case errors.As(err, &field) && field.Field != "":
+		return fmt.Sprintf("%s is of JSON's type %s, and has to be a text", field.Field, field.Value)
+	case errors.As(err, &field):
+		return "it is of JSON's type " + field.Value + ", and has to be an object"
+	case errors.As(err, &at):
+		return "at is " + at.Value + ", and has to be a time of RFC 3339"
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
 }
 
 // line returns a text without line breaks and other control characters: it becomes part of a
@@ -191,12 +208,14 @@ func (r *Record) neverRan(now time.Time) {
 func (r Record) NeverRan() bool { return r.State == job.Cancelled && r.Times.Created.IsZero() }
 
 // NewRerun returns the record of an attempt that runs again what an earlier one was accepted with,
-// as somebody asked. jobFile is that of the earlier one. The attempt is named by the request's
-// generation, as others are by their job file's: so one request makes one attempt.
-func NewRerun(of string, jobFile job.Object, r Request, a Asked, now time.Time) Record {
+// as somebody asked. The attempt is named by the request's generation, as others are by their job
+// file's: so one request makes one attempt.
+func NewRerun(of Record, r Request, a Asked, now time.Time) Record {
+	jobFile := of.Drop.JobFile
 	n := NewRecord(jobFile, now)
+	n.Uploader = of.Uploader
 	n.Attempt = job.AttemptKey(a.as(jobFile))
-	n.Rerun = &job.Rerun{Of: of, Reason: r.Reason, By: r.By, At: now.UTC()}
+	n.Rerun = &job.Rerun{Of: of.Attempt, Reason: r.Reason, By: r.By, At: now.UTC()}
 	n.Times.Dropped = a.Created
 	return n
 }

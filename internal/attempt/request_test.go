@@ -222,11 +222,13 @@ func TestParseRequest(t *testing.T) {
 			want: Request{Kind: KindRerun, Reason: long[:job.MaxText/2-3] + "…", By: long[:job.MaxPerson-3] + "…"},
 		},
 		{name: "no JSON", text: "cancel", err: "not valid JSON of the form"},
-		{name: "nothing", text: "", err: "not valid JSON of the form"},
+		{name: "nothing", text: "", err: "it is empty; correct it"},
+		{name: "a list", text: "[]", err: "it is of JSON's type array, and has to be an object"},
+		{name: "a number", text: `{"kind": 1}`, err: "kind is of JSON's type number, and has to be a text"},
 		{name: "another kind", text: `{"kind": "delete"}`, err: `kind is "delete", and may be cancel or rerun`},
 		{name: "no kind", text: `{}`, err: `kind is "", and may be cancel or rerun`},
 		{name: "a field that is none", text: `{"kind": "cancel", "force": true}`, err: `unknown field "force"`},
-		{name: "a time that is none", text: `{"kind": "cancel", "at": "now"}`, err: "not valid JSON of the form"},
+		{name: "a time that is none", text: `{"kind": "cancel", "at": "now"}`, err: "has to be a time of RFC 3339"},
 		{name: "more", text: `{"kind": "cancel"} {"kind": "rerun"}`, err: "more follows"},
 		{name: "too much", text: `{"kind": "cancel", "reason": "` + long + long + `"}`, err: "longer than 4096 bytes"},
 	}
@@ -279,7 +281,12 @@ func TestRequestNames(t *testing.T) {
 func TestNewRerun(t *testing.T) {
 	t.Parallel()
 	a := Asked{Generation: 99, Created: at(time.Hour)}
-	r := NewRerun("earlier", jobFile(), Request{By: "ann", Reason: "flaky"}, a, at(2*time.Hour))
+	of := NewRecord(jobFile(), start)
+	of.Attempt, of.Uploader = "earlier", job.Uploader{Name: "Ada", Commit: "4f2c9e1"}
+	r := NewRerun(of, Request{By: "ann", Reason: "flaky"}, a, at(2*time.Hour))
+	if r.Uploader != of.Uploader {
+		t.Errorf("uploaded by %+v", r.Uploader)
+	}
 	want := jobFile()
 	want.Generation = 99
 	if r.Attempt != job.AttemptKey(want) || r.Number() != 99 || r.Drop.JobFile.Generation != 7 || !r.Times.Dropped.Equal(a.Created) {

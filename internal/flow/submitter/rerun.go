@@ -28,7 +28,7 @@ func (s *Submitter) Rerun(ctx context.Context, of attempt.Record, r attempt.Requ
 		return attempt.Stored{}, attempt.Decline("attempt %s was %s before it was accepted, so there is nothing to run again: "+
 			"upload the drop", of.Attempt, of.State)
 	}
-	run := attempt.Stored{Record: attempt.NewRerun(of.Attempt, of.Drop.JobFile, r, a, s.options.Now())}
+	run := attempt.Stored{Record: attempt.NewRerun(of, r, a, s.options.Now())}
 	made, err := s.records.Get(ctx, run.Attempt)
 	if errors.Is(err, job.ErrNotFound) {
 		made, err = s.rerun(ctx, run, of, a)

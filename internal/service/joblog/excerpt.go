@@ -1,7 +1,6 @@
 package joblog
 
 import (
-	"cmp"
 	"regexp"
 	"strings"
 	"unicode"
@@ -38,7 +37,7 @@ func excerpt(lines []line, j attempt.BackendJob) string {
 	}
 	first := ""
 	for _, replica := range replicas {
-		if named(replica, j.Message) {
+		if _, task, isTrial := strings.Cut(replica, "/"); replica == named(j.Message) || isTrial && task == named(j.Message) {
 			first = replica
 			break
 		}
@@ -56,17 +55,17 @@ const traceback = "Traceback (most recent call last):"
 // ml/v1, "The replica workerpool0-0 exited …" of Vertex AI.
 var replicaName = regexp.MustCompile(`\breplica ([a-z]+) ([0-9]+)\b|\breplica ([a-z]+[0-9]+-[0-9]+)\b`)
 
-// named reports whether a job's message says that a replica failed.
-func named(replica, message string) bool {
+// named returns the replica that failed by a job's message, as the log names it; nothing if the
+// message names none.
+func named(message string) string {
 	m := replicaName.FindStringSubmatch(message)
-	if m == nil {
-		return false
+	switch {
+	case m == nil:
+		return ""
+	case m[3] != "":
+		return m[3]
 	}
-	_, task, isTrial := strings.Cut(replica, "/")
-	if !isTrial {
-		task = replica
-	}
-	return task == cmp.Or(m[3], m[1]+"-replica-"+m[2])
+	return m[1] + "-replica-" + m[2]
 }
 
 // cut returns the lines up to that of the last exception, or up to the last line if there is none:

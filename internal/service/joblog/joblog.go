@@ -115,13 +115,17 @@ func (r *Reader) Excerpt(ctx context.Context, j attempt.BackendJob) (string, err
 	return excerpt(lines, j), nil
 }
 
-// filter matches what a job's own programs wrote to the standard error output, or logged
-// as an error. The service's own entries are left out: they say what the job's message
-// says.
+// filter matches what a job's own programs wrote: those of the replica that the job's
+// message names, if it names one. The service's own entries are left out: they say what
+// the message says.
 func filter(j attempt.BackendJob) string {
 	parts := []string{
 		`resource.type="ml_job"`, "resource.labels.job_id=" + strconv.Quote(path.Base(j.ResourceName)),
-		`resource.labels.task_name!="service"`, "severity>=ERROR",
+	}
+	if replica := named(j.Message); replica != "" {
+		parts = append(parts, "resource.labels.task_name="+strconv.Quote(replica))
+	} else {
+		parts = append(parts, `resource.labels.task_name!="service"`)
 	}
 	if !j.Created.IsZero() {
 		parts = append(parts, "timestamp>="+strconv.Quote(j.Created.UTC().Format(time.RFC3339Nano)))

@@ -136,11 +136,25 @@ func TestExcerpt(t *testing.T) {
 	want := []map[string]any{{
 		"resourceNames": []any{"projects/p/locations/global/buckets/_Default/views/jobs"},
 		"filter": `resource.type="ml_job" AND resource.labels.job_id="77" AND resource.labels.task_name!="service" AND ` +
-			`severity>=ERROR AND timestamp>="2026-11-22T12:00:00Z" AND labels."ml.googleapis.com/trial_id"="3"`,
+			`timestamp>="2026-11-22T12:00:00Z" AND labels."ml.googleapis.com/trial_id"="3"`,
 		"orderBy": "timestamp desc", "pageSize": 500.0,
 	}}
 	if diff := cmp.Diff(want, asked); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
+	}
+}
+
+// Where the job's message names the replica that failed, only its log is read: others may write much.
+func TestFilterOfAReplica(t *testing.T) {
+	for message, want := range map[string]string{
+		"The replica master 0 exited with a non-zero status of 1.":        `task_name="master-replica-0"`,
+		"The replica workerpool0-0 exited with a non-zero status of 137.": `task_name="workerpool0-0"`,
+		"Internal error": `task_name!="service"`, "": `task_name!="service"`,
+	} {
+		if got := filter(attempt.BackendJob{ResourceName: "projects/p/jobs/j", Message: message}); !strings.Contains(got, want) ||
+			strings.Count(got, "task_name") != 1 || strings.Contains(got, "severity") {
+			t.Errorf("%q: %s, want %s", message, got, want)
+		}
 	}
 }
 
