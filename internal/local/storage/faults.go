@@ -179,6 +179,7 @@ type rule struct {
 	from, every, left      int
 	always                 bool
 	seen                   int // calls; of injector.mu, as left is
+	met                    int // how many calls have met it; of injector.mu
 }
 
 func newInjector(faults []Fault) (*injector, error) {
@@ -203,11 +204,12 @@ func newInjector(faults []Fault) (*injector, error) {
 	return i, nil
 }
 
-// injected is a failure that a call is to meet. used is called when it has met it.
+// injected is a failure that a call is to meet. used is called when it has met it, at most
+// once, and ended when the call has ended.
 type injected struct {
 	failure
-	closing <-chan struct{} // the server's
-	used    func()
+	closing     <-chan struct{} // the server's
+	used, ended func()
 }
 
 // of returns the failure that a call is to meet, if any.
@@ -239,10 +241,28 @@ func (i *injector) of(s *Server, r *http.Request) (*injected, error) {
 		if !rule.always && rule.left == 0 || rule.seen < rule.from || (rule.seen-rule.from)%rule.every != 0 {
 			continue
 		}
-		rule.left--
-		return &injected{rule.failure, i.closing, func() {}}, nil
+		return i.take(rule), nil
 	}
 	return nil, nil
+}
+
+// take returns the failure of a rule for one call. The rule has it back if the call ends without it:
+// the start of an upload's session brings no content that could break off.
+func (i *injector) take(r *rule) *injected {
+	r.left--
+	met := false
+	return &injected{r.failure, i.closing, func() {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		met = true
+		r.met++
+	}, func() {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		if !met {
+			r.left++
+		}
+	}}
 }
 
 // fail serves a call that meets a failure.
@@ -250,7 +270,12 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, f *injected) {
 	e := &fault{f.status, "injected", "Injected", fmt.Sprintf("Retry Test: Caused a %d", f.status)}
 	method := s.about(r).method
 	insert := method == "storage.objects.insert"
-	s.log.InfoContext(r.Context(), "storage call fails, as asked for", "method", method, "path", r.URL.Path)
+	used := f.used
+	f.used = func() {
+		s.log.InfoContext(r.Context(), "storage call fails, as asked for", "method", method, "path", r.URL.Path)
+		used()
+	}
+	defer f.ended()
 	switch f.form {
 	case answerWith:
 		f.used()

@@ -275,13 +275,48 @@ func TestToolsRetry(t *testing.T) {
 			c.run(t, append(args, dir+"/large", "gs://"+bucketA+"/up")...)
 			c.run(t, append(args, "gs://"+bucketA+"/up", dir+"/down")...)
 			wantFile(t, filepath.Join(dir, "down"), large)
-			for i, r := range s.faults.rules {
-				if r.left > 0 {
-					t.Errorf("fault %d is met %d times less than it might be", i+1, r.left)
-				}
-			}
+			wantMet(t, s, 1, 3, 3)
 		})
 	}
+}
+
+// wantMet checks how often each of the server's faults was met.
+func wantMet(t *testing.T, s *Server, want ...int) {
+	t.Helper()
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	var got []int
+	for _, r := range s.faults.rules {
+		got = append(got, r.met)
+	}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("the faults were met (-want +got):\n%s", diff)
+	}
+}
+
+// A call that can't meet its fault leaves it for the next: there is no content in the start of a session, in
+// the question how much has arrived, and less than the fault is after in a small object.
+func TestFaultsStay(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{Faults: []Fault{
+		{Do: "return-503-after-256K", Method: "storage.objects.insert", Times: 2},
+		{Do: "return-broken-stream-after-256K", Method: "storage.objects.get", Object: "large"},
+		{Do: "return-broken-stream-final-chunk-after-10B", Method: "storage.objects.insert"},
+	}})
+	upload := s.URL() + "/upload/storage/v1/b/" + bucketA + "/o?name=large&uploadType="
+	content := strings.Repeat("x", 600<<10)
+	session := do(t, "POST", upload+"resumable", "").want(t, 200).header.Get("Location")
+	do(t, "PUT", session, "", "Content-Range", "bytes */*").want(t, 308)
+	do(t, "POST", upload+"media", "small").want(t, 200)
+	wantMet(t, s, 0, 0, 0)
+	do(t, "PUT", session, content).want(t, 503)
+	wantMet(t, s, 1, 0, 0)
+	do(t, "PUT", session, content[256<<10:], "Content-Range", "bytes 262144-614399/614400").want(t, 503)
+	wantMet(t, s, 2, 0, 0)
+	do(t, "POST", upload+"media", "small").want(t, 200)
+	do(t, "GET", s.objectURL("large"), "").want(t, 200)
+	do(t, "PUT", session, "", "Content-Range", "bytes */614400").want(t, 308)
+	wantMet(t, s, 2, 0, 0)
 }
 
 // A transfer that stands still does not keep the server from closing.
@@ -310,7 +345,7 @@ func TestStall(t *testing.T) {
 	}()
 	for {
 		s.faults.mu.Lock()
-		met := s.faults.rules[1].left == 0
+		met := s.faults.rules[1].met == 1
 		s.faults.mu.Unlock()
 		if met {
 			break

@@ -52,7 +52,7 @@ func (t *retryTest) next(i *injector, method string) *injected {
 		for _, left := range t.Instructions {
 			t.Completed = t.Completed && len(left) == 0
 		}
-	}}
+	}, func() {}}
 }
 
 // retryTests serves the testbench's resource, and reports whether the request was for it.
