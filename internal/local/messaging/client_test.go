@@ -34,6 +34,10 @@ import (
 // patience is how long a test waits for what comes at once on an idle machine.
 const patience = 5 * time.Minute
 
+// inOrder is how long 1,000 messages of one key may take under load: about a second on an idle machine, and
+// 100 seconds if one of them is outstanding at a time, for which the client's acknowledgements wait.
+const inOrder = 30 * time.Second
+
 func serve(t *testing.T, hosts ...string) *Server {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -152,8 +156,11 @@ func receiveInOrder(t *testing.T, config *pubsubpb.Subscription) {
 		t.Fatal(err)
 	}
 	waitEmpty(t, s.broker)
-	t.Logf("%d deliveries of %d messages in %v, acknowledged in %d requests", received, messages, time.Since(begin),
-		requests.Load())
+	took := time.Since(begin)
+	t.Logf("%d deliveries of %d messages in %v, acknowledged in %d requests", received, messages, took, requests.Load())
+	if took > inOrder {
+		t.Errorf("%d messages of a key took %v, want at most %v", messages, took, inOrder)
+	}
 	if n := requests.Load(); n > messages/4 {
 		t.Errorf("the client acknowledged %d messages in %d requests: one at a time", messages, n)
 	}
