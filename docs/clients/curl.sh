@@ -40,7 +40,7 @@ until [[ $state =~ ^(rejected|withdrawn|expired|succeeded|failed|cancelled|timed
     seen="${BASH_REMATCH[1]}"
     state="$(sed -E 's/^\{"attempt":"[^"]*","sequence":[0-9]+,"state":"([a-z_]+)".*/\1/' <<<"$body")"
     type="$(grep -oE '"ce-type": *"[^"]*"' <<<"$message" | cut -d '"' -f 4)"
-    echo "$type $state $(grep -oE '"reason":"([^"\\]|\\.)*"' <<<"$body" | head -n 1 || true)"
+    echo "$type $state $(grep -oE '"reason":"([^"\\]|\\.)*"' <<<"${body%%\"history\":*}" | head -n 1 || true)"
     [[ $type != *.drop.incomplete.v1 ]] || exit 2 # it may still be completed; this program does not wait
 done
 [[ $state == succeeded ]] || exit 1

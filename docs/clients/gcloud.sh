@@ -20,7 +20,7 @@ until [[ $state =~ ^(rejected|withdrawn|expired|succeeded|failed|cancelled|timed
         ((BASH_REMATCH[1] > seen)) || continue # it was shown: an event may come again
         seen="${BASH_REMATCH[1]}"
         state="$(sed -E 's/^\{"attempt":"[^"]*","sequence":[0-9]+,"state":"([a-z_]+)".*/\1/' <<<"$body")"
-        echo "$type $state $(grep -oE '"reason":"([^"\\]|\\.)*"' <<<"$body" | head -n 1 || true)"
+        echo "$type $state $(grep -oE '"reason":"([^"\\]|\\.)*"' <<<"${body%%\"history\":*}" | head -n 1 || true)"
         [[ $type != *.drop.incomplete.v1 ]] || exit 2 # it may still be completed; this program does not wait
     done < <(gcloud pubsub subscriptions pull "$subscription" --auto-ack --limit=10 \
         --format='value(message.attributes.ce-type, message.data.decode(base64))')

@@ -14,7 +14,7 @@ state=''
 until [[ $state =~ ^(rejected|withdrawn|expired|succeeded|failed|cancelled|timed_out|lost)$ ]]; do
     body="$(gsutil cat "$status" 2>/dev/null || true)" # not there yet
     state="$(grep -oE '"state": *"[a-z_]+"' <<<"$body" | head -n 1 | cut -d '"' -f 4 || true)"
-    echo "state: $state $(grep -oE '"reason": *"([^"\\]|\\.)*"' <<<"$body" | head -n 1 || true)"
+    echo "state: $state $(grep -oE '"reason": *"([^"\\]|\\.)*"' <<<"${body%%\"history\":*}" | head -n 1 || true)"
 done
 [[ $state == succeeded ]] || exit 1
 

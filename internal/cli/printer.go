@@ -316,7 +316,7 @@ func detail(t event.Type, b event.Body) string {
 		for _, o := range b.Drop.Receipt.Objects {
 			names = append(names, fmt.Sprintf("%s#%d", o.Base(), o.Generation))
 		}
-		return b.Job.ID + ": " + strings.Join(names, ", ")
+		return sentence(b.Job.ID+": "+strings.Join(names, ", "), b.Reason) // what it waits for, if it does
 	case event.JobDelayed:
 		return b.Reason
 	case event.DropRejected, event.DropWithdrawn, event.DropExpired, event.JobLost:
