@@ -167,6 +167,14 @@ func (c *Cursor) End() {
 	c.After = ""
 }
 
+// RequestCursor is the position in the requests, which are read a page in each tick.
+type RequestCursor struct {
+	// After is the last name of the page before; empty at the start of a round.
+	After string `json:"after,omitempty"`
+	// Rounds counts the rounds that ended. Each begins with others of a page's requests.
+	Rounds int `json:"rounds,omitempty"`
+}
+
 // Cursors holds the cursors of all scans.
 type Cursors struct {
 	// Open is the cursor of the index, Records that of the records, Inbox that of the drops.
@@ -174,7 +182,7 @@ type Cursors struct {
 	Records Cursor `json:"records,omitzero"`
 	Inbox   Cursor `json:"inbox,omitzero"`
 	// Requests is the cursor of the requests.
-	Requests Cursor `json:"requests,omitzero"`
+	Requests RequestCursor `json:"requests,omitzero"`
 	// Jobs is the cursor of the backend's list. Its After is the backend's own page token.
 	Jobs Cursor `json:"jobs,omitzero"`
 	// Queue says which note of the queue was written last.

@@ -51,27 +51,27 @@ const (
 
 // requestsResult is what the part did.
 type requestsResult struct {
-	cursor   attempt.Cursor
+	cursor   attempt.RequestCursor
 	answered int
 	failures failures
 }
 
-// run does what the requests on one page ask for. If some of them are left, the next tick takes the
-// page after it, so nobody's requests hide another's for ever.
-func (q requests) run(ctx context.Context, b budget, cursor attempt.Cursor, tick int) requestsResult {
+// run does what the requests on one page ask for. The next tick takes the page after it, so requests
+// that stay do not hide others for ever.
+func (q requests) run(ctx context.Context, b budget, cursor attempt.RequestCursor) requestsResult {
 	did := requestsResult{cursor: cursor}
-	did.cursor.After = ""
-	var page []attempt.Asked
-	err := q.records.Requests(ctx, cursor.After, func(listed []attempt.Asked) error {
-		page = listed
-		return errEnough
-	})
-	if err != nil && !errors.Is(err, errEnough) {
+	page, more, err := q.page(ctx, cursor.After)
+	if err != nil {
 		did.failures.add(fmt.Errorf("requests: %w", err))
 		return did
 	}
+	if did.cursor.After = ""; more {
+		did.cursor.After = page[len(page)-1].Name
+	} else {
+		did.cursor.Rounds++
+	}
 	reruns := 0
-	for _, a := range inTurn(page, tick) {
+	for _, a := range inTurn(page, cursor.Rounds) {
 		if !b.left(ctx, requestShare) {
 			break
 		}
@@ -89,15 +89,27 @@ func (q requests) run(ctx context.Context, b budget, cursor attempt.Cursor, tick
 			did.failures.add(err)
 		}
 	}
-	if did.answered < len(page) {
-		did.cursor.After = page[len(page)-1].Name
-	}
 	return did
 }
 
+// page returns one page of the requests after one, and whether another follows.
+func (q requests) page(ctx context.Context, after string) (page []attempt.Asked, more bool, err error) {
+	err = q.records.Requests(ctx, after, func(listed []attempt.Asked) error {
+		if more = len(page) > 0 && len(listed) > 0; more {
+			return errEnough
+		}
+		page = append(page, listed...)
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return page, more, err
+}
+
 // inTurn returns those of a page's requests that a tick reads: of each attempt the first one, then
-// the second one of each, and so on. Those that a tick leaves come first in another.
-func inTurn(page []attempt.Asked, tick int) []attempt.Asked {
+// the second one of each, and so on. Those that a tick leaves come first in another round.
+func inTurn(page []attempt.Asked, round int) []attempt.Asked {
 	seen := map[string]int{}
 	var rounds [][]attempt.Asked
 	for _, a := range page {
@@ -112,7 +124,7 @@ func inTurn(page []attempt.Asked, tick int) []attempt.Asked {
 	if len(all) <= mostRequests {
 		return all
 	}
-	from := tick * mostRequests % len(all)
+	from := round * mostRequests % len(all)
 	return slices.Concat(all[from:], all[:from])[:mostRequests]
 }
 

@@ -217,7 +217,7 @@ func TestRequestsOfOneAttempt(t *testing.T) {
 	}
 	own := f.key("j") + "/1.json"
 	f.wanted[own] = `{"kind": "cancel"}`
-	f.cursors.Ticks = 900 // the next tick begins with the first
+	f.cursors.Requests.Rounds = 901 // the next tick begins with the first
 	w := f.watcher(t)
 	if err := w.Tick(t.Context()); err != nil {
 		t.Fatal(err)
@@ -244,6 +244,35 @@ func TestRequestsBehindOthers(t *testing.T) {
 	}
 	if f.answers[own].Outcome != "refused" {
 		t.Errorf("answered with %+v", f.answers[own])
+	}
+}
+
+// Requests that stay, whatever they are, delay one of another by as many ticks as it takes to read all of
+// them, wherever it lies among them.
+func TestRequestsAmongThoseThatStay(t *testing.T) {
+	name := func(i int) string { return fmt.Sprintf("%040d-1/1.json", i) }
+	for _, test := range []struct{ stay, ticks int }{{1, 1}, {99, 1}, {150, 2}, {999, 10}, {1000, 20}} {
+		for place := 0; place <= test.stay; place += max(1, test.stay/30) {
+			f := newFake()
+			for i := range test.stay {
+				f.wanted[name(2*i+1)] = `{"kind": "cancel"}`
+				f.broken["request "+name(2*i+1)] = attempt.ErrBusy
+			}
+			w := f.watcher(t)
+			if err := w.Tick(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			own := name(2 * place)
+			f.wanted[own] = `{"kind": "cancel"}`
+			for range test.ticks {
+				if err := w.Tick(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, ok := f.answers[own]; !ok || len(f.wanted) != test.stay {
+				t.Errorf("%d requests stay, and the one before number %d is not answered in %d ticks", test.stay, place, test.ticks)
+			}
+		}
 	}
 }
 
@@ -325,7 +354,7 @@ func TestRequestThatIsHeld(t *testing.T) {
 	if err := w.Ask(t.Context(), request); err != nil {
 		t.Fatal(err)
 	}
-	if b := f.beats[0]; f.answers[request].Outcome != "accepted" || len(f.wanted) != 1 || b.Failed != 1 || b.Requests != 0 {
+	if b := f.beats[1]; f.answers[request].Outcome != "accepted" || len(f.wanted) != 1 || b.Failed != 1 || b.Requests != 0 {
 		t.Errorf("answered with %+v, %d requests left, %d failures, %d counted", f.answers[request], len(f.wanted), b.Failed, b.Requests)
 	}
 }

@@ -61,7 +61,7 @@ func (w *Watcher) Tick(request context.Context) error {
 	failed.add(cursorsErr)
 
 	// What people ask for is in the records before the jobs are looked at.
-	asked := w.requests.run(ctx, b, cursors.Requests, cursors.Ticks)
+	asked := w.requests.run(ctx, b, cursors.Requests)
 	cursors.Requests = asked.cursor
 	failed.join(asked.failures)
 	// Without the list nothing is known of the jobs, but drops can still be decided.

@@ -1164,8 +1164,14 @@ var mutations = []mutation{
 		{"internal/flow/watcher/requests.go", "a, reruns < mostReruns)", "a, true)"},
 	}, by: test{"internal/flow/watcher", "^TestRerunsAreBounded$"}},
 	{name: "requests on a page do not hide those behind it", edits: []edit{
-		{"internal/flow/watcher/requests.go", "if did.answered < len(page) {", "if false {"},
+		{"internal/flow/watcher/requests.go", "if did.cursor.After = \"\"; more {", "if did.cursor.After = \"\"; more && len(page) == 0 {"},
 	}, by: test{"internal/flow/watcher", "^TestRequestsBehindOthers$"}},
+	{name: "a tick after one that left requests looks at some", edits: []edit{
+		{"internal/flow/watcher/requests.go", "if did.cursor.After = \"\"; more {", "if did.cursor.After = \"\"; more || len(page) > 0 {"},
+	}, by: test{"internal/flow/watcher", "^TestRequestsAmongThoseThatStay$"}},
+	{name: "those of a page that a tick leaves come next", edits: []edit{
+		{"internal/flow/watcher/requests.go", "range inTurn(page, cursor.Rounds) {", "range inTurn(page, 2*cursor.Rounds) {"},
+	}, by: test{"internal/flow/watcher", "^TestRequestsAmongThoseThatStay$"}},
 	{name: "one attempt's requests do not hide another's", edits: []edit{
 		{"internal/flow/watcher/requests.go", "\t\tseen[a.Attempt()]++\n", ""},
 	}, by: test{"internal/flow/watcher", "^TestRequestsOfOneAttempt$"}},
