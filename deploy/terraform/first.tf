@@ -1,8 +1,8 @@
-# What Google takes minutes to spread: accounts, what they may do, and metrics, which
-# alerts are refused on before. A first deployment makes these, waits, and then makes
-# the rest: deploy/README.md has both commands.
+# What Google takes minutes to spread: accounts, their rights, and metrics. Before a
+# metric is known, an alert on it is refused. A first deployment makes these, waits, and
+# then makes the rest: deploy/README.md has both commands.
 resource "terraform_data" "first" {
-  # By its index: of a whole module, all would be made first.
+  # A reference to the module without an index would make all of it first.
   input = var.alerts ? length(module.monitoring[0].metrics) : 0
 
   depends_on = [

@@ -1,6 +1,6 @@
-# Who may ask to cancel attempts, and to run them again: by an object of the state
-# bucket, below a folder of its own. They may do nothing else there, and need no right
-# on the records or at the backend. Watch does what is asked.
+# Who may ask to cancel attempts and to run them again, by writing an object below a
+# folder of the state bucket. They may do nothing else there, and need no right on the
+# records or at the backend. Watch does what they ask.
 
 variable "requesters" {
   description = "Who may ask jobdrop to cancel any attempt or to run it again, as members of IAM. They need no right at the backend."
@@ -23,7 +23,7 @@ locals {
   request_lists   = { for folder in ["requests/", "results/"] : folder => "api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\").startsWith(\"${folder}\")" }
 }
 
-# Who may create and not delete can't overwrite: a request stays what it was.
+# Without the right to delete, nobody overwrites a request.
 resource "google_storage_bucket_iam_member" "requester" {
   for_each = toset(var.requesters)
   bucket   = google_storage_bucket.this["state"].name

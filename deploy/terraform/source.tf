@@ -79,9 +79,9 @@ resource "google_storage_bucket_iam_member" "build" {
   member = google_service_account.build[0].member
 }
 
-# Cloud Functions copies the archive to a bucket of its own, gcf-v2-sources-…,
-# which is only there from the first deployment on: so the grant stands at the
-# project, and the condition keeps it to that bucket.
+# Cloud Functions copies the archive to a bucket of its own, gcf-v2-sources-…. It does
+# not exist before the first deployment, so the grant is on the project, and its
+# condition limits it to that bucket.
 resource "google_project_iam_member" "build_copy" {
   count   = var.platform == "functions" ? 1 : 0
   project = var.project_id

@@ -43,7 +43,7 @@ var questions = []question{
 	{
 		title: "Organisation policies",
 		ask: "An organisation's policies may refuse what an installation makes: accounts, members of other domains, services of a " +
-			"region, sinks, builds outside a pool. A project of nobody's organisation has none of them.",
+			"region, sinks, builds outside a pool. A project without an organisation has none of them.",
 		commands: `for c in iam.disableServiceAccountCreation iam.allowedPolicyMemberDomains gcp.resourceLocations \
   gcp.restrictServiceUsage gcp.restrictNonCmekServices run.allowedIngress run.allowedVPCEgress \
   cloudfunctions.allowedIngressSettings cloudfunctions.requireVPCConnector cloudbuild.allowedWorkerPools \
@@ -51,7 +51,7 @@ var questions = []question{
   gcloud resource-manager org-policies describe $c --project=$PROJECT --effective --format='yaml(constraint,booleanPolicy,listPolicy)' ||
     echo "no answer about $c"
 done`,
-		expect: "No `enforced: true`, but for `iam.disableCrossProjectServiceAccountUsage`, which only concerns accounts of other " +
+		expect: "No `enforced: true`, except for `iam.disableCrossProjectServiceAccountUsage`, which concerns only accounts of other " +
 			"projects. Lists are absent, say `allValues: ALLOW`, or hold what the installation needs: its regions, the services of " +
 			"`apis.tf`, `internal` as ingress, its own domain and service accounts.",
 		otherwise: "Ask the organisation's administrators for an exception for the project, or choose what the policy allows: " +
@@ -93,32 +93,32 @@ gcloud scheduler jobs describe $INSTANCE-tick --project=$PROJECT --location=$SCH
 	},
 	{
 		title: "The second plan",
-		ask: "Whether a plan right after an apply is empty: what a service leaves out, adds or writes otherwise would show as a " +
-			"change for ever.",
+		ask: "Whether a plan right after an apply is empty. An attribute that a service drops, adds or rewrites shows as a change in " +
+			"every plan.",
 		commands: `terraform -chdir=$CONFIGURATION plan -input=false -lock=false -no-color -detailed-exitcode -var source_archive=$ARCHIVE`,
 		expect:   "`No changes.`, and status 0. Status 2 is a plan with changes.",
 		want:     []string{`No changes\.`},
-		otherwise: "The plan names the attribute: write it as the service keeps it, in the resource's file, with a rule or an " +
-			"assertion that fails for the other form.",
+		otherwise: "The plan names the attribute. Write it in the form that the service keeps, and add a rule or an assertion that " +
+			"refuses the other form.",
 		rests: "deploy/terraform/modules/monitoring/dashboard.tf, and each resource",
 	},
 	{
 		title:    "Metrics of distributions",
-		ask:      "Whether Cloud Logging takes the metrics of ticks with the buckets that are given.",
+		ask:      "Whether Cloud Logging accepts the metrics of ticks with their buckets.",
 		commands: `gcloud logging metrics list --project=$PROJECT --filter="name~^jobdrop/$INSTANCE/tick_" --format='json(name,bucketOptions)'`,
 		expect:   "Six metrics, each with `exponentialBuckets`: 32 buckets, factor 2, scale 0.01.",
 		want: []string{
 			`(?s)(?:"exponentialBuckets": \{\s*"growthFactor": 2(?:\.0)?,\s*"numFiniteBuckets": 32,\s*"scale": 0\.01\s*\}.*){6}`,
 		},
 		never: []string{`(?s)(?:"exponentialBuckets".*){7}`},
-		otherwise: "Step 8 said which attribute is refused: mend `bucket_options` in " +
+		otherwise: "The error of step 8 names the attribute: mend `bucket_options` in " +
 			"deploy/terraform/modules/monitoring/metrics.tf.",
 		rests: "deploy/terraform/modules/monitoring/metrics.tf, rule `metric` of deploy/internal/check",
 	},
 	{
 		title: "The source's bucket, and the build",
-		ask: "Whether Cloud Functions names the bucket of its copies `gcf-v2-sources-NUMBER-REGION`, which the build's right is " +
-			"bound to, and whether the build has enough memory and time.",
+		ask: "The build may read one bucket, `gcf-v2-sources-NUMBER-REGION`. Whether Cloud Functions copies the source to a bucket of " +
+			"that name, and whether the build has enough memory and time.",
 		commands: `gcloud storage buckets list --project=$PROJECT --filter='name~^gcf-v2' --format='value(name,location)'
 gcloud builds list --project=$PROJECT --region=$REGION --limit=6 \
   --format='table(id,status,createTime,finishTime,options.machineType,serviceAccount,failureInfo.type)'`,
@@ -131,8 +131,8 @@ gcloud builds list --project=$PROJECT --region=$REGION --limit=6 \
 	},
 	{
 		title: "Default bindings of a bucket",
-		ask: "What a new bucket with uniform access grants by itself: docs/security.md says so, and `basic_roles = false` takes " +
-			"four roles from editors and viewers.",
+		ask: "Which roles a new bucket with uniform access grants by itself: docs/security.md relies on it, and `basic_roles = false` " +
+			"takes them from Editors and Viewers.",
 		commands: `grep -h basic_roles $CONFIGURATION/*.tf || echo 'basic_roles = null'
 gcloud storage buckets get-iam-policy gs://$PROJECT-$INSTANCE-inbox --flatten='bindings[].members' \
   --format='value(bindings.role,bindings.members)' | grep legacy | sort`,
@@ -150,8 +150,7 @@ gcloud storage buckets get-iam-policy gs://$PROJECT-$INSTANCE-inbox --flatten='b
 	},
 	{
 		title: "The subscription of the trigger",
-		ask: "Which settings Eventarc gives its subscription, whether those of step 10 stay, and whether its agent puts its own " +
-			"back later.",
+		ask:   "Whether the settings of step 10 stay on the subscription that Eventarc made, or Eventarc's agent puts its own back.",
 		commands: `T=$(terraform -chdir=$CONFIGURATION output -json inbox_trigger | sed -n 's/.*"trigger": *"\([^"]*\)".*/\1/p')
 [ "$T" ] || { echo 'a notification wakes Submit'; exit; }
 S=$(gcloud eventarc triggers describe $T --format='value(transport.pubsub.subscription)')
@@ -171,16 +170,16 @@ gcloud pubsub subscriptions describe $S \
 	},
 	{
 		title: "The topic's schema",
-		ask: "Whether Pub/Sub takes events as they are written: JSON with `lowerCamelCase` names, maps, and whole numbers as numbers " +
-			"for int64.",
+		ask: "Whether Pub/Sub accepts events as jobdrop writes them: JSON with `lowerCamelCase` names, maps, and whole numbers as " +
+			"numbers for int64.",
 		commands: `gcloud pubsub schemas validate-message --project=$PROJECT --schema-name=$INSTANCE-lifecycle \
   --message-encoding=json --message="$(cat docs/events/status.json)"
 echo 'the message is taken'
 gcloud pubsub schemas list-revisions $INSTANCE-lifecycle --project=$PROJECT --format='table(revisionId,revisionCreateTime)'`,
 		expect: "The message is taken, and one revision is listed. The functions' log has no `publish to projects/…`.",
 		want:   []string{`(?m)^the message is taken$`, `(?m)^[0-9a-f]{8}\s+20`},
-		otherwise: "The answer names the field. Until it fits, no event is published, and all wait in the outbox: take " +
-			"`schema_settings` out of deploy/terraform/lifecycle.tf, apply, and events come within a tick.",
+		otherwise: "The answer names the field. Until it fits, no event is published: all wait in the outbox. Take `schema_settings` " +
+			"out of deploy/terraform/lifecycle.tf and apply, and they are published within a tick.",
 		rests: "deploy/terraform/lifecycle.proto, TestLifecycleSchemaTakesTheEvents of deploy/internal/check",
 	},
 	{
@@ -203,7 +202,7 @@ gcloud storage cat gs://$PROJECT-$INSTANCE-state/heartbeat.json`,
 	},
 	{
 		title: "Training images",
-		ask: "Whether Google's training images can still be pulled, though it promised each only until its date. 200 is yes, 404 is " +
+		ask: "Google promised each of its training images only until a date. Which of them can still be pulled: 200 is yes, 404 is " +
 			"gone.",
 		commands: `for i in tf-cpu.1-15 tf-cpu.2-1 tf-cpu.2-2 tf-cpu.2-3 tf-cpu.2-4 tf-cpu.2-5 tf-cpu.2-6 tf-cpu.2-7 tf-cpu.2-8 tf-cpu.2-9 \
   tf-cpu.2-11 tf-cpu.2-8.py310 tf-cpu.2-9.py310 tf-cpu.2-11.py310 tf-cpu.2-12.py310 tf-cpu.2-13.py310 tf-cpu.2-14.py310 \
@@ -214,15 +213,15 @@ gcloud storage cat gs://$PROJECT-$INSTANCE-state/heartbeat.json`,
 done`,
 		expect: "`tf-cpu.2-17.py310 200` at least, which step 11 uses.",
 		want:   []string{`(?m)^tf-cpu\.2-17\.py310 200$`},
-		otherwise: "What is gone is `refused`, not `doubtful`: internal/backend/vertex/images.go and docs/vertex.md. Step 11 then " +
+		otherwise: "In internal/backend/vertex/images.go and docs/vertex.md, change what is gone from `doubtful` to `refused`. Step 11 then " +
 			"takes `-set runtimeVersion=` and `-set pythonVersion=` of one that is there, or an image that the policy has for `2.11`, the " +
 			"drop's version, or for `2.17/3.10`.",
 		rests: "internal/backend/vertex/images.go, deploy/verify, docs/vertex.md (Images)",
 	},
 	{
 		title: "Vertex AI's installer",
-		ask: "Whether Vertex AI's own installer of packages gets by with `storage.objects.get` alone on the staging bucket, and " +
-			"whether what a program prints is logged though its account may not write logs.",
+		ask: "Whether Vertex AI's own installer of packages needs more than `storage.objects.get` on the staging bucket, and whether " +
+			"the output of a program is logged though its account may not write logs.",
 		commands: `J=$(gcloud ai custom-jobs list --project=$PROJECT --region=$JOB_REGION --limit=1 --format='value(name.basename())')
 gcloud ai custom-jobs describe $J --project=$PROJECT --region=$JOB_REGION \
   --format='yaml(state,error,createTime,startTime,endTime,jobSpec.serviceAccount,jobSpec.workerPoolSpecs[0].pythonPackageSpec)'
@@ -232,9 +231,9 @@ gcloud logging read "resource.type=ml_job AND resource.labels.job_id=$J" --proje
 		want: []string{
 			`(?m)^state: JOB_STATE_SUCCEEDED$`, `(?m)^\s+serviceAccount: $INSTANCE-trainer@`, `Hello, jobdrop!`,
 		},
-		otherwise: "A job that fails before its first line with 403 on `storage.objects.list` or `storage.buckets.get`: give `fetch` in " +
-			"roles.tf what is missing, and say in docs/security.md what it opens. No lines: give the trainer `roles/logging.logWriter`, " +
-			"and say in docs/security.md that it may forge lines.",
+		otherwise: "A job that fails before its first line with 403 on `storage.objects.list` or `storage.buckets.get`: add the " +
+			"permission to `fetch` in roles.tf, and say in docs/security.md what that opens. No lines: give the trainer " +
+			"`roles/logging.logWriter`, and say in docs/security.md that it may forge lines.",
 		rests: "deploy/terraform/roles.tf (fetch), deploy/terraform/trainers.tf, docs/security.md (What the trainer's service account reaches)",
 	},
 	{
@@ -278,18 +277,18 @@ jsonPayload.message=\"attempt decided\")" --project=$PROJECT --freshness=1h --li
 	},
 	{
 		title: "The list of jobs",
-		ask:   "Whether Vertex AI's list takes a filter by a label with `AND` and alternatives in brackets, and a mask.",
+		ask:   "Whether Vertex AI's list accepts a filter by a label with `AND` and alternatives in brackets, and a mask.",
 		commands: `L=$(gcloud ai custom-jobs list --project=$PROJECT --region=$JOB_REGION --limit=1 --format='value(labels.jobdrop-instance)')
 [ "$L" ]
 curl -sS -m 60 -G -H "Authorization: Bearer $(gcloud auth print-access-token)" \
   https://$JOB_REGION-aiplatform.googleapis.com/v1/projects/$PROJECT/locations/$JOB_REGION/customJobs \
   --data-urlencode "filter=labels.jobdrop-instance=\"$L\" AND (state=\"JOB_STATE_QUEUED\" OR state=\"JOB_STATE_SUCCEEDED\")" \
   --data-urlencode 'readMask=name,displayName,labels,state,createTime,startTime,endTime,error' -d pageSize=3`,
-		expect: "The job of step 11, with its label, and nothing of others.",
+		expect: "The job of step 11, with its label, and no job of others.",
 		want:   []string{`"state":\s*"JOB_STATE_SUCCEEDED"`, `"jobdrop-instance":\s*"`},
 		never:  []string{`"error":\s*\{\s*"code"`},
-		otherwise: "`INVALID_ARGUMENT` names what is not taken. Watch then tells of no job but by direct looks: change the filter in " +
-			"ListActive, which compares labels itself in any case.",
+		otherwise: "`INVALID_ARGUMENT` names what is not accepted. Until it is mended, Watch follows a job only by asking for that job. " +
+			"Change the filter in ListActive, which compares labels itself in any case.",
 		rests: "internal/backend/vertex/backend.go (ListActive)",
 	},
 	{
@@ -337,20 +336,20 @@ gcloud alpha monitoring policies create --project=$PROJECT --policy-from-file=ou
 		expect: "Within half an hour an open incident of `jobdrop: never` in the console, below Monitoring, Alerting. Then delete the " +
 			"policy there, and the metric: `gcloud logging metrics delete jobdrop-never --project=$PROJECT`.",
 		otherwise: "No incident: a deployment whose first tick fails raises no heartbeat alert. Say so in the playbook watch-heartbeat; " +
-			"`Ticks fail` of watch-errors counts what Cloud Scheduler asked for in vain, and fires.",
+			"`Ticks fail` of watch-errors counts failed calls of Cloud Scheduler, and fires.",
 		rests: "deploy/terraform/modules/monitoring/alerts.tf (watch_heartbeat, watch_errors)",
 	},
 	{
 		title: "The text of an alert",
-		ask:   "How an alert's mail shows its playbook: commands must come as they are written.",
+		ask:   "Whether an alert's mail shows the commands of its playbook unchanged.",
 		commands: `gcloud scheduler jobs pause $INSTANCE-tick --project=$PROJECT --location=$SCHEDULER_REGION
 sleep 900
 gcloud scheduler jobs resume $INSTANCE-tick --project=$PROJECT --location=$SCHEDULER_REGION`,
 		byHand: true,
 		expect: "After ten to fifteen minutes a mail, or an incident in the console, with the names of the installation in its " +
 			"commands and no gap in them.",
-		otherwise: "What is missing is what Cloud Monitoring takes for a variable: write it otherwise, and let the rule `playbook` of " +
-			"deploy/internal/check know it.",
+		otherwise: "Cloud Monitoring took what is missing for a variable of its own. Write it in another form, and add the form to the " +
+			"rule `playbook` of deploy/internal/check.",
 		rests: "deploy/playbooks, deploy/terraform/modules/monitoring/alerts.tf",
 	},
 	{
@@ -370,28 +369,28 @@ go run ./deploy/eventarc -outputs out/outputs.json`,
 	},
 	{
 		title: "Another trigger of a live function",
-		ask: "Whether `inbox_trigger` can be changed while drops come: the function loses its trigger in place, and gets a push " +
+		ask: "Whether `inbox_trigger` can be changed while drops arrive. The function loses its trigger in place, and gets a push " +
 			"subscription. Add `inbox_trigger = \"notification\"` to the module's block, then:",
 		commands: `terraform -chdir=$CONFIGURATION apply -var source_archive=$ARCHIVE
 gcloud eventarc triggers list --project=$PROJECT --location=$REGION --format='table(name,destination)'
 gcloud storage buckets notifications list gs://$PROJECT-$INSTANCE-inbox`,
 		byHand: true,
-		expect: "An apply that ends, no trigger of `INSTANCE-submit`, and one notification to `INSTANCE-inbox`. Drops that came " +
-			"meanwhile run by the next ticks.",
+		expect: "The apply succeeds. There is no trigger of `INSTANCE-submit`, and one notification to `INSTANCE-inbox`. Drops of " +
+			"the time between run by the next ticks.",
 		otherwise: "A trigger that stays wakes Submit twice, which does no harm: delete it by `gcloud eventarc triggers delete`. An " +
 			"apply that fails: replace the function, by `-replace` as above, and say so in `inbox_trigger`'s description.",
 		rests: "deploy/terraform/inbox.tf, deploy/terraform/modules/function/main.tf",
 	},
 	{
 		title: "Uninstall",
-		ask: "Whether an installation goes as deploy/README.md (Uninstall) has it: buckets that hold something, default bindings that " +
-			"are gone first with `basic_roles = false`, and roles that come back.",
+		ask: "Whether an installation can be removed as deploy/README.md (Uninstall) says: with objects in its buckets, with " +
+			"`basic_roles = false`, whose bindings are destroyed first, and with roles that an apply takes back.",
 		commands: `terraform -chdir=$CONFIGURATION destroy -var source_archive=$ARCHIVE
 gcloud iam roles list --project=$PROJECT --show-deleted --filter='name~jobdrop_' --format='table(name,deleted)'
 gcloud storage buckets list --project=$PROJECT --format='value(name)'`,
 		byHand: true,
-		expect: "A destroy that ends, roles with `deleted: True`, the buckets of job directories and `gcf-v2-sources-…`. An apply within " +
-			"seven days takes the roles back.",
+		expect: "The destroy succeeds. The roles have `deleted: True`, and the buckets of job directories and `gcf-v2-sources-…` are left. " +
+			"An apply within seven days takes the roles back.",
 		otherwise: "403 on objects of a bucket: give yourself `roles/storage.admin` in the project, wait, and destroy again. A role that " +
 			"can't be made again: choose another `instance`.",
 		rests: "deploy/README.md (Uninstall), deploy/terraform/buckets.tf (default)",
@@ -413,10 +412,10 @@ func bindings(list ...string) string {
 
 // preface begins the page: it takes the command that writes it, and the limit of a report.
 const preface = "# The first project\n\n" +
-	"What nobody could know before there was a project: each question, the command that answers it, the answer to expect, " +
-	"what to do about another one, and what rests on it. %[1]s writes this page; " +
+	"Only a Google Cloud project can answer these questions. For each there is the command, the answer to expect, what to do about " +
+	"another answer, and what relies on it. %[1]s writes this page; " +
 	"[questions.go](../deploy/verify/questions.go) has its text.\n\n" +
-	"Make an installation by [deploy/README.md](../deploy/README.md), steps 1 to 10. In place of step 11, in the same shell:\n\n" +
+	"Make an installation by steps 1 to 10 of [deploy/README.md](../deploy/README.md). Instead of step 11, in the same shell:\n\n" +
 	"```\n" +
 	"export JOB_REGION=$REGION CONFIGURATION=deploy/installations/$INSTANCE ARCHIVE=../../../$archive\n" +
 	"export SCHEDULER_REGION=$(sed -n 's/^scheduler_region *= *\"\\(.*\\)\"/\\1/p' $CONFIGURATION/terraform.tfvars | grep . || " +
@@ -424,11 +423,10 @@ const preface = "# The first project\n\n" +
 	"go run ./deploy/verify -outputs out/outputs.json -set jobDir=gs://$PROJECT-$INSTANCE-models/hello -report out/report.md " +
 	"testdata/drops/hello\n" +
 	"```\n\n" +
-	"It drops the first job, follows it, then asks all questions here that change nothing, by the commands as they stand, and " +
-	"writes one file with the answers. The commands run as you, and need gcloud, Terraform and curl. The file has at most " +
-	"%[2]d KiB; known forms of tokens and keys, and addresses of people, are left out. It names the project, its buckets, accounts " +
-	"and jobs, and has lines of their logs: read it before you send it to somebody. What changes something, or waits, is marked " +
-	"*by hand*, and comes last.\n\n"
+	"It drops the first job and follows it. Then it runs the commands below that change nothing, and writes one file with the " +
+	"answers. They run as you, and need gcloud, Terraform and curl. The file has at most %[2]d KiB. Known forms of tokens and keys, " +
+	"and addresses of people, are left out. It names the project, its buckets, accounts and jobs, and has lines of their logs: read " +
+	"it before you send it to somebody. Commands that change something, or wait, are marked *by hand* and come last.\n\n"
 
 // manual writes docs/first-project.md.
 func manual(w io.Writer) error {

@@ -156,8 +156,7 @@ resource "terraform_data" "service" {
 resource "google_cloud_run_v2_service_iam_member" "caller" {
   project  = var.project_id
   location = var.region
-  # The same name as the function's or the service's, taken from it: it has to be
-  # there first.
+  # Taken from the function or the service, since that has to be there first.
   name   = one(concat(google_cloudfunctions2_function.this[*].name, google_cloud_run_v2_service.this[*].name))
   role   = "roles/run.invoker"
   member = "serviceAccount:${var.caller}"

@@ -2,8 +2,8 @@
 # with the names of this installation filled in.
 
 locals {
-  # The playbooks' own commands, but with values. None has a dollar with a brace:
-  # Cloud Monitoring would take what is in it for one of its own variables.
+  # The playbooks' own commands, with values in place of names. None has a dollar
+  # before a brace: Cloud Monitoring expands that as a variable of its own.
   playbooks = { for file in fileset("${path.module}/../../../playbooks", "*.md") : trimsuffix(file, ".md") => replace(
     replace(
       file("${path.module}/../../../playbooks/${file}"),
@@ -242,7 +242,7 @@ resource "google_monitoring_alert_policy" "submit_errors" {
 resource "google_monitoring_alert_policy" "drops_rejected" {
   project               = var.project_id
   display_name          = "jobdrop ${var.instance}: drops-rejected"
-  combiner              = "AND" # many, and many of all
+  combiner              = "AND" # a large number, and a large share
   severity              = "WARNING"
   notification_channels = var.notification_channels
   user_labels           = var.labels
@@ -301,7 +301,7 @@ resource "google_monitoring_alert_policy" "jobs_timed_out" {
     condition_threshold {
       filter          = "${local.count.seen} AND metric.labels.state=\"timed_out\""
       comparison      = "COMPARISON_GT"
-      threshold_value = var.thresholds.timed_out - 1 # only GT and LT are taken
+      threshold_value = var.thresholds.timed_out - 1 # the API accepts only GT and LT
       duration        = "0s"
       aggregations {
         alignment_period     = "21600s"

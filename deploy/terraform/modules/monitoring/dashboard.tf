@@ -1,7 +1,7 @@
-# Drops on the left, jobs and ticks on the right; what should be flat below.
+# Drops are on the left, jobs and ticks on the right; what should stay flat is below.
 #
-# Cloud Monitoring keeps no zeros and no empty lists, and the provider compares what it
-# keeps with what is written here: with one of them, each plan would show a change.
+# Write no zeros and no empty lists here. Cloud Monitoring drops them, the provider
+# compares the rest with this text, and every plan would show a change.
 
 locals {
   charts = [

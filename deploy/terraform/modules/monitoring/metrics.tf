@@ -57,7 +57,7 @@ locals {
     }
   }
 
-  # Numbers that each tick tells.
+  # Numbers that each tick logs.
   values = {
     open        = "attempts without a verdict"
     queued      = "accepted drops that wait for their turn"
@@ -106,8 +106,9 @@ resource "google_logging_metric" "value" {
     display_name = "jobdrop ${var.instance}: ${each.value}"
   }
 
-  # The API wants some for a distribution. From a hundredth to forty million, each
-  # twice as wide as the one before; alerts and charts take means, which are exact.
+  # The API requires buckets for a distribution. These go from a hundredth to forty
+  # million, each twice as wide as the one before. Alerts and charts use means, which
+  # are exact.
   bucket_options {
     exponential_buckets {
       num_finite_buckets = 32
@@ -118,14 +119,14 @@ resource "google_logging_metric" "value" {
 }
 
 locals {
-  # A filter has 2,048 characters at most. Those of lifecycle events, of which there
-  # may be many, are of one form.
+  # A filter has at most 2,048 characters. All metrics of lifecycle events, of which
+  # there may be many, have one form.
   dead_letter_names = distinct([for s in values(var.dead_letters) :
     startswith(s, "${var.instance}-lifecycle-") ? "${var.instance}-lifecycle-[a-z0-9-]+-dead" : s
   ])
   dead_letters = "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" AND resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=monitoring.regex.full_match(\"(${join("|", local.dead_letter_names)})\")"
 
-  # How the metrics are asked for.
+  # Filters that select the metrics.
   count = { for key, m in google_logging_metric.counter : key =>
     "metric.type=\"logging.googleapis.com/user/${m.name}\" AND resource.type=\"${key == "calls_failed" ? "cloud_scheduler_job" : "cloud_run_revision"}\""
   }
