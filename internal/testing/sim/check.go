@@ -258,7 +258,7 @@ func (w *world) expected(a alert) bool {
 	case "job denied":
 		return w.weather.refuse > 0
 	case "the index had lost an attempt":
-		return len(w.dropped) > 0
+		return len(w.dropped)+len(w.wishes) > 0 // a rerun whose worker died, and whose request another refused
 	case "a job of this installation that nobody follows":
 		return w.backend.jobs[a.values["resource"]].stranger || w.weather.vanish > 0
 	}

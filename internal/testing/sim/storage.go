@@ -383,15 +383,18 @@ func (s *storage) watch(me *worker, bucket, name string, was, data []byte) {
 			}
 		}
 		_, indexed := s.objects[state+"/open/"+next.Attempt]
-		waits := false // the request of a rerun is in the place of what is missing
+		// A rerun's record comes first, and its request is in the place of what is missing until that is
+		// answered. If another worker refused it meanwhile, ticks bring the record back.
+		first := next.Rerun != nil && prev.Revision == 0
+		waits := false
 		if next.Rerun != nil {
 			asked, _ := s.w.wishOf(numberOf(next.Attempt))
 			_, waits = s.objects[state+"/requests/"+asked.name]
 		}
-		if !indexed && !waits && !s.w.dropped[next.Attempt] {
+		if !indexed && !waits && !first && !s.w.dropped[next.Attempt] {
 			s.w.fail("attempt %s has a record of state %s and no index entry", next.Attempt, next.State)
 		}
-		if !waits {
+		if !waits && !first {
 			s.watchPlace(s.w.recentOf(next))
 		}
 	case strings.HasPrefix(name, "ended/"):
