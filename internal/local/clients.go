@@ -15,6 +15,8 @@ import (
 func (s *Stack) ClientEnv() []string {
 	return append(s.installation(),
 		"STORAGE_EMULATOR_HOST="+s.StorageURL,
+		// Where Go's client for gRPC is told that there is none: without it, it calls the cloud.
+		"STORAGE_EMULATOR_HOST_GRPC="+strings.TrimPrefix(s.StorageURL, "http://"),
 		"PUBSUB_EMULATOR_HOST="+s.PubSub,
 		"GOOGLE_CLOUD_PROJECT="+Project,
 		"CLOUDSDK_CONFIG="+filepath.Join(s.options.Dir, "gcloud"),

@@ -25,6 +25,9 @@ func (s *Server) listBuckets(c *call) error {
 	}
 	items, next := []any{}, ""
 	for _, b := range s.store.listBuckets() {
+		if c.flag("softDeleted") {
+			break // nothing is kept of what was deleted
+		}
 		if !strings.HasPrefix(b.Name, c.param("prefix")) || b.Name < c.param("pageToken") {
 			continue
 		}
@@ -85,6 +88,9 @@ func (s *Server) bucketCall(c *call) error {
 	var b *bucketAttributes
 	switch c.Method {
 	case http.MethodGet, http.MethodHead:
+		if c.flag("softDeleted") {
+			return errNoBucket(c.bucket)
+		}
 		if b, err = s.store.getBucket(c.bucket); err == nil {
 			err = cond.checkRead(&object{Metageneration: b.Metageneration})
 		}

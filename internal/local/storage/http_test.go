@@ -74,6 +74,15 @@ func TestErrorsHaveGooglesForm(t *testing.T) {
 		{"page token", "GET", api + "/" + bucketA + "/o?pageToken=!", "", 400, "invalid"},
 		{"page size", "GET", api + "/" + bucketA + "/o?maxResults=-1", "", 400, "invalid"},
 		{"glob", "GET", api + "/" + bucketA + "/o?matchGlob=%5B", "", 400, "invalid"},
+		{"key", "PATCH", s.objectURL("here"), `{"kmsKeyName":"projects/p/k"}`, absent.Status, "notImplemented"},
+		{"key of an upload", "POST", upload + "?uploadType=media&name=keyed&kmsKeyName=k", "content", absent.Status, "notImplemented"},
+		{"contexts", "PATCH", s.objectURL("here"), `{"contexts":{"custom":{"a":{"value":"b"}}}}`, absent.Status, "notImplemented"},
+		{"filter", "GET", api + "/" + bucketA + "/o?filter=x", "", absent.Status, "notImplemented"},
+		{"list of access", "PATCH", s.objectURL("here"), `{"acl":[{"entity":"allUsers","role":"READER"}]}`, 400, "invalid"},
+		{"bucket's list of access", "PATCH", api + "/" + bucketA, `{"acl":[{"entity":"allUsers"}]}`, 400, "invalid"},
+		{"soft deletion", "PATCH", api + "/" + bucketA, `{"softDeletePolicy":{"retentionDurationSeconds":"604800"}}`, absent.Status,
+			"notImplemented"},
+		{"bucket that was deleted", "GET", api + "/" + bucketA + "?softDeleted=true&generation=1", "", 404, "notFound"},
 		{"method", "POST", s.objectURL("here"), "", absent.Status, "notImplemented"},
 		{"object's ACL", "GET", s.objectURL("here") + "/acl", "", 400, "invalid"},
 		{"life cycle of folders", "GET", api + "/" + bucketA + "/folders", "", absent.Status, "notImplemented"},
@@ -82,7 +91,12 @@ func TestErrorsHaveGooglesForm(t *testing.T) {
 			do(t, test.method, test.url, test.body).want(t, test.status).wantReason(t, test.reason)
 		})
 	}
-	do(t, "GET", s.objectURL("here"), "", "X-Goog-Encryption-Key", "x").want(t, absent.Status).wantReason(t, "notImplemented")
+	for header, value := range map[string]string{
+		"X-Goog-Encryption-Key": "x", "X-Amz-Copy-Source": "/" + bucketA + "/here", "X-Amz-Meta-A": "b", "X-Goog-Acl": "public-read",
+		"X-Goog-Object-Lock-Mode": "GOVERNANCE", "Authorization": "AWS4-HMAC-SHA256 Credential=x",
+	} {
+		do(t, "GET", s.objectURL("here"), "", header, value).want(t, absent.Status).wantReason(t, "notImplemented")
+	}
 	// A download's error is the message alone, and the XML API's is XML.
 	if a := do(t, "GET", s.objectURL("none")+"?alt=media", "").want(t, 404); !strings.HasPrefix(a.body,
 		"No such object: ") {

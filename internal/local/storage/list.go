@@ -28,6 +28,9 @@ func (s *Server) list(c *call) error {
 	if c.Method != http.MethodGet {
 		return c.unsupported()
 	}
+	if c.param("filter") != "" {
+		return errUnsupported("filters of objects")
+	}
 	q := listing{
 		prefix: c.param("prefix"), delimiter: c.param("delimiter"), start: c.param("startOffset"), end: c.param("endOffset"),
 		glob: c.param("matchGlob"), trailing: c.flag("includeTrailingDelimiter"),

@@ -40,11 +40,23 @@ type settings struct {
 	TemporaryHold  bool            `json:"temporaryHold,omitempty"`
 	EventBasedHold bool            `json:"eventBasedHold,omitempty"`
 	Retention      json.RawMessage `json:"retention,omitempty"`
+	// So is what would be promised in vain, or would be left out unsaid.
+	KMSKeyName string          `json:"kmsKeyName,omitempty"`
+	Contexts   json.RawMessage `json:"contexts,omitempty"`
+	ACL        []any           `json:"acl,omitempty"`
 }
 
 func (s settings) check() error {
 	if s.TemporaryHold || s.EventBasedHold || len(s.Retention) > 0 && string(s.Retention) != "null" {
 		return errUnsupported("holds and retention")
+	}
+	switch contexts := string(s.Contexts); {
+	case s.KMSKeyName != "":
+		return errUnsupported("keys for objects")
+	case contexts != "" && contexts != "null" && contexts != "{}":
+		return errUnsupported("contexts of objects")
+	case len(s.ACL) > 0:
+		return errNoACL()
 	}
 	size := 0
 	for k, v := range s.Metadata {
@@ -216,8 +228,7 @@ func locationType(location string) string {
 
 // setByServer are the fields of a bucket that a client's word does not change.
 var setByServer = []string{
-	"kind", "id", "name", "projectNumber", "selfLink", "metageneration", "etag", "timeCreated", "updated", "acl",
-	"defaultObjectAcl", "locationType",
+	"kind", "id", "name", "projectNumber", "selfLink", "metageneration", "etag", "timeCreated", "updated", "locationType",
 }
 
 // checkBucketSettings takes out what is not a client's to say, and refuses what
@@ -235,6 +246,16 @@ func checkBucketSettings(set map[string]any) error {
 		if m, _ := set[k].(map[string]any); promises(m) {
 			return errUnsupported("buckets with " + k)
 		}
+	}
+	for _, k := range []string{"acl", "defaultObjectAcl"} {
+		if list, _ := set[k].([]any); len(list) > 0 {
+			return errNoACL()
+		}
+		delete(set, k)
+	}
+	if m, _ := set["softDeletePolicy"].(map[string]any); m != nil && fmt.Sprint(m["retentionDurationSeconds"]) != "0" &&
+		m["retentionDurationSeconds"] != nil {
+		return errUnsupported("soft deletion; its duration may be 0")
 	}
 	if set["defaultEventBasedHold"] == true {
 		return errUnsupported("buckets with defaultEventBasedHold")

@@ -116,10 +116,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := &call{Request: asked, w: w, query: query}
-	for name := range r.Header {
-		// Content would lie here as it came, and a copy be made all the same.
-		if strings.HasPrefix(name, "X-Goog-Encryption-") || strings.HasPrefix(name, "X-Goog-Copy-Source-") {
-			s.failJSON(w, r, errUnsupported("the header "+name))
+	if err := checkHeader(r.Header); err != nil {
+		s.failJSON(w, r, err)
+		return
+	}
+	for _, name := range []string{"kmsKeyName", "destinationKmsKeyName"} {
+		if query.Get(name) != "" {
+			s.failJSON(w, r, errUnsupported("keys for objects"))
 			return
 		}
 	}
@@ -202,6 +205,26 @@ func notAllowed() error {
 	return &fault{
 		http.StatusMethodNotAllowed, "methodNotAllowed", "MethodNotAllowed", "The HTTP method is not allowed here.",
 	}
+}
+
+// unsupportedHeaders begin the names of headers that would be left out unsaid: content would lie here
+// as it came, a copy be made all the same, an object be empty that should be another's copy.
+var unsupportedHeaders = []string{
+	"X-Amz-", "X-Goog-Acl", "X-Goog-Contexts", "X-Goog-Copy-Source-", "X-Goog-Encryption-", "X-Goog-Object-Lock-",
+}
+
+// checkHeader refuses what asks for something that is not here.
+func checkHeader(header http.Header) error {
+	for name := range header {
+		if slices.ContainsFunc(unsupportedHeaders, func(begin string) bool { return strings.HasPrefix(name, begin) }) {
+			return errUnsupported("the header " + name)
+		}
+	}
+	scheme, _, _ := strings.Cut(header.Get("Authorization"), " ")
+	if strings.HasPrefix(scheme, "AWS") || strings.HasPrefix(scheme, "GOOG") {
+		return errUnsupported("HMAC keys, and signatures by them")
+	}
+	return nil
 }
 
 // objectCall serves /o/<name> and what stands below it.
