@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestGuard(t *testing.T) {
@@ -142,5 +143,64 @@ func TestGuardReadsWhatIsLeft(t *testing.T) {
 	c := send(unread.URL, "Expect: 100-continue\r\n")
 	if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, "403") {
 		t.Errorf("a client that waits hears %q, %v", line, err)
+	}
+}
+
+// A refusal is there while its request's body is not, in both forms of a body, and however long the refusal
+// is. The connection serves the next request once the body has ended, and is closed if the client is silent.
+func TestGuardAnswersAtOnce(t *testing.T) {
+	t.Parallel()
+	const length = "Content-Length: 10\r\n\r\n12345"
+	const chunks = "Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n"
+	for _, test := range []struct {
+		name, begin, end string
+		size             int
+		next             bool
+	}{
+		{"a length", length, "67890", 20, true},
+		{"chunks", chunks, "0\r\n\r\n", 20, true},
+		{"a long answer", chunks, "0\r\n\r\n", 50_000, true},
+		{"a length without an end", length, "", 20, false},
+		{"chunks without an end", chunks, "", 20, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(Guard(nil, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				http.Error(w, strings.Repeat("x", test.size), http.StatusNotFound)
+			})))
+			defer server.Close()
+			c, err := net.Dial("tcp", server.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+			r := bufio.NewReader(c)
+			begin := time.Now()
+			fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: localhost\r\n", test.begin)
+			answer := func() {
+				t.Helper()
+				a, err := http.ReadResponse(r, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, err := io.ReadAll(a.Body)
+				if err != nil || a.StatusCode != 404 || len(body) != test.size+1 {
+					t.Fatalf("%s, %d bytes, %v", a.Status, len(body), err)
+				}
+			}
+			answer()
+			if d := time.Since(begin); d > maxSilence*3/4 {
+				t.Errorf("the answer took %v", d)
+			}
+			if test.next {
+				fmt.Fprint(c, test.end, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+				answer()
+				return
+			}
+			if rest, _ := io.ReadAll(r); len(rest) > 0 || time.Since(begin) > 4*maxSilence-time.Second {
+				t.Errorf("the connection had %q, and ended after %v", rest, time.Since(begin))
+			}
+		})
 	}
 }
