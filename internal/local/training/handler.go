@@ -24,7 +24,7 @@ func (s *Service) Handler() http.Handler {
 	// A web page must not make its reader's browser run programs.
 	origin := http.NewCrossOriginProtection()
 	single := http.HandlerFunc(s.serve)
-	calls := rpc.Handler(single, rest.MaxBody, s.protos...)
+	calls := rpc.Handler(single, s.log, rest.MaxBody, s.protos...)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := origin.Check(r); err != nil {
 			rest.Answer(w, nil, false, &rest.Error{Code: http.StatusForbidden, Status: "PERMISSION_DENIED",

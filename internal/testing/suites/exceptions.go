@@ -104,7 +104,7 @@ func skip(list []exception) string {
 	return strings.Join(patterns, "|")
 }
 
-// absent returns those of the exceptions whose test is none of the functions.
+// absent returns the exceptions that match none of the functions.
 func absent(list []exception, functions []string) []exception {
 	var none []exception
 next:

@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
@@ -29,9 +31,10 @@ import (
 )
 
 // Handler serves the methods that files describe by the REST API behind rest. A request
-// has at most maxRequest bytes. All other methods are refused.
-func Handler(rest http.Handler, maxRequest int, files ...*protoregistry.Files) http.Handler {
-	t := &transcoder{rest: rest, files: files}
+// has at most maxRequest bytes. All other methods are refused. A panic of rest, which would
+// end the process here, is logged and answered with INTERNAL.
+func Handler(rest http.Handler, log *slog.Logger, maxRequest int, files ...*protoregistry.Files) http.Handler {
+	t := &transcoder{rest: rest, log: log, files: files}
 	return grpc.NewServer(grpc.MaxRecvMsgSize(maxRequest), grpc.UnknownServiceHandler(t.serve))
 }
 
@@ -42,6 +45,7 @@ func Is(r *http.Request) bool {
 
 type transcoder struct {
 	rest  http.Handler
+	log   *slog.Logger
 	files []*protoregistry.Files
 }
 
@@ -57,9 +61,16 @@ func (t *transcoder) method(name string) protoreflect.MethodDescriptor {
 }
 
 // serve serves a call.
-func (t *transcoder) serve(_ any, stream grpc.ServerStream) error {
+func (t *transcoder) serve(_ any, stream grpc.ServerStream) (err error) {
 	name, _ := grpc.MethodFromServerStream(stream)
 	name = strings.TrimPrefix(name, "/")
+	defer func() {
+		if p := recover(); p != nil {
+			t.log.ErrorContext(stream.Context(), "a call panicked", "method", name, "panic", fmt.Sprint(p),
+				"stack", string(debug.Stack()))
+			err = status.Errorf(codes.Internal, "The method %s failed. The service's log says why.", name)
+		}
+	}()
 	m := t.method(name)
 	if m == nil {
 		return status.Error(codes.Unimplemented, absent.Message("training service", "the method "+name))

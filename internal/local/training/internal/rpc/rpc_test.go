@@ -1,10 +1,19 @@
 package rpc
 
 import (
+	"bytes"
+	"fmt"
 	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -95,6 +104,46 @@ func TestUnknown(t *testing.T) {
 		return
 	}
 	t.Error("the method was not found")
+}
+
+// A panic fails its call alone: gRPC runs handlers where net/http does not see it.
+func TestPanic(t *testing.T) {
+	files, err := protos.Aiplatform()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logged bytes.Buffer
+	server := httptest.NewUnstartedServer(Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		panic("at " + r.URL.Path)
+	}), slog.New(slog.NewTextHandler(&logged, nil)), 1<<20, files))
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	defer server.Close()
+	conn, err := grpc.NewClient(server.Listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, m := range methods(t) {
+		if m.Name() != "GetCustomJob" {
+			continue
+		}
+		message := dynamicpb.NewMessage(m.Input())
+		if err := protojson.Unmarshal([]byte(`{"name": "projects/p/locations/l/customJobs/1"}`), message); err != nil {
+			t.Fatal(err)
+		}
+		method := fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name())
+		err := conn.Invoke(t.Context(), method, message, dynamicpb.NewMessage(m.Output()))
+		if s, _ := status.FromError(err); s.Code() != codes.Internal || strings.Contains(s.Message(), "customJobs/1") {
+			t.Errorf("got %v, want INTERNAL without what the log has", err)
+		}
+	}
+	for _, want := range []string{"level=ERROR", "at /v1/projects/p/locations/l/customJobs/1", "rpc_test.go"} {
+		if !strings.Contains(logged.String(), want) {
+			t.Errorf("no %s in the log: %s", want, logged.String())
+		}
+	}
 }
 
 // FuzzRequest: any message becomes a request or an error.
