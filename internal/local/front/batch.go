@@ -148,7 +148,7 @@ func (r *Recorder) Write(p []byte) (int, error) {
 		r.Body.Reset()
 		fmt.Fprintf(&r.Body, `{"error":{"code":400,"message":%q,"status":"OUT_OF_RANGE"}}`, large)
 	}
-	return 0, errors.New(large)
+	return 0, errors.New("the answer has too many bytes")
 }
 
 func (r *Recorder) write(w io.Writer) error {
