@@ -63,6 +63,7 @@ type store interface {
 		ifGeneration int64) (int64, error)
 	Stat(ctx context.Context, bucket, name string) (job.Attributes, error)
 	Delete(ctx context.Context, bucket, name string) error
+	DeleteAt(ctx context.Context, bucket, name string, generation int64) error
 }
 
 // swaps is how often a change is tried against other writers before the caller has to come again.

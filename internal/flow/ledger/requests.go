@@ -52,35 +52,41 @@ func (l *Ledger) ReadRequest(ctx context.Context, a attempt.Asked) ([]byte, erro
 
 // AnswerRequest writes what came of a request, then deletes the request. Until then ticks find it
 // again. Two workers may come to different answers: what was refused a moment ago may be done by now.
-// Then it counts that it was done, so a refusal replaces no answer to the same request. AnswerRequest
-// returns [attempt.ErrHeld] if the answer is there, and the request may not be deleted.
+// Then it counts that it was done, so a refusal replaces no answer to the same request. A slow worker
+// may be overtaken by a later request of the same name: it touches neither that nor its answer.
+// AnswerRequest returns [attempt.ErrHeld] if the answer is there, and the request may not be deleted.
 func (l *Ledger) AnswerRequest(ctx context.Context, a attempt.Asked, answer attempt.Answer) error {
 	if a.Name != "" { // some tools make an object of a folder's name
-		replaces := attempt.AnyGeneration
-		if answer.Outcome == attempt.RequestRefused {
-			replaces = 0
-		}
-		err := l.write(ctx, resultPrefix+a.Name, answer, replaces)
-		if errors.Is(err, attempt.ErrStale) {
-			err = l.replaceAnswer(ctx, a, answer)
-		}
-		if err != nil {
+		if err := l.writeAnswer(ctx, a, answer); err != nil {
 			return err
 		}
 	}
-	err := l.store.Delete(ctx, l.bucket, requestPrefix+a.Name)
+	err := l.store.DeleteAt(ctx, l.bucket, requestPrefix+a.Name, a.Generation)
 	if errors.Is(err, job.ErrDenied) {
 		return fmt.Errorf("%w: %v", attempt.ErrHeld, err)
 	}
 	return err
 }
 
-// replaceAnswer replaces an answer to an earlier request of the same name.
-func (l *Ledger) replaceAnswer(ctx context.Context, a attempt.Asked, answer attempt.Answer) error {
-	var there attempt.Answer
-	generation, err := l.read(ctx, resultPrefix+a.Name, smallLimit, &there)
-	if err != nil || there.Generation == answer.Generation {
-		return err
+// writeAnswer writes what came of a request, in the place of an answer to an earlier request of the same
+// name, or of one to the same request that may still change.
+func (l *Ledger) writeAnswer(ctx context.Context, a attempt.Asked, answer attempt.Answer) error {
+	var generation int64 // of the answer that is there
+	for range swaps {
+		err := l.write(ctx, resultPrefix+a.Name, answer, generation)
+		if !errors.Is(err, attempt.ErrStale) {
+			return err
+		}
+		var there attempt.Answer
+		generation, err = l.read(ctx, resultPrefix+a.Name, smallLimit, &there)
+		switch {
+		case err != nil:
+			return err
+		case there.Generation > answer.Generation:
+			return nil // to a later request
+		case there.Generation == answer.Generation && answer.Outcome == attempt.RequestRefused:
+			return nil
+		}
 	}
-	return l.write(ctx, resultPrefix+a.Name, answer, generation)
+	return fmt.Errorf("answer to the request %s: %w, %d times", a.Name, attempt.ErrStale, swaps)
 }

@@ -53,7 +53,7 @@ func TestAnswerRequest(t *testing.T) {
 // denying is a storage that lets nobody delete.
 type denying struct{ *gcs.Client }
 
-func (denying) Delete(context.Context, string, string) error {
+func (denying) DeleteAt(context.Context, string, string, int64) error {
 	return fmt.Errorf("%w: a hold", job.ErrDenied)
 }
 
@@ -71,5 +71,62 @@ func TestAnswerOfAHeldRequest(t *testing.T) {
 	}
 	if errors.Is(err, job.ErrDenied) || attempt.Held(errors.Join(err, job.ErrDenied)) {
 		t.Errorf("%v hides another error", err)
+	}
+}
+
+// A worker that was frozen may come back when its request is answered by another, deleted, and written
+// anew under the same name.
+func TestAnswerOfASlowWorker(t *testing.T) {
+	const done, refused = attempt.RequestAccepted, attempt.RequestRefused
+	for _, frozen := range []string{"write", "delete"} {
+		for _, outcome := range []string{done, refused} {
+			t.Run("before its "+frozen+", "+outcome, func(t *testing.T) {
+				client, _ := storagetest.New(t, "state")
+				storage := &storagetest.Faults{Client: client}
+				l, err := ledger.New(storage, "state", ledger.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ask := func() attempt.Asked {
+					t.Helper()
+					generation, err := client.Write(t.Context(), "state", "requests/a/1.json", []byte("{}"), "application/json", nil, 0)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return attempt.Asked{Name: "a/1.json", Generation: generation}
+				}
+				answer := func(a attempt.Asked, outcome string) {
+					t.Helper()
+					if err := l.AnswerRequest(t.Context(), a, attempt.Answer{Outcome: outcome, Generation: a.Generation}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				first := ask()
+				var second, third attempt.Asked
+				storage.Before = func(c storagetest.Call) error {
+					if c.Kind != frozen {
+						return nil
+					}
+					storage.Before = nil
+					answer(first, done) // by another
+					second = ask()
+					answer(second, refused)
+					third = ask()
+					return nil
+				}
+				answer(first, outcome)
+				if o, err := client.Stat(t.Context(), "state", "requests/a/1.json"); err != nil || o.Generation != third.Generation {
+					t.Errorf("the third request: %v, generation %d, want %d", err, o.Generation, third.Generation)
+				}
+				data, _, err := client.Read(t.Context(), "state", "results/a/1.json", 0, 1<<10)
+				var there attempt.Answer
+				if err == nil {
+					err = json.Unmarshal(data, &there)
+				}
+				if err != nil || there.Generation != second.Generation || there.Outcome != refused {
+					t.Errorf("%v, the second request's answer is %+v", err, there)
+				}
+			})
+		}
 	}
 }

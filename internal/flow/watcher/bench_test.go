@@ -182,6 +182,10 @@ func (c *company) Delete(_ context.Context, bucket, _ string) error {
 	return nil
 }
 
+func (c *company) DeleteAt(ctx context.Context, bucket, name string, _ int64) error {
+	return c.Delete(ctx, bucket, name)
+}
+
 func (c *company) Publish(context.Context, string, []job.Event) error {
 	c.count("publish")
 	return nil

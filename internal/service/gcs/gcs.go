@@ -330,8 +330,18 @@ func (c *Client) Copy(ctx context.Context, source job.Object, bucket, name strin
 
 // Delete removes an object; one that is gone already is not an error.
 func (c *Client) Delete(ctx context.Context, bucket, name string) error {
+	return c.remove(ctx, bucket, name, c.service.Objects.Delete(bucket, name))
+}
+
+// DeleteAt removes a generation of an object; one that is gone already, or was replaced in a bucket
+// without versions, is not an error.
+func (c *Client) DeleteAt(ctx context.Context, bucket, name string, generation int64) error {
+	return c.remove(ctx, bucket, name, c.service.Objects.Delete(bucket, name).Generation(generation))
+}
+
+func (c *Client) remove(ctx context.Context, bucket, name string, call *storage.ObjectsDeleteCall) error {
 	_, err := bounded(ctx, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, c.service.Objects.Delete(bucket, name).Context(ctx).Do()
+		return struct{}{}, call.Context(ctx).Do()
 	})
 	if err = classify(err); err != nil && !errors.Is(err, job.ErrNotFound) {
 		return fmt.Errorf("delete gs://%s/%s: %w", bucket, name, err)

@@ -323,6 +323,7 @@ func TestCallsHaveADeadline(t *testing.T) {
 		"write":  func() error { _, err := c.Write(ctx, "b", "o", nil, "", nil, 0); return err },
 		"copy":   func() error { return c.Copy(ctx, job.Object{Bucket: "b", Name: "o"}, "b", "p") },
 		"delete": func() error { return c.Delete(ctx, "b", "o") },
+		"at":     func() error { return c.DeleteAt(ctx, "b", "o", 7) },
 	} {
 		asked, bounded = 0, 0
 		if err := call(); !errors.Is(err, errAsked) || asked != 1 || bounded != 1 {

@@ -33,6 +33,7 @@ type Storage interface {
 	Copy(ctx context.Context, source job.Object, bucket, name string) error
 	Store(ctx context.Context, bucket, name string, content io.Reader) (job.Object, error)
 	Delete(ctx context.Context, bucket, name string) error
+	DeleteAt(ctx context.Context, bucket, name string, generation int64) error
 }
 
 // CheckStorage checks an object storage with two empty buckets.
@@ -76,7 +77,7 @@ func (c storageCheck) absence(other string) {
 	c.want("open of what is not there", err, job.ErrNotFound)
 	c.want("copy of what is not there",
 		c.s.Copy(ctx, job.Object{Bucket: c.bucket, Name: absent, Generation: 7}, other, "x"), job.ErrNotFound)
-	if err := c.s.Delete(ctx, c.bucket, absent); err != nil {
+	if err := errors.Join(c.s.Delete(ctx, c.bucket, absent), c.s.DeleteAt(ctx, c.bucket, absent, 7)); err != nil {
 		c.Errorf("delete of what is not there: %v", err)
 	}
 	_, err = c.write(absent, "x", nil, 7)
@@ -204,9 +205,21 @@ func (c storageCheck) copies(o job.Attributes, other string) {
 	}
 	_, err = c.s.Stat(ctx, c.bucket, "d/a")
 	c.want("stat of what was deleted", err, job.ErrNotFound)
-	if again, err := c.write("d/a", "four", nil, 0); err != nil || again <= o.Generation {
+	again, err := c.write("d/a", "four", nil, 0)
+	if err != nil || again <= o.Generation {
 		c.Errorf("first write after a delete: generation %d after %d, %v", again, o.Generation, err)
 	}
+	if err := c.s.DeleteAt(ctx, c.bucket, "d/a", o.Generation); err != nil {
+		c.Errorf("delete of a generation of before: %v", err)
+	}
+	if there, err := c.s.Stat(ctx, c.bucket, "d/a"); err != nil || there.Generation != again {
+		c.Errorf("after a delete of the generation before it: generation %d, %v", there.Generation, err)
+	}
+	if err := c.s.DeleteAt(ctx, c.bucket, "d/a", again); err != nil {
+		c.Errorf("delete of a generation: %v", err)
+	}
+	_, err = c.s.Stat(ctx, c.bucket, "d/a")
+	c.want("stat of a generation that was deleted", err, job.ErrNotFound)
 }
 
 // Backend is what the use cases ask for together.

@@ -284,17 +284,24 @@ func (s *storage) leftOut(me *worker, bucket, name string) bool {
 }
 
 func (s *storage) Delete(ctx context.Context, bucket, name string) error {
-	_, err := s.remove(ctx, bucket, name)
+	return s.DeleteAt(ctx, bucket, name, 0)
+}
+
+func (s *storage) DeleteAt(ctx context.Context, bucket, name string, generation int64) error {
+	_, err := s.remove(ctx, bucket, name, generation)
 	return err
 }
 
-// remove deletes an object, and reports whether there was one.
-func (s *storage) remove(ctx context.Context, bucket, name string) (there bool, err error) {
+// remove deletes an object, if it is of a generation unless that is 0, and reports whether there was one.
+func (s *storage) remove(ctx context.Context, bucket, name string, generation int64) (there bool, err error) {
 	err = s.call(ctx, "delete "+bucket+"/"+name, func() error {
 		if key, ok := strings.CutPrefix(name, "open/"); ok && bucket == state {
 			s.watchClose(key)
 		}
-		_, there = s.objects[bucket+"/"+name]
+		o, ok := s.objects[bucket+"/"+name]
+		if there = ok && (generation == 0 || generation == o.Generation); !there {
+			return nil
+		}
 		delete(s.objects, bucket+"/"+name)
 		return nil
 	})

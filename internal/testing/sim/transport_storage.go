@@ -33,10 +33,14 @@ func (t *transport) serveStorage(ctx context.Context, q request) (*answer, error
 	case q.matches(http.MethodPost, "storage/v1/b/*/o/*/rewriteTo/b/*/o/*"):
 		return t.rewriteObject(ctx, q)
 	case q.matches(http.MethodDelete, "storage/v1/b/*/o/*"):
-		if err := q.only(); err != nil {
+		if err := q.only("generation"); err != nil {
 			return nil, err
 		}
-		there, err := s.remove(ctx, q.path[3], q.path[5])
+		generation, err := q.number("generation", 0)
+		if err != nil {
+			return nil, err
+		}
+		there, err := s.remove(ctx, q.path[3], q.path[5], generation)
 		if err == nil && !there {
 			err = fmt.Errorf("no such object: %w", job.ErrNotFound)
 		}

@@ -194,3 +194,8 @@ func (f *Faults) Store(ctx context.Context, bucket, name string, content io.Read
 func (f *Faults) Delete(ctx context.Context, bucket, name string) error {
 	return f.do("delete", bucket, name, func() error { return f.Client.Delete(ctx, bucket, name) })
 }
+
+// DeleteAt calls [gcs.Client.DeleteAt], subject to the faults.
+func (f *Faults) DeleteAt(ctx context.Context, bucket, name string, generation int64) error {
+	return f.do("delete", bucket, name, func() error { return f.Client.DeleteAt(ctx, bucket, name, generation) })
+}

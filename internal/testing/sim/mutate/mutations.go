@@ -1107,8 +1107,18 @@ var mutations = []mutation{
 		{"internal/attempt/twin.go", "case r.CancelAsked() && !r.CancelRequested", "case false && !r.CancelRequested"},
 	}, by: test{"internal/flow/submitter", "^TestDropAfterACancel$"}},
 	{name: "a refusal replaces no answer that a request was done", edits: []edit{
-		{"internal/flow/ledger/requests.go", "|| there.Generation == answer.Generation {", "|| false {"},
+		{"internal/flow/ledger/requests.go", "case there.Generation == answer.Generation && ", "case err != nil && "},
 	}, by: test{"internal/flow/ledger", "^TestAnswerRequest$"}},
+	{name: "an answer to a later request stays", edits: []edit{
+		{"internal/flow/ledger/requests.go", "case there.Generation > answer.Generation:", "case err != nil:"},
+	}, by: test{"internal/flow/ledger", "^TestAnswerOfASlowWorker$"}},
+	{name: "a later request of the same name stays", edits: []edit{
+		{
+			"internal/flow/ledger/requests.go",
+			"l.store.DeleteAt(ctx, l.bucket, requestPrefix+a.Name, a.Generation)",
+			"l.store.Delete(ctx, l.bucket, requestPrefix+a.Name)",
+		},
+	}, by: test{"internal/flow/ledger", "^TestAnswerOfASlowWorker$"}},
 	{name: "a request that can't be read is refused", edits: []edit{
 		{
 			"internal/flow/watcher/requests.go",
