@@ -80,12 +80,13 @@ func TestFront(t *testing.T) {
 					t.Errorf("$fields=%s: %s", tt.field, text)
 				}
 			}
-			if tt.name == "storage/v1" { // which has media
-				return
-			}
-			got, text = ask(t, tt.method, tt.base+tt.path+"?$alt=proto", "application/json", tt.body)
-			if got.StatusCode != 400 || !strings.Contains(text, "alt=json") {
-				t.Errorf("$alt=proto: %s: %s", got.Status, text)
+			for parameter, want := range map[string]string{
+				"$alt=proto": "write alt=json", "alt=sse": "write alt=json", "callback=x": "writes no scripts",
+			} {
+				got, text = ask(t, tt.method, tt.base+tt.path+"?"+parameter, "application/json", tt.body)
+				if got.StatusCode != 400 || !strings.Contains(text, want) {
+					t.Errorf("%s: %s: %s", parameter, got.Status, text)
+				}
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -111,10 +112,6 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.failJSON(w, r, errInvalid("Invalid query: %v", err))
 		return
 	}
-	if err := front.CheckFields(query.Get("fields")); err != nil {
-		s.failJSON(w, r, errInvalid("Invalid request: %v.", err))
-		return
-	}
 	c := &call{Request: asked, w: w, query: query}
 	if err := checkHeader(r.Header); err != nil {
 		s.failJSON(w, r, err)
@@ -147,6 +144,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		if err := c.parse(rest); err != nil {
 			s.failJSON(w, r, err)
+		} else if err := c.checkSystem(); err != nil {
+			s.failJSON(w, r, err)
 		} else if err := p.serve(s, c); err != nil {
 			s.failJSON(w, r, err)
 		}
@@ -160,6 +159,19 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s.xml(c, path)
+}
+
+// checkSystem refuses system parameters that can't be met. Those that can stay in the query; alt=media is
+// one of them here.
+func (c *call) checkSystem() error {
+	query := maps.Clone(c.query)
+	if c.param("alt") == "media" {
+		query.Del("alt")
+	}
+	if _, err := front.Take(query); err != nil {
+		return errInvalid("Invalid request: %v.", err)
+	}
+	return nil
 }
 
 // parse reads /<bucket>/<more>, each segment encoded.
