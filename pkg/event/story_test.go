@@ -209,8 +209,9 @@ func tellStory(t *testing.T) *story {
 	// The first job file is wrong.
 	s.begin("08:58:00")
 	s.step(clock("08:58:03"), attempt.Reject{
-		Reason: "the drop is not valid: correct it; upload changed packages first, then the job file; pin a package that " +
-			"stays, to start at once", Violations: violations,
+		Reason: "the drop is not valid: job.yaml:1:1: trainingInput.region: the job has no region, and one more error; correct " +
+			"it; upload changed packages first, then the job file; pin a package that stays, to start at once",
+		Violations: violations,
 	})
 
 	// The second is right; its package comes late, the machines later.

@@ -230,7 +230,8 @@ var cases = map[string]func(w *world){
 		w.want(second, job.Submitted, "", 2)
 	},
 	"mended after a rejection, the package unchanged": func(w *world) {
-		w.want(w.drop("a/", strings.Replace(spec, "us-central1", "mars", 1)), job.Rejected, "the drop is not valid", 0)
+		w.want(w.drop("a/", strings.Replace(spec, "us-central1", "mars", 1)), job.Rejected,
+			"the drop is not valid: job.yaml:3:11: trainingInput.region: ", 0)
 		second := w.again("a/", spec)
 		w.held(second)
 		w.want(second, job.Submitted, "", 1)

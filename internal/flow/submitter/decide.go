@@ -81,7 +81,7 @@ func (s *Submitter) judge(
 			// It is not known which packages it meant, so all of them count as decided.
 			e.packages = d.Packages
 		}
-		return s.enter(ctx, note, e, attempt.Reject{Reason: invalidReason, Violations: r.Violations})
+		return s.enter(ctx, note, e, attempt.Reject{Reason: faulty(r.Violations), Violations: r.Violations})
 	}
 	r.Violations = append(r.Violations, s.farOutput(ctx, r)...)
 	content, err := job.Content(r.Spec, r.Resolution.All())
@@ -235,9 +235,21 @@ func (s *Submitter) unreadable(
 	}, nil
 }
 
-// invalidReason is the reason of a drop with faults. Its violations name them.
-const invalidReason = "the drop is not valid: correct it; upload changed packages first, then the job file; " +
-	"pin a package that stays, to start at once"
+// faulty returns the reason of a drop with faults: the first of them, and how to go on. Its violations
+// name all.
+func faulty(vs []job.Violation) string {
+	vs = slices.DeleteFunc(slices.Clone(vs), func(v job.Violation) bool { return v.Severity == job.Warning })
+	first := vs[0]
+	first.Found, first.Allowed, first.Remedy = "", "", ""
+	reason := "the drop is not valid: " + job.BoundText(first.String(), job.MaxText/2)
+	switch more := len(vs) - 1; {
+	case more == 1:
+		reason += ", and one more error"
+	case more > 1:
+		reason += fmt.Sprintf(", and %d more errors", more)
+	}
+	return reason + "; correct it; upload changed packages first, then the job file; pin a package that stays, to start at once"
+}
 
 // entering is an attempt that is about to be decided, in the form that its folder's note needs.
 type entering struct {
