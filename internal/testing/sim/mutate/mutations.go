@@ -1135,8 +1135,8 @@ var mutations = []mutation{
 	{name: "a rerun is made once", edits: []edit{
 		{
 			"internal/flow/submitter/rerun.go",
-			"attempt.NewRerun(of.Attempt, of.Drop.JobFile, r, a, s.options.Now())",
-			"attempt.NewRerun(of.Attempt, of.Drop.JobFile, r, later(a, s.options.Now()), s.options.Now())",
+			"attempt.NewRerun(of, r, a, s.options.Now())",
+			"attempt.NewRerun(of, r, later(a, s.options.Now()), s.options.Now())",
 		},
 		{
 			"internal/flow/submitter/rerun.go",
