@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jobdrop/jobdrop/internal/local/discovery"
 	"github.com/jobdrop/jobdrop/internal/local/front"
 )
 
@@ -18,15 +19,19 @@ type about struct {
 	method, bucket, object string
 }
 
-// isXML reports whether a path is one of the XML API's.
+// isXML reports whether a path is one of the XML API's: of no other.
 func isXML(path string) bool {
+	switch path {
+	case "/", "/batch", "/storage/v1", discovery.Path:
+		return false
+	}
 	for _, p := range prefixes {
 		if rest, ok := strings.CutPrefix(path, p.prefix); ok && (rest == "" || rest[0] == '/') {
 			return false
 		}
 	}
 	return !slices.ContainsFunc([]string{"/storage/v1/", "/upload/storage/v1/", "/resumable/upload/storage/v1/",
-		"/download/storage/v1/", "/batch"}, func(api string) bool { return strings.HasPrefix(path, api) })
+		"/download/storage/v1/", "/batch/"}, func(api string) bool { return strings.HasPrefix(path, api) })
 }
 
 // about reads what a request asks for. What is not a call of those that are here has no method.
@@ -91,8 +96,8 @@ var verbs = map[string]map[string]string{
 // aboutJSON reads the path of the JSON API below .../b/<bucket>.
 func aboutJSON(verb, bucket string, path []string) about {
 	a := about{bucket: bucket}
-	if len(path) > 0 && path[len(path)-1] == "" {
-		path = path[:len(path)-1]
+	if n := len(path); (n == 1 || n == 2) && path[n-1] == "" { // not of an object, whose name may end so
+		path = path[:n-1]
 	}
 	switch {
 	case bucket == "" && verb == http.MethodGet:
@@ -114,19 +119,43 @@ func aboutJSON(verb, bucket string, path []string) about {
 		a.method = "storage.objects.list"
 	default:
 		path = path[1:]
-		end := len(path)
+		if belowObject(path) {
+			return a
+		}
+		word, end := objectVerb(verb, path)
 		a.method = verbs["storage.objects."][verb]
-		for word, method := range map[string]string{
-			"rewriteTo": "storage.objects.rewrite", "copyTo": "storage.objects.copy", "moveTo": "storage.objects.move",
-			"compose": "storage.objects.compose",
-		} {
-			if i := slices.Index(path, word); verb == http.MethodPost && i > 0 {
-				a.method, end = method, i
-			}
+		if word != "" {
+			a.method = "storage.objects." + strings.TrimSuffix(word, "To")
 		}
 		a.object = strings.Join(path[:end], "/")
 	}
 	return a
+}
+
+// objectVerb returns the word for what a request does with an object beyond its plain methods, or "", and
+// where it stands in the path below .../o. Before it comes the object's name.
+func objectVerb(method string, path []string) (word string, at int) {
+	last := len(path) - 1
+	if method != http.MethodPost {
+		return "", len(path)
+	}
+	for _, word := range []string{"rewriteTo", "copyTo"} { // /b/<bucket>/o/<name>
+		if i := slices.Index(path, word); i > 0 && len(path) > i+4 && path[i+1] == "b" && path[i+3] == "o" {
+			return word, i
+		}
+	}
+	if i := slices.Index(path, "moveTo"); i > 0 && len(path) > i+2 && path[i+1] == "o" {
+		return "moveTo", i
+	}
+	if last > 0 && path[last] == "compose" {
+		return "compose", last
+	}
+	return "", len(path)
+}
+
+// belowObject reports whether a path below .../o is of an object's rights.
+func belowObject(path []string) bool {
+	return (len(path) == 2 || len(path) == 3) && (path[1] == "acl" || path[1] == "iam")
 }
 
 // maxDescribed bounds what is read of an upload to learn the object's name, in bytes.

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/jobdrop/jobdrop/internal/local/absent"
@@ -151,12 +150,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	for _, api := range []string{"/storage/v1/", "/upload/storage/v1/", "/resumable/upload/storage/v1/",
-		"/download/storage/v1/", "/batch/"} {
-		if strings.HasPrefix(path, api) {
-			s.failJSON(w, r, c.unsupported())
-			return
-		}
+	if !isXML(path) {
+		s.failJSON(w, r, c.unsupported())
+		return
 	}
 	s.xml(c, path)
 }
@@ -241,28 +237,22 @@ func checkHeader(header http.Header) error {
 
 // objectCall serves /o/<name> and what stands below it.
 func (s *Server) objectCall(c *call, path []string) error {
-	last := path[len(path)-1]
 	if err := c.noACL(); err != nil {
 		return err
 	}
-	for _, verb := range []string{"rewriteTo", "copyTo"} {
-		if i := slices.Index(path, verb); c.Method == http.MethodPost && i > 0 && len(path) > i+4 && path[i+1] == "b" &&
-			path[i+3] == "o" {
-			return s.copy(c, path[:i], path[i+2], path[i+4:], verb == "rewriteTo")
-		}
-	}
-	if i := slices.Index(path, "moveTo"); c.Method == http.MethodPost && i > 0 && len(path) > i+2 && path[i+1] == "o" {
+	switch word, i := objectVerb(c.Method, path); {
+	case word == "rewriteTo" || word == "copyTo":
+		return s.copy(c, path[:i], path[i+2], path[i+4:], word == "rewriteTo")
+	case word == "moveTo":
 		return s.moveObject(c, path[:i], path[i+2:])
-	}
-	switch {
-	case len(path) > 1 && last == "compose" && c.Method == http.MethodPost:
-		if err := c.object(path[:len(path)-1]); err != nil {
+	case word == "compose":
+		if err := c.object(path[:i]); err != nil {
 			return err
 		}
 		return s.compose(c)
-	case len(path) > 1 && path[1] == "acl" && len(path) <= 3:
+	case belowObject(path) && path[1] == "acl":
 		return errNoACL()
-	case len(path) > 1 && path[1] == "iam" && len(path) <= 3:
+	case belowObject(path):
 		return c.unsupported() // 404 would say that there is no such object
 	}
 	if err := c.object(path); err != nil {
