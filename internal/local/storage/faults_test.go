@@ -9,8 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -142,26 +140,6 @@ func TestGoClientRetries(t *testing.T) {
 			do(t, "DELETE", s.URL()+"/retry_test/"+id, "").want(t, 200)
 		})
 	}
-}
-
-// The retry conformance tests of Google's library for Go pass, those that are of HTTP and of what is here.
-func TestRetryConformance(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIPPED: compiles the tests of Google's library")
-	}
-	t.Parallel()
-	s := start(t, Options{})
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
-	defer cancel()
-	c := exec.CommandContext(ctx, "go", "test", "-count=1", "-short", "-v", "-run=^TestRetryConformance$",
-		"cloud.google.com/go/storage")
-	c.Env = append(os.Environ(), "STORAGE_EMULATOR_HOST="+s.URL(), "STORAGE_EMULATOR_HOST_GRPC=localhost:1")
-	out, err := c.CombinedOutput()
-	passed := strings.Count(string(out), "--- PASS: TestRetryConformance/http-")
-	if err != nil || passed < 200 {
-		t.Errorf("%v, %d cases passed, want 200 or more: %s", err, passed, out[max(0, len(out)-4000):])
-	}
-	t.Logf("%d cases passed", passed)
 }
 
 // Faults meet the calls that they are for, by method, bucket, object and number, and no others.

@@ -66,7 +66,7 @@ func run(ctx context.Context, names []string, stdout io.Writer) (err error) {
 			}
 			continue
 		}
-		v := r.judge(of(exceptions, u.name, fails))
+		v := r.judge(of(exceptions, u.name, fails), u.least)
 		v.line(stdout, u, time.Since(began))
 		if v.failed() {
 			details = append(details, func() { v.details(stdout, u) })

@@ -59,7 +59,8 @@ type verdict struct {
 
 // judge compares the tests with the exceptions. A test with a part that failed, as the
 // tests of Go with subtests, is judged by its parts. One that ran and has no end has failed.
-func (r *result) judge(exceptions []exception) verdict {
+// So has the package if fewer than least tests passed, and nothing else says why.
+func (r *result) judge(exceptions []exception, least int) verdict {
 	var v verdict
 	known := make([]bool, len(exceptions))
 	stale := make([]bool, len(exceptions))
@@ -106,9 +107,10 @@ func (r *result) judge(exceptions []exception) verdict {
 		pkg.name = "(package)"
 		pkg.output.WriteString(r.build.String())
 		v.unexpected = append(v.unexpected, pkg)
-	case v.passed == 0 && len(v.unexpected) == 0:
+	case v.passed < least && len(v.unexpected) == 0:
 		pkg.name = "(package)"
-		pkg.output.WriteString("no test passed: the suite has not found the stack, or has other names\n")
+		fmt.Fprintf(&pkg.output, "%d tests passed, must be %d or more: the suite has not found the stack, skips what it did "+
+			"not, or has other names; if its tests are fewer, mend its least in suites.go\n", v.passed, least)
 		v.unexpected = append(v.unexpected, pkg)
 	}
 	return v

@@ -16,7 +16,7 @@ import (
 	"github.com/jobdrop/jobdrop/internal/testing/testjson"
 )
 
-var two = []suite{{name: "a", module: "example.org/a", version: "v1.2.3"}, {name: "b"}}
+var two = []suite{{name: "a", module: "example.org/a", version: "v1.2.3", least: 2}, {name: "b"}}
 
 func TestExceptions(t *testing.T) {
 	for _, tt := range []struct {
@@ -90,7 +90,7 @@ func TestNamed(t *testing.T) {
 	}
 }
 
-// Every suite of Go has a version that is pinned, and a version one that uses it.
+// Every suite has a least count, each of Go a version that is pinned, and a version one that uses it.
 func TestVersions(t *testing.T) {
 	used := map[string]bool{}
 	for _, s := range all() {
@@ -98,6 +98,9 @@ func TestVersions(t *testing.T) {
 			t.Errorf("%s: no version of %s", s.name, s.module)
 		}
 		used[s.module] = true
+		if s.least < 1 {
+			t.Errorf("%s: no least count of tests that pass", s.name)
+		}
 	}
 	for m := range versions {
 		if !used[m] {
@@ -177,8 +180,10 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// A package may fail as a whole, and one without tests that pass has seen no stack.
+// A package may fail as a whole, and one of which too few tests pass has seen no stack.
 func TestJudgePackage(t *testing.T) {
+	const few = "the suite has not found the stack, skips what it did not, or has other names; if its tests are fewer, " +
+		"mend its least in suites.go\n"
 	for _, tt := range []struct{ name, said, want string }{
 		{
 			name: "it does not build",
@@ -195,7 +200,13 @@ func TestJudgePackage(t *testing.T) {
 		{
 			name: "all is skipped",
 			said: `{"Action":"run","Test":"T"}{"Action":"skip","Test":"T"}{"Action":"pass"}`,
-			want: "\na: (package) failed:\n    no test passed: the suite has not found the stack, or has other names\n",
+			want: "\na: (package) failed:\n    0 tests passed, must be 2 or more: " + few,
+		},
+		{
+			name: "most is skipped",
+			said: `{"Action":"run","Test":"T"}{"Action":"skip","Test":"T"}{"Action":"run","Test":"U"}{"Action":"pass","Test":"U"}
+				{"Action":"pass"}`,
+			want: "\na: (package) failed:\n    1 tests passed, must be 2 or more: " + few,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -213,7 +224,7 @@ func report(t *testing.T, said string, list []exception) (line, details string) 
 	if err := testjson.Read(strings.NewReader(said), r.take); err != nil {
 		t.Fatal(err)
 	}
-	v := r.judge(list)
+	v := r.judge(list, two[0].least)
 	var l, d strings.Builder
 	v.line(&l, two[0], 2*time.Second)
 	v.details(&d, two[0])
