@@ -22,6 +22,15 @@ type fault struct {
 
 func (f *fault) Error() string { return f.message }
 
+// detailed is a fault of which the XML API says more.
+type detailed struct {
+	error
+	parameter, details string
+}
+
+// Unwrap returns the fault.
+func (d *detailed) Unwrap() error { return d.error }
+
 func errInvalid(format string, args ...any) error {
 	return &fault{http.StatusBadRequest, "invalid", "InvalidArgument", fmt.Sprintf(format, args...)}
 }
@@ -104,11 +113,15 @@ func (s *Server) failXML(w http.ResponseWriter, r *http.Request, err error) {
 		w.WriteHeader(f.status)
 		return
 	}
+	more := &detailed{}
+	errors.As(err, &more)
 	writeXML(w, f.status, struct {
-		XMLName xml.Name `xml:"Error"`
-		Code    string
-		Message string
-	}{Code: f.code, Message: f.message})
+		XMLName       xml.Name `xml:"Error"`
+		Code          string
+		Message       string
+		ParameterName string `xml:",omitempty"`
+		Details       string `xml:",omitempty"`
+	}{Code: f.code, Message: f.message, ParameterName: more.parameter, Details: more.details})
 }
 
 // logged logs what is nobody's fault but ours.

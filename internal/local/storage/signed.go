@@ -22,7 +22,7 @@ const (
 
 func errMalformed(format string, args ...any) error {
 	return &fault{http.StatusBadRequest, "invalid", "MalformedSecurityHeader",
-		"Your request has a malformed header. " + fmt.Sprintf(format, args...)}
+		strings.TrimSpace("Your request has a malformed header. " + fmt.Sprintf(format, args...))}
 }
 
 func errExpired(at time.Time) error {
@@ -78,7 +78,7 @@ func checkV2(q url.Values, now time.Time) error {
 		return errExpired(at)
 	}
 	if _, err := base64.StdEncoding.DecodeString(q.Get("signature")); err != nil {
-		return errDenied("It is not base64.")
+		return &detailed{errMalformed(""), "signature", "Signature was not base64 encoded"}
 	}
 	return nil
 }

@@ -18,6 +18,17 @@ import (
 	gcs "cloud.google.com/go/storage"
 )
 
+// A V2 signature that is not base64 is answered as by Cloud Storage, with what is wrong.
+func TestSignedDetails(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	a := do(t, "GET", s.URL()+"/"+bucketA+"/a?GoogleAccessId=a@b&Expires=4000000000&Signature=%21", "").want(t, 400)
+	if want := "<Error><Code>MalformedSecurityHeader</Code><Message>Your request has a malformed header.</Message>" +
+		"<ParameterName>signature</ParameterName><Details>Signature was not base64 encoded</Details></Error>"; !strings.HasSuffix(a.body, want) {
+		t.Errorf("got %s, want %s", a.body, want)
+	}
+}
+
 // signingKey returns a service account's private key, which nobody knows here.
 func signingKey(t *testing.T) []byte {
 	t.Helper()
@@ -119,7 +130,7 @@ func TestSignedURLsRefused(t *testing.T) {
 		{"V2, no time", v2, url.Values{"Expires": {"tomorrow"}}, "", "MalformedSecurityHeader"},
 		{"V2, no expiry", v2, url.Values{"Expires": {""}}, "", "MalformedSecurityHeader"},
 		{"V2, no signer", v2, url.Values{"GoogleAccessId": {""}}, "", "MalformedSecurityHeader"},
-		{"V2, not base64", v2, url.Values{"Signature": {"?"}}, "", "SignatureDoesNotMatch"},
+		{"V2, not base64", v2, url.Values{"Signature": {"?"}}, "", "MalformedSecurityHeader"},
 		{"no signature at all", url.Values{"generation": {"1"}, "Expires": {"1"}}, nil, "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
