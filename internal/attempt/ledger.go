@@ -173,6 +173,8 @@ type RequestCursor struct {
 	After string `json:"after,omitempty"`
 	// Rounds counts the rounds that ended. Each begins with others of a page's requests.
 	Rounds int `json:"rounds,omitempty"`
+	// First is a request whose time was cut short. It goes first in the next tick.
+	First string `json:"first,omitempty"`
 }
 
 // Cursors holds the cursors of all scans.

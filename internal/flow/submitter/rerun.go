@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
+	"time"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/internal/check/inspect"
+	"github.com/jobdrop/jobdrop/internal/check/policy"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -16,7 +19,7 @@ import (
 // packages at the generations of its receipt. They are checked by the present policy, and the job
 // waits for its turn like any other. The attempt that it makes is named by the request, so a second
 // call finds it. If nothing can be run, Rerun makes no attempt and returns an
-// [*attempt.DeclinedError].
+// [*attempt.DeclinedError]; if there was no time to check the drop, an error that is [attempt.ErrSlow].
 //
 // There is no index entry before the record: until the entry stands, the request is in its place.
 func (s *Submitter) Rerun(ctx context.Context, of attempt.Record, r attempt.Request, a attempt.Asked) (attempt.Stored, error) {
@@ -69,14 +72,12 @@ func (s *Submitter) rerun(
 		denied *unreadableError
 		lost   *lostError
 	)
-	switch _, slow := errors.AsType[*slowError](err); {
+	switch {
 	case errors.As(err, &lost):
 		return run, attempt.Decline("what attempt %s ran is no longer there: upload the drop again (%v)", of.Attempt, lost)
 	case errors.As(err, &denied):
 		return run, attempt.Decline("jobdrop can't read what attempt %s ran: %v; let it read the object, and ask again",
 			of.Attempt, denied)
-	case slow:
-		return run, attempt.Decline("there was no time to check what attempt %s ran: ask again, or upload the drop again", of.Attempt)
 	case err != nil:
 		return run, err
 	}
@@ -104,10 +105,26 @@ func ofReceipt(err error) error {
 	return err
 }
 
-// openReceived opens an object of a receipt.
-func (s *Submitter) openReceived(ctx context.Context, o job.Object) (io.ReadCloser, error) {
-	content, err := s.open(ctx, o)
-	return content, ofReceipt(err)
+// turnTime is how long a check may wait for others before it counts that they took its time.
+const turnTime = 10 * time.Second
+
+// inspectReceived checks the drop of a receipt. It returns [attempt.ErrBusy], and no [slowError], if the
+// time was over since others were being checked.
+func (s *Submitter) inspectReceived(
+	ctx context.Context, d job.Drop, elsewhere inspect.Stat, p policy.Policy,
+) (inspect.Result, error) {
+	asked := s.options.Now()
+	began := sync.OnceValue(s.options.Now)
+	open := func(ctx context.Context, o job.Object) (io.ReadCloser, error) {
+		began()
+		content, err := s.open(ctx, o)
+		return content, ofReceipt(err)
+	}
+	r, err := s.inspectFrom(ctx, d, inspect.Objects{Open: open, Stat: elsewhere}, p)
+	if _, slow := errors.AsType[*slowError](err); slow && began().Sub(asked) > turnTime {
+		return r, attempt.ErrBusy
+	}
+	return r, err
 }
 
 // readmit decides whether what an attempt was accepted with may run again. It returns the acceptance,
@@ -124,7 +141,7 @@ func (s *Submitter) readmit(
 		return nil, err
 	}
 	rules := p.For(d.Folder)
-	r, err := s.inspectFrom(ctx, d, inspect.Objects{Open: s.openReceived, Stat: elsewhere}, p)
+	r, err := s.inspectReceived(ctx, d, elsewhere, p)
 	if err != nil {
 		return nil, err
 	}

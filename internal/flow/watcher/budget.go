@@ -8,8 +8,7 @@ import (
 
 // Each part of a tick begins nothing after its share of the tick's time. What the pass has begun
 // ends at visitShare, so that something is left for the other parts, and what a request has begun at
-// requestEnd. Everything else ends with the
-// tick's time.
+// requestEnd. Everything else ends with the tick's time.
 const (
 	requestShare = 0.2
 	requestEnd   = 0.4
@@ -48,6 +47,13 @@ func (b budget) used() time.Duration { return b.now().Sub(b.begin) }
 // left reports whether less than a share of the tick's time is used up.
 func (b budget) left(ctx context.Context, share float64) bool {
 	return ctx.Err() == nil && b.used() < b.share(share)
+}
+
+// whole reports whether work that begins now in a share of the tick's time has nearly all that an attempt
+// may take of it.
+func (b budget) whole(share float64) bool {
+	most := min(b.share(share), visitTime)
+	return b.share(share)-b.used() >= most*9/10
 }
 
 // within does work on one attempt, in the time that an attempt may take and in a share of the

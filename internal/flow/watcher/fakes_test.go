@@ -295,8 +295,8 @@ func (f *fakeLedger) ReadRequest(_ context.Context, a attempt.Asked) ([]byte, er
 	return []byte(text), f.broken["request "+a.Name]
 }
 
-func (f *fakeLedger) AnswerRequest(_ context.Context, a attempt.Asked, answer attempt.Answer) error {
-	if err := f.broken["answer "+a.Name]; err != nil {
+func (f *fakeLedger) AnswerRequest(ctx context.Context, a attempt.Asked, answer attempt.Answer) error {
+	if err := cmp.Or(ctx.Err(), f.broken["answer "+a.Name]); err != nil {
 		return err
 	}
 	f.answers[a.Name] = answer
@@ -431,7 +431,7 @@ type fakeSubmitter struct {
 	admitted  []*attempt.Backlog
 	queue     *attempt.Queue // that Admit returns
 	reruns    []string
-	onRerun   func(of attempt.Record) error
+	onRerun   func(ctx context.Context, of attempt.Record, a attempt.Asked) error
 	onSubmit  func()
 	onResume  func()
 }
@@ -475,11 +475,11 @@ func (f *fakeSubmitter) Admit(_ context.Context, b *attempt.Backlog, _ time.Time
 }
 
 func (f *fakeSubmitter) Rerun(
-	_ context.Context, of attempt.Record, _ attempt.Request, a attempt.Asked,
+	ctx context.Context, of attempt.Record, _ attempt.Request, a attempt.Asked,
 ) (attempt.Stored, error) {
 	f.reruns = append(f.reruns, a.Name)
 	if f.onRerun != nil {
-		if err := f.onRerun(of); err != nil {
+		if err := f.onRerun(ctx, of, a); err != nil {
 			return attempt.Stored{}, err
 		}
 	}

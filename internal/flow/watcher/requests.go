@@ -70,11 +70,18 @@ func (q requests) run(ctx context.Context, b budget, cursor attempt.RequestCurso
 	} else {
 		did.cursor.Rounds++
 	}
+	inOrder, err := q.first(ctx, cursor.First, inTurn(page, cursor.Rounds))
+	did.failures.add(err)
 	reruns := 0
-	for _, a := range inTurn(page, cursor.Rounds) {
+	did.cursor.First = ""
+	for i, a := range inOrder {
 		if !b.left(ctx, requestShare) {
+			if i == 0 {
+				did.cursor.First = cursor.First
+			}
 			break
 		}
+		whole := b.whole(requestEnd)
 		err := b.within(ctx, requestEnd, "request "+a.Name, func(ctx context.Context) error {
 			answered, rerun, err := q.apply(ctx, a, reruns < mostReruns)
 			if answered && err == nil {
@@ -85,11 +92,51 @@ func (q requests) run(ctx context.Context, b budget, cursor attempt.RequestCurso
 			}
 			return err
 		})
-		if !attempt.Contended(err) {
+		switch slow := attempt.Slow(err); {
+		case slow && whole:
+			if err = q.refuseSlow(ctx, a); err == nil {
+				did.answered++
+			}
+		case (slow || errors.Is(err, attempt.ErrBusy)) && did.cursor.First == "":
+			did.cursor.First = a.Name
+		}
+		if !attempt.Contended(err) && !attempt.Slow(err) {
 			did.failures.add(err)
 		}
 	}
 	return did
+}
+
+// first returns requests with one of a name before them, if it is still there.
+func (q requests) first(ctx context.Context, name string, others []attempt.Asked) ([]attempt.Asked, error) {
+	if name == "" {
+		return others, nil
+	}
+	a, err := q.records.Asked(ctx, name)
+	if errors.Is(err, job.ErrNotFound) {
+		return others, nil
+	}
+	if err != nil {
+		return others, fmt.Errorf("request %s: %w", name, err)
+	}
+	others = slices.DeleteFunc(others, func(o attempt.Asked) bool { return o.Name == name })
+	return append([]attempt.Asked{a}, others[:min(len(others), mostRequests-1)]...), nil
+}
+
+// refuseSlow answers a request to run again what can't be checked in the time that a tick has for it.
+// The time for its work is over, so ctx is the tick's.
+func (q requests) refuseSlow(ctx context.Context, a attempt.Asked) error {
+	r, err := q.read(ctx, a)
+	if errors.Is(err, job.ErrNotFound) {
+		return nil // another worker was faster
+	}
+	if err != nil {
+		return err
+	}
+	return q.answer(ctx, a, &r, attempt.Answer{
+		Outcome: attempt.RequestRefused,
+		Message: "there was no time to check what attempt " + a.Attempt() + " ran: upload the drop again",
+	})
 }
 
 // page returns one page of the requests after one, and whether another follows.
@@ -142,8 +189,8 @@ func (w *Watcher) Ask(ctx context.Context, name string) error {
 		return err
 	}
 	_, _, err = w.requests.apply(ctx, a, true)
-	if attempt.Held(err) {
-		return nil // another hint could not delete it either; ticks say so
+	if attempt.Held(err) || attempt.Slow(err) {
+		return nil // another hint could not do it either: it is for ticks
 	}
 	return err
 }

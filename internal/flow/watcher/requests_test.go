@@ -1,11 +1,13 @@
 package watcher_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -374,13 +376,77 @@ func TestRequestOfAnAttemptWithoutRecord(t *testing.T) {
 func TestRerunThatIsDeclined(t *testing.T) {
 	f := newFake()
 	f.add(t, "j", backendJob("j", job.BackendRunning))
-	f.onRerun = func(of attempt.Record) error { return attempt.Decline("attempt %s has not ended", of.Attempt) }
+	f.onRerun = func(_ context.Context, of attempt.Record, _ attempt.Asked) error {
+		return attempt.Decline("attempt %s has not ended", of.Attempt)
+	}
 	f.wanted[f.key("j")+"/1.json"] = `{"kind": "rerun"}`
 	if err := f.watcher(t).Tick(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if a := f.answers[f.key("j")+"/1.json"]; a.Outcome != "refused" || a.Attempt != "" || !strings.Contains(a.Message, "has not ended") {
 		t.Errorf("%+v", a)
+	}
+}
+
+// A rerun whose time others have used goes first in the next tick. It is refused if the time that a tick
+// has for one is not enough.
+func TestRerunThatTakesLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.add(t, "j", backendJob("j", job.BackendRunning))
+		name := func(id string) string { return f.key("j") + "/" + id + ".json" }
+		f.onRerun = func(ctx context.Context, _ attempt.Record, a attempt.Asked) error {
+			if a.Name != name("long") {
+				f.now = f.now.Add(100 * time.Second)
+				return nil
+			}
+			<-ctx.Done()
+			return fmt.Errorf("%w: cut off", attempt.ErrSlow)
+		}
+		f.wanted[name("first")] = `{"kind": "rerun"}`
+		f.wanted[name("long")] = `{"kind": "rerun"}`
+		w := f.watcher(t)
+		if err := w.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(f.reruns) != 2 || len(f.wanted) != 1 || f.answers[name("first")].Outcome != "accepted" {
+			t.Fatalf("reruns %q, left %v, answers %v", f.reruns, f.wanted, f.answers)
+		}
+		short, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := w.Ask(short, name("long")); err != nil || len(f.wanted) != 1 {
+			t.Fatalf("a hint answers it: %v, %v", err, f.answers)
+		}
+		f.wanted[name("0")] = `{"kind": "rerun"}`
+		if err := w.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		a := f.answers[name("long")]
+		if f.reruns[3] != name("long") || a.Outcome != "refused" || !strings.Contains(a.Message, "no time") || a.Request == nil {
+			t.Errorf("reruns %q, answered with %+v", f.reruns, a)
+		}
+		if len(f.wanted) != 0 || f.cursors.Requests.First != "" {
+			t.Errorf("left %v, first is %q", f.wanted, f.cursors.Requests.First)
+		}
+	})
+}
+
+// Others that are being checked are not a rerun's fault: it waits, and goes first.
+func TestRerunThatFindsOthersChecked(t *testing.T) {
+	f := newFake()
+	f.add(t, "j", backendJob("j", job.BackendRunning))
+	request := f.key("j") + "/1.json"
+	f.wanted[request] = `{"kind": "rerun"}`
+	f.onRerun = func(context.Context, attempt.Record, attempt.Asked) error { return attempt.ErrBusy }
+	w := f.watcher(t)
+	for range 3 {
+		if err := w.Tick(t.Context()); err != nil || len(f.answers) != 0 || f.cursors.Requests.First != request {
+			t.Fatalf("%v, answers %v, first is %q", err, f.answers, f.cursors.Requests.First)
+		}
+	}
+	delete(f.wanted, request) // by whoever asked
+	if err := w.Tick(t.Context()); err != nil || f.cursors.Requests.First != "" {
+		t.Errorf("%v, first is %q", err, f.cursors.Requests.First)
 	}
 }
 

@@ -1173,6 +1173,15 @@ var mutations = []mutation{
 	{name: "a tick begins few reruns", edits: []edit{
 		{"internal/flow/watcher/requests.go", "a, reruns < mostReruns)", "a, true)"},
 	}, by: test{"internal/flow/watcher", "^TestRerunsAreBounded$"}},
+	{name: "a rerun is refused for want of time only if it had all of it", edits: []edit{
+		{"internal/flow/watcher/requests.go", "case slow && whole:", "case slow:"},
+	}, by: test{"internal/flow/watcher", "^TestRerunThatTakesLong$"}},
+	{name: "a rerun that was cut short goes first in the next tick", edits: []edit{
+		{"internal/flow/watcher/requests.go", "\t\t\tdid.cursor.First = a.Name\n", ""},
+	}, by: test{"internal/flow/watcher", "^TestRerunThat"}},
+	{name: "a rerun is not to blame for others' checks", edits: []edit{
+		{"internal/flow/submitter/rerun.go", "slow && began().Sub(asked) > turnTime {", "slow && began().IsZero() {"},
+	}, by: test{"internal/flow/submitter", "^TestInspectReceivedBehindOthers$"}},
 	{name: "requests on a page do not hide those behind it", edits: []edit{
 		{"internal/flow/watcher/requests.go", "if did.cursor.After = \"\"; more {", "if did.cursor.After = \"\"; more && len(page) == 0 {"},
 	}, by: test{"internal/flow/watcher", "^TestRequestsBehindOthers$"}},
@@ -1180,7 +1189,7 @@ var mutations = []mutation{
 		{"internal/flow/watcher/requests.go", "if did.cursor.After = \"\"; more {", "if did.cursor.After = \"\"; more || len(page) > 0 {"},
 	}, by: test{"internal/flow/watcher", "^TestRequestsAmongThoseThatStay$"}},
 	{name: "those of a page that a tick leaves come next", edits: []edit{
-		{"internal/flow/watcher/requests.go", "range inTurn(page, cursor.Rounds) {", "range inTurn(page, 2*cursor.Rounds) {"},
+		{"internal/flow/watcher/requests.go", "inTurn(page, cursor.Rounds))", "inTurn(page, 2*cursor.Rounds))"},
 	}, by: test{"internal/flow/watcher", "^TestRequestsAmongThoseThatStay$"}},
 	{name: "one attempt's requests do not hide another's", edits: []edit{
 		{"internal/flow/watcher/requests.go", "\t\tseen[a.Attempt()]++\n", ""},
