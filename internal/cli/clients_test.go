@@ -222,7 +222,7 @@ func TestPrintedSettings(t *testing.T) {
 	}
 	libraries := sections["Go, Node and Python, with Google's libraries"]
 	gcloud, curl := sections["gcloud and gsutil"], sections["curl"]
-	if len(libraries) != 3 || len(gcloud) < 10 || len(curl) != 5 {
+	if len(libraries) != 4 || len(gcloud) < 10 || len(curl) != 5 {
 		t.Fatalf("the settings are\n%s", text)
 	}
 	exported := 0

@@ -223,7 +223,7 @@ func TestStatus(t *testing.T) {
 	}
 	want := []string{
 		"waiting        gs://inbox/a/  waiting for a package", "held           gs://inbox/a/  held until noon",
-		"drop.accepted  gs://inbox/a/    :", "accepted       gs://inbox/a/  paused",
+		"drop.accepted  gs://inbox/a/    : : waits for quota", "accepted       gs://inbox/a/  paused",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net"
 	"os/exec"
@@ -121,26 +120,36 @@ func TestReplayWithoutItsEmulator(t *testing.T) {
 // reindexes deletes an installation's lists by time, and has them made anew.
 func reindexes(t *testing.T, r *running) {
 	t.Helper()
-	for _, missing := range []int{0, 2} {
-		awaitOpen(t, r)
-		if missing > 0 {
-			for _, folder := range []string{"recent/", "ended/"} {
-				for _, name := range objectsBelow(t, r, folder) {
-					if err := r.storage(t).Delete(t.Context(), local.State, name); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
-		}
+	const none, both = "Places that were missing: 0, of 1 records", "Places that were missing: 2, of 1 records"
+	run := func() string {
 		out, code := r.jobdropWith(t, "reindex")
-		want := fmt.Sprintf("\nPlaces that were missing: %d, of 1 records\n", missing)
-		if code != 0 || !strings.HasPrefix(out, "1 records, ") || !strings.HasSuffix(out, want) {
-			t.Errorf("reindex: exit %d: %s, want %s", code, out, want)
+		if code != 0 || !strings.HasPrefix(out, "1 records, ") {
+			t.Errorf("reindex: exit %d: %s", code, out)
 		}
 		if all := append(objectsBelow(t, r, "recent/"), objectsBelow(t, r, "ended/succeeded/")...); len(all) != 2 {
 			t.Errorf("listed by time: %q", all)
 		}
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		return lines[len(lines)-1]
 	}
+	awaitOpen(t, r)
+	if said := run(); said != none {
+		t.Errorf("reindex: %s, want %s", said, none)
+	}
+	said := ""
+	for range 20 { // a tick may put back what is missing before the command does
+		for _, folder := range []string{"recent/", "ended/"} {
+			for _, name := range objectsBelow(t, r, folder) {
+				if err := r.storage(t).Delete(t.Context(), local.State, name); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if said = run(); said == both {
+			return
+		}
+	}
+	t.Errorf("reindex: %s, want %s", said, both)
 }
 
 // awaitOpen waits until no attempt is open.

@@ -206,8 +206,9 @@ type worker struct {
 	hint     *hint
 	troubled bool
 	// unsettled are writes of the ledger and publishes that failed, by name,
-	// and did not succeed later.
+	// and did not succeed later. Two writes may end at once.
 	unsettled map[string]bool
+	notes     sync.Mutex
 	// listings are what it last saw of each folder.
 	listings map[string]listing
 }
@@ -725,6 +726,8 @@ func (me *worker) note(name string, err error) {
 	if me == nil {
 		return
 	}
+	me.notes.Lock()
+	defer me.notes.Unlock()
 	switch {
 	case err == nil:
 		delete(me.unsettled, name)
