@@ -96,6 +96,13 @@ type Asked struct {
 	Created          time.Time
 }
 
+// Made returns the attempt that the request makes if it asks for a rerun: of the same folder, with the
+// request's generation.
+func (a Asked) Made() string {
+	folder, _, _ := strings.Cut(a.Attempt(), "-")
+	return folder + "-" + strconv.FormatInt(a.Generation, 10)
+}
+
 // requestName matches the names of requests.
 var requestName = regexp.MustCompile(`^([0-9a-f]{40}-[0-9]{1,19})/[A-Za-z0-9_-]{1,64}\.json$`)
 

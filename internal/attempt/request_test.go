@@ -284,6 +284,9 @@ func TestNewRerun(t *testing.T) {
 	of := NewRecord(jobFile(), start)
 	of.Attempt, of.Uploader = "earlier", job.Uploader{Name: "Ada", Commit: "4f2c9e1"}
 	r := NewRerun(of, Request{By: "ann", Reason: "flaky"}, a, at(2*time.Hour))
+	if named := (Asked{Name: job.AttemptKey(jobFile()) + "/1.json", Generation: 99}).Made(); named != r.Attempt {
+		t.Errorf("the request makes %s, and is said to make %s", r.Attempt, named)
+	}
 	if r.Uploader != of.Uploader {
 		t.Errorf("uploaded by %+v", r.Uploader)
 	}

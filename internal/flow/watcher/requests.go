@@ -325,8 +325,17 @@ func (q requests) cancel(
 	return answer, nil
 }
 
-// answer writes what came of a request, and deletes the request.
+// answer writes what came of a request, and deletes the request. A rerun that another worker has made
+// meanwhile is not refused: the request stays, and the next look finds what it made.
 func (q requests) answer(ctx context.Context, a attempt.Asked, r *attempt.Request, answer attempt.Answer) error {
+	if r != nil && r.Kind == attempt.KindRerun && answer.Outcome == attempt.RequestRefused {
+		switch _, err := q.records.Get(ctx, a.Made()); {
+		case err == nil:
+			return fmt.Errorf("request %s: another worker has made attempt %s: %w", a.Name, a.Made(), attempt.ErrStale)
+		case !errors.Is(err, job.ErrNotFound):
+			return err
+		}
+	}
 	answer.Request, answer.Generation, answer.At = r, a.Generation, q.now().UTC()
 	answer.Message = job.BoundText(answer.Message, 2*job.MaxText)
 	if err := q.records.AnswerRequest(ctx, a, answer); err != nil {

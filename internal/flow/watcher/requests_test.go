@@ -127,6 +127,33 @@ func TestCancelOfWhatIsNotIndexed(t *testing.T) {
 	}
 }
 
+// A worker that would refuse a rerun which another has made meanwhile leaves the request: the next look
+// finds the attempt.
+func TestRerunThatAnotherMade(t *testing.T) {
+	f := newFake()
+	f.add(t, "j", backendJob("j", job.BackendSucceeded))
+	key := f.key("j")
+	name := key + "/1.json"
+	f.wanted[name] = `{"kind": "rerun"}`
+	made := attempt.Asked{Name: name, Generation: 77}.Made()
+	f.onRerun = func(context.Context, attempt.Record, attempt.Asked) error {
+		if _, ok := f.records[made]; ok {
+			return nil
+		}
+		f.records[made] = attempt.Stored{Record: attempt.Record{Attempt: made, State: job.Accepted}}
+		return attempt.Decline("the policy forbids it")
+	}
+	w := f.watcher(t)
+	ticked(t, w)
+	if answer, ok := f.answers[name]; ok {
+		t.Fatalf("answered with %+v, and attempt %s is there", answer, made)
+	}
+	ticked(t, w)
+	if answer := f.answers[name]; answer.Outcome != attempt.RequestAccepted || len(f.wanted) > 0 {
+		t.Errorf("answered with %+v", answer)
+	}
+}
+
 // A request for an attempt that a newer revision wrote is that revision's to answer, while both run.
 func TestRequestsWaitForANewerRevision(t *testing.T) {
 	f := newFake()

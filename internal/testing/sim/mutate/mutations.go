@@ -629,6 +629,12 @@ var mutations = []mutation{
 	{name: "a backend's name of a job is noted", edits: []edit{
 		{"internal/flow/ledger/ledger.go", "|| name == after.Job.ID {", "|| true {"},
 	}, by: test{"internal/flow/ledger", "^TestNamed$"}},
+	{name: "a rerun that another made is not refused", edits: []edit{
+		{
+			"internal/flow/watcher/requests.go",
+			"r.Kind == attempt.KindRerun && answer.Outcome == attempt.RequestRefused {", "false {",
+		},
+	}, by: test{"internal/flow/watcher", "^TestRerunThatAnotherMade$"}},
 	{name: "a rerun that is cancelled is indexed first", edits: []edit{
 		{"internal/flow/watcher/requests.go", "if errors.Is(err, job.ErrNotFound) && !stored.State.Terminal() {", "if false {"},
 	}, by: test{"internal/flow/watcher", "^TestCancelOfWhatIsNotIndexed$"}},
