@@ -186,7 +186,8 @@ func TestUploaderOf(t *testing.T) {
 			t.Errorf("%.40q: %+v, want the URL %q", link, u, want)
 		}
 	}
-	if u := UploaderOf(map[string]string{"jobdrop-uploader-name": " Ada\r\nBcc: all\u202e\u200b\u2028x "}); u.Name != "Ada  Bcc: all x" {
+	broken := map[string]string{"jobdrop-uploader-name": " Ada\r\nBcc: all\u202e\u200b\u2028x "}
+	if u := UploaderOf(broken); u.Name != "Ada  Bcc: all x" {
 		t.Errorf("a name that breaks its line becomes %q", u.Name)
 	}
 	if u := UploaderOf(nil); u != (Uploader{}) {

@@ -14,8 +14,8 @@ import (
 //
 // Whoever may upload can cause some of them with one drop: a folder that changes each time it is
 // looked at, or a drop whose check takes longer than a tick has for one. Whoever may write requests can
-// put a hold on one. Those are logged and make no tick fail. Everything else is of the installation: a list, a note, the policy, a service that does not
-// answer.
+// put a hold on one. Those are logged and make no tick fail. Everything else is of the installation: a
+// list, a note, the policy, a service that does not answer.
 type failures struct {
 	count           int
 	errs            []error
