@@ -37,8 +37,7 @@ gcloud and gsutil
   export {{.}}{{end}}
   gcloud pubsub subscriptions create my-events --topic=jobdrop-lifecycle --enable-message-ordering
   gcloud storage cp job.yaml trainer-0.1.tar.gz gs://{{.Inbox}}/hello/
-  gcloud pubsub subscriptions pull my-events --auto-ack --limit=10 \
-    --format='value(message.attributes.ce-type,message.attributes.ce-subject)'
+  gcloud pubsub subscriptions pull my-events --auto-ack --limit=10
   {{.StreamLogs}}
 
 curl

@@ -179,7 +179,8 @@ func TestUploaderOf(t *testing.T) {
 	for link, want := range map[string]string{
 		"https://ci.example/runs/7?a=b": "https://ci.example/runs/7?a=b", "http://ci.example": "http://ci.example",
 		"javascript:alert(1)": "", "data:text/html,x": "", "//ci.example/7": "", "https:///7": "", "https://a b/": "",
-		"ftp://ci.example": "", "https://github.com@evil.example/": "", "https://user:token@ci.example/": "", "https://ci.example/" + strings.Repeat("a", 4<<10): "", "": "", "\x00": "",
+		"ftp://ci.example": "", "https://github.com@evil.example/": "", "https://user:token@ci.example/": "",
+		"https://ci.example/" + strings.Repeat("a", 4<<10): "", "": "", "\x00": "",
 	} {
 		u := UploaderOf(metadata(link))
 		if u.URL != want || u.Name != "Ada" || u.Branch != "main" || TextSize(u.Commit) > 256 || u.Commit == "" {
