@@ -9,7 +9,7 @@ variable "requesters" {
   nullable    = false
   validation {
     condition     = alltrue([for m in var.requesters : can(regex("^(user|group|serviceAccount|domain|principal|principalSet):.+$", m))])
-    error_message = "A requester is a member of IAM, e.g. group:nlp@example.com. Everybody (allUsers, allAuthenticatedUsers) is none."
+    error_message = "A requester is a member of IAM, e.g. group:nlp@example.com. allUsers and allAuthenticatedUsers may not be requesters."
   }
   validation {
     condition     = length(distinct(var.requesters)) == length(var.requesters)

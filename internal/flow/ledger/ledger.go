@@ -19,7 +19,8 @@
 //	requests/<key>/<id>.json  what somebody asks for an attempt; people write it
 //	results/<key>/<id>.json   what came of it
 //
-// An index entry is written before its record. It is deleted only when the record
+// An index entry is written before its record; of a rerun right after it, and until
+// then its request is in the place of the entry. The entry is deleted only when the record
 // is terminal and its events are published, so a tick finds whatever a crash leaves.
 //
 // The index by time is for whoever asks what happened: an attempt is put into

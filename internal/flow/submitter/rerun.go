@@ -40,7 +40,7 @@ func (s *Submitter) Rerun(ctx context.Context, of attempt.Record, r attempt.Requ
 		return made, err
 	}
 	if made.Rerun == nil || made.Rerun.Of != of.Attempt {
-		return made, attempt.Decline("an attempt of this name is there: ask again")
+		return made, attempt.Decline("attempt %s is there already, and is no rerun of %s: ask again", made.Attempt, of.Attempt)
 	}
 	return made, s.index(ctx, made)
 }

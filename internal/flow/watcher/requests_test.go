@@ -206,7 +206,7 @@ func TestRequestedCancelIsRepeated(t *testing.T) {
 	}
 }
 
-// Many requests take many ticks, and one tick little. Nobody's hide another's.
+// Many requests take many ticks, and one tick little. No requests hide those of somebody else.
 func TestRequestsAreBounded(t *testing.T) {
 	f := newFake()
 	f.add(t, "j", backendJob("j", job.BackendRunning))

@@ -75,15 +75,15 @@ func all() []suite {
 		},
 		{name: "storage", module: storage, pkg: ".", run: "Emulated$", flag: "-short", least: 90},
 		{name: "storage-retry", module: storage, pkg: ".", run: "^TestRetryConformance$", flag: "-short", least: 200},
-		{name: "storage-dataflux", module: storage, pkg: "./dataflux", run: "Emulated$|^TestIntegration_", least: 1},
-		{name: "storage-transfer", module: storage, pkg: "./transfermanager", run: "^TestIntegration_", least: 1},
+		{name: "storage-dataflux", module: storage, pkg: "./dataflux", run: "Emulated$|^TestIntegration_", least: 15},
+		{name: "storage-transfer", module: storage, pkg: "./transfermanager", run: "^TestIntegration_", least: 25},
 		{
-			name: "pubsub", module: "cloud.google.com/go/pubsub", pkg: ".", run: "^TestIntegration_", without: region, least: 1,
+			name: "pubsub", module: "cloud.google.com/go/pubsub", pkg: ".", run: "^TestIntegration_", without: region, least: 30,
 		},
 		{
-			name: "pubsub-v2", module: "cloud.google.com/go/pubsub/v2", pkg: ".", run: "^TestIntegration_", without: region, least: 1,
+			name: "pubsub-v2", module: "cloud.google.com/go/pubsub/v2", pkg: ".", run: "^TestIntegration_", without: region, least: 15,
 		},
-		{name: "node", least: 1},
+		{name: "node", least: 50},
 	}
 	for i := range suites {
 		suites[i].version = versions[suites[i].module]
