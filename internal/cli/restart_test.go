@@ -371,6 +371,7 @@ func TestLogsOfAJob(t *testing.T) {
 func TestLogsByAnyName(t *testing.T) {
 	t.Parallel()
 	r := startLocal(t, t.TempDir(), "--backend", "vertex")
+	r.awaitOutput(t, "Events, as they come") // below the settings
 	if out := r.output.String(); !strings.Contains(out, "gcloud ai custom-jobs stream-logs JOB --region=REGION") ||
 		strings.Contains(out, "gcloud ai-platform") {
 		t.Errorf("the settings have commands of another API:\n%s", out)

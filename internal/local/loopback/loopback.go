@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -59,7 +60,7 @@ func Guard(hosts []string, next http.Handler) http.Handler {
 		read.Body = body
 		answer := &early{ResponseWriter: w, body: body}
 		next.ServeHTTP(answer, read)
-		if !body.asked && r.Header.Get("Expect") != "" { // the client waits to be asked, and listens
+		if !body.asked.Load() && r.Header.Get("Expect") != "" { // the client waits to be asked, and listens
 			answer.release()
 			return
 		}
@@ -79,23 +80,26 @@ const (
 	maxEarly = 64 << 10
 )
 
-// sent is a body that knows whether its client was asked for it, and whether it is read.
+// sent is a body that knows whether its client was asked for it, and whether it is read. A handler may
+// leave somebody reading it.
 type sent struct {
 	io.ReadCloser
-	asked, ended bool
+	asked, ended atomic.Bool
 }
 
 // Read implements [io.Reader].
 func (s *sent) Read(p []byte) (int, error) {
-	s.asked = true
+	s.asked.Store(true)
 	n, err := s.ReadCloser.Read(p)
-	s.ended = s.ended || err == io.EOF
+	if err == io.EOF {
+		s.ended.Store(true)
+	}
 	return n, err
 }
 
 // drain reads the rest of the body, and reports whether that was all.
 func (s *sent) drain(c *http.ResponseController) bool {
-	if s.ended {
+	if s.ended.Load() {
 		return true
 	}
 	_, err := io.CopyN(io.Discard, patient{s.ReadCloser, c}, maxLeft)
@@ -137,7 +141,7 @@ func (e *early) WriteHeader(status int) {
 	if e.holding {
 		return // it has its header
 	}
-	e.holding = e.status == 0 && status >= http.StatusOK && !e.body.ended
+	e.holding = e.status == 0 && status >= http.StatusOK && !e.body.ended.Load()
 	if status >= http.StatusOK {
 		e.status = status
 	}
@@ -180,7 +184,7 @@ func (e *early) finish() {
 		return
 	}
 	c := http.NewResponseController(e.ResponseWriter)
-	if !e.body.ended {
+	if !e.body.ended.Load() {
 		_ = c.EnableFullDuplex() // or the server waits for the body first
 	}
 	if e.Header().Get("Content-Length") == "" && e.status != http.StatusNoContent && e.status != http.StatusNotModified {

@@ -438,10 +438,10 @@ func (b *interrupted) meet() {
 	defer stop()
 	var ahead bytes.Buffer
 	var failed error
-	read := make(chan struct{})
+	read, content := make(chan struct{}), b.ReadCloser
 	go func() {
 		defer close(read)
-		if _, failed = io.CopyN(&ahead, b.ReadCloser, maxAhead); failed == io.EOF {
+		if _, failed = io.CopyN(&ahead, content, maxAhead); failed == io.EOF {
 			failed = nil
 		} else if failed != nil {
 			stop()
@@ -451,10 +451,10 @@ func (b *interrupted) meet() {
 	select {
 	case <-read:
 	case <-b.f.closing:
-		b.ReadCloser = &replayed{Reader: ended{io.ErrUnexpectedEOF}, Closer: b.ReadCloser}
+		b.ReadCloser = &replayed{Reader: ended{io.ErrUnexpectedEOF}, Closer: content}
 		return
 	}
-	b.ReadCloser = &replayed{Reader: io.MultiReader(&ahead, ended{failed}, b.ReadCloser), Closer: b.ReadCloser}
+	b.ReadCloser = &replayed{Reader: io.MultiReader(&ahead, ended{failed}, content), Closer: content}
 }
 
 // maxAhead is how much of an upload that stands still is kept: a part of Google's clients.
