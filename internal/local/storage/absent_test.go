@@ -174,8 +174,10 @@ func TestToolsNotHere(t *testing.T) {
 	}
 }
 
-// Google's library for Node asks once for what is not here, and shows the reason.
-func TestNodeNotHere(t *testing.T) {
+// nodeModules returns the directory with Google's libraries for Node. It skips a test where node or they are missing,
+// and a short run.
+func nodeModules(t *testing.T) string {
+	t.Helper()
 	if _, err := exec.LookPath("node"); err != nil || testing.Short() {
 		t.Skipf("SKIPPED: runs node: %v", err)
 	}
@@ -186,6 +188,12 @@ func TestNodeNotHere(t *testing.T) {
 	if _, err := os.Stat(modules); err != nil {
 		t.Skip("SKIPPED: Google's libraries for Node are not installed: see docs/clients")
 	}
+	return modules
+}
+
+// Google's library for Node asks once for what is not here, and shows the reason.
+func TestNodeNotHere(t *testing.T) {
+	modules := nodeModules(t)
 	t.Parallel()
 	url, requests := counted(t, start(t, Options{}))
 	out, err := tool{"node", []string{"STORAGE_EMULATOR_HOST=" + url}}.try(t, "testdata/not_here.cjs", modules, bucketA)

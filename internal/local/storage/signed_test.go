@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -171,16 +170,7 @@ func TestSignedURLsRefused(t *testing.T) {
 
 // Google's library for Node signs, uploads and downloads.
 func TestNodeSignedURLs(t *testing.T) {
-	if _, err := exec.LookPath("node"); err != nil || testing.Short() {
-		t.Skipf("SKIPPED: runs node: %v", err)
-	}
-	modules, err := filepath.Abs("../../../docs/clients/node/node_modules")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(modules); err != nil {
-		t.Skip("SKIPPED: Google's libraries for Node are not installed: see docs/clients")
-	}
+	modules := nodeModules(t)
 	t.Parallel()
 	s := start(t, Options{})
 	key := filepath.Join(t.TempDir(), "key.pem")
