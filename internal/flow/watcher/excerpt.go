@@ -5,31 +5,24 @@ import (
 	"log/slog"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// excerptTime is by how much the search for an excerpt may delay a verdict. excerptsPerMinute bounds
-// the searches: Cloud Logging takes 60 reads a minute in a project, for people, too.
-const (
-	excerptTime       = 3 * time.Second
-	excerptsPerMinute = 20
-)
+// excerptTime is by how much the search for an excerpt may delay a verdict.
+const excerptTime = 3 * time.Second
 
 // excerpts adds the end of a failed job's log to what the backend says of it. Bodies of events never
 // change, so that happens before the verdict is written, once, or not at all.
 type excerpts struct {
 	of     func(ctx context.Context, r attempt.Record, l attempt.BackendJob) (string, error)
-	quota  *rate.Limiter
 	logger *slog.Logger
 }
 
 // add returns an answer with an excerpt, if it says that the record's job failed and the log can be
 // read in time.
 func (x excerpts) add(ctx context.Context, r attempt.Record, a answer) answer {
-	if !a.found || a.job.State != job.BackendFailed || a.job.DeadlineExceeded || !x.quota.Allow() {
+	if !a.found || a.job.State != job.BackendFailed || a.job.DeadlineExceeded {
 		return a
 	}
 	ctx, cancel := context.WithTimeout(ctx, excerptTime)

@@ -205,7 +205,7 @@ func New(r records, t backend, o objects, tell teller, resume resumer, options O
 		jobs:  jobs{backend: t, polls: limiter(float64(polls)/2, polls/2), reads: readLimit, now: options.Now},
 	}
 	w.follower = follower{
-		jobs: w.jobs, excerpts: excerpts{of: options.Excerpt, quota: limiter(excerptsPerMinute/2, excerptsPerMinute/2), logger: options.Logger},
+		jobs: w.jobs, excerpts: excerpts{of: options.Excerpt, logger: options.Logger},
 		backend: t, records: r, now: options.Now, logger: options.Logger,
 	}
 	w.listing = listing{backend: t, instance: options.Instance, reads: readLimit, logger: options.Logger}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/time/rate"
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/logging/v2"
 	"google.golang.org/api/option"
@@ -39,6 +40,7 @@ type Options struct {
 type Reader struct {
 	view    string
 	service *logging.Service
+	quota   *rate.Limiter
 }
 
 // maxAnswer is the most bytes of an answer, and entries the most entries in one. A
@@ -48,6 +50,13 @@ const (
 	maxAnswer = 4 << 20
 	entries   = 500
 )
+
+// readsPerMinute bounds the reads. Cloud Logging takes 60 a minute in a project, and people read
+// there, too.
+const readsPerMinute = 20
+
+// ErrQuota is returned when the reads of this minute are used up.
+var ErrQuota = fmt.Errorf("%d logs were read within the last minute, which is the limit", readsPerMinute)
 
 // fields leaves out what is not read of an entry.
 const fields googleapi.Field = "entries(timestamp,textPayload,jsonPayload,labels,resource/labels)"
@@ -78,7 +87,9 @@ func New(ctx context.Context, o Options) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("logging/v2 client: %w", err)
 	}
-	return &Reader{view: o.View, service: service}, nil
+	// As many at once as come back in a minute: together they are the bound.
+	quota := rate.NewLimiter(rate.Every(2*time.Minute/readsPerMinute), readsPerMinute/2)
+	return &Reader{view: o.View, service: service, quota: quota}, nil
 }
 
 // bounded is a transport whose answers have at most maxAnswer bytes. A trainer decides
@@ -99,8 +110,11 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // Excerpt returns the end of the log of what failed in a job: the line of the exception,
 // and at most 4 KiB before it. It makes one call, and is empty if the log shows nothing
-// yet.
+// yet. Beyond 20 calls in a minute it returns ErrQuota.
 func (r *Reader) Excerpt(ctx context.Context, j attempt.BackendJob) (string, error) {
+	if !r.quota.Allow() {
+		return "", ErrQuota
+	}
 	answer, err := r.service.Entries.List(&logging.ListLogEntriesRequest{
 		ResourceNames: []string{r.view}, Filter: filter(j), OrderBy: "timestamp desc", PageSize: entries,
 	}).Fields(fields).Context(ctx).Do()

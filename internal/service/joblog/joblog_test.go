@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -192,3 +193,37 @@ func TestExcerptWithout(t *testing.T) {
 		t.Errorf("a log that lags: %q, %v", got, err)
 	}
 }
+
+// However many jobs fail together, at most twenty logs are read in a minute, so that people can read
+// theirs; a minute later there are reads again.
+func TestExcerptsAreFew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		read := 0
+		client := &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
+			read++
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("{}"))}, nil
+		})}
+		r, err := New(t.Context(), Options{View: "projects/p/locations/global/buckets/_Default/views/jobs", Client: client})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for minute := range 2 {
+			read = 0
+			for range 120 {
+				_, err := r.Excerpt(t.Context(), attempt.BackendJob{ResourceName: "projects/p/jobs/j"})
+				if err != nil && !errors.Is(err, ErrQuota) {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second / 2)
+			}
+			if read < 10 || read > 20 {
+				t.Errorf("minute %d: %d reads for 120 jobs", minute, read)
+			}
+		}
+	})
+}
+
+// transport answers the requests of a client.
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
