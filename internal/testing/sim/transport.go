@@ -169,7 +169,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	said, err := t.serve(ctx, r, body)
-	if errors.Is(err, errCut) && t.gateway(ctx) {
+	if errors.Is(err, errCut) && t.gateway(ctx, r.Method+" "+r.URL.Path+" "+key.upload) {
 		err = &statusError{http.StatusGatewayTimeout, "UNAVAILABLE", "the answer was lost on its way"}
 	}
 	status := http.StatusOK
@@ -203,10 +203,10 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // gateway reports whether a lost answer is told by a status.
-func (t *transport) gateway(ctx context.Context) bool {
+func (t *transport) gateway(ctx context.Context, call string) bool {
 	t.w.mu.Lock()
 	defer t.w.mu.Unlock()
-	return workerRand(ctx, t.w).IntN(2) == 0
+	return workerRand(ctx, t.w, "lost answer of "+call).IntN(2) == 0
 }
 
 // resume returns the pause after which a request comes again, if it is one.
@@ -313,9 +313,9 @@ func (q request) matches(method, form string) bool {
 }
 
 // workerRand returns the draws of a call. The caller holds the world's mu.
-func workerRand(ctx context.Context, w *world) *rand.Rand {
+func workerRand(ctx context.Context, w *world, call string) *rand.Rand {
 	if me := workerOf(ctx); me != nil {
-		return me.rng
+		return me.draws(w.seed, call)
 	}
 	return w.rng
 }

@@ -231,7 +231,7 @@ func (t *transport) rewriteObject(ctx context.Context, q request) (*answer, erro
 	token := q.query.Get("rewriteToken")
 	begun := false
 	t.w.mu.Lock()
-	switch rng := workerRand(ctx, t.w); {
+	switch rng := workerRand(ctx, t.w, "rewrite "+what); {
 	case token != "" && t.rewrites[token] != what:
 		err = invalid("the rewrite token %q", token)
 	case token == "" && rng.IntN(4) == 0:

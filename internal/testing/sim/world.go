@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"log/slog"
 	"maps"
 	"math"
@@ -194,9 +193,10 @@ type worker struct {
 	*process
 	name  string
 	began time.Time
-	// rng decides what befalls its calls. It has one of its own, since two requests
-	// to one process may go on at the same moment.
-	rng *rand.Rand
+	// rng decides when it freezes between calls. It has one of its own, since two requests
+	// to one process may go on at the same moment. calls counts its calls by name.
+	rng   *rand.Rand
+	calls map[string]int
 	// behind reports that it froze after it last read the clock: no check of a time can
 	// notice.
 	behind bool
@@ -497,14 +497,12 @@ func (w *world) call(ctx context.Context, bound time.Duration, name string, effe
 	return w.answer(me, name, f, err)
 }
 
-// draws returns what decides what befalls a call of a worker. An attempt is put on the index and among the newest at
-// the same moment: the one must not draw before the other by chance.
+// draws returns what decides what befalls a call of a worker. A worker makes some calls at the same moment: what
+// befalls one must not depend on which of them draws first. The caller holds mu.
 func (me *worker) draws(seed uint64, name string) *rand.Rand {
-	if !strings.HasPrefix(name, "write "+state+"/recent/") {
-		return me.rng
-	}
+	me.calls[name]++
 	h := fnv.New64a()
-	_, _ = io.WriteString(h, me.name+name)
+	_, _ = fmt.Fprint(h, me.name, " ", name, " ", me.calls[name])
 	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }
 
@@ -536,6 +534,7 @@ func (w *world) serve(kind string) *worker {
 	me := &worker{
 		name: fmt.Sprintf("%s%d", kind, w.workers), began: time.Now(),
 		rng:       rand.New(rand.NewPCG(w.seed, uint64(w.workers)+1)),
+		calls:     map[string]int{},
 		unsettled: map[string]bool{}, listings: map[string]listing{},
 	}
 	if w.chance(w.weather.reused) {
