@@ -128,7 +128,7 @@ func TestSettle(t *testing.T) {
 		},
 		{
 			name: "another worker publishes", err: fmt.Errorf("attempt a: %w", attempt.ErrTelling),
-			log: []string{"INFO event left to the worker that is publishing: attempt a: " + attempt.ErrTelling.Error()},
+			log: []string{"INFO event left to another worker: attempt a: " + attempt.ErrTelling.Error()},
 		},
 		{
 			name: "another worker publishes, and something is denied",
@@ -147,6 +147,10 @@ func TestSettle(t *testing.T) {
 			log: []string{
 				"ERROR event to be delivered again: the installation has not had its first tick\nlist: permission denied",
 			},
+		},
+		{
+			name: "another worker decides", err: fmt.Errorf("attempt a: %w", attempt.ErrDeciding),
+			log: []string{"INFO event left to another worker: attempt a: " + attempt.ErrDeciding.Error()},
 		},
 		{
 			name: "out of time", err: fmt.Errorf("read: %w", context.DeadlineExceeded), again: true,

@@ -80,10 +80,10 @@ func (a *App) settle(ctx context.Context, r Request, err error) error {
 		a.measures.Parked(ctx)
 		logger.ErrorContext(ctx, "event parked", "error", err.Error())
 		return nil
-	case e.ID() != "" && attempt.Telling(err):
-		// The worker that wrote the events publishes them. If it dies, what woke it comes again, or a
-		// tick finds them.
-		logger.InfoContext(ctx, "event left to the worker that is publishing", "error", err.Error())
+	case e.ID() != "" && attempt.Left(err):
+		// The other worker decides upon the drop, or publishes what it wrote. If it dies, what woke it
+		// comes again, or a tick finds what is left.
+		logger.InfoContext(ctx, "event left to another worker", "error", err.Error())
 		return nil
 	case attempt.Contended(err):
 		// Another worker was first, or a tick has to be: nobody needs to act.

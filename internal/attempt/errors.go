@@ -14,6 +14,9 @@ var (
 	// ErrTelling is returned when another worker is about to publish what a record holds. Who comes
 	// back finds it published, or publishes it.
 	ErrTelling = fmt.Errorf("its events are being published: %w", ErrStale)
+	// ErrDeciding is returned when another worker has just begun to decide upon a drop, on account of the same
+	// objects.
+	ErrDeciding = fmt.Errorf("another worker decides upon it: %w", ErrStale)
 	// ErrNoTick is returned for an old job file until the installation's first tick has said whether
 	// it is older than the installation.
 	ErrNoTick = errors.New("the installation has not had its first tick")
@@ -65,9 +68,9 @@ func Contended(err error) bool { return only(err, ErrStale, ErrBusy, ErrNoTick) 
 // besides that another worker was faster.
 func Slow(err error) bool { return errors.Is(err, ErrSlow) && only(err, ErrSlow, ErrStale) }
 
-// Telling reports whether an error means only that another worker publishes what the record holds: see
-// [ErrTelling].
-func Telling(err error) bool { return only(err, ErrTelling) }
+// Left reports whether an error means only that what is to be done is left to another worker, which is at it:
+// see [ErrTelling] and [ErrDeciding].
+func Left(err error) bool { return only(err, ErrTelling, ErrDeciding) }
 
 // Held reports whether an error means only that an answered request may not be deleted: see [ErrHeld].
 func Held(err error) bool { return only(err, ErrHeld) }

@@ -84,6 +84,26 @@ type Entry struct {
 	Revision int64
 	// Status holds the generations of the attempt's status objects.
 	Status [2]int64
+	// Opened is set until the entry is first rewritten. Written is when it was written; it is known of one
+	// that was read.
+	Opened  Opened
+	Written time.Time
+}
+
+// Opened says on account of what an entry was made.
+type Opened struct {
+	// Parts stands for the parts of the drop that its writer saw. By names the writer.
+	Parts, By string
+}
+
+// decideTime is for how long an event leaves a drop to the worker that has put it on the index. An
+// inspection takes less, unless packages are large, and an event that failed comes again later.
+const decideTime = 8 * time.Second
+
+// DecidedElsewhere reports whether another worker than own has just begun to decide upon the attempt, and saw
+// the same parts.
+func (e Entry) DecidedElsewhere(own Opened, now time.Time) bool {
+	return e.Opened.Parts == own.Parts && e.Opened.By != own.By && now.Before(e.Written.Add(decideTime))
 }
 
 // NewEntry returns the index entry of a record.

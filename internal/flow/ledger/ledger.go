@@ -182,16 +182,16 @@ func (l *Ledger) name(ctx context.Context, before, after attempt.Record) error {
 }
 
 // Open puts an attempt on the index and into the index by time, before its record is written. What is already
-// there stays as it is.
-func (l *Ledger) Open(ctx context.Context, e attempt.Entry) error {
+// there stays as it is. It reports whether the attempt was not on the index.
+func (l *Ledger) Open(ctx context.Context, e attempt.Entry) (made bool, err error) {
 	var (
 		group  sync.WaitGroup
 		recent error
 	)
 	group.Go(func() { _, recent = l.place(ctx, recentName(e.Summary()), e.Summary()) })
-	_, err := l.once(ctx, entryName(e.Attempt), metadata(e))
+	made, err = l.once(ctx, entryName(e.Attempt), metadata(e))
 	group.Wait()
-	return errors.Join(err, recent)
+	return made, errors.Join(err, recent)
 }
 
 // once makes an object without content, and reports whether it was not there before.
@@ -210,7 +210,7 @@ func (l *Ledger) Entry(ctx context.Context, key string) (attempt.Entry, error) {
 	if err != nil {
 		return attempt.Entry{}, err
 	}
-	return parseEntry(key, o.Metadata), nil
+	return parseEntry(key, o), nil
 }
 
 // Mark rewrites an attempt's index entry.
@@ -274,7 +274,7 @@ func (l *Ledger) Entries(ctx context.Context, after string, page func([]attempt.
 	return l.store.ListAfter(ctx, l.bucket, prefix, after, func(objects []job.Attributes) error {
 		entries := make([]attempt.Entry, 0, len(objects))
 		for _, o := range objects {
-			entries = append(entries, parseEntry(strings.TrimPrefix(o.Name, prefix), o.Metadata))
+			entries = append(entries, parseEntry(strings.TrimPrefix(o.Name, prefix), o))
 		}
 		return page(entries)
 	})
@@ -311,6 +311,9 @@ func metadata(e attempt.Entry) map[string]string {
 	if e.Resource != "" {
 		m["resource"] = e.Resource
 	}
+	if e.Opened.Parts != "" {
+		m["parts"], m["opened-by"] = e.Opened.Parts, e.Opened.By
+	}
 	for name, t := range times(&e) {
 		if !t.IsZero() {
 			m[name] = t.UTC().Format(time.RFC3339Nano)
@@ -328,7 +331,8 @@ func times(e *attempt.Entry) map[string]*time.Time {
 
 // parseEntry never fails: an entry that is damaged in part only costs a read of its record. An
 // earlier revision wrote the job's state under the key trainer.
-func parseEntry(key string, m map[string]string) attempt.Entry {
+func parseEntry(key string, o job.Attributes) attempt.Entry {
+	m := o.Metadata
 	number := func(s string) int64 {
 		n, _ := strconv.ParseInt(s, 10, 64)
 		return n
@@ -341,6 +345,7 @@ func parseEntry(key string, m map[string]string) attempt.Entry {
 	}
 	e.Waits, e.Resource, e.CreateUnknown, e.Absent = m["waits"], m["resource"], m["doubtful"] != "", m["absent"] != ""
 	e.Replayed = m["replayed"] != ""
+	e.Opened, e.Written = attempt.Opened{Parts: m["parts"], By: m["opened-by"]}, o.Created
 	e.Shown, e.CorrelationID = job.State(m["shown"]), attempt.FromHeader(m["correlation-id"])
 	for name, t := range times(&e) {
 		*t, _ = time.Parse(time.RFC3339Nano, m[name])

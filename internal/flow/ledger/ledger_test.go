@@ -164,7 +164,7 @@ func TestEntries(t *testing.T) {
 	s := apply(t, l, attempt.Stored{Record: attempt.NewRecord(jobFile("학습 a/", 7), now)}, accepted)
 	e := attempt.NewEntry(s)
 	opened := attempt.Stored{Record: attempt.NewRecord(jobFile("학습 a/", 7), now)}
-	if err := l.Open(ctx, attempt.NewEntry(opened)); err != nil {
+	if made, err := l.Open(ctx, attempt.NewEntry(opened)); err != nil || !made {
 		t.Fatal(err)
 	}
 	e.Status, e.Replayed, e.Absent, e.Resource = [2]int64{4, 5}, true, true, "projects/p/jobs/j"
@@ -172,7 +172,7 @@ func TestEntries(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Opened again, the entry stays as it was marked.
-	if err := l.Open(ctx, attempt.Entry{Attempt: e.Attempt, Dropped: e.Dropped}); err != nil {
+	if made, err := l.Open(ctx, attempt.Entry{Attempt: e.Attempt, Dropped: e.Dropped}); err != nil || made {
 		t.Fatal(err)
 	}
 	list := func() (all []attempt.Entry) {
@@ -185,11 +185,16 @@ func TestEntries(t *testing.T) {
 		}
 		return all
 	}
-	if diff := cmp.Diff([]attempt.Entry{e}, list()); diff != "" {
+	e.Opened = attempt.Opened{Parts: "0123456789abcdef", By: "one"}
+	if err := l.Mark(ctx, e); err != nil {
+		t.Fatal(err)
+	}
+	written := cmpopts.IgnoreFields(attempt.Entry{}, "Written") // the service's clock says it
+	if diff := cmp.Diff([]attempt.Entry{e}, list(), written); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)
 	}
 	one, err := l.Entry(ctx, e.Attempt)
-	if diff := cmp.Diff(e, one); diff != "" || err != nil {
+	if diff := cmp.Diff(e, one, written); diff != "" || err != nil || one.Written.IsZero() {
 		t.Errorf("entry (-want +got), %v:\n%s", err, diff)
 	}
 	for range 2 { // closed twice, as by two workers

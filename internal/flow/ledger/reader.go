@@ -341,7 +341,7 @@ func (r *Reader) open(ctx context.Context, q Query, at position) (Page, error) {
 		more = further
 		for _, o := range objects {
 			last = strings.TrimPrefix(o.Name, openFolder)
-			e := parseEntry(last, o.Metadata)
+			e := parseEntry(last, o)
 			e.Shown = cmp.Or(e.Shown, e.State)
 			if e.Shown == q.State && q.takes(e.Summary()) {
 				rows = append(rows, Row{Summary: e.Summary(), Waits: e.Waits})

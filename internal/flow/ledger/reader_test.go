@@ -115,7 +115,7 @@ func writeOne(ctx context.Context, l *ledger.Ledger, client *gcs.Client, r attem
 			return err
 		}
 		_, err = l.Place(ctx, attempt.Filed{Summary: r.Summary()})
-	} else if err = l.Open(ctx, attempt.NewEntry(attempt.Stored{Record: first})); err == nil {
+	} else if _, err = l.Open(ctx, attempt.NewEntry(attempt.Stored{Record: first})); err == nil {
 		err = l.Mark(ctx, attempt.NewEntry(attempt.Stored{Record: r, Published: r.Sequence}))
 	}
 	if err != nil {
@@ -505,7 +505,7 @@ func TestPlace(t *testing.T) {
 		return names
 	}
 	for range 2 {
-		if err := l.Open(ctx, entry); err != nil {
+		if _, err := l.Open(ctx, entry); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -583,7 +583,7 @@ func TestPlace(t *testing.T) {
 		}
 		return nil
 	}
-	if err := l.Open(ctx, entry); !errors.Is(err, broken) {
+	if _, err := l.Open(ctx, entry); !errors.Is(err, broken) {
 		t.Errorf("open: %v", err)
 	}
 }

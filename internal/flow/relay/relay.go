@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
@@ -132,8 +133,13 @@ func (r *Relay) writeStatus(ctx context.Context, s attempt.Stored, known [2]int6
 	if err != nil {
 		return known, fmt.Errorf("status of attempt %s: %w", s.Attempt, err)
 	}
+	body = append(body, '\n')
 	prefix, generation := s.Drop.Prefix+"status", s.Number()
 	version := version{Attempt: generation, Revision: s.Revision}
+	var (
+		group sync.WaitGroup
+		errs  [2]error
+	)
 	for i, name := range [2]string{
 		prefix + "-" + strconv.FormatInt(generation, 10) + ".json",
 		prefix + ".json",
@@ -141,11 +147,10 @@ func (r *Relay) writeStatus(ctx context.Context, s attempt.Stored, known [2]int6
 		if len(name) > longestName {
 			continue // no object can have this name; the attempt was rejected for it
 		}
-		if known[i], err = r.writeNewer(ctx, name, append(body, '\n'), s.Summary(), version, known[i]); err != nil {
-			return known, err
-		}
+		group.Go(func() { known[i], errs[i] = r.writeNewer(ctx, name, body, s.Summary(), version, known[i]) })
 	}
-	return known, nil
+	group.Wait()
+	return known, errors.Join(errs[:]...)
 }
 
 // TellMisnamed writes the status object of a folder without an attempt, if there is none. An attempt

@@ -278,7 +278,7 @@ func TestTellFailures(t *testing.T) {
 	verdict := stored(t, 7, accept, running, done)
 	t.Run("publish", func(t *testing.T) {
 		s := start(t)
-		if err := s.ledger.Open(t.Context(), attempt.NewEntry(verdict)); err != nil {
+		if _, err := s.ledger.Open(t.Context(), attempt.NewEntry(verdict)); err != nil {
 			t.Fatal(err)
 		}
 		s.topic.fail = boom
@@ -364,7 +364,7 @@ func TestHostileAttempts(t *testing.T) {
 			s := start(t)
 			ctx := t.Context()
 			record := attempt.Stored{Record: attempt.NewRecord(object("job.yaml"), now)}
-			if err := s.ledger.Open(ctx, attempt.NewEntry(record)); err != nil {
+			if _, err := s.ledger.Open(ctx, attempt.NewEntry(record)); err != nil {
 				t.Fatal(err)
 			}
 			for _, o := range steps {
@@ -458,7 +458,7 @@ func TestTellOfALongFolder(t *testing.T) {
 	s := start(t)
 	r := stored(t, 7, attempt.Reject{Reason: "the folder's name is too long"})
 	r.Drop.Prefix = strings.Repeat("a", 1010) + "/"
-	if err := s.ledger.Open(t.Context(), attempt.NewEntry(r)); err != nil {
+	if _, err := s.ledger.Open(t.Context(), attempt.NewEntry(r)); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Tell(t.Context(), r, attempt.Entry{}); err != nil || len(s.topic.requests) != 1 {

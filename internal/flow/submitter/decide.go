@@ -8,7 +8,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/internal/check/inspect"
@@ -21,16 +24,16 @@ import (
 // With a [slowError] it also returns what the attempt waits with.
 // outdated is the generation of a note that made an earlier list of the folder too old.
 func (s *Submitter) decide(
-	ctx context.Context, d job.Drop, stored attempt.Stored, outdated int64,
+	ctx context.Context, d job.Drop, stored attempt.Stored, read reads, outdated int64,
 ) (attempt.Observation, error) {
-	note, err := s.records.FolderNote(ctx, d.Bucket, d.Folder)
+	note, err := read.note()
 	if err != nil {
 		return nil, err
 	}
 	if o, err := s.byNote(note, d, stored, outdated); o != nil || err != nil {
 		return o, err
 	}
-	p, err := s.options.Policy(ctx)
+	p, err := read.policy()
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +41,7 @@ func (s *Submitter) decide(
 	if again := stored.NextCheck; s.options.Now().Before(again) && stored.Arrived(d.Packages) {
 		return cutOff(d, again, patience), nil // as before: the check may take minutes
 	}
-	r, err := s.inspect(ctx, d, p)
+	r, err := s.inspect(ctx, d, inspect.Objects{Open: read.open, Stat: s.stat}, p)
 	if errors.Is(err, job.ErrNotFound) {
 		return nil, &goneError{err}
 	}
@@ -83,7 +86,6 @@ func (s *Submitter) judge(
 		}
 		return s.enter(ctx, note, e, attempt.Reject{Reason: faulty(r.Violations), Violations: r.Violations})
 	}
-	r.Violations = append(r.Violations, s.farOutput(ctx, r)...)
 	content, err := job.Content(r.Spec, r.Resolution.All())
 	if err != nil {
 		return nil, err
@@ -348,12 +350,7 @@ func (s *Submitter) farOutput(ctx context.Context, r inspect.Result) []job.Viola
 
 // inspect checks a drop. Memory limits how many drops are checked at once. That others took the time
 // is not the drop's fault, and no [slowError].
-func (s *Submitter) inspect(ctx context.Context, d job.Drop, p policy.Policy) (inspect.Result, error) {
-	return s.inspectFrom(ctx, d, inspect.Objects{Open: s.open, Stat: s.stat}, p)
-}
-
-// inspectFrom does what [Submitter.inspect] does, and reads objects in a given way.
-func (s *Submitter) inspectFrom(ctx context.Context, d job.Drop, from inspect.Objects, p policy.Policy) (inspect.Result, error) {
+func (s *Submitter) inspect(ctx context.Context, d job.Drop, from inspect.Objects, p policy.Policy) (inspect.Result, error) {
 	select {
 	case s.inspecting <- struct{}{}: // also if there is no time: others are not to blame
 	default:
@@ -375,18 +372,35 @@ func (s *Submitter) accept(
 	patience job.Patience,
 ) (attempt.Observation, error) {
 	packages := r.Resolution.All()
-	if o, err := s.claimID(ctx, stored, r.Spec.JobID, content); o != nil || err != nil {
-		return o, err
-	}
 	receipt := job.Receipt{
 		Objects: append([]job.Object{r.JobFile}, packages...),
 		Content: content,
 	}
-	staged, err := s.stage(ctx, stored.Attempt, packages)
-	if err != nil {
-		return nil, err
+	var (
+		group     sync.WaitGroup
+		unstaged  error
+		far       []job.Violation
+		unclaimed attempt.Observation
+		err       error
+	)
+	prepare := func() {
+		group.Go(func() { far = s.farOutput(ctx, r) })
+		group.Go(func() { receipt.Staged, unstaged = s.stage(ctx, stored.Attempt, packages) })
 	}
-	receipt.Staged = staged
+	if first := stored.Generation == 0; first {
+		prepare()
+	}
+	unclaimed, err = s.claimID(ctx, stored, r.Spec.JobID, content)
+	if unclaimed == nil && err == nil && stored.Generation != 0 {
+		prepare() // it may have waited for its ID, at each look
+	}
+	group.Wait()
+	if unclaimed != nil || err != nil {
+		return unclaimed, err
+	}
+	if unstaged != nil {
+		return nil, unstaged
+	}
 	spec := r.Spec
 	input := *spec.TrainingInput
 	input.PackageURIs = receipt.Staged
@@ -394,7 +408,7 @@ func (s *Submitter) accept(
 	spec.Labels = job.Labels(spec.Labels, s.options.Instance, stored.Attempt, content)
 	accepted := attempt.Accept{
 		Spec: spec, Mapping: mapping, Receipt: receipt, Backend: s.backend.Name(),
-		Warnings: r.Violations, Waits: wait, SubmitWithin: patience.Submit, Patience: patience.JobPatience,
+		Warnings: append(r.Violations, far...), Waits: wait, SubmitWithin: patience.Submit, Patience: patience.JobPatience,
 	}
 	if !s.backend.EnforcesWait() {
 		// Nobody else ends a job that waits for too long, so jobdrop need not wait for that.
@@ -409,20 +423,32 @@ func (s *Submitter) accept(
 // stage copies the packages, at the generations that were checked, to names that only this attempt
 // and these generations have.
 func (s *Submitter) stage(ctx context.Context, key string, packages []job.Object) ([]string, error) {
-	var staged []string
-	for _, p := range packages {
+	staged := make([]string, len(packages))
+	errs := make([]error, len(packages))
+	var group errgroup.Group
+	group.SetLimit(copies)
+	for i, p := range packages {
 		name := key + "/" + strconv.FormatInt(p.Generation, 10) + "/" + p.Base()
-		err := s.stageOne(ctx, p, name)
+		staged[i] = "gs://" + s.options.Staging + "/" + name
+		group.Go(func() error {
+			errs[i] = s.stageOne(ctx, p, name)
+			return nil
+		})
+	}
+	_ = group.Wait() // the functions return no error
+	for _, err := range errs {
 		if errors.Is(err, job.ErrNotFound) {
 			return nil, fmt.Errorf("%w: %w", errChanged, err)
 		}
 		if err != nil {
 			return nil, err
 		}
-		staged = append(staged, "gs://"+s.options.Staging+"/"+name)
 	}
 	return staged, nil
 }
+
+// copies is how many packages of a drop are copied at once. A drop may have a hundred.
+const copies = 8
 
 // stageOne copies a package inside the storage service. A package that is stored packed for
 // transport is unpacked on the way, and has to be what was checked. It is not read again if it is

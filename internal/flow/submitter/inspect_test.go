@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/check/inspect"
 	"github.com/jobdrop/jobdrop/internal/check/policy"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -27,7 +28,7 @@ func (unreadable) Open(context.Context, string, string, int64) (io.ReadCloser, e
 func TestInspectMakesRoomAfterAnError(t *testing.T) {
 	s := &Submitter{objects: unreadable{}, inspecting: make(chan struct{}, 2)}
 	d := job.Assemble("inbox", "a/", []job.Object{{Bucket: "inbox", Name: "a/job.yaml", Generation: 1, Size: 1}})
-	if _, err := s.inspect(t.Context(), d, policy.Policy{}); !errors.Is(err, errUnreadable) {
+	if _, err := s.inspect(t.Context(), d, inspect.Objects{Open: s.open}, policy.Policy{}); !errors.Is(err, errUnreadable) {
 		t.Fatalf("inspect: %v, want %v", err, errUnreadable)
 	}
 	if n := len(s.inspecting); n != 0 {

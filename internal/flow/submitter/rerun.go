@@ -53,7 +53,7 @@ func (s *Submitter) index(ctx context.Context, made attempt.Stored) error {
 		return nil // it was there, and nothing is left to do
 	}
 	if err == nil || errors.Is(err, job.ErrNotFound) {
-		err = s.records.Open(ctx, attempt.NewEntry(made))
+		_, err = s.records.Open(ctx, attempt.NewEntry(made))
 	}
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (s *Submitter) inspectReceived(
 		content, err := s.open(ctx, o)
 		return content, ofReceipt(err)
 	}
-	r, err := s.inspectFrom(ctx, d, inspect.Objects{Open: open, Stat: elsewhere}, p)
+	r, err := s.inspect(ctx, d, inspect.Objects{Open: open, Stat: elsewhere}, p)
 	if _, slow := errors.AsType[*slowError](err); slow && began().Sub(asked) > turnTime {
 		return r, attempt.ErrBusy
 	}
@@ -161,7 +161,6 @@ func (s *Submitter) readmit(
 			"upload the drop with another, or leave it out", of.Attempt, r.Spec.JobID)
 	}
 	r.Spec.JobID = a.JobID(of.Drop.JobFile)
-	r.Violations = append(r.Violations, s.farOutput(ctx, r)...)
 	content, err := job.Content(r.Spec, r.Resolution.All())
 	if err != nil {
 		return nil, err

@@ -81,6 +81,7 @@ func TestSubmitSameAsADeadWorkers(t *testing.T) {
 				w.storage.Before = nil
 				w.want(first, job.Withdrawn, "overwritten", 0)
 			}
+			w.pass(redelivery)
 			for range 2 {
 				w.wake(first)
 				w.wake(second)

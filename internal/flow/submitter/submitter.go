@@ -10,6 +10,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -44,7 +46,8 @@ type records interface {
 	Apply(
 		ctx context.Context, s attempt.Stored, o attempt.Observation, now time.Time,
 	) (after attempt.Stored, applied bool, err error)
-	Open(ctx context.Context, e attempt.Entry) error
+	// Open reports whether the attempt was not on the index before.
+	Open(ctx context.Context, e attempt.Entry) (made bool, err error)
 	Entry(ctx context.Context, key string) (attempt.Entry, error)
 	Epoch(ctx context.Context) (time.Time, error)
 	GiveTurns(ctx context.Context, t attempt.Turns) error
@@ -129,6 +132,7 @@ type Submitter struct {
 	teller  teller
 	// inspecting holds a token for each inspection under way.
 	inspecting chan struct{}
+	rounds     rounds
 	options    Options
 }
 
@@ -159,12 +163,16 @@ func (s *Submitter) Submit(ctx context.Context, o job.Object) error {
 		s.options.Logger.DebugContext(ctx, "object ignored", "bucket", o.Bucket, "object", o.Name, "size", o.Size)
 		return nil
 	}
-	return s.visit(ctx, o.Bucket, job.Folder(o.Name), "", o.Traceparent, byEvent)
+	return s.rounds.run(ctx, o, func(listed func(job.Drop)) error {
+		return s.visit(ctx, occasion{
+			bucket: o.Bucket, folder: job.Folder(o.Name), traceparent: o.Traceparent, why: byEvent, listed: listed,
+		})
+	})
 }
 
 // Replay does what [Submitter.Submit] does, for an object of any age.
 func (s *Submitter) Replay(ctx context.Context, o job.Object) error {
-	return s.visit(ctx, o.Bucket, job.Folder(o.Name), "", o.Traceparent, byReplay)
+	return s.visit(ctx, occasion{bucket: o.Bucket, folder: job.Folder(o.Name), traceparent: o.Traceparent, why: byReplay})
 }
 
 // cause is why a drop is looked at. It matters for a drop that has no record.
@@ -176,6 +184,18 @@ const (
 	byReplay              // any age; the patience counts from now
 )
 
+// occasion says which folder is visited, and why.
+type occasion struct {
+	bucket, folder string
+	// key, if set, is the attempt that the caller came for: it is withdrawn if the folder no longer shows it.
+	key string
+	// traceparent is for a new attempt whose job file has none.
+	traceparent string
+	why         cause
+	// listed, if set, is called with each list of the folder.
+	listed func(job.Drop)
+}
+
 // Resume continues an attempt that is on the index: it looks at the folder of an undecided one,
 // and creates the job of an accepted one.
 func (s *Submitter) Resume(ctx context.Context, e attempt.Entry) error {
@@ -186,7 +206,7 @@ func (s *Submitter) Resume(ctx context.Context, e attempt.Entry) error {
 	if e.State.Undecided() && e.Bucket != "" {
 		// The visit reads the record and acts on that. A damaged entry does not say where to look;
 		// its record may.
-		return s.visit(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt, "", why)
+		return s.visit(ctx, occasion{bucket: e.Bucket, folder: job.Folder(e.JobFile), key: e.Attempt, why: why})
 	}
 	stored, err := s.records.Get(ctx, e.Attempt)
 	if errors.Is(err, job.ErrNotFound) && e.Bucket == "" {
@@ -194,13 +214,13 @@ func (s *Submitter) Resume(ctx context.Context, e attempt.Entry) error {
 			"delete open/%s from the state bucket, and run the drop by jobdrop replay", e.Attempt, e.Attempt)
 	}
 	if errors.Is(err, job.ErrNotFound) {
-		return s.visit(ctx, e.Bucket, job.Folder(e.JobFile), e.Attempt, "", why)
+		return s.visit(ctx, occasion{bucket: e.Bucket, folder: job.Folder(e.JobFile), key: e.Attempt, why: why})
 	}
 	if err != nil {
 		return err
 	}
 	if stored.State.Undecided() {
-		return s.visit(ctx, stored.Drop.Bucket, stored.Drop.Prefix, e.Attempt, "", why)
+		return s.visit(ctx, occasion{bucket: stored.Drop.Bucket, folder: stored.Drop.Prefix, key: e.Attempt, why: why})
 	}
 	stored.Published = e.Published
 	return s.advance(ctx, stored, e)
@@ -238,20 +258,23 @@ func (e *slowError) Error() string { return attempt.ErrSlow.Error() + ": " + e.e
 
 func (e *slowError) Unwrap() error { return attempt.ErrSlow }
 
-// visit lists a folder and decides the attempt of its newest job file. key, if set, is the attempt
-// that the caller came for: visit withdraws it if the folder no longer shows it. traceparent is for
-// a new attempt whose job file has none.
-func (s *Submitter) visit(ctx context.Context, bucket, folder, key, traceparent string, why cause) error {
+// visit lists a folder and decides the attempt of its newest job file.
+func (s *Submitter) visit(ctx context.Context, at occasion) error {
 	var (
 		err     error
-		before  job.Drop // as it was listed before
-		changed bool     // between two lists
-		note    int64    // newer than the list before
+		key     = at.key
+		by      = rand.Text() // names the visit on the index
+		before  job.Drop      // as it was listed before
+		changed bool          // between two lists
+		note    int64         // newer than the list before
 	)
 	for i := range visits {
 		var d job.Drop
-		if d, err = s.list(ctx, bucket, folder); err != nil {
+		if d, err = s.list(ctx, at.bucket, at.folder); err != nil {
 			return err
+		}
+		if at.listed != nil {
+			at.listed(d)
 		}
 		changed = changed || i > 0 && !sameObjects(d, before)
 		before = d
@@ -266,8 +289,8 @@ func (s *Submitter) visit(ctx context.Context, bucket, folder, key, traceparent 
 		if !ok {
 			return nil // packages alone are not an attempt
 		}
-		jobFile.Traceparent = cmp.Or(jobFile.Traceparent, traceparent)
-		if err = s.attempt(ctx, d, jobFile, note, why); !errors.Is(err, errChanged) {
+		jobFile.Traceparent = cmp.Or(jobFile.Traceparent, at.traceparent)
+		if err = s.attempt(ctx, d, jobFile, note, at.why, by); !errors.Is(err, errChanged) {
 			return err
 		}
 		var late *outdatedError
@@ -279,9 +302,9 @@ func (s *Submitter) visit(ctx context.Context, bucket, folder, key, traceparent 
 	}
 	if !changed {
 		// Something else is missing, for example the staging bucket.
-		return fmt.Errorf("gs://%s/%s: %w, %d times, but its list stays the same", bucket, folder, err, visits)
+		return fmt.Errorf("gs://%s/%s: %w, %d times, but its list stays the same", at.bucket, at.folder, err, visits)
 	}
-	return fmt.Errorf("gs://%s/%s: %v, %d times: %w", bucket, folder, err, visits, attempt.ErrStale)
+	return fmt.Errorf("gs://%s/%s: %v, %d times: %w", at.bucket, at.folder, err, visits, attempt.ErrStale)
 }
 
 // sameObjects reports whether two lists of a folder show the same generations.
@@ -358,9 +381,13 @@ func (s *Submitter) jobFiles(ctx context.Context, bucket, folder string, many jo
 }
 
 // attempt continues the attempt of a job file from its present state. note is that of an
-// [outdatedError], or 0.
-func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object, note int64, why cause) error {
-	stored, err := s.records.Get(ctx, job.AttemptKey(jobFile))
+// [outdatedError], or 0. by names the visit.
+func (s *Submitter) attempt(
+	ctx context.Context, d job.Drop, jobFile job.Object, note int64, why cause, by string,
+) error {
+	r, end := s.read(ctx, d, jobFile, why)
+	defer end()
+	stored, err := r.record()
 	var e attempt.Entry
 	switch {
 	case errors.Is(err, job.ErrNotFound):
@@ -371,7 +398,7 @@ func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object,
 		if why == byReplay {
 			stored.Replayed = stored.Times.Seen
 		}
-		err = s.records.Open(ctx, attempt.NewEntry(stored))
+		err = s.enlist(ctx, d, stored, why, by)
 	case err == nil:
 		// The index says whether anything is left to do, and what was published.
 		e, err = s.records.Entry(ctx, stored.Attempt)
@@ -379,7 +406,7 @@ func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object,
 			return nil
 		}
 		if errors.Is(err, job.ErrNotFound) {
-			err = s.records.Open(ctx, attempt.NewEntry(stored))
+			_, err = s.records.Open(ctx, attempt.NewEntry(stored))
 		}
 		stored.Published = e.Published
 	}
@@ -389,7 +416,7 @@ func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object,
 	if !stored.State.Undecided() {
 		return s.advance(ctx, stored, e)
 	}
-	observation, err := s.decide(ctx, d, stored, note)
+	observation, err := s.decide(ctx, d, stored, r, note)
 	if _, is := errors.AsType[*slowError](err); is {
 		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), lateTime)
 		defer cancel()
@@ -401,6 +428,35 @@ func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object,
 	}
 	_, err = s.apply(ctx, stored, e, observation)
 	return err
+}
+
+// enlist puts a new attempt on the index, before its record is written. It returns [attempt.ErrDeciding] if
+// another worker has just done so on account of the same parts: that one decides. If it dies, its event
+// comes again, and the next tick finds the entry.
+func (s *Submitter) enlist(ctx context.Context, d job.Drop, stored attempt.Stored, why cause, by string) error {
+	own := attempt.NewEntry(stored)
+	own.Opened = attempt.Opened{Parts: digest(d), By: by}
+	made, err := s.records.Open(ctx, own)
+	if made || err != nil || why != byEvent {
+		return err
+	}
+	present, err := s.records.Entry(ctx, own.Attempt)
+	switch {
+	case errors.Is(err, job.ErrNotFound):
+		return nil // decided and closed since, as the write of the record will show
+	case err == nil && present.DecidedElsewhere(own.Opened, s.options.Now()):
+		return fmt.Errorf("attempt %s: %w", own.Attempt, attempt.ErrDeciding)
+	}
+	return err
+}
+
+// digest returns 16 hex digits of a SHA-256 over the generations of a drop's parts.
+func digest(d job.Drop) string {
+	sum := sha256.New()
+	for _, o := range slices.Concat(d.JobFiles, d.Packages) {
+		fmt.Fprintf(sum, "%s\x00%d\n", o.Name, o.Generation)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
 // lateTime bounds what is written for a drop whose time is over. A request has a minute left then, and
@@ -698,7 +754,7 @@ func (s *Submitter) withdraw(ctx context.Context, key string, overwritten bool) 
 	stored, err := s.records.Get(ctx, key)
 	if errors.Is(err, job.ErrNotFound) {
 		stored = attempt.Stored{Record: lostRecord(key, e, s.options.Now())}
-		err = s.records.Open(ctx, attempt.NewEntry(stored)) // only one of its two writes may have come through
+		_, err = s.records.Open(ctx, attempt.NewEntry(stored)) // only one of its two writes may have come through
 	}
 	if err != nil {
 		return err

@@ -14,7 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
-	"github.com/jobdrop/jobdrop/internal/flow/relay"
 	"github.com/jobdrop/jobdrop/internal/flow/submitter"
 	"github.com/jobdrop/jobdrop/internal/testing/storagetest"
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -232,13 +231,13 @@ func TestSubmitOutOfTime(t *testing.T) {
 	w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello")))
 	f := w.put("hello/job.yaml", []byte(spec))
 	ctx, cancel := context.WithCancel(t.Context())
-	w.asked = cancel // between the note of the attempt and its inspection
+	w.asked = cancel // while the attempt's record is read, before its inspection
 	if err := w.submit.Submit(ctx, f); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want that of the context", err)
 	}
 	w.asked = nil
-	if w.open() != 1 {
-		t.Errorf("%d attempts open, want 1", w.open())
+	if _, err := w.ledger.Get(t.Context(), job.AttemptKey(f)); !errors.Is(err, job.ErrNotFound) {
+		t.Errorf("the record: %v, want none", err)
 	}
 	w.wake(f)
 	if r := w.record(f); r.State != job.Submitted {
@@ -580,10 +579,8 @@ func TestSubmitByAListThatIsLate(t *testing.T) {
 	f := w.put("d/job.yaml", []byte(spec+"  args: [again]\n"))
 	record := "attempts/" + job.AttemptKey(f) + ".json"
 	var today job.Object
-	w.storage.Before = func(c storagetest.Call) error {
-		if c.Kind != "read" || c.Name != record {
-			return nil
-		}
+	w.overtake("list", false, func() {
+		w.storage.After = nil
 		today = w.put("d/trainer-0.1.tar.gz", pkg(t, "train"))
 		w.storage.Before = func(c storagetest.Call) error {
 			if c.Kind == "write" && c.Name == record {
@@ -591,13 +588,15 @@ func TestSubmitByAListThatIsLate(t *testing.T) {
 			}
 			return nil
 		}
-		if err := w.submit.Submit(t.Context(), today); !errors.Is(err, errDead) {
+		if err := w.process().Submit(t.Context(), today); !errors.Is(err, errDead) {
 			t.Errorf("the other worker: %v, want it dead", err)
 		}
 		w.storage.Before = nil
-		return nil
+	})
+	if err := w.submit.Submit(t.Context(), f); !attempt.Left(err) {
+		t.Errorf("Submit: %v, want that the drop is left to the other worker", err)
 	}
-	w.wake(f)
+	w.tick()
 	if r := w.record(f); r.State != job.Submitted || r.Drop.Receipt.Objects[1].Generation != today.Generation {
 		t.Errorf("state %s: %s, runs %+v; want generation %d", r.State, r.Reason, r.Drop.Receipt, today.Generation)
 	}
@@ -904,13 +903,8 @@ type objects interface {
 // submitOver replaces the world's submitter by one with another view of the storage.
 func (w *world) submitOver(o objects) {
 	w.t.Helper()
-	tell, err := relay.New(w.topic, w.ledger, w.storage, "status", w.clock, relay.Options{})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if w.submit, err = submitter.New(o, w.ledger, w.backend, tell, w.options); err != nil {
-		w.t.Fatal(err)
-	}
+	w.objects = o
+	w.submit = w.process()
 }
 
 // fuller is an inbox whose lists show more packages than it has. To upload that many would take
@@ -1033,7 +1027,7 @@ func TestSubmitJobIDOfAnUndecidedAttempt(t *testing.T) {
 	t.Run("on the index", func(t *testing.T) {
 		w := newWorld(t)
 		other, f := prepare(w)
-		if err := w.ledger.Open(t.Context(), attempt.Entry{Attempt: job.AttemptKey(other)}); err != nil {
+		if _, err := w.ledger.Open(t.Context(), attempt.Entry{Attempt: job.AttemptKey(other)}); err != nil {
 			t.Fatal(err)
 		}
 		waits(w, other, f)
@@ -1166,7 +1160,7 @@ func TestSubmitReopens(t *testing.T) {
 func TestSubmitWithdrawsWhatWasOnlyOpened(t *testing.T) {
 	w := newWorld(t)
 	f := job.Object{Bucket: inbox, Name: "d/job.yaml", Generation: 5}
-	if err := w.ledger.Open(t.Context(), attempt.Entry{Attempt: job.AttemptKey(f), Bucket: inbox,
+	if _, err := w.ledger.Open(t.Context(), attempt.Entry{Attempt: job.AttemptKey(f), Bucket: inbox,
 		JobFile: f.Name}); err != nil {
 		t.Fatal(err)
 	}

@@ -162,6 +162,7 @@ func TestSubmitDeniedCopy(t *testing.T) {
 				}
 			}
 			w.storage.Before = func(storagetest.Call) error { return w.before() }
+			w.pass(redelivery)
 			w.wake(f)
 			w.want(f, job.Submitted, "", 1)
 		})
@@ -257,6 +258,7 @@ func TestSubmitStagesPackedPackagesOnce(t *testing.T) {
 			if test.meddle != nil {
 				test.meddle(w, stored)
 			}
+			w.pass(redelivery)
 			w.wake(f)
 			w.want(f, job.Submitted, "", 1)
 			if n := count(w.storage.Calls())["store staging"]; n != test.stores {
@@ -411,7 +413,7 @@ func slowWorld(t *testing.T, kind, bucket string) (w *world, f job.Object, submi
 			return w.before()
 		}
 		defer func() { w.storage.Before = func(storagetest.Call) error { return w.before() } }()
-		return w.submit.Submit(ctx, f)
+		return w.submit.Replay(ctx, f) // which reads one after the other, as ticks do
 	}
 }
 
@@ -480,7 +482,7 @@ func TestSubmitChecksANewPackageAtOnce(t *testing.T) {
 		t.Fatalf("Submit: %v, want that the check was slow", err)
 	}
 	w.storage.Reset()
-	w.wake(f)
+	w.tick()
 	if n := count(w.storage.Calls())["read "+inbox]; n > 0 {
 		t.Errorf("%d reads of the inbox right after the check, want none", n)
 	}
@@ -504,7 +506,7 @@ func TestSubmitWaitsForTheChecksOfOthers(t *testing.T) {
 	<-began
 	ctx := ending{t.Context(), make(chan struct{})}
 	w.asked = sync.OnceFunc(func() { close(ctx.done) }) // right before the check
-	if err := w.submit.Submit(ctx, f); !attempt.Contended(err) || attempt.Slow(err) {
+	if err := w.submit.Replay(ctx, f); !attempt.Contended(err) || attempt.Slow(err) {
 		t.Errorf("Submit: %v, want that others are checked", err)
 	}
 	if _, err := w.ledger.Get(t.Context(), job.AttemptKey(f)); !errors.Is(err, job.ErrNotFound) {
@@ -514,6 +516,7 @@ func TestSubmitWaitsForTheChecksOfOthers(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+	w.pass(redelivery)
 	w.wake(f)
 	w.want(f, job.Submitted, "", 2)
 }
@@ -529,6 +532,10 @@ func (h *hanging) Open(ctx context.Context, bucket, name string, generation int6
 	case h.began <- struct{}{}:
 	default:
 	}
-	<-h.end
+	select {
+	case <-h.end:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	return h.Faults.Open(ctx, bucket, name, generation)
 }

@@ -31,6 +31,8 @@ const (
 	inbox    = "inbox"
 	instance = "test"
 	settle   = time.Minute
+	// redelivery is how long it takes until an event that failed comes again.
+	redelivery = 10 * time.Second
 )
 
 // world is an installation: real use cases over a real Cloud Storage protocol,
@@ -40,7 +42,10 @@ type world struct {
 	t       *testing.T
 	server  *fakestorage.Server
 	storage *storagetest.Faults
+	// objects is the inbox as submitters see it.
+	objects objects
 	ledger  *ledger.Ledger
+	tell    *relay.Relay
 	backend *backend
 	topic   *topic
 	submit  *submitter.Submitter
@@ -82,14 +87,14 @@ func newWorldOver(t *testing.T, client *gcs.Client, server *fakestorage.Server) 
 		Before: func(storagetest.Call) error { return w.before() },
 		After:  func(storagetest.Call) error { return w.done() },
 	}
+	w.objects = w.storage
 	w.backend = &backend{w: w, jobs: map[string]attempt.BackendJob{}}
 	w.topic = &topic{w: w}
 	var err error
 	if w.ledger, err = ledger.New(w.storage, "state", ledger.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	tell, err := relay.New(w.topic, w.ledger, w.storage, "status", w.clock, relay.Options{})
-	if err != nil {
+	if w.tell, err = relay.New(w.topic, w.ledger, w.storage, "status", w.clock, relay.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	logger := slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelError}))
@@ -105,10 +110,8 @@ func newWorldOver(t *testing.T, client *gcs.Client, server *fakestorage.Server) 
 			Submit: 24 * time.Hour, JobPatience: job.JobPatience{Grace: new(job.Duration(0))}},
 		CallTime: 30 * time.Second, Inspections: 2, Parallel: 4, Now: w.clock, Logger: logger,
 	}
-	if w.submit, err = submitter.New(w.storage, w.ledger, w.backend, tell, w.options); err != nil {
-		t.Fatal(err)
-	}
-	w.watch, err = watcher.New(w.ledger, w.backend, w.storage, tell, w.submit, watcher.Options{
+	w.submit = w.process()
+	w.watch, err = watcher.New(w.ledger, w.backend, w.storage, w.tell, w.submit, watcher.Options{
 		Instance: instance, Inbox: inbox, Parallel: 4, Budget: time.Minute, PollsPerMinute: 100_000, ReadsPerMinute: 100_000,
 		Now: w.clock, Logger: logger,
 	})
@@ -194,9 +197,20 @@ func (w *world) put(name string, data []byte) job.Object {
 	return job.Object{Bucket: inbox, Name: name, Generation: generation, Size: int64(len(data))}
 }
 
+// process returns a submitter that has seen nothing.
+func (w *world) process() *submitter.Submitter {
+	w.t.Helper()
+	s, err := submitter.New(w.objects, w.ledger, w.backend, w.tell, w.options)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// wake delivers the event of an object to a new process.
 func (w *world) wake(o job.Object) {
 	w.t.Helper()
-	if err := w.submit.Submit(w.t.Context(), o); err != nil {
+	if err := w.process().Submit(w.t.Context(), o); err != nil {
 		w.t.Fatalf("Submit(%s): %v", o.Name, err)
 	}
 }

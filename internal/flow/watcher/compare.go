@@ -171,7 +171,7 @@ type index struct {
 	records interface {
 		Entry(ctx context.Context, key string) (attempt.Entry, error)
 		Get(ctx context.Context, key string) (attempt.Stored, error)
-		Open(ctx context.Context, e attempt.Entry) error
+		Open(ctx context.Context, e attempt.Entry) (made bool, err error)
 	}
 	logger *slog.Logger
 }
@@ -189,5 +189,6 @@ func (x index) reopen(ctx context.Context, key string) (reopened bool, err error
 	x.logger.ErrorContext(ctx, "the index had lost an attempt", "attempt", key, "state", stored.State)
 	e := attempt.NewEntry(stored)
 	e.Revision = 0 // the next tick publishes whatever is unpublished
-	return true, x.records.Open(ctx, e)
+	_, err = x.records.Open(ctx, e)
+	return true, err
 }

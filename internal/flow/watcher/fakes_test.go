@@ -103,12 +103,12 @@ func (f *fakeLedger) Has(_ context.Context, key string) (bool, error) {
 	return ok, f.broken["has "+key]
 }
 
-func (f *fakeLedger) Open(_ context.Context, e attempt.Entry) error {
+func (f *fakeLedger) Open(_ context.Context, e attempt.Entry) (made bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.broughtUp = append(f.broughtUp, e.Attempt)
 	f.entries = append(f.entries, e)
-	return nil
+	return true, nil
 }
 
 func (f *fakeLedger) Entry(_ context.Context, key string) (attempt.Entry, error) {

@@ -1,0 +1,171 @@
+package submitter
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"sync"
+
+	"github.com/jobdrop/jobdrop/pkg/job"
+)
+
+// rounds lets the events of a folder that come to this process share a visit. An event asks for a visit
+// whose list shows its object. The parts of a drop come together, and each event may come twice, so one
+// visit is often the answer to several. Nothing of it outlives the process, and nothing is decided by it.
+type rounds struct {
+	mu    sync.Mutex
+	under map[string]*round // by folder: the visit that began last
+	seen  seen
+}
+
+// round is a visit under way on account of an event.
+type round struct {
+	folder string
+	// shown is closed at the first list, by show, and done at the end. err is what came of the visit.
+	shown, done chan struct{}
+	show        func()
+	err         error
+	// shows holds what its lists showed: the generations by name.
+	shows map[string]int64
+}
+
+// errUnfinished is what those share whose visit ended without an answer: it panicked.
+var errUnfinished = errors.New("the visit of the folder did not come to its end")
+
+// run answers the event of an object: by what this process has seen, by a visit under way whose list shows
+// the object, or by a visit of its own. visit calls listed with each list that it makes, and returns nil
+// only if nothing is left to do for what the lists show.
+func (rs *rounds) run(ctx context.Context, o job.Object, visit func(listed func(job.Drop)) error) error {
+	own, other := rs.join(o)
+	if other != nil {
+		shared, err := rs.wait(ctx, other, o)
+		if shared || err != nil {
+			return err
+		}
+		own = rs.begin(o)
+	}
+	if own == nil {
+		return nil // seen
+	}
+	err := errUnfinished
+	defer func() { rs.end(own, o, err) }()
+	err = visit(func(d job.Drop) { rs.list(own, d) })
+	return err
+}
+
+// join returns the visit of the object's folder that is under way, or else one that the caller makes. It
+// returns neither if the object was seen.
+func (rs *rounds) join(o job.Object) (own, other *round) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if rs.seen.has(o) {
+		return nil, nil
+	}
+	if r, ok := rs.under[job.Folder(o.Name)]; ok {
+		return nil, r
+	}
+	return rs.start(o), nil
+}
+
+// begin returns a visit that the caller makes, whoever else is at the folder.
+func (rs *rounds) begin(o job.Object) *round {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return rs.start(o)
+}
+
+func (rs *rounds) start(o job.Object) *round {
+	shown := make(chan struct{})
+	r := &round{
+		folder: job.Folder(o.Name), shown: shown, show: sync.OnceFunc(func() { close(shown) }), done: make(chan struct{}),
+		shows: map[string]int64{},
+	}
+	if rs.under == nil {
+		rs.under = map[string]*round{}
+	}
+	rs.under[r.folder] = r
+	return r
+}
+
+// wait waits for the end of another's visit, and returns what came of it, if its list shows the object. If
+// it does not, the list may be older than the object.
+func (rs *rounds) wait(ctx context.Context, r *round, o job.Object) (shared bool, err error) {
+	select {
+	case <-r.shown:
+	case <-r.done:
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	rs.mu.Lock()
+	shared = r.shows[o.Name] >= o.Generation
+	rs.mu.Unlock()
+	if !shared {
+		return false, nil
+	}
+	select {
+	case <-r.done:
+		return true, r.err
+	case <-ctx.Done():
+		return true, ctx.Err()
+	}
+}
+
+// list keeps what a list shows.
+func (rs *rounds) list(r *round, d job.Drop) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for _, parts := range [][]job.Object{d.JobFiles, d.Packages} {
+		for _, p := range parts {
+			r.shows[p.Name] = max(r.shows[p.Name], p.Generation)
+		}
+	}
+	r.show()
+}
+
+// end ends the visit on account of an object. What it showed is seen if nothing is left to do for it.
+func (rs *rounds) end(r *round, o job.Object, err error) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	r.err = err
+	close(r.done)
+	if rs.under[r.folder] == r {
+		delete(rs.under, r.folder)
+	}
+	if err != nil {
+		return
+	}
+	rs.seen.add(o)
+	for name, generation := range r.shows {
+		rs.seen.add(job.Object{Name: name, Generation: generation})
+	}
+}
+
+// seen holds the objects whose events this process need not look at again, the last ones. An event comes
+// again when its first answer was lost, or came late.
+type seen struct {
+	seed  maphash.Seed
+	known map[uint64]bool
+	order [1024]uint64
+	next  int
+}
+
+// sum returns a number for an object of the inbox at its generation. Nobody outside can choose names that
+// have the same one.
+func (s *seen) sum(o job.Object) uint64 {
+	return maphash.Comparable(s.seed, content{o.Name, o.Generation})
+}
+
+func (s *seen) has(o job.Object) bool { return s.known != nil && s.known[s.sum(o)] }
+
+func (s *seen) add(o job.Object) {
+	if s.known == nil {
+		s.seed, s.known = maphash.MakeSeed(), map[uint64]bool{}
+	}
+	sum := s.sum(o)
+	if s.known[sum] {
+		return
+	}
+	delete(s.known, s.order[s.next])
+	s.known[sum], s.order[s.next] = true, sum
+	s.next = (s.next + 1) % len(s.order)
+}
