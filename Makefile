@@ -57,6 +57,10 @@ sim: ## run the simulator for SIM_TIME (10m): lost and repeated events, crashes,
 chaos: ## kill the functions and the whole stack under load, with claims as long as an installation's
 	CHAOS_CALL_TIME=30s CHAOS_KILLS=$${CHAOS_KILLS:-20} CHAOS_DROPS=$${CHAOS_DROPS:-200} $(GO) test ./internal/local ./internal/cli -run 'TestChaos|TestKillsUnderLoad' -v -count=1 -timeout=1h
 
+.PHONY: bench
+bench: ## measure Submit beside plain functions and write docs/performance.md: BENCH="-runs=3 -- ./mine", npm
+	$(GO) run ./internal/testing/bench $(BENCH)
+
 # Without a bound on it, go test spends most of its time on making one input smaller.
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZ_TIME (1m) each: a line says what it tried; one that fails leaves its input in testdata

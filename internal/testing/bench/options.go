@@ -1,0 +1,130 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The orders in which the two events of a drop are sent.
+const (
+	jobFirst     = "job-first"
+	packageFirst = "package-first"
+	anyOrder     = "any"
+)
+
+// options are what a user may choose.
+type options struct {
+	load
+	runs     int
+	programs []string
+	// conditions are whether the load is measured under other conditions, too.
+	conditions bool
+	out        string
+	duration   time.Duration
+	profile    string
+	command    []string
+}
+
+// load is what one run sends, and how the stand-ins answer.
+type load struct {
+	drops      int
+	inFlight   int
+	duplicates float64
+	apart      bool
+	order      string
+	rate       float64
+	seed       uint64
+
+	latency     time.Duration
+	oneWrite    bool
+	unavailable float64
+}
+
+// parse returns the options of a command line.
+func parse(args []string, stderr io.Writer) (options, error) {
+	var o options
+	var programs string
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.IntVar(&o.drops, "drops", 1000, "number of drops")
+	flags.IntVar(&o.inFlight, "in-flight", 16, "events that are being answered at once")
+	flags.Float64Var(&o.duplicates, "duplicates", 0.1, "share of the events that come twice")
+	flags.BoolVar(&o.apart, "apart", false, "send the second event of a drop when the first is acknowledged")
+	flags.StringVar(&o.order, "order", anyOrder, "order of a drop's events: job-first, package-first or any")
+	flags.DurationVar(&o.latency, "latency", 0, "time that the stand-ins add to each call")
+	flags.BoolVar(&o.oneWrite, "one-write-a-second", false, "answer 429 to a second write of one name within a second")
+	flags.Float64Var(&o.unavailable, "unavailable", 0, "share of the calls that are answered 503, e.g. 0.01")
+	flags.Float64Var(&o.rate, "rate", 0, "events a second, however many are in flight (open loop); 0 is a closed loop")
+	flags.Uint64Var(&o.seed, "seed", 1, "seed of the plan")
+	flags.IntVar(&o.runs, "runs", 1, "runs of each program; the table has the least and the most")
+	flags.StringVar(&programs, "programs", strings.Join(allPrograms(), ","), "programs to measure")
+	flags.BoolVar(&o.conditions, "conditions", true, "measure with latency, 429 and 503, too, which takes minutes")
+	flags.StringVar(&o.out, "o", "docs/performance.md", "page whose tables are rewritten; '' only prints")
+	flags.DurationVar(&o.duration, "duration", 0, "go on for so long instead of -drops, and show the memory over time")
+	flags.StringVar(&o.profile, "profile", "", "folder for CPU and memory profiles of jobdrop's function")
+	if err := flags.Parse(args); err != nil {
+		return options{}, err
+	}
+	o.command = flags.Args()
+	if programs != "" {
+		o.programs = strings.Split(programs, ",")
+	}
+	return o, o.check()
+}
+
+// check joins what is wrong.
+func (o options) check() error {
+	var errs []error
+	wrong := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	wrong(o.drops < 1, "-drops is %d, must be at least 1", o.drops)
+	wrong(o.inFlight < 1, "-in-flight is %d, must be at least 1", o.inFlight)
+	wrong(o.runs < 1, "-runs is %d, must be at least 1", o.runs)
+	wrong(o.duplicates < 0 || o.duplicates > 1, "-duplicates is %g, must be from 0 to 1", o.duplicates)
+	wrong(o.unavailable < 0 || o.unavailable > 0.5, "-unavailable is %g, must be from 0 to 0.5", o.unavailable)
+	wrong(o.latency < 0 || o.duration < 0 || o.rate < 0, "-latency, -duration and -rate must not be negative")
+	wrong(!slices.Contains([]string{jobFirst, packageFirst, anyOrder}, o.order),
+		"-order is %q, must be %s, %s or %s", o.order, jobFirst, packageFirst, anyOrder)
+	for _, name := range o.programs {
+		wrong(!slices.Contains(allPrograms(), name), "-programs names %q, must be of %s", name,
+			strings.Join(allPrograms(), ", "))
+	}
+	wrong(len(o.programs) == 0 && len(o.command) == 0, "there is no program to measure: name some with -programs")
+	return errors.Join(errs...)
+}
+
+// String returns a load in words.
+func (l load) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d drops, ", l.drops)
+	if l.rate > 0 {
+		fmt.Fprintf(&b, "%g events a second (open loop), ", l.rate)
+	} else {
+		fmt.Fprintf(&b, "%d events in flight (closed loop), ", l.inFlight)
+	}
+	fmt.Fprintf(&b, "%g %% of the events twice, ", 100*l.duplicates)
+	if l.apart {
+		b.WriteString("the events of a drop one after the other, ")
+	} else {
+		b.WriteString("the events of a drop together, ")
+	}
+	fmt.Fprintf(&b, "order %s, seed %d", l.order, l.seed)
+	if l.latency > 0 {
+		fmt.Fprintf(&b, ", each call takes %s", l.latency)
+	}
+	if l.oneWrite {
+		b.WriteString(", one write a second of one name")
+	}
+	if l.unavailable > 0 {
+		fmt.Fprintf(&b, ", 503 in %g %% of the calls", 100*l.unavailable)
+	}
+	return b.String()
+}
