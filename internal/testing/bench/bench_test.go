@@ -52,7 +52,10 @@ func TestPlan(t *testing.T) {
 		{"together", load{duplicates: 0.1, order: anyOrder}, []part{jobPart, packagePart}, 2, [2]int{1800, 2200}},
 		{"apart", load{order: jobFirst, apart: true}, []part{jobPart}, 1, [2]int{}},
 		{"all twice", load{duplicates: 1, order: packageFirst}, []part{packagePart}, 2, [2]int{20000, 20000}},
-		{"apart and twice", load{duplicates: 1, order: anyOrder, apart: true}, []part{jobPart, packagePart}, 1, [2]int{20000, 20000}},
+		{
+			"apart and twice", load{duplicates: 1, order: anyOrder, apart: true}, []part{jobPart, packagePart}, 1,
+			[2]int{20000, 20000},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -105,8 +108,8 @@ func TestPercentile(t *testing.T) {
 		p    float64
 		want time.Duration
 	}{
-		{nil, 50, 0}, {all[:1], 99.9, 1}, {all[:2], 50, 1}, {all[:3], 50, 2}, {all, 50, 500}, {all, 99, 990}, {all, 99.9, 999},
-		{all[:10], 99, 10}, {all, 0, 1}, {all, 100, 1000},
+		{nil, 50, 0}, {all[:1], 99.9, 1}, {all[:2], 50, 1}, {all[:3], 50, 2}, {all, 50, 500}, {all, 99, 990},
+		{all, 99.9, 999}, {all[:10], 99, 10}, {all, 0, 1}, {all, 100, 1000},
 	}
 	for _, test := range tests {
 		if got := percentile(test.of, test.p); got != test.want {
@@ -180,6 +183,10 @@ func TestSpan(t *testing.T) {
 	m.runs = m.runs[:1]
 	if got := m.span("%.1f", refused); got != "3.0" {
 		t.Errorf("span of one run %q", got)
+	}
+	m.runs[0].refused = 0
+	if got := m.span("%.1f", refused); got != "0" {
+		t.Errorf("span of nothing %q", got)
 	}
 }
 
@@ -308,7 +315,9 @@ func TestBench(t *testing.T) {
 	if err := os.WriteFile(page, []byte(beginMark+endMark), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	all := &report{options: b.options, machine: machine(t.Context()), all: []measured{{title: "jobdrop", runs: []result{r}}}}
+	all := &report{
+		options: b.options, machine: machine(t.Context()), all: []measured{{title: "jobdrop", runs: []result{r}}},
+	}
 	if err := rewrite(page, all.markdown()); err != nil {
 		t.Fatal(err)
 	}

@@ -77,18 +77,9 @@ func (d *driver) drive(ctx context.Context, until time.Time) (time.Duration, err
 		if !ok {
 			break
 		}
-		at := time.Now()
-		if d.load.rate > 0 {
-			// Times are counted from when an event is due: a generator that is late hides no time.
-			at = begin.Add(time.Duration(float64(sent) / d.load.rate * float64(time.Second)))
-			select {
-			case <-time.After(time.Until(at)):
-			case <-ctx.Done():
-			}
-		} else if err := d.acquire(ctx); err != nil {
+		at, err := d.turn(ctx, begin, sent)
+		if err != nil {
 			break
-		} else {
-			at = time.Now()
 		}
 		sent += len(step)
 		for _, e := range step {
@@ -123,11 +114,24 @@ func (d *driver) fail(err error) {
 	d.faults = append(d.faults, err)
 }
 
+// turn waits until a step may be sent, and returns the time from which it counts.
+func (d *driver) turn(ctx context.Context, begin time.Time, sent int) (time.Time, error) {
+	if d.load.rate == 0 {
+		err := d.acquire(ctx)
+		return time.Now(), err
+	}
+	// Times are counted from when an event is due: a generator that is late hides no time.
+	due := begin.Add(time.Duration(float64(sent) / d.load.rate * float64(time.Second)))
+	select {
+	case <-time.After(time.Until(due)):
+		return due, nil
+	case <-ctx.Done():
+		return due, ctx.Err()
+	}
+}
+
 // acquire waits until one more event may be in flight.
 func (d *driver) acquire(ctx context.Context) error {
-	if d.slots == nil {
-		return nil
-	}
 	select {
 	case d.slots <- struct{}{}:
 		return nil

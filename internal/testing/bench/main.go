@@ -4,10 +4,10 @@
 //
 //	go run ./internal/testing/bench [FLAG ...] [-- COMMAND [ARGUMENT ...]]
 //
-// The stand-ins keep everything in memory, and a call costs the same however many objects there are. The plan of events
-// depends on the flags alone, so every program gets the same. Two plain programs, in Go and for Node.js, are part of
-// this: they do what a drop asks for without any of jobdrop's promises. docs/performance.md has the method, the contract
-// that a COMMAND has to keep, and the tables, which this command writes.
+// The stand-ins keep everything in memory, and a call costs the same however many objects there are. The plan of
+// events depends on the flags alone, so every program gets the same. Two plain programs, in Go and for Node.js, are
+// part of this: they do what a drop asks for without any of jobdrop's promises. docs/performance.md has the method, the
+// contract that a COMMAND has to keep, and the tables, which this command writes.
 package main
 
 import (

@@ -43,8 +43,8 @@ type copied struct {
 func newPlan(l load) *plan { return &plan{load: l, rng: rand.New(rand.NewPCG(l.seed, 0))} }
 
 // next returns the next step: events that are sent one after the other, each when the one before is acknowledged.
-// Steps are sent together, as many as may be in flight. A duplicate comes within about as many steps as can be in flight
-// after its first delivery: at the same time, or soon after. more is whether another drop may begin.
+// Steps are sent together, as many as may be in flight. A duplicate comes within twice that many steps after its first
+// delivery: at the same time, or soon after. more is whether another drop may begin.
 func (p *plan) next(more bool) (step []event, ok bool) {
 	due := len(p.copies) > 0 && (p.copies[0].at <= p.steps || len(p.waiting) == 0 && !more)
 	switch {

@@ -135,7 +135,10 @@ func (m measured) span(form string, of func(result) float64) string {
 		least, most = min(least, of(r)), max(most, of(r))
 	}
 	from, to := fmt.Sprintf(form, least), fmt.Sprintf(form, most)
-	if from == to {
+	switch {
+	case most == 0:
+		return "0"
+	case from == to:
 		return from
 	}
 	return from + "–" + to
@@ -320,7 +323,8 @@ func (m measured) memory() *table {
 		if s.goroutines > 0 {
 			goroutines = fmt.Sprint(s.goroutines)
 		}
-		t.add(s.at.Round(time.Second/10).String(), fmt.Sprint(s.drops), fmt.Sprintf("%.1f", float64(s.memory)/1e6), goroutines)
+		t.add(s.at.Round(time.Second/10).String(), fmt.Sprint(s.drops), fmt.Sprintf("%.1f", float64(s.memory)/1e6),
+			goroutines)
 	}
 	return t
 }

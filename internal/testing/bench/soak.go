@@ -36,7 +36,9 @@ func (b *bench) debug(p program, environment []string) (all []string, address st
 const sampled = 20
 
 // watch takes samples of a program until the function it returns is called, and lets old objects expire.
-func (b *bench) watch(ctx context.Context, s *process, d *driver, debug string, until time.Duration) (stop func() []sample) {
+func (b *bench) watch(
+	ctx context.Context, s *process, d *driver, debug string, until time.Duration,
+) (stop func() []sample) {
 	var samples []sample
 	var group sync.WaitGroup
 	done, begin := make(chan struct{}), time.Now()

@@ -169,8 +169,8 @@ func asJSON(v any) answer {
 	return func(w http.ResponseWriter) { writeJSON(w, http.StatusOK, v) }
 }
 
-// resource returns the API's resource of an object. fields is what a request asks for: the service's own answer is twice
-// as long as what most programs read, and that costs them time.
+// resource returns the API's resource of an object. fields is what a request asks for. A whole resource is twice as
+// long as what most programs read, and that costs them time, as the service's own does.
 func resource(o *stored, fields string) map[string]any {
 	if fields == "generation" {
 		return map[string]any{"generation": strconv.FormatInt(o.generation, 10)}
@@ -190,7 +190,8 @@ func resource(o *stored, fields string) map[string]any {
 	}
 	path := "/storage/v1/b/" + o.bucket + "/o/" + url.PathEscape(o.name)
 	r["kind"], r["id"] = "storage#object", fmt.Sprintf("%s/%s/%d", o.bucket, o.name, o.generation)
-	r["selfLink"], r["mediaLink"] = "https://www.googleapis.com"+path, "https://storage.googleapis.com/download"+path+"?alt=media"
+	r["selfLink"] = "https://www.googleapis.com" + path
+	r["mediaLink"] = "https://storage.googleapis.com/download" + path + "?alt=media"
 	r["contentType"], r["storageClass"], r["metageneration"] = o.contentType, "STANDARD", "1"
 	r["updated"], r["timeStorageClassUpdated"] = r["timeCreated"], r["timeCreated"]
 	r["etag"] = base64.StdEncoding.EncodeToString(strconv.AppendInt(nil, o.generation, 10))

@@ -32,7 +32,9 @@ type world struct {
 // newWorld starts the stand-ins.
 func newWorld(l load) (*world, error) {
 	c := newCalls(l)
-	w := &world{calls: c, store: newStore(l), backend: newBackendServer(c), topic: &topicServer{calls: c}, grpc: grpc.NewServer()}
+	w := &world{
+		calls: c, store: newStore(l), backend: newBackendServer(c), topic: &topicServer{calls: c}, grpc: grpc.NewServer(),
+	}
 	var errs []error
 	serve := func(h http.Handler) string {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")

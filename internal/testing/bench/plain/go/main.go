@@ -1,6 +1,6 @@
-// Command go is what jobdrop is measured beside: a function that does what a drop asks for with Google's clients, in the
-// way of a tutorial. It keeps no records, so it has none of jobdrop's promises: what came twice, crashed in between, or
-// was overwritten meanwhile is not its matter.
+// Command go is what jobdrop is measured beside: a function that does what a drop asks for with Google's clients, in
+// the way of a tutorial. It keeps no records, so it has none of jobdrop's promises: it does not care about what came
+// twice, crashed in between, or was overwritten meanwhile.
 package main
 
 import (
@@ -118,7 +118,8 @@ func submit(ctx context.Context, e event.Event) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.topic.Publish(ctx, &pubsub.Message{Data: data, Attributes: map[string]string{"type": "job.submitted"}}).Get(ctx)
+	message := &pubsub.Message{Data: data, Attributes: map[string]string{"type": "job.submitted"}}
+	_, err = c.topic.Publish(ctx, message).Get(ctx)
 	return err
 }
 
@@ -126,7 +127,9 @@ func submit(ctx context.Context, e event.Event) error {
 var noID = regexp.MustCompile(`[^A-Za-z0-9_]+`)
 
 // find returns a folder's job file and its package, nil where it has not exactly one.
-func find(ctx context.Context, bucket *storage.BucketHandle, folder string) (jobFile, archive *storage.ObjectAttrs, err error) {
+func find(
+	ctx context.Context, bucket *storage.BucketHandle, folder string,
+) (jobFile, archive *storage.ObjectAttrs, err error) {
 	packages := 0
 	objects := bucket.Objects(ctx, &storage.Query{Prefix: folder, Delimiter: "/"})
 	for {
