@@ -61,6 +61,28 @@ func (l *Ledger) AnswerRequest(ctx context.Context, a attempt.Asked, answer atte
 			return err
 		}
 	}
+	return l.deleteRequest(ctx, a)
+}
+
+// Dismiss deletes a request that was answered by a worker that died before it could, and reports whether it
+// was answered. What is answered is done, or refused for good: what the request asks for may be possible by
+// now, and nobody would learn that it was done.
+func (l *Ledger) Dismiss(ctx context.Context, a attempt.Asked) (answered bool, err error) {
+	var there attempt.Answer
+	_, err = l.read(ctx, resultPrefix+a.Name, smallLimit, &there)
+	switch {
+	case errors.Is(err, job.ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	case there.Generation < a.Generation:
+		return false, nil // that was an earlier request of the same name
+	}
+	return true, l.deleteRequest(ctx, a)
+}
+
+// deleteRequest deletes a request that is answered. It returns [attempt.ErrHeld] if that is not allowed.
+func (l *Ledger) deleteRequest(ctx context.Context, a attempt.Asked) error {
 	err := l.store.DeleteAt(ctx, l.bucket, requestPrefix+a.Name, a.Generation)
 	if errors.Is(err, job.ErrDenied) {
 		return fmt.Errorf("%w: %v", attempt.ErrHeld, err)

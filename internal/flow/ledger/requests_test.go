@@ -130,3 +130,46 @@ func TestAnswerOfASlowWorker(t *testing.T) {
 		}
 	}
 }
+
+// A request whose answer stands is deleted, whatever the answer says; one without an answer of its own stays.
+func TestDismiss(t *testing.T) {
+	storage, _ := storagetest.New(t, "state")
+	l, err := ledger.New(storage, "state", ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() attempt.Asked {
+		t.Helper()
+		generation, err := storage.Write(t.Context(), "state", "requests/a/1.json", []byte("{}"), "application/json", nil,
+			attempt.AnyGeneration)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return attempt.Asked{Name: "a/1.json", Generation: generation}
+	}
+	dismiss := func(a attempt.Asked, want bool) {
+		t.Helper()
+		got, err := l.Dismiss(t.Context(), a)
+		_, gone := storage.Stat(t.Context(), "state", "requests/a/1.json")
+		if err != nil || got != want || errors.Is(gone, job.ErrNotFound) != want {
+			t.Errorf("answered: %t, %v, and then %v; want %t", got, err, gone, want)
+		}
+	}
+	first := ask()
+	dismiss(first, false)
+	answer := attempt.Answer{Outcome: attempt.RequestRefused, Generation: first.Generation}
+	if err := l.AnswerRequest(t.Context(), first, answer); err != nil {
+		t.Fatal(err)
+	}
+	second := ask() // of the same name
+	dismiss(second, false)
+	answer.Generation = second.Generation
+	data, err := json.Marshal(answer)
+	if err == nil {
+		_, err = storage.Write(t.Context(), "state", "results/a/1.json", data, "application/json", nil, attempt.AnyGeneration)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	dismiss(second, true)
+}

@@ -295,6 +295,17 @@ func (f *fakeLedger) ReadRequest(_ context.Context, a attempt.Asked) ([]byte, er
 	return []byte(text), f.broken["request "+a.Name]
 }
 
+func (f *fakeLedger) Dismiss(_ context.Context, a attempt.Asked) (answered bool, err error) {
+	if _, ok := f.answers[a.Name]; !ok {
+		return false, nil
+	}
+	if err := f.broken["delete "+a.Name]; err != nil {
+		return true, err
+	}
+	delete(f.wanted, a.Name)
+	return true, nil
+}
+
 func (f *fakeLedger) AnswerRequest(ctx context.Context, a attempt.Asked, answer attempt.Answer) error {
 	if err := cmp.Or(ctx.Err(), f.broken["answer "+a.Name]); err != nil {
 		return err

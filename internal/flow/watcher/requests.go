@@ -18,7 +18,8 @@ import (
 // tick.
 //
 // A request may be applied twice. What it changes stands in a record, by compare-and-swap; then the
-// record is published, the answer is written, and the request is deleted, in this order.
+// record is published, the answer is written, and the request is deleted, in this order. A request that has
+// its answer is only deleted.
 type requests struct {
 	records interface {
 		Get(ctx context.Context, key string) (attempt.Stored, error)
@@ -30,6 +31,7 @@ type requests struct {
 		Requests(ctx context.Context, after string, page func([]attempt.Asked) error) error
 		Asked(ctx context.Context, name string) (attempt.Asked, error)
 		ReadRequest(ctx context.Context, a attempt.Asked) ([]byte, error)
+		Dismiss(ctx context.Context, a attempt.Asked) (answered bool, err error)
 		AnswerRequest(ctx context.Context, a attempt.Asked, answer attempt.Answer) error
 	}
 	submitter interface {
@@ -202,6 +204,9 @@ const rolloutTime = time.Hour
 // apply does what a request asks for. answered reports that it need not be looked at again. rerun
 // reports that it asks for a rerun; those wait for another tick unless mayRerun is set.
 func (q requests) apply(ctx context.Context, a attempt.Asked, mayRerun bool) (answered, rerun bool, err error) {
+	if answered, err := q.records.Dismiss(ctx, a); answered || err != nil {
+		return answered, false, err
+	}
 	r, err := q.read(ctx, a)
 	var declined *attempt.DeclinedError
 	switch {

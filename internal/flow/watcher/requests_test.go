@@ -509,3 +509,20 @@ func TestAsk(t *testing.T) {
 		t.Errorf("%d of ten requests are left to ticks, want nine", len(f.wanted))
 	}
 }
+
+// A rerun is refused since the attempt has not ended, and the worker dies before it deletes the request. Once
+// the attempt has ended the refusal stands: whoever asked knows of nothing else.
+func TestRequestThatWasRefused(t *testing.T) {
+	f := newFake()
+	f.add(t, "j", backendJob("j", job.BackendSucceeded))
+	name := f.key("j") + "/1.json"
+	f.wanted[name] = `{"kind": "rerun"}`
+	f.answers[name] = attempt.Answer{Outcome: attempt.RequestRefused, Generation: 77, Message: "it has not ended"}
+	w := f.watcher(t)
+	if err := w.Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(f.reruns) != 0 || len(f.wanted) != 0 || f.answers[name].Message != "it has not ended" {
+		t.Errorf("%d reruns, %d requests left, answer %+v", len(f.reruns), len(f.wanted), f.answers[name])
+	}
+}

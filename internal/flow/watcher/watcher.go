@@ -47,6 +47,7 @@ type records interface {
 	Requests(ctx context.Context, after string, page func([]attempt.Asked) error) error
 	Asked(ctx context.Context, name string) (attempt.Asked, error)
 	ReadRequest(ctx context.Context, a attempt.Asked) ([]byte, error)
+	Dismiss(ctx context.Context, a attempt.Asked) (answered bool, err error)
 	AnswerRequest(ctx context.Context, a attempt.Asked, answer attempt.Answer) error
 }
 

@@ -148,7 +148,7 @@ var mutations = []mutation{
 	{name: "index before record", edits: []edit{
 		{
 			"internal/flow/submitter/submitter.go",
-			"stored.Replayed = stored.Times.Seen\n\t\t}\n\t\terr = s.records.Open(ctx, attempt.NewEntry(stored))",
+			"stored.Replayed = stored.Times.Seen\n\t\t}\n\t\terr = s.enlist(ctx, d, stored, why, by)",
 			"stored.Replayed = stored.Times.Seen\n\t\t}\n\t\terr = nil",
 		},
 	}},
@@ -170,7 +170,7 @@ var mutations = []mutation{
 	{name: "listed by time, too, where only the index entry came through", edits: []edit{
 		{
 			"internal/flow/submitter/submitter.go",
-			"err = s.records.Open(ctx, attempt.NewEntry(stored)) // only one",
+			"_, err = s.records.Open(ctx, attempt.NewEntry(stored)) // only one",
 			"err = nil // only one",
 		},
 	}},
@@ -400,10 +400,8 @@ var mutations = []mutation{
 	{name: "an inspection's slot is given back after a read error", edits: []edit{
 		{
 			"internal/flow/submitter/decide.go",
-			"func (s *Submitter) inspect(ctx context.Context, d job.Drop, p policy.Policy) (inspect.Result, " +
-				"error) {",
-			"func (s *Submitter) inspect(ctx context.Context, d job.Drop, p policy.Policy) (r inspect.Result, " +
-				"err error) {",
+			"d job.Drop, from inspect.Objects, p policy.Policy) (inspect.Result, error) {",
+			"d job.Drop, from inspect.Objects, p policy.Policy) (r inspect.Result, err error) {",
 		},
 		{
 			"internal/flow/submitter/decide.go",
@@ -1200,4 +1198,28 @@ var mutations = []mutation{
 	{name: "one attempt's requests do not hide another's", edits: []edit{
 		{"internal/flow/watcher/requests.go", "\t\tseen[a.Attempt()]++\n", ""},
 	}, by: test{"internal/flow/watcher", "^TestRequestsOfOneAttempt$"}},
+	{name: "a request that has its answer is not done", edits: []edit{
+		{"internal/flow/watcher/requests.go", ":= q.records.Dismiss(ctx, a); answered", ":= false, error(nil); answered"},
+	}, by: test{"internal/flow/watcher", "^TestRequestThatWasRefused$"}},
+	{name: "an event whose answer was an error is looked at again", edits: []edit{
+		{"internal/flow/submitter/rounds.go", "\tif err != nil {\n\t\treturn\n\t}\n\trs.seen", "\trs.seen"},
+	}, by: test{"internal/flow/submitter", "^TestSubmitRemembersWhatItAnswered$"}},
+	{name: "a visit answers the events of what its list shows", edits: []edit{
+		{"internal/flow/submitter/rounds.go", "\tif !shared {\n", "\tif false {\n"},
+	}, by: test{"internal/flow/submitter", "^TestSubmitLooksForWhatCameLater$"}},
+	{name: "who shares a visit shares its failure", edits: []edit{
+		{"internal/flow/submitter/rounds.go", "\t\treturn true, r.err\n", "\t\treturn true, nil\n"},
+	}, by: test{"internal/flow/submitter", "^TestSubmitSharesAFailure$"}},
+	{name: "a drop is left to a worker that saw the same parts", edits: []edit{
+		{"internal/attempt/ledger.go", "e.Opened.Parts == own.Parts && ", ""},
+	}, by: test{"internal/flow/submitter", "^TestSubmitLeavesADropToItsWorker$"}},
+	{name: "a drop is left to another worker for a while", edits: []edit{
+		{"internal/attempt/ledger.go", " && now.Before(e.Written.Add(decideTime))", ""},
+	}, by: test{"internal/flow/submitter", "^TestSubmitLeavesADropToItsWorker$"}},
+	{name: "no worker leaves a drop to itself", edits: []edit{
+		{"internal/attempt/ledger.go", "e.Opened.By != own.By && ", ""},
+	}, by: test{"internal/flow/submitter", "^TestSubmitGoesOnWithItsOwnDrop$"}},
+	{name: "a tick leaves no drop to another worker", edits: []edit{
+		{"internal/flow/submitter/submitter.go", "if made || err != nil || why != byEvent {", "if made || err != nil {"},
+	}, by: test{"internal/flow/submitter", "^TestSubmitLeavesADropToItsWorker$"}},
 }
