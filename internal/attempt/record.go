@@ -40,6 +40,8 @@ type Record struct {
 	DuplicateOf string `json:"duplicateOf,omitempty"`
 	// Rerun is set if somebody's request made the attempt.
 	Rerun *job.Rerun `json:"rerun,omitempty"`
+	// RerunRequest is the name of that request: what follows requests/.
+	RerunRequest string `json:"rerunRequest,omitempty"`
 
 	// Replayed is when a replay first looked at the drop. The patience with the drop counts from
 	// then.

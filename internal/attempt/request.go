@@ -223,8 +223,30 @@ func NewRerun(of Record, r Request, a Asked, now time.Time) Record {
 	n.Uploader = of.Uploader
 	n.Attempt = job.AttemptKey(a.as(jobFile))
 	n.Rerun = &job.Rerun{Of: of.Attempt, Reason: r.Reason, By: r.By, At: now.UTC()}
+	n.RerunRequest = a.Name
 	n.Times.Dropped = a.Created
 	return n
+}
+
+// Granted returns the request that made the attempt, and its answer as of now. ok is false if no request did, or if
+// an earlier revision did not note which.
+func (r Record) Granted(now time.Time) (a Asked, answer Answer, ok bool) {
+	if r.Rerun == nil || r.RerunRequest == "" {
+		return Asked{}, Answer{}, false
+	}
+	a = Asked{Name: r.RerunRequest, Generation: r.Number()}
+	answer = Reruns(r.Attempt)
+	answer.Request = &Request{Kind: KindRerun, Reason: r.Rerun.Reason, By: r.Rerun.By}
+	answer.Generation, answer.At = a.Generation, now.UTC()
+	return a, answer, true
+}
+
+// Reruns returns the answer to a request that made an attempt.
+func Reruns(made string) Answer {
+	return Answer{
+		Outcome: RequestAccepted, Attempt: made,
+		Message: "the drop runs again as attempt " + made + ", whose events tell what becomes of it",
+	}
 }
 
 // as returns a job file with the time and the generation of a request.

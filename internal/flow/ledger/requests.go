@@ -90,6 +90,11 @@ func (l *Ledger) deleteRequest(ctx context.Context, a attempt.Asked) error {
 	return err
 }
 
+// Grant writes that a request made an attempt, in the place of any other answer to that request.
+func (l *Ledger) Grant(ctx context.Context, a attempt.Asked, answer attempt.Answer) error {
+	return l.writeAnswer(ctx, a, answer)
+}
+
 // writeAnswer writes what came of a request, in the place of an answer to an earlier request of the same
 // name, or of one to the same request that may still change.
 func (l *Ledger) writeAnswer(ctx context.Context, a attempt.Asked, answer attempt.Answer) error {

@@ -29,6 +29,8 @@ type index interface {
 	Entry(ctx context.Context, key string) (attempt.Entry, error)
 	Mark(ctx context.Context, e attempt.Entry) error
 	Close(ctx context.Context, r attempt.Record) error
+	// Grant writes that a request made an attempt.
+	Grant(ctx context.Context, a attempt.Asked, answer attempt.Answer) error
 }
 
 // bucket writes conditionally; see package gcs.
@@ -92,6 +94,13 @@ func (r *Relay) Tell(ctx context.Context, s attempt.Stored, known attempt.Entry)
 	}
 	if known.Revision > s.Revision {
 		return nil // the entry is newer than the record: another worker published more
+	}
+	if a, answer, ok := s.Granted(r.now()); ok && news && s.Published == 0 {
+		// Another worker may have refused the request a moment before the record was written, and the one that
+		// wrote it may have died: then nobody else would say that it was done.
+		if err := r.index.Grant(ctx, a, answer); err != nil {
+			return err
+		}
 	}
 	if news {
 		if err := r.publish(ctx, s.Attempt, s.TrimOutbox(s.Published).Outbox); err != nil {

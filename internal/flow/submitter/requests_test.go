@@ -295,6 +295,57 @@ func TestRerun(t *testing.T) {
 	}
 }
 
+// One worker refuses a rerun, and deletes the request, a moment before another that had read it makes the
+// attempt, and dies. The answer is that it was done, before anything is told of the attempt.
+func TestRerunThatAnotherRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	f := w.runs(spec)
+	w.backend.finish()
+	w.tick()
+	first := w.record(f)
+	w.ask(first.Attempt, "1", "rerun")
+	made := ""
+	w.storage.Before = func(c storagetest.Call) error {
+		name, isRecord := strings.CutPrefix(c.Name, "attempts/")
+		switch {
+		case c.Kind == "write" && c.Bucket == "state" && isRecord && made == "":
+			made = strings.TrimSuffix(name, ".json")
+			a, err := w.ledger.Asked(t.Context(), first.Attempt+"/1.json")
+			if err != nil {
+				t.Error(err)
+			}
+			if err := w.ledger.AnswerRequest(t.Context(), a, attempt.Answer{
+				Outcome: attempt.RequestRefused, Generation: a.Generation, Message: "the operator allows no region",
+			}); err != nil {
+				t.Error(err)
+			}
+		case c.Kind == "write" && made != "" && strings.HasPrefix(c.Name, "open/"):
+			return errDead
+		}
+		return nil
+	}
+	if err := w.watch.Tick(t.Context()); err == nil {
+		t.Error("the tick of a worker that died succeeded")
+	}
+	w.storage.Before = nil
+	published := false
+	w.topic.publishing = func() {
+		published = true
+		if answer, _ := w.answer(first.Attempt, "1"); answer.Outcome != attempt.RequestAccepted {
+			t.Errorf("the attempt is told of, and its request is %s", answer.Outcome)
+		}
+	}
+	for range 3 {
+		w.pass(time.Minute)
+		w.tick()
+	}
+	answer, open := w.answer(first.Attempt, "1")
+	if open || answer.Outcome != attempt.RequestAccepted || answer.Attempt != made || answer.Request == nil || !published {
+		t.Errorf("request open %t, published %t, answer %+v; want that attempt %s was made", open, published, answer, made)
+	}
+}
+
 // What can't be run again is declined, with why, and makes no attempt.
 func TestRerunIsDeclined(t *testing.T) {
 	t.Parallel()

@@ -501,9 +501,11 @@ func TestSubmitWaitsForTheChecksOfOthers(t *testing.T) {
 	w.submitOver(&hanging{w.storage, began, end})
 	w.put("b/"+tarball, pkg(t, "hello"))
 	other := w.put("b/job.yaml", []byte(spec))
-	done := make(chan error)
+	done, asked := make(chan error), make(chan struct{})
+	w.asked = func() { close(asked) }
 	go func() { done <- w.submit.Submit(t.Context(), other) }()
 	<-began
+	<-asked
 	ctx := ending{t.Context(), make(chan struct{})}
 	w.asked = sync.OnceFunc(func() { close(ctx.done) }) // right before the check
 	if err := w.submit.Replay(ctx, f); !attempt.Contended(err) || attempt.Slow(err) {

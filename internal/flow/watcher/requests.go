@@ -278,10 +278,7 @@ func (q requests) do(ctx context.Context, a attempt.Asked, r attempt.Request) (a
 	}
 	if r.Kind == attempt.KindRerun {
 		made, err := q.submitter.Rerun(ctx, stored.Record, r, a)
-		return attempt.Answer{
-			Outcome: attempt.RequestAccepted, Attempt: made.Attempt,
-			Message: "the drop runs again as attempt " + made.Attempt + ", whose events tell what becomes of it",
-		}, err
+		return attempt.Reruns(made.Attempt), err
 	}
 	return q.cancel(ctx, stored, r, a)
 }

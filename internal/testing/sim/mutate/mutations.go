@@ -1222,4 +1222,7 @@ var mutations = []mutation{
 	{name: "a tick leaves no drop to another worker", edits: []edit{
 		{"internal/flow/submitter/submitter.go", "if made || err != nil || why != byEvent {", "if made || err != nil {"},
 	}, by: test{"internal/flow/submitter", "^TestSubmitLeavesADropToItsWorker$"}},
+	{name: "a rerun that was made is no refused request", edits: []edit{
+		{"internal/flow/relay/relay.go", "; ok && news && s.Published == 0 {", "; ok && news && s.Published < 0 {"},
+	}, by: test{"internal/flow/submitter", "^TestRerunThatAnotherRefused$"}},
 }
