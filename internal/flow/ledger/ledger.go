@@ -194,6 +194,16 @@ func (l *Ledger) Open(ctx context.Context, e attempt.Entry) (made bool, err erro
 	return made, errors.Join(err, recent)
 }
 
+// Restore puts an attempt that has a record on the index, and into the index by time before that: whoever finds it on
+// the index does not look there.
+func (l *Ledger) Restore(ctx context.Context, e attempt.Entry) error {
+	if _, err := l.place(ctx, recentName(e.Summary()), e.Summary()); err != nil {
+		return err
+	}
+	_, err := l.once(ctx, entryName(e.Attempt), metadata(e))
+	return err
+}
+
 // once makes an object without content, and reports whether it was not there before.
 func (l *Ledger) once(ctx context.Context, name string, metadata map[string]string) (made bool, err error) {
 	_, err = l.store.Write(ctx, l.bucket, name, nil, "text/plain", metadata, 0)

@@ -462,3 +462,35 @@ func TestStrangers(t *testing.T) {
 		t.Errorf("without an answer: %v", err)
 	}
 }
+
+// An attempt that has a record is not on the index unless it is in the index by time: who finds it on the one does
+// not look at the other.
+func TestRestoreByTimeFirst(t *testing.T) {
+	client, _ := storagetest.New(t, "state")
+	faults := &storagetest.Faults{Client: client, Before: func(c storagetest.Call) error {
+		if strings.HasPrefix(c.Name, "recent/") {
+			return errors.New("503")
+		}
+		return nil
+	}}
+	l, err := ledger.New(faults, "state", ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := attempt.NewEntry(attempt.Stored{Record: attempt.NewRecord(jobFile("a/", 7), now)})
+	if err := l.Restore(t.Context(), e); err == nil {
+		t.Error("success, and the attempt is not in the index by time")
+	}
+	if _, err := l.Entry(t.Context(), e.Attempt); !errors.Is(err, job.ErrNotFound) {
+		t.Errorf("it is on the index: %v", err)
+	}
+	faults.Before = nil
+	for range 2 { // also if it is there
+		if err := l.Restore(t.Context(), e); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := l.Entry(t.Context(), e.Attempt); err != nil {
+		t.Error(err)
+	}
+}

@@ -53,7 +53,7 @@ func (s *Submitter) index(ctx context.Context, made attempt.Stored) error {
 		return nil // it was there, and nothing is left to do
 	}
 	if err == nil || errors.Is(err, job.ErrNotFound) {
-		_, err = s.records.Open(ctx, attempt.NewEntry(made))
+		err = s.records.Restore(ctx, attempt.NewEntry(made))
 	}
 	if err != nil {
 		return err

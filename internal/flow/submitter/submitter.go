@@ -48,6 +48,8 @@ type records interface {
 	) (after attempt.Stored, applied bool, err error)
 	// Open reports whether the attempt was not on the index before.
 	Open(ctx context.Context, e attempt.Entry) (made bool, err error)
+	// Restore puts an attempt that has a record on the index.
+	Restore(ctx context.Context, e attempt.Entry) error
 	Entry(ctx context.Context, key string) (attempt.Entry, error)
 	Epoch(ctx context.Context) (time.Time, error)
 	GiveTurns(ctx context.Context, t attempt.Turns) error
@@ -406,7 +408,7 @@ func (s *Submitter) attempt(
 			return nil
 		}
 		if errors.Is(err, job.ErrNotFound) {
-			_, err = s.records.Open(ctx, attempt.NewEntry(stored))
+			err = s.records.Restore(ctx, attempt.NewEntry(stored))
 		}
 		stored.Published = e.Published
 	}

@@ -171,7 +171,7 @@ type index struct {
 	records interface {
 		Entry(ctx context.Context, key string) (attempt.Entry, error)
 		Get(ctx context.Context, key string) (attempt.Stored, error)
-		Open(ctx context.Context, e attempt.Entry) (made bool, err error)
+		Restore(ctx context.Context, e attempt.Entry) error
 	}
 	logger *slog.Logger
 }
@@ -189,6 +189,5 @@ func (x index) reopen(ctx context.Context, key string) (reopened bool, err error
 	x.logger.ErrorContext(ctx, "the index had lost an attempt", "attempt", key, "state", stored.State)
 	e := attempt.NewEntry(stored)
 	e.Revision = 0 // the next tick publishes whatever is unpublished
-	_, err = x.records.Open(ctx, e)
-	return true, err
+	return true, x.records.Restore(ctx, e)
 }

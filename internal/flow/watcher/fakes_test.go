@@ -67,7 +67,7 @@ type fakeLedger struct {
 	cursors   attempt.Cursors
 	beats     []watcher.Pulse
 	strangers []string
-	broughtUp []string // by Open
+	broughtUp []string // by Restore
 	placed    []string // by Place
 	queues    []attempt.Queue
 	turns     attempt.Turns
@@ -103,12 +103,12 @@ func (f *fakeLedger) Has(_ context.Context, key string) (bool, error) {
 	return ok, f.broken["has "+key]
 }
 
-func (f *fakeLedger) Open(_ context.Context, e attempt.Entry) (made bool, err error) {
+func (f *fakeLedger) Restore(_ context.Context, e attempt.Entry) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.broughtUp = append(f.broughtUp, e.Attempt)
 	f.entries = append(f.entries, e)
-	return true, nil
+	return nil
 }
 
 func (f *fakeLedger) Entry(_ context.Context, key string) (attempt.Entry, error) {

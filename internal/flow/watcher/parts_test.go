@@ -174,9 +174,9 @@ func (x *ledgerIndex) Get(_ context.Context, key string) (attempt.Stored, error)
 	return attempt.Stored{Record: attempt.Record{Attempt: key, State: job.Waiting}}, nil
 }
 
-func (x *ledgerIndex) Open(_ context.Context, e attempt.Entry) (made bool, err error) {
+func (x *ledgerIndex) Restore(_ context.Context, e attempt.Entry) error {
 	x.opened = append(x.opened, e.Attempt)
-	return true, nil
+	return nil
 }
 
 // A record without a verdict that the index lacks goes back to it. The cursor moves on only if

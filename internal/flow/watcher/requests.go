@@ -24,7 +24,7 @@ type requests struct {
 	records interface {
 		Get(ctx context.Context, key string) (attempt.Stored, error)
 		Entry(ctx context.Context, key string) (attempt.Entry, error)
-		Open(ctx context.Context, e attempt.Entry) (made bool, err error)
+		Restore(ctx context.Context, e attempt.Entry) error
 		Apply(
 			ctx context.Context, s attempt.Stored, o attempt.Observation, now time.Time,
 		) (after attempt.Stored, applied bool, err error)
@@ -291,7 +291,7 @@ func (q requests) cancel(
 	if errors.Is(err, job.ErrNotFound) && !stored.State.Terminal() {
 		// It is a rerun whose worker died. With its verdict, nobody would come back to its events.
 		e = attempt.NewEntry(stored)
-		_, err = q.records.Open(ctx, e)
+		err = q.records.Restore(ctx, e)
 	}
 	indexed := err == nil
 	if err != nil && !errors.Is(err, job.ErrNotFound) {

@@ -27,7 +27,7 @@ type records interface {
 	Apply(
 		ctx context.Context, s attempt.Stored, o attempt.Observation, now time.Time,
 	) (after attempt.Stored, applied bool, err error)
-	Open(ctx context.Context, e attempt.Entry) (made bool, err error)
+	Restore(ctx context.Context, e attempt.Entry) error
 	Entry(ctx context.Context, key string) (attempt.Entry, error)
 	Entries(ctx context.Context, after string, page func([]attempt.Entry) error) error
 	Turns(ctx context.Context) (attempt.Turns, error)

@@ -1225,4 +1225,11 @@ var mutations = []mutation{
 	{name: "a rerun that was made is no refused request", edits: []edit{
 		{"internal/flow/relay/relay.go", "; ok && news && s.Published == 0 {", "; ok && news && s.Published < 0 {"},
 	}, by: test{"internal/flow/submitter", "^TestRerunThatAnotherRefused$"}},
+	{name: "what is restored is listed by time first", edits: []edit{
+		{
+			"internal/flow/ledger/ledger.go",
+			"if _, err := l.place(ctx, recentName(e.Summary()), e.Summary()); err != nil {",
+			"if _, err := l.place(ctx, recentName(e.Summary()), e.Summary()); err != nil && ctx.Err() != nil {",
+		},
+	}, by: test{"internal/flow/ledger", "^TestRestoreByTimeFirst$"}},
 }
