@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,8 +28,8 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// callTimeout bounds one call that moves no content: Cloud Storage answers
-// within a second or two, and the client retries inside this time.
+// callTimeout bounds one call that moves no content, with its repetitions: Cloud
+// Storage answers within a second or two.
 const callTimeout = 20 * time.Second
 
 // pageSize is the most that the API returns in one page.
@@ -183,7 +184,9 @@ func listBy(ctx context.Context, call *storage.ObjectsListCall, size int, what s
 // Open reads an object's content as a stream; generation 0 means the live one.
 // The caller closes it; ctx bounds the whole read.
 func (c *Client) Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error) {
-	response, err := c.download(ctx, bucket, name, generation)
+	response, err := repeated(ctx, func(ctx context.Context) (*http.Response, error) {
+		return c.download(ctx, bucket, name, generation)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -205,25 +208,30 @@ func (c *Client) download(ctx context.Context, bucket, name string, generation i
 // Read reads a whole object of at most limit bytes, and its generation. A
 // larger one gives [job.ErrTooLarge].
 func (c *Client) Read(ctx context.Context, bucket, name string, generation, limit int64) ([]byte, int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	response, err := c.download(ctx, bucket, name, generation)
-	if err != nil {
-		return nil, 0, err
+	type content struct {
+		data       []byte
+		generation int64
 	}
-	defer response.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
-	if err != nil {
-		return nil, 0, fmt.Errorf("read gs://%s/%s: %w", bucket, name, err)
-	}
-	if int64(len(data)) > limit {
-		return nil, 0, fmt.Errorf("read gs://%s/%s: %w (limit %d bytes)", bucket, name, job.ErrTooLarge, limit)
-	}
-	var read int64
-	if _, err := fmt.Sscan(response.Header.Get("X-Goog-Generation"), &read); err != nil {
-		return nil, 0, fmt.Errorf("read gs://%s/%s: the answer names no generation", bucket, name)
-	}
-	return data, read, nil
+	read, err := bounded(ctx, func(ctx context.Context) (content, error) {
+		response, err := c.download(ctx, bucket, name, generation)
+		if err != nil {
+			return content{}, err
+		}
+		defer response.Body.Close()
+		data, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
+		if err != nil {
+			return content{}, fmt.Errorf("read gs://%s/%s: %w", bucket, name, err)
+		}
+		if int64(len(data)) > limit {
+			return content{}, fmt.Errorf("read gs://%s/%s: %w (limit %d bytes)", bucket, name, job.ErrTooLarge, limit)
+		}
+		read, err := strconv.ParseInt(response.Header.Get("X-Goog-Generation"), 10, 64)
+		if err != nil {
+			return content{}, fmt.Errorf("read gs://%s/%s: the answer names no generation", bucket, name)
+		}
+		return content{data, read}, nil
+	})
+	return read.data, read.generation, err
 }
 
 // Stat returns an object's attributes without its content.
@@ -347,12 +355,6 @@ func (c *Client) remove(ctx context.Context, bucket, name string, call *storage.
 		return fmt.Errorf("delete gs://%s/%s: %w", bucket, name, err)
 	}
 	return nil
-}
-
-func bounded[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	return call(ctx)
 }
 
 // classify returns the domain's error for the API's code, and wraps the API's own.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fsouza/fake-gcs-server/fakestorage"
@@ -263,16 +264,6 @@ func TestCopyGoesOn(t *testing.T) {
 
 // What the API says by a status is said by the domain's errors.
 func TestErrorClasses(t *testing.T) {
-	status := 0
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		fmt.Fprintf(w, `{"error": {"code": %d, "message": "no"}}`, status)
-	}))
-	defer server.Close()
-	c, err := gcs.New(t.Context(), server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
 	classes := []error{job.ErrNotFound, job.ErrDenied, attempt.ErrStale, job.ErrQuota}
 	for _, test := range []struct {
 		status int
@@ -282,16 +273,21 @@ func TestErrorClasses(t *testing.T) {
 		{http.StatusPreconditionFailed, attempt.ErrStale},
 		{http.StatusTooManyRequests, job.ErrQuota}, {http.StatusBadRequest, nil}, {http.StatusServiceUnavailable, nil},
 	} {
-		status = test.status
-		_, err := c.Stat(t.Context(), "inbox", "a")
-		if err == nil {
-			t.Errorf("%d: no error", status)
-		}
-		for _, class := range classes {
-			if is := errors.Is(err, class); is != (class == test.want) {
-				t.Errorf("%d: %v; is %q: %t", status, err, class, is)
+		synctest.Test(t, func(t *testing.T) { // what is repeated takes its time
+			c, err := gcs.Over(t.Context(), &script{answers: []any{test.status}})
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
+			_, err = c.Stat(t.Context(), "inbox", "a")
+			if err == nil {
+				t.Errorf("%d: no error", test.status)
+			}
+			for _, class := range classes {
+				if is := errors.Is(err, class); is != (class == test.want) {
+					t.Errorf("%d: %v; is %q: %t", test.status, err, class, is)
+				}
+			}
+		})
 	}
 }
 

@@ -188,6 +188,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		if broken != nil {
 			return nil, broken
 		}
+	} else if said.cut {
+		t.pause(key, asked.times, r.URL.Host, status, reset)
 	}
 	if said.header == nil {
 		said.header = http.Header{}
@@ -224,9 +226,12 @@ func (t *transport) resume(key pauseKey) (pause, bool) {
 // pause reserves the moment at which a client that was told to come again does so:
 // the longest pause that it may draw.
 func (t *transport) pause(key pauseKey, times int, host string, status int, broken error) {
-	longest, most := 100*time.Millisecond, 30*time.Second // Cloud Storage's client
-	if host != storageHost {
+	longest, most := 100*time.Millisecond, 8*time.Second // package gcs
+	switch {
+	case host != storageHost:
 		longest, most = 200*time.Millisecond, 5*time.Second // package rest
+	case status == http.StatusTooManyRequests:
+		longest = 1300 * time.Millisecond
 	}
 	if status < http.StatusInternalServerError && status != http.StatusTooManyRequests &&
 		!errors.Is(broken, syscall.ECONNRESET) {
