@@ -45,9 +45,13 @@ type Client struct {
 // in STORAGE_EMULATOR_HOST; empty means Google's own service with the
 // environment's credentials.
 func New(ctx context.Context, emulator string) (*Client, error) {
-	client := &http.Client{Transport: http.DefaultTransport}
+	var client *http.Client
 	var options []option.ClientOption
 	if emulator != "" {
+		// Two idle connections, the default, would make most calls of concurrent drops dial.
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.MaxIdleConnsPerHost = t.MaxIdleConns
+		client = &http.Client{Transport: t}
 		if !strings.Contains(emulator, "://") {
 			emulator = "http://" + emulator
 		}
@@ -81,7 +85,7 @@ func over(ctx context.Context, transport http.RoundTripper, options ...option.Cl
 type asStored struct{ http.RoundTripper }
 
 func (t asStored) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.Query().Get("alt") == "media" {
+	if strings.Contains(r.URL.RawQuery, "alt=media") {
 		r = r.Clone(r.Context())
 		r.Header.Set("Accept-Encoding", "gzip")
 	}

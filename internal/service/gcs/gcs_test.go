@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -359,5 +362,44 @@ func TestListPage(t *testing.T) {
 	}
 	if _, _, err := client.ListPage(t.Context(), "none", "a/", "", 5); !errors.Is(err, job.ErrNotFound) {
 		t.Errorf("of a bucket that is not there: %v", err)
+	}
+}
+
+// Connections to an emulator are kept for as many calls as drops make at once.
+func TestConnectionsAreKept(t *testing.T) {
+	const calls = 16
+	var opened atomic.Int64
+	all := make(chan struct{})
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select { // no call ends before the others are there
+		case all <- struct{}{}:
+		case <-r.Context().Done():
+		}
+		w.WriteHeader(http.StatusNotFound)
+	}))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	s.Start()
+	defer s.Close()
+	c, err := gcs.New(t.Context(), s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		var wg sync.WaitGroup
+		for range calls {
+			wg.Go(func() { _, _ = c.Stat(t.Context(), "b", "o") }) // not there
+		}
+		for range calls {
+			<-all
+		}
+		wg.Wait()
+	}
+	// A connection that is just being given back may cost another one.
+	if n := opened.Load(); n > 2*calls {
+		t.Errorf("%d connections for %d calls at once", n, calls)
 	}
 }
