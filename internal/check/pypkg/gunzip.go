@@ -68,9 +68,8 @@ type gunzip struct {
 	done    bool
 }
 
-func newGunzip(br *bufio.Reader) (*gunzip, error) {
-	zr, err := gzip.NewReader(br)
-	if err != nil {
+func newGunzip(zr *gzip.Reader, br *bufio.Reader) (*gunzip, error) {
+	if err := zr.Reset(br); err != nil {
 		return nil, err
 	}
 	zr.Multistream(false)

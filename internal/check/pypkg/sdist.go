@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/gzip"
@@ -27,16 +28,37 @@ const maxMetadata = 256 << 10
 // to a socket or a file few.
 const blockSize = 128 << 10
 
+// memory is what one inspection of a source distribution reads through. It is much more than most packages hold, and
+// would be half of what a drop allocates.
+type memory struct {
+	last   end
+	br     *bufio.Reader
+	zr     gzip.Reader
+	source [maxSource]byte
+}
+
+var buffers = sync.Pool{New: func() any { return &memory{br: bufio.NewReaderSize(nil, blockSize)} }}
+
+// free gives the memory back, without the package that was read.
+func (m *memory) free() {
+	m.last.r, m.last.n = nil, 0
+	m.br.Reset(nil)
+	buffers.Put(m)
+}
+
 // sdist inspects a gzip'd tar; stem is its file name without the extension.
 func (in *inspection) sdist(stem string) {
-	last := &end{r: in.src}
-	br := bufio.NewReaderSize(last, blockSize)
+	mem := buffers.Get().(*memory)
+	defer mem.free()
+	last, br := &mem.last, mem.br
+	last.r = in.src
+	br.Reset(last)
 	head, _ := br.Peek(512)
 	if len(head) == 0 {
 		in.empty()
 		return
 	}
-	gz, err := newGunzip(br)
+	gz, err := newGunzip(&mem.zr, br)
 	if err != nil {
 		if in.src.err != nil || bytes.HasPrefix(head, []byte("\x1f\x8b")) || string(head) == "\x1f" {
 			in.packed(err)
@@ -53,11 +75,12 @@ func (in *inspection) sdist(stem string) {
 	}
 	out := &bounded{r: gz, in: in}
 	tree := &tree{}
+	tree.imports.buf = mem.source[:]
 	entries, ok := in.tar(out, gz, tree)
 	// The sum over the packed bytes stands at their end. gzip -t reads that far;
 	// pip stops before it, and would install what was changed.
 	if ok {
-		ok = in.drain(out, gz)
+		ok = in.drain(out, gz, mem.source[:])
 	}
 	if !ok {
 		return
@@ -295,9 +318,8 @@ func (in *inspection) packed(err error) {
 }
 
 // drain reads what follows the archive: padding, and the checksum behind it.
-func (in *inspection) drain(out *bounded, gz *gunzip) bool {
+func (in *inspection) drain(out *bounded, gz *gunzip, buf []byte) bool {
 	junk := false
-	buf := make([]byte, 32<<10)
 	for {
 		n, err := out.Read(buf)
 		junk = junk || len(bytes.Trim(buf[:n], "\x00")) > 0
@@ -418,9 +440,6 @@ func (t *tree) read(name string, text []byte) {
 
 // source searches a module's start for imports.
 func (t *tree) source(name string, r io.Reader) error {
-	if t.imports.buf == nil {
-		t.imports.buf = make([]byte, maxSource)
-	}
 	n, err := io.ReadFull(r, t.imports.buf)
 	if err == io.EOF || err == io.ErrUnexpectedEOF && n < maxSource {
 		err = nil
