@@ -72,7 +72,7 @@ func Over(ctx context.Context, transport http.RoundTripper) (*Client, error) {
 
 func over(ctx context.Context, transport http.RoundTripper, options ...option.ClientOption) (*Client, error) {
 	served := &clock{RoundTripper: transport}
-	client := &http.Client{Transport: asStored{served}}
+	client := &http.Client{Transport: sender{served}}
 	s, err := storage.NewService(ctx, append(options, option.WithHTTPClient(client))...)
 	if err != nil {
 		return nil, fmt.Errorf("cloud storage client: %w", err)
@@ -80,16 +80,34 @@ func over(ctx context.Context, transport http.RoundTripper, options ...option.Cl
 	return &Client{service: s, clock: served}, nil
 }
 
-// asStored asks for content as it is stored: an upload marked Content-Encoding:
-// gzip, as some tools mark a .tar.gz, would be unpacked on the way.
-type asStored struct{ http.RoundTripper }
+// sender sends the requests of the generated client in a better form.
+type sender struct{ http.RoundTripper }
 
-func (t asStored) RoundTrip(r *http.Request) (*http.Response, error) {
-	if strings.Contains(r.URL.RawQuery, "alt=media") {
+// smallKey is the context's key for the bytes that a small upload takes at the least.
+type smallKey struct{}
+
+// partsSize is enough for what an upload has beside its content: the object's attributes, and the parts' heads.
+const partsSize = 2 << 10
+
+func (s sender) RoundTrip(r *http.Request) (*http.Response, error) {
+	size, small := r.Context().Value(smallKey{}).(int)
+	switch {
+	case strings.Contains(r.URL.RawQuery, "alt=media"):
+		// Content is wanted as it is stored: an upload marked Content-Encoding: gzip, as some tools mark a .tar.gz,
+		// would be unpacked on the way.
 		r = r.Clone(r.Context())
 		r.Header.Set("Accept-Encoding", "gzip")
+	case small && r.Body != nil:
+		// The client pipes the parts: each would be sent by itself, after the header.
+		body := bytes.NewBuffer(make([]byte, 0, size+partsSize))
+		_, err := body.ReadFrom(r.Body)
+		if err := errors.Join(err, r.Body.Close()); err != nil {
+			return nil, err
+		}
+		r = r.WithContext(r.Context())
+		r.Body, r.ContentLength = io.NopCloser(body), int64(body.Len())
 	}
-	return t.RoundTripper.RoundTrip(r)
+	return s.RoundTripper.RoundTrip(r)
 }
 
 func attributes(o *storage.Object) job.Attributes {
@@ -279,6 +297,7 @@ func (c *Client) Places(ctx context.Context, bucket string) ([]string, error) {
 // [job.AnyGeneration] that anything may be there.
 func (c *Client) Write(ctx context.Context, bucket, name string, data []byte, contentType string,
 	metadata map[string]string, ifGeneration int64) (int64, error) {
+	ctx = context.WithValue(ctx, smallKey{}, len(data))
 	o, err := bounded(ctx, func(ctx context.Context) (*storage.Object, error) {
 		call := c.service.Objects.Insert(bucket, &storage.Object{Name: name, ContentType: contentType, Metadata: metadata}).
 			// One request: records are small.

@@ -403,3 +403,25 @@ func TestConnectionsAreKept(t *testing.T) {
 		t.Errorf("%d connections for %d calls at once", n, calls)
 	}
 }
+
+// A small upload is sent with its length, and at once.
+func TestWriteSendsTheLength(t *testing.T) {
+	content := strings.Repeat("content", 1000)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || r.ContentLength != int64(len(body)) || !strings.Contains(string(body), content) {
+			t.Errorf("an upload of %d bytes says it has %d, %v", len(body), r.ContentLength, err)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"generation": "7"}`)
+	}))
+	defer server.Close()
+	c, err := gcs.New(t.Context(), server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	metadata := map[string]string{"k": strings.Repeat("v", 8<<10)} // more than the parts have by habit
+	if generation, err := c.Write(t.Context(), "b", "o", []byte(content), "text/plain", metadata, 0); generation != 7 {
+		t.Errorf("generation %d, %v", generation, err)
+	}
+}
