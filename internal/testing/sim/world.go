@@ -645,6 +645,11 @@ func (w *world) request(me *worker, function http.Handler, header http.Header, b
 	r.Header = header
 	answer := httptest.NewRecorder()
 	function.ServeHTTP(answer, r)
+	// Requests that share their work end together. What comes after them draws, so each has a moment of its own.
+	w.mu.Lock()
+	apart := w.at(within(me.draws(w.seed, "answer"), time.Microsecond, time.Millisecond))
+	w.mu.Unlock()
+	time.Sleep(apart)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.answered(me)
