@@ -23,6 +23,7 @@ import (
 	"github.com/jobdrop/jobdrop/internal/flow/relay"
 	"github.com/jobdrop/jobdrop/internal/flow/submitter"
 	"github.com/jobdrop/jobdrop/internal/flow/watcher"
+	"github.com/jobdrop/jobdrop/internal/testing/budget"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -58,7 +59,7 @@ var templateAttempt = strings.Repeat("f", 40) + "-" + generation
 func attemptOf(i int) string { return fmt.Sprintf("%040d-%s", i, generation) }
 func idOf(i int) string      { return fmt.Sprintf("census_20261123_090500_%012d", i) }
 
-func newCompany(b *testing.B, jobs int, n news) *company {
+func newCompany(b testing.TB, jobs int, n news) *company {
 	b.Helper()
 	c := &company{news: n, jobs: jobs, calls: map[string]int{}}
 	r := attempt.NewRecord(job.Object{Bucket: "inbox", Name: "teams/forecasting/census/job.yaml",
@@ -218,7 +219,7 @@ func (c manyJobs) backendJob(i int) attempt.BackendJob {
 func every(n, i int) bool { return n > 0 && i%n == 0 }
 
 func (c manyJobs) ListActive(_ context.Context, _, _ string, page func([]attempt.BackendJob, string) error) error {
-	for begin := 0; begin < c.jobs; begin += pageOfJobs {
+	for begin := 0; begin == 0 || begin < c.jobs; begin += pageOfJobs {
 		c.count("list jobs")
 		var all []attempt.BackendJob
 		for i := begin; i < min(begin+pageOfJobs, c.jobs); i++ {
@@ -310,10 +311,6 @@ func peakHeap() (stop func() uint64) {
 	return func() uint64 { close(done); return <-most }
 }
 
-// The largest heap that a tick may use, for up to 100,000 jobs. A function has 512 MiB, and more
-// than that for inspections.
-const mostHeap = 128 << 20
-
 // BenchmarkTick runs a tick over the real ledger, relay and queue. It fails if a tick makes more
 // remote calls than it may: one list of storage for 1,000 attempts, one of the backend for 100,
 // six calls for a job that has changed, two more (the poll, and its place among the ended) for one that ended, and a few
@@ -345,13 +342,32 @@ type cost struct {
 	allocated uint64
 }
 
-func benchmarkTick(b *testing.B, c *company) cost {
-	records, err := ledger.New(c, "state", ledger.Options{})
+// installation is what the parts of a tick need of the services.
+type installation interface {
+	ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error
+	List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error
+	Read(ctx context.Context, bucket, name string, generation, limit int64) ([]byte, int64, error)
+	Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error)
+	Stat(ctx context.Context, bucket, name string) (job.Attributes, error)
+	StatAt(ctx context.Context, bucket, name string, generation int64) (job.Attributes, error)
+	Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string,
+		ifGeneration int64) (int64, error)
+	Copy(ctx context.Context, source job.Object, bucket, name string) error
+	Store(ctx context.Context, bucket, name string, content io.Reader) (job.Object, error)
+	Delete(ctx context.Context, bucket, name string) error
+	DeleteAt(ctx context.Context, bucket, name string, generation int64) error
+	Publish(ctx context.Context, key string, events []job.Event) error
+}
+
+// newTicker returns a watcher over the real ledger, relay and queue, whose last pulse is kept. The backend is c's.
+func newTicker(b testing.TB, i installation, c *company, now func() time.Time) (*watcher.Watcher, *watcher.Pulse) {
+	b.Helper()
+	records, err := ledger.New(i, "state", ledger.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	now, logger := func() time.Time { return start.Add(time.Minute) }, slog.New(slog.DiscardHandler)
-	tell, err := relay.New(c, records, c, "status", now, relay.Options{})
+	logger := slog.New(slog.DiscardHandler)
+	tell, err := relay.New(i, records, i, "status", now, relay.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -359,23 +375,42 @@ func benchmarkTick(b *testing.B, c *company) cost {
 	if len(vs) > 0 {
 		b.Fatal(vs)
 	}
-	submit, err := submitter.New(c, records, manyJobs{c}, tell, submitter.Options{
+	submit, err := submitter.New(i, records, manyJobs{c}, tell, submitter.Options{
 		Instance: "test", Inbox: "inbox", Staging: "staging", CallTime: 30 * time.Second, Inspections: 2, Parallel: 8,
 		Now: now, Logger: logger,
-		Policy: func(context.Context) (policy.Policy, error) { return policy.Policy{Rules: rules}, nil },
+		Patience: job.Patience{Incomplete: 15 * time.Minute, Expire: 24 * time.Hour},
+		Policy:   func(context.Context) (policy.Policy, error) { return policy.Policy{Rules: rules}, nil },
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	var last watcher.Pulse
-	w, err := watcher.New(records, manyJobs{c}, c, tell, submit, watcher.Options{
+	last := new(watcher.Pulse)
+	w, err := watcher.New(records, manyJobs{c}, i, tell, submit, watcher.Options{
 		Instance: "test", Inbox: "inbox", Parallel: 8, Budget: 7 * time.Minute, PollsPerMinute: 1_000_000,
 		ReadsPerMinute: 1_000_000,
-		Now:            now, Logger: logger, Measure: func(_ context.Context, p watcher.Pulse) { last = p },
+		Now:            now, Logger: logger, Measure: func(_ context.Context, p watcher.Pulse) { *last = p },
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
+	return w, last
+}
+
+// called returns the number of the calls whose names begin with a prefix.
+func (c *company) called(prefix string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for name, count := range c.calls {
+		if strings.HasPrefix(name, prefix) {
+			n += count
+		}
+	}
+	return n
+}
+
+func benchmarkTick(b *testing.B, c *company) cost {
+	w, last := newTicker(b, c, c, func() time.Time { return start.Add(time.Minute) })
 	var before, after runtime.MemStats
 	runtime.GC() // what others left is not the tick's
 	runtime.ReadMemStats(&before)
@@ -390,15 +425,7 @@ func benchmarkTick(b *testing.B, c *company) cost {
 	}
 	peak := stop()
 	runtime.ReadMemStats(&after)
-	calls := func(prefix string) int {
-		n := 0
-		for name, count := range c.calls {
-			if strings.HasPrefix(name, prefix) {
-				n += count
-			}
-		}
-		return n / ticks
-	}
+	calls := func(prefix string) int { return c.called(prefix) / ticks }
 	share := func(n int) int {
 		if n == 0 {
 			return 0
@@ -411,7 +438,7 @@ func benchmarkTick(b *testing.B, c *company) cost {
 	if c.written {
 		fixed += 50 // records are put into the index by time
 	}
-	const usual = 8 // of which a tick makes so many where nothing changed
+	const usual = budget.TickCalls // of which a tick makes so many where nothing changed
 	perChange := 0.0
 	if news := changed + ended; news > 0 {
 		perChange = float64(all-storage-backend-usual) / float64(news)
@@ -424,7 +451,7 @@ func benchmarkTick(b *testing.B, c *company) cost {
 	if storage > c.jobs/1000 || backend > c.jobs/100 || all-storage-backend > 6*changed+8*ended+fixed {
 		b.Errorf("too many calls: %v in %d ticks", c.calls, ticks)
 	}
-	if peak > mostHeap {
+	if peak > budget.TickHeap {
 		b.Errorf("%d MiB of the heap in use", peak>>20)
 	}
 	if last.Changed != changed+ended || last.Open != c.jobs || last.Queued != c.queued || !last.Complete {

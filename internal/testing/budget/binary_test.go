@@ -78,9 +78,6 @@ func measure(t *testing.T, file string) (size int, modules map[string]int) {
 	return size, modules
 }
 
-// standard stands for the standard library and for what the linker makes.
-const standard = "std"
-
 // moduleOf returns the module of a symbol.
 func moduleOf(symbol string, modules []string) string {
 	symbol = strings.TrimPrefix(symbol, "type:.eq.")

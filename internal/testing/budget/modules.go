@@ -8,6 +8,9 @@ type module struct {
 	why string
 }
 
+// standard stands for the standard library and for what the linker makes.
+const standard = "std"
+
 // smallModule is how many bytes a module may add without a budget of its own: thirty of them do.
 const smallModule = 100_000
 
