@@ -241,7 +241,7 @@ func (w *world) open() int {
 	return n
 }
 
-func pkg(t *testing.T, drop string) []byte {
+func pkg(t testing.TB, drop string) []byte {
 	t.Helper()
 	data, err := os.ReadFile("../../../testdata/drops/" + drop + "/trainer-0.1.tar.gz")
 	if err != nil {
