@@ -16,10 +16,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/internal/check/inspect"
@@ -37,6 +39,8 @@ import (
 // it is listed, so that the memory and the time are those of the next drop.
 type shelf struct {
 	earlier int // drops
+	// before, if set, runs before each call.
+	before func()
 
 	mu      sync.Mutex
 	objects map[string]*shelved // by bucket/name
@@ -81,10 +85,15 @@ func newShelf(earlier int) *shelf {
 
 var dropped = time.Date(2026, 11, 23, 9, 5, 0, 0, time.UTC)
 
-func (s *shelf) count(call string) {
+// call counts a call. It fails where its caller has gone.
+func (s *shelf) call(ctx context.Context, what string) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.calls[call]++
+	s.calls[what]++
+	s.mu.Unlock()
+	if s.before != nil {
+		s.before()
+	}
+	return ctx.Err()
 }
 
 func (s *shelf) put(bucket, name string, data []byte, metadata map[string]string) job.Object {
@@ -109,26 +118,32 @@ func (s *shelf) get(bucket, name string, generation int64) (*shelved, error) {
 	return o, nil
 }
 
-func (s *shelf) List(_ context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error {
-	return s.list(bucket, prefix, "", flat, page)
+func (s *shelf) List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error {
+	return s.list(ctx, bucket, prefix, "", flat, page)
 }
 
 func (s *shelf) ListAfter(
-	_ context.Context, bucket, prefix, after string, page func([]job.Attributes) error,
+	ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error,
 ) error {
-	return s.list(bucket, prefix, after, false, page)
+	return s.list(ctx, bucket, prefix, after, false, page)
 }
 
 // list shows the pages that Cloud Storage would: a folder counts, but is not shown. Earlier drops come first.
-func (s *shelf) list(bucket, prefix, after string, flat bool, page func([]job.Attributes) error) error {
+func (s *shelf) list(
+	ctx context.Context, bucket, prefix, after string, flat bool, page func([]job.Attributes) error,
+) error {
 	const pageSize = 1000
 	for n := s.listed(bucket, prefix, flat); n >= pageSize; n -= pageSize {
-		s.count("list " + bucket)
+		if err := s.call(ctx, "list "+bucket); err != nil {
+			return err
+		}
 		if err := page(nil); err != nil {
 			return err
 		}
 	}
-	s.count("list " + bucket)
+	if err := s.call(ctx, "list "+bucket); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	var own []job.Attributes
 	for _, path := range slices.Sorted(maps.Keys(s.objects)) {
@@ -160,8 +175,10 @@ func (s *shelf) Stat(ctx context.Context, bucket, name string) (job.Attributes, 
 	return s.StatAt(ctx, bucket, name, 0)
 }
 
-func (s *shelf) StatAt(_ context.Context, bucket, name string, generation int64) (job.Attributes, error) {
-	s.count("stat " + bucket)
+func (s *shelf) StatAt(ctx context.Context, bucket, name string, generation int64) (job.Attributes, error) {
+	if err := s.call(ctx, "stat "+bucket); err != nil {
+		return job.Attributes{}, err
+	}
 	o, err := s.get(bucket, name, generation)
 	if err != nil {
 		return job.Attributes{}, err
@@ -169,8 +186,10 @@ func (s *shelf) StatAt(_ context.Context, bucket, name string, generation int64)
 	return o.Attributes, nil
 }
 
-func (s *shelf) Read(_ context.Context, bucket, name string, generation, _ int64) ([]byte, int64, error) {
-	s.count("read " + bucket)
+func (s *shelf) Read(ctx context.Context, bucket, name string, generation, _ int64) ([]byte, int64, error) {
+	if err := s.call(ctx, "read "+bucket); err != nil {
+		return nil, 0, err
+	}
 	o, err := s.get(bucket, name, generation)
 	if err != nil {
 		return nil, 0, err
@@ -178,8 +197,10 @@ func (s *shelf) Read(_ context.Context, bucket, name string, generation, _ int64
 	return o.data, o.Generation, nil
 }
 
-func (s *shelf) Open(_ context.Context, bucket, name string, generation int64) (io.ReadCloser, error) {
-	s.count("read " + bucket)
+func (s *shelf) Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error) {
+	if err := s.call(ctx, "read "+bucket); err != nil {
+		return nil, err
+	}
 	o, err := s.get(bucket, name, generation)
 	if err != nil {
 		return nil, err
@@ -187,9 +208,11 @@ func (s *shelf) Open(_ context.Context, bucket, name string, generation int64) (
 	return io.NopCloser(bytes.NewReader(o.data)), nil
 }
 
-func (s *shelf) Write(_ context.Context, bucket, name string, data []byte, _ string, metadata map[string]string,
+func (s *shelf) Write(ctx context.Context, bucket, name string, data []byte, _ string, metadata map[string]string,
 	ifGeneration int64) (int64, error) {
-	s.count("write " + bucket)
+	if err := s.call(ctx, "write "+bucket); err != nil {
+		return 0, err
+	}
 	there, err := s.get(bucket, name, 0)
 	if ifGeneration == 0 && err == nil || ifGeneration > 0 && (err != nil || there.Generation != ifGeneration) {
 		return 0, attempt.ErrStale
@@ -197,8 +220,10 @@ func (s *shelf) Write(_ context.Context, bucket, name string, data []byte, _ str
 	return s.put(bucket, name, data, metadata).Generation, nil
 }
 
-func (s *shelf) Copy(_ context.Context, source job.Object, bucket, name string) error {
-	s.count("copy " + bucket)
+func (s *shelf) Copy(ctx context.Context, source job.Object, bucket, name string) error {
+	if err := s.call(ctx, "copy "+bucket); err != nil {
+		return err
+	}
 	o, err := s.get(source.Bucket, source.Name, source.Generation)
 	if err == nil {
 		s.put(bucket, name, o.data, nil)
@@ -210,8 +235,10 @@ func (s *shelf) Store(context.Context, string, string, io.Reader) (job.Object, e
 	return job.Object{}, errors.New("a package is copied")
 }
 
-func (s *shelf) Delete(_ context.Context, bucket, name string) error {
-	s.count("delete " + bucket)
+func (s *shelf) Delete(ctx context.Context, bucket, name string) error {
+	if err := s.call(ctx, "delete "+bucket); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.objects, bucket+"/"+name)
@@ -222,9 +249,8 @@ func (s *shelf) DeleteAt(ctx context.Context, bucket, name string, _ int64) erro
 	return s.Delete(ctx, bucket, name)
 }
 
-func (s *shelf) Publish(context.Context, string, []job.Event) error {
-	s.count("publish")
-	return nil
+func (s *shelf) Publish(ctx context.Context, _ string, _ []job.Event) error {
+	return s.call(ctx, "publish")
 }
 
 // The backend of a shelf.
@@ -233,13 +259,17 @@ func (s *shelf) TakesID() bool                     { return true }
 func (s *shelf) EnforcesWait() bool                { return true }
 func (s *shelf) Check(job.Order) []plan.Diagnostic { return nil }
 
-func (s *shelf) Find(context.Context, job.Order) ([]attempt.BackendJob, error) {
-	s.count("find")
+func (s *shelf) Find(ctx context.Context, _ job.Order) ([]attempt.BackendJob, error) {
+	if err := s.call(ctx, "find"); err != nil {
+		return nil, err
+	}
 	return nil, nil
 }
 
-func (s *shelf) Create(_ context.Context, o job.Order) (attempt.BackendJob, error) {
-	s.count("create")
+func (s *shelf) Create(ctx context.Context, o job.Order) (attempt.BackendJob, error) {
+	if err := s.call(ctx, "create"); err != nil {
+		return attempt.BackendJob{}, err
+	}
 	return attempt.BackendJob{JobID: o.JobID, ResourceName: "projects/p/jobs/" + o.JobID, State: job.BackendQueued,
 		Created: dropped, Labels: o.Labels}, nil
 }
@@ -379,6 +409,39 @@ func TestDropAboveOthers(t *testing.T) {
 		s.drop(t, s.process(t), "teams/census/", spec, pkg(t, "hello"))
 		if n := s.calls["list inbox"]; n != 2*pages {
 			t.Errorf("%d lists above %d drops, want %d for each event", n, earlier, pages)
+		}
+	}
+}
+
+// A request that is cut off at any of its calls leaves no goroutine behind, and is not acknowledged.
+func TestCutOffRequestsLeaveNothing(t *testing.T) {
+	packed := pkg(t, "hello")
+	before := goleak.IgnoreCurrent()
+	for cutAt := int64(1); ; cutAt++ {
+		s := newShelf(0)
+		s.put(inbox, "next/trainer-0.1.tar.gz", packed, nil)
+		o := s.put(inbox, "next/job.yaml", []byte(spec), nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		var calls atomic.Int64
+		s.before = func() {
+			if calls.Add(1) == cutAt {
+				cancel()
+			}
+		}
+		err := s.process(t).Submit(ctx, o)
+		cut := ctx.Err() != nil
+		cancel()
+		if cut != (err != nil) {
+			t.Errorf("cut off at call %d: %t, but the answer is %v", cutAt, cut, err)
+		}
+		if err := goleak.Find(before); err != nil {
+			t.Fatalf("cut off at call %d: %v", cutAt, err)
+		}
+		if !cut {
+			if cutAt < 10 {
+				t.Errorf("a drop took %d calls", calls.Load())
+			}
+			return
 		}
 	}
 }

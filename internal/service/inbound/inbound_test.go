@@ -17,6 +17,7 @@ import (
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"github.com/jobdrop/jobdrop/internal/service/inbound"
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -293,6 +294,9 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+// No test leaves a goroutine behind, whatever became of its requests.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
 // The receiver of the CloudEvents SDK hangs for good after a client aborts a
 // request. This one must not: thousands are aborted, then ten are answered.
 func TestAbortedRequests(t *testing.T) {
@@ -328,7 +332,8 @@ func TestAbortedRequests(t *testing.T) {
 		})
 	}
 	group.Wait()
-	client := &http.Client{Timeout: 5 * time.Minute}
+	client := &http.Client{Transport: &http.Transport{}, Timeout: 5 * time.Minute}
+	defer client.CloseIdleConnections()
 	for i := range 10 {
 		r, err := http.NewRequest(http.MethodPost, server.URL, strings.NewReader(objectData))
 		if err != nil {
