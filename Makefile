@@ -36,7 +36,12 @@ test: ## run all tests, the longest packages first: no network, no account, Pyth
 
 .PHONY: memory
 memory: ## run the tests that measure memory, which the race detector would falsify
-	$(GO) test -run 'Hostile|Allocates|Memory' ./internal/check/inspect ./pkg/jobspec ./internal/local ./internal/check/policy ./internal/check/pypkg
+	$(GO) test -run 'Hostile|Allocates|Memory|Budget' ./internal/check/inspect ./pkg/jobspec ./internal/local ./internal/check/policy ./internal/check/pypkg \
+		./internal/flow/watcher ./internal/flow/submitter
+
+.PHONY: size
+size: ## build the functions' binary as it is deployed, and say what each module adds; make test has a quicker build
+	BUDGET_DEPLOYED=1 $(GO) test -run TestBinary -v ./internal/testing/budget
 
 .PHONY: cover
 cover: ## say how much of each package the tests reach, with what the functions' own process runs
@@ -60,6 +65,11 @@ chaos: ## kill the functions and the whole stack under load, with claims as long
 .PHONY: bench
 bench: ## measure Submit beside plain functions and write docs/performance.md: BENCH="-runs=3 -- ./mine", npm
 	$(GO) run ./internal/testing/bench $(BENCH)
+
+# 25 events a second, 11 drops, are a tenth of what one process takes on.
+.PHONY: soak
+soak: ## send drops for SOAK_TIME (30m) at a tenth of the full rate, with faults: memory and goroutines must stay flat
+	$(GO) run ./internal/testing/bench -soak -duration=$${SOAK_TIME:-30m} -rate=25 -unavailable=0.01 -programs=jobdrop -o ''
 
 # Without a bound on it, go test spends most of its time on making one input smaller.
 .PHONY: fuzz

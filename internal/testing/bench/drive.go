@@ -186,19 +186,9 @@ func (d *driver) deliver(ctx context.Context, e event) error {
 	d.mu.Lock()
 	o := d.drops[e.drop].objects[e.part]
 	d.mu.Unlock()
-	body, err := json.Marshal(resource(o, ""))
+	header, body, err := message(o, e.part)
 	if err != nil {
 		return err
-	}
-	header := http.Header{
-		"Content-Type":   {"application/json"},
-		"Ce-Id":          {fmt.Sprintf("%d-%d", o.generation, e.part)},
-		"Ce-Type":        {"google.cloud.storage.object.v1.finalized"},
-		"Ce-Source":      {"//storage.googleapis.com/projects/_/buckets/" + o.bucket},
-		"Ce-Subject":     {"objects/" + o.name},
-		"Ce-Specversion": {"1.0"},
-		"Ce-Time":        {o.created.UTC().Format(time.RFC3339Nano)},
-		"Ce-Bucket":      {o.bucket},
 	}
 	begin, backoff := time.Now(), minBackoff
 	for {
@@ -224,6 +214,24 @@ func (d *driver) deliver(ctx context.Context, e event) error {
 	}
 	d.answered(e, time.Now())
 	return nil
+}
+
+// message returns the request of an event of an object.
+func message(o *stored, p part) (header http.Header, body []byte, err error) {
+	if body, err = json.Marshal(resource(o, "")); err != nil {
+		return nil, nil, err
+	}
+	header = http.Header{
+		"Content-Type":   {"application/json"},
+		"Ce-Id":          {fmt.Sprintf("%d-%d", o.generation, p)},
+		"Ce-Type":        {"google.cloud.storage.object.v1.finalized"},
+		"Ce-Source":      {"//storage.googleapis.com/projects/_/buckets/" + o.bucket},
+		"Ce-Subject":     {"objects/" + o.name},
+		"Ce-Specversion": {"1.0"},
+		"Ce-Time":        {o.created.UTC().Format(time.RFC3339Nano)},
+		"Ce-Bucket":      {o.bucket},
+	}
+	return header, body, nil
 }
 
 // answered records the answer of an event.

@@ -56,6 +56,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	text := report.markdown()
 	fmt.Fprint(stdout, text)
+	if o.soak {
+		return report.soaked()
+	}
 	if o.out == "" {
 		return nil
 	}

@@ -32,6 +32,7 @@ type sample struct {
 	at         time.Duration
 	drops      int
 	memory     int64
+	heap       int // reachable after a collection, in bytes; 0 if unknown
 	goroutines int // 0 if unknown
 }
 
@@ -200,6 +201,62 @@ func (b *bench) serially(ctx context.Context, p program) (result serial, err err
 		toCreate: int(median(trips[0])), toAnswer: int(median(trips[1])), second: int(median(trips[2])),
 		createTime: median(times[0]), answerTime: median(times[1]), secondTime: median(times[2]),
 	}, nil
+}
+
+// starts is how often the first answer of a program is measured.
+const starts = 7
+
+// firstAnswer measures how long it takes from the start of a program until it has answered an event of a drop that is
+// all there: a median.
+func (b *bench) firstAnswer(ctx context.Context, p program) (time.Duration, error) {
+	var times []float64
+	for range starts {
+		took, err := b.startOnce(ctx, p)
+		if err != nil {
+			return 0, err
+		}
+		times = append(times, float64(took))
+	}
+	return time.Duration(median(times)), nil
+}
+
+// startOnce starts a program and sends it an event until it is acknowledged.
+func (b *bench) startOnce(ctx context.Context, p program) (time.Duration, error) {
+	l := load{drops: 1, inFlight: 1, order: jobFirst}
+	w, err := newWorld(l)
+	if err != nil {
+		return 0, err
+	}
+	defer w.close()
+	pkg, err := os.ReadFile(filepath.Join(b.root, "testdata", "drops", "hello", "trainer-0.1.tar.gz"))
+	if err != nil {
+		return 0, err
+	}
+	begin := time.Now()
+	s, err := launch(p, w.environment(), filepath.Join(b.dir, "output.log"))
+	if err != nil {
+		return 0, err
+	}
+	defer s.stop()
+	d := newDriver(l, w, s.url, pkg)
+	defer d.client.CloseIdleConnections()
+	e := event{part: jobPart}
+	if err := d.begin(e, begin); err != nil {
+		return 0, err
+	}
+	header, body, err := message(d.drops[0].objects[jobPart], jobPart)
+	if err != nil {
+		return 0, err
+	}
+	for {
+		if err = d.post(ctx, header, body); err == nil {
+			return time.Since(begin), nil
+		}
+		if ctx.Err() != nil || !s.running() || time.Since(begin) > startTime {
+			return 0, fmt.Errorf("%s: %w\n%s", p.title, err, s.lastWords())
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // median returns the middle of some numbers.

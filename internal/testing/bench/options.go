@@ -27,7 +27,9 @@ type options struct {
 	out        string
 	duration   time.Duration
 	profile    string
-	command    []string
+	// soak is whether a long run fails where the program's memory grows, or a drop has not exactly one job.
+	soak    bool
+	command []string
 }
 
 // load is what one run sends, and how the stand-ins answer.
@@ -67,6 +69,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.out, "o", "docs/performance.md", "page whose tables are rewritten; '' only prints")
 	flags.DurationVar(&o.duration, "duration", 0, "go on for so long instead of -drops, and show the memory over time")
 	flags.StringVar(&o.profile, "profile", "", "folder for CPU and memory profiles of jobdrop's function")
+	flags.BoolVar(&o.soak, "soak", false, "with -duration: fail if memory or goroutines grow, or a drop has not one job")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
@@ -93,6 +96,7 @@ func (o options) check() error {
 	wrong(o.latency < 0 || o.duration < 0 || o.rate < 0, "-latency, -duration and -rate must not be negative")
 	wrong(!slices.Contains([]string{jobFirst, packageFirst, anyOrder}, o.order),
 		"-order is %q, must be %s, %s or %s", o.order, jobFirst, packageFirst, anyOrder)
+	wrong(o.soak && o.duration == 0, "-soak needs a -duration")
 	for _, name := range o.programs {
 		wrong(!slices.Contains(allPrograms(), name), "-programs names %q, must be of %s", name,
 			strings.Join(allPrograms(), ", "))

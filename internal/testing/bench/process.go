@@ -24,6 +24,7 @@ const (
 // process is a program under measurement.
 type process struct {
 	command *exec.Cmd
+	address string
 	url     string
 	log     string // the file of its output
 	exited  chan struct{}
@@ -31,6 +32,19 @@ type process struct {
 
 // start starts a program and waits until it listens. Its output goes to a file.
 func start(ctx context.Context, p program, environment []string, log string) (*process, error) {
+	s, err := launch(p, environment, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.listens(ctx); err != nil {
+		s.stop()
+		return nil, fmt.Errorf("%s: %w\n%s", p.title, err, s.lastWords())
+	}
+	return s, nil
+}
+
+// launch starts a program.
+func launch(p program, environment []string, log string) (*process, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -47,15 +61,12 @@ func start(ctx context.Context, p program, environment []string, log string) (*p
 	if err := c.Start(); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.title, err)
 	}
-	s := &process{command: c, url: "http://127.0.0.1:" + port + "/", log: log, exited: make(chan struct{})}
+	address := "127.0.0.1:" + port
+	s := &process{command: c, address: address, url: "http://" + address + "/", log: log, exited: make(chan struct{})}
 	go func() {
 		_ = c.Wait() // it is stopped
 		close(s.exited)
 	}()
-	if err := s.listens(ctx, "127.0.0.1:"+port); err != nil {
-		s.stop()
-		return nil, fmt.Errorf("%s: %w\n%s", p.title, err, s.lastWords())
-	}
 	return s, nil
 }
 
@@ -69,12 +80,12 @@ func freePort() (string, error) {
 }
 
 // listens waits until the program takes connections.
-func (s *process) listens(ctx context.Context, address string) error {
+func (s *process) listens(ctx context.Context) error {
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	end := time.After(startTime)
 	for {
-		if c, err := net.Dial("tcp", address); err == nil {
+		if c, err := net.Dial("tcp", s.address); err == nil {
 			return c.Close()
 		}
 		select {

@@ -24,7 +24,7 @@ type program struct {
 	title   string
 	command []string
 	dir     string
-	// profiled is whether it writes profiles where BENCH_PROFILE says.
+	// profiled is whether it serves debug pages at BENCH_DEBUG, and writes profiles where BENCH_PROFILE says.
 	profiled bool
 }
 
@@ -48,7 +48,7 @@ func (b *bench) build(ctx context.Context) error {
 		case jobdrop:
 			p = program{title: "jobdrop", command: []string{filepath.Join(b.dir, "jobdrop"+suffix)}}
 			source := "./cmd/server"
-			if b.options.profile != "" {
+			if b.options.profile != "" || b.options.soak {
 				source, p.profiled = "./internal/testing/bench/profiled", true
 			}
 			err = b.tool(ctx, b.root, "go", "build", "-o", p.command[0], source)

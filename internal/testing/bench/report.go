@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -19,6 +20,8 @@ type measured struct {
 	title  string
 	runs   []result
 	serial serial
+	// first is the time from the start of a process to its first answer.
+	first time.Duration
 	// under are the results under other conditions, in the order of [conditions].
 	under []result
 }
@@ -82,6 +85,9 @@ func (b *bench) measure(ctx context.Context) (*report, error) {
 		say(p, "drops one by one")
 		var err error
 		if r.all[i].serial, err = b.serially(ctx, p); err != nil {
+			return nil, err
+		}
+		if r.all[i].first, err = b.firstAnswer(ctx, p); err != nil {
 			return nil, err
 		}
 	}
@@ -268,6 +274,15 @@ func (r *report) trips() *table {
 	return t
 }
 
+// firsts returns how long each program takes to its first answer.
+func (r *report) firsts() string {
+	var all []string
+	for _, m := range r.all {
+		all = append(all, fmt.Sprintf("%s %.0f ms", m.title, milliseconds(m.first)))
+	}
+	return strings.Join(all, ", ")
+}
+
 // byObject returns the table of all calls per drop.
 func (r *report) byObject() *table {
 	type key struct{ kind, object string }
@@ -317,16 +332,29 @@ func (r *report) others() *table {
 
 // memory returns the table of a long run.
 func (m measured) memory() *table {
-	t := &table{heads: []string{"after", "drops", "memory, MB", "goroutines"}}
+	t := &table{heads: []string{"after", "drops", "memory, MB", "reachable, MB", "goroutines"}}
 	for _, s := range m.runs[0].samples {
-		goroutines := "–"
+		heap, goroutines := "–", "–"
 		if s.goroutines > 0 {
-			goroutines = fmt.Sprint(s.goroutines)
+			heap, goroutines = fmt.Sprintf("%.1f", float64(s.heap)/1e6), fmt.Sprint(s.goroutines)
 		}
 		t.add(s.at.Round(time.Second/10).String(), fmt.Sprint(s.drops), fmt.Sprintf("%.1f", float64(s.memory)/1e6),
-			goroutines)
+			heap, goroutines)
 	}
 	return t
+}
+
+// soaked returns what the runs of a soak have found.
+func (r *report) soaked() error {
+	var errs []error
+	for _, m := range r.all {
+		for _, one := range m.runs {
+			if err := one.soaked(); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", m.title, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // markdown returns the report as the generated part of a page.
@@ -350,6 +378,8 @@ func (r *report) markdown() string {
 		l := serialLoad()
 		fmt.Fprintf(&b, "\nRound trips in a row of one drop, whose events come one after the other and whose calls take %s "+
 			"each (in parentheses: the time, in units of a call's):\n\n%s", l.latency, r.trips().markdown())
+		fmt.Fprintf(&b, "\nFrom the start of a process until it has answered its first event, which makes a job: %s (the median "+
+			"of %d, without latency).\n", r.firsts(), starts)
 	}
 	if r.options.conditions && r.options.duration == 0 {
 		fmt.Fprintf(&b, "\nUnder other conditions, one run of %d drops each:\n\n%s",

@@ -1,5 +1,5 @@
 // Command profiled is cmd/server with profiles: of CPU time from start to SIGTERM, and of memory, in the folder that
-// BENCH_PROFILE names. It serves net/http/pprof at BENCH_DEBUG. Nothing of it is in what is deployed.
+// BENCH_PROFILE names; without it, of neither. It serves net/http/pprof at BENCH_DEBUG. Nothing of it is in what is deployed.
 package main
 
 import (
@@ -28,13 +28,11 @@ func main() {
 func run(dir, debug, port string) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	cpu, err := os.Create(filepath.Join(dir, "cpu.pprof"))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, cpu.Close()) }()
-	if err := pprof.StartCPUProfile(cpu); err != nil {
-		return err
+	finish := func() error { return nil }
+	if dir != "" {
+		if finish, err = profile(dir); err != nil {
+			return err
+		}
 	}
 	ended := make(chan error, 2)
 	go func() { ended <- http.ListenAndServe(debug, nil) }() // #nosec G114 -- for one user, on this machine
@@ -44,10 +42,27 @@ func run(dir, debug, port string) (err error) {
 		return err
 	case <-ctx.Done():
 	}
-	pprof.StopCPUProfile()
-	allocs, err := os.Create(filepath.Join(dir, "allocs.pprof"))
+	return finish()
+}
+
+// profile begins the profiles. finish writes them.
+func profile(dir string) (finish func() error, err error) {
+	cpu, err := os.Create(filepath.Join(dir, "cpu.pprof"))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return errors.Join(pprof.Lookup("allocs").WriteTo(allocs, 0), allocs.Close())
+	if err := pprof.StartCPUProfile(cpu); err != nil {
+		return nil, errors.Join(err, cpu.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		if err := cpu.Close(); err != nil {
+			return err
+		}
+		allocs, err := os.Create(filepath.Join(dir, "allocs.pprof"))
+		if err != nil {
+			return err
+		}
+		return errors.Join(pprof.Lookup("allocs").WriteTo(allocs, 0), allocs.Close())
+	}, nil
 }
