@@ -271,7 +271,7 @@ func TestBench(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := &bench{root: root, dir: t.TempDir(), stdout: io.Discard, stderr: io.Discard, options: options{
-		load:     load{drops: 10, inFlight: 4, duplicates: 0.5, order: anyOrder, seed: 1},
+		load:     load{drops: 10, inFlight: 4, duplicates: 0.5, order: anyOrder, seed: 1, redelivery: usualRedelivery},
 		programs: []string{jobdrop}, runs: 1,
 	}}
 	if err := b.build(t.Context()); err != nil {

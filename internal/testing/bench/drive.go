@@ -12,11 +12,12 @@ import (
 )
 
 const (
-	// minBackoff and maxBackoff bound the pause before an event is delivered again. It doubles.
-	minBackoff = 100 * time.Millisecond
+	// maxBackoff bounds the pause before an event is delivered again. It begins with the load's and doubles.
 	maxBackoff = 5 * time.Second
 	// patience is how long an event is delivered again before the run is given up.
 	patience = 3 * time.Minute
+	// idle is how long a connection is kept that no event uses. After a burst each would be goroutines of the program.
+	idle = 5 * time.Second
 	// keeps is how long a long run keeps objects: much longer than a drop takes.
 	keeps = 2 * time.Minute
 )
@@ -50,7 +51,7 @@ type drop struct {
 func newDriver(l load, w *world, url string, pkg []byte) *driver {
 	d := &driver{
 		load: l, world: w, url: url, pkg: pkg, drops: map[int]*drop{}, begun: map[int]time.Time{},
-		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1024}, Timeout: 10 * time.Minute},
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1024, IdleConnTimeout: idle}, Timeout: 10 * time.Minute},
 	}
 	if l.rate == 0 {
 		d.slots = make(chan struct{}, l.inFlight)
@@ -190,7 +191,7 @@ func (d *driver) deliver(ctx context.Context, e event) error {
 	if err != nil {
 		return err
 	}
-	begin, backoff := time.Now(), minBackoff
+	begin, backoff := time.Now(), d.load.redelivery
 	for {
 		err := d.post(ctx, header, body)
 		if err == nil {
@@ -210,7 +211,7 @@ func (d *driver) deliver(ctx context.Context, e event) error {
 		if d.slots != nil { // without regard to ctx: the caller gives the slot back
 			d.slots <- struct{}{}
 		}
-		backoff = min(2*backoff, maxBackoff)
+		backoff = min(2*backoff, max(maxBackoff, d.load.redelivery))
 	}
 	d.answered(e, time.Now())
 	return nil

@@ -141,7 +141,10 @@ type serial struct {
 
 // serialLoad returns the load of drops that are sent one by one.
 func serialLoad() load {
-	return load{drops: serialDrops, inFlight: 1, apart: true, order: jobFirst, seed: 1, latency: serialLatency}
+	return load{
+		drops: serialDrops, inFlight: 1, apart: true, order: jobFirst, seed: 1, latency: serialLatency,
+		redelivery: usualRedelivery,
+	}
 }
 
 const (

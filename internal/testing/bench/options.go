@@ -45,7 +45,12 @@ type load struct {
 	latency     time.Duration
 	oneWrite    bool
 	unavailable float64
+	// redelivery is the pause before an event is first delivered again.
+	redelivery time.Duration
 }
+
+// usualRedelivery is much less than Eventarc's ten seconds, so that a run does not take minutes.
+const usualRedelivery = 100 * time.Millisecond
 
 // parse returns the options of a command line.
 func parse(args []string, stderr io.Writer) (options, error) {
@@ -62,6 +67,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.BoolVar(&o.oneWrite, "one-write-a-second", false, "answer 429 to a second write of one name within a second")
 	flags.Float64Var(&o.unavailable, "unavailable", 0, "share of the calls that are answered 503, e.g. 0.01")
 	flags.Float64Var(&o.rate, "rate", 0, "events a second, however many are in flight (open loop); 0 is a closed loop")
+	flags.DurationVar(&o.redelivery, "redelivery", usualRedelivery, "pause before an event is delivered again; it doubles")
 	flags.Uint64Var(&o.seed, "seed", 1, "seed of the plan")
 	flags.IntVar(&o.runs, "runs", 1, "runs of each program; the table has the least and the most")
 	flags.StringVar(&programs, "programs", strings.Join(allPrograms(), ","), "programs to measure")
@@ -93,6 +99,7 @@ func (o options) check() error {
 	wrong(o.runs < 1, "-runs is %d, must be at least 1", o.runs)
 	wrong(o.duplicates < 0 || o.duplicates > 1, "-duplicates is %g, must be from 0 to 1", o.duplicates)
 	wrong(o.unavailable < 0 || o.unavailable > 0.5, "-unavailable is %g, must be from 0 to 0.5", o.unavailable)
+	wrong(o.redelivery <= 0, "-redelivery is %s, must be positive", o.redelivery)
 	wrong(o.latency < 0 || o.duration < 0 || o.rate < 0, "-latency, -duration and -rate must not be negative")
 	wrong(!slices.Contains([]string{jobFirst, packageFirst, anyOrder}, o.order),
 		"-order is %q, must be %s, %s or %s", o.order, jobFirst, packageFirst, anyOrder)
@@ -129,6 +136,9 @@ func (l load) String() string {
 	}
 	if l.unavailable > 0 {
 		fmt.Fprintf(&b, ", 503 in %g %% of the calls", 100*l.unavailable)
+	}
+	if l.redelivery != usualRedelivery {
+		fmt.Fprintf(&b, ", events again after %s", l.redelivery)
 	}
 	return b.String()
 }
