@@ -58,7 +58,7 @@ const (
 	// were seen; the collector's pace makes the difference.
 	WaitingHeap = 40 << 20
 	// WaitingPerTick is how many drops a tick comes to, at least, if 100,000 are due and a call takes 50 ms: each takes
-	// eight calls in a row, and eight drops are visited at once in 60 % of seven minutes.
+	// ten calls in a row, and eight drops are visited at once in 60 % of seven minutes.
 	WaitingPerTick = 4000
 	// Growth is how much more the next drop may cost where ten or a hundred times as many came before it.
 	Growth = 1.1
