@@ -41,7 +41,7 @@ memory: ## run the tests that measure memory, which the race detector would fals
 
 .PHONY: size
 size: ## build the functions' binary as it is deployed, and say what each module adds; make test has a quicker build
-	BUDGET_DEPLOYED=1 $(GO) test -run TestBinary -v ./internal/testing/budget
+	BUDGET_DEPLOYED=1 $(GO) test -count=1 -run TestBinary -v ./internal/testing/budget
 
 .PHONY: cover
 cover: ## say how much of each package the tests reach, with what the functions' own process runs
