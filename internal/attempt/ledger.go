@@ -92,15 +92,15 @@ type Entry struct {
 
 // Opened says on account of what an entry was made.
 type Opened struct {
-	// Parts stands for the parts of the drop that its writer saw. By names the writer.
+	// Parts stands for the parts of the drop that its writer saw. By names the process of the writer.
 	Parts, By string
 }
 
-// decideTime is for how long an event leaves a drop to the worker that has put it on the index. An
+// decideTime is for how long an event leaves a drop to the process that has put it on the index. An
 // inspection takes less, unless packages are large, and an event that failed comes again later.
 const decideTime = 8 * time.Second
 
-// DecidedElsewhere reports whether another worker than own has just begun to decide upon the attempt, and saw
+// DecidedElsewhere reports whether another process than own's has just begun to decide upon the attempt, and saw
 // the same parts.
 func (e Entry) DecidedElsewhere(own Opened, now time.Time) bool {
 	return e.Opened.Parts == own.Parts && e.Opened.By != own.By && now.Before(e.Written.Add(decideTime))

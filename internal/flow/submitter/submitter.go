@@ -135,7 +135,9 @@ type Submitter struct {
 	// inspecting holds a token for each inspection under way.
 	inspecting chan struct{}
 	rounds     rounds
-	options    Options
+	// process names this process on the index.
+	process string
+	options Options
 }
 
 // New returns a submitter. Every part is required, and every option except Places.
@@ -149,7 +151,7 @@ func New(o objects, r records, t backend, tell teller, options Options) (*Submit
 	options.Patience.Cancelling = cmp.Or(options.Patience.Cancelling, job.Duration(cancelling))
 	return &Submitter{
 		objects: o, records: r, backend: t, teller: tell, options: options,
-		inspecting: make(chan struct{}, options.Inspections),
+		inspecting: make(chan struct{}, options.Inspections), process: rand.Text(),
 	}, nil
 }
 
@@ -265,10 +267,9 @@ func (s *Submitter) visit(ctx context.Context, at occasion) error {
 	var (
 		err     error
 		key     = at.key
-		by      = rand.Text() // names the visit on the index
-		before  job.Drop      // as it was listed before
-		changed bool          // between two lists
-		note    int64         // newer than the list before
+		before  job.Drop // as it was listed before
+		changed bool     // between two lists
+		note    int64    // newer than the list before
 	)
 	for i := range visits {
 		var d job.Drop
@@ -292,7 +293,7 @@ func (s *Submitter) visit(ctx context.Context, at occasion) error {
 			return nil // packages alone are not an attempt
 		}
 		jobFile.Traceparent = cmp.Or(jobFile.Traceparent, at.traceparent)
-		if err = s.attempt(ctx, d, jobFile, note, at.why, by); !errors.Is(err, errChanged) {
+		if err = s.attempt(ctx, d, jobFile, note, at.why); !errors.Is(err, errChanged) {
 			return err
 		}
 		var late *outdatedError
@@ -383,10 +384,8 @@ func (s *Submitter) jobFiles(ctx context.Context, bucket, folder string, many jo
 }
 
 // attempt continues the attempt of a job file from its present state. note is that of an
-// [outdatedError], or 0. by names the visit.
-func (s *Submitter) attempt(
-	ctx context.Context, d job.Drop, jobFile job.Object, note int64, why cause, by string,
-) error {
+// [outdatedError], or 0.
+func (s *Submitter) attempt(ctx context.Context, d job.Drop, jobFile job.Object, note int64, why cause) error {
 	r, end := s.read(ctx, d, jobFile, why)
 	defer end()
 	stored, err := r.record()
@@ -400,7 +399,7 @@ func (s *Submitter) attempt(
 		if why == byReplay {
 			stored.Replayed = stored.Times.Seen
 		}
-		err = s.enlist(ctx, d, stored, why, by)
+		err = s.enlist(ctx, d, stored, why)
 	case err == nil:
 		// The index says whether anything is left to do, and what was published.
 		e, err = s.records.Entry(ctx, stored.Attempt)
@@ -433,11 +432,12 @@ func (s *Submitter) attempt(
 }
 
 // enlist puts a new attempt on the index, before its record is written. It returns [attempt.ErrDeciding] if
-// another worker has just done so on account of the same parts: that one decides. If it dies, its event
-// comes again, and the next tick finds the entry.
-func (s *Submitter) enlist(ctx context.Context, d job.Drop, stored attempt.Stored, why cause, by string) error {
+// another process has just done so on account of the same parts: that one decides. If it dies, its event
+// comes again, and the next tick finds the entry. No worker waits for one of its own process: those share a
+// visit, or the other one failed.
+func (s *Submitter) enlist(ctx context.Context, d job.Drop, stored attempt.Stored, why cause) error {
 	own := attempt.NewEntry(stored)
-	own.Opened = attempt.Opened{Parts: digest(d), By: by}
+	own.Opened = attempt.Opened{Parts: digest(d), By: s.process}
 	made, err := s.records.Open(ctx, own)
 	if made || err != nil || why != byEvent {
 		return err

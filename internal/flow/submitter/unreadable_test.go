@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -139,10 +140,12 @@ func TestSubmitDeniedCopy(t *testing.T) {
 			w := newWorld(t)
 			w.put("a/"+tarball, pkg(t, "hello"))
 			f := w.put("a/job.yaml", []byte(spec))
-			staging := false
+			var staging atomic.Bool // the ID is claimed at the same time
 			w.storage.Before = func(c storagetest.Call) error {
-				staging = staging || c.Kind == "copy"
-				if staging && test.denies(c) {
+				if c.Kind == "copy" {
+					staging.Store(true)
+				}
+				if staging.Load() && test.denies(c) {
 					return fmt.Errorf("%s gs://%s/%s: %w", c.Kind, c.Bucket, c.Name, job.ErrDenied)
 				}
 				return w.before()

@@ -148,7 +148,7 @@ var mutations = []mutation{
 	{name: "index before record", edits: []edit{
 		{
 			"internal/flow/submitter/submitter.go",
-			"stored.Replayed = stored.Times.Seen\n\t\t}\n\t\terr = s.enlist(ctx, d, stored, why, by)",
+			"stored.Replayed = stored.Times.Seen\n\t\t}\n\t\terr = s.enlist(ctx, d, stored, why)",
 			"stored.Replayed = stored.Times.Seen\n\t\t}\n\t\terr = nil",
 		},
 	}},
@@ -850,7 +850,7 @@ var mutations = []mutation{
 	}},
 	{name: "gcs: a call has an end", edits: []edit{
 		{
-			"internal/service/gcs/gcs.go",
+			"internal/service/gcs/retry.go",
 			"(T, error)) (T, error) {\n\tctx, cancel := context.WithTimeout(ctx, callTimeout)",
 			"(T, error)) (T, error) {\n\tctx, cancel := context.WithCancel(ctx)",
 		},
