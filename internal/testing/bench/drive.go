@@ -26,7 +26,7 @@ const (
 type driver struct {
 	load    load
 	world   *world
-	url     string
+	urls    []string
 	pkg     []byte
 	client  *http.Client
 	slots   chan struct{} // nil in an open loop
@@ -48,9 +48,9 @@ type drop struct {
 	left, own int
 }
 
-func newDriver(l load, w *world, url string, pkg []byte) *driver {
+func newDriver(l load, w *world, pkg []byte, urls ...string) *driver {
 	d := &driver{
-		load: l, world: w, url: url, pkg: pkg, drops: map[int]*drop{}, begun: map[int]time.Time{},
+		load: l, world: w, urls: urls, pkg: pkg, drops: map[int]*drop{}, begun: map[int]time.Time{},
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1024, IdleConnTimeout: idle}, Timeout: 10 * time.Minute},
 	}
 	if l.rate == 0 {
@@ -192,8 +192,9 @@ func (d *driver) deliver(ctx context.Context, e event) error {
 		return err
 	}
 	begin, backoff := time.Now(), d.load.redelivery
-	for {
-		err := d.post(ctx, header, body)
+	// The events of a drop go to different processes, and so does one that comes again.
+	for try := e.drop + int(e.part); ; try++ {
+		err := d.post(ctx, d.urls[try%len(d.urls)], header, body)
 		if err == nil {
 			break
 		}
@@ -252,8 +253,8 @@ func (d *driver) answered(e event, at time.Time) {
 }
 
 // post delivers an event once.
-func (d *driver) post(ctx context.Context, header http.Header, body []byte) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url, bytes.NewReader(body))
+func (d *driver) post(ctx context.Context, url string, header http.Header, body []byte) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

@@ -55,10 +55,20 @@ func (b *bench) once(ctx context.Context, p program, l load, until time.Duration
 	if err != nil {
 		return r, err
 	}
+	all, urls := []*process{s}, []string{s.url}
 	defer func() {
-		r.spent = s.stop()
+		for _, s := range all {
+			r.spent.add(s.stop())
+		}
 	}()
-	d := newDriver(l, w, s.url, pkg)
+	for n := 1; n < l.instances; n++ {
+		another, err := start(ctx, p, w.environment(), filepath.Join(b.dir, fmt.Sprintf("output-%d.log", n)))
+		if err != nil {
+			return r, err
+		}
+		all, urls = append(all, another), append(urls, another.url)
+	}
+	d := newDriver(l, w, pkg, urls...)
 	var end time.Time
 	stopSampling := func() []sample { return nil }
 	if until > 0 {
@@ -171,7 +181,7 @@ func (b *bench) serially(ctx context.Context, p program) (result serial, err err
 		return serial{}, err
 	}
 	defer s.stop()
-	d := newDriver(l, w, s.url, pkg)
+	d := newDriver(l, w, pkg, s.url)
 	d.slots <- struct{}{}
 	var trips, times [3][]float64
 	note := func(i int, calls []call, took time.Duration) {
@@ -241,7 +251,7 @@ func (b *bench) startOnce(ctx context.Context, p program) (time.Duration, error)
 		return 0, err
 	}
 	defer s.stop()
-	d := newDriver(l, w, s.url, pkg)
+	d := newDriver(l, w, pkg, s.url)
 	defer d.client.CloseIdleConnections()
 	e := event{part: jobPart}
 	if err := d.begin(e, begin); err != nil {
@@ -252,7 +262,7 @@ func (b *bench) startOnce(ctx context.Context, p program) (time.Duration, error)
 		return 0, err
 	}
 	for {
-		if err = d.post(ctx, header, body); err == nil {
+		if err = d.post(ctx, s.url, header, body); err == nil {
 			return time.Since(begin), nil
 		}
 		if ctx.Err() != nil || !s.running() || time.Since(begin) > startTime {

@@ -42,6 +42,9 @@ type load struct {
 	rate       float64
 	seed       uint64
 
+	// instances is how many processes of the program take the events in turn.
+	instances int
+
 	latency     time.Duration
 	oneWrite    bool
 	unavailable float64
@@ -63,6 +66,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.Float64Var(&o.duplicates, "duplicates", 0.1, "share of the events that come twice")
 	flags.BoolVar(&o.apart, "apart", false, "send the second event of a drop when the first is acknowledged")
 	flags.StringVar(&o.order, "order", anyOrder, "order of a drop's events: job-first, package-first or any")
+	flags.IntVar(&o.instances, "instances", 1, "processes of each program, which get the events of a drop in turn")
 	flags.DurationVar(&o.latency, "latency", 0, "time that the stand-ins add to each call")
 	flags.BoolVar(&o.oneWrite, "one-write-a-second", false, "answer 429 to a second write of one name within a second")
 	flags.Float64Var(&o.unavailable, "unavailable", 0, "share of the calls that are answered 503, e.g. 0.01")
@@ -96,6 +100,7 @@ func (o options) check() error {
 	}
 	wrong(o.drops < 1, "-drops is %d, must be at least 1", o.drops)
 	wrong(o.inFlight < 1, "-in-flight is %d, must be at least 1", o.inFlight)
+	wrong(o.instances < 1, "-instances is %d, must be at least 1", o.instances)
 	wrong(o.runs < 1, "-runs is %d, must be at least 1", o.runs)
 	wrong(o.duplicates < 0 || o.duplicates > 1, "-duplicates is %g, must be from 0 to 1", o.duplicates)
 	wrong(o.unavailable < 0 || o.unavailable > 0.5, "-unavailable is %g, must be from 0 to 0.5", o.unavailable)
@@ -128,6 +133,9 @@ func (l load) String() string {
 		b.WriteString("the events of a drop together, ")
 	}
 	fmt.Fprintf(&b, "order %s, seed %d", l.order, l.seed)
+	if l.instances > 1 {
+		fmt.Fprintf(&b, ", %d processes", l.instances)
+	}
 	if l.latency > 0 {
 		fmt.Fprintf(&b, ", each call takes %s", l.latency)
 	}

@@ -107,6 +107,12 @@ type spent struct {
 	memory int64
 }
 
+// add adds what another process of the program took. The memory is that of the largest.
+func (s *spent) add(other spent) {
+	s.cpu += other.cpu
+	s.memory = max(s.memory, other.memory)
+}
+
 // stop ends the program and returns what it took.
 func (s *process) stop() spent {
 	// The peak of the system's own account includes what this process had when it forked.

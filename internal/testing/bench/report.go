@@ -48,6 +48,7 @@ func conditions(l load) []condition {
 	with := func(title string, change func(*load)) condition {
 		c := condition{title, l}
 		c.load.drops, c.load.latency, c.load.oneWrite, c.load.unavailable = min(l.drops, conditionDrops), 0, false, 0
+		c.load.instances = 1
 		change(&c.load)
 		return c
 	}
@@ -56,6 +57,7 @@ func conditions(l load) []condition {
 		with("each call takes 50 ms", func(l *load) { l.latency = 50 * time.Millisecond }),
 		with("429 to a second write of a name within a second", func(l *load) { l.oneWrite = true }),
 		with("503 in 1 % of the calls", func(l *load) { l.unavailable = 0.01 }),
+		with("two processes, which get the events of a drop in turn", func(l *load) { l.instances = 2 }),
 		with("events of a drop one after the other", func(l *load) { l.apart = !l.apart }),
 	}
 }
@@ -212,12 +214,8 @@ func (r *report) main() *table {
 			return milliseconds(percentile(r.toAnswer, p))
 		})
 	}
-	var isStorage []string
-	for _, k := range storageKinds() {
-		isStorage = append(isStorage, k.kind)
-	}
 	r.row(t, "storage calls per drop", "%.2f", func(r result) float64 {
-		return r.perDrop(func(c counted) bool { return slices.Contains(isStorage, c.kind) })
+		return r.perDrop(ofStorage)
 	})
 	for _, k := range storageKinds() {
 		of := func(r result) float64 { return r.perDrop(func(c counted) bool { return c.kind == k.kind }) }
@@ -310,11 +308,16 @@ func (r *report) byObject() *table {
 	return t
 }
 
+// ofStorage reports whether calls are of Cloud Storage.
+func ofStorage(c counted) bool {
+	return slices.ContainsFunc(storageKinds(), func(k struct{ title, kind string }) bool { return k.kind == c.kind })
+}
+
 // others returns the table of the other conditions.
 func (r *report) others() *table {
 	t := &table{heads: []string{
 		"condition", "program", "drops/s", "event to create, p50, ms", "p99", "event to last answer, p99, ms",
-		"events not acknowledged at first, per 1,000 drops", "drops with exactly one job",
+		"storage calls per drop", "events not acknowledged at first, per 1,000 drops", "drops with exactly one job",
 	}}
 	ms := func(times []time.Duration, p float64) string {
 		return fmt.Sprintf("%.0f", milliseconds(percentile(times, p)))
@@ -323,7 +326,7 @@ func (r *report) others() *table {
 		for _, m := range r.all {
 			one := m.under[i]
 			t.add(c.title, m.title, fmt.Sprintf("%.0f", one.rate()), ms(one.toCreate, 50), ms(one.toCreate, 99),
-				ms(one.toAnswer, 99), fmt.Sprintf("%.0f", float64(one.refused)*1000/float64(one.drops)),
+				ms(one.toAnswer, 99), fmt.Sprintf("%.1f", one.perDrop(ofStorage)), fmt.Sprintf("%.0f", float64(one.refused)*1000/float64(one.drops)),
 				fmt.Sprintf("%d of %d", one.once, one.drops))
 		}
 	}
