@@ -82,6 +82,8 @@ run "defaults" {
       JOBDROP_SUBMIT_WITHIN    = "24h"
       JOBDROP_GRACE            = "15m"
       JOBDROP_LOG_LEVEL        = "INFO"
+      GOGC                     = "150"
+      GOMEMLIMIT               = "409MiB"
     })
     error_message = "The environment is another one."
   }

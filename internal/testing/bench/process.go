@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -56,7 +57,7 @@ func launch(p program, environment []string, log string) (*process, error) {
 	defer output.Close()
 	c := exec.Command(p.command[0], p.command[1:]...)
 	c.Dir = p.dir
-	c.Env = append(append(c.Environ(), environment...), "PORT="+port)
+	c.Env = slices.Concat(c.Environ(), p.environment, environment, []string{"PORT=" + port})
 	c.Stdout, c.Stderr = output, output
 	if err := c.Start(); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.title, err)

@@ -21,9 +21,11 @@ func allPrograms() []string { return []string{node, plainGo, jobdrop} }
 
 // program is one that can be started.
 type program struct {
-	title   string
-	command []string
-	dir     string
+	// environment is what an installation sets besides names.
+	environment []string
+	title       string
+	command     []string
+	dir         string
 	// profiled is whether it serves debug pages at BENCH_DEBUG, and writes profiles where BENCH_PROFILE says.
 	profiled bool
 }
@@ -46,7 +48,10 @@ func (b *bench) build(ctx context.Context) error {
 		var err error
 		switch name {
 		case jobdrop:
-			p = program{title: "jobdrop", command: []string{filepath.Join(b.dir, "jobdrop"+suffix)}}
+			p = program{
+				title: "jobdrop", command: []string{filepath.Join(b.dir, "jobdrop"+suffix)},
+				environment: []string{"GOGC=150", "GOMEMLIMIT=409MiB"}, // as Terraform sets them for 512 MiB
+			}
 			source := "./cmd/server"
 			if b.options.profile != "" || b.options.soak {
 				source, p.profiled = "./internal/testing/bench/profiled", true
