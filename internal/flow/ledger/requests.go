@@ -68,6 +68,9 @@ func (l *Ledger) AnswerRequest(ctx context.Context, a attempt.Asked, answer atte
 // was answered. What is answered is done, or refused for good: what the request asks for may be possible by
 // now, and nobody would learn that it was done.
 func (l *Ledger) Dismiss(ctx context.Context, a attempt.Asked) (answered bool, err error) {
+	if a.Name == "" {
+		return false, nil // an object of the folder's name
+	}
 	var there attempt.Answer
 	_, err = l.read(ctx, resultPrefix+a.Name, smallLimit, &there)
 	switch {

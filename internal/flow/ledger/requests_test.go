@@ -155,6 +155,14 @@ func TestDismiss(t *testing.T) {
 			t.Errorf("answered: %t, %v, and then %v; want %t", got, err, gone, want)
 		}
 	}
+	for _, folder := range []string{"requests/", "results/"} { // as some tools make them
+		if _, err := storage.Write(t.Context(), "state", folder, nil, "text/plain", nil, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if answered, err := l.Dismiss(t.Context(), attempt.Asked{Generation: 1}); answered || err != nil {
+		t.Errorf("a folder's object: %t, %v", answered, err)
+	}
 	first := ask()
 	dismiss(first, false)
 	answer := attempt.Answer{Outcome: attempt.RequestRefused, Generation: first.Generation}

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/internal/check/inspect"
 	"github.com/jobdrop/jobdrop/internal/check/policy"
@@ -376,31 +374,21 @@ func (s *Submitter) accept(
 		Objects: append([]job.Object{r.JobFile}, packages...),
 		Content: content,
 	}
-	var (
-		group     sync.WaitGroup
-		unstaged  error
-		far       []job.Violation
-		unclaimed attempt.Observation
-		err       error
-	)
-	prepare := func() {
-		group.Go(func() { far = s.farOutput(ctx, r) })
-		group.Go(func() { receipt.Staged, unstaged = s.stage(ctx, stored.Attempt, packages) })
-	}
-	if first := stored.Generation == 0; first {
-		prepare()
-	}
-	unclaimed, err = s.claimID(ctx, stored, r.Spec.JobID, content)
-	if unclaimed == nil && err == nil && stored.Generation != 0 {
-		prepare() // it may have waited for its ID, at each look
-	}
-	group.Wait()
-	if unclaimed != nil || err != nil {
+	// At first the copies and the claim of the ID go together. Later the ID comes first: an attempt may wait for it
+	// at many visits. If it does not get the ID, its copies stay until they are old.
+	first := stored.Generation == 0
+	var group sync.WaitGroup
+	defer group.Wait()
+	staged := begun(&group, first, func() ([]string, error) { return s.stage(ctx, stored.Attempt, packages) })
+	far := begun(&group, first, func() ([]job.Violation, error) { return s.farOutput(ctx, r), nil })
+	if unclaimed, err := s.claimID(ctx, stored, r.Spec.JobID, content); unclaimed != nil || err != nil {
 		return unclaimed, err
 	}
-	if unstaged != nil {
-		return nil, unstaged
+	var err error
+	if receipt.Staged, err = staged(); err != nil {
+		return nil, err
 	}
+	warnings, _ := far()
 	spec := r.Spec
 	input := *spec.TrainingInput
 	input.PackageURIs = receipt.Staged
@@ -408,7 +396,7 @@ func (s *Submitter) accept(
 	spec.Labels = job.Labels(spec.Labels, s.options.Instance, stored.Attempt, content)
 	accepted := attempt.Accept{
 		Spec: spec, Mapping: mapping, Receipt: receipt, Backend: s.backend.Name(),
-		Warnings: append(r.Violations, far...), Waits: wait, SubmitWithin: patience.Submit, Patience: patience.JobPatience,
+		Warnings: append(r.Violations, warnings...), Waits: wait, SubmitWithin: patience.Submit, Patience: patience.JobPatience,
 	}
 	if !s.backend.EnforcesWait() {
 		// Nobody else ends a job that waits for too long, so jobdrop need not wait for that.
@@ -424,19 +412,21 @@ func (s *Submitter) accept(
 // and these generations have.
 func (s *Submitter) stage(ctx context.Context, key string, packages []job.Object) ([]string, error) {
 	staged := make([]string, len(packages))
-	errs := make([]error, len(packages))
-	var group errgroup.Group
-	group.SetLimit(copies)
+	done := make([]func() (struct{}, error), len(packages))
+	slots := make(chan struct{}, copies)
+	var group sync.WaitGroup
+	defer group.Wait()
 	for i, p := range packages {
 		name := key + "/" + strconv.FormatInt(p.Generation, 10) + "/" + p.Base()
 		staged[i] = "gs://" + s.options.Staging + "/" + name
-		group.Go(func() error {
-			errs[i] = s.stageOne(ctx, p, name)
-			return nil
+		done[i] = begun(&group, true, func() (struct{}, error) {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			return struct{}{}, s.stageOne(ctx, p, name)
 		})
 	}
-	_ = group.Wait() // the functions return no error
-	for _, err := range errs {
+	for _, copied := range done {
+		_, err := copied()
 		if errors.Is(err, job.ErrNotFound) {
 			return nil, fmt.Errorf("%w: %w", errChanged, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -88,16 +89,11 @@ func ahead(d job.Drop, jobFile job.Object) []job.Object {
 	if d.TooMany != "" {
 		return nil // it is rejected unread
 	}
-	var small []job.Object
-	for _, o := range append([]job.Object{jobFile}, d.Packages...) {
-		if len(d.Packages) > 1 && o.Generation != jobFile.Generation {
-			break // the job file says which of them
-		}
-		if o.Size <= readAhead {
-			small = append(small, o)
-		}
+	objects := []job.Object{jobFile}
+	if len(d.Packages) == 1 { // of several, the job file says which
+		objects = append(objects, d.Packages[0])
 	}
-	return small
+	return slices.DeleteFunc(objects, func(o job.Object) bool { return o.Size > readAhead })
 }
 
 // content is an object of the inbox, at its generation.

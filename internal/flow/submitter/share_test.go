@@ -1,6 +1,7 @@
 package submitter_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -284,6 +285,83 @@ func TestSubmitReadsAtOnce(t *testing.T) {
 			if n := count(w.storage.Calls())["read inbox"]; n != test.reads {
 				t.Errorf("%d reads of the inbox, want %d", n, test.reads)
 			}
+		})
+	}
+}
+
+// A folder grows while it is visited: a hundred objects come within one visit, an event each. Those that come
+// during a list share the next visit, so there are a few visits and not a hundred.
+func TestSubmitSharesAGrowingFolder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	f := w.put("a/job.yaml", []byte(spec))
+	g := w.hold("read state/folders/")
+	events := []job.Object{f}
+	answers := []chan error{w.going(func() error { return w.submit.Submit(t.Context(), f) })}
+	<-g.reached
+	for i := range 100 {
+		o := w.put(fmt.Sprintf("a/part-%d-0.1.tar.gz", i), pkg(t, "hello"))
+		events = append(events, o)
+	}
+	second := w.hold("list " + inbox) // a list under way when the others come, which shows them
+	for _, o := range events[1:] {
+		answers = append(answers, w.going(func() error { return w.submit.Submit(t.Context(), o) }))
+	}
+	<-second.reached
+	close(second.open)
+	close(g.open)
+	for _, answer := range answers {
+		if err := <-answer; err != nil && !attempt.Contended(err) {
+			t.Error(err)
+		}
+	}
+	if n := count(w.storage.Calls())["list "+inbox]; n > 10 {
+		t.Errorf("%d lists for %d events", n, len(events))
+	}
+}
+
+// The request whose visit others share is cut off, and they are not: they visit the folder themselves.
+func TestSubmitIsNotCutOffWithAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p, f := w.put("a/"+tarball, pkg(t, "hello")), w.put("a/job.yaml", []byte(spec))
+	g := w.hold("write state/folders/")
+	ctx, cancel := context.WithCancel(t.Context())
+	one := w.going(func() error { return w.submit.Submit(ctx, p) })
+	<-g.reached
+	two := w.going(func() error { return w.submit.Submit(t.Context(), f) })
+	cancel()
+	close(g.open)
+	if err := <-one; err == nil {
+		t.Error("success of a request that was cut off")
+	}
+	if err := <-two; err != nil {
+		t.Errorf("the other one: %v", err)
+	}
+	w.want(f, job.Submitted, "", 1)
+}
+
+// A panic of a call that goes beside others is one of its own request, which recovers from it.
+func TestSubmitPanicsAlone(t *testing.T) {
+	t.Parallel()
+	for _, step := range []string{"copy", "read inbox"} {
+		t.Run(step, func(t *testing.T) {
+			w := newWorld(t)
+			w.put("a/"+tarball, pkg(t, "hello"))
+			f := w.put("a/job.yaml", []byte(spec))
+			w.storage.Before = func(c storagetest.Call) error {
+				if strings.HasPrefix(c.Kind+" "+c.Bucket, step) {
+					panic("on purpose")
+				}
+				return w.before()
+			}
+			defer func() {
+				if said := recover(); said == nil || !strings.Contains(fmt.Sprint(said), "on purpose") {
+					t.Errorf("recovered %v", said)
+				}
+			}()
+			_ = w.submit.Submit(t.Context(), f)
+			t.Error("no panic")
 		})
 	}
 }

@@ -134,7 +134,7 @@ type Submitter struct {
 	teller  teller
 	// inspecting holds a token for each inspection under way.
 	inspecting chan struct{}
-	rounds     rounds
+	visits     sharedVisits
 	// process names this process on the index.
 	process string
 	options Options
@@ -167,7 +167,7 @@ func (s *Submitter) Submit(ctx context.Context, o job.Object) error {
 		s.options.Logger.DebugContext(ctx, "object ignored", "bucket", o.Bucket, "object", o.Name, "size", o.Size)
 		return nil
 	}
-	return s.rounds.run(ctx, o, func(listed func(job.Drop)) error {
+	return s.visits.run(ctx, o, func(listed func(job.Drop)) error {
 		return s.visit(ctx, occasion{
 			bucket: o.Bucket, folder: job.Folder(o.Name), traceparent: o.Traceparent, why: byEvent, listed: listed,
 		})

@@ -179,6 +179,9 @@ func (d drops) find(ctx context.Context, b budget, o job.Object) drop {
 	if err == nil {
 		return drop{lost: true}
 	}
+	if attempt.Left(err) {
+		return drop{} // its event came, and another worker decides
+	}
 	_, missing := d.records.Entry(ctx, job.AttemptKey(o))
 	return drop{lost: true, err: err, onIndex: missing == nil}
 }

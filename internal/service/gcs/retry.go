@@ -35,7 +35,8 @@ func bounded[T any](ctx context.Context, call func(context.Context) (T, error)) 
 // before ctx ends.
 //
 // Every call here may be repeated. If the answer to a conditional write is lost, the repetition finds the condition not
-// met, which callers expect of any conditional write. An unconditional write has the newest state.
+// met, which callers expect of any conditional write. An unconditional write may come after a newer one: those are of
+// index entries and notes, which a tick compares and writes anew.
 func repeated[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
 	end := time.Now().Add(callTimeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(end) {

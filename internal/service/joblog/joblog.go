@@ -55,8 +55,8 @@ const (
 // there, too.
 const readsPerMinute = 20
 
-// ErrQuota is returned when the reads of this minute are used up.
-var ErrQuota = fmt.Errorf("%d logs were read within the last minute, which is the limit", readsPerMinute)
+// ErrQuota is returned when the reads are used up for now.
+var ErrQuota = fmt.Errorf("the reads of logs are used up: %d at once, and as many in a minute", readsPerMinute/2)
 
 // fields leaves out what is not read of an entry.
 const fields googleapi.Field = "entries(timestamp,textPayload,jsonPayload,labels,resource/labels)"

@@ -1202,13 +1202,13 @@ var mutations = []mutation{
 		{"internal/flow/watcher/requests.go", ":= q.records.Dismiss(ctx, a); answered", ":= false, error(nil); answered"},
 	}, by: test{"internal/flow/watcher", "^TestRequestThatWasRefused$"}},
 	{name: "an event whose answer was an error is looked at again", edits: []edit{
-		{"internal/flow/submitter/rounds.go", "\tif err != nil {\n\t\treturn\n\t}\n\trs.seen", "\trs.seen"},
+		{"internal/flow/submitter/visits.go", "\tif err != nil {\n\t\treturn\n\t}\n\tvs.seen", "\tvs.seen"},
 	}, by: test{"internal/flow/submitter", "^TestSubmitRemembersWhatItAnswered$"}},
 	{name: "a visit answers the events of what its list shows", edits: []edit{
-		{"internal/flow/submitter/rounds.go", "\tif !shared {\n", "\tif false {\n"},
+		{"internal/flow/submitter/visits.go", "\tif !shared {\n", "\tif false {\n"},
 	}, by: test{"internal/flow/submitter", "^TestSubmitLooksForWhatCameLater$"}},
 	{name: "who shares a visit shares its failure", edits: []edit{
-		{"internal/flow/submitter/rounds.go", "\t\treturn true, r.err\n", "\t\treturn true, nil\n"},
+		{"internal/flow/submitter/visits.go", "\t\treturn !cutOff, r.err\n", "\t\treturn !cutOff, nil\n"},
 	}, by: test{"internal/flow/submitter", "^TestSubmitSharesAFailure$"}},
 	{name: "a drop is left to a worker that saw the same parts", edits: []edit{
 		{"internal/attempt/ledger.go", "e.Opened.Parts == own.Parts && ", ""},

@@ -9,17 +9,17 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// rounds lets the events of a folder that come to this process share a visit. An event asks for a visit
+// sharedVisits lets the events of a folder that come to this process share a visit. An event asks for a visit
 // whose list shows its object. The parts of a drop come together, and each event may come twice, so one
 // visit is often the answer to several. Nothing of it outlives the process, and nothing is decided by it.
-type rounds struct {
+type sharedVisits struct {
 	mu    sync.Mutex
-	under map[string]*round // by folder: the visit that began last
+	under map[string]*sharedVisit // by folder: the visit that began last
 	seen  seen
 }
 
-// round is a visit under way on account of an event.
-type round struct {
+// sharedVisit is a visit under way on account of an event.
+type sharedVisit struct {
 	folder string
 	// shown is closed at the first list, by show, and done at the end. err is what came of the visit.
 	shown, done chan struct{}
@@ -29,91 +29,86 @@ type round struct {
 	shows map[string]int64
 }
 
-// errUnfinished is what those share whose visit ended without an answer: it panicked.
-var errUnfinished = errors.New("the visit of the folder did not come to its end")
+// errUnfinished is returned to those who share a visit that panicked.
+var errUnfinished = errors.New("the visit of the folder panicked")
 
 // run answers the event of an object: by what this process has seen, by a visit under way whose list shows
 // the object, or by a visit of its own. visit calls listed with each list that it makes, and returns nil
 // only if nothing is left to do for what the lists show.
-func (rs *rounds) run(ctx context.Context, o job.Object, visit func(listed func(job.Drop)) error) error {
-	own, other := rs.join(o)
-	if other != nil {
-		shared, err := rs.wait(ctx, other, o)
-		if shared || err != nil {
+func (vs *sharedVisits) run(ctx context.Context, o job.Object, visit func(listed func(job.Drop)) error) error {
+	own, other := vs.join(o, nil)
+	for other != nil {
+		if shared, err := vs.wait(ctx, other, o); shared {
 			return err
 		}
-		own = rs.begin(o)
+		own, other = vs.join(o, other)
 	}
 	if own == nil {
 		return nil // seen
 	}
 	err := errUnfinished
-	defer func() { rs.end(own, o, err) }()
-	err = visit(func(d job.Drop) { rs.list(own, d) })
+	defer func() { vs.end(own, o, err) }()
+	err = visit(func(d job.Drop) { vs.list(own, d) })
 	return err
 }
 
-// join returns the visit of the object's folder that is under way, or else one that the caller makes. It
-// returns neither if the object was seen.
-func (rs *rounds) join(o job.Object) (own, other *round) {
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	if rs.seen.has(o) {
+// join returns the visit of the object's folder that is under way, unless it is the one that did not help, or
+// else one that the caller makes. It returns neither if the object was seen.
+func (vs *sharedVisits) join(o job.Object, not *sharedVisit) (own, other *sharedVisit) {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	if vs.seen.has(o) {
 		return nil, nil
 	}
-	if r, ok := rs.under[job.Folder(o.Name)]; ok {
+	if r, ok := vs.under[job.Folder(o.Name)]; ok && r != not {
 		return nil, r
 	}
-	return rs.start(o), nil
+	return vs.begin(o), nil
 }
 
-// begin returns a visit that the caller makes, whoever else is at the folder.
-func (rs *rounds) begin(o job.Object) *round {
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	return rs.start(o)
-}
-
-func (rs *rounds) start(o job.Object) *round {
+// begin returns a visit that the caller makes. The caller holds mu.
+func (vs *sharedVisits) begin(o job.Object) *sharedVisit {
 	shown := make(chan struct{})
-	r := &round{
+	r := &sharedVisit{
 		folder: job.Folder(o.Name), shown: shown, show: sync.OnceFunc(func() { close(shown) }), done: make(chan struct{}),
 		shows: map[string]int64{},
 	}
-	if rs.under == nil {
-		rs.under = map[string]*round{}
+	if vs.under == nil {
+		vs.under = map[string]*sharedVisit{}
 	}
-	rs.under[r.folder] = r
+	vs.under[r.folder] = r
 	return r
 }
 
 // wait waits for the end of another's visit, and returns what came of it, if its list shows the object. If
-// it does not, the list may be older than the object.
-func (rs *rounds) wait(ctx context.Context, r *round, o job.Object) (shared bool, err error) {
+// it does not, the list may be older than the object. If the other's request was cut off, that says nothing
+// of the drop.
+func (vs *sharedVisits) wait(ctx context.Context, r *sharedVisit, o job.Object) (shared bool, err error) {
 	select {
 	case <-r.shown:
 	case <-r.done:
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return true, ctx.Err()
 	}
-	rs.mu.Lock()
+	vs.mu.Lock()
 	shared = r.shows[o.Name] >= o.Generation
-	rs.mu.Unlock()
+	vs.mu.Unlock()
 	if !shared {
 		return false, nil
 	}
 	select {
 	case <-r.done:
-		return true, r.err
+		cutOff := errors.Is(r.err, context.Canceled) || errors.Is(r.err, context.DeadlineExceeded)
+		return !cutOff, r.err
 	case <-ctx.Done():
 		return true, ctx.Err()
 	}
 }
 
 // list keeps what a list shows.
-func (rs *rounds) list(r *round, d job.Drop) {
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
+func (vs *sharedVisits) list(r *sharedVisit, d job.Drop) {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
 	for _, parts := range [][]job.Object{d.JobFiles, d.Packages} {
 		for _, p := range parts {
 			r.shows[p.Name] = max(r.shows[p.Name], p.Generation)
@@ -123,20 +118,20 @@ func (rs *rounds) list(r *round, d job.Drop) {
 }
 
 // end ends the visit on account of an object. What it showed is seen if nothing is left to do for it.
-func (rs *rounds) end(r *round, o job.Object, err error) {
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
+func (vs *sharedVisits) end(r *sharedVisit, o job.Object, err error) {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
 	r.err = err
 	close(r.done)
-	if rs.under[r.folder] == r {
-		delete(rs.under, r.folder)
+	if vs.under[r.folder] == r {
+		delete(vs.under, r.folder)
 	}
 	if err != nil {
 		return
 	}
-	rs.seen.add(o)
+	vs.seen.add(o)
 	for name, generation := range r.shows {
-		rs.seen.add(job.Object{Name: name, Generation: generation})
+		vs.seen.add(job.Object{Name: name, Generation: generation})
 	}
 }
 
