@@ -68,7 +68,7 @@ bench: ## measure Submit beside plain functions and write docs/performance.md: B
 
 # 25 events a second, 11 drops, are a tenth of what one process takes on.
 .PHONY: soak
-soak: ## send drops for SOAK_TIME (30m) at a tenth of the full rate, with faults: memory and goroutines must stay flat
+soak: ## send drops for SOAK_TIME (30m) at 11 a second, with faults: memory and goroutines must stay flat
 	$(GO) run ./internal/testing/bench -soak -duration=$${SOAK_TIME:-30m} -rate=25 -unavailable=0.01 -redelivery=10s -programs=jobdrop -o ''
 
 # Without a bound on it, go test spends most of its time on making one input smaller.

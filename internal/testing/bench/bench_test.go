@@ -204,14 +204,14 @@ func TestBetween(t *testing.T) {
 func TestParse(t *testing.T) {
 	for _, args := range []string{
 		"-drops=0", "-in-flight=0", "-duplicates=2", "-unavailable=0.9", "-order=last", "-programs=python", "-latency=-1s",
-		"-programs=", "-nothing",
+		"-programs=", "-nothing", "go", "-conditions false", "-- no-such-program",
 	} {
-		if _, err := parse([]string{args}, io.Discard); err == nil {
+		if _, err := parse(strings.Fields(args), io.Discard); err == nil {
 			t.Errorf("%s is taken", args)
 		}
 	}
-	o, err := parse([]string{"-drops", "5", "-programs", "", "--", "my", "-x"}, io.Discard)
-	if err != nil || o.drops != 5 || !slices.Equal(o.command, []string{"my", "-x"}) || len(o.programs) > 0 {
+	o, err := parse([]string{"-drops", "5", "-programs", "", "--", "go", "-x"}, io.Discard)
+	if err != nil || o.drops != 5 || !slices.Equal(o.command, []string{"go", "-x"}) || len(o.programs) > 0 {
 		t.Errorf("%+v, %v", o, err)
 	}
 }

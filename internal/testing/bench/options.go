@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -61,6 +62,10 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	var programs string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprintln(stderr, "Usage: bench [options] [-- COMMAND ARGS], see docs/performance.md. Options:")
+		flags.PrintDefaults()
+	}
 	flags.IntVar(&o.drops, "drops", 1000, "number of drops")
 	flags.IntVar(&o.inFlight, "in-flight", 16, "events that are being answered at once")
 	flags.Float64Var(&o.duplicates, "duplicates", 0.1, "share of the events that come twice")
@@ -83,7 +88,14 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
-	o.command = flags.Args()
+	if o.command = flags.Args(); len(o.command) > 0 {
+		if at := len(args) - len(o.command); at == 0 || args[at-1] != "--" {
+			return options{}, fmt.Errorf("%q is not an option; a program to measure goes after --", o.command[0])
+		}
+		if _, err := exec.LookPath(o.command[0]); err != nil {
+			return options{}, fmt.Errorf("the program to measure: %w", err)
+		}
+	}
 	if programs != "" {
 		o.programs = strings.Split(programs, ",")
 	}
