@@ -39,7 +39,7 @@ type memory struct {
 
 var buffers = sync.Pool{New: func() any { return &memory{br: bufio.NewReaderSize(nil, blockSize)} }}
 
-// free gives the memory back, without the package that was read.
+// free returns the memory, without the package that was read, for others to use.
 func (m *memory) free() {
 	m.last.r, m.last.n = nil, 0
 	m.br.Reset(nil)
