@@ -49,6 +49,15 @@ func (w *world) answer(key, id string) (answer attempt.Answer, open bool) {
 	return answer, open
 }
 
+// ended runs a drop to its end, and returns its job file and its record.
+func (w *world) ended() (jobFile job.Object, r attempt.Stored) {
+	w.t.Helper()
+	jobFile = w.runs(spec)
+	w.backend.finish()
+	w.tick()
+	return jobFile, w.record(jobFile)
+}
+
 func (w *world) get(key string) attempt.Stored {
 	w.t.Helper()
 	s, err := w.ledger.Get(w.t.Context(), key)
@@ -260,10 +269,7 @@ func TestRerunSurvivesACrashAtEveryCall(t *testing.T) {
 func TestRerun(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	f := w.runs(spec)
-	w.backend.finish()
-	w.tick()
-	first := w.record(f)
+	f, first := w.ended()
 	w.ask(first.Attempt, "1", "rerun")
 	w.tick()
 	answer, _ := w.answer(first.Attempt, "1")
@@ -300,10 +306,7 @@ func TestRerun(t *testing.T) {
 func TestRerunThatAnotherRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	f := w.runs(spec)
-	w.backend.finish()
-	w.tick()
-	first := w.record(f)
+	_, first := w.ended()
 	w.ask(first.Attempt, "1", "rerun")
 	made := ""
 	w.storage.Before = func(c storagetest.Call) error {

@@ -24,6 +24,7 @@ import (
 	"github.com/jobdrop/jobdrop/internal/flow/submitter"
 	"github.com/jobdrop/jobdrop/internal/flow/watcher"
 	"github.com/jobdrop/jobdrop/internal/testing/budget"
+	"github.com/jobdrop/jobdrop/internal/testing/contract"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -344,19 +345,8 @@ type cost struct {
 
 // installation is what the parts of a tick need of the services.
 type installation interface {
-	ListAfter(ctx context.Context, bucket, prefix, after string, page func([]job.Attributes) error) error
-	List(ctx context.Context, bucket, prefix string, flat bool, page func([]job.Attributes) error) error
-	Read(ctx context.Context, bucket, name string, generation, limit int64) ([]byte, int64, error)
-	Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error)
-	Stat(ctx context.Context, bucket, name string) (job.Attributes, error)
-	StatAt(ctx context.Context, bucket, name string, generation int64) (job.Attributes, error)
-	Write(ctx context.Context, bucket, name string, data []byte, contentType string, metadata map[string]string,
-		ifGeneration int64) (int64, error)
-	Copy(ctx context.Context, source job.Object, bucket, name string) error
-	Store(ctx context.Context, bucket, name string, content io.Reader) (job.Object, error)
-	Delete(ctx context.Context, bucket, name string) error
-	DeleteAt(ctx context.Context, bucket, name string, generation int64) error
-	Publish(ctx context.Context, key string, events []job.Event) error
+	contract.Storage
+	contract.Publisher
 }
 
 // newTicker returns a watcher over the real ledger, relay and queue, whose last pulse is kept. The backend is c's.

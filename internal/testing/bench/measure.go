@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -43,10 +42,6 @@ func (b *bench) once(ctx context.Context, p program, l load, until time.Duration
 		return r, err
 	}
 	defer w.close()
-	pkg, err := os.ReadFile(filepath.Join(b.root, "testdata", "drops", "hello", "trainer-0.1.tar.gz"))
-	if err != nil {
-		return r, err
-	}
 	environment, debug, err := b.debug(p, w.environment())
 	if err != nil {
 		return r, err
@@ -68,7 +63,7 @@ func (b *bench) once(ctx context.Context, p program, l load, until time.Duration
 		}
 		all, urls = append(all, another), append(urls, another.url)
 	}
-	d := newDriver(l, w, pkg, urls...)
+	d := newDriver(l, w, b.pkg, urls...)
 	var end time.Time
 	stopSampling := func() []sample { return nil }
 	if until > 0 {
@@ -172,16 +167,12 @@ func (b *bench) serially(ctx context.Context, p program) (result serial, err err
 	}
 	defer w.close()
 	w.calls.keep = true
-	pkg, err := os.ReadFile(filepath.Join(b.root, "testdata", "drops", "hello", "trainer-0.1.tar.gz"))
-	if err != nil {
-		return serial{}, err
-	}
 	s, err := start(ctx, p, w.environment(), filepath.Join(b.dir, "output.log"))
 	if err != nil {
 		return serial{}, err
 	}
 	defer s.stop()
-	d := newDriver(l, w, pkg, s.url)
+	d := newDriver(l, w, b.pkg, s.url)
 	d.slots <- struct{}{}
 	var trips, times [3][]float64
 	note := func(i int, calls []call, took time.Duration) {
@@ -241,17 +232,13 @@ func (b *bench) startOnce(ctx context.Context, p program) (time.Duration, error)
 		return 0, err
 	}
 	defer w.close()
-	pkg, err := os.ReadFile(filepath.Join(b.root, "testdata", "drops", "hello", "trainer-0.1.tar.gz"))
-	if err != nil {
-		return 0, err
-	}
 	begin := time.Now()
 	s, err := launch(p, w.environment(), filepath.Join(b.dir, "output.log"))
 	if err != nil {
 		return 0, err
 	}
 	defer s.stop()
-	d := newDriver(l, w, pkg, s.url)
+	d := newDriver(l, w, b.pkg, s.url)
 	defer d.client.CloseIdleConnections()
 	e := event{part: jobPart}
 	if err := d.begin(e, begin); err != nil {

@@ -36,12 +36,18 @@ type bench struct {
 	root, dir      string
 	stdout, stderr io.Writer
 	programs       []program
+	// pkg is the package of every drop.
+	pkg []byte
 	// skipped says why a program is left out.
 	skipped []string
 }
 
 // build makes the programs that are measured. One whose tools are missing is skipped, and that is said.
 func (b *bench) build(ctx context.Context) error {
+	var err error
+	if b.pkg, err = os.ReadFile(filepath.Join(b.root, "testdata", "drops", "hello", "trainer-0.1.tar.gz")); err != nil {
+		return err
+	}
 	plain := filepath.Join(b.root, "internal", "testing", "bench", "plain")
 	for _, name := range b.options.programs {
 		var p program
