@@ -214,7 +214,7 @@ func (s *Summary) bounded() (*Summary, bool) {
 
 // bounded returns the violation with its texts shortened.
 func (v Violation) bounded() Violation {
-	for _, text := range [...]*string{&v.Rule, &v.File, &v.Field, &v.Found, &v.Allowed, &v.Message, &v.Remedy} {
+	for _, text := range [...]*string{(*string)(&v.Rule), &v.File, &v.Field, &v.Found, &v.Allowed, &v.Message, &v.Remedy} {
 		*text = BoundText(*text, MaxText)
 	}
 	return v
@@ -223,7 +223,7 @@ func (v Violation) bounded() Violation {
 // size returns how many bytes the violation takes in JSON, at most.
 func (v Violation) size() int {
 	const rest = 200 // names of fields, the severity, numbers
-	return TextSize(v.Rule) + TextSize(v.File) + TextSize(v.Field) + TextSize(v.Found) +
+	return TextSize(string(v.Rule)) + TextSize(v.File) + TextSize(v.Field) + TextSize(v.Found) +
 		TextSize(v.Allowed) + TextSize(v.Message) + TextSize(v.Remedy) + rest
 }
 
@@ -243,7 +243,7 @@ func boundViolations(vs []Violation) (bounded []Violation, cut bool) {
 	if fitting(bounded, MaxViolations, violationsBytes, Violation.size) == len(vs) {
 		return bounded, false
 	}
-	rest := Violation{Rule: "too-many-violations", Severity: Warning, File: bounded[0].File, Remedy: "correct these first"}
+	rest := Violation{Rule: RuleTooManyViolations, Severity: Warning, File: bounded[0].File, Remedy: "correct these first"}
 	n, bytes := MaxViolations-1, violationsBytes-rest.size()-100
 	kept := make([]bool, len(vs))
 	for _, severity := range [...]Severity{Error, Warning} {
@@ -341,7 +341,7 @@ func (s Snapshot) Bounded() Snapshot {
 // recorded.
 func TooLarge(file string) Violation {
 	return Violation{
-		Rule: "job-size", Severity: Error, File: file,
+		Rule: ruleJobSize, Severity: Error, File: file,
 		Message: "the job is too large, with what aliases stand for counted at each use",
 		Allowed: fmt.Sprintf("at most %d bytes as JSON, %d of them labels", MaxSpec, MaxLabels),
 		Remedy:  "shorten the lists and texts; put long input into a file that the trainer reads",

@@ -49,7 +49,7 @@ func TestSizesAreThoseOfJSON(t *testing.T) {
 			CorrelationID: text,
 		}
 		v := Violation{
-			Rule: text, Severity: Warning, File: text, Position: Position{1 << 62, 1 << 62}, Field: text, Found: text,
+			Rule: Rule(text), Severity: Warning, File: text, Position: Position{1 << 62, 1 << 62}, Field: text, Found: text,
 			Allowed: text, Message: text, Remedy: text,
 		}
 		for _, one := range []struct {
@@ -107,7 +107,7 @@ func TestLarger(t *testing.T) {
 func TestTooManyViolations(t *testing.T) {
 	var vs []Violation
 	for i := range 300 {
-		v := Violation{Rule: fmt.Sprint(i), Severity: Warning, File: "job.yaml", Message: "m"}
+		v := Violation{Rule: Rule(fmt.Sprint(i)), Severity: Warning, File: "job.yaml", Message: "m"}
 		if i%3 == 0 {
 			v.Severity = Error
 		}
@@ -124,7 +124,7 @@ func TestTooManyViolations(t *testing.T) {
 			failures++
 		}
 		var n int
-		if _, err := fmt.Sscan(v.Rule, &n); err != nil || n <= at {
+		if _, err := fmt.Sscan(string(v.Rule), &n); err != nil || n <= at {
 			t.Errorf("violation %s follows %d", v.Rule, at)
 		}
 		at = n
@@ -205,7 +205,7 @@ func TestBoundsCoverTheSnapshot(t *testing.T) {
 		"Timeout": "constants and a duration", "Delay": "constants, a duration and a time", "Error": "Bounded",
 		"Violations": "Bounded", "Links": "Bounded", "CorrelationID": "NewRecord", "Truncated": "a truth value",
 		"History": "Remember", "Uploader": "UploaderOf", "Notify": "Bounded", "DuplicateOf": "a hash and a number",
-		"CancelRequested": "Bounded", "Rerun": "Bounded",
+		"CancelRequested": "Bounded", "Rerun": "Bounded", "Restarts": "numbers, durations and a time",
 	}
 	typ := reflect.TypeFor[Snapshot]()
 	for i := range typ.NumField() {

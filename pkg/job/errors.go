@@ -8,6 +8,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrDenied: the service does not let jobdrop do it.
 	ErrDenied = errors.New("permission denied")
+	// ErrCredentials: the service does not know who asks, whose credentials are missing, expired or revoked.
+	ErrCredentials = errors.New("credentials refused")
 	// ErrRefused: the service does not do what it was asked for in this form, however often it is
 	// asked, e.g. read an object without the key that its uploader keeps.
 	ErrRefused = errors.New("request refused")

@@ -7,8 +7,9 @@ type Order struct {
 	Mapping
 }
 
-// Mapping is what the operator says of jobs whose backend does not speak ml/v1.
-// It is kept as it was when the attempt was accepted.
+// Mapping is what a job whose backend does not speak ml/v1 is put into words by: what
+// the operator says of such jobs, and the job's own options for the backend. It is kept
+// as it was when the attempt was accepted.
 type Mapping struct {
 	// Image is the container image of the job's runtime and Python version,
 	// where the operator has one.
@@ -17,4 +18,7 @@ type Mapping struct {
 	Accelerators map[string]string `json:"accelerators,omitempty"`
 	// DisableRetries keeps the backend from running a failed job again.
 	DisableRetries bool `json:"disableRetries,omitempty"`
+	// Vertex is what the job file says under jobdrop.vertex, with the operator's
+	// defaults.
+	Vertex *VertexOptions `json:"vertex,omitempty"`
 }

@@ -31,6 +31,9 @@ type JobPatience struct {
 	// WaitGrace is the grace after the limit on the wait, if it differs from Grace: a backend that
 	// does not know that limit is not waited for.
 	WaitGrace *Duration `json:"waitGrace,omitempty"`
+	// Restarts is how often the backend may start the job again before jobdrop cancels it. Without
+	// it there is no limit.
+	Restarts *int64 `json:"restarts,omitempty"`
 }
 
 // DefaultGrace exceeds both the difference between clocks and the time the backend takes to end a

@@ -1,6 +1,9 @@
 package job
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Snapshot is the body of a lifecycle event and of status.json: everything
 // that subscribers are told of an attempt, never a difference to an earlier
@@ -38,6 +41,37 @@ type Snapshot struct {
 	CancelRequested *CancelRequest `json:"cancelRequested,omitempty"`
 	// Rerun is set if somebody's request made the attempt.
 	Rerun *Rerun `json:"rerun,omitempty"`
+	// Restarts is set once the job was seen to be started again.
+	Restarts *Restarts `json:"restarts,omitempty"`
+}
+
+// Restarts says how often the backend took a job back from RUNNING to start it again, as far as
+// jobdrop saw it. What comes and goes between two looks is not counted.
+type Restarts struct {
+	Count int64 `json:"count"`
+	// Most is the policy's limits.restarts. A job that goes beyond it is cancelled. Without it
+	// there is no limit.
+	Most *int64 `json:"most,omitempty"`
+	// Last is when jobdrop saw the last restart, by its own clock.
+	Last time.Time `json:"last"`
+	// Ran is for how long the job was seen to run before the last restart. AtRisk is the sum over
+	// all restarts: what the trainer did since its checkpoints is lost, so this is the most that
+	// is.
+	Ran    Duration `json:"ran"`
+	AtRisk Duration `json:"atRisk"`
+}
+
+// Over reports whether there were more restarts than the policy allows.
+func (r *Restarts) Over() bool { return r != nil && r.Most != nil && r.Count > *r.Most }
+
+// String returns the count and what the policy allows in words: "at least 2; the policy allows 1". What comes and goes
+// between two looks is not counted.
+func (r *Restarts) String() string {
+	said := fmt.Sprintf("at least %d", r.Count)
+	if r.Most != nil {
+		said += fmt.Sprintf("; the policy allows %d", *r.Most)
+	}
+	return said
 }
 
 // Rerun says which attempt's drop runs again, and who asked for it.
@@ -211,6 +245,8 @@ const (
 	KindState = "state" // in one state; of a [Delay] alone
 
 	KindRequest = "request" // of a [CancelRequest] alone
+	// KindRestarts is of a [CancelRequest] in a record: events have [Restarts] instead.
+	KindRestarts = "restarts"
 
 	ByBackend = "backend"
 	ByJobdrop = "jobdrop"

@@ -109,6 +109,11 @@ type HyperparameterSpec struct {
 	ResumePreviousJobID      string          `json:"resumePreviousJobId,omitempty"`
 }
 
+// Parallel returns how many trials run at once: one, by the API, if the spec says nothing, and never more than there are.
+func (h *HyperparameterSpec) Parallel() int64 {
+	return int64(min(max(h.MaxParallelTrials, 1), max(h.MaxTrials, 1)))
+}
+
 // ParameterSpec mirrors GoogleCloudMlV1__ParameterSpec. The bounds are
 // pointers: zero is a bound, absence is none.
 type ParameterSpec struct {
@@ -159,6 +164,8 @@ type Options struct {
 	// Backend names the service that runs the job; empty is the installation's own
 	// choice. Its earlier name is still read.
 	Backend string `json:"backend,omitempty" was:"trainer" enum:"aiplatform vertex"`
+	// Vertex is what the job asks of Vertex AI beside what ml/v1 can say.
+	Vertex *VertexOptions `json:"vertex,omitempty"`
 }
 
 // Pin says which content of a package the job file means: by the object's

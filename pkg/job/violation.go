@@ -21,11 +21,15 @@ type Position struct {
 	Column int `json:"column,omitempty"`
 }
 
+// Rule names a rule that a violation breaks. Names are stable: people filter on them, and
+// "jobdrop explain" has a page on each. The comment of a constant of this type is that page.
+type Rule = string
+
 // Violation is something wrong in what was dropped (the word is that of
 // google.rpc.BadRequest.FieldViolation).
 type Violation struct {
 	// Rule is the rule's stable name, e.g. job-id-format.
-	Rule     string   `json:"rule"`
+	Rule     Rule     `json:"rule"`
 	Severity Severity `json:"severity"`
 	// File is the object's or file's name within the drop.
 	File string `json:"file"`
