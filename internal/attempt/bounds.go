@@ -37,8 +37,10 @@ func (r *Record) bound() {
 	s := r.Snapshot()
 	receipt, summary := r.Drop.Receipt, r.Job.Summary
 	r.Reason, r.Job, r.Drop, r.Violations = s.Reason, s.Job, s.Drop, s.Violations
-	r.Error, r.Links, r.Truncated, r.CancelRequested = s.Error, s.Links, s.Truncated, s.CancelRequested
-	r.Rerun = s.Rerun
+	r.Error, r.Links, r.Truncated, r.Rerun = s.Error, s.Links, s.Truncated, s.Rerun
+	if s.CancelRequested != nil {
+		r.CancelRequested = s.CancelRequested
+	}
 	r.Drop.Receipt, r.Job.Summary = receipt, summary
 }
 
@@ -65,6 +67,6 @@ func (r Record) Within(limit int) (Record, []byte, error) {
 
 // Size returns an upper bound of the bytes that the turn takes in the ledger's note.
 func (t Turn) Size() int {
-	const rest = 120 // names of fields, a time
+	const rest = 240 // names of fields, two times, a month, a number
 	return job.TextSize(t.Attempt) + job.TextSize(t.Folder) + rest
 }

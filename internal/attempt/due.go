@@ -35,6 +35,9 @@ func (r Record) Due() time.Time {
 		if r.CancelAsked() && r.Job.State != job.BackendCancelling {
 			consider(r.CancelRequested.At)
 		}
+		if r.Restarts.Over() && r.Job.State != job.BackendCancelling {
+			consider(r.Restarts.Last)
+		}
 		if l, ok := r.limit(); ok && r.Job.State != job.BackendCancelling {
 			if !slices.Contains(r.Warned, l.kind) {
 				consider(l.near())

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +25,8 @@ type BackendJob struct {
 	Links                   job.Links
 	// DeadlineExceeded reports that the backend says a limit ended the job.
 	DeadlineExceeded bool
+	// Expired reports that the backend says, of a job that failed, that it got no machines in time.
+	Expired bool
 	// Trials holds the trials of a tuning job. A list may leave them out.
 	Trials []job.Trial
 	// Packages holds the URIs of the job's packages, in order. A list may leave them out.
@@ -32,11 +35,13 @@ type BackendJob struct {
 	Excerpt string
 }
 
-// Behind reports whether j shows the job in an earlier state than the record. Either the answer is
-// late, or it comes from a list that lags, or the job was restarted.
+// Behind reports whether j may show the job at an earlier time than the record: it shows an earlier state, or that the
+// job runs, of which the record knows that it was taken back from running. Either the answer is late, or it comes from a
+// list that lags, or the job was restarted, or runs again.
 func (r Record) Behind(j BackendJob) bool {
-	state := slices.Index(course, j.State)
-	return state >= 0 && state < slices.Index(course, r.Job.State)
+	state, known := slices.Index(course, j.State), slices.Index(course, r.Job.State)
+	again := r.Restarts != nil && j.State == job.BackendRunning && known < state
+	return state >= 0 && state < known || again
 }
 
 // seen is the observation of a job.
@@ -86,6 +91,9 @@ func (o seen) apply(r *Record, now time.Time) error {
 		// asked for the cancel, jobdrop saw that this one did not run.
 		o.Started = time.Time{}
 	}
+	if o.Expired && r.waitedAtBackend() {
+		o.Started = time.Time{} // it was being prepared at most, which Vertex AI takes for a start
+	}
 	if r.Times.Started.IsZero() && !o.Started.IsZero() {
 		r.Times.Started, r.Began = o.Started, now
 		r.Deadlines.Wait, r.Deadlines.Run = time.Time{}, r.runDeadline()
@@ -105,6 +113,7 @@ func (o seen) apply(r *Record, now time.Time) error {
 // follow takes over the backend's state and emits each state's event once. Queued and preparing
 // are reported if they were seen, running even if only its time shows it.
 func (r *Record) follow(o BackendJob, now time.Time) {
+	was := r.Job.State
 	enter := func(s job.BackendState) {
 		if r.Job.State != s {
 			r.Job.PreviousState, r.Job.State = r.Job.State, s
@@ -129,18 +138,29 @@ func (r *Record) follow(o BackendJob, now time.Time) {
 	}
 	switch o.State {
 	case job.BackendQueued:
-		// A list that lags may still say so of a job that ran.
-		if r.Times.Started.IsZero() {
+		switch {
+		case r.Times.Started.IsZero():
 			enter(o.State)
 			tell(job.JobQueued)
+		case was == job.BackendRunning:
+			r.restart(o, job.JobQueued, now)
 		}
 	case job.BackendPreparing:
+		if was == job.BackendRunning {
+			r.restart(o, job.JobPreparing, now)
+			break
+		}
 		enter(o.State)
 		if r.Times.Started.IsZero() {
 			tell(job.JobPreparing)
 		}
 	case job.BackendRunning:
+		again := r.Restarts != nil && (was == job.BackendQueued || was == job.BackendPreparing)
 		enter(o.State)
+		if again {
+			r.Reason = fmt.Sprintf("the job runs again, after %s", r.restarts())
+			r.emit(job.JobRunning, now)
+		}
 		tell(job.JobRunning)
 	case job.BackendCancelling:
 		if r.Cancelling.IsZero() {
@@ -156,6 +176,13 @@ func (r *Record) follow(o BackendJob, now time.Time) {
 		r.Error = &job.Failure{Message: o.Message, Excerpt: o.Excerpt}
 		if o.DeadlineExceeded {
 			r.Timeout = r.timedOut()
+		}
+		if wait, _ := r.limits(); o.Expired && wait > 0 && r.waitedAtBackend() {
+			// The backend's clock for the wait begins when it likes: the state alone says enough.
+			r.Timeout = &job.Timeout{Kind: job.KindWait, Limit: job.Duration(wait), EnforcedBy: job.ByBackend}
+			if asked := r.CancelRequested; asked != nil && asked.Kind == job.KindWait {
+				r.Timeout.EnforcedBy = job.ByJobdrop
+			}
 		}
 		if r.Timeout != nil {
 			r.Reason = overLimit(r.Timeout)
@@ -177,12 +204,63 @@ func (r *Record) follow(o BackendJob, now time.Time) {
 			switch {
 			case r.CancelAsked():
 				r.Reason = sentence("the job was cancelled"+r.after(), r.whoAsked())
+			case r.CancelRequested != nil && r.CancelRequested.Kind == job.KindRestarts:
+				r.Reason = "jobdrop cancelled the job" + r.after() + ": limits.restarts of the policy allows " + times(*r.Restarts.Most)
 			case r.CancelRequested != nil:
 				r.Reason = "jobdrop cancelled the job because a limit on its time was over; the job had gone on meanwhile"
 			}
 			r.conclude(job.Cancelled, job.JobCancelled, now)
 		}
 	}
+}
+
+// waitedAtBackend reports whether the job has not run, and the backend itself limits its wait.
+func (r *Record) waitedAtBackend() bool {
+	return r.Mapping.WaitLimitedByBackend() && r.Times.Started.IsZero() && !r.told(job.JobRunning)
+}
+
+// restart takes over that the backend took the job back from RUNNING, to start it again, and tells of
+// it as of the state that the job went back to.
+func (r *Record) restart(o BackendJob, t job.EventType, now time.Time) {
+	ran := job.Duration(max(now.Sub(r.Changed), 0).Truncate(time.Second))
+	next := job.Restarts{Count: 1, Most: r.Patience.Restarts, Last: now, Ran: ran, AtRisk: ran}
+	if before := r.Restarts; before != nil {
+		next.Count, next.AtRisk = before.Count+1, before.AtRisk+ran
+	}
+	r.Restarts = &next
+	r.Job.PreviousState, r.Job.State = r.Job.State, o.State
+	r.Changed, r.Delay = now, nil
+	// It may be stuck in each state anew.
+	r.Warned = slices.DeleteFunc(slices.Clone(r.Warned), func(w string) bool {
+		return slices.Contains(course, job.BackendState(w))
+	})
+	r.Reason = fmt.Sprintf("the backend starts the job again, which ran for %v: it lost a machine, or failed in a way that "+
+		"the backend retries (restart %d", time.Duration(ran), next.Count)
+	if next.Most != nil {
+		r.Reason += fmt.Sprintf("; limits.restarts of the policy allows %s", times(*next.Most))
+	}
+	r.Reason = sentence(r.Reason+")", o.Message)
+	r.emit(t, now)
+}
+
+// restarts says how often the job was started again, and what that cost at most.
+func (r *Record) restarts() string {
+	text := fmt.Sprintf("%d restarts", r.Restarts.Count)
+	if r.Restarts.Count == 1 {
+		text = "1 restart"
+	}
+	return fmt.Sprintf("%s that lost at most %v of its run", text, time.Duration(r.Restarts.AtRisk))
+}
+
+// times says how often: in words where it is seldom.
+func times(n int64) string {
+	switch n {
+	case 0:
+		return "none"
+	case 1:
+		return "one"
+	}
+	return strconv.FormatInt(n, 10)
 }
 
 // waitsFor says what a job in a state waits for at the backend, if it waits.
@@ -211,7 +289,11 @@ func (r *Record) after() string {
 	if r.Times.Started.IsZero() || r.Times.Ended.IsZero() {
 		return ""
 	}
-	return " after " + max(0, r.Times.Ended.Sub(r.Times.Started)).Round(time.Second).String()
+	text := " after " + max(0, r.Times.Ended.Sub(r.Times.Started)).Round(time.Second).String()
+	if r.Restarts != nil {
+		text += ", with " + r.restarts()
+	}
+	return text
 }
 
 // sentence returns what became of a job in one sentence: with the first line of what the backend
@@ -364,10 +446,12 @@ func (r *Record) limit() (limit, bool) {
 }
 
 // stuck returns when the job has been in its state for as long as the operator's patience, and how
-// long that is. The time is zero if there is no end to it.
+// long that is. The time is zero if there is no end to it: a FLEX_START job is queued and prepared
+// for hours by design, and only the limit on its wait says when that is too long.
 func (r *Record) stuck() (time.Time, time.Duration) {
 	lasts := r.Patience.In(r.Job.State)
-	if lasts <= 0 || r.Changed.IsZero() {
+	waits := r.Job.State == job.BackendQueued || r.Job.State == job.BackendPreparing
+	if lasts <= 0 || r.Changed.IsZero() || waits && r.Mapping.Vertex.FlexStart() {
 		return time.Time{}, 0
 	}
 	return r.Changed.Add(lasts), lasts
@@ -433,11 +517,14 @@ func cause(message string) string {
 }
 
 // CancelDue returns why jobdrop has to cancel the job: the kind of the limit whose grace is over
-// while the backend did not cancel it, or [job.KindRequest] if somebody asked for it. It is empty if
-// there is nothing to cancel.
+// while the backend did not cancel it, [job.KindRestarts] if it was started again too often, or
+// [job.KindRequest] if somebody asked for it. It is empty if there is nothing to cancel.
 func (r Record) CancelDue(now time.Time) string {
 	if r.CancelAsked() && r.State == job.Submitted && r.Job.State != job.BackendCancelling {
 		return job.KindRequest
+	}
+	if r.Restarts.Over() && r.State == job.Submitted && r.Job.State != job.BackendCancelling {
+		return job.KindRestarts
 	}
 	l, ok := r.limit()
 	if !ok || r.Job.State == job.BackendCancelling || now.Before(r.cancelAt(l)) {
@@ -472,8 +559,8 @@ func (o CancelJob) apply(r *Record, now time.Time) error {
 
 // limits returns the job's time limits; zero means none.
 func (r *Record) limits() (wait, run time.Duration) {
-	if r.Spec != nil && r.Spec.TrainingInput != nil {
-		wait, run = r.Spec.TrainingInput.Scheduling.Limits()
+	if r.Spec != nil {
+		wait, run = r.Order().Limits()
 	}
 	return wait, cmp.Or(run, job.DefaultRunningTime)
 }
@@ -497,14 +584,14 @@ func (r *Record) runDeadline() time.Time {
 const clocksDiffer = 10 * time.Minute
 
 // earliest returns the earliest time that jobdrop's clock may have shown when the backend's showed
-// t. They differ by [clocksDiffer] at most. Closer bounds are known of a job that was created right
-// after jobdrop accepted it: its creation was no earlier than that.
+// t. They differ by [clocksDiffer] at most. A closer bound is known of a job that was created right
+// after jobdrop accepted it: its creation was no earlier than that, by whichever clock is ahead.
 func (r *Record) earliest(t time.Time) time.Time {
 	at := t.Add(-clocksDiffer)
 	if r.Times.Accepted.IsZero() || r.Times.Created.IsZero() {
 		return at
 	}
-	if own := t.Add(r.Times.Accepted.Sub(r.Times.Created)); own.After(at) && !own.After(t) {
+	if own := t.Add(r.Times.Accepted.Sub(r.Times.Created)); own.After(at) && !own.After(t.Add(clocksDiffer)) {
 		return own
 	}
 	return at
@@ -533,6 +620,9 @@ func (r *Record) timedOut() *job.Timeout {
 		return nil
 	case r.CancelAsked() && r.CancelRequested.At.Before(r.earliest(begin.Add(lasts)).Add(-rounding)):
 		return nil // somebody asked for the cancel before, and it only took until then
+	case r.CancelRequested != nil && r.CancelRequested.Kind == job.KindRestarts &&
+		r.CancelRequested.At.Before(r.earliest(begin.Add(lasts))):
+		return nil // likewise jobdrop, for another reason than the limit
 	case !asked && !r.Cancelling.IsZero() && r.Cancelling.Before(r.earliest(begin.Add(lasts)).Add(-rounding)):
 		return nil // the cancel began before, and only took until then
 	}

@@ -64,6 +64,9 @@ type Entry struct {
 	Resource string
 	// Waits says what an accepted attempt waits for in the queue; empty if it is not queued.
 	Waits string
+	// Needs is what the job of a queued attempt may take at most, in seconds of one accelerator; [UnknownNeeds] if an
+	// earlier revision accepted it.
+	Needs int64
 	// CreateUnknown reports that a create was asked for and its outcome is unknown.
 	CreateUnknown bool
 	// Replayed reports that a replay made the attempt, however old its job file is.
@@ -89,6 +92,9 @@ type Entry struct {
 	Opened  Opened
 	Written time.Time
 }
+
+// UnknownNeeds is what a job needs that nobody has computed.
+const UnknownNeeds = -1
 
 // Opened says on account of what an entry was made.
 type Opened struct {
@@ -116,7 +122,10 @@ func NewEntry(s Stored) Entry {
 		Shown: s.Shown(), CorrelationID: s.CorrelationID, Dropped: s.dropped(),
 	}
 	if s.Queued {
-		e.Waits = s.Reason
+		e.Waits, e.Needs = s.Reason, UnknownNeeds
+		if s.AcceleratorSeconds != nil {
+			e.Needs = *s.AcceleratorSeconds
+		}
 	}
 	e.Replayed = !s.Replayed.IsZero()
 	e.Absent = s.State == job.Submitted && s.Absent != nil
@@ -132,12 +141,27 @@ type Turn struct {
 	At      time.Time `json:"at"`
 	// Done reports that the attempt has its verdict. At is then the time its job was created.
 	Done bool `json:"done,omitempty"`
+	// Month is that in which the turn was given, if it counts towards a limit on accelerator hours. Seconds are those of
+	// one accelerator: reserved for the most that the job may take, and once the turn is done what it used. Settled is
+	// when a tick found that.
+	Month   string    `json:"month,omitempty"`
+	Seconds int64     `json:"seconds,omitempty"`
+	Settled time.Time `json:"settled,omitzero"`
 }
 
+// TurnsVersion is the form of the note of the turns that this code writes. Form 1 added the months and the sums of budgets;
+// earlier notes have no number. A revision does not rewrite a newer revision's note, since it would drop what it does
+// not know.
+const TurnsVersion = 1
+
 // Turns holds the turns in the order in which they were given: those of attempts without a
-// verdict, and those of the last hour.
+// verdict, those of the last hour, and the last one of each prefix while somebody waits who waited before it.
 type Turns struct {
-	Given []Turn `json:"given"`
+	// Version is the note's form.
+	Version int    `json:"version,omitempty"`
+	Given   []Turn `json:"given"`
+	// Spent holds what turns used of budgets that are no longer among Given.
+	Spent []Spent `json:"spent,omitempty"`
 	// Generation is that of the ledger's note; 0 if there is none.
 	Generation int64 `json:"-"`
 }

@@ -11,8 +11,9 @@ import (
 // newer revision's record, since it would drop the fields it does not know. Form 2 added the queue
 // and the tries, form 3 the patience and the warnings, form 4 the mapping and the trials, form 5
 // the mark of shortened lists. Form 6 renamed trainer to backend. Form 7 added the history, the
-// uploader, the attempt that a duplicate repeats, who asked for a cancel, and reruns.
-const RecordVersion = 7
+// uploader, the attempt that a duplicate repeats, who asked for a cancel, and reruns. Form 8 added
+// the restarts.
+const RecordVersion = 8
 
 // backendVersion is the first form that says backend.
 const backendVersion = 6
@@ -111,6 +112,9 @@ type Creation struct {
 	SubmitLeft *job.Duration `json:"submitLeft,omitempty"`
 	// Turn reports that the attempt had its turn under a limit on jobs.
 	Turn bool `json:"turn,omitempty"`
+	// AcceleratorSeconds is what the job may take at most. It follows from Spec and Mapping, so that a revision that does
+	// not know it may leave it out.
+	AcceleratorSeconds *int64 `json:"acceleratorSeconds,omitempty"`
 	// Tries counts the creates that failed. NextTry is when the backend may be asked again.
 	Tries   int       `json:"tries,omitempty"`
 	NextTry time.Time `json:"nextTry,omitzero"`
@@ -132,6 +136,8 @@ type Progress struct {
 	CancelRequested *job.CancelRequest `json:"cancelRequested,omitempty"`
 	// Request is the generation of the request that asked for the cancel; 0 if none did.
 	Request int64 `json:"request,omitempty,string"`
+	// Restarts says how often the job was seen to be started again.
+	Restarts *job.Restarts `json:"restarts,omitempty"`
 	// Absent counts the polls or searches in a row that found no job.
 	Absent *Absence `json:"absent,omitempty"`
 }
@@ -226,12 +232,16 @@ func (r Record) Shown() job.State {
 
 // Snapshot returns the part of the record that events show, within its bounds.
 func (r Record) Snapshot() job.Snapshot {
+	cancel := r.CancelRequested
+	if cancel != nil && cancel.Kind == job.KindRestarts {
+		cancel = nil // Restarts says so
+	}
 	return job.Snapshot{
 		Attempt: r.Attempt, Sequence: r.Sequence, State: r.Shown(), Reason: r.Reason,
 		Job: r.Job, Drop: r.Drop, Times: r.Times, Deadlines: r.Deadlines,
 		Timeout: r.Timeout, Delay: r.Delay, Error: r.Error, Violations: r.Violations,
 		Links: r.Links, CorrelationID: r.CorrelationID, Truncated: r.Truncated,
 		History: r.History, Uploader: r.Uploader, Notify: r.Notify, DuplicateOf: r.DuplicateOf,
-		CancelRequested: r.CancelRequested, Rerun: r.Rerun,
+		CancelRequested: cancel, Rerun: r.Rerun, Restarts: r.Restarts,
 	}.Bounded()
 }

@@ -48,7 +48,6 @@ func valid(t *testing.T, s *jsonschema.Schema, data []byte) error {
 
 // The documentation's examples are what it says that they are.
 func TestRequestExamples(t *testing.T) {
-	t.Parallel()
 	request, answer := requestSchema(t, "request.v1.json"), requestSchema(t, "answer.v1.json")
 	text, err := os.ReadFile(requestDocs + ".md")
 	if err != nil {
@@ -77,7 +76,6 @@ func TestRequestExamples(t *testing.T) {
 
 // The schemas say what the code does.
 func TestRequestSchemas(t *testing.T) {
-	t.Parallel()
 	request, answer := requestSchema(t, "request.v1.json"), requestSchema(t, "answer.v1.json")
 	for _, text := range []string{
 		`{"kind": "cancel"}`, `{"kind": "rerun", "by": "a", "reason": "b", "at": "2026-11-22T12:00:00Z"}`, `{}`,

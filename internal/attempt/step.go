@@ -83,7 +83,9 @@ var traceparent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$
 // emit appends an event with the record as it is now to the outbox.
 func (r *Record) emit(t job.EventType, now time.Time) {
 	r.Sequence++
-	r.Told = append(r.Told, t)
+	if !r.told(t) {
+		r.Told = append(r.Told, t)
+	}
 	r.History = job.Remember(r.History, job.HistoryEntry{Sequence: r.Sequence, Type: t, Time: now, Reason: r.Reason})
 	r.Outbox = append(r.Outbox, job.Event{Type: t, Time: now, Body: r.Snapshot(), Traceparent: r.Traceparent})
 }
@@ -285,9 +287,9 @@ func (o Hold) reason() string {
 // Blocked says that an undecided attempt has claimed the job ID that this attempt wants.
 type Blocked struct {
 	JobID string
-	// By is the attempt that has claimed the ID, Folder is its folder, and Waits is what it waits
-	// for. The last two may be unknown.
-	By, Folder, Waits string
+	// By is the attempt that has claimed the ID. It is empty if it is of another folder. Waits is what it waits for; it
+	// may be unknown.
+	By, Waits string
 	// ReportAfter and ExpireAfter count from when the attempt was first blocked.
 	ReportAfter, ExpireAfter time.Duration
 }
@@ -296,15 +298,17 @@ func (o Blocked) apply(r *Record, now time.Time) error {
 	if err := r.undecided(); err != nil {
 		return err
 	}
-	reason := fmt.Sprintf("waiting for job ID %s: attempt %s", o.JobID, o.By)
-	if o.Folder != "" {
-		reason += " in " + o.Folder
+	reason := "waiting for job ID " + o.JobID + ": "
+	if o.By == "" {
+		reason += "an attempt of another folder has claimed it and is not decided yet; choose another job ID, or wait"
+	} else {
+		reason += "attempt " + o.By + " of this folder has claimed it and is not decided yet"
+		if o.Waits != "" {
+			reason += " (" + o.Waits + ")"
+		}
+		reason += "; complete or delete that drop, or choose another job ID"
 	}
-	reason += " has claimed it and is not decided yet"
-	if o.Waits != "" {
-		reason += " (" + o.Waits + ")"
-	}
-	reason = job.BoundText(reason+"; complete or delete that drop, or choose another job ID", job.MaxText)
+	reason = job.BoundText(reason, job.MaxText)
 	news := r.State != job.Waiting || r.Reason != reason
 	if len(r.Drop.Missing)+len(r.Drop.Arrived) > 0 || r.State == job.Held {
 		r.Deadlines = job.Deadlines{} // they were of a drop that was not complete, or of a hold
@@ -380,6 +384,8 @@ type Accept struct {
 	Claim    Claim
 	// Waits says what the attempt waits for. If it is set, the attempt gets no claim.
 	Waits string
+	// AcceleratorSeconds is what the job may take at most, in seconds of one accelerator.
+	AcceleratorSeconds int64
 	// SubmitWithin is how long the backend is asked for the job; 0 means without end.
 	SubmitWithin time.Duration
 	// Patience is the operator's patience with the job.
@@ -408,6 +414,7 @@ func (o Accept) apply(r *Record, now time.Time) error {
 	r.Patience = o.Patience
 	r.Times.Accepted = now
 	r.SubmitWithin = job.Duration(max(o.SubmitWithin, 0))
+	r.AcceleratorSeconds = new(o.AcceleratorSeconds)
 	if o.Waits != "" {
 		r.Queued, r.Reason = true, o.Waits
 	} else {
@@ -657,6 +664,22 @@ func backoff(attempt string, tries int) time.Duration {
 	h := fnv.New32a()
 	fmt.Fprintf(h, "%s %d", attempt, tries)
 	return d/2 + time.Duration(float64(d/2)*float64(h.Sum32())/(1<<32))
+}
+
+// CodeQuota is the code of the failure of a create that the backend had no room for.
+const CodeQuota = "RESOURCE_EXHAUSTED"
+
+// LastTry returns when the backend was asked for the job the last time, in vain. It is zero if the backend was not
+// asked, or if that can't be told from the time of the next try.
+func (r Record) LastTry() time.Time {
+	if r.State != job.Accepted || r.Tries == 0 || r.NextTry.IsZero() || r.NextTry.Equal(r.Deadlines.Submit) {
+		return time.Time{}
+	}
+	pause := backoff(r.Attempt, r.Tries)
+	if r.Error != nil && r.Error.Code == CodeQuota {
+		pause = min(pause, quotaBackoff)
+	}
+	return r.NextTry.Add(-pause)
 }
 
 // GiveUp says that the backend is no longer asked for the job, that a search found no job of the attempt,

@@ -387,8 +387,7 @@ func TestNewRecordTraceparent(t *testing.T) {
 // An attempt that waits for a job ID has its own patience, from when it began to wait, and says
 // what it waits for.
 func TestBlocked(t *testing.T) {
-	blocked := Blocked{JobID: "mine", By: "a-1", Folder: "gs://inbox/a/", Waits: "waiting for x", ReportAfter: minute,
-		ExpireAfter: 10 * minute}
+	blocked := Blocked{JobID: "mine", By: "a-1", Waits: "waiting for x", ReportAfter: minute, ExpireAfter: 10 * minute}
 	incomplete := Incomplete{Missing: []string{"x"}, ReportAfter: minute, ExpireAfter: 10 * minute}
 	for _, test := range []struct {
 		name  string
@@ -412,8 +411,13 @@ func TestBlocked(t *testing.T) {
 		}
 	}
 	r, _ := play(t, step{0, blocked})
-	if want := "waiting for job ID mine: attempt a-1 in gs://inbox/a/ has claimed it and is not decided yet (waiting " +
+	if want := "waiting for job ID mine: attempt a-1 of this folder has claimed it and is not decided yet (waiting " +
 		"for x); complete or delete that drop, or choose another job ID"; r.Reason != want {
+		t.Errorf("reason %q, want %q", r.Reason, want)
+	}
+	r, _ = play(t, step{0, Blocked{JobID: "mine", ReportAfter: minute, ExpireAfter: 10 * minute}})
+	if want := "waiting for job ID mine: an attempt of another folder has claimed it and is not decided yet; choose " +
+		"another job ID, or wait"; r.Reason != want {
 		t.Errorf("reason %q, want %q", r.Reason, want)
 	}
 }
@@ -513,7 +517,7 @@ func TestStepProperties(t *testing.T) {
 				Refuse{Nonce: "n1"}, gone{},
 				Postpone{Nonce: "n1", Reason: "x", Failure: &job.Failure{Message: "x"}, Quota: random.IntN(2) == 0,
 					Unknown: random.IntN(2) == 0},
-				Wait{Reason: "x"}, GiveUp{Nonce: "n1"},
+				Wait{Reason: "x"}, Measured{AcceleratorSeconds: 3600}, GiveUp{Nonce: "n1"},
 				backendJob(s, 0, started, ended), backendJob(s, 0, started, ended), backendJob(s, 0, started, ended),
 			}
 			published := int64(random.IntN(int(r.Sequence) + 1))

@@ -537,7 +537,6 @@ func (s *Submitter) tryID(
 	case other.State.Undecided():
 		return attempt.Blocked{
 			JobID: jobID, By: owner.Attempt, Waits: other.Reason,
-			Folder: "gs://" + other.Drop.Bucket + "/" + other.Drop.Prefix,
 		}, nil
 	case free(other.Record):
 		return nil, s.records.TakeID(ctx, jobID, owner, own)
