@@ -43,6 +43,7 @@ import (
 //	DuplicateOf     string             `json:"duplicateOf,omitempty"`
 //	CancelRequested *job.CancelRequest `json:"cancelRequested,omitempty"`
 //	Rerun           *job.Rerun         `json:"rerun,omitempty"`
+//	Restarts        *job.Restarts      `json:"restarts,omitempty"`
 type Body = job.Snapshot
 
 // Misnamed is the content of status.json in a folder that has no attempt yet: its packages are

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -32,11 +33,18 @@ type Source struct {
 	// Root is the structure of a whole file.
 	Root                   reflect.Type
 	ID, Title, Description string
+	// Names has the names of structures that are not called as in Go.
+	Names map[reflect.Type]string
 	// Descriptions has an entry for each member of each structure, under the
-	// structure's Go name and the member's JSON name, as in Scheduling.priority.
+	// structure's name and the member's JSON name, as in Scheduling.priority.
 	Descriptions map[string]Described
 	// Required has the members that each structure needs.
 	Required map[string][]string
+	// Printed reports that the file is what a program prints: numbers and lists are written in one way, and later
+	// revisions add members. Otherwise people write it.
+	Printed bool
+	// Elsewhere has the URIs of the schemas of types that are described elsewhere.
+	Elsewhere map[reflect.Type]string
 }
 
 // generator gathers the schemas of structures.
@@ -80,7 +88,7 @@ func (g *generator) structure(typ reflect.Type) Object {
 			continue
 		}
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		key := typ.Name() + "." + name
+		key := g.name(typ) + "." + name
 		d, ok := g.src.Descriptions[key]
 		if !ok {
 			g.t.Errorf("%s has no description", key)
@@ -90,25 +98,42 @@ func (g *generator) structure(typ reflect.Type) Object {
 		s["description"] = d.Text
 		properties[name] = s
 	}
-	s := Object{"type": "object", "properties": properties, "additionalProperties": false}
-	if names := g.src.Required[typ.Name()]; names != nil {
+	s := Object{"type": "object", "properties": properties}
+	if !g.src.Printed {
+		s["additionalProperties"] = false
+	}
+	if names := g.src.Required[g.name(typ)]; names != nil {
 		s["required"] = names
 	}
 	return s
 }
 
+// name returns the name of a structure.
+func (g *generator) name(typ reflect.Type) string {
+	if name, ok := g.src.Names[typ]; ok {
+		return name
+	}
+	return typ.Name()
+}
+
 func (g *generator) value(typ reflect.Type, enum []string, d Described) Object {
 	s := Object{}
 	var or Object // another way to write it
+	if uri, ok := g.src.Elsewhere[typ]; ok {
+		return Object{"$ref": uri}
+	}
+	if typ == reflect.TypeFor[time.Time]() {
+		return Object{"type": "string", "format": "date-time"}
+	}
 	switch typ.Kind() {
 	case reflect.Pointer:
 		return g.value(typ.Elem(), enum, d)
 	case reflect.Struct:
-		if g.defs[typ.Name()] == nil {
-			g.defs[typ.Name()] = Object{} // ends recursion
-			g.defs[typ.Name()] = g.structure(typ)
+		if g.defs[g.name(typ)] == nil {
+			g.defs[g.name(typ)] = Object{} // ends recursion
+			g.defs[g.name(typ)] = g.structure(typ)
 		}
-		s["$ref"] = "#/$defs/" + typ.Name()
+		s["$ref"] = "#/$defs/" + g.name(typ)
 	case reflect.Map:
 		s["type"] = "object"
 		s["additionalProperties"] = g.value(typ.Elem(), nil, Described{})
@@ -125,7 +150,7 @@ func (g *generator) value(typ reflect.Type, enum []string, d Described) Object {
 		}
 	case reflect.Bool:
 		s["type"] = "boolean"
-	case reflect.Int32, reflect.Int64: // JSON spells 64-bit numbers as text
+	case reflect.Int, reflect.Int32, reflect.Int64: // JSON spells 64-bit numbers as text
 		s["type"] = "integer"
 		or = Object{"type": "string", "pattern": "^[0-9]+$"}
 	case reflect.Float64:
@@ -135,7 +160,7 @@ func (g *generator) value(typ reflect.Type, enum []string, d Described) Object {
 		g.t.Fatalf("no schema for %v", typ)
 	}
 	maps.Copy(s, d.More)
-	if or != nil {
+	if or != nil && !g.src.Printed {
 		return Object{"anyOf": []Object{s, or}}
 	}
 	return s
