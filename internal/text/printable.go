@@ -33,3 +33,6 @@ func Printable(s string) string {
 	}
 	return b.String()
 }
+
+// OneLine returns s fit for one line of a terminal, as [Printable] does: a line break becomes �, too.
+func OneLine(s string) string { return strings.ReplaceAll(Printable(s), "\n", "�") }
