@@ -36,7 +36,7 @@ type Diagnostic struct {
 // set, what is replaced or dropped is an error.
 func (d Diagnostic) Violation(strict bool) job.Violation {
 	v := job.Violation{
-		Rule:     "backend-mapping",
+		Rule:     ruleBackendMapping,
 		Severity: job.Warning,
 		Field:    d.Field,
 		Message:  string(d.Action) + ": " + d.Why,

@@ -64,6 +64,7 @@ const tierField = "trainingInput.scaleTier"
 func (b *builder) roles() {
 	in := b.in
 	if in.ScaleTier == "BASIC_TPU" {
+		b.tpus(1, nil)
 		b.refuseTPU(tierField)
 		return
 	}
@@ -91,6 +92,7 @@ func (b *builder) roles() {
 func (b *builder) custom(name RoleName, n int64, machineType string, c *job.ReplicaConfig) {
 	field := name.Field("Type")
 	if n > 0 && machineType == "cloud_tpu" {
+		b.tpus(n, c)
 		b.refuseTPU(field)
 		return
 	}
@@ -145,12 +147,15 @@ func (b *builder) role(name RoleName, n int64, m machine, field string, c *job.R
 		if c.TPUTFVersion != "" {
 			field = name.Field("Config.tpuTfVersion")
 		}
+		b.tpus(n, c)
 		b.refuseTPU(field)
 		return
 	}
 	if r.Accelerator != "" {
 		r.AcceleratorField = field
 		b.accelerator(&r)
+	} else if gpu, n := Bundled(r.Machine); strings.HasPrefix(gpu, "NVIDIA_") {
+		r.Accelerator, r.Accelerators, r.AcceleratorField = gpu, n, field
 	}
 	if d := c.DiskConfig; d != nil {
 		r.DiskType, r.DiskGB = d.BootDiskType, d.BootDiskSizeGB

@@ -25,6 +25,8 @@ type Plan struct {
 	// Roles are those with replicas, the master first, then worker, parameter
 	// server, evaluator.
 	Roles []Role
+	// TPUs counts the cores of AI Platform Training's TPUs that the file asks for. They are in no role.
+	TPUs int64
 	// Python is what roles without an image run; nil where all have one.
 	Python *Python
 	// JobDir is the gs:// URI that programs get as --job-dir; empty for none.
