@@ -83,10 +83,14 @@ func (f follower) cancel(ctx context.Context, stored attempt.Stored, kind string
 		return stored, err
 	}
 	refused := f.backend.Cancel(ctx, stored.Job)
-	if asked := stored.CancelRequested; kind == job.KindRequest {
+	switch asked := stored.CancelRequested; kind {
+	case job.KindRequest:
 		f.logger.InfoContext(ctx, "cancel asked for: somebody requested it", "attempt", stored.Attempt,
 			"job_id", stored.Job.ID, "by", asked.By, "reason", asked.Reason, "correlation_id", stored.CorrelationID)
-	} else {
+	case job.KindRestarts:
+		f.logger.WarnContext(ctx, "cancel asked for: the backend started the job again too often", "attempt", stored.Attempt,
+			"job_id", stored.Job.ID, "restarts", stored.Restarts.Count, "correlation_id", stored.CorrelationID)
+	default:
 		f.logger.WarnContext(ctx, "cancel asked for: the job is past its limit, and the backend has not ended it",
 			"attempt", stored.Attempt, "job_id", stored.Job.ID, "limit", kind, "correlation_id", stored.CorrelationID)
 	}

@@ -388,3 +388,40 @@ func TestTickPollsAgainBeforeACancel(t *testing.T) {
 		t.Errorf("cancelled %q, and the job is %s, %s", f.cancelled, r.State, r.Job.State)
 	}
 }
+
+// A job that the backend starts again more often than the policy allows is cancelled while it waits for its machines.
+// What is seen twice counts once.
+func TestTickCancelsWhatRestartsTooOften(t *testing.T) {
+	f := newFake()
+	running := backendJob("j", job.BackendRunning)
+	key := f.addLimited(t, "j", job.Scheduling{}, job.JobPatience{Restarts: new(int64(1))}, running)
+	waits := running
+	waits.State = job.BackendPreparing
+	f.onCancel = func(job.JobInfo) {
+		if r := f.records[key]; r.CancelRequested == nil || r.CancelRequested.Kind != job.KindRestarts {
+			t.Errorf("cancelled before the record said so: %+v", r.CancelRequested)
+		}
+		ended := waits
+		ended.State, ended.Ended = job.BackendCancelled, f.now
+		f.direct["j"], f.listed = ended, nil
+	}
+	w := f.watcher(t)
+	for _, now := range []attempt.BackendJob{running, waits, waits, running, running, waits, waits} {
+		f.now = f.now.Add(time.Minute)
+		if f.records[key].State == job.Submitted {
+			f.listed, f.direct["j"] = []attempt.BackendJob{now}, now
+		}
+		if err := w.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.retell()
+	}
+	if diff := gocmp.Diff(map[string][]job.EventType{"j": {
+		job.JobPreparing, job.JobRunning, job.JobPreparing, job.JobCancelled,
+	}}, f.told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+	if r := f.records[key]; len(f.cancelled) != 1 || r.Restarts == nil || r.Restarts.Count != 2 {
+		t.Errorf("cancelled %q after %+v, want once after two restarts", f.cancelled, r.Restarts)
+	}
+}

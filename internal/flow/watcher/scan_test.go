@@ -81,7 +81,7 @@ func TestScanInboxTriesAgain(t *testing.T) {
 	f := newFake()
 	unavailable := errors.New("unavailable")
 	for _, name := range []string{"a", "b", "c"} {
-		f.upload(name+"/job.yaml", start.Add(-time.Minute))
+		f.upload(name+"/job.yaml", start.Add(-time.Hour)) // long before the next round looks back
 	}
 	f.broken["submit b/job.yaml"] = unavailable
 	w := f.watcher(t)

@@ -88,7 +88,7 @@ func (w *Watcher) Tick(request context.Context) error {
 	if passed.queued == 0 && passed.visited.all() {
 		waiting = &attempt.Queue{}
 	}
-	if turnsErr == nil && passed.queued > 0 {
+	if turnsErr == nil && (passed.queued > 0 || passed.visited.all() && backlog.Unsettled()) {
 		waiting, err = w.queue.run(ctx, b, backlog, passed.visited)
 		failed.add(err)
 	}

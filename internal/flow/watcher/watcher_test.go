@@ -40,22 +40,29 @@ func (f *fake) options() watcher.Options {
 // are published.
 func (f *fake) add(t *testing.T, id string, j attempt.BackendJob) {
 	t.Helper()
+	r := after(t, id, attempt.Seen(j, start))
+	s := attempt.Stored{Record: r, Published: r.Sequence}
+	f.records[s.Attempt] = s
+	f.entries = append(f.entries, attempt.NewEntry(s))
+	f.owners[id] = s.Attempt
+}
+
+// after returns the record of a drop that was accepted, and of which that was seen then.
+func after(t *testing.T, id string, o attempt.Observation) attempt.Record {
+	t.Helper()
 	r := attempt.NewRecord(job.Object{Bucket: "inbox", Name: id + "/job.yaml", Generation: 1, Created: start}, start)
 	accept := attempt.Accept{
 		Spec:    job.Spec{JobID: id, Labels: job.Labels(nil, "test", r.Attempt, "content")},
 		Receipt: job.Receipt{Staged: []string{"gs://staging/" + id + ".tar.gz"}, Content: "content"},
 		Claim:   attempt.Claim{Owner: "w", Until: start.Add(2 * time.Minute), Nonce: "n"},
 	}
-	for _, o := range []attempt.Observation{accept, attempt.Seen(j, start)} {
+	for _, o := range []attempt.Observation{accept, o} {
 		var err error
 		if r, _, err = attempt.Step(r, o, start); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s := attempt.Stored{Record: r, Published: r.Sequence}
-	f.records[s.Attempt] = s
-	f.entries = append(f.entries, attempt.NewEntry(s))
-	f.owners[id] = s.Attempt
+	return r
 }
 
 func backendJob(id string, s job.BackendState) attempt.BackendJob {
@@ -302,11 +309,17 @@ func TestTickCancelsDoubles(t *testing.T) {
 	f.listed = []attempt.BackendJob{kept, second, foreign, going, part, late, of("unknown", "jobs/7", "x",
 		job.BackendRunning)}
 
-	// An attempt that was given up has no job, and may get one from a process that froze.
-	refused := job.Object{Bucket: "inbox", Name: "refused/job.yaml", Generation: 1, Created: start}
-	r := terminal(attempt.Stored{Record: attempt.NewRecord(refused, start)})
-	f.records[r.Attempt], f.owners["refused"] = r, r.Attempt
-	f.listed = append(f.listed, of("refused", "jobs/8", r.Attempt, job.BackendRunning))
+	// An attempt that was rejected before it was accepted asked for no job.
+	rejected := job.Object{Bucket: "inbox", Name: "rejected/job.yaml", Generation: 1, Created: start}
+	r := terminal(attempt.Stored{Record: attempt.NewRecord(rejected, start)})
+	f.records[r.Attempt], f.owners["rejected"] = r, r.Attempt
+	f.listed = append(f.listed, of("rejected", "jobs/8", r.Attempt, job.BackendRunning))
+
+	// One that was given up has no job, and gets one from a process that froze in a create.
+	refused := after(t, "refused", attempt.Refuse{Nonce: "n"})
+	f.records[refused.Attempt] = attempt.Stored{Record: refused, Published: refused.Sequence}
+	f.owners["refused"] = refused.Attempt
+	f.listed = append(f.listed, of("refused", "jobs/9", refused.Attempt, job.BackendRunning))
 
 	doubles := 0
 	o := f.options()
@@ -319,12 +332,11 @@ func TestTickCancelsDoubles(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Sort(f.cancelled)
-	// An attempt that was rejected before it was accepted asked for no job.
-	if diff := gocmp.Diff([]string{"jobs/2", "jobs/6"}, f.cancelled); diff != "" || doubles != 2 {
+	if diff := gocmp.Diff([]string{"jobs/2", "jobs/6", "jobs/9"}, f.cancelled); diff != "" || doubles != 3 {
 		t.Errorf("cancelled, %d counted (-want +got):\n%s", doubles, diff)
 	}
 	slices.Sort(f.strangers)
-	if diff := gocmp.Diff([]string{"refused jobs/8", "unknown jobs/7"}, f.strangers); diff != "" ||
+	if diff := gocmp.Diff([]string{"rejected jobs/8", "unknown jobs/7"}, f.strangers); diff != "" ||
 		f.beats[0].Strangers != 2 {
 		t.Errorf("told of, %d counted (-want +got):\n%s", f.beats[0].Strangers, diff)
 	}
@@ -332,13 +344,13 @@ func TestTickCancelsDoubles(t *testing.T) {
 	// A failed cancel is reported, and the rest goes on.
 	unheard := errors.New("cancel refused")
 	f.cancelled, f.broken = nil, map[string]error{"jobs/2": unheard}
-	if err := f.watcher(t).Tick(t.Context()); !errors.Is(err, unheard) || !slices.Equal(f.cancelled, []string{"jobs/6"}) {
+	if err := f.watcher(t).Tick(t.Context()); !errors.Is(err, unheard) || !slices.Equal(f.cancelled, []string{"jobs/6", "jobs/9"}) {
 		t.Errorf("%v, cancelled %q", err, f.cancelled)
 	}
 
 	// One that vanished since the look is no error.
 	f.cancelled, f.broken = nil, map[string]error{"jobs/2": job.ErrNotFound}
-	if err := f.watcher(t).Tick(t.Context()); err != nil || !slices.Equal(f.cancelled, []string{"jobs/6"}) {
+	if err := f.watcher(t).Tick(t.Context()); err != nil || !slices.Equal(f.cancelled, []string{"jobs/6", "jobs/9"}) {
 		t.Errorf("%v, cancelled %q", err, f.cancelled)
 	}
 
@@ -447,10 +459,20 @@ func TestTickWithALaggingList(t *testing.T) {
 			started(backendJob("j", job.BackendPreparing)), job.BackendPreparing, 1},
 		{"goes on", backendJob("j", job.BackendQueued), backendJob("j", job.BackendRunning), attempt.BackendJob{},
 			job.BackendRunning, 0},
+		{"still running before its restart", started(backendJob("j", job.BackendPreparing)),
+			started(backendJob("j", job.BackendRunning)), started(backendJob("j", job.BackendPreparing)), job.BackendPreparing, 1},
+		{"runs again", started(backendJob("j", job.BackendPreparing)), started(backendJob("j", job.BackendRunning)),
+			started(backendJob("j", job.BackendRunning)), job.BackendRunning, 1},
 	}
 	for _, test := range tests {
 		f := newFake()
 		f.add(t, "j", test.known)
+		key := f.owners["j"]
+		if test.known.State == job.BackendPreparing {
+			r := f.records[key]
+			r.Restarts = &job.Restarts{Count: 1}
+			f.records[key] = r
+		}
 		f.listed, f.direct["j"] = []attempt.BackendJob{test.listed}, test.direct
 		f.now = f.now.Add(time.Minute)
 		ticked(t, f.watcher(t))
