@@ -45,9 +45,15 @@ const maxBody = 1 << 20
 const deadline = 8 * time.Minute
 
 // Handler serves a function that is woken by events.
-func Handler(receive Receive) http.Handler {
-	return serve(func(ctx context.Context, w http.ResponseWriter, r *http.Request) (int, error) {
-		e, status, err := decode(w, r)
+func Handler(receive Receive) http.Handler { return serve(events(receive, maxBody)) }
+
+// respond handles a request. It returns the status of the answer, and why where the request is refused.
+type respond func(ctx context.Context, w http.ResponseWriter, r *http.Request) (status int, err error)
+
+// events returns what hands the event in a request of at most limit bytes to receive.
+func events(receive Receive, limit int64) respond {
+	return func(ctx context.Context, w http.ResponseWriter, r *http.Request) (int, error) {
+		e, status, err := decode(w, r, limit)
 		if err != nil {
 			return status, err
 		}
@@ -55,13 +61,13 @@ func Handler(receive Receive) http.Handler {
 			return notDone, nil
 		}
 		return http.StatusNoContent, nil
-	})
+	}
 }
 
 // notDone answers a request that is to be made again. Its error was logged where it was settled.
 const notDone = http.StatusServiceUnavailable
 
-func serve(handle func(context.Context, http.ResponseWriter, *http.Request) (int, error)) http.Handler {
+func serve(handle respond) http.Handler {
 	logger := logging.New(os.Stderr, slog.LevelInfo)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), deadline)
@@ -98,19 +104,25 @@ func recovered(ctx context.Context, logger *slog.Logger, then func()) {
 	}
 }
 
+// The media types of CloudEvents in JSON.
+const (
+	structured = "application/cloudevents+json"
+	batched    = "application/cloudevents-batch+json"
+)
+
 // decode returns the request's event, or the status that refuses it.
-func decode(w http.ResponseWriter, r *http.Request) (cloudevents.Event, int, error) {
+func decode(w http.ResponseWriter, r *http.Request, limit int64) (cloudevents.Event, int, error) {
 	var none cloudevents.Event
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	r.Body = http.MaxBytesReader(w, r.Body, limit)
 	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	var (
 		e   *cloudevents.Event
 		err error
 	)
 	switch {
-	case mediaType == "application/cloudevents-batch+json":
+	case mediaType == batched:
 		return none, http.StatusUnsupportedMediaType, errors.New("batches of events are not taken: send one event a request")
-	case r.Header.Get("Ce-Id") != "" || mediaType == "application/cloudevents+json":
+	case r.Header.Get("Ce-Id") != "" || mediaType == structured:
 		if e, err = cehttp.NewEventFromHTTPRequest(r); err == nil {
 			keepDelivery(e, r.Header.Get("X-Goog-Pubsub-Delivery-Attempt"), r.Header.Get("X-Goog-Pubsub-Ordering-Key"))
 		}

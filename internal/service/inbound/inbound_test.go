@@ -300,16 +300,30 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // The receiver of the CloudEvents SDK hangs for good after a client aborts a
 // request. This one must not: thousands are aborted, then ten are answered.
 func TestAbortedRequests(t *testing.T) {
-	server := httptest.NewServer(inbound.Handler(func(ctx context.Context, e cloudevents.Event) error {
-		_, err := inbound.DecodeObject(e)
-		return err
-	}))
+	t.Run("Submit", func(t *testing.T) {
+		abort(t, inbound.Handler(func(_ context.Context, e cloudevents.Event) error {
+			_, err := inbound.DecodeObject(e)
+			return err
+		}), binary(objectData).Header, objectData)
+	})
+	t.Run("Notify", func(t *testing.T) {
+		push := lifecyclePush(t, failed(t))
+		abort(t, inbound.Notify(func(_ context.Context, e cloudevents.Event) error {
+			_, err := inbound.DecodeLifecycle(e)
+			return err
+		}, nil), plain("application/json", push).Header, push)
+	})
+}
+
+// abort aborts 3,000 requests of a handler, and then sends ten good ones.
+func abort(t *testing.T, handler http.Handler, header http.Header, body string) {
+	t.Helper()
+	server := httptest.NewServer(handler)
 	defer server.Close()
 	address := strings.TrimPrefix(server.URL, "http://")
 	var head bytes.Buffer
-	good := binary(objectData)
-	fmt.Fprintf(&head, "POST / HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n", address, len(objectData))
-	if err := good.Header.Write(&head); err != nil {
+	fmt.Fprintf(&head, "POST / HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n", address, len(body))
+	if err := header.Write(&head); err != nil {
 		t.Fatal(err)
 	}
 	head.WriteString("\r\n")
@@ -324,7 +338,7 @@ func TestAbortedRequests(t *testing.T) {
 					return
 				}
 				// Some leave in the middle of the body, some before the answer.
-				whole := append(bytes.Clone(head.Bytes()), objectData...)
+				whole := append(bytes.Clone(head.Bytes()), body...)
 				_, _ = c.Write(whole[:len(whole)-(w+i)%2*40])
 				c.(*net.TCPConn).SetLinger(0) // a reset, not a polite end
 				c.Close()
@@ -335,11 +349,11 @@ func TestAbortedRequests(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{}, Timeout: 5 * time.Minute}
 	defer client.CloseIdleConnections()
 	for i := range 10 {
-		r, err := http.NewRequest(http.MethodPost, server.URL, strings.NewReader(objectData))
+		r, err := http.NewRequest(http.MethodPost, server.URL, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header = good.Header
+		r.Header = header
 		response, err := client.Do(r)
 		if err != nil {
 			t.Fatalf("request %d after %d aborted ones: %v", i+1, aborted, err)
