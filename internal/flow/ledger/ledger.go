@@ -277,14 +277,13 @@ func (l *Ledger) Filed(ctx context.Context, after string, page func([]attempt.Fi
 // Entries calls page for each page of the index after one attempt, in the order of the attempts,
 // with at most 1,000 entries each.
 func (l *Ledger) Entries(ctx context.Context, after string, page func([]attempt.Entry) error) error {
-	const prefix = openFolder
 	if after != "" {
 		after = entryName(after)
 	}
-	return l.store.ListAfter(ctx, l.bucket, prefix, after, func(objects []job.Attributes) error {
+	return l.store.ListAfter(ctx, l.bucket, openFolder, after, func(objects []job.Attributes) error {
 		entries := make([]attempt.Entry, 0, len(objects))
 		for _, o := range objects {
-			entries = append(entries, parseEntry(strings.TrimPrefix(o.Name, prefix), o))
+			entries = append(entries, parseEntry(strings.TrimPrefix(o.Name, openFolder), o))
 		}
 		return page(entries)
 	})
@@ -308,6 +307,7 @@ func metadata(e attempt.Entry) map[string]string {
 	}
 	if e.Waits != "" {
 		m["waits"] = e.Waits
+		m["needs"] = strconv.FormatInt(e.Needs, 10)
 	}
 	if e.CreateUnknown {
 		m["doubtful"] = "true"
@@ -354,7 +354,9 @@ func parseEntry(key string, o job.Attributes) attempt.Entry {
 		Revision: number(m["revision"]),
 	}
 	e.Waits, e.Resource, e.CreateUnknown, e.Absent = m["waits"], m["resource"], m["doubtful"] != "", m["absent"] != ""
-	e.Replayed = m["replayed"] != ""
+	if e.Replayed = m["replayed"] != ""; e.Waits != "" {
+		e.Needs = number(cmp.Or(m["needs"], strconv.Itoa(attempt.UnknownNeeds)))
+	}
 	e.Opened, e.Written = attempt.Opened{Parts: m["parts"], By: m["opened-by"]}, o.Created
 	e.Shown, e.CorrelationID = job.State(m["shown"]), attempt.FromHeader(m["correlation-id"])
 	for name, t := range times(&e) {
@@ -430,10 +432,18 @@ func (l *Ledger) TakeID(ctx context.Context, jobID string, from, own attempt.Own
 
 const turnsName = "turns.json"
 
-// Turns returns the turns that were given; none if none ever was.
+// Turns returns the turns that were given; none if none ever was. The error wraps [attempt.ErrNewerRecord] if a newer
+// revision gave them.
 func (l *Ledger) Turns(ctx context.Context) (attempt.Turns, error) {
+	return readTurns(ctx, l.store, l.bucket)
+}
+
+// readTurns reads the note of the turns in the state bucket.
+func readTurns(ctx context.Context, from interface {
+	Read(ctx context.Context, bucket, name string, generation, limit int64) ([]byte, int64, error)
+}, bucket string) (attempt.Turns, error) {
 	var t attempt.Turns
-	data, generation, err := l.store.Read(ctx, l.bucket, turnsName, 0, attempt.MaxTurns)
+	data, generation, err := from.Read(ctx, bucket, turnsName, 0, attempt.MaxTurns)
 	if errors.Is(err, job.ErrNotFound) {
 		return t, nil
 	}
@@ -441,7 +451,11 @@ func (l *Ledger) Turns(ctx context.Context) (attempt.Turns, error) {
 		return t, err
 	}
 	if err := json.Unmarshal(data, &t); err != nil {
-		return t, fmt.Errorf("read gs://%s/%s: %w", l.bucket, turnsName, err)
+		return t, fmt.Errorf("read gs://%s/%s: %w", bucket, turnsName, err)
+	}
+	if t.Version > attempt.TurnsVersion {
+		return attempt.Turns{}, fmt.Errorf("gs://%s/%s has version %d, and this revision knows %d: deploy the newer one again: %w",
+			bucket, turnsName, t.Version, attempt.TurnsVersion, attempt.ErrNewerRecord)
 	}
 	t.Generation = generation
 	return t, nil
@@ -450,6 +464,7 @@ func (l *Ledger) Turns(ctx context.Context) (attempt.Turns, error) {
 // GiveTurns replaces the turns that were read at t.Generation. It returns [attempt.ErrStale] if
 // another was faster.
 func (l *Ledger) GiveTurns(ctx context.Context, t attempt.Turns) error {
+	t.Version = attempt.TurnsVersion
 	return l.write(ctx, turnsName, t, t.Generation)
 }
 

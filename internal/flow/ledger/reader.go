@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -65,10 +66,18 @@ type Query struct {
 	// They are searched for: a page looks at MaxScan attempts at most.
 	Folder        string
 	CorrelationID string
+	// Since leaves out the attempts that were dropped before it. It costs nothing. A token does not depend on it.
+	Since time.Time
 	// JobID is a job's. Such a page has one attempt: the one that owns the ID. It takes no other filter.
 	JobID string
+	// Visible reports whether whoever asks may see the attempts of a folder of the inbox, given with its final slash; nil
+	// is any. The others are left out, so such a page is searched for. A token does not depend on it: it has no name but
+	// those of attempts, whose folders they don't tell.
+	Visible func(folder string) bool
 	// Token is the page before's Next, of the same query. Empty is the first page.
 	Token string
+	// Most is how many attempts the page has at most, up to PageSize. 0 is PageSize.
+	Most int
 }
 
 // Page is some attempts, the newest job file first.
@@ -95,8 +104,8 @@ var ErrQuery = errors.New("the query is not valid")
 // Page returns the attempts of a query.
 //
 // A page of the newest attempts takes one list, and one look at the metadata of the record of each attempt that had no
-// verdict when it was placed. A page of a verdict takes one list. A search by folder or correlation ID takes two lists
-// at most, of MaxScan attempts together, and says how far back it came.
+// verdict when it was placed. A page of a verdict takes one list. A search by folder or correlation ID, or of what
+// somebody may see, takes two lists at most, of MaxScan attempts together, and says how far back it came.
 //
 // A page of a state before the verdict takes two lists at most of the attempts that are open. They are sorted among
 // those: if more than MaxScan attempts are open, the pages of the first MaxScan come before those of the next. The
@@ -132,7 +141,9 @@ func (q Query) check() error {
 		return fmt.Errorf("%w: a folder, a correlation ID and a job ID have at most %d bytes", ErrQuery, maxFilter)
 	case q.Folder != "" && !strings.HasSuffix(q.Folder, "/"):
 		return fmt.Errorf("%w: the folder %q lacks its final slash", ErrQuery, q.Folder)
-	case q.JobID != "" && (q != Query{JobID: q.JobID}):
+	case q.Most < 0 || q.Most > PageSize:
+		return fmt.Errorf("%w: a page has from 1 to %d attempts", ErrQuery, PageSize)
+	case q.JobID != "" && (q.State != "" || q.filtersText() || !q.Since.IsZero() || q.Token != ""):
 		return fmt.Errorf("%w: a job ID names one attempt: leave the other filters out", ErrQuery)
 	case strings.Contains(q.JobID, "/"):
 		return fmt.Errorf("%w: %q is not a job ID: it has a slash", ErrQuery, q.JobID)
@@ -140,12 +151,22 @@ func (q Query) check() error {
 	return nil
 }
 
+// most is how many attempts the page has at most.
+func (q Query) most() int { return cmp.Or(q.Most, PageSize) }
+
+// filtersText reports whether attempts are searched for by what they say.
+func (q Query) filtersText() bool { return q.Folder != "" || q.CorrelationID != "" }
+
 // filtered reports whether entries have to be searched.
-func (q Query) filtered() bool { return q.Folder != "" || q.CorrelationID != "" }
+func (q Query) filtered() bool { return q.filtersText() || q.Visible != nil }
+
+// sees reports whether whoever asks may see an attempt.
+func (q Query) sees(s attempt.Summary) bool { return q.Visible == nil || q.Visible(s.Folder) }
 
 // takes reports whether an attempt passes the filters, besides the state.
 func (q Query) takes(s attempt.Summary) bool {
-	return strings.HasPrefix(s.Folder, q.Folder) && (q.CorrelationID == "" || s.CorrelationID == q.CorrelationID)
+	return strings.HasPrefix(s.Folder, q.Folder) && (q.CorrelationID == "" || s.CorrelationID == q.CorrelationID) &&
+		!s.Dropped.Before(q.Since) && q.sees(s)
 }
 
 // folder returns the folder of the ledger that a query is answered from.
@@ -213,12 +234,12 @@ func (q Query) position() (position, error) {
 // byTime answers a query from a folder of the index by time.
 func (r *Reader) byTime(ctx context.Context, q Query, at position) (Page, error) {
 	var p Page
-	folder, size := q.folder(), PageSize
+	folder, size := q.folder(), q.most()
 	if q.filtered() {
 		size = listSize
 	}
 	after, more := at.After, true
-	for lists := 0; more && lists < MaxScan/listSize && len(p.Attempts) < PageSize; lists++ {
+	for lists := 0; more && lists < MaxScan/listSize && len(p.Attempts) < q.most(); lists++ {
 		objects, further, err := r.store.ListPage(ctx, r.bucket, folder, folder+after, size)
 		if err != nil {
 			return Page{}, err
@@ -226,10 +247,15 @@ func (r *Reader) byTime(ctx context.Context, q Query, at position) (Page, error)
 		more = further
 		for i, o := range objects {
 			after = strings.TrimPrefix(o.Name, folder)
-			if row, ok := placed(after, o.Metadata); ok && q.takes(row.Summary) {
+			row, ok := placed(after, o.Metadata)
+			if ok && row.Dropped.Before(q.Since) { // and so are those after it
+				more = false
+				break
+			}
+			if ok && q.takes(row.Summary) {
 				p.Attempts = append(p.Attempts, row)
 			}
-			if len(p.Attempts) == PageSize {
+			if len(p.Attempts) == q.most() {
 				more = more || i < len(objects)-1
 				break
 			}
@@ -323,8 +349,8 @@ func (r *Reader) ofJob(ctx context.Context, q Query) (Page, error) {
 	if err := r.refresh(ctx, rows); err != nil {
 		return Page{}, err
 	}
-	if rows[0].State == "" {
-		return Page{}, nil // the ID was claimed, and nothing is recorded yet
+	if rows[0].State == "" || !q.sees(rows[0].Summary) {
+		return Page{}, nil // the ID was claimed, and nothing is recorded yet; or the attempt is not theirs to see
 	}
 	return Page{Attempts: rows}, nil
 }
@@ -355,7 +381,7 @@ func (r *Reader) open(ctx context.Context, q Query, at position) (Page, error) {
 			first++
 		}
 	}
-	p := Page{Attempts: rows[first:min(first+PageSize, len(rows))]}
+	p := Page{Attempts: rows[first:min(first+q.most(), len(rows))]}
 	switch n := len(p.Attempts); {
 	case first+n < len(rows):
 		p.Next = q.token(at.After, placeOf(p.Attempts[n-1].Summary))
@@ -367,15 +393,63 @@ func (r *Reader) open(ctx context.Context, q Query, at position) (Page, error) {
 
 // Attempt returns the snapshot of an attempt, with its history, or [job.ErrNotFound]. It makes one call.
 func (r *Reader) Attempt(ctx context.Context, key string) (job.Snapshot, error) {
-	if !attemptForm.MatchString(key) {
-		return job.Snapshot{}, fmt.Errorf("%w: %.80q is not an attempt: it has 40 hexadecimal digits, - and the "+
-			"job file's generation", ErrQuery, key)
-	}
-	s, err := readRecord(ctx, r.store, r.bucket, key)
+	record, err := r.Record(ctx, key)
 	if err != nil {
 		return job.Snapshot{}, err
 	}
-	return s.Snapshot(), nil
+	return record.Snapshot(), nil
+}
+
+// Newest returns the newest attempt of a folder of the inbox, given with its final slash, or [job.ErrNotFound]. It reads
+// the folder's note, and lists the records that come after the newest attempt there: one list as a rule. It returns
+// [ErrQuery] if those are more than MaxScan.
+func (r *Reader) Newest(ctx context.Context, bucket, folder string) (key string, err error) {
+	var note attempt.FolderNote
+	data, _, err := r.store.Read(ctx, r.bucket, noteName(bucket, folder), 0, noteLimit)
+	if err == nil {
+		err = json.Unmarshal(data, &note)
+	}
+	if err != nil && !errors.Is(err, job.ErrNotFound) {
+		return "", fmt.Errorf("read gs://%s/%s: %w", r.bucket, noteName(bucket, folder), err)
+	}
+	// The note has no attempt without a decision, and no rerun. Records of a folder are in the order of their numbers:
+	// generations have 16 digits until 2286.
+	key = note.Newest.Attempt
+	prefix := "attempts/" + job.FolderKey(bucket, folder) + "-"
+	after, more := prefix, true
+	if key != "" {
+		after = recordName(key)
+	}
+	for lists := 0; more; lists++ {
+		if lists == MaxScan/listSize {
+			return "", fmt.Errorf("%w: the folder %q has more than %d attempts without a decision: name one of them",
+				ErrQuery, folder, MaxScan)
+		}
+		var objects []job.Attributes
+		if objects, more, err = r.store.ListPage(ctx, r.bucket, prefix, after, listSize); err != nil {
+			return "", err
+		}
+		for _, o := range objects {
+			after = o.Name
+			if name := strings.TrimSuffix(path.Base(o.Name), ".json"); attemptForm.MatchString(name) {
+				key = name
+			}
+		}
+	}
+	if key == "" {
+		return "", fmt.Errorf("an attempt of gs://%s/%s: %w", bucket, folder, job.ErrNotFound)
+	}
+	return key, nil
+}
+
+// Record returns all that is known of an attempt, or [job.ErrNotFound]. It makes one call.
+func (r *Reader) Record(ctx context.Context, key string) (attempt.Record, error) {
+	if !attemptForm.MatchString(key) {
+		return attempt.Record{}, fmt.Errorf("%w: %.80q is not an attempt: it has 40 hexadecimal digits, - and the "+
+			"job file's generation", ErrQuery, key)
+	}
+	s, err := readRecord(ctx, r.store, r.bucket, key)
+	return s.Record, err
 }
 
 // Queue returns who waits for a turn, as the tick at its time has seen it; an empty queue if nobody ever waited.
@@ -392,4 +466,53 @@ func (r *Reader) Queue(ctx context.Context) (attempt.Queue, error) {
 		return attempt.Queue{}, fmt.Errorf("read gs://%s/%s: %w", r.bucket, queueName, err)
 	}
 	return q, nil
+}
+
+// Turns returns the turns under the policy's limits, as the last tick has given them.
+func (r *Reader) Turns(ctx context.Context) (attempt.Turns, error) {
+	return readTurns(ctx, r.store, r.bucket)
+}
+
+// Since returns attempts of which something was published since a time: those without a verdict, then those whose
+// verdict came since, each in no order. Of the latter it looks at those that were dropped after a time, reach. It makes
+// a list for each 1,000 attempts that are open, and for each verdict one for each 1,000 attempts dropped after reach. It
+// returns at most so many attempts, and whether there are more.
+func (r *Reader) Since(ctx context.Context, since, reach time.Time, most int) (rows []Row, more bool, err error) {
+	err = r.each(ctx, openFolder, func(name string, o job.Attributes) bool {
+		e := parseEntry(name, o)
+		if e.Shown = cmp.Or(e.Shown, e.State); !e.Written.Before(since) {
+			rows = append(rows, Row{Summary: e.Summary(), Waits: e.Waits})
+		}
+		return len(rows) <= most
+	})
+	for _, state := range states {
+		if !state.Terminal() || err != nil || len(rows) > most {
+			continue
+		}
+		err = r.each(ctx, endedFolderOf(state), func(name string, o job.Attributes) bool {
+			row, ok := placed(name, o.Metadata)
+			if ok && !row.Concluded.Before(since) {
+				rows = append(rows, row)
+			}
+			return len(rows) <= most && (!ok || row.Dropped.After(reach))
+		})
+	}
+	return rows[:min(len(rows), most)], len(rows) > most, err
+}
+
+// each calls do with each object of a folder, and its name there, until do returns false.
+func (r *Reader) each(ctx context.Context, folder string, do func(name string, o job.Attributes) bool) error {
+	for after, more := folder, true; more; {
+		objects, further, err := r.store.ListPage(ctx, r.bucket, folder, after, listSize)
+		if err != nil {
+			return err
+		}
+		more = further
+		for _, o := range objects {
+			if after = o.Name; !do(strings.TrimPrefix(o.Name, folder), o) {
+				return nil
+			}
+		}
+	}
+	return nil
 }

@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,13 +32,16 @@ import (
 // have their verdict, every fourth of them failed; the last ones are open, and every second of those runs.
 type history struct {
 	attempts, open int
+	// whole is how many of the newest have all that the functions write, as do those of the folder that [look] looks
+	// for. The others are at their places by time alone: nobody reads more of them.
+	whole int
 }
 
 // at returns an attempt's record.
 func (h history) at(t testing.TB, i int) attempt.Record {
 	t.Helper()
 	o := job.Object{
-		Bucket: "inbox", Name: fmt.Sprintf("teams/%d/a%d/job.yaml", i%10, i%200), Generation: int64(i + 1),
+		Bucket: "inbox", Name: fmt.Sprintf("teams/%d/a%d/job.yaml", i%10, i%200), Generation: 1_795_424_700_000_000 + int64(i),
 		Created: now.Add(time.Duration(i) * time.Second), CorrelationID: fmt.Sprintf("größe %d", i%50),
 	}
 	r := attempt.NewRecord(o, o.Created)
@@ -70,7 +75,14 @@ func (h history) at(t testing.TB, i int) attempt.Record {
 // write writes the history as the functions do: by the ledger's own calls, in parallel.
 func (h history) write(t testing.TB, client *gcs.Client) {
 	t.Helper()
-	h.each(t, client, writeOne)
+	from := now.Add(time.Duration(h.attempts-h.whole) * time.Second)
+	h.each(t, client, func(ctx context.Context, l *ledger.Ledger, client *gcs.Client, r attempt.Record) error {
+		if r.Times.Dropped.Before(from) && r.Drop.Prefix != lookedFor {
+			_, err := l.Place(ctx, attempt.Filed{Summary: first(r).Summary()})
+			return err
+		}
+		return writeOne(ctx, l, client, r)
+	})
 }
 
 // each does the same for each attempt, some at once.
@@ -99,10 +111,14 @@ func (h history) each(t testing.TB, client *gcs.Client,
 	group.Wait()
 }
 
+// first returns a record as it was before its drop was judged.
+func first(r attempt.Record) attempt.Record {
+	r.State, r.Job = "", job.JobInfo{}
+	return r
+}
+
 // writeOne writes an attempt. The record comes last.
 func writeOne(ctx context.Context, l *ledger.Ledger, client *gcs.Client, r attempt.Record) error {
-	first := r
-	first.State, first.Job = "", job.JobInfo{}
 	data, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -111,11 +127,11 @@ func writeOne(ctx context.Context, l *ledger.Ledger, client *gcs.Client, r attem
 	metadata["revision"] = fmt.Sprint(r.Revision)
 	// Of what ended, the way through the index is left out: it leaves nothing.
 	if r.State.Terminal() {
-		if _, err := l.Place(ctx, attempt.Filed{Summary: first.Summary()}); err != nil {
+		if _, err := l.Place(ctx, attempt.Filed{Summary: first(r).Summary()}); err != nil {
 			return err
 		}
 		_, err = l.Place(ctx, attempt.Filed{Summary: r.Summary()})
-	} else if _, err = l.Open(ctx, attempt.NewEntry(attempt.Stored{Record: first})); err == nil {
+	} else if _, err = l.Open(ctx, attempt.NewEntry(attempt.Stored{Record: first(r)})); err == nil {
 		err = l.Mark(ctx, attempt.NewEntry(attempt.Stored{Record: r, Published: r.Sequence}))
 	}
 	if err != nil {
@@ -143,6 +159,9 @@ func localStorage(t testing.TB) (url string, client *gcs.Client) {
 	return s.URL(), client
 }
 
+// lookedFor is the folder of which [look] reads a page.
+const lookedFor = "teams/7/a177/"
+
 // look reads the pages that people open first, and returns how many calls of each kind each of them took.
 func look(ctx context.Context, t testing.TB, client *gcs.Client, h history) map[string]map[string]int {
 	t.Helper()
@@ -165,7 +184,7 @@ func look(ctx context.Context, t testing.TB, client *gcs.Client, h history) map[
 	second := page("second", ledger.Query{Token: newest.Next})
 	failed := page("failed", ledger.Query{State: job.Failed})
 	running := page("running", ledger.Query{State: job.Running})
-	found := page("folder", ledger.Query{Folder: "teams/7/a177/"})
+	found := page("folder", ledger.Query{Folder: lookedFor})
 	last, ended := h.attempts-1, h.attempts-h.open
 	sameFolder := last
 	for sameFolder%200 != 177 {
@@ -269,21 +288,22 @@ func checkHistory(t testing.TB, h history) {
 }
 
 func TestHistory(t *testing.T) {
-	checkHistory(t, history{attempts: 2200, open: 200})
+	// The first page of those that failed goes back 400 attempts, and wants one more.
+	checkHistory(t, history{attempts: 2200, open: 200, whole: 450})
 }
 
 // BenchmarkHistory reads the pages of 100,000 attempts. To write them takes minutes.
 func BenchmarkHistory(b *testing.B) {
-	checkHistory(b, history{attempts: 100_000, open: 1000})
+	checkHistory(b, history{attempts: 100_000, open: 1000, whole: 100_000})
 	for b.Loop() {
 		b.ReportMetric(0, "ns/op") // the calls count, not the time
 	}
 }
 
-// few is a history in memory, that has been written.
+// few is a short history that has been written.
 func few(t *testing.T, h history) (*ledger.Reader, *storagetest.Faults) {
 	t.Helper()
-	client, _ := storagetest.New(t, "state")
+	_, client := localStorage(t)
 	h.write(t, client)
 	faults := &storagetest.Faults{Client: client}
 	r, err := ledger.NewReader(faults, "state")
@@ -313,7 +333,7 @@ func walk(t *testing.T, r *ledger.Reader, q ledger.Query) (ids []string, sizes [
 
 // The pages of a query together show each of its attempts once, the newest first.
 func TestReaderWalks(t *testing.T) {
-	h := history{attempts: 230, open: 120}
+	h := history{attempts: 230, open: 120, whole: 230}
 	r, _ := few(t, h)
 	of := func(takes func(i int) bool) (ids []string) {
 		for i := h.attempts - 1; i >= 0; i-- {
@@ -342,6 +362,27 @@ func TestReaderWalks(t *testing.T) {
 		{"running below a folder", ledger.Query{State: job.Running, Folder: "teams/4/"},
 			of(func(i int) bool { return !ended(i) && i%10 == 4 }), []int{12}},
 		{"of a job", ledger.Query{JobID: "nothing"}, nil, []int{0}},
+		{"since a time", ledger.Query{Since: h.at(t, 170).Times.Dropped}, of(func(i int) bool { return i >= 170 }), []int{50, 10}},
+		{"failed since a time", ledger.Query{State: job.Failed, Since: h.at(t, 100).Times.Dropped},
+			of(func(i int) bool { return ended(i) && i%4 == 0 && i >= 100 }), []int{3}},
+		{"queued since a time", ledger.Query{State: job.Queued, Since: h.at(t, 200).Times.Dropped},
+			of(func(i int) bool { return i%2 > 0 && i >= 200 }), []int{15}},
+		{"below a folder since a time", ledger.Query{Folder: "teams/3/", Since: h.at(t, 200).Times.Dropped},
+			of(func(i int) bool { return i%10 == 3 && i >= 200 }), []int{3}},
+		{"all, in small pages", ledger.Query{Most: 49}, of(func(int) bool { return true }), []int{49, 49, 49, 49, 34}},
+		{"queued, in small pages", ledger.Query{State: job.Queued, Most: 45}, of(func(i int) bool { return !ended(i) && i%2 > 0 }),
+			[]int{45, 15}},
+		{"below a folder, in small pages", ledger.Query{Folder: "teams/3/", Most: 20}, of(func(i int) bool { return i%10 == 3 }),
+			[]int{20, 3}},
+		{"visible", ledger.Query{Visible: below("teams/3/")}, of(func(i int) bool { return i%10 == 3 }), []int{23}},
+		{"visible and failed", ledger.Query{State: job.Failed, Visible: below("teams/4/")},
+			of(func(i int) bool { return ended(i) && i%4 == 0 && i%10 == 4 }), []int{6}},
+		{"visible and running", ledger.Query{State: job.Running, Visible: below("teams/4/")},
+			of(func(i int) bool { return !ended(i) && i%10 == 4 }), []int{12}},
+		{"visible, of a folder", ledger.Query{Folder: "teams/3/", Visible: below("teams/4/")}, nil, []int{0}},
+		{"nothing visible", ledger.Query{Visible: below("none/")}, nil, []int{0}},
+		{"visible, in small pages", ledger.Query{Most: 20, Visible: below("teams/3/")},
+			of(func(i int) bool { return i%10 == 3 }), []int{20, 3}},
 	} {
 		ids, sizes := walk(t, r, test.query)
 		if diff := cmp.Diff(test.want, ids); diff != "" {
@@ -353,32 +394,101 @@ func TestReaderWalks(t *testing.T) {
 	}
 }
 
-// A search stops after 2,000 attempts and says so, and its token goes on. Of the attempts that are open, the pages of
-// the first 2,000 come before the others.
-func TestReaderScansLittle(t *testing.T) {
-	_, client := localStorage(t)
-	h := history{attempts: 2100, open: 2100}
-	// No record is read.
-	h.each(t, client, func(ctx context.Context, l *ledger.Ledger, _ *gcs.Client, r attempt.Record) error {
-		_, err := l.Place(ctx, attempt.Filed{Summary: r.Summary()})
-		return errors.Join(err, l.Mark(ctx, attempt.NewEntry(attempt.Stored{Record: r, Published: r.Sequence})))
-	})
-	counted := &storagetest.Faults{Client: client}
-	r, err := ledger.NewReader(counted, "state")
+func below(folder string) func(string) bool {
+	return func(f string) bool { return strings.HasPrefix(f, folder) }
+}
+
+// The page of a job, too, has only what is visible, and a token does not depend on that.
+func TestReaderVisible(t *testing.T) {
+	h := history{attempts: 30, open: 10, whole: 30}
+	r, faults := few(t, h)
+	l, err := ledger.New(faults.Client, "state", ledger.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := ledger.Query{CorrelationID: "nobody's"}
-	first, err := r.Page(t.Context(), q)
-	if err != nil || len(first.Attempts) > 0 || first.Next == "" || first.Back.IsZero() || len(counted.Calls()) != 2 {
-		t.Fatalf("first: %+v, %v, after %d calls", first, err, len(counted.Calls()))
+	if _, _, err := l.ClaimID(t.Context(), "j3", attempt.Owner{Attempt: h.at(t, 3).Attempt}); err != nil {
+		t.Fatal(err)
 	}
-	q.Token = first.Next
-	if last, err := r.Page(t.Context(), q); err != nil || last.Next != "" || !last.Back.IsZero() {
-		t.Errorf("last: %+v, %v", last, err)
+	for _, folder := range []string{"teams/3/", "teams/4/"} {
+		p, err := r.Page(t.Context(), ledger.Query{JobID: "j3", Visible: below(folder)})
+		if err != nil || (len(p.Attempts) == 1) != (folder == "teams/3/") {
+			t.Errorf("of a job, below %s: %+v, %v", folder, p.Attempts, err)
+		}
+	}
+	all, err := r.Page(t.Context(), ledger.Query{Most: 10})
+	if err != nil || all.Next == "" {
+		t.Fatal(all.Next, err)
+	}
+	q := ledger.Query{Most: 10, Token: all.Next, Visible: below("teams/3/")}
+	if p, err := r.Page(t.Context(), q); err != nil || len(p.Attempts) != 2 || p.Attempts[0].JobID != "j13" {
+		t.Errorf("after the page of somebody who sees all: %+v, %v", p.Attempts, err)
+	}
+}
+
+// shelf is a bucket in memory that keeps the metadata of many objects. Nothing else of them is asked for.
+type shelf struct {
+	*gcs.Client
+	objects map[string]map[string]string
+	lists   int
+}
+
+func (s *shelf) Write(
+	_ context.Context, _, name string, _ []byte, _ string, metadata map[string]string, _ int64,
+) (int64, error) {
+	s.objects[name] = metadata
+	return 1, nil
+}
+
+func (s *shelf) ListPage(
+	_ context.Context, _, prefix, after string, most int,
+) (page []job.Attributes, more bool, err error) {
+	s.lists++
+	for _, name := range slices.Sorted(maps.Keys(s.objects)) {
+		if !strings.HasPrefix(name, prefix) || name <= after {
+			continue
+		}
+		if len(page) == most {
+			return page, true, nil
+		}
+		page = append(page, job.Attributes{Object: job.Object{Name: name}, Metadata: s.objects[name]})
+	}
+	return page, false, nil
+}
+
+// A search stops after 2,000 attempts and says so, and its token goes on. Of the attempts that are open, the pages of
+// the first 2,000 come before the others.
+func TestReaderScansLittle(t *testing.T) {
+	shelf := &shelf{objects: map[string]map[string]string{}}
+	l, err := ledger.New(shelf, "state", ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := history{attempts: 2100, open: 2100}
+	for i := range h.attempts { // no record is read
+		r := h.at(t, i)
+		_, err := l.Place(t.Context(), attempt.Filed{Summary: r.Summary()})
+		err = errors.Join(err, l.Mark(t.Context(), attempt.NewEntry(attempt.Stored{Record: r, Published: r.Sequence})))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := ledger.NewReader(shelf, "state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range []ledger.Query{{CorrelationID: "nobody's"}, {Visible: below("nobody's/")}} {
+		shelf.lists = 0
+		first, err := r.Page(t.Context(), q)
+		if err != nil || len(first.Attempts) > 0 || first.Next == "" || first.Back.IsZero() || shelf.lists != 2 {
+			t.Fatalf("first: %+v, %v, after %d lists", first, err, shelf.lists)
+		}
+		q.Token = first.Next
+		if last, err := r.Page(t.Context(), q); err != nil || last.Next != "" || !last.Back.IsZero() {
+			t.Errorf("last: %+v, %v", last, err)
+		}
 	}
 	for _, state := range []job.State{job.Running, job.Queued} {
-		counted.Reset()
+		shelf.lists = 0
 		ids, sizes := walk(t, r, ledger.Query{State: state})
 		seen := map[string]bool{}
 		for _, id := range ids {
@@ -387,15 +497,15 @@ func TestReaderScansLittle(t *testing.T) {
 		if len(ids) != h.attempts/2 || len(seen) != len(ids) {
 			t.Errorf("%s: %d rows of %d attempts, want %d", state, len(ids), len(seen), h.attempts/2)
 		}
-		if calls := len(counted.Calls()); calls > 2*len(sizes) {
-			t.Errorf("%s: %d calls for %d pages", state, calls, len(sizes))
+		if shelf.lists > 2*len(sizes) {
+			t.Errorf("%s: %d lists for %d pages", state, shelf.lists, len(sizes))
 		}
 	}
 }
 
 // An attempt is found by its job ID, by two calls.
 func TestReaderFindsJobs(t *testing.T) {
-	h := history{attempts: 3, open: 3}
+	h := history{attempts: 3, open: 3, whole: 3}
 	r, faults := few(t, h)
 	l, err := ledger.New(faults, "state", ledger.Options{})
 	if err != nil {
@@ -433,9 +543,79 @@ func TestReaderFindsJobs(t *testing.T) {
 	}
 }
 
+// A folder's newest attempt is found by its note and one list: also one without a decision, which the note has not, and
+// whatever attempts there are elsewhere.
+func TestReaderFindsTheNewestOfAFolder(t *testing.T) {
+	h := history{attempts: 210, open: 10, whole: 210} // in 200 folders
+	r, faults := few(t, h)
+	l, err := ledger.New(faults, "state", ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	decided := h.at(t, 7).Drop.JobFile
+	note := attempt.FolderNote{}.Enter(job.Drop{}, decided, nil)
+	if err := l.SwapFolderNote(t.Context(), "inbox", "teams/7/a7/", note); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		folder string
+		want   int
+		lists  int
+	}{
+		{"teams/7/a7/", 207, 1}, // later than the note's
+		{"teams/8/a8/", 208, 1}, // without a note
+		{"teams/5/a55/", 55, 1}, // the only one
+	} {
+		faults.Reset()
+		got, err := r.Newest(t.Context(), "inbox", test.folder)
+		if want := h.at(t, test.want).Attempt; err != nil || got != want {
+			t.Errorf("%s: %s, %v, want %s", test.folder, got, err, want)
+		}
+		if diff := cmp.Diff(map[string]int{"read": 1, "list": test.lists}, kinds(faults.Calls())); diff != "" {
+			t.Errorf("%s: calls (-want +got):\n%s", test.folder, diff)
+		}
+	}
+	for _, elsewhere := range [][2]string{{"inbox", "teams/7/"}, {"inbox", ""}, {"other", "teams/7/a7/"}} {
+		if got, err := r.Newest(t.Context(), elsewhere[0], elsewhere[1]); !errors.Is(err, job.ErrNotFound) {
+			t.Errorf("%v: %q, %v", elsewhere, got, err)
+		}
+	}
+	// Nothing is after the note's.
+	newest := h.at(t, 207).Drop.JobFile
+	stored, err := l.FolderNote(t.Context(), "inbox", "teams/7/a7/")
+	if err == nil {
+		err = l.SwapFolderNote(t.Context(), "inbox", "teams/7/a7/", stored.Enter(job.Drop{}, newest, nil))
+	}
+	if got, found := r.Newest(t.Context(), "inbox", "teams/7/a7/"); err != nil || found != nil || got != h.at(t, 207).Attempt {
+		t.Errorf("%s, %v, %v", got, found, err)
+	}
+}
+
+// full is a bucket in which each list has more.
+type full struct{ askedFor }
+
+func (f *full) ListPage(ctx context.Context, bucket, prefix, after string, most int) ([]job.Attributes, bool, error) {
+	_, _, err := f.askedFor.ListPage(ctx, bucket, prefix, after, most)
+	o := job.Attributes{Object: job.Object{Name: fmt.Sprintf("%s%d.json", prefix, len(f.lists))}}
+	return []job.Attributes{o}, true, err
+}
+
+// A folder with more attempts without a decision than a search looks at is refused.
+func TestReaderFindsNoNewestAmongTooMany(t *testing.T) {
+	var f full
+	r, err := ledger.NewReader(&f, "state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.Newest(t.Context(), "inbox", "a/")
+	if !errors.Is(err, ledger.ErrQuery) || !strings.Contains(err.Error(), "name one of them") || len(f.lists) != 2 {
+		t.Errorf("%q, %v, after %d lists", got, err, len(f.lists))
+	}
+}
+
 // What a client sends is checked: states, folders, and tokens, which are of one query alone.
 func TestReaderRefuses(t *testing.T) {
-	r, faults := few(t, history{attempts: 120, open: 120})
+	r, faults := few(t, history{attempts: 120, open: 120, whole: 120})
 	good, err := r.Page(t.Context(), ledger.Query{})
 	if err != nil {
 		t.Fatal(err)
@@ -457,6 +637,8 @@ func TestReaderRefuses(t *testing.T) {
 		{ledger.Query{State: "broken"}, `"broken" is not a state; there are`},
 		{ledger.Query{Folder: "teams"}, "lacks its final slash"},
 		{ledger.Query{Folder: strings.Repeat("x", 2000) + "/"}, "at most 1024 bytes"},
+		{ledger.Query{Most: 51}, "from 1 to 50 attempts"},
+		{ledger.Query{Most: -1}, "from 1 to 50 attempts"},
 		{ledger.Query{JobID: "../j"}, "it has a slash"},
 		{ledger.Query{JobID: "j", State: job.Failed}, "leave the other filters out"},
 		{ledger.Query{State: job.Failed, Token: good.Next}, "of another query"},
