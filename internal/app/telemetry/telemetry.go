@@ -44,6 +44,10 @@ type Telemetry struct {
 	ticks, changed, found           metric.Int64Counter
 	open, queued, active, strangers metric.Int64Gauge
 	tickTime, lag                   metric.Float64Gauge
+
+	sent, unsent, routesFaults metric.Int64Counter
+	undelivered                metric.Int64Gauge
+	undeliveredAge             metric.Float64Gauge
 }
 
 // Off returns telemetry that measures and traces nothing.
@@ -90,7 +94,7 @@ func New(ctx context.Context, endpoint, instance string) (*Telemetry, error) {
 
 // instruments makes the metrics: their names, units and meanings.
 func (t *Telemetry) instruments(m metric.Meter) error {
-	var errs [16]error
+	var errs [21]error
 	t.verdicts, errs[0] = m.Int64Counter("jobdrop.verdicts", metric.WithUnit("{attempt}"),
 		metric.WithDescription("attempts that got their verdict, by verdict"))
 	t.retries, errs[1] = m.Int64Counter("jobdrop.create.retries", metric.WithUnit("{call}"),
@@ -125,8 +129,49 @@ func (t *Telemetry) instruments(m metric.Meter) error {
 		metric.WithDescription("time that the last tick took"))
 	t.lag, errs[15] = m.Float64Gauge("jobdrop.tick.lag", metric.WithUnit("s"),
 		metric.WithDescription("how late the last tick came to what was due the longest"))
+	t.sent, errs[16] = m.Int64Counter("jobdrop.notify.sent", metric.WithUnit("{message}"),
+		metric.WithDescription("messages that a destination took, by kind of destination"))
+	t.unsent, errs[17] = m.Int64Counter("jobdrop.notify.failed", metric.WithUnit("{message}"),
+		metric.WithDescription("messages that a destination did not take, or that were given up, by kind of destination and reason"))
+	t.undelivered, errs[18] = m.Int64Gauge("jobdrop.notify.undelivered", metric.WithUnit("{message}"),
+		metric.WithDescription("messages that are still to be sent"))
+	t.undeliveredAge, errs[19] = m.Float64Gauge("jobdrop.notify.undelivered.age", metric.WithUnit("s"),
+		metric.WithDescription("how long ago the oldest message that is still to be sent was due"))
+	t.routesFaults, errs[20] = m.Int64Counter("jobdrop.routes.faults", metric.WithUnit("{fault}"),
+		metric.WithDescription("times that the routes file could not be used, or that an expression or a template of it failed"))
 	return errors.Join(errs[:]...)
 }
+
+// Reason is why a destination was not told of a message.
+type Reason string
+
+// The reasons. After all but the last two the message is sent again.
+const (
+	RateLimited Reason = "rate_limited" // it asks for a pause
+	Unreachable Reason = "unreachable"  // no connection, no answer, or the answer of a server in trouble
+	Auth        Reason = "auth"         // it does not accept the secret
+	Refused     Reason = "refused"      // it does not take the message, ever
+	GivenUp     Reason = "given_up"     // it was tried for as long as is worth it
+)
+
+// Sent measures a message that a destination of a kind took.
+func (t *Telemetry) Sent(ctx context.Context, kind string) {
+	t.sent.Add(ctx, 1, metric.WithAttributes(attribute.String("kind", kind)))
+}
+
+// NotSent measures a try that failed, or a message that was given up.
+func (t *Telemetry) NotSent(ctx context.Context, kind string, why Reason) {
+	t.unsent.Add(ctx, 1, metric.WithAttributes(attribute.String("kind", kind), attribute.String("reason", string(why))))
+}
+
+// Undelivered measures what is still to be sent, and the age of the oldest of it: 0 if there is nothing.
+func (t *Telemetry) Undelivered(ctx context.Context, messages int, oldest time.Duration) {
+	t.undelivered.Record(ctx, int64(messages))
+	t.undeliveredAge.Record(ctx, oldest.Seconds())
+}
+
+// RoutesFault counts a fault of the routes file.
+func (t *Telemetry) RoutesFault(ctx context.Context) { t.routesFaults.Add(ctx, 1) }
 
 // Ticked measures a tick.
 func (t *Telemetry) Ticked(ctx context.Context, did watcher.Pulse) {

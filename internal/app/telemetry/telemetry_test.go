@@ -7,7 +7,12 @@ import (
 	"errors"
 	"log/slog"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
@@ -34,6 +39,10 @@ func TestWithoutACollector(t *testing.T) {
 	none.Published(ctx, []job.Event{{Type: job.JobRunning}})
 	none.Parked(ctx)
 	none.Double(ctx)
+	none.Sent(ctx, "slack")
+	none.NotSent(ctx, "slack", RateLimited)
+	none.Undelivered(ctx, 1, time.Hour)
+	none.RoutesFault(ctx)
 	if err := none.Flush(ctx); err != nil {
 		t.Error(err)
 	}
@@ -80,5 +89,42 @@ func TestFlushAfterAFailure(t *testing.T) {
 	}
 	if err := some.Flush(t.Context()); err != nil || calls != 1 {
 		t.Errorf("%v after %d calls", err, calls)
+	}
+}
+
+// What Notify does is counted by kind of destination and reason, under the names that the docs have.
+func TestNotifyIsMeasured(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	some := &Telemetry{}
+	if err := some.instruments(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)).Meter(scope)); err != nil {
+		t.Fatal(err)
+	}
+	some.Sent(t.Context(), "slack")
+	some.Sent(t.Context(), "slack")
+	some.NotSent(t.Context(), "webhook", GivenUp)
+	some.Undelivered(t.Context(), 3, 90*time.Second)
+	some.RoutesFault(t.Context())
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, m := range all.ScopeMetrics[0].Metrics {
+		switch data := m.Data.(type) {
+		case metricdata.Sum[int64]:
+			for _, p := range data.DataPoints {
+				got[m.Name+" "+p.Attributes.Encoded(attribute.DefaultEncoder())] = float64(p.Value)
+			}
+		case metricdata.Gauge[int64]:
+			got[m.Name] = float64(data.DataPoints[0].Value)
+		case metricdata.Gauge[float64]:
+			got[m.Name] = data.DataPoints[0].Value
+		}
+	}
+	if diff := cmp.Diff(map[string]float64{
+		"jobdrop.notify.sent kind=slack": 2, "jobdrop.notify.failed kind=webhook,reason=given_up": 1,
+		"jobdrop.notify.undelivered": 3, "jobdrop.notify.undelivered.age": 90, "jobdrop.routes.faults ": 1,
+	}, got); diff != "" {
+		t.Errorf("measured (-want +got):\n%s", diff)
 	}
 }
