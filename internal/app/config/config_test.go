@@ -98,8 +98,9 @@ func TestLoadNamesAllThatIsMissing(t *testing.T) {
 		t.Fatal("no error for an empty environment")
 	}
 	for _, v := range config.Variables() {
-		if named := strings.Contains(err.Error(), v.Name+" is not set: "+v.Meaning); named != v.Required {
-			t.Errorf("%s, required %t, is named: %t", v.Name, v.Required, named)
+		want := v.Required&config.SubmitAndWatch != 0
+		if named := strings.Contains(err.Error(), v.Name+" is not set: "+v.Meaning); named != want {
+			t.Errorf("%s, required %t, is named: %t", v.Name, want, named)
 		}
 	}
 	if n := len(strings.Split(err.Error(), "\n")); n != len(required()) {
@@ -230,23 +231,80 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
-// Every variable that is documented is read, and no other.
-func TestVariables(t *testing.T) {
-	asked := map[string]bool{}
-	_, _ = config.Load(func(name string) (string, bool) {
-		asked[name] = true
-		return "", false
+// Notify needs what is its own, and nothing of the inbox, the topic and the backend.
+func TestLoadNotify(t *testing.T) {
+	lookup := func(values map[string]string) config.Lookup {
+		return func(name string) (string, bool) { value, ok := values[name]; return value, ok }
+	}
+	least := map[string]string{"JOBDROP_INSTANCE": "prod", "JOBDROP_PROJECT": "p", "JOBDROP_STATE_BUCKET": "state"}
+	full := maps.Clone(least)
+	maps.Copy(full, map[string]string{
+		"JOBDROP_ROUTES": "gs://ops/jobdrop/routes.yaml", "JOBDROP_LOG_LEVEL": "WARN",
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "STORAGE_EMULATOR_HOST": "127.0.0.1:9",
+		"JOBDROP_STATUS_BUCKET": "status",
+		// Not Notify's: a fault there is none of its own.
+		"JOBDROP_INBOX": "No", "JOBDROP_GRACE": "soon", "PUBSUB_EMULATOR_HOST": "127.0.0.1:10",
 	})
-	documented := map[string]bool{}
+	for _, test := range []struct {
+		name   string
+		values map[string]string
+		want   config.Config
+	}{
+		{"required alone", least, config.Config{Instance: "prod", Project: "p", State: "state"}},
+		{"all", full, config.Config{
+			Instance: "prod", Project: "p", State: "state", Status: "status",
+			RoutesBucket: "ops", RoutesObject: "jobdrop/routes.yaml",
+			LogLevel: slog.LevelWarn, Collector: "http://127.0.0.1:4318", StorageEmulator: "127.0.0.1:9",
+		}},
+	} {
+		got, err := config.LoadNotify(lookup(test.values))
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+		}
+	}
+	got, err := config.LoadNotify(lookup(map[string]string{"JOBDROP_ROUTES": "gs://ops/jobdrop/"}))
+	if err == nil || !cmp.Equal(got, config.Config{}) {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	lines := strings.Split(err.Error(), "\n")
+	for i, want := range []string{
+		"JOBDROP_INSTANCE is not set", "JOBDROP_PROJECT is not set", "JOBDROP_STATE_BUCKET is not set",
+		`JOBDROP_ROUTES is "gs://ops/jobdrop/", must be gs://BUCKET/OBJECT`,
+	} {
+		if len(lines) != 4 || !strings.Contains(lines[i], want) {
+			t.Errorf("%q is not in line %d of:\n%v", want, i+1, err)
+		}
+	}
+	if _, err := config.Load(environment(map[string]string{"JOBDROP_ROUTES": "No"})); err != nil {
+		t.Errorf("Submit and Watch read the routes: %v", err)
+	}
+}
+
+// Every variable that is documented is read by the functions that it is documented for, and
+// by no other.
+func TestVariables(t *testing.T) {
+	asked := map[string]config.Reader{}
+	for reader, load := range map[config.Reader]func(config.Lookup) (config.Config, error){
+		config.SubmitAndWatch: config.Load, config.Notify: config.LoadNotify,
+	} {
+		_, _ = load(func(name string) (string, bool) {
+			asked[name] |= reader
+			return "", false
+		})
+	}
+	documented := map[string]config.Reader{}
 	for _, v := range config.Variables() {
 		if v.Meaning == "" {
 			t.Errorf("%s has no meaning", v.Name)
 		}
-		if documented[v.Name] {
+		if documented[v.Name] != 0 {
 			t.Errorf("%s is there twice", v.Name)
 		}
-		documented[v.Name] = true
-		if v.Required && v.Default != "" {
+		documented[v.Name] = v.Readers
+		if v.Required != 0 && v.Default != "" {
 			t.Errorf("%s is required and has a default", v.Name)
 		}
 		if v.Default == "" {
@@ -262,7 +320,9 @@ func TestVariables(t *testing.T) {
 }
 
 // row is a row of the table in docs/environment.md.
-var row = regexp.MustCompile("(?m)^\\| `([A-Z][A-Z0-9_]+)` \\| *(yes|) *\\| *(?:`([^`]+)`|) *\\| *(\\S.*?) *\\|$")
+var row = regexp.MustCompile(
+	"(?m)^\\| `([A-Z][A-Z0-9_]+)` \\| *(\\S[^|]*?) *\\| *(yes|by Submit, Watch|) *\\| *" +
+		"(?:`([^`]+)`|) *\\| *(\\S.*?) *\\|$")
 
 func TestManualNamesTheVariables(t *testing.T) {
 	manual, err := os.ReadFile("../../../docs/environment.md")
@@ -270,17 +330,37 @@ func TestManualNamesTheVariables(t *testing.T) {
 		t.Fatal(err)
 	}
 	type variable struct {
-		Required bool
-		Default  string
+		Readers, Required, Default string
 	}
+	readers := map[config.Reader]string{
+		config.All: "all", config.SubmitAndWatch: "Submit, Watch", config.Notify: "Notify",
+	}
+	required := map[config.Reader]string{config.All: "yes", config.SubmitAndWatch: "by Submit, Watch"}
 	want, got := map[string]variable{}, map[string]variable{}
 	for _, v := range config.Variables() {
-		want[v.Name] = variable{v.Required, v.Default}
+		want[v.Name] = variable{readers[v.Readers], required[v.Required], v.Default}
 	}
 	for _, m := range row.FindAllStringSubmatch(string(manual), -1) {
-		got[m[1]] = variable{m[2] == "yes", m[3]}
+		got[m[1]] = variable{m[2], m[3], m[4]}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("variables (-config +docs/environment.md):\n%s", diff)
+	}
+}
+
+// A program other than the functions needs the variables that it names. What is set is checked all the same.
+func TestLoadFor(t *testing.T) {
+	lookup := func(name string) (string, bool) {
+		value := map[string]string{"JOBDROP_INBOX": "inbox", "JOBDROP_TOPIC": "nonsense"}[name]
+		return value, value != ""
+	}
+	_, err := config.LoadFor(lookup, "JOBDROP_INBOX", "JOBDROP_STATUS_BUCKET")
+	if err == nil || !strings.Contains(err.Error(), "JOBDROP_STATUS_BUCKET is not set") ||
+		!strings.Contains(err.Error(), `JOBDROP_TOPIC is "nonsense"`) || strings.Contains(err.Error(), "JOBDROP_INBOX") {
+		t.Errorf("error %v", err)
+	}
+	c, err := config.LoadFor(environment(nil), "JOBDROP_INBOX")
+	if err != nil || c.Inbox != "inbox" || c.Settle != time.Minute {
+		t.Errorf("%+v, %v", c, err)
 	}
 }
