@@ -1,12 +1,15 @@
 package vertex
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 
 	aiplatform "google.golang.org/api/aiplatform/v1"
 	"google.golang.org/api/option"
+
+	"github.com/jobdrop/jobdrop/internal/backend/internal/rest"
 )
 
 // api is what is asked of the service in one region, in either collection. The calls
@@ -47,8 +50,8 @@ func newAPI(client *http.Client, url string) (api, error) {
 			if collection == tuningJobs {
 				page, err := jobs.HyperparameterTuningJobs.List(parent).Filter(filter).ReadMask(mask).
 					PageSize(pageSize).PageToken(token).Context(ctx).Do()
-				if err != nil {
-					return nil, "", err
+				if err != nil || page == nil {
+					return nil, "", cmp.Or(err, rest.ErrNoJob)
 				}
 				for _, j := range page.HyperparameterTuningJobs {
 					all = append(all, ofTuning(j))
@@ -56,8 +59,8 @@ func newAPI(client *http.Client, url string) (api, error) {
 				return all, page.NextPageToken, nil
 			}
 			page, err := jobs.CustomJobs.List(parent).Filter(filter).ReadMask(mask).PageSize(pageSize).PageToken(token).Context(ctx).Do()
-			if err != nil {
-				return nil, "", err
+			if err != nil || page == nil {
+				return nil, "", cmp.Or(err, rest.ErrNoJob)
 			}
 			for _, j := range page.CustomJobs {
 				all = append(all, ofCustom(j))

@@ -21,9 +21,6 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
-	aiplatform "google.golang.org/api/aiplatform/v1"
-	"google.golang.org/api/option"
-	htransport "google.golang.org/api/transport/http"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/internal/backend/internal/rest"
@@ -37,8 +34,6 @@ const Name = "vertex"
 // CallTimeout bounds one call with its retries. A claim on a create has to last
 // more than twice as long.
 const CallTimeout = rest.CallTimeout
-
-const scope = aiplatform.CloudPlatformScope
 
 // pageSize is that of lists: a mask keeps the jobs small.
 const pageSize = 100
@@ -92,16 +87,11 @@ func New(ctx context.Context, o Options) (*Backend, error) {
 	}
 	t := &Backend{Options: o, regions: map[string]*region{}}
 	if t.Client != nil {
+		t.Client = rest.Limit(t.Client)
 		return t, nil
 	}
-	var options []option.ClientOption
-	if strings.HasPrefix(o.Endpoint, "http://") {
-		options = append(options, option.WithoutAuthentication())
-	} else {
-		options = append(options, option.WithScopes(scope))
-	}
 	var err error
-	if t.Client, _, err = htransport.NewClient(ctx, options...); err != nil { // one transport for all regions
+	if t.Client, err = rest.NewClient(ctx, o.Endpoint); err != nil { // one transport for all regions
 		return nil, fmt.Errorf("aiplatform/v1 client: %w", err)
 	}
 	return t, nil
@@ -224,6 +214,9 @@ func (t *Backend) Create(ctx context.Context, o job.Order) (attempt.BackendJob, 
 	ctx, cancel := context.WithTimeout(ctx, rest.CallTimeout)
 	defer cancel()
 	made, err := r.create(ctx, request)
+	if err == nil && (made == nil || made.name == "") {
+		err = rest.ErrNoJob
+	}
 	if err != nil {
 		return attempt.BackendJob{}, fmt.Errorf("create job %s: %w", o.JobID, rest.Classify(err))
 	}
@@ -285,6 +278,9 @@ func (t *Backend) Get(ctx context.Context, j job.JobInfo) (attempt.BackendJob, e
 	result, err := invoke(ctx, r.reads, func(ctx context.Context) (*found, error) {
 		return r.get(ctx, collection, j.ResourceName)
 	})
+	if err == nil && (result == nil || result.name == "") {
+		err = rest.ErrNoJob
+	}
 	if err != nil {
 		return attempt.BackendJob{}, fmt.Errorf("get job %s: %w", j.ResourceName, rest.Classify(err))
 	}
@@ -400,9 +396,11 @@ func (t *Backend) list(ctx context.Context, at, collection, filter, token string
 		if err != nil {
 			return fmt.Errorf("list %s in %s: %w", collection, at, rest.Classify(err))
 		}
-		jobs := make([]attempt.BackendJob, len(all))
-		for i, f := range all {
-			jobs[i] = t.backendJob(f)
+		jobs := make([]attempt.BackendJob, 0, len(all))
+		for _, f := range all {
+			if f != nil && f.name != "" {
+				jobs = append(jobs, t.backendJob(f))
+			}
 		}
 		if err := page(jobs, next); err != nil {
 			return err

@@ -1,7 +1,6 @@
 package vertex
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -225,48 +224,6 @@ func TestCreate(t *testing.T) {
 	}
 }
 
-// A create makes a job, so it is never sent twice; what is told of its end is told
-// by class.
-func TestCreateFails(t *testing.T) {
-	refused := func(err error) bool {
-		_, is := errors.AsType[*attempt.RefusedError](err)
-		return is
-	}
-	quota := func(err error) bool { return errors.Is(err, job.ErrQuota) }
-	unknown := func(err error) bool { return !refused(err) && !quota(err) && !errors.Is(err, job.ErrNotFound) }
-	for _, test := range []struct {
-		name   string
-		answer answer
-		class  func(error) bool
-	}{
-		{"bad request", failure(400, "INVALID_ARGUMENT", "machine type"), refused},
-		{"forbidden", failure(403, "PERMISSION_DENIED", "no"), refused},
-		{
-			"no quota",
-			failure(429, "RESOURCE_EXHAUSTED",
-				"The following quota metrics exceed quota limits: aiplatform.googleapis.com/custom_model_training_nvidia_l4_gpus"),
-			quota,
-		},
-		{"no such project", failure(404, "NOT_FOUND", "no"), func(err error) bool { return errors.Is(err, job.ErrNotFound) }},
-		{"conflict", failure(409, "ABORTED", "again"), unknown},
-		{"fault", failure(500, "INTERNAL", "oops"), unknown},
-		{"not available", failure(503, "UNAVAILABLE", "later"), unknown},
-		{"no answer", answer{hangUp: true}, unknown},
-		{"half an answer", ok(`{"name": `), unknown},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			backend, s := open(t, test.answer)
-			_, err := backend.Create(t.Context(), order(nil))
-			if err == nil || !test.class(err) {
-				t.Errorf("error %v", err)
-			}
-			if len(s.calls()) != 1 {
-				t.Errorf("%d creates", len(s.calls()))
-			}
-		})
-	}
-}
-
 // What can't run there is refused without a call.
 func TestCreateRefuses(t *testing.T) {
 	for name, o := range map[string]job.Order{
@@ -350,7 +307,8 @@ func TestGet(t *testing.T) {
 		},
 		{
 			"JOB_STATE_EXPIRED", ended,
-			attempt.BackendJob{State: job.BackendFailed, Started: at(13), Ended: at(14), DeadlineExceeded: true},
+			attempt.BackendJob{State: job.BackendFailed, Started: at(13), Ended: at(14), DeadlineExceeded: true, Expired: true,
+				Message: "the job expired"},
 		},
 		{"JOB_STATE_CANCELLING", started, attempt.BackendJob{State: job.BackendCancelling, Started: at(13)}},
 		{
@@ -419,34 +377,6 @@ func TestNames(t *testing.T) {
 			job.ErrNotFound) {
 			t.Errorf("cancel %q: %v", name, err)
 		}
-	}
-}
-
-// Reads are repeated if the service is not available, but not after a 404 or a 429.
-func TestReadsAreRepeated(t *testing.T) {
-	t.Parallel()
-	gone := failure(404, "NOT_FOUND", "no")
-	for _, test := range []struct {
-		name    string
-		answers []answer
-		want    error
-	}{
-		{
-			"503, then an answer", []answer{failure(503, "UNAVAILABLE", "later"), ok(shown(resource, "JOB_STATE_RUNNING", ""))},
-			nil,
-		},
-		{"500, then not there", []answer{failure(500, "INTERNAL", "oops"), gone}, job.ErrNotFound},
-		{"quota", []answer{failure(429, "RESOURCE_EXHAUSTED", "slow down")}, job.ErrQuota},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			backend, s := open(t, test.answers...)
-			if _, err := backend.Get(t.Context(), job.JobInfo{ResourceName: resource}); !errors.Is(err, test.want) {
-				t.Errorf("error %v", err)
-			}
-			if len(s.calls()) != len(test.answers) {
-				t.Errorf("%d calls, want %d", len(s.calls()), len(test.answers))
-			}
-		})
 	}
 }
 
@@ -530,22 +460,6 @@ func TestURL(t *testing.T) {
 	backend.Endpoint = ""
 	if got := backend.URL("europe-west4"); got != "https://europe-west4-aiplatform.googleapis.com/" {
 		t.Errorf("URL %s", got)
-	}
-}
-
-// A call ends in time.
-func TestCallsHaveADeadline(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	backend, s := open(t)
-	if _, err := backend.Create(ctx, order(nil)); !errors.Is(err, context.Canceled) {
-		t.Errorf("create: %v", err)
-	}
-	if _, err := backend.Get(ctx, job.JobInfo{ResourceName: resource}); !errors.Is(err, context.Canceled) {
-		t.Errorf("get: %v", err)
-	}
-	if len(s.calls()) > 0 {
-		t.Errorf("calls %v", s.calls())
 	}
 }
 

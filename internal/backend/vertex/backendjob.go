@@ -78,10 +78,10 @@ func (t *Backend) backendJob(f *found) attempt.BackendJob {
 		l.Message = f.err.Message
 		l.DeadlineExceeded = f.err.Code == deadlineExceeded
 	}
-	if f.state == "JOB_STATE_EXPIRED" {
-		l.DeadlineExceeded = true
-	}
 	switch f.state {
+	case "JOB_STATE_EXPIRED":
+		l.DeadlineExceeded, l.Expired = true, true
+		l.Message = cmp.Or(l.Message, "the job expired")
 	case "JOB_STATE_PAUSED":
 		l.Message = cmp.Or(l.Message, "the job is paused")
 	case "JOB_STATE_PARTIALLY_SUCCEEDED":

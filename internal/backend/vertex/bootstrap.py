@@ -26,8 +26,12 @@ def say(text):
     print("jobdrop: " + text, flush=True)
 
 
-def request(uri):
-    bucket, name = uri[len("gs://"):].split("/", 1)
+def split(uri):
+    """Returns an object's bucket and name as they stand in a URL."""
+    return [urllib.parse.quote(part, safe="") for part in uri[len("gs://"):].split("/", 1)]
+
+
+def request(path, data=None):
     base, headers = "https://storage.googleapis.com", {}
     emulator = os.environ.get("STORAGE_EMULATOR_HOST")
     if emulator:
@@ -36,16 +40,17 @@ def request(uri):
         token = urllib.request.Request(METADATA, headers={"Metadata-Flavor": "Google"})
         with urllib.request.urlopen(token, timeout=30) as answer:
             headers["Authorization"] = "Bearer " + json.loads(answer.read().decode())["access_token"]
-    url = "%s/download/storage/v1/b/%s/o/%s?alt=media" % (
-        base.rstrip("/"), urllib.parse.quote(bucket, safe=""), urllib.parse.quote(name, safe=""))
-    return urllib.request.Request(url, headers=headers)
+    if data is not None:
+        headers["Content-Type"] = "text/plain"
+    return urllib.request.Request(base.rstrip("/") + path, data=data, headers=headers)
 
 
 def fetch(uri, path):
     say("fetching the package " + uri)
     for tries in range(5):
         try:
-            with urllib.request.urlopen(request(uri), timeout=60) as answer, open(path, "wb") as out:
+            source = request("/download/storage/v1/b/%s/o/%s?alt=media" % tuple(split(uri)))
+            with urllib.request.urlopen(source, timeout=60) as answer, open(path, "wb") as out:
                 shutil.copyfileobj(answer, out)
             return
         except urllib.error.HTTPError as error:
@@ -230,6 +235,42 @@ def tf_config(settings):
     os.environ["TF_CONFIG"] = json.dumps(config)
 
 
+def create(uri):
+    """Creates an empty object and reports whether it was not there. A service that is busy is asked three times."""
+    place = "/upload/storage/v1/b/%s/o?uploadType=media&name=%s&ifGenerationMatch=0" % tuple(split(uri))
+    for tries in range(3):
+        try:
+            urllib.request.urlopen(request(place, b""), timeout=30).close()
+            return True
+        except urllib.error.HTTPError as error:
+            if error.code == 412:
+                return False
+            if tries == 2 or error.code != 429 and error.code < 500:
+                raise
+        time.sleep(2 ** tries)
+
+
+def restarts(where):
+    """Returns how often this replica was started before within its job. Each start leaves an empty object."""
+    task = json.loads(os.environ["CLUSTER_SPEC"])["task"]
+    folder = "%s/jobdrop/starts/%s/%s-%s/" % (
+        where.rstrip("/"), os.environ["CLOUD_ML_JOB_ID"], task["type"], task["index"])
+    for number in range(1000):
+        if create(folder + str(number)):
+            return number
+    raise ValueError("too many starts")
+
+
+def count_restarts(where):
+    os.environ.pop("JOBDROP_RESTART_COUNT", None)
+    if not where:
+        return
+    try:
+        os.environ["JOBDROP_RESTART_COUNT"] = str(restarts(where))
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        say("how often this replica was started is not known: %r" % error)
+
+
 def main():
     settings = json.loads(os.environ.pop("JOBDROP_BOOTSTRAP"))
     work = tempfile.mkdtemp(prefix="jobdrop-")
@@ -245,6 +286,7 @@ def main():
     tf_config(settings)
     args = [sys.executable, "-m", settings["module"]] + sys.argv[1:]
     where = job_dir(settings)
+    count_restarts(where)
     if where:
         args += ["--job-dir", where]
     importlib.invalidate_caches()

@@ -42,7 +42,7 @@ func sdist(t *testing.T, arguments, info string) []byte {
 		"trainer-0.1/trainer/__init__.py": "",
 		"trainer-0.1/trainer/task.py": "import json, os, sys\n" +
 			"print('RAN ' + json.dumps({'args': sys.argv[1:], 'tf': os.environ.get('TF_CONFIG'), 'left': " +
-			"os.environ.get('JOBDROP_BOOTSTRAP')}))\n" +
+			"os.environ.get('JOBDROP_BOOTSTRAP'), 'restarts': os.environ.get('JOBDROP_RESTART_COUNT')}))\n" +
 			"sys.exit(3 if '--fail' in sys.argv else 0)\n",
 	} {
 		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}); err != nil {
@@ -119,9 +119,22 @@ func bootstraps(t *testing.T, interpreter string) {
 		return env
 	}
 	environment(t) // or the test ends here
-	flaky := 0
+	flaky, busy := 0, 0
+	starts := map[string]bool{} // the names of what was uploaded
 	storage := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
+		switch name := r.URL.Query().Get("name"); {
+		case r.Method == http.MethodPost && r.URL.Path == "/upload/storage/v1/b/out/o" &&
+			r.URL.Query().Get("ifGenerationMatch") == "0":
+			if starts[name] {
+				http.Error(w, "it is there", http.StatusPreconditionFailed)
+			}
+			starts[name] = true
+		case r.Method == http.MethodPost && r.URL.Path == "/upload/storage/v1/b/busy/o" && busy < 2:
+			busy++
+			http.Error(w, "later", http.StatusServiceUnavailable)
+		case r.Method == http.MethodPost && r.URL.Path == "/upload/storage/v1/b/busy/o":
+		case r.Method == http.MethodPost:
+			http.Error(w, "no", http.StatusForbidden)
 		case r.URL.Query().Get("alt") != "media" || !strings.HasPrefix(r.URL.Path, "/download/storage/v1/b/staging/o/"):
 			http.Error(w, "what?", http.StatusBadRequest)
 		case r.URL.EscapedPath() == "/download/storage/v1/b/staging/o/a%2F1%2Ftrainer-0.1.tar.gz":
@@ -147,9 +160,9 @@ func bootstraps(t *testing.T, interpreter string) {
 	defer storage.Close()
 	const tf = `{"cluster": {"chief": ["127.0.0.1:2222"]}, "task": {"type": "chief", "index": 0}}`
 	type result struct {
-		Args []string
-		TF   map[string]any
-		Left *string
+		Args           []string
+		TF             map[string]any
+		Left, Restarts *string
 	}
 	task := func(trial string) map[string]any {
 		all := map[string]any{
@@ -166,6 +179,9 @@ func bootstraps(t *testing.T, interpreter string) {
 			all[name] = value
 		}
 		return all
+	}
+	replica := func(index string) []string {
+		return []string{"CLOUD_ML_JOB_ID=12", `CLUSTER_SPEC={"task": {"type": "workerpool0", "index": ` + index + `}}`}
 	}
 	const uri = "gs://staging/a/1/trainer-0.1.tar.gz"
 	for _, test := range []struct {
@@ -202,6 +218,31 @@ func bootstraps(t *testing.T, interpreter string) {
 			name: "the service's own TF_CONFIG stays", settings: settings(uri, map[string]any{"tfConfig": tf}),
 			env:  []string{`TF_CONFIG={"of": "the service"}`},
 			want: result{Args: []string{}, TF: map[string]any{"of": "the service"}},
+		},
+		{
+			name: "the first start", settings: settings(uri, map[string]any{"jobDir": "gs://out/x/"}), env: replica("0"),
+			want: result{Args: []string{"--job-dir", "gs://out/x/"}, Restarts: new("0")},
+		},
+		{
+			name: "the second", settings: settings(uri, map[string]any{"jobDir": "gs://out/x/"}), env: replica("0"),
+			want: result{Args: []string{"--job-dir", "gs://out/x/"}, Restarts: new("1")},
+		},
+		{
+			name: "the third, with a value from elsewhere", settings: settings(uri, map[string]any{"jobDir": "gs://out/x/"}),
+			env:  append(replica("0"), "JOBDROP_RESTART_COUNT=7"),
+			want: result{Args: []string{"--job-dir", "gs://out/x/"}, Restarts: new("2")},
+		},
+		{
+			name: "another replica's first", settings: settings(uri, map[string]any{"jobDir": "gs://out/x/"}), env: replica("1"),
+			want: result{Args: []string{"--job-dir", "gs://out/x/"}, Restarts: new("0")},
+		},
+		{
+			name: "a storage that is busy", settings: settings(uri, map[string]any{"jobDir": "gs://busy/x"}), env: replica("0"),
+			want: result{Args: []string{"--job-dir", "gs://busy/x"}, Restarts: new("0")},
+		},
+		{
+			name: "starts that can't be counted", settings: settings(uri, map[string]any{"jobDir": "gs://closed/x"}),
+			env: append(replica("0"), "JOBDROP_RESTART_COUNT=7"), want: result{Args: []string{"--job-dir", "gs://closed/x"}},
 		},
 		{
 			name: "the program's status", settings: settings(uri, nil), args: []string{"--fail"},
@@ -274,14 +315,13 @@ func bootstraps(t *testing.T, interpreter string) {
 			_, after, ok := strings.Cut(string(out), "RAN ")
 			line, _, _ := strings.Cut(after, "\n")
 			var raw struct {
-				Args []string
-				TF   *string
-				Left *string
+				Args               []string
+				TF, Left, Restarts *string
 			}
 			if err := json.Unmarshal([]byte(line), &raw); !ok || err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			got := result{Args: raw.Args, Left: raw.Left}
+			got := result{Args: raw.Args, Left: raw.Left, Restarts: raw.Restarts}
 			if raw.TF != nil {
 				if err := json.Unmarshal([]byte(*raw.TF), &got.TF); err != nil {
 					t.Fatal(err)
@@ -291,6 +331,13 @@ func bootstraps(t *testing.T, interpreter string) {
 				t.Errorf("ran (-want +got):\n%s\n%s", diff, out)
 			}
 		})
+	}
+	want := map[string]bool{}
+	for _, start := range []string{"workerpool0-0/0", "workerpool0-0/1", "workerpool0-0/2", "workerpool0-1/0"} {
+		want["x/jobdrop/starts/12/"+start] = true
+	}
+	if diff := cmp.Diff(want, starts); diff != "" {
+		t.Errorf("starts (-want +got):\n%s", diff)
 	}
 	if flaky < 2 {
 		t.Error("a fetch that was answered 503 was not repeated")

@@ -72,7 +72,10 @@ const (
 // decides which images may be gone.
 func NewRequest(project string, o job.Order, today time.Time) (Request, []plan.Diagnostic) {
 	p, told := plan.New(o)
-	b := builder{plan: p, in: cmp.Or(o.TrainingInput, &job.TrainingInput{}), today: today, told: told}
+	b := builder{
+		plan: p, in: cmp.Or(o.TrainingInput, &job.TrainingInput{}), own: cmp.Or(o.Vertex, &job.VertexOptions{}),
+		today: today, told: told,
+	}
 	b.names()
 	if !slices.Contains(regions, p.Region) {
 		b.tell("trainingInput.region", plan.Doubtful, "Vertex AI is not known to train there",
@@ -99,6 +102,7 @@ func NewRequest(project string, o job.Order, today time.Time) (Request, []plan.D
 type builder struct {
 	plan  plan.Plan
 	in    *job.TrainingInput
+	own   *job.VertexOptions
 	today time.Time
 	told  []plan.Diagnostic
 }
@@ -149,12 +153,8 @@ func (b *builder) spec() *jobSpec {
 	spec := &jobSpec{
 		ServiceAccount: p.ServiceAccount, Network: p.Network, EnableWebAccess: p.EnableWebAccess,
 	}
-	if p.Run > 0 || p.DisableRetries {
-		spec.Scheduling = &aiplatform.GoogleCloudAiplatformV1Scheduling{DisableRetries: p.DisableRetries}
-		if p.Run > 0 {
-			spec.Scheduling.Timeout = job.FormatDuration(p.Run)
-		}
-	}
+	spec.Scheduling = b.scheduling()
+	b.options(spec)
 	if p.JobDir != "" {
 		spec.BaseOutputDirectory = &aiplatform.GoogleCloudAiplatformV1GcsDestination{OutputUriPrefix: p.JobDir}
 	}
@@ -165,6 +165,10 @@ func (b *builder) spec() *jobSpec {
 		}
 		spec.WorkerPoolSpecs[at] = b.pool(r)
 	}
+	if b.own.FlexStart() {
+		b.flexStart()
+	}
+	b.reserved()
 	if p.Replicas() > 1 && p.Primary != "chief" {
 		field := "trainingInput.runtimeVersion"
 		if b.in.HasImage() {
@@ -183,9 +187,12 @@ func (b *builder) pool(r plan.Role) *workerPool {
 		ReplicaCount: r.Replicas,
 		MachineSpec: &aiplatform.GoogleCloudAiplatformV1MachineSpec{
 			MachineType: r.Machine, AcceleratorType: r.Accelerator, AcceleratorCount: r.Accelerators,
+			GpuPartitionSize: b.own.GPUPartitionSize, ReservationAffinity: b.reservation(),
 		},
+		NfsMounts: b.nfsMounts(), LustreMounts: b.lustreMounts(),
 	}
 	b.accelerator(r)
+	b.partition(r)
 	if r.DiskType != "" || r.DiskGB > 0 {
 		pool.DiskSpec = &aiplatform.GoogleCloudAiplatformV1DiskSpec{BootDiskType: r.DiskType, BootDiskSizeGb: int64(r.DiskGB)}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobdrop/jobdrop/internal/check/plan"
+	"github.com/jobdrop/jobdrop/internal/local/training"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -48,6 +49,10 @@ func TestRequests(t *testing.T) {
 			{ParameterName: "kind", Type: "CATEGORICAL", CategoricalValues: []string{"a", "b"}},
 		},
 	}
+	gpus := func(o *job.Order) {
+		o.TrainingInput.ScaleTier, o.TrainingInput.MasterType = "CUSTOM", "a2-highgpu-2g"
+	}
+	const resources = "projects/p/locations/europe-west4/"
 	image := &job.ReplicaConfig{
 		ImageURI: "europe-docker.pkg.dev/p/r/trainer:1", ContainerCommand: []string{"python", "-m", "trainer"},
 	}
@@ -81,6 +86,69 @@ func TestRequests(t *testing.T) {
 				KMSKeyName: "projects/p/locations/europe-west4/keyRings/r/cryptoKeys/k",
 			}
 		}),
+		"spot": order(func(o *job.Order) {
+			o.Vertex = &job.VertexOptions{Strategy: job.StrategySpot, RestartJobOnWorkerRestart: true}
+			o.TrainingInput.Scheduling = &job.Scheduling{MaxWaitTime: "3600s"} // jobdrop's to enforce
+		}),
+		"flex-start": order(func(o *job.Order) {
+			gpus(o)
+			o.TrainingInput.WorkerType, o.TrainingInput.WorkerCount = "a2-highgpu-2g", 3
+			o.TrainingInput.Scheduling = &job.Scheduling{MaxWaitTime: "3600s", MaxRunningTime: "604800s"}
+			o.Vertex = &job.VertexOptions{Strategy: job.StrategyFlexStart}
+		}),
+		"flex-start-without-limit": order(func(o *job.Order) {
+			gpus(o)
+			o.TrainingInput.MasterType = "g2-standard-48"
+			o.Vertex = &job.VertexOptions{Strategy: job.StrategyFlexStart}
+		}),
+		"flex-start-tuning": order(func(o *job.Order) {
+			gpus(o)
+			o.TrainingInput.Hyperparameters = &job.HyperparameterSpec{Params: study.Params[2:3]}
+			o.Vertex = &job.VertexOptions{
+				Strategy: job.StrategyFlexStart, MaxWaitDuration: "7200s", DisableRetries: true, EnableDashboardAccess: true,
+			}
+		}),
+		"reservation": order(func(o *job.Order) {
+			gpus(o)
+			o.TrainingInput.ParameterServerType, o.TrainingInput.ParameterServerCount = "n1-standard-4", 1
+			o.Vertex = &job.VertexOptions{
+				Strategy: job.StrategyStandard,
+				ReservationAffinity: &job.ReservationAffinity{
+					ReservationAffinityType: "SPECIFIC_RESERVATION",
+					Values:                  []string{"projects/p/zones/europe-west4-a/reservations/a100"},
+				},
+			}
+		}),
+		"any-reservation": order(func(o *job.Order) {
+			o.Vertex = &job.VertexOptions{
+				ReservationAffinity: &job.ReservationAffinity{ReservationAffinityType: "ANY_RESERVATION"},
+			}
+		}),
+		"resources": order(func(o *job.Order) {
+			gpus(o)
+			o.TrainingInput.MasterType = "a2-highgpu-1g"
+			o.TrainingInput.ServiceAccount = "a@p.iam.gserviceaccount.com"
+			o.Vertex = &job.VertexOptions{
+				PersistentResourceID: "gpus", Tensorboard: resources + "tensorboards/1",
+				Experiment:            resources + "metadataStores/default/contexts/census",
+				ExperimentRun:         resources + "metadataStores/default/contexts/census-1",
+				EnableDashboardAccess: true, GPUPartitionSize: "1g.5gb",
+			}
+		}),
+		"networks": order(func(o *job.Order) {
+			o.Vertex = &job.VertexOptions{
+				PSCInterfaceConfig: &job.PSCInterfaceConfig{
+					NetworkAttachment: "projects/p/regions/europe-west4/networkAttachments/n",
+					DNSPeeringConfigs: []job.DNSPeeringConfig{
+						{Domain: "corp.example.com.", TargetProject: "net", TargetNetwork: "corp"},
+					},
+				},
+				NFSMounts: []job.NFSMount{{Server: "10.0.0.2", Path: "/data", MountPoint: "data"}},
+				LustreMounts: []job.LustreMount{
+					{InstanceIP: "10.0.0.3", Filesystem: "scratch", VolumeHandle: "p/z/i", MountPoint: "scratch"},
+				},
+			}
+		}),
 		"operators-image": order(func(o *job.Order) { o.Image = "europe-docker.pkg.dev/ops/images/tf:2.11" }),
 		"tuning":          order(func(o *job.Order) { o.TrainingInput.Hyperparameters = study }),
 		"tuning-image": order(func(o *job.Order) {
@@ -102,6 +170,13 @@ func TestRequests(t *testing.T) {
 				"parent": r.Parent, "collection": r.Collection(), "body": r.Body(), "diagnostics": told,
 			}); err != nil {
 				t.Fatal(err)
+			}
+			body, err := json.Marshal(r.Body())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := training.CheckRequest(r.Collection(), body); err != nil {
+				t.Errorf("the request does not fit the API: %v", err)
 			}
 			text := strings.ReplaceAll(got.String(), string(quoted(t, bootstrap)), `"(bootstrap.py)"`)
 			path := "testdata/" + name + ".json"
@@ -169,6 +244,14 @@ func TestTold(t *testing.T) {
 			}
 			change(in.Hyperparameters)
 		})
+	}
+	flex := &job.VertexOptions{Strategy: job.StrategyFlexStart}
+	vertexOptions := func(own *job.VertexOptions, change func(in *job.TrainingInput)) job.Order {
+		o := order(func(o *job.Order) { o.Vertex = own })
+		if change != nil {
+			change(o.TrainingInput)
+		}
+		return o
 	}
 	source := is("trainingInput.hyperparameters.hyperparameterMetricTag", plan.Doubtful)
 	for _, test := range []struct {
@@ -248,6 +331,48 @@ func TestTold(t *testing.T) {
 			study(func(s *job.HyperparameterSpec) { s.Algorithm, s.Params[0].Type = "GRID_SEARCH", "DOUBLE" }),
 			[]plan.Diagnostic{old, source, is("trainingInput.hyperparameters.params[0].type", plan.Unmappable)},
 		},
+		{"flex-start without a GPU", vertexOptions(flex, nil), []plan.Diagnostic{
+			old, is("trainingInput.scaleTier", plan.Unmappable),
+		}},
+		{"flex-start without a GPU in a role", vertexOptions(flex, func(in *job.TrainingInput) {
+			in.ScaleTier, in.MasterType, in.WorkerType, in.WorkerCount = "CUSTOM", "g2-standard-8", "n1-standard-8", 1
+		}), []plan.Diagnostic{
+			old, is("trainingInput.workerType", plan.Unmappable),
+		}},
+		{"flex-start with an old GPU", vertexOptions(flex, func(in *job.TrainingInput) {
+			in.ScaleTier, in.MasterType = "CUSTOM", "standard_p100"
+		}), []plan.Diagnostic{old, is("trainingInput.masterType", plan.Unmappable)}},
+		{"flex-start with a GPU that is not of the list", vertexOptions(flex, func(in *job.TrainingInput) {
+			in.ScaleTier, in.MasterType = "CUSTOM", "n1-standard-8"
+			in.MasterConfig = &job.ReplicaConfig{AcceleratorConfig: &job.AcceleratorConfig{Type: "NVIDIA_TESLA_T4", Count: 1}}
+		}), []plan.Diagnostic{old, is("trainingInput.masterConfig.acceleratorConfig.type", plan.Unmappable)}},
+		{"flex-start with other machines for workers", vertexOptions(flex, func(in *job.TrainingInput) {
+			in.ScaleTier, in.MasterType, in.WorkerType, in.WorkerCount = "CUSTOM", "a2-highgpu-1g", "a2-highgpu-2g", 1
+		}), []plan.Diagnostic{old, is("trainingInput.workerType", plan.Unmappable)}},
+		{"flex-start with another disk for workers", vertexOptions(flex, func(in *job.TrainingInput) {
+			in.ScaleTier, in.MasterType, in.WorkerType, in.WorkerCount = "CUSTOM", "a2-highgpu-1g", "a2-highgpu-1g", 1
+			in.WorkerConfig = &job.ReplicaConfig{DiskConfig: &job.DiskConfig{BootDiskSizeGB: 200}}
+		}), []plan.Diagnostic{old, is("trainingInput.workerType", plan.Unmappable)}},
+		{"spot takes what flex-start does not", vertexOptions(&job.VertexOptions{Strategy: job.StrategySpot}, nil),
+			[]plan.Diagnostic{old}},
+		{"restarts that the operator does not allow", order(func(o *job.Order) {
+			o.DisableRetries = true
+			o.Vertex = &job.VertexOptions{Strategy: job.StrategySpot, RestartJobOnWorkerRestart: true}
+		}), []plan.Diagnostic{
+			is("jobdrop.vertex.restartJobOnWorkerRestart", plan.Doubtful), is("jobdrop.vertex.strategy", plan.Doubtful), old,
+		}},
+		{"one reservation for machines of two kinds", vertexOptions(&job.VertexOptions{
+			ReservationAffinity: &job.ReservationAffinity{ReservationAffinityType: "SPECIFIC_RESERVATION", Values: []string{"r"}},
+		}, func(in *job.TrainingInput) {
+			in.ScaleTier, in.MasterType, in.WorkerType, in.WorkerCount = "CUSTOM", "a2-highgpu-1g", "n1-standard-8", 1
+		}), []plan.Diagnostic{old, is("jobdrop.vertex.reservationAffinity", plan.Doubtful)}},
+		{"a partition without a GPU", vertexOptions(&job.VertexOptions{GPUPartitionSize: "1g.5gb"}, nil), []plan.Diagnostic{
+			is("jobdrop.vertex.gpuPartitionSize", plan.Unmappable), old,
+		}},
+		{"partitions of several GPUs", vertexOptions(&job.VertexOptions{GPUPartitionSize: "1g.5gb"},
+			func(in *job.TrainingInput) { in.ScaleTier, in.MasterType = "CUSTOM", "a2-highgpu-2g" }), []plan.Diagnostic{
+			is("jobdrop.vertex.gpuPartitionSize", plan.Unmappable), old,
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, told := NewRequest("p", test.order, today)
