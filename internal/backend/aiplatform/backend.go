@@ -7,6 +7,7 @@
 package aiplatform
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,6 +36,9 @@ const CallTimeout = rest.CallTimeout
 // pageSize is the most that projects.jobs.list returns in a page.
 const pageSize = 100
 
+// listed are the fields that a list is asked for: the inputs of a page of large jobs are longer than any answer may be.
+const listed = "jobs(jobId,labels,state,createTime,startTime,endTime,errorMessage),nextPageToken"
+
 // Backend speaks to ml/v1. It is safe for concurrent use.
 type Backend struct {
 	jobs    *ml.ProjectsJobsService
@@ -50,16 +54,14 @@ func New(ctx context.Context, project, endpoint string) (*Backend, error) {
 	if project == "" {
 		return nil, errors.New("aiplatform: the project is required")
 	}
-	var options []option.ClientOption
-	if endpoint != "" {
-		options = append(options, option.WithEndpoint(strings.TrimSuffix(endpoint, "/")+"/"))
+	client, err := rest.NewClient(ctx, endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("ml/v1 client: %w", err)
 	}
-	if strings.HasPrefix(endpoint, "http://") {
-		options = append(options, option.WithoutAuthentication())
-	}
-	t, err := newBackend(ctx, project, options...)
+	endpoint = cmp.Or(endpoint, URL)
+	t, err := newBackend(ctx, client, project, strings.TrimSuffix(endpoint, "/")+"/")
 	if t != nil {
-		t.google = !strings.HasPrefix(endpoint, "http://")
+		t.google = !rest.Unencrypted(endpoint)
 	}
 	return t, err
 }
@@ -67,11 +69,11 @@ func New(ctx context.Context, project, endpoint string) (*Backend, error) {
 // Over returns a backend for a project whose requests, to Google's own service, a
 // client sends.
 func Over(ctx context.Context, client *http.Client, project string) (*Backend, error) {
-	return newBackend(ctx, project, option.WithHTTPClient(client))
+	return newBackend(ctx, rest.Limit(client), project, URL)
 }
 
-func newBackend(ctx context.Context, project string, options ...option.ClientOption) (*Backend, error) {
-	s, err := ml.NewService(ctx, options...)
+func newBackend(ctx context.Context, client *http.Client, project, endpoint string) (*Backend, error) {
+	s, err := ml.NewService(ctx, option.WithHTTPClient(client), option.WithEndpoint(endpoint))
 	if err != nil {
 		return nil, fmt.Errorf("ml/v1 client: %w", err)
 	}
@@ -87,8 +89,48 @@ func (t *Backend) TakesID() bool { return true }
 // EnforcesWait reports true: the service itself ends a job that waits for too long.
 func (t *Backend) EnforcesWait() bool { return true }
 
-// Check returns no difference: the job file is in the service's own words.
-func (t *Backend) Check(job.Order) []plan.Diagnostic { return nil }
+// Check returns what the job asks of another backend: the rest of the job file is in the
+// service's own words.
+func (t *Backend) Check(o job.Order) []plan.Diagnostic { return Foreign(o) }
+
+// Foreign returns a difference for each option for Vertex AI. What the program can't do
+// without is refused. The service does not learn of the others: they say how machines
+// are found and who looks on.
+func Foreign(o job.Order) []plan.Diagnostic {
+	own := o.Vertex
+	if own == nil {
+		return nil
+	}
+	var told []plan.Diagnostic
+	for _, f := range [...]struct {
+		name string
+		set  bool
+		a    plan.Action
+	}{
+		{"strategy", own.Strategy != "" && own.Strategy != job.StrategyStandard, plan.Dropped},
+		{"maxWaitDuration", own.MaxWaitDuration != "", plan.Dropped},
+		{"restartJobOnWorkerRestart", own.RestartJobOnWorkerRestart, plan.Dropped},
+		{"disableRetries", own.DisableRetries, plan.Dropped},
+		{"persistentResourceId", own.PersistentResourceID != "", plan.Dropped},
+		{"reservationAffinity", own.ReservationAffinity != nil, plan.Dropped},
+		{"tensorboard", own.Tensorboard != "", plan.Dropped},
+		{"experiment", own.Experiment != "", plan.Dropped},
+		{"experimentRun", own.ExperimentRun != "", plan.Dropped},
+		{"enableDashboardAccess", own.EnableDashboardAccess, plan.Dropped},
+		{"gpuPartitionSize", own.GPUPartitionSize != "", plan.Dropped},
+		{"pscInterfaceConfig", own.PSCInterfaceConfig != nil, plan.Unmappable},
+		{"nfsMounts", len(own.NFSMounts) > 0, plan.Unmappable},
+		{"lustreMounts", len(own.LustreMounts) > 0, plan.Unmappable},
+	} {
+		if f.set {
+			told = append(told, plan.Diagnostic{
+				Field: "jobdrop.vertex." + f.name, Action: f.a, Why: "only Vertex AI can do it, and ml/v1 runs this job",
+				Remedy: "remove the field, or run the job on Vertex AI",
+			})
+		}
+	}
+	return told
+}
 
 // Find returns the job that has an order's ID, if there is one.
 func (t *Backend) Find(ctx context.Context, o job.Order) ([]attempt.BackendJob, error) {
@@ -134,6 +176,9 @@ func (t *Backend) Create(ctx context.Context, o job.Order) (attempt.BackendJob, 
 	if err != nil {
 		return attempt.BackendJob{}, fmt.Errorf("create job %s: %w", spec.JobID, rest.Classify(err))
 	}
+	if created == nil || created.JobId == "" {
+		return attempt.BackendJob{}, fmt.Errorf("create job %s: %w", spec.JobID, rest.ErrNoJob)
+	}
 	return t.backendJob(created), nil
 }
 
@@ -142,6 +187,9 @@ func (t *Backend) Get(ctx context.Context, j job.JobInfo) (attempt.BackendJob, e
 	found, err := rest.Invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__Job, error) {
 		return t.jobs.Get(t.parent + "/jobs/" + j.ID).Context(ctx).Do()
 	})
+	if err == nil && (found == nil || found.JobId == "") {
+		err = rest.ErrNoJob
+	}
 	if err != nil {
 		return attempt.BackendJob{}, fmt.Errorf("get job %s: %w", j.ID, rest.Classify(err))
 	}
@@ -158,14 +206,19 @@ func (t *Backend) ListActive(ctx context.Context, instance, from string,
 		job.LabelInstance, job.InstanceLabel(instance))
 	for token := from; ; {
 		result, err := rest.Invoke(ctx, func(ctx context.Context) (*ml.GoogleCloudMlV1__ListJobsResponse, error) {
-			return t.jobs.List(t.parent).Filter(filter).PageSize(pageSize).PageToken(token).Context(ctx).Do()
+			return t.jobs.List(t.parent).Filter(filter).PageSize(pageSize).PageToken(token).Fields(listed).Context(ctx).Do()
 		})
+		if err == nil && result == nil {
+			err = rest.ErrNoJob
+		}
 		if err != nil {
 			return fmt.Errorf("list jobs: %w", rest.Classify(err))
 		}
-		jobs := make([]attempt.BackendJob, len(result.Jobs))
-		for i, j := range result.Jobs {
-			jobs[i] = t.backendJob(j)
+		jobs := make([]attempt.BackendJob, 0, len(result.Jobs))
+		for _, j := range result.Jobs {
+			if j != nil && j.JobId != "" {
+				jobs = append(jobs, t.backendJob(j))
+			}
 		}
 		token = result.NextPageToken
 		if err := page(jobs, token); err != nil || token == "" {

@@ -2,7 +2,6 @@ package aiplatform
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -10,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"reflect"
 	"slices"
@@ -19,8 +19,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/api/ml/v1"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/local/front"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -360,21 +362,6 @@ func TestCreateErrors(t *testing.T) {
 	}
 }
 
-// A refusal says nothing of the tries before it, which may have had their effect.
-func TestCreateRefusedAfterAnUnknownOutcome(t *testing.T) {
-	for _, last := range []answer{
-		failure(http.StatusForbidden, "PERMISSION_DENIED", "x"), failure(http.StatusBadRequest, "INVALID_ARGUMENT", "x"),
-		failure(http.StatusTooManyRequests, "RESOURCE_EXHAUSTED", "x"), failure(http.StatusNotFound, "NOT_FOUND", "x"),
-	} {
-		backend, s := open(t, unavailable, last)
-		_, err := backend.Create(t.Context(), job.Order{Spec: spec()})
-		var refused *attempt.RefusedError
-		if err == nil || errors.As(err, &refused) || errors.Is(err, job.ErrQuota) || errors.Is(err, job.ErrNotFound) {
-			t.Errorf("%v after %q: its class is kept", err, s.calls())
-		}
-	}
-}
-
 // After an unknown outcome the job may be there: asking again finds it.
 func TestCreateAgain(t *testing.T) {
 	own := found("QUEUED", spec().Labels)
@@ -461,25 +448,6 @@ func TestGet(t *testing.T) {
 	}
 }
 
-// A job that waits has no times yet; records hold all times in UTC.
-func TestTimes(t *testing.T) {
-	backend, _ := open(t, answer{
-		status: http.StatusOK, body: `{"jobId": "census_1", "state": "QUEUED", "createTime": "2026-11-22T13:00:00+01:00"}`,
-	})
-	got, err := backend.Get(t.Context(), job.JobInfo{ID: "census_1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	times := map[string]string{
-		"created": got.Created.String(), "started": got.Started.String(), "ended": got.Ended.String(),
-	}
-	const zero = "0001-01-01 00:00:00 +0000 UTC"
-	if diff := cmp.Diff(map[string]string{"created": "2026-11-22 12:00:00 +0000 UTC", "started": zero, "ended": zero},
-		times); diff != "" {
-		t.Errorf("times (-want +got):\n%s", diff)
-	}
-}
-
 func TestListActive(t *testing.T) {
 	backend, s := open(t,
 		answer{
@@ -511,6 +479,7 @@ func TestListActive(t *testing.T) {
 	}
 	filter := "filter=labels.jobdrop-instance%3D" + job.InstanceLabel("prod") +
 		"+AND+%28state%3AQUEUED+OR+state%3APREPARING+OR+state%3ARUNNING+OR+state%3ACANCELLING%29&pageSize=100&pageToken="
+	fields := "fields=" + url.QueryEscape(listed) + "&"
 	var queries []string
 	for _, r := range s.requests() {
 		if r.Method+" "+r.Path != "GET /v1/projects/example.com:p/jobs" {
@@ -518,51 +487,50 @@ func TestListActive(t *testing.T) {
 		}
 		queries = append(queries, r.Query)
 	}
-	if diff := cmp.Diff([]string{filter, filter + "t%2F1%3D", filter + "t%2F1%3D", filter + "t2"}, queries); diff != "" {
+	if diff := cmp.Diff([]string{
+		fields + filter, fields + filter + "t%2F1%3D", fields + filter + "t%2F1%3D", fields + filter + "t2",
+	}, queries); diff != "" {
 		t.Errorf("queries (-want +got):\n%s", diff)
 	}
 }
 
-func TestListActiveStops(t *testing.T) {
-	first := answer{status: http.StatusOK, body: `{"jobs": [{"jobId": "a"}], "nextPageToken": "t"}`}
-	stop := errors.New("enough")
-	backend, s := open(t, first)
-	if err := backend.ListActive(t.Context(), "prod", "",
-		func([]attempt.BackendJob, string) error { return stop }); !errors.Is(err, stop) || len(s.requests()) != 1 {
-		t.Errorf("%v after %d requests, want the page's own error after one", err, len(s.requests()))
+// A page of the largest jobs is longer than an answer may be. What the list asks for of them is not.
+func TestListActiveOfLargeJobs(t *testing.T) {
+	want := backendJob(job.BackendRunning, map[string]string{"team": "nlp"})
+	want.Message, want.Ended = "it was restarted", time.Time{}
+	large := ml.GoogleCloudMlV1__Job{
+		JobId: want.JobID, State: string(want.State), Labels: want.Labels, ErrorMessage: want.Message,
+		CreateTime: want.Created.Format(time.RFC3339), StartTime: want.Started.Format(time.RFC3339Nano),
+		TrainingInput: &ml.GoogleCloudMlV1__TrainingInput{Args: []string{strings.Repeat("x", job.MaxSpec)}},
 	}
-	// A page that can't be had ends the list; what came before was given, and the
-	// list goes on from there.
-	backend, s = open(t, first, quota, answer{status: http.StatusOK, body: `{"jobs": [{"jobId": "b"}]}`},
-		failure(http.StatusBadRequest, "INVALID_ARGUMENT", "The page token is invalid."))
-	var ids []string
-	from := ""
-	list := func() error {
-		return backend.ListActive(t.Context(), "prod", from, func(looks []attempt.BackendJob, next string) error {
-			for _, l := range looks {
-				ids = append(ids, l.JobID)
+	answer := ml.GoogleCloudMlV1__ListJobsResponse{NextPageToken: "more"}
+	for range 5 {
+		answer.Jobs = append(answer.Jobs, &large)
+	}
+	backend := connect(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fields := r.URL.Query().Get("fields")
+		if err := front.CheckFields(fields); err != nil {
+			t.Errorf("fields: %v", err)
+		}
+		w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+		if err := json.NewEncoder(w).Encode(front.Selected(answer, fields)); err != nil {
+			t.Logf("answer: %v", err)
+		}
+	}))
+	enough := errors.New("one page is enough")
+	err := backend.ListActive(t.Context(), "prod", "", func(page []attempt.BackendJob, next string) error {
+		if len(page) != len(answer.Jobs) || next != answer.NextPageToken {
+			t.Errorf("%d jobs, goes on at %q", len(page), next)
+		}
+		for _, got := range page {
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("job (-want +got):\n%s", diff)
 			}
-			from = next
-			return nil
-		})
-	}
-	if err := list(); !errors.Is(err, job.ErrQuota) || from != "t" {
-		t.Errorf("%v, want ErrQuota; goes on at %q", err, from)
-	}
-	if err := list(); err != nil || from != "" || !slices.Equal(ids, []string{"a", "b"}) {
-		t.Errorf("%v, jobs %q, goes on at %q", err, ids, from)
-	}
-	var tokens []bool
-	for _, r := range s.requests() {
-		tokens = append(tokens, strings.HasSuffix(r.Query, "pageToken=t"))
-	}
-	if diff := cmp.Diff([]bool{false, true, true}, tokens); diff != "" {
-		t.Errorf("asked from the token (-want +got):\n%s", diff)
-	}
-	from = "old"
-	var refused *attempt.RefusedError
-	if err := list(); !errors.As(err, &refused) {
-		t.Errorf("a token that is over: %v, want a refusal", err)
+		}
+		return enough
+	})
+	if !errors.Is(err, enough) {
+		t.Errorf("list: %v", err)
 	}
 }
 
@@ -595,56 +563,6 @@ func TestCancel(t *testing.T) {
 				if c != "POST /v1/projects/example.com:p/jobs/census_1:cancel" {
 					t.Errorf("call %s", c)
 				}
-			}
-		})
-	}
-}
-
-// A caller that gives up is not kept waiting, neither by a service that does not
-// answer nor by one that always says later.
-func TestCallsEndWithTheirContext(t *testing.T) {
-	calls := map[string]func(*Backend, context.Context) error{
-		"create": func(tr *Backend, ctx context.Context) error {
-			_, err := tr.Create(ctx, job.Order{Spec: spec()})
-			return err
-		},
-		"get": func(tr *Backend, ctx context.Context) error {
-			_, err := tr.Get(ctx, job.JobInfo{ID: "census_1"})
-			return err
-		},
-		"list": func(tr *Backend, ctx context.Context) error {
-			return tr.ListActive(ctx, "prod", "", func([]attempt.BackendJob, string) error { return nil })
-		},
-		"cancel": func(tr *Backend, ctx context.Context) error { return tr.Cancel(ctx, job.JobInfo{ID: "census_1"}) },
-	}
-	for name, call := range calls {
-		t.Run(name+", no answer", func(t *testing.T) {
-			asked := make(chan struct{})
-			backend := connect(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-				_, _ = io.Copy(io.Discard, r.Body) // the server sees that a client has gone once it read the body
-				close(asked)
-				<-r.Context().Done()
-			}))
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan error, 1)
-			go func() { done <- call(backend, ctx) }()
-			<-asked
-			cancel()
-			if err := <-done; !errors.Is(err, context.Canceled) {
-				t.Errorf("%v, want context.Canceled", err)
-			}
-		})
-		t.Run(name+", later and later", func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-			defer cancel()
-			backend := connect(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				http.Error(w, unavailable.body, unavailable.status)
-			}))
-			if err := call(backend, ctx); err == nil {
-				t.Error("no error")
-			}
-			if ctx.Err() == nil {
-				t.Error("given up before the deadline")
 			}
 		})
 	}
