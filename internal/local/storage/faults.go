@@ -279,6 +279,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, f *injected) {
 	switch f.form {
 	case answerWith:
 		f.used()
+		if r.Header.Get("Expect") == "" { // else the client waits for a word before it sends
+			swallow(r.Body)
+		}
 		if isXML(r.URL.EscapedPath()) {
 			s.failXML(w, r, e)
 			return
@@ -432,6 +435,7 @@ func (b *interrupted) meet() {
 	b.f.used()
 	if b.err != nil {
 		b.f.wait(b.ctx)
+		swallow(b.ReadCloser)
 		return
 	}
 	ctx, stop := context.WithCancel(b.ctx)
@@ -457,8 +461,12 @@ func (b *interrupted) meet() {
 	b.ReadCloser = &replayed{Reader: io.MultiReader(&ahead, ended{failed}, content), Closer: content}
 }
 
-// maxAhead is how much of an upload that stands still is kept: a part of Google's clients.
+// maxAhead is how much of an upload is read that stands still, or that is not wanted: a part of Google's clients.
 const maxAhead = 16 << 20
+
+// swallow reads content that is not wanted, before its client has the answer: Google's client for Go fills the memory
+// that it still sends with its next try.
+func swallow(content io.Reader) { _, _ = io.CopyN(io.Discard, content, maxAhead) }
 
 // replayed is content of which some was read ahead.
 type replayed struct {

@@ -1,12 +1,14 @@
 package storage
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -378,6 +380,52 @@ func TestStalledClientGoesOn(t *testing.T) {
 	do(t, "PUT", session, "", "Content-Range", "bytes */*").want(t, 308)
 	if d := time.Since(begin); d > time.Minute {
 		t.Errorf("the session answered after %v", d)
+	}
+}
+
+// The answer of a failure comes when its client has sent all: Google's client for Go fills the memory that it still sends
+// with its next try.
+func TestFailureAfterTheUpload(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	half := strings.Repeat("x", 1<<20)
+	for _, failure := range []string{"return-503", "return-503-after-256K"} {
+		session := do(t, "POST", s.URL()+"/upload/storage/v1/b/"+bucketA+"/o?uploadType=resumable&name=b", "").
+			want(t, 200).header.Get("Location")
+		test := newTest(t, s, `{"storage.objects.insert":["`+failure+`"]}`)
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		send := func(text string) {
+			t.Helper()
+			if _, err := io.WriteString(conn, text); err != nil {
+				t.Fatalf("%s: %v", failure, err)
+			}
+		}
+		send(fmt.Sprintf("PUT %s HTTP/1.1\r\nHost: localhost\r\nX-Retry-Test-Id: %s\r\nContent-Length: %d\r\n\r\n",
+			strings.TrimPrefix(session, s.URL()), test.ID, 2*len(half)))
+		send(half)
+		if err := conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		answer := bufio.NewReader(conn)
+		if early, err := answer.Peek(1); err == nil {
+			t.Errorf("%s: answered before all was sent: %q", failure, early)
+		}
+		if err := conn.SetReadDeadline(time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		send(half)
+		a, err := http.ReadResponse(answer, nil)
+		if err != nil {
+			t.Errorf("%s: no answer: %v", failure, err)
+			continue
+		}
+		if _ = a.Body.Close(); a.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("%s: answer %s, want 503", failure, a.Status)
+		}
 	}
 }
 
