@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jobdrop/jobdrop/internal/image"
-	"github.com/jobdrop/jobdrop/internal/local/training/internal/study"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -51,14 +50,14 @@ func (l Limits) Count(n counts) string {
 func (l Limits) Parallel(in *job.TrainingInput) string {
 	return fmt.Sprintf("%d trials at once need %d replicas (%v for each), and the local training service runs at most "+
 		"%d at once on this machine",
-		study.Parallel(in.Hyperparameters), Needs(in), CountsOf(in), l.Replicas)
+		in.Hyperparameters.Parallel(), Needs(in), CountsOf(in), l.Replicas)
 }
 
 // Needs returns how many replicas a job has at once.
 func Needs(in *job.TrainingInput) int {
 	n := CountsOf(in).Total()
 	if in.Hyperparameters != nil {
-		n = int(min(int64(n)*int64(study.Parallel(in.Hyperparameters)), math.MaxInt32))
+		n = int(min(int64(n)*in.Hyperparameters.Parallel(), math.MaxInt32))
 	}
 	return n
 }

@@ -19,6 +19,8 @@ var (
 	ErrJobEnded   = errors.New("the job has already ended")
 	ErrJobExists  = errors.New("a job with this id already exists")
 	ErrEtag       = errors.New("the job was changed in between")
+	// ErrPreempted is the end of a job that lost its machines and is not run again.
+	ErrPreempted = errors.New("the job lost its machines")
 )
 
 // State is ml/v1's Job.State.
@@ -55,6 +57,8 @@ type Record struct {
 	Revision  int64        `json:"revision"` // counts the record's changes
 	Processes []JobProcess `json:"processes,omitempty"`
 	Job       JobState     `json:"job"`
+	// Restarts counts how often the job's replicas were started again, after they had lost their machines.
+	Restarts int `json:"restarts,omitempty"`
 	// Trials are a tuning job's, in the order of their IDs.
 	Trials []Trial `json:"trials,omitempty"`
 	// Vertex is of jobs that came through aiplatform/v1; see [VertexRecord].
@@ -87,4 +91,6 @@ type VertexRecord struct {
 	Body       json.RawMessage `json:"body"`
 	UpdateTime time.Time       `json:"updateTime"`
 	Code       int             `json:"code,omitempty"` // of the job's error
+	// Expired reports that a job that was CANCELLED waited for too long, which the API has a state for.
+	Expired bool `json:"expired,omitempty"`
 }
