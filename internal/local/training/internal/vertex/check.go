@@ -95,14 +95,13 @@ func (vs *violations) spec(field string, s *jobSpec) {
 		name, why string
 	}{
 		{s.Network != "", "network", "has no networks to peer with"},
-		{s.PSCInterfaceConfig != nil, "psc_interface_config", "has no network attachments"},
 		{len(s.ReservedIPRanges) > 0, "reserved_ip_ranges", "has no networks"},
-		{s.PersistentResourceID != "", "persistent_resource_id", "has no persistent resources"},
 	} {
 		if no.given {
 			vs.Add(field+"."+no.name, "The local training service %s: leave it out.", no.why)
 		}
 	}
+	vs.capacity(field, s)
 	field += ".worker_pool_specs"
 	switch n := len(s.WorkerPoolSpecs); {
 	case n == 0:
@@ -145,6 +144,10 @@ func (vs *violations) pool(field string, place int, p *pool) {
 		case !accelerated && m.AcceleratorCount > 0:
 			vs.Add(field+".machine_spec.accelerator_type", "The accelerator type must be given with a count.")
 		}
+		vs.reserved(field+".machine_spec.reservation_affinity", m.ReservationAffinity)
+		if m.GPUPartitionSize != "" && (!accelerated || m.AcceleratorCount != 1) {
+			vs.Add(field+".machine_spec.gpu_partition_size", "Partitions need one accelerator, not %d.", m.AcceleratorCount)
+		}
 		if m.TPUTopology != "" {
 			vs.Add(field+".machine_spec.tpu_topology", "The local training service has no TPUs: leave it out.")
 		}
@@ -160,12 +163,7 @@ func (vs *violations) pool(field string, place int, p *pool) {
 			vs.Add(field+".disk_spec.boot_disk_size_gb", "The size must be greater than zero.")
 		}
 	}
-	if len(p.NFSMounts) > 0 {
-		vs.Add(field+".nfs_mounts", "The local training service mounts no file systems: leave it out.")
-	}
-	if len(p.LustreMounts) > 0 {
-		vs.Add(field+".lustre_mounts", "The local training service mounts no file systems: leave it out.")
-	}
+	vs.mounts(field, p)
 	switch {
 	case p.ContainerSpec == nil && p.PythonPackageSpec == nil:
 		vs.Add(field, "Exactly one of container_spec and python_package_spec is required.")

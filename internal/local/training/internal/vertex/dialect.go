@@ -29,7 +29,7 @@ func collectionOf(project, location string, c string) string {
 func (j *dialect) Collection() string { return parentOf(j.Record) }
 
 func (j *dialect) Shown() (name, state string) {
-	return resourceName(j.Record), stateNames[j.Job.State]
+	return resourceName(j.Record), stateOf(j.Record)
 }
 
 func (j *dialect) Touch(now time.Time) {
@@ -40,11 +40,14 @@ func (j *dialect) Touch(now time.Time) {
 
 func (j *dialect) Fail(err error) {
 	changed := *j.Vertex
+	wait := j.body.spec().Scheduling.wait()
 	switch {
+	case j.Job.State == jobs.Cancelled && wait > 0 && j.Job.StartTime.IsZero() && j.Job.EndTime.Sub(j.Job.CreateTime) >= wait:
+		changed.Code, changed.Expired = codeDeadlineExceeded, true
 	case j.Job.State == jobs.Cancelled:
 		changed.Code = codeCancelled
 	case j.Job.State != jobs.Failed:
-	case errors.Is(err, jobs.ErrClosed):
+	case errors.Is(err, jobs.ErrClosed), errors.Is(err, jobs.ErrPreempted):
 		changed.Code = codeInternal
 	default:
 		changed.Code = codeInvalidArgument
@@ -63,6 +66,11 @@ func (j *dialect) HasAddress(jobs.Replica) bool { return true }
 // OutputArgs returns none: the API tells a program its folder by variables.
 func (j *dialect) OutputArgs(string) []string { return nil }
 
+// WaitLimit returns how long the job may wait: only a FLEX_START job has a limit.
+func (j *dialect) WaitLimit() jobs.TimeLimit {
+	return jobs.TimeLimit{Name: "scheduling.maxWaitDuration", Max: j.body.spec().Scheduling.wait()}
+}
+
 // RunLimit returns the job's timeout. A tuning job's is that of the CustomJob that backs each trial.
 func (j *dialect) RunLimit() jobs.TimeLimit {
 	if j.body.StudySpec != nil {
@@ -77,6 +85,15 @@ func (j *dialect) TrialLimit() jobs.TimeLimit {
 	}
 	d, _ := job.ParseDuration(j.body.spec().Scheduling.Timeout) // it was checked
 	return jobs.TimeLimit{Name: "scheduling.timeout", Max: cmp.Or(d, job.DefaultRunningTime)}
+}
+
+// NoRetries returns disableRetries if the job has it. The API: it "indicates if the job should retry for internal
+// errors after the job starts running".
+func (j *dialect) NoRetries() string {
+	if j.body.spec().Scheduling.DisableRetries {
+		return "scheduling.disableRetries"
+	}
+	return ""
 }
 
 func (j *dialect) FailedTrials() string { return "maxFailedTrialCount" }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jobdrop/jobdrop/internal/local/training/internal/jobs"
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -47,18 +48,36 @@ type jobSpec struct {
 	BaseOutputDirectory *struct {
 		OutputURIPrefix string `json:"outputUriPrefix"`
 	} `json:"baseOutputDirectory"`
-	Network              string     `json:"network"`
-	PersistentResourceID string     `json:"persistentResourceId"`
-	PSCInterfaceConfig   *struct{}  `json:"pscInterfaceConfig"`
-	ReservedIPRanges     []string   `json:"reservedIpRanges"`
-	ServiceAccount       string     `json:"serviceAccount"`
-	Scheduling           scheduling `json:"scheduling"`
-	Tensorboard          string     `json:"tensorboard"`
-	WorkerPoolSpecs      []pool     `json:"workerPoolSpecs"`
+	Network              string                  `json:"network"`
+	PersistentResourceID string                  `json:"persistentResourceId"`
+	PSCInterfaceConfig   *job.PSCInterfaceConfig `json:"pscInterfaceConfig"`
+	ReservedIPRanges     []string                `json:"reservedIpRanges"`
+	ServiceAccount       string                  `json:"serviceAccount"`
+	Scheduling           scheduling              `json:"scheduling"`
+	Tensorboard          string                  `json:"tensorboard"`
+	WorkerPoolSpecs      []pool                  `json:"workerPoolSpecs"`
 }
 
 type scheduling struct {
-	Timeout string `json:"timeout"`
+	Timeout         string `json:"timeout"`
+	DisableRetries  bool   `json:"disableRetries"`
+	Strategy        string `json:"strategy"`
+	MaxWaitDuration string `json:"maxWaitDuration"`
+}
+
+// defaultWait is how long a FLEX_START job waits that does not say (Scheduling.maxWaitDuration).
+const defaultWait = 24 * time.Hour
+
+// wait returns how long the job may wait to run; 0 is without end. Only FLEX_START has a limit.
+func (s scheduling) wait() time.Duration {
+	if s.Strategy != job.StrategyFlexStart {
+		return 0
+	}
+	if s.MaxWaitDuration == "" {
+		return defaultWait
+	}
+	d, _ := job.ParseDuration(s.MaxWaitDuration) // the document's form was checked
+	return d
 }
 
 // pool is WorkerPoolSpec.
@@ -70,9 +89,9 @@ type pool struct {
 		BootDiskType   string `json:"bootDiskType"`
 		BootDiskSizeGB int64  `json:"bootDiskSizeGb"`
 	} `json:"diskSpec"`
-	ReplicaCount int64      `json:"replicaCount,string"`
-	NFSMounts    []struct{} `json:"nfsMounts"`
-	LustreMounts []struct{} `json:"lustreMounts"`
+	ReplicaCount int64             `json:"replicaCount,string"`
+	NFSMounts    []job.NFSMount    `json:"nfsMounts"`
+	LustreMounts []job.LustreMount `json:"lustreMounts"`
 }
 
 // used tells a pool from the empty ones that stand before it.
@@ -103,10 +122,12 @@ type envVar struct {
 }
 
 type machineSpec struct {
-	MachineType      string `json:"machineType"`
-	AcceleratorType  string `json:"acceleratorType"`
-	AcceleratorCount int64  `json:"acceleratorCount"`
-	TPUTopology      string `json:"tpuTopology"`
+	MachineType         string                   `json:"machineType"`
+	AcceleratorType     string                   `json:"acceleratorType"`
+	AcceleratorCount    int64                    `json:"acceleratorCount"`
+	TPUTopology         string                   `json:"tpuTopology"`
+	GPUPartitionSize    string                   `json:"gpuPartitionSize"`
+	ReservationAffinity *job.ReservationAffinity `json:"reservationAffinity"`
 }
 
 // poolRoles are the roles of the pools, by their place (Google's guide to

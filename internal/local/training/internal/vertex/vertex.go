@@ -25,7 +25,7 @@ var kinds = map[string]kind{
 const schemaPrefix = "GoogleCloudAiplatformV1"
 
 // stateNames are the API's words for the states of jobs. None of its others
-// (PAUSED, EXPIRED, UPDATING, PARTIALLY_SUCCEEDED) happens here.
+// (PAUSED, UPDATING, PARTIALLY_SUCCEEDED) happens here, and EXPIRED is a flag of records.
 var stateNames = map[jobs.State]string{
 	jobs.Queued:     "JOB_STATE_QUEUED",
 	jobs.Preparing:  "JOB_STATE_PENDING",
@@ -36,10 +36,19 @@ var stateNames = map[jobs.State]string{
 	jobs.Cancelled:  "JOB_STATE_CANCELLED",
 }
 
+// stateOf returns the API's word for a job's state.
+func stateOf(r *jobs.Record) string {
+	if r.Vertex.Expired {
+		return "JOB_STATE_EXPIRED"
+	}
+	return stateNames[r.Job.State]
+}
+
 // The codes of google.rpc.Code that a job's error has. 1 is the API's own word for
 // a cancelled job; 3 is what is seen of jobs whose replica exited with a status.
 const (
-	codeCancelled       = 1
-	codeInvalidArgument = 3
-	codeInternal        = 13
+	codeCancelled        = 1
+	codeInvalidArgument  = 3
+	codeDeadlineExceeded = 4
+	codeInternal         = 13
 )

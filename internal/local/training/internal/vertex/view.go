@@ -31,7 +31,7 @@ func displayName(v *jobs.VertexRecord) string {
 func viewOf(j jobs.Snapshot) map[string]any {
 	view := map[string]any{}
 	_ = json.Unmarshal(j.Vertex.Body, &view) // it was written by Marshal
-	view["name"], view["state"] = resourceName(&j.Record), stateNames[j.Job.State]
+	view["name"], view["state"] = resourceName(&j.Record), stateOf(&j.Record)
 	view["createTime"], view["updateTime"] = j.Job.CreateTime, j.Vertex.UpdateTime
 	if !j.Job.StartTime.IsZero() {
 		view["startTime"] = j.Job.StartTime
@@ -117,7 +117,7 @@ func filterTerm(field, op, value string, quoted bool) (rest.Predicate[*jobs.Reco
 		if !slices.Contains(jobStates, value) {
 			return nil, fmt.Errorf("%q is not a state", value)
 		}
-		return equal(func(r *jobs.Record) (string, bool) { return stateNames[r.Job.State], true }), ops("=", "!=")
+		return equal(func(r *jobs.Record) (string, bool) { return stateOf(r), true }), ops("=", "!=")
 	case "create_time", "createTime":
 		t, err := time.Parse(time.RFC3339Nano, value)
 		if err != nil {
