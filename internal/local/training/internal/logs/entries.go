@@ -1,20 +1,14 @@
 package logs
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -32,9 +26,9 @@ const (
 	MaxLogFilter     = 20000
 	// maxPageBytes bounds the text of a page, which is short if lines are long.
 	maxPageBytes = 8 << 20
-	// seekBytes is what of a log is read to find a time without narrowing the
-	// search further.
-	seekBytes = 1 << 20
+	// maxScanBytes bounds what of a log is read for a page, so that a search for what is nowhere ends. Such a page has
+	// the entries that were found, if any, and the token of a next one, as Cloud Logging answers long searches.
+	maxScanBytes = 64 << 20
 )
 
 // Entry is Cloud Logging's LogEntry.
@@ -142,12 +136,13 @@ type Job struct {
 type Reader struct {
 	jobs     func() []Job
 	document *rest.Document
+	scan     int64 // bytes of a log that are read for a page
 }
 
 // NewReader returns the API over the jobs that a function lists.
 func NewReader(jobs func() []Job) (*Reader, error) {
 	d, err := parseDocument()
-	return &Reader{jobs, d}, err
+	return &Reader{jobs, d, maxScanBytes}, err
 }
 
 // Document returns the discovery document of what is served.
@@ -178,8 +173,8 @@ func (s *Reader) Serve(r *http.Request) (any, error) {
 	for _, f := range page.found {
 		answer.Entries = append(answer.Entries, EntryOf(f.project, &f.line))
 	}
-	if page.bound != nil {
-		token, err := json.Marshal(pageToken{page.found[len(page.found)-1].place, body.digest()})
+	if last := page.last(); last != nil {
+		token, err := json.Marshal(pageToken{*last, body.digest()})
 		if err != nil {
 			return nil, err
 		}
@@ -253,6 +248,8 @@ type page struct {
 	found []foundLine
 	bytes int
 	bound *place // the first entry that had no room: those from here on are of the next page
+	// searched is the last line that was read, if more of the log was left than a page may read.
+	searched *place
 }
 
 // before reports whether an entry comes first in the query's order.
@@ -263,14 +260,14 @@ func (p *page) before(a, b place) bool {
 	return a.compare(b) < 0
 }
 
-// take adds a line. It reports whether a later line of the same log can matter.
+// take adds a line. The lines of a log come in the query's order. It reports whether a later one can matter.
 func (p *page) take(project string, l Line) bool {
 	f := foundLine{place{l.Time, insertID(&l)}, project, l}
 	if p.after != nil && !p.before(*p.after, f.place) {
-		return !p.newest
+		return true
 	}
 	if p.bound != nil && !p.before(f.place, *p.bound) {
-		return p.newest
+		return false
 	}
 	i, _ := slices.BinarySearchFunc(p.found, f.place, func(e foundLine, at place) int {
 		if p.newest {
@@ -289,91 +286,57 @@ func (p *page) take(project string, l Line) bool {
 	return true
 }
 
+// last returns where the next page goes on; nil if this one is the last.
+func (p *page) last() *place {
+	if p.bound != nil {
+		return &p.found[len(p.found)-1].place
+	}
+	return p.searched
+}
+
 // entries reads the first page of a query. The logs are read from their files a piece at a time, those of running jobs,
-// too.
+// too; if the newest entries are asked for, from their ends.
 func (s *Reader) entries(ctx context.Context, q query) (*page, error) {
 	from, to := q.filter.from, q.filter.to
-	if q.after != nil && !q.newest && q.after.Time.After(from) {
+	switch {
+	case q.after == nil:
+	case q.newest && (to.IsZero() || q.after.Time.Before(to)):
+		to = q.after.Time
+	case !q.newest && q.after.Time.After(from):
 		from = q.after.Time
 	}
 	page := &page{query: q}
-	for _, j := range s.jobs() {
-		if !slices.Contains(q.projects, j.Project) || q.filter.test(view{project: j.Project, job: j.ID}) == no {
-			continue
-		}
-		err := readLog(ctx, filepath.Join(j.Dir, FileName), from, func(l Line) bool {
-			if !to.IsZero() && l.Time.After(to) {
-				return false
+	jobs := slices.DeleteFunc(slices.Clone(s.jobs()), func(j Job) bool {
+		return !slices.Contains(q.projects, j.Project) || q.filter.test(view{project: j.Project, job: j.ID}) == no
+	})
+	for _, j := range jobs {
+		err := withLog(j.Dir, func(f *file) error {
+			take := func(l Line) bool {
+				if l.Time.Before(from) && q.newest || !to.IsZero() && l.Time.After(to) && !q.newest {
+					return false
+				}
+				if q.filter.test(view{j.Project, j.ID, &l}) == yes && !page.take(j.Project, l) {
+					return false
+				}
+				here := place{l.Time, insertID(&l)}
+				if q.after != nil && !page.before(*q.after, here) {
+					f.scanned = 0 // the page has not begun
+				}
+				// Of several logs no single place says how far they were read.
+				if len(jobs) == 1 && f.scanned > s.scan {
+					page.searched = &here
+					return false
+				}
+				return true
 			}
-			return q.filter.test(view{j.Project, j.ID, &l}) != yes || page.take(j.Project, l)
+			if q.newest {
+				return f.backward(ctx, to, take)
+			}
+			return f.forward(ctx, from, take)
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
 	return page, nil
-}
-
-// readLog hands on a log's lines until take has enough; at least those from a
-// time on. A log that is not there is empty.
-func readLog(ctx context.Context, file string, from time.Time, take func(Line) bool) error {
-	f, err := os.Open(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	br := bufio.NewReaderSize(nil, readBytes)
-	// next returns the first whole line from the reader's place on, which may be
-	// in the middle of one, and where the line begins.
-	begin, end := int64(0), info.Size()
-	next := func(at int64) (l Line, start int64, err error) {
-		br.Reset(io.NewSectionReader(f, at, end-at))
-		start = at
-		for {
-			data, err := readLine(br)
-			if err != nil {
-				return l, 0, err
-			}
-			if l = (Line{}); json.Unmarshal(data, &l) == nil && l.Seq > 0 {
-				return l, start, nil
-			}
-			start += int64(len(data))
-		}
-	}
-	for low, high := int64(0), end; high-low > seekBytes && !from.IsZero(); {
-		middle := low + (high-low)/2
-		switch l, start, err := next(middle); {
-		case err == nil && l.Time.Before(from):
-			begin = start
-			low = max(start, middle)
-		case err == nil || err == io.EOF:
-			high = middle
-		default:
-			return err
-		}
-	}
-	br.Reset(io.NewSectionReader(f, begin, end-begin))
-	for n := 0; ; n++ {
-		if n%1000 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		data, err := readLine(br)
-		if err == io.EOF {
-			return nil // a line without an end is still being written
-		}
-		if err != nil {
-			return err
-		}
-		var l Line
-		if json.Unmarshal(data, &l) == nil && l.Seq > 0 && !take(l) {
-			return nil
-		}
-	}
 }

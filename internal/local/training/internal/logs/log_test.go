@@ -48,9 +48,11 @@ func testLog(dir string) *Log {
 
 func linesFrom(t *testing.T, dir string, from time.Time) (lines []Line) {
 	t.Helper()
-	if err := readLog(t.Context(), filepath.Join(dir, FileName), from, func(l Line) bool {
-		lines = append(lines, l)
-		return true
+	if err := withLog(dir, func(f *file) error {
+		return f.forward(t.Context(), from, func(l Line) bool {
+			lines = append(lines, l)
+			return true
+		})
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -118,8 +120,14 @@ func TestLogSeeks(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := readLog(ctx, filepath.Join(dir, FileName), time.Time{}, func(Line) bool { return true }); err == nil {
-		t.Error("a request that nobody waits for is answered")
+	for name, read := range map[string]func(*file, context.Context, time.Time, func(Line) bool) error{
+		"forward": (*file).forward, "backward": (*file).backward,
+	} {
+		if err := withLog(dir, func(f *file) error {
+			return read(f, ctx, time.Time{}, func(Line) bool { return true })
+		}); err == nil {
+			t.Errorf("%s: a request that nobody waits for is answered", name)
+		}
 	}
 }
 
@@ -131,6 +139,9 @@ func TestPageIsBounded(t *testing.T) {
 		for range 100 {
 			p := &page{query: query{newest: newest, limit: 1000, after: after}}
 			for i := range int64(300) {
+				if newest {
+					i = 299 - i
+				}
 				l := Line{JobID: "j", Seq: i + 1, Time: time.Unix(i/7, 0), Text: strings.Repeat("x", process.MaxLine)}
 				if !p.take("p", l) {
 					break
