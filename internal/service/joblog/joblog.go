@@ -66,10 +66,21 @@ func New(ctx context.Context, o Options) (*Reader, error) {
 	if o.View == "" {
 		return nil, errors.New("joblog: the view is required")
 	}
-	client := o.Client
+	service, err := NewService(ctx, o.Endpoint, o.Client, maxAnswer)
+	if err != nil {
+		return nil, err
+	}
+	// As many at once as come back in a minute: together they are the bound.
+	quota := rate.NewLimiter(rate.Every(2*time.Minute/readsPerMinute), readsPerMinute/2)
+	return &Reader{view: o.View, service: service, quota: quota}, nil
+}
+
+// NewService returns a client of Cloud Logging whose answers have at most so many bytes. Endpoint and client are as
+// [Options] have them.
+func NewService(ctx context.Context, endpoint string, client *http.Client, most int64) (*logging.Service, error) {
 	if client == nil {
 		options := []option.ClientOption{option.WithScopes(logging.LoggingReadScope)}
-		if strings.HasPrefix(o.Endpoint, "http://") {
+		if strings.HasPrefix(endpoint, "http://") {
 			options = []option.ClientOption{option.WithoutAuthentication()}
 		}
 		var err error
@@ -78,23 +89,23 @@ func New(ctx context.Context, o Options) (*Reader, error) {
 		}
 	}
 	limited := *client
-	limited.Transport = bounded{client.Transport}
+	limited.Transport = bounded{client.Transport, most}
 	options := []option.ClientOption{option.WithHTTPClient(&limited)}
-	if o.Endpoint != "" {
-		options = append(options, option.WithEndpoint(strings.TrimSuffix(o.Endpoint, "/")+"/"))
+	if endpoint != "" {
+		options = append(options, option.WithEndpoint(strings.TrimSuffix(endpoint, "/")+"/"))
 	}
 	service, err := logging.NewService(ctx, options...)
 	if err != nil {
 		return nil, fmt.Errorf("logging/v2 client: %w", err)
 	}
-	// As many at once as come back in a minute: together they are the bound.
-	quota := rate.NewLimiter(rate.Every(2*time.Minute/readsPerMinute), readsPerMinute/2)
-	return &Reader{view: o.View, service: service, quota: quota}, nil
+	return service, nil
 }
 
-// bounded is a transport whose answers have at most maxAnswer bytes. A trainer decides
-// how long the lines of its log are.
-type bounded struct{ next http.RoundTripper }
+// bounded is a transport whose answers have at most so many bytes. A trainer decides how long the lines of its log are.
+type bounded struct {
+	next http.RoundTripper
+	most int64
+}
 
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	next := b.next
@@ -103,7 +114,7 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	response, err := next.RoundTrip(r)
 	if err == nil {
-		response.Body = http.MaxBytesReader(nil, response.Body, maxAnswer)
+		response.Body = http.MaxBytesReader(nil, response.Body, b.most)
 	}
 	return response, err
 }
