@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/oauth2"
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/option"
 	"google.golang.org/api/storage/v1"
@@ -38,6 +39,7 @@ const pageSize = 1000
 // Client speaks to Cloud Storage. It is safe for concurrent use.
 type Client struct {
 	service *storage.Service
+	http    *http.Client
 	clock   *clock
 }
 
@@ -77,7 +79,13 @@ func over(ctx context.Context, transport http.RoundTripper, options ...option.Cl
 	if err != nil {
 		return nil, fmt.Errorf("cloud storage client: %w", err)
 	}
-	return &Client{service: s, clock: served}, nil
+	return &Client{service: s, http: client, clock: served}, nil
+}
+
+// HTTP returns the client that sends the requests, with credentials, and the address of the service: for uploads that
+// Google's library does not have.
+func (c *Client) HTTP() (client *http.Client, address string) {
+	return c.http, strings.TrimSuffix(c.service.BasePath, "/storage/v1/")
 }
 
 // sender sends the requests of the generated client in a better form.
@@ -107,7 +115,14 @@ func (s sender) RoundTrip(r *http.Request) (*http.Response, error) {
 		r = r.WithContext(r.Context())
 		r.Body, r.ContentLength = io.NopCloser(body), int64(body.Len())
 	}
-	return s.RoundTripper.RoundTrip(r)
+	response, err := s.RoundTripper.RoundTrip(r)
+	// The transport gets a token first. Its service refuses credentials that were revoked, or have expired.
+	var token *oauth2.RetrieveError
+	if errors.As(err, &token) && token.Response != nil && token.Response.StatusCode < http.StatusInternalServerError &&
+		token.Response.StatusCode != http.StatusTooManyRequests {
+		err = fmt.Errorf("%w: %w", job.ErrCredentials, err)
+	}
+	return response, err
 }
 
 func attributes(o *storage.Object) job.Attributes {
@@ -207,7 +222,7 @@ func listBy(ctx context.Context, call *storage.ObjectsListCall, size int, what s
 // The caller closes it; ctx bounds the whole read.
 func (c *Client) Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error) {
 	response, err := repeated(ctx, func(ctx context.Context) (*http.Response, error) {
-		return c.download(ctx, bucket, name, generation)
+		return c.download(ctx, bucket, name, generation, 0)
 	})
 	if err != nil {
 		return nil, err
@@ -215,10 +230,13 @@ func (c *Client) Open(ctx context.Context, bucket, name string, generation int64
 	return response.Body, nil
 }
 
-func (c *Client) download(ctx context.Context, bucket, name string, generation int64) (*http.Response, error) {
+func (c *Client) download(ctx context.Context, bucket, name string, generation, except int64) (*http.Response, error) {
 	call := c.service.Objects.Get(bucket, name).Context(ctx)
 	if generation != 0 {
 		call = call.Generation(generation)
+	}
+	if except != 0 {
+		call = call.IfGenerationNotMatch(except)
 	}
 	response, err := call.Download()
 	if err != nil {
@@ -230,12 +248,32 @@ func (c *Client) download(ctx context.Context, bucket, name string, generation i
 // Read reads a whole object of at most limit bytes, and its generation. A
 // larger one gives [job.ErrTooLarge].
 func (c *Client) Read(ctx context.Context, bucket, name string, generation, limit int64) ([]byte, int64, error) {
+	return c.read(ctx, bucket, name, generation, 0, limit)
+}
+
+// ReadNewer is [Client.Read] of an object's live generation, unless that is the known one: then it returns no content,
+// and the known generation. Nothing is known with 0.
+func (c *Client) ReadNewer(ctx context.Context, bucket, name string, known, limit int64) ([]byte, int64, error) {
+	data, generation, err := c.read(ctx, bucket, name, 0, known, limit)
+	if api, ok := errors.AsType[*googleapi.Error](err); ok && api.Code == http.StatusNotModified {
+		return nil, known, nil
+	}
+	if err == nil && generation == known { // an emulator that does not know the condition
+		return nil, known, nil
+	}
+	return data, generation, err
+}
+
+// read reads a whole object. The answer is a 304 if its generation is the one of except, which may be 0.
+func (c *Client) read(
+	ctx context.Context, bucket, name string, generation, except, limit int64,
+) ([]byte, int64, error) {
 	type content struct {
 		data       []byte
 		generation int64
 	}
 	read, err := bounded(ctx, func(ctx context.Context) (content, error) {
-		response, err := c.download(ctx, bucket, name, generation)
+		response, err := c.download(ctx, bucket, name, generation, except)
 		if err != nil {
 			return content{}, err
 		}
@@ -391,6 +429,8 @@ func classify(err error) error {
 		return fmt.Errorf("%w: %w", job.ErrNotFound, err)
 	case http.StatusBadRequest:
 		return fmt.Errorf("%w: %w", job.ErrRefused, err)
+	case http.StatusUnauthorized:
+		return fmt.Errorf("%w: %w", job.ErrCredentials, err)
 	case http.StatusForbidden:
 		return fmt.Errorf("%w: %w", job.ErrDenied, err)
 	case http.StatusPreconditionFailed:

@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/local/storage"
 	"github.com/jobdrop/jobdrop/internal/service/gcs"
 	"github.com/jobdrop/jobdrop/internal/testing/storagetest"
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -69,6 +70,49 @@ func TestReadLimits(t *testing.T) {
 		t.Errorf("at the limit: %q, %v", data, err)
 	}
 	if _, _, err := c.Read(t.Context(), "b", "a", 0, 4); !errors.Is(err, job.ErrTooLarge) {
+		t.Errorf("past the limit: %v, want ErrTooLarge", err)
+	}
+}
+
+// What is known is not sent again; what replaced it is. The conditions of reads are the local storage's: the other one
+// has none.
+func TestReadNewer(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := storage.Serve(t.Context(), storage.Options{
+		Dir: t.TempDir(), Listener: listener, Buckets: []string{"status"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	ctx := t.Context()
+	c, err := gcs.New(ctx, server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.ReadNewer(ctx, "status", "a", 7, 10); !errors.Is(err, job.ErrNotFound) {
+		t.Errorf("before there is one: %v, want ErrNotFound", err)
+	}
+	var known int64
+	for _, content := range []string{"1", "2"} {
+		written, err := c.Write(ctx, "status", "a", []byte(content), "text/plain", nil, known)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, generation, err := c.ReadNewer(ctx, "status", "a", known, 10)
+		if err != nil || string(data) != content || generation != written {
+			t.Errorf("read %q at generation %d, %v; want %q at %d", data, generation, err, content, written)
+		}
+		known = generation
+		data, generation, err = c.ReadNewer(ctx, "status", "a", known, 10)
+		if err != nil || data != nil || generation != known {
+			t.Errorf("read again: %q at generation %d, %v", data, generation, err)
+		}
+	}
+	if _, _, err := c.ReadNewer(ctx, "status", "a", 0, 0); !errors.Is(err, job.ErrTooLarge) {
 		t.Errorf("past the limit: %v, want ErrTooLarge", err)
 	}
 }
