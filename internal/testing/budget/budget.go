@@ -67,9 +67,10 @@ const (
 
 // The functions' binary, without symbols, in bytes. A cold start loads it.
 const (
-	// DeployedBinary is for linux/amd64 as it is deployed: CGO_ENABLED=0, -trimpath. 26.9 MB were seen.
-	DeployedBinary = 27_000_000
+	// DeployedBinary is for linux/amd64 as it is deployed: CGO_ENABLED=0, -trimpath. 29.8 MB were seen, 2.7 of them for
+	// Notify (expressions and mail take 1.8), and 0.2 for Vertex AI's options and budgets, with their messages.
+	DeployedBinary = 29_950_000
 	// LocalBinary is for the build of this machine, whose packages other tests have compiled already. cgo and the full
 	// paths of the sources take 0.16 MB more.
-	LocalBinary = 27_250_000
+	LocalBinary = 30_100_000
 )
