@@ -70,22 +70,3 @@ skipped: pkg/a TestSilent: it gives no reason
 		t.Error("what is not JSON is taken")
 	}
 }
-
-// The longest come first, and nothing is left out or tested twice.
-func TestOrder(t *testing.T) {
-	packages := append([]string{module, module + "/deploy", module + "/deploy/pack", module + "/deployment"}, longest...)
-	racing, others, err := order(packages)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := append(append([]string{}, longest...), module, module+"/deployment")
-	if diff := cmp.Diff(want, racing); diff != "" {
-		t.Errorf("with the race detector (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff([]string{module + "/deploy", module + "/deploy/pack"}, others); diff != "" {
-		t.Errorf("without it (-want +got):\n%s", diff)
-	}
-	if _, _, err := order(packages[:len(packages)-1]); err == nil {
-		t.Error("a package that is gone may be among the longest")
-	}
-}

@@ -258,7 +258,7 @@ func TestReadme(t *testing.T) {
 		want = append(want, d.Name())
 	}
 	var got []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|.*\\| [012] \\|$").FindAllStringSubmatch(string(readme),
+	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|.*\\| [0-4] \\|$").FindAllStringSubmatch(string(readme),
 		-1) {
 		got = append(got, row[1])
 	}
