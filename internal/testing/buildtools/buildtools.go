@@ -123,18 +123,65 @@ func Environment(t testing.TB) (python, version string) {
 	return "", ""
 }
 
+// Installation is packages that pip installs into a folder, without what they depend on.
+type Installation struct {
+	To       string   `json:"to"`
+	Packages []string `json:"packages"`
+}
+
+//go:embed install.py
+var installs string
+
 // Install has pip install packages into a folder, without what they depend on. The error
 // holds what pip says.
 func Install(ctx context.Context, python, to string, packages ...string) error {
-	c := exec.CommandContext(ctx, python, append([]string{"-m", "pip", "install", "--quiet",
-		"--disable-pip-version-check", "--no-input", "--no-cache-dir", "--no-compile", "--no-index", "--no-deps",
-		"--no-build-isolation", "--target", to}, packages...)...)
-	c.Dir = filepath.Dir(packages[0])
-	c.Env = plainEnv(c.Dir)
-	if out, err := c.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out)))
+	failed, err := InstallAll(ctx, python, []Installation{{To: to, Packages: packages}})
+	if err != nil {
+		return err
 	}
-	return nil
+	return failed[0]
+}
+
+// InstallAll does what [Install] does for each installation, two at once. It returns the error of each.
+func InstallAll(ctx context.Context, python string, all []Installation) (failed []error, err error) {
+	dir, err := os.MkdirTemp("", "jobdrop-pip-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	var answers []struct {
+		Code int    `json:"code"`
+		Said string `json:"said"`
+	}
+	if err := ask(ctx, dir, python, installs, all, &answers); err != nil {
+		return nil, err
+	}
+	if len(answers) != len(all) {
+		return nil, fmt.Errorf("%d answers to %d installations", len(answers), len(all))
+	}
+	failed = make([]error, len(all))
+	for i, a := range answers {
+		if a.Code != 0 {
+			failed[i] = fmt.Errorf("pip: exit status %d: %s", a.Code, strings.TrimSpace(a.Said))
+		}
+	}
+	return failed, nil
+}
+
+// ask runs a program that reads JSON and writes JSON.
+func ask(ctx context.Context, dir, python, program string, input, output any) error {
+	data, err := json.Marshal(input)
+	if err != nil {
+		return err
+	}
+	var said bytes.Buffer
+	c := exec.CommandContext(ctx, python, "-I", "-c", program)
+	c.Stdin, c.Stderr, c.Dir, c.Env = bytes.NewReader(data), &said, dir, plainEnv(dir)
+	out, err := c.Output()
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, &said)
+	}
+	return json.Unmarshal(out, output)
 }
 
 // Program is a module in a folder that pip has installed packages into.
@@ -168,19 +215,9 @@ json.dump(found, sys.stdout)
 // Runs asks Python of each program whether it would run it with -m.
 func Runs(t testing.TB, python string, programs []Program) []bool {
 	t.Helper()
-	input, err := json.Marshal(programs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := exec.CommandContext(t.Context(), python, "-I", "-c", runs)
-	c.Stdin, c.Dir = bytes.NewReader(input), t.TempDir()
-	out, err := c.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var found []bool
-	if err := json.Unmarshal(out, &found); err != nil || len(found) != len(programs) {
-		t.Fatalf("%v, %s", err, out)
+	if err := ask(t.Context(), t.TempDir(), python, runs, programs, &found); err != nil || len(found) != len(programs) {
+		t.Fatalf("%d answers to %d programs, %v", len(found), len(programs), err)
 	}
 	return found
 }
