@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
@@ -62,7 +63,7 @@ func serve(addr string, hosts []string) error {
 	if err != nil {
 		return err
 	}
-	go func() { ended <- front(behind, hosts).Serve(l) }()
+	go func() { ended <- front(behind, os.Getenv(loopback.StackVariable), hosts).Serve(l) }()
 	return <-ended
 }
 
@@ -72,8 +73,8 @@ const (
 	idleTimeout   = 2 * time.Minute
 )
 
-// front returns the server that hands requests on to the framework's.
-func front(behind string, hosts []string) *http.Server {
+// front returns the server that hands requests on to the framework's, and names the stack in each answer.
+func front(behind, stack string, hosts []string) *http.Server {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: "http", Host: behind})
@@ -81,8 +82,12 @@ func front(behind string, hosts []string) *http.Server {
 		},
 		ErrorLog: log.New(io.Discard, "", 0), // that a caller went away is its own affair
 	}
+	guarded := loopback.Guard(hosts, proxy)
 	return &http.Server{
-		Handler:           loopback.Guard(hosts, proxy),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set(loopback.StackHeader, stack)
+			guarded.ServeHTTP(w, r)
+		}),
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		ErrorLog:          proxy.ErrorLog,

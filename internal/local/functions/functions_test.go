@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/jobdrop/jobdrop/internal/local/loopback"
 )
 
 // The front end lets in who the stack's other services let in, and hands on what
@@ -21,7 +23,7 @@ func TestFront(t *testing.T) {
 		w.WriteHeader(http.StatusAccepted)
 	}))
 	defer behind.Close()
-	s := front(strings.TrimPrefix(behind.URL, "http://"), []string{"functions"})
+	s := front(strings.TrimPrefix(behind.URL, "http://"), "mine", []string{"functions"})
 	if s.ReadHeaderTimeout <= 0 || s.IdleTimeout <= 0 {
 		t.Errorf("no timeouts: header %s, idle %s", s.ReadHeaderTimeout, s.IdleTimeout)
 	}
@@ -45,6 +47,9 @@ func TestFront(t *testing.T) {
 		s.Handler.ServeHTTP(w, r)
 		if w.Code != test.want {
 			t.Errorf("%s: %d, want %d", test.name, w.Code, test.want)
+		}
+		if stack := w.Header().Get(loopback.StackHeader); stack != "mine" {
+			t.Errorf("%s: answered for the stack %q", test.name, stack)
 		}
 		want := ""
 		if test.want == http.StatusAccepted {
