@@ -46,16 +46,27 @@
 // like below the base output directory (a trial's: below <base>/<trial's ID>), and
 // the spec's own env, which yields to what the service sets; --job-dir is not
 // added. IDs are the service's, and two creates of the same are two jobs. What a
-// job asks for that would make another run of it here (networks, mounts, persistent
-// resources, TPUs, other stopping rules than the median's) is refused; machines,
-// disks, accounts, keys, dashboards, tensorboards and the scheduling fields other
-// than timeout are taken and do nothing. Nothing is ever retried.
+// job asks for that would make another run of it here (peered networks, TPUs, other
+// stopping rules than the median's) is refused; machines, disks, accounts, keys,
+// dashboards, tensorboards, reservations, persistent resources, network attachments,
+// mounts and the scheduling fields other than timeout, disableRetries and the wait of
+// FLEX_START are checked, kept and do nothing.
+//
+// A job is run again only after it has lost its machines, by [Service.Preempt] or
+// [Options.Preemption]: up to six times, as Google says of Spot VMs, and never with
+// disableRetries, when it fails with code 13. It goes back to PREPARING (JOB_STATE_PENDING)
+// meanwhile; its start time and its limits stay those of the first run. A program finds
+// its checkpoints in AIP_CHECKPOINT_DIR. Of ml/v1's jobs, which had no such variable, it
+// is the same folder of the job directory; they also have JOBDROP_RESTART_COUNT, which for
+// the others jobdrop's own bootstrap sets.
 //
 // How such jobs end: FAILED with code 3 (INVALID_ARGUMENT, as jobs are seen to whose
 // replica exited) and the replica's message; CANCELLED with code 1 after a cancel and
 // after scheduling.timeout. The API's reference does not say how the latter ends;
 // reports of jobs that ran for the default of 7 days say cancelled, so the message,
-// which names scheduling.timeout, and the times are what tells the two apart. Code 13
+// which names scheduling.timeout, and the times are what tells the two apart. A
+// FLEX_START job that did not run within maxWaitDuration (24 hours if it does not say)
+// is EXPIRED with code 4 (DEADLINE_EXCEEDED). Code 13
 // (INTERNAL) is a job that the service's own end stopped. A tuning job's timeout is
 // that of each trial, which is INFEASIBLE then; the job itself has none.
 //

@@ -14,6 +14,8 @@ import (
 	"google.golang.org/api/option"
 
 	"github.com/jobdrop/jobdrop/internal/local/training/internal/logs"
+	joblog "github.com/jobdrop/jobdrop/internal/logs"
+	"github.com/jobdrop/jobdrop/internal/service/joblogs"
 )
 
 func loggingClient(t *testing.T, url string) *logging.EntriesService {
@@ -133,6 +135,48 @@ func TestEntries(t *testing.T) {
 	slices.Reverse(newest)
 	if diff := cmp.Diff(all, newest); diff != "" {
 		t.Errorf("newest first (-want +got):\n%s", diff)
+	}
+
+	// Windows of it meet, and who follows it gets the rest and its end.
+	reader, err := joblogs.New(t.Context(), joblogs.Options{Resource: "projects/p", Endpoint: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	talker := joblog.Job{ID: "talker", Ended: true}
+	var windows, followedLines []string
+	for q := (joblog.Query{Lines: 70}); ; {
+		w, err := reader.Window(t.Context(), talker, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range slices.Backward(w.Lines) {
+			windows = append([]string{l.Text}, windows...)
+		}
+		if q.Before = w.Before; q.Before.IsZero() {
+			break
+		}
+	}
+	if diff := cmp.Diff(want, windows); diff != "" {
+		t.Errorf("windows (-want +got):\n%s", diff)
+	}
+	found, err := reader.Window(t.Context(), talker, joblog.Query{Filter: joblog.Filter{Text: "AT LAST", Errors: true}})
+	if err != nil || len(found.Lines) != 1 || found.Lines[0].InsertID != e.InsertId || !found.Before.IsZero() {
+		t.Errorf("searched: %+v, %v", found, err)
+	}
+	batches, err := reader.Follow(t.Context(), talker, joblog.Filter{}, found.Lines[0].Cursor())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for b, err := range batches {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range b.Lines {
+			followedLines = append(followedLines, l.Text)
+		}
+	}
+	if diff := cmp.Diff(want[slices.Index(want, "at last")+1:], followedLines); diff != "" {
+		t.Errorf("followed to its end (-want +got):\n%s", diff)
 	}
 
 	h.succeeded("other")

@@ -50,7 +50,7 @@ func (s *Service) runReplicas(e *entry, p places, run part) error {
 			return messagef("The %s could not be started: %v", e.Title(r), err)
 		}
 	}
-	s.setRunning(e)
+	s.setRunning(e, run)
 	return g.wait()
 }
 

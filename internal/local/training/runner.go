@@ -16,13 +16,13 @@ import (
 
 // run is the life of one job from the queue to its end.
 func (s *Service) run(e *entry) {
-	if limit := waitLimit(e.Job.TrainingInput); limit > 0 {
-		late := messagef("The job was cancelled because it was not RUNNING within maxWaitTime (%s) of its creation.",
-			job.FormatDuration(limit))
-		t := time.AfterFunc(e.Job.CreateTime.Add(limit).Sub(s.now()), func() {
+	if limit := e.WaitLimit(); limit.Max > 0 {
+		late := messagef("The job was cancelled because it was not RUNNING within %s (%s) of its creation.", limit.Name,
+			job.FormatDuration(limit.Max))
+		e.waitTimer = time.AfterFunc(e.Job.CreateTime.Add(limit.Max).Sub(s.now()), func() {
 			_ = s.cancel(e, late, jobs.Queued, jobs.Preparing)
 		})
-		defer t.Stop()
+		defer e.waitTimer.Stop()
 	}
 	e.log.Write(taskService, stdout, "Job "+e.Job.JobID+" is queued.")
 	select {
@@ -58,6 +58,8 @@ func (s *Service) finish(e *entry, err error) {
 		end, message = jobs.Cancelled, e.reason.Error()
 	case errors.Is(err, jobs.ErrClosed):
 		end, message = jobs.Failed, fmt.Sprintf("The local training service was stopped while the job was %s.", was)
+	case errors.Is(err, jobs.ErrPreempted):
+		end, message = jobs.Failed, err.Error()
 	case err != nil:
 		end, message = jobs.Failed, strings.Join(append([]string{err.Error()}, e.skipped...), "\n")
 	}
@@ -116,18 +118,37 @@ func (s *Service) work(e *entry) error {
 	if in.Hyperparameters != nil {
 		return s.tune(e, p)
 	}
-	rooms, release, err := s.store.makeRooms(p, "", jobs.ReplicasOf(in), e.Task)
+	for {
+		err := s.runOnce(e, p)
+		if !errors.Is(err, errPreempted) {
+			return err
+		}
+		if err := s.restart(e, p); err != nil {
+			return err
+		}
+	}
+}
+
+// runOnce runs the job's replicas, each in a room of its own. The error is errPreempted if they lost their machines.
+func (s *Service) runOnce(e *entry, p places) error {
+	rooms, release, err := s.store.makeRooms(p, "", jobs.ReplicasOf(e.Job.TrainingInput), e.Task)
 	defer release()
 	if err != nil {
 		return messagef("The job's folder can't be made: %v", err)
 	}
-	return s.runReplicas(e, p, part{ctx: e.ctx, rooms: rooms, ReplicaRun: jobs.ReplicaRun{Output: e.Output().Dir}})
+	ctx, stop := context.WithCancelCause(e.ctx)
+	defer stop(nil)
+	defer s.keep(e)
+	run := part{ctx: ctx, rooms: rooms, lose: func() { stop(errPreempted) }}
+	run.Output, run.Restarts = e.Output().Dir, e.Restarts
+	return s.runReplicas(e, p, run)
 }
 
-// part is one run of a job's replicas: the job's only one, or a trial of it.
+// part is one run of a job's replicas: of the job as a whole, or of a trial of it.
 type part struct {
 	ctx   context.Context // ends it
 	rooms map[jobs.Replica]room
+	lose  func() // takes its machines away; nil for a trial
 	jobs.ReplicaRun
 }
 
@@ -240,15 +261,23 @@ func (s *Service) reason(e *entry, err error) error {
 	return err
 }
 
-// setRunning is the job's first and only way to RUNNING.
-func (s *Service) setRunning(e *entry) {
+// setRunning is the job's only way to RUNNING. Its start and its limits are those of the first time.
+func (s *Service) setRunning(e *entry, run part) {
 	s.mu.Lock()
 	if e.Job.State != jobs.Preparing { // a cancel came first
 		s.mu.Unlock()
 		return
 	}
-	e.Job.State, e.Job.StartTime = jobs.Running, s.now()
-	if limit := e.RunLimit(); limit.Max > 0 {
+	e.Job.State = jobs.Running
+	s.arm(e, run)
+	first := e.Job.StartTime.IsZero()
+	if first {
+		e.Job.StartTime = s.now()
+	}
+	if first && e.waitTimer != nil {
+		e.waitTimer.Stop()
+	}
+	if limit := e.RunLimit(); first && limit.Max > 0 {
 		late := messagef("The job was cancelled because it was still running after %s (%s).", limit.Name,
 			job.FormatDuration(limit.Max))
 		e.runTimer = time.AfterFunc(limit.Max, func() { _ = s.cancel(e, late) })
@@ -279,12 +308,6 @@ func (s *Service) setProcesses(e *entry, ps []jobs.JobProcess) {
 	if err := s.store.save(e.Record); err != nil {
 		s.log.Error("a job's record was not written", "job_id", e.Job.JobID, "error", err)
 	}
-}
-
-// waitLimit returns maxWaitTime, 0 if there is none.
-func waitLimit(in *job.TrainingInput) time.Duration {
-	wait, _ := in.Scheduling.Limits()
-	return wait
 }
 
 // room is where a replica is at home. A trial's has a folder for its metrics.

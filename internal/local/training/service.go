@@ -51,6 +51,8 @@ type Options struct {
 	// Grace is how long a job's processes have between SIGTERM and SIGKILL, 5
 	// seconds by default.
 	Grace time.Duration
+	// Preemption takes machines away from jobs, none by default.
+	Preemption Preemption
 	// Env is extra environment for trainers, as NAME=value.
 	Env []string
 	// Logs is called with each line of a job's log as it comes: one call at a
@@ -105,7 +107,11 @@ type entry struct {
 	decided  bool          // the job's end is certain and being recorded
 	reason   error         // why it is being cancelled; the first reason stays
 	runTimer *time.Timer
-	log      *logs.Log
+	// waitTimer ends the wait for the first RUNNING.
+	waitTimer *time.Timer
+	// lose takes the job's machines away; nil while it has none that can be taken.
+	lose func()
+	log  *logs.Log
 	// skipped says what of the job's packages this machine left undone, a sentence each.
 	// The job's own goroutine has it.
 	skipped []string
@@ -142,6 +148,8 @@ func newService(ctx context.Context, opts Options, environ []string) (_ *Service
 		return nil, errors.New("training: Options.Dir is empty")
 	case opts.Python.Path == "":
 		return nil, errors.New("training: Options.Python is empty; see FindPython")
+	case opts.Preemption.Times < 0 || opts.Preemption.After < 0 || opts.Preemption.Wait < 0:
+		return nil, errors.New("training: a field of Options.Preemption is negative")
 	case opts.MaxJobs < 0 || opts.MaxReplicas < 0 || opts.Grace < 0:
 		return nil, errors.New("training: Options.MaxJobs, Options.MaxReplicas or Options.Grace is negative")
 	}
@@ -158,6 +166,7 @@ func newService(ctx context.Context, opts Options, environ []string) (_ *Service
 		opts.MaxReplicas = DefaultMaxReplicas()
 	}
 	opts.Grace = cmp.Or(opts.Grace, defaultGrace)
+	opts.Preemption.Wait = cmp.Or(opts.Preemption.Wait, defaultWait)
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -97,7 +97,7 @@ func (t *tuning) runAll() (verdict error) {
 	ends := make(chan trialEnd)
 	active := 0
 	for {
-		for active < study.Parallel(t.spec) && ctx.Err() == nil {
+		for int64(active) < t.spec.Parallel() && ctx.Err() == nil {
 			number, values, ok := suggestions.Next()
 			if !ok {
 				break

@@ -57,6 +57,15 @@ func TestVertexCreateRefuses(t *testing.T) {
 	const pools = "job_spec.worker_pool_specs"
 	spec := func(more string) string { return customJob(`{"workerPoolSpecs": [` + pool + `], ` + more + `}`) }
 	with := func(more string) string { return customPools(`{` + onePool + `, ` + python + `, ` + more + `}`) }
+	gpu := `{"replicaCount": 1, "machineSpec": {"machineType": "a2-highgpu-1g", "acceleratorType": "NVIDIA_TESLA_A100", ` +
+		`"acceleratorCount": 1}, ` + python + `}`
+	flex := func(scheduling string, pools ...string) string {
+		if scheduling != "" {
+			scheduling = ", " + scheduling
+		}
+		return customJob(`{"workerPoolSpecs": [` + strings.Join(pools, ", ") + `], "scheduling": {"strategy": "FLEX_START"` +
+			scheduling + `}}`)
+	}
 	var tests = []struct {
 		name, body  string
 		want, field string
@@ -97,10 +106,21 @@ func TestVertexCreateRefuses(t *testing.T) {
 		{"TPU topology", customPools(`{"replicaCount": 1, "machineSpec": {"machineType": "ct5lp-hightpu-1t", ` +
 			`"tpuTopology": "1x1"}, ` + python + `}`), "has no TPUs", pools + "[0].machine_spec.tpu_topology"},
 		{"disk", with(`"diskSpec": {"bootDiskType": "floppy"}`), "is none of", pools + "[0].disk_spec.boot_disk_type"},
-		{"NFS", with(`"nfsMounts": [{"server": "10.0.0.1", "path": "/x", "mountPoint": "m"}]`), "mounts no file systems",
-			pools + "[0].nfs_mounts"},
-		{"Lustre", with(`"lustreMounts": [{"instanceIp": "10.0.0.1"}]`), "mounts no file systems", pools +
-			"[0].lustre_mounts"},
+		{"NFS", with(`"nfsMounts": [{"server": "10.0.0.1", "path": "x", "mountPoint": "m"}]`), "a path that starts with /",
+			pools + "[0].nfs_mounts[0]"},
+		{"Lustre", with(`"lustreMounts": [{"instanceIp": "10.0.0.1"}]`), "handle and the mount point are required", pools +
+			"[0].lustre_mounts[0]"},
+		{"reservation without a name", customPools(`{"replicaCount": 1, "machineSpec": {"machineType": "a2-highgpu-1g", ` +
+			`"reservationAffinity": {"reservationAffinityType": "SPECIFIC_RESERVATION"}}, ` + python + `}`),
+			"needs a key and values", pools + "[0].machine_spec.reservation_affinity"},
+		{"partition of two GPUs", customPools(`{"replicaCount": 1, "machineSpec": {"machineType": "a2-highgpu-2g", ` +
+			`"acceleratorType": "NVIDIA_TESLA_A100", "acceleratorCount": 2, "gpuPartitionSize": "1g.5gb"}, ` + python + `}`),
+			"need one accelerator, not 2", pools + "[0].machine_spec.gpu_partition_size"},
+		{"flex-start without a GPU", spec(`"scheduling": {"strategy": "FLEX_START"}`), "needs accelerators of the types",
+			pools + "[0].machine_spec.accelerator_type"},
+		{"flex-start for eight days", flex(`"timeout": "691200s"`, gpu), "at most 604800s", "job_spec.scheduling.timeout"},
+		{"flex-start with two kinds of machines", flex("", gpu, strings.Replace(gpu, "a2-highgpu-1g", "a2-ultragpu-1g", 1)),
+			"must be the same", pools + "[1].machine_spec"},
 		{"nothing to run", customPools(`{` + onePool + `}`), "Exactly one of", pools + "[0]"},
 		{"two things to run", with(`"containerSpec": {"imageUri": "gcr.io/p/i"}`), "Only one of", pools + "[0]"},
 		{"no image", oneContainer(`"command": ["x"]`), "The image is required", pools + "[0].container_spec.image_uri"},
@@ -151,10 +171,10 @@ func TestVertexCreateRefuses(t *testing.T) {
 			"job_spec.base_output_directory.output_uri_prefix"},
 		{"timeout", spec(`"scheduling": {"timeout": "0s"}`), "greater than zero", "job_spec.scheduling.timeout"},
 		{"network", spec(`"network": "projects/1/global/networks/n"`), "leave it out", "job_spec.network"},
-		{"network attachment", spec(`"pscInterfaceConfig": {"networkAttachment": "a"}`), "leave it out",
-			"job_spec.psc_interface_config"},
+		{"network attachment", spec(`"pscInterfaceConfig": {}`), "network attachment is required",
+			"job_spec.psc_interface_config.network_attachment"},
 		{"IP ranges", spec(`"reservedIpRanges": ["r"]`), "leave it out", "job_spec.reserved_ip_ranges"},
-		{"persistent resource", spec(`"persistentResourceId": "r"`), "leave it out", "job_spec.persistent_resource_id"},
+		{"persistent resource", spec(`"persistentResourceId": "R"`), "is not the ID", "job_spec.persistent_resource_id"},
 		{"tensorboard", spec(`"tensorboard": "projects/p/locations/us-central1/tensorboards/1"`),
 			"must be given with a tensorboard", "job_spec.service_account"},
 		{"key", `{"displayName": "c", "encryptionSpec": {"kmsKeyName": "k"}, "jobSpec": {"workerPoolSpecs": [` + pool + `]}}`,

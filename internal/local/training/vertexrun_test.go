@@ -524,3 +524,52 @@ func TestVertexContainers(t *testing.T) {
 		t.Errorf("runs %v", runs)
 	}
 }
+
+// A FLEX_START job that gets no machines in time expires, and keeps what it asked for. Without a limit
+// it waits on, and another strategy has no limit.
+func TestFlexStartExpires(t *testing.T) {
+	t.Parallel()
+	h := newVertexHarness(t, pythons(t)[0], func(o *Options) { o.MaxJobs = 1 })
+	_, long := h.startJob(h.custom("long", sleeper, nil))
+	waiting := func(name, strategy, wait string) string {
+		j := h.customOf(name, "gs://inbox/long/trainer-0.1.tar.gz", nil)
+		j.JobSpec.Scheduling = &aiplatform.GoogleCloudAiplatformV1Scheduling{Strategy: strategy, MaxWaitDuration: wait}
+		j.JobSpec.PersistentResourceId, j.JobSpec.EnableDashboardAccess = "gpus", true
+		for _, pool := range j.JobSpec.WorkerPoolSpecs {
+			pool.MachineSpec = &aiplatform.GoogleCloudAiplatformV1MachineSpec{
+				MachineType: "a2-highgpu-1g", AcceleratorType: "NVIDIA_TESLA_A100", AcceleratorCount: 1,
+			}
+			pool.NfsMounts = []*aiplatform.GoogleCloudAiplatformV1NfsMount{{Server: "10.0.0.2", Path: "/a", MountPoint: "a"}}
+		}
+		_, resource := h.startJob(j)
+		return resource
+	}
+	short, endless := waiting("short", "FLEX_START", "0.3s"), waiting("endless", "FLEX_START", "0s")
+	spot := waiting("spot", "SPOT", "0.3s")
+	j := h.untilState(short, "JOB_STATE_EXPIRED", "JOB_STATE_CANCELLED", "JOB_STATE_FAILED")
+	if j.State != "JOB_STATE_EXPIRED" || j.StartTime != "" || j.Error == nil || j.Error.Code != 4 ||
+		!strings.Contains(j.Error.Message, "scheduling.maxWaitDuration (0.3s)") {
+		t.Errorf("%s, started %q: %+v", j.State, j.StartTime, j.Error)
+	}
+	if s := j.JobSpec; s.Scheduling.Strategy != "FLEX_START" || s.PersistentResourceId != "gpus" ||
+		!s.EnableDashboardAccess || len(s.WorkerPoolSpecs[0].NfsMounts) != 1 {
+		t.Errorf("kept %+v", s)
+	}
+	for _, name := range []string{endless, spot} {
+		if j, err := h.jobs.Get(name).Do(); err != nil || j.State != "JOB_STATE_QUEUED" {
+			t.Errorf("%s: %+v, %v", name, j, err)
+		}
+	}
+	list, err := h.jobs.List(parent).Filter(`state="JOB_STATE_EXPIRED"`).Do()
+	if err != nil || len(list.CustomJobs) != 1 || list.CustomJobs[0].Name != short {
+		t.Errorf("listed as expired: %+v, %v", list, err)
+	}
+	for _, name := range []string{long, endless, spot} {
+		if _, err := h.jobs.Cancel(name, &aiplatform.GoogleCloudAiplatformV1CancelCustomJobRequest{}).Do(); err != nil {
+			t.Error(err)
+		}
+		if j := h.endOf(name); j.State != "JOB_STATE_CANCELLED" || j.Error.Code != 1 {
+			t.Errorf("%s: %s, %+v", name, j.State, j.Error)
+		}
+	}
+}

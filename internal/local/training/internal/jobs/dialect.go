@@ -50,6 +50,11 @@ type Dialect interface {
 	// Vars returns the variables that tell a replica about its job. env is the rest of its environment.
 	Vars(run ReplicaRun, r Replica, a Addresses, env []string) ([]string, error)
 
+	// WaitLimit returns how long the job may wait until it runs, if that is limited.
+	WaitLimit() TimeLimit
+	// NoRetries returns the name of the job's setting by which it is not run again after it has lost its machines. It is
+	// empty if the job is.
+	NoRetries() string
 	// RunLimit returns how long the job may run. There is none if each of its trials has one.
 	RunLimit() TimeLimit
 	// TrialLimit returns how long each of the job's trials may run, if that is limited.
@@ -106,4 +111,6 @@ type ReplicaRun struct {
 	Args   []string // the trial's own
 	Metric string   // the tag that the trial is to report, if it is one
 	Output string   // its folder in Cloud Storage, if the job names one
+	// Restarts counts the runs before it that lost their machines.
+	Restarts int
 }

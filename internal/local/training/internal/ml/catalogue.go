@@ -13,7 +13,7 @@ import (
 
 // apiRules are the rules for job files that are the API's own, beside those that this service needs itself. To it every
 // region, machine and version is this machine. What the cloud's service would refuse at once is refused here, too.
-var apiRules = map[string]bool{
+var apiRules = map[job.Rule]bool{
 	"accelerator-complete": true, "accelerator-count": true, "accelerator-legacy": true, "accelerator-machine": true,
 	"bucket-format": true, "disk-size": true, "disk-type": true, "image-excludes-runtime": true, "kms-key-format": true,
 	"machine-category": true, "machine-format": true, "network-format": true, "object-name": true,
@@ -22,7 +22,7 @@ var apiRules = map[string]bool{
 }
 
 // unknown are rules that only warn of a file, which may be meant for another service. The API will have nothing new.
-var unknown = map[string]bool{"region-unknown": true, "runtime-version-unknown": true}
+var unknown = map[job.Rule]bool{"region-unknown": true, "runtime-version-unknown": true}
 
 // checkCatalogue returns why the API would refuse a job by what regions, machines and versions it has.
 func checkCatalogue(spec job.Spec) rest.Violations {

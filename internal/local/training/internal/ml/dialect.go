@@ -2,6 +2,8 @@ package ml
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jobdrop/jobdrop/internal/check/plan"
@@ -82,7 +84,18 @@ func (j dialect) OutputArgs(dir string) []string {
 }
 
 func (j dialect) Vars(run jobs.ReplicaRun, r jobs.Replica, a jobs.Addresses, _ []string) ([]string, error) {
-	return jobEnv(j.Job.JobID, j.input(), run.Trial, r, a)
+	vars, err := jobEnv(j.Job.JobID, j.input(), run.Trial, r, a)
+	return append(vars, checkpointEnv(run)...), err
+}
+
+// checkpointEnv returns what AI Platform Training never told: where the job's checkpoints are, as aiplatform/v1 says it
+// of the same folder, and how often the job lost its machines.
+func checkpointEnv(run jobs.ReplicaRun) []string {
+	vars := []string{"JOBDROP_RESTART_COUNT=" + strconv.Itoa(run.Restarts)}
+	if run.Output != "" {
+		vars = append(vars, "AIP_CHECKPOINT_DIR="+strings.TrimRight(run.Output, "/")+"/checkpoints/")
+	}
+	return vars
 }
 
 // jobEnv returns what the service tells a replica about its job, and its trial if it
@@ -118,11 +131,18 @@ func cluster(a jobs.Addresses, in *job.TrainingInput) map[string][]string {
 	return cluster
 }
 
+func (j dialect) WaitLimit() jobs.TimeLimit {
+	wait, _ := j.input().Scheduling.Limits()
+	return jobs.TimeLimit{Name: "maxWaitTime", Max: wait}
+}
+
 func (j dialect) RunLimit() jobs.TimeLimit {
 	return jobs.TimeLimit{Name: "maxRunningTime", Max: jobs.MaxRunningTime(j.input())}
 }
 
 func (j dialect) TrialLimit() jobs.TimeLimit { return jobs.TimeLimit{} }
+
+func (j dialect) NoRetries() string { return "" }
 
 func (j dialect) FailedTrials() string { return "maxFailedTrials" }
 

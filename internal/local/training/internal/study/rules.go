@@ -18,11 +18,6 @@ const (
 	maxDiscrete = 1000
 )
 
-// Parallel returns how many trials run at once: one, by the API, if the spec says nothing.
-func Parallel(spec *job.HyperparameterSpec) int {
-	return int(min(max(spec.MaxParallelTrials, 1), max(spec.MaxTrials, 1)))
-}
-
 // Field names a field of a study, whatever an API calls it.
 type Field int
 
