@@ -5,7 +5,6 @@ import (
 	"path"
 	"testing"
 
-	"github.com/jobdrop/jobdrop/internal/backend/aiplatform"
 	"github.com/jobdrop/jobdrop/internal/local"
 	"github.com/jobdrop/jobdrop/internal/service/pubsub"
 	"github.com/jobdrop/jobdrop/internal/testing/contract"
@@ -23,15 +22,6 @@ func TestContract(t *testing.T) {
 			t.Fatal(err)
 		}
 		contract.CheckStorage(t, s.Storage, bucket, local.Staging)
-	})
-	t.Run("backend", func(t *testing.T) {
-		spec := endlessSpec(t, s)
-		backend, err := aiplatform.New(t.Context(), local.Project, s.BackendURL)
-		if err != nil {
-			t.Fatal(err)
-		}
-		contract.CheckBackend(t, backend, "contract", spec(1))
-		contract.CheckBackend(t, vertexBackend(t, s.BackendURL), "contract", spec(2))
 	})
 	t.Run("Pub/Sub", func(t *testing.T) {
 		sub := &subscriber{told: map[string][]event.Body{}}

@@ -147,7 +147,11 @@ func TestStackRunsWhatWasPackedForTransport(t *testing.T) {
 func packedForTransport(t *testing.T, backend string) {
 	s := stack(t, local.Options{Backend: backend})
 	verdict := follow(t, s)
-	dir := filepath.Join(drops, "hello")
+	// gcloud packs files beside themselves: each backend has its own.
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(drops, "hello"))); err != nil {
+		t.Fatal(err)
+	}
 	var first *job.Receipt
 	tests := []struct {
 		name   string

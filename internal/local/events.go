@@ -133,7 +133,7 @@ func encodeHeader(value string) string {
 	return b.String()
 }
 
-// post posts to a function. It returns an error unless the answer is 2xx.
+// post posts to a function of this stack. It returns an error unless the answer is 2xx.
 func (s *Stack) post(ctx context.Context, path string, header http.Header, body []byte) error {
 	// Longer than the functions' own deadline: they answer for themselves.
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
@@ -149,6 +149,9 @@ func (s *Stack) post(ctx context.Context, path string, header http.Header, body 
 	}
 	defer response.Body.Close()
 	answer, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10))
+	if err := s.owns(response); err != nil {
+		return err
+	}
 	if response.StatusCode/100 != 2 {
 		return fmt.Errorf("%s answered %s: %s", path, response.Status, bytes.TrimSpace(answer))
 	}
@@ -249,19 +252,24 @@ func hintBody(name, state string, now time.Time) []byte {
 	return body
 }
 
+// firstTickTime bounds the first tick. On an idle machine it takes some milliseconds, on a busy one seconds; a backend
+// elsewhere may not answer at all.
+const firstTickTime = 10 * time.Second
+
 // firstTick wakes Watch once before anything is dropped: drops that are older than
 // an installation's first tick are never run without their event. It is not waited
 // for longer than a user would.
 func (s *Stack) firstTick(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, firstTickTime)
 	defer cancel()
 	if err := s.post(ctx, "/Watch", http.Header{}, nil); err != nil {
 		s.options.Logger.WarnContext(ctx, "first tick failed", "error", err.Error())
 	}
 }
 
-// schedule wakes Watch at each tick, as the scheduler does.
-func (s *Stack) schedule(ctx context.Context) {
+// schedule wakes a function at each tick, as the scheduler does. Each function has ticks of its own: none
+// waits for another's.
+func (s *Stack) schedule(ctx context.Context, function string) {
 	ticker := time.NewTicker(s.options.Tick)
 	defer ticker.Stop()
 	for {
@@ -269,8 +277,8 @@ func (s *Stack) schedule(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if err := s.post(ctx, "/Watch", http.Header{}, nil); err != nil && ctx.Err() == nil {
-				s.options.Logger.WarnContext(ctx, "tick failed", "error", err.Error())
+			if err := s.post(ctx, function, http.Header{}, nil); err != nil && ctx.Err() == nil {
+				s.options.Logger.WarnContext(ctx, "tick failed", "function", function, "error", err.Error())
 			}
 		}
 	}

@@ -13,6 +13,7 @@ package local
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -55,15 +56,16 @@ const (
 type Names struct {
 	Instance                      string
 	Inbox, State, Staging, Status string
-	// Policy is the object of the state bucket in which the policy lies.
-	Policy string
+	// Policy and Routes are the objects of the state bucket in which the policy and the routes lie.
+	Policy, Routes string
 }
 
 // orOwn fills in the stack's own names.
 func (n Names) orOwn() Names {
 	return Names{
 		Instance: cmp.Or(n.Instance, Instance), Policy: cmp.Or(n.Policy, policyObject),
-		Inbox: cmp.Or(n.Inbox, Inbox), State: cmp.Or(n.State, State), Staging: cmp.Or(n.Staging, Staging),
+		Routes: cmp.Or(n.Routes, routesObject),
+		Inbox:  cmp.Or(n.Inbox, Inbox), State: cmp.Or(n.State, State), Staging: cmp.Or(n.Staging, Staging),
 		Status: cmp.Or(n.Status, Status),
 	}
 }
@@ -98,6 +100,12 @@ type Options struct {
 	// Policy is the operator's policy, as YAML. It is kept as the object
 	// policy.yaml of the state bucket, where it may be changed.
 	Policy []byte
+	// Routes are the operator's routes, as YAML, kept like the policy as the object routes.yaml. Without
+	// them nobody is told of anything, and Notify is never woken.
+	Routes []byte
+	// RoutesEnv is environment that the routes name, as NAME=value. It changes nothing that the
+	// functions have of the stack.
+	RoutesEnv []string
 	// Env is extra environment of the functions, as NAME=value.
 	Env []string
 	// MaxJobs and MaxReplicas bound the jobs, and the processes of all jobs,
@@ -106,6 +114,8 @@ type Options struct {
 	// ContainerRunner is docker or podman; without it jobs with images are
 	// refused.
 	ContainerRunner string
+	// Preemption takes machines away from jobs.
+	Preemption training.Preemption
 	// Tick is the interval of the scheduler, 1 s by default.
 	Tick time.Duration
 	// Deliveries is how often each storage event is delivered, 1 by default:
@@ -156,20 +166,26 @@ type Stack struct {
 	// Storage speaks to the stack's Cloud Storage.
 	Storage *gcs.Client
 
-	server  *storage.Server
-	pubsub  *pubsub.Client
-	options Options
-	cancel  context.CancelFunc
-	ready   chan struct{} // closed when the functions answer
-	posting chan struct{} // bounds the storage events that are being posted
-	hinting chan struct{} // and the hints
-	closers []func() error
+	// name tells the functions of this stack from those of others.
+	name   string
+	server *storage.Server
+	pubsub *pubsub.Client
+	// training runs the jobs.
+	training *training.Service
+	options  Options
+	cancel   context.CancelFunc
+	ready    chan struct{} // closed when the functions answer
+	posting  chan struct{} // bounds the storage events that are being posted
+	hinting  chan struct{} // and the hints
+	closers  []func() error
 
 	mu     sync.Mutex
 	closed bool // no task is started any more
 	tasks  sync.WaitGroup
 	// uploads are the newest uploads into folders whose job file is awaited.
 	uploads map[string]int64
+	// notified are the sequences of the newest events that Notify took, by attempt.
+	notified map[string]int64
 }
 
 // PortTaken reports whether err says that another program listens at an address.
@@ -195,13 +211,15 @@ func Start(ctx context.Context, o Options) (stack *Stack, err error) {
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s := &Stack{
-		options: o,
-		cancel:  cancel,
-		ready:   make(chan struct{}),
-		posting: make(chan struct{}, maxPosting),
-		hinting: make(chan struct{}, maxHinting),
-		uploads: map[string]int64{},
-		Topic:   Topic,
+		options:  o,
+		name:     rand.Text(),
+		cancel:   cancel,
+		ready:    make(chan struct{}),
+		posting:  make(chan struct{}, maxPosting),
+		hinting:  make(chan struct{}, maxHinting),
+		uploads:  map[string]int64{},
+		notified: map[string]int64{},
+		Topic:    Topic,
 	}
 	defer func() {
 		if err != nil {
@@ -226,6 +244,11 @@ func Start(ctx context.Context, o Options) (stack *Stack, err error) {
 	if err := s.writeBotoConfig(); err != nil {
 		return nil, err
 	}
+	if len(o.Routes) > 0 {
+		if err := s.startNotify(ctx, run); err != nil {
+			return nil, fmt.Errorf("lifecycle events: %w", err)
+		}
+	}
 	if o.Started != nil {
 		if err := o.Started(ctx, s); err != nil {
 			return nil, err
@@ -236,7 +259,10 @@ func Start(ctx context.Context, o Options) (stack *Stack, err error) {
 	if err := s.announceRecent(ctx, run); err != nil {
 		return nil, fmt.Errorf("storage events: %w", err)
 	}
-	s.task(func() { s.schedule(run) })
+	s.task(func() { s.schedule(run, "/Watch") })
+	if len(o.Routes) > 0 {
+		s.task(func() { s.schedule(run, "/Notify") })
+	}
 	return s, nil
 }
 
@@ -308,21 +334,35 @@ func (s *Stack) startStorage(ctx, run context.Context) error {
 		return err
 	}
 	s.atClose(s.server.Close)
-	if s.Storage, err = gcs.New(ctx, s.StorageURL); err != nil || len(s.options.Policy) == 0 {
+	if s.Storage, err = gcs.New(ctx, s.StorageURL); err != nil {
 		return err
 	}
-	_, err = s.Storage.Write(ctx, names.State, names.Policy, s.options.Policy, "application/yaml", nil,
-		attempt.AnyGeneration)
-	return err
+	for name, content := range map[string][]byte{names.Policy: s.options.Policy, names.Routes: s.options.Routes} {
+		if len(content) == 0 {
+			continue
+		}
+		if _, err := s.Storage.Write(ctx, names.State, name, content, "application/yaml", nil,
+			attempt.AnyGeneration); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-const policyObject = "policy.yaml"
+const (
+	policyObject = "policy.yaml"
+	routesObject = "routes.yaml"
+)
 
 // Names returns the names of the installation that the functions see.
 func (s *Stack) Names() Names { return s.options.Names }
 
 // Backend returns the API by which the functions ask for jobs.
 func (s *Stack) Backend() string { return s.options.Backend }
+
+// Preempt takes all machines of a running job away, which the training service then runs again. See
+// [training.Service.Preempt].
+func (s *Stack) Preempt(name string) error { return s.training.Preempt(name) }
 
 // CreateBucket makes a bucket if it is not there yet.
 func (s *Stack) CreateBucket(name string) error { return s.server.CreateBucket(name) }
@@ -335,12 +375,14 @@ func (s *Stack) startTraining(ctx, run context.Context) error {
 	service, err := training.New(ctx, training.Options{
 		Storage: s.StorageURL, Dir: filepath.Join(s.options.Dir, "training"), Python: s.options.Python,
 		MaxJobs: s.options.MaxJobs, MaxReplicas: s.options.MaxReplicas, ContainerRunner: s.options.ContainerRunner,
-		Logs: s.options.Logs, Changed: func(name, state string) { s.hint(run, name, state) }, Logger: s.options.Logger,
+		Preemption: s.options.Preemption,
+		Logs:       s.options.Logs, Changed: func(name, state string) { s.hint(run, name, state) }, Logger: s.options.Logger,
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	s.atClose(service.Close)
+	s.training = service
 	server := &http.Server{
 		Handler:           loopback.Guard(s.options.Hosts, service.Handler()),
 		ReadHeaderTimeout: 10 * time.Second, // a header is written at once; only someone who means ill takes longer

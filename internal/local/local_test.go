@@ -38,7 +38,16 @@ func TestMain(m *testing.M) {
 				fmt.Fprintln(os.Stderr, err)
 			}
 		}
-		fmt.Fprintln(os.Stderr, functions.Serve(os.Args[2], os.Args[3:], os.Stdin))
+		if file := os.Getenv(portTaken); file != "" {
+			takePort(os.Args[2], file)
+		}
+		serve := functions.Serve
+		if to := os.Getenv(notifyTo); to != "" {
+			serve = func(addr string, hosts []string, lifeline io.Reader) error {
+				return serveBut(addr, to, hosts, lifeline)
+			}
+		}
+		fmt.Fprintln(os.Stderr, serve(os.Args[2], os.Args[3:], os.Stdin))
 		os.Exit(1)
 	}
 	os.Setenv("PIP_NO_INDEX", "1") // no test waits for a network

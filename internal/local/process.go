@@ -8,10 +8,12 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/jobdrop/jobdrop/internal/backend/vertex"
+	"github.com/jobdrop/jobdrop/internal/local/loopback"
 )
 
 // installation returns the environment that names an installation, as Terraform would
@@ -39,16 +41,22 @@ func (s *Stack) installation() []string {
 	if len(s.options.Policy) > 0 {
 		env = append(env, "JOBDROP_POLICY=gs://"+names.State+"/"+names.Policy)
 	}
+	if len(s.options.Routes) > 0 {
+		env = append(env, "JOBDROP_ROUTES=gs://"+names.State+"/"+names.Routes)
+	}
 	return env
 }
 
 // environment returns the environment of the functions: the installation's, with the
 // addresses of the emulators.
 func (s *Stack) environment() []string {
-	env := append(s.installation(),
+	// Of two values for a name the last counts.
+	env := append(slices.Clone(s.options.RoutesEnv), s.installation()...)
+	env = append(env,
 		"STORAGE_EMULATOR_HOST="+s.StorageURL,
 		"PUBSUB_EMULATOR_HOST="+s.PubSub,
 		"TMPDIR="+os.TempDir(),
+		loopback.StackVariable+"="+s.name,
 	)
 	return append(env, s.options.Env...)
 }
@@ -167,7 +175,9 @@ func (s *Stack) awaitFunctions(ctx context.Context, p *process) error {
 		response, err := http.DefaultClient.Do(request)
 		if err == nil {
 			response.Body.Close()
-			return nil
+			if err = s.owns(response); err == nil {
+				return nil
+			}
 		}
 		select {
 		case <-p.exited:
@@ -177,4 +187,12 @@ func (s *Stack) awaitFunctions(ctx context.Context, p *process) error {
 		case <-poll.C:
 		}
 	}
+}
+
+// owns returns an error if the functions of another stack gave an answer.
+func (s *Stack) owns(response *http.Response) error {
+	if name := response.Header.Get(loopback.StackHeader); name != "" && name != s.name {
+		return fmt.Errorf("the functions of another stack answer at %s", s.FunctionsURL)
+	}
+	return nil
 }

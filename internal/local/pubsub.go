@@ -86,7 +86,19 @@ func (s *Stack) deleteTopic() error {
 // receive asks for redelivery.
 func (s *Stack) Subscribe(ctx context.Context, name string, ready func(),
 	receive func(context.Context, cloudevents.Event) error) error {
-	subscription := "projects/" + Project + "/subscriptions/" + name
+	return s.subscribe(ctx, name, ready, func(ctx context.Context, m *pubsub.Message) error {
+		e, err := event.FromMessage(m.Attributes, m.Data)
+		if err == nil {
+			err = receive(ctx, e)
+		}
+		return err
+	})
+}
+
+// subscribe does for messages what Subscribe does for the events in them.
+func (s *Stack) subscribe(ctx context.Context, name string, ready func(),
+	receive func(context.Context, *pubsub.Message) error) error {
+	subscription := subscriptionName(name)
 	err := s.deleteSubscription(ctx, subscription)
 	if err != nil && status.Code(err) != codes.NotFound {
 		return fmt.Errorf("subscription %s: %w", name, err)
@@ -99,11 +111,7 @@ func (s *Stack) Subscribe(ctx context.Context, name string, ready func(),
 	}
 	ready()
 	err = s.pubsub.Subscriber(name).Receive(ctx, func(ctx context.Context, m *pubsub.Message) {
-		e, err := event.FromMessage(m.Attributes, m.Data)
-		if err == nil {
-			err = receive(ctx, e)
-		}
-		if err != nil {
+		if err := receive(ctx, m); err != nil {
 			s.options.Logger.WarnContext(ctx, "lifecycle event not taken", "error", err.Error())
 			m.Nack()
 			return
@@ -114,6 +122,8 @@ func (s *Stack) Subscribe(ctx context.Context, name string, ready func(),
 	defer cancel()
 	return errors.Join(err, s.deleteSubscription(end, subscription))
 }
+
+func subscriptionName(name string) string { return "projects/" + Project + "/subscriptions/" + name }
 
 func (s *Stack) deleteSubscription(ctx context.Context, name string) error {
 	return s.pubsub.SubscriptionAdminClient.DeleteSubscription(ctx,
