@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -126,7 +125,7 @@ func TestVerifyWaitsForRights(t *testing.T) {
 	defer stack.Close()
 	getenv := func(name string) string { return map[string]string{"STORAGE_EMULATOR_HOST": stack.StorageURL}[name] }
 	args := []string{"-inbox", local.Inbox, "-status", local.Status, "-poll", "50ms", drops + "hello"}
-	deny := contract.Fault{Method: http.MethodPost, Path: regexp.MustCompile(`/jobs$`), Status: http.StatusForbidden}
+	deny := contract.Fault{On: contract.IsCreate, Status: http.StatusForbidden}
 	p.Inject(deny)
 	var out strings.Builder
 	if err := run(t.Context(), args, getenv, &out); err != nil || !strings.Contains(out.String(), "trying again") {

@@ -12,7 +12,7 @@ func TestStandIns(t *testing.T) {
 	for _, noID := range []bool{false, true} {
 		w := newWorld(t)
 		w.backend.noID = noID
-		contract.CheckBackend(t, w.backend, instance, job.Spec{JobID: "j", TrainingInput: &job.TrainingInput{}})
+		contract.CheckBackend(t, w.backend, job.Spec{JobID: "j", TrainingInput: &job.TrainingInput{}})
 	}
 	w := newWorld(t)
 	contract.CheckPublisher(t, w.topic, func(key string, _ int) (sequences []int64) {

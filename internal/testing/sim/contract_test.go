@@ -33,12 +33,12 @@ func TestContract(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := calm()
 				w.weather.noID = !taken
-				contract.CheckBackend(t, w.backend, instance, job.Spec{JobID: "j", TrainingInput: &job.TrainingInput{}})
+				contract.CheckBackend(t, w.backend, job.Spec{JobID: "j", TrainingInput: &job.TrainingInput{}})
 			})
 			synctest.Test(t, func(t *testing.T) {
 				w := calm()
-				w.weather.noID = !taken
-				contract.CheckBackend(t, w.adapted(w.backend).backend, instance,
+				w.weather.noID, w.adapters = !taken, true
+				contract.CheckBackend(t, w.adapted(w.backend).backend,
 					job.Spec{JobID: "j", TrainingInput: &job.TrainingInput{
 						ScaleTier: "BASIC", Region: anyRegion, RuntimeVersion: "2.11", PythonVersion: "3.7", PythonModule: "trainer.task",
 						PackageURIs: []string{"gs://staging/p.tar.gz"},

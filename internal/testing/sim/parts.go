@@ -7,25 +7,16 @@ import (
 
 	"github.com/jobdrop/jobdrop/internal/backend/aiplatform"
 	"github.com/jobdrop/jobdrop/internal/backend/vertex"
-	"github.com/jobdrop/jobdrop/internal/check/plan"
 	"github.com/jobdrop/jobdrop/internal/service/gcs"
 	"github.com/jobdrop/jobdrop/internal/service/pubsub"
 	"github.com/jobdrop/jobdrop/internal/testing/contract"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// service is what the use cases need of a backend.
-type service interface {
-	contract.Backend
-	Name() string
-	EnforcesWait() bool
-	Check(o job.Order) []plan.Diagnostic
-}
-
 // parts are the services as a process reaches them.
 type parts struct {
 	storage contract.Storage
-	backend service
+	backend contract.Backend
 	topic   contract.Publisher
 	// now is the process's clock, but for its skew.
 	now func() time.Time
@@ -67,7 +58,7 @@ var regions = []string{anyRegion, "europe-west1"}
 // named is a backend under a name of the simulation: an installation is switched from
 // one to another of the same kind.
 type named struct {
-	service
+	contract.Backend
 	name string
 }
 
