@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// tests returns the names of the tests of a folder's package.
+// tests returns the names of the tests and fuzz targets of a folder's package.
 func tests(t *testing.T, dir string) map[string]bool {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("..", dir, "*_test.go"))
@@ -30,7 +30,7 @@ func tests(t *testing.T, dir string) map[string]bool {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllSubmatch(text, -1) {
+		for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`).FindAllSubmatch(text, -1) {
 			names[string(m[1])] = true
 		}
 	}
@@ -44,11 +44,11 @@ func TestSecurityNamesTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := regexp.MustCompile("\\b(Test[A-Z]\\w*(?:(?:, | and )Test[A-Z]\\w*)*)(?: \\(`([^`]+)`\\))?")
+	list := regexp.MustCompile("\\b((?:Test|Fuzz)[A-Z]\\w*(?:(?:, | and )(?:Test|Fuzz)[A-Z]\\w*)*)(?: \\(`([^`]+)`\\))?")
 	found := 0
 	for _, m := range list.FindAllStringSubmatch(string(text), -1) {
 		known := tests(t, m[2])
-		for _, name := range regexp.MustCompile(`Test\w+`).FindAllString(m[1], -1) {
+		for _, name := range regexp.MustCompile(`(?:Test|Fuzz)\w+`).FindAllString(m[1], -1) {
 			found++
 			if m[2] == "" || !known[name] {
 				t.Errorf("there is no %s in %q", name, m[2])

@@ -417,25 +417,34 @@ func TestImageScript(t *testing.T) {
 	if got, want := b.Steps[0].Name, golang.Steps[0].Name; got != want {
 		t.Errorf("the image is built by %s, and tested by %s", got, want)
 	}
-	build := func(image string) (said []byte, err error) {
+	build := func(image, command string) (said []byte, err error) {
 		bin := t.TempDir()
 		if err := os.WriteFile(filepath.Join(bin, "go"), []byte("#!/bin/sh\necho $KO_DOCKER_REPO $KO_DEFAULTBASEIMAGE $@\n"),
 			0o755); err != nil {
 			t.Fatal(err)
 		}
 		c := exec.Command("sh", "-c", b.Steps[0].Script)
-		c.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "IMAGE=" + image}
+		c.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "IMAGE=" + image, "COMMAND=" + command}
 		return c.CombinedOutput()
 	}
-	said, err := build("europe-west4-docker.pkg.dev/acme-ml/jobdrop/server")
 	call := regexp.MustCompile(`^europe-west4-docker\.pkg\.dev/acme-ml/jobdrop/server gcr\.io/distroless/static-debian\d+:nonroot ` +
-		`run github\.com/google/ko@v\d+\.\d+\.\d+ build --bare .* (\./\S+)\n$`)
-	if m := call.FindSubmatch(said); err != nil || m == nil {
-		t.Errorf("it ends with %v, and calls %s", err, said)
-	} else if _, err := os.Stat(filepath.Join(root, string(m[1]), "main.go")); err != nil {
-		t.Error(err)
+		`run github\.com/google/ko@v\d+\.\d+\.\d+ build --bare .* \./(\S+)\n$`)
+	for _, command := range []string{b.Substitutions["_COMMAND"], "jobdrop"} {
+		said, err := build("europe-west4-docker.pkg.dev/acme-ml/jobdrop/server", command)
+		if m := call.FindSubmatch(said); err != nil || m == nil || string(m[1]) != "cmd/"+command {
+			t.Errorf("it ends with %v, and calls %s", err, said)
+		} else if _, err := os.Stat(filepath.Join(root, string(m[1]), "main.go")); err != nil {
+			t.Error(err)
+		}
 	}
-	if said, err := build(""); err == nil || !strings.Contains(string(said), "_IMAGE=") {
+	if b.Substitutions["_COMMAND"] != "server" {
+		t.Errorf("without a command, it builds %q", b.Substitutions["_COMMAND"])
+	}
+	if said, err := build("europe-west4-docker.pkg.dev/acme-ml/jobdrop/server", "../etc"); err == nil ||
+		!strings.Contains(string(said), "_COMMAND") {
+		t.Errorf("of another folder, it ends with %v: %s", err, said)
+	}
+	if said, err := build("", "server"); err == nil || !strings.Contains(string(said), "_IMAGE=") {
 		t.Errorf("without an image, it ends with %v: %s", err, said)
 	}
 }

@@ -91,9 +91,11 @@ func TestExampleIsTerraforms(t *testing.T) {
 	if diff := cmp.Diff(names(`(?m)^output "(\w+)"`, "examples/team/outputs.tf"), keys(top)); diff != "" {
 		t.Errorf("outputs (-Terraform +example):\n%s", diff)
 	}
-	// Nothing is measured there, and Watch reads no logs.
+	// Nothing is measured there, Watch reads no logs, and nobody is told.
 	want := slices.DeleteFunc(names(`(?m)^    ((?:JOBDROP|OTEL)_\w+) += `, "terraform/environment.tf"),
-		func(n string) bool { return strings.HasPrefix(n, "OTEL_") || n == "JOBDROP_LOG_VIEW" })
+		func(n string) bool {
+			return strings.HasPrefix(n, "OTEL_") || n == "JOBDROP_LOG_VIEW" || n == "JOBDROP_ROUTES"
+		})
 	if diff := cmp.Diff(want, keys(all["environment"].Value.(map[string]any))); diff != "" {
 		t.Errorf("environment (-Terraform +example):\n%s", diff)
 	}

@@ -292,6 +292,24 @@ curl -sS -m 60 -G -H "Authorization: Bearer $(gcloud auth print-access-token)" \
 		rests: "internal/backend/vertex/backend.go (ListActive)",
 	},
 	{
+		title:  "What a function may read and list",
+		byHand: true,
+		ask: "Whether the conditions on the functions' rights in the state bucket hold, where there are routes: Submit and Watch may list " +
+			"three folders, read all but deliveries, and get 404, not 403, for a record that is not there yet, or nothing would run. " +
+			"Watch's account is taken here; you need `roles/iam.serviceAccountTokenCreator` on it.",
+		commands: `export W=$INSTANCE-watch@$PROJECT.iam.gserviceaccount.com S=gs://$PROJECT-$INSTANCE-state
+gcloud storage ls $S/attempts/ --impersonate-service-account=$W
+T=$(gcloud auth print-access-token --impersonate-service-account=$W)
+for o in attempts%2Fnone.json deliveries%2Fnone.json; do curl -sS -m 60 -o /dev/null -w "read $o %{http_code}\n" \
+  -H "Authorization: Bearer $T" https://storage.googleapis.com/storage/v1/b/${S#gs://}/o/$o; done
+for p in attempts/ deliveries/ d ''; do curl -sS -m 60 -o /dev/null -w "list '$p' %{http_code}\n" -H "Authorization: Bearer $T" \
+  "https://storage.googleapis.com/storage/v1/b/${S#gs://}/o?maxResults=1&prefix=$p"; done`,
+		expect: "The records. Then 404 for `attempts`, 403 for `deliveries`; 200 for the list of `attempts/`, and 403 for the others.",
+		otherwise: "403 for `attempts`: take the condition \"all but deliveries\" out of `state_conditions`, and apply, at once. " +
+			"200 for the list of all: names of routes and destinations can be seen by Submit and Watch, and nothing more.",
+		rests: "deploy/terraform/grants.tf, docs/security.md (Who may do what)",
+	},
+	{
 		title: "An absent status, for a dropper",
 		ask: "Whether a dropper who may list only below its folder gets 404 or 403 for a status that is not there yet: without the " +
 			"right to list, Cloud Storage answers 403. Name a dropper that is a service account which you may impersonate, and its " +
