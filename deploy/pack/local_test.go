@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
@@ -19,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobdrop/jobdrop/internal/local"
@@ -38,7 +41,7 @@ func TestMain(m *testing.M) {
 }
 
 // targets are the functions. The front runs a process for each.
-var targets = []string{"Submit", "Watch"}
+var targets = []string{"Notify", "Submit", "Watch"}
 
 // front serves /NAME by a process of the program whose FUNCTION_TARGET is NAME and
 // which knows of no other. It ends when its standard input does, or a process.
@@ -127,7 +130,7 @@ func (s *said) String() string {
 
 // checkRunsADrop checks that the packed program, started once for each function, takes
 // a drop from the inbox to its job and to the verdict. Submit handles the finalized
-// event, Watch the ticks and the hints.
+// event, Watch the ticks and the hints, and Notify tells a webhook of the verdict.
 func checkRunsADrop(t *testing.T, program string) {
 	if diff := cmp.Diff(registered(t), targets); diff != "" {
 		t.Fatalf("functions (-registered +started):\n%s", diff)
@@ -136,10 +139,11 @@ func checkRunsADrop(t *testing.T, program string) {
 	if err != nil {
 		t.Fatalf("this test runs a Python program: %v", err)
 	}
-	logs := &said{}
+	logs, hook := &said{}, newHook(t)
 	stack, err := local.Start(t.Context(), local.Options{
 		Dir: t.TempDir(), Python: python, Functions: []string{os.Args[0], "front", program},
 		Tick: 100 * time.Millisecond, FunctionLogs: logs,
+		Routes: hook.routes(), RoutesEnv: []string{"HOOK_KEY=whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32))},
 	})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, logs)
@@ -170,12 +174,54 @@ func checkRunsADrop(t *testing.T, program string) {
 	if _, err := stack.Storage.Stat(t.Context(), local.Output, "hello/hello.txt"); err != nil {
 		t.Errorf("what the job leaves: %v", err)
 	}
-	// Each answered for itself: the messages of the other are in its own process.
-	for _, want := range []string{`"attempt decided"`, `"tick"`} {
+	select {
+	case e := <-hook.told:
+		if e.Type() != string(job.JobSucceeded) {
+			t.Errorf("the webhook is told of %s", e.Type())
+		}
+	case <-time.After(time.Minute):
+		t.Error("nobody is told of the verdict")
+	}
+	// Each answered for itself: the messages of the others are in their own processes.
+	for _, want := range []string{`"attempt decided"`, `"tick"`, `"notify tick"`} {
 		if !strings.Contains(logs.String(), want) {
 			t.Errorf("no function logs %s", want)
 		}
 	}
+}
+
+// hook is a receiver of webhooks.
+type hook struct {
+	url  string
+	told chan cloudevents.Event
+}
+
+func newHook(t *testing.T) *hook {
+	t.Helper()
+	h := &hook{told: make(chan cloudevents.Event, 10)}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		e := cloudevents.NewEvent()
+		if err := json.NewDecoder(r.Body).Decode(&e); err != nil || r.Header.Get("Webhook-Signature") == "" {
+			t.Errorf("a webhook with the header %v: %v", r.Header, err)
+		}
+		h.told <- e
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	t.Cleanup(server.Close)
+	h.url = server.URL
+	return h
+}
+
+// routes returns routes by which the hook is told of outcomes and warnings.
+func (h *hook) routes() []byte {
+	return fmt.Appendf(nil, `destinations:
+  hook: {webhook: {url: '%s', keys: ['env://HOOK_KEY']}}
+egress:
+  hosts: [127.0.0.1]
+  networks: [127.0.0.0/8]
+route:
+  to: [hook]
+`, h.url)
 }
 
 // verdict waits for the status of an attempt that is over.

@@ -462,6 +462,8 @@ func TestUploadBuildsAndAnswers(t *testing.T) {
 	}{
 		"Submit": {eventHeader, eventBody},
 		"Watch":  {http.Header{}, ""},
+		// Nobody is to be told.
+		"Notify": {http.Header{"Content-Type": {"application/json"}}, lifecyclePush(t)},
 	}
 	for _, name := range registered(t) {
 		t.Run(name, func(t *testing.T) {
@@ -561,4 +563,31 @@ func TestEntryPointsAreRegistered(t *testing.T) {
 			t.Errorf("nothing in deploy/ names the function %q", name)
 		}
 	}
+}
+
+// lifecyclePush returns a push of the example of job.failed.
+func lifecyclePush(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "docs/events/job.failed.v1.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var example struct {
+		Attributes map[string]string
+		Data       json.RawMessage
+	}
+	if err := json.Unmarshal(text, &example); err != nil {
+		t.Fatal(err)
+	}
+	push, err := json.Marshal(map[string]any{
+		"subscription": "projects/test/subscriptions/notify-lifecycle",
+		"message": map[string]any{
+			"messageId": "1", "attributes": example.Attributes, "data": []byte(example.Data),
+			"orderingKey": "468994d0b7bf057f595f5f6a2600fb09492933d3-1795442400381000",
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(push)
 }
