@@ -116,7 +116,7 @@ func drops() []drop {
 	var all []drop
 	for _, part := range [][]drop{
 		names(), places(), machines(), versions(), containers(), accelerators(), tunings(), times(), rights(), texts(), odd(),
-		packages(),
+		packages(), forVertex(),
 	} {
 		all = append(all, part...)
 	}

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/jobdrop/jobdrop/internal/testing/buildtools"
@@ -67,7 +66,7 @@ func ofPackages(v job.Violation) bool {
 	case "package-uri", "package-count", "package-ambiguous":
 		return false // of the job file
 	}
-	return v.Severity != job.Warning && (strings.HasPrefix(v.Rule, "package-") || v.Rule == "python-module-in-package")
+	return v.Severity != job.Warning && (strings.HasPrefix(string(v.Rule), "package-") || v.Rule == "python-module-in-package")
 }
 
 // program returns what a drop runs, if it runs packages of its folder that are there.
@@ -87,14 +86,13 @@ func (c *checked) program(t *testing.T) (program, bool) {
 	return program{text.String(), in.PythonModule}, true
 }
 
-// ask has pip install each set of packages once, two at a time, and asks for the modules in them.
+// ask has pip install each set of packages once, and asks for the modules in them.
 func ask(t *testing.T, python string, of map[*checked]program) (answers map[program]asked, different int) {
 	t.Helper()
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	turns := make(chan struct{}, 2)
 	dir := t.TempDir()
-	places, failed := map[string]string{}, map[string]error{}
+	places := map[string]string{} // by the packages: where they are installed
+	var installs []buildtools.Installation
+	var installed []string // the packages of each installation
 	var order []program
 	var programs []buildtools.Program
 	for c, p := range of {
@@ -106,19 +104,20 @@ func ask(t *testing.T, python string, of map[*checked]program) (answers map[prog
 			for _, o := range c.inspect(t, "").Resolution.Packages {
 				files = append(files, filepath.Join(c.path, o.Base()))
 			}
-			wg.Go(func() {
-				turns <- struct{}{}
-				defer func() { <-turns }()
-				err := buildtools.Install(t.Context(), python, to, files...)
-				mu.Lock()
-				defer mu.Unlock()
-				failed[p.packages] = err
-			})
+			installs = append(installs, buildtools.Installation{To: to, Packages: files})
+			installed = append(installed, p.packages)
 		}
 		order = append(order, p)
 		programs = append(programs, buildtools.Program{Dir: to, Module: p.module})
 	}
-	wg.Wait()
+	errs, err := buildtools.InstallAll(t.Context(), python, installs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := map[string]error{} // by the packages, too
+	for i, err := range errs {
+		failed[installed[i]] = err
+	}
 	answers = map[program]asked{}
 	for i, found := range buildtools.Runs(t, python, programs) {
 		answers[order[i]] = asked{failed[order[i].packages], found}

@@ -9,6 +9,7 @@ const (
 	installation = "the rule is of an installation, and the service knows no inbox, no policy and no label of jobdrop's"
 	ofDrop       = "the rule is of the drop, and the request does not hold what it is about"
 	ofFile       = "the rule is of the file's text, which a request has no more"
+	forAnother   = "the rule is of what Vertex AI is asked for, which ml/v1 does not learn"
 	content      = "the service sees a package when it installs it, and the job fails then"
 )
 
@@ -33,6 +34,23 @@ var lenient = map[string]string{
 	"enum":                     ofDrop,
 	"package-ambiguous":        ofDrop,
 	"package-uri":              ofDrop,
+	"vertex-wait":              forAnother,
+	"flex-start-run":           forAnother,
+	"vertex-gpu-partition":     forAnother,
+	"vertex-reservation":       forAnother,
+	"vertex-experiment":        forAnother,
+	"vertex-mount":             forAnother,
+
+	"vertex-persistent-resource": forAnother,
+	"vertex-tensorboard":         forAnother,
+	"vertex-network-attachment":  forAnother,
+	"policy-reservation":         installation,
+	"policy-persistent-resource": installation,
+	"policy-tensorboard":         installation,
+	"policy-experiment":          installation,
+	"policy-network-attachment":  installation,
+	"policy-mount":               installation,
+
 	"single-document":          ofFile,
 	"python-module-in-package": content,
 	"incomplete":               content,

@@ -296,6 +296,9 @@ func TestCostsOfKnobs(t *testing.T) {
 	for row, change := range map[string]float64{
 		"`tick_schedule`": fewer*p.cost(slow) - ticks*p.cost(tick),
 		"`hints`":         million * (p.cost(byTicks) - p.cost(hints) - p.rate(hints.bytes)),
+		"`routes`": million*(5*p.cost(p.step("an event that nobody is to hear of"))+
+			p.cost(p.step("an event that one destination is told of"))+p.rate(p.messages(1).bytes-p.messages(0).bytes)) +
+			p.waits(ticks),
 		"policy":          million * p.price("1,000 Class B operations") / 1000,
 		"`logExcerpt`":    0, // reads of Cloud Logging are free
 		"`subscriptions`": million * p.rate(p.messages(1).bytes-p.messages(0).bytes),
@@ -308,6 +311,11 @@ func TestCostsOfKnobs(t *testing.T) {
 	} {
 		p.changes.check(t, row, "USD a month", usd(change))
 	}
+}
+
+// waits returns what Notify costs in a month in which nobody is told of anything.
+func (p page) waits(ticks float64) float64 {
+	return ticks*p.cost(p.step("a tick of Notify, nothing due")) + p.price("job of Cloud Scheduler, a month")
 }
 
 // rate returns the price of bytes through Pub/Sub once the free ones are used up.
@@ -327,6 +335,7 @@ func TestCostsInWords(t *testing.T) {
 	for file, words := range map[string][]string{
 		"docs/costs.md": {
 			fmt.Sprintf("each 1,000 drops add %.0f cents", 100*1000*each), fmt.Sprintf("all month are $%.0f", tens),
+			fmt.Sprintf("$%.2f of it are ticks of Notify", p.waits(ticks)),
 		},
 		"deploy/README.md": {
 			fmt.Sprintf("%.0f writes, lists and copies, %.0f reads of Cloud Storage; 6 messages | $%.2f for 1,000",
