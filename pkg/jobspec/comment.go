@@ -13,7 +13,7 @@ import (
 // commentViolation is what is said of a comment that YAML and JSON don't have.
 func commentViolation() job.Violation {
 	return job.Violation{
-		Rule:    "comment",
+		Rule:    ruleComment,
 		Message: "// and /* begin no comment in YAML, and JSON has none",
 		Remedy:  "begin the comment with # and a space, or remove it",
 	}

@@ -140,7 +140,7 @@ func syntaxFault(ctx context.Context, data []byte, err error, k *Kind) *job.Viol
 		return v
 	}
 	v := &job.Violation{
-		Rule:     "syntax",
+		Rule:     ruleSyntax,
 		Position: job.Position{Line: line, Column: 1},
 		Message:  k.file + " is not valid YAML: " + message,
 		Remedy:   m.remedy,
@@ -198,7 +198,7 @@ func parseFault(ctx context.Context, data string) (int, string) {
 func anchorFault(lines []string, name string) *job.Violation {
 	shown := printable(text.Shorten(name, maxShown))
 	v := &job.Violation{
-		Rule:     "syntax",
+		Rule:     ruleSyntax,
 		Position: job.Position{Line: 1, Column: 1},
 		Message:  fmt.Sprintf("the alias *%s has no anchor", shown),
 		Remedy:   fmt.Sprintf("define the anchor before its use, with &%s, or put the text in quotes", shown),

@@ -50,7 +50,7 @@ func structuresOf(roots ...reflect.Type) map[reflect.Type]*structure {
 	var add func(t reflect.Type)
 	add = func(t reflect.Type) {
 		switch t.Kind() {
-		case reflect.Pointer, reflect.Slice:
+		case reflect.Pointer, reflect.Slice, reflect.Map:
 			add(t.Elem())
 		case reflect.Struct:
 			if all[t] != nil {
@@ -88,7 +88,7 @@ func field(v reflect.Value, name string) reflect.Value {
 }
 
 // spot is a field anywhere in a job file; [] in its path stands for a list's
-// entries.
+// entries, * for the names of a map's.
 type spot struct {
 	path string
 	member
@@ -97,9 +97,11 @@ type spot struct {
 // spots lists every field of a job file, those of a structure after it.
 var spots = sync.OnceValue(func() []spot { return spotsOf(reflect.TypeFor[document](), structures()) })
 
-// spotsOf lists every field of a structure, known having those within it.
+// spotsOf lists every field of a structure, known having those within it. One within
+// itself is listed once.
 func spotsOf(root reflect.Type, known map[reflect.Type]*structure) []spot {
 	var list []spot
+	within := map[reflect.Type]bool{}
 	var walk func(t reflect.Type, path string)
 	walk = func(t reflect.Type, path string) {
 		switch t.Kind() {
@@ -107,11 +109,18 @@ func spotsOf(root reflect.Type, known map[reflect.Type]*structure) []spot {
 			walk(t.Elem(), path)
 		case reflect.Slice:
 			walk(t.Elem(), path+"[]")
+		case reflect.Map:
+			walk(t.Elem(), join(path, "*"))
 		case reflect.Struct:
+			if within[t] {
+				return
+			}
+			within[t] = true
 			for _, m := range known[t].members {
 				list = append(list, spot{join(path, m.name), m})
 				walk(m.typ, join(path, m.name))
 			}
+			delete(within, t)
 		}
 	}
 	walk(root, "")
@@ -228,6 +237,8 @@ var otherWords = map[string]string{
 	"category": "CATEGORICAL", "choice": "CATEGORICAL", "string": "CATEGORICAL", "str": "CATEGORICAL",
 	"text": "CATEGORICAL", "bool": "CATEGORICAL", "boolean": "CATEGORICAL", "list": "DISCRETE", "ordinal": "DISCRETE",
 	"log10": "UNIT_LOG_SCALE", "loguniform": "UNIT_LOG_SCALE", "logarithmic": "UNIT_LOG_SCALE",
+	"ondemand": "STANDARD", "lowcost": "SPOT", "preemptible": "SPOT", "dws": "FLEX_START", "dwsflexstart": "FLEX_START",
+	"reject": "refuse", "rejected": "refuse", "deny": "refuse", "queue": "wait", "monthly": "month", "skip": "withdraw",
 	"lin": "UNIT_LINEAR_SCALE", "max": "MAXIMIZE", "maximise": "MAXIMIZE", "min": "MINIMIZE", "minimise": "MINIMIZE",
 }
 

@@ -54,7 +54,7 @@ func placeholder(value string, pattern *regexp.Regexp) string {
 func placeholderViolation(found string) job.Violation {
 	shown := printable(text.Shorten(found, maxShown))
 	v := job.Violation{
-		Rule:    "placeholder",
+		Rule:    rulePlaceholder,
 		Message: fmt.Sprintf("the placeholder %s has not been replaced", shown),
 		Remedy:  "write the value in its place",
 	}

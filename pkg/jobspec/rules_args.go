@@ -13,8 +13,14 @@ import (
 
 // Rules of what is passed to the trainer. It may be anything, so they only warn.
 
-// argumentOdd: a long dash in place of an option's two, and quotes that no shell
-// takes off.
+// argumentOdd: an argument holds a character of a word processor in place of one that looks alike: a
+// long dash, or quotes that no shell takes off. The rule only warns.
+//
+// Source: what is seen in job files.
+//
+//	 trainingInput:
+//	-  args: [—epochs=5]
+//	+  args: [--epochs=5]
 func argumentOdd(c *check) {
 	c.arguments(func(field, value string) {
 		where := "begins with"
@@ -34,7 +40,13 @@ func argumentOdd(c *check) {
 
 var option = regexp.MustCompile(`^(--?[A-Za-z][\w-]*)[ \t]+(\S.*)$`)
 
-// argumentSpace: each entry of a list is one argument, and no shell takes it apart.
+// argumentSpace: each entry of args is one argument, and no shell takes it apart. The rule only warns.
+//
+// Source: reference, args: they are passed to the program.
+//
+//	 trainingInput:
+//	-  args: [--epochs 5]
+//	+  args: [--epochs, '5']
 func argumentSpace(c *check) {
 	c.arguments(func(field, value string) {
 		if strings.Contains(field, "Command[") || c.f.places[c.f.parent(field)].text != "" || c.hasShell() {
@@ -86,8 +98,14 @@ func oddRemedy(argument string, r rune) string {
 	return "write " + show(rest)
 }
 
-// argumentPlaceholder: what is passed to the trainer may hold anything, but no shell
-// reads it on the way.
+// argumentPlaceholder: no shell reads the arguments on the way to the trainer, so $NAME and its like
+// reach it as they stand. The rule only warns: an argument may hold anything.
+//
+// Source: reference, args: they are passed to the program.
+//
+//	 trainingInput:
+//	-  args: [--user=$USER]
+//	+  args: [--user=ada]
 func argumentPlaceholder(c *check) {
 	c.arguments(func(field, value string) {
 		found := placeholder(value, literals)

@@ -12,7 +12,18 @@ import (
 
 const hyperField = "trainingInput.hyperparameters"
 
-// goalRequired: reference, goal: "Required … Defaults to MAXIMIZE".
+// goalRequired: without a goal the metric is maximized, which may not be meant. The rule only warns.
+//
+// Source: reference, goal: "Required … Defaults to MAXIMIZE".
+//
+//	 trainingInput:
+//	   hyperparameters:
+//	+    goal: MINIMIZE
+//	     params:
+//	     - parameterName: rate
+//	       type: DOUBLE
+//	       minValue: 0.1
+//	       maxValue: 1
 func goalRequired(c *check) {
 	h := c.in.Hyperparameters
 	if h != nil && (h.Goal == "" || h.Goal == "GOAL_TYPE_UNSPECIFIED") && h.ResumePreviousJobID == "" {
@@ -24,8 +35,19 @@ func goalRequired(c *check) {
 	}
 }
 
-// paramsRequired: reference, params: "Required"; Google's own samples leave
-// them out where a previous job is resumed.
+// paramsRequired: hyperparameters has the parameters that trials try. They may be left out where a
+// previous job is resumed.
+//
+// Source: reference, params: "Required"; Google's own samples.
+//
+//	 trainingInput:
+//	   hyperparameters:
+//	     goal: MAXIMIZE
+//	+    params:
+//	+    - parameterName: rate
+//	+      type: DOUBLE
+//	+      minValue: 0.1
+//	+      maxValue: 1
 func paramsRequired(c *check) {
 	h := c.in.Hyperparameters
 	if h != nil && len(h.Params) == 0 && h.ResumePreviousJobID == "" {
@@ -36,7 +58,21 @@ func paramsRequired(c *check) {
 	}
 }
 
-// trialCount: a deduction from what the fields count.
+// trialCount: numbers of trials are not negative. 0 is taken for the default, so there the rule only
+// warns.
+//
+// Source: reference, maxTrials, maxParallelTrials and maxFailedTrials, by deduction.
+//
+//	 trainingInput:
+//	   hyperparameters:
+//	     goal: MAXIMIZE
+//	-    maxTrials: -1
+//	+    maxTrials: 10
+//	     params:
+//	     - parameterName: rate
+//	       type: DOUBLE
+//	       minValue: 0.1
+//	       maxValue: 1
 func trialCount(c *check) {
 	h := c.in.Hyperparameters
 	if h == nil {
@@ -64,8 +100,22 @@ func trialCount(c *check) {
 	}
 }
 
-// parallelTrials: reference: both default to one. More at once than in all is
-// not forbidden anywhere.
+// parallelTrials: more trials run at once than there are in all. That is forbidden nowhere, so the
+// rule only warns.
+//
+// Source: reference, maxTrials and maxParallelTrials: both default to one.
+//
+//	 trainingInput:
+//	   hyperparameters:
+//	     goal: MAXIMIZE
+//	-    maxTrials: 2
+//	+    maxTrials: 10
+//	     maxParallelTrials: 5
+//	     params:
+//	     - parameterName: rate
+//	       type: DOUBLE
+//	       minValue: 0.1
+//	       maxValue: 1
 func parallelTrials(c *check) {
 	h := c.in.Hyperparameters
 	if h != nil && h.MaxParallelTrials > max(h.MaxTrials, 1) {
@@ -76,7 +126,19 @@ func parallelTrials(c *check) {
 	}
 }
 
-// paramNameRequired: reference, parameterName: "Required".
+// paramNameRequired: a parameter has the name of the trainer's flag.
+//
+// Source: reference, parameterName: "Required".
+//
+//	 trainingInput:
+//	   hyperparameters:
+//	     goal: MAXIMIZE
+//	     params:
+//	+    - parameterName: rate
+//	-    - type: DOUBLE
+//	+      type: DOUBLE
+//	       minValue: 0.1
+//	       maxValue: 1
 func paramNameRequired(c *check) {
 	for i, p := range c.params() {
 		if p.ParameterName == "" {
@@ -88,8 +150,20 @@ func paramNameRequired(c *check) {
 	}
 }
 
-// paramNameFormat: a trial passes --NAME=VALUE, as reference, parameterName, says by
-// its example, learning_rate.
+// paramNameFormat: a parameter's name has no leading dashes, spaces or equals signs: a trial passes
+// --NAME=VALUE.
+//
+// Source: reference, parameterName, by its example, learning_rate.
+//
+//	 trainingInput:
+//	   hyperparameters:
+//	     goal: MAXIMIZE
+//	     params:
+//	-    - parameterName: --rate
+//	+    - parameterName: rate
+//	       type: DOUBLE
+//	       minValue: 0.1
+//	       maxValue: 1
 func paramNameFormat(c *check) {
 	for i, p := range c.params() {
 		name := p.ParameterName
@@ -109,7 +183,17 @@ func paramNameFormat(c *check) {
 	}
 }
 
-// paramNameTwice: reference, parameterName: "must be unique".
+// paramNameTwice: each parameter has a name of its own.
+//
+// Source: reference, parameterName: "must be unique".
+//
+//	 trainingInput:
+//	   hyperparameters:
+//	     goal: MAXIMIZE
+//	     params:
+//	     - {parameterName: rate, type: DOUBLE, minValue: 0.1, maxValue: 1}
+//	-    - {parameterName: rate, type: INTEGER, minValue: 1, maxValue: 9}
+//	+    - {parameterName: layers, type: INTEGER, minValue: 1, maxValue: 9}
 func paramNameTwice(c *check) {
 	first := map[string]int{}
 	for i, p := range c.params() {
@@ -127,7 +211,20 @@ func paramNameTwice(c *check) {
 	}
 }
 
-// paramNameInArgs: a trial passes --NAME=VALUE besides args.
+// paramNameInArgs: a trial passes --NAME=VALUE besides args, so that the flag is set twice. The rule
+// only warns.
+//
+// Source: reference, parameterName and args.
+//
+//	 trainingInput:
+//	-  args: [--rate=0.5]
+//	   hyperparameters:
+//	     goal: MAXIMIZE
+//	     params:
+//	     - parameterName: rate
+//	       type: DOUBLE
+//	       minValue: 0.1
+//	       maxValue: 1
 func paramNameInArgs(c *check) {
 	if c.in.Hyperparameters == nil {
 		return
@@ -147,8 +244,18 @@ func paramNameInArgs(c *check) {
 	}
 }
 
-// paramTypeRequired: reference, type: "Required"; unspecified "will result in
-// an error".
+// paramTypeRequired: a parameter has a type: DOUBLE, INTEGER, CATEGORICAL or DISCRETE.
+//
+// Source: reference, type: "Required"; unspecified "will result in an error".
+//
+//	 trainingInput:
+//	   hyperparameters:
+//	     goal: MAXIMIZE
+//	     params:
+//	     - parameterName: rate
+//	+      type: DOUBLE
+//	+      minValue: 0.1
+//	+      maxValue: 1
 func paramTypeRequired(c *check) {
 	for i, p := range c.params() {
 		if p.Type == "" || p.Type == "PARAMETER_TYPE_UNSPECIFIED" {
@@ -163,8 +270,18 @@ func paramTypeRequired(c *check) {
 
 func isRanged(p *job.ParameterSpec) bool { return p.Type == "DOUBLE" || p.Type == "INTEGER" }
 
-// paramBounds: reference, minValue and maxValue: "Required if type is DOUBLE or
-// INTEGER".
+// paramBounds: a parameter of type DOUBLE or INTEGER has a least and a greatest value.
+//
+// Source: reference, minValue and maxValue: "Required if type is DOUBLE or INTEGER".
+//
+//	 trainingInput:
+//	   hyperparameters:
+//	     goal: MAXIMIZE
+//	     params:
+//	     - parameterName: rate
+//	       type: DOUBLE
+//	       minValue: 0.1
+//	+      maxValue: 1
 func paramBounds(c *check) {
 	for i, p := range c.params() {
 		if !isRanged(p) {
@@ -185,8 +302,20 @@ func paramBounds(c *check) {
 	}
 }
 
-// paramBoundsOrder: a range has its least value first; one value alone is a
-// range.
+// paramBoundsOrder: minValue is not greater than maxValue. One value alone is a range.
+//
+// Source: reference, minValue and maxValue, by deduction.
+//
+//	 trainingInput:
+//	   hyperparameters:
+//	     goal: MAXIMIZE
+//	     params:
+//	     - parameterName: rate
+//	       type: DOUBLE
+//	-      minValue: 1
+//	+      minValue: 0.1
+//	-      maxValue: 0.1
+//	+      maxValue: 1
 func paramBoundsOrder(c *check) {
 	for i, p := range c.params() {
 		if isRanged(p) && p.MinValue != nil && p.MaxValue != nil && *p.MinValue > *p.MaxValue {
@@ -213,8 +342,19 @@ func (c *check) integerBounds() iter.Seq2[string, float64] {
 	}
 }
 
-// paramBoundsInteger: reference, minValue: "should be integers if type is
-// INTEGER".
+// paramBoundsInteger: the bounds of a parameter of type INTEGER are whole numbers.
+//
+// Source: reference, minValue: "should be integers if type is INTEGER".
+//
+//	 trainingInput:
+//	   hyperparameters:
+//	     goal: MAXIMIZE
+//	     params:
+//	     - parameterName: layers
+//	       type: INTEGER
+//	-      minValue: 0.5
+//	+      minValue: 1
+//	       maxValue: 9
 func paramBoundsInteger(c *check) {
 	for field, bound := range c.integerBounds() {
 		if bound != math.Trunc(bound) {
@@ -229,8 +369,20 @@ func paramBoundsInteger(c *check) {
 // maxExact is up to where every whole number is a number of JSON.
 const maxExact = 1<<53 - 1
 
-// paramBoundsExact: minValue and maxValue are doubles (reference), which stand for
-// some of the larger whole numbers only.
+// paramBoundsExact: bounds are doubles, which stand for some of the larger whole numbers only. Some
+// services refuse such bounds, so the rule only warns.
+//
+// Source: reference, minValue and maxValue: numbers of JSON.
+//
+//	 trainingInput:
+//	   hyperparameters:
+//	     goal: MAXIMIZE
+//	     params:
+//	     - parameterName: seed
+//	       type: INTEGER
+//	       minValue: 1
+//	-      maxValue: 100000000000000000
+//	+      maxValue: 1000000000
 func paramBoundsExact(c *check) {
 	for field, bound := range c.integerBounds() {
 		if math.Abs(bound) > maxExact {
@@ -243,8 +395,21 @@ func paramBoundsExact(c *check) {
 	}
 }
 
-// paramLogScale: reference, scaleType: for both logarithmic scales "the entire
-// feasible space must be strictly positive".
+// paramLogScale: a logarithmic scale needs values above 0.
+//
+// Source: reference, scaleType: for both logarithmic scales "the entire feasible space must be
+// strictly positive".
+//
+//	 trainingInput:
+//	   hyperparameters:
+//	     goal: MAXIMIZE
+//	     params:
+//	     - parameterName: rate
+//	       type: DOUBLE
+//	-      minValue: 0
+//	+      minValue: 0.001
+//	       maxValue: 1
+//	       scaleType: UNIT_LOG_SCALE
 func paramLogScale(c *check) {
 	for i, p := range c.params() {
 		if p.ScaleType != "UNIT_LOG_SCALE" && p.ScaleType != "UNIT_REVERSE_LOG_SCALE" {
@@ -270,8 +435,17 @@ func paramLogScale(c *check) {
 	}
 }
 
-// paramCategories: reference, categoricalValues: "Required if type is
-// CATEGORICAL".
+// paramCategories: a parameter of type CATEGORICAL has its values in categoricalValues.
+//
+// Source: reference, categoricalValues: "Required if type is CATEGORICAL".
+//
+//	 trainingInput:
+//	   hyperparameters:
+//	     goal: MAXIMIZE
+//	     params:
+//	     - parameterName: optimizer
+//	       type: CATEGORICAL
+//	+      categoricalValues: [adam, sgd]
 func paramCategories(c *check) {
 	for i, p := range c.params() {
 		if p.Type == "CATEGORICAL" && len(p.CategoricalValues) == 0 {
@@ -283,7 +457,17 @@ func paramCategories(c *check) {
 	}
 }
 
-// paramValues: reference, discreteValues: "Required if type is DISCRETE".
+// paramValues: a parameter of type DISCRETE has its values in discreteValues.
+//
+// Source: reference, discreteValues: "Required if type is DISCRETE".
+//
+//	 trainingInput:
+//	   hyperparameters:
+//	     goal: MAXIMIZE
+//	     params:
+//	     - parameterName: batch
+//	       type: DISCRETE
+//	+      discreteValues: [32, 64]
 func paramValues(c *check) {
 	for i, p := range c.params() {
 		if p.Type == "DISCRETE" && len(p.DiscreteValues) == 0 {
@@ -298,7 +482,11 @@ func paramValues(c *check) {
 // maxDiscreteValues: reference, discreteValues.
 const maxDiscreteValues = 1000
 
-// paramValuesCount: reference, discreteValues: not "more than 1,000 values".
+// paramValuesCount: a parameter has at most 1,000 discrete values.
+//
+// Source: reference, discreteValues: not "more than 1,000 values".
+//
+// For example: discreteValues with 1,001 numbers; with 1,000 the job passes.
 func paramValuesCount(c *check) {
 	for i, p := range c.params() {
 		if n := len(p.DiscreteValues); n > maxDiscreteValues && p.Type == "DISCRETE" {
@@ -312,8 +500,19 @@ func paramValuesCount(c *check) {
 	}
 }
 
-// paramValuesOrder: reference, discreteValues: "should be in strictly increasing
-// order". What the service does with another order is not known.
+// paramValuesOrder: discrete values increase strictly. What the service does with another order is not
+// known, so the rule only warns.
+//
+// Source: reference, discreteValues: "should be in strictly increasing order".
+//
+//	 trainingInput:
+//	   hyperparameters:
+//	     goal: MAXIMIZE
+//	     params:
+//	     - parameterName: batch
+//	       type: DISCRETE
+//	-      discreteValues: [64, 32]
+//	+      discreteValues: [32, 64]
 func paramValuesOrder(c *check) {
 	for i, p := range c.params() {
 		if p.Type != "DISCRETE" {
@@ -331,9 +530,19 @@ func paramValuesOrder(c *check) {
 	}
 }
 
-// paramUnused: reference: bounds are for DOUBLE and INTEGER, categoricalValues
-// for CATEGORICAL, discreteValues for DISCRETE; scaleType: "Leave unset for
-// categorical parameters".
+// paramUnused: a field has no meaning for a parameter of this type. The rule only warns.
+//
+// Source: reference: bounds are for DOUBLE and INTEGER, categoricalValues for CATEGORICAL,
+// discreteValues for DISCRETE; scaleType: "Leave unset for categorical parameters".
+//
+//	 trainingInput:
+//	   hyperparameters:
+//	     goal: MAXIMIZE
+//	     params:
+//	     - parameterName: batch
+//	       type: DISCRETE
+//	       discreteValues: [32, 64]
+//	-      maxValue: 64
 func paramUnused(c *check) {
 	for i, p := range c.params() {
 		if p.Type == "" || p.Type == "PARAMETER_TYPE_UNSPECIFIED" {
@@ -359,8 +568,21 @@ func paramUnused(c *check) {
 	}
 }
 
-// gridSearch: reference, GRID_SEARCH: every parameter must be INTEGER,
-// CATEGORICAL or DISCRETE.
+// gridSearch: a grid search tries every value, which a parameter of type DOUBLE does not allow.
+//
+// Source: reference, GRID_SEARCH: every parameter must be INTEGER, CATEGORICAL or DISCRETE.
+//
+//	 trainingInput:
+//	   hyperparameters:
+//	     goal: MAXIMIZE
+//	     algorithm: GRID_SEARCH
+//	     params:
+//	     - parameterName: rate
+//	+      type: DISCRETE
+//	+      discreteValues: [0.1, 0.5, 1]
+//	-      type: DOUBLE
+//	-      minValue: 0.1
+//	-      maxValue: 1
 func gridSearch(c *check) {
 	if c.in.Hyperparameters == nil || c.in.Hyperparameters.Algorithm != "GRID_SEARCH" {
 		return

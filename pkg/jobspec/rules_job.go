@@ -12,9 +12,14 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// jobIDFormat: the manual, "Running a training job": "mixed-case letters,
-// numbers, and underscores only, starting with a letter". Without an ID the
-// submitter makes one.
+// jobIDFormat: a job ID holds only letters, digits and underscores, and begins with a letter. Without
+// an ID jobdrop makes one.
+//
+// Source: the manual, "Running a training job": "mixed-case letters, numbers, and underscores only,
+// starting with a letter".
+//
+//	-jobId: cool-job
+//	+jobId: cool_job
 func jobIDFormat(c *check) {
 	if id := c.spec.JobID; id != "" && !isJobID(id) {
 		c.fail("jobId", job.Violation{
@@ -45,7 +50,12 @@ const (
 	longestJobID = 128
 )
 
-// jobIDLength checks jobdrop's own limit on a job ID.
+// jobIDLength: a job ID has at most 128 characters; of longer ones up to 512 the rule only warns. An
+// ID is part of object names and message attributes.
+//
+// Source: jobdrop's own limit (512); what people report of the service (128), which documents none.
+//
+// For example: a jobId of 513 characters; a shorter one mends it.
 func jobIDLength(c *check) {
 	v := job.Violation{Found: fmt.Sprintf("%d characters", len(c.spec.JobID)), Remedy: "write a shorter ID"}
 	switch n := len(c.spec.JobID); {
@@ -61,7 +71,11 @@ func jobIDLength(c *check) {
 // maxLabels is Google Cloud's bound for a resource, less jobdrop's own three.
 const maxLabels = 64 - 3
 
-// labelCount: Google Cloud, "Requirements for labels".
+// labelCount: a job has at most 61 labels. The service takes 64, and jobdrop adds 3.
+//
+// Source: Google Cloud, "Requirements for labels".
+//
+// For example: labels with 62 entries; with 61 the job passes.
 func labelCount(c *check) {
 	if n := len(c.spec.Labels); n > maxLabels {
 		c.fail("labels", job.Violation{
@@ -73,7 +87,14 @@ func labelCount(c *check) {
 	}
 }
 
-// labelKey: Google Cloud, "Requirements for labels".
+// labelKey: a label's key has 1 to 63 characters: a lowercase letter, then lowercase letters, digits,
+// underscores and dashes.
+//
+// Source: Google Cloud, "Requirements for labels".
+//
+//	 labels:
+//	-  Team: growth
+//	+  team: growth
 func labelKey(c *check) {
 	for _, key := range c.labels {
 		if !job.IsLabelKey(key) {
@@ -88,7 +109,14 @@ func labelKey(c *check) {
 	}
 }
 
-// labelValue: Google Cloud, "Requirements for labels".
+// labelValue: a label's value has at most 63 characters: lowercase letters, digits, underscores and
+// dashes.
+//
+// Source: Google Cloud, "Requirements for labels".
+//
+//	 labels:
+//	-  release: v1.2
+//	+  release: v1_2
 func labelValue(c *check) {
 	for _, key := range c.labels {
 		if !job.IsLabel(c.spec.Labels[key]) {
@@ -101,8 +129,14 @@ func labelValue(c *check) {
 	}
 }
 
-// labelValueNarrow: Google's tensorflow/cloud, validate.py, takes fewer values
-// than gcloud; the service is not known to.
+// labelValueNarrow: some of Google's tools take fewer values of labels than the service: they want a
+// letter from a to z first, and no other scripts. The rule only warns.
+//
+// Source: Google's tensorflow/cloud, validate.py. The service is not known to refuse such values.
+//
+//	 labels:
+//	-  release: '1'
+//	+  release: v1
 func labelValueNarrow(c *check) {
 	for _, key := range c.labels {
 		value := c.spec.Labels[key]
@@ -117,8 +151,14 @@ func labelValueNarrow(c *check) {
 	}
 }
 
-// labelReserved keeps the labels by which jobdrop knows its jobs from being
-// forged.
+// labelReserved: labels that begin with jobdrop- are jobdrop's own: it knows its jobs by them, and
+// nobody may forge them.
+//
+// Source: jobdrop's own rule.
+//
+//	 labels:
+//	-  jobdrop-attempt: mine
+//	+  attempt: mine
 func labelReserved(c *check) {
 	for _, key := range c.labels {
 		if strings.HasPrefix(key, job.LabelPrefix) {
@@ -131,8 +171,19 @@ func labelReserved(c *check) {
 	}
 }
 
-// trainingInputRequired: a Job is a training or a prediction (Job's reference),
-// and jobdrop runs the former.
+// trainingInputRequired: a job has a trainingInput. The API's Job is a training or a prediction, and
+// jobdrop runs the former.
+//
+// Source: reference, Job.
+//
+//	 jobId: census
+//	+trainingInput:
+//	+  scaleTier: BASIC
+//	+  region: us-central1
+//	+  packageUris: [trainer-0.1.tar.gz]
+//	+  pythonModule: trainer.task
+//	+  runtimeVersion: '2.11'
+//	+  pythonVersion: '3.7'
 func trainingInputRequired(c *check) {
 	if c.in == nil {
 		c.fail("trainingInput", job.Violation{
@@ -142,7 +193,17 @@ func trainingInputRequired(c *check) {
 	}
 }
 
-// pins: a pin that can't match would keep the drop incomplete for ever.
+// pins: a pin names a file of the drop's own folder and says what its content is: by its generation,
+// or by its CRC32C as Cloud Storage writes it. A pin that can't match would keep the drop incomplete
+// for ever.
+//
+// Source: jobdrop's own rule.
+//
+//	 jobdrop:
+//	   packages:
+//	   - name: trainer-0.1.tar.gz
+//	-    crc32c: AAAA
+//	+    crc32c: AAAAAA==
 func pins(c *check) {
 	for i, pin := range c.f.Options.Packages {
 		field := element("jobdrop.packages", i)
@@ -182,6 +243,13 @@ func pins(c *check) {
 }
 
 // pinTwice: of two pins for one package at most one can match.
+//
+// Source: jobdrop's own rule.
+//
+//	 jobdrop:
+//	   packages:
+//	   - {name: trainer-0.1.tar.gz, generation: 5}
+//	-  - {name: trainer-0.1.tar.gz, generation: 6}
 func pinTwice(c *check) {
 	if len(c.f.Options.Packages) == 0 {
 		return
@@ -199,7 +267,14 @@ func pinTwice(c *check) {
 	}
 }
 
-// notifyRoute: whether the route exists is for the policy to say.
+// notifyRoute: an entry of jobdrop.notify is the name of a route. Whether the route exists is for the
+// operator's routes to say.
+//
+// Source: jobdrop's own rule.
+//
+//	 jobdrop:
+//	-  notify: [growth, ' ']
+//	+  notify: [growth]
 func notifyRoute(c *check) {
 	for i, route := range c.f.Options.Notify {
 		if strings.TrimSpace(route) == "" {

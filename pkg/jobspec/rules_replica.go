@@ -10,8 +10,16 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// argsExclusive: reference, containerCommand and containerArgs: "this field and
-// TrainingInput.args are mutually exclusive".
+// argsExclusive: a replica's own command line and trainingInput.args exclude each other.
+//
+// Source: reference, containerCommand and containerArgs: "this field and TrainingInput.args are
+// mutually exclusive".
+//
+//	 trainingInput:
+//	   masterConfig:
+//	     imageUri: gcr.io/my-project/trainer
+//	     containerArgs: [--epochs=5]
+//	-  args: [--verbose]
 func argsExclusive(c *check) {
 	if len(c.in.Args) == 0 {
 		return
@@ -29,9 +37,15 @@ func argsExclusive(c *check) {
 	}
 }
 
-// containerNeedsImage: reference, containerCommand and containerArgs: "cannot
-// be set if custom container image is not provided"; the master's image serves
-// every replica.
+// containerNeedsImage: a command line of a container needs an image. The master's image serves every
+// replica.
+//
+// Source: reference, containerCommand and containerArgs: "cannot be set if custom container image is
+// not provided".
+//
+//	 trainingInput:
+//	-  masterConfig: {containerArgs: [--epochs=5]}
+//	+  args: [--epochs=5]
 func containerNeedsImage(c *check) {
 	if !c.withoutImage() {
 		return
@@ -49,9 +63,16 @@ func containerNeedsImage(c *check) {
 	}
 }
 
-// containerCommandEmpty: reference, containerCommand: "The command with which the
-// replica's custom container is run"; its first word is the program, and no runtime
-// starts one without a name.
+// containerCommandEmpty: the first word of containerCommand is the program, and no runtime starts one
+// without a name.
+//
+// Source: reference, containerCommand: "The command with which the replica's custom container is run".
+//
+//	 trainingInput:
+//	   masterConfig:
+//	     imageUri: gcr.io/my-project/trainer
+//	-    containerCommand: ['', --epochs=5]
+//	+    containerCommand: [python, --epochs=5]
 func containerCommandEmpty(c *check) {
 	for _, r := range c.roles {
 		if r.Config == nil || len(r.Config.ContainerCommand) == 0 || r.Config.ContainerCommand[0] != "" {
@@ -76,8 +97,13 @@ func containerFields(r job.Role) []string {
 	return fields
 }
 
-// chiefUnused: reference, useChiefInTfConfig: "has no effect for training jobs
-// that don't use a custom container".
+// chiefUnused: useChiefInTfConfig has no effect without an image of one's own.
+//
+// Source: reference, useChiefInTfConfig: "has no effect for training jobs that don't use a custom
+// container".
+//
+//	 trainingInput:
+//	-  useChiefInTfConfig: true
 func chiefUnused(c *check) {
 	if c.in.UseChiefInTFConfig && c.withoutImage() {
 		c.warn("trainingInput.useChiefInTfConfig", job.Violation{
@@ -104,8 +130,17 @@ func acceleratorSet(a *job.AcceleratorConfig) bool {
 	return a.Type != "" && a.Type != "ACCELERATOR_TYPE_UNSPECIFIED"
 }
 
-// acceleratorComplete: reference, AcceleratorConfig: "the type and number of
-// accelerators".
+// acceleratorComplete: accelerators have a type and a count.
+//
+// Source: reference, AcceleratorConfig: "the type and number of accelerators".
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	   masterType: n1-standard-8
+//	   masterConfig:
+//	     acceleratorConfig:
+//	       type: NVIDIA_TESLA_T4
+//	+      count: 1
 func acceleratorComplete(c *check) {
 	c.accelerators(func(r job.Role, a *job.AcceleratorConfig, field string) {
 		if !acceleratorSet(a) {
@@ -124,8 +159,16 @@ func acceleratorComplete(c *check) {
 	})
 }
 
-// acceleratorCount: gcloud, "The count of the accelerator must be greater than
-// 0".
+// acceleratorCount: a count of accelerators is 1 or more.
+//
+// Source: gcloud: "The count of the accelerator must be greater than 0".
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	   masterType: n1-standard-8
+//	   masterConfig:
+//	-    acceleratorConfig: {type: NVIDIA_TESLA_T4, count: -1}
+//	+    acceleratorConfig: {type: NVIDIA_TESLA_T4, count: 1}
 func acceleratorCount(c *check) {
 	c.accelerators(func(r job.Role, a *job.AcceleratorConfig, field string) {
 		if a.Count < 0 {
@@ -138,8 +181,18 @@ func acceleratorCount(c *check) {
 	})
 }
 
-// acceleratorLegacy: reference, masterConfig and its like: acceleratorConfig
-// only if the type is "a Compute Engine machine type".
+// acceleratorLegacy: accelerators can't be added to a legacy machine type. Some of those have GPUs of
+// their own.
+//
+// Source: reference, masterConfig and its like: acceleratorConfig only if the type is "a Compute
+// Engine machine type".
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	-  masterType: standard
+//	+  masterType: n1-standard-8
+//	   masterConfig:
+//	     acceleratorConfig: {type: NVIDIA_TESLA_T4, count: 1}
 func acceleratorLegacy(c *check) {
 	c.accelerators(func(r job.Role, _ *job.AcceleratorConfig, field string) {
 		if c.known.category(r.Type) == Legacy {
@@ -152,8 +205,17 @@ func acceleratorLegacy(c *check) {
 	})
 }
 
-// acceleratorUnused: as [acceleratorLegacy]; of a tier that has its own machines
-// the reference says nothing.
+// acceleratorUnused: accelerators go with a machine type, and a tier other than CUSTOM has its own
+// machines. The rule only warns: the reference says nothing of such tiers.
+//
+// Source: reference, masterConfig and its like.
+//
+//	 trainingInput:
+//	-  scaleTier: BASIC
+//	+  scaleTier: CUSTOM
+//	+  masterType: n1-standard-8
+//	   masterConfig:
+//	     acceleratorConfig: {type: NVIDIA_TESLA_T4, count: 1}
 func acceleratorUnused(c *check) {
 	c.accelerators(func(r job.Role, _ *job.AcceleratorConfig, field string) {
 		if r.Type == "" && c.notCustom() {
@@ -166,8 +228,16 @@ func acceleratorUnused(c *check) {
 	})
 }
 
-// acceleratorMachine checks which machine takes how many accelerators of which type.
-// Sources: the service's page "Using GPUs", and gcp.py in Google's tensorflow/cloud.
+// acceleratorMachine: a machine type takes certain accelerators, and certain numbers of each.
+//
+// Source: the service's page "Using GPUs"; gcp.py in Google's tensorflow/cloud.
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	   masterType: n1-standard-8
+//	   masterConfig:
+//	-    acceleratorConfig: {type: NVIDIA_TESLA_T4, count: 3}
+//	+    acceleratorConfig: {type: NVIDIA_TESLA_T4, count: 4}
 func acceleratorMachine(c *check) {
 	c.accelerators(func(r job.Role, a *job.AcceleratorConfig, field string) {
 		m, ok := c.known.machine(r.Type)
@@ -248,8 +318,17 @@ func (c *check) hasTPU() bool {
 	return has
 }
 
-// tpuWorkerCount: Google's tensorflow/cloud, validate.py. Whether the service
-// refuses another count is not known.
+// tpuWorkerCount: a job has one worker with TPUs. Whether the service refuses another count is not
+// known, so the rule only warns.
+//
+// Source: Google's tensorflow/cloud, validate.py.
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	   masterType: n1-highcpu-16
+//	   workerType: cloud_tpu
+//	-  workerCount: 2
+//	+  workerCount: 1
 func tpuWorkerCount(c *check) {
 	c.tpus(func(r job.Role) {
 		if r.Name == "worker" && r.Count != 1 {
@@ -262,9 +341,19 @@ func tpuWorkerCount(c *check) {
 	})
 }
 
-// tpuAccelerator: Google's tensorflow/cloud, validate.py: TPU_V2 and TPU_V3 are
-// eight to a cloud_tpu, and nothing else is. The service is not known to refuse
-// it.
+// tpuAccelerator: TPU_V2 and TPU_V3 are eight to a cloud_tpu, and nothing else is. The service is not
+// known to refuse others, so the rule only warns.
+//
+// Source: Google's tensorflow/cloud, validate.py.
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	   masterType: n1-highcpu-16
+//	   workerType: cloud_tpu
+//	   workerCount: 1
+//	   workerConfig:
+//	-    acceleratorConfig: {type: TPU_V2, count: 4}
+//	+    acceleratorConfig: {type: TPU_V2, count: 8}
 func tpuAccelerator(c *check) {
 	c.accelerators(func(r job.Role, a *job.AcceleratorConfig, field string) {
 		category := c.known.category(r.Type)
@@ -290,8 +379,18 @@ func tpuAccelerator(c *check) {
 	})
 }
 
-// tpuTFVersionRequired: reference, tpuTfVersion: "required if the replica is a
-// TPU worker that uses a custom container".
+// tpuTFVersionRequired: a worker with TPUs and an image needs tpuTfVersion.
+//
+// Source: reference, tpuTfVersion: "required if the replica is a TPU worker that uses a custom
+// container".
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	   masterType: n1-highcpu-16
+//	   masterConfig: {imageUri: gcr.io/my-project/trainer}
+//	   workerType: cloud_tpu
+//	   workerCount: 1
+//	+  workerConfig: {tpuTfVersion: '2.11'}
 func tpuTFVersionRequired(c *check) {
 	c.tpus(func(r job.Role) {
 		if r.Name == "worker" && c.image(r) != "" && (r.Config == nil || r.Config.TPUTFVersion == "") {
@@ -312,8 +411,19 @@ func (c *check) tfVersions(yield func(r job.Role, text, field string)) {
 	}
 }
 
-// tpuTFVersionFormat: reference, tpuTfVersion: "specify the runtime version
-// (TensorFlow minor version)".
+// tpuTFVersionFormat: tpuTfVersion is two numbers with a dot: TensorFlow's version without its last
+// number.
+//
+// Source: reference, tpuTfVersion: "specify the runtime version (TensorFlow minor version)".
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	   masterType: n1-highcpu-16
+//	   masterConfig: {imageUri: gcr.io/my-project/trainer}
+//	   workerType: cloud_tpu
+//	   workerCount: 1
+//	-  workerConfig: {tpuTfVersion: latest}
+//	+  workerConfig: {tpuTfVersion: '2.11'}
 func tpuTFVersionFormat(c *check) {
 	c.tfVersions(func(r job.Role, text, field string) {
 		if v, ok := parseVersion(text); !ok || v.patch {
@@ -326,8 +436,16 @@ func tpuTFVersionFormat(c *check) {
 	})
 }
 
-// tpuTFVersionUnused: reference, tpuTfVersion: "Otherwise, do not specify this
-// field".
+// tpuTFVersionUnused: tpuTfVersion is for workers with TPUs and an image.
+//
+// Source: reference, tpuTfVersion: "Otherwise, do not specify this field".
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	   masterType: n1-highcpu-16
+//	   masterConfig:
+//	     imageUri: gcr.io/my-project/trainer
+//	-    tpuTfVersion: '2.11'
 func tpuTFVersionUnused(c *check) {
 	c.tfVersions(func(r job.Role, _, field string) {
 		category := c.known.category(r.Type)
@@ -340,8 +458,20 @@ func tpuTFVersionUnused(c *check) {
 	})
 }
 
-// tpuRuntime: reference, tpuTfVersion: "a runtime version that currently
-// supports training with TPUs"; the catalogue, from the release notes.
+// tpuRuntime: the service does not train on TPUs with this runtime version. The rule only warns.
+//
+// Source: reference, tpuTfVersion: "a runtime version that currently supports training with TPUs"; the
+// release notes.
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	   masterType: n1-highcpu-16
+//	   workerType: cloud_tpu
+//	   workerCount: 1
+//	-  runtimeVersion: '1.12'
+//	+  runtimeVersion: '2.11'
+//	-  pythonVersion: '2.7'
+//	+  pythonVersion: '3.7'
 func tpuRuntime(c *check) {
 	warn := func(field, text string) {
 		v, ok := parseVersion(text)
@@ -358,7 +488,17 @@ func tpuRuntime(c *check) {
 	c.tfVersions(func(_ job.Role, text, field string) { warn(field, text) })
 }
 
-// tpuRegion: the catalogue, from the release notes.
+// tpuRegion: the region is not known to have TPUs. The rule only warns.
+//
+// Source: the release notes, as the catalogue has them.
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	   masterType: n1-highcpu-16
+//	   workerType: cloud_tpu
+//	   workerCount: 1
+//	-  region: us-west1
+//	+  region: us-central1
 func tpuRegion(c *check) {
 	if r, ok := c.known.region(c.in.Region); ok && !r.TPU && c.hasTPU() {
 		var names []string
@@ -375,7 +515,16 @@ func tpuRegion(c *check) {
 	}
 }
 
-// diskType: reference, bootDiskType: "Valid values".
+// diskType: a boot disk is pd-ssd or pd-standard.
+//
+// Source: reference, bootDiskType: "Valid values".
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	   masterType: n1-standard-8
+//	   masterConfig:
+//	-    diskConfig: {bootDiskType: pd-balanced}
+//	+    diskConfig: {bootDiskType: pd-ssd}
 func diskType(c *check) {
 	for _, r := range c.roles {
 		if r.Config == nil || r.Config.DiskConfig == nil {
@@ -393,8 +542,17 @@ func diskType(c *check) {
 	}
 }
 
-// diskSize: reference, bootDiskSizeGb: the default is 100 GB; bounds are not
-// documented.
+// diskSize: a boot disk's size is not negative. Of one below the default of 100 GB the rule only
+// warns.
+//
+// Source: reference, bootDiskSizeGb: the default is 100 GB; bounds are not documented.
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	   masterType: n1-standard-8
+//	   masterConfig:
+//	-    diskConfig: {bootDiskSizeGb: 50}
+//	+    diskConfig: {bootDiskSizeGb: 200}
 func diskSize(c *check) {
 	for _, r := range c.roles {
 		if r.Config == nil || r.Config.DiskConfig == nil {

@@ -10,9 +10,14 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// controlCharacter: no field takes a NUL, which ends a text in C and so in an
-// argument of a process; other control characters have a meaning in what is passed
-// to a program only, and there only those of lines and columns.
+// controlCharacter: no field takes a NUL, which ends a text in C and so in an argument of a process.
+// Tabs and line breaks may stand in what is passed to a program, and nowhere else.
+//
+// Source: POSIX, exec; jobdrop's own rule for other fields.
+//
+//	 trainingInput:
+//	-  args: ["--name=a\0b"]
+//	+  args: [--name=ab]
 func controlCharacter(c *check) {
 	for _, key := range c.labels {
 		if r, ok := control(key, ""); ok {

@@ -88,7 +88,7 @@ func load(ctx context.Context, data []byte, k *Kind) (*yaml.Node, *job.Violation
 	err := decoder.Decode(&root)
 	if errors.Is(err, io.EOF) || err == nil && isNull(content(&root)) {
 		return nil, &job.Violation{
-			Rule:    "file-empty",
+			Rule:    ruleFileEmpty,
 			Message: k.file + " is empty",
 			Remedy:  k.empty,
 		}
@@ -97,7 +97,7 @@ func load(ctx context.Context, data []byte, k *Kind) (*yaml.Node, *job.Violation
 		err = decoder.Decode(&next)
 		if err == nil {
 			return nil, &job.Violation{
-				Rule:     "single-document",
+				Rule:     ruleSingleDocument,
 				Position: position(&next),
 				Message:  k.file + " holds more than one YAML document",
 				Remedy:   "remove the line --- and what follows it; write one file per " + strings.TrimPrefix(k.whole, "a "),
@@ -117,7 +117,7 @@ func load(ctx context.Context, data []byte, k *Kind) (*yaml.Node, *job.Violation
 	}
 	if n := tooDeep(&root, maxDepth); n != nil {
 		return nil, &job.Violation{
-			Rule:     "file-depth",
+			Rule:     ruleFileDepth,
 			Position: position(n),
 			Allowed:  fmt.Sprintf("at most %d levels", maxDepth),
 			Message:  k.file + " is nested too deeply",
@@ -135,7 +135,7 @@ const byteOrderMark = "\ufeff"
 func unreadable(data []byte, k *Kind) *job.Violation {
 	if len(data) > MaxSize {
 		return &job.Violation{
-			Rule:    "file-size",
+			Rule:    ruleFileSize,
 			Found:   fmt.Sprintf("more than %d bytes", MaxSize),
 			Allowed: fmt.Sprintf("at most %d bytes", MaxSize),
 			Message: k.file + " is too large",
@@ -145,7 +145,7 @@ func unreadable(data []byte, k *Kind) *job.Violation {
 	data = bytes.TrimPrefix(data, []byte(byteOrderMark))
 	if pos, what := badCharacter(data); what != "" {
 		v := &job.Violation{
-			Rule:     "file-encoding",
+			Rule:     ruleFileEncoding,
 			Position: pos,
 			Found:    what,
 			Message:  k.file + " is not plain text in UTF-8",
@@ -165,7 +165,7 @@ func unreadable(data []byte, k *Kind) *job.Violation {
 	}
 	if pos, many := marks(data); many {
 		return &job.Violation{
-			Rule:     "file-nodes",
+			Rule:     ruleFileNodes,
 			Position: pos,
 			Found:    "more",
 			Allowed: fmt.Sprintf("at most %d commas, colons, opening brackets, dashes of lists and (each twice) comments",

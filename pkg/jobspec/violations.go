@@ -49,7 +49,7 @@ func (vs *violations) sorted() []job.Violation {
 		return vs.list
 	}
 	last := job.Violation{
-		Rule:     "too-many-violations",
+		Rule:     job.RuleTooManyViolations,
 		Severity: job.Warning,
 		File:     vs.list[0].File,
 		Message:  fmt.Sprintf("there are %d more violations", vs.rest),
