@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -100,6 +101,52 @@ func TestSubmitWaitGrace(t *testing.T) {
 		if got := w.record(f).Patience.WaitGrace; noID != (got != nil && *got == 0) {
 			t.Errorf("a backend that enforces the wait %t: grace %v", !noID, got)
 		}
+	}
+}
+
+// A job's options for Vertex AI, with the operator's defaults, reach the backend, also where a later
+// tick creates the job. That backend itself ends the wait of a FLEX_START job, within a grace.
+func TestSubmitVertexOptions(t *testing.T) {
+	for strategy, graceless := range map[string]bool{"FLEX_START": false, "SPOT": true} {
+		w := newWorld(t)
+		w.backend.noID = true
+		w.operator("pause: true\ndefaults: {vertex: {enableDashboardAccess: true, strategy: STANDARD}}\n")
+		w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
+		f := w.put("a/job.yaml", []byte(spec+"jobdrop: {vertex: {strategy: "+strategy+"}}\n"))
+		w.wake(f)
+		w.operator("{}")
+		w.tick()
+		if len(w.backend.orders) != 1 {
+			t.Fatalf("%d creates: %+v", len(w.backend.orders), w.record(f))
+		}
+		want := &job.VertexOptions{Strategy: strategy, EnableDashboardAccess: true}
+		if diff := cmp.Diff(want, w.backend.orders[0].Vertex); diff != "" {
+			t.Errorf("options (-want +got):\n%s", diff)
+		}
+		if got := w.record(f).Patience.WaitGrace; graceless != (got != nil) {
+			t.Errorf("%s: grace of the wait %v", strategy, got)
+		}
+	}
+}
+
+// The same packages with another strategy are another job, and no duplicate.
+func TestOtherStrategyIsOtherContent(t *testing.T) {
+	w := newWorld(t)
+	w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
+	var contents []string
+	for _, options := range []string{"", "jobdrop: {vertex: {strategy: SPOT}}\n", "jobdrop: {vertex: {strategy: STANDARD}}\n"} {
+		f := w.put("a/job.yaml", []byte(spec+options))
+		w.wake(f)
+		w.pass(2 * time.Minute) // it was held, as the folder ran before
+		w.wake(f)
+		r := w.record(f)
+		if r.DuplicateOf != "" || r.Drop.Receipt == nil {
+			t.Fatalf("%q: %s: %s", options, r.State, r.Reason)
+		}
+		contents = append(contents, r.Drop.Receipt.Content)
+	}
+	if contents[0] == contents[1] || contents[1] == contents[2] {
+		t.Errorf("contents %v", contents)
 	}
 }
 

@@ -136,8 +136,7 @@ var cases = map[string]func(w *world){
 			w.clock()); err != nil {
 			w.t.Fatal(err)
 		}
-		w.want(w.drop("b/", named), job.Waiting, "waiting for job ID mine: attempt "+job.AttemptKey(first)+
-			" in gs://inbox/a/", 0)
+		w.want(w.drop("b/", named), job.Waiting, "waiting for job ID mine: an attempt of another folder", 0)
 	},
 	"ID given up": func(w *world) {
 		w.backend.fail = &attempt.RefusedError{Code: "INVALID_ARGUMENT"}

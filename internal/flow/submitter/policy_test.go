@@ -24,17 +24,6 @@ func (w *world) operator(text string) {
 	w.rules = rules
 }
 
-// putWith uploads a job file with object metadata.
-func (w *world) putWith(name, data string, metadata map[string]string) job.Object {
-	w.t.Helper()
-	generation, err := w.storage.Client.Write(w.t.Context(), inbox, name, []byte(data), "application/octet-stream",
-		metadata, attempt.AnyGeneration)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return job.Object{Bucket: inbox, Name: name, Generation: generation, Size: int64(len(data))}
-}
-
 const teams = `defaults:
   region: us-central1
   maxRunningTime: 7200s

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -238,6 +237,26 @@ func TestQueueFair(t *testing.T) {
 	w.wantCreated("then", "teams_nlp_a", "teams_vision_d", "f_f", "teams_nlp_b", "teams_vision_e", "teams_nlp_c")
 }
 
+// A prefix that had a turn while others wait does not come first again because that was long ago.
+func TestQueueFairForHours(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.operator("limits: {jobsPerHour: 1}")
+	w.queued("a/1", "a/2", "a/3", "b/4", "c/5")
+	for range 5 * 62 {
+		w.tick()
+		w.backend.finish()
+		w.pass(time.Minute)
+	}
+	w.wantCreated("in five hours", "a_1", "b_4", "c_5", "a_2", "a_3")
+	w.queued("a/6")
+	w.pass(62 * time.Minute)
+	w.tick()
+	if turns, err := w.ledger.Turns(t.Context()); err != nil || len(turns.Given) != 1 {
+		t.Errorf("turns %+v, and nobody waits any more: %v", turns.Given, err)
+	}
+}
+
 // If the backend has no room, it is not asked for each waiting attempt.
 func TestQueueQuota(t *testing.T) {
 	t.Parallel()
@@ -396,17 +415,7 @@ func TestQueueOverlappingTicks(t *testing.T) {
 		if round == 40 {
 			t.Fatalf("%d jobs after %d rounds", len(w.created()), round)
 		}
-		var group sync.WaitGroup
-		for i := range 8 {
-			group.Go(func() {
-				if i%2 == 0 {
-					_ = w.watch.Tick(t.Context()) // one that another overtakes may fail
-				} else {
-					_ = w.submit.Submit(t.Context(), files[(round+i)%len(files)])
-				}
-			})
-		}
-		group.Wait()
+		w.crowd(round, files)
 		active := 0
 		for _, l := range w.backend.jobs {
 			if l.Ended.IsZero() {

@@ -231,11 +231,16 @@ func TestSubmitOutOfTime(t *testing.T) {
 	w.wake(w.put("hello/trainer-0.1.tar.gz", pkg(t, "hello")))
 	f := w.put("hello/job.yaml", []byte(spec))
 	ctx, cancel := context.WithCancel(t.Context())
-	w.asked = cancel // while the attempt's record is read, before its inspection
+	w.storage.Before = func(c storagetest.Call) error {
+		if c.Kind == "read" && strings.HasPrefix(c.Name, "attempts/") {
+			cancel() // before anything says that somebody decides
+		}
+		return nil
+	}
 	if err := w.submit.Submit(ctx, f); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want that of the context", err)
 	}
-	w.asked = nil
+	w.storage.Before = nil
 	if _, err := w.ledger.Get(t.Context(), job.AttemptKey(f)); !errors.Is(err, job.ErrNotFound) {
 		t.Errorf("the record: %v, want none", err)
 	}
@@ -580,7 +585,6 @@ func TestSubmitByAListThatIsLate(t *testing.T) {
 	record := "attempts/" + job.AttemptKey(f) + ".json"
 	var today job.Object
 	w.overtake("list", false, func() {
-		w.storage.After = nil
 		today = w.put("d/trainer-0.1.tar.gz", pkg(t, "train"))
 		w.storage.Before = func(c storagetest.Call) error {
 			if c.Kind == "write" && c.Name == record {
@@ -603,15 +607,17 @@ func TestSubmitByAListThatIsLate(t *testing.T) {
 }
 
 // The new package comes in time, while a worker looks at the folder. The worker goes on after the
-// patience.
+// patience. Yesterday's package can still be read, as in an installation's inbox.
 func TestSubmitPatienceEndsDuringTheVisit(t *testing.T) {
-	w := newWorld(t)
+	t.Parallel()
+	client, server := storagetest.Versioned(t, inbox, "state", "staging", "status")
+	w := newWorldOver(t, client, server)
 	w.wake(w.put("d/trainer-0.1.tar.gz", pkg(t, "hello")))
 	w.wake(w.put("d/job.yaml", []byte(spec)))
 	f := w.put("d/job.yaml", []byte(spec+"  args: [again]\n"))
 	var today job.Object
 	w.storage.Before = func(c storagetest.Call) error {
-		if today.Generation == 0 && c.Kind == "read" && c.Name == "attempts/"+job.AttemptKey(f)+".json" {
+		if c.Kind == "read" && c.Name == "attempts/"+job.AttemptKey(f)+".json" && today.Generation == 0 {
 			today = w.put("d/trainer-0.1.tar.gz", pkg(t, "train"))
 			w.pass(settle + time.Second)
 		}
@@ -785,7 +791,8 @@ func TestSubmitJobIDTaken(t *testing.T) {
 				test.before(w)
 			}
 			w.wake(w.put("a/trainer-0.1.tar.gz", pkg(t, "hello")))
-			w.wake(w.put("a/job.yaml", []byte(named)))
+			first := w.put("a/job.yaml", []byte(named))
+			w.wake(first)
 			w.backend.fail = nil
 			w.pass(2 * settle)
 			w.wake(w.put(test.folder+"trainer-0.1.tar.gz", pkg(t, "hello")))
@@ -802,6 +809,11 @@ func TestSubmitJobIDTaken(t *testing.T) {
 				if diff := cmp.Diff([]string{"job-id-unique"}, violated(r)); diff != "" {
 					t.Errorf("violations (-want +got):\n%s", diff)
 				}
+			}
+			// Whoever guesses job IDs learns nothing of other folders.
+			tells := strings.Contains(fmt.Sprintf("%s %+v", r.Reason, r.Violations), job.AttemptKey(first))
+			if own := test.folder == "a/"; tells != own {
+				t.Errorf("it names the other attempt: %t, and it is of the same folder: %t", tells, own)
 			}
 		})
 	}
@@ -989,7 +1001,7 @@ func TestSubmitVisitsAgain(t *testing.T) {
 			f := w.put("d/job.yaml", []byte(spec))
 			var replaced job.Object
 			w.storage.Before = func(c storagetest.Call) error {
-				if replaced.Name == "" && strings.HasPrefix(c.Kind+" "+c.Bucket+"/"+c.Name, moment) {
+				if strings.HasPrefix(c.Kind+" "+c.Bucket+"/"+c.Name, moment) && replaced.Name == "" {
 					replaced = w.put("d/trainer-0.1.tar.gz", pkg(t, "train"))
 				}
 				return nil
@@ -1006,15 +1018,16 @@ func TestSubmitVisitsAgain(t *testing.T) {
 	}
 }
 
-// While an ID's owner is undecided others wait, and say for what. An owner that nobody will decide
-// loses the ID.
+// While an ID's owner is undecided others wait, and say for what. They learn nothing else of it if it is of another
+// folder. An owner that nobody will decide loses the ID.
 func TestSubmitJobIDOfAnUndecidedAttempt(t *testing.T) {
 	t.Parallel()
 	named := "jobId: mine\n" + spec
-	waits := func(w *world, other, f job.Object) {
+	waits := func(w *world, f job.Object) {
 		t.Helper()
 		w.wake(f)
-		w.want(f, job.Waiting, "waiting for job ID mine: attempt "+job.AttemptKey(other), 0)
+		w.want(f, job.Waiting, "waiting for job ID mine: an attempt of another folder has claimed it and is not decided "+
+			"yet; choose another job ID, or wait", 0)
 	}
 	prepare := func(w *world) (other, f job.Object) {
 		other = job.Object{Bucket: inbox, Name: "other/job.yaml", Generation: 5}
@@ -1030,7 +1043,7 @@ func TestSubmitJobIDOfAnUndecidedAttempt(t *testing.T) {
 		if _, err := w.ledger.Open(t.Context(), attempt.Entry{Attempt: job.AttemptKey(other)}); err != nil {
 			t.Fatal(err)
 		}
-		waits(w, other, f)
+		waits(w, f)
 	})
 	t.Run("waiting", func(t *testing.T) {
 		w := newWorld(t)
@@ -1041,9 +1054,9 @@ func TestSubmitJobIDOfAnUndecidedAttempt(t *testing.T) {
 			w.clock()); err != nil {
 			t.Fatal(err)
 		}
-		waits(w, other, f)
-		if r := w.record(f); !strings.Contains(r.Reason, "(waiting for x in gs://inbox/other/: upload what is missing") {
-			t.Errorf("reason %q does not say what the other waits for", r.Reason)
+		waits(w, f)
+		if r := w.record(f); strings.Contains(r.Reason, "other/") || strings.Contains(r.Reason, job.AttemptKey(other)) {
+			t.Errorf("reason %q", r.Reason)
 		}
 		// Once the other has its verdict, the ID is free.
 		w.pass(2 * time.Hour)
@@ -1176,13 +1189,7 @@ func TestSubmitLeavesAClaimThatIsNearlyOver(t *testing.T) {
 	w := newWorld(t)
 	w.put("d/trainer-0.1.tar.gz", pkg(t, "hello"))
 	f := w.put("d/job.yaml", []byte(spec))
-	w.storage.After = func(c storagetest.Call) error {
-		if c.Kind == "write" && strings.HasPrefix(c.Name, "attempts/") {
-			w.storage.After = nil
-			w.pass(75 * time.Second) // a slow write
-		}
-		return nil
-	}
+	w.overtake("write state/attempts/", false, func() { w.pass(75 * time.Second) }) // a slow write
 	w.wake(f)
 	if len(w.backend.specs) != 0 || w.record(f).State != job.Accepted {
 		t.Errorf("%d jobs in state %s", len(w.backend.specs), w.record(f).State)

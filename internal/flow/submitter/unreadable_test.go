@@ -242,14 +242,15 @@ func TestSubmitStagesPackedPackagesOnce(t *testing.T) {
 			w.putPacked("a/" + tarball)
 			f := w.put("a/job.yaml", []byte(spec))
 			var stored storagetest.Call
-			fails := true
+			var begun, over atomic.Bool
 			w.storage.Before = func(c storagetest.Call) error {
 				switch {
 				case c.Kind == "store":
 					stored = c
+					begun.Store(true)
 				case c.Kind == "stat" && c.Bucket == "staging" && test.denied:
 					return job.ErrDenied
-				case stored.Kind != "" && c.Kind == "write" && fails:
+				case c.Kind == "write" && begun.Load() && !over.Load():
 					return errors.New("connection reset")
 				}
 				return w.before()
@@ -257,7 +258,7 @@ func TestSubmitStagesPackedPackagesOnce(t *testing.T) {
 			if err := w.submit.Submit(t.Context(), f); err == nil {
 				t.Error("the first visit succeeded")
 			}
-			fails = false
+			over.Store(true)
 			if test.meddle != nil {
 				test.meddle(w, stored)
 			}
@@ -394,7 +395,7 @@ func (e ending) Err() error {
 }
 
 // slowWorld returns a world with a drop in a/, the drop's job file, and a submit whose time is over at
-// the first call of a kind.
+// the first call of a kind. A store takes its time once the job ID is claimed, which happens beside it.
 func slowWorld(t *testing.T, kind, bucket string) (w *world, f job.Object, submit func() error) {
 	t.Helper()
 	w = newWorld(t)
@@ -407,15 +408,27 @@ func slowWorld(t *testing.T, kind, bucket string) (w *world, f job.Object, submi
 	f = w.put("a/job.yaml", []byte(spec))
 	return w, f, func() error {
 		ctx := ending{t.Context(), make(chan struct{})}
-		var once sync.Once
+		claimed := make(chan struct{})
+		var claims, once sync.Once
 		w.storage.Before = func(c storagetest.Call) error {
 			if c.Kind == kind && c.Bucket == bucket {
+				if kind == "store" {
+					<-claimed
+				}
 				once.Do(func() { close(ctx.done) })
 				return ctx.Err()
 			}
 			return w.before()
 		}
-		defer func() { w.storage.Before = func(storagetest.Call) error { return w.before() } }()
+		w.storage.After = func(c storagetest.Call) error {
+			if c.Kind == "write" && strings.HasPrefix(c.Name, "jobs/") {
+				claims.Do(func() { close(claimed) })
+			}
+			return nil
+		}
+		defer func() {
+			w.storage.Before, w.storage.After = func(storagetest.Call) error { return w.before() }, nil
+		}()
 		return w.submit.Replay(ctx, f) // which reads one after the other, as ticks do
 	}
 }
@@ -456,13 +469,14 @@ func TestSubmitSlowCheckEnds(t *testing.T) {
 	t.Parallel()
 	w, f, submit := slowWorld(t, "read", inbox)
 	checks := 0
-	for range 26 * 60 { // a tick each minute
+	const ticks = 5 * time.Minute
+	for range 26 * time.Hour / ticks {
 		if err := submit(); attempt.Slow(err) {
 			checks++
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		w.pass(time.Minute)
+		w.pass(ticks)
 		if w.record(f).State.Terminal() {
 			break
 		}
@@ -503,12 +517,11 @@ func TestSubmitWaitsForTheChecksOfOthers(t *testing.T) {
 	w.options.Inspections = 1
 	w.submitOver(&hanging{w.storage, began, end})
 	w.put("b/"+tarball, pkg(t, "hello"))
-	other := w.put("b/job.yaml", []byte(spec))
-	done, asked := make(chan error), make(chan struct{})
-	w.asked = func() { close(asked) }
+	w.put("b/trainer-0.2.tar.gz", pkg(t, "train"))
+	other := w.put("b/job.yaml", []byte(spec+"  packageUris: [trainer-0.1.tar.gz]\n"))
+	done := make(chan error)
 	go func() { done <- w.submit.Submit(t.Context(), other) }()
 	<-began
-	<-asked
 	ctx := ending{t.Context(), make(chan struct{})}
 	w.asked = sync.OnceFunc(func() { close(ctx.done) }) // right before the check
 	if err := w.submit.Replay(ctx, f); !attempt.Contended(err) || attempt.Slow(err) {
@@ -526,13 +539,17 @@ func TestSubmitWaitsForTheChecksOfOthers(t *testing.T) {
 	w.want(f, job.Submitted, "", 2)
 }
 
-// hanging is a storage whose reads of the inbox hang until end is closed.
+// hanging is a storage whose reads of packages hang until end is closed. Of a drop with several, none is
+// read before its check has begun.
 type hanging struct {
 	*storagetest.Faults
 	began, end chan struct{}
 }
 
 func (h *hanging) Open(ctx context.Context, bucket, name string, generation int64) (io.ReadCloser, error) {
+	if !strings.HasSuffix(name, ".tar.gz") {
+		return h.Faults.Open(ctx, bucket, name, generation)
+	}
 	select {
 	case h.began <- struct{}{}:
 	default:

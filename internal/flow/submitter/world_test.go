@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -182,8 +183,14 @@ func (w *world) restart() {
 // put uploads an object and returns it as its event would name it.
 func (w *world) put(name string, data []byte) job.Object {
 	w.t.Helper()
-	generation, err := w.storage.Client.Write(w.t.Context(), inbox, name, data, "application/octet-stream", nil,
-		attempt.AnyGeneration)
+	return w.putWith(name, string(data), nil)
+}
+
+// putWith does what put does, with metadata.
+func (w *world) putWith(name, data string, metadata map[string]string) job.Object {
+	w.t.Helper()
+	generation, err := w.storage.Client.Write(w.t.Context(), inbox, name, []byte(data), "application/octet-stream",
+		metadata, attempt.AnyGeneration)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -348,10 +355,14 @@ func (f *backend) Find(ctx context.Context, s job.Order) ([]attempt.BackendJob, 
 		defer f.mu.Unlock()
 		var found []attempt.BackendJob
 		for _, l := range f.jobs {
-			if l.Labels[job.LabelAttempt] == s.Labels[job.LabelAttempt] {
+			if l.Labels[job.LabelAttempt] == s.Labels[job.LabelAttempt] &&
+				l.Labels[job.LabelInstance] == s.Labels[job.LabelInstance] {
 				found = append(found, l)
 			}
 		}
+		slices.SortFunc(found, func(a, b attempt.BackendJob) int {
+			return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ResourceName, b.ResourceName))
+		})
 		return found, nil
 	}
 	l, err := f.Get(ctx, job.JobInfo{ID: s.JobID})
@@ -367,7 +378,11 @@ func (f *backend) Cancel(_ context.Context, j job.JobInfo) error {
 	}
 	f.mu.Lock()
 	name := nameOf(j)
-	l := f.jobs[name]
+	l, ok := f.jobs[name]
+	if !ok {
+		f.mu.Unlock()
+		return job.ErrNotFound
+	}
 	l.State, l.Ended = job.BackendCancelled, f.w.clock()
 	f.jobs[name] = l
 	f.cancels++
@@ -483,14 +498,28 @@ func (p *topic) of(key string) string {
 	return strings.Join(types, " ")
 }
 
+// crowd has four ticks at once, and the events of four files, others in each round.
+func (w *world) crowd(round int, files []job.Object) {
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			if i%2 == 0 {
+				_ = w.watch.Tick(w.t.Context()) // one that another overtakes may fail
+			} else {
+				_ = w.submit.Submit(w.t.Context(), files[(round+i)%len(files)])
+			}
+		})
+	}
+	group.Wait()
+}
+
 // overtake has something done once, right before or after the first call that begins with step, as in
 // "write state/attempts/".
 func (w *world) overtake(step string, before bool, do func()) {
-	done := false
+	var done atomic.Bool
 	hook := func(c storagetest.Call) error {
-		if !done && strings.HasPrefix(c.Kind+" "+c.Bucket+"/"+c.Name, step) {
-			done = true // not again, whatever do calls
-			do()
+		if strings.HasPrefix(c.Kind+" "+c.Bucket+"/"+c.Name, step) && done.CompareAndSwap(false, true) {
+			do() // not again, whatever it calls
 		}
 		return nil
 	}
@@ -520,7 +549,7 @@ func names(calls []storagetest.Call) string {
 
 func violated(r attempt.Stored) (rules []string) {
 	for _, v := range r.Violations {
-		rules = append(rules, v.Rule)
+		rules = append(rules, string(v.Rule))
 	}
 	slices.Sort(rules)
 	return rules
