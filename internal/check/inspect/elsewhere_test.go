@@ -101,7 +101,7 @@ func TestDropWithPackagesElsewhere(t *testing.T) {
 			}
 			for _, v := range r.Violations {
 				if v.Severity == job.Error {
-					found = append(found, v.Rule)
+					found = append(found, string(v.Rule))
 				}
 			}
 			slices.Sort(found)

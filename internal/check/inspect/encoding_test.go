@@ -120,7 +120,7 @@ func TestDropDecodesWhatWasPacked(t *testing.T) {
 				if v.Rule == "package-record" {
 					continue // the test's wheel lists no files
 				}
-				got = append(got, string(v.Severity)+" "+v.Rule)
+				got = append(got, string(v.Severity)+" "+string(v.Rule))
 				if v.Rule == "content-encoding" && (v.File != test.file || v.Remedy == "") {
 					t.Errorf("%+v, want one of %s with a remedy", v, test.file)
 				}

@@ -87,7 +87,7 @@ func (c content) Read(p []byte) (int, error) {
 // over returns the verdict on a drop whose time is over.
 func (w *work) over() job.Violation {
 	return job.Violation{
-		Rule: "inspection-time", Severity: job.Error, File: w.file,
+		Rule: ruleInspectionTime, Severity: job.Error, File: w.file,
 		Message: "the check of the drop took too long, and stopped in this file",
 		Found:   fmt.Sprintf("more than %s", job.FormatDuration(w.limit)),
 		Allowed: fmt.Sprintf("at most %s", job.FormatDuration(w.limit)),

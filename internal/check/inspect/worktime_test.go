@@ -95,7 +95,7 @@ func TestWorkTime(t *testing.T) {
 				}
 				var rules []string
 				for _, v := range r.Violations {
-					rules = append(rules, v.Rule)
+					rules = append(rules, string(v.Rule))
 				}
 				if over := strings.Contains(strings.Join(rules, " "), "inspection-time"); over != (test.rule != "") {
 					t.Fatalf("violations %v", r.Violations)
