@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"testing"
 
 	"github.com/jobdrop/jobdrop/internal/testing/buildtools"
@@ -218,10 +217,8 @@ func TestPipAgrees(t *testing.T) {
 	python, version := buildtools.Environment(t)
 	dir := t.TempDir()
 	packages := agreedPackages()
-	failed := make([]error, len(packages)) // what pip said, where it failed
+	installs := make([]buildtools.Installation, len(packages))
 	programs := make([]buildtools.Program, len(packages))
-	var wg sync.WaitGroup
-	turns := make(chan struct{}, 2)
 	for i, p := range packages {
 		name := filepath.Join(dir, strconv.Itoa(i), p.fileName())
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
@@ -231,13 +228,12 @@ func TestPipAgrees(t *testing.T) {
 			t.Fatal(err)
 		}
 		programs[i] = buildtools.Program{Dir: filepath.Join(dir, "to", strconv.Itoa(i)), Module: p.moduleName()}
-		wg.Go(func() {
-			turns <- struct{}{}
-			defer func() { <-turns }()
-			failed[i] = buildtools.Install(t.Context(), python, programs[i].Dir, name)
-		})
+		installs[i] = buildtools.Installation{To: programs[i].Dir, Packages: []string{name}}
 	}
-	wg.Wait()
+	failed, err := buildtools.InstallAll(t.Context(), python, installs)
+	if err != nil {
+		t.Fatal(err)
+	}
 	found := buildtools.Runs(t, python, programs)
 	for i, p := range packages {
 		pip := failed[i] == nil && found[i]

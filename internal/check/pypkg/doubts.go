@@ -32,8 +32,7 @@ func (o *oddNames) add(name string) {
 // oddNames warns of names that mean nothing on the service's machines.
 func (in *inspection) oddNames() {
 	if in.odd.macCount > 0 {
-		in.warn(job.Violation{
-			Rule: "package-macos",
+		in.warn(rulePackageMacos, job.Violation{
 			Message: fmt.Sprintf("the package has %s of macOS's own, which are not part of the trainer",
 				entries(in.odd.macCount)),
 			Found:  show(in.odd.mac),
@@ -41,8 +40,7 @@ func (in *inspection) oddNames() {
 		})
 	}
 	if in.odd.backslashCount > 0 {
-		in.warn(job.Violation{
-			Rule: "package-backslash",
+		in.warn(rulePackageBackslash, job.Violation{
 			Message: fmt.Sprintf("the package has %s with a backslash in the name: on Linux that is a letter, and no folder",
 				entries(in.odd.backslashCount)),
 			Found:  show(in.odd.backslash),
@@ -65,8 +63,7 @@ func (in *inspection) doubts(t *tree, root string, roots map[string]bool, set se
 		if in.made(t, root+file) {
 			continue
 		}
-		in.warn(job.Violation{
-			Rule:    "package-setup-file",
+		in.warn(rulePackageSetupFile, job.Violation{
 			Message: "setup.py opens a file that is not in the archive, so that its setup fails",
 			Found:   show(root + file),
 			Remedy:  "add the line " + show("include "+file) + " to MANIFEST.in, and build the package again",
@@ -118,8 +115,7 @@ func (in *inspection) unpackagedData(l *layout) {
 		if !ok || len(l.names[parent(file)]) == 0 {
 			continue
 		}
-		in.warn(job.Violation{
-			Rule:    "package-data",
+		in.warn(rulePackageData, job.Violation{
 			Message: "the file lies in a package, and setup installs no other files than modules",
 			Found:   show(name),
 			Remedy: "add package_data={'" + l.names[parent(file)][0] + "': ['*" + path.Ext(file) + "']} to setup() if the " +
@@ -183,7 +179,7 @@ func (r *Report) top(name string) bool {
 func (r *Report) Strays(file string) (vs []job.Violation) {
 	for _, s := range r.strays {
 		vs = append(vs, job.Violation{
-			Rule: "package-import", Severity: job.Warning, File: file,
+			Rule: rulePackageImport, Severity: job.Warning, File: file,
 			Message: "a module imports a name that lies beside it, which Python 3 does not look for there",
 			Found:   "import of " + show(s.name) + " in " + show(s.by),
 			Remedy:  "import " + show(s.instead),

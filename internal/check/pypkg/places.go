@@ -56,26 +56,25 @@ func (p *places) add(name string, folder bool) {
 // without . and .. in it.
 func (in *inspection) place(t *tree, h *tar.Header, name string) {
 	folder, linked := h.Typeflag == tar.TypeDir, h.Typeflag == tar.TypeLink || h.Typeflag == tar.TypeSymlink
-	v := job.Violation{Rule: "package-entry-place", Found: show(h.Name), Remedy: "build the package again"}
+	v := job.Violation{Found: show(h.Name), Remedy: "build the package again"}
 	switch at, ok := in.parent(t, name); {
 	case t.places.full():
 	case h.Typeflag == tar.TypeLink && !in.earlier(t, h.Linkname):
-		v.Rule = "package-hard-link"
 		v.Message = "a hard link leads to no entry before it, and Python's tarfile can't unpack it"
 		v.Found = show(h.Name) + " -> " + show(h.Linkname)
 		v.Remedy = "replace the link by the file that it leads to, or put that before it"
-		in.fail(v)
+		in.fail(rulePackageHardLink, v)
 	case !ok:
 		v.Message = "an entry lies below what is not a folder when it is unpacked"
 		v.Found += ", below " + show(at)
 		v.Remedy = "put the folder that a link leads to before what lies below the link, or leave the link out"
-		in.fail(v)
+		in.fail(rulePackageEntryPlace, v)
 	case !folder && in.isFolder(t, name):
 		v.Message = "an entry takes the place of a folder"
-		in.fail(v)
+		in.fail(rulePackageEntryPlace, v)
 	case !folder && !linked && in.endless(t, name):
 		v.Message = "a file takes the place of a link that leads to itself"
-		in.fail(v)
+		in.fail(rulePackageEntryPlace, v)
 	}
 	t.places.add(name, folder)
 }

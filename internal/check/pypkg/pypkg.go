@@ -149,8 +149,7 @@ func Inspect(ctx context.Context, name string, r io.Reader, limits Limits) (*Rep
 	case strings.HasSuffix(base, ".tgz"):
 		in.sdist(strings.TrimSuffix(base, ".tgz"))
 	default:
-		in.fail(job.Violation{
-			Rule:    "package-extension",
+		in.fail(job.RulePackageExtension, job.Violation{
 			Message: "the name is not that of a Python package",
 			Allowed: ".tar.gz, .tgz, .whl",
 			Remedy:  "name the file that python -m build, or setup.py sdist, made",
@@ -183,8 +182,8 @@ type inspection struct {
 	restErrors bool
 }
 
-func (in *inspection) fail(v job.Violation) {
-	v.File = in.name
+func (in *inspection) fail(rule job.Rule, v job.Violation) {
+	v.Rule, v.File = rule, in.name
 	if v.Severity == "" {
 		v.Severity = job.Error
 	}
@@ -196,9 +195,9 @@ func (in *inspection) fail(v job.Violation) {
 	in.list = append(in.list, v)
 }
 
-func (in *inspection) warn(v job.Violation) {
+func (in *inspection) warn(rule job.Rule, v job.Violation) {
 	v.Severity = job.Warning
-	in.fail(v)
+	in.fail(rule, v)
 }
 
 func (in *inspection) violations() []job.Violation {
@@ -206,7 +205,7 @@ func (in *inspection) violations() []job.Violation {
 		return in.list
 	}
 	last := job.Violation{
-		Rule:     "too-many-violations",
+		Rule:     job.RuleTooManyViolations,
 		Severity: job.Warning,
 		File:     in.name,
 		Message:  fmt.Sprintf("there are %d more violations", in.rest),
@@ -223,8 +222,7 @@ func (in *inspection) violations() []job.Violation {
 func (in *inspection) entry(name string) (sound, more bool) {
 	in.report.Entries++
 	if in.report.Entries > in.limits.Entries {
-		in.fail(job.Violation{
-			Rule:    "package-entries",
+		in.fail(rulePackageEntries, job.Violation{
 			Message: "the package has too many entries",
 			Allowed: fmt.Sprintf("at most %d", in.limits.Entries),
 			Remedy:  "leave data, virtual environments and caches out of the package",
@@ -238,37 +236,32 @@ func (in *inspection) entry(name string) (sound, more bool) {
 	slashed := slashed(name)
 	switch {
 	case len(name) > in.limits.Name:
-		in.fail(job.Violation{
-			Rule:    "package-entry-name",
+		in.fail(rulePackageEntryName, job.Violation{
 			Message: "an entry's name is too long",
 			Found:   show(name),
 			Allowed: fmt.Sprintf("at most %d bytes", in.limits.Name),
 			Remedy:  "shorten the names of folders and files",
 		})
 	case name == "":
-		in.fail(job.Violation{
-			Rule:    "package-entry-name",
+		in.fail(rulePackageEntryName, job.Violation{
 			Message: "an entry has no name",
 			Remedy:  "build the package again",
 		})
 	case strings.ContainsRune(name, 0):
-		in.fail(job.Violation{
-			Rule:    "package-entry-name",
+		in.fail(rulePackageEntryName, job.Violation{
 			Message: "an entry's name contains a zero byte",
 			Found:   show(name),
 			Remedy:  "rename the file",
 		})
 	case strings.HasPrefix(slashed, "/") ||
 		len(slashed) > 1 && slashed[1] == ':' && (len(slashed) == 2 || slashed[2] == '/'):
-		in.fail(job.Violation{
-			Rule:    "package-absolute-path",
+		in.fail(rulePackageAbsolutePath, job.Violation{
 			Message: "an entry has an absolute path",
 			Found:   show(name),
 			Remedy:  "pack the files by paths relative to the project's folder",
 		})
 	case climbs(slashed):
-		in.fail(job.Violation{
-			Rule:    "package-traversal",
+		in.fail(rulePackageTraversal, job.Violation{
 			Message: "an entry's path climbs out of the package",
 			Found:   show(name),
 			Remedy:  "pack the files by paths without ..",
@@ -281,8 +274,7 @@ func (in *inspection) entry(name string) (sound, more bool) {
 }
 
 func (in *inspection) tooLongNames() {
-	in.fail(job.Violation{
-		Rule:    "package-entry-name",
+	in.fail(rulePackageEntryName, job.Violation{
 		Message: "the names of the package's entries are too long in all",
 		Allowed: fmt.Sprintf("at most %d bytes", in.limits.Names),
 		Remedy:  "shorten the names of folders and files, or pack fewer",
@@ -309,8 +301,7 @@ func (in *inspection) unpack(size int64) bool {
 }
 
 func (in *inspection) tooLarge() {
-	in.fail(job.Violation{
-		Rule:    "package-unpacked",
+	in.fail(rulePackageUnpacked, job.Violation{
 		Message: "the package is too large when unpacked",
 		Allowed: fmt.Sprintf("at most %d bytes", in.limits.Unpacked),
 		Remedy:  "keep data out of the package; let the trainer read it from Cloud Storage",
@@ -318,8 +309,7 @@ func (in *inspection) tooLarge() {
 }
 
 func (in *inspection) tooDense() {
-	in.fail(job.Violation{
-		Rule:    "package-ratio",
+	in.fail(rulePackageRatio, job.Violation{
 		Message: "the package unpacks to far more than its size, as a decompression bomb does",
 		Allowed: fmt.Sprintf("at most %d bytes unpacked to each packed one", in.limits.Ratio),
 		Remedy:  "leave the large, uniform files out of the package",
@@ -335,8 +325,7 @@ func (in *inspection) dense(unpacked, packed int64) bool {
 }
 
 func (in *inspection) tooManyBytes(limit int64) {
-	in.fail(job.Violation{
-		Rule:    "package-size",
+	in.fail(rulePackageSize, job.Violation{
 		Message: "the package is too large",
 		Allowed: fmt.Sprintf("at most %d bytes", limit),
 		Remedy:  "keep data out of the package; let the trainer read it from Cloud Storage",
@@ -344,8 +333,7 @@ func (in *inspection) tooManyBytes(limit int64) {
 }
 
 func (in *inspection) truncated() {
-	in.fail(job.Violation{
-		Rule:    "package-truncated",
+	in.fail(rulePackageTruncated, job.Violation{
 		Message: "the package ends in the middle",
 		Found:   strconv.FormatInt(in.src.read, 10) + " bytes",
 		Remedy:  "upload the whole file again",
@@ -353,8 +341,7 @@ func (in *inspection) truncated() {
 }
 
 func (in *inspection) empty() {
-	in.fail(job.Violation{
-		Rule:    "package-empty",
+	in.fail(rulePackageEmpty, job.Violation{
 		Message: "the package is an empty file",
 		Remedy:  "build the package again and upload the result",
 	})
@@ -366,8 +353,7 @@ func (in *inspection) noModule() {
 	if in.found.code {
 		return
 	}
-	in.warn(job.Violation{
-		Rule:    "package-no-module",
+	in.warn(rulePackageNoModule, job.Violation{
 		Message: "the package contains no Python module",
 		Remedy:  "check that the package's setup names its packages, and build it again",
 	})

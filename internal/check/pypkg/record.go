@@ -184,24 +184,21 @@ func (r *record) compare(name string, size int64, want []byte, listed bool) {
 // installers to refuse such a wheel; pip installs it nevertheless.
 func (in *inspection) recorded(r *record) {
 	if r.there && !r.known {
-		in.warn(job.Violation{
-			Rule:    "package-record",
+		in.warn(rulePackageRecord, job.Violation{
 			Message: "RECORD is not a list of names, hashes and sizes, or too long; the wheel's files were not compared with it",
 			Found:   show(r.dir + "/RECORD"),
 			Remedy:  buildWheel,
 		})
 	}
 	if n := len(r.changed); n > 0 {
-		in.warn(job.Violation{
-			Rule:    "package-record",
+		in.warn(rulePackageRecord, job.Violation{
 			Message: fmt.Sprintf("RECORD states another hash or size for %s: changed after the wheel was built", files(n)),
 			Found:   show(r.changed[0]),
 			Remedy:  buildWheel,
 		})
 	}
 	if n := len(r.unlisted); n > 0 {
-		in.warn(job.Violation{
-			Rule:    "package-record",
+		in.warn(rulePackageRecord, job.Violation{
 			Message: fmt.Sprintf("RECORD does not list %s: added after the wheel was built", files(n)),
 			Found:   show(r.unlisted[0]),
 			Remedy:  buildWheel,

@@ -65,8 +65,7 @@ func (in *inspection) sdist(stem string) {
 			return
 		}
 		looks, remedy := kind(head)
-		in.fail(job.Violation{
-			Rule:    "package-format",
+		in.fail(rulePackageFormat, job.Violation{
 			Message: "the package is not a gzip'd tar archive",
 			Found:   looks,
 			Remedy:  remedy,
@@ -90,8 +89,7 @@ func (in *inspection) sdist(stem string) {
 		return
 	}
 	if entries == 0 {
-		in.fail(job.Violation{
-			Rule:    "package-empty",
+		in.fail(rulePackageEmpty, job.Violation{
 			Message: "the archive has no entries",
 			Remedy:  "build the package again and upload the result",
 		})
@@ -122,8 +120,7 @@ func (in *inspection) tar(out *bounded, gz *gunzip, t *tree) (entries int, ok bo
 	for {
 		h, err := r.Next()
 		if headers += max(0, out.n-r.next); headers > in.limits.headers() {
-			in.fail(job.Violation{
-				Rule:    "package-headers",
+			in.fail(rulePackageHeaders, job.Violation{
 				Message: "the headers of the archive's entries are too long in all",
 				Allowed: fmt.Sprintf("at most %d bytes", in.limits.headers()),
 				Remedy:  "build the package with python -m build, or setup.py sdist",
@@ -200,8 +197,7 @@ func (in *inspection) tarEntry(h *tar.Header, r *entryReader, t *tree) bool {
 		case tar.TypeFifo:
 			what = "a named pipe"
 		}
-		in.fail(job.Violation{
-			Rule:    "package-entry-type",
+		in.fail(rulePackageEntryType, job.Violation{
 			Message: "an entry is " + what,
 			Found:   show(h.Name),
 			Allowed: "files, folders and links",
@@ -239,8 +235,7 @@ func (in *inspection) tarFile(h *tar.Header, name string, sound bool, r *entryRe
 // would install (unpack_file in pip/_internal/utils/unpacking.py asks
 // zipfile.is_zipfile first).
 func (in *inspection) alsoZip() {
-	in.fail(job.Violation{
-		Rule:    "package-two-formats",
+	in.fail(rulePackageTwoFormats, job.Violation{
 		Message: "the file is a gzip'd tar archive that ends like a zip archive; pip takes it for the latter",
 		Remedy:  "build the package again, without a zip archive in it or behind it",
 	})
@@ -251,7 +246,6 @@ func (in *inspection) alsoZip() {
 // be installed.
 func (in *inspection) noTar(out *bounded, entries int) {
 	v := job.Violation{
-		Rule:    "package-format",
 		Message: "what is packed is not a tar archive, or is damaged",
 		Remedy:  "build the package with python -m build, or setup.py sdist, and upload the result",
 	}
@@ -264,7 +258,7 @@ func (in *inspection) noTar(out *bounded, entries int) {
 			v.Remedy = "pack the tar archive once, with gzip: tar czf; or " + v.Remedy
 		}
 	}
-	in.fail(v)
+	in.fail(rulePackageFormat, v)
 }
 
 // tidy returns an entry's path without its final slash and without empty or "."
@@ -289,8 +283,7 @@ func (in *inspection) packed(err error) {
 	case errors.Is(err, errRatio):
 		in.tooDense()
 	case errors.Is(err, errMembers):
-		in.fail(job.Violation{
-			Rule:    "package-members",
+		in.fail(rulePackageMembers, job.Violation{
 			Message: "the package consists of too many gzip members",
 			Allowed: fmt.Sprintf("at most %d", maxMembers),
 			Remedy:  "compress the archive as a whole: tar czf",
@@ -298,14 +291,12 @@ func (in *inspection) packed(err error) {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		in.truncated()
 	case errors.Is(err, gzip.ErrChecksum):
-		in.fail(job.Violation{
-			Rule:    "package-checksum",
+		in.fail(rulePackageChecksum, job.Violation{
 			Message: "the package's checksum is wrong: its bytes were changed after it was packed",
 			Remedy:  "upload the file again; if that does not help, build it again",
 		})
 	default:
 		v := job.Violation{
-			Rule:    "package-damaged",
 			Message: "the package's compressed data is damaged",
 			Remedy:  "upload the file again, as binary; if that does not help, build it again",
 		}
@@ -313,7 +304,7 @@ func (in *inspection) packed(err error) {
 		if errors.As(err, &corrupt) {
 			v.Found = fmt.Sprintf("a fault near byte %d", int64(corrupt))
 		}
-		in.fail(v)
+		in.fail(rulePackageDamaged, v)
 	}
 }
 
@@ -336,8 +327,7 @@ func (in *inspection) drain(out *bounded, gz *gunzip, buf []byte) bool {
 		return false
 	}
 	if junk || gz.garbage {
-		in.warn(job.Violation{
-			Rule:    "package-trailing",
+		in.warn(rulePackageTrailing, job.Violation{
 			Message: "data follows the end of the archive; pip does not see it",
 			Remedy:  "build the package again",
 		})
@@ -473,8 +463,7 @@ func (in *inspection) project(t *tree, stem string) {
 	if !installable {
 		in.notInstallable(t)
 	} else if t.many {
-		in.warn(job.Violation{
-			Rule:    "package-root",
+		in.warn(rulePackageRoot, job.Violation{
 			Message: "the archive has no single root folder, as a source distribution has; pip installs it nevertheless",
 			Remedy:  "build the package with python -m build, or setup.py sdist",
 		})
@@ -507,7 +496,6 @@ func (in *inspection) identify(t *tree, n int, stem string) {
 // 'pyproject.toml' found" (pip/_internal/req/req_install.py).
 func (in *inspection) notInstallable(t *tree) {
 	v := job.Violation{
-		Rule:    "package-not-installable",
 		Message: "pip can't install the package: it has no setup.py and no pyproject.toml",
 		Allowed: "one folder that holds setup.py or pyproject.toml",
 		Remedy:  "build the package with python -m build, or setup.py sdist, from the folder that holds setup.py",
@@ -520,7 +508,7 @@ func (in *inspection) notInstallable(t *tree) {
 			"high"
 		v.Remedy = "pack the folder by its name, without ./ before it"
 	}
-	in.fail(v)
+	in.fail(rulePackageNotInstallable, v)
 }
 
 // followLinks reports links that leave the package's folder: newer versions of
@@ -529,8 +517,7 @@ func (in *inspection) notInstallable(t *tree) {
 func (in *inspection) followLinks(l *links, stripped, root string) {
 	for _, link := range l.follow(stripped) {
 		if link.outside {
-			in.fail(job.Violation{
-				Rule:    "package-link",
+			in.fail(rulePackageLink, job.Violation{
 				Message: "a link leads out of the package",
 				Found:   show(link.name) + " -> " + show(link.target),
 				Remedy:  "replace the link by the file that it leads to",
@@ -567,8 +554,7 @@ func (in *inspection) packages(t *tree, root string, roots map[string]bool, set 
 		if known && len(p.include) > 0 && leftOutOf(strings.TrimPrefix(dir, root), roots, &p) != "" {
 			continue // told already, and an __init__.py alone would not help
 		}
-		in.warn(job.Violation{
-			Rule:    "package-no-init",
+		in.warn(rulePackageNoInit, job.Violation{
 			Message: "the folder has modules but no __init__.py, so that setuptools' find_packages leaves it out",
 			Found:   show(dir),
 			Remedy:  "add an empty " + show(dir+"/__init__.py"),
@@ -590,8 +576,7 @@ func (in *inspection) installed(t *tree, root string, roots map[string]bool, p p
 	in.report.Modules, in.report.Guessed = modules, false
 	in.report.layout, in.report.roots = l, roots
 	if len(l.noFolder) > 0 {
-		in.fail(job.Violation{
-			Rule:    "package-folder",
+		in.fail(rulePackageFolder, job.Violation{
 			Message: "pip can't install the package: " + p.file + " names a package that has no folder in the archive",
 			Found:   show(strings.Join(l.noFolder[:min(len(l.noFolder), maxSuggestions)], ", ")),
 			Remedy: "add the folder " + show(path.Join(root, l.folderOf(l.noFolder[0]))) +
@@ -599,8 +584,7 @@ func (in *inspection) installed(t *tree, root string, roots map[string]bool, p p
 		})
 	}
 	if len(l.noFile) > 0 {
-		in.warn(job.Violation{
-			Rule:    "package-module",
+		in.warn(rulePackageModule, job.Violation{
 			Message: p.file + " names a single module that is not in the archive, and is not installed",
 			Found:   show(strings.Join(l.noFile[:min(len(l.noFile), maxSuggestions)], ", ")),
 			Remedy:  "add " + show(root+l.fileOf(l.noFile[0])) + ", or leave the module out of py_modules in " + p.file,
@@ -613,7 +597,6 @@ func (in *inspection) installed(t *tree, root string, roots map[string]bool, p p
 // (setuptools' user guide, "Package Discovery").
 func (in *inspection) subPackage(dir, allowed string, generated bool) {
 	v := job.Violation{
-		Rule: "package-sub-package",
 		Message: "the folder lies in a package and has modules, but the project's packages do not name it, so that it is " +
 			"not installed",
 		Found:   show(dir),
@@ -625,7 +608,7 @@ func (in *inspection) subPackage(dir, allowed string, generated bool) {
 			"package alone, so that the folder is not installed"
 		v.Remedy = "write a setup.py with packages=find_packages() beside the package, and build it again"
 	}
-	in.warn(v)
+	in.warn(rulePackageSubPackage, v)
 }
 
 // missingImports reports sub-packages that gcloud's generated setup.py has left
@@ -634,8 +617,7 @@ func (in *inspection) subPackage(dir, allowed string, generated bool) {
 func (in *inspection) missingImports(t *tree, root string) {
 	for _, i := range t.imports.missing(in.found) {
 		module := strings.ReplaceAll(strings.TrimPrefix(i.path, root), "/", ".")
-		in.warn(job.Violation{
-			Rule: "package-sub-package",
+		in.warn(rulePackageSubPackage, job.Violation{
 			Message: "a module imports what the package does not hold; the setup.py that gcloud generates leaves out the " +
 				"folders below the package's own",
 			Found: "import of " + show(module) + " in " + show(i.by),

@@ -146,7 +146,7 @@ func TestInspectPlaces(t *testing.T) {
 			var got []string
 			for _, v := range vs {
 				if v.Rule == "package-hard-link" || v.Rule == "package-entry-place" {
-					got = append(got, "error "+v.Rule+": "+v.String())
+					got = append(got, "error "+string(v.Rule)+": "+v.String())
 				}
 			}
 			if len(got) != len(tt.want) {
@@ -624,7 +624,7 @@ func TestInspectMembers(t *testing.T) {
 	}{{1000, ""}, {maxMembers + 1, "package-members"}} {
 		data := append(bytes.Repeat(gzipped(t, nil), tt.members-1), sdist(t, project()...)...)
 		_, vs, err := Inspect(t.Context(), "trainer-0.1.tar.gz", bytes.NewReader(data), limits)
-		if err != nil || len(vs) > 1 || len(vs) == 0 && tt.want != "" || len(vs) == 1 && vs[0].Rule != tt.want {
+		if err != nil || len(vs) > 1 || len(vs) == 0 && tt.want != "" || len(vs) == 1 && string(vs[0].Rule) != tt.want {
 			t.Errorf("%d members: got %v, error %v", tt.members, vs, err)
 		}
 	}

@@ -216,8 +216,7 @@ func (in *inspection) overlaps(files []*zip.File) bool {
 	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
 	for i := range spans[:max(0, len(spans)-1)] {
 		if next := spans[i+1]; spans[i].to > next.from {
-			in.fail(job.Violation{
-				Rule:    "package-overlap",
+			in.fail(rulePackageOverlap, job.Violation{
 				Message: "two entries of the wheel share the same bytes, as those of a decompression bomb do",
 				Found:   show(spans[i].name) + " and " + show(next.name),
 				Remedy:  "build the wheel with python -m build",
@@ -237,8 +236,7 @@ func (in *inspection) unreadable(tmp io.ReaderAt) {
 		return
 	}
 	looks, remedy := kind(head[:n])
-	in.fail(job.Violation{
-		Rule:    "package-format",
+	in.fail(rulePackageFormat, job.Violation{
 		Message: "the package is not a wheel, which is a zip archive",
 		Found:   looks,
 		Remedy:  remedy,
@@ -247,32 +245,31 @@ func (in *inspection) unreadable(tmp io.ReaderAt) {
 
 // unzipped reports what stopped the zip reader in an entry.
 func (in *inspection) unzipped(err error, entry string) {
-	v := job.Violation{
-		Rule:    "package-damaged",
+	rule, v := rulePackageDamaged, job.Violation{
 		Message: "an entry of the wheel is damaged",
 		Found:   show(entry),
 		Remedy:  "upload the file again, as binary; if that does not help, build it again",
 	}
 	switch {
 	case errors.Is(err, zip.ErrChecksum):
-		v.Rule = "package-checksum"
+		rule = rulePackageChecksum
 		v.Message = "an entry's checksum is wrong: its bytes were changed after it was packed"
 	case errors.Is(err, errMethod):
-		v.Rule = "package-compression"
+		rule = rulePackageCompression
 		v.Severity = job.Warning
 		v.Message = "an entry is packed in an uncommon way and was not looked into"
 		v.Remedy = "build the wheel with python -m build"
 	case errors.Is(err, zip.ErrAlgorithm):
-		v.Rule = "package-compression"
+		rule = rulePackageCompression
 		v.Message = "an entry is packed in a way that Python's zipfile can't unpack"
 		v.Allowed = "stored or deflated entries"
 		v.Remedy = "build the wheel with python -m build"
 	case errors.Is(err, errEncrypted):
-		v.Rule = "package-encrypted"
+		rule = rulePackageEncrypted
 		v.Message = "an entry is encrypted"
 		v.Remedy = "build the wheel without a password"
 	}
-	in.fail(v)
+	in.fail(rule, v)
 }
 
 // wheelName checks the file's name, which pip reads: NAME-VERSION[-BUILD]-
@@ -282,8 +279,7 @@ func (in *inspection) wheelName(base string) {
 	parts := strings.Split(strings.TrimSuffix(base, ".whl"), "-")
 	if n := len(parts); n != 5 && (n != 6 || parts[2] == "" || parts[2][0] < '0' || parts[2][0] > '9') ||
 		slices.Contains(parts, "") || strings.ContainsFunc(base, unicode.IsSpace) {
-		in.fail(job.Violation{
-			Rule:    "package-wheel-name",
+		in.fail(rulePackageWheelName, job.Violation{
 			Message: "pip can't install a wheel of this name",
 			Found:   show(base),
 			Allowed: "NAME-VERSION-PYTHON-ABI-PLATFORM.whl, e.g. trainer-0.1-py3-none-any.whl",
@@ -306,8 +302,7 @@ func (in *inspection) platform(tag string) bool {
 			return true
 		}
 	}
-	in.fail(job.Violation{
-		Rule:    "package-platform",
+	in.fail(rulePackagePlatform, job.Violation{
 		Message: "the wheel is for another system than the service's, where pip refuses it",
 		Found:   show(tag),
 		Allowed: "any, linux_x86_64, manylinux*_x86_64",
@@ -323,8 +318,7 @@ const buildWheel = "build the wheel with python -m build or pip wheel"
 // operations/install/wheel.py, which reads RECORD).
 func (in *inspection) installable(infos []string, texts info) {
 	refuse := func(reason, found string) {
-		in.fail(job.Violation{
-			Rule:    "package-not-installable",
+		in.fail(rulePackageNotInstallable, job.Violation{
 			Message: "pip can't install the wheel: " + reason,
 			Found:   found,
 			Remedy:  buildWheel,
