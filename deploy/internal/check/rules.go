@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,6 +47,8 @@ func (f files) check(now time.Time) ([]Finding, error) {
 		func(f files) ([]Finding, error) { return sources(f), nil },
 		func(f files) ([]Finding, error) { return first(f), nil },
 		environment,
+		lists,
+		streams,
 		func(f files) ([]Finding, error) { return variables(f), nil },
 		playbooks,
 		func(f files) ([]Finding, error) { return metrics(f), nil },
@@ -178,19 +181,29 @@ func buckets(f files) []Finding {
 	return found
 }
 
-// aging are the parts of the state bucket that age may delete: the index by time, which
-// can be made anew from the rest, and answers to requests.
-var aging = []string{"recent/", "ended/", "results/"}
+// aging are the parts of the state bucket that age may delete, and from how many days on:
+// the index by time, which can be made anew from the rest, answers to requests, and what
+// was delivered before any event that can still come again. The object deliveries/epoch
+// stays: without it, events of any age would count as new.
+var aging = map[string]int{
+	"recent/": 0, "ended/": 0, "results/": 0,
+	"deliveries/folders/": delivered, "deliveries/open/": delivered, "deliveries/heartbeats/": delivered,
+	"deliveries/parked/": delivered,
+}
+
+// delivered is the days for which an event can come again: 31 in the topic, as many as a
+// dead letter, and a month for people.
+const delivered = 31 + 31 + 31
 
 // ledgerStays checks that no lifecycle rule deletes what else is live in the state
-// bucket.
+// bucket, or what age may delete too early.
 func ledgerStays(f files) ([]Finding, error) {
 	all, err := f.local(installation, "buckets")
 	if err != nil {
 		return nil, err
 	}
 	var found []Finding
-	rules := 0
+	rules, kept := 0, map[string]bool{}
 	for _, bucket := range items(all) {
 		if bucket.key != "state" {
 			continue
@@ -202,7 +215,19 @@ func ledgerStays(f files) ([]Finding, error) {
 		for _, r := range list.Exprs {
 			rules++
 			prefixes := stringsOf(r, "matches_prefix")
-			lists := len(prefixes) > 0 && !slices.ContainsFunc(prefixes, func(p string) bool { return !slices.Contains(aging, p) })
+			age := -1
+			if e := get(r, "age"); e != nil {
+				if days, err := strconv.Atoi(f.value(e)); err == nil {
+					age = days
+				}
+			}
+			lists := len(prefixes) > 0 && !slices.ContainsFunc(prefixes, func(p string) bool {
+				least, ok := aging[p]
+				return !ok || age < least && least > 0
+			})
+			for _, p := range prefixes {
+				kept[p] = kept[p] || age >= delivered
+			}
 			if state := stringsOf(r, "with_state"); !slices.Equal(state, []string{"ARCHIVED"}) && !lists {
 				found = append(found, Finding{"ledger", f.where(r.Range()), "the rule deletes what is live in the ledger"})
 			}
@@ -211,8 +236,25 @@ func ledgerStays(f files) ([]Finding, error) {
 	if rules == 0 {
 		found = append(found, Finding{"ledger", installation, "the state bucket has no lifecycle rules"})
 	}
+	const store = "internal/flow/notifier/store.go"
+	source, err := os.ReadFile(filepath.Join(f.root, store))
+	if err != nil {
+		return nil, err
+	}
+	folders := deliveries.FindAllStringSubmatch(string(source), -1)
+	for _, m := range folders {
+		if folder := "deliveries/" + m[1]; !kept[folder] {
+			found = append(found, Finding{"ledger", installation, fmt.Sprintf("%s writes %s, which is kept for ever", store, folder)})
+		}
+	}
+	if len(folders) == 0 {
+		found = append(found, Finding{"ledger", store, "Notify has no folders"})
+	}
 	return found, nil
 }
+
+// deliveries finds a folder of the state bucket that Notify writes, by its constant.
+var deliveries = regexp.MustCompile(`(?m)= root \+ "([a-z]+/)"$`)
 
 // stringsOf returns the texts in a field of an object; none if it has no such field.
 func stringsOf(object hclsyntax.Expression, field string) []string {
@@ -538,7 +580,108 @@ func environment(f files) ([]Finding, error) {
 			report(list, "%s is not read", name)
 		}
 	}
-	return append(found, passedOn(f, elsewhere)...), nil
+	notifys, err := readBy(f, elsewhere)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(found, notifys...), passedOn(f, elsewhere)...), nil
+}
+
+// readBy reports where Notify, or the others, get other variables of ours than they read.
+func readBy(f files, elsewhere Elsewhere) (found []Finding, err error) {
+	alone, err := f.local(installation, "read_by_notify_alone")
+	if err != nil {
+		return nil, err
+	}
+	all, err := f.local(installation, "read_by_notify")
+	if err != nil {
+		return nil, err
+	}
+	given := append(stringsIn(all), stringsIn(alone)...)
+	for _, v := range config.Variables() {
+		if elsewhere.Local[v.Name] != "" {
+			continue
+		}
+		if gets := slices.Contains(given, v.Name); gets != (v.Readers&config.Notify != 0) {
+			found = append(found, Finding{
+				"environment", f.where(all.Range()), fmt.Sprintf("Notify gets %s: %t, and reads it: %t", v.Name, gets, !gets),
+			})
+		}
+		if only := slices.Contains(stringsIn(alone), v.Name); only != (v.Readers == config.Notify) {
+			found = append(found, Finding{
+				"environment", f.where(alone.Range()),
+				fmt.Sprintf("Notify alone gets %s: %t, and reads it alone: %t", v.Name, only, !only),
+			})
+		}
+	}
+	return found, nil
+}
+
+// lists checks that the functions may list what they list of the ledger, and no more.
+func lists(f files) ([]Finding, error) {
+	const ledger = "internal/flow/ledger"
+	names, err := filepath.Glob(filepath.Join(f.root, ledger, "*.go"))
+	if err != nil {
+		return nil, err
+	}
+	listed := map[string]bool{}
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		if err := listedIn(name, listed); err != nil {
+			return nil, err
+		}
+	}
+	allowed, err := f.local(installation, "ledger_lists")
+	if err != nil {
+		return nil, err
+	}
+	if got, want := stringsIn(allowed), slices.Sorted(maps.Keys(listed)); !slices.Equal(got, want) {
+		return []Finding{{
+			"lists", f.where(allowed.Range()), fmt.Sprintf("the functions may list %q, and %s lists %q", got, ledger, want),
+		}}, nil
+	}
+	return nil, nil
+}
+
+// streams checks that an instance of the console that is full of streams still takes requests for pages: a tenth of all
+// at least.
+func streams(f files) ([]Finding, error) {
+	const (
+		live   = "internal/console/live.go"
+		module = installation + "/modules/console"
+	)
+	c, err := constants(filepath.Join(f.root, live), "")
+	if err != nil {
+		return nil, err
+	}
+	most, err := strconv.Atoi(c["maxStreams"])
+	if err != nil {
+		return nil, fmt.Errorf("maxStreams of %s: %w", live, err)
+	}
+	var found []Finding
+	templates := 0
+	for _, b := range f.blocks("resource", "google_cloud_run_service") {
+		if b.module != module {
+			continue
+		}
+		for _, t := range always(b.Body, "template") {
+			for _, s := range always(t, "spec") {
+				templates++
+				all, err := strconv.Atoi(f.value(expression(s, "container_concurrency")))
+				if err != nil || 10*most > 9*all {
+					found = append(found, Finding{
+						"streams", f.where(b.DefRange()), fmt.Sprintf("an instance takes %d requests, and %s %d streams", all, live, most),
+					})
+				}
+			}
+		}
+	}
+	if templates == 0 {
+		found = append(found, Finding{"streams", module, "the console has no service"})
+	}
+	return found, nil
 }
 
 // passedOn reports where the functions get other settings than those of the installation.
@@ -547,7 +690,7 @@ func passedOn(f files, elsewhere Elsewhere) (found []Finding) {
 		found = append(found, Finding{"environment", where, fmt.Sprintf(format, args...)})
 	}
 	for _, b := range f.blocks("module", "function") {
-		for argument, local := range map[string]string{"environment": "local.environment",
+		for argument, local := range map[string]string{"environment": "local.environments",
 			"secret_environment": "local.secret_environment"} {
 			if a := b.Body.Attributes[argument]; b.module == installation && (a == nil || !refers(a.Expr, local)) {
 				report(f.where(b.DefRange()), "%s is not %s", argument, local)

@@ -117,7 +117,7 @@ func TestTerraform(t *testing.T) {
 	to := clone(t, "", "", "")
 	modules := []string{
 		installation, installation + "/modules/function", installation + "/modules/subscription",
-		installation + "/modules/monitoring",
+		installation + "/modules/monitoring", installation + "/modules/console",
 	}
 	examples, err := filepath.Glob(filepath.Join(to, "deploy/examples/*"))
 	if err != nil || len(examples) < 3 {
@@ -142,6 +142,46 @@ func TestTerraform(t *testing.T) {
 			tf.must(t, dir, "test", "-no-color")
 		})
 	}
+}
+
+// The alert that docs/subscribe.md shows can be made, and looks for what is logged.
+func TestAlertOfSubscribers(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "docs/subscribe.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, ok := strings.Cut(string(page), "```terraform\n")
+	block, _, closed := strings.Cut(block, "\n```\n")
+	if !ok || !closed || !strings.Contains(block, "google_monitoring_alert_policy") {
+		t.Fatal("docs/subscribe.md shows no alert")
+	}
+	l, err := logs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	filter := block[:strings.Index(block, "metric_descriptor")]
+	for _, m := range messages.FindAllStringSubmatch(filter, -1) {
+		if w := alternatives(m[1]); len(w) != 1 || !l.messages[w[0]] {
+			t.Errorf("nothing logs %q", w)
+		}
+	}
+	fields := keys.FindAllStringSubmatch(filter, -1)
+	for _, k := range fields {
+		if !l.keys[k[1]] {
+			t.Errorf("no line has the field %q", k[1])
+		}
+	}
+	if len(fields) < 2 {
+		t.Errorf("the filter looks for %d fields", len(fields))
+	}
+	tf, dir := newTerraform(t), t.TempDir()
+	const head = "terraform {\n  required_providers {\n    google = {\n      source = \"hashicorp/google\"\n    }\n  }\n}\n\n"
+	if err := os.WriteFile(filepath.Join(dir, "main.tf"), []byte(head+block+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tf.must(t, dir, "init", "-backend=false", "-input=false", "-no-color")
+	tf.must(t, dir, "validate", "-no-color")
+	tf.must(t, dir, "fmt", "-check", "-diff")
 }
 
 // What a first deployment makes before it waits is what takes time to spread, and

@@ -51,6 +51,36 @@ func constants(path, of string) (map[string]string, error) {
 	return found, nil
 }
 
+// listedIn adds the folders of the state bucket that a Go file of the ledger lists.
+func listedIn(path string, folders map[string]bool) error {
+	known, err := constants(path, "")
+	if err != nil {
+		return err
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+	if err != nil {
+		return err
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok || len(call.Args) < 3 {
+			return true
+		}
+		of, ok := call.Fun.(*ast.SelectorExpr)
+		if !ok || of.Sel.Name != "List" && of.Sel.Name != "ListAfter" {
+			return true
+		}
+		name, _ := call.Args[2].(*ast.Ident)
+		if name == nil || known[name.Name] == "" {
+			folders["?"] = true // what it lists can't be read here
+			return true
+		}
+		folders[known[name.Name]] = true
+		return true
+	})
+	return nil
+}
+
 // states returns the states of an attempt, from pkg/job.
 func states(root string) (map[string]bool, error) {
 	files, err := filepath.Glob(filepath.Join(root, "pkg/job/*.go"))
@@ -266,17 +296,20 @@ var given = map[string]map[string]string{
 	"google_kms_crypto_key_iam_member": {
 		"roles/cloudkms.cryptoKeyEncrypterDecrypter": "Google's agents encrypt on our behalf",
 	},
-	"google_logging_log_view_iam_member":    {"roles/logging.viewAccessor": "Watch reads what training jobs write"},
+	"google_iap_web_cloud_run_service_iam_member": {
+		"roles/iap.httpsResourceAccessor": "Identity-Aware Proxy lets members through to the console",
+	},
+	"google_logging_log_view_iam_member":    {"roles/logging.viewAccessor": "Watch and the console read what training jobs write"},
 	"google_pubsub_subscription_iam_member": {"roles/pubsub.subscriber": "readers, and Pub/Sub's agent, take messages"},
 	"google_pubsub_topic_iam_member":        {"roles/pubsub.publisher": "it holds no other permission"},
 	"google_secret_manager_secret_iam_member": {
-		"roles/secretmanager.secretAccessor": "the functions read the collector's headers",
+		"roles/secretmanager.secretAccessor": "the functions read the collector's headers, and Notify the secrets of its destinations",
 	},
 	"google_service_account_iam_member": {"roles/iam.serviceAccountUser": "a role of this project is none in another"},
 	"google_storage_bucket_iam_member": {
 		"roles/storage.bucketViewer": "where a bucket of job directories lies",
 		"roles/storage.objectUser":   "programs write their job directories, and read checkpoints",
-		"roles/storage.objectViewer": "packages lie in buckets of others, too",
+		"roles/storage.objectViewer": "packages, and outputs that the console shows, lie in buckets of others, too",
 	},
 }
 

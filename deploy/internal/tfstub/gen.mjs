@@ -15,10 +15,11 @@ const version = '6.50.0';
 
 const resources = `
   artifact_registry_repository artifact_registry_repository_iam_member
-  cloud_run_v2_service cloud_run_v2_service_iam_member
+  cloud_run_service cloud_run_v2_service cloud_run_v2_service_iam_member
   cloud_scheduler_job
   cloudfunctions2_function
   eventarc_trigger
+  iap_web_cloud_run_service_iam_member
   kms_crypto_key_iam_member
   logging_log_view logging_log_view_iam_member logging_metric logging_project_sink
   monitoring_alert_policy monitoring_dashboard monitoring_notification_channel
