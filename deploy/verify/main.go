@@ -193,7 +193,7 @@ func chooseImage(ctx context.Context, client *gcs.Client, o options, dir string)
 			return err
 		}
 		file, _ := jobspec.Parse(e.Name(), data)
-		if file != nil && policyOf(ctx, client, o).Mapping(file.Spec.TrainingInput).Image != "" {
+		if file != nil && policyOf(ctx, client, o).Mapping(file.Spec.TrainingInput, nil).Image != "" {
 			return nil
 		}
 	}

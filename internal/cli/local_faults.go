@@ -39,8 +39,8 @@ func parseFaults(path string, data []byte) ([]storage.Fault, error) {
 	var d faultsFile
 	file := jobspec.ParseOther(path, data, faultsKind, &d)
 	if n := len(d.Faults); n > maxFaults {
-		file.Report("faults", job.Violation{
-			Rule: "faults-list-length", Message: "the list is too long", Found: fmt.Sprintf("%d faults", n),
+		file.Report("faults-list-length", "faults", job.Violation{
+			Message: "the list is too long", Found: fmt.Sprintf("%d faults", n),
 			Allowed: fmt.Sprintf("at most %d", maxFaults), Remedy: "let patterns stand for several faults",
 		})
 		d.Faults = nil
@@ -62,7 +62,7 @@ func parseFaults(path string, data []byte) ([]storage.Fault, error) {
 // checkFault reports what is wrong in the fault at a place of the file.
 func checkFault(file *jobspec.Other, at string, e faultEntry) {
 	fail := func(field, message, remedy string) {
-		file.Report(at+"."+field, job.Violation{Rule: "faults-" + field, Message: message, Remedy: remedy})
+		file.Report("faults-"+field, at+"."+field, job.Violation{Message: message, Remedy: remedy})
 	}
 	const words = "docs/local.md has all failures, with what each does"
 	if e.Do == "" {

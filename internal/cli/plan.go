@@ -115,7 +115,7 @@ func showPlan(ctx context.Context, env Env, o planOptions) error {
 	var p planned
 	if f.File != nil && !f.Incomplete() && !job.HasErrors(f.Violations) {
 		rules := v.policy.For(f.folder)
-		if p, err = newPlanned(f, o, rules.Mapping(f.Spec.TrainingInput), env.Now()); err != nil {
+		if p, err = newPlanned(f, o, rules.Mapping(f.Spec.TrainingInput, f.Options.Vertex), env.Now()); err != nil {
 			return fault(err)
 		}
 		f.Map(p.Diagnostics, o.strict || rules.Strict())

@@ -164,7 +164,7 @@ func (s *story) accept(now time.Time) {
 		PythonModule: "trainer.task", Args: []string{"--epochs=20"}, PackageURIs: staged, JobDir: "gs://acme-models/census",
 		Scheduling: &job.Scheduling{MaxWaitTime: "1800s", MaxRunningTime: "7200s"},
 	}}
-	content, err := job.Content(spec, []job.Object{backend})
+	content, err := job.Content(spec, nil, []job.Object{backend})
 	if err != nil {
 		s.Fatal(err)
 	}

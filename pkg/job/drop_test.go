@@ -197,9 +197,10 @@ func TestContent(t *testing.T) {
 		}
 	}
 	packages := []Object{object("a/t.tar.gz", 3)}
+	var vertex *VertexOptions
 	digest := func(s Spec, p []Object) string {
 		t.Helper()
-		c, err := Content(s, p)
+		c, err := Content(s, vertex, p)
 		if err != nil || len(c) != 40 {
 			t.Fatalf("Content = %q, %v", c, err)
 		}
@@ -222,6 +223,12 @@ func TestContent(t *testing.T) {
 	}
 	if spec().JobID != "one" || len(spec().TrainingInput.PackageURIs) != 1 {
 		t.Error("Content changed its argument")
+	}
+	vertex = &VertexOptions{Strategy: StrategySpot}
+	spot := digest(spec(), packages)
+	vertex = &VertexOptions{Strategy: StrategyFlexStart}
+	if flex := digest(spec(), packages); spot == base || flex == spot {
+		t.Error("the digest does not depend on the options for Vertex AI")
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // rule is one thing that a job must satisfy. Its name is stable: people filter
 // on it.
 type rule struct {
-	name  string
+	name  job.Rule
 	check func(*check)
 }
 
@@ -52,9 +52,9 @@ var trainingRules = [...]rule{
 
 	{"packages-required", packagesRequired},
 	{"package-count", packageCount},
-	{"package-uri", packageURI},
+	{rulePackageURI, packageURI},
 	{"package-name-twice", packageNameTwice},
-	{"package-extension", packageExtension},
+	{job.RulePackageExtension, packageExtension},
 	{"python-module-required", pythonModuleRequired},
 	{"python-module-format", pythonModuleFormat},
 	{"runtime-version-required", runtimeVersionRequired},
@@ -126,6 +126,17 @@ var trainingRules = [...]rule{
 	{"param-values-order", paramValuesOrder},
 	{"param-unused", paramUnused},
 	{"grid-search", gridSearch},
+
+	{"vertex-wait", vertexWait},
+	{"flex-start-run", flexStartRun},
+	{"vertex-retries", vertexRetries},
+	{"vertex-reservation", vertexReservation},
+	{"vertex-persistent-resource", vertexPersistentResource},
+	{"vertex-tensorboard", vertexTensorboard},
+	{"vertex-experiment", vertexExperiment},
+	{"vertex-network-attachment", vertexNetworkAttachment},
+	{"vertex-mount", vertexMount},
+	{"vertex-gpu-partition", vertexGPUPartition},
 }
 
 // Check runs every rule over Spec and Options as they stand now and returns
@@ -142,6 +153,9 @@ func (f *File) check(catalogue *Catalogue, always, training []rule) []job.Violat
 		catalogue = DefaultCatalogue()
 	}
 	c := &check{f: f, spec: &f.Spec, in: f.Spec.TrainingInput, known: catalogue}
+	if f.Options.Vertex != nil {
+		c.vertex = *f.Options.Vertex
+	}
 	if len(f.Spec.Labels) > 0 {
 		c.labels = slices.Sorted(maps.Keys(f.Spec.Labels))
 	}
@@ -160,8 +174,9 @@ type check struct {
 	labels []string           // the labels' keys, sorted
 	in     *job.TrainingInput // never nil in a training rule
 	roles  [4]job.Role        // the master, then the kinds of replicas that have a count
+	vertex job.VertexOptions
 	known  *Catalogue
-	rule   string
+	rule   job.Rule
 	out    violations
 }
 
@@ -179,7 +194,7 @@ func (c *check) fail(field string, v job.Violation) {
 	}
 	v.Rule = c.rule
 	if !c.out.full() { // otherwise it is only counted
-		v = c.f.Violation(field, v)
+		v = c.f.Violation(c.rule, field, v)
 	}
 	c.out.add(v)
 }
@@ -198,7 +213,7 @@ func (c *check) failFrom(cause, field string, v job.Violation) {
 	if origin := c.f.origin(cause); origin != "" {
 		v.Remedy += "; " + cause[strings.LastIndexByte(cause, '.')+1:] + " comes from " + origin
 	}
-	v = c.f.Violation(field, v)
+	v = c.f.Violation(c.rule, field, v)
 	if pos := c.f.Position(cause); pos != (job.Position{}) && v.Position != (job.Position{}) {
 		v.Position = pos
 	}
@@ -212,7 +227,7 @@ func (c *check) failKey(field string, v job.Violation) {
 	}
 	v.Rule = c.rule
 	if !c.out.full() {
-		v = c.f.Violation(field, v)
+		v = c.f.Violation(c.rule, field, v)
 	}
 	if v.Position != (job.Position{}) {
 		v.Position = c.f.places[field].key

@@ -58,7 +58,7 @@ type decoder struct {
 // newDecoder makes a decoder of a whole file.
 func newDecoder(ctx context.Context, f *File, out *violations) *decoder {
 	return &decoder{ctx: ctx, f: f, out: out, left: maxNodes, over: job.Violation{
-		Rule:    "file-nodes",
+		Rule:    ruleFileNodes,
 		Found:   "more",
 		Allowed: fmt.Sprintf("at most %d keys and values, those behind aliases counted at each use", maxNodes),
 		Message: f.kind.file + " describes too many values",
@@ -76,7 +76,7 @@ func (d *decoder) spend(n *yaml.Node, text int) bool {
 		return true
 	}
 	d.left = -1
-	v := d.f.Violation("", d.over)
+	v := d.f.Violation(d.over.Rule, "", d.over)
 	v.Position = position(n)
 	d.out.add(v)
 	d.f.unreadable[""] = true
@@ -93,22 +93,23 @@ func (d *decoder) done() bool {
 }
 
 // fail reports a field that could not be decoded.
-func (d *decoder) fail(field string, v job.Violation) {
+func (d *decoder) fail(rule job.Rule, field string, v job.Violation) {
 	d.f.unreadable[field] = true
-	d.add(field, v)
+	d.add(rule, field, v)
 }
 
 // other reports whether the file is of another kind than a job file.
 func (d *decoder) other() bool { return d.f.other.IsValid() }
 
-func (d *decoder) warn(field string, v job.Violation) {
+func (d *decoder) warn(rule job.Rule, field string, v job.Violation) {
 	v.Severity = job.Warning
-	d.add(field, v)
+	d.add(rule, field, v)
 }
 
-func (d *decoder) add(field string, v job.Violation) {
+func (d *decoder) add(rule job.Rule, field string, v job.Violation) {
+	v.Rule = rule
 	if !d.out.full() { // otherwise it is only counted
-		v = d.f.Violation(field, v)
+		v = d.f.Violation(rule, field, v)
 	}
 	d.out.add(v)
 }
@@ -191,7 +192,6 @@ func (d *decoder) shape(n *yaml.Node, field, want, remedy string) {
 		subject = d.f.kind.file
 	}
 	v := job.Violation{
-		Rule:    "shape",
 		Allowed: want,
 		Message: fmt.Sprintf("%s is %s, not %s", printable(text.Shorten(subject, maxShown)), is, want),
 		Remedy:  remedy,
@@ -209,7 +209,7 @@ func (d *decoder) shape(n *yaml.Node, field, want, remedy string) {
 		strings.HasPrefix(want, "a mapping") {
 		v.Remedy = "remove the '- ' before its first field"
 	}
-	d.fail(field, v)
+	d.fail(ruleShape, field, v)
 }
 
 // onlyEntry returns the text of a list's one entry.
@@ -259,10 +259,10 @@ func (d *decoder) pairs(list []pair, n *yaml.Node, field string, into []*yaml.No
 				return list
 			}
 			source := target(use)
-			v := job.Violation{Rule: "merge"}
+			rule, v := ruleMerge, job.Violation{}
 			switch {
 			case source.Kind != yaml.MappingNode:
-				v.Rule = "shape"
+				rule = ruleShape
 				v.Message = "<< takes a mapping to merge, or a list of them"
 				v.Remedy = "write <<: *name, with &name at a mapping above"
 			case slices.Contains(into, source):
@@ -275,10 +275,10 @@ func (d *decoder) pairs(list []pair, n *yaml.Node, field string, into []*yaml.No
 				continue
 			}
 			d.f.unreadable[join(field, "<<")] = true
-			v = d.f.Violation(join(field, "<<"), v)
+			v = d.f.Violation(rule, join(field, "<<"), v)
 			v.Position = position(use)
 			d.out.add(v)
-			if v.Rule == "merge" {
+			if rule == ruleMerge {
 				return list // its other sources would say the same
 			}
 		}
@@ -302,8 +302,7 @@ func (d *decoder) entries(n *yaml.Node, field string, s *structure, yield func(n
 				shown = show(key.Value)
 				remedy = "put the key in quotes: " + quoted(key.Value)
 			}
-			v := d.f.Violation(field, job.Violation{
-				Rule:    "key-text",
+			v := d.f.Violation(ruleKeyText, field, job.Violation{
 				Found:   shown,
 				Message: "a key must be text",
 				Remedy:  remedy,
@@ -313,8 +312,7 @@ func (d *decoder) entries(n *yaml.Node, field string, s *structure, yield func(n
 			continue
 		}
 		if len(key.Value) > maxKey {
-			v := d.f.Violation(field, job.Violation{
-				Rule:    "key-length",
+			v := d.f.Violation(ruleKeyLength, field, job.Violation{
 				Found:   show(key.Value),
 				Allowed: fmt.Sprintf("at most %d bytes", maxKey),
 				Message: "the key is too long",
@@ -327,8 +325,7 @@ func (d *decoder) entries(n *yaml.Node, field string, s *structure, yield func(n
 		name := s.canonical(key.Value)
 		if first, twice := lines[name]; twice {
 			if !p.merged {
-				v := d.f.Violation(join(field, name), job.Violation{
-					Rule:    "duplicate-key",
+				v := d.f.Violation(ruleDuplicateKey, join(field, name), job.Violation{
 					Found:   show(key.Value),
 					Message: fmt.Sprintf("%s stands twice, in line %d and in line %d", show(name), first, p.key.Line),
 					Remedy:  d.f.kind.twice,
@@ -371,7 +368,6 @@ func (d *decoder) structure(n *yaml.Node, out reflect.Value, field string) {
 // forgives the names of protocol buffers alone.
 func (d *decoder) misspelt(path, name, written string, p pair, s *structure) {
 	v := job.Violation{
-		Rule:     "field-spelling",
 		Severity: job.Warning,
 		Found:    show(written),
 		Message:  fmt.Sprintf("%s is taken for %s", show(written), name),
@@ -384,7 +380,7 @@ func (d *decoder) misspelt(path, name, written string, p pair, s *structure) {
 		v.Severity = job.Error
 		v.Message = fmt.Sprintf("%s is not the field's name: it is written %s", show(written), name)
 	}
-	v = d.f.Violation(path, v)
+	v = d.f.Violation(ruleFieldSpelling, path, v)
 	v.Position = position(p.key)
 	d.out.add(v)
 }
@@ -414,13 +410,12 @@ func (d *decoder) unknown(field, name string, p pair, s *structure) {
 		return
 	}
 	if d.out.full() { // the suggestion would cost time and not be shown
-		d.fail(path, job.Violation{})
+		d.fail(ruleUnknownField, path, job.Violation{})
 		return
 	}
 	key := position(p.key)
 	if field == "" && !d.other() && outputOnly(camelCase(name)) {
-		v := d.f.Violation(path, job.Violation{
-			Rule:     "output-only",
+		v := d.f.Violation(ruleOutputOnly, path, job.Violation{
 			Severity: job.Warning,
 			Message:  "only the service sets this field; it is ignored here",
 			Remedy:   "remove it",
@@ -429,7 +424,7 @@ func (d *decoder) unknown(field, name string, p pair, s *structure) {
 		d.out.add(v)
 		return
 	}
-	v := job.Violation{Rule: "unknown-field"}
+	rule, v := ruleUnknownField, job.Violation{}
 	where := printable(text.Shorten(field, maxShown))
 	if field == "" {
 		where = d.f.kind.whole
@@ -439,7 +434,7 @@ func (d *decoder) unknown(field, name string, p pair, s *structure) {
 	whose, known := d.fromElsewhere(field, name)
 	switch places := placesOf(name, field, d.f.kind.spots()); {
 	case field == "" && !d.other() && camelCase(name) == "predictionInput":
-		v.Rule = "training-only"
+		rule = ruleTrainingOnly
 		v.Message = "predictionInput describes a batch prediction, which jobdrop does not run"
 		v.Remedy = "write a trainingInput, or submit the prediction with gcloud"
 		d.f.excused["trainingInput"] = true
@@ -471,7 +466,7 @@ func (d *decoder) unknown(field, name string, p pair, s *structure) {
 		}
 	}
 	d.f.unreadable[path] = true
-	v = d.f.Violation(path, v)
+	v = d.f.Violation(rule, path, v)
 	v.Position = key
 	d.out.add(v)
 }
@@ -495,10 +490,13 @@ func (d *decoder) mapping(n *yaml.Node, out reflect.Value, field string) {
 	out.Set(reflect.MakeMap(out.Type()))
 	d.entries(n, field, nil, func(name string, p pair) {
 		path := join(field, name)
-		if !d.note(path, field, p.key, p.value) || isNull(target(p.value)) {
+		if !d.note(path, field, p.key, p.value) {
 			return
 		}
 		v := reflect.New(out.Type().Elem()).Elem()
+		if isNull(target(p.value)) && v.Kind() != reflect.Struct { // of a structure the name alone says something
+			return
+		}
 		d.value(p.value, v, path, nil)
 		if !d.f.unreadable[path] {
 			out.SetMapIndex(reflect.ValueOf(name), v)
@@ -520,8 +518,7 @@ func (d *decoder) list(n *yaml.Node, out reflect.Value, field string) {
 			d.shape(n, field, "a list", "write the numbers in brackets, with commas: "+inBrackets(n.Value))
 			return
 		} else if strings.ContainsAny(n.Value, " \t,") {
-			d.warn(field, job.Violation{
-				Rule:    "list-of-one",
+			d.warn(ruleListOfOne, field, job.Violation{
 				Message: "a single value is taken for a list of one, spaces and commas included",
 				Remedy:  "write a list, each entry on a line of its own after '- '",
 			})
@@ -546,8 +543,7 @@ func (d *decoder) list(n *yaml.Node, out reflect.Value, field string) {
 			return
 		}
 		if isNull(target(item)) {
-			d.fail(path, job.Violation{
-				Rule:    "shape",
+			d.fail(ruleShape, path, job.Violation{
 				Message: "the list's entry is empty",
 				Remedy:  "remove the entry; an empty text is written ''",
 			})
@@ -606,8 +602,7 @@ func (d *decoder) text(n *yaml.Node, out reflect.Value, field string, enum []str
 		return
 	}
 	if !isText(n) {
-		d.fail(field, job.Violation{
-			Rule:    "text",
+		d.fail(ruleText, field, job.Violation{
 			Message: notText(n),
 			Remedy:  d.textRemedy(field, n),
 		})
@@ -621,8 +616,7 @@ func (d *decoder) text(n *yaml.Node, out reflect.Value, field string, enum []str
 		// The service's own parser forgives case and hyphens, by luck.
 		if len(n.Value) == len(value) && strings.EqualFold(strings.ReplaceAll(n.Value, "-", "_"), value) {
 			out.SetString(value)
-			d.warn(field, job.Violation{
-				Rule:    "enum-spelling",
+			d.warn(ruleEnumSpelling, field, job.Violation{
 				Found:   show(n.Value),
 				Message: fmt.Sprintf("%s is taken for %s", show(n.Value), value),
 				Remedy:  "write " + value,
@@ -632,7 +626,6 @@ func (d *decoder) text(n *yaml.Node, out reflect.Value, field string, enum []str
 	}
 	allowed := specified(enum)
 	v := job.Violation{
-		Rule:    "enum",
 		Allowed: strings.Join(allowed, ", "),
 		Message: "the value is not one of those allowed",
 		Remedy:  "write one of those allowed",
@@ -642,8 +635,10 @@ func (d *decoder) text(n *yaml.Node, out reflect.Value, field string, enum []str
 	} else if close := closest(n.Value, allowed); close != "" {
 		v.Message += "; did you mean " + close + "?"
 		v.Remedy = "write " + close
+	} else if len(allowed) == 1 {
+		v.Remedy = "write " + allowed[0]
 	}
-	d.fail(field, v)
+	d.fail(ruleEnum, field, v)
 }
 
 // specified leaves out the enum values that mean none.
@@ -709,7 +704,7 @@ func clock(s string) (int64, bool) {
 }
 
 func isDuration(field string) bool {
-	return field == maxWaitTime || field == maxRunningTime
+	return field == maxWaitTime || field == maxRunningTime || field == vertexWaitField
 }
 
 func quoted(value string) string {
@@ -728,8 +723,7 @@ func (d *decoder) boolean(n *yaml.Node, out reflect.Value, field string) {
 	case isPlain(n) && isOldBoolean(n.Value):
 		on := word == "yes" || word == "on"
 		out.SetBool(on)
-		d.warn(field, job.Violation{
-			Rule:    "bool-spelling",
+		d.warn(ruleBoolSpelling, field, job.Violation{
 			Found:   show(n.Value),
 			Message: fmt.Sprintf("%s is a truth value in YAML 1.1 only; it is taken for %t", n.Value, on),
 			Remedy:  fmt.Sprintf("write %t", on),
@@ -740,8 +734,7 @@ func (d *decoder) boolean(n *yaml.Node, out reflect.Value, field string) {
 	if !isPlain(n) {
 		remedy += ", without quotes"
 	}
-	d.fail(field, job.Violation{
-		Rule:    "bool",
+	d.fail(ruleBool, field, job.Violation{
 		Allowed: "true, false",
 		Message: "a truth value is expected",
 		Remedy:  remedy,
@@ -750,7 +743,6 @@ func (d *decoder) boolean(n *yaml.Node, out reflect.Value, field string) {
 
 func (d *decoder) integer(n *yaml.Node, out reflect.Value, field string) {
 	v := job.Violation{
-		Rule:    "integer",
 		Allowed: "a whole number",
 		Message: "a whole number is expected",
 		Remedy:  "write a whole number",
@@ -786,7 +778,7 @@ func (d *decoder) integer(n *yaml.Node, out reflect.Value, field string) {
 		v.Message = "the number is out of range"
 		v.Allowed = fmt.Sprintf("a whole number of %d bits", out.Type().Bits())
 	}
-	d.fail(field, v)
+	d.fail(ruleInteger, field, v)
 }
 
 // maxNumber bounds the text of a number: the parsers of numbers copy it several
@@ -818,8 +810,7 @@ func (d *decoder) float(n *yaml.Node, out reflect.Value, field string) {
 		out.SetFloat(f)
 		return
 	}
-	d.fail(field, job.Violation{
-		Rule:    "number",
+	d.fail(ruleNumber, field, job.Violation{
 		Allowed: "a finite number",
 		Message: "a number is expected",
 		Remedy:  "write a number, e.g. 0.01",

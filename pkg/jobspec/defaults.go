@@ -65,6 +65,49 @@ func (f *File) ApplyDefaults(d job.Spec, origin string) {
 	}
 }
 
+// ApplyVertexDefaults fills in options for Vertex AI that neither the file nor [File.SetMetadata] gave,
+// each as a whole; origin says of each where it comes from, as for [File.ApplyDefaults]. It leaves out what the job's
+// own options exclude: a maxWaitDuration beside another strategy than FLEX_START or beside scheduling.maxWaitTime, a
+// run beside another experiment, and what a persistent resource, a Private Service Connect interface or a
+// peered network of the job's takes the place of.
+func (f *File) ApplyVertexDefaults(d job.VertexOptions, origin func(option string) string) {
+	if f.unreadable[""] || f.silent(vertexField) {
+		return
+	}
+	own := job.VertexOptions{}
+	if f.Options.Vertex != nil {
+		own = *f.Options.Vertex
+	}
+	from, to := reflect.ValueOf(d), reflect.ValueOf(&own).Elem()
+	for _, m := range structures()[from.Type()].members { // the strategy comes before what goes with it
+		path := join(vertexField, m.name)
+		value, place := from.FieldByIndex(m.index), to.FieldByIndex(m.index)
+		if value.IsZero() || !place.IsZero() || f.given(path) || f.excludesVertex(&own, d, m.name) {
+			continue
+		}
+		place.Set(value)
+		f.origins[path] = origin(m.name)
+		f.Options.Vertex = &own
+	}
+}
+
+// excludesVertex reports whether the job's own choices leave no room for the default of an option.
+func (f *File) excludesVertex(own *job.VertexOptions, d job.VertexOptions, name string) bool {
+	switch name {
+	case "maxWaitDuration":
+		return !own.FlexStart() || f.given(maxWaitTime)
+	case "strategy", "reservationAffinity":
+		return own.PersistentResourceID != "" || f.given(persistentField)
+	case "persistentResourceId":
+		return f.given(strategyField) || f.given(reservationField)
+	case "experimentRun":
+		return own.Experiment != d.Experiment
+	case "pscInterfaceConfig":
+		return f.Spec.TrainingInput != nil && f.given(below+"network")
+	}
+	return false
+}
+
 // given reports whether the file or the metadata sets a field, readable or not.
 func (f *File) given(path string) bool {
 	p, there := f.places[path]

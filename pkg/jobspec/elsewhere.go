@@ -40,8 +40,22 @@ var vertexNames = map[string]named{
 	"env":              {remark: "pass what env holds in args, as jobs set no environment variables"},
 
 	"timeout":             {to: maxRunningTime},
-	"disableretries":      {remark: "leave disableRetries to the operator's policy (vertex.disableRetries)"},
 	"baseoutputdirectory": {to: jobDirField},
+
+	"strategy":                  {to: strategyField},
+	"maxwaitduration":           {to: vertexWaitField},
+	"restartjobonworkerrestart": {to: vertexField + ".restartJobOnWorkerRestart"},
+	"disableretries":            {to: vertexField + ".disableRetries"},
+	"persistentresourceid":      {to: persistentField},
+	"reservationaffinity":       {to: reservationField},
+	"tensorboard":               {to: tensorboardField},
+	"experiment":                {to: experimentField},
+	"experimentrun":             {to: vertexField + ".experimentRun"},
+	"enabledashboardaccess":     {to: vertexField + ".enableDashboardAccess"},
+	"pscinterfaceconfig":        {to: interfaceField},
+	"nfsmounts":                 {to: vertexField + ".nfsMounts"},
+	"lustremounts":              {to: vertexField + ".lustreMounts"},
+	"gpupartitionsize":          {to: gpuPartitionField},
 
 	"maxtrialcount":       {to: tuned + "maxTrials"},
 	"paralleltrialcount":  {to: tuned + "maxParallelTrials"},
@@ -156,7 +170,7 @@ func vertexSpec(root *yaml.Node) *job.Violation {
 	w := moves{below: []string{"scaleTier: CUSTOM", "region"}}
 	w.walk(root, "", 0)
 	v := &job.Violation{
-		Rule:     "vertex-spec",
+		Rule:     ruleVertexSpec,
 		Position: first.pos,
 		Field:    first.path,
 		Allowed:  "jobId, labels, trainingInput, jobdrop",

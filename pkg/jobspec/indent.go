@@ -139,7 +139,7 @@ func (d *decoder) notIndented(path string, key *yaml.Node, b empty) {
 	if len(names) > 1 {
 		verb, belong = "stand", "belong"
 	}
-	v := job.Violation{Rule: "not-indented"}
+	v := job.Violation{}
 	if b.at < 0 {
 		v.Message = fmt.Sprintf("%s %s at the top, and %s below %s", listed, verb, belong, b.name)
 		v.Remedy = fmt.Sprintf("write %s: above, and indent the lines below it by two spaces", b.name)
@@ -147,7 +147,7 @@ func (d *decoder) notIndented(path string, key *yaml.Node, b empty) {
 		v.Message = fmt.Sprintf("%s is empty: %s %s beside it, not below", b.name, listed, verb)
 		v.Remedy = fmt.Sprintf("indent the lines below %s: by two spaces", b.name)
 	}
-	v = d.f.Violation(path, v)
+	v = d.f.Violation(ruleNotIndented, path, v)
 	v.Position = position(key)
 	d.out.add(v)
 }

@@ -106,7 +106,7 @@ func (f *File) parse(ctx context.Context, data []byte, value reflect.Value) *vio
 	root, fault := load(ctx, data, f.kind)
 	if fault != nil {
 		f.unreadable[""] = true
-		v := f.Violation("", *fault)
+		v := f.Violation(fault.Rule, "", *fault)
 		v.Position = fault.Position
 		out.add(v)
 		return out
@@ -115,7 +115,7 @@ func (f *File) parse(ctx context.Context, data []byte, value reflect.Value) *vio
 	if f.kind.foreign != nil {
 		if fault := f.kind.foreign(root); fault != nil {
 			f.unreadable[""] = true
-			v := f.Violation(fault.Field, *fault)
+			v := f.Violation(fault.Rule, fault.Field, *fault)
 			v.Position = fault.Position
 			out.add(v)
 			return out
@@ -159,7 +159,8 @@ func (f *File) Position(field string) job.Position {
 // is the field's present value in Spec or Options; where that says nothing, it
 // is the text in the file. Of a field that was set from elsewhere there is no
 // Position, and the Remedy says where it comes from.
-func (f *File) Violation(field string, v job.Violation) job.Violation {
+func (f *File) Violation(rule job.Rule, field string, v job.Violation) job.Violation {
+	v.Rule = rule
 	v.File = f.Name
 	v.Field = printable(text.Shorten(field, 4*maxShown))
 	v.Position = f.Position(field)

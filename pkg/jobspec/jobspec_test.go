@@ -13,6 +13,7 @@ import (
 	ml "google.golang.org/api/ml/v1"
 	"gopkg.in/yaml.v3"
 
+	"github.com/jobdrop/jobdrop/internal/cli/rules"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -237,7 +238,7 @@ func TestParseAccepts(t *testing.T) {
 				if v.Severity != job.Warning {
 					t.Errorf("unexpected: %v", v)
 				}
-				warning = v.Rule
+				warning = string(v.Rule)
 			}
 			if warning != tt.warning {
 				t.Errorf("warning: got %q, want %q", warning, tt.warning)
@@ -481,7 +482,7 @@ func TestParseRefuses(t *testing.T) {
 				if v.Severity == job.Error {
 					got = append(got, v.String())
 				}
-				if v.Rule == "" || v.Message == "" || v.Remedy == "" {
+				if !rules.Known(v.Rule) || v.Message == "" || v.Remedy == "" {
 					t.Errorf("incomplete: %+v", v)
 				}
 			}
@@ -623,7 +624,7 @@ func TestViolation(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, f.Violation(tt.field, tt.v)); diff != "" {
+			if diff := cmp.Diff(tt.want, f.Violation(tt.v.Rule, tt.field, tt.v)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -743,7 +744,7 @@ func FuzzParse(f *testing.F) {
 		vs = append(vs, file.Check(nil)...)
 		lines := splitLines([]byte(strings.TrimPrefix(string(data), "\ufeff")))
 		for _, v := range vs {
-			if v.Rule == "" || v.Message == "" && v.Rule != "unknown-field" || v.File != "job.yaml" ||
+			if !rules.Known(v.Rule) || v.Message == "" && v.Rule != "unknown-field" || v.File != "job.yaml" ||
 				!utf8.ValidString(v.String()) || strings.ContainsAny(v.String(), "\n\r\x1b") {
 				t.Errorf("bad violation %+q", v)
 			}
@@ -851,7 +852,7 @@ func BenchmarkHostile(b *testing.B) {
 }
 
 func TestRuleNames(t *testing.T) {
-	seen := map[string]bool{}
+	seen := map[job.Rule]bool{}
 	for _, r := range slices.Concat(jobRules[:], trainingRules[:]) {
 		if seen[r.name] {
 			t.Errorf("rule %s stands twice", r.name)

@@ -3,6 +3,7 @@ package jobspec
 import (
 	"context"
 	"reflect"
+	"slices"
 	"sync"
 
 	"gopkg.in/yaml.v3"
@@ -78,11 +79,20 @@ func (o *Other) Name() string { return o.file.Name }
 // Position returns where a field stands, as [File.Position] does.
 func (o *Other) Position(field string) job.Position { return o.file.Position(field) }
 
-// Report adds a violation of a field, which it completes as [File.Violation]
+// Report adds a violation of a rule at a field, which it completes as [File.Violation]
 // does. Of a field that could not be read it adds none: that was reported.
-func (o *Other) Report(field string, v job.Violation) {
+func (o *Other) Report(rule job.Rule, field string, v job.Violation) {
 	if !o.file.silent(field) {
-		o.out.add(o.file.Violation(field, v))
+		o.out.add(o.file.Violation(rule, field, v))
+	}
+}
+
+// ReportAt is like Report for a place within the field's value.
+func (o *Other) ReportAt(rule job.Rule, field string, pos job.Position, v job.Violation) {
+	if !o.file.silent(field) {
+		v = o.file.Violation(rule, field, v)
+		v.Position = pos
+		o.out.add(v)
 	}
 }
 
@@ -97,3 +107,15 @@ func (o *Other) Given(field string) bool {
 
 // Empty reports whether the file has a field without a value.
 func (o *Other) Empty(field string) bool { return o.file.places[field].null }
+
+// EmptyFields returns the fields that the file has without a value, sorted.
+func (o *Other) EmptyFields() []string {
+	var fields []string
+	for field, p := range o.file.places {
+		if p.null && field != "" {
+			fields = append(fields, field)
+		}
+	}
+	slices.Sort(fields)
+	return fields
+}

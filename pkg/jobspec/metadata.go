@@ -37,7 +37,8 @@ func (s setting) origin() string { return "metadata " + printable(text.Shorten(s
 // SetMetadata sets the fields that the job file's object metadata names, under
 // keys that begin with [MetadataPrefix] and go on with the path of a field,
 // whole or below trainingInput: jobdrop-set-region,
-// jobdrop-set-scheduling.maxRunningTime, jobdrop-set-labels. Case, dashes and
+// jobdrop-set-scheduling.maxRunningTime, jobdrop-set-labels. Of jobdrop's own
+// options those for Vertex AI can be set: jobdrop-set-vertex.strategy. Case, dashes and
 // underscores don't matter, since Cloud Storage's XML API lowers the case of
 // metadata. Text is taken as it is, so that runtimeVersion 2.10 needs no quotes;
 // lists and mappings are written in YAML's flow form or in JSON, and replace the
@@ -49,7 +50,7 @@ func (f *File) SetMetadata(metadata map[string]string) []job.Violation {
 	for i, s := range settings {
 		if i > 0 && s.field.path == settings[i-1].field.path {
 			f.refuse(out, s, job.Violation{
-				Rule:    "metadata-twice",
+				Rule:    ruleMetadataTwice,
 				Message: fmt.Sprintf("the metadata %s sets the same field", printable(text.Shorten(settings[i-1].key, maxShown))),
 				Remedy:  "remove one of the two",
 			})
@@ -74,7 +75,7 @@ func (f *File) settings(metadata map[string]string, out *violations) []setting {
 		s := setting{key: key, value: metadata[key]}
 		if size += len(key) + len(s.value); size > maxMetadata || len(list) == maxSettings {
 			f.refuse(out, s, job.Violation{
-				Rule:    "metadata-size",
+				Rule:    ruleMetadataSize,
 				Found:   "more",
 				Allowed: fmt.Sprintf("at most %d settings and %d bytes in all", maxSettings, maxMetadata),
 				Message: "the object's metadata sets too much",
@@ -119,36 +120,46 @@ func (f *File) refuse(out *violations, s setting, v job.Violation) {
 var settable = sync.OnceValue(func() map[string]spot {
 	fields := map[string]spot{}
 	for _, s := range spots() {
-		below, ok := strings.CutPrefix(s.path, trainingInput+".")
-		if strings.Contains(s.path, "[]") || !ok && s.path != "jobId" && s.path != "labels" {
+		short := settingName(s.path)
+		ours := s.path == vertexField || strings.HasPrefix(s.path, vertexField+".")
+		if strings.Contains(s.path, "[]") ||
+			!ours && s.path != "jobId" && s.path != "labels" && !strings.HasPrefix(s.path, trainingInput+".") {
 			continue
 		}
 		fields[fold(s.path)] = s
-		fields[fold(below)] = s
+		fields[fold(short)] = s
 	}
 	return fields
 })
+
+// settingName returns the shortest name by which metadata can set a field.
+func settingName(path string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(path, trainingInput+"."), options)
+}
+
+// options begins the paths of jobdrop's own options.
+const options = "jobdrop."
 
 const trainingInput = "trainingInput"
 
 // unknownSetting returns a violation that says what metadata may have meant.
 func unknownSetting(name, written string) job.Violation {
 	v := job.Violation{
-		Rule:    "metadata-field",
+		Rule:    ruleMetadataField,
 		Found:   show(MetadataPrefix + written),
 		Message: "the object's metadata names a field that it can't set",
 		Remedy:  "name a field as in " + MetadataPrefix + "region, or remove the metadata",
 	}
-	if head, _, _ := strings.Cut(name, "."); head == "jobdrop" {
-		v.Message = "jobdrop's own options can't be set by the object's metadata"
-		v.Remedy = "write them into the job file, below jobdrop:"
+	if rest, own := strings.CutPrefix(name, options); (own && !strings.HasPrefix(rest, "vertex.")) || name == "jobdrop" {
+		v.Message = "of jobdrop's own options the object's metadata can set only those below vertex"
+		v.Remedy = "write it into the job file, below jobdrop:"
 		return v
 	}
 	var places []string
 	last := name[strings.LastIndex(name, ".")+1:]
 	for _, folded := range slices.Sorted(maps.Keys(settable())) {
 		if s := settable()[folded]; fold(s.path) == folded && fold(s.name) == last {
-			places = append(places, MetadataPrefix+strings.TrimPrefix(s.path, trainingInput+"."))
+			places = append(places, MetadataPrefix+settingName(s.path))
 		}
 	}
 	switch {
@@ -160,7 +171,7 @@ func unknownSetting(name, written string) job.Violation {
 		v.Remedy = "write the field's path"
 	default:
 		if close := closest(name, slices.Sorted(maps.Keys(settable()))); close != "" {
-			v.Remedy = "write " + MetadataPrefix + strings.TrimPrefix(settable()[close].path, trainingInput+".")
+			v.Remedy = "write " + MetadataPrefix + settingName(settable()[close].path)
 		}
 	}
 	return v
@@ -182,7 +193,7 @@ func (f *File) set(s setting, left *int, out *violations) {
 	d := newDecoder(context.Background(), scratch, found)
 	d.left = *left
 	d.over = job.Violation{
-		Rule:    "metadata-size",
+		Rule:    ruleMetadataSize,
 		Found:   "more",
 		Allowed: fmt.Sprintf("at most %d keys and values in all, those behind aliases counted at each use", maxMetadata),
 		Message: "the object's metadata sets too much",
@@ -200,7 +211,11 @@ func (f *File) set(s setting, left *int, out *violations) {
 		return
 	}
 	f.forget(s.field.path)
-	reach(reflect.ValueOf(&f.Spec).Elem(), s.field.path).Set(value)
+	if own, ok := strings.CutPrefix(s.field.path, options); ok {
+		reach(reflect.ValueOf(&f.Options).Elem(), own).Set(value)
+	} else {
+		reach(reflect.ValueOf(&f.Spec).Elem(), s.field.path).Set(value)
+	}
 	f.origins[s.field.path] = s.origin()
 }
 
@@ -209,7 +224,7 @@ func (f *File) set(s setting, left *int, out *violations) {
 func (s setting) node(k *Kind) (*yaml.Node, *job.Violation) {
 	if _, what := badCharacter([]byte(s.value)); what != "" {
 		return nil, &job.Violation{
-			Rule:    "metadata-text",
+			Rule:    ruleMetadataText,
 			Found:   what,
 			Message: "the metadata is not plain text in UTF-8",
 			Remedy:  "write the value again",
@@ -218,7 +233,7 @@ func (s setting) node(k *Kind) (*yaml.Node, *job.Violation) {
 	value := strings.TrimSpace(s.value)
 	if value == "" {
 		return nil, &job.Violation{
-			Rule:    "metadata-empty",
+			Rule:    ruleMetadataEmpty,
 			Message: "the metadata has no value",
 			Remedy:  "write a value, or remove the metadata",
 		}

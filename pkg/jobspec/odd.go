@@ -55,7 +55,7 @@ func oddViolation(what string, r rune) job.Violation {
 		remedy = "write " + o.instead + " in its place"
 	}
 	return job.Violation{
-		Rule:    "odd-character",
+		Rule:    ruleOddCharacter,
 		Message: fmt.Sprintf("%s has %s (%U), which only looks like what is meant", what, o.name, r),
 		Remedy:  remedy,
 	}
@@ -69,7 +69,7 @@ func (d *decoder) marred(value, field string) bool {
 		return false
 	}
 	if found := placeholder(value, placeholders); found != "" {
-		d.fail(field, placeholderViolation(found))
+		d.fail(rulePlaceholder, field, placeholderViolation(found))
 		return true
 	}
 	seen := strings.IndexFunc(value, isOdd)
@@ -83,17 +83,16 @@ func (d *decoder) marred(value, field string) bool {
 		r, _ := utf8.DecodeRuneInString(value[seen:])
 		v := oddViolation("the value", r)
 		v.Found = show(value)
-		d.fail(field, v)
+		d.fail(ruleOddCharacter, field, v)
 		return true
 	}
 	if strings.Contains(value, " //") {
-		d.fail(field, commentViolation())
+		d.fail(ruleComment, field, commentViolation())
 		return true
 	}
 	if strings.HasPrefix(field, packagesField) && strings.Contains(value, `\`) && !strings.HasPrefix(value, "gs:") {
 		name := value[strings.LastIndexAny(value, `\/`)+1:]
-		d.fail(field, job.Violation{
-			Rule:    "package-uri",
+		d.fail(rulePackageURI, field, job.Violation{
 			Message: "this is a path of Windows, but a package is named by its file in the drop's folder",
 			Remedy:  "put the file into the drop's folder, and write " + show(name),
 		})
@@ -125,7 +124,7 @@ func (d *decoder) oddKey(path, name string, p pair) bool {
 	v := oddViolation("the key", r)
 	v.Found = show(name)
 	v.Remedy += ", here and in the rest of the file"
-	v = d.f.Violation(path, v)
+	v = d.f.Violation(ruleOddCharacter, path, v)
 	v.Position = position(p.key)
 	d.out.add(v)
 	return true

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/jobdrop/jobdrop/internal/cli/rules"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -54,6 +55,19 @@ func TestSetMetadata(t *testing.T) {
 			[]string{"trainingInput.scheduling.maxRunningTime=60s"},
 		},
 		{"job ID", trainer, map[string]string{"jobdrop-set-jobid": "other"}, []string{"jobId=other"}},
+		{
+			"an option for Vertex AI", trainer + "jobdrop: {vertex: {strategy: SPOT, restartJobOnWorkerRestart: true}}\n",
+			map[string]string{"jobdrop-set-vertex.strategy": "FLEX_START", "jobdrop-set-jobdrop.vertex.maxwaitduration": "0s"},
+			[]string{"jobdrop.vertex.strategy=FLEX_START", "jobdrop.vertex.maxWaitDuration=0s"},
+		},
+		{
+			"a list below an option", trainer,
+			map[string]string{"jobdrop-set-vertex.nfs-mounts": "[{server: 10.0.0.2, path: /a, mountPoint: a}]"},
+			[]string{
+				"jobdrop.vertex.nfsMounts[0].mountPoint=a", "jobdrop.vertex.nfsMounts[0].path=/a",
+				"jobdrop.vertex.nfsMounts[0].server=10.0.0.2",
+			},
+		},
 		{"labels", trainer + "labels: {a: b}\n", map[string]string{"jobdrop-set-labels": "{c: d}"}, []string{"labels.c=d"}},
 		{"labels in JSON", trainer, map[string]string{"jobdrop-set-labels": `{"c":"d"}`}, []string{"labels.c=d"}},
 		{
@@ -137,7 +151,7 @@ func TestSetMetadataRefuses(t *testing.T) {
 		},
 		{
 			"options", map[string]string{"jobdrop-set-jobdrop.backend": "vertex", "jobdrop-set-jobdrop": "{}"},
-			[]string{"options can't be set", "options can't be set"},
+			[]string{"only those below vertex (found jobdrop-set-jobdrop)", "only those below vertex"},
 		},
 		{"entry of a list", map[string]string{"jobdrop-set-args[0]": "a"}, []string{"names a field that it can't set"}},
 		{"all of it", map[string]string{"jobdrop-set-trainingInput": "{}"}, []string{"names a field that it can't set"}},
@@ -203,7 +217,7 @@ func TestSetMetadataRefuses(t *testing.T) {
 				t.Fatalf("got %v, want %q", vs, tt.want)
 			}
 			for i, v := range vs {
-				if got := v.Rule + " " + v.String(); !strings.Contains(got, tt.want[i]) {
+				if got := string(v.Rule) + " " + v.String(); !strings.Contains(got, tt.want[i]) {
 					t.Errorf("got %q, want %q in it", got, tt.want[i])
 				}
 				if v.Line != 0 {
@@ -231,10 +245,12 @@ func TestSetMetadataRefuses(t *testing.T) {
 func TestSettable(t *testing.T) {
 	names := map[string]string{}
 	for _, s := range spots() {
-		if strings.Contains(s.path, "[]") || strings.HasPrefix(s.path, "jobdrop") || s.path == trainingInput {
+		if strings.Contains(s.path, "[]") || s.path == trainingInput ||
+			strings.HasPrefix(s.path, "jobdrop") && !strings.HasPrefix(s.path, "jobdrop.vertex") {
 			continue
 		}
-		for _, name := range []string{fold(s.path), fold(strings.TrimPrefix(s.path, "trainingInput."))} {
+		short := strings.TrimPrefix(strings.TrimPrefix(s.path, "trainingInput."), "jobdrop.")
+		for _, name := range []string{fold(s.path), fold(short)} {
 			if other := names[name]; other != "" && other != s.path {
 				t.Errorf("%s and %s are both set by %s", other, s.path, name)
 			}
@@ -626,7 +642,7 @@ func FuzzSetMetadata(f *testing.F) {
 			TrainingInput: &job.TrainingInput{RuntimeVersion: "2.11", Scheduling: &job.Scheduling{Priority: 3}},
 		}, "defaults")
 		for _, v := range append(vs, file.Check(nil)...) {
-			if v.Rule == "" || v.File != "job.yaml" || !utf8.ValidString(v.String()) ||
+			if !rules.Known(v.Rule) || v.File != "job.yaml" || !utf8.ValidString(v.String()) ||
 				strings.ContainsAny(v.String(), "\n\r\x1b") {
 				t.Errorf("bad violation %+q", v)
 			}

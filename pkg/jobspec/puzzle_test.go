@@ -3,6 +3,8 @@ package jobspec
 import (
 	"strings"
 	"testing"
+
+	"github.com/jobdrop/jobdrop/internal/cli/rules"
 )
 
 // head is a job to which a test adds fields of its training input.
@@ -32,6 +34,7 @@ const workerPools = `workerPoolSpecs:
 - machineSpec: {machineType: n1-standard-4}
   replicaCount: 3
 scheduling: {timeout: 3600s, strategy: SPOT}
+reservedIpRanges: [a]
 baseOutputDirectory: {outputUriPrefix: gs://bucket/out}
 `
 
@@ -58,7 +61,7 @@ func TestPuzzles(t *testing.T) {
 				var got []string
 				for _, v := range vs {
 					got = append(got, v.String())
-					if v.Rule == "" || v.Remedy == "" || v.Line == 0 {
+					if !rules.Known(v.Rule) || v.Remedy == "" || v.Line == 0 {
 						t.Errorf("incomplete: %+v", v)
 					}
 				}
@@ -84,7 +87,7 @@ func vertexPuzzles() []puzzle {
 		"runtimeVersion: '2.9' and pythonVersion: '3.7' for executorImageUri", "packageUris, pythonModule, args",
 		"workerType for workerPoolSpecs[1]'s machineType", "workerCount for workerPoolSpecs[1]'s replicaCount",
 		"scheduling.maxRunningTime for timeout", "jobDir for baseOutputDirectory", "pass what env holds in args",
-		"leave out strategy",
+		"jobdrop.vertex.strategy for strategy", "leave out reservedIpRanges",
 	}
 	says := func(first string, more ...string) [][]string {
 		return [][]string{append(append([]string{first}, more...), moves...)}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/jobdrop/jobdrop/internal/cli/rules"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -84,7 +85,7 @@ func with(base string, lines ...string) string {
 
 // ruleCase is a job file with what one rule says of it.
 type ruleCase struct {
-	rule string // the one that is exercised
+	rule job.Rule // the one that is exercised
 	name string
 	data string
 	// want is that rule's findings, "severity line:column field: part of
@@ -298,6 +299,10 @@ func ruleCases() []ruleCase {
 		{
 			"machine-unknown", "of the workers", with(custom, "  workerType: n2-standard-8", "  workerCount: 1"),
 			[]string{"warning 10:15 trainingInput.workerType: did you mean n1-standard-8?"},
+		},
+		{
+			"machine-unknown", "Vertex AI's", with(custom, "  masterType: g2-standard-8"),
+			[]string{"warning 4:15 trainingInput.masterType: nothing to do if the job is to run on Vertex AI"},
 		},
 		{"machine-unknown", "A2", with(custom, "  masterType: a2-megagpu-16g"), nil},
 		{"machine-unknown", "legacy", with(custom, "  masterType: large_model_v100"), nil},
@@ -1585,16 +1590,16 @@ func ruleCases() []ruleCase {
 }
 
 func TestCheck(t *testing.T) {
-	passing, failing := map[string]bool{}, map[string]bool{}
-	for _, tt := range ruleCases() {
-		t.Run(tt.rule+"/"+tt.name, func(t *testing.T) {
+	passing, failing := map[job.Rule]bool{}, map[job.Rule]bool{}
+	for _, tt := range slices.Concat(ruleCases(), vertexCases()) {
+		t.Run(string(tt.rule)+"/"+tt.name, func(t *testing.T) {
 			f, vs := Parse("job.yaml", []byte(tt.data))
 			if len(vs) > 0 {
 				t.Fatalf("Parse: %v\n%s", vs, tt.data)
 			}
 			var got []job.Violation
 			for _, v := range f.Check(nil) {
-				if v.Message == "" || v.Remedy == "" || v.File != "job.yaml" {
+				if !rules.Known(v.Rule) || v.Message == "" || v.Remedy == "" || v.File != "job.yaml" {
 					t.Errorf("incomplete: %+v", v)
 				}
 				if v.Rule == tt.rule {

@@ -28,7 +28,12 @@ const (
 	maxRunningTime = "trainingInput.scheduling.maxRunningTime"
 )
 
-// regionRequired: reference, "Required".
+// regionRequired: a job says in which region it runs.
+//
+// Source: reference, region: "Required".
+//
+//	 trainingInput:
+//	+  region: us-central1
 func regionRequired(c *check) {
 	if c.in.Region == "" {
 		c.fail("trainingInput.region", job.Violation{
@@ -38,7 +43,13 @@ func regionRequired(c *check) {
 	}
 }
 
-// regionFormat: Google Cloud, "Regions and zones".
+// regionFormat: a region is written as in us-central1: in lowercase, without the letter of a zone.
+//
+// Source: Google Cloud, "Regions and zones".
+//
+//	 trainingInput:
+//	-  region: us-central1-a
+//	+  region: us-central1
 func regionFormat(c *check) {
 	region := c.in.Region
 	if region == "" || isRegion(region) {
@@ -61,7 +72,15 @@ func regionFormat(c *check) {
 	c.fail("trainingInput.region", v)
 }
 
-// regionUnknown: the catalogue; it may not have all.
+// regionUnknown: the region is not among those known to train. The catalogue may not have all, so the
+// rule only warns.
+//
+// Source: the service's list of regions, as the catalogue has it; an operator adds to it in the
+// policy.
+//
+//	 trainingInput:
+//	-  region: us-centrl1
+//	+  region: us-central1
 func regionUnknown(c *check) {
 	region := c.in.Region
 	if _, ok := c.known.region(region); ok || !isRegion(region) {
@@ -77,8 +96,13 @@ func regionUnknown(c *check) {
 	c.warn("trainingInput.region", v)
 }
 
-// scaleTierRequired: reference, "Required". A job of one container is seen to
-// run without.
+// scaleTierRequired: a job says on which tier of machines it runs. A job of one container is seen to
+// run without, so there the rule only warns.
+//
+// Source: reference, scaleTier: "Required".
+//
+//	 trainingInput:
+//	+  scaleTier: BASIC
 func scaleTierRequired(c *check) {
 	if tier := c.in.ScaleTier; tier != "" && tier != "SCALE_TIER_UNSPECIFIED" {
 		return
@@ -98,8 +122,13 @@ func scaleTierRequired(c *check) {
 	}
 }
 
-// masterTypeRequired: reference, masterType: "You must specify this field when
-// scaleTier is set to CUSTOM".
+// masterTypeRequired: the tier CUSTOM needs the machine type of the master.
+//
+// Source: reference, masterType: "You must specify this field when scaleTier is set to CUSTOM".
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	+  masterType: n1-standard-8
 func masterTypeRequired(c *check) {
 	if c.in.ScaleTier == "CUSTOM" && c.in.MasterType == "" {
 		c.failFrom(tierField, "trainingInput.masterType", job.Violation{
@@ -109,8 +138,14 @@ func masterTypeRequired(c *check) {
 	}
 }
 
-// customTierOnly: reference, workerCount and its like: "can only be used when
-// scale_tier is set to CUSTOM".
+// customTierOnly: counts of replicas go with the tier CUSTOM only. Other tiers have their own
+// replicas.
+//
+// Source: reference, workerCount and its like: "can only be used when scale_tier is set to CUSTOM".
+//
+//	 trainingInput:
+//	   scaleTier: STANDARD_1
+//	-  workerCount: 2
 func customTierOnly(c *check) {
 	for _, r := range c.counted() {
 		if r.Count > 0 && c.notCustom() {
@@ -123,8 +158,15 @@ func customTierOnly(c *check) {
 	}
 }
 
-// machineUnused: of types beside a tier other than CUSTOM the reference says
-// nothing.
+// machineUnused: a machine type has no effect beside a tier other than CUSTOM, which has its own
+// machines. The rule only warns: the reference says nothing of it.
+//
+// Source: reference, masterType, by deduction.
+//
+//	 trainingInput:
+//	-  scaleTier: BASIC
+//	+  scaleTier: CUSTOM
+//	   masterType: n1-standard-8
 func machineUnused(c *check) {
 	for _, r := range c.roles {
 		if r.Type != "" && c.notCustom() {
@@ -137,7 +179,16 @@ func machineUnused(c *check) {
 	}
 }
 
-// replicaCount: a count is a number of machines.
+// replicaCount: a count of replicas is 0 or more.
+//
+// Source: reference, workerCount and its like, by deduction.
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	   masterType: n1-standard-8
+//	-  evaluatorCount: -1
+//	+  evaluatorCount: 1
+//	   evaluatorType: n1-standard-8
 func replicaCount(c *check) {
 	for _, r := range c.counted() {
 		if r.Count < 0 {
@@ -150,8 +201,16 @@ func replicaCount(c *check) {
 	}
 }
 
-// replicaTypeRequired: reference, workerType and its like: "must be present
-// when scaleTier is set to CUSTOM and workerCount is greater than zero".
+// replicaTypeRequired: replicas that have a count have a machine type as well.
+//
+// Source: reference, workerType and its like: "must be present when scaleTier is set to CUSTOM and
+// workerCount is greater than zero".
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	   masterType: n1-standard-8
+//	   workerCount: 2
+//	+  workerType: n1-standard-8
 func replicaTypeRequired(c *check) {
 	if c.notCustom() {
 		return
@@ -170,7 +229,15 @@ func replicaTypeRequired(c *check) {
 	}
 }
 
-// replicaTypeUnused: by the reference the count's default is zero.
+// replicaTypeUnused: a machine type of replicas has no effect while their count is 0, its default.
+//
+// Source: reference, workerType and workerCount.
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	   masterType: n1-standard-8
+//	   workerType: n1-standard-8
+//	+  workerCount: 2
 func replicaTypeUnused(c *check) {
 	if c.notCustom() {
 		return
@@ -185,8 +252,15 @@ func replicaTypeUnused(c *check) {
 	}
 }
 
-// machineFormat: Compute Engine, "Naming resources", and the legacy types. A name of
-// another form is not a machine type.
+// machineFormat: a machine type is the name of a type of Compute Engine, a legacy type such as
+// standard_gpu, or cloud_tpu.
+//
+// Source: Compute Engine, "Naming resources"; the legacy types of the service's list.
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	-  masterType: N1-Standard-8
+//	+  masterType: n1-standard-8
 func machineFormat(c *check) {
 	for _, r := range c.roles {
 		if r.Type == "" || isMachine(r.Type) {
@@ -214,7 +288,16 @@ func machineFormat(c *check) {
 	}
 }
 
-// machineUnknown: the catalogue. The reference points to a list that changes.
+// machineUnknown: the machine type is not among those known to train. The catalogue may not have all,
+// so the rule only warns.
+//
+// Source: the service's list of machine types, as the catalogue has it; an operator adds to it in the
+// policy.
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	-  masterType: n1-standard8
+//	+  masterType: n1-standard-8
 func machineUnknown(c *check) {
 	for _, r := range c.roles {
 		if _, ok := c.known.machine(r.Type); ok || !isMachine(r.Type) {
@@ -224,16 +307,32 @@ func machineUnknown(c *check) {
 			Message: "the machine type is not among those known to train",
 			Remedy:  "check it against the service's list",
 		}
-		if close := closest(r.Type, c.known.machineNames()); close != "" {
+		if later.MatchString(r.Type) {
+			v.Message = "AI Platform Training had no such machine type; Vertex AI has it, where the region does"
+			v.Remedy = "nothing to do if the job is to run on Vertex AI"
+		} else if close := closest(r.Type, c.known.machineNames()); close != "" {
 			v.Message += "; did you mean " + close + "?"
 		}
 		c.warn(r.TypeField(), v)
 	}
 }
 
-// machineCategory: reference, workerType and its like: "both must be Compute
-// Engine machine types or both must be legacy machine types". TPUs are seen to
-// go with either.
+// later matches the machine types with accelerators that came after AI Platform Training (Compute Engine's page on GPU
+// machine types; Vertex AI's on machine types for training).
+var later = regexp.MustCompile(`^(?:g2|g4|a3|a4|a4x)-[a-z]+-[0-9]+g?(?:-|$)`)
+
+// machineCategory: the machine types of a job are of one category: all of Compute Engine, or all
+// legacy ones. cloud_tpu goes with either.
+//
+// Source: reference, workerType and its like: "both must be Compute Engine machine types or both must
+// be legacy machine types".
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	   masterType: n1-standard-8
+//	-  workerType: standard_gpu
+//	+  workerType: n1-standard-8
+//	   workerCount: 1
 func machineCategory(c *check) {
 	master := c.known.category(c.in.MasterType)
 	if master == "" || master == TPU || c.notCustom() {
@@ -251,8 +350,17 @@ func machineCategory(c *check) {
 	}
 }
 
-// evaluatorCount: the service's page on distributed training: "TensorFlow
-// generally expects that you use no more than one evaluator". Users run more.
+// evaluatorCount: TensorFlow expects at most one evaluator. Users run more, so the rule only warns.
+//
+// Source: the service's page on distributed training: "TensorFlow generally expects that you use no
+// more than one evaluator".
+//
+//	 trainingInput:
+//	   scaleTier: CUSTOM
+//	   masterType: n1-standard-8
+//	   evaluatorType: n1-standard-8
+//	-  evaluatorCount: 2
+//	+  evaluatorCount: 1
 func evaluatorCount(c *check) {
 	if c.in.EvaluatorCount > 1 {
 		c.warn("trainingInput.evaluatorCount", job.Violation{
@@ -264,8 +372,12 @@ func evaluatorCount(c *check) {
 
 const packagesField = "trainingInput.packageUris"
 
-// packagesRequired: reference, packageUris, "Required"; a container brings its
-// own code.
+// packagesRequired: a job has a package with the trainer, or the name of an image that holds it.
+//
+// Source: reference, packageUris: "Required"; a container brings its own code.
+//
+//	 trainingInput:
+//	+  packageUris: [trainer-0.1.tar.gz]
 func packagesRequired(c *check) {
 	if len(c.in.PackageURIs) == 0 && c.withoutImage() {
 		c.fail(packagesField, job.Violation{
@@ -275,7 +387,11 @@ func packagesRequired(c *check) {
 	}
 }
 
-// packageCount: reference, packageUris.
+// packageCount: a job has at most 100 packages.
+//
+// Source: reference, packageUris.
+//
+// For example: packageUris with 101 entries; with 100 the job passes.
 func packageCount(c *check) {
 	if n := len(c.in.PackageURIs); n > job.MaxPackages {
 		c.fail(packagesField, job.Violation{
@@ -331,7 +447,14 @@ func (c *check) locations(yield func(field, bucket, object string)) {
 	}
 }
 
-// bucketFormat: Cloud Storage, "Bucket names", as gcloud checks them.
+// bucketFormat: a bucket's name holds lowercase letters, digits, dashes, underscores and dots, in the
+// form that Cloud Storage has.
+//
+// Source: Cloud Storage, "Bucket names", as gcloud checks them.
+//
+//	 trainingInput:
+//	-  jobDir: gs://My_Output/census
+//	+  jobDir: gs://my_output/census
 func bucketFormat(c *check) {
 	c.locations(func(field, bucket, _ string) {
 		if fault := bucketFault(bucket); fault != "" {
@@ -340,8 +463,14 @@ func bucketFormat(c *check) {
 	})
 }
 
-// bucketLength: Cloud Storage, "Bucket names". The manual's own example has a
-// shorter one.
+// bucketLength: a bucket's name has at least 3 characters. The manual's own example has a shorter one,
+// so the rule only warns.
+//
+// Source: Cloud Storage, "Bucket names".
+//
+//	 trainingInput:
+//	-  jobDir: gs://b/census
+//	+  jobDir: gs://my-output/census
 func bucketLength(c *check) {
 	c.locations(func(field, bucket, _ string) {
 		if len(bucket) < 3 {
@@ -354,7 +483,12 @@ func bucketLength(c *check) {
 	})
 }
 
-// objectName: Cloud Storage, "Object names", as gcloud checks them.
+// objectName: an object's name has at most 1,024 bytes and no line breaks, and is neither . nor ..
+// alone.
+//
+// Source: Cloud Storage, "Object names", as gcloud checks them.
+//
+// For example: a jobDir whose path has 1,025 bytes; a shorter path mends it.
 func objectName(c *check) {
 	c.locations(func(field, _, object string) {
 		if fault := objectFault(object); fault != "" {
@@ -363,8 +497,14 @@ func objectName(c *check) {
 	})
 }
 
-// packageNameTwice: gcloud refuses to upload two files of one name into one
-// folder; what the service does with two objects of one name is not known.
+// packageNameTwice: two packages have the same file name. What the service does then is not known: one
+// may replace the other.
+//
+// Source: gcloud, which refuses to upload two files of one name into one folder.
+//
+//	 trainingInput:
+//	-  packageUris: ['gs://bucket-a/util-1.whl', 'gs://bucket-b/util-1.whl']
+//	+  packageUris: ['gs://bucket-a/util-1.whl', 'gs://bucket-b/util-2.whl']
 func packageNameTwice(c *check) {
 	first := map[string]int{}
 	for i, uri := range c.in.PackageURIs {
@@ -396,8 +536,12 @@ func packageExtension(c *check) {
 	}
 }
 
-// pythonModuleRequired: reference, pythonModule, "Required"; a container has an
-// entry point.
+// pythonModuleRequired: a job with packages says which module to run. A container has an entry point.
+//
+// Source: reference, pythonModule: "Required".
+//
+//	 trainingInput:
+//	+  pythonModule: trainer.task
 func pythonModuleRequired(c *check) {
 	if c.in.PythonModule == "" && c.withoutImage() {
 		c.fail(moduleField, job.Violation{
@@ -407,8 +551,14 @@ func pythonModuleRequired(c *check) {
 	}
 }
 
-// pythonModuleFormat: reference, pythonModule: "The Python module name to run
-// after installing the packages".
+// pythonModuleFormat: pythonModule is a module as python -m takes it: names joined by dots, not a
+// file, a function or a command line.
+//
+// Source: reference, pythonModule: "The Python module name to run after installing the packages".
+//
+//	 trainingInput:
+//	-  pythonModule: trainer/task.py
+//	+  pythonModule: trainer.task
 func pythonModuleFormat(c *check) {
 	module := c.in.PythonModule
 	if module == "" || job.IsModule(module) && !strings.HasSuffix(module, ".py") && !job.IsPackage(module) {
@@ -462,8 +612,13 @@ func pythonModuleFormat(c *check) {
 	c.fail(moduleField, v)
 }
 
-// runtimeVersionRequired: reference, runtimeVersion: "You must either specify
-// this field or specify masterConfig.imageUri".
+// runtimeVersionRequired: a job has a runtime version, or an image that brings its own.
+//
+// Source: reference, runtimeVersion: "You must either specify this field or specify
+// masterConfig.imageUri".
+//
+//	 trainingInput:
+//	+  runtimeVersion: '2.11'
 func runtimeVersionRequired(c *check) {
 	if c.in.RuntimeVersion != "" || !c.withoutImage() {
 		return
@@ -478,7 +633,13 @@ func runtimeVersionRequired(c *check) {
 	c.fail(runtimeField, v)
 }
 
-// runtimeVersionFormat: the service's list of runtime versions.
+// runtimeVersionFormat: a runtime version is two numbers with a dot, in quotes.
+//
+// Source: the service's list of runtime versions.
+//
+//	 trainingInput:
+//	-  runtimeVersion: latest
+//	+  runtimeVersion: '2.11'
 func runtimeVersionFormat(c *check) {
 	if text := c.in.RuntimeVersion; text != "" {
 		if _, ok := parseVersion(text); !ok {
@@ -491,7 +652,14 @@ func runtimeVersionFormat(c *check) {
 	}
 }
 
-// runtimeVersionPatch: from memory of the documentation, so it only warns.
+// runtimeVersionPatch: a runtime version has no patch number. This is from memory of the
+// documentation, so the rule only warns.
+//
+// Source: the service's list of runtime versions.
+//
+//	 trainingInput:
+//	-  runtimeVersion: '2.11.0'
+//	+  runtimeVersion: '2.11'
 func runtimeVersionPatch(c *check) {
 	if v, ok := parseVersion(c.in.RuntimeVersion); ok && v.patch {
 		c.warn(runtimeField, job.Violation{
@@ -501,7 +669,17 @@ func runtimeVersionPatch(c *check) {
 	}
 }
 
-// runtimeVersionUnknown: the catalogue; the list was never complete here.
+// runtimeVersionUnknown: the runtime version is not among those known. The catalogue may not have all,
+// so the rule only warns.
+//
+// Source: the service's list of runtime versions, as the catalogue has it; an operator adds to it in
+// the policy.
+//
+//	 trainingInput:
+//	-  runtimeVersion: '2.99'
+//	+  runtimeVersion: '2.11'
+//	-  pythonVersion: '3.10'
+//	+  pythonVersion: '3.7'
 func runtimeVersionUnknown(c *check) {
 	v, ok := parseVersion(c.in.RuntimeVersion)
 	if _, known := c.known.runtime(v); ok && !known {
@@ -512,8 +690,16 @@ func runtimeVersionUnknown(c *check) {
 	}
 }
 
-// runtimeVersionEnded: release notes of 2020-03-17, which later ones may have
-// loosened.
+// runtimeVersionEnded: the service no longer trains with this runtime version. Later release notes may
+// have loosened that, so the rule only warns.
+//
+// Source: the service's release notes of 2020-03-17.
+//
+//	 trainingInput:
+//	-  runtimeVersion: '1.0'
+//	+  runtimeVersion: '1.15'
+//	-  pythonVersion: '2.7'
+//	+  pythonVersion: '3.7'
 func runtimeVersionEnded(c *check) {
 	v, ok := parseVersion(c.in.RuntimeVersion)
 	if r, _ := c.known.runtime(v); ok && r.Ended != "" {
@@ -524,8 +710,13 @@ func runtimeVersionEnded(c *check) {
 	}
 }
 
-// pythonVersionRequired: reference, pythonVersion: "You must either specify
-// this field or specify masterConfig.imageUri".
+// pythonVersionRequired: a job has a Python version, or an image that brings its own.
+//
+// Source: reference, pythonVersion: "You must either specify this field or specify
+// masterConfig.imageUri".
+//
+//	 trainingInput:
+//	+  pythonVersion: '3.7'
 func pythonVersionRequired(c *check) {
 	if c.in.PythonVersion != "" || !c.withoutImage() {
 		return
@@ -565,7 +756,13 @@ func newestFirst(versions []string) string {
 	}), ", ")
 }
 
-// pythonVersion: reference, pythonVersion, names exactly three.
+// pythonVersion: no runtime version of the service has this Python version.
+//
+// Source: reference, pythonVersion, which names 3.7, 3.5 and 2.7; the catalogue for later ones.
+//
+//	 trainingInput:
+//	-  pythonVersion: '3.8'
+//	+  pythonVersion: '3.7'
 func pythonVersion(c *check) {
 	if _, ok := c.known.python(c.in.PythonVersion); ok || c.in.PythonVersion == "" {
 		return
@@ -583,8 +780,15 @@ func pythonVersion(c *check) {
 	})
 }
 
-// pythonForRuntime: reference, pythonVersion. The manual ("Running a training
-// job", pythonVersion) has 3.5 from a later runtime version on, and no 2.7.
+// pythonForRuntime: a Python version goes with some runtime versions only. Where the manual and the
+// reference differ the rule only warns.
+//
+// Source: reference, pythonVersion; the manual, "Running a training job".
+//
+//	 trainingInput:
+//	   runtimeVersion: '2.11'
+//	-  pythonVersion: '2.7'
+//	+  pythonVersion: '3.7'
 func pythonForRuntime(c *check) {
 	v, ok := parseVersion(c.in.RuntimeVersion)
 	python, known := c.known.python(c.in.PythonVersion)
@@ -614,9 +818,15 @@ func pythonForRuntime(c *check) {
 	})
 }
 
-// imageExcludesRuntime: reference, masterConfig: "Only one of
-// masterConfig.imageUri and runtimeVersion should be set"; the service refuses
-// both.
+// imageExcludesRuntime: an image brings its own runtime, so runtimeVersion must not stand beside it.
+// The service refuses both.
+//
+// Source: reference, masterConfig: "Only one of masterConfig.imageUri and runtimeVersion should be
+// set".
+//
+//	 trainingInput:
+//	   masterConfig: {imageUri: gcr.io/my-project/trainer}
+//	-  runtimeVersion: '2.11'
 func imageExcludesRuntime(c *check) {
 	if c.in.HasImage() && c.in.RuntimeVersion != "" {
 		c.fail(runtimeField, job.Violation{
@@ -626,8 +836,14 @@ func imageExcludesRuntime(c *check) {
 	}
 }
 
-// imageExcludesPython: seen to be refused, once (a2i2/surround, pull request
-// 217).
+// imageExcludesPython: an image brings its own Python, so pythonVersion has no place beside it. The
+// rule only warns.
+//
+// Source: seen to be refused, once (a2i2/surround, pull request 217).
+//
+//	 trainingInput:
+//	   masterConfig: {imageUri: gcr.io/my-project/trainer}
+//	-  pythonVersion: '3.7'
 func imageExcludesPython(c *check) {
 	if c.in.HasImage() && c.in.PythonVersion != "" {
 		c.warn(pythonField, job.Violation{
@@ -637,8 +853,14 @@ func imageExcludesPython(c *check) {
 	}
 }
 
-// imageFormat: a name that clients of registries can't read, or read otherwise than
-// it looks, is pulled from nowhere; the grammar is that of distribution's reference.
+// imageFormat: an image is named as docker pull takes it: HOST/PATH:TAG or HOST/PATH@sha256:DIGEST,
+// without a scheme, the path in lowercase.
+//
+// Source: the grammar of distribution's reference package.
+//
+//	 trainingInput:
+//	-  masterConfig: {imageUri: 'https://gcr.io/my-project/trainer'}
+//	+  masterConfig: {imageUri: gcr.io/my-project/trainer}
 func imageFormat(c *check) {
 	for _, r := range c.roles {
 		if r.Config == nil || r.Config.ImageURI == "" {
@@ -667,7 +889,14 @@ func imageFormat(c *check) {
 // a tag may have capitals.
 var capitals = regexp.MustCompile(`[A-Z]+(?:[_-][A-Z]+)*(?:[/:@]|$)`)
 
-// imagePlaceholder: names of manuals that are valid, and that nobody has.
+// imagePlaceholder: the image's name is one of a manual, which nobody has. It is valid, so the rule
+// only warns.
+//
+// Source: the names that manuals use.
+//
+//	 trainingInput:
+//	-  masterConfig: {imageUri: gcr.io/your-project-id/trainer}
+//	+  masterConfig: {imageUri: gcr.io/census-prod/trainer}
 func imagePlaceholder(c *check) {
 	for _, r := range c.roles {
 		if r.Config == nil {
@@ -696,9 +925,14 @@ var manualNames = []string{
 	"image_name", "repo-name", "repo_name", "repository-name", "yourproject", "yourimage",
 }
 
-// imageRegistry: reference, imageUri: the image is "in Container Registry".
-// Whether the service takes Artifact Registry is not documented; other hosts it
-// is not known to reach.
+// imageRegistry: the image is not in a registry of Google Cloud. The service is not known to reach
+// others, so the rule only warns.
+//
+// Source: reference, imageUri: the image is "in Container Registry".
+//
+//	 trainingInput:
+//	-  masterConfig: {imageUri: docker.io/acme/trainer}
+//	+  masterConfig: {imageUri: gcr.io/acme/trainer}
 func imageRegistry(c *check) {
 	for _, r := range c.roles {
 		if r.Config == nil || r.Config.ImageURI == "" {
@@ -714,7 +948,13 @@ func imageRegistry(c *check) {
 	}
 }
 
-// jobDirFormat: reference, jobDir: "A Google Cloud Storage path".
+// jobDirFormat: the job's directory is in Cloud Storage: gs://, a bucket and a path.
+//
+// Source: reference, jobDir: "A Google Cloud Storage path".
+//
+//	 trainingInput:
+//	-  jobDir: /tmp/output
+//	+  jobDir: gs://my-output/census
 func jobDirFormat(c *check) {
 	if _, _, ok := cutGS(c.in.JobDir); c.in.JobDir != "" && !ok {
 		v := job.Violation{
@@ -729,7 +969,7 @@ func jobDirFormat(c *check) {
 	}
 }
 
-// durations yields the fields of scheduling that are set.
+// durations yields the durations that are set.
 func (c *check) durations(yield func(field, text string)) {
 	if s := c.in.Scheduling; s != nil {
 		if s.MaxWaitTime != "" {
@@ -739,11 +979,20 @@ func (c *check) durations(yield func(field, text string)) {
 			yield(maxRunningTime, s.MaxRunningTime)
 		}
 	}
+	if wait := c.vertex.MaxWaitDuration; wait != "" {
+		yield(vertexWaitField, wait)
+	}
 }
 
-// durationFormat: reference, maxWaitTime and maxRunningTime: "expressed in
-// seconds … up to nine fractional digits, terminated by s"; google.protobuf.Duration:
-// at most 315,576,000,000 seconds.
+// durationFormat: a duration is written in seconds with the suffix s, with at most nine digits after
+// the point.
+//
+// Source: reference, maxWaitTime and maxRunningTime: "expressed in seconds … up to nine fractional
+// digits, terminated by s"; google.protobuf.Duration.
+//
+//	 trainingInput:
+//	-  scheduling: {maxRunningTime: 1h}
+//	+  scheduling: {maxRunningTime: 3600s}
 func durationFormat(c *check) {
 	c.durations(func(field, text string) {
 		if _, err := job.ParseDuration(text); err == nil {
@@ -769,8 +1018,14 @@ func durationFormat(c *check) {
 	})
 }
 
-// maxWait: reference, maxWaitTime: "The minimum for this field is 1800s". A service
-// of one's own may have another.
+// maxWait: the service waits at least 1800 s for a job to run. An operator's own service may have
+// another minimum.
+//
+// Source: reference, maxWaitTime: "The minimum for this field is 1800s".
+//
+//	 trainingInput:
+//	-  scheduling: {maxWaitTime: 600s}
+//	+  scheduling: {maxWaitTime: 1800s}
 func maxWait(c *check) {
 	c.durations(func(field, text string) {
 		if d, err := job.ParseDuration(text); err == nil && field == maxWaitTime && d < c.known.minWait() {
@@ -783,7 +1038,14 @@ func maxWait(c *check) {
 	})
 }
 
-// maxRunning: a minimum of maxRunningTime is documented nowhere.
+// maxRunning: with 0s the job would have no time to run. No minimum is documented, so the rule only
+// warns.
+//
+// Source: reference, maxRunningTime, by deduction.
+//
+//	 trainingInput:
+//	-  scheduling: {maxRunningTime: 0s}
+//	+  scheduling: {maxRunningTime: 3600s}
 func maxRunning(c *check) {
 	c.durations(func(field, text string) {
 		if d, err := job.ParseDuration(text); err == nil && field == maxRunningTime && d == 0 {
@@ -796,7 +1058,13 @@ func maxRunning(c *check) {
 	})
 }
 
-// priorityRange: reference, priority: "in the range [0, 1000]".
+// priorityRange: a priority is a number from 0 to 1000.
+//
+// Source: reference, priority: "in the range [0, 1000]".
+//
+//	 trainingInput:
+//	-  scheduling: {priority: 1001}
+//	+  scheduling: {priority: 1000}
 func priorityRange(c *check) {
 	if s := c.in.Scheduling; s != nil && (s.Priority < 0 || s.Priority > 1000) {
 		c.fail("trainingInput.scheduling.priority", job.Violation{
@@ -809,8 +1077,14 @@ func priorityRange(c *check) {
 
 var serviceAccount = regexp.MustCompile(`^(?:[\w.%+-]+@[\w-]+(?:\.[\w-]+)+|[0-9]+)$`)
 
-// serviceAccountFormat: reference, serviceAccount: "The email address of a
-// service account"; gcloud takes the numeric ID, too.
+// serviceAccountFormat: a service account is named by its e-mail address, or by its numeric ID.
+//
+// Source: reference, serviceAccount: "The email address of a service account"; gcloud takes the
+// numeric ID, too.
+//
+//	 trainingInput:
+//	-  serviceAccount: trainer
+//	+  serviceAccount: trainer@my-project.iam.gserviceaccount.com
 func serviceAccountFormat(c *check) {
 	if a := c.in.ServiceAccount; a != "" && !serviceAccount.MatchString(a) {
 		c.fail("trainingInput.serviceAccount", job.Violation{
@@ -823,8 +1097,14 @@ func serviceAccountFormat(c *check) {
 
 var networkName = regexp.MustCompile(`^projects/([\w.:-]+)/global/networks/[\w-]+$`)
 
-// networkFormat: reference, network: "projects/{project}/global/networks/
-// {network}, where {project} is a project number".
+// networkFormat: a network is given by its full name, with its project's number.
+//
+// Source: reference, network: "projects/{project}/global/networks/{network}, where {project} is a
+// project number".
+//
+//	 trainingInput:
+//	-  network: projects/my-project/global/networks/training
+//	+  network: projects/12345/global/networks/training
 func networkFormat(c *check) {
 	network := c.in.Network
 	if network == "" {
@@ -847,7 +1127,14 @@ func networkFormat(c *check) {
 
 var kmsKey = regexp.MustCompile(`^projects/[\w.:-]+/locations/([\w-]+)/keyRings/[\w-]+/cryptoKeys/[\w-]+$`)
 
-// kmsKeyFormat: reference, kmsKeyName.
+// kmsKeyFormat: a key is given by its full name, without a version.
+//
+// Source: reference, kmsKeyName.
+//
+//	 trainingInput:
+//	   encryptionConfig:
+//	-    kmsKeyName: my-key
+//	+    kmsKeyName: projects/p/locations/us-central1/keyRings/r/cryptoKeys/k
 func kmsKeyFormat(c *check) {
 	if e := c.in.EncryptionConfig; e != nil && e.KMSKeyName != "" && !kmsKey.MatchString(e.KMSKeyName) {
 		c.fail(kmsKeyField, job.Violation{
@@ -858,7 +1145,16 @@ func kmsKeyFormat(c *check) {
 	}
 }
 
-// kmsKeyRegion: Cloud KMS's general rule, not stated for training.
+// kmsKeyRegion: the key is in another region than the job. Cloud KMS's general rule is not stated for
+// training, so the rule only warns.
+//
+// Source: Cloud KMS, "Locations".
+//
+//	 trainingInput:
+//	   region: us-central1
+//	   encryptionConfig:
+//	-    kmsKeyName: projects/p/locations/europe-west1/keyRings/r/cryptoKeys/k
+//	+    kmsKeyName: projects/p/locations/us-central1/keyRings/r/cryptoKeys/k
 func kmsKeyRegion(c *check) {
 	if c.in.EncryptionConfig == nil || c.in.Region == "" {
 		return

@@ -194,6 +194,91 @@ var descriptions = map[string]schematest.Described{
 	"Options.notify":   {Text: "Routes of the policy that are told about the job."},
 	"Options.backend":  {Text: "Service that shall run the job; the installation's own choice by default."},
 
+	"Options.vertex": {
+		Text: "What the job asks of Vertex AI beside the service's fields. Another backend can't do it.",
+	},
+
+	"VertexOptions.strategy": {
+		Text: "Capacity that the job runs on: SPOT machines may be taken away at any time, FLEX_START waits for GPUs until " +
+			"all are there. STANDARD by default.",
+	},
+	"VertexOptions.maxWaitDuration": {
+		Text: "Seconds that a FLEX_START job may wait for its machines, with the suffix s; what scheduling.maxWaitTime says " +
+			"by default. 0s is without limit.",
+		More: durationSchema("86400s"),
+	},
+	"VertexOptions.restartJobOnWorkerRestart": {Text: "Restarts the whole job where one of its machines was restarted."},
+	"VertexOptions.disableRetries":            {Text: "Keeps the service from running a failed job again."},
+	"VertexOptions.persistentResourceId": {
+		Text: "ID of a persistent resource on whose machines the job runs. An installation's policy has to allow it.",
+		More: object{"pattern": `^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`, "examples": []string{"gpus"}},
+	},
+	"VertexOptions.reservationAffinity": {
+		Text: "Reserved machines that the job takes. An installation's policy has to allow them.",
+	},
+	"VertexOptions.tensorboard": {
+		Text: "Full name of the TensorBoard that gets the job's logs. An installation's policy has to allow it.",
+		More: object{
+			"pattern":  `^projects/[^/]+/locations/[^/]+/tensorboards/[^/]+$`,
+			"examples": []string{"projects/my-project/locations/us-central1/tensorboards/123"},
+		},
+	},
+	"VertexOptions.experiment": {
+		Text: "Full name of the context of the experiment that the job is part of. An installation's policy has to allow it.",
+		More: contextSchema("census"),
+	},
+	"VertexOptions.experimentRun": {
+		Text: "Full name of the context of the run: that of the experiment, a dash, and the run's own.",
+		More: contextSchema("census-1"),
+	},
+	"VertexOptions.enableDashboardAccess": {Text: "Lets authorised people open the dashboard of the master's container."},
+	"VertexOptions.pscInterfaceConfig": {
+		Text: "Private Service Connect interface through which the job reaches a network. An installation's policy has to " +
+			"allow it.",
+	},
+	"VertexOptions.nfsMounts": {
+		Text: "NFS shares, mounted below /mnt/nfs. An installation's policy has to allow them.",
+	},
+	"VertexOptions.lustreMounts": {
+		Text: "Lustre file systems, mounted below /mnt/lustre. An installation's policy has to allow them.",
+	},
+	"VertexOptions.gpuPartitionSize": {
+		Text: "Size of the partitions that each GPU is split into.",
+		More: object{"pattern": `^[1-9][0-9]?g\.[1-9][0-9]{0,2}gb$`, "examples": []string{"1g.10gb"}},
+	},
+	"ReservationAffinity.reservationAffinityType": {
+		Text: "Whether the job takes machines of any reservation, of those named in values, or of none.",
+	},
+	"ReservationAffinity.key": {
+		Text: "What values are. It may be left out.", More: object{"enum": []string{job.ReservationKey}},
+	},
+	"ReservationAffinity.values": {
+		Text: "Full names of reservations.",
+		More: object{"examples": [][]string{{"projects/my-project/zones/us-central1-a/reservations/a100"}}},
+	},
+	"PSCInterfaceConfig.networkAttachment": {
+		Text: "Full name of the network attachment.",
+		More: object{
+			"pattern":  `^projects/[^/]+/regions/[^/]+/networkAttachments/[^/]+$`,
+			"examples": []string{"projects/my-project/regions/us-central1/networkAttachments/training"},
+		},
+	},
+	"PSCInterfaceConfig.dnsPeeringConfigs": {Text: "Domains that the job finds by the DNS of a network."},
+	"DNSPeeringConfig.domain": {
+		Text: "Domain, with a dot at its end.", More: object{"pattern": `\.$`, "examples": []string{"corp.example.com."}},
+	},
+	"DNSPeeringConfig.targetProject": {Text: "Project of the network in which the domain is known."},
+	"DNSPeeringConfig.targetNetwork": {Text: "Name of the network in which the domain is known."},
+	"NFSMount.server":                {Text: "IP address of the server.", More: object{"examples": []string{"10.0.0.2"}}},
+	"NFSMount.path": {
+		Text: "Path that the server exports.", More: object{"pattern": "^/", "examples": []string{"/data"}},
+	},
+	"NFSMount.mountPoint":      {Text: "Folder in /mnt/nfs.", More: mountSchema()},
+	"LustreMount.instanceIp":   {Text: "IP address of the Lustre instance.", More: object{"examples": []string{"10.0.0.3"}}},
+	"LustreMount.filesystem":   {Text: "Name of the file system."},
+	"LustreMount.volumeHandle": {Text: "Handle of the volume."},
+	"LustreMount.mountPoint":   {Text: "Folder in /mnt/lustre.", More: mountSchema()},
+
 	"Pin.name": {
 		Text: "The package's file name.", More: object{"pattern": `^[^/]+$`, "examples": []string{"trainer-0.1.tar.gz"}},
 	},
@@ -207,6 +292,24 @@ var descriptions = map[string]schematest.Described{
 var required = map[string][]string{
 	"ParameterSpec": {"parameterName", "type"},
 	"Pin":           {"name"},
+
+	"ReservationAffinity": {"reservationAffinityType"},
+	"PSCInterfaceConfig":  {"networkAttachment"},
+	"DNSPeeringConfig":    {"domain", "targetProject", "targetNetwork"},
+	"NFSMount":            {"server", "path", "mountPoint"},
+	"LustreMount":         {"instanceIp", "filesystem", "volumeHandle", "mountPoint"},
+}
+
+func contextSchema(name string) object {
+	const store = "projects/my-project/locations/us-central1/metadataStores/default/contexts/"
+	return object{
+		"pattern":  `^projects/[^/]+/locations/[^/]+/metadataStores/[^/]+/contexts/[^/]+$`,
+		"examples": []string{store + name},
+	}
+}
+
+func mountSchema() object {
+	return object{"pattern": `^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$`, "examples": []string{"data"}}
 }
 
 func machineSchema() object {
@@ -253,7 +356,7 @@ func TestSchemaAccepts(t *testing.T) {
 	if err := validate([]byte(cluster)); err != nil {
 		t.Errorf("cluster: %v", err)
 	}
-	for _, tt := range ruleCases() {
+	for _, tt := range slices.Concat(ruleCases(), vertexCases()) {
 		if tt.want == nil {
 			if err := validate([]byte(tt.data)); err != nil {
 				t.Errorf("%s/%s: %v\n%s", tt.rule, tt.name, err, tt.data)

@@ -67,7 +67,8 @@ type Result struct {
 // otherwise than the file says.
 func (r *Result) Map(told []plan.Diagnostic, strict bool) {
 	for _, d := range told {
-		v := r.File.Violation(d.Field, d.Violation(strict))
+		v := d.Violation(strict)
+		v = r.File.Violation(v.Rule, d.Field, v)
 		r.Violations, r.Final = append(r.Violations, v), r.Final || job.HasErrors([]job.Violation{v})
 	}
 	inOrder(r.Violations)
@@ -156,7 +157,7 @@ func drop(ctx context.Context, d job.Drop, jobFile job.Object, from Objects, p p
 		}
 		if !flagged(r.Violations, pythonField) {
 			for _, v := range found.ofPython {
-				r.Violations = append(r.Violations, file.Violation(pythonField, v))
+				r.Violations = append(r.Violations, file.Violation(v.Rule, pythonField, v))
 			}
 		}
 		// Of a package that is broken it is not known what it holds.
@@ -174,11 +175,13 @@ func drop(ctx context.Context, d job.Drop, jobFile job.Object, from Objects, p p
 // ofPackages reports whether a violation is of what was found of the packages without
 // opening them: another upload may mend it.
 func ofPackages(v job.Violation) bool {
-	return v.Rule == "policy-package-bytes" || v.Rule == encodingRule
+	return v.Rule == "policy-package-bytes" || v.Rule == ruleContentEncoding
 }
 
 // unreadable reports whether a violation is of a package whose content can't be known.
-func unreadable(v job.Violation) bool { return v.Rule == encodingRule && v.Severity == job.Error }
+func unreadable(v job.Violation) bool {
+	return v.Rule == ruleContentEncoding && v.Severity == job.Error
+}
 
 // bounded sorts violations, and keeps as many as an event can tell of.
 func bounded(vs []job.Violation) []job.Violation {
@@ -212,7 +215,7 @@ func outOfBounds(d job.Drop, jobFile job.Object) (job.Violation, bool) {
 	v := job.Violation{Severity: job.Error, File: jobFile.Base()}
 	switch {
 	case d.TooMany != "":
-		v.Rule, v.Message = "folder-size", "the folder holds too many "+string(d.TooMany)+" to be a drop"
+		v.Rule, v.Message = ruleFolderSize, "the folder holds too many "+string(d.TooMany)+" to be a drop"
 		v.Found = map[job.Excess]string{
 			job.ManyParts:   fmt.Sprintf("more than %d", PartLimit),
 			job.ManyObjects: fmt.Sprintf("more than %d", FolderLimit),
@@ -224,13 +227,13 @@ func outOfBounds(d job.Drop, jobFile job.Object) (job.Violation, bool) {
 		v.Remedy = "upload the job file and its packages into a folder of their own"
 		return v, true
 	case len(d.Folder) > folderName:
-		v.Rule, v.Message = "folder-name", "the folder's name is too long"
+		v.Rule, v.Message = ruleFolderName, "the folder's name is too long"
 		v.Found, v.Allowed = fmt.Sprintf("%d bytes", len(d.Folder)), fmt.Sprintf("at most %d bytes", folderName)
 		v.Remedy = "upload into a folder with a shorter name"
 		return v, true
 	}
 	if strings.ContainsFunc(d.Folder, unicode.IsControl) {
-		v.Rule = "folder-name"
+		v.Rule = ruleFolderName
 		v.Message = "the folder's name holds a control character"
 		v.Found = strconv.Quote(job.BoundText(d.Folder, packageName))
 		v.Remedy = "upload into a folder whose name has none"
@@ -238,7 +241,7 @@ func outOfBounds(d job.Drop, jobFile job.Object) (job.Violation, bool) {
 	}
 	for _, p := range d.Packages {
 		if n := len(p.Base()); n > packageName {
-			v.Rule, v.Message = "package-name", "a package's name is too long"
+			v.Rule, v.Message = rulePackageName, "a package's name is too long"
 			v.File = job.BoundText(p.Base(), packageName)
 			v.Found, v.Allowed = fmt.Sprintf("%d bytes", n), fmt.Sprintf("at most %d bytes", packageName)
 			v.Remedy = "rename the package and upload the job file again"
@@ -276,7 +279,7 @@ func tooLarge(packages []job.Object) (job.Violation, bool) {
 		return job.Violation{}, false
 	}
 	return job.Violation{
-		Rule: "packages-size", Severity: job.Error, File: packages[0].Base(),
+		Rule: rulePackagesSize, Severity: job.Error, File: packages[0].Base(),
 		Message: "the packages of the drop are too large in all",
 		Found:   fmt.Sprintf("%d bytes", total), Allowed: fmt.Sprintf("at most %d bytes", int64(maxBytes)),
 		Remedy: "leave data out of the packages: the trainer can read it from a bucket",
@@ -398,7 +401,7 @@ func elsewhere(ctx context.Context, r *job.Resolution, file *jobspec.File, p pol
 			continue
 		}
 		o, err := stat(ctx, bucket, name)
-		v := job.Violation{Rule: "package-source", Severity: job.Error}
+		v := job.Violation{Severity: job.Error}
 		switch {
 		case errors.Is(err, job.ErrNotFound):
 			v.Message = "there is no such object"
@@ -412,7 +415,7 @@ func elsewhere(ctx context.Context, r *job.Resolution, file *jobspec.File, p pol
 			r.Elsewhere = append(r.Elsewhere, o)
 			continue
 		}
-		vs = append(vs, file.Violation(fmt.Sprintf("trainingInput.packageUris[%d]", i), v))
+		vs = append(vs, file.Violation(rulePackageSource, fmt.Sprintf("trainingInput.packageUris[%d]", i), v))
 	}
 	return vs, nil
 }
@@ -503,13 +506,13 @@ func (all *inspected) judge(name, module, python string, report *pypkg.Report) {
 	}
 	if asks, refused := report.Refuses(python); refused {
 		all.ofPython = append(all.ofPython, job.Violation{
-			Rule: "package-python", Severity: job.Error,
+			Rule: rulePackagePython, Severity: job.Error,
 			Message: fmt.Sprintf("pip refuses to install %s: it asks for %s, and the job has Python %s", name, asks, python),
 			Remedy:  "write a version that the package allows, or build the package for Python " + python,
 		})
 	} else if claim, doubted := report.DoubtsPython(python); doubted {
 		all.ofPython = append(all.ofPython, job.Violation{
-			Rule: "package-python", Severity: job.Warning,
+			Rule: rulePackagePython, Severity: job.Warning,
 			Message: fmt.Sprintf("the PKG-INFO of %s asks for Python %s, its setup does not, and the job has Python %s", name,
 				claim, python),
 			Remedy: "check that the package works with Python " + python + "; pip goes by the setup",
@@ -550,32 +553,32 @@ func moduleMissing(file *jobspec.File, found inspected) job.Violation {
 		if len(alike) > 0 {
 			remedy += "; or write " + strings.Join(alike, " or ") + " here"
 		}
-		return file.Violation(moduleField, job.Violation{
-			Rule: "python-module-in-package", Severity: job.Error,
-			Message: "this module is not installed: " + found.reason,
-			Remedy:  remedy,
+		return file.Violation(rulePythonModuleInPackage, moduleField, job.Violation{
+			Severity: job.Error,
+			Message:  "this module is not installed: " + found.reason,
+			Remedy:   remedy,
 		})
 	}
 	if found.guessed {
-		return file.Violation(moduleField, job.Violation{
-			Rule: "python-module-in-package", Severity: job.Warning,
+		return file.Violation(rulePythonModuleInPackage, moduleField, job.Violation{
+			Severity: job.Warning,
 			Message: "this module is not seen in the packages of the drop, whose settings say where modules come from in a " +
 				"way that jobdrop does not follow",
 			Remedy: "check that the built package holds the module, or upload a wheel, which shows what is installed",
 		})
 	}
 	if len(found.below) > 0 {
-		return file.Violation(moduleField, job.Violation{
-			Rule: "python-module-in-package", Severity: job.Error,
-			Message: "this is a package without a __main__.py, which Python can't run",
+		return file.Violation(rulePythonModuleInPackage, moduleField, job.Violation{
+			Severity: job.Error,
+			Message:  "this is a package without a __main__.py, which Python can't run",
 			Remedy: "name the module to run, e.g. " + strings.Join(found.below, " or ") + ", or add a __main__.py to the " +
 				"package",
 		})
 	}
-	return file.Violation(moduleField, job.Violation{
-		Rule: "python-module-in-package", Severity: job.Error,
-		Message: "no package of the drop holds this module",
-		Remedy:  remedy,
+	return file.Violation(rulePythonModuleInPackage, moduleField, job.Violation{
+		Severity: job.Error,
+		Message:  "no package of the drop holds this module",
+		Remedy:   remedy,
 	})
 }
 
@@ -588,9 +591,9 @@ func strayPins(file *jobspec.File, r job.Resolution) []job.Violation {
 		if pin.Name == "" || len(r.URIs) == 0 || slices.ContainsFunc(r.URIs, used) {
 			continue
 		}
-		vs = append(vs, file.Violation(fmt.Sprintf("jobdrop.packages[%d].name", i), job.Violation{
-			Rule: "pin-unused", Severity: job.Error,
-			Message: "the pin names a package that the job does not use", Found: pin.Name,
+		vs = append(vs, file.Violation(rulePinUnused, fmt.Sprintf("jobdrop.packages[%d].name", i), job.Violation{
+			Severity: job.Error,
+			Message:  "the pin names a package that the job does not use", Found: pin.Name,
 			Allowed: "a package of trainingInput.packageUris",
 			Remedy:  "correct the name, add the package to packageUris, or remove the pin",
 		}))
@@ -604,7 +607,7 @@ func twoJobFiles(d job.Drop, jobFile job.Object) job.Violation {
 		names = append(names, o.Base())
 	}
 	return job.Violation{
-		Rule: "one-job-file", Severity: job.Error, File: jobFile.Base(),
+		Rule: ruleOneJobFile, Severity: job.Error, File: jobFile.Base(),
 		Message: "the folder holds more than one job file", Found: strings.Join(names, ", "),
 		Allowed: "one of job.yaml, job.yml, job.json",
 		Remedy:  "delete all but one and upload that one again",
@@ -616,10 +619,10 @@ func ambiguous(d job.Drop, file *jobspec.File) job.Violation {
 	for _, o := range d.Packages {
 		names = append(names, o.Base())
 	}
-	return file.Violation("trainingInput.packageUris", job.Violation{
-		Rule: "package-ambiguous", Severity: job.Error,
-		Message: "the job file names no package and the folder holds more than one",
-		Found:   some(names),
-		Remedy:  "list the packages of this job under trainingInput.packageUris, by their file names",
+	return file.Violation(rulePackageAmbiguous, "trainingInput.packageUris", job.Violation{
+		Severity: job.Error,
+		Message:  "the job file names no package and the folder holds more than one",
+		Found:    some(names),
+		Remedy:   "list the packages of this job under trainingInput.packageUris, by their file names",
 	})
 }

@@ -35,8 +35,8 @@ func (r Result) FarOutput(places []string) []job.Violation {
 	if len(places) == 0 || slices.ContainsFunc(places, func(place string) bool { return near(place, region) }) {
 		return nil
 	}
-	return []job.Violation{r.File.Violation(jobDirField, job.Violation{
-		Rule: "job-dir-region", Severity: job.Warning,
+	return []job.Violation{r.File.Violation(ruleJobDirRegion, jobDirField, job.Violation{
+		Severity: job.Warning,
 		Message: fmt.Sprintf("the directory's bucket lies in %s, the job runs in %s: writing there is slower, and costs",
 			strings.Join(places, " and "), region),
 		Remedy: "use a bucket in the job's region",

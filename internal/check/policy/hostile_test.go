@@ -27,6 +27,8 @@ func FuzzMemory(f *testing.F) {
 		{"allow: {regions: [", "~,", "]}"},
 		{"defaults: {labels: {", "a: b,", "}}"}, {"vertex: {images: {", "? ,", "}}"},
 		{"vertex: {images: {? ", "a", "\n: b}}"},
+		{"viewers:\n", "- {members: ['user:ann@example.com'], prefixes: [a]}\n", ""},
+		{"viewers: [{members: [", "'domain:example.com',", "], prefixes: ['**']}]"},
 		{"catalogue: {regions: [", "{name: a},", "]}"}, {"catalogue: {machines: [", "{},", "]}"}, {"", "[", ""},
 		{"", "a: ", ""}, {"", "#\n", "{}"}, {"", "- ", ""}, {"{", "a,", "}"},
 	} {
@@ -39,6 +41,8 @@ func FuzzMemory(f *testing.F) {
 			p := Policy{Rules: rules}.For("teams/nlp/")
 			p.Patience(job.Patience{})
 			p.Start("teams/nlp/")
+			p.Viewer("ann@example.com").SeesOutputs("teams/nlp/", "gs://bucket/out")
+			p.ShownTo("teams/nlp/", "gs://bucket/out")
 		})
 		if allocated > hostile.JobFileMemory {
 			t.Errorf("reading %d bytes allocates %d MiB", len(data), allocated>>20)

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jobdrop/jobdrop/internal/check/glob"
+	"github.com/jobdrop/jobdrop/internal/check/plan"
 	"github.com/jobdrop/jobdrop/internal/image"
 	"github.com/jobdrop/jobdrop/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/job"
@@ -21,7 +23,7 @@ const builtIn = "built in"
 // list is one of the lists of [Allow].
 type list struct {
 	setting string
-	rule    string
+	rule    job.Rule
 	noun    string // of what it lists, in messages
 	globs   []string
 	paths   bool // the values have slashes
@@ -31,14 +33,22 @@ type list struct {
 // lists returns the lists by their settings.
 func (a Allow) lists() []list {
 	return []list{
-		{"allow.regions", "policy-region", "region", a.Regions, false, false},
-		{"allow.machineTypes", "policy-machine-type", "machine type", a.MachineTypes, false, false},
-		{"allow.accelerators", "policy-accelerator", "accelerator", a.Accelerators, false, false},
-		{"allow.images", "policy-image", "image", a.Images, true, false},
-		{"allow.serviceAccounts", "policy-service-account", "service account", a.ServiceAccounts, false, false},
-		{"allow.networks", "policy-network", "network", a.Networks, true, false},
-		{"allow.jobDirs", "policy-job-dir", "directory", a.JobDirs, true, true},
-		{"allow.packageSources", "policy-package-source", "package from elsewhere", a.PackageSources, true, true},
+		{"allow.regions", rulePolicyRegion, "region", a.Regions, false, false},
+		{"allow.machineTypes", rulePolicyMachineType, "machine type", a.MachineTypes, false, false},
+		{"allow.accelerators", rulePolicyAccelerator, "accelerator", a.Accelerators, false, false},
+		{"allow.images", rulePolicyImage, "image", a.Images, true, false},
+		{"allow.serviceAccounts", rulePolicyServiceAccount, "service account", a.ServiceAccounts, false, false},
+		{"allow.networks", rulePolicyNetwork, "network", a.Networks, true, false},
+		{"allow.jobDirs", rulePolicyJobDir, "directory", a.JobDirs, true, true},
+		{"allow.packageSources", rulePolicyPackageSource, "package from elsewhere", a.PackageSources, true, true},
+		{"allow.strategies", rulePolicyStrategy, "strategy", a.Strategies, false, false},
+		{"allow.reservations", rulePolicyReservation, "reservation", a.Reservations, true, false},
+		{"allow.persistentResources", rulePolicyPersistentResource, "persistent resource", a.PersistentResources, false, false},
+		{"allow.tensorboards", rulePolicyTensorboard, "TensorBoard", a.Tensorboards, true, false},
+		{"allow.experiments", rulePolicyExperiment, "experiment", a.Experiments, true, false},
+		{"allow.networkAttachments", rulePolicyNetworkAttachment, "network attachment", a.NetworkAttachments, true, false},
+		{"allow.nfsMounts", rulePolicyMount, "NFS share", a.NFSMounts, true, false},
+		{"allow.lustreMounts", rulePolicyMount, "Lustre file system", a.LustreMounts, true, false},
 	}
 }
 
@@ -64,7 +74,7 @@ func (l list) match(value string) (int, bool) {
 		if l.setting == "allow.images" && (g == project || mirrored(g, value)) { // project is a word, and no image's name
 			continue
 		}
-		if glob(g, value, l.separators()) || l.setting == "allow.jobDirs" && covers(g, value) {
+		if glob.Match(g, value, l.separators()) || l.setting == "allow.jobDirs" && glob.Covers(g, value) {
 			return i, true
 		}
 	}
@@ -123,7 +133,7 @@ type judge struct {
 
 func (j *judge) list(setting string) list { return find(j.lists, setting) }
 
-func (j *judge) say(rule, field, value string, verdict Verdict, because string) {
+func (j *judge) say(rule job.Rule, field, value string, verdict Verdict, because string) {
 	if value != "" {
 		value = text.Show(value, 200) // it may reach a terminal
 	}
@@ -131,14 +141,14 @@ func (j *judge) say(rule, field, value string, verdict Verdict, because string) 
 }
 
 // object reports a violation along with the verdict.
-func (j *judge) object(field, value string, verdict Verdict, because string, v job.Violation) {
-	v = j.f.Violation(field, v)
-	j.say(v.Rule, field, value, verdict, because)
+func (j *judge) object(rule job.Rule, field, value string, verdict Verdict, because string, v job.Violation) {
+	v = j.f.Violation(rule, field, v)
+	j.say(rule, field, value, verdict, because)
 	j.out[len(j.out)-1].violation = &v
 }
 
-func (j *judge) refuse(field, value, because string, v job.Violation) {
-	j.object(field, value, Refused, because, v)
+func (j *judge) refuse(rule job.Rule, field, value, because string, v job.Violation) {
+	j.object(rule, field, value, Refused, because, v)
 }
 
 // fromPolicy reports whether a field's value is the policy's own, and returns where
@@ -185,38 +195,39 @@ func (j *judge) matches(l list, field, value string) bool {
 func (j *judge) unlisted(l list, field, value string) {
 	place := j.p.Rules.place(l.setting)
 	v := job.Violation{
-		Rule: l.rule, Message: fmt.Sprintf("the operator's policy does not allow this %s (%s)", l.noun, place),
-		Found: text.Show(value, 80), Allowed: l.words(),
+		Message: fmt.Sprintf("the operator's policy does not allow this %s (%s)", l.noun, place),
+		Found:   text.Show(value, 80), Allowed: l.words(),
 		Remedy: "write one that is allowed, or ask the operator to allow it",
 	}
 	if l.paths && !plain(value) {
 		v.Message = fmt.Sprintf("the operator's policy allows no path with an empty part, or with . or .. (%s)", place)
 		v.Remedy = "write the plain path"
 	}
-	j.refuse(field, value, place, v)
+	j.refuse(l.rule, field, value, place, v)
 }
 
 // serviceAccount checks the service account: a job runs with its rights, and the
 // function that creates the job can act as more accounts than the dropper can.
 func (j *judge) serviceAccount() {
-	j.right("allow.serviceAccounts", "serviceAccount", j.in.ServiceAccount, job.Violation{
+	j.right("allow.serviceAccounts", "trainingInput.serviceAccount", "defaults.serviceAccount", j.in.ServiceAccount, job.Violation{
 		Message: "this installation's policy does not let a job choose its service account",
 		Remedy:  "remove the field: the trainer's own account is used; or ask the operator to allow it",
 	})
 }
 
 func (j *judge) network() {
-	j.right("allow.networks", "network", j.in.Network, job.Violation{
+	j.right("allow.networks", "trainingInput.network", "defaults.network", j.in.Network, job.Violation{
 		Message: "this installation's policy does not let a job choose its network",
 		Remedy:  "remove the field, or ask the operator to allow it",
 	})
 }
 
-// right judges a field that nobody may set unless a list allows it.
-func (j *judge) right(setting, name, value string, v job.Violation) {
-	l, field := j.list(setting), "trainingInput."+name
-	v.Rule, v.Remedy = l.rule, j.flagged(v.Remedy)
-	place, own := j.fromPolicy(field, "defaults."+name)
+// right judges a field that nobody may set unless a list allows it. preset is the policy's default for
+// it.
+func (j *judge) right(setting, field, preset, value string, v job.Violation) {
+	l := j.list(setting)
+	v.Remedy = j.flagged(v.Remedy)
+	place, own := j.fromPolicy(field, preset)
 	switch {
 	case value == "":
 		j.say(l.rule, field, "", NotAsked, j.reason(l))
@@ -225,7 +236,7 @@ func (j *judge) right(setting, name, value string, v job.Violation) {
 	case l.globs != nil:
 		j.listed(l, field, value)
 	default:
-		j.refuse(field, value, builtIn, v)
+		j.refuse(l.rule, field, value, builtIn, v)
 	}
 }
 
@@ -253,9 +264,9 @@ func (j *judge) images() {
 		uri, field := role.Config.ImageURI, role.ConfigField()+".imageUri"
 		name, err := image.Parse(uri)
 		if err != nil {
-			j.refuse(field, uri, builtIn, job.Violation{
-				Rule: l.rule, Message: "no policy allows an image whose name can't be read",
-				Found: text.Show(uri, 80), Remedy: "write the image's name as docker pull takes it",
+			j.refuse(l.rule, field, uri, builtIn, job.Violation{
+				Message: "no policy allows an image whose name can't be read",
+				Found:   text.Show(uri, 80), Remedy: "write the image's name as docker pull takes it",
 			})
 			continue
 		}
@@ -268,15 +279,15 @@ func (j *judge) images() {
 			j.say(l.rule, field, uri, Allowed, place)
 		case j.matches(l, field, uri):
 		case own && j.p.Project == "" && name.OfProject():
-			j.object(field, uri, Unknown, place, job.Violation{
-				Rule: l.rule, Severity: job.Warning,
-				Message: "an installation allows images of its own project only, unless its policy says otherwise",
-				Remedy:  j.flagged("validate with --project PROJECT, the installation's"),
+			j.object(l.rule, field, uri, Unknown, place, job.Violation{
+				Severity: job.Warning,
+				Message:  "an installation allows images of its own project only, unless its policy says otherwise",
+				Remedy:   j.flagged("validate with --project PROJECT, the installation's"),
 			})
 		case l.globs == nil: // one that is in no project's registry is nobody's own
 			of := cmp.Or(j.p.Project, "PROJECT")
-			j.refuse(field, uri, builtIn, job.Violation{
-				Rule: l.rule, Message: "this installation's policy allows images of its own project only",
+			j.refuse(l.rule, field, uri, builtIn, job.Violation{
+				Message: "this installation's policy allows images of its own project only",
 				Allowed: fmt.Sprintf("gcr.io/%s/…, REGION-docker.pkg.dev/%s/…", of, of),
 				Remedy:  j.flagged("copy the image to the project, or ask the operator to allow it"),
 			})
@@ -306,13 +317,12 @@ func (j *judge) packages(r job.Resolution) {
 			continue
 		}
 		v := job.Violation{
-			Rule:    l.rule,
 			Message: "this installation's policy allows packages of the drop's own folder only",
 			Found:   uri,
 			Remedy:  "upload the package into the folder of the job file and name it by its file name",
 		}
 		if j.p.Inbox != "" {
-			j.refuse(field, uri, builtIn, v)
+			j.refuse(l.rule, field, uri, builtIn, v)
 			continue
 		}
 		// It may be the drop's own folder after all.
@@ -324,7 +334,7 @@ func (j *judge) packages(r job.Resolution) {
 				j.reason(l))
 			v.Allowed = l.words()
 		}
-		j.object(field, uri, Unknown, j.reason(l), v)
+		j.object(l.rule, field, uri, Unknown, j.reason(l), v)
 	}
 	if !asked {
 		j.say(l.rule, "trainingInput.packageUris", "", NotAsked, j.reason(l))
@@ -338,15 +348,15 @@ func (j *judge) jobDir() {
 	switch {
 	case bucket == "":
 	case bucket == j.p.Inbox:
-		j.refuse(field, dir, builtIn, job.Violation{
-			Rule: "job-dir-outside-inbox", Message: "a job must not write into the inbox: its output would be taken for drops",
-			Remedy: "choose another bucket",
+		j.refuse(ruleJobDirOutsideInbox, field, dir, builtIn, job.Violation{
+			Message: "a job must not write into the inbox: its output would be taken for drops",
+			Remedy:  "choose another bucket",
 		})
 		return
 	case j.p.own(bucket):
-		j.refuse(field, dir, builtIn, job.Violation{
-			Rule: "job-dir-not-ours", Message: "a job must not write into a bucket of jobdrop's own",
-			Remedy: "choose another bucket",
+		j.refuse(ruleJobDirNotOurs, field, dir, builtIn, job.Violation{
+			Message: "a job must not write into a bucket of jobdrop's own",
+			Remedy:  "choose another bucket",
 		})
 		return
 	}
@@ -366,7 +376,7 @@ func (j *judge) optional(l list, field, value string) {
 }
 
 func (j *judge) backend() {
-	const rule, field = "policy-backend", "jobdrop.backend"
+	const rule, field = rulePolicyBackend, "jobdrop.backend"
 	switch asked := j.f.Options.Backend; {
 	case asked == "":
 		j.say(rule, field, "", NotAsked, builtIn)
@@ -375,8 +385,8 @@ func (j *judge) backend() {
 	case asked == j.p.Backend:
 		j.say(rule, field, asked, Allowed, builtIn)
 	default:
-		j.refuse(field, asked, builtIn, job.Violation{
-			Rule: rule, Message: "this installation runs jobs at another backend",
+		j.refuse(rule, field, asked, builtIn, job.Violation{
+			Message: "this installation runs jobs at another backend",
 			Allowed: j.p.Backend, Remedy: "remove the field, or drop into an installation that has this backend",
 		})
 	}
@@ -449,21 +459,9 @@ func (j *judge) accelerators() {
 	}
 }
 
-// families are machine types that bring an accelerator, by how their names begin.
-// The names of the accelerators are the API's, of later ones Vertex AI's.
-var families = [...]struct{ machine, accelerator string }{
-	{"a2-", "NVIDIA_TESLA_A100"},
-	{"g2-", "NVIDIA_L4"},
-	{"a3-highgpu-", "NVIDIA_H100_80GB"},
-	{"a3-megagpu-", "NVIDIA_H100_MEGA_80GB"},
-	{"a3-ultragpu-", "NVIDIA_H200_141GB"},
-	{"a4-", "NVIDIA_B200"},
-	{"ct5lp-", "TPU_V5_LITEPOD"},
-}
-
 // implied returns the accelerator that comes with a machine type or a scale tier.
 // Legacy machine types name it; the tiers' accelerators are those of Google's guide
-// to scale tiers.
+// to scale tiers. A machine whose accelerators have no name stands for them.
 func implied(machine string) string {
 	switch {
 	case machine == "BASIC_GPU", strings.HasSuffix(machine, "_gpu"):
@@ -475,10 +473,9 @@ func implied(machine string) string {
 	case strings.HasSuffix(machine, "_v100"):
 		return "NVIDIA_TESLA_V100"
 	}
-	for _, f := range families {
-		if strings.HasPrefix(machine, f.machine) {
-			return f.accelerator
-		}
+	accelerator, n := plan.Bundled(machine)
+	if n > 0 {
+		return cmp.Or(accelerator, machine)
 	}
 	return ""
 }
@@ -490,7 +487,7 @@ func (j *judge) replicas() {
 	if limit == 0 {
 		return
 	}
-	const rule = "policy-replicas"
+	const rule = rulePolicyReplicas
 	const most = math.MaxInt32 // of hostile counts, for sum and product not to overflow
 	field, total := tierField, int64(1)
 	switch j.in.ScaleTier {
@@ -509,7 +506,7 @@ func (j *judge) replicas() {
 		total += workers + servers
 	}
 	if h := j.in.Hyperparameters; h != nil && h.MaxParallelTrials > 1 {
-		total *= int64(min(h.MaxParallelTrials, max(h.MaxTrials, 1)))
+		total *= h.Parallel()
 		field = "trainingInput.hyperparameters.maxParallelTrials"
 	}
 	place, value := j.p.Rules.place("limits.replicas"), strconv.FormatInt(total, 10)
@@ -517,8 +514,7 @@ func (j *judge) replicas() {
 		j.say(rule, field, value, Allowed, place)
 		return
 	}
-	j.refuse(field, value, place, job.Violation{
-		Rule:    rule,
+	j.refuse(rule, field, value, place, job.Violation{
 		Message: fmt.Sprintf("the operator's policy does not allow so many replicas at the same time (%s)", place),
 		Found:   value + " in all",
 		Allowed: fmt.Sprintf("at most %d, the master and those of parallel trials counted", limit),
@@ -527,7 +523,7 @@ func (j *judge) replicas() {
 }
 
 func (j *judge) runningTime() {
-	const rule, field = "policy-max-running-time", maxRunningTimeField
+	const rule, field = rulePolicyMaxRunningTime, maxRunningTimeField
 	limit := j.p.Rules.Limits.MaxRunningTime
 	most, err := job.ParseDuration(limit)
 	if limit == "" || err != nil || j.f.Unreadable(field) {
@@ -544,7 +540,7 @@ func (j *judge) runningTime() {
 	// To the service, no time and a time of zero are the same.
 	asked, err := job.ParseDuration(value)
 	v := job.Violation{
-		Rule: rule, Message: fmt.Sprintf("the operator's policy does not allow the job to run so long (%s)", place),
+		Message: fmt.Sprintf("the operator's policy does not allow the job to run so long (%s)", place),
 		Allowed: "at most " + limit, Remedy: "write " + limit + " or less, or ask the operator for more",
 	}
 	switch {
@@ -553,18 +549,68 @@ func (j *judge) runningTime() {
 	case value == "", err == nil && asked == 0:
 		v.Message = fmt.Sprintf("without a running time the job would pass the limit of the operator's policy (%s)", place)
 		v.Allowed = "more than 0s, at most " + limit
-		j.refuse(field, value, place, v)
+		j.refuse(rule, field, value, place, v)
 	case err != nil: // for the rules of job files to tell
 		j.say(rule, field, value, NotAsked, place)
 	case asked > most:
-		j.refuse(field, value, place, v)
+		j.refuse(rule, field, value, place, v)
 	default:
 		j.say(rule, field, value, Allowed, place)
 	}
 }
 
+// acceleratorHours holds what the job may take at most against the whole budget: a job
+// that may take more could never run. What is left of the budget is for the queue.
+func (j *judge) acceleratorHours() {
+	const rule, field = rulePolicyAcceleratorHours, maxRunningTimeField
+	b := j.p.Rules.budget()
+	if b == nil || j.f.Unreadable(field) {
+		return
+	}
+	p, _ := plan.New(job.Order{Spec: job.Spec{TrainingInput: j.in}, Mapping: j.p.Mapping(j.in, j.f.Options.Vertex)})
+	place, most := j.p.Rules.place(budgetSetting), p.MostAcceleratorSeconds()
+	value := text.AcceleratorHours(most)
+	how := fmt.Sprintf("%s for %s h", count(p.Accelerators(), "accelerator"),
+		text.HoursUp(int64(math.Ceil(p.RunLimit().Seconds()))))
+	if p.Run == 0 {
+		how += ", since the job sets no limit on its running time"
+	}
+	v := job.Violation{
+		Found: value + " at most: " + how, Allowed: b.String(),
+		Remedy: "write scheduling.maxRunningTime, or ask for fewer accelerators, or ask the operator for more hours",
+	}
+	switch {
+	case most == 0:
+		j.say(rule, field, "", NotAsked, place)
+	case most > b.Seconds():
+		v.Message = fmt.Sprintf("the job may take more accelerator hours than the operator's policy has in a month (%s)",
+			place)
+		if fits := b.Seconds() / p.Accelerators(); fits > 0 {
+			v.Remedy = fmt.Sprintf("write scheduling.maxRunningTime: %ds, the longest that fits, or ask for fewer accelerators, or "+
+				"ask the operator for more hours", fits)
+		}
+		j.refuse(rule, field, "", place, v)
+	case p.Run == 0:
+		v.Severity, v.Allowed = job.Warning, ""
+		v.Message = "the job waits until so many accelerator hours are left as it may take at most"
+		v.Remedy = "write scheduling.maxRunningTime, so that it need not wait for more than it takes"
+		j.object(rule, field, "", Allowed, place, v)
+	default:
+		j.say(rule, field, "", Allowed, place)
+	}
+	j.out[len(j.out)-1].Value = value
+}
+
+// count returns a number with what it counts.
+func count(n int64, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}
+
 func (j *judge) packageBytes(r job.Resolution) {
-	const rule, field = "policy-package-bytes", "trainingInput.packageUris"
+	const rule, field = rulePolicyPackageBytes, "trainingInput.packageUris"
 	limit := j.p.Rules.Limits.PackageBytes
 	if limit == 0 {
 		return
@@ -582,9 +628,9 @@ func (j *judge) packageBytes(r job.Resolution) {
 		j.say(rule, field, value, Allowed, place)
 		return
 	}
-	j.refuse(field, value, place, job.Violation{
-		Rule: rule, Message: fmt.Sprintf("the packages are larger than the operator's policy allows (%s)", place),
-		Found: value + " bytes", Allowed: fmt.Sprintf("at most %d bytes in all", limit),
+	j.refuse(rule, field, value, place, job.Violation{
+		Message: fmt.Sprintf("the packages are larger than the operator's policy allows (%s)", place),
+		Found:   value + " bytes", Allowed: fmt.Sprintf("at most %d bytes in all", limit),
 		Remedy: "leave data out of the packages: the trainer can read it from a bucket; or ask the operator for more",
 	})
 }
@@ -594,7 +640,7 @@ func (j *judge) defaults() {
 	if !j.p.Rules.given() {
 		return
 	}
-	const rule = "policy-default"
+	const rule = rulePolicyDefault
 	d := j.p.Rules.Defaults
 	say := func(setting, field, value string) {
 		if place, own := j.fromPolicy(field, setting); own {

@@ -69,14 +69,21 @@ func (p Policy) Patience(own job.Patience) job.Patience {
 			of.set(d)
 		}
 	}
+	own.Restarts = p.Rules.Limits.Restarts
 	own.Incomplete = min(own.Incomplete, own.Expire)
 	return own
 }
 
-// Mapping returns the policy's choices for a backend that does not speak ml/v1.
-func (p Policy) Mapping(in *job.TrainingInput) job.Mapping {
+// Mapping returns the policy's choices for a backend that does not speak ml/v1, with the job's own
+// options for Vertex AI.
+func (p Policy) Mapping(in *job.TrainingInput, own *job.VertexOptions) job.Mapping {
 	v := p.Rules.Vertex
-	m := job.Mapping{Accelerators: v.Accelerators, DisableRetries: v.DisableRetries != nil && *v.DisableRetries}
+	m := job.Mapping{
+		Accelerators: v.Accelerators, DisableRetries: v.DisableRetries != nil && *v.DisableRetries, Vertex: own,
+	}
+	if most := p.Rules.Limits.Restarts; most != nil && *most == 0 {
+		m.DisableRetries = true // sooner than a tick could cancel the job
+	}
 	if in != nil && in.RuntimeVersion != "" {
 		m.Image = cmp.Or(v.Images[in.RuntimeVersion+"/"+in.Python()], v.Images[in.RuntimeVersion])
 	}
@@ -120,6 +127,7 @@ func (p Policy) ApplyDefaults(f *jobspec.File) {
 	fill("defaults.network", d.Network, job.TrainingInput{Network: d.Network})
 	running, setting := p.runningTime()
 	fill(setting, running, job.TrainingInput{Scheduling: &job.Scheduling{MaxRunningTime: running}})
+	f.ApplyVertexDefaults(d.Vertex, func(option string) string { return p.Rules.place("defaults.vertex." + option) })
 }
 
 // runningTime returns the running time of a job that sets none, and the setting that
@@ -173,7 +181,7 @@ const (
 // Decision is what one rule of the policy says of one field of a job.
 type Decision struct {
 	// Rule is the rule's stable name, that of its violations.
-	Rule string `json:"rule"`
+	Rule job.Rule `json:"rule"`
 	// Field is the path in the job file, Value what stands there.
 	Field   string  `json:"field"`
 	Value   string  `json:"value,omitempty"`
@@ -193,6 +201,7 @@ func (p Policy) Explain(f *jobspec.File, r job.Resolution) []Decision {
 	j := judge{p: p, f: f, in: f.Spec.TrainingInput, lists: p.Rules.Allow.lists()}
 	j.serviceAccount()
 	j.network()
+	j.vertex()
 	j.images()
 	j.packages(r)
 	j.jobDir()
@@ -202,6 +211,7 @@ func (p Policy) Explain(f *jobspec.File, r job.Resolution) []Decision {
 	j.accelerators()
 	j.replicas()
 	j.runningTime()
+	j.acceleratorHours()
 	j.packageBytes(r)
 	j.defaults()
 	return j.out

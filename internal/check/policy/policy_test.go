@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobdrop/jobdrop/internal/check/policy"
+	pages "github.com/jobdrop/jobdrop/internal/cli/rules"
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
 )
@@ -28,7 +29,7 @@ func check(t *testing.T, p policy.Policy, file string) []string {
 	}
 	var got []string
 	for _, v := range p.Check(f, r) {
-		if v.File != "job.yaml" || v.Message == "" {
+		if !pages.Known(v.Rule) || v.File != "job.yaml" || v.Message == "" {
 			t.Errorf("violation without a file or a message: %+v", v)
 		}
 		if v.Severity == job.Error && v.Remedy == "" {

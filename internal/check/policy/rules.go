@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jobdrop/jobdrop/internal/check/glob"
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
 )
@@ -33,6 +34,9 @@ type document struct {
 	// counts, for each setting apart; of two alike, the later. A setting that
 	// none of them gives is that of the file's top.
 	Prefixes []Prefix `json:"prefixes"`
+	// Viewers are those to whom the console shows drops where it knows who asks;
+	// nobody if missing. A person sees what any entry shows that names them.
+	Viewers []Viewers `json:"viewers"`
 }
 
 // Prefix is what differs in the folders that a pattern matches.
@@ -73,6 +77,8 @@ type Defaults struct {
 	// MaxRunningTime is in seconds with the suffix s. Where the limit for it
 	// is lower, that counts.
 	MaxRunningTime string `json:"maxRunningTime"`
+	// Vertex are options for Vertex AI, as jobdrop.vertex of a job file has them.
+	Vertex job.VertexOptions `json:"vertex"`
 }
 
 // Allow holds lists of patterns. A pattern allows the values that it matches as a
@@ -101,6 +107,20 @@ type Allow struct {
 	JobDirs []string `json:"jobDirs"`
 	// PackageSources are packages outside the drop's folder, none if missing.
 	PackageSources []string `json:"packageSources"`
+	// Strategies are those of Vertex AI, any if missing. A job that names none has
+	// STANDARD.
+	Strategies []string `json:"strategies"`
+	// The others of Vertex AI's resources, by their full names, none if missing. The
+	// word ANY_RESERVATION stands for whatever reservation has room.
+	Reservations        []string `json:"reservations"`
+	PersistentResources []string `json:"persistentResources"`
+	Tensorboards        []string `json:"tensorboards"`
+	Experiments         []string `json:"experiments"`
+	NetworkAttachments  []string `json:"networkAttachments"`
+	// NFSMounts are SERVER:PATH, none if missing. LustreMounts are IP:/FILESYSTEM, and
+	// the handles of volumes: a mount needs an entry for either.
+	NFSMounts    []string `json:"nfsMounts"`
+	LustreMounts []string `json:"lustreMounts"`
 }
 
 // Limits bounds what one job may have, and how many jobs there may be. 0 and an
@@ -119,6 +139,22 @@ type Limits struct {
 	// also those for which a more specific one sets a limit of its own.
 	ActiveJobs  int64 `json:"activeJobs"`
 	JobsPerHour int64 `json:"jobsPerHour"`
+	// Restarts are how often the backend may start a job again before it is
+	// cancelled; any number if missing. 0 keeps Vertex AI from doing it at all.
+	Restarts *int64 `json:"restarts"`
+	// AcceleratorHours is a budget of all jobs of the folders that the section
+	// is for, together.
+	AcceleratorHours AcceleratorHours `json:"acceleratorHours"`
+}
+
+// AcceleratorHours is a budget: one hour is one accelerator for an hour.
+type AcceleratorHours struct {
+	// Per is the time that Most is for: a month is a calendar month of UTC.
+	Per  string `json:"per" enum:"month"`
+	Most int64  `json:"most"`
+	// Over says what becomes of a drop for which too few hours are left: it waits,
+	// if missing, or is refused.
+	Over string `json:"over" enum:"wait refuse"`
 }
 
 // Patience holds how long jobdrop waits, in seconds with the suffix s. An empty text
@@ -173,7 +209,7 @@ var kind = jobspec.NewKind[document]("the policy", "a policy",
 	"write {} for a policy without rules, or remove the file", func(field string) bool {
 		switch field[strings.LastIndexByte(field, '.')+1:] {
 		case "maxRunningTime", "minWait", "settle", "incomplete", "expire", "submit", "alone", "grace", "queued", "preparing",
-			"running", "cancelling":
+			"running", "cancelling", "maxWaitDuration":
 			return true
 		}
 		return false
@@ -209,7 +245,7 @@ func (r Rules) forFolder(folder string) Rules {
 		return r
 	}
 	out := Rules{file: r.file, catalogue: r.catalogue, from: map[string]string{}}
-	out.Prefixes = r.Prefixes
+	out.Prefixes, out.Viewers = r.Prefixes, r.Viewers
 	type layer struct {
 		section     Section
 		at          string
@@ -217,8 +253,8 @@ func (r Rules) forFolder(folder string) Rules {
 	}
 	layers := []layer{{r.Section, "", -1}}
 	for i, p := range r.Prefixes {
-		if covers(p.Match, folder) {
-			layers = append(layers, layer{p.Section, fmt.Sprintf("prefixes[%d].", i), specificity(p.Match)})
+		if glob.Covers(p.Match, folder) {
+			layers = append(layers, layer{p.Section, fmt.Sprintf("prefixes[%d].", i), glob.Specificity(p.Match)})
 		}
 	}
 	slices.SortStableFunc(layers, func(a, b layer) int { return cmp.Compare(a.specificity, b.specificity) })
@@ -232,8 +268,11 @@ func (r Rules) forFolder(folder string) Rules {
 func overlay(dst, src reflect.Value, path, at string, from map[string]string) {
 	switch src.Kind() {
 	case reflect.Struct:
+		if src.Type() == reflect.TypeFor[AcceleratorHours]() && !src.IsZero() {
+			dst.SetZero() // a budget is another's as a whole
+		}
 		for i := range src.NumField() {
-			name := src.Type().Field(i).Tag.Get("json")
+			name := jsonName(src.Type().Field(i))
 			if path != "" {
 				name = path + "." + name
 			}
@@ -255,6 +294,12 @@ func overlay(dst, src reflect.Value, path, at string, from map[string]string) {
 			from[path] = at + path
 		}
 	}
+}
+
+// jsonName returns the name of a field in the file.
+func jsonName(f reflect.StructField) string {
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return name
 }
 
 // place returns where a setting is written, as in policy.yaml:7:3.

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/jobdrop/jobdrop/internal/check/glob"
 	"github.com/jobdrop/jobdrop/internal/testing/schematest"
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
@@ -48,7 +49,7 @@ func descriptions(t *testing.T) map[string]schematest.Described {
 	version := object{"pattern": field("runtimeVersion")["pattern"]}
 	day := object{"pattern": `^[0-9]{4}-[0-9]{2}-[0-9]{2}$`}
 	patterns := func(description string, items object, examples ...string) schematest.Described {
-		all := object{"minLength": 1, "maxLength": maxGlob}
+		all := object{"minLength": 1, "maxLength": glob.MaxPattern}
 		maps.Copy(all, items)
 		return schematest.Described{
 			Text: description, More: object{"maxItems": maxEntries, "examples": [][]string{examples}}, Items: all,
@@ -64,10 +65,20 @@ func descriptions(t *testing.T) map[string]schematest.Described {
 		"Prefix.match": {
 			Text: "Pattern of folders in the inbox: * stands for any characters other than /, ** for any characters at all.",
 			More: object{
-				"minLength": 1, "maxLength": maxGlob, "pattern": "^[^/]", "not": object{"pattern": "://"},
+				"minLength": 1, "maxLength": glob.MaxPattern, "pattern": "^[^/]", "not": object{"pattern": "://"},
 				"examples": []string{"teams/nlp/**"},
 			},
 		},
+
+		"document.viewers": {
+			Text: "Who sees which drops in the console on Cloud Run; nobody if missing.", More: object{"maxItems": maxEntries},
+		},
+		"Viewers.members": patterns("People, service accounts and domains, as in IAM.",
+			object{"pattern": "^(user|serviceAccount|domain):"}, "user:ann@example.com", "domain:example.com"),
+		"Viewers.prefixes": patterns("Patterns of the folders that they see.",
+			object{"pattern": "^[^/]", "not": object{"pattern": "://"}}, "teams/nlp/**"),
+		"Viewers.outputs": patterns("Job directories whose outputs and curves they see, of drops in these folders; none if "+
+			"missing.", uri, "gs://nlp-output/**"),
 
 		"Defaults.region": {Text: "Region that jobs run in.", More: field("region")},
 		"Defaults.runtimeVersion": {
@@ -87,6 +98,8 @@ func descriptions(t *testing.T) map[string]schematest.Described {
 			More: duration("14400s"),
 		},
 
+		"Defaults.vertex": {Text: "Options for Vertex AI, each of which a job may set otherwise."},
+
 		"Allow.regions": patterns("Regions; any if missing.", nil, "europe-west4"),
 		"Allow.machineTypes": patterns("Machine types, and scale tiers other than CUSTOM; any if missing.", nil, "BASIC",
 			"n1-*"),
@@ -102,6 +115,20 @@ func descriptions(t *testing.T) map[string]schematest.Described {
 		"Allow.jobDirs": patterns("Folders that jobs may write to; any if missing, jobdrop's own buckets never.", uri,
 			"gs://my-bucket/**"),
 		"Allow.packageSources": patterns("Packages outside the drop's folder; none if missing.", uri, "gs://my-bucket/*.whl"),
+		"Allow.strategies": patterns("Strategies of Vertex AI; any if missing. A job that names none has STANDARD.", nil,
+			"SPOT"),
+		"Allow.reservations": patterns("Reservations, and the word ANY_RESERVATION; none if missing.", nil,
+			"projects/my-project/zones/*/reservations/nlp-*"),
+		"Allow.persistentResources": patterns("IDs of persistent resources; none if missing.", nil, "nlp-*"),
+		"Allow.tensorboards": patterns("TensorBoards; none if missing.", nil,
+			"projects/my-project/locations/*/tensorboards/*"),
+		"Allow.experiments": patterns("Contexts of experiments; none if missing.", nil,
+			"projects/my-project/locations/*/metadataStores/default/contexts/nlp-*"),
+		"Allow.networkAttachments": patterns("Network attachments; none if missing.", nil,
+			"projects/my-project/regions/*/networkAttachments/training"),
+		"Allow.nfsMounts": patterns("What NFS servers export, as SERVER:PATH; none if missing.", nil, "10.0.0.2:/data/**"),
+		"Allow.lustreMounts": patterns("Lustre file systems as IP:/FILESYSTEM, and handles of volumes; none if missing. A "+
+			"mount needs both.", nil, "10.0.0.3:/scratch"),
 
 		"Limits.replicas": {
 			Text: "Replicas of one job at the same time, the master and those of parallel trials among them.",
@@ -121,6 +148,23 @@ func descriptions(t *testing.T) map[string]schematest.Described {
 		"Limits.jobsPerHour": {
 			Text: "Jobs of these folders created within an hour, all together. More wait for their turn.",
 			More: object{"minimum": 1, "examples": []int{20}},
+		},
+		"Limits.restarts": {
+			Text: "How often the backend may start a job again that ran, before jobdrop cancels it; any number if missing. " +
+				"0 keeps Vertex AI from doing it at all.",
+			More: object{"minimum": 0, "examples": []int{10}},
+		},
+
+		"Limits.acceleratorHours": {
+			Text: "Accelerator hours that all jobs of these folders may use, together. One accelerator for an hour is one hour.",
+		},
+		"AcceleratorHours.per": {Text: "Time that most is for: a calendar month of UTC."},
+		"AcceleratorHours.most": {
+			Text: "Hours. A job counts for what it may take at most until it has ended, then for what it used.",
+			More: object{"minimum": 1, "maximum": mostHours, "examples": []int{2000}},
+		},
+		"AcceleratorHours.over": {
+			Text: "What becomes of a drop for which too few hours are left: wait, if missing, or refuse.",
 		},
 
 		"Patience.settle": {
@@ -227,6 +271,16 @@ func descriptions(t *testing.T) map[string]schematest.Described {
 		all[where+
 			"patience"] = schematest.Described{Text: "How long jobdrop waits; a missing one is the installation's own setting."}
 	}
+	for _, name := range [...]string{
+		"VertexOptions", "ReservationAffinity", "PSCInterfaceConfig", "DNSPeeringConfig", "NFSMount", "LustreMount",
+	} {
+		for member, of := range ofJob(t, "$defs", name, "properties") {
+			of := maps.Clone(of.(object))
+			text := of["description"].(string)
+			delete(of, "description")
+			all[name+"."+member] = schematest.Described{Text: text, More: of}
+		}
+	}
 	return all
 }
 
@@ -239,8 +293,9 @@ func TestSchema(t *testing.T) {
 			"all folders of the inbox or for some.",
 		Descriptions: descriptions(t),
 		Required: map[string][]string{
-			"Prefix": {"match"}, "Machine": {"names", "category"}, "Region": {"name"}, "Runtime": {"version"},
-			"Python": {"version"},
+			"Prefix": {"match"}, "Viewers": {"members", "prefixes"},
+			"Machine": {"names", "category"}, "Region": {"name"}, "Runtime": {"version"},
+			"Python": {"version"}, "AcceleratorHours": {"per", "most"},
 		},
 	}.Generate(t), *update)
 }
@@ -305,6 +360,10 @@ func TestSchemaRefuses(t *testing.T) {
 		"catalogue: {machines: [{names: [a], category: GPU}]}", "catalogue: {regions: [a]}",
 		"catalogue: {runtimes: [{version: 2.12}]}", "catalogue: {runtimes: [{version: '2.12', tpu: maybe}]}",
 		"catalogue: {pythons: [{from: '1.0'}]}",
+		"viewers: {}", "viewers: [{members: ['user:a@b.c']}]", "viewers: [{prefixes: [a]}]",
+		"viewers: [{members: [allUsers], prefixes: [a]}]", "viewers: [{members: [a@b.c], prefixes: [a]}]",
+		"viewers: [{members: ['user:a@b.c'], prefixes: [/a]}]", "viewers: [{members: ['user:a@b.c'], prefixes: ['gs://a']}]",
+		"viewers: [{members: ['user:a@b.c'], prefixes: [a], outputs: [b]}]",
 	} {
 		if validate([]byte(data)) == nil {
 			t.Errorf("passes: %s", data)

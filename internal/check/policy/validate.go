@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/jobdrop/jobdrop/internal/check/glob"
+	"github.com/jobdrop/jobdrop/internal/check/plan"
 	"github.com/jobdrop/jobdrop/internal/image"
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
@@ -20,11 +22,13 @@ type checker struct {
 	d    *document
 }
 
-func (c *checker) fail(field string, v job.Violation) { c.file.Report(field, v) }
+func (c *checker) fail(rule job.Rule, field string, v job.Violation) {
+	c.file.Report(rule, field, v)
+}
 
-func (c *checker) warn(field string, v job.Violation) {
+func (c *checker) warn(rule job.Rule, field string, v job.Violation) {
 	v.Severity = job.Warning
-	c.fail(field, v)
+	c.fail(rule, field, v)
 }
 
 // maxEntries bounds each list of patterns, and the prefixes: with the bounds of
@@ -38,6 +42,7 @@ func (c *checker) check() {
 		known = known.With(*c.d.Catalogue)
 	}
 	c.section(&c.d.Section, "", known)
+	c.viewers(c.d.Viewers)
 	if n := len(c.d.Prefixes); n > maxEntries {
 		c.tooMany("prefixes", n)
 		return
@@ -47,9 +52,9 @@ func (c *checker) check() {
 		p, at := &c.d.Prefixes[i], fmt.Sprintf("prefixes[%d]", i)
 		c.match(at, p.Match)
 		if j, twice := first[p.Match]; twice && p.Match != "" {
-			c.fail(at+".match", job.Violation{
-				Rule: "policy-prefix-twice", Message: fmt.Sprintf("prefixes[%d] matches the same folders", j),
-				Remedy: "write the two into one",
+			c.fail(rulePolicyPrefixTwice, at+".match", job.Violation{
+				Message: fmt.Sprintf("prefixes[%d] matches the same folders", j),
+				Remedy:  "write the two into one",
 			})
 		} else {
 			first[p.Match] = i
@@ -59,24 +64,28 @@ func (c *checker) check() {
 }
 
 func (c *checker) tooMany(field string, n int) {
-	c.fail(field, job.Violation{
-		Rule: "policy-list-length", Message: "the list is too long", Found: fmt.Sprintf("%d entries", n),
+	c.fail(rulePolicyListLength, field, job.Violation{
+		Message: "the list is too long", Found: fmt.Sprintf("%d entries", n),
 		Allowed: fmt.Sprintf("at most %d", maxEntries), Remedy: "let patterns stand for several entries",
 	})
 }
 
 func (c *checker) match(at, pattern string) {
 	field := at + ".match"
-	switch {
-	case pattern == "":
-		c.fail(field, job.Violation{
-			Rule: "policy-match", Message: "the prefix does not say which folders it is for",
+	if pattern == "" {
+		c.fail(rulePolicyMatch, field, job.Violation{
+			Message: "the prefix does not say which folders it is for",
 			Allowed: "a pattern such as teams/nlp/**", Remedy: "write match: and a pattern of folders",
 		})
 		return
-	case strings.Contains(pattern, "://") || strings.HasPrefix(pattern, "/"):
-		c.fail(field, job.Violation{
-			Rule:    "policy-match",
+	}
+	c.folders(field, pattern)
+}
+
+// folders checks a pattern of folders.
+func (c *checker) folders(field, pattern string) {
+	if strings.Contains(pattern, "://") || strings.HasPrefix(pattern, "/") {
+		c.fail(rulePolicyMatch, field, job.Violation{
 			Message: "the pattern matches no folder: it is held against the folder's name within the inbox",
 			Allowed: "a pattern such as teams/nlp/**", Remedy: "leave out the bucket and the first slash",
 		})
@@ -87,30 +96,27 @@ func (c *checker) match(at, pattern string) {
 
 // pattern checks what holds for every pattern.
 func (c *checker) pattern(field, pattern string) {
-	n := wildcards(pattern)
+	n := glob.Wildcards(pattern)
 	switch {
 	case pattern == "":
-		c.fail(field, job.Violation{
-			Rule:    "policy-pattern",
+		c.fail(rulePolicyPattern, field, job.Violation{
 			Message: "an empty pattern matches nothing",
 			Remedy:  "remove the entry; a list that allows nothing is written []",
 		})
-	case len(pattern) > maxGlob || n > maxWildcards:
-		c.fail(field, job.Violation{
-			Rule: "policy-pattern", Message: "the pattern is too long",
+	case len(pattern) > glob.MaxPattern || n > glob.MaxWildcards:
+		c.fail(rulePolicyPattern, field, job.Violation{
+			Message: "the pattern is too long",
 			Found:   fmt.Sprintf("%d bytes, %d wildcards", len(pattern), n),
-			Allowed: fmt.Sprintf("at most %d bytes and %d wildcards", maxGlob, maxWildcards), Remedy: "write two patterns",
+			Allowed: fmt.Sprintf("at most %d bytes and %d wildcards", glob.MaxPattern, glob.MaxWildcards), Remedy: "write two patterns",
 		})
 	case strings.TrimSpace(pattern) != pattern ||
 		strings.ContainsFunc(pattern, func(r rune) bool { return !unicode.IsPrint(r) }):
-		c.fail(field, job.Violation{
-			Rule:    "policy-pattern",
+		c.fail(rulePolicyPattern, field, job.Violation{
 			Message: "the pattern begins or ends with a space, or has a character that can't be seen",
 			Remedy:  "write it again, without",
 		})
 	case strings.ContainsAny(pattern, `?[]{}\^$|`):
-		c.warn(field, job.Violation{
-			Rule:    "policy-pattern",
+		c.warn(rulePolicyPattern, field, job.Violation{
 			Message: "the pattern has characters that mean something elsewhere; here they stand for themselves",
 			Allowed: "* for any characters other than /, ** for any characters at all", Remedy: "write a pattern for each case",
 		})
@@ -137,8 +143,7 @@ func (c *checker) vertex(v *Vertex, at string) {
 	for key, uri := range v.Images {
 		field := at + "images." + key
 		if !runtimeKey.MatchString(key) {
-			c.fail(field, job.Violation{
-				Rule:    "policy-vertex-image",
+			c.fail(rulePolicyVertexImage, field, job.Violation{
 				Message: "the image stands for no runtime version",
 				Found:   key,
 				Allowed: "2.11, or 2.11/3.7 for one Python version",
@@ -147,8 +152,7 @@ func (c *checker) vertex(v *Vertex, at string) {
 		}
 		// With its host: without one, Docker Hub would be meant.
 		if name, err := image.Parse(uri); err != nil || !strings.HasPrefix(uri, name.Host+"/") {
-			c.fail(field, job.Violation{
-				Rule:    "policy-vertex-image",
+			c.fail(rulePolicyVertexImage, field, job.Violation{
 				Message: "this is not a container image's full name",
 				Allowed: "e.g. europe-docker.pkg.dev/my-project/images/tf:2.11",
 				Remedy:  "begin with the registry",
@@ -158,8 +162,7 @@ func (c *checker) vertex(v *Vertex, at string) {
 	for from, to := range v.Accelerators {
 		field := at + "accelerators." + from
 		if !accelerator.MatchString(from) || !accelerator.MatchString(to) {
-			c.fail(field, job.Violation{
-				Rule:    "policy-vertex-accelerator",
+			c.fail(rulePolicyVertexAccelerator, field, job.Violation{
 				Message: "this is not an accelerator that another one can be put in the place of",
 				Allowed: "names of the API such as NVIDIA_TESLA_K80: NVIDIA_TESLA_T4",
 				Remedy:  "write both as the API does",
@@ -173,21 +176,20 @@ func (c *checker) vertex(v *Vertex, at string) {
 func (c *checker) empty(t reflect.Type, at string) {
 	for i := range t.NumField() {
 		f := t.Field(i)
-		field := strings.TrimPrefix(at+"."+f.Tag.Get("json"), ".")
+		field := strings.TrimPrefix(at+"."+jsonName(f), ".")
 		if f.Type.Kind() == reflect.Struct {
 			c.empty(f.Type, field)
 			continue
 		}
 		if c.file.Empty(field) {
 			v := job.Violation{
-				Rule:    "policy-empty",
 				Message: "nothing stands here, and what it means would be a guess",
 				Remedy:  "write a value, or remove the line",
 			}
 			if f.Type.Kind() == reflect.Slice {
 				v.Remedy = "write [] to allow nothing, or remove the line"
 			}
-			c.fail(field, v)
+			c.fail(rulePolicyEmpty, field, v)
 		}
 	}
 }
@@ -207,8 +209,7 @@ func (c *checker) defaults(d *Defaults, at string, known *jobspec.Catalogue) {
 		if f.value != "" {
 			given[jobField(f.name)] = name
 		} else if c.file.Given(name) {
-			c.fail(name, job.Violation{
-				Rule:    "policy-empty",
+			c.fail(rulePolicyEmpty, name, job.Violation{
 				Message: "an empty text is not a default",
 				Remedy:  "write a value, or remove the line",
 			})
@@ -221,14 +222,30 @@ func (c *checker) defaults(d *Defaults, at string, known *jobspec.Catalogue) {
 		given["labels"] = at + "defaults.labels"
 	}
 	probe := jobspec.New("", job.Spec{JobID: "job", Labels: d.Labels, TrainingInput: in})
+	probe.Options.Vertex = alone(d.Vertex, in)
 	for _, v := range probe.Check(known) {
+		if option, ok := strings.CutPrefix(v.Field, "jobdrop."); ok && v.Severity == job.Error {
+			c.fail(v.Rule, at+"defaults."+option, v)
+		}
 		if name, ok := given[v.Field]; ok {
 			if v.Rule == "max-running-time" { // 0s would pass any limit: the service takes it for none
 				v.Severity = job.Error
 			}
-			c.fail(name, v)
+			c.fail(v.Rule, name, v)
 		}
 	}
+}
+
+// alone returns default options for Vertex AI beside what they may find in a job: a maxWaitDuration is
+// used for the strategy that has one, and a mount in a job that has a network.
+func alone(d job.VertexOptions, in *job.TrainingInput) *job.VertexOptions {
+	if d.MaxWaitDuration != "" && d.Strategy == "" {
+		d.Strategy = job.StrategyFlexStart
+	}
+	if in.Network == "" {
+		in.Network = "projects/1/global/networks/job"
+	}
+	return &d
 }
 
 // jobField returns the path in a job file of a field of [Defaults].
@@ -246,41 +263,50 @@ func (c *checker) list(l list, field string) {
 	}
 	for i, g := range l.globs {
 		at := fmt.Sprintf("%s[%d]", field, i)
-		v := job.Violation{Rule: "policy-pattern"}
+		v := job.Violation{}
 		switch {
 		case l.uri && g != "" && g != "**" && !strings.HasPrefix(g, "gs://"):
 			v.Message, v.Remedy = "the pattern matches nothing: it is held against a gs:// URI", "write gs:// before it"
-			c.fail(at, v)
+			c.fail(rulePolicyPattern, at, v)
 			continue
 		case l.setting == "allow.images" && strings.Contains(g, "://"):
 			v.Message = "the pattern matches no image: its name has no scheme"
 			v.Remedy = "begin with the registry, as in gcr.io/my-project/**"
-			c.fail(at, v)
+			c.fail(rulePolicyPattern, at, v)
+			continue
+		case l.setting == "allow.nfsMounts" && g != "" && !strings.Contains(g, ":") && !strings.Contains(g, "**"):
+			v.Message, v.Allowed = "the pattern matches no share", "SERVER:PATH"
+			v.Remedy = "write the path after it, as in 10.0.0.2:/data/**"
+			c.fail(rulePolicyPattern, at, v)
 			continue
 		case l.halfOpen(g):
-			c.fail(at, job.Violation{
-				Rule: "policy-open-pattern", Message: "anyone can take a name that the pattern matches",
+			c.fail(rulePolicyOpenPattern, at, job.Violation{
+				Message: "anyone can take a name that the pattern matches",
 				Allowed: "the whole name of a bucket, project or host, or * for any", Remedy: "write an entry for each name",
 			})
 			continue
 		case l.paths && g == "*":
 			v.Message, v.Remedy = "* stands for no slash, so the pattern matches nothing", "write ** for any"
-			c.warn(at, v)
+			c.warn(rulePolicyPattern, at, v)
 		case l.setting == "allow.serviceAccounts" && g != "" && !strings.Contains(g, "@") && !strings.Contains(g, "**") &&
 			strings.Trim(g, "0123456789") != "":
 			v.Message = "* stands for no @, so the pattern matches no address"
 			v.Remedy = "write the address with its project, as in *@my-project.iam.gserviceaccount.com"
-			c.warn(at, v)
+			c.warn(rulePolicyPattern, at, v)
 		case l.setting == "allow.packageSources" && g != "**" && !strings.Contains(strings.TrimPrefix(g, "gs://"), "/") &&
 			!strings.HasSuffix(g, "**"):
 			v.Message, v.Remedy = "the pattern matches a bucket, but no package in it", "write /** after it"
-			c.warn(at, v)
+			c.warn(rulePolicyPattern, at, v)
 		case l.setting == "allow.accelerators" && g != "" && !l.matchesAny(g, accelerators()):
 			v.Message = "the pattern matches no accelerator that is known"
 			v.Allowed = strings.Join(accelerators(),
 				", ")
 			v.Remedy = "write the name in capitals, as in NVIDIA_TESLA_T4"
-			c.warn(at, v)
+			c.warn(rulePolicyPattern, at, v)
+		case l.setting == "allow.strategies" && g != "" && !l.matchesAny(g, strategies()):
+			v.Message, v.Allowed = "the pattern matches no strategy that is known", strings.Join(strategies(), ", ")
+			v.Remedy = "write the name in capitals, as in FLEX_START"
+			c.warn(rulePolicyPattern, at, v)
 		}
 		c.pattern(at, g)
 	}
@@ -294,6 +320,10 @@ func (l list) halfOpen(pattern string) bool {
 	case "allow.jobDirs", "allow.packageSources":
 		bucket, _, _ := strings.Cut(strings.TrimPrefix(pattern, "gs://"), "/")
 		return halfOpen(bucket)
+	case "allow.reservations", "allow.tensorboards", "allow.experiments", "allow.networkAttachments":
+		name, ok := strings.CutPrefix(pattern, "projects/")
+		owner, _, _ := strings.Cut(name, "/")
+		return ok && halfOpen(owner)
 	case "allow.images":
 		host, path, ok := strings.Cut(pattern, "/")
 		if !ok && !strings.Contains(host, "**") {
@@ -333,16 +363,22 @@ func halfOpen(name string) bool {
 func accelerators() []string {
 	f, _ := reflect.TypeFor[job.AcceleratorConfig]().FieldByName("Type")
 	names := strings.Fields(f.Tag.Get("enum"))[1:] // the first means none
-	for _, f := range families {
-		if !slices.Contains(names, f.accelerator) {
-			names = append(names, f.accelerator)
+	for _, name := range plan.BundledAccelerators() {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	return names
 }
 
+// strategies returns those of Vertex AI that a job may name.
+func strategies() []string {
+	f, _ := reflect.TypeFor[job.VertexOptions]().FieldByName("Strategy")
+	return strings.Fields(f.Tag.Get("enum"))
+}
+
 func (l list) matchesAny(g string, values []string) bool {
-	return slices.ContainsFunc(values, func(v string) bool { return glob(g, v, l.separators()) })
+	return slices.ContainsFunc(values, func(v string) bool { return glob.Match(g, v, l.separators()) })
 }
 
 func (c *checker) limits(l *Limits, d *Defaults, at string) {
@@ -354,19 +390,54 @@ func (c *checker) limits(l *Limits, d *Defaults, at string) {
 		{"jobsPerHour", l.JobsPerHour},
 	} {
 		if name := at + "limits." + f.name; c.file.Given(name) && f.n < 1 {
-			c.fail(name, job.Violation{
-				Rule:    "policy-limit",
+			c.fail(rulePolicyLimit, name, job.Violation{
 				Message: "the limit leaves room for no job",
 				Allowed: "1 or more",
 				Remedy:  "write a number from 1, or remove the line for no limit; pause: true stops all jobs",
 			})
 		}
 	}
+	if n := l.Restarts; n != nil && *n < 0 {
+		c.fail(rulePolicyLimit, at+"limits.restarts", job.Violation{
+			Message: "the limit is below zero", Allowed: "0 or more",
+			Remedy: "write how often a job may be started again, 0 for never, or remove the line for no limit",
+		})
+	}
+	c.acceleratorHours(&l.AcceleratorHours, at+"limits.acceleratorHours")
 	limit, ok := c.duration(at+"limits.maxRunningTime", l.MaxRunningTime, time.Second)
 	if own, err := job.ParseDuration(d.MaxRunningTime); ok && err == nil && own > limit {
-		c.fail(at+"defaults.maxRunningTime", job.Violation{
-			Rule: "policy-limit", Message: "the default is above the limit for it", Allowed: "at most " + l.MaxRunningTime,
+		c.fail(rulePolicyLimit, at+"defaults.maxRunningTime", job.Violation{
+			Message: "the default is above the limit for it", Allowed: "at most " + l.MaxRunningTime,
 			Remedy: "lower the default, or raise the limit",
+		})
+	}
+}
+
+// mostHours bounds a budget: a million accelerators use less in a month.
+const mostHours = 1_000_000_000
+
+func (c *checker) acceleratorHours(h *AcceleratorHours, at string) {
+	if !c.file.Given(at) {
+		return
+	}
+	const example = "{per: month, most: 2000}"
+	if h.Per == "" && !c.file.Given(at+".per") {
+		c.fail(rulePolicyLimit, at, job.Violation{
+			Message: "the limit does not say for which time it is", Allowed: "per: month",
+			Remedy: "write acceleratorHours: " + example,
+		})
+	}
+	switch given := c.file.Given(at + ".most"); {
+	case !given:
+		c.fail(rulePolicyLimit, at, job.Violation{
+			Message: "the limit does not say how many hours", Allowed: "most: and a number from 1",
+			Remedy: "write acceleratorHours: " + example,
+		})
+	case h.Most < 1 || h.Most > mostHours:
+		c.fail(rulePolicyLimit, at+".most", job.Violation{
+			Message: "the limit is not a number of accelerator hours in a month",
+			Allowed: fmt.Sprintf("1 to %d", mostHours),
+			Remedy:  "write one, or remove acceleratorHours for no limit; pause: true stops all jobs",
 		})
 	}
 }
@@ -378,7 +449,6 @@ func (c *checker) duration(field, value string, least time.Duration) (time.Durat
 	}
 	d, err := job.ParseDuration(value)
 	v := job.Violation{
-		Rule:    "policy-duration",
 		Allowed: "seconds with the suffix s, e.g. 3600s",
 		Remedy:  "write the seconds with the suffix s",
 	}
@@ -399,7 +469,7 @@ func (c *checker) duration(field, value string, least time.Duration) (time.Durat
 	default:
 		return d, true
 	}
-	c.fail(field, v)
+	c.fail(rulePolicyDuration, field, v)
 	return 0, false
 }
 
@@ -408,8 +478,8 @@ func (c *checker) patience(p *Patience, at string) {
 	incomplete, first := c.duration(at+"incomplete", p.Incomplete, time.Second)
 	expire, second := c.duration(at+"expire", p.Expire, time.Second)
 	if first && second && incomplete > expire {
-		c.fail(at+"expire", job.Violation{
-			Rule: "policy-patience", Message: "a drop would be given up before what it lacks is reported",
+		c.fail(rulePolicyPatience, at+"expire", job.Violation{
+			Message: "a drop would be given up before what it lacks is reported",
 			Allowed: "at least incomplete, " + p.Incomplete, Remedy: "raise expire, or lower incomplete",
 		})
 	}
@@ -427,8 +497,7 @@ func (c *checker) patience(p *Patience, at string) {
 func (c *checker) catalogue(k jobspec.Catalogue) {
 	named := func(field string, ok bool) {
 		if !ok {
-			c.fail(field, job.Violation{
-				Rule:    "policy-catalogue",
+			c.fail(rulePolicyCatalogue, field, job.Violation{
 				Message: "the entry has no name",
 				Remedy:  "write " + field[strings.LastIndexByte(field, '.')+1:] + ": and a value",
 			})
@@ -436,8 +505,8 @@ func (c *checker) catalogue(k jobspec.Catalogue) {
 	}
 	word := func(field, value string, allowed ...string) {
 		if !slices.Contains(allowed, value) {
-			c.fail(field, job.Violation{
-				Rule: "policy-catalogue", Message: "the value is not one of those allowed",
+			c.fail(rulePolicyCatalogue, field, job.Violation{
+				Message: "the value is not one of those allowed",
 				Allowed: strings.Join(allowed, ", "), Remedy: "write one of those allowed",
 			})
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	pages "github.com/jobdrop/jobdrop/internal/cli/rules"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -76,6 +77,9 @@ func parseCases() []parseCase {
 		}},
 		{"lists", "allow: {regions: [], images: project, accelerators: [TPU_*]}", nil},
 
+		{"share without a path", "allow:\n  nfsMounts: ['10.0.0.2', '10.0.0.2:/a', '**']\n", []string{
+			"error policy-pattern 2:15 allow.nfsMounts[0]",
+		}},
 		{"empty pattern", "allow:\n  regions: ['']\n", []string{"error policy-pattern 2:13 allow.regions[0]"}},
 		{"longest pattern", "allow: {regions: [" + strings.Repeat("a", 512) + ", " + strings.Repeat("a*", 16) + "]}", nil},
 		{
@@ -243,6 +247,24 @@ func parseCases() []parseCase {
 			"error policy-limit 1:22 limits.activeJobs",
 			"error policy-limit 1:38 limits.jobsPerHour",
 		}},
+		{"a budget", "limits: {acceleratorHours: {per: month, most: 2000, over: refuse}}\n", nil},
+		{"a budget of nothing", "limits: {acceleratorHours: {per: month, most: 0}}\n", []string{
+			"error policy-limit 1:47 limits.acceleratorHours.most",
+		}},
+		{"a budget of too much", "limits: {acceleratorHours: {per: month, most: 1000000001}}\n", []string{
+			"error policy-limit 1:47 limits.acceleratorHours.most",
+		}},
+		{"a budget without its parts", "limits: {acceleratorHours: {over: wait}}\n", []string{
+			"error policy-limit 1:10 limits.acceleratorHours",
+			"error policy-limit 1:10 limits.acceleratorHours",
+		}},
+		{"a budget in other words", "limits: {acceleratorHours: {per: week, most: 1, over: stop}}\n", []string{
+			"error enum 1:34 limits.acceleratorHours.per",
+			"error enum 1:55 limits.acceleratorHours.over",
+		}},
+		{"a strategy that nothing has", "allow: {strategies: [SPOT, spot, '*']}\n", []string{
+			"warning policy-pattern 1:28 allow.strategies[1]",
+		}},
 		{"pause of nothing", "pause:\n", []string{"error policy-empty 1:1 pause"}},
 		{"the same content runs or is withdrawn", "sameContent: run\nprefixes: [{match: a, sameContent: withdraw}]\n", nil},
 		{"the same content in another word", "sameContent: withdrawn\n", []string{"error enum 1:14 sameContent"}},
@@ -312,6 +334,55 @@ func parseCases() []parseCase {
 			}},
 
 		{
+			"viewers",
+			"viewers:\n- members: ['user:ann@example.com', 'domain:example.com', 'serviceAccount:a@b.iam.gserviceaccount.com']\n" +
+				"  prefixes: ['**', teams/nlp/**]\n  outputs: ['gs://nlp-output/**']\n- {members: 'user:a@b.c', prefixes: a}\n" +
+				"- {members: ['domain:Example.COM'], prefixes: ['*'], outputs: []}\n", nil,
+		},
+		{"viewers without their parts",
+			"viewers:\n- {}\n- members: []\n  prefixes: [a]\n- members: ['user:a@b.c']\n  prefixes:\n  outputs:\n", []string{
+				"error policy-viewer 2:3 viewers[0]",
+				"error policy-viewer 2:3 viewers[0]",
+				"error policy-viewer 3:3 viewers[1].members",
+				"error policy-viewer 5:3 viewers[2]",
+				"error policy-empty 7:3 viewers[2].outputs",
+			}},
+		{"nobody's members",
+			"viewers:\n- prefixes: [a]\n  members:\n  - allUsers\n  - allAuthenticatedUsers\n  - ann@example.com\n" +
+				"  - group:nlp@example.com\n  - domain:gmail.com\n  - domain:b.iam.gserviceaccount.com\n  - domain:*.example.com\n" +
+				"  - domain:ann@example.com\n  - user:*@example.com\n  - user:a@b.iam.gserviceaccount.com\n" +
+				"  - serviceAccount:ann@example.com\n  - 'user: ann@example.com'\n  - user:ann@exämple.com\n  - User:a@b.c\n  - ''\n",
+			members(4, 18)},
+		{"viewers' patterns",
+			"viewers:\n- members: ['user:a@b.c']\n  prefixes: ['', /a, 'gs://inbox/a', ' a']\n" +
+				"  outputs: [nlp-output, 'gs://nlp*/**', '**', 'gs://**', '']\n", []string{
+				"error policy-pattern 3:14 viewers[0].prefixes[0]",
+				"error policy-match 3:18 viewers[0].prefixes[1]",
+				"error policy-match 3:22 viewers[0].prefixes[2]",
+				"error policy-pattern 3:38 viewers[0].prefixes[3]",
+				"error policy-pattern 4:13 viewers[0].outputs[0]",
+				"error policy-open-pattern 4:25 viewers[0].outputs[1]",
+				"warning policy-viewer 4:41 viewers[0].outputs[2]",
+				"warning policy-viewer 4:47 viewers[0].outputs[3]",
+				"error policy-pattern 4:58 viewers[0].outputs[4]",
+			}},
+		{
+			"too many viewers", "viewers: [" + list(501, "{members: 'user:a@b.c', prefixes: a}") + "]",
+			[]string{"error policy-list-length 1:1 viewers"},
+		},
+		{"too many of an entry of viewers",
+			"viewers:\n- members: [" + list(501, "'user:a@b.c'") + "]\n  prefixes: [a]\n" +
+				"- members: ['user:a@b.c']\n  prefixes: [" + list(501, "a") + "]\n  outputs: [" + list(501, "gs://a") + "]\n", []string{
+				"error policy-list-length 2:3 viewers[0].members",
+				"error policy-list-length 5:3 viewers[1].prefixes",
+				"error policy-list-length 6:3 viewers[1].outputs",
+			}},
+		{
+			"viewers of a prefix", "prefixes: [{match: a, viewers: []}]",
+			[]string{"error unknown-field 1:23 prefixes[0].viewers"},
+		},
+
+		{
 			"catalogue",
 			"catalogue: {date: '2026-01-01', sources: [us], machines: [{names: [a-1], category: TPU, accelerators: {TPU_V3: " +
 				"[1], TPU_V2: []}, deduced: true}], regions: [{name: a-b1, tpu: true}], runtimes: [{version: '3.0', ended: " +
@@ -333,6 +404,15 @@ func parseCases() []parseCase {
 	}
 }
 
+// members returns the violations of an entry's members that stand on lines from first to last.
+func members(first, last int) []string {
+	var all []string
+	for line := first; line <= last; line++ {
+		all = append(all, fmt.Sprintf("error policy-viewer %d:5 viewers[0].members[%d]", line, line-first))
+	}
+	return all
+}
+
 func manyLabels(n int) string {
 	var labels []string
 	for i := range n {
@@ -347,8 +427,8 @@ func TestParse(t *testing.T) {
 			rules, vs := Parse("policy.yaml", []byte(tt.data))
 			var got []string
 			for _, v := range vs {
-				if v.File != "policy.yaml" || v.Message == "" || v.Remedy == "" {
-					t.Errorf("violation without a file, a message or a remedy: %+v", v)
+				if !pages.Known(v.Rule) || v.File != "policy.yaml" || v.Message == "" || v.Remedy == "" {
+					t.Errorf("violation without a rule, a file, a message or a remedy: %+v", v)
 				}
 				got = append(got, fmt.Sprintf("%s %s %d:%d %s", v.Severity, v.Rule, v.Line, v.Column, v.Field))
 			}
@@ -380,5 +460,17 @@ func TestParseBoundsViolations(t *testing.T) {
 		if _, again := Parse("policy.yaml", []byte(data)); !cmp.Equal(vs, again) {
 			t.Fatal("not the same again")
 		}
+	}
+}
+
+// What people write of a budget in words from elsewhere is taken for what they mean, in the remedy.
+func TestBudgetInOtherWords(t *testing.T) {
+	_, vs := Parse("p.yaml", []byte("limits: {acceleratorHours: {per: week, most: 1, over: reject}}"))
+	var got []string
+	for _, v := range vs {
+		got = append(got, v.Remedy)
+	}
+	if diff := cmp.Diff([]string{"write month", "write refuse"}, got); diff != "" {
+		t.Errorf("remedies (-want +got):\n%s", diff)
 	}
 }

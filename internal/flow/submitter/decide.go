@@ -61,7 +61,7 @@ func (s *Submitter) judge(
 	patience := rules.Patience(s.options.Patience)
 	var mapping job.Mapping
 	if !r.Incomplete() && !job.HasErrors(r.Violations) {
-		mapping = rules.Mapping(r.Spec.TrainingInput)
+		mapping = rules.Mapping(r.Spec.TrainingInput, r.Options.Vertex)
 		r.Map(s.backend.Check(job.Order{Spec: r.Spec, Mapping: mapping}), rules.Strict())
 	}
 	e := entering{
@@ -84,7 +84,7 @@ func (s *Submitter) judge(
 		}
 		return s.enter(ctx, note, e, attempt.Reject{Reason: faulty(r.Violations), Violations: r.Violations})
 	}
-	content, err := job.Content(r.Spec, r.Resolution.All())
+	content, err := job.Content(r.Spec, r.Options.Vertex, r.Resolution.All())
 	if err != nil {
 		return nil, err
 	}

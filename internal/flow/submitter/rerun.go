@@ -150,7 +150,7 @@ func (s *Submitter) readmit(
 	}
 	var mapping job.Mapping
 	if !job.HasErrors(r.Violations) {
-		mapping = rules.Mapping(r.Spec.TrainingInput)
+		mapping = rules.Mapping(r.Spec.TrainingInput, r.Options.Vertex)
 		r.Map(s.backend.Check(job.Order{Spec: r.Spec, Mapping: mapping}), rules.Strict())
 	}
 	if job.HasErrors(r.Violations) {
@@ -161,7 +161,7 @@ func (s *Submitter) readmit(
 			"upload the drop with another, or leave it out", of.Attempt, r.Spec.JobID)
 	}
 	r.Spec.JobID = a.JobID(of.Drop.JobFile)
-	content, err := job.Content(r.Spec, r.Resolution.All())
+	content, err := job.Content(r.Spec, r.Options.Vertex, r.Resolution.All())
 	if err != nil {
 		return nil, err
 	}

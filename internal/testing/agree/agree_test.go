@@ -128,7 +128,7 @@ const incomplete = "incomplete"
 func (r report) rules() string {
 	names := map[string]bool{}
 	for _, v := range r.Violations {
-		name := v.Rule
+		name := string(v.Rule)
 		if v.Severity == job.Warning {
 			name = "~" + name
 		}
@@ -196,7 +196,7 @@ func (c *checked) check(t *testing.T, local *service) {
 func (c *checked) installationKnows(t *testing.T, plainly, full report) {
 	t.Helper()
 	for _, v := range plainly.Violations {
-		open := v.Severity == job.Warning && strings.HasPrefix(v.Rule, "policy-")
+		open := v.Severity == job.Warning && strings.HasPrefix(string(v.Rule), "policy-")
 		if open && !strings.Contains(v.Remedy, "--") {
 			c.errorf(t, "%s: what an installation would say depends, and no flag is named: %v", v.Rule, v)
 		}
@@ -264,7 +264,7 @@ func (c *checked) installation(t *testing.T, b backend) (inspect.Result, *job.Or
 	if r.Incomplete() || job.HasErrors(r.Violations) {
 		return r, nil
 	}
-	order := job.Order{Spec: r.Spec, Mapping: installed(b.Name()).For(c.folder).Mapping(r.Spec.TrainingInput)}
+	order := job.Order{Spec: r.Spec, Mapping: installed(b.Name()).For(c.folder).Mapping(r.Spec.TrainingInput, r.Options.Vertex)}
 	r.Map(b.Check(order), false)
 	if job.HasErrors(r.Violations) {
 		return r, nil
@@ -334,13 +334,13 @@ func (c *checked) known(full report, reasons map[string]string) bool {
 		if v.Severity == job.Warning && !full.Valid {
 			continue
 		}
-		if reasons[v.Rule] == "" {
+		if reasons[string(v.Rule)] == "" {
 			if full.Valid {
 				continue
 			}
 			return false
 		}
-		c.needed[v.Rule] = true
+		c.needed[string(v.Rule)] = true
 		found = true
 	}
 	return found
