@@ -26,8 +26,6 @@ import (
 // Decode returns the content of an object that was stored with contentEncoding gzip.
 func Decode(stored io.Reader) (io.Reader, error) { return gzip.NewReader(stored) }
 
-const encodingRule = "content-encoding"
-
 // encoding returns the encoding that an object is stored with, or the empty string.
 func encoding(o job.Object) string {
 	switch e := strings.ToLower(strings.TrimSpace(o.Encoding)); e {
@@ -43,7 +41,7 @@ func encoding(o job.Object) string {
 // falseLabel warns of an object whose bytes are used as they are stored, whatever its label says.
 func falseLabel(o job.Object) job.Violation {
 	return job.Violation{
-		Rule: encodingRule, Severity: job.Warning, File: o.Base(),
+		Rule: ruleContentEncoding, Severity: job.Warning, File: o.Base(),
 		Message: "the object says that it was packed for transport, and was not: its bytes are used as they are stored",
 		Found:   "contentEncoding: " + job.BoundText(o.Encoding, 80),
 		Remedy:  "upload it without contentEncoding; without jobdrop, tools would unpack it once too often",
@@ -53,7 +51,7 @@ func falseLabel(o job.Object) job.Violation {
 // otherEncoding rejects an object whose content jobdrop can't know.
 func otherEncoding(o job.Object) job.Violation {
 	return job.Violation{
-		Rule: encodingRule, Severity: job.Error, File: o.Base(),
+		Rule: ruleContentEncoding, Severity: job.Error, File: o.Base(),
 		Message: "the object is stored in an encoding that jobdrop does not decode",
 		Found:   "contentEncoding: " + job.BoundText(o.Encoding, 80), Allowed: "gzip, or none",
 		Remedy: "upload it without an encoding, then the job file again",
@@ -63,7 +61,7 @@ func otherEncoding(o job.Object) job.Violation {
 // undecodable rejects an object whose packing is damaged.
 func undecodable(o job.Object, err error) job.Violation {
 	return job.Violation{
-		Rule: encodingRule, Severity: job.Error, File: o.Base(),
+		Rule: ruleContentEncoding, Severity: job.Error, File: o.Base(),
 		Message: "the object says that it was packed for transport, and can't be unpacked: " + job.BoundText(err.Error(), 200),
 		Found:   "contentEncoding: " + job.BoundText(o.Encoding, 80),
 		Remedy:  "upload it again, then the job file",

@@ -21,6 +21,7 @@ import (
 
 	"github.com/jobdrop/jobdrop/internal/check/inspect"
 	"github.com/jobdrop/jobdrop/internal/check/policy"
+	"github.com/jobdrop/jobdrop/internal/cli/rules"
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
 )
@@ -114,6 +115,9 @@ func (f *folder) open(_ context.Context, o job.Object) (io.ReadCloser, error) {
 func lines(vs []job.Violation) []string {
 	var all []string
 	for _, v := range vs {
+		if !rules.Known(v.Rule) {
+			all = append(all, "a rule without a page")
+		}
 		all = append(all, fmt.Sprintf("%s %s %s:%d:%d %s", v.Severity, v.Rule, v.File, v.Line, v.Column, v.Field))
 	}
 	return all

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/jobdrop/jobdrop/internal/cli/rules"
 )
 
 // drops returns the packages of the example drops, sound and not.
@@ -133,7 +135,7 @@ func verdict(t *testing.T, name string, data []byte) {
 		t.Errorf("got %+v, %v", report, vs)
 	}
 	for _, v := range vs {
-		if v.Rule == "" || v.Message == "" || v.Remedy == "" || v.File != name || v.Severity == "" ||
+		if !rules.Known(v.Rule) || v.Message == "" || v.Remedy == "" || v.File != name || v.Severity == "" ||
 			!utf8.ValidString(v.String()) || strings.ContainsAny(v.String(), "\n\r\x1b") {
 			t.Errorf("bad violation %+q", v)
 		}

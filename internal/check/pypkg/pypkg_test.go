@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/jobdrop/jobdrop/internal/cli/rules"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -488,7 +489,7 @@ func inspects(t *testing.T, name string, data []byte, want []string) {
 			if got := fmt.Sprintf("%s %s", vs[i].Severity, vs[i].Rule); got != rule || !strings.Contains(vs[i].String(), part) {
 				t.Errorf("got %s: %v, want %q", got, vs[i], w)
 			}
-			if vs[i].File != name || vs[i].Message == "" || vs[i].Remedy == "" {
+			if !rules.Known(vs[i].Rule) || vs[i].File != name || vs[i].Message == "" || vs[i].Remedy == "" {
 				t.Errorf("incomplete: %+v", vs[i])
 			}
 		}
