@@ -47,7 +47,7 @@ type arrows struct {
 // allArrows point one way: functions → app → flow → attempt → job; check → job; service
 // and backend → attempt, job. Only adapters reach a cloud client.
 func allArrows() []arrows {
-	check := []string{"pkg/job", "pkg/jobspec", "internal/image", "internal/text"}
+	check := []string{"pkg/job", "pkg/jobspec", "internal/check/glob", "internal/image", "internal/text"}
 	return []arrows{
 		{folder: "pkg/job", pure: true},
 		{folder: "pkg/jobspec", allowed: []string{"pkg/job", "internal/image", "internal/text"}},
@@ -55,12 +55,25 @@ func allArrows() []arrows {
 		{folder: "internal/text", pure: true},
 		{folder: "internal/image"},
 		{folder: "internal/envfile", pure: true},
+		{folder: "internal/gcloud", allowed: []string{"pkg/job", "internal/text"}},
+		{folder: "internal/logs", allowed: []string{"pkg/job"}, pure: true},
 		{folder: "internal/attempt", allowed: []string{"pkg/job"}, pure: true},
 		{folder: "internal/check", allowed: check},
+		{folder: "internal/check/glob", pure: true},
 		{folder: "internal/check/plan", allowed: []string{"pkg/job"}, pure: true},
 		{folder: "internal/check/inspect", allowed: append(check, "internal/check")},
-		{folder: "internal/check/policy", allowed: check},
+		{folder: "internal/check/policy", allowed: append(check, "internal/check/plan")},
+		{folder: "internal/notice", allowed: []string{"pkg/job", "pkg/event", "internal/text"}},
+		{folder: "internal/delivery", allowed: []string{"pkg/job", "pkg/event", "internal/text", "internal/notice"}},
+		{folder: "internal/check/routes", allowed: append(check, "pkg/event", "internal/check", "internal/notice")},
+		{folder: "internal/destination", allowed: []string{
+			"pkg/job", "pkg/event", "internal/text", "internal/notice", "internal/delivery",
+		}},
 		{folder: "internal/flow", allowed: []string{"pkg/job", "internal/attempt"}, pure: true},
+		{folder: "internal/flow/notifier", allowed: []string{
+			"pkg/job", "pkg/jobspec", "pkg/event", "internal/attempt", "internal/text", "internal/image", "internal/notice",
+			"internal/delivery", "internal/check",
+		}},
 		{folder: "internal/flow/submitter", allowed: append(check, "internal/attempt", "internal/check")},
 		{folder: "internal/flow/watcher", allowed: []string{"pkg/job", "internal/attempt"}},
 		{
@@ -68,8 +81,14 @@ func allArrows() []arrows {
 			allowed: []string{"pkg/job", "pkg/event", "internal/attempt", "internal/text"},
 		},
 		{
-			folder:  "internal/service/inbound",
-			allowed: []string{"pkg/job", "pkg/event", "internal/attempt", "internal/app/logging"},
+			folder: "internal/service/joblogs", cloud: true,
+			allowed: []string{"pkg/job", "internal/attempt", "internal/logs", "internal/service/joblog", "internal/text"},
+		},
+		{
+			folder: "internal/service/inbound",
+			allowed: []string{
+				"pkg/job", "pkg/event", "internal/attempt", "internal/notice", "internal/text", "internal/app/logging",
+			},
 		},
 		{
 			folder:  "internal/backend",
@@ -77,12 +96,22 @@ func allArrows() []arrows {
 			cloud:   true,
 		},
 		{folder: "internal/app", cloud: true, allowed: []string{
-			"pkg", "internal/attempt", "internal/backend", "internal/check", "internal/flow", "internal/image",
-			"internal/service", "internal/text",
+			"pkg", "internal/attempt", "internal/backend", "internal/check", "internal/delivery", "internal/destination",
+			"internal/flow", "internal/image", "internal/notice", "internal/service", "internal/text",
 		}},
 		{folder: "internal/app/config", pure: true},
 		{folder: "internal/app/logging", pure: true},
 		{folder: "internal/app/telemetry", allowed: []string{"pkg/job", "internal/attempt", "internal/flow/watcher"}, cloud: true},
+		{folder: "internal/account", allowed: append(check, "internal/check", "internal/attempt", "internal/logs",
+			"internal/flow/submitter", "internal/flow/watcher")},
+		{folder: "internal/pyproject", allowed: []string{"internal/text"}},
+		{folder: "internal/upload", allowed: []string{"pkg/job", "internal/attempt"}, pure: true},
+		{folder: "internal/console/iap", cloud: true},
+		{folder: "internal/doctor", cloud: true, allowed: append(check, "internal/app/config", "internal/attempt",
+			"internal/check", "internal/flow/watcher", "internal/notice", "pkg/event")},
+		{folder: "internal/console/scalars", allowed: []string{"pkg/job", "internal/text"}},
+		{folder: "internal/console", allowed: append(check, "internal/account", "internal/attempt", "internal/check",
+			"internal/flow", "internal/logs")},
 		{folder: "internal/cli", allowed: []string{"pkg", "internal", "functions"}, cloud: true},
 		{folder: "internal/local", allowed: []string{"pkg", "internal", "functions"}, cloud: true},
 		{folder: "internal/local/absent", pure: true},

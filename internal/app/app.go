@@ -20,6 +20,7 @@ import (
 	"github.com/jobdrop/jobdrop/internal/check/plan"
 	"github.com/jobdrop/jobdrop/internal/check/policy"
 	"github.com/jobdrop/jobdrop/internal/flow/ledger"
+	"github.com/jobdrop/jobdrop/internal/flow/notifier"
 	"github.com/jobdrop/jobdrop/internal/flow/relay"
 	"github.com/jobdrop/jobdrop/internal/flow/submitter"
 	"github.com/jobdrop/jobdrop/internal/flow/watcher"
@@ -29,10 +30,11 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// App holds the use cases of an installation.
+// App holds the use cases of an installation: those of Submit and Watch, or that of Notify.
 type App struct {
 	Submitter *submitter.Submitter
 	Watcher   *watcher.Watcher
+	Notifier  *notifier.Notifier
 
 	parking  parking
 	measures *telemetry.Telemetry
@@ -65,9 +67,19 @@ func pollsOf(reads int) int { return reads * 5 / 8 }
 // Loader returns the use cases.
 type Loader func(ctx context.Context) (*App, error)
 
-// Lazy returns a loader that reads the environment and makes the clients at its
-// first call. After a failed load, the next call tries again.
+// Lazy returns a loader of Submit and Watch that reads the environment and makes the
+// clients at its first call. After a failed load, the next call tries again.
 func Lazy(lookup config.Lookup) Loader {
+	return lazy(func(ctx context.Context) (*App, error) { return Load(ctx, lookup) })
+}
+
+// LazyNotify returns a loader of Notify, as [Lazy] does of the other functions. They share
+// nothing: neither clients nor secrets.
+func LazyNotify(lookup config.Lookup) Loader {
+	return lazy(func(ctx context.Context) (*App, error) { return LoadNotify(ctx, lookup) })
+}
+
+func lazy(load Loader) Loader {
 	var (
 		mu     sync.Mutex
 		loaded *App
@@ -77,7 +89,7 @@ func Lazy(lookup config.Lookup) Loader {
 		defer mu.Unlock()
 		if loaded == nil {
 			// The clients outlive the request that needs them first.
-			a, err := Load(context.WithoutCancel(ctx), lookup)
+			a, err := load(context.WithoutCancel(ctx))
 			if err != nil {
 				logging.New(os.Stderr, slog.LevelInfo).ErrorContext(ctx, "not configured", "error", err.Error())
 				return nil, err
@@ -95,12 +107,10 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	measures, err := telemetry.New(ctx, c.Collector, c.Instance)
+	measures, logger, err := observed(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	handler := measures.Handler(logging.New(os.Stderr, c.LogLevel).Handler(), c.Project)
-	logger := slog.New(handler).With("instance", c.Instance)
 	storage, err := gcs.New(ctx, c.StorageEmulator)
 	if err != nil {
 		return nil, err
@@ -161,6 +171,16 @@ func Load(ctx context.Context, lookup config.Lookup) (*App, error) {
 		return nil, err
 	}
 	return New(submit, watch, records, measures, logger), nil
+}
+
+// observed returns what measures and what logs.
+func observed(ctx context.Context, c config.Config) (*telemetry.Telemetry, *slog.Logger, error) {
+	measures, err := telemetry.New(ctx, c.Collector, c.Instance)
+	if err != nil {
+		return nil, nil, err
+	}
+	handler := measures.Handler(logging.New(os.Stderr, c.LogLevel).Handler(), c.Project)
+	return measures, slog.New(handler).With("instance", c.Instance), nil
 }
 
 // excerpt returns what Watch asks for the end of a failed job's log: nothing where the policy does
