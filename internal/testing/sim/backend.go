@@ -45,6 +45,8 @@ type simJob struct {
 	late, cancelled bool
 	// forgot reports that the backend took a cancel and did nothing.
 	forgot bool
+	// gpus is how many GPUs its machine has.
+	gpus time.Duration
 }
 
 // backend is a service that runs jobs. It takes our job IDs, unless the weather says
@@ -287,6 +289,7 @@ func (t *backend) create(ctx context.Context, s job.Order) (made *simJob, confli
 			return fmt.Errorf("no room for more than %d jobs: %w", room, job.ErrQuota)
 		}
 		made = t.addIn(region, s.JobID, s.Labels, s.TrainingInput.PackageURIs)
+		made.gpus = gpus[s.TrainingInput.MasterType]
 		t.limit(made, s.TrainingInput.Scheduling)
 		t.fate(made)
 		t.hints(made)
@@ -331,6 +334,7 @@ const inFlight = deadline + 10*time.Minute
 // allowed holds a new job to the operator's policy.
 func (t *backend) allowed(j *simJob) {
 	w := t.w
+	t.affordable()
 	if len(w.dropped) > 0 {
 		return // jobs that the index has lost are not counted
 	}
@@ -523,7 +527,8 @@ func (t *backend) Find(ctx context.Context, spec job.Order) ([]attempt.BackendJo
 			seen = seen.Add(-t.w.between(0, 30*time.Second))
 		}
 		for _, j := range t.sorted() {
-			if j.labels[job.LabelAttempt] == spec.Labels[job.LabelAttempt] && !j.created.After(seen) && j.knows(time.Now()) {
+			if j.labels[job.LabelAttempt] == spec.Labels[job.LabelAttempt] &&
+				j.labels[job.LabelInstance] == spec.Labels[job.LabelInstance] && !j.created.After(seen) && j.knows(time.Now()) {
 				found = append(found, t.backendJob(j, time.Now()))
 			}
 		}
@@ -590,6 +595,12 @@ func (t *backend) mayCancel(j *simJob, now time.Time) {
 	}
 	if r.CancelRequested != nil && r.CancelRequested.Kind == job.KindRequest {
 		return // which people asked for: see [judge.cancelAsked]
+	}
+	if r.CancelRequested != nil && r.CancelRequested.Kind == job.KindRestarts {
+		if !r.Restarts.Over() || j.restarted.IsZero() || now.Before(j.restarted) {
+			w.fail("job %s is cancelled for its restarts, and the record says %+v", j.id, r.Restarts)
+		}
+		return
 	}
 	j.asked = true
 	w.cancels++

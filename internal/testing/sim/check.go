@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -119,6 +120,10 @@ func (w *world) checkAttempt(r attempt.Record) {
 		if e.Type == job.JobDelayed {
 			what += " " + delayed(e)
 		}
+		if again := e.Body.Restarts; again != nil && (e.Type == job.JobQueued || e.Type == job.JobPreparing ||
+			e.Type == job.JobRunning || e.Type == job.JobDelayed && e.Body.Delay.Kind == job.KindState) {
+			what += fmt.Sprintf(" after restart %d", again.Count)
+		}
 		if once[what] {
 			w.fail("attempt %s: %s is told again", r.Attempt, what)
 		}
@@ -172,6 +177,9 @@ func (w *world) checkTold(r attempt.Record) {
 	j, ok := w.backend.jobs[r.Job.ResourceName]
 	if !ok || !j.gone.IsZero() {
 		return
+	}
+	if r.Restarts.Over() && j.cancelling.IsZero() && w.lasted(j.ended, r.Restarts.Last) {
+		w.fail("the job of attempt %s was run again more often than it may, and nobody cancelled it", r.Attempt)
 	}
 	asked := r.CancelRequested != nil && r.CancelRequested.Kind != job.KindRun // it may have begun to run right then
 	if j.ran() && !asked && !told[string(job.JobRunning)] {
@@ -356,7 +364,8 @@ func (w *world) checkJob(j *simJob, records map[string]attempt.Record) {
 		r.State == job.Cancelled {
 		want = job.Cancelled // whoever saw in time that it was being cancelled can tell
 	}
-	if c := r.CancelRequested; c != nil && c.Kind == job.KindRequest && j.end == job.BackendCancelled {
+	if c := r.CancelRequested; c != nil && (c.Kind == job.KindRequest || c.Kind == job.KindRestarts) &&
+		j.end == job.BackendCancelled {
 		// Whoever asked before a limit was over ended the job, however long that took. Clocks differ.
 		switch _, by := j.over(c.At); {
 		case want == job.TimedOut && by < w.judge.slack()+2*time.Second && r.State == job.Cancelled:

@@ -38,15 +38,24 @@ type judge struct {
 	// created are when jobs were created, by the first part of their folder.
 	created map[string][]time.Time
 	// turned is when each prefix got the turns of those jobs. A create that had no answer comes again
-	// long after its turn.
-	turned map[string][]time.Time
+	// long after its turn. short holds, for each attempt that got a turn, those that waited and had too few
+	// accelerator hours for one.
+	turned map[string][]turn
+	short  map[string]map[string]bool
 	// retired reports that the records were deleted, and that nobody has dropped
 	// anything since.
 	retired bool
 	// owned holds the attempts that were accepted, with their job IDs.
 	owned []ownership
-	// over is when the record of each attempt got its verdict.
-	over map[string]time.Time
+	// over is when the record of each attempt got its verdict, concluded by whom.
+	over      map[string]time.Time
+	concluded map[string]*worker
+}
+
+// turn is a turn that a prefix got.
+type turn struct {
+	of string // the attempt's label
+	at time.Time
 }
 
 // ownership records that an attempt has a job ID, from its acceptance on.
@@ -78,7 +87,8 @@ func newJudge(w *world) *judge {
 		attempts: map[string]string{}, deleted: map[string][]time.Time{},
 		queued: map[string]time.Time{}, waiting: map[string]time.Time{}, left: map[string]time.Time{},
 		entered: map[string]map[job.BackendState]time.Time{}, created: map[string][]time.Time{},
-		turned: map[string][]time.Time{}, over: map[string]time.Time{},
+		turned: map[string][]turn{}, short: map[string]map[string]bool{}, over: map[string]time.Time{},
+		concluded: map[string]*worker{},
 	}
 }
 
@@ -206,7 +216,7 @@ func (j *judge) decision(me *worker, prev, next attempt.Record) {
 			next.Drop.JobFile.Generation)
 		return
 	}
-	j.follow(prev, next)
+	j.follow(me, prev, next)
 	j.cancelAsked(prev, next)
 	if next.Rerun != nil {
 		if prev.State == "" {
@@ -263,7 +273,7 @@ func (j *judge) decision(me *worker, prev, next attempt.Record) {
 }
 
 // follow enters when an attempt came to what it is.
-func (j *judge) follow(prev, next attempt.Record) {
+func (j *judge) follow(me *worker, prev, next attempt.Record) {
 	since := func(times map[string]time.Time, is bool) {
 		if _, was := times[next.Attempt]; is && !was {
 			times[next.Attempt] = time.Now()
@@ -279,7 +289,7 @@ func (j *judge) follow(prev, next attempt.Record) {
 		j.left[next.Attempt] = time.Now()
 	}
 	if next.State.Terminal() {
-		j.over[next.Attempt] = time.Now()
+		j.over[next.Attempt], j.concluded[next.Attempt] = time.Now(), me
 	}
 	if next.Job.State != "" {
 		if j.entered[next.Attempt] == nil {
@@ -309,7 +319,7 @@ func prefixOf(folder string) string {
 }
 
 // turn holds a job that is created to the turns of the prefixes: while an attempt of
-// one waits, none of the others has two.
+// one waits, none of the others has two. Where it has too few accelerator hours for its turn, others go ahead.
 func (j *judge) turn(made *simJob) {
 	w := j.w
 	r, ok := w.storage.owner(made.id)
@@ -317,19 +327,17 @@ func (j *judge) turn(made *simJob) {
 		return
 	}
 	prefix := prefixOf(r.Drop.Prefix)
-	given := w.turned[made.labels[job.LabelAttempt]]
+	label := made.labels[job.LabelAttempt]
+	given := w.turned[label]
 	if given.IsZero() {
 		given = time.Now()
 	}
 	j.created[prefix] = append(j.created[prefix], time.Now())
-	j.turned[prefix] = append(j.turned[prefix], given)
+	j.turned[prefix] = append(j.turned[prefix], turn{label, given})
 	if w.weather.active == 0 && w.weather.hourly == 0 || w.weather.room > 0 || w.weather.pauses ||
 		w.weather.fault > 0 && w.calm.IsZero() ||
 		!w.activeChanged.IsZero() || w.weather.vanish > 0 {
 		return
-	}
-	since := func(times []time.Time, from time.Time) int {
-		return len(slices.DeleteFunc(slices.Clone(times), from.After))
 	}
 	for key, from := range j.queued {
 		other, _ := w.storage.record(key)
@@ -337,11 +345,22 @@ func (j *judge) turn(made *simJob) {
 			from = w.calm.Add(3 * time.Minute)
 		}
 		if its := prefixOf(other.Drop.Prefix); its != prefix && other.Tries == 0 && other.CancelRequested == nil &&
-			since(j.turned[prefix], from) > 1 && since(j.created[its], from) == 0 {
-			w.fail("attempt %s waits since %s, and %s had %d turns since", key, from, prefix,
-				since(j.turned[prefix], from))
+			!slices.ContainsFunc(j.created[its], func(at time.Time) bool { return !from.After(at) }) {
+			if n := j.passed(key, prefix, from); n > 1 {
+				w.fail("attempt %s waits since %s, and %s had %d turns since", key, from, prefix, n)
+			}
 		}
 	}
+}
+
+// passed returns how many turns a prefix got since a time that an attempt which waits could have had.
+func (j *judge) passed(waits, prefix string, since time.Time) (n int) {
+	for _, t := range j.turned[prefix] {
+		if !since.After(t.at) && !j.short[t.of][waits] {
+			n++
+		}
+	}
+	return n
 }
 
 // verdict is what becomes of an attempt, of what its worker saw.
@@ -494,7 +513,7 @@ func errorsOf(r attempt.Record) []string {
 	var rules []string
 	for _, violation := range r.Violations {
 		if violation.Severity != job.Warning {
-			rules = append(rules, violation.Rule)
+			rules = append(rules, string(violation.Rule))
 		}
 	}
 	return rules
@@ -825,6 +844,24 @@ func (j *judge) answered(me *worker) {
 	}
 }
 
+// leftToAnother reports whether another request saw the same of a folder, and is still at work. It is held to what is
+// there when it ends; if it dies, its event comes again.
+func (j *judge) leftToAnother(me *worker, folder string, live listing) bool {
+	same := func(l listing) bool {
+		return len(l.parts) == len(live.parts) && !slices.ContainsFunc(l.parts, func(o object) bool {
+			return !slices.ContainsFunc(live.parts, func(p object) bool { return key(p) == key(o) })
+		})
+	}
+	for _, p := range j.w.processes {
+		for _, other := range p.serving {
+			if other != me && !p.dead && same(other.listings[folder]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (j *judge) atOnce(me *worker, folder string) {
 	var live listing
 	for _, name := range []string{"job.yaml", "job.yml", sdist, helpers, wheel} {
@@ -850,7 +887,7 @@ func (j *judge) atOnce(me *worker, folder string) {
 	if len(m.used) == 0 || len(m.missing) > 0 || j.mayBeOld(of, m.used) {
 		return
 	}
-	if r, ok := j.w.storage.record(j.attempts[key(newest)]); ok && r.State == job.Held {
+	if r, ok := j.w.storage.record(j.attempts[key(newest)]); ok && r.State == job.Held && !j.leftToAnother(me, folder, live) {
 		j.w.fail("attempt %s is held after %s looked, and its packages are new", r.Attempt, me.name)
 	}
 }

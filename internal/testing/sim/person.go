@@ -388,7 +388,7 @@ func (w *world) person(folder string, f jobFile, how habit, choose func(name str
 			d.packages[name] = w.upload(folder+name, code[name].data, metadata, nil, d)
 		}
 	}
-	file := func() { w.upload(folder+"job.yaml", f.text(), f.metadata(), &f, d) }
+	file := func() { w.upload(folder+"job.yaml", w.textOf(f), f.metadata(), &f, d) }
 	f.pins = map[string]pin{}
 	first := how == jobFileFirst
 	if how == foretold {

@@ -117,11 +117,15 @@ func (w *world) play() {
 	w.say("%-8s everything answers from now on", "")
 	w.mu.Unlock()
 	n := ticks
-	if w.weather.active > 0 || w.weather.hourly > 0 || w.weather.room > 0 {
+	if w.weather.active > 0 || w.weather.hourly > 0 || w.weather.room > 0 || w.weather.budget > 0 {
 		n = limitedTicks
 	}
 	for i := 0; i < n && !w.quiet(); i++ {
 		w.tick()
+		w.checkIdleBudget()
+		if i == ticks && w.weather.budget > 0 { // what was used is never given back
+			w.operator("raises the budget", func() { w.weather.budget = 10_000 })
+		}
 		time.Sleep(w.reserve(time.Minute))
 	}
 	w.thaw()
@@ -164,7 +168,11 @@ func (w *world) prepare() {
 func (w *world) people() {
 	folders := 1 + w.rng.IntN(3)
 	special := pick(w.rng, 0, 0.1, 0.4)
-	for range 2 + w.rng.IntN(8) {
+	drops := 2 + w.rng.IntN(8)
+	if w.weather.budget > 0 {
+		drops += 4 // some have to wait
+	}
+	for range drops {
 		folder, file := fmt.Sprintf("drop%d/", w.rng.IntN(folders)), pick(w.rng, jobFiles...)
 		if w.chance(special) {
 			folder, file = fmt.Sprintf("special%d/", w.rng.IntN(2)), pick(w.rng, specialFiles...)
@@ -205,7 +213,7 @@ func (w *world) act(action int, folder string, file jobFile, code func(string) c
 		w.later(gap())
 		w.person(folder, file, jobFileAlone, code, gap)
 	case 11: // a second job file
-		w.upload(folder+"job.yml", file.text(), file.metadata(), &file, &drop{folder: folder})
+		w.upload(folder+"job.yml", w.textOf(file), file.metadata(), &file, &drop{folder: folder})
 	case 12:
 		w.drift()
 	case 13:
@@ -286,7 +294,7 @@ func (w *world) age() {
 		folder, age := fmt.Sprintf("old%d/", n), pick(w.rng, time.Hour, 49*time.Hour, 1000*time.Hour)
 		d, file := &drop{folder: folder}, pick(w.rng, jobFiles...)
 		at := w.begin.Add(-age)
-		data := map[string][]byte{"job.yaml": file.text(), sdist: contents()[sdist][0].data}
+		data := map[string][]byte{"job.yaml": w.textOf(file), sdist: contents()[sdist][0].data}
 		for _, name := range []string{sdist, "job.yaml"} {
 			data := data[name]
 			o := w.storage.putAt(at, inbox, folder+name, data, nil)
@@ -370,7 +378,8 @@ func (w *world) operators() {
 	if w.weather.active > 0 {
 		during(0.2, 20*time.Minute, 40*time.Minute, "allows one job", limit(1), "allows three jobs", limit(3))
 	}
-	if w.weather.active == 0 && w.weather.hourly == 0 { // an attempt of the other backend would keep its place for ever
+	if w.weather.active == 0 && w.weather.hourly == 0 && w.weather.budget == 0 {
+		// With a limit an attempt of the other backend would keep its place for ever.
 		during(0.1, time.Minute, 5*time.Minute,
 			"switches to the other backend", func() { w.switched, w.wasSwitched = true, true }, "switches back",
 			func() { w.switched = false })

@@ -120,10 +120,10 @@ func (s *storage) page(ctx context.Context, bucket, prefix, from, after string, 
 			all.at = time.Now()
 		}
 		n, last := 0, after
-		for _, path := range slices.Sorted(maps.Keys(s.objects)) {
-			name, ok := strings.CutPrefix(path, bucket+"/")
-			rest, below := strings.CutPrefix(name, prefix)
-			if !ok || !below || name < from {
+		for _, path := range s.below(bucket + "/" + prefix) {
+			name := strings.TrimPrefix(path, bucket+"/")
+			rest := strings.TrimPrefix(name, prefix)
+			if name < from {
 				continue
 			}
 			folder, _, deeper := strings.Cut(rest, "/")
@@ -152,6 +152,17 @@ func (s *storage) page(ctx context.Context, bucket, prefix, from, after string, 
 		return nil
 	})
 	return some, next, all, err
+}
+
+// below returns the paths that have a prefix, sorted.
+func (s *storage) below(prefix string) (paths []string) {
+	for path := range s.objects {
+		if strings.HasPrefix(path, prefix) {
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	return paths
 }
 
 func (s *storage) Stat(ctx context.Context, bucket, name string) (job.Attributes, error) {
@@ -257,7 +268,7 @@ func (s *storage) Write(ctx context.Context, bucket, name string, data []byte, _
 		switch {
 		case ifGeneration != attempt.AnyGeneration && (ok || ifGeneration != 0) && there.Generation != ifGeneration:
 			return fmt.Errorf("gs://%s: %w", path, attempt.ErrStale)
-		case ok && time.Since(there.Created) < time.Second && !s.w.weather.calm && s.w.chance(0.1):
+		case ok && time.Since(there.Created) < time.Second && s.busy(workerOf(ctx)):
 			return fmt.Errorf("gs://%s, two writes in a second: %w", path, job.ErrQuota)
 		}
 		if s.leftOut(workerOf(ctx), bucket, name) {
@@ -267,10 +278,16 @@ func (s *storage) Write(ctx context.Context, bucket, name string, data []byte, _
 		s.watch(workerOf(ctx), bucket, name, there.data, data)
 		written = s.put(bucket, name, data, metadata)
 		s.watchStatus(there, written)
+		if s.w.notify != nil && bucket == state {
+			s.w.notify.wrote(workerOf(ctx), name)
+		}
 		return nil
 	})
 	return written.Generation, err
 }
+
+// busy reports whether two writes of an object in a second are too many.
+func (s *storage) busy(me *worker) bool { return !s.w.calmFor(me) && s.w.luck(me).Float64() < 0.1 }
 
 // leftOut reports whether a worker leaves out a write to the index by time: one whose revision does not know it.
 func (s *storage) leftOut(me *worker, bucket, name string) bool {
@@ -365,6 +382,7 @@ func (s *storage) watch(me *worker, bucket, name string, was, data []byte) {
 		must(json.Unmarshal(data, &turns))
 		for _, t := range turns.Given {
 			if label := job.AttemptLabel(t.Attempt); s.w.turned[label].IsZero() {
+				s.w.judge.short[label] = s.w.shortOf(me)
 				s.w.turned[label] = time.Now()
 			}
 		}
@@ -452,6 +470,10 @@ func (s *storage) watchJob(prev, next attempt.Record) {
 	if restarted := !j.restarted.IsZero() && !time.Now().Before(j.restarted); prev.Job.ResourceName != "" &&
 		stage(next.Job.State) < stage(prev.Job.State) && !next.State.Terminal() && !restarted {
 		s.w.fail("the job of attempt %s goes back from %s to %s", next.Attempt, prev.Job.State, next.Job.State)
+	}
+	if again := next.Restarts; again != nil && (again.Count > 1 || j.restarted.IsZero() || time.Now().Before(j.restarted)) {
+		s.w.fail("attempt %s counts %d restarts of its job, which is run again once at %s", next.Attempt, again.Count,
+			j.restarted)
 	}
 	switch next.State {
 	case job.Succeeded, job.Failed, job.Cancelled, job.TimedOut:

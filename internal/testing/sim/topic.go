@@ -46,6 +46,9 @@ func (p *topic) Publish(ctx context.Context, attempt string, events []job.Event)
 
 // store takes an event as a subscriber does. The caller holds the world's mu.
 func (p *topic) store(attempt string, e job.Event) {
+	if p.w.notify != nil {
+		p.w.notify.publish(e)
+	}
 	log := p.logs[attempt]
 	n := int64(len(log))
 	body, err := json.Marshal(e)

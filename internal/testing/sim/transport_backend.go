@@ -57,7 +57,7 @@ func (t *transport) createML(ctx context.Context, q request) (*answer, error) {
 		Spec: job.Spec{
 			JobID:         asked.JobId,
 			Labels:        asked.Labels,
-			TrainingInput: &job.TrainingInput{Region: in.Region, PackageURIs: in.PackageUris},
+			TrainingInput: &job.TrainingInput{Region: in.Region, MasterType: in.MasterType, PackageURIs: in.PackageUris},
 		},
 	}
 	if s := in.Scheduling; s != nil {
@@ -139,7 +139,7 @@ func (t *transport) createVertex(ctx context.Context, q request, region string) 
 	if err := q.only(); err != nil {
 		return nil, err
 	}
-	in := &job.TrainingInput{Region: region}
+	in := &job.TrainingInput{Region: region, MasterType: asked.JobSpec.WorkerPoolSpecs[0].MachineSpec.MachineType}
 	if p := asked.JobSpec.WorkerPoolSpecs[0].PythonPackageSpec; p != nil {
 		in.PackageURIs = p.PackageUris
 	}
@@ -182,7 +182,7 @@ func asVertex(l attempt.BackendJob) *vertexapi.GoogleCloudAiplatformV1CustomJob 
 // that match the request's filter.
 func (t *transport) list(ctx context.Context, q request, field, prefix string, in func(attempt.BackendJob) any,
 	stateOf func(attempt.BackendJob) string) (*answer, error) {
-	if err := q.only("filter", "pageSize", "pageToken", "readMask"); err != nil {
+	if err := q.only("filter", "pageSize", "pageToken", "readMask", "fields"); err != nil {
 		return nil, err
 	}
 	size, err := q.number("pageSize", 100)
@@ -211,19 +211,19 @@ func (t *transport) list(ctx context.Context, q request, field, prefix string, i
 	if len(all) > 0 {
 		list[field] = all
 	}
-	return asJSON(list), nil
+	return asJSON(q.partial(list)), nil
 }
 
-// masked returns the fields of a job that a request's mask names.
+// masked returns the fields of a job that a request's mask names, or all.
 func (q request) masked(v any) any {
-	mask := q.query.Get("readMask")
-	if mask == "" {
-		return v
-	}
 	data, err := json.Marshal(v)
 	must(err)
 	var fields map[string]any
 	must(json.Unmarshal(data, &fields))
+	mask := q.query.Get("readMask")
+	if mask == "" {
+		return fields
+	}
 	for name := range fields {
 		if !slices.Contains(strings.Split(mask, ","), name) {
 			delete(fields, name)

@@ -109,16 +109,17 @@ func (t *transport) listObjects(ctx context.Context, q request, bucket string) (
 }
 
 // partial returns the fields of a resource that a request asks for: all, or some by
-// name. A request may also ask for some fields of a list's items.
+// name. A request may also ask for some fields of what is on a list.
 func (q request) partial(r map[string]any) map[string]any {
 	text := q.query.Get("fields")
 	if text == "" {
 		return r
 	}
-	outer, inner, nested := text, "", false
-	if before, rest, ok := strings.Cut(text, "items("); ok {
+	outer, inner, list := text, "", ""
+	if before, rest, ok := strings.Cut(text, "("); ok {
+		list = before[strings.LastIndex(before, ",")+1:]
 		inner, outer, _ = strings.Cut(rest, ")")
-		outer, nested = before+"items"+outer, true
+		outer = before + outer
 	}
 	pruned := func(r map[string]any, names string) map[string]any {
 		r = maps.Clone(r)
@@ -126,7 +127,7 @@ func (q request) partial(r map[string]any) map[string]any {
 		return r
 	}
 	r = pruned(r, outer)
-	if items, ok := r["items"].([]any); ok && nested {
+	if items, ok := r[list].([]any); ok {
 		for i, item := range items {
 			items[i] = pruned(item.(map[string]any), inner)
 		}

@@ -129,8 +129,12 @@ type world struct {
 	written map[string]time.Time
 	// turned is when each attempt, by its label, got its turn under a limit on jobs.
 	turned map[string]time.Time
+	// spent is the most accelerator time that jobs took and might take.
+	spent time.Duration
 	// garbage are the events that no one can decode and that were taken.
 	garbage []string
+	// notify is what happens around Notify; nil if it does not run.
+	notify *notify
 }
 
 // weather is how hostile a run is; the seed decides.
@@ -164,6 +168,8 @@ type weather struct {
 	// The operator's policy: limits on jobs, 0 for none, and how long the
 	// backend is asked. Pauses come and go.
 	active, hourly int
+	lasting        bool // no job may be run again
+	budget         int  // accelerator hours of a month
 	submit         time.Duration
 	pauses         bool
 }
@@ -182,6 +188,8 @@ type process struct {
 	shared  bool
 	serving []*worker
 	load    app.Loader
+	// routes are what a process of Notify keeps of the routes file.
+	routes routesCache
 }
 
 // mostAtOnce is how many requests a shared process serves at once: more than drops
@@ -211,6 +219,8 @@ type worker struct {
 	notes     sync.Mutex
 	// listings are what it last saw of each folder.
 	listings map[string]listing
+	// visit is what a request to Notify did.
+	visit *visit
 }
 
 type workerKey struct{}
@@ -230,22 +240,23 @@ type Result struct {
 	// Cancels those that jobdrop ended at a limit.
 	// Hints are those that led to a look at their job. Requests are those that were accepted.
 	Doubles, Cancels, Hints, Requests int
+	// Messages are what destinations were told, and GivenUp what they were not.
+	Messages, GivenUp int
 }
 
-// Run runs a seed, with the real adapters where [Adapted] says so.
-func Run(seed uint64) Result { return run(seed, Adapted(seed)) }
+// Run runs a seed, with the real adapters where [Adapted] says so, and with Notify where [Notified] does.
+func Run(seed uint64) Result { return RunWith(seed, Adapted(seed), Notified(seed)) }
 
 // Adapted reports whether the processes of a seed speak to the services through the
 // real adapters: in one of four they do.
 func Adapted(seed uint64) bool { return rand.New(rand.NewPCG(seed, 0)).IntN(4) == 0 }
 
-// RunAdapters runs a seed with the real adapters.
-func RunAdapters(seed uint64) Result { return run(seed, true) }
+// Notified reports whether Notify runs in a seed: in one of three it does. What else happens in the seed is the same
+// without it: nothing of Notify draws from the world's chance.
+func Notified(seed uint64) bool { return rand.New(rand.NewPCG(seed, notifies)).IntN(3) == 0 }
 
-// RunDirectly runs a seed without them.
-func RunDirectly(seed uint64) Result { return run(seed, false) }
-
-func run(seed uint64, adapters bool) Result {
+// RunWith runs a seed with the real adapters or without them, and with Notify or without it.
+func RunWith(seed uint64, adapters, notified bool) Result {
 	w := &world{
 		seed:     seed,
 		rng:      rand.New(rand.NewPCG(seed, 1)),
@@ -281,6 +292,9 @@ func run(seed uint64, adapters bool) Result {
 		vanish:    pick(w.rng, 0, 0, 0.3, 0.6),
 		restart:   pick(w.rng, 0, 0, 0, 0.3),
 	}
+	if w.weather.restart > 0 {
+		w.weather.lasting = w.rng.IntN(2) == 0
+	}
 	w.weather.outmoded = pick(w.rng, 0, 0, 0.3, 1)
 	if w.weather.skew > 0 {
 		w.weather.jump = pick(w.rng, 0, 0.05)
@@ -298,11 +312,19 @@ func run(seed uint64, adapters bool) Result {
 	if w.chance(0.15) { // many claims are lost
 		w.weather.fault, w.weather.frozen, w.weather.refuse = 0.4, 0.8, 0.5
 	}
+	w.weather.budget = budgetOf(seed)
 	w.storage = newStorage(w)
 	w.backend, w.other = newBackend(w, "aiplatform"), newBackend(w, "vertex")
 	w.topic = &topic{w: w, logs: map[string][]job.Event{}}
+	if notified {
+		w.notify = newNotify(w)
+		w.notify.begin()
+	}
 	w.play()
 	w.check()
+	if w.notify != nil {
+		w.notify.finish()
+	}
 	if w.chance(0.1) {
 		w.retire()
 	}
@@ -315,6 +337,9 @@ func run(seed uint64, adapters bool) Result {
 		Cancels:    w.cancels,
 		Hints:      w.hinted,
 		Requests:   w.granted,
+	}
+	if w.notify != nil {
+		r.Messages, r.GivenUp = w.notify.messages(), len(w.notify.givenUp)
 	}
 	for name := range w.storage.objects {
 		if strings.HasPrefix(name, state+"/attempts/") {
@@ -390,8 +415,32 @@ const (
 	dieAfter       // and after it
 )
 
-func (w *world) draw(rng *rand.Rand, name string) fault {
-	if w.weather.calm || rng.Float64() >= w.weather.fault {
+// share returns the share of a worker's calls that go wrong.
+func (w *world) share(me *worker) float64 {
+	if me != nil && me.kind == "notify" {
+		return w.notify.fault
+	}
+	return w.weather.fault
+}
+
+// calmFor reports whether everything answers a worker.
+func (w *world) calmFor(me *worker) bool {
+	if me != nil && me.kind == "notify" {
+		return w.notify.calm
+	}
+	return w.weather.calm
+}
+
+// luck returns what decides what befalls a worker where its own chance does not.
+func (w *world) luck(me *worker) *rand.Rand {
+	if me != nil && me.kind == "notify" {
+		return w.notify.rng
+	}
+	return w.rng
+}
+
+func (w *world) draw(me *worker, rng *rand.Rand, name string) fault {
+	if w.calmFor(me) || rng.Float64() >= w.share(me) {
 		return fine
 	}
 	// Where a claim is at stake, processes freeze and answers are lost more often.
@@ -400,15 +449,17 @@ func (w *world) draw(rng *rand.Rand, name string) fault {
 		return pick(rng, thaw, thaw, after)
 	case strings.HasPrefix(name, "write state/attempts/") && rng.Float64() < w.weather.frozen:
 		return thaw
+	case strings.HasPrefix(name, "send ") && rng.Float64() < w.weather.frozen:
+		return pick(rng, thaw, thaw, after, dieAfter)
 	}
 	return pick(rng, before, before, after, after, quota, slow, thaw, die, dieAfter)
 }
 
 // rests draws how long a call with the fault f takes before its effect, and after it. The caller holds mu.
-func (w *world) rests(rng *rand.Rand, f fault) (first, second time.Duration) {
+func (w *world) rests(rng *rand.Rand, f fault, calm bool) (first, second time.Duration) {
 	first, second = within(rng, time.Millisecond, 100*time.Millisecond),
 		within(rng, time.Millisecond, 100*time.Millisecond)
-	if !w.weather.calm && rng.Float64() < 0.05 {
+	if !calm && rng.Float64() < 0.05 {
 		first = within(rng, time.Second, 10*time.Second)
 	}
 	switch f {
@@ -437,11 +488,13 @@ func (w *world) call(ctx context.Context, bound time.Duration, name string, effe
 	if me != nil {
 		rng = me.draws(w.seed, name)
 	}
-	f := w.draw(rng, name)
+	f := w.draw(me, rng, name)
 	if me != nil && f != fine {
 		me.troubled = true
+		me.visit.disturbed(name)
 	}
-	first, second := w.rests(rng, f)
+	calm := w.calmFor(me)
+	first, second := w.rests(rng, f, calm)
 	first = w.at(first)
 	w.mu.Unlock()
 
@@ -477,8 +530,8 @@ func (w *world) call(ctx context.Context, bound time.Duration, name string, effe
 		me.thawed = f == thaw
 	}
 	err := effect()
-	if me != nil && !w.weather.calm && w.weather.jump > 0 && w.chance(w.weather.jump) {
-		me.skew = w.between(-w.weather.skew, w.weather.skew)
+	if me != nil && !w.calmFor(me) && w.weather.jump > 0 && w.luck(me).Float64() < w.weather.jump {
+		me.skew = within(w.luck(me), -w.weather.skew, w.weather.skew)
 	}
 	if f == dieAfter {
 		me.die()
@@ -587,32 +640,7 @@ func (w *world) process(kind string) *process {
 		p.skew = w.between(-w.weather.skew, w.weather.skew)
 	}
 	with := w.partsOf(p)
-	now := func() time.Time {
-		w.mu.Lock()
-		at := with.now().Add(p.skew)
-		if p.shared || len(p.serving) == 0 { // nobody knows which of its requests asks
-			w.mu.Unlock()
-			return at
-		}
-		me := p.serving[0]
-		me.behind = false
-		if w.weather.calm || me.rng.Float64() >= w.weather.fault*w.weather.frozen/4 {
-			w.mu.Unlock()
-			return at
-		}
-		// Frozen between two calls, before the clock is read or after.
-		lasts := w.at(within(me.rng, 20*time.Second, pick(me.rng, 2*time.Minute, 7*time.Minute)))
-		late := me.rng.Float64() < 0.5
-		me.behind = !late
-		w.mu.Unlock()
-		time.Sleep(lasts)
-		if late {
-			w.mu.Lock()
-			at = with.now().Add(p.skew)
-			w.mu.Unlock()
-		}
-		return at
-	}
+	now := w.clock(p, with.now)
 	records, err := ledger.New(with.storage, state, ledger.Options{})
 	must(err)
 	tell, err := relay.New(with.topic, records, with.storage, status, now, relay.Options{})
@@ -636,6 +664,37 @@ func (w *world) process(kind string) *process {
 	a := app.New(submit, watch, records, telemetry.Off(), logger)
 	p.load = func(context.Context) (*app.App, error) { return a, nil }
 	return p
+}
+
+// clock returns the clock of a process, which reads that of its services. The process may freeze at a look.
+func (w *world) clock(p *process, services func() time.Time) func() time.Time {
+	return func() time.Time {
+		w.mu.Lock()
+		at := services().Add(p.skew)
+		if p.shared || len(p.serving) == 0 { // nobody knows which of its requests asks
+			w.mu.Unlock()
+			return at
+		}
+		me := p.serving[0]
+		me.behind = false
+		if w.calmFor(me) || me.rng.Float64() >= w.share(me)*w.weather.frozen/4 {
+			w.mu.Unlock()
+			return at
+		}
+		// Frozen between two calls, before the clock is read or after.
+		lasts := w.at(within(me.rng, 20*time.Second, pick(me.rng, 2*time.Minute, 7*time.Minute)))
+		late := me.rng.Float64() < 0.5
+		me.visit.disturbed("clock")
+		me.behind = !late
+		w.mu.Unlock()
+		time.Sleep(lasts)
+		if late {
+			w.mu.Lock()
+			at = services().Add(p.skew)
+			w.mu.Unlock()
+		}
+		return at
+	}
 }
 
 // request sends a request to a function, and reports whether the function took it.
@@ -686,6 +745,12 @@ func (w *world) policy(ctx context.Context, backend string) (policy.Policy, erro
 		}
 		if w.weather.hourly > 0 {
 			limits += fmt.Sprintf("  jobsPerHour: %d\n", w.weather.hourly)
+		}
+		if w.weather.lasting {
+			limits += "  restarts: 0\n"
+		}
+		if w.weather.budget > 0 {
+			limits += fmt.Sprintf("  acceleratorHours: {per: month, most: %d}\n", w.weather.budget)
 		}
 		if limits != "" {
 			text += "limits:\n" + limits
