@@ -127,7 +127,7 @@ func try(dir string, m mutation, o options) (by string, err error) {
 	if m.by != (test{}) {
 		return byTest(dir, m.by)
 	}
-	return bySeeds(dir, o.seeds*max(m.rare, 1), o.all)
+	return bySeeds(dir, o.seeds, o.all)
 }
 
 // failed is what go test says of a test that failed, or that never came to an end.

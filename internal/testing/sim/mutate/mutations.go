@@ -2,12 +2,11 @@ package main
 
 // mutation is one safeguard less. To add one, add a row: a name that says what is
 // missing, its edits, and by, the test that has to go red; without by it is the
-// simulator that has to notice, in a thousand seeds or rare times as many.
+// simulator that has to notice, in a thousand seeds.
 type mutation struct {
 	name  string
 	edits []edit
 	by    test
-	rare  int
 }
 
 // edit replaces a text that stands in a file once.
@@ -81,7 +80,7 @@ var mutations = []mutation{
 				"\tif r.State != job.Accepted || r.Creating == nil || r.Creating.Nonce != o.Nonce {",
 			"func (o Refuse) apply(r *Record, now time.Time) error {\n\tif r.State != job.Accepted {",
 		},
-	}},
+	}, by: test{"internal/attempt", "^TestStepClaims$"}},
 	{name: "fence: no call after the claim", edits: []edit{
 		{
 			"internal/flow/submitter/submitter.go",
@@ -93,7 +92,7 @@ var mutations = []mutation{
 			"context.WithDeadline(ctx, stored.Creating.Until)",
 			"context.WithCancel(ctx)",
 		},
-	}},
+	}, by: test{"internal/flow/submitter", "^TestSubmitLeavesAClaimThatIsNearlyOver$"}},
 	{name: "generation pin", edits: []edit{
 		{
 			"internal/flow/submitter/decide.go",
@@ -137,7 +136,7 @@ var mutations = []mutation{
 	}},
 	{name: "search before the time for submits ends", edits: []edit{
 		{"internal/attempt/step.go", "if r.Overdue(now) && r.UnknownUntil.IsZero() {", "if r.Overdue(now) {"},
-	}},
+	}, by: test{"internal/attempt", "^TestSubmitDeadline$"}},
 	{name: "no refusal while an earlier create may have its effect", edits: []edit{
 		{
 			"internal/attempt/step.go",
@@ -218,8 +217,8 @@ var mutations = []mutation{
 	{name: "a search ends", edits: []edit{
 		{
 			"internal/flow/ledger/reader.go",
-			"for lists := 0; more && lists < MaxScan/listSize && len(p.Attempts) < PageSize; lists++ {",
-			"for more && len(p.Attempts) < PageSize {",
+			"for lists := 0; more && lists < MaxScan/listSize && len(p.Attempts) < q.most(); lists++ {",
+			"for more && len(p.Attempts) < q.most() {",
 		},
 	}, by: test{"internal/flow/ledger", "^TestReaderScansLittle$"}},
 	{name: "status.json never goes back", edits: []edit{
@@ -239,6 +238,73 @@ var mutations = []mutation{
 			"var err error\n",
 		},
 	}},
+	{name: "the turns are compared before they are swapped", edits: []edit{
+		{
+			"internal/flow/ledger/ledger.go",
+			"return l.write(ctx, turnsName, t, t.Generation)",
+			"return l.write(ctx, turnsName, t, attempt.AnyGeneration)",
+		},
+	}},
+	{name: "a turn holds the accelerator hours that its job may take", edits: []edit{
+		{
+			"internal/flow/submitter/queue.go",
+			"turn.Month, turn.Seconds = q.budgets.month, e.Needs",
+			"turn.Month, turn.Seconds = q.budgets.month, 0",
+		},
+	}},
+	{name: "a job waits until enough accelerator hours are left", edits: []edit{
+		{"internal/flow/submitter/budget.go", "*l, b.until}, needs > left", "*l, b.until}, left < 0"},
+	}},
+	{name: "accelerator hours come back", edits: []edit{
+		{
+			"internal/flow/submitter/budget.go",
+			"t.Seconds, t.Settled = usedSeconds(stored.Record), s.options.Now().UTC()",
+			"t.Settled = s.options.Now().UTC()",
+		},
+	}},
+	{name: "accelerator hours that were used count", edits: []edit{
+		{
+			"internal/flow/submitter/budget.go",
+			"t.Seconds, t.Settled = usedSeconds(stored.Record), s.options.Now().UTC()",
+			"t.Seconds, t.Settled = 0, s.options.Now().UTC()",
+		},
+	}},
+	{name: "accelerator hours are held until the verdict", edits: []edit{
+		{
+			"internal/flow/submitter/budget.go",
+			"case !stored.State.Terminal():\n\t\treturn t, false, true, nil",
+			"case false:\n\t\treturn t, false, true, nil",
+		},
+	}, by: test{"internal/flow/submitter", "^TestBudgetOfALostIndexEntry$"}},
+	{name: "a turn is given once", edits: []edit{
+		{
+			"internal/flow/submitter/queue.go",
+			"start.Limited() && !q.turnOf[e.Attempt] {",
+			"start.Limited() {",
+		},
+	}, by: test{"internal/flow/submitter", "^TestBudgetCrashAfterReserving$"}},
+	{name: "the turns are compared before anybody is refused", edits: []edit{
+		{"internal/flow/submitter/queue.go", "len(q.given)+len(q.refused) > 0", "len(q.given) > 0"},
+	}, by: test{"internal/flow/submitter", "^TestBudgetRefusesByTheTurnsOfNow$"}},
+	{name: "a newer revision's turns are left alone", edits: []edit{
+		{"internal/flow/ledger/ledger.go", "if t.Version > attempt.TurnsVersion {", "if false {"},
+	}, by: test{"internal/flow/submitter", "^TestTurnsOfANewerRevision$"}},
+	{name: "what a job may take is measured once", edits: []edit{
+		{"internal/flow/submitter/budget.go", "if stored.AcceleratorSeconds == nil {", "if false {"},
+	}, by: test{"internal/flow/submitter", "^TestBudgetOfAnEarlierRevision$"}},
+	{name: "a settled turn stays until no process can take its attempt for a waiting one", edits: []edit{
+		{"internal/attempt/budget.go", "(!t.Done || t.Settled.After(now.Add(-keptSettled)))", "!t.Done"},
+		{"internal/attempt/backlog.go", "return t.After(now.Add(-time.Hour))", "return t.After(now.Add(-time.Minute))"},
+	}, by: test{"internal/flow/submitter", "^TestBudgetOfALateIndexWrite$"}},
+	{name: "what a turn used that leaves the note is added to its sum", edits: []edit{
+		{"internal/flow/submitter/queue.go", "q.budgets.fold(t)\n", ""},
+	}, by: test{"internal/flow/submitter", "^TestBudgetSettlesOnce$"}},
+	{name: "accelerator hours are settled if nobody waits", edits: []edit{
+		{"internal/flow/watcher/tick.go", "passed.visited.all() && backlog.Unsettled()", "false"},
+	}, by: test{"internal/flow/submitter", "^TestBudgetSettlesWhileNobodyWaits$"}},
+	{name: "each month has its own accelerator hours", edits: []edit{
+		{"internal/flow/submitter/budget.go", "if t.Month == b.month {", "if t.Month != \"\" {"},
+	}, by: test{"internal/flow/submitter", "^TestBudgetOfTheNextMonth$"}},
 	{name: "searches before a create that may be the second", edits: []edit{
 		{
 			"internal/flow/submitter/submitter.go",
@@ -293,7 +359,7 @@ var mutations = []mutation{
 			"case !s.takesID:",
 			"case !s.takesID && stored.Job.ResourceName != \"\":",
 		},
-	}, rare: 3},
+	}, by: test{"internal/flow/watcher", "^TestTickCancelsDoubles$"}},
 	{name: "cancel by jobdrop", edits: []edit{
 		{"internal/flow/watcher/follow.go", "if cancellable {", "if cancellable && false {"},
 	}},
@@ -308,20 +374,20 @@ var mutations = []mutation{
 			"reopened, failed := s.index.reopen(ctx, stored.Attempt)",
 			"reopened, failed := false, error(nil)",
 		},
-	}},
+	}, by: test{"internal/flow/watcher", "^TestComparison$"}},
 	{name: "drops found without their event", edits: []edit{
 		{"internal/flow/watcher/inbox.go", "if err != nil || known {", "if err != nil || known || true {"},
 	}},
 	{name: "a round that failed is looked at again", edits: []edit{
 		{"internal/flow/watcher/inbox.go", "did.cursor.Failed = true", "did.cursor.Failed = false"},
-	}},
+	}, by: test{"internal/flow/watcher", "^TestScanInboxTriesAgain$"}},
 	{name: "pause", edits: []edit{
 		{
 			"internal/flow/submitter/queue.go",
 			"if start.Paused {\n\t\t\tq.waits",
 			"if false {\n\t\t\tq.waits",
 		},
-	}},
+	}, by: test{"internal/flow/submitter", "^TestQueuePause$"}},
 	{name: "one reading of the clock before a create", edits: []edit{
 		{
 			"internal/flow/submitter/submitter.go",
@@ -492,12 +558,24 @@ var mutations = []mutation{
 	{name: "an ID that an undecided attempt has is not taken", edits: []edit{
 		{
 			"internal/flow/submitter/decide.go",
-			"case other.State.Undecided():\n\t\treturn attempt.Blocked{\n" +
-				"\t\t\tJobID: jobID, By: owner.Attempt, Waits: other.Reason,\n" +
-				"\t\t\tFolder: \"gs://\" + other.Drop.Bucket + \"/\" + other.Drop.Prefix,\n\t\t}, nil",
-			"case other.State.Undecided():\n\t\treturn nil, s.records.TakeID(ctx, jobID, owner, own)",
+			"case other.State.Undecided():\n",
+			"case other.State.Undecided():\n\t\treturn nil, s.records.TakeID(ctx, jobID, owner, own)\n",
 		},
 	}, by: test{"internal/flow/submitter", "^TestSubmitJobIDOfAnUndecidedAttempt$"}},
+	{name: "who has an ID is told in its folder only", edits: []edit{
+		{
+			"internal/flow/submitter/decide.go",
+			"!strings.HasPrefix(other, folder+\"-\") {",
+			"!strings.HasPrefix(other, folder+\"-\") && false {",
+		},
+	}, by: test{"internal/flow/submitter", "^TestSubmitJobIDTaken$"}},
+	{name: "a request beats a limit by a clock that is behind", edits: []edit{
+		{
+			"internal/attempt/follow.go",
+			"own.After(at) && !own.After(t.Add(clocksDiffer)) {",
+			"own.After(at) && !own.After(t) {",
+		},
+	}, by: test{"internal/attempt", "^TestCancelRequestByOtherClocks$"}},
 	{name: "incomplete is told once", edits: []edit{
 		{
 			"internal/attempt/step.go",
@@ -511,7 +589,7 @@ var mutations = []mutation{
 			"case !now.Before(r.Deadlines.Incomplete) && !r.told(job.DropIncomplete):\n" +
 				"\t\tr.emit(job.DropIncomplete, now)",
 			"case !now.Before(r.Deadlines.Incomplete) && !r.told(job.DropIncomplete):\n" +
-				"\t\tr.Told = append(r.Told, DropIncomplete)",
+				"\t\tr.Told = append(r.Told, job.DropIncomplete)",
 		},
 	}, by: test{"internal/attempt", "^TestStep$"}},
 	{name: "lost after three polls", edits: []edit{
@@ -540,6 +618,12 @@ var mutations = []mutation{
 			"if at, lasts := r.stuck(); false &&",
 		},
 	}, by: test{"internal/attempt", "^TestStuck$"}},
+	{name: "a restart that is seen twice counts once", edits: []edit{
+		{"internal/attempt/follow.go", "if was == job.BackendRunning {", "if !r.Times.Started.IsZero() {"},
+	}},
+	{name: "a job that was run again too often is cancelled", edits: []edit{
+		{"internal/attempt/follow.go", "if r.Restarts.Over() && r.State == job.Submitted", "if false && r.State == job.Submitted"},
+	}},
 	{name: "a late answer is not taken over a newer record", edits: []edit{
 		{"internal/attempt/follow.go", "if r.Behind(o.BackendJob) && r.late(o.asked) {", "if false {"},
 	}, by: test{"internal/attempt", "^TestLateAnswer$"}},
@@ -572,6 +656,12 @@ var mutations = []mutation{
 			"oldest",
 		},
 	}, by: test{"internal/flow/submitter", "^TestQueueFair$"}},
+	{name: "a turn of hours ago keeps its place while others wait", edits: []edit{
+		{"internal/flow/submitter/queue.go", "|| !t.At.After(since) ||", "|| true ||"},
+	}, by: test{"internal/flow/submitter", "^TestQueueFairForHours$"}},
+	{name: "turns that keep a place take little of the note", edits: []edit{
+		{"internal/flow/submitter/queue.go", "|| q.size+t.Size() > mostPast {", "{"},
+	}, by: test{"internal/flow/submitter", "^TestTurnsAreForgotten$"}},
 	{name: "people are told of strangers", edits: []edit{
 		{
 			"internal/flow/watcher/strangers.go",
@@ -870,7 +960,7 @@ var mutations = []mutation{
 		{
 			"internal/backend/internal/rest/rest.go",
 			"return fmt.Errorf(\"%w: %w\", job.ErrQuota, err)",
-			"return &job.RefusedError{Code: \"RESOURCE_EXHAUSTED\", Message: message(api)}",
+			"return &attempt.RefusedError{Code: \"RESOURCE_EXHAUSTED\", Message: message(api)}",
 		},
 	}, by: test{"internal/backend/aiplatform", "^TestCreateErrors$"}},
 	{name: "5xx is no refusal", edits: []edit{
@@ -878,10 +968,10 @@ var mutations = []mutation{
 			"internal/backend/internal/rest/rest.go",
 			"\treturn err\n}\n\n// message returns",
 			"\tif api.Code >= 500 {\n" +
-				"\t\treturn &job.RefusedError{Code: \"UNAVAILABLE\", Message: message(api)}\n\t}\n\treturn err\n" +
+				"\t\treturn &attempt.RefusedError{Code: \"UNAVAILABLE\", Message: message(api)}\n\t}\n\treturn err\n" +
 				"}\n\n// message returns",
 		},
-	}, by: test{"internal/backend/vertex", "^TestCreateFails$"}},
+	}, by: test{"internal/testing/contract", "^TestBackends$"}},
 	{name: "ml/v1: whose job a 409 is about", edits: []edit{
 		{
 			"internal/backend/aiplatform/backend.go",
@@ -892,7 +982,7 @@ var mutations = []mutation{
 	}, by: test{"internal/backend/aiplatform", "^TestCreateWhatIsThere$"}},
 	{name: "ml/v1: a repeated create has no class", edits: []edit{
 		{"internal/backend/aiplatform/backend.go", "if err != nil && tries > 1 {", "if false {"},
-	}, by: test{"internal/backend/aiplatform", "^TestCreateRefusedAfterAnUnknownOutcome$"}},
+	}, by: test{"internal/testing/contract", "^TestBackends$"}},
 	{name: "Vertex AI: Find compares the attempt", edits: []edit{
 		{
 			"internal/backend/vertex/backend.go",
@@ -912,7 +1002,7 @@ var mutations = []mutation{
 			"made, err := invoke(ctx, r.reads, func(ctx context.Context) (*found, error) { return " +
 				"r.create(ctx, request) })",
 		},
-	}, by: test{"internal/backend/vertex", "^TestCreateFails$"}},
+	}, by: test{"internal/testing/contract", "^TestBackends$"}},
 	{name: "nothing is published of nothing", edits: []edit{
 		{"internal/flow/relay/relay.go", "if len(events) == 0 {", "if false {"},
 	}, by: test{"internal/flow/relay", "^TestTellOfNothingLeft$"}},
@@ -1148,11 +1238,10 @@ var mutations = []mutation{
 			"func later(a attempt.Asked, now time.Time) attempt.Asked {\n\ta.Generation = now.UnixMicro()\n\treturn a\n}\n\n" +
 				"// index puts a rerun on the index",
 		},
-		{"internal/flow/submitter/rerun.go", "\t\"fmt\"\n", "\t\"fmt\"\n\t\"time\"\n"},
 	}},
 	{name: "a rerun is on the index before its request goes", edits: []edit{
 		{"internal/flow/submitter/rerun.go", "return made, s.index(ctx, made)", "return made, nil"},
-	}},
+	}, by: test{"internal/flow/submitter", "^TestRerun$"}},
 	{name: "a rerun has a job ID of its own", edits: []edit{
 		{"internal/flow/submitter/rerun.go", "\tr.Spec.JobID = a.JobID(of.Drop.JobFile)\n", ""},
 	}},
@@ -1169,7 +1258,7 @@ var mutations = []mutation{
 		{"internal/flow/submitter/rerun.go", "case errors.As(err, &lost):", "case errors.As(err, &lost) || errors.Is(err, job.ErrNotFound):"},
 	}, by: test{"internal/flow/submitter", "^TestRerunWaitsForTheOperator$"}},
 	{name: "a rerun waits for its turn", edits: []edit{
-		{"internal/flow/submitter/rerun.go", "cmp.Or(waits(p.Start(d.Folder)), \"waiting for its turn\")", "cmp.Or(\"\", \"\")"},
+		{"internal/flow/submitter/rerun.go", "wait = cmp.Or(wait, \"waiting for its turn\")", "wait = cmp.Or(\"\", \"\")"},
 	}},
 	{name: "a tick reads few requests", edits: []edit{
 		{"internal/flow/watcher/requests.go", "if len(all) <= mostRequests {", "if true {"},
@@ -1178,13 +1267,13 @@ var mutations = []mutation{
 		{"internal/flow/watcher/requests.go", "a, reruns < mostReruns)", "a, true)"},
 	}, by: test{"internal/flow/watcher", "^TestRerunsAreBounded$"}},
 	{name: "a rerun is refused for want of time only if it had all of it", edits: []edit{
-		{"internal/flow/watcher/requests.go", "case slow && whole:", "case slow:"},
+		{"internal/flow/watcher/requests.go", "case slow && whole:", "case slow && (whole || !whole):"},
 	}, by: test{"internal/flow/watcher", "^TestRerunThatTakesLong$"}},
 	{name: "a rerun that was cut short goes first in the next tick", edits: []edit{
 		{"internal/flow/watcher/requests.go", "\t\t\tdid.cursor.First = a.Name\n", ""},
 	}, by: test{"internal/flow/watcher", "^TestRerunThat"}},
 	{name: "a rerun is not to blame for others' checks", edits: []edit{
-		{"internal/flow/submitter/rerun.go", "slow && began().Sub(asked) > turnTime {", "slow && began().IsZero() {"},
+		{"internal/flow/submitter/rerun.go", "slow && began().Sub(asked) > turnTime {", "slow && began().Before(asked) {"},
 	}, by: test{"internal/flow/submitter", "^TestInspectReceivedBehindOthers$"}},
 	{name: "requests on a page do not hide those behind it", edits: []edit{
 		{"internal/flow/watcher/requests.go", "if did.cursor.After = \"\"; more {", "if did.cursor.After = \"\"; more && len(page) == 0 {"},
@@ -1232,4 +1321,330 @@ var mutations = []mutation{
 			"if _, err := l.place(ctx, recentName(e.Summary()), e.Summary()); err != nil && ctx.Err() != nil {",
 		},
 	}, by: test{"internal/flow/ledger", "^TestRestoreByTimeFirst$"}},
+	{name: "notify: a lease keeps others away", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"if r.Leased(now) && r.Lease.Owner != owner {",
+			"if false {",
+		},
+	}},
+	{name: "notify: a send ends under its lease", edits: []edit{
+		{
+			"internal/flow/notifier/notifier.go",
+			"if r.Lease == nil || r.Lease.Until.Sub(n.now()) < delivery.SendTime {",
+			"if false {",
+		},
+	}, by: test{"internal/flow/notifier", "^TestLeaseIsAboutToEnd$"}},
+	{name: "notify: what was told is noted after the send", edits: []edit{
+		{
+			"internal/flow/notifier/notifier.go",
+			"\t\tanswer := n.send(ctx, file, c, s.Record, work)\n",
+			"\t\ts, _ = n.swap(ctx, c, s, func(r delivery.Record) (delivery.Record, bool) {\n" +
+				"\t\t\treturn r.Answered(owner, work, delivery.Answer{}, manner, n.now()), true\n\t\t})\n" +
+				"\t\tanswer := n.send(ctx, file, c, s.Record, work)\n",
+		},
+	}},
+	{name: "notify: what waits has an entry", edits: []edit{
+		{
+			"internal/flow/notifier/notifier.go",
+			"if i, waits := s.Waits(e.Generation, e.Body.Sequence); waits {",
+			"if i, waits := s.Waits(e.Generation, e.Body.Sequence); false && waits {",
+		},
+	}},
+	{name: "notify: an entry that can't be written is no success", edits: []edit{
+		{
+			"internal/flow/notifier/notifier.go",
+			"if err := n.open(ctx, entryOf(c, i)); err != nil {\n\t\t\treturn err\n\t\t}",
+			"_ = n.open(ctx, entryOf(c, i))",
+		},
+	}, by: test{"internal/flow/notifier", "^TestStateUnreachable$"}},
+	{name: "notify: an entry stays while its event waits", edits: []edit{
+		{
+			"internal/flow/notifier/tick.go",
+			"case !waits:",
+			"case !waits || true:",
+		},
+	}},
+	{name: "notify: an entry goes once its event was told", edits: []edit{
+		{
+			"internal/flow/notifier/tick.go",
+			"errs = append(errs, n.close(ctx, e))",
+			"errs = append(errs, nil)",
+		},
+	}, by: test{"internal/flow/notifier", "^TestDown$"}},
+	{name: "notify: an earlier try may have told it", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"Unsure: p.Unsure, ",
+			"Unsure: false, ",
+		},
+	}},
+	{name: "notify: what was told of an old attempt is known", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"return ok && sequence <= r.Settled[at].Sequence",
+			"return false && ok && sequence <= r.Settled[at].Sequence",
+		},
+	}, by: test{"internal/delivery", "^TestSettled$"}},
+	{name: "notify: a rest that was asked for is rounded up", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"now.Add(pause + time.Second - 1).Truncate",
+			"now.Add(pause).Truncate",
+		},
+	}, by: test{"internal/delivery", "^TestRestsForAsLongAsAsked$"}},
+	{name: "notify: what may have counted repeats is not taken out", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"if p.Unsure && p.Repeats > 0 {",
+			"if false {",
+		},
+	}, by: test{"internal/delivery", "^TestRepeatsOfWhatIsOvertaken$"}},
+	{name: "notify: an outcome is told though a newer one waits", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"(p.Kind == notice.Progress && (same || m.Shows)",
+			"(p.Kind != notice.Warning && (same || m.Shows)",
+		},
+	}},
+	{name: "notify: repeats are told with the next message", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"p.Repeats += last.Repeats",
+			"p.Repeats += 0",
+		},
+	}},
+	{name: "notify: repeats are counted", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"\t\tagain.Repeats++\n",
+			"",
+		},
+	}},
+	{name: "notify: a repeat after six hours is news", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"last.Digest == digest && now.Sub(last.Told) < RepeatTime {",
+			"last.Digest == digest {",
+		},
+	}},
+	{name: "notify: a rejection that was given up is told again", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"\tr.unheard(p)\n",
+			"",
+		},
+	}, by: test{"internal/delivery", "^TestRepeatsOfWhatWasGivenUp$"}},
+	{name: "notify: a rejection that was given up stands for no later one", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"r.Rejection.Generation != 0 && r.Rejection.Generation != p.Generation",
+			"false",
+		},
+	}, by: test{"internal/delivery", "^TestRepeatsAfterALateRefusal$"}},
+	{name: "notify: what was overtaken itself overtakes", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"t.How != GaveUp && newer(",
+			"t.How == Sent && newer(",
+		},
+	}, by: test{"internal/delivery", "^TestLateAfterARefusal$"}},
+	{name: "notify: what was told while it was overtaken was told", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"\t\tif a.Err == nil {\n\t\t\tr.showed(w.Intent, m)\n\t\t}\n",
+			"",
+		},
+	}, by: test{"internal/delivery", "^TestToldWhileOvertaken$"}},
+	{name: "notify: Retry-After", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"return max(own, min(after, maxAfter))",
+			"return own",
+		},
+		{"internal/delivery/step.go", "After(a.Err) > 0 && until.After(r.NotBefore)", "false"},
+	}},
+	{name: "notify: Retry-After has a bound", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"return max(own, min(after, maxAfter))",
+			"return max(own, after)",
+		},
+	}, by: test{"internal/delivery", "^TestTries$"}},
+	{name: "notify: tries end", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"case IsNever(a.Err) || now.Sub(w.Intent.Since) >= GiveUpTime:",
+			"case IsNever(a.Err):",
+		},
+	}, by: test{"internal/delivery", "^TestTries$"}},
+	{name: "notify: tries go on for a day", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"case IsNever(a.Err) || now.Sub(w.Intent.Since) >= GiveUpTime:",
+			"case IsNever(a.Err) || now.Sub(w.Intent.Since) >= GiveUpTime/3:",
+		},
+	}},
+	{name: "notify: a refusal ends the tries", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"case IsNever(a.Err) || now.Sub(w.Intent.Since) >= GiveUpTime:",
+			"case now.Sub(w.Intent.Since) >= GiveUpTime:",
+		},
+	}, by: test{"internal/flow/notifier", "^TestGiveUpAndReplay$"}},
+	{name: "notify: after a lost lease the newest is shown again", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"\t\tr.Refresh = true\n",
+			"\t\t_ = n\n",
+		},
+	}, by: test{"internal/delivery", "^TestLostLease$"}},
+	{name: "notify: and if the send seemed to fail", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"lost && m.Shows && !IsNever(a.Err) &&",
+			"lost && m.Shows && a.Err == nil &&",
+		},
+	}, by: test{"internal/delivery", "^TestLostLease$"}},
+	{name: "notify: and if it was such a refresh itself", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"!(w.Refresh && n.is(w.Intent.Generation, w.Intent.Sequence)) {",
+			"!w.Refresh {",
+		},
+	}, by: test{"internal/delivery", "^TestLostLeaseOfARefresh$"}},
+	{name: "notify: who lost the lease shortens no pause", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"After(a.Err) > 0 && until.After(r.NotBefore) {",
+			"After(a.Err) > 0 {",
+		},
+		{
+			"internal/delivery/step.go",
+			"!IsNever(a.Err) && next.After(r.Pending[at].Next) {",
+			"!IsNever(a.Err) {",
+		},
+	}, by: test{"internal/delivery", "^TestLostLeaseAndRetryAfter$"}},
+	{name: "notify: a lease that was given back is not lost", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"\t\tr.Lease = &Lease{Owner: owner}\n",
+			"\t\tr.Lease = nil\n",
+		},
+	}, by: test{"internal/delivery", "^TestAnsweredTwice$"}},
+	{name: "notify: each send has a lease of its own name", edits: []edit{
+		{
+			"internal/flow/notifier/notifier.go",
+			"\t\towner = fmt.Sprintf(\"%s.%d\", nonce, k)\n",
+			"\t\t_ = nonce\n",
+		},
+		{
+			"internal/flow/notifier/notifier.go",
+			"if r.Lease != nil && r.Lease.Owner == owner { // written, and the answer was lost\n",
+			"if false {\n",
+		},
+	}, by: test{"internal/flow/notifier", "^TestStalledAndNotedTwice$"}},
+	{name: "notify: the receipt of a lost lease is not kept", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"(!lost || len(r.Receipt) == 0)",
+			"(!lost || true)",
+		},
+	}, by: test{"internal/delivery", "^TestLostLease$"}},
+	{name: "notify: what another process told is not given up", edits: []edit{
+		{
+			"internal/flow/notifier/notifier.go",
+			"s.GivenUp = r.GaveUp(w.Intent.Generation, w.Intent.Sequence)",
+			"s.GivenUp = !waits",
+		},
+	}},
+	{name: "notify: the epoch", edits: []edit{
+		{
+			"internal/flow/notifier/notifier.go",
+			"if err != nil || e.Time().Before(epoch) {",
+			"_ = epoch\n\tif err != nil {",
+		},
+	}},
+	{name: "notify: an event that no route names costs nothing", edits: []edit{
+		{
+			"internal/flow/notifier/notifier.go",
+			"\tif len(matches) == 0 {\n\t\treturn nil\n\t}\n\tepoch, err := n.started(ctx)\n",
+			"\tepoch, err := n.started(ctx)\n\tif len(matches) == 0 {\n\t\treturn err\n\t}\n",
+		},
+	}},
+	{name: "notify: what can't be noted is no success", edits: []edit{
+		{
+			"internal/flow/notifier/notifier.go",
+			"\t\tif err != nil {\n\t\t\treturn s, did, err\n\t\t}\n\t\tn.say(",
+			"\t\tif err != nil {\n\t\t\treturn s, did, nil\n\t\t}\n\t\tn.say(",
+		},
+	}},
+	{name: "notify: compare-and-swap", edits: []edit{
+		{
+			"internal/flow/notifier/store.go",
+			"n.bucket, c.name(), data, jsonType, nil, s.generation)",
+			"n.bucket, c.name(), data, jsonType, nil, attempt.AnyGeneration)",
+		},
+	}},
+	{name: "notify: faults of the routes are named", edits: []edit{
+		{
+			"internal/delivery/step.go",
+			"Faults: bounded(faults)}",
+			"Faults: bounded(nil)}",
+		},
+	}},
+	{name: "notify: a destination waits for no other", edits: []edit{
+		{
+			"internal/flow/notifier/notifier.go",
+			"\tg.SetLimit(n.options.Parallel)\n",
+			"\tg.SetLimit(1)\n",
+		},
+	}},
+	{name: "notify: a tick leaves a destination that is down", edits: []edit{
+		{
+			"internal/flow/notifier/tick.go",
+			"t.failures[entries[0].destination] < outage &&",
+			"true &&",
+		},
+	}, by: test{"internal/flow/notifier", "^TestOutage$"}},
+	{name: "notify: a replay has entries", edits: []edit{
+		{
+			"internal/flow/notifier/replay.go",
+			"if err := n.open(ctx, e); err != nil {",
+			"if err := error(nil); err != nil {",
+		},
+	}},
+	{name: "notify: heartbeats that are late are told", edits: []edit{
+		{
+			"internal/flow/notifier/heartbeat.go",
+			"if now.Sub(since) > d.Every+lateness &&",
+			"if false &&",
+		},
+	}},
+	{name: "notify: heartbeats come once in their time", edits: []edit{
+		{
+			"internal/flow/notifier/heartbeat.go",
+			"h.Reached.IsZero() || now.Sub(h.Reached) >= d.Every",
+			"true",
+		},
+	}},
+	{name: "notify: what too many others crowd out is reported", edits: []edit{
+		{
+			"internal/flow/notifier/notifier.go",
+			"for _, i := range taken.GivenUp {",
+			"for _, i := range taken.GivenUp[:0] {",
+		},
+	}, by: test{"internal/flow/notifier", "^TestCrowd$"}},
+	{name: "notify: nobody waits for another's look at the epoch", edits: []edit{
+		{
+			"internal/flow/notifier/store.go",
+			"\tepoch := n.epoch\n\tn.mu.Unlock()\n\tif",
+			"\tepoch := n.epoch\n\tdefer n.mu.Unlock()\n\tif",
+		},
+		{
+			"internal/flow/notifier/store.go",
+			"\tn.mu.Lock()\n\tdefer n.mu.Unlock()\n\tn.epoch = at\n",
+			"\tn.epoch = at\n",
+		},
+	}, by: test{"internal/flow/notifier", "^TestEpochIsAskedForAtOnce$"}},
 }
