@@ -95,7 +95,8 @@ func (s *Submitter) judge(
 	if e.compared.duplicate != nil { // nothing is staged for it
 		return s.enter(ctx, note, e, e.compared.duplicate)
 	}
-	verdict, err := s.accept(ctx, stored, r, content, mapping, waits(p.Start(d.Folder)), patience)
+	wait := waits(p.Start(d.Folder), job.Order{Spec: r.Spec, Mapping: mapping})
+	verdict, err := s.accept(ctx, stored, r, content, mapping, wait, patience)
 	if err != nil {
 		return s.unchecked(ctx, d, stored, patience, err)
 	}
@@ -397,8 +398,9 @@ func (s *Submitter) accept(
 	accepted := attempt.Accept{
 		Spec: spec, Mapping: mapping, Receipt: receipt, Backend: s.backend.Name(),
 		Warnings: append(r.Violations, warnings...), Waits: wait, SubmitWithin: patience.Submit, Patience: patience.JobPatience,
+		AcceleratorSeconds: mostSeconds(job.Order{Spec: spec, Mapping: mapping}),
 	}
-	if !s.backend.EnforcesWait() {
+	if !s.backend.EnforcesWait() && !mapping.WaitLimitedByBackend() {
 		// Nobody else ends a job that waits for too long, so jobdrop need not wait for that.
 		accepted.Patience.WaitGrace = new(job.Duration(0))
 	}
@@ -527,7 +529,7 @@ func (s *Submitter) tryID(
 		// The ID is claimed by an attempt without a record. If that is not on the index either,
 		// nobody will decide it.
 		if _, err := s.records.Entry(ctx, owner.Attempt); err == nil {
-			return attempt.Blocked{JobID: jobID, By: owner.Attempt}, nil
+			return attempt.Blocked{JobID: jobID, By: named(owner.Attempt, stored)}, nil
 		} else if !errors.Is(err, job.ErrNotFound) {
 			return nil, err
 		}
@@ -535,9 +537,11 @@ func (s *Submitter) tryID(
 	case err != nil:
 		return nil, err
 	case other.State.Undecided():
-		return attempt.Blocked{
-			JobID: jobID, By: owner.Attempt, Waits: other.Reason,
-		}, nil
+		blocked := attempt.Blocked{JobID: jobID, By: named(owner.Attempt, stored)}
+		if blocked.By != "" {
+			blocked.Waits = other.Reason
+		}
+		return blocked, nil
 	case free(other.Record):
 		return nil, s.records.TakeID(ctx, jobID, owner, own)
 	case sameDrop(other.Record, stored.Record, content):
@@ -547,11 +551,22 @@ func (s *Submitter) tryID(
 			DuplicateOf: other.Attempt, JobID: jobID,
 		}, nil
 	}
-	found := fmt.Sprintf("attempt %s of gs://%s/%s, now %s", other.Attempt, other.Drop.Bucket, other.Drop.Prefix,
-		other.Shown())
+	found := "an attempt of another folder"
+	if name := named(other.Attempt, stored); name != "" {
+		found = fmt.Sprintf("attempt %s of this folder, now %s", name, other.Shown())
+	}
 	r := stored.Record
 	r.Job.ID = jobID
 	return attempt.Reject{Reason: "the job ID is taken", Violations: []job.Violation{jobIDTaken(r, found)}}, nil
+}
+
+// named returns the name of another attempt as the dropper of an attempt may read it: empty if it is of another folder,
+// which may be somebody else's. Whoever guesses job IDs must not learn who has them, nor what became of it.
+func named(other string, stored attempt.Stored) string {
+	if folder, _, _ := strings.Cut(stored.Attempt, "-"); !strings.HasPrefix(other, folder+"-") {
+		return ""
+	}
+	return other
 }
 
 // sameDrop reports whether an accepted attempt has the content and is in the folder of another.
@@ -575,7 +590,7 @@ func free(r attempt.Record) bool {
 
 func jobIDTaken(r attempt.Record, by string) job.Violation {
 	return job.Violation{
-		Rule: "job-id-unique", Severity: job.Error, File: r.Drop.JobFile.Base(), Field: "jobId",
+		Rule: ruleJobIDUnique, Severity: job.Error, File: r.Drop.JobFile.Base(), Field: "jobId",
 		Message: "job ID " + r.Job.ID + " is taken by " + by,
 		Remedy:  "choose another job ID, or leave it out: jobdrop then makes one for each attempt",
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/jobdrop/jobdrop/internal/attempt"
 	"github.com/jobdrop/jobdrop/internal/check/policy"
+	"github.com/jobdrop/jobdrop/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -21,12 +22,20 @@ import (
 const paused = "waiting: paused by the operator"
 
 // waits says what an accepted drop has to wait for; it is empty if its job may be created at once.
-// If the number of jobs is limited, only ticks give turns: see [Submitter.Admit].
-func waits(s policy.Start) string {
+// If the number of jobs, or what they take, is limited, only ticks give turns: see
+// [Submitter.Admit].
+func waits(s policy.Start, o job.Order) string {
 	terms := s.Terms()
 	switch {
 	case s.Paused:
 		return paused
+	case s.Budget != nil && len(terms) == 1:
+		needs := mostSeconds(o)
+		if needs == 0 {
+			return "waiting for its turn"
+		}
+		return fmt.Sprintf("waiting for its turn: the job may take %s, and %s",
+			text.AcceleratorHours(needs), terms[0])
 	case len(terms) > 0:
 		return "waiting for its turn: " + terms[0]
 	}
@@ -40,7 +49,8 @@ func waits(s policy.Start) string {
 // If the number of jobs is limited, a turn is given by a compare-and-swap of the note of all
 // turns, which was read before the index was listed. If anybody else gave a turn meanwhile, the
 // swap fails, and every earlier turn is counted. So the limit holds, however many ticks run at
-// once.
+// once. A refusal follows from the turns too: before it is carried out they are swapped, if only for
+// the same ones.
 func (s *Submitter) Admit(ctx context.Context, b *attempt.Backlog, until time.Time) (*attempt.Queue, error) {
 	p, err := s.options.Policy(ctx)
 	if err != nil {
@@ -51,10 +61,11 @@ func (s *Submitter) Admit(ctx context.Context, b *attempt.Backlog, until time.Ti
 	if err != nil {
 		return nil, err
 	}
-	q := newQueue(b, turns.Given, p, s.options.Now().UTC())
+	unmeasured := s.measure(ctx, b.Waiting, p, until)
+	q := newQueue(b, turns, p, s.options.Now().UTC())
 	q.plan()
-	if over || len(q.given) > 0 {
-		turns.Given = append(q.turns, q.given...)
+	if over || len(q.given)+len(q.refused) > 0 {
+		turns.Given, turns.Spent = append(q.turns, q.given...), q.budgets.sums()
 		err := s.records.GiveTurns(ctx, turns)
 		if errors.Is(err, attempt.ErrStale) {
 			return nil, nil // another tick goes through the queue
@@ -63,7 +74,7 @@ func (s *Submitter) Admit(ctx context.Context, b *attempt.Backlog, until time.Ti
 			return nil, err
 		}
 	}
-	errs := s.startAll(ctx, q, until)
+	errs := errors.Join(unmeasured, s.startAll(ctx, q, until), s.refuseAll(ctx, q, until))
 	return q.note(), errors.Join(errs, s.awaitAll(ctx, q, until))
 }
 
@@ -91,8 +102,28 @@ func (s *Submitter) startAll(ctx context.Context, q *queue, until time.Time) err
 	return errors.Join(append(errs, ctx.Err())...)
 }
 
-// mostReasons is how many changed reasons a tick writes.
-const mostReasons = 500
+// refuseAll ends the attempts that the policy refuses because too few accelerator hours are left.
+func (s *Submitter) refuseAll(ctx context.Context, q *queue, until time.Time) error {
+	var errs []error
+	for _, e := range q.refused {
+		if ctx.Err() != nil || !s.options.Now().Before(until) {
+			break // the next tick goes on
+		}
+		after, err := s.refuse(ctx, e, q.short[e.Attempt])
+		errs = append(errs, err)
+		if after.Attempt != "" {
+			q.tried[e.Attempt] = after
+		}
+	}
+	return errors.Join(append(errs, ctx.Err())...)
+}
+
+// mostReasons is how many changed reasons a tick writes. mostFresh is how many of those it writes in which nothing but
+// the accelerator hours that are left has changed: these change with each job, and the note of the queue has them.
+const (
+	mostReasons = 500
+	mostFresh   = 20
+)
 
 // awaitAll records what the attempts that go on waiting wait for, if that has changed.
 func (s *Submitter) awaitAll(ctx context.Context, q *queue, until time.Time) error {
@@ -102,11 +133,16 @@ func (s *Submitter) awaitAll(ctx context.Context, q *queue, until time.Time) err
 		errs  []error
 	)
 	group.SetLimit(s.options.Parallel)
-	n := 0
-	for _, e := range q.waiting {
+	n, fresh := 0, 0
+	for _, e := range q.order {
 		reason, ok := q.waits[e.Attempt]
 		if !ok || reason == e.Waits {
 			continue
+		}
+		if short, ok := q.short[e.Attempt]; ok && short.same(e.Waits) {
+			if fresh++; fresh > mostFresh {
+				continue
+			}
 		}
 		if n++; n > mostReasons || ctx.Err() != nil {
 			break // the next tick goes on
@@ -136,18 +172,18 @@ func (s *Submitter) settleTurns(ctx context.Context, turns *attempt.Turns, open 
 	changed := false
 	var kept []attempt.Turn
 	for _, t := range turns.Given {
-		if _, isOpen := open[t.Attempt]; !isOpen && !t.Done {
-			changed = true
-			stored, err := s.records.Get(ctx, t.Attempt)
-			if errors.Is(err, job.ErrNotFound) || err == nil && stored.Times.Created.IsZero() {
-				continue
-			}
-			if err != nil {
-				return false, err
-			}
-			t.At, t.Done = stored.Times.Created, true
+		if _, isOpen := open[t.Attempt]; isOpen || t.Done {
+			kept = append(kept, t)
+			continue
 		}
-		kept = append(kept, t)
+		settled, differs, keeps, err := s.settle(ctx, t)
+		if err != nil {
+			return false, err
+		}
+		changed = changed || differs
+		if keeps {
+			kept = append(kept, settled)
+		}
 	}
 	turns.Given = kept
 	return changed, nil
@@ -193,7 +229,8 @@ type queue struct {
 	// startOf.
 	prefixOf func(folder string) string
 	waiting  []attempt.Entry
-	// turns holds the earlier turns that still count. turnOf holds their attempts.
+	// turns holds the earlier turns that still count, whose attempts turnOf holds, and those that keep the order of the
+	// prefixes.
 	turns  []attempt.Turn
 	turnOf map[string]bool
 	// size is an upper bound of the bytes that the note of all turns takes.
@@ -202,11 +239,16 @@ type queue struct {
 	// last hour.
 	active, started tally
 
+	// budgets counts what the jobs of the month may take or took.
+	budgets *budgets
+
 	// starts holds the attempts whose jobs are to be created, in this order. given holds the new
-	// turns among them. waits says what each of the others waits for.
-	starts []attempt.Entry
-	given  []attempt.Turn
-	waits  map[string]string
+	// turns among them. waits says what each of the others waits for. refused holds the attempts that
+	// the policy refuses. short says which accelerator hours they, and some that wait, lack.
+	starts, refused []attempt.Entry
+	given           []attempt.Turn
+	waits           map[string]string
+	short           map[string]shortage
 
 	// order holds all attempts that wait, in the order of their places. tried holds what became of those
 	// whose job was to be created.
@@ -215,8 +257,9 @@ type queue struct {
 }
 
 // newQueue returns a queue of the backlog and the turns given before. It uses b up.
-func newQueue(b *attempt.Backlog, given []attempt.Turn, p policy.Policy, now time.Time) *queue {
+func newQueue(b *attempt.Backlog, turns attempt.Turns, p policy.Policy, now time.Time) *queue {
 	q := &queue{
+		budgets: newBudgets(turns, p, now), short: map[string]shortage{},
 		now: now, prefixOf: p.Prefix, waiting: b.Waiting, turnOf: map[string]bool{}, waits: map[string]string{},
 		tried: map[string]attempt.Stored{}, order: make([]attempt.Entry, 0, len(b.Waiting)),
 		active: tally{folders: b.Active}, started: tally{folders: b.Started},
@@ -230,27 +273,62 @@ func newQueue(b *attempt.Backlog, given []attempt.Turn, p policy.Policy, now tim
 		}
 		return start
 	}
-	for _, t := range given {
+	q.size = q.budgets.size
+	for _, t := range turns.Given {
 		created, isOpen := b.Open[t.Attempt]
 		switch {
 		case isOpen && created.IsZero():
 			t.At = now // created any moment
 		case isOpen:
 			t.At = created
-		case !attempt.Lately(t.At, now):
+		case !attempt.Lately(t.At, now) && !t.Kept(now):
+			q.budgets.fold(t)
+			q.turns = append(q.turns, attempt.Turn{Attempt: t.Attempt, Folder: t.Folder, At: t.At, Done: true})
 			continue
 		}
 		q.turns = append(q.turns, t)
 		q.size += t.Size()
+		q.budgets.hold(t)
 		q.turnOf[t.Attempt] = true
 		if isOpen {
-			q.active.add(t.Folder)
+			q.active.add(t.Folder, 1)
 		}
 		if attempt.Lately(t.At, now) {
-			q.started.add(t.Folder)
+			q.started.add(t.Folder, 1)
 		}
 	}
+	q.forget()
 	return q
+}
+
+// mostPast is up to which size, in bytes, the note of the turns keeps some that no longer count. It has room for 4000
+// prefixes.
+const mostPast = attempt.MaxTurns / 16
+
+// forget removes the turns that no longer count. It leaves the last one of a prefix while anybody waits who waited
+// before it: without it, that prefix would come first once more.
+func (q *queue) forget() {
+	since := q.now // the longest wait
+	for _, e := range q.waiting {
+		if e.Accepted.Before(since) {
+			since = e.Accepted
+		}
+	}
+	var kept []attempt.Turn
+	known := map[string]bool{}
+	for _, t := range slices.Backward(q.turns) {
+		prefix := q.prefixOf(t.Folder)
+		if !q.turnOf[t.Attempt] { // it no longer counts
+			if known[prefix] || !t.At.After(since) || q.size+t.Size() > mostPast {
+				continue
+			}
+			q.size += t.Size()
+		}
+		known[prefix] = true
+		kept = append(kept, t)
+	}
+	slices.Reverse(kept)
+	q.turns = kept
 }
 
 // group holds the waiting attempts of one prefix, the oldest first.
@@ -369,19 +447,35 @@ func (q *queue) decide(e attempt.Entry) bool {
 	}
 	folder := job.Folder(e.JobFile)
 	if start := q.startOf(folder); start.Limited() && !q.turnOf[e.Attempt] {
+		if start.Budget != nil && e.Needs == attempt.UnknownNeeds {
+			return false // the next tick computes it
+		}
 		if reason := q.full(start); reason != "" {
 			q.waits[e.Attempt] = reason
 			return false
 		}
+		if short, ok := q.budgets.short(start.Budget, e.Needs); ok {
+			q.short[e.Attempt] = short
+			if start.Budget.Refuse {
+				q.refused = append(q.refused, e)
+			} else {
+				q.waits[e.Attempt] = short.String()
+			}
+			return false
+		}
 		turn := attempt.Turn{Attempt: e.Attempt, Folder: folder, At: q.now}
+		if start.Budget != nil {
+			turn.Month, turn.Seconds = q.budgets.month, e.Needs
+		}
 		if q.size += turn.Size(); q.size > attempt.MaxTurns-turnsRest {
 			q.size -= turn.Size()
 			q.waits[e.Attempt] = "waiting: too many jobs under limits are active or were started in the last hour"
 			return false
 		}
 		q.given = append(q.given, turn)
-		q.active.add(folder)
-		q.started.add(folder)
+		q.budgets.hold(turn)
+		q.active.add(folder, 1)
+		q.started.add(folder, 1)
 	}
 	q.starts = append(q.starts, e)
 	return true
@@ -398,17 +492,17 @@ func (q *queue) full(s policy.Start) string {
 	return ""
 }
 
-// tally counts jobs by the folders that limits cover.
+// tally counts jobs, or what they take, by the folders that limits cover.
 type tally struct {
 	folders map[string]int64
 	counts  map[string]int64 // for the limits that were asked for
 }
 
-func (t *tally) add(folder string) {
-	t.folders[folder]++
+func (t *tally) add(folder string, n int64) {
+	t.folders[folder] += n
 	for pattern := range t.counts {
 		if (policy.Limit{Folders: pattern}).Covers(folder) {
-			t.counts[pattern]++
+			t.counts[pattern] += n
 		}
 	}
 }

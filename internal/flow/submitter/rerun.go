@@ -158,14 +158,15 @@ func (s *Submitter) readmit(
 	}
 	if !r.MadeID {
 		return nil, attempt.Decline("the job file of attempt %s names the job ID %s, which is used up: "+
-			"upload the drop with another, or leave it out", of.Attempt, r.Spec.JobID)
+			"upload the drop with another, as jobdrop submit --rerun does, or leave it out", of.Attempt, r.Spec.JobID)
 	}
 	r.Spec.JobID = a.JobID(of.Drop.JobFile)
 	content, err := job.Content(r.Spec, r.Options.Vertex, r.Resolution.All())
 	if err != nil {
 		return nil, err
 	}
-	wait := cmp.Or(waits(p.Start(d.Folder)), "waiting for its turn") // ticks create its job
+	wait := waits(p.Start(d.Folder), job.Order{Spec: r.Spec, Mapping: mapping})
+	wait = cmp.Or(wait, "waiting for its turn") // ticks create its job
 	o, err := s.accept(ctx, run, r, content, mapping, wait, rules.Patience(s.options.Patience))
 	if _, accepted := o.(attempt.Accept); err == nil && !accepted {
 		return nil, attempt.Decline("the job ID %s is taken: ask again", r.Spec.JobID)

@@ -548,7 +548,7 @@ func (s *Submitter) next(ctx context.Context, stored attempt.Stored) (attempt.Ob
 		// A job that exists is found, whatever the policy says.
 		p, err := s.options.Policy(ctx)
 		start := p.Start(stored.Drop.Prefix)
-		wait := waits(start)
+		wait := waits(start, stored.Order())
 		if err == nil && (wait == "" || !start.Paused && stored.Turn) {
 			return attempt.TakeClaim{Claim: s.claim()}, nil
 		}
@@ -674,7 +674,7 @@ func (s *Submitter) ask(ctx context.Context, stored attempt.Stored) attempt.Obse
 	case errors.Is(err, job.ErrQuota):
 		return attempt.Postpone{
 			Nonce: nonce, Reason: attempt.WaitsForQuota, Quota: true,
-			Failure: &job.Failure{Code: "RESOURCE_EXHAUSTED", Message: err.Error()},
+			Failure: &job.Failure{Code: attempt.CodeQuota, Message: err.Error()},
 		}
 	case errors.Is(err, job.ErrNotFound):
 		return attempt.Postpone{
