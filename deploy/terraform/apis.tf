@@ -17,6 +17,7 @@ locals {
     ],
     [{ vertex = "aiplatform.googleapis.com", aiplatform = "ml.googleapis.com" }[var.backend]],
     var.kms_key == null ? [] : ["cloudkms.googleapis.com"],
+    var.console == null ? [] : ["iap.googleapis.com"],
     try(var.network.connector, null) == null ? [] : ["vpcaccess.googleapis.com"],
   )
 }

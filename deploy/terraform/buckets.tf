@@ -11,16 +11,22 @@ locals {
       versioned = true
       rules     = [{ days_since_noncurrent_time = var.history_days, with_state = "ARCHIVED" }]
     }
-    # The ledger, and the policy. No rule may delete what is live, except the index by time, which can be
-    # made anew from the records by jobdrop reindex, and answers to requests.
+    # The ledger, the operator's files, and deliveries. No rule may delete what is live, except the index by
+    # time, which can be made anew from the records by jobdrop reindex, answers to requests, and what was
+    # delivered long ago.
     state = {
       versioned = true
       rules = [
         { days_since_noncurrent_time = var.history_days, with_state = "ARCHIVED" },
         # Rewritten by each tick.
         { num_newer_versions = 10, with_state = "ARCHIVED", matches_prefix = ["heartbeat.json", "cursors.json", "turns.json", "queue.json"] },
+        # Rewritten twice by each message that is sent.
+        { num_newer_versions = 3, with_state = "ARCHIVED", matches_prefix = ["deliveries/"] },
         { age = var.recent_days, with_state = "LIVE", matches_prefix = ["recent/", "ended/"] },
         { age = 30, matches_prefix = ["results/"] },
+        # After their last write. Longer than an event can come again, so that nobody is told twice: 31 days
+        # of the topic, from which a subscription can be set back, 31 of dead letters, and a month for people.
+        { age = 100, with_state = "LIVE", matches_prefix = ["deliveries/folders/", "deliveries/open/", "deliveries/heartbeats/", "deliveries/parked/"] },
       ]
     }
     # Packages as they were checked. Names are never used again.

@@ -1,8 +1,9 @@
-# The ends of failed jobs' logs, for the policy's logExcerpt. Watch reads a view that
-# holds the entries of training jobs, and nothing else of the project's logs.
+# What training jobs write: Watch reads its end, for the policy's logExcerpt, and the
+# console all of it. They read a view that holds the entries of training jobs, and
+# nothing else of the project's logs.
 
 resource "google_logging_log_view" "jobs" {
-  count       = var.log_excerpts ? 1 : 0
+  count       = var.log_excerpts || var.console != null ? 1 : 0
   parent      = "projects/${var.project_id}"
   location    = var.log_bucket_location
   bucket      = "_Default"

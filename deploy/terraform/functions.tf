@@ -1,6 +1,8 @@
 # The functions that function.go registers. A new one is an entry of this map:
 #
 #   entry_point    its name in function.go
+#   wanted         whether this installation has it
+#   runs_jobs      whether it has jobs run, and publishes what becomes of them
 #   max_instances  how many instances there may be
 #   event          whether objects of the inbox wake it through Eventarc
 #   pushes         topics whose messages are pushed to it, by name
@@ -10,6 +12,8 @@ locals {
   functions = {
     submit = {
       entry_point   = "Submit"
+      wanted        = true
+      runs_jobs     = true
       max_instances = var.submit_max_instances
       event         = var.inbox_trigger == "eventarc"
       pushes        = var.inbox_trigger == "notification" ? { inbox = local.inbox_push } : {}
@@ -19,6 +23,8 @@ locals {
     }
     watch = {
       entry_point = "Watch"
+      wanted      = true
+      runs_jobs   = true
       # One: ticks that take longer than a minute, and hints, share what they may
       # ask the backend, and the records see few collisions.
       max_instances = 1
@@ -29,7 +35,24 @@ locals {
       buckets = local.ledger_buckets
       project = ["run_jobs", "cancel_jobs"]
     }
+    # It shares nothing with the others: they have none of its secrets, and wait for
+    # none of its destinations.
+    notify = {
+      entry_point = "Notify"
+      wanted      = var.routes != null
+      runs_jobs   = false
+      # A few: an instance may be busy with a destination that does not answer.
+      max_instances = 3
+      event         = false
+      pushes        = { lifecycle = local.lifecycle_push }
+      # Only what grants.tf lets it see there: its deliveries, and the routes.
+      buckets = { state = ["read", "write"] }
+      project = []
+    }
   }
+  deployed = { for name, f in local.functions : name => f if f.wanted }
+  # Those that have jobs run.
+  jobs = { for name, f in local.deployed : name => f if f.runs_jobs }
 
   ledger_buckets = {
     # Never written: each write would wake Submit again.
@@ -43,7 +66,7 @@ locals {
   }
 
   # Written out: metrics of a function's log are made before the function.
-  service_names = { for name in keys(local.functions) : name => "${var.instance}-${name}" }
+  service_names = { for name in keys(local.deployed) : name => "${var.instance}-${name}" }
 
   # Everything that several functions are configured by.
   concurrency = 8
@@ -53,7 +76,7 @@ locals {
 
 module "function" {
   source   = "./modules/function"
-  for_each = local.functions
+  for_each = local.deployed
 
   project_id         = var.project_id
   region             = var.region
@@ -64,7 +87,7 @@ module "function" {
   image              = var.image
   service_account    = google_service_account.function[each.key].email
   caller             = google_service_account.caller[each.key].email
-  environment        = local.environment
+  environment        = local.environments[each.key]
   secret_environment = local.secret_environment
   memory_mib         = var.memory_mib
   timeout_seconds    = local.timeout_seconds
@@ -95,13 +118,13 @@ module "function" {
     google_storage_bucket_iam_member.function, google_storage_bucket_iam_member.build, google_project_iam_member.build_log,
     google_project_iam_member.build_copy, google_artifact_registry_repository_iam_member.build, google_project_iam_member.eventarc,
     google_project_iam_member.storage_agent, google_kms_crypto_key_iam_member.agents, google_secret_manager_secret_iam_member.function,
-    google_storage_bucket_object.policy,
+    google_secret_manager_secret_iam_member.notify, google_storage_bucket_object.policy, google_storage_bucket_object.routes,
   ]
 }
 
 module "push" {
   source = "./modules/subscription"
-  for_each = merge([for name, f in local.functions : {
+  for_each = merge([for name, f in local.deployed : {
     for topic, push in f.pushes : "${name}-${topic}" => merge(push, { function = name })
   }]...)
 

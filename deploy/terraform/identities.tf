@@ -3,7 +3,7 @@
 # nothing else.
 
 resource "google_service_account" "function" {
-  for_each     = local.functions
+  for_each     = local.deployed
   project      = var.project_id
   account_id   = "${var.instance}-${each.key}"
   display_name = "jobdrop ${var.instance}: ${each.value.entry_point}"
@@ -11,7 +11,7 @@ resource "google_service_account" "function" {
 }
 
 resource "google_service_account" "caller" {
-  for_each     = local.functions
+  for_each     = local.deployed
   project      = var.project_id
   account_id   = "${var.instance}-${each.key}-caller"
   display_name = "jobdrop ${var.instance}: calls ${each.value.entry_point}"

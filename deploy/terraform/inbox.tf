@@ -32,7 +32,7 @@ resource "google_project_iam_member" "storage_agent" {
 # What receives events from Eventarc may do so in the project: there is no narrower
 # place.
 resource "google_project_iam_member" "eventarc" {
-  for_each = { for name, f in local.functions : name => f if f.event }
+  for_each = { for name, f in local.deployed : name => f if f.event }
   project  = var.project_id
   role     = "roles/eventarc.eventReceiver"
   member   = google_service_account.caller[each.key].member
@@ -41,7 +41,7 @@ resource "google_project_iam_member" "eventarc" {
 # Functions have their trigger themselves; services need one of their own. Its
 # events are delivered again by default.
 resource "google_eventarc_trigger" "inbox" {
-  for_each        = { for name, f in local.functions : name => f if f.event && var.platform == "run" }
+  for_each        = { for name, f in local.deployed : name => f if f.event && var.platform == "run" }
   project         = var.project_id
   name            = "${var.instance}-${each.key}"
   location        = lower(local.bucket_location)

@@ -32,6 +32,16 @@ resource "google_pubsub_topic" "lifecycle" {
   depends_on = [google_kms_crypto_key_iam_member.agents]
 }
 
+# All events: a filter can't be changed later, and what nobody is to hear of costs
+# Notify no call.
+locals {
+  lifecycle_push = {
+    topic     = google_pubsub_topic.lifecycle.id
+    ordered   = true
+    retention = "${7 * local.day}s"
+  }
+}
+
 module "subscription" {
   source   = "./modules/subscription"
   for_each = var.subscriptions

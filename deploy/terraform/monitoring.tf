@@ -8,6 +8,7 @@ module "monitoring" {
   labels                = local.labels
   services              = local.service_names
   scheduler_job         = local.tick_name
+  notify_scheduler_job  = local.notify_tick_name
   scheduler_region      = google_cloud_scheduler_job.tick.region
   lifecycle_topic       = google_pubsub_topic.lifecycle.name
   dead_letters          = local.dead_letters

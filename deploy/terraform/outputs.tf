@@ -8,8 +8,8 @@ locals {
 }
 
 output "environment" {
-  description = "Environment of the functions, without secrets: what `jobdrop` reads, too."
-  value       = tomap(local.environment)
+  description = "Environment of the functions, without secrets: what `jobdrop` reads, too, and where its console is."
+  value       = tomap(merge(local.environment, { for c in local.console : "JOBDROP_CONSOLE" => local.console_uri }))
 
   precondition {
     condition     = length(setintersection(keys(local.environment), keys(jsondecode(file("${path.module}/environment-elsewhere.json")).local))) == 0
@@ -25,6 +25,11 @@ output "buckets" {
 output "policy" {
   description = "The operator's policy, as a URI of Cloud Storage; null without one."
   value       = one([for p in google_storage_bucket_object.policy : "gs://${p.bucket}/${p.name}"])
+}
+
+output "routes" {
+  description = "The operator's routes, as a URI of Cloud Storage; null without any."
+  value       = one([for r in google_storage_bucket_object.routes : "gs://${r.bucket}/${r.name}"])
 }
 
 output "lifecycle_topic" {

@@ -18,6 +18,8 @@ variable "requesters" {
 }
 
 locals {
+  # Whether anybody may ask.
+  asked = length(var.requesters) > 0 || try(var.console.act, false)
   # Objects below a folder, and lists of what is below it.
   request_objects = { for folder in ["requests/", "results/"] : folder => "resource.name.startsWith(\"projects/_/buckets/${local.bucket_names.state}/objects/${folder}\")" }
   request_lists   = { for folder in ["requests/", "results/"] : folder => "api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\").startsWith(\"${folder}\")" }
@@ -48,7 +50,7 @@ resource "google_storage_bucket_iam_member" "requester_answers" {
 
 # A new request wakes Watch, as other hints do. Ticks find it without that.
 resource "google_pubsub_topic_iam_member" "requests" {
-  count   = var.hints && length(var.requesters) > 0 ? 1 : 0
+  count   = var.hints && local.asked ? 1 : 0
   project = var.project_id
   topic   = google_pubsub_topic.hints[0].name
   role    = "roles/pubsub.publisher"
@@ -56,7 +58,7 @@ resource "google_pubsub_topic_iam_member" "requests" {
 }
 
 resource "google_storage_notification" "requests" {
-  count              = var.hints && length(var.requesters) > 0 ? 1 : 0
+  count              = var.hints && local.asked ? 1 : 0
   bucket             = google_storage_bucket.this["state"].name
   topic              = google_pubsub_topic.hints[0].id
   payload_format     = "JSON_API_V1"

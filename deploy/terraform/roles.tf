@@ -26,7 +26,7 @@ locals {
       permissions = ["storage.objects.get", "storage.objects.list"]
     }
     # No list: names of staged packages hold a hash, so that a job that does not know
-    # another's can't read its packages.
+    # another's can't read its packages. The console gets job files, whose names records hold.
     fetch = {
       title       = "reads objects that it can name"
       permissions = ["storage.objects.get"]

@@ -577,13 +577,14 @@ variable "notification_channels" {
 }
 
 variable "thresholds" {
-  description = "When alerts are given: rejected drops in an hour and their share of all, jobs that timed out in six hours, errors in ten minutes, and how many seconds a tick may come late to what is due."
+  description = "When alerts are given: rejected drops in an hour and their share of all, jobs that timed out in six hours, errors in ten minutes, how many seconds a tick may come late to what is due, and how many a message may wait to be sent."
   type = object({
-    rejected       = optional(number, 20)
-    rejected_share = optional(number, 0.5)
-    timed_out      = optional(number, 3)
-    errors         = optional(number, 5)
-    lag_seconds    = optional(number, 600)
+    rejected            = optional(number, 20)
+    rejected_share      = optional(number, 0.5)
+    timed_out           = optional(number, 3)
+    errors              = optional(number, 5)
+    lag_seconds         = optional(number, 600)
+    undelivered_seconds = optional(number, 3600)
   })
   default  = {}
   nullable = false

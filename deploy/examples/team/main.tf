@@ -55,6 +55,8 @@ module "jobdrop" {
   instance              = var.instance
   source_archive        = var.source_archive
   policy_file           = "${path.module}/policy.yaml"
+  routes                = var.notify_secrets == null ? null : "${path.module}/routes.yaml"
+  notify_secrets        = var.notify_secrets == null ? [] : var.notify_secrets
   labels                = var.labels
   droppers              = [for member in var.droppers : { member = member }]
   basic_roles           = false # Editors and Viewers have no rights of their own there

@@ -89,3 +89,13 @@ variable "readers_of_failures" {
     error_message = "A reader is a user, a group or a service account."
   }
 }
+
+variable "notify_secrets" {
+  description = "Secrets that routes.yaml names, which have to be there. With them Notify tells whom routes.yaml says; nobody is told where it is null."
+  type        = list(string)
+  default     = null
+  validation {
+    condition     = var.notify_secrets == null || alltrue([for s in coalesce(var.notify_secrets, []) : can(regex("^[A-Za-z0-9_-]{1,255}$", s))])
+    error_message = "A secret is its ID in Secret Manager."
+  }
+}

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/jobdrop/jobdrop/internal/check/policy"
+	"github.com/jobdrop/jobdrop/internal/check/routes"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -102,6 +103,34 @@ func clone(t *testing.T, file, old, new string) string {
 	return to
 }
 
+// The alert of docs/subscribe.md is Terraform's language, looks for lines that the functions log, and refers to
+// its own metric.
+func TestSubscribersAlert(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "docs/subscribe.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(page), "```terraform\n")
+	example, _, found := strings.Cut(example, "```\n")
+	if !found || len(messages.FindAllString(example, -1)) == 0 {
+		t.Fatalf("the page has no alert by a message: %q", example)
+	}
+	to := clone(t, "", "", "")
+	const module = "deploy/terraform/modules/monitoring"
+	if err := os.WriteFile(filepath.Join(to, module, "example.tf"), []byte(example), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Check(to, today)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range got {
+		if f.Rule != "playbook" { // the installation's own alerts have one
+			t.Error(f)
+		}
+	}
+}
+
 // Each rule finds what breaks it, and only that rule does.
 func TestRulesFind(t *testing.T) {
 	const (
@@ -125,11 +154,11 @@ func TestRulesFind(t *testing.T) {
 			"entry-point",
 		},
 		{
-			"a function that is not deployed", "function.go", `functions.HTTP("Watch"`, `functions.HTTP("Notify"`, "entry-point",
+			"a function that is not deployed", "function.go", `functions.HTTP("Watch"`, `functions.HTTP("Watched"`, "entry-point",
 		},
 		{
 			"a function that is not registered", tf + "functions.tf", "    watch = {",
-			"    notify = {\n      entry_point = \"Notify\"\n    }\n    watch = {", "entry-point",
+			"    ask = {\n      entry_point = \"Ask\"\n    }\n    watch = {", "entry-point",
 		},
 
 		{"a deprecated runtime", tf + "variables.tf", `default     = "go126"`, `default     = "go125"`, "runtime"},
@@ -169,6 +198,46 @@ func TestRulesFind(t *testing.T) {
 		{
 			"history that counts what is live", tf + "buckets.tf", `num_newer_versions = 10, with_state = "ARCHIVED"`,
 			`num_newer_versions = 10, with_state = "ANY"`, "ledger",
+		},
+
+		{
+			"a rule that forgets too early whom it told", tf + "buckets.tf", "{ age = 100, with_state", "{ age = 60, with_state",
+			"ledger",
+		},
+		{
+			"a rule for the epoch of deliveries", tf + "buckets.tf", `"deliveries/folders/", "deliveries/open/"`,
+			`"deliveries/", "deliveries/open/"`, "ledger",
+		},
+		{
+			"a folder of deliveries that is kept for ever", "internal/flow/notifier/store.go", `root + "parked/"`,
+			`root + "odd/"`, "ledger",
+		},
+		{
+			"a list that is not made", tf + "grants.tf", `["attempts/", "open/", "requests/"]`,
+			`["attempts/", "deliveries/", "open/", "requests/"]`, "lists",
+		},
+		{
+			"a list that is not allowed", "internal/flow/ledger/requests.go", `requestPrefix = "requests/"`,
+			`requestPrefix = "asked/"`, "lists",
+		},
+		{
+			"streams that fill an instance", tf + "modules/console/main.tf", "container_concurrency = 1000",
+			"container_concurrency = 80", "streams",
+		},
+		{
+			"more streams than an instance takes", "internal/console/live.go", "maxStreams = 800", "maxStreams = 901", "streams",
+		},
+		{
+			"a variable that Notify does not get", tf + "environment.tf", `"JOBDROP_STATE_BUCKET", "JOBDROP_STATUS_BUCKET"`,
+			`"JOBDROP_STATUS_BUCKET"`, "environment",
+		},
+		{
+			"a variable that is none of Notify's", tf + "environment.tf", `"JOBDROP_STATE_BUCKET", "JOBDROP_STATUS_BUCKET"`,
+			`"JOBDROP_STATE_BUCKET", "JOBDROP_INBOX", "JOBDROP_STATUS_BUCKET"`, "environment",
+		},
+		{
+			"routes for all functions", tf + "environment.tf", `read_by_notify_alone = ["JOBDROP_ROUTES"]`,
+			`read_by_notify_alone = []`, "environment",
 		},
 
 		{"everybody calls", function, `member = "serviceAccount:${var.caller}"`, `member = "allUsers"`, "everybody"},
@@ -321,7 +390,7 @@ func TestRulesFind(t *testing.T) {
 		},
 		{"another default than the code's", tf + "variables.tf", `default     = "60s"`, `default     = "90s"`, "environment"},
 		{
-			"another environment", tf + "functions.tf", "environment        = local.environment",
+			"another environment", tf + "functions.tf", "environment        = local.environments[each.key]",
 			"environment        = merge(local.settings, {})", "environment",
 		},
 		{
@@ -499,7 +568,7 @@ func TestHintsFilter(t *testing.T) {
 func TestPolicies(t *testing.T) {
 	var paths []string
 	for _, pattern := range []string{"deploy/examples/*/policy.yaml", "deploy/examples/*/policies/*.yaml",
-		"deploy/terraform/tests/*.yaml"} {
+		"deploy/terraform/tests/policy*.yaml"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			t.Fatal(err)
@@ -522,6 +591,30 @@ func TestPolicies(t *testing.T) {
 		}
 		if rules.Defaults.ServiceAccount == "" {
 			t.Errorf("%s: jobs run as Vertex AI's own agent, which reaches everything", path)
+		}
+	}
+}
+
+// Routes of the examples, and of the tests of Terraform, are valid.
+func TestRoutes(t *testing.T) {
+	var paths []string
+	for _, pattern := range []string{"deploy/examples/*/routes.yaml", "deploy/terraform/tests/routes*.yaml"} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, found...)
+	}
+	if len(paths) < 3 {
+		t.Fatalf("only %d files are found: %v", len(paths), paths)
+	}
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, violations := routes.Parse(path, data); len(violations) > 0 {
+			t.Error(violations)
 		}
 	}
 }

@@ -37,13 +37,17 @@ run "defaults" {
   assert {
     condition = alltrue(flatten([for purpose in ["inbox", "state"] : [
       for r in google_storage_bucket.this[purpose].lifecycle_rule : one(r.condition[*].with_state) == "ARCHIVED" || purpose == "state" && toset(one(r.condition[*].matches_prefix)) == toset(["ended/", "recent/"])
-      if one(r.action[*].type) == "Delete" && one(r.condition[*].matches_prefix) != tolist(["results/"])
+      if one(r.action[*].type) == "Delete" && one(r.condition[*].matches_prefix) != tolist(["results/"]) && one(r.condition[*].age) != 100
     ]]))
-    error_message = "A rule deletes live objects of the inbox, or of the ledger besides its index by time and the answers to requests."
+    error_message = "A rule deletes live objects of the inbox, or of the ledger besides its index by time, the answers to requests and old deliveries."
   }
   assert {
-    condition     = [for r in google_storage_bucket.this["state"].lifecycle_rule : one(r.condition[*].age) if one(r.condition[*].with_state) == "LIVE"] == [400]
-    error_message = "Attempts are listed by time for 400 days."
+    condition     = [for r in google_storage_bucket.this["state"].lifecycle_rule : one(r.condition[*].age) if one(r.condition[*].with_state) == "LIVE"] == [400, 100]
+    error_message = "Attempts are listed by time for 400 days, and deliveries kept for 100."
+  }
+  assert {
+    condition     = [for r in google_storage_bucket.this["state"].lifecycle_rule : one(r.condition[*].matches_prefix) if one(r.condition[*].age) == 100] == [tolist(["deliveries/folders/", "deliveries/open/", "deliveries/heartbeats/", "deliveries/parked/"])]
+    error_message = "Something else of deliveries is deleted, e.g. their epoch, or something is kept for ever."
   }
   assert {
     condition     = [for r in google_storage_bucket.this["staging"].lifecycle_rule : one(r.condition[*].age) if one(r.action[*].type) == "Delete"] == [30]
@@ -102,9 +106,19 @@ run "defaults" {
   }
   assert {
     condition = alltrue([for key, m in google_storage_bucket_iam_member.function :
-      strcontains(key, "-state-write") ? m.condition[0].expression == "!resource.name.startsWith(\"projects/_/buckets/acme-ml-prod-state/objects/policy/\")" : length(m.condition) == 0
+      strcontains(key, "-state-write") || length(m.condition) == 0
     ])
-    error_message = "The functions may write the policy."
+    error_message = "A right besides that to write records has a condition."
+  }
+  assert {
+    condition = alltrue([for name in ["submit", "watch"] :
+      google_storage_bucket_iam_member.function["${name}-state-write"].condition[0].expression == "!resource.name.startsWith(\"projects/_/buckets/acme-ml-prod-state/objects/deliveries/\") && !resource.name.startsWith(\"projects/_/buckets/acme-ml-prod-state/objects/policy/\")"
+    ])
+    error_message = "Submit or Watch may write the operator's files, or deliveries."
+  }
+  assert {
+    condition     = length(google_cloud_scheduler_job.notify) == 0 && length(google_storage_bucket_object.routes) == 0 && length(google_secret_manager_secret_iam_member.notify) == 0 && output.routes == null && !contains(keys(output.service_accounts), "notify")
+    error_message = "Without routes there is something of Notify."
   }
   assert {
     condition     = toset(keys(google_project_iam_member.function)) == toset(["submit-run_jobs", "watch-run_jobs", "watch-cancel_jobs"])

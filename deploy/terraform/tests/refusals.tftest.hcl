@@ -53,6 +53,7 @@ run "refused_1" {
     ingress                   = "ALLOW_ALL"                                       # open ingress
     network                   = {}                                                # network without way
     build_worker_pool         = "build"                                           # pool by name
+    routes                    = "tests/nothing.yaml"                              # no such routes
   }
   expect_failures = [
     var.project_id,
@@ -92,6 +93,7 @@ run "refused_1" {
     var.ingress,
     var.network,
     var.build_worker_pool,
+    var.routes,
   ]
 }
 
@@ -113,6 +115,7 @@ run "refused_2" {
     thresholds               = { errors = -1 }                                                                                          # negative threshold
     network                  = { connector = "projects/p/locations/r/connectors/c", subnetwork = "projects/p/regions/r/subnetworks/s" } # network by two ways
     kms_key                  = "projects/acme-keys/locations/europe-west4/keyRings/jobdrop/cryptoKeys/data"                             # key without notification
+    routes                   = "tests/policy.yaml"                                                                                      # routes that are none
   }
   expect_failures = [
     var.instance,
@@ -130,13 +133,15 @@ run "refused_2" {
     var.thresholds,
     var.network,
     var.kms_key,
+    var.routes,
   ]
 }
 
 run "refused_3" {
   command = plan
   variables {
-    platform                 = "kubernetes" # unknown platform
+    platform                 = "kubernetes"    # unknown platform
+    notify_secrets           = ["slack-token"] # secrets of nobody
     inbox_trigger            = "notification"
     inbox_prefix             = "/teams/"                                                               # prefix with slash
     droppers                 = [{ member = "group:nlp@example.com", folder = "a\") || true || (\"/" }] # folder with quote
@@ -148,6 +153,7 @@ run "refused_3" {
   }
   expect_failures = [
     var.platform,
+    var.notify_secrets,
     var.inbox_prefix,
     var.droppers,
     var.staged_days,
@@ -159,16 +165,19 @@ run "refused_3" {
 run "refused_4" {
   command = plan
   variables {
-    platform      = "run"
-    image         = "europe-west4-docker.pkg.dev/acme-ml/jobdrop/server:latest"                  # image by tag
-    droppers      = [{ member = "group:nlp@example.com" }, { member = "group:nlp@example.com" }] # dropper twice
-    inbox_trigger = "notification"
-    kms_key       = "projects/acme-keys/locations/europe-west1/keyRings/jobdrop/cryptoKeys/data" # key of elsewhere
+    platform       = "run"
+    image          = "europe-west4-docker.pkg.dev/acme-ml/jobdrop/server:latest"                  # image by tag
+    droppers       = [{ member = "group:nlp@example.com" }, { member = "group:nlp@example.com" }] # dropper twice
+    inbox_trigger  = "notification"
+    routes         = "tests/routes.yaml"
+    notify_secrets = ["slack-token", "slack-token"]                                               # secret twice
+    kms_key        = "projects/acme-keys/locations/europe-west1/keyRings/jobdrop/cryptoKeys/data" # key of elsewhere
   }
   expect_failures = [
     var.image,
     var.droppers,
     var.kms_key,
+    var.notify_secrets,
   ]
 }
 
@@ -177,9 +186,12 @@ run "refused_5" {
   variables {
     platform = "run"
     # image: no image
+    routes         = "tests/routes.yaml"
+    notify_secrets = ["slack-token/versions/3"] # secret with version
   }
   expect_failures = [
     var.image,
+    var.notify_secrets,
   ]
 }
 
@@ -240,4 +252,52 @@ run "account_that_jobdrop_may_not_act_as" {
     instance = "other" # whose account is another one than the policy's
   }
   expect_failures = [google_storage_bucket_object.policy]
+}
+
+run "refused_console" {
+  command = plan
+  variables {
+    console = { image = "host/path/jobdrop:latest", members = ["domain:example.com"] }
+  }
+  expect_failures = [var.console]
+}
+
+run "refused_console_of_everybody" {
+  command = plan
+  variables {
+    console = { image = "host/path/jobdrop@sha256:0000000000000000000000000000000000000000000000000000000000000000", members = ["allUsers"] }
+  }
+  expect_failures = [var.console]
+}
+
+run "refused_console_of_other_identities" {
+  command = plan
+  variables {
+    console = { image = "host/path/jobdrop@sha256:0000000000000000000000000000000000000000000000000000000000000000", members = ["domain:example.com", "principalSet://iam.googleapis.com/locations/global/workforcePools/staff/*"] }
+  }
+  expect_failures = [var.console]
+}
+
+run "refused_console_of_nobody" {
+  command = plan
+  variables {
+    console = { image = "host/path/jobdrop@sha256:0000000000000000000000000000000000000000000000000000000000000000", members = [] }
+  }
+  expect_failures = [var.console]
+}
+
+run "refused_console_size" {
+  command = plan
+  variables {
+    console = { image = "host/path/jobdrop@sha256:0000000000000000000000000000000000000000000000000000000000000000", members = ["domain:example.com"], memory_mib = 128 }
+  }
+  expect_failures = [var.console]
+}
+
+run "refused_console_outputs" {
+  command = plan
+  variables {
+    console = { image = "host/path/jobdrop@sha256:0000000000000000000000000000000000000000000000000000000000000000", members = ["domain:example.com"], output_buckets = ["gs://acme-models"] }
+  }
+  expect_failures = [var.console]
 }

@@ -98,6 +98,96 @@ run "open_to_basic_roles" {
   }
 }
 
+run "notify" {
+  variables {
+    routes         = "tests/routes.yaml"
+    notify_secrets = ["slack-token", "projects/acme-keys/secrets/pager"]
+    log_level      = "DEBUG"
+  }
+  assert {
+    condition     = toset([for f in module.function : f.name]) == toset(["prod-submit", "prod-watch", "prod-notify"])
+    error_message = "There is no function Notify."
+  }
+  assert {
+    condition     = output.routes == "gs://acme-ml-prod-state/policy/routes.yaml" && google_storage_bucket_object.routes[0].content == file("tests/routes.yaml") && google_storage_bucket_object.routes[0].cache_control == "no-store"
+    error_message = "The routes lie elsewhere, or are others."
+  }
+  # It has what is its own, and nothing of what the others have.
+  assert {
+    condition = local.environments.notify == {
+      JOBDROP_INSTANCE      = "prod"
+      JOBDROP_PROJECT       = "acme-ml"
+      JOBDROP_STATE_BUCKET  = "acme-ml-prod-state"
+      JOBDROP_STATUS_BUCKET = "acme-ml-prod-status"
+      JOBDROP_ROUTES        = "gs://acme-ml-prod-state/policy/routes.yaml"
+      JOBDROP_LOG_LEVEL     = "DEBUG"
+      GOGC                  = "150"
+      GOMEMLIMIT            = "409MiB"
+    }
+    error_message = "The environment of Notify is another one."
+  }
+  assert {
+    condition     = local.environments.submit == local.environments.watch && !contains(keys(local.environments.submit), "JOBDROP_ROUTES") && contains(keys(local.environments.submit), "JOBDROP_INBOX")
+    error_message = "Submit and Watch know the routes, or miss something."
+  }
+  assert {
+    condition     = toset([for key in keys(google_storage_bucket_iam_member.function) : key if startswith(key, "notify-")]) == toset(["notify-state-read", "notify-state-write"]) && length([for key in keys(google_project_iam_member.function) : key if startswith(key, "notify-")]) == 0
+    error_message = "Notify has rights on other buckets, or in the project."
+  }
+  assert {
+    condition     = google_storage_bucket_iam_member.function["notify-state-write"].condition[0].expression == "resource.name.startsWith(\"projects/_/buckets/acme-ml-prod-state/objects/deliveries/\")"
+    error_message = "Notify writes something else than deliveries."
+  }
+  assert {
+    condition     = google_storage_bucket_iam_member.function["notify-state-read"].condition[0].expression == "resource.name.startsWith(\"projects/_/buckets/acme-ml-prod-state/objects/deliveries/\") || resource.name == \"projects/_/buckets/acme-ml-prod-state/objects/policy/routes.yaml\" || !resource.name.startsWith(\"projects/_/buckets/acme-ml-prod-state/objects/\") && api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"deliveries/\").startsWith(\"deliveries/\")"
+    error_message = "Notify reads something else than deliveries and the routes."
+  }
+  assert {
+    condition = alltrue([for name in ["submit", "watch"] :
+      google_storage_bucket_iam_member.function["${name}-state-read"].condition[0].expression == "!resource.name.startsWith(\"projects/_/buckets/acme-ml-prod-state/objects/deliveries/\") && (${join(" || ", [for folder in ["attempts/", "open/", "requests/"] : "api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"attempts/\").startsWith(\"${folder}\")"])})"
+    ])
+    error_message = "Submit or Watch may read deliveries, or list them, or may not list what they do."
+  }
+  assert {
+    condition     = keys(google_pubsub_topic_iam_member.function) == ["submit", "watch"] && toset([for key in keys(google_service_account_iam_member.act_as) : split("-", key)[0]]) == toset(["submit", "watch"])
+    error_message = "Notify publishes, or has jobs run."
+  }
+  # One right for each secret, on the secret.
+  assert {
+    condition = { for key, m in google_secret_manager_secret_iam_member.notify : key => "${m.project} ${m.secret_id} ${m.role}" } == {
+      "slack-token"                      = "acme-ml slack-token roles/secretmanager.secretAccessor"
+      "projects/acme-keys/secrets/pager" = "acme-keys pager roles/secretmanager.secretAccessor"
+    }
+    error_message = "Notify reads other secrets."
+  }
+  # What wakes it.
+  assert {
+    condition     = contains(keys(module.push), "notify-lifecycle") && output.dead_letters.notify-lifecycle == "prod-notify-lifecycle-dead" && local.lifecycle_push.ordered && !contains(keys(local.lifecycle_push), "filter")
+    error_message = "Notify gets no events, not all of them, or in no order, or loses those that it can't take."
+  }
+  assert {
+    condition     = google_cloud_scheduler_job.notify[0].schedule == "* * * * *" && google_cloud_scheduler_job.notify[0].attempt_deadline == "560s" && google_cloud_scheduler_job.notify[0].retry_config[0].retry_count == 0 && google_cloud_scheduler_job.notify[0].http_target[0].uri == google_cloud_scheduler_job.notify[0].http_target[0].oidc_token[0].audience
+    error_message = "Notify is not woken each minute, or by somebody else."
+  }
+}
+
+run "routes_with_secrets_that_are_not_granted" {
+  command = plan
+  variables {
+    routes         = "tests/routes.yaml"
+    notify_secrets = ["slack-token"]
+  }
+  expect_failures = [google_storage_bucket_object.routes]
+}
+
+run "routes_with_variables" {
+  command = plan
+  variables {
+    routes = "tests/routes-env.yaml"
+  }
+  expect_failures = [google_storage_bucket_object.routes]
+}
+
 run "log_excerpts" {
   variables {
     log_excerpts        = true
@@ -286,5 +376,73 @@ run "all_that_can_be_left_out" {
   assert {
     condition     = length(module.monitoring) == 0 && length(google_project_service.this) == 0
     error_message = "Alerts or APIs were not wanted."
+  }
+}
+
+run "console" {
+  variables {
+    console = {
+      image   = "europe-west4-docker.pkg.dev/acme-ml/jobdrop/jobdrop@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+      members = ["domain:example.com", "user:ann@example.org"]
+    }
+  }
+  assert {
+    condition     = output.console.audience == "/projects/123456789012/locations/europe-west4/services/prod-console"
+    error_message = "The audience is another one."
+  }
+  assert {
+    condition     = toset(keys(google_storage_bucket_iam_member.console)) == toset(["inbox", "state"]) && local.console_buckets["inbox"] == "fetch" && google_project_iam_custom_role.this["fetch"].permissions == toset(["storage.objects.get"]) && length(google_storage_bucket_iam_member.console_output) == 0 && length(google_storage_bucket_iam_member.console_asks) == 0
+    error_message = "The console reads something else, or writes."
+  }
+  assert {
+    condition     = google_storage_bucket_iam_member.console["state"].condition[0].expression == "!resource.name.startsWith(\"projects/_/buckets/acme-ml-prod-state/objects/deliveries/\") && resource.name != \"projects/_/buckets/acme-ml-prod-state/objects/policy/routes.yaml\" && (${join(" || ", [for folder in ["attempts/", "open/", "recent/", "ended/", "requests/", "parked/"] : "api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"attempts/\").startsWith(\"${folder}\")"])})"
+    error_message = "The console reads who is told of what, or what was told, or lists what it does not show."
+  }
+  assert {
+    condition     = length(google_storage_bucket_iam_member.console["inbox"].condition) == 0
+    error_message = "The console may not get the text of job files."
+  }
+  assert {
+    condition     = google_logging_log_view_iam_member.console[0].role == "roles/logging.viewAccessor" && length(google_logging_log_view_iam_member.watch) == 0
+    error_message = "The console does not read logs, or Watch does."
+  }
+  assert {
+    condition     = contains(keys(google_project_service.this), "iap.googleapis.com")
+    error_message = "IAP's API is not enabled."
+  }
+  assert {
+    condition     = contains(keys(local.console_environment), "JOBDROP_LOG_VIEW") && !contains(keys(output.environment), "JOBDROP_LOG_VIEW")
+    error_message = "The view of the logs is the console's alone here."
+  }
+  assert {
+    condition     = output.environment.JOBDROP_CONSOLE == "https://prod-console-123456789012.europe-west4.run.app" && output.environment.JOBDROP_CONSOLE == output.console.uri && !contains(keys(local.environment), "JOBDROP_CONSOLE")
+    error_message = "Commands do not know where the console is, or functions do."
+  }
+  assert {
+    condition     = alltrue([for name in keys(local.console_environment) : startswith(name, "JOBDROP_") || name == "GOMEMLIMIT"]) && !contains(keys(local.console_environment), "JOBDROP_ROUTES")
+    error_message = "The console knows more than the names of an installation."
+  }
+}
+
+run "console_that_acts" {
+  variables {
+    console = {
+      image          = "europe-west4-docker.pkg.dev/acme-ml/jobdrop/jobdrop@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+      members        = ["domain:example.com"]
+      output_buckets = ["acme-models"]
+      act            = true
+    }
+  }
+  assert {
+    condition     = google_storage_bucket_iam_member.console_asks[0].condition[0].expression == "resource.name.startsWith(\"projects/_/buckets/acme-ml-prod-state/objects/requests/\")"
+    error_message = "The console writes something else than requests."
+  }
+  assert {
+    condition     = length(google_storage_notification.requests) == 1
+    error_message = "Nobody hears of what the console asks for."
+  }
+  assert {
+    condition     = google_storage_bucket_iam_member.console_output["acme-models"].role == "roles/storage.objectViewer"
+    error_message = "The console may do something else than read outputs."
   }
 }

@@ -8,6 +8,16 @@ mock_provider "google" {
   }
 }
 
+run "told" {
+  variables {
+    notify_secrets = ["jobdrop-slack", "jobdrop-pagerduty"]
+  }
+  assert {
+    condition     = contains(keys(output.environment), "JOBDROP_ROUTES")
+    error_message = "Nobody is told."
+  }
+}
+
 run "example" {
   command = plan
   assert {

@@ -316,3 +316,172 @@ resource "google_monitoring_alert_policy" "jobs_timed_out" {
     mime_type = "text/markdown"
   }
 }
+
+# Notify's. Their metrics are there only with it; without it these are none.
+resource "google_monitoring_alert_policy" "notify_errors" {
+  count                 = local.notifies ? 1 : 0
+  project               = var.project_id
+  display_name          = "jobdrop ${var.instance}: notify-errors"
+  combiner              = "OR"
+  severity              = "ERROR"
+  notification_channels = var.notification_channels
+  user_labels           = var.labels
+
+  conditions {
+    display_name = "No tick of Notify came to its end for ten minutes"
+    condition_threshold {
+      filter                  = local.count.notify_ticks
+      comparison              = "COMPARISON_LT"
+      threshold_value         = 1
+      duration                = "600s"
+      evaluation_missing_data = "EVALUATION_MISSING_DATA_ACTIVE"
+      aggregations {
+        alignment_period     = "60s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  conditions {
+    display_name = "Notify logs errors"
+    condition_threshold {
+      filter          = "${local.count.errors} AND resource.labels.service_name=\"${var.services.notify}\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = var.thresholds.errors
+      duration        = "600s"
+      aggregations {
+        alignment_period     = "600s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  conditions {
+    display_name = "Cloud Scheduler calls Notify in vain"
+    condition_threshold {
+      filter          = local.count.notify_calls_failed
+      comparison      = "COMPARISON_GT"
+      threshold_value = var.thresholds.errors
+      duration        = "600s"
+      aggregations {
+        alignment_period     = "600s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  documentation {
+    content   = local.playbooks["notify-errors"]
+    mime_type = "text/markdown"
+  }
+}
+
+resource "google_monitoring_alert_policy" "notify_given_up" {
+  count                 = local.notifies ? 1 : 0
+  project               = var.project_id
+  display_name          = "jobdrop ${var.instance}: notify-given-up"
+  combiner              = "OR"
+  severity              = "ERROR"
+  notification_channels = var.notification_channels
+  user_labels           = var.labels
+
+  conditions {
+    display_name = "Messages were given up"
+    condition_threshold {
+      filter          = local.count.notify_given_up
+      comparison      = "COMPARISON_GT"
+      threshold_value = 0
+      duration        = "0s"
+      aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+        group_by_fields      = ["metric.label.destination"]
+      }
+    }
+  }
+
+  documentation {
+    content   = local.playbooks["notify-given-up"]
+    mime_type = "text/markdown"
+  }
+}
+
+resource "google_monitoring_alert_policy" "notify_unreached" {
+  count                 = local.notifies ? 1 : 0
+  project               = var.project_id
+  display_name          = "jobdrop ${var.instance}: notify-unreached"
+  combiner              = "OR"
+  severity              = "ERROR"
+  notification_channels = var.notification_channels
+  user_labels           = var.labels
+
+  conditions {
+    display_name = "A destination has not been reached for longer than its heartbeat"
+    condition_threshold {
+      filter          = local.count.notify_unreached
+      comparison      = "COMPARISON_GT"
+      threshold_value = 0
+      duration        = "0s"
+      aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+        group_by_fields      = ["metric.label.destination"]
+      }
+    }
+  }
+
+  conditions {
+    display_name = "Messages wait for long"
+    condition_threshold {
+      filter          = local.notify_value.oldest_seconds
+      comparison      = "COMPARISON_GT"
+      threshold_value = var.thresholds.undelivered_seconds
+      duration        = "600s"
+      aggregations {
+        alignment_period     = "600s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_MEAN"
+      }
+    }
+  }
+
+  documentation {
+    content   = local.playbooks["notify-unreached"]
+    mime_type = "text/markdown"
+  }
+}
+
+resource "google_monitoring_alert_policy" "notify_routes" {
+  count                 = local.notifies ? 1 : 0
+  project               = var.project_id
+  display_name          = "jobdrop ${var.instance}: notify-routes"
+  combiner              = "OR"
+  severity              = "ERROR"
+  notification_channels = var.notification_channels
+  user_labels           = var.labels
+
+  conditions {
+    display_name = "The routes have a fault"
+    condition_threshold {
+      filter          = local.count.notify_routes_faults
+      comparison      = "COMPARISON_GT"
+      threshold_value = 0
+      duration        = "0s"
+      aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  documentation {
+    content   = local.playbooks["notify-routes"]
+    mime_type = "text/markdown"
+  }
+}

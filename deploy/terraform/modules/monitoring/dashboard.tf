@@ -4,7 +4,16 @@
 # compares the rest with this text, and every plan would show a change.
 
 locals {
-  charts = [
+  charts = concat(local.charts_of_jobs, [for c in local.charts_of_notify : c if local.notifies])
+
+  charts_of_notify = [
+    { title = "Messages sent, by destination", filter = lookup(local.count, "notify_sent", ""), aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = ["metric.label.destination"], plot = "STACKED_BAR" },
+    { title = "Messages not sent, by reason", filter = lookup(local.count, "notify_failed", ""), aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = ["metric.label.reason"], plot = "STACKED_BAR" },
+    { title = "How long the oldest message waits, in seconds", filter = lookup(local.notify_value, "oldest_seconds", ""), aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], plot = "LINE" },
+    { title = "Messages given up, by destination", filter = lookup(local.count, "notify_given_up", ""), aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = ["metric.label.destination"], plot = "STACKED_BAR" },
+  ]
+
+  charts_of_jobs = [
     { title = "Drops decided, by state", filter = local.count.decided, aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = ["metric.label.state"], plot = "STACKED_BAR" },
     { title = "Jobs, by the state that they came to", filter = local.count.seen, aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = ["metric.label.state", "metric.label.backend_state"], plot = "STACKED_BAR" },
     { title = "Attempts without a verdict", filter = local.value.open, aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], plot = "LINE" },

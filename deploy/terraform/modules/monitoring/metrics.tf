@@ -10,13 +10,18 @@ terraform {
 }
 
 locals {
+  # Not every installation has Notify.
+  notifies  = contains(keys(var.services), "notify")
+  notify    = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${lookup(var.services, "notify", "")}\""
   functions = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=(${join(" OR ", [for s in values(var.services) : "\"${s}\""])})"
   watch     = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.services.watch}\""
   # Cloud Run logs each answer above 499 as an error of its own; Submit asks that way
   # for events to be delivered again, also where nothing is wrong.
   own_errors = "severity>=ERROR AND NOT logName:\"run.googleapis.com%2Frequests\""
 
-  counters = {
+  counters = merge(local.counters_of_jobs, { for key, c in local.counters_of_notify : key => c if local.notifies })
+
+  counters_of_jobs = {
     ticks = {
       description = "ticks that came to their end"
       filter      = "${local.watch} AND jsonPayload.message=\"tick\""
@@ -57,6 +62,41 @@ locals {
     }
   }
 
+  counters_of_notify = {
+    notify_ticks = {
+      description = "ticks of Notify that came to their end"
+      filter      = "${local.notify} AND jsonPayload.message=\"notify tick\""
+    }
+    notify_calls_failed = {
+      description = "ticks of Notify that Cloud Scheduler asked for in vain, or that failed"
+      filter      = "resource.type=\"cloud_scheduler_job\" AND resource.labels.job_id=\"${coalesce(var.notify_scheduler_job, "none")}\" AND severity>=ERROR"
+    }
+    notify_sent = {
+      description = "messages that a destination took"
+      filter      = "${local.notify} AND jsonPayload.message=\"message sent\""
+      labels      = { destination = "EXTRACT(jsonPayload.destination)" }
+    }
+    notify_failed = {
+      description = "tries to send a message that failed, and are made again"
+      filter      = "${local.notify} AND jsonPayload.message=\"message not sent\""
+      labels      = { destination = "EXTRACT(jsonPayload.destination)", reason = "EXTRACT(jsonPayload.reason)" }
+    }
+    notify_given_up = {
+      description = "messages that are not sent any more"
+      filter      = "${local.notify} AND jsonPayload.message=\"message given up\""
+      labels      = { destination = "EXTRACT(jsonPayload.destination)", reason = "EXTRACT(jsonPayload.reason)" }
+    }
+    notify_unreached = {
+      description = "ticks that found a destination which was not reached for longer than its heartbeat allows"
+      filter      = "${local.notify} AND jsonPayload.message=\"destination not reached\""
+      labels      = { destination = "EXTRACT(jsonPayload.destination)" }
+    }
+    notify_routes_faults = {
+      description = "faults of the routes file, or of an expression or a template in it"
+      filter      = "${local.notify} AND severity>=ERROR AND (jsonPayload.message=\"fault in the routes\" OR jsonPayload.error:\"routes: \")"
+    }
+  }
+
   # Numbers that each tick logs.
   values = {
     open        = "attempts without a verdict"
@@ -87,6 +127,32 @@ resource "google_logging_metric" "counter" {
         key        = labels.key
         value_type = "STRING"
       }
+    }
+  }
+}
+
+# What each tick of Notify logs of what is still to be sent.
+resource "google_logging_metric" "notify_value" {
+  for_each        = { for key, d in { oldest_seconds = "how long ago the oldest message that is still to be sent was due" } : key => d if local.notifies }
+  project         = var.project_id
+  name            = "jobdrop/${var.instance}/notify_${each.key}"
+  description     = each.value
+  filter          = "${local.notify} AND jsonPayload.message=\"notify tick\""
+  value_extractor = "EXTRACT(jsonPayload.${each.key})"
+
+  metric_descriptor {
+    metric_kind  = "DELTA"
+    value_type   = "DISTRIBUTION"
+    unit         = "s"
+    display_name = "jobdrop ${var.instance}: ${each.value}"
+  }
+
+  # As below.
+  bucket_options {
+    exponential_buckets {
+      num_finite_buckets = 32
+      growth_factor      = 2
+      scale              = 0.01
     }
   }
 }
@@ -128,7 +194,10 @@ locals {
 
   # Filters that select the metrics.
   count = { for key, m in google_logging_metric.counter : key =>
-    "metric.type=\"logging.googleapis.com/user/${m.name}\" AND resource.type=\"${key == "calls_failed" ? "cloud_scheduler_job" : "cloud_run_revision"}\""
+    "metric.type=\"logging.googleapis.com/user/${m.name}\" AND resource.type=\"${endswith(key, "calls_failed") ? "cloud_scheduler_job" : "cloud_run_revision"}\""
+  }
+  notify_value = { for key, m in google_logging_metric.notify_value : key =>
+    "metric.type=\"logging.googleapis.com/user/${m.name}\" AND resource.type=\"cloud_run_revision\""
   }
   value = { for key, m in google_logging_metric.value : key =>
     "metric.type=\"logging.googleapis.com/user/${m.name}\" AND resource.type=\"cloud_run_revision\""

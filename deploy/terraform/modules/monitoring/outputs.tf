@@ -1,6 +1,6 @@
 output "metrics" {
   description = "Names of the metrics that alerts look at."
-  value       = [for m in merge(google_logging_metric.counter, google_logging_metric.value) : m.name]
+  value       = [for m in merge(google_logging_metric.counter, google_logging_metric.value, google_logging_metric.notify_value) : m.name]
 }
 
 output "dashboard" {

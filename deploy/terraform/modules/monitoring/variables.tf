@@ -44,7 +44,7 @@ variable "services" {
   nullable    = false
   validation {
     condition     = length(setsubtract(["submit", "watch"], keys(var.services))) == 0
-    error_message = "There are alerts on submit and on watch."
+    error_message = "There are alerts on submit and on watch. Those on notify are made where it is."
   }
 }
 
@@ -54,6 +54,16 @@ variable "scheduler_job" {
   nullable    = false
   validation {
     condition     = var.scheduler_job != ""
+    error_message = "The job's name is missing."
+  }
+}
+
+variable "notify_scheduler_job" {
+  description = "Name of the job of Cloud Scheduler that calls Notify, where there is that function."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.notify_scheduler_job != null || !contains(keys(var.services), "notify")
     error_message = "The job's name is missing."
   }
 }
@@ -100,7 +110,7 @@ variable "notification_channels" {
 
 variable "thresholds" {
   description = "When alerts are given."
-  type        = object({ rejected = number, rejected_share = number, timed_out = number, errors = number, lag_seconds = number })
+  type        = object({ rejected = number, rejected_share = number, timed_out = number, errors = number, lag_seconds = number, undelivered_seconds = number })
   nullable    = false
   validation {
     condition     = alltrue([for n in var.thresholds : n >= 0])
