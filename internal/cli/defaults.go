@@ -18,4 +18,5 @@ const (
 	pubsubPort    = 8085
 	trainingPort  = 8480
 	functionsPort = 8481
+	consolePort   = 8482
 )

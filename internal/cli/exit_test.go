@@ -11,6 +11,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/jobdrop/jobdrop/pkg/event"
+	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 // An interrupted command is waited for, but not for ever.
@@ -63,6 +66,7 @@ func TestExitCodes(t *testing.T) {
 		{"no such folder", []string{"run", "none"}, exitUsage, "no such file"},
 		{"a file for a folder", []string{"run", dropsDir + "/hello/job.yaml"}, exitUsage, "is not a folder"},
 		{"no such format", []string{"validate", dropsDir, "--format", "xml"}, exitUsage, `--format is "xml"`},
+		{"a console without logs", []string{"console", "--log-reads-per-minute", "0"}, exitUsage, "--log-reads-per-minute is 0"},
 		{"no such path", []string{"validate", "none"}, exitUsage, "no such file"},
 		{"other machines", []string{"local", "--host", "0.0.0.0"}, exitUsage, "add --allow-remote"},
 		{"no stack to ask", []string{"logs", "hello", "--endpoint", "http://127.0.0.1:9"}, exitMissing,
@@ -73,7 +77,7 @@ func TestExitCodes(t *testing.T) {
 			"drops is incomplete: it holds no job file"},
 		{"a job that fails", []string{"run", dropsDir + "/fails"}, exitFailed,
 			" | ValueError: learning rate must be positive, got -0.1\n"},
-		{"a job that never ends", []string{"run", dropsDir + "/endless"}, exitFailed,
+		{"a job that never ends", []string{"run", dropsDir + "/endless"}, exitTimedOut,
 			"job.timed_out  the job ran for longer than its limit of 5s, and the backend ended it"},
 		{"a package that never comes", []string{"run", dropsDir + "/incomplete"}, exitRejected,
 			"drop.incomplete waiting for trainer-0.2.tar.gz in gs://"},
@@ -91,6 +95,60 @@ func TestExitCodes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Each state that a run ends in has its code: a failure is told from a cancel and from a limit.
+func TestRunExitCodes(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[job.State]int{
+		job.Succeeded: 0, job.Failed: 1, job.Rejected: 2, job.Waiting: 2, job.Cancelled: 3, job.Withdrawn: 3,
+		job.TimedOut: 4, job.Lost: 4, job.Expired: 4,
+	} {
+		var out bytes.Buffer
+		s := session{printer: newPrinter(Env{Out: &out, Now: time.Now, Getenv: func(string) string { return "" }}, formatText)}
+		err := s.summarize(event.Body{State: state})
+		code := 0
+		if e, ok := errors.AsType[*exitError](err); ok {
+			code = e.code
+		}
+		if code != want {
+			t.Errorf("%s: exit %d, want %d", state, code, want)
+		}
+	}
+	for _, state := range []job.State{job.Waiting, job.Held, job.Accepted, job.Running, "paused"} {
+		if code := exitOf(state); code != exitRunning {
+			t.Errorf("%s is no verdict: exit %d, want %d", state, code, exitRunning)
+		}
+	}
+}
+
+// Whoever interrupts a run is told that its job was ended.
+func TestRunInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	var stderr bytes.Buffer
+	env := Process()
+	env.Out, env.Err = &awaited{text: "job.running", seen: interrupt}, &stderr
+	code := Run(ctx, env, []string{"run", dropsDir + "/endless"})
+	if code != exitInterrupted || !strings.Contains(stderr.String(), "interrupted: the job, if it ran, was ended") {
+		t.Errorf("exit %d, want %d: %s", code, exitInterrupted, stderr.String())
+	}
+}
+
+// awaited is an output that calls a function once a text was written.
+type awaited struct {
+	lockedBuffer
+	text string
+	seen func()
+}
+
+func (a *awaited) Write(p []byte) (int, error) {
+	n, err := a.lockedBuffer.Write(p)
+	if strings.Contains(a.String(), a.text) {
+		a.seen()
+	}
+	return n, err
 }
 
 // What nearly is the missing package is named, as validate names it, and once.

@@ -39,6 +39,8 @@ func treatments() map[string]treatment {
 		"JOBDROP_POLICY":         {kind: named},
 		"JOBDROP_BACKEND":        {kind: named},
 
+		// What is only tried must not reach those who are told of the real one.
+		"JOBDROP_ROUTES":              {replaced, "the routes are those of --routes, if any"},
 		"JOBDROP_PROJECT":             {replaced, "the project is " + local.Project},
 		"JOBDROP_TOPIC":               {replaced, "the topic is " + local.Topic},
 		"JOBDROP_PUBSUB_ENDPOINT":     {replaced, "Pub/Sub is the stack's own"},
@@ -98,6 +100,7 @@ func passedSettings(values map[string]string) (settings []string, err error) {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		switch t, ok := known[name]; {
+		case name == consoleVariable: // it is for people, and the stack has its own
 		case !ok:
 			errs = append(errs, fmt.Errorf("%s is not a variable of the functions", name))
 		case t.kind == foreign:

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,7 +47,15 @@ func write(t *testing.T, name, text string) string {
 func TestLocalIsLikeAnInstallation(t *testing.T) {
 	t.Parallel()
 	policy := write(t, "policy.yaml", "defaults: {labels: {team: research}}\nallow: {regions: [europe-west4]}\n")
-	r := startLocal(t, t.TempDir(), "--env", write(t, ".env", installationEnv), "--policy", policy)
+	settings := installationEnv + "JOBDROP_CONSOLE=https://console.example/\n"
+	r := startLocal(t, t.TempDir(), "--env", write(t, ".env", settings), "--policy", policy)
+	console, err := http.Get(r.env["JOBDROP_CONSOLE"]) // the stack's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	if console.Body.Close(); console.StatusCode != http.StatusOK {
+		t.Errorf("the console at %s: %s", r.env["JOBDROP_CONSOLE"], console.Status)
+	}
 	storage := r.storage(t)
 	drop := func(folder string, metadata map[string]string) string {
 		t.Helper()

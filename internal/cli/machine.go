@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"syscall"
+	"time"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/spf13/pflag"
@@ -23,14 +24,20 @@ import (
 // pubsubVariable names a Pub/Sub emulator, to Google's libraries too.
 const pubsubVariable = "PUBSUB_EMULATOR_HOST"
 
+// preemptAfter is long enough for a small trainer to write a checkpoint.
+const preemptAfter = 10 * time.Second
+
 // machineOptions are what the commands that run jobs on this machine share.
 type machineOptions struct {
 	python          string
 	maxJobs         int
 	maxReplicas     int
 	containerRunner string
+	preempt         int
+	preemptAfter    time.Duration
 	backend         string // empty for the default, or for what --env says
 	verbose         bool
+	routes          string
 	pubsubEmulator  string // host:port; empty for the stack's own
 }
 
@@ -41,8 +48,13 @@ func (o *machineOptions) flags(f *pflag.FlagSet) {
 		"processes of all jobs at once; a job with more is refused (default: this machine's memory in units of 512 MiB)")
 	f.StringVar(&o.containerRunner, "container-runner", "",
 		"docker or podman, to run jobs that have an image; without it they are refused")
+	f.IntVar(&o.preempt, "preempt", 0,
+		"how often each job loses its machines, as spot jobs do; it runs again on others, at most six times")
+	f.DurationVar(&o.preemptAfter, "preempt-after", 0, "for how long a job runs before --preempt does so (default 10s)")
 	f.StringVar(&o.backend, "backend", "",
 		"API by which jobs are asked for: aiplatform (ml/v1) or vertex (Vertex AI) (default \""+runBackend+"\")")
+	f.StringVar(&o.routes, "routes", "",
+		"the operator's routes: people are told as they say, and variables that they name as env:// are read here")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show the logs of the functions and services, on standard error")
 }
 
@@ -50,6 +62,9 @@ func (o *machineOptions) flags(f *pflag.FlagSet) {
 func (o *machineOptions) complete(env Env) error {
 	if o.maxJobs < 0 || o.maxReplicas < 0 {
 		return errors.New("--max-jobs and --max-replicas must not be negative")
+	}
+	if o.preempt < 0 || o.preemptAfter < 0 {
+		return errors.New("--preempt and --preempt-after must not be negative")
 	}
 	if o.containerRunner != "" {
 		if err := oneOf("--container-runner", o.containerRunner, "docker", "podman"); err != nil {
@@ -72,7 +87,7 @@ func (o *machineOptions) stackOptions(env Env, data string, python training.Pyth
 	options := local.Options{
 		Dir: data, Python: python, Functions: []string{self, "functions"}, Backend: cmp.Or(o.backend, runBackend),
 		MaxJobs: o.maxJobs, MaxReplicas: o.maxReplicas, ContainerRunner: o.containerRunner,
-		PubSubEmulator: o.pubsubEmulator,
+		Preemption: training.Preemption{Times: o.preempt, After: cmp.Or(o.preemptAfter, preemptAfter)}, PubSubEmulator: o.pubsubEmulator,
 	}
 	if o.verbose {
 		options.FunctionLogs = &terminal{w: env.Err}
@@ -99,7 +114,8 @@ func unavailable(err error, folder string) error {
 	switch {
 	case errors.Is(err, local.ErrEmulator):
 		return exit(exitMissing,
-			"%w\nIt is named by %s: start it, or unset the variable to use the built-in Pub/Sub", err, pubsubVariable)
+			"%w\nIt is named by %[2]s, perhaps by the settings of a jobdrop local that has ended: unset %[2]s "+
+				"to use the built-in Pub/Sub, or start that emulator", err, pubsubVariable)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return exit(exitMissing,
 			"%w\nDoes another jobdrop local run? Choose other ports, see jobdrop local --help; 0 is any that is free", err)

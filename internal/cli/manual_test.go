@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -77,10 +78,11 @@ func TestManualPageWithGcloud(t *testing.T) {
         --user_first_arg=first_arg_value \
         --user_second_arg=second_arg_value`, 13},
 	}
-	t.Run("submit", func(t *testing.T) {
-		for _, test := range tests {
+	// All at once, however many tests may run in parallel: gcloud sleeps for ten seconds between two looks at a job.
+	var group sync.WaitGroup
+	for _, test := range tests {
+		group.Go(func() {
 			t.Run(test.job, func(t *testing.T) {
-				t.Parallel() // gcloud looks again after ten seconds
 				dir := t.TempDir()
 				if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(manualConfig), 0o600); err != nil {
 					t.Fatal(err)
@@ -90,7 +92,16 @@ func TestManualPageWithGcloud(t *testing.T) {
 				if _, err := r.command(t, "bash", "-euc", variables+test.submit); err != nil {
 					t.Fatal(err)
 				}
-				logs := gcloud(t, "stream-logs", test.job, "--polling-interval=1")
+				streamed := streamLogs(t, r, test.job)
+				awaitJob(t, r, test.job, "SUCCEEDED")
+				if state := gcloud(t, "describe", test.job, "--format=value(state)"); state != "SUCCEEDED\n" {
+					t.Errorf("described as %q", state)
+				}
+				out, err := r.command(t, "gcloud", "storage", "cat", "gs://jobdrop-output/"+test.job+"/hello.txt")
+				if err != nil || out != "Hello, world!\n" {
+					t.Errorf("output is %q, %v", out, err)
+				}
+				logs := streamed()
 				// The others are ended with the master, maybe before they print.
 				const command = "Running command: python3 -m trainer.task " +
 					"--user_first_arg=first_arg_value --user_second_arg=second_arg_value"
@@ -105,28 +116,19 @@ func TestManualPageWithGcloud(t *testing.T) {
 						t.Errorf("the streamed log lacks %q:\n%s", want, logs)
 					}
 				}
-				if state := gcloud(t, "describe", test.job, "--format=value(state)"); state != "SUCCEEDED\n" {
-					t.Errorf("described as %q", state)
-				}
-				out, err := r.command(t, "gcloud", "storage", "cat", "gs://jobdrop-output/"+test.job+"/hello.txt")
-				if err != nil || out != "Hello, world!\n" {
-					t.Errorf("output is %q, %v", out, err)
-				}
 			})
-		}
-
+		})
+	}
+	group.Go(func() {
 		t.Run("manual_cancel", func(t *testing.T) {
-			t.Parallel()
 			dir := copyDrop(t, "endless", "endless")
 			gcloud(t, "submit", "training", "manual_cancel",
 				"--packages", filepath.Join(dir, "trainer-0.1.tar.gz"), "--module-name", "trainer.task",
 				"--staging-bucket", "gs://jobdrop-staging", "--region", "us-east1",
 				"--python-version", "3.7", "--runtime-version", "2.6")
 			gcloud(t, "cancel", "manual_cancel")
-			logs := gcloud(t, "stream-logs", "manual_cancel", "--polling-interval=1") // which ends with the job
-			if !strings.Contains(logs, "cancel") {
-				t.Errorf("the streamed log is\n%s", logs)
-			}
+			streamed := streamLogs(t, r, "manual_cancel") // which ends with the job
+			awaitJob(t, r, "manual_cancel", "CANCELLED")
 			if state := gcloud(t, "describe", "manual_cancel", "--format=value(state)"); state != "CANCELLED\n" {
 				t.Errorf("described as %q", state)
 			}
@@ -134,9 +136,12 @@ func TestManualPageWithGcloud(t *testing.T) {
 			if list != "manual_cancel\n" {
 				t.Errorf("cancelled jobs are listed as %q", list)
 			}
+			if logs := streamed(); !strings.Contains(logs, "cancel") {
+				t.Errorf("the streamed log is\n%s", logs)
+			}
 		})
-
 	})
+	group.Wait()
 
 	t.Run("list", func(t *testing.T) {
 		list := gcloud(t, "list")
@@ -146,6 +151,27 @@ func TestManualPageWithGcloud(t *testing.T) {
 			}
 		}
 	})
+}
+
+// streamLogs begins with gcloud's stream-logs of a job, which ends up to ten seconds after the job, and returns a
+// function that waits for what it prints.
+func streamLogs(t *testing.T, r *running, job string) (logs func() string) {
+	var out string
+	var err error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		out, err = r.command(t, "gcloud", "ai-platform", "jobs", "stream-logs", job, "--polling-interval=1")
+	}()
+	t.Cleanup(func() { <-ended })
+	return func() string {
+		t.Helper()
+		<-ended
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
 }
 
 // manualSample is the manual's Python sample, with what the local service and

@@ -23,10 +23,11 @@ func newReindex(env Env, run func(context.Context, Env, reindexOptions) error) *
 	var o reindexOptions
 	c := &cobra.Command{
 		Use:   "reindex",
-		Short: "Put an installation's earlier attempts into its lists by time and by state",
-		Long: `Put the attempts of an installation into the lists recent/ and ended/ of its state
-bucket, where they are missing: those of before the lists were kept, or of lists
-that were deleted. jobdrop itself keeps them up to date; it runs on meanwhile.
+		Short: "Put earlier attempts into the lists by time and by state",
+		Long: `Put the attempts of an installation into the lists recent/ and ended/ of its
+state bucket, where they are missing: those of before the lists were kept, or of
+lists that were deleted. jobdrop itself keeps them up to date; it runs on
+meanwhile.
 
 The command goes through all records, 1,000 at a time, and says after each
 thousand how far it came. It may be stopped at any time: --after goes on behind

@@ -26,14 +26,16 @@ func newReplay(env Env, run func(context.Context, Env, replayOptions) error) *co
 	c := &cobra.Command{
 		Use:   "replay FOLDER",
 		Short: "Run drops that lie in the inbox and were never looked at",
-		Long: `Run the drops of the inbox in FOLDER and below (teams/nlp/ or gs://INBOX/teams/nlp/)
-that jobdrop never looked at: such that are older than the installation, or
-whose storage event was lost more than 48 hours ago. Drops that it knows are left
-alone, whatever became of them: upload their job file again to run them again.
+		Long: `Run the drops of the inbox in FOLDER and below (teams/nlp/ or
+gs://INBOX/teams/nlp/) that jobdrop never looked at: such that are older than
+the installation, or whose storage event was lost more than 48 hours ago. Drops
+that it knows are left alone, whatever became of them: upload their job file
+again to run them again.
 
 The command does what the function Submit does, with your own credentials. It
-reads the same environment: JOBDROP_INSTANCE, JOBDROP_INBOX and the others, which
-gcloud functions describe Submit shows, and the --env-file of jobdrop local holds.
+reads the same environment: JOBDROP_INSTANCE, JOBDROP_INBOX and the others,
+which gcloud functions describe Submit shows, and the --env-file of jobdrop
+local holds.
 
 Exit codes: 0 all were looked at, 64 wrong usage or environment, 70 some could
 not be looked at; run it again.`,

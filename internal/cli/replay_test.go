@@ -33,7 +33,7 @@ func (r *running) jobdropWith(t *testing.T, args ...string) (string, int) {
 }
 
 // underWay is how far a job has come that was run a moment ago.
-var underWay = regexp.MustCompile(`now (submitted|queued|preparing|running|succeeded)(: .*)?$`)
+var underWay = regexp.MustCompile(`now (accepted|submitted|queued|preparing|running|succeeded)(: .*)?$`)
 
 // A drop whose event was lost is run by hand, once. The dry run only finds it.
 func TestReplay(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jobdrop/jobdrop/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/event"
 )
 
@@ -56,7 +57,7 @@ func TestRoom(t *testing.T) {
 func TestEmptyReasons(t *testing.T) {
 	for got, want := range map[string]string{
 		because(event.Body{}): "", because(event.Body{Reason: "r"}): ": r",
-		sentence("a", ""): "a", sentence("", "b"): "b", sentence("a", "b"): "a: b",
+		text.Sentence("a", ""): "a", text.Sentence("", "b"): "b", text.Sentence("a", "b"): "a: b",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -187,3 +187,34 @@ func TestValidateFolderWithFields(t *testing.T) {
 		})
 	}
 }
+
+const hello = `trainingInput:
+  scaleTier: CUSTOM
+  masterType: n1-standard-4
+  region: us-central1
+  runtimeVersion: '2.11'
+  pythonVersion: '3.7'
+  pythonModule: trainer.task
+  packageUris: [trainer-0.1.tar.gz]
+`
+
+// What Vertex AI would refuse is an error where the file names it, and a warning where it only has options for it: another
+// backend may run the job without them.
+func TestValidateForVertex(t *testing.T) {
+	for vertex, want := range map[string]int{
+		"{backend: vertex, vertex: {strategy: FLEX_START}}":     exitRejected,
+		"{vertex: {strategy: FLEX_START}}":                      0,
+		"{backend: aiplatform, vertex: {strategy: FLEX_START}}": 0,
+		"{vertex: {strategy: SPOT}}":                            0,
+	} {
+		file := filepath.Join(t.TempDir(), "job.yaml")
+		if err := os.WriteFile(file, []byte(hello+"jobdrop: "+vertex+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got := run(t, "validate", file)
+		told := strings.Contains(got.stderr+got.stdout, "[backend-mapping]")
+		if tells := strings.Contains(vertex, "FLEX") && !strings.Contains(vertex, "aiplatform"); got.code != want || told != tells {
+			t.Errorf("%s: exit %d, told %t:\n%s%s", vertex, got.code, told, got.stdout, got.stderr)
+		}
+	}
+}
