@@ -6,11 +6,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,10 +25,14 @@ type Env struct {
 	In       io.Reader
 	Out, Err io.Writer
 	Now      func() time.Time
-	// Terminal reports whether Out is a terminal.
-	Terminal bool
+	// Terminal reports whether Out is a terminal, ErrTerminal whether Err is one.
+	Terminal, ErrTerminal bool
+	// Size returns the terminal's size in characters, zero if it is not known. It may be nil.
+	Size func() (width, height int)
 	// Getenv returns the value of an environment variable, or nothing if it is not set.
 	Getenv func(name string) string
+	// Build is what the linker was given; empty if it was given nothing.
+	Build Build
 }
 
 // Run runs a command line and returns its exit code.
@@ -47,6 +52,8 @@ func Run(ctx context.Context, env Env, args []string) int {
 			fmt.Fprintln(env.Err, "jobdrop:", text.Printable(code.err.Error()))
 		}
 		return code.code
+	case len(args) > 0 && args[0] == "gcloud":
+		err = errQuotes
 	}
 	// Whatever else the command line library returns is about the command line.
 	fmt.Fprintf(env.Err, "jobdrop: %s\nRun '%s --help' for %s.\n", text.Printable(err.Error()), used.CommandPath(), helpOf(used))
@@ -77,6 +84,28 @@ func takes(names ...string) cobra.PositionalArgs {
 	}
 }
 
+// newGroup returns a command that only holds others.
+func newGroup(use, short string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short, DisableFlagsInUseLine: true,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			c.SuggestionsMinimumDistance = 2 // the library's own, which it sets for the root alone
+			near := ""
+			if names := c.SuggestionsFor(args[0]); len(names) > 0 {
+				near = fmt.Sprintf("; did you mean %q?", names[0])
+			}
+			return fmt.Errorf("%q is not a command of %s%s", args[0], c.CommandPath(), near)
+		},
+		// Without a function of its own the library would print the help, whatever the arguments.
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(commands...)
+	return c
+}
+
 func newRoot(env Env) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "jobdrop",
@@ -85,36 +114,43 @@ func newRoot(env Env) *cobra.Command {
 them as a training job, and tells everyone who asked what became of it.
 
 This command runs drops on this machine, on an embedded stack that speaks the
-real protocols, and checks them before they are uploaded.`,
+real protocols, checks them, drops them into an installation, waits for their
+verdict, and shows what goes on there, and why.`,
 		Example: `  jobdrop run testdata/drops/hello
   jobdrop validate testdata/drops/hello
-  jobdrop local`,
-		Version:       version(),
+  jobdrop submit census_1 --config job.yaml --package-path trainer --wait
+  jobdrop why census_1`,
+		Version:       env.build().Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(
-		newRun(env, runDrop),
-		newLocal(env, runLocal),
-		newLogs(env, showLogs),
-		newValidate(env, validate),
-		newPlan(env, showPlan),
-		newPolicy(env),
-		newReplay(env, replay),
-		newReindex(env, reindex),
-		newFunctions(env, serveFunctions),
-	)
-	return root
-}
-
-// version returns the module's version, as the build recorded it.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
+	wrapped := fmt.Sprintf(".FlagUsagesWrapped %d", tableWidth)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", wrapped))
+	for _, g := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"On this machine:", []*cobra.Command{
+			newRun(env, runDrop), newLocal(env, runLocal), newValidate(env, validate), newPlan(env, showPlan),
+		}},
+		{"Drop, and wait for the verdict:", []*cobra.Command{newSubmit(env, submit), newWait(env, wait)}},
+		{"See what goes on, and steer it:", []*cobra.Command{
+			newStatus(env, showStatus), newWhy(env, explainWhy), newEvents(env, showEvents), newLogs(env, showLogs),
+			newConsole(env, showConsole),
+			newCancel(env, ask), newRerun(env, ask),
+		}},
+		{"For operators:", []*cobra.Command{
+			newPolicy(env), newReplay(env, replay), newReindex(env, reindex),
+		}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.title
+			root.AddCommand(c)
+		}
 	}
-	return info.Main.Version
+	root.AddCommand(newVersion(env, showVersion), newFunctions(env, serveFunctions))
+	return root
 }
 
 // oneOf returns an error if the value of a flag is not one of those allowed.
@@ -124,11 +160,16 @@ func oneOf(flag, value string, allowed ...string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%s is %q, must be %s", flag, value, alternatives(allowed...))
+	return fmt.Errorf("%s is %q, must be %s", flag, value, text.Alternatives(allowed...))
 }
 
-// alternatives joins words: "text, json or yaml".
-func alternatives(words ...string) string {
-	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " or " + words[last]
+// meant asks whether one of some words was meant by another, if one is near; else it lists them.
+func meant(word string, known []string) string {
+	near := slices.MinFunc(known, func(a, b string) int {
+		return cmp.Compare(text.Distance(word, a), text.Distance(word, b))
+	})
+	if text.Distance(word, near) <= max(2, len(word)/3) {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	return "; there are " + strings.Join(known, ", ")
 }

@@ -38,7 +38,7 @@ type localOptions struct {
 }
 
 // ports are those of the stack's services; 0 is any free one.
-type ports struct{ storage, pubsub, training, functions uint16 }
+type ports struct{ storage, pubsub, training, functions, console uint16 }
 
 func newLocal(env Env, run func(context.Context, Env, localOptions) error) *cobra.Command {
 	var o localOptions
@@ -81,6 +81,8 @@ you say --allow-remote.`,
 	f.Uint16Var(&o.ports.training, "training-port", trainingPort, "port of the training service; 0 is any free one")
 	f.Uint16Var(&o.ports.functions, "functions-port", functionsPort,
 		"port of the functions, on loopback; 0 is any free one")
+	f.Uint16Var(&o.ports.console, "console-port", consolePort,
+		"port of the console; 0 is any free one, and so is the default if that is taken")
 	f.StringVar(&o.envFile, "env-file", "",
 		"write the clients' settings to this file as NAME=value, once the stack is ready; it is removed when the stack ends")
 	f.Float64Var(&o.loseEvents, "lose-events", 0,
@@ -149,11 +151,16 @@ func serveStack(ctx context.Context, env Env, o localOptions) (err error) {
 	if err := o.roomForEnvFile(); err != nil {
 		return err
 	}
+	told, err := o.readRoutes(env)
+	if err != nil {
+		return err
+	}
 	options, err := o.configure(ctx, env, python)
 	if err != nil {
 		return err
 	}
 	p := newPrinter(env, formatText)
+	told.apply(&options, p.say)
 	following, stop := context.WithCancel(ctx)
 	defer stop()
 	var ended <-chan error
@@ -176,8 +183,17 @@ func serveStack(ctx context.Context, env Env, o localOptions) (err error) {
 		return unavailable(err, "--data")
 	}
 	defer func() { err = errors.Join(err, fault(stack.Close())) }()
-	p.settings(newSettings(stack, o))
-	text := envfile.Format(stack.ClientEnv())
+	lookup := envLookup(stack.ClientEnv())
+	page, closeConsole, err := stackConsole(ctx, lookup, o.address(o.ports.console), options.Hosts, options.Logger)
+	if local.PortTaken(err) && o.ports.console == consolePort {
+		page, closeConsole, err = stackConsole(ctx, lookup, o.address(0), options.Hosts, options.Logger)
+	}
+	if err != nil {
+		return unavailable(err, "--data")
+	}
+	defer func() { err = errors.Join(err, fault(closeConsole())) }()
+	p.settings(newSettings(stack, o, page))
+	text := envfile.Format(append(stack.ClientEnv(), consoleVariable+"="+page))
 	if err := o.writeEnvFile(text); err != nil {
 		return err
 	}
@@ -211,7 +227,7 @@ func (o *localOptions) configure(ctx context.Context, env Env, python training.P
 			return none, err
 		}
 		if _, err := parsePolicy(o.policy, options.Policy); err != nil {
-			return none, faulty(env.Err, err)
+			return none, faulty(env, err)
 		}
 	}
 	if o.env != "" {
@@ -225,7 +241,7 @@ func (o *localOptions) configure(ctx context.Context, env Env, python training.P
 			return none, err
 		}
 		if options.Faults, err = parseFaults(o.faults, data); err != nil {
-			return none, faulty(env.Err, err)
+			return none, faulty(env, err)
 		}
 	}
 	options.LoseEvents = o.loseEvents

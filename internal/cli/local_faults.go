@@ -39,7 +39,7 @@ func parseFaults(path string, data []byte) ([]storage.Fault, error) {
 	var d faultsFile
 	file := jobspec.ParseOther(path, data, faultsKind, &d)
 	if n := len(d.Faults); n > maxFaults {
-		file.Report("faults-list-length", "faults", job.Violation{
+		file.Report(ruleFaultsListLength, "faults", job.Violation{
 			Message: "the list is too long", Found: fmt.Sprintf("%d faults", n),
 			Allowed: fmt.Sprintf("at most %d", maxFaults), Remedy: "let patterns stand for several faults",
 		})
@@ -62,7 +62,11 @@ func parseFaults(path string, data []byte) ([]storage.Fault, error) {
 // checkFault reports what is wrong in the fault at a place of the file.
 func checkFault(file *jobspec.Other, at string, e faultEntry) {
 	fail := func(field, message, remedy string) {
-		file.Report("faults-"+field, at+"."+field, job.Violation{Message: message, Remedy: remedy})
+		rule := map[string]job.Rule{
+			"do": ruleFaultsDo, "method": ruleFaultsMethod, "bucket": ruleFaultsBucket, "object": ruleFaultsObject,
+			"from": ruleFaultsFrom, "every": ruleFaultsEvery, "times": ruleFaultsTimes, "always": ruleFaultsAlways,
+		}[field]
+		file.Report(rule, at+"."+field, job.Violation{Message: message, Remedy: remedy})
 	}
 	const words = "docs/local.md has all failures, with what each does"
 	if e.Do == "" {

@@ -73,7 +73,7 @@ func TestParseFaultsRefuses(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := parseFaults("f.yaml", []byte(test.text))
 			var shown strings.Builder
-			if faulty(&shown, err) == nil || !strings.HasPrefix(shown.String(), test.want) {
+			if faulty(piped(&shown), err) == nil || !strings.HasPrefix(shown.String(), test.want) {
 				t.Errorf("shown is %s, want %s…: %v", shown.String(), test.want, err)
 			}
 		})

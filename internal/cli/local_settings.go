@@ -20,6 +20,7 @@ jobdrop local is ready; its data is in {{.Data}}
   Pub/Sub, gRPC and REST     {{.Stack.PubSub}}
   ml/v1, aiplatform/v1, logs {{.Stack.BackendURL}}
   functions                  {{.Stack.FunctionsURL}}
+  the console                {{.Console}}
 {{- if .Remote}}
   Other machines put this machine's name in place of the address.{{end}}
 
@@ -56,8 +57,10 @@ Events, as they come; an interrupt ends the stack:
 
 // settings are how clients reach a stack.
 type settings struct {
-	Stack                          *local.Stack
-	Data                           string
+	Stack *local.Stack
+	Data  string
+	// Console is the address of the stack's console.
+	Console                        string
 	Remote                         bool // from other machines, too
 	Project, Inbox, Status, Output string
 	// StreamLogs is gcloud's command for the log of a job of the stack's backend.
@@ -66,9 +69,9 @@ type settings struct {
 	Libraries, Gcloud []string
 }
 
-func newSettings(stack *local.Stack, o localOptions) settings {
+func newSettings(stack *local.Stack, o localOptions, console string) settings {
 	s := settings{
-		Stack: stack, Data: o.data, Remote: o.allowRemote,
+		Stack: stack, Data: o.data, Console: console, Remote: o.allowRemote,
 		StreamLogs: "gcloud ai-platform jobs stream-logs JOB",
 		Project:    local.Project, Inbox: stack.Names().Inbox, Status: stack.Names().Status, Output: local.Output,
 	}

@@ -16,11 +16,11 @@ import (
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/google/go-cmp/cmp"
-	"google.golang.org/api/logging/v2"
 
 	"github.com/jobdrop/jobdrop/internal/envfile"
 	"github.com/jobdrop/jobdrop/internal/local"
 	"github.com/jobdrop/jobdrop/internal/local/training"
+	"github.com/jobdrop/jobdrop/internal/logs"
 	"github.com/jobdrop/jobdrop/pkg/event"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -136,6 +136,7 @@ func TestColours(t *testing.T) {
 			"\x1b[31mfailed\x1b[0m after 2s|"},
 		{"a file", false, nil, plain},
 		{"NO_COLOR", true, map[string]string{"NO_COLOR": "1"}, plain},
+		{"nothing forces them", false, map[string]string{"CLICOLOR_FORCE": "1", "FORCE_COLOR": "1"}, plain},
 		{"dumb", true, map[string]string{"TERM": "dumb"}, plain},
 	} {
 		var out bytes.Buffer
@@ -282,16 +283,14 @@ func TestLocalSaysWhatIsWaitedFor(t *testing.T) {
 // A line of a log names its replica and its trial.
 func TestLogLine(t *testing.T) {
 	for _, tt := range []struct {
-		labels map[string]string
-		want   string
+		trial, want string
 	}{
-		{nil, "    master-replica-0 | hello\n"},
-		{map[string]string{"ml.googleapis.com/trial_id": "3"}, "    trial 3 master-replica-0 | hello\n"},
+		{"", "    master-replica-0 | hello\n"},
+		{"3", "    trial 3 master-replica-0 | hello\n"},
 	} {
 		var out bytes.Buffer
-		newPrinter(Env{Out: &out, Now: time.Now}, formatText).log(lineOf(&logging.LogEntry{
-			Labels: tt.labels, TextPayload: "hello", Timestamp: "2026-01-02T03:04:05Z",
-			Resource: &logging.MonitoredResource{Labels: map[string]string{"task_name": "master-replica-0"}},
+		newPrinter(Env{Out: &out, Now: time.Now}, formatText).log(printable(logs.Line{
+			Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Replica: "master-replica-0", Trial: tt.trial, Text: "hello",
 		}))
 		if !strings.HasSuffix(out.String(), tt.want) {
 			t.Errorf("the line is %q, want its end %q", out.String(), tt.want)

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,13 +14,14 @@ import (
 	"github.com/spf13/cobra"
 	aiplatform "google.golang.org/api/aiplatform/v1"
 	"google.golang.org/api/googleapi"
-	"google.golang.org/api/logging/v2"
 	"google.golang.org/api/ml/v1"
 	"google.golang.org/api/option"
 
 	"github.com/jobdrop/jobdrop/internal/backend/vertex"
 	"github.com/jobdrop/jobdrop/internal/local"
-	"github.com/jobdrop/jobdrop/internal/local/training"
+	"github.com/jobdrop/jobdrop/internal/logs"
+	"github.com/jobdrop/jobdrop/internal/service/joblogs"
+	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 // endpointVariable is set by the settings that jobdrop local prints.
@@ -29,49 +29,87 @@ const endpointVariable = "JOBDROP_BACKEND_ENDPOINT"
 
 // logsOptions are what jobdrop logs is asked for.
 type logsOptions struct {
+	targetOptions
 	job      string
 	follow   bool
-	task     string
+	replica  string
+	tail     int
 	endpoint string
+	format   formatFlag
 }
 
 func newLogs(env Env, run func(context.Context, Env, logsOptions) error) *cobra.Command {
 	var o logsOptions
 	c := &cobra.Command{
-		Use:   "logs JOB",
-		Short: "Show the log of a job that ran on jobdrop local",
-		Long: `Show the log of a job on a jobdrop local that runs: what the service and each
-replica wrote, in order of time. JOB is any of the job's names: its ID as its
-events tell it, the number that aiplatform/v1 gave it, or its resource name.`,
-		Example: `  jobdrop logs census_20261122_120000_0123456789ab
-  jobdrop logs census_20261122_120000_0123456789ab --follow --task worker-replica-0`,
-		Args: takes("JOB"),
+		Use:   "logs ATTEMPT|JOB|DROP",
+		Short: "Show the log of a job",
+		Long: `Show the log of a job: what the service and each replica wrote, in order of
+time.
+
+` + nameHelp + `
+
+JOB may be a resource name, too, and on a jobdrop local the number that
+aiplatform/v1 gave the job.
+
+The log is that of the installation that --env or JOBDROP_STATE_BUCKET names,
+read from Cloud Logging; else that of a jobdrop local, which needs no settings.
+Lines may come late there, so --follow reads the last minute again every 10
+seconds, and goes on for 20 seconds when the job has ended.
+
+On a terminal, lines have their colours and no other control sequence. Elsewhere
+they are as the program wrote them. -o json prints one JSON a line.
+
+Rights: logging.logEntries.list on the project, which roles/logging.viewer has,
+and storage.objects.get on the status bucket for a drop, on the state bucket for
+others. A resource name needs the first alone, and is followed until it is
+interrupted.
+
+Exit codes: 0 shown, whatever became of the job, 64 wrong usage or environment,
+a job that no jobdrop local knows included, 66 there is no such attempt, or it
+has no job, 69 a right or the service is missing, 70 jobdrop's own fault, 75 the
+line was lost, 130 interrupted. An interrupt of --follow is 0.`,
+		Example: `  # On jobdrop local.
+  jobdrop logs census_20261122_120000_0123456789ab -f --replica worker-replica-0
+  # On an installation.
+  jobdrop logs teams/nlp/census/ --tail 100 --env acme.env`,
+		Args: takes("ATTEMPT|JOB|DROP"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := o.format.check(); err != nil {
+				return err
+			}
+			if o.tail < 0 || o.tail > mostTail {
+				return fmt.Errorf("--tail is %d, must be from 0 to %d", o.tail, mostTail)
+			}
+			if o.endpoint != "" && o.env != "" {
+				return errors.New("--endpoint is a jobdrop local's, and --env names an installation: leave one out")
+			}
 			o.job = args[0]
-			own := fmt.Sprintf("http://127.0.0.1:%d", trainingPort)
-			o.endpoint = cmp.Or(o.endpoint, env.Getenv(endpointVariable), own)
 			return run(c.Context(), env, o)
 		},
 	}
-	c.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on until the job has ended")
-	c.Flags().StringVar(&o.task, "task", "",
-		"one replica's lines only, e.g. master-replica-0; service is the service's own")
-	c.Flags().StringVar(&o.endpoint, "endpoint", "",
-		"base URL of the training service (default: $"+endpointVariable+", else jobdrop local's own port)")
+	f := c.Flags()
+	o.flags(f)
+	o.format.flag(f)
+	f.BoolVarP(&o.follow, "follow", "f", false, "go on until the job has ended")
+	f.StringVar(&o.replica, "replica", "",
+		"one replica's lines only, e.g. master-replica-0 or workerpool0-0; service is the service's own")
+	f.StringVar(&o.replica, "task", "", "as --replica")
+	f.Lookup("task").Hidden = true // its name until December 2026
+	f.IntVar(&o.tail, "tail", 0, "begin with the last lines, so many; 0 is with all")
+	f.StringVar(&o.endpoint, "endpoint", "",
+		"base URL of a jobdrop local's training service (default: $"+endpointVariable+", else jobdrop local's own port)")
 	return c
 }
 
-// logReader reads one job's log, each line once.
+// logReader finds a job of a jobdrop local, and its log.
 type logReader struct {
 	logsOptions
-	entries *logging.EntriesService
+	logs    *joblogs.Reader
+	source  logSource
 	jobs    *ml.ProjectsJobsService
 	regions *aiplatform.ProjectsLocationsService
 	// get returns the job that was found.
-	get    func(ctx context.Context) (namedJob, error)
-	whole  string // the filter of the job's log
-	filter string // of the lines that are asked for
-	last   *logging.LogEntry
+	get func(ctx context.Context) (namedJob, error)
 }
 
 // namedJob is a job by its names in the API that made it.
@@ -102,7 +140,9 @@ func newLogReader(ctx context.Context, o logsOptions) (*logReader, error) {
 	endpoint := []option.ClientOption{
 		option.WithEndpoint(strings.TrimSuffix(o.endpoint, "/") + "/"), option.WithoutAuthentication(),
 	}
-	l, err := logging.NewService(ctx, endpoint...)
+	l, err := joblogs.New(ctx, joblogs.Options{
+		Resource: "projects/" + local.Project, Endpoint: o.endpoint, Local: true, Client: http.DefaultClient,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +154,9 @@ func newLogReader(ctx context.Context, o logsOptions) (*logReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &logReader{logsOptions: o, entries: l.Entries, jobs: m.Projects.Jobs, regions: a.Projects.Locations}, nil
+	return &logReader{
+		logsOptions: o, logs: l, jobs: m.Projects.Jobs, regions: a.Projects.Locations,
+	}, nil
 }
 
 // find finds the job by its name. Of jobs that share a name it takes the newest.
@@ -123,11 +165,7 @@ func (r *logReader) find(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.whole = `resource.type="ml_job" AND resource.labels.job_id=` + quoted(found.id)
-	r.filter = r.whole
-	if r.task != "" {
-		r.filter += ` AND resource.labels.task_name=` + quoted(r.task)
-	}
+	r.source = logSource{r.logs.Source(logs.Job{ID: found.id}, logs.Filter{Replica: r.replica}), followPoll}
 	return nil
 }
 
@@ -211,118 +249,196 @@ func (r *logReader) vertexJob(ctx context.Context, resource string) (namedJob, e
 	return ofVertex(j.Name, j.DisplayName, j.State, j.CreateTime, j.EndTime), nil
 }
 
-// quoted returns s as a string of Cloud Logging's filter language.
-func quoted(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
-}
-
-// followPoll is how often a followed log is read: a person watches, and the service
-// is on this machine.
+// followPoll is how often the log of a jobdrop local is read that is followed: a person watches, and the service is on
+// this machine.
 const followPoll = 300 * time.Millisecond
 
 func showLogs(ctx context.Context, env Env, o logsOptions) error {
+	endpoint := env.Getenv(endpointVariable)
+	if o.endpoint == "" && (o.env != "" || env.Getenv(stateVariable) != "") {
+		v, err := o.view(ctx, env)
+		if err != nil {
+			return err
+		}
+		if v.BackendEndpoint == "" {
+			return v.showLogs(ctx, env, o)
+		}
+		if o.job, err = v.localName(ctx, o); err != nil {
+			return ended(ctx, err)
+		}
+		endpoint = v.BackendEndpoint
+	}
+	o.endpoint = cmp.Or(o.endpoint, endpoint, fmt.Sprintf("http://127.0.0.1:%d", trainingPort))
+	return showLocalLogs(ctx, env, o)
+}
+
+// showLocalLogs shows the log of a job of a jobdrop local.
+func showLocalLogs(ctx context.Context, env Env, o logsOptions) error {
 	r, err := newLogReader(ctx, o)
 	if err != nil {
 		return fault(err)
 	}
 	if err := r.find(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil
+			return o.interrupted()
 		}
 		return r.explain(ctx, err)
 	}
-	p := newPrinter(env, formatText)
-	poll := time.NewTicker(followPoll)
-	defer poll.Stop()
-	for {
-		// The log is complete before the state says that the job has ended, so the
-		// state is read first.
-		ended, err := r.ended(ctx)
+	return shownLog{source: r.source, ended: r.ended, explain: r.explain}.show(ctx, env, o)
+}
+
+// localName returns the name by which a jobdrop local knows the job of an attempt or a drop. Other names are its own.
+func (v *view) localName(ctx context.Context, o logsOptions) (string, error) {
+	name := o.job
+	if !attemptForm.MatchString(name) && (!strings.Contains(name, "/") || strings.HasPrefix(name, "projects/")) {
+		return name, nil
+	}
+	s, err := v.snapshot(ctx, name)
+	if err == nil && s.Job.ResourceName == "" {
+		err = o.noJob(s)
+	}
+	return s.Job.ResourceName, err
+}
+
+// noJob is the error of an attempt without a job, and so without a log.
+func (o logsOptions) noJob(s job.Snapshot) error {
+	return exit(exitUnknown, "the attempt is %s and has no job, so there is no log: %s says why", s.State,
+		o.line("why", s.Attempt))
+}
+
+// showLogs shows the log of a job from Cloud Logging.
+func (v *view) showLogs(ctx context.Context, env Env, o logsOptions) error {
+	var s job.Snapshot
+	if strings.HasPrefix(o.job, "projects/") {
+		s.Job.ResourceName = o.job
+	} else {
+		var err error
+		if s, err = v.snapshot(ctx, o.job); err != nil {
+			return ended(ctx, err)
+		}
+		if s.Job.ResourceName == "" {
+			return o.noJob(s)
+		}
+	}
+	source, err := v.logs(ctx, s, logs.Filter{Replica: o.replica})
+	if err != nil {
+		return err
+	}
+	return shownLog{
+		source: source,
+		ended: func(ctx context.Context) (bool, error) {
+			if s.Attempt == "" || s.State.Terminal() {
+				return s.State.Terminal(), nil
+			}
+			now, err := v.again(ctx, s)
+			return now.State.Terminal(), err
+		},
+		explain: func(ctx context.Context, err error) error { return ended(ctx, err) },
+		settle:  settleReads, patience: lostReads,
+	}.show(ctx, env, o)
+}
+
+// shownLog is a log that is shown.
+type shownLog struct {
+	source logSource
+	// ended reports whether the job has ended, and explain returns an error with what to do about it.
+	ended   func(context.Context) (bool, error)
+	explain func(context.Context, error) error
+	// settle is how many reads follow the end of the job: its last lines may come late. patience is how many reads in a
+	// row may fail for a while.
+	settle, patience int
+}
+
+// settleReads and lostReads are what Cloud Logging takes: lines come within some seconds, and five minutes without it
+// are an outage.
+const settleReads, lostReads = 2, 30
+
+// show prints the log.
+func (l shownLog) show(ctx context.Context, env Env, o logsOptions) error {
+	p := newLogPrinter(env, o.format)
+	if o.tail > 0 {
+		last, err := l.source.Tail(ctx, o.tail)
+		switch {
+		case ctx.Err() != nil:
+			return o.interrupted()
+		case err != nil && passing(err) && l.patience > 0:
+			return exit(exitRunning, "the line was lost: %w", err)
+		case err != nil:
+			return l.explain(ctx, err)
+		}
+		for _, e := range last {
+			p.entry(e)
+		}
+		if !o.follow {
+			return l.end(ctx, p, o)
+		}
+	}
+	for after, failed := 0, 0; ; {
+		// The log is complete before the state says that the job has ended, so the state is read first.
+		over, err := l.ended(ctx)
 		if err == nil {
-			err = r.read(ctx, p.log)
+			err = l.source.Read(ctx, p.entry)
 		}
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return o.interrupted()
+		case err != nil && !passing(err), err != nil && l.patience == 0:
+			return l.explain(ctx, err)
 		case err != nil:
-			return r.explain(ctx, err)
+			if failed++; failed == 1 {
+				fmt.Fprintln(env.Err, "jobdrop: the log can't be read for now:", oneLine(err.Error()))
+			}
+			if failed > l.patience || !o.follow {
+				return exit(exitRunning, "the line was lost: %w", err)
+			}
 		case p.failed() != nil:
 			return fault(fmt.Errorf("output: %w", p.failed()))
-		case ended || !o.follow:
-			return r.checkTask(ctx)
+		case !o.follow, over && after == l.settle:
+			return l.end(ctx, p, o)
+		case over:
+			after, failed = after+1, 0
+		default:
+			failed = 0
 		}
-		select {
-		case <-poll.C:
-		case <-ctx.Done():
-			return nil
+		if sleep(ctx, l.source.poll) != nil {
+			return o.interrupted()
 		}
 	}
 }
 
-// checkTask returns an error if --task names a replica without a line, where others have some.
-func (r *logReader) checkTask(ctx context.Context) error {
-	if r.task == "" || r.last != nil {
+// interrupted returns the error of a log that somebody interrupted: none if it is followed, since that is how it ends.
+func (o logsOptions) interrupted() error {
+	if o.follow {
 		return nil
 	}
-	var tasks []string
-	all := &logReader{logsOptions: r.logsOptions, entries: r.entries, filter: r.whole}
-	err := all.read(ctx, func(l training.Line) {
-		if !slices.Contains(tasks, l.Task) {
-			tasks = append(tasks, l.Task)
-		}
-	})
+	return exit(exitInterrupted, "interrupted: the log is not complete")
+}
+
+// end returns an error if the log could not be printed, or if --replica names a replica without a line, where others
+// have some.
+func (l shownLog) end(ctx context.Context, p *printer, o logsOptions) error {
+	if p.failed() != nil {
+		return fault(fmt.Errorf("output: %w", p.failed()))
+	}
+	if o.replica == "" || !l.source.Empty() {
+		return nil
+	}
+	tasks, err := l.source.Replicas(ctx)
 	switch {
 	case ctx.Err() != nil:
-		return nil
+		return o.interrupted()
 	case err != nil:
-		return r.explain(ctx, err)
+		return l.explain(ctx, err)
 	case len(tasks) == 0:
 		return nil // the job has no log yet
 	}
-	slices.Sort(tasks)
-	return exit(exitUsage, "no replica %s; there are %s", r.task, strings.Join(tasks, ", "))
+	return exit(exitUsage, "no replica %s; there are %s", o.replica, strings.Join(tasks, ", "))
 }
 
 // ended reports whether the job has ended.
 func (r *logReader) ended(ctx context.Context) (bool, error) {
 	j, err := r.get(ctx)
 	return j.ended, err
-}
-
-// read calls line with each line that came since the last call.
-func (r *logReader) read(ctx context.Context, line func(training.Line)) error {
-	filter := r.filter
-	if r.last != nil {
-		t, id := quoted(r.last.Timestamp), quoted(r.last.InsertId)
-		filter += fmt.Sprintf(` AND ((timestamp=%s AND insertId>%s) OR timestamp>%s)`, t, id, t)
-	}
-	request := &logging.ListLogEntriesRequest{
-		ResourceNames: []string{"projects/" + local.Project}, Filter: filter,
-		OrderBy: "timestamp asc", PageSize: 1000,
-	}
-	return r.entries.List(request).Pages(ctx, func(page *logging.ListLogEntriesResponse) error {
-		for _, e := range page.Entries {
-			line(lineOf(e))
-			r.last = e
-		}
-		return nil
-	})
-}
-
-func lineOf(e *logging.LogEntry) training.Line {
-	l := training.Line{Text: e.TextPayload}
-	var payload struct {
-		Message string `json:"message"`
-	}
-	if json.Unmarshal(e.JsonPayload, &payload) == nil && payload.Message != "" {
-		l.Text = payload.Message
-	}
-	if e.Resource != nil {
-		l.JobID, l.Task = e.Resource.Labels["job_id"], e.Resource.Labels["task_name"]
-	}
-	l.Trial = e.Labels["ml.googleapis.com/trial_id"]
-	l.Time, _ = time.Parse(time.RFC3339Nano, e.Timestamp) // the zero time shows that there is none
-	return l
 }
 
 // explain returns err with what to do about it.

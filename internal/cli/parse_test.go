@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
@@ -66,10 +67,10 @@ func TestParseRun(t *testing.T) {
 			want: runOptions{machineOptions: machine, dir: "drop", events: "text"}},
 		{name: "all flags",
 			args: []string{"drop", "--events=json", "--keep=k", "--output=o", "--python=p", "--max-jobs=3", "--max-replicas=4",
-				"--container-runner=podman", "--backend=vertex", "-v"},
+				"--container-runner=podman", "--backend=vertex", "--routes=r", "-v"},
 			want: runOptions{
 				machineOptions: machineOptions{
-					python: "p", maxJobs: 3, maxReplicas: 4, containerRunner: "podman", backend: "vertex", verbose: true,
+					python: "p", maxJobs: 3, maxReplicas: 4, containerRunner: "podman", backend: "vertex", verbose: true, routes: "r",
 				},
 				dir: "drop", events: "json", keep: "k", output: "o",
 			}},
@@ -82,6 +83,7 @@ func TestParseRun(t *testing.T) {
 		{name: "events", args: []string{"drop", "--events=xml"}, err: `--events is "xml", must be text or json`},
 		{name: "jobs", args: []string{"drop", "--max-jobs=-1"}, err: "must not be negative"},
 		{name: "replicas", args: []string{"drop", "--max-replicas=-1"}, err: "must not be negative"},
+		{name: "preempt", args: []string{"drop", "--preempt=-1"}, err: "--preempt and --preempt-after must not be negative"},
 		{name: "runner", args: []string{"drop", "--container-runner=lxc"},
 			err: `--container-runner is "lxc", must be docker or podman`},
 		{name: "backend", args: []string{"drop", "--backend=x"}, err: `--backend is "x", must be aiplatform or vertex`},
@@ -91,16 +93,17 @@ func TestParseRun(t *testing.T) {
 
 func TestParseLocal(t *testing.T) {
 	machine := machineOptions{}
-	own := ports{4443, 8085, 8480, 8481}
+	own := ports{4443, 8085, 8480, 8481, 8482}
 	testParsing(t, newLocal, []parsing[localOptions]{
 		{name: "defaults", env: map[string]string{"XDG_DATA_HOME": "/share"},
 			want: localOptions{machineOptions: machine, data: "/share/jobdrop", host: "127.0.0.1", ports: own}},
 		{name: "all flags",
 			args: []string{"--data=/d", "--policy=p", "--host=::", "--allow-remote", "--storage-port=1", "--pubsub-port=2",
-				"--training-port=0", "--functions-port=65535", "--env-file=f", "--env=e", "--lose-events=0.5", "--faults=x"},
+				"--training-port=0", "--functions-port=65535", "--console-port=3",
+				"--env-file=f", "--env=e", "--lose-events=0.5", "--faults=x"},
 			want: localOptions{
 				machineOptions: machine, data: "/d", policy: "p", host: "::", allowRemote: true,
-				ports: ports{1, 2, 0, 65535}, envFile: "f", env: "e", loseEvents: 0.5, faults: "x",
+				ports: ports{1, 2, 0, 65535, 3}, envFile: "f", env: "e", loseEvents: 0.5, faults: "x",
 			}},
 		{name: "no share of the events", args: []string{"--data=/d", "--lose-events"},
 			want: localOptions{machineOptions: machine, data: "/d", host: "127.0.0.1", ports: own, loseEvents: 1}},
@@ -116,10 +119,16 @@ func TestParseLocal(t *testing.T) {
 func TestParseLogs(t *testing.T) {
 	named := map[string]string{"JOBDROP_BACKEND_ENDPOINT": "http://named"}
 	testParsing(t, newLogs, []parsing[logsOptions]{
-		{name: "defaults", args: []string{"j"}, want: logsOptions{job: "j", endpoint: "http://127.0.0.1:8480"}},
-		{name: "the environment", env: named, args: []string{"j"}, want: logsOptions{job: "j", endpoint: "http://named"}},
-		{name: "all flags", env: named, args: []string{"j", "-f", "--task=t", "--endpoint=http://flag"},
-			want: logsOptions{job: "j", follow: true, task: "t", endpoint: "http://flag"}},
+		{name: "defaults", args: []string{"j"}, want: logsOptions{job: "j", format: "text"}},
+		{name: "all flags", env: named, args: []string{"j", "-f", "--replica=t", "--endpoint=http://flag", "--tail=7", "-o=json"},
+			want: logsOptions{job: "j", follow: true, replica: "t", endpoint: "http://flag", tail: 7, format: "json"}},
+		{name: "the replica's name of before", args: []string{"j", "--task=t"},
+			want: logsOptions{job: "j", replica: "t", format: "text"}},
+		{name: "an installation", args: []string{"j", "--env=e"},
+			want: logsOptions{targetOptions: targetOptions{env: "e"}, job: "j", format: "text"}},
+		{name: "both", args: []string{"j", "--env=e", "--endpoint=x"}, err: "leave one out"},
+		{name: "too many lines", args: []string{"j", "--tail=10001"}, err: "--tail is 10001, must be from 0 to 10000"},
+		{name: "format", args: []string{"j", "-o=xml"}, err: `--output is "xml"`},
 		{name: "no job", err: "is missing: "},
 	})
 }
@@ -207,6 +216,70 @@ func TestParseReplay(t *testing.T) {
 		{name: "no drops", args: []string{"a/", "--limit=0"}, err: "--limit must be 1 or more"},
 		{name: "no folder", err: "is missing: "},
 	})
+}
+
+func TestParseWait(t *testing.T) {
+	testParsing(t, newWait, []parsing[waitOptions]{
+		{name: "defaults", args: []string{"a/", "b"}, want: waitOptions{names: []string{"a/", "b"}, output: "text"}},
+		{name: "all flags",
+			args: []string{"a/", "--env=e", "--generation=7", "--timeout=90m", "--fail-fast", "--logs", "--cancel-on-interrupt",
+				"-o", "json"},
+			want: waitOptions{targetOptions: targetOptions{env: "e"}, names: []string{"a/"}, generation: 7,
+				timeout: 90 * time.Minute, failFast: true, logs: true, cancel: true, output: "json"}},
+		{name: "nothing", err: "DROP|JOB|ATTEMPT is missing: "},
+		{name: "a generation of several", args: []string{"a/", "b/", "--generation=7"}, err: "--generation is of one drop"},
+		{name: "no generation", args: []string{"a/", "--generation=-7"}, err: "--generation is -7"},
+		{name: "no time", args: []string{"a/", "--timeout=-1s"}, err: "--timeout is -1s"},
+		{name: "output", args: []string{"a/", "-o", "yaml"}, err: `--output is "yaml", must be text or json`},
+	})
+}
+
+// What a name can stand for is said by its form.
+func TestParseWaited(t *testing.T) {
+	key := strings.Repeat("0f", 20) + "-7"
+	for _, tt := range []struct {
+		name, err string
+		flag      int64  // --generation
+		prefix    string // $JOBDROP_PREFIX
+		want      waited
+	}{
+		{name: "a", want: waited{word: "a", folder: "a/"}},
+		{name: "a", flag: 7, want: waited{folder: "a/", generation: 7}},
+		{name: "a", prefix: "teams/nlp/", want: waited{word: "a", folder: "teams/nlp/a/"}},
+		{name: "a", prefix: "teams/nlp/", flag: 7, want: waited{folder: "teams/nlp/a/", generation: 7}},
+		{name: "a/", prefix: "teams/nlp/", want: waited{folder: "a/"}},
+		{name: "a/", want: waited{folder: "a/"}},
+		{name: "a/b", want: waited{folder: "a/b/"}},
+		{name: "a/job.yml", want: waited{folder: "a/"}},
+		{name: "job.yml", want: waited{}},
+		{name: "gs://inbox", want: waited{}},
+		{name: "gs://inbox/", want: waited{}},
+		{name: "gs://inbox/a", want: waited{folder: "a/"}},
+		{name: "gs://inbox/a/#7", want: waited{folder: "a/", generation: 7}},
+		{name: "gs://inbox/a/job.yaml#7", want: waited{folder: "a/", generation: 7}},
+		{name: "gs://inbox/#7", want: waited{generation: 7}},
+		{name: "a#b/", want: waited{folder: "a#b/"}},
+		{name: "a#1/", want: waited{folder: "a#1/"}},
+		{name: "a#1/#7", want: waited{folder: "a#1/", generation: 7}},
+		{name: key, want: waited{attempt: key}},
+		{name: key, flag: 7, err: "names its own"},
+		{name: "a/#7", flag: 8, err: "--generation is 8, and a/#7 names one, too"},
+		{name: "a/#0", err: "0 is not a generation"},
+		{name: "gs://other/a/", err: "is not in the inbox, gs://inbox/"},
+		{name: "", err: "a name is empty"},
+	} {
+		got, err := waitOptions{generation: tt.flag, prefix: tt.prefix}.parse(tt.name, "inbox")
+		if tt.err != "" {
+			if codeOf(err) != exitUsage || !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("%q: %v, want %q in it", tt.name, err, tt.err)
+			}
+			continue
+		}
+		tt.want.name = tt.name
+		if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(waited{})); diff != "" || err != nil {
+			t.Errorf("%q: %v (-want +got):\n%s", tt.name, err, diff)
+		}
+	}
 }
 
 func TestParseFunctions(t *testing.T) {

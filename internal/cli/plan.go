@@ -20,6 +20,7 @@ import (
 	"github.com/jobdrop/jobdrop/internal/backend/vertex"
 	"github.com/jobdrop/jobdrop/internal/check/plan"
 	"github.com/jobdrop/jobdrop/internal/local/training"
+	"github.com/jobdrop/jobdrop/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
@@ -48,9 +49,10 @@ what is asked for:
   doubtful   the backend gets it, and may not be able to do it
   refused    the job can't run there
 
-PATH is a drop's folder, a job file alone, or - for a job file on standard input.
-What only an upload decides is not in the request: the names of the staged copies
-of packages, jobdrop's own labels, and the job ID where the file gives none.
+PATH is a drop's folder, a job file alone, or - for a job file on standard
+input. What only an upload decides is not in the request: the names of the
+staged copies of packages, jobdrop's own labels, and the job ID where the file
+gives none.
 
 Of a job that is refused the request has no body.
 
@@ -61,10 +63,10 @@ is sent.
 --strict refuses a job of which anything is replaced or dropped, as the setting
 vertex.strict of a policy does.
 
-Exit codes: 0 the job can run there, 2 the drop is rejected or incomplete, or the
-job is refused, 64 wrong usage.`,
+Exit codes: 0 the job can run there, 2 the drop is rejected or incomplete, or
+the job is refused, 64 wrong usage.`,
 		Example: `  jobdrop plan testdata/drops/hello
-  jobdrop plan my-drop --backend vertex --policy policy.yaml --project my-project --format yaml
+  jobdrop plan my-drop --backend vertex --policy policy.yaml --project acme
   jobdrop plan my-drop --backend aiplatform`,
 		Args: takes("PATH"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -83,7 +85,7 @@ job is refused, 64 wrong usage.`,
 	}
 	f := c.Flags()
 	f.StringVar(&o.backend, "backend", planBackend, "vertex (Vertex AI) or aiplatform (ml/v1)")
-	f.StringVar(&o.format, "format", formatJSON, alternatives(formatJSON, formatYAML))
+	f.StringVar(&o.format, "format", formatJSON, text.Alternatives(formatJSON, formatYAML))
 	f.BoolVar(&o.strict, "strict", false, "refuse a job of which anything is replaced or dropped")
 	f.BoolVar(&o.bootstrap, "bootstrap", false, "show all of the program that installs and runs the packages on Vertex AI")
 	o.policyFlag(f)
@@ -105,7 +107,7 @@ type planned struct {
 func showPlan(ctx context.Context, env Env, o planOptions) error {
 	v, err := newValidator(o.fieldOptions, env.In)
 	if err != nil {
-		return faulty(env.Err, err)
+		return faulty(env, err)
 	}
 	v.policy.Backend = o.backend
 	f, err := v.inspect(ctx, o.path)
@@ -121,7 +123,7 @@ func showPlan(ctx context.Context, env Env, o planOptions) error {
 		f.Map(p.Diagnostics, o.strict || rules.Strict())
 	}
 	r := f.report()
-	if err := writeText(env.Err, []report{r}); err != nil {
+	if err := writeText(env.Err, env.width(), []report{r}); err != nil {
 		return fault(err)
 	}
 	if !r.Valid {
@@ -164,6 +166,7 @@ func newPlanned(f found, o planOptions, m job.Mapping, now time.Time) (planned, 
 			return p, err
 		}
 		p.URL, p.Body = aiplatform.URL+"v1/projects/"+project+"/jobs", body
+		p.Diagnostics = append(p.Diagnostics, aiplatform.Foreign(order)...)
 	} else {
 		r, told := vertex.NewRequest(project, order, now)
 		p.URL, p.Body = vertex.URL(r.Region())+"v1/"+r.Parent+"/"+r.Collection(), r.Body()

@@ -48,7 +48,7 @@ func validatePolicies(_ context.Context, env Env, o policyValidateOptions) error
 		_, vs := policy.Parse(path, data)
 		reports = append(reports, fileReport(path, data, vs))
 	}
-	if err := o.format.write(env.Out, reports); err != nil {
+	if err := o.format.write(env, reports); err != nil {
 		return fault(err)
 	}
 	return verdict(env.Err, reports, string(o.format))

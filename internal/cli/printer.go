@@ -10,9 +10,11 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 
+	"github.com/jobdrop/jobdrop/internal/account"
 	"github.com/jobdrop/jobdrop/internal/check/inspect"
 	"github.com/jobdrop/jobdrop/internal/local"
 	"github.com/jobdrop/jobdrop/internal/local/training"
@@ -29,6 +31,10 @@ type printer struct {
 	format string // of events: formatText or formatJSON
 	// coloured reports that verdicts have colours, and that a job's log keeps its own.
 	coloured bool
+	// width is how wide a line of the command's own may be.
+	width int
+	// raw reports that a job's lines are printed as its program wrote them.
+	raw bool
 	// known is closed when events may be shown: when attempt is known, or the settings
 	// are printed. They may come before.
 	known   chan struct{}
@@ -53,7 +59,7 @@ type printer struct {
 func newPrinter(env Env, format string) *printer {
 	p := &printer{
 		out: env.Out, logs: env.Out, now: env.Now, format: format, coloured: env.colours() && format == formatText,
-		known: make(chan struct{}), broken: make(chan struct{}), shown: map[string]progress{},
+		width: env.width(), known: make(chan struct{}), broken: make(chan struct{}), shown: map[string]progress{},
 	}
 	if format == formatJSON {
 		p.logs = env.Err
@@ -88,6 +94,18 @@ func (p *printer) print(w io.Writer, format string, args ...any) {
 	p.check(err)
 }
 
+// prose prints what the command itself says: what stands before a text, and the text, which goes on below itself where
+// the terminal is too narrow for it. Its lines after the first are set in. The caller holds mu.
+func (p *printer) prose(w io.Writer, head, said string) {
+	first, others, _ := strings.Cut(said, "\n")
+	start := utf8.RuneCountInString(text.Plain(head))
+	shown := strings.TrimRight(head+strings.TrimLeft(setIn(first, p.width, start, start), " "), " \n") + "\n"
+	for line := range strings.Lines(others) {
+		shown += setIn(strings.TrimSuffix(line, "\n"), p.width, indent, indent+gap)
+	}
+	p.print(w, "%s", shown)
+}
+
 // check keeps the first failure. The caller holds mu.
 func (p *printer) check(err error) {
 	if err != nil && p.err == nil {
@@ -114,14 +132,19 @@ func (p *printer) failed() error {
 func (p *printer) say(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.print(p.logs, "%s  %s\n", clock(p.now()), oneLine(fmt.Sprintf(format, args...)))
+	p.prose(p.logs, clock(p.now())+"  ", oneLine(fmt.Sprintf(format, args...)))
 }
 
 // verdict prints what became of a drop: a word, and what there is to say of it.
 func (p *printer) verdict(s event.State, word, said string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.print(p.logs, "%s  %s%s\n", clock(p.now()), p.paint(s, word), oneLine(said))
+	head := clock(p.now()) + "  " + p.paint(s, word)
+	said, spaced := strings.CutPrefix(oneLine(said), " ")
+	if spaced {
+		head += " "
+	}
+	p.prose(p.logs, head, said)
 }
 
 // log prints a line of the job's log. In a run its first lines wait for the event that
@@ -170,7 +193,19 @@ func (p *printer) line(l training.Line) {
 	if l.Trial != "" {
 		task = "trial " + l.Trial + " " + task
 	}
-	p.print(p.logs, "%s    %s | %s\n", clock(l.Time), oneLine(task), indented(logText(l.Text, p.coloured)))
+	said := l.Text
+	if !p.raw {
+		said = logText(said, p.coloured)
+	}
+	p.print(p.logs, "%s    %s | %s\n", p.dated(l.Time), oneLine(task), indented(said))
+}
+
+// dated returns the time of a line, with its day if that is another one.
+func (p *printer) dated(t time.Time) string {
+	if here, now := t.Local(), p.now().Local(); here.YearDay() != now.YearDay() || here.Year() != now.Year() {
+		return here.Format("2006-01-02 15:04:05.000")
+	}
+	return clock(t)
 }
 
 // event prints an event of the attempt that is followed, and reports whether it is
@@ -192,8 +227,7 @@ func (p *printer) event(ctx context.Context, e cloudevents.Event, t event.Type, 
 		return true
 	}
 	// A line has the time at which its event came: the event's own is in its JSON.
-	said := indented(logText(detail(t, body), false))
-	p.print(p.out, "%s\n", strings.TrimRight(clock(p.now())+"  "+p.word(t, body)+" "+said, " "))
+	p.prose(p.out, clock(p.now())+"  "+p.word(t, body)+" ", logText(detail(t, body), false))
 	p.violations(t, body)
 	if body.Job.ResourceName != "" || body.State.Terminal() {
 		p.releaseHeld()
@@ -220,7 +254,7 @@ func (p *printer) violations(t event.Type, body event.Body) {
 		return
 	}
 	for _, v := range body.Violations {
-		p.print(p.out, "    %s\n", oneLine(v.String()))
+		p.print(p.out, "%s", setIn(account.WithRule(v), p.width, indent, indent+gap))
 	}
 }
 
@@ -242,9 +276,8 @@ func (p *printer) told(ctx context.Context, t event.Type, body event.Body) {
 	if strings.Contains(first, id) {
 		id = ""
 	}
-	line := fmt.Sprintf("%s  %s gs://%s/%s  %s  %s", clock(p.now()), p.word(t, body),
-		oneLine(body.Drop.Bucket), oneLine(body.Drop.Prefix), oneLine(id), oneLine(text.Plain(first)))
-	p.print(p.out, "%s\n", strings.TrimRight(line, " "))
+	p.prose(p.out, clock(p.now())+"  "+p.word(t, body)+" ", fmt.Sprintf("gs://%s/%s  %s  %s",
+		oneLine(body.Drop.Bucket), oneLine(body.Drop.Prefix), oneLine(id), oneLine(text.Plain(first))))
 	p.violations(t, body)
 }
 
@@ -266,6 +299,81 @@ type progress struct {
 
 func (s progress) with(b event.Body) progress {
 	return progress{sequence: max(s.sequence, b.Sequence), waiting: b.Reason}
+}
+
+// change prints what is new in an attempt's status: the events that its history tells of, as [printer.event] prints
+// them, then what it waits for. named also prints the drop and its job, as [printer.told] does. Without whole, the
+// verdict's event is left for the next call.
+func (p *printer) change(b event.Body, named, whole bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	shown := p.shown[b.Attempt]
+	for _, h := range b.History {
+		final := h.Sequence == b.Sequence && b.State.Terminal()
+		if h.Sequence <= shown.sequence || final && !whole {
+			continue
+		}
+		e := b
+		if !final {
+			e.State, e.Error = "", nil
+			e.Reason = h.Reason
+		}
+		shown.sequence, shown.waiting = h.Sequence, e.Reason
+		said := detail(h.Type, e)
+		if named {
+			first, _, _ := strings.Cut(said, "\n")
+			said = strings.TrimRight(fmt.Sprintf("gs://%s/%s  %s", b.Drop.Bucket, b.Drop.Prefix, first), " ")
+		}
+		p.prose(p.out, p.moment(h.Time)+"  "+p.word(h.Type, e)+" ", logText(said, false))
+		if h.Type != event.DropIncomplete || h.Sequence == b.Sequence { // the drop has others by now
+			p.violations(h.Type, e)
+		}
+	}
+	if b.Reason != "" && !b.State.Terminal() && !says(shown.waiting, b.Reason) {
+		said := b.Reason
+		if named {
+			said = "gs://" + b.Drop.Bucket + "/" + b.Drop.Prefix + "  " + said
+		}
+		p.prose(p.out, clock(p.now())+"  "+p.paint(b.State, fmt.Sprintf("%-14s", b.State))+" ", oneLine(said))
+	}
+	if !b.State.Terminal() {
+		shown.waiting = b.Reason
+	}
+	p.shown[b.Attempt] = shown
+}
+
+// says reports whether a reason was said already; what an event says may be shortened.
+func says(said, reason string) bool {
+	short, cut := strings.CutSuffix(said, "…")
+	return said == reason || cut && strings.HasPrefix(reason, short)
+}
+
+// moment returns when something happened, with its day if that is another one.
+func (p *printer) moment(t time.Time) string {
+	t, now := t.Local(), p.now().Local()
+	if t.YearDay() != now.YearDay() || t.Year() != now.Year() {
+		return t.Format("2006-01-02 15:04:05")
+	}
+	return clock(t)
+}
+
+// evidence prints the end of the log of a job that failed, as far as its status has it.
+func (p *printer) evidence(e *job.Failure) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range account.LogEnd(e, usualEnd) {
+		p.print(p.logs, "    %s\n", oneLine(logText(l, false)))
+	}
+}
+
+// ended prints the verdict on an attempt.
+func (p *printer) ended(b event.Body) {
+	switch b.State {
+	case job.Succeeded, job.Failed, job.Cancelled, job.TimedOut, job.Lost:
+		p.verdict(b.State, strings.ReplaceAll(string(b.State), "_", " "), took(b))
+	default:
+		p.verdict(b.State, string(b.State), because(b)+"; nothing was submitted")
+	}
 }
 
 // status prints what an attempt waits for, if that is news: there is no event of it.
@@ -293,12 +401,13 @@ func (p *printer) alone(ctx context.Context, bucket, folder string, names []stri
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.row(p.paint(event.Waiting, fmt.Sprintf("%-14s", "no job file")), bucket, folder, strings.Join(append(near,
-		"nothing runs until "+alternatives(job.JobFileNames()...)+" is uploaded here"), "; "))
+		"nothing runs until "+text.Alternatives(job.JobFileNames()...)+" is uploaded here"), "; "))
 }
 
 // row prints a line about a folder. The caller holds mu.
 func (p *printer) row(word, bucket, folder, said string) {
-	p.print(p.out, "%s  %s gs://%s/%s  %s\n", clock(p.now()), word, oneLine(bucket), oneLine(folder), oneLine(said))
+	p.prose(p.out, clock(p.now())+"  "+word+" ",
+		fmt.Sprintf("gs://%s/%s  %s", oneLine(bucket), oneLine(folder), oneLine(said)))
 }
 
 // waits reports whether an attempt waits for something that its reason names.
@@ -316,18 +425,22 @@ func detail(t event.Type, b event.Body) string {
 		for _, o := range b.Drop.Receipt.Objects {
 			names = append(names, fmt.Sprintf("%s#%d", o.Base(), o.Generation))
 		}
-		return sentence(b.Job.ID+": "+strings.Join(names, ", "), b.Reason) // what it waits for, if it does
+		return text.Sentence(b.Job.ID+": "+strings.Join(names, ", "), b.Reason) // what it waits for, if it does
 	case event.JobDelayed:
 		return b.Reason
 	case event.DropRejected, event.DropWithdrawn, event.DropExpired, event.JobLost:
 		if b.Error == nil || strings.Contains(b.Reason, b.Error.Message) {
 			return b.Reason
 		}
-		return sentence(b.Reason, b.Error.Message)
+		return text.Sentence(b.Reason, b.Error.Message)
 	case event.JobSubmitted:
 		return b.Job.ResourceName
+	case event.JobQueued, event.JobPreparing, event.JobRunning:
+		if b.Restarts != nil {
+			return b.Reason
+		}
 	case event.JobSucceeded:
-		return sentence(b.Reason, trials(b.Job.Trials))
+		return text.Sentence(b.Reason, trials(b.Job.Trials))
 	case event.JobFailed, event.JobCancelled, event.JobTimedOut:
 		if b.Reason == "" && b.Error != nil { // of an earlier revision
 			first, _, _ := strings.Cut(strings.TrimSpace(b.Error.Message), "\n")
@@ -336,11 +449,6 @@ func detail(t event.Type, b event.Body) string {
 		return b.Reason // it has the message's first line; the rest is in the log
 	}
 	return ""
-}
-
-// sentence joins the parts of a sentence that say anything.
-func sentence(parts ...string) string {
-	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), ": ")
 }
 
 // trials describes a tuning job's best trial.

@@ -6,12 +6,19 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"golang.org/x/term"
 )
 
 // Process returns the environment of this process.
 func Process() Env {
 	return Env{
-		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Now: time.Now, Terminal: isTerminal(os.Stdout), Getenv: os.Getenv,
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Now: time.Now, Getenv: os.Getenv,
+		Terminal: isTerminal(os.Stdout), ErrTerminal: isTerminal(os.Stderr),
+		Size: func() (width, height int) {
+			width, height, _ = term.GetSize(int(os.Stdout.Fd())) // zero if it is not known
+			return width, height
+		},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/jobdrop/jobdrop/internal/account"
 	"github.com/jobdrop/jobdrop/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
@@ -43,7 +44,7 @@ const (
 type reportFormat string
 
 func (f *reportFormat) flag(flags *pflag.FlagSet) {
-	flags.StringVar((*string)(f), "format", formatText, alternatives(reportFormats()...))
+	flags.StringVar((*string)(f), "format", formatText, text.Alternatives(reportFormats()...))
 }
 
 // reportFormats returns the formats in which reports are printed.
@@ -53,7 +54,8 @@ func reportFormats() []string { return []string{formatText, formatJSON, formatSA
 func (f reportFormat) check() error { return oneOf("--format", string(f), reportFormats()...) }
 
 // write writes reports in the format.
-func (f reportFormat) write(w io.Writer, reports []report) error {
+func (f reportFormat) write(env Env, reports []report) error {
+	w := env.Out
 	switch f {
 	case formatJSON:
 		return encode(w, reports)
@@ -62,7 +64,7 @@ func (f reportFormat) write(w io.Writer, reports []report) error {
 	case formatGitHub:
 		return writeGitHub(w, reports)
 	}
-	return writeText(w, reports)
+	return writeText(w, env.width(), reports)
 }
 
 func encode(w io.Writer, v any) error {
@@ -77,14 +79,15 @@ func encode(w io.Writer, v any) error {
 	return err
 }
 
-func writeText(w io.Writer, reports []report) error {
+// writeText writes reports for people, in lines of at most so many characters.
+func writeText(w io.Writer, width int, reports []report) error {
 	var b strings.Builder
 	for _, r := range reports {
 		for _, v := range r.Violations {
-			b.WriteString(withExcerpt(r, v))
+			b.WriteString(withExcerpt(r, v, width))
 		}
 		if len(r.Missing) > 0 {
-			b.WriteString(incomplete(r) + "\n")
+			b.WriteString(setIn(incomplete(r), width, 0, indent))
 		}
 		if len(r.Explain) == 0 {
 			continue
@@ -103,8 +106,8 @@ func writeText(w io.Writer, reports []report) error {
 func cell(s string) string { return strings.ReplaceAll(oneLine(s), "\t", "�") }
 
 // withExcerpt returns a violation as text, with the line that it is about.
-func withExcerpt(r report, v job.Violation) string {
-	text := oneLine(v.String()) + "\n"
+func withExcerpt(r report, v job.Violation, width int) string {
+	text := setIn(account.WithRule(v), width, 0, indent)
 	if v.File == r.sourceFile {
 		for line := range strings.Lines(jobspec.Excerpt(r.source, v)) {
 			text += "  " + line
@@ -142,7 +145,7 @@ func writeGitHub(w io.Writer, reports []report) error {
 				properties += fmt.Sprintf(",line=%d,col=%d", v.Line, v.Column)
 			}
 			fmt.Fprintf(&b, "::%s %s,title=%s::%s\n",
-				level, properties, githubProperty("jobdrop "+v.Rule), githubData(text.Printable(message(v))))
+				level, properties, githubProperty("jobdrop "+string(v.Rule)), githubData(text.Printable(message(v))))
 		}
 		if len(r.Missing) > 0 {
 			fmt.Fprintf(&b, "::error file=%s,title=jobdrop drop-incomplete::%s\n",

@@ -3,8 +3,10 @@ package cli
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +18,9 @@ import (
 
 	"github.com/jobdrop/jobdrop/internal/check/inspect"
 	"github.com/jobdrop/jobdrop/internal/check/policy"
+	"github.com/jobdrop/jobdrop/internal/check/routes"
+	"github.com/jobdrop/jobdrop/internal/delivery"
+	"github.com/jobdrop/jobdrop/internal/flow/notifier"
 	"github.com/jobdrop/jobdrop/internal/local"
 	"github.com/jobdrop/jobdrop/internal/local/training"
 	"github.com/jobdrop/jobdrop/pkg/event"
@@ -41,9 +46,11 @@ started (Cloud Storage, Pub/Sub, the training service and jobdrop's functions,
 each over its real protocol), DIR is dropped into its inbox, the job runs as a
 Python process, and its events and logs are shown as they come.
 
-Exit codes: 0 the job succeeded, 1 it failed, was cancelled or timed out, 2 the
-drop was rejected or is incomplete, 64 wrong usage, 69 this machine lacks
-something, 70 jobdrop's own fault.`,
+Exit codes: 0 the job succeeded, 1 it failed, 2 the drop was rejected or is
+incomplete, 3 the job was cancelled or the drop withdrawn, 4 the job timed out
+or was lost, or the drop expired, 64 wrong usage, 69 this machine lacks
+something, 70 jobdrop's own fault, 130 interrupted: the job, if it ran, was
+ended.`,
 		Example: `  jobdrop run testdata/drops/hello
   jobdrop run my-drop --events json | jq -r .type
   jobdrop run my-drop --python /usr/bin/python3 --keep /tmp/stack`,
@@ -97,6 +104,10 @@ func runInStack(ctx context.Context, env Env, o runOptions) (err error) {
 	if err := o.room(); err != nil {
 		return err
 	}
+	told, err := o.readRoutes(env)
+	if err != nil {
+		return err
+	}
 	python, err := findPython(ctx, o.python)
 	if err != nil {
 		return err
@@ -118,7 +129,7 @@ func runInStack(ctx context.Context, env Env, o runOptions) (err error) {
 		defer func() { err = errors.Join(err, fault(os.RemoveAll(data))) }()
 	}
 	s := &session{
-		runOptions: o, drop: d, printer: newPrinter(env, o.events),
+		runOptions: o, told: told, drop: d, printer: newPrinter(env, o.events),
 		refused: make(chan error, 1), verdict: make(chan event.Body, 1), full: make(chan string, 1),
 	}
 	if err := s.start(ctx, env, data, python); err != nil {
@@ -151,6 +162,7 @@ func (o runOptions) room() error {
 // session is a run of one drop.
 type session struct {
 	runOptions
+	told    tellOptions
 	drop    job.Drop
 	printer *printer
 	stack   *local.Stack
@@ -165,6 +177,7 @@ func (s *session) start(ctx context.Context, env Env, data string, python traini
 	if err != nil {
 		return err
 	}
+	s.told.apply(&options, s.printer.say)
 	options.Tick = tick
 	options.OwnTopic = true // the emulator, if one is named, may be others' too
 	options.Env = []string{"JOBDROP_INCOMPLETE_AFTER=" + incompleteAfter.String()}
@@ -199,6 +212,14 @@ func (s *session) run(ctx context.Context) error {
 	}
 	if err != nil {
 		return fault(err)
+	}
+	if s.events == formatText {
+		page, closeConsole, err := stackConsole(ctx, envLookup(s.stack.ClientEnv()), "127.0.0.1:0", nil, nil)
+		if err != nil {
+			return fault(err)
+		}
+		defer func() { _ = closeConsole() }() // nobody follows it any more
+		s.printer.say("in the browser, while it runs: %s", page)
 	}
 	s.printer.follow(attempt)
 	waiting := time.NewTicker(time.Second)
@@ -307,6 +328,9 @@ func (s *session) conclude(ctx context.Context, body event.Body, jobDir string) 
 	if body.State.Terminal() {
 		s.awaitClosed(ctx, body.Attempt)
 	}
+	if s.routes != "" {
+		s.awaitNotified(ctx, body)
+	}
 	ending := s.summarize(body)
 	if body.Times.Started.IsZero() {
 		return ending // no program ran that could have left something
@@ -342,22 +366,95 @@ func (s *session) awaitClosed(ctx context.Context, attempt string) {
 	}
 }
 
+// notifyTime is how long a run waits for its last messages: a send takes up to 15 seconds.
+const notifyTime = 20 * time.Second
+
+// awaitNotified waits until everybody who is to hear of the drop has, and says who has not. The stack ends with the
+// run, so a message whose next try comes later than the wait ends is not waited for.
+func (s *session) awaitNotified(ctx context.Context, body event.Body) {
+	records, err := notifier.New(s.stack.Storage, local.State,
+		func(context.Context) (*routes.File, error) { return nil, nil }, sendsNothing,
+		notifier.Options{Instance: local.Instance, Now: time.Now, Nonce: rand.Text, Budget: time.Minute, Parallel: 1})
+	if err != nil {
+		s.printer.say("who was told is not known: %v", err)
+		return
+	}
+	end := time.Now().Add(notifyTime)
+	reading := ctx
+	ctx, cancel := context.WithDeadline(ctx, end)
+	defer cancel()
+	poll := time.NewTicker(50 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		taken := s.stack.Notified(body.Attempt) >= body.Sequence
+		left, err := waitingOf(reading, records, body.Attempt)
+		if err == nil && taken && !dueBy(left, end) {
+			s.sayUntold(reading, records, body.Attempt, left)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			if !taken {
+				s.printer.say("Notify did not take the last event within %s: with --verbose, its log says why", notifyTime)
+			}
+			s.sayUntold(reading, records, body.Attempt, left)
+			return
+		case <-poll.C:
+		}
+	}
+}
+
+// waitingOf returns which messages of an attempt wait.
+func waitingOf(ctx context.Context, n *notifier.Notifier, attempt string) (left []notifier.Waits, err error) {
+	err = n.Waiting(ctx, func(w notifier.Waits) error {
+		if w.Attempt == attempt {
+			left = append(left, w)
+		}
+		return nil
+	})
+	return left, err
+}
+
+// dueBy reports whether a message is to be sent by a time.
+func dueBy(left []notifier.Waits, end time.Time) bool {
+	return slices.ContainsFunc(left, func(w notifier.Waits) bool { return w.Next.Before(end) })
+}
+
+// sayUntold says which destinations were not told of an event of an attempt, and why.
+func (s *session) sayUntold(ctx context.Context, n *notifier.Notifier, attempt string, left []notifier.Waits) {
+	accounts, err := n.Explain(ctx, attempt)
+	if err != nil {
+		s.printer.say("who was told is not known: %v", err)
+	}
+	why := map[string][]string{}
+	for _, a := range accounts {
+		for _, t := range a.Told {
+			if t.How == delivery.GaveUp {
+				why[a.Destination] = append(why[a.Destination], t.Note)
+			}
+		}
+	}
+	for _, w := range left {
+		why[w.Destination] = append(why[w.Destination], cmp.Or(w.Error, "no answer yet"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(why)) {
+		to := name
+		if d, ok := s.told.file.Destination(name); ok {
+			to = fmt.Sprintf("%s (%s)", name, d.Kind())
+		}
+		slices.Sort(why[name])
+		s.printer.say("not told: %s: %s", to, strings.Join(slices.Compact(why[name]), "; "))
+	}
+}
+
 // summarize prints what became of the drop, and returns an error with the exit code.
 func (s *session) summarize(body event.Body) error {
-	p := s.printer
-	switch body.State {
-	case job.Succeeded:
-		p.verdict(body.State, "succeeded", took(body))
-		return nil
-	case job.Failed, job.Cancelled, job.TimedOut, job.Lost:
-		p.verdict(body.State, strings.ReplaceAll(string(body.State), "_", " "), took(body))
-		return &exitError{code: exitFailed}
-	case job.Waiting:
-		p.verdict(body.State, "incomplete", strings.Join(append([]string{because(body)}, s.near(body)...), "; "))
-	default:
-		p.verdict(body.State, string(body.State), because(body)+"; nothing was submitted")
+	if body.State == job.Waiting {
+		s.printer.verdict(body.State, "incomplete", strings.Join(append([]string{because(body)}, s.near(body)...), "; "))
+		return &exitError{code: exitRejected} // what is missing does not come
 	}
-	return &exitError{code: exitRejected}
+	s.printer.ended(body)
+	return exitWith(exitOf(body.State))
 }
 
 // near says what lies in the folder and nearly fits what is missing, unless the reason

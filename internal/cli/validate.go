@@ -1,9 +1,16 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/jobdrop/jobdrop/internal/backend/vertex"
+	"github.com/jobdrop/jobdrop/internal/check/plan"
+	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 // validateOptions are what jobdrop validate is asked for.
@@ -24,7 +31,14 @@ func newValidate(env Env, run func(context.Context, Env, validateOptions) error)
 input, which reports call job.yaml. All violations are printed at once, each
 with the line it is about:
 
-  file:line:column: field: what is wrong (found ..., allowed: ...); remedy
+  file:line:column: field: what is wrong (found …, allowed: …); remedy [rule]
+
+jobdrop explain RULE says more of a rule.
+
+What Vertex AI would refuse is among them where the job file says that it is to
+run the job, by jobdrop.backend; where the file only has options for it, that is
+a warning. jobdrop plan says it of any job, and what a backend would replace or
+leave out.
 
 Formats: text; json; sarif (2.1.0, for code scanning); github (workflow
 commands, which mark the lines of a pull request).
@@ -40,7 +54,7 @@ code.`,
 		Example: `  jobdrop validate my-drop
   jobdrop validate job.yaml other/job.yaml --format json
   jobdrop validate my-drop --policy policy.yaml --folder teams/nlp/my-drop
-  jobdrop validate - --defaults team.yaml --set region=us-central1 --explain <job.yaml`,
+  jobdrop validate - --defaults a.yaml --set region=us-east1 --explain <job.yaml`,
 		Args: takes("PATH…"),
 		RunE: func(c *cobra.Command, paths []string) error {
 			if err := o.format.check(); err != nil {
@@ -64,7 +78,7 @@ code.`,
 func validate(ctx context.Context, env Env, o validateOptions) error {
 	v, err := newValidator(o.fieldOptions, env.In)
 	if err != nil {
-		return faulty(env.Err, err)
+		return faulty(env, err)
 	}
 	var reports []report
 	for _, path := range o.paths {
@@ -72,14 +86,42 @@ func validate(ctx context.Context, env Env, o validateOptions) error {
 		if err != nil {
 			return err
 		}
+		v.refused(&found, env.Now())
 		r := found.report()
 		if o.explain && found.File != nil {
 			r.Explain = found.File.Explain()
 		}
 		reports = append(reports, r)
 	}
-	if err := o.format.write(env.Out, reports); err != nil {
+	if err := o.format.write(env, reports); err != nil {
 		return fault(err)
 	}
 	return verdict(env.Err, reports, string(o.format))
+}
+
+// refused adds what Vertex AI would refuse of a drop without faults whose job file says that it is to run the job. If the
+// file only has options for it, another backend may run the job without them: these are warnings then.
+func (v *validator) refused(f *found, now time.Time) {
+	if f.File == nil || f.Incomplete() || job.HasErrors(f.Violations) {
+		return
+	}
+	if o := f.Options; o.Backend != vertex.Name && (o.Backend != "" || o.Vertex == nil) {
+		return
+	}
+	rules := v.policy.For(f.folder)
+	_, told := vertex.NewRequest(cmp.Or(v.policy.Project, "PROJECT"),
+		job.Order{Spec: f.Spec, Mapping: rules.Mapping(f.Spec.TrainingInput, f.Options.Vertex)}, now)
+	f.Map(slices.DeleteFunc(told, func(d plan.Diagnostic) bool {
+		return !job.HasErrors([]job.Violation{d.Violation(rules.Strict())})
+	}), rules.Strict())
+	if f.Options.Backend == vertex.Name {
+		return
+	}
+	f.Final = false
+	for i := range f.Violations {
+		if v := &f.Violations[i]; v.Severity == job.Error { // there were none before
+			v.Severity = job.Warning
+			v.Message = "on Vertex AI " + v.Message
+		}
+	}
 }

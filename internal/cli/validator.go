@@ -28,10 +28,10 @@ func (e *faultyFile) Error() string {
 }
 
 // faulty prints what is wrong in the file if err is a [faultyFile]. It returns err.
-func faulty(stderr io.Writer, err error) error {
+func faulty(env Env, err error) error {
 	if f, ok := errors.AsType[*faultyFile](err); ok {
 		for _, v := range f.report.Violations {
-			fmt.Fprint(stderr, withExcerpt(f.report, v))
+			fmt.Fprint(env.Err, withExcerpt(f.report, v, env.width()))
 		}
 	}
 	return err

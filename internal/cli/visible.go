@@ -9,6 +9,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/jobdrop/jobdrop/internal/account"
 	"github.com/jobdrop/jobdrop/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/event"
 )
@@ -44,19 +45,19 @@ const (
 // colourOf returns the colour of an attempt's state: of a verdict, or of a wait. All
 // else has none.
 func colourOf(s event.State) string {
-	switch s {
-	case event.Succeeded:
+	switch account.ToneOf(s) {
+	case account.Good:
 		return green
-	case event.Rejected, event.Expired, event.Failed, event.TimedOut, event.Lost:
+	case account.Bad:
 		return red
-	case event.Withdrawn, event.Cancelled, event.Waiting, event.Held:
+	case account.Warn:
 		return yellow
 	}
 	return ""
 }
 
 // oneLine returns s fit for a terminal, in one line.
-func oneLine(s string) string { return strings.ReplaceAll(text.Printable(s), "\n", "�") }
+func oneLine(s string) string { return text.OneLine(s) }
 
 // escaped returns JSON with escapes for the characters that can't be seen. They stand
 // in strings only, so a reader of the JSON gets the same text. YAML may have them in

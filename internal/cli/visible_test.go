@@ -58,7 +58,7 @@ func TestNothingHidesInTheOutput(t *testing.T) {
 	}
 	for _, format := range reportFormats() {
 		out.Reset()
-		if err := reportFormat(format).write(&out, []report{r}); err != nil {
+		if err := reportFormat(format).write(piped(&out), []report{r}); err != nil {
 			t.Fatal(err)
 		}
 		clean(t, format, out.String())
