@@ -1,12 +1,18 @@
 package cli
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
+	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobdrop/jobdrop/pkg/event"
+	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
 func TestTable(t *testing.T) {
@@ -50,5 +56,56 @@ func TestTable(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"aaaa bbb", "cccc"}, fold("aaaa bbb cccc", 8)); diff != "" {
 		t.Errorf("folded (-want +got):\n%s", diff)
+	}
+}
+
+// What somebody copies is not cut.
+func TestWrap(t *testing.T) {
+	for text, want := range map[string][]string{
+		"":                                  {""},
+		"aaaa bbb cccc":                     {"aaaa bbb", "cccc"},
+		"aaaaaaaaaaaa":                      {"aaaaaaaa", "aaaa"},
+		"gs://aaaaaaa":                      {"gs://aaaaaaa"},
+		" gs://aaaaaa b":                    {" gs://aaaaaa", "b"},
+		"a gs://aaaaaa bb cc":               {"a", "gs://aaaaaa", "bb cc"},
+		"gs://größe/a projects/p/jobs/j bb": {"gs://größe/a", "projects/p/jobs/j", "bb"},
+	} {
+		if diff := cmp.Diff(want, wrap(text, 8)); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", text, diff)
+		}
+	}
+	if diff := cmp.Diff("  aaaa bbb\n    cccc\n", setIn("aaaa bbb cccc", 12, 2, 4)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// What a command says of a drop keeps within a terminal, and goes on below itself. Elsewhere each text is a line.
+func TestProseIsFolded(t *testing.T) {
+	long := strings.Repeat("a policy that is not valid keeps the drop from a decision; ", 3)
+	v := job.Violation{Rule: "job-id-format", Severity: job.Error, File: "job.yaml", Field: "jobId", Message: long}
+	for _, terminal := range []bool{true, false} {
+		var out bytes.Buffer
+		env := Env{
+			Out: &out, Now: time.Now, Terminal: terminal, Getenv: func(string) string { return "1" }, // NO_COLOR too
+			Size: func() (int, int) { return 80, 24 },
+		}
+		p := newPrinter(env, formatText)
+		p.follow("a")
+		p.say("%s", long)
+		p.event(t.Context(), cloudevents.NewEvent(), event.DropRejected, event.Body{
+			Attempt: "a", Sequence: 1, State: event.Rejected, Reason: long, Violations: []job.Violation{v},
+		})
+		p.verdict(event.Rejected, "rejected", ": "+long)
+		err := writeText(&out, env.width(), []report{{Path: "drop", Violations: []job.Violation{v}, Missing: []string{long}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		widest, lines := 0, 0
+		for line := range strings.Lines(out.String()) {
+			widest, lines = max(widest, utf8.RuneCountInString(line)-1), lines+1
+		}
+		if terminal && (widest > 80 || lines < 15) || !terminal && lines != 6 {
+			t.Errorf("on a terminal: %v, %d lines, the widest has %d characters:\n%s", terminal, lines, widest, out.String())
+		}
 	}
 }
