@@ -132,6 +132,7 @@ verdict, and shows what goes on there, and why.`,
 	}{
 		{"On this machine:", []*cobra.Command{
 			newRun(env, runDrop), newLocal(env, runLocal), newValidate(env, validate), newPlan(env, showPlan),
+			newExplain(env, explain),
 		}},
 		{"Drop, and wait for the verdict:", []*cobra.Command{newSubmit(env, submit), newWait(env, wait)}},
 		{"See what goes on, and steer it:", []*cobra.Command{

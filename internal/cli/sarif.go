@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
@@ -9,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jobdrop/jobdrop/internal/cli/rules"
 	"github.com/jobdrop/jobdrop/internal/text"
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
@@ -41,9 +41,16 @@ type (
 		Text string `json:"text"`
 	}
 	sarifRule struct {
-		ID    string    `json:"id"`
-		Short sarifText `json:"shortDescription"`
-		Help  sarifText `json:"help"`
+		ID      string    `json:"id"`
+		Short   sarifText `json:"shortDescription"`
+		Full    sarifText `json:"fullDescription"`
+		HelpURI string    `json:"helpUri,omitempty"`
+		Help    sarifHelp `json:"help"`
+	}
+	// sarifHelp has the same in Markdown for readers who show that, such as GitHub's.
+	sarifHelp struct {
+		Text     string `json:"text"`
+		Markdown string `json:"markdown,omitempty"`
 	}
 	sarifResult struct {
 		RuleID       string            `json:"ruleId"`
@@ -75,7 +82,7 @@ func writeSARIF(w io.Writer, reports []report) error {
 		}
 		if len(r.Missing) > 0 {
 			run.add(job.Violation{
-				Rule: "drop-incomplete", File: r.Path, Message: "the drop is incomplete",
+				Rule: ruleDropIncomplete, File: r.Path, Message: "the drop is incomplete",
 				Found: "missing " + strings.Join(r.Missing, ", "), Remedy: strings.Join(append(r.Near, "add what is missing to the folder"), "; "),
 			})
 		}
@@ -94,7 +101,7 @@ func newSARIFRun() sarifRun {
 // add adds a violation as a result.
 func (run *sarifRun) add(v job.Violation) {
 	result := sarifResult{
-		RuleID: v.Rule, RuleIndex: run.rule(v), Level: "error", Message: sarifText{oneLine(message(v))},
+		RuleID: string(v.Rule), RuleIndex: run.rule(v), Level: "error", Message: sarifText{oneLine(message(v))},
 	}
 	if v.Severity == job.Warning {
 		result.Level = "warning"
@@ -107,23 +114,28 @@ func (run *sarifRun) add(v job.Violation) {
 	}
 	result.Locations = []sarifLocation{at}
 	// Without the line, so that a result stays the same as lines move.
-	sum := sha256.Sum256([]byte(strings.Join([]string{v.Rule, path, v.Field, v.Found}, "\x00")))
+	sum := sha256.Sum256([]byte(strings.Join([]string{string(v.Rule), path, v.Field, v.Found}, "\x00")))
 	result.Fingerprints = map[string]string{"jobdrop/v1": hex.EncodeToString(sum[:16])}
 	run.Results = append(run.Results, result)
 }
 
 // rule returns the index of a violation's rule, which it adds if it is new.
 func (run *sarifRun) rule(v job.Violation) int {
-	rules := &run.Tool.Driver.Rules
-	if i := slices.IndexFunc(*rules, func(r sarifRule) bool { return r.ID == v.Rule }); i >= 0 {
+	all := &run.Tool.Driver.Rules
+	if i := slices.IndexFunc(*all, func(r sarifRule) bool { return r.ID == string(v.Rule) }); i >= 0 {
 		return i
 	}
-	// A rule is described by its name: what it says of one file differs from what it
-	// says of the next.
-	description := strings.ReplaceAll(v.Rule, "-", " ")
-	help := cmp.Or(v.Remedy, v.Message)
-	*rules = append(*rules, sarifRule{v.Rule, sarifText{description}, sarifText{text.Printable(help)}})
-	return len(*rules) - 1
+	page, ok := rules.Find(v.Rule)
+	if !ok { // another revision's
+		text := sarifText{text.Printable(strings.ReplaceAll(string(v.Rule), "-", " "))}
+		*all = append(*all, sarifRule{ID: string(v.Rule), Short: text, Full: text, Help: sarifHelp{Text: text.Text}})
+		return len(*all) - 1
+	}
+	*all = append(*all, sarifRule{
+		ID: string(v.Rule), Short: sarifText{page.Summary() + "."}, Full: sarifText{page.Meaning}, HelpURI: page.URL,
+		Help: sarifHelp{rulePage(page), page.Markdown("")},
+	})
+	return len(*all) - 1
 }
 
 // fileURI returns the URI of a file, relative if the path is. url.URL puts ./ before
