@@ -141,7 +141,7 @@ verdict, and shows what goes on there, and why.`,
 			newCancel(env, ask), newRerun(env, ask),
 		}},
 		{"For operators:", []*cobra.Command{
-			newDoctor(env, diagnose), newPolicy(env), newReplay(env, replay), newReindex(env, reindex),
+			newDoctor(env, diagnose), newPolicy(env), newNotify(env), newReplay(env, replay), newReindex(env, reindex),
 		}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
