@@ -42,6 +42,9 @@ func Run(ctx context.Context, env Env, args []string) int {
 	c.SetIn(env.In)
 	c.SetOut(env.Out)
 	c.SetErr(env.Err)
+	if len(args) > 0 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd) {
+		newCompletions(env).add(c)
+	}
 	used, err := c.ExecuteContextC(ctx)
 	var code *exitError
 	switch {
@@ -150,7 +153,7 @@ verdict, and shows what goes on there, and why.`,
 			root.AddCommand(c)
 		}
 	}
-	root.AddCommand(newVersion(env, showVersion), newFunctions(env, serveFunctions))
+	root.AddCommand(newVersion(env, showVersion), newMan(env, writeMan), newFunctions(env, serveFunctions))
 	return root
 }
 

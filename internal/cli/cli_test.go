@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -83,13 +85,19 @@ func runScripts(t *testing.T, pubsubEmulator string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	events, err := filepath.Abs(eventsDir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("DROPS", drops)
+			e.Setenv("EVENTS", events)
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv(pubsubVariable, pubsubEmulator)
 			e.Setenv("PIP_NO_INDEX", "1")
+			e.Setenv("GORACE", os.Getenv("GORACE")) // as internal/testing/gotest sets it
 			return nil
 		},
 	})
@@ -318,4 +326,35 @@ func kept(t *testing.T, dir string) *gcs.Client {
 		t.Fatal(err)
 	}
 	return client
+}
+
+// A wrong command of a group is wrong usage, with the one that was meant; a group alone shows its help.
+func TestUnknownCommands(t *testing.T) {
+	for _, test := range []struct{ args, want string }{
+		{"notify vlaidate x", `"vlaidate" is not a command of jobdrop notify; did you mean "validate"?`},
+		{"notify everybody", `"everybody" is not a command of jobdrop notify` + "\n"},
+		{"policy tset", `"tset" is not a command of jobdrop policy; did you mean "test"?`},
+		{"polciy", `unknown command "polciy" for "jobdrop"`},
+	} {
+		got := run(t, strings.Fields(test.args)...)
+		if got.code != exitUsage || got.stdout != "" || !strings.Contains(got.stderr, test.want) {
+			t.Errorf("%s: exit %d: %s%s", test.args, got.code, got.stdout, got.stderr)
+		}
+	}
+	for _, group := range []string{"notify", "policy"} {
+		if got := run(t, group); got.code != exitSucceeded || !strings.Contains(got.stdout, "validate") {
+			t.Errorf("%s: exit %d: %s%s", group, got.code, got.stdout, got.stderr)
+		}
+	}
+}
+
+// An emulator that does not answer may be what an earlier stack has left in the shell's environment.
+func TestUnavailableEmulator(t *testing.T) {
+	err := unavailable(fmt.Errorf("Pub/Sub: %w", local.ErrEmulator), "--data")
+	code, ok := errors.AsType[*exitError](err)
+	if !ok || code.code != exitMissing || !errors.Is(err, local.ErrEmulator) ||
+		!strings.HasSuffix(code.err.Error(), "\nIt is named by PUBSUB_EMULATOR_HOST, perhaps by the settings of a jobdrop local "+
+			"that has ended: unset PUBSUB_EMULATOR_HOST to use the built-in Pub/Sub, or start that emulator") {
+		t.Errorf("%v", err)
+	}
 }
