@@ -23,7 +23,7 @@ type Position struct {
 
 // Rule names a rule that a violation breaks. Names are stable: people filter on them, and
 // "jobdrop explain" has a page on each. The comment of a constant of this type is that page.
-type Rule = string
+type Rule string
 
 // Violation is something wrong in what was dropped (the word is that of
 // google.rpc.BadRequest.FieldViolation).
