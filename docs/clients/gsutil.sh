@@ -12,6 +12,7 @@ status="gs://jobdrop-status/$name/status-$generation.json"
 
 state=''
 until [[ $state =~ ^(rejected|withdrawn|expired|succeeded|failed|cancelled|timed_out|lost)$ ]]; do
+    sleep 2
     body="$(gsutil cat "$status" 2>/dev/null || true)" # not there yet
     state="$(grep -oE '"state": *"[a-z_]+"' <<<"$body" | head -n 1 | cut -d '"' -f 4 || true)"
     echo "state: $state $(grep -oE '"reason": *"([^"\\]|\\.)*"' <<<"${body%%\"history\":*}" | head -n 1 || true)"
