@@ -4,6 +4,9 @@ GO ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 CYCLONEDX := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 GOSEC := github.com/securego/gosec/v2/cmd/gosec@v2.30.0
+# Newer versions ask for a newer Go.
+GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.1
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
 
@@ -16,7 +19,7 @@ help: ## list the targets
 LONG_TEXTS := internal/attempt/record_test.go internal/testing/gotest/report_test.go internal/check/policy/judge_test.go \
 	$(patsubst %,internal/local/training/%_test.go,container rest run vertex vertextune)
 
-# The systems that people have; README.md says what each is supported for.
+# The systems that people have; docs/install.md says what each is supported for.
 SYSTEMS := linux darwin windows
 
 .PHONY: check
@@ -35,9 +38,9 @@ test: ## run all tests, the longest packages first: no network, no account, Pyth
 	$(GO) run ./internal/testing/gotest
 
 .PHONY: memory
-memory: ## run the tests that measure memory, which the race detector would falsify
-	$(GO) test -run 'Hostile|Allocates|Memory|Budget' ./internal/check/inspect ./pkg/jobspec ./internal/local ./internal/check/policy ./internal/check/pypkg \
-		./internal/flow/watcher ./internal/flow/submitter
+memory: ## run the tests that the race detector would falsify or make slow: of memory, and of broken backends
+	$(GO) test -run 'Hostile|Allocates|Memory|Budget|BrokenBackends' ./internal/testing/contract ./internal/check/inspect ./pkg/jobspec ./internal/local ./internal/check/policy ./internal/check/pypkg \
+		./internal/flow/watcher ./internal/flow/submitter ./internal/console/scalars
 
 .PHONY: size
 size: ## build the functions' binary as it is deployed, and say what each module adds; make test has a quicker build
@@ -89,6 +92,15 @@ fuzz: ## run every fuzz target for FUZZ_TIME (1m) each: a line says what it trie
 clients: ## install what the Node client of docs/clients needs; its test is skipped without
 	npm ci --prefix docs/clients/node --no-audit --no-fund
 
+.PHONY: scale
+scale: ## look at the console of 100,000 attempts and of a log of 1 GiB: calls, bytes, memory, times; some minutes, 3 GB
+	$(GO) test ./internal/testing/browser -run '^$$' -bench Scale -v -timeout=1h
+
+.PHONY: browser
+browser: ## look at the console's pages in Chromium, which has to be there: npm; without this, the test is skipped
+	npm ci --prefix internal/testing/browser --no-audit --no-fund
+	$(GO) test ./internal/testing/browser -count=1 -v
+
 .PHONY: clients-suites
 clients-suites: ## run other people's tests on the local stack, SUITES="rclone node" or all: Go's module proxy, npm
 	$(GO) run ./internal/testing/suites $(SUITES)
@@ -114,14 +126,45 @@ deploy-check: ## check what is deployed without an account: Terraform, builds, t
 package: ## pack the source of the functions into out/, the same bytes each time
 	@$(GO) run ./deploy/pack out
 
+# What .goreleaser.yaml releases for.
+TARGETS := $(foreach os,$(SYSTEMS),$(os)/amd64 $(os)/arm64)
+RELEASE_FLAGS := -trimpath -buildvcs=false -ldflags='-s -w -buildid='
+
+.PHONY: cross
+cross: ## build the command line for each system and architecture it is released for, TARGETS="windows/amd64"
+	@for target in $(TARGETS); do \
+		echo "GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build ./cmd/jobdrop"; \
+		CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build -o out/cross/ ./cmd/jobdrop || exit 1; \
+	done; rm -r out/cross
+
+.PHONY: man
+man: ## write the manual pages into out/man, with the date of the last commit
+	$(GO) run ./cmd/jobdrop man --date "$$(git log -1 --format=%cs)" out/man
+
+.PHONY: release-check
+release-check: ## check .goreleaser.yaml and examples/ci by their own tools, from Go's module proxy
+	$(GO) run $(ACTIONLINT) -shellcheck= examples/ci/github.yml .github/workflows/check.yml
+	$(GO) run $(GORELEASER) check
+
+.PHONY: reproducible
+reproducible: ## build a release's binary twice, in other folders, without a cache: the same bytes
+	@dir="$$(mktemp -d)"; trap 'chmod -R u+w "$$dir"; rm -rf "$$dir"' EXIT; \
+	for i in one another; do \
+		git clone -q --shared . "$$dir/$$i/source" || exit 1; \
+		(cd "$$dir/$$i/source" && GOFLAGS= GOCACHE="$$dir/$$i/cache" CGO_ENABLED=0 $(GO) build $(RELEASE_FLAGS) -o "$$dir/$$i/jobdrop" ./cmd/jobdrop) || exit 1; \
+		rm -rf "$$dir/$$i/cache"; \
+	done; \
+	cmp "$$dir/one/jobdrop" "$$dir/another/jobdrop" && sha256sum <"$$dir/one/jobdrop"
+
 .PHONY: licences
 licences: ## list the licences of what the functions link, in docs/licences.md
 	$(GO) run ./deploy/licences >docs/licences.md.new && mv docs/licences.md.new docs/licences.md
 
 .PHONY: sbom
-sbom: ## write out/sbom.json, CycloneDX, of what the functions link
+sbom: ## write out/sbom.json and out/sbom-jobdrop.json, CycloneDX, of what the functions and the command line link
 	@mkdir -p out
 	GOOS=linux GOARCH=amd64 CGO_ENABLED=0 $(GO) run $(CYCLONEDX) app -json -licenses -main cmd/server -output out/sbom.json .
+	GOOS=linux GOARCH=amd64 CGO_ENABLED=0 $(GO) run $(CYCLONEDX) app -json -licenses -main cmd/jobdrop -output out/sbom-jobdrop.json .
 
 # What runs in the cloud is held to every rule; exceptions stand in the code. What
 # runs on somebody's own machine, as them, is not held to some:
