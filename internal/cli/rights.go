@@ -90,10 +90,10 @@ func lacks(err error) bool {
 	return ok || log
 }
 
-// refused reports whether a service refused the caller's credentials.
+// refused reports whether a service refused the caller's credentials, or gave no token for them.
 func refused(err error) bool {
 	api, ok := errors.AsType[*googleapi.Error](err)
-	return ok && api.Code == http.StatusUnauthorized
+	return ok && api.Code == http.StatusUnauthorized || errors.Is(err, job.ErrCredentials)
 }
 
 // passing reports whether a failure may be over in a while: a service is busy or down, or the network is.
