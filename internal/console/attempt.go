@@ -12,6 +12,7 @@ import (
 
 	"github.com/jobdrop/jobdrop/internal/account"
 	"github.com/jobdrop/jobdrop/internal/attempt"
+	"github.com/jobdrop/jobdrop/internal/flow/ledger"
 	"github.com/jobdrop/jobdrop/pkg/job"
 	"github.com/jobdrop/jobdrop/pkg/jobspec"
 )
@@ -125,7 +126,7 @@ const linesOfFailure = 10
 func (s *Server) record(ctx context.Context, r request) (attempt.Record, error) {
 	record, err := s.Records.Record(ctx, r.PathValue("attempt"))
 	if err != nil {
-		if errors.Is(err, job.ErrNotFound) {
+		if errors.Is(err, job.ErrNotFound) || errors.Is(err, ledger.ErrQuery) { // a key of another form names none
 			err = errNotFound
 		}
 		return record, err

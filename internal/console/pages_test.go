@@ -142,6 +142,7 @@ func TestNowhere(t *testing.T) {
 	}{
 		{http.MethodGet, "/nowhere", "", http.StatusNotFound},
 		{http.MethodGet, "/attempts/", "", http.StatusNotFound},
+		{http.MethodGet, "/attempts/nothing", "", http.StatusNotFound},
 		{http.MethodPost, "/nowhere", "", http.StatusNotFound},
 		{http.MethodGet, "/attempts/x/cancel", "POST", http.StatusMethodNotAllowed},
 		{http.MethodPost, "/installation", "GET, HEAD", http.StatusMethodNotAllowed},
