@@ -20,7 +20,7 @@ const (
 // excerpt returns the end of the log of the replica that failed first: the line of its exception,
 // and what is before it. lines are the job's, the oldest first.
 func excerpt(lines []line, j attempt.BackendJob) string {
-	logs, failed := map[string][]string{}, map[string]int{}
+	logs, failed := map[string][]line{}, map[string]int{}
 	raised := map[string]bool{}
 	var replicas []string // in the order of their first lines
 	for i, l := range lines {
@@ -32,7 +32,7 @@ func excerpt(lines []line, j attempt.BackendJob) string {
 			failed[l.replica] = i // at the last exception, or else at its last line
 		}
 		for part := range strings.SplitSeq(strings.TrimRight(l.text, "\r\n"), "\n") {
-			logs[l.replica] = append(logs[l.replica], strings.TrimRight(part, "\r"))
+			logs[l.replica] = append(logs[l.replica], line{l.replica, l.severity, strings.TrimRight(part, "\r")})
 		}
 	}
 	first := ""
@@ -68,20 +68,21 @@ func named(message string) string {
 	return m[1] + "-replica-" + m[2]
 }
 
-// cut returns the lines up to that of the last exception, or up to the last line if there is none:
-// as many of them as an excerpt may have.
-func cut(lines []string) string {
-	for len(lines) > 0 && strings.TrimSpace(lines[len(lines)-1]) == "" {
+// cut returns the lines of a replica up to that of the last exception, or up to the last line if there is none: as many
+// of them as an excerpt may have.
+func cut(lines []line) string {
+	for len(lines) > 0 && strings.TrimSpace(lines[len(lines)-1].text) == "" {
 		lines = lines[:len(lines)-1]
 	}
 	last := len(lines) - 1
 	for i := len(lines) - 1; i >= 0; i-- {
-		if !strings.Contains(lines[i], traceback) {
+		if !strings.Contains(lines[i].text, traceback) {
 			continue
 		}
-		// What is indented, or empty, is the stack; the first other line is the exception.
+		// What is indented, or empty, is the stack; the first other line is the exception. What the program wrote to its
+		// other stream, which has another severity, may come in between: each stream is collected by itself.
 		for at := i + 1; at < len(lines); at++ {
-			if lines[at] != "" && !unicode.IsSpace(rune(lines[at][0])) {
+			if l := lines[at]; l.severity == lines[i].severity && l.text != "" && !unicode.IsSpace(rune(l.text[0])) {
 				last = at
 				break
 			}
@@ -91,9 +92,9 @@ func cut(lines []string) string {
 	if last < 0 {
 		return ""
 	}
-	shown := []string{job.BoundText(text.Printable(text.Plain(lines[last])), exception)}
+	shown := []string{job.BoundText(text.Printable(text.Plain(lines[last].text)), exception)}
 	for i, room := last-1, before; i >= 0; i-- {
-		l := text.Printable(text.Plain(lines[i]))
+		l := text.Printable(text.Plain(lines[i].text))
 		if room -= job.TextSize(l + "\n"); room < 0 {
 			break
 		}

@@ -59,7 +59,7 @@ const readsPerMinute = 20
 var ErrQuota = fmt.Errorf("the reads of logs are used up: %d at once, and as many in a minute", readsPerMinute/2)
 
 // fields leaves out what is not read of an entry.
-const fields googleapi.Field = "entries(timestamp,textPayload,jsonPayload,labels,resource/labels)"
+const fields googleapi.Field = "entries(timestamp,severity,textPayload,jsonPayload,labels,resource/labels)"
 
 // New makes a reader, without a call.
 func New(ctx context.Context, o Options) (*Reader, error) {
@@ -173,13 +173,14 @@ func failedTrial(j attempt.BackendJob) string {
 
 // line is an entry of a replica.
 type line struct {
-	replica string
-	text    string
+	replica  string
+	severity string // as the entry has it: ERROR for what was written to stderr, INFO for stdout
+	text     string
 }
 
 // lineOf returns the part of an entry that an excerpt shows.
 func lineOf(e *logging.LogEntry) line {
-	l := line{text: e.TextPayload}
+	l := line{severity: e.Severity, text: e.TextPayload}
 	if l.text == "" {
 		var payload struct{ Message string }
 		if json.Unmarshal(e.JsonPayload, &payload) == nil {

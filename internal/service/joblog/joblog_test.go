@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -28,9 +29,14 @@ func trace(exception string) []string {
 
 func from(replica string, texts ...string) (all []line) {
 	for _, text := range texts {
-		all = append(all, line{replica, text})
+		all = append(all, line{replica, "ERROR", text})
 	}
 	return all
+}
+
+// among puts a line of stdout before the line of that number.
+func among(lines []line, at int, text string) []line {
+	return slices.Insert(lines, at, line{lines[0].replica, "INFO", text})
 }
 
 func TestExcerptOfLines(t *testing.T) {
@@ -53,6 +59,12 @@ func TestExcerptOfLines(t *testing.T) {
 		{"the last of several", "", from("master-replica-0", append(trace("KeyError: 'a'"),
 			append([]string{"During handling of the above exception, another exception occurred:"}, trace("ValueError: no")...)...)...),
 			stack + "KeyError: 'a'\nDuring handling of the above exception, another exception occurred:\n" + stack + "ValueError: no"},
+		{"a line of stdout within the stack", "", among(from("master-replica-0", trace("ValueError: no")...), 2, "starting"),
+			strings.Replace(stack, "    main()", "starting\n    main()", 1) + "ValueError: no"},
+		{"a line of stdout before the exception", "", among(from("master-replica-0", trace("ValueError: no")...), 4, "starting"),
+			stack + "starting\nValueError: no"},
+		{"a line of stdout after it", "", among(from("master-replica-0", trace("ValueError: no")...), 5, "starting"),
+			stack + "ValueError: no"},
 		{"a traceback that is cut off", "", from("master-replica-0", trace("x")[:3]...),
 			"Traceback (most recent call last):\n  File \"trainer/task.py\", line 9, in <module>\n    main()"},
 		{"no exception", "", from("master-replica-0", "loading", "Killed", ""), "loading\nKilled"},
@@ -83,9 +95,9 @@ func TestExcerptIsBounded(t *testing.T) {
 		long := strings.Repeat(c, 64<<10/len(c))
 		lines := from("master-replica-0", "Traceback (most recent call last):")
 		for range 500 {
-			lines = append(lines, line{"master-replica-0", "  " + strings.Repeat(c, 100)})
+			lines = append(lines, line{"master-replica-0", "ERROR", "  " + strings.Repeat(c, 100)})
 		}
-		got := excerpt(append(lines, line{"master-replica-0", "ValueError: " + long}), attempt.BackendJob{})
+		got := excerpt(append(lines, line{"master-replica-0", "ERROR", "ValueError: " + long}), attempt.BackendJob{})
 		if n := job.TextSize(got); n > job.MaxExcerpt || n < 1<<10 && c != "\x1b[" {
 			t.Errorf("%q: %d bytes of JSON, at most %d", c, n, job.MaxExcerpt)
 		}
