@@ -18,7 +18,7 @@ import (
 
 // runTime bounds one call of Terraform, or of the go command that builds the
 // stand-in from an empty cache.
-const runTime = 8 * time.Minute
+const runTime = 20 * time.Minute
 
 // standIn is the version of the google provider whose schema the stand-in has.
 const standIn = "6.50.0"
