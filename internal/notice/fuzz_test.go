@@ -38,6 +38,8 @@ func FuzzText(f *testing.F) {
 			f.Add(data, uint8(2), s, s)
 		}
 	}
+	links, _ := json.Marshal(job.Snapshot{Uploader: job.Uploader{URL: "HTTPS://ci.acme.example/1"}})
+	f.Add(links, uint8(2), "", "")
 	var events []Event
 	for _, file := range files {
 		data, err := os.ReadFile(file)

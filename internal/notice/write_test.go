@@ -464,7 +464,8 @@ func checkText(t testing.TB, x Text) {
 	}
 	for _, l := range x.Links {
 		one("link", l.URL, 2000)
-		if !strings.HasPrefix(l.URL, "https://") && !strings.HasPrefix(l.URL, "http://") {
+		// A scheme may be written in any case.
+		if u := strings.ToLower(l.URL); !strings.HasPrefix(u, "https://") && !strings.HasPrefix(u, "http://") {
 			t.Errorf("link %q", l.URL)
 		}
 	}
