@@ -27,10 +27,10 @@ import (
 const eventsDir = "../../docs/events"
 
 func TestParseNotifyValidate(t *testing.T) {
-	testParsing(t, newNotifyValidate, []parsing[notifyValidateOptions]{
-		{name: "defaults", args: []string{"r"}, want: notifyValidateOptions{paths: []string{"r"}, format: formatText}},
+	testParsing(t, newNotifyValidate, []parsing[filesOptions]{
+		{name: "defaults", args: []string{"r"}, want: filesOptions{paths: []string{"r"}, format: formatText}},
 		{name: "several", args: []string{"r", "s", "--format=sarif"},
-			want: notifyValidateOptions{paths: []string{"r", "s"}, format: formatSARIF}},
+			want: filesOptions{paths: []string{"r", "s"}, format: formatSARIF}},
 		{name: "none", err: "ROUTES is missing: validate ROUTES…"},
 		{name: "format", args: []string{"r", "--format=yaml"},
 			err: `--format is "yaml", must be text, json, sarif or github`},

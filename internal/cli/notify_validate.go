@@ -9,50 +9,15 @@ import (
 	"github.com/jobdrop/jobdrop/pkg/job"
 )
 
-// notifyValidateOptions are what jobdrop notify validate is asked for.
-type notifyValidateOptions struct {
-	paths  []string
-	format reportFormat
+func newNotifyValidate(env Env, run func(context.Context, Env, filesOptions) error) *cobra.Command {
+	return newFilesValidate(env, "notify", "ROUTES", "Check routes files, each violation with its line", "routes.yaml", run)
 }
 
-func newNotifyValidate(env Env, run func(context.Context, Env, notifyValidateOptions) error) *cobra.Command {
-	var o notifyValidateOptions
-	c := &cobra.Command{
-		Use:   "validate ROUTES...",
-		Short: "Check routes files, each violation with its line",
-		Long: `Check routes files, each violation with its line.
-
-Exit codes: 0 all are valid, 2 one is not, 64 wrong usage. Warnings change no
-exit code.`,
-		Example: `  jobdrop notify validate routes.yaml
-  jobdrop notify validate routes.yaml --format github`,
-		Args: takes("ROUTES…"),
-		RunE: func(c *cobra.Command, paths []string) error {
-			if err := o.format.check(); err != nil {
-				return err
-			}
-			o.paths = paths
-			return run(c.Context(), env, o)
-		},
-	}
-	o.format.flag(c.Flags())
-	return c
-}
-
-func validateRoutes(_ context.Context, env Env, o notifyValidateOptions) error {
-	var reports []report
-	for _, path := range o.paths {
-		data, err := readLocal(path)
-		if err != nil {
-			return err
-		}
+func validateRoutes(_ context.Context, env Env, o filesOptions) error {
+	return o.validate(env, func(path string, data []byte) report {
 		_, vs := routes.Parse(path, data)
-		reports = append(reports, routesReport(path, data, vs))
-	}
-	if err := o.format.write(env, reports); err != nil {
-		return fault(err)
-	}
-	return verdict(env.Err, reports, string(o.format))
+		return routesReport(path, data, vs)
+	})
 }
 
 // routesReport is what was found in a routes file. Its excerpts show no value that may be a secret: reports end up in

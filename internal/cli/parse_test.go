@@ -177,11 +177,11 @@ func TestParsePlan(t *testing.T) {
 }
 
 func TestParsePolicy(t *testing.T) {
-	testParsing(t, newPolicyValidate, []parsing[policyValidateOptions]{
+	testParsing(t, newPolicyValidate, []parsing[filesOptions]{
 		{name: "validate", args: []string{"a", "b"},
-			want: policyValidateOptions{paths: []string{"a", "b"}, format: "text"}},
+			want: filesOptions{paths: []string{"a", "b"}, format: "text"}},
 		{name: "validate as JSON", args: []string{"a", "--format=json"},
-			want: policyValidateOptions{paths: []string{"a"}, format: "json"}},
+			want: filesOptions{paths: []string{"a"}, format: "json"}},
 		{name: "validate nothing", err: "is missing: "},
 		{name: "validate as XML", args: []string{"a", "--format=xml"}, err: `--format is "xml"`},
 	})
