@@ -25,6 +25,14 @@ const (
 	Lost      State = "lost"
 )
 
+// States returns all states, in the order of an attempt's way, the verdicts last.
+func States() []State {
+	return []State{
+		Waiting, Held, Accepted, Submitted, Queued, Preparing, Running,
+		Rejected, Withdrawn, Expired, Succeeded, Failed, Cancelled, TimedOut, Lost,
+	}
+}
+
 // Undecided reports whether the attempt's folder still has to be looked at.
 func (s State) Undecided() bool { return s == "" || s == Waiting || s == Held }
 

@@ -568,10 +568,7 @@ func Types() []string {
 // States returns the names of the states of an attempt, in their order.
 func States() []string {
 	var names []string
-	for _, s := range [...]job.State{
-		job.Waiting, job.Held, job.Accepted, job.Submitted, job.Queued, job.Preparing, job.Running, job.Rejected,
-		job.Withdrawn, job.Expired, job.Succeeded, job.Failed, job.Cancelled, job.TimedOut, job.Lost,
-	} {
+	for _, s := range job.States() {
 		names = append(names, string(s))
 	}
 	return names

@@ -128,10 +128,7 @@ func (r *Reader) Page(ctx context.Context, q Query) (Page, error) {
 }
 
 // states are those that a query may name.
-var states = []job.State{
-	job.Waiting, job.Held, job.Accepted, job.Submitted, job.Queued, job.Preparing, job.Running,
-	job.Rejected, job.Withdrawn, job.Expired, job.Succeeded, job.Failed, job.Cancelled, job.TimedOut, job.Lost,
-}
+var states = job.States()
 
 func (q Query) check() error {
 	switch {
